@@ -1,0 +1,1 @@
+//! Forges: pull requests, reviews, statuses, comments, commits, releases. Here: the local file forge.

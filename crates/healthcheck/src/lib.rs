@@ -1,0 +1,1 @@
+//! Probes and checks that say whether an environment can take a deployment.

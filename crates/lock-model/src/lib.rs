@@ -1,0 +1,1 @@
+//! The lock and the service metadata: types, read, write, diff and identity.

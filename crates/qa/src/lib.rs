@@ -1,0 +1,1 @@
+//! Test suites against an environment, and their reports.

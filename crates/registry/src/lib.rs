@@ -1,0 +1,1 @@
+//! Resolves image references to digests, platforms and labels, from a registry or an OCI layout folder.

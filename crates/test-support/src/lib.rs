@@ -1,0 +1,1 @@
+//! Parts that tests share: repositories made by script, images, registries, the sandboxed binary.
