@@ -1,0 +1,104 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// A point in time in whole seconds, UTC, written as `2025-11-20T21:14:07Z` ([RFC 3339]).
+///
+/// [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(i64);
+
+/// Text that is no time in whole seconds UTC.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a time in whole seconds UTC, such as `2025-11-20T21:14:07Z`")]
+pub struct TimestampError {
+    text: String,
+}
+
+impl Timestamp {
+    /// Makes a time from seconds since 1970-01-01T00:00:00Z; out-of-range values are clamped to years -9999 to 9999.
+    pub fn from_unix_seconds(seconds: i64) -> Self {
+        Self(seconds.clamp(jiff::Timestamp::MIN.as_second() + 1, jiff::Timestamp::MAX.as_second()))
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub fn as_unix_seconds(self) -> i64 {
+        self.0
+    }
+
+    /// Reads any RFC 3339 time, with offset and fractions, and drops the fraction: what registries and git write.
+    pub fn from_rfc3339(text: &str) -> Result<Self, TimestampError> {
+        let time = jiff::Timestamp::from_str(text).map_err(|_| TimestampError { text: text.to_owned() })?;
+        Ok(Self(time.as_second() - i64::from(time.subsec_nanosecond() < 0)))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_second(self.0) {
+            Ok(time) => write!(f, "{time:.0}"),
+            Err(_) => write!(f, "@{}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let time = Self::from_rfc3339(text)?;
+        if time.to_string() == text { Ok(time) } else { Err(TimestampError { text: text.to_owned() }) }
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = TimestampError;
+
+    fn try_from(text: String) -> Result<Self, TimestampError> {
+        text.parse()
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(time: Timestamp) -> Self {
+        time.to_string()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Timestamp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A time in whole seconds, UTC.",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_form_only() {
+        let time: Timestamp = "2025-11-20T21:14:07Z".parse().unwrap();
+        assert_eq!(time.to_string(), "2025-11-20T21:14:07Z");
+        assert_eq!(Timestamp::from_unix_seconds(time.as_unix_seconds()), time);
+        for lax in ["2025-11-20", "2025-11-20T21:14:07.5Z", "2025-11-20T22:14:07+01:00", "2025-11-20t21:14:07Z", "x"] {
+            assert_eq!(lax.parse::<Timestamp>(), Err(TimestampError { text: lax.to_owned() }));
+        }
+        let image = Timestamp::from_rfc3339("2025-11-20T22:14:07.999999+01:00").unwrap();
+        assert_eq!(image, time);
+    }
+}
