@@ -326,7 +326,8 @@ fn is_platform(text: &str) -> bool {
     let parts: Vec<&str> = text.split('/').collect();
     matches!(parts.len(), 2 | 3)
         && parts.iter().all(|part| {
-            !part.is_empty() && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+            part.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+                && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
         })
 }
 
