@@ -1,1 +1,7 @@
 //! The rules of the release train, pure: configuration, ledger, gates, approvals, promotion, releases.
+
+mod identity;
+mod names;
+
+pub use identity::{ConfigDigest, ReleaseId, SuiteDigest, config_digest, release_id, suite_digest};
+pub use names::{EnvironmentName, NameError, SuiteName};
