@@ -1,0 +1,297 @@
+use std::collections::BTreeMap;
+
+use lock_model::{CommitId, Digest, Platform, Timestamp, canonical_json};
+use serde_json::{Value, json};
+
+use super::archive;
+use crate::media_type::{OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST};
+use crate::{CREATED_ANNOTATION, REVISION_LABEL};
+
+/// An image for one platform, described; the same description always gives the same bytes.
+///
+/// ```
+/// use lock_model::Platform;
+/// use registry::layout::ImageContent;
+///
+/// let image = ImageContent::new(Platform::try_from("linux/amd64")?).file("hello.txt", "hello\n").build();
+/// assert_eq!(image, ImageContent::new(Platform::try_from("linux/amd64")?).file("hello.txt", "hello\n").build());
+/// # Ok::<(), lock_model::IdentifierError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ImageContent {
+    platform: Platform,
+    created: Option<Timestamp>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl ImageContent {
+    /// An image without labels, files or a creation date.
+    pub fn new(platform: Platform) -> Self {
+        Self { platform, created: None, labels: BTreeMap::new(), annotations: BTreeMap::new(), files: BTreeMap::new() }
+    }
+
+    /// Sets the creation date in the image's configuration.
+    #[must_use]
+    pub fn created(mut self, time: Timestamp) -> Self {
+        self.created = Some(time);
+        self
+    }
+
+    /// Sets the label `org.opencontainers.image.revision`.
+    #[must_use]
+    pub fn revision(self, commit: &CommitId) -> Self {
+        self.label(REVISION_LABEL, commit.as_str())
+    }
+
+    /// Sets a label.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets an annotation of the manifest.
+    #[must_use]
+    pub fn annotation(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.annotations.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds a file to the image's only layer. Its name is relative and at most 100 bytes long.
+    #[must_use]
+    pub fn file(mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.files.insert(name.into(), bytes.into());
+        self
+    }
+
+    /// The platform.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// The first file whose name cannot stand in the layer.
+    pub(super) fn unusable_name(&self) -> Option<&str> {
+        let usable = |name: &str| {
+            name.len() <= archive::LONGEST_NAME && name.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+        };
+        self.files.keys().map(String::as_str).find(|name| !usable(name))
+    }
+
+    /// Makes layer, configuration and manifest.
+    pub fn build(&self) -> BuiltImage {
+        let tar = archive::tar(&self.files);
+        let layer = Blob::new(OCI_LAYER_GZIP, archive::gzip(&tar));
+        let (os, architecture, variant) = parts(&self.platform);
+        let mut config = json!({
+            "architecture": architecture,
+            "os": os,
+            "config": {},
+            "rootfs": { "type": "layers", "diff_ids": [Digest::of(&tar)] },
+        });
+        set(&mut config, "variant", variant.map(Value::from));
+        set(&mut config, "created", self.created.map(|time| json!(time)));
+        if !self.labels.is_empty() {
+            set(&mut config, "config", Some(json!({ "Labels": self.labels })));
+        }
+        let config = Blob::json(OCI_CONFIG, &config);
+        let mut manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": config.descriptor(),
+            "layers": [layer.descriptor()],
+        });
+        if !self.annotations.is_empty() {
+            set(&mut manifest, "annotations", Some(json!(self.annotations)));
+        }
+        BuiltImage {
+            platform: self.platform.clone(),
+            manifest: Blob::json(OCI_MANIFEST, &manifest),
+            config,
+            layers: vec![layer],
+        }
+    }
+}
+
+/// Images for several platforms under one tag.
+#[derive(Clone, Debug, Default)]
+pub struct IndexContent {
+    images: Vec<ImageContent>,
+    annotations: BTreeMap<String, String>,
+    attestations: bool,
+}
+
+impl IndexContent {
+    /// An index of these images, in this order.
+    pub fn new(images: impl IntoIterator<Item = ImageContent>) -> Self {
+        Self { images: images.into_iter().collect(), annotations: BTreeMap::new(), attestations: false }
+    }
+
+    /// Sets an annotation of the index.
+    #[must_use]
+    pub fn annotation(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.annotations.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets the annotation `org.opencontainers.image.created`.
+    #[must_use]
+    pub fn created(self, time: Timestamp) -> Self {
+        self.annotation(CREATED_ANNOTATION, time.to_string())
+    }
+
+    /// Puts an attestation manifest for each image *before* the images, with the platform `unknown/unknown`, as
+    /// `BuildKit` writes them (there they stand last): a reader that takes the first entry takes the wrong one.
+    #[must_use]
+    pub fn attestations(mut self) -> Self {
+        self.attestations = true;
+        self
+    }
+
+    /// The images, in their order.
+    pub fn images(&self) -> &[ImageContent] {
+        &self.images
+    }
+
+    /// Makes the images and the index over them.
+    pub fn build(&self) -> BuiltIndex {
+        let images: Vec<BuiltImage> = self.images.iter().map(ImageContent::build).collect();
+        let mut attestations = Vec::new();
+        let mut manifests = Vec::new();
+        if self.attestations {
+            for image in &images {
+                let attestation = attestation_of(image);
+                let mut entry = attestation.manifest.descriptor();
+                set(&mut entry, "platform", Some(json!({ "architecture": "unknown", "os": "unknown" })));
+                set(
+                    &mut entry,
+                    "annotations",
+                    Some(json!({
+                        "vnd.docker.reference.digest": image.manifest.digest,
+                        "vnd.docker.reference.type": "attestation-manifest",
+                    })),
+                );
+                manifests.push(entry);
+                attestations.push(attestation);
+            }
+        }
+        for image in &images {
+            let mut entry = image.manifest.descriptor();
+            let (os, architecture, variant) = parts(&image.platform);
+            let mut platform = json!({ "architecture": architecture, "os": os });
+            set(&mut platform, "variant", variant.map(Value::from));
+            set(&mut entry, "platform", Some(platform));
+            manifests.push(entry);
+        }
+        let mut index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests });
+        if !self.annotations.is_empty() {
+            set(&mut index, "annotations", Some(json!(self.annotations)));
+        }
+        BuiltIndex { index: Blob::json(OCI_INDEX, &index), images, attestations }
+    }
+}
+
+/// Bytes with their media type and digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// The media type.
+    pub media_type: String,
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Blob {
+    /// Hashes bytes.
+    pub fn new(media_type: impl Into<String>, bytes: Vec<u8>) -> Self {
+        Self { media_type: media_type.into(), digest: Digest::of(&bytes), bytes }
+    }
+
+    /// Writes a document as canonical JSON.
+    pub fn json(media_type: impl Into<String>, document: &Value) -> Self {
+        let bytes = canonical_json(document).expect("a JSON value made of strings and small integers is canonical");
+        Self::new(media_type, bytes)
+    }
+
+    /// The [descriptor] that points at these bytes.
+    ///
+    /// [descriptor]: https://github.com/opencontainers/image-spec/blob/main/descriptor.md
+    pub fn descriptor(&self) -> Value {
+        json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len() })
+    }
+}
+
+/// An image for one platform, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltImage {
+    /// The platform.
+    pub platform: Platform,
+    /// The manifest, whose digest is the image's.
+    pub manifest: Blob,
+    /// The configuration, with labels and creation date.
+    pub config: Blob,
+    /// The layers.
+    pub layers: Vec<Blob>,
+}
+
+impl BuiltImage {
+    /// Everything that the manifest refers to: what is uploaded before it.
+    pub fn blobs(&self) -> impl Iterator<Item = &Blob> {
+        self.layers.iter().chain([&self.config])
+    }
+}
+
+/// Images for several platforms, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltIndex {
+    /// The index, whose digest is the image's.
+    pub index: Blob,
+    /// The images.
+    pub images: Vec<BuiltImage>,
+    /// The attestation manifests, if any.
+    pub attestations: Vec<BuiltImage>,
+}
+
+fn attestation_of(image: &BuiltImage) -> BuiltImage {
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v0.1",
+        "predicateType": "https://slsa.dev/provenance/v0.2",
+        "subject": [{ "name": "image", "digest": { "sha256": image.manifest.digest.hex() } }],
+        "predicate": {},
+    });
+    let layer = Blob::json("application/vnd.in-toto+json", &statement);
+    let config = Blob::json(
+        OCI_CONFIG,
+        &json!({
+            "architecture": "unknown",
+            "os": "unknown",
+            "config": {},
+            "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
+        }),
+    );
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": config.descriptor(),
+        "layers": [layer.descriptor()],
+    });
+    BuiltImage {
+        platform: Platform::try_from("unknown/unknown").expect("two words are a platform"),
+        manifest: Blob::json(OCI_MANIFEST, &manifest),
+        config,
+        layers: vec![layer],
+    }
+}
+
+fn parts(platform: &Platform) -> (&str, &str, Option<&str>) {
+    let mut parts = platform.as_str().splitn(3, '/');
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next())
+}
+
+fn set(document: &mut Value, key: &str, value: Option<Value>) {
+    if let (Some(object), Some(value)) = (document.as_object_mut(), value) {
+        object.insert(key.to_owned(), value);
+    }
+}

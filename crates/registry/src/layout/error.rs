@@ -1,0 +1,120 @@
+use std::path::{Path, PathBuf};
+
+use lock_model::{Digest, ErrorClass};
+
+/// A layout folder that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("image layout `{}`: {kind}", folder.display())]
+pub struct LayoutError {
+    folder: PathBuf,
+    #[source]
+    kind: LayoutErrorKind,
+}
+
+impl LayoutError {
+    pub(super) fn new(folder: &Path, kind: LayoutErrorKind) -> Self {
+        Self { folder: folder.to_owned(), kind }
+    }
+
+    pub(super) fn io(folder: &Path, file: impl Into<String>, source: std::io::Error) -> Self {
+        Self::new(folder, LayoutErrorKind::Io { file: file.into(), source })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What is wrong with it.
+    pub fn kind(&self) -> &LayoutErrorKind {
+        &self.kind
+    }
+
+    /// What kind of failure this is.
+    pub fn class(&self) -> ErrorClass {
+        match &self.kind {
+            LayoutErrorKind::Io { source, .. } => match source.kind() {
+                std::io::ErrorKind::NotFound => ErrorClass::NotFound,
+                std::io::ErrorKind::PermissionDenied => ErrorClass::Denied,
+                _ => ErrorClass::Invalid,
+            },
+            LayoutErrorKind::Missing { .. } => ErrorClass::NotFound,
+            LayoutErrorKind::NotALayout
+            | LayoutErrorKind::Version { .. }
+            | LayoutErrorKind::Json { .. }
+            | LayoutErrorKind::Duplicates { .. }
+            | LayoutErrorKind::Corrupt { .. }
+            | LayoutErrorKind::TooLarge { .. }
+            | LayoutErrorKind::Content { .. } => ErrorClass::Invalid,
+        }
+    }
+}
+
+/// What is wrong with a layout folder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutErrorKind {
+    /// The folder has no `oci-layout` file.
+    #[error("not an image layout: it has no `oci-layout` file")]
+    NotALayout,
+    /// The `oci-layout` file declares a version that is not known.
+    #[error("layout version `{version}` is not supported, only `1.0.0`")]
+    Version {
+        /// The version it declares.
+        version: String,
+    },
+    /// A file cannot be read or written.
+    #[error("`{file}` cannot be used")]
+    Io {
+        /// The file, relative to the folder.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not the JSON that it should be.
+    #[error("`{file}` is not what an image layout holds there")]
+    Json {
+        /// The file, relative to the folder.
+        file: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// Several entries have the same name, so that it does not say which image it stands for.
+    #[error("more than one entry is named {}", quoted(references))]
+    Duplicates {
+        /// The names.
+        references: Vec<String>,
+    },
+    /// The bytes of a blob are not the ones that its name promises.
+    #[error("blob `{digest}` holds other bytes, which hash to `{hashed}`")]
+    Corrupt {
+        /// The digest that the file is named after.
+        digest: Digest,
+        /// The digest of what it holds.
+        hashed: Digest,
+    },
+    /// A blob that should be there is missing.
+    #[error("blob `{digest}` is missing")]
+    Missing {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A file is larger than what is read.
+    #[error("`{file}` is larger than {limit} bytes")]
+    TooLarge {
+        /// The file, relative to the folder.
+        file: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// Content that cannot be written as an image.
+    #[error("{reason}")]
+    Content {
+        /// Why.
+        reason: String,
+    },
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,4 @@
+//! Tests of the public API.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
+
+mod layout;
