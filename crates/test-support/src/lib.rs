@@ -1,1 +1,24 @@
-//! Parts that tests share: repositories made by script, images, registries, the sandboxed binary.
+//! What the tests of every crate share: git repositories made by script, a real registry, real `skopeo`,
+//! the built `orchestrator` in a sandbox, and a `git` that kills its caller.
+//!
+//! Nothing here uses the crates under test: a fault in our own process or git code must not hide itself by
+//! breaking the tests in the same way. Every function panics when its part does not work, since a test has
+//! nothing better to do; only a part that a machine *lacks* is a value ([`bench::Missing`]).
+
+pub mod bench;
+mod environment;
+mod filters;
+mod git_shim;
+mod hostile;
+mod orchestrator;
+mod registry;
+mod repository;
+mod sandbox;
+
+pub use filters::Filters;
+pub use git_shim::{GitShim, When};
+pub use hostile::HOSTILE_TEXT;
+pub use orchestrator::{Finished, Invocation, Running, built_binary};
+pub use registry::{DockerRegistry, Skopeo};
+pub use repository::{GitAnswer, Repository, START};
+pub use sandbox::Sandbox;

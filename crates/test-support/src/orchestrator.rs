@@ -1,0 +1,256 @@
+//! Runs the built `orchestrator` with nothing of the machine around it.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::{self, Write as _};
+use std::io::{Read, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime};
+
+use crate::environment;
+use crate::filters::Filters;
+
+/// How long one command of a test may take before it is ended and the test fails.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A call of the binary that is being put together.
+///
+/// The environment holds PATH, HOME, a language and a time zone; nothing else of the machine, so neither `CI` nor
+/// `GITHUB_*`, `KUBECONFIG`, `DOCKER_*`, colours or proxies.
+#[derive(Debug)]
+pub struct Invocation {
+    command: Command,
+    stdin: Vec<u8>,
+    filters: Filters,
+    line: String,
+}
+
+impl Invocation {
+    pub(crate) fn new(binary: PathBuf, folder: &Path, home: &Path, filters: Filters) -> Self {
+        let mut command = environment::command(binary);
+        command.current_dir(folder).env("HOME", home);
+        Self { command, stdin: Vec::new(), filters, line: "orchestrator".to_owned() }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        write!(self.line, " {}", arg.as_ref().to_string_lossy()).expect("a string takes any text");
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(self, args: impl IntoIterator<Item = S>) -> Self {
+        args.into_iter().fold(self, Self::arg)
+    }
+
+    /// Runs in another folder than the sandbox.
+    #[must_use]
+    pub fn current_dir(mut self, folder: impl AsRef<Path>) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Uses another PATH, for instance one that begins with a [`GitShim`](crate::GitShim).
+    #[must_use]
+    pub fn search_path(self, path: impl Into<OsString>) -> Self {
+        let path = path.into();
+        self.env("PATH", path)
+    }
+
+    /// Gives standard input; otherwise it is closed.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self.command.stdin(Stdio::piped());
+        self
+    }
+
+    /// Runs to the end.
+    pub fn run(self) -> Finished {
+        self.start().wait()
+    }
+
+    /// Starts and gives it back running: for two at once, and for kills.
+    pub fn start(mut self) -> Running {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the orchestrator binary starts");
+        if let Some(mut stdin) = child.stdin.take() {
+            let bytes = std::mem::take(&mut self.stdin);
+            // A program that does not read its input to the end is no fault of the test.
+            std::thread::spawn(move || stdin.write_all(&bytes).ok());
+        }
+        let stdout = drain(child.stdout.take().expect("standard output is piped"));
+        let stderr = drain(child.stderr.take().expect("standard error is piped"));
+        Running { child, stdout, stderr, filters: self.filters, line: self.line }
+    }
+}
+
+/// Reads a stream to its end beside the test, so that no pipe fills up.
+fn drain(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).ok();
+        sender.send(bytes).ok();
+    });
+    receiver
+}
+
+/// A call of the binary that runs.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: mpsc::Receiver<Vec<u8>>,
+    stderr: mpsc::Receiver<Vec<u8>>,
+    filters: Filters,
+    line: String,
+}
+
+impl Running {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it with signal 9.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the child can be killed");
+    }
+
+    /// Waits for its end; two minutes are a failure.
+    pub fn wait(mut self) -> Finished {
+        let received = self.stdout.recv_timeout(DEADLINE).and_then(|stdout| {
+            let stderr = self.stderr.recv_timeout(DEADLINE)?;
+            Ok((stdout, stderr))
+        });
+        let Ok((stdout, stderr)) = received else {
+            self.child.kill().ok();
+            panic!("`{}` did not end within {DEADLINE:?}", self.line);
+        };
+        let status = self.child.wait().expect("the child can be waited for");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the binary prints UTF-8");
+        Finished { status, stdout: text(stdout), stderr: text(stderr), filters: self.filters, line: self.line }
+    }
+}
+
+/// What a call of the binary left behind.
+#[derive(Debug)]
+pub struct Finished {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+    filters: Filters,
+    line: String,
+}
+
+impl Finished {
+    /// The exit code; none when a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// The signal that ended it.
+    pub fn signal(&self) -> Option<i32> {
+        self.status.signal()
+    }
+
+    /// Standard output, as it was.
+    pub fn stdout(&self) -> &str {
+        &self.stdout
+    }
+
+    /// Standard error, as it was.
+    pub fn stderr(&self) -> &str {
+        &self.stderr
+    }
+
+    /// Demands an exit code; otherwise the panic shows everything.
+    #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "a check is of use for its panic alone")]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert!(self.code() == Some(code), "wanted exit {code} of `{}`, got:\n{}", self.line, self.text());
+        self
+    }
+
+    /// Exit, standard output and standard error in one filtered text: what a snapshot compares.
+    ///
+    /// ```text
+    /// exit: 12
+    /// --- stdout
+    /// --- stderr
+    /// error: …
+    /// ```
+    pub fn text(&self) -> String {
+        self.filters.apply(&self.to_string())
+    }
+}
+
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => writeln!(f, "exit: {code}")?,
+            (None, Some(signal)) => writeln!(f, "exit: signal {signal}")?,
+            (None, None) => writeln!(f, "exit: unknown")?,
+        }
+        for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            writeln!(f, "--- {name}")?;
+            f.write_str(stream)?;
+            if !stream.is_empty() && !stream.ends_with('\n') {
+                f.write_str("[no line end]\n")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The `orchestrator` of the same build as the running test: beside the test binaries' folder.
+///
+/// `cargo test --workspace` builds it. After an edit `cargo test -p system-tests` alone would run the old one, so
+/// a binary older than the sources of the crates is a failure that says what to do.
+pub fn built_binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let folder = test.ancestors().nth(2).expect("a test lies in TARGET/PROFILE/deps");
+    let binary = folder.join("orchestrator");
+    let remedy = "run `cargo build -p orchestrator-cli` (or the whole `cargo test --workspace`) first";
+    let built = std::fs::metadata(&binary).and_then(|meta| meta.modified());
+    let built = built.unwrap_or_else(|error| panic!("{}: {error}; {remedy}", binary.display()));
+    let newest = newest_source();
+    assert!(
+        newest.as_ref().is_none_or(|(time, _)| *time <= built),
+        "{} is older than {newest:?}; {remedy}",
+        binary.display()
+    );
+    binary
+}
+
+/// The source file of the binary's crates that was changed last.
+fn newest_source() -> Option<(SystemTime, PathBuf)> {
+    let crates = std::fs::read_dir(environment::workspace().join("crates")).expect("the workspace has crates");
+    let folders = crates.filter_map(Result::ok).map(|entry| entry.path());
+    let mut waiting: Vec<PathBuf> =
+        folders.filter(|path| !path.ends_with("test-support")).map(|path| path.join("src")).collect();
+    let mut newest = None;
+    while let Some(folder) = waiting.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+            let path = entry.path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if let Ok(time) = entry.metadata().and_then(|meta| meta.modified()) {
+                newest = newest.max(Some((time, path)));
+            }
+        }
+    }
+    newest
+}

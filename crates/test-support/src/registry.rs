@@ -1,0 +1,178 @@
+//! A real registry on a loopback port, and `skopeo`, an independent client to compare our answers with.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::bench::{self, Missing, Part};
+
+/// Debian's docker-registry without login, alone with its storage; it ends when this is dropped.
+#[derive(Debug)]
+pub struct DockerRegistry {
+    process: Child,
+    address: String,
+    storage: TempDir,
+}
+
+impl DockerRegistry {
+    /// Starts a registry with empty storage, once it listens.
+    pub fn start() -> Result<Self, Missing> {
+        Ok(Self::start_part(&bench::part("docker-registry")?))
+    }
+
+    /// Starts a registry, or reports the running test as skipped.
+    pub fn start_or_skip() -> Option<Self> {
+        bench::part_or_skip("docker-registry").map(|part| Self::start_part(&part))
+    }
+
+    fn start_part(part: &Part) -> Self {
+        let storage = TempDir::new().expect("a temporary folder can be made");
+        let configuration = storage.path().join("config.yml");
+        // Port 0: the kernel gives a free one, and the log says which. No port is guessed and lost to somebody else.
+        let text = format!(
+            "version: 0.1\n\
+             log: {{level: info, accesslog: {{disabled: true}}}}\n\
+             storage: {{filesystem: {{rootdirectory: \"{}\"}}, delete: {{enabled: true}}}}\n\
+             http: {{addr: \"127.0.0.1:0\", secret: tests-only}}\n",
+            storage.path().join("data").display()
+        );
+        fs::write(&configuration, text).expect("the registry's configuration can be written");
+        let mut command = part.command();
+        command.arg("serve").arg(&configuration).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("docker-registry starts");
+        let log = process.stderr.take().expect("standard error is piped");
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Reads to the end: a full pipe would stop the registry.
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                sender.send(line).ok();
+            }
+        });
+        let mut seen = Vec::new();
+        let address = loop {
+            match receiver.recv_timeout(Duration::from_secs(30)) {
+                Ok(line) => match listening_address(&line) {
+                    Some(address) => break address,
+                    None => seen.push(line),
+                },
+                Err(error) => {
+                    process.kill().ok();
+                    panic!("docker-registry does not listen ({error}); its log: {seen:#?}");
+                }
+            }
+        };
+        Self { process, address, storage }
+    }
+
+    /// Where it listens: `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its URL: `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its storage folder, for tests that lose or change a blob behind its back.
+    pub fn storage(&self) -> PathBuf {
+        self.storage.path().join("data")
+    }
+}
+
+impl Drop for DockerRegistry {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// The address in docker-registry's line `… msg="listening on 127.0.0.1:43783" …`.
+fn listening_address(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("msg=\"listening on ")?;
+    let (address, _) = rest.split_once('"')?;
+    Some(address.to_owned())
+}
+
+/// The `skopeo` program, with a home of its own and no trust policy (the tests' images are not signed).
+#[derive(Debug)]
+pub struct Skopeo {
+    part: Part,
+    home: TempDir,
+}
+
+impl Skopeo {
+    /// Finds skopeo, or says why it is not there.
+    pub fn find() -> Result<Self, Missing> {
+        Ok(Self { part: bench::part("skopeo")?, home: TempDir::new().expect("a temporary folder can be made") })
+    }
+
+    /// Finds skopeo, or reports the running test as skipped.
+    pub fn find_or_skip() -> Option<Self> {
+        match Self::find() {
+            Ok(skopeo) => Some(skopeo),
+            Err(missing) => {
+                bench::skip(&missing.to_string());
+                None
+            }
+        }
+    }
+
+    /// Runs skopeo and gives its standard output without the last line end; a failure is a panic that shows everything.
+    pub fn run(&self, args: &[&str]) -> String {
+        let stdout = String::from_utf8(self.output(args)).expect("skopeo prints UTF-8");
+        stdout.trim_end_matches('\n').to_owned()
+    }
+
+    fn output(&self, args: &[&str]) -> Vec<u8> {
+        let mut command = self.part.command();
+        command.env("HOME", self.home.path()).env("XDG_RUNTIME_DIR", self.home.path());
+        command.arg("--insecure-policy").arg("--tmpdir").arg(self.home.path()).args(args);
+        let output = command.output().expect("skopeo starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`skopeo {}`: {}\n{stderr}", args.join(" "), output.status);
+        output.stdout
+    }
+
+    /// Copies an image of an OCI layout, an index with all its platforms, to a registry, every byte as it was.
+    ///
+    /// `reference` is the name in the layout (`registry.example/shop/cart:main-1`), `to` the repository and tag
+    /// in the registry (`shop/cart:main-1`).
+    pub fn push_layout(&self, layout: &Path, reference: &str, registry: &DockerRegistry, to: &str) {
+        let layout = layout.to_str().expect("test paths are UTF-8");
+        let from = format!("oci:{layout}:{reference}");
+        let to = format!("docker://{}/{to}", registry.address());
+        self.run(&["copy", "--quiet", "--all", "--preserve-digests", "--dest-tls-verify=false", &from, &to]);
+    }
+
+    /// The manifest behind a reference in the registry, byte for byte; `name` is `shop/cart:main-1` or `…@sha256:…`.
+    pub fn manifest(&self, registry: &DockerRegistry, name: &str) -> Vec<u8> {
+        self.output(&["inspect", "--raw", "--tls-verify=false", &format!("docker://{}/{name}", registry.address())])
+    }
+
+    /// The digest of what a reference names in the registry: of the index where there is one.
+    ///
+    /// Skopeo hashes the bytes that it got; it does not repeat what the registry says about them.
+    pub fn digest(&self, registry: &DockerRegistry, name: &str) -> String {
+        let path = self.home.path().join("manifest.json");
+        fs::write(&path, self.manifest(registry, name)).expect("the manifest can be written");
+        self.run(&["manifest-digest", path.to_str().expect("test paths are UTF-8")])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listening_address;
+
+    #[test]
+    fn the_address_is_read_from_the_log() {
+        let line = r#"time="2026-01-01T00:00:00Z" level=info msg="listening on 127.0.0.1:43783" go.version=go1.19.8"#;
+        assert_eq!(listening_address(line).as_deref(), Some("127.0.0.1:43783"));
+        assert_eq!(listening_address("level=info msg=\"redis not configured\""), None);
+    }
+}
