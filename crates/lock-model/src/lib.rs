@@ -4,13 +4,25 @@
 
 mod canonical;
 mod class;
+mod date;
 mod identifier;
+mod identity;
+mod lock;
+mod problem;
 mod timestamp;
+mod types;
 
 pub use canonical::{CanonicalError, canonical_json, tagged_digest};
 pub use class::ErrorClass;
+pub use date::{Date, DateError};
 pub use identifier::{
-    CommitId, Digest, IdentifierError, ImageRepository, LockId, Platform, RepositoryUrl, ServiceName, Tag,
-    ThirdPartyName, TreeId, TreePath,
+    ChartReference, ChartVersion, CommitId, Digest, IdentifierError, ImageRepository, KindName, LockId, OneLine,
+    Platform, RepositoryUrl, ServiceName, Tag, ThirdPartyName, TreeId, TreePath,
 };
+pub use lock::Lock;
+pub use problem::{LockError, LockProblem};
 pub use timestamp::{Timestamp, TimestampError};
+pub use types::{
+    ApiFile, Content, CreatedFrom, Exception, GitSource, LockParts, LockedImage, LockedMetadata, Origin, Revision,
+    Service, Source, ThirdParty, ThirdPartySource,
+};

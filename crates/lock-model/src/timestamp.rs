@@ -1,6 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// 0000-01-01T00:00:00Z, the first time that has four digits for its year.
+const YEAR_ZERO: i64 = -62_167_219_200;
+
 /// A point in time in whole seconds, UTC, written as `2025-11-20T21:14:07Z` ([RFC 3339]).
 ///
 /// [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
@@ -16,9 +19,9 @@ pub struct TimestampError {
 }
 
 impl Timestamp {
-    /// Makes a time from seconds since 1970-01-01T00:00:00Z; out-of-range values are clamped to years -9999 to 9999.
+    /// Makes a time from seconds since 1970-01-01T00:00:00Z; values outside the years 0 to 9999 are clamped to them.
     pub fn from_unix_seconds(seconds: i64) -> Self {
-        Self(seconds.clamp(jiff::Timestamp::MIN.as_second() + 1, jiff::Timestamp::MAX.as_second()))
+        Self(seconds.clamp(YEAR_ZERO, jiff::Timestamp::MAX.as_second()))
     }
 
     /// Seconds since 1970-01-01T00:00:00Z.
@@ -29,7 +32,8 @@ impl Timestamp {
     /// Reads any RFC 3339 time, with offset and fractions, and drops the fraction: what registries and git write.
     pub fn from_rfc3339(text: &str) -> Result<Self, TimestampError> {
         let time = jiff::Timestamp::from_str(text).map_err(|_| TimestampError { text: text.to_owned() })?;
-        Ok(Self(time.as_second() - i64::from(time.subsec_nanosecond() < 0)))
+        let seconds = time.as_second() - i64::from(time.subsec_nanosecond() < 0);
+        if seconds < YEAR_ZERO { Err(TimestampError { text: text.to_owned() }) } else { Ok(Self(seconds)) }
     }
 }
 
@@ -81,7 +85,8 @@ impl schemars::JsonSchema for Timestamp {
         schemars::json_schema!({
             "type": "string",
             "description": "A time in whole seconds, UTC.",
-            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
+            "format": "date-time",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$",
         })
     }
 }
@@ -98,6 +103,11 @@ mod tests {
         for lax in ["2025-11-20", "2025-11-20T21:14:07.5Z", "2025-11-20T22:14:07+01:00", "2025-11-20t21:14:07Z", "x"] {
             assert_eq!(lax.parse::<Timestamp>(), Err(TimestampError { text: lax.to_owned() }));
         }
+        for edge in ["0000-01-01T00:00:00Z", "9999-12-30T22:00:00Z"] {
+            assert_eq!(edge.parse::<Timestamp>().unwrap().to_string(), edge);
+        }
+        assert_eq!(Timestamp::from_unix_seconds(i64::MIN).to_string(), "0000-01-01T00:00:00Z");
+        assert!(Timestamp::from_rfc3339("-000001-12-31T23:59:59Z").is_err());
         let image = Timestamp::from_rfc3339("2025-11-20T22:14:07.999999+01:00").unwrap();
         assert_eq!(image, time);
     }

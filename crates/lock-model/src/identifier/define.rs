@@ -1,0 +1,157 @@
+/// Text that is not the identifier it was taken for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{shown}` is not a valid {kind}: {expected}")]
+pub struct IdentifierError {
+    kind: &'static str,
+    shown: String,
+    expected: &'static str,
+}
+
+impl IdentifierError {
+    pub(super) fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
+        let shown = text.chars().take(120).flat_map(char::escape_default).collect();
+        Self { kind, shown, expected }
+    }
+
+    /// The same error about another text: the one that the caller wrote.
+    pub(super) fn about(self, text: &str) -> Self {
+        Self::new(self.kind, text, self.expected)
+    }
+}
+
+/// Defines a newtype over text with one way in; the pattern is the same rule for the JSON Schema.
+macro_rules! identifier {
+    (
+        $(#[$doc:meta])*
+        $name:ident, $kind:literal, $expected:literal, at most $max:literal characters,
+        pattern $pattern:expr, check $check:expr
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::IdentifierError;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                let check: fn(&str) -> bool = $check;
+                if check(&text) && text.chars().count() <= $max {
+                    Ok(Self(text))
+                } else {
+                    Err(Self::Error::new($kind, &text, $expected))
+                }
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = $crate::IdentifierError;
+
+            fn try_from(text: &str) -> Result<Self, Self::Error> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::IdentifierError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": $expected,
+                    "pattern": $pattern,
+                    "maxLength": $max,
+                })
+            }
+        }
+    };
+}
+
+/// A DNS name's label, in either case, as a pattern.
+#[cfg(feature = "schema")]
+macro_rules! host_pattern {
+    () => {
+        r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]{1,5})?"
+    };
+}
+
+/// The characters of [`is_hidden`], for use inside a pattern's brackets.
+#[cfg(feature = "schema")]
+macro_rules! hidden_pattern {
+    () => {
+        r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+    };
+}
+
+/// Characters that a reader of the file does not see or sees elsewhere: controls, line and paragraph separators,
+/// direction marks, the byte order mark.
+pub(super) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
+}
+
+/// `HOST` or `HOST:PORT`.
+pub(super) fn is_host(text: &str) -> bool {
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (text, None),
+    };
+    let labels = name.split('.').all(|label| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    });
+    labels && port.is_none_or(|port| matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit()))
+}

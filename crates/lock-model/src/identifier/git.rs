@@ -1,0 +1,127 @@
+use super::define::{is_hidden, is_host};
+
+identifier!(
+    /// Full object id of a git commit, in either of git's hash functions.
+    CommitId,
+    "commit id",
+    "40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits",
+    at most 64 characters,
+    pattern r"^([0-9a-f]{40}|[0-9a-f]{64})$",
+    check is_object_id
+);
+
+identifier!(
+    /// Full object id of a git tree.
+    TreeId,
+    "tree id",
+    "40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits",
+    at most 64 characters,
+    pattern r"^([0-9a-f]{40}|[0-9a-f]{64})$",
+    check is_object_id
+);
+
+identifier!(
+    /// Address of a git repository as the lock writes it: `https://` (or, with a warning, `http://`), no user,
+    /// no password, no query.
+    RepositoryUrl,
+    "repository URL",
+    "`https://HOST/PATH` without user, query or fragment",
+    at most 2048 characters,
+    pattern concat!(
+        r"^https?://", host_pattern!(), r"(/(?!\.{1,2}(/|$))[^\s/?#@\\%", hidden_pattern!(), r"]+)+/?$"
+    ),
+    check is_repository_url
+);
+
+identifier!(
+    /// Path of something in a git tree: relative, `/`-separated, without `.`, `..`, `.git` or control characters.
+    TreePath,
+    "path in a tree",
+    "relative, `/` between segments, no `.`, `..` or `.git` segment, no leading `-`, no control or direction character, \
+     no backslash",
+    at most 4096 characters,
+    pattern concat!(r"^(?!-)(?!(.*/)?(\.{0,2}|\.[gG][iI][tT])(/|$))[^\\", hidden_pattern!(), r"]+$"),
+    check is_tree_path
+);
+
+impl CommitId {
+    /// The first `length` digits, at most all of them.
+    pub fn short(&self, length: usize) -> &str {
+        self.0.get(..length).unwrap_or(&self.0)
+    }
+}
+
+impl TreeId {
+    /// The first `length` digits, at most all of them.
+    pub fn short(&self, length: usize) -> &str {
+        self.0.get(..length).unwrap_or(&self.0)
+    }
+}
+
+impl TreePath {
+    /// The last segment.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+fn is_object_id(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_repository_url(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else { return false };
+    let Some((host, path)) = rest.split_once('/') else { return false };
+    let path = path.strip_suffix('/').unwrap_or(path);
+    is_host(host)
+        && path.split('/').all(|segment| {
+            !matches!(segment, "" | "." | "..")
+                && !segment
+                    .contains(|c: char| c.is_whitespace() || is_hidden(c) || matches!(c, '?' | '#' | '@' | '\\' | '%'))
+        })
+}
+
+fn is_tree_path(text: &str) -> bool {
+    !text.starts_with('-')
+        && !text.contains(|c: char| is_hidden(c) || c == '\\')
+        && text.split('/').all(|segment| !matches!(segment, "" | "." | "..") && !segment.eq_ignore_ascii_case(".git"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_carry_no_credentials() {
+        for good in
+            ["https://github.com/Shopifake/shopifake-back", "https://host.example:8443/a/b.git", "http://host/a"]
+        {
+            assert!(RepositoryUrl::try_from(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "https://user:secret@host/a",
+            "ssh://host/a",
+            "https:///host",
+            "https://host",
+            "https://host/../a",
+            "https://host/a?b",
+            "https://host/%0a",
+            "file:///a",
+            "https://host/a\nb",
+            "-uhttps://host/a",
+        ] {
+            assert!(RepositoryUrl::try_from(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn t29_no_path_leaves_the_tree_or_reads_as_an_option() {
+        for hostile in ["-x", "a/../b", "/a", "a//b", ".git/config", "a/.GIT", "a\r", "a\\b", "", "a/", "a\u{202e}b"] {
+            assert!(TreePath::try_from(hostile).is_err(), "{hostile}");
+        }
+        for hostile in ["$(id)", "--post-renderer=x", "a\";DROP", "-u", "a b", "a\n", "../x", ""] {
+            assert!(CommitId::try_from(hostile).is_err(), "{hostile}");
+            assert!(RepositoryUrl::try_from(hostile).is_err(), "{hostile}");
+        }
+    }
+}
