@@ -1,0 +1,197 @@
+use std::io::Write as _;
+
+use lock_model::{CommitId, Timestamp, TreeId};
+
+use super::answer::{self, not_understood};
+use super::read::{commit_id, missing_or_failed, operand, path_operand, revision_operand, tree_id, tree_operand};
+use super::{Git, GitError, MODE_GITLINK, ObjectFormat};
+
+/// One change to a tree. A later change of the same path wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TreeChange {
+    /// A file with this content, in place of whatever was there.
+    Write {
+        /// The path from the top of the tree.
+        path: String,
+        /// `0o100644`, `0o100755`, or `0o120000` for a symbolic link.
+        mode: u32,
+        /// The content.
+        bytes: Vec<u8>,
+    },
+    /// The commit of a submodule.
+    Gitlink {
+        /// The path from the top of the tree.
+        path: String,
+        /// The commit; it need not be in this repository.
+        commit: CommitId,
+    },
+    /// No file here; nothing happens where there was none.
+    Remove {
+        /// The path from the top of the tree.
+        path: String,
+    },
+}
+
+/// Who a commit or tag is by, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitIdentity {
+    /// The name.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The time, written as UTC.
+    pub time: Timestamp,
+}
+
+impl Git {
+    /// Writes a tree: a base (a commit or tree; the empty tree if none) with changes. Refs and work tree stay.
+    pub fn write_tree(&self, base: Option<&str>, changes: &[TreeChange]) -> Result<TreeId, GitError> {
+        if let Some(base) = base {
+            tree_operand(base)?;
+        }
+        for change in changes {
+            let (TreeChange::Write { path, .. } | TreeChange::Gitlink { path, .. } | TreeChange::Remove { path }) =
+                change;
+            path_operand(path)?;
+        }
+        let objects = self.common_dir().join("objects");
+        let cannot_write = |source| GitError::Temporary { folder: objects.clone(), source };
+        // `git prune` removes what starts like this, should we be killed.
+        let scratch =
+            tempfile::Builder::new().prefix("tmp_orchestrator_").tempdir_in(&objects).map_err(cannot_write)?;
+        let index = scratch.path().join("index");
+
+        let mut blobs = self.write_blobs(changes, scratch.path())?.into_iter();
+        let zero = "0".repeat(if self.is_sha256(base)? { 64 } else { 40 });
+        let mut input = Vec::new();
+        for change in changes {
+            match change {
+                TreeChange::Write { path, mode, .. } => {
+                    let id = blobs.next().unwrap_or_default();
+                    write!(input, "{mode:06o} {id}\t{path}\0").map_err(cannot_write)?;
+                }
+                TreeChange::Gitlink { path, commit } => {
+                    write!(input, "{MODE_GITLINK:06o} {commit}\t{path}\0").map_err(cannot_write)?;
+                }
+                TreeChange::Remove { path } => write!(input, "0 {zero}\t{path}\0").map_err(cannot_write)?,
+            }
+        }
+
+        if let Some(base) = base {
+            let output = self.invocation(["read-tree", base]).env("GIT_INDEX_FILE", &index).run()?;
+            if !output.success() {
+                return Err(missing_or_failed(output, &[base]));
+            }
+        }
+        if !input.is_empty() {
+            let _done = self
+                .invocation(["update-index", "--add", "--replace", "-z", "--index-info"])
+                .env("GIT_INDEX_FILE", &index)
+                .stdin(input)
+                .run()?
+                .checked()?;
+        }
+        let output = self.invocation(["write-tree"]).env("GIT_INDEX_FILE", &index).run()?.checked()?;
+        tree_id(answer::line(&output)?, &output)
+    }
+
+    /// Only removals without a base name need to know; ids are 40 digits but for the newer format.
+    fn is_sha256(&self, base: Option<&str>) -> Result<bool, GitError> {
+        match base {
+            Some(id) if id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(true),
+            Some(id) if id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(false),
+            _ => Ok(self.object_format()? == ObjectFormat::Sha256),
+        }
+    }
+
+    /// Writes the content of every [`TreeChange::Write`] with one child, and returns the ids in order.
+    fn write_blobs(&self, changes: &[TreeChange], scratch: &std::path::Path) -> Result<Vec<String>, GitError> {
+        let cannot_write = |source| GitError::Temporary { folder: scratch.to_owned(), source };
+        let mut names = Vec::new();
+        let mut count = 0_usize;
+        for change in changes {
+            if let TreeChange::Write { bytes, .. } = change {
+                let file = scratch.join(format!("blob-{count}"));
+                std::fs::write(&file, bytes).map_err(cannot_write)?;
+                names.extend_from_slice(file.as_os_str().as_encoded_bytes());
+                names.push(b'\n');
+                count += 1;
+            }
+        }
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let output =
+            self.invocation(["hash-object", "-w", "--no-filters", "--stdin-paths"]).stdin(names).run()?.checked()?;
+        let ids: Vec<String> = answer::line(&output)?.lines().map(str::to_owned).collect();
+        if ids.len() != count {
+            return Err(not_understood(&output, "one id for each file"));
+        }
+        Ok(ids)
+    }
+
+    /// Writes a commit object. Nothing points to it yet.
+    pub fn commit_tree(
+        &self,
+        tree: &TreeId,
+        parents: &[CommitId],
+        message: &str,
+        identity: &CommitIdentity,
+    ) -> Result<CommitId, GitError> {
+        let mut arguments = vec!["commit-tree", "--no-gpg-sign", "-F", "-"];
+        for parent in parents {
+            arguments.extend(["-p", parent.as_str()]);
+        }
+        arguments.push(tree.as_str());
+        let mut invocation = self.invocation(arguments).stdin(message);
+        let date = identity.date();
+        for role in ["AUTHOR", "COMMITTER"] {
+            invocation = invocation
+                .env(format!("GIT_{role}_NAME"), &identity.name)
+                .env(format!("GIT_{role}_EMAIL"), &identity.email)
+                .env(format!("GIT_{role}_DATE"), &date);
+        }
+        let output = invocation.run()?;
+        if !output.success() {
+            let named: Vec<&str> = std::iter::once(tree.as_str()).chain(parents.iter().map(CommitId::as_str)).collect();
+            return Err(missing_or_failed(output, &named));
+        }
+        commit_id(answer::line(&output)?, &output)
+    }
+
+    /// Writes an annotated tag object and returns its id. Nothing points to it yet.
+    pub fn write_tag(
+        &self,
+        name: &str,
+        target: &CommitId,
+        message: &str,
+        identity: &CommitIdentity,
+    ) -> Result<String, GitError> {
+        revision_operand(name)?;
+        let forbidden = |c: char| c.is_control() || matches!(c, '<' | '>');
+        for part in [&identity.name, &identity.email] {
+            if part.contains(forbidden) {
+                return Err(operand("a tagger", part));
+            }
+        }
+        let end = if message.ends_with('\n') { "" } else { "\n" };
+        let tag = format!(
+            "object {target}\ntype commit\ntag {name}\ntagger {} <{}> {}\n\n{message}{end}",
+            identity.name,
+            identity.email,
+            identity.date().trim_start_matches('@'),
+        );
+        let output = self.invocation(["mktag"]).stdin(tag).run()?;
+        if !output.success() {
+            return Err(missing_or_failed(output, &[target.as_str()]));
+        }
+        answer::line(&output).map(str::to_owned)
+    }
+}
+
+impl CommitIdentity {
+    /// `@SECONDS +0000`: the `@` keeps small numbers from being taken for a year.
+    fn date(&self) -> String {
+        format!("@{} +0000", self.time.as_unix_seconds())
+    }
+}

@@ -1,0 +1,199 @@
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// What stands where a secret stood.
+const MASK: &str = "***";
+/// Shorter texts cannot be told from ordinary words: masking them would destroy the output and protect nothing.
+const SHORTEST: usize = 4;
+
+/// Hides registered secrets in text, in every form in which they usually leak: as they are, line by line, in
+/// base64 (at each of the three alignments, both alphabets), percent-encoded, and escaped as in JSON.
+///
+/// The debug form says only how many forms are known.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Longest first.
+    needles: Vec<Vec<u8>>,
+}
+
+impl Redactor {
+    /// Hides nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Registers a secret. Texts (and lines of a text) of fewer than four bytes are ignored.
+    pub fn add(&mut self, secret: impl AsRef<[u8]>) {
+        let secret = secret.as_ref();
+        let mut needles: BTreeSet<Vec<u8>> = self.needles.drain(..).collect();
+        let trimmed = secret.trim_ascii();
+        let lines = secret.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+        for form in std::iter::once(secret).chain(std::iter::once(trimmed)).chain(lines) {
+            if form.len() >= SHORTEST {
+                needles.extend(forms(form));
+            }
+        }
+        self.needles = needles.into_iter().collect();
+        self.needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    }
+
+    /// Whether no secret is registered.
+    pub fn is_empty(&self) -> bool {
+        self.needles.is_empty()
+    }
+
+    /// The text with every secret masked.
+    pub fn redact(&self, text: &str) -> String {
+        if self.needles.is_empty() {
+            return text.to_owned();
+        }
+        String::from_utf8_lossy(&self.redact_bytes(text.as_bytes())).into_owned()
+    }
+
+    /// The bytes with every secret masked.
+    pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut shown = Vec::with_capacity(bytes.len());
+        // Everything before `masked_until` belongs to a match; overlapping matches melt into one mask.
+        let mut masked_until = 0;
+        for at in 0..bytes.len() {
+            let rest = bytes.get(at..).unwrap_or_default();
+            if let Some(needle) = self.needles.iter().find(|needle| rest.starts_with(needle)) {
+                if at >= masked_until {
+                    shown.extend_from_slice(MASK.as_bytes());
+                }
+                masked_until = masked_until.max(at + needle.len());
+            }
+            if at >= masked_until {
+                shown.extend(rest.first());
+            }
+        }
+        shown
+    }
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redactor").field("forms", &self.needles.len()).finish()
+    }
+}
+
+fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
+    let mut forms = vec![secret.to_vec()];
+    for alphabet in [STANDARD, URL_SAFE] {
+        for alignment in 0..3 {
+            let encoded = base64_inside(secret, alignment, alphabet);
+            if encoded.len() >= SHORTEST {
+                forms.push(encoded);
+            }
+        }
+    }
+    forms.push(percent_encoded(secret, char::is_ascii_uppercase));
+    forms.push(percent_encoded(secret, char::is_ascii_lowercase));
+    if let Ok(text) = std::str::from_utf8(secret) {
+        forms.push(json_escaped(text).into_bytes());
+        forms.push(text.escape_default().to_string().into_bytes());
+    }
+    forms
+}
+
+const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The base64 characters that depend on the secret alone when `alignment` unknown bytes stand before it.
+fn base64_inside(secret: &[u8], alignment: usize, alphabet: &[u8; 64]) -> Vec<u8> {
+    let mut bits = vec![0; alignment];
+    bits.extend_from_slice(secret);
+    let known_from = (alignment * 8).div_ceil(6);
+    let known_until = bits.len() * 8 / 6;
+    (known_from..known_until)
+        .map(|character| {
+            let bit = character * 6;
+            let pair = u16::from(bits.get(bit / 8).copied().unwrap_or(0)) << 8
+                | u16::from(bits.get(bit / 8 + 1).copied().unwrap_or(0));
+            alphabet[usize::from(pair >> (10 - bit % 8) & 63)]
+        })
+        .collect()
+}
+
+fn percent_encoded(secret: &[u8], case: fn(&char) -> bool) -> Vec<u8> {
+    let upper = case(&'A');
+    let mut text = String::with_capacity(secret.len() * 3);
+    for &byte in secret {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            text.push(char::from(byte));
+        } else {
+            let written = if upper { write!(text, "%{byte:02X}") } else { write!(text, "%{byte:02x}") };
+            debug_assert!(written.is_ok(), "writing to a string cannot fail");
+        }
+    }
+    text.into_bytes()
+}
+
+fn json_escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            control if control < ' ' => {
+                let written = write!(escaped, "\\u{:04x}", u32::from(control));
+                debug_assert!(written.is_ok(), "writing to a string cannot fail");
+            }
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redactor(secret: &str) -> Redactor {
+        let mut redactor = Redactor::new();
+        redactor.add(secret);
+        redactor
+    }
+
+    #[test]
+    fn t25_secret_is_hidden_in_every_form() {
+        let secret = "s3cr3t/+pa\"ss wörd";
+        let redactor = redactor(secret);
+        assert_eq!(redactor.redact(&format!("a {secret} b")), "a *** b");
+        assert_eq!(redactor.redact("s3cr3t%2F%2Bpa%22ss%20w%C3%B6rd"), "***");
+        assert_eq!(redactor.redact("s3cr3t%2f%2bpa%22ss%20w%c3%b6rd"), "***");
+        assert_eq!(redactor.redact(r#"{"token":"s3cr3t/+pa\"ss wörd"}"#), r#"{"token":"***"}"#);
+    }
+
+    #[test]
+    fn t25_base64_is_hidden_at_every_alignment() {
+        let redactor = redactor("hunter2-hunter2");
+        // `printf 'x:hunter2-hunter2!' | base64` with zero, one and two bytes before the secret.
+        for (plain, encoded) in [
+            ("hunter2-hunter2", "aHVudGVyMi1odW50ZXIy"),
+            ("x:hunter2-hunter2", "eDpodW50ZXIyLWh1bnRlcjI="),
+            ("u:hunter2-hunter2!", "dTpodW50ZXIyLWh1bnRlcjIh"),
+            ("xhunter2-hunter2!", "eGh1bnRlcjItaHVudGVyMiE="),
+        ] {
+            let shown = redactor.redact(encoded);
+            assert!(shown.contains(MASK) && shown.len() < 12, "{plain}: {shown}");
+        }
+    }
+
+    #[test]
+    fn t25_each_line_of_a_secret_counts() {
+        let redactor = redactor("-----BEGIN KEY-----\nabcdefgh\n\nxy\n-----END KEY-----\n");
+        assert_eq!(redactor.redact("line abcdefgh, xy"), "line ***, xy");
+    }
+
+    #[test]
+    fn overlapping_secrets_leave_nothing_over() {
+        let mut redactor = redactor("abcdef");
+        redactor.add("defghi");
+        assert_eq!(redactor.redact("-abcdefghi-abcdefdefghi-"), "-***-******-");
+        assert!(!format!("{redactor:?}").contains("abc"));
+    }
+}

@@ -1,0 +1,290 @@
+//! Runs one child to its end, whatever it does: one loop over `poll`, no threads left behind.
+
+use std::io::{ErrorKind, Read, Write as _};
+use std::os::fd::AsFd as _;
+use std::process::{Child, ChildStdin, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+/// How long a child's own children may keep its output open after it ended.
+const DRAIN: Duration = Duration::from_millis(250);
+/// The longest time between two looks at the clock, the interrupt and the child.
+const HEARTBEAT: Duration = Duration::from_millis(50);
+
+/// A request to stop, shared between whoever hears of it (a signal handler) and everything that waits.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Not requested.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Requests the stop; it cannot be taken back.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was requested.
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// The flag itself, for a signal handler.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// What to do with output beyond the limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OutputLimit {
+    /// End the program: a part of a document is worse than none.
+    Refuse(usize),
+    /// Keep the last bytes: a log.
+    KeepLast(usize),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) grace: Duration,
+    pub(crate) output: OutputLimit,
+    pub(crate) interrupt: Interrupt,
+}
+
+/// Why a child was ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Deadline,
+    Interrupted,
+    OutputTooLarge,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stopped: Option<Stopped>,
+    pub(crate) stdout: Collected,
+    pub(crate) stderr: Collected,
+}
+
+/// One output of the child.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    pub(crate) bytes: Vec<u8>,
+    /// How many bytes before these were dropped.
+    pub(crate) dropped: u64,
+}
+
+impl Collected {
+    /// Returns whether the limit is kept.
+    fn push(&mut self, bytes: &[u8], limit: OutputLimit) -> bool {
+        match limit {
+            OutputLimit::Refuse(limit) => {
+                let fits = self.bytes.len().saturating_add(bytes.len()) <= limit;
+                if fits {
+                    self.bytes.extend_from_slice(bytes);
+                }
+                fits
+            }
+            OutputLimit::KeepLast(limit) => {
+                self.bytes.extend_from_slice(bytes);
+                // Cut rarely: dropping from the front moves everything.
+                if self.bytes.len() > limit.saturating_mul(2).max(limit + 64 * 1024) {
+                    self.cut(limit);
+                }
+                true
+            }
+        }
+    }
+
+    fn cut(&mut self, limit: usize) {
+        let excess = self.bytes.len().saturating_sub(limit);
+        self.bytes.drain(..excess);
+        self.dropped += excess as u64;
+    }
+}
+
+struct Pipe<R> {
+    source: Option<R>,
+    collected: Collected,
+}
+
+impl<R: Read> Pipe<R> {
+    /// Takes what is there. Returns whether the limit is kept.
+    fn take(&mut self, limit: OutputLimit) -> std::io::Result<bool> {
+        let mut buffer = [0; 16 * 1024];
+        let mut kept = true;
+        while let Some(source) = &mut self.source {
+            match source.read(&mut buffer) {
+                Ok(0) => self.source = None,
+                Ok(length) => kept &= self.collected.push(buffer.get(..length).unwrap_or_default(), limit),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// Sends `input` to a child that leads its own process group, collects its output, and reaps it.
+///
+/// The group is gone when this returns: by itself, or killed.
+pub(crate) fn supervise(mut child: Child, input: Vec<u8>, limits: &Limits) -> std::io::Result<Ended> {
+    let pid = Pid::from_child(&child);
+    let outcome = watch(&mut child, pid, input, limits);
+    // The child is not reaped yet, so its group's number cannot belong to anybody else. What it left running
+    // would outlive us.
+    signal_group(pid, Signal::KILL);
+    let status = child.wait()?;
+    let (stopped, stdout, stderr) = outcome?;
+    Ok(Ended { status, stopped, stdout, stderr })
+}
+
+fn signal_group(pid: Pid, signal: Signal) {
+    // The only error that can happen is that nobody is left.
+    kill_process_group(pid, signal).ok();
+}
+
+fn watch(
+    child: &mut Child,
+    pid: Pid,
+    input: Vec<u8>,
+    limits: &Limits,
+) -> std::io::Result<(Option<Stopped>, Collected, Collected)> {
+    let started = Instant::now();
+    let mut stdin = child.stdin.take().map(|pipe| (pipe, input, 0_usize));
+    let mut stdout = Pipe { source: child.stdout.take(), collected: Collected::default() };
+    let mut stderr = Pipe { source: child.stderr.take(), collected: Collected::default() };
+    if let Some((pipe, ..)) = &stdin {
+        rustix::io::ioctl_fionbio(pipe, true)?;
+    }
+    if let Some(pipe) = &stdout.source {
+        rustix::io::ioctl_fionbio(pipe, true)?;
+    }
+    if let Some(pipe) = &stderr.source {
+        rustix::io::ioctl_fionbio(pipe, true)?;
+    }
+
+    let mut stopped: Option<(Stopped, Instant)> = None;
+    let mut killed = false;
+    let mut too_much = false;
+    let mut exited: Option<Instant> = None;
+    let mut nap = Duration::from_micros(100);
+    loop {
+        let now = Instant::now();
+        match stopped {
+            None => {
+                let reason = if limits.interrupt.is_requested() {
+                    Some(Stopped::Interrupted)
+                } else if too_much {
+                    Some(Stopped::OutputTooLarge)
+                } else if limits.deadline.is_some_and(|deadline| now.duration_since(started) >= deadline) {
+                    Some(Stopped::Deadline)
+                } else {
+                    None
+                };
+                // A child that ended in time ended in time, even when we look too late.
+                if let Some(reason) = reason.filter(|_| exited.is_none()) {
+                    signal_group(pid, Signal::TERM);
+                    stdin = None;
+                    stopped = Some((reason, now));
+                }
+            }
+            Some((_, since)) if !killed && now.duration_since(since) >= limits.grace => {
+                signal_group(pid, Signal::KILL);
+                killed = true;
+            }
+            Some(_) => {}
+        }
+
+        if exited.is_none() {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            match waitid(WaitId::Pid(pid), options) {
+                Ok(Some(_)) => exited = Some(now),
+                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let closed = stdout.source.is_none() && stderr.source.is_none();
+        if exited.is_some_and(|since| closed || now.duration_since(since) >= DRAIN) {
+            break;
+        }
+        if closed && stdin.is_none() {
+            // Nothing to poll: the child closed its output and is about to end, or sleeps.
+            std::thread::sleep(nap);
+            nap = (nap * 2).min(HEARTBEAT / 5);
+            continue;
+        }
+
+        let mut wait = HEARTBEAT;
+        if let Some(deadline) = limits.deadline.filter(|_| stopped.is_none()) {
+            wait = wait.min((started + deadline).saturating_duration_since(now));
+        }
+        wait_for(stdin.as_ref().map(|(pipe, ..)| pipe), &stdout, &stderr, wait.max(Duration::from_millis(1)))?;
+        if let Some((pipe, input, sent)) = &mut stdin
+            && feed(pipe, input, sent)?
+        {
+            stdin = None;
+        }
+        let limit = if too_much { OutputLimit::KeepLast(0) } else { limits.output };
+        let kept = stdout.take(limit)? & stderr.take(limit)?;
+        too_much |= !kept;
+    }
+
+    if let OutputLimit::KeepLast(limit) = limits.output {
+        stdout.collected.cut(limit);
+        stderr.collected.cut(limit);
+    }
+    // Output beyond the limit is refused even when the child ended before it was told to.
+    let reason = stopped.map(|(reason, _)| reason).or(too_much.then_some(Stopped::OutputTooLarge));
+    Ok((reason, stdout.collected, stderr.collected))
+}
+
+fn wait_for<A: Read + std::os::fd::AsFd, B: Read + std::os::fd::AsFd>(
+    stdin: Option<&ChildStdin>,
+    stdout: &Pipe<A>,
+    stderr: &Pipe<B>,
+    wait: Duration,
+) -> std::io::Result<()> {
+    let mut watched = Vec::with_capacity(3);
+    if let Some(pipe) = stdin {
+        watched.push(PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::OUT));
+    }
+    if let Some(pipe) = &stdout.source {
+        watched.push(PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN));
+    }
+    if let Some(pipe) = &stderr.source {
+        watched.push(PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN));
+    }
+    let timeout = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
+    match poll(&mut watched, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes what the pipe takes. Returns whether everything is written or nobody reads any more.
+fn feed(pipe: &mut ChildStdin, input: &[u8], sent: &mut usize) -> std::io::Result<bool> {
+    loop {
+        let rest = input.get(*sent..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(true);
+        }
+        match pipe.write(rest) {
+            Ok(length) => *sent += length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // A program need not read its input to the end.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(true),
+            Err(error) => return Err(error),
+        }
+    }
+}
