@@ -143,7 +143,7 @@ mod tests {
             assert!(EnvironmentName::try_from(bad).is_err(), "{bad}");
             assert!(SuiteName::try_from(bad).is_err(), "{bad}");
         }
-        assert!(EnvironmentName::try_from("a.b").is_err());
+        EnvironmentName::try_from("a.b").unwrap_err();
         assert_eq!(SuiteName::try_from("a.b_c-1").unwrap().as_str(), "a.b_c-1");
         assert_eq!(
             EnvironmentName::try_from("a\u{1b}[31m").unwrap_err().to_string(),
