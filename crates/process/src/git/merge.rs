@@ -31,6 +31,8 @@ impl Git {
                 let id = take_until(&mut rest, 0).ok_or_else(|| not_understood(&output, "a tree id"))?;
                 tree_id(answer::text(id, &output)?, &output).map(MergeTree::Clean)
             }
+            // A commit that does not exist ends with the status of a conflict too, but without a tree.
+            Some(1) if output.stdout.is_empty() => Err(missing_or_failed(output, &[ours, theirs])),
             Some(1) => {
                 let mut rest = output.stdout.as_slice();
                 let _tree = take_until(&mut rest, 0);

@@ -287,8 +287,15 @@ pub(super) fn failed(output: Output) -> GitError {
 
 /// Tells "no such revision" from other failures.
 pub(super) fn missing_or_failed(output: Output, revisions: &[&str]) -> GitError {
-    const SAID: [&str; 6] =
-        ["Not a valid", "not a tree object", "bad object", "unknown revision", "bad revision", "ot a valid object"];
+    const SAID: [&str; 7] = [
+        "Not a valid",
+        "not a tree object",
+        "bad object",
+        "unknown revision",
+        "bad revision",
+        "not a valid object",
+        "not something we can merge",
+    ];
     let said = output.stderr_text();
     if SAID.iter().any(|words| said.contains(words)) {
         let named: Vec<&str> = revisions.iter().copied().filter(|revision| said.contains(revision)).collect();

@@ -53,6 +53,10 @@ impl Git {
             let (TreeChange::Write { path, .. } | TreeChange::Gitlink { path, .. } | TreeChange::Remove { path }) =
                 change;
             path_operand(path)?;
+            // NOTE: git only warns and leaves such an entry out.
+            if path.split('/').any(|segment| segment.eq_ignore_ascii_case(".git")) {
+                return Err(operand("a path in a tree", path));
+            }
         }
         let objects = self.common_dir().join("objects");
         let cannot_write = |source| GitError::Temporary { folder: objects.clone(), source };
@@ -84,12 +88,15 @@ impl Git {
             }
         }
         if !input.is_empty() {
-            let _done = self
+            let output = self
                 .invocation(["update-index", "--add", "--replace", "-z", "--index-info"])
                 .env("GIT_INDEX_FILE", &index)
                 .stdin(input)
                 .run()?
                 .checked()?;
+            if output.stderr_text().contains("Ignoring path") {
+                return Err(operand("a tree", &output.stderr_text()));
+            }
         }
         let output = self.invocation(["write-tree"]).env("GIT_INDEX_FILE", &index).run()?.checked()?;
         tree_id(answer::line(&output)?, &output)

@@ -1,0 +1,145 @@
+use std::time::{Duration, Instant};
+
+use process::{Environment, Interrupt, Invocation, ProcessError, Program, Redactor};
+
+use crate::sandbox::{SEARCH_PATH, Sandbox, program};
+
+fn shell(script: &str) -> Invocation {
+    Invocation::new(&program("sh")).env("PATH", SEARCH_PATH).args(["-c", script])
+}
+
+/// Whether a process with this id still runs after a while; a zombie does not. The kernel takes a moment to end one.
+fn runs(pid: &str) -> bool {
+    let started = Instant::now();
+    loop {
+        let alive = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+        if !alive || started.elapsed() > Duration::from_secs(5) {
+            return alive;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn output_and_status_are_values() {
+    let output = shell("echo out; echo err >&2; exit 3").run().unwrap();
+    assert_eq!((output.code, output.signal), (Some(3), None));
+    assert_eq!((output.stdout_text().as_ref(), output.stderr_text().as_ref()), ("out\n", "err\n"));
+    assert!(!output.success());
+    let error = output.checked().unwrap_err();
+    assert_eq!(error.to_string(), "`sh -c 'echo out; echo err >&2; exit 3'` ended with exit status 3\n  err");
+    assert_eq!(shell("kill -9 $$").run().unwrap().status(), "signal 9");
+}
+
+#[test]
+fn t26_child_sees_only_the_named_environment() {
+    let output = Invocation::new(&program("env")).environment(&Environment::new().set("A", "1")).run().unwrap();
+    assert_eq!(output.stdout_text(), "A=1\n");
+}
+
+#[test]
+fn standard_input_is_empty_unless_fed() {
+    assert_eq!(Invocation::new(&program("cat")).run().unwrap().stdout, b"");
+    // More than a pipe holds, in both directions at once.
+    let big: Vec<u8> = (0..3_000_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
+    assert_eq!(Invocation::new(&program("cat")).stdin(big.clone()).run().unwrap().stdout, big);
+    // Who does not read its input is not an error.
+    assert!(shell("exec 0<&-; exit 0").stdin(big).run().unwrap().success());
+}
+
+#[test]
+fn t29_arguments_reach_the_program_as_they_are() {
+    let hostile = ["$(id)", "a b", "\"; DROP", "--x=`id`", "*", ""];
+    let output = Invocation::new(&program("printf")).arg("[%s]").args(hostile).run().unwrap();
+    assert_eq!(output.stdout_text(), "[$(id)][a b][\"; DROP][--x=`id`][*][]");
+}
+
+#[test]
+fn f24_deadline_ends_the_whole_group_even_when_sigterm_is_ignored() {
+    let started = Instant::now();
+    let error = shell("trap '' TERM; sleep 60 & echo $! >&2; echo $$ >&2; wait; sleep 60")
+        .deadline(Duration::from_millis(150))
+        .grace(Duration::from_millis(150))
+        .run()
+        .unwrap_err();
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    let ProcessError::Deadline { stderr, .. } = &error else { panic!("{error}") };
+    let pids: Vec<&str> = stderr.split_whitespace().collect();
+    assert_eq!(pids.len(), 2, "{stderr}");
+    assert!(pids.iter().all(|pid| !runs(pid)), "{stderr}");
+    assert!(error.is_deadline() && error.to_string().contains("did not end within 150 ms"), "{error}");
+}
+
+#[test]
+fn a_deadline_is_enough_for_a_child_that_ends_at_sigterm() {
+    let error = shell("trap 'echo bye >&2; exit 0' TERM; while :; do sleep 0.02; done")
+        .deadline(Duration::from_millis(200))
+        .run()
+        .unwrap_err();
+    assert!(error.is_deadline() && error.to_string().ends_with("bye"), "{error}");
+}
+
+#[test]
+fn nothing_that_a_child_left_running_survives_it() {
+    let started = Instant::now();
+    let output = shell("sleep 60 & echo $!").run().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(!runs(output.stdout_text().trim()));
+}
+
+#[test]
+fn interrupt_ends_a_child() {
+    let interrupt = Interrupt::new();
+    interrupt.request();
+    let error = shell("sleep 60").interrupt(&interrupt).run().unwrap_err();
+    assert!(error.is_interrupted(), "{error}");
+}
+
+#[test]
+fn t40_endless_output_stops_at_the_limit() {
+    let error = shell("yes").output_limit(100_000).deadline(Duration::from_secs(20)).run().unwrap_err();
+    assert_eq!(error.to_string(), "`sh -c yes` wrote more than 100000 bytes");
+    // What fits exactly is fine, one byte more is not, even from a child that is long gone.
+    assert_eq!(shell("printf 12345").output_limit(5).run().unwrap().stdout, b"12345");
+    assert!(matches!(shell("printf 123456").output_limit(5).run(), Err(ProcessError::OutputTooLarge { limit: 5, .. })));
+}
+
+#[test]
+fn a_log_keeps_its_end() {
+    let output = shell("seq 1 200000").keep_last(14).run().unwrap();
+    assert_eq!(output.stdout_text(), "199999\n200000\n");
+    assert_eq!(output.dropped, 1_288_895 - 14);
+}
+
+#[test]
+fn t25_secrets_and_escapes_are_not_shown() {
+    let mut redactor = Redactor::new();
+    redactor.add("hunter2hunter2");
+    let error = shell("printf 'token hunter2hunter2 \\033[31mred\\n' >&2; exit 1")
+        .arg("hunter2hunter2")
+        .redact(&redactor)
+        .run()
+        .unwrap()
+        .checked()
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(!text.contains("hunter2") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.ends_with("\n  token *** \\u{1b}[31mred"), "{text}");
+    let debug = format!("{:?}", shell("").env("TOKEN", "hunter2hunter2"));
+    assert!(!debug.contains("hunter2") && debug.contains("TOKEN"), "{debug}");
+}
+
+#[test]
+fn programs_are_found_only_in_absolute_folders() {
+    let sandbox = Sandbox::new();
+    assert_eq!(Program::find("sh", ":.:/bin:/usr/bin".as_ref()).unwrap().path().file_name(), Some("sh".as_ref()));
+    for (name, path) in [("sh", ""), ("sh", ".:relative"), ("../bin/sh", "/bin"), ("/bin/sh", "/bin"), ("", "/bin")] {
+        let error = Program::find(name, path.as_ref()).unwrap_err();
+        assert_eq!(error.to_string(), format!("program `{name}` was not found on the search path"));
+    }
+    // A file that cannot be executed is not a program.
+    std::fs::write(sandbox.path().join("tool"), "x").unwrap();
+    assert!(matches!(Program::find("tool", sandbox.path().as_os_str()), Err(ProcessError::NotFound { .. })));
+    let error = Invocation::new(&Program::at(sandbox.path().join("tool"))).run().unwrap_err();
+    assert!(matches!(error, ProcessError::Start { .. }), "{error}");
+}
