@@ -144,11 +144,15 @@ impl Ledger {
     pub fn proof_of(&self, environment: &EnvironmentName, release: &ReleaseId) -> ProofVerdict {
         let mut verdict = ProofVerdict::Absent;
         let mut suites = BTreeMap::new();
+        let mut proven_in_this_cycle = false;
         for record in self.of(environment) {
-            if record.entry.release.as_ref() != Some(release) {
-                if occupies(&record.entry) {
-                    suites.clear();
-                }
+            let ours = record.entry.release.as_ref() == Some(release);
+            let opens = record.entry.step == Step::Rollback && record.entry.result == StepResult::Started;
+            if occupies(&record.entry) && (!ours || opens) {
+                suites.clear();
+                proven_in_this_cycle = false;
+            }
+            if !ours {
                 continue;
             }
             let failed = || ProofVerdict::Failed {
@@ -161,6 +165,7 @@ impl Ledger {
                         suites.insert(suite.name.clone(), suite.digest.clone());
                     }
                     if let ProofVerdict::Proven(proven) = &mut verdict
+                        && proven_in_this_cycle
                         && let Some(suite) = &record.entry.suite
                     {
                         proven.suites.insert(suite.name.clone(), suite.digest.clone());
@@ -175,6 +180,7 @@ impl Ledger {
                     }
                 }
                 (Step::Proof, StepResult::Ok) => {
+                    proven_in_this_cycle = true;
                     verdict = match record.entry.proof {
                         Some(level) => ProofVerdict::Proven(ProvenRelease {
                             seq: record.seq,
