@@ -11,6 +11,9 @@ mod lock;
 mod problem;
 mod timestamp;
 mod types;
+mod wire;
+#[cfg(feature = "yaml")]
+mod yaml;
 
 pub use canonical::{CanonicalError, canonical_json, tagged_digest};
 pub use class::ErrorClass;
@@ -26,3 +29,6 @@ pub use types::{
     ApiFile, Content, CreatedFrom, Exception, GitSource, LockParts, LockedImage, LockedMetadata, Origin, Revision,
     Service, Source, ThirdParty, ThirdPartySource,
 };
+pub use wire::LOCK_VERSION;
+#[cfg(feature = "yaml")]
+pub use yaml::{Fault, ReadError, ReadErrorKind, read, write};

@@ -43,13 +43,13 @@ impl Lock {
     ///
     /// Lists without an order of their own (API files, exceptions) are sorted.
     pub fn new(mut parts: LockParts) -> Result<Self, LockError> {
+        problem::check(&parts)?;
         for service in parts.services.values_mut() {
             if let Some(metadata) = &mut service.metadata {
                 metadata.api.sort_by(|a, b| (&a.path, a).cmp(&(&b.path, b)));
             }
         }
         parts.exceptions.sort();
-        problem::check(&parts)?;
         Ok(Self { id: identity::lock_id(&parts), parts })
     }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::{Content, Digest, ErrorClass, ImageRepository, LockParts, ServiceName, Tag, ThirdPartySource, TreePath};
@@ -32,6 +32,10 @@ impl LockError {
 }
 
 impl LockProblem {
+    pub(crate) fn new(path: &[&str], message: impl Into<String>) -> Self {
+        Self { path: path.iter().map(|&key| key.to_owned()).collect(), message: message.into() }
+    }
+
     /// The keys that lead to the offending value; a position in a list is a number from 0.
     pub fn keys(&self) -> &[String] {
         &self.path
@@ -70,11 +74,11 @@ pub(crate) fn check(parts: &LockParts) -> Result<(), LockError> {
     check_paths(parts, &mut problems);
     check_tags(parts, &mut problems);
     for (name, service) in &parts.services {
-        let api = service.metadata.iter().flat_map(|metadata| metadata.api.windows(2)).enumerate();
-        for (index, pair) in api {
-            if pair[0].path == pair[1].path {
-                let at = ["services", name.as_str(), "metadata", "api", &(index + 1).to_string(), "path"];
-                problems.add(&at, format!("`{}` is listed twice", pair[1].path));
+        let mut files = BTreeSet::new();
+        for (index, file) in service.metadata.iter().flat_map(|metadata| &metadata.api).enumerate() {
+            if !files.insert(&file.path) {
+                let at = ["services", name.as_str(), "metadata", "api", &index.to_string(), "path"];
+                problems.add(&at, format!("`{}` is listed twice", file.path));
             }
         }
     }
@@ -86,10 +90,11 @@ pub(crate) fn check(parts: &LockParts) -> Result<(), LockError> {
             problems.add(&at, format!("`{service}` is not a service of this lock"));
         }
     }
-    for (index, pair) in parts.exceptions.windows(2).enumerate() {
-        if pair[0].kind == pair[1].kind && pair[0].subject == pair[1].subject {
-            let at = ["exceptions", &(index + 1).to_string(), "subject"];
-            problems.add(&at, format!("`{}` is excepted twice as `{}`", pair[1].subject, pair[1].kind));
+    let mut excepted = BTreeSet::new();
+    for (index, exception) in parts.exceptions.iter().enumerate() {
+        if !excepted.insert((&exception.kind, &exception.subject)) {
+            let at = ["exceptions", &index.to_string(), "subject"];
+            problems.add(&at, format!("`{}` is excepted twice as `{}`", exception.subject, exception.kind));
         }
     }
     if problems.0.is_empty() { Ok(()) } else { Err(LockError { problems: problems.0 }) }
@@ -145,6 +150,6 @@ struct Problems(Vec<LockProblem>);
 
 impl Problems {
     fn add(&mut self, path: &[&str], message: String) {
-        self.0.push(LockProblem { path: path.iter().map(|&key| key.to_owned()).collect(), message });
+        self.0.push(LockProblem::new(path, message));
     }
 }

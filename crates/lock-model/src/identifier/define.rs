@@ -133,7 +133,7 @@ macro_rules! hidden_pattern {
 
 /// Characters that a reader of the file does not see or sees elsewhere: controls, line and paragraph separators,
 /// direction marks, the byte order mark.
-pub(super) fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

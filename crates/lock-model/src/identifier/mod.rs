@@ -10,6 +10,8 @@ mod name;
 
 pub use chart::{ChartReference, ChartVersion};
 pub use define::IdentifierError;
+#[cfg(feature = "yaml")]
+pub(crate) use define::is_hidden;
 pub use digest::{Digest, LockId};
 pub use git::{CommitId, RepositoryUrl, TreeId, TreePath};
 pub use image::{ImageRepository, Platform, Tag};

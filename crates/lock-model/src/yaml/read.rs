@@ -1,0 +1,166 @@
+use serde::Deserialize as _;
+
+use super::error::{Fault, Position, ReadError, ReadErrorKind};
+use super::node::{Node, Value};
+use super::parse::{self, ParseError};
+use super::write;
+use crate::wire::{LOCK_VERSION, WireLock};
+use crate::{Lock, LockProblem};
+
+/// The largest lock file that is read: about 20,000 services.
+const MAX_BYTES: usize = 20 << 20;
+
+const HINT_LINE_ENDINGS: &str =
+    "something changed the line endings: `locks/.gitattributes` with the line `* -text` keeps git from doing so";
+const HINT_HAND_EDIT: &str = "a lock is written by `orchestrator lock generate` and never edited: restore the file";
+const HINT_NEWER: &str = "the file was written by a newer version of this program";
+const HINT_OLDER_PIPELINE: &str = "this looks like a lock of an older pipeline, which has no digests: make a new one";
+
+/// Reads a lock file and checks everything about it; `name` is what errors call the file.
+///
+/// The version is looked at before the shape. A file that holds a valid lock but not in the bytes that
+/// [`write`](fn@crate::write) gives is refused, and so is one whose `id` is not that of its content.
+///
+/// ```
+/// let text = "# yaml-language-server: $schema=./schema.json\nversion: 2\nwagons: 3\n";
+/// let error = lock_model::read(text.as_bytes(), "locks/lock.yaml").unwrap_err();
+/// assert_eq!(error.kind(), lock_model::ReadErrorKind::UnknownVersion);
+/// assert_eq!((error.line(), error.column(), error.path().as_str()), (Some(2), Some(10), "version"));
+/// ```
+pub fn read(text: &[u8], name: &str) -> Result<Lock, ReadError> {
+    if text.len() > MAX_BYTES {
+        let message = format!("the file has {} bytes; a lock has at most {MAX_BYTES}", text.len());
+        let faults = vec![Fault::new("", None, Vec::new(), message)];
+        return Err(ReadError { file: name.to_owned(), kind: ReadErrorKind::TooLarge, faults, hint: None });
+    }
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => return Err(not_text(text, error.valid_up_to(), name)),
+    };
+    File { name, text }.read()
+}
+
+/// A file that is text.
+#[derive(Clone, Copy)]
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl File<'_> {
+    fn read(self) -> Result<Lock, ReadError> {
+        let root = parse::parse(self.text).map_err(|ParseError { at, keys, message, too_large }| {
+            let kind = if too_large { ReadErrorKind::TooLarge } else { ReadErrorKind::Unreadable };
+            self.error(kind, at, keys, message, None)
+        })?;
+        self.check_version(&root)?;
+        let wire = WireLock::deserialize(&root).map_err(|mut error| {
+            error.keys.reverse();
+            let at = error.at.unwrap_or(Position::START);
+            self.error(ReadErrorKind::Invalid, at, error.keys, error.message, None)
+        })?;
+        let id = wire.id.clone();
+        let parts = wire.into_parts().map_err(|problems| self.invalid(&root, &problems))?;
+        let lock = Lock::new(parts).map_err(|error| self.invalid(&root, error.problems()))?;
+        if *lock.id() != id {
+            let keys = vec!["id".to_owned()];
+            let at = root.locate(&keys);
+            let message = format!("the id is not that of the content, which is `{}`", lock.id());
+            return Err(self.error(ReadErrorKind::WrongId, at, keys, message, Some(HINT_HAND_EDIT)));
+        }
+        self.check_canonical(&root, &write(&lock))?;
+        Ok(lock)
+    }
+
+    fn check_version(self, root: &Node<'_>) -> Result<(), ReadError> {
+        let Value::Map(entries) = &root.value else {
+            return Err(self.error(
+                ReadErrorKind::Invalid,
+                root.at,
+                Vec::new(),
+                "a lock is a map at its top".to_owned(),
+                None,
+            ));
+        };
+        let keys = vec!["version".to_owned()];
+        let Some(version) = root.get("version") else {
+            let looks_older = entries.iter().any(|entry| matches!(&*entry.key.text, "metadata" | "submodules"));
+            let hint = looks_older.then_some(HINT_OLDER_PIPELINE);
+            let message = "the file has no `version`, so it is no lock".to_owned();
+            return Err(self.error(ReadErrorKind::UnknownVersion, root.at, Vec::new(), message, hint));
+        };
+        let version = &version.value;
+        match u64::deserialize(version) {
+            Ok(LOCK_VERSION) => Ok(()),
+            Ok(other) => {
+                let message = format!("version {other} is not known to this program, which reads {LOCK_VERSION}");
+                let hint = (other > LOCK_VERSION).then_some(HINT_NEWER);
+                Err(self.error(ReadErrorKind::UnknownVersion, version.at, keys, message, hint))
+            }
+            Err(error) => Err(self.error(ReadErrorKind::Invalid, version.at, keys, error.message, None)),
+        }
+    }
+
+    fn check_canonical(self, root: &Node<'_>, canonical: &str) -> Result<(), ReadError> {
+        if self.text == canonical {
+            return Ok(());
+        }
+        let mut ours = canonical.split('\n');
+        let mut line = 0;
+        for theirs in self.text.split('\n') {
+            line += 1;
+            let expected = ours.next();
+            if expected == Some(theirs) {
+                continue;
+            }
+            let column =
+                theirs.chars().zip(expected.unwrap_or_default().chars()).take_while(|(a, b)| a == b).count() + 1;
+            let changed_ending = theirs.ends_with('\r') || theirs.starts_with('\u{feff}');
+            let message = match expected {
+                _ if theirs.ends_with('\r') => "not canonical: the line ends with CR LF, not with LF".to_owned(),
+                _ if theirs.starts_with('\u{feff}') => {
+                    "not canonical: the file begins with a byte order mark".to_owned()
+                }
+                Some("") => "not canonical: the file should end here".to_owned(),
+                Some(expected) => format!("not canonical: `{expected}` is expected here"),
+                None => "not canonical: the file should have ended before".to_owned(),
+            };
+            let hint = if changed_ending { HINT_LINE_ENDINGS } else { HINT_HAND_EDIT };
+            let keys = root.keys_at(line);
+            return Err(self.error(ReadErrorKind::NotCanonical, Position { line, column }, keys, message, Some(hint)));
+        }
+        let at = Position { line, column: self.text.split('\n').next_back().unwrap_or_default().chars().count() + 1 };
+        let message = "not canonical: the file should end with a line feed".to_owned();
+        Err(self.error(ReadErrorKind::NotCanonical, at, Vec::new(), message, Some(HINT_HAND_EDIT)))
+    }
+
+    fn invalid(self, root: &Node<'_>, problems: &[LockProblem]) -> ReadError {
+        let faults = problems.iter().map(|problem| {
+            let at = root.locate(problem.keys());
+            Fault::new(self.text, Some(at), problem.keys().to_vec(), problem.message().to_owned())
+        });
+        ReadError { file: self.name.to_owned(), kind: ReadErrorKind::Invalid, faults: faults.collect(), hint: None }
+    }
+
+    fn error(
+        self,
+        kind: ReadErrorKind,
+        at: Position,
+        keys: Vec<String>,
+        message: String,
+        hint: Option<&'static str>,
+    ) -> ReadError {
+        let faults = vec![Fault::new(self.text, Some(at), keys, message)];
+        ReadError { file: self.name.to_owned(), kind, faults, hint }
+    }
+}
+
+fn not_text(bytes: &[u8], valid: usize, name: &str) -> ReadError {
+    let lossy = String::from_utf8_lossy(bytes);
+    let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
+    let line = before.split('\n').count();
+    let column = before.split('\n').next_back().unwrap_or_default().chars().count() + 1;
+    let message = "not UTF-8 from here on".to_owned();
+    let faults = vec![Fault::new(&lossy, Some(Position { line, column }), Vec::new(), message)];
+    ReadError { file: name.to_owned(), kind: ReadErrorKind::NotText, faults, hint: None }
+}

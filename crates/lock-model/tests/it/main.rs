@@ -1,0 +1,6 @@
+//! The lock's and the metadata's formats through the public API.
+#![expect(clippy::unwrap_used, reason = "a test's unwrap is its assertion; the lint's own allowance misses helpers")]
+
+mod golden;
+mod identity;
+mod sample;
