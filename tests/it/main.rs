@@ -1,1 +1,4 @@
-//! System tests on real parts.
+//! System tests: the built binary and its formats on real parts, and the rules of the workspace itself.
+
+//mod readers;
+mod workspace;

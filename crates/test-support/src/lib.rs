@@ -14,6 +14,7 @@ mod orchestrator;
 mod registry;
 mod repository;
 mod sandbox;
+mod workspace;
 
 pub use filters::Filters;
 pub use git_shim::{GitShim, When};
@@ -22,3 +23,4 @@ pub use orchestrator::{Finished, Invocation, Running, built_binary};
 pub use registry::{DockerRegistry, Skopeo};
 pub use repository::{GitAnswer, Repository, START};
 pub use sandbox::Sandbox;
+pub use workspace::{cargo_metadata, workspace};

@@ -1,0 +1,128 @@
+//! `cargo xtask test`: everything that CI checks, with its plan first and its times last.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::generate::{self, Mode};
+use crate::{Outcome, bench, is_ci, program, workspace};
+
+/// How much is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What CI runs.
+    Everything,
+    /// What a person runs between two edits.
+    Fast,
+}
+
+/// One step: its name, what it does for people, whether the fast mode has it, and how it is done.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    fast: bool,
+    run: fn(Extent) -> Outcome,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "bench", what: "real programs for the system tests, under target/bench", fast: false, run: bring },
+    Step { name: "format", what: "rustfmt has nothing to change", fast: true, run: format },
+    Step { name: "lint", what: "clippy has nothing to say", fast: true, run: lint },
+    Step { name: "doc", what: "the documentation builds, links and all", fast: false, run: doc },
+    Step { name: "build", what: "the binary and all tests", fast: true, run: build },
+    Step { name: "test", what: "every test", fast: true, run: test },
+    Step { name: "drift", what: "generated files are what their sources say", fast: false, run: drift },
+];
+
+/// Runs the steps, all of them also after a failure, and sums up.
+pub(crate) fn run(extent: Extent) -> Outcome {
+    let (steps, left_out): (Vec<&Step>, Vec<&Step>) =
+        STEPS.iter().partition(|step| step.fast || extent == Extent::Everything);
+    println!("The plan (a first run builds everything: several minutes on two cores; later ones take about one):");
+    for (number, step) in (1..).zip(&steps) {
+        println!("  {number}. {}: {}", step.name, step.what);
+    }
+    if extent == Extent::Fast {
+        let names: Vec<&str> = left_out.iter().map(|step| step.name).collect();
+        println!("Left out in fast mode: {}, and the package system-tests.", names.join(", "));
+    }
+    let skips = workspace().join("target/bench/skipped.tsv");
+    if skips.exists() {
+        fs::remove_file(&skips).map_err(|error| format!("{}: {error}", skips.display()))?;
+    }
+
+    let mut results: Vec<(&Step, Duration, Outcome)> = Vec::new();
+    for (number, step) in (1..).zip(&steps) {
+        println!("\n== {number}/{} {}: {}", steps.len(), step.name, step.what);
+        let start = Instant::now();
+        let outcome = (step.run)(extent);
+        if let Err(reason) = &outcome {
+            println!("{reason}");
+        }
+        results.push((step, start.elapsed(), outcome));
+    }
+
+    println!("\n== summary");
+    for (step, time, outcome) in &results {
+        let word = if outcome.is_ok() { "ok" } else { "FAILED" };
+        println!("  {:<8} {word:<8} {:>7.1} s", step.name, time.as_secs_f64());
+    }
+    let mut failures: Vec<String> = Vec::new();
+    failures.extend(results.iter().filter(|(.., outcome)| outcome.is_err()).map(|(step, ..)| step.name.to_owned()));
+    let skipped = fs::read_to_string(&skips).unwrap_or_default();
+    for line in skipped.lines() {
+        println!("  {}", line.replacen('\t', " ", 1).replacen('\t', ": ", 1));
+    }
+    if !skipped.is_empty() && is_ci() {
+        failures.push("skipped tests, which CI=true forbids".to_owned());
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join(", ")) }
+}
+
+fn bring(_: Extent) -> Outcome {
+    bench::set_up(&workspace())
+}
+
+fn format(_: Extent) -> Outcome {
+    program::show(program::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn lint(_: Extent) -> Outcome {
+    let mut command = program::cargo();
+    command.args(["clippy", "--workspace", "--all-targets", "--all-features"]).args(locked());
+    program::show(command.args(["--", "-D", "warnings"]))
+}
+
+fn doc(_: Extent) -> Outcome {
+    let mut command = program::cargo();
+    command.args(["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items"]).args(locked());
+    program::show(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Builds what the next two steps run: the tests of `system-tests` start the binary, and a plain `cargo test` builds
+/// that for its own package's tests only. The same flags as there, so that nothing is built twice.
+fn build(extent: Extent) -> Outcome {
+    let mut command = program::cargo();
+    program::show(command.arg("build").args(selection(extent)).args(["--bins", "--tests"]).args(locked()))
+}
+
+fn test(extent: Extent) -> Outcome {
+    let mut command = program::cargo();
+    command.arg("test").args(selection(extent)).arg("--no-fail-fast").args(locked());
+    program::show(command.env("ORCHESTRATOR_SKIPPED_TESTS", workspace().join("target/bench/skipped.tsv")))
+}
+
+fn drift(_: Extent) -> Outcome {
+    generate::from_built_binary(Mode::Check)
+}
+
+fn selection(extent: Extent) -> &'static [&'static str] {
+    match extent {
+        Extent::Everything => &["--workspace", "--all-features"],
+        Extent::Fast => &["--workspace", "--all-features", "--exclude", "system-tests"],
+    }
+}
+
+/// In CI the lock file of cargo must be what was committed; elsewhere a new dependency may change it.
+fn locked() -> Option<&'static str> {
+    is_ci().then_some("--locked")
+}
