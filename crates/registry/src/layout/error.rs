@@ -1,14 +1,25 @@
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use lock_model::{Digest, ErrorClass};
 
 /// A layout folder that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("image layout `{}`: {kind}", folder.display())]
+#[derive(Debug)]
 pub struct LayoutError {
     folder: PathBuf,
-    #[source]
     kind: LayoutErrorKind,
+}
+
+impl fmt::Display for LayoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "image layout `{}`: {}", self.folder.display(), self.kind)
+    }
+}
+
+impl std::error::Error for LayoutError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.kind.source()
+    }
 }
 
 impl LayoutError {

@@ -1,0 +1,284 @@
+use std::fmt;
+use std::time::Duration;
+
+use lock_model::{Digest, ErrorClass, Platform};
+
+use crate::layout::LayoutError;
+use crate::text::list;
+
+/// A question to a registry, or to a layout folder, that has no good answer.
+#[derive(Debug)]
+pub struct RegistryError {
+    reference: String,
+    kind: RegistryErrorKind,
+}
+
+impl RegistryError {
+    pub(crate) fn new(reference: impl Into<String>, kind: RegistryErrorKind) -> Self {
+        Self { reference: reference.into(), kind }
+    }
+
+    /// What was asked for: `repository:tag` or `repository@digest`.
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &RegistryErrorKind {
+        &self.kind
+    }
+
+    /// What kind of failure this is.
+    pub fn class(&self) -> ErrorClass {
+        self.kind.class()
+    }
+}
+
+impl fmt::Display for RegistryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.reference, self.kind)
+    }
+}
+
+impl std::error::Error for RegistryError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+/// Why there is no good answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryErrorKind {
+    /// The registry knows no such tag, or no such repository.
+    #[error("does not exist")]
+    Missing,
+    /// The registry names a digest and does not have what it stands for.
+    #[error("the registry names `{digest}` and does not have it")]
+    Gone {
+        /// The digest.
+        digest: Digest,
+    },
+    /// The image is not there for every platform that is required.
+    #[error("no image for {}; there is {}", list(wanted), available_text(available))]
+    PlatformMissing {
+        /// The platforms that are required and not there.
+        wanted: Vec<Platform>,
+        /// The platforms that are there, as the image names them.
+        available: Vec<String>,
+    },
+    /// Several entries of an index are for the same platform, so that readers may disagree on which one it is.
+    #[error("more than one image for `{platform}`: {}", list(digests))]
+    PlatformTwice {
+        /// The platform.
+        platform: Platform,
+        /// The entries.
+        digests: Vec<Digest>,
+    },
+    /// The configuration of an image names another platform than the index does.
+    #[error("the image for `{platform}` (`{digest}`) says that it is for `{said}`")]
+    PlatformDiffers {
+        /// The platform that the index names.
+        platform: Platform,
+        /// The manifest.
+        digest: Digest,
+        /// The platform that the configuration names.
+        said: String,
+    },
+    /// Something that an index or a manifest refers to is not there.
+    #[error("its {what} `{digest}` is missing")]
+    ChildMissing {
+        /// What it is: a manifest for a platform, or a configuration.
+        what: String,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// The digest that was announced is not the one of the bytes that came.
+    #[error("announced as `{said}`, but what came hashes to `{hashed}`")]
+    DigestDiffers {
+        /// The digest that was announced.
+        said: Digest,
+        /// The digest of the bytes.
+        hashed: Digest,
+    },
+    /// The length that was announced is not the one of the bytes that came.
+    #[error("`{digest}` is announced with {said} bytes and has {actual}")]
+    SizeDiffers {
+        /// The document.
+        digest: Digest,
+        /// The length that was announced.
+        said: u64,
+        /// The length of the bytes.
+        actual: u64,
+    },
+    /// A tag pointed at two images within one command.
+    #[error("moved while it was read: first `{before}`, then {}", after.as_ref().map_or_else(|| "nothing".to_owned(), |digest| format!("`{digest}`")))]
+    Moved {
+        /// The digest at the first look.
+        before: Digest,
+        /// The digest at the last look; absent when the tag was gone.
+        after: Option<Digest>,
+    },
+    /// The answer is not an image.
+    #[error("not an image: {reason}")]
+    NotAnImage {
+        /// Why not.
+        reason: String,
+    },
+    /// The answer is larger than what is read.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The registry asks for a login, and there is none to give.
+    #[error("`{host}` asks for a login ({challenge}), and no login is used")]
+    LoginNeeded {
+        /// The host that asks.
+        host: String,
+        /// How it asks.
+        challenge: String,
+    },
+    /// The registry refuses.
+    #[error("`{host}` refuses ({status}){detail}")]
+    Refused {
+        /// The host that refuses.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it says, with a leading colon; empty when it says nothing.
+        detail: String,
+    },
+    /// The registry's certificate is not trusted.
+    #[error("the certificate of `{host}` is not trusted")]
+    Untrusted {
+        /// The host.
+        host: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// The registry answered with a status that stands neither for an image nor for its absence.
+    #[error("`{host}` answered {status}{detail}")]
+    Status {
+        /// The host.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it says, with a leading colon; empty when it says nothing.
+        detail: String,
+    },
+    /// The registry redirects to where we do not follow.
+    #[error("`{host}` redirects {reason}")]
+    Redirect {
+        /// The host that redirects.
+        host: String,
+        /// To where, and why that is not followed.
+        reason: String,
+    },
+    /// The registry is busy: 408, 429, 502, 503 or 504, also after the retries.
+    #[error("`{host}` is busy ({status}){}", retry_after.map_or_else(String::new, |wait| format!(" and asks to wait {} s", wait.as_secs())))]
+    Busy {
+        /// The host.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// No connection, or one that broke, also after the retries.
+    #[error("`{host}` cannot be reached")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// The answer ended before the length that it announced, also after the retries.
+    #[error("the answer of `{host}` was cut off")]
+    CutOff {
+        /// The host.
+        host: String,
+    },
+    /// One request took too long, also after the retries.
+    #[error("`{host}` did not answer within {} s", limit.as_secs_f32())]
+    TimedOut {
+        /// The host.
+        host: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// The whole command's deadline passed.
+    #[error("the deadline passed before `{host}` answered")]
+    Deadline {
+        /// The host.
+        host: String,
+    },
+    /// The layout folder that stands for the registry cannot be used.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// No HTTP client could be made, for example because the machine has no certificate authorities.
+    #[error("no HTTP client can be made: {reason}")]
+    Client {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl RegistryErrorKind {
+    /// What kind of failure this is.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Missing | Self::Gone { .. } | Self::PlatformMissing { .. } | Self::ChildMissing { .. } => {
+                ErrorClass::NotFound
+            }
+            Self::PlatformTwice { .. }
+            | Self::PlatformDiffers { .. }
+            | Self::DigestDiffers { .. }
+            | Self::SizeDiffers { .. }
+            | Self::Moved { .. }
+            | Self::NotAnImage { .. }
+            | Self::TooLarge { .. }
+            | Self::Status { .. }
+            | Self::Redirect { .. }
+            | Self::Client { .. } => ErrorClass::Invalid,
+            Self::LoginNeeded { .. } | Self::Refused { .. } | Self::Untrusted { .. } => ErrorClass::Denied,
+            Self::Busy { .. }
+            | Self::Unreachable { .. }
+            | Self::CutOff { .. }
+            | Self::TimedOut { .. }
+            | Self::Deadline { .. } => ErrorClass::Temporary,
+            Self::Layout(error) => error.class(),
+        }
+    }
+
+    /// How long the registry asked to wait.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// The class of a report with several problems: a permanent one wins, so that `Temporary` means that asking again can
+/// help with everything. `None` when there is no problem.
+///
+/// ```
+/// use lock_model::ErrorClass;
+///
+/// let one_host_is_down_and_one_image_is_missing = [ErrorClass::Temporary, ErrorClass::NotFound];
+/// assert_eq!(registry::overall_class(one_host_is_down_and_one_image_is_missing), Some(ErrorClass::NotFound));
+/// ```
+pub fn overall_class(classes: impl IntoIterator<Item = ErrorClass>) -> Option<ErrorClass> {
+    classes.into_iter().max_by_key(|class| match class {
+        ErrorClass::Temporary => 0,
+        ErrorClass::Denied => 1,
+        ErrorClass::NotFound => 2,
+        ErrorClass::Invalid => 3,
+        ErrorClass::Bug => 4,
+    })
+}
+
+fn available_text(available: &[String]) -> String {
+    if available.is_empty() { "none for any platform".to_owned() } else { list(available) }
+}

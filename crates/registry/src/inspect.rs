@@ -1,0 +1,166 @@
+//! What an image says of itself: its platforms, when it was made, and of which commit.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use lock_model::{CreatedFrom, Digest, ImageRepository, Platform, Timestamp};
+
+use crate::document::{self, Descriptor, Document, ImageConfig, Manifest, creation_date};
+use crate::error::RegistryErrorKind;
+use crate::platform::{PlatformKey, choose};
+use crate::request::Warning;
+use crate::source::{Context, Fetched, Source, check_size};
+use crate::text::shown;
+
+/// What was found behind a digest.
+#[derive(Debug)]
+pub(crate) struct Inspected {
+    pub(crate) platforms: BTreeMap<Platform, Digest>,
+    /// The date, where the image has one.
+    pub(crate) created: Option<(Timestamp, CreatedFrom)>,
+    /// The commit that each platform's image says it was built from.
+    pub(crate) revisions: BTreeMap<Platform, Option<String>>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// One platform's image.
+#[derive(Debug)]
+struct Child {
+    platform: Platform,
+    digest: Digest,
+    config: ImageConfig,
+    annotated: Option<String>,
+    foreign_urls: bool,
+}
+
+/// Reads an image down to the configurations of the required platforms; every document is hashed on the way.
+pub(crate) async fn inspect(
+    source: &Source<'_>,
+    repository: &ImageRepository,
+    digest: &Digest,
+    fetched: Fetched,
+    required: &[Platform],
+    context: Context<'_>,
+) -> Result<Inspected, RegistryErrorKind> {
+    let (children, annotated, foreign_urls) = match document::parse(&fetched.bytes, fetched.media_type.as_deref())? {
+        Document::Manifest(manifest) => {
+            let child = single(source, repository, digest, manifest, required, context).await?;
+            (vec![child], None, false)
+        }
+        Document::Index(index) => {
+            let entries = choose(&index.entries, required)?;
+            let children =
+                entries.into_iter().map(|(platform, entry)| of_platform(source, repository, platform, entry, context));
+            // All of them, and then the first problem in the platforms' order: the same one each time.
+            let children = join_all(children).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+            (children, index.created, index.foreign_urls)
+        }
+    };
+    Ok(summary(children, annotated.as_ref(), foreign_urls))
+}
+
+/// An image that has no index: its configuration alone says what platform it is for.
+async fn single(
+    source: &Source<'_>,
+    repository: &ImageRepository,
+    digest: &Digest,
+    manifest: Manifest,
+    required: &[Platform],
+    context: Context<'_>,
+) -> Result<Child, RegistryErrorKind> {
+    let config = configuration(source, repository, &manifest.config, context).await?;
+    let said = config.platform();
+    let key = PlatformKey::new(said.os, said.architecture, said.variant);
+    let itself = key.to_platform().ok_or_else(|| RegistryErrorKind::NotAnImage {
+        reason: format!("its configuration names the platform `{}`", shown(&said.to_string())),
+    })?;
+    let wanted: Vec<Platform> =
+        required.iter().filter(|platform| PlatformKey::from(*platform) != key).cloned().collect();
+    if !wanted.is_empty() {
+        return Err(RegistryErrorKind::PlatformMissing { wanted, available: vec![itself.to_string()] });
+    }
+    let platform = required.first().cloned().unwrap_or(itself);
+    Ok(Child {
+        platform,
+        digest: digest.clone(),
+        config,
+        annotated: manifest.created,
+        foreign_urls: manifest.foreign_urls,
+    })
+}
+
+/// The image for one platform of an index.
+async fn of_platform(
+    source: &Source<'_>,
+    repository: &ImageRepository,
+    platform: Platform,
+    entry: &Descriptor,
+    context: Context<'_>,
+) -> Result<Child, RegistryErrorKind> {
+    let fetched = match source.manifest(repository, &entry.digest, context).await {
+        Err(RegistryErrorKind::Gone { digest }) => {
+            return Err(RegistryErrorKind::ChildMissing { what: format!("manifest for `{platform}`"), digest });
+        }
+        other => other?,
+    };
+    check_size(&entry.digest, entry.size, &fetched.bytes)?;
+    let served_as = fetched.media_type.as_deref().unwrap_or(&entry.media_type);
+    if served_as != entry.media_type {
+        let reason =
+            format!("the index calls `{}` `{}`, it is `{}`", entry.digest, shown(&entry.media_type), shown(served_as));
+        return Err(RegistryErrorKind::NotAnImage { reason });
+    }
+    let Document::Manifest(manifest) = document::parse(&fetched.bytes, Some(served_as))? else {
+        let reason = format!("its entry for `{platform}` is an index again");
+        return Err(RegistryErrorKind::NotAnImage { reason });
+    };
+    let config = configuration(source, repository, &manifest.config, context).await?;
+    let said = config.platform();
+    if !PlatformKey::from(&platform).accepts(&said) {
+        let said = said.to_string();
+        return Err(RegistryErrorKind::PlatformDiffers { platform, digest: entry.digest.clone(), said });
+    }
+    Ok(Child {
+        platform,
+        digest: entry.digest.clone(),
+        config,
+        annotated: manifest.created,
+        foreign_urls: manifest.foreign_urls,
+    })
+}
+
+async fn configuration(
+    source: &Source<'_>,
+    repository: &ImageRepository,
+    descriptor: &Descriptor,
+    context: Context<'_>,
+) -> Result<ImageConfig, RegistryErrorKind> {
+    let bytes = source.config(repository, &descriptor.digest, context).await?;
+    check_size(&descriptor.digest, descriptor.size, &bytes)?;
+    ImageConfig::parse(&bytes)
+}
+
+fn summary(children: Vec<Child>, annotated: Option<&String>, foreign_urls: bool) -> Inspected {
+    let mut warnings = Vec::new();
+    if foreign_urls || children.iter().any(|child| child.foreign_urls) {
+        warnings.push(Warning::ForeignUrls);
+    }
+    let mut date = |text: Option<&String>| {
+        let text = text?;
+        creation_date(text).unwrap_or_else(|()| {
+            warnings.push(Warning::UnreadableDate { text: shown(text) });
+            None
+        })
+    };
+    let built = children.iter().filter_map(|child| date(child.config.created.as_ref())).max();
+    let created = match built {
+        Some(time) => Some((time, CreatedFrom::Config)),
+        None => date(annotated)
+            .or_else(|| children.iter().filter_map(|child| date(child.annotated.as_ref())).max())
+            .map(|time| (time, CreatedFrom::Annotation)),
+    };
+    let revisions =
+        children.iter().map(|child| (child.platform.clone(), child.config.revision().map(str::to_owned))).collect();
+    let platforms = children.into_iter().map(|child| (child.platform, child.digest)).collect();
+    Inspected { platforms, created, revisions, warnings }
+}

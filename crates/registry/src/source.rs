@@ -1,0 +1,256 @@
+//! Where the images of one host are: a registry, or a layout folder that stands for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lock_model::{Digest, ImageRepository, Tag};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::error::RegistryErrorKind;
+use crate::host::HostGate;
+use crate::http::{Answer, Ask, Http};
+use crate::layout::LayoutReader;
+use crate::media_type::ACCEPT_MANIFESTS;
+use crate::options::Limits;
+
+/// What answers for one host.
+#[derive(Clone, Debug)]
+pub(crate) enum Source<'a> {
+    Layout { reader: Arc<LayoutReader>, limits: Limits },
+    Http { http: &'a Http, base: Url, gate: Arc<HostGate> },
+}
+
+/// What a question needs besides its subject.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) deadline: Instant,
+    pub(crate) on_retry: &'a dyn Fn(Duration, &str),
+}
+
+/// What a tag points at.
+#[derive(Debug)]
+pub(crate) struct Tagged {
+    pub(crate) digest: Digest,
+    /// The document, where the digest could be had only by fetching and hashing it.
+    pub(crate) document: Option<Fetched>,
+}
+
+/// A document whose hash has been compared.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) bytes: Vec<u8>,
+    /// The type that it was served as.
+    pub(crate) media_type: Option<String>,
+}
+
+impl Source<'_> {
+    /// The digest that a tag has now: a HEAD; when that fails or names no digest, a GET whose body is hashed.
+    pub(crate) async fn tag(
+        &self,
+        repository: &ImageRepository,
+        tag: &Tag,
+        context: Context<'_>,
+    ) -> Result<Tagged, RegistryErrorKind> {
+        let (http, base, gate) = match self {
+            Self::Layout { reader, .. } => {
+                let entry = reader.entry(repository, tag).ok_or(RegistryErrorKind::Missing)?;
+                return Ok(Tagged { digest: entry.digest.clone(), document: None });
+            }
+            Self::Http { http, base, gate } => (http, base, gate),
+        };
+        let mut ask = manifest_ask(http, base, gate, repository, tag.as_str(), context);
+        ask.method = Method::HEAD;
+        let head = http.send(&ask).await?;
+        if head.status.is_success() {
+            if let Some(digest) = announced(&head.headers) {
+                return Ok(Tagged { digest, document: None });
+            }
+        } else if head.status == StatusCode::UNAUTHORIZED {
+            return Err(head.into_failure(RegistryErrorKind::Missing));
+        }
+        ask.method = Method::GET;
+        let (digest, document) = hashed(http.send(&ask).await?, RegistryErrorKind::Missing)?;
+        Ok(Tagged { digest, document: Some(document) })
+    }
+
+    /// A manifest or an index by its digest, hashed.
+    pub(crate) async fn manifest(
+        &self,
+        repository: &ImageRepository,
+        digest: &Digest,
+        context: Context<'_>,
+    ) -> Result<Fetched, RegistryErrorKind> {
+        let missing = || RegistryErrorKind::Gone { digest: digest.clone() };
+        match self {
+            Self::Layout { reader, limits } => {
+                let bytes = reader.blob(digest, limits.manifest)?.ok_or_else(missing)?;
+                Ok(Fetched { bytes, media_type: None })
+            }
+            Self::Http { http, base, gate } => {
+                let ask = manifest_ask(http, base, gate, repository, digest.as_str(), context);
+                let (hash, document) = hashed(http.send(&ask).await?, missing())?;
+                compare(digest, hash)?;
+                Ok(document)
+            }
+        }
+    }
+
+    /// The document behind a tag whose digest a HEAD named, hashed.
+    ///
+    /// It is asked for by digest, so that what is hashed cannot be another version than the one that was named. A
+    /// registry that does not have it under its digest is asked for the tag, to tell a lie from a loss.
+    pub(crate) async fn document(
+        &self,
+        repository: &ImageRepository,
+        tag: &Tag,
+        digest: &Digest,
+        context: Context<'_>,
+    ) -> Result<Fetched, RegistryErrorKind> {
+        match (self.manifest(repository, digest, context).await, self) {
+            (Ok(document), Self::Layout { reader, .. }) => {
+                let Some(entry) = reader.entry(repository, tag) else { return Err(RegistryErrorKind::Missing) };
+                check_size(digest, entry.size, &document.bytes)?;
+                Ok(Fetched { media_type: Some(entry.media_type.clone()), ..document })
+            }
+            (Err(RegistryErrorKind::Gone { digest }), Self::Http { http, base, gate }) => {
+                let ask = manifest_ask(http, base, gate, repository, tag.as_str(), context);
+                let gone = RegistryErrorKind::Gone { digest: digest.clone() };
+                let (hash, document) = hashed(http.send(&ask).await?, gone)?;
+                compare(&digest, hash)?;
+                Ok(document)
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    /// The configuration of an image, hashed.
+    pub(crate) async fn config(
+        &self,
+        repository: &ImageRepository,
+        digest: &Digest,
+        context: Context<'_>,
+    ) -> Result<Vec<u8>, RegistryErrorKind> {
+        let missing = || RegistryErrorKind::ChildMissing { what: "configuration".to_owned(), digest: digest.clone() };
+        match self {
+            Self::Layout { reader, limits } => reader.blob(digest, limits.config)?.ok_or_else(missing),
+            Self::Http { http, base, gate } => {
+                let ask = Ask {
+                    method: Method::GET,
+                    url: address(base, repository, "blobs", digest.as_str()),
+                    accept: None,
+                    limit: http.options().limits.config,
+                    gate,
+                    deadline: context.deadline,
+                    on_retry: context.on_retry,
+                };
+                let answer = http.send(&ask).await?;
+                if !answer.status.is_success() {
+                    return Err(answer.into_failure(missing()));
+                }
+                compare(digest, Digest::of(&answer.body))?;
+                Ok(answer.body)
+            }
+        }
+    }
+
+    /// Whether a manifest or an index is still there.
+    pub(crate) async fn has_manifest(
+        &self,
+        repository: &ImageRepository,
+        digest: &Digest,
+        context: Context<'_>,
+    ) -> Result<bool, RegistryErrorKind> {
+        if let Self::Http { http, base, gate } = self {
+            let mut ask = manifest_ask(http, base, gate, repository, digest.as_str(), context);
+            ask.method = Method::HEAD;
+            let head = http.send(&ask).await?;
+            if head.status.is_success()
+                && let Some(said) = announced(&head.headers)
+            {
+                return compare(digest, said).map(|()| true);
+            }
+            if head.status == StatusCode::UNAUTHORIZED {
+                return Err(head.into_failure(RegistryErrorKind::Missing));
+            }
+        }
+        match self.manifest(repository, digest, context).await {
+            Ok(_) => Ok(true),
+            Err(RegistryErrorKind::Gone { .. }) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// Where requests for a host go when no mirror stands for it.
+pub(crate) fn base_of(host: &str) -> Result<Url, RegistryErrorKind> {
+    // Docker Hub's registry does not live at the name that its images carry.
+    let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
+    let invalid = |_| RegistryErrorKind::Client { reason: format!("`{host}` is not the name of a host") };
+    let plain = Url::parse(&format!("http://{host}")).map_err(invalid)?;
+    if crate::options::is_loopback(&plain) {
+        return Ok(plain);
+    }
+    Url::parse(&format!("https://{host}")).map_err(invalid)
+}
+
+fn address(base: &Url, repository: &ImageRepository, kind: &str, name: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("/v2/{}/{kind}/{name}", repository.path()));
+    url
+}
+
+fn manifest_ask<'a>(
+    http: &Http,
+    base: &Url,
+    gate: &'a HostGate,
+    repository: &ImageRepository,
+    name: &str,
+    context: Context<'a>,
+) -> Ask<'a> {
+    Ask {
+        method: Method::GET,
+        url: address(base, repository, "manifests", name),
+        accept: Some(ACCEPT_MANIFESTS),
+        limit: http.options().limits.manifest,
+        gate,
+        deadline: context.deadline,
+        on_retry: context.on_retry,
+    }
+}
+
+/// The body of a good answer with its hash, which must be the announced one where one is announced.
+fn hashed(answer: Answer, missing: RegistryErrorKind) -> Result<(Digest, Fetched), RegistryErrorKind> {
+    if !answer.status.is_success() {
+        return Err(answer.into_failure(missing));
+    }
+    let media_type = answer.content_type();
+    let digest = Digest::of(&answer.body);
+    if let Some(said) = announced(&answer.headers) {
+        compare(&said, digest.clone())?;
+    }
+    Ok((digest, Fetched { bytes: answer.body, media_type }))
+}
+
+/// The digest in an answer's header. One that is empty, malformed or in capitals counts as none: the body decides.
+fn announced(headers: &HeaderMap) -> Option<Digest> {
+    let mut values = headers.get_all("docker-content-digest").iter();
+    let value = values.next()?.to_str().ok()?;
+    let digest = Digest::try_from(value).ok()?;
+    values.all(|other| other == value).then_some(digest)
+}
+
+fn compare(said: &Digest, hashed: Digest) -> Result<(), RegistryErrorKind> {
+    if *said == hashed { Ok(()) } else { Err(RegistryErrorKind::DigestDiffers { said: said.clone(), hashed }) }
+}
+
+/// Compares the length of a document with the one that whoever refers to it promises.
+pub(crate) fn check_size(digest: &Digest, said: u64, bytes: &[u8]) -> Result<(), RegistryErrorKind> {
+    let actual = u64::try_from(bytes.len()).expect("a length in memory fits 64 bits");
+    if actual == said {
+        return Ok(());
+    }
+    Err(RegistryErrorKind::SizeDiffers { digest: digest.clone(), said, actual })
+}

@@ -1,0 +1,53 @@
+//! Text that somebody else wrote, on its way into a message.
+
+/// Most characters of foreign text that a message shows.
+const LONGEST: usize = 200;
+
+/// Cuts foreign text to a readable length and shows control and direction characters as escapes.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for (position, character) in text.trim().chars().enumerate() {
+        if position == LONGEST {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() || is_direction_mark(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// An error with all its causes on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Names in back quotes, separated by commas.
+pub(crate) fn list<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn is_direction_mark(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t36_foreign_text_is_cut_and_escaped() {
+        assert_eq!(shown("a\x1b[31m\u{202e}b\n"), "a\\u{1b}[31m\\u{202e}b");
+        assert_eq!(shown(&"x".repeat(1000)).chars().count(), LONGEST + 1);
+    }
+}
