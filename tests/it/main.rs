@@ -1,4 +1,4 @@
 //! System tests: the built binary and its formats on real parts, and the rules of the workspace itself.
 
-//mod readers;
+mod readers;
 mod workspace;
