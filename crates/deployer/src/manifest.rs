@@ -211,10 +211,10 @@ mod tests {
         assert_eq!(message("a: &x 1\nb: *x\n"), "anchors and aliases are not accepted: write the value out");
         assert!(message("a: 1\na: 2\n").contains("duplicate"), "{}", message("a: 1\na: 2\n"));
         assert!(message("a: {<<: {b: 1}}\n").contains("merge"), "{}", message("a: {<<: {b: 1}}\n"));
-        assert!(read(b"a: .nan\n").is_err());
-        assert!(read(b"a: !custom x\n").is_err());
-        assert!(read(b"- a\n").is_err());
-        assert!(read(b"\xff\xfe").is_err());
-        assert!(read("a: [[[[\n".as_bytes()).is_err());
+        assert!(message("a: .nan\n").contains("not readable as YAML"));
+        assert!(message("a: !custom x\n").contains("not readable as YAML"));
+        assert_eq!(message("- a\n"), "the document is not a Kubernetes object");
+        assert!(message("a: [[[[\n").contains("not readable as YAML"));
+        assert!(read(b"\xff\xfe").unwrap_err()[0].message.contains("UTF-8"));
     }
 }
