@@ -16,12 +16,13 @@ pub(crate) enum Mode {
 
 /// What the binary prints, and the file that holds it. A new file is a line here.
 const PRINTED: &[(&[&str], &str)] = &[
-    (&["schema", "print", "lock"], "schemas/lock.json"),
-    (&["schema", "print", "metadata"], "schemas/metadata.json"),
-    (&["schema", "print", "config"], "schemas/config.json"),
-    (&["schema", "print", "record"], "schemas/record.json"),
+    (&["schema", "print", "lock"], "schemas/lock.schema.json"),
+    (&["schema", "print", "metadata"], "schemas/metadata.schema.json"),
+    (&["schema", "print", "config"], "schemas/config.schema.json"),
+    (&["schema", "print", "ledger-record"], "schemas/ledger-record.schema.json"),
     (&["reference", "cli"], "docs/reference/cli.md"),
     (&["reference", "exit-codes"], "docs/reference/exit-codes.md"),
+    (&["reference", "environment"], "docs/reference/environment.md"),
 ];
 
 /// Builds the binary first. Where that fails, what needs no binary is made all the same.
