@@ -1,0 +1,265 @@
+//! The tree against the shapes of `keys`: unknown keys, types, formats, missing keys; and defaults.
+
+use super::format::{Format, Misfit};
+use super::parse;
+use super::problem::{Problems, visible};
+use super::shape::{Empty, Key, Kind, Layer, Need, Shape};
+use super::tree::{Entry, Map, Node, Origin, Place, Value};
+
+/// Adds what is wrong with a tree.
+pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Problems) {
+    if let Value::Null { .. } = node.value {
+        // `merge::settle` judges these.
+        return;
+    }
+    match (shape, &node.value) {
+        (Shape::Text(format), Value::Text(text)) => check_text(node, text, *format, problems),
+        (Shape::Text(_) | Shape::Choice(_), Value::Ambiguous { text, reads_as }) => {
+            problems
+                .add(&node.origin, format!("`{text}` is {reads_as} to some YAML readers, and text is wanted here"))
+                .with_hint(format!("put it in quotes: `{text:?}`"));
+        }
+        (Shape::Text(Format::Duration), Value::Integer(number)) => {
+            check_text(node, &number.to_string(), Format::Duration, problems);
+        }
+        (Shape::Choice(words), Value::Text(text)) => {
+            if !words.iter().any(|(word, _)| word == text) {
+                not_one_of(node, text, words.iter().map(|(word, _)| *word).collect(), problems);
+            }
+        }
+        (Shape::Integer { least, most }, Value::Integer(number)) => {
+            if !(*least..=*most).contains(number) {
+                problems.add(&node.origin, format!("{number} is not from {least} to {most}"));
+            }
+        }
+        (Shape::Boolean, Value::Boolean(_)) => {}
+        (Shape::List { item, empty }, Value::List(items)) => {
+            if items.is_empty() && *empty == Empty::Refused {
+                problems.add(&node.origin, "the list is empty");
+            }
+            for element in items {
+                match element.value {
+                    Value::Null { removes: false } => expected(element, item, problems),
+                    _ => check(element, item, layer, problems),
+                }
+            }
+        }
+        (Shape::Named { key, value }, Value::Map(map)) => {
+            for entry in &map.entries {
+                check_name(entry, *key, problems);
+                check(&entry.node, value, layer, problems);
+            }
+        }
+        (Shape::Keys(keys), Value::Map(map)) => check_keys(node, map, keys, None, layer, problems),
+        (Shape::Kinds(kinds), Value::Map(map)) => check_kinds(node, map, kinds, layer, problems),
+        (Shape::Source(keys), Value::Map(map)) => {
+            check_keys(node, map, keys, None, layer, problems);
+            check_source(node, map, keys, layer, problems);
+        }
+        _ => expected(node, shape, problems),
+    }
+}
+
+fn expected(node: &Node, shape: &Shape, problems: &mut Problems) {
+    if problems.has_type_problem_at(&node.origin) {
+        return;
+    }
+    let (wanted, found) = (shape.expected(), node.kind());
+    let problem = problems.add(&node.origin, format!("{wanted} is wanted here, and this is {found}"));
+    match (shape, &node.value) {
+        (Shape::Text(_), Value::Integer(number)) => problem.with_hint(format!("put it in quotes: `\"{number}\"`")),
+        (Shape::Text(_), Value::Boolean(boolean)) => problem.with_hint(format!("put it in quotes: `\"{boolean}\"`")),
+        (Shape::Source(keys), Value::Text(text)) => {
+            let sources: Vec<String> = keys.iter().map(|key| format!("`{{ {}: … }}`", key.name)).collect();
+            problem.with_hint(format!("`{{ value: {text:?} }}`, or another of {}", sources.join(", ")))
+        }
+        (Shape::List { .. }, Value::Text(text)) => problem.with_hint(format!("a list of one is `[{text:?}]`")),
+        _ => problem,
+    }
+    .about_type();
+}
+
+fn not_one_of(node: &Node, text: &str, words: Vec<&str>, problems: &mut Problems) {
+    let list: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let message = format!(
+        "`{}` is not {}",
+        visible(text),
+        match list.as_slice() {
+            [only] => only.clone(),
+            list => format!("one of {}", list.join(", ")),
+        }
+    );
+    problems.add(&node.origin, message).suggest(text, words);
+}
+
+fn check_text(node: &Node, text: &str, format: Format, problems: &mut Problems) {
+    let Err(Misfit { message, part, unknown }) = format.check(text) else { return };
+    let place = node.origin.place().map(|place| match part {
+        Some((offset, width)) => narrowed(place, text, offset, width),
+        None => place.clone(),
+    });
+    let problem = problems.add_at(place, message);
+    if let Some((word, allowed)) = unknown {
+        problem.suggest(&word, allowed.iter().map(|variable| variable.as_str()));
+    }
+}
+
+/// The place of a part of a text, where the file shows the text as it is.
+fn narrowed(place: &Place, text: &str, offset: usize, width: usize) -> Place {
+    let length = text.chars().count();
+    let quote = match place.width.checked_sub(length) {
+        Some(0) => 0,
+        Some(2) => 1,
+        _ => return place.clone(),
+    };
+    Place { column: place.column + quote + offset, width, ..place.clone() }
+}
+
+fn check_name(entry: &Entry, format: Format, problems: &mut Problems) {
+    if let Err(misfit) = format.check(&entry.key) {
+        problems.add(&entry.key_origin, misfit.message);
+    }
+}
+
+fn check_keys(node: &Node, map: &Map, keys: &[Key], kind: Option<&str>, layer: Layer, problems: &mut Problems) {
+    for entry in &map.entries {
+        if kind.is_some() && entry.key == "kind" {
+            continue;
+        }
+        match keys.iter().find(|key| key.name == entry.key) {
+            Some(key) => check(&entry.node, &key.shape, layer, problems),
+            None => unknown_key(entry, keys.iter().map(|key| key.name), kind, problems),
+        }
+    }
+    if layer == Layer::Partial {
+        return;
+    }
+    for key in keys {
+        if map.get(key.name).is_some() {
+            continue;
+        }
+        match key.need {
+            Need::Required => {
+                problems.add(&node.origin, format!("`{}` is missing", key.name)).with_hint(key.doc);
+            }
+            Need::Default(default) => {
+                problems
+                    .add(&node.origin, format!("`{}` is removed, and cannot be without a value", key.name))
+                    .with_hint(format!("its default is `{default}`"));
+            }
+            Need::Optional => {}
+        }
+    }
+}
+
+fn unknown_key<'a>(
+    entry: &Entry,
+    known: impl Iterator<Item = &'a str> + Clone,
+    kind: Option<&str>,
+    problems: &mut Problems,
+) {
+    let shown = visible(&entry.key);
+    let message = match kind {
+        Some(kind) => format!("kind `{kind}` has no key `{shown}`"),
+        None => format!("there is no key `{shown}` here"),
+    };
+    let list: Vec<String> = known.clone().map(|name| format!("`{name}`")).collect();
+    problems
+        .add(&entry.key_origin, message)
+        .with_hint(format!("there are {}", list.join(", ")))
+        .suggest(&entry.key, known);
+}
+
+fn check_kinds(node: &Node, map: &Map, kinds: &[Kind], layer: Layer, problems: &mut Problems) {
+    let Some(kind_node) = map.get("kind").filter(|node| !matches!(node.value, Value::Null { .. })) else {
+        if layer == Layer::Whole {
+            let list: Vec<String> = kinds.iter().map(|kind| format!("`{}`", kind.name)).collect();
+            problems.add(&node.origin, "`kind` is missing").with_hint(format!("it is {}", list.join(" or ")));
+            return;
+        }
+        // The kind stands in another layer: any kind's keys will do until then.
+        for entry in map.entries.iter().filter(|entry| entry.key != "kind") {
+            let keys = || kinds.iter().flat_map(|kind| kind.keys.iter());
+            match keys().find(|key| key.name == entry.key) {
+                Some(key) => check(&entry.node, &key.shape, layer, problems),
+                None => unknown_key(entry, keys().map(|key| key.name), None, problems),
+            }
+        }
+        return;
+    };
+    let Value::Text(name) = &kind_node.value else {
+        check(kind_node, &Shape::Choice(&[]), layer, problems);
+        return;
+    };
+    match kinds.iter().find(|kind| kind.name == name) {
+        Some(kind) => check_keys(node, map, kind.keys, Some(kind.name), layer, problems),
+        None => not_one_of(kind_node, name, kinds.iter().map(|kind| kind.name).collect(), problems),
+    }
+}
+
+fn check_source(node: &Node, map: &Map, keys: &[Key], layer: Layer, problems: &mut Problems) {
+    let present: Vec<&Entry> =
+        map.entries.iter().filter(|entry| keys.iter().any(|key| key.name == entry.key)).collect();
+    match present.as_slice() {
+        [] if layer == Layer::Whole => {
+            let list: Vec<String> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
+            problems.add(&node.origin, format!("no source is given: one of {}", list.join(", ")));
+        }
+        [first, second, ..] => {
+            let named = present.iter().filter(|entry| !matches!(entry.node.value, Value::Null { .. })).count();
+            if named > 1 {
+                let place = first.key_origin.place();
+                let at = place.map_or_else(String::new, |place| {
+                    format!(" ({}:{}:{})", problems.source().name, place.line, place.column)
+                });
+                problems
+                    .add(&second.key_origin, format!("two sources: `{}` and `{}`{at}", second.key, first.key))
+                    .with_hint(format!("`{}: null` removes the other where it comes from a lower layer", first.key));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Puts defaults where a tree says nothing, at every depth.
+pub(super) fn complete(node: &mut Node, shape: &Shape, problems: &mut Problems) {
+    match (shape, &mut node.value) {
+        (Shape::Keys(keys), Value::Map(map)) => complete_keys(map, keys, problems),
+        (Shape::Kinds(kinds), Value::Map(map)) => {
+            let name = map.get("kind").and_then(Node::text);
+            if let Some(kind) = kinds.iter().find(|kind| Some(kind.name) == name) {
+                complete_keys(map, kind.keys, problems);
+            }
+        }
+        (Shape::Named { value, .. }, Value::Map(map)) => {
+            for entry in &mut map.entries {
+                complete(&mut entry.node, value, problems);
+            }
+        }
+        (Shape::List { item, .. }, Value::List(items)) => {
+            for element in items {
+                complete(element, item, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn complete_keys(map: &mut Map, keys: &[Key], problems: &mut Problems) {
+    for key in keys {
+        let entry = map.entries.iter_mut().find(|entry| entry.key == key.name);
+        match (entry, key.need) {
+            (Some(entry), need) => match (&mut entry.node.value, need) {
+                (Value::Null { removes }, Need::Default(_)) => *removes = true,
+                (Value::Null { .. }, Need::Required | Need::Optional) => {}
+                _ => complete(&mut entry.node, &key.shape, problems),
+            },
+            (None, Need::Default(text)) => {
+                let mut node = parse::default_value(text);
+                complete(&mut node, &key.shape, problems);
+                map.entries.push(Entry { key: key.name.to_owned(), key_origin: Origin::Default, node });
+            }
+            (None, Need::Required | Need::Optional) => {}
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lock_model::ErrorClass;
+
+use super::tree::{Origin, Place};
+
+/// Everything that is wrong with a configuration, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors {
+    problems: Vec<Problem>,
+}
+
+/// One thing that is wrong, where it stands, and what to do about it.
+///
+/// ```text
+/// orchestrator.yaml:12:21: environments.staging.suites[1]: no suite is named `smokee`
+///    |
+/// 12 |   suites: [system, smokee]
+///    |                    ^^^^^^
+///    = hint: did you mean `smoke`?
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    file: Arc<str>,
+    place: Option<Place>,
+    message: String,
+    hint: Option<String>,
+    line_text: Option<String>,
+    pub(super) topic: Topic,
+}
+
+/// Lets a later pass see what an earlier one has said about a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    Type,
+    Other,
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl ConfigErrors {
+    /// The problems; never empty.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Which class of failure this is.
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Invalid
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Problem {
+    /// The file's name as it was given.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line, counted from 1.
+    pub fn line(&self) -> Option<usize> {
+        self.place.as_ref().map(|place| place.line)
+    }
+
+    /// The column in characters, counted from 1.
+    pub fn column(&self) -> Option<usize> {
+        self.place.as_ref().map(|place| place.column)
+    }
+
+    /// The keys that lead to the place; empty at the top.
+    pub fn path(&self) -> &str {
+        self.place.as_ref().map_or("", |place| &place.path)
+    }
+
+    /// What is wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(place) = &self.place {
+            write!(f, ":{}:{}", place.line, place.column)?;
+            if !place.path.is_empty() {
+                write!(f, ": {}", visible(&place.path))?;
+            }
+        }
+        write!(f, ": {}", self.message)?;
+        let gutter = self.place.as_ref().map_or(1, |place| place.line.to_string().len());
+        if let (Some(place), Some(line)) = (&self.place, &self.line_text) {
+            let excerpt = Excerpt::new(line, place.column, place.width);
+            let Excerpt { text, indent, width } = excerpt;
+            write!(f, "\n{:gutter$} |\n{} | {text}", "", place.line)?;
+            write!(f, "\n{:gutter$} | {:indent$}{}", "", "", "^".repeat(width))?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n{:gutter$} = hint: {hint}", "")?;
+        }
+        Ok(())
+    }
+}
+
+/// The part of a line around a place, with nothing in it that a terminal would obey.
+struct Excerpt {
+    text: String,
+    indent: usize,
+    width: usize,
+}
+
+impl Excerpt {
+    const LONGEST: usize = 120;
+
+    fn new(line: &str, column: usize, width: usize) -> Self {
+        let start = column.saturating_sub(1);
+        let skipped = if start + width.min(40) > Self::LONGEST { start.saturating_sub(40) } else { 0 };
+        let mut text = if skipped > 0 { "…".to_owned() } else { String::new() };
+        let mut indent = text.chars().count();
+        let mut marked = 0;
+        for (index, character) in line.chars().enumerate().skip(skipped) {
+            let shown = visible_character(character);
+            let length = shown.chars().count();
+            if index < start {
+                indent += length;
+            } else if index < start + width {
+                marked += length;
+            }
+            text.push_str(&shown);
+            if index + 1 - skipped >= Self::LONGEST {
+                text.push('…');
+                break;
+            }
+        }
+        Self { text: text.trim_end().to_owned(), indent, width: marked.max(1) }
+    }
+}
+
+/// Shows what a terminal would obey, and what reorders text, as `\u{…}`.
+pub(super) fn visible(text: &str) -> String {
+    text.chars().map(visible_character).collect()
+}
+
+fn visible_character(character: char) -> String {
+    match character {
+        '\t' => " ".to_owned(),
+        c if is_invisible(c) => c.escape_unicode().to_string(),
+        c => c.to_string(),
+    }
+}
+
+/// Control characters, marks of text direction, zero-width and separator characters.
+pub(super) fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The text of a file, for showing lines of it.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub name: Arc<str>,
+    pub text: Arc<str>,
+}
+
+/// Collects problems.
+#[derive(Debug)]
+pub(super) struct Problems {
+    source: Source,
+    list: Vec<Problem>,
+}
+
+impl Problems {
+    pub(super) fn new(source: Source) -> Self {
+        Self { source, list: Vec::new() }
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) fn add(&mut self, origin: &Origin, message: impl Into<String>) -> &mut Problem {
+        self.add_at(origin.place().cloned(), message)
+    }
+
+    pub(super) fn add_at(&mut self, place: Option<Place>, message: impl Into<String>) -> &mut Problem {
+        let line_text = place
+            .as_ref()
+            .and_then(|place| self.source.text.lines().nth(place.line.saturating_sub(1)).map(str::to_owned));
+        let file = Arc::clone(&self.source.name);
+        let problem = Problem { file, place, message: message.into(), hint: None, line_text, topic: Topic::Other };
+        // Base is read once for each environment: the same sentence about the same place is said once.
+        let known = self.list.iter().position(|other| other.place == problem.place && other.message == problem.message);
+        let index = known.unwrap_or_else(|| {
+            self.list.push(problem);
+            self.list.len() - 1
+        });
+        self.list.get_mut(index).expect("the index is of an element that was found or pushed")
+    }
+
+    pub(super) fn has_type_problem_at(&self, origin: &Origin) -> bool {
+        self.list.iter().any(|problem| problem.topic == Topic::Type && problem.place.as_ref() == origin.place())
+    }
+
+    /// Forgets what an earlier pass has said about the type of a value: a later one knows more.
+    pub(super) fn forget_type_problem_at(&mut self, origin: &Origin) {
+        self.list.retain(|problem| problem.topic != Topic::Type || problem.place.as_ref() != origin.place());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(super) fn into_errors(mut self) -> ConfigErrors {
+        self.list.sort_by_key(|problem| problem.place.as_ref().map(|place| (place.line, place.column)));
+        ConfigErrors { problems: self.list }
+    }
+}
+
+impl Problem {
+    pub(super) fn with_hint(&mut self, hint: impl Into<String>) -> &mut Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds `did you mean …?` where a known word is close to the unknown one.
+    pub(super) fn suggest<'a>(&mut self, word: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        if let Some(near) = nearest(word, known) {
+            self.hint = Some(format!("did you mean `{near}`?"));
+        }
+        self
+    }
+
+    pub(super) fn about_type(&mut self) {
+        self.topic = Topic::Type;
+    }
+}
+
+/// The known word with the fewest edits to `word`, at most a third of its length.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (word.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (edits(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Number of inserted, removed, replaced and swapped characters.
+fn edits(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.chars().take(64).collect();
+    let right: Vec<char> = right.chars().take(64).collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    for (row, &a) in left.iter().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, &b) in right.iter().enumerate() {
+            let mut best = (last[column] + usize::from(a != b)).min(last[column + 1] + 1).min(current[column] + 1);
+            if row > 0 && column > 0 && a == right[column - 1] && left[row - 1] == b {
+                best = best.min(before_last[column - 1] + 1);
+            }
+            current.push(best);
+        }
+        before_last = std::mem::replace(&mut last, current);
+    }
+    last[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_found_and_far_ones_are_not() {
+        let known = ["smoke", "system", "load"];
+        for (word, expected) in
+            [("smokee", Some("smoke")), ("sytsem", Some("system")), ("laod", Some("load")), ("xyz", None), ("", None)]
+        {
+            assert_eq!(nearest(word, known), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn t36_lines_are_shown_without_what_a_terminal_obeys() {
+        let excerpt = Excerpt::new("a: \u{1b}[31m\u{202e}x", 4, 2);
+        assert_eq!(excerpt.text, "a: \\u{1b}[31m\\u{202e}x");
+        assert_eq!((excerpt.indent, excerpt.width), (3, 7));
+    }
+
+    #[test]
+    fn long_lines_are_cropped_around_the_place() {
+        let line = format!("{}needle{}", "a".repeat(300), "b".repeat(300));
+        let excerpt = Excerpt::new(&line, 301, 6);
+        assert!(excerpt.text.chars().count() <= 122);
+        let marked: String = excerpt.text.chars().skip(excerpt.indent).take(excerpt.width).collect();
+        assert_eq!(marked, "needle");
+    }
+}

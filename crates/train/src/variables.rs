@@ -1,0 +1,325 @@
+//! Templates: text with variables such as `{name}` and `{sha7}`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use lock_model::{CommitId, ErrorClass, ServiceName, TreePath};
+
+macro_rules! variables {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// A variable of the configuration's templates. The set is fixed; there are no expressions.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Variable {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Variable {
+            /// All variables.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name between the braces.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+variables! {
+    /// The service's name.
+    Name = "name",
+    /// The name without the project's prefix; the whole name where it does not start with it.
+    Short = "short",
+    /// `short` with `_` for `-` and `.`.
+    ShortUnderscore = "short_",
+    /// `name` as an environment variable would be called: `SHOP_CART`.
+    NameUpper = "NAME",
+    /// `short` as an environment variable would be called: `CART`.
+    ShortUpper = "SHORT",
+    /// The submodule's path.
+    Path = "path",
+    /// The whole commit id.
+    Sha = "sha",
+    /// Its first seven digits.
+    Sha7 = "sha7",
+    /// Its first twelve digits.
+    Sha12 = "sha12",
+    /// The environment's mode.
+    Mode = "mode",
+    /// The environment's address.
+    Url = "url",
+    /// Name of the service's configuration object.
+    Config = "config",
+    /// Name of the service's secret.
+    Secret = "secret",
+    /// The day, UTC, as `2025-11-20`.
+    Date = "date",
+    /// The first eight digits of the release id.
+    Id8 = "id8",
+    /// The user of the service's database.
+    DatabaseUser = "db.user",
+    /// The name of the service's database.
+    DatabaseName = "db.name",
+    /// The password of the service's database.
+    DatabasePassword = "db.password",
+}
+
+impl fmt::Display for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{}}}", self.as_str())
+    }
+}
+
+/// Text with variables; `{{` is a literal brace. What a variable stands for is never read for variables again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Variable(Variable),
+}
+
+/// Text that is no template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct TemplateError {
+    why: String,
+    offset: usize,
+    width: usize,
+    unknown: Option<String>,
+}
+
+impl TemplateError {
+    /// Where in the text, counted in characters.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// How many characters it concerns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The name between the braces, where it is none that has a value here.
+    pub fn unknown(&self) -> Option<&str> {
+        self.unknown.as_deref()
+    }
+
+    /// Which class of failure this is.
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Invalid
+    }
+}
+
+/// A variable that a template uses and that was given no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{variable}` has no value in `{}`", template.escape_default())]
+pub struct MissingValue {
+    variable: Variable,
+    template: String,
+}
+
+impl MissingValue {
+    /// Which class of failure this is: templates are checked when they are read, so it is a mistake of the caller.
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Bug
+    }
+}
+
+impl Template {
+    /// Reads a template in which only some variables have a value.
+    pub fn new(text: &str, allowed: &[Variable]) -> Result<Self, TemplateError> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut characters = text.char_indices().enumerate().peekable();
+        while let Some((offset, (start, character))) = characters.next() {
+            if character != '{' {
+                literal.push(character);
+                continue;
+            }
+            if characters.next_if(|(_, (_, next))| *next == '{').is_some() {
+                literal.push('{');
+                continue;
+            }
+            let rest = text.get(start + 1..).unwrap_or_default();
+            let Some((name, _)) = rest.split_once('}') else {
+                return Err(TemplateError {
+                    why: "`{` opens a variable that no `}` closes; a literal brace is `{{`".to_owned(),
+                    offset,
+                    width: 1,
+                    unknown: None,
+                });
+            };
+            let length = name.chars().count();
+            let variable = find(name, allowed).map_err(|why| TemplateError {
+                why,
+                offset,
+                width: length + 2,
+                unknown: Some(name.to_owned()),
+            })?;
+            if !literal.is_empty() {
+                parts.push(Part::Literal(std::mem::take(&mut literal)));
+            }
+            parts.push(Part::Variable(variable));
+            for _ in 0..=length {
+                characters.next();
+            }
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        Ok(Self { text: text.to_owned(), parts })
+    }
+
+    /// The template as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it uses a variable.
+    pub fn uses(&self, variable: Variable) -> bool {
+        self.parts.contains(&Part::Variable(variable))
+    }
+
+    /// Fills the variables in.
+    pub fn expand(&self, values: &Values) -> Result<String, MissingValue> {
+        let mut text = String::with_capacity(self.text.len());
+        for part in &self.parts {
+            match part {
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Variable(variable) => match values.0.get(variable) {
+                    Some(value) => text.push_str(value),
+                    None => return Err(MissingValue { variable: *variable, template: self.text.clone() }),
+                },
+            }
+        }
+        Ok(text)
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+fn find(name: &str, allowed: &[Variable]) -> Result<Variable, String> {
+    if let Some(variable) = allowed.iter().find(|variable| variable.as_str() == name) {
+        return Ok(*variable);
+    }
+    let shown = name.escape_default();
+    let known = Variable::ALL.iter().any(|variable| variable.as_str() == name);
+    let what = if known { "has no value here" } else { "is no variable" };
+    let list: Vec<String> = allowed.iter().map(|variable| format!("`{variable}`")).collect();
+    match list.as_slice() {
+        [] => Err(format!("`{{{shown}}}` {what}")),
+        list => Err(format!("`{{{shown}}}` {what}; there are {}", list.join(", "))),
+    }
+}
+
+/// The values of variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values(BTreeMap<Variable, String>);
+
+impl Values {
+    /// No values.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives one variable a value.
+    #[must_use]
+    pub fn with(mut self, variable: Variable, value: impl Into<String>) -> Self {
+        self.0.insert(variable, value.into());
+        self
+    }
+
+    /// Gives the variables of a service their values.
+    #[must_use]
+    pub fn service(self, name: &ServiceName, path: &TreePath, prefix: &str) -> Self {
+        let name = name.as_str();
+        let short = name.strip_prefix(prefix).filter(|rest| !rest.is_empty()).unwrap_or(name);
+        let underscored = |text: &str| text.replace(['-', '.'], "_");
+        self.with(Variable::Name, name)
+            .with(Variable::Short, short)
+            .with(Variable::ShortUnderscore, underscored(short))
+            .with(Variable::NameUpper, underscored(name).to_ascii_uppercase())
+            .with(Variable::ShortUpper, underscored(short).to_ascii_uppercase())
+            .with(Variable::Path, path.as_str())
+    }
+
+    /// Gives the variables of a commit their values.
+    #[must_use]
+    pub fn commit(self, commit: &CommitId) -> Self {
+        self.with(Variable::Sha, commit.as_str())
+            .with(Variable::Sha7, commit.short(7))
+            .with(Variable::Sha12, commit.short(12))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(name: &str) -> Values {
+        let path = TreePath::try_from(format!("services/{name}")).unwrap();
+        Values::new()
+            .service(&ServiceName::try_from(name).unwrap(), &path, "shop-")
+            .commit(&CommitId::try_from("0123456789abcdef0123456789abcdef01234567").unwrap())
+    }
+
+    #[test]
+    fn every_variable_of_a_service_has_its_value() {
+        for (template, name, expected) in [
+            ("{name}", "shop-cart", "shop-cart"),
+            ("{short}", "shop-cart", "cart"),
+            ("{short}", "gateway", "gateway"),
+            ("{short}", "shop-", "shop-"),
+            ("{short_}_db", "shop-cart-v1.2", "cart_v1_2_db"),
+            ("{NAME}_SECRETS", "shop-cart", "SHOP_CART_SECRETS"),
+            ("{SHORT}", "shop-cart", "CART"),
+            ("{path}/deploy", "shop-cart", "services/shop-cart/deploy"),
+            ("main-{sha7}", "shop-cart", "main-0123456"),
+            ("{sha12}.{sha}", "shop-cart", "0123456789ab.0123456789abcdef0123456789abcdef01234567"),
+            ("{{name} {{{name}}", "shop-cart", "{name} {shop-cart}"),
+            ("é{short}}", "shop-cart", "écart}"),
+            ("", "shop-cart", ""),
+        ] {
+            let template = Template::new(template, Variable::ALL).unwrap();
+            assert_eq!(template.expand(&values(name)).unwrap(), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn values_are_not_read_for_variables_again() {
+        let template = Template::new("{url}", &[Variable::Url]).unwrap();
+        assert_eq!(template.expand(&Values::new().with(Variable::Url, "{name}")).unwrap(), "{name}");
+    }
+
+    #[test]
+    fn unknown_and_unclosed_variables_are_located() {
+        let error = Template::new("é-{nmae}", &[Variable::Name, Variable::Short]).unwrap_err();
+        assert_eq!(error.to_string(), "`{nmae}` is no variable; there are `{name}`, `{short}`");
+        assert_eq!((error.offset(), error.width(), error.unknown()), (2, 6, Some("nmae")));
+        let error = Template::new("{date}", &[]).unwrap_err();
+        assert_eq!(error.to_string(), "`{date}` has no value here");
+        let error = Template::new("a{name", &[Variable::Name]).unwrap_err();
+        assert_eq!(error.offset(), 1);
+        assert!(Template::new("{}", Variable::ALL).is_err());
+        assert!(Template::new("{ name }", Variable::ALL).is_err());
+    }
+
+    #[test]
+    fn a_missing_value_is_our_mistake() {
+        let template = Template::new("{url}", &[Variable::Url]).unwrap();
+        let error = template.expand(&Values::new()).unwrap_err();
+        assert_eq!(error.to_string(), "`{url}` has no value in `{url}`");
+        assert_eq!(error.class(), ErrorClass::Bug);
+    }
+}
