@@ -7,7 +7,8 @@ const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
 /// The same of another, in the range for shared use.
 const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
 
-pub(crate) fn is_denied(address: IpAddr) -> bool {
+/// Whether an address is one that probes and suites never ask: link-local ones, and the metadata services of clouds.
+pub fn is_denied(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_denied_v4(address),
         IpAddr::V6(address) => {

@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod text;
 
+pub use address::is_denied;
 pub use check::{Check, CommandProbe, HttpProbe, Probe, Severity, TcpProbe};
 pub use client::{ClientError, http_client};
 pub use report::{CheckResult, CheckState, HealthReport, HealthVerdict};

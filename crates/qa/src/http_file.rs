@@ -1,0 +1,248 @@
+//! The file of an HTTP suite.
+//!
+//! ```yaml
+//! requests:
+//! - name: the cart answers
+//!   method: GET
+//!   url: "{url}/cart/health"
+//!   headers: { accept: application/json }
+//!   expect:
+//!     status: 200
+//!     header: { content-type: application/json }
+//!     body-contains: "ok"
+//!     json: { /service: cart }
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use lock_model::ErrorClass;
+use reqwest::Method;
+use reqwest::header::{HeaderName, HeaderValue};
+use serde_json::Value;
+use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
+
+use crate::expectation::Expectation;
+use crate::template::Template;
+use crate::text::shown;
+
+/// Largest file that is read.
+const SIZE_LIMIT: usize = 1024 * 1024;
+
+/// The requests of a suite, in order; there is at least one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpSuite {
+    requests: Vec<HttpRequest>,
+}
+
+/// One request, and what its answer has to look like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpRequest {
+    pub(crate) name: String,
+    pub(crate) method: Method,
+    pub(crate) url: Template,
+    pub(crate) headers: Vec<(HeaderName, Template)>,
+    pub(crate) body: Option<String>,
+    pub(crate) expect: Expectation,
+}
+
+/// Everything that is wrong with a suite's file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct HttpSuiteError {
+    /// Each problem, in the order of the file.
+    pub problems: Vec<HttpSuiteProblem>,
+}
+
+/// One thing that is wrong with a suite's file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HttpSuiteProblem {
+    /// Name of the file.
+    pub file: String,
+    /// Line, from 1; none where no place is known.
+    pub line: Option<u64>,
+    /// Column, from 1.
+    pub column: Option<u64>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl HttpSuiteError {
+    /// What kind of failure it is.
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Invalid
+    }
+}
+
+impl fmt::Display for HttpSuiteProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WireSuite {
+    requests: Vec<Spanned<WireRequest>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WireRequest {
+    name: String,
+    method: Spanned<String>,
+    url: Spanned<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, Spanned<String>>,
+    body: Option<String>,
+    expect: WireExpect,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WireExpect {
+    status: Spanned<u16>,
+    #[serde(default)]
+    header: BTreeMap<String, String>,
+    body_contains: Option<String>,
+    #[serde(default)]
+    json: BTreeMap<String, Value>,
+}
+
+impl HttpRequest {
+    /// Name of the case.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl HttpSuite {
+    /// The requests, in order.
+    pub fn requests(&self) -> &[HttpRequest] {
+        &self.requests
+    }
+
+    /// Reads a file; `file` is its name in messages.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, HttpSuiteError> {
+        let single = |place: Option<(u64, u64)>, message: String| HttpSuiteError {
+            problems: vec![problem(file, place, message)],
+        };
+        if bytes.len() > SIZE_LIMIT {
+            return Err(single(None, format!("the file has {} bytes, the limit is {SIZE_LIMIT}", bytes.len())));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| single(None, format!("not UTF-8: {error}")))?;
+        let options = serde_yaml::options! {
+            duplicate_keys: DuplicateKeyPolicy::Error,
+            merge_keys: MergeKeyPolicy::Error,
+            strict_booleans: true,
+            leading_zero_numbers_as_strings: true,
+            underscored_numbers_as_strings: true,
+            reject_unsupported_tags: true,
+            with_snippet: false,
+            budget: serde_yaml::budget! { max_anchors: 0, max_aliases: 0 },
+        };
+        let wire: WireSuite = serde_yaml::from_str_with_options(text, options).map_err(|error| {
+            let place = error.location().map(|place| (place.line(), place.column())).filter(|(line, _)| *line > 0);
+            single(place, parser_message(&error))
+        })?;
+        if wire.requests.is_empty() {
+            return Err(single(Some((1, 1)), "the suite has no requests: it would pass without a question".to_owned()));
+        }
+        let mut reader = Reader { file, names: BTreeSet::new(), problems: Vec::new() };
+        let requests: Vec<HttpRequest> = wire.requests.into_iter().filter_map(|wire| reader.request(wire)).collect();
+        if reader.problems.is_empty() {
+            Ok(Self { requests })
+        } else {
+            reader.problems.sort();
+            Err(HttpSuiteError { problems: reader.problems })
+        }
+    }
+}
+
+fn parser_message(error: &serde_yaml::Error) -> String {
+    let text = error.without_snippet().to_string();
+    shown(text.lines().next().unwrap_or("not readable"))
+}
+
+fn problem(file: &str, place: Option<(u64, u64)>, message: String) -> HttpSuiteProblem {
+    let (line, column) = place.unzip();
+    HttpSuiteProblem { file: file.to_owned(), line, column, message }
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    names: BTreeSet<String>,
+    problems: Vec<HttpSuiteProblem>,
+}
+
+impl Reader<'_> {
+    fn wrong<T>(&mut self, at: &Spanned<T>, message: String) {
+        let place = (at.referenced.line(), at.referenced.column());
+        self.problems.push(problem(self.file, Some(place), message));
+    }
+
+    fn request(&mut self, wire: Spanned<WireRequest>) -> Option<HttpRequest> {
+        let before = self.problems.len();
+        let name = wire.value.name.trim().to_owned();
+        if name.is_empty() {
+            self.wrong(&wire, "the request has no name".to_owned());
+        } else if !self.names.insert(name.clone()) {
+            self.wrong(&wire, format!("`{}` is the name of an earlier request", shown(&name)));
+        }
+        let WireRequest { name: _, method, url, headers, body, expect } = wire.value;
+        let parsed_method = match method.value.as_str() {
+            "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method.value.parse::<Method>().ok(),
+            _ => None,
+        };
+        if parsed_method.is_none() {
+            let text = shown(&method.value);
+            self.wrong(&method, format!("`{text}` is not one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        let parsed_url = self.template(&url);
+        let mut parsed_headers = Vec::new();
+        for (name, value) in &headers {
+            match name.parse::<HeaderName>() {
+                Err(_) => self.wrong(value, format!("`{}` is not the name of a header", shown(name))),
+                Ok(name) => {
+                    if HeaderValue::from_str(&value.value).is_err() {
+                        self.wrong(value, format!("the value of `{name}` cannot stand in a header"));
+                    } else if let Some(template) = self.template(value) {
+                        parsed_headers.push((name, template));
+                    }
+                }
+            }
+        }
+        let expect = self.expectation(expect);
+        (self.problems.len() == before).then_some(())?;
+        Some(HttpRequest { name, method: parsed_method?, url: parsed_url?, headers: parsed_headers, body, expect })
+    }
+
+    fn template(&mut self, text: &Spanned<String>) -> Option<Template> {
+        match Template::parse(&text.value) {
+            Ok(template) => Some(template),
+            Err(message) => {
+                self.wrong(text, message);
+                None
+            }
+        }
+    }
+
+    fn expectation(&mut self, wire: WireExpect) -> Expectation {
+        let WireExpect { status, header, body_contains, json } = wire;
+        if !(100..=599).contains(&status.value) {
+            self.wrong(&status, format!("{} is not a status: 100 to 599", status.value));
+        }
+        for pointer in json.keys().filter(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
+            self.wrong(&status, format!("`{}` is not a JSON pointer: it begins with `/`", shown(pointer)));
+        }
+        for name in header.keys().filter(|name| name.parse::<HeaderName>().is_err()) {
+            self.wrong(&status, format!("`{}` is not the name of a header", shown(name)));
+        }
+        let headers = header.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        Expectation { status: status.value, headers, body_contains, json }
+    }
+}

@@ -1,0 +1,22 @@
+//! A suite of either kind.
+
+use crate::command::CommandSuite;
+use crate::http::HttpRun;
+use crate::report::SuiteReport;
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub enum Suite {
+    /// One program.
+    Command(CommandSuite),
+    /// The requests of a file.
+    Http(HttpRun),
+}
+
+/// Runs a suite to its end or its deadline, and always reports.
+pub async fn run(name: &str, suite: &Suite) -> SuiteReport {
+    match suite {
+        Suite::Command(suite) => suite.run(name).await,
+        Suite::Http(suite) => suite.run(name).await,
+    }
+}

@@ -1,0 +1,110 @@
+//! Texts with variables: `{url}/health`; `{{` is a brace.
+
+/// The variables that a suite's file can use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variables {
+    /// The environment's address, without a slash at its end.
+    pub url: Option<String>,
+    /// The environment's mode.
+    pub mode: Option<String>,
+}
+
+/// A text with variables, checked when it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Url,
+    Mode,
+}
+
+impl Template {
+    /// Reads a template; the error says what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, from) = rest.split_at(at);
+            plain.push_str(before);
+            if let Some(after) = from.strip_prefix("{{") {
+                plain.push('{');
+                rest = after;
+            } else if let Some(after) = from.strip_prefix("}}") {
+                plain.push('}');
+                rest = after;
+            } else if let Some(after) = from.strip_prefix('}') {
+                plain.push('}');
+                rest = after;
+            } else {
+                let inner = from.strip_prefix('{').unwrap_or(from);
+                let Some((name, after)) = inner.split_once('}') else {
+                    return Err("a `{` has no `}`; write `{{` for a brace".to_owned());
+                };
+                if !plain.is_empty() {
+                    parts.push(Part::Text(std::mem::take(&mut plain)));
+                }
+                parts.push(match name {
+                    "url" => Part::Url,
+                    "mode" => Part::Mode,
+                    _ => {
+                        return Err(format!(
+                            "unknown variable `{{{}}}`: there are `{{url}}` and `{{mode}}`; write `{{{{` for a brace",
+                            crate::text::shown(name)
+                        ));
+                    }
+                });
+                rest = after;
+            }
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            parts.push(Part::Text(plain));
+        }
+        Ok(Self(parts))
+    }
+
+    /// Fills the variables in; the error names one that the environment does not have.
+    pub fn fill(&self, variables: &Variables) -> Result<String, String> {
+        let mut out = String::new();
+        for part in &self.0 {
+            let (name, value) = match part {
+                Part::Text(text) => {
+                    out.push_str(text);
+                    continue;
+                }
+                Part::Url => ("url", &variables.url),
+                Part::Mode => ("mode", &variables.mode),
+            };
+            match value {
+                Some(value) => out.push_str(value),
+                None => return Err(format!("the environment has no `{name}`")),
+            }
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_filled_in_and_braces_are_kept() {
+        let variables = Variables { url: Some("http://x".to_owned()), mode: Some("staging".to_owned()) };
+        let filled = |text: &str| Template::parse(text).unwrap().fill(&variables).unwrap();
+        assert_eq!(filled("{url}/a?mode={mode}"), "http://x/a?mode=staging");
+        assert_eq!(filled("{{url}} }} {{\"a\":1}}"), "{url} } {\"a\":1}");
+        assert_eq!(filled(""), "");
+    }
+
+    #[test]
+    fn what_is_no_variable_is_said_when_the_file_is_read() {
+        assert!(Template::parse("{host}").unwrap_err().contains("unknown variable `{host}`"));
+        assert!(Template::parse("{url").unwrap_err().contains("has no `}`"));
+        let missing = Template::parse("{url}").unwrap().fill(&Variables::default()).unwrap_err();
+        assert_eq!(missing, "the environment has no `url`");
+    }
+}

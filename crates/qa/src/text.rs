@@ -1,0 +1,48 @@
+//! Foreign text, made harmless for a terminal and a report.
+
+/// How many characters of an answer are shown.
+pub(crate) const SHOWN: usize = 200;
+
+/// The first characters of a text on one line; control and direction characters are written as escapes.
+pub(crate) fn shown(text: &str) -> String {
+    cut(text.trim(), SHOWN)
+}
+
+/// One line of a log.
+pub(crate) fn line(text: &str) -> String {
+    cut(text.trim_end(), 1000)
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    let mut out = String::new();
+    for (count, character) in text.chars().enumerate() {
+        if count == characters {
+            out.push('…');
+            break;
+        }
+        if matches!(character, '"' | '\'' | '\\') {
+            out.push(character);
+        } else {
+            out.extend(character.escape_debug());
+        }
+    }
+    out
+}
+
+/// The innermost reason of an error: `connection refused`, not "error sending request".
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    shown(&error.to_string())
+}
+
+/// `2 s`, `250 ms`.
+pub(crate) fn in_words(duration: std::time::Duration) -> String {
+    if duration.subsec_millis() == 0 && duration.as_secs() > 0 {
+        format!("{} s", duration.as_secs())
+    } else {
+        format!("{} ms", duration.as_millis())
+    }
+}
