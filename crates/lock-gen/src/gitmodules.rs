@@ -1,0 +1,287 @@
+//! Reads `.gitmodules` so that nothing is merged, guessed, or left out in silence.
+
+use std::collections::BTreeMap;
+
+use gix::config::File;
+
+use crate::finding::{Finding, FindingKind, shown};
+
+pub(crate) const FILE_NAME: &str = ".gitmodules";
+const LARGEST: usize = 1024 * 1024;
+
+/// One `[submodule "NAME"]` section, safe by name and path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Declared {
+    pub(crate) name: String,
+    pub(crate) path: lock_model::TreePath,
+    pub(crate) url: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Gitmodules {
+    pub(crate) declared: Vec<Declared>,
+    /// Paths that some refused section claims: a gitlink there is not undeclared.
+    pub(crate) claimed: Vec<String>,
+    pub(crate) warnings: Vec<Finding>,
+    pub(crate) problems: Vec<Finding>,
+}
+
+pub(crate) fn read(bytes: &[u8]) -> Gitmodules {
+    let mut read = Gitmodules::default();
+    match parse(bytes) {
+        Err(finding) => read.problems.push(finding),
+        Ok(file) => {
+            read.sections(&file);
+            read.duplicates();
+        }
+    }
+    read
+}
+
+fn unreadable(message: impl Into<String>, hint: &str) -> Finding {
+    Finding::new(FindingKind::UnreadableGitmodules, FILE_NAME, message, hint)
+}
+
+fn parse(bytes: &[u8]) -> Result<File, Finding> {
+    if bytes.len() > LARGEST {
+        return Err(unreadable(format!("is larger than {LARGEST} bytes"), "take out what is no submodule"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes.iter().take(error.valid_up_to()).filter(|&&byte| byte == b'\n').count() + 1;
+        unreadable(format!("is not UTF-8 in line {line}"), "write it in UTF-8")
+    })?;
+    for (number, line) in (1..).zip(text.split('\n')) {
+        // Git drops a carriage return only at the very end of a line, and keeps others in paths and URLs.
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if let Some(character) = line.chars().find(|&c| c != '\t' && crate::finding::is_hidden(c)) {
+            let character = character.escape_unicode();
+            return Err(unreadable(
+                format!("has a hidden character ({character}) in line {number}"),
+                "delete it; names, paths and URLs need none",
+            ));
+        }
+    }
+    File::from_bytes_no_includes(
+        bytes,
+        gix::config::file::Metadata::from(gix::config::Source::Api),
+        gix::config::file::init::Options::default(),
+    )
+    .map_err(|error| {
+        let mut causes = vec![shown(error.to_string().as_bytes())];
+        let mut next = std::error::Error::source(&error);
+        while let Some(cause) = next {
+            causes.push(shown(cause.to_string().as_bytes()));
+            next = cause.source();
+        }
+        unreadable(
+            format!("is not in git's configuration syntax ({})", causes.join(": ")),
+            "`git config --file .gitmodules --list` shows the line",
+        )
+    })
+}
+
+impl Gitmodules {
+    fn problem(&mut self, kind: FindingKind, subject: &str, message: impl Into<String>, hint: &str) {
+        self.problems.push(Finding::new(kind, subject, message, hint));
+    }
+
+    fn sections(&mut self, file: &File) {
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for section in file.sections() {
+            let header = section.header();
+            let kind = header.name().to_string().to_ascii_lowercase();
+            let name = header.subsection_name().map(ToString::to_string);
+            match (kind.as_str(), name) {
+                ("include" | "includeif", _) => self.problem(
+                    FindingKind::Include,
+                    FILE_NAME,
+                    "includes another file",
+                    "write the submodules into `.gitmodules` itself; git follows no include there",
+                ),
+                ("submodule", Some(name)) => {
+                    let count = seen.entry(name.clone()).or_default();
+                    *count += 1;
+                    if *count == 2 {
+                        self.problem(
+                            FindingKind::Duplicate,
+                            &name,
+                            "has two sections in `.gitmodules`",
+                            "keep one section; which one counts depends on who reads",
+                        );
+                    }
+                    self.section(name, &section);
+                }
+                (_, name) => {
+                    let name = name.map_or_else(|| kind.clone(), |name| format!("{kind} \"{name}\""));
+                    self.warnings.push(Finding::new(
+                        FindingKind::Ignored,
+                        format!("[{name}]"),
+                        "has no meaning in `.gitmodules`",
+                        "delete the section",
+                    ));
+                }
+            }
+        }
+    }
+
+    fn section(&mut self, name: String, section: &gix::config::file::SectionRef<'_>) {
+        let before = self.problems.len();
+        // A name becomes a folder below `.git/modules`, and part of configuration keys.
+        if lock_model::TreePath::try_from(name.as_str()).is_err() {
+            self.problem(
+                FindingKind::UnsafeName,
+                &name,
+                "is not usable as a submodule's name",
+                "rename the section, for example to the submodule's path",
+            );
+        }
+        let mut single = |key: &str| {
+            let values = section.values(key);
+            if values.len() > 1 {
+                self.problem(
+                    FindingKind::Duplicate,
+                    &name,
+                    format!("has {} `{key}` lines in `.gitmodules`", values.len()),
+                    "keep one line; which one counts depends on who reads",
+                );
+            }
+            values.into_iter().next_back().map(|value| value.to_string()).filter(|value| !value.is_empty())
+        };
+        let path = single("path");
+        let url = single("url");
+        let update = single("update");
+
+        if update.is_some_and(|update| update.starts_with('!')) {
+            self.problem(
+                FindingKind::UpdateCommand,
+                &name,
+                "has an `update` command in `.gitmodules`",
+                "delete the `update` line; a repository must not name commands",
+            );
+        }
+        let Some(path) = path else {
+            self.problem(
+                FindingKind::Incomplete,
+                &name,
+                "has no `path` in `.gitmodules`",
+                "add `path = …`, or delete the section",
+            );
+            return;
+        };
+        match lock_model::TreePath::try_from(path.as_str()) {
+            Ok(tree_path) if self.problems.len() == before => {
+                self.declared.push(Declared { name, path: tree_path, url });
+            }
+            Ok(_) => self.claimed.push(path),
+            Err(_) => {
+                self.problem(
+                    FindingKind::UnsafePath,
+                    &path,
+                    format!("is not usable as the path of submodule `{}`", shown(name.as_bytes())),
+                    "use a relative path without `..`, `.git`, control characters, backslashes or a leading `-`",
+                );
+                self.claimed.push(path);
+            }
+        }
+    }
+
+    /// Two sections on one path, and a name inside of another one's folder below `.git/modules`.
+    fn duplicates(&mut self) {
+        let mut by_path: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut findings = Vec::new();
+        for declared in &self.declared {
+            by_path.entry(declared.path.as_str()).or_default().push(&declared.name);
+        }
+        for (path, names) in by_path.iter().filter(|(_, names)| names.len() > 1) {
+            let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+            if distinct.len() < 2 {
+                // Already said: the section itself is there twice.
+                continue;
+            }
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            findings.push(Finding::new(
+                FindingKind::Duplicate,
+                path,
+                format!("is the path of {} submodules: {}", names.len(), names.join(", ")),
+                "give each submodule its own path",
+            ));
+        }
+        let names: std::collections::BTreeSet<&str> = self.declared.iter().map(|one| one.name.as_str()).collect();
+        for name in &names {
+            let parents = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
+            for parent in parents.filter(|parent| names.contains(parent)) {
+                findings.push(Finding::new(
+                    FindingKind::UnsafeName,
+                    name,
+                    format!("lies inside of submodule `{parent}`'s own git folder"),
+                    "rename one of the two sections so that no name starts with another one and a `/`",
+                ));
+            }
+        }
+        self.problems.extend(findings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<FindingKind> {
+        read(text.as_bytes()).problems.into_iter().map(|finding| finding.kind).collect()
+    }
+
+    #[test]
+    fn t9_hostile_sections_are_problems() {
+        use FindingKind::{
+            Duplicate, Include, Incomplete, UnreadableGitmodules, UnsafeName, UnsafePath, UpdateCommand,
+        };
+        let url = "url = ../a.git";
+        for (text, expected) in [
+            (format!("[submodule \"a\"]\n\tpath = a\n\t{url}\n"), vec![]),
+            (format!("[submodule \"a\"]\r\n\tpath = a\r\n\t{url}\r\n"), vec![]),
+            (format!("[Submodule \"a\"]\n\tPath = a # why\n\tURL = \"../a.git\"\n"), vec![]),
+            (format!("[submodule \"a\"]\npath = \"a\r\"\n{url}\n"), vec![UnreadableGitmodules]),
+            (format!("[submodule \"a\"]\npath = \"a\\n\"\n{url}\n"), vec![UnsafePath]),
+            (format!("[submodule \"../../x\"]\npath = a\n{url}\n"), vec![UnsafeName]),
+            (format!("[submodule \"a/../b\"]\npath = a\n{url}\n"), vec![UnsafeName]),
+            (format!("[submodule \"\"]\npath = a\n{url}\n"), vec![UnsafeName]),
+            (format!("[submodule \"-c\"]\npath = a\n{url}\n"), vec![UnsafeName]),
+            (format!("[submodule \"x\\\\..\\\\y\"]\npath = a\n{url}\n"), vec![UnsafeName]),
+            (format!("[submodule \"a\"]\npath = ../a\n{url}\n"), vec![UnsafePath]),
+            (format!("[submodule \"a\"]\npath = /a\n{url}\n"), vec![UnsafePath]),
+            (format!("[submodule \"a\"]\npath = .git/hooks\n{url}\n"), vec![UnsafePath]),
+            (format!("[submodule \"a\"]\npath = -a\n{url}\n"), vec![UnsafePath]),
+            (format!("[submodule \"a\"]\n{url}\n"), vec![Incomplete]),
+            (format!("[submodule \"a\"]\npath\n{url}\n"), vec![Incomplete]),
+            (format!("[submodule \"a\"]\npath = a\n{url}\n[submodule \"a\"]\npath = a\n{url}\n"), vec![Duplicate]),
+            (
+                format!("[submodule \"a\"]\npath = a\n{url}\n[submodule \"a\"]\nurl = ../evil\n"),
+                vec![Duplicate, Incomplete],
+            ),
+            (format!("[submodule \"a\"]\npath = a\npath = b\n{url}\n"), vec![Duplicate]),
+            (format!("[submodule \"a\"]\npath = a\n{url}\nURL = ../evil\n"), vec![Duplicate]),
+            (format!("[submodule \"a\"]\npath = x\n{url}\n[submodule \"b\"]\npath = x\n{url}\n"), vec![Duplicate]),
+            (format!("[submodule \"a\"]\npath = x\n{url}\n[submodule \"a/b\"]\npath = y\n{url}\n"), vec![UnsafeName]),
+            (format!("[submodule \"a\"]\npath = a\n{url}\nupdate = !canary\n"), vec![UpdateCommand]),
+            ("[include]\npath = ../evil\n".to_owned(), vec![Include]),
+            ("[includeIf \"gitdir:/\"]\npath = ../evil\n".to_owned(), vec![Include]),
+            ("[submodule \"a\"\n".to_owned(), vec![UnreadableGitmodules]),
+            ("[submodule \"a\"]\npath = \"a\n".to_owned(), vec![UnreadableGitmodules]),
+            ("<<<<<<< HEAD\n[submodule \"a\"]\n".to_owned(), vec![UnreadableGitmodules]),
+            ("[submodule \"a\u{202e}b\"]\n".to_owned(), vec![UnreadableGitmodules]),
+            ("\u{1b}[31m".to_owned(), vec![UnreadableGitmodules]),
+        ] {
+            assert_eq!(problems(&text), expected, "{text:?}");
+        }
+        assert_eq!(read(b"[submodule \"\xff\"]\n").problems[0].message, "is not UTF-8 in line 1");
+        assert_eq!(read(&vec![b'#'; LARGEST + 1]).problems.len(), 1);
+        let ignored = read(b"[core]\nfsmonitor = canary\n[submodule]\nrecurse = true\n");
+        assert_eq!((ignored.problems.len(), ignored.warnings.len()), (0, 2));
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once() {
+        let text = "[submodule \"../x\"]\npath = ../a\nupdate = !x\n[submodule \"b\"]\n[include]\npath = c\n";
+        assert_eq!(problems(text).len(), 5);
+    }
+}

@@ -1,0 +1,217 @@
+//! Objects of one repository, read by gix; nothing of gix is visible outside of this crate.
+
+use std::path::{Path, PathBuf};
+
+use gix::bstr::BString;
+use gix::hash::ObjectId;
+use lock_model::{CommitId, Timestamp, TreeId};
+
+use crate::{OpenError, ReadError};
+
+/// What a commit says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitInfo {
+    /// The commit.
+    pub id: CommitId,
+    /// Its tree.
+    pub tree: TreeId,
+    /// Its parents, in order; in a shallow clone they need not be there.
+    pub parents: Vec<CommitId>,
+    /// When it was committed.
+    pub time: Timestamp,
+}
+
+/// One entry of one tree.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: BString,
+    pub(crate) mode: u32,
+    pub(crate) id: ObjectId,
+}
+
+/// What a tree's entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    Folder,
+    File,
+    Link,
+    Gitlink,
+}
+
+impl Entry {
+    pub(crate) fn kind(&self) -> EntryKind {
+        match self.mode & 0o170_000 {
+            0o040_000 => EntryKind::Folder,
+            0o120_000 => EntryKind::Link,
+            0o160_000 => EntryKind::Gitlink,
+            _ => EntryKind::File,
+        }
+    }
+}
+
+pub(crate) struct Objects {
+    repository: gix::ThreadSafeRepository,
+}
+
+impl std::fmt::Debug for Objects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Objects").field(&self.repository.refs.git_dir()).finish()
+    }
+}
+
+/// No configuration but the repository's own, no environment, no replacement objects.
+fn options() -> gix::open::Options {
+    gix::open::Options::isolated().config_overrides(["core.useReplaceRefs=false"])
+}
+
+impl Objects {
+    /// Opens the repository that a folder lies in.
+    pub(crate) fn discover(folder: &Path) -> Result<Self, OpenError> {
+        let trust = gix::sec::trust::Mapping { full: options(), reduced: options() };
+        let repository =
+            gix::ThreadSafeRepository::discover_opts(folder, gix::discover::upwards::Options::default(), trust)
+                .map_err(|error| OpenError::NotARepository { folder: folder.to_owned(), source: Box::new(error) })?;
+        Ok(Self { repository })
+    }
+
+    /// Opens exactly this git directory.
+    pub(crate) fn open(git_dir: &Path) -> Result<Self, OpenError> {
+        let repository = gix::ThreadSafeRepository::open_opts(git_dir, options().open_path_as_is(true))
+            .map_err(|error| OpenError::NotARepository { folder: git_dir.to_owned(), source: Box::new(error) })?;
+        Ok(Self { repository })
+    }
+
+    /// Whether the repository belongs to us: git directory, common directory and work tree.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.repository.to_thread_local().git_dir_trust() == gix::sec::Trust::Full
+    }
+
+    pub(crate) fn common_dir(&self) -> PathBuf {
+        self.repository.to_thread_local().common_dir().to_owned()
+    }
+
+    pub(crate) fn git_dir(&self) -> PathBuf {
+        self.repository.to_thread_local().git_dir().to_owned()
+    }
+
+    pub(crate) fn work_tree(&self) -> Option<PathBuf> {
+        self.repository.work_dir().map(Path::to_owned)
+    }
+
+    pub(crate) fn is_shallow(&self) -> bool {
+        // A file that cannot be read is there.
+        self.repository.to_thread_local().is_shallow().unwrap_or(true)
+    }
+
+    /// Finds a commit by any revision that git's own language can name; tags are followed.
+    pub(crate) fn commit(&self, revision: &str) -> Result<CommitInfo, ReadError> {
+        let repository = self.repository.to_thread_local();
+        let not_found = || ReadError::NotFound { what: crate::finding::shown(revision.as_bytes()) };
+        let id = repository.rev_parse_single(revision).map_err(|_| not_found())?;
+        let object = repository.try_find_object(id.detach()).ok().flatten().ok_or_else(not_found)?;
+        let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| ReadError::Unreadable {
+            what: crate::finding::shown(revision.as_bytes()),
+            source,
+        };
+        let commit = object.peel_to_commit().map_err(|error| unreadable(Box::new(error)))?;
+        let decoded = commit.decode().map_err(|error| unreadable(Box::new(error)))?;
+        let time = commit.time().map_err(|error| unreadable(Box::new(error)))?;
+        Ok(CommitInfo {
+            id: commit_id(commit.id),
+            tree: tree_id(decoded.tree()),
+            parents: decoded.parents().map(commit_id).collect(),
+            time: Timestamp::from_unix_seconds(time.seconds),
+        })
+    }
+
+    /// Whether an object is here and is a commit.
+    pub(crate) fn has_commit(&self, id: &CommitId) -> bool {
+        let repository = self.repository.to_thread_local();
+        self.object_id(id.as_str())
+            .and_then(|id| repository.try_find_header(id).ok().flatten())
+            .is_some_and(|header| header.kind() == gix::objs::Kind::Commit)
+    }
+
+    /// The id, unless it is of the other hash function.
+    pub(crate) fn object_id(&self, hex: &str) -> Option<ObjectId> {
+        let id = ObjectId::from_hex(hex.as_bytes()).ok()?;
+        (id.kind() == self.repository.to_thread_local().object_hash()).then_some(id)
+    }
+
+    pub(crate) fn tree_root(&self, tree: &TreeId) -> Result<ObjectId, ReadError> {
+        let not_found = || ReadError::NotFound { what: tree.to_string() };
+        let id = self.object_id(tree.as_str()).ok_or_else(not_found)?;
+        let repository = self.repository.to_thread_local();
+        match repository.try_find_header(id) {
+            Ok(Some(header)) if header.kind() == gix::objs::Kind::Tree => Ok(id),
+            Ok(_) => Err(not_found()),
+            Err(error) => Err(ReadError::Unreadable { what: tree.to_string(), source: Box::new(error) }),
+        }
+    }
+
+    /// A reader with caches of its own; make one for each operation.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader { repository: self.repository.to_thread_local() }
+    }
+}
+
+/// Reads many objects in a row.
+pub(crate) struct Reader {
+    repository: gix::Repository,
+}
+
+impl Reader {
+    /// The entries of one tree, as they are stored.
+    pub(crate) fn tree(&self, id: ObjectId) -> Result<Vec<Entry>, ReadError> {
+        let data = self.object(id, gix::objs::Kind::Tree)?;
+        gix::objs::TreeRefIter::from_bytes(&data, self.repository.object_hash())
+            .map(|entry| {
+                let entry = entry.map_err(|error| unreadable(id, error))?;
+                Ok(Entry {
+                    name: entry.filename.to_owned(),
+                    mode: u32::from(entry.mode.value()),
+                    id: entry.oid.to_owned(),
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) fn blob(&self, id: ObjectId) -> Result<Vec<u8>, ReadError> {
+        self.object(id, gix::objs::Kind::Blob)
+    }
+
+    /// The size of a blob, without unpacking it.
+    pub(crate) fn blob_size(&self, id: ObjectId) -> Result<u64, ReadError> {
+        match self.repository.try_find_header(id) {
+            Ok(Some(header)) => Ok(header.size()),
+            Ok(None) => Err(ReadError::Missing { kind: "blob", id: id.to_string() }),
+            Err(error) => Err(unreadable(id, error)),
+        }
+    }
+
+    fn object(&self, id: ObjectId, kind: gix::objs::Kind) -> Result<Vec<u8>, ReadError> {
+        match self.repository.try_find_object(id) {
+            Ok(Some(object)) if object.kind == kind => Ok(object.detach().data),
+            Ok(Some(object)) => {
+                Err(unreadable(id, std::io::Error::other(format!("it is a {}, not a {kind}", object.kind))))
+            }
+            Ok(None) => {
+                let kind = if kind == gix::objs::Kind::Tree { "tree" } else { "blob" };
+                Err(ReadError::Missing { kind, id: id.to_string() })
+            }
+            Err(error) => Err(unreadable(id, error)),
+        }
+    }
+}
+
+fn unreadable(id: ObjectId, error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
+    ReadError::Unreadable { what: id.to_string(), source: Box::new(error) }
+}
+
+pub(crate) fn commit_id(id: ObjectId) -> CommitId {
+    CommitId::try_from(id.to_string()).expect("an object id is 40 or 64 lower-case hexadecimal digits")
+}
+
+fn tree_id(id: ObjectId) -> TreeId {
+    TreeId::try_from(id.to_string()).expect("an object id is 40 or 64 lower-case hexadecimal digits")
+}

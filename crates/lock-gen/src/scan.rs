@@ -1,0 +1,209 @@
+//! Joins the gitlinks of a tree with the `.gitmodules` of the same tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gix::bstr::{BString, ByteSlice as _};
+use gix::hash::ObjectId;
+use lock_model::{CommitId, RepositoryUrl, TreePath};
+
+use crate::ReadError;
+use crate::finding::{Finding, FindingKind, shown};
+use crate::gitmodules::{self, FILE_NAME, Gitmodules};
+use crate::objects::{EntryKind, Reader, commit_id};
+use crate::url::lock_url;
+
+/// What a tree says about its submodules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// The submodules without problems, sorted by path.
+    pub submodules: Vec<Submodule>,
+    /// What is worth saying, sorted.
+    pub warnings: Vec<Finding>,
+    /// What is wrong: all of it, sorted. A lock must not be made of a tree with problems.
+    pub problems: Vec<Finding>,
+}
+
+/// One submodule of a tree; every part is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submodule {
+    /// The name of its section in `.gitmodules`.
+    pub name: String,
+    /// Where it lies in the tree.
+    pub path: TreePath,
+    /// Its repository, as the lock writes it.
+    pub url: RepositoryUrl,
+    /// Its repository, as `.gitmodules` writes it: may be relative. See [`fetch_url`](crate::fetch_url).
+    pub declared_url: String,
+    /// The commit that the gitlink names.
+    pub sha: CommitId,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    gitlinks: BTreeMap<BString, ObjectId>,
+    gitmodules: Option<(u32, ObjectId)>,
+    problems: Vec<Finding>,
+}
+
+pub(crate) fn scan(reader: &Reader, root: ObjectId, repository: &RepositoryUrl) -> Result<Scan, ReadError> {
+    let found = walk(reader, root)?;
+    let mut modules = match found.gitmodules {
+        None => Gitmodules::default(),
+        Some((mode, id)) if mode & 0o170_000 == 0o100_000 => gitmodules::read(&reader.blob(id)?),
+        Some(_) => Gitmodules {
+            problems: vec![Finding::new(
+                FindingKind::UnreadableGitmodules,
+                FILE_NAME,
+                "is not a plain file",
+                "commit it as a plain file; git follows no link there",
+            )],
+            ..Gitmodules::default()
+        },
+    };
+    let mut scan = Scan {
+        submodules: Vec::new(),
+        warnings: std::mem::take(&mut modules.warnings),
+        problems: [found.problems, std::mem::take(&mut modules.problems)].concat(),
+    };
+    scan.join(&found.gitlinks, &modules, repository);
+    scan.submodules.sort_by(|a, b| a.path.cmp(&b.path));
+    for findings in [&mut scan.warnings, &mut scan.problems] {
+        findings.sort();
+        findings.dedup();
+    }
+    Ok(scan)
+}
+
+/// Every gitlink of the tree, and the root's `.gitmodules`.
+fn walk(reader: &Reader, root: ObjectId) -> Result<Found, ReadError> {
+    let mut found = Found::default();
+    let mut folders = vec![(BString::default(), root)];
+    while let Some((folder, id)) = folders.pop() {
+        let mut names = BTreeSet::new();
+        for entry in reader.tree(id)? {
+            let mut path = folder.clone();
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(&entry.name);
+            if entry.name.eq_ignore_ascii_case(b".git") {
+                found.problems.push(Finding::new(
+                    FindingKind::UnsafePath,
+                    &path,
+                    "would be part of a repository's own git folder",
+                    "remove it from the tree; git itself checks out no such entry",
+                ));
+                continue;
+            }
+            match entry.kind() {
+                EntryKind::Folder => folders.push((path.clone(), entry.id)),
+                EntryKind::Gitlink => {
+                    found.gitlinks.insert(path.clone(), entry.id);
+                }
+                EntryKind::File | EntryKind::Link => {}
+            }
+            if path == FILE_NAME.as_bytes() {
+                found.gitmodules = Some((entry.mode, entry.id));
+            }
+            if !names.insert(entry.name) {
+                found.problems.push(Finding::new(
+                    FindingKind::Duplicate,
+                    &path,
+                    "is in the tree twice",
+                    "write the tree again with git; `git fsck` shows what else is broken",
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+impl Scan {
+    fn join(&mut self, gitlinks: &BTreeMap<BString, ObjectId>, modules: &Gitmodules, repository: &RepositoryUrl) {
+        let mut undeclared: BTreeMap<&BString, &ObjectId> = gitlinks.iter().collect();
+        for claimed in &modules.claimed {
+            undeclared.remove(&BString::from(claimed.as_str()));
+        }
+        for declared in &modules.declared {
+            let path = BString::from(declared.path.as_str());
+            undeclared.remove(&path);
+            let Some(id) = gitlinks.get(&path) else {
+                self.warnings.push(Finding::new(
+                    FindingKind::Stale,
+                    &path,
+                    format!("is in `.gitmodules` (submodule `{}`) but not a submodule of the tree", declared.name),
+                    "delete the section if the submodule is gone; git ignores it",
+                ));
+                continue;
+            };
+            if id.is_null() {
+                self.problems.push(Finding::new(
+                    FindingKind::Incomplete,
+                    &path,
+                    "has no commit: its gitlink is all zeros",
+                    "add the submodule's commit again with `git add`",
+                ));
+                continue;
+            }
+            let Some(url) = &declared.url else {
+                self.problems.push(Finding::new(
+                    FindingKind::Incomplete,
+                    &path,
+                    format!("has no `url` in `.gitmodules` (submodule `{}`)", declared.name),
+                    "add `url = …`",
+                ));
+                continue;
+            };
+            match lock_url(url, repository) {
+                Err(error) => {
+                    let hint = error.hint();
+                    self.problems.push(Finding::new(FindingKind::UnsafeUrl, &path, error.to_string(), hint));
+                }
+                Ok(resolved) => {
+                    if resolved.as_str().starts_with("http://") {
+                        self.warnings.push(Finding::new(
+                            FindingKind::PlainHttp,
+                            &path,
+                            format!("has the URL `{resolved}`, without TLS"),
+                            "use `https://`",
+                        ));
+                    }
+                    self.submodules.push(Submodule {
+                        name: declared.name.clone(),
+                        path: declared.path.clone(),
+                        url: resolved,
+                        declared_url: url.clone(),
+                        sha: commit_id(*id),
+                    });
+                }
+            }
+        }
+        // When the file itself cannot be read, every gitlink lacks its section for one and the same reason.
+        let unreadable = self.problems.iter().any(|finding| finding.kind == FindingKind::UnreadableGitmodules);
+        for (path, _) in undeclared {
+            let safe = std::str::from_utf8(path).is_ok_and(|path| TreePath::try_from(path).is_ok());
+            if !safe {
+                self.problems.push(Finding::new(
+                    FindingKind::UnsafePath,
+                    path,
+                    "is not usable as the path of a submodule",
+                    "use a relative UTF-8 path without `..`, control characters, backslashes or a leading `-`",
+                ));
+            } else if !unreadable {
+                let path = shown(path.as_bytes());
+                self.problems.push(Finding::new(
+                    FindingKind::Undeclared,
+                    &path,
+                    "is a submodule without a section in `.gitmodules`",
+                    format!("add the section with `git submodule add URL {path}`, or remove the gitlink with `git rm --cached {path}`"),
+                ));
+            }
+        }
+        // Two sections on one path, or a section that is there twice: none of them is handed on.
+        let mut seen: BTreeMap<TreePath, usize> = BTreeMap::new();
+        for submodule in &self.submodules {
+            *seen.entry(submodule.path.clone()).or_default() += 1;
+        }
+        self.submodules.retain(|submodule| seen.get(&submodule.path) == Some(&1));
+    }
+}
