@@ -130,7 +130,7 @@ pub(crate) fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Document, R
         serde_json::from_slice(bytes).map_err(|error| not_an_image(unreadable(bytes, served_as, &error)))?;
     let media_type = match (served_as, wire.media_type.as_deref()) {
         (Some(served), Some(said)) if served != said => {
-            return Err(not_an_image(format!("served as `{}` but calling itself `{}`", shown(served), shown(said))));
+            return Err(not_an_image(format!("announced as `{}` but calling itself `{}`", shown(served), shown(said))));
         }
         (Some(media_type), _) | (None, Some(media_type)) => media_type,
         (None, None) => return Err(not_an_image("it has no media type".to_owned())),

@@ -67,6 +67,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn b8_no_more_requests_at_one_time_than_allowed() {
+        let gate = HostGate::new(2);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let first = gate.enter(deadline).await.unwrap();
+        let _second = gate.enter(deadline).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(1), gate.enter(deadline)).await.unwrap_err();
+        drop(first);
+        let _third = tokio::time::timeout(Duration::from_secs(1), gate.enter(deadline)).await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn f14_a_pause_beyond_the_deadline_ends_at_once() {
         let gate = HostGate::new(1);
         let start = Instant::now();

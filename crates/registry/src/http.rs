@@ -142,13 +142,7 @@ impl Http {
             let target = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
             let target =
                 target.and_then(|target| url.join(target).ok()).ok_or_else(|| refuse("to no address".to_owned()))?;
-            let shown_target = shown(&format!("{}{}", target.origin().ascii_serialization(), target.path()));
-            match (url.scheme(), target.scheme()) {
-                (_, "https") => {}
-                ("http", "http") if is_loopback(&target) => {}
-                ("https", "http") => return Err(refuse(format!("from https to plain HTTP (`{shown_target}`)"))),
-                _ => return Err(refuse(format!("to `{shown_target}`, which is neither https nor this machine"))),
-            }
+            judge_redirect(&url, &target).map_err(refuse)?;
             hops += 1;
             url = target;
         }
@@ -204,6 +198,18 @@ fn is_busy(status: StatusCode) -> bool {
 
 fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Whether a redirect is followed; if not, why.
+fn judge_redirect(from: &Url, to: &Url) -> Result<(), String> {
+    // Without the query, which may carry a signature.
+    let shown = shown(&format!("{}://{}{}", to.scheme(), host_of(to), to.path()));
+    match (from.scheme(), to.scheme()) {
+        (_, "https") => Ok(()),
+        ("http", "http") if is_loopback(to) => Ok(()),
+        ("https", "http") => Err(format!("from https to plain HTTP (`{shown}`)")),
+        _ => Err(format!("to `{shown}`, which is neither https nor this machine")),
+    }
 }
 
 async fn read(mut response: reqwest::Response, ask: &Ask<'_>, host: String) -> Result<Answer, RegistryErrorKind> {
@@ -304,5 +310,37 @@ fn detail(body: &[u8]) -> String {
     match problem {
         Some(Problem { code, message }) => format!(": {}", shown(&format!("{code} {message}"))),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t21_a_redirect_never_leads_from_https_to_http_or_over_plain_http_elsewhere() {
+        let judge = |from: &str, to: &str| judge_redirect(&Url::parse(from).unwrap(), &Url::parse(to).unwrap());
+        assert_eq!(judge("https://a.example/x", "https://b.example/y"), Ok(()));
+        assert_eq!(judge("http://127.0.0.1:1/x", "http://127.0.0.1:2/y"), Ok(()));
+        assert_eq!(judge("http://127.0.0.1:1/x", "https://b.example/y"), Ok(()));
+        assert_eq!(
+            judge("https://a.example/x", "http://127.0.0.1/y?signature=secret"),
+            Err("from https to plain HTTP (`http://127.0.0.1/y`)".to_owned())
+        );
+        for elsewhere in ["http://169.254.169.254/latest", "ftp://b.example/y", "file:///etc/passwd", "data:,x"] {
+            assert!(judge("http://127.0.0.1/x", elsewhere).is_err(), "{elsewhere}");
+        }
+        for elsewhere in ["http://a.example/x", "file:///etc/passwd"] {
+            assert!(judge("https://a.example/x", elsewhere).is_err(), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_quoted_when_it_has_the_form_of_one() {
+        let body = br#"{"errors":[{"code":"DENIED","message":"requested access\u001b[0m is denied"},{"code":"X"}]}"#;
+        assert_eq!(detail(body), ": DENIED requested access\\u{1b}[0m is denied");
+        for other in [&b"<html>"[..], b"", b"{}", b"{\"errors\":[]}"] {
+            assert_eq!(detail(other), "");
+        }
     }
 }

@@ -104,16 +104,14 @@ async fn of_platform(
         other => other?,
     };
     check_size(&entry.digest, entry.size, &fetched.bytes)?;
-    let served_as = fetched.media_type.as_deref().unwrap_or(&entry.media_type);
-    if served_as != entry.media_type {
-        let reason =
-            format!("the index calls `{}` `{}`, it is `{}`", entry.digest, shown(&entry.media_type), shown(served_as));
-        return Err(RegistryErrorKind::NotAnImage { reason });
-    }
-    let Document::Manifest(manifest) = document::parse(&fetched.bytes, Some(served_as))? else {
+    let Document::Manifest(manifest) = document::parse(&fetched.bytes, Some(&entry.media_type))? else {
         let reason = format!("its entry for `{platform}` is an index again");
         return Err(RegistryErrorKind::NotAnImage { reason });
     };
+    if let Some(served_as) = fetched.media_type.filter(|served_as| *served_as != entry.media_type) {
+        let reason = format!("the index announces a `{}`, served is a `{}`", entry.media_type, shown(&served_as));
+        return Err(RegistryErrorKind::NotAnImage { reason });
+    }
     let config = configuration(source, repository, &manifest.config, context).await?;
     let said = config.platform();
     if !PlatformKey::from(&platform).accepts(&said) {

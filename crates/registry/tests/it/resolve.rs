@@ -1,0 +1,513 @@
+//! What images are taken and which are refused: each scenario on the wire and in a layout folder.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use lock_model::{CreatedFrom, ErrorClass, ImageRepository, Platform, Revision};
+use registry::layout::{Blob, ImageContent, IndexContent};
+use registry::media_type::{DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
+use registry::{
+    AttemptOutcome, CREATED_ANNOTATION, Candidate, Event, RevisionPolicy, UnresolvedReason, Warning, overall_class,
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Fake, OURS, Store, THEIRS, commit, document, image, on_layout, options, platform, repository, request, resolve,
+    service, tag, time,
+};
+
+fn parsed(blob: &Blob) -> Value {
+    serde_json::from_slice(&blob.bytes).unwrap()
+}
+
+#[tokio::test]
+async fn b1_an_image_for_one_platform_is_its_own_platform() {
+    let built = image("linux/amd64").build();
+    let found = Store::default().image("main-1111111", &built).resolves(&request(&["main-1111111"])).await;
+    assert_eq!(found.image.digest, built.manifest.digest);
+    assert_eq!(found.image.platforms, BTreeMap::from([(platform("linux/amd64"), built.manifest.digest)]));
+    assert_eq!(found.image.created, time("2025-11-20T21:14:07Z"));
+    assert_eq!(found.image.created_from, CreatedFrom::Config);
+    assert_eq!(found.image.tag.as_str(), "main-1111111");
+    assert!(found.warnings.is_empty());
+}
+
+#[tokio::test]
+async fn t6_a_label_is_the_builders_word() {
+    let store = Store::default().image("a", &image("linux/amd64").build());
+    let found = store.resolves(&request(&["a"])).await;
+    assert_eq!(found.image.revision, Revision::SelfAsserted, "never more than that without an attestation");
+}
+
+#[tokio::test]
+async fn b46_attestations_are_no_platforms() {
+    let index = IndexContent::new([image("linux/amd64"), image("linux/arm64")]).attestations().build();
+    let mut wanted = request(&["a"]);
+    wanted.platforms = vec![platform("linux/arm64"), platform("linux/amd64")];
+    let found = Store::default().index("a", &index).resolves(&wanted).await;
+    assert_eq!(found.image.digest, index.index.digest);
+    let platforms: BTreeMap<Platform, _> =
+        index.images.iter().map(|image| (image.platform.clone(), image.manifest.digest.clone())).collect();
+    assert_eq!(found.image.platforms, platforms);
+
+    wanted.platforms.clear();
+    assert_eq!(Store::default().index("a", &index).resolves(&wanted).await.image.platforms, platforms);
+}
+
+#[tokio::test]
+async fn b46_an_index_of_attestations_alone_is_no_image() {
+    let index = IndexContent::new([image("linux/amd64")]).attestations().build();
+    let mut value = parsed(&index.index);
+    value["manifests"].as_array_mut().unwrap().pop();
+    let store = Store::default().index("a", &index).document("a", document(OCI_INDEX, &value));
+    let mut wanted = request(&["a"]);
+    assert_eq!(
+        store.refuses(&wanted).await.reason.to_string(),
+        "`registry.example/shop/cart:a`: no image for `linux/amd64`; there is none for any platform"
+    );
+    wanted.platforms.clear();
+    let text = store.refuses(&wanted).await.reason.to_string();
+    assert!(text.ends_with("not an image: an index without an image for any platform"), "{text}");
+}
+
+#[tokio::test]
+async fn b47_a_required_platform_must_be_there() {
+    let index = IndexContent::new([image("linux/arm64"), image("linux/arm/v7")]).build();
+    let store = Store::default().index("index", &index).image("single", &image("linux/arm64").build());
+    let unresolved = store.refuses(&request(&["index"])).await;
+    assert_eq!(unresolved.class(), ErrorClass::NotFound);
+    assert_eq!(
+        unresolved.reason.to_string(),
+        "`registry.example/shop/cart:index`: no image for `linux/amd64`; there is `linux/arm/v7`, `linux/arm64`"
+    );
+    let unresolved = store.refuses(&request(&["single"])).await;
+    assert_eq!(
+        unresolved.reason.to_string(),
+        "`registry.example/shop/cart:single`: no image for `linux/amd64`; there is `linux/arm64`"
+    );
+}
+
+#[tokio::test]
+async fn t34_variants_are_told_apart() {
+    let v6 = image("linux/arm/v6").build();
+    let v7 = image("linux/arm/v7").build();
+    let index = IndexContent::new([image("linux/arm/v6"), image("linux/arm/v7"), image("linux/arm64/v8")]).build();
+    let store = Store::default().index("a", &index);
+    let mut wanted = request(&["a"]);
+    wanted.platforms = vec![platform("linux/arm/v6"), platform("linux/arm"), platform("linux/arm64")];
+    let found = store.resolves(&wanted).await;
+    assert_eq!(found.image.platforms[&platform("linux/arm/v6")], v6.manifest.digest);
+    assert_eq!(found.image.platforms[&platform("linux/arm")], v7.manifest.digest);
+    assert_eq!(found.image.platforms[&platform("linux/arm64")], index.images[2].manifest.digest);
+    wanted.platforms = vec![platform("linux/arm/v5")];
+    assert_eq!(store.refuses(&wanted).await.class(), ErrorClass::NotFound);
+}
+
+#[tokio::test]
+async fn t34_two_entries_for_one_platform_are_refused() {
+    let other = image("linux/amd64").label("which", "other");
+    let index = IndexContent::new([image("linux/amd64"), other]).attestations().build();
+    let unresolved = Store::default().index("a", &index).refuses(&request(&["a"])).await;
+    assert_eq!(unresolved.class(), ErrorClass::Invalid);
+    let text = unresolved.reason.to_string();
+    assert!(text.contains("more than one image for `linux/amd64`"), "{text}");
+    for image in &index.images {
+        assert!(text.contains(image.manifest.digest.as_str()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn t34_a_missing_child_is_refused() {
+    let index = IndexContent::new([image("linux/amd64")]).build();
+    let child = &index.images[0];
+    let store = Store::default().index("a", &index);
+    let unresolved = store.clone().without(&child.manifest.digest).refuses(&request(&["a"])).await;
+    assert_eq!(unresolved.class(), ErrorClass::NotFound);
+    let text = unresolved.reason.to_string();
+    assert!(
+        text.ends_with(&format!("its manifest for `linux/amd64` `{}` is missing", child.manifest.digest)),
+        "{text}"
+    );
+    let unresolved = store.without(&child.config.digest).refuses(&request(&["a"])).await;
+    let text = unresolved.reason.to_string();
+    assert!(text.ends_with(&format!("its configuration `{}` is missing", child.config.digest)), "{text}");
+}
+
+#[tokio::test]
+async fn t34_an_index_that_lies_about_a_platform_is_refused() {
+    let index = IndexContent::new([image("linux/arm64")]).build();
+    let mut value = parsed(&index.index);
+    value["manifests"][0]["platform"]["architecture"] = json!("amd64");
+    let store = Store::default().index("a", &index).document("a", document(OCI_INDEX, &value));
+    let unresolved = store.refuses(&request(&["a"])).await;
+    assert_eq!(unresolved.class(), ErrorClass::Invalid);
+    let text = unresolved.reason.to_string();
+    assert!(text.ends_with("says that it is for `linux/arm64`"), "{text}");
+}
+
+#[tokio::test]
+async fn t33_lies_about_type_and_size_are_refused() {
+    let built = image("linux/amd64").build();
+    let index = IndexContent::new([image("linux/amd64")]).build();
+    let manifest = parsed(&built.manifest);
+    let base = Store::default().index("good", &index);
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut value = parsed(&index.index);
+        change(&mut value);
+        document(OCI_INDEX, &value)
+    };
+    let hybrid = |media_type: &str| {
+        let mut value = manifest.clone();
+        value["manifests"] = parsed(&index.index)["manifests"].clone();
+        value["mediaType"] = json!(media_type);
+        document(media_type, &value)
+    };
+    let nested = index.index.clone();
+    let chart = json!({
+        "schemaVersion": 2,
+        "config": { "mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": built.config.digest, "size": 2 },
+        "layers": [],
+    });
+    for (tagged, why) in [
+        (hybrid(OCI_INDEX), "it is an index and a manifest at the same time"),
+        (hybrid(OCI_MANIFEST), "it is an index and a manifest at the same time"),
+        (document(OCI_INDEX, &manifest), "announced as `application/vnd.oci.image.index.v1+json` but calling itself"),
+        (document("application/json", &manifest), "announced as `application/json` but calling itself"),
+        (Blob::new("text/html", b"<html>a login page</html>".to_vec()), "the answer is `text/html`"),
+        (Blob::new(OCI_INDEX, b"<html>a login page</html>".to_vec()), "the answer is a web page"),
+        (Blob::new(OCI_INDEX, Vec::new()), "the answer is not a manifest"),
+        (document(OCI_MANIFEST, &chart), "its configuration is `application/vnd.cncf.helm.config.v1+json`"),
+        (changed(&|index| index["manifests"][0]["size"] = json!(1)), "is announced with 1 bytes and has"),
+        (
+            changed(&|index| index["manifests"][0]["mediaType"] = json!(DOCKER_MANIFEST)),
+            "vnd.docker.distribution.manifest.v2+json",
+        ),
+        (
+            changed(&|index| {
+                let entry = &mut index["manifests"][0];
+                entry["digest"] = json!(nested.digest);
+                entry["size"] = json!(nested.bytes.len());
+                entry["mediaType"] = json!(OCI_INDEX);
+            }),
+            "its entry for `linux/amd64` is an index again",
+        ),
+    ] {
+        let shown = String::from_utf8_lossy(&tagged.bytes).into_owned();
+        let unresolved = base.clone().child(nested.clone()).document("a", tagged).refuses(&request(&["a"])).await;
+        assert_eq!(unresolved.class(), ErrorClass::Invalid, "{shown}");
+        let text = unresolved.reason.to_string();
+        assert!(text.contains(why), "{shown}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn t33_a_configuration_that_is_none_is_refused() {
+    let built = image("linux/amd64").build();
+    for (config, why) in [
+        (json!([]), "its configuration is unreadable"),
+        (json!({ "config": {} }), "its configuration names the platform `/`"),
+        (json!({ "os": "../..", "architecture": "amd64" }), "its configuration names the platform `../../amd64`"),
+    ] {
+        let config = document(OCI_CONFIG, &config);
+        let mut manifest = parsed(&built.manifest);
+        manifest["config"] = config.descriptor();
+        let store = Store::default().config(config).document("a", document(OCI_MANIFEST, &manifest));
+        let text = store.refuses(&request(&["a"])).await.reason.to_string();
+        assert!(text.contains(why), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn images_in_dockers_own_types_are_taken() {
+    let built = image("linux/amd64").build();
+    let mut manifest = parsed(&built.manifest);
+    manifest["mediaType"] = json!(DOCKER_MANIFEST);
+    manifest["config"]["mediaType"] = json!(DOCKER_CONFIG);
+    let manifest = document(DOCKER_MANIFEST, &manifest);
+    let mut entry = manifest.descriptor();
+    entry["platform"] = json!({ "os": "linux", "architecture": "amd64" });
+    let list = document(DOCKER_LIST, &json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": [entry] }));
+    let store = Store::default().contents(&built).child(manifest.clone()).document("a", list.clone());
+    let found = store.resolves(&request(&["a"])).await;
+    assert_eq!(found.image.digest, list.digest);
+    assert_eq!(found.image.platforms, BTreeMap::from([(platform("linux/amd64"), manifest.digest)]));
+}
+
+#[tokio::test]
+async fn p2_every_candidate_that_was_tried_is_listed() {
+    let store = Store::default().image("sha-111111111111", &image("linux/amd64").build());
+    let found = store.resolves(&request(&["main-1111111", "sha-111111111111", "never-asked"])).await;
+    let tried: Vec<String> = found.tried.iter().map(ToString::to_string).collect();
+    let digest = &found.image.digest;
+    assert_eq!(
+        tried,
+        [
+            "registry.example/shop/cart:main-1111111: does not exist".to_owned(),
+            format!("registry.example/shop/cart:sha-111111111111: found, {digest}"),
+        ]
+    );
+    let unresolved = store.refuses(&request(&["main-1111111", "main-native-1111111"])).await;
+    assert_eq!(unresolved.class(), ErrorClass::NotFound);
+    assert_eq!(unresolved.tried.len(), 2);
+    assert_eq!(unresolved.reason.to_string(), "none of its images exists");
+    let unresolved = store.refuses(&request(&[])).await;
+    assert!(matches!(unresolved.reason, UnresolvedReason::NoCandidates));
+}
+
+#[tokio::test]
+async fn t5_a_short_tag_with_the_image_of_another_commit_is_refused() {
+    let theirs = ImageContent::new(platform("linux/amd64")).revision(&commit(THEIRS)).build();
+    let store = Store::default().image("main-1111111", &theirs);
+    let unresolved = store.refuses(&request(&["main-1111111", "sha-111111111111"])).await;
+    assert_eq!(unresolved.class(), ErrorClass::Invalid);
+    assert_eq!(
+        unresolved.reason.to_string(),
+        format!(
+            "`registry.example/shop/cart:main-1111111` was built from commit `{THEIRS}`, the submodule is at `{OURS}`"
+        )
+    );
+    let tried: Vec<String> = unresolved.tried.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        tried,
+        [
+            format!("registry.example/shop/cart:main-1111111: was built from commit {THEIRS}"),
+            "registry.example/shop/cart:sha-111111111111: does not exist".to_owned(),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn t5_our_image_under_the_next_candidate_is_taken_whatever_the_policy() {
+    let theirs = ImageContent::new(platform("linux/amd64")).revision(&commit(THEIRS)).build();
+    let ours = image("linux/amd64").build();
+    let store = Store::default().image("main-1111111", &theirs).image("sha-111111111111", &ours);
+    for policy in [RevisionPolicy::Require, RevisionPolicy::Warn] {
+        let mut wanted = request(&["main-1111111", "sha-111111111111"]);
+        wanted.revision = policy;
+        let found = store.resolves(&wanted).await;
+        assert_eq!(found.image.digest, ours.manifest.digest);
+        assert_eq!(found.image.revision, Revision::SelfAsserted);
+        let warnings: Vec<String> = found.warnings.iter().map(ToString::to_string).collect();
+        let warning = format!(
+            "passed over: `registry.example/shop/cart:main-1111111` was built from commit `{THEIRS}`, \
+             the submodule is at {OURS}"
+        );
+        assert_eq!(warnings, [warning]);
+    }
+}
+
+#[tokio::test]
+async fn t5_the_policies_differ_in_what_they_take() {
+    let theirs = ImageContent::new(platform("linux/amd64")).revision(&commit(THEIRS)).build();
+    let silent = ImageContent::new(platform("linux/amd64")).build();
+    let store = Store::default().image("theirs", &theirs).image("silent", &silent);
+    for (tag, policy, outcome) in [
+        ("theirs", RevisionPolicy::Warn, Some((Revision::Mismatch, 1))),
+        ("theirs", RevisionPolicy::Off, Some((Revision::Unchecked, 0))),
+        ("silent", RevisionPolicy::Require, None),
+        ("silent", RevisionPolicy::Warn, Some((Revision::Absent, 1))),
+        ("silent", RevisionPolicy::Off, Some((Revision::Unchecked, 0))),
+    ] {
+        let mut wanted = request(&[tag]);
+        wanted.revision = policy;
+        if let Some((revision, warnings)) = outcome {
+            let found = store.resolves(&wanted).await;
+            assert_eq!((found.image.revision, found.warnings.len()), (revision, warnings), "{tag} {policy:?}");
+        } else {
+            let unresolved = store.refuses(&wanted).await;
+            assert!(
+                unresolved.reason.to_string().starts_with(
+                    "`registry.example/shop/cart:silent` does not say which commit it was built from, the submodule"
+                ),
+                "{}",
+                unresolved.reason
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn t5_every_platform_must_name_the_commit() {
+    let theirs = ImageContent::new(platform("linux/arm64")).revision(&commit(THEIRS));
+    let silent = ImageContent::new(platform("linux/arm64"));
+    for (other, revision) in [(theirs, Revision::Mismatch), (silent, Revision::Absent)] {
+        let index = IndexContent::new([image("linux/amd64"), other]).build();
+        let mut wanted = request(&["a"]);
+        wanted.platforms.push(platform("linux/arm64"));
+        wanted.revision = RevisionPolicy::Warn;
+        assert_eq!(Store::default().index("a", &index).resolves(&wanted).await.image.revision, revision);
+    }
+}
+
+#[tokio::test]
+async fn a_short_or_capital_revision_is_another_revision() {
+    for label in ["1111111", &format!("{OURS} "), "refs/heads/main"] {
+        let built = ImageContent::new(platform("linux/amd64")).label(registry::REVISION_LABEL, label).build();
+        let unresolved = Store::default().image("a", &built).refuses(&request(&["a"])).await;
+        assert!(matches!(unresolved.reason, UnresolvedReason::OtherRevision { .. }), "{label}");
+    }
+}
+
+#[tokio::test]
+async fn the_date_is_the_newest_configuration_then_an_annotation_then_the_commit() {
+    let bare = || ImageContent::new(platform("linux/amd64")).revision(&commit(OURS));
+    let older = image("linux/amd64");
+    let newer = image("linux/arm64").created(time("2025-11-21T00:00:00Z"));
+    let both = {
+        let mut both = request(&["a"]);
+        both.platforms.push(platform("linux/arm64"));
+        both
+    };
+    let one = request(&["a"]);
+    let epoch = bare().created(time("1970-01-01T00:00:00Z"));
+    let annotated = bare().annotation(CREATED_ANNOTATION, "2025-03-01T01:00:00.5+01:00");
+    let garbled = bare().annotation(CREATED_ANNOTATION, "last\u{1b}week");
+    for (index, wanted, date, from, warnings) in [
+        (IndexContent::new([older, newer]), &both, "2025-11-21T00:00:00Z", CreatedFrom::Config, 0),
+        (IndexContent::new([annotated.clone()]), &one, "2025-03-01T00:00:00Z", CreatedFrom::Annotation, 0),
+        (
+            IndexContent::new([annotated]).created(time("2025-02-01T00:00:00Z")),
+            &one,
+            "2025-02-01T00:00:00Z",
+            CreatedFrom::Annotation,
+            0,
+        ),
+        (IndexContent::new([bare()]), &one, "2025-01-01T00:00:00Z", CreatedFrom::Commit, 0),
+        (IndexContent::new([epoch]), &one, "2025-01-01T00:00:00Z", CreatedFrom::Commit, 0),
+        (IndexContent::new([garbled]), &one, "2025-01-01T00:00:00Z", CreatedFrom::Commit, 1),
+    ] {
+        let found = Store::default().index("a", &index.build()).resolves(wanted).await;
+        assert_eq!((found.image.created, found.image.created_from), (time(date), from));
+        assert_eq!(found.warnings.len(), warnings);
+        assert!(found.warnings.iter().all(|warning| !warning.to_string().contains('\u{1b}')));
+    }
+}
+
+#[tokio::test]
+async fn t21_foreign_addresses_are_ignored_and_said() {
+    let built = image("linux/amd64").build();
+    let elsewhere = Fake::start().await;
+    let mut manifest = parsed(&built.manifest);
+    manifest["layers"][0]["urls"] = json!([elsewhere.uri()]);
+    manifest["config"]["urls"] = json!([elsewhere.uri()]);
+    let store = Store::default().contents(&built).document("a", document(OCI_MANIFEST, &manifest));
+    assert_eq!(store.resolves(&request(&["a"])).await.warnings, [Warning::ForeignUrls]);
+    assert!(elsewhere.requests().await.is_empty());
+}
+
+#[tokio::test]
+async fn t7_a_tag_that_moves_in_a_folder_meanwhile_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = image("linux/amd64").build();
+    let second = image("linux/amd64").label("build", "2").build();
+    let mut writer = Store::default().image("a", &first).contents(&second).write(folder.path());
+    let registry = on_layout(folder.path());
+    let writer = RefCell::new(&mut writer);
+    let on_event = |event: Event<'_>| {
+        if let Event::Looked { .. } = event {
+            writer.borrow_mut().set_tag(&repository(), &tag("a"), &second.manifest.digest).unwrap();
+        }
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let unresolved = registry
+        .resolve_all(&[request(&["a"])], deadline, &on_event)
+        .await
+        .remove(&service("cart"))
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(unresolved.class(), ErrorClass::Invalid);
+    assert_eq!(
+        unresolved.reason.to_string(),
+        format!(
+            "`registry.example/shop/cart:a`: moved while it was read: first `{}`, then `{}`",
+            first.manifest.digest, second.manifest.digest
+        )
+    );
+}
+
+#[tokio::test]
+async fn f19_every_service_is_reported_and_a_permanent_problem_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    Store::default().image("a", &image("linux/amd64").build()).write(folder.path());
+    // Nobody listens on the port of a service that died out in the nineties.
+    let (uri, nobody) = ("http://127.0.0.1:1", "down.example");
+    let mut options = options();
+    let layout = registry::Mirror::OciLayout(folder.path().to_owned());
+    options.mirrors = BTreeMap::from([
+        ("registry.example".to_owned(), layout),
+        (nobody.to_owned(), registry::Mirror::Http(uri.parse().unwrap())),
+    ]);
+    let registry = registry::Registry::new(options).unwrap();
+    let named = |name: &str, candidate: Option<Candidate>| {
+        let mut request = request(&["a"]);
+        request.service = service(name);
+        request.candidates = candidate.map_or(request.candidates, |candidate| vec![candidate]);
+        request
+    };
+    let there = named("there", None);
+    let missing = named("missing", Some(Candidate { repository: repository(), tag: tag("b") }));
+    let unreachable = named(
+        "unreachable",
+        Some(Candidate { repository: ImageRepository::try_from("down.example/x").unwrap(), tag: tag("a") }),
+    );
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let events = RefCell::new(Vec::new());
+    let on_event = |event: Event<'_>| {
+        if let Event::Retrying { service, .. } = event {
+            events.borrow_mut().push(service.to_string());
+        }
+    };
+    let answers = registry.resolve_all(&[unreachable.clone(), there, missing], deadline, &on_event).await;
+    let classes: Vec<_> = answers
+        .iter()
+        .map(|(name, answer)| (name.as_str(), answer.as_ref().err().map(registry::Unresolved::class)))
+        .collect();
+    assert_eq!(
+        classes,
+        [("missing", Some(ErrorClass::NotFound)), ("there", None), ("unreachable", Some(ErrorClass::Temporary)),]
+    );
+    assert_eq!(overall_class(classes.iter().filter_map(|(_, class)| *class)), Some(ErrorClass::NotFound));
+    assert_eq!(*events.borrow(), ["unreachable"; 3]);
+
+    let alone = registry.resolve_all(&[unreachable], deadline, &|_| ()).await;
+    let classes = alone.values().filter_map(|answer| answer.as_ref().err().map(registry::Unresolved::class));
+    assert_eq!(overall_class(classes), Some(ErrorClass::Temporary));
+}
+
+#[tokio::test]
+async fn an_earlier_candidate_without_an_answer_is_not_skipped() {
+    // Which of the two would be locked must not depend on a fault.
+    let fake = Store::default().image("b", &image("linux/amd64").build()).serve().await;
+    fake.on("GET", "manifests/a", [wiremock::ResponseTemplate::new(503)]);
+    let unresolved = resolve(&fake.registry(), &request(&["a", "b"])).await.unwrap_err();
+    assert_eq!(unresolved.class(), ErrorClass::Temporary);
+    assert_eq!(unresolved.tried.len(), 1);
+    assert!(matches!(&unresolved.tried[0].outcome, AttemptOutcome::Failed { class: ErrorClass::Temporary, .. }));
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_used_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let unresolved = resolve(&on_layout(folder.path()), &request(&["a"])).await.unwrap_err();
+    let text = unresolved.reason.to_string();
+    assert!(text.ends_with("not an image layout: it has no `oci-layout` file"), "{text}");
+    assert_eq!(unresolved.class(), ErrorClass::Invalid);
+}
+
+#[tokio::test]
+async fn t40_a_manifest_beyond_the_cap_is_refused() {
+    let built = image("linux/amd64").annotation("padding", "x".repeat(5000)).build();
+    let store = Store::default().image("a", &built);
+    let folder = tempfile::tempdir().unwrap();
+    store.write(folder.path());
+    let fake = store.serve().await;
+    let mut limited = options();
+    limited.limits.manifest = 4096;
+    let wire = resolve(&fake.registry_with(limited.clone()), &request(&["a"])).await.unwrap_err();
+    assert_eq!(wire.reason.to_string(), "`registry.example/shop/cart:a`: the answer is larger than 4096 bytes");
+    limited.mirrors.insert("registry.example".to_owned(), registry::Mirror::OciLayout(folder.path().to_owned()));
+    let layout = resolve(&registry::Registry::new(limited).unwrap(), &request(&["a"])).await.unwrap_err();
+    assert!(layout.reason.to_string().ends_with("is larger than 4096 bytes"), "{}", layout.reason);
+    assert_eq!([wire.class(), layout.class()], [ErrorClass::Invalid; 2]);
+}
