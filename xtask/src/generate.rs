@@ -78,6 +78,9 @@ enum Put {
 
 fn put(path: &str, text: &str, mode: Mode) -> Result<Put, String> {
     let file = workspace().join(path);
+    if text.trim().is_empty() {
+        return Err("nothing was printed".to_owned());
+    }
     let there = fs::read_to_string(&file).unwrap_or_default();
     if there == text {
         return Ok(Put::Same);

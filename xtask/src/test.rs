@@ -88,13 +88,13 @@ fn format(_: Extent) -> Outcome {
 
 fn lint(_: Extent) -> Outcome {
     let mut command = program::cargo();
-    command.args(["clippy", "--workspace", "--all-targets", "--all-features"]).args(locked());
+    command.args(["clippy", "--workspace", "--all-targets", "--all-features", "--keep-going"]).args(locked());
     program::show(command.args(["--", "-D", "warnings"]))
 }
 
 fn doc(_: Extent) -> Outcome {
     let mut command = program::cargo();
-    command.args(["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items"]).args(locked());
+    command.args(["doc", "--workspace", "--no-deps", "--all-features", "--keep-going"]).args(locked());
     program::show(command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
@@ -102,7 +102,9 @@ fn doc(_: Extent) -> Outcome {
 /// that for its own package's tests only. The same flags as there, so that nothing is built twice.
 fn build(extent: Extent) -> Outcome {
     let mut command = program::cargo();
-    program::show(command.arg("build").args(selection(extent)).args(["--bins", "--tests"]).args(locked()))
+    program::show(
+        command.arg("build").args(selection(extent)).args(["--bins", "--tests", "--keep-going"]).args(locked()),
+    )
 }
 
 fn test(extent: Extent) -> Outcome {
