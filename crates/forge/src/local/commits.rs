@@ -48,19 +48,23 @@ impl LocalForge {
         // A second turn only when the branch moved under us: then it is elsewhere, or at our own content.
         loop {
             let actual = self.git.commit(&branch.full())?;
-            let base = actual.as_ref().map(|tip| tip.tree.as_str());
             let tip = actual.as_ref().map(|tip| &tip.id);
-            let tree = self.git.write_tree(base, &changes)?;
-            if let Some(tip) = &actual
-                && tree == tip.tree
-            {
-                if tip.author == author && expected_head != Some(&tip.id) {
-                    record(tip.parents.first().cloned(), tip.id.clone())?;
-                }
-                return Ok(CommitOutcome::AlreadyThere(tip.id.clone()));
-            }
             if tip != expected_head {
-                return Ok(CommitOutcome::Moved { actual: tip.cloned() });
+                return match &actual {
+                    Some(tip) if self.is_there(&tip.id, &changes)? => {
+                        if tip.author == author {
+                            record(tip.parents.first().cloned(), tip.id.clone())?;
+                        }
+                        Ok(CommitOutcome::AlreadyThere(tip.id.clone()))
+                    }
+                    Some(_) | None => Ok(CommitOutcome::Moved { actual: tip.cloned() }),
+                };
+            }
+            let tree = self.git.write_tree(tip.map(CommitId::as_str), &changes)?;
+            if let Some(tip) = &actual
+                && tip.tree == tree
+            {
+                return Ok(CommitOutcome::AlreadyThere(tip.id.clone()));
             }
             let parents: Vec<CommitId> = tip.cloned().into_iter().collect();
             let commit = self.git.commit_tree(&tree, &parents, message, &identity)?;
@@ -70,6 +74,23 @@ impl LocalForge {
                 return Ok(CommitOutcome::Committed(commit));
             }
         }
+    }
+
+    /// Whether a commit has all of this already. One child for each change, up to the first that it has not.
+    fn is_there(&self, commit: &CommitId, changes: &[TreeChange]) -> Result<bool, ForgeError> {
+        for change in changes {
+            let there = match change {
+                TreeChange::Write { path, bytes, .. } => {
+                    self.git.read_file(commit.as_str(), path)?.as_ref() == Some(bytes)
+                }
+                TreeChange::Remove { path } => self.git.list_files(commit.as_str(), Some(path))?.is_empty(),
+                TreeChange::Gitlink { .. } => false,
+            };
+            if !there {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

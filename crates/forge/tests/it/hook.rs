@@ -1,0 +1,157 @@
+use forge::{ForgeError, HookProgram, LEDGER_BRANCH, NewRelease, ReleaseOutcome, Verdict, Written};
+
+use crate::shop::{Shop, at};
+
+#[test]
+fn a_direct_push_to_a_protected_branch_is_refused_and_says_why() {
+    let shop = Shop::new();
+    shop.install_hook();
+    let before = shop.rev("refs/heads/staging");
+    shop.work.write("x.txt", "x\n");
+    shop.work.commit("Straight to staging");
+
+    let answer = shop.push_as("ana", &["HEAD:refs/heads/staging"]);
+    assert!(!answer.success());
+    let said = "`staging` is protected: changes come through a pull request, and `ana` is not on its bypass list";
+    assert!(answer.stderr.contains(said), "{answer:?}");
+    assert_eq!(shop.rev("refs/heads/staging"), before);
+
+    let answer = shop.push_as("ana", &["HEAD:refs/heads/dev"]);
+    assert!(answer.success(), "{answer:?}");
+    let answer = shop.push_as("root", &["HEAD:refs/heads/staging"]);
+    assert!(!answer.success(), "an admin merges with a bypass, and does not push");
+}
+
+#[test]
+fn who_does_not_say_who_they_are_or_may_not_write_cannot_push() {
+    let shop = Shop::new();
+    shop.install_hook();
+    shop.work.write("x.txt", "x\n");
+    shop.work.commit("A change");
+    let answer = shop.work.try_git(&["push", "--quiet", "origin", "HEAD:refs/heads/dev"]);
+    assert!(!answer.success() && answer.stderr.contains("nobody said who acts"), "{answer:?}");
+    for (actor, said) in [
+        ("rita", "`rita` has the role read, and this needs write"),
+        ("mallory", "`mallory` is no user of this forge"),
+        ("-x", "is not a valid user name"),
+    ] {
+        let answer = shop.push_as(actor, &["HEAD:refs/heads/dev"]);
+        assert!(!answer.success() && answer.stderr.contains(said), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_push_past_the_rules_is_recorded() {
+    let shop = Shop::new();
+    shop.install_hook();
+    let before = shop.rev("refs/heads/staging");
+    shop.work.write("lock.yaml", "x\n");
+    let commit = shop.work.commit("The lock");
+    let answer = shop.push_as("robot", &["HEAD:refs/heads/staging"]);
+    assert!(answer.success() && answer.stderr.contains("allowed by the bypass list, and recorded"), "{answer:?}");
+    let records = shop.forge("ana").bypasses().unwrap();
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].by.as_str(), records[0].after.as_str()), ("robot", commit.as_str()));
+    assert_eq!((records[0].before.as_ref(), records[0].pull_request), (Some(&before), None));
+}
+
+#[test]
+fn t10_nobody_rewrites_or_deletes_protected_branches_or_the_ledger() {
+    let shop = Shop::new();
+    shop.install_hook();
+    let ledger = format!("HEAD:refs/heads/{LEDGER_BRANCH}");
+    assert!(shop.push_as("ana", &[&ledger]).success(), "whoever may write may append");
+    shop.work.write("x.txt", "x\n");
+    shop.work.commit("One record more");
+    assert!(shop.push_as("ana", &[&ledger]).success());
+
+    shop.work.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+    shop.work.write("y.txt", "y\n");
+    shop.work.commit("Another history");
+    for actor in ["ana", "robot", "root"] {
+        for (target, what) in [(LEDGER_BRANCH, "the ledger"), ("staging", "a protected branch")] {
+            let before = shop.rev(&format!("refs/heads/{target}"));
+            if target == LEDGER_BRANCH {
+                let answer = shop.push_as(actor, &["--force", &format!("HEAD:refs/heads/{target}")]);
+                let said = format!("`{target}` is {what}: its history is not rewritten");
+                assert!(!answer.success() && answer.stderr.contains(&said), "{answer:?}");
+            }
+            let answer = shop.push_as(actor, &["--delete", &format!("refs/heads/{target}")]);
+            let said = format!("`{target}` is {what}: it is not deleted");
+            assert!(!answer.success() && answer.stderr.contains(&said), "{answer:?}");
+            assert_eq!(shop.rev(&format!("refs/heads/{target}")), before);
+        }
+    }
+    shop.work.git(&["switch", "--quiet", "--orphan", "other"]);
+    shop.work.commit("No history");
+    let answer = shop.push_as("robot", &["--force", "HEAD:refs/heads/staging"]);
+    let said = "`staging` is a protected branch: its history is not rewritten";
+    assert!(!answer.success() && answer.stderr.contains(said), "{answer:?}");
+    assert!(shop.push_as("ana", &["--force", "HEAD:refs/heads/dev"]).success(), "other branches are their owners'");
+}
+
+#[test]
+fn the_forges_own_refs_are_nobodys() {
+    let shop = Shop::new();
+    let pull = shop.pull();
+    shop.install_hook();
+    let answer = shop.push_as("root", &["--force", "HEAD~1:refs/pull/1/head"]);
+    let said = "`refs/pull/1/head` is made by the forge alone";
+    assert!(!answer.success() && answer.stderr.contains(said), "{answer:?}");
+
+    let new = NewRelease {
+        tag: "release-1".try_into().unwrap(),
+        commit: pull.base,
+        message: "First".to_owned(),
+        assets: Vec::new(),
+    };
+    let made = shop.forge("robot").create_release(&new, at(3)).unwrap();
+    assert!(matches!(made, ReleaseOutcome::Created(_)));
+    for arguments in [&["--force", "HEAD:refs/tags/release-1"][..], &["--delete", "refs/tags/release-1"]] {
+        let answer = shop.push_as("root", arguments);
+        let said = "tag `release-1` belongs to a release: it is neither moved nor deleted";
+        assert!(!answer.success() && answer.stderr.contains(said), "{answer:?}");
+    }
+    assert!(shop.push_as("ana", &["HEAD:refs/tags/mine"]).success());
+    assert!(shop.push_as("ana", &["--delete", "refs/tags/mine"]).success());
+}
+
+#[test]
+fn t29_a_hostile_branch_name_stays_a_name() {
+    let shop = Shop::new();
+    shop.install_hook();
+    shop.work.commit("A change");
+    let name = "zzz\";touch${IFS}canary;#";
+    let answer = shop.push_as("ana", &[&format!("HEAD:refs/heads/{name}")]);
+    assert!(answer.success(), "{answer:?}");
+    let branches = shop.forge("ana").branches().unwrap();
+    assert!(branches.iter().any(|(branch, _)| branch.as_str() == name), "{branches:?}");
+    assert!(!shop.bare.path().join("canary").exists());
+    let answer = shop.push_as("ana", &["HEAD:refs/heads/-x"]);
+    assert!(!answer.success(), "a name that would be an option somewhere");
+}
+
+#[test]
+fn without_its_program_the_hook_refuses_everything() {
+    let shop = Shop::new();
+    let gone = HookProgram { binary: shop.root().join("gone"), arguments: Vec::new() };
+    let root = shop.forge("root");
+    assert_eq!(root.install_hook(&gone).unwrap(), Written::Created);
+    assert_eq!(root.install_hook(&gone).unwrap(), Written::Unchanged);
+    shop.work.commit("A change");
+    assert!(!shop.push_as("ana", &["HEAD:refs/heads/dev"]).success());
+    let relative = HookProgram { binary: "orchestrator".into(), arguments: Vec::new() };
+    assert!(matches!(root.install_hook(&relative), Err(ForgeError::Invalid { .. })));
+}
+
+#[test]
+fn a_missing_rules_file_is_not_no_rules() {
+    let shop = Shop::new();
+    std::fs::remove_file(shop.file("branches.json")).unwrap();
+    let (old, new) = (shop.rev("refs/heads/dev"), shop.rev("refs/heads/main"));
+    let judged = shop.forge("ana").judge_update("refs/heads/staging", old.as_str(), new.as_str(), at(1));
+    assert_eq!(judged.unwrap_err().to_string(), "the forge's `branches.json` does not exist");
+    let nobody = forge::LocalForge::open(shop.root(), shop.git(), None).unwrap();
+    let verdict = nobody.judge_update("refs/heads/dev", old.as_str(), new.as_str(), at(1)).unwrap();
+    assert_eq!(verdict, Verdict::Refused { reasons: vec!["nobody said who acts".to_owned()] });
+}

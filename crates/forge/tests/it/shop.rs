@@ -1,0 +1,199 @@
+//! The forge of a small shop: a bare repository, a clone to push from, six people and a robot.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use forge::{
+    ACTOR_VARIABLE, BranchName, BranchRules, ForgeSettings, HookProgram, LocalForge, NewPullRequest, Opened,
+    PullRequest, Readiness, RequiredStatus, Role, StatusState, User, UserName, Written,
+};
+use lock_model::{CommitId, Timestamp};
+use process::git::{Git, GitOptions};
+use process::{Environment, Program};
+use test_support::{GitAnswer, Repository, START, Sandbox};
+
+pub(crate) struct Shop {
+    sandbox: Sandbox,
+    pub(crate) bare: Repository,
+    pub(crate) work: Repository,
+}
+
+impl Shop {
+    /// `main`, `staging` and `dev` at one commit; `main` and `staging` protected; the robot may push.
+    pub(crate) fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let bare = sandbox.bare_repository("shop.git");
+        let work = sandbox.repository("work");
+        work.git(&["remote", "add", "origin", "../shop.git"]);
+        work.write("README.md", "The shop\n").submodule("services/cart", "../cart.git", &"1".repeat(40));
+        work.commit("The shop");
+        for branch in ["main", "staging", "dev"] {
+            work.git(&["push", "--quiet", "origin", &format!("HEAD:refs/heads/{branch}")]);
+        }
+        work.branch("dev");
+        LocalForge::init(sandbox.path(), &settings()).unwrap();
+        Self { sandbox, bare, work }
+    }
+
+    /// Another shop with the same files.
+    pub(crate) fn copy(&self) -> Self {
+        let sandbox = Sandbox::new();
+        for folder in ["shop.git", "work", "forge"] {
+            copy_folder(&self.sandbox.join(folder), &sandbox.join(folder));
+        }
+        let (bare, work) = (Repository::open(sandbox.join("shop.git")), Repository::open(sandbox.join("work")));
+        Self { sandbox, bare, work }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.sandbox.path()
+    }
+
+    pub(crate) fn file(&self, path: &str) -> PathBuf {
+        self.root().join("forge").join(path)
+    }
+
+    /// The forge as somebody sees it.
+    pub(crate) fn forge(&self, actor: &str) -> LocalForge {
+        LocalForge::open(self.root(), self.git(), Some(user(actor))).unwrap()
+    }
+
+    pub(crate) fn git(&self) -> Git {
+        let program = Program::find("git", &search_path()).unwrap();
+        let environment = Environment::new().set("PATH", search_path());
+        Git::open(&program, self.bare.path(), GitOptions { environment, ..GitOptions::default() }).unwrap()
+    }
+
+    /// Puts the hook in place; from here on every push is judged.
+    pub(crate) fn install_hook(&self) {
+        let program = HookProgram { binary: program(), arguments: vec!["hook".into()] };
+        assert_eq!(self.forge("root").install_hook(&program).unwrap(), Written::Created);
+    }
+
+    /// Commits on `dev` in the clone and pushes it.
+    pub(crate) fn push_dev(&self, path: &str, text: &str) -> CommitId {
+        self.work.write(path, text);
+        let commit = self.work.commit(&format!("Change {path}"));
+        self.work.git(&["push", "--quiet", "origin", "HEAD:refs/heads/dev"]);
+        commit_id(&commit)
+    }
+
+    /// Pushes as somebody, whatever comes of it.
+    pub(crate) fn push_as(&self, actor: &str, arguments: &[&str]) -> GitAnswer {
+        let mut all = vec!["push", "--quiet", "origin"];
+        all.extend(arguments);
+        self.work.try_git_with(&all, &[(ACTOR_VARIABLE, actor)])
+    }
+
+    /// A pull request from `dev` into `staging` with one new commit.
+    pub(crate) fn pull(&self) -> PullRequest {
+        self.push_dev("news.txt", "news\n");
+        self.open("dev", "staging")
+    }
+
+    pub(crate) fn open(&self, head: &str, base: &str) -> PullRequest {
+        match self.forge("ana").open_pull_request(&new_pull(head, base), at(1)).unwrap() {
+            Opened::Created(pull) => pull,
+            Opened::Exists(pull) => panic!("{pull:?} is open already"),
+        }
+    }
+
+    /// Everything green that `staging` asks for.
+    pub(crate) fn green(&self, commit: &CommitId) {
+        for context in ["orchestrator/lock", "orchestrator/suites"] {
+            self.forge("robot").set_status(commit, context, StatusState::Success, "fine", at(2)).unwrap();
+        }
+    }
+
+    pub(crate) fn rev(&self, revision: &str) -> CommitId {
+        commit_id(&self.bare.rev(revision))
+    }
+
+    /// The other process, with arguments `COMMAND ROOT ACTOR …`.
+    pub(crate) fn program(&self, path: OsString, command: &str, actor: &str, arguments: &[&str]) -> Command {
+        let mut program = Command::new(program());
+        program.env_clear().env("PATH", path).stdin(Stdio::null());
+        program.arg(command).arg(self.root()).arg(actor).args(arguments);
+        program
+    }
+
+    pub(crate) fn start(&self, command: &str, actor: &str, arguments: &[&str]) -> Child {
+        let mut program = self.program(search_path(), command, actor, arguments);
+        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    pub(crate) fn run(&self, path: OsString, command: &str, actor: &str, arguments: &[&str]) -> Output {
+        self.program(path, command, actor, arguments).output().unwrap()
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// The built test program.
+fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_forge-test-program"))
+}
+
+pub(crate) fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap()
+}
+
+pub(crate) fn settings() -> ForgeSettings {
+    let person = |name: &str, role| User { name: user(name), role, bot: false };
+    let status = |context: &str| RequiredStatus { context: context.to_owned(), source: Some(user("robot")) };
+    let staging = BranchRules {
+        required_statuses: vec![status("orchestrator/lock"), status("orchestrator/suites")],
+        bypass: vec![user("robot")],
+    };
+    let main = BranchRules { required_statuses: vec![status("orchestrator/staging-proof")], bypass: Vec::new() };
+    ForgeSettings {
+        users: vec![
+            person("ana", Role::Write),
+            person("ben", Role::Write),
+            person("cara", Role::Write),
+            person("rita", Role::Read),
+            person("root", Role::Admin),
+            User { name: user("robot"), role: Role::Write, bot: true },
+        ],
+        branches: BTreeMap::from([(branch("main"), main), (branch("staging"), staging)]),
+    }
+}
+
+pub(crate) fn new_pull(head: &str, base: &str) -> NewPullRequest {
+    NewPullRequest {
+        title: format!("{head} into {base}"),
+        body: "What it brings.".to_owned(),
+        head: branch(head),
+        base: branch(base),
+        readiness: Readiness::Ready,
+    }
+}
+
+pub(crate) fn user(name: &str) -> UserName {
+    name.parse().unwrap()
+}
+
+pub(crate) fn branch(name: &str) -> BranchName {
+    name.parse().unwrap()
+}
+
+pub(crate) fn commit_id(text: &str) -> CommitId {
+    text.parse().unwrap()
+}
+
+/// So many minutes after the first commit.
+pub(crate) fn at(minutes: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(START.cast_signed() + minutes * 60)
+}

@@ -1,0 +1,141 @@
+//! The other process of the forge's tests: serves the `update` hook, writes until it is killed, holds a lease.
+//!
+//! `forge-test-program hook REPOSITORY REF OLD NEW`, as the hook starts it, or
+//! `forge-test-program COMMAND ROOT ACTOR ARGUMENTS…`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tests read what this program prints")]
+
+use std::error::Error;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use forge::{
+    ACTOR_VARIABLE, BranchName, Bypass, CommitOutcome, FileChange, LEDGER_BRANCH, LeaseOutcome, LocalForge,
+    MergeOutcome, NewAsset, NewRelease, ReleaseOutcome, UserName, Verdict,
+};
+use lock_model::{CommitId, Timestamp, TreePath};
+use process::git::{Git, GitOptions};
+use process::{Environment, Program};
+
+type Failure = Box<dyn Error>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprintln!("  because: {cause}");
+                source = cause.source();
+            }
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<ExitCode, Failure> {
+    let now = Timestamp::from_unix_seconds(1_763_676_000);
+    match arguments {
+        ["hook", repository, reference, old, new] => {
+            let root = Path::new(repository).parent().ok_or("the repository lies in a folder")?;
+            let actor = variable(ACTOR_VARIABLE).map(UserName::try_from).transpose()?;
+            let verdict = open(root, Path::new(repository), actor)?.judge_update(reference, old, new, now)?;
+            eprintln!("{verdict}");
+            Ok(ExitCode::from(u8::from(matches!(verdict, Verdict::Refused { .. }))))
+        }
+        [command, root, actor, rest @ ..] => {
+            let root = Path::new(root);
+            let forge = open(root, &root.join("shop.git"), Some(UserName::try_from(*actor)?))?;
+            serve(&forge, command, rest, now)
+        }
+        _ => Err("wrong arguments".into()),
+    }
+}
+
+fn serve(forge: &LocalForge, command: &str, rest: &[&str], now: Timestamp) -> Result<ExitCode, Failure> {
+    match (command, rest) {
+        ("append", [name, count]) => {
+            let count: u64 = count.parse()?;
+            for number in 0..count {
+                append(forge, &format!("{name}-{number}"), now)?;
+            }
+        }
+        ("merge", [number, head, bypass]) => {
+            let bypass = if *bypass == "bypass" { Bypass::Yes } else { Bypass::No };
+            let outcome = forge.merge(number.parse()?, &CommitId::try_from(*head)?, bypass, now)?;
+            println!("{outcome:?}");
+            return Ok(ExitCode::from(u8::from(matches!(outcome, MergeOutcome::Refused { .. }))));
+        }
+        ("commit", [branch, head, text]) => {
+            let change = FileChange::Write { path: TreePath::try_from("lock.yaml")?, bytes: text.as_bytes().to_vec() };
+            let (branch, head) = (BranchName::try_from(*branch)?, CommitId::try_from(*head)?);
+            let outcome = forge.commit_files(&branch, Some(&head), &[change], "Lock\n", now)?;
+            println!("{outcome:?}");
+        }
+        ("release", [tag, commit]) => {
+            let new = NewRelease {
+                tag: (*tag).try_into()?,
+                commit: CommitId::try_from(*commit)?,
+                message: "The release\n".to_owned(),
+                assets: vec![NewAsset { name: "lock.yaml".to_owned(), bytes: b"version: 1\n".to_vec() }],
+            };
+            let outcome = forge.create_release(&new, now)?;
+            println!("{outcome:?}");
+            return Ok(ExitCode::from(u8::from(matches!(outcome, ReleaseOutcome::Refused { .. }))));
+        }
+        ("write-for-ever", [number]) => {
+            for round in 0_u64.. {
+                // Long, so that there is a moment in which only half of it is on the disk.
+                let body = format!("{round} ").repeat(5000);
+                forge.upsert_comment(number.parse()?, "endless", &body, now)?;
+                writeln!(std::io::stdout(), "{round}")?;
+            }
+        }
+        ("lease", [environment]) => match forge.lease(environment, "run 1", Duration::ZERO, now)? {
+            LeaseOutcome::Held(lease) => {
+                println!("held");
+                std::io::stdin().read_to_end(&mut Vec::new())?;
+                drop(lease);
+            }
+            LeaseOutcome::Busy { holder } => {
+                println!("busy: {holder:?}");
+                return Ok(ExitCode::FAILURE);
+            }
+        },
+        _ => return Err("wrong arguments".into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One record of a ledger as the train writes it: the next number, the tip that was read, again when it moved.
+fn append(forge: &LocalForge, name: &str, now: Timestamp) -> Result<(), Failure> {
+    let branch = BranchName::try_from(LEDGER_BRANCH)?;
+    loop {
+        let snapshot = forge.read_branch(&branch)?;
+        let (head, count) = snapshot.map_or((None, 0), |snapshot| (Some(snapshot.head), snapshot.files.len()));
+        let path = TreePath::try_from(format!("records/{:06}.json", count + 1))?;
+        let change = FileChange::Write { path, bytes: name.as_bytes().to_vec() };
+        match forge.commit_files(&branch, head.as_ref(), &[change], name, now)? {
+            CommitOutcome::Committed(_) => return Ok(()),
+            CommitOutcome::Moved { .. } => {}
+            other => return Err(format!("{other:?}").into()),
+        }
+    }
+}
+
+fn open(root: &Path, repository: &Path, actor: Option<UserName>) -> Result<LocalForge, Failure> {
+    let path = variable("PATH").ok_or("there is a PATH")?;
+    let program = Program::find("git", path.as_ref())?;
+    let options = GitOptions { environment: Environment::new().set("PATH", path), ..GitOptions::default() };
+    Ok(LocalForge::open(root, Git::open(&program, repository, options)?, actor)?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is a program: its environment is its input")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
