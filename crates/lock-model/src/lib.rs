@@ -5,10 +5,16 @@
 mod canonical;
 mod class;
 mod date;
+mod difference;
+mod files;
 mod identifier;
 mod identity;
 mod lock;
+mod metadata;
 mod problem;
+mod read_error;
+#[cfg(feature = "schema")]
+mod schema;
 mod timestamp;
 mod types;
 mod wire;
@@ -18,12 +24,18 @@ mod yaml;
 pub use canonical::{CanonicalError, canonical_json, tagged_digest};
 pub use class::ErrorClass;
 pub use date::{Date, DateError};
+pub use difference::{Change, FieldChange, LockDiff, ServiceChange, ThirdPartyChange, diff};
+pub use files::{GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, LOCK_FILE, LOCK_SCHEMA_FILE};
 pub use identifier::{
     ChartReference, ChartVersion, CommitId, Digest, IdentifierError, ImageRepository, KindName, LockId, OneLine,
     Platform, RepositoryUrl, ServiceName, Tag, ThirdPartyName, TreeId, TreePath,
 };
 pub use lock::Lock;
+pub use metadata::{METADATA_VERSION, MetadataImage, ServiceMetadata};
 pub use problem::{LockError, LockProblem};
+pub use read_error::{Fault, ReadError, ReadErrorKind};
+#[cfg(feature = "schema")]
+pub use schema::{lock_schema, metadata_schema, schema_text};
 pub use timestamp::{Timestamp, TimestampError};
 pub use types::{
     ApiFile, Content, CreatedFrom, Exception, GitSource, LockParts, LockedImage, LockedMetadata, Origin, Revision,
@@ -31,4 +43,4 @@ pub use types::{
 };
 pub use wire::LOCK_VERSION;
 #[cfg(feature = "yaml")]
-pub use yaml::{Fault, ReadError, ReadErrorKind, read, write};
+pub use yaml::{read, write};

@@ -107,7 +107,7 @@ mod tests {
             assert_eq!(edge.parse::<Timestamp>().unwrap().to_string(), edge);
         }
         assert_eq!(Timestamp::from_unix_seconds(i64::MIN).to_string(), "0000-01-01T00:00:00Z");
-        assert!(Timestamp::from_rfc3339("-000001-12-31T23:59:59Z").is_err());
+        Timestamp::from_rfc3339("-000001-12-31T23:59:59Z").unwrap_err();
         let image = Timestamp::from_rfc3339("2025-11-20T22:14:07.999999+01:00").unwrap();
         assert_eq!(image, time);
     }

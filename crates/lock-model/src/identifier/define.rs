@@ -1,3 +1,6 @@
+/// How many characters of a wrong text an error shows.
+const SHOWN: usize = 120;
+
 /// Text that is not the identifier it was taken for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{shown}` is not a valid {kind}: {expected}")]
@@ -9,7 +12,11 @@ pub struct IdentifierError {
 
 impl IdentifierError {
     pub(super) fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
-        let shown = text.chars().take(120).flat_map(char::escape_default).collect();
+        let text = crate::read_error::mask_credentials(text);
+        let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+        if text.chars().nth(SHOWN).is_some() {
+            shown.push('…');
+        }
         Self { kind, shown, expected }
     }
 

@@ -10,7 +10,6 @@ mod name;
 
 pub use chart::{ChartReference, ChartVersion};
 pub use define::IdentifierError;
-#[cfg(feature = "yaml")]
 pub(crate) use define::is_hidden;
 pub use digest::{Digest, LockId};
 pub use git::{CommitId, RepositoryUrl, TreeId, TreePath};

@@ -5,9 +5,9 @@ use std::fmt::{self, Display};
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Expected, MapAccess, SeqAccess, Unexpected, Visitor};
 
-use super::error::Position;
 use super::node::{Entry, Node, Scalar, Value};
 use super::scalar::Plain;
+use crate::read_error::Position;
 
 /// A value that is not what its place asks for.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ fn list(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-impl<'a> Node<'a> {
+impl Node<'_> {
     fn description(&self) -> &'static str {
         match &self.value {
             Value::Scalar(scalar) => scalar.kind().article_and_name(),
@@ -126,13 +126,12 @@ impl<'de> de::Deserializer<'de> for &Node<'_> {
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
-        let number = match &self.value {
-            Value::Scalar(scalar) if scalar.plain => scalar.text.parse().ok(),
-            Value::Scalar(_) | Value::List(_) | Value::Map(_) => None,
-        };
-        match number {
-            Some(number) => visitor.visit_u64(number),
-            None => Err(self.expected("a whole number, unquoted,")),
+        match &self.value {
+            Value::Scalar(scalar) if matches!(scalar.kind(), Plain::Integer | Plain::Float) => {
+                let number = scalar.text.parse();
+                visitor.visit_u64(number.map_err(|_| ShapeError::new(format!("`{}` is not a count", scalar.text)))?)
+            }
+            Value::Scalar(_) | Value::List(_) | Value::Map(_) => Err(self.expected("a number without quotes")),
         }
     }
 

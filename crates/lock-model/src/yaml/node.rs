@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::error::Position;
+use crate::read_error::Position;
 
 /// A YAML value that remembers where it stands.
 #[derive(Debug)]

@@ -2,8 +2,8 @@ use std::borrow::Cow;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, options};
 
-use super::error::Position;
 use super::node::{Entry, Node, Scalar, Value};
+use crate::read_error::Position;
 
 /// Deeper than any lock: `services.NAME.metadata.api.0.kind` has six levels.
 const MAX_DEPTH: usize = 24;
@@ -66,6 +66,7 @@ impl<'a> Builder<'a> {
             Event::Scalar(_, _, _, Some(tag))
             | Event::SequenceStart(_, _, Some(tag))
             | Event::MappingStart(_, _, Some(tag)) => {
+                let at = span.tag_start().map_or(at, position);
                 Err(self.error(at, &format!("tags (`{}`) are not allowed", tag.original())))
             }
             Event::Scalar(text, style, _, None) => {

@@ -1,9 +1,9 @@
 use serde::Deserialize as _;
 
-use super::error::{Fault, Position, ReadError, ReadErrorKind};
 use super::node::{Node, Value};
 use super::parse::{self, ParseError};
 use super::write;
+use crate::read_error::{Fault, Position, ReadError, ReadErrorKind};
 use crate::wire::{LOCK_VERSION, WireLock};
 use crate::{Lock, LockProblem};
 
@@ -11,7 +11,7 @@ use crate::{Lock, LockProblem};
 const MAX_BYTES: usize = 20 << 20;
 
 const HINT_LINE_ENDINGS: &str =
-    "something changed the line endings: `locks/.gitattributes` with the line `* -text` keeps git from doing so";
+    "git or an editor changed the bytes: `locks/.gitattributes` with the line `* -text` keeps git from doing so";
 const HINT_HAND_EDIT: &str = "a lock is written by `orchestrator lock generate` and never edited: restore the file";
 const HINT_NEWER: &str = "the file was written by a newer version of this program";
 const HINT_OLDER_PIPELINE: &str = "this looks like a lock of an older pipeline, which has no digests: make a new one";
@@ -29,14 +29,9 @@ const HINT_OLDER_PIPELINE: &str = "this looks like a lock of an older pipeline, 
 /// ```
 pub fn read(text: &[u8], name: &str) -> Result<Lock, ReadError> {
     if text.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes; a lock has at most {MAX_BYTES}", text.len());
-        let faults = vec![Fault::new("", None, Vec::new(), message)];
-        return Err(ReadError { file: name.to_owned(), kind: ReadErrorKind::TooLarge, faults, hint: None });
+        return Err(ReadError::too_large(name, text.len(), MAX_BYTES));
     }
-    let text = match std::str::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => return Err(not_text(text, error.valid_up_to(), name)),
-    };
+    let text = std::str::from_utf8(text).map_err(|error| ReadError::not_text(name, text, error))?;
     File { name, text }.read()
 }
 
@@ -51,13 +46,13 @@ impl File<'_> {
     fn read(self) -> Result<Lock, ReadError> {
         let root = parse::parse(self.text).map_err(|ParseError { at, keys, message, too_large }| {
             let kind = if too_large { ReadErrorKind::TooLarge } else { ReadErrorKind::Unreadable };
-            self.error(kind, at, keys, message, None)
+            self.error(kind, at, keys, &message, None)
         })?;
         self.check_version(&root)?;
         let wire = WireLock::deserialize(&root).map_err(|mut error| {
             error.keys.reverse();
-            let at = error.at.unwrap_or(Position::START);
-            self.error(ReadErrorKind::Invalid, at, error.keys, error.message, None)
+            let at = error.at.unwrap_or(root.at);
+            self.error(ReadErrorKind::Invalid, at, error.keys, &error.message, None)
         })?;
         let id = wire.id.clone();
         let parts = wire.into_parts().map_err(|problems| self.invalid(&root, &problems))?;
@@ -66,7 +61,7 @@ impl File<'_> {
             let keys = vec!["id".to_owned()];
             let at = root.locate(&keys);
             let message = format!("the id is not that of the content, which is `{}`", lock.id());
-            return Err(self.error(ReadErrorKind::WrongId, at, keys, message, Some(HINT_HAND_EDIT)));
+            return Err(self.error(ReadErrorKind::WrongId, at, keys, &message, Some(HINT_HAND_EDIT)));
         }
         self.check_canonical(&root, &write(&lock))?;
         Ok(lock)
@@ -74,19 +69,13 @@ impl File<'_> {
 
     fn check_version(self, root: &Node<'_>) -> Result<(), ReadError> {
         let Value::Map(entries) = &root.value else {
-            return Err(self.error(
-                ReadErrorKind::Invalid,
-                root.at,
-                Vec::new(),
-                "a lock is a map at its top".to_owned(),
-                None,
-            ));
+            return Err(self.error(ReadErrorKind::Invalid, root.at, Vec::new(), "a lock is a map at its top", None));
         };
         let keys = vec!["version".to_owned()];
         let Some(version) = root.get("version") else {
             let looks_older = entries.iter().any(|entry| matches!(&*entry.key.text, "metadata" | "submodules"));
             let hint = looks_older.then_some(HINT_OLDER_PIPELINE);
-            let message = "the file has no `version`, so it is no lock".to_owned();
+            let message = "the file has no `version`, so it is no lock";
             return Err(self.error(ReadErrorKind::UnknownVersion, root.at, Vec::new(), message, hint));
         };
         let version = &version.value;
@@ -95,9 +84,9 @@ impl File<'_> {
             Ok(other) => {
                 let message = format!("version {other} is not known to this program, which reads {LOCK_VERSION}");
                 let hint = (other > LOCK_VERSION).then_some(HINT_NEWER);
-                Err(self.error(ReadErrorKind::UnknownVersion, version.at, keys, message, hint))
+                Err(self.error(ReadErrorKind::UnknownVersion, version.at, keys, &message, hint))
             }
-            Err(error) => Err(self.error(ReadErrorKind::Invalid, version.at, keys, error.message, None)),
+            Err(error) => Err(self.error(ReadErrorKind::Invalid, version.at, keys, &error.message, None)),
         }
     }
 
@@ -127,17 +116,17 @@ impl File<'_> {
             };
             let hint = if changed_ending { HINT_LINE_ENDINGS } else { HINT_HAND_EDIT };
             let keys = root.keys_at(line);
-            return Err(self.error(ReadErrorKind::NotCanonical, Position { line, column }, keys, message, Some(hint)));
+            return Err(self.error(ReadErrorKind::NotCanonical, Position { line, column }, keys, &message, Some(hint)));
         }
         let at = Position { line, column: self.text.split('\n').next_back().unwrap_or_default().chars().count() + 1 };
-        let message = "not canonical: the file should end with a line feed".to_owned();
+        let message = "not canonical: the file should end with a line feed";
         Err(self.error(ReadErrorKind::NotCanonical, at, Vec::new(), message, Some(HINT_HAND_EDIT)))
     }
 
     fn invalid(self, root: &Node<'_>, problems: &[LockProblem]) -> ReadError {
         let faults = problems.iter().map(|problem| {
             let at = root.locate(problem.keys());
-            Fault::new(self.text, Some(at), problem.keys().to_vec(), problem.message().to_owned())
+            Fault::new(self.text, Some(at), problem.keys().to_vec(), problem.message())
         });
         ReadError { file: self.name.to_owned(), kind: ReadErrorKind::Invalid, faults: faults.collect(), hint: None }
     }
@@ -147,20 +136,9 @@ impl File<'_> {
         kind: ReadErrorKind,
         at: Position,
         keys: Vec<String>,
-        message: String,
+        message: &str,
         hint: Option<&'static str>,
     ) -> ReadError {
-        let faults = vec![Fault::new(self.text, Some(at), keys, message)];
-        ReadError { file: self.name.to_owned(), kind, faults, hint }
+        ReadError::at(self.name, kind, Fault::new(self.text, Some(at), keys, message), hint)
     }
-}
-
-fn not_text(bytes: &[u8], valid: usize, name: &str) -> ReadError {
-    let lossy = String::from_utf8_lossy(bytes);
-    let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
-    let line = before.split('\n').count();
-    let column = before.split('\n').next_back().unwrap_or_default().chars().count() + 1;
-    let message = "not UTF-8 from here on".to_owned();
-    let faults = vec![Fault::new(&lossy, Some(Position { line, column }), Vec::new(), message)];
-    ReadError { file: name.to_owned(), kind: ReadErrorKind::NotText, faults, hint: None }
 }

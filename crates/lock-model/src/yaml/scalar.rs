@@ -1,6 +1,6 @@
 //! Which strings need quotes, and what an unquoted scalar is.
 //!
-//! Two YAMLs are about: 1.1, as its [type repository] has it and as PyYAML and (in part) Go's yaml.v3 read it, and the
+//! Two YAMLs are about: 1.1, as its [type repository] has it and as `PyYAML` and (in part) Go's yaml.v3 read it, and the
 //! core schema of 1.2. The writer quotes what any of them would take for something else than a string (in 1.1 even
 //! `1.4.0` is a float); the reader follows 1.2, and what 1.1 alone sees differently is found as "not canonical".
 //!

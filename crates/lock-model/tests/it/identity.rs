@@ -5,6 +5,8 @@ use crate::sample::{digest, golden, golden_parts};
 /// The test vector of the format's definition: another implementation computes the same.
 const VECTOR: &str = "sha256:faa0e272113ea0460f931dac82b59d0e7bffc663e33a80d8fa512896fa7ef92e";
 
+type Case = (&'static str, fn(&mut LockParts));
+
 fn id_after(change: impl FnOnce(&mut LockParts)) -> String {
     let mut parts = golden_parts();
     change(&mut parts);
@@ -18,7 +20,7 @@ fn the_id_has_the_test_vectors_value() {
 
 #[test]
 fn descriptions_do_not_change_the_id() {
-    let same: [(&str, fn(&mut LockParts)); 7] = [
+    let same: [Case; 7] = [
         ("source", |parts| parts.source.pull_request = None),
         ("url", |parts| cart(parts).git.url = "https://elsewhere.example/cart".parse().unwrap()),
         ("platforms", |parts| image(parts).platforms.clear()),
@@ -34,7 +36,7 @@ fn descriptions_do_not_change_the_id() {
 
 #[test]
 fn what_is_pinned_changes_the_id() {
-    let other: [(&str, fn(&mut LockParts)); 8] = [
+    let other: [Case; 8] = [
         ("sha", |parts| cart(parts).git.sha = "f".repeat(40).parse().unwrap()),
         ("path", |parts| cart(parts).path = "apps/cart".parse().unwrap()),
         ("digest", |parts| image(parts).digest = digest('f')),

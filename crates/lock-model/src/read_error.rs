@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::ErrorClass;
@@ -8,16 +9,16 @@ const SHOWN_AFTER: usize = 60;
 
 /// A place in a text: line and column from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 impl Position {
-    pub(super) const START: Self = Self { line: 1, column: 1 };
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
 }
 
-/// A lock file that cannot be used, and where it fails.
+/// A file that cannot be used, and where it fails.
 ///
 /// Its text names file, line, column and the path of keys, and shows the line:
 ///
@@ -29,28 +30,28 @@ impl Position {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadError {
-    pub(super) file: String,
-    pub(super) kind: ReadErrorKind,
-    pub(super) faults: Vec<Fault>,
-    pub(super) hint: Option<&'static str>,
+    pub(crate) file: String,
+    pub(crate) kind: ReadErrorKind,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) hint: Option<&'static str>,
 }
 
-/// In which way a lock file cannot be used.
+/// In which way a file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReadErrorKind {
-    /// More bytes or more values than any lock has; nothing was looked at.
+    /// More bytes or more values than any such file has; nothing was looked at.
     TooLarge,
     /// Not UTF-8.
     NotText,
-    /// Not YAML, or YAML with what a lock never uses: anchors, aliases, tags, merge keys, duplicate keys.
+    /// Broken syntax, or YAML with what a lock never uses: anchors, aliases, tags, merge keys, duplicate keys.
     Unreadable,
     /// No version, or one that this program does not know.
     UnknownVersion,
     /// A field is missing, unknown or wrong, or parts contradict each other.
     Invalid,
-    /// Not the bytes that the writer would write: a hand edit, another line ending.
+    /// A lock, but not the bytes that the writer would write: a hand edit, another line ending.
     NotCanonical,
-    /// The id is not that of the content: what is pinned was changed by hand.
+    /// A lock whose id is not that of its content: what is pinned was changed by hand.
     WrongId,
 }
 
@@ -64,6 +65,28 @@ pub struct Fault {
 }
 
 impl ReadError {
+    /// About one place.
+    pub(crate) fn at(file: &str, kind: ReadErrorKind, fault: Fault, hint: Option<&'static str>) -> Self {
+        Self { file: file.to_owned(), kind, faults: vec![fault], hint }
+    }
+
+    /// About the size: nothing is shown.
+    pub(crate) fn too_large(file: &str, bytes: usize, limit: usize) -> Self {
+        let message = format!("the file has {bytes} bytes; at most {limit} are read");
+        Self::at(file, ReadErrorKind::TooLarge, Fault::new("", None, Vec::new(), &message), None)
+    }
+
+    /// About the encoding.
+    pub(crate) fn not_text(file: &str, bytes: &[u8], error: std::str::Utf8Error) -> Self {
+        let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+        let line = before.split('\n').count();
+        let column = before.split('\n').next_back().unwrap_or_default().chars().count() + 1;
+        let message = "not UTF-8 from here on";
+        let text = String::from_utf8_lossy(bytes);
+        let fault = Fault::new(&text, Some(Position { line, column }), Vec::new(), message);
+        Self::at(file, ReadErrorKind::NotText, fault, None)
+    }
+
     /// In which way the file cannot be used.
     pub fn kind(&self) -> ReadErrorKind {
         self.kind
@@ -106,9 +129,9 @@ impl ReadError {
 }
 
 impl Fault {
-    pub(super) fn new(text: &str, at: Option<Position>, keys: Vec<String>, message: String) -> Self {
+    pub(crate) fn new(text: &str, at: Option<Position>, keys: Vec<String>, message: &str) -> Self {
         let excerpt = at.map(|at| excerpt(text, at)).unwrap_or_default();
-        Self { at, keys, message: visible(&message), excerpt }
+        Self { at, keys, message: visible(message), excerpt }
     }
 
     /// The line, from 1.
@@ -166,19 +189,43 @@ impl std::error::Error for ReadError {}
 fn excerpt(text: &str, at: Position) -> String {
     let line = text.split('\n').nth(at.line - 1).unwrap_or_default();
     let column = at.column - 1;
-    let start = column.saturating_sub(SHOWN_BEFORE);
-    let shown_before: String = line.chars().skip(start).take(column - start).flat_map(visible_char).collect();
-    let shown_after: String = line.chars().skip(column).take(SHOWN_AFTER).flat_map(visible_char).collect();
+    let after = mask_credentials(&line.chars().skip(column).collect::<String>()).into_owned();
+    let before = mask_credentials(&line.chars().take(column).collect::<String>()).into_owned();
+    let start = before.chars().count().saturating_sub(SHOWN_BEFORE);
+    let shown_before: String = before.chars().skip(start).flat_map(visible_char).collect();
+    let shown_after: String = after.chars().take(SHOWN_AFTER).flat_map(visible_char).collect();
     let more_before = if start > 0 { "…" } else { "" };
-    let more_after = if line.chars().count() > column + SHOWN_AFTER { "…" } else { "" };
+    let more_after = if after.chars().nth(SHOWN_AFTER).is_some() { "…" } else { "" };
     let number = at.line.to_string();
     let margin = " ".repeat(number.len());
+    let space = if line.is_empty() { "" } else { " " };
     let indent = " ".repeat(more_before.chars().count() + shown_before.chars().count());
-    format!("{margin} |\n{number} | {more_before}{shown_before}{shown_after}{more_after}\n{margin} | {indent}^",)
+    format!("{margin} |\n{number} |{space}{more_before}{shown_before}{shown_after}{more_after}\n{margin} | {indent}^")
+}
+
+/// Hides the user and the password of every address in a text: an error must not carry them into a log.
+pub(crate) fn mask_credentials(text: &str) -> Cow<'_, str> {
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let authority = after.find(['/', ' ', '"', '\'']).unwrap_or(after.len());
+        let (authority, tail) = after.split_at(authority);
+        masked.push_str(before);
+        masked.push_str("://");
+        match authority.rsplit_once('@') {
+            Some((_, host)) => {
+                masked.push_str("***@");
+                masked.push_str(host);
+            }
+            None => masked.push_str(authority),
+        }
+        rest = tail;
+    }
+    if masked.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(masked + rest) }
 }
 
 /// Text from a file, safe for a terminal: what it cannot show or would obey is escaped.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     text.chars().flat_map(visible_char).collect()
 }
 
@@ -199,6 +246,20 @@ mod tests {
             excerpt(text, Position { line: 2, column: 9 }),
             "  |\n2 | b: \\u{1b}[31mred\\u{202e}\\r\n  |              ^"
         );
+    }
+
+    #[test]
+    fn credentials_are_hidden() {
+        for (text, shown) in [
+            ("url: https://user:secret@host/a", "url: https://***@host/a"),
+            ("https://a@b@host", "https://***@host"),
+            ("https://host/a@b and ssh://git@host/x", "https://host/a@b and ssh://***@host/x"),
+            ("no address @ all", "no address @ all"),
+        ] {
+            assert_eq!(mask_credentials(text), shown);
+        }
+        let cut = format!("url: https://{}:secret@host/a", "u".repeat(200));
+        assert!(!excerpt(&cut, Position { line: 1, column: 6 }).contains("uuu"));
     }
 
     #[test]
