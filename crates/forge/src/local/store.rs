@@ -25,6 +25,7 @@ const NAME_LIMIT: usize = 200;
 #[derive(Debug)]
 pub(super) struct Store {
     folder: PathBuf,
+    patience: Duration,
 }
 
 /// Proof that this thread may write. The system releases the lock when the process dies.
@@ -36,7 +37,7 @@ pub(super) struct Writer<'a> {
 
 impl Store {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, patience: PATIENCE }
     }
 
     pub(super) fn path(&self, relative: &str) -> PathBuf {
@@ -51,7 +52,7 @@ impl Store {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Writer { store: self, _lock: file }),
-                Err(fs::TryLockError::WouldBlock) if started.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                Err(fs::TryLockError::WouldBlock) if started.elapsed() < self.patience => std::thread::sleep(PAUSE),
                 Err(fs::TryLockError::WouldBlock) => return Err(ForgeError::Busy { path, waited: started.elapsed() }),
                 Err(fs::TryLockError::Error(source)) => return Err(ForgeError::File { action: "lock", path, source }),
             }
@@ -293,6 +294,48 @@ mod tests {
         for bad in [String::new(), "a\nb".to_owned(), "x".repeat(201), "/".repeat(67)] {
             assert!(matches!(file_name("context", &bad), Err(ForgeError::Invalid { .. })), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn f5_a_second_writer_waits_and_then_says_where_it_was_stuck() {
+        let folder = test_support::Sandbox::new();
+        let one = Store::new(folder.join("forge"));
+        let other = Store { patience: Duration::from_millis(20), ..Store::new(folder.join("forge")) };
+        let writer = one.writer().unwrap();
+        let error = other.writer().unwrap_err();
+        assert_eq!(error.class(), lock_model::ErrorClass::Temporary);
+        assert!(error.to_string().contains("forge/lock"), "{error}");
+        drop(writer);
+        other.writer().unwrap().write_bytes("a/b/file", b"x").unwrap();
+        assert_eq!(other.names("a/b").unwrap(), ["file"]);
+    }
+
+    #[test]
+    fn f4_a_file_that_cannot_be_written_is_named_and_the_old_one_stays() {
+        let folder = test_support::Sandbox::new();
+        let store = Store::new(folder.join("forge"));
+        let writer = store.writer().unwrap();
+        writer.write_bytes("users.json", b"old").unwrap();
+        // Where the temporary file would be lies a folder.
+        fs::create_dir(folder.join("forge/.users.json.tmp")).unwrap();
+        let error = writer.write_bytes("users.json", b"new").unwrap_err();
+        assert!(error.to_string().contains(".users.json.tmp"), "{error}");
+        assert_eq!(store.read_bytes("users.json").unwrap().unwrap(), b"old");
+    }
+
+    #[test]
+    fn f3_what_a_killed_writer_left_behind_is_no_hindrance() {
+        let folder = test_support::Sandbox::new();
+        let store = Store::new(folder.join("forge"));
+        let writer = store.writer().unwrap();
+        fs::create_dir_all(folder.join("forge/releases/.v1.tmp/assets")).unwrap();
+        fs::write(folder.join("forge/releases/.v1.tmp/assets/half"), "ha").unwrap();
+        fs::write(folder.join("forge/.users.json.tmp"), "half").unwrap();
+        assert_eq!(store.names("releases").unwrap(), [] as [&str; 0]);
+        writer.write_bytes("users.json", b"new").unwrap();
+        writer.write_folder("releases/v1", &[("assets/whole".to_owned(), b"whole")]).unwrap();
+        assert_eq!(store.names("releases/v1/assets").unwrap(), ["whole"]);
+        assert!(!folder.join("forge/.users.json.tmp").exists());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::names::{BranchName, ReleaseTag, UserName};
 /// The version of every file here.
 pub(super) const FORMAT_VERSION: u64 = 1;
 
-/// `users.json`.
+/// `users.json`: `{"version": 1, "users": {"ana": {"role": "write", "bot": false}}}`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UsersFile {
@@ -34,6 +34,12 @@ pub(super) struct UserEntry {
 }
 
 /// `branches.json`: the protected branches.
+///
+/// ```json
+/// {"version": 1, "protected": {"staging": {
+///   "required_statuses": [{"context": "orchestrator/lock", "source": "robot"}],
+///   "bypass": ["robot"]}}}
+/// ```
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BranchesFile {
@@ -75,7 +81,7 @@ impl From<&BranchRules> for BranchEntry {
     }
 }
 
-/// `pulls/N.json`.
+/// `pulls/N.json`: `merge` is there exactly when `state` is `merged`, `merging` only after a crash.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PullFile {

@@ -1,6 +1,9 @@
-use forge::{ForgeError, HookProgram, LEDGER_BRANCH, NewRelease, ReleaseOutcome, Verdict, Written};
+use forge::{ACTOR_VARIABLE, ForgeError, HookProgram, LEDGER_BRANCH, NewRelease, ReleaseOutcome, Verdict, Written};
 
-use crate::shop::{Shop, at};
+use process::git::{Git, GitOptions, LocalProtocol, PushOutcome};
+use process::{Environment, Program};
+
+use crate::shop::{Shop, at, search_path};
 
 #[test]
 fn a_direct_push_to_a_protected_branch_is_refused_and_says_why() {
@@ -20,6 +23,28 @@ fn a_direct_push_to_a_protected_branch_is_refused_and_says_why() {
     assert!(answer.success(), "{answer:?}");
     let answer = shop.push_as("root", &["HEAD:refs/heads/staging"]);
     assert!(!answer.success(), "an admin merges with a bypass, and does not push");
+}
+
+#[test]
+fn our_own_pushes_are_judged_like_everybodys() {
+    let shop = Shop::new();
+    shop.install_hook();
+    shop.work.write("x.txt", "x\n");
+    let commit = shop.work.commit("A change");
+    let push = |actor: &str, reference: &str| {
+        let environment = Environment::new().set("PATH", search_path()).set(ACTOR_VARIABLE, actor);
+        let options = GitOptions { environment, local_protocol: LocalProtocol::Allowed, ..GitOptions::default() };
+        let git = Git::open(&Program::find("git", &search_path()).unwrap(), shop.work.path(), options).unwrap();
+        git.push("origin", &commit, reference, None).unwrap()
+    };
+    let outcome = push("ana", "refs/heads/staging");
+    let PushOutcome::Refused { message } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(
+        message,
+        "refused:\n- `staging` is protected: changes come through a pull request, and `ana` is not on its bypass list"
+    );
+    assert_eq!(push("robot", "refs/heads/staging"), PushOutcome::Done);
+    assert_eq!(push("ana", "refs/heads/dev"), PushOutcome::Done);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod commits;
 mod crashes;
+mod formats;
 mod hook;
 mod lease;
 mod merge_ref;
