@@ -270,19 +270,15 @@ fn broken(host: String, error: reqwest::Error) -> RegistryErrorKind {
 }
 
 /// Whether TLS failed on a certificate: that does not pass by itself.
-fn is_certificate_problem(error: &reqwest::Error) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(error) = next {
-        let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = error
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inside.and_then(|inside| inside.downcast_ref::<rustls::Error>()));
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)) {
-            return true;
-        }
-        next = error.source();
+fn is_certificate_problem(error: &(dyn Error + 'static)) -> bool {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented);
     }
-    false
+    // NOTE: `source` of an `io::Error` skips the error that it wraps, and TLS errors come wrapped twice.
+    if let Some(inside) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        return is_certificate_problem(inside);
+    }
+    error.source().is_some_and(is_certificate_problem)
 }
 
 /// How a registry asks for a login, for people: the scheme and where tokens are given out.

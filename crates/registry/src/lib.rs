@@ -3,6 +3,34 @@
 //! [`Registry::resolve_all`] turns the places where an image may be into the entry that a lock holds. Nothing of what a
 //! registry says is believed: every document is hashed, its type is compared with its form, and a tag is looked at a
 //! second time at the end.
+//!
+//! ```no_run
+//! use std::time::{Duration, Instant};
+//!
+//! use registry::{Candidate, ImageRequest, Registry, RegistryOptions, RevisionPolicy};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! // Once in a program, before the first `Registry`: who does the cryptography of TLS.
+//! rustls::crypto::ring::default_provider().install_default().ok();
+//! let registry = Registry::new(RegistryOptions::default())?;
+//! let request = ImageRequest {
+//!     service: "cart".parse()?,
+//!     candidates: vec![Candidate { repository: "ghcr.io/shop/cart".parse()?, tag: "main-1111111".parse()? }],
+//!     platforms: vec!["linux/amd64".parse()?],
+//!     commit: "1111111111111111111111111111111111111111".parse()?,
+//!     revision: RevisionPolicy::Require,
+//!     commit_time: "2025-11-20T21:14:07Z".parse()?,
+//! };
+//! let deadline = Instant::now() + Duration::from_secs(300);
+//! for (service, answer) in registry.resolve_all(&[request], deadline, &|_| ()).await {
+//!     match answer {
+//!         Ok(resolution) => println!("{service}: {}", resolution.image.pinned()),
+//!         Err(unresolved) => println!("{service}: {}, tried {:?}", unresolved.reason, unresolved.tried),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod check;
 mod document;

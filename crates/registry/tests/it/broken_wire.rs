@@ -188,12 +188,53 @@ async fn t40_an_announced_length_beyond_the_cap_is_not_waited_for() {
     assert!(matches!(kind(&unresolved), RegistryErrorKind::TooLarge { .. }), "{}", unresolved.reason);
 }
 
+/// Accepts connections and hands each to a function, on a thread of its own.
+fn accept(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            counter.fetch_add(1, Ordering::SeqCst);
+            serve(stream.unwrap());
+        }
+    });
+    (address, count)
+}
+
 #[tokio::test]
 async fn a_server_that_does_not_speak_tls_is_unreachable_over_https() {
-    let (address, _) = listen(|_, _, stream| send(stream, "HTTP/1.1 400 Bad Request\r\n\r\n"));
-    let registry = registry(&address.replace("http://", "https://"), |options| options.retry.retries = 0);
+    let (address, _) = accept(|mut stream| send(&mut stream, "HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let registry = registry(&address, |options| options.retry.retries = 0);
     let unresolved = refusal(&registry).await;
     // Without certificate authorities on the machine there is no client to begin with.
     let reached = matches!(kind(&unresolved), RegistryErrorKind::Unreachable { .. } | RegistryErrorKind::Client { .. });
     assert!(reached, "{}", unresolved.reason);
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused_and_not_asked_again() {
+    let certificate = include_bytes!("../fixtures/self-signed.crt.der").as_slice();
+    let key = include_bytes!("../fixtures/self-signed.key.der").as_slice();
+    options();
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.into()], rustls::pki_types::PrivatePkcs8KeyDer::from(key).into())
+        .unwrap();
+    let config = Arc::new(config);
+    let (address, count) = accept(move |mut stream| {
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        while connection.is_handshaking() && connection.complete_io(&mut stream).is_ok() {}
+    });
+    let unresolved = refusal(&registry(&address, |_| ())).await;
+    match kind(&unresolved) {
+        RegistryErrorKind::Untrusted { .. } => {
+            assert_eq!(unresolved.class(), ErrorClass::Denied);
+            assert_eq!(count.load(Ordering::SeqCst), 1);
+        }
+        // Without certificate authorities on the machine there is no client to begin with.
+        RegistryErrorKind::Client { .. } => {}
+        other => panic!("{other:?}"),
+    }
 }

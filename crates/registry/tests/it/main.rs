@@ -5,6 +5,7 @@
 mod broken_wire;
 mod check;
 mod layout;
+mod real;
 mod resolve;
 mod support;
 mod wire;
