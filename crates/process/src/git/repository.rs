@@ -39,7 +39,8 @@ pub struct GitOptions {
     pub local_protocol: LocalProtocol,
     /// Plain HTTP remotes.
     pub plain_http: PlainHttp,
-    /// The ssh command. Unless the user names one, plain `ssh`: never the one in a repository's configuration.
+    /// The ssh command: unless the user names one, `ssh` that asks nobody. Never the one in a repository's
+    /// configuration.
     pub ssh_command: OsString,
     /// Hidden in everything that is shown.
     pub redactor: Redactor,
@@ -54,7 +55,7 @@ impl Default for GitOptions {
             deadline: Duration::from_secs(60),
             local_protocol: LocalProtocol::default(),
             plain_http: PlainHttp::default(),
-            ssh_command: OsString::from("ssh"),
+            ssh_command: OsString::from("ssh -oBatchMode=yes"),
             redactor: Redactor::new(),
             interrupt: Interrupt::new(),
         }
