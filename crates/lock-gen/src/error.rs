@@ -132,6 +132,14 @@ impl ContentError {
             Self::Read(error) => error.class(),
         }
     }
+
+    /// Whether a deadline passed.
+    pub fn is_deadline(&self) -> bool {
+        match self {
+            Self::NotPublished { source, .. } | Self::Fetch { source, .. } => source.is_deadline(),
+            Self::Unsafe { .. } | Self::Cache { .. } | Self::Read(_) => false,
+        }
+    }
 }
 
 fn list(problems: &[Finding]) -> String {

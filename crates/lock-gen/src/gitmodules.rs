@@ -239,7 +239,7 @@ mod tests {
         for (text, expected) in [
             (format!("[submodule \"a\"]\n\tpath = a\n\t{url}\n"), vec![]),
             (format!("[submodule \"a\"]\r\n\tpath = a\r\n\t{url}\r\n"), vec![]),
-            (format!("[Submodule \"a\"]\n\tPath = a # why\n\tURL = \"../a.git\"\n"), vec![]),
+            ("[Submodule \"a\"]\n\tPath = a # why\n\tURL = \"../a.git\"\n".to_owned(), vec![]),
             (format!("[submodule \"a\"]\npath = \"a\r\"\n{url}\n"), vec![UnreadableGitmodules]),
             (format!("[submodule \"a\"]\npath = \"a\\n\"\n{url}\n"), vec![UnsafePath]),
             (format!("[submodule \"../../x\"]\npath = a\n{url}\n"), vec![UnsafeName]),

@@ -1,0 +1,293 @@
+use std::collections::BTreeMap;
+
+use lock_gen::{ReadError, Scan, Superproject};
+use lock_model::ErrorClass;
+use process::git::{Git, MODE_GITLINK};
+
+use crate::world::{World, commit, file, gitlink, id, kinds, scan, section, shop, tree};
+
+fn three_services() -> String {
+    [
+        section("services/cart", "services/cart", "../cart.git"),
+        section("catalog", "services/catalog", "git@github.example:shop/catalog.git"),
+        section("infra/grafana", "infra/grafana", "https://github.example/shop/grafana.git"),
+    ]
+    .concat()
+}
+
+/// What the real git says: gitlinks by `ls-tree`, names and URLs by `config --blob`.
+fn by_git(git: &Git, revision: &str) -> BTreeMap<String, (String, String, String)> {
+    let gitlinks: BTreeMap<String, String> = git
+        .list_files(revision, None)
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.mode == MODE_GITLINK)
+        .map(|entry| (entry.path, entry.id))
+        .collect();
+    let blob = format!("--blob={revision}:.gitmodules");
+    let listed = git.text(["config", &blob, "--null", "--list"]).unwrap();
+    let mut sections: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for entry in listed.split('\0').filter(|entry| !entry.is_empty()) {
+        let (key, value) = entry.split_once('\n').unwrap();
+        let (name, key) = key.strip_prefix("submodule.").unwrap().rsplit_once('.').unwrap();
+        sections.entry(name.to_owned()).or_default().insert(key.to_owned(), value.to_owned());
+    }
+    sections
+        .into_iter()
+        .filter_map(|(name, values)| {
+            let path = values["path"].clone();
+            let sha = gitlinks.get(&path)?.clone();
+            Some((path, (name, values["url"].clone(), sha)))
+        })
+        .collect()
+}
+
+fn by_us(scan: &Scan) -> BTreeMap<String, (String, String, String)> {
+    let facts = scan.submodules.iter().map(|one| {
+        let facts = (one.name.clone(), one.declared_url.clone(), one.sha.to_string());
+        (one.path.to_string(), facts)
+    });
+    facts.collect()
+}
+
+#[test]
+fn p8_submodules_are_those_of_the_commits_tree() {
+    let world = World::new();
+    let git = world.work("shop");
+    let changes = [
+        file(".gitmodules", three_services()),
+        file("README.md", "shop"),
+        gitlink("services/cart", &id("1")),
+        gitlink("services/catalog", &id("2")),
+        gitlink("infra/grafana", &id("3")),
+    ];
+    let first = commit(&git, &changes);
+    let second = commit(&git, &[gitlink("services/cart", &id("4"))]);
+    let _done = git.checked(["reset", "--quiet", "--hard", "main"]).unwrap();
+
+    // Everything that a checkout could say differently: the index, the work tree, the local configuration.
+    let _done =
+        git.checked(["update-index", "--cacheinfo", &format!("160000,{},services/cart", "9".repeat(40))]).unwrap();
+    let top = git.work_tree().unwrap();
+    std::fs::write(top.join(".gitmodules"), section("evil", "services/cart", "https://evil.example/x")).unwrap();
+    let _done = git.checked(["config", "submodule.services/cart.url", "https://evil.example/cart"]).unwrap();
+    let _done = git.checked(["config", "submodule.catalog.active", "false"]).unwrap();
+
+    let superproject = Superproject::open(top).unwrap();
+    for (revision, cart) in [(first.as_str(), "1"), ("HEAD", "4"), ("HEAD~1", "1"), ("main", "4")] {
+        let info = superproject.commit(revision).unwrap();
+        let scan = superproject.scan(&info.tree, &shop()).unwrap();
+        assert_eq!((scan.problems.len(), scan.warnings.len()), (0, 0), "{:?}", scan.problems);
+        assert_eq!(by_us(&scan), by_git(&git, revision), "{revision}");
+        let urls: Vec<&str> = scan.submodules.iter().map(|one| one.url.as_str()).collect();
+        assert_eq!(
+            urls,
+            [
+                "https://github.example/shop/grafana.git",
+                "https://forge.example/shop/cart.git",
+                "https://github.example/shop/catalog.git",
+            ]
+        );
+        assert_eq!(scan.submodules[1].sha, id(cart));
+    }
+    assert_eq!(superproject.work_tree().as_deref(), Some(top));
+    assert_eq!(superproject.commit("HEAD").unwrap().parents, [first]);
+    assert_eq!(superproject.commit("HEAD").unwrap().id, second);
+}
+
+#[test]
+fn p7_only_commits_that_exist_are_named() {
+    let world = World::new();
+    let git = world.bare("shop.git");
+    let first = commit(&git, &[file("a", "1")]);
+    let superproject = Superproject::open(git.git_dir()).unwrap();
+    assert!(superproject.has_commit(&first));
+    assert!(!superproject.has_commit(&id("1")));
+    let tree = superproject.commit("main").unwrap().tree;
+    // A tree is no commit.
+    assert!(!superproject.has_commit(&tree.as_str().parse().unwrap()));
+    assert!(matches!(superproject.scan(&first.as_str().parse().unwrap(), &shop()), Err(ReadError::NotFound { .. })));
+    for missing in ["HEAD~5", "nothing", "refs/pull/57/merge", &"1".repeat(40), "", "-x", "main:nothing"] {
+        let error = superproject.commit(missing).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::NotFound, "{missing}: {error}");
+    }
+    let facts = superproject.commit("main").unwrap();
+    assert_eq!(facts.time.to_string(), "2023-11-14T22:13:20Z");
+    assert_eq!((facts.id, facts.tree.as_str()), (first, git.text(["rev-parse", "main^{tree}"]).unwrap().as_str()));
+}
+
+#[test]
+fn p8_every_kind_of_clone_gives_the_same_answer() {
+    let world = World::new();
+    let origin = world.bare("shop.git");
+    commit(&origin, &[file(".gitmodules", three_services()), gitlink("services/cart", &id("1"))]);
+    let head = commit(&origin, &[gitlink("services/catalog", &id("2")), gitlink("infra/grafana", &id("3"))]);
+    let folder = origin.git_dir().to_str().unwrap().to_owned();
+    let expected = scan(&origin, &origin.commit("main").unwrap().unwrap().tree);
+    assert_eq!(expected.submodules.len(), 3);
+
+    let clone = |arguments: &[&str], name: &str| {
+        let target = world.path(name);
+        let url = format!("file://{folder}");
+        let mut all = vec!["clone", "--quiet"];
+        all.extend(arguments);
+        all.extend([url.as_str(), target.to_str().unwrap()]);
+        let _done = origin.checked(all).unwrap();
+        target
+    };
+    let full = clone(&[], "full");
+    let second = world.path("second");
+    let _done = origin
+        .open_other(&full)
+        .unwrap()
+        .checked(["worktree", "add", "--quiet", "--detach", second.to_str().unwrap()])
+        .unwrap();
+    let shallow = clone(&["--depth=1"], "shallow");
+    let blobless = clone(&["--filter=blob:none", "--bare"], "blobless.git");
+    let packed = clone(&["--mirror"], "packed.git");
+    let _done = origin.open_other(&packed).unwrap().checked(["gc", "--quiet"]).unwrap();
+    std::fs::create_dir_all(full.join("some/folder")).unwrap();
+
+    for (folder, is_shallow, has_parent) in [
+        (full.clone(), false, true),
+        (full.join("some/folder"), false, true),
+        (full.join(".git"), false, true),
+        (second.clone(), false, true),
+        (shallow, true, false),
+        (packed, false, true),
+    ] {
+        let superproject = Superproject::open(&folder).unwrap();
+        let info = superproject.commit(head.as_str()).unwrap();
+        assert_eq!(superproject.scan(&info.tree, &shop()).unwrap(), expected, "{}", folder.display());
+        assert_eq!(superproject.is_shallow(), is_shallow, "{}", folder.display());
+        assert_eq!(superproject.has_commit(&info.parents[0]), has_parent, "{}", folder.display());
+    }
+    assert_eq!(Superproject::open(&second).unwrap().common_dir().canonicalize().unwrap(), full.join(".git"));
+
+    // What a partial clone left out is said, not taken for absent.
+    let superproject = Superproject::open(&blobless).unwrap();
+    let info = superproject.commit(head.as_str()).unwrap();
+    match superproject.scan(&info.tree, &shop()) {
+        Err(error @ ReadError::Missing { .. }) => {
+            assert!(error.to_string().ends_with("is not in this clone, which is shallow or partial"), "{error}");
+        }
+        // A server that does not filter sends everything.
+        Ok(scan) => assert_eq!(scan, expected),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn p8_sha_256_repositories_are_read() {
+    let world = World::new();
+    let git = world.sha256("shop.git");
+    let sha = "a".repeat(64).parse().unwrap();
+    commit(&git, &[file(".gitmodules", section("cart", "services/cart", "../cart")), gitlink("services/cart", &sha)]);
+    let superproject = Superproject::open(git.git_dir()).unwrap();
+    let info = superproject.commit("main").unwrap();
+    assert_eq!(info.id.as_str().len(), 64);
+    let scan = superproject.scan(&info.tree, &shop()).unwrap();
+    assert_eq!(by_us(&scan), by_git(&git, "main"));
+    assert_eq!(scan.submodules[0].sha, sha);
+    // An id of the other hash function is no id here.
+    assert!(!superproject.has_commit(&id("1")));
+    assert!(matches!(superproject.scan(&"1".repeat(40).parse().unwrap(), &shop()), Err(ReadError::NotFound { .. })));
+}
+
+#[test]
+fn all_problems_of_a_tree_come_at_once_with_what_to_do() {
+    let world = World::new();
+    let git = world.bare("shop.git");
+    let gitmodules = [
+        section("fine", "services/fine", "../fine.git"),
+        section("plain", "services/plain", "http://h.example/plain"),
+        section("stale", "services/stale", "../stale.git"),
+        section("local", "services/local", "/srv/local.git"),
+        section("secret", "services/secret", "https://user:hunter2@h.example/secret"),
+        section("one", "services/twice", "../one.git"),
+        section("two", "services/twice", "../two.git"),
+        "[submodule \"no-url\"]\n\tpath = services/no-url\n".to_owned(),
+        "[submodule \"no-path\"]\n\turl = ../x.git\n".to_owned(),
+        "[core]\n\tfsmonitor = canary\n".to_owned(),
+    ]
+    .concat();
+    let mut changes = vec![file(".gitmodules", gitmodules)];
+    for name in ["fine", "plain", "local", "secret", "twice", "no-url", "undeclared"] {
+        changes.push(gitlink(&format!("services/{name}"), &id("1")));
+    }
+    let scan = scan(&git, &tree(&git, &changes));
+    assert_eq!(
+        kinds(&scan.problems),
+        [
+            "incomplete no-path",
+            "unsafe-url services/local",
+            "incomplete services/no-url",
+            "unsafe-url services/secret",
+            "duplicate services/twice",
+            "undeclared services/undeclared",
+        ]
+    );
+    assert_eq!(kinds(&scan.warnings), ["ignored [core]", "plain-http services/plain", "stale services/stale"]);
+    let paths: Vec<&str> = scan.submodules.iter().map(|one| one.path.as_str()).collect();
+    assert_eq!(paths, ["services/fine", "services/plain"]);
+    for finding in scan.problems.iter().chain(&scan.warnings) {
+        assert!(!finding.hint.is_empty() && !finding.to_string().contains("hunter2"), "{finding:?}");
+    }
+    assert_eq!(scan.problems[2].to_string(), "`services/no-url` has no `url` in `.gitmodules` (submodule `no-url`)");
+    assert_eq!(
+        scan.problems[4].to_string(),
+        "`services/twice` is the path of 2 submodules: `one`, `two`",
+        "{:?}",
+        scan.problems
+    );
+    assert_eq!(
+        scan.problems[5].hint,
+        "add the section with `git submodule add URL services/undeclared`, or remove the gitlink with \
+         `git rm --cached services/undeclared`"
+    );
+}
+
+#[test]
+fn a_tree_without_submodules_is_fine() {
+    let world = World::new();
+    let git = world.bare("shop.git");
+    assert_eq!(scan(&git, &tree(&git, &[file("README.md", "x")])), Scan::default());
+    assert_eq!(scan(&git, &tree(&git, &[])), Scan::default());
+}
+
+#[test]
+fn odd_spellings_are_read_as_git_reads_them() {
+    let world = World::new();
+    let git = world.bare("shop.git");
+    let gitmodules = "\
+# a comment\r
+[Submodule \"Cart Service\"]\r
+\tPATH = \"services/cart\" ; why\r
+\tUrl = ../ca\\\r
+rt.git\r
+[submodule \"b\"] path = services/b\n  url=https://h.example/b
+[submodule \"quoted \\\"c\\\"\"]
+path = services/c
+url = \"https://h.example/c\"
+[submodule \"d\"]
+path = services/with space
+branch = main
+shallow
+url = ../d.git
+";
+    let mut changes = vec![file(".gitmodules", gitmodules)];
+    for path in ["services/cart", "services/b", "services/c", "services/with space"] {
+        changes.push(gitlink(path, &id("1")));
+    }
+    let revision = commit(&git, &changes);
+    let scan = scan(&git, &git.commit(revision.as_str()).unwrap().unwrap().tree);
+    assert_eq!(kinds(&scan.problems), Vec::<String>::new());
+    let blob = format!("--blob={revision}:.gitmodules");
+    for submodule in &scan.submodules {
+        for (key, ours) in [("path", submodule.path.as_str()), ("url", &submodule.declared_url)] {
+            let key = format!("submodule.{}.{key}", submodule.name);
+            assert_eq!(git.text(["config", &blob, "--get", &key]).unwrap(), ours, "{key}");
+        }
+    }
+    assert_eq!(scan.submodules.len(), 4);
+}
