@@ -295,7 +295,7 @@ impl<'a> Draft<'a> {
         let mut seen = BTreeSet::new();
         for rendered in objects {
             for image in pin::pin_images(&mut rendered.object, Some(own), &self.pins) {
-                if matches!(image.slot, Slot::Container | Slot::Volume | Slot::Field) {
+                if image.slot == Slot::Container {
                     seen.insert(image.before);
                 }
             }

@@ -185,6 +185,7 @@ pub fn prove(expectation: &Expectation, tree: &RenderedTree) -> Proof {
         ),
         objects: BTreeMap::new(),
         counts: BTreeMap::new(),
+        containers: BTreeSet::new(),
         proven: BTreeSet::new(),
         findings: BTreeSet::new(),
         leftovers: BTreeSet::new(),
@@ -236,6 +237,8 @@ struct Reader<'a> {
     pins: Pins,
     objects: BTreeMap<ObjectId, String>,
     counts: BTreeMap<ServiceName, usize>,
+    /// The services that have a container, with the locked image that it runs.
+    containers: BTreeSet<(ServiceName, String)>,
     proven: BTreeSet<ProvenImage>,
     findings: BTreeSet<Finding>,
     leftovers: BTreeSet<Leftover>,
@@ -357,10 +360,11 @@ impl Reader<'_> {
             let (place, written) = (image.place, shown(&image.before));
             match image.verdict {
                 ImageVerdict::Locked if image.locked.as_deref() == Some(image.before.as_str()) => {
-                    if image.slot != Slot::Text {
-                        let (service, object) = (service.cloned(), id.to_string());
-                        self.proven.insert(ProvenImage { service, object, place, image: image.before });
+                    if let Some(service) = service.filter(|_| image.slot == Slot::Container) {
+                        self.containers.insert((service.clone(), image.before.clone()));
                     }
+                    let (service, object) = (service.cloned(), id.to_string());
+                    self.proven.insert(ProvenImage { service, object, place, image: image.before });
                 }
                 ImageVerdict::Locked => {
                     let wanted = image.locked.unwrap_or_default();
@@ -403,7 +407,7 @@ impl Reader<'_> {
             }
             let Some(own) = own else { continue };
             let reference = own.reference();
-            if !self.proven.iter().any(|it| it.service.as_ref() == Some(name) && it.image == reference) {
+            if !self.containers.contains(&(name.clone(), reference.clone())) {
                 missing.push((name.clone(), format!("is deployed here, but no container runs `{reference}`")));
             }
         }

@@ -1,10 +1,10 @@
-//! JUnit XML, as CI systems read it.
+//! `JUnit` XML, as CI systems read it.
 
 use std::fmt::Write as _;
 
 use crate::report::{Case, SuiteReport, Verdict};
 
-/// Writes reports as one JUnit document.
+/// Writes reports as one `JUnit` document.
 ///
 /// A case that gave no answer is an `error`. A suite without cases gets one of its own name, so that it cannot be
 /// overlooked.

@@ -1,0 +1,133 @@
+//! Which images are pinned, and which are left over.
+
+use deployer::{LeftoverReason, LeftoverRule};
+
+use crate::shop::{pin, planned, refused, text, with_file};
+
+/// One object for each place where an image can hide.
+const HIDING_PLACES: &str = "\
+apiVersion: batch/v1
+kind: CronJob
+metadata: { name: cron }
+spec: { jobTemplate: { spec: { template: { spec: { containers: [{ image: busybox }] } } } } }
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: init }
+spec: { template: { spec: { initContainers: [{ image: 'quay.io/a/init:1' }], containers: [] } } }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: debug }
+spec:
+  ephemeralContainers: [{ image: 'quay.io/a/debug:1' }]
+  containers: [{ image: 'registry.example/shop/web', args: ['--sidecar=quay.io/a/sidecar:1'] }]
+  volumes: [{ name: data, image: { reference: 'quay.io/a/data:1' } }]
+---
+apiVersion: example/v1
+kind: Database
+metadata: { name: db }
+spec: { image: 'postgres:17', backup: { registry: quay.io, repository: a/backup, tag: '1' } }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: operator }
+data: { config.yaml: \"image: quay.io/a/operator:1\\nold: registry.example/shop/web:old\\n\" }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: pinned }
+spec: { containers: [{ image: 'quay.io/a/pinned@sha256:3333333333333333333333333333333333333333333333333333333333333333' }] }
+";
+
+#[test]
+fn t19_every_hiding_place_is_listed_and_refused_where_the_rule_says_so() {
+    let mut request = with_file("hidden.yaml", HIDING_PLACES);
+    let leftovers: Vec<String> = planned(&request)
+        .leftovers
+        .iter()
+        .map(|it| {
+            format!(
+                "{} {} {}{}",
+                it.object,
+                it.place,
+                it.image,
+                match it.reason {
+                    LeftoverReason::Unpinned => "",
+                    LeftoverReason::LockedElsewhere => " (locked)",
+                }
+            )
+        })
+        .collect();
+    assert_eq!(
+        leftovers,
+        [
+            "ConfigMap/operator data.config.yaml quay.io/a/operator:1",
+            "ConfigMap/operator data.config.yaml registry.example/shop/web:old (locked)",
+            "CronJob/cron spec.jobTemplate.spec.template.spec.containers[0].image busybox",
+            "Database/db repository and tag quay.io/a/backup:1",
+            "Database/db spec.image postgres:17",
+            "Pod/debug spec.containers[0].args[0] quay.io/a/sidecar:1",
+            "Pod/debug spec.ephemeralContainers[0].image quay.io/a/debug:1",
+            "Pod/debug spec.volumes[0].image.reference quay.io/a/data:1",
+            "StatefulSet/init spec.template.spec.initContainers[0].image quay.io/a/init:1",
+        ]
+    );
+    request.leftovers = LeftoverRule::Refuse;
+    let refused = refused(&request);
+    assert_eq!(refused.lines().count(), 9, "{refused}");
+    assert!(refused.contains("`data.config.yaml` of ConfigMap/operator: `registry.example/shop/web:old` names a locked image without its locked digest"));
+}
+
+#[test]
+fn p27_images_of_another_locked_service_are_pinned_as_well() {
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: { name: seed }\nspec: { template: { spec: { containers: \
+               [{ image: 'registry.example/shop/web:newest' }, { image: 'registry.example/shop/reports' }, \
+               { image: 'docker.io/bitnami/redis:7' }] } } }\n";
+    let mut request = with_file("seed.yaml", job);
+    let mut redis = pin("redis", "5");
+    redis.repository = "docker.io/bitnami/redis".try_into().unwrap();
+    redis.tag = None;
+    request.other_images = vec![pin("reports", "4"), redis];
+    let plan = planned(&request);
+    let tree = plan.tree();
+    let text = text(&tree, "services/cart/seed.yaml");
+    for expected in [
+        pin("web", "2").reference(),
+        pin("reports", "4").reference(),
+        format!("docker.io/bitnami/redis@sha256:{}", "5".repeat(64)),
+    ] {
+        assert!(text.contains(&format!("- image: {expected}\n")), "{text}");
+    }
+    assert!(plan.leftovers.is_empty());
+}
+
+#[test]
+fn a_digest_in_the_manifest_does_not_win_over_the_lock() {
+    let other = format!("registry.example/shop/cart@sha256:{}", "f".repeat(64));
+    let manifest = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{ name: p }}\nspec: {{ containers: [{{ image: '{other}' }}] }}\n"
+    );
+    let tree = planned(&with_file("pod.yaml", &manifest)).tree();
+    let text = text(&tree, "services/cart/pod.yaml");
+    assert!(text.contains(&pin("cart", "1").reference()) && !text.contains("fff"), "{text}");
+}
+
+#[test]
+fn an_image_that_cannot_be_decided_is_refused() {
+    let pod = |image: &str| {
+        with_file(
+            "pod.yaml",
+            &format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{ name: p }}\nspec: {{ containers: [{{ image: '{image}' }}] }}\n"
+            ),
+        )
+    };
+    assert!(refused(&pod("$(IMAGE)")).contains("is `$(IMAGE)`, which is not an image reference"));
+    let mut request = pod("registry.example/shop/web:latest");
+    request.other_images = vec![pin("web", "7")];
+    assert!(refused(&request).contains("the lock has several images of that repository"));
+    let mut request = pod("registry.example/shop/web:main-7777777");
+    request.other_images = vec![pin("web", "7")];
+    assert!(text(&planned(&request).tree(), "services/cart/pod.yaml").contains(&pin("web", "7").reference()));
+}

@@ -1,0 +1,321 @@
+//! Storing: a real branch in a real repository, and a real folder.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use deployer::{
+    Applied, ApplyError, BranchChange, FolderChange, FolderError, Plan, RenderFolder, RenderRequest, RenderTarget,
+    apply, plan, read_stored,
+};
+use lock_model::{ErrorClass, Timestamp};
+use process::git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, TreeChange};
+use process::{Environment, Invocation, Program};
+use tempfile::TempDir;
+use test_support::{GitShim, When};
+
+use crate::shop::{pin, shop};
+
+const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+const BRANCH: &str = "deploy/staging";
+
+struct Store {
+    folder: TempDir,
+    git: Git,
+}
+
+impl Store {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let program = Program::find("git", SEARCH_PATH.as_ref()).unwrap();
+        let remote = folder.path().join("shop.git");
+        Git::init(&program, &remote, &InitOptions::default(), options(folder.path())).unwrap();
+        let git =
+            Git::init(&program, &folder.path().join("clone"), &InitOptions::default(), options(folder.path())).unwrap();
+        Self { folder, git }
+    }
+
+    fn remote(&self) -> String {
+        self.folder.path().join("shop.git").to_str().unwrap().to_owned()
+    }
+
+    fn rendered(&self) -> PathBuf {
+        self.folder.path().join("rendered/staging")
+    }
+
+    fn with_target<T>(&self, git: &Git, use_it: impl FnOnce(&RenderTarget<'_>) -> T) -> T {
+        let remote = self.remote();
+        let folder = RenderFolder { top: self.folder.path().to_owned(), path: "rendered/staging".to_owned() };
+        use_it(&RenderTarget { git, remote: &remote, branch: BRANCH, folder: Some(folder) })
+    }
+
+    fn plan(&self, request: &RenderRequest) -> Plan {
+        let stored = self.with_target(&self.git, |target| read_stored(target).unwrap());
+        plan(request, stored.as_ref()).unwrap()
+    }
+
+    fn apply(&self, plan: &Plan) -> Result<Applied, ApplyError> {
+        self.with_target(&self.git, |target| apply(plan, target, &identity(), "deploy to staging\n"))
+    }
+
+    fn deploy(&self, request: &RenderRequest) -> Applied {
+        self.apply(&self.plan(request)).unwrap()
+    }
+
+    fn commits(&self) -> usize {
+        let bare = self.git.open_other(Path::new(&self.remote())).unwrap();
+        bare.text(["rev-list", "--count", BRANCH]).unwrap().trim().parse().unwrap()
+    }
+
+    /// Nothing is half there: the branch and the folder hold the plan, and nothing lies beside the folder.
+    fn assert_holds(&self, plan: &Plan) {
+        self.with_target(&self.git, |target| {
+            assert_eq!(read_stored(target).unwrap().unwrap().files, plan.files);
+            assert_eq!(target.folder.as_ref().unwrap().read().unwrap().unwrap().files, plan.files);
+        });
+        assert_eq!(names(&self.folder.path().join("rendered")), ["staging"]);
+    }
+}
+
+fn options(home: &Path) -> GitOptions {
+    let environment = Environment::new().set("PATH", SEARCH_PATH).set("HOME", home);
+    GitOptions { environment, local_protocol: LocalProtocol::Allowed, ..GitOptions::default() }
+}
+
+fn identity() -> CommitIdentity {
+    CommitIdentity {
+        name: "orchestrator".to_owned(),
+        email: "orchestrator@shop.example".to_owned(),
+        time: Timestamp::from_unix_seconds(1_700_000_000),
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn next_release() -> RenderRequest {
+    let mut request = shop();
+    request.release = format!("sha256:{}", "e".repeat(64));
+    request.services[0].image = Some(pin("cart", "9"));
+    request.services.remove(1);
+    request
+}
+
+#[test]
+fn the_same_release_again_makes_no_commit_and_the_next_one_makes_one() {
+    let store = Store::new();
+    let first = store.deploy(&shop());
+    assert_eq!((first.branch, first.folder), (BranchChange::Pushed, Some(FolderChange::Swapped)));
+    let again = store.deploy(&shop());
+    assert_eq!((again.branch, again.folder), (BranchChange::Unchanged, Some(FolderChange::Unchanged)));
+    assert_eq!((again.commit, store.commits()), (first.commit.clone(), 1));
+
+    let plan = store.plan(&next_release());
+    assert_eq!(plan.base.as_ref(), Some(&first.commit));
+    let next = store.apply(&plan).unwrap();
+    assert_eq!((next.branch, store.commits()), (BranchChange::Pushed, 2));
+    store.assert_holds(&plan);
+
+    // A rollback is an older release, rendered again: the same tree, a new commit.
+    store.deploy(&shop());
+    assert_eq!(store.commits(), 3);
+    let bare = store.git.open_other(Path::new(&store.remote())).unwrap();
+    assert_eq!(
+        bare.text(["rev-parse", "deploy/staging^{tree}"]).unwrap(),
+        bare.text(["rev-parse", "deploy/staging~2^{tree}"]).unwrap()
+    );
+}
+
+#[test]
+fn f10_a_branch_that_moved_after_the_plan_is_not_overwritten() {
+    let store = Store::new();
+    let (mine, theirs) = (store.plan(&shop()), store.plan(&next_release()));
+    let head = store.apply(&theirs).unwrap().commit;
+    match store.apply(&mine).unwrap_err() {
+        error @ ApplyError::Moved { .. } => {
+            assert_eq!(error.class(), ErrorClass::Temporary);
+            assert_eq!(error.to_string(), format!("branch `deploy/staging` moved from nothing to {}", head.short(12)));
+        }
+        error => panic!("{error}"),
+    }
+    store.assert_holds(&theirs);
+    // The same content, pushed by the other: nothing is left to do.
+    assert_eq!(store.apply(&theirs).unwrap().branch, BranchChange::Unchanged);
+}
+
+#[test]
+fn f23_a_push_whose_answer_was_lost_is_looked_up() {
+    let store = Store::new();
+    let script = store.folder.path().join("git");
+    let text = "#!/bin/sh\nPATH=/usr/local/bin:/usr/bin:/bin\ngit \"$@\"\nstatus=$?\ncase \" $* \" in *' push '*) \
+                echo 'fatal: the remote end hung up unexpectedly' >&2; exit 128;; esac\nexit $status\n";
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let lossy =
+        Git::open(&Program::at(&script), &store.folder.path().join("clone"), options(store.folder.path())).unwrap();
+    let plan = store.plan(&shop());
+    let applied = store.with_target(&lossy, |target| apply(&plan, target, &identity(), "deploy\n")).unwrap();
+    assert_eq!((applied.branch, store.commits()), (BranchChange::Pushed, 1));
+    store.assert_holds(&plan);
+}
+
+#[test]
+fn a_refused_push_says_what_the_remote_said_and_leaves_the_folder() {
+    let store = Store::new();
+    let hooks = store.folder.path().join("shop.git/hooks");
+    fs::create_dir_all(&hooks).unwrap();
+    fs::write(hooks.join("update"), "#!/bin/sh\necho 'only the train deploys' >&2\nexit 1\n").unwrap();
+    fs::set_permissions(hooks.join("update"), fs::Permissions::from_mode(0o755)).unwrap();
+    let error = store.apply(&store.plan(&shop())).unwrap_err();
+    assert_eq!((error.class(), store.rendered().exists()), (ErrorClass::Denied, false));
+    assert!(error.to_string().contains("only the train deploys"), "{error}");
+}
+
+#[test]
+fn t27_a_link_on_the_branch_is_seen_and_goes_with_the_next_deployment() {
+    let store = Store::new();
+    let first = store.deploy(&shop());
+    let link =
+        TreeChange::Write { path: "services/cart/link".to_owned(), mode: 0o120_000, bytes: b"/etc/passwd".to_vec() };
+    let tree = store.git.write_tree(Some(first.commit.as_str()), &[link]).unwrap();
+    let commit = store.git.commit_tree(&tree, &[first.commit], "by hand\n", &identity()).unwrap();
+    store.git.push(&store.remote(), commit.as_str(), "refs/heads/deploy/staging", None).unwrap();
+    let plan = store.plan(&shop());
+    assert_eq!(plan.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>(), ["services/cart/link"]);
+    store.apply(&plan).unwrap();
+    store.assert_holds(&plan);
+}
+
+#[test]
+fn a_branch_that_only_another_clone_knows_is_fetched() {
+    let store = Store::new();
+    store.deploy(&shop());
+    let program = Program::find("git", SEARCH_PATH.as_ref()).unwrap();
+    let other =
+        Git::init(&program, &store.folder.path().join("other"), &InitOptions::default(), options(store.folder.path()))
+            .unwrap();
+    let stored = store.with_target(&other, |target| read_stored(target).unwrap()).unwrap();
+    assert_eq!(stored.files, store.plan(&shop()).files);
+    assert_eq!(stored.record().unwrap().release, shop().release);
+}
+
+#[test]
+fn a_branch_whose_name_ends_alike_is_another_branch() {
+    let store = Store::new();
+    let tree = store
+        .git
+        .write_tree(None, &[TreeChange::Write { path: "a".to_owned(), mode: MODE_FILE, bytes: Vec::new() }])
+        .unwrap();
+    let commit = store.git.commit_tree(&tree, &[], "x\n", &identity()).unwrap();
+    store.git.push(&store.remote(), commit.as_str(), "refs/heads/x/refs/heads/deploy/staging", None).unwrap();
+    assert!(store.with_target(&store.git, |target| read_stored(target).unwrap()).is_none());
+}
+
+#[test]
+fn t27_the_folder_is_reached_through_no_link_and_foreign_files_are_kept() {
+    let store = Store::new();
+    let plan = store.plan(&shop());
+    let outside = store.folder.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, store.folder.path().join("rendered")).unwrap();
+    let error = store.apply(&plan).unwrap_err();
+    assert!(error.to_string().contains("is a symbolic link"), "{error}");
+    assert!(names(&outside).is_empty());
+
+    fs::remove_file(store.folder.path().join("rendered")).unwrap();
+    fs::create_dir_all(store.rendered()).unwrap();
+    fs::write(store.rendered().join("thesis.txt"), "years of work").unwrap();
+    match store.apply(&plan).unwrap_err() {
+        ApplyError::Folder(FolderError::NotOurs { .. }) => {}
+        error => panic!("{error}"),
+    }
+    assert_eq!(names(&store.rendered()), ["thesis.txt"]);
+
+    for path in ["../x", "a/../../x", "/etc", ".git/x", ""] {
+        let folder = RenderFolder { top: store.folder.path().to_owned(), path: path.to_owned() };
+        assert!(folder.read().unwrap_err().to_string().contains("no way below the top"), "{path}");
+    }
+}
+
+#[test]
+fn f3_what_a_killed_swap_left_behind_is_cleared_away() {
+    let store = Store::new();
+    store.deploy(&shop());
+    let rendered = store.folder.path().join("rendered");
+    fs::create_dir_all(rendered.join(".staging.orchestrator-new/services")).unwrap();
+    fs::write(rendered.join(".staging.orchestrator-new/services/half"), "ha").unwrap();
+    fs::create_dir(rendered.join(".staging.orchestrator-old")).unwrap();
+    fs::remove_file(store.rendered().join("services/web/deploy/web.yaml")).unwrap();
+    let applied = store.deploy(&shop());
+    assert_eq!((applied.branch, applied.folder), (BranchChange::Unchanged, Some(FolderChange::Swapped)));
+    store.assert_holds(&store.plan(&shop()));
+}
+
+/// The release that is deployed in step `number` of the next tests: each with other images and files.
+fn numbered(number: usize) -> RenderRequest {
+    let mut request = shop();
+    request.release = format!("sha256:{number:064x}");
+    request.services[0].image = Some(pin("cart", &(number % 10).to_string()));
+    if number % 2 == 1 {
+        request.services.remove(1);
+    }
+    request
+}
+
+/// Started by the next test as a process of its own, which then dies.
+#[test]
+#[ignore = "a part of `f3_killed_at_every_call_of_git`"]
+fn child_that_deploys() {
+    let place = std::env::current_dir().unwrap();
+    let read = |name: &str| fs::read_to_string(place.join(name)).unwrap();
+    let program = Program::find("git", read("search-path").as_ref()).unwrap();
+    let git = Git::open(&program, &place.join("clone"), options(&place)).unwrap();
+    let remote = place.join("shop.git").to_str().unwrap().to_owned();
+    let folder = RenderFolder { top: place.clone(), path: "rendered/staging".to_owned() };
+    let target = RenderTarget { git: &git, remote: &remote, branch: BRANCH, folder: Some(folder) };
+    let stored = read_stored(&target).unwrap();
+    let request = numbered(read("number").parse().unwrap());
+    apply(&plan(&request, stored.as_ref()).unwrap(), &target, &identity(), "deploy\n").unwrap();
+}
+
+#[test]
+fn f3_killed_at_every_call_of_git_and_run_again_it_is_as_if_nothing_had_happened() {
+    let this = Program::at(std::env::current_exe().unwrap());
+    let store = Store::new();
+    store.deploy(&numbered(0));
+    let place = store.folder.path();
+    let mut number = 0;
+    for when in [When::Before, When::After] {
+        for call in 1.. {
+            number += 1;
+            let shim = GitShim::killing(call, when);
+            fs::write(place.join("search-path"), shim.search_path().into_encoded_bytes()).unwrap();
+            fs::write(place.join("number"), number.to_string()).unwrap();
+            let ended = Invocation::new(&this)
+                .args(["--exact", "stores::child_that_deploys", "--include-ignored"])
+                .environment(&Environment::new().set("PATH", SEARCH_PATH))
+                .current_dir(place)
+                .deadline(Duration::from_secs(60))
+                .run()
+                .unwrap();
+            let seen = store.with_target(&store.git, |target| target.folder.as_ref().unwrap().read().unwrap().unwrap());
+            let old_or_new = [number - 1, number].map(|number| plan(&numbered(number), None).unwrap().tree());
+            assert!(old_or_new.contains(&seen), "killed {when:?} call {call}: {:?}", seen.files.keys());
+            assert_eq!(ended.success(), !shim.has_killed(), "{}", ended.stdout_text());
+
+            let plan = store.plan(&numbered(number));
+            store.apply(&plan).unwrap();
+            store.assert_holds(&plan);
+            assert_eq!(store.commits(), number + 1, "killed {when:?} call {call}: {}", shim.log());
+            if !shim.has_killed() {
+                assert!(call > 5, "the shim sees the calls: {}", shim.log());
+                break;
+            }
+        }
+    }
+}
