@@ -58,22 +58,22 @@ fn t29_arguments_reach_the_program_as_they_are() {
 fn f24_deadline_ends_the_whole_group_even_when_sigterm_is_ignored() {
     let started = Instant::now();
     let error = shell("trap '' TERM; sleep 60 & echo $! >&2; echo $$ >&2; wait; sleep 60")
-        .deadline(Duration::from_millis(150))
+        .deadline(Duration::from_millis(1500))
         .grace(Duration::from_millis(150))
         .run()
         .unwrap_err();
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     let ProcessError::Deadline { stderr, .. } = &error else { panic!("{error}") };
     let pids: Vec<&str> = stderr.split_whitespace().collect();
     assert_eq!(pids.len(), 2, "{stderr}");
     assert!(pids.iter().all(|pid| !runs(pid)), "{stderr}");
-    assert!(error.is_deadline() && error.to_string().contains("did not end within 150 ms"), "{error}");
+    assert!(error.is_deadline() && error.to_string().contains("did not end within 1500 ms"), "{error}");
 }
 
 #[test]
 fn a_deadline_is_enough_for_a_child_that_ends_at_sigterm() {
     let error = shell("trap 'echo bye >&2; exit 0' TERM; while :; do sleep 0.02; done")
-        .deadline(Duration::from_millis(200))
+        .deadline(Duration::from_millis(1500))
         .run()
         .unwrap_err();
     assert!(error.is_deadline() && error.to_string().ends_with("bye"), "{error}");
@@ -83,7 +83,7 @@ fn a_deadline_is_enough_for_a_child_that_ends_at_sigterm() {
 fn nothing_that_a_child_left_running_survives_it() {
     let started = Instant::now();
     let output = shell("sleep 60 & echo $!").run().unwrap();
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(30));
     assert!(!runs(output.stdout_text().trim()));
 }
 
