@@ -65,6 +65,7 @@ pub struct RunIdentity {
     pub actor: String,
     /// Tells two processes apart that carry the same id and attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub nonce: Option<String>,
 }
 

@@ -18,5 +18,5 @@ pub use draft::{
 pub use query::{Hold, HoldOrigin, LockFile, ProofVerdict, ProvenRelease, Rejection};
 pub(crate) use query::{at as recorded_at, occupies};
 pub use record::{MAX_RECORD_BYTES, Record, RecordError};
-pub use schema::ledger_record_schema;
+pub use schema::record_schema;
 pub use step::{Step, StepKey, StepResult, UnknownWord};

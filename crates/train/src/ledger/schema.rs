@@ -1,6 +1,6 @@
 use super::wire::Statement;
 
 /// JSON Schema of a record's file, for editors and other readers.
-pub fn ledger_record_schema() -> serde_json::Value {
+pub fn record_schema() -> serde_json::Value {
     schemars::schema_for!(Statement).to_value()
 }

@@ -66,9 +66,11 @@ pub(super) struct Predicate {
     pub(super) seq: u64,
     /// SHA-256 of the record before; absent in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Digest")]
     pub(super) previous: Option<Digest>,
     /// Where it happened; absent where it concerns every environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EnvironmentName")]
     pub(super) environment: Option<EnvironmentName>,
     /// What happened.
     pub(super) step: Step,
@@ -76,25 +78,31 @@ pub(super) struct Predicate {
     pub(super) result: StepResult,
     /// Identity of lock and configuration together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ReleaseId")]
     pub(super) release: Option<ReleaseId>,
     /// Identity of the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "LockId")]
     pub(super) lock: Option<LockId>,
     /// Digest of the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ConfigDigest")]
     pub(super) config: Option<ConfigDigest>,
     /// The commit that was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CommitId")]
     pub(super) commit: Option<CommitId>,
     /// The tree of that commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TreeId")]
     pub(super) tree: Option<TreeId>,
     /// The suite, in a suite's record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SuiteRef")]
     pub(super) suite: Option<SuiteRef>,
     /// The tag that a release made or a rollback returned to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(with = "String", length(min = 1, max = 256))]
     pub(super) tag: Option<String>,
     /// Who did it, in which run.
     pub(super) run: RunIdentity,
@@ -102,25 +110,29 @@ pub(super) struct Predicate {
     pub(super) started: Timestamp,
     /// When it ended; absent while it is only started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Timestamp")]
     pub(super) finished: Option<Timestamp>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 4096))]
+    #[schemars(with = "String", length(min = 1, max = 4096))]
     pub(super) reason: Option<String>,
     /// Who answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(with = "String", length(min = 1, max = 256))]
     pub(super) owner: Option<String>,
     /// Documents kept under `evidence/sha256/HEX`.
     pub(super) evidence: Vec<Evidence>,
     /// What a proof rests on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ProofLevel")]
     pub(super) proof: Option<ProofLevel>,
     /// Why nobody reviewed the lock, where nobody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Unreviewed")]
     pub(super) unreviewed: Option<Unreviewed>,
     /// Where the rules of the gates came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PolicySource")]
     pub(super) policy: Option<PolicySource>,
 }
 

@@ -1,0 +1,10 @@
+//! The ledger, the gates and what hangs on them, through the public interface.
+
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+
+mod builders;
+mod chain;
+mod cycles;
+mod gate_questions;
+mod going_back;
+mod people;
