@@ -311,8 +311,9 @@ mod tests {
         assert_eq!(error.to_string(), "`{date}` has no value here");
         let error = Template::new("a{name", &[Variable::Name]).unwrap_err();
         assert_eq!(error.offset(), 1);
-        assert!(Template::new("{}", Variable::ALL).is_err());
-        assert!(Template::new("{ name }", Variable::ALL).is_err());
+        for bad in ["{}", "{ name }", "{Name}", "{name"] {
+            assert!(Template::new(bad, Variable::ALL).is_err(), "{bad}");
+        }
     }
 
     #[test]

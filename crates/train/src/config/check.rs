@@ -2,7 +2,7 @@
 
 use super::format::{Format, Misfit};
 use super::parse;
-use super::problem::{Problems, visible};
+use super::problem::{Problems, nearest, visible};
 use super::shape::{Empty, Key, Kind, Layer, Need, Shape};
 use super::tree::{Entry, Map, Node, Origin, Place, Value};
 
@@ -14,6 +14,8 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
     }
     match (shape, &node.value) {
         (Shape::Text(format), Value::Text(text)) => check_text(node, text, *format, problems),
+        // A word of ours that some readers take for something else, such as `off`, is that word to this one.
+        (Shape::Choice(words), Value::Ambiguous { text, .. }) if words.iter().any(|(word, _)| word == text) => {}
         (Shape::Text(_) | Shape::Choice(_), Value::Ambiguous { text, reads_as }) => {
             problems
                 .add(&node.origin, format!("`{text}` is {reads_as} to some YAML readers, and text is wanted here"))
@@ -99,8 +101,10 @@ fn check_text(node: &Node, text: &str, format: Format, problems: &mut Problems) 
         None => place.clone(),
     });
     let problem = problems.add_at(place, message);
-    if let Some((word, allowed)) = unknown {
-        problem.suggest(&word, allowed.iter().map(|variable| variable.as_str()));
+    if let Some((word, allowed)) = unknown
+        && let Some(near) = nearest(&word, allowed.iter().map(|variable| variable.as_str()))
+    {
+        problem.with_hint(format!("did you mean `{{{near}}}`?"));
     }
 }
 
@@ -140,7 +144,7 @@ fn check_keys(node: &Node, map: &Map, keys: &[Key], kind: Option<&str>, layer: L
         }
         match key.need {
             Need::Required => {
-                problems.add(&node.origin, format!("`{}` is missing", key.name)).with_hint(key.doc);
+                problems.add(&node.origin, format!("`{}` is missing", key.name)).with_hint(hint_of(key.doc));
             }
             Need::Default(default) => {
                 problems
@@ -150,6 +154,12 @@ fn check_keys(node: &Node, map: &Map, keys: &[Key], kind: Option<&str>, layer: L
             Need::Optional => {}
         }
     }
+}
+
+/// A key's sentence as a hint: without capital and full stop.
+fn hint_of(doc: &str) -> String {
+    let mut characters = doc.trim_end_matches('.').chars();
+    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
 fn unknown_key<'a>(

@@ -196,6 +196,14 @@ impl Config {
                     .suggest(name.as_str(), services.iter().map(|service| service.name.as_str()));
             }
         }
+        for service in services {
+            let deployed = environment.deploys(&service.name, &service.path);
+            if let (Some(Target::Render(target)), true) = (&environment.target, deployed)
+                && let Err(error) = TreePath::try_from(environment.source(target, &service.name, &service.path))
+            {
+                problems.add(&environment.origin, format!("service `{}`: {error}", service.name));
+            }
+        }
         if environment.target.is_some() && environment.others.is_none() {
             let unexplained: Vec<String> = services
                 .iter()
@@ -245,24 +253,28 @@ impl Environment {
 
     /// All overrides that match are laid over the environment's own settings, in their order.
     fn settings(&self, target: &RenderTarget, name: &ServiceName, path: &TreePath) -> ServiceSettings {
-        let mut source = &target.source;
         let mut namespaces: NamespaceRule = self.namespaces.clone();
         for entry in self.overrides.iter().filter(|entry| entry.pattern.matches(name, path)) {
-            source = entry.source.as_ref().unwrap_or(source);
             if let Some(allow) = &entry.allow {
                 namespaces.allow.clone_from(allow);
             }
             namespaces.rewrite = entry.rewrite.unwrap_or(namespaces.rewrite);
         }
+        ServiceSettings { source: source_folder(&self.source(target, name, path), path), namespaces }
+    }
+
+    /// The folder of a service's manifests, as the last override that matches says it.
+    fn source(&self, target: &RenderTarget, name: &ServiceName, path: &TreePath) -> String {
+        let mut matching = self.overrides.iter().rev().filter(|entry| entry.pattern.matches(name, path));
+        let source = matching.find_map(|entry| entry.source.as_ref()).unwrap_or(&target.source);
         let values = Values::new().service(name, path, &self.prefix).with(Variable::Mode, self.mode.as_str());
-        let filled = source.expand(&values).expect("`load` has filled the template in");
-        let source = source_folder(&filled, path);
-        ServiceSettings { source, namespaces }
+        source.expand(&values).expect("`load` has filled the template in")
     }
 }
 
 fn source_folder(filled: &str, path: &TreePath) -> SourceFolder {
-    let folder = |text: &str| TreePath::try_from(text).expect("`load` has tried the template with a sample path");
+    let folder =
+        |text: &str| TreePath::try_from(text).expect("`classify` has checked the folder of every deployed service");
     match filled.strip_prefix(path.as_str()) {
         Some("") => SourceFolder::InService(None),
         Some(rest) if rest.starts_with('/') => SourceFolder::InService(Some(folder(rest.trim_start_matches('/')))),

@@ -10,7 +10,7 @@ use super::decode_environment::environment;
 use super::environment::{Environment, Target};
 use super::keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::layers::Layers;
-use super::problem::{Problems, Source, visible};
+use super::problem::{Problems, Source};
 use super::tree::{Node, Origin};
 use super::types::{
     Branches, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, ProgramName, Project,
@@ -146,7 +146,7 @@ fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
             let template = template(found, REPOSITORY_VARIABLES)?;
             let filled = template.expand(&values).ok()?;
             if let Err(error) = ImageRepository::try_from(filled) {
-                problems.add(&found.origin, format!("for a service named `sample`: {error}"));
+                misfit(&found.origin, &error.to_string(), problems);
             }
             Some(template)
         }
@@ -159,7 +159,7 @@ fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
             .map(|item| {
                 let template = template(item, TAG_VARIABLES)?;
                 if let Err(error) = Tag::try_from(template.expand(&values).ok()?) {
-                    problems.add(&item.origin, format!("for a service named `sample`: {error}"));
+                    misfit(&item.origin, &error.to_string(), problems);
                 }
                 Some(template)
             })
@@ -271,6 +271,6 @@ fn check_rendered_branches(
 }
 
 /// Says that a filled-in template is not what it should be.
-pub(super) fn misfit(origin: &Origin, filled: &str, error: &str, problems: &mut Problems) {
-    problems.add(origin, format!("this becomes `{}`: {error}", visible(filled)));
+pub(super) fn misfit(origin: &Origin, error: &str, problems: &mut Problems) {
+    problems.add(origin, format!("filled in, {error}"));
 }

@@ -96,7 +96,7 @@ fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
     let branch = match BranchName::try_from(branch.as_str()) {
         Ok(branch) => branch,
         Err(error) => {
-            misfit(&branch_node.origin, &branch, &error.to_string(), problems);
+            misfit(&branch_node.origin, &error.to_string(), problems);
             return None;
         }
     };
@@ -104,7 +104,7 @@ fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
         Some(found) => {
             let folder = template(found, MODE_VARIABLES)?.expand(&values).ok()?;
             if folder.starts_with('-') || folder.contains(char::is_control) {
-                misfit(&found.origin, &folder, "no folder begins with `-` or holds a control character", problems);
+                misfit(&found.origin, "the folder begins with `-` or holds a control character", problems);
             }
             Some(folder)
         }
@@ -117,7 +117,7 @@ fn source_template(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<
     let source = template(node, SOURCE_VARIABLES)?;
     let filled = source.expand(&with_mode(mode)).ok()?;
     if let Err(error) = TreePath::try_from(filled.as_str()) {
-        misfit(&node.origin, &filled, &error.to_string(), problems);
+        misfit(&node.origin, &error.to_string(), problems);
     }
     Some(source)
 }
@@ -132,7 +132,7 @@ fn release(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Release>
     let values = with_mode(mode).with(Variable::Date, "2025-11-20").with(Variable::Id8, "01234567");
     let filled = tag.expand(&values).ok()?;
     if let Err(error) = BranchName::try_from(filled.as_str()) {
-        misfit(&node.origin, &filled, &error.to_string().replace("branch name", "tag name"), problems);
+        misfit(&node.origin, &error.to_string().replace("branch name", "tag name"), problems);
     }
     Some(Release { tag })
 }

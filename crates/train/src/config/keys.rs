@@ -368,7 +368,7 @@ const REQUIRES: &[Key] = &[
     optional(
         "approvals",
         Shape::Keys(&[
-            required("count", Shape::Integer { least: 0, most: 100 }, "How many."),
+            required("count", Shape::Integer { least: 0, most: 100 }, "How many people must approve."),
             defaults(
                 "exclude",
                 "[author]",

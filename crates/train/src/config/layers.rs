@@ -2,11 +2,12 @@
 
 use super::check::{check, complete};
 use super::keys;
-use super::merge::{merge, settle};
+use super::merge::{merge, removes_nothing, settle};
 use super::problem::Problems;
 use super::shape::Layer;
 use super::tree::{Entry, Map, Node, Origin, Value};
 use super::types::Role;
+use crate::names::EnvironmentName;
 
 /// The trees that are decoded.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub(super) fn layers(mut root: Node, problems: &mut Problems) -> Layers {
     }
     if let Some(node) = base.as_ref().filter(|node| node.map().is_none()) {
         if matches!(node.value, Value::Null { removes: false }) {
-            problems.add(&node.origin, "nothing stands here, and there is nothing below that it removes");
+            removes_nothing(&node.origin, problems);
         }
         base = None;
     }
@@ -103,6 +104,9 @@ fn take_overrides(node: &mut Node) -> Vec<Node> {
 /// The name of an environment is its mode, and its role where there is such a role, unless the file says otherwise.
 fn imply(environment: &mut Node, name: &str) {
     let Value::Map(map) = &mut environment.value else { return };
+    if EnvironmentName::try_from(name).is_err() {
+        return;
+    }
     let role = Role::ALL.iter().any(|role| role.as_str() == name);
     for (key, _) in [("mode", true), ("branch", role)].into_iter().filter(|(_, implied)| *implied) {
         if map.get(key).is_none() {

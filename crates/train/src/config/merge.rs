@@ -51,22 +51,24 @@ fn changed_type(lower: &Node, upper: &Node, problems: &mut Problems) {
     problems.add(&upper.origin, format!("this is {here}, and {there} {below}: the type cannot change")).about_type();
 }
 
+/// Says that a `null` has nothing to remove.
+pub(super) fn removes_nothing(origin: &Origin, problems: &mut Problems) {
+    problems.add(origin, "nothing stands here, and nothing stands below that it would remove");
+}
+
 /// Takes away what `null` removed. A `null` that removes nothing is a mistake.
 pub(super) fn settle(node: &mut Node, problems: &mut Problems) {
     match &mut node.value {
         Value::Map(map) => {
-            map.entries.retain_mut(|entry| match entry.node.value {
-                Value::Null { removes } => {
+            map.entries.retain_mut(|entry| {
+                if let Value::Null { removes } = entry.node.value {
                     if !removes {
-                        problems
-                            .add(&entry.node.origin, "nothing stands here, and there is nothing below that it removes");
+                        removes_nothing(&entry.node.origin, problems);
                     }
-                    false
+                    return false;
                 }
-                _ => {
-                    settle(&mut entry.node, problems);
-                    true
-                }
+                settle(&mut entry.node, problems);
+                true
             });
         }
         Value::List(items) => {

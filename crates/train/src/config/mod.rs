@@ -36,5 +36,5 @@ pub use types::{
     Branches, CONFIG_PATH, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror,
     ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite, SuiteKind,
 };
-pub use values::{BranchName, Date, DateError, EnvironmentVariable, Mode, Namespace};
+pub use values::{BranchName, Date, DateError, EnvironmentVariable, Mode, Namespace, parse_duration};
 pub use weaken::{Weakening, WeakeningKind, weakenings};

@@ -20,7 +20,7 @@ pub(super) fn parse(bytes: &[u8], problems: &mut Problems) -> Option<Node> {
         Ok(text) => text.to_owned(),
         Err(error) => {
             let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = String::from_utf8_lossy(before).matches('\n').count() + 1;
             problems.add_at(None, format!("the file is not UTF-8: line {line} holds a byte that is not text"));
             return None;
         }

@@ -160,6 +160,23 @@ pub(super) fn visible(text: &str) -> String {
     text.chars().map(visible_character).collect()
 }
 
+/// Stars in place of the user and the password of every address: the file may be wrong, and its log public.
+fn without_users(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let end = after.find(|c: char| matches!(c, '/' | '?' | '#' | '`' | '"' | '\'') || c.is_whitespace());
+        let authority = after.get(..end.unwrap_or(after.len())).unwrap_or_default();
+        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+        shown.extend(user.chars().map(|_| '*'));
+        rest = after.get(user.len()..).unwrap_or_default();
+    }
+    shown.push_str(rest);
+    shown
+}
+
 fn visible_character(character: char) -> String {
     match character {
         '\t' => " ".to_owned(),
@@ -206,9 +223,10 @@ impl Problems {
     pub(super) fn add_at(&mut self, place: Option<Place>, message: impl Into<String>) -> &mut Problem {
         let line_text = place
             .as_ref()
-            .and_then(|place| self.source.text.lines().nth(place.line.saturating_sub(1)).map(str::to_owned));
+            .and_then(|place| self.source.text.lines().nth(place.line.saturating_sub(1)).map(without_users));
         let file = Arc::clone(&self.source.name);
-        let problem = Problem { file, place, message: message.into(), hint: None, line_text, topic: Topic::Other };
+        let message = without_users(&message.into());
+        let problem = Problem { file, place, message, hint: None, line_text, topic: Topic::Other };
         // Base is read once for each environment: the same sentence about the same place is said once.
         let known = self.list.iter().position(|other| other.place == problem.place && other.message == problem.message);
         let index = known.unwrap_or_else(|| {
@@ -239,7 +257,7 @@ impl Problems {
 
 impl Problem {
     pub(super) fn with_hint(&mut self, hint: impl Into<String>) -> &mut Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(without_users(&hint.into()));
         self
     }
 
@@ -306,6 +324,17 @@ mod tests {
         let excerpt = Excerpt::new("a: \u{1b}[31m\u{202e}x", 4, 2);
         assert_eq!(excerpt.text, "a: \\u{1b}[31m\\u{202e}x");
         assert_eq!((excerpt.indent, excerpt.width), (3, 7));
+    }
+
+    #[test]
+    fn users_of_addresses_are_not_shown() {
+        for (text, shown) in [
+            ("https://me:secret@host/a", "https://*********@host/a"),
+            ("`http://a@b` and \"https://c:d@e\"", "`http://*@b` and \"https://***@e\""),
+            ("https://host/a@b ://x", "https://host/a@b ://x"),
+        ] {
+            assert_eq!(without_users(text), shown);
+        }
     }
 
     #[test]

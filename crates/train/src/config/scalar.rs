@@ -83,13 +83,13 @@ fn is_number(lower: &str) -> bool {
         }
     }
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let starts_well = whole.starts_with(|c: char| c.is_ascii_digit()) || (whole.is_empty() && !fraction.is_empty());
+    let digit = |c: char| c.is_ascii_digit();
+    let starts_well = if whole.is_empty() { fraction.starts_with(digit) } else { whole.starts_with(digit) };
     starts_well
         && whole.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'_' | b':'))
         && !whole.ends_with(':')
         && !whole.contains("::")
         && fraction.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
-        && !(whole.is_empty() && !fraction.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 #[cfg(test)]

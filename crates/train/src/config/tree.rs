@@ -121,9 +121,10 @@ impl Node {
         }
     }
 
+    /// The text of a scalar; whether readers disagree about it is judged by `check`.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Text(text) => Some(text),
+            Value::Text(text) | Value::Ambiguous { text, .. } => Some(text),
             _ => None,
         }
     }

@@ -4,6 +4,8 @@
 
 mod builders;
 mod chain;
+mod config;
+mod config_rules;
 mod cycles;
 mod gate_questions;
 mod going_back;
