@@ -89,3 +89,14 @@ pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Loo
     }
     Ok(allowed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forgotten_tls_provider_is_an_error_and_no_panic() {
+        let error = http_client("test", Duration::from_secs(1)).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.class()), ("no TLS provider is installed", ErrorClass::Bug));
+    }
+}

@@ -15,4 +15,5 @@ pub use address::is_denied;
 pub use check::{Check, CommandProbe, HttpProbe, Probe, Severity, TcpProbe};
 pub use client::{ClientError, http_client};
 pub use report::{CheckResult, CheckState, HealthReport, HealthVerdict};
+pub use reqwest::Client;
 pub use run::run;

@@ -54,7 +54,7 @@ fn code(text: &str) -> String {
     let fence = "`".repeat(longest + 1);
     let inner: String = text
         .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
+        .map(|character| if crate::text::is_hostile(character) { ' ' } else { character })
         .collect::<String>()
         // In a table a bar ends the cell, even inside code.
         .replace('|', "\\|");

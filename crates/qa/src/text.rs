@@ -29,6 +29,12 @@ fn cut(text: &str, characters: usize) -> String {
     out
 }
 
+/// Characters that a terminal or a browser could act on: controls, and marks that turn the direction of text.
+pub(crate) fn is_hostile(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The innermost reason of an error: `connection refused`, not "error sending request".
 pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;

@@ -1,0 +1,94 @@
+//! Checks by one GET request.
+
+use healthcheck::{CheckState, HttpProbe, Probe};
+use test_support::HOSTILE_TEXT;
+use tokio::net::TcpListener;
+
+use crate::server::{Answer, Server, response};
+use crate::{IMPATIENCE, PATIENCE, ask, http_probe};
+
+#[tokio::test]
+async fn the_status_is_the_answer() {
+    let server = Server::start(|path| match path {
+        "/healthz" => response("200 OK", "", "fine"),
+        "/teapot" => response("418 I'm a teapot", "", ""),
+        _ => response("503 Busy", "", "database is away\n"),
+    })
+    .await;
+    let url = &server.url;
+    let good = ask(http_probe(&format!("{url}/healthz")), PATIENCE).await;
+    assert_eq!((good.state, good.detail.as_str()), (CheckState::Healthy, "status 200"));
+    let bad = ask(http_probe(&format!("{url}/x")), PATIENCE).await;
+    assert_eq!((bad.state, bad.detail.as_str()), (CheckState::Unhealthy, "status 503, expected 200: database is away"));
+    let wanted = Probe::Http(HttpProbe { url: format!("{url}/teapot").parse().unwrap(), status: 418 });
+    assert_eq!(ask(wanted, PATIENCE).await.state, CheckState::Healthy);
+}
+
+#[tokio::test]
+async fn t31_a_redirect_is_not_followed() {
+    let server = Server::start(|path| match path {
+        "/" => response("302 Found", "location: http://169.254.169.254/latest/meta-data/\r\n", "secret"),
+        "/home" => response("301 Moved", "location: /healthz\r\n", ""),
+        _ => response("200 OK", "", ""),
+    })
+    .await;
+    for path in ["/", "/home"] {
+        let result = ask(http_probe(&format!("{}{path}", server.url)), PATIENCE).await;
+        assert_eq!(result.state, CheckState::Unhealthy);
+        assert!(result.detail.ends_with("expected 200; redirects are not followed"), "{}", result.detail);
+    }
+    assert_eq!(server.requests(), ["/", "/home"], "no second request");
+}
+
+#[tokio::test]
+async fn t31_link_local_addresses_are_never_asked() {
+    for url in
+        ["http://169.254.169.254/", "http://2852039166/", "http://[::ffff:169.254.169.254]/", "http://[fe80::1]/"]
+    {
+        let result = ask(http_probe(url), PATIENCE).await;
+        assert_eq!(result.state, CheckState::Unknown, "{url}");
+        assert!(result.detail.ends_with("is a link-local address, which is never asked"), "{}", result.detail);
+    }
+    let result = ask(http_probe("file:///etc/passwd"), PATIENCE).await;
+    assert_eq!((result.state, result.detail.as_str()), (CheckState::Unknown, "`file` is not a scheme that is asked"));
+}
+
+#[tokio::test]
+async fn t36_a_foreign_body_is_short_and_harmless() {
+    for (what, hostile) in HOSTILE_TEXT {
+        let body = format!("{hostile}{}", "long ".repeat(1000));
+        let server = Server::start(move |_| response("500 No", "", &body)).await;
+        let detail = ask(http_probe(&server.url), PATIENCE).await.detail;
+        let body = detail.strip_prefix("status 500, expected 200: ").unwrap();
+        let raw = |it: char| it.is_control() || matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        assert!(!body.contains(raw), "{what}: {body:?}");
+        assert!(body.ends_with('…') && body.chars().count() < 300, "{what}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn t40_an_endless_body_is_cut_and_silence_ends_at_the_deadline() {
+    let endless = Server::start(|_| Answer::Endless).await;
+    let result = ask(http_probe(&endless.url), PATIENCE).await;
+    assert_eq!(result.state, CheckState::Unhealthy);
+    assert_eq!(result.detail, format!("status 503, expected 200: {}…", "x".repeat(200)));
+
+    let silent = Server::start(|_| Answer::Silence).await;
+    let result = ask(http_probe(&silent.url), IMPATIENCE).await;
+    assert_eq!((result.state, result.detail.as_str()), (CheckState::Unknown, "no answer within 300 ms"));
+
+    let garbage = Server::start(|_| Answer::Bytes(b"220 mail.example ESMTP\r\n".to_vec())).await;
+    assert_eq!(ask(http_probe(&garbage.url), PATIENCE).await.state, CheckState::Unknown);
+}
+
+#[tokio::test]
+async fn p21_nobody_listening_is_unhealthy_and_an_unknown_name_is_unknown() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let result = ask(http_probe(&format!("http://{address}/")), PATIENCE).await;
+    assert_eq!(result.state, CheckState::Unhealthy, "{}", result.detail);
+    assert!(result.detail.contains("onnection refused"), "{}", result.detail);
+    let result = ask(http_probe("http://no-such-host.invalid/"), PATIENCE).await;
+    assert_eq!(result.state, CheckState::Unknown, "{}", result.detail);
+}

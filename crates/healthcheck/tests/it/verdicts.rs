@@ -1,0 +1,64 @@
+//! What follows from the answers.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use healthcheck::{Check, CheckState, HealthVerdict, Probe, Severity, TcpProbe};
+use tokio::sync::Barrier;
+
+use crate::server::{Answer, Server, response};
+use crate::{check, client, http_probe, run};
+
+async fn three_kinds(severity: Severity) -> Vec<Check> {
+    let server =
+        Server::start(|path| if path == "/good" { response("200 OK", "", "") } else { response("500 No", "", "") })
+            .await;
+    let good = check("good", http_probe(&format!("{}/good", server.url)));
+    let bad = Check { severity, ..check("bad", http_probe(&server.url)) };
+    let unknown = check("unknown", Probe::Tcp(TcpProbe { address: "nothing".to_owned() }));
+    vec![good, bad, Check { severity, ..unknown }]
+}
+
+#[tokio::test]
+async fn p21_unknown_blocks_like_unhealthy() {
+    let [good, bad, unknown] = three_kinds(Severity::Block).await.try_into().unwrap();
+    for (checks, verdict) in [
+        (vec![good.clone()], HealthVerdict::Healthy),
+        (vec![good.clone(), bad], HealthVerdict::Blocked),
+        (vec![good, unknown], HealthVerdict::Blocked),
+    ] {
+        let report = run(&checks).await;
+        assert_eq!((report.verdict, report.is_healthy()), (verdict, verdict == HealthVerdict::Healthy));
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_warns_degrades_and_stops_nothing() {
+    let checks = three_kinds(Severity::Warn).await;
+    let report = run(&checks).await;
+    assert_eq!((report.verdict, report.is_healthy()), (HealthVerdict::Degraded, true));
+    let names: Vec<(&str, CheckState)> = report.checks.iter().map(|it| (it.name.as_str(), it.state)).collect();
+    assert_eq!(
+        names,
+        [("bad", CheckState::Unhealthy), ("good", CheckState::Healthy), ("unknown", CheckState::Unknown)],
+        "sorted by name"
+    );
+    assert_eq!(report.not_healthy().len(), 2);
+    assert_eq!(run(&checks).await, report, "nothing in it ticks");
+}
+
+#[tokio::test]
+async fn b26_no_check_at_all_is_not_healthy() {
+    let report = run(&[]).await;
+    assert_eq!((report.verdict, report.is_healthy()), (HealthVerdict::NothingChecked, false));
+}
+
+#[tokio::test]
+async fn checks_run_at_the_same_time_but_not_all_of_them() {
+    let barrier = Arc::new(Barrier::new(2));
+    let server = Server::start(move |_| Answer::Together(Arc::clone(&barrier))).await;
+    let checks: Vec<Check> = (0..6).map(|number| check(&format!("check {number}"), http_probe(&server.url))).collect();
+    let report = healthcheck::run(&checks, &client(), NonZeroUsize::new(2).unwrap()).await;
+    assert_eq!(report.verdict, HealthVerdict::Healthy, "{report:?}");
+    assert_eq!((server.requests().len(), server.most_at_once()), (6, 2));
+}

@@ -1,0 +1,164 @@
+//! Running the requests of a file.
+
+use std::net::IpAddr;
+use std::sync::Once;
+use std::time::Duration;
+
+use qa::{HttpRun, HttpSuite, Suite, SuiteReport, Variables, Verdict};
+use reqwest::redirect::Policy;
+use tokio::net::TcpListener;
+
+use crate::server::{Server, response};
+
+/// Long enough for a busy machine, where an answer is expected.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.is_link_local())
+}
+
+async fn run_within(deadline: Duration, url: &str, requests: &str) -> SuiteReport {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
+    let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+    let suite = HttpSuite::parse("smoke.yaml", format!("requests:\n{requests}").as_bytes()).unwrap();
+    let variables = Variables { url: Some(url.to_owned()), mode: Some("staging".to_owned()) };
+    qa::run("smoke", &Suite::Http(HttpRun { suite, variables, client, is_denied: is_link_local, deadline })).await
+}
+
+async fn run(url: &str, requests: &str) -> SuiteReport {
+    run_within(PATIENCE, url, requests).await
+}
+
+fn case(report: &SuiteReport, index: usize) -> (Verdict, &str) {
+    let case = &report.cases[index];
+    (case.verdict, case.message.as_str())
+}
+
+#[tokio::test]
+async fn requests_are_sent_as_written_and_answers_compared() {
+    let server = Server::start(|path| match path {
+        "/cart?mode=staging" => response(
+            "200 OK",
+            "Content-Type: application/json\r\n",
+            r#"{"service":"cart","digest":"sha256:11","list":[1,{"a":true}]}"#,
+        ),
+        _ => response("201 Created", "", ""),
+    })
+    .await;
+    let report = run(
+        &server.url,
+        "\
+- name: the cart answers
+  method: GET
+  url: '{url}/cart?mode={mode}'
+  headers: { x-mode: '{mode}' }
+  expect:
+    status: 200
+    header: { Content-Type: application/json }
+    body-contains: sha256
+    json: { /service: cart, /list/0: 1.0, /list/1: { a: true } }
+- { name: an order, method: POST, url: '{url}/orders', body: '{\"url\": \"{url}\"}', expect: { status: 201 } }
+",
+    )
+    .await;
+    assert_eq!((report.verdict, report.is_passed()), (Verdict::Passed, true), "{report:?}");
+    let requests = server.requests();
+    assert!(requests[0].contains("x-mode: staging\r\n"), "{}", requests[0]);
+    assert!(requests[1].ends_with("\r\n\r\n{\"url\": \"{url}\"}"), "a body is sent as it is: {}", requests[1]);
+}
+
+#[tokio::test]
+async fn every_difference_is_said_and_later_requests_still_run() {
+    let server = Server::start(|_| response("503 Busy", "", "{\"service\":\"web\"}")).await;
+    let report = run(
+        &server.url,
+        "\
+- { name: a, method: GET, url: '{url}/a', expect: { status: 200, body-contains: fine, json: { /service: cart } } }
+- { name: b, method: GET, url: '{url}/b', expect: { status: 503 } }
+",
+    )
+    .await;
+    assert_eq!((report.verdict, report.is_passed()), (Verdict::Failed, false));
+    assert_eq!(
+        case(&report, 0),
+        (
+            Verdict::Failed,
+            "status is 503 with `{\"service\":\"web\"}`, expected 200; body is `{\"service\":\"web\"}`, expected to \
+             contain `fine`; `/service` is `\"web\"`, expected `\"cart\"`"
+        )
+    );
+    assert_eq!(case(&report, 1), (Verdict::Passed, ""));
+}
+
+#[tokio::test]
+async fn p21_no_answer_is_unknown_and_never_passed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let report = run(&url, "- { name: a, method: GET, url: '{url}/', expect: { status: 200 } }\n").await;
+    assert_eq!((report.verdict, report.is_passed()), (Verdict::Unknown, false));
+    assert!(case(&report, 0).1.contains("onnection refused"), "{report:?}");
+}
+
+#[tokio::test]
+async fn p17_a_server_that_says_nothing_ends_the_suite_at_its_deadline() {
+    let server = Server::start(|_| None).await;
+    let report = run_within(
+        Duration::from_millis(300),
+        &server.url,
+        "\
+- { name: a, method: GET, url: '{url}/', expect: { status: 200 } }
+- { name: b, method: GET, url: '{url}/', expect: { status: 200 } }
+",
+    )
+    .await;
+    assert_eq!(report.verdict, Verdict::Unknown);
+    assert_eq!(case(&report, 0), (Verdict::Unknown, "no answer within the suite's 300 ms"));
+    assert_eq!(case(&report, 1), (Verdict::Unknown, "not run: the suite's deadline had passed"));
+}
+
+#[tokio::test]
+async fn t31_redirects_and_link_local_addresses_are_not_followed() {
+    let server = Server::start(|_| response("302 Found", "location: http://169.254.169.254/\r\n", "")).await;
+    let report = run(
+        &server.url,
+        "\
+- { name: a, method: GET, url: '{url}/', expect: { status: 200 } }
+- { name: b, method: GET, url: '{url}/', expect: { status: 302, header: { location: 'http://169.254.169.254/' } } }
+- { name: c, method: GET, url: 'http://169.254.169.254/', expect: { status: 200 } }
+- { name: d, method: GET, url: 'ftp://x/', expect: { status: 200 } }
+- { name: e, method: GET, url: '/relative', expect: { status: 200 } }
+",
+    )
+    .await;
+    let verdicts: Vec<Verdict> = report.cases.iter().map(|case| case.verdict).collect();
+    assert_eq!(
+        verdicts,
+        [Verdict::Failed, Verdict::Passed, Verdict::Unknown, Verdict::Unknown, Verdict::Unknown],
+        "{report:?}"
+    );
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn t40_an_answer_that_is_too_large_or_cut_is_unknown() {
+    let server = Server::start(|path| match path {
+        "/large" => response("200 OK", "", &"x".repeat(1024 * 1024 + 1)),
+        "/cut" => Some(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort".to_vec()),
+        _ => Some(b"garbage\r\n\r\n".to_vec()),
+    })
+    .await;
+    let report = run(
+        &server.url,
+        "\
+- { name: a, method: GET, url: '{url}/large', expect: { status: 200 } }
+- { name: b, method: GET, url: '{url}/cut', expect: { status: 200 } }
+- { name: c, method: GET, url: '{url}/garbage', expect: { status: 200 } }
+",
+    )
+    .await;
+    assert!(report.cases.iter().all(|case| case.verdict == Verdict::Unknown), "{report:?}");
+    assert_eq!(case(&report, 0).1, "the answer has more than 1048576 bytes");
+    assert!(case(&report, 1).1.starts_with("the answer ended early"), "{report:?}");
+}
