@@ -1,7 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::read_error::{Fault, Position, ReadError, ReadErrorKind};
 use crate::{ApiFile, CommitId, Digest, ImageRepository, LockedMetadata, OneLine, ServiceName, Tag};
@@ -171,12 +172,28 @@ fn key(segment: &serde_path_to_error::Segment) -> Option<String> {
 }
 
 fn invalid(text: &str, name: &str, keys: Vec<String>, error: &serde_json::Error) -> ReadError {
-    let at = Position { line: error.line().max(1), column: error.column().max(1) };
+    let at = match locate(text, &keys) {
+        Some(offset) if error.is_data() => Position::of(text, offset),
+        Some(_) | None => Position { line: error.line().max(1), column: error.column().max(1) },
+    };
     let full = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let message = full.strip_suffix(&place).unwrap_or(&full);
     let kind = if error.is_data() { ReadErrorKind::Invalid } else { ReadErrorKind::Unreadable };
     ReadError::at(name, kind, Fault::new(text, Some(at), keys, message), None)
+}
+
+/// Where the value at the end of the keys begins: `serde_json` itself only knows how far it has read.
+fn locate(text: &str, keys: &[String]) -> Option<usize> {
+    let mut value: &RawValue = serde_json::from_str(text).ok()?;
+    for key in keys {
+        let next = match key.parse::<usize>() {
+            Ok(index) => serde_json::from_str::<Vec<&RawValue>>(value.get()).ok()?.get(index).copied(),
+            Err(_) => serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get()).ok()?.get(key).copied(),
+        };
+        value = next?;
+    }
+    value.get().as_ptr().addr().checked_sub(text.as_ptr().addr())
 }
 
 fn unknown_version(text: &str, name: &str, version: Option<u64>) -> ReadError {
@@ -188,6 +205,7 @@ fn unknown_version(text: &str, name: &str, version: Option<u64>) -> ReadError {
         None => (Vec::new(), "the file has no `version`, so it is no service metadata".to_owned()),
     };
     let hint = version.is_some_and(|version| version > METADATA_VERSION).then_some(HINT_NEWER);
-    let fault = Fault::new(text, Some(Position::START), keys, &message);
+    let at = locate(text, &keys).map_or(Position::START, |offset| Position::of(text, offset));
+    let fault = Fault::new(text, Some(at), keys, &message);
     ReadError::at(name, ReadErrorKind::UnknownVersion, fault, hint)
 }

@@ -16,6 +16,14 @@ pub(crate) struct Position {
 
 impl Position {
     pub(crate) const START: Self = Self { line: 1, column: 1 };
+
+    /// The place of a byte in a text.
+    pub(crate) fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Self { line, column }
+    }
 }
 
 /// A file that cannot be used, and where it fails.
@@ -78,12 +86,9 @@ impl ReadError {
 
     /// About the encoding.
     pub(crate) fn not_text(file: &str, bytes: &[u8], error: std::str::Utf8Error) -> Self {
-        let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
-        let line = before.split('\n').count();
-        let column = before.split('\n').next_back().unwrap_or_default().chars().count() + 1;
-        let message = "not UTF-8 from here on";
         let text = String::from_utf8_lossy(bytes);
-        let fault = Fault::new(&text, Some(Position { line, column }), Vec::new(), message);
+        let at = Position::of(&text, error.valid_up_to());
+        let fault = Fault::new(&text, Some(at), Vec::new(), "not UTF-8 from here on");
         Self::at(file, ReadErrorKind::NotText, fault, None)
     }
 

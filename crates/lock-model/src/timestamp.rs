@@ -6,6 +6,15 @@ const YEAR_ZERO: i64 = -62_167_219_200;
 
 /// A point in time in whole seconds, UTC, written as `2025-11-20T21:14:07Z` ([RFC 3339]).
 ///
+/// ```
+/// use lock_model::Timestamp;
+///
+/// let said_by_a_registry = Timestamp::from_rfc3339("2025-11-20T22:14:07.25+01:00")?;
+/// assert_eq!(said_by_a_registry.to_string(), "2025-11-20T21:14:07Z");
+/// assert!("2025-11-20T22:14:07+01:00".parse::<Timestamp>().is_err(), "the lock has one form only");
+/// # Ok::<(), lock_model::TimestampError>(())
+/// ```
+///
 /// [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -106,6 +106,8 @@ impl Content {
 /// created_from: config
 /// revision: self-asserted
 /// ```
+///
+/// What is deployed is [`LockedImage::pinned`]: the tag for people, the digest for machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedImage {
     /// The repository with its host.

@@ -3,6 +3,14 @@ use sha2::Digest as _;
 identifier!(
     /// Content digest as the [OCI image specification] writes it; `sha256` only.
     ///
+    /// ```
+    /// use lock_model::Digest;
+    ///
+    /// let empty = Digest::of(b"");
+    /// assert_eq!(empty.as_str(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    /// assert!(Digest::try_from("sha512:…").is_err());
+    /// ```
+    ///
     /// [OCI image specification]: https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests
     Digest,
     "digest",

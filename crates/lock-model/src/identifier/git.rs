@@ -23,6 +23,14 @@ identifier!(
 identifier!(
     /// Address of a git repository as the lock writes it: `https://` (or, with a warning, `http://`), no user,
     /// no password, no query.
+    ///
+    /// ```
+    /// use lock_model::RepositoryUrl;
+    ///
+    /// assert!(RepositoryUrl::try_from("https://github.com/shop/cart.git").is_ok());
+    /// let error = RepositoryUrl::try_from("https://me:secret@github.com/shop/cart.git").unwrap_err();
+    /// assert!(!error.to_string().contains("secret"));
+    /// ```
     RepositoryUrl,
     "repository URL",
     "`https://HOST/PATH` without user, query or fragment",

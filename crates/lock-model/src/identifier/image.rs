@@ -6,6 +6,15 @@ identifier!(
     ///
     /// The first segment is always a host (it has a `.` or a port, or is `localhost`): `docker.io/library/redis`,
     /// not `redis`. [`ImageRepository::normalize`] completes the short forms.
+    ///
+    /// ```
+    /// use lock_model::ImageRepository;
+    ///
+    /// assert!(ImageRepository::try_from("redis").is_err());
+    /// let redis = ImageRepository::normalize("redis")?;
+    /// assert_eq!((redis.host(), redis.path()), ("docker.io", "library/redis"));
+    /// # Ok::<(), lock_model::IdentifierError>(())
+    /// ```
     ImageRepository,
     "image repository",
     "a registry host and lower-case path segments, such as `ghcr.io/shop/cart`",

@@ -7,8 +7,7 @@ use crate::{
     Platform, RepositoryUrl, Revision, ServiceName, Tag, ThirdPartyName, Timestamp, TreeId, TreePath,
 };
 
-/// Which commit and which image of every service a release consists of. Written by `orchestrator lock`; a hand edit
-/// is refused.
+/// Which commit and which image of every service a release consists of; a hand edit is refused.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(title = "Lock", rename = "Lock"))]
 #[serde(deny_unknown_fields)]
@@ -21,11 +20,11 @@ pub(crate) struct WireLock {
     pub(super) source: WireSource,
     /// Every service by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
+    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1, "propertyNames" = { "maxLength": 128 })))]
     pub(super) services: BTreeMap<ServiceName, WireService>,
     /// What the environments install besides the services, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
+    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1, "propertyNames" = { "maxLength": 128 })))]
     pub(super) third_party: BTreeMap<ThirdPartyName, WireThirdParty>,
     /// Declared deviations, each with an end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -118,7 +117,7 @@ pub(super) struct WireImage {
     pub(super) digest: Digest,
     /// The manifest of each platform.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
+    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1, "propertyNames" = { "maxLength": 128 })))]
     pub(super) platforms: BTreeMap<Platform, Digest>,
     pub(super) created: Timestamp,
     pub(super) created_from: CreatedFrom,
@@ -153,7 +152,7 @@ pub(super) struct WireThirdParty {
     pub(super) manifests: Option<WireManifests>,
     /// The images that it runs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
+    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1, "propertyNames" = { "maxLength": 255 })))]
     pub(super) images: BTreeMap<ImageRepository, Digest>,
 }
 

@@ -8,8 +8,8 @@ use crate::read_error::Position;
 /// Deeper than any lock: `services.NAME.metadata.api.0.kind` has six levels.
 const MAX_DEPTH: usize = 24;
 
-/// A lock of 20,000 services has a million values.
-const MAX_NODES: usize = 1_500_000;
+/// A lock of 20,000 services has a little less.
+const MAX_NODES: usize = 1_000_000;
 
 /// Text that is no YAML, or YAML with more than the plain maps, lists and strings that a lock consists of.
 #[derive(Debug)]

@@ -9,6 +9,35 @@ const HEADER: &str = "# yaml-language-server: $schema=./schema.json\n";
 ///
 /// Two spaces, LF, maps sorted, lists not indented, what is empty is left out. A string is plain, unless a YAML reader
 /// would take it for something else or could not read it: then it is double-quoted.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use lock_model::{Lock, LockParts, Source};
+///
+/// let source = Source {
+///     repository: "https://github.com/shop/shop".parse()?,
+///     pull_request: Some(7),
+///     head: "1".repeat(40).parse()?,
+///     base: "b".repeat(40).parse()?,
+///     tree: "c".repeat(40).parse()?,
+/// };
+/// let (services, third_party) = (BTreeMap::new(), BTreeMap::new());
+/// let lock = Lock::new(LockParts { source, services, third_party, exceptions: Vec::new() })?;
+/// assert_eq!(
+///     lock_model::write(&lock),
+///     r#"# yaml-language-server: $schema=./schema.json
+/// version: 1
+/// id: sha256:2d88547f99c24c7009b0fc405edccfdbcc71ce0a3226a78a17e5afc5ddb41d01
+/// source:
+///   repository: https://github.com/shop/shop
+///   pull_request: 7
+///   head: "1111111111111111111111111111111111111111"
+///   base: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+///   tree: cccccccccccccccccccccccccccccccccccccccc
+/// "#
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn write(lock: &Lock) -> String {
     let mut out = Writer { text: HEADER.to_owned() };
     out.number(0, "version", LOCK_VERSION);

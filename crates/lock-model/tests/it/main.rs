@@ -1,7 +1,12 @@
 //! The lock's and the metadata's formats through the public API.
 #![expect(clippy::unwrap_used, reason = "a test's unwrap is its assertion; the lint's own allowance misses helpers")]
 
+mod bounds;
+mod difference;
 mod fixtures;
 mod golden;
 mod identity;
+mod metadata;
+mod properties;
 mod sample;
+mod schema;

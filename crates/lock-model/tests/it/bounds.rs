@@ -1,0 +1,74 @@
+//! Size, depth and time: hostile files end at once, large ones are no burden.
+
+use std::time::{Duration, Instant};
+
+use lock_model::{Lock, ReadErrorKind, read, write};
+
+use crate::sample::golden_parts;
+
+/// Far above what an unoptimised build needs, far below what an expanded bomb would.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+fn kind_of(text: &[u8]) -> ReadErrorKind {
+    let start = Instant::now();
+    let kind = read(text, "bomb.yaml").unwrap_err().kind();
+    assert!(start.elapsed() < AT_ONCE, "took {:?}", start.elapsed());
+    kind
+}
+
+#[test]
+fn t39_an_alias_bomb_is_refused_at_once() {
+    let mut text = "version: 1\na0: &a0 [x, x]\n".to_owned();
+    for level in 1..1000 {
+        let below = level - 1;
+        text.push_str(
+            &["a", &level.to_string(), ": &a", &level.to_string(), " [*a", &below.to_string(), "]\n"].concat(),
+        );
+    }
+    assert_eq!(kind_of(text.as_bytes()), ReadErrorKind::Unreadable);
+}
+
+#[test]
+fn t39_nesting_is_refused_at_once() {
+    for open in ["[", "{a: ", "- ", "? ", "- - ", "&a ["] {
+        assert_eq!(
+            kind_of(format!("version: {}", open.repeat(100_000)).as_bytes()),
+            ReadErrorKind::Unreadable,
+            "{open}"
+        );
+    }
+    let mut deep = String::new();
+    for level in 0..500 {
+        deep.push_str(&" ".repeat(level));
+        deep.push_str("a:\n");
+    }
+    assert_eq!(kind_of(deep.as_bytes()), ReadErrorKind::Unreadable);
+}
+
+#[test]
+fn t39_the_size_is_judged_first() {
+    assert_eq!(kind_of(&vec![b'['; (20 << 20) + 1]), ReadErrorKind::TooLarge);
+    assert_eq!(kind_of(&vec![0xff; (20 << 20) + 1]), ReadErrorKind::TooLarge);
+}
+
+#[test]
+fn t39_too_many_values_are_refused() {
+    assert_eq!(read("- a\n".repeat(1_000_001).as_bytes(), "bomb.yaml").unwrap_err().kind(), ReadErrorKind::TooLarge);
+}
+
+#[test]
+fn thousands_of_services_are_no_burden() {
+    let mut parts = golden_parts();
+    let cart = parts.services["cart"].clone();
+    for number in 0..4_000 {
+        let mut service = cart.clone();
+        service.path = format!("services/cart-{number}").parse().unwrap();
+        parts.services.insert(format!("cart-{number}").parse().unwrap(), service);
+    }
+    let lock = Lock::new(parts).unwrap();
+    let start = Instant::now();
+    let text = write(&lock);
+    assert_eq!(read(text.as_bytes(), "large.yaml").unwrap(), lock);
+    // An optimised build does 10,000 services in half a second; this bound only finds what grows with the square.
+    assert!(start.elapsed() < Duration::from_secs(30), "took {:?}", start.elapsed());
+}
