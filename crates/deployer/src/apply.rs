@@ -32,7 +32,7 @@ pub struct RenderFolder {
 }
 
 /// What was stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Applied {
     /// The commit that holds the tree.
     pub commit: CommitId,
@@ -43,7 +43,8 @@ pub struct Applied {
 }
 
 /// What happened to the branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BranchChange {
     /// A commit was pushed.
     Pushed,
@@ -52,7 +53,8 @@ pub enum BranchChange {
 }
 
 /// What happened to the folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FolderChange {
     /// It was swapped for a new one.
     Swapped,

@@ -5,7 +5,7 @@ use std::fmt;
 use lock_model::{ErrorClass, ServiceName};
 
 /// One reason why nothing is rendered, with its place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, thiserror::Error)]
 pub struct PlanProblem {
     /// The service whose manifests are meant; none for a problem of the request itself.
     pub service: Option<ServiceName>,
@@ -22,7 +22,8 @@ pub struct PlanProblem {
 }
 
 /// What kind of problem a manifest has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     /// A path that leaves its folder, names `.git`, or is there twice.
     Path,
