@@ -267,11 +267,14 @@ fn numbered(number: usize) -> RenderRequest {
     request
 }
 
-/// Started by the next test as a process of its own, which then dies.
+/// Started by the next test as a process of its own, in the store's folder, which then dies; elsewhere it does
+/// nothing.
 #[test]
-#[ignore = "a part of `f3_killed_at_every_call_of_git`"]
 fn child_that_deploys() {
     let place = std::env::current_dir().unwrap();
+    if !place.join("search-path").exists() {
+        return;
+    }
     let read = |name: &str| fs::read_to_string(place.join(name)).unwrap();
     let program = Program::find("git", read("search-path").as_ref()).unwrap();
     let git = Git::open(&program, &place.join("clone"), options(&place)).unwrap();
@@ -297,7 +300,7 @@ fn f3_killed_at_every_call_of_git_and_run_again_it_is_as_if_nothing_had_happened
             fs::write(place.join("search-path"), shim.search_path().into_encoded_bytes()).unwrap();
             fs::write(place.join("number"), number.to_string()).unwrap();
             let ended = Invocation::new(&this)
-                .args(["--exact", "stores::child_that_deploys", "--include-ignored"])
+                .args(["--exact", "stores::child_that_deploys"])
                 .environment(&Environment::new().set("PATH", SEARCH_PATH))
                 .current_dir(place)
                 .deadline(Duration::from_secs(60))
