@@ -2,7 +2,7 @@
 
 use super::format::{Format, Misfit};
 use super::parse;
-use super::problem::{Problems, nearest, visible};
+use super::problem::{Problems, nearest};
 use super::shape::{Empty, Key, Kind, Layer, Need, Shape};
 use super::tree::{Entry, Map, Node, Origin, Place, Value};
 
@@ -83,15 +83,11 @@ fn expected(node: &Node, shape: &Shape, problems: &mut Problems) {
 
 fn not_one_of(node: &Node, text: &str, words: Vec<&str>, problems: &mut Problems) {
     let list: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    let message = format!(
-        "`{}` is not {}",
-        visible(text),
-        match list.as_slice() {
-            [only] => only.clone(),
-            list => format!("one of {}", list.join(", ")),
-        }
-    );
-    problems.add(&node.origin, message).suggest(text, words);
+    let known = match list.as_slice() {
+        [only] => only.clone(),
+        list => format!("one of {}", list.join(", ")),
+    };
+    problems.add(&node.origin, format!("`{text}` is not {known}")).suggest(text, words);
 }
 
 fn check_text(node: &Node, text: &str, format: Format, problems: &mut Problems) {
@@ -168,7 +164,7 @@ fn unknown_key<'a>(
     kind: Option<&str>,
     problems: &mut Problems,
 ) {
-    let shown = visible(&entry.key);
+    let shown = &entry.key;
     let message = match kind {
         Some(kind) => format!("kind `{kind}` has no key `{shown}`"),
         None => format!("there is no key `{shown}` here"),

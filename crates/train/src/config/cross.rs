@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::layers::{EnvironmentLayers, Layers};
-use super::problem::{Problems, visible};
+use super::problem::Problems;
 use super::tree::{Node, Origin};
 
 /// Adds every reference that leads nowhere, or where it must not.
@@ -34,9 +34,7 @@ fn check_suites(environment: &EnvironmentLayers, suites: &[&str], problems: &mut
     for node in items {
         let Some(name) = node.text() else { continue };
         if !suites.contains(&name) {
-            problems
-                .add(&node.origin, format!("no suite is named `{}`", visible(name)))
-                .suggest(name, suites.iter().copied());
+            problems.add(&node.origin, format!("no suite is named `{name}`")).suggest(name, suites.iter().copied());
         } else if seen.contains(&name) {
             problems.add(&node.origin, format!("suite `{name}` stands twice"));
         }
@@ -49,9 +47,7 @@ fn check_environment(environment: &EnvironmentLayers, node: Option<&Node>, names
     if name == environment.name {
         problems.add(&node.origin, format!("`{name}` is this environment itself"));
     } else if !names.contains(&name) {
-        problems
-            .add(&node.origin, format!("no environment is named `{}`", visible(name)))
-            .suggest(name, names.iter().copied());
+        problems.add(&node.origin, format!("no environment is named `{name}`")).suggest(name, names.iter().copied());
     }
 }
 

@@ -160,6 +160,11 @@ pub(super) fn visible(text: &str) -> String {
     text.chars().map(visible_character).collect()
 }
 
+/// What a message may say of the file's text: nothing that a terminal obeys, no passwords.
+fn shown(text: &str) -> String {
+    without_users(&visible(text))
+}
+
 /// Stars in place of the user and the password of every address: the file may be wrong, and its log public.
 fn without_users(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -225,7 +230,7 @@ impl Problems {
             .as_ref()
             .and_then(|place| self.source.text.lines().nth(place.line.saturating_sub(1)).map(without_users));
         let file = Arc::clone(&self.source.name);
-        let message = without_users(&message.into());
+        let message = shown(&message.into());
         let problem = Problem { file, place, message, hint: None, line_text, topic: Topic::Other };
         // Base is read once for each environment: the same sentence about the same place is said once.
         let known = self.list.iter().position(|other| other.place == problem.place && other.message == problem.message);
@@ -257,14 +262,14 @@ impl Problems {
 
 impl Problem {
     pub(super) fn with_hint(&mut self, hint: impl Into<String>) -> &mut Self {
-        self.hint = Some(without_users(&hint.into()));
+        self.hint = Some(shown(&hint.into()));
         self
     }
 
     /// Adds `did you mean …?` where a known word is close to the unknown one.
     pub(super) fn suggest<'a>(&mut self, word: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
         if let Some(near) = nearest(word, known) {
-            self.hint = Some(format!("did you mean `{near}`?"));
+            self.with_hint(format!("did you mean `{near}`?"));
         }
         self
     }

@@ -408,3 +408,90 @@ fn t1_an_environment_that_is_gone_asks_nothing() {
     let found = weakenings(&demo(), &load(&without));
     assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["pull-request: the environment is gone"]);
 }
+
+/// Words that a file can be broken with.
+const WORDS: &[&str] = &[
+    "null",
+    "~",
+    "[]",
+    "{}",
+    "[",
+    "}",
+    ": ",
+    "- ",
+    "\n",
+    "  ",
+    "\"",
+    "'",
+    "{name}",
+    "{",
+    "{{",
+    "*",
+    "&a ",
+    "!!str ",
+    "<<: ",
+    "kind: render",
+    "kind: http",
+    "base: none",
+    "overrides: [{ match: x }]",
+    "target: { source: \"{path}\" }",
+    "no",
+    "1e9",
+    "-1",
+    "é",
+    "\u{202e}",
+    "\u{0}",
+    "|\n",
+    ">-\n",
+    "#",
+    "? ",
+    "---\n",
+    "staging",
+    "production",
+    "services/*",
+    "**",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(512) })]
+
+    /// Whatever is done to a file, it loads or is refused in words; nothing panics, and no check lets through what
+    /// cannot be decoded.
+    #[test]
+    fn no_edit_of_a_file_is_a_fault_of_the_reader(
+        edits in proptest::collection::vec((0..4096_usize, 0..40_usize, 0..WORDS.len()), 1..6),
+        layered in proptest::bool::ANY,
+    ) {
+        let mut text: Vec<char> = if layered { LAYERS } else { DEMO }.chars().collect();
+        for (position, removed, word) in edits {
+            let start = position % text.len();
+            let end = (start + removed).min(text.len());
+            text.splice(start..end, WORDS[word].chars());
+            if text.is_empty() {
+                break;
+            }
+        }
+        let text: String = text.into_iter().collect();
+        match Config::load("orchestrator.yaml", text.as_bytes()) {
+            Ok(config) => {
+                config.show(None).unwrap().to_yaml(ShowOrigin::Shown);
+                weakenings(&demo(), &config);
+                if let Ok(services) = config.classify(&demo_paths()) {
+                    let commit = CommitId::try_from("0123456789abcdef0123456789abcdef01234567").unwrap();
+                    for service in services {
+                        service.candidates(&commit);
+                        for environment in config.environments.values() {
+                            environment.decide(&service.name, &service.path, today());
+                        }
+                    }
+                }
+            }
+            Err(errors) => {
+                let said = errors.to_string();
+                proptest::prop_assert!(!errors.problems().is_empty());
+                proptest::prop_assert!(!said.contains("fault of this program"), "{said}\n{text}");
+                proptest::prop_assert!(!said.contains('\u{202e}') && !said.contains('\u{0}'), "{said:?}");
+            }
+        }
+    }
+}
