@@ -1,3 +1,21 @@
-//! The orchestrator binary.
+//! The `orchestrator` binary: arguments, environment, clock, composition, output and exit codes.
 
-fn main() {}
+mod app;
+mod arguments;
+mod clock;
+mod commands;
+mod context;
+mod demo;
+mod engine;
+mod environment;
+mod error;
+mod exit_code;
+mod generation;
+mod ledger_store;
+mod output;
+mod reference;
+mod snapshot;
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::from(app::run().number())
+}

@@ -1,0 +1,95 @@
+//! Arguments of the `lock` commands.
+
+use std::path::PathBuf;
+
+/// Commands about locks.
+#[derive(Debug, clap::Subcommand)]
+pub enum LockCommand {
+    /// Resolve every service of a tree to digests and write the lock.
+    Generate(LockGenerateArgs),
+    /// Judge a lock: its form, the tree, the ledger, the registry. Never rewrites.
+    Check(LockCheckArgs),
+    /// Show what changes between two locks (files or revisions).
+    Diff(LockDiffArgs),
+    /// Show a lock as a table.
+    Show(LockShowArgs),
+    /// Make the lock of a pull request and publish it: artefact, comment, status.
+    Publish(LockPublishArgs),
+    /// Commit the lock of a merged pull request to its branch.
+    Commit(LockCommitArgs),
+    /// Say that a lock must never be deployed (again).
+    Reject(LockRejectArgs),
+}
+
+/// What to lock.
+#[derive(Debug, clap::Args)]
+pub struct LockGenerateArgs {
+    /// Lock what merging this pull request gives.
+    #[arg(long, value_name = "N", conflicts_with = "rev")]
+    pub pull_request: Option<u64>,
+    /// Lock this commit or branch.
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub rev: String,
+    /// Write `lock.yaml`, `schema.json` and `.gitattributes` into this folder instead of the lock to stdout.
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// Which lock to judge.
+#[derive(Debug, clap::Args)]
+pub struct LockCheckArgs {
+    /// A lock file; default: `locks/lock.yaml` of the revision.
+    pub file: Option<PathBuf>,
+    /// The commit or branch whose tree the lock must belong to.
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub rev: String,
+}
+
+/// Two locks.
+#[derive(Debug, clap::Args)]
+pub struct LockDiffArgs {
+    /// The older lock: a file, or a revision that holds one.
+    pub before: String,
+    /// The newer lock: a file, or a revision that holds one.
+    pub after: String,
+}
+
+/// One lock.
+#[derive(Debug, clap::Args)]
+pub struct LockShowArgs {
+    /// A lock file, or a revision that holds one.
+    #[arg(default_value = "HEAD")]
+    pub lock: String,
+}
+
+/// Whose lock to publish.
+#[derive(Debug, clap::Args)]
+pub struct LockPublishArgs {
+    /// The pull request.
+    #[arg(long, value_name = "N")]
+    pub pull_request: u64,
+}
+
+/// Which commit to lock for good.
+#[derive(Debug, clap::Args)]
+pub struct LockCommitArgs {
+    /// Environment whose branch it is.
+    #[arg(long, value_name = "ENVIRONMENT", default_value = "staging")]
+    pub env: String,
+    /// Take the registry's present answer where a tag moved since the review; recorded as unreviewed.
+    #[arg(long, requires = "reason")]
+    pub accept_new: bool,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// Which lock is bad.
+#[derive(Debug, clap::Args)]
+pub struct LockRejectArgs {
+    /// A lock id, a lock file, or a revision that holds one.
+    pub lock: String,
+    /// Why, for everybody who meets it later.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}

@@ -1,0 +1,215 @@
+//! Arguments: plain values only; their meaning is resolved in `context` and in the commands.
+
+mod forge;
+mod lock;
+mod operate;
+
+use std::path::PathBuf;
+
+pub use forge::{
+    ForgeCommand, ForgeInitArgs, ForgeMergeArgs, HookArgs, OpenArgs, PullRequestCommand, ReviewArgs, StanceArgument,
+};
+pub use lock::{
+    LockCheckArgs, LockCommand, LockCommitArgs, LockDiffArgs, LockGenerateArgs, LockPublishArgs, LockRejectArgs,
+    LockShowArgs,
+};
+pub use operate::{
+    ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PromoteArgs, ReleaseArgs,
+    RollbackArgs, RunArgs, TestCommand, TestRunArgs, UnholdArgs,
+};
+
+use crate::output::Format;
+
+/// Carries a shop's services from the integration branch to staging to production by one lock.
+#[derive(Debug, clap::Parser)]
+#[command(name = "orchestrator", version, arg_required_else_help = true, max_term_width = 120)]
+pub struct Arguments {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Arguments of every command.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Folder of the superproject: a clone or a bare repository.
+    #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
+    pub repository: PathBuf,
+    /// Folder of the local forge (it holds `shop.git` and `forge/`); default: where the clone's `origin` lies.
+    #[arg(long, global = true, value_name = "DIR", env = crate::environment::FORGE.name, hide_env_values = true)]
+    pub forge: Option<PathBuf>,
+    /// User of the local forge who acts; default: the forge's bot.
+    #[arg(long = "as", global = true, value_name = "USER", env = crate::environment::ACTOR.name, hide_env_values = true)]
+    pub actor: Option<String>,
+    /// Output for people, for machines, or for a GitHub Actions log.
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Longest time that the whole command may take, such as `90s` or `10m`.
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration, default_value = "5m")]
+    pub deadline: std::time::Duration,
+    /// Folder for fetched submodule commits; default: beside the git objects.
+    #[arg(long, global = true, value_name = "DIR", env = crate::environment::CACHE.name, hide_env_values = true)]
+    pub cache: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make, judge, compare, publish and commit locks.
+    #[command(subcommand)]
+    Lock(LockCommand),
+    /// Run every step that an environment's newest commit still needs.
+    Run(RunArgs),
+    /// Ask whether an environment can take a deployment.
+    Health(EnvironmentArgs),
+    /// Show what a deployment would change.
+    Plan(PlanArgs),
+    /// Deploy the locked digests: gates, health, apply, proof.
+    Deploy(DeployArgs),
+    /// Compare what is deployed with the lock.
+    Verify(EnvironmentArgs),
+    /// Run test suites.
+    #[command(subcommand)]
+    Test(TestCommand),
+    /// Open or refresh the promotion pull request of proven content.
+    Promote(PromoteArgs),
+    /// Count the approvals of a promotion.
+    Approvals(ApprovalsArgs),
+    /// Tag and archive the release of proven production content.
+    Release(ReleaseArgs),
+    /// Deploy an older release again, and hold the environment.
+    Rollback(RollbackArgs),
+    /// Stop deployments to an environment.
+    Hold(HoldArgs),
+    /// Allow deployments to an environment again.
+    Unhold(UnholdArgs),
+    /// Show where each environment stands.
+    Status,
+    /// Show the ledger as a table.
+    History(HistoryArgs),
+    /// Judge and show the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the JSON Schemas of the formats.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// Run the whole flow on a shop that is made on the spot.
+    Demo(DemoArgs),
+    /// Act on the local forge: pull requests, reviews, merges.
+    #[command(subcommand)]
+    Forge(ForgeCommand),
+    /// Write the reference pages.
+    #[command(hide = true)]
+    Reference(ReferenceArgs),
+}
+
+/// Commands about the configuration.
+#[derive(Debug, clap::Subcommand)]
+pub enum ConfigCommand {
+    /// Judge `orchestrator.yaml`: every mistake, with its place.
+    Check(ConfigArgs),
+    /// Show the configuration after merging.
+    Show(ConfigShowArgs),
+}
+
+/// Which configuration.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConfigArgs {
+    /// Read the file of this commit or branch instead of the work tree's.
+    #[arg(long, value_name = "REV")]
+    pub rev: Option<String>,
+}
+
+/// Which part of the configuration.
+#[derive(Debug, clap::Args)]
+pub struct ConfigShowArgs {
+    /// Where to read it.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Only this environment, everything merged.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub env: Option<String>,
+    /// Say for each value where it came from.
+    #[arg(long)]
+    pub origin: bool,
+}
+
+/// Commands about schemas.
+#[derive(Debug, clap::Subcommand)]
+pub enum SchemaCommand {
+    /// Print one schema.
+    Print(SchemaPrintArgs),
+}
+
+/// Which schema.
+#[derive(Debug, clap::Args)]
+pub struct SchemaPrintArgs {
+    /// The format.
+    #[arg(value_enum)]
+    pub kind: SchemaKind,
+}
+
+/// Formats that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaKind {
+    /// `locks/lock.yaml`.
+    Lock,
+    /// What a microservice's CI emits.
+    Metadata,
+    /// `orchestrator.yaml`.
+    Config,
+    /// One record of the ledger.
+    LedgerRecord,
+}
+
+/// How the demo runs.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Where to make the shop; must be empty or missing. Default: a new folder below the temporary folder.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Wait for the return key after each scene.
+    #[arg(long)]
+    pub pause: bool,
+}
+
+/// Which reference page.
+#[derive(Debug, clap::Args)]
+pub struct ReferenceArgs {
+    /// The page.
+    #[arg(value_enum)]
+    pub page: ReferencePage,
+}
+
+/// Generated pages of the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReferencePage {
+    /// Every command with its arguments.
+    Cli,
+    /// The exit codes.
+    ExitCodes,
+    /// The environment variables.
+    Environment,
+}
+
+/// Parses durations such as `90s`, `5m`, `1h30m`.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    train::config::parse_duration(text)
+}
+
+/// The schema's name of a format.
+impl SchemaKind {
+    /// File name below `schemas/`.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Lock => "lock.schema.json",
+            Self::Metadata => "metadata.schema.json",
+            Self::Config => "config.schema.json",
+            Self::LedgerRecord => "ledger-record.schema.json",
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Arguments of the commands that work on an environment.
+
+use std::time::Duration;
+
+/// An environment.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EnvironmentArgs {
+    /// The environment, as the configuration names it.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub env: String,
+}
+
+/// How to run.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The environment.
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
+    /// The commit to run; default: the newest of the environment's branch.
+    #[arg(long, value_name = "REV")]
+    pub rev: Option<String>,
+    /// How long to wait for another run of the same environment, such as `10m`; default: not at all.
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    pub wait: Option<Duration>,
+    /// Lift the environment's hold first; recorded with the reason.
+    #[arg(long, requires = "reason")]
+    pub lift_hold: bool,
+    /// Why the hold is lifted.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// What to plan.
+#[derive(Debug, clap::Args)]
+pub struct PlanArgs {
+    /// The environment.
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
+    /// The commit to plan; default: the newest of the environment's branch.
+    #[arg(long, value_name = "REV")]
+    pub rev: Option<String>,
+}
+
+/// What to deploy.
+#[derive(Debug, clap::Args)]
+pub struct DeployArgs {
+    /// The environment.
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
+    /// The commit to deploy; default: the newest of the environment's branch.
+    #[arg(long, value_name = "REV")]
+    pub rev: Option<String>,
+    /// How long to wait for another run of the same environment; default: not at all.
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    pub wait: Option<Duration>,
+    /// Apply even where the ledger says that it is deployed: puts back what other hands changed.
+    #[arg(long)]
+    pub again: bool,
+}
+
+/// Commands about test suites.
+#[derive(Debug, clap::Subcommand)]
+pub enum TestCommand {
+    /// Run an environment's suites.
+    Run(TestRunArgs),
+}
+
+/// Which suites.
+#[derive(Debug, clap::Args)]
+pub struct TestRunArgs {
+    /// The environment.
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
+    /// Only these suites; default: all that the environment lists.
+    #[arg(long, value_name = "SUITE")]
+    pub suite: Vec<String>,
+    /// Run them on what merging this pull request gives, and set its status `orchestrator/suites`.
+    #[arg(long, value_name = "N")]
+    pub pull_request: Option<u64>,
+    /// Write a JUnit report into this file.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<std::path::PathBuf>,
+}
+
+/// What to promote.
+#[derive(Debug, clap::Args)]
+pub struct PromoteArgs {
+    /// The environment that holds the proof.
+    #[arg(long, value_name = "ENVIRONMENT", default_value = "staging")]
+    pub env: String,
+}
+
+/// Whose approvals.
+#[derive(Debug, clap::Args)]
+pub struct ApprovalsArgs {
+    /// The promotion pull request; default: the open one.
+    #[arg(long, value_name = "N")]
+    pub pull_request: Option<u64>,
+    /// The environment that asks for them.
+    #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
+    pub env: String,
+}
+
+/// What to release.
+#[derive(Debug, clap::Args)]
+pub struct ReleaseArgs {
+    /// The environment.
+    #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
+    pub env: String,
+    /// The commit; default: the newest of the environment's branch.
+    #[arg(long, value_name = "REV")]
+    pub rev: Option<String>,
+}
+
+/// What to go back to.
+#[derive(Debug, clap::Args)]
+pub struct RollbackArgs {
+    /// The environment.
+    #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
+    pub env: String,
+    /// The release's tag; default: the release before the present one.
+    #[arg(long, value_name = "TAG")]
+    pub to: Option<String>,
+    /// Why, for everybody who meets the hold later.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// How long to wait for another run of the same environment; default: not at all.
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    pub wait: Option<Duration>,
+}
+
+/// What to hold.
+#[derive(Debug, clap::Args)]
+pub struct HoldArgs {
+    /// The environment.
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// What to let go on.
+#[derive(Debug, clap::Args)]
+pub struct UnholdArgs {
+    /// The environment.
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// Which records.
+#[derive(Debug, clap::Args)]
+pub struct HistoryArgs {
+    /// Only this environment.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub env: Option<String>,
+    /// At most this many, the newest.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}

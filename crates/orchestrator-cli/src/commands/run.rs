@@ -1,0 +1,262 @@
+//! `run` and `rollback`: the whole way through an environment.
+
+use std::time::Duration;
+
+use ::forge::{Holder, Lease, LeaseOutcome};
+use lock_model::CommitId;
+use train::EnvironmentName;
+use train::config::Environment;
+use train::cycle::Purpose;
+use train::ledger::{RecordDraft, Step, StepResult};
+use train::rollback::{self, TargetState};
+
+use crate::arguments::{RollbackArgs, RunArgs};
+use crate::context::{Context, forge_error, git_error};
+use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commit, short_id};
+use crate::error::{CliError, CliResult};
+use crate::exit_code::ExitCode;
+use crate::ledger_store::LedgerStore;
+use crate::output::{Report, Table};
+use crate::snapshot::{Snapshot, branch_of, commits_locks, environment_name, environment_of, load_config};
+
+/// Runs every step that the environment's newest commit still needs.
+pub async fn run(context: &Context, args: &RunArgs) -> CliResult<Report> {
+    let name = environment_name(&args.environment.env)?;
+    context.sync()?;
+    let environment = find_environment(context, &name, args.rev.as_deref()).await?;
+    let branch = branch_of(&environment)?;
+    let commit = commit_of(context, &branch, args.rev.as_deref()).await?;
+    let _lease = lease(context, &name, args.wait.unwrap_or_default())?;
+    let mut store = LedgerStore::read(context).await?;
+    if args.lift_hold {
+        lift_hold(context, &mut store, &name, args.reason.as_deref().unwrap_or_default()).await?;
+    }
+    let ready = ready_commit(context, &mut store, &name, &environment, &branch, commit, OnDifference::Refuse).await?;
+    let (commit, lock_note, fresh) = match ready {
+        Ready::Go { commit, note, fresh } => (commit, note, fresh),
+        Ready::Superseded(note) => return Ok(superseded(&name, &note)),
+    };
+    let snapshot = Snapshot::load(context, &commit)?;
+    let mut engine = Engine::new(context, store, snapshot, &name, Purpose::Run)?;
+    if let Some(note) = lock_note {
+        engine.lines.push(crate::engine::Line { step: "lock-commit".into(), result: "ok", detail: note });
+    }
+    if fresh {
+        engine.outdate_other_locks().await?;
+    }
+    let code = engine.run(&Wanted::All, Repeat::No).await?;
+    Ok(report("run", &engine, code))
+}
+
+/// Deploys an older release again, and holds the environment.
+pub async fn rollback(context: &Context, args: &RollbackArgs) -> CliResult<Report> {
+    let name = environment_name(&args.env)?;
+    context.sync()?;
+    let _lease = lease(context, &name, args.wait.unwrap_or_default())?;
+    let store = LedgerStore::read(context).await?;
+    let target = rollback::target(store.ledger(), &name, args.to.as_deref()).map_err(|error| {
+        let code = match error.class() {
+            lock_model::ErrorClass::Invalid => ExitCode::Usage,
+            lock_model::ErrorClass::NotFound
+            | lock_model::ErrorClass::Denied
+            | lock_model::ErrorClass::Temporary
+            | lock_model::ErrorClass::Bug => ExitCode::Refused,
+        };
+        CliError::from_source(code, format!("`{name}` cannot be rolled back"), &error)
+            .hint("`orchestrator history --env …` shows what was proven there")
+    })?;
+    let snapshot = Snapshot::load(context, &target.commit)?;
+    let mut engine = Engine::new(context, store, snapshot, &name, Purpose::Rollback)?;
+    if engine.release != target.release {
+        return Err(CliError::new(
+            ExitCode::Repository,
+            format!(
+                "commit {} makes release {}, the ledger says {}",
+                target.commit.short(12),
+                engine.release.id8(),
+                target.release.id8()
+            ),
+        )
+        .hint("the repository was rewritten: restore the release's commit"));
+    }
+    match target.state {
+        TargetState::New => engine.begin_rollback(&args.reason, target.tag.clone()).await?,
+        TargetState::Underway { .. } | TargetState::Done { .. } => {}
+    }
+    let code = engine.run(&Wanted::All, Repeat::No).await?;
+    let mut report = report("rollback", &engine, code);
+    report.human.push_str(&format!(
+        "\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets the train go on.\n"
+    ));
+    Ok(report)
+}
+
+/// A commit that carries its lock, or the news that somebody else goes on.
+#[derive(Debug)]
+pub enum Ready {
+    /// Go on with this commit.
+    Go {
+        /// The commit.
+        commit: CommitId,
+        /// What the lock commit said, where the environment commits locks.
+        note: Option<String>,
+        /// Whether the lock was committed just now.
+        fresh: bool,
+    },
+    /// Something newer was pushed.
+    Superseded(String),
+}
+
+/// Makes sure that the commit carries its lock, where locks are committed.
+pub async fn ready_commit(
+    context: &Context,
+    store: &mut LedgerStore,
+    name: &EnvironmentName,
+    environment: &Environment,
+    branch: &str,
+    commit: CommitId,
+    on_difference: OnDifference<'_>,
+) -> CliResult<Ready> {
+    if !commits_locks(environment) {
+        return Ok(Ready::Go { commit, note: None, fresh: false });
+    }
+    let tip = Snapshot::load(context, &commit)?;
+    Ok(match lock_commit(context, store, name, branch, &tip, on_difference).await? {
+        LockCommit::Ready { commit, fresh, note } => {
+            context.progress.line(&format!("lock-commit: ok ({note})"));
+            Ready::Go { commit, note: Some(note), fresh }
+        }
+        LockCommit::Superseded { note } => Ready::Superseded(note),
+    })
+}
+
+/// A run that something newer overtook: no failure, nothing done.
+pub fn superseded(name: &EnvironmentName, note: &str) -> Report {
+    Report::new(
+        ExitCode::Done,
+        format!("superseded: {note}\n"),
+        serde_json::json!({ "command": "run", "environment": name, "superseded": note }),
+    )
+}
+
+/// The environment as the newest configuration that knows it says.
+pub async fn find_environment(
+    context: &Context,
+    name: &EnvironmentName,
+    revision: Option<&str>,
+) -> CliResult<Environment> {
+    let mut known = None;
+    let mut revisions: Vec<String> = Vec::new();
+    if let Some(revision) = revision {
+        revisions.push(context.resolve(revision)?.to_string());
+    }
+    revisions.push("HEAD".to_owned());
+    let branches = context.forge.branches().await.map_err(forge_error)?;
+    revisions.extend(branches.into_iter().map(|(_, head)| head.to_string()));
+    for revision in revisions {
+        let exists = context.git.commit(&revision).map_err(|error| git_error("history cannot be read", &error))?;
+        if exists.is_none() {
+            continue;
+        }
+        let Some(config) = load_config(context, &revision)? else { continue };
+        if let Some(environment) = config.environments.get(name) {
+            // The branch's own configuration decides; this one only says which branch it is.
+            let Some(branch) = &environment.branch else { return Ok(environment.clone()) };
+            let head = context.branch_head(branch.as_str()).await?;
+            let own = load_config(context, head.as_str())?;
+            let own = own.and_then(|own| own.environments.get(name).cloned());
+            return Ok(own.unwrap_or_else(|| environment.clone()));
+        }
+        known = known.or(Some(config));
+    }
+    match known {
+        Some(config) => environment_of(&config, name).cloned(),
+        None => Err(CliError::new(ExitCode::Usage, "no branch of the forge has an `orchestrator.yaml`")
+            .hint("commit one to the integration branch")),
+    }
+}
+
+/// The commit that a command is about: the branch's newest, or the named one if it is part of the branch.
+pub async fn commit_of(context: &Context, branch: &str, revision: Option<&str>) -> CliResult<CommitId> {
+    let head = context.branch_head(branch).await?;
+    let Some(revision) = revision else { return Ok(head) };
+    let commit = context.resolve(revision)?;
+    let part = context
+        .git
+        .is_ancestor(commit.as_str(), head.as_str())
+        .map_err(|error| git_error("history cannot be read", &error))?;
+    if part {
+        Ok(commit)
+    } else {
+        Err(CliError::new(ExitCode::Repository, format!("commit {} is not part of `{branch}`", commit.short(12)))
+            .hint(format!("what runs in this environment is merged to `{branch}` first")))
+    }
+}
+
+/// The environment's mutex: one run at a time; released when this process ends, however it ends.
+pub fn lease(context: &Context, name: &EnvironmentName, wait: Duration) -> CliResult<Lease> {
+    let holder = format!("{} (run {}, attempt {})", context.run.actor, context.run.id, context.run.attempt);
+    let outcome = context.local_forge().lease(name.as_str(), &holder, wait, context.now(0)).map_err(forge_error)?;
+    match outcome {
+        LeaseOutcome::Held(lease) => Ok(lease),
+        LeaseOutcome::Busy { holder } => {
+            let who = holder.map_or_else(
+                || "somebody works on it".to_owned(),
+                |Holder { holder, since, .. }| format!("{holder} works on it since {since}"),
+            );
+            Err(CliError::new(ExitCode::Temporary, format!("`{name}` is busy: {who}"))
+                .hint("wait for it with `--wait 10m`, or run the same command again later"))
+        }
+    }
+}
+
+async fn lift_hold(context: &Context, store: &mut LedgerStore, name: &EnvironmentName, reason: &str) -> CliResult<()> {
+    let draft = RecordDraft::new(Step::Unhold, StepResult::Ok, context.run.clone(), context.now(store.len()))
+        .environment(name)
+        .reason(reason);
+    let Some(last) = store.ledger().held(name).and_then(|hold| store.ledger().record(hold.seq).cloned()) else {
+        return Ok(());
+    };
+    let mut draft = draft;
+    draft.commit = last.entry.commit.clone();
+    store.append(context, draft, &[], |_| Ok(())).await?;
+    context.progress.line(&format!("unhold: ok ({reason})"));
+    Ok(())
+}
+
+/// The report of a way through an environment.
+pub fn report(command: &str, engine: &Engine<'_>, code: ExitCode) -> Report {
+    let name = &engine.environment.name;
+    let id8 = engine.release.id8();
+    let mut table = Table::new(&["step", "result", "detail"]);
+    for line in &engine.lines {
+        for (index, detail) in line.detail.lines().enumerate() {
+            let (step, result) = if index == 0 { (line.step.as_str(), line.result) } else { ("", "") };
+            table.row([step, result, detail]);
+        }
+    }
+    let verdict = match code {
+        ExitCode::Done => format!("{name}: release {id8} is through"),
+        ExitCode::Refused | ExitCode::Repository => format!("{name}: release {id8} was refused, nothing was changed"),
+        _ => format!("{name}: release {id8} did not come through"),
+    };
+    let again = match code {
+        ExitCode::Done => String::new(),
+        _ => format!("Once the cause is gone: `orchestrator {command} --env {name}` goes on from here.\n"),
+    };
+    let human = format!(
+        "{verdict}\n  commit {}  lock {}\n\n{}{again}",
+        engine.snapshot.commit.short(12),
+        short_id(engine.lock.lock.id().as_str()),
+        table.render()
+    );
+    let document = serde_json::json!({
+        "command": command,
+        "environment": name,
+        "release": engine.release,
+        "lock": engine.lock.lock.id(),
+        "commit": engine.snapshot.commit,
+        "steps": engine.lines,
+    });
+    Report::new(code, human, document).warnings(engine.warnings.clone())
+}

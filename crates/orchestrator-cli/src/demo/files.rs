@@ -1,0 +1,113 @@
+//! The files of the demo's shop: what a small team would have in its repositories.
+
+/// The superproject's configuration.
+pub const CONFIGURATION: &str = r#"version: 1
+project: { prefix: shop- }
+branches: { integration: dev, staging: staging, production: main }
+forge: { kind: local, repository: "https://forge.example/shop/shop" }
+registries:
+  registry.example: { mirror: "oci-layout:../registry" }     # the images of the demo lie in a folder
+images:
+  repository: "registry.example/shop/{short}"
+  tags: ["main-{sha7}", "sha-{sha12}"]
+  platforms: [linux/amd64, linux/arm64]
+  revision: require
+services:
+- { match: "ops/*", kind: configuration }
+- { match: "**" }
+suites:
+  lint: { kind: command, command: [./tests/lint], files: [orchestrator.yaml], deadline: 30s }
+  system: { kind: http, file: tests/system.yaml, deadline: 30s }
+  smoke: { kind: http, file: tests/smoke.yaml, deadline: 30s }
+base:
+  target: { kind: render, source: "{path}/deploy", branch: "deploy/{mode}" }
+  deploy: ["services/*"]
+  others: { reason: no container of its own }
+  health:
+    probes:
+      platform: { kind: http, url: "{url}/platform", status: 200, severity: block, deadline: 5s }
+environments:
+  pull-request:
+    base: none
+    mode: pr
+    suites: [lint]
+  staging:
+    mode: staging
+    namespace: shop-staging
+    url: { env: STAGING_URL }
+    not-deployed:
+      shop-reports: { reason: needs the data warehouse, owner: team-data, until: "2099-12-31" }
+    suites: [system]
+    promote: { to: production }
+  production:
+    mode: production
+    namespace: shop-production
+    url: { env: PRODUCTION_URL }
+    requires: { proven-in: staging, proof: stored, approvals: { count: 4 } }
+    suites: [smoke]
+    release: { tag: "release-{date}-{id8}" }
+"#;
+
+/// A lint that any machine can run: `sh` and `grep`.
+pub const LINT: &str = "#!/bin/sh
+# No environment may ask for fewer approvals than four.
+set -eu
+grep -q 'approvals: { count: 4 }' orchestrator.yaml || { echo 'production asks for fewer than four approvals'; exit 1; }
+echo 'configuration keeps the four approvals'
+";
+
+/// The suite that staging must pass.
+pub const SYSTEM: &str = "requests:
+- name: a customer can pay
+  method: GET
+  url: \"{url}/checkout\"
+  expect: { status: 200, json: { /status: paid } }
+- name: the web service answers
+  method: GET
+  url: \"{url}/services/shop-web\"
+  expect: { status: 200, body-contains: \"@sha256:\" }
+";
+
+/// The suite that production must pass.
+pub const SMOKE: &str = "requests:
+- name: cart runs a pinned image
+  method: GET
+  url: \"{url}/services/shop-cart\"
+  expect: { status: 200, body-contains: \"@sha256:\" }
+- name: web runs a pinned image
+  method: GET
+  url: \"{url}/services/shop-web\"
+  expect: { status: 200, body-contains: \"@sha256:\" }
+";
+
+/// The superproject's README.
+pub const README: &str = "# The demo's shop\n\nSix services as submodules; orchestrator carries them to production.\n";
+
+/// A service's manifests.
+pub fn manifests(service: &str) -> String {
+    let short = service.strip_prefix("shop-").unwrap_or(service);
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {service}
+spec:
+  selector: {{ matchLabels: {{ app: {service} }} }}
+  template:
+    metadata: {{ labels: {{ app: {service} }} }}
+    spec:
+      containers:
+      - name: {short}
+        image: registry.example/shop/{short}:dev
+        ports: [{{ containerPort: 8080 }}]
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {service}
+spec:
+  selector: {{ app: {service} }}
+  ports: [{{ port: 80, targetPort: 8080 }}]
+"
+    )
+}

@@ -1,0 +1,263 @@
+//! The story, scene by scene.
+
+use std::path::Path;
+
+use super::shop::{Built, gitlink, write};
+use super::stage::{Show, Stage};
+use super::{files, tamper};
+use crate::error::{CliError, CliResult};
+use crate::exit_code::ExitCode;
+
+/// Plays every scene.
+pub fn play(stage: &mut Stage) -> CliResult<()> {
+    before(stage)?;
+    lock_and_comment(stage)?;
+    missing_image(stage)?;
+    edited_lock(stage)?;
+    direct_push(stage)?;
+    unhealthy(stage)?;
+    failing_suite(stage)?;
+    promotion(stage)?;
+    three_approvals(stage)?;
+    second_train(stage)?;
+    let approved = fourth_approval(stage)?;
+    bypass(stage)?;
+    release(stage, &approved)?;
+    rollback(stage, &approved)
+}
+
+fn before(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "Before the story: a forge, and the shop's first release",
+        "The same commands as below, here with their first lines only; the first train brings its own rules, and says so.",
+    );
+    stage.orchestrator_in_root(
+        "-C shop.git forge init --user ana:write --user ben:write --user chloe:write --user dan:write --user dana:write --user eve:admin \
+         --protect staging=orchestrator/lock,orchestrator/suites --protect main=orchestrator/staging-proof,orchestrator/approvals",
+        ExitCode::Done,
+        Show::First,
+    )?;
+    open_and_lock(stage, 1, "Six services", Show::First)?;
+    merge_to_staging(stage, 1, Show::First)?;
+    stage.orchestrator("run --env staging", ExitCode::Done, Show::First)?;
+    for reviewer in ["ana", "ben", "chloe", "dan"] {
+        stage.orchestrator(&format!("--as {reviewer} forge review 2 --stance approve"), ExitCode::Done, Show::First)?;
+    }
+    stage.orchestrator("approvals --pull-request 2", ExitCode::Done, Show::First)?;
+    stage.orchestrator("--as ana forge merge 2", ExitCode::Done, Show::First)?;
+    stage.orchestrator("run --env production", ExitCode::Done, Show::First)?;
+    Ok(())
+}
+
+fn lock_and_comment(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "A pull request gets its lock",
+        "The lock is made from what the merge would give; commit, tag and digest of every service are fixed and published.",
+    );
+    let cart = stage.shop.new_version("shop-cart", 2, Built::Yes)?;
+    stage.shop.commit_to_dev(&[gitlink("shop-cart", &cart)], "cart: version 2")?;
+    stage.note("cart's CI built an image; dana pushed the new gitlink to dev");
+    open_and_lock(stage, 3, "Cart 2", Show::All)?;
+    stage.orchestrator("forge pr show 3", ExitCode::Done, Show::All)?;
+    Ok(())
+}
+
+fn missing_image(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "An image that is not there",
+        "A tag is never guessed: the registry is asked, and what was tried is listed (exit 12).",
+    );
+    let payments = stage.shop.new_version("shop-payments", 2, Built::No)?;
+    stage.shop.commit_to_dev(&[gitlink("shop-payments", &payments)], "payments: version 2")?;
+    stage.note("dana pushed payments 2 before its CI had built the image");
+    stage.orchestrator("lock publish --pull-request 3", ExitCode::Image, Show::All)?;
+    stage.shop.build_image("shop-payments", &payments)?;
+    stage.note("payments' CI has built the image: the same command again");
+    stage.orchestrator("lock publish --pull-request 3", ExitCode::Done, Show::All)?;
+    Ok(())
+}
+
+fn edited_lock(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "A lock that was edited by hand",
+        "A changed digest breaks the lock's id (exit 10); with the id made right again, it is not the file that the ledger knows (exit 1).",
+    );
+    tamper::write(&stage.shop, &stage.root().join("tampered"))?;
+    stage.orchestrator("lock check ../tampered/digest.yaml --rev staging", ExitCode::Lock, Show::All)?;
+    stage.orchestrator("lock check ../tampered/recomputed.yaml --rev staging", ExitCode::Negative, Show::All)?;
+    Ok(())
+}
+
+fn direct_push(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "A push past the pull request",
+        "Staging is protected: git's own update hook asks orchestrator, and refuses.",
+    );
+    stage.git("push origin dev:staging", "dana", 1)?;
+    Ok(())
+}
+
+fn unhealthy(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "Merged, but staging is not healthy",
+        "The lock is committed, then staging is asked how it is: nothing is deployed to a sick environment (exit 1).",
+    );
+    merge_to_staging(stage, 3, Show::All)?;
+    stage.outage("staging-platform", true)?;
+    stage.note("staging's platform is down: file outages/staging-platform");
+    stage.orchestrator("run --env staging", ExitCode::Negative, Show::All)?;
+    Ok(())
+}
+
+fn failing_suite(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "Deployed and proven to be stored, but the suite fails",
+        "No proof, no promotion: the commit's status fails and no pull request to main is opened (exit 1).",
+    );
+    stage.outage("staging-platform", false)?;
+    stage.outage("staging-checkout", true)?;
+    stage.note("the platform is back; the payment provider's sandbox is down");
+    stage.orchestrator("run --env staging", ExitCode::Negative, Show::All)?;
+    stage.orchestrator("forge pr list", ExitCode::Done, Show::All)?;
+    Ok(())
+}
+
+fn promotion(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "The same command again",
+        "The ledger knows what is done: only the suite runs again, then the proof is recorded and the promotion opened.",
+    );
+    stage.outage("staging-checkout", false)?;
+    stage.note("the sandbox is back");
+    stage.orchestrator("run --env staging", ExitCode::Done, Show::All)?;
+    stage.orchestrator("run --env staging", ExitCode::Done, Show::All)?;
+    Ok(())
+}
+
+fn three_approvals(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "Three of four approvals",
+        "Production asks for four people; the rule is main's, not the pull request's, and the merge is refused (exit 20).",
+    );
+    for reviewer in ["ana", "ben", "chloe"] {
+        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), ExitCode::Done, Show::All)?;
+    }
+    stage.orchestrator("approvals --pull-request 4", ExitCode::Negative, Show::All)?;
+    stage.orchestrator("--as ana forge merge 4", ExitCode::Refused, Show::All)?;
+    Ok(())
+}
+
+fn second_train(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "A small second train moves staging",
+        "Approvals are for content: staging moved, ana and ben looked again, dan is new, and chloe's approval is stale.",
+    );
+    let web = stage.shop.new_version("shop-web", 2, Built::Yes)?;
+    stage.shop.commit_to_dev(&[gitlink("shop-web", &web)], "web: version 2")?;
+    open_and_lock(stage, 5, "Web 2", Show::First)?;
+    merge_to_staging(stage, 5, Show::First)?;
+    stage.orchestrator("run --env staging", ExitCode::Done, Show::All)?;
+    for reviewer in ["ana", "ben", "dan"] {
+        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), ExitCode::Done, Show::First)?;
+    }
+    stage.orchestrator("approvals --pull-request 4", ExitCode::Negative, Show::All)?;
+    Ok(())
+}
+
+fn fourth_approval(stage: &mut Stage) -> CliResult<String> {
+    stage.scene(
+        "The fourth approval",
+        "Four people approved exactly this content: the merge commit carries the same tree.",
+    );
+    stage.orchestrator("--as chloe forge review 4 --stance approve", ExitCode::Done, Show::All)?;
+    stage.orchestrator("approvals --pull-request 4", ExitCode::Done, Show::All)?;
+    stage.orchestrator("--as ana forge merge 4", ExitCode::Done, Show::All)?;
+    let merged = stage.shop.superproject()?.rev_parse("refs/heads/main").ok().flatten();
+    merged.ok_or_else(|| CliError::new(ExitCode::Bug, "main has no commit"))
+}
+
+fn bypass(stage: &mut Stage) -> CliResult<()> {
+    stage.scene(
+        "A merge past the rules",
+        "An administrator can press the button; production asks every question again and refuses (exit 20).",
+    );
+    let hurried = files::SMOKE.lines().take(5).collect::<Vec<_>>().join("\n") + "\n";
+    let (hotfix, _) =
+        stage.shop.commit_on("main", &[write("tests/smoke.yaml", &hurried)], "hotfix: fewer smoke tests")?;
+    stage.shop.push("hotfix", &hotfix, None)?;
+    stage.note("eve pushed a branch `hotfix` that drops a smoke test");
+    stage.orchestrator("--as eve forge pr open --head hotfix --base main --title Hotfix", ExitCode::Done, Show::All)?;
+    stage.orchestrator("--as eve forge merge 6 --bypass", ExitCode::Done, Show::All)?;
+    stage.orchestrator("run --env production", ExitCode::Refused, Show::All)?;
+    Ok(())
+}
+
+fn release(stage: &mut Stage, approved: &str) -> CliResult<()> {
+    stage.scene(
+        "The release",
+        "The job of the approved merge: the same lock as in staging is deployed, proven, tested, tagged and archived; again is a no-op.",
+    );
+    let short: String = approved.chars().take(12).collect();
+    stage.orchestrator(&format!("plan --env production --rev {short}"), ExitCode::Done, Show::All)?;
+    stage.orchestrator(&format!("run --env production --rev {short}"), ExitCode::Done, Show::All)?;
+    stage.orchestrator(&format!("run --env production --rev {short}"), ExitCode::Done, Show::All)?;
+    Ok(())
+}
+
+fn rollback(stage: &mut Stage, approved: &str) -> CliResult<()> {
+    stage.scene(
+        "A rollback, and the hold that stays",
+        "The release before is deployed from its own commit through the same steps; nothing newer goes on until somebody lifts the hold.",
+    );
+    let short: String = approved.chars().take(12).collect();
+    stage.orchestrator("rollback --env production --reason \"customers cannot pay\"", ExitCode::Done, Show::All)?;
+    stage.orchestrator(&format!("run --env production --rev {short}"), ExitCode::Refused, Show::All)?;
+    stage.orchestrator("status", ExitCode::Done, Show::All)?;
+    stage.orchestrator("history --env production", ExitCode::Done, Show::All)?;
+    Ok(())
+}
+
+fn open_and_lock(stage: &mut Stage, number: u64, title: &str, show: Show) -> CliResult<()> {
+    let open = format!("--as dana forge pr open --head dev --base staging --title \"{title}\"");
+    stage.orchestrator(&open, ExitCode::Done, show)?;
+    stage.orchestrator(&format!("lock publish --pull-request {number}"), ExitCode::Done, show)?;
+    Ok(())
+}
+
+fn merge_to_staging(stage: &mut Stage, number: u64, show: Show) -> CliResult<()> {
+    stage.orchestrator(&format!("test run --env pull-request --pull-request {number}"), ExitCode::Done, show)?;
+    stage.orchestrator(&format!("--as dana forge merge {number}"), ExitCode::Done, show)?;
+    Ok(())
+}
+
+/// What lies where, and what to try.
+pub fn map(root: &Path) -> String {
+    let shown = root.display();
+    format!(
+        "
+━━ The shop stays in {shown}
+
+  shop/            the clone that the commands ran in
+  shop.git         the forge's superproject; branches dev, staging, main, deploy/*, orchestrator/ledger
+  shop-*.git       the six services
+  forge/           pull requests, reviews, statuses, releases, rules: JSON files
+  registry/        the images: an OCI layout folder
+  tampered/        the two locks that were edited by hand
+  outages/         a file here is an outage (the server has ended with the demo)
+
+Try, by copy:
+
+  cd {shown}/shop
+  orchestrator status
+  orchestrator history
+  orchestrator lock show staging
+  orchestrator lock diff main staging
+  orchestrator verify --env production
+  orchestrator config show --env production --origin
+  orchestrator forge pr show 4
+  orchestrator unhold --env production --reason \"the payment provider is back\"
+  git -C ../shop.git log --oneline orchestrator/ledger
+  git -C ../shop.git show deploy/production:services/shop-cart/app.yaml
+"
+    )
+}

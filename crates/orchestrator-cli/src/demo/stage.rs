@@ -1,0 +1,215 @@
+//! Running commands on the demo's shop and showing them: the command as typed, its real output, its exit code.
+
+use std::io::{BufRead as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use process::{Environment, Invocation, Program};
+
+use super::server::Server;
+use super::shop::Shop;
+use crate::context::children;
+use crate::environment;
+use crate::error::{CliError, CliResult};
+use crate::exit_code::ExitCode;
+
+/// Longest time of one command.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// One scene of the transcript.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Scene {
+    /// Its title.
+    title: String,
+    /// Why it is there, in one sentence.
+    why: String,
+    /// The commands in it.
+    commands: Vec<Shown>,
+}
+
+/// One command of the transcript.
+#[derive(Clone, Debug, serde::Serialize)]
+struct Shown {
+    command: String,
+    output: String,
+    exit_code: i32,
+}
+
+/// The shop, the server that stands for its environments, and the transcript.
+pub struct Stage {
+    /// The shop.
+    pub shop: Shop,
+    root: PathBuf,
+    binary: Program,
+    server: Server,
+    clock: &'static str,
+    live: bool,
+    pause: bool,
+    scenes: Vec<Scene>,
+}
+
+/// How much of a command's output is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// All of it.
+    All,
+    /// Its first line: the story told before.
+    First,
+}
+
+impl Stage {
+    /// Starts the server.
+    pub fn new(root: PathBuf, shop: Shop, clock: &'static str, live: bool, pause: bool) -> CliResult<Self> {
+        let outages = root.join("outages");
+        std::fs::create_dir_all(&outages).map_err(|error| failed("the folder `outages` cannot be made", &error))?;
+        let server = Server::start(shop.superproject()?, outages)
+            .map_err(|error| CliError::new(ExitCode::Bug, format!("the demo's server does not start: {error}")))?;
+        let binary =
+            std::env::current_exe().map_err(|error| failed("the program does not know where it is", &error))?;
+        Ok(Self { shop, root, binary: Program::at(binary), server, clock, live, pause, scenes: Vec::new() })
+    }
+
+    /// The folder of the demo.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Begins a scene.
+    pub fn scene(&mut self, title: &str, why: &str) {
+        if self.pause && !self.scenes.is_empty() {
+            self.say("\n[return] ");
+            let mut line = String::new();
+            // Without a terminal the story simply goes on.
+            let _end_of_input = std::io::stdin().lock().read_line(&mut line);
+        }
+        let number = self.scenes.len() + 1;
+        self.say(&format!("\n━━ {number}. {title}\n   {why}\n"));
+        self.scenes.push(Scene { title: title.to_owned(), why: why.to_owned(), commands: Vec::new() });
+    }
+
+    /// Something that happens outside of orchestrator.
+    pub fn note(&mut self, text: &str) {
+        self.say(&format!("\n   ({text})\n"));
+    }
+
+    /// A command of this binary, run in the clone as a user would type it; the exit code must be the story's.
+    pub fn orchestrator(&mut self, line: &str, expected: ExitCode, show: Show) -> CliResult<String> {
+        self.run(line, &self.shop.clone_folder(), i32::from(expected.number()), show)
+    }
+
+    /// The same in the demo's own folder.
+    pub fn orchestrator_in_root(&mut self, line: &str, expected: ExitCode, show: Show) -> CliResult<String> {
+        let root = self.root.clone();
+        self.run(line, &root, i32::from(expected.number()), show)
+    }
+
+    fn run(&mut self, line: &str, folder: &Path, expected: i32, show: Show) -> CliResult<String> {
+        let words = words(line);
+        let invocation = Invocation::new(&self.binary).args(&words).environment(&self.environment(None));
+        let command = format!("orchestrator {line}");
+        self.execute(&command, invocation, folder, expected, show)
+    }
+
+    /// A command of git, as a user.
+    pub fn git(&mut self, line: &str, user: &str, expected: i32) -> CliResult<String> {
+        let program = crate::context::find_git()?;
+        let folder = self.shop.clone_folder();
+        let invocation = Invocation::new(&program).args(words(line)).environment(&self.environment(Some(user)));
+        let command = format!("{}={user} git {line}", environment::ACTOR.name);
+        self.execute(&command, invocation, &folder, expected, Show::All)
+    }
+
+    /// An environment's dependency goes down.
+    pub fn outage(&mut self, what: &str, begin: bool) -> CliResult<()> {
+        let file = self.root.join("outages").join(what);
+        let done = if begin { std::fs::write(&file, "") } else { std::fs::remove_file(&file) };
+        done.map_err(|error| failed("an outage cannot be changed", &error))
+    }
+
+    /// The transcript.
+    pub fn into_scenes(self) -> Vec<Scene> {
+        self.scenes
+    }
+
+    fn environment(&self, user: Option<&str>) -> Environment {
+        let mut list = children(user);
+        list.insert(environment::CLOCK.name, self.clock);
+        list.insert("STAGING_URL", self.server.url("staging"));
+        list.insert("PRODUCTION_URL", self.server.url("production"));
+        list
+    }
+
+    fn execute(
+        &mut self,
+        command: &str,
+        invocation: Invocation,
+        folder: &Path,
+        expected: i32,
+        show: Show,
+    ) -> CliResult<String> {
+        self.say(&format!("\n$ {command}\n"));
+        let output = invocation
+            .current_dir(folder)
+            .deadline(DEADLINE)
+            .run()
+            .map_err(|error| CliError::from_source(ExitCode::Bug, format!("`{command}` did not end"), &error))?;
+        let text = format!("{}{}", output.stderr_text(), output.stdout_text());
+        let shown = match show {
+            Show::All => text.clone(),
+            Show::First => text
+                .lines()
+                .rfind(|line| !line.is_empty())
+                .map(|_| first_line(&output.stdout_text()))
+                .unwrap_or_default(),
+        };
+        let code = output.code.unwrap_or(-1);
+        self.say(&shown);
+        self.say(&format!("[exit {code}]\n"));
+        if let Some(scene) = self.scenes.last_mut() {
+            scene.commands.push(Shown { command: command.to_owned(), output: shown, exit_code: code });
+        }
+        if code == expected {
+            Ok(text)
+        } else {
+            let mut error = CliError::new(
+                ExitCode::Bug,
+                format!("the demo expected exit code {expected} of `{command}`, it was {code}"),
+            );
+            error.causes.push(text);
+            Err(error.hint(format!("look around in {}", self.root.display())))
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if self.live {
+            let mut out = std::io::stdout().lock();
+            // A reader that went away ends the demo with its next command, not here.
+            let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        }
+    }
+}
+
+/// Splits a command line as typed here: words, and quoted words.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quoted = false;
+    for character in line.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(std::mem::take(&mut word)),
+            _ => word.push(character),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().map(|line| format!("{line}\n")).unwrap_or_default()
+}
+
+fn failed(what: &str, error: &std::io::Error) -> CliError {
+    CliError::from_source(ExitCode::Bug, what, error)
+}

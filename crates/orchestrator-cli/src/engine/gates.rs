@@ -1,0 +1,264 @@
+//! Filling in what the gates look at: git's and the forge's answers, and the rules of the target branch.
+
+use std::collections::BTreeMap;
+
+use forge::{PullRequest, Role};
+use lock_model::CommitId;
+use train::approvals::{Access, ApprovalPolicy, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, Stance};
+use train::config::{Config, Excluded, ProofRequirement};
+use train::cycle::Purpose;
+use train::gates::{Answer as Fact, DeployFacts, GateCode, GatePolicy, GateReport, ProvenIn, PullRequestFound, judge};
+use train::ledger::{PolicySource, ProofLevel};
+use train::{EnvironmentName, SuiteName};
+
+use super::evidence::Answer;
+use super::suites::suite_reference;
+use super::{Engine, merged_pull_request};
+use crate::context::{Context, forge_error, git_error};
+use crate::error::CliResult;
+use crate::exit_code::ExitCode;
+use crate::snapshot::{Snapshot, branch_of, load_config};
+
+impl Engine<'_> {
+    /// Asks every gate.
+    pub(super) async fn ask_gates(&mut self) -> CliResult<Answer> {
+        let report = self.gate_report().await?;
+        let answer = if report.lets_pass() {
+            let asked = report.findings.iter().filter(|f| f.verdict == train::gates::GateVerdict::Passed).count();
+            Answer::ok(format!("{asked} gates passed"))
+        } else {
+            let code = match report.code() {
+                Some(GateCode::NotBelonging) => ExitCode::Repository,
+                Some(GateCode::Refused) | None => ExitCode::Refused,
+            };
+            let mut lines = Vec::new();
+            for finding in report.refusals() {
+                lines.push(format!("{}: {}", finding.gate, finding.message));
+                lines.extend(finding.hint.iter().map(|hint| format!("  hint: {hint}")));
+            }
+            Answer::refused(code, lines.join("\n"))
+        };
+        let mut answer = answer.document("gates.json", &report);
+        answer.policy = Some(report.policy);
+        if report.policy == PolicySource::Bootstrap {
+            answer.warnings.push(format!(
+                "bootstrap: `{}` has no configuration yet, so the rules are the change's own",
+                branch_of(&self.environment)?
+            ));
+        }
+        Ok(answer)
+    }
+
+    /// The answers of all gates, without recording anything.
+    pub async fn gate_report(&self) -> CliResult<GateReport> {
+        let branch = branch_of(&self.environment)?;
+        let pull_request = merged_pull_request(self.context, &branch, &self.origin_commit()?).await?;
+        let found = policy_for(self.context, &self.snapshot, &self.environment.name)?;
+        let policy = found.gates(self.context, &self.snapshot, &self.environment.name, pull_request.as_ref())?;
+        let facts = match &pull_request {
+            Some(pull_request) => Some(pull_request_facts(self.context, pull_request).await?),
+            None => None,
+        };
+        let mismatches: Vec<String> =
+            self.snapshot.mismatches(&self.lock.lock).iter().map(ToString::to_string).collect();
+        let newest = self.store.ledger().latest_touched(&self.environment.name);
+        let older = match newest.and_then(|record| record.entry.commit.as_ref()) {
+            Some(newest) => is_ancestor(self.context, &self.snapshot.commit, newest)?,
+            None => Fact::No,
+        };
+        Ok(judge(
+            self.store.ledger(),
+            &DeployFacts {
+                purpose: self.purpose,
+                environment: &self.environment.name,
+                release: &self.release,
+                lock: &self.lock.lock,
+                lock_file: &self.lock.digest,
+                commit: &self.snapshot.commit,
+                tree: &self.snapshot.tree,
+                today: self.now().date(),
+                mismatches: &mismatches,
+                head_in_history: is_ancestor(self.context, &self.lock.lock.source().head, &self.snapshot.commit)?,
+                older_than_newest: older,
+                policy: &policy,
+                pull_request: match &facts {
+                    Some(facts) => PullRequestFound::Found(facts),
+                    None => PullRequestFound::Absent,
+                },
+            },
+        ))
+    }
+
+    /// The commit that a merge made: a lock commit stands on it.
+    fn origin_commit(&self) -> CliResult<CommitId> {
+        if !crate::snapshot::commits_locks(&self.environment) || self.purpose == Purpose::Rollback {
+            return Ok(self.snapshot.commit.clone());
+        }
+        let changed = match self.snapshot.parents.as_slice() {
+            [parent] => self
+                .context
+                .git
+                .diff_names(parent.as_str(), self.snapshot.commit.as_str())
+                .map_err(|error| git_error("the lock commit cannot be compared with its parent", &error))?,
+            _ => return Ok(self.snapshot.commit.clone()),
+        };
+        let only_lock = !changed.is_empty() && changed.iter().all(|change| change.path.starts_with("locks/"));
+        Ok(match self.snapshot.parents.first() {
+            Some(parent) if only_lock => parent.clone(),
+            Some(_) | None => self.snapshot.commit.clone(),
+        })
+    }
+}
+
+fn is_ancestor(context: &Context, ancestor: &CommitId, descendant: &CommitId) -> CliResult<Fact> {
+    let known =
+        context.git.commit(ancestor.as_str()).map_err(|error| git_error("history cannot be read", &error))?.is_some();
+    if !known {
+        return Ok(Fact::Unknown);
+    }
+    let answer = context
+        .git
+        .is_ancestor(ancestor.as_str(), descendant.as_str())
+        .map_err(|error| git_error("history cannot be read", &error))?;
+    Ok(if answer { Fact::Yes } else { Fact::No })
+}
+
+/// The configuration whose rules hold for a change: the target branch's, as it was before.
+#[derive(Debug)]
+pub struct PolicyFound {
+    /// Where it came from.
+    pub source: PolicySource,
+    /// The rules; absent: the change's own.
+    config: Option<Config>,
+}
+
+/// Finds the rules for a commit of an environment's branch: those of its first parent.
+pub fn policy_for(context: &Context, snapshot: &Snapshot, environment: &EnvironmentName) -> CliResult<PolicyFound> {
+    let before = match snapshot.parents.first() {
+        Some(parent) => load_config(context, parent.as_str())?,
+        None => None,
+    };
+    Ok(PolicyFound::of(before, environment))
+}
+
+impl PolicyFound {
+    /// The rules of a configuration that may be missing, or may not know the environment yet.
+    pub fn of(config: Option<Config>, environment: &EnvironmentName) -> Self {
+        let config = config.filter(|config| config.environments.contains_key(environment));
+        let source = if config.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
+        Self { source, config }
+    }
+
+    /// The configuration that decides.
+    pub fn config<'a>(&'a self, own: &'a Config) -> &'a Config {
+        self.config.as_ref().unwrap_or(own)
+    }
+
+    /// The rules as the gates take them.
+    pub fn gates(
+        &self,
+        context: &Context,
+        snapshot: &Snapshot,
+        environment: &EnvironmentName,
+        pull_request: Option<&PullRequest>,
+    ) -> CliResult<GatePolicy> {
+        let rules = self.config(&snapshot.config);
+        let requires = &crate::snapshot::environment_of(rules, environment)?.requires;
+        let mut proven_in = None;
+        if let Some(before) = &requires.proven_in {
+            let names = |config: &Config| -> Vec<SuiteName> {
+                config.environments.get(before).map(|environment| environment.suites.clone()).unwrap_or_default()
+            };
+            let mut suites = BTreeMap::new();
+            for name in names(rules).into_iter().chain(names(&snapshot.config)) {
+                let digest = if snapshot.config.suites.contains_key(&name) {
+                    Some(suite_reference(context, snapshot, &name)?.digest)
+                } else {
+                    None
+                };
+                suites.insert(name, digest);
+            }
+            let level = match requires.proof {
+                ProofRequirement::Stored => ProofLevel::Stored,
+                ProofRequirement::Running => ProofLevel::Running,
+            };
+            proven_in = Some(ProvenIn { environment: before.clone(), level, suites });
+        }
+        let approvals = requires.approvals.as_ref().map(|required| {
+            let mut excluded = BTreeMap::new();
+            for who in &required.exclude {
+                match who {
+                    // The author never counts: no entry needed.
+                    Excluded::Author => {}
+                    Excluded::Merger => {
+                        if let Some(merge) = pull_request.and_then(|pull_request| pull_request.merge.as_ref()) {
+                            excluded.insert(merge.by.to_string(), "merged the pull request".to_owned());
+                        }
+                    }
+                }
+            }
+            ApprovalPolicy { count: required.count, excluded }
+        });
+        Ok(GatePolicy { source: self.source, proven_in, approvals })
+    }
+}
+
+/// What the forge says about a pull request, in the rules' own words.
+pub async fn pull_request_facts(context: &Context, pull_request: &PullRequest) -> CliResult<PullRequestFacts> {
+    let tree_of = |commit: &CommitId| -> CliResult<Option<lock_model::TreeId>> {
+        let facts = context
+            .git
+            .commit(commit.as_str())
+            .map_err(|error| git_error("a commit of the pull request cannot be read", &error))?;
+        Ok(facts.map(|facts| facts.tree))
+    };
+    let missing = |commit: &CommitId| {
+        crate::error::CliError::new(
+            ExitCode::Repository,
+            format!("commit {} is not in this repository", commit.short(12)),
+        )
+        .hint("fetch the whole history: a shallow clone cannot be judged")
+    };
+    let head_tree = tree_of(&pull_request.head)?.ok_or_else(|| missing(&pull_request.head))?;
+    let merged = match &pull_request.merge {
+        Some(merge) => Some(MergeFacts {
+            tree: tree_of(&merge.commit)?.ok_or_else(|| missing(&merge.commit))?,
+            commit: merge.commit.clone(),
+            by: merge.by.to_string(),
+        }),
+        None => None,
+    };
+    let reviews = context.forge.reviews(pull_request.number).await.map_err(forge_error)?;
+    let users = context.forge.users().await.map_err(forge_error)?;
+    Ok(PullRequestFacts {
+        number: pull_request.number,
+        author: pull_request.author.to_string(),
+        head: pull_request.head.clone(),
+        head_tree,
+        merged,
+        reviews: reviews
+            .into_iter()
+            .map(|review| ReviewFacts {
+                seq: review.seq,
+                user: review.user.to_string(),
+                stance: match review.stance {
+                    forge::Stance::Approved => Stance::Approved,
+                    forge::Stance::ChangesRequested => Stance::ChangesRequested,
+                    forge::Stance::Commented => Stance::Commented,
+                    forge::Stance::Dismissed => Stance::Dismissed,
+                },
+                tree: Some(review.tree),
+                commit: review.commit,
+                at: review.at,
+            })
+            .collect(),
+        people: users
+            .into_iter()
+            .map(|user| Person {
+                name: user.name.to_string(),
+                kind: if user.bot { PersonKind::Bot } else { PersonKind::Human },
+                access: if user.role >= Role::Write { Access::Write } else { Access::Read },
+            })
+            .collect(),
+    })
+}

@@ -1,0 +1,163 @@
+//! Asking an environment whether it can take a deployment.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use healthcheck::{Check, CommandProbe, HealthReport, HttpProbe, Probe, Severity, TcpProbe};
+use process::{Interrupt, Redactor};
+use train::config::{Dependency, Environment, ProbeKind, SourceValue};
+use train::{Template, Values, Variable};
+
+use super::Engine;
+use super::evidence::Answer;
+use super::suites::Workspace;
+use crate::context::{Context, git_error};
+use crate::environment;
+use crate::error::{CliError, CliResult};
+use crate::exit_code::ExitCode;
+use crate::snapshot::Snapshot;
+
+/// How many probes are asked at once.
+const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+/// What probes and suites say they are.
+const USER_AGENT: &str = concat!("orchestrator/", env!("CARGO_PKG_VERSION"));
+/// How long a connection may take.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a dependency may take to answer.
+const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(5);
+
+impl Engine<'_> {
+    /// Asks every probe.
+    pub(super) async fn ask_health(&mut self) -> CliResult<Answer> {
+        let report = health(self.context, &self.snapshot, &self.environment).await?;
+        let Some(report) = report else {
+            return Ok(Answer::ok("no probes are configured"));
+        };
+        let detail = summary(&report);
+        let answer = if report.is_healthy() { Answer::ok(detail) } else { Answer::failed(ExitCode::Negative, detail) };
+        let mut answer = answer.document("health.json", &report);
+        if report.is_healthy() {
+            answer
+                .warnings
+                .extend(report.not_healthy().iter().map(|check| format!("{}: {}", check.name, check.detail)));
+        }
+        Ok(answer)
+    }
+}
+
+/// One line a probe that is not healthy, or how many are.
+pub fn summary(report: &HealthReport) -> String {
+    let bad = report.not_healthy();
+    if bad.is_empty() {
+        return format!("{} checks healthy", report.checks.len());
+    }
+    bad.iter().map(|check| format!("{}: {}", check.name, check.detail)).collect::<Vec<_>>().join("\n")
+}
+
+/// Asks every probe of an environment; absent where the configuration names none.
+pub async fn health(
+    context: &Context,
+    snapshot: &Snapshot,
+    environment: &Environment,
+) -> CliResult<Option<HealthReport>> {
+    let health = &environment.health;
+    if health.probes.is_empty() && health.dependencies.is_empty() {
+        return Ok(None);
+    }
+    let values = values_of(context, snapshot, environment)?;
+    let mut workspace = Workspace::new(context, snapshot);
+    let mut checks = Vec::new();
+    for (name, probe) in &health.probes {
+        let question = match &probe.kind {
+            ProbeKind::Http { url, status } => {
+                Probe::Http(HttpProbe { url: parse_url(name, &expand(url, &values)?)?, status: *status })
+            }
+            ProbeKind::Tcp { address } => Probe::Tcp(TcpProbe { address: address.clone() }),
+            ProbeKind::Command(command) => {
+                let ready = workspace.command(command, &[], &values)?;
+                Probe::Command(CommandProbe {
+                    program: ready.program,
+                    arguments: ready.arguments,
+                    folder: ready.folder,
+                    environment: ready.environment,
+                    redactor: Redactor::new(),
+                    interrupt: Interrupt::new(),
+                })
+            }
+        };
+        let severity = match probe.severity {
+            train::config::Severity::Block => Severity::Block,
+            train::config::Severity::Warn => Severity::Warn,
+        };
+        checks.push(Check { name: name.clone(), probe: question, severity, deadline: probe.deadline });
+    }
+    for (name, dependency) in &health.dependencies {
+        let probe = match dependency {
+            Dependency::Http(url) => {
+                Probe::Http(HttpProbe { url: parse_url(name, &expand(url, &values)?)?, status: 200 })
+            }
+            Dependency::Tcp(address) => Probe::Tcp(TcpProbe { address: address.clone() }),
+        };
+        checks.push(Check { name: name.clone(), probe, severity: Severity::Block, deadline: DEPENDENCY_DEADLINE });
+    }
+    let client = http_client()?;
+    Ok(Some(healthcheck::run(&checks, &client, CONCURRENCY).await))
+}
+
+/// The client of probes and suites: no redirects, no proxy, no link-local addresses.
+pub fn http_client() -> CliResult<healthcheck::Client> {
+    healthcheck::http_client(USER_AGENT, CONNECT_DEADLINE)
+        .map_err(|error| CliError::from_source(ExitCode::Bug, "the HTTP client cannot be made", &error))
+}
+
+/// The variables of an environment's templates.
+pub fn values_of(context: &Context, snapshot: &Snapshot, environment: &Environment) -> CliResult<Values> {
+    let values = Values::new().with(Variable::Mode, environment.mode.to_string());
+    Ok(match &environment.url {
+        Some(source) => values.with(Variable::Url, source_value(context, snapshot, environment, source)?),
+        None => values,
+    })
+}
+
+fn source_value(
+    context: &Context,
+    snapshot: &Snapshot,
+    environment: &Environment,
+    source: &SourceValue,
+) -> CliResult<String> {
+    let place = format!("environments.{}.url", environment.name);
+    match source {
+        SourceValue::Value(value) => Ok(value.clone()),
+        SourceValue::Env(name) => environment::read_named(name.as_str()).ok_or_else(|| {
+            CliError::new(
+                ExitCode::Usage,
+                format!("`{place}` is in the environment variable `{name}`, which is not set"),
+            )
+            .hint(format!("set `{name}` in the job that runs this command"))
+        }),
+        SourceValue::File(path) => {
+            let bytes = context
+                .git
+                .read_file(snapshot.commit.as_str(), path.as_str())
+                .map_err(|error| git_error(&format!("`{place}` cannot be read"), &error))?
+                .ok_or_else(|| {
+                    CliError::new(ExitCode::Usage, format!("`{place}`: there is no file `{path}` in the tree"))
+                })?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| CliError::new(ExitCode::Usage, format!("`{place}`: file `{path}` is not UTF-8")))?;
+            Ok(text.trim().to_owned())
+        }
+    }
+}
+
+/// Fills in a template of the configuration.
+pub fn expand(template: &Template, values: &Values) -> CliResult<String> {
+    template.expand(values).map_err(|error| {
+        CliError::from_source(ExitCode::Usage, "a template of the configuration has no value for a variable", &error)
+            .hint("`{url}` needs the environment's `url:`")
+    })
+}
+
+fn parse_url(name: &str, text: &str) -> CliResult<url::Url> {
+    text.parse().map_err(|error| CliError::from_source(ExitCode::Usage, format!("probe `{name}` asks no URL"), &error))
+}

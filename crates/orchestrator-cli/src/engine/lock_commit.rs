@@ -1,0 +1,312 @@
+//! The lock commit: the lock that was reviewed is resolved again, and committed only when nothing has changed.
+
+use forge::{CommitOutcome, FileChange, PullRequest, StatusState};
+use lock_model::{CommitId, LockDiff, Source, TreePath};
+use train::EnvironmentName;
+use train::config::DirectPush;
+use train::ledger::{Ledger, LockFile as RecordedLock, RecordDraft, Step, StepResult, Unreviewed};
+
+use crate::context::{Context, branch_name, forge_error, git_error};
+use crate::engine::texts;
+use crate::error::{CliError, CliResult, Problem};
+use crate::exit_code::ExitCode;
+use crate::generation::{self, Generated};
+use crate::ledger_store::LedgerStore;
+use crate::snapshot::{LOCK_FILE, LockFile, Snapshot};
+
+/// Status of the lock on a pull request's head, and on a commit that gets none.
+pub const LOCK_STATUS: &str = "orchestrator/lock";
+/// Name of the published lock among a pull request's artefacts.
+pub const LOCK_ARTEFACT: &str = "lock.yaml";
+
+/// What became of the lock commit.
+#[derive(Debug)]
+pub enum LockCommit {
+    /// The commit with the lock, and a line about how it came to be.
+    Ready {
+        /// The commit to go on with.
+        commit: CommitId,
+        /// Whether this run made it.
+        fresh: bool,
+        /// One line.
+        note: String,
+    },
+    /// Something newer was pushed meanwhile; its own run goes on.
+    Superseded {
+        /// One line.
+        note: String,
+    },
+}
+
+/// What to do when the registry's answer is not the reviewed one.
+#[derive(Clone, Copy, Debug)]
+pub enum OnDifference<'a> {
+    /// Commit nothing.
+    Refuse,
+    /// Commit the new lock, recorded as unreviewed, for this reason.
+    AcceptNew(&'a str),
+}
+
+/// Makes sure that the branch's newest commit carries its lock.
+pub async fn lock_commit(
+    context: &Context,
+    store: &mut LedgerStore,
+    environment: &EnvironmentName,
+    branch: &str,
+    tip: &Snapshot,
+    on_difference: OnDifference<'_>,
+) -> CliResult<LockCommit> {
+    if let Some(lock) = tip.lock(context)?
+        && tip.mismatches(&lock.lock).is_empty()
+    {
+        return already_there(context, store, environment, tip, &lock).await;
+    }
+    let merged = merged_pull_request(context, branch, &tip.commit).await?;
+    let (lock, unreviewed, reason) = match merged {
+        Some(pull_request) => reviewed(context, tip, &pull_request, on_difference).await?,
+        None => match tip.config.forge.direct_push {
+            DirectPush::Refuse => return Err(direct_push(context, store, branch, tip).await?),
+            DirectPush::Relock => {
+                let generated = generation::generate(context, tip, source(tip, None, &tip.commit)).await?;
+                let reason = "the commit came without a pull request".to_owned();
+                (locked(generated)?, Some(Unreviewed::DirectPush), Some(reason))
+            }
+        },
+    };
+    commit(context, store, environment, branch, tip, &lock, unreviewed, reason.as_deref()).await
+}
+
+/// A lock that belongs to the tree is there: it must be one of ours.
+async fn already_there(
+    context: &Context,
+    store: &mut LedgerStore,
+    environment: &EnvironmentName,
+    tip: &Snapshot,
+    lock: &LockFile,
+) -> CliResult<LockCommit> {
+    let note = match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
+        RecordedLock::Committed { seq } => format!("already committed (record {seq})"),
+        RecordedLock::Started { seq } => {
+            // A run ended between the commit and its record: the branch says that it happened.
+            let done = draft(context, store, environment, tip, lock, StepResult::Ok);
+            store.append(context, done, &[], |_| Ok(())).await?;
+            format!("already committed; the record that was missing after {seq} is written")
+        }
+        RecordedLock::Unknown => {
+            return Err(CliError::new(
+                ExitCode::Refused,
+                format!("`{LOCK_FILE}` is not the file that orchestrator committed"),
+            )
+            .problems([Problem {
+                subject: tip.commit.short(12).to_owned(),
+                message: format!("lock {} with these bytes is in no record of the ledger", lock.lock.id()),
+                details: Vec::new(),
+            }])
+            .hint("restore the file of the last lock commit through a pull request, or remove it and run again"));
+        }
+    };
+    Ok(LockCommit::Ready { commit: tip.commit.clone(), fresh: false, note })
+}
+
+/// The pull request whose merge this commit is.
+pub async fn merged_pull_request(context: &Context, branch: &str, commit: &CommitId) -> CliResult<Option<PullRequest>> {
+    let candidates = context.forge.pull_requests_of_commit(commit).await.map_err(forge_error)?;
+    Ok(candidates.into_iter().find(|candidate| {
+        candidate.base_branch.as_str() == branch
+            && candidate.merge.as_ref().is_some_and(|merge| merge.commit == *commit)
+    }))
+}
+
+/// Resolves a merged pull request's tree again and compares the answer with what was published.
+async fn reviewed(
+    context: &Context,
+    tip: &Snapshot,
+    pull_request: &PullRequest,
+    on_difference: OnDifference<'_>,
+) -> CliResult<(LockFile, Option<Unreviewed>, Option<String>)> {
+    let reachable = context
+        .git
+        .is_ancestor(pull_request.head.as_str(), tip.commit.as_str())
+        .map_err(|error| git_error("the reviewed commit cannot be compared", &error))?;
+    if !reachable {
+        return Err(not_a_merge(pull_request, tip));
+    }
+    let base = tip.parents.first().unwrap_or(&tip.commit).clone();
+    let generated =
+        generation::generate(context, tip, source(tip, Some((pull_request.number, &pull_request.head)), &base)).await?;
+    let published = context.forge.artefact(pull_request.number, LOCK_ARTEFACT).await.map_err(forge_error)?;
+    let Some(published) = published else {
+        return Ok((locked(generated)?, None, None));
+    };
+    let published = LockFile::parse(published, &format!("the lock published on pull request {}", pull_request.number))?;
+    if published.lock.id() == generated.lock.id() {
+        let same_source = published.lock.source().tree == generated.lock.source().tree
+            && published.lock.source().head == generated.lock.source().head;
+        let lock = if same_source { published } else { locked(generated)? };
+        return Ok((lock, None, None));
+    }
+    let changes = lock_model::diff(&published.lock, &generated.lock);
+    match on_difference {
+        OnDifference::Refuse => Err(moved(&published, &generated, &changes)),
+        OnDifference::AcceptNew(reason) => {
+            Ok((locked(generated)?, Some(Unreviewed::AcceptedNew), Some(reason.to_owned())))
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one private call, each argument a thing of its own")]
+async fn commit(
+    context: &Context,
+    store: &mut LedgerStore,
+    environment: &EnvironmentName,
+    branch: &str,
+    tip: &Snapshot,
+    lock: &LockFile,
+    unreviewed: Option<Unreviewed>,
+    reason: Option<&str>,
+) -> CliResult<LockCommit> {
+    let still = |ledger: &Ledger| match ledger.rejected(lock.lock.id()) {
+        Some(rejection) => Err(rejected(&lock.lock, &rejection.reason, &rejection.by)),
+        None => Ok(()),
+    };
+    still(store.ledger())?;
+    let mut started = draft(context, store, environment, tip, lock, StepResult::Started);
+    started.unreviewed = unreviewed;
+    if let Some(reason) = reason {
+        started = started.reason(reason);
+    }
+    store.append(context, started, &[], still).await?;
+    let subject = format!("[lock] {}", lock.lock.id());
+    let message = format!("{subject}\n\nLock-Id: {}\n", lock.lock.id());
+    let now = context.now(store.len());
+    let outcome = context
+        .forge
+        .commit_files(&branch_name(branch)?, Some(&tip.commit), &lock_files(lock)?, &message, now)
+        .await
+        .map_err(forge_error)?;
+    let committed = match outcome {
+        CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => commit,
+        CommitOutcome::Moved { .. } => {
+            let end = draft(context, store, environment, tip, lock, StepResult::Superseded);
+            store.append(context, end, &[], |_| Ok(())).await?;
+            return Ok(LockCommit::Superseded {
+                note: format!("`{branch}` moved while the lock was made: the newer commit has a run of its own"),
+            });
+        }
+        CommitOutcome::Refused { reasons } => {
+            return Err(CliError::new(
+                ExitCode::Denied,
+                format!("the forge refuses the lock commit: {}", reasons.join("; ")),
+            )
+            .hint(format!("`{}` must be allowed to push to `{branch}`", context.run.actor)));
+        }
+    };
+    context.sync()?;
+    let with_lock = Snapshot::load(context, &committed)?;
+    let mut done = draft(context, store, environment, &with_lock, lock, StepResult::Ok);
+    done.unreviewed = unreviewed;
+    if let Some(reason) = reason {
+        done = done.reason(reason);
+    }
+    store.append(context, done, &[], |_| Ok(())).await?;
+    let words = unreviewed.map(|why| format!(", unreviewed: {}", why.as_str())).unwrap_or_default();
+    let note = format!("{} on {branch} at {}{words}", texts::short_id(lock.lock.id().as_str()), committed.short(12));
+    Ok(LockCommit::Ready { commit: committed, fresh: true, note })
+}
+
+/// The files of a lock commit.
+pub fn lock_files(lock: &LockFile) -> CliResult<Vec<FileChange>> {
+    let path = |text: &str| {
+        TreePath::try_from(text).map_err(|error| CliError::from_source(ExitCode::Bug, "a lock path is no path", &error))
+    };
+    Ok(vec![
+        FileChange::Write { path: path(LOCK_FILE)?, bytes: lock.bytes.clone() },
+        FileChange::Write {
+            path: path(lock_model::LOCK_SCHEMA_FILE)?,
+            bytes: lock_model::schema_text(&lock_model::lock_schema()).into_bytes(),
+        },
+        FileChange::Write {
+            path: path(lock_model::GIT_ATTRIBUTES_FILE)?,
+            bytes: lock_model::GIT_ATTRIBUTES.as_bytes().to_vec(),
+        },
+    ])
+}
+
+fn draft(
+    context: &Context,
+    store: &LedgerStore,
+    environment: &EnvironmentName,
+    snapshot: &Snapshot,
+    lock: &LockFile,
+    result: StepResult,
+) -> RecordDraft {
+    let mut draft = RecordDraft::new(Step::LockCommit, result, context.run.clone(), context.now(store.len()))
+        .environment(environment);
+    draft.release = Some(snapshot.release(&lock.lock));
+    draft.lock = Some(lock.lock.id().clone());
+    draft.lock_file = Some(lock.digest.clone());
+    draft.config = Some(snapshot.config_digest.clone());
+    draft.commit = Some(snapshot.commit.clone());
+    draft.tree = Some(snapshot.tree.clone());
+    draft
+}
+
+fn source(tip: &Snapshot, reviewed: Option<(u64, &CommitId)>, base: &CommitId) -> Source {
+    Source {
+        repository: tip.config.forge.repository.clone(),
+        pull_request: reviewed.map(|(number, _)| number),
+        head: reviewed.map_or_else(|| tip.commit.clone(), |(_, head)| head.clone()),
+        base: base.clone(),
+        tree: tip.tree.clone(),
+    }
+}
+
+fn locked(generated: Generated) -> CliResult<LockFile> {
+    LockFile::parse(generated.bytes, LOCK_FILE)
+}
+
+/// A commit without a pull request gets no lock: its status says so.
+async fn direct_push(context: &Context, store: &LedgerStore, branch: &str, tip: &Snapshot) -> CliResult<CliError> {
+    let now = context.now(store.len());
+    let text = "no pull request merged this commit: it gets no lock and is not deployed";
+    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text, now).await.map_err(forge_error)?;
+    Ok(CliError::new(
+        ExitCode::Refused,
+        format!("commit {} came to `{branch}` without a pull request", tip.commit.short(12)),
+    )
+    .hint(
+        "open a pull request for the change; or set `forge.direct-push: relock`, which marks such locks as unreviewed",
+    ))
+}
+
+fn not_a_merge(pull_request: &PullRequest, tip: &Snapshot) -> CliError {
+    CliError::new(
+        ExitCode::Repository,
+        format!("the reviewed commit {} is not part of {}", pull_request.head.short(12), tip.commit.short(12)),
+    )
+    .hint("merge pull requests with merge commits: a squash or rebase cuts the lock off from what was reviewed")
+}
+
+fn moved(published: &LockFile, generated: &Generated, changes: &LockDiff) -> CliError {
+    CliError::new(
+        ExitCode::Image,
+        format!(
+            "the registry no longer gives what was reviewed: lock {} was published, {} would be made now",
+            texts::short_id(published.lock.id().as_str()),
+            texts::short_id(generated.lock.id().as_str()),
+        ),
+    )
+    .problems(texts::diff_problems(changes))
+    .hint("find out who moved the tag; nothing was committed")
+    .hint(
+        "to take the new images after all: `orchestrator lock commit --accept-new --reason …`, recorded as unreviewed",
+    )
+}
+
+fn rejected(lock: &lock_model::Lock, reason: &str, by: &str) -> CliError {
+    CliError::new(
+        ExitCode::Refused,
+        format!("lock {} was rejected by {by}: {reason}", texts::short_id(lock.id().as_str())),
+    )
+    .hint("a rejected lock is never deployed: change what is wrong and make a new one")
+}

@@ -1,0 +1,388 @@
+//! The steps of the train, and the one way through them. `run`, `deploy`, `test run`, `promote`, `release` and
+//! `rollback` differ only in which steps of the plan they ask for.
+
+mod deploy;
+mod evidence;
+mod gates;
+mod health;
+mod lock_commit;
+mod promotion;
+mod release;
+mod statuses;
+mod suites;
+mod texts;
+
+use std::collections::BTreeSet;
+
+use train::config::Environment;
+use train::cycle::{
+    self, CycleOrigin, Interruption, Locks, PlanShape, PlannedStep, Purpose, StepAction, Then, Underway,
+};
+use train::ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
+use train::{EnvironmentName, ReleaseId};
+
+pub use evidence::{Answer, Outcome};
+pub use gates::{PolicyFound, pull_request_facts};
+pub use health::health;
+pub use lock_commit::{
+    LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, lock_files, merged_pull_request,
+};
+pub use promotion::{APPROVALS_STATUS, rows_of};
+pub use statuses::SUITES_STATUS;
+pub use suites::{run_suite, suite_reference, summary};
+pub use texts::{diff_problems, short_id};
+
+use crate::context::Context;
+use crate::error::{CliError, CliResult};
+use crate::exit_code::ExitCode;
+use crate::ledger_store::{Document, LedgerStore};
+use crate::snapshot::{LockFile, Snapshot, commits_locks};
+
+/// One release on its way through one environment.
+#[derive(Debug)]
+pub struct Engine<'a> {
+    context: &'a Context,
+    /// The ledger.
+    pub store: LedgerStore,
+    /// What the commit says.
+    pub snapshot: Snapshot,
+    /// The environment, merged.
+    pub environment: Environment,
+    /// The lock in the commit.
+    pub lock: LockFile,
+    /// Lock and configuration together.
+    pub release: ReleaseId,
+    purpose: Purpose,
+    since: u64,
+    attempt: u32,
+    started: Option<lock_model::Timestamp>,
+    deployed_now: bool,
+    /// What happened, a line a step.
+    pub lines: Vec<Line>,
+    /// What people should know although nothing failed.
+    pub warnings: Vec<String>,
+}
+
+/// One step in a report.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Line {
+    /// The step.
+    pub step: String,
+    /// How it went: `ok`, `failed`, `refused`, `skipped`.
+    pub result: &'static str,
+    /// What it says.
+    pub detail: String,
+}
+
+/// Which steps of the plan an entry asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    All,
+    /// Only these, in the plan's order.
+    Only(BTreeSet<Step>),
+}
+
+/// Whether a step that the ledger calls done is done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Only what is not done.
+    No,
+    /// The deployment too.
+    Deploy,
+}
+
+impl<'a> Engine<'a> {
+    /// Puts together what a run is about. The tree must have a lock.
+    pub fn new(
+        context: &'a Context,
+        store: LedgerStore,
+        snapshot: Snapshot,
+        environment: &EnvironmentName,
+        purpose: Purpose,
+    ) -> CliResult<Self> {
+        let lock = snapshot.lock(context)?.ok_or_else(|| {
+            CliError::new(ExitCode::Repository, format!("commit {} has no lock", snapshot.commit.short(12)))
+                .hint("locks are committed to the staging branch when a pull request is merged: `orchestrator run --env staging`")
+        })?;
+        let release = snapshot.release(&lock.lock);
+        let environment = snapshot.environment(environment)?.clone();
+        let since = store.len();
+        Ok(Self {
+            context,
+            store,
+            snapshot,
+            environment,
+            lock,
+            release,
+            purpose,
+            since,
+            attempt: 1,
+            started: None,
+            deployed_now: false,
+            lines: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// The steps of this release here, in order; the lock commit is behind us.
+    pub fn plan(&self) -> CliResult<Vec<StepKey>> {
+        let mut suites = Vec::new();
+        for name in &self.environment.suites {
+            suites.push(suite_reference(self.context, &self.snapshot, name)?);
+        }
+        let then = match (self.purpose, &self.environment.release, &self.environment.promote) {
+            (Purpose::Rollback, _, _) => Then::EndRollback,
+            (Purpose::Run, Some(_), Some(_)) => Then::ReleaseAndPromote,
+            (Purpose::Run, Some(_), None) => Then::Release,
+            (Purpose::Run, None, Some(_)) => Then::Promote,
+            (Purpose::Run, None, None) => Then::Nothing,
+        };
+        Ok(cycle::plan(&PlanShape { locks: Locks::InTree, suites, then }))
+    }
+
+    /// Takes the wanted steps, skips what is done, stops at the first that says no. Suites all run before that.
+    pub async fn run(&mut self, wanted: &Wanted, repeat: Repeat) -> CliResult<ExitCode> {
+        let plan = self.plan()?;
+        let proven_before = self.is_proven();
+        if commits_locks(&self.environment) && *wanted == Wanted::All && !proven_before {
+            self.status_pending().await?;
+        }
+        let mut verdict = ExitCode::Done;
+        let steps = cycle::next_steps(self.store.ledger(), &self.environment.name, &self.release, &plan);
+        for PlannedStep { key, action } in steps {
+            let asked_for = match wanted {
+                Wanted::All => true,
+                Wanted::Only(steps) => steps.contains(&key.step()),
+            };
+            if !asked_for {
+                continue;
+            }
+            let attempt = match action {
+                StepAction::Skip { seq } if repeat != Repeat::Deploy || key.step() != Step::Deploy => {
+                    self.skipped(&key, seq).await?;
+                    continue;
+                }
+                StepAction::Skip { .. } => 1,
+                StepAction::Run { attempt } => attempt,
+            };
+            if verdict != ExitCode::Done && key.step() != Step::Suite {
+                // A failed suite: the other suites have run, and the proof says no.
+                break;
+            }
+            self.attempt = attempt;
+            let code = self.step(&key).await?;
+            if code != ExitCode::Done {
+                if key.step() != Step::Suite {
+                    verdict = code;
+                    break;
+                }
+                verdict = verdict.max(code);
+            }
+        }
+        if verdict != ExitCode::Done && *wanted == Wanted::All {
+            self.not_proven(verdict).await?;
+        } else if commits_locks(&self.environment) && *wanted == Wanted::All {
+            self.status_success().await?;
+        }
+        Ok(verdict)
+    }
+
+    /// Whether the environment proved this release already.
+    pub fn is_proven(&self) -> bool {
+        match self.store.ledger().proof_of(&self.environment.name, &self.release) {
+            train::ledger::ProofVerdict::Proven(_) => {
+                self.store.ledger().cycle(&self.environment.name, &self.release).is_ok(&Step::Proof.into())
+            }
+            train::ledger::ProofVerdict::Failed { .. } | train::ledger::ProofVerdict::Absent => false,
+        }
+    }
+
+    /// A step of the plan that is done; what only looks and then acts looks again.
+    async fn skipped(&mut self, key: &StepKey, seq: u64) -> CliResult<()> {
+        let detail = match key.step() {
+            Step::Promote => self.promote_again().await?,
+            Step::LockCommit
+            | Step::Gates
+            | Step::Health
+            | Step::Deploy
+            | Step::Verify
+            | Step::Suite
+            | Step::Proof
+            | Step::Release
+            | Step::Reject
+            | Step::Hold
+            | Step::Unhold
+            | Step::Rollback => None,
+        };
+        self.line(&key.to_string(), "done", detail.unwrap_or_else(|| format!("since record {seq}")));
+        Ok(())
+    }
+
+    async fn step(&mut self, key: &StepKey) -> CliResult<ExitCode> {
+        self.started = Some(self.now());
+        let answer = match key {
+            StepKey::Step(Step::Gates) => self.ask_gates().await?,
+            StepKey::Step(Step::Health) => self.ask_health().await?,
+            StepKey::Step(Step::Deploy) => return self.effect(key, Effect::Deploy).await,
+            StepKey::Step(Step::Verify) => self.verify()?,
+            StepKey::Suite(_) => return self.effect(key, Effect::Suite).await,
+            StepKey::Step(Step::Proof) => self.proof(),
+            StepKey::Step(Step::Promote) => return self.effect(key, Effect::Promote).await,
+            StepKey::Step(Step::Release) => return self.effect(key, Effect::Release).await,
+            StepKey::Step(Step::Rollback) => Answer::ok(format!("{} is back; the hold stays", self.environment.name)),
+            StepKey::Step(Step::LockCommit | Step::Suite | Step::Reject | Step::Hold | Step::Unhold) => {
+                return Err(CliError::new(ExitCode::Bug, format!("step `{key}` is not part of a run")));
+            }
+        };
+        self.conclude(key, answer).await
+    }
+
+    /// A step with an effect: `started` is recorded before, the result after.
+    async fn effect(&mut self, key: &StepKey, effect: Effect) -> CliResult<ExitCode> {
+        let tag = match effect {
+            Effect::Release => self.release_name()?,
+            Effect::Deploy | Effect::Suite | Effect::Promote => None,
+        };
+        // What can be refused before any change is refused before anything is recorded as begun.
+        let prepared = match effect {
+            Effect::Deploy => Some(self.prepare_deployment()?),
+            Effect::Suite | Effect::Promote | Effect::Release => None,
+        };
+        let mut started = self.draft(key, StepResult::Started);
+        started.tag.clone_from(&tag);
+        self.append(started, &[]).await?;
+        let answer = match (effect, prepared) {
+            (Effect::Deploy, Some(prepared)) => self.deploy(&prepared),
+            (Effect::Deploy, None) => Err(CliError::new(ExitCode::Bug, "the deployment was not prepared")),
+            (Effect::Suite, _) => self.suite(key).await,
+            (Effect::Promote, _) => self.promote().await,
+            (Effect::Release, _) => self.make_release(tag.as_deref()).await,
+        };
+        match answer {
+            Ok(answer) => self.conclude(key, answer).await,
+            Err(error) => {
+                // The error is what matters; a record that cannot be written now is written by the next run.
+                let failed = self.draft(key, StepResult::Failed).reason(&error.message);
+                let _unrecorded = self.append(failed, &[]).await;
+                self.line(&key.to_string(), "failed", error.message.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Records a step's answer and says what it means for the run.
+    async fn conclude(&mut self, key: &StepKey, answer: Answer) -> CliResult<ExitCode> {
+        let (result, word) = match answer.outcome {
+            Outcome::Ok => (StepResult::Ok, "ok"),
+            Outcome::Failed => (StepResult::Failed, "failed"),
+            Outcome::Refused => (StepResult::Refused, "refused"),
+        };
+        let mut draft = self.draft(key, result);
+        if answer.outcome != Outcome::Ok {
+            draft = draft.reason(&answer.detail);
+        }
+        if key.step() == Step::Proof && result == StepResult::Ok {
+            draft.proof = Some(ProofLevel::Stored);
+        }
+        if key.step() == Step::Rollback {
+            draft = draft.reason("the rollback is complete");
+        }
+        draft.tag = answer.tag.clone();
+        draft.policy = answer.policy;
+        self.append(draft, &answer.documents).await?;
+        self.warnings.extend(answer.warnings);
+        self.line(&key.to_string(), word, answer.detail);
+        Ok(answer.code)
+    }
+
+    fn line(&mut self, step: &str, result: &'static str, detail: String) {
+        let first = detail.lines().next().unwrap_or_default();
+        self.context.progress.line(&format!("{step}: {result} ({first})"));
+        self.lines.push(Line { step: step.to_owned(), result, detail });
+    }
+
+    /// The draft of a record of this release.
+    fn draft(&self, key: &StepKey, result: StepResult) -> RecordDraft {
+        let mut draft = RecordDraft::new(key.step(), result, self.context.run.clone(), self.now())
+            .environment(&self.environment.name);
+        if let (Some(started), StepResult::Ok | StepResult::Failed | StepResult::Refused | StepResult::Superseded) =
+            (self.started, result)
+        {
+            draft.started = started;
+        }
+        draft.release = Some(self.release.clone());
+        draft.lock = Some(self.lock.lock.id().clone());
+        draft.lock_file = Some(self.lock.digest.clone());
+        draft.config = Some(self.snapshot.config_digest.clone());
+        draft.commit = Some(self.snapshot.commit.clone());
+        draft.tree = Some(self.snapshot.tree.clone());
+        draft.suite = key.suite().cloned();
+        draft
+    }
+
+    /// Appends a record; whoever lost the race asks first whether this run may go on.
+    async fn append(&mut self, draft: RecordDraft, documents: &[Document]) -> CliResult<Option<u64>> {
+        let (environment, release) = (self.environment.name.clone(), self.release.clone());
+        let (lock, run) = (self.lock.lock.id().clone(), self.context.run.clone());
+        let (since, purpose) = (self.since, self.purpose);
+        let still = move |ledger: &Ledger| {
+            let underway =
+                Underway { environment: &environment, release: &release, lock: &lock, run: &run, since, purpose };
+            match cycle::interruption(ledger, &underway) {
+                None => Ok(()),
+                Some(interruption) => Err(interrupted(&environment, &interruption)),
+            }
+        };
+        self.store.append(self.context, draft, documents, still).await
+    }
+
+    /// The time now.
+    pub fn now(&self) -> lock_model::Timestamp {
+        self.context.now(self.store.len())
+    }
+
+    /// Opens a rollback: its first record holds the environment.
+    pub async fn begin_rollback(&mut self, reason: &str, tag: Option<String>) -> CliResult<()> {
+        let mut draft = self.draft(&Step::Rollback.into(), StepResult::Started).reason(reason);
+        draft.tag = tag;
+        self.append(draft, &[]).await?;
+        Ok(())
+    }
+
+    /// Whether the present cycle is a rollback's.
+    pub fn in_rollback(&self) -> bool {
+        let cycle = self.store.ledger().cycle(&self.environment.name, &self.release);
+        matches!(cycle.origin, CycleOrigin::Rollback { .. })
+    }
+}
+
+/// Steps that change something.
+#[derive(Clone, Copy)]
+enum Effect {
+    Deploy,
+    Suite,
+    Promote,
+    Release,
+}
+
+/// What to say when another writer's record stops this run.
+fn interrupted(environment: &EnvironmentName, interruption: &Interruption) -> CliError {
+    match interruption {
+        Interruption::Held(hold) => CliError::new(
+            ExitCode::Refused,
+            format!("`{environment}` was held meanwhile by {}: {}", hold.by, hold.reason),
+        )
+        .hint(format!("`orchestrator unhold --env {environment} --reason …` lifts it")),
+        Interruption::Rejected(rejection) => CliError::new(
+            ExitCode::Refused,
+            format!("the lock was rejected meanwhile by {}: {}", rejection.by, rejection.reason),
+        )
+        .hint("change what is wrong and make a new lock"),
+        Interruption::TakenOver { seq, run, .. } => CliError::new(
+            ExitCode::Temporary,
+            format!("another run of `{environment}` took over (record {seq}, run {} by {})", run.id, run.actor),
+        )
+        .hint("run the same command again: it goes on where that run stopped"),
+    }
+}

@@ -1,0 +1,155 @@
+//! Deploying, proving and releasing: the steps with the lock's content in them.
+
+use deployer::Plan;
+use forge::{NewAsset, NewRelease, ReleaseOutcome, ReleaseTag};
+use train::ledger::ProofVerdict;
+use train::release::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
+use train::{Values, Variable};
+
+use super::deploy::{Deployable, deployable};
+use super::evidence::Answer;
+use super::health::expand;
+use super::{Engine, short_id};
+use crate::context::forge_error;
+use crate::error::{CliError, CliResult};
+use crate::exit_code::ExitCode;
+
+/// A deployment that nothing speaks against.
+pub(super) struct Prepared {
+    deployable: Deployable,
+    plan: Plan,
+}
+
+impl Engine<'_> {
+    /// What this environment deploys of the lock.
+    pub fn deployable(&self) -> CliResult<Deployable> {
+        let now = self.now();
+        let release = self.release.as_str();
+        deployable(self.context, &self.snapshot, &self.environment, &self.lock.lock, release, now)
+    }
+
+    /// Renders and judges everything before anything is recorded or changed.
+    pub(super) fn prepare_deployment(&mut self) -> CliResult<Prepared> {
+        let deployable = self.deployable()?;
+        if !deployable.expired.is_empty() {
+            let list: Vec<String> =
+                deployable.expired.iter().map(|(service, until)| format!("{service} (until {until})")).collect();
+            return Err(CliError::new(
+                ExitCode::Refused,
+                format!("`not-deployed` of `{}` has expired for {}", self.environment.name, list.join(", ")),
+            )
+            .hint("deploy the service, or give the exception a new day in a reviewed change of orchestrator.yaml"));
+        }
+        let plan = deployable.plan(self.context)?;
+        for leftover in &plan.leftovers {
+            self.warnings.push(format!(
+                "{} at {} is not pinned by the lock: {}",
+                leftover.object, leftover.place, leftover.image
+            ));
+        }
+        Ok(Prepared { deployable, plan })
+    }
+
+    /// Stores the plan.
+    pub(super) fn deploy(&mut self, prepared: &Prepared) -> CliResult<Answer> {
+        let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now())?;
+        self.deployed_now = true;
+        let evidence = serde_json::json!({ "plan": prepared.plan.digest, "changes": prepared.plan.changes });
+        Ok(Answer::ok(detail).document("plan.json", &evidence))
+    }
+
+    /// Reads back what is stored.
+    pub(super) fn verify(&mut self) -> CliResult<Answer> {
+        let proof = self.deployable()?.prove(self.context)?;
+        let answer = if proof.is_proven() {
+            Answer::ok(format!("{} images stored as locked", proof.images.len()))
+        } else {
+            let code = if self.deployed_now { ExitCode::Deploy } else { ExitCode::Negative };
+            let lines: Vec<String> = proof.findings.iter().map(ToString::to_string).collect();
+            Answer::failed(code, lines.join("\n"))
+        };
+        Ok(answer.document("proof.json", &proof))
+    }
+
+    /// Everything that was asked of the release here is fulfilled.
+    pub(super) fn proof(&self) -> Answer {
+        Answer::ok(format!("release {} is proven in {}", self.release.id8(), self.environment.name))
+    }
+
+    /// The release's tag: its day is that of the first attempt.
+    pub(super) fn release_name(&self) -> CliResult<Option<String>> {
+        let Some(release) = &self.environment.release else { return Ok(None) };
+        let day = date_of(self.store.ledger(), &self.environment.name, &self.release, self.now());
+        let values = Values::new()
+            .with(Variable::Date, day.to_string())
+            .with(Variable::Id8, self.release.id8())
+            .with(Variable::Mode, self.environment.mode.to_string());
+        Ok(Some(expand(&release.tag, &values)?))
+    }
+
+    /// Tags the commit and archives the lock, unless a tag carries this release already.
+    pub(super) async fn make_release(&self, name: Option<&str>) -> CliResult<Answer> {
+        let name = name.ok_or_else(|| CliError::new(ExitCode::Bug, "the release has no name"))?;
+        let ProofVerdict::Proven(proof) = self.store.ledger().proof_of(&self.environment.name, &self.release) else {
+            return Ok(Answer::refused(
+                ExitCode::Refused,
+                format!("release {} is not proven in {}", self.release.id8(), self.environment.name),
+            ));
+        };
+        let forge = &self.context.forge;
+        let known: Vec<TagFacts> = forge
+            .releases()
+            .await
+            .map_err(forge_error)?
+            .into_iter()
+            .map(|release| TagFacts { name: release.tag.to_string(), message: release.message, commit: release.commit })
+            .collect();
+        let plan = plan_tag(&known, &self.release, name);
+        let tag = match plan {
+            ReleasePlan::Exists { name, commit } => {
+                let mut answer = Answer::ok(format!("{name} exists at {}", commit.short(12)));
+                answer.tag = Some(name);
+                return Ok(answer);
+            }
+            ReleasePlan::NameTaken { name, by } => {
+                let by = by.map_or_else(|| "no release of ours".to_owned(), |by| format!("release {}", by.id8()));
+                return Ok(Answer::refused(ExitCode::Refused, format!("tag {name} is taken: it carries {by}")));
+            }
+            ReleasePlan::Make { name } => name,
+        };
+        let message = ReleaseMessage {
+            release: self.release.clone(),
+            lock: self.lock.lock.id().clone(),
+            lock_file: self.lock.digest.clone(),
+            config: self.snapshot.config_digest.clone(),
+            environment: self.environment.name.clone(),
+            proof: proof.seq,
+        };
+        let new = NewRelease {
+            tag: ReleaseTag::try_from(tag.as_str())
+                .map_err(|error| CliError::from_source(ExitCode::Usage, "the release's tag is no tag name", &error))?,
+            commit: self.snapshot.commit.clone(),
+            message: message.write(&tag),
+            assets: vec![NewAsset { name: "lock.yaml".to_owned(), bytes: self.lock.bytes.clone() }],
+        };
+        match forge.create_release(&new, self.now()).await.map_err(forge_error)? {
+            ReleaseOutcome::Created(_) => {
+                let mut answer = Answer::ok(format!(
+                    "{tag} at {}, lock {} archived",
+                    self.snapshot.commit.short(12),
+                    short_id(self.lock.lock.id().as_str())
+                ));
+                answer.tag = Some(tag);
+                Ok(answer)
+            }
+            ReleaseOutcome::Exists(release) => {
+                let mut answer = Answer::ok(format!("{} exists at {}", release.tag, release.commit.short(12)));
+                answer.tag = Some(release.tag.to_string());
+                Ok(answer)
+            }
+            ReleaseOutcome::Refused { reasons } => {
+                Ok(Answer::refused(ExitCode::Denied, format!("the forge refuses the tag: {}", reasons.join("; "))))
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Statuses on commits, and what a failed proof does to an open promotion.
+
+use forge::{PullRequestEdit, PullRequestState, Readiness, StatusState};
+
+use super::{Engine, LOCK_STATUS};
+use crate::context::{branch_name, forge_error};
+use crate::error::CliResult;
+use crate::exit_code::ExitCode;
+use crate::snapshot::branch_of;
+
+/// Status of a pull request's suites.
+pub const SUITES_STATUS: &str = "orchestrator/suites";
+
+/// Status of an environment's proof.
+pub fn proof_status(environment: &train::EnvironmentName) -> String {
+    format!("orchestrator/{environment}-proof")
+}
+
+impl Engine<'_> {
+    /// Says on the commit that its proof is being made.
+    pub(super) async fn status_pending(&self) -> CliResult<()> {
+        self.set_proof(StatusState::Pending, "the proof is being made").await
+    }
+
+    /// Says on the commit that the release is proven, be it by this run or by an earlier commit with the same release.
+    pub(super) async fn status_success(&self) -> CliResult<()> {
+        let text = format!("release {} is proven", self.release.id8());
+        self.set_proof(StatusState::Success, &text).await
+    }
+
+    /// Says on the commit, and on an open promotion, that there is no proof.
+    pub(super) async fn not_proven(&mut self, code: ExitCode) -> CliResult<()> {
+        if !crate::snapshot::commits_locks(&self.environment) {
+            return Ok(());
+        }
+        let why = self
+            .lines
+            .iter()
+            .rev()
+            .find(|line| matches!(line.result, "failed" | "refused"))
+            .map_or_else(|| code.word().to_owned(), |line| format!("{}: {}", line.step, first_line(&line.detail)));
+        self.set_proof(StatusState::Failure, &why).await?;
+        let Some(pull_request) = self.open_promotion().await? else { return Ok(()) };
+        let edit = PullRequestEdit { readiness: Some(Readiness::Draft), ..PullRequestEdit::default() };
+        context_edit(self, pull_request.number, &edit).await?;
+        let body = format!(
+            "Back to draft: `{}` did not prove {}.\n\n{}\n",
+            self.environment.name,
+            self.snapshot.commit.short(12),
+            train::text::code_block(&why)
+        );
+        self.context
+            .forge
+            .upsert_comment(pull_request.number, "orchestrator-not-proven", &body, self.now())
+            .await
+            .map_err(forge_error)?;
+        self.line("draft", "done", format!("pull request {} is a draft until the proof is there", pull_request.number));
+        Ok(())
+    }
+
+    async fn set_proof(&self, state: StatusState, text: &str) -> CliResult<()> {
+        let context = proof_status(&self.environment.name);
+        let text = train::text::shorten(first_line(text), 140);
+        self.context
+            .forge
+            .set_status(&self.snapshot.commit, &context, state, &text, self.now())
+            .await
+            .map_err(forge_error)?;
+        Ok(())
+    }
+
+    /// The locks of other open pull requests were made for the branch as it was: they must be made again.
+    pub async fn outdate_other_locks(&self) -> CliResult<()> {
+        let branch = branch_name(&branch_of(&self.environment)?)?;
+        let open = self.context.forge.pull_requests(Some(PullRequestState::Open)).await.map_err(forge_error)?;
+        for pull_request in open.into_iter().filter(|pull_request| pull_request.base_branch == branch) {
+            let statuses = self.context.forge.statuses(&pull_request.head).await.map_err(forge_error)?;
+            if statuses.iter().any(|status| status.context == LOCK_STATUS) {
+                let text = format!("`{branch}` moved: the lock must be made again");
+                self.context
+                    .forge
+                    .set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text, self.now())
+                    .await
+                    .map_err(forge_error)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn context_edit(engine: &Engine<'_>, number: u64, edit: &PullRequestEdit) -> CliResult<()> {
+    engine.context.forge.edit_pull_request(number, edit, engine.now()).await.map_err(forge_error)?;
+    Ok(())
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

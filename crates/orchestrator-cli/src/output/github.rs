@@ -1,0 +1,46 @@
+//! Workflow commands of GitHub Actions: foreign text never begins a line of its own, and never ends a command early.
+
+/// An annotation line, such as `::error title=lock::…`.
+pub(super) fn annotation(level: &str, title: &str, message: &str) -> String {
+    format!("::{level} title={}::{}\n", property(title), data(message))
+}
+
+/// Escapes text after `::`.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Escapes a property, which also ends at `:` and `,`.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// Puts text into the log so that no line of it is taken for a workflow command.
+///
+/// A line that begins with `::` (or the older `##[`) gets a zero-width space in front: it reads alike and does nothing.
+pub(super) fn inert(text: &str) -> String {
+    text.lines()
+        .map(|line| {
+            let start = line.trim_start();
+            if start.starts_with("::") || start.starts_with("##[") {
+                format!("\u{200b}{line}\n")
+            } else {
+                format!("{line}\n")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t35_foreign_text_makes_no_command() {
+        assert_eq!(
+            annotation("error", "a,b:c", "x\n::stop-commands::y%"),
+            "::error title=a%2Cb%3Ac::x%0A::stop-commands::y%25\n"
+        );
+        assert_eq!(inert("fine\n::error::x\n  ##[group]y"), "fine\n\u{200b}::error::x\n\u{200b}  ##[group]y\n");
+    }
+}

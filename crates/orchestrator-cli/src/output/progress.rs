@@ -1,0 +1,31 @@
+//! Progress of long work, on stderr: plain lines, so that CI logs and terminals read alike.
+
+use std::io::Write as _;
+
+use train::text::escape_terminal;
+
+use super::Format;
+
+/// Says what is going on; silent where a machine reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    format: Format,
+}
+
+impl Progress {
+    /// Progress for one output format.
+    pub fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    /// One finished or started piece of work, such as `health: ok, 3 checks`.
+    pub fn line(self, text: &str) {
+        match self.format {
+            Format::Json => {}
+            Format::Human | Format::Github => {
+                // A reader that went away is no failure of the work itself.
+                let _gone = writeln!(std::io::stderr().lock(), "{}", escape_terminal(text));
+            }
+        }
+    }
+}
