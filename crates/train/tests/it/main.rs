@@ -9,4 +9,6 @@ mod config_rules;
 mod cycles;
 mod gate_questions;
 mod going_back;
+mod model;
 mod people;
+mod readers;
