@@ -224,7 +224,8 @@ impl<'a> Draft<'a> {
                     continue;
                 }
             };
-            let RenderRequest { namespace, namespace_rule: rule, .. } = self.request;
+            let namespace = &self.request.namespace;
+            let rule = service.namespace_rule.as_ref().unwrap_or(&self.request.namespace_rule);
             let mut violations = rules::place_in_namespace(&mut object, &mut id, namespace, rule);
             violations.extend(rules::node_privileges(&object, &id, rule));
             violations.extend(self.pin(&mut object, &id, service.image.as_ref(), service, path));

@@ -45,6 +45,8 @@ pub struct ExpectedService {
     pub name: ServiceName,
     /// Its locked image; none for a service of kind `configuration`.
     pub image: Option<ImagePin>,
+    /// Which of its objects may leave the namespace, where the expectation's rule does not hold for it.
+    pub namespace_rule: Option<NamespaceRule>,
 }
 
 impl Expectation {
@@ -60,7 +62,11 @@ impl Expectation {
             services: request
                 .services
                 .iter()
-                .map(|service| ExpectedService { name: service.name.clone(), image: service.image.clone() })
+                .map(|service| ExpectedService {
+                    name: service.name.clone(),
+                    image: service.image.clone(),
+                    namespace_rule: service.namespace_rule.clone(),
+                })
                 .collect(),
             other_images: request.other_images.clone(),
         }
@@ -336,7 +342,9 @@ impl Reader<'_> {
         object: &serde_json::Map<String, serde_json::Value>,
     ) {
         let expectation = self.expectation;
-        let rule = NamespaceRule { foreign: ForeignNamespace::Refuse, ..expectation.namespace_rule.clone() };
+        let own = expectation.services.iter().find(|expected| Some(&expected.name) == service);
+        let rule = own.and_then(|own| own.namespace_rule.as_ref()).unwrap_or(&expectation.namespace_rule).clone();
+        let rule = NamespaceRule { foreign: ForeignNamespace::Refuse, ..rule };
         if id.namespace.is_none() && !id.is_cluster_scoped() {
             self.find(service.cloned(), Some(path), FindingKind::Reach, format!("{id} names no namespace"));
         }

@@ -40,6 +40,8 @@ pub struct RenderService {
     pub image: Option<ImagePin>,
     /// Files below the target's `source` folder: path relative to it, and bytes.
     pub files: Vec<(String, Vec<u8>)>,
+    /// Which of its objects may leave the namespace, where the request's rule does not hold for it.
+    pub namespace_rule: Option<NamespaceRule>,
 }
 
 /// A service of the lock that this environment leaves out.

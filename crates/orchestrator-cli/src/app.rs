@@ -11,7 +11,7 @@ use crate::exit_code::ExitCode;
 use crate::output::{Format, Report, print_error, print_report};
 
 /// Runs the program.
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return refuse_arguments(&error),
@@ -46,7 +46,7 @@ fn execute(arguments: Arguments) -> CliResult<Report> {
     // These need neither a repository nor a runtime.
     match &arguments.command {
         Command::Schema(SchemaCommand::Print(args)) => return commands::schema::print(args),
-        Command::Reference(args) => return crate::reference::page(args.page),
+        Command::Reference(args) => return Ok(crate::reference::page(args.page)),
         Command::Demo(args) => return crate::demo::run(args, &arguments.global),
         Command::Forge(ForgeCommand::Hook(args)) => return commands::forge::hook(args, &arguments.global),
         Command::Forge(ForgeCommand::Init(args)) => return commands::forge::init(args, &arguments.global),

@@ -4,7 +4,7 @@ use lock_model::Timestamp;
 
 /// Where the time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
+pub(crate) enum Clock {
     /// The machine's clock.
     System,
     /// A fixed start that advances a second with each record of the ledger: for tests and the demo.
@@ -13,7 +13,7 @@ pub enum Clock {
 
 impl Clock {
     /// The time now, given how many records the ledger holds.
-    pub fn now(self, records: u64) -> Timestamp {
+    pub(crate) fn now(self, records: u64) -> Timestamp {
         match self {
             Self::System => system_now(),
             Self::Fixed(start) => {

@@ -22,7 +22,7 @@ const GIT_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Everything that a command needs.
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     /// The superproject's repository: a clone, or the forge's own bare repository.
     pub git: Git,
     /// The same repository, read without the `git` program.
@@ -51,7 +51,7 @@ pub struct Context {
 
 /// The other side of the superproject's repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Remote {
+pub(crate) enum Remote {
     /// The repository is the forge's own: nothing to fetch.
     Itself,
     /// A URL or path that `git` understands.
@@ -60,7 +60,7 @@ pub enum Remote {
 
 impl Remote {
     /// What `git fetch` and `git push` are given.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         match self {
             Self::Itself => ".",
             Self::Url(url) => url,
@@ -70,7 +70,7 @@ impl Remote {
 
 /// The parts of a context that need no forge: enough to read configuration and locks.
 #[derive(Debug)]
-pub struct Local {
+pub(crate) struct Local {
     /// The repository.
     pub git: Git,
     /// The `git` program.
@@ -83,7 +83,7 @@ pub struct Local {
 
 impl Local {
     /// Opens the repository alone.
-    pub fn open(global: &GlobalArgs) -> CliResult<Self> {
+    pub(crate) fn open(global: &GlobalArgs) -> CliResult<Self> {
         let git_program = find_git()?;
         let children = children(global.actor.as_deref());
         let options = git_options(&children);
@@ -97,7 +97,7 @@ impl Local {
 }
 
 /// Finds the `git` program.
-pub fn find_git() -> CliResult<Program> {
+pub(crate) fn find_git() -> CliResult<Program> {
     Program::find("git", &environment::search_path()).map_err(|error| {
         CliError::from_source(ExitCode::Usage, "`git` is not on the search path", &error)
             .hint("install git 2.38 or newer")
@@ -105,7 +105,7 @@ pub fn find_git() -> CliResult<Program> {
 }
 
 /// The named list that children get; the acting user travels to the update hook.
-pub fn children(actor: Option<&str>) -> Environment {
+pub(crate) fn children(actor: Option<&str>) -> Environment {
     let mut list = Environment::new();
     for (name, value) in environment::for_children() {
         list.insert(name, value);
@@ -117,7 +117,7 @@ pub fn children(actor: Option<&str>) -> Environment {
 }
 
 /// How `git` is run here: the local forge is a folder, so local transport is allowed.
-pub fn git_options(children: &Environment) -> GitOptions {
+pub(crate) fn git_options(children: &Environment) -> GitOptions {
     GitOptions {
         environment: children.clone(),
         deadline: GIT_DEADLINE,
@@ -128,18 +128,18 @@ pub fn git_options(children: &Environment) -> GitOptions {
 
 impl Context {
     /// Opens repository and forge.
-    pub fn open(global: &GlobalArgs) -> CliResult<Self> {
+    pub(crate) fn open(global: &GlobalArgs) -> CliResult<Self> {
         let local = Local::open(global)?;
         // The `git` program has judged the owner, by the user's own `safe.directory`.
         let superproject = Superproject::open_as(&global.repository, Ownership::Vouched).map_err(|error| {
             CliError::from_source(ExitCode::Repository, "the superproject cannot be opened", &error)
         })?;
-        let origin = local.git.text(&["config", "--get", "remote.origin.url"]).ok().map(|url| url.trim().to_owned());
+        let origin = local.git.text(["config", "--get", "remote.origin.url"]).ok().map(|url| url.trim().to_owned());
         let (root, repository, remote) = locate_forge(global, &local, origin.as_deref())?;
-        let forge_git =
-            Git::open(&local.git_program, &root.join(&repository), git_options(&local.children)).map_err(|error| {
-                CliError::from_source(ExitCode::Repository, "the forge's repository cannot be opened", &error)
-            })?;
+        let home = root.join(&repository);
+        let forge_git = Git::open(&local.git_program, &home, git_options(&local.children)).map_err(|error| {
+            CliError::from_source(ExitCode::Repository, "the forge's repository cannot be opened", &error)
+        })?;
         let actor = match global.actor.as_deref() {
             Some(actor) => UserName::try_from(actor)
                 .map_err(|error| CliError::from_source(ExitCode::Usage, "`--as` names no user", &error))?,
@@ -171,7 +171,7 @@ impl Context {
     }
 
     /// Fetches the forge's branches, tags and pull requests into refs of our own.
-    pub fn sync(&self) -> CliResult<()> {
+    pub(crate) fn sync(&self) -> CliResult<()> {
         let Remote::Url(url) = &self.remote else { return Ok(()) };
         let specs = [
             "+refs/heads/*:refs/orchestrator/heads/*",
@@ -182,7 +182,7 @@ impl Context {
     }
 
     /// The commit that a revision names: a branch of the forge first, then whatever git knows by that name.
-    pub fn resolve(&self, revision: &str) -> CliResult<CommitId> {
+    pub(crate) fn resolve(&self, revision: &str) -> CliResult<CommitId> {
         let candidates = match self.remote {
             Remote::Itself => vec![format!("refs/heads/{revision}"), revision.to_owned()],
             Remote::Url(_) => vec![format!("refs/orchestrator/heads/{revision}"), revision.to_owned()],
@@ -199,7 +199,7 @@ impl Context {
     }
 
     /// The newest commit of a branch of the forge.
-    pub async fn branch_head(&self, branch: &str) -> CliResult<CommitId> {
+    pub(crate) async fn branch_head(&self, branch: &str) -> CliResult<CommitId> {
         let name = branch_name(branch)?;
         self.forge
             .branch_head(&name)
@@ -209,7 +209,7 @@ impl Context {
     }
 
     /// Where the superproject's remote lies, for relative submodule URLs.
-    pub fn remote_location(&self) -> String {
+    pub(crate) fn remote_location(&self) -> String {
         match &self.remote {
             Remote::Itself => self.git.common_dir().to_string_lossy().into_owned(),
             Remote::Url(url) => url.clone(),
@@ -217,14 +217,14 @@ impl Context {
     }
 
     /// The local forge: the only kind so far.
-    pub fn local_forge(&self) -> &LocalForge {
+    pub(crate) fn local_forge(&self) -> &LocalForge {
         match &self.forge {
             Forge::Local(local) => local,
         }
     }
 
     /// The time now, given the ledger's length.
-    pub fn now(&self, records: u64) -> Timestamp {
+    pub(crate) fn now(&self, records: u64) -> Timestamp {
         self.clock.now(records)
     }
 }
@@ -243,12 +243,12 @@ fn the_bot(root: &Path, git: &Git) -> CliResult<UserName> {
 }
 
 /// A branch name as the forge takes it.
-pub fn branch_name(text: &str) -> CliResult<BranchName> {
+pub(crate) fn branch_name(text: &str) -> CliResult<BranchName> {
     BranchName::try_from(text).map_err(|error| CliError::from_source(ExitCode::Usage, "not a branch", &error))
 }
 
 /// The fixed clock of tests, or the machine's.
-pub fn fixed_clock() -> CliResult<Clock> {
+pub(crate) fn fixed_clock() -> CliResult<Clock> {
     let Some(text) = environment::read(environment::CLOCK) else { return Ok(Clock::System) };
     let start = text.parse().map_err(|error| {
         CliError::from_source(ExitCode::Usage, format!("`{}` is no time", environment::CLOCK.name), &error)
@@ -287,13 +287,14 @@ fn locate_forge(global: &GlobalArgs, local: &Local, origin: Option<&str>) -> Cli
 }
 
 /// An error of the `git` program with its code.
-pub fn git_error(context: &str, error: &process::git::GitError) -> CliError {
+pub(crate) fn git_error(context: &str, error: &process::git::GitError) -> CliError {
     let code = crate::error::code_of(error.class(), ExitCode::Repository, ExitCode::Repository);
     CliError::from_source(code, context, error)
 }
 
 /// An error of the forge with its code.
-pub fn forge_error(error: forge::ForgeError) -> CliError {
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
+pub(crate) fn forge_error(error: forge::ForgeError) -> CliError {
     let code = crate::error::code_of(error.class(), ExitCode::Repository, ExitCode::Usage);
     CliError::from_source(code, "the forge did not do what it was asked", &error)
 }

@@ -9,7 +9,7 @@ use crate::exit_code::ExitCode;
 
 /// A finding about one subject, such as a service: failures list all of them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// What it is about: a service, a file, a gate.
     pub subject: String,
     /// What is wrong.
@@ -21,7 +21,7 @@ pub struct Problem {
 
 /// Why a command did not do what it was asked for.
 #[derive(Clone, Debug)]
-pub struct CliError {
+pub(crate) struct CliError {
     /// What the process ends with.
     pub code: ExitCode,
     /// What failed, in one line.
@@ -35,16 +35,16 @@ pub struct CliError {
 }
 
 /// What a command returns.
-pub type CliResult<T> = Result<T, CliError>;
+pub(crate) type CliResult<T> = Result<T, CliError>;
 
 impl CliError {
     /// An error with nothing but its first line.
-    pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: ExitCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), causes: Vec::new(), problems: Vec::new(), hints: Vec::new() }
     }
 
     /// Wraps a library's error: its own text first, then its sources.
-    pub fn from_source(code: ExitCode, context: impl Into<String>, error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn from_source(code: ExitCode, context: impl Into<String>, error: &(dyn Error + 'static)) -> Self {
         let mut wrapped = Self::new(code, context);
         let mut source: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(cause) = source {
@@ -56,20 +56,20 @@ impl CliError {
 
     /// Adds what to do.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// Adds findings.
     #[must_use]
-    pub fn problems(mut self, problems: impl IntoIterator<Item = Problem>) -> Self {
+    pub(crate) fn problems(mut self, problems: impl IntoIterator<Item = Problem>) -> Self {
         self.problems.extend(problems);
         self
     }
 
     /// The text for people.
-    pub fn human(&self) -> String {
+    pub(crate) fn human(&self) -> String {
         let mut text = format!("error: {}\n", self.message);
         let write = &mut text;
         for cause in &self.causes {
@@ -88,7 +88,7 @@ impl CliError {
     }
 
     /// The document for machines.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::json!({
             "error": {
                 "exit_code": self.code.number(),
@@ -108,7 +108,7 @@ fn indent(text: &str, by: usize) -> String {
 }
 
 /// The code for an error class where `not_found` and `invalid` have a meaning of their own.
-pub fn code_of(class: ErrorClass, not_found: ExitCode, invalid: ExitCode) -> ExitCode {
+pub(crate) fn code_of(class: ErrorClass, not_found: ExitCode, invalid: ExitCode) -> ExitCode {
     match class {
         ErrorClass::NotFound => not_found,
         ErrorClass::Denied => ExitCode::Denied,

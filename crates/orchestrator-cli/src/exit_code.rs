@@ -3,7 +3,7 @@
 /// What a finished command tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum ExitCode {
+pub(crate) enum ExitCode {
     /// Done, the answer is positive.
     Done = 0,
     /// Ran correctly, the answer is negative.
@@ -34,7 +34,7 @@ pub enum ExitCode {
 
 impl ExitCode {
     /// Every code, in ascending order.
-    pub const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Done,
         Self::Negative,
         Self::Usage,
@@ -51,12 +51,12 @@ impl ExitCode {
     ];
 
     /// The number that the process ends with.
-    pub fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         self as u8
     }
 
     /// One word for machines, such as `refused`.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Negative => "negative",
@@ -75,7 +75,7 @@ impl ExitCode {
     }
 
     /// What the code means, and what to do about it.
-    pub fn meaning(self) -> &'static str {
+    pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Done => "Done; the answer is positive.",
             Self::Negative => {

@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 
 /// A lock that was just made.
 #[derive(Debug)]
-pub struct Generated {
+pub(crate) struct Generated {
     /// The lock.
     pub lock: Lock,
     /// Its file's bytes.
@@ -24,7 +24,7 @@ pub struct Generated {
 }
 
 /// Resolves every service of a snapshot.
-pub async fn generate(context: &Context, snapshot: &Snapshot, source: Source) -> CliResult<Generated> {
+pub(crate) async fn generate(context: &Context, snapshot: &Snapshot, source: Source) -> CliResult<Generated> {
     snapshot.check_submodules()?;
     let assignments = assign(snapshot)?;
     let mut warnings: Vec<String> = snapshot.scan.warnings.iter().map(ToString::to_string).collect();
@@ -148,7 +148,7 @@ fn unresolved(failures: &[(ServiceName, Unresolved)], of: usize) -> CliError {
 }
 
 /// A client with the configuration's mirrors.
-pub fn registry(context: &Context, config: &Config) -> CliResult<Registry> {
+pub(crate) fn registry(context: &Context, config: &Config) -> CliResult<Registry> {
     let mut mirrors = BTreeMap::new();
     for (host, settings) in &config.registries {
         let Some(mirror) = &settings.mirror else { continue };
@@ -158,7 +158,7 @@ pub fn registry(context: &Context, config: &Config) -> CliResult<Registry> {
                 CliError::from_source(ExitCode::Usage, format!("registries.{host}.mirror is no URL"), &error)
             })?),
         };
-        mirrors.insert(host.to_string(), mirror);
+        mirrors.insert(host.clone(), mirror);
     }
     Registry::new(RegistryOptions { mirrors, ..RegistryOptions::default() })
         .map_err(|error| CliError::from_source(ExitCode::Usage, "the registry client cannot be made", &error))

@@ -15,7 +15,7 @@ const ATTEMPTS: u32 = 64;
 
 /// A document that is kept beside a record.
 #[derive(Clone, Debug)]
-pub struct Document {
+pub(crate) struct Document {
     /// What it is, such as `plan.json`.
     pub name: String,
     /// Its bytes.
@@ -24,14 +24,14 @@ pub struct Document {
 
 /// The ledger as it was read last.
 #[derive(Debug)]
-pub struct LedgerStore {
+pub(crate) struct LedgerStore {
     ledger: Ledger,
     head: Option<CommitId>,
 }
 
 impl LedgerStore {
     /// Reads the branch, checks the chain, and compares it with what was seen before.
-    pub async fn read(context: &Context) -> CliResult<Self> {
+    pub(crate) async fn read(context: &Context) -> CliResult<Self> {
         let seen = remembered(context)?;
         let branch = branch_name(forge::LEDGER_BRANCH)?;
         let snapshot = context.forge.read_branch(&branch).await.map_err(forge_error)?;
@@ -42,12 +42,12 @@ impl LedgerStore {
     }
 
     /// The ledger.
-    pub fn ledger(&self) -> &Ledger {
+    pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
     /// How many records there are.
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.ledger.seen().map_or(0, |seen| seen.seq)
     }
 
@@ -55,7 +55,7 @@ impl LedgerStore {
     ///
     /// A writer that loses the race reads the ledger again and asks `still` whether its record is right any more: a
     /// rejection or a hold that landed first stops it. Returns the record's number.
-    pub async fn append<F>(
+    pub(crate) async fn append<F>(
         &mut self,
         context: &Context,
         draft: RecordDraft,
@@ -168,7 +168,7 @@ fn remember(context: &Context, ledger: &Ledger, before: Option<&Seen>) {
     }
     let path = memory(context);
     let text = serde_json::json!({ "seq": seen.seq, "digest": seen.digest }).to_string();
-    let written = path.parent().map(std::fs::create_dir_all).unwrap_or(Ok(())).and_then(|()| {
+    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
         let beside = path.with_extension(format!("{}.tmp", std::process::id()));
         std::fs::write(&beside, text)?;
         std::fs::rename(&beside, &path)

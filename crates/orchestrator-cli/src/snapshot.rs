@@ -13,15 +13,15 @@ use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
 
 /// The configuration's file.
-pub const CONFIGURATION_FILE: &str = "orchestrator.yaml";
+pub(crate) const CONFIGURATION_FILE: &str = "orchestrator.yaml";
 /// The lock's file.
-pub const LOCK_FILE: &str = "locks/lock.yaml";
+pub(crate) const LOCK_FILE: &str = "locks/lock.yaml";
 /// The folder that only `lock commit` writes.
-pub const LOCK_FOLDER: &str = "locks";
+pub(crate) const LOCK_FOLDER: &str = "locks";
 
 /// A commit's tree as the train sees it.
 #[derive(Debug)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// The commit; absent for a tree that no commit has yet.
     pub commit: CommitId,
     /// Its tree.
@@ -40,7 +40,7 @@ pub struct Snapshot {
 
 /// A lock file as it lies in a tree.
 #[derive(Clone, Debug)]
-pub struct LockFile {
+pub(crate) struct LockFile {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// SHA-256 of the bytes.
@@ -51,7 +51,7 @@ pub struct LockFile {
 
 impl LockFile {
     /// Reads and judges a lock's bytes.
-    pub fn parse(bytes: Vec<u8>, name: &str) -> CliResult<Self> {
+    pub(crate) fn parse(bytes: Vec<u8>, name: &str) -> CliResult<Self> {
         let lock = lock_model::read(&bytes, name).map_err(|error| lock_error(&error))?;
         Ok(Self { digest: Digest::of(&bytes), bytes, lock })
     }
@@ -59,7 +59,7 @@ impl LockFile {
 
 impl Snapshot {
     /// Reads a commit.
-    pub fn load(context: &Context, commit: &CommitId) -> CliResult<Self> {
+    pub(crate) fn load(context: &Context, commit: &CommitId) -> CliResult<Self> {
         let facts = context
             .git
             .commit(commit.as_str())
@@ -88,7 +88,7 @@ impl Snapshot {
     }
 
     /// The lock in this tree; absent where there is none.
-    pub fn lock(&self, context: &Context) -> CliResult<Option<LockFile>> {
+    pub(crate) fn lock(&self, context: &Context) -> CliResult<Option<LockFile>> {
         let bytes = context
             .git
             .read_file(self.commit.as_str(), LOCK_FILE)
@@ -97,12 +97,12 @@ impl Snapshot {
     }
 
     /// Where a lock disagrees with this tree.
-    pub fn mismatches(&self, lock: &Lock) -> Vec<Mismatch> {
+    pub(crate) fn mismatches(&self, lock: &Lock) -> Vec<Mismatch> {
         lock_gen::compare(lock, &self.scan)
     }
 
     /// What is wrong with the submodules themselves.
-    pub fn check_submodules(&self) -> CliResult<()> {
+    pub(crate) fn check_submodules(&self) -> CliResult<()> {
         if self.scan.problems.is_empty() {
             return Ok(());
         }
@@ -119,18 +119,18 @@ impl Snapshot {
     }
 
     /// Lock and configuration together.
-    pub fn release(&self, lock: &Lock) -> ReleaseId {
+    pub(crate) fn release(&self, lock: &Lock) -> ReleaseId {
         train::release_id(&self.config_digest, lock.id())
     }
 
     /// An environment of the configuration.
-    pub fn environment(&self, name: &EnvironmentName) -> CliResult<&Environment> {
+    pub(crate) fn environment(&self, name: &EnvironmentName) -> CliResult<&Environment> {
         environment_of(&self.config, name)
     }
 }
 
 /// An environment by name.
-pub fn environment_of<'a>(config: &'a Config, name: &EnvironmentName) -> CliResult<&'a Environment> {
+pub(crate) fn environment_of<'a>(config: &'a Config, name: &EnvironmentName) -> CliResult<&'a Environment> {
     config.environments.get(name).ok_or_else(|| {
         let known: Vec<&str> = config.environments.keys().map(EnvironmentName::as_str).collect();
         CliError::new(ExitCode::Usage, format!("there is no environment `{name}`"))
@@ -139,7 +139,7 @@ pub fn environment_of<'a>(config: &'a Config, name: &EnvironmentName) -> CliResu
 }
 
 /// The branch of the forge that an environment runs.
-pub fn branch_of(environment: &Environment) -> CliResult<String> {
+pub(crate) fn branch_of(environment: &Environment) -> CliResult<String> {
     environment.branch.as_ref().map(ToString::to_string).ok_or_else(|| {
         CliError::new(ExitCode::Usage, format!("environment `{}` is no stop of the train", environment.name))
             .hint("give it `branch:` with a role of `branches:` if it should be deployed")
@@ -147,18 +147,18 @@ pub fn branch_of(environment: &Environment) -> CliResult<String> {
 }
 
 /// Whether this environment's branch is where locks are committed.
-pub fn commits_locks(environment: &Environment) -> bool {
+pub(crate) fn commits_locks(environment: &Environment) -> bool {
     environment.role == Some(Role::Staging)
 }
 
 /// The environment's name, parsed.
-pub fn environment_name(text: &str) -> CliResult<EnvironmentName> {
+pub(crate) fn environment_name(text: &str) -> CliResult<EnvironmentName> {
     EnvironmentName::try_from(text)
         .map_err(|error| CliError::from_source(ExitCode::Usage, "`--env` names no environment", &error))
 }
 
 /// The configuration of a revision; absent where the revision has none.
-pub fn load_config(context: &Context, revision: &str) -> CliResult<Option<Config>> {
+pub(crate) fn load_config(context: &Context, revision: &str) -> CliResult<Option<Config>> {
     let bytes = context
         .git
         .read_file(revision, CONFIGURATION_FILE)
@@ -167,7 +167,7 @@ pub fn load_config(context: &Context, revision: &str) -> CliResult<Option<Config
 }
 
 /// Reads a configuration, or says everything that is wrong with it.
-pub fn parse_config(name: &str, bytes: &[u8]) -> CliResult<Config> {
+pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> CliResult<Config> {
     Config::load(name, bytes).map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))
 }
 
@@ -203,6 +203,6 @@ fn config_digest(context: &Context, revision: &str, config: &Config) -> CliResul
 }
 
 /// An error of the lock's reader.
-pub fn lock_error(error: &lock_model::ReadError) -> CliError {
+pub(crate) fn lock_error(error: &lock_model::ReadError) -> CliError {
     CliError::new(ExitCode::Lock, error.to_string().trim_end())
 }

@@ -51,7 +51,7 @@ pub(crate) fn pin(name: &str, digit: &str) -> ImagePin {
 
 pub(crate) fn service(name: &str, image: Option<ImagePin>, files: &[(&str, &str)]) -> RenderService {
     let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
-    RenderService { name: name.try_into().unwrap(), image, files }
+    RenderService { name: name.try_into().unwrap(), image, files, namespace_rule: None }
 }
 
 pub(crate) fn request(services: Vec<RenderService>) -> RenderRequest {

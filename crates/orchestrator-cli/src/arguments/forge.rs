@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// Commands on the local forge.
 #[derive(Debug, clap::Subcommand)]
-pub enum ForgeCommand {
+pub(crate) enum ForgeCommand {
     /// Make the folder `forge/` beside a bare repository, with its users, rules and hook.
     Init(ForgeInitArgs),
     /// Open, show and list pull requests.
@@ -20,7 +20,7 @@ pub enum ForgeCommand {
 
 /// How to make a local forge.
 #[derive(Debug, clap::Args)]
-pub struct ForgeInitArgs {
+pub(crate) struct ForgeInitArgs {
     /// A user as `NAME:ROLE`; roles are `read`, `write`, `admin`.
     #[arg(long = "user", value_name = "NAME:ROLE", required = true)]
     pub users: Vec<String>,
@@ -34,7 +34,7 @@ pub struct ForgeInitArgs {
 
 /// Commands on pull requests.
 #[derive(Debug, clap::Subcommand)]
-pub enum PullRequestCommand {
+pub(crate) enum PullRequestCommand {
     /// Open a pull request.
     Open(OpenArgs),
     /// Show a pull request with its reviews and statuses.
@@ -53,7 +53,7 @@ pub enum PullRequestCommand {
 
 /// A new pull request.
 #[derive(Debug, clap::Args)]
-pub struct OpenArgs {
+pub(crate) struct OpenArgs {
     /// The branch to merge.
     #[arg(long, value_name = "BRANCH")]
     pub head: String,
@@ -70,7 +70,7 @@ pub struct OpenArgs {
 
 /// A review.
 #[derive(Debug, clap::Args)]
-pub struct ReviewArgs {
+pub(crate) struct ReviewArgs {
     /// The pull request.
     pub number: u64,
     /// What the reviewer says.
@@ -80,7 +80,7 @@ pub struct ReviewArgs {
 
 /// What a reviewer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum StanceArgument {
+pub(crate) enum StanceArgument {
     /// Approve.
     Approve,
     /// Ask for changes.
@@ -93,7 +93,7 @@ pub enum StanceArgument {
 
 /// A merge.
 #[derive(Debug, clap::Args)]
-pub struct ForgeMergeArgs {
+pub(crate) struct ForgeMergeArgs {
     /// The pull request.
     pub number: u64,
     /// Merge only when this is its head.
@@ -106,7 +106,7 @@ pub struct ForgeMergeArgs {
 
 /// What git hands to an `update` hook.
 #[derive(Debug, clap::Args)]
-pub struct HookArgs {
+pub(crate) struct HookArgs {
     /// The bare repository.
     pub bare: PathBuf,
     /// The full name of the ref.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// Commands about locks.
 #[derive(Debug, clap::Subcommand)]
-pub enum LockCommand {
+pub(crate) enum LockCommand {
     /// Resolve every service of a tree to digests and write the lock.
     Generate(LockGenerateArgs),
     /// Judge a lock: its form, the tree, the ledger, the registry. Never rewrites.
@@ -23,7 +23,7 @@ pub enum LockCommand {
 
 /// What to lock.
 #[derive(Debug, clap::Args)]
-pub struct LockGenerateArgs {
+pub(crate) struct LockGenerateArgs {
     /// Lock what merging this pull request gives.
     #[arg(long, value_name = "N", conflicts_with = "rev")]
     pub pull_request: Option<u64>,
@@ -37,7 +37,7 @@ pub struct LockGenerateArgs {
 
 /// Which lock to judge.
 #[derive(Debug, clap::Args)]
-pub struct LockCheckArgs {
+pub(crate) struct LockCheckArgs {
     /// A lock file; default: `locks/lock.yaml` of the revision.
     pub file: Option<PathBuf>,
     /// The commit or branch whose tree the lock must belong to.
@@ -47,7 +47,7 @@ pub struct LockCheckArgs {
 
 /// Two locks.
 #[derive(Debug, clap::Args)]
-pub struct LockDiffArgs {
+pub(crate) struct LockDiffArgs {
     /// The older lock: a file, or a revision that holds one.
     pub before: String,
     /// The newer lock: a file, or a revision that holds one.
@@ -56,7 +56,7 @@ pub struct LockDiffArgs {
 
 /// One lock.
 #[derive(Debug, clap::Args)]
-pub struct LockShowArgs {
+pub(crate) struct LockShowArgs {
     /// A lock file, or a revision that holds one.
     #[arg(default_value = "HEAD")]
     pub lock: String,
@@ -64,7 +64,7 @@ pub struct LockShowArgs {
 
 /// Whose lock to publish.
 #[derive(Debug, clap::Args)]
-pub struct LockPublishArgs {
+pub(crate) struct LockPublishArgs {
     /// The pull request.
     #[arg(long, value_name = "N")]
     pub pull_request: u64,
@@ -72,7 +72,7 @@ pub struct LockPublishArgs {
 
 /// Which commit to lock for good.
 #[derive(Debug, clap::Args)]
-pub struct LockCommitArgs {
+pub(crate) struct LockCommitArgs {
     /// Environment whose branch it is.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "staging")]
     pub env: String,
@@ -86,7 +86,7 @@ pub struct LockCommitArgs {
 
 /// Which lock is bad.
 #[derive(Debug, clap::Args)]
-pub struct LockRejectArgs {
+pub(crate) struct LockRejectArgs {
     /// A lock id, a lock file, or a revision that holds one.
     pub lock: String,
     /// Why, for everybody who meets it later.

@@ -6,14 +6,14 @@ mod operate;
 
 use std::path::PathBuf;
 
-pub use forge::{
+pub(crate) use forge::{
     ForgeCommand, ForgeInitArgs, ForgeMergeArgs, HookArgs, OpenArgs, PullRequestCommand, ReviewArgs, StanceArgument,
 };
-pub use lock::{
+pub(crate) use lock::{
     LockCheckArgs, LockCommand, LockCommitArgs, LockDiffArgs, LockGenerateArgs, LockPublishArgs, LockRejectArgs,
     LockShowArgs,
 };
-pub use operate::{
+pub(crate) use operate::{
     ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PromoteArgs, ReleaseArgs,
     RollbackArgs, RunArgs, TestCommand, TestRunArgs, UnholdArgs,
 };
@@ -23,7 +23,7 @@ use crate::output::Format;
 /// Carries a shop's services from the integration branch to staging to production by one lock.
 #[derive(Debug, clap::Parser)]
 #[command(name = "orchestrator", version, arg_required_else_help = true, max_term_width = 120)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What holds for every command.
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -35,7 +35,7 @@ pub struct Arguments {
 /// Arguments of every command.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
-pub struct GlobalArgs {
+pub(crate) struct GlobalArgs {
     /// Folder of the superproject: a clone or a bare repository.
     #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
     pub repository: PathBuf,
@@ -58,7 +58,7 @@ pub struct GlobalArgs {
 
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make, judge, compare, publish and commit locks.
     #[command(subcommand)]
     Lock(LockCommand),
@@ -109,7 +109,7 @@ pub enum Command {
 
 /// Commands about the configuration.
 #[derive(Debug, clap::Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Judge `orchestrator.yaml`: every mistake, with its place.
     Check(ConfigArgs),
     /// Show the configuration after merging.
@@ -118,7 +118,7 @@ pub enum ConfigCommand {
 
 /// Which configuration.
 #[derive(Clone, Debug, clap::Args)]
-pub struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// Read the file of this commit or branch instead of the work tree's.
     #[arg(long, value_name = "REV")]
     pub rev: Option<String>,
@@ -126,7 +126,7 @@ pub struct ConfigArgs {
 
 /// Which part of the configuration.
 #[derive(Debug, clap::Args)]
-pub struct ConfigShowArgs {
+pub(crate) struct ConfigShowArgs {
     /// Where to read it.
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -140,14 +140,14 @@ pub struct ConfigShowArgs {
 
 /// Commands about schemas.
 #[derive(Debug, clap::Subcommand)]
-pub enum SchemaCommand {
+pub(crate) enum SchemaCommand {
     /// Print one schema.
     Print(SchemaPrintArgs),
 }
 
 /// Which schema.
 #[derive(Debug, clap::Args)]
-pub struct SchemaPrintArgs {
+pub(crate) struct SchemaPrintArgs {
     /// The format.
     #[arg(value_enum)]
     pub kind: SchemaKind,
@@ -155,7 +155,7 @@ pub struct SchemaPrintArgs {
 
 /// Formats that have a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum SchemaKind {
+pub(crate) enum SchemaKind {
     /// `locks/lock.yaml`.
     Lock,
     /// What a microservice's CI emits.
@@ -168,7 +168,7 @@ pub enum SchemaKind {
 
 /// How the demo runs.
 #[derive(Debug, clap::Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Where to make the shop; must be empty or missing. Default: a new folder below the temporary folder.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
@@ -179,7 +179,7 @@ pub struct DemoArgs {
 
 /// Which reference page.
 #[derive(Debug, clap::Args)]
-pub struct ReferenceArgs {
+pub(crate) struct ReferenceArgs {
     /// The page.
     #[arg(value_enum)]
     pub page: ReferencePage,
@@ -187,7 +187,7 @@ pub struct ReferenceArgs {
 
 /// Generated pages of the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum ReferencePage {
+pub(crate) enum ReferencePage {
     /// Every command with its arguments.
     Cli,
     /// The exit codes.
@@ -199,17 +199,4 @@ pub enum ReferencePage {
 /// Parses durations such as `90s`, `5m`, `1h30m`.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     train::config::parse_duration(text)
-}
-
-/// The schema's name of a format.
-impl SchemaKind {
-    /// File name below `schemas/`.
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Self::Lock => "lock.schema.json",
-            Self::Metadata => "metadata.schema.json",
-            Self::Config => "config.schema.json",
-            Self::LedgerRecord => "ledger-record.schema.json",
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// An environment.
 #[derive(Clone, Debug, clap::Args)]
-pub struct EnvironmentArgs {
+pub(crate) struct EnvironmentArgs {
     /// The environment, as the configuration names it.
     #[arg(long, value_name = "ENVIRONMENT")]
     pub env: String,
@@ -12,7 +12,7 @@ pub struct EnvironmentArgs {
 
 /// How to run.
 #[derive(Debug, clap::Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The environment.
     #[command(flatten)]
     pub environment: EnvironmentArgs,
@@ -32,7 +32,7 @@ pub struct RunArgs {
 
 /// What to plan.
 #[derive(Debug, clap::Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// The environment.
     #[command(flatten)]
     pub environment: EnvironmentArgs,
@@ -43,7 +43,7 @@ pub struct PlanArgs {
 
 /// What to deploy.
 #[derive(Debug, clap::Args)]
-pub struct DeployArgs {
+pub(crate) struct DeployArgs {
     /// The environment.
     #[command(flatten)]
     pub environment: EnvironmentArgs,
@@ -60,14 +60,14 @@ pub struct DeployArgs {
 
 /// Commands about test suites.
 #[derive(Debug, clap::Subcommand)]
-pub enum TestCommand {
+pub(crate) enum TestCommand {
     /// Run an environment's suites.
     Run(TestRunArgs),
 }
 
 /// Which suites.
 #[derive(Debug, clap::Args)]
-pub struct TestRunArgs {
+pub(crate) struct TestRunArgs {
     /// The environment.
     #[command(flatten)]
     pub environment: EnvironmentArgs,
@@ -77,14 +77,14 @@ pub struct TestRunArgs {
     /// Run them on what merging this pull request gives, and set its status `orchestrator/suites`.
     #[arg(long, value_name = "N")]
     pub pull_request: Option<u64>,
-    /// Write a JUnit report into this file.
+    /// Write a `JUnit` report into this file.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<std::path::PathBuf>,
 }
 
 /// What to promote.
 #[derive(Debug, clap::Args)]
-pub struct PromoteArgs {
+pub(crate) struct PromoteArgs {
     /// The environment that holds the proof.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "staging")]
     pub env: String,
@@ -92,7 +92,7 @@ pub struct PromoteArgs {
 
 /// Whose approvals.
 #[derive(Debug, clap::Args)]
-pub struct ApprovalsArgs {
+pub(crate) struct ApprovalsArgs {
     /// The promotion pull request; default: the open one.
     #[arg(long, value_name = "N")]
     pub pull_request: Option<u64>,
@@ -103,7 +103,7 @@ pub struct ApprovalsArgs {
 
 /// What to release.
 #[derive(Debug, clap::Args)]
-pub struct ReleaseArgs {
+pub(crate) struct ReleaseArgs {
     /// The environment.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
     pub env: String,
@@ -114,7 +114,7 @@ pub struct ReleaseArgs {
 
 /// What to go back to.
 #[derive(Debug, clap::Args)]
-pub struct RollbackArgs {
+pub(crate) struct RollbackArgs {
     /// The environment.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
     pub env: String,
@@ -131,7 +131,7 @@ pub struct RollbackArgs {
 
 /// What to hold.
 #[derive(Debug, clap::Args)]
-pub struct HoldArgs {
+pub(crate) struct HoldArgs {
     /// The environment.
     #[command(flatten)]
     pub environment: EnvironmentArgs,
@@ -142,7 +142,7 @@ pub struct HoldArgs {
 
 /// What to let go on.
 #[derive(Debug, clap::Args)]
-pub struct UnholdArgs {
+pub(crate) struct UnholdArgs {
     /// The environment.
     #[command(flatten)]
     pub environment: EnvironmentArgs,
@@ -153,7 +153,7 @@ pub struct UnholdArgs {
 
 /// Which records.
 #[derive(Debug, clap::Args)]
-pub struct HistoryArgs {
+pub(crate) struct HistoryArgs {
     /// Only this environment.
     #[arg(long, value_name = "ENVIRONMENT")]
     pub env: Option<String>,

@@ -8,11 +8,11 @@ use crate::arguments::{ConfigArgs, ConfigShowArgs, GlobalArgs};
 use crate::context::{Local, git_error};
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
-use crate::output::Report;
+use crate::output::{Report, append};
 use crate::snapshot::{CONFIGURATION_FILE, environment_name, parse_config};
 
 /// Judges the configuration.
-pub fn check(global: &GlobalArgs, args: &ConfigArgs) -> CliResult<Report> {
+pub(crate) fn check(global: &GlobalArgs, args: &ConfigArgs) -> CliResult<Report> {
     let config = read(global, args)?;
     let environments: Vec<&str> = config.environments.keys().map(train::EnvironmentName::as_str).collect();
     let variables = variables(&config);
@@ -23,7 +23,7 @@ pub fn check(global: &GlobalArgs, args: &ConfigArgs) -> CliResult<Report> {
         environments.join(", ")
     );
     if !variables.is_empty() {
-        human.push_str(&format!("it reads the environment variables {}\n", variables.join(", ")));
+        append(&mut human, format!("it reads the environment variables {}\n", variables.join(", ")));
     }
     let document = serde_json::json!({
         "command": "config check",
@@ -35,7 +35,7 @@ pub fn check(global: &GlobalArgs, args: &ConfigArgs) -> CliResult<Report> {
 }
 
 /// Shows the configuration after merging.
-pub fn show(global: &GlobalArgs, args: &ConfigShowArgs) -> CliResult<Report> {
+pub(crate) fn show(global: &GlobalArgs, args: &ConfigShowArgs) -> CliResult<Report> {
     let config = read(global, &args.config)?;
     let name = args.env.as_deref().map(environment_name).transpose()?;
     let origin = if args.origin { ShowOrigin::Shown } else { ShowOrigin::Hidden };

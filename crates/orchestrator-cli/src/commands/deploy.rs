@@ -13,11 +13,11 @@ use crate::engine::{Engine, Repeat, Wanted, short_id};
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::ledger_store::LedgerStore;
-use crate::output::{Report, Table};
+use crate::output::{Report, Table, append};
 use crate::snapshot::{Snapshot, branch_of, environment_name};
 
 /// Shows what a deployment would change.
-pub async fn plan(context: &Context, args: &PlanArgs) -> CliResult<Report> {
+pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> CliResult<Report> {
     let engine = open(context, &args.environment.env, args.rev.as_deref()).await?;
     belongs(&engine)?;
     let deployable = engine.deployable()?;
@@ -48,7 +48,7 @@ pub async fn plan(context: &Context, args: &PlanArgs) -> CliResult<Report> {
         format!("{head}\n{}", table.render())
     };
     for skipped in &deployable.request.not_deployed {
-        human.push_str(&format!("not deployed: {} ({})\n", skipped.name, skipped.reason));
+        append(&mut human, format!("not deployed: {} ({})\n", skipped.name, skipped.reason));
     }
     let warnings: Vec<String> = plan
         .leftovers
@@ -69,7 +69,7 @@ pub async fn plan(context: &Context, args: &PlanArgs) -> CliResult<Report> {
 }
 
 /// Gates, health, deployment and proof, without suites.
-pub async fn deploy(context: &Context, args: &DeployArgs) -> CliResult<Report> {
+pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> CliResult<Report> {
     let name = environment_name(&args.environment.env)?;
     let _lease = lease(context, &name, args.wait.unwrap_or_default())?;
     let mut engine = open(context, &args.environment.env, args.rev.as_deref()).await?;
@@ -80,7 +80,7 @@ pub async fn deploy(context: &Context, args: &DeployArgs) -> CliResult<Report> {
 }
 
 /// Compares what is stored with the lock of the newest deployment.
-pub async fn verify(context: &Context, args: &EnvironmentArgs) -> CliResult<Report> {
+pub(crate) async fn verify(context: &Context, args: &EnvironmentArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
     let store = LedgerStore::read(context).await?;
@@ -116,9 +116,9 @@ pub async fn verify(context: &Context, args: &EnvironmentArgs) -> CliResult<Repo
         human.push_str(&table.render());
     } else {
         for finding in &proof.findings {
-            human.push_str(&format!("  {finding}\n"));
+            append(&mut human, format!("  {finding}\n"));
         }
-        human.push_str(&format!("hint: `orchestrator deploy --env {name} --again` puts it back\n"));
+        append(&mut human, format!("hint: `orchestrator deploy --env {name} --again` puts it back\n"));
     }
     let document =
         serde_json::json!({ "command": "verify", "environment": name, "release": engine.release, "proof": proof });

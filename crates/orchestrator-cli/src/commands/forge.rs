@@ -17,10 +17,10 @@ use crate::context::{Context, branch_name, children, find_git, fixed_clock, forg
 use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
 use crate::ledger_store::LedgerStore;
-use crate::output::{Report, Table};
+use crate::output::{Report, Table, append};
 
 /// Acts on pull requests.
-pub async fn run(context: &Context, command: ForgeCommand) -> CliResult<Report> {
+pub(crate) async fn run(context: &Context, command: ForgeCommand) -> CliResult<Report> {
     match command {
         ForgeCommand::Pr(PullRequestCommand::Open(args)) => open(context, &args).await,
         ForgeCommand::Pr(PullRequestCommand::Show { number }) => show(context, number).await,
@@ -35,7 +35,7 @@ pub async fn run(context: &Context, command: ForgeCommand) -> CliResult<Report> 
 }
 
 /// Makes the forge's files beside a bare repository and installs its hook.
-pub fn init(args: &ForgeInitArgs, global: &GlobalArgs) -> CliResult<Report> {
+pub(crate) fn init(args: &ForgeInitArgs, global: &GlobalArgs) -> CliResult<Report> {
     let program = find_git()?;
     let git = Git::open(&program, &global.repository, git_options(&children(Some(&args.bot))))
         .map_err(|error| CliError::from_source(ExitCode::Repository, "the bare repository cannot be opened", &error))?;
@@ -78,7 +78,7 @@ pub fn init(args: &ForgeInitArgs, global: &GlobalArgs) -> CliResult<Report> {
 }
 
 /// Judges a push; git refuses it where this ends with another code than 0.
-pub fn hook(args: &HookArgs, global: &GlobalArgs) -> CliResult<Report> {
+pub(crate) fn hook(args: &HookArgs, global: &GlobalArgs) -> CliResult<Report> {
     let program = find_git()?;
     let git = Git::open(&program, &args.bare, git_options(&children(global.actor.as_deref())))
         .map_err(|error| CliError::from_source(ExitCode::Repository, "the bare repository cannot be opened", &error))?;
@@ -133,7 +133,7 @@ async fn show(context: &Context, number: u64) -> CliResult<Report> {
     if let MergeRef::Conflict { paths, .. } = context.forge.merge_ref(number).await.map_err(forge_error)?
         && pull_request.merge.is_none()
     {
-        report.human.push_str(&format!("  conflicts: {}\n", paths.join(", ")));
+        append(&mut report.human, format!("  conflicts: {}\n", paths.join(", ")));
     }
     let mut statuses = Table::new(&["status", "state", "says"]);
     for status in context.forge.statuses(&pull_request.head).await.map_err(forge_error)? {
@@ -154,7 +154,7 @@ async fn show(context: &Context, number: u64) -> CliResult<Report> {
         }
     }
     for comment in context.forge.comments(number).await.map_err(forge_error)? {
-        report.human.push_str(&format!("\n--- comment by {}\n{}\n", comment.user, comment.body.trim_end()));
+        append(&mut report.human, format!("\n--- comment by {}\n{}\n", comment.user, comment.body.trim_end()));
     }
     Ok(report)
 }
@@ -175,7 +175,7 @@ async fn list(context: &Context) -> CliResult<Report> {
     let human = if all.is_empty() { "there are no pull requests\n".to_owned() } else { table.render() };
     let document = serde_json::json!({
         "command": "forge pr list",
-        "pull_requests": all.iter().map(|one| document(one)).collect::<Vec<_>>(),
+        "pull_requests": all.iter().map(document).collect::<Vec<_>>(),
     });
     Ok(Report::new(ExitCode::Done, human, document))
 }
@@ -217,7 +217,7 @@ async fn merge(context: &Context, args: &ForgeMergeArgs) -> CliResult<Report> {
             let mut human =
                 format!("pull request {} is merged: {} by {}\n", args.number, merge.commit.short(12), merge.by);
             for rule in &merge.bypassed {
-                human.push_str(&format!("  bypassed, and recorded: {rule}\n"));
+                append(&mut human, format!("  bypassed, and recorded: {rule}\n"));
             }
             let document = serde_json::json!({
                 "command": "forge merge", "pull_request": args.number, "commit": merge.commit,

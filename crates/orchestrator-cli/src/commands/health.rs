@@ -12,7 +12,7 @@ use crate::output::{Report, Table};
 use crate::snapshot::{Snapshot, branch_of, environment_name};
 
 /// Asks every probe of an environment; records nothing.
-pub async fn run(context: &Context, args: &EnvironmentArgs) -> CliResult<Report> {
+pub(crate) async fn run(context: &Context, args: &EnvironmentArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
     let environment = find_environment(context, &name, None).await?;

@@ -2,6 +2,7 @@
 
 use train::cycle::{Locks, PlanShape, Then, plan};
 use train::report::{self, HISTORY_HEADERS, Next, ProofSummary};
+use train::text::shorten;
 
 use crate::arguments::HistoryArgs;
 use crate::context::{Context, forge_error};
@@ -12,8 +13,11 @@ use crate::ledger_store::LedgerStore;
 use crate::output::{Report, Table};
 use crate::snapshot::{Snapshot, environment_name, load_config};
 
+/// How much of a note the table shows; the JSON form has all of it.
+const NOTE_BYTES: usize = 120;
+
 /// Shows the ledger as a table.
-pub async fn history(context: &Context, args: &HistoryArgs) -> CliResult<Report> {
+pub(crate) async fn history(context: &Context, args: &HistoryArgs) -> CliResult<Report> {
     let name = args.env.as_deref().map(environment_name).transpose()?;
     let store = LedgerStore::read(context).await?;
     let mut rows = report::history(store.ledger(), name.as_ref());
@@ -22,7 +26,11 @@ pub async fn history(context: &Context, args: &HistoryArgs) -> CliResult<Report>
     }
     let mut table = Table::new(&HISTORY_HEADERS);
     for row in &rows {
-        table.row(row.cells());
+        let mut cells = row.cells();
+        if let Some(note) = cells.last_mut() {
+            *note = shorten(note.lines().next().unwrap_or_default(), NOTE_BYTES);
+        }
+        table.row(cells);
     }
     let human = if table.is_empty() { "the ledger has no records yet\n".to_owned() } else { table.render() };
     let document = serde_json::json!({ "command": "history", "records": rows });
@@ -30,7 +38,7 @@ pub async fn history(context: &Context, args: &HistoryArgs) -> CliResult<Report>
 }
 
 /// Shows where each environment of the train stands.
-pub async fn status(context: &Context) -> CliResult<Report> {
+pub(crate) async fn status(context: &Context) -> CliResult<Report> {
     context.sync()?;
     let store = LedgerStore::read(context).await?;
     let mut config = None;

@@ -12,12 +12,12 @@ use crate::output::Report;
 use crate::snapshot::{branch_of, environment_name};
 
 /// Stops deployments to an environment.
-pub async fn hold(context: &Context, args: &HoldArgs) -> CliResult<Report> {
+pub(crate) async fn hold(context: &Context, args: &HoldArgs) -> CliResult<Report> {
     record(context, &args.environment.env, Step::Hold, &args.reason).await
 }
 
 /// Allows deployments again.
-pub async fn unhold(context: &Context, args: &UnholdArgs) -> CliResult<Report> {
+pub(crate) async fn unhold(context: &Context, args: &UnholdArgs) -> CliResult<Report> {
     record(context, &args.environment.env, Step::Unhold, &args.reason).await
 }
 

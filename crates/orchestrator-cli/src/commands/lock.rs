@@ -27,25 +27,22 @@ use crate::snapshot::{LOCK_FILE, LOCK_FOLDER, LockFile, Snapshot, branch_of, env
 const COMMENT: &str = "orchestrator-lock";
 
 /// Resolves every service of a tree and writes the lock.
-pub async fn generate(context: &Context, args: &LockGenerateArgs) -> CliResult<Report> {
+pub(crate) async fn generate(context: &Context, args: &LockGenerateArgs) -> CliResult<Report> {
     context.sync()?;
-    let (snapshot, source) = match args.pull_request {
-        Some(number) => {
-            let merge = test_merge(context, number).await?;
-            (merge.snapshot, merge.source)
-        }
-        None => {
-            let commit = context.resolve(&args.rev)?;
-            let snapshot = Snapshot::load(context, &commit)?;
-            let source = Source {
-                repository: snapshot.config.forge.repository.clone(),
-                pull_request: None,
-                head: commit.clone(),
-                base: snapshot.parents.first().unwrap_or(&commit).clone(),
-                tree: snapshot.tree.clone(),
-            };
-            (snapshot, source)
-        }
+    let (snapshot, source) = if let Some(number) = args.pull_request {
+        let merge = test_merge(context, number).await?;
+        (merge.snapshot, merge.source)
+    } else {
+        let commit = context.resolve(&args.rev)?;
+        let snapshot = Snapshot::load(context, &commit)?;
+        let source = Source {
+            repository: snapshot.config.forge.repository.clone(),
+            pull_request: None,
+            head: commit.clone(),
+            base: snapshot.parents.first().unwrap_or(&commit).clone(),
+            tree: snapshot.tree.clone(),
+        };
+        (snapshot, source)
     };
     let generated = generation::generate(context, &snapshot, source).await?;
     let document = serde_json::json!({ "command": "lock generate", "lock": generated.lock.id(), "services": summary(&generated.lock) });
@@ -83,7 +80,6 @@ fn write_lock_folder(folder: &Path, generated: &Generated) -> CliResult<()> {
 
 /// What merging a pull request gives.
 struct TestMerge {
-    pull_request: PullRequest,
     snapshot: Snapshot,
     source: Source,
 }
@@ -106,11 +102,11 @@ async fn test_merge(context: &Context, number: u64) -> CliResult<TestMerge> {
     let snapshot = Snapshot::load(context, &commit)?;
     let repository = snapshot.config.forge.repository.clone();
     let source = Source { repository, pull_request: Some(number), head, base, tree };
-    Ok(TestMerge { pull_request, snapshot, source })
+    Ok(TestMerge { snapshot, source })
 }
 
 /// Judges a lock: its form, the tree, the ledger, the registry.
-pub async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<Report> {
+pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<Report> {
     context.sync()?;
     let commit = context.resolve(&args.rev)?;
     let snapshot = Snapshot::load(context, &commit)?;
@@ -205,7 +201,7 @@ async fn missing_digests(context: &Context, snapshot: &Snapshot, lock: &Lock) ->
 }
 
 /// Compares two locks.
-pub fn diff(global: &GlobalArgs, args: &LockDiffArgs) -> CliResult<Report> {
+pub(crate) fn diff(global: &GlobalArgs, args: &LockDiffArgs) -> CliResult<Report> {
     let before = read_lock(global, &args.before)?;
     let after = read_lock(global, &args.after)?;
     let changes = lock_model::diff(&before.lock, &after.lock);
@@ -231,7 +227,7 @@ pub fn diff(global: &GlobalArgs, args: &LockDiffArgs) -> CliResult<Report> {
 }
 
 /// Shows a lock.
-pub fn show(global: &GlobalArgs, args: &LockShowArgs) -> CliResult<Report> {
+pub(crate) fn show(global: &GlobalArgs, args: &LockShowArgs) -> CliResult<Report> {
     let lock = read_lock(global, &args.lock)?;
     Ok(describe(&lock.lock))
 }
@@ -286,7 +282,7 @@ fn summary(lock: &Lock) -> serde_json::Value {
 }
 
 /// Makes a pull request's lock and publishes it.
-pub async fn publish(context: &Context, args: &LockPublishArgs) -> CliResult<Report> {
+pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliResult<Report> {
     context.sync()?;
     let number = args.pull_request;
     let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
@@ -452,7 +448,7 @@ fn superseded_publish(number: u64, note: &str) -> Report {
 }
 
 /// Commits the lock of a merged pull request.
-pub async fn commit(context: &Context, args: &LockCommitArgs) -> CliResult<Report> {
+pub(crate) async fn commit(context: &Context, args: &LockCommitArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
     let environment = find_environment(context, &name, None).await?;
@@ -479,30 +475,27 @@ pub async fn commit(context: &Context, args: &LockCommitArgs) -> CliResult<Repor
 }
 
 /// Records that a lock must never be deployed.
-pub async fn reject(context: &Context, args: &LockRejectArgs) -> CliResult<Report> {
+pub(crate) async fn reject(context: &Context, args: &LockRejectArgs) -> CliResult<Report> {
     context.sync()?;
     let mut store = LedgerStore::read(context).await?;
-    let (id, file, commit) = match LockId::try_from(args.lock.as_str()) {
-        Ok(id) => {
-            let known = store.ledger().records().iter().rev().find(|record| record.entry.lock.as_ref() == Some(&id));
-            let Some(known) = known else {
-                return Err(CliError::new(ExitCode::Usage, format!("no record of the ledger names lock {id}"))
-                    .hint("`orchestrator history` shows the locks; a file or a revision works too"));
-            };
-            (id, known.entry.lock_file.clone(), known.entry.commit.clone())
-        }
-        Err(_) => {
-            let lock = if Path::new(&args.lock).is_file() {
-                read_file(Path::new(&args.lock))?
-            } else {
-                let commit = context.resolve(&args.lock)?;
-                lock_file_at(context, commit.as_str())?.ok_or_else(|| {
-                    CliError::new(ExitCode::Usage, format!("`{LOCK_FILE}` is not in {}", commit.short(12)))
-                })?
-            };
-            let head = lock.lock.source().head.clone();
-            (lock.lock.id().clone(), Some(lock.digest), Some(head))
-        }
+    let (id, file, commit) = if let Ok(id) = LockId::try_from(args.lock.as_str()) {
+        let known = store.ledger().records().iter().rev().find(|record| record.entry.lock.as_ref() == Some(&id));
+        let Some(known) = known else {
+            return Err(CliError::new(ExitCode::Usage, format!("no record of the ledger names lock {id}"))
+                .hint("`orchestrator history` shows the locks; a file or a revision works too"));
+        };
+        (id, known.entry.lock_file.clone(), known.entry.commit.clone())
+    } else {
+        let lock = if Path::new(&args.lock).is_file() {
+            read_file(Path::new(&args.lock))?
+        } else {
+            let commit = context.resolve(&args.lock)?;
+            lock_file_at(context, commit.as_str())?.ok_or_else(|| {
+                CliError::new(ExitCode::Usage, format!("`{LOCK_FILE}` is not in {}", commit.short(12)))
+            })?
+        };
+        let head = lock.lock.source().head.clone();
+        (lock.lock.id().clone(), Some(lock.digest), Some(head))
     };
     let mut draft = RecordDraft::new(Step::Reject, StepResult::Ok, context.run.clone(), context.now(store.len()))
         .reason(&args.reason);

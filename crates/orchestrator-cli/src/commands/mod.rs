@@ -1,13 +1,13 @@
 //! The commands: each is a thin way from arguments to a report.
 
-pub mod config;
-pub mod deploy;
-pub mod forge;
-pub mod health;
-pub mod history;
-pub mod hold;
-pub mod lock;
-pub mod promotion;
-pub mod run;
-pub mod schema;
-pub mod test;
+pub(crate) mod config;
+pub(crate) mod deploy;
+pub(crate) mod forge;
+pub(crate) mod health;
+pub(crate) mod history;
+pub(crate) mod hold;
+pub(crate) mod lock;
+pub(crate) mod promotion;
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod test;

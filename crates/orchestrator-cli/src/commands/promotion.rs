@@ -20,7 +20,7 @@ use crate::output::{Report, Table};
 use crate::snapshot::{Snapshot, branch_of, environment_name, load_config};
 
 /// Opens or refreshes the promotion of proven content.
-pub async fn promote(context: &Context, args: &PromoteArgs) -> CliResult<Report> {
+pub(crate) async fn promote(context: &Context, args: &PromoteArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
     let environment = find_environment(context, &name, None).await?;
@@ -40,7 +40,7 @@ pub async fn promote(context: &Context, args: &PromoteArgs) -> CliResult<Report>
 }
 
 /// Tags and archives proven production content.
-pub async fn release(context: &Context, args: &ReleaseArgs) -> CliResult<Report> {
+pub(crate) async fn release(context: &Context, args: &ReleaseArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
     let environment = find_environment(context, &name, args.rev.as_deref()).await?;
@@ -60,7 +60,7 @@ pub async fn release(context: &Context, args: &ReleaseArgs) -> CliResult<Report>
 }
 
 /// Counts the approvals of a promotion, and sets its status.
-pub async fn approvals(context: &Context, args: &ApprovalsArgs) -> CliResult<Report> {
+pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
     let environment = find_environment(context, &name, None).await?;

@@ -16,11 +16,11 @@ use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commi
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::ledger_store::LedgerStore;
-use crate::output::{Report, Table};
+use crate::output::{Report, Table, append};
 use crate::snapshot::{Snapshot, branch_of, commits_locks, environment_name, environment_of, load_config};
 
 /// Runs every step that the environment's newest commit still needs.
-pub async fn run(context: &Context, args: &RunArgs) -> CliResult<Report> {
+pub(crate) async fn run(context: &Context, args: &RunArgs) -> CliResult<Report> {
     let name = environment_name(&args.environment.env)?;
     context.sync()?;
     let environment = find_environment(context, &name, args.rev.as_deref()).await?;
@@ -49,7 +49,7 @@ pub async fn run(context: &Context, args: &RunArgs) -> CliResult<Report> {
 }
 
 /// Deploys an older release again, and holds the environment.
-pub async fn rollback(context: &Context, args: &RollbackArgs) -> CliResult<Report> {
+pub(crate) async fn rollback(context: &Context, args: &RollbackArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
     let _lease = lease(context, &name, args.wait.unwrap_or_default())?;
@@ -85,15 +85,16 @@ pub async fn rollback(context: &Context, args: &RollbackArgs) -> CliResult<Repor
     }
     let code = engine.run(&Wanted::All, Repeat::No).await?;
     let mut report = report("rollback", &engine, code);
-    report.human.push_str(&format!(
-        "\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets the train go on.\n"
-    ));
+    append(
+        &mut report.human,
+        format!("\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets the train go on.\n"),
+    );
     Ok(report)
 }
 
 /// A commit that carries its lock, or the news that somebody else goes on.
 #[derive(Debug)]
-pub enum Ready {
+pub(crate) enum Ready {
     /// Go on with this commit.
     Go {
         /// The commit.
@@ -108,7 +109,7 @@ pub enum Ready {
 }
 
 /// Makes sure that the commit carries its lock, where locks are committed.
-pub async fn ready_commit(
+pub(crate) async fn ready_commit(
     context: &Context,
     store: &mut LedgerStore,
     name: &EnvironmentName,
@@ -131,7 +132,7 @@ pub async fn ready_commit(
 }
 
 /// A run that something newer overtook: no failure, nothing done.
-pub fn superseded(name: &EnvironmentName, note: &str) -> Report {
+pub(crate) fn superseded(name: &EnvironmentName, note: &str) -> Report {
     Report::new(
         ExitCode::Done,
         format!("superseded: {note}\n"),
@@ -140,7 +141,7 @@ pub fn superseded(name: &EnvironmentName, note: &str) -> Report {
 }
 
 /// The environment as the newest configuration that knows it says.
-pub async fn find_environment(
+pub(crate) async fn find_environment(
     context: &Context,
     name: &EnvironmentName,
     revision: Option<&str>,
@@ -177,7 +178,7 @@ pub async fn find_environment(
 }
 
 /// The commit that a command is about: the branch's newest, or the named one if it is part of the branch.
-pub async fn commit_of(context: &Context, branch: &str, revision: Option<&str>) -> CliResult<CommitId> {
+pub(crate) async fn commit_of(context: &Context, branch: &str, revision: Option<&str>) -> CliResult<CommitId> {
     let head = context.branch_head(branch).await?;
     let Some(revision) = revision else { return Ok(head) };
     let commit = context.resolve(revision)?;
@@ -194,7 +195,7 @@ pub async fn commit_of(context: &Context, branch: &str, revision: Option<&str>) 
 }
 
 /// The environment's mutex: one run at a time; released when this process ends, however it ends.
-pub fn lease(context: &Context, name: &EnvironmentName, wait: Duration) -> CliResult<Lease> {
+pub(crate) fn lease(context: &Context, name: &EnvironmentName, wait: Duration) -> CliResult<Lease> {
     let holder = format!("{} (run {}, attempt {})", context.run.actor, context.run.id, context.run.attempt);
     let outcome = context.local_forge().lease(name.as_str(), &holder, wait, context.now(0)).map_err(forge_error)?;
     match outcome {
@@ -225,7 +226,7 @@ async fn lift_hold(context: &Context, store: &mut LedgerStore, name: &Environmen
 }
 
 /// The report of a way through an environment.
-pub fn report(command: &str, engine: &Engine<'_>, code: ExitCode) -> Report {
+pub(crate) fn report(command: &str, engine: &Engine<'_>, code: ExitCode) -> Report {
     let name = &engine.environment.name;
     let id8 = engine.release.id8();
     let mut table = Table::new(&["step", "result", "detail"]);

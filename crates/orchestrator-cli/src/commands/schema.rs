@@ -6,7 +6,7 @@ use crate::exit_code::ExitCode;
 use crate::output::Report;
 
 /// Prints a format's JSON Schema.
-pub fn print(args: &SchemaPrintArgs) -> CliResult<Report> {
+pub(crate) fn print(args: &SchemaPrintArgs) -> CliResult<Report> {
     let schema = match args.kind {
         SchemaKind::Lock => lock_model::lock_schema(),
         SchemaKind::Metadata => lock_model::metadata_schema(),

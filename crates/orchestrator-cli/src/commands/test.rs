@@ -15,30 +15,27 @@ use crate::snapshot::{Snapshot, branch_of, environment_name};
 
 /// Runs suites and says what they said; with a pull request its status is set. Nothing is recorded in the ledger:
 /// only `run` makes a proof.
-pub async fn run(context: &Context, args: &TestRunArgs) -> CliResult<Report> {
+pub(crate) async fn run(context: &Context, args: &TestRunArgs) -> CliResult<Report> {
     let name = environment_name(&args.environment.env)?;
     context.sync()?;
-    let (snapshot, head) = match args.pull_request {
-        Some(number) => {
-            let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
-            match context.forge.merge_ref(number).await.map_err(forge_error)? {
-                MergeRef::Clean { commit, .. } => {
-                    context.sync()?;
-                    (Snapshot::load(context, &commit)?, Some(pull_request.head))
-                }
-                MergeRef::Conflict { paths, .. } => {
-                    return Err(CliError::new(
-                        ExitCode::Repository,
-                        format!("pull request {number} has conflicts: {}", paths.join(", ")),
-                    ));
-                }
+    let (snapshot, head) = if let Some(number) = args.pull_request {
+        let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
+        match context.forge.merge_ref(number).await.map_err(forge_error)? {
+            MergeRef::Clean { commit, .. } => {
+                context.sync()?;
+                (Snapshot::load(context, &commit)?, Some(pull_request.head))
+            }
+            MergeRef::Conflict { paths, .. } => {
+                return Err(CliError::new(
+                    ExitCode::Repository,
+                    format!("pull request {number} has conflicts: {}", paths.join(", ")),
+                ));
             }
         }
-        None => {
-            let environment = find_environment(context, &name, None).await?;
-            let commit = commit_of(context, &branch_of(&environment)?, None).await?;
-            (Snapshot::load(context, &commit)?, None)
-        }
+    } else {
+        let environment = find_environment(context, &name, None).await?;
+        let commit = commit_of(context, &branch_of(&environment)?, None).await?;
+        (Snapshot::load(context, &commit)?, None)
     };
     let environment = snapshot.environment(&name)?.clone();
     let suites: Vec<SuiteName> = if args.suite.is_empty() {
@@ -60,12 +57,12 @@ pub async fn run(context: &Context, args: &TestRunArgs) -> CliResult<Report> {
     let mut table = Table::new(&["suite", "verdict", "detail"]);
     for suite in &suites {
         context.progress.line(&format!("suite {suite}: running"));
-        let run = run_suite(context, &snapshot, &environment, suite).await?;
-        for (index, line) in summary(&run.report).lines().enumerate() {
-            let (suite, verdict) = if index == 0 { (suite.as_str(), run.report.verdict.word()) } else { ("", "") };
+        let report = run_suite(context, &snapshot, &environment, suite).await?;
+        for (index, line) in summary(&report).lines().enumerate() {
+            let (suite, verdict) = if index == 0 { (suite.as_str(), report.verdict.word()) } else { ("", "") };
             table.row([suite, verdict, line]);
         }
-        reports.push(run.report);
+        reports.push(report);
     }
     let passed = reports.iter().all(qa::SuiteReport::is_passed);
     if let Some(path) = &args.junit {

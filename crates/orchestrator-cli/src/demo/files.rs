@@ -1,7 +1,7 @@
 //! The files of the demo's shop: what a small team would have in its repositories.
 
 /// The superproject's configuration.
-pub const CONFIGURATION: &str = r#"version: 1
+pub(super) const CONFIGURATION: &str = r#"version: 1
 project: { prefix: shop- }
 branches: { integration: dev, staging: staging, production: main }
 forge: { kind: local, repository: "https://forge.example/shop/shop" }
@@ -49,7 +49,7 @@ environments:
 "#;
 
 /// A lint that any machine can run: `sh` and `grep`.
-pub const LINT: &str = "#!/bin/sh
+pub(super) const LINT: &str = "#!/bin/sh
 # No environment may ask for fewer approvals than four.
 set -eu
 grep -q 'approvals: { count: 4 }' orchestrator.yaml || { echo 'production asks for fewer than four approvals'; exit 1; }
@@ -57,7 +57,7 @@ echo 'configuration keeps the four approvals'
 ";
 
 /// The suite that staging must pass.
-pub const SYSTEM: &str = "requests:
+pub(super) const SYSTEM: &str = "requests:
 - name: a customer can pay
   method: GET
   url: \"{url}/checkout\"
@@ -69,7 +69,7 @@ pub const SYSTEM: &str = "requests:
 ";
 
 /// The suite that production must pass.
-pub const SMOKE: &str = "requests:
+pub(super) const SMOKE: &str = "requests:
 - name: cart runs a pinned image
   method: GET
   url: \"{url}/services/shop-cart\"
@@ -81,10 +81,11 @@ pub const SMOKE: &str = "requests:
 ";
 
 /// The superproject's README.
-pub const README: &str = "# The demo's shop\n\nSix services as submodules; orchestrator carries them to production.\n";
+pub(super) const README: &str =
+    "# The demo's shop\n\nSix services as submodules; orchestrator carries them to production.\n";
 
 /// A service's manifests.
-pub fn manifests(service: &str) -> String {
+pub(super) fn manifests(service: &str) -> String {
     let short = service.strip_prefix("shop-").unwrap_or(service);
     format!(
         "apiVersion: apps/v1

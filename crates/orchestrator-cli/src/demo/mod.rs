@@ -24,7 +24,7 @@ use crate::output::{Format, Report};
 const START: &str = "2026-01-05T09:00:00Z";
 
 /// Runs the demo.
-pub fn run(args: &DemoArgs, global: &GlobalArgs) -> CliResult<Report> {
+pub(crate) fn run(args: &DemoArgs, global: &GlobalArgs) -> CliResult<Report> {
     let program = find_git()?;
     let root = empty_folder(args.dir.clone())?;
     let start: Timestamp =
@@ -33,7 +33,7 @@ pub fn run(args: &DemoArgs, global: &GlobalArgs) -> CliResult<Report> {
     let live = global.format != Format::Json;
     let mut stage = stage::Stage::new(root.clone(), shop, START, live, args.pause)?;
     scenes::play(&mut stage)?;
-    let map = scenes::map(&root);
+    let map = scenes::map(&root, stage.binary());
     let document = serde_json::json!({
         "command": "demo",
         "folder": root.display().to_string(),

@@ -9,7 +9,7 @@ use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 
 /// Plays every scene.
-pub fn play(stage: &mut Stage) -> CliResult<()> {
+pub(super) fn play(stage: &mut Stage) -> CliResult<()> {
     before(stage)?;
     lock_and_comment(stage)?;
     missing_image(stage)?;
@@ -93,7 +93,9 @@ fn direct_push(stage: &mut Stage) -> CliResult<()> {
         "A push past the pull request",
         "Staging is protected: git's own update hook asks orchestrator, and refuses.",
     );
-    stage.git("push origin dev:staging", "dana", 1)?;
+    let (shortcut, _) =
+        stage.shop.commit_on("staging", &[write("README.md", "in a hurry\n")], "past the pull request")?;
+    stage.git(&format!("push --quiet origin {shortcut}:refs/heads/staging"), "dana", 1)?;
     Ok(())
 }
 
@@ -231,8 +233,9 @@ fn merge_to_staging(stage: &mut Stage, number: u64, show: Show) -> CliResult<()>
 }
 
 /// What lies where, and what to try.
-pub fn map(root: &Path) -> String {
+pub(super) fn map(root: &Path, binary: &Path) -> String {
     let shown = root.display();
+    let programs = binary.parent().unwrap_or(binary).display();
     format!(
         "
 ━━ The shop stays in {shown}
@@ -248,6 +251,7 @@ pub fn map(root: &Path) -> String {
 Try, by copy:
 
   cd {shown}/shop
+  export PATH=\"{programs}:$PATH\"
   orchestrator status
   orchestrator history
   orchestrator lock show staging

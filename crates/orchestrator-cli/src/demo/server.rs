@@ -17,7 +17,7 @@ const NOTE: &str = "no container runs here: this is what the render branch pins"
 
 /// A running server; it ends when it is dropped.
 #[derive(Debug)]
-pub struct Server {
+pub(super) struct Server {
     address: String,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -25,7 +25,7 @@ pub struct Server {
 
 impl Server {
     /// Starts on a free loopback port.
-    pub fn start(git: Git, outages: PathBuf) -> Result<Self, String> {
+    pub(super) fn start(git: Git, outages: PathBuf) -> Result<Self, String> {
         let server = tiny_http::Server::http("127.0.0.1:0").map_err(|error| error.to_string())?;
         let address = server.server_addr().to_string();
         let stop = Arc::new(AtomicBool::new(false));
@@ -38,7 +38,7 @@ impl Server {
     }
 
     /// Where an environment is served.
-    pub fn url(&self, environment: &str) -> String {
+    pub(super) fn url(&self, environment: &str) -> String {
         format!("http://{}/{environment}", self.address)
     }
 }

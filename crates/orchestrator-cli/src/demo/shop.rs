@@ -33,7 +33,7 @@ const DEVELOPER: (&str, &str) = ("Dana Developer", "dana@shop.example");
 
 /// A shop below one folder.
 #[derive(Debug)]
-pub struct Shop {
+pub(super) struct Shop {
     root: PathBuf,
     program: Program,
     /// Seconds since 1970 of the next commit or image.
@@ -42,7 +42,7 @@ pub struct Shop {
 
 impl Shop {
     /// Makes the repositories, the images of version 1 and a clone to work in.
-    pub fn create(root: &Path, program: Program, start: Timestamp) -> CliResult<Self> {
+    pub(super) fn create(root: &Path, program: Program, start: Timestamp) -> CliResult<Self> {
         let mut shop = Self { root: root.to_path_buf(), program, next: start.as_unix_seconds() - 86_400 };
         let superproject = shop.init("shop.git", true)?;
         let mut modules = String::new();
@@ -77,17 +77,17 @@ impl Shop {
     }
 
     /// The clone that commands run in.
-    pub fn clone_folder(&self) -> PathBuf {
+    pub(super) fn clone_folder(&self) -> PathBuf {
         self.root.join("shop")
     }
 
     /// The forge's bare repository.
-    pub fn superproject(&self) -> CliResult<Git> {
+    pub(super) fn superproject(&self) -> CliResult<Git> {
         self.open("shop.git")
     }
 
     /// Commits a new version of a service, and builds its image or not.
-    pub fn new_version(&mut self, service: &str, version: u32, built: Built) -> CliResult<CommitId> {
+    pub(super) fn new_version(&mut self, service: &str, version: u32, built: Built) -> CliResult<CommitId> {
         let repository = self.init(&format!("{service}.git"), true)?;
         let parent = repository.rev_parse("refs/heads/main").map_err(failed)?;
         let parent = parent.map(CommitId::try_from).transpose().map_err(failed)?;
@@ -106,7 +106,7 @@ impl Shop {
     }
 
     /// What the service's CI does: an image for two platforms, tagged by the commit, that says what it was built from.
-    pub fn build_image(&mut self, service: &str, commit: &CommitId) -> CliResult<Digest> {
+    pub(super) fn build_image(&mut self, service: &str, commit: &CommitId) -> CliResult<Digest> {
         let short = service.strip_prefix("shop-").unwrap_or(service);
         let repository = ImageRepository::try_from(format!("registry.example/shop/{short}")).map_err(failed)?;
         let tag = Tag::try_from(format!("main-{}", commit.short(7))).map_err(failed)?;
@@ -126,19 +126,19 @@ impl Shop {
     }
 
     /// Commits to `dev` and pushes: gitlinks and files.
-    pub fn commit_to_dev(&mut self, changes: &[TreeChange], subject: &str) -> CliResult<CommitId> {
+    pub(super) fn commit_to_dev(&mut self, changes: &[TreeChange], subject: &str) -> CliResult<CommitId> {
         self.commit_to("dev", changes, subject)
     }
 
     /// Commits on top of a branch of the forge and pushes to that branch.
-    pub fn commit_to(&mut self, branch: &str, changes: &[TreeChange], subject: &str) -> CliResult<CommitId> {
+    pub(super) fn commit_to(&mut self, branch: &str, changes: &[TreeChange], subject: &str) -> CliResult<CommitId> {
         let (commit, parent) = self.commit_on(branch, changes, subject)?;
         self.push(branch, &commit, Some(&parent))?;
         Ok(commit)
     }
 
     /// Makes a commit on top of a branch of the forge without pushing it.
-    pub fn commit_on(
+    pub(super) fn commit_on(
         &mut self,
         branch: &str,
         changes: &[TreeChange],
@@ -154,7 +154,7 @@ impl Shop {
     }
 
     /// Pushes a commit of the clone to a branch of the forge.
-    pub fn push(&self, branch: &str, commit: &CommitId, parent: Option<&CommitId>) -> CliResult<()> {
+    pub(super) fn push(&self, branch: &str, commit: &CommitId, parent: Option<&CommitId>) -> CliResult<()> {
         let clone = self.open("shop")?;
         let reference = format!("refs/heads/{branch}");
         match clone.push("origin", commit.as_str(), &reference, parent.map(CommitId::as_str)).map_err(failed)? {
@@ -167,9 +167,10 @@ impl Shop {
 
     fn clone_superproject(&self) -> CliResult<()> {
         let clone = self.init("shop", false)?;
-        clone.checked(["remote", "add", "origin", "../shop.git"]).map_err(failed)?;
+        let _added = clone.checked(["remote", "add", "origin", "../shop.git"]).map_err(failed)?;
         clone.fetch("origin", &["+refs/heads/*:refs/remotes/origin/*"], None).map_err(failed)?;
-        clone.checked(["checkout", "--quiet", "-B", "dev", "--track", "origin/dev"]).map_err(failed)?;
+        let _checked_out =
+            clone.checked(["checkout", "--quiet", "-B", "dev", "--track", "origin/dev"]).map_err(failed)?;
         Ok(())
     }
 
@@ -209,7 +210,7 @@ impl Shop {
 
 /// Whether the CI of a service has built its image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Built {
+pub(super) enum Built {
     /// The image is in the registry.
     Yes,
     /// Not yet.
@@ -217,13 +218,13 @@ pub enum Built {
 }
 
 /// A service's gitlink in the superproject.
-pub fn gitlink(service: &str, commit: &CommitId) -> TreeChange {
+pub(super) fn gitlink(service: &str, commit: &CommitId) -> TreeChange {
     let path = SERVICES.iter().map(|(path, _)| *path).find(|path| name_of(path) == service).unwrap_or(service);
     TreeChange::Gitlink { path: path.into(), commit: commit.clone() }
 }
 
 /// A text file.
-pub fn write(path: &str, text: &str) -> TreeChange {
+pub(super) fn write(path: &str, text: &str) -> TreeChange {
     TreeChange::Write { path: path.into(), mode: 0o100_644, bytes: text.into() }
 }
 

@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 /// One scene of the transcript.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Scene {
+pub(super) struct Scene {
     /// Its title.
     title: String,
     /// Why it is there, in one sentence.
@@ -36,7 +36,7 @@ struct Shown {
 }
 
 /// The shop, the server that stands for its environments, and the transcript.
-pub struct Stage {
+pub(super) struct Stage {
     /// The shop.
     pub shop: Shop,
     root: PathBuf,
@@ -50,7 +50,7 @@ pub struct Stage {
 
 /// How much of a command's output is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Show {
+pub(super) enum Show {
     /// All of it.
     All,
     /// Its first line: the story told before.
@@ -59,7 +59,7 @@ pub enum Show {
 
 impl Stage {
     /// Starts the server.
-    pub fn new(root: PathBuf, shop: Shop, clock: &'static str, live: bool, pause: bool) -> CliResult<Self> {
+    pub(super) fn new(root: PathBuf, shop: Shop, clock: &'static str, live: bool, pause: bool) -> CliResult<Self> {
         let outages = root.join("outages");
         std::fs::create_dir_all(&outages).map_err(|error| failed("the folder `outages` cannot be made", &error))?;
         let server = Server::start(shop.superproject()?, outages)
@@ -69,13 +69,18 @@ impl Stage {
         Ok(Self { shop, root, binary: Program::at(binary), server, clock, live, pause, scenes: Vec::new() })
     }
 
+    /// The program that plays.
+    pub(crate) fn binary(&self) -> &Path {
+        self.binary.path()
+    }
+
     /// The folder of the demo.
-    pub fn root(&self) -> &Path {
+    pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
     /// Begins a scene.
-    pub fn scene(&mut self, title: &str, why: &str) {
+    pub(super) fn scene(&mut self, title: &str, why: &str) {
         if self.pause && !self.scenes.is_empty() {
             self.say("\n[return] ");
             let mut line = String::new();
@@ -88,17 +93,17 @@ impl Stage {
     }
 
     /// Something that happens outside of orchestrator.
-    pub fn note(&mut self, text: &str) {
+    pub(super) fn note(&mut self, text: &str) {
         self.say(&format!("\n   ({text})\n"));
     }
 
     /// A command of this binary, run in the clone as a user would type it; the exit code must be the story's.
-    pub fn orchestrator(&mut self, line: &str, expected: ExitCode, show: Show) -> CliResult<String> {
+    pub(super) fn orchestrator(&mut self, line: &str, expected: ExitCode, show: Show) -> CliResult<String> {
         self.run(line, &self.shop.clone_folder(), i32::from(expected.number()), show)
     }
 
     /// The same in the demo's own folder.
-    pub fn orchestrator_in_root(&mut self, line: &str, expected: ExitCode, show: Show) -> CliResult<String> {
+    pub(super) fn orchestrator_in_root(&mut self, line: &str, expected: ExitCode, show: Show) -> CliResult<String> {
         let root = self.root.clone();
         self.run(line, &root, i32::from(expected.number()), show)
     }
@@ -111,7 +116,7 @@ impl Stage {
     }
 
     /// A command of git, as a user.
-    pub fn git(&mut self, line: &str, user: &str, expected: i32) -> CliResult<String> {
+    pub(super) fn git(&mut self, line: &str, user: &str, expected: i32) -> CliResult<String> {
         let program = crate::context::find_git()?;
         let folder = self.shop.clone_folder();
         let invocation = Invocation::new(&program).args(words(line)).environment(&self.environment(Some(user)));
@@ -120,14 +125,14 @@ impl Stage {
     }
 
     /// An environment's dependency goes down.
-    pub fn outage(&mut self, what: &str, begin: bool) -> CliResult<()> {
+    pub(super) fn outage(&mut self, what: &str, begin: bool) -> CliResult<()> {
         let file = self.root.join("outages").join(what);
         let done = if begin { std::fs::write(&file, "") } else { std::fs::remove_file(&file) };
         done.map_err(|error| failed("an outage cannot be changed", &error))
     }
 
     /// The transcript.
-    pub fn into_scenes(self) -> Vec<Scene> {
+    pub(super) fn into_scenes(self) -> Vec<Scene> {
         self.scenes
     }
 

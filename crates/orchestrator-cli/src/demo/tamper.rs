@@ -10,7 +10,7 @@ use crate::exit_code::ExitCode;
 use crate::snapshot::LOCK_FILE;
 
 /// Writes two bad copies of staging's lock: one with an edited digest, one where the id was made right again.
-pub fn write(shop: &Shop, folder: &Path) -> CliResult<()> {
+pub(super) fn write(shop: &Shop, folder: &Path) -> CliResult<()> {
     let failed = |what: String| CliError::new(ExitCode::Bug, what);
     let bytes = shop
         .superproject()?

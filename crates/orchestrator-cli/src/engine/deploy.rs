@@ -18,7 +18,7 @@ use crate::snapshot::Snapshot;
 
 /// What an environment's deployment consists of.
 #[derive(Debug)]
-pub struct Deployable {
+pub(crate) struct Deployable {
     /// The target's request.
     pub request: RenderRequest,
     /// What must be stored afterwards.
@@ -32,7 +32,7 @@ pub struct Deployable {
 }
 
 /// Puts together what the environment deploys of a lock: manifests at their locked commits, images by digest.
-pub fn deployable(
+pub(super) fn deployable(
     context: &Context,
     snapshot: &Snapshot,
     environment: &Environment,
@@ -57,7 +57,12 @@ pub fn deployable(
         let reason = match environment.decide(name, &service.path, today) {
             Deployment::Deploy(settings) => {
                 match files(context, snapshot, name, service, &settings.source) {
-                    Ok(files) => services.push(RenderService { name: name.clone(), image: pin(service), files }),
+                    Ok(files) => services.push(RenderService {
+                        name: name.clone(),
+                        image: pin(service),
+                        files,
+                        namespace_rule: Some(namespace_rule(&settings.namespaces)),
+                    }),
                     Err(problem) => problems.push(problem),
                 }
                 continue;
@@ -78,16 +83,10 @@ pub fn deployable(
             CliError::new(ExitCode::Repository, "manifests of locked services cannot be read").problems(problems)
         );
     }
-    let rule = NamespaceRule {
-        allow: environment.namespaces.allow.iter().map(ToString::to_string).collect(),
-        foreign: if environment.namespaces.rewrite { ForeignNamespace::Rewrite } else { ForeignNamespace::Refuse },
-        cluster_scoped: BTreeSet::new(),
-        privileged: BTreeSet::new(),
-    };
     let request = RenderRequest {
         environment: environment.name.to_string(),
         namespace: namespace.to_string(),
-        namespace_rule: rule,
+        namespace_rule: namespace_rule(&environment.namespaces),
         leftovers: LeftoverRule::List,
         release: release.to_owned(),
         lock: lock.id().clone(),
@@ -104,6 +103,16 @@ pub fn deployable(
         folder,
         expired,
     })
+}
+
+/// Which namespaces objects may name; what reaches beyond namespaces is never allowed.
+fn namespace_rule(rule: &train::config::NamespaceRule) -> NamespaceRule {
+    NamespaceRule {
+        allow: rule.allow.iter().map(ToString::to_string).collect(),
+        foreign: if rule.rewrite { ForeignNamespace::Rewrite } else { ForeignNamespace::Refuse },
+        cluster_scoped: BTreeSet::new(),
+        privileged: BTreeSet::new(),
+    }
 }
 
 fn pin(service: &Service) -> Option<ImagePin> {
@@ -169,7 +178,7 @@ fn files(
 
 impl Deployable {
     /// Where the target's tree is stored.
-    pub fn target<'a>(&'a self, context: &'a Context) -> RenderTarget<'a> {
+    pub(crate) fn target<'a>(&'a self, context: &'a Context) -> RenderTarget<'a> {
         RenderTarget {
             git: &context.git,
             remote: context.remote.url(),
@@ -179,8 +188,8 @@ impl Deployable {
     }
 
     /// What a deployment would change. Every problem of every service is said.
-    pub fn plan(&self, context: &Context) -> CliResult<Plan> {
-        let stored = deployer::read_stored(&self.target(context)).map_err(apply_error)?;
+    pub(crate) fn plan(&self, context: &Context) -> CliResult<Plan> {
+        let stored = deployer::read_stored(&self.target(context)).map_err(|error| apply_error(&error))?;
         deployer::plan(&self.request, stored.as_ref()).map_err(|problems| {
             let needs_other_target = problems.iter().any(|problem| {
                 matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
@@ -197,7 +206,7 @@ impl Deployable {
     }
 
     /// Stores a plan; says what changed.
-    pub fn apply(&self, context: &Context, plan: &Plan, now: Timestamp) -> CliResult<String> {
+    pub(crate) fn apply(&self, context: &Context, plan: &Plan, now: Timestamp) -> CliResult<String> {
         let identity = CommitIdentity {
             name: context.run.actor.clone(),
             email: format!("{}@orchestrator.invalid", context.run.actor),
@@ -205,7 +214,8 @@ impl Deployable {
         };
         let message =
             format!("{}: {}\n\nLock-Id: {}\n", self.request.environment, self.request.release, self.request.lock);
-        let applied = deployer::apply(plan, &self.target(context), &identity, &message).map_err(apply_error)?;
+        let applied =
+            deployer::apply(plan, &self.target(context), &identity, &message).map_err(|error| apply_error(&error))?;
         Ok(match applied.branch {
             BranchChange::Pushed => {
                 format!(
@@ -221,8 +231,8 @@ impl Deployable {
     }
 
     /// Reads back what is stored and compares it with the lock.
-    pub fn prove(&self, context: &Context) -> CliResult<Proof> {
-        let stored = deployer::read_stored(&self.target(context)).map_err(apply_error)?;
+    pub(crate) fn prove(&self, context: &Context) -> CliResult<Proof> {
+        let stored = deployer::read_stored(&self.target(context)).map_err(|error| apply_error(&error))?;
         Ok(match &stored {
             Some(tree) => deployer::prove(&self.expectation, tree),
             None => deployer::prove_missing(&format!("branch `{}`", self.branch)),
@@ -231,8 +241,8 @@ impl Deployable {
 }
 
 /// An error while storing: the branch moves last, so whatever failed left the old tree or the new one.
-fn apply_error(error: deployer::ApplyError) -> CliError {
+fn apply_error(error: &deployer::ApplyError) -> CliError {
     let code = code_of(error.class(), ExitCode::Deploy, ExitCode::Deploy);
-    CliError::from_source(code, "the rendered tree could not be stored", &error)
+    CliError::from_source(code, "the rendered tree could not be stored", error)
         .hint("the branch holds the old tree or the new one, nothing between: run the same command again")
 }

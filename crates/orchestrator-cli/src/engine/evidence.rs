@@ -8,11 +8,13 @@ use crate::ledger_store::Document;
 
 /// A step's answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Yes or no.
     pub outcome: Outcome,
     /// One line or more about it.
     pub detail: String,
+    /// The record's reason for a negative answer, in one line; the detail where there is none.
+    pub(crate) reason: Option<String>,
     /// What a negative answer means for the exit code.
     pub code: ExitCode,
     /// What is kept beside the record.
@@ -27,7 +29,7 @@ pub struct Answer {
 
 /// Yes or no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Yes.
     Ok,
     /// No, after looking.
@@ -38,17 +40,17 @@ pub enum Outcome {
 
 impl Answer {
     /// Yes.
-    pub fn ok(detail: impl Into<String>) -> Self {
+    pub(crate) fn ok(detail: impl Into<String>) -> Self {
         Self::new(Outcome::Ok, ExitCode::Done, detail)
     }
 
     /// No, after looking.
-    pub fn failed(code: ExitCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn failed(code: ExitCode, detail: impl Into<String>) -> Self {
         Self::new(Outcome::Failed, code, detail)
     }
 
     /// No, before any change.
-    pub fn refused(code: ExitCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn refused(code: ExitCode, detail: impl Into<String>) -> Self {
         Self::new(Outcome::Refused, code, detail)
     }
 
@@ -56,6 +58,7 @@ impl Answer {
         Self {
             outcome,
             detail: detail.into(),
+            reason: None,
             code,
             documents: Vec::new(),
             warnings: Vec::new(),
@@ -67,7 +70,7 @@ impl Answer {
     /// Adds a document that is kept beside the record. Its bytes must not depend on when it was made, so that the same
     /// answer twice is one document.
     #[must_use]
-    pub fn document<T: Serialize>(mut self, name: &str, value: &T) -> Self {
+    pub(crate) fn document<T: Serialize>(mut self, name: &str, value: &T) -> Self {
         // Reports are plain data: writing them cannot fail.
         if let Ok(mut bytes) = serde_json::to_vec_pretty(value) {
             bytes.push(b'\n');

@@ -40,7 +40,8 @@ impl Engine<'_> {
         };
         let mut answer = answer.document("gates.json", &report);
         answer.policy = Some(report.policy);
-        if report.policy == PolicySource::Bootstrap {
+        answer.reason = report.reason();
+        if report.policy == PolicySource::Bootstrap && self.purpose == Purpose::Run {
             answer.warnings.push(format!(
                 "bootstrap: `{}` has no configuration yet, so the rules are the change's own",
                 branch_of(&self.environment)?
@@ -50,7 +51,7 @@ impl Engine<'_> {
     }
 
     /// The answers of all gates, without recording anything.
-    pub async fn gate_report(&self) -> CliResult<GateReport> {
+    pub(crate) async fn gate_report(&self) -> CliResult<GateReport> {
         let branch = branch_of(&self.environment)?;
         let pull_request = merged_pull_request(self.context, &branch, &self.origin_commit()?).await?;
         let found = policy_for(self.context, &self.snapshot, &self.environment.name)?;
@@ -125,7 +126,7 @@ fn is_ancestor(context: &Context, ancestor: &CommitId, descendant: &CommitId) ->
 
 /// The configuration whose rules hold for a change: the target branch's, as it was before.
 #[derive(Debug)]
-pub struct PolicyFound {
+pub(crate) struct PolicyFound {
     /// Where it came from.
     pub source: PolicySource,
     /// The rules; absent: the change's own.
@@ -133,7 +134,11 @@ pub struct PolicyFound {
 }
 
 /// Finds the rules for a commit of an environment's branch: those of its first parent.
-pub fn policy_for(context: &Context, snapshot: &Snapshot, environment: &EnvironmentName) -> CliResult<PolicyFound> {
+pub(super) fn policy_for(
+    context: &Context,
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+) -> CliResult<PolicyFound> {
     let before = match snapshot.parents.first() {
         Some(parent) => load_config(context, parent.as_str())?,
         None => None,
@@ -143,19 +148,19 @@ pub fn policy_for(context: &Context, snapshot: &Snapshot, environment: &Environm
 
 impl PolicyFound {
     /// The rules of a configuration that may be missing, or may not know the environment yet.
-    pub fn of(config: Option<Config>, environment: &EnvironmentName) -> Self {
+    pub(crate) fn of(config: Option<Config>, environment: &EnvironmentName) -> Self {
         let config = config.filter(|config| config.environments.contains_key(environment));
         let source = if config.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
         Self { source, config }
     }
 
     /// The configuration that decides.
-    pub fn config<'a>(&'a self, own: &'a Config) -> &'a Config {
+    pub(crate) fn config<'a>(&'a self, own: &'a Config) -> &'a Config {
         self.config.as_ref().unwrap_or(own)
     }
 
     /// The rules as the gates take them.
-    pub fn gates(
+    pub(crate) fn gates(
         &self,
         context: &Context,
         snapshot: &Snapshot,
@@ -204,7 +209,7 @@ impl PolicyFound {
 }
 
 /// What the forge says about a pull request, in the rules' own words.
-pub async fn pull_request_facts(context: &Context, pull_request: &PullRequest) -> CliResult<PullRequestFacts> {
+pub(crate) async fn pull_request_facts(context: &Context, pull_request: &PullRequest) -> CliResult<PullRequestFacts> {
     let tree_of = |commit: &CommitId| -> CliResult<Option<lock_model::TreeId>> {
         let facts = context
             .git

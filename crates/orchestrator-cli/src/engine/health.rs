@@ -46,7 +46,7 @@ impl Engine<'_> {
 }
 
 /// One line a probe that is not healthy, or how many are.
-pub fn summary(report: &HealthReport) -> String {
+pub(super) fn summary(report: &HealthReport) -> String {
     let bad = report.not_healthy();
     if bad.is_empty() {
         return format!("{} checks healthy", report.checks.len());
@@ -55,7 +55,7 @@ pub fn summary(report: &HealthReport) -> String {
 }
 
 /// Asks every probe of an environment; absent where the configuration names none.
-pub async fn health(
+pub(crate) async fn health(
     context: &Context,
     snapshot: &Snapshot,
     environment: &Environment,
@@ -105,13 +105,13 @@ pub async fn health(
 }
 
 /// The client of probes and suites: no redirects, no proxy, no link-local addresses.
-pub fn http_client() -> CliResult<healthcheck::Client> {
+pub(super) fn http_client() -> CliResult<healthcheck::Client> {
     healthcheck::http_client(USER_AGENT, CONNECT_DEADLINE)
         .map_err(|error| CliError::from_source(ExitCode::Bug, "the HTTP client cannot be made", &error))
 }
 
 /// The variables of an environment's templates.
-pub fn values_of(context: &Context, snapshot: &Snapshot, environment: &Environment) -> CliResult<Values> {
+pub(super) fn values_of(context: &Context, snapshot: &Snapshot, environment: &Environment) -> CliResult<Values> {
     let values = Values::new().with(Variable::Mode, environment.mode.to_string());
     Ok(match &environment.url {
         Some(source) => values.with(Variable::Url, source_value(context, snapshot, environment, source)?),
@@ -151,7 +151,7 @@ fn source_value(
 }
 
 /// Fills in a template of the configuration.
-pub fn expand(template: &Template, values: &Values) -> CliResult<String> {
+pub(super) fn expand(template: &Template, values: &Values) -> CliResult<String> {
     template.expand(values).map_err(|error| {
         CliError::from_source(ExitCode::Usage, "a template of the configuration has no value for a variable", &error)
             .hint("`{url}` needs the environment's `url:`")

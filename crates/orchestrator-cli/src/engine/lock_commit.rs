@@ -15,13 +15,13 @@ use crate::ledger_store::LedgerStore;
 use crate::snapshot::{LOCK_FILE, LockFile, Snapshot};
 
 /// Status of the lock on a pull request's head, and on a commit that gets none.
-pub const LOCK_STATUS: &str = "orchestrator/lock";
+pub(crate) const LOCK_STATUS: &str = "orchestrator/lock";
 /// Name of the published lock among a pull request's artefacts.
-pub const LOCK_ARTEFACT: &str = "lock.yaml";
+pub(crate) const LOCK_ARTEFACT: &str = "lock.yaml";
 
 /// What became of the lock commit.
 #[derive(Debug)]
-pub enum LockCommit {
+pub(crate) enum LockCommit {
     /// The commit with the lock, and a line about how it came to be.
     Ready {
         /// The commit to go on with.
@@ -40,7 +40,7 @@ pub enum LockCommit {
 
 /// What to do when the registry's answer is not the reviewed one.
 #[derive(Clone, Copy, Debug)]
-pub enum OnDifference<'a> {
+pub(crate) enum OnDifference<'a> {
     /// Commit nothing.
     Refuse,
     /// Commit the new lock, recorded as unreviewed, for this reason.
@@ -48,7 +48,7 @@ pub enum OnDifference<'a> {
 }
 
 /// Makes sure that the branch's newest commit carries its lock.
-pub async fn lock_commit(
+pub(crate) async fn lock_commit(
     context: &Context,
     store: &mut LedgerStore,
     environment: &EnvironmentName,
@@ -109,7 +109,11 @@ async fn already_there(
 }
 
 /// The pull request whose merge this commit is.
-pub async fn merged_pull_request(context: &Context, branch: &str, commit: &CommitId) -> CliResult<Option<PullRequest>> {
+pub(crate) async fn merged_pull_request(
+    context: &Context,
+    branch: &str,
+    commit: &CommitId,
+) -> CliResult<Option<PullRequest>> {
     let candidates = context.forge.pull_requests_of_commit(commit).await.map_err(forge_error)?;
     Ok(candidates.into_iter().find(|candidate| {
         candidate.base_branch.as_str() == branch
@@ -215,7 +219,7 @@ async fn commit(
 }
 
 /// The files of a lock commit.
-pub fn lock_files(lock: &LockFile) -> CliResult<Vec<FileChange>> {
+pub(crate) fn lock_files(lock: &LockFile) -> CliResult<Vec<FileChange>> {
     let path = |text: &str| {
         TreePath::try_from(text).map_err(|error| CliError::from_source(ExitCode::Bug, "a lock path is no path", &error))
     };

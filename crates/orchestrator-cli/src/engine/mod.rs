@@ -15,22 +15,20 @@ mod texts;
 use std::collections::BTreeSet;
 
 use train::config::Environment;
-use train::cycle::{
-    self, CycleOrigin, Interruption, Locks, PlanShape, PlannedStep, Purpose, StepAction, Then, Underway,
-};
+use train::cycle::{self, Interruption, Locks, PlanShape, PlannedStep, Purpose, StepAction, Then, Underway};
 use train::ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use train::{EnvironmentName, ReleaseId};
 
-pub use evidence::{Answer, Outcome};
-pub use gates::{PolicyFound, pull_request_facts};
-pub use health::health;
-pub use lock_commit::{
+pub(crate) use evidence::{Answer, Outcome};
+pub(crate) use gates::{PolicyFound, pull_request_facts};
+pub(crate) use health::health;
+pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, lock_files, merged_pull_request,
 };
-pub use promotion::{APPROVALS_STATUS, rows_of};
-pub use statuses::SUITES_STATUS;
-pub use suites::{run_suite, suite_reference, summary};
-pub use texts::{diff_problems, short_id};
+pub(crate) use promotion::{APPROVALS_STATUS, rows_of};
+pub(crate) use statuses::SUITES_STATUS;
+pub(crate) use suites::{run_suite, suite_reference, summary};
+pub(crate) use texts::{diff_problems, short_id};
 
 use crate::context::Context;
 use crate::error::{CliError, CliResult};
@@ -40,7 +38,7 @@ use crate::snapshot::{LockFile, Snapshot, commits_locks};
 
 /// One release on its way through one environment.
 #[derive(Debug)]
-pub struct Engine<'a> {
+pub(crate) struct Engine<'a> {
     context: &'a Context,
     /// The ledger.
     pub store: LedgerStore,
@@ -65,7 +63,7 @@ pub struct Engine<'a> {
 
 /// One step in a report.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Line {
+pub(crate) struct Line {
     /// The step.
     pub step: String,
     /// How it went: `ok`, `failed`, `refused`, `skipped`.
@@ -76,7 +74,7 @@ pub struct Line {
 
 /// Which steps of the plan an entry asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// All of them.
     All,
     /// Only these, in the plan's order.
@@ -85,7 +83,7 @@ pub enum Wanted {
 
 /// Whether a step that the ledger calls done is done again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
+pub(crate) enum Repeat {
     /// Only what is not done.
     No,
     /// The deployment too.
@@ -94,7 +92,7 @@ pub enum Repeat {
 
 impl<'a> Engine<'a> {
     /// Puts together what a run is about. The tree must have a lock.
-    pub fn new(
+    pub(crate) fn new(
         context: &'a Context,
         store: LedgerStore,
         snapshot: Snapshot,
@@ -126,7 +124,7 @@ impl<'a> Engine<'a> {
     }
 
     /// The steps of this release here, in order; the lock commit is behind us.
-    pub fn plan(&self) -> CliResult<Vec<StepKey>> {
+    pub(crate) fn plan(&self) -> CliResult<Vec<StepKey>> {
         let mut suites = Vec::new();
         for name in &self.environment.suites {
             suites.push(suite_reference(self.context, &self.snapshot, name)?);
@@ -142,7 +140,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes the wanted steps, skips what is done, stops at the first that says no. Suites all run before that.
-    pub async fn run(&mut self, wanted: &Wanted, repeat: Repeat) -> CliResult<ExitCode> {
+    pub(crate) async fn run(&mut self, wanted: &Wanted, repeat: Repeat) -> CliResult<ExitCode> {
         let plan = self.plan()?;
         let proven_before = self.is_proven();
         if commits_locks(&self.environment) && *wanted == Wanted::All && !proven_before {
@@ -167,7 +165,11 @@ impl<'a> Engine<'a> {
                 StepAction::Run { attempt } => attempt,
             };
             if verdict != ExitCode::Done && key.step() != Step::Suite {
-                // A failed suite: the other suites have run, and the proof says no.
+                // A failed suite: the other suites have run, and there is no proof.
+                if key.step() == Step::Proof {
+                    self.started = Some(self.now());
+                    self.conclude(&key, self.no_proof(verdict)).await?;
+                }
                 break;
             }
             self.attempt = attempt;
@@ -189,7 +191,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Whether the environment proved this release already.
-    pub fn is_proven(&self) -> bool {
+    pub(crate) fn is_proven(&self) -> bool {
         match self.store.ledger().proof_of(&self.environment.name, &self.release) {
             train::ledger::ProofVerdict::Proven(_) => {
                 self.store.ledger().cycle(&self.environment.name, &self.release).is_ok(&Step::Proof.into())
@@ -280,7 +282,7 @@ impl<'a> Engine<'a> {
         };
         let mut draft = self.draft(key, result);
         if answer.outcome != Outcome::Ok {
-            draft = draft.reason(&answer.detail);
+            draft = draft.reason(answer.reason.as_deref().unwrap_or(&answer.detail));
         }
         if key.step() == Step::Proof && result == StepResult::Ok {
             draft.proof = Some(ProofLevel::Stored);
@@ -338,22 +340,16 @@ impl<'a> Engine<'a> {
     }
 
     /// The time now.
-    pub fn now(&self) -> lock_model::Timestamp {
+    pub(crate) fn now(&self) -> lock_model::Timestamp {
         self.context.now(self.store.len())
     }
 
     /// Opens a rollback: its first record holds the environment.
-    pub async fn begin_rollback(&mut self, reason: &str, tag: Option<String>) -> CliResult<()> {
+    pub(crate) async fn begin_rollback(&mut self, reason: &str, tag: Option<String>) -> CliResult<()> {
         let mut draft = self.draft(&Step::Rollback.into(), StepResult::Started).reason(reason);
         draft.tag = tag;
         self.append(draft, &[]).await?;
         Ok(())
-    }
-
-    /// Whether the present cycle is a rollback's.
-    pub fn in_rollback(&self) -> bool {
-        let cycle = self.store.ledger().cycle(&self.environment.name, &self.release);
-        matches!(cycle.origin, CycleOrigin::Rollback { .. })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::exit_code::ExitCode;
 use crate::snapshot::{LOCK_FILE, LockFile, branch_of, environment_of, load_config};
 
 /// Status of a promotion's approvals.
-pub const APPROVALS_STATUS: &str = "orchestrator/approvals";
+pub(crate) const APPROVALS_STATUS: &str = "orchestrator/approvals";
 
 impl Engine<'_> {
     /// Opens the promotion, or brings the open one up to date.
@@ -33,7 +33,7 @@ impl Engine<'_> {
     }
 
     /// The open pull request from this environment's branch to the next one's.
-    pub async fn open_promotion(&self) -> CliResult<Option<PullRequest>> {
+    pub(crate) async fn open_promotion(&self) -> CliResult<Option<PullRequest>> {
         let Some((_, from, to)) = self.way()? else { return Ok(None) };
         self.context.forge.find_open(&branch_name(&from)?, &branch_name(&to)?).await.map_err(forge_error)
     }
@@ -63,31 +63,28 @@ impl Engine<'_> {
         if merged {
             return Ok((format!("`{to_branch}` holds {} already", self.snapshot.commit.short(12)), false));
         }
-        let body = self.promotion_text(&to, &to_branch, target.as_str()).await?;
+        let body = self.promotion_text(&to, target.as_str()).await?;
         let title = promotion::title(&self.release, &to);
         let open = self.context.forge.find_open(&head, &base).await.map_err(forge_error)?;
-        let (pull_request, verb, changed) = match open {
-            Some(open) => {
-                let edit = PullRequestEdit { title: Some(title), body: Some(body), readiness: Some(Readiness::Ready) };
-                let written =
-                    self.context.forge.edit_pull_request(open.number, &edit, self.now()).await.map_err(forge_error)?;
-                match written {
-                    Written::Created | Written::Updated => (open, "refreshed", true),
-                    Written::Unchanged => (open, "is up to date", false),
-                }
+        let (pull_request, verb, changed) = if let Some(open) = open {
+            let edit = PullRequestEdit { title: Some(title), body: Some(body), readiness: Some(Readiness::Ready) };
+            let written =
+                self.context.forge.edit_pull_request(open.number, &edit, self.now()).await.map_err(forge_error)?;
+            match written {
+                Written::Created | Written::Updated => (open, "refreshed", true),
+                Written::Unchanged => (open, "is up to date", false),
             }
-            None => {
-                let new = NewPullRequest { title, body, head, base, readiness: Readiness::Ready };
-                match self.context.forge.open_pull_request(&new, self.now()).await.map_err(forge_error)? {
-                    Opened::Created(made) => (made, "opened", true),
-                    Opened::Exists(other) => (other, "exists", true),
-                }
+        } else {
+            let new = NewPullRequest { title, body, head, base, readiness: Readiness::Ready };
+            match self.context.forge.open_pull_request(&new, self.now()).await.map_err(forge_error)? {
+                Opened::Created(made) => (made, "opened", true),
+                Opened::Exists(other) => (other, "exists", true),
             }
         };
         Ok((format!("pull request {} {verb}: {from_branch} → {to_branch}", pull_request.number), changed))
     }
 
-    async fn promotion_text(&self, to: &EnvironmentName, to_branch: &str, target: &str) -> CliResult<String> {
+    async fn promotion_text(&self, to: &EnvironmentName, target: &str) -> CliResult<String> {
         let ledger = self.store.ledger();
         let proof: Option<ProvenRelease> = match ledger.proof_of(&self.environment.name, &self.release) {
             ProofVerdict::Proven(proven) => Some(proven),
@@ -115,7 +112,6 @@ impl Engine<'_> {
         let hold = ledger.held(to);
         let rows = not_deployed(self, to)?;
         let pull_requests = self.carried(target).await?;
-        let _branch = to_branch;
         Ok(promotion_body(&PromotionBody {
             release: &self.release,
             lock: &self.lock.lock,
@@ -173,7 +169,7 @@ fn not_deployed(engine: &Engine<'_>, environment: &EnvironmentName) -> CliResult
 }
 
 /// The services of a lock that an environment does not deploy, with the declared reason.
-pub fn rows_of(
+pub(crate) fn rows_of(
     snapshot: &crate::snapshot::Snapshot,
     name: &EnvironmentName,
     lock: &Lock,

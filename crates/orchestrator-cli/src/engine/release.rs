@@ -22,7 +22,7 @@ pub(super) struct Prepared {
 
 impl Engine<'_> {
     /// What this environment deploys of the lock.
-    pub fn deployable(&self) -> CliResult<Deployable> {
+    pub(crate) fn deployable(&self) -> CliResult<Deployable> {
         let now = self.now();
         let release = self.release.as_str();
         deployable(self.context, &self.snapshot, &self.environment, &self.lock.lock, release, now)
@@ -74,6 +74,13 @@ impl Engine<'_> {
     /// Everything that was asked of the release here is fulfilled.
     pub(super) fn proof(&self) -> Answer {
         Answer::ok(format!("release {} is proven in {}", self.release.id8(), self.environment.name))
+    }
+
+    /// A suite said no: there is no proof, and the record says why.
+    pub(super) fn no_proof(&self, code: ExitCode) -> Answer {
+        let failed: Vec<&str> =
+            self.lines.iter().filter(|line| line.result == "failed").map(|line| line.step.as_str()).collect();
+        Answer::failed(code, format!("not proven: {}", failed.join(", ")))
     }
 
     /// The release's tag: its day is that of the first attempt.

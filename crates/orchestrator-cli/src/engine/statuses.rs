@@ -9,10 +9,10 @@ use crate::exit_code::ExitCode;
 use crate::snapshot::branch_of;
 
 /// Status of a pull request's suites.
-pub const SUITES_STATUS: &str = "orchestrator/suites";
+pub(crate) const SUITES_STATUS: &str = "orchestrator/suites";
 
 /// Status of an environment's proof.
-pub fn proof_status(environment: &train::EnvironmentName) -> String {
+pub(super) fn proof_status(environment: &train::EnvironmentName) -> String {
     format!("orchestrator/{environment}-proof")
 }
 
@@ -70,7 +70,7 @@ impl Engine<'_> {
     }
 
     /// The locks of other open pull requests were made for the branch as it was: they must be made again.
-    pub async fn outdate_other_locks(&self) -> CliResult<()> {
+    pub(crate) async fn outdate_other_locks(&self) -> CliResult<()> {
         let branch = branch_name(&branch_of(&self.environment)?)?;
         let open = self.context.forge.pull_requests(Some(PullRequestState::Open)).await.map_err(forge_error)?;
         for pull_request in open.into_iter().filter(|pull_request| pull_request.base_branch == branch) {

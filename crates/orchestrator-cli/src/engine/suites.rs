@@ -20,29 +20,19 @@ use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::snapshot::Snapshot;
 
-/// A suite's report with the identity that it was run under.
-#[derive(Debug)]
-pub struct SuiteRun {
-    /// Name and digest.
-    pub reference: SuiteRef,
-    /// What it said.
-    pub report: SuiteReport,
-}
-
 impl Engine<'_> {
     /// Runs one suite of the plan.
     pub(super) async fn suite(&self, key: &StepKey) -> CliResult<Answer> {
         let reference = key.suite().ok_or_else(|| CliError::new(ExitCode::Bug, format!("step `{key}` is no suite")))?;
-        let run = run_suite(self.context, &self.snapshot, &self.environment, &reference.name).await?;
-        let detail = summary(&run.report);
-        let answer =
-            if run.report.is_passed() { Answer::ok(detail) } else { Answer::failed(ExitCode::Negative, detail) };
-        Ok(answer.document(&format!("suite-{}.json", reference.name), &run.report))
+        let report = run_suite(self.context, &self.snapshot, &self.environment, &reference.name).await?;
+        let detail = summary(&report);
+        let answer = if report.is_passed() { Answer::ok(detail) } else { Answer::failed(ExitCode::Negative, detail) };
+        Ok(answer.document(&format!("suite-{}.json", reference.name), &report))
     }
 }
 
 /// One line for a passed suite; the failed cases for another.
-pub fn summary(report: &SuiteReport) -> String {
+pub(crate) fn summary(report: &SuiteReport) -> String {
     if report.is_passed() {
         return format!("{} cases passed", report.cases.len());
     }
@@ -68,7 +58,7 @@ fn suite<'a>(snapshot: &'a Snapshot, name: &SuiteName) -> CliResult<&'a Suite> {
 }
 
 /// Name and digest of a suite: its definition and the content of its files.
-pub fn suite_reference(context: &Context, snapshot: &Snapshot, name: &SuiteName) -> CliResult<SuiteRef> {
+pub(crate) fn suite_reference(context: &Context, snapshot: &Snapshot, name: &SuiteName) -> CliResult<SuiteRef> {
     let suite = suite(snapshot, name)?;
     let mut files = BTreeMap::new();
     for path in suite.files() {
@@ -80,14 +70,13 @@ pub fn suite_reference(context: &Context, snapshot: &Snapshot, name: &SuiteName)
 }
 
 /// Runs a suite against an environment.
-pub async fn run_suite(
+pub(crate) async fn run_suite(
     context: &Context,
     snapshot: &Snapshot,
     environment: &Environment,
     name: &SuiteName,
-) -> CliResult<SuiteRun> {
+) -> CliResult<SuiteReport> {
     let definition = suite(snapshot, name)?;
-    let reference = suite_reference(context, snapshot, name)?;
     let values = values_of(context, snapshot, environment)?;
     let mut workspace = Workspace::new(context, snapshot);
     let runnable = match &definition.kind {
@@ -122,8 +111,7 @@ pub async fn run_suite(
             })
         }
     };
-    let report = qa::run(name.as_str(), &runnable).await;
-    Ok(SuiteRun { reference, report })
+    Ok(qa::run(name.as_str(), &runnable).await)
 }
 
 fn url_of(context: &Context, snapshot: &Snapshot, environment: &Environment) -> CliResult<String> {
@@ -147,7 +135,7 @@ fn file(context: &Context, snapshot: &Snapshot, path: &TreePath) -> CliResult<Ve
 ///
 /// A suite's digest covers these files, so a suite sees nothing else.
 #[derive(Debug)]
-pub struct Workspace<'a> {
+pub(super) struct Workspace<'a> {
     context: &'a Context,
     snapshot: &'a Snapshot,
     folder: Option<tempfile::TempDir>,
@@ -155,7 +143,7 @@ pub struct Workspace<'a> {
 
 /// A program that can be started.
 #[derive(Debug)]
-pub struct Ready {
+pub(super) struct Ready {
     /// The program.
     pub program: Program,
     /// Its arguments.
@@ -168,12 +156,12 @@ pub struct Ready {
 
 impl<'a> Workspace<'a> {
     /// A workspace without files.
-    pub fn new(context: &'a Context, snapshot: &'a Snapshot) -> Self {
+    pub(super) fn new(context: &'a Context, snapshot: &'a Snapshot) -> Self {
         Self { context, snapshot, folder: None }
     }
 
     /// Puts a program and its files in place.
-    pub fn command(&mut self, command: &CommandLine, files: &[TreePath], values: &Values) -> CliResult<Ready> {
+    pub(super) fn command(&mut self, command: &CommandLine, files: &[TreePath], values: &Values) -> CliResult<Ready> {
         let folder = self.folder()?;
         for path in files.iter().chain(command.file()) {
             let bytes = file(self.context, self.snapshot, path)?;

@@ -5,7 +5,7 @@ use lock_model::{Change, LockDiff};
 use crate::error::Problem;
 
 /// `sha256:` and twelve digits, which is enough for people.
-pub fn short_id(id: &str) -> String {
+pub(crate) fn short_id(id: &str) -> String {
     match id.split_once(':') {
         Some((_, hex)) => hex.chars().take(12).collect(),
         None => id.chars().take(12).collect(),
@@ -13,7 +13,7 @@ pub fn short_id(id: &str) -> String {
 }
 
 /// A difference of locks as findings, one a service.
-pub fn diff_problems(diff: &LockDiff) -> Vec<Problem> {
+pub(crate) fn diff_problems(diff: &LockDiff) -> Vec<Problem> {
     let services = diff.services.iter().map(|(name, change)| (name.to_string(), change_lines(change)));
     let third_party = diff.third_party.iter().map(|(name, change)| (name.to_string(), change_lines(change)));
     let mut problems: Vec<Problem> = services

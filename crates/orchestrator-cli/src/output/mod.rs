@@ -5,13 +5,18 @@ mod progress;
 mod report;
 mod table;
 
-pub use progress::Progress;
-pub use report::{Report, print_error, print_report};
-pub use table::Table;
+pub(crate) use progress::Progress;
+pub(crate) use report::{Report, print_error, print_report};
+pub(crate) use table::Table;
+
+/// Adds text to text.
+pub(crate) fn append(text: &mut String, more: impl AsRef<str>) {
+    text.push_str(more.as_ref());
+}
 
 /// Who reads the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Text for people.
     Human,
     /// Exactly one JSON document on stdout, in success and in failure.

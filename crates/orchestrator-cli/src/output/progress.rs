@@ -8,18 +8,18 @@ use super::Format;
 
 /// Says what is going on; silent where a machine reads.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     format: Format,
 }
 
 impl Progress {
     /// Progress for one output format.
-    pub fn new(format: Format) -> Self {
+    pub(crate) fn new(format: Format) -> Self {
         Self { format }
     }
 
     /// One finished or started piece of work, such as `health: ok, 3 checks`.
-    pub fn line(self, text: &str) {
+    pub(crate) fn line(self, text: &str) {
         match self.format {
             Format::Json => {}
             Format::Human | Format::Github => {

@@ -8,7 +8,7 @@ use crate::output::{Format, github};
 
 /// The answer of a command that could do its work; the answer itself may be negative.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// What the process ends with.
     pub code: ExitCode,
     /// Text for people, complete lines.
@@ -23,27 +23,27 @@ pub struct Report {
 
 impl Report {
     /// A report with its text and document.
-    pub fn new(code: ExitCode, human: impl Into<String>, document: serde_json::Value) -> Self {
+    pub(crate) fn new(code: ExitCode, human: impl Into<String>, document: serde_json::Value) -> Self {
         Self { code, human: human.into(), document, warnings: Vec::new(), markdown: None }
     }
 
     /// Adds warnings.
     #[must_use]
-    pub fn warnings(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn warnings(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
         self.warnings.extend(warnings);
         self
     }
 
     /// Adds the Markdown form.
     #[must_use]
-    pub fn markdown(mut self, markdown: impl Into<String>) -> Self {
+    pub(crate) fn markdown(mut self, markdown: impl Into<String>) -> Self {
         self.markdown = Some(markdown.into());
         self
     }
 }
 
 /// Shows a report and says what to end with. A reader that closed the pipe is no error.
-pub fn print_report(format: Format, report: &Report, summary: Option<&str>) -> ExitCode {
+pub(crate) fn print_report(format: Format, report: &Report, summary: Option<&str>) -> ExitCode {
     let mut out = io::stdout().lock();
     let mut log = io::stderr().lock();
     let written = match format {
@@ -79,7 +79,7 @@ pub fn print_report(format: Format, report: &Report, summary: Option<&str>) -> E
 }
 
 /// Shows an error and says what to end with.
-pub fn print_error(format: Format, error: &CliError, summary: Option<&str>) -> ExitCode {
+pub(crate) fn print_error(format: Format, error: &CliError, summary: Option<&str>) -> ExitCode {
     let text = train::text::escape_terminal_lines(&error.human());
     let written = match format {
         Format::Human => io::stderr().lock().write_all(text.as_bytes()),

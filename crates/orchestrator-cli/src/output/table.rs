@@ -4,19 +4,19 @@ use train::text::escape_terminal;
 
 /// Rows under headings.
 #[derive(Clone, Debug)]
-pub struct Table {
+pub(crate) struct Table {
     headings: Vec<&'static str>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table without rows.
-    pub fn new(headings: &[&'static str]) -> Self {
+    pub(crate) fn new(headings: &[&'static str]) -> Self {
         Self { headings: headings.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row; control characters in a cell are shown, not sent to the terminal.
-    pub fn row<I>(&mut self, cells: I)
+    pub(crate) fn row<I>(&mut self, cells: I)
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
@@ -25,12 +25,12 @@ impl Table {
     }
 
     /// True where there is no row.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
     /// The aligned text, each line ended by a line feed.
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING);
         table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
