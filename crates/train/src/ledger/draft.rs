@@ -269,7 +269,7 @@ impl RecordDraft {
     pub fn key(&self) -> StepKey {
         match &self.suite {
             Some(suite) if self.step == Step::Suite => StepKey::Suite(suite.clone()),
-            _ => StepKey::Step(self.step),
+            Some(_) | None => StepKey::Step(self.step),
         }
     }
 
