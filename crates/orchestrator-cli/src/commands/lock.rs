@@ -330,7 +330,12 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
                     .map(|problem| LockProblemText {
                         service: Some(problem.subject.clone()),
                         message: problem.message.clone(),
-                        tried: problem.details.clone(),
+                        // The comment says "tried" itself.
+                        tried: problem
+                            .details
+                            .iter()
+                            .map(|detail| detail.strip_prefix("tried ").unwrap_or(detail).to_owned())
+                            .collect(),
                     })
                     .collect()
             };

@@ -173,7 +173,15 @@ impl<'a> Engine<'a> {
                 break;
             }
             self.attempt = attempt;
-            let code = self.step(&key).await?;
+            let code = match self.step(&key).await {
+                Ok(code) => code,
+                Err(error) => {
+                    if *wanted == Wanted::All {
+                        self.gave_up(&key, &error).await;
+                    }
+                    return Err(error);
+                }
+            };
             if code != ExitCode::Done {
                 if key.step() != Step::Suite {
                     verdict = code;

@@ -1,10 +1,11 @@
 //! Statuses on commits, and what a failed proof does to an open promotion.
 
 use forge::{PullRequestEdit, PullRequestState, Readiness, StatusState};
+use train::ledger::StepKey;
 
 use super::{Engine, LOCK_STATUS};
 use crate::context::{branch_name, forge_error};
-use crate::error::CliResult;
+use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::snapshot::branch_of;
 
@@ -56,6 +57,20 @@ impl Engine<'_> {
             .map_err(forge_error)?;
         self.line("draft", "done", format!("pull request {} is a draft until the proof is there", pull_request.number));
         Ok(())
+    }
+
+    /// A step ended with an error instead of an answer. Where the same command may well succeed in a minute, the proof
+    /// goes on being made; everything else is a no that the commit must show.
+    pub(super) async fn gave_up(&mut self, key: &StepKey, error: &CliError) {
+        if matches!(error.code, ExitCode::Temporary | ExitCode::Interrupted) {
+            return;
+        }
+        let step = key.to_string();
+        if self.lines.last().is_none_or(|line| line.step != step) {
+            self.line(&step, "refused", error.message.clone());
+        }
+        // The error is what matters; a status that cannot be set now is set by the next run.
+        let _unsaid = self.not_proven(error.code).await;
     }
 
     async fn set_proof(&self, state: StatusState, text: &str) -> CliResult<()> {
