@@ -287,7 +287,9 @@ pub(super) fn failed(output: Output) -> GitError {
 
 /// Tells "no such revision" from other failures.
 pub(super) fn missing_or_failed(output: Output, revisions: &[&str]) -> GitError {
-    const SAID: [&str; 7] = [
+    const SAID: [&str; 9] = [
+        "malformed object name",
+        "no such commit",
         "Not a valid",
         "not a tree object",
         "bad object",

@@ -1,7 +1,7 @@
 use lock_model::CommitId;
 
 use super::answer::{self, not_understood};
-use super::read::{commit_id, failed, operand, revision_operand};
+use super::read::{commit_id, failed, missing_or_failed, operand, revision_operand};
 use super::{ABSENT, Git, GitError, is_absent};
 
 /// A ref and what it points to.
@@ -103,6 +103,17 @@ impl Git {
                 }
             })
             .collect()
+    }
+
+    /// The refs below a prefix from which a commit can be reached, sorted by name. The commit must be here.
+    pub fn refs_containing(&self, commit: &CommitId, prefix: &str) -> Result<Vec<String>, GitError> {
+        revision_operand(prefix)?;
+        let contains = format!("--contains={commit}");
+        let output = self.run(["for-each-ref", &contains, "--format=%(refname)", "--", prefix])?;
+        if !output.success() {
+            return Err(missing_or_failed(output, &[commit.as_str()]));
+        }
+        Ok(answer::line(&output)?.lines().map(str::to_owned).collect())
     }
 
     /// The message of an annotated tag, given its ref or object id; nothing where there is no such tag object.

@@ -4,7 +4,11 @@ use super::answer::{self, not_understood};
 use super::read::{operand, revision_operand};
 use super::refs::full_name;
 use super::{Git, GitError, Reference, is_absent};
-use crate::Output;
+use crate::{Output, Redactor};
+
+/// The remote of [`Git::fetch_commits`]. Git stores that name, and never the address: so it cannot bring what was left
+/// out on its own, and no credentials of an address end in a file.
+const COMMITS_ONLY: &str = "orchestrator-commits";
 
 /// What became of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +38,40 @@ impl Git {
             revision_operand(refspec)?;
             arguments.push(refspec);
         }
-        let output = self.run(&arguments)?;
+        let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
         if output.success() { Ok(()) } else { Err(remote_failed(output, remote, "cannot be fetched from")) }
+    }
+
+    /// Fetches commits without their trees and files (where the remote can leave them out) from a URL or folder.
+    ///
+    /// Refs that the refspecs cover and that the remote no longer has are removed. The repository becomes a partial
+    /// clone for good: a bare repository of our own, in which nothing but commits is looked for.
+    pub fn fetch_commits(&self, url: &str, refspecs: &[&str]) -> Result<(), GitError> {
+        remote_operand(url)?;
+        let mut input = String::new();
+        for refspec in refspecs {
+            revision_operand(refspec)?;
+            input.push_str(refspec);
+            input.push('\n');
+        }
+        let output = self
+            .invocation([
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--prune",
+                "--no-recurse-submodules",
+                "--no-write-fetch-head",
+            ])
+            .args(["--no-auto-maintenance", "--upload-pack=git-upload-pack", "--filter=tree:0", "--stdin"])
+            .args(["--", COMMITS_ONLY])
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", format!("remote.{COMMITS_ONLY}.url"))
+            .env("GIT_CONFIG_VALUE_0", url)
+            .redact(&self.redactor(url))
+            .stdin(input)
+            .run()?;
+        if output.success() { Ok(()) } else { Err(remote_failed(output, url, "cannot be fetched from")) }
     }
 
     /// Pushes an object to a ref of a remote; an empty or all-zero `new` removes the ref.
@@ -64,7 +100,7 @@ impl Git {
             vec!["push", "--porcelain", "--no-verify", "--no-signed", "--receive-pack=git-receive-pack"];
         arguments.extend(lease.as_deref());
         arguments.extend(["--", remote, &refspec]);
-        let output = self.run(&arguments)?;
+        let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
         let text = output.stdout_text();
         // `FLAG<tab>FROM:TO<tab>SUMMARY (REASON)`
         let line = text.lines().find_map(|line| line.strip_prefix("!\t"));
@@ -83,13 +119,24 @@ impl Git {
 
     /// The refs of a remote that match the patterns; all of them without a pattern.
     pub fn ls_remote(&self, remote: &str, patterns: &[&str]) -> Result<Vec<Reference>, GitError> {
+        self.list_remote(remote, &[], patterns)
+    }
+
+    /// The branches and tags of a remote. Its other refs, such as those of pull requests, are not even sent.
+    pub fn remote_branches_and_tags(&self, remote: &str) -> Result<Vec<Reference>, GitError> {
+        self.list_remote(remote, &["--heads", "--tags"], &[])
+    }
+
+    fn list_remote(&self, remote: &str, options: &[&str], patterns: &[&str]) -> Result<Vec<Reference>, GitError> {
         remote_operand(remote)?;
-        let mut arguments = vec!["ls-remote", "--quiet", "--upload-pack=git-upload-pack", "--", remote];
+        let mut arguments = vec!["ls-remote", "--quiet", "--upload-pack=git-upload-pack"];
+        arguments.extend(options);
+        arguments.extend(["--", remote]);
         for pattern in patterns {
             revision_operand(pattern)?;
             arguments.push(pattern);
         }
-        let output = self.run(&arguments)?;
+        let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
         if !output.success() {
             return Err(remote_failed(output, remote, "cannot be listed"));
         }
@@ -107,6 +154,21 @@ impl Git {
             }
         }
         Ok(references)
+    }
+
+    /// Hides the password of a remote's address too: the address is an argument, and commands are shown in errors.
+    fn redactor(&self, remote: &str) -> Redactor {
+        let mut redactor = self.options().redactor.clone();
+        let authority = remote.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+        if let Some((user, _host)) = authority.and_then(|authority| authority.rsplit_once('@')) {
+            // A user without a password may be a token, but not where it only says which account ssh logs in to.
+            match user.split_once(':') {
+                Some((_, password)) => redactor.add(password),
+                None if remote.starts_with("http") => redactor.add(user),
+                None => {}
+            }
+        }
+        redactor
     }
 
     /// The URL (or folder) of a named remote, as it is configured.

@@ -165,3 +165,62 @@ fn credentials_in_a_url_are_not_shown() {
     assert_eq!(error.to_string(), "remote `https://127.0.0.1:1/x.git`: cannot be fetched from");
     assert_eq!(error.class(), ErrorClass::Temporary);
 }
+
+#[test]
+fn t25_a_password_in_a_url_is_hidden_in_everything_that_git_was_told_and_says() {
+    let sandbox = Sandbox::new();
+    let git = sandbox.bare("a.git");
+    for url in ["https://user:s3cretword@127.0.0.1:1/x.git", "https://s3cretword@127.0.0.1:1/x.git"] {
+        for error in [
+            git.fetch(url, &["main"], None).unwrap_err(),
+            git.fetch_commits(url, &["refs/heads/*:refs/on/heads/*"]).unwrap_err(),
+            git.ls_remote(url, &[]).unwrap_err(),
+            git.remote_branches_and_tags(url).unwrap_err(),
+            git.push(url, ABSENT, "refs/heads/main", None).unwrap_err(),
+        ] {
+            let whole = format!("{error} {:?} {}", error, std::error::Error::source(&error).unwrap());
+            assert!(!whole.contains("s3cretword"), "{whole}");
+        }
+    }
+    let config = std::fs::read_to_string(git.git_dir().join("config")).unwrap();
+    assert!(!config.contains("127.0.0.1"), "{config}");
+}
+
+#[test]
+fn commits_are_fetched_without_trees_and_gone_refs_go() {
+    let sandbox = Sandbox::new();
+    let remote = sandbox.bare("remote.git");
+    let _done = remote.checked(["config", "uploadpack.allowFilter", "true"]).unwrap();
+    let first = commit(&remote, None, "1", &[write("a", "1")]);
+    let second = commit(&remote, Some(&first), "2", &[write("a", "2")]);
+    let apart = commit(&remote, Some(&first), "apart", &[write("a", "3")]);
+    remote.update_ref("refs/heads/main", second.as_str(), None).unwrap();
+    remote.update_ref("refs/heads/topic", apart.as_str(), None).unwrap();
+    remote.update_ref("refs/pull/1/head", apart.as_str(), None).unwrap();
+    let tag = remote.write_tag("v1", &first, "x", &identity()).unwrap();
+    remote.update_ref("refs/tags/v1", &tag, None).unwrap();
+    let url = remote.common_dir().to_str().unwrap();
+
+    let git = sandbox.bare("own.git");
+    let listed = git.remote_branches_and_tags(url).unwrap();
+    let names: Vec<&str> = listed.iter().map(|reference| reference.name.as_str()).collect();
+    assert_eq!(names, ["refs/heads/main", "refs/heads/topic", "refs/tags/v1"]);
+    assert_eq!(listed[2].peeled.as_deref(), Some(first.as_str()));
+
+    let refspecs = ["+refs/heads/*:refs/on/heads/*", "+refs/tags/*:refs/on/tags/*"];
+    git.fetch_commits(url, &refspecs).unwrap();
+    let containing = |commit| git.refs_containing(commit, "refs/on/").unwrap();
+    assert_eq!(containing(&first), ["refs/on/heads/main", "refs/on/heads/topic", "refs/on/tags/v1"]);
+    assert_eq!(containing(&second), ["refs/on/heads/main"]);
+    let objects = git.text(["cat-file", "--batch-all-objects", "--batch-check=%(objecttype)"]).unwrap();
+    assert!(!objects.contains("tree") && !objects.contains("blob"), "{objects}");
+    let missing = "2286238222862382228623822286238222862382".parse().unwrap();
+    assert_eq!(git.refs_containing(&missing, "refs/on/").unwrap_err().class(), ErrorClass::NotFound);
+
+    // The branch is deleted, and a branch with its name as a folder comes.
+    remote.update_ref("refs/heads/topic", ABSENT, None).unwrap();
+    remote.update_ref("refs/heads/topic/new", first.as_str(), None).unwrap();
+    git.fetch_commits(url, &refspecs).unwrap();
+    assert_eq!(containing(&apart), [""; 0]);
+    assert_eq!(containing(&first), ["refs/on/heads/main", "refs/on/heads/topic/new", "refs/on/tags/v1"]);
+}
