@@ -128,7 +128,7 @@ pub(crate) async fn verify(context: &Context, args: &EnvironmentArgs) -> CliResu
 async fn open<'a>(context: &'a Context, environment: &str, revision: Option<&str>) -> CliResult<Engine<'a>> {
     let name = environment_name(environment)?;
     context.sync()?;
-    let environment = find_environment(context, &name, revision).await?;
+    let environment = find_environment(context, &name).await?;
     let commit = commit_of(context, &branch_of(&environment)?, revision).await?;
     let snapshot = Snapshot::load(context, &commit)?;
     Engine::new(context, LedgerStore::read(context).await?, snapshot, &name, Purpose::Run)

@@ -15,7 +15,7 @@ use crate::snapshot::{Snapshot, branch_of, environment_name};
 pub(crate) async fn run(context: &Context, args: &EnvironmentArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
-    let environment = find_environment(context, &name, None).await?;
+    let environment = find_environment(context, &name).await?;
     let head = context.branch_head(&branch_of(&environment)?).await?;
     let snapshot = Snapshot::load(context, &head)?;
     let report = engine::health(context, &snapshot, &environment).await?.ok_or_else(|| {

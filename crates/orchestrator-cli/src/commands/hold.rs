@@ -24,7 +24,7 @@ pub(crate) async fn unhold(context: &Context, args: &UnholdArgs) -> CliResult<Re
 async fn record(context: &Context, environment: &str, step: Step, reason: &str) -> CliResult<Report> {
     let name = environment_name(environment)?;
     context.sync()?;
-    let environment = find_environment(context, &name, None).await?;
+    let environment = find_environment(context, &name).await?;
     let mut store = LedgerStore::read(context).await?;
     let mut draft = RecordDraft::new(step, StepResult::Ok, context.run.clone(), context.now(store.len()))
         .environment(&name)

@@ -456,7 +456,7 @@ fn superseded_publish(number: u64, note: &str) -> Report {
 pub(crate) async fn commit(context: &Context, args: &LockCommitArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
-    let environment = find_environment(context, &name, None).await?;
+    let environment = find_environment(context, &name).await?;
     if !crate::snapshot::commits_locks(&environment) {
         return Err(CliError::new(ExitCode::Usage, format!("locks are not committed to the branch of `{name}`"))
             .hint("they are committed to the staging branch and travel from there"));

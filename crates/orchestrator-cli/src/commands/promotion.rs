@@ -23,7 +23,7 @@ use crate::snapshot::{Snapshot, branch_of, environment_name, load_config};
 pub(crate) async fn promote(context: &Context, args: &PromoteArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
-    let environment = find_environment(context, &name, None).await?;
+    let environment = find_environment(context, &name).await?;
     let _lease = lease(context, &name, Duration::ZERO)?;
     let commit = commit_of(context, &branch_of(&environment)?, None).await?;
     let snapshot = Snapshot::load(context, &commit)?;
@@ -43,7 +43,7 @@ pub(crate) async fn promote(context: &Context, args: &PromoteArgs) -> CliResult<
 pub(crate) async fn release(context: &Context, args: &ReleaseArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
-    let environment = find_environment(context, &name, args.rev.as_deref()).await?;
+    let environment = find_environment(context, &name).await?;
     let _lease = lease(context, &name, Duration::ZERO)?;
     let commit = commit_of(context, &branch_of(&environment)?, args.rev.as_deref()).await?;
     let snapshot = Snapshot::load(context, &commit)?;
@@ -63,7 +63,7 @@ pub(crate) async fn release(context: &Context, args: &ReleaseArgs) -> CliResult<
 pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
     context.sync()?;
-    let environment = find_environment(context, &name, None).await?;
+    let environment = find_environment(context, &name).await?;
     let branch = branch_of(&environment)?;
     let pull_request = match args.pull_request {
         Some(number) => context.forge.pull_request(number).await.map_err(forge_error)?,

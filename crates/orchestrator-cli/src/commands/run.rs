@@ -11,7 +11,7 @@ use train::ledger::{RecordDraft, Step, StepResult};
 use train::rollback::{self, TargetState};
 
 use crate::arguments::{RollbackArgs, RunArgs};
-use crate::context::{Context, forge_error, git_error};
+use crate::context::{Context, branch_name, forge_error, git_error};
 use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commit, short_id};
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
@@ -23,7 +23,7 @@ use crate::snapshot::{Snapshot, branch_of, commits_locks, environment_name, envi
 pub(crate) async fn run(context: &Context, args: &RunArgs) -> CliResult<Report> {
     let name = environment_name(&args.environment.env)?;
     context.sync()?;
-    let environment = find_environment(context, &name, args.rev.as_deref()).await?;
+    let environment = find_environment(context, &name).await?;
     let branch = branch_of(&environment)?;
     let commit = commit_of(context, &branch, args.rev.as_deref()).await?;
     let _lease = lease(context, &name, args.wait.unwrap_or_default())?;
@@ -140,20 +140,36 @@ pub(crate) fn superseded(name: &EnvironmentName, note: &str) -> Report {
     )
 }
 
-/// The environment as the newest configuration that knows it says.
-pub(crate) async fn find_environment(
-    context: &Context,
-    name: &EnvironmentName,
-    revision: Option<&str>,
-) -> CliResult<Environment> {
-    let mut known = None;
-    let mut revisions: Vec<String> = Vec::new();
-    if let Some(revision) = revision {
-        revisions.push(context.resolve(revision)?.to_string());
+/// The environment, as the branch that it runs says.
+///
+/// Which branch that is decides whose rules hold, so the change that asks never answers it: the commit that was deployed
+/// there last does. Before the first deployment a protected branch that says so of itself is believed first, then what
+/// `HEAD` and the other branches say, protected branches before open ones.
+pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) -> CliResult<Environment> {
+    if let Some(branch) = deployed_branch(context, name).await?
+        && let Some(environment) = own_environment(context, name, &branch).await?
+    {
+        return Ok(environment);
     }
-    revisions.push("HEAD".to_owned());
+    let protected: Vec<String> = context
+        .local_forge()
+        .protected_branches()
+        .map_err(forge_error)?
+        .into_iter()
+        .map(|(branch, _)| branch.to_string())
+        .collect();
+    for branch in &protected {
+        if let Some(environment) = own_environment(context, name, branch).await?
+            && environment.branch.as_ref().is_some_and(|own| own.as_str() == branch)
+        {
+            return Ok(environment);
+        }
+    }
+    let mut revisions = vec!["HEAD".to_owned()];
     let branches = context.forge.branches().await.map_err(forge_error)?;
     revisions.extend(branches.into_iter().map(|(_, head)| head.to_string()));
+    let mut known = None;
+    let mut open = None;
     for revision in revisions {
         let exists = context.git.commit(&revision).map_err(|error| git_error("history cannot be read", &error))?;
         if exists.is_none() {
@@ -163,12 +179,17 @@ pub(crate) async fn find_environment(
         if let Some(environment) = config.environments.get(name) {
             // The branch's own configuration decides; this one only says which branch it is.
             let Some(branch) = &environment.branch else { return Ok(environment.clone()) };
-            let head = context.branch_head(branch.as_str()).await?;
-            let own = load_config(context, head.as_str())?;
-            let own = own.and_then(|own| own.environments.get(name).cloned());
-            return Ok(own.unwrap_or_else(|| environment.clone()));
+            if protected.iter().any(|protected| protected == branch.as_str()) {
+                let own = own_environment(context, name, branch.as_str()).await?;
+                return Ok(own.unwrap_or_else(|| environment.clone()));
+            }
+            open = open.or_else(|| Some(environment.clone()));
         }
         known = known.or(Some(config));
+    }
+    if let Some(environment) = open {
+        let branch = branch_of(&environment)?;
+        return Ok(own_environment(context, name, &branch).await?.unwrap_or(environment));
     }
     match known {
         Some(config) => environment_of(&config, name).cloned(),
@@ -177,20 +198,47 @@ pub(crate) async fn find_environment(
     }
 }
 
+/// The branch that the newest deployment came from, by the configuration that was deployed.
+async fn deployed_branch(context: &Context, name: &EnvironmentName) -> CliResult<Option<String>> {
+    let store = LedgerStore::read(context).await?;
+    let Some(commit) = store.ledger().latest_touched(name).and_then(|record| record.entry.commit.clone()) else {
+        return Ok(None);
+    };
+    if context.git.commit(commit.as_str()).map_err(|error| git_error("history cannot be read", &error))?.is_none() {
+        return Ok(None);
+    }
+    let config = load_config(context, commit.as_str())?;
+    let environment = config.and_then(|config| config.environments.get(name).cloned());
+    Ok(environment.and_then(|environment| environment.branch).map(|branch| branch.to_string()))
+}
+
+/// What the newest commit of a branch says about an environment; absent where it says nothing.
+async fn own_environment(context: &Context, name: &EnvironmentName, branch: &str) -> CliResult<Option<Environment>> {
+    let Some(head) = context.forge.branch_head(&branch_name(branch)?).await.map_err(forge_error)? else {
+        return Ok(None);
+    };
+    let config = load_config(context, head.as_str())?;
+    Ok(config.and_then(|config| config.environments.get(name).cloned()))
+}
+
 /// The commit that a command is about: the branch's newest, or the named one if it is part of the branch.
 pub(crate) async fn commit_of(context: &Context, branch: &str, revision: Option<&str>) -> CliResult<CommitId> {
     let head = context.branch_head(branch).await?;
     let Some(revision) = revision else { return Ok(head) };
     let commit = context.resolve(revision)?;
-    let part = context
+    // The first parents are what the branch itself was: a commit that came with a merge ran nowhere, and the rules of
+    // its own parent are nobody's.
+    let line = context
         .git
-        .is_ancestor(commit.as_str(), head.as_str())
+        .rev_list(&["--first-parent", head.as_str()])
         .map_err(|error| git_error("history cannot be read", &error))?;
-    if part {
+    if line.contains(&commit) {
         Ok(commit)
     } else {
-        Err(CliError::new(ExitCode::Repository, format!("commit {} is not part of `{branch}`", commit.short(12)))
-            .hint(format!("what runs in this environment is merged to `{branch}` first")))
+        Err(CliError::new(ExitCode::Repository, format!("commit {} was never the tip of `{branch}`", commit.short(12)))
+            .hint(format!(
+                "what runs in this environment is merged to `{branch}` first; name the merge, not what it brought"
+            )))
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &Context, args: &TestRunArgs) -> CliResult<Repo
             }
         }
     } else {
-        let environment = find_environment(context, &name, None).await?;
+        let environment = find_environment(context, &name).await?;
         let commit = commit_of(context, &branch_of(&environment)?, None).await?;
         (Snapshot::load(context, &commit)?, None)
     };
