@@ -23,7 +23,7 @@ pub(crate) struct Document {
 }
 
 /// The ledger as it was read last.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct LedgerStore {
     ledger: Ledger,
     head: Option<CommitId>,

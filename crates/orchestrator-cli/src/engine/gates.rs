@@ -8,7 +8,7 @@ use train::approvals::{Access, ApprovalPolicy, MergeFacts, Person, PersonKind, P
 use train::config::{Config, Excluded, ProofRequirement};
 use train::cycle::Purpose;
 use train::gates::{Answer as Fact, DeployFacts, GateCode, GatePolicy, GateReport, ProvenIn, PullRequestFound, judge};
-use train::ledger::{PolicySource, ProofLevel};
+use train::ledger::{Ledger, PolicySource, ProofLevel};
 use train::{EnvironmentName, SuiteName};
 
 use super::evidence::Answer;
@@ -50,13 +50,15 @@ impl Engine<'_> {
         Ok(answer)
     }
 
-    /// The answers of all gates, without recording anything.
-    pub(crate) async fn gate_report(&self) -> CliResult<GateReport> {
+    /// The answers of all gates, without recording anything. What was found out is kept, so that the gates can be asked
+    /// again when another writer's record lands first.
+    pub(crate) async fn gate_report(&mut self) -> CliResult<GateReport> {
         let branch = branch_of(&self.environment)?;
-        let pull_request = merged_pull_request(self.context, &branch, &self.origin_commit()?).await?;
-        let found = policy_for(self.context, &self.snapshot, &self.environment.name)?;
+        let origin = self.origin_commit()?;
+        let pull_request = merged_pull_request(self.context, &branch, &origin).await?;
+        let found = policy_for(self.context, &origin, &self.environment.name)?;
         let policy = found.gates(self.context, &self.snapshot, &self.environment.name, pull_request.as_ref())?;
-        let facts = match &pull_request {
+        let pull_request = match &pull_request {
             Some(pull_request) => Some(pull_request_facts(self.context, pull_request).await?),
             None => None,
         };
@@ -67,8 +69,23 @@ impl Engine<'_> {
             Some(newest) => is_ancestor(self.context, &self.snapshot.commit, newest)?,
             None => Fact::No,
         };
-        Ok(judge(
-            self.store.ledger(),
+        let findings = Findings {
+            today: self.now().date(),
+            mismatches,
+            head_in_history: is_ancestor(self.context, &self.lock.lock.source().head, &self.snapshot.commit)?,
+            older_than_newest: older,
+            policy,
+            pull_request,
+        };
+        let report = self.judge(self.store.ledger(), &findings);
+        self.findings = Some(findings);
+        Ok(report)
+    }
+
+    /// Asks every gate about what was found out.
+    pub(super) fn judge(&self, ledger: &Ledger, findings: &Findings) -> GateReport {
+        judge(
+            ledger,
             &DeployFacts {
                 purpose: self.purpose,
                 environment: &self.environment.name,
@@ -77,17 +94,17 @@ impl Engine<'_> {
                 lock_file: &self.lock.digest,
                 commit: &self.snapshot.commit,
                 tree: &self.snapshot.tree,
-                today: self.now().date(),
-                mismatches: &mismatches,
-                head_in_history: is_ancestor(self.context, &self.lock.lock.source().head, &self.snapshot.commit)?,
-                older_than_newest: older,
-                policy: &policy,
-                pull_request: match &facts {
+                today: findings.today,
+                mismatches: &findings.mismatches,
+                head_in_history: findings.head_in_history,
+                older_than_newest: findings.older_than_newest,
+                policy: &findings.policy,
+                pull_request: match &findings.pull_request {
                     Some(facts) => PullRequestFound::Found(facts),
                     None => PullRequestFound::Absent,
                 },
             },
-        ))
+        )
     }
 
     /// The commit that a merge made: a lock commit stands on it.
@@ -109,6 +126,17 @@ impl Engine<'_> {
             Some(_) | None => self.snapshot.commit.clone(),
         })
     }
+}
+
+/// What git and the forge said when the gates were asked.
+#[derive(Debug)]
+pub(super) struct Findings {
+    today: lock_model::Date,
+    mismatches: Vec<String>,
+    head_in_history: Fact,
+    older_than_newest: Fact,
+    policy: GatePolicy,
+    pull_request: Option<PullRequestFacts>,
 }
 
 fn is_ancestor(context: &Context, ancestor: &CommitId, descendant: &CommitId) -> CliResult<Fact> {
@@ -133,13 +161,11 @@ pub(crate) struct PolicyFound {
     config: Option<Config>,
 }
 
-/// Finds the rules for a commit of an environment's branch: those of its first parent.
-pub(super) fn policy_for(
-    context: &Context,
-    snapshot: &Snapshot,
-    environment: &EnvironmentName,
-) -> CliResult<PolicyFound> {
-    let before = match snapshot.parents.first() {
+/// Finds the rules for a change that arrived with this commit: those of its first parent, which is what the branch was
+/// before.
+fn policy_for(context: &Context, commit: &CommitId, environment: &EnvironmentName) -> CliResult<PolicyFound> {
+    let facts = context.git.commit(commit.as_str()).map_err(|error| git_error("the commit cannot be read", &error))?;
+    let before = match facts.as_ref().and_then(|facts| facts.parents.first()) {
         Some(parent) => load_config(context, parent.as_str())?,
         None => None,
     };

@@ -55,6 +55,7 @@ pub(crate) struct Engine<'a> {
     attempt: u32,
     started: Option<lock_model::Timestamp>,
     deployed_now: bool,
+    findings: Option<gates::Findings>,
     /// What happened, a line a step.
     pub lines: Vec<Line>,
     /// What people should know although nothing failed.
@@ -118,6 +119,7 @@ impl<'a> Engine<'a> {
             attempt: 1,
             started: None,
             deployed_now: false,
+            findings: None,
             lines: Vec::new(),
             warnings: Vec::new(),
         })
@@ -331,20 +333,38 @@ impl<'a> Engine<'a> {
         draft
     }
 
-    /// Appends a record; whoever lost the race asks first whether this run may go on.
+    /// Appends a record. Who loses the race before an effect asks everything again: a hold, a rejection or a proof that
+    /// was taken back counts when it landed first. What happened is recorded whatever landed meanwhile.
     async fn append(&mut self, draft: RecordDraft, documents: &[Document]) -> CliResult<Option<u64>> {
-        let (environment, release) = (self.environment.name.clone(), self.release.clone());
-        let (lock, run) = (self.lock.lock.id().clone(), self.context.run.clone());
-        let (since, purpose) = (self.since, self.purpose);
-        let still = move |ledger: &Ledger| {
-            let underway =
-                Underway { environment: &environment, release: &release, lock: &lock, run: &run, since, purpose };
-            match cycle::interruption(ledger, &underway) {
-                None => Ok(()),
-                Some(interruption) => Err(interrupted(&environment, &interruption)),
-            }
+        let mut store = std::mem::take(&mut self.store);
+        let before_effect = draft.result == StepResult::Started;
+        let still = |ledger: &Ledger| if before_effect { self.may_go_on(ledger) } else { Ok(()) };
+        let appended = store.append(self.context, draft, documents, still).await;
+        self.store = store;
+        appended
+    }
+
+    /// Whether the run may still go on, given a ledger that is longer than the one that its gates saw.
+    fn may_go_on(&self, ledger: &Ledger) -> CliResult<()> {
+        let underway = Underway {
+            environment: &self.environment.name,
+            release: &self.release,
+            lock: self.lock.lock.id(),
+            run: &self.context.run,
+            since: self.since,
+            purpose: self.purpose,
         };
-        self.store.append(self.context, draft, documents, still).await
+        if let Some(interruption) = cycle::interruption(ledger, &underway) {
+            return Err(interrupted(&self.environment.name, &interruption));
+        }
+        let Some(findings) = &self.findings else { return Ok(()) };
+        match self.judge(ledger, findings).reason() {
+            None => Ok(()),
+            Some(reason) => Err(CliError::new(
+                ExitCode::Refused,
+                format!("another record landed first, and now a gate refuses: {reason}"),
+            )),
+        }
     }
 
     /// The time now.
