@@ -170,23 +170,32 @@ impl Context {
         })
     }
 
-    /// Fetches the forge's branches, tags and pull requests into refs of our own.
+    /// Fetches the forge's branches, tags and pull requests into refs of our own; the user's own refs stay as they are.
     pub(crate) fn sync(&self) -> CliResult<()> {
         let Remote::Url(url) = &self.remote else { return Ok(()) };
         let specs = [
             "+refs/heads/*:refs/orchestrator/heads/*",
             "+refs/pull/*:refs/orchestrator/pull/*",
-            "+refs/tags/*:refs/tags/*",
+            "+refs/tags/*:refs/orchestrator/tags/*",
         ];
-        self.git.fetch(url, &specs, None).map_err(|error| git_error("the forge's branches cannot be fetched", &error))
+        // Another command in this clone may be writing the same refs: then they are there the second time.
+        self.git
+            .fetch_mirror(url, &specs)
+            .or_else(|_| self.git.fetch_mirror(url, &specs))
+            .map_err(|error| git_error("the forge's branches cannot be fetched", &error))
     }
 
-    /// The commit that a revision names: a branch of the forge first, then whatever git knows by that name.
+    /// The commit that a revision names: a branch of the forge first, then its tags, then whatever git knows by that
+    /// name. A full commit id is that commit, whatever branch is called like it.
     pub(crate) fn resolve(&self, revision: &str) -> CliResult<CommitId> {
-        let candidates = match self.remote {
-            Remote::Itself => vec![format!("refs/heads/{revision}"), revision.to_owned()],
-            Remote::Url(_) => vec![format!("refs/orchestrator/heads/{revision}"), revision.to_owned()],
+        let own = match self.remote {
+            Remote::Itself => "refs",
+            Remote::Url(_) => "refs/orchestrator",
         };
+        let mut candidates = vec![revision.to_owned()];
+        if CommitId::try_from(revision).is_err() {
+            candidates.splice(0..0, [format!("{own}/heads/{revision}"), format!("{own}/tags/{revision}")]);
+        }
         for candidate in candidates {
             if let Some(facts) =
                 self.git.commit(&candidate).map_err(|error| git_error("the revision cannot be read", &error))?
@@ -270,7 +279,9 @@ fn locate_forge(global: &GlobalArgs, local: &Local, origin: Option<&str>) -> Cli
     });
     let named = global.forge.as_ref().map(|root| {
         let from_origin = origin_path.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
-        (root.clone(), from_origin.unwrap_or("shop.git").to_owned())
+        // Git starts in the repository's folder, where a relative path would lead elsewhere.
+        let root = root.canonicalize().unwrap_or_else(|_| root.clone());
+        (root, from_origin.unwrap_or("shop.git").to_owned())
     });
     let found = named
         .or_else(|| local.git.work_tree().is_none().then(|| beside(&bare)).flatten())

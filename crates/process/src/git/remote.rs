@@ -28,11 +28,21 @@ impl Git {
     /// Fetches refs (or single commits) from a remote: a name, a URL, or a folder. No tags come along, and no
     /// submodule is touched.
     pub fn fetch(&self, remote: &str, refspecs: &[&str], depth: Option<u32>) -> Result<(), GitError> {
-        remote_operand(remote)?;
         let depth = depth.map(|depth| format!("--depth={depth}"));
+        self.fetch_with(remote, refspecs, depth.as_deref())
+    }
+
+    /// The same, and what the refspecs cover here and the remote no longer has is removed: a namespace of our own that
+    /// is always what the remote is. Without that, a branch `a` that is gone would be in the way of a new `a/b`.
+    pub fn fetch_mirror(&self, remote: &str, refspecs: &[&str]) -> Result<(), GitError> {
+        self.fetch_with(remote, refspecs, Some("--prune"))
+    }
+
+    fn fetch_with(&self, remote: &str, refspecs: &[&str], option: Option<&str>) -> Result<(), GitError> {
+        remote_operand(remote)?;
         let mut arguments = vec!["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
         arguments.extend(["--no-auto-maintenance", "--upload-pack=git-upload-pack"]);
-        arguments.extend(depth.as_deref());
+        arguments.extend(option);
         arguments.extend(["--", remote]);
         for refspec in refspecs {
             revision_operand(refspec)?;
