@@ -24,22 +24,28 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// Shows what clap says: help and version are answers, the rest is a usage error in the asked-for format.
+/// Shows what clap says: help and version are answers, the rest is a usage error, both in the asked-for format.
 fn refuse_arguments(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        // A reader that closed the pipe is no error.
-        let _gone = error.print();
-        return ExitCode::Done;
-    }
-    let words: Vec<String> = std::env::args().collect();
+    // Words that are no text are one of the things that clap refuses.
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let json = words.iter().any(|word| word == "--format=json")
         || words.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json");
-    if json {
-        let message = error.render().to_string();
-        return print_error(Format::Json, &CliError::new(ExitCode::Usage, message.trim_end()), None);
+    let text = error.render().to_string();
+    match (json, error.use_stderr()) {
+        (true, true) => {
+            let message = text.trim_end().strip_prefix("error: ").unwrap_or(text.trim_end());
+            print_error(Format::Json, &CliError::new(ExitCode::Usage, message), None)
+        }
+        (true, false) => {
+            let document = serde_json::json!({ "command": "help", "text": text });
+            print_report(Format::Json, &Report::new(ExitCode::Done, text, document), None)
+        }
+        (false, is_error) => {
+            // A reader that closed the pipe is no error.
+            let _gone = error.print();
+            if is_error { ExitCode::Usage } else { ExitCode::Done }
+        }
     }
-    let _gone = error.print();
-    ExitCode::Usage
 }
 
 fn execute(arguments: Arguments) -> CliResult<Report> {

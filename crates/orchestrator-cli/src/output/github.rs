@@ -17,16 +17,13 @@ fn property(text: &str) -> String {
 
 /// Puts text into the log so that no line of it is taken for a workflow command.
 ///
-/// A line that begins with `::` (or the older `##[`) gets a zero-width space in front: it reads alike and does nothing.
+/// A line that begins with `::` gets a zero-width space in front: it reads alike and does nothing. The older `##[` is
+/// taken for a command wherever it stands in a line, and is parted the same way.
 pub(super) fn inert(text: &str) -> String {
     text.lines()
         .map(|line| {
-            let start = line.trim_start();
-            if start.starts_with("::") || start.starts_with("##[") {
-                format!("\u{200b}{line}\n")
-            } else {
-                format!("{line}\n")
-            }
+            let line = line.replace("##[", "##\u{200b}[");
+            if line.trim_start().starts_with("::") { format!("\u{200b}{line}\n") } else { format!("{line}\n") }
         })
         .collect()
 }
@@ -41,6 +38,9 @@ mod tests {
             annotation("error", "a,b:c", "x\n::stop-commands::y%"),
             "::error title=a%2Cb%3Ac::x%0A::stop-commands::y%25\n"
         );
-        assert_eq!(inert("fine\n::error::x\n  ##[group]y"), "fine\n\u{200b}::error::x\n\u{200b}  ##[group]y\n");
+        assert_eq!(
+            inert("fine\n::error::x\n  ##[group]y\nlog: ##[add-mask]z"),
+            "fine\n\u{200b}::error::x\n  ##\u{200b}[group]y\nlog: ##\u{200b}[add-mask]z\n"
+        );
     }
 }

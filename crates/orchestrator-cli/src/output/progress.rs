@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use train::text::escape_terminal;
 
-use super::Format;
+use super::{Format, github};
 
 /// Says what is going on; silent where a machine reads.
 #[derive(Clone, Copy, Debug)]
@@ -22,10 +22,14 @@ impl Progress {
     pub(crate) fn line(self, text: &str) {
         match self.format {
             Format::Json => {}
-            Format::Human | Format::Github => {
-                // A reader that went away is no failure of the work itself.
-                let _gone = writeln!(std::io::stderr().lock(), "{}", escape_terminal(text));
-            }
+            Format::Human => say(&format!("{}\n", escape_terminal(text))),
+            // The runner looks for commands in both streams.
+            Format::Github => say(&github::inert(&escape_terminal(text))),
         }
     }
+}
+
+fn say(line: &str) {
+    // A reader that went away is no failure of the work itself.
+    let _gone = std::io::stderr().lock().write_all(line.as_bytes());
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output::{Format, github};
+use train::text::{escape_terminal, escape_terminal_lines};
 
 /// The answer of a command that could do its work; the answer itself may be negative.
 #[derive(Clone, Debug)]
@@ -46,12 +47,14 @@ impl Report {
 pub(crate) fn print_report(format: Format, report: &Report, summary: Option<&str>) -> ExitCode {
     let mut out = io::stdout().lock();
     let mut log = io::stderr().lock();
+    // Names, titles, reasons and answers of other programs are in there: none of them reaches a terminal as it is.
+    let human = escape_terminal_lines(&report.human);
     let written = match format {
         Format::Human => report
             .warnings
             .iter()
-            .try_for_each(|warning| writeln!(log, "warning: {warning}"))
-            .and_then(|()| out.write_all(report.human.as_bytes())),
+            .try_for_each(|warning| writeln!(log, "warning: {}", escape_terminal(warning)))
+            .and_then(|()| out.write_all(human.as_bytes())),
         Format::Json => {
             let mut document = report.document.clone();
             if let Some(fields) = document.as_object_mut() {
@@ -63,15 +66,15 @@ pub(crate) fn print_report(format: Format, report: &Report, summary: Option<&str
             write_json(&mut out, &document)
         }
         Format::Github => {
-            let mut text = github::inert(&report.human);
+            let mut text = github::inert(&human);
             for warning in &report.warnings {
-                text.push_str(&github::annotation("warning", "orchestrator", warning));
+                text.push_str(&github::annotation("warning", "orchestrator", &escape_terminal_lines(warning)));
             }
             if report.code != ExitCode::Done {
-                let first = report.human.lines().next().unwrap_or_default();
+                let first = human.lines().next().unwrap_or_default();
                 text.push_str(&github::annotation("error", report.code.word(), first));
             }
-            let page = report.markdown.clone().unwrap_or_else(|| fenced(&report.human));
+            let page = report.markdown.clone().unwrap_or_else(|| fenced(&human));
             out.write_all(text.as_bytes()).and_then(|()| append(summary, &page))
         }
     };
@@ -80,12 +83,13 @@ pub(crate) fn print_report(format: Format, report: &Report, summary: Option<&str
 
 /// Shows an error and says what to end with.
 pub(crate) fn print_error(format: Format, error: &CliError, summary: Option<&str>) -> ExitCode {
-    let text = train::text::escape_terminal_lines(&error.human());
+    let text = escape_terminal_lines(&error.human());
     let written = match format {
         Format::Human => io::stderr().lock().write_all(text.as_bytes()),
         Format::Json => write_json(&mut io::stdout().lock(), &error.json()),
         Format::Github => {
-            let page = github::inert(&text) + &github::annotation("error", error.code.word(), &error.message);
+            let page = github::inert(&text)
+                + &github::annotation("error", error.code.word(), &escape_terminal_lines(&error.message));
             io::stdout().lock().write_all(page.as_bytes()).and_then(|()| append(summary, &fenced(&text)))
         }
     };
@@ -100,7 +104,10 @@ fn write_json(out: &mut impl Write, document: &serde_json::Value) -> io::Result<
 /// Adds to the step summary file, where there is one.
 fn append(summary: Option<&str>, page: &str) -> io::Result<()> {
     let Some(path) = summary else { return Ok(()) };
-    std::fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(page.as_bytes())
+    let written = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    written
+        .and_then(|mut file| file.write_all(page.as_bytes()))
+        .map_err(|error| io::Error::new(error.kind(), format!("step summary `{path}`: {error}")))
 }
 
 /// A code block whose fence is longer than any in the text.
@@ -110,11 +117,13 @@ fn fenced(text: &str) -> String {
     format!("{fence}text\n{}\n{fence}\n", text.trim_end())
 }
 
+/// The work is done or not, whoever can read about it; but a report that is lost is never a silent success.
 fn ended(written: io::Result<()>, code: ExitCode) -> ExitCode {
-    match written {
-        Ok(()) => code,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(_) if code == ExitCode::Done => ExitCode::Bug,
-        Err(_) => code,
+    let Err(error) = written else { return code };
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return code;
     }
+    // Nowhere is left to say it when this fails too.
+    let _unsaid = writeln!(io::stderr().lock(), "error: the report cannot be written: {error}");
+    if code == ExitCode::Done { ExitCode::Usage } else { code }
 }
