@@ -80,7 +80,7 @@ pub(crate) struct LockCommitArgs {
     #[arg(long, requires = "reason")]
     pub accept_new: bool,
     /// Why.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", requires = "accept_new", value_parser = super::reason)]
     pub reason: Option<String>,
 }
 
@@ -90,6 +90,6 @@ pub(crate) struct LockRejectArgs {
     /// A lock id, a lock file, or a revision that holds one.
     pub lock: String,
     /// Why, for everybody who meets it later.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
 }

@@ -200,3 +200,11 @@ pub(crate) enum ReferencePage {
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     train::config::parse_duration(text)
 }
+
+/// A reason that people read later: the ledger takes no empty one.
+fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("a reason says something".to_owned());
+    }
+    Ok(text.to_owned())
+}

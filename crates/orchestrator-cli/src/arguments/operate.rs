@@ -26,7 +26,7 @@ pub(crate) struct RunArgs {
     #[arg(long, requires = "reason")]
     pub lift_hold: bool,
     /// Why the hold is lifted.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", requires = "lift_hold", value_parser = super::reason)]
     pub reason: Option<String>,
 }
 
@@ -122,7 +122,7 @@ pub(crate) struct RollbackArgs {
     #[arg(long, value_name = "TAG")]
     pub to: Option<String>,
     /// Why, for everybody who meets the hold later.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
     /// How long to wait for another run of the same environment; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
@@ -136,7 +136,7 @@ pub(crate) struct HoldArgs {
     #[command(flatten)]
     pub environment: EnvironmentArgs,
     /// Why.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
 }
 
@@ -147,7 +147,7 @@ pub(crate) struct UnholdArgs {
     #[command(flatten)]
     pub environment: EnvironmentArgs,
     /// Why.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
 }
 
