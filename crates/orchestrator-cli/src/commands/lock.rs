@@ -117,8 +117,12 @@ pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<
         })?,
     };
     let mut table = Table::new(&["question", "answer", "detail"]);
+    let mut answers = Vec::new();
     let mut code = ExitCode::Done;
     let mut ask = |question: &str, findings: Vec<String>, fine: String| {
+        answers.push(serde_json::json!({
+            "question": question, "answer": findings.is_empty(), "findings": findings, "detail": fine,
+        }));
         if findings.is_empty() {
             table.row([question, "yes", fine.as_str()]);
         }
@@ -150,6 +154,7 @@ pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<
     let verdict = if code == ExitCode::Done { "can be used" } else { "cannot be used" };
     let document = serde_json::json!({
         "command": "lock check", "lock": lock.lock.id(), "commit": commit, "usable": code == ExitCode::Done,
+        "answers": answers,
     });
     Ok(Report::new(code, format!("the lock {verdict}\n\n{}", table.render()), document))
 }
@@ -462,8 +467,10 @@ pub(crate) async fn commit(context: &Context, args: &LockCommitArgs) -> CliResul
             .hint("they are committed to the staging branch and travel from there"));
     }
     let branch = branch_of(&environment)?;
-    let commit = commit_of(context, &branch, None).await?;
     let _lease = lease(context, &name, Duration::ZERO)?;
+    // Whoever worked here until now may have moved the branch.
+    context.sync()?;
+    let commit = commit_of(context, &branch, None).await?;
     let mut store = LedgerStore::read(context).await?;
     let difference = match (&args.reason, args.accept_new) {
         (Some(reason), true) => OnDifference::AcceptNew(reason),
@@ -471,7 +478,7 @@ pub(crate) async fn commit(context: &Context, args: &LockCommitArgs) -> CliResul
     };
     match ready_commit(context, &mut store, &name, &environment, &branch, commit, difference).await? {
         Ready::Superseded(note) => Ok(superseded(&name, &note)),
-        Ready::Go { commit, note, .. } => {
+        Ready::Go { commit, note } => {
             let note = note.unwrap_or_default();
             let document = serde_json::json!({ "command": "lock commit", "commit": commit, "note": note });
             Ok(Report::new(ExitCode::Done, format!("{note}\n"), document))
@@ -532,7 +539,12 @@ fn read_lock(global: &GlobalArgs, text: &str) -> CliResult<LockFile> {
         return read_file(Path::new(text));
     }
     let local = Local::open(global)?;
-    let candidates = [format!("refs/orchestrator/heads/{text}"), format!("refs/heads/{text}"), text.to_owned()];
+    let candidates = [
+        format!("refs/orchestrator/heads/{text}"),
+        format!("refs/heads/{text}"),
+        format!("refs/orchestrator/tags/{text}"),
+        text.to_owned(),
+    ];
     for candidate in &candidates {
         if local.git.commit(candidate).map_err(|error| git_error("the revision cannot be read", &error))?.is_none() {
             continue;
