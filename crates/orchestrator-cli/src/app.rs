@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::environment;
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
+use crate::interruption;
 use crate::output::{Format, Report, print_error, print_report};
 
 /// Runs the program.
@@ -58,21 +59,35 @@ fn execute(arguments: Arguments) -> CliResult<Report> {
         Command::Forge(ForgeCommand::Init(args)) => return commands::forge::init(args, &arguments.global),
         _ => {}
     }
+    interruption::listen()
+        .map_err(|error| CliError::from_source(ExitCode::Bug, "signals cannot be listened to", &error))?;
     // A second installation only happens in tests, where the first one is the same.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CliError::from_source(ExitCode::Bug, "the async runtime does not start", &error))?;
-    let deadline = arguments.global.deadline;
-    runtime.block_on(async {
-        match tokio::time::timeout(deadline, dispatch(arguments)).await {
-            Ok(result) => result,
-            Err(_) => Err(CliError::new(ExitCode::Deadline, format!("not done after {deadline:?}")).hint(
-                "nothing is left half done: run the same command again, with a longer `--deadline` if it needs one",
-            )),
+    let deadline = arguments.deadline();
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = tokio::time::timeout(deadline, dispatch(arguments)) => match result {
+                Ok(result) => result,
+                Err(_) => Err(CliError::new(ExitCode::Deadline, format!("not done after {deadline:?}")).hint(
+                    "nothing is left half done: run the same command again, with a longer `--deadline` if it needs one",
+                )),
+            },
+            () = interruption::requested() => Err(interrupted()),
         }
-    })
+    });
+    match result {
+        // What a child's end looked like to the command is of no interest: somebody asked for it.
+        Err(_) if interruption::is_requested() => Err(interrupted()),
+        result => result,
+    }
+}
+
+fn interrupted() -> CliError {
+    CliError::new(ExitCode::Interrupted, "interrupted").hint("run the same command again: it goes on from the ledger")
 }
 
 async fn dispatch(arguments: Arguments) -> CliResult<Report> {

@@ -1,5 +1,6 @@
 //! What commands work with: the repository, the forge, the clock, the children's environment.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use crate::clock::Clock;
 use crate::environment;
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
+use crate::interruption;
 use crate::output::Progress;
 
 /// Longest time of one call of the `git` program.
@@ -122,6 +124,7 @@ pub(crate) fn git_options(children: &Environment) -> GitOptions {
         environment: children.clone(),
         deadline: GIT_DEADLINE,
         local_protocol: LocalProtocol::Allowed,
+        interrupt: interruption::interrupt(),
         ..GitOptions::default()
     }
 }
@@ -166,13 +169,14 @@ impl Context {
             git_program: local.git_program,
             cache,
             top: local.top,
-            deadline: Instant::now() + global.deadline,
+            deadline: Instant::now() + global.deadline.unwrap_or(crate::arguments::DEADLINE),
         })
     }
 
     /// Fetches the forge's branches, tags and pull requests into refs of our own; the user's own refs stay as they are.
     pub(crate) fn sync(&self) -> CliResult<()> {
         let Remote::Url(url) = &self.remote else { return Ok(()) };
+        let _turn = self.turn();
         let specs = [
             "+refs/heads/*:refs/orchestrator/heads/*",
             "+refs/pull/*:refs/orchestrator/pull/*",
@@ -183,6 +187,16 @@ impl Context {
             .fetch_mirror(url, &specs)
             .or_else(|_| self.git.fetch_mirror(url, &specs))
             .map_err(|error| git_error("the forge's branches cannot be fetched", &error))
+    }
+
+    /// Commands in one clone fetch one after the other: git gives up where two move the same ref. A clone that cannot
+    /// be written to says so when it fetches.
+    fn turn(&self) -> Option<File> {
+        let folder = self.git.common_dir().join("orchestrator");
+        std::fs::create_dir_all(&folder).ok()?;
+        let file = File::options().create(true).truncate(false).write(true).open(folder.join("fetch.lock")).ok()?;
+        file.lock().ok()?;
+        Some(file)
     }
 
     /// The commit that a revision names: a branch of the forge first, then its tags, then whatever git knows by that
@@ -207,14 +221,23 @@ impl Context {
             .hint("give a branch of the forge, a tag or a full commit id"))
     }
 
-    /// The newest commit of a branch of the forge.
+    /// The newest commit of a branch of the forge; its objects are here.
     pub(crate) async fn branch_head(&self, branch: &str) -> CliResult<CommitId> {
-        let name = branch_name(branch)?;
-        self.forge
-            .branch_head(&name)
-            .await
-            .map_err(forge_error)?
+        self.find_branch_head(branch)
+            .await?
             .ok_or_else(|| CliError::new(ExitCode::Repository, format!("the forge has no branch `{branch}`")))
+    }
+
+    /// The same for a branch that need not be there.
+    pub(crate) async fn find_branch_head(&self, branch: &str) -> CliResult<Option<CommitId>> {
+        let name = branch_name(branch)?;
+        let Some(head) = self.forge.branch_head(&name).await.map_err(forge_error)? else { return Ok(None) };
+        let known = self.git.commit(head.as_str()).map_err(|error| git_error("history cannot be read", &error))?;
+        if known.is_none() {
+            // Pushed since the last look.
+            self.sync()?;
+        }
+        Ok(Some(head))
     }
 
     /// Where the superproject's remote lies, for relative submodule URLs.

@@ -11,6 +11,7 @@ mod environment;
 mod error;
 mod exit_code;
 mod generation;
+mod interruption;
 mod ledger_store;
 mod output;
 mod reference;

@@ -32,6 +32,37 @@ pub(crate) struct Arguments {
     pub command: Command,
 }
 
+/// How long a command may take.
+pub(crate) const DEADLINE: std::time::Duration = std::time::Duration::from_secs(5 * 60);
+/// How long a command may take that runs suites: each of them has a deadline of its own.
+const DEADLINE_WITH_SUITES: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+
+impl Arguments {
+    /// How long the whole command may take.
+    pub(crate) fn deadline(&self) -> std::time::Duration {
+        self.global.deadline.unwrap_or(match &self.command {
+            Command::Run(_) | Command::Rollback(_) | Command::Test(_) => DEADLINE_WITH_SUITES,
+            Command::Lock(_)
+            | Command::Health(_)
+            | Command::Plan(_)
+            | Command::Deploy(_)
+            | Command::Verify(_)
+            | Command::Promote(_)
+            | Command::Approvals(_)
+            | Command::Release(_)
+            | Command::Hold(_)
+            | Command::Unhold(_)
+            | Command::Status
+            | Command::History(_)
+            | Command::Config(_)
+            | Command::Schema(_)
+            | Command::Demo(_)
+            | Command::Forge(_)
+            | Command::Reference(_) => DEADLINE,
+        })
+    }
+}
+
 /// Arguments of every command.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
@@ -48,9 +79,9 @@ pub(crate) struct GlobalArgs {
     /// Output for people, for machines, or for a GitHub Actions log.
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub format: Format,
-    /// Longest time that the whole command may take, such as `90s` or `10m`.
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration, default_value = "5m")]
-    pub deadline: std::time::Duration,
+    /// Longest time that the whole command may take, such as `90s` or `10m`; default: 5m, and 1h where suites run.
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    pub(crate) deadline: Option<std::time::Duration>,
     /// Folder for fetched submodule commits; default: beside the git objects.
     #[arg(long, global = true, value_name = "DIR", env = crate::environment::CACHE.name, hide_env_values = true)]
     pub cache: Option<PathBuf>,

@@ -71,7 +71,7 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> CliResult<Report
 /// Gates, health, deployment and proof, without suites.
 pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> CliResult<Report> {
     let name = environment_name(&args.environment.env)?;
-    let _lease = lease(context, &name, args.wait.unwrap_or_default())?;
+    let _lease = lease(context, &name, args.wait.unwrap_or_default()).await?;
     let mut engine = open(context, &args.environment.env, args.rev.as_deref()).await?;
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
     let repeat = if args.again { Repeat::Deploy } else { Repeat::No };

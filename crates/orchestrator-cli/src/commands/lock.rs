@@ -467,7 +467,7 @@ pub(crate) async fn commit(context: &Context, args: &LockCommitArgs) -> CliResul
             .hint("they are committed to the staging branch and travel from there"));
     }
     let branch = branch_of(&environment)?;
-    let _lease = lease(context, &name, Duration::ZERO)?;
+    let _lease = lease(context, &name, Duration::ZERO).await?;
     // Whoever worked here until now may have moved the branch.
     context.sync()?;
     let commit = commit_of(context, &branch, None).await?;

@@ -24,7 +24,7 @@ pub(crate) async fn promote(context: &Context, args: &PromoteArgs) -> CliResult<
     let name = environment_name(&args.env)?;
     context.sync()?;
     let environment = find_environment(context, &name).await?;
-    let _lease = lease(context, &name, Duration::ZERO)?;
+    let _lease = lease(context, &name, Duration::ZERO).await?;
     let commit = commit_of(context, &branch_of(&environment)?, None).await?;
     let snapshot = Snapshot::load(context, &commit)?;
     let mut engine = Engine::new(context, LedgerStore::read(context).await?, snapshot, &name, Purpose::Run)?;
@@ -44,7 +44,7 @@ pub(crate) async fn release(context: &Context, args: &ReleaseArgs) -> CliResult<
     let name = environment_name(&args.env)?;
     context.sync()?;
     let environment = find_environment(context, &name).await?;
-    let _lease = lease(context, &name, Duration::ZERO)?;
+    let _lease = lease(context, &name, Duration::ZERO).await?;
     let commit = commit_of(context, &branch_of(&environment)?, args.rev.as_deref()).await?;
     let snapshot = Snapshot::load(context, &commit)?;
     let mut engine = Engine::new(context, LedgerStore::read(context).await?, snapshot, &name, Purpose::Run)?;

@@ -1,6 +1,6 @@
 //! `run` and `rollback`: the whole way through an environment.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::forge::{Holder, Lease, LeaseOutcome};
 use lock_model::CommitId;
@@ -11,7 +11,7 @@ use train::ledger::{RecordDraft, Step, StepResult};
 use train::rollback::{self, TargetState};
 
 use crate::arguments::{RollbackArgs, RunArgs};
-use crate::context::{Context, branch_name, forge_error, git_error};
+use crate::context::{Context, forge_error, git_error};
 use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commit, short_id};
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
@@ -19,21 +19,26 @@ use crate::ledger_store::LedgerStore;
 use crate::output::{Report, Table, append};
 use crate::snapshot::{Snapshot, branch_of, commits_locks, environment_name, environment_of, load_config};
 
+/// How often a waiting run looks whether the environment is free.
+const LEASE_POLL: Duration = Duration::from_millis(200);
+
 /// Runs every step that the environment's newest commit still needs.
 pub(crate) async fn run(context: &Context, args: &RunArgs) -> CliResult<Report> {
     let name = environment_name(&args.environment.env)?;
     context.sync()?;
     let environment = find_environment(context, &name).await?;
     let branch = branch_of(&environment)?;
+    let _lease = lease(context, &name, args.wait.unwrap_or_default()).await?;
+    // Whoever worked here until now may have moved the branch.
+    context.sync()?;
     let commit = commit_of(context, &branch, args.rev.as_deref()).await?;
-    let _lease = lease(context, &name, args.wait.unwrap_or_default())?;
     let mut store = LedgerStore::read(context).await?;
     if args.lift_hold {
         lift_hold(context, &mut store, &name, args.reason.as_deref().unwrap_or_default()).await?;
     }
     let ready = ready_commit(context, &mut store, &name, &environment, &branch, commit, OnDifference::Refuse).await?;
-    let (commit, lock_note, fresh) = match ready {
-        Ready::Go { commit, note, fresh } => (commit, note, fresh),
+    let (commit, lock_note) = match ready {
+        Ready::Go { commit, note } => (commit, note),
         Ready::Superseded(note) => return Ok(superseded(&name, &note)),
     };
     let snapshot = Snapshot::load(context, &commit)?;
@@ -41,7 +46,7 @@ pub(crate) async fn run(context: &Context, args: &RunArgs) -> CliResult<Report> 
     if let Some(note) = lock_note {
         engine.lines.push(crate::engine::Line { step: "lock-commit".into(), result: "ok", detail: note });
     }
-    if fresh {
+    if commits_locks(&environment) {
         engine.outdate_other_locks().await?;
     }
     let code = engine.run(&Wanted::All, Repeat::No).await?;
@@ -51,8 +56,8 @@ pub(crate) async fn run(context: &Context, args: &RunArgs) -> CliResult<Report> 
 /// Deploys an older release again, and holds the environment.
 pub(crate) async fn rollback(context: &Context, args: &RollbackArgs) -> CliResult<Report> {
     let name = environment_name(&args.env)?;
+    let _lease = lease(context, &name, args.wait.unwrap_or_default()).await?;
     context.sync()?;
-    let _lease = lease(context, &name, args.wait.unwrap_or_default())?;
     let store = LedgerStore::read(context).await?;
     let target = rollback::target(store.ledger(), &name, args.to.as_deref()).map_err(|error| {
         let code = match error.class() {
@@ -101,8 +106,6 @@ pub(crate) enum Ready {
         commit: CommitId,
         /// What the lock commit said, where the environment commits locks.
         note: Option<String>,
-        /// Whether the lock was committed just now.
-        fresh: bool,
     },
     /// Something newer was pushed.
     Superseded(String),
@@ -119,13 +122,13 @@ pub(crate) async fn ready_commit(
     on_difference: OnDifference<'_>,
 ) -> CliResult<Ready> {
     if !commits_locks(environment) {
-        return Ok(Ready::Go { commit, note: None, fresh: false });
+        return Ok(Ready::Go { commit, note: None });
     }
     let tip = Snapshot::load(context, &commit)?;
     Ok(match lock_commit(context, store, name, branch, &tip, on_difference).await? {
-        LockCommit::Ready { commit, fresh, note } => {
+        LockCommit::Ready { commit, note } => {
             context.progress.line(&format!("lock-commit: ok ({note})"));
-            Ready::Go { commit, note: Some(note), fresh }
+            Ready::Go { commit, note: Some(note) }
         }
         LockCommit::Superseded { note } => Ready::Superseded(note),
     })
@@ -214,9 +217,7 @@ async fn deployed_branch(context: &Context, name: &EnvironmentName) -> CliResult
 
 /// What the newest commit of a branch says about an environment; absent where it says nothing.
 async fn own_environment(context: &Context, name: &EnvironmentName, branch: &str) -> CliResult<Option<Environment>> {
-    let Some(head) = context.forge.branch_head(&branch_name(branch)?).await.map_err(forge_error)? else {
-        return Ok(None);
-    };
+    let Some(head) = context.find_branch_head(branch).await? else { return Ok(None) };
     let config = load_config(context, head.as_str())?;
     Ok(config.and_then(|config| config.environments.get(name).cloned()))
 }
@@ -243,19 +244,29 @@ pub(crate) async fn commit_of(context: &Context, branch: &str, revision: Option<
 }
 
 /// The environment's mutex: one run at a time; released when this process ends, however it ends.
-pub(crate) fn lease(context: &Context, name: &EnvironmentName, wait: Duration) -> CliResult<Lease> {
+pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Duration) -> CliResult<Lease> {
     let holder = format!("{} (run {}, attempt {})", context.run.actor, context.run.id, context.run.attempt);
-    let outcome = context.local_forge().lease(name.as_str(), &holder, wait, context.now(0)).map_err(forge_error)?;
-    match outcome {
-        LeaseOutcome::Held(lease) => Ok(lease),
-        LeaseOutcome::Busy { holder } => {
-            let who = holder.map_or_else(
+    let patience = Instant::now() + wait;
+    let mut said = false;
+    loop {
+        let forge = context.local_forge();
+        let outcome = forge.lease(name.as_str(), &holder, Duration::ZERO, context.now(0)).map_err(forge_error)?;
+        let busy = match outcome {
+            LeaseOutcome::Held(lease) => return Ok(lease),
+            LeaseOutcome::Busy { holder } => holder.map_or_else(
                 || "somebody works on it".to_owned(),
                 |Holder { holder, since, .. }| format!("{holder} works on it since {since}"),
-            );
-            Err(CliError::new(ExitCode::Temporary, format!("`{name}` is busy: {who}"))
-                .hint("wait for it with `--wait 10m`, or run the same command again later"))
+            ),
+        };
+        if Instant::now() >= patience {
+            return Err(CliError::new(ExitCode::Temporary, format!("`{name}` is busy: {busy}"))
+                .hint("wait for it with `--wait 10m`, or run the same command again later"));
         }
+        if !said {
+            context.progress.line(&format!("waiting: {busy}"));
+            said = true;
+        }
+        tokio::time::sleep(LEASE_POLL).await;
     }
 }
 

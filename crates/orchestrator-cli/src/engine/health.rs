@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use healthcheck::{Check, CommandProbe, HealthReport, HttpProbe, Probe, Severity, TcpProbe};
-use process::{Interrupt, Redactor};
+use process::Redactor;
 use train::config::{Dependency, Environment, ProbeKind, SourceValue};
 use train::{Template, Values, Variable};
 
@@ -81,7 +81,7 @@ pub(crate) async fn health(
                     folder: ready.folder,
                     environment: ready.environment,
                     redactor: Redactor::new(),
-                    interrupt: Interrupt::new(),
+                    interrupt: crate::interruption::interrupt(),
                 })
             }
         };

@@ -26,8 +26,6 @@ pub(crate) enum LockCommit {
     Ready {
         /// The commit to go on with.
         commit: CommitId,
-        /// Whether this run made it.
-        fresh: bool,
         /// One line.
         note: String,
     },
@@ -59,11 +57,11 @@ pub(crate) async fn lock_commit(
     if let Some(lock) = tip.lock(context)?
         && tip.mismatches(&lock.lock).is_empty()
     {
-        return already_there(context, store, environment, tip, &lock).await;
+        return already_there(context, store, environment, branch, tip, &lock).await;
     }
     let merged = merged_pull_request(context, branch, &tip.commit).await?;
     let (lock, unreviewed, reason) = match merged {
-        Some(pull_request) => reviewed(context, tip, &pull_request, on_difference).await?,
+        Some(pull_request) => reviewed(context, store, tip, &pull_request, on_difference).await?,
         None => match tip.config.forge.direct_push {
             DirectPush::Refuse => return Err(direct_push(context, store, branch, tip).await?),
             DirectPush::Relock => {
@@ -81,14 +79,28 @@ async fn already_there(
     context: &Context,
     store: &mut LedgerStore,
     environment: &EnvironmentName,
+    branch: &str,
     tip: &Snapshot,
     lock: &LockFile,
 ) -> CliResult<LockCommit> {
     let note = match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
         RecordedLock::Committed { seq } => format!("already committed (record {seq})"),
         RecordedLock::Started { seq } => {
-            // A run ended between the commit and its record: the branch says that it happened.
-            let done = draft(context, store, environment, tip, lock, StepResult::Ok);
+            // A run ended between the commit and its record: the branch says that it happened. Asked for the same commit
+            // again, the forge finds it there, and records what it has not recorded yet.
+            let message = lock_message(lock);
+            let parent = tip.parents.first();
+            let now = context.now(store.len());
+            context
+                .forge
+                .commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message, now)
+                .await
+                .map_err(forge_error)?;
+            let mut done = draft(context, store, environment, tip, lock, StepResult::Ok);
+            if let Some(started) = store.ledger().record(seq) {
+                done.unreviewed = started.entry.unreviewed;
+                done.reason.clone_from(&started.entry.reason);
+            }
             store.append(context, done, &[], |_| Ok(())).await?;
             format!("already committed; the record that was missing after {seq} is written")
         }
@@ -105,7 +117,7 @@ async fn already_there(
             .hint("restore the file of the last lock commit through a pull request, or remove it and run again"));
         }
     };
-    Ok(LockCommit::Ready { commit: tip.commit.clone(), fresh: false, note })
+    Ok(LockCommit::Ready { commit: tip.commit.clone(), note })
 }
 
 /// The pull request whose merge this commit is.
@@ -124,6 +136,7 @@ pub(crate) async fn merged_pull_request(
 /// Resolves a merged pull request's tree again and compares the answer with what was published.
 async fn reviewed(
     context: &Context,
+    store: &LedgerStore,
     tip: &Snapshot,
     pull_request: &PullRequest,
     on_difference: OnDifference<'_>,
@@ -133,7 +146,7 @@ async fn reviewed(
         .is_ancestor(pull_request.head.as_str(), tip.commit.as_str())
         .map_err(|error| git_error("the reviewed commit cannot be compared", &error))?;
     if !reachable {
-        return Err(not_a_merge(pull_request, tip));
+        return Err(not_a_merge(context, store, pull_request, tip).await?);
     }
     let base = tip.parents.first().unwrap_or(&tip.commit).clone();
     let generated =
@@ -180,8 +193,7 @@ async fn commit(
         started = started.reason(reason);
     }
     store.append(context, started, &[], still).await?;
-    let subject = format!("[lock] {}", lock.lock.id());
-    let message = format!("{subject}\n\nLock-Id: {}\n", lock.lock.id());
+    let message = lock_message(lock);
     let now = context.now(store.len());
     let outcome = context
         .forge
@@ -215,7 +227,12 @@ async fn commit(
     store.append(context, done, &[], |_| Ok(())).await?;
     let words = unreviewed.map(|why| format!(", unreviewed: {}", why.as_str())).unwrap_or_default();
     let note = format!("{} on {branch} at {}{words}", texts::short_id(lock.lock.id().as_str()), committed.short(12));
-    Ok(LockCommit::Ready { commit: committed, fresh: true, note })
+    Ok(LockCommit::Ready { commit: committed, note })
+}
+
+fn lock_message(lock: &LockFile) -> String {
+    let id = lock.lock.id();
+    format!("[lock] {id}\n\nLock-Id: {id}\n")
 }
 
 /// The files of a lock commit.
@@ -271,9 +288,8 @@ fn locked(generated: Generated) -> CliResult<LockFile> {
 
 /// A commit without a pull request gets no lock: its status says so.
 async fn direct_push(context: &Context, store: &LedgerStore, branch: &str, tip: &Snapshot) -> CliResult<CliError> {
-    let now = context.now(store.len());
     let text = "no pull request merged this commit: it gets no lock and is not deployed";
-    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text, now).await.map_err(forge_error)?;
+    gets_no_lock(context, store, tip, text).await?;
     Ok(CliError::new(
         ExitCode::Refused,
         format!("commit {} came to `{branch}` without a pull request", tip.commit.short(12)),
@@ -283,12 +299,26 @@ async fn direct_push(context: &Context, store: &LedgerStore, branch: &str, tip: 
     ))
 }
 
-fn not_a_merge(pull_request: &PullRequest, tip: &Snapshot) -> CliError {
-    CliError::new(
+/// A commit that cut the reviewed one off gets no lock either.
+async fn not_a_merge(
+    context: &Context,
+    store: &LedgerStore,
+    pull_request: &PullRequest,
+    tip: &Snapshot,
+) -> CliResult<CliError> {
+    let text = "the reviewed commit is not part of this one: it gets no lock and is not deployed";
+    gets_no_lock(context, store, tip, text).await?;
+    Ok(CliError::new(
         ExitCode::Repository,
         format!("the reviewed commit {} is not part of {}", pull_request.head.short(12), tip.commit.short(12)),
     )
-    .hint("merge pull requests with merge commits: a squash or rebase cuts the lock off from what was reviewed")
+    .hint("merge pull requests with merge commits: a squash or rebase cuts the lock off from what was reviewed"))
+}
+
+async fn gets_no_lock(context: &Context, store: &LedgerStore, tip: &Snapshot, text: &str) -> CliResult<()> {
+    let now = context.now(store.len());
+    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text, now).await.map_err(forge_error)?;
+    Ok(())
 }
 
 fn moved(published: &LockFile, generated: &Generated, changes: &LockDiff) -> CliError {

@@ -54,6 +54,11 @@ impl Engine<'_> {
             .hint("give it `promote: { to: … }`"));
         };
         let (head, base) = (branch_name(&from_branch)?, branch_name(&to_branch)?);
+        let tip = self.context.branch_head(&from_branch).await?;
+        if tip != self.snapshot.commit {
+            // The pull request would carry the newer commit under this one's proof.
+            return Ok((format!("`{from_branch}` went on to {}: its own run promotes", tip.short(12)), false));
+        }
         let target = self.context.branch_head(&to_branch).await?;
         let merged = self
             .context

@@ -2,6 +2,7 @@
 
 use deployer::Plan;
 use forge::{NewAsset, NewRelease, ReleaseOutcome, ReleaseTag};
+use train::cycle::Purpose;
 use train::ledger::ProofVerdict;
 use train::release::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 use train::{Values, Variable};
@@ -34,11 +35,16 @@ impl Engine<'_> {
         if !deployable.expired.is_empty() {
             let list: Vec<String> =
                 deployable.expired.iter().map(|(service, until)| format!("{service} (until {until})")).collect();
-            return Err(CliError::new(
-                ExitCode::Refused,
-                format!("`not-deployed` of `{}` has expired for {}", self.environment.name, list.join(", ")),
-            )
-            .hint("deploy the service, or give the exception a new day in a reviewed change of orchestrator.yaml"));
+            let message = format!("`not-deployed` of `{}` has expired for {}", self.environment.name, list.join(", "));
+            match self.purpose {
+                Purpose::Run => {
+                    return Err(CliError::new(ExitCode::Refused, message).hint(
+                        "deploy the service, or give the exception a new day in a reviewed change of orchestrator.yaml",
+                    ));
+                }
+                // What was proven once comes back as it was: a day that has passed is no reason to stay broken.
+                Purpose::Rollback => self.warnings.push(message),
+            }
         }
         let plan = deployable.plan(self.context)?;
         for leftover in &plan.leftovers {

@@ -3,11 +3,11 @@
 use forge::{PullRequestEdit, PullRequestState, Readiness, StatusState};
 use train::ledger::StepKey;
 
-use super::{Engine, LOCK_STATUS};
+use super::{Engine, LOCK_ARTEFACT, LOCK_STATUS};
 use crate::context::{branch_name, forge_error};
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
-use crate::snapshot::branch_of;
+use crate::snapshot::{LockFile, branch_of};
 
 /// Status of a pull request's suites.
 pub(crate) const SUITES_STATUS: &str = "orchestrator/suites";
@@ -84,20 +84,31 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The locks of other open pull requests were made for the branch as it was: they must be made again.
+    /// The locks of open pull requests that were made for the branch as it was must be made again. Which those are is
+    /// read from the locks themselves, so that asking again, after a crash too, is right at any time.
     pub(crate) async fn outdate_other_locks(&self) -> CliResult<()> {
-        let branch = branch_name(&branch_of(&self.environment)?)?;
-        let open = self.context.forge.pull_requests(Some(PullRequestState::Open)).await.map_err(forge_error)?;
+        let name = branch_of(&self.environment)?;
+        let branch = branch_name(&name)?;
+        let forge = &self.context.forge;
+        let open = forge.pull_requests(Some(PullRequestState::Open)).await.map_err(forge_error)?;
         for pull_request in open.into_iter().filter(|pull_request| pull_request.base_branch == branch) {
-            let statuses = self.context.forge.statuses(&pull_request.head).await.map_err(forge_error)?;
-            if statuses.iter().any(|status| status.context == LOCK_STATUS) {
-                let text = format!("`{branch}` moved: the lock must be made again");
-                self.context
-                    .forge
-                    .set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text, self.now())
-                    .await
-                    .map_err(forge_error)?;
+            let statuses = forge.statuses(&pull_request.head).await.map_err(forge_error)?;
+            let is_published =
+                statuses.iter().any(|status| status.context == LOCK_STATUS && status.state == StatusState::Success);
+            if !is_published {
+                continue;
             }
+            let published = forge.artefact(pull_request.number, LOCK_ARTEFACT).await.map_err(forge_error)?;
+            let lock = published.and_then(|bytes| LockFile::parse(bytes, LOCK_ARTEFACT).ok());
+            let head = self.context.branch_head(&name).await?;
+            if lock.is_some_and(|file| file.lock.source().base == head) {
+                continue;
+            }
+            let text = format!("`{branch}` moved: the lock must be made again");
+            forge
+                .set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text, self.now())
+                .await
+                .map_err(forge_error)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use lock_model::{Digest, TreePath};
-use process::{Environment as Variables, Interrupt, Program, Redactor};
+use process::{Environment as Variables, Program, Redactor};
 use qa::{CommandSuite, HttpRun, HttpSuite, SuiteReport};
 use train::config::{CommandLine, Environment, ProgramName, Suite, SuiteKind};
 use train::ledger::{StepKey, SuiteRef};
@@ -89,7 +89,7 @@ pub(crate) async fn run_suite(
                 environment: ready.environment,
                 deadline: definition.deadline,
                 redactor: Redactor::new(),
-                interrupt: Interrupt::new(),
+                interrupt: crate::interruption::interrupt(),
             })
         }
         SuiteKind::Http { file: path } => {
