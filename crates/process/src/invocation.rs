@@ -251,9 +251,12 @@ impl Output {
         String::from_utf8_lossy(&self.stderr)
     }
 
-    /// The last lines of standard error for people: redacted, control characters escaped.
+    /// The last lines of standard error for people, or of standard output where standard error is empty: redacted,
+    /// control characters escaped.
     pub fn last_words(&self, lines: usize) -> Vec<String> {
-        let text = self.redactor.redact(&self.stderr_text());
+        let stderr = self.stderr_text();
+        let text = if stderr.trim().is_empty() { self.stdout_text() } else { stderr };
+        let text = self.redactor.redact(&text);
         let mut shown: Vec<String> =
             text.lines().rev().filter(|line| !line.trim().is_empty()).take(lines).map(shown_line).collect();
         shown.reverse();
