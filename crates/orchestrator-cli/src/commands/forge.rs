@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::forge::{
     BranchRules, Bypass, ForgeSettings, HookProgram, LocalForge, MergeOutcome, MergeRef, NewPullRequest, Opened,
-    PullRequest, PullRequestEdit, Readiness, RequiredStatus, Role, Stance, User, UserName, Verdict, Written,
+    PullRequest, PullRequestEdit, Readiness, RequiredStatus, Review, Role, Stance, User, UserName, Verdict, Written,
 };
 use lock_model::CommitId;
 use process::git::Git;
@@ -183,16 +183,19 @@ async fn list(context: &Context) -> CliResult<Report> {
 async fn review(context: &Context, args: &ReviewArgs) -> CliResult<Report> {
     let pull_request = context.forge.pull_request(args.number).await.map_err(forge_error)?;
     let stance = match args.stance {
-        StanceArgument::Approve => Stance::Approved,
-        StanceArgument::RequestChanges => Stance::ChangesRequested,
-        StanceArgument::Comment => Stance::Commented,
-        StanceArgument::Dismiss => Stance::Dismissed,
+        StanceArgument::Approve => Some(Stance::Approved),
+        StanceArgument::RequestChanges => Some(Stance::ChangesRequested),
+        StanceArgument::Comment => Some(Stance::Commented),
+        StanceArgument::Dismiss => None,
     };
-    let review = context
-        .forge
-        .submit_review(args.number, &pull_request.head, stance, now(context).await?)
-        .await
-        .map_err(forge_error)?;
+    let now = now(context).await?;
+    let review = match stance {
+        Some(stance) => {
+            let submitted = context.forge.submit_review(args.number, &pull_request.head, stance, now).await;
+            submitted.map_err(forge_error)?
+        }
+        None => dismiss(context, args.number, now).await?,
+    };
     let words = stance_word(review.stance);
     let document = serde_json::json!({
         "command": "forge review", "pull_request": args.number, "user": review.user.to_string(),
@@ -200,6 +203,19 @@ async fn review(context: &Context, args: &ReviewArgs) -> CliResult<Report> {
     });
     let human = format!("{} {words} pull request {} at {}\n", review.user, args.number, review.commit.short(12));
     Ok(Report::new(ExitCode::Done, human, document))
+}
+
+/// Takes back the newest verdict of whoever acts.
+async fn dismiss(context: &Context, number: u64, now: lock_model::Timestamp) -> CliResult<Review> {
+    let reviews = context.forge.reviews(number).await.map_err(forge_error)?;
+    let mine = |review: &Review| review.user.to_string() == context.run.actor && review.stance != Stance::Commented;
+    let Some(mut review) = reviews.into_iter().rfind(mine) else {
+        let message = format!("`{}` has given no verdict on pull request {number}", context.run.actor);
+        return Err(CliError::new(ExitCode::Usage, message).hint("say whose it is with `--as USER`"));
+    };
+    context.forge.dismiss_review(number, review.seq, "taken back by its author", now).await.map_err(forge_error)?;
+    review.stance = Stance::Dismissed;
+    Ok(review)
 }
 
 async fn merge(context: &Context, args: &ForgeMergeArgs) -> CliResult<Report> {
