@@ -17,6 +17,7 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
             check_environment(environment, node, &names, problems);
         }
         check_target(environment, problems);
+        check_approvals(environment, problems);
     }
     check_promotions(layers, problems);
     check_proofs(layers, problems);
@@ -85,6 +86,26 @@ fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
                 .add(&proof.origin, "target `render` starts nothing, so that no proof of what runs can be given")
                 .with_hint("`proof: stored`");
         }
+    }
+}
+
+/// Approvals are for content, and the staging branch never holds what its pull request showed: the lock commit comes on
+/// top. Nobody could ever meet the rule there.
+fn check_approvals(environment: &EnvironmentLayers, problems: &mut Problems) {
+    let role = environment.merged.get("branch").and_then(Node::text);
+    let approvals = environment.merged.get("requires").and_then(|requires| requires.get("approvals"));
+    if let (Some("staging"), Some(approvals)) = (role, approvals)
+        && approvals.get("count").and_then(Node::integer).is_some_and(|count| count > 0)
+    {
+        problems
+            .add(
+                &approvals.origin,
+                format!(
+                    "environment `{}` commits locks, so that no merge there is what was approved",
+                    environment.name
+                ),
+            )
+            .with_hint("ask for approvals where the content arrives finished: in the environment that it promotes to");
     }
 }
 
