@@ -2,7 +2,9 @@
 
 use clap::Parser as _;
 
-use crate::arguments::{Arguments, Command, ConfigCommand, ForgeCommand, LockCommand, SchemaCommand, TestCommand};
+use crate::arguments::{
+    Arguments, Command, ConfigCommand, ForgeCommand, ImagesCommand, LockCommand, SchemaCommand, TestCommand,
+};
 use crate::commands;
 use crate::context::Context;
 use crate::environment;
@@ -54,6 +56,8 @@ fn execute(arguments: Arguments) -> CliResult<Report> {
     match &arguments.command {
         Command::Schema(SchemaCommand::Print(args)) => return commands::schema::print(args),
         Command::Reference(args) => return Ok(crate::reference::page(args.page)),
+        Command::Completions(args) => return Ok(commands::shell::completions(args)),
+        Command::Man(args) => return commands::shell::man(args),
         Command::Demo(args) => return crate::demo::run(args, &arguments.global),
         Command::Forge(ForgeCommand::Hook(args)) => return commands::forge::hook(args, &arguments.global),
         Command::Forge(ForgeCommand::Init(args)) => return commands::forge::init(args, &arguments.global),
@@ -68,6 +72,8 @@ fn execute(arguments: Arguments) -> CliResult<Report> {
         .build()
         .map_err(|error| CliError::from_source(ExitCode::Bug, "the async runtime does not start", &error))?;
     let deadline = arguments.deadline();
+    let mut arguments = arguments;
+    arguments.global.deadline = Some(deadline);
     let result = runtime.block_on(async {
         tokio::select! {
             result = tokio::time::timeout(deadline, dispatch(arguments)) => match result {
@@ -102,6 +108,9 @@ async fn dispatch(arguments: Arguments) -> CliResult<Report> {
             LockCommand::Commit(args) => commands::lock::commit(&Context::open(global)?, &args).await,
             LockCommand::Reject(args) => commands::lock::reject(&Context::open(global)?, &args).await,
         },
+        Command::Images(ImagesCommand::Explain(args)) => {
+            commands::images::explain(&Context::open(global)?, &args).await
+        }
         Command::Run(args) => commands::run::run(&Context::open(global)?, &args).await,
         Command::Health(args) => commands::health::run(&Context::open(global)?, &args).await,
         Command::Plan(args) => commands::deploy::plan(&Context::open(global)?, &args).await,
@@ -119,7 +128,7 @@ async fn dispatch(arguments: Arguments) -> CliResult<Report> {
         Command::Config(ConfigCommand::Check(args)) => commands::config::check(global, &args),
         Command::Config(ConfigCommand::Show(args)) => commands::config::show(global, &args),
         Command::Forge(command) => commands::forge::run(&Context::open(global)?, command).await,
-        Command::Schema(_) | Command::Reference(_) | Command::Demo(_) => {
+        Command::Schema(_) | Command::Reference(_) | Command::Demo(_) | Command::Completions(_) | Command::Man(_) => {
             Err(CliError::new(ExitCode::Bug, "this command is dispatched earlier"))
         }
     }

@@ -1,10 +1,16 @@
 //! Making a lock: the gitlinks of a tree, and the images that the registry holds for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use lock_model::{Content, GitSource, Lock, LockParts, Origin, Service, ServiceName, Source, TreePath};
-use registry::{Attempt, Candidate, ImageRequest, Mirror, Registry, RegistryOptions, RevisionPolicy, Unresolved};
+use lock_gen::Submodule;
+use lock_model::{
+    Content, ErrorClass, GitSource, Lock, LockParts, LockedImage, Origin, Service, ServiceName, Source, TreePath,
+};
+use registry::{
+    Attempt, Candidate, ImageRequest, Mirror, Registry, RegistryOptions, Resolution, RevisionPolicy, Unresolved,
+};
 use train::config::{AssignedKind, Config, ServiceAssignment};
 
 use crate::context::Context;
@@ -23,18 +29,41 @@ pub(crate) struct Generated {
     pub warnings: Vec<String>,
 }
 
-/// Resolves every service of a snapshot.
-pub(crate) async fn generate(context: &Context, snapshot: &Snapshot, source: Source) -> CliResult<Generated> {
+/// Which services are resolved, and how patiently.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scope<'a> {
+    /// Resolve these only, and take the others from this lock.
+    pub only: Option<(&'a BTreeSet<ServiceName>, &'a Lock)>,
+    /// How long to wait for images that are still being built.
+    pub patience: Duration,
+}
+
+/// How often images that are not there yet are asked for again.
+const BUILD_POLL: Duration = Duration::from_secs(10);
+
+/// Resolves the services of a snapshot.
+pub(crate) async fn generate(
+    context: &Context,
+    snapshot: &Snapshot,
+    source: Source,
+    scope: Scope<'_>,
+) -> CliResult<Generated> {
     snapshot.check_submodules()?;
-    let assignments = assign(snapshot)?;
+    let by_path: BTreeMap<&TreePath, &Submodule> =
+        snapshot.scan.submodules.iter().map(|submodule| (&submodule.path, submodule)).collect();
+    let assigned: Vec<Assigned<'_>> = assign(snapshot)?
+        .into_iter()
+        .filter_map(|assignment| Some(Assigned { submodule: by_path.get(&assignment.path)?, assignment }))
+        .collect();
+    let mut services = match scope.only {
+        Some((only, previous)) => kept(&assigned, only, previous)?,
+        None => BTreeMap::new(),
+    };
+    let wanted: Vec<&Assigned<'_>> =
+        assigned.iter().filter(|assigned| !services.contains_key(&assigned.assignment.name)).collect();
     let mut warnings: Vec<String> = snapshot.scan.warnings.iter().map(ToString::to_string).collect();
-    let mut images = resolve(context, snapshot, &assignments, &mut warnings).await?;
-    let mut services = BTreeMap::new();
-    for assignment in &assignments {
-        let Some(submodule) = snapshot.scan.submodules.iter().find(|submodule| submodule.path == assignment.path)
-        else {
-            continue;
-        };
+    let mut images = resolve(context, snapshot, &wanted, scope.patience, &mut warnings).await?;
+    for Assigned { assignment, submodule } in wanted {
         let content = match assignment.kind {
             AssignedKind::Configuration => Content::Configuration,
             AssignedKind::Image(_) => match images.remove(&assignment.name) {
@@ -65,55 +94,143 @@ pub(crate) async fn generate(context: &Context, snapshot: &Snapshot, source: Sou
     Ok(Generated { lock, bytes, warnings })
 }
 
+/// A service with its submodule.
+struct Assigned<'a> {
+    assignment: ServiceAssignment,
+    submodule: &'a Submodule,
+}
+
 /// Names and kinds of all services, by the configuration's rules.
 fn assign(snapshot: &Snapshot) -> CliResult<Vec<ServiceAssignment>> {
     let paths: Vec<TreePath> = snapshot.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
     snapshot.config.classify(&paths).map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))
 }
 
+/// The entries of an earlier lock that a partial refresh keeps. Each must still be what the tree says, or the new lock
+/// would not belong to its tree.
+fn kept(
+    assigned: &[Assigned<'_>],
+    only: &BTreeSet<ServiceName>,
+    previous: &Lock,
+) -> CliResult<BTreeMap<ServiceName, Service>> {
+    let known: BTreeSet<&ServiceName> = assigned.iter().map(|assigned| &assigned.assignment.name).collect();
+    let mut problems: Vec<Problem> = only
+        .iter()
+        .filter(|name| !known.contains(name))
+        .map(|name| Problem {
+            subject: name.to_string(),
+            message: "is no service of this tree".to_owned(),
+            details: Vec::new(),
+        })
+        .collect();
+    let mut kept = BTreeMap::new();
+    for Assigned { assignment, submodule } in assigned.iter().filter(|one| !only.contains(&one.assignment.name)) {
+        let name = &assignment.name;
+        let wrong = match previous.services().get(name) {
+            None => Some("is not in the earlier lock".to_owned()),
+            Some(service) if service.git.sha != submodule.sha || service.path != submodule.path => Some(format!(
+                "is at {} in the tree, and at {} in the earlier lock",
+                submodule.sha.short(12),
+                service.git.sha.short(12)
+            )),
+            Some(service) => {
+                kept.insert(name.clone(), service.clone());
+                None
+            }
+        };
+        problems.extend(wrong.map(|message| Problem { subject: name.to_string(), message, details: Vec::new() }));
+    }
+    if problems.is_empty() {
+        return Ok(kept);
+    }
+    Err(CliError::new(ExitCode::Repository, "the earlier lock cannot be kept for services that are not refreshed")
+        .problems(problems)
+        .hint("name these services with `--service` too, or leave it out to resolve everything"))
+}
+
+/// What the registry is asked for a service.
+fn request(snapshot: &Snapshot, assigned: &Assigned<'_>) -> Option<ImageRequest> {
+    let Assigned { assignment, submodule } = assigned;
+    let AssignedKind::Image(image) = &assignment.kind else { return None };
+    let candidates = assignment.candidates(&submodule.sha);
+    Some(ImageRequest {
+        service: assignment.name.clone(),
+        candidates: candidates.into_iter().map(|(repository, tag)| Candidate { repository, tag }).collect(),
+        platforms: image.platforms.clone(),
+        commit: submodule.sha.clone(),
+        revision: match image.revision {
+            train::config::RevisionPolicy::Require => RevisionPolicy::Require,
+            train::config::RevisionPolicy::Warn => RevisionPolicy::Warn,
+            train::config::RevisionPolicy::Off => RevisionPolicy::Off,
+        },
+        commit_time: snapshot.time,
+    })
+}
+
 async fn resolve(
     context: &Context,
     snapshot: &Snapshot,
-    assignments: &[ServiceAssignment],
+    wanted: &[&Assigned<'_>],
+    patience: Duration,
     warnings: &mut Vec<String>,
-) -> CliResult<BTreeMap<ServiceName, lock_model::LockedImage>> {
-    let mut requests = Vec::new();
-    for assignment in assignments {
-        let AssignedKind::Image(image) = &assignment.kind else { continue };
-        let Some(submodule) = snapshot.scan.submodules.iter().find(|submodule| submodule.path == assignment.path)
-        else {
-            continue;
-        };
-        let candidates = assignment.candidates(&submodule.sha);
-        requests.push(ImageRequest {
-            service: assignment.name.clone(),
-            candidates: candidates.into_iter().map(|(repository, tag)| Candidate { repository, tag }).collect(),
-            platforms: image.platforms.clone(),
-            commit: submodule.sha.clone(),
-            revision: match image.revision {
-                train::config::RevisionPolicy::Require => RevisionPolicy::Require,
-                train::config::RevisionPolicy::Warn => RevisionPolicy::Warn,
-                train::config::RevisionPolicy::Off => RevisionPolicy::Off,
-            },
-            commit_time: snapshot.time,
-        });
-    }
+) -> CliResult<BTreeMap<ServiceName, LockedImage>> {
+    let mut requests: Vec<ImageRequest> = wanted.iter().filter_map(|assigned| request(snapshot, assigned)).collect();
     let registry = registry(context, &snapshot.config)?;
     let progress = context.progress;
-    progress.line(&format!("resolving {} images", requests.len()));
-    let answers = registry.resolve_all(&requests, context.deadline, &|_event| {}).await;
+    let all = requests.len();
+    progress.line(&format!("resolving {all} images"));
+    let patience = Instant::now() + patience;
     let mut images = BTreeMap::new();
-    let mut failures = Vec::new();
-    for (service, answer) in answers {
-        match answer {
-            Ok(resolution) => {
-                warnings.extend(resolution.warnings.iter().map(|warning| format!("{service}: {warning}")));
-                images.insert(service, resolution.image);
+    loop {
+        let answers = registry.resolve_all(&requests, context.deadline, &|_event| {}).await;
+        let mut failures = Vec::new();
+        for (service, answer) in answers {
+            match answer {
+                Ok(resolution) => {
+                    warnings.extend(resolution.warnings.iter().map(|warning| format!("{service}: {warning}")));
+                    images.insert(service, resolution.image);
+                }
+                Err(unresolved) => failures.push((service, unresolved)),
             }
-            Err(unresolved) => failures.push((service, unresolved)),
         }
+        if failures.is_empty() {
+            return Ok(images);
+        }
+        // Only what can still come is waited for: an image that is not there yet, or a registry that is busy.
+        let hopeful = failures.iter().all(|(_, failure)| match failure.class() {
+            ErrorClass::NotFound | ErrorClass::Temporary => true,
+            ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Bug => false,
+        });
+        if !hopeful || Instant::now() >= patience {
+            return Err(unresolved(&failures, all));
+        }
+        let missing: BTreeSet<ServiceName> = failures.into_iter().map(|(service, _)| service).collect();
+        let names: Vec<&str> = missing.iter().map(ServiceName::as_str).collect();
+        progress.line(&format!("waiting for {} of {all} images: {}", missing.len(), names.join(", ")));
+        requests.retain(|request| missing.contains(&request.service));
+        tokio::time::sleep(BUILD_POLL.min(patience.saturating_duration_since(Instant::now()))).await;
     }
-    if failures.is_empty() { Ok(images) } else { Err(unresolved(&failures, requests.len())) }
+}
+
+/// What was asked and answered for one service.
+pub(crate) async fn explain(
+    context: &Context,
+    snapshot: &Snapshot,
+    name: &ServiceName,
+) -> CliResult<Option<Result<Resolution, Unresolved>>> {
+    snapshot.check_submodules()?;
+    let assignments = assign(snapshot)?;
+    let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
+    let Some(assignment) = assignments.iter().find(|assignment| assignment.name == *name) else {
+        return Err(CliError::new(ExitCode::Usage, format!("there is no service `{name}`"))
+            .hint(format!("the tree has: {}", known.join(", "))));
+    };
+    let submodule = snapshot.scan.submodules.iter().find(|submodule| submodule.path == assignment.path);
+    let submodule = submodule.ok_or_else(|| CliError::new(ExitCode::Bug, format!("`{name}` has no submodule")))?;
+    let assigned = Assigned { assignment: assignment.clone(), submodule };
+    let Some(request) = request(snapshot, &assigned) else { return Ok(None) };
+    let registry = registry(context, &snapshot.config)?;
+    Ok(registry.resolve_all(&[request], context.deadline, &|_event| {}).await.remove(name))
 }
 
 /// All failures in one report; permanent causes decide the exit code, 14 only where nothing else is wrong.

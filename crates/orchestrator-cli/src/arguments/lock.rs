@@ -1,6 +1,7 @@
 //! Arguments of the `lock` commands.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Commands about locks.
 #[derive(Debug, clap::Subcommand)]
@@ -30,6 +31,15 @@ pub(crate) struct LockGenerateArgs {
     /// Lock this commit or branch.
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub rev: String,
+    /// Resolve only this service and keep the other entries of the earlier lock; can be given several times.
+    #[arg(long, value_name = "SERVICE")]
+    pub service: Vec<String>,
+    /// The earlier lock; default: the one in the tree.
+    #[arg(long, value_name = "FILE", requires = "service")]
+    pub previous: Option<PathBuf>,
+    /// How long to wait for images that are still being built, such as `15m`; default: not at all.
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    pub wait: Option<Duration>,
     /// Write `lock.yaml`, `schema.json` and `.gitattributes` into this folder instead of the lock to stdout.
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -68,6 +78,9 @@ pub(crate) struct LockPublishArgs {
     /// The pull request.
     #[arg(long, value_name = "N")]
     pub pull_request: u64,
+    /// How long to wait for images that are still being built, such as `15m`; default: not at all.
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    pub wait: Option<Duration>,
 }
 
 /// Which commit to lock for good.

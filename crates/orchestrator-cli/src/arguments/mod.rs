@@ -1,6 +1,7 @@
 //! Arguments: plain values only; their meaning is resolved in `context` and in the commands.
 
 mod forge;
+mod images;
 mod lock;
 mod operate;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 pub(crate) use forge::{
     ForgeCommand, ForgeInitArgs, ForgeMergeArgs, HookArgs, OpenArgs, PullRequestCommand, ReviewArgs, StanceArgument,
 };
+pub(crate) use images::{ImagesCommand, ImagesExplainArgs};
 pub(crate) use lock::{
     LockCheckArgs, LockCommand, LockCommitArgs, LockDiffArgs, LockGenerateArgs, LockPublishArgs, LockRejectArgs,
     LockShowArgs,
@@ -42,7 +44,12 @@ impl Arguments {
     pub(crate) fn deadline(&self) -> std::time::Duration {
         self.global.deadline.unwrap_or(match &self.command {
             Command::Run(_) | Command::Rollback(_) | Command::Test(_) => DEADLINE_WITH_SUITES,
+            Command::Lock(LockCommand::Generate(args)) => DEADLINE + args.wait.unwrap_or_default(),
+            Command::Lock(LockCommand::Publish(args)) => DEADLINE + args.wait.unwrap_or_default(),
             Command::Lock(_)
+            | Command::Images(_)
+            | Command::Completions(_)
+            | Command::Man(_)
             | Command::Health(_)
             | Command::Plan(_)
             | Command::Deploy(_)
@@ -93,6 +100,9 @@ pub(crate) enum Command {
     /// Make, judge, compare, publish and commit locks.
     #[command(subcommand)]
     Lock(LockCommand),
+    /// Explain how images are found.
+    #[command(subcommand)]
+    Images(ImagesCommand),
     /// Run every step that an environment's newest commit still needs.
     Run(RunArgs),
     /// Ask whether an environment can take a deployment.
@@ -133,6 +143,10 @@ pub(crate) enum Command {
     /// Act on the local forge: pull requests, reviews, merges.
     #[command(subcommand)]
     Forge(ForgeCommand),
+    /// Print the completions of a shell.
+    Completions(CompletionsArgs),
+    /// Write the manual pages.
+    Man(ManArgs),
     /// Write the reference pages.
     #[command(hide = true)]
     Reference(ReferenceArgs),
@@ -206,6 +220,22 @@ pub(crate) struct DemoArgs {
     /// Wait for the return key after each scene.
     #[arg(long)]
     pub pause: bool,
+}
+
+/// Which shell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Where the manual goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManArgs {
+    /// Write one page a command into this folder instead of the first page to stdout.
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 /// Which reference page.

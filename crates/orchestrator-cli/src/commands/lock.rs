@@ -1,10 +1,11 @@
 //! The `lock` commands.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use ::forge::{MergeRef, PullRequest, PullRequestState, StatusState};
-use lock_model::{Content, Lock, LockId, Source};
+use lock_model::{Content, Lock, LockId, ServiceName, Source};
 use train::config::weakenings;
 use train::ledger::{LockFile as RecordedLock, PolicySource, RecordDraft, Step, StepResult};
 use train::report::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
@@ -18,7 +19,7 @@ use crate::context::{Context, Local, forge_error, git_error};
 use crate::engine::{LOCK_ARTEFACT, LOCK_STATUS, OnDifference, diff_problems, lock_files, rows_of, short_id};
 use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
-use crate::generation::{self, Generated};
+use crate::generation::{self, Generated, Scope};
 use crate::ledger_store::LedgerStore;
 use crate::output::{Report, Table};
 use crate::snapshot::{LOCK_FILE, LOCK_FOLDER, LockFile, Snapshot, branch_of, environment_name, load_config};
@@ -44,7 +45,23 @@ pub(crate) async fn generate(context: &Context, args: &LockGenerateArgs) -> CliR
         };
         (snapshot, source)
     };
-    let generated = generation::generate(context, &snapshot, source).await?;
+    let only = services(&args.service)?;
+    let previous = match (&args.previous, only.is_empty()) {
+        (_, true) => None,
+        (Some(text), false) => Some(read_file(Path::new(text))?),
+        (None, false) => lock_file_at(context, snapshot.commit.as_str())?,
+    };
+    let scope = match (&previous, only.is_empty()) {
+        (_, true) => Scope { only: None, patience: args.wait.unwrap_or_default() },
+        (Some(previous), false) => {
+            Scope { only: Some((&only, &previous.lock)), patience: args.wait.unwrap_or_default() }
+        }
+        (None, false) => {
+            return Err(CliError::new(ExitCode::Usage, "there is no earlier lock to take the other services from")
+                .hint("name one with `--previous FILE`, or leave `--service` out"));
+        }
+    };
+    let generated = generation::generate(context, &snapshot, source, scope).await?;
     let document = serde_json::json!({ "command": "lock generate", "lock": generated.lock.id(), "services": summary(&generated.lock) });
     let text = match &args.output {
         None => String::from_utf8_lossy(&generated.bytes).into_owned(),
@@ -59,6 +76,17 @@ pub(crate) async fn generate(context: &Context, args: &LockGenerateArgs) -> CliR
         }
     };
     Ok(Report::new(ExitCode::Done, text, document).warnings(generated.warnings))
+}
+
+/// Service names, as the command line gives them.
+fn services(names: &[String]) -> CliResult<BTreeSet<ServiceName>> {
+    names
+        .iter()
+        .map(|name| {
+            ServiceName::try_from(name.as_str())
+                .map_err(|error| CliError::from_source(ExitCode::Usage, "`--service` names no service", &error))
+        })
+        .collect()
 }
 
 /// Writes `lock.yaml`, `schema.json` and `.gitattributes`, each old or new and never a mix.
@@ -301,7 +329,7 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
         Ok(())
     };
     status(StatusState::Pending, "the lock is being made").await?;
-    let made = make(context, &pull_request).await;
+    let made = make(context, &pull_request, args.wait.unwrap_or_default()).await;
     // Base or head may have moved meanwhile: then somebody else's run speaks for the new state, not this one.
     let present = context.forge.pull_request(number).await.map_err(forge_error)?;
     let base = context.branch_head(pull_request.base_branch.as_str()).await?;
@@ -365,7 +393,7 @@ struct Made {
     warnings: Vec<String>,
 }
 
-async fn make(context: &Context, pull_request: &PullRequest) -> CliResult<Made> {
+async fn make(context: &Context, pull_request: &PullRequest, patience: Duration) -> CliResult<Made> {
     let merge = test_merge(context, pull_request.number).await?;
     let config = &merge.snapshot.config;
     if pull_request.base_branch.as_str() != config.branches.staging.as_str() {
@@ -381,7 +409,8 @@ async fn make(context: &Context, pull_request: &PullRequest) -> CliResult<Made> 
     own_lock_changes(context, &merge)?;
     let base = merge.source.base.clone();
     let before = lock_at(context, base.as_str())?;
-    let generated = generation::generate(context, &merge.snapshot, merge.source.clone()).await?;
+    let scope = Scope { patience, ..Scope::default() };
+    let generated = generation::generate(context, &merge.snapshot, merge.source.clone(), scope).await?;
     let release = merge.snapshot.release(&generated.lock);
     let old = load_config(context, base.as_str())?;
     let source = if old.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };

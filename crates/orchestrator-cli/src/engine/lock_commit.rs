@@ -10,7 +10,7 @@ use crate::context::{Context, branch_name, forge_error, git_error};
 use crate::engine::texts;
 use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
-use crate::generation::{self, Generated};
+use crate::generation::{self, Generated, Scope};
 use crate::ledger_store::LedgerStore;
 use crate::snapshot::{LOCK_FILE, LockFile, Snapshot};
 
@@ -65,7 +65,8 @@ pub(crate) async fn lock_commit(
         None => match tip.config.forge.direct_push {
             DirectPush::Refuse => return Err(direct_push(context, store, branch, tip).await?),
             DirectPush::Relock => {
-                let generated = generation::generate(context, tip, source(tip, None, &tip.commit)).await?;
+                let generated =
+                    generation::generate(context, tip, source(tip, None, &tip.commit), Scope::default()).await?;
                 let reason = "the commit came without a pull request".to_owned();
                 (locked(generated)?, Some(Unreviewed::DirectPush), Some(reason))
             }
@@ -149,8 +150,8 @@ async fn reviewed(
         return Err(not_a_merge(context, store, pull_request, tip).await?);
     }
     let base = tip.parents.first().unwrap_or(&tip.commit).clone();
-    let generated =
-        generation::generate(context, tip, source(tip, Some((pull_request.number, &pull_request.head)), &base)).await?;
+    let source = source(tip, Some((pull_request.number, &pull_request.head)), &base);
+    let generated = generation::generate(context, tip, source, Scope::default()).await?;
     let published = context.forge.artefact(pull_request.number, LOCK_ARTEFACT).await.map_err(forge_error)?;
     let Some(published) = published else {
         return Ok((locked(generated)?, None, None));

@@ -145,7 +145,7 @@ impl<'a> Engine<'a> {
     pub(crate) async fn run(&mut self, wanted: &Wanted, repeat: Repeat) -> CliResult<ExitCode> {
         let plan = self.plan()?;
         let proven_before = self.is_proven();
-        if commits_locks(&self.environment) && *wanted == Wanted::All && !proven_before {
+        if self.speaks_for_the_branch() && *wanted == Wanted::All && !proven_before {
             self.status_pending().await?;
         }
         let mut verdict = ExitCode::Done;
@@ -194,7 +194,7 @@ impl<'a> Engine<'a> {
         }
         if verdict != ExitCode::Done && *wanted == Wanted::All {
             self.not_proven(verdict).await?;
-        } else if commits_locks(&self.environment) && *wanted == Wanted::All {
+        } else if self.speaks_for_the_branch() && *wanted == Wanted::All {
             self.status_success().await?;
         }
         Ok(verdict)

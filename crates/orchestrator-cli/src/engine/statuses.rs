@@ -1,6 +1,7 @@
 //! Statuses on commits, and what a failed proof does to an open promotion.
 
 use forge::{PullRequestEdit, PullRequestState, Readiness, StatusState};
+use train::cycle::Purpose;
 use train::ledger::StepKey;
 
 use super::{Engine, LOCK_ARTEFACT, LOCK_STATUS};
@@ -31,7 +32,9 @@ impl Engine<'_> {
 
     /// Says on the commit, and on an open promotion, that there is no proof.
     pub(super) async fn not_proven(&mut self, code: ExitCode) -> CliResult<()> {
-        if !crate::snapshot::commits_locks(&self.environment) {
+        // A rollback and a refused old run say nothing about what the branch holds: a proof that is there stays.
+        let refused = matches!(code, ExitCode::Refused | ExitCode::Repository);
+        if !self.speaks_for_the_branch() || (refused && self.is_proven()) {
             return Ok(());
         }
         let why = self
@@ -42,6 +45,9 @@ impl Engine<'_> {
             .map_or_else(|| code.word().to_owned(), |line| format!("{}: {}", line.step, first_line(&line.detail)));
         self.set_proof(StatusState::Failure, &why).await?;
         let Some(pull_request) = self.open_promotion().await? else { return Ok(()) };
+        if pull_request.head != self.snapshot.commit {
+            return Ok(());
+        }
         let edit = PullRequestEdit { readiness: Some(Readiness::Draft), ..PullRequestEdit::default() };
         context_edit(self, pull_request.number, &edit).await?;
         let body = format!(
@@ -71,6 +77,11 @@ impl Engine<'_> {
         }
         // The error is what matters; a status that cannot be set now is set by the next run.
         let _unsaid = self.not_proven(error.code).await;
+    }
+
+    /// Whether this run's proof is what a promotion waits for.
+    pub(super) fn speaks_for_the_branch(&self) -> bool {
+        crate::snapshot::commits_locks(&self.environment) && self.purpose == Purpose::Run
     }
 
     async fn set_proof(&self, state: StatusState, text: &str) -> CliResult<()> {
