@@ -34,7 +34,7 @@ use crate::context::Context;
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::ledger_store::{Document, LedgerStore};
-use crate::snapshot::{LockFile, Snapshot, commits_locks};
+use crate::snapshot::{LockFile, Snapshot};
 
 /// One release on its way through one environment.
 #[derive(Debug)]
@@ -144,7 +144,7 @@ impl<'a> Engine<'a> {
     /// Takes the wanted steps, skips what is done, stops at the first that says no. Suites all run before that.
     pub(crate) async fn run(&mut self, wanted: &Wanted, repeat: Repeat) -> CliResult<ExitCode> {
         let plan = self.plan()?;
-        let proven_before = self.is_proven();
+        let proven_before = self.has_proof();
         if self.speaks_for_the_branch() && *wanted == Wanted::All && !proven_before {
             self.status_pending().await?;
         }
@@ -200,14 +200,17 @@ impl<'a> Engine<'a> {
         Ok(verdict)
     }
 
-    /// Whether the environment proved this release already.
-    pub(crate) fn is_proven(&self) -> bool {
+    /// Whether the environment proved this release, at any time.
+    pub(crate) fn has_proof(&self) -> bool {
         match self.store.ledger().proof_of(&self.environment.name, &self.release) {
-            train::ledger::ProofVerdict::Proven(_) => {
-                self.store.ledger().cycle(&self.environment.name, &self.release).is_ok(&Step::Proof.into())
-            }
+            train::ledger::ProofVerdict::Proven(_) => true,
             train::ledger::ProofVerdict::Failed { .. } | train::ledger::ProofVerdict::Absent => false,
         }
+    }
+
+    /// Whether the environment proved this release since it was deployed there last.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.has_proof() && self.store.ledger().cycle(&self.environment.name, &self.release).is_ok(&Step::Proof.into())
     }
 
     /// A step of the plan that is done; what only looks and then acts looks again.

@@ -34,7 +34,7 @@ impl Engine<'_> {
     pub(super) async fn not_proven(&mut self, code: ExitCode) -> CliResult<()> {
         // A rollback and a refused old run say nothing about what the branch holds: a proof that is there stays.
         let refused = matches!(code, ExitCode::Refused | ExitCode::Repository);
-        if !self.speaks_for_the_branch() || (refused && self.is_proven()) {
+        if !self.speaks_for_the_branch() || (refused && self.has_proof()) {
             return Ok(());
         }
         let why = self
