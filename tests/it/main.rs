@@ -1,5 +1,19 @@
 //! System tests: the built binary and its formats on real parts, and the rules of the workspace itself.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the test lint settings know test functions, not the functions that they share"
+)]
+#![expect(clippy::string_slice, reason = "ids are hexadecimal")]
+
+mod demo;
 mod examples;
+mod flow;
+mod flow_cases;
+mod proxy;
 mod readers;
+mod refusals;
+mod refusals_production;
+mod shop;
+mod stops;
 mod workspace;

@@ -1,0 +1,498 @@
+//! What is refused on the way to staging: with its exit code, its reason, and what to do.
+
+use std::fs;
+
+use lock_model::{Content, Lock};
+use serde_json::Value;
+use test_support::{DockerRegistry, HOSTILE_TEXT, Skopeo};
+
+use crate::flow::{push_all, steps};
+use crate::proxy::Proxy;
+use crate::shop::{Built, CONFIGURATION, Shop};
+use crate::stops::{locked, proven, sha256};
+
+/// A command that must refuse with a code; all of the words must be in its output.
+#[track_caller]
+pub(crate) fn refuses(shop: &Shop, line: &str, code: i32, words: &[&str]) {
+    let text = shop.ends(line, code).text();
+    for word in words {
+        assert!(text.contains(word), "`{line}` does not say `{word}`:\n{text}");
+    }
+}
+
+/// A lock with another digest for a service, and an id that is right again.
+fn with_other_digest(text: &str, service: &str) -> String {
+    let mut parts = lock_model::read(text.as_bytes(), "lock.yaml").expect("the lock is one of ours").into_parts();
+    for (name, locked) in &mut parts.services {
+        if let Content::Image(image) = &mut locked.content
+            && name.as_str() == service
+        {
+            image.digest = sha256(b"an image that nobody reviewed").parse().expect("it is a digest");
+        }
+    }
+    lock_model::write(&Lock::new(parts).expect("only a digest was changed"))
+}
+
+/// The digest of a service in a lock.
+fn digest_in(text: &str, service: &str) -> String {
+    let lock = lock_model::read(text.as_bytes(), "lock.yaml").expect("the lock is one of ours");
+    let found = lock.services().iter().find_map(|(name, locked)| match &locked.content {
+        Content::Image(image) if name.as_str() == service => Some(image.digest.to_string()),
+        Content::Image(_) | Content::Configuration => None,
+    });
+    found.expect("the service has an image")
+}
+
+/// The merged staging of `locked`, not run yet.
+fn merged() -> crate::stops::AtStop {
+    let shop = locked();
+    shop.ok("--as dana forge merge 1");
+    shop
+}
+
+#[test]
+fn p2_missing_images_are_refused_with_everything_that_was_tried() {
+    let shop = Shop::with(&CONFIGURATION.replace("[\"main-{sha7}\"]", "[\"main-{sha7}\", \"sha-{sha12}\"]"));
+    let cart = shop.new_version("shop-cart", 2, Built::No);
+    let web = shop.new_version("shop-web", 2, Built::No);
+    shop.push_to_dev(&[("services/shop-cart", &cart), ("services/shop-web", &web)], "two at once");
+    shop.open();
+    let tried = |short: &str, commit: &str| {
+        [
+            format!("tried registry.example/shop/{short}:main-{}: does not exist", &commit[..7]),
+            format!("tried registry.example/shop/{short}:sha-{}: does not exist", &commit[..12]),
+        ]
+    };
+    let tried = [tried("cart", &cart), tried("web", &web)].concat();
+    let mut words =
+        vec!["2 of 2 services", "shop-cart:", "shop-web:", "hint: wait until the service's CI has published"];
+    words.extend(tried.iter().map(String::as_str));
+    refuses(&shop, "lock publish --pull-request 1", 12, &words);
+    let head = shop.head("dev").unwrap();
+    assert_eq!(shop.status(&head, "orchestrator/lock"), "failure");
+    // Without the status there is no merge.
+    refuses(&shop, "--as dana forge merge 1", 20, &["required status `orchestrator/lock` is failure"]);
+    assert!(!shop.join("forge/artefacts/pull-1/lock.yaml").exists(), "no partial lock");
+}
+
+#[test]
+fn p3_an_edited_digest_breaks_the_id() {
+    let shop = proven();
+    let lock = shop.file("staging", "locks/lock.yaml").unwrap();
+    let edited = lock.replace(&digest_in(&lock, "shop-cart"), &sha256(b"another"));
+    fs::write(shop.join("edited.yaml"), &edited).unwrap();
+    refuses(
+        &shop,
+        "lock check ../edited.yaml --rev staging",
+        10,
+        &["../edited.yaml:3:5: `id`: the id is not that of the content"],
+    );
+    shop.work_on("staging").write("locks/lock.yaml", &edited);
+    shop.clone_folder().commit("a digest by hand");
+    shop.force("staging");
+    let before = shop.untouched();
+    refuses(&shop, "run --env staging", 10, &["the id is not that of the content"]);
+    assert_eq!(shop.untouched(), before);
+}
+
+#[test]
+fn p3_t10_a_lock_with_its_id_made_right_again_is_not_the_ledgers_file() {
+    let shop = proven();
+    let lock = shop.file("staging", "locks/lock.yaml").unwrap();
+    let forged = with_other_digest(&lock, "shop-cart");
+    fs::write(shop.join("forged.yaml"), &forged).unwrap();
+    let unknown = "no record of the ledger knows a lock file with these bytes";
+    refuses(&shop, "lock check ../forged.yaml --rev staging", 1, &["the lock cannot be used", unknown, "is gone"]);
+    shop.work_on("staging").write("locks/lock.yaml", &forged);
+    shop.clone_folder().commit("a digest by hand, with care");
+    shop.force("staging");
+    let before = shop.untouched();
+    let hint = "hint: restore the file of the last lock commit";
+    refuses(&shop, "run --env staging", 20, &["is not the file that orchestrator committed", hint]);
+    refuses(&shop, "lock commit", 20, &["is not the file that orchestrator committed", hint]);
+    refuses(&shop, "deploy --env staging", 20, &["recorded-lock: no lock commit in the ledger wrote this file"]);
+    assert_eq!(shop.untouched(), before);
+    let tip = shop.head("staging").unwrap();
+    assert_eq!(shop.status(&tip, "orchestrator/staging-proof"), "none", "it is not proven by its parent");
+}
+
+#[test]
+fn p10_a_direct_push_is_refused_by_the_hook_and_by_every_run_where_it_got_through() {
+    let shop = proven();
+    let clone = shop.clone_folder();
+    let before = shop.untouched();
+    shop.work_on("staging").write("README.md", "# A shop, in a hurry\n").commit("straight to staging");
+    for user in ["dana", "eve", "nobody"] {
+        for force in [&["push", "--quiet"][..], &["push", "--quiet", "--force"]] {
+            let arguments = [force, &["origin", "HEAD:staging"]].concat();
+            let answer = clone.try_git_with(&arguments, &[("ORCHESTRATOR_AS", user)]);
+            assert!(!answer.success(), "{user}: {answer:?}");
+            assert!(answer.stderr.contains("refused"), "{user}: {answer:?}");
+        }
+    }
+    let deletion = clone.try_git_with(&["push", "--quiet", "origin", ":staging"], &[("ORCHESTRATOR_AS", "eve")]);
+    assert!(!deletion.success(), "{deletion:?}");
+    assert_eq!(shop.untouched(), before);
+
+    // Somebody with a hand on the server.
+    let cart = shop.new_version("shop-cart", 2, Built::Yes);
+    shop.work_on("staging").gitlink("services/shop-cart", &cart);
+    let commit = shop.clone_folder().commit("straight to staging");
+    shop.force("staging");
+    let before = shop.untouched();
+    let hint = "hint: open a pull request for the change";
+    refuses(&shop, "run --env staging", 20, &["came to `staging` without a pull request", hint]);
+    assert_eq!(shop.status(&commit, "orchestrator/lock"), "failure");
+    let mismatch = "hint: `orchestrator run --env staging` commits the lock of a merge";
+    refuses(
+        &shop,
+        "plan --env staging",
+        11,
+        &["does not belong to commit", "services/shop-cart", &cart[..12], mismatch],
+    );
+    refuses(&shop, "lock check --rev staging", 1, &["belongs to the tree", &cart[..12]]);
+    refuses(&shop, "deploy --env staging", 11, &["belongs-to-tree: the lock does not belong to the tree"]);
+    assert_eq!(shop.untouched(), before);
+}
+
+#[test]
+fn p21_an_environment_that_is_not_healthy_gets_no_deployment() {
+    let shop = merged();
+    shop.broken("staging", "platform", true);
+    let again = "Once the cause is gone: `orchestrator run --env staging` goes on from here.";
+    refuses(
+        &shop,
+        "run --env staging",
+        1,
+        &["health       failed", "platform: ended with exit status 1: platform is broken in staging", again],
+    );
+    refuses(&shop, "health --env staging", 1, &["platform is broken in staging"]);
+    assert_eq!(shop.head("deploy/staging"), None);
+    let tip = shop.head("staging").unwrap();
+    assert_eq!(shop.status(&tip, "orchestrator/staging-proof"), "failure");
+    assert!(!shop.story().contains(&"staging deploy started".to_owned()), "{:?}", shop.story());
+    shop.broken("staging", "platform", false);
+    shop.ok("run --env staging");
+    assert_eq!(shop.status(&tip, "orchestrator/staging-proof"), "success");
+}
+
+#[test]
+fn p21_a_probe_without_an_answer_is_not_healthy() {
+    // Port 1 of the loopback address: nobody listens there.
+    let probe = "      silent: { kind: tcp, address: \"127.0.0.1:1\", severity: block, deadline: 2s }\nenvironments:\n";
+    let shop = Shop::with(&CONFIGURATION.replace("environments:\n", probe));
+    shop.merge_dev();
+    let refused = shop.json("run --env staging", 1);
+    assert_eq!(steps(&refused), ["lock-commit ok", "gates ok", "health failed"]);
+    assert!(refused["steps"][2]["detail"].as_str().unwrap().starts_with("silent: "), "{refused:#}");
+}
+
+#[test]
+fn p17_p18_p21_a_suite_that_fails_or_does_not_end_stops_the_promotion_and_the_others_still_run() {
+    let suites = "  slow: { kind: command, command: [sleep, \"600\"], deadline: 1s }\n  after: { kind: command, command: [./tests/check, after, \"{mode}\"], deadline: 1m }\n  smoke:";
+    let configuration =
+        CONFIGURATION.replace("  smoke:", suites).replace("suites: [system]", "suites: [system, slow, after]");
+    let shop = Shop::with(&configuration);
+    shop.merge_dev();
+    shop.broken("staging", "system", true);
+    let failed = shop.json("run --env staging", 1);
+    let steps = steps(&failed);
+    assert_eq!(
+        steps[steps.len() - 4..],
+        ["suite system failed", "suite slow failed", "suite after ok", "proof failed"],
+        "{failed:#}"
+    );
+    let detail = |suite: &str| {
+        let all = failed["steps"].as_array().unwrap();
+        let step = all.iter().find(|step| step["step"] == format!("suite {suite}")).unwrap();
+        step["detail"].as_str().unwrap().to_owned()
+    };
+    assert!(detail("system").contains("system is broken in staging"), "{}", detail("system"));
+    assert!(detail("slow").contains("did not end within 1 s"), "{}", detail("slow"));
+    let tip = shop.head("staging").unwrap();
+    let statuses = shop.statuses(&tip);
+    assert_eq!(statuses["orchestrator/staging-proof"].0, "failure", "{statuses:?}");
+    assert!(!shop.join("forge/pulls/2.json").exists(), "nothing is promoted");
+    assert!(shop.deployed_image("staging", "shop-cart").is_some(), "deployed it is");
+    refuses(
+        &shop,
+        "promote",
+        20,
+        &["is not proven in `staging`", "hint: `orchestrator run --env staging` makes the proof"],
+    );
+    // `test run` answers the same question for people, with a report that is written in any case.
+    let report = shop.join("report.xml");
+    shop.ends(&format!("test run --env staging --suite system --suite after --junit {}", report.display()), 1);
+    let report = fs::read_to_string(report).unwrap();
+    assert!(report.contains("<failure") && report.contains("name=\"after"), "{report}");
+}
+
+#[test]
+fn p21_a_promotion_goes_back_to_draft_when_its_next_commit_is_not_proven() {
+    let shop = proven();
+    assert_eq!(shop.pull_request(2)["draft"], false);
+    shop.bump("services/shop-web", 2);
+    shop.merge_dev();
+    shop.broken("staging", "system", true);
+    shop.ends("run --env staging", 1);
+    assert_eq!(shop.pull_request(2)["draft"], true);
+    let comments = shop.comments(2);
+    assert!(comments.iter().any(|body| body.starts_with("Back to draft: `staging` did not prove")), "{comments:?}");
+    for reviewer in ["ana", "ben", "chloe", "dan"] {
+        shop.ok(&format!("--as {reviewer} forge review 2 --stance approve"));
+    }
+    shop.ok("approvals --pull-request 2");
+    refuses(&shop, "--as ana forge merge 2", 20, &["draft", "required status `orchestrator/staging-proof` is failure"]);
+    shop.broken("staging", "system", false);
+    shop.ok("run --env staging");
+    assert_eq!(shop.pull_request(2)["draft"], false);
+    shop.ok("--as ana forge merge 2");
+}
+
+#[test]
+fn t7_p27_a_tag_that_moved_since_the_review_commits_nothing() {
+    let shop = merged();
+    let lock = fs::read_to_string(shop.join("forge/artefacts/pull-1/lock.yaml")).unwrap();
+    let reviewed = digest_in(&lock, "shop-cart");
+    let moved = shop.rebuild_image("shop-cart", &shop.service("shop-cart").head());
+    let merge = shop.head("staging").unwrap();
+    let refused = shop.json("lock commit", 12);
+    let problem = refused["error"]["problems"].to_string();
+    assert!(problem.contains("shop-cart"), "{refused:#}");
+    assert!(problem.contains(&reviewed) && problem.contains(&moved), "both digests are said: {refused:#}");
+    assert!(!problem.contains("shop-web"), "{refused:#}");
+    let hints = ["hint: find out who moved the tag; nothing was committed", "--accept-new --reason"];
+    refuses(&shop, "run --env staging", 12, &hints);
+    assert_eq!(shop.head("staging").unwrap(), merge);
+    assert_eq!(shop.head("deploy/staging"), None);
+    assert_eq!(shop.file("staging", "locks/lock.yaml"), None);
+    assert!(shop.story().is_empty(), "{:?}", shop.story());
+    refuses(&shop, "lock commit --accept-new", 2, &["--reason"]);
+}
+
+#[test]
+fn t7_a_moved_tag_that_somebody_takes_is_on_record_as_unreviewed() {
+    let shop = merged();
+    shop.rebuild_image("shop-cart", &shop.service("shop-cart").head());
+    let reason = "the base image was rebuilt";
+    let committed = shop.json(&format!("lock commit --accept-new --reason \"{reason}\""), 0);
+    assert!(committed["note"].as_str().unwrap().contains("unreviewed: accepted-new"), "{committed:#}");
+    let records = shop.records();
+    let record = &records.iter().find(|record| record.name.contains("lock-commit-ok")).unwrap().predicate;
+    assert_eq!((&record["unreviewed"], &record["reason"]), (&Value::from("accepted-new"), &Value::from(reason)));
+    shop.ok("run --env staging");
+    let body = shop.pull_request(2)["body"].as_str().unwrap().to_owned();
+    assert!(body.contains(reason), "whoever approves reads it:\n{body}");
+}
+
+#[test]
+fn t11_a_forged_artefact_is_compared_and_never_believed() {
+    let artefact = "forge/artefacts/pull-1/lock.yaml";
+    let shop = merged();
+    let lock = fs::read_to_string(shop.join(artefact)).unwrap();
+    let real = digest_in(&lock, "shop-cart");
+    fs::write(shop.join(artefact), with_other_digest(&lock, "shop-cart")).unwrap();
+    let merge = shop.head("staging").unwrap();
+    refuses(&shop, "run --env staging", 12, &["shop-cart", &real, &sha256(b"an image that nobody reviewed")]);
+    fs::write(shop.join(artefact), "- not\n- a lock\n").unwrap();
+    refuses(&shop, "run --env staging", 10, &["the lock published on pull request 1"]);
+    assert_eq!((shop.head("staging").unwrap(), shop.head("deploy/staging")), (merge, None));
+    // Without any the tree is resolved alone.
+    fs::remove_file(shop.join(artefact)).unwrap();
+    shop.ok("run --env staging");
+    assert_eq!(digest_in(&shop.file("staging", "locks/lock.yaml").unwrap(), "shop-cart"), real);
+}
+
+#[test]
+fn t5_a_short_tag_that_holds_another_commits_image_is_refused_naming_both() {
+    let shop = Shop::new();
+    let cart = shop.new_version("shop-cart", 2, Built::No);
+    let other = "ab".repeat(20);
+    shop.build_image("shop-cart", &cart, &other);
+    shop.push_to_dev(&[("services/shop-cart", &cart)], "cart 2");
+    shop.open();
+    refuses(&shop, "lock publish --pull-request 1", 12, &["shop-cart", &other, &cart]);
+}
+
+#[test]
+fn f16_a_pull_request_that_moves_meanwhile_is_superseded_and_gets_no_status() {
+    let (Some(registry), Some(skopeo)) = (DockerRegistry::start_or_skip(), Skopeo::find_or_skip()) else { return };
+    let proxy = Proxy::start(registry.address());
+    let shop = Shop::with(&CONFIGURATION.replace("oci-layout:../registry", &proxy.url()));
+    push_all(&shop, &skopeo, &registry);
+    shop.open();
+    let old = shop.head("dev").unwrap();
+    // Head and base, one after the other: somebody pushes while the registry is asked.
+    for (branch, user) in [("dev", "dana"), ("staging", "orchestrator")] {
+        shop.work_on(branch).write(&format!("{branch}.md"), "moving\n");
+        let new = shop.clone_folder().commit("meanwhile");
+        let clone = shop.join("shop");
+        proxy.at_next_request(move || {
+            let clone = test_support::Repository::open(clone);
+            let answer = clone
+                .try_git_with(&["push", "--quiet", "origin", &format!("HEAD:{branch}")], &[("ORCHESTRATOR_AS", user)]);
+            assert!(answer.success(), "{answer:?}");
+        });
+        let superseded = shop.json("lock publish --pull-request 1", 0);
+        assert_eq!(superseded["superseded"], "pull request 1 moved while its lock was made", "{superseded:#}");
+        assert_eq!(shop.head(branch).unwrap(), new, "{branch}");
+        assert!(shop.statuses(&new).is_empty(), "{:?}", shop.statuses(&new));
+        assert!(shop.comments(1).is_empty());
+        assert!(!shop.join("forge/artefacts/pull-1/lock.yaml").exists());
+    }
+    assert_eq!(shop.status(&old, "orchestrator/lock"), "pending");
+    shop.ok("lock publish --pull-request 1");
+    assert_eq!(shop.status(&shop.head("dev").unwrap(), "orchestrator/lock"), "success");
+}
+
+#[test]
+fn f17_a_squashed_merge_is_cut_off_from_what_was_reviewed() {
+    let shop = locked();
+    let repository = shop.superproject();
+    // What a forge's squash button does: one commit with the content, and the pull request says that it is merged.
+    let squash = repository.git(&["commit-tree", "dev^{tree}", "-p", "staging", "-m", "Train (#1)"]);
+    repository.git(&["update-ref", "refs/heads/staging", &squash]);
+    let mut pull_request = shop.pull_request(1);
+    pull_request["state"] = "merged".into();
+    pull_request["merge"] = serde_json::json!({ "commit": squash, "by": "dana", "at": "2026-01-05T09:00:00Z" });
+    fs::write(shop.join("forge/pulls/1.json"), pull_request.to_string()).unwrap();
+    let hint = "hint: merge pull requests with merge commits";
+    refuses(&shop, "run --env staging", 11, &["the reviewed commit", "is not part of", hint]);
+    assert_eq!(shop.head("staging").unwrap(), squash);
+    assert_eq!(shop.head("deploy/staging"), None);
+    assert_eq!(shop.status(&squash, "orchestrator/lock"), "failure", "{:?}", shop.statuses(&squash));
+}
+
+#[test]
+fn a_pull_request_that_edits_locks_is_refused() {
+    let shop = locked();
+    let lock = fs::read_to_string(shop.join("forge/artefacts/pull-1/lock.yaml")).unwrap();
+    shop.work_on("dev").write("locks/lock.yaml", with_other_digest(&lock, "shop-cart"));
+    shop.commit_and_push("dev", "a lock by hand");
+    let hint = "hint: take the changes of `locks/` out of the branch";
+    refuses(
+        &shop,
+        "lock publish --pull-request 1",
+        20,
+        &["locks are written by `lock commit` only", "locks/lock.yaml", hint],
+    );
+    let head = shop.head("dev").unwrap();
+    assert_eq!(shop.status(&head, "orchestrator/lock"), "failure");
+}
+
+#[test]
+fn a_rejected_lock_and_a_held_environment_stop_every_deployment() {
+    let shop = merged();
+    let id = {
+        let artefact = fs::read(shop.join("forge/artefacts/pull-1/lock.yaml")).unwrap();
+        lock_model::read(&artefact, "lock.yaml").unwrap().id().to_string()
+    };
+    shop.ok("lock reject ../forge/artefacts/pull-1/lock.yaml --reason \"loses orders\"");
+    let words = ["was rejected by orchestrator: loses orders", "hint: a rejected lock is never deployed"];
+    refuses(&shop, "run --env staging", 20, &words);
+    refuses(&shop, &format!("lock reject {id} --reason again"), 0, &["was rejected before"]);
+    assert_eq!(shop.file("staging", "locks/lock.yaml"), None, "it is not even committed");
+
+    let shop = proven();
+    shop.ok("lock reject staging --reason \"loses orders\"");
+    refuses(
+        &shop,
+        "deploy --env staging",
+        20,
+        &["not-rejected: rejected by orchestrator", "loses orders", "make a new one"],
+    );
+
+    let shop = merged();
+    shop.ok("hold --env staging --reason \"a demonstration\"");
+    let hint = "hint: lift it when its reason is gone: `orchestrator unhold --env staging --reason …`";
+    refuses(&shop, "run --env staging", 20, &["not-held: `staging` is held", "a demonstration", hint]);
+    assert_eq!(shop.head("deploy/staging"), None);
+    refuses(&shop, "run --env staging --lift-hold", 2, &["--reason"]);
+    shop.ok("run --env staging --lift-hold --reason \"it is over\"");
+}
+
+#[test]
+fn a_chart_needs_another_target() {
+    let shop = Shop::new();
+    shop.service("shop-cart").write("deploy/Chart.yaml", "apiVersion: v2\nname: cart\nversion: 1.0.0\n");
+    let cart = shop.new_version("shop-cart", 2, Built::Yes);
+    shop.push_to_dev(&[("services/shop-cart", &cart)], "cart 2");
+    shop.merge_dev();
+    refuses(&shop, "run --env staging", 2, &["shop-cart", "needs target helm", "hint: nothing was changed"]);
+    assert_eq!(shop.head("deploy/staging"), None);
+}
+
+#[test]
+fn every_mistake_of_a_configuration_is_said_with_its_place() {
+    let shop = Shop::new();
+    let wrong = CONFIGURATION
+        .replace("    promote: { to: production }", "    promote: { to: produktion }")
+        .replace("count: 4", "count: many")
+        .replace("    namespace: shop-staging", "    namepsace: shop-staging");
+    shop.work_on("dev").write("orchestrator.yaml", &wrong);
+    let words = [
+        "orchestrator.yaml:30:5: environments.staging.namepsace",
+        "did you mean `namespace`?",
+        "orchestrator.yaml:32:20: environments.staging.promote.to",
+        "orchestrator.yaml:36:72: environments.production.requires.approvals.count",
+        "{ count: many }",
+    ];
+    refuses(&shop, "config check", 2, &words);
+    shop.commit_and_push("dev", "a wrong configuration");
+    shop.open();
+    refuses(&shop, "lock publish --pull-request 1", 2, &words);
+    assert_eq!(shop.status(&shop.head("dev").unwrap(), "orchestrator/lock"), "failure");
+}
+
+#[test]
+fn t29_t36_hostile_names_and_titles_are_text_everywhere() {
+    let shop = proven();
+    let branch = "zzz\";echo${IFS}x>pwned;#$(touch${IFS}pwned)";
+    // Line ends are refused in a title; what is left of every row fits.
+    let title: String = HOSTILE_TEXT.iter().map(|(_, text)| text.replace(['\n', '\r'], " ")).collect();
+    let title: String = title.chars().take(250).collect();
+    let web = shop.new_version("shop-web", 2, Built::Yes);
+    shop.work_on("dev").gitlink("services/shop-web", &web);
+    shop.commit_and_push(branch, "web 2\u{1b}[2J");
+    let open = shop.orchestrator("--as dana forge pr open --base staging --head").args([branch, "--title", &title]);
+    let mut seen = vec![open.run().expect_code(0)];
+    for line in [
+        "lock publish --pull-request 3",
+        "test run --env pull-request --pull-request 3",
+        "forge pr show 3",
+        "forge pr list",
+        "--as dana forge merge 3",
+        "run --env staging",
+    ] {
+        seen.push(shop.ok(line));
+    }
+    seen.push(shop.orchestrator("hold --env staging --reason").arg(&title).run().expect_code(0));
+    for line in ["status", "history", "history --format github"] {
+        seen.push(shop.ok(line));
+    }
+    seen.push(shop.ends("run --env staging", 20));
+    for finished in &seen {
+        for stream in [finished.stdout(), finished.stderr()] {
+            let raw = stream.chars().find(|c| {
+                (c.is_control() && *c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            });
+            assert_eq!(raw, None, "{finished}");
+        }
+    }
+    for folder in ["", "shop", "shop.git", "home"] {
+        assert!(!shop.join(folder).join("pwned").exists(), "the branch's name ran in {folder:?}");
+    }
+    // What begins like an option is no name.
+    for line in [
+        "run --env=--upload-pack=x",
+        "test run --env staging --suite=-x",
+        "--as dana forge pr open --head=--exec=x --base staging --title x",
+        "--as=-x forge pr list",
+        "rollback --to=--output=x --reason x",
+    ] {
+        let code = shop.orchestrator(line).run().code();
+        assert!(matches!(code, Some(2 | 20)), "`{line}` ended with {code:?}");
+    }
+    let revision = shop.ends("lock generate --rev=--output=pwned", 11);
+    assert!(!shop.join("shop/pwned").exists(), "{revision}");
+}

@@ -1,0 +1,348 @@
+//! What is refused between staging and production, whatever the forge's buttons said.
+
+use serde_json::Value;
+use test_support::Repository;
+
+use crate::refusals::refuses;
+use crate::shop::{CONFIGURATION, Shop};
+use crate::stops::{proven, released};
+
+/// Approves the open promotion as some people.
+fn approve(shop: &Shop, number: u64, people: &[&str]) {
+    for person in people {
+        shop.ok(&format!("--as {person} forge review {number} --stance approve"));
+    }
+}
+
+/// A run of production that must refuse, change nothing, and leave its refusal in the ledger.
+#[track_caller]
+fn production_refuses(shop: &Shop, line: &str, words: &[&str]) {
+    let before = shop.untouched();
+    refuses(shop, line, 20, words);
+    assert_eq!(shop.untouched(), before, "a refusal changes nothing");
+    let story = shop.story();
+    assert_eq!(story.last().unwrap(), "production gates refused", "{story:?}");
+    let records = shop.records();
+    let reason = records.last().unwrap().predicate["reason"].as_str().unwrap_or_default().to_owned();
+    assert!(!reason.is_empty(), "the record says why");
+}
+
+/// A change of `orchestrator.yaml` on `dev`.
+fn configure(shop: &Shop, from: &str, to: &str) {
+    let changed = CONFIGURATION.replace(from, to);
+    assert_ne!(changed, CONFIGURATION, "`{from}` is in the configuration");
+    shop.work_on("dev").write("orchestrator.yaml", changed);
+    shop.commit_and_push("dev", "other rules");
+}
+
+#[test]
+fn three_of_four_approvals_are_not_enough() {
+    let shop = proven();
+    approve(&shop, 2, &["ana", "ben", "chloe"]);
+    refuses(&shop, "approvals --pull-request 2", 1, &["3 of 4 approvals, 1 missing"]);
+    let head = shop.head("staging").unwrap();
+    assert_eq!(shop.status(&head, "orchestrator/approvals"), "pending");
+    refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals` is pending"]);
+    // One person is one person, and the author's own (the bot's) counts for nothing.
+    approve(&shop, 2, &["ana", "ana"]);
+    refuses(&shop, "approvals --pull-request 2", 1, &["3 of 4 approvals, 1 missing"]);
+    refuses(&shop, "forge review 2 --stance approve", 13, &["`orchestrator` opened it and can only comment"]);
+    // A later no takes a yes back.
+    shop.ok("--as ben forge review 2 --stance request-changes");
+    approve(&shop, 2, &["dan", "dana"]);
+    let blocked = shop.json("approvals --pull-request 2", 1);
+    assert!(blocked["not_counted"].to_string().contains("ben"), "{blocked:#}");
+    assert_eq!(shop.status(&head, "orchestrator/approvals"), "failure");
+    refuses(&shop, "--as eve forge review 2 --stance dismiss", 2, &["`eve` has given no verdict on pull request 2"]);
+    shop.ok("--as ben forge review 2 --stance dismiss");
+    shop.ok("approvals --pull-request 2");
+}
+
+#[test]
+fn an_approval_of_other_content_is_stale() {
+    let shop = proven();
+    approve(&shop, 2, &["ana", "ben", "chloe", "dan"]);
+    shop.ok("approvals --pull-request 2");
+    let first = shop.head("staging").unwrap();
+    shop.bump("services/shop-web", 2);
+    shop.merge_dev();
+    shop.ok("run --env staging");
+    let stale = format!("approved other content, at {}", &first[..7]);
+    refuses(&shop, "approvals --pull-request 2", 1, &["0 of 4 approvals, 4 missing", &stale]);
+    // The status of the first head says nothing about the second.
+    refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals`"]);
+    approve(&shop, 2, &["ana", "ben", "chloe"]);
+    refuses(&shop, "approvals --pull-request 2", 1, &["3 of 4 approvals, 1 missing", &stale]);
+    approve(&shop, 2, &["dan"]);
+    shop.ok("approvals --pull-request 2");
+    shop.ok("--as ana forge merge 2");
+}
+
+#[test]
+fn t1_a_pull_request_is_judged_by_the_rules_that_it_wants_to_loosen() {
+    let shop = released();
+    configure(&shop, "count: 4", "count: 1");
+    assert_eq!(shop.merge_dev(), 3);
+    let comment = &shop.comments(3)[0];
+    assert!(comment.contains("Rules that this pull request loosens") && comment.contains("approvals"), "{comment}");
+    shop.ok("run --env staging");
+    let body = shop.pull_request(4)["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("Rules that it loosens") && body.contains("approvals"), "{body}");
+
+    approve(&shop, 4, &["ana"]);
+    let counted = shop.json("approvals --pull-request 4", 1);
+    assert_eq!((&counted["needed"], &counted["missing"]), (&Value::from(4), &Value::from(3)), "{counted:#}");
+    assert_eq!(counted["policy"], "target");
+    assert!(counted["warnings"][0].as_str().unwrap().contains("loosens"), "{counted:#}");
+    refuses(&shop, "approvals --pull-request 4", 1, &["1 of 4 approvals, 3 missing", "rules of `main`"]);
+    refuses(&shop, "--as ana forge merge 4", 20, &["required status `orchestrator/approvals` is pending"]);
+    // Merged all the same: the rules are those of main as it was before.
+    shop.ok("--as eve forge merge 4 --bypass");
+    production_refuses(&shop, "run --env production", &["approvals: #4: 1 of 4 approvals, 3 missing"]);
+    refuses(&shop, "approvals --pull-request 4", 1, &["1 of 4 approvals, 3 missing"]);
+}
+
+#[test]
+fn p18_a_suite_that_was_taken_off_the_list_is_still_required() {
+    let shop = released();
+    configure(&shop, "    suites: [system]\n", "");
+    shop.merge_dev();
+    assert!(shop.comments(3)[0].contains("system"), "{}", shop.comments(3)[0]);
+    let staged = shop.json("run --env staging", 0);
+    assert!(!staged["steps"].to_string().contains("suite"), "{staged:#}");
+    let body = shop.pull_request(4)["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("Rules that it loosens") && body.contains("system"), "{body}");
+    shop.approve_and_merge(4);
+    let words =
+        ["suites: in `staging`: `system` is not green", "hint: `orchestrator run --env staging` runs what is missing"];
+    production_refuses(&shop, "run --env production", &words);
+}
+
+#[test]
+fn p9_what_staging_never_proved_does_not_reach_production() {
+    let shop = released();
+    // A branch past staging, approved by everybody.
+    let web = shop.new_version("shop-web", 2, crate::shop::Built::Yes);
+    shop.work_on("main").gitlink("services/shop-web", &web);
+    shop.commit_and_push("hotfix", "web 2, at once");
+    shop.ok("--as dana forge pr open --head hotfix --base main --title Hotfix");
+    approve(&shop, 3, &["ana", "ben", "chloe", "dan"]);
+    refuses(&shop, "--as ana forge merge 3", 20, &["required status `orchestrator/staging-proof` is missing"]);
+    shop.ok("--as eve forge merge 3 --bypass");
+    let before = shop.untouched();
+    refuses(&shop, "run --env production", 11, &["belongs-to-tree", "services/shop-web", "hint:"]);
+    assert_eq!(shop.untouched(), before);
+}
+
+#[test]
+fn a_bypassed_merge_is_asked_every_question_again() {
+    let shop = proven();
+    let merged = shop.json("--as eve forge merge 2 --bypass", 0);
+    assert!(merged["bypassed"].to_string().contains("orchestrator/approvals"), "{merged:#}");
+    for line in ["run --env production", "deploy --env production"] {
+        production_refuses(
+            &shop,
+            line,
+            &["approvals: #2: 0 of 4 approvals, 4 missing", "hint: approve the pull request's present head"],
+        );
+    }
+    refuses(&shop, "release --env production", 20, &["is not proven in `production`"]);
+    assert_eq!(shop.head("deploy/production"), None);
+}
+
+#[test]
+fn t13_main_holds_what_nobody_approved() {
+    let shop = proven();
+    approve(&shop, 2, &["ana", "ben", "chloe", "dan"]);
+    shop.ok("approvals --pull-request 2");
+    // After the approvals something lands on main that staging never had.
+    shop.work_on("main").write("HOTFIX.md", "in a hurry\n");
+    shop.commit_and_push("hotfix", "a hotfix");
+    shop.ok("--as eve forge pr open --head hotfix --base main --title Hotfix");
+    shop.ok("--as eve forge merge 3 --bypass");
+    // The button still works: the statuses are the head's.
+    shop.ok("--as ana forge merge 2");
+    let words = [
+        "merged-tree: the merge of #2",
+        "the target branch held something that nobody saw",
+        "hint: merge the target branch into the source branch",
+    ];
+    production_refuses(&shop, "run --env production", &words);
+}
+
+#[test]
+fn p10_a_push_to_main_past_every_pull_request_is_refused() {
+    let shop = released();
+    shop.work_on("main").write("README.md", "# A shop, in a hurry\n");
+    shop.clone_folder().commit("straight to main");
+    shop.force("main");
+    let words = [
+        "approvals: no merged pull request made",
+        "merged-tree: no merged pull request made",
+        "hint: changes arrive by the promotion pull request",
+    ];
+    production_refuses(&shop, "run --env production", &words);
+}
+
+#[test]
+fn t14_an_old_run_that_is_started_again_does_not_take_production_back() {
+    let shop = released();
+    let old = shop.head("main").unwrap();
+    shop.bump("services/shop-web", 2);
+    shop.merge_dev();
+    shop.ok("run --env staging");
+    shop.approve_and_merge(4);
+    shop.ok("run --env production");
+    let new = shop.json("status", 0);
+    let words = [
+        "no-downgrade: ",
+        "is older than release",
+        "hint: going back is a decision of its own: `orchestrator rollback --env production",
+    ];
+    for line in ["run", "deploy"] {
+        production_refuses(&shop, &format!("{line} --env production --rev {old}"), &words);
+    }
+    // The newest again is no change.
+    let before = shop.untouched();
+    shop.ok("run --env production");
+    assert_eq!(shop.untouched(), before);
+    assert_eq!(
+        shop.json("status", 0)["environments"][0]["deployed"]["release"],
+        new["environments"][0]["deployed"]["release"]
+    );
+    // A commit that main does not have is no commit of production.
+    let foreign = shop.head("dev").unwrap();
+    shop.bump("services/shop-web", 3);
+    let unmerged = shop.head("dev").unwrap();
+    assert_ne!(foreign, unmerged);
+    refuses(
+        &shop,
+        &format!("run --env production --rev {unmerged}"),
+        11,
+        &["was never the tip of `main`", "hint: what runs in this environment is merged to `main` first"],
+    );
+}
+
+#[test]
+fn a_rollback_goes_to_a_release_or_nowhere() {
+    let shop = released();
+    refuses(
+        &shop,
+        "rollback --env production --reason trouble",
+        20,
+        &["cannot be rolled back", "hint: `orchestrator history"],
+    );
+    refuses(
+        &shop,
+        "rollback --env production --to release-1999-01-01-00000000 --reason trouble",
+        20,
+        &["release-1999-01-01-00000000"],
+    );
+    refuses(&shop, "rollback --env production", 2, &["--reason"]);
+    assert!(!shop.story().contains(&"production rollback started".to_owned()));
+}
+
+/// The ledger's branch, rewritten by somebody with a hand on the server.
+fn rewrite(shop: &Shop, change: impl FnOnce(&Repository)) {
+    let clone = Repository::clone_from(shop.join("shop.git"), shop.join("rewrite"));
+    clone.git(&["switch", "--quiet", "--detach", "origin/orchestrator/ledger"]);
+    change(&clone);
+    clone.commit("[ledger] nothing to see here");
+    shop.superproject().git(&["fetch", "--quiet", "../rewrite", "+HEAD:refs/heads/orchestrator/ledger"]);
+}
+
+/// What is done to a work tree of the ledger's branch.
+type Attack<'a> = Box<dyn Fn(&Repository) + 'a>;
+
+#[test]
+fn t10_a_ledger_that_was_rewritten_stops_production() {
+    let shop = proven();
+    shop.approve_and_merge(2);
+    let names: Vec<String> = shop.records().into_iter().map(|record| format!("records/{}", record.name)).collect();
+    assert!(names.len() > 8, "{names:?}");
+    let proof = names.iter().find(|name| name.contains("-proof-ok")).unwrap().clone();
+    let attacks: [(&str, Attack<'_>); 6] = [
+        (
+            "dropped",
+            Box::new(|ledger| {
+                ledger.remove(&names[4]);
+            }),
+        ),
+        (
+            "reordered",
+            Box::new(|ledger| {
+                let read = |name: &String| ledger.read("HEAD", name).unwrap();
+                let (one, other) = (read(&names[4]), read(&names[5]));
+                ledger.write(&names[4], other).write(&names[5], one);
+            }),
+        ),
+        (
+            "duplicated",
+            Box::new(|ledger| {
+                let last = names.len();
+                let copy = names[last - 1].replace(&format!("{last:06}"), &format!("{:06}", last + 1));
+                ledger.write(&copy, ledger.read("HEAD", &names[last - 1]).unwrap());
+            }),
+        ),
+        (
+            "forged in the middle",
+            Box::new(|ledger| {
+                let name = &names[5];
+                let text = ledger.read("HEAD", name).unwrap().replacen(
+                    "\"actor\":\"orchestrator\"",
+                    "\"actor\":\"somebody\"",
+                    1,
+                );
+                ledger.write(name, text);
+            }),
+        ),
+        (
+            "forged for another release",
+            Box::new(|ledger| {
+                let text = ledger.read("HEAD", &proof).unwrap();
+                let other = format!("\"release\":\"sha256:{}\"", "0".repeat(64));
+                let start = text.find("\"release\":\"sha256:").unwrap();
+                ledger.write(&proof, format!("{}{other}{}", &text[..start], &text[start + other.len()..]));
+            }),
+        ),
+        (
+            "renamed",
+            Box::new(|ledger| {
+                let text = ledger.read("HEAD", &names[6]).unwrap();
+                ledger.remove(&names[6]).write(&names[6].replace("-ok.json", "-failed.json"), text);
+            }),
+        ),
+    ];
+    let broken = ["the ledger is broken", "hint: look at the history of `orchestrator/ledger`"];
+    for (what, attack) in &attacks {
+        let copy = shop.copy();
+        rewrite(&copy, attack);
+        let before = copy.untouched();
+        refuses(&copy, "run --env production", 20, &broken);
+        refuses(&copy, "status", 20, &broken);
+        assert_eq!(copy.untouched(), before, "{what}");
+    }
+}
+
+#[test]
+fn t10_f11_a_ledger_that_is_shorter_than_seen_stops_production() {
+    let shop = proven();
+    shop.approve_and_merge(2);
+    let broken = ["the ledger is broken", "hint: look at the history of `orchestrator/ledger`"];
+    let repository = |shop: &Shop| Repository::open(shop.join("shop.git"));
+    let reset = shop.copy();
+    repository(&reset).git(&["update-ref", "refs/heads/orchestrator/ledger", "orchestrator/ledger~3"]);
+    refuses(&reset, "run --env production", 20, &broken);
+    let deleted = shop.copy();
+    repository(&deleted).git(&["update-ref", "-d", "refs/heads/orchestrator/ledger"]);
+    refuses(&deleted, "run --env production", 20, &broken);
+    // A rejection that somebody takes back with its record.
+    let rejected = shop.copy();
+    rejected.ok("lock reject main --reason \"loses orders\"");
+    refuses(&rejected, "run --env production", 20, &["not-rejected", "loses orders"]);
+    repository(&rejected).git(&["update-ref", "refs/heads/orchestrator/ledger", "orchestrator/ledger~2"]);
+    refuses(&rejected, "run --env production", 20, &broken);
+    for copy in [&reset, &deleted, &rejected] {
+        assert_eq!(copy.head("deploy/production"), None);
+    }
+}
