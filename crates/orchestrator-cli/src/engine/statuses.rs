@@ -32,9 +32,7 @@ impl Engine<'_> {
 
     /// Says on the commit, and on an open promotion, that there is no proof.
     pub(super) async fn not_proven(&mut self, code: ExitCode) -> CliResult<()> {
-        // A rollback and a refused old run say nothing about what the branch holds: a proof that is there stays.
-        let refused = matches!(code, ExitCode::Refused | ExitCode::Repository);
-        if !self.speaks_for_the_branch() || (refused && self.has_proof()) {
+        if !self.speaks_for_the_branch() || self.proof_stays(code).await? {
             return Ok(());
         }
         let why = self
@@ -77,6 +75,18 @@ impl Engine<'_> {
         }
         // The error is what matters; a status that cannot be set now is set by the next run.
         let _unsaid = self.not_proven(error.code).await;
+    }
+
+    /// A proof that is there stays where the run failed for what came later: a newer commit, or a hold.
+    async fn proof_stays(&self, code: ExitCode) -> CliResult<bool> {
+        if !self.has_proof() {
+            return Ok(false);
+        }
+        let ledger = self.store.ledger();
+        let is_held = code == ExitCode::Refused
+            && ledger.held(&self.environment.name).is_some()
+            && ledger.rejected(self.lock.lock.id()).is_none();
+        Ok(is_held || self.context.branch_head(&branch_of(&self.environment)?).await? != self.snapshot.commit)
     }
 
     /// Whether this run's proof is what a promotion waits for.
