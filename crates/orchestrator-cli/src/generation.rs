@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use lock_gen::Submodule;
 use lock_model::{
-    Content, ErrorClass, GitSource, Lock, LockParts, LockedImage, Origin, Service, ServiceName, Source, TreePath,
+    Content, ErrorClass, GitSource, Lock, LockParts, LockedImage, Origin, Revision, Service, ServiceName, Source,
+    TreePath,
 };
 use registry::{
     Attempt, Candidate, ImageRequest, Mirror, Registry, RegistryOptions, Resolution, RevisionPolicy, Unresolved,
@@ -104,6 +105,32 @@ struct Assigned<'a> {
 fn assign(snapshot: &Snapshot) -> CliResult<Vec<ServiceAssignment>> {
     let paths: Vec<TreePath> = snapshot.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
     snapshot.config.classify(&paths).map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))
+}
+
+/// Whether a snapshot's configuration could have made this lock: the same services, of the same kind, with images that
+/// it looks for, on the platforms and with the revisions that it asks for. No registry is asked.
+pub(crate) fn would_make(snapshot: &Snapshot, lock: &Lock) -> CliResult<bool> {
+    let assignments = assign(snapshot)?;
+    let fits = |assignment: &ServiceAssignment| {
+        let Some(service) = lock.services().get(&assignment.name) else { return false };
+        match (&assignment.kind, &service.content) {
+            (AssignedKind::Configuration, Content::Configuration) => true,
+            (AssignedKind::Image(wanted), Content::Image(image)) => {
+                let proven = match image.revision {
+                    Revision::Proven | Revision::SelfAsserted => true,
+                    Revision::Mismatch | Revision::Absent | Revision::Unchecked => false,
+                };
+                let candidates = assignment.candidates(&service.git.sha);
+                candidates.iter().any(|(repository, tag)| *repository == image.repository && *tag == image.tag)
+                    && wanted.platforms.iter().all(|platform| image.platforms.contains_key(platform))
+                    && (proven || wanted.revision != train::config::RevisionPolicy::Require)
+            }
+            (AssignedKind::Configuration, Content::Image(_)) | (AssignedKind::Image(_), Content::Configuration) => {
+                false
+            }
+        }
+    };
+    Ok(assignments.len() == lock.services().len() && assignments.iter().all(fits))
 }
 
 /// The entries of an earlier lock that a partial refresh keeps. Each must still be what the tree says, or the new lock

@@ -17,6 +17,7 @@ use super::{Engine, merged_pull_request};
 use crate::context::{Context, forge_error, git_error};
 use crate::error::CliResult;
 use crate::exit_code::ExitCode;
+use crate::output::count;
 use crate::snapshot::{Snapshot, branch_of, load_config};
 
 impl Engine<'_> {
@@ -25,7 +26,7 @@ impl Engine<'_> {
         let report = self.gate_report().await?;
         let answer = if report.lets_pass() {
             let asked = report.findings.iter().filter(|f| f.verdict == train::gates::GateVerdict::Passed).count();
-            Answer::ok(format!("{asked} gates passed"))
+            Answer::ok(format!("{} passed", count(asked, "gate")))
         } else {
             let code = match report.code() {
                 Some(GateCode::NotBelonging) => ExitCode::Repository,
@@ -112,20 +113,19 @@ impl Engine<'_> {
         if !crate::snapshot::commits_locks(&self.environment) || self.purpose == Purpose::Rollback {
             return Ok(self.snapshot.commit.clone());
         }
-        let changed = match self.snapshot.parents.as_slice() {
-            [parent] => self
-                .context
-                .git
-                .diff_names(parent.as_str(), self.snapshot.commit.as_str())
-                .map_err(|error| git_error("the lock commit cannot be compared with its parent", &error))?,
-            _ => return Ok(self.snapshot.commit.clone()),
-        };
-        let only_lock = !changed.is_empty() && changed.iter().all(|change| change.path.starts_with("locks/"));
-        Ok(match self.snapshot.parents.first() {
-            Some(parent) if only_lock => parent.clone(),
-            Some(_) | None => self.snapshot.commit.clone(),
-        })
+        arrival(self.context, &self.snapshot)
     }
+}
+
+/// The commit that something arrived with: below a commit that changes nothing but the lock, its parent.
+pub(super) fn arrival(context: &Context, snapshot: &Snapshot) -> CliResult<CommitId> {
+    let [parent] = snapshot.parents.as_slice() else { return Ok(snapshot.commit.clone()) };
+    let changed = context
+        .git
+        .diff_names(parent.as_str(), snapshot.commit.as_str())
+        .map_err(|error| git_error("the lock commit cannot be compared with its parent", &error))?;
+    let only_lock = !changed.is_empty() && changed.iter().all(|change| change.path.starts_with("locks/"));
+    Ok(if only_lock { parent.clone() } else { snapshot.commit.clone() })
 }
 
 /// What git and the forge said when the gates were asked.

@@ -7,6 +7,7 @@ use train::config::DirectPush;
 use train::ledger::{Ledger, LockFile as RecordedLock, RecordDraft, Step, StepResult, Unreviewed};
 
 use crate::context::{Context, branch_name, forge_error, git_error};
+use crate::engine::gates::arrival;
 use crate::engine::texts;
 use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
@@ -56,6 +57,7 @@ pub(crate) async fn lock_commit(
 ) -> CliResult<LockCommit> {
     if let Some(lock) = tip.lock(context)?
         && tip.mismatches(&lock.lock).is_empty()
+        && stays(context, store, branch, tip, &lock).await?
     {
         return already_there(context, store, environment, branch, tip, &lock).await;
     }
@@ -73,6 +75,39 @@ pub(crate) async fn lock_commit(
         },
     };
     commit(context, store, environment, branch, tip, &lock, unreviewed, reason.as_deref()).await
+}
+
+/// Whether a lock that belongs to the tree is also the lock of this commit.
+///
+/// It is where a run committed it for this commit. Else the commit brought no new gitlinks: then it must have come by a
+/// pull request as every other, and the lock must be what its configuration makes. A lock whose reviewed commit is not
+/// in history is left to the gate that says so.
+async fn stays(
+    context: &Context,
+    store: &LedgerStore,
+    branch: &str,
+    tip: &Snapshot,
+    lock: &LockFile,
+) -> CliResult<bool> {
+    let arrived = arrival(context, tip)?;
+    let committed_for_it = store.ledger().records().iter().any(|record| {
+        record.entry.step == Step::LockCommit
+            && record.entry.lock_file.as_ref() == Some(&lock.digest)
+            && record.entry.commit.as_ref().is_some_and(|commit| *commit == tip.commit || *commit == arrived)
+    });
+    if committed_for_it {
+        return Ok(true);
+    }
+    let head = lock.lock.source().head.as_str();
+    let reviewed = context.git.commit(head).map_err(|error| git_error("history cannot be read", &error))?.is_some()
+        && context
+            .git
+            .is_ancestor(head, tip.commit.as_str())
+            .map_err(|error| git_error("history cannot be read", &error))?;
+    if !reviewed {
+        return Ok(true);
+    }
+    Ok(merged_pull_request(context, branch, &arrived).await?.is_some() && generation::would_make(tip, &lock.lock)?)
 }
 
 /// A lock that belongs to the tree is there: it must be one of ours.
