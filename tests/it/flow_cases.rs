@@ -267,13 +267,15 @@ fn p26_an_object_in_another_namespace_is_refused_before_any_change() {
 }
 
 #[test]
-fn p4_every_command_that_reads_a_lock_judges_all_of_it() {
+fn p4_t39_every_command_that_reads_a_lock_judges_all_of_it() {
     let shop = proven();
     let lock = shop.file("staging", "locks/lock.yaml").unwrap();
     let bad = [
         ("unknown", lock.replace("version: 1\n", "version: 1\nsurprise: yes\n")),
         ("future", lock.replace("version: 1\n", "version: 2\n")),
         ("no-digest", lock.split_inclusive('\n').filter(|line| !line.trim().starts_with("digest:")).collect()),
+        ("twice", lock.replace("version: 1\n", "version: 1\nversion: 1\n")),
+        ("bomb", format!("a: &a [x]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]\n{lock}")),
         ("windows", lock.replace('\n', "\r\n")),
         ("quoted", lock.replace("kind: image", "kind: \"image\"")),
     ];

@@ -445,6 +445,25 @@ fn every_mistake_of_a_configuration_is_said_with_its_place() {
 }
 
 #[test]
+fn t35_foreign_text_makes_no_workflow_command() {
+    let shop = merged();
+    shop.ok("hold --env staging --reason \"::error::x ##[group]y ::add-mask::z %0A::stop-commands::w\"");
+    shop.broken("staging", "platform", true);
+    let summary = shop.join("summary.md");
+    for (line, code) in [("run --env staging", 20), ("status", 0), ("history", 0), ("health --env staging", 1)] {
+        let command = shop.orchestrator(&format!("--format github {line}")).env("GITHUB_STEP_SUMMARY", &summary);
+        let finished = command.run().expect_code(code);
+        for shown in finished.stdout().lines().chain(finished.stderr().lines()) {
+            let ours = ["::error title=", "::warning title="].iter().any(|start| shown.starts_with(start));
+            let foreign = shown.starts_with("::") && !ours;
+            assert!(!foreign && !shown.starts_with("##["), "`{line}` prints a command: {shown}\n{finished}");
+        }
+    }
+    let page = fs::read_to_string(summary).unwrap();
+    assert!(page.contains("add-mask") && page.starts_with("```"), "{page}");
+}
+
+#[test]
 fn t29_t36_hostile_names_and_titles_are_text_everywhere() {
     let shop = proven();
     let branch = "zzz\";echo${IFS}x>pwned;#$(touch${IFS}pwned)";

@@ -151,6 +151,26 @@ fn a_bypassed_merge_is_asked_every_question_again() {
 }
 
 #[test]
+fn t12_a_status_that_somebody_else_posted_opens_no_gate() {
+    let shop = proven();
+    let head = shop.head("staging").unwrap();
+    let post = |by: &str| {
+        let status = serde_json::json!({
+            "version": 1, "context": "orchestrator/approvals", "state": "success",
+            "description": "4 of 4 approvals", "by": by, "at": "2026-01-05T09:00:00Z",
+        });
+        let path = shop.join(&format!("forge/statuses/{head}/orchestrator%2Fapprovals.json"));
+        std::fs::write(path, status.to_string()).unwrap();
+    };
+    // Anybody's word does not press the button; a word in the right name does, and production asks for itself.
+    post("dana");
+    refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals`", "dana"]);
+    post("orchestrator");
+    shop.ok("--as ana forge merge 2");
+    production_refuses(&shop, "run --env production", &["approvals: #2: 0 of 4 approvals, 4 missing"]);
+}
+
+#[test]
 fn t13_main_holds_what_nobody_approved() {
     let shop = proven();
     approve(&shop, 2, &["ana", "ben", "chloe", "dan"]);
