@@ -7,7 +7,7 @@ use lock_model::{CommitId, Digest, TreePath};
 use train::ledger::{Evidence, Ledger, LedgerBroken, RecordDraft, Seen};
 
 use crate::context::{Context, branch_name, forge_error};
-use crate::error::{CliError, CliResult};
+use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
 
 /// How often an append is tried while other writers win.
@@ -36,6 +36,7 @@ impl LedgerStore {
         let branch = branch_name(forge::LEDGER_BRANCH)?;
         let snapshot = context.forge.read_branch(&branch).await.map_err(forge_error)?;
         let (head, files) = snapshot.map_or((None, Vec::new()), |snapshot| (Some(snapshot.head), snapshot.files));
+        check_evidence(&files)?;
         let ledger = Ledger::read(files, seen.as_ref()).map_err(|error| broken(&error))?;
         remember(context, &ledger, seen.as_ref());
         Ok(Self { ledger, head })
@@ -118,6 +119,26 @@ impl LedgerStore {
         Err(CliError::new(ExitCode::Temporary, "the ledger has too many writers at once; the record was not written")
             .hint("run the same command again"))
     }
+}
+
+/// Documents are kept under the digest of their bytes: one that changed is no evidence any more.
+fn check_evidence(files: &[(String, Vec<u8>)]) -> CliResult<()> {
+    let changed: Vec<Problem> = files
+        .iter()
+        .filter_map(|(path, bytes)| Some((path, path.strip_prefix("evidence/sha256/")?, bytes)))
+        .filter(|(_, hex, bytes)| Digest::of(bytes).hex() != *hex)
+        .map(|(path, _, bytes)| Problem {
+            subject: path.clone(),
+            message: format!("has the content of {}", Digest::of(bytes)),
+            details: Vec::new(),
+        })
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::new(ExitCode::Refused, "the ledger is broken: documents were changed after they were recorded")
+        .problems(changed)
+        .hint(format!("look at the history of `{}`: somebody rewrote it", forge::LEDGER_BRANCH)))
 }
 
 /// What to say of a ledger whose chain does not hold.

@@ -34,7 +34,7 @@ fn variables() -> String {
         text.push_str(&format_row(&[&format!("`{}`", variable.name), variable.description]));
     }
     text.push_str(
-        "\nThe configuration can name further variables (`{ env: NAME }`); `orchestrator config show` lists them.\n",
+        "\nThe configuration can name further variables (`{ env: NAME }`); `orchestrator config check` lists them.\n",
     );
     text
 }

@@ -204,5 +204,9 @@ fn config_digest(context: &Context, revision: &str, config: &Config) -> CliResul
 
 /// An error of the lock's reader.
 pub(crate) fn lock_error(error: &lock_model::ReadError) -> CliError {
-    CliError::new(ExitCode::Lock, error.to_string().trim_end())
+    let shown = CliError::new(ExitCode::Lock, error.to_string().trim_end());
+    match error.hint() {
+        Some(hint) => shown.hint(hint),
+        None => shown,
+    }
 }

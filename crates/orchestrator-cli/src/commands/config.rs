@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use train::config::{Config, ShowOrigin, SourceValue};
+use train::config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind};
 
 use crate::arguments::{ConfigArgs, ConfigShowArgs, GlobalArgs};
 use crate::context::{Local, git_error};
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
-use crate::output::{Report, append};
+use crate::output::{Report, append, count};
 use crate::snapshot::{CONFIGURATION_FILE, environment_name, parse_config};
 
 /// Judges the configuration.
@@ -17,10 +17,14 @@ pub(crate) fn check(global: &GlobalArgs, args: &ConfigArgs) -> CliResult<Report>
     let environments: Vec<&str> = config.environments.keys().map(train::EnvironmentName::as_str).collect();
     let variables = variables(&config);
     let mut human = format!(
-        "{CONFIGURATION_FILE} is fine: {} rules for services, {} suites, environments {}\n",
-        config.services.len(),
-        config.suites.len(),
-        environments.join(", ")
+        "{CONFIGURATION_FILE} is fine: {} for services, {}, {}\n",
+        count(config.services.len(), "rule"),
+        count(config.suites.len(), "suite"),
+        if environments.is_empty() {
+            "no environments".to_owned()
+        } else {
+            format!("environments {}", environments.join(", "))
+        }
     );
     if !variables.is_empty() {
         append(&mut human, format!("it reads the environment variables {}\n", variables.join(", ")));
@@ -54,6 +58,16 @@ fn variables(config: &Config) -> Vec<String> {
     for environment in config.environments.values() {
         if let Some(SourceValue::Env(name)) = &environment.url {
             names.insert(name.to_string());
+        }
+        for probe in environment.health.probes.values() {
+            if let ProbeKind::Command(command) = &probe.kind {
+                names.extend(command.environment.iter().map(ToString::to_string));
+            }
+        }
+    }
+    for suite in config.suites.values() {
+        if let SuiteKind::Command(suite) = &suite.kind {
+            names.extend(suite.command.environment.iter().map(ToString::to_string));
         }
     }
     names.into_iter().collect()

@@ -76,7 +76,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> CliResult<Re
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
     let repeat = if args.again { Repeat::Deploy } else { Repeat::No };
     let code = engine.run(&wanted, repeat).await?;
-    Ok(report("deploy", &engine, code))
+    Ok(report("deploy", &engine, code, args.rev.as_deref()))
 }
 
 /// Compares what is stored with the lock of the newest deployment.

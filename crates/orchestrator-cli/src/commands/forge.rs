@@ -69,7 +69,7 @@ pub(crate) fn init(args: &ForgeInitArgs, global: &GlobalArgs) -> CliResult<Repor
         .map_err(|error| CliError::from_source(ExitCode::Bug, "the program does not know where it is", &error))?;
     forge.install_hook(&HookProgram { binary, arguments: vec!["forge".into(), "hook".into()] }).map_err(forge_error)?;
     let words = match written {
-        Written::Created => "made",
+        Written::Created => "is made",
         Written::Updated | Written::Unchanged => "is there already",
     };
     let path = root.join("forge");

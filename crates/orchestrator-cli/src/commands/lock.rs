@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::forge::{MergeRef, PullRequest, PullRequestState, StatusState};
 use lock_model::{Content, Lock, LockId, ServiceName, Source};
-use train::config::weakenings;
+use train::config::{Config, weakenings};
 use train::ledger::{LockFile as RecordedLock, PolicySource, RecordDraft, Step, StepResult};
 use train::report::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
 
@@ -322,6 +322,15 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
     if pull_request.state != PullRequestState::Open {
         return Err(CliError::new(ExitCode::Usage, format!("pull request {number} is not open")));
     }
+    // Before anything is said on its head, which may be the commit of another branch's own run.
+    let base = context.branch_head(pull_request.base_branch.as_str()).await?;
+    let rules = match load_config(context, base.as_str())? {
+        Some(rules) => Some(rules),
+        None => load_config(context, pull_request.head.as_str())?,
+    };
+    if let Some(rules) = &rules {
+        goes_to_staging(&pull_request, rules)?;
+    }
     let now = context.now(LedgerStore::read(context).await?.len());
     let status = async |state: StatusState, text: &str| -> CliResult<()> {
         let text = train::text::shorten(text, 140);
@@ -396,16 +405,7 @@ struct Made {
 async fn make(context: &Context, pull_request: &PullRequest, patience: Duration) -> CliResult<Made> {
     let merge = test_merge(context, pull_request.number).await?;
     let config = &merge.snapshot.config;
-    if pull_request.base_branch.as_str() != config.branches.staging.as_str() {
-        return Err(CliError::new(
-            ExitCode::Usage,
-            format!("pull request {} goes to `{}`", pull_request.number, pull_request.base_branch),
-        )
-        .hint(format!(
-            "locks are made for pull requests into `{}`; a promotion carries one already",
-            config.branches.staging
-        )));
-    }
+    goes_to_staging(pull_request, config)?;
     own_lock_changes(context, &merge)?;
     let base = merge.source.base.clone();
     let before = lock_at(context, base.as_str())?;
@@ -446,6 +446,18 @@ async fn make(context: &Context, pull_request: &PullRequest, patience: Duration)
     Ok(Made { generated, comment, line, release, base, warnings })
 }
 
+fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> CliResult<()> {
+    let staging = config.branches.staging.as_str();
+    if pull_request.base_branch.as_str() == staging {
+        return Ok(());
+    }
+    Err(CliError::new(
+        ExitCode::Usage,
+        format!("pull request {} goes to `{}`", pull_request.number, pull_request.base_branch),
+    )
+    .hint(format!("locks are made for pull requests into `{staging}`; a promotion carries one already")))
+}
+
 /// Only `lock commit` writes locks: a pull request that edits them is refused, unless it brings exactly what the
 /// production branch has (a hotfix merged back).
 fn own_lock_changes(context: &Context, merge: &TestMerge) -> CliResult<()> {
@@ -483,7 +495,11 @@ fn own_lock_changes(context: &Context, merge: &TestMerge) -> CliResult<()> {
 
 fn superseded_publish(number: u64, note: &str) -> Report {
     let document = serde_json::json!({ "command": "lock publish", "pull_request": number, "superseded": note });
-    Report::new(ExitCode::Done, format!("superseded: {note}; no status was set for it\n"), document)
+    Report::new(
+        ExitCode::Done,
+        format!("superseded: {note}; `lock publish` again makes the lock of what it is now\n"),
+        document,
+    )
 }
 
 /// Commits the lock of a merged pull request.

@@ -36,7 +36,7 @@ pub(crate) async fn promote(context: &Context, args: &PromoteArgs) -> CliResult<
         .hint(format!("`orchestrator run --env {name}` makes the proof")));
     }
     let code = engine.run(&Wanted::Only(BTreeSet::from([Step::Promote])), Repeat::No).await?;
-    Ok(report("promote", &engine, code))
+    Ok(report("promote", &engine, code, None))
 }
 
 /// Tags and archives proven production content.
@@ -56,7 +56,7 @@ pub(crate) async fn release(context: &Context, args: &ReleaseArgs) -> CliResult<
         .hint(format!("`orchestrator run --env {name}` makes the proof")));
     }
     let code = engine.run(&Wanted::Only(BTreeSet::from([Step::Release])), Repeat::No).await?;
-    Ok(report("release", &engine, code))
+    Ok(report("release", &engine, code, args.rev.as_deref()))
 }
 
 /// Counts the approvals of a promotion, and sets its status.

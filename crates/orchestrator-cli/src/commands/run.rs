@@ -50,7 +50,7 @@ pub(crate) async fn run(context: &Context, args: &RunArgs) -> CliResult<Report> 
         engine.outdate_other_locks().await?;
     }
     let code = engine.run(&Wanted::All, Repeat::No).await?;
-    Ok(report("run", &engine, code))
+    Ok(report("run", &engine, code, args.rev.as_deref()))
 }
 
 /// Deploys an older release again, and holds the environment.
@@ -68,7 +68,7 @@ pub(crate) async fn rollback(context: &Context, args: &RollbackArgs) -> CliResul
             | lock_model::ErrorClass::Bug => ExitCode::Refused,
         };
         CliError::from_source(code, format!("`{name}` cannot be rolled back"), &error)
-            .hint("`orchestrator history --env …` shows what was proven there")
+            .hint(format!("`orchestrator history --env {name}` shows what was proven there"))
     })?;
     let snapshot = Snapshot::load(context, &target.commit)?;
     let mut engine = Engine::new(context, store, snapshot, &name, Purpose::Rollback)?;
@@ -89,7 +89,7 @@ pub(crate) async fn rollback(context: &Context, args: &RollbackArgs) -> CliResul
         TargetState::Underway { .. } | TargetState::Done { .. } => {}
     }
     let code = engine.run(&Wanted::All, Repeat::No).await?;
-    let mut report = report("rollback", &engine, code);
+    let mut report = report("rollback", &engine, code, None);
     append(
         &mut report.human,
         format!("\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets the train go on.\n"),
@@ -285,7 +285,7 @@ async fn lift_hold(context: &Context, store: &mut LedgerStore, name: &Environmen
 }
 
 /// The report of a way through an environment.
-pub(crate) fn report(command: &str, engine: &Engine<'_>, code: ExitCode) -> Report {
+pub(crate) fn report(command: &str, engine: &Engine<'_>, code: ExitCode, revision: Option<&str>) -> Report {
     let name = &engine.environment.name;
     let id8 = engine.release.id8();
     let mut table = Table::new(&["step", "result", "detail"]);
@@ -296,13 +296,26 @@ pub(crate) fn report(command: &str, engine: &Engine<'_>, code: ExitCode) -> Repo
         }
     }
     let verdict = match code {
-        ExitCode::Done => format!("{name}: release {id8} is through"),
+        ExitCode::Done => {
+            let worked = engine.lines.iter().any(|line| line.result == "ok");
+            match command {
+                "deploy" => format!("{name}: release {id8} is deployed"),
+                "rollback" => format!("{name}: release {id8} is back"),
+                "promote" | "release" if !worked => format!("{name}: release {id8}: nothing was left to do"),
+                "promote" => format!("{name}: release {id8} is promoted"),
+                "release" => format!("{name}: release {id8} is released"),
+                _ => format!("{name}: release {id8} is through"),
+            }
+        }
         ExitCode::Refused | ExitCode::Repository => format!("{name}: release {id8} was refused, nothing was changed"),
         _ => format!("{name}: release {id8} did not come through"),
     };
-    let again = match code {
-        ExitCode::Done => String::new(),
-        _ => format!("Once the cause is gone: `orchestrator {command} --env {name}` goes on from here.\n"),
+    let again = if code == ExitCode::Done {
+        String::new()
+    } else {
+        let revision = revision.map(|revision| format!(" --rev {revision}")).unwrap_or_default();
+        let reason = if command == "rollback" { " --reason …" } else { "" };
+        format!("Once the cause is gone: `orchestrator {command} --env {name}{revision}{reason}` goes on from here.\n")
     };
     let human = format!(
         "{verdict}\n  commit {}  lock {}\n\n{}{again}",

@@ -11,7 +11,7 @@ use crate::engine::{SUITES_STATUS, run_suite, summary};
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::ledger_store::LedgerStore;
-use crate::output::{Report, Table};
+use crate::output::{Report, Table, count};
 use crate::snapshot::{Snapshot, branch_of, environment_name, load_config};
 
 /// Runs suites and says what they said; with a pull request its status is set. Nothing is recorded in the ledger:
@@ -128,7 +128,7 @@ fn required(
 async fn set_status(context: &Context, head: &CommitId, reports: &[qa::SuiteReport]) -> CliResult<()> {
     let failed = reports.iter().filter(|report| !report.is_passed()).count();
     let (state, text) = if failed == 0 {
-        (StatusState::Success, format!("{} suites passed", reports.len()))
+        (StatusState::Success, format!("{} passed", count(reports.len(), "suite")))
     } else {
         (StatusState::Failure, format!("{failed} of {} suites failed", reports.len()))
     };

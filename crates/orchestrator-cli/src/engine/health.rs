@@ -15,6 +15,7 @@ use crate::context::{Context, git_error};
 use crate::environment;
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
+use crate::output::count;
 use crate::snapshot::Snapshot;
 
 /// How many probes are asked at once.
@@ -49,7 +50,7 @@ impl Engine<'_> {
 pub(super) fn summary(report: &HealthReport) -> String {
     let bad = report.not_healthy();
     if bad.is_empty() {
-        return format!("{} checks healthy", report.checks.len());
+        return format!("{} healthy", count(report.checks.len(), "check"));
     }
     bad.iter().map(|check| format!("{}: {}", check.name, check.detail)).collect::<Vec<_>>().join("\n")
 }

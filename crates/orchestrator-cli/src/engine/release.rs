@@ -14,6 +14,7 @@ use super::{Engine, short_id};
 use crate::context::forge_error;
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
+use crate::output::count;
 
 /// A deployment that nothing speaks against.
 pub(super) struct Prepared {
@@ -68,7 +69,7 @@ impl Engine<'_> {
     pub(super) fn verify(&mut self) -> CliResult<Answer> {
         let proof = self.deployable()?.prove(self.context)?;
         let answer = if proof.is_proven() {
-            Answer::ok(format!("{} images stored as locked", proof.images.len()))
+            Answer::ok(format!("{} stored as locked", count(proof.images.len(), "image")))
         } else {
             let code = if self.deployed_now { ExitCode::Deploy } else { ExitCode::Negative };
             let lines: Vec<String> = proof.findings.iter().map(ToString::to_string).collect();

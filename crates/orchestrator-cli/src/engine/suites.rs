@@ -18,6 +18,7 @@ use crate::context::{Context, git_error};
 use crate::environment;
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
+use crate::output::count;
 use crate::snapshot::Snapshot;
 
 impl Engine<'_> {
@@ -34,7 +35,7 @@ impl Engine<'_> {
 /// One line for a passed suite; the failed cases for another.
 pub(crate) fn summary(report: &SuiteReport) -> String {
     if report.is_passed() {
-        return format!("{} cases passed", report.cases.len());
+        return format!("{} passed", count(report.cases.len(), "case"));
     }
     let mut lines: Vec<String> = report.reason.iter().cloned().collect();
     lines.extend(

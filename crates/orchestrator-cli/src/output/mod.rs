@@ -14,6 +14,11 @@ pub(crate) fn append(text: &mut String, more: impl AsRef<str>) {
     text.push_str(more.as_ref());
 }
 
+/// A number of things: `1 case`, `2 cases`.
+pub(crate) fn count(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 /// Who reads the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {

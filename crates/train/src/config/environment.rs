@@ -154,7 +154,7 @@ pub enum Severity {
 /// `health.dependencies.NAME`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dependency {
-    /// An `http(s)://` address, with `{url}` and `{mode}`: any 2xx answer is healthy.
+    /// An `http(s)://` address, with `{url}` and `{mode}`: status 200 is healthy.
     Http(Template),
     /// `tcp://HOST:PORT`: this is the `HOST:PORT`.
     Tcp(String),

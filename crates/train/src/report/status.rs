@@ -2,7 +2,7 @@
 
 use lock_model::{CommitId, LockId, Timestamp};
 
-use crate::cycle::{StepAction, next_steps};
+use crate::cycle::{CycleOrigin, StepAction, next_steps};
 use crate::identity::ReleaseId;
 use crate::ledger::{Hold, Ledger, ProofLevel, ProofVerdict, Record, Step, StepKey, StepResult, recorded_at};
 use crate::names::EnvironmentName;
@@ -174,6 +174,11 @@ fn next(ledger: &Ledger, environment: &EnvironmentName, release: Option<&Release
         };
     }
     let Some(release) = release else { return Next::First };
+    match ledger.cycle(environment, release).origin {
+        // What was rolled back to goes nowhere from here: the next step is another release.
+        CycleOrigin::Rollback { .. } => return Next::Nothing,
+        CycleOrigin::Run => {}
+    }
     next_steps(ledger, environment, release, plan)
         .into_iter()
         .find_map(|step| match (step.action, step.key.step()) {
