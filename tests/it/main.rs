@@ -10,6 +10,7 @@ mod demo;
 mod examples;
 mod flow;
 mod flow_cases;
+mod flow_trains;
 mod proxy;
 mod readers;
 mod refusals;
