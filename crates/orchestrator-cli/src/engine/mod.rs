@@ -336,11 +336,16 @@ impl<'a> Engine<'a> {
         draft
     }
 
-    /// Appends a record. Who loses the race before an effect asks everything again: a hold, a rejection or a proof that
-    /// was taken back counts when it landed first. What happened is recorded whatever landed meanwhile.
+    /// Appends a record. Before an effect everything is asked again, of the ledger as it is known by then (a result that
+    /// lost the race has read it anew) and whenever this record loses the race: a hold, a rejection or a proof that was
+    /// taken back counts when it landed first. What happened is recorded whatever landed meanwhile.
     async fn append(&mut self, draft: RecordDraft, documents: &[Document]) -> CliResult<Option<u64>> {
         let mut store = std::mem::take(&mut self.store);
         let before_effect = draft.result == StepResult::Started;
+        if before_effect && let Err(error) = self.may_go_on(store.ledger()) {
+            self.store = store;
+            return Err(error);
+        }
         let still = |ledger: &Ledger| if before_effect { self.may_go_on(ledger) } else { Ok(()) };
         let appended = store.append(self.context, draft, documents, still).await;
         self.store = store;
