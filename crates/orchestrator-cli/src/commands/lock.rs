@@ -324,10 +324,9 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
     }
     // Before anything is said on its head, which may be the commit of another branch's own run.
     let base = context.branch_head(pull_request.base_branch.as_str()).await?;
-    let rules = match load_config(context, base.as_str())? {
-        Some(rules) => Some(rules),
-        None => load_config(context, pull_request.head.as_str())?,
-    };
+    // A configuration that cannot be read is said below, with the status and the comment.
+    let readable = |revision: &str| load_config(context, revision).ok().flatten();
+    let rules = readable(base.as_str()).or_else(|| readable(pull_request.head.as_str()));
     if let Some(rules) = &rules {
         goes_to_staging(&pull_request, rules)?;
     }

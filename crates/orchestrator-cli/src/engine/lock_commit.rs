@@ -89,6 +89,11 @@ async fn stays(
     tip: &Snapshot,
     lock: &LockFile,
 ) -> CliResult<bool> {
+    match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
+        // Somebody else's file: whatever way it came, it is said to be that.
+        RecordedLock::Unknown => return Ok(true),
+        RecordedLock::Committed { .. } | RecordedLock::Started { .. } => {}
+    }
     let arrived = arrival(context, tip)?;
     let committed_for_it = store.ledger().records().iter().any(|record| {
         record.entry.step == Step::LockCommit
