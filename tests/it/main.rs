@@ -15,6 +15,7 @@ mod proxy;
 mod readers;
 mod refusals;
 mod refusals_production;
+mod review_regressions;
 mod shop;
 mod stops;
 mod workspace;
