@@ -46,6 +46,10 @@ pub enum FindingKind {
     PlainHttp,
     /// A section of `.gitmodules` that has no meaning there: git ignores it.
     Ignored,
+    /// A commit that is on no branch of its remote.
+    NotPushed,
+    /// A repository of a host or owner that is not on the allow list.
+    ForeignSource,
 }
 
 impl FindingKind {
@@ -67,6 +71,8 @@ impl FindingKind {
             Self::Stale => "stale",
             Self::PlainHttp => "plain-http",
             Self::Ignored => "ignored",
+            Self::NotPushed => "not-pushed",
+            Self::ForeignSource => "foreign-source",
         }
     }
 }

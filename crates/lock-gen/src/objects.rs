@@ -59,9 +59,10 @@ impl std::fmt::Debug for Objects {
     }
 }
 
-/// No configuration but the repository's own, no environment, no replacement objects.
+/// No configuration but the repository's own, no environment, no replacement objects, and no file beside the objects
+/// that claims to know their ancestors.
 fn options() -> gix::open::Options {
-    gix::open::Options::isolated().config_overrides(["core.useReplaceRefs=false"])
+    gix::open::Options::isolated().config_overrides(["core.useReplaceRefs=false", "core.commitGraph=false"])
 }
 
 impl Objects {
@@ -151,13 +152,31 @@ impl Objects {
 
     /// A reader with caches of its own; make one for each operation.
     pub(crate) fn reader(&self) -> Reader {
-        Reader { repository: self.repository.to_thread_local() }
+        let repository = self.repository.to_thread_local();
+        let partial = is_partial(&repository);
+        Reader { repository, partial }
     }
+
+    /// A reader of commits only.
+    pub(crate) fn repository(&self) -> gix::Repository {
+        self.repository.to_thread_local()
+    }
+}
+
+/// Whether objects were left out on purpose when the repository was cloned.
+fn is_partial(repository: &gix::Repository) -> bool {
+    let configuration = repository.config_snapshot();
+    let promises = |section: gix::config::file::SectionRef<'_>| {
+        section.value("promisor").is_some_and(|value| value.as_slice() != b"false")
+    };
+    configuration.string("extensions.partialClone").is_some()
+        || configuration.plumbing().sections_by_name("remote").is_some_and(|mut sections| sections.any(promises))
 }
 
 /// Reads many objects in a row.
 pub(crate) struct Reader {
     repository: gix::Repository,
+    partial: bool,
 }
 
 impl Reader {
@@ -184,7 +203,7 @@ impl Reader {
     pub(crate) fn blob_size(&self, id: ObjectId) -> Result<u64, ReadError> {
         match self.repository.try_find_header(id) {
             Ok(Some(header)) => Ok(header.size()),
-            Ok(None) => Err(ReadError::Missing { kind: "blob", id: id.to_string() }),
+            Ok(None) => Err(self.missing("blob", id)),
             Err(error) => Err(unreadable(id, error)),
         }
     }
@@ -197,10 +216,14 @@ impl Reader {
             }
             Ok(None) => {
                 let kind = if kind == gix::objs::Kind::Tree { "tree" } else { "blob" };
-                Err(ReadError::Missing { kind, id: id.to_string() })
+                Err(self.missing(kind, id))
             }
             Err(error) => Err(unreadable(id, error)),
         }
+    }
+
+    fn missing(&self, kind: &'static str, id: ObjectId) -> ReadError {
+        ReadError::Missing { kind, id: id.to_string(), partial: self.partial }
     }
 }
 

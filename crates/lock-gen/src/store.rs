@@ -2,10 +2,12 @@ use std::path::{Path, PathBuf};
 
 use lock_model::{CommitId, Digest, TreePath};
 use process::Program;
-use process::git::{Git, GitError, GitOptions, InitOptions, ObjectFormat};
+use process::git::{Git, GitError, GitOptions, InitOptions};
 
+use crate::mirrors::{is_not_there, object_format};
 use crate::objects::{CommitInfo, Objects};
 use crate::tree::{ContentLimits, Gitlinks, TreeFile, read_file, read_files};
+use crate::url::shown_url;
 use crate::{ContentError, Submodule};
 
 /// Finds the objects of submodules: in the superproject's own clone, in a cache, or by fetching one commit.
@@ -39,7 +41,8 @@ impl SubmoduleStore {
 
     /// The content of a submodule at the commit that its gitlink names, from wherever it is at hand.
     pub fn content(&self, submodule: &Submodule, fetch_url: &str) -> Result<SubmoduleContent, ContentError> {
-        if let Some(objects) = self.at_hand(submodule) {
+        let clone = at_hand(&self.modules, &submodule.name);
+        if let Some(objects) = clone.and_then(|objects| having(objects, &submodule.sha)) {
             return SubmoduleContent::new(submodule, objects, ContentOrigin::Clone);
         }
         self.published_content(submodule, fetch_url)
@@ -48,19 +51,19 @@ impl SubmoduleStore {
     /// The same, but what only this clone has does not count: others could not get it.
     pub fn published_content(&self, submodule: &Submodule, fetch_url: &str) -> Result<SubmoduleContent, ContentError> {
         let folder = self.cache_folder(fetch_url, &submodule.sha);
-        if let Some(objects) = having(&folder, &submodule.sha) {
+        let cached = || ours(&folder).and_then(|objects| having(objects, &submodule.sha));
+        if let Some(objects) = cached() {
             return SubmoduleContent::new(submodule, objects, ContentOrigin::Cache);
         }
         let cache_error = |source: crate::error::Source| ContentError::Cache { folder: folder.clone(), source };
-        let format = if submodule.sha.as_str().len() == 64 { ObjectFormat::Sha256 } else { ObjectFormat::Sha1 };
-        let init = InitOptions { format, ..InitOptions::default() };
+        let init = InitOptions { format: object_format(&submodule.sha), ..InitOptions::default() };
         std::fs::create_dir_all(&self.cache).map_err(|error| cache_error(Box::new(error)))?;
         let git = Git::init(&self.program, &folder, &init, self.options.clone())
             .map_err(|error| cache_error(Box::new(error)))?;
         // A ref keeps the commit from being pruned; one a commit, so that two runs do not fight over it.
         let refspec = format!("+{sha}:refs/orchestrator/{sha}", sha = submodule.sha);
         let fetched = git.fetch(fetch_url, &[&refspec], Some(1));
-        match (fetched, having(&folder, &submodule.sha)) {
+        match (fetched, cached()) {
             // Another run may have brought it while ours failed.
             (_, Some(objects)) => SubmoduleContent::new(submodule, objects, ContentOrigin::Fetched),
             (Err(error), None) => Err(fetch_error(submodule, fetch_url, error)),
@@ -70,10 +73,20 @@ impl SubmoduleStore {
         }
     }
 
-    fn at_hand(&self, submodule: &Submodule) -> Option<Objects> {
-        // The fields are public: the name is checked again before it becomes a path.
-        let name = TreePath::try_from(submodule.name.as_str()).ok()?;
-        having(&self.modules.join(name.as_str()), &submodule.sha)
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
+    pub(crate) fn options(&self) -> &GitOptions {
+        &self.options
+    }
+
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    pub(crate) fn modules(&self) -> &Path {
+        &self.modules
     }
 
     fn cache_folder(&self, fetch_url: &str, sha: &CommitId) -> PathBuf {
@@ -84,35 +97,31 @@ impl SubmoduleStore {
     }
 }
 
-/// The repository in a folder, if it is ours and has the commit and its tree.
-fn having(folder: &Path, sha: &CommitId) -> Option<Objects> {
-    let objects = Objects::open(folder).ok().filter(Objects::is_ours)?;
+/// The clone of a submodule inside of the superproject's clone.
+pub(crate) fn at_hand(modules: &Path, name: &str) -> Option<Objects> {
+    // Fields are public: the name is checked again before it becomes a path.
+    let name = TreePath::try_from(name).ok()?;
+    ours(&modules.join(name.as_str()))
+}
+
+/// The repository in a folder, if it belongs to us.
+fn ours(folder: &Path) -> Option<Objects> {
+    Objects::open(folder).ok().filter(Objects::is_ours)
+}
+
+/// A repository that has the commit and its tree.
+fn having(objects: Objects, sha: &CommitId) -> Option<Objects> {
     let commit = objects.commit(sha.as_str()).ok()?;
     (commit.id == *sha && objects.tree_root(&commit.tree).is_ok()).then_some(objects)
 }
 
 fn fetch_error(submodule: &Submodule, url: &str, error: GitError) -> ContentError {
     let (path, sha, source) = (submodule.path.clone(), submodule.sha.clone(), Box::new(error));
-    let not_there =
-        matches!(&*source, GitError::Remote { source: said, .. } if said.to_string().contains("not our ref"));
-    if not_there {
+    if is_not_there(&source) {
         ContentError::NotPublished { path, sha, url: shown_url(url), source }
     } else {
         ContentError::Fetch { path, sha, source }
     }
-}
-
-/// The URL without user and password.
-fn shown_url(url: &str) -> String {
-    let shown = match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            format!("{scheme}://{host}/{path}")
-        }
-        None => url.to_owned(),
-    };
-    crate::finding::shown(shown.as_bytes())
 }
 
 /// The files of a submodule at its locked commit.

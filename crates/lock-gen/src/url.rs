@@ -127,6 +127,19 @@ fn shown(url: &str) -> String {
     crate::finding::shown(url.as_bytes())
 }
 
+/// The URL without user and password.
+pub(crate) fn shown_url(url: &str) -> String {
+    let bare = match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            format!("{scheme}://{host}/{path}")
+        }
+        None => url.to_owned(),
+    };
+    shown(&bare)
+}
+
 fn is_relative(url: &str) -> bool {
     url.starts_with("./") || url.starts_with("../")
 }

@@ -4,6 +4,8 @@
 
 mod belongs;
 mod content;
+mod history;
+mod pushed;
 mod relative_urls;
 mod safety;
 mod scan;

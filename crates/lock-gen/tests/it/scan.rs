@@ -169,7 +169,8 @@ fn p8_every_kind_of_clone_gives_the_same_answer() {
     let info = superproject.commit(head.as_str()).unwrap();
     match superproject.scan(&info.tree, &shop()) {
         Err(error @ ReadError::Missing { .. }) => {
-            assert!(error.to_string().ends_with("is not in this clone, which is shallow or partial"), "{error}");
+            assert!(error.to_string().ends_with("was left out of this partial clone"), "{error}");
+            assert!(error.hint().unwrap().contains("--filter"));
         }
         // A server that does not filter sends everything.
         Ok(scan) => assert_eq!(scan, expected),

@@ -83,17 +83,26 @@ pub(crate) fn tree(git: &Git, changes: &[TreeChange]) -> TreeId {
     git.write_tree(None, changes).unwrap()
 }
 
+pub(crate) fn identity() -> CommitIdentity {
+    CommitIdentity {
+        name: "Tester".to_owned(),
+        email: "tester@shop.example".to_owned(),
+        time: Timestamp::from_unix_seconds(1_700_000_000),
+    }
+}
+
+/// A commit on top of another one, with its tree, on no branch.
+pub(crate) fn child(git: &Git, parent: &CommitId, message: &str) -> CommitId {
+    let tree = git.commit(parent.as_str()).unwrap().unwrap().tree;
+    git.commit_tree(&tree, std::slice::from_ref(parent), message, &identity()).unwrap()
+}
+
 /// Commits on `main`.
 pub(crate) fn commit(git: &Git, changes: &[TreeChange]) -> CommitId {
     let parent = git.rev_parse("refs/heads/main").unwrap();
     let tree = git.write_tree(parent.as_deref(), changes).unwrap();
-    let identity = CommitIdentity {
-        name: "Tester".to_owned(),
-        email: "tester@shop.example".to_owned(),
-        time: Timestamp::from_unix_seconds(1_700_000_000),
-    };
     let parents: Vec<CommitId> = parent.iter().map(|parent| parent.parse().unwrap()).collect();
-    let commit = git.commit_tree(&tree, &parents, "a commit", &identity).unwrap();
+    let commit = git.commit_tree(&tree, &parents, "a commit", &identity()).unwrap();
     git.update_ref("refs/heads/main", commit.as_str(), parent.as_deref()).unwrap();
     commit
 }
