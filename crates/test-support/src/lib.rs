@@ -20,7 +20,7 @@ pub use filters::Filters;
 pub use git_shim::{GitShim, When};
 pub use hostile::HOSTILE_TEXT;
 pub use orchestrator::{Finished, Invocation, Running, built_binary};
-pub use registry::{DockerRegistry, Skopeo};
+pub use registry::{DockerRegistry, DoorSettings, Skopeo};
 pub use repository::{GitAnswer, Repository, START};
 pub use sandbox::Sandbox;
 pub use workspace::{cargo_metadata, workspace};

@@ -16,30 +16,55 @@ use crate::bench::{self, Missing, Part};
 pub struct DockerRegistry {
     process: Child,
     address: String,
-    storage: TempDir,
+    folder: TempDir,
+    data: PathBuf,
+    scheme: &'static str,
+}
+
+/// What a registry asks of its clients, as values of its configuration file: YAML in flow style.
+#[derive(Debug, Clone, Default)]
+pub struct DoorSettings {
+    /// The value of `auth`, such as `{htpasswd: {realm: tests, path: /x/htpasswd}}`.
+    pub auth: Option<String>,
+    /// The value of `http.tls`, such as `{certificate: /x/server.pem, key: /x/server.key.pem}`.
+    pub tls: Option<String>,
 }
 
 impl DockerRegistry {
     /// Starts a registry with empty storage, once it listens.
     pub fn start() -> Result<Self, Missing> {
-        Ok(Self::start_part(&bench::part("docker-registry")?))
+        Ok(Self::start_part(&bench::part("docker-registry")?, None, &DoorSettings::default()))
     }
 
     /// Starts a registry, or reports the running test as skipped.
     pub fn start_or_skip() -> Option<Self> {
-        bench::part_or_skip("docker-registry").map(|part| Self::start_part(&part))
+        let part = bench::part_or_skip("docker-registry")?;
+        Some(Self::start_part(&part, None, &DoorSettings::default()))
     }
 
-    fn start_part(part: &Part) -> Self {
-        let storage = TempDir::new().expect("a temporary folder can be made");
-        let configuration = storage.path().join("config.yml");
+    /// Starts another door to the same storage: what was pushed here without login is asked for there with one.
+    ///
+    /// The storage goes away with `self`.
+    #[must_use]
+    pub fn door(&self, settings: &DoorSettings) -> Self {
+        let part = bench::part("docker-registry").expect("the first registry was made of it");
+        Self::start_part(&part, Some(&self.data), settings)
+    }
+
+    fn start_part(part: &Part, data: Option<&Path>, settings: &DoorSettings) -> Self {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let configuration = folder.path().join("config.yml");
+        let data = data.map_or_else(|| folder.path().join("data"), Path::to_path_buf);
+        let auth = settings.auth.as_ref().map_or_else(String::new, |auth| format!("auth: {auth}\n"));
+        let tls = settings.tls.as_ref().map_or_else(String::new, |tls| format!(", tls: {tls}"));
         // Port 0: the kernel gives a free one, and the log says which. No port is guessed and lost to somebody else.
         let text = format!(
             "version: 0.1\n\
              log: {{level: info, accesslog: {{disabled: true}}}}\n\
              storage: {{filesystem: {{rootdirectory: \"{}\"}}, delete: {{enabled: true}}}}\n\
-             http: {{addr: \"127.0.0.1:0\", secret: tests-only}}\n",
-            storage.path().join("data").display()
+             http: {{addr: \"127.0.0.1:0\", secret: tests-only{tls}}}\n\
+             {auth}",
+            data.display()
         );
         fs::write(&configuration, text).expect("the registry's configuration can be written");
         let mut command = part.command();
@@ -66,7 +91,8 @@ impl DockerRegistry {
                 }
             }
         };
-        Self { process, address, storage }
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        Self { process, address, folder, data, scheme }
     }
 
     /// Where it listens: `127.0.0.1:PORT`.
@@ -74,14 +100,19 @@ impl DockerRegistry {
         &self.address
     }
 
-    /// Its URL: `http://127.0.0.1:PORT`.
+    /// Its URL: `http://127.0.0.1:PORT`, with TLS `https://`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Its storage folder, for tests that lose or change a blob behind its back.
     pub fn storage(&self) -> PathBuf {
-        self.storage.path().join("data")
+        self.data.clone()
+    }
+
+    /// A folder of its own, for files that its settings name.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 
@@ -92,10 +123,10 @@ impl Drop for DockerRegistry {
     }
 }
 
-/// The address in docker-registry's line `… msg="listening on 127.0.0.1:43783" …`.
+/// The address in docker-registry's line `… msg="listening on 127.0.0.1:43783" …`, with TLS `… 127.0.0.1:43783, tls"`.
 fn listening_address(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("msg=\"listening on ")?;
-    let (address, _) = rest.split_once('"')?;
+    let (address, _) = rest.split_once(['"', ','])?;
     Some(address.to_owned())
 }
 
@@ -172,6 +203,8 @@ mod tests {
     #[test]
     fn the_address_is_read_from_the_log() {
         let line = r#"time="2026-01-01T00:00:00Z" level=info msg="listening on 127.0.0.1:43783" go.version=go1.19.8"#;
+        assert_eq!(listening_address(line).as_deref(), Some("127.0.0.1:43783"));
+        let line = r#"level=info msg="listening on 127.0.0.1:43783, tls" go.version=go1.19.8"#;
         assert_eq!(listening_address(line).as_deref(), Some("127.0.0.1:43783"));
         assert_eq!(listening_address("level=info msg=\"redis not configured\""), None);
     }
