@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use lock_model::{Digest, ErrorClass, Platform};
 
+use crate::credentials::{LoginSource, LoginTrace};
 use crate::layout::LayoutError;
 use crate::text::list;
 
@@ -131,16 +132,48 @@ pub enum RegistryErrorKind {
         /// The limit.
         limit: u64,
     },
-    /// The registry asks for a login, and there is none to give.
-    #[error("`{host}` asks for a login ({challenge}), and no login is used")]
+    /// The registry, or its token service, asks for a login, and there is none to give.
+    #[error("{}`{host}` asks for a login ({challenge}), and none is known", login.problems_first())]
     LoginNeeded {
         /// The host that asks.
         host: String,
         /// How it asks.
         challenge: String,
+        /// What should have given a login.
+        login: Box<LoginTrace>,
+    },
+    /// The registry, or its token service, does not take the login that is known.
+    #[error("`{host}` does not accept the login from {} ({status}){detail}", login.source)]
+    LoginRefused {
+        /// The host that refuses.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it says, with a leading colon; empty when it says nothing.
+        detail: String,
+        /// Where the login came from.
+        login: Box<LoginTrace>,
+    },
+    /// The registry sends us to an address for tokens where we do not go.
+    #[error("`{host}` gives out tokens at `{realm}`, which {reason}")]
+    Realm {
+        /// The registry.
+        host: String,
+        /// The address: cut and escaped.
+        realm: String,
+        /// Why we do not go there.
+        reason: String,
+    },
+    /// The token service's answer is not a token.
+    #[error("the answer of the token service `{host}` {reason}")]
+    TokenAnswer {
+        /// The token service.
+        host: String,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// The registry refuses.
-    #[error("`{host}` refuses ({status}){detail}")]
+    #[error("{}`{host}` refuses ({status}){detail}{}", problems_first(login.as_deref()), asked_by(login.as_deref()))]
     Refused {
         /// The host that refuses.
         host: String,
@@ -148,6 +181,8 @@ pub enum RegistryErrorKind {
         status: u16,
         /// What it says, with a leading colon; empty when it says nothing.
         detail: String,
+        /// The login that the request was sent with; absent when the registry had asked for none.
+        login: Option<Box<LoginTrace>>,
     },
     /// The registry's certificate is not trusted.
     #[error("the certificate of `{host}` is not trusted")]
@@ -240,8 +275,13 @@ impl RegistryErrorKind {
             | Self::TooLarge { .. }
             | Self::Status { .. }
             | Self::Redirect { .. }
+            | Self::TokenAnswer { .. }
             | Self::Client { .. } => ErrorClass::Invalid,
-            Self::LoginNeeded { .. } | Self::Refused { .. } | Self::Untrusted { .. } => ErrorClass::Denied,
+            Self::LoginNeeded { .. }
+            | Self::LoginRefused { .. }
+            | Self::Realm { .. }
+            | Self::Refused { .. }
+            | Self::Untrusted { .. } => ErrorClass::Denied,
             Self::Busy { .. }
             | Self::Unreachable { .. }
             | Self::CutOff { .. }
@@ -281,4 +321,17 @@ pub fn overall_class(classes: impl IntoIterator<Item = ErrorClass>) -> Option<Er
 
 fn available_text(available: &[String]) -> String {
     if available.is_empty() { "none for any platform".to_owned() } else { list(available) }
+}
+
+fn problems_first(login: Option<&LoginTrace>) -> String {
+    login.map_or_else(String::new, LoginTrace::problems_first)
+}
+
+/// With whose login a request was sent, as the end of a message.
+fn asked_by(login: Option<&LoginTrace>) -> String {
+    match login.map(|login| &login.source) {
+        None => String::new(),
+        Some(LoginSource::Anonymous) => ", asked without a login".to_owned(),
+        Some(source) => format!(", asked with the login from {source}"),
+    }
 }

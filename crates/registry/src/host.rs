@@ -1,16 +1,47 @@
 //! How many requests go to one host at a time, and when it wants to be left alone.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::retry::RetryPolicy;
+
+/// The longest pauses double this often.
+const HIGHEST_LEVEL: u32 = 8;
+
 /// One host that is asked: all requests to it pass here.
+///
+/// Each time the host is too busy it gets half as many requests at a time, after a pause that doubles; each round of
+/// good answers gives back one slot and halves the next pause.
 #[derive(Debug)]
 pub(crate) struct HostGate {
     slots: Semaphore,
-    paused_until: Mutex<Option<Instant>>,
+    most: usize,
+    pace: Mutex<Pace>,
+}
+
+#[derive(Debug)]
+struct Pace {
+    /// Requests at a time now.
+    limit: usize,
+    /// Slots that are in use and go away when they come back.
+    owed: usize,
+    /// Good answers since the last change.
+    good: usize,
+    /// How often the pause is doubled.
+    level: u32,
+    slowed_at: Option<Instant>,
+    paused_until: Option<Instant>,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Slot<'a> {
+    gate: &'a HostGate,
+    permit: Option<SemaphorePermit<'a>>,
+    entered: Instant,
 }
 
 /// The host asked to wait, and the deadline is before that.
@@ -19,35 +50,86 @@ pub(crate) struct PausedBeyond(pub(crate) Duration);
 
 impl HostGate {
     pub(crate) fn new(concurrency: usize) -> Self {
-        Self { slots: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)), paused_until: Mutex::new(None) }
+        let most = concurrency.min(Semaphore::MAX_PERMITS);
+        let pace = Pace { limit: most, owed: 0, good: 0, level: 0, slowed_at: None, paused_until: None };
+        Self { slots: Semaphore::new(most), most, pace: Mutex::new(pace) }
     }
 
     /// Waits for a free slot and for the end of a pause. The caller bounds the wait for a slot by its deadline.
-    pub(crate) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, PausedBeyond> {
+    pub(crate) async fn enter(&self, deadline: Instant) -> Result<Slot<'_>, PausedBeyond> {
         loop {
-            let slot = self.slots.acquire().await.expect("the semaphore is never closed");
-            let Some(until) = self.paused_until() else { return Ok(slot) };
-            let now = Instant::now();
-            if until <= now {
-                return Ok(slot);
-            }
+            let permit = self.slots.acquire().await.expect("the semaphore is never closed");
+            let entered = Instant::now();
+            let slot = Slot { gate: self, permit: Some(permit), entered };
+            let Some(until) = self.pace().paused_until.filter(|until| *until > entered) else { return Ok(slot) };
             if until >= deadline {
-                return Err(PausedBeyond(until - now));
+                return Err(PausedBeyond(until - entered));
             }
             drop(slot);
             tokio::time::sleep_until(until).await;
         }
     }
 
-    /// Sends nothing for a while: one request was told to wait, so the others would be told as well.
-    pub(crate) fn pause(&self, wait: Duration) {
-        let Some(until) = Instant::now().checked_add(wait) else { return };
-        let mut paused_until = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *paused_until = Some(paused_until.map_or(until, |other| other.max(until)));
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot<'_> {
+    /// The host answered as one that has time.
+    pub(crate) fn went_well(&self) {
+        let mut pace = self.gate.pace();
+        pace.good += 1;
+        if pace.good < pace.limit || (pace.level == 0 && pace.limit == self.gate.most) {
+            return;
+        }
+        pace.good = 0;
+        pace.level = pace.level.saturating_sub(1);
+        if pace.limit < self.gate.most {
+            pace.limit += 1;
+            if pace.owed > 0 {
+                pace.owed -= 1;
+            } else {
+                self.gate.slots.add_permits(1);
+            }
+        }
     }
 
-    fn paused_until(&self) -> Option<Instant> {
-        *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The host is too busy: nothing is sent for a while, and less at a time after that. `asked` is the pause that it
+    /// asks for: one request was told, the others would be told as well.
+    pub(crate) fn was_too_much(&self, asked: Option<Duration>, policy: &RetryPolicy) {
+        let mut pace = self.gate.pace();
+        let now = Instant::now();
+        // What was on its way before the last change says nothing about the pace since.
+        let news = pace.slowed_at.is_none_or(|at| at <= self.entered);
+        let mut pause = asked.unwrap_or_default();
+        if news {
+            if asked.is_none() {
+                pause = policy.wait(pace.level, None);
+            }
+            pace.level = (pace.level + 1).min(HIGHEST_LEVEL);
+            pace.good = 0;
+            pace.slowed_at = Some(now);
+            let limit = (pace.limit / 2).max(1);
+            let less = pace.limit - limit;
+            pace.limit = limit;
+            pace.owed += less - self.gate.slots.forget_permits(less);
+        }
+        if let Some(until) = now.checked_add(pause) {
+            pace.paused_until = Some(pace.paused_until.map_or(until, |other| other.max(until)));
+        }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut pace = self.gate.pace();
+        if pace.owed > 0
+            && let Some(permit) = self.permit.take()
+        {
+            pace.owed -= 1;
+            permit.forget();
+        }
     }
 }
 
@@ -55,33 +137,99 @@ impl HostGate {
 mod tests {
     use super::*;
 
+    const POLICY: RetryPolicy =
+        RetryPolicy { retries: 3, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(8) };
+
+    fn far() -> Instant {
+        Instant::now() + Duration::from_secs(6000)
+    }
+
+    /// How many requests get through at once.
+    async fn width(gate: &HostGate) -> usize {
+        let mut slots = vec![gate.enter(far()).await.unwrap()];
+        while let Ok(slot) = tokio::time::timeout(Duration::from_millis(1), gate.enter(far())).await {
+            slots.push(slot.unwrap());
+        }
+        slots.len()
+    }
+
+    async fn pause(gate: &HostGate, asked: Option<Duration>) -> Duration {
+        gate.enter(far()).await.unwrap().was_too_much(asked, &POLICY);
+        let start = Instant::now();
+        drop(gate.enter(far()).await.unwrap());
+        Instant::now() - start
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_everybody_back_until_it_ends() {
+    async fn b8_a_pause_holds_everybody_back_until_it_ends() {
         let gate = HostGate::new(2);
         let start = Instant::now();
-        gate.pause(Duration::from_secs(10));
-        gate.pause(Duration::from_secs(5));
-        let slot = gate.enter(start + Duration::from_secs(60)).await.unwrap();
-        assert_eq!(Instant::now() - start, Duration::from_secs(10));
+        let slot = gate.enter(far()).await.unwrap();
+        slot.was_too_much(Some(Duration::from_secs(10)), &POLICY);
+        slot.was_too_much(Some(Duration::from_secs(5)), &POLICY);
         drop(slot);
+        drop(gate.enter(far()).await.unwrap());
+        assert_eq!(Instant::now() - start, Duration::from_secs(10));
     }
 
     #[tokio::test(start_paused = true)]
     async fn b8_no_more_requests_at_one_time_than_allowed() {
         let gate = HostGate::new(2);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let first = gate.enter(deadline).await.unwrap();
-        let _second = gate.enter(deadline).await.unwrap();
-        tokio::time::timeout(Duration::from_secs(1), gate.enter(deadline)).await.unwrap_err();
-        drop(first);
-        let _third = tokio::time::timeout(Duration::from_secs(1), gate.enter(deadline)).await.unwrap().unwrap();
+        assert_eq!(width(&gate).await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b8_a_busy_host_gets_half_and_then_more_again_after_good_answers() {
+        let gate = HostGate::new(8);
+        for width_after in [4, 2, 1, 1] {
+            pause(&gate, None).await;
+            assert_eq!(width(&gate).await, width_after);
+        }
+        for width_after in 2..=8 {
+            // One round: as many good answers as there are slots.
+            for _ in 1..width_after {
+                gate.enter(far()).await.unwrap().went_well();
+            }
+            assert_eq!(width(&gate).await, width_after);
+        }
+        for _ in 0..100 {
+            gate.enter(far()).await.unwrap().went_well();
+        }
+        assert_eq!(width(&gate).await, 8, "never more than allowed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b8_pauses_grow_to_the_longest_and_shrink_again() {
+        let gate = HostGate::new(1);
+        for seconds in [1, 2, 4, 8, 8] {
+            assert_eq!(pause(&gate, None).await, Duration::from_secs(seconds));
+        }
+        for _ in 0..4 {
+            gate.enter(far()).await.unwrap().went_well();
+        }
+        assert_eq!(pause(&gate, None).await, Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b8_requests_refused_together_slow_the_host_down_once() {
+        let gate = HostGate::new(8);
+        let mut slots = Vec::new();
+        for _ in 0..8 {
+            slots.push(gate.enter(far()).await.unwrap());
+        }
+        tokio::time::advance(Duration::from_millis(10)).await;
+        for slot in &slots {
+            slot.was_too_much(None, &POLICY);
+        }
+        drop(slots);
+        assert_eq!(width(&gate).await, 4);
     }
 
     #[tokio::test(start_paused = true)]
     async fn f14_a_pause_beyond_the_deadline_ends_at_once() {
         let gate = HostGate::new(1);
         let start = Instant::now();
-        gate.pause(Duration::from_secs(3600));
+        gate.enter(far()).await.unwrap().was_too_much(Some(Duration::from_secs(3600)), &POLICY);
         let PausedBeyond(wait) = gate.enter(start + Duration::from_secs(60)).await.unwrap_err();
         assert_eq!(wait, Duration::from_secs(3600));
         assert_eq!(Instant::now(), start);

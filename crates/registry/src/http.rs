@@ -1,22 +1,26 @@
 //! Requests over HTTP: connections, redirects, caps, deadlines and retries. Knows nothing of images.
 
 use std::error::Error;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use lock_model::ErrorClass;
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, WWW_AUTHENTICATE};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE,
+};
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::auth::{NotPublic, Reach};
+use crate::clients::Clients;
+use crate::credentials::{LoginSource, LoginTrace};
 use crate::error::RegistryErrorKind;
 use crate::host::{HostGate, PausedBeyond};
 use crate::media_type;
-use crate::options::{RegistryOptions, is_loopback};
-use crate::retry::retry_after;
-use crate::text::{shown, with_causes};
+use crate::options::RegistryOptions;
+use crate::retry::{Jitter, retry_after};
+use crate::text::{host_of, shown, with_causes};
 
 /// Most bytes that are read of an answer which is not the one that was wanted.
 const REFUSAL_LIMIT: u64 = 64 << 10;
@@ -25,10 +29,8 @@ const REFUSAL_LIMIT: u64 = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Http {
     options: RegistryOptions,
-    // Made when first needed: reading the machine's certificate authorities takes time, and a run on layout folders
-    // needs none and must not fail for the lack of them.
-    secure: OnceLock<Result<Client, String>>,
-    plain: OnceLock<Result<Client, String>>,
+    clients: Clients,
+    jitter: Jitter,
 }
 
 /// One request.
@@ -36,12 +38,36 @@ pub(crate) struct Ask<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) accept: Option<&'static str>,
+    pub(crate) payload: Option<Payload>,
     /// Most bytes of a good answer.
     pub(crate) limit: u64,
     pub(crate) gate: &'a HostGate,
     pub(crate) deadline: Instant,
     /// Told before each retry: the wait, and why.
     pub(crate) on_retry: &'a dyn Fn(Duration, &str),
+    pub(crate) hops: Hops,
+    pub(crate) reach: Reach,
+}
+
+/// What is sent with a request.
+pub(crate) struct Payload {
+    media_type: &'static str,
+    bytes: Vec<u8>,
+}
+
+impl Payload {
+    pub(crate) fn form(bytes: Vec<u8>) -> Self {
+        Self { media_type: "application/x-www-form-urlencoded", bytes }
+    }
+}
+
+/// Whether redirects are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hops {
+    /// Each one is judged.
+    Judged,
+    /// None is: the address was judged, and the request may carry a login in its body.
+    None,
 }
 
 /// What came back: any status but those that ask for a retry.
@@ -51,11 +77,15 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) host: String,
+    /// It came from another origin, to which the request was sent on.
+    pub(crate) elsewhere: bool,
+    /// How the login that it was asked with was found; absent when none was asked for.
+    pub(crate) login: Option<LoginTrace>,
 }
 
 impl Http {
     pub(crate) fn new(options: RegistryOptions) -> Self {
-        Self { options, secure: OnceLock::new(), plain: OnceLock::new() }
+        Self { clients: Clients::new(&options), jitter: Jitter::new(options.jitter_seed), options }
     }
 
     pub(crate) fn options(&self) -> &RegistryOptions {
@@ -64,21 +94,21 @@ impl Http {
 
     /// Sends a request until there is an answer that stays, the retries are used up, or the deadline leaves no room
     /// for the next one.
-    pub(crate) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, RegistryErrorKind> {
+    pub(crate) async fn exchange(
+        &self,
+        ask: &Ask<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, RegistryErrorKind> {
         let mut retries = 0;
         loop {
-            let failure = match self.once(ask).await {
+            let failure = match self.once(ask, authorization).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let asked = failure.retry_after();
-            if let Some(wait) = asked {
-                ask.gate.pause(wait);
-            }
             if failure.class() != ErrorClass::Temporary || retries == self.options.retry.retries {
                 return Err(failure);
             }
-            let wait = self.options.retry.wait(retries, asked);
+            let wait = self.options.retry.jittered(retries, failure.retry_after(), self.jitter.next());
             if ask.deadline.saturating_duration_since(Instant::now()) <= wait {
                 return Err(failure);
             }
@@ -89,15 +119,14 @@ impl Http {
     }
 
     /// Sends a request once, within the host's concurrency and both deadlines.
-    async fn once(&self, ask: &Ask<'_>) -> Result<Answer, RegistryErrorKind> {
-        let host = host_of(&ask.url);
-        let past_deadline = || RegistryErrorKind::Deadline { host: host.clone() };
+    async fn once(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>) -> Result<Answer, RegistryErrorKind> {
+        let past_deadline = || RegistryErrorKind::Deadline { host: host_of(&ask.url) };
         let slot = tokio::time::timeout_at(ask.deadline, ask.gate.enter(ask.deadline)).await;
-        let _slot = match slot {
+        let slot = match slot {
             Err(_) => return Err(past_deadline()),
             Ok(Err(PausedBeyond(wait))) => {
                 return Err(RegistryErrorKind::Busy {
-                    host,
+                    host: host_of(&ask.url),
                     status: StatusCode::TOO_MANY_REQUESTS.as_u16(),
                     retry_after: Some(wait),
                 });
@@ -106,68 +135,65 @@ impl Http {
         };
         let limit = self.options.request_timeout;
         let until = Instant::now().checked_add(limit).map_or(ask.deadline, |until| until.min(ask.deadline));
-        match tokio::time::timeout_at(until, self.follow(ask)).await {
-            Ok(answer) => answer,
+        let outcome = match tokio::time::timeout_at(until, self.follow(ask, authorization)).await {
+            Ok(outcome) => outcome,
             Err(_) if until == ask.deadline => Err(past_deadline()),
-            Err(_) => Err(RegistryErrorKind::TimedOut { host, limit }),
+            Err(_) => Err(RegistryErrorKind::TimedOut { host: host_of(&ask.url), limit }),
+        };
+        match &outcome {
+            Ok(_) => slot.went_well(),
+            Err(failure @ (RegistryErrorKind::Busy { .. } | RegistryErrorKind::TimedOut { .. })) => {
+                slot.was_too_much(failure.retry_after(), &self.options.retry);
+            }
+            Err(_) => {}
         }
+        outcome
     }
 
     /// Sends a request and follows redirects.
     ///
-    /// By hand, since each hop is judged: never from https to http, never over plain HTTP to another machine. No
-    /// request carries credentials; when they come, they stay with the origin that they were given for.
-    async fn follow(&self, ask: &Ask<'_>) -> Result<Answer, RegistryErrorKind> {
+    /// By hand, since each hop is judged: never from https to http, never over plain HTTP to another machine. The login
+    /// stays with the origin that it was given for, and does not come back with a redirect to there.
+    async fn follow(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>) -> Result<Answer, RegistryErrorKind> {
         let mut url = ask.url.clone();
         let mut hops = 0;
+        let mut elsewhere = false;
         loop {
-            let host = host_of(&url);
-            let mut request = self.client(&url)?.request(ask.method.clone(), url.clone());
+            let client = self.clients.of(&self.options, &url, ask.reach)?;
+            let mut request = client.request(ask.method.clone(), url.clone());
             if let Some(accept) = ask.accept {
                 request = request.header(ACCEPT, accept);
             }
-            let response = request.send().await.map_err(|error| broken(host.clone(), error))?;
+            if let Some(authorization) = authorization.filter(|_| !elsewhere) {
+                request = request.header(AUTHORIZATION, authorization);
+            }
+            if let Some(payload) = &ask.payload {
+                request = request.header(CONTENT_TYPE, payload.media_type).body(payload.bytes.clone());
+            }
+            let response = request.send().await.map_err(|error| broken(&url, error))?;
             let status = response.status();
             if is_busy(status) {
                 let retry_after = retry_after(response.headers());
-                return Err(RegistryErrorKind::Busy { host, status: status.as_u16(), retry_after });
+                return Err(RegistryErrorKind::Busy { host: host_of(&url), status: status.as_u16(), retry_after });
             }
             if !is_redirect(status) {
-                return read(response, ask, host).await;
+                return read(response, ask, &url, elsewhere).await;
             }
-            let refuse = |reason: String| RegistryErrorKind::Redirect { host: host.clone(), reason };
+            let refuse = |reason: String| RegistryErrorKind::Redirect { host: host_of(&url), reason };
+            if ask.hops == Hops::None {
+                return Err(refuse("although it gives out tokens, which are asked for at one address".to_owned()));
+            }
             if hops == self.options.limits.redirects {
                 return Err(refuse(format!("more than {hops} times")));
             }
             let target = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
             let target =
                 target.and_then(|target| url.join(target).ok()).ok_or_else(|| refuse("to no address".to_owned()))?;
-            judge_redirect(&url, &target).map_err(refuse)?;
+            judge_redirect(&url, &target, &self.options).map_err(refuse)?;
+            elsewhere |= target.origin() != ask.url.origin();
             hops += 1;
             url = target;
         }
-    }
-
-    fn client(&self, url: &Url) -> Result<&Client, RegistryErrorKind> {
-        let client = if url.scheme() == "https" {
-            self.secure.get_or_init(|| self.builder().https_only(true).build().map_err(|e| with_causes(&e)))
-        } else {
-            // Used for this machine only, see `is_loopback`: no certificate is ever looked at.
-            self.plain.get_or_init(|| self.builder().tls_certs_only([]).build().map_err(|e| with_causes(&e)))
-        };
-        client.as_ref().map_err(|reason| RegistryErrorKind::Client { reason: reason.clone() })
-    }
-
-    fn builder(&self) -> reqwest::ClientBuilder {
-        Client::builder()
-            .user_agent(&self.options.user_agent)
-            .connect_timeout(self.options.connect_timeout)
-            .pool_max_idle_per_host(self.options.concurrency)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            // A library does not look into the environment by itself.
-            .no_proxy()
     }
 }
 
@@ -179,15 +205,26 @@ impl Answer {
 
     /// What an answer that is not a success stands for; `missing` is what a 404 means here.
     pub(crate) fn into_failure(self, missing: RegistryErrorKind) -> RegistryErrorKind {
-        let Self { status, headers, body, host } = self;
-        match status {
-            StatusCode::NOT_FOUND => missing,
-            StatusCode::UNAUTHORIZED => RegistryErrorKind::LoginNeeded { host, challenge: challenge(&headers) },
-            StatusCode::FORBIDDEN => {
-                RegistryErrorKind::Refused { host, status: status.as_u16(), detail: detail(&body) }
+        let detail = self.detail();
+        let Self { status, headers, body: _, host, elsewhere: _, login } = self;
+        let (code, login) = (status.as_u16(), login.map(Box::new));
+        match (status, login) {
+            (StatusCode::NOT_FOUND, _) => missing,
+            (StatusCode::UNAUTHORIZED, Some(login)) if login.source != LoginSource::Anonymous => {
+                RegistryErrorKind::LoginRefused { host, status: code, detail, login }
             }
-            _ => RegistryErrorKind::Status { host, status: status.as_u16(), detail: detail(&body) },
+            (StatusCode::UNAUTHORIZED, login) => {
+                let login = login.unwrap_or_else(|| Box::new(LoginTrace::anonymous()));
+                RegistryErrorKind::LoginNeeded { host, challenge: challenge(&headers), login }
+            }
+            (StatusCode::FORBIDDEN, login) => RegistryErrorKind::Refused { host, status: code, detail, login },
+            _ => RegistryErrorKind::Status { host, status: code, detail },
         }
+    }
+
+    /// What a refusal says, with a leading colon; empty when it says nothing.
+    pub(crate) fn detail(&self) -> String {
+        detail(&self.body)
     }
 }
 
@@ -201,18 +238,23 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// Whether a redirect is followed; if not, why.
-fn judge_redirect(from: &Url, to: &Url) -> Result<(), String> {
+fn judge_redirect(from: &Url, to: &Url, options: &RegistryOptions) -> Result<(), String> {
     // Without the query, which may carry a signature.
     let shown = shown(&format!("{}://{}{}", to.scheme(), host_of(to), to.path()));
     match (from.scheme(), to.scheme()) {
         (_, "https") => Ok(()),
-        ("http", "http") if is_loopback(to) => Ok(()),
+        ("http", "http") if options.may_be_plain(to) => Ok(()),
         ("https", "http") => Err(format!("from https to plain HTTP (`{shown}`)")),
         _ => Err(format!("to `{shown}`, which is neither https nor this machine")),
     }
 }
 
-async fn read(mut response: reqwest::Response, ask: &Ask<'_>, host: String) -> Result<Answer, RegistryErrorKind> {
+async fn read(
+    mut response: reqwest::Response,
+    ask: &Ask<'_>,
+    url: &Url,
+    elsewhere: bool,
+) -> Result<Answer, RegistryErrorKind> {
     let status = response.status();
     let headers = response.headers().clone();
     let mut body = Vec::new();
@@ -223,7 +265,7 @@ async fn read(mut response: reqwest::Response, ask: &Ask<'_>, host: String) -> R
             return Err(RegistryErrorKind::TooLarge { limit });
         }
         body.reserve_exact(announced.and_then(|length| usize::try_from(length.min(limit)).ok()).unwrap_or(0));
-        while let Some(chunk) = response.chunk().await.map_err(|error| broken(host.clone(), error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| broken(url, error))? {
             if length(&body) + length(&chunk) > limit {
                 if status.is_success() {
                     return Err(RegistryErrorKind::TooLarge { limit });
@@ -233,7 +275,7 @@ async fn read(mut response: reqwest::Response, ask: &Ask<'_>, host: String) -> R
             body.extend_from_slice(&chunk);
         }
         if status.is_success() && announced.is_some_and(|announced| announced != length(&body)) {
-            return Err(RegistryErrorKind::CutOff { host });
+            return Err(RegistryErrorKind::CutOff { host: host_of(url) });
         }
         let encoding = headers.get(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
         if let Some(encoding) = encoding.filter(|encoding| status.is_success() && encoding != "identity") {
@@ -241,25 +283,22 @@ async fn read(mut response: reqwest::Response, ask: &Ask<'_>, host: String) -> R
             return Err(RegistryErrorKind::NotAnImage { reason });
         }
     }
-    Ok(Answer { status, headers, body, host })
+    Ok(Answer { status, headers, body, host: host_of(url), elsewhere, login: None })
 }
 
 fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).expect("a length in memory fits 64 bits")
 }
 
-fn host_of(url: &Url) -> String {
-    match (url.host_str(), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (Some(host), None) => host.to_owned(),
-        (None, _) => String::new(),
-    }
-}
-
 /// What a request that got no whole answer stands for.
-fn broken(host: String, error: reqwest::Error) -> RegistryErrorKind {
+fn broken(url: &Url, error: reqwest::Error) -> RegistryErrorKind {
+    let host = host_of(url);
     // The address may carry a signature in its query.
     let error = error.without_url();
+    if let Some(not_public) = find_cause::<NotPublic>(&error) {
+        let realm = shown(&format!("{}://{host}{}", url.scheme(), url.path()));
+        return RegistryErrorKind::Realm { realm, reason: not_public.reason().to_owned(), host };
+    }
     if is_certificate_problem(&error) {
         RegistryErrorKind::Untrusted { host, source: error }
     } else if error.is_body() || error.is_decode() {
@@ -267,6 +306,10 @@ fn broken(host: String, error: reqwest::Error) -> RegistryErrorKind {
     } else {
         RegistryErrorKind::Unreachable { host, source: error }
     }
+}
+
+fn find_cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    error.downcast_ref().or_else(|| find_cause(error.source()?))
 }
 
 /// Whether TLS failed on a certificate: that does not pass by itself.
@@ -315,7 +358,9 @@ mod tests {
 
     #[test]
     fn t21_a_redirect_never_leads_from_https_to_http_or_over_plain_http_elsewhere() {
-        let judge = |from: &str, to: &str| judge_redirect(&Url::parse(from).unwrap(), &Url::parse(to).unwrap());
+        let options = RegistryOptions::default();
+        let judge =
+            |from: &str, to: &str| judge_redirect(&Url::parse(from).unwrap(), &Url::parse(to).unwrap(), &options);
         assert_eq!(judge("https://a.example/x", "https://b.example/y"), Ok(()));
         assert_eq!(judge("http://127.0.0.1:1/x", "http://127.0.0.1:2/y"), Ok(()));
         assert_eq!(judge("http://127.0.0.1:1/x", "https://b.example/y"), Ok(()));

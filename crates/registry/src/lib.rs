@@ -31,8 +31,15 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Registries that ask for a login are given one from [`RegistryOptions::credentials`]; [`credentials`] says where
+//! logins may be, and [`Registry::logins`] which of them were used.
 
+mod auth;
 mod check;
+mod clients;
+mod connection;
+pub mod credentials;
 mod document;
 mod error;
 mod host;
@@ -49,9 +56,11 @@ mod retry;
 mod source;
 mod text;
 
+pub use connection::{ClientCertificate, HostOptions, PemAuthority, Proxies};
+pub use credentials::{CredentialSources, Credentials};
 pub use error::{RegistryError, RegistryErrorKind, overall_class};
 pub use options::{Limits, Mirror, OptionsError, RegistryOptions};
-pub use registry::Registry;
+pub use registry::{LoginUse, Registry};
 pub use request::{
     Attempt, AttemptOutcome, Candidate, DigestAnswer, DigestRequest, Event, FoundRevision, ImageRequest, Resolution,
     RevisionPolicy, Unresolved, UnresolvedReason, Warning,

@@ -5,14 +5,26 @@ use std::time::Duration;
 use lock_model::ErrorClass;
 use url::{Host, Url};
 
+use crate::connection::{HostOptions, PemAuthority, Proxies};
+use crate::credentials::Credentials;
 use crate::retry::RetryPolicy;
+use crate::text::host_of;
 
 /// How registries are asked. [`Default`] has the documented defaults.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
     /// Where the requests for a host go instead; the names in the lock stay.
     pub mirrors: BTreeMap<String, Mirror>,
-    /// Most requests at one time to one host.
+    /// What is different about single hosts, by `HOST[:PORT]` as it is asked. A host that is named here may also have
+    /// an address in a private network when a registry sends us there for tokens.
+    pub hosts: BTreeMap<String, HostOptions>,
+    /// The logins that registries are given when they ask for one.
+    pub credentials: Credentials,
+    /// Certificate authorities that are trusted for every host, beside those of the machine.
+    pub authorities: Vec<PemAuthority>,
+    /// The proxies on the way.
+    pub proxies: Proxies,
+    /// Most requests at one time to one host. A host that is busy gets fewer, until it answers well again.
     pub concurrency: usize,
     /// Longest time for a connection.
     pub connect_timeout: Duration,
@@ -20,6 +32,8 @@ pub struct RegistryOptions {
     pub request_timeout: Duration,
     /// When a request is sent again.
     pub retry: RetryPolicy,
+    /// What the random part of waits starts from: another number for each process that runs at the same time.
+    pub jitter_seed: u64,
     /// What is read at most.
     pub limits: Limits,
     /// How the program calls itself.
@@ -30,10 +44,15 @@ impl Default for RegistryOptions {
     fn default() -> Self {
         Self {
             mirrors: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            credentials: Credentials::default(),
+            authorities: Vec::new(),
+            proxies: Proxies::default(),
             concurrency: 32,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             retry: RetryPolicy::default(),
+            jitter_seed: 0,
             limits: Limits::default(),
             user_agent: concat!("orchestrator/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -47,13 +66,15 @@ pub struct Limits {
     pub manifest: u64,
     /// Bytes of an image's configuration.
     pub config: u64,
+    /// Bytes of a token service's answer.
+    pub token: u64,
     /// Redirects of one request.
     pub redirects: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { manifest: 4 << 20, config: 8 << 20, redirects: 5 }
+        Self { manifest: 4 << 20, config: 8 << 20, token: 1 << 20, redirects: 5 }
     }
 }
 
@@ -62,7 +83,8 @@ impl Default for Limits {
 pub enum Mirror {
     /// An OCI layout folder, in which names are full `repository:tag`.
     OciLayout(PathBuf),
-    /// Another registry: `https://HOST[:PORT]`, or `http://` when the host is this machine.
+    /// Another registry: `https://HOST[:PORT]`, or `http://` when the host is this machine or is named in
+    /// [`RegistryOptions::hosts`] as one without TLS.
     Http(Url),
 }
 
@@ -89,6 +111,20 @@ pub enum OptionsError {
         /// The name.
         text: String,
     },
+    /// A certificate, or a key, cannot be used.
+    #[error("`{name}` {reason}")]
+    Certificate {
+        /// What people know it by.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A proxy's address is not one.
+    #[error("proxy `{url}` is neither `http://` nor `https://` with a host")]
+    Proxy {
+        /// The address, without user and password.
+        url: String,
+    },
     /// The program has not chosen who does the cryptography of TLS.
     #[error("no provider of cryptography is installed for TLS")]
     NoCryptography,
@@ -98,7 +134,11 @@ impl OptionsError {
     /// What kind of failure this is.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::NoConcurrency | Self::Mirror { .. } | Self::UserAgent { .. } => ErrorClass::Invalid,
+            Self::NoConcurrency
+            | Self::Mirror { .. }
+            | Self::UserAgent { .. }
+            | Self::Certificate { .. }
+            | Self::Proxy { .. } => ErrorClass::Invalid,
             Self::NoCryptography => ErrorClass::Bug,
         }
     }
@@ -118,13 +158,40 @@ impl RegistryOptions {
         }
         for (host, mirror) in &self.mirrors {
             if let Mirror::Http(url) = mirror
-                && let Some(reason) = unusable(url)
+                && let Some(reason) = self.unusable(url)
             {
                 let url = without_credentials(url);
                 return Err(OptionsError::Mirror { host: host.clone(), url, reason });
             }
         }
-        Ok(())
+        for authority in self.authorities.iter().chain(self.hosts.values().flat_map(|host| &host.authorities)) {
+            authority.parse()?;
+        }
+        for certificate in self.hosts.values().filter_map(|host| host.client_certificate.as_ref()) {
+            certificate.parse()?;
+        }
+        self.proxies.check()
+    }
+
+    /// Whether plain HTTP may be spoken to an address: nobody can listen, or the user says that it does not matter.
+    pub(crate) fn may_be_plain(&self, url: &Url) -> bool {
+        is_loopback(url) || self.hosts.get(&host_of(url)).is_some_and(|host| host.plain_http)
+    }
+
+    fn unusable(&self, url: &Url) -> Option<&'static str> {
+        match url.scheme() {
+            "https" => {}
+            "http" if self.may_be_plain(url) => {}
+            "http" => return Some("is plain HTTP to another machine"),
+            _ => return Some("is neither `https://` nor `http://`"),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            Some("holds a user or a password")
+        } else if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            Some("has more than a host and a port")
+        } else {
+            None
+        }
     }
 }
 
@@ -140,23 +207,8 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn unusable(url: &Url) -> Option<&'static str> {
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(url) => {}
-        "http" => return Some("is plain HTTP to another machine"),
-        _ => return Some("is neither `https://` nor `http://`"),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        Some("holds a user or a password")
-    } else if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        Some("has more than a host and a port")
-    } else {
-        None
-    }
-}
-
-fn without_credentials(url: &Url) -> String {
+/// An address without user and password, for people.
+pub(crate) fn without_credentials(url: &Url) -> String {
     let mut url = url.clone();
     // Both fail only for addresses that cannot hold credentials.
     url.set_username("").ok();
@@ -177,14 +229,23 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_stays_on_this_machine() {
-        for local in
-            ["http://127.0.0.1:5000", "http://localhost", "http://[::1]:1", "http://[::ffff:127.0.0.1]", "https://a.b"]
-        {
+    fn plain_http_stays_on_this_machine_and_on_named_hosts() {
+        let mut options = RegistryOptions::default();
+        options.hosts.insert("10.0.0.9:5000".to_owned(), HostOptions { plain_http: true, ..HostOptions::default() });
+        let unusable = |url: &Url| options.unusable(url);
+        for local in [
+            "http://127.0.0.1:5000",
+            "http://localhost",
+            "http://[::1]:1",
+            "http://[::ffff:127.0.0.1]",
+            "https://a.b",
+            "http://10.0.0.9:5000",
+        ] {
             assert_eq!(unusable(&Url::parse(local).unwrap()), None, "{local}");
         }
         for elsewhere in [
             "http://10.0.0.1",
+            "http://10.0.0.9",
             "http://localhost.evil.example",
             "http://127.0.0.1.evil.example",
             "ftp://127.0.0.1",

@@ -2,11 +2,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lock_model::ImageRepository;
-use url::Url;
 
+use crate::auth::Wire;
+use crate::credentials::LoginTrace;
 use crate::error::RegistryErrorKind;
-use crate::host::HostGate;
-use crate::http::Http;
 use crate::layout::LayoutReader;
 use crate::options::{Mirror, OptionsError, RegistryOptions};
 use crate::source::{Source, base_of};
@@ -16,8 +15,18 @@ use crate::source::{Source, base_of};
 /// One value is made for a whole command: its connections, and what it learned about the hosts, are used again.
 #[derive(Debug)]
 pub struct Registry {
-    http: Http,
-    gates: Mutex<BTreeMap<String, Arc<HostGate>>>,
+    wire: Wire,
+}
+
+/// How a registry was logged in to for one repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginUse {
+    /// The host that asked for a login: a mirror's own where there is one.
+    pub host: String,
+    /// The repository.
+    pub repository: String,
+    /// Where the login came from.
+    pub trace: LoginTrace,
 }
 
 /// One pass over registries: a layout folder is read once and stays what it was.
@@ -31,29 +40,43 @@ impl Registry {
     /// Checks the options. Nothing is asked yet, and no connection is made.
     pub fn new(options: RegistryOptions) -> Result<Self, OptionsError> {
         options.check()?;
-        Ok(Self { http: Http::new(options), gates: Mutex::new(BTreeMap::new()) })
+        Ok(Self { wire: Wire::new(options) })
+    }
+
+    /// Every login that a registry asked for so far, sorted by host and repository. No secret is in it.
+    pub fn logins(&self) -> Vec<LoginUse> {
+        let accounts = self.wire.accounts();
+        let uses = accounts.iter().filter_map(|account| {
+            let (host, repository) = (account.host(), account.place().path().to_owned());
+            Some(LoginUse { host, repository, trace: account.trace()? })
+        });
+        let mut uses: Vec<LoginUse> = uses.collect();
+        uses.sort_by(|a, b| (&a.host, &a.repository).cmp(&(&b.host, &b.repository)));
+        uses
+    }
+
+    /// How the registry that answers for a repository was logged in to; `None` while it has not asked for a login.
+    pub fn login_of(&self, repository: &ImageRepository) -> Option<LoginTrace> {
+        let options = self.wire.options();
+        let base = match options.mirrors.get(repository.host()) {
+            Some(Mirror::OciLayout(_)) => return None,
+            Some(Mirror::Http(url)) => url.clone(),
+            None => base_of(repository.host(), options).ok()?,
+        };
+        self.wire.account(&base, repository.path()).trace()
     }
 
     pub(crate) fn session(&self) -> Session<'_> {
         Session { registry: self, layouts: Mutex::new(BTreeMap::new()) }
-    }
-
-    /// The limits of one address: by its origin, since a mirror stands for several hosts.
-    fn gate(&self, base: &Url) -> Arc<HostGate> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = gates
-            .entry(base.origin().ascii_serialization())
-            .or_insert_with(|| Arc::new(HostGate::new(self.http.options().concurrency)));
-        Arc::clone(gate)
     }
 }
 
 impl<'a> Session<'a> {
     /// What answers for the host of a repository.
     pub(crate) fn source(&self, repository: &ImageRepository) -> Result<Source<'a>, RegistryErrorKind> {
-        let http = &self.registry.http;
+        let wire = &self.registry.wire;
         let host = repository.host();
-        let base = match http.options().mirrors.get(host) {
+        let base = match wire.options().mirrors.get(host) {
             Some(Mirror::OciLayout(folder)) => {
                 let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
                 let reader = if let Some(reader) = layouts.get(host) {
@@ -64,12 +87,13 @@ impl<'a> Session<'a> {
                     layouts.insert(host.to_owned(), Arc::clone(&reader));
                     reader
                 };
-                return Ok(Source::Layout { reader, limits: http.options().limits });
+                return Ok(Source::Layout { reader, limits: wire.options().limits });
             }
             Some(Mirror::Http(url)) => url.clone(),
-            None => base_of(host)?,
+            None => base_of(host, wire.options())?,
         };
-        let gate = self.registry.gate(&base);
-        Ok(Source::Http { http, base, gate })
+        let gate = wire.gate(&base);
+        let account = wire.account(&base, repository.path());
+        Ok(Source::Http { wire, base, gate, account })
     }
 }

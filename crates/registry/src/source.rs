@@ -9,18 +9,19 @@ use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::auth::{Account, Reach, Wire};
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
-use crate::http::{Answer, Ask, Http};
+use crate::http::{Answer, Ask, Hops};
 use crate::layout::LayoutReader;
 use crate::media_type::ACCEPT_MANIFESTS;
-use crate::options::Limits;
+use crate::options::{Limits, RegistryOptions};
 
 /// What answers for one host.
 #[derive(Clone, Debug)]
 pub(crate) enum Source<'a> {
     Layout { reader: Arc<LayoutReader>, limits: Limits },
-    Http { http: &'a Http, base: Url, gate: Arc<HostGate> },
+    Http { wire: &'a Wire, base: Url, gate: Arc<HostGate>, account: Arc<Account> },
 }
 
 /// What a question needs besides its subject.
@@ -54,16 +55,16 @@ impl Source<'_> {
         tag: &Tag,
         context: Context<'_>,
     ) -> Result<Tagged, RegistryErrorKind> {
-        let (http, base, gate) = match self {
+        let (wire, base, gate, account) = match self {
             Self::Layout { reader, .. } => {
                 let entry = reader.entry(repository, tag).ok_or(RegistryErrorKind::Missing)?;
                 return Ok(Tagged { digest: entry.digest.clone(), document: None });
             }
-            Self::Http { http, base, gate } => (http, base, gate),
+            Self::Http { wire, base, gate, account } => (wire, base, gate, account),
         };
-        let mut ask = manifest_ask(http, base, gate, repository, tag.as_str(), context);
+        let mut ask = manifest_ask(wire, base, gate, repository, tag.as_str(), context);
         ask.method = Method::HEAD;
-        let head = http.send(&ask).await?;
+        let head = wire.send(&ask, account).await?;
         if head.status.is_success() {
             if let Some(digest) = announced(&head.headers) {
                 return Ok(Tagged { digest, document: None });
@@ -72,7 +73,7 @@ impl Source<'_> {
             return Err(head.into_failure(RegistryErrorKind::Missing));
         }
         ask.method = Method::GET;
-        let (digest, document) = hashed(http.send(&ask).await?, RegistryErrorKind::Missing)?;
+        let (digest, document) = hashed(wire.send(&ask, account).await?, RegistryErrorKind::Missing)?;
         Ok(Tagged { digest, document: Some(document) })
     }
 
@@ -89,9 +90,9 @@ impl Source<'_> {
                 let bytes = reader.blob(digest, limits.manifest)?.ok_or_else(missing)?;
                 Ok(Fetched { bytes, media_type: None })
             }
-            Self::Http { http, base, gate } => {
-                let ask = manifest_ask(http, base, gate, repository, digest.as_str(), context);
-                let (hash, document) = hashed(http.send(&ask).await?, missing())?;
+            Self::Http { wire, base, gate, account } => {
+                let ask = manifest_ask(wire, base, gate, repository, digest.as_str(), context);
+                let (hash, document) = hashed(wire.send(&ask, account).await?, missing())?;
                 compare(digest, hash)?;
                 Ok(document)
             }
@@ -115,10 +116,10 @@ impl Source<'_> {
                 check_size(digest, entry.size, &document.bytes)?;
                 Ok(Fetched { media_type: Some(entry.media_type.clone()), ..document })
             }
-            (Err(RegistryErrorKind::Gone { digest }), Self::Http { http, base, gate }) => {
-                let ask = manifest_ask(http, base, gate, repository, tag.as_str(), context);
+            (Err(RegistryErrorKind::Gone { digest }), Self::Http { wire, base, gate, account }) => {
+                let ask = manifest_ask(wire, base, gate, repository, tag.as_str(), context);
                 let gone = RegistryErrorKind::Gone { digest: digest.clone() };
-                let (hash, document) = hashed(http.send(&ask).await?, gone)?;
+                let (hash, document) = hashed(wire.send(&ask, account).await?, gone)?;
                 compare(&digest, hash)?;
                 Ok(document)
             }
@@ -136,17 +137,20 @@ impl Source<'_> {
         let missing = || RegistryErrorKind::ChildMissing { what: "configuration".to_owned(), digest: digest.clone() };
         match self {
             Self::Layout { reader, limits } => reader.blob(digest, limits.config)?.ok_or_else(missing),
-            Self::Http { http, base, gate } => {
+            Self::Http { wire, base, gate, account } => {
                 let ask = Ask {
                     method: Method::GET,
                     url: address(base, repository, "blobs", digest.as_str()),
                     accept: None,
-                    limit: http.options().limits.config,
+                    limit: wire.options().limits.config,
                     gate,
                     deadline: context.deadline,
                     on_retry: context.on_retry,
+                    payload: None,
+                    hops: Hops::Judged,
+                    reach: Reach::Anywhere,
                 };
-                let answer = http.send(&ask).await?;
+                let answer = wire.send(&ask, account).await?;
                 if !answer.status.is_success() {
                     return Err(answer.into_failure(missing()));
                 }
@@ -163,10 +167,10 @@ impl Source<'_> {
         digest: &Digest,
         context: Context<'_>,
     ) -> Result<bool, RegistryErrorKind> {
-        if let Self::Http { http, base, gate } = self {
-            let mut ask = manifest_ask(http, base, gate, repository, digest.as_str(), context);
+        if let Self::Http { wire, base, gate, account } = self {
+            let mut ask = manifest_ask(wire, base, gate, repository, digest.as_str(), context);
             ask.method = Method::HEAD;
-            let head = http.send(&ask).await?;
+            let head = wire.send(&ask, account).await?;
             if head.status.is_success()
                 && let Some(said) = announced(&head.headers)
             {
@@ -185,12 +189,12 @@ impl Source<'_> {
 }
 
 /// Where requests for a host go when no mirror stands for it.
-pub(crate) fn base_of(host: &str) -> Result<Url, RegistryErrorKind> {
+pub(crate) fn base_of(host: &str, options: &RegistryOptions) -> Result<Url, RegistryErrorKind> {
     // Docker Hub's registry does not live at the name that its images carry.
     let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
     let invalid = |_| RegistryErrorKind::Client { reason: format!("`{host}` is not the name of a host") };
     let plain = Url::parse(&format!("http://{host}")).map_err(invalid)?;
-    if crate::options::is_loopback(&plain) {
+    if options.may_be_plain(&plain) {
         return Ok(plain);
     }
     Url::parse(&format!("https://{host}")).map_err(invalid)
@@ -203,7 +207,7 @@ fn address(base: &Url, repository: &ImageRepository, kind: &str, name: &str) -> 
 }
 
 fn manifest_ask<'a>(
-    http: &Http,
+    wire: &Wire,
     base: &Url,
     gate: &'a HostGate,
     repository: &ImageRepository,
@@ -214,10 +218,13 @@ fn manifest_ask<'a>(
         method: Method::GET,
         url: address(base, repository, "manifests", name),
         accept: Some(ACCEPT_MANIFESTS),
-        limit: http.options().limits.manifest,
+        limit: wire.options().limits.manifest,
         gate,
         deadline: context.deadline,
         on_retry: context.on_retry,
+        payload: None,
+        hops: Hops::Judged,
+        reach: Reach::Anywhere,
     }
 }
 

@@ -20,6 +20,15 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
+/// The host that an address names, with the port where it is not the usual one.
+pub(crate) fn host_of(url: &url::Url) -> String {
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => String::new(),
+    }
+}
+
 /// An error with all its causes on one line.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
+mod auth;
 mod broken_wire;
 mod check;
+mod credentials;
 mod layout;
 mod real;
+mod real_auth;
 mod resolve;
 mod support;
 mod wire;

@@ -167,10 +167,32 @@ type Answers = BTreeMap<(String, String), VecDeque<ResponseTemplate>>;
 
 /// Answers in order, the last one again and again; whatever it does not know is a 404 with an empty body.
 #[derive(Clone, Debug, Default)]
-struct Routes(Arc<Mutex<Answers>>);
+struct Routes(Arc<Mutex<Answers>>, Arc<Mutex<Option<Guard>>>);
+
+/// Who may ask below `/v2/`.
+#[derive(Clone, Debug)]
+struct Guard {
+    challenges: Vec<String>,
+    accepted: Vec<String>,
+}
+
+impl Guard {
+    fn refusal(&self, request: &Request) -> Option<ResponseTemplate> {
+        let sent = request.headers.get("authorization").map(|value| value.to_str().unwrap());
+        if !request.url.path().starts_with("/v2/") || sent.is_some_and(|sent| self.accepted.iter().any(|a| a == sent)) {
+            return None;
+        }
+        let refusal = ResponseTemplate::new(401);
+        let challenges = self.challenges.iter();
+        Some(challenges.fold(refusal, |refusal, challenge| refusal.append_header("www-authenticate", challenge)))
+    }
+}
 
 impl Respond for Routes {
     fn respond(&self, request: &Request) -> ResponseTemplate {
+        if let Some(refusal) = self.1.lock().unwrap().as_ref().and_then(|guard| guard.refusal(request)) {
+            return refusal;
+        }
         let mut routes = self.0.lock().unwrap();
         let path = request.url.path().to_owned();
         let own = (request.method.to_string(), path.clone());
@@ -201,8 +223,29 @@ impl Fake {
 
     /// Sets the answers for a path below the repository.
     pub(crate) fn on(&self, method: &str, path: &str, answers: impl IntoIterator<Item = ResponseTemplate>) {
-        let key = (method.to_owned(), format!("/v2/shop/cart/{path}"));
+        self.on_path(method, &format!("/v2/shop/cart/{path}"), answers);
+    }
+
+    /// Sets the answers for a whole path.
+    pub(crate) fn on_path(&self, method: &str, path: &str, answers: impl IntoIterator<Item = ResponseTemplate>) {
+        let key = (method.to_owned(), path.to_owned());
         self.routes.0.lock().unwrap().insert(key, answers.into_iter().collect());
+    }
+
+    /// Lets only requests with one of these `Authorization` headers in, and answers the others with the challenges.
+    pub(crate) fn guard(&self, challenges: &[&str], accepted: &[&str]) {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        *self.routes.1.lock().unwrap() = Some(Guard { challenges: owned(challenges), accepted: owned(accepted) });
+    }
+
+    /// Lets everybody in.
+    pub(crate) fn open(&self) {
+        *self.routes.1.lock().unwrap() = None;
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(crate) fn host(&self) -> String {
+        self.server.address().to_string()
     }
 
     /// Serves a document under a tag or a digest, and under its digest.

@@ -177,12 +177,12 @@ async fn a_registry_that_serves_by_tag_only_is_believed_when_the_hash_is_right()
 
 #[tokio::test]
 async fn a_login_that_is_asked_for_is_named() {
-    let challenge = r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:x:pull""#;
+    let challenge = r#"Basic realm="registry.example""#;
     let fake = Fake::start().await;
     fake.on("GET", "manifests/a", [status(401).insert_header("www-authenticate", challenge)]);
     let (class, text) = refusal(&fake).await;
     assert_eq!(class, ErrorClass::Denied);
-    assert!(text.contains(r#"asks for a login (Bearer realm="https://auth.example/token""#), "{text}");
+    assert!(text.contains(r#"asks for a login (Basic realm="registry.example"), and none is known"#), "{text}");
     assert_eq!(fake.requests().await.len(), 1, "a login does not appear by asking again");
 
     let fake = Fake::start().await;

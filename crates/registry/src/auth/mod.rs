@@ -1,0 +1,14 @@
+//! Logging in: the challenge of a registry, the rules for the token service that it names, and the tokens.
+//!
+//! A token is fetched once for each repository, however many requests wait for it, used until it is about to expire,
+//! and renewed once when the registry refuses it. It is sent to the registry that it was fetched for, and nowhere else.
+
+mod account;
+mod challenge;
+mod realm;
+mod token;
+mod wire;
+
+pub(crate) use account::Account;
+pub(crate) use realm::{NotPublic, PublicOnly, Reach};
+pub(crate) use wire::Wire;

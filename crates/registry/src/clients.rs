@@ -1,0 +1,108 @@
+//! The HTTP clients: which trust, which proxy, which addresses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy};
+use url::Url;
+
+use crate::auth::{PublicOnly, Reach};
+use crate::error::RegistryErrorKind;
+use crate::options::{OptionsError, RegistryOptions};
+use crate::text::{host_of, with_causes};
+
+/// Addresses of this machine, which no proxy can reach for us.
+const OURSELVES: &str = "localhost,127.0.0.0/8,::1";
+
+/// Each is made when it is first needed: reading the machine's certificate authorities takes time, and a run on layout
+/// folders needs none and must not fail for the lack of them.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    secure: Made,
+    public: Made,
+    plain: Made,
+    /// Of the hosts whose TLS is different.
+    hosts: BTreeMap<String, Made>,
+}
+
+type Made = OnceLock<Result<Client, String>>;
+
+impl Clients {
+    pub(crate) fn new(options: &RegistryOptions) -> Self {
+        let own = options.hosts.iter().filter(|(_, host)| host.has_own_tls());
+        Self { hosts: own.map(|(name, _)| (name.clone(), Made::default())).collect(), ..Self::default() }
+    }
+
+    /// The client for an address.
+    pub(crate) fn of(&self, options: &RegistryOptions, url: &Url, reach: Reach) -> Result<&Client, RegistryErrorKind> {
+        let made = if url.scheme() != "https" {
+            // No certificate is ever looked at.
+            self.plain.get_or_init(|| built(plain(options)))
+        } else if let Some((name, made)) = self.hosts.get_key_value(&host_of(url)) {
+            made.get_or_init(|| built(of_host(options, name)))
+        } else if reach == Reach::PublicOnly {
+            let except = [&options.proxies.http, &options.proxies.https].into_iter().flatten();
+            let except: BTreeSet<String> = except.filter_map(|url| url.host_str().map(str::to_owned)).collect();
+            self.public.get_or_init(|| built(secure(options).map(|b| b.dns_resolver(PublicOnly { except }))))
+        } else {
+            self.secure.get_or_init(|| built(secure(options)))
+        };
+        made.as_ref().map_err(|reason| RegistryErrorKind::Client { reason: reason.clone() })
+    }
+}
+
+fn built(builder: Result<ClientBuilder, String>) -> Result<Client, String> {
+    builder?.build().map_err(|error| with_causes(&error))
+}
+
+fn plain(options: &RegistryOptions) -> Result<ClientBuilder, String> {
+    Ok(base(options)?.tls_certs_only([]))
+}
+
+fn secure(options: &RegistryOptions) -> Result<ClientBuilder, String> {
+    let mut builder = base(options)?.https_only(true);
+    for authority in &options.authorities {
+        builder = builder.tls_certs_merge(authority.parse().map_err(text)?);
+    }
+    Ok(builder)
+}
+
+fn of_host(options: &RegistryOptions, name: &str) -> Result<ClientBuilder, String> {
+    let mut builder = secure(options)?;
+    if let Some(host) = options.hosts.get(name) {
+        for authority in &host.authorities {
+            builder = builder.tls_certs_merge(authority.parse().map_err(text)?);
+        }
+        if let Some(certificate) = &host.client_certificate {
+            builder = builder.identity(certificate.parse().map_err(text)?);
+        }
+    }
+    Ok(builder)
+}
+
+fn base(options: &RegistryOptions) -> Result<ClientBuilder, String> {
+    let mut builder = Client::builder()
+        .user_agent(&options.user_agent)
+        .connect_timeout(options.connect_timeout)
+        .pool_max_idle_per_host(options.concurrency)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        // A library does not look into the environment by itself.
+        .no_proxy();
+    let exceptions = NoProxy::from_string(&format!("{OURSELVES},{}", options.proxies.exceptions));
+    // The addresses were checked with the options; a failure must not quote them.
+    let failed = |_| "a proxy's address cannot be used".to_owned();
+    if let Some(url) = &options.proxies.http {
+        builder = builder.proxy(Proxy::http(url.clone()).map_err(failed)?.no_proxy(exceptions.clone()));
+    }
+    if let Some(url) = &options.proxies.https {
+        builder = builder.proxy(Proxy::https(url.clone()).map_err(failed)?.no_proxy(exceptions));
+    }
+    Ok(builder)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn text(error: OptionsError) -> String {
+    error.to_string()
+}

@@ -1,0 +1,125 @@
+use std::fmt;
+
+use reqwest::{Certificate, Identity};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use crate::options::{OptionsError, without_credentials};
+
+/// What is different about one host.
+#[derive(Clone, Debug, Default)]
+pub struct HostOptions {
+    /// Plain HTTP is spoken to it although it is another machine: everybody on the way can read and change everything,
+    /// logins too.
+    pub plain_http: bool,
+    /// Certificate authorities that are trusted for it, beside those of the machine and of all hosts.
+    pub authorities: Vec<PemAuthority>,
+    /// What we show it of ourselves.
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+impl HostOptions {
+    /// Whether connections to the host need a client of their own.
+    pub(crate) fn has_own_tls(&self) -> bool {
+        !self.authorities.is_empty() || self.client_certificate.is_some()
+    }
+}
+
+/// Certificates of authorities.
+#[derive(Clone, Debug)]
+pub struct PemAuthority {
+    /// What people know them by, for example the path of the file.
+    pub name: String,
+    /// One certificate or more, in PEM.
+    pub pem: Vec<u8>,
+}
+
+impl PemAuthority {
+    pub(crate) fn parse(&self) -> Result<Vec<Certificate>, OptionsError> {
+        let failed = |reason| OptionsError::Certificate { name: self.name.clone(), reason };
+        let certificates =
+            Certificate::from_pem_bundle(&self.pem).map_err(|_| failed("holds a certificate that cannot be read"))?;
+        if certificates.is_empty() { Err(failed("holds no certificate")) } else { Ok(certificates) }
+    }
+}
+
+/// A certificate that we show, with its key. The debug form does not show the key.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// What people know it by, for example the path of the file.
+    pub name: String,
+    /// The certificate and those between it and the authority, in PEM.
+    pub certificates: Vec<u8>,
+    /// The key, in PEM.
+    pub key: SecretString,
+}
+
+impl ClientCertificate {
+    pub(crate) fn parse(&self) -> Result<Identity, OptionsError> {
+        let mut pem = secrecy::zeroize::Zeroizing::new(self.certificates.clone());
+        pem.push(b'\n');
+        pem.extend_from_slice(self.key.expose_secret().as_bytes());
+        Identity::from_pem(&pem).map_err(|_| OptionsError::Certificate {
+            name: self.name.clone(),
+            reason: "holds no certificate with its key",
+        })
+    }
+}
+
+/// Proxies on the way to registries. This machine itself is never asked through one.
+#[derive(Clone, Default)]
+pub struct Proxies {
+    /// For plain HTTP.
+    pub http: Option<Url>,
+    /// For https.
+    pub https: Option<Url>,
+    /// Hosts that are asked without one, as in `NO_PROXY`: names with everything below them, addresses, networks,
+    /// separated by commas.
+    pub exceptions: String,
+}
+
+impl Proxies {
+    pub(crate) fn check(&self) -> Result<(), OptionsError> {
+        for url in [&self.http, &self.https].into_iter().flatten() {
+            if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+                return Err(OptionsError::Proxy { url: without_credentials(url) });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { http, https, exceptions } = self;
+        f.debug_struct("Proxies")
+            .field("http", &http.as_ref().map(without_credentials))
+            .field("https", &https.as_ref().map(without_credentials))
+            .field("exceptions", exceptions)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t25_keys_and_proxy_passwords_do_not_show() {
+        let proxies = Proxies { https: Some(Url::parse("http://me:canary@proxy.corp").unwrap()), ..Proxies::default() };
+        let certificate =
+            ClientCertificate { name: "c.pem".to_owned(), certificates: Vec::new(), key: "canary".into() };
+        let shown = format!("{proxies:?} {certificate:?} {}", certificate.parse().err().unwrap());
+        assert!(!shown.contains("canary") && shown.contains("proxy.corp"), "{shown}");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_before_anything_is_asked() {
+        let authority = |pem: &str| PemAuthority { name: "ca.pem".to_owned(), pem: pem.into() }.parse();
+        assert_eq!(authority("").unwrap_err().to_string(), "`ca.pem` holds no certificate");
+        for url in ["socks5://proxy.corp", "file:///x"] {
+            let proxies = Proxies { http: Some(Url::parse(url).unwrap()), ..Proxies::default() };
+            assert!(proxies.check().is_err(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The files of docker and podman.
+//!
+//! ```json
+//! { "auths": { "ghcr.io": { "auth": "BASE64 OF USER:PASSWORD" }, "quay.io/team": { "identitytoken": "…" } },
+//!   "credHelpers": { "123.dkr.ecr.eu-west-1.amazonaws.com": "ecr-login" },
+//!   "credsStore": "secretservice" }
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use super::error::{CredentialError, CredentialErrorKind};
+use super::helper::HelperName;
+use super::login::Login;
+use super::place::canonical;
+
+const SIZE_LIMIT: u64 = 1 << 20;
+
+/// A file that was read.
+#[derive(Debug)]
+pub(crate) struct AuthFile {
+    pub(crate) path: PathBuf,
+    pub(crate) entries: BTreeMap<String, Entry>,
+    pub(crate) helpers: BTreeMap<String, NamedHelper>,
+    pub(crate) store: Option<HelperName>,
+}
+
+/// What a file says about one place.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The place as the file spells it: what the store was told when the login was put there.
+    pub(crate) key: String,
+    pub(crate) content: EntryContent,
+}
+
+#[derive(Debug)]
+pub(crate) enum EntryContent {
+    Login(Login),
+    /// A sign that the store has the login.
+    Empty,
+    Unreadable,
+}
+
+/// A helper for one place.
+#[derive(Debug)]
+pub(crate) struct NamedHelper {
+    pub(crate) key: String,
+    pub(crate) helper: HelperName,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(default)]
+    auths: Option<BTreeMap<String, Option<WireEntry>>>,
+    #[serde(default)]
+    cred_helpers: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    creds_store: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct WireEntry {
+    auth: Option<SecretString>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    identitytoken: Option<SecretString>,
+    registrytoken: Option<SecretString>,
+}
+
+impl AuthFile {
+    /// Reads a file; `None` when there is none.
+    pub(crate) fn read(path: &Path, work_tree: Option<&Path>) -> Result<Option<Self>, Vec<CredentialError>> {
+        let failed = |kind| vec![CredentialError::new(path, kind)];
+        // Through all links: a link in the checkout to a file elsewhere is harmless, the other way round is not.
+        let real = match path.canonicalize() {
+            Ok(real) => real,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(failed(CredentialErrorKind::Unreadable(error))),
+        };
+        if let Some(work_tree) = work_tree
+            && (is_inside(&real, work_tree) || is_inside(path, work_tree))
+        {
+            return Err(failed(CredentialErrorKind::InsideWorkTree { work_tree: work_tree.to_owned() }));
+        }
+        let bytes = read_capped(&real).map_err(|error| failed(CredentialErrorKind::Unreadable(error)))?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > SIZE_LIMIT) {
+            return Err(failed(CredentialErrorKind::TooLarge { limit: SIZE_LIMIT }));
+        }
+        Self::parse(path, &bytes).map(Some)
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Vec<CredentialError>> {
+        let wire: Wire = serde_json::from_slice(bytes).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            vec![CredentialError::new(path, CredentialErrorKind::NotReadable { line, column })]
+        })?;
+        let mut errors = Vec::new();
+        let mut helper = |setting: String, name: String| {
+            let helper = HelperName::parse(&name);
+            if helper.is_none() {
+                errors.push(CredentialError::new(path, CredentialErrorKind::HelperName { setting, name }));
+            }
+            helper
+        };
+        let store =
+            wire.creds_store.filter(|name| !name.is_empty()).and_then(|name| helper("credsStore".to_owned(), name));
+        let mut helpers = BTreeMap::new();
+        for (key, name) in wire.cred_helpers.unwrap_or_default() {
+            if let Some(helper) = helper(format!("credHelpers.{}", key.escape_debug()), name) {
+                helpers.insert(canonical(&key), NamedHelper { key, helper });
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+        for (key, entry) in wire.auths.unwrap_or_default() {
+            let content = entry.unwrap_or_default().content();
+            let place = canonical(&key);
+            // One place in two spellings: the one that holds a login.
+            let known = entries.get(&place).is_some_and(|known| matches!(known.content, EntryContent::Login(_)));
+            if !known {
+                entries.insert(place, Entry { key, content });
+            }
+        }
+        Ok(Self { path: path.to_owned(), entries, helpers, store })
+    }
+}
+
+impl WireEntry {
+    fn content(self) -> EntryContent {
+        let present = |secret: Option<SecretString>| secret.filter(|secret| !secret.expose_secret().is_empty());
+        if let Some(token) = present(self.identitytoken) {
+            return EntryContent::Login(Login::Identity(token));
+        }
+        if let Some(token) = present(self.registrytoken) {
+            return EntryContent::Login(Login::Registry(token));
+        }
+        if let Some(auth) = present(self.auth) {
+            return decode(&auth).map_or(EntryContent::Unreadable, EntryContent::Login);
+        }
+        match (self.username.filter(|user| !user.is_empty()), present(self.password)) {
+            (Some(user), Some(password)) => EntryContent::Login(Login::Password { user, password }),
+            _ => EntryContent::Empty,
+        }
+    }
+}
+
+/// Base64 of `user:password`, which some programs fill up with zero bytes.
+fn decode(auth: &SecretString) -> Option<Login> {
+    let bytes = Zeroizing::new(STANDARD.decode(auth.expose_secret().trim()).ok()?);
+    let (user, password) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
+    let password = password.trim_matches('\0');
+    (!user.is_empty()).then(|| Login::password(user, password))
+}
+
+fn read_capped(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    std::fs::File::open(path)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// Whether a path lies in a folder, however the folder is spelled.
+pub(crate) fn is_inside(path: &Path, folder: &Path) -> bool {
+    path.starts_with(folder) || folder.canonicalize().is_ok_and(|folder| path.starts_with(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<AuthFile, Vec<CredentialError>> {
+        AuthFile::parse(Path::new("/home/me/config.json"), text.as_bytes())
+    }
+
+    #[test]
+    fn b3_every_kind_of_entry_is_read() {
+        let file = parse(
+            r#"{"auths":{
+                "https://ghcr.io/v2/":{"auth":"bWU6czpjcmV0"},
+                "a.example":{"auth":"bWU6c2VjcmV0AAA="},
+                "b.example":{"username":"me","password":"secret"},
+                "c.example":{"auth":"bWU6", "identitytoken":"secret"},
+                "d.example":{"registrytoken":"secret"},
+                "e.example":{},
+                "f.example":null,
+                "g.example":{"auth":"no base64!"},
+                "h.example":{"auth":"bm8gY29sb24="}
+            },"HttpHeaders":{"User-Agent":"x"}}"#,
+        )
+        .unwrap();
+        let shown: Vec<String> = file
+            .entries
+            .iter()
+            .map(|(key, entry)| match &entry.content {
+                EntryContent::Login(Login::Password { user, password }) => {
+                    format!("{key} {user}:{}", password.expose_secret())
+                }
+                EntryContent::Login(Login::Identity(token)) => format!("{key} identity {}", token.expose_secret()),
+                EntryContent::Login(Login::Registry(token)) => format!("{key} registry {}", token.expose_secret()),
+                EntryContent::Empty => format!("{key} empty"),
+                EntryContent::Unreadable => format!("{key} unreadable"),
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "a.example me:secret",
+                "b.example me:secret",
+                "c.example identity secret",
+                "d.example registry secret",
+                "e.example empty",
+                "f.example empty",
+                "g.example unreadable",
+                "ghcr.io me:s:cret",
+                "h.example unreadable",
+            ]
+        );
+        assert!(!format!("{file:?}").contains("secret"), "{file:?}");
+    }
+
+    #[test]
+    fn t22_helper_names_with_a_path_are_refused_all_at_once() {
+        let text = r#"{"credsStore":"../../evil","credHelpers":{"a":"x/y","b":"good-1.2_3","c":"","d":"$(id)"}}"#;
+        let errors = parse(text).unwrap_err();
+        assert_eq!(errors.len(), 4);
+        assert_eq!(
+            errors[0].to_string(),
+            "`/home/me/config.json` `credsStore` names the credential helper `../../evil`: only letters, digits, `.`, `_` and `-` may be in it"
+        );
+    }
+
+    #[test]
+    fn t22_an_unreadable_file_is_located_and_not_quoted() {
+        for text in [
+            r#"{"auths":"canary"}"#,
+            r#"{"auths":{"a":{"auth":{"canary":1}}}}"#,
+            r#"{"auths":{"a":"canary"}}"#,
+            r#"{"auths": canary}"#,
+            r#"{"credsStore":["canary"]}"#,
+        ] {
+            let errors = parse(text).unwrap_err();
+            let shown = format!("{} {errors:?}", errors[0]);
+            assert!(shown.contains("line 1, column ") && !shown.contains("canary"), "{shown}");
+        }
+    }
+}

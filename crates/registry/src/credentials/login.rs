@@ -1,0 +1,98 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+/// A login. Its debug form shows no secret, and there is no other form.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Login {
+    /// A user and a password.
+    Password {
+        /// The user.
+        user: String,
+        /// The password, or a token in its place.
+        password: SecretString,
+    },
+    /// A token that is exchanged for short-lived ones at the token service.
+    Identity(SecretString),
+    /// A token that is shown to the registry as it is.
+    Registry(SecretString),
+}
+
+impl Login {
+    /// A user and a password.
+    pub fn password(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self::Password { user: user.into(), password: password.into().into() }
+    }
+
+    /// A token that is exchanged for short-lived ones.
+    pub fn identity(token: impl Into<String>) -> Self {
+        Self::Identity(token.into().into())
+    }
+
+    /// A token that is shown to the registry as it is.
+    pub fn registry(token: impl Into<String>) -> Self {
+        Self::Registry(token.into().into())
+    }
+}
+
+/// Where a login came from, for people: never the login itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum LoginSource {
+    /// No login is known: whoever asks is nobody in particular.
+    Anonymous,
+    /// It was set explicitly.
+    Explicit {
+        /// The name it was given, for example the one of a variable.
+        name: String,
+    },
+    /// It stands in a file.
+    File {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A helper program gave it.
+    Helper {
+        /// The program's name.
+        program: String,
+        /// The file that names the program.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for LoginSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("nobody"),
+            Self::Explicit { name } => write!(f, "`{name}`"),
+            Self::File { path } => write!(f, "`{}`", path.display()),
+            Self::Helper { program, path } => write!(f, "`{program}` (named in `{}`)", path.display()),
+        }
+    }
+}
+
+/// How a login was found, or why none was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginTrace {
+    /// Where the login that is used came from.
+    pub source: LoginSource,
+    /// What should have given one and did not: helpers that failed, entries that cannot be read.
+    pub problems: Vec<String>,
+}
+
+impl LoginTrace {
+    pub(crate) fn anonymous() -> Self {
+        Self { source: LoginSource::Anonymous, problems: Vec::new() }
+    }
+
+    /// The problems as the beginning of a message: whoever is refused has to know of them first.
+    pub(crate) fn problems_first(&self) -> String {
+        let mut text = self.problems.join("; ");
+        if !text.is_empty() {
+            text.push_str(", so no login was sent: ");
+        }
+        text
+    }
+}

@@ -1,0 +1,18 @@
+use std::path::PathBuf;
+
+use super::explicit::ExplicitLogin;
+use super::helper::HelperPrograms;
+
+/// Where logins may be. [`Default`] knows no place.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialSources {
+    /// Logins that were set explicitly. Where several fit equally well, the first counts.
+    pub explicit: Vec<ExplicitLogin>,
+    /// Files as docker and podman write them. Only the first that exists is read: docker's `config.json`, then the
+    /// one of `REGISTRY_AUTH_FILE`, then podman's `auth.json` of the runtime folder and of the configuration folder.
+    pub files: Vec<PathBuf>,
+    /// How the helper programs that a file names are run. Without this none is run.
+    pub helpers: Option<HelperPrograms>,
+    /// The checkout that is worked on: nothing in it is a source of logins or of programs.
+    pub work_tree: Option<PathBuf>,
+}

@@ -1,0 +1,139 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use super::error::CredentialError;
+use super::explicit::ExplicitLogin;
+use super::file::{AuthFile, EntryContent};
+use super::helper::{self, HelperAnswer, HelperName, HelperPrograms};
+use super::login::{Login, LoginSource, LoginTrace};
+use super::place::Place;
+use super::sources::CredentialSources;
+
+/// Logins that were loaded. [`Default`] has none. Clones share what the helpers answered.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    explicit: Vec<ExplicitLogin>,
+    file: Option<AuthFile>,
+    helpers: Option<HelperPrograms>,
+    work_tree: Option<PathBuf>,
+    /// Each helper is asked once for each server, also when many want to know at the same time.
+    answers: Mutex<Answers>,
+}
+
+/// By helper and server.
+type Answers = BTreeMap<(HelperName, String), Arc<OnceCell<HelperAnswer>>>;
+
+/// The outcome of a search.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) login: Option<Login>,
+    pub(crate) trace: LoginTrace,
+}
+
+impl Credentials {
+    /// Reads the first of the files that exists. No program is run yet. All problems are reported.
+    pub fn load(sources: CredentialSources) -> Result<Self, Vec<CredentialError>> {
+        let CredentialSources { explicit, files, helpers, work_tree } = sources;
+        let mut file = None;
+        for path in &files {
+            file = AuthFile::read(path, work_tree.as_deref())?;
+            if file.is_some() {
+                break;
+            }
+        }
+        let inner = Inner { explicit, file, helpers, work_tree, answers: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The file that logins are looked up in.
+    pub fn file(&self) -> Option<&std::path::Path> {
+        self.inner.file.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// Looks up the login for a repository at the host that is asked.
+    pub(crate) async fn find(&self, place: &Place) -> Found {
+        let Inner { explicit, file, .. } = &*self.inner;
+        // The last of the equally good ones would win in `max_by_key`.
+        let fitting = explicit.iter().rev().filter_map(|login| login.fits(place).map(|fit| (fit, login)));
+        if let Some((_, login)) = fitting.max_by_key(|(fit, _)| *fit) {
+            return Found::login(login.login.clone(), LoginSource::Explicit { name: login.name.clone() });
+        }
+        match file {
+            Some(file) => self.find_in(file, place).await,
+            None => Found::none(Vec::new()),
+        }
+    }
+
+    async fn find_in(&self, file: &AuthFile, place: &Place) -> Found {
+        for key in place.keys() {
+            if let Some(named) = file.helpers.get(&key) {
+                if let Some(found) = self.ask(file, &named.helper, &named.key).await {
+                    return found;
+                }
+                continue;
+            }
+            let server = match file.entries.get(&key) {
+                Some(entry) => match &entry.content {
+                    EntryContent::Login(login) => {
+                        return Found::login(login.clone(), LoginSource::File { path: file.path.clone() });
+                    }
+                    EntryContent::Unreadable => {
+                        let problem = format!(
+                            "the entry `{}` of `{}` cannot be read",
+                            entry.key.escape_debug(),
+                            file.path.display()
+                        );
+                        return Found::none(vec![problem]);
+                    }
+                    EntryContent::Empty => entry.key.as_str(),
+                },
+                None if place.is_host(&key) => place.helper_key(),
+                None => continue,
+            };
+            if let Some(store) = &file.store
+                && let Some(found) = self.ask(file, store, server).await
+            {
+                return found;
+            }
+        }
+        Found::none(Vec::new())
+    }
+
+    /// Asks a helper; `None` when it knows no login. One that fails ends the search: nobody in particular asks then.
+    async fn ask(&self, file: &AuthFile, name: &HelperName, server: &str) -> Option<Found> {
+        let program = name.program();
+        let Some(programs) = &self.inner.helpers else {
+            return Some(Found::none(vec![format!("credential helper `{program}` may not be run")]));
+        };
+        let cell = {
+            let mut answers = self.inner.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(answers.entry((name.clone(), server.to_owned())).or_default())
+        };
+        let answer = cell.get_or_init(|| helper::ask(programs, self.inner.work_tree.as_deref(), name, server)).await;
+        match answer {
+            HelperAnswer::Login(login) => {
+                Some(Found::login(login.clone(), LoginSource::Helper { program, path: file.path.clone() }))
+            }
+            HelperAnswer::None => None,
+            HelperAnswer::Failed(reason) => Some(Found::none(vec![format!("credential helper `{program}` {reason}")])),
+        }
+    }
+}
+
+impl Found {
+    fn login(login: Login, source: LoginSource) -> Self {
+        Self { login: Some(login), trace: LoginTrace { source, problems: Vec::new() } }
+    }
+
+    fn none(problems: Vec<String>) -> Self {
+        Self { login: None, trace: LoginTrace { problems, ..LoginTrace::anonymous() } }
+    }
+}
