@@ -196,7 +196,19 @@ async fn reviewed(
     let Some(published) = published else {
         return Ok((locked(generated)?, None, None));
     };
-    let published = LockFile::parse(published, &format!("the lock published on pull request {}", pull_request.number))?;
+    let name = format!("the lock published on pull request {}", pull_request.number);
+    let published = match (LockFile::parse(published, &name), on_difference) {
+        (Ok(published), OnDifference::Refuse | OnDifference::AcceptNew(_)) => published,
+        // Whoever may write artefacts could stop the train for good with one that cannot be read.
+        (Err(_), OnDifference::AcceptNew(reason)) => {
+            return Ok((locked(generated)?, Some(Unreviewed::AcceptedNew), Some(reason.to_owned())));
+        }
+        (Err(error), OnDifference::Refuse) => {
+            return Err(error.hint(
+                "to take what the registry says now: `orchestrator lock commit --accept-new --reason …`, recorded as unreviewed",
+            ));
+        }
+    };
     if published.lock.id() == generated.lock.id() {
         let same_source = published.lock.source().tree == generated.lock.source().tree
             && published.lock.source().head == generated.lock.source().head;
