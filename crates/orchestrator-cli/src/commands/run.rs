@@ -295,6 +295,7 @@ pub(crate) fn report(command: &str, engine: &Engine<'_>, code: ExitCode, revisio
             table.row([step, result, detail]);
         }
     }
+    let deployed = engine.lines.iter().any(|line| line.step == "deploy" && line.result == "ok");
     let verdict = match code {
         ExitCode::Done => {
             let worked = engine.lines.iter().any(|line| line.result == "ok");
@@ -307,7 +308,9 @@ pub(crate) fn report(command: &str, engine: &Engine<'_>, code: ExitCode, revisio
                 _ => format!("{name}: release {id8} is through"),
             }
         }
-        ExitCode::Refused | ExitCode::Repository => format!("{name}: release {id8} was refused, nothing was changed"),
+        ExitCode::Refused | ExitCode::Repository if !deployed => {
+            format!("{name}: release {id8} was refused, nothing was changed")
+        }
         _ => format!("{name}: release {id8} did not come through"),
     };
     let again = if code == ExitCode::Done {
