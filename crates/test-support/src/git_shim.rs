@@ -1,7 +1,8 @@
-//! A `git` for the front of PATH that counts its calls and at the n-th ends its caller as hard as can be.
+//! A `git` for the front of PATH that counts its calls and at the n-th ends its caller as hard as can be, or lets
+//! something else happen first.
 //!
-//! The product has no fail points: a crash is made from outside, at the boundaries that matter, which are the
-//! calls of git. Only direct children of the binary are counted: git puts its own folder before PATH for the
+//! The product has no fail points: a crash or a race is made from outside, at the boundaries that matter, which are
+//! the calls of git. Only direct children of the binary are counted: git puts its own folder before PATH for the
 //! programs that it starts itself.
 
 use std::ffi::OsString;
@@ -31,36 +32,59 @@ pub struct GitShim {
 impl GitShim {
     /// Makes a shim that only counts.
     pub fn counting() -> Self {
-        Self::make(None)
+        Self::make(|_, _| String::new())
     }
 
     /// Makes a shim that kills its caller with signal 9 at call `number` (from 1), once; all later calls work.
     pub fn killing(number: usize, when: When) -> Self {
-        Self::make(Some((number, when)))
+        Self::make(|at, git| {
+            let call = match when {
+                When::Before => String::new(),
+                When::After => format!("'{git}' \"$@\"; "),
+            };
+            // `mkdir` succeeds once, also when two calls run at the same time.
+            format!(
+                "if [ \"$count\" -ge {number} ] && /bin/mkdir '{at}/killed' 2>/dev/null; \
+                 then {call}kill -9 \"$PPID\"; exit 137; fi\n"
+            )
+        })
     }
 
-    fn make(kill: Option<(usize, When)>) -> Self {
+    /// Makes a shim that runs a line of shell before call `number` (from 1), once: what somebody else does at that
+    /// moment.
+    pub fn disturbing(number: usize, line: &str) -> Self {
+        Self::make(|at, _| {
+            format!(
+                "if [ \"$count\" -ge {number} ] && /bin/mkdir '{at}/disturbed' 2>/dev/null; \
+                 then ( {line} ) > '{at}/disturbance' 2>&1 || echo failed >> '{at}/disturbance'; fi\n"
+            )
+        })
+    }
+
+    /// Makes a shim that runs a line of shell before and after every call, to look at what a crash would leave there;
+    /// `$GIT` in it is the real git. Its answers are [`sightings`](Self::sightings).
+    pub fn watching(line: &str) -> Self {
+        Self::make(|at, git| {
+            format!(
+                "GIT='{git}'\n( {line} ) >> '{at}/sightings' 2>&1\n'{git}' \"$@\"\ncode=$?\n\
+                 ( {line} ) >> '{at}/sightings' 2>&1\nexit $code\n"
+            )
+        })
+    }
+
+    fn make(act: impl FnOnce(&str, &str) -> String) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let at = folder.path().display();
+        let at = folder.path().to_str().expect("test paths are UTF-8");
         let git = environment::find_program("git").expect("git is on PATH");
-        let git = git.display();
-        let kill = match kill {
-            None => String::new(),
-            // `mkdir` succeeds once, also when two calls run at the same time.
-            Some((number, when)) => {
-                let call = match when {
-                    When::Before => String::new(),
-                    When::After => format!("'{git}' \"$@\"; "),
-                };
-                format!(
-                    "if [ \"$(/usr/bin/wc -l < '{at}/count')\" -ge {number} ] && /bin/mkdir '{at}/killed' 2>/dev/null; \
-                     then {call}kill -9 \"$PPID\"; exit 137; fi\n"
-                )
-            }
-        };
-        // One short line a call: appended in one write, so that calls at the same time do not mix.
-        let script =
-            format!("#!/bin/sh\necho x >> '{at}/count'\necho \"$*\" >> '{at}/log'\n{kill}exec '{git}' \"$@\"\n");
+        let git = git.to_str().expect("test paths are UTF-8");
+        let act = act(at, git);
+        // One short line a call: appended in one write, so that calls at the same time do not mix. Counted by the shell
+        // itself: a crash test makes thousands of calls.
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in\n*'\n'*) echo \"$*\" | /usr/bin/tr '\\n' ' ' >> '{at}/log'; echo >> '{at}/log' ;;\n\
+             *) echo \"$*\" >> '{at}/log' ;;\nesac\necho x >> '{at}/count'\ncount=0\n\
+             while read -r _; do count=$((count + 1)); done < '{at}/count'\n{act}exec '{git}' \"$@\"\n"
+        );
         let program = folder.path().join("git");
         fs::write(&program, script).expect("the shim can be written");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("the shim can be made executable");
@@ -89,7 +113,18 @@ impl GitShim {
         self.folder.path().join("killed").is_dir()
     }
 
-    /// The arguments of all calls, to see where a crash fell.
+    /// What the disturbance said, once it has happened; it ends with `failed` when it did not work.
+    pub fn disturbance(&self) -> Option<String> {
+        fs::read_to_string(self.folder.path().join("disturbance")).ok()
+    }
+
+    /// What a watching shim saw: a line before and a line after each call.
+    pub fn sightings(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join("sightings")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The arguments of all calls, a line each, to see where a crash fell.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -116,6 +151,29 @@ mod tests {
         assert_eq!(output.stdout, b"alive\n");
         assert_eq!(shim.count(), 2);
         assert_eq!(shim.log(), "init -q one\ninit -q two\n");
+        let mut shell = environment::command("/bin/sh");
+        shell.env("PATH", shim.search_path()).current_dir(folder.path());
+        shell.args(["-c", "git -c 'a.b=two\nlines' --version"]).output().unwrap();
+        assert_eq!(shim.log().lines().last(), Some("-c a.b=two lines --version "), "a call is a line");
+    }
+
+    #[test]
+    fn a_watching_shim_looks_before_and_after_every_call() {
+        let (shim, folder) = (GitShim::watching("echo $(ls)"), TempDir::new().unwrap());
+        assert_eq!(caller(&shim, &folder).stdout, b"alive\n");
+        assert_eq!(shim.sightings(), ["", "one", "one", "one two"]);
+    }
+
+    #[test]
+    fn something_else_happens_once_before_the_call() {
+        let (shim, folder) = (GitShim::disturbing(2, "echo there > two && echo done"), TempDir::new().unwrap());
+        assert_eq!(shim.disturbance(), None);
+        let output = caller(&shim, &folder);
+        assert_eq!(output.status.code(), Some(128), "git finds a file where it wants a folder");
+        assert!(folder.path().join("two").is_file());
+        assert_eq!(shim.disturbance().as_deref(), Some("done\n"));
+        let output = caller(&shim, &folder);
+        assert_eq!(shim.disturbance().as_deref(), Some("done\n"), "once: {output:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io::{Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
 use crate::environment;
@@ -97,23 +97,52 @@ impl Invocation {
     }
 }
 
+/// What a stream has given so far, and whether it has ended.
+#[derive(Debug, Default)]
+struct Stream {
+    read: Mutex<(Vec<u8>, bool)>,
+    changed: Condvar,
+}
+
+impl Stream {
+    /// Waits until it has ended or, for instance, holds a text; gives what it holds, or nothing after the deadline.
+    fn wait(&self, is_enough: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        let read = self.read.lock().expect("the reading thread does not panic");
+        let (read, waited) = self
+            .changed
+            .wait_timeout_while(read, DEADLINE, |(bytes, ended)| !*ended && !is_enough(bytes))
+            .expect("the reading thread does not panic");
+        (!waited.timed_out()).then(|| read.0.clone())
+    }
+}
+
 /// Reads a stream to its end beside the test, so that no pipe fills up.
-fn drain(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
+fn drain(mut stream: impl Read + Send + 'static) -> Arc<Stream> {
+    let shared = Arc::new(Stream::default());
+    let filled = Arc::clone(&shared);
     std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).ok();
-        sender.send(bytes).ok();
+        let mut part = [0; 4096];
+        loop {
+            // A stream that cannot be read has ended.
+            let length = stream.read(&mut part).unwrap_or(0);
+            let mut read = filled.read.lock().expect("nobody panics with the lock");
+            read.0.extend_from_slice(&part[..length]);
+            read.1 = length == 0;
+            filled.changed.notify_all();
+            if length == 0 {
+                break;
+            }
+        }
     });
-    receiver
+    shared
 }
 
 /// A call of the binary that runs.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    stdout: mpsc::Receiver<Vec<u8>>,
-    stderr: mpsc::Receiver<Vec<u8>>,
+    stdout: Arc<Stream>,
+    stderr: Arc<Stream>,
     filters: Filters,
     line: String,
 }
@@ -129,13 +158,17 @@ impl Running {
         self.child.kill().expect("the child can be killed");
     }
 
+    /// Waits until standard error holds a text.
+    pub fn wait_for(&self, text: &str) {
+        let holds = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(text);
+        let said = self.stderr.wait(holds).unwrap_or_else(|| panic!("`{}` did not say `{text}` in time", self.line));
+        assert!(holds(&said), "`{}` ended and never said `{text}`: {}", self.line, String::from_utf8_lossy(&said));
+    }
+
     /// Waits for its end; two minutes are a failure.
     pub fn wait(mut self) -> Finished {
-        let received = self.stdout.recv_timeout(DEADLINE).and_then(|stdout| {
-            let stderr = self.stderr.recv_timeout(DEADLINE)?;
-            Ok((stdout, stderr))
-        });
-        let Ok((stdout, stderr)) = received else {
+        let streams = self.stdout.wait(|_| false).zip(self.stderr.wait(|_| false));
+        let Some((stdout, stderr)) = streams else {
             self.child.kill().ok();
             panic!("`{}` did not end within {DEADLINE:?}", self.line);
         };
