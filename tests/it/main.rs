@@ -8,6 +8,8 @@
 
 mod demo;
 mod examples;
+mod faults;
+mod faults_kill;
 mod flow;
 mod flow_cases;
 mod flow_trains;
@@ -18,4 +20,5 @@ mod refusals_production;
 mod review_regressions;
 mod shop;
 mod stops;
+mod trace;
 mod workspace;

@@ -1,0 +1,244 @@
+//! What a command left behind: on disk, byte by byte, and in meaning.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use lock_model::Digest;
+use test_support::Repository;
+
+use crate::shop::{LedgerRecord, Shop};
+
+/// Everything that others can see, byte by byte: refs and files of the forge.
+pub(crate) fn forge_side(shop: &Shop) -> String {
+    let mut text = shop.superproject().git(&["for-each-ref"]);
+    let mut files = BTreeMap::new();
+    read_folder(&shop.join("forge"), "forge", &mut files);
+    for (path, bytes) in &files {
+        write!(text, "\n{path} {}", Digest::of(bytes)).expect("a string takes any text");
+    }
+    text
+}
+
+/// The lines that only one of two texts has.
+pub(crate) fn differences(wanted: &str, found: &str) -> String {
+    let (left, right): (BTreeSet<_>, BTreeSet<_>) = (wanted.lines().collect(), found.lines().collect());
+    let missing = left.difference(&right).map(|line| format!("- {line}"));
+    let extra = right.difference(&left).map(|line| format!("+ {line}"));
+    missing.chain(extra).collect::<Vec<_>>().join("\n")
+}
+
+/// What a shop has come to, in lines that a run and its recovered twin must share: every ref, every file of the forge,
+/// the ledger's good records. Times and record numbers are left out: they tell how often somebody tried.
+///
+/// On the way it holds what must be true of every shop: an unbroken chain, nothing deployed that is not locked, no
+/// release twice.
+pub(crate) fn end_state(shop: &Shop) -> String {
+    let repository = shop.superproject();
+    let names = Names::of(&repository);
+    let mut text = String::new();
+    for (name, reference) in &names.refs {
+        if name == "refs/heads/orchestrator/ledger" {
+            continue;
+        }
+        let count = repository.git(&["rev-list", "--count", &reference.commit]);
+        writeln!(text, "{name}: {count} commits, {}", reference.kind).expect("a string takes any text");
+        if name.starts_with("refs/heads/deploy/") {
+            for line in repository.git(&["grep", "--no-color", "", &reference.commit, "--", "."]).lines() {
+                let line = line.strip_prefix(&reference.commit).unwrap_or(line);
+                writeln!(text, "{name}{}", names.apply(line)).expect("a string takes any text");
+            }
+        } else {
+            writeln!(text, "{name}: tree {}", repository.tree(&reference.commit)).expect("a string takes any text");
+        }
+        if name.starts_with("refs/tags/") {
+            let message = repository.git(&["for-each-ref", "--format=%(contents)", name]);
+            writeln!(text, "{name}: {}", names.apply(&message).replace('\n', " ")).expect("a string takes any text");
+        }
+    }
+    let mut files = BTreeMap::new();
+    read_folder(&shop.join("forge"), "forge", &mut files);
+    for (path, bytes) in &files {
+        let path = names.apply(path);
+        let bytes = String::from_utf8_lossy(bytes);
+        for line in bytes.lines() {
+            writeln!(text, "{path}: {}", names.apply(line)).expect("a string takes any text");
+        }
+    }
+    for (path, bytes) in rendered(shop) {
+        for line in String::from_utf8_lossy(&bytes).lines() {
+            writeln!(text, "{path}: {}", names.apply(line)).expect("a string takes any text");
+        }
+    }
+    let records = shop.records();
+    assert_chain(&records);
+    for good in good_records(&records) {
+        writeln!(text, "ledger: {}", names.apply(&good)).expect("a string takes any text");
+    }
+    assert_only_locked_images(&repository);
+    assert_one_release_each(&repository);
+    text
+}
+
+/// What the ledger says was done, without repeats and without order: which step, where, for which release.
+pub(crate) fn good_records(records: &[LedgerRecord]) -> BTreeSet<String> {
+    records
+        .iter()
+        .map(|record| &record.predicate)
+        .filter(|predicate| predicate["result"] == "ok")
+        .map(|predicate| {
+            let part = |name: &str| predicate[name].as_str().unwrap_or("-").to_owned();
+            let suite = predicate["suite"]["name"].as_str().unwrap_or("-").to_owned();
+            let names = ["environment", "step", "release", "lock", "commit", "tag", "unreviewed", "proof"];
+            format!("{} {suite}", names.map(part).join(" "))
+        })
+        .collect()
+}
+
+/// Every record names the one before it, and none is missing.
+pub(crate) fn assert_chain(records: &[LedgerRecord]) {
+    let mut previous: Option<&str> = None;
+    for (index, record) in records.iter().enumerate() {
+        assert_eq!(record.predicate["seq"], index + 1, "{} has its number", record.name);
+        assert!(record.name.starts_with(&format!("{:06}-", index + 1)), "{} is number {}", record.name, index + 1);
+        assert_eq!(record.predicate["previous"].as_str(), previous, "{} names the record before it", record.name);
+        previous = Some(&record.digest);
+    }
+}
+
+/// Each image of a render branch is one of the lock in the commit that the branch says it was rendered from.
+fn assert_only_locked_images(repository: &Repository) {
+    for environment in ["staging", "production"] {
+        let branch = format!("refs/heads/deploy/{environment}");
+        let found = repository.try_git(&["grep", "--no-color", "-h", "-E", "^[ -]*(image|commit): ", &branch]);
+        let values = |key: &str| -> Vec<String> {
+            let lines = found.stdout.lines().map(|line| line.trim_start_matches([' ', '-']));
+            lines.filter_map(|line| Some(line.strip_prefix(key)?.trim().trim_matches('"').to_owned())).collect()
+        };
+        let (images, commits) = (values("image:"), values("commit:"));
+        if images.is_empty() {
+            continue;
+        }
+        let commit = commits.first().expect("what was rendered names its commit");
+        let lock = repository.read(commit, "locks/lock.yaml").expect("the commit has a lock");
+        let digests: BTreeSet<&str> = lock.lines().filter_map(|line| line.strip_prefix("      digest: ")).collect();
+        for image in images {
+            let (_, digest) = image.split_once('@').unwrap_or_else(|| panic!("`{image}` has no digest"));
+            assert!(digests.contains(digest), "`{image}` is in {environment} and in no lock");
+        }
+    }
+}
+
+/// No two tags carry one release.
+fn assert_one_release_each(repository: &Repository) {
+    let messages = repository.git(&["for-each-ref", "--format=%(contents)", "refs/tags"]);
+    let releases: Vec<&str> = messages.lines().filter(|line| line.to_lowercase().starts_with("release-id: ")).collect();
+    let different: BTreeSet<&&str> = releases.iter().collect();
+    assert_eq!(releases.len(), different.len(), "a release has two tags: {releases:?}");
+}
+
+/// Commits by the names of what points to them: their ids hold the time at which they were made.
+struct Names {
+    refs: BTreeMap<String, Reference>,
+    commits: BTreeMap<String, String>,
+}
+
+struct Reference {
+    commit: String,
+    kind: String,
+}
+
+impl Names {
+    fn of(repository: &Repository) -> Self {
+        let mut refs = BTreeMap::new();
+        let mut commits = BTreeMap::new();
+        let listed =
+            repository.git(&["for-each-ref", "--format=%(refname) %(objecttype) %(objectname) %(*objectname)"]);
+        for line in listed.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let (name, kind) = (words[0].to_owned(), words[1].to_owned());
+            let commit = (*words.last().expect("a line has words")).to_owned();
+            refs.insert(name, Reference { commit, kind });
+        }
+        // Named by the branch and the way back along its first parents, so that every merge and lock commit has one.
+        for branch in ["main", "staging", "dev", "deploy/staging", "deploy/production"] {
+            let Some(reference) = refs.get(&format!("refs/heads/{branch}")) else { continue };
+            let line = repository.git(&["rev-list", "--first-parent", "--reverse", &reference.commit]);
+            for (index, commit) in line.lines().enumerate() {
+                commits.entry(commit.to_owned()).or_insert_with(|| format!("<{branch}+{index}>"));
+            }
+        }
+        for (name, reference) in &refs {
+            commits.entry(reference.commit.clone()).or_insert_with(|| format!("<{name}>"));
+        }
+        Self { refs, commits }
+    }
+
+    /// Replaces ids of commits by their names, and takes out times and numbers of records.
+    fn apply(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (commit, name) in &self.commits {
+            // YAML quotes an id that could be read as a number.
+            text = text.replace(&format!("\"{commit}\""), name);
+            for length in [40, 12] {
+                text = text.replace(&commit[..length], name);
+            }
+        }
+        without_records(&without_times(&text))
+    }
+}
+
+/// `2026-01-05T09:00:07Z` → `[TIME]`.
+fn without_times(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("2026-01-05T") {
+        out.push_str(&rest[..at]);
+        out.push_str("[TIME]");
+        rest = &rest[at..];
+        rest = rest.split_once('Z').map_or("", |(_, after)| after);
+    }
+    out + rest
+}
+
+/// `record 17` → `record [N]`.
+fn without_records(text: &str) -> String {
+    ["record ", "Proof-Record: "].iter().fold(text.to_owned(), |text, word| {
+        let mut parts = text.split(word);
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+            out.push_str(word);
+            out.push_str(if rest.len() == part.len() { "" } else { "[N]" });
+            out.push_str(rest);
+        }
+        out
+    })
+}
+
+/// The rendered folders as people see them: what lies beside them during a swap is no part of them.
+pub(crate) fn swapped_folders(shop: &Shop) -> BTreeMap<String, Vec<u8>> {
+    rendered(shop).into_iter().filter(|(path, _)| !path.starts_with("rendered/.")).collect()
+}
+
+/// Everything below the folder of the rendered folders.
+fn rendered(shop: &Shop) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    if shop.join("shop/rendered").is_dir() {
+        read_folder(&shop.join("shop/rendered"), "rendered", &mut files);
+    }
+    files
+}
+
+fn read_folder(folder: &Path, name: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let entry = entry.expect("the folder can be read");
+        let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type().expect("the entry is there").is_dir() {
+            read_folder(&entry.path(), &name, files);
+        } else {
+            files.insert(name, fs::read(entry.path()).expect("the file can be read"));
+        }
+    }
+}
