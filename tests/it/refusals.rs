@@ -107,9 +107,9 @@ fn p3_t10_a_lock_with_its_id_made_right_again_is_not_the_ledgers_file() {
     shop.clone_folder().commit("a digest by hand, with care");
     shop.force("staging");
     let before = shop.untouched();
-    let hint = "hint: open a pull request for the change";
-    refuses(&shop, "run --env staging", 20, &["came to `staging` without a pull request", hint]);
-    refuses(&shop, "lock commit", 20, &["came to `staging` without a pull request", hint]);
+    let hint = "hint: restore the file of the last lock commit";
+    refuses(&shop, "run --env staging", 20, &["is not the file that orchestrator committed", hint]);
+    refuses(&shop, "lock commit", 20, &["is not the file that orchestrator committed", hint]);
     refuses(&shop, "deploy --env staging", 20, &["recorded-lock: no lock commit in the ledger wrote this file"]);
     assert_eq!(shop.untouched(), before);
     let tip = shop.head("staging").unwrap();
