@@ -36,6 +36,7 @@
 //! logins may be, and [`Registry::logins`] which of them were used.
 
 mod auth;
+mod cache;
 mod check;
 mod clients;
 mod connection;

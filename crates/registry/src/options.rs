@@ -24,6 +24,9 @@ pub struct RegistryOptions {
     pub authorities: Vec<PemAuthority>,
     /// The proxies on the way.
     pub proxies: Proxies,
+    /// Where manifests and configurations are kept from one command to the next. Any number of processes may share the
+    /// folder, and it may be deleted at any time.
+    pub cache: Option<PathBuf>,
     /// Most requests at one time to one host. A host that is busy gets fewer, until it answers well again.
     pub concurrency: usize,
     /// Longest time for a connection.
@@ -48,6 +51,7 @@ impl Default for RegistryOptions {
             credentials: Credentials::default(),
             authorities: Vec::new(),
             proxies: Proxies::default(),
+            cache: None,
             concurrency: 32,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),

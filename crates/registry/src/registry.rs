@@ -55,6 +55,11 @@ impl Registry {
         uses
     }
 
+    /// Why the cache could not be used, which is no failure: everything was asked for instead.
+    pub fn cache_problem(&self) -> Option<String> {
+        self.wire.cache()?.problem()
+    }
+
     /// How the registry that answers for a repository was logged in to; `None` while it has not asked for a login.
     pub fn login_of(&self, repository: &ImageRepository) -> Option<LoginTrace> {
         let options = self.wire.options();
@@ -94,6 +99,7 @@ impl<'a> Session<'a> {
         };
         let gate = wire.gate(&base);
         let account = wire.account(&base, repository.path());
-        Ok(Source::Http { wire, base, gate, account })
+        let cache = wire.cache().map(|cache| cache.of(&account.host(), repository.path()));
+        Ok(Source::Http { wire, base, gate, account, cache })
     }
 }

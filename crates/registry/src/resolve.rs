@@ -14,7 +14,7 @@ use crate::request::{
     Attempt, AttemptOutcome, Candidate, Event, FoundRevision, ImageRequest, Resolution, RevisionPolicy, Unresolved,
     UnresolvedReason, Warning,
 };
-use crate::source::Context;
+use crate::source::{Context, Source, Tagged};
 use crate::text::{shown, with_causes};
 
 impl Registry {
@@ -33,15 +33,19 @@ impl Registry {
         let session = self.session();
         let mut looks: FuturesUnordered<_> = requests
             .iter()
-            .map(|request| async {
-                let found = look(&session, request, deadline, on_event).await;
+            .map(|request| (request, &session))
+            .map(|(request, session)| async move {
+                let found = match recall(session, request, deadline, on_event).await {
+                    Some(resolution) => Ok((resolution, Seen::Before)),
+                    None => look(session, request, deadline, on_event).await.map(|found| (found, Seen::Now)),
+                };
                 on_event(Event::Looked { service: &request.service, found: found.is_ok() });
-                (&request.service, found)
+                (request, found)
             })
             .collect();
-        let mut answers = BTreeMap::new();
-        while let Some((service, found)) = looks.next().await {
-            answers.insert(service.clone(), found);
+        let mut answers = Vec::with_capacity(requests.len());
+        while let Some(answer) = looks.next().await {
+            answers.push(answer);
         }
         drop(looks);
 
@@ -49,14 +53,14 @@ impl Registry {
         let session = self.session();
         let confirmations: FuturesUnordered<_> = answers
             .into_iter()
-            .map(|(service, found)| {
+            .map(|(request, found)| {
                 let session = &session;
                 async move {
                     let confirmed = match found {
-                        Ok(resolution) => confirm(session, &service, resolution, deadline, on_event).await,
+                        Ok((resolution, seen)) => confirm(session, request, resolution, seen, deadline, on_event).await,
                         Err(unresolved) => Err(unresolved),
                     };
-                    (service, confirmed)
+                    (request.service.clone(), confirmed)
                 }
             })
             .collect();
@@ -71,6 +75,42 @@ struct Found<'a> {
     inspected: Inspected,
     revision: Revision,
     said: Option<String>,
+}
+
+/// Where a resolution comes from before its tag is looked at for the last time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// From this command's own look.
+    Now,
+    /// From the cache: the last look is the first one as well.
+    Before,
+}
+
+/// What an earlier command found under the first candidate, if that is the image and everything about it is known.
+///
+/// Whatever is doubtful is no answer: the tag may have moved since, and then the registry has another one.
+async fn recall(
+    session: &Session<'_>,
+    request: &ImageRequest,
+    deadline: tokio::time::Instant,
+    on_event: &dyn Fn(Event<'_>),
+) -> Option<Resolution> {
+    let service = &request.service;
+    let candidate = request.candidates.first()?;
+    let source = session.source(&candidate.repository).ok()?;
+    let digest = source.remembered(&candidate.tag)?;
+    on_event(Event::Asking { service, candidate });
+    let on_retry = |wait, reason: &str| on_event(Event::Retrying { service, wait, reason });
+    let context = Context { deadline, on_retry: &on_retry };
+    let tagged = Tagged { digest, document: None };
+    let found = examine(&source, request, candidate, tagged, context).await.ok()?;
+    if !matches!(found.revision, Revision::SelfAsserted | Revision::Unchecked) {
+        return None;
+    }
+    let outcome = AttemptOutcome::Found { digest: found.digest.clone() };
+    let attempt = Attempt { reference: candidate.to_string(), outcome };
+    on_event(Event::Asked { service, attempt: &attempt });
+    Some(lock(request, found, &[], vec![attempt]))
 }
 
 /// Asks the candidates in order.
@@ -128,11 +168,23 @@ async fn ask<'a>(
     let Candidate { repository, tag } = candidate;
     let source = session.source(repository)?;
     let tagged = source.tag(repository, tag, context).await?;
+    examine(&source, request, candidate, tagged, context).await
+}
+
+/// Reads what a tag points at, down to its configurations.
+async fn examine<'a>(
+    source: &Source<'_>,
+    request: &ImageRequest,
+    candidate: &'a Candidate,
+    tagged: Tagged,
+    context: Context<'_>,
+) -> Result<Found<'a>, RegistryErrorKind> {
+    let Candidate { repository, tag } = candidate;
     let document = match tagged.document {
         Some(document) => document,
         None => source.document(repository, tag, &tagged.digest, context).await?,
     };
-    let inspected = inspect(&source, repository, &tagged.digest, document, &request.platforms, context).await?;
+    let inspected = inspect(source, repository, &tagged.digest, document, &request.platforms, context).await?;
     let (revision, said) = match request.revision {
         RevisionPolicy::Off => (Revision::Unchecked, None),
         RevisionPolicy::Require | RevisionPolicy::Warn => judge(&inspected.revisions, &request.commit),
@@ -184,18 +236,46 @@ fn lock(request: &ImageRequest, found: Found<'_>, passed_over: &[Found<'_>], tri
 }
 
 /// Looks at the tag once more.
+///
+/// A guess that turns out to be wrong costs a whole look, and another last one.
 async fn confirm(
     session: &Session<'_>,
-    service: &ServiceName,
+    request: &ImageRequest,
+    resolution: Resolution,
+    seen: Seen,
+    deadline: tokio::time::Instant,
+    on_event: &dyn Fn(Event<'_>),
+) -> Result<Resolution, Unresolved> {
+    match look_again(session, request, resolution, deadline, on_event).await {
+        Err(Unresolved { reason: UnresolvedReason::Failed(error), .. })
+            if seen == Seen::Before && matches!(error.kind(), RegistryErrorKind::Moved { .. }) =>
+        {
+            let resolution = look(session, request, deadline, on_event).await?;
+            look_again(session, request, resolution, deadline, on_event).await
+        }
+        answer => answer,
+    }
+}
+
+async fn look_again(
+    session: &Session<'_>,
+    request: &ImageRequest,
     resolution: Resolution,
     deadline: tokio::time::Instant,
     on_event: &dyn Fn(Event<'_>),
 ) -> Result<Resolution, Unresolved> {
+    let service = &request.service;
     on_event(Event::Confirming { service });
     let LockedImage { repository, tag, digest, .. } = &resolution.image;
     let on_retry = |wait, reason: &str| on_event(Event::Retrying { service, wait, reason });
     let now = match session.source(repository) {
-        Ok(source) => source.tag(repository, tag, Context { deadline, on_retry: &on_retry }).await,
+        Ok(source) => {
+            let now = source.tag(repository, tag, Context { deadline, on_retry: &on_retry }).await;
+            if let Ok(now) = &now {
+                source.remember(tag, &now.digest);
+            }
+            now
+        }
         Err(error) => Err(error),
     };
     let moved = |after| RegistryErrorKind::Moved { before: digest.clone(), after };

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::auth::{Account, Reach, Wire};
+use crate::cache::RepositoryCache;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
 use crate::http::{Answer, Ask, Hops};
@@ -21,7 +22,7 @@ use crate::options::{Limits, RegistryOptions};
 #[derive(Clone, Debug)]
 pub(crate) enum Source<'a> {
     Layout { reader: Arc<LayoutReader>, limits: Limits },
-    Http { wire: &'a Wire, base: Url, gate: Arc<HostGate>, account: Arc<Account> },
+    Http { wire: &'a Wire, base: Url, gate: Arc<HostGate>, account: Arc<Account>, cache: Option<RepositoryCache> },
 }
 
 /// What a question needs besides its subject.
@@ -55,12 +56,12 @@ impl Source<'_> {
         tag: &Tag,
         context: Context<'_>,
     ) -> Result<Tagged, RegistryErrorKind> {
-        let (wire, base, gate, account) = match self {
+        let (wire, base, gate, account, cache) = match self {
             Self::Layout { reader, .. } => {
                 let entry = reader.entry(repository, tag).ok_or(RegistryErrorKind::Missing)?;
                 return Ok(Tagged { digest: entry.digest.clone(), document: None });
             }
-            Self::Http { wire, base, gate, account } => (wire, base, gate, account),
+            Self::Http { wire, base, gate, account, cache } => (wire, base, gate, account, cache),
         };
         let mut ask = manifest_ask(wire, base, gate, repository, tag.as_str(), context);
         ask.method = Method::HEAD;
@@ -74,11 +75,42 @@ impl Source<'_> {
         }
         ask.method = Method::GET;
         let (digest, document) = hashed(wire.send(&ask, account).await?, RegistryErrorKind::Missing)?;
+        keep(cache.as_ref(), &digest, &document);
         Ok(Tagged { digest, document: Some(document) })
     }
 
-    /// A manifest or an index by its digest, hashed.
+    /// The digest that a tag had when it was last looked at: a guess, which [`tag`](Self::tag) has to confirm.
+    pub(crate) fn remembered(&self, tag: &Tag) -> Option<Digest> {
+        match self {
+            Self::Layout { .. } => None,
+            Self::Http { cache, .. } => cache.as_ref()?.tag(tag),
+        }
+    }
+
+    /// Remembers the digest that a tag has.
+    pub(crate) fn remember(&self, tag: &Tag, digest: &Digest) {
+        if let Self::Http { cache: Some(cache), .. } = self {
+            cache.keep_tag(tag, digest);
+        }
+    }
+
+    /// A manifest or an index by its digest, hashed; from the cache where it has been fetched before.
     pub(crate) async fn manifest(
+        &self,
+        repository: &ImageRepository,
+        digest: &Digest,
+        context: Context<'_>,
+    ) -> Result<Fetched, RegistryErrorKind> {
+        if let Self::Http { cache: Some(cache), .. } = self
+            && let Some(known) = cache.document(digest)
+        {
+            return Ok(known);
+        }
+        self.fetch_manifest(repository, digest, context).await
+    }
+
+    /// A manifest or an index by its digest, hashed, from where it is now.
+    async fn fetch_manifest(
         &self,
         repository: &ImageRepository,
         digest: &Digest,
@@ -90,10 +122,11 @@ impl Source<'_> {
                 let bytes = reader.blob(digest, limits.manifest)?.ok_or_else(missing)?;
                 Ok(Fetched { bytes, media_type: None })
             }
-            Self::Http { wire, base, gate, account } => {
+            Self::Http { wire, base, gate, account, cache } => {
                 let ask = manifest_ask(wire, base, gate, repository, digest.as_str(), context);
                 let (hash, document) = hashed(wire.send(&ask, account).await?, missing())?;
                 compare(digest, hash)?;
+                keep(cache.as_ref(), digest, &document);
                 Ok(document)
             }
         }
@@ -116,7 +149,7 @@ impl Source<'_> {
                 check_size(digest, entry.size, &document.bytes)?;
                 Ok(Fetched { media_type: Some(entry.media_type.clone()), ..document })
             }
-            (Err(RegistryErrorKind::Gone { digest }), Self::Http { wire, base, gate, account }) => {
+            (Err(RegistryErrorKind::Gone { digest }), Self::Http { wire, base, gate, account, .. }) => {
                 let ask = manifest_ask(wire, base, gate, repository, tag.as_str(), context);
                 let gone = RegistryErrorKind::Gone { digest: digest.clone() };
                 let (hash, document) = hashed(wire.send(&ask, account).await?, gone)?;
@@ -137,7 +170,10 @@ impl Source<'_> {
         let missing = || RegistryErrorKind::ChildMissing { what: "configuration".to_owned(), digest: digest.clone() };
         match self {
             Self::Layout { reader, limits } => reader.blob(digest, limits.config)?.ok_or_else(missing),
-            Self::Http { wire, base, gate, account } => {
+            Self::Http { wire, base, gate, account, cache } => {
+                if let Some(known) = cache.as_ref().and_then(|cache| cache.document(digest)) {
+                    return Ok(known.bytes);
+                }
                 let ask = Ask {
                     method: Method::GET,
                     url: address(base, repository, "blobs", digest.as_str()),
@@ -155,7 +191,9 @@ impl Source<'_> {
                     return Err(answer.into_failure(missing()));
                 }
                 compare(digest, Digest::of(&answer.body))?;
-                Ok(answer.body)
+                let config = Fetched { bytes: answer.body, media_type: None };
+                keep(cache.as_ref(), digest, &config);
+                Ok(config.bytes)
             }
         }
     }
@@ -167,7 +205,7 @@ impl Source<'_> {
         digest: &Digest,
         context: Context<'_>,
     ) -> Result<bool, RegistryErrorKind> {
-        if let Self::Http { wire, base, gate, account } = self {
+        if let Self::Http { wire, base, gate, account, .. } = self {
             let mut ask = manifest_ask(wire, base, gate, repository, digest.as_str(), context);
             ask.method = Method::HEAD;
             let head = wire.send(&ask, account).await?;
@@ -180,7 +218,8 @@ impl Source<'_> {
                 return Err(head.into_failure(RegistryErrorKind::Missing));
             }
         }
-        match self.manifest(repository, digest, context).await {
+        // Never from the cache: the question is whether it is still there.
+        match self.fetch_manifest(repository, digest, context).await {
             Ok(_) => Ok(true),
             Err(RegistryErrorKind::Gone { .. }) => Ok(false),
             Err(other) => Err(other),
@@ -247,6 +286,12 @@ fn announced(headers: &HeaderMap) -> Option<Digest> {
     let value = values.next()?.to_str().ok()?;
     let digest = Digest::try_from(value).ok()?;
     values.all(|other| other == value).then_some(digest)
+}
+
+fn keep(cache: Option<&RepositoryCache>, digest: &Digest, document: &Fetched) {
+    if let Some(cache) = cache {
+        cache.keep(digest, document);
+    }
 }
 
 fn compare(said: &Digest, hashed: Digest) -> Result<(), RegistryErrorKind> {

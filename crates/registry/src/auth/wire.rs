@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use url::Url;
 
 use super::account::{Account, Scheme};
+use crate::cache::Cache;
 use crate::credentials::Credentials;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
@@ -22,11 +23,13 @@ pub(crate) struct Wire {
     accounts: Mutex<BTreeMap<(String, String), Arc<Account>>>,
     /// How each registry takes logins.
     schemes: Mutex<BTreeMap<String, Scheme>>,
+    cache: Option<Arc<Cache>>,
 }
 
 impl Wire {
     pub(crate) fn new(options: RegistryOptions) -> Self {
         Self {
+            cache: options.cache.as_deref().map(|folder| Arc::new(Cache::new(folder))),
             http: Http::new(options),
             gates: Mutex::default(),
             accounts: Mutex::default(),
@@ -40,6 +43,10 @@ impl Wire {
 
     pub(crate) fn http(&self) -> &Http {
         &self.http
+    }
+
+    pub(crate) fn cache(&self) -> Option<&Arc<Cache>> {
+        self.cache.as_ref()
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {

@@ -4,6 +4,7 @@
 
 mod auth;
 mod broken_wire;
+mod cache;
 mod check;
 mod credentials;
 mod layout;

@@ -274,6 +274,12 @@ impl Fake {
         requests.iter().map(|request| format!("{} {}", request.method, request.url.path())).collect()
     }
 
+    /// Counts from here on.
+    pub(crate) async fn forget_requests(&self) {
+        self.server.reset().await;
+        Mock::given(any()).respond_with(self.routes.clone()).mount(&self.server).await;
+    }
+
     pub(crate) async fn received(&self) -> Vec<Request> {
         self.server.received_requests().await.unwrap()
     }

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use lock_model::{Digest, ErrorClass};
 use registry::layout::{BuiltImage, IndexContent};
-use registry::{Mirror, OptionsError, Registry, RegistryErrorKind, UnresolvedReason};
+use registry::{HostOptions, Mirror, OptionsError, Registry, RegistryErrorKind, UnresolvedReason};
 use wiremock::ResponseTemplate;
 
-use crate::support::{Fake, HOST, Store, image, options, platform, request, resolve, served, served_bare, service};
+use crate::support::{
+    Fake, HOST, Store, image, options, platform, request, resolve, served, served_bare, service, soon,
+};
 
 fn built() -> BuiltImage {
     image("linux/amd64").build()
@@ -381,4 +383,48 @@ fn t20_mirrors_over_plain_http_are_on_this_machine() {
     let mut options = options();
     options.concurrency = 0;
     assert!(matches!(Registry::new(options), Err(OptionsError::NoConcurrency)));
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_other_machines_and_never_for_this_one() {
+    let (proxy, built) = with_image("a").await;
+    let mut options = options();
+    let host = "registry.corp:5000".to_owned();
+    options.mirrors.insert(HOST.to_owned(), Mirror::Http(format!("http://{host}").parse().unwrap()));
+    options.hosts.insert(host, HostOptions { plain_http: true, ..HostOptions::default() });
+    options.proxies.http = Some(proxy.uri().parse().unwrap());
+    let found = resolve(&Registry::new(options.clone()).unwrap(), &request(&["a"])).await.unwrap();
+    assert_eq!(found.image.digest, built.manifest.digest);
+    assert!(proxy.received().await.iter().all(|request| request.headers["host"] == "registry.corp:5000"));
+
+    let before = proxy.received().await.len();
+    let (fake, _) = with_image("a").await;
+    resolve(&fake.registry_with(options.clone()), &request(&["a"])).await.unwrap();
+    assert_eq!(proxy.received().await.len(), before);
+
+    // An exception is asked itself; there is no such machine.
+    options.proxies.exceptions = "corp".to_owned();
+    options.retry.retries = 0;
+    let unresolved = resolve(&Registry::new(options).unwrap(), &request(&["a"])).await.unwrap_err();
+    assert_eq!(unresolved.class(), ErrorClass::Temporary, "{}", unresolved.reason);
+    assert_eq!(proxy.received().await.len(), before);
+}
+
+#[tokio::test]
+async fn b8_a_registry_that_is_busy_for_a_while_is_waited_for_and_tags_are_not_listed() {
+    let (fake, built) = with_image("a").await;
+    let busy = [429, 503, 429, 502, 504].map(status).into_iter();
+    fake.on("HEAD", "manifests/a", busy.chain([served(&built.manifest)]));
+    let requests: Vec<_> = (0..20)
+        .map(|number| {
+            let mut request = request(&["a"]);
+            request.service = service(&format!("s{number}"));
+            request
+        })
+        .collect();
+    let mut options = options();
+    options.retry.retries = 5;
+    let answers = fake.registry_with(options).resolve_all(&requests, soon(), &|_| ()).await;
+    assert!(answers.values().all(Result::is_ok));
+    assert!(fake.requests().await.iter().all(|request| !request.contains("/tags/")));
 }

@@ -1,0 +1,178 @@
+//! What is kept from one command to the next, and what is asked for all the same.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use lock_model::ErrorClass;
+use registry::layout::{BuiltIndex, IndexContent};
+use registry::{DigestRequest, ImageRequest, Registry, RegistryOptions, UnresolvedReason};
+use tempfile::TempDir;
+use wiremock::ResponseTemplate;
+
+use crate::support::{
+    Fake, Store, THEIRS, commit, image, options, platform, repository, request, resolve, served, service, soon,
+};
+
+fn index(text: &str) -> BuiltIndex {
+    IndexContent::new([image("linux/amd64").file("f", text), image("linux/arm64").file("f", text)]).build()
+}
+
+fn both_platforms(tags: &[&str]) -> ImageRequest {
+    ImageRequest { platforms: vec![platform("linux/amd64"), platform("linux/arm64")], ..request(tags) }
+}
+
+/// A new command on the same cache.
+fn command(fake: &Fake, cache: &Path) -> Registry {
+    fake.registry_with(RegistryOptions { cache: Some(cache.to_owned()), ..options() })
+}
+
+/// A registry, and a cache that knows its image `a`.
+async fn warm() -> (Fake, TempDir, BuiltIndex) {
+    let index = index("1");
+    let fake = Store::default().index("a", &index).serve().await;
+    let cache = tempfile::tempdir().unwrap();
+    resolve(&command(&fake, cache.path()), &both_platforms(&["a"])).await.unwrap();
+    assert_eq!(fake.requests().await.len(), 7, "two looks at the tag, an index, two manifests, two configurations");
+    fake.forget_requests().await;
+    (fake, cache, index)
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn f24_a_warm_run_costs_one_head_and_comes_to_the_same_entry() {
+    let (fake, cache, _) = warm().await;
+    let cold = resolve(&fake.registry(), &both_platforms(&["a"])).await.unwrap();
+    fake.forget_requests().await;
+    let registry = command(&fake, cache.path());
+    let warm = resolve(&registry, &both_platforms(&["a"])).await.unwrap();
+    assert_eq!(fake.requests().await, ["HEAD /v2/shop/cart/manifests/a"]);
+    assert_eq!((warm.image, warm.tried, warm.warnings), (cold.image, cold.tried, cold.warnings));
+    assert_eq!(registry.cache_problem(), None);
+}
+
+#[tokio::test]
+async fn t7_a_tag_that_moved_since_the_last_command_is_looked_at_anew() {
+    let (fake, cache, _) = warm().await;
+    let moved = index("2");
+    for image in &moved.images {
+        fake.document(image.manifest.digest.as_str(), &image.manifest);
+        let config = ResponseTemplate::new(200).set_body_raw(image.config.bytes.clone(), "application/octet-stream");
+        fake.on("GET", &format!("blobs/{}", image.config.digest), [config]);
+    }
+    fake.document("a", &moved.index);
+    let found = resolve(&command(&fake, cache.path()), &both_platforms(&["a"])).await.unwrap();
+    assert_eq!(found.image.digest, moved.index.digest);
+    // Known from now on.
+    fake.forget_requests().await;
+    resolve(&command(&fake, cache.path()), &both_platforms(&["a"])).await.unwrap();
+    assert_eq!(fake.requests().await.len(), 1);
+    // One that is gone is gone.
+    fake.on("GET", "manifests/a", [ResponseTemplate::new(404)]);
+    let unresolved = resolve(&command(&fake, cache.path()), &both_platforms(&["a"])).await.unwrap_err();
+    assert!(matches!(unresolved.reason, UnresolvedReason::AllMissing), "{}", unresolved.reason);
+}
+
+#[tokio::test]
+async fn b2_a_tag_that_moves_while_it_is_looked_at_anew_is_refused() {
+    let (fake, cache, _) = warm().await;
+    let [second, third] = ["2", "3"].map(index);
+    for image in second.images.iter().chain(&third.images) {
+        fake.document(image.manifest.digest.as_str(), &image.manifest);
+        let config = ResponseTemplate::new(200).set_body_raw(image.config.bytes.clone(), "application/octet-stream");
+        fake.on("GET", &format!("blobs/{}", image.config.digest), [config]);
+    }
+    for moved in [&second, &third] {
+        fake.document(moved.index.digest.as_str(), &moved.index);
+    }
+    fake.on("HEAD", "manifests/a", [served(&second.index), served(&second.index), served(&third.index)]);
+    let unresolved = resolve(&command(&fake, cache.path()), &both_platforms(&["a"])).await.unwrap_err();
+    let text = unresolved.reason.to_string();
+    assert!(text.contains(second.index.digest.as_str()) && text.contains(third.index.digest.as_str()), "{text}");
+}
+
+#[tokio::test]
+async fn t5_what_is_remembered_refuses_nothing_by_itself() {
+    let (fake, cache, _) = warm().await;
+    // For another commit the image is the wrong one; the registry has the last word.
+    let wanted = ImageRequest { commit: commit(THEIRS), ..both_platforms(&["a"]) };
+    let unresolved = resolve(&command(&fake, cache.path()), &wanted).await.unwrap_err();
+    assert_eq!(unresolved.class(), ErrorClass::Invalid);
+    assert!(fake.requests().await.contains(&"HEAD /v2/shop/cart/manifests/a".to_owned()));
+}
+
+#[tokio::test]
+async fn f24_a_damaged_file_is_dropped_and_fetched_again() {
+    let (fake, cache, _) = warm().await;
+    let all = files(cache.path());
+    assert_eq!(all.len(), 6, "an index, two manifests, two configurations, a tag: {all:?}");
+    for file in &all {
+        let good = fs::read(file).unwrap();
+        let mut flipped = good.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for bad in [flipped, good[..good.len() / 2].to_vec(), Vec::new(), b"\n".to_vec(), vec![0xff; 2 << 20]] {
+            fs::write(file, &bad).unwrap();
+            let registry = command(&fake, cache.path());
+            resolve(&registry, &both_platforms(&["a"])).await.unwrap();
+            assert_eq!(fs::read(file).unwrap(), good, "{}", file.display());
+            assert_eq!(registry.cache_problem(), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn t33_a_remembered_digest_is_no_answer_about_what_the_registry_has() {
+    let (fake, cache, index) = warm().await;
+    let lost = &index.images[1].manifest.digest;
+    fake.on("GET", &format!("manifests/{lost}"), [ResponseTemplate::new(404)]);
+    let question = DigestRequest {
+        service: service("cart"),
+        repository: repository(),
+        digest: index.index.digest.clone(),
+        platforms: [(platform("linux/arm64"), lost.clone())].into(),
+    };
+    let answers = command(&fake, cache.path()).check_digests(&[question], soon(), &|_| ()).await;
+    let answer = answers.into_values().next().unwrap().unwrap();
+    assert_eq!(answer.missing, [(Some(platform("linux/arm64")), lost.clone())]);
+}
+
+#[tokio::test]
+async fn f4_a_cache_that_cannot_be_used_is_said_and_changes_nothing() {
+    let index = index("1");
+    let fake = Store::default().index("a", &index).serve().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    // A file where the folder should be, also for those who may write everywhere.
+    let registry = command(&fake, &file);
+    resolve(&registry, &both_platforms(&["a"])).await.unwrap();
+    let problem = registry.cache_problem().unwrap();
+    assert!(problem.starts_with(&format!("the cache `{}", file.display())), "{problem}");
+    assert_eq!(fake.requests().await.len(), 7);
+}
+
+#[tokio::test]
+async fn f24_many_commands_share_a_cache_that_nobody_else_can_read() {
+    let index = index("1");
+    let fake = Store::default().index("a", &index).serve().await;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("below/cache");
+    let commands: Vec<_> = (0..8).map(|_| command(&fake, &cache)).collect();
+    let wanted = both_platforms(&["a"]);
+    let answers = futures_util::future::join_all(commands.iter().map(|command| resolve(command, &wanted))).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(commands.iter().all(|command| command.cache_problem().is_none()));
+    assert_eq!(files(&cache).len(), 6, "nothing half-written is left");
+    for folder in [cache.clone(), cache.join("v1")] {
+        assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}
