@@ -7,35 +7,38 @@ use gix::config::File;
 use crate::finding::{Finding, FindingKind, shown};
 
 pub(crate) const FILE_NAME: &str = ".gitmodules";
-const LARGEST: usize = 1024 * 1024;
+/// Ten thousand submodules take about a megabyte.
+const LARGEST: usize = 8 * 1024 * 1024;
 
 /// One `[submodule "NAME"]` section, safe by name and path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Declared {
-    pub(crate) name: String,
-    pub(crate) path: lock_model::TreePath,
-    pub(crate) url: Option<String>,
+pub struct Declared {
+    /// The name.
+    pub name: String,
+    /// The path.
+    pub path: lock_model::TreePath,
+    /// The URL as it is written, not yet checked: see [`lock_url`](crate::lock_url).
+    pub url: Option<String>,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Gitmodules {
-    pub(crate) declared: Vec<Declared>,
+/// What a `.gitmodules` says. [`Superproject::scan`](crate::Superproject::scan) joins it with the gitlinks of a tree.
+///
+/// ```
+/// let text = b"[submodule \"cart\"]\n\tpath = ../cart\n\turl = ../cart.git\n";
+/// let read = lock_gen::Gitmodules::read(text);
+/// assert!(read.declared.is_empty());
+/// assert_eq!(read.problems[0].kind, lock_gen::FindingKind::UnsafePath);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gitmodules {
+    /// The sections without problems of their own, in the order of the file.
+    pub declared: Vec<Declared>,
     /// Paths that some refused section claims: a gitlink there is not undeclared.
     pub(crate) claimed: Vec<String>,
-    pub(crate) warnings: Vec<Finding>,
-    pub(crate) problems: Vec<Finding>,
-}
-
-pub(crate) fn read(bytes: &[u8]) -> Gitmodules {
-    let mut read = Gitmodules::default();
-    match parse(bytes) {
-        Err(finding) => read.problems.push(finding),
-        Ok(file) => {
-            read.sections(&file);
-            read.duplicates();
-        }
-    }
-    read
+    /// What is worth saying.
+    pub warnings: Vec<Finding>,
+    /// What is wrong: all of it.
+    pub problems: Vec<Finding>,
 }
 
 fn unreadable(message: impl Into<String>, hint: &str) -> Finding {
@@ -81,6 +84,19 @@ fn parse(bytes: &[u8]) -> Result<File, Finding> {
 }
 
 impl Gitmodules {
+    /// Reads the text of a `.gitmodules`.
+    pub fn read(text: &[u8]) -> Self {
+        let mut read = Self::default();
+        match parse(text) {
+            Err(finding) => read.problems.push(finding),
+            Ok(file) => {
+                read.sections(&file);
+                read.duplicates();
+            }
+        }
+        read
+    }
+
     fn problem(&mut self, kind: FindingKind, subject: &str, message: impl Into<String>, hint: &str) {
         self.problems.push(Finding::new(kind, subject, message, hint));
     }
@@ -227,7 +243,7 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> Vec<FindingKind> {
-        read(text.as_bytes()).problems.into_iter().map(|finding| finding.kind).collect()
+        Gitmodules::read(text.as_bytes()).problems.into_iter().map(|finding| finding.kind).collect()
     }
 
     #[test]
@@ -273,9 +289,9 @@ mod tests {
         ] {
             assert_eq!(problems(&text), expected, "{text:?}");
         }
-        assert_eq!(read(b"[submodule \"\xff\"]\n").problems[0].message, "is not UTF-8 in line 1");
-        assert_eq!(read(&vec![b'#'; LARGEST + 1]).problems.len(), 1);
-        let ignored = read(b"[core]\nfsmonitor = canary\n[submodule]\nrecurse = true\n");
+        assert_eq!(Gitmodules::read(b"[submodule \"\xff\"]\n").problems[0].message, "is not UTF-8 in line 1");
+        assert_eq!(Gitmodules::read(&vec![b'#'; LARGEST + 1]).problems.len(), 1);
+        let ignored = Gitmodules::read(b"[core]\nfsmonitor = canary\n[submodule]\nrecurse = true\n");
         assert_eq!((ignored.problems.len(), ignored.warnings.len()), (0, 2));
     }
 

@@ -145,6 +145,9 @@ impl Objects {
         let repository = self.repository.to_thread_local();
         match repository.try_find_header(id) {
             Ok(Some(header)) if header.kind() == gix::objs::Kind::Tree => Ok(id),
+            Ok(None) if is_partial(&repository) => {
+                Err(ReadError::Missing { kind: "tree", id: id.to_string(), partial: true })
+            }
             Ok(_) => Err(not_found()),
             Err(error) => Err(ReadError::Unreadable { what: tree.to_string(), source: Box::new(error) }),
         }

@@ -8,7 +8,7 @@ use lock_model::{CommitId, RepositoryUrl, TreePath};
 
 use crate::ReadError;
 use crate::finding::{Finding, FindingKind, shown};
-use crate::gitmodules::{self, FILE_NAME, Gitmodules};
+use crate::gitmodules::{FILE_NAME, Gitmodules};
 use crate::objects::{EntryKind, Reader, commit_id};
 use crate::url::lock_url;
 
@@ -49,7 +49,7 @@ pub(crate) fn scan(reader: &Reader, root: ObjectId, repository: &RepositoryUrl) 
     let found = walk(reader, root)?;
     let mut modules = match found.gitmodules {
         None => Gitmodules::default(),
-        Some((mode, id)) if mode & 0o170_000 == 0o100_000 => gitmodules::read(&reader.blob(id)?),
+        Some((mode, id)) if mode & 0o170_000 == 0o100_000 => Gitmodules::read(&reader.blob(id)?),
         Some(_) => Gitmodules {
             problems: vec![Finding::new(
                 FindingKind::UnreadableGitmodules,

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use lock_gen::{ReadError, Scan, Superproject};
 use lock_model::ErrorClass;
@@ -291,4 +292,91 @@ url = ../d.git
         }
     }
     assert_eq!(scan.submodules.len(), 4);
+}
+
+#[test]
+fn b14_p8_what_a_partial_clone_left_out_is_named_with_what_to_do() {
+    let world = World::new();
+    let origin = world.bare("shop.git");
+    let _done = origin.checked(["config", "uploadpack.allowFilter", "true"]).unwrap();
+    let head = commit(
+        &origin,
+        &[
+            file(".gitmodules", section("cart", "nested/folder/cart", "ssh://git@forge.example:2222/shop/cart.git")),
+            gitlink("nested/folder/cart", &id("1")),
+        ],
+    );
+    let expected = scan(&origin, &origin.commit("main").unwrap().unwrap().tree);
+    assert_eq!(expected.submodules[0].url.as_str(), "https://forge.example/shop/cart.git");
+    let url = format!("file://{}", origin.git_dir().display());
+    for (filter, left_out) in [("tree:0", "tree"), ("blob:none", "blob")] {
+        let clone = world.path(left_out);
+        let filter = format!("--filter={filter}");
+        let arguments = ["clone", "--quiet", "--no-checkout", &filter, &url, clone.to_str().unwrap()];
+        let _done = origin.checked(arguments).unwrap();
+        // Whatever git itself would do about it: reading fetches nothing and runs nothing.
+        let canary = world.path("canary");
+        let evil = world.path("evil");
+        std::fs::write(&evil, format!("#!/bin/sh\ntouch {}\n", canary.display())).unwrap();
+        let git = origin.open_other(&clone).unwrap();
+        let _done = git.checked(["config", "remote.origin.uploadpack", evil.to_str().unwrap()]).unwrap();
+
+        let superproject = Superproject::open(&clone).unwrap();
+        let info = superproject.commit(head.as_str()).unwrap();
+        let error = superproject.scan(&info.tree, &shop()).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::NotFound);
+        let ReadError::Missing { kind, partial, .. } = &error else { panic!("{error}") };
+        assert_eq!((*kind, *partial), (left_out, true));
+        assert!(error.to_string().ends_with("was left out of this partial clone"), "{error}");
+        assert!(!canary.exists());
+
+        // What the hint says helps.
+        let _done = git.checked(["config", "--unset", "remote.origin.uploadpack"]).unwrap();
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("git -c remote.origin.partialclonefilter= fetch --refetch"), "{hint}");
+        let _done = git.checked(["-c", "remote.origin.partialclonefilter=", "fetch", "--quiet", "--refetch"]).unwrap();
+        let superproject = Superproject::open(&clone).unwrap();
+        assert_eq!(superproject.scan(&info.tree, &shop()).unwrap(), expected);
+    }
+}
+
+#[test]
+fn p8_objects_of_alternates_are_found_and_lost_ones_named() {
+    let world = World::new();
+    let origin = world.bare("shop.git");
+    let head = commit(&origin, &[file(".gitmodules", section("cart", "cart", "../cart")), gitlink("cart", &id("1"))]);
+    let expected = scan(&origin, &origin.commit("main").unwrap().unwrap().tree);
+    let clone = world.path("borrows");
+    let url = origin.git_dir().to_str().unwrap();
+    let _done = origin.checked(["clone", "--quiet", "--shared", url, clone.to_str().unwrap()]).unwrap();
+    let superproject = Superproject::open(&clone).unwrap();
+    let info = superproject.commit(head.as_str()).unwrap();
+    assert_eq!(superproject.scan(&info.tree, &shop()).unwrap(), expected);
+
+    // A whole clone that lost a file says so, and does not blame a filter.
+    let lost = origin.text(["rev-parse", "main:.gitmodules"]).unwrap();
+    let (folder, rest) = lost.split_at(2);
+    std::fs::remove_file(origin.git_dir().join("objects").join(folder).join(rest)).unwrap();
+    let error = Superproject::open(origin.git_dir()).unwrap().scan(&info.tree, &shop()).unwrap_err();
+    assert_eq!(error.to_string(), format!("blob `{lost}` is missing from this clone"));
+    assert!(error.hint().unwrap().contains("git fsck"));
+}
+
+#[test]
+fn ten_thousand_submodules_are_not_too_many() {
+    let world = World::new();
+    let git = world.bare("shop.git");
+    let mut gitmodules = String::new();
+    let mut stream = String::new();
+    for number in 0..10_000 {
+        let path = format!("services/group-{:02}/shop-service-with-a-long-name-{number:05}", number % 50);
+        gitmodules += &section(&path, &path, &format!("../shop-service-with-a-long-name-{number:05}.git"));
+        writeln!(stream, "M 160000 {} {path}", id("1")).unwrap();
+    }
+    let size = gitmodules.len();
+    let head = "commit refs/heads/main\ncommitter T <t@x> 1700000000 +0000\ndata 1\nx\n";
+    let stream = format!("{head}M 100644 inline .gitmodules\ndata {size}\n{gitmodules}\n{stream}");
+    let _done = git.invocation(["fast-import", "--quiet"]).stdin(stream).run().unwrap().checked().unwrap();
+    let scan = scan(&git, &git.commit("main").unwrap().unwrap().tree);
+    assert_eq!((scan.submodules.len(), scan.problems.len(), scan.warnings.len()), (10_000, 0, 0));
 }
