@@ -1,8 +1,9 @@
 //! Faults that nobody wants: two at once, clocks that jump, pushes in between, answers that never come.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use test_support::{GitShim, When};
+use test_support::{GitShim, Repository, When};
 
 use crate::shop::{Built, Shop};
 use crate::stops::{locked, proven};
@@ -150,35 +151,81 @@ fn f10_a_rejection_or_a_hold_that_lands_first_stops_the_waiting_deploy() {
     }
 }
 
-/// Lets something happen before each call of git that a command makes, and judges every disturbed shop.
-fn disturbed_anywhere(
-    shop: &Shop,
-    command: &str,
-    disturbance: impl Fn(&Shop) -> String + Sync,
-    judge: impl Fn(&Shop, &str) + Sync,
-) {
-    let counting = GitShim::counting();
-    let calm = shop.copy();
-    calm.orchestrator(command).search_path(counting.search_path()).run().expect_code(0);
-    let (calls, log) = (counting.count(), counting.log());
-    let next = AtomicUsize::new(1);
-    let work = || loop {
-        let number = next.fetch_add(1, Ordering::SeqCst);
-        if number > calls {
-            break;
-        }
-        let shop = shop.copy();
-        let shim = GitShim::disturbing(number, &disturbance(&shop));
-        let finished = shop.orchestrator(command).search_path(shim.search_path()).run();
-        let place = format!("before call {number}: git {}", log.lines().nth(number - 1).unwrap_or_default());
-        assert_eq!(shim.disturbance().as_deref(), Some(""), "{place}");
-        assert_eq!(finished.code(), Some(0), "{place}\n{finished}");
-        judge(&shop, &format!("{place}\n{finished}"));
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
-    });
+/// What somebody else does during a command, and what must be true afterwards.
+struct Race<D, J> {
+    command: &'static str,
+    /// How many records there are when it may happen.
+    records: RangeInclusive<usize>,
+    disturbance: D,
+    code: i32,
+    judge: J,
+}
+
+impl<D: Fn(&Shop) -> String + Sync, J: Fn(&Shop, &str) + Sync> Race<D, J> {
+    /// Lets it happen before each call of git that the command makes meanwhile, once each, in a shop of its own.
+    fn anywhere(&self, shop: &Shop) {
+        let calm = shop.copy();
+        let records = "$GIT rev-list --count refs/heads/orchestrator/ledger 2>/dev/null || echo 0";
+        let watching = GitShim::watching(&format!("cd '{}' && {records}", calm.join("shop.git").display()));
+        calm.orchestrator(self.command).search_path(watching.search_path()).run().expect_code(0);
+        let (log, sightings) = (watching.log(), watching.sightings());
+        let calls: Vec<usize> = sightings
+            .iter()
+            .step_by(2)
+            .enumerate()
+            .filter(|(_, count)| self.records.contains(&count.parse().expect("git counts")))
+            .map(|(index, _)| index + 1)
+            .collect();
+        assert!(calls.len() > 10, "there are moments for it: {calls:?}");
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(number) = calls.get(next.fetch_add(1, Ordering::SeqCst)).copied() {
+                let shop = shop.copy();
+                let shim = GitShim::disturbing(number, &(self.disturbance)(&shop));
+                let finished = shop.orchestrator(self.command).search_path(shim.search_path()).run();
+                let call = log.lines().nth(number - 1).unwrap_or_default();
+                let place = format!("before call {number}: git {call}\n{finished}");
+                assert_eq!(shim.disturbance().as_deref(), Some(""), "{place}");
+                assert_eq!(finished.code(), Some(self.code), "{place}");
+                (self.judge)(&shop, &place);
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(work);
+            scope.spawn(work);
+        });
+    }
+}
+
+#[test]
+fn f10_a_hold_at_any_moment_before_the_deployment_stops_it() {
+    let shop = locked();
+    shop.ok("--as dana forge merge 1");
+    // Whoever holds the environment sits at another machine.
+    Repository::clone_from(shop.join("shop.git"), shop.join("other"));
+    let binary = test_support::built_binary();
+    Race {
+        command: "run --env staging",
+        // The lock is committed; the gates, health and the beginning of the deployment are not recorded yet.
+        records: 2..=4,
+        disturbance: |shop: &Shop| {
+            let (other, binary) = (shop.join("other"), binary.display());
+            format!(
+                "cd '{}' && git remote set-url origin ../shop.git && \
+                 PATH=/usr/bin:/bin '{binary}' hold --env staging --reason 'a customer visits' > /dev/null",
+                other.display()
+            )
+        },
+        code: 20,
+        judge: |shop: &Shop, place: &str| {
+            assert_eq!(shop.head("deploy/staging"), None, "{place}");
+            let story = shop.story();
+            assert!(!story.contains(&"staging deploy started".to_owned()), "{story:?} {place}");
+            assert!(story.contains(&"staging hold ok".to_owned()), "{story:?} {place}");
+            assert_chain(&shop.records());
+        },
+    }
+    .anywhere(&shop);
 }
 
 #[test]
@@ -195,7 +242,7 @@ fn f16_a_head_that_moves_while_its_lock_is_made_gets_no_status() {
             shop.join("shop").display()
         )
     };
-    disturbed_anywhere(&shop, "lock publish --pull-request 1", push_line, |shop, place| {
+    let judge = |shop: &Shop, place: &str| {
         let published = std::fs::read_to_string(shop.join("forge/artefacts/pull-1/lock.yaml")).unwrap_or_default();
         for (head, other) in [(&old, &new), (&new, &old)] {
             if shop.status(head, "orchestrator/lock") == "success" {
@@ -206,7 +253,9 @@ fn f16_a_head_that_moves_while_its_lock_is_made_gets_no_status() {
         assert_eq!(shop.status(&new, "orchestrator/lock"), "success", "{place}");
         let published = std::fs::read_to_string(shop.join("forge/artefacts/pull-1/lock.yaml")).expect("it is there");
         assert!(published.contains(&format!("head: {new}")), "{place}");
-    });
+    };
+    Race { command: "lock publish --pull-request 1", records: 0..=0, disturbance: push_line, code: 0, judge }
+        .anywhere(&shop);
 }
 
 #[test]
@@ -225,7 +274,7 @@ fn f16_p10_staging_that_moves_while_the_lock_is_committed_gets_the_lock_of_its_n
             binary.display()
         ) + " > /dev/null"
     };
-    disturbed_anywhere(&shop, "lock commit --env staging", merge_line, |shop, place| {
+    let judge = |shop: &Shop, place: &str| {
         let staging = shop.superproject().rev("staging");
         shop.ok("lock commit --env staging");
         let lock = shop.superproject().read("staging", "locks/lock.yaml").expect("staging has a lock");
@@ -233,7 +282,9 @@ fn f16_p10_staging_that_moves_while_the_lock_is_committed_gets_the_lock_of_its_n
         assert!(shop.superproject().git(&["rev-list", "staging"]).contains(&staging), "nothing is lost, {place}");
         assert_chain(&shop.records());
         shop.ok("lock check --rev staging");
-    });
+    };
+    Race { command: "lock commit --env staging", records: 0..=2, disturbance: merge_line, code: 0, judge }
+        .anywhere(&shop);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use test_support::{GitShim, When};
+use test_support::{GitShim, Repository, When};
 
 use crate::shop::Shop;
 use crate::trace::{differences, end_state, swapped_folders};
@@ -22,6 +22,7 @@ struct Stations {
     staging: Shop,
     production: Shop,
     rollback: Shop,
+    hold: Shop,
 }
 
 /// Made once for all tests of this file, and removed with the last of them.
@@ -56,6 +57,7 @@ impl Stations {
         shop.ok("run --env staging");
         shop.approve_and_merge(2);
         let production = shop.copy();
+        let hold = shop.copy();
         shop.ok("run --env production");
         shop.bump("services/shop-cart", 2);
         shop.merge_dev();
@@ -68,7 +70,7 @@ impl Stations {
         shop.open();
         shop.check(5);
         shop.bump("services/shop-cart", 3);
-        Self { publish, publish_again: shop, merge, accept_new, staging, production, rollback }
+        Self { publish, publish_again: shop, merge, accept_new, staging, production, rollback, hold }
     }
 }
 
@@ -91,25 +93,26 @@ fn killed_anywhere(station: &Shop, command: &str) {
 
     let next = AtomicUsize::new(0);
     let problems = Mutex::new(Vec::new());
-    let work = || {
-        while let Some((number, when)) = kills.get(next.fetch_add(1, Ordering::SeqCst)).copied() {
-            let shop = station.copy();
-            let shim = GitShim::killing(number, when);
-            let killed = shop.orchestrator(command).search_path(shim.search_path()).run();
-            let problem = if killed.signal() != Some(9) || !shim.has_killed() {
-                format!("was not killed:\n{killed}")
-            } else if !folders.contains(&swapped_folders(&shop)) {
-                "the rendered folder is neither the old one nor the new one".to_owned()
-            } else {
-                let again = shop.orchestrator(command).run();
-                if again.code() == Some(0) { differences(&wanted, &end_state(&shop)) } else { again.to_string() }
-            };
-            if !problem.is_empty() {
-                let call = log.lines().nth(number - 1).unwrap_or_default();
-                let call = call.rsplit_once("--git-dir=").map_or(call, |(_, rest)| rest);
-                let problem = format!("killed {when:?} call {number}: git {call}\n{problem}");
-                problems.lock().expect("no thread panicked").push(problem);
-            }
+    let work = || loop {
+        let index = next.fetch_add(1, Ordering::SeqCst);
+        let Some((number, when)) = kills.get(index).copied() else { break };
+        let shop = station.copy();
+        let shim = GitShim::killing(number, when);
+        let killed = shop.orchestrator(command).search_path(shim.search_path()).run();
+        let elsewhere = (index % 3 == 0).then(|| shop.copy());
+        let problem = if killed.signal() != Some(9) || !shim.has_killed() {
+            format!("was not killed:\n{killed}")
+        } else if !folders.contains(&swapped_folders(&shop)) {
+            "the rendered folder is neither the old one nor the new one".to_owned()
+        } else {
+            recovered(&shop, command, &wanted)
+                + &elsewhere.map_or_else(String::new, |shop| recovered_elsewhere(&shop, command, &wanted))
+        };
+        if !problem.is_empty() {
+            let call = log.lines().nth(number - 1).unwrap_or_default();
+            let call = call.rsplit_once("--git-dir=").map_or(call, |(_, rest)| rest);
+            let problem = format!("killed {when:?} call {number}: git {call}\n{problem}");
+            problems.lock().expect("no thread panicked").push(problem);
         }
     };
     std::thread::scope(|scope| {
@@ -119,6 +122,27 @@ fn killed_anywhere(station: &Shop, command: &str) {
     let problems = problems.into_inner().expect("no thread panicked");
     assert!(problems.is_empty(), "{} of {} kills:\n\n{}", problems.len(), kills.len(), problems.join("\n\n"));
     assert!(kills.len() > 2, "{command} leaves something on disk");
+}
+
+/// Runs the command again where it was killed; gives what went wrong.
+fn recovered(shop: &Shop, command: &str, wanted: &str) -> String {
+    let again = shop.orchestrator(command).run();
+    if again.code() == Some(0) { differences(wanted, &end_state(shop)) } else { again.to_string() }
+}
+
+/// The same on another machine: a clone that saw nothing of the first run. What was swapped in stays where it was.
+fn recovered_elsewhere(shop: &Shop, command: &str, wanted: &str) -> String {
+    std::fs::remove_dir_all(shop.join("shop")).expect("the clone is ours");
+    Repository::clone_from(shop.join("shop.git"), shop.join("shop"));
+    let again = shop.orchestrator(command).run();
+    if again.code() != Some(0) {
+        return format!("in a fresh clone: {again}");
+    }
+    let forge_side = |text: &str| -> String {
+        text.lines().filter(|line| !line.starts_with("rendered/")).map(|line| format!("{line}\n")).collect()
+    };
+    let problem = differences(&forge_side(wanted), &forge_side(&end_state(shop)));
+    if problem.is_empty() { problem } else { format!("in a fresh clone:\n{problem}") }
 }
 
 /// A line of shell that gives one digest of everything that a later command can see: refs, the forge's files, the
@@ -165,4 +189,9 @@ fn f3_f13_f23_run_production_killed_at_every_call_of_git() {
 #[test]
 fn f3_f23_rollback_killed_at_every_call_of_git() {
     killed_anywhere(&stations().rollback, "rollback --env production --reason \"customers cannot pay\"");
+}
+
+#[test]
+fn f10_hold_killed_at_every_call_of_git() {
+    killed_anywhere(&stations().hold, "hold --env production --reason inventory");
 }
