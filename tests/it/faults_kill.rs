@@ -99,7 +99,7 @@ fn killed_anywhere(station: &Shop, command: &str) {
         let shop = station.copy();
         let shim = GitShim::killing(number, when);
         let killed = shop.orchestrator(command).search_path(shim.search_path()).run();
-        let elsewhere = (index % 3 == 0).then(|| shop.copy());
+        let elsewhere = index.is_multiple_of(3).then(|| shop.copy());
         let problem = if killed.signal() != Some(9) || !shim.has_killed() {
             format!("was not killed:\n{killed}")
         } else if !folders.contains(&swapped_folders(&shop)) {
@@ -138,10 +138,9 @@ fn recovered_elsewhere(shop: &Shop, command: &str, wanted: &str) -> String {
     if again.code() != Some(0) {
         return format!("in a fresh clone: {again}");
     }
-    let forge_side = |text: &str| -> String {
-        text.lines().filter(|line| !line.starts_with("rendered/")).map(|line| format!("{line}\n")).collect()
-    };
-    let problem = differences(&forge_side(wanted), &forge_side(&end_state(shop)));
+    let problem = differences(wanted, &end_state(shop));
+    let forge_side: Vec<&str> = problem.lines().filter(|line| !line.starts_with("- rendered/")).collect();
+    let problem = forge_side.join("\n");
     if problem.is_empty() { problem } else { format!("in a fresh clone:\n{problem}") }
 }
 
