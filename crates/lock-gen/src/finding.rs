@@ -124,6 +124,9 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
 
 /// Characters that a reader does not see, or sees elsewhere than they stand.
 pub(crate) fn is_hidden(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
     character.is_control()
         || matches!(
             character,

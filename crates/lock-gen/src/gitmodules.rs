@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gix::config::File;
+use gix::bstr::{BStr, BString};
+use gix::config::parse::{EventRef, Events, SectionRef};
 
 use crate::finding::{Finding, FindingKind, shown};
 
@@ -45,7 +46,7 @@ fn unreadable(message: impl Into<String>, hint: &str) -> Finding {
     Finding::new(FindingKind::UnreadableGitmodules, FILE_NAME, message, hint)
 }
 
-fn parse(bytes: &[u8]) -> Result<File, Finding> {
+fn parse(bytes: &[u8]) -> Result<Events, Finding> {
     if bytes.len() > LARGEST {
         return Err(unreadable(format!("is larger than {LARGEST} bytes"), "take out what is no submodule"));
     }
@@ -53,7 +54,10 @@ fn parse(bytes: &[u8]) -> Result<File, Finding> {
         let line = bytes.iter().take(error.valid_up_to()).filter(|&&byte| byte == b'\n').count() + 1;
         unreadable(format!("is not UTF-8 in line {line}"), "write it in UTF-8")
     })?;
-    for (number, line) in (1..).zip(text.split('\n')) {
+    // Nearly every file is of these bytes only, and need not be looked at letter by letter.
+    let plain = |&byte: &u8| matches!(byte, b'\n' | b'\t' | b' '..=b'~');
+    let lines = if bytes.iter().all(plain) { "" } else { text };
+    for (number, line) in (1..).zip(lines.split('\n')) {
         // Git drops a carriage return only at the very end of a line, and keeps others in paths and URLs.
         let line = line.strip_suffix('\r').unwrap_or(line);
         if let Some(character) = line.chars().find(|&c| c != '\t' && crate::finding::is_hidden(c)) {
@@ -64,12 +68,7 @@ fn parse(bytes: &[u8]) -> Result<File, Finding> {
             ));
         }
     }
-    File::from_bytes_no_includes(
-        bytes,
-        gix::config::file::Metadata::from(gix::config::Source::Api),
-        gix::config::file::init::Options::default(),
-    )
-    .map_err(|error| {
+    Events::from_bytes(bytes, Some(counts)).map_err(|error| {
         let mut causes = vec![shown(error.to_string().as_bytes())];
         let mut next = std::error::Error::source(&error);
         while let Some(cause) = next {
@@ -81,6 +80,58 @@ fn parse(bytes: &[u8]) -> Result<File, Finding> {
             "`git config --file .gitmodules --list` shows the line",
         )
     })
+}
+
+/// What has a meaning: comments and space have none.
+fn counts(event: EventRef<'_>) -> bool {
+    !matches!(event, EventRef::Comment { .. } | EventRef::Whitespace(_) | EventRef::Newline(_))
+}
+
+/// The values of the keys that count in one section, in order.
+#[derive(Debug, Default)]
+struct Values {
+    path: Vec<String>,
+    url: Vec<String>,
+    update: Vec<String>,
+}
+
+impl Values {
+    fn of(section: SectionRef<'_>) -> Self {
+        let mut values = Self::default();
+        let mut key = BStr::new(b"");
+        let mut parts = BString::default();
+        for event in section.body() {
+            match event {
+                EventRef::SectionValueName(name) => key = name,
+                EventRef::Value(value) => values.add(key, value),
+                EventRef::ValueNotDone(part) => parts.extend_from_slice(part),
+                EventRef::ValueDone(part) => {
+                    parts.extend_from_slice(part);
+                    values.add(key, parts.as_ref());
+                    parts.clear();
+                }
+                EventRef::Comment { .. }
+                | EventRef::SectionHeader { .. }
+                | EventRef::Newline(_)
+                | EventRef::Whitespace(_)
+                | EventRef::KeyValueSeparator => {}
+            }
+        }
+        values
+    }
+
+    fn add(&mut self, key: &BStr, value: &BStr) {
+        let of_key = if key.eq_ignore_ascii_case(b"path") {
+            &mut self.path
+        } else if key.eq_ignore_ascii_case(b"url") {
+            &mut self.url
+        } else if key.eq_ignore_ascii_case(b"update") {
+            &mut self.update
+        } else {
+            return;
+        };
+        of_key.push(gix::config::value::normalize(value).to_string());
+    }
 }
 
 impl Gitmodules {
@@ -101,12 +152,12 @@ impl Gitmodules {
         self.problems.push(Finding::new(kind, subject, message, hint));
     }
 
-    fn sections(&mut self, file: &File) {
+    fn sections(&mut self, file: &Events) {
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for section in file.sections() {
-            let header = section.header();
-            let kind = header.name().to_string().to_ascii_lowercase();
-            let name = header.subsection_name().map(ToString::to_string);
+            let EventRef::SectionHeader { name: kind, subsection_name, .. } = section.header() else { continue };
+            let kind = kind.to_string().to_ascii_lowercase();
+            let name = subsection_name.map(ToString::to_string);
             match (kind.as_str(), name) {
                 ("include" | "includeif", _) => self.problem(
                     FindingKind::Include,
@@ -125,7 +176,7 @@ impl Gitmodules {
                             "keep one section; which one counts depends on who reads",
                         );
                     }
-                    self.section(name, &section);
+                    self.section(name, Values::of(section));
                 }
                 (_, name) => {
                     let name = name.map_or_else(|| kind.clone(), |name| format!("{kind} \"{name}\""));
@@ -140,7 +191,7 @@ impl Gitmodules {
         }
     }
 
-    fn section(&mut self, name: String, section: &gix::config::file::SectionRef<'_>) {
+    fn section(&mut self, name: String, values: Values) {
         let before = self.problems.len();
         // A name becomes a folder below `.git/modules`, and part of configuration keys.
         if lock_model::TreePath::try_from(name.as_str()).is_err() {
@@ -151,8 +202,7 @@ impl Gitmodules {
                 "rename the section, for example to the submodule's path",
             );
         }
-        let mut single = |key: &str| {
-            let values = section.values(key);
+        let mut single = |key: &str, values: Vec<String>| {
             if values.len() > 1 {
                 self.problem(
                     FindingKind::Duplicate,
@@ -161,11 +211,11 @@ impl Gitmodules {
                     "keep one line; which one counts depends on who reads",
                 );
             }
-            values.into_iter().next_back().map(|value| value.to_string()).filter(|value| !value.is_empty())
+            values.into_iter().next_back().filter(|value| !value.is_empty())
         };
-        let path = single("path");
-        let url = single("url");
-        let update = single("update");
+        let path = single("path", values.path);
+        let url = single("url", values.url);
+        let update = single("update", values.update);
 
         if update.is_some_and(|update| update.starts_with('!')) {
             self.problem(
