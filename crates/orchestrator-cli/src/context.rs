@@ -163,7 +163,7 @@ impl Context {
             forge: Forge::Local(forge),
             remote,
             clock: fixed_clock()?,
-            run: RunIdentity { id: run_id, attempt, actor, nonce: Some(std::process::id().to_string()) },
+            run: RunIdentity { id: run_id, attempt, actor, nonce: Some(nonce()) },
             progress: Progress::new(global.format),
             children,
             git_program: local.git_program,
@@ -259,6 +259,12 @@ impl Context {
     pub(crate) fn now(&self, records: u64) -> Timestamp {
         self.clock.now(records)
     }
+}
+
+/// Tells two processes apart whatever their ids: in containers every process is number one.
+fn nonce() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    format!("{:016x}", std::hash::RandomState::new().build_hasher().finish())
 }
 
 /// Who acts where nobody is named: the forge's only bot.

@@ -12,7 +12,7 @@ use train::ledger::{PolicySource, Step};
 use crate::arguments::{ApprovalsArgs, PromoteArgs, ReleaseArgs};
 use crate::commands::run::{commit_of, find_environment, lease, report};
 use crate::context::{Context, branch_name, forge_error};
-use crate::engine::{APPROVALS_STATUS, Engine, PolicyFound, Repeat, Wanted, pull_request_facts};
+use crate::engine::{APPROVALS_STATUS, Engine, PolicyFound, Repeat, Wanted, mergers, pull_request_facts};
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::ledger_store::LedgerStore;
@@ -92,8 +92,17 @@ pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> CliRes
         None => None,
     };
     let found = PolicyFound::of(rules, &name);
-    let policy = found.gates(context, &snapshot, &name, Some(&pull_request))?;
+    let policy = found.gates(context, &snapshot, &name, &mergers(context, &pull_request).await?)?;
+    let now = context.now(LedgerStore::read(context).await?.len());
     let Some(policy) = policy.approvals else {
+        if pull_request.merge.is_none() {
+            let text = format!("`{name}` asks for no approvals");
+            context
+                .forge
+                .set_status(&pull_request.head, APPROVALS_STATUS, StatusState::Success, &text, now)
+                .await
+                .map_err(forge_error)?;
+        }
         let document = serde_json::json!({ "command": "approvals", "pull_request": pull_request.number, "needed": 0 });
         return Ok(Report::new(ExitCode::Done, format!("`{name}` asks for no approvals\n"), document));
     };
@@ -104,7 +113,6 @@ pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> CliRes
         ApprovalVerdict::Missing => (ExitCode::Negative, StatusState::Pending),
         ApprovalVerdict::Blocked | ApprovalVerdict::Impossible => (ExitCode::Negative, StatusState::Failure),
     };
-    let now = context.now(LedgerStore::read(context).await?.len());
     if pull_request.merge.is_none() {
         context
             .forge

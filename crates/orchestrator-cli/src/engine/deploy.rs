@@ -95,6 +95,10 @@ pub(super) fn deployable(
         other_images,
         not_deployed,
     };
+    if target.folder.is_some() && context.git.work_tree().is_none() {
+        return Err(CliError::new(ExitCode::Usage, format!("`target.folder` of `{}` needs a clone", environment.name))
+            .hint("run in a clone: a bare repository has no folder beside its files"));
+    }
     let folder = target.folder.as_ref().map(|path| RenderFolder { top: context.top.clone(), path: path.clone() });
     Ok(Deployable {
         expectation: Expectation::of(&request),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use forge::{PullRequest, Role};
+use forge::{PullRequest, PullRequestState, Role};
 use lock_model::CommitId;
 use train::approvals::{Access, ApprovalPolicy, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, Stance};
 use train::config::{Config, Excluded, ProofRequirement};
@@ -58,7 +58,11 @@ impl Engine<'_> {
         let origin = self.origin_commit()?;
         let pull_request = merged_pull_request(self.context, &branch, &origin).await?;
         let found = policy_for(self.context, &origin, &self.environment.name)?;
-        let policy = found.gates(self.context, &self.snapshot, &self.environment.name, pull_request.as_ref())?;
+        let mergers = match &pull_request {
+            Some(pull_request) => mergers(self.context, pull_request).await?,
+            None => Vec::new(),
+        };
+        let policy = found.gates(self.context, &self.snapshot, &self.environment.name, &mergers)?;
         let pull_request = match &pull_request {
             Some(pull_request) => Some(pull_request_facts(self.context, pull_request).await?),
             None => None,
@@ -191,7 +195,7 @@ impl PolicyFound {
         context: &Context,
         snapshot: &Snapshot,
         environment: &EnvironmentName,
-        pull_request: Option<&PullRequest>,
+        mergers: &[String],
     ) -> CliResult<GatePolicy> {
         let rules = self.config(&snapshot.config);
         let requires = &crate::snapshot::environment_of(rules, environment)?.requires;
@@ -222,9 +226,8 @@ impl PolicyFound {
                     // The author never counts: no entry needed.
                     Excluded::Author => {}
                     Excluded::Merger => {
-                        if let Some(merge) = pull_request.and_then(|pull_request| pull_request.merge.as_ref()) {
-                            excluded.insert(merge.by.to_string(), "merged the pull request".to_owned());
-                        }
+                        let why = "merged what the pull request carries".to_owned();
+                        excluded.extend(mergers.iter().map(|merger| (merger.clone(), why.clone())));
                     }
                 }
             }
@@ -232,6 +235,35 @@ impl PolicyFound {
         });
         Ok(GatePolicy { source: self.source, proven_in, approvals })
     }
+}
+
+/// Who merged the pull requests that a promotion carries: they decided once already.
+pub(crate) async fn mergers(context: &Context, pull_request: &PullRequest) -> CliResult<Vec<String>> {
+    let base = match &pull_request.merge {
+        Some(merge) => context
+            .git
+            .commit(merge.commit.as_str())
+            .map_err(|error| git_error("the merge cannot be read", &error))?
+            .and_then(|facts| facts.parents.into_iter().next()),
+        None => Some(context.branch_head(pull_request.base_branch.as_str()).await?),
+    };
+    let Some(base) = base else { return Ok(Vec::new()) };
+    let range = format!("{base}..{}", pull_request.head);
+    let carried = context
+        .git
+        .rev_list(&["--first-parent", range.as_str()])
+        .map_err(|error| git_error("history cannot be read", &error))?;
+    let merged = context.forge.pull_requests(Some(PullRequestState::Merged)).await.map_err(forge_error)?;
+    let mut names: Vec<String> = merged
+        .into_iter()
+        .filter(|one| one.base_branch == pull_request.head_branch)
+        .filter_map(|one| one.merge)
+        .filter(|merge| carried.contains(&merge.commit))
+        .map(|merge| merge.by.to_string())
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 /// What the forge says about a pull request, in the rules' own words.

@@ -20,7 +20,7 @@ use train::ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use train::{EnvironmentName, ReleaseId};
 
 pub(crate) use evidence::{Answer, Outcome};
-pub(crate) use gates::{PolicyFound, pull_request_facts};
+pub(crate) use gates::{PolicyFound, mergers, pull_request_facts};
 pub(crate) use health::health;
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, lock_files, merged_pull_request,

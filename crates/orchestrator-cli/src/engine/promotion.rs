@@ -135,14 +135,14 @@ impl Engine<'_> {
         }))
     }
 
-    /// The lock of a revision, where it has one that can be read.
+    /// The lock of a revision, where it has one that can be read: one that cannot must not stop its own repair.
     fn lock_at(&self, revision: &str) -> CliResult<Option<Lock>> {
         let bytes = self
             .context
             .git
             .read_file(revision, LOCK_FILE)
             .map_err(|error| crate::context::git_error("the target's lock cannot be read", &error))?;
-        bytes.map(|bytes| LockFile::parse(bytes, LOCK_FILE).map(|file| file.lock)).transpose()
+        Ok(bytes.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock))
     }
 
     /// The pull requests that came to this branch and are not in the target yet.

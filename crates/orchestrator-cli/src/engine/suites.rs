@@ -132,6 +132,21 @@ fn file(context: &Context, snapshot: &Snapshot, path: &TreePath) -> CliResult<Ve
         })
 }
 
+/// The mode of an executable file in a tree.
+const MODE_EXECUTABLE: u32 = 0o100_755;
+
+/// A file of the tree with its mode.
+fn file_with_mode(context: &Context, snapshot: &Snapshot, path: &TreePath) -> CliResult<(Vec<u8>, u32)> {
+    let files = context
+        .git
+        .read_files(snapshot.commit.as_str(), Some(path.as_str()))
+        .map_err(|error| git_error(&format!("`{path}` cannot be read"), &error))?;
+    let found = files.into_iter().find(|file| file.path == path.as_str());
+    found.map(|file| (file.bytes, file.mode)).ok_or_else(|| {
+        CliError::new(ExitCode::Usage, format!("`{path}` is not in the tree of {}", snapshot.commit.short(12)))
+    })
+}
+
 /// A folder with exactly the files that a program declares, taken from the tree; removed when it is dropped.
 ///
 /// A suite's digest covers these files, so a suite sees nothing else.
@@ -165,8 +180,8 @@ impl<'a> Workspace<'a> {
     pub(super) fn command(&mut self, command: &CommandLine, files: &[TreePath], values: &Values) -> CliResult<Ready> {
         let folder = self.folder()?;
         for path in files.iter().chain(command.file()) {
-            let bytes = file(self.context, self.snapshot, path)?;
-            let executable = command.file() == Some(path);
+            let (bytes, mode) = file_with_mode(self.context, self.snapshot, path)?;
+            let executable = mode == MODE_EXECUTABLE || command.file() == Some(path);
             write(&folder, path, &bytes, executable)?;
         }
         let program = match &command.program {
@@ -178,7 +193,9 @@ impl<'a> Workspace<'a> {
         let arguments =
             command.arguments.iter().map(|argument| expand(argument, values)).collect::<CliResult<Vec<String>>>()?;
         let mut variables = Variables::new();
-        for name in ["HOME", "LANG", "LC_ALL", "PATH", "TMPDIR"] {
+        // The user's home holds credentials; what a suite needs of them is named in `env:`.
+        variables.insert("HOME", self.home()?);
+        for name in ["LANG", "LC_ALL", "PATH", "TMPDIR"] {
             if let Some(value) = self.context.children.get(name) {
                 variables.insert(name, value);
             }
@@ -191,15 +208,27 @@ impl<'a> Workspace<'a> {
         Ok(Ready { program, arguments, folder, environment: variables })
     }
 
+    /// Where the files lie.
     fn folder(&mut self) -> CliResult<PathBuf> {
-        if let Some(folder) = &self.folder {
-            return Ok(folder.path().to_path_buf());
-        }
-        let made = tempfile::Builder::new().prefix("orchestrator-suite-").tempdir().map_err(|error| {
+        self.made("files")
+    }
+
+    /// An empty home.
+    fn home(&mut self) -> CliResult<PathBuf> {
+        self.made("home")
+    }
+
+    fn made(&mut self, name: &str) -> CliResult<PathBuf> {
+        let failed = |error: std::io::Error| {
             CliError::from_source(ExitCode::Repository, "a temporary folder for the suite cannot be made", &error)
-        })?;
-        let path = made.path().to_path_buf();
-        self.folder = Some(made);
+        };
+        let folder = match self.folder.take() {
+            Some(folder) => folder,
+            None => tempfile::Builder::new().prefix("orchestrator-suite-").tempdir().map_err(failed)?,
+        };
+        let path = folder.path().join(name);
+        self.folder = Some(folder);
+        std::fs::create_dir_all(&path).map_err(failed)?;
         Ok(path)
     }
 }
