@@ -13,6 +13,7 @@ mod faults_kill;
 mod flow;
 mod flow_cases;
 mod flow_trains;
+mod logins;
 mod proxy;
 mod readers;
 mod refusals;

@@ -1,6 +1,9 @@
 //! Every environment variable that the program reads, in one place.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+
+use secrecy::SecretString;
 
 /// A variable that changes what the program does.
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +50,73 @@ pub(crate) const PATH: Variable =
 /// Home folder.
 pub(crate) const HOME: Variable =
     Variable { name: "HOME", description: "Handed to `git`, for its credential helpers." };
+/// Folder of docker's configuration.
+pub(crate) const DOCKER_CONFIG: Variable = Variable {
+    name: "DOCKER_CONFIG",
+    description: "Folder of docker's `config.json` with logins of registries; default `$HOME/.docker`.",
+};
+/// Podman's file with logins.
+pub(crate) const REGISTRY_AUTH_FILE: Variable = Variable {
+    name: "REGISTRY_AUTH_FILE",
+    description: "File with logins as podman writes it, read where docker's file does not exist.",
+};
+/// Folder of podman's logins of this session.
+pub(crate) const XDG_RUNTIME_DIR: Variable =
+    Variable { name: "XDG_RUNTIME_DIR", description: "Where podman's `containers/auth.json` is looked for next." };
+/// Folder of podman's logins for good.
+pub(crate) const XDG_CONFIG_HOME: Variable = Variable {
+    name: "XDG_CONFIG_HOME",
+    description: "Where podman's `containers/auth.json` is looked for last; default `$HOME/.config`.",
+};
+/// Explicit logins; named here for the reference.
+pub(crate) const REGISTRY_LOGIN: Variable = Variable {
+    name: "ORCHESTRATOR_REGISTRY_HOST",
+    description: "A registry, or a part of one, for an explicit login with `ORCHESTRATOR_REGISTRY_USERNAME` and \
+                  `…_PASSWORD`, or `…_IDENTITY_TOKEN`, or `…_REGISTRY_TOKEN`. Further registries: the same names ending \
+                  in `_1`, `_2`, …",
+};
+/// The job's token on GitHub.
+pub(crate) const GITHUB_TOKEN: Variable =
+    Variable { name: "GITHUB_TOKEN", description: "Login for ghcr.io where no file with logins exists." };
+/// Who started the job on GitHub.
+pub(crate) const GITHUB_ACTOR: Variable =
+    Variable { name: "GITHUB_ACTOR", description: "User name that goes with `GITHUB_TOKEN`." };
+/// Proxy for plain HTTP.
+pub(crate) const HTTP_PROXY: Variable =
+    Variable { name: "HTTP_PROXY", description: "Proxy on the way to registries that speak plain HTTP." };
+/// Proxy for HTTPS.
+pub(crate) const HTTPS_PROXY: Variable =
+    Variable { name: "HTTPS_PROXY", description: "Proxy on the way to registries." };
+/// Exceptions from the proxies.
+pub(crate) const NO_PROXY: Variable =
+    Variable { name: "NO_PROXY", description: "Hosts that are reached without a proxy." };
 /// Colour switch.
 pub(crate) const NO_COLOR: Variable =
     Variable { name: "NO_COLOR", description: "No colours, whatever the terminal can do (no-color.org)." };
 
 /// All of them, in the order of the reference.
-pub(crate) const ALL: [Variable; 10] =
-    [ACTOR, CACHE, CLOCK, FORGE, RUN_ATTEMPT, RUN_ID, STEP_SUMMARY, HOME, NO_COLOR, PATH];
+pub(crate) const ALL: [Variable; 20] = [
+    ACTOR,
+    CACHE,
+    CLOCK,
+    FORGE,
+    REGISTRY_LOGIN,
+    DOCKER_CONFIG,
+    GITHUB_ACTOR,
+    RUN_ATTEMPT,
+    RUN_ID,
+    STEP_SUMMARY,
+    GITHUB_TOKEN,
+    HOME,
+    HTTPS_PROXY,
+    HTTP_PROXY,
+    NO_COLOR,
+    NO_PROXY,
+    PATH,
+    REGISTRY_AUTH_FILE,
+    XDG_CONFIG_HOME,
+    XDG_RUNTIME_DIR,
+];
 
 /// What children inherit when it is set: enough for git, ssh, certificates and locale, and nothing that
 /// carries a token.
@@ -80,6 +143,37 @@ pub(crate) fn read(variable: Variable) -> Option<String> {
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 pub(crate) fn read_named(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Reads a secret; it is never shown.
+pub(crate) fn read_secret(variable: Variable) -> Option<SecretString> {
+    read(variable).map(SecretString::from)
+}
+
+/// Reads a variable in capitals, or in small letters as some programs write it.
+pub(crate) fn read_either_case(variable: Variable) -> Option<String> {
+    read(variable).or_else(|| read_named(&variable.name.to_ascii_lowercase()))
+}
+
+/// All variables whose name begins like this; any of them may be a secret.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+pub(crate) fn with_prefix(prefix: &str) -> BTreeMap<String, SecretString> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .map(|(name, value)| (name, SecretString::from(value)))
+        .collect()
+}
+
+/// Variables by name or by what their name begins with, to hand on.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+pub(crate) fn named(names: &[&str], prefixes: &[&str]) -> Vec<(OsString, OsString)> {
+    std::env::vars_os()
+        .filter(|(name, _)| {
+            name.to_str()
+                .is_some_and(|name| names.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix)))
+        })
+        .collect()
 }
 
 /// The search path for programs.

@@ -1,7 +1,6 @@
 //! Making a lock: the gitlinks of a tree, and the images that the registry holds for them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lock_gen::Submodule;
@@ -9,14 +8,13 @@ use lock_model::{
     Content, ErrorClass, GitSource, Lock, LockParts, LockedImage, Origin, Revision, Service, ServiceName, Source,
     TreePath,
 };
-use registry::{
-    Attempt, Candidate, ImageRequest, Mirror, Registry, RegistryOptions, Resolution, RevisionPolicy, Unresolved,
-};
-use train::config::{AssignedKind, Config, ServiceAssignment};
+use registry::{Attempt, Candidate, ImageRequest, Resolution, RevisionPolicy, Unresolved};
+use train::config::{AssignedKind, ServiceAssignment};
 
 use crate::context::Context;
 use crate::error::{CliError, CliResult, Problem, code_of};
 use crate::exit_code::ExitCode;
+use crate::registries;
 use crate::snapshot::Snapshot;
 
 /// A lock that was just made.
@@ -202,7 +200,7 @@ async fn resolve(
     warnings: &mut Vec<String>,
 ) -> CliResult<BTreeMap<ServiceName, LockedImage>> {
     let mut requests: Vec<ImageRequest> = wanted.iter().filter_map(|assigned| request(snapshot, assigned)).collect();
-    let registry = registry(context, &snapshot.config)?;
+    let registry = registries::client(context, &snapshot.config)?;
     let progress = context.progress;
     let all = requests.len();
     progress.line(&format!("resolving {all} images"));
@@ -221,6 +219,7 @@ async fn resolve(
             }
         }
         if failures.is_empty() {
+            warnings.extend(registries::warnings(&registry));
             return Ok(images);
         }
         // Only what can still come is waited for: an image that is not there yet, or a registry that is busy.
@@ -239,12 +238,23 @@ async fn resolve(
     }
 }
 
+/// What the registry said about one service.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    /// The answer.
+    pub answer: Result<Resolution, Unresolved>,
+    /// Where the logins came from that registries asked for; never the logins.
+    pub logins: Vec<String>,
+    /// What should have given a login and did not.
+    pub warnings: Vec<String>,
+}
+
 /// What was asked and answered for one service.
 pub(crate) async fn explain(
     context: &Context,
     snapshot: &Snapshot,
     name: &ServiceName,
-) -> CliResult<Option<Result<Resolution, Unresolved>>> {
+) -> CliResult<Option<Explained>> {
     snapshot.check_submodules()?;
     let assignments = assign(snapshot)?;
     let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
@@ -256,8 +266,14 @@ pub(crate) async fn explain(
     let submodule = submodule.ok_or_else(|| CliError::new(ExitCode::Bug, format!("`{name}` has no submodule")))?;
     let assigned = Assigned { assignment: assignment.clone(), submodule };
     let Some(request) = request(snapshot, &assigned) else { return Ok(None) };
-    let registry = registry(context, &snapshot.config)?;
-    Ok(registry.resolve_all(&[request], context.deadline, &|_event| {}).await.remove(name))
+    let registry = registries::client(context, &snapshot.config)?;
+    let repositories: BTreeSet<_> = request.candidates.iter().map(|candidate| candidate.repository.clone()).collect();
+    let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.remove(name);
+    let logins = repositories
+        .iter()
+        .filter_map(|repository| Some(format!("{}: {}", repository.host(), registry.login_of(repository)?.source)))
+        .collect();
+    Ok(answer.map(|answer| Explained { answer, logins, warnings: registries::warnings(&registry) }))
 }
 
 /// All failures in one report; permanent causes decide the exit code, 14 only where nothing else is wrong.
@@ -280,7 +296,7 @@ fn unresolved(failures: &[(ServiceName, Unresolved)], of: usize) -> CliError {
     let hint = match code {
         ExitCode::Temporary => "every failure is temporary: run the same command again",
         ExitCode::Denied => {
-            "the registry wants credentials, which this version does not have: use a mirror without login"
+            "log in with `docker login` or `podman login`, or set `ORCHESTRATOR_REGISTRY_HOST` and its companions"
         }
         _ => {
             "wait until the service's CI has published the image, or correct `images:` and `services:` in orchestrator.yaml"
@@ -289,21 +305,4 @@ fn unresolved(failures: &[(ServiceName, Unresolved)], of: usize) -> CliError {
     CliError::new(code, format!("{} of {of} services have no image that can be locked", failures.len()))
         .problems(problems)
         .hint(hint)
-}
-
-/// A client with the configuration's mirrors.
-pub(crate) fn registry(context: &Context, config: &Config) -> CliResult<Registry> {
-    let mut mirrors = BTreeMap::new();
-    for (host, settings) in &config.registries {
-        let Some(mirror) = &settings.mirror else { continue };
-        let mirror = match mirror {
-            train::config::Mirror::OciLayout(folder) => Mirror::OciLayout(context.top.join(PathBuf::from(folder))),
-            train::config::Mirror::Http(url) => Mirror::Http(url.parse().map_err(|error| {
-                CliError::from_source(ExitCode::Usage, format!("registries.{host}.mirror is no URL"), &error)
-            })?),
-        };
-        mirrors.insert(host.clone(), mirror);
-    }
-    Registry::new(RegistryOptions { mirrors, ..RegistryOptions::default() })
-        .map_err(|error| CliError::from_source(ExitCode::Usage, "the registry client cannot be made", &error))
 }

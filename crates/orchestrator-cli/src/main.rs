@@ -15,6 +15,7 @@ mod interruption;
 mod ledger_store;
 mod output;
 mod reference;
+mod registries;
 mod snapshot;
 
 fn main() -> std::process::ExitCode {

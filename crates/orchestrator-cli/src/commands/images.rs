@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::{CliError, CliResult, code_of};
 use crate::exit_code::ExitCode;
 use crate::generation;
-use crate::output::{Report, Table};
+use crate::output::{Report, Table, append};
 use crate::snapshot::Snapshot;
 
 /// Shows how a service's image is found: every candidate, its answer, and the choice.
@@ -17,11 +17,11 @@ pub(crate) async fn explain(context: &Context, args: &ImagesExplainArgs) -> CliR
         .map_err(|error| CliError::from_source(ExitCode::Usage, "not a service", &error))?;
     context.sync()?;
     let snapshot = Snapshot::load(context, &context.resolve(&args.rev)?)?;
-    let Some(answer) = generation::explain(context, &snapshot, &name).await? else {
+    let Some(explained) = generation::explain(context, &snapshot, &name).await? else {
         let document = serde_json::json!({ "command": "images explain", "service": name, "kind": "configuration" });
         return Ok(Report::new(ExitCode::Done, format!("{name} has no image: it is configuration only\n"), document));
     };
-    let (code, verdict, tried, taken, warnings) = match &answer {
+    let (code, verdict, tried, taken, warnings) = match &explained.answer {
         Ok(resolution) => {
             let image = &resolution.image;
             let verdict = format!(
@@ -42,7 +42,10 @@ pub(crate) async fn explain(context: &Context, args: &ImagesExplainArgs) -> CliR
     for Attempt { reference, outcome } in tried {
         table.row([reference.as_str(), outcome.to_string().as_str()]);
     }
-    let human = format!("{name}: {verdict}\n\n{}", table.render());
+    let mut human = format!("{name}: {verdict}\n\n{}", table.render());
+    for login in &explained.logins {
+        append(&mut human, format!("login at {login}\n"));
+    }
     let document = serde_json::json!({
         "command": "images explain",
         "service": name,
@@ -51,6 +54,7 @@ pub(crate) async fn explain(context: &Context, args: &ImagesExplainArgs) -> CliR
             .map(|attempt| serde_json::json!({ "reference": attempt.reference, "answer": attempt.outcome.to_string() }))
             .collect::<Vec<_>>(),
         "taken": taken,
+        "logins": explained.logins,
     });
-    Ok(Report::new(code, human, document).warnings(warnings))
+    Ok(Report::new(code, human, document).warnings(warnings).warnings(explained.warnings))
 }

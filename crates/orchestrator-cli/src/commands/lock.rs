@@ -22,6 +22,7 @@ use crate::exit_code::ExitCode;
 use crate::generation::{self, Generated, Scope};
 use crate::ledger_store::LedgerStore;
 use crate::output::{Report, Table};
+use crate::registries;
 use crate::snapshot::{LOCK_FILE, LOCK_FOLDER, LockFile, Snapshot, branch_of, environment_name, load_config};
 
 /// Marker of our comment on a pull request.
@@ -189,7 +190,7 @@ pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<
 
 /// Which locked digests the registry no longer has.
 async fn missing_digests(context: &Context, snapshot: &Snapshot, lock: &Lock) -> CliResult<Vec<String>> {
-    let registry = generation::registry(context, &snapshot.config)?;
+    let registry = registries::client(context, &snapshot.config)?;
     let requests: Vec<registry::DigestRequest> = lock
         .services()
         .iter()
