@@ -107,6 +107,9 @@ pub fn fetch_url(declared_url: &str, superproject_remote: &str) -> Result<String
     }
     let climbs = || UrlError::ClimbsTooFar { url: shown(declared_url), base: shown(base) };
     let joined = relative_url(base, declared_url).ok_or_else(climbs)?;
+    if names_helper(&joined) {
+        return Err(UrlError::Hostile { url: shown(declared_url) });
+    }
     if is_local(base) {
         if !base.starts_with('/') {
             return Err(UrlError::RelativeBase { url: shown(declared_url), base: shown(base) });
@@ -147,7 +150,12 @@ fn is_relative(url: &str) -> bool {
 /// What no part of a URL may hold: what a terminal acts on, what git decodes, what a shell or option parser takes.
 fn check_characters(url: &str) -> Result<(), UrlError> {
     let bad = |c: char| crate::finding::is_hidden(c) || c.is_whitespace() || matches!(c, '%' | '\\' | '?' | '#');
-    if url.is_empty() || url.starts_with('-') || url.len() > 2048 || url.contains(bad) {
+    if (is_relative(url) && url.contains("::"))
+        || url.is_empty()
+        || url.starts_with('-')
+        || url.len() > 2048
+        || url.contains(bad)
+    {
         return Err(UrlError::Hostile { url: shown(&without_credentials(url)) });
     }
     Ok(())
@@ -227,6 +235,12 @@ fn origin(url: &str) -> &str {
         None => url.find([':', '/']).unwrap_or(url.len()),
     };
     url.get(..end).unwrap_or(url)
+}
+
+/// Whether git takes an address for one of a remote helper, a program: `NAME::ADDRESS`.
+fn names_helper(url: &str) -> bool {
+    let scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    url.split_once("::").is_some_and(|(helper, _)| helper.chars().all(scheme))
 }
 
 /// Joins as `git submodule` does (`relative_url` in git's `remote.c`); nothing where git gives up.
@@ -359,6 +373,7 @@ mod tests {
             ("../cart.git", "ssh://git@h.example:22/shop/shop", "ssh://git@h.example:22/shop/cart.git"),
             ("../cart.git", "https://user@h.example/shop/shop", "https://user@h.example/shop/cart.git"),
             ("../../x/cart.git", "file:///srv/git/shop.git", "file:///srv/x/cart.git"),
+            ("../cart.git", "ssh://git@[::1]:22/shop/shop", "ssh://git@[::1]:22/shop/cart.git"),
             ("https://h.example/a", "/srv/git/shop.git", "https://h.example/a"),
             ("git@h.example:a/b", "/srv/git/shop.git", "git@h.example:a/b"),
             ("git://h.example/a", "/srv/git/shop.git", "https://h.example/a"),
@@ -373,6 +388,10 @@ mod tests {
             ("../../../../cart.git", "/srv/shop.git"),
             ("../../../evil/a", "https://h/shop/shop"),
             ("../../evil:a", "h.example:shop"),
+            // After the join it would be the helper `git-remote-ext`.
+            ("../:sh -c x", "ext:shop"),
+            ("../:x", "ext:shop"),
+            ("../cart::", "git@h.example:shop/shop"),
             ("/srv/git/cart.git", "/srv/git/shop.git"),
             ("file:///srv/git/cart.git", "/srv/git/shop.git"),
         ] {

@@ -1,0 +1,19 @@
+//! A lock of anybody: never a panic, errors that can be shown, and one text for one lock.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &[u8]| {
+    match lock_model::read(text, "release.lock.yaml") {
+        Ok(lock) => {
+            let written = lock_model::write(&lock);
+            assert_eq!(written.as_bytes(), text, "only the canonical text is read");
+            let again = lock_model::read(written.as_bytes(), "again").expect("what is written can be read");
+            assert_eq!(again.id(), lock.id());
+        }
+        Err(error) => {
+            let shown = error.to_string();
+            assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+        }
+    }
+});

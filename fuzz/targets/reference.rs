@@ -1,0 +1,29 @@
+//! Names of images, repositories, paths, platforms: never a panic, and what is taken stays what it is.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lock_model::{Digest, ImageRepository, Platform, RepositoryUrl, Tag, TreePath};
+
+/// What is taken is shown as it was given, and taken again.
+fn stays<T>(text: &str)
+where
+    T: for<'a> TryFrom<&'a str> + ToString,
+{
+    if let Ok(value) = T::try_from(text) {
+        assert_eq!(value.to_string(), text);
+    }
+}
+
+fuzz_target!(|text: &str| {
+    stays::<ImageRepository>(text);
+    stays::<Tag>(text);
+    stays::<Digest>(text);
+    stays::<Platform>(text);
+    stays::<RepositoryUrl>(text);
+    stays::<TreePath>(text);
+    if let Ok(repository) = ImageRepository::normalize(text) {
+        let again = ImageRepository::normalize(&repository.to_string()).expect("a full name is a name");
+        assert_eq!(again, repository);
+        assert_eq!(format!("{}/{}", repository.host(), repository.path()), repository.to_string());
+    }
+});
