@@ -233,18 +233,25 @@ fn remote_operand(remote: &str) -> Result<(), GitError> {
 fn remote_failed(output: Output, remote: &str, what: &'static str) -> GitError {
     let said = output.stderr_text();
     let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
+    // A bare number is part of many an object id and path.
+    let status = |codes: &[&str]| {
+        let said_so = |code: &&str| said.contains(&format!("error: {code}")) || said.contains(&format!("HTTP {code}"));
+        codes.iter().any(|code| said_so(code))
+    };
     let class = if has(&["not our ref", "couldn't find remote ref", "does not appear to be a git repository"])
         || has(&["epository not found", "does not exist", "remote error: upload-pack: not our ref"])
     {
         ErrorClass::NotFound
     } else if has(&["Authentication failed", "Permission denied", "could not read Username", "access denied"])
-        || has(&["could not read Password", "403", "401", "Host key verification failed"])
+        || has(&["could not read Password", "Host key verification failed"])
+        || status(&["401", "403"])
     {
         ErrorClass::Denied
     } else if has(&["not allowed", "not supported"]) {
         ErrorClass::Invalid
     } else if has(&["Could not resolve host", "Connection timed out", "Connection refused", "early EOF"])
-        || has(&["onnection reset", "Failed to connect", "500", "502", "503", "504", "429", "hung up unexpectedly"])
+        || has(&["onnection reset", "Failed to connect", "hung up unexpectedly"])
+        || status(&["429", "500", "502", "503", "504"])
     {
         ErrorClass::Temporary
     } else {

@@ -224,3 +224,28 @@ fn commits_are_fetched_without_trees_and_gone_refs_go() {
     assert_eq!(containing(&apart), [""; 0]);
     assert_eq!(containing(&first), ["refs/on/heads/main", "refs/on/heads/topic/new", "refs/on/tags/v1"]);
 }
+
+#[test]
+fn numbers_in_ids_and_paths_are_no_answers_of_a_server() {
+    let sandbox = Sandbox::new();
+    for number in ["401", "403", "429", "500", "503"] {
+        let git = sandbox.bare("a.git");
+        let folder = sandbox.path().join(format!("x-{number}-y"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("HEAD"), "nonsense").unwrap();
+        let url = folder.to_str().unwrap();
+        let error = git.fetch(url, &["main"], None).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::NotFound, "{error}");
+        // Our own side is at fault here, and its path is in the message.
+        let own = sandbox.bare(&format!("own-{number}.git"));
+        let remote = sandbox.bare("remote.git");
+        let first = commit(&remote, None, number, &[write("a", number)]);
+        remote.update_ref("refs/heads/main", first.as_str(), None).unwrap();
+        let stale = own.git_dir().join("refs/on/main.lock");
+        std::fs::create_dir_all(stale.parent().unwrap()).unwrap();
+        std::fs::write(stale, "").unwrap();
+        let url = remote.git_dir().to_str().unwrap();
+        let error = own.fetch_commits(url, &["+refs/heads/main:refs/on/main"]).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Invalid, "{error:?}");
+    }
+}
