@@ -236,7 +236,7 @@ fn remote_failed(output: Output, remote: &str, what: &'static str) -> GitError {
     // A bare number is part of many an object id and path.
     let status = |codes: &[&str]| {
         let said_so = |code: &&str| said.contains(&format!("error: {code}")) || said.contains(&format!("HTTP {code}"));
-        codes.iter().any(|code| said_so(code))
+        codes.iter().any(said_so)
     };
     let class = if has(&["not our ref", "couldn't find remote ref", "does not appear to be a git repository"])
         || has(&["epository not found", "does not exist", "remote error: upload-pack: not our ref"])
