@@ -57,7 +57,10 @@ fn invalid_files_are_refused_in_the_expected_words() {
         }
     }
     let wrong = wrong.concat();
-    assert!(wrong.is_empty(), "{wrong}\n(with UPDATE_EXPECT=1 in the environment they are written anew: look at the difference)");
+    assert!(
+        wrong.is_empty(),
+        "{wrong}\n(with UPDATE_EXPECT=1 in the environment they are written anew: look at the difference)"
+    );
 }
 
 /// A file says in its first line when the schema cannot see what is wrong with it.
