@@ -189,7 +189,7 @@ fn p21_a_probe_without_an_answer_is_not_healthy() {
 
 #[test]
 fn p17_p18_p21_a_suite_that_fails_or_does_not_end_stops_the_promotion_and_the_others_still_run() {
-    let suites = "  slow: { kind: command, command: [sleep, \"600\"], deadline: 1s }\n  after: { kind: command, command: [./tests/check, after, \"{mode}\"], deadline: 1m }\n  smoke:";
+    let suites = "  slow: { kind: command, command: [sleep, \"600\"], deadline: 1s }\n  after: { kind: command, command: [./tests/check, after, \"{mode}\"], env: [SHOP_STATE], deadline: 1m }\n  smoke:";
     let configuration =
         CONFIGURATION.replace("  smoke:", suites).replace("suites: [system]", "suites: [system, slow, after]");
     let shop = Shop::with(&configuration);

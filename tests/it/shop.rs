@@ -39,16 +39,16 @@ services:
 - { match: "ops/*", kind: configuration }
 - { match: "**" }
 suites:
-  lint: { kind: command, command: [./tests/check, lint, "{mode}"], deadline: 1m }
-  system: { kind: command, command: [./tests/check, system, "{mode}"], deadline: 1m }
-  smoke: { kind: command, command: [./tests/check, smoke, "{mode}"], deadline: 1m }
+  lint: { kind: command, command: [./tests/check, lint, "{mode}"], env: [SHOP_STATE], deadline: 1m }
+  system: { kind: command, command: [./tests/check, system, "{mode}"], env: [SHOP_STATE], deadline: 1m }
+  smoke: { kind: command, command: [./tests/check, smoke, "{mode}"], env: [SHOP_STATE], deadline: 1m }
 base:
   target: { kind: render, source: "{path}/deploy", branch: "deploy/{mode}", folder: "rendered/{mode}" }
   deploy: ["services/*"]
   others: { reason: no container of its own }
   health:
     probes:
-      platform: { kind: command, command: [./tests/check, platform, "{mode}"], severity: block, deadline: 1m }
+      platform: { kind: command, command: [./tests/check, platform, "{mode}"], env: [SHOP_STATE], severity: block, deadline: 1m }
 environments:
   pull-request: { base: none, mode: pr, suites: [lint] }
   staging:
@@ -67,12 +67,12 @@ environments:
 /// What every suite and probe runs: `check NAME MODE`. With `broken/MODE-NAME` in the home folder it fails; with
 /// `pause/MODE-NAME` it waits until somebody opens and closes the pipe `pause/MODE-NAME.pipe`.
 const CHECK: &str = r#"#!/bin/sh
-if [ -e "$HOME/pause/$2-$1" ]; then
-  rm "$HOME/pause/$2-$1"
-  mkfifo "$HOME/pause/$2-$1.pipe"
-  cat "$HOME/pause/$2-$1.pipe"
+if [ -e "$SHOP_STATE/pause/$2-$1" ]; then
+  rm "$SHOP_STATE/pause/$2-$1"
+  mkfifo "$SHOP_STATE/pause/$2-$1.pipe"
+  cat "$SHOP_STATE/pause/$2-$1.pipe"
 fi
-if [ -e "$HOME/broken/$2-$1" ]; then echo "$1 is broken in $2"; exit 1; fi
+if [ -e "$SHOP_STATE/broken/$2-$1" ]; then echo "$1 is broken in $2"; exit 1; fi
 echo "$1 is fine in $2"
 "#;
 
@@ -164,7 +164,8 @@ impl Shop {
 
     /// The same in the shop's folder.
     pub(crate) fn in_root(&self, line: &str) -> Invocation {
-        self.sandbox.orchestrator().env("ORCHESTRATOR_CLOCK", CLOCK).args(words(line))
+        let state = self.join("home");
+        self.sandbox.orchestrator().env("ORCHESTRATOR_CLOCK", CLOCK).env("SHOP_STATE", state).args(words(line))
     }
 
     /// Runs a command that must end with 0.
