@@ -152,11 +152,11 @@ fn t27_links_resolve_inside_or_not_at_all() {
     let sha = commit(
         &cart,
         &[
-            file("shared/values.yaml", "x"),
-            link("deploy/inside", "../shared/values.yaml"),
+            file("common/values.yaml", "x"),
+            link("deploy/inside", "../common/values.yaml"),
             link("deploy/chain", "./inside"),
             link("deploy/folder/deep", "../../deploy/../linked/values.yaml"),
-            link("linked", "shared"),
+            link("linked", "common"),
         ],
     );
     let store = world.store(&world.path("no-clone"));
@@ -164,7 +164,7 @@ fn t27_links_resolve_inside_or_not_at_all() {
     assert_eq!(files.len(), 3);
     for file in &files {
         assert_eq!((file.bytes.as_slice(), file.mode), (b"x".as_slice(), 0o100_644), "{}", file.path);
-        assert_eq!(file.link, Some(path("shared/values.yaml")));
+        assert_eq!(file.link, Some(path("common/values.yaml")));
     }
 
     let sha = commit(
@@ -175,10 +175,10 @@ fn t27_links_resolve_inside_or_not_at_all() {
             link("deploy/circle", "circle"),
             link("deploy/escape", "../../outside"),
             link("deploy/escape-later", "folder/../../../x"),
-            link("deploy/folder-link", "../shared"),
+            link("deploy/folder-link", "../common"),
             link("deploy/git", "../.git/config"),
             link("deploy/nowhere", "nothing"),
-            link("deploy/through-file", "../shared/values.yaml/x"),
+            link("deploy/through-file", "../common/values.yaml/x"),
             gitlink("deploy/nested", &id("1")),
         ],
     );
@@ -203,7 +203,7 @@ fn t27_links_resolve_inside_or_not_at_all() {
     );
     assert!(error.to_string().starts_with("10 of the files in `services/cart at "), "{error}");
     // What is not asked for does not matter.
-    assert_eq!(content.files(Some(&path("shared"))).unwrap().len(), 1);
+    assert_eq!(content.files(Some(&path("common"))).unwrap().len(), 1);
 }
 
 #[test]
