@@ -29,7 +29,7 @@ fn relative_urls_equal_those_of_git_submodule() {
     changes.push(file(".gitmodules", gitmodules));
     commit(&git, &changes);
     let _done = git.checked(["reset", "--quiet", "--hard", "main"]).unwrap();
-    let _done = git.checked(["remote", "add", "origin", "placeholder"]).unwrap();
+    let _done = git.checked(["remote", "add", "origin", "set-by-each-case"]).unwrap();
 
     for remote in [
         "https://forge.example/shop/shop",

@@ -31,8 +31,8 @@ fn merge_maps(mut lower: Map, upper: &Map, problems: &mut Problems) -> Map {
     for entry in &upper.entries {
         match lower.entries.iter_mut().find(|below| below.key == entry.key) {
             Some(below) => {
-                let placeholder = Node::empty_map(Origin::Default);
-                below.node = merge(std::mem::replace(&mut below.node, placeholder), &entry.node, problems);
+                let nothing = Node::empty_map(Origin::Default);
+                below.node = merge(std::mem::replace(&mut below.node, nothing), &entry.node, problems);
                 below.key_origin = entry.key_origin.clone();
             }
             None => lower.entries.push(entry.clone()),
