@@ -1,0 +1,115 @@
+//! `lock check`.
+
+use lock_model::{Content, Lock};
+use train::ledger::LockFile as RecordedLock;
+
+use super::read_file;
+use crate::arguments::LockCheckArgs;
+use crate::context::Context;
+use crate::engine::short_id;
+use crate::error::{CliError, CliResult, Problem};
+use crate::exit_code::ExitCode;
+use crate::ledger_store::LedgerStore;
+use crate::output::{Report, Table};
+use crate::registries;
+use crate::snapshot::{LOCK_FILE, Snapshot};
+
+/// Judges a lock: its form, the tree, the ledger, the registry.
+pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<Report> {
+    context.sync()?;
+    let commit = context.resolve(&args.rev)?;
+    let snapshot = Snapshot::load(context, &commit)?;
+    let lock = match &args.file {
+        Some(path) => read_file(path)?,
+        None => snapshot.lock(context)?.ok_or_else(|| {
+            CliError::new(ExitCode::Repository, format!("`{LOCK_FILE}` is not in {}", commit.short(12)))
+        })?,
+    };
+    let mut table = Table::new(&["question", "answer", "detail"]);
+    let mut answers = Vec::new();
+    let mut code = ExitCode::Done;
+    let mut ask = |question: &str, findings: Vec<String>, fine: String| {
+        answers.push(serde_json::json!({
+            "question": question, "answer": findings.is_empty(), "findings": findings, "detail": fine,
+        }));
+        if findings.is_empty() {
+            table.row([question, "yes", fine.as_str()]);
+        }
+        for (index, finding) in findings.iter().enumerate() {
+            code = ExitCode::Negative;
+            table.row([if index == 0 { question } else { "" }, if index == 0 { "no" } else { "" }, finding.as_str()]);
+        }
+    };
+    ask("well-formed", Vec::new(), format!("lock {}", short_id(lock.lock.id().as_str())));
+    let mismatches = snapshot.mismatches(&lock.lock).iter().map(ToString::to_string).collect();
+    ask("belongs to the tree", mismatches, format!("{} services at {}", lock.lock.services().len(), commit.short(12)));
+    let store = LedgerStore::read(context).await?;
+    let (unknown, known) = match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
+        RecordedLock::Committed { seq } | RecordedLock::Started { seq } => (Vec::new(), format!("record {seq}")),
+        RecordedLock::Unknown => (
+            vec![format!(
+                "no record of the ledger knows a lock file with these bytes ({})",
+                short_id(lock.digest.as_str())
+            )],
+            String::new(),
+        ),
+    };
+    ask("the ledger's file", unknown, known);
+    let rejected = store.ledger().rejected(lock.lock.id());
+    let rejections = rejected.iter().map(|one| format!("rejected by {}: {}", one.by, one.reason)).collect();
+    ask("not rejected", rejections, String::new());
+    let gone = missing_digests(context, &snapshot, &lock.lock).await?;
+    ask("images are there", gone, "every digest, on every platform".to_owned());
+    let verdict = if code == ExitCode::Done { "can be used" } else { "cannot be used" };
+    let document = serde_json::json!({
+        "command": "lock check", "lock": lock.lock.id(), "commit": commit, "usable": code == ExitCode::Done,
+        "answers": answers,
+    });
+    Ok(Report::new(code, format!("the lock {verdict}\n\n{}", table.render()), document))
+}
+
+/// Which locked digests the registry no longer has.
+async fn missing_digests(context: &Context, snapshot: &Snapshot, lock: &Lock) -> CliResult<Vec<String>> {
+    let registry = registries::client(context, &snapshot.config)?;
+    let requests: Vec<registry::DigestRequest> = lock
+        .services()
+        .iter()
+        .filter_map(|(name, service)| match &service.content {
+            Content::Image(image) => Some(registry::DigestRequest {
+                service: name.clone(),
+                repository: image.repository.clone(),
+                digest: image.digest.clone(),
+                platforms: image.platforms.clone(),
+            }),
+            Content::Configuration => None,
+        })
+        .collect();
+    let answers = registry.check_digests(&requests, context.deadline, &|_event| {}).await;
+    let mut missing = Vec::new();
+    let mut failed = Vec::new();
+    for (service, answer) in answers {
+        match answer {
+            Ok(answer) => {
+                for (platform, digest) in answer.missing {
+                    let platform = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
+                    missing.push(format!("{service}: {digest}{platform} is gone"));
+                }
+            }
+            Err(error) => {
+                let class = error.class();
+                failed.push((
+                    class,
+                    Problem { subject: service.to_string(), message: error.to_string(), details: Vec::new() },
+                ));
+            }
+        }
+    }
+    if failed.is_empty() {
+        return Ok(missing);
+    }
+    let classes: Vec<lock_model::ErrorClass> = failed.iter().map(|(class, _)| *class).collect();
+    let class = registry::overall_class(classes).unwrap_or(lock_model::ErrorClass::Temporary);
+    let code = crate::error::code_of(class, ExitCode::Image, ExitCode::Image);
+    Err(CliError::new(code, "the registry gave no answer about locked images")
+        .problems(failed.into_iter().map(|(_, problem)| problem)))
+}
