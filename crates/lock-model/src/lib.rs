@@ -9,8 +9,10 @@ mod difference;
 mod files;
 mod identifier;
 mod identity;
+mod json;
 mod lock;
 mod metadata;
+mod older;
 mod problem;
 mod read_error;
 #[cfg(feature = "schema")]
@@ -32,6 +34,7 @@ pub use identifier::{
 };
 pub use lock::Lock;
 pub use metadata::{METADATA_VERSION, MetadataImage, ServiceMetadata};
+pub use older::{OlderLock, OlderService};
 pub use problem::{LockError, LockProblem};
 pub use read_error::{Fault, ReadError, ReadErrorKind};
 #[cfg(feature = "schema")]

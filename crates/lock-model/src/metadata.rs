@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
+use crate::json::{locate, parse, text_of};
 use crate::read_error::{Fault, Position, ReadError, ReadErrorKind};
 use crate::{ApiFile, CommitId, Digest, ImageRepository, LockedMetadata, OneLine, ServiceName, Tag};
 
@@ -110,10 +110,7 @@ impl ServiceMetadata {
     ///
     /// Unknown fields and duplicate keys are refused. JSON is read as JSON, never as YAML.
     pub fn read(text: &[u8], name: &str) -> Result<Self, ReadError> {
-        if text.len() > MAX_BYTES {
-            return Err(ReadError::too_large(name, text.len(), MAX_BYTES));
-        }
-        let text = std::str::from_utf8(text).map_err(|error| ReadError::not_text(name, text, error))?;
+        let text = text_of(text, name, MAX_BYTES)?;
         match parse::<VersionProbe>(text, name)?.version {
             Some(METADATA_VERSION) => {}
             other => return Err(unknown_version(text, name, other)),
@@ -149,51 +146,6 @@ fn unique_paths<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec
         Some(repeated) => Err(D::Error::custom(format!("`{}` is listed twice", repeated.path))),
         None => Ok(api),
     }
-}
-
-fn parse<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<T, ReadError> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let keys = error.path().iter().filter_map(key).collect();
-        invalid(text, name, keys, &error.into_inner())
-    })?;
-    json.end().map_err(|error| invalid(text, name, Vec::new(), &error))?;
-    Ok(value)
-}
-
-fn key(segment: &serde_path_to_error::Segment) -> Option<String> {
-    match segment {
-        serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
-        serde_path_to_error::Segment::Map { key } | serde_path_to_error::Segment::Enum { variant: key } => {
-            Some(key.clone())
-        }
-        serde_path_to_error::Segment::Unknown => None,
-    }
-}
-
-fn invalid(text: &str, name: &str, keys: Vec<String>, error: &serde_json::Error) -> ReadError {
-    let at = match locate(text, &keys) {
-        Some(offset) if error.is_data() => Position::of(text, offset),
-        Some(_) | None => Position { line: error.line().max(1), column: error.column().max(1) },
-    };
-    let full = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let message = full.strip_suffix(&place).unwrap_or(&full);
-    let kind = if error.is_data() { ReadErrorKind::Invalid } else { ReadErrorKind::Unreadable };
-    ReadError::at(name, kind, Fault::new(text, Some(at), keys, message), None)
-}
-
-/// Where the value at the end of the keys begins: `serde_json` itself only knows how far it has read.
-fn locate(text: &str, keys: &[String]) -> Option<usize> {
-    let mut value: &RawValue = serde_json::from_str(text).ok()?;
-    for key in keys {
-        let next = match key.parse::<usize>() {
-            Ok(index) => serde_json::from_str::<Vec<&RawValue>>(value.get()).ok()?.get(index).copied(),
-            Err(_) => serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get()).ok()?.get(key).copied(),
-        };
-        value = next?;
-    }
-    value.get().as_ptr().addr().checked_sub(text.as_ptr().addr())
 }
 
 fn unknown_version(text: &str, name: &str, version: Option<u64>) -> ReadError {

@@ -7,6 +7,7 @@ mod fixtures;
 mod golden;
 mod identity;
 mod metadata;
+mod older;
 mod properties;
 mod sample;
 mod schema;
