@@ -14,6 +14,7 @@ mod flow;
 mod flow_cases;
 mod flow_trains;
 mod logins;
+mod migrate;
 mod proxy;
 mod readers;
 mod refusals;

@@ -202,6 +202,11 @@ impl Shop {
         self.build_with(name, commit, &json!({ "org.opencontainers.image.revision": commit, "build": "again" }))
     }
 
+    /// The same without a word about its commit.
+    pub(crate) fn build_unlabelled(&self, name: &str, tagged: &str) -> String {
+        self.build_with(name, tagged, &json!({}))
+    }
+
     fn build_with(&self, name: &str, tagged: &str, labels: &Value) -> String {
         let reference = format!("registry.example/shop/{}:main-{}", short(name), &tagged[..7]);
         Layout { folder: self.join("registry") }.add(&reference, labels)

@@ -101,6 +101,7 @@ async fn dispatch(arguments: Arguments) -> CliResult<Report> {
     match arguments.command {
         Command::Lock(command) => match command {
             LockCommand::Generate(args) => commands::lock::generate(&Context::open(global)?, &args).await,
+            LockCommand::Migrate(args) => commands::lock::migrate(&Context::open(global)?, &args).await,
             LockCommand::Check(args) => commands::lock::check(&Context::open(global)?, &args).await,
             LockCommand::Diff(args) => commands::lock::diff(global, &args),
             LockCommand::Show(args) => commands::lock::show(global, &args),

@@ -9,7 +9,7 @@ use lock_model::{
     TreePath,
 };
 use registry::{Attempt, Candidate, ImageRequest, Resolution, RevisionPolicy, Unresolved};
-use train::config::{AssignedKind, ServiceAssignment};
+use train::config::{AssignedKind, ImageAssignment, ServiceAssignment};
 
 use crate::context::Context;
 use crate::error::{CliError, CliResult, Problem, code_of};
@@ -111,6 +111,9 @@ pub(crate) fn would_make(snapshot: &Snapshot, lock: &Lock) -> CliResult<bool> {
     let assignments = assign(snapshot)?;
     let fits = |assignment: &ServiceAssignment| {
         let Some(service) = lock.services().get(&assignment.name) else { return false };
+        if service.origin == Origin::Migrated {
+            return false;
+        }
         match (&assignment.kind, &service.content) {
             (AssignedKind::Configuration, Content::Configuration) => true,
             (AssignedKind::Image(wanted), Content::Image(image)) => {
@@ -183,13 +186,18 @@ fn request(snapshot: &Snapshot, assigned: &Assigned<'_>) -> Option<ImageRequest>
         candidates: candidates.into_iter().map(|(repository, tag)| Candidate { repository, tag }).collect(),
         platforms: image.platforms.clone(),
         commit: submodule.sha.clone(),
-        revision: match image.revision {
-            train::config::RevisionPolicy::Require => RevisionPolicy::Require,
-            train::config::RevisionPolicy::Warn => RevisionPolicy::Warn,
-            train::config::RevisionPolicy::Off => RevisionPolicy::Off,
-        },
+        revision: image_policy(image),
         commit_time: snapshot.time,
     })
+}
+
+/// What an image must say about its commit.
+pub(crate) fn image_policy(image: &ImageAssignment) -> RevisionPolicy {
+    match image.revision {
+        train::config::RevisionPolicy::Require => RevisionPolicy::Require,
+        train::config::RevisionPolicy::Warn => RevisionPolicy::Warn,
+        train::config::RevisionPolicy::Off => RevisionPolicy::Off,
+    }
 }
 
 async fn resolve(
@@ -277,7 +285,7 @@ pub(crate) async fn explain(
 }
 
 /// All failures in one report; permanent causes decide the exit code, 14 only where nothing else is wrong.
-fn unresolved(failures: &[(ServiceName, Unresolved)], of: usize) -> CliError {
+pub(crate) fn unresolved(failures: &[(ServiceName, Unresolved)], of: usize) -> CliError {
     let code = failures
         .iter()
         .map(|(_, failure)| code_of(failure.class(), ExitCode::Image, ExitCode::Image))

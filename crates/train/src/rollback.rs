@@ -12,7 +12,8 @@ use lock_model::{CommitId, Digest, ErrorClass, LockId, Timestamp};
 use crate::cycle::{Cycle, CycleOrigin, Locks, PlanShape, Then, plan};
 use crate::identity::{ConfigDigest, ReleaseId};
 use crate::ledger::{
-    HoldOrigin, Ledger, ProofVerdict, Record, Rejection, Step, StepKey, StepResult, SuiteRef, occupies, recorded_at,
+    HoldOrigin, Ledger, ProofVerdict, Record, Rejection, Step, StepKey, StepResult, SuiteRef, Unreviewed, occupies,
+    recorded_at,
 };
 use crate::names::EnvironmentName;
 
@@ -70,7 +71,7 @@ pub enum NoTarget {
         environment: EnvironmentName,
     },
     /// Nothing is called like this.
-    #[error("`{}` names no proven release of `{environment}`; known are {}", requested.escape_debug(), list(known))]
+    #[error("`{}` names no proven or migrated release of `{environment}`; known are {}", requested.escape_debug(), list(known))]
     Unknown {
         /// Where.
         environment: EnvironmentName,
@@ -126,7 +127,7 @@ pub fn steps(suites: Vec<SuiteRef>) -> Vec<StepKey> {
 }
 
 /// Finds what to go back to: the release before the present one, or the one that is asked for by its tag or by at
-/// least eight digits of its release id.
+/// least eight digits of its release id. What was taken over from an older pipeline must be asked for: nothing proved it.
 ///
 /// While a rollback is underway, or its hold is in force, no name means that same rollback: a command that is run again
 /// after a crash must not go one release further back.
@@ -145,7 +146,11 @@ pub fn target(ledger: &Ledger, environment: &EnvironmentName, requested: Option<
     };
     match requested {
         None => earlier(ledger, environment, &good, &current),
-        Some(name) => named(ledger, environment, &good, &current, name),
+        Some(name) => {
+            let mut known = good;
+            known.extend(migrated(ledger, environment, &known));
+            named(ledger, environment, &known, &current, name)
+        }
     }
 }
 
@@ -283,6 +288,23 @@ pub fn known_good(ledger: &Ledger, environment: &EnvironmentName) -> Vec<Target>
             ProofVerdict::Failed { .. } | ProofVerdict::Absent => false,
         })
         .map(|target| Target { tag: tag_of(ledger, environment, &target.release), ..target })
+        .collect()
+}
+
+/// Releases of an older pipeline that somebody took over for this environment, newest first, each once, without those
+/// that proved themselves since.
+pub fn migrated(ledger: &Ledger, environment: &EnvironmentName, good: &[Target]) -> Vec<Target> {
+    let mut seen: BTreeSet<ReleaseId> = good.iter().map(|target| target.release.clone()).collect();
+    ledger
+        .of(environment)
+        .rev()
+        .filter(|record| {
+            record.entry.step == Step::LockCommit
+                && record.entry.result == StepResult::Ok
+                && record.entry.unreviewed == Some(Unreviewed::Migrated)
+        })
+        .filter_map(of_record)
+        .filter(|target| seen.insert(target.release.clone()))
         .collect()
 }
 

@@ -10,6 +10,8 @@ pub(crate) enum LockCommand {
     Generate(LockGenerateArgs),
     /// Judge a lock: its form, the tree, the ledger, the registry. Never rewrites.
     Check(LockCheckArgs),
+    /// Make a lock from one of the older pipeline: somewhere to go back to, never a promotion.
+    Migrate(LockMigrateArgs),
     /// Show what changes between two locks (files or revisions).
     Diff(LockDiffArgs),
     /// Show a lock as a table.
@@ -43,6 +45,40 @@ pub(crate) struct LockGenerateArgs {
     /// Write `lock.yaml`, `schema.json` and `.gitattributes` into this folder instead of the lock to stdout.
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+}
+
+/// Which lock to take over.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LockMigrateArgs {
+    /// The older lock: JSON, whatever its name ends with.
+    pub file: PathBuf,
+    /// The commit that it was made for; default: the newest before `HEAD` whose gitlinks are the lock's.
+    #[arg(long, value_name = "REV")]
+    pub rev: Option<String>,
+    /// Where `orchestrator.yaml` is taken from when that commit has none; default: the branch of `--adopt`, else `HEAD`.
+    #[arg(long, value_name = "REV")]
+    pub rules: Option<String>,
+    /// What images must say about their commit; default: what the configuration says.
+    #[arg(long, value_name = "POLICY", value_enum)]
+    pub revision: Option<RevisionArgument>,
+    /// Write `lock.yaml`, `schema.json` and `.gitattributes` into this folder instead of the lock to stdout.
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Let this environment go back to it: a tagged commit and a record of the ledger.
+    #[arg(long, value_name = "ENVIRONMENT", requires = "reason")]
+    pub adopt: Option<String>,
+    /// Why it may be gone back to.
+    #[arg(long, value_name = "TEXT", requires = "adopt", value_parser = super::reason)]
+    pub reason: Option<String>,
+}
+
+/// What an image must say about the commit that it was built from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RevisionArgument {
+    /// Its commit; without it there is no lock.
+    Require,
+    /// Its commit; one that says nothing is taken and marked.
+    Warn,
 }
 
 /// Which lock to judge.

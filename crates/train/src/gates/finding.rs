@@ -34,6 +34,8 @@ gates!(
     RecordedLock = "recorded-lock",
     /// Nobody rejected the lock.
     NotRejected = "not-rejected",
+    /// Every image of the lock was resolved for it: nothing was taken over from an older pipeline.
+    Resolved = "resolved",
     /// No exception in the lock has expired.
     Exceptions = "exceptions",
     /// The environment is not held.

@@ -1,5 +1,7 @@
 //! Is the lock the right one?
 
+use lock_model::Origin;
+
 use super::facts::{Answer, DeployFacts};
 use super::finding::{Gate, GateFinding};
 use crate::cycle::Purpose;
@@ -65,6 +67,27 @@ pub(super) fn not_rejected(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFind
             ),
             "a rejected lock stays rejected: make a new one",
         ),
+    }
+}
+
+/// What was taken over from an older pipeline was never tested as a whole: it is somewhere to go back to, nothing more.
+pub(super) fn resolved(facts: &DeployFacts<'_>) -> GateFinding {
+    let migrated = facts.lock.services().iter().filter(|(_, service)| match service.origin {
+        Origin::Migrated => true,
+        Origin::Resolved => false,
+    });
+    let migrated: Vec<&str> = migrated.map(|(name, _)| name.as_str()).collect();
+    if migrated.is_empty() {
+        return GateFinding::passed(Gate::Resolved, "every entry was resolved for this lock");
+    }
+    let message = format!("taken over from an older pipeline: {}", migrated.join(", "));
+    match facts.purpose {
+        Purpose::Run => GateFinding::refused(
+            Gate::Resolved,
+            message,
+            "such a lock is for `orchestrator rollback` only: make a new one with a pull request",
+        ),
+        Purpose::Rollback => GateFinding::not_asked(Gate::Resolved, format!("{message}; a rollback may use it")),
     }
 }
 

@@ -23,6 +23,7 @@ pub fn judge(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateReport {
         lock::reviewed_head(facts),
         lock::recorded(ledger, facts),
         lock::not_rejected(ledger, facts),
+        lock::resolved(facts),
         lock::exceptions(facts),
         environment::not_held(ledger, facts),
         environment::no_downgrade(ledger, facts),

@@ -31,7 +31,7 @@ pub struct RecordDraft {
     pub tree: Option<TreeId>,
     /// The suite, for a suite's record and for no other.
     pub suite: Option<SuiteRef>,
-    /// The tag that a release made or a rollback returned to.
+    /// The tag that a release made, a rollback returned to, or a lock was taken over under.
     pub tag: Option<String>,
     /// Who did it, in which run.
     pub run: RunIdentity,
@@ -136,6 +136,8 @@ pub enum Unreviewed {
     AcceptedNew,
     /// The commit came without a pull request.
     DirectPush,
+    /// It was taken over from an older pipeline, to go back to.
+    Migrated,
 }
 
 impl Unreviewed {
@@ -144,6 +146,7 @@ impl Unreviewed {
         match self {
             Self::AcceptedNew => "accepted-new",
             Self::DirectPush => "direct-push",
+            Self::Migrated => "migrated",
         }
     }
 }
@@ -387,7 +390,7 @@ impl Rule {
             effects: Effects::Some,
         };
         match step {
-            Step::LockCommit => Self { environment: Optional, release: Optional, ..of_release },
+            Step::LockCommit => Self { environment: Optional, release: Optional, tag: Optional, ..of_release },
             Step::Gates | Step::Health | Step::Verify => Self { effects: Effects::None, ..of_release },
             Step::Deploy | Step::Suite | Step::Proof | Step::Promote => of_release,
             Step::Release => Self { tag: Required, ..of_release },

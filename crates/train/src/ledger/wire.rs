@@ -100,7 +100,7 @@ pub(super) struct Predicate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SuiteRef")]
     pub(super) suite: Option<SuiteRef>,
-    /// The tag that a release made or a rollback returned to.
+    /// The tag that a release made, a rollback returned to, or a lock was taken over under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(min = 1, max = 256))]
     pub(super) tag: Option<String>,

@@ -77,6 +77,7 @@ fn attention(facts: &PromotionBody<'_>) -> String {
         let what = match unreviewed {
             Unreviewed::AcceptedNew => "an image changed after the review, and the new one was taken",
             Unreviewed::DirectPush => "it came by a push without a pull request",
+            Unreviewed::Migrated => "it was taken over from an older pipeline",
         };
         items.push(format!("**Nobody reviewed this lock**: {what}: {}", escape_markdown(reason)));
     }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use lock_model::{Date, Digest, Lock, TreeId};
+use lock_model::{Date, Digest, Lock, Origin, TreeId};
 use train::cycle::Purpose;
 use train::gates::{
     Answer, DeployFacts, Gate, GateCode, GatePolicy, GateReport, GateVerdict, ProvenIn, PullRequestFound, judge,
@@ -168,6 +168,17 @@ fn f9_an_exception_ends_with_its_last_day_utc() {
         GateCode::Refused,
         "left-out services/chat ended on 2025-11-24 (owner team-ai)",
     );
+    scene.purpose = Purpose::Rollback;
+    scene.passes();
+}
+
+#[test]
+fn p1_what_was_migrated_is_somewhere_to_go_back_to_and_no_promotion() {
+    let mut scene = scene();
+    let mut parts = scene.lock.clone().into_parts();
+    parts.services.values_mut().for_each(|service| service.origin = Origin::Migrated);
+    scene.lock = Lock::new(parts).unwrap();
+    scene.refused_by(&[Gate::Resolved], GateCode::Refused, "taken over from an older pipeline: cart");
     scene.purpose = Purpose::Rollback;
     scene.passes();
 }

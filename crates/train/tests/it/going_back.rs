@@ -1,4 +1,4 @@
-use train::ledger::{Ledger, Step};
+use train::ledger::{Ledger, Step, StepKey, StepResult, Unreviewed};
 use train::release::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 use train::rollback::{NoTarget, Target, TargetState, known_good, target};
 
@@ -61,13 +61,29 @@ fn targets_are_asked_for_by_tag_or_id() {
         assert_eq!(target(&ledger, &production(), Some(&name)).unwrap().release, a, "{name}");
     }
     for (name, expected) in [
-        ("1234567".to_owned(), "names no proven release of `production`; known are release-2025-11-24-"),
-        (String::new(), "names no proven release"),
+        ("1234567".to_owned(), "names no proven or migrated release of `production`; known are release-2025-11-24-"),
+        (String::new(), "names no proven or migrated release"),
         (freight("c").release.id8().to_owned(), "`production` has `release-2025-11-24-"),
     ] {
         let error = target(&ledger, &production(), Some(&name)).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn a_migrated_release_must_be_asked_for_until_it_proved_itself() {
+    let mut ledger = released(&["a"]);
+    let mut adopted = draft(&production(), &freight("old"), &StepKey::Step(Step::LockCommit), StepResult::Ok)
+        .reason("before the train");
+    adopted.unreviewed = Some(Unreviewed::Migrated);
+    adopted.tag = Some("migrated-2025-11-24".to_owned());
+    append(&mut ledger, adopted);
+    assert!(matches!(back(&ledger), Err(NoTarget::NothingOlder { .. })), "nobody goes there by accident");
+    let found = target(&ledger, &production(), Some("migrated-2025-11-24")).unwrap();
+    assert_eq!((&found.release, found.state), (&freight("old").release, TargetState::New));
+    assert!(target(&ledger, &staging(), Some("migrated-2025-11-24")).is_err(), "it was taken over for production");
+    append(&mut ledger, reject(&freight("old"), "was broken then, too"));
+    assert!(matches!(target(&ledger, &production(), Some("migrated-2025-11-24")), Err(NoTarget::Rejected { .. })));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::context::{Context, forge_error};
 use crate::engine::{lock_files, short_id};
 use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
-use crate::generation::{self, Generated, Scope};
+use crate::generation::{self, Scope};
 use crate::output::Report;
 use crate::snapshot::{LOCK_FILE, LockFile, Snapshot};
 
@@ -55,7 +55,7 @@ pub(crate) async fn generate(context: &Context, args: &LockGenerateArgs) -> CliR
     let text = match &args.output {
         None => String::from_utf8_lossy(&generated.bytes).into_owned(),
         Some(folder) => {
-            write_lock_folder(folder, &generated)?;
+            write_lock_folder(folder, &generated.bytes)?;
             format!(
                 "lock {} of {} services is in {}\n",
                 short_id(generated.lock.id().as_str()),
@@ -79,8 +79,8 @@ fn services(names: &[String]) -> CliResult<BTreeSet<ServiceName>> {
 }
 
 /// Writes `lock.yaml`, `schema.json` and `.gitattributes`, each old or new and never a mix.
-fn write_lock_folder(folder: &Path, generated: &Generated) -> CliResult<()> {
-    let lock = LockFile::parse(generated.bytes.clone(), LOCK_FILE)?;
+pub(super) fn write_lock_folder(folder: &Path, bytes: &[u8]) -> CliResult<()> {
+    let lock = LockFile::parse(bytes.to_vec(), LOCK_FILE)?;
     let failed = |error: std::io::Error| {
         CliError::from_source(ExitCode::Usage, format!("`{}` cannot be written", folder.display()), &error)
     };

@@ -1,7 +1,9 @@
 //! The `lock` commands.
 
+mod adopt;
 mod check;
 mod generate;
+mod migrate;
 mod publish;
 
 use std::path::Path;
@@ -22,6 +24,7 @@ use crate::snapshot::{LOCK_FILE, LockFile, branch_of, environment_name};
 
 pub(crate) use check::check;
 pub(crate) use generate::generate;
+pub(crate) use migrate::migrate;
 pub(crate) use publish::publish;
 
 /// Compares two locks.
