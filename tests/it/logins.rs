@@ -63,3 +63,51 @@ fn b3_b5_b7_t25_a_registry_that_wants_a_login_gets_it_from_where_people_keep_it(
     assert!(refused.stderr().contains("lies inside the work tree"), "{}", refused.text());
     silent(&refused);
 }
+
+// The authority, certificates and keys of the registry library's own tests.
+const AUTHORITY: &str = include_str!("../../crates/registry/tests/fixtures/authority.pem");
+const SERVER: &str = include_str!("../../crates/registry/tests/fixtures/server.pem");
+const SERVER_KEY: &str = include_str!("../../crates/registry/tests/fixtures/server.key.pem");
+const CLIENT: &str = include_str!("../../crates/registry/tests/fixtures/client.pem");
+const CLIENT_KEY: &str = include_str!("../../crates/registry/tests/fixtures/client.key.pem");
+
+#[test]
+fn b15_t25_a_registry_with_tls_of_its_own_is_configured_by_the_commit() {
+    let (Some(registry), Some(skopeo)) = (DockerRegistry::start_or_skip(), Skopeo::find_or_skip()) else { return };
+    let file = |name: &str, content: &str| {
+        let path = registry.folder().join(name);
+        fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let (certificate, key) = (file("server.pem", SERVER), file("server.key.pem", SERVER_KEY));
+    let authority = file("authority.pem", AUTHORITY);
+    let tls = format!("{{certificate: \"{certificate}\", key: \"{key}\", clientcas: [\"{authority}\"]}}");
+    let door = registry.door(&DoorSettings { tls: Some(tls), ..DoorSettings::default() });
+    let address = door.address();
+    let shop = Shop::with(&CONFIGURATION.replace("oci-layout:../registry", &format!("https://{address}")));
+    push_all(&shop, &skopeo, &registry);
+
+    // Nobody vouches for it.
+    let line = "lock generate --rev dev";
+    let unknown = shop.ends(line, 13);
+    assert!(unknown.stderr().contains("certificate"), "{}", unknown.text());
+
+    let settings = "    ca: { file: ops/authority.pem }
+    client-certificate: { certificate: { file: ops/client.pem }, key: { env: CLIENT_KEY } }
+";
+    let clone = shop.work_on("dev");
+    let text = fs::read_to_string(clone.path().join("orchestrator.yaml")).unwrap();
+    let text = text.replace("images:\n", &format!("  \"{address}\":\n{settings}images:\n"));
+    clone.write("orchestrator.yaml", text).write("ops/authority.pem", AUTHORITY).write("ops/client.pem", CLIENT);
+    shop.commit_and_push("dev", "the registry's authority and our certificate");
+    // Files are those of the commit, whatever lies in the work tree.
+    clone.write("ops/authority.pem", "not the one that was committed");
+
+    let unset = shop.ends(line, 2);
+    assert!(unset.stderr().contains("`CLIENT_KEY`, which is not set"), "{}", unset.text());
+    let broken = shop.orchestrator(line).env("CLIENT_KEY", "canary-key").run().expect_code(2);
+    assert!(broken.stderr().contains("`ops/client.pem` holds no certificate with its key"), "{}", broken.text());
+    assert!(!broken.text().contains("canary-key"));
+    let made = shop.orchestrator(line).env("CLIENT_KEY", CLIENT_KEY).run().expect_code(0);
+    assert!(made.stdout().contains("registry.example/shop/cart"), "{}", made.text());
+}

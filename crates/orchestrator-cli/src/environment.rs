@@ -90,14 +90,21 @@ pub(crate) const HTTPS_PROXY: Variable =
 /// Exceptions from the proxies.
 pub(crate) const NO_PROXY: Variable =
     Variable { name: "NO_PROXY", description: "Hosts that are reached without a proxy." };
+/// Authorities for every registry.
+pub(crate) const CA_FILE: Variable = Variable {
+    name: "ORCHESTRATOR_CA_FILE",
+    description: "File with certificates of authorities, in PEM, that are trusted for every registry beside the \
+                  machine's own: for a proxy that looks into TLS.",
+};
 /// Colour switch.
 pub(crate) const NO_COLOR: Variable =
     Variable { name: "NO_COLOR", description: "No colours, whatever the terminal can do (no-color.org)." };
 
 /// All of them, in the order of the reference.
-pub(crate) const ALL: [Variable; 20] = [
+pub(crate) const ALL: [Variable; 21] = [
     ACTOR,
     CACHE,
+    CA_FILE,
     CLOCK,
     FORGE,
     REGISTRY_LOGIN,

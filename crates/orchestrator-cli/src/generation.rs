@@ -208,7 +208,7 @@ async fn resolve(
     warnings: &mut Vec<String>,
 ) -> CliResult<BTreeMap<ServiceName, LockedImage>> {
     let mut requests: Vec<ImageRequest> = wanted.iter().filter_map(|assigned| request(snapshot, assigned)).collect();
-    let registry = registries::client(context, &snapshot.config)?;
+    let registry = registries::client(context, &snapshot.config, &snapshot.commit)?;
     let progress = context.progress;
     let all = requests.len();
     progress.line(&format!("resolving {all} images"));
@@ -274,7 +274,7 @@ pub(crate) async fn explain(
     let submodule = submodule.ok_or_else(|| CliError::new(ExitCode::Bug, format!("`{name}` has no submodule")))?;
     let assigned = Assigned { assignment: assignment.clone(), submodule };
     let Some(request) = request(snapshot, &assigned) else { return Ok(None) };
-    let registry = registries::client(context, &snapshot.config)?;
+    let registry = registries::client(context, &snapshot.config, &snapshot.commit)?;
     let repositories: BTreeSet<_> = request.candidates.iter().map(|candidate| candidate.repository.clone()).collect();
     let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.remove(name);
     let logins = repositories

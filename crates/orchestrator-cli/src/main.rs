@@ -17,6 +17,7 @@ mod output;
 mod reference;
 mod registries;
 mod snapshot;
+mod sources;
 
 fn main() -> std::process::ExitCode {
     std::process::ExitCode::from(app::run().number())

@@ -4,15 +4,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use lock_model::CommitId;
 use process::Environment;
 use registry::credentials::{ExplicitLogin, HelperPrograms, Login};
-use registry::{CredentialSources, Credentials, Mirror, Proxies, Registry, RegistryOptions};
-use train::config::Config;
+use registry::{
+    ClientCertificate, CredentialSources, Credentials, HostOptions, Mirror, PemAuthority, Proxies, Registry,
+    RegistryOptions,
+};
+use train::config::{Config, RegistrySettings};
 
 use crate::context::Context;
 use crate::environment::{self, Variable};
 use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
+use crate::sources;
 
 /// What the variables of explicit logins begin with.
 const LOGIN_PREFIX: &str = "ORCHESTRATOR_REGISTRY";
@@ -23,10 +28,12 @@ const HELPER_VARIABLES: [&str; 4] = ["DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "P
 /// The same for whole families of variables.
 const HELPER_PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
-/// Makes the client of a configuration.
-pub(crate) fn client(context: &Context, config: &Config) -> CliResult<Registry> {
+/// Makes the client of a configuration; files that it names are those of `commit`.
+pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> CliResult<Registry> {
     let mut mirrors = BTreeMap::new();
+    let mut hosts = BTreeMap::new();
     for (host, settings) in &config.registries {
+        hosts.insert(host.clone(), host_options(context, commit, host, settings)?);
         let Some(mirror) = &settings.mirror else { continue };
         let mirror = match mirror {
             train::config::Mirror::OciLayout(folder) => Mirror::OciLayout(context.top.join(PathBuf::from(folder))),
@@ -38,6 +45,8 @@ pub(crate) fn client(context: &Context, config: &Config) -> CliResult<Registry> 
     }
     let options = RegistryOptions {
         mirrors,
+        hosts,
+        authorities: authorities()?,
         credentials: credentials(context)?,
         proxies: proxies()?,
         cache: Some(context.cache.join("registry")),
@@ -46,6 +55,43 @@ pub(crate) fn client(context: &Context, config: &Config) -> CliResult<Registry> 
     };
     Registry::new(options)
         .map_err(|error| CliError::from_source(ExitCode::Usage, "the registry client cannot be made", &error))
+}
+
+/// What the configuration says about one host.
+fn host_options(
+    context: &Context,
+    commit: &CommitId,
+    host: &str,
+    settings: &RegistrySettings,
+) -> CliResult<HostOptions> {
+    let mut options = HostOptions { plain_http: settings.plain_http, ..HostOptions::default() };
+    if let Some(ca) = &settings.ca {
+        let place = format!("registries.{host}.ca");
+        let pem = sources::text(context, commit, &place, ca)?.into_bytes();
+        options.authorities.push(PemAuthority { name: sources::name(&place, ca), pem });
+    }
+    if let Some(ours) = &settings.client_certificate {
+        let place = format!("registries.{host}.client-certificate.certificate");
+        options.client_certificate = Some(ClientCertificate {
+            name: sources::name(&place, &ours.certificate),
+            certificates: sources::text(context, commit, &place, &ours.certificate)?.into_bytes(),
+            key: sources::secret(&format!("registries.{host}.client-certificate.key"), &ours.key)?,
+        });
+    }
+    Ok(options)
+}
+
+/// Authorities that this machine's administrator names, such as the one of a proxy that looks into TLS.
+fn authorities() -> CliResult<Vec<PemAuthority>> {
+    let Some(path) = environment::read(environment::CA_FILE) else { return Ok(Vec::new()) };
+    let pem = std::fs::read(&path).map_err(|error| {
+        CliError::from_source(
+            ExitCode::Usage,
+            format!("`{path}`, which `{}` names, cannot be read", environment::CA_FILE.name),
+            &error,
+        )
+    })?;
+    Ok(vec![PemAuthority { name: path, pem }])
 }
 
 /// What people should know of logins and cache after the work, each once.

@@ -65,6 +65,9 @@ fn variables(config: &Config) -> Vec<String> {
             }
         }
     }
+    for settings in config.registries.values() {
+        names.extend(settings.variables().map(ToString::to_string));
+    }
     for suite in config.suites.values() {
         if let SuiteKind::Command(suite) = &suite.kind {
             names.extend(suite.command.environment.iter().map(ToString::to_string));

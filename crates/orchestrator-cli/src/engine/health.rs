@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use healthcheck::{Check, CommandProbe, HealthReport, HttpProbe, Probe, Severity, TcpProbe};
 use process::Redactor;
-use train::config::{Dependency, Environment, ProbeKind, SourceValue};
+use train::config::{Dependency, Environment, ProbeKind};
 use train::{Template, Values, Variable};
 
 use super::Engine;
 use super::evidence::Answer;
 use super::suites::Workspace;
-use crate::context::{Context, git_error};
-use crate::environment;
+use crate::context::Context;
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::output::count;
 use crate::snapshot::Snapshot;
+use crate::sources;
 
 /// How many probes are asked at once.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
@@ -115,40 +115,12 @@ pub(super) fn http_client() -> CliResult<healthcheck::Client> {
 pub(super) fn values_of(context: &Context, snapshot: &Snapshot, environment: &Environment) -> CliResult<Values> {
     let values = Values::new().with(Variable::Mode, environment.mode.to_string());
     Ok(match &environment.url {
-        Some(source) => values.with(Variable::Url, source_value(context, snapshot, environment, source)?),
+        Some(source) => {
+            let place = format!("environments.{}.url", environment.name);
+            values.with(Variable::Url, sources::text(context, &snapshot.commit, &place, source)?)
+        }
         None => values,
     })
-}
-
-fn source_value(
-    context: &Context,
-    snapshot: &Snapshot,
-    environment: &Environment,
-    source: &SourceValue,
-) -> CliResult<String> {
-    let place = format!("environments.{}.url", environment.name);
-    match source {
-        SourceValue::Value(value) => Ok(value.clone()),
-        SourceValue::Env(name) => environment::read_named(name.as_str()).ok_or_else(|| {
-            CliError::new(
-                ExitCode::Usage,
-                format!("`{place}` is in the environment variable `{name}`, which is not set"),
-            )
-            .hint(format!("set `{name}` in the job that runs this command"))
-        }),
-        SourceValue::File(path) => {
-            let bytes = context
-                .git
-                .read_file(snapshot.commit.as_str(), path.as_str())
-                .map_err(|error| git_error(&format!("`{place}` cannot be read"), &error))?
-                .ok_or_else(|| {
-                    CliError::new(ExitCode::Usage, format!("`{place}`: there is no file `{path}` in the tree"))
-                })?;
-            let text = String::from_utf8(bytes)
-                .map_err(|_| CliError::new(ExitCode::Usage, format!("`{place}`: file `{path}` is not UTF-8")))?;
-            Ok(text.trim().to_owned())
-        }
-    }
 }
 
 /// Fills in a template of the configuration.

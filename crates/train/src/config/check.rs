@@ -73,7 +73,12 @@ fn expected(node: &Node, shape: &Shape, problems: &mut Problems) {
         (Shape::Text(_), Value::Boolean(boolean)) => problem.with_hint(format!("put it in quotes: `\"{boolean}\"`")),
         (Shape::Source(keys), Value::Text(text)) => {
             let sources: Vec<String> = keys.iter().map(|key| format!("`{{ {}: … }}`", key.name)).collect();
-            problem.with_hint(format!("`{{ value: {text:?} }}`, or another of {}", sources.join(", ")))
+            let literal = keys.iter().any(|key| key.name == "value");
+            problem.with_hint(if literal {
+                format!("`{{ value: {text:?} }}`, or another of {}", sources.join(", "))
+            } else {
+                format!("it is read from {}", sources.join(" or "))
+            })
         }
         (Shape::List { .. }, Value::Text(text)) => problem.with_hint(format!("a list of one is `[{text:?}]`")),
         _ => problem,

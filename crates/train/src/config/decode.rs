@@ -6,15 +6,15 @@ use std::str::FromStr;
 
 use lock_model::{CommitId, ImageRepository, Platform, ServiceName, Tag, TreePath};
 
-use super::decode_environment::environment;
+use super::decode_environment::{environment, optional, source_value};
 use super::environment::{Environment, Target};
 use super::keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::layers::Layers;
 use super::problem::{Problems, Source};
 use super::tree::{Node, Origin};
 use super::types::{
-    Branches, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, ProgramName, Project,
-    RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite, SuiteKind,
+    Branches, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror,
+    ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite, SuiteKind,
 };
 use super::values::{BranchName, EnvironmentVariable, parse_duration};
 use crate::names::{EnvironmentName, SuiteName};
@@ -122,7 +122,17 @@ fn registries(file: &Node) -> Option<BTreeMap<String, RegistrySettings>> {
                 None => Mirror::Http(text.to_owned()),
             })
         });
-        Some((entry.key.clone(), RegistrySettings { mirror: mirror.map_or(Some(None), |mirror| mirror.map(Some))? }))
+        let certificate = |node: &Node| {
+            let key = parsed(node.get("key")?, "env")?;
+            Some(ClientCertificate { certificate: source_value(node.get("certificate")?)?, key })
+        };
+        let settings = RegistrySettings {
+            mirror: mirror.map_or(Some(None), |mirror| mirror.map(Some))?,
+            plain_http: entry.node.get("plain-http")?.boolean()?,
+            ca: optional(&entry.node, "ca", source_value)?,
+            client_certificate: optional(&entry.node, "client-certificate", certificate)?,
+        };
+        Some((entry.key.clone(), settings))
     });
     settings.collect()
 }

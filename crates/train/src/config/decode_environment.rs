@@ -63,7 +63,7 @@ pub(super) fn environment(
 
 /// `Some(None)` where the key is absent, `None` where it does not decode.
 #[expect(clippy::option_option, reason = "absent and undecodable are different; the second has been said already")]
-fn optional<T>(node: &Node, key: &str, decode: impl FnOnce(&Node) -> Option<T>) -> Option<Option<T>> {
+pub(super) fn optional<T>(node: &Node, key: &str, decode: impl FnOnce(&Node) -> Option<T>) -> Option<Option<T>> {
     match node.get(key) {
         Some(found) => decode(found).map(Some),
         None => Some(None),
@@ -74,7 +74,7 @@ fn role_of(text: &str) -> Option<Role> {
     Role::ALL.into_iter().find(|role| role.as_str() == text)
 }
 
-fn source_value(node: &Node) -> Option<SourceValue> {
+pub(super) fn source_value(node: &Node) -> Option<SourceValue> {
     if let Some(value) = node.get("value") {
         return Some(SourceValue::Value(value.text()?.to_owned()));
     }

@@ -112,11 +112,42 @@ const FORGE: &[Key] = &[
     ),
 ];
 
-const REGISTRY: &[Key] = &[optional(
-    "mirror",
-    Shape::Text(Format::Mirror),
-    "Where requests go instead, `oci-layout:DIR` or an address; locks keep the real name.",
-)];
+const REGISTRY: &[Key] = &[
+    optional(
+        "mirror",
+        Shape::Text(Format::Mirror),
+        "Where requests go instead, `oci-layout:DIR` or an address; locks keep the real name.",
+    ),
+    defaults(
+        "plain-http",
+        "false",
+        Shape::Boolean,
+        "Whether it is asked without TLS although it is another machine: everybody on the way can read and change everything.",
+    ),
+    optional(
+        "ca",
+        Shape::Source(PEM_KEYS),
+        "Certificates of authorities, in PEM, that are trusted for it beside the machine's own.",
+    ),
+    optional(
+        "client-certificate",
+        Shape::Keys(&[
+            required("certificate", Shape::Source(PEM_KEYS), "The certificate that is shown to it, in PEM."),
+            required("key", Shape::Source(SECRET_KEYS), "The key of that certificate, in PEM."),
+        ]),
+        "What it is shown of us.",
+    ),
+];
+
+/// The keys of a source of certificates: nobody writes them into the file itself.
+const PEM_KEYS: &[Key] = &[
+    optional("env", Shape::Text(Format::EnvironmentVariable), "The environment variable that holds it."),
+    optional("file", Shape::Text(Format::Path), "The file of the superproject that holds it."),
+];
+
+/// The keys of a source of secrets: they are in no file of a repository.
+const SECRET_KEYS: &[Key] =
+    &[optional("env", Shape::Text(Format::EnvironmentVariable), "The environment variable that holds it.")];
 
 const REVISION: Shape = Shape::Choice(&[
     ("require", "an image that does not name the locked commit is refused"),

@@ -12,7 +12,7 @@ use super::layers::layers;
 use super::parse;
 use super::problem::{ConfigErrors, Problems, Source};
 use super::tree::{Entry, Map, Node, Origin, Value};
-use super::types::{CONFIG_PATH, CommandLine, Config};
+use super::types::{CONFIG_PATH, CommandLine, Config, RegistrySettings};
 use crate::identity::{ConfigDigest, config_digest};
 
 impl Config {
@@ -73,6 +73,7 @@ impl Config {
     /// Every file of the superproject that an environment or a suite names.
     pub fn files_named(&self) -> BTreeSet<TreePath> {
         let mut files: BTreeSet<TreePath> = self.suites.values().flat_map(super::types::Suite::files).collect();
+        files.extend(self.registries.values().flat_map(RegistrySettings::files).cloned());
         for environment in self.environments.values() {
             if let Some(SourceValue::File(path)) = &environment.url {
                 files.insert(path.clone());

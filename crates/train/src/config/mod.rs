@@ -33,8 +33,9 @@ pub use schema::config_schema;
 pub use show::{ShowOrigin, Shown};
 pub use tree::{Origin, Place};
 pub use types::{
-    Branches, CONFIG_PATH, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror,
-    ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite, SuiteKind,
+    Branches, CONFIG_PATH, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind,
+    ImageRule, Mirror, ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite,
+    SuiteKind,
 };
 pub use values::{BranchName, Date, DateError, EnvironmentVariable, Mode, Namespace, parse_duration};
 pub use weaken::{Weakening, WeakeningKind, weakenings};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lock_model::{Platform, RepositoryUrl, ServiceName, TreePath};
 
-use super::environment::Environment;
+use super::environment::{Environment, SourceValue};
 use super::problem::Source;
 use super::tree::{Node, Origin};
 use super::values::{BranchName, EnvironmentVariable};
@@ -137,6 +137,44 @@ pub enum DirectPush {
 pub struct RegistrySettings {
     /// Where requests go instead; locks keep the real name.
     pub mirror: Option<Mirror>,
+    /// `plain-http`: asked without TLS although it is another machine.
+    pub plain_http: bool,
+    /// `ca`: authorities that are trusted for it, in PEM.
+    pub ca: Option<SourceValue>,
+    /// `client-certificate`: what it is shown of us.
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+impl RegistrySettings {
+    /// The files of the superproject that it names.
+    pub(super) fn files(&self) -> impl Iterator<Item = &TreePath> {
+        self.sources().filter_map(|source| match source {
+            SourceValue::File(path) => Some(path),
+            SourceValue::Value(_) | SourceValue::Env(_) => None,
+        })
+    }
+
+    /// The environment variables that it names.
+    pub fn variables(&self) -> impl Iterator<Item = &EnvironmentVariable> {
+        let certificates = self.sources().filter_map(|source| match source {
+            SourceValue::Env(name) => Some(name),
+            SourceValue::Value(_) | SourceValue::File(_) => None,
+        });
+        certificates.chain(self.client_certificate.iter().map(|certificate| &certificate.key))
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &SourceValue> {
+        self.ca.iter().chain(self.client_certificate.iter().map(|certificate| &certificate.certificate))
+    }
+}
+
+/// `registries.HOST.client-certificate`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, in PEM.
+    pub certificate: SourceValue,
+    /// Its key, in PEM: the environment variable that holds it.
+    pub key: EnvironmentVariable,
 }
 
 /// `registries.HOST.mirror`

@@ -110,6 +110,18 @@ fn compare_images(old: &Config, new: &Config, found: &mut Found) {
             found.add(WeakeningKind::Images, format!("requests to `{host}` go to `{mirror}`"));
         }
     }
+    for (host, after) in &new.registries {
+        let before = old.registries.get(host).cloned().unwrap_or_default();
+        if after.plain_http && !before.plain_http {
+            found.add(WeakeningKind::Images, format!("`{host}` is asked without TLS"));
+        }
+        if after.ca.is_some() && after.ca != before.ca {
+            found.add(WeakeningKind::Images, format!("other authorities are trusted for `{host}`"));
+        }
+        if after.client_certificate.is_some() && after.client_certificate != before.client_certificate {
+            found.add(WeakeningKind::Images, format!("`{host}` is shown another certificate of ours"));
+        }
+    }
     compare_rule("images", &old.images, &new.images, found);
     for after in &new.services {
         let before = old.services.iter().find(|before| before.pattern == after.pattern);

@@ -350,6 +350,17 @@ fn t1_lowering_what_is_asked_is_seen() {
             "https://evil.example",
             "requests to `registry.example` go to `https://evil.example`",
         ),
+        ("{ mirror: \"oci-layout:../registry\" }", "{ plain-http: true }", "`registry.example` is asked without TLS"),
+        (
+            "{ mirror: \"oci-layout:../registry\" }",
+            "{ ca: { file: ops/other.pem } }",
+            "other authorities are trusted for `registry.example`",
+        ),
+        (
+            "{ mirror: \"oci-layout:../registry\" }",
+            "{ client-certificate: { certificate: { env: C }, key: { env: K } } }",
+            "`registry.example` is shown another certificate of ours",
+        ),
         ("registry.example/shop/{short}", "evil.example/{short}", ""),
         ("allow: [shared]", "allow: [shared, kube-system]", "production: objects may lie in namespace `kube-system`"),
         (

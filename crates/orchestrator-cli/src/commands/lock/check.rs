@@ -70,7 +70,7 @@ pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<
 
 /// Which locked digests the registry no longer has.
 async fn missing_digests(context: &Context, snapshot: &Snapshot, lock: &Lock) -> CliResult<Vec<String>> {
-    let registry = registries::client(context, &snapshot.config)?;
+    let registry = registries::client(context, &snapshot.config, &snapshot.commit)?;
     let requests: Vec<registry::DigestRequest> = lock
         .services()
         .iter()

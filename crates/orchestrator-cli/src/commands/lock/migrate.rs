@@ -45,8 +45,12 @@ pub(crate) async fn migrate(context: &Context, args: &LockMigrateArgs) -> CliRes
     })?;
     let place = Place::find(context, &older, &rules, args.rev.as_deref())?;
     let own = load_config(context, place.commit.as_str())?;
+    let chosen = match &own {
+        Some(own) => Rules { config: own, commit: &place.commit },
+        None => Rules { config: &rules, commit: &rules_at },
+    };
+    let made = make(context, &older, &place, chosen, args.revision).await?;
     let rules_at = if own.is_some() { None } else { Some(rules_at) };
-    let made = make(context, &older, &place, &own.unwrap_or(rules), args.revision).await?;
     let mut warnings = made.warnings;
     if context.superproject.commit(&older.commit).is_err() {
         let commit = train::text::shorten(&older.commit, 50);
@@ -179,6 +183,13 @@ impl Place {
     }
 }
 
+/// The configuration that decides, and where it stands.
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    config: &'a Config,
+    commit: &'a CommitId,
+}
+
 /// A lock that was just made.
 struct Made {
     file: LockFile,
@@ -190,12 +201,12 @@ async fn make(
     context: &Context,
     older: &OlderLock,
     place: &Place,
-    rules: &Config,
+    rules: Rules<'_>,
     revision: Option<RevisionArgument>,
 ) -> CliResult<Made> {
     let paths: Vec<TreePath> = place.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
     let assignments =
-        rules.classify(&paths).map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))?;
+        rules.config.classify(&paths).map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))?;
     let entries: Vec<(&ServiceAssignment, &OlderService, &Submodule)> = assignments
         .iter()
         .filter_map(|assignment| {
@@ -220,7 +231,7 @@ async fn make(
         (assignment.name.clone(), service)
     });
     let source = Source {
-        repository: rules.forge.repository.clone(),
+        repository: rules.config.forge.repository.clone(),
         pull_request: None,
         head: place.commit.clone(),
         base: place.facts.parents.first().unwrap_or(&place.commit).clone(),
@@ -236,7 +247,7 @@ async fn make(
 /// Asks for the very tags that the older lock names, and for no other.
 async fn resolve(
     context: &Context,
-    rules: &Config,
+    rules: Rules<'_>,
     place: &Place,
     entries: &[(&ServiceAssignment, &OlderService, &Submodule)],
     revision: Option<RevisionArgument>,
@@ -257,7 +268,7 @@ async fn resolve(
         })
         .collect();
     context.progress.line(&format!("resolving {} images", requests.len()));
-    let registry = registries::client(context, rules)?;
+    let registry = registries::client(context, rules.config, rules.commit)?;
     let answers = registry.resolve_all(&requests, context.deadline, &|_event| {}).await;
     let mut images = BTreeMap::new();
     let mut failures = Vec::new();

@@ -1,0 +1,50 @@
+//! Values that the configuration names instead of holding them: `{ env: NAME }`, `{ file: PATH }`.
+
+use lock_model::CommitId;
+use secrecy::SecretString;
+use train::config::{EnvironmentVariable, SourceValue};
+
+use crate::context::{Context, git_error};
+use crate::environment;
+use crate::error::{CliError, CliResult};
+use crate::exit_code::ExitCode;
+
+/// The text of a source, without white space around it. `place` is the key that names it; files are those of the commit,
+/// never of the work tree.
+pub(crate) fn text(context: &Context, commit: &CommitId, place: &str, source: &SourceValue) -> CliResult<String> {
+    match source {
+        SourceValue::Value(value) => Ok(value.clone()),
+        SourceValue::Env(name) => environment::read_named(name.as_str()).ok_or_else(|| unset(place, name)),
+        SourceValue::File(path) => {
+            let bytes = context
+                .git
+                .read_file(commit.as_str(), path.as_str())
+                .map_err(|error| git_error(&format!("`{place}` cannot be read"), &error))?
+                .ok_or_else(|| {
+                    CliError::new(ExitCode::Usage, format!("`{place}`: there is no file `{path}` in the tree"))
+                })?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| CliError::new(ExitCode::Usage, format!("`{place}`: file `{path}` is not UTF-8")))?;
+            Ok(text.trim().to_owned())
+        }
+    }
+}
+
+/// A secret: always from the environment.
+pub(crate) fn secret(place: &str, name: &EnvironmentVariable) -> CliResult<SecretString> {
+    environment::read_named(name.as_str()).map(SecretString::from).ok_or_else(|| unset(place, name))
+}
+
+/// What people know a source by.
+pub(crate) fn name(place: &str, source: &SourceValue) -> String {
+    match source {
+        SourceValue::Value(_) => place.to_owned(),
+        SourceValue::Env(name) => name.to_string(),
+        SourceValue::File(path) => path.to_string(),
+    }
+}
+
+fn unset(place: &str, name: &EnvironmentVariable) -> CliError {
+    CliError::new(ExitCode::Usage, format!("`{place}` is in the environment variable `{name}`, which is not set"))
+        .hint(format!("set `{name}` in the job that runs this command"))
+}
