@@ -3,12 +3,15 @@
 //! Each lies in `target/bench/NAME-VERSION` and is brought once. `target/bench/parts.tsv` tells the tests what is
 //! there and why the rest is not; the crate `test-support` reads it.
 
+mod debian_parts;
+mod go_parts;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::debian::{self, Debian};
-use crate::{Outcome, is_ci, program, workspace};
+use crate::{Outcome, is_ci};
 
 /// A part: its name, and how it comes to be there.
 struct Part {
@@ -16,12 +19,20 @@ struct Part {
     bring: fn(&Bench) -> Result<Found, String>,
 }
 
-/// All of them. A new part is a line here and a function below.
+/// All of them. A new part is a line here and a function in one of the modules.
 const PARTS: &[Part] = &[
-    Part { name: "docker-registry", bring: docker_registry },
-    Part { name: "skopeo", bring: skopeo },
-    Part { name: "pyyaml", bring: pyyaml },
-    Part { name: "yaml-go", bring: yaml_go },
+    Part { name: "docker-registry", bring: debian_parts::docker_registry },
+    Part { name: "skopeo", bring: debian_parts::skopeo },
+    Part { name: "nginx", bring: debian_parts::nginx },
+    Part { name: "ab", bring: debian_parts::ab },
+    Part { name: "htpasswd", bring: debian_parts::htpasswd },
+    Part { name: "pyyaml", bring: debian_parts::pyyaml },
+    Part { name: "yaml-go", bring: go_parts::yaml_go },
+    Part { name: "crane", bring: go_parts::crane },
+    Part { name: "regctl", bring: go_parts::regctl },
+    Part { name: "referrers-registry", bring: go_parts::referrers_registry },
+    Part { name: "toxiproxy", bring: go_parts::toxiproxy },
+    Part { name: "gitea", bring: go_parts::gitea },
 ];
 
 /// A part that is there.
@@ -122,90 +133,4 @@ impl Bench {
         }
         unpacked
     }
-}
-
-/// A program that somebody installed here, where the archive cannot help.
-fn installed(name: &str, reason: &str) -> Result<Found, String> {
-    let program = program::find(name).ok_or_else(|| format!("{reason}; and `{name}` is not on PATH"))?;
-    let version = program::text(program::program(&program).arg("--version"))?;
-    let version = version.split_whitespace().find(|word| word.contains('.')).unwrap_or("installed").to_owned();
-    Ok(Found { version, program, environment: Vec::new() })
-}
-
-fn docker_registry(bench: &Bench) -> Result<Found, String> {
-    let program = |root: &Path| root.join("usr/bin/docker-registry");
-    let probe = |root: &Path| program::text(program::program(program(root)).arg("--version")).map(drop);
-    match bench.unpacked("docker-registry", &[&["docker-registry"]], probe) {
-        Ok(unpacked) => {
-            Ok(Found { version: unpacked.version, program: program(&unpacked.root), environment: Vec::new() })
-        }
-        Err(reason) => installed("docker-registry", &reason),
-    }
-}
-
-fn skopeo(bench: &Bench) -> Result<Found, String> {
-    // Its libraries are not on every machine; the names differ between Debian 12 and 13.
-    let packages: &[&[&str]] = &[
-        &["skopeo"],
-        &["libgpgme11", "libgpgme11t64", "libgpgme45"],
-        &["libassuan0", "libassuan9"],
-        &["libdevmapper1.02.1"],
-    ];
-    let program = |root: &Path| root.join("usr/bin/skopeo");
-    let probe = |root: &Path| {
-        let mut command = program::program(program(root));
-        program::text(command.env("LD_LIBRARY_PATH", debian::library_path(root)).arg("--version")).map(drop)
-    };
-    match bench.unpacked("skopeo", packages, probe) {
-        Ok(unpacked) => Ok(Found {
-            environment: vec![("LD_LIBRARY_PATH", debian::library_path(&unpacked.root))],
-            version: unpacked.version,
-            program: program(&unpacked.root),
-        }),
-        Err(reason) => installed("skopeo", &reason),
-    }
-}
-
-/// The machine's Python with Debian's `PyYAML`, whose Python half runs under any Python 3.
-fn pyyaml(bench: &Bench) -> Result<Found, String> {
-    program::find("python3").ok_or("`python3` is not on PATH")?;
-    // Asked for its real path: version managers put a script in front that needs its own environment.
-    let python = program::text(program::program("python3").args(["-c", "import sys; print(sys.executable)"]))?;
-    let python = PathBuf::from(python.trim());
-    let modules = |root: &Path| root.join("usr/lib/python3/dist-packages");
-    let version = |path: Option<PathBuf>| {
-        let mut command = program::program(&python);
-        command.envs(path.map(|path| ("PYTHONPATH", path))).args(["-c", "import yaml; print(yaml.__version__)"]);
-        program::text(command.env("PYTHONDONTWRITEBYTECODE", "1")).map(|text| text.trim().to_owned())
-    };
-    let probe = |root: &Path| version(Some(modules(root))).map(drop);
-    match bench.unpacked("pyyaml", &[&["python3-yaml"]], probe) {
-        Ok(unpacked) => {
-            let modules = modules(&unpacked.root);
-            let environment = vec![
-                ("PYTHONPATH", modules.display().to_string()),
-                ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
-                ("PYTHONNOUSERSITE", "1".to_owned()),
-            ];
-            Ok(Found { version: version(Some(modules))?, program: python.clone(), environment })
-        }
-        Err(reason) => match version(None) {
-            Ok(version) => Ok(Found { version, program: python.clone(), environment: Vec::new() }),
-            Err(_) => Err(reason),
-        },
-    }
-}
-
-/// A reader of a few lines around Go's yaml.v3, built here.
-fn yaml_go(bench: &Bench) -> Result<Found, String> {
-    program::find("go").ok_or("`go` is not on PATH")?;
-    let source = workspace().join("tests/readers/yaml-go");
-    let module = fs::read_to_string(source.join("go.mod")).map_err(|error| format!("go.mod: {error}"))?;
-    let version = module.lines().find_map(|line| line.trim().strip_prefix("require gopkg.in/yaml.v3 "));
-    let version = version.ok_or("go.mod does not name the version of yaml.v3")?.to_owned();
-    let program = bench.folder.join(format!("yaml-go-{version}")).join("yaml-go");
-    let mut build = program::program("go");
-    build.current_dir(&source).args(["build", "-buildvcs=false", "-trimpath", "-o"]).arg(&program).arg(".");
-    program::text(&mut build)?;
-    Ok(Found { version, program, environment: Vec::new() })
 }
