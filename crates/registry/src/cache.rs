@@ -8,16 +8,19 @@
 //! `REPOSITORY` is made of the host that is asked and the path: what one repository has says nothing about another. A
 //! document is hashed each time it is read. What a tag had is only ever a guess, which the registry confirms or refutes
 //! with one answer. Files appear whole or not at all, so that any number of processes can share the folder; and when
-//! the folder cannot be used, everything is asked for as if there were none.
+//! the folder cannot be used, everything is asked for as if there were none. `prune` keeps it from growing for ever.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use lock_model::{Digest, Tag};
 
+use crate::prune::{last_settled, mark_used, on_disk, settle};
 use crate::source::Fetched;
 
 /// Larger documents are rare, and not worth the room.
@@ -29,6 +32,11 @@ pub(crate) struct Cache {
     folder: PathBuf,
     /// The first failure. Nothing more is written after it.
     problem: Mutex<Option<String>>,
+    /// Most bytes on the disk.
+    limit: u64,
+    /// Bytes that were written and not counted yet.
+    written: AtomicU64,
+    last_settled: OnceLock<Option<SystemTime>>,
 }
 
 /// The part of the folder that belongs to one repository at one host.
@@ -39,8 +47,29 @@ pub(crate) struct RepositoryCache {
 }
 
 impl Cache {
-    pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.join("v1"), problem: Mutex::default() }
+    pub(crate) fn new(folder: &Path, limit: u64) -> Self {
+        Self {
+            folder: folder.join("v1"),
+            problem: Mutex::default(),
+            limit,
+            written: AtomicU64::new(0),
+            last_settled: OnceLock::new(),
+        }
+    }
+
+    /// Counts what was written since the last time, and makes room where it is too much.
+    pub(crate) fn settle(&self) {
+        let written = self.written.swap(0, Ordering::Relaxed);
+        if written == 0 || self.problem().is_some() {
+            return;
+        }
+        match settle(&self.folder, written, self.limit) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.written.fetch_add(written, Ordering::Relaxed);
+            }
+            Err(error) => self.failed(&self.folder, &error),
+        }
     }
 
     /// Why the folder could not be used.
@@ -103,6 +132,11 @@ impl RepositoryCache {
         }
     }
 
+    /// Forgets what a tag had.
+    pub(crate) fn forget_tag(&self, tag: &Tag) {
+        self.remove(&self.tag_path(tag));
+    }
+
     fn document_path(&self, digest: &Digest) -> PathBuf {
         self.folder.join(format!("sha256-{}", digest.hex()))
     }
@@ -116,7 +150,9 @@ impl RepositoryCache {
         let limit = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_mul(2);
         let read = || -> std::io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
-            fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+            let file = fs::File::open(path)?;
+            mark_used(&file, *self.cache.last_settled.get_or_init(|| last_settled(&self.cache.folder)));
+            file.take(limit).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         match read() {
@@ -143,8 +179,17 @@ impl RepositoryCache {
             // Not flushed to the disk: after a crash the hash tells what is left of it.
             file.persist(path).map_err(|error| error.error).map(drop)
         };
-        if let Err(error) = write() {
-            self.cache.failed(path, &error);
+        let written = match write() {
+            // Another process made room, and took the folder that had just become empty.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => write(),
+            written => written,
+        };
+        match written {
+            Ok(()) => {
+                let bytes = on_disk(parts.iter().map(|part| part.len()).sum());
+                self.cache.written.fetch_add(bytes, Ordering::Relaxed);
+            }
+            Err(error) => self.cache.failed(path, &error),
         }
     }
 

@@ -49,7 +49,9 @@ mod inspect;
 pub mod layout;
 pub mod media_type;
 mod options;
+mod patience;
 mod platform;
+mod prune;
 mod registry;
 mod request;
 mod resolve;
@@ -61,6 +63,7 @@ pub use connection::{ClientCertificate, HostOptions, PemAuthority, Proxies};
 pub use credentials::{CredentialSources, Credentials};
 pub use error::{RegistryError, RegistryErrorKind, overall_class};
 pub use options::{Limits, Mirror, OptionsError, RegistryOptions};
+pub use patience::Patience;
 pub use registry::{LoginUse, Registry};
 pub use request::{
     Attempt, AttemptOutcome, Candidate, DigestAnswer, DigestRequest, Event, FoundRevision, ImageRequest, Resolution,

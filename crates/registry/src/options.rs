@@ -27,6 +27,8 @@ pub struct RegistryOptions {
     /// Where manifests and configurations are kept from one command to the next. Any number of processes may share the
     /// folder, and it may be deleted at any time.
     pub cache: Option<PathBuf>,
+    /// Most bytes that the cache may take of the disk: what was not used for longest is deleted.
+    pub cache_limit: u64,
     /// Most requests at one time to one host. A host that is busy gets fewer, until it answers well again.
     pub concurrency: usize,
     /// Longest time for a connection.
@@ -52,6 +54,7 @@ impl Default for RegistryOptions {
             authorities: Vec::new(),
             proxies: Proxies::default(),
             cache: None,
+            cache_limit: 256 << 20,
             concurrency: 32,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),

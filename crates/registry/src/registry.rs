@@ -71,6 +71,13 @@ impl Registry {
         self.wire.account(&base, repository.path()).trace()
     }
 
+    /// Counts what the cache was given, and makes room in it where it is too much.
+    pub(crate) fn tidy(&self) {
+        if let Some(cache) = self.wire.cache() {
+            cache.settle();
+        }
+    }
+
     pub(crate) fn session(&self) -> Session<'_> {
         Session { registry: self, layouts: Mutex::new(BTreeMap::new()) }
     }

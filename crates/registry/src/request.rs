@@ -79,6 +79,16 @@ impl Unresolved {
             UnresolvedReason::Failed(error) => error.class(),
         }
     }
+
+    /// How long the registry asked to wait.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match &self.reason {
+            UnresolvedReason::Failed(error) => error.kind().retry_after(),
+            UnresolvedReason::NoCandidates | UnresolvedReason::AllMissing | UnresolvedReason::OtherRevision { .. } => {
+                None
+            }
+        }
+    }
 }
 
 /// Why there is no image for a service.
@@ -235,6 +245,15 @@ pub enum Event<'a> {
         service: &'a ServiceName,
         /// Whether there is an image for it.
         found: bool,
+    },
+    /// Images that are not there yet are waited for.
+    Waiting {
+        /// The services whose images are waited for.
+        missing: &'a [&'a ServiceName],
+        /// How many services are resolved in all.
+        of: usize,
+        /// How long until the next look.
+        wait: Duration,
     },
     /// The last look at a service's tag.
     Confirming {

@@ -1,14 +1,18 @@
 //! From candidates to a locked image.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use lock_model::{CommitId, CreatedFrom, Digest, LockedImage, Platform, Revision, ServiceName};
+use lock_model::{
+    CommitId, CreatedFrom, Digest, ErrorClass, ImageRepository, LockedImage, Platform, Revision, ServiceName,
+};
 
 use crate::error::{RegistryError, RegistryErrorKind};
 use crate::inspect::{Inspected, inspect};
+use crate::patience::{Patience, Polls};
 use crate::registry::{Registry, Session};
 use crate::request::{
     Attempt, AttemptOutcome, Candidate, Event, FoundRevision, ImageRequest, Resolution, RevisionPolicy, Unresolved,
@@ -29,42 +33,161 @@ impl Registry {
         deadline: Instant,
         on_event: &dyn Fn(Event<'_>),
     ) -> BTreeMap<ServiceName, Result<Resolution, Unresolved>> {
-        let deadline = tokio::time::Instant::from_std(deadline);
-        let session = self.session();
-        let mut looks: FuturesUnordered<_> = requests
-            .iter()
-            .map(|request| (request, &session))
-            .map(|(request, session)| async move {
-                let found = match recall(session, request, deadline, on_event).await {
-                    Some(resolution) => Ok((resolution, Seen::Before)),
-                    None => look(session, request, deadline, on_event).await.map(|found| (found, Seen::Now)),
-                };
-                on_event(Event::Looked { service: &request.service, found: found.is_ok() });
-                (request, found)
-            })
-            .collect();
-        let mut answers = Vec::with_capacity(requests.len());
-        while let Some(answer) = looks.next().await {
-            answers.push(answer);
-        }
-        drop(looks);
+        self.resolve_all_patiently(requests, Patience::NONE, deadline, on_event).await
+    }
 
+    /// As [`resolve_all`](Self::resolve_all), and waits for images that may still come: those that do not exist, whose
+    /// index lacks a platform, or whose registry is busy.
+    ///
+    /// What cannot come right by waiting ends it for all: another failure of any service, a registry that asks for more
+    /// time than there is, an image that was there and is gone.
+    pub async fn resolve_all_patiently(
+        &self,
+        requests: &[ImageRequest],
+        patience: Patience,
+        deadline: Instant,
+        on_event: &dyn Fn(Event<'_>),
+    ) -> BTreeMap<ServiceName, Result<Resolution, Unresolved>> {
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let mut polls = patience.polls(tokio::time::Instant::now(), deadline);
+        let mut pending: Vec<Pending<'_>> = requests.iter().map(Pending::new).collect();
+        let mut resolved = BTreeMap::new();
+        while !pending.is_empty() {
+            let looked = self.look_until(pending, requests.len(), &mut polls, deadline, on_event).await;
+            // What was there in an earlier command and is not now may come back like any other.
+            let mut late = Vec::new();
+            for (pending, seen, answer) in self.confirm_all(looked, deadline, on_event).await {
+                let service = pending.request.service.clone();
+                if let (Some(Seen::Before { .. }), Err(unresolved)) = (seen, &answer)
+                    && may_come(unresolved, &polls)
+                {
+                    late.push(pending);
+                }
+                resolved.insert(service, answer);
+            }
+            let hopeless =
+                |answer: &Result<_, _>| answer.as_ref().is_err_and(|unresolved| !may_come(unresolved, &polls));
+            pending = if resolved.values().any(hopeless) { Vec::new() } else { late };
+        }
+        self.tidy();
+        resolved
+    }
+
+    /// Looks until everything is found, or nothing more can come.
+    async fn look_until<'a>(
+        &self,
+        pending: Vec<Pending<'a>>,
+        of: usize,
+        polls: &mut Polls,
+        deadline: tokio::time::Instant,
+        on_event: &dyn Fn(Event<'_>),
+    ) -> Vec<(Pending<'a>, Answer)> {
+        let mut done = Vec::with_capacity(pending.len());
+        let mut looked = self.look_at_all(pending, deadline, on_event).await;
+        loop {
+            let (found, failed): (Vec<_>, Vec<_>) = looked.into_iter().partition(|(_, answer)| answer.is_ok());
+            done.extend(found);
+            let Some(wait) = next_wait(&failed, polls) else {
+                done.extend(failed);
+                return done;
+            };
+            let missing: Vec<&ServiceName> = failed.iter().map(|(pending, _)| &pending.request.service).collect();
+            on_event(Event::Waiting { missing: &missing, of, wait });
+            tokio::time::sleep(wait).await;
+            let pending = failed.into_iter().map(|(pending, _)| pending).collect();
+            looked = self.look_at_all(pending, deadline, on_event).await;
+        }
+    }
+
+    /// The last look at every tag that was found.
+    async fn confirm_all<'a>(
+        &self,
+        looked: Vec<(Pending<'a>, Answer)>,
+        deadline: tokio::time::Instant,
+        on_event: &dyn Fn(Event<'_>),
+    ) -> Vec<(Pending<'a>, Option<Seen>, Result<Resolution, Unresolved>)> {
         // Layout folders are read anew too: they can be changed like any registry.
         let session = self.session();
-        let confirmations: FuturesUnordered<_> = answers
+        let confirmations: FuturesUnordered<_> = looked
             .into_iter()
-            .map(|(request, found)| {
-                let session = &session;
-                async move {
-                    let confirmed = match found {
-                        Ok((resolution, seen)) => confirm(session, request, resolution, seen, deadline, on_event).await,
-                        Err(unresolved) => Err(unresolved),
-                    };
-                    (request.service.clone(), confirmed)
+            .map(|looked| (looked, &session))
+            .map(|((pending, answer), session)| async move {
+                match answer {
+                    Ok((resolution, seen)) => {
+                        let answer = confirm(session, pending.request, resolution, seen, deadline, on_event).await;
+                        (pending, Some(seen), answer)
+                    }
+                    Err(unresolved) => (pending, None, Err(unresolved)),
                 }
             })
             .collect();
         confirmations.collect().await
+    }
+
+    /// One look for each of these services, all at once.
+    async fn look_at_all<'a>(
+        &self,
+        pending: Vec<Pending<'a>>,
+        deadline: tokio::time::Instant,
+        on_event: &dyn Fn(Event<'_>),
+    ) -> Vec<(Pending<'a>, Answer)> {
+        // Layout folders are read anew with each look.
+        let session = self.session();
+        let looks: FuturesUnordered<_> = pending
+            .into_iter()
+            .map(|pending| (pending, &session))
+            .map(|(mut pending, session)| async move {
+                let request = pending.request;
+                let recalled = if pending.is_new { recall(session, request, deadline, on_event).await } else { None };
+                pending.is_new = false;
+                let found = match recalled {
+                    Some((resolution, earlier)) => Ok((resolution, Seen::Before { earlier })),
+                    None => look(session, request, &mut pending.sightings, deadline, on_event)
+                        .await
+                        .map(|found| (found, Seen::Now)),
+                };
+                on_event(Event::Looked { service: &request.service, found: found.is_ok() });
+                (pending, found)
+            })
+            .collect();
+        looks.collect().await
+    }
+}
+
+/// What a look comes to, before the last one.
+type Answer = Result<(Resolution, Seen), Unresolved>;
+
+/// A service that is looked for.
+struct Pending<'a> {
+    request: &'a ImageRequest,
+    /// What each candidate had when it was last there, by its place in the list.
+    sightings: BTreeMap<usize, Digest>,
+    /// Nobody has looked so far.
+    is_new: bool,
+}
+
+impl<'a> Pending<'a> {
+    fn new(request: &'a ImageRequest) -> Self {
+        Self { request, sightings: BTreeMap::new(), is_new: true }
+    }
+}
+
+/// How long to wait before another look at what failed; `None` when none can help.
+fn next_wait(failed: &[(Pending<'_>, Answer)], polls: &mut Polls) -> Option<Duration> {
+    let mut failures = failed.iter().filter_map(|(_, answer)| answer.as_ref().err());
+    if failed.is_empty() || !failures.all(|unresolved| may_come(unresolved, polls)) {
+        return None;
+    }
+    polls.next(tokio::time::Instant::now())
+}
+
+/// Whether waiting can help, within the patience that is left.
+fn may_come(unresolved: &Unresolved, polls: &Polls) -> bool {
+    let Some(left) = polls.left(tokio::time::Instant::now()).filter(|left| !left.is_zero()) else { return false };
+    match unresolved.class() {
+        ErrorClass::NotFound => true,
+        ErrorClass::Temporary => unresolved.retry_after().is_none_or(|wait| wait <= left),
+        ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Bug => false,
     }
 }
 
@@ -83,10 +206,14 @@ enum Seen {
     /// From this command's own look.
     Now,
     /// From the cache: the last look is the first one as well.
-    Before,
+    Before {
+        /// How many candidates come before it, of which nothing is remembered: they have to be missing.
+        earlier: usize,
+    },
 }
 
-/// What an earlier command found under the first candidate, if that is the image and everything about it is known.
+/// What an earlier command found under the first candidate of which anything is remembered, if that is the image and
+/// everything about it is known; with the number of candidates before it.
 ///
 /// Whatever is doubtful is no answer: the tag may have moved since, and then the registry has another one.
 async fn recall(
@@ -94,11 +221,14 @@ async fn recall(
     request: &ImageRequest,
     deadline: tokio::time::Instant,
     on_event: &dyn Fn(Event<'_>),
-) -> Option<Resolution> {
+) -> Option<(Resolution, usize)> {
     let service = &request.service;
-    let candidate = request.candidates.first()?;
-    let source = session.source(&candidate.repository).ok()?;
-    let digest = source.remembered(&candidate.tag)?;
+    let (earlier, candidate, source, digest) =
+        request.candidates.iter().enumerate().find_map(|(position, candidate)| {
+            let source = session.source(&candidate.repository).ok()?;
+            let digest = source.remembered(&candidate.tag)?;
+            Some((position, candidate, source, digest))
+        })?;
     on_event(Event::Asking { service, candidate });
     let on_retry = |wait, reason: &str| on_event(Event::Retrying { service, wait, reason });
     let context = Context { deadline, on_retry: &on_retry };
@@ -107,26 +237,41 @@ async fn recall(
     if !matches!(found.revision, Revision::SelfAsserted | Revision::Unchecked) {
         return None;
     }
+    let missing =
+        |candidate: &Candidate| Attempt { reference: candidate.to_string(), outcome: AttemptOutcome::Missing };
+    let mut tried: Vec<Attempt> = request.candidates.iter().take(earlier).map(missing).collect();
     let outcome = AttemptOutcome::Found { digest: found.digest.clone() };
     let attempt = Attempt { reference: candidate.to_string(), outcome };
     on_event(Event::Asked { service, attempt: &attempt });
-    Some(lock(request, found, &[], vec![attempt]))
+    tried.push(attempt);
+    Some((lock(request, found, &[], tried), earlier))
 }
 
 /// Asks the candidates in order.
 async fn look(
     session: &Session<'_>,
     request: &ImageRequest,
+    sightings: &mut BTreeMap<usize, Digest>,
     deadline: tokio::time::Instant,
     on_event: &dyn Fn(Event<'_>),
 ) -> Result<Resolution, Unresolved> {
     let service = &request.service;
     let mut tried = Vec::with_capacity(1);
     let mut passed_over: Vec<Found<'_>> = Vec::new();
-    for candidate in &request.candidates {
+    for (position, candidate) in request.candidates.iter().enumerate() {
         on_event(Event::Asking { service, candidate });
         let on_retry = |wait, reason: &str| on_event(Event::Retrying { service, wait, reason });
-        let answer = ask(session, request, candidate, Context { deadline, on_retry: &on_retry }).await;
+        let context = Context { deadline, on_retry: &on_retry };
+        let mut sighted = None;
+        let mut answer = ask(session, request, candidate, &mut sighted, context).await;
+        let before = match sighted {
+            Some(digest) => sightings.insert(position, digest),
+            None => sightings.get(&position).cloned(),
+        };
+        // A tag that was there and is gone is not one that is still to come.
+        if let (Err(RegistryErrorKind::Missing), Some(before)) = (&answer, before) {
+            answer = Err(RegistryErrorKind::Moved { before, after: None });
+        }
         let outcome = match &answer {
             Ok(found) if is_taken(found, request.revision) => AttemptOutcome::Found { digest: found.digest.clone() },
             Ok(found) => AttemptOutcome::OtherRevision { digest: found.digest.clone(), revision: found.said.clone() },
@@ -158,16 +303,18 @@ async fn look(
     Err(Unresolved { tried, reason })
 }
 
-/// Asks for one candidate, down to its configurations.
+/// Asks for one candidate, down to its configurations; `sighted` is the digest that its tag has, whatever comes of it.
 async fn ask<'a>(
     session: &Session<'_>,
     request: &ImageRequest,
     candidate: &'a Candidate,
+    sighted: &mut Option<Digest>,
     context: Context<'_>,
 ) -> Result<Found<'a>, RegistryErrorKind> {
     let Candidate { repository, tag } = candidate;
     let source = session.source(repository)?;
     let tagged = source.tag(repository, tag, context).await?;
+    *sighted = Some(tagged.digest.clone());
     examine(&source, request, candidate, tagged, context).await
 }
 
@@ -246,15 +393,47 @@ async fn confirm(
     deadline: tokio::time::Instant,
     on_event: &dyn Fn(Event<'_>),
 ) -> Result<Resolution, Unresolved> {
-    match look_again(session, request, resolution, deadline, on_event).await {
-        Err(Unresolved { reason: UnresolvedReason::Failed(error), .. })
-            if seen == Seen::Before && matches!(error.kind(), RegistryErrorKind::Moved { .. }) =>
-        {
-            let resolution = look(session, request, deadline, on_event).await?;
-            look_again(session, request, resolution, deadline, on_event).await
-        }
-        answer => answer,
+    let Seen::Before { earlier } = seen else {
+        return look_again(session, request, resolution, deadline, on_event).await;
+    };
+    let hit = resolution.image.repository.clone();
+    let earlier = request.candidates.iter().take(earlier);
+    let absences = join_all(earlier.map(|candidate| is_absent(session, request, candidate, &hit, deadline, on_event)));
+    let (answer, absences) = tokio::join!(look_again(session, request, resolution, deadline, on_event), absences);
+    let moved = |unresolved: &Unresolved| match &unresolved.reason {
+        UnresolvedReason::Failed(error) => matches!(error.kind(), RegistryErrorKind::Moved { .. }),
+        _ => false,
+    };
+    match answer {
+        Ok(resolution) if absences.iter().all(|absent| *absent) => return Ok(resolution),
+        Err(unresolved) if !moved(&unresolved) => return Err(unresolved),
+        Ok(_) | Err(_) => {}
     }
+    let resolution = look(session, request, &mut BTreeMap::new(), deadline, on_event).await?;
+    look_again(session, request, resolution, deadline, on_event).await
+}
+
+/// Whether a candidate that comes before a remembered one is still not there.
+///
+/// A registry that answers a HEAD for the remembered one may say with a HEAD too that there is nothing; any other is
+/// asked as if for the first time.
+async fn is_absent(
+    session: &Session<'_>,
+    request: &ImageRequest,
+    candidate: &Candidate,
+    hit: &ImageRepository,
+    deadline: tokio::time::Instant,
+    on_event: &dyn Fn(Event<'_>),
+) -> bool {
+    let service = &request.service;
+    let Candidate { repository, tag } = candidate;
+    let on_retry = |wait, reason: &str| on_event(Event::Retrying { service, wait, reason });
+    let context = Context { deadline, on_retry: &on_retry };
+    let Ok(source) = session.source(repository) else { return false };
+    if repository.host() == hit.host() {
+        return source.head_finds_nothing(repository, tag, context).await;
+    }
+    matches!(source.tag(repository, tag, context).await, Err(RegistryErrorKind::Missing))
 }
 
 async fn look_again(
@@ -271,8 +450,10 @@ async fn look_again(
     let now = match session.source(repository) {
         Ok(source) => {
             let now = source.tag(repository, tag, Context { deadline, on_retry: &on_retry }).await;
-            if let Ok(now) = &now {
-                source.remember(tag, &now.digest);
+            match &now {
+                Ok(now) => source.remember(tag, &now.digest),
+                Err(RegistryErrorKind::Missing) => source.forget(tag),
+                Err(_) => {}
             }
             now
         }

@@ -94,6 +94,30 @@ impl Source<'_> {
         }
     }
 
+    /// Forgets what a tag had.
+    pub(crate) fn forget(&self, tag: &Tag) {
+        if let Self::Http { cache: Some(cache), .. } = self {
+            cache.forget_tag(tag);
+        }
+    }
+
+    /// Whether a HEAD says that there is no such tag. Any other answer, or none, leaves the question open.
+    pub(crate) async fn head_finds_nothing(
+        &self,
+        repository: &ImageRepository,
+        tag: &Tag,
+        context: Context<'_>,
+    ) -> bool {
+        match self {
+            Self::Layout { reader, .. } => reader.entry(repository, tag).is_none(),
+            Self::Http { wire, base, gate, account, .. } => {
+                let mut ask = manifest_ask(wire, base, gate, repository, tag.as_str(), context);
+                ask.method = Method::HEAD;
+                wire.send(&ask, account).await.is_ok_and(|head| head.status == StatusCode::NOT_FOUND)
+            }
+        }
+    }
+
     /// A manifest or an index by its digest, hashed; from the cache where it has been fetched before.
     pub(crate) async fn manifest(
         &self,

@@ -29,7 +29,7 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn new(options: RegistryOptions) -> Self {
         Self {
-            cache: options.cache.as_deref().map(|folder| Arc::new(Cache::new(folder))),
+            cache: options.cache.as_deref().map(|folder| Arc::new(Cache::new(folder, options.cache_limit))),
             http: Http::new(options),
             gates: Mutex::default(),
             accounts: Mutex::default(),

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use wiremock::ResponseTemplate;
 
 use crate::support::{
-    Fake, Store, THEIRS, commit, image, options, platform, repository, request, resolve, served, service, soon,
+    Fake, Store, THEIRS, commit, image, options, platform, repository, request, resolve, served, service, soon, tag,
 };
 
 fn index(text: &str) -> BuiltIndex {
@@ -38,11 +38,16 @@ async fn warm() -> (Fake, TempDir, BuiltIndex) {
     (fake, cache, index)
 }
 
+/// What was kept, without the bookkeeping.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if !path.ends_with("v1/size") && !path.ends_with("v1/lock") {
+            found.push(path);
+        }
     }
     found.sort();
     found
@@ -175,4 +180,122 @@ async fn f24_many_commands_share_a_cache_that_nobody_else_can_read() {
     for folder in [cache.clone(), cache.join("v1")] {
         assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
     }
+}
+
+#[tokio::test]
+async fn f24_a_warm_run_costs_one_head_for_each_candidate_up_to_the_image() {
+    let index = index("1");
+    let fake = Store::default().index("b", &index).serve().await;
+    let cache = tempfile::tempdir().unwrap();
+    let wanted = both_platforms(&["a", "b", "c"]);
+    let cold = resolve(&command(&fake, cache.path()), &wanted).await.unwrap();
+    fake.forget_requests().await;
+    let warm = resolve(&command(&fake, cache.path()), &wanted).await.unwrap();
+    let mut asked = fake.requests().await;
+    asked.sort();
+    assert_eq!(asked, ["HEAD /v2/shop/cart/manifests/a", "HEAD /v2/shop/cart/manifests/b"]);
+    assert_eq!((&warm.image, &warm.tried), (&cold.image, &cold.tried));
+
+    // The first candidate has come meanwhile: it is the image, whatever is remembered of the second.
+    let newer = image("linux/amd64").file("f", "newer");
+    let newer = IndexContent::new([newer, image("linux/arm64")]).build();
+    for image in &newer.images {
+        fake.document(image.manifest.digest.as_str(), &image.manifest);
+        let config = ResponseTemplate::new(200).set_body_raw(image.config.bytes.clone(), "application/octet-stream");
+        fake.on("GET", &format!("blobs/{}", image.config.digest), [config]);
+    }
+    fake.document("a", &newer.index);
+    let found = resolve(&command(&fake, cache.path()), &wanted).await.unwrap();
+    assert_eq!((found.image.digest, found.image.tag), (newer.index.digest, tag("a")));
+}
+
+#[tokio::test]
+async fn f24_an_earlier_candidate_without_an_answer_is_not_taken_for_missing() {
+    let index = index("1");
+    let fake = Store::default().index("b", &index).serve().await;
+    let cache = tempfile::tempdir().unwrap();
+    let wanted = both_platforms(&["a", "b"]);
+    resolve(&command(&fake, cache.path()), &wanted).await.unwrap();
+    fake.on("GET", "manifests/a", [ResponseTemplate::new(403)]);
+    let unresolved = resolve(&command(&fake, cache.path()), &wanted).await.unwrap_err();
+    assert_eq!(unresolved.class(), ErrorClass::Denied, "{}", unresolved.reason);
+}
+
+#[tokio::test]
+async fn f24_a_candidate_that_is_gone_is_not_remembered() {
+    let (fake, cache, index) = warm().await;
+    fake.on("GET", "manifests/a", [ResponseTemplate::new(404)]);
+    fake.document("b", &index.index);
+    let wanted = both_platforms(&["a", "b"]);
+    let found = resolve(&command(&fake, cache.path()), &wanted).await.unwrap();
+    assert_eq!(found.image.tag, tag("b"));
+    fake.forget_requests().await;
+    resolve(&command(&fake, cache.path()), &wanted).await.unwrap();
+    assert_eq!(fake.requests().await.len(), 2, "one HEAD for each candidate");
+}
+
+#[tokio::test]
+async fn f4_a_cache_stays_within_its_limit_and_keeps_what_is_used() {
+    let fake = Fake::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let limited = |limit| {
+        fake.registry_with(RegistryOptions { cache: Some(folder.path().to_owned()), cache_limit: limit, ..options() })
+    };
+    let serve = |name: &str| {
+        let index = index(name);
+        for image in &index.images {
+            fake.document(image.manifest.digest.as_str(), &image.manifest);
+            let config =
+                ResponseTemplate::new(200).set_body_raw(image.config.bytes.clone(), "application/octet-stream");
+            fake.on("GET", &format!("blobs/{}", image.config.digest), [config]);
+        }
+        fake.document(name, &index.index);
+    };
+    // Both platforms have the same configuration in each version: five documents and a tag, of a block each.
+    for number in 0..10 {
+        let name = format!("v{number}");
+        serve(&name);
+        resolve(&limited(24 << 12), &both_platforms(&[name.as_str()])).await.unwrap();
+        // Used by every command, so that it is never the oldest.
+        resolve(&limited(24 << 12), &both_platforms(&["v0"])).await.unwrap();
+        assert!(files(folder.path()).len() <= 24, "after {number}");
+    }
+    assert!(files(folder.path()).len() >= 12, "not everything is thrown away");
+    fake.forget_requests().await;
+    resolve(&limited(24 << 12), &both_platforms(&["v0"])).await.unwrap();
+    assert_eq!(fake.requests().await, ["HEAD /v2/shop/cart/manifests/v0"]);
+}
+
+#[tokio::test]
+async fn f5_commands_that_make_room_at_the_same_time_disturb_nobody() {
+    let fake = Fake::start().await;
+    let names: Vec<String> = (0..24).map(|number| format!("v{number}")).collect();
+    for name in &names {
+        let index = index(name);
+        for image in &index.images {
+            fake.document(image.manifest.digest.as_str(), &image.manifest);
+            let config =
+                ResponseTemplate::new(200).set_body_raw(image.config.bytes.clone(), "application/octet-stream");
+            fake.on("GET", &format!("blobs/{}", image.config.digest), [config]);
+        }
+        fake.document(name, &index.index);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let limited = || {
+        fake.registry_with(RegistryOptions { cache: Some(folder.path().to_owned()), cache_limit: 8 << 12, ..options() })
+    };
+    // Every command makes room, and takes away the folder that they all write to when it is empty.
+    std::thread::scope(|scope| {
+        for name in &names {
+            let (command, wanted) = (limited(), both_platforms(&[name.as_str()]));
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(resolve(&command, &wanted)).unwrap();
+                assert_eq!(command.cache_problem(), None);
+            });
+        }
+    });
+    resolve(&limited(), &both_platforms(&["v0"])).await.unwrap();
+    resolve(&limited(), &both_platforms(&["v1"])).await.unwrap();
+    assert!(files(folder.path()).len() <= 8, "{:?}", files(folder.path()));
 }

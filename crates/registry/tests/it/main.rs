@@ -8,6 +8,7 @@ mod cache;
 mod check;
 mod credentials;
 mod layout;
+mod patience;
 mod real;
 mod real_auth;
 mod resolve;
