@@ -1,14 +1,13 @@
 //! Making a lock: the gitlinks of a tree, and the images that the registry holds for them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lock_gen::Submodule;
 use lock_model::{
-    Content, ErrorClass, GitSource, Lock, LockParts, LockedImage, Origin, Revision, Service, ServiceName, Source,
-    TreePath,
+    Content, GitSource, Lock, LockParts, LockedImage, Origin, Revision, Service, ServiceName, Source, TreePath,
 };
-use registry::{Attempt, Candidate, ImageRequest, Resolution, RevisionPolicy, Unresolved};
+use registry::{Attempt, Candidate, Event, ImageRequest, Patience, Resolution, RevisionPolicy, Unresolved};
 use train::config::{AssignedKind, ImageAssignment, ServiceAssignment};
 
 use crate::context::Context;
@@ -36,9 +35,6 @@ pub(crate) struct Scope<'a> {
     /// How long to wait for images that are still being built.
     pub patience: Duration,
 }
-
-/// How often images that are not there yet are asked for again.
-const BUILD_POLL: Duration = Duration::from_secs(10);
 
 /// Resolves the services of a snapshot.
 pub(crate) async fn generate(
@@ -207,43 +203,35 @@ async fn resolve(
     patience: Duration,
     warnings: &mut Vec<String>,
 ) -> CliResult<BTreeMap<ServiceName, LockedImage>> {
-    let mut requests: Vec<ImageRequest> = wanted.iter().filter_map(|assigned| request(snapshot, assigned)).collect();
+    let requests: Vec<ImageRequest> = wanted.iter().filter_map(|assigned| request(snapshot, assigned)).collect();
     let registry = registries::client(context, &snapshot.config, &snapshot.commit)?;
     let progress = context.progress;
     let all = requests.len();
     progress.line(&format!("resolving {all} images"));
-    let patience = Instant::now() + patience;
+    let on_event = |event: Event<'_>| {
+        if let Event::Waiting { missing, of, .. } = event {
+            let names: Vec<&str> = missing.iter().map(|service| service.as_str()).collect();
+            progress.line(&format!("waiting for {} of {of} images: {}", missing.len(), names.join(", ")));
+        }
+    };
+    let patience = Patience::up_to(patience);
+    let answers = registry.resolve_all_patiently(&requests, patience, context.deadline, &on_event).await;
     let mut images = BTreeMap::new();
-    loop {
-        let answers = registry.resolve_all(&requests, context.deadline, &|_event| {}).await;
-        let mut failures = Vec::new();
-        for (service, answer) in answers {
-            match answer {
-                Ok(resolution) => {
-                    warnings.extend(resolution.warnings.iter().map(|warning| format!("{service}: {warning}")));
-                    images.insert(service, resolution.image);
-                }
-                Err(unresolved) => failures.push((service, unresolved)),
+    let mut failures = Vec::new();
+    for (service, answer) in answers {
+        match answer {
+            Ok(resolution) => {
+                warnings.extend(resolution.warnings.iter().map(|warning| format!("{service}: {warning}")));
+                images.insert(service, resolution.image);
             }
+            Err(unresolved) => failures.push((service, unresolved)),
         }
-        if failures.is_empty() {
-            warnings.extend(registries::warnings(&registry));
-            return Ok(images);
-        }
-        // Only what can still come is waited for: an image that is not there yet, or a registry that is busy.
-        let hopeful = failures.iter().all(|(_, failure)| match failure.class() {
-            ErrorClass::NotFound | ErrorClass::Temporary => true,
-            ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Bug => false,
-        });
-        if !hopeful || Instant::now() >= patience {
-            return Err(unresolved(&failures, all));
-        }
-        let missing: BTreeSet<ServiceName> = failures.into_iter().map(|(service, _)| service).collect();
-        let names: Vec<&str> = missing.iter().map(ServiceName::as_str).collect();
-        progress.line(&format!("waiting for {} of {all} images: {}", missing.len(), names.join(", ")));
-        requests.retain(|request| missing.contains(&request.service));
-        tokio::time::sleep(BUILD_POLL.min(patience.saturating_duration_since(Instant::now()))).await;
     }
+    if !failures.is_empty() {
+        return Err(unresolved(&failures, all));
+    }
+    warnings.extend(registries::warnings(&registry));
+    Ok(images)
 }
 
 /// What the registry said about one service.
