@@ -22,5 +22,6 @@ mod refusals_production;
 mod review_regressions;
 mod shop;
 mod stops;
+mod terminal;
 mod trace;
 mod workspace;

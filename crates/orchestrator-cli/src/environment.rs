@@ -100,14 +100,22 @@ pub(crate) const CA_FILE: Variable = Variable {
 pub(crate) const NO_COLOR: Variable =
     Variable { name: "NO_COLOR", description: "No colours, whatever the terminal can do (no-color.org)." };
 
+/// What the terminal can do.
+pub(crate) const TERM: Variable =
+    Variable { name: "TERM", description: "`dumb`, or nothing: plain lines instead of progress bars." };
+/// Set by CI systems.
+pub(crate) const CI: Variable =
+    Variable { name: "CI", description: "When set: plain lines instead of progress bars, even on a terminal." };
+
 /// All of them, in the order of the reference.
-pub(crate) const ALL: [Variable; 21] = [
+pub(crate) const ALL: [Variable; 23] = [
     ACTOR,
     CACHE,
     CA_FILE,
     CLOCK,
     FORGE,
     REGISTRY_LOGIN,
+    CI,
     DOCKER_CONFIG,
     GITHUB_ACTOR,
     RUN_ATTEMPT,
@@ -121,6 +129,7 @@ pub(crate) const ALL: [Variable; 21] = [
     NO_PROXY,
     PATH,
     REGISTRY_AUTH_FILE,
+    TERM,
     XDG_CONFIG_HOME,
     XDG_RUNTIME_DIR,
 ];

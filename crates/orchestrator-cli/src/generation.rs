@@ -205,17 +205,19 @@ async fn resolve(
 ) -> CliResult<BTreeMap<ServiceName, LockedImage>> {
     let requests: Vec<ImageRequest> = wanted.iter().filter_map(|assigned| request(snapshot, assigned)).collect();
     let registry = registries::client(context, &snapshot.config, &snapshot.commit)?;
-    let progress = context.progress;
     let all = requests.len();
-    progress.line(&format!("resolving {all} images"));
-    let on_event = |event: Event<'_>| {
-        if let Event::Waiting { missing, of, .. } = event {
+    let work = context.progress.work(all, "resolving", "image");
+    let on_event = |event: Event<'_>| match event {
+        Event::Looked { service, found: true } => work.done(service.as_str()),
+        Event::Waiting { missing, of, .. } => {
             let names: Vec<&str> = missing.iter().map(|service| service.as_str()).collect();
-            progress.line(&format!("waiting for {} of {of} images: {}", missing.len(), names.join(", ")));
+            work.line(&format!("waiting for {} of {of} images: {}", missing.len(), names.join(", ")));
         }
+        _ => {}
     };
     let patience = Patience::up_to(patience);
     let answers = registry.resolve_all_patiently(&requests, patience, context.deadline, &on_event).await;
+    drop(work);
     let mut images = BTreeMap::new();
     let mut failures = Vec::new();
     for (service, answer) in answers {

@@ -2,12 +2,19 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
+use std::fs::File;
 use std::io::{Read, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::environment;
 use crate::filters::Filters;
@@ -25,13 +32,22 @@ pub struct Invocation {
     stdin: Vec<u8>,
     filters: Filters,
     line: String,
+    terminal: bool,
+    nobody_reads: bool,
 }
 
 impl Invocation {
     pub(crate) fn new(binary: PathBuf, folder: &Path, home: &Path, filters: Filters) -> Self {
         let mut command = environment::command(binary);
         command.current_dir(folder).env("HOME", home);
-        Self { command, stdin: Vec::new(), filters, line: "orchestrator".to_owned() }
+        Self {
+            command,
+            stdin: Vec::new(),
+            filters,
+            line: "orchestrator".to_owned(),
+            terminal: false,
+            nobody_reads: false,
+        }
     }
 
     /// Adds one argument.
@@ -77,6 +93,22 @@ impl Invocation {
         self
     }
 
+    /// Makes standard error a terminal of 100 columns, as for somebody who looks on. What it shows is
+    /// [`Finished::stderr`], with every sequence that moves the cursor.
+    #[must_use]
+    pub fn on_terminal(mut self) -> Self {
+        self.terminal = true;
+        self.command.env("TERM", "xterm-256color");
+        self
+    }
+
+    /// Lets the reader of standard output be gone before anything is written, as after `| head -0`.
+    #[must_use]
+    pub fn with_closed_stdout(mut self) -> Self {
+        self.nobody_reads = true;
+        self
+    }
+
     /// Runs to the end.
     pub fn run(self) -> Finished {
         self.start().wait()
@@ -84,17 +116,44 @@ impl Invocation {
 
     /// Starts and gives it back running: for two at once, and for kills.
     pub fn start(mut self) -> Running {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let screen = self.terminal.then(pseudo_terminal);
+        let (screen, end) = screen.map_or((None, None), |(screen, end)| (Some(screen), Some(end)));
+        self.command.stdout(Stdio::piped());
+        if self.nobody_reads {
+            let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+            drop(reader);
+            self.command.stdout(writer);
+        }
+        self.command.stderr(end.map_or_else(Stdio::piped, Stdio::from));
         let mut child = self.command.spawn().expect("the orchestrator binary starts");
+        // Else our own copy of the terminal's end would keep it open.
+        self.command.stdout(Stdio::null()).stderr(Stdio::null());
         if let Some(mut stdin) = child.stdin.take() {
             let bytes = std::mem::take(&mut self.stdin);
             // A program that does not read its input to the end is no fault of the test.
             std::thread::spawn(move || stdin.write_all(&bytes).ok());
         }
-        let stdout = drain(child.stdout.take().expect("standard output is piped"));
-        let stderr = drain(child.stderr.take().expect("standard error is piped"));
+        let stdout = match child.stdout.take() {
+            Some(stdout) => drain(stdout),
+            None => drain(std::io::empty()),
+        };
+        let stderr = match screen {
+            Some(screen) => drain(File::from(screen)),
+            None => drain(child.stderr.take().expect("standard error is piped")),
+        };
         Running { child, stdout, stderr, filters: self.filters, line: self.line }
     }
+}
+
+/// A terminal: the side that reads what is shown, and the side that a program writes to.
+fn pseudo_terminal() -> (OwnedFd, OwnedFd) {
+    let screen =
+        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal can be made");
+    grantpt(&screen).and_then(|()| unlockpt(&screen)).expect("the terminal is ours");
+    let name = ptsname(&screen, Vec::new()).expect("the terminal has a name");
+    let end = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).expect("it can be opened");
+    tcsetwinsize(&end, Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).expect("it has a size");
+    (screen, end)
 }
 
 /// What a stream has given so far, and whether it has ended.
@@ -156,6 +215,13 @@ impl Running {
     /// Ends it with signal 9.
     pub fn kill(&mut self) {
         self.child.kill().expect("the child can be killed");
+    }
+
+    /// Interrupts it, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        let id =
+            i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id is a positive number");
+        kill_process(id, Signal::INT).expect("the child can be interrupted");
     }
 
     /// Waits until standard error holds a text.

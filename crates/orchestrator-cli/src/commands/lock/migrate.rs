@@ -8,7 +8,7 @@ use lock_model::{
     CommitId, Content, GitSource, Lock, LockParts, LockedImage, OlderLock, OlderService, Origin, Revision, Service,
     ServiceName, Source, TreePath,
 };
-use registry::{Candidate, ImageRequest, RevisionPolicy};
+use registry::{Candidate, Event, ImageRequest, RevisionPolicy};
 use train::config::{AssignedKind, Config, ServiceAssignment};
 
 use super::adopt::Adopter;
@@ -267,9 +267,15 @@ async fn resolve(
             })
         })
         .collect();
-    context.progress.line(&format!("resolving {} images", requests.len()));
     let registry = registries::client(context, rules.config, rules.commit)?;
-    let answers = registry.resolve_all(&requests, context.deadline, &|_event| {}).await;
+    let work = context.progress.work(requests.len(), "resolving", "image");
+    let on_event = |event: Event<'_>| {
+        if let Event::Looked { service, .. } = event {
+            work.done(service.as_str());
+        }
+    };
+    let answers = registry.resolve_all(&requests, context.deadline, &on_event).await;
+    drop(work);
     let mut images = BTreeMap::new();
     let mut failures = Vec::new();
     let mut others = Vec::new();
