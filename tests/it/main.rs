@@ -6,6 +6,7 @@
 )]
 #![expect(clippy::string_slice, reason = "ids are hexadecimal")]
 
+mod compose;
 mod demo;
 mod examples;
 mod faults;

@@ -85,7 +85,7 @@ fn t39_p6_the_golden_file_is_the_same_text_to_python_and_go() {
 }
 
 #[test]
-fn t39_p6_tricky_names_tags_and_reasons_stay_text() {
+fn b9_p6_t39_tricky_names_tags_and_reasons_stay_text() {
     let lock = tricky_lock(&[TRICKY.iter().map(|text| (*text).to_owned()).collect(), random_text(1000)].concat());
     let written = lock_model::write(&lock);
     assert_eq!(lock_model::read(written.as_bytes(), "lock.yaml").unwrap(), lock, "we read what we wrote");

@@ -3,10 +3,13 @@
 //! Here: `render`, which starts nothing and talks to no cluster. It writes the manifests of a release, with every
 //! locked image by its digest, into a git branch and a folder; Argo CD, Flux or a person takes them from there.
 //!
+//! For `docker compose` there is [`compose_override`]: a file with the locked images, and what it cannot reach.
+//!
 //! [`plan`] is pure and says every problem at once, [`apply`] has the effects, [`prove`] reads back what was stored.
 
 mod apply;
 mod changes;
+mod compose;
 mod config_digest;
 mod emit;
 mod folder;
@@ -25,6 +28,7 @@ mod walk;
 
 pub use apply::{Applied, ApplyError, BranchChange, FolderChange, RenderFolder, RenderTarget, apply, read_stored};
 pub use changes::{Change, ChangeKind, ImageChange};
+pub use compose::{ComposeError, ComposeOverride, ComposeWarning, compose_override};
 pub use folder::FolderError;
 pub use image::ImagePin;
 pub use pin::{Leftover, LeftoverReason};

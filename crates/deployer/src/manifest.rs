@@ -107,7 +107,7 @@ fn parser_message(error: &serde_yaml::Error) -> String {
 }
 
 /// A YAML node as JSON; unlike [`Value`]'s own reader it refuses what JSON has no word for.
-struct Node(Value);
+pub(crate) struct Node(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -102,6 +102,7 @@ async fn dispatch(arguments: Arguments) -> CliResult<Report> {
         Command::Lock(command) => match command {
             LockCommand::Generate(args) => commands::lock::generate(&Context::open(global)?, &args).await,
             LockCommand::Migrate(args) => commands::lock::migrate(&Context::open(global)?, &args).await,
+            LockCommand::Compose(args) => commands::lock::compose(global, &args),
             LockCommand::Check(args) => commands::lock::check(&Context::open(global)?, &args).await,
             LockCommand::Diff(args) => commands::lock::diff(global, &args),
             LockCommand::Show(args) => commands::lock::show(global, &args),

@@ -12,6 +12,8 @@ pub(crate) enum LockCommand {
     Check(LockCheckArgs),
     /// Make a lock from one of the older pipeline: somewhere to go back to, never a promotion.
     Migrate(LockMigrateArgs),
+    /// Write an override file for `docker compose` with the images of a lock.
+    Compose(LockComposeArgs),
     /// Show what changes between two locks (files or revisions).
     Diff(LockDiffArgs),
     /// Show a lock as a table.
@@ -79,6 +81,22 @@ pub(crate) enum RevisionArgument {
     Require,
     /// Its commit; one that says nothing is taken and marked.
     Warn,
+}
+
+/// What to run with locked images.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LockComposeArgs {
+    /// The compose file: read, never changed.
+    pub file: PathBuf,
+    /// A lock file, or a revision that holds one.
+    #[arg(long, value_name = "LOCK", default_value = "HEAD")]
+    pub lock: String,
+    /// What the compose file calls a service of the lock: `{name}`, `{short}`, `{short_}`, `{path}`.
+    #[arg(long, value_name = "TEMPLATE", default_value = "{short}")]
+    pub service: String,
+    /// Write the override into this file instead of to stdout.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Which lock to judge.

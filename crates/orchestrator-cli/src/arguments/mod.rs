@@ -12,8 +12,8 @@ pub(crate) use forge::{
 };
 pub(crate) use images::{ImagesCommand, ImagesExplainArgs};
 pub(crate) use lock::{
-    LockCheckArgs, LockCommand, LockCommitArgs, LockDiffArgs, LockGenerateArgs, LockMigrateArgs, LockPublishArgs,
-    LockRejectArgs, LockShowArgs, RevisionArgument,
+    LockCheckArgs, LockCommand, LockCommitArgs, LockComposeArgs, LockDiffArgs, LockGenerateArgs, LockMigrateArgs,
+    LockPublishArgs, LockRejectArgs, LockShowArgs, RevisionArgument,
 };
 pub(crate) use operate::{
     ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PromoteArgs, ReleaseArgs,

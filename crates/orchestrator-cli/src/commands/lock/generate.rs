@@ -6,7 +6,7 @@ use std::path::Path;
 use ::forge::MergeRef;
 use lock_model::{ServiceName, Source};
 
-use super::{lock_file_at, read_file, summary};
+use super::{lock_file_at, read_file, summary, write_file};
 use crate::arguments::LockGenerateArgs;
 use crate::context::{Context, forge_error};
 use crate::engine::{lock_files, short_id};
@@ -87,10 +87,7 @@ pub(super) fn write_lock_folder(folder: &Path, bytes: &[u8]) -> CliResult<()> {
     std::fs::create_dir_all(folder).map_err(failed)?;
     for change in lock_files(&lock)? {
         let ::forge::FileChange::Write { path, bytes } = change else { continue };
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        std::io::Write::write_all(&mut file, &bytes).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(folder.join(path.file_name())).map_err(|error| failed(error.error))?;
+        write_file(&folder.join(path.file_name()), &bytes)?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod check;
+mod compose;
 mod generate;
 mod migrate;
 mod publish;
@@ -23,6 +24,7 @@ use crate::output::{Report, Table};
 use crate::snapshot::{LOCK_FILE, LockFile, branch_of, environment_name};
 
 pub(crate) use check::check;
+pub(crate) use compose::compose;
 pub(crate) use generate::generate;
 pub(crate) use migrate::migrate;
 pub(crate) use publish::publish;
@@ -184,19 +186,23 @@ fn lock_file_at(context: &Context, revision: &str) -> CliResult<Option<LockFile>
     bytes.map(|bytes| LockFile::parse(bytes, LOCK_FILE)).transpose()
 }
 
+/// What a revision may be called here: a branch of the forge first, as it was fetched last.
+fn candidates(text: &str) -> [String; 4] {
+    [
+        format!("refs/orchestrator/heads/{text}"),
+        format!("refs/heads/{text}"),
+        format!("refs/orchestrator/tags/{text}"),
+        text.to_owned(),
+    ]
+}
+
 /// A lock by file name, or by a revision that holds one.
 fn read_lock(global: &GlobalArgs, text: &str) -> CliResult<LockFile> {
     if Path::new(text).is_file() {
         return read_file(Path::new(text));
     }
     let local = Local::open(global)?;
-    let candidates = [
-        format!("refs/orchestrator/heads/{text}"),
-        format!("refs/heads/{text}"),
-        format!("refs/orchestrator/tags/{text}"),
-        text.to_owned(),
-    ];
-    for candidate in &candidates {
+    for candidate in &candidates(text) {
         if local.git.commit(candidate).map_err(|error| git_error("the revision cannot be read", &error))?.is_none() {
             continue;
         }
@@ -213,4 +219,17 @@ fn read_file(path: &Path) -> CliResult<LockFile> {
         CliError::from_source(ExitCode::Usage, format!("`{}` cannot be read", path.display()), &error)
     })?;
     LockFile::parse(bytes, &path.display().to_string())
+}
+
+/// Writes a file: old or new, never a mix.
+fn write_file(path: &Path, bytes: &[u8]) -> CliResult<()> {
+    let failed = |error: std::io::Error| {
+        CliError::from_source(ExitCode::Usage, format!("`{}` cannot be written", path.display()), &error)
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
 }
