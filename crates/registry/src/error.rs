@@ -126,6 +126,20 @@ pub enum RegistryErrorKind {
         /// Why not.
         reason: String,
     },
+    /// The answer is not an artefact, or what is to be sent is none.
+    #[error("not an artefact: {reason}")]
+    NotAnArtifact {
+        /// Why not.
+        reason: String,
+    },
+    /// The list of referrers was written by others again and again while our entry was added.
+    #[error("the list `{tag}` changed {rounds} times while an entry was added to it")]
+    ListChanged {
+        /// The tag of the list.
+        tag: String,
+        /// How often it was tried.
+        rounds: u32,
+    },
     /// The answer is larger than what is read.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
@@ -272,6 +286,7 @@ impl RegistryErrorKind {
             | Self::SizeDiffers { .. }
             | Self::Moved { .. }
             | Self::NotAnImage { .. }
+            | Self::NotAnArtifact { .. }
             | Self::TooLarge { .. }
             | Self::Status { .. }
             | Self::Redirect { .. }
@@ -283,6 +298,7 @@ impl RegistryErrorKind {
             | Self::Refused { .. }
             | Self::Untrusted { .. } => ErrorClass::Denied,
             Self::Busy { .. }
+            | Self::ListChanged { .. }
             | Self::Unreachable { .. }
             | Self::CutOff { .. }
             | Self::TimedOut { .. }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use bytes::Bytes;
 use lock_model::ErrorClass;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE,
@@ -51,13 +52,17 @@ pub(crate) struct Ask<'a> {
 
 /// What is sent with a request.
 pub(crate) struct Payload {
-    media_type: &'static str,
-    bytes: Vec<u8>,
+    media_type: String,
+    bytes: Bytes,
 }
 
 impl Payload {
     pub(crate) fn form(bytes: Vec<u8>) -> Self {
-        Self { media_type: "application/x-www-form-urlencoded", bytes }
+        Self::new("application/x-www-form-urlencoded", bytes)
+    }
+
+    pub(crate) fn new(media_type: &str, bytes: Vec<u8>) -> Self {
+        Self { media_type: media_type.to_owned(), bytes: bytes.into() }
     }
 }
 
@@ -90,6 +95,11 @@ impl Http {
 
     pub(crate) fn options(&self) -> &RegistryOptions {
         &self.options
+    }
+
+    /// A wait of our own choice before something is done for another time.
+    pub(crate) fn pause(&self, round: u32) -> Duration {
+        self.options.retry.jittered(round, None, self.jitter.next())
     }
 
     /// Sends a request until there is an answer that stays, the retries are used up, or the deadline leaves no room
@@ -133,7 +143,9 @@ impl Http {
             }
             Ok(Ok(slot)) => slot,
         };
-        let limit = self.options.request_timeout;
+        // What is sent takes its time as well: at least a megabyte a second is expected of a line.
+        let sent = ask.payload.as_ref().map_or(0, |payload| length(&payload.bytes));
+        let limit = self.options.request_timeout.saturating_add(Duration::from_secs(sent >> 20));
         let until = Instant::now().checked_add(limit).map_or(ask.deadline, |until| until.min(ask.deadline));
         let outcome = match tokio::time::timeout_at(until, self.follow(ask, authorization)).await {
             Ok(outcome) => outcome,
@@ -168,7 +180,7 @@ impl Http {
                 request = request.header(AUTHORIZATION, authorization);
             }
             if let Some(payload) = &ask.payload {
-                request = request.header(CONTENT_TYPE, payload.media_type).body(payload.bytes.clone());
+                request = request.header(CONTENT_TYPE, &payload.media_type).body(payload.bytes.clone());
             }
             let response = request.send().await.map_err(|error| broken(&url, error))?;
             let status = response.status();
@@ -238,7 +250,7 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// Whether a redirect is followed; if not, why.
-fn judge_redirect(from: &Url, to: &Url, options: &RegistryOptions) -> Result<(), String> {
+pub(crate) fn judge_redirect(from: &Url, to: &Url, options: &RegistryOptions) -> Result<(), String> {
     // Without the query, which may carry a signature.
     let shown = shown(&format!("{}://{}{}", to.scheme(), host_of(to), to.path()));
     match (from.scheme(), to.scheme()) {

@@ -35,6 +35,7 @@
 //! Registries that ask for a login are given one from [`RegistryOptions::credentials`]; [`credentials`] says where
 //! logins may be, and [`Registry::logins`] which of them were used.
 
+pub mod artifact;
 mod auth;
 mod cache;
 mod check;

@@ -73,6 +73,8 @@ pub struct Limits {
     pub manifest: u64,
     /// Bytes of an image's configuration.
     pub config: u64,
+    /// Bytes of the blobs of an artefact together, and of one blob that is sent.
+    pub blob: u64,
     /// Bytes of a token service's answer.
     pub token: u64,
     /// Redirects of one request.
@@ -81,7 +83,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { manifest: 4 << 20, config: 8 << 20, token: 1 << 20, redirects: 5 }
+        Self { manifest: 4 << 20, config: 8 << 20, blob: 256 << 20, token: 1 << 20, redirects: 5 }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::source::{Source, base_of};
 #[derive(Debug)]
 pub struct Registry {
     wire: Wire,
+    /// Held by whoever writes a list of referrers.
+    list_turn: tokio::sync::Mutex<()>,
 }
 
 /// How a registry was logged in to for one repository.
@@ -40,7 +42,7 @@ impl Registry {
     /// Checks the options. Nothing is asked yet, and no connection is made.
     pub fn new(options: RegistryOptions) -> Result<Self, OptionsError> {
         options.check()?;
-        Ok(Self { wire: Wire::new(options) })
+        Ok(Self { wire: Wire::new(options), list_turn: tokio::sync::Mutex::default() })
     }
 
     /// Every login that a registry asked for so far, sorted by host and repository. No secret is in it.
@@ -69,6 +71,15 @@ impl Registry {
             None => base_of(repository.host(), options).ok()?,
         };
         self.wire.account(&base, repository.path()).trace()
+    }
+
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// Waits for the turn to write a list of referrers.
+    pub(crate) async fn list_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.list_turn.lock().await
     }
 
     /// Counts what the cache was given, and makes room in it where it is too much.

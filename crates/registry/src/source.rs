@@ -263,7 +263,7 @@ pub(crate) fn base_of(host: &str, options: &RegistryOptions) -> Result<Url, Regi
     Url::parse(&format!("https://{host}")).map_err(invalid)
 }
 
-fn address(base: &Url, repository: &ImageRepository, kind: &str, name: &str) -> Url {
+pub(crate) fn address(base: &Url, repository: &ImageRepository, kind: &str, name: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("/v2/{}/{kind}/{name}", repository.path()));
     url
@@ -292,7 +292,7 @@ fn manifest_ask<'a>(
 }
 
 /// The body of a good answer with its hash, which must be the announced one where one is announced.
-fn hashed(answer: Answer, missing: RegistryErrorKind) -> Result<(Digest, Fetched), RegistryErrorKind> {
+pub(crate) fn hashed(answer: Answer, missing: RegistryErrorKind) -> Result<(Digest, Fetched), RegistryErrorKind> {
     if !answer.status.is_success() {
         return Err(answer.into_failure(missing));
     }
@@ -305,7 +305,7 @@ fn hashed(answer: Answer, missing: RegistryErrorKind) -> Result<(Digest, Fetched
 }
 
 /// The digest in an answer's header. One that is empty, malformed or in capitals counts as none: the body decides.
-fn announced(headers: &HeaderMap) -> Option<Digest> {
+pub(crate) fn announced(headers: &HeaderMap) -> Option<Digest> {
     let mut values = headers.get_all("docker-content-digest").iter();
     let value = values.next()?.to_str().ok()?;
     let digest = Digest::try_from(value).ok()?;
@@ -318,7 +318,7 @@ fn keep(cache: Option<&RepositoryCache>, digest: &Digest, document: &Fetched) {
     }
 }
 
-fn compare(said: &Digest, hashed: Digest) -> Result<(), RegistryErrorKind> {
+pub(crate) fn compare(said: &Digest, hashed: Digest) -> Result<(), RegistryErrorKind> {
     if *said == hashed { Ok(()) } else { Err(RegistryErrorKind::DigestDiffers { said: said.clone(), hashed }) }
 }
 

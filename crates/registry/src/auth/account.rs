@@ -115,6 +115,23 @@ impl Account {
         self.current(wire, ask, &mut state).await
     }
 
+    /// What to send with requests that need `scope`, after one request has shown how the registry takes logins.
+    pub(crate) async fn granted(
+        &self,
+        wire: &Wire,
+        ask: &Ask<'_>,
+        scope: String,
+    ) -> Result<Option<HeaderValue>, RegistryErrorKind> {
+        let mut state = self.lock(ask).await?;
+        if let Session::Tokens(tokens) = &mut state.session
+            && !tokens.scopes.contains(&scope)
+        {
+            tokens.scopes.insert(0, scope);
+            tokens.token = None;
+        }
+        Ok(self.current(wire, ask, &mut state).await?.map(|sent| sent.header))
+    }
+
     /// What to send after a registry refused a request that was sent with `sent`; `None` when there is nothing better.
     ///
     /// `fresh`: this same request has logged in before, so that the same login will not do.

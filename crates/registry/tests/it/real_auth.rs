@@ -27,12 +27,12 @@ const SERVER: &str = include_str!("../fixtures/server.pem");
 const SERVER_KEY: &str = include_str!("../fixtures/server.key.pem");
 const CLIENT: &str = include_str!("../fixtures/client.pem");
 const CLIENT_KEY: &str = include_str!("../fixtures/client.key.pem");
-const TOKEN_SERVICE: &str = include_str!("../fixtures/token.pem");
+pub(crate) const TOKEN_SERVICE: &str = include_str!("../fixtures/token.pem");
 const TOKEN_SERVICE_KEY: &str = include_str!("../fixtures/token.key.pem");
 
-const PASSWORD: &str = "canary-password";
+pub(crate) const PASSWORD: &str = "canary-password";
 /// `PASSWORD` as `htpasswd -B` writes it.
-const HTPASSWD: &str = "me:$2a$05$gUS5zpy.ZdyEnPY13z0V4.EpJH6wlkwioJwxU3ljFHc6tYjXF5IRa\n";
+pub(crate) const HTPASSWD: &str = "me:$2a$05$gUS5zpy.ZdyEnPY13z0V4.EpJH6wlkwioJwxU3ljFHc6tYjXF5IRa\n";
 
 /// A registry without a door, with our image in it.
 fn filled() -> Option<DockerRegistry> {
@@ -45,13 +45,17 @@ fn filled() -> Option<DockerRegistry> {
     Some(server)
 }
 
-fn file(server: &DockerRegistry, name: &str, content: &str) -> String {
+pub(crate) fn file(server: &DockerRegistry, name: &str, content: &str) -> String {
     let path = server.folder().join(name);
     fs::write(&path, content).unwrap();
     path.display().to_string()
 }
 
-fn registry(server: &DockerRegistry, login: Option<Login>, change: impl FnOnce(&mut RegistryOptions)) -> Registry {
+pub(crate) fn registry(
+    server: &DockerRegistry,
+    login: Option<Login>,
+    change: impl FnOnce(&mut RegistryOptions),
+) -> Registry {
     let mut options = options();
     options.mirrors.insert(HOST.to_owned(), Mirror::Http(server.url().parse().unwrap()));
     let explicit = login.map(|login| ExplicitLogin { name: "V".to_owned(), place: server.address().to_owned(), login });
@@ -147,7 +151,7 @@ fn base64(bytes: impl AsRef<[u8]>, alphabet: Alphabet) -> String {
     }
 }
 
-async fn token_service(audience: &'static str, actions: &'static [&'static str]) -> MockServer {
+pub(crate) async fn token_service(audience: &'static str, actions: &'static [&'static str]) -> MockServer {
     let key: String = TOKEN_SERVICE_KEY.lines().filter(|line| !line.starts_with('-')).collect();
     let key = base64::engine::general_purpose::STANDARD.decode(key).unwrap();
     let key = RsaKeyPair::from_pkcs8(&key).unwrap();

@@ -1,0 +1,122 @@
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use lock_model::ImageRepository;
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use secrecy::SecretString;
+
+use crate::auth::Reach;
+use crate::error::{RegistryError, RegistryErrorKind};
+use crate::http::{Ask, Hops};
+use crate::options::Mirror;
+use crate::registry::Registry;
+use crate::source::base_of;
+
+/// What is to be done in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only reading.
+    Pull,
+    /// Reading and writing.
+    Push,
+}
+
+/// A login for one repository, to be given to another client of the registry. The debug form shows no secret.
+#[derive(Clone, Debug)]
+pub enum Grant {
+    /// The registry asks for no login.
+    Anonymous,
+    /// A user and a password with each request.
+    Password {
+        /// The user.
+        user: String,
+        /// The password.
+        password: SecretString,
+    },
+    /// A token, good for this repository and for a while.
+    Token(SecretString),
+}
+
+impl Access {
+    fn scope(self, path: &str) -> String {
+        match self {
+            Self::Pull => format!("repository:{path}:pull"),
+            Self::Push => format!("repository:{path}:pull,push"),
+        }
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pull => "pull",
+            Self::Push => "push",
+        })
+    }
+}
+
+impl Registry {
+    /// Logs in to the registry of a repository and gives what came of it, for a client that cannot be given more.
+    ///
+    /// The login was found, the token service judged and the token asked for as for our own requests. A client that is
+    /// given a token has no reason to look for a token service itself; what it does with redirects, certificates, proxies
+    /// and limits is its own affair. A layout folder needs no login.
+    pub async fn grant(
+        &self,
+        repository: &ImageRepository,
+        access: Access,
+        deadline: Instant,
+    ) -> Result<Grant, RegistryError> {
+        let granted = async {
+            let wire = self.wire();
+            let base = match wire.options().mirrors.get(repository.host()) {
+                Some(Mirror::OciLayout(_)) => return Ok(Grant::Anonymous),
+                Some(Mirror::Http(url)) => url.clone(),
+                None => base_of(repository.host(), wire.options())?,
+            };
+            let (gate, account) = (wire.gate(&base), wire.account(&base, repository.path()));
+            let mut url = base;
+            url.set_path("/v2/");
+            let ask = Ask {
+                method: Method::GET,
+                url,
+                accept: None,
+                payload: None,
+                limit: wire.options().limits.token,
+                gate: &gate,
+                deadline: tokio::time::Instant::from_std(deadline),
+                on_retry: &|_: Duration, _: &str| (),
+                hops: Hops::Judged,
+                reach: Reach::Anywhere,
+            };
+            let answer = wire.send(&ask, &account).await?;
+            if !answer.status.is_success() {
+                return Err(answer.into_failure(RegistryErrorKind::Missing));
+            }
+            let header = account.granted(wire, &ask, access.scope(repository.path())).await?;
+            header.map_or(Ok(Grant::Anonymous), |header| read(&header).ok_or_else(unreadable))
+        };
+        granted.await.map_err(|kind| RegistryError::new(repository.to_string(), kind))
+    }
+}
+
+/// Reads a header that we wrote.
+fn read(header: &HeaderValue) -> Option<Grant> {
+    let (scheme, value) = header.to_str().ok()?.split_once(' ')?;
+    match scheme {
+        "Bearer" => Some(Grant::Token(value.into())),
+        "Basic" => {
+            let pair = base64::engine::general_purpose::STANDARD.decode(value).ok()?;
+            let pair = secrecy::zeroize::Zeroizing::new(String::from_utf8(pair).ok()?);
+            let (user, password) = pair.split_once(':')?;
+            Some(Grant::Password { user: user.to_owned(), password: password.into() })
+        }
+        _ => None,
+    }
+}
+
+fn unreadable() -> RegistryErrorKind {
+    RegistryErrorKind::Client { reason: "the login cannot be given to another client".to_owned() }
+}

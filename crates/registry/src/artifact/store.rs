@@ -1,0 +1,354 @@
+//! Where artefacts are put and fetched: a repository of a registry, or a layout folder that stands for it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lock_model::{Digest, ImageRepository, Tag};
+use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::{Method, StatusCode};
+use url::Url;
+
+use super::document::refused;
+use crate::auth::{Account, Reach, Wire};
+use crate::error::RegistryErrorKind;
+use crate::host::HostGate;
+use crate::http::{Answer, Ask, Hops, Payload, judge_redirect};
+use crate::layout::{Blob, LayoutReader, LayoutWriter};
+use crate::media_type::{ACCEPT_MANIFESTS, OCI_INDEX};
+use crate::options::{Limits, Mirror};
+use crate::registry::Registry;
+use crate::source::{Fetched, address, base_of, check_size, compare, hashed};
+use crate::text::host_of;
+
+/// Most bytes of an answer that says no more than that something was taken.
+const ANSWER_LIMIT: u64 = 64 << 10;
+/// How often an upload is begun anew when the registry has forgotten it.
+const UPLOADS: u32 = 3;
+/// Most pages of a list of referrers.
+const PAGES: u32 = 64;
+
+/// One repository.
+pub(super) struct Store<'a> {
+    repository: &'a ImageRepository,
+    place: Place<'a>,
+    limits: Limits,
+}
+
+enum Place<'a> {
+    Folder(PathBuf),
+    Registry(Remote<'a>),
+}
+
+/// A repository of a registry, with what its requests need.
+struct Remote<'a> {
+    repository: &'a ImageRepository,
+    wire: &'a Wire,
+    base: Url,
+    gate: Arc<HostGate>,
+    account: Arc<Account>,
+    deadline: tokio::time::Instant,
+}
+
+/// The name of a manifest: by tag or by digest.
+#[derive(Clone, Copy)]
+pub(super) enum Name<'a> {
+    Tag(&'a Tag),
+    Digest(&'a Digest),
+}
+
+impl Name<'_> {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Tag(tag) => tag.as_str(),
+            Self::Digest(digest) => digest.as_str(),
+        }
+    }
+}
+
+impl<'a> Store<'a> {
+    pub(super) fn new(
+        registry: &'a Registry,
+        repository: &'a ImageRepository,
+        deadline: Instant,
+    ) -> Result<Self, RegistryErrorKind> {
+        let wire = registry.wire();
+        let options = wire.options();
+        let base = match options.mirrors.get(repository.host()) {
+            Some(Mirror::OciLayout(folder)) => {
+                return Ok(Self { repository, place: Place::Folder(folder.clone()), limits: options.limits });
+            }
+            Some(Mirror::Http(url)) => url.clone(),
+            None => base_of(repository.host(), options)?,
+        };
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let (gate, account) = (wire.gate(&base), wire.account(&base, repository.path()));
+        let remote = Remote { repository, wire, base, gate, account, deadline };
+        Ok(Self { repository, place: Place::Registry(remote), limits: options.limits })
+    }
+
+    /// A manifest, an index or a list; `None` when it is not there.
+    pub(super) async fn manifest(&self, name: Name<'_>) -> Result<Option<(Digest, Fetched)>, RegistryErrorKind> {
+        match &self.place {
+            Place::Folder(folder) => {
+                let reader = LayoutReader::open(folder)?;
+                let (digest, media_type) = match name {
+                    Name::Digest(digest) => (digest.clone(), None),
+                    Name::Tag(tag) => match reader.entry(self.repository, tag) {
+                        None => return Ok(None),
+                        Some(entry) => (entry.digest.clone(), Some(entry.media_type.clone())),
+                    },
+                };
+                match reader.blob(&digest, self.limits.manifest)? {
+                    None => Ok(None),
+                    Some(bytes) => Ok(Some((digest, Fetched { bytes, media_type }))),
+                }
+            }
+            Place::Registry(remote) => {
+                let answer = remote.ask(Method::GET, "manifests", name.as_str(), None, self.limits.manifest).await?;
+                if answer.status == StatusCode::NOT_FOUND {
+                    return Ok(None);
+                }
+                let (digest, fetched) = hashed(answer, RegistryErrorKind::Missing)?;
+                if let Name::Digest(wanted) = name {
+                    compare(wanted, digest.clone())?;
+                }
+                Ok(Some((digest, fetched)))
+            }
+        }
+    }
+
+    /// Whether a name stands for a document already.
+    pub(super) async fn has_manifest(&self, name: Name<'_>, document: &Digest) -> Result<bool, RegistryErrorKind> {
+        // By its bytes, and not by what a header says about them: a push that is left out cannot be made up for.
+        Ok(self.manifest(name).await?.is_some_and(|(digest, _)| digest == *document))
+    }
+
+    /// Puts a manifest, an index or a list; gives the headers of the answer.
+    pub(super) async fn put_manifest(&self, name: Name<'_>, document: &Blob) -> Result<HeaderMap, RegistryErrorKind> {
+        match &self.place {
+            Place::Folder(folder) => {
+                let mut writer = LayoutWriter::create(folder)?;
+                match name {
+                    Name::Tag(tag) => writer.add_document(self.repository, tag, document)?,
+                    Name::Digest(_) => writer.put_blob(&document.bytes)?,
+                };
+                Ok(HeaderMap::new())
+            }
+            Place::Registry(remote) => {
+                let payload = Payload::new(&document.media_type, document.bytes.clone());
+                let answer = remote.ask(Method::PUT, "manifests", name.as_str(), Some(payload), ANSWER_LIMIT).await?;
+                if !answer.status.is_success() {
+                    return Err(answer.into_failure(RegistryErrorKind::Missing));
+                }
+                if let Some(said) = crate::source::announced(&answer.headers) {
+                    compare(&said, document.digest.clone())?;
+                }
+                Ok(answer.headers)
+            }
+        }
+    }
+
+    /// A blob, hashed, and of the length that whoever refers to it promises.
+    pub(super) async fn blob(&self, digest: &Digest, size: u64) -> Result<Vec<u8>, RegistryErrorKind> {
+        if size > self.limits.blob {
+            return Err(RegistryErrorKind::TooLarge { limit: self.limits.blob });
+        }
+        let missing = || RegistryErrorKind::ChildMissing { what: "blob".to_owned(), digest: digest.clone() };
+        let bytes = match &self.place {
+            Place::Folder(folder) => LayoutReader::open(folder)?.blob(digest, size)?.ok_or_else(missing)?,
+            Place::Registry(remote) => {
+                let answer = remote.ask(Method::GET, "blobs", digest.as_str(), None, size).await?;
+                if !answer.status.is_success() {
+                    return Err(answer.into_failure(missing()));
+                }
+                compare(digest, Digest::of(&answer.body))?;
+                answer.body
+            }
+        };
+        check_size(digest, size, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// Puts a blob, unless it is there; says whether it was sent.
+    pub(super) async fn put_blob(&self, blob: &Blob) -> Result<bool, RegistryErrorKind> {
+        let remote = match &self.place {
+            Place::Folder(folder) => {
+                let mut writer = LayoutWriter::create(folder)?;
+                let known = writer.reader().blob(&blob.digest, self.limits.blob)?.is_some();
+                if !known {
+                    writer.put_blob(&blob.bytes)?;
+                }
+                return Ok(!known);
+            }
+            Place::Registry(remote) => remote,
+        };
+        let mut begun = 0;
+        loop {
+            let head = remote.ask(Method::HEAD, "blobs", blob.digest.as_str(), None, ANSWER_LIMIT).await?;
+            match head.status {
+                status if status.is_success() => return Ok(false),
+                StatusCode::NOT_FOUND => {}
+                _ => return Err(head.into_failure(RegistryErrorKind::Missing)),
+            }
+            let begin = remote.ask(Method::POST, "blobs", "uploads/", None, ANSWER_LIMIT).await?;
+            if !begin.status.is_success() {
+                return Err(begin.into_failure(RegistryErrorKind::Missing));
+            }
+            begun += 1;
+            let mut target = upload_address(&remote.address("blobs", "uploads/"), &begin)?;
+            judge_redirect(&remote.base, &target, remote.wire.options())
+                .map_err(|reason| RegistryErrorKind::Redirect { host: host_of(&remote.base), reason })?;
+            target.query_pairs_mut().append_pair("digest", blob.digest.as_str());
+            let payload = Payload::new("application/octet-stream", blob.bytes.clone());
+            let end = remote.send(Method::PUT, target, Some(payload), ANSWER_LIMIT).await?;
+            match end.status {
+                status if status.is_success() => return Ok(true),
+                // A session that broke off is not always one that can go on, and docker-registry refuses one of two that
+                // bring the same bytes at the same time (400, `DIGEST_INVALID`): then they are there now.
+                StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::RANGE_NOT_SATISFIABLE
+                    if begun < UPLOADS => {}
+                _ => return Err(end.into_failure(RegistryErrorKind::Missing)),
+            }
+        }
+    }
+
+    /// The registry's own list of what refers to a digest, page by page; `None` where it keeps none.
+    pub(super) async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Fetched>>, RegistryErrorKind> {
+        let Place::Registry(remote) = &self.place else { return Ok(None) };
+        let mut url = remote.address("referrers", subject.as_str());
+        let mut pages = Vec::new();
+        for _ in 0..PAGES {
+            let answer = remote.send(Method::GET, url.clone(), None, self.limits.manifest).await?;
+            let is_list = answer.content_type().is_some_and(|media_type| media_type == OCI_INDEX);
+            if pages.is_empty() && (is_unknown_path(answer.status) || (answer.status.is_success() && !is_list)) {
+                return Ok(None);
+            }
+            if !answer.status.is_success() {
+                return Err(answer.into_failure(RegistryErrorKind::Missing));
+            }
+            let next = next_page(&url, &answer.headers)?;
+            pages.push(Fetched { media_type: answer.content_type(), bytes: answer.body });
+            match next {
+                None => return Ok(Some(pages)),
+                Some(next) if next.origin() == remote.base.origin() => url = next,
+                Some(next) => return Err(refused(format!("its next page is at another host (`{}`)", host_of(&next)))),
+            }
+        }
+        Err(refused(format!("the list of referrers has more than {PAGES} pages")))
+    }
+
+    /// Most bytes of a blob.
+    pub(super) fn largest(&self) -> u64 {
+        self.limits.blob
+    }
+
+    /// A short rest before something is done again.
+    pub(super) async fn rest(&self, round: u32) {
+        if let Place::Registry(remote) = &self.place {
+            tokio::time::sleep(remote.wire.http().pause(round)).await;
+        }
+    }
+}
+
+impl Remote<'_> {
+    fn address(&self, kind: &str, name: &str) -> Url {
+        address(&self.base, self.repository, kind, name)
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        kind: &str,
+        name: &str,
+        payload: Option<Payload>,
+        limit: u64,
+    ) -> Result<Answer, RegistryErrorKind> {
+        self.send(method, self.address(kind, name), payload, limit).await
+    }
+
+    /// Sends a request with the repository's login, or without any where the address is another host's.
+    async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        payload: Option<Payload>,
+        limit: u64,
+    ) -> Result<Answer, RegistryErrorKind> {
+        let Self { wire, base, gate, account, .. } = self;
+        let is_ours = url.origin() == base.origin();
+        let other_gate = if is_ours { None } else { Some(wire.gate(&url)) };
+        let ask = Ask {
+            accept: (method == Method::GET || method == Method::HEAD).then_some(ACCEPT_MANIFESTS),
+            method,
+            url,
+            payload,
+            limit,
+            gate: other_gate.as_deref().unwrap_or(gate),
+            deadline: self.deadline,
+            on_retry: &|_: Duration, _: &str| (),
+            hops: Hops::Judged,
+            reach: Reach::Anywhere,
+        };
+        if is_ours { wire.send(&ask, account).await } else { wire.http().exchange(&ask, None).await }
+    }
+}
+
+/// The statuses with which registries say that they do not know what a list of referrers is.
+fn is_unknown_path(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 404 | 405 | 406 | 501)
+}
+
+/// Where the bytes of an upload go.
+fn upload_address(asked: &Url, begin: &Answer) -> Result<Url, RegistryErrorKind> {
+    let location = begin.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+    location.and_then(|location| asked.join(location).ok()).ok_or_else(|| RegistryErrorKind::Redirect {
+        host: begin.host.clone(),
+        reason: "an upload to no address".to_owned(),
+    })
+}
+
+/// The next page of a list ([RFC 8288]): `Link: </v2/…?n=50&last=…>; rel="next"`.
+///
+/// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
+fn next_page(url: &Url, headers: &HeaderMap) -> Result<Option<Url>, RegistryErrorKind> {
+    let links = headers.get_all(reqwest::header::LINK).iter().filter_map(|link| link.to_str().ok());
+    for link in links.flat_map(|links| links.split(',')) {
+        let Some((target, parameters)) = link.trim().strip_prefix('<').and_then(|link| link.split_once('>')) else {
+            continue;
+        };
+        let is_next = |parameter: &str| {
+            let parameter: String = parameter.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
+            parameter.eq_ignore_ascii_case("rel=next")
+        };
+        if parameters.split(';').any(is_next) {
+            let next =
+                url.join(target).map_err(|_| refused("the address of its next page cannot be read".to_owned()))?;
+            return Ok(Some(next));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderValue, LINK};
+
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found_among_other_links() {
+        let url = Url::parse("https://a.b/v2/x/referrers/d").unwrap();
+        let next = |links: &[&'static str]| {
+            let headers: HeaderMap = links.iter().map(|link| (LINK, HeaderValue::from_static(link))).collect();
+            next_page(&url, &headers).unwrap().map(String::from)
+        };
+        assert_eq!(next(&[]), None);
+        assert_eq!(next(&[r#"</v2/y?last=1>; rel="next""#]).as_deref(), Some("https://a.b/v2/y?last=1"));
+        assert_eq!(next(&["<?last=2>;title=a ; REL = next"]).as_deref(), Some("https://a.b/v2/x/referrers/d?last=2"));
+        assert_eq!(next(&[r#"</1>; rel="prev", </2>; rel="next""#]).as_deref(), Some("https://a.b/2"));
+        assert_eq!(next(&[r#"</1>; rel="last""#, "nonsense", "<open"]), None);
+        let headers: HeaderMap = [(LINK, HeaderValue::from_static("<http://[>; rel=next"))].into_iter().collect();
+        next_page(&url, &headers).unwrap_err();
+    }
+}
