@@ -44,6 +44,9 @@ mod connection;
 pub mod credentials;
 mod document;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod http;
 mod inspect;

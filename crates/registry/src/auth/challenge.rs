@@ -25,6 +25,29 @@ pub(crate) enum Challenge {
     },
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+impl Challenge {
+    /// The challenge as a header that means the same.
+    pub(crate) fn written(&self) -> String {
+        let quoted = |text: &str| format!("\"{}\"", text.replace('\\', r"\\").replace('"', r#"\""#));
+        match self {
+            Self::Basic => "Basic".to_owned(),
+            Self::Bearer { realm, service, scopes } => {
+                let mut text = format!("Bearer realm={}", quoted(realm));
+                if let Some(service) = service {
+                    text.push_str(",service=");
+                    text.push_str(&quoted(service));
+                }
+                if !scopes.is_empty() {
+                    text.push_str(",scope=");
+                    text.push_str(&quoted(&scopes.join(" ")));
+                }
+                text
+            }
+        }
+    }
+}
+
 /// Reads every challenge of an answer; what cannot be read, or is of another kind, is left out.
 pub(crate) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     let texts = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
@@ -110,6 +133,8 @@ impl<'a> Rest<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn bearer(realm: &str, service: Option<&str>, scopes: &[&str]) -> Challenge {
@@ -176,6 +201,37 @@ mod tests {
             for text in &texts {
                 parse(text);
             }
+        }
+    }
+
+    /// A text of what may stand in a header, with everything that means something in a challenge.
+    fn text() -> impl Strategy<Value = String> {
+        let piece =
+            prop_oneof!["[ -~]{0,4}", Just(r#"""#.to_owned()), Just("\\".to_owned()), Just(", Basic ".to_owned())];
+        proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+    }
+
+    fn challenge() -> impl Strategy<Value = Challenge> {
+        let scopes = proptest::collection::vec("[!-~]{1,12}", 0..3);
+        let bearer = (text(), proptest::option::of(text()), scopes)
+            .prop_map(|(realm, service, scopes)| Challenge::Bearer { realm, service, scopes });
+        prop_oneof![Just(Challenge::Basic), bearer]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+
+        #[test]
+        fn b6_what_is_written_is_read_as_the_same(written in proptest::collection::vec(challenge(), 0..4)) {
+            let text: Vec<String> = written.iter().map(Challenge::written).collect();
+            prop_assert_eq!(parse(&text.join(", ")), written);
+        }
+
+        #[test]
+        fn b6_what_was_understood_of_any_text_is_understood_again(text in "\\PC{0,64}") {
+            let read = parse(&text);
+            let again: Vec<String> = read.iter().map(Challenge::written).collect();
+            prop_assert_eq!(parse(&again.join(", ")), read);
         }
     }
 

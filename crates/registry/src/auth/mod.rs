@@ -10,5 +10,7 @@ mod token;
 mod wire;
 
 pub(crate) use account::Account;
+#[cfg(feature = "fuzzing")]
+pub(crate) use challenge::{Challenge, challenges};
 pub(crate) use realm::{NotPublic, PublicOnly, Reach};
 pub(crate) use wire::Wire;

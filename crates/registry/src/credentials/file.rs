@@ -97,7 +97,7 @@ impl AuthFile {
         Self::parse(path, &bytes).map(Some)
     }
 
-    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Vec<CredentialError>> {
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Vec<CredentialError>> {
         let wire: Wire = serde_json::from_slice(bytes).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             vec![CredentialError::new(path, CredentialErrorKind::NotReadable { line, column })]

@@ -24,5 +24,9 @@ pub use login::{Login, LoginSource, LoginTrace};
 pub use sources::CredentialSources;
 pub use store::Credentials;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use file::{AuthFile, EntryContent};
 pub(crate) use place::Place;
+#[cfg(feature = "fuzzing")]
+pub(crate) use place::canonical;
 pub(crate) use store::Found;

@@ -83,6 +83,31 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        /// However a file spells a place, the repository is found under one of its own names, and no other one is.
+        #[test]
+        fn b4_a_place_is_found_however_it_is_spelled(
+            host in "[a-zA-Z0-9.-]{1,12}(:[0-9]{1,5})?",
+            path in "[a-z0-9]{1,4}(/[a-z0-9]{3,4}){0,3}",
+            scheme in "(https?://)?",
+            end in "/{0,2}",
+        ) {
+            let place = Place::new(&host, &path);
+            let keys: Vec<String> = place.keys().collect();
+            for key in &keys {
+                proptest::prop_assert_eq!(&canonical(key), key);
+                let spelled = canonical(&format!("{scheme}{key}{end}"));
+                proptest::prop_assert!(keys.contains(&spelled), "{}", spelled);
+            }
+            let spelled = canonical(&format!("{scheme}{host}{end}"));
+            proptest::prop_assert!(place.is_host(&spelled), "{}", spelled);
+            let longer = canonical(&format!("{scheme}{host}/{path}x"));
+            proptest::prop_assert!(!keys.contains(&longer), "{}", longer);
+        }
+    }
+
     #[test]
     fn b4_docker_hub_has_its_historic_key() {
         let place = Place::new("registry-1.docker.io", "library/redis");
