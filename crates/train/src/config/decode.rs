@@ -11,6 +11,7 @@ use super::environment::{Environment, Target};
 use super::keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::layers::Layers;
 use super::problem::{Problems, Source};
+use super::submodules::{PushedPolicy, Submodules};
 use super::tree::{Node, Origin};
 use super::types::{
     Branches, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror,
@@ -29,14 +30,27 @@ pub(super) struct Parts {
     registries: BTreeMap<String, RegistrySettings>,
     images: ImageRule,
     services: Vec<ServiceRule>,
+    submodules: Submodules,
     suites: BTreeMap<SuiteName, Suite>,
     environments: BTreeMap<EnvironmentName, Environment>,
 }
 
 impl Parts {
     pub(super) fn into_config(self, tree: Node, source: Source) -> Config {
-        let Self { project, branches, forge, registries, images, services, suites, environments } = self;
-        Config { project, branches, forge, registries, images, services, suites, environments, tree, source }
+        let Self { project, branches, forge, registries, images, services, submodules, suites, environments } = self;
+        Config {
+            project,
+            branches,
+            forge,
+            registries,
+            images,
+            services,
+            submodules,
+            suites,
+            environments,
+            tree,
+            source,
+        }
     }
 }
 
@@ -65,6 +79,7 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> 
         registries: registries(file)?,
         images: image_rule(file.get("images")?, problems)?,
         services: services?,
+        submodules: submodules(file.get("submodules")?)?,
         suites: suites?,
         environments: environments?,
     })
@@ -212,6 +227,17 @@ fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
     });
     // Every rule is looked at, so that all problems are said.
     rules.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn submodules(node: &Node) -> Option<Submodules> {
+    let pushed = match node.get("pushed")?.text()? {
+        "require" => PushedPolicy::Require,
+        "off" => PushedPolicy::Off,
+        _ => return None,
+    };
+    let allow = if node.get("allow").is_some() { Some(parsed_list(node, "allow")?) } else { None };
+    let branches = if node.get("branches").is_some() { Some(parsed_list(node, "branches")?) } else { None };
+    Some(Submodules { allow, branches, pushed })
 }
 
 fn suites(file: &Node) -> Option<BTreeMap<SuiteName, Suite>> {

@@ -3,6 +3,7 @@
 use lock_model::{Platform, RepositoryUrl, ServiceName, TreePath};
 use schemars::JsonSchema;
 
+use super::submodules::{AcceptedRef, AllowedSource};
 use super::values::{BranchName, Date, EnvironmentVariable, Mode, Namespace, parse_duration};
 use crate::names::{EnvironmentName, SuiteName};
 use crate::patterns::Pattern;
@@ -35,6 +36,8 @@ pub(super) enum Format {
     HostPort,
     RegistryHost,
     Mirror,
+    AllowedSource,
+    AcceptedRef,
     /// Text with some variables.
     Template(&'static [Variable]),
     /// First word of a command, or an argument of it.
@@ -84,6 +87,8 @@ impl Format {
             Self::Duration => parse_duration(text).map(drop).map_err(Misfit::from),
             Self::Date => parse::<Date>(text),
             Self::RepositoryUrl => parse::<RepositoryUrl>(text),
+            Self::AllowedSource => parse::<AllowedSource>(text),
+            Self::AcceptedRef => parse::<AcceptedRef>(text),
             Self::Address if is_address(text) => Ok(()),
             Self::Address => said(format!(
                 "`{}` is not an address: `http://` or `https://`, a host, no user, no white space",
@@ -137,6 +142,8 @@ impl Format {
             Self::Duration => "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$".to_owned(),
             Self::Date => "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$".to_owned(),
             Self::RepositoryUrl => pattern_of::<RepositoryUrl>(),
+            Self::AllowedSource => pattern_of::<AllowedSource>(),
+            Self::AcceptedRef => pattern_of::<AcceptedRef>(),
             Self::Address => r"^https?://[^\s/?#@{}\\]+([/?#][^\s{}\\]*)?$".to_owned(),
             Self::HostPort => format!("^{HOST}:[0-9]{{1,5}}$"),
             Self::RegistryHost => format!("^{HOST}(:[0-9]{{1,5}})?$"),
@@ -184,7 +191,7 @@ fn template(text: &str, allowed: &'static [Variable]) -> Result<(), Misfit> {
     }
 }
 
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<std::net::Ipv6Addr>().is_ok();
     }
@@ -195,7 +202,7 @@ fn is_host(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
 }
 
-fn is_host_port(text: &str) -> bool {
+pub(super) fn is_host_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
         is_host(host)
             && port.bytes().all(|byte| byte.is_ascii_digit())

@@ -70,6 +70,7 @@ const FILE_KEYS: &[Key] = &[
         Shape::List { item: &SERVICE_RULE, empty: Empty::Allowed },
         "Rules for the submodules: the first that matches decides; a submodule that none matches is an error.",
     ),
+    defaults("submodules", "{}", Shape::Keys(SUBMODULES), "Where submodules may come from."),
     defaults(
         "suites",
         "{}",
@@ -183,6 +184,28 @@ const SERVICE_RULE_KEYS: &[Key] = &[
     optional("tags", TAGS, "In place of `images.tags`."),
     optional("platforms", PLATFORMS, "In place of `images.platforms`."),
     optional("revision", REVISION, "In place of `images.revision`."),
+];
+
+const SUBMODULES: &[Key] = &[
+    optional(
+        "allow",
+        Shape::List { item: &Shape::Text(Format::AllowedSource), empty: Empty::Refused },
+        "The hosts, owners or repositories that submodules may come from, such as `github.com/shop`; by default they may come from everywhere, but none may change its owner.",
+    ),
+    optional(
+        "branches",
+        Shape::List { item: &Shape::Text(Format::AcceptedRef), empty: Empty::Refused },
+        "The branches, or tags such as `refs/tags/v*`, on one of which a locked commit must be; by default any.",
+    ),
+    defaults(
+        "pushed",
+        "\"off\"",
+        Shape::Choice(&[
+            ("require", "whoever makes a lock asks the remotes whether each commit is on a branch"),
+            ("off", "only who says `--check-pushed` asks"),
+        ]),
+        "Whether the commits of submodules must be pushed.",
+    ),
 ];
 
 const ENVIRONMENT_LIST: Shape = Shape::List { item: &Shape::Text(Format::EnvironmentVariable), empty: Empty::Allowed };

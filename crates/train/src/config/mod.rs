@@ -17,6 +17,7 @@ mod scalar;
 mod schema;
 mod shape;
 mod show;
+mod submodules;
 mod tree;
 mod types;
 mod values;
@@ -31,6 +32,7 @@ pub use environment::{
 pub use problem::{ConfigErrors, Problem};
 pub use schema::config_schema;
 pub use show::{ShowOrigin, Shown};
+pub use submodules::{AcceptedRef, AllowedSource, PushedPolicy, Submodules};
 pub use tree::{Origin, Place};
 pub use types::{
     Branches, CONFIG_PATH, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind,

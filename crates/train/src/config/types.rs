@@ -8,6 +8,7 @@ use lock_model::{Platform, RepositoryUrl, ServiceName, TreePath};
 
 use super::environment::{Environment, SourceValue};
 use super::problem::Source;
+use super::submodules::Submodules;
 use super::tree::{Node, Origin};
 use super::values::{BranchName, EnvironmentVariable};
 use crate::names::{EnvironmentName, SuiteName};
@@ -32,6 +33,8 @@ pub struct Config {
     pub images: ImageRule,
     /// `services:` the rules, in file order; the first that matches a submodule decides.
     pub services: Vec<ServiceRule>,
+    /// `submodules:` where they may come from.
+    pub submodules: Submodules,
     /// `suites:` what can be run against an environment.
     pub suites: BTreeMap<SuiteName, Suite>,
     /// `environments:` each merged with defaults and base.

@@ -53,7 +53,7 @@ fn is_label(text: &str) -> bool {
     text.len() <= 63 && text.bytes().next().is_some_and(small) && text.bytes().all(|byte| small(byte) || byte == b'-')
 }
 
-fn is_branch(text: &str) -> bool {
+pub(super) fn is_branch(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 200
         && !text.starts_with('-')

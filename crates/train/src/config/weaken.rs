@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::environment::{Environment, Health, NotDeployed, ProbeKind, ProofRequirement, Severity};
+use super::submodules;
 use super::types::{Config, DirectPush, ImageRule, ServiceKind};
 use crate::names::EnvironmentName;
 
@@ -37,6 +38,8 @@ pub enum WeakeningKind {
     Deployment,
     /// Images are looked for elsewhere, or less is asked of them.
     Images,
+    /// Submodules may come from elsewhere, or be at commits that nobody else has.
+    Submodules,
     /// Another forge, another branch, or commits without a pull request.
     Forge,
 }
@@ -58,6 +61,7 @@ pub fn weakenings(old: &Config, new: &Config) -> Vec<Weakening> {
     let mut found = Found { environment: None, list: Vec::new() };
     compare_forge(old, new, &mut found);
     compare_images(old, new, &mut found);
+    submodules::compare(&old.submodules, &new.submodules, &mut found);
     for (name, before) in &old.environments {
         found.environment = Some(name.clone());
         match new.environments.get(name) {
@@ -72,13 +76,13 @@ pub fn weakenings(old: &Config, new: &Config) -> Vec<Weakening> {
     found.list
 }
 
-struct Found {
+pub(super) struct Found {
     environment: Option<EnvironmentName>,
     list: Vec<Weakening>,
 }
 
 impl Found {
-    fn add(&mut self, kind: WeakeningKind, message: String) {
+    pub(super) fn add(&mut self, kind: WeakeningKind, message: String) {
         self.list.push(Weakening { environment: self.environment.clone(), kind, message });
     }
 }

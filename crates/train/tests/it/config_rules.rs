@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lock_model::{CommitId, Digest, ServiceName, TreePath};
 use train::config::{
-    AssignedKind, Date, Dependency, Deployment, Mirror, ProbeKind, ProgramName, RevisionPolicy, Role, ServiceSettings,
-    Severity, ShowOrigin, SourceFolder, SourceValue, SuiteKind, Target, WeakeningKind,
+    AssignedKind, Date, Dependency, Deployment, Mirror, ProbeKind, ProgramName, PushedPolicy, RevisionPolicy, Role,
+    ServiceSettings, Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target, WeakeningKind,
 };
 use train::{Config, EnvironmentName, SuiteName, weakenings};
 
@@ -62,6 +62,7 @@ fn the_demo_has_its_values() {
     assert_eq!(config.branches.of(Role::Integration).as_str(), "dev");
     assert_eq!(config.branches.role_of("main"), Some(Role::Production));
     assert_eq!(config.registries["registry.example"].mirror, Some(Mirror::OciLayout("../registry".to_owned())));
+    assert_eq!(config.submodules, Submodules { allow: None, branches: None, pushed: PushedPolicy::Off });
     let system = &config.suites["system"];
     assert_eq!(system.deadline, Duration::from_secs(120));
     let SuiteKind::Command(suite) = &system.kind else { panic!("a command") };
@@ -411,6 +412,51 @@ fn t1_asking_more_is_no_weakening() {
     let kinds: BTreeSet<WeakeningKind> =
         weakenings(&demo(), &load(LAYERS)).into_iter().map(|weakening| weakening.kind).collect();
     assert!(kinds.contains(&WeakeningKind::Environment), "the pull request's environment is gone: {kinds:?}");
+}
+
+/// What is weaker when one `submodules:` takes the place of another.
+fn weaker_submodules(before: &str, after: &str) -> Vec<String> {
+    let with = |submodules: &str| load(&DEMO.replace("suites:\n", &format!("submodules: {submodules}\nsuites:\n")));
+    weakenings(&with(before), &with(after)).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn t1_t8_submodules_from_elsewhere_are_seen() {
+    for (before, after, expected) in [
+        ("{ allow: [h.example/shop] }", "{}", "submodules may come from everywhere"),
+        ("{ allow: [h.example/shop] }", "{ allow: [h.example] }", "submodules may come from `h.example`"),
+        (
+            "{ allow: [h.example/shop] }",
+            "{ allow: [h.example/shop/cart, h.example/sh0p, i.example] }",
+            "submodules may come from `h.example/sh0p`, `i.example`",
+        ),
+        (
+            "{}",
+            "{ allow: [h.example/shop] }",
+            "a submodule may change its owner to any of `h.example/shop`, that was refused",
+        ),
+        ("{ branches: [main] }", "{}", "commits of submodules may be on any branch or tag"),
+        (
+            "{ branches: [main, \"release/*\"] }",
+            "{ branches: [\"release/1\", \"refs/tags/*\"] }",
+            "commits of submodules may be on `refs/tags/*`",
+        ),
+        (
+            "{ pushed: require }",
+            "{ pushed: off }",
+            "whether the commits of submodules are pushed is not asked any more",
+        ),
+    ] {
+        assert_eq!(weaker_submodules(before, after), [expected], "{before} → {after}");
+    }
+    for (before, after) in [
+        ("{ allow: [h.example] }", "{ allow: [h.example/shop, H.example/other] }"),
+        ("{ branches: [\"*\"] }", "{ branches: [main] }"),
+        ("{}", "{ branches: [main], pushed: require }"),
+        ("{ allow: [h.example/a, h.example/b] }", "{ allow: [h.example/b, h.example/a] }"),
+    ] {
+        assert_eq!(weaker_submodules(before, after), Vec::<String>::new(), "{before} → {after}");
+    }
 }
 
 #[test]
