@@ -17,7 +17,7 @@ pub fn escape_terminal_lines(text: &str) -> String {
 /// Text for a place inside a line of Markdown: no formatting, HTML, link, mention, issue reference or image comes out
 /// of it.
 ///
-/// Where a renderer would make something of plain text after all (`@name`, `#1`, `https://…`), an invisible character
+/// Where a renderer would make something of plain text after all (`@name`, `#1`, `GH-1`, `https://…`), an invisible character
 /// keeps it apart: no escape exists for these.
 pub fn escape_markdown(text: &str) -> String {
     const APART: char = '\u{200b}';
@@ -56,6 +56,10 @@ pub fn escape_markdown(text: &str) -> String {
             '.' if next.is_some_and(char::is_alphanumeric) && ends_with_www(&escaped) => {
                 escaped.push(APART);
                 escaped.push('.');
+            }
+            '-' if next.is_some_and(|next| next.is_ascii_digit()) && ends_with_gh(&escaped) => {
+                escaped.push('-');
+                escaped.push(APART);
             }
             '+' | '-' | '=' if at_start => {
                 escaped.push('\\');
@@ -156,4 +160,9 @@ fn longest_run(text: &str, wanted: char) -> usize {
 fn ends_with_www(text: &str) -> bool {
     let mut last = text.chars().rev();
     (0..3).all(|_| last.next().is_some_and(|character| character.eq_ignore_ascii_case(&'w')))
+}
+
+fn ends_with_gh(text: &str) -> bool {
+    let mut last = text.chars().rev().map(|character| character.to_ascii_lowercase());
+    (last.next(), last.next()) == (Some('h'), Some('g'))
 }

@@ -3,7 +3,9 @@
 use lock_model::{CommitId, Lock};
 
 use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
+use super::commits::{ServiceCommits, commits};
 use super::markdown::{MAX_COMMENT_CHARACTERS, limited, list, section};
+use super::risks::{ServiceRisk, risks};
 use crate::identity::ReleaseId;
 use crate::ledger::PolicySource;
 use crate::promotion::marker;
@@ -26,12 +28,16 @@ pub struct LockComment<'a> {
     pub head: &'a CommitId,
     /// Where the rules came from.
     pub policy: PolicySource,
+    /// What is unusual about the changes.
+    pub risks: &'a [ServiceRisk],
     /// Rules that the pull request loosens.
     pub weakenings: &'a [String],
     /// What is locked and not deployed.
     pub not_deployed: &'a [NotDeployedRow],
     /// What else should be looked at.
     pub warnings: &'a [String],
+    /// The commits of the services that moved.
+    pub commits: &'a [ServiceCommits],
 }
 
 /// Why no lock could be made.
@@ -68,6 +74,7 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
         code_span(facts.base.short(7)),
     );
     text.push_str(&services(facts.before, facts.lock));
+    text.push_str(&section("Look at these first", &risks(facts.risks)));
     text.push_str(&section("Rules that this pull request loosens", &sentences(facts.weakenings)));
     match facts.policy {
         PolicySource::Target => {}
@@ -80,7 +87,11 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
     text.push_str(&section("To look at", &sentences(facts.warnings)));
     text.push_str(&section("Exceptions", &exceptions(facts.lock)));
     text.push_str(&section("Locked, not deployed", &not_deployed(facts.not_deployed)));
-    text.push_str(&section("Identity", &list(&[code_span(facts.lock.id().as_str())])));
+    let identity = section("Identity", &list(&[code_span(facts.lock.id().as_str())]));
+    let used = section("Commits", "\n").chars().count() + text.chars().count() + identity.chars().count();
+    let room = MAX_COMMENT_CHARACTERS.saturating_sub(used);
+    text.push_str(&section("Commits", &commits(facts.commits, room)));
+    text.push_str(&identity);
     limited(&text, MAX_COMMENT_CHARACTERS, "see the artefact of this pull request")
 }
 

@@ -9,6 +9,7 @@ mod config_rules;
 mod cycles;
 mod gate_questions;
 mod going_back;
+mod lock_comment;
 mod model;
 mod people;
 mod readers;

@@ -40,6 +40,7 @@ fn t37_foreign_text_is_only_text() {
         ("![b](https://evil/x.png)", "\\!\\[b\\]\\(https:·//evil/x.png\\)"),
         ("<!-- orchestrator:lock -->", "&lt;\\!-- orchestrator:·lock --&gt;"),
         ("closes #12", "closes #·12"),
+        ("closes GH-12", "closes GH-·12"),
         ("www.evil.example", "www·.evil.example"),
         ("a@b.example", "a@·b.example"),
         ("a|b", "a\\|b"),
@@ -97,9 +98,11 @@ fn p12_the_comment_shows_the_difference_first() {
         base: &commit("base"),
         head: &commit("head"),
         policy: PolicySource::Bootstrap,
+        risks: &[],
         weakenings: &["production: `approvals.count` 4 → 1".to_owned()],
         not_deployed: &not_deployed(),
         warnings: &[],
+        commits: &[],
     });
     let short = |word: &str| commit(word).short(7).to_owned();
     let expected = format!(
