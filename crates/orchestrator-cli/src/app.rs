@@ -104,7 +104,7 @@ async fn dispatch(arguments: Arguments) -> CliResult<Report> {
             LockCommand::Migrate(args) => commands::lock::migrate(&Context::open(global)?, &args).await,
             LockCommand::Compose(args) => commands::lock::compose(global, &args),
             LockCommand::Check(args) => commands::lock::check(&Context::open(global)?, &args).await,
-            LockCommand::Diff(args) => commands::lock::diff(global, &args),
+            LockCommand::Diff(args) => commands::lock::diff(global, &args).await,
             LockCommand::Show(args) => commands::lock::show(global, &args),
             LockCommand::Publish(args) => commands::lock::publish(&Context::open(global)?, &args).await,
             LockCommand::Commit(args) => commands::lock::commit(&Context::open(global)?, &args).await,

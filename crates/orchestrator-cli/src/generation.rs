@@ -15,6 +15,7 @@ use crate::error::{CliError, CliResult, Problem, code_of};
 use crate::exit_code::ExitCode;
 use crate::registries;
 use crate::snapshot::Snapshot;
+use crate::submodules::{PushedRefs, Target, ask_pushed, check_sources};
 
 /// A lock that was just made.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Generated {
     pub bytes: Vec<u8>,
     /// What people should know although the lock could be made.
     pub warnings: Vec<String>,
+    /// On which branches the commits are, where that was asked.
+    pub pushed: Option<BTreeMap<ServiceName, PushedRefs>>,
 }
 
 /// Which services are resolved, and how patiently.
@@ -34,6 +37,8 @@ pub(crate) struct Scope<'a> {
     pub only: Option<(&'a BTreeSet<ServiceName>, &'a Lock)>,
     /// How long to wait for images that are still being built.
     pub patience: Duration,
+    /// Ask the remotes whether the commits are pushed, also where no configuration wants it.
+    pub check_pushed: bool,
 }
 
 /// Resolves the services of a snapshot.
@@ -50,6 +55,7 @@ pub(crate) async fn generate(
         .into_iter()
         .filter_map(|assignment| Some(Assigned { submodule: by_path.get(&assignment.path)?, assignment }))
         .collect();
+    let pushed = judge(context, snapshot, &source, &assigned, scope.check_pushed).await?;
     let mut services = match scope.only {
         Some((only, previous)) => kept(&assigned, only, previous)?,
         None => BTreeMap::new(),
@@ -86,7 +92,7 @@ pub(crate) async fn generate(
     let lock =
         Lock::new(parts).map_err(|error| CliError::from_source(ExitCode::Usage, "the lock cannot be made", &error))?;
     let bytes = lock_model::write(&lock).into_bytes();
-    Ok(Generated { lock, bytes, warnings })
+    Ok(Generated { lock, bytes, warnings, pushed })
 }
 
 /// A service with its submodule.
@@ -95,39 +101,83 @@ struct Assigned<'a> {
     submodule: &'a Submodule,
 }
 
+/// Whether the submodules may come from where they come from, and whether their commits are pushed. Nothing is asked of a
+/// registry before that.
+async fn judge(
+    context: &Context,
+    snapshot: &Snapshot,
+    source: &Source,
+    assigned: &[Assigned<'_>],
+    check_pushed: bool,
+) -> CliResult<Option<BTreeMap<ServiceName, PushedRefs>>> {
+    let services: BTreeMap<ServiceName, &Submodule> =
+        assigned.iter().map(|one| (one.assignment.name.clone(), one.submodule)).collect();
+    let target = Target::load(context, snapshot, &source.base);
+    check_sources(snapshot, &target, &services)?;
+    if !check_pushed && !target.requires_pushed(&snapshot.config.submodules) {
+        return Ok(None);
+    }
+    ask_pushed(context, snapshot, &target, &services).await?.all_pushed().map(Some)
+}
+
 /// Names and kinds of all services, by the configuration's rules.
 fn assign(snapshot: &Snapshot) -> CliResult<Vec<ServiceAssignment>> {
     let paths: Vec<TreePath> = snapshot.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
     snapshot.config.classify(&paths).map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))
 }
 
-/// Whether a snapshot's configuration could have made this lock: the same services, of the same kind, with images that
-/// it looks for, on the platforms and with the revisions that it asks for. No registry is asked.
+/// Whether a snapshot's configuration could have made this lock. No registry is asked.
 pub(crate) fn would_make(snapshot: &Snapshot, lock: &Lock) -> CliResult<bool> {
+    Ok(misfits(snapshot, lock)?.is_empty())
+}
+
+/// Why a snapshot's configuration would not have made this lock: other services, another kind, images that it does not
+/// look for, platforms and revisions that it does not take.
+pub(crate) fn misfits(snapshot: &Snapshot, lock: &Lock) -> CliResult<Vec<String>> {
     let assignments = assign(snapshot)?;
-    let fits = |assignment: &ServiceAssignment| {
-        let Some(service) = lock.services().get(&assignment.name) else { return false };
-        if service.origin == Origin::Migrated {
-            return false;
-        }
-        match (&assignment.kind, &service.content) {
-            (AssignedKind::Configuration, Content::Configuration) => true,
-            (AssignedKind::Image(wanted), Content::Image(image)) => {
-                let proven = match image.revision {
-                    Revision::Proven | Revision::SelfAsserted => true,
-                    Revision::Mismatch | Revision::Absent | Revision::Unchecked => false,
-                };
-                let candidates = assignment.candidates(&service.git.sha);
-                candidates.iter().any(|(repository, tag)| *repository == image.repository && *tag == image.tag)
-                    && wanted.platforms.iter().all(|platform| image.platforms.contains_key(platform))
-                    && (proven || wanted.revision != train::config::RevisionPolicy::Require)
-            }
-            (AssignedKind::Configuration, Content::Image(_)) | (AssignedKind::Image(_), Content::Configuration) => {
-                false
+    let mut misfits = Vec::new();
+    for assignment in &assignments {
+        let name = &assignment.name;
+        match lock.services().get(name) {
+            None => misfits.push(format!("{name}: is not in the lock")),
+            Some(service) => {
+                misfits.extend(service_misfits(assignment, service).into_iter().map(|what| format!("{name}: {what}")));
             }
         }
+    }
+    let known: BTreeSet<&ServiceName> = assignments.iter().map(|assignment| &assignment.name).collect();
+    let foreign = lock.services().keys().filter(|name| !known.contains(name));
+    misfits.extend(foreign.map(|name| format!("{name}: is no service of this configuration")));
+    Ok(misfits)
+}
+
+fn service_misfits(assignment: &ServiceAssignment, service: &Service) -> Vec<String> {
+    match service.origin {
+        Origin::Migrated => return vec!["was taken over from an older pipeline".to_owned()],
+        Origin::Resolved => {}
+    }
+    let (wanted, image) = match (&assignment.kind, &service.content) {
+        (AssignedKind::Configuration, Content::Configuration) => return Vec::new(),
+        (AssignedKind::Configuration, Content::Image(_)) => return vec!["is locked with an image".to_owned()],
+        (AssignedKind::Image(_), Content::Configuration) => return vec!["is locked without an image".to_owned()],
+        (AssignedKind::Image(wanted), Content::Image(image)) => (wanted, image),
     };
-    Ok(assignments.len() == lock.services().len() && assignments.iter().all(fits))
+    let mut misfits = Vec::new();
+    let candidates = assignment.candidates(&service.git.sha);
+    if !candidates.iter().any(|(repository, tag)| *repository == image.repository && *tag == image.tag) {
+        misfits.push(format!("`{}:{}` is none of the images to look for", image.repository, image.tag));
+    }
+    let missing = wanted.platforms.iter().filter(|platform| !image.platforms.contains_key(*platform));
+    misfits.extend(missing.map(|platform| format!("has no image for {platform}")));
+    let proven = match image.revision {
+        Revision::Proven | Revision::SelfAsserted => true,
+        Revision::Mismatch | Revision::Absent | Revision::Unchecked => false,
+    };
+    if !proven && wanted.revision == train::config::RevisionPolicy::Require {
+        misfits
+            .push(format!("its revision is `{}`, and `revision: require` wants the commit", image.revision.as_str()));
+    }
+    misfits
 }
 
 /// The entries of an earlier lock that a partial refresh keeps. Each must still be what the tree says, or the new lock

@@ -18,6 +18,7 @@ mod reference;
 mod registries;
 mod snapshot;
 mod sources;
+mod submodules;
 
 fn main() -> std::process::ExitCode {
     std::process::ExitCode::from(app::run().number())

@@ -44,6 +44,9 @@ pub(crate) struct LockGenerateArgs {
     /// How long to wait for images that are still being built, such as `15m`; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     pub wait: Option<Duration>,
+    /// Ask the remote of every submodule whether its commit is on a branch; also where the configuration does not.
+    #[arg(long)]
+    pub check_pushed: bool,
     /// Write `lock.yaml`, `schema.json` and `.gitattributes` into this folder instead of the lock to stdout.
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -107,6 +110,9 @@ pub(crate) struct LockCheckArgs {
     /// The commit or branch whose tree the lock must belong to.
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub rev: String,
+    /// Ask the remote of every submodule, too, whether its commit is on a branch.
+    #[arg(long)]
+    pub check_pushed: bool,
 }
 
 /// Two locks.
@@ -116,6 +122,9 @@ pub(crate) struct LockDiffArgs {
     pub before: String,
     /// The newer lock: a file, or a revision that holds one.
     pub after: String,
+    /// Show the commits of the services that moved, too; asks their remotes where the commits are not at hand.
+    #[arg(long)]
+    pub commits: bool,
 }
 
 /// One lock.
@@ -132,6 +141,9 @@ pub(crate) struct LockPublishArgs {
     /// The pull request.
     #[arg(long, value_name = "N")]
     pub pull_request: u64,
+    /// Ask the remote of every submodule whether its commit is on a branch; also where the configuration does not.
+    #[arg(long)]
+    pub check_pushed: bool,
     /// How long to wait for images that are still being built, such as `15m`; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     pub wait: Option<Duration>,

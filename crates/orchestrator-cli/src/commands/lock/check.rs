@@ -1,6 +1,9 @@
 //! `lock check`.
 
-use lock_model::{Content, Lock};
+use std::collections::BTreeMap;
+
+use lock_gen::Submodule;
+use lock_model::{Content, Lock, Service, ServiceName};
 use train::ledger::LockFile as RecordedLock;
 
 use super::read_file;
@@ -9,10 +12,12 @@ use crate::context::Context;
 use crate::engine::short_id;
 use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
+use crate::generation;
 use crate::ledger_store::LedgerStore;
 use crate::output::{Report, Table};
 use crate::registries;
 use crate::snapshot::{LOCK_FILE, Snapshot};
+use crate::submodules::{Target, ask_pushed, foreign_sources};
 
 /// Judges a lock: its form, the tree, the ledger, the registry.
 pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<Report> {
@@ -22,7 +27,10 @@ pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<
     let lock = match &args.file {
         Some(path) => read_file(path)?,
         None => snapshot.lock(context)?.ok_or_else(|| {
-            CliError::new(ExitCode::Repository, format!("`{LOCK_FILE}` is not in {}", commit.short(12)))
+            CliError::new(ExitCode::Repository, format!("`{LOCK_FILE}` is not in {}", commit.short(12))).hint(
+                "a lock is committed once a pull request is merged (`lock commit`); `lock generate` shows what it would be, \
+                 and another file can be named",
+            )
         })?,
     };
     let mut table = Table::new(&["question", "answer", "detail"]);
@@ -43,6 +51,9 @@ pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<
     ask("well-formed", Vec::new(), format!("lock {}", short_id(lock.lock.id().as_str())));
     let mismatches = snapshot.mismatches(&lock.lock).iter().map(ToString::to_string).collect();
     ask("belongs to the tree", mismatches, format!("{} services at {}", lock.lock.services().len(), commit.short(12)));
+    ask("sources are allowed", sources(&snapshot, &lock.lock)?, String::new());
+    let misfits = generation::misfits(&snapshot, &lock.lock)?;
+    ask("fits the configuration", misfits, "images, platforms, revisions".to_owned());
     let store = LedgerStore::read(context).await?;
     let (unknown, known) = match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
         RecordedLock::Committed { seq } | RecordedLock::Started { seq } => (Vec::new(), format!("record {seq}")),
@@ -58,14 +69,36 @@ pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<
     let rejected = store.ledger().rejected(lock.lock.id());
     let rejections = rejected.iter().map(|one| format!("rejected by {}: {}", one.by, one.reason)).collect();
     ask("not rejected", rejections, String::new());
+    let mut pushed = None;
+    if args.check_pushed {
+        let answer =
+            ask_pushed(context, &snapshot, &Target::none(), &services(&snapshot, &lock.lock)).await?.known()?;
+        let nowhere = answer.nowhere.iter().map(|problem| format!("{}: {}", problem.subject, problem.message));
+        ask("commits are pushed", nowhere.collect(), format!("{} of them are on branches", answer.on.len()));
+        pushed = Some(answer.on);
+    }
     let gone = missing_digests(context, &snapshot, &lock.lock).await?;
     ask("images are there", gone, "every digest, on every platform".to_owned());
     let verdict = if code == ExitCode::Done { "can be used" } else { "cannot be used" };
-    let document = serde_json::json!({
+    let mut document = serde_json::json!({
         "command": "lock check", "lock": lock.lock.id(), "commit": commit, "usable": code == ExitCode::Done,
         "answers": answers,
     });
+    if let Some(pushed) = pushed {
+        document["pushed"] = serde_json::json!(pushed);
+    }
     Ok(Report::new(code, format!("the lock {verdict}\n\n{}", table.render()), document))
+}
+
+/// The submodules of a lock's services, where the tree has them.
+fn services<'a>(snapshot: &'a Snapshot, lock: &Lock) -> BTreeMap<ServiceName, &'a Submodule> {
+    let of = |service: &Service| snapshot.scan.submodules.iter().find(|submodule| submodule.path == service.path);
+    lock.services().iter().filter_map(|(name, service)| Some((name.clone(), of(service)?))).collect()
+}
+
+fn sources(snapshot: &Snapshot, lock: &Lock) -> CliResult<Vec<String>> {
+    let (problems, _) = foreign_sources(snapshot, &Target::none(), &services(snapshot, lock))?;
+    Ok(problems.into_iter().map(|problem| format!("{}: {}", problem.subject, problem.message)).collect())
 }
 
 /// Which locked digests the registry no longer has.

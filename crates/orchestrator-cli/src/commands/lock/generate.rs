@@ -15,6 +15,7 @@ use crate::exit_code::ExitCode;
 use crate::generation::{self, Scope};
 use crate::output::Report;
 use crate::snapshot::{LOCK_FILE, LockFile, Snapshot};
+use crate::submodules::pushed_table;
 
 /// Resolves every service of a tree and writes the lock.
 pub(crate) async fn generate(context: &Context, args: &LockGenerateArgs) -> CliResult<Report> {
@@ -40,27 +41,36 @@ pub(crate) async fn generate(context: &Context, args: &LockGenerateArgs) -> CliR
         (Some(text), false) => Some(read_file(Path::new(text))?),
         (None, false) => lock_file_at(context, snapshot.commit.as_str())?,
     };
+    let patience = args.wait.unwrap_or_default();
+    let everything = Scope { only: None, patience, check_pushed: args.check_pushed };
     let scope = match (&previous, only.is_empty()) {
-        (_, true) => Scope { only: None, patience: args.wait.unwrap_or_default() },
-        (Some(previous), false) => {
-            Scope { only: Some((&only, &previous.lock)), patience: args.wait.unwrap_or_default() }
-        }
+        (_, true) => everything,
+        (Some(previous), false) => Scope { only: Some((&only, &previous.lock)), ..everything },
         (None, false) => {
             return Err(CliError::new(ExitCode::Usage, "there is no earlier lock to take the other services from")
                 .hint("name one with `--previous FILE`, or leave `--service` out"));
         }
     };
     let generated = generation::generate(context, &snapshot, source, scope).await?;
-    let document = serde_json::json!({ "command": "lock generate", "lock": generated.lock.id(), "services": summary(&generated.lock) });
+    let mut document = serde_json::json!({ "command": "lock generate", "lock": generated.lock.id(), "services": summary(&generated.lock) });
+    let pushed = generated.pushed.as_ref().map(pushed_table);
+    if let Some(pushed) = &generated.pushed {
+        document["pushed"] = serde_json::json!(pushed);
+    }
     let text = match &args.output {
-        None => String::from_utf8_lossy(&generated.bytes).into_owned(),
+        None => {
+            // Stdout is the lock and nothing else.
+            pushed.iter().flat_map(|table| table.lines()).for_each(|line| context.progress.line(line));
+            String::from_utf8_lossy(&generated.bytes).into_owned()
+        }
         Some(folder) => {
             write_lock_folder(folder, &generated.bytes)?;
             format!(
-                "lock {} of {} services is in {}\n",
+                "lock {} of {} services is in {}\n{}",
                 short_id(generated.lock.id().as_str()),
                 generated.lock.services().len(),
-                folder.display()
+                folder.display(),
+                pushed.map(|table| format!("\n{table}")).unwrap_or_default()
             )
         }
     };

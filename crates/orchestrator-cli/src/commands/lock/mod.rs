@@ -3,6 +3,7 @@
 mod adopt;
 mod check;
 mod compose;
+mod diff;
 mod generate;
 mod migrate;
 mod publish;
@@ -13,10 +14,10 @@ use std::time::Duration;
 use lock_model::{Content, Lock, LockId};
 use train::ledger::{RecordDraft, Step, StepResult};
 
-use crate::arguments::{GlobalArgs, LockCommitArgs, LockDiffArgs, LockRejectArgs, LockShowArgs};
+use crate::arguments::{GlobalArgs, LockCommitArgs, LockRejectArgs, LockShowArgs};
 use crate::commands::run::{Ready, commit_of, find_environment, lease, ready_commit, superseded};
 use crate::context::{Context, Local, git_error};
-use crate::engine::{OnDifference, diff_problems, short_id};
+use crate::engine::{OnDifference, short_id};
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::ledger_store::LedgerStore;
@@ -25,35 +26,10 @@ use crate::snapshot::{LOCK_FILE, LockFile, branch_of, environment_name};
 
 pub(crate) use check::check;
 pub(crate) use compose::compose;
+pub(crate) use diff::diff;
 pub(crate) use generate::generate;
 pub(crate) use migrate::migrate;
 pub(crate) use publish::publish;
-
-/// Compares two locks.
-pub(crate) fn diff(global: &GlobalArgs, args: &LockDiffArgs) -> CliResult<Report> {
-    let before = read_lock(global, &args.before)?;
-    let after = read_lock(global, &args.after)?;
-    let changes = lock_model::diff(&before.lock, &after.lock);
-    let mut human = format!("{} → {}\n", short_id(before.lock.id().as_str()), short_id(after.lock.id().as_str()));
-    let problems = diff_problems(&changes);
-    if problems.is_empty() {
-        human.push_str("nothing changes\n");
-    } else {
-        let mut table = Table::new(&["service", "what changes"]);
-        for problem in &problems {
-            table.row([problem.subject.as_str(), problem.message.as_str()]);
-            for detail in &problem.details {
-                table.row(["", detail.as_str()]);
-            }
-        }
-        human.push('\n');
-        human.push_str(&table.render());
-    }
-    let document = serde_json::json!({
-        "command": "lock diff", "before": before.lock.id(), "after": after.lock.id(), "changes": problems,
-    });
-    Ok(Report::new(ExitCode::Done, human, document))
-}
 
 /// Shows a lock.
 pub(crate) fn show(global: &GlobalArgs, args: &LockShowArgs) -> CliResult<Report> {

@@ -1,8 +1,7 @@
 //! `lock publish`: the lock of a pull request, as artefact, comment and status.
 
-use std::time::Duration;
-
 use ::forge::{PullRequest, PullRequestState, StatusState};
+use lock_model::CommitId;
 use train::config::{Config, weakenings};
 use train::ledger::PolicySource;
 use train::report::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
@@ -18,9 +17,12 @@ use crate::generation::{self, Generated, Scope};
 use crate::ledger_store::LedgerStore;
 use crate::output::Report;
 use crate::snapshot::{LOCK_FOLDER, load_config};
+use crate::submodules::{Changes, Declared, changes, pushed_table};
 
 /// Marker of our comment on a pull request.
 const COMMENT: &str = "orchestrator-lock";
+/// How often a lock is made whose base moves each time.
+const ATTEMPTS: u32 = 3;
 
 /// Makes a pull request's lock and publishes it.
 pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliResult<Report> {
@@ -45,28 +47,32 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
         Ok(())
     };
     status(StatusState::Pending, "the lock is being made").await?;
-    let made = make(context, &pull_request, args.wait.unwrap_or_default()).await;
-    // Base or head may have moved meanwhile: then somebody else's run speaks for the new state, not this one.
-    let present = context.forge.pull_request(number).await.map_err(forge_error)?;
-    let base = context.branch_head(pull_request.base_branch.as_str()).await?;
-    if present.head != pull_request.head || made.as_ref().is_ok_and(|made| made.base != base) {
+    let Some(made) = make_of_the_present(context, &pull_request, args, base).await? else {
         let note = format!("pull request {number} moved while its lock was made");
         return Ok(superseded_publish(number, &note));
-    }
+    };
     match made {
         Ok(made) => {
             context.forge.put_artefact(number, LOCK_ARTEFACT, &made.generated.bytes).await.map_err(forge_error)?;
             context.forge.upsert_comment(number, COMMENT, &made.comment, now).await.map_err(forge_error)?;
             status(StatusState::Success, &made.line).await?;
             let mut report = describe(&made.generated.lock);
+            let pushed = made.generated.pushed.as_ref();
             report.human = format!(
-                "pull request {number}: {}\n\n{}\nartefact, comment and status `{LOCK_STATUS}` are published\n",
-                made.line, report.human
+                "pull request {number}: {}\n\n{}{}\nartefact, comment and status `{LOCK_STATUS}` are published\n",
+                made.line,
+                report.human,
+                pushed.map(|on| format!("\n{}", pushed_table(on))).unwrap_or_default(),
             );
+            let (commits, risks) = made.changes.documents();
             report.document = serde_json::json!({
                 "command": "lock publish", "pull_request": number, "lock": made.generated.lock.id(),
                 "release": made.release, "head": pull_request.head, "services": summary(&made.generated.lock),
+                "commits": commits, "risks": risks,
             });
+            if let Some(pushed) = pushed {
+                report.document["pushed"] = serde_json::json!(pushed);
+            }
             Ok(report.warnings(made.warnings).markdown(made.comment))
         }
         Err(error) => {
@@ -100,24 +106,55 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
     }
 }
 
+/// Makes the lock until it is the one of the present base: whoever merges something else meanwhile starts no run for this
+/// pull request. Nothing where its head moved, whose own run speaks for the new state, and where the base does not rest.
+async fn make_of_the_present(
+    context: &Context,
+    pull_request: &PullRequest,
+    args: &LockPublishArgs,
+    mut base: CommitId,
+) -> CliResult<Option<CliResult<Made>>> {
+    for attempt in 1..=ATTEMPTS {
+        let scope = Scope { only: None, patience: args.wait.unwrap_or_default(), check_pushed: args.check_pushed };
+        let made = make(context, pull_request, scope).await;
+        let present = context.forge.pull_request(pull_request.number).await.map_err(forge_error)?;
+        if present.head != pull_request.head {
+            return Ok(None);
+        }
+        let before = made.as_ref().map_or(&base, |made| &made.base).clone();
+        base = context.branch_head(pull_request.base_branch.as_str()).await?;
+        if before == base {
+            return Ok(Some(made));
+        }
+        if attempt < ATTEMPTS {
+            let branch = pull_request.base_branch.as_str();
+            context.progress.line(&format!("`{branch}` moved meanwhile: the lock is made again"));
+            context.sync()?;
+        }
+    }
+    Ok(None)
+}
+
 struct Made {
     generated: Generated,
+    changes: Changes,
     comment: String,
     line: String,
     release: train::ReleaseId,
-    base: lock_model::CommitId,
+    base: CommitId,
     warnings: Vec<String>,
 }
 
-async fn make(context: &Context, pull_request: &PullRequest, patience: Duration) -> CliResult<Made> {
+async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -> CliResult<Made> {
     let merge = test_merge(context, pull_request.number).await?;
     let config = &merge.snapshot.config;
     goes_to_staging(pull_request, config)?;
     own_lock_changes(context, &merge)?;
     let base = merge.source.base.clone();
     let before = lock_at(context, base.as_str())?;
-    let scope = Scope { patience, ..Scope::default() };
     let generated = generation::generate(context, &merge.snapshot, merge.source.clone(), scope).await?;
+    let declared = Declared::new(&merge.snapshot.scan);
+    let changes = changes(context, before.as_ref(), &generated.lock, &declared).await?;
     let release = merge.snapshot.release(&generated.lock);
     let old = load_config(context, base.as_str())?;
     let source = if old.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
@@ -136,21 +173,28 @@ async fn make(context: &Context, pull_request: &PullRequest, patience: Duration)
         base: &base,
         head: &pull_request.head,
         policy: source,
+        risks: &changes.risks,
         weakenings: &loosened,
         not_deployed: &rows,
         warnings: &generated.warnings,
+        commits: &changes.commits,
     });
     let changed = before.as_ref().map_or(generated.lock.services().len(), |before| {
         diff_problems(&lock_model::diff(before, &generated.lock)).len()
     });
+    let unusual = match changes.risks.len() {
+        0 => String::new(),
+        risks => format!(", {risks} to look at first"),
+    };
     let line = format!(
-        "lock {}: {changed} of {} services change",
+        "lock {}: {changed} of {} services change{unusual}",
         short_id(generated.lock.id().as_str()),
         generated.lock.services().len()
     );
-    let mut warnings = generated.warnings.clone();
+    let mut warnings: Vec<String> = changes.risks.iter().map(ToString::to_string).collect();
+    warnings.extend(generated.warnings.iter().cloned());
     warnings.extend(loosened.iter().map(|weakening| format!("the pull request loosens a rule: {weakening}")));
-    Ok(Made { generated, comment, line, release, base, warnings })
+    Ok(Made { generated, changes, comment, line, release, base, warnings })
 }
 
 fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> CliResult<()> {

@@ -1,0 +1,150 @@
+//! Where submodules may come from. No remote is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lock_gen::{Pin, Pins, Risk, Submodule, lock_pins, risks};
+use lock_model::{CommitId, RepositoryUrl, ServiceName, TreePath};
+use train::config::{PushedPolicy, Submodules};
+
+use super::allowed_sources;
+use crate::context::Context;
+use crate::error::{CliError, CliResult, Problem};
+use crate::exit_code::ExitCode;
+use crate::snapshot::{LOCK_FILE, LockFile, Snapshot, load_config};
+
+/// What the branch that a change goes to says of submodules: no change decides about that itself.
+#[derive(Debug)]
+pub(crate) struct Target {
+    rules: Option<Submodules>,
+    /// Of its lock, or of its tree where it has none.
+    pins: Pins,
+    /// Paths of its lock's services.
+    names: BTreeMap<ServiceName, TreePath>,
+}
+
+impl Target {
+    /// Reads the commit that a change goes to. What cannot be read there is as if it were not there: whoever needs
+    /// more than that says what is wrong with it.
+    pub(crate) fn load(context: &Context, snapshot: &Snapshot, base: &CommitId) -> Self {
+        let config = load_config(context, base.as_str()).ok().flatten();
+        let bytes = context.git.read_file(base.as_str(), LOCK_FILE).ok().flatten();
+        let lock = bytes.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock);
+        let (pins, names) = if let Some(lock) = lock {
+            let names = lock.services().iter().map(|(name, service)| (name.clone(), service.path.clone()));
+            (lock_pins(&lock), names.collect())
+        } else {
+            let tree = context.git.commit(base.as_str()).ok().flatten().map(|facts| facts.tree);
+            let repository = &snapshot.config.forge.repository;
+            let scan = tree.and_then(|tree| context.superproject.scan(&tree, repository).ok());
+            (scan.map(|scan| scan.pins()).unwrap_or_default(), BTreeMap::new())
+        };
+        Self { rules: config.map(|config| config.submodules), pins, names }
+    }
+
+    /// Nothing but the tree's own rules: for questions about a tree as it is.
+    pub(crate) fn none() -> Self {
+        Self { rules: None, pins: Pins::new(), names: BTreeMap::new() }
+    }
+
+    /// The rules that hold for a tree: the target's, and the tree's own where they ask for more.
+    pub(super) fn rules<'a>(&'a self, own: &'a Submodules) -> Vec<&'a Submodules> {
+        match &self.rules {
+            Some(rules) if rules != own => vec![rules, own],
+            Some(_) | None => vec![own],
+        }
+    }
+
+    /// Whether the commits must be pushed although nobody asked for it.
+    pub(crate) fn requires_pushed(&self, own: &Submodules) -> bool {
+        self.rules(own).iter().any(|rules| rules.pushed == PushedPolicy::Require)
+    }
+
+    /// The pins of services as they were, by the paths that they have now.
+    fn pins_of<'a>(&self, services: impl Iterator<Item = (&'a ServiceName, &'a Submodule)>) -> Pins {
+        let pins = services.filter_map(|(name, submodule)| {
+            let before = self.names.get(name).unwrap_or(&submodule.path);
+            Some((submodule.path.clone(), self.pins.get(before)?.clone()))
+        });
+        pins.collect()
+    }
+}
+
+/// Refuses submodules from elsewhere.
+pub(crate) fn check_sources(
+    snapshot: &Snapshot,
+    target: &Target,
+    services: &BTreeMap<ServiceName, &Submodule>,
+) -> CliResult<()> {
+    let (problems, hints) = foreign_sources(snapshot, target, services)?;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} of {} submodules come from where they must not", problems.len(), services.len());
+    let error = CliError::new(ExitCode::Repository, message).problems(problems);
+    Err(hints.into_iter().fold(error, CliError::hint))
+}
+
+/// Submodules from elsewhere: those that a list of allowed sources does not name, and without a list those that changed
+/// their owner. The second value says what to do about them.
+pub(crate) fn foreign_sources(
+    snapshot: &Snapshot,
+    target: &Target,
+    services: &BTreeMap<ServiceName, &Submodule>,
+) -> CliResult<(Vec<Problem>, BTreeSet<&'static str>)> {
+    let own = &snapshot.config.submodules;
+    let mut problems: BTreeMap<&ServiceName, Problem> = BTreeMap::new();
+    let mut hints = BTreeSet::new();
+    for rules in target.rules(own) {
+        let (Some(allowed), Some(entries)) = (allowed_sources(rules)?, &rules.allow) else { continue };
+        for (name, submodule) in services.iter().filter(|(_, submodule)| !allowed.allows(&submodule.url)) {
+            let entries: Vec<String> = entries.iter().map(|entry| format!("`{entry}`")).collect();
+            let problem = Problem {
+                subject: name.to_string(),
+                message: format!("comes from `{}`, which `submodules.allow` does not name", submodule.url),
+                details: vec![
+                    format!(
+                        "`.gitmodules`, submodule `{}`: `{}`, owner `{}`",
+                        submodule.name,
+                        submodule.declared_url,
+                        owner(&submodule.url)
+                    ),
+                    format!("allowed: {}", entries.join(", ")),
+                ],
+            };
+            problems.entry(name).or_insert(problem);
+            hints.insert(
+                "check every letter of the URL; a new source is added to `submodules.allow` of the branch that this goes \
+                 to, by a change of its own",
+            );
+        }
+    }
+    let deciding = target.rules.as_ref().unwrap_or(own);
+    if deciding.allow.is_none() {
+        let before = target.pins_of(services.iter().map(|(name, submodule)| (name, *submodule)));
+        let pin = |submodule: &Submodule| Pin { url: submodule.url.clone(), sha: submodule.sha.clone() };
+        let after: Pins = services.values().map(|submodule| (submodule.path.clone(), pin(submodule))).collect();
+        let paths: BTreeMap<_, _> = services.iter().map(|(name, submodule)| (&submodule.path, name)).collect();
+        for risk in risks(&before, &after, &BTreeMap::new()) {
+            let Risk::RepositoryChanged { path, before, after, owner_changed: true } = &risk else { continue };
+            let Some(name) = paths.get(path) else { continue };
+            let problem = Problem {
+                subject: name.to_string(),
+                message: format!("comes from another owner: `{before}` → `{after}`"),
+                details: vec![format!("owner: `{}` → `{}`", owner(before), owner(after))],
+            };
+            problems.entry(name).or_insert(problem);
+            hints.insert(
+                "check every letter of the URL; if it is meant, name the owners in `submodules.allow` of the branch that \
+                 this goes to, by a change of its own",
+            );
+        }
+    }
+    Ok((problems.into_values().collect(), hints))
+}
+
+/// Host and owner of a repository, for people.
+fn owner(url: &RepositoryUrl) -> &str {
+    let address = url.as_str();
+    let bare = address.strip_prefix("https://").unwrap_or(address);
+    bare.rsplit_once('/').map_or(bare, |(owner, _)| owner)
+}
