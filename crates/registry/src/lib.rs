@@ -2,17 +2,30 @@
 //!
 //! [`Registry::resolve_all`] turns the places where an image may be into the entry that a lock holds. Nothing of what a
 //! registry says is believed: every document is hashed, its type is compared with its form, and a tag is looked at a
-//! second time at the end.
+//! second time at the end. [`Registry::resolve_all_patiently`] waits for images that are still being built,
+//! [`Registry::check_digests`] asks whether what was pinned is still there, and [`artifact`] is for everything in a
+//! registry that is no image.
 //!
 //! ```no_run
+//! use std::path::PathBuf;
 //! use std::time::{Duration, Instant};
 //!
-//! use registry::{Candidate, ImageRequest, Registry, RegistryOptions, RevisionPolicy};
+//! use registry::{
+//!     Candidate, CredentialSources, Credentials, DigestRequest, ImageRequest, Registry, RegistryOptions, RevisionPolicy,
+//! };
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! // Once in a program, before the first `Registry`: who does the cryptography of TLS.
 //! rustls::crypto::ring::default_provider().install_default().ok();
-//! let registry = Registry::new(RegistryOptions::default())?;
+//!
+//! // The logins that docker keeps. Nothing is looked for: where they are is said.
+//! let files = vec![PathBuf::from("/home/me/.docker/config.json")];
+//! let sources = CredentialSources { files, ..CredentialSources::default() };
+//! let credentials = Credentials::load(sources).map_err(|errors| format!("{errors:?}"))?;
+//! let cache = Some(PathBuf::from("/home/me/.cache/shop"));
+//! let registry = Registry::new(RegistryOptions { credentials, cache, ..RegistryOptions::default() })?;
+//!
+//! // Which image is it, and was it built from this commit?
 //! let request = ImageRequest {
 //!     service: "cart".parse()?,
 //!     candidates: vec![Candidate { repository: "ghcr.io/shop/cart".parse()?, tag: "main-1111111".parse()? }],
@@ -22,18 +35,36 @@
 //!     commit_time: "2025-11-20T21:14:07Z".parse()?,
 //! };
 //! let deadline = Instant::now() + Duration::from_secs(300);
+//! let mut pinned = Vec::new();
 //! for (service, answer) in registry.resolve_all(&[request], deadline, &|_| ()).await {
 //!     match answer {
-//!         Ok(resolution) => println!("{service}: {}", resolution.image.pinned()),
+//!         Ok(resolution) => {
+//!             // `ghcr.io/shop/cart:main-1111111@sha256:…`: a name for people, a digest for machines.
+//!             println!("{service}: {}", resolution.image.pinned());
+//!             pinned.push((service, resolution.image));
+//!         }
 //!         Err(unresolved) => println!("{service}: {}, tried {:?}", unresolved.reason, unresolved.tried),
 //!     }
+//! }
+//!
+//! // Later: is it still there, with all its platforms?
+//! let questions = pinned.into_iter().map(|(service, image)| DigestRequest {
+//!     service,
+//!     repository: image.repository,
+//!     digest: image.digest,
+//!     platforms: image.platforms,
+//! });
+//! let questions: Vec<DigestRequest> = questions.collect();
+//! for (service, answer) in registry.check_digests(&questions, deadline, &|_| ()).await {
+//!     println!("{service}: complete is {}", answer?.is_complete());
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! Registries that ask for a login are given one from [`RegistryOptions::credentials`]; [`credentials`] says where
-//! logins may be, and [`Registry::logins`] which of them were used.
+//! logins may be, and [`Registry::logins`] which of them were used. `examples/resolve.rs` does all of this from a command
+//! line.
 
 pub mod artifact;
 mod auth;

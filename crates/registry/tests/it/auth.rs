@@ -11,6 +11,7 @@ use registry::{
     Candidate, CredentialSources, Credentials, HostOptions, ImageRequest, Mirror, Registry, RegistryErrorKind,
     RegistryOptions, Unresolved, UnresolvedReason,
 };
+use serde_json::json;
 use wiremock::{Request, ResponseTemplate};
 
 use crate::support::{Fake, HOST, Store, image, options, platform, request, resolve, served, service, soon, tag};
@@ -232,6 +233,30 @@ async fn f24_a_token_that_the_registry_no_longer_takes_is_renewed_once() {
     let unresolved = refusal(&with(&fake, password())).await;
     assert!(matches!(kind(&unresolved), RegistryErrorKind::LoginRefused { status: 401, .. }), "{}", unresolved.reason);
     assert_eq!(auth.received().await.len(), 1);
+}
+
+#[tokio::test]
+async fn f24_a_token_that_ends_during_a_long_run_is_renewed_before_it_does() {
+    let (fake, auth) = behind_tokens(&["Bearer t1", "Bearer t2", "Bearer t3", "Bearer t4"]).await;
+    let token = |text| ResponseTemplate::new(200).set_body_json(json!({ "token": text, "expires_in": 60 }));
+    auth.on_path("GET", "/token", ["t1", "t2", "t3", "t4"].map(token));
+    let registry = fake.registry();
+    // A run of 180 seconds: the clock is moved while nothing is on its way.
+    let deadline = Instant::now() + Duration::from_secs(3600);
+    for _ in 0..4 {
+        let answers = registry.resolve_all(&[request(&["a"])], deadline, &|_| ()).await;
+        assert!(answers.values().all(Result::is_ok), "{answers:?}");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::resume();
+    }
+    assert_eq!(auth.received().await.len(), 4);
+    // None of them was sent after its end: the registry refused only the very first request, which had none.
+    let sent = all_sent(&fake).await;
+    assert_eq!(sent.iter().filter(|sent| sent.is_none()).count(), 1);
+    let mut tokens: Vec<String> = sent.into_iter().flatten().collect();
+    tokens.dedup();
+    assert_eq!(tokens, ["Bearer t1", "Bearer t2", "Bearer t3", "Bearer t4"]);
 }
 
 #[tokio::test]

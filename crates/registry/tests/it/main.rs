@@ -15,4 +15,5 @@ mod real_artifact;
 mod real_auth;
 mod resolve;
 mod support;
+mod tls;
 mod wire;

@@ -476,6 +476,33 @@ async fn f19_every_service_is_reported_and_a_permanent_problem_wins() {
 }
 
 #[tokio::test]
+async fn f19_one_of_fifty_hosts_is_down_and_one_image_missing_and_both_are_listed() {
+    let fake = Store::default().image("a", &image("linux/amd64").build()).serve().await;
+    let mut options = options();
+    for number in 0..50 {
+        let uri = if number == 7 { "http://127.0.0.1:1".to_owned() } else { fake.uri() };
+        options.mirrors.insert(format!("host{number}.example"), registry::Mirror::Http(uri.parse().unwrap()));
+    }
+    let registry = registry::Registry::new(options).unwrap();
+    let requests: Vec<_> = (0..50)
+        .map(|number| {
+            let repository = ImageRepository::try_from(format!("host{number}.example/shop/cart")).unwrap();
+            let tag = tag(if number == 11 { "b" } else { "a" });
+            let mut request = request(&[]);
+            request.service = service(&format!("s{number}"));
+            request.candidates = vec![Candidate { repository, tag }];
+            request
+        })
+        .collect();
+    let answers = registry.resolve_all(&requests, Instant::now() + Duration::from_secs(60), &|_| ()).await;
+    assert_eq!(answers.len(), 50);
+    let failed: Vec<_> =
+        answers.iter().filter_map(|(name, answer)| Some((name.as_str(), answer.as_ref().err()?.class()))).collect();
+    assert_eq!(failed, [("s11", ErrorClass::NotFound), ("s7", ErrorClass::Temporary)]);
+    assert_eq!(overall_class(failed.iter().map(|(_, class)| *class)), Some(ErrorClass::NotFound));
+}
+
+#[tokio::test]
 async fn an_earlier_candidate_without_an_answer_is_not_skipped() {
     // Which of the two would be locked must not depend on a fault.
     let fake = Store::default().image("b", &image("linux/amd64").build()).serve().await;
