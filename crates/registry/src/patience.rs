@@ -23,7 +23,7 @@ impl Patience {
 
     /// Waits that suit builds, which take minutes.
     pub fn up_to(total: Duration) -> Self {
-        Self { total, first_poll: Duration::from_secs(5), longest_poll: Duration::from_secs(30) }
+        Self { total, first_poll: Duration::from_secs(2), longest_poll: Duration::from_secs(30) }
     }
 
     /// The waits from now on, which end before `deadline`.
@@ -72,7 +72,7 @@ mod tests {
             now += wait;
             waits.push(wait.as_secs_f32());
         }
-        assert_eq!(waits, [5.0, 7.5, 11.25, 16.875, 25.3125, 30.0, 24.0625]);
+        assert_eq!(waits, [2.0, 3.0, 4.5, 6.75, 10.125, 15.1875, 22.78125, 30.0, 25.65625]);
         assert_eq!(now - start, patience.total);
     }
 
@@ -80,7 +80,8 @@ mod tests {
     async fn f18_the_deadline_ends_every_patience() {
         let start = Instant::now();
         let mut polls = Patience::up_to(Duration::MAX).polls(start, start + Duration::from_secs(3));
-        assert_eq!(polls.next(start), Some(Duration::from_secs(3)));
+        assert_eq!(polls.next(start), Some(Duration::from_secs(2)));
+        assert_eq!(polls.next(start + Duration::from_secs(2)), Some(Duration::from_secs(1)));
         assert_eq!(polls.next(start + Duration::from_secs(3)), None);
         assert_eq!(Patience::NONE.polls(start, start + Duration::from_secs(3)).next(start), None);
     }

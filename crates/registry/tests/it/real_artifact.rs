@@ -11,11 +11,13 @@ use oci_client::{Client, Reference, RegistryOperation};
 use registry::artifact::{Access, Artifact, Grant, Part, Pushed, Referrer, ReferrersBy};
 use registry::credentials::Login;
 use registry::layout::{Blob, IndexContent, LayoutReader, LayoutWriter};
-use registry::{Registry, RegistryErrorKind};
+use registry::{ClientCertificate, HostOptions, PemAuthority, Registry, RegistryErrorKind};
 use secrecy::ExposeSecret as _;
 use test_support::{DockerRegistry, DoorSettings, Skopeo};
 
-use crate::real_auth::{HTPASSWD, PASSWORD, TOKEN_SERVICE, file, registry, token_service};
+use crate::real_auth::{
+    AUTHORITY, CLIENT, CLIENT_KEY, HTPASSWD, PASSWORD, SERVER, SERVER_KEY, TOKEN_SERVICE, file, registry, token_service,
+};
 use crate::support::{image, repository, request, resolve, soon, tag};
 
 const PROOF: &str = "application/vnd.shop.proof.v1+json";
@@ -213,6 +215,26 @@ async fn b6_oci_client_works_with_a_token_that_we_asked_for() {
         let agent = request.headers.get("user-agent").unwrap().to_str().unwrap();
         assert!(agent.starts_with("orchestrator/"), "{agent}");
     }
+}
+
+#[tokio::test]
+async fn t21_artefacts_go_round_where_a_client_certificate_is_asked_for() {
+    let Some(server) = DockerRegistry::start_or_skip() else { return };
+    let names = [("server.pem", SERVER), ("server.key.pem", SERVER_KEY), ("authority.pem", AUTHORITY)];
+    let [certificate, key, authority] = names.map(|(name, content)| file(&server, name, content));
+    let tls = format!("{{certificate: \"{certificate}\", key: \"{key}\", clientcas: [\"{authority}\"]}}");
+    let door = server.door(&DoorSettings { tls: Some(tls), ..DoorSettings::default() });
+    let known = registry(&door, None, |options| {
+        let authorities = vec![PemAuthority { name: "authority.pem".to_owned(), pem: AUTHORITY.into() }];
+        let client_certificate = Some(ClientCertificate {
+            name: "client.pem".to_owned(),
+            certificates: CLIENT.into(),
+            key: CLIENT_KEY.into(),
+        });
+        let host = HostOptions { authorities, client_certificate, ..HostOptions::default() };
+        options.hosts.insert(door.address().to_owned(), host);
+    });
+    goes_round(&known).await;
 }
 
 #[tokio::test]

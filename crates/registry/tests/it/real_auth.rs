@@ -22,11 +22,11 @@ use crate::support::{HOST, image, options, repository, request, resolve, tag};
 
 // Made for these tests alone, good until 2120: an authority with a certificate for 127.0.0.1 and one for a client, and
 // the self-signed certificate of a token service.
-const AUTHORITY: &str = include_str!("../fixtures/authority.pem");
-const SERVER: &str = include_str!("../fixtures/server.pem");
-const SERVER_KEY: &str = include_str!("../fixtures/server.key.pem");
-const CLIENT: &str = include_str!("../fixtures/client.pem");
-const CLIENT_KEY: &str = include_str!("../fixtures/client.key.pem");
+pub(crate) const AUTHORITY: &str = include_str!("../fixtures/authority.pem");
+pub(crate) const SERVER: &str = include_str!("../fixtures/server.pem");
+pub(crate) const SERVER_KEY: &str = include_str!("../fixtures/server.key.pem");
+pub(crate) const CLIENT: &str = include_str!("../fixtures/client.pem");
+pub(crate) const CLIENT_KEY: &str = include_str!("../fixtures/client.key.pem");
 pub(crate) const TOKEN_SERVICE: &str = include_str!("../fixtures/token.pem");
 const TOKEN_SERVICE_KEY: &str = include_str!("../fixtures/token.key.pem");
 

@@ -129,6 +129,11 @@ fn answer(documents: &Documents, guarded: bool, request: &Request<Incoming>) -> 
         let refusal = Response::builder().status(401).header("www-authenticate", "Basic realm=\"tests\"");
         return refusal.body(Full::default()).unwrap();
     }
+    if request.uri().path().ends_with("/manifests/downgraded") {
+        // Another registry on this machine, to which plain HTTP may be spoken by whoever begins with it.
+        let to = "http://127.0.0.1:1/v2/shop/cart/manifests/a";
+        return Response::builder().status(307).header("location", to).body(Full::default()).unwrap();
+    }
     match documents.get(request.uri().path()) {
         None => Response::builder().status(404).body(Full::default()).unwrap(),
         Some((media_type, digest, bytes)) => Response::builder()
@@ -173,6 +178,16 @@ async fn http_2_is_spoken_where_it_is_offered() {
             _ => assert!((2..=64).contains(&connections), "connections are used again: {connections}"),
         }
     }
+}
+
+#[tokio::test]
+async fn t21_a_redirect_from_https_to_plain_http_is_refused_even_on_this_machine() {
+    let server = Server::start(SERVER, &[b"http/1.1"], &image("linux/amd64").build(), false);
+    let registry = Registry::new(trusting(&format!("https://{}", server.address), AUTHORITY)).unwrap();
+    let unresolved = resolve(&registry, &request(&["downgraded"])).await.unwrap_err();
+    assert_eq!(unresolved.class(), ErrorClass::Invalid);
+    let text = unresolved.reason.to_string();
+    assert!(text.contains("redirects from https to plain HTTP"), "{text}");
 }
 
 /// A proxy that knows one name and lets in whoever knows its password; gives its address and what it was asked.
