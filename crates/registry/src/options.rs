@@ -33,7 +33,7 @@ pub struct RegistryOptions {
     pub concurrency: usize,
     /// Longest time for a connection.
     pub connect_timeout: Duration,
-    /// Longest time for one request, its redirects and its body.
+    /// Longest time for one request, its redirects and its body; a second more for each megabyte that is sent.
     pub request_timeout: Duration,
     /// When a request is sent again.
     pub retry: RetryPolicy,

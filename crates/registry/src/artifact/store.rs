@@ -335,6 +335,35 @@ mod tests {
     use reqwest::header::{HeaderValue, LINK};
 
     use super::*;
+    use crate::options::RegistryOptions;
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(1024) })]
+
+        /// Whatever is taken for the name of a repository, its requests go to its host and to its path, and to no other.
+        #[test]
+        fn t36_a_reference_leads_to_its_own_host_and_path(
+            host in "([a-z0-9]{1,4}\\.[a-z@]{2,4}|localhost|127\\.0\\.0\\.1|docker\\.io|[a-zA-Z._\\[\\]-]{1,8})(:[0-9]{1,5})?",
+            path in "[a-z0-9]{1,4}([/._@?#%-][a-z0-9]{1,3}){0,2}",
+            tag in "[a-zA-Z0-9_][a-zA-Z0-9._/?#%-]{0,3}",
+        ) {
+            let text = format!("{host}/{path}");
+            if let (Ok(repository), Ok(tag)) = (ImageRepository::normalize(&text), Tag::try_from(tag))
+                && let Ok(base) = base_of(repository.host(), &RegistryOptions::default())
+            {
+                let url = address(&base, &repository, "manifests", tag.as_str());
+                proptest::prop_assert_eq!(url.path(), format!("/v2/{}/manifests/{tag}", repository.path()));
+                proptest::prop_assert_eq!((url.username(), url.password()), ("", None));
+                proptest::prop_assert_eq!((url.query(), url.fragment()), (None, None));
+                let host = if repository.host() == "docker.io" { "registry-1.docker.io" } else { repository.host() };
+                // The usual port need not be written, and none need be written with the fewest digits.
+                let usual = if url.scheme() == "https" { 443 } else { 80 };
+                let (name, port) = host.split_once(':').unwrap_or((host, ""));
+                proptest::prop_assert_eq!(url.host_str(), Some(name));
+                proptest::prop_assert_eq!(url.port_or_known_default(), Some(port.parse().unwrap_or(usual)));
+            }
+        }
+    }
 
     #[test]
     fn the_next_page_is_found_among_other_links() {
