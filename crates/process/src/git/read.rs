@@ -204,7 +204,9 @@ impl Git {
     pub fn diff_names(&self, before: &str, after: &str) -> Result<Vec<PathChange>, GitError> {
         tree_operand(before)?;
         tree_operand(after)?;
-        let arguments = ["diff-tree", "-r", "-z", "--name-status", "--no-renames", "--no-ext-diff", before, after];
+        // Git would leave out what the work tree's `.gitmodules` tells it to ignore, and fail where that file is hostile.
+        let all = ["--no-renames", "--no-ext-diff", "--ignore-submodules=none"];
+        let arguments = ["diff-tree", "-r", "-z", "--name-status"].into_iter().chain(all).chain([before, after]);
         let output = self.run(arguments)?;
         if !output.success() {
             return Err(missing_or_failed(output, &[before, after]));

@@ -1,8 +1,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use lock_model::CommitId;
 use process::Program;
-use process::git::{Git, GitError, InitOptions};
+use process::git::{Git, GitError, InitOptions, TreeChange};
 
 use crate::sandbox::{Sandbox, commit, program, write};
 
@@ -114,5 +115,25 @@ fn old_git_is_refused() {
                 assert_eq!(error.to_string(), format!("git {version} is too old: 2.38 or newer is needed"));
             }
         }
+    }
+}
+
+#[test]
+fn t9_the_work_trees_gitmodules_hides_no_change_and_stops_none() {
+    let sandbox = Sandbox::new();
+    let git = sandbox.init("shop", &InitOptions { bare: false, ..InitOptions::default() });
+    let link = |digit: &str| TreeChange::Gitlink {
+        path: "services/cart".to_owned(),
+        commit: CommitId::try_from(digit.repeat(40)).unwrap(),
+    };
+    let section = "[submodule \"cart\"]\n\tpath = services/cart\n\turl = ../cart.git\n";
+    let first = commit(&git, None, "1", &[write("a", "1"), link("1")]);
+    let second = commit(&git, Some(&first), "2", &[write("a", "2"), link("2")]);
+    for key in ["ignore = all", "ignore = dirty", "update = !evil", "url = --upload-pack=evil", "ignore = nonsense"] {
+        let file = git.work_tree().unwrap().join(".gitmodules");
+        std::fs::write(file, format!("{section}\t{key}\n")).unwrap();
+        let changes = git.diff_names(first.as_str(), second.as_str()).unwrap_or_else(|error| panic!("{key}: {error}"));
+        let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+        assert_eq!(paths, ["a", "services/cart"], "{key}");
     }
 }
