@@ -188,3 +188,44 @@ pub(crate) fn pushed_table(on: &BTreeMap<ServiceName, PushedRefs>) -> String {
     }
     table.render()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(nowhere: usize, unknown: &[ErrorClass]) -> PushedAnswer {
+        let problem = |number: usize, what: &str| Problem {
+            subject: format!("{what}-{number}"),
+            message: "is not known".to_owned(),
+            details: Vec::new(),
+        };
+        PushedAnswer {
+            on: BTreeMap::new(),
+            nowhere: (0..nowhere).map(|number| problem(number, "nowhere")).collect(),
+            unknown: unknown.iter().enumerate().map(|(number, class)| (*class, problem(number, "unknown"))).collect(),
+            of: 9,
+            hints: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn p19_what_is_permanent_decides_the_code_and_everything_is_listed() {
+        use ErrorClass::{Bug, Denied, Invalid, NotFound, Temporary};
+        let cases: &[(usize, &[ErrorClass], ExitCode)] = &[
+            (0, &[Temporary, Temporary], ExitCode::Temporary),
+            (0, &[Temporary, Denied], ExitCode::Denied),
+            (0, &[Denied, NotFound, Temporary], ExitCode::Repository),
+            (0, &[Invalid], ExitCode::Repository),
+            (0, &[Invalid, Bug], ExitCode::Bug),
+            (1, &[], ExitCode::Repository),
+            (1, &[Temporary, Denied], ExitCode::Repository),
+        ];
+        for (nowhere, unknown, code) in cases {
+            let refused = answer(*nowhere, unknown).all_pushed().unwrap_err();
+            assert_eq!(refused.code, *code, "{nowhere} {unknown:?}");
+            assert_eq!(refused.problems.len(), nowhere + unknown.len());
+            assert_eq!(answer(*nowhere, unknown).known().is_err(), !unknown.is_empty(), "nowhere is an answer");
+        }
+        assert!(answer(0, &[]).all_pushed().unwrap().is_empty());
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lock_gen::{Pin, Pins, Risk, Submodule, lock_pins, risks};
-use lock_model::{CommitId, RepositoryUrl, ServiceName, TreePath};
+use lock_model::{CommitId, Lock, RepositoryUrl, ServiceName, TreePath};
 use train::config::{PushedPolicy, Submodules};
 
 use super::allowed_sources;
@@ -16,28 +16,22 @@ use crate::snapshot::{LOCK_FILE, LockFile, Snapshot, load_config};
 #[derive(Debug)]
 pub(crate) struct Target {
     rules: Option<Submodules>,
-    /// Of its lock, or of its tree where it has none.
+    /// Of its lock: what nobody ever locked belongs to no owner yet.
     pins: Pins,
-    /// Paths of its lock's services.
+    /// The paths of that lock's services.
     names: BTreeMap<ServiceName, TreePath>,
 }
 
 impl Target {
     /// Reads the commit that a change goes to. What cannot be read there is as if it were not there: whoever needs
     /// more than that says what is wrong with it.
-    pub(crate) fn load(context: &Context, snapshot: &Snapshot, base: &CommitId) -> Self {
+    pub(crate) fn load(context: &Context, base: &CommitId) -> Self {
         let config = load_config(context, base.as_str()).ok().flatten();
         let bytes = context.git.read_file(base.as_str(), LOCK_FILE).ok().flatten();
         let lock = bytes.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock);
-        let (pins, names) = if let Some(lock) = lock {
-            let names = lock.services().iter().map(|(name, service)| (name.clone(), service.path.clone()));
-            (lock_pins(&lock), names.collect())
-        } else {
-            let tree = context.git.commit(base.as_str()).ok().flatten().map(|facts| facts.tree);
-            let repository = &snapshot.config.forge.repository;
-            let scan = tree.and_then(|tree| context.superproject.scan(&tree, repository).ok());
-            (scan.map(|scan| scan.pins()).unwrap_or_default(), BTreeMap::new())
-        };
+        let names = lock.iter().flat_map(Lock::services);
+        let names = names.map(|(name, service)| (name.clone(), service.path.clone())).collect();
+        let pins = lock.as_ref().map(lock_pins).unwrap_or_default();
         Self { rules: config.map(|config| config.submodules), pins, names }
     }
 

@@ -64,7 +64,8 @@ impl CommitRange {
             (0, 0) => "no commits".to_owned(),
             (added, 0) => commits(added),
             (0, removed) => format!("goes back by {}", commits(removed)),
-            (added, removed) => format!("{}, and {} are gone", commits(added), commits(removed)),
+            (added, 1) => format!("{}, and 1 is gone", commits(added)),
+            (added, removed) => format!("{}, and {removed} are gone", commits(added)),
         }
     }
 }

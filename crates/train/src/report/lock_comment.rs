@@ -49,6 +49,8 @@ pub struct LockFailure<'a> {
     pub head: &'a CommitId,
     /// Every problem of every service.
     pub problems: &'a [LockProblemText],
+    /// What to do about them.
+    pub hints: &'a [String],
 }
 
 /// One problem.
@@ -60,6 +62,8 @@ pub struct LockProblemText {
     pub message: String,
     /// What was tried.
     pub tried: Vec<String>,
+    /// What else is known about it.
+    pub details: Vec<String>,
 }
 
 /// The comment of a lock.
@@ -90,7 +94,11 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
     let identity = section("Identity", &list(&[code_span(facts.lock.id().as_str())]));
     let used = section("Commits", "\n").chars().count() + text.chars().count() + identity.chars().count();
     let room = MAX_COMMENT_CHARACTERS.saturating_sub(used);
-    text.push_str(&section("Commits", &commits(facts.commits, room)));
+    let listed = commits(facts.commits, room);
+    let listed = listed.trim_end();
+    if !listed.is_empty() {
+        text.push_str(&section("Commits", &format!("{listed}\n")));
+    }
     text.push_str(&identity);
     limited(&text, MAX_COMMENT_CHARACTERS, "see the artefact of this pull request")
 }
@@ -115,6 +123,12 @@ pub fn lock_failure_comment(facts: &LockFailure<'_>) -> String {
             text.push_str(&code_span(tried));
             text.push('\n');
         }
+        for detail in &problem.details {
+            text.push_str("  - ");
+            text.push_str(&escape_markdown(detail));
+            text.push('\n');
+        }
     }
+    text.push_str(&section("What to do", &sentences(facts.hints)));
     limited(&text, MAX_COMMENT_CHARACTERS, "run `orchestrator lock generate` to see all of it")
 }

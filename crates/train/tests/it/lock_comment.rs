@@ -117,7 +117,7 @@ fn t8_risks_stand_right_below_the_changes_and_commits_are_folded() {
 
 </details>
 
-<details><summary><code>chat</code>: 1 commit, and 2 commits are gone</summary>
+<details><summary><code>chat</code>: 1 commit, and 2 are gone</summary>
 
 - `0000000` here (Dana, 2025-11-24)
 
@@ -129,7 +129,6 @@ Gone:
 </details>
 
 - `pay`: commits are not known: the history of \\`https:\u{200b}//forge.example/shop/pay.git\\` could not be fetched
-
 
 ### Identity
 ";

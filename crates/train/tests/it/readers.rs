@@ -235,15 +235,24 @@ fn p2_a_lock_that_cannot_be_made_says_what_was_tried() {
         service: Some("cart".to_owned()),
         message: "no image was found".to_owned(),
         tried: vec!["registry.example/shop/cart:main-1111111: not found".to_owned()],
+        details: vec!["asked as @nobody".to_owned()],
     }];
-    let text =
-        lock_failure_comment(&LockFailure { target_branch: "staging", head: &commit("head"), problems: &problems });
+    let hints = ["push the branch; ask @team".to_owned()];
+    let comment = |problems: &[LockProblemText]| {
+        let head = commit("head");
+        lock_failure_comment(&LockFailure { target_branch: "staging", head: &head, problems, hints: &hints })
+    };
+    let text = comment(&problems);
     assert!(text.starts_with("<!-- orchestrator:lock -->\n## No lock\n"));
     assert!(
-        text.contains("- `cart`: no image was found\n  - tried `registry.example/shop/cart:main-1111111: not found`\n")
+        text.ends_with(
+            "- `cart`: no image was found\n  - tried `registry.example/shop/cart:main-1111111: not found`\n  - asked as \
+             @\u{200b}nobody\n\n### What to do\n\n- push the branch; ask @\u{200b}team\n"
+        ),
+        "{text}"
     );
     let many: Vec<LockProblemText> = std::iter::repeat_n(problems[0].clone(), 5000).collect();
-    let text = lock_failure_comment(&LockFailure { target_branch: "staging", head: &commit("head"), problems: &many });
+    let text = comment(&many);
     assert!(text.chars().count() <= 65_000);
     assert!(text.starts_with("<!-- orchestrator:lock -->\n## No lock\n"));
 }

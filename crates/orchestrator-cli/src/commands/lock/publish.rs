@@ -76,34 +76,37 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
             Ok(report.warnings(made.warnings).markdown(made.comment))
         }
         Err(error) => {
-            let problems: Vec<LockProblemText> = if error.problems.is_empty() {
-                vec![LockProblemText { service: None, message: error.message.clone(), tried: error.causes.clone() }]
-            } else {
-                error
-                    .problems
-                    .iter()
-                    .map(|problem| LockProblemText {
-                        service: Some(problem.subject.clone()),
-                        message: problem.message.clone(),
-                        // The comment says "tried" itself.
-                        tried: problem
-                            .details
-                            .iter()
-                            .map(|detail| detail.strip_prefix("tried ").unwrap_or(detail).to_owned())
-                            .collect(),
-                    })
-                    .collect()
-            };
+            let problems = problem_texts(&error);
             let comment = lock_failure_comment(&LockFailure {
                 target_branch: pull_request.base_branch.as_str(),
                 head: &pull_request.head,
                 problems: &problems,
+                hints: &error.hints,
             });
             context.forge.upsert_comment(number, COMMENT, &comment, now).await.map_err(forge_error)?;
             status(StatusState::Failure, &error.message).await?;
             Err(error)
         }
     }
+}
+
+/// An error for the comment, which says "tried" itself.
+fn problem_texts(error: &CliError) -> Vec<LockProblemText> {
+    if error.problems.is_empty() {
+        let (message, details) = (error.message.clone(), error.causes.clone());
+        return vec![LockProblemText { service: None, message, tried: Vec::new(), details }];
+    }
+    let text = |problem: &Problem| {
+        let tried = problem.details.iter().filter_map(|detail| detail.strip_prefix("tried ").map(str::to_owned));
+        let others = problem.details.iter().filter(|detail| !detail.starts_with("tried "));
+        LockProblemText {
+            service: Some(problem.subject.clone()),
+            message: problem.message.clone(),
+            tried: tried.collect(),
+            details: others.cloned().collect(),
+        }
+    };
+    error.problems.iter().map(text).collect()
 }
 
 /// Makes the lock until it is the one of the present base: whoever merges something else meanwhile starts no run for this
