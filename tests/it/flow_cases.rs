@@ -30,7 +30,7 @@ fn p7_head_base_and_tree_of_a_lock_are_in_history_for_good() {
 }
 
 #[test]
-fn p8_a_lock_does_not_look_at_the_checkout() {
+fn b14_p8_a_lock_does_not_look_at_the_checkout() {
     let shop = locked();
     let before = shop.json("lock generate --rev dev", 0);
     let clone = shop.clone_folder();

@@ -6,6 +6,7 @@
 )]
 #![expect(clippy::string_slice, reason = "ids are hexadecimal")]
 
+mod changelog;
 mod compose;
 mod demo;
 mod examples;
@@ -14,6 +15,8 @@ mod faults_kill;
 mod flow;
 mod flow_cases;
 mod flow_trains;
+mod lock_cases;
+mod lock_check;
 mod logins;
 mod migrate;
 mod proxy;
@@ -23,6 +26,7 @@ mod refusals_production;
 mod review_regressions;
 mod shop;
 mod stops;
+mod submodule_rules;
 mod terminal;
 mod trace;
 mod workspace;

@@ -53,7 +53,9 @@ fn pass(mut client: TcpStream, upstream: &str, next: &Mutex<Option<Happening>>) 
     });
     let mut buffer = [0; 16 * 1024];
     while let Ok(length @ 1..) = client.read(&mut buffer) {
-        if let Some(happening) = next.lock().expect("no happening panicked").take() {
+        // Let go before it happens: it may say what happens next.
+        let happening = next.lock().expect("no happening panicked").take();
+        if let Some(happening) = happening {
             happening();
         }
         if server.write_all(&buffer[..length]).is_err() {

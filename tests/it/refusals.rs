@@ -1,6 +1,8 @@
 //! What is refused on the way to staging: with its exit code, its reason, and what to do.
 
 use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use lock_model::{Content, Lock};
 use serde_json::Value;
@@ -322,27 +324,64 @@ fn f16_a_pull_request_that_moves_meanwhile_is_superseded_and_gets_no_status() {
     push_all(&shop, &skopeo, &registry);
     shop.open();
     let old = shop.head("dev").unwrap();
-    // Head and base, one after the other: somebody pushes while the registry is asked.
-    for (branch, user) in [("dev", "dana"), ("staging", "orchestrator")] {
+    let pushed_meanwhile = |branch: &'static str, user: &'static str| {
         shop.work_on(branch).write(&format!("{branch}.md"), "moving\n");
         let new = shop.clone_folder().commit("meanwhile");
-        let clone = shop.join("shop");
-        proxy.at_next_request(move || {
-            let clone = test_support::Repository::open(clone);
-            let answer = clone
-                .try_git_with(&["push", "--quiet", "origin", &format!("HEAD:{branch}")], &[("ORCHESTRATOR_AS", user)]);
-            assert!(answer.success(), "{answer:?}");
-        });
-        let superseded = shop.json("lock publish --pull-request 1", 0);
-        assert_eq!(superseded["superseded"], "pull request 1 moved while its lock was made", "{superseded:#}");
-        assert_eq!(shop.head(branch).unwrap(), new, "{branch}");
-        assert!(shop.statuses(&new).is_empty(), "{:?}", shop.statuses(&new));
-        assert!(shop.comments(1).is_empty());
-        assert!(!shop.join("forge/artefacts/pull-1/lock.yaml").exists());
-    }
+        let clone = shop.clone_folder();
+        proxy.at_next_request(move || push(&clone, branch, user));
+        new
+    };
+    // The head: its own push has a run of its own.
+    let new = pushed_meanwhile("dev", "dana");
+    let superseded = shop.json("lock publish --pull-request 1", 0);
+    assert_eq!(superseded["superseded"], "pull request 1 moved while its lock was made", "{superseded:#}");
+    assert_eq!(shop.head("dev").unwrap(), new);
+    assert!(shop.statuses(&new).is_empty(), "{:?}", shop.statuses(&new));
+    assert!(shop.comments(1).is_empty());
+    assert!(!shop.join("forge/artefacts/pull-1/lock.yaml").exists());
     assert_eq!(shop.status(&old, "orchestrator/lock"), "pending");
-    shop.ok("lock publish --pull-request 1");
-    assert_eq!(shop.status(&shop.head("dev").unwrap(), "orchestrator/lock"), "success");
+
+    // The base: nobody else would make this pull request's lock anew.
+    let base = pushed_meanwhile("staging", "orchestrator");
+    let published = shop.ok("lock publish --pull-request 1");
+    assert!(published.stderr().contains("`staging` moved meanwhile: the lock is made again"), "{published}");
+    let artefact = || fs::read_to_string(shop.join("forge/artefacts/pull-1/lock.yaml")).unwrap();
+    assert!(artefact().contains(&format!("base: {base}\n")), "{}", artefact());
+    assert_eq!(shop.status(&new, "orchestrator/lock"), "success");
+    assert_eq!(shop.comments(1).len(), 1);
+}
+
+fn push(clone: &test_support::Repository, branch: &str, user: &str) {
+    let arguments = ["push", "--quiet", "origin", &format!("HEAD:{branch}")];
+    let answer = clone.try_git_with(&arguments, &[("ORCHESTRATOR_AS", user)]);
+    assert!(answer.success(), "{answer:?}");
+}
+
+/// Somebody pushes to staging at every request.
+fn never_rests(proxy: &Arc<Proxy>, clone: PathBuf) {
+    let again = Arc::clone(proxy);
+    proxy.at_next_request(move || {
+        let repository = test_support::Repository::open(&clone);
+        repository.commit("again");
+        push(&repository, "staging", "orchestrator");
+        never_rests(&again, clone);
+    });
+}
+
+#[test]
+fn f16_a_base_that_never_rests_is_given_up_after_some_attempts() {
+    let (Some(registry), Some(skopeo)) = (DockerRegistry::start_or_skip(), Skopeo::find_or_skip()) else { return };
+    let proxy = Arc::new(Proxy::start(registry.address()));
+    let shop = Shop::with(&CONFIGURATION.replace("oci-layout:../registry", &proxy.url()));
+    push_all(&shop, &skopeo, &registry);
+    shop.open();
+    shop.work_on("staging");
+    never_rests(&proxy, shop.join("shop"));
+    let given_up = shop.ok("lock publish --pull-request 1");
+    assert_eq!(given_up.stderr().matches("moved meanwhile: the lock is made again").count(), 2, "{given_up}");
+    assert!(given_up.stdout().starts_with("superseded: pull request 1 moved"), "{given_up}");
+    assert!(shop.comments(1).is_empty());
+    assert_eq!(shop.status(&shop.head("dev").unwrap(), "orchestrator/lock"), "pending");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use test_support::HOSTILE_TEXT;
 use crate::shop::{CART, pin, planned, refused, request, service, shop, text, tree, with_file};
 
 #[test]
-fn the_rendered_tree_is_pinned_sorted_and_without_comments() {
+fn b10_the_rendered_tree_is_pinned_sorted_and_without_comments() {
     let plan = planned(&shop());
     assert_eq!(
         plan.files.keys().map(String::as_str).collect::<Vec<_>>(),

@@ -14,12 +14,12 @@ fn id_after(change: impl FnOnce(&mut LockParts)) -> String {
 }
 
 #[test]
-fn the_id_has_the_test_vectors_value() {
+fn b13_the_id_is_the_digest_of_the_canonical_content() {
     assert_eq!(golden().id().as_str(), VECTOR);
 }
 
 #[test]
-fn descriptions_do_not_change_the_id() {
+fn b13_descriptions_do_not_change_the_id() {
     let same: [Case; 7] = [
         ("source", |parts| parts.source.pull_request = None),
         ("url", |parts| cart(parts).git.url = "https://elsewhere.example/cart".parse().unwrap()),
