@@ -123,6 +123,18 @@ fn b14_b15_what_is_not_committed_is_not_read() {
     assert!(said.contains("is fine"), "the one command that reads the work tree: {said}");
 }
 
+#[test]
+fn b14_a_shallow_clone_pins_the_same() {
+    let shop = locked();
+    let whole = shop.json("lock generate --rev dev", 0);
+    let url = format!("file://{}", shop.join("shop.git").display());
+    shop.clone_folder().git(&["clone", "--quiet", "--depth", "1", "--branch", "dev", &url, "../shallow"]);
+    let shallow = shop.in_root("--format json -C shallow lock generate --rev HEAD").run().expect_code(0);
+    let shallow: serde_json::Value = serde_json::from_str(shallow.stdout()).unwrap();
+    assert_eq!(shallow["services"], whole["services"]);
+    assert_eq!(shallow["lock"], whole["lock"], "where a lock comes from is no part of its id");
+}
+
 /// A `.gitmodules` in which every section tries something else.
 fn hostile(canary: &str) -> Vec<(&'static str, String)> {
     vec![

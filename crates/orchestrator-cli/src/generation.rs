@@ -112,7 +112,7 @@ async fn judge(
 ) -> CliResult<Option<BTreeMap<ServiceName, PushedRefs>>> {
     let services: BTreeMap<ServiceName, &Submodule> =
         assigned.iter().map(|one| (one.assignment.name.clone(), one.submodule)).collect();
-    let target = Target::load(context, &source.base);
+    let target = Target::load(context, &source.base)?;
     check_sources(snapshot, &target, &services)?;
     if !check_pushed && !target.requires_pushed(&snapshot.config.submodules) {
         return Ok(None);

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lock_gen::{Pin, Pins, Risk, Submodule, lock_pins, risks};
-use lock_model::{CommitId, Lock, RepositoryUrl, ServiceName, TreePath};
+use lock_model::{CommitId, ErrorClass, Lock, RepositoryUrl, ServiceName, TreePath};
 use train::config::{PushedPolicy, Submodules};
 
 use super::allowed_sources;
-use crate::context::Context;
+use crate::context::{Context, git_error};
 use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
-use crate::snapshot::{LOCK_FILE, LockFile, Snapshot, load_config};
+use crate::snapshot::{CONFIGURATION_FILE, LOCK_FILE, LockFile, Snapshot, parse_config};
 
 /// What the branch that a change goes to says of submodules: no change decides about that itself.
 #[derive(Debug)]
@@ -23,16 +23,19 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Reads the commit that a change goes to. What cannot be read there is as if it were not there: whoever needs
-    /// more than that says what is wrong with it.
-    pub(crate) fn load(context: &Context, base: &CommitId) -> Self {
-        let config = load_config(context, base.as_str()).ok().flatten();
-        let bytes = context.git.read_file(base.as_str(), LOCK_FILE).ok().flatten();
-        let lock = bytes.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock);
+    /// Reads the commit that a change goes to. A commit that is not here, and a file that makes no sense, say nothing:
+    /// whoever needs more than that says what is wrong with them. A repository that cannot be read is no answer.
+    pub(crate) fn load(context: &Context, base: &CommitId) -> CliResult<Self> {
+        let read = |path: &str| match context.git.read_file(base.as_str(), path) {
+            Err(error) if error.class() == ErrorClass::NotFound => Ok(None),
+            read => read.map_err(|error| git_error("the rules for submodules cannot be read", &error)),
+        };
+        let config = read(CONFIGURATION_FILE)?.and_then(|bytes| parse_config(CONFIGURATION_FILE, &bytes).ok());
+        let lock = read(LOCK_FILE)?.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock);
         let names = lock.iter().flat_map(Lock::services);
         let names = names.map(|(name, service)| (name.clone(), service.path.clone())).collect();
         let pins = lock.as_ref().map(lock_pins).unwrap_or_default();
-        Self { rules: config.map(|config| config.submodules), pins, names }
+        Ok(Self { rules: config.map(|config| config.submodules), pins, names })
     }
 
     /// Nothing but the tree's own rules: for questions about a tree as it is.
