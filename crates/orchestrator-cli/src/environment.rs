@@ -31,7 +31,8 @@ pub(crate) const CLOCK: Variable = Variable {
 /// Cache folder.
 pub(crate) const CACHE: Variable = Variable {
     name: "ORCHESTRATOR_CACHE",
-    description: "Folder for fetched submodule commits, as `--cache`. Default: a folder beside the git objects.",
+    description: "Folder for what was fetched (commits of submodules, manifests of images), as `--cache`. Default: a \
+                  folder beside the git objects.",
 };
 /// Run identity given by the CI system.
 pub(crate) const RUN_ID: Variable =

@@ -89,7 +89,7 @@ pub(crate) struct GlobalArgs {
     /// Longest time that the whole command may take, such as `90s` or `10m`; default: 5m, and 1h where suites run.
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub(crate) deadline: Option<std::time::Duration>,
-    /// Folder for fetched submodule commits; default: beside the git objects.
+    /// Folder for what was fetched: commits of submodules, manifests of images; default: beside the git objects.
     #[arg(long, global = true, value_name = "DIR", env = crate::environment::CACHE.name, hide_env_values = true)]
     pub cache: Option<PathBuf>,
 }
