@@ -1,5 +1,7 @@
 //! What is refused between staging and production, whatever the forge's buttons said.
 
+use std::fs;
+
 use serde_json::Value;
 use test_support::Repository;
 
@@ -241,6 +243,29 @@ fn t14_an_old_run_that_is_started_again_does_not_take_production_back() {
         11,
         &["was never the tip of `main`", "hint: what runs in this environment is merged to `main` first"],
     );
+}
+
+#[test]
+fn f20_b45_a_rollback_whose_images_are_gone_changes_nothing_and_names_one_that_is_whole() {
+    let shop = released();
+    let first = shop.superproject().git(&["tag", "--list", "release-*"]).trim().to_owned();
+    for (version, promotion) in [(2, 4), (3, 6)] {
+        shop.bump("services/shop-cart", version);
+        shop.merge_dev();
+        shop.ok("run --env staging");
+        shop.approve_and_merge(promotion);
+        shop.ok("run --env production");
+    }
+    // Somebody cleans the registry up: the image of version 2 is gone.
+    let second = shop.json("lock show main~1^2", 0);
+    let digest = second["services"]["shop-cart"]["image"]["digest"].as_str().unwrap();
+    fs::remove_file(shop.join("registry/blobs/sha256").join(digest.strip_prefix("sha256:").unwrap())).unwrap();
+    let (before, story) = (shop.untouched(), shop.story());
+    let again = format!("hint: `orchestrator rollback --env production --to {first} --reason …`");
+    let words = ["images of `release-", "shop-cart", digest, "is gone", "nothing was changed", &again];
+    refuses(&shop, "rollback --env production --reason trouble", 12, &words);
+    assert_eq!((shop.untouched(), shop.story()), (before, story), "no hold either: nothing was begun");
+    shop.ok(&format!("rollback --env production --to {first} --reason trouble"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod context;
 mod demo;
+mod digests;
 mod engine;
 mod environment;
 mod error;

@@ -3,17 +3,18 @@
 use std::time::{Duration, Instant};
 
 use ::forge::{Holder, Lease, LeaseOutcome};
-use lock_model::CommitId;
+use lock_model::{CommitId, Lock};
 use train::EnvironmentName;
-use train::config::Environment;
+use train::config::{Date, Deployment, Environment};
 use train::cycle::Purpose;
 use train::ledger::{RecordDraft, Step, StepResult};
-use train::rollback::{self, TargetState};
+use train::rollback::{self, Target, TargetState};
 
 use crate::arguments::{RollbackArgs, RunArgs};
 use crate::context::{Context, forge_error, git_error};
+use crate::digests;
 use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commit, short_id};
-use crate::error::{CliError, CliResult};
+use crate::error::{CliError, CliResult, Problem};
 use crate::exit_code::ExitCode;
 use crate::ledger_store::LedgerStore;
 use crate::output::{Report, Table, append};
@@ -85,6 +86,10 @@ pub(crate) async fn rollback(context: &Context, args: &RollbackArgs) -> CliResul
         .hint("the repository was rewritten: restore the release's commit"));
     }
     match target.state {
+        TargetState::New | TargetState::Underway { .. } => images_are_there(context, &engine, &target).await?,
+        TargetState::Done { .. } => {}
+    }
+    match target.state {
         TargetState::New => engine.begin_rollback(&args.reason, target.tag.clone()).await?,
         TargetState::Underway { .. } | TargetState::Done { .. } => {}
     }
@@ -95,6 +100,49 @@ pub(crate) async fn rollback(context: &Context, args: &RollbackArgs) -> CliResul
         format!("\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets the train go on.\n"),
     );
     Ok(report)
+}
+
+/// Nothing is begun for a release whose images were cleaned away: the next one that is whole is named.
+async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &Target) -> CliResult<()> {
+    let gone = gone_of(context, &engine.snapshot, &engine.lock.lock, &engine.environment.name).await?;
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let name = &engine.environment.name;
+    let called = |target: &Target| target.tag.clone().unwrap_or_else(|| target.release.id8().to_owned());
+    let error = CliError::new(ExitCode::Image, format!("images of `{}` are not there any more", called(target)))
+        .problems(gone)
+        .hint("nothing was changed; push the images again, or go back to another release");
+    let ledger = engine.store.ledger();
+    let current = ledger.latest_touched(name).and_then(|record| record.entry.release.clone());
+    for other in rollback::known_good(ledger, name) {
+        if other.release == target.release || Some(&other.release) == current.as_ref() {
+            continue;
+        }
+        let Ok(snapshot) = Snapshot::load(context, &other.commit) else { continue };
+        let Ok(Some(lock)) = snapshot.lock(context) else { continue };
+        if gone_of(context, &snapshot, &lock.lock, name).await.is_ok_and(|gone| gone.is_empty()) {
+            let again = format!("orchestrator rollback --env {name} --to {} --reason …", called(&other));
+            return Err(error.hint(format!("`{again}`: all images of that release are there")));
+        }
+    }
+    Err(error)
+}
+
+/// The digests that are gone of what an environment deploys of a lock.
+async fn gone_of(
+    context: &Context,
+    snapshot: &Snapshot,
+    lock: &Lock,
+    name: &EnvironmentName,
+) -> CliResult<Vec<Problem>> {
+    let environment = snapshot.environment(name)?;
+    let today = Date::of(context.now(0));
+    digests::gone(context, snapshot, lock, |service, entry| match environment.decide(service, &entry.path, today) {
+        Deployment::Deploy(_) => true,
+        Deployment::NotDeployed { .. } | Deployment::Other { .. } => false,
+    })
+    .await
 }
 
 /// A commit that carries its lock, or the news that somebody else goes on.

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use lock_gen::Submodule;
-use lock_model::{Content, Lock, Service, ServiceName};
+use lock_model::{Lock, Service, ServiceName};
 use train::ledger::LockFile as RecordedLock;
 
 use super::read_file;
 use crate::arguments::LockCheckArgs;
 use crate::context::Context;
+use crate::digests;
 use crate::engine::short_id;
-use crate::error::{CliError, CliResult, Problem};
+use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::generation;
 use crate::ledger_store::LedgerStore;
 use crate::output::{Report, Table};
-use crate::registries;
 use crate::snapshot::{LOCK_FILE, Snapshot};
 use crate::submodules::{Target, ask_pushed, foreign_sources};
 
@@ -77,7 +77,8 @@ pub(crate) async fn check(context: &Context, args: &LockCheckArgs) -> CliResult<
         ask("commits are pushed", nowhere.collect(), format!("{} of them are on branches", answer.on.len()));
         pushed = Some(answer.on);
     }
-    let gone = missing_digests(context, &snapshot, &lock.lock).await?;
+    let gone = digests::gone(context, &snapshot, &lock.lock, |_, _| true).await?;
+    let gone = gone.into_iter().map(|problem| format!("{}: {}", problem.subject, problem.message)).collect();
     ask("images are there", gone, "every digest, on every platform".to_owned());
     let verdict = if code == ExitCode::Done { "can be used" } else { "cannot be used" };
     let mut document = serde_json::json!({
@@ -99,50 +100,4 @@ fn services<'a>(snapshot: &'a Snapshot, lock: &Lock) -> BTreeMap<ServiceName, &'
 fn sources(snapshot: &Snapshot, lock: &Lock) -> CliResult<Vec<String>> {
     let (problems, _) = foreign_sources(snapshot, &Target::none(), &services(snapshot, lock))?;
     Ok(problems.into_iter().map(|problem| format!("{}: {}", problem.subject, problem.message)).collect())
-}
-
-/// Which locked digests the registry no longer has.
-async fn missing_digests(context: &Context, snapshot: &Snapshot, lock: &Lock) -> CliResult<Vec<String>> {
-    let registry = registries::client(context, &snapshot.config, &snapshot.commit)?;
-    let requests: Vec<registry::DigestRequest> = lock
-        .services()
-        .iter()
-        .filter_map(|(name, service)| match &service.content {
-            Content::Image(image) => Some(registry::DigestRequest {
-                service: name.clone(),
-                repository: image.repository.clone(),
-                digest: image.digest.clone(),
-                platforms: image.platforms.clone(),
-            }),
-            Content::Configuration => None,
-        })
-        .collect();
-    let answers = registry.check_digests(&requests, context.deadline, &|_event| {}).await;
-    let mut missing = Vec::new();
-    let mut failed = Vec::new();
-    for (service, answer) in answers {
-        match answer {
-            Ok(answer) => {
-                for (platform, digest) in answer.missing {
-                    let platform = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
-                    missing.push(format!("{service}: {digest}{platform} is gone"));
-                }
-            }
-            Err(error) => {
-                let class = error.class();
-                failed.push((
-                    class,
-                    Problem { subject: service.to_string(), message: error.to_string(), details: Vec::new() },
-                ));
-            }
-        }
-    }
-    if failed.is_empty() {
-        return Ok(missing);
-    }
-    let classes: Vec<lock_model::ErrorClass> = failed.iter().map(|(class, _)| *class).collect();
-    let class = registry::overall_class(classes).unwrap_or(lock_model::ErrorClass::Temporary);
-    let code = crate::error::code_of(class, ExitCode::Image, ExitCode::Image);
-    Err(CliError::new(code, "the registry gave no answer about locked images")
-        .problems(failed.into_iter().map(|(_, problem)| problem)))
 }
