@@ -86,8 +86,13 @@ pub fn part(name: &str) -> Result<Part, Missing> {
 /// let Some(skopeo) = bench::part_or_skip("skopeo") else { return };
 /// ```
 pub fn part_or_skip(name: &str) -> Option<Part> {
-    match part(name) {
-        Ok(part) => Some(part),
+    or_skip(part(name))
+}
+
+/// What was made of a part, or the running test is reported as skipped.
+pub fn or_skip<T>(outcome: Result<T, Missing>) -> Option<T> {
+    match outcome {
+        Ok(made) => Some(made),
         Err(missing) => {
             skip(&missing.to_string());
             None

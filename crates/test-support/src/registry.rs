@@ -1,21 +1,17 @@
 //! A real registry on a loopback port, and `skopeo`, an independent client to compare our answers with.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::bench::{self, Missing, Part};
+use crate::server::{Says, Server};
 
 /// Debian's docker-registry without login, alone with its storage; it ends when this is dropped.
 #[derive(Debug)]
 pub struct DockerRegistry {
-    process: Child,
-    address: String,
+    server: Server,
     folder: TempDir,
     data: PathBuf,
     scheme: &'static str,
@@ -68,41 +64,20 @@ impl DockerRegistry {
         );
         fs::write(&configuration, text).expect("the registry's configuration can be written");
         let mut command = part.command();
-        command.arg("serve").arg(&configuration).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("docker-registry starts");
-        let log = process.stderr.take().expect("standard error is piped");
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            // Reads to the end: a full pipe would stop the registry.
-            for line in BufReader::new(log).lines().map_while(Result::ok) {
-                sender.send(line).ok();
-            }
-        });
-        let mut seen = Vec::new();
-        let address = loop {
-            match receiver.recv_timeout(Duration::from_secs(30)) {
-                Ok(line) => match listening_address(&line) {
-                    Some(address) => break address,
-                    None => seen.push(line),
-                },
-                Err(error) => {
-                    process.kill().ok();
-                    panic!("docker-registry does not listen ({error}); its log: {seen:#?}");
-                }
-            }
-        };
+        command.arg("serve").arg(&configuration);
+        let server = Server::start(command, Says::Stderr, listening_address);
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
-        Self { process, address, folder, data, scheme }
+        Self { server, folder, data, scheme }
     }
 
     /// Where it listens: `127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
-        &self.address
+        self.server.address()
     }
 
     /// Its URL: `http://127.0.0.1:PORT`, with TLS `https://`.
     pub fn url(&self) -> String {
-        format!("{}://{}", self.scheme, self.address)
+        format!("{}://{}", self.scheme, self.address())
     }
 
     /// Its storage folder, for tests that lose or change a blob behind its back.
@@ -113,13 +88,6 @@ impl DockerRegistry {
     /// A folder of its own, for files that its settings name.
     pub fn folder(&self) -> &Path {
         self.folder.path()
-    }
-}
-
-impl Drop for DockerRegistry {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
     }
 }
 
@@ -145,13 +113,7 @@ impl Skopeo {
 
     /// Finds skopeo, or reports the running test as skipped.
     pub fn find_or_skip() -> Option<Self> {
-        match Self::find() {
-            Ok(skopeo) => Some(skopeo),
-            Err(missing) => {
-                bench::skip(&missing.to_string());
-                None
-            }
-        }
+        bench::or_skip(Self::find())
     }
 
     /// Runs skopeo and gives its standard output without the last line end; a failure is a panic that shows everything.
@@ -175,10 +137,18 @@ impl Skopeo {
     /// `reference` is the name in the layout (`registry.example/shop/cart:main-1`), `to` the repository and tag
     /// in the registry (`shop/cart:main-1`).
     pub fn push_layout(&self, layout: &Path, reference: &str, registry: &DockerRegistry, to: &str) {
+        self.push_layout_to(layout, reference, registry.address(), to, None);
+    }
+
+    /// The same for any registry on this machine without TLS, with a login (`USER:PASSWORD`) where it wants one.
+    pub fn push_layout_to(&self, layout: &Path, reference: &str, address: &str, to: &str, login: Option<&str>) {
         let layout = layout.to_str().expect("test paths are UTF-8");
         let from = format!("oci:{layout}:{reference}");
-        let to = format!("docker://{}/{to}", registry.address());
-        self.run(&["copy", "--quiet", "--all", "--preserve-digests", "--dest-tls-verify=false", &from, &to]);
+        let to = format!("docker://{address}/{to}");
+        let mut args = vec!["copy", "--quiet", "--all", "--preserve-digests", "--dest-tls-verify=false"];
+        args.extend(login.iter().flat_map(|login| ["--dest-creds", login]));
+        args.extend([from.as_str(), to.as_str()]);
+        self.run(&args);
     }
 
     /// The manifest behind a reference in the registry, byte for byte; `name` is `shop/cart:main-1` or `…@sha256:…`.

@@ -80,7 +80,7 @@ pub(super) fn toxiproxy(bench: &Bench) -> Result<Found, String> {
     let part = GoPart {
         name: "toxiproxy",
         module: "tests/bench/toxiproxy",
-        package: "github.com/Shopify/toxiproxy/v2/cmd/server",
+        package: ".",
         versioned_by: "github.com/Shopify/toxiproxy/v2",
         ..PLAIN
     };

@@ -1,0 +1,96 @@
+//! Servers on loopback ports that the kernel chose: no port is guessed and lost to somebody else.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Longest time that a server may take to say where it listens.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server that listens; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    process: Child,
+    address: String,
+}
+
+/// Where a server says that it listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Says {
+    Stdout,
+    Stderr,
+}
+
+impl Server {
+    /// Starts a program that chooses a port itself and writes a line in which `address` finds `127.0.0.1:PORT`.
+    pub(crate) fn start(mut command: Command, says: Says, address: fn(&str) -> Option<String>) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        match says {
+            Says::Stdout => command.stdout(Stdio::piped()).stderr(Stdio::null()),
+            Says::Stderr => command.stdout(Stdio::null()).stderr(Stdio::piped()),
+        };
+        let mut process = command.spawn().unwrap_or_else(|error| panic!("`{name}` does not start: {error}"));
+        let output: Option<Box<dyn Read + Send>> = match says {
+            Says::Stdout => process.stdout.take().map(|output| Box::new(output) as _),
+            Says::Stderr => process.stderr.take().map(|output| Box::new(output) as _),
+        };
+        let output = output.expect("the output is piped");
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Reads to the end: a full pipe would stop the server.
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                sender.send(line).ok();
+            }
+        });
+        let mut seen = Vec::new();
+        loop {
+            match receiver.recv_timeout(PATIENCE) {
+                Ok(line) => match address(&line) {
+                    Some(address) => return Self { process, address },
+                    None => seen.push(line),
+                },
+                Err(error) => {
+                    process.kill().ok();
+                    panic!("`{name}` does not listen ({error}); its output: {seen:#?}");
+                }
+            }
+        }
+    }
+
+    /// Takes over a process that was handed a socket with this address.
+    pub(crate) fn of(process: Child, address: String) -> Self {
+        Self { process, address }
+    }
+
+    /// Where it listens: `127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Waits for a server that was told to end.
+    pub(crate) fn wait(mut self) {
+        self.process.wait().expect("the server is a child of ours");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// A socket that listens already, to be handed to a server, and its address: who connects early waits in its queue.
+pub(crate) fn listening_socket() -> (OwnedFd, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = listener.local_addr().expect("a bound socket has an address").to_string();
+    (listener.into(), address)
+}
+
+/// The address in the line `listening on 127.0.0.1:PORT` of the servers that this repository builds.
+pub(crate) fn listening_on(line: &str) -> Option<String> {
+    line.strip_prefix("listening on ").map(str::to_owned)
+}
