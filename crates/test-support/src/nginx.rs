@@ -33,12 +33,13 @@ impl Nginx {
             "daemon off;\n\
              user root root;\n\
              worker_processes 1;\n\
+             worker_shutdown_timeout 2s;\n\
              pid nginx.pid;\n\
              error_log error.log warn;\n\
              events {{ worker_connections 1024; }}\n\
              http {{\n\
              {temporary}\
-             log_format tests '$server_protocol $status $request_method $request_uri';\n\
+             log_format tests '$server_protocol $status $request_method $request_uri $connection';\n\
              access_log access.log tests;\n\
              server {{\n\
              listen {address} {listen};\n\
@@ -65,7 +66,8 @@ impl Nginx {
         &self.address
     }
 
-    /// Ends nginx and gives its log, a line a request: `HTTP/2.0 200 GET /v2/shop/cart/manifests/main-1`.
+    /// Ends nginx and gives its log, a line a request: `HTTP/2.0 200 GET /v2/shop/cart/manifests/main-1 3`, with the
+    /// number of the connection at the end.
     pub fn stop(mut self) -> Vec<String> {
         let read = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
         let problems = || format!("{}{}", read("stderr.log"), read("error.log"));

@@ -25,7 +25,7 @@ fn nginx_answers_and_remembers_what_was_asked() {
     let Some(nginx) = Nginx::start_or_skip("", "location / { return 200 hello; }") else { return };
     let answer = get(nginx.address(), "/a?b").unwrap();
     assert!(answer.ends_with("\r\n\r\nhello"), "{answer}");
-    assert_eq!(nginx.stop(), ["HTTP/1.0 200 GET /a?b"]);
+    assert_eq!(nginx.stop(), ["HTTP/1.0 200 GET /a?b 1"]);
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! A real registry behind a real front: TLS of a private authority, and HTTP/2 where it is offered.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use registry::layout::LayoutWriter;
+use registry::{ImageRequest, Mirror, PemAuthority, Registry, RegistryOptions, Resolution};
+use test_support::{DockerRegistry, Nginx, Skopeo};
+
+use crate::support::{HOST, image, options, repository, request, resolve, service, soon, tag};
+
+const IMAGES: usize = 24;
+
+/// A registry, and nginx with TLS in front of it; `listen` says what nginx offers.
+fn front(server: &DockerRegistry, listen: &str) -> Option<Nginx> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let block = format!(
+        "ssl_certificate {fixtures}/server.pem;\n\
+         ssl_certificate_key {fixtures}/server.key.pem;\n\
+         keepalive_requests 10000;\n\
+         location / {{ proxy_pass {}; proxy_set_header Host $http_host; }}",
+        server.url(),
+        fixtures = fixtures.display(),
+    );
+    Nginx::start_or_skip(listen, &block)
+}
+
+fn filled() -> Option<DockerRegistry> {
+    let server = DockerRegistry::start_or_skip()?;
+    let skopeo = Skopeo::find_or_skip()?;
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = LayoutWriter::create(folder.path()).unwrap();
+    writer.add_image(&repository(), &tag("a"), &image("linux/amd64")).unwrap();
+    skopeo.push_layout(folder.path(), &format!("{}:a", repository()), &server, "shop/cart:a");
+    Some(server)
+}
+
+fn through(front: &Nginx, concurrency: usize) -> Registry {
+    let mut options = RegistryOptions { concurrency, ..options() };
+    let authority = include_str!("../fixtures/authority.pem");
+    options.authorities = vec![PemAuthority { name: "authority.pem".to_owned(), pem: authority.into() }];
+    options.mirrors.insert(HOST.to_owned(), Mirror::Http(format!("https://{}", front.address()).parse().unwrap()));
+    Registry::new(options).unwrap()
+}
+
+async fn resolve_many(registry: &Registry) -> Vec<Resolution> {
+    let numbered = |number| ImageRequest { service: service(&format!("s{number}")), ..request(&["missing", "a"]) };
+    let requests: Vec<ImageRequest> = (0..IMAGES).map(numbered).collect();
+    registry.resolve_all(&requests, soon(), &|_| ()).await.into_values().map(Result::unwrap).collect()
+}
+
+fn protocols(log: &[String]) -> BTreeSet<&str> {
+    log.iter().map(|line| line.split(' ').next().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_where_it_is_offered() {
+    let Some(server) = filled() else { return };
+    let direct = Registry::new(RegistryOptions {
+        mirrors: [(HOST.to_owned(), Mirror::Http(server.url().parse().unwrap()))].into(),
+        ..options()
+    });
+    let expected = resolve(&direct.unwrap(), &request(&["a"])).await.unwrap().image;
+    for (listen, protocol) in [("ssl http2", "HTTP/2.0"), ("ssl", "HTTP/1.1")] {
+        let Some(front) = front(&server, listen) else { return };
+        let found = resolve_many(&through(&front, 8)).await;
+        assert_eq!(found.len(), IMAGES);
+        assert!(found.iter().all(|found| found.image == expected));
+        let log = front.stop();
+        assert_eq!(protocols(&log), BTreeSet::from([protocol]), "{log:#?}");
+        assert!(log.len() >= IMAGES, "{log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn connections_are_kept() {
+    let Some(server) = filled() else { return };
+    // A connection may come back to the pool a moment after the next request has opened its own.
+    for (listen, concurrency, most) in [("ssl http2", 8, 16), ("ssl", 8, 16), ("ssl", 1, 2)] {
+        let Some(front) = front(&server, listen) else { return };
+        resolve_many(&through(&front, concurrency)).await;
+        let log = front.stop();
+        let connections: BTreeSet<&str> = log.iter().map(|line| line.rsplit(' ').next().unwrap()).collect();
+        assert!(connections.len() <= most, "{listen}: {} connections for {} requests", connections.len(), log.len());
+    }
+}
