@@ -37,7 +37,7 @@ const STEPS: &[Step] = &[
 pub(crate) fn run(extent: Extent) -> Outcome {
     let (steps, left_out): (Vec<&Step>, Vec<&Step>) =
         STEPS.iter().partition(|step| step.fast || extent == Extent::Everything);
-    println!("The plan (on two cores: about twelve minutes the first time, about five later):");
+    println!("The plan (on two cores: about twenty minutes the first time, about five later):");
     for (number, step) in (1..).zip(&steps) {
         println!("  {number}. {}: {}", step.name, step.what);
     }
