@@ -12,6 +12,7 @@ mod git_shim;
 mod gitea;
 mod hostile;
 mod http;
+pub mod measure;
 mod nginx;
 mod orchestrator;
 mod peer;

@@ -1,0 +1,71 @@
+//! Ourselves, as the process that is measured.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use process::{Invocation, Program};
+use registry::{Registry, RegistryOptions};
+use test_support::measure;
+
+use crate::images::requests;
+
+/// The argument that makes this program the client.
+pub(crate) const CLIENT: &str = "--client";
+
+/// Which images are resolved where.
+#[derive(Clone)]
+pub(crate) struct Errand {
+    pub(crate) host: String,
+    pub(crate) images: usize,
+    pub(crate) cache: Option<PathBuf>,
+}
+
+/// What it took.
+#[derive(Clone, Copy)]
+pub(crate) struct Spent {
+    pub(crate) cpu: Duration,
+    pub(crate) wall: Duration,
+    pub(crate) peak_memory: u64,
+}
+
+impl Errand {
+    /// Runs it in a process of its own.
+    pub(crate) fn run(&self) -> Spent {
+        let program = Program::at(std::env::current_exe().unwrap());
+        let mut invocation = Invocation::new(&program).arg(CLIENT).arg(&self.host).arg(self.images.to_string());
+        if let Some(cache) = &self.cache {
+            invocation = invocation.arg(cache);
+        }
+        let output = invocation.run().unwrap().checked().unwrap();
+        let text = output.stdout_text();
+        let mut numbers = text.split_whitespace().map(|number| number.parse::<u64>().unwrap());
+        Spent {
+            cpu: Duration::from_nanos(numbers.next().unwrap()),
+            wall: Duration::from_nanos(numbers.next().unwrap()),
+            peak_memory: numbers.next().unwrap(),
+        }
+    }
+}
+
+/// What the process does: resolves all images, and prints processor time, time and memory.
+///
+/// Everything counts from the start of the process, so the client's own start as well.
+#[expect(clippy::print_stdout, reason = "the numbers are for the process that started this one")]
+pub(crate) fn run(mut arguments: impl Iterator<Item = String>) {
+    let host = arguments.next().unwrap();
+    let requests = requests(&host, arguments.next().unwrap().parse().unwrap());
+    let cache = arguments.next().map(PathBuf::from);
+    rustls::crypto::ring::default_provider().install_default().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let start = Instant::now();
+    let registry = Registry::new(RegistryOptions { cache, ..RegistryOptions::default() }).unwrap();
+    let deadline = start + Duration::from_secs(300);
+    let answers = runtime.block_on(registry.resolve_all(&requests, deadline, &|_| ()));
+    let wall = start.elapsed();
+    assert_eq!(answers.len(), requests.len());
+    for (service, answer) in &answers {
+        assert!(answer.is_ok(), "{service}: {answer:?}");
+    }
+    assert_eq!(registry.cache_problem(), None);
+    println!("{} {} {}", measure::own_cpu().as_nanos(), wall.as_nanos(), measure::own_peak_memory());
+}
