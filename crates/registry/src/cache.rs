@@ -1,21 +1,26 @@
 //! What was fetched before, on disk: a digest never stands for anything else.
 //!
 //! ```text
-//! DIR/v1/REPOSITORY/sha256-HEX    the media type, a line end, the bytes
+//! DIR/v1/REPOSITORY/sha256-HEX    an image: its index or manifest, which has this digest, and what was read below it
 //! DIR/v1/REPOSITORY/tag-HEX       the digest that a tag had
 //! ```
+//!
+//! An image's file holds its documents one after the other, each with a line before it that says the digest, the length
+//! and the type that it was served as, and a line end after it. One file for all of them, since a lock reads either all
+//! or none, and opening a file costs more than reading it.
 //!
 //! `REPOSITORY` is made of the host that is asked and the path: what one repository has says nothing about another. A
 //! document is hashed each time it is read. What a tag had is only ever a guess, which the registry confirms or refutes
 //! with one answer. Files appear whole or not at all, so that any number of processes can share the folder; and when
 //! the folder cannot be used, everything is asked for as if there were none. `prune` keeps it from growing for ever.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use lock_model::{Digest, Tag};
@@ -25,6 +30,8 @@ use crate::source::Fetched;
 
 /// Larger documents are rare, and not worth the room.
 const LARGEST: usize = 512 << 10;
+/// So are images with more of them.
+const LARGEST_IMAGE: usize = 4 << 20;
 
 /// The folder.
 #[derive(Debug)]
@@ -44,6 +51,15 @@ pub(crate) struct Cache {
 pub(crate) struct RepositoryCache {
     cache: Arc<Cache>,
     folder: PathBuf,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+/// The documents of the image that is being read.
+#[derive(Debug, Default)]
+struct Shelf {
+    documents: BTreeMap<Digest, Fetched>,
+    /// Some of them are not on the disk.
+    is_new: bool,
 }
 
 impl Cache {
@@ -79,7 +95,7 @@ impl Cache {
 
     pub(crate) fn of(self: &Arc<Self>, host: &str, path: &str) -> RepositoryCache {
         let name = Digest::of(format!("{host}/{path}").as_bytes());
-        RepositoryCache { cache: Arc::clone(self), folder: self.folder.join(name.hex()) }
+        RepositoryCache { cache: Arc::clone(self), folder: self.folder.join(name.hex()), shelf: Arc::default() }
     }
 
     fn failed(&self, path: &Path, error: &std::io::Error) {
@@ -89,28 +105,42 @@ impl Cache {
 }
 
 impl RepositoryCache {
-    /// A document; one that does not have its digest any more is thrown away.
-    pub(crate) fn document(&self, digest: &Digest) -> Option<Fetched> {
-        let path = self.document_path(digest);
-        let bytes = self.read(&path)?;
-        let split = bytes.iter().position(|&byte| byte == b'\n');
-        let parts = split.and_then(|at| Some((bytes.get(..at)?, bytes.get(at + 1..)?)));
-        if let Some((media_type, content)) = parts
-            && Digest::of(content) == *digest
-            && let Ok(media_type) = std::str::from_utf8(media_type)
-        {
-            let media_type = (!media_type.is_empty()).then(|| media_type.to_owned());
-            return Some(Fetched { bytes: content.to_vec(), media_type });
+    /// Reads what is kept of an image; where a document does not have its digest any more, all of it is thrown away.
+    pub(crate) fn open(&self, image: &Digest) {
+        let path = self.image_path(image);
+        let Some(bytes) = self.read(&path) else { return };
+        match unpack(&bytes) {
+            Some(documents) => self.shelf().documents.extend(documents),
+            None => self.remove(&path),
         }
-        self.remove(&path);
-        None
     }
 
-    /// Keeps a document whose hash has been compared.
-    pub(crate) fn keep(&self, digest: &Digest, document: &Fetched) {
-        let media_type = document.media_type.as_deref().unwrap_or_default();
-        if document.bytes.len() <= LARGEST && !media_type.contains('\n') {
-            self.write(&self.document_path(digest), &[media_type.as_bytes(), b"\n", &document.bytes]);
+    /// A document of the image that is open, or that was fetched since.
+    pub(crate) fn document(&self, digest: &Digest) -> Option<Fetched> {
+        self.shelf().documents.get(digest).cloned()
+    }
+
+    /// Takes a document whose hash has been compared.
+    pub(crate) fn add(&self, digest: &Digest, document: &Fetched) {
+        let is_fit = !document.media_type.as_deref().unwrap_or_default().contains('\n');
+        if is_fit && document.bytes.len() <= LARGEST {
+            let mut shelf = self.shelf();
+            shelf.documents.insert(digest.clone(), document.clone());
+            shelf.is_new = true;
+        }
+    }
+
+    /// Keeps the image that was read, if any of it is new.
+    pub(crate) fn keep(&self, image: &Digest) {
+        let packed = {
+            let mut shelf = self.shelf();
+            if !std::mem::take(&mut shelf.is_new) {
+                return;
+            }
+            pack(&shelf.documents)
+        };
+        if packed.len() <= LARGEST_IMAGE {
+            self.write(&self.image_path(image), &packed);
         }
     }
 
@@ -128,7 +158,7 @@ impl RepositoryCache {
     pub(crate) fn keep_tag(&self, tag: &Tag, digest: &Digest) {
         let path = self.tag_path(tag);
         if self.read(&path).is_none_or(|known| known != digest.as_str().as_bytes()) {
-            self.write(&path, &[digest.as_str().as_bytes()]);
+            self.write(&path, digest.as_str().as_bytes());
         }
     }
 
@@ -137,7 +167,11 @@ impl RepositoryCache {
         self.remove(&self.tag_path(tag));
     }
 
-    fn document_path(&self, digest: &Digest) -> PathBuf {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn image_path(&self, digest: &Digest) -> PathBuf {
         self.folder.join(format!("sha256-{}", digest.hex()))
     }
 
@@ -147,12 +181,16 @@ impl RepositoryCache {
     }
 
     fn read(&self, path: &Path) -> Option<Vec<u8>> {
-        let limit = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_mul(2);
+        // More than was ever written is read, so that it is found to be wrong.
+        let limit = u64::try_from(LARGEST_IMAGE).unwrap_or(u64::MAX).saturating_add(1);
         let read = || -> std::io::Result<Vec<u8>> {
-            let mut bytes = Vec::new();
             let file = fs::File::open(path)?;
-            mark_used(&file, *self.cache.last_settled.get_or_init(|| last_settled(&self.cache.folder)));
-            file.take(limit).read_to_end(&mut bytes)?;
+            let metadata = file.metadata()?;
+            mark_used(&file, &metadata, *self.cache.last_settled.get_or_init(|| last_settled(&self.cache.folder)));
+            // As much as there is, at once: a file here never grows.
+            let length = metadata.len().min(limit);
+            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(LARGEST_IMAGE));
+            file.take(length).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         match read() {
@@ -165,29 +203,33 @@ impl RepositoryCache {
         }
     }
 
-    fn write(&self, path: &Path, parts: &[&[u8]]) {
+    fn write(&self, path: &Path, bytes: &[u8]) {
         if self.cache.problem().is_some() {
             return;
         }
         let write = || -> std::io::Result<()> {
-            // What is private in a registry is nobody else's here either.
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
             let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-            for part in parts {
-                file.write_all(part)?;
-            }
+            file.write_all(bytes)?;
             // Not flushed to the disk: after a crash the hash tells what is left of it.
             file.persist(path).map_err(|error| error.error).map(drop)
         };
-        let written = match write() {
-            // Another process made room, and took the folder that had just become empty.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => write(),
-            written => written,
+        let make_folder = || {
+            // What is private in a registry is nobody else's here either.
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)
         };
+        let is_missing = |outcome: &std::io::Result<()>| {
+            outcome.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        };
+        let mut written = write();
+        // The first time for the repository; and another process may make room, and take the folder while it is empty.
+        for _ in 0..3 {
+            if is_missing(&written) {
+                written = make_folder().and_then(|()| write());
+            }
+        }
         match written {
             Ok(()) => {
-                let bytes = on_disk(parts.iter().map(|part| part.len()).sum());
-                self.cache.written.fetch_add(bytes, Ordering::Relaxed);
+                self.cache.written.fetch_add(on_disk(bytes.len()), Ordering::Relaxed);
             }
             Err(error) => self.cache.failed(path, &error),
         }
@@ -199,6 +241,72 @@ impl RepositoryCache {
             && error.kind() != std::io::ErrorKind::NotFound
         {
             self.cache.failed(path, &error);
+        }
+    }
+}
+
+/// The form in which an image's documents are on the disk.
+fn pack(documents: &BTreeMap<Digest, Fetched>) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(documents.values().map(|document| document.bytes.len() + 256).sum());
+    for (digest, Fetched { bytes, media_type }) in documents {
+        let head = format!("{digest} {} {}\n", bytes.len(), media_type.as_deref().unwrap_or_default());
+        packed.extend_from_slice(head.as_bytes());
+        packed.extend_from_slice(bytes);
+        packed.push(b'\n');
+    }
+    packed
+}
+
+/// The documents of an image; `None` when anything about them is wrong, their hashes too.
+fn unpack(mut packed: &[u8]) -> Option<BTreeMap<Digest, Fetched>> {
+    let mut documents = BTreeMap::new();
+    while !packed.is_empty() {
+        let end = packed.iter().position(|&byte| byte == b'\n')?;
+        let head = std::str::from_utf8(packed.get(..end)?).ok()?;
+        let mut parts = head.splitn(3, ' ');
+        let digest = Digest::try_from(parts.next()?).ok()?;
+        let length: usize = parts.next()?.parse().ok()?;
+        let media_type = parts.next()?;
+        let (bytes, rest) = packed.get(end + 1..)?.split_at_checked(length)?;
+        if Digest::of(bytes) != digest {
+            return None;
+        }
+        let media_type = (!media_type.is_empty()).then(|| media_type.to_owned());
+        documents.insert(digest, Fetched { bytes: bytes.to_vec(), media_type });
+        packed = rest.strip_prefix(b"\n")?;
+    }
+    (!documents.is_empty()).then_some(documents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents() -> BTreeMap<Digest, Fetched> {
+        let document = |text: &str, media_type: Option<&str>| {
+            let fetched = Fetched { bytes: text.into(), media_type: media_type.map(str::to_owned) };
+            (Digest::of(text.as_bytes()), fetched)
+        };
+        [document("{}", Some("a/b; c=d e")), document("", None), document("two\nlines\n", Some("a/b"))].into()
+    }
+
+    #[test]
+    fn f24_what_is_packed_is_unpacked_and_nothing_else_is() {
+        let packed = pack(&documents());
+        assert_eq!(unpack(&packed), Some(documents()));
+        for at in 0..packed.len() {
+            let mut flipped = packed.clone();
+            flipped[at] ^= 1;
+            // A type is no part of what is hashed: where it is another one, the reader of the document sees it.
+            let same = |found: &BTreeMap<Digest, Fetched>| {
+                found.iter().all(|(digest, document)| Digest::of(&document.bytes) == *digest)
+            };
+            assert!(unpack(&flipped).is_none_or(|found| same(&found)), "{at}");
+            let whole = unpack(packed.get(..at).unwrap());
+            assert!(whole.is_none_or(|found| found.len() < 3 && same(&found)), "{at}");
+        }
+        for wrong in [&b""[..], b"\n", b"\xff\n", b"sha256:1 2\n", b"x 18446744073709551615 y\n"] {
+            assert_eq!(unpack(wrong), None, "{wrong:?}");
         }
     }
 }

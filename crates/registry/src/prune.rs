@@ -10,7 +10,7 @@
 //! limit, so that the next command does not do the same again. A file that is deleted while another process reads it
 //! stays whole for that process; one that it would have read next is fetched again.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -56,9 +56,9 @@ pub(crate) fn last_settled(folder: &Path) -> Option<SystemTime> {
 }
 
 /// Marks a file as used, once for each time that the cache was counted.
-pub(crate) fn mark_used(file: &File, last_settled: Option<SystemTime>) {
+pub(crate) fn mark_used(file: &File, metadata: &Metadata, last_settled: Option<SystemTime>) {
     let Some(last_settled) = last_settled else { return };
-    if file.metadata().and_then(|metadata| metadata.modified()).is_ok_and(|modified| modified > last_settled) {
+    if metadata.modified().is_ok_and(|modified| modified > last_settled) {
         return;
     }
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
@@ -188,13 +188,17 @@ mod tests {
         let folder = filled(&["a/1"]);
         let path = folder.path().join("a/1");
         let modified = || fs::metadata(&path).unwrap().modified().unwrap();
+        let mark = |last_settled| {
+            let file = File::open(&path).unwrap();
+            mark_used(&file, &file.metadata().unwrap(), last_settled);
+        };
         let old = modified();
-        mark_used(&File::open(&path).unwrap(), None);
+        mark(None);
         assert_eq!(modified(), old, "nobody has ever counted");
-        mark_used(&File::open(&path).unwrap(), Some(old));
+        mark(Some(old));
         let marked = modified();
         assert!(marked > old);
-        mark_used(&File::open(&path).unwrap(), Some(old));
+        mark(Some(old));
         assert_eq!(modified(), marked);
     }
 }

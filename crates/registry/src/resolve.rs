@@ -327,11 +327,18 @@ async fn examine<'a>(
     context: Context<'_>,
 ) -> Result<Found<'a>, RegistryErrorKind> {
     let Candidate { repository, tag } = candidate;
-    let document = match tagged.document {
-        Some(document) => document,
-        None => source.document(repository, tag, &tagged.digest, context).await?,
+    source.open(&tagged.digest);
+    let inspected = async {
+        let document = match tagged.document {
+            Some(document) => document,
+            None => source.document(repository, tag, &tagged.digest, context).await?,
+        };
+        inspect(source, repository, &tagged.digest, document, &request.platforms, context).await
     };
-    let inspected = inspect(source, repository, &tagged.digest, document, &request.platforms, context).await?;
+    let inspected = inspected.await;
+    // Also where it failed: what there is of it stays what it is.
+    source.keep(&tagged.digest);
+    let inspected = inspected?;
     let (revision, said) = match request.revision {
         RevisionPolicy::Off => (Revision::Unchecked, None),
         RevisionPolicy::Require | RevisionPolicy::Warn => judge(&inspected.revisions, &request.commit),
@@ -394,12 +401,12 @@ async fn confirm(
     on_event: &dyn Fn(Event<'_>),
 ) -> Result<Resolution, Unresolved> {
     let Seen::Before { earlier } = seen else {
-        return look_again(session, request, resolution, deadline, on_event).await;
+        return look_again(session, request, resolution, seen, deadline, on_event).await;
     };
     let hit = resolution.image.repository.clone();
     let earlier = request.candidates.iter().take(earlier);
     let absences = join_all(earlier.map(|candidate| is_absent(session, request, candidate, &hit, deadline, on_event)));
-    let (answer, absences) = tokio::join!(look_again(session, request, resolution, deadline, on_event), absences);
+    let (answer, absences) = tokio::join!(look_again(session, request, resolution, seen, deadline, on_event), absences);
     let moved = |unresolved: &Unresolved| match &unresolved.reason {
         UnresolvedReason::Failed(error) => matches!(error.kind(), RegistryErrorKind::Moved { .. }),
         _ => false,
@@ -410,7 +417,7 @@ async fn confirm(
         Ok(_) | Err(_) => {}
     }
     let resolution = look(session, request, &mut BTreeMap::new(), deadline, on_event).await?;
-    look_again(session, request, resolution, deadline, on_event).await
+    look_again(session, request, resolution, Seen::Now, deadline, on_event).await
 }
 
 /// Whether a candidate that comes before a remembered one is still not there.
@@ -440,6 +447,7 @@ async fn look_again(
     session: &Session<'_>,
     request: &ImageRequest,
     resolution: Resolution,
+    seen: Seen,
     deadline: tokio::time::Instant,
     on_event: &dyn Fn(Event<'_>),
 ) -> Result<Resolution, Unresolved> {
@@ -451,6 +459,8 @@ async fn look_again(
         Ok(source) => {
             let now = source.tag(repository, tag, Context { deadline, on_retry: &on_retry }).await;
             match &now {
+                // Remembered already: this is where the resolution comes from.
+                Ok(now) if seen != Seen::Now && now.digest == *digest => {}
                 Ok(now) => source.remember(tag, &now.digest),
                 Err(RegistryErrorKind::Missing) => source.forget(tag),
                 Err(_) => {}

@@ -41,7 +41,7 @@ pub(crate) struct Tagged {
 }
 
 /// A document whose hash has been compared.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fetched {
     pub(crate) bytes: Vec<u8>,
     /// The type that it was served as.
@@ -75,7 +75,7 @@ impl Source<'_> {
         }
         ask.method = Method::GET;
         let (digest, document) = hashed(wire.send(&ask, account).await?, RegistryErrorKind::Missing)?;
-        keep(cache.as_ref(), &digest, &document);
+        add(cache.as_ref(), &digest, &document);
         Ok(Tagged { digest, document: Some(document) })
     }
 
@@ -91,6 +91,20 @@ impl Source<'_> {
     pub(crate) fn remember(&self, tag: &Tag, digest: &Digest) {
         if let Self::Http { cache: Some(cache), .. } = self {
             cache.keep_tag(tag, digest);
+        }
+    }
+
+    /// Gets ready to read an image of which something may be known.
+    pub(crate) fn open(&self, image: &Digest) {
+        if let Self::Http { cache: Some(cache), .. } = self {
+            cache.open(image);
+        }
+    }
+
+    /// Keeps what was read of an image since [`open`](Self::open).
+    pub(crate) fn keep(&self, image: &Digest) {
+        if let Self::Http { cache: Some(cache), .. } = self {
+            cache.keep(image);
         }
     }
 
@@ -150,7 +164,7 @@ impl Source<'_> {
                 let ask = manifest_ask(wire, base, gate, repository, digest.as_str(), context);
                 let (hash, document) = hashed(wire.send(&ask, account).await?, missing())?;
                 compare(digest, hash)?;
-                keep(cache.as_ref(), digest, &document);
+                add(cache.as_ref(), digest, &document);
                 Ok(document)
             }
         }
@@ -216,7 +230,7 @@ impl Source<'_> {
                 }
                 compare(digest, Digest::of(&answer.body))?;
                 let config = Fetched { bytes: answer.body, media_type: None };
-                keep(cache.as_ref(), digest, &config);
+                add(cache.as_ref(), digest, &config);
                 Ok(config.bytes)
             }
         }
@@ -312,9 +326,9 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<Digest> {
     values.all(|other| other == value).then_some(digest)
 }
 
-fn keep(cache: Option<&RepositoryCache>, digest: &Digest, document: &Fetched) {
+fn add(cache: Option<&RepositoryCache>, digest: &Digest, document: &Fetched) {
     if let Some(cache) = cache {
-        cache.keep(digest, document);
+        cache.add(digest, document);
     }
 }
 

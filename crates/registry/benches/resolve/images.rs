@@ -59,7 +59,8 @@ fn repository(number: usize) -> String {
 }
 
 fn commit(number: usize) -> String {
-    format!("{number:040x}")
+    // Not 0, which stands for no commit at all.
+    format!("{:040x}", number + 1)
 }
 
 fn tag(number: usize) -> String {

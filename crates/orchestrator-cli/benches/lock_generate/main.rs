@@ -1,0 +1,134 @@
+//! The whole binary beside what people use today, in one run: `cargo bench -p orchestrator-cli`.
+//!
+//! Every program asks the same docker-registry for the same images. Without `--bench` everything happens once and small,
+//! so that `cargo test --all-targets` shows that this works.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
+#![expect(clippy::string_slice, reason = "digests are hexadecimal")]
+
+#[path = "../../../registry/benches/resolve/images.rs"]
+#[expect(dead_code, reason = "the other bench needs more of it")]
+mod images;
+mod shop;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lock_model::{Lock, LockParts, Service};
+use process::{Environment, Invocation, Program};
+use test_support::Skopeo;
+use test_support::bench::{self, Missing};
+use test_support::measure::{Mode, Quantity, Table, fastest};
+
+use crate::shop::Shop;
+
+fn main() {
+    let mode = Mode::from_arguments();
+    let mut table = Table::new("orchestrator");
+    if let Err(missing) = measure(mode, &mut table) {
+        return bench::skip(&missing.to_string());
+    }
+    match mode {
+        Mode::Measure => {
+            println!("\n{table}");
+            table.keep();
+        }
+        Mode::Smoke => println!("the bench works; nothing is measured without `--bench`"),
+    }
+}
+
+fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
+    let services = mode.choose(1_000, 3);
+    let shop = Shop::new(services)?;
+    let text = shop.lock("kept");
+    let lock = lock_model::read(text.as_bytes(), "lock.yaml").unwrap();
+    for digest in shop.digests() {
+        assert!(text.contains(digest), "{digest}");
+    }
+    let runs = mode.choose(5, 1);
+    let warm = Quantity::Time(shop.time(runs, |_| "kept".to_owned()));
+    let cold = Quantity::Time(shop.time(mode.choose(3, 1), |run| format!("cold-{run}")));
+
+    let references = shop.references();
+    let skopeo = Quantity::Time(of_skopeo(mode, &references)?);
+    let crane =
+        Quantity::Time(side_by_side(&bench::part("crane")?, &["digest", "--insecure"], &references, &shop.home()));
+    let regctl = bench::part("regctl")?;
+    plain_http(&regctl, shop.registry().address(), &shop.home());
+    let regctl = Quantity::Time(side_by_side(&regctl, &["image", "digest"], &references, &shop.home()));
+    table.times("`lock generate`, 1,000 services, warm; a loop of `skopeo inspect --no-tags`", warm, skopeo, 20.0);
+    table.times("`lock generate`, 1,000 services, cold; the same loop", cold, skopeo, 5.0);
+    table.times("warm; `crane digest` in `xargs -P 32`, which gives a digest alone", warm, crane, 1.0);
+    table.times("cold; the same", cold, crane, 1.0);
+    table.times("warm; `regctl image digest` in `xargs -P 32`, which gives a digest alone", warm, regctl, 1.0);
+    table.times("cold; the same", cold, regctl, 1.0);
+
+    let large = many(&lock, mode.choose(10_000, 6));
+    let text = lock_model::write(&large);
+    let time = fastest(mode.choose(5, 1), || {
+        let lock = lock_model::read(text.as_bytes(), "lock.yaml").unwrap();
+        assert_eq!(lock_model::write(&lock).len(), text.len());
+    });
+    let limit = Quantity::Time(Duration::from_secs(1));
+    table.at_most("a lock of 10,000 services read, checked and written", Quantity::Time(time), None, limit);
+    let version = Quantity::Time(shop.version(mode.choose(20, 1)));
+    table.at_most("`orchestrator --version`", version, None, Quantity::Time(Duration::from_millis(10)));
+    let size = std::fs::metadata(shop::binary().path()).unwrap().len();
+    table.at_most("the binary", Quantity::Bytes(size), None, Quantity::Bytes(25_000_000));
+    Ok(())
+}
+
+/// The loop that a pipeline without us would run: some of its rounds, and from them the time of all.
+fn of_skopeo(mode: Mode, references: &[String]) -> Result<Duration, Missing> {
+    let skopeo = Skopeo::find()?;
+    let sample = mode.choose(50, 2);
+    let start = Instant::now();
+    for reference in &references[..sample] {
+        let inspected = skopeo.run(&["inspect", "--no-tags", "--tls-verify=false", &format!("docker://{reference}")]);
+        assert!(inspected.contains("\"Digest\": \"sha256:"), "{inspected}");
+    }
+    Ok(start.elapsed().mul_f64(ratio(references.len(), sample)))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "thousands are exact in a float")]
+fn ratio(all: usize, sample: usize) -> f64 {
+    all as f64 / sample as f64
+}
+
+/// All references, one process each, 32 at one time.
+fn side_by_side(part: &bench::Part, arguments: &[&str], references: &[String], home: &Path) -> Duration {
+    let xargs = Program::find("xargs", "/usr/bin:/bin".as_ref()).unwrap();
+    fastest(1, || {
+        let invocation = Invocation::new(&xargs).args(["-P", "32", "-n", "1"]).arg(part.program()).args(arguments);
+        let invocation = invocation.environment(&environment(home)).stdin(references.join("\n"));
+        let output = invocation.run().unwrap().checked().unwrap();
+        assert_eq!(output.stdout_text().matches("sha256:").count(), references.len());
+    })
+}
+
+fn plain_http(regctl: &bench::Part, address: &str, home: &Path) {
+    let program = Program::at(regctl.program());
+    let invocation = Invocation::new(&program).args(["registry", "set", "--tls", "disabled", "--skip-check", address]);
+    drop(invocation.environment(&environment(home)).run().unwrap().checked().unwrap());
+}
+
+fn environment(home: &Path) -> Environment {
+    Environment::new().set("HOME", home).set("PATH", "/usr/bin:/bin")
+}
+
+/// A lock with the same services again and again, under other names.
+fn many(lock: &Lock, services: usize) -> Lock {
+    let mut copies = std::collections::BTreeMap::new();
+    for (number, (name, service)) in lock.services().iter().cycle().take(services).enumerate() {
+        let path = format!("{}-{number}", service.path).parse().unwrap();
+        copies.insert(format!("{name}-{number}").parse().unwrap(), Service { path, ..service.clone() });
+    }
+    Lock::new(LockParts {
+        source: lock.source().clone(),
+        services: copies,
+        third_party: lock.third_party().clone(),
+        exceptions: Vec::new(),
+    })
+    .unwrap()
+}

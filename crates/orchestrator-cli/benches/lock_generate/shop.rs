@@ -1,0 +1,169 @@
+//! A shop of many services: a superproject made by script, its forge, and their images in a real registry.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use process::Environment;
+use process::Program;
+use process::git::{Git, GitOptions, InitOptions};
+use registry::layout::Blob;
+use tempfile::TempDir;
+use test_support::bench::Missing;
+use test_support::measure::fastest;
+use test_support::{DockerRegistry, Invocation, Repository, Sandbox};
+
+use crate::images::Image;
+
+const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The shop; everything of it goes away when this is dropped.
+pub(crate) struct Shop {
+    sandbox: Sandbox,
+    registry: DockerRegistry,
+    images: Vec<Image>,
+    caches: TempDir,
+}
+
+impl Shop {
+    pub(crate) fn new(services: usize) -> Result<Self, Missing> {
+        let registry = DockerRegistry::start()?;
+        let images: Vec<Image> = (0..services).map(Image::new).collect();
+        for image in &images {
+            store(&registry.storage(), image);
+        }
+        let sandbox = Sandbox::new();
+        superproject(&sandbox.join("shop.git"), &images, &registry.url());
+        let forge = ["-C", "shop.git", "forge", "init", "--user", "ana:write"];
+        orchestrator(&sandbox).args(forge).run().expect_code(0);
+        drop(Repository::clone_from(sandbox.join("shop.git"), sandbox.join("shop")));
+        // On the disk that the build is on: `/tmp` may be of another kind, and is full of other programs' waste.
+        let caches = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Ok(Self { sandbox, registry, images, caches })
+    }
+
+    /// Makes the lock, and gives its text.
+    pub(crate) fn lock(&self, cache: &str) -> String {
+        let cache = self.caches.path().join(cache);
+        let command = orchestrator(&self.sandbox).current_dir(self.sandbox.join("shop")).arg("--cache").arg(cache);
+        command.args(["lock", "generate", "--rev", "main"]).run().expect_code(0).stdout().to_owned()
+    }
+
+    /// The fastest of some runs, each with a cache as this one says.
+    pub(crate) fn time(&self, runs: usize, cache: impl Fn(usize) -> String) -> Duration {
+        let mut run = 0;
+        fastest(runs, || {
+            run += 1;
+            drop(self.lock(&cache(run)));
+        })
+    }
+
+    pub(crate) fn version(&self, runs: usize) -> Duration {
+        let program = binary();
+        fastest(runs, || {
+            let output = process::Invocation::new(&program).arg("--version").run().unwrap().checked().unwrap();
+            assert!(output.stdout_text().starts_with("orchestrator "));
+        })
+    }
+
+    /// Every image, as people write it.
+    pub(crate) fn references(&self) -> Vec<String> {
+        let reference = |image: &Image| format!("{}/{}:{}", self.registry.address(), image.repository, image.tag);
+        self.images.iter().map(reference).collect()
+    }
+
+    pub(crate) fn registry(&self) -> &DockerRegistry {
+        &self.registry
+    }
+
+    /// The digests that the lock must hold.
+    pub(crate) fn digests(&self) -> Vec<&str> {
+        self.images.iter().map(|image| image.index.digest.as_str()).collect()
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.sandbox.home()
+    }
+}
+
+pub(crate) fn binary() -> Program {
+    Program::at(env!("CARGO_BIN_EXE_orchestrator"))
+}
+
+fn orchestrator(sandbox: &Sandbox) -> Invocation {
+    sandbox.orchestrator_at(env!("CARGO_BIN_EXE_orchestrator"))
+}
+
+/// A bare repository with all submodules in one commit.
+fn superproject(folder: &Path, images: &[Image], registry: &str) {
+    let mut gitmodules = String::new();
+    let mut links = String::new();
+    for image in images {
+        let name = image.repository.rsplit('/').next().unwrap();
+        let path = format!("services/shop-{name}");
+        writeln!(gitmodules, "[submodule \"{path}\"]\n\tpath = {path}\n\turl = ../shop-{name}.git").unwrap();
+        writeln!(links, "M 160000 {} {path}", image.tag.strip_prefix("main-").unwrap()).unwrap();
+    }
+    let configuration = format!(
+        r#"version: 1
+project: {{ prefix: shop- }}
+branches: {{ integration: main, staging: staging, production: production }}
+forge: {{ kind: local, repository: "https://forge.example/shop/shop" }}
+registries:
+  registry.example: {{ mirror: "{registry}" }}
+images:
+  repository: "registry.example/shop/{{short}}"
+  tags: ["main-{{sha}}"]
+  platforms: [linux/amd64, linux/arm64]
+  revision: require
+services:
+- {{ match: "**" }}
+suites:
+  lint: {{ kind: command, command: ["true"], deadline: 1m }}
+environments:
+  pull-request: {{ base: none, mode: pr, suites: [lint] }}
+"#
+    );
+    let mut stream = "commit refs/heads/main\ncommitter T <t@shop.example> 1700000000 +0000\ndata 1\nx\n".to_owned();
+    for (name, text) in [(".gitmodules", &gitmodules), ("orchestrator.yaml", &configuration)] {
+        writeln!(stream, "M 100644 inline {name}\ndata {}\n{text}", text.len()).unwrap();
+    }
+    stream.push_str(&links);
+    let program = Program::find("git", SEARCH_PATH.as_ref()).unwrap();
+    let environment = Environment::new().set("PATH", SEARCH_PATH).set("HOME", folder.parent().unwrap());
+    let options = GitOptions { environment, ..GitOptions::default() };
+    let init = InitOptions { bare: true, ..InitOptions::default() };
+    let git = Git::init(&program, folder, &init, options).unwrap();
+    let import = git.invocation(["fast-import", "--quiet", "--force"]).stdin(stream).run().unwrap().checked();
+    drop(import.unwrap());
+}
+
+/// Puts an image where docker-registry keeps what was pushed: pushing thousands takes minutes.
+fn store(folder: &Path, image: &Image) {
+    let top = folder.join("docker/registry/v2");
+    let repository = top.join("repositories").join(&image.repository);
+    let write = |path: PathBuf, bytes: &[u8]| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let blob = |blob: &Blob| {
+        let hex = blob.digest.hex();
+        write(top.join(format!("blobs/sha256/{}/{hex}/data", &hex[..2])), &blob.bytes);
+    };
+    let link = |below: &str, blob: &Blob| {
+        let name =
+            if below.ends_with("current") { "link".to_owned() } else { format!("sha256/{}/link", blob.digest.hex()) };
+        write(repository.join(below).join(name), blob.digest.as_str().as_bytes());
+    };
+    for document in std::iter::once(&image.index).chain(&image.manifests) {
+        blob(document);
+        link("_manifests/revisions", document);
+    }
+    for config in &image.configs {
+        blob(config);
+        link("_layers", config);
+    }
+    link(&format!("_manifests/tags/{}/current", image.tag), &image.index);
+    link(&format!("_manifests/tags/{}/index", image.tag), &image.index);
+}
