@@ -79,12 +79,8 @@ impl Cache {
         if written == 0 || self.problem().is_some() {
             return;
         }
-        match settle(&self.folder, written, self.limit) {
-            Ok(true) => {}
-            Ok(false) => {
-                self.written.fetch_add(written, Ordering::Relaxed);
-            }
-            Err(error) => self.failed(&self.folder, &error),
+        if let Err(error) = settle(&self.folder, written, self.limit) {
+            self.failed(&self.folder, &error);
         }
     }
 
@@ -272,7 +268,7 @@ fn unpack(mut packed: &[u8]) -> Option<BTreeMap<Digest, Fetched>> {
             return None;
         }
         let media_type = (!media_type.is_empty()).then(|| media_type.to_owned());
-        documents.insert(digest, Fetched { bytes: bytes.to_vec(), media_type });
+        documents.insert(digest, Fetched { bytes: bytes.into(), media_type });
         packed = rest.strip_prefix(b"\n")?;
     }
     (!documents.is_empty()).then_some(documents)
@@ -284,7 +280,7 @@ mod tests {
 
     fn documents() -> BTreeMap<Digest, Fetched> {
         let document = |text: &str, media_type: Option<&str>| {
-            let fetched = Fetched { bytes: text.into(), media_type: media_type.map(str::to_owned) };
+            let fetched = Fetched { bytes: text.as_bytes().into(), media_type: media_type.map(str::to_owned) };
             (Digest::of(text.as_bytes()), fetched)
         };
         [document("{}", Some("a/b; c=d e")), document("", None), document("two\nlines\n", Some("a/b"))].into()

@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/v1/size    how many bytes lie there, as far as anybody counted
 //! DIR/v1/lock    held by whoever counts or deletes
+//! DIR/v1/recount somebody came while the lock was held: what it wrote is in no sum
 //! ```
 //!
 //! Each command adds what it wrote to `size`, which costs nothing where nothing was written. The folder itself is looked
@@ -19,19 +20,25 @@ use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 
 /// What a disk gives to a file is a multiple of this.
 const BLOCK: u64 = 4096;
+const RECOUNT: &str = "recount";
 
 /// Adds what was written to the folder's size, and makes room where that is too much.
 ///
-/// `false`: another process is at it, and nothing was counted.
+/// `false`: another process is at it, and the next one counts everything.
 pub(crate) fn settle(folder: &Path, written: u64, limit: u64) -> io::Result<bool> {
     let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
     match lock.try_lock() {
         Ok(()) => {}
-        Err(fs::TryLockError::WouldBlock) => return Ok(false),
+        Err(fs::TryLockError::WouldBlock) => {
+            File::create(folder.join(RECOUNT))?;
+            return Ok(false);
+        }
         Err(fs::TryLockError::Error(error)) => return Err(error),
     }
     let size = folder.join("size");
-    let known: Option<u64> = fs::read_to_string(&size).ok().and_then(|text| text.trim().parse().ok());
+    let is_known = fs::remove_file(folder.join(RECOUNT)).is_err();
+    let known = is_known.then(|| fs::read_to_string(&size).ok()).flatten();
+    let known: Option<u64> = known.and_then(|text| text.trim().parse().ok());
     let mut total = match known {
         Some(known) => known.saturating_add(written),
         None => files(folder)?.iter().map(|file| file.size).sum(),
@@ -179,6 +186,8 @@ mod tests {
         assert!(!settle(folder.path(), 0, 0).unwrap());
         assert_eq!(left(folder.path()).len(), 2);
         drop(lock);
+        // Whatever the sum says: it lacks what that one wrote.
+        fs::write(folder.path().join("size"), "0").unwrap();
         assert!(settle(folder.path(), 0, 0).unwrap());
         assert!(left(folder.path()).is_empty());
     }

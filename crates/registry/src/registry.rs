@@ -2,10 +2,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lock_model::ImageRepository;
+use url::Url;
 
 use crate::auth::Wire;
 use crate::credentials::LoginTrace;
 use crate::error::RegistryErrorKind;
+use crate::host::HostGate;
 use crate::layout::LayoutReader;
 use crate::options::{Mirror, OptionsError, RegistryOptions};
 use crate::source::{Source, base_of};
@@ -36,6 +38,8 @@ pub struct LoginUse {
 pub(crate) struct Session<'a> {
     registry: &'a Registry,
     layouts: Mutex<BTreeMap<String, Arc<LayoutReader>>>,
+    /// Where hosts are asked: an address is read once, not once for each image.
+    bases: Mutex<BTreeMap<String, (Url, Arc<HostGate>)>>,
 }
 
 impl Registry {
@@ -90,7 +94,7 @@ impl Registry {
     }
 
     pub(crate) fn session(&self) -> Session<'_> {
-        Session { registry: self, layouts: Mutex::new(BTreeMap::new()) }
+        Session { registry: self, layouts: Mutex::default(), bases: Mutex::default() }
     }
 }
 
@@ -99,25 +103,37 @@ impl<'a> Session<'a> {
     pub(crate) fn source(&self, repository: &ImageRepository) -> Result<Source<'a>, RegistryErrorKind> {
         let wire = &self.registry.wire;
         let host = repository.host();
-        let base = match wire.options().mirrors.get(host) {
-            Some(Mirror::OciLayout(folder)) => {
-                let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
-                let reader = if let Some(reader) = layouts.get(host) {
-                    Arc::clone(reader)
-                } else {
-                    // Small local files, read while nothing else waits: not worth a thread.
-                    let reader = Arc::new(LayoutReader::open(folder)?);
-                    layouts.insert(host.to_owned(), Arc::clone(&reader));
-                    reader
-                };
-                return Ok(Source::Layout { reader, limits: wire.options().limits });
-            }
-            Some(Mirror::Http(url)) => url.clone(),
-            None => base_of(host, wire.options())?,
-        };
-        let gate = wire.gate(&base);
+        if let Some(Mirror::OciLayout(folder)) = wire.options().mirrors.get(host) {
+            let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+            let reader = if let Some(reader) = layouts.get(host) {
+                Arc::clone(reader)
+            } else {
+                // Small local files, read while nothing else waits: not worth a thread.
+                let reader = Arc::new(LayoutReader::open(folder)?);
+                layouts.insert(host.to_owned(), Arc::clone(&reader));
+                reader
+            };
+            return Ok(Source::Layout { reader, limits: wire.options().limits });
+        }
+        let (base, gate) = self.base(host)?;
         let account = wire.account(&base, repository.path());
         let cache = wire.cache().map(|cache| cache.of(&account.host(), repository.path()));
         Ok(Source::Http { wire, base, gate, account, cache })
+    }
+
+    /// Where a host is asked, and the limits there.
+    fn base(&self, host: &str) -> Result<(Url, Arc<HostGate>), RegistryErrorKind> {
+        let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((base, gate)) = bases.get(host) {
+            return Ok((base.clone(), Arc::clone(gate)));
+        }
+        let wire = &self.registry.wire;
+        let base = match wire.options().mirrors.get(host) {
+            Some(Mirror::Http(url)) => url.clone(),
+            Some(Mirror::OciLayout(_)) | None => base_of(host, wire.options())?,
+        };
+        let gate = wire.gate(&base);
+        bases.insert(host.to_owned(), (base.clone(), Arc::clone(&gate)));
+        Ok((base, gate))
     }
 }

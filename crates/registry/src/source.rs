@@ -43,7 +43,8 @@ pub(crate) struct Tagged {
 /// A document whose hash has been compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fetched {
-    pub(crate) bytes: Vec<u8>,
+    /// Shared with the cache, which keeps what was read.
+    pub(crate) bytes: Arc<[u8]>,
     /// The type that it was served as.
     pub(crate) media_type: Option<String>,
 }
@@ -158,7 +159,7 @@ impl Source<'_> {
         match self {
             Self::Layout { reader, limits } => {
                 let bytes = reader.blob(digest, limits.manifest)?.ok_or_else(missing)?;
-                Ok(Fetched { bytes, media_type: None })
+                Ok(Fetched { bytes: bytes.into(), media_type: None })
             }
             Self::Http { wire, base, gate, account, cache } => {
                 let ask = manifest_ask(wire, base, gate, repository, digest.as_str(), context);
@@ -204,10 +205,10 @@ impl Source<'_> {
         repository: &ImageRepository,
         digest: &Digest,
         context: Context<'_>,
-    ) -> Result<Vec<u8>, RegistryErrorKind> {
+    ) -> Result<Arc<[u8]>, RegistryErrorKind> {
         let missing = || RegistryErrorKind::ChildMissing { what: "configuration".to_owned(), digest: digest.clone() };
         match self {
-            Self::Layout { reader, limits } => reader.blob(digest, limits.config)?.ok_or_else(missing),
+            Self::Layout { reader, limits } => reader.blob(digest, limits.config)?.map(Arc::from).ok_or_else(missing),
             Self::Http { wire, base, gate, account, cache } => {
                 if let Some(known) = cache.as_ref().and_then(|cache| cache.document(digest)) {
                     return Ok(known.bytes);
@@ -229,7 +230,7 @@ impl Source<'_> {
                     return Err(answer.into_failure(missing()));
                 }
                 compare(digest, Digest::of(&answer.body))?;
-                let config = Fetched { bytes: answer.body, media_type: None };
+                let config = Fetched { bytes: answer.body.into(), media_type: None };
                 add(cache.as_ref(), digest, &config);
                 Ok(config.bytes)
             }
@@ -315,7 +316,7 @@ pub(crate) fn hashed(answer: Answer, missing: RegistryErrorKind) -> Result<(Dige
     if let Some(said) = announced(&answer.headers) {
         compare(&said, digest.clone())?;
     }
-    Ok((digest, Fetched { bytes: answer.body, media_type }))
+    Ok((digest, Fetched { bytes: answer.body.into(), media_type }))
 }
 
 /// The digest in an answer's header. One that is empty, malformed or in capitals counts as none: the body decides.

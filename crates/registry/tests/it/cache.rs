@@ -45,7 +45,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path));
-        } else if !path.ends_with("v1/size") && !path.ends_with("v1/lock") {
+        } else if !["v1/size", "v1/lock", "v1/recount"].iter().any(|own| path.ends_with(own)) {
             found.push(path);
         }
     }
@@ -269,7 +269,7 @@ async fn f4_a_cache_stays_within_its_limit_and_keeps_what_is_used() {
 #[tokio::test]
 async fn f5_commands_that_make_room_at_the_same_time_disturb_nobody() {
     let fake = Fake::start().await;
-    let names: Vec<String> = (0..24).map(|number| format!("v{number}")).collect();
+    let names: Vec<String> = (0..26).map(|number| format!("v{number}")).collect();
     for name in &names {
         let index = index(name);
         for image in &index.images {
@@ -286,7 +286,7 @@ async fn f5_commands_that_make_room_at_the_same_time_disturb_nobody() {
     };
     // Every command makes room, and takes away the folder that they all write to when it is empty.
     std::thread::scope(|scope| {
-        for name in &names {
+        for name in names.iter().skip(2) {
             let (command, wanted) = (limited(), both_platforms(&[name.as_str()]));
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
