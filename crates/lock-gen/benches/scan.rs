@@ -1,87 +1,78 @@
 //! A scan beside what people use today, in one run: `cargo bench -p lock-gen`.
 //!
 //! Everything is measured as a process, from start to end, on the same repositories, and the fastest of several runs
-//! counts. Without `--bench` nothing is measured, so that `cargo test --all-targets` stays quick.
+//! counts. Without `--bench` everything happens once and small, so that `cargo test --all-targets` shows that this works.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use lock_gen::Superproject;
 use process::git::{Git, GitOptions, InitOptions};
 use process::{Environment, Invocation, Program};
 use tempfile::TempDir;
+use test_support::measure::{Mode, Quantity, Table, fastest, own_peak_memory};
 
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|argument| argument == "--scan").is_some() {
         // Ourselves, as the process that is measured.
-        Some("--scan") => scan(Path::new(&arguments.next().unwrap())),
-        Some("--bench") => bench(),
-        _ => println!("nothing is measured without `--bench`"),
+        return scan(Path::new(&arguments.next().unwrap()));
+    }
+    let mode = Mode::from_arguments();
+    let table = bench(mode);
+    match mode {
+        Mode::Measure => {
+            println!("\n{table}");
+            table.keep();
+        }
+        Mode::Smoke => println!("the bench works; nothing is measured without `--bench`"),
     }
 }
 
-/// Prints the number of submodules and the most memory that was used, in kilobytes.
+/// Prints the number of submodules and the most memory that was used, in bytes.
 fn scan(folder: &Path) {
     let superproject = Superproject::open(folder).unwrap();
     let tree = superproject.commit("HEAD").unwrap().tree;
     let scan = superproject.scan(&tree, &"https://forge.example/shop/shop".parse().unwrap()).unwrap();
     assert!(scan.problems.is_empty(), "{:?}", scan.problems);
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    println!("{} {}", scan.submodules.len(), peak.trim().trim_end_matches(" kB"));
+    println!("{} {}", scan.submodules.len(), own_peak_memory());
 }
 
-fn bench() {
-    let world = World::new();
-    let small = world.superproject("small", 1_000);
-    let large = world.superproject("large", 10_000);
-    world.initialise(&small, 1_000);
+fn bench(mode: Mode) -> Table {
+    let world = World { runs: mode.choose(20, 1), ..World::new() };
+    let (few, many) = (mode.choose(1_000, 3), mode.choose(10_000, 5));
+    let small = world.superproject("small", few);
+    let large = world.superproject("large", many);
+    world.initialise(&small, few);
 
-    println!("{:<64} {:>10} {:>10} {:>8}  goal", "scan", "ours", "theirs", "ratio");
-    let ours = World::ours(&small);
-    row("1,000 gitlinks, and git ls-tree + git config", ours, world.git_reads(&small), "at least 1");
-    let status = fastest(3, || {
+    let mut table = Table::new("scan");
+    table.times("1,000 gitlinks; `git ls-tree` and `git config`", world.ours(&small), world.git_reads(&small), 1.0);
+    let status = fastest(mode.choose(3, 1), || {
         let output = world.git(&small, &["submodule", "status"]);
-        assert_eq!(output.lines().count(), 1_000);
+        assert_eq!(output.lines().count(), few);
     });
-    row("1,000 initialised submodules, and git submodule status", ours, status, "at least 20");
-    row("10,000 gitlinks, and git ls-tree + git config", World::ours(&large), world.git_reads(&large), "at least 1");
-    let in_process = fastest(20, || {
+    let what = "1,000 initialised submodules; `git submodule status`";
+    table.times(what, world.ours(&small), Quantity::Time(status), 20.0);
+    table.times("10,000 gitlinks; `git ls-tree` and `git config`", world.ours(&large), world.git_reads(&large), 1.0);
+    let in_process = fastest(world.runs, || {
         let superproject = Superproject::open(&small).unwrap();
         let tree = superproject.commit("HEAD").unwrap().tree;
         superproject.scan(&tree, &"https://forge.example/shop/shop".parse().unwrap()).unwrap();
     });
-    println!("{:<64} {:>10}", "1,000 gitlinks as a library call", shown(in_process));
-    for (name, folder) in [("1,000", &small), ("10,000", &large)] {
-        let peak: u64 = World::scan(folder).split(' ').nth(1).unwrap().parse().unwrap();
-        let text = format!("most memory with {name} gitlinks");
-        println!("{text:<64} {:>7} MB {:>19}  under 200 MB", peak / 1024, "");
+    table.beside("1,000 gitlinks as a library call", Quantity::Time(in_process), None);
+    for (name, number, folder) in [("1,000", few, &small), ("10,000", many, &large)] {
+        let said = World::scan(folder);
+        let (submodules, peak) = said.split_once(' ').unwrap();
+        assert_eq!(submodules, number.to_string());
+        let peak = Quantity::Bytes(peak.parse().unwrap());
+        table.at_most(&format!("most memory with {name} gitlinks"), peak, None, Quantity::Bytes(200_000_000));
     }
-}
-
-fn row(what: &str, ours: Duration, theirs: Duration, goal: &str) {
-    let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
-    println!("{what:<64} {:>10} {:>10} {ratio:>8.1}  {goal}", shown(ours), shown(theirs));
-}
-
-fn shown(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
-}
-
-fn fastest(times: usize, mut what: impl FnMut()) -> Duration {
-    let time = |()| {
-        let start = Instant::now();
-        what();
-        start.elapsed()
-    };
-    std::iter::repeat_n((), times).map(time).min().unwrap()
+    table
 }
 
 /// Repositories made by script in a temporary folder.
@@ -89,6 +80,7 @@ struct World {
     folder: TempDir,
     program: Program,
     environment: Environment,
+    runs: usize,
 }
 
 impl World {
@@ -96,7 +88,7 @@ impl World {
         let folder = TempDir::new().unwrap();
         let program = Program::find("git", SEARCH_PATH.as_ref()).unwrap();
         let environment = Environment::new().set("PATH", SEARCH_PATH).set("HOME", folder.path());
-        Self { folder, program, environment }
+        Self { folder, program, environment, runs: 1 }
     }
 
     fn init(&self, name: &str, bare: bool) -> Git {
@@ -112,8 +104,8 @@ impl World {
     }
 
     /// What git needs to know the same: the gitlinks, and the sections of `.gitmodules`.
-    fn git_reads(&self, folder: &Path) -> Duration {
-        fastest(20, || {
+    fn git_reads(&self, folder: &Path) -> Quantity {
+        self.fastest(|| {
             self.git(folder, &["ls-tree", "-r", "HEAD"]);
             self.git(folder, &["config", "--no-includes", "--blob", "HEAD:.gitmodules", "-l"]);
         })
@@ -126,10 +118,14 @@ impl World {
         output.stdout_text().trim().to_owned()
     }
 
-    fn ours(folder: &Path) -> Duration {
-        fastest(20, || {
+    fn ours(&self, folder: &Path) -> Quantity {
+        self.fastest(|| {
             Self::scan(folder);
         })
+    }
+
+    fn fastest(&self, what: impl FnMut()) -> Quantity {
+        Quantity::Time(fastest(self.runs, what))
     }
 
     /// A repository with that many submodules, beside some thousand ordinary files.
