@@ -80,7 +80,7 @@ pub struct Cost {
 pub fn cost(what: impl FnOnce()) -> Cost {
     let (start, cpu) = (Instant::now(), children_cpu());
     what();
-    Cost { wall: start.elapsed(), cpu: children_cpu() - cpu }
+    Cost { wall: start.elapsed(), cpu: children_cpu().saturating_sub(cpu) }
 }
 
 /// The shortest of several runs: what disturbs a run only ever makes it longer.

@@ -72,7 +72,7 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     });
     let limit = Quantity::Time(Duration::from_secs(1));
     table.at_most("a lock of 10,000 services read, checked and written", Quantity::Time(time), None, limit);
-    let version = Quantity::Time(shop.version(mode.choose(20, 1)));
+    let version = Quantity::Time(shop::version(mode.choose(20, 1)));
     table.at_most("`orchestrator --version`", version, None, Quantity::Time(Duration::from_millis(10)));
     let size = std::fs::metadata(shop::binary().path()).unwrap().len();
     table.at_most("the binary", Quantity::Bytes(size), None, Quantity::Bytes(25_000_000));

@@ -59,14 +59,6 @@ impl Shop {
         })
     }
 
-    pub(crate) fn version(&self, runs: usize) -> Duration {
-        let program = binary();
-        fastest(runs, || {
-            let output = process::Invocation::new(&program).arg("--version").run().unwrap().checked().unwrap();
-            assert!(output.stdout_text().starts_with("orchestrator "));
-        })
-    }
-
     /// Every image, as people write it.
     pub(crate) fn references(&self) -> Vec<String> {
         let reference = |image: &Image| format!("{}/{}:{}", self.registry.address(), image.repository, image.tag);
@@ -85,6 +77,15 @@ impl Shop {
     pub(crate) fn home(&self) -> PathBuf {
         self.sandbox.home()
     }
+}
+
+/// The fastest `--version` of some.
+pub(crate) fn version(runs: usize) -> Duration {
+    let program = binary();
+    fastest(runs, || {
+        let output = process::Invocation::new(&program).arg("--version").run().unwrap().checked().unwrap();
+        assert!(output.stdout_text().starts_with("orchestrator "));
+    })
 }
 
 pub(crate) fn binary() -> Program {
