@@ -151,7 +151,7 @@ fn tokens(mode: Mode, table: &mut Table) {
     let different: BTreeSet<&String> = scopes.iter().collect();
     assert_eq!(different.len(), number, "{scopes:?}");
     // Two more than without tokens: the refusal that names the service, and the service.
-    let computed = computed(CHAIN + 2, served.requests + scopes.len(), CONCURRENCY, round_trip);
+    let computed = computed(CHAIN + 2, served.requests, CONCURRENCY, round_trip);
     let what = format!("64 repositories behind tokens, {} ms away, cold", ROUND_TRIP.as_millis());
     table.within(&what, Quantity::Time(spent.wall), Quantity::Time(computed), 1.2);
     let count = |number: usize| Quantity::Count(u64::try_from(number).unwrap());
