@@ -149,7 +149,7 @@ impl Drop for Nginx {
 
 fn configuration(address: &str, maps: &str, inside: &str, door: &str) -> String {
     format!(
-        r#"daemon off;
+        r"daemon off;
 master_process off;
 pid nginx.pid;
 events {{
@@ -201,7 +201,7 @@ http {{
         }}
     }}
 }}
-"#
+"
     )
 }
 

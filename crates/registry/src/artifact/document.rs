@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     fn fetched(document: &Value, media_type: &str) -> Fetched {
-        Fetched { bytes: document.to_string().into_bytes(), media_type: Some(media_type.to_owned()) }
+        Fetched { bytes: document.to_string().into_bytes().into(), media_type: Some(media_type.to_owned()) }
     }
 
     fn descriptor_of(text: &str) -> Value {
@@ -189,7 +189,7 @@ mod tests {
             assert!(text.contains(why), "{document}: {text}");
         }
         let twice = format!(r#"{{"schemaVersion":2,"config":{blob},"config":{blob},"layers":[]}}"#);
-        let twice = Fetched { bytes: twice.into_bytes(), media_type: Some(OCI_MANIFEST.to_owned()) };
+        let twice = Fetched { bytes: twice.into_bytes().into(), media_type: Some(OCI_MANIFEST.to_owned()) };
         assert!(Manifest::parse(&twice).unwrap_err().to_string().contains("duplicate"));
         for (document, served_as) in [
             (json!({ "schemaVersion": 2, "manifests": [], "layers": [] }), OCI_INDEX),

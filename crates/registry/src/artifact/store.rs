@@ -101,7 +101,7 @@ impl<'a> Store<'a> {
                 };
                 match reader.blob(&digest, self.limits.manifest)? {
                     None => Ok(None),
-                    Some(bytes) => Ok(Some((digest, Fetched { bytes, media_type }))),
+                    Some(bytes) => Ok(Some((digest, Fetched { bytes: bytes.into(), media_type }))),
                 }
             }
             Place::Registry(remote) => {
@@ -228,7 +228,7 @@ impl<'a> Store<'a> {
                 return Err(answer.into_failure(RegistryErrorKind::Missing));
             }
             let next = next_page(&url, &answer.headers)?;
-            pages.push(Fetched { media_type: answer.content_type(), bytes: answer.body });
+            pages.push(Fetched { media_type: answer.content_type(), bytes: answer.body.into() });
             match next {
                 None => return Ok(Some(pages)),
                 Some(next) if next.origin() == remote.base.origin() => url = next,
