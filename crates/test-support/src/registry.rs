@@ -24,6 +24,8 @@ pub struct DoorSettings {
     pub auth: Option<String>,
     /// The value of `http.tls`, such as `{certificate: /x/server.pem, key: /x/server.key.pem}`.
     pub tls: Option<String>,
+    /// Writes no line a request: for measurements, in which writing and reading them would count.
+    pub silent: bool,
 }
 
 impl DockerRegistry {
@@ -36,6 +38,12 @@ impl DockerRegistry {
     pub fn start_or_skip() -> Option<Self> {
         let part = bench::part_or_skip("docker-registry")?;
         Some(Self::start_part(&part, None, &DoorSettings::default()))
+    }
+
+    /// Starts a registry that writes no line a request.
+    pub fn start_silent() -> Result<Self, Missing> {
+        let settings = DoorSettings { silent: true, ..DoorSettings::default() };
+        Ok(Self::start_part(&bench::part("docker-registry")?, None, &settings))
     }
 
     /// Starts another door to the same storage: what was pushed here without login is asked for there with one.
@@ -53,10 +61,11 @@ impl DockerRegistry {
         let data = data.map_or_else(|| folder.path().join("data"), Path::to_path_buf);
         let auth = settings.auth.as_ref().map_or_else(String::new, |auth| format!("auth: {auth}\n"));
         let tls = settings.tls.as_ref().map_or_else(String::new, |tls| format!(", tls: {tls}"));
+        let level = if settings.silent { "error" } else { "info" };
         // Port 0: the kernel gives a free one, and the log says which. No port is guessed and lost to somebody else.
         let text = format!(
             "version: 0.1\n\
-             log: {{level: info, accesslog: {{disabled: true}}}}\n\
+             log: {{level: {level}, accesslog: {{disabled: true}}}}\n\
              storage: {{filesystem: {{rootdirectory: \"{}\"}}, delete: {{enabled: true}}}}\n\
              http: {{addr: \"127.0.0.1:0\", secret: tests-only{tls}}}\n\
              {auth}",
@@ -65,7 +74,11 @@ impl DockerRegistry {
         fs::write(&configuration, text).expect("the registry's configuration can be written");
         let mut command = part.command();
         command.arg("serve").arg(&configuration);
-        let server = Server::start(command, Says::Stderr, listening_address);
+        let server = if settings.silent {
+            Server::start_silent(command)
+        } else {
+            Server::start(command, Says::Stderr, listening_address)
+        };
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
         Self { server, folder, data, scheme }
     }

@@ -3,9 +3,10 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest time that a server may take to say where it listens.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -60,6 +61,22 @@ impl Server {
         }
     }
 
+    /// Starts a program that chooses a port itself and says nothing: the kernel is asked where it listens.
+    pub(crate) fn start_silent(mut command: Command) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut process = process.unwrap_or_else(|error| panic!("`{name}` does not start: {error}"));
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE && process.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if let Some(address) = listens_at(process.id()) {
+                return Self { process, address };
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        process.kill().ok();
+        panic!("`{name}` does not listen");
+    }
+
     /// Takes over a process that was handed a socket with this address.
     pub(crate) fn of(process: Child, address: String) -> Self {
         Self { process, address }
@@ -81,6 +98,25 @@ impl Drop for Server {
         self.process.kill().ok();
         self.process.wait().ok();
     }
+}
+
+/// The loopback address that a process listens at, by what the kernel shows of its sockets.
+fn listens_at(process: u32) -> Option<String> {
+    let folder = PathBuf::from(format!("/proc/{process}"));
+    let sockets: Vec<String> = std::fs::read_dir(folder.join("fd"))
+        .ok()?
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()?.into_os_string().into_string().ok())
+        .filter_map(|target| Some(target.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    let table = std::fs::read_to_string(folder.join("net/tcp")).ok()?;
+    // `sl local_address rem_address st … inode`: state 0A is LISTEN, 0100007F is 127.0.0.1.
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (&local, &state, &inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+        let port = local.strip_prefix("0100007F:")?;
+        let ours = state == "0A" && sockets.iter().any(|socket| socket == inode);
+        ours.then(|| Some(format!("127.0.0.1:{}", u16::from_str_radix(port, 16).ok()?)))?
+    })
 }
 
 /// A socket that listens already, to be handed to a server, and its address: who connects early waits in its queue.

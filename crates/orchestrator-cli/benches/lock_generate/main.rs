@@ -21,7 +21,7 @@ use test_support::Skopeo;
 use test_support::bench::{self, Missing};
 use test_support::measure::{Mode, Quantity, Table, fastest};
 
-use crate::shop::Shop;
+use crate::shop::{ONE_PLATFORM, Shop, TWO_PLATFORMS};
 
 fn main() {
     let mode = Mode::from_arguments();
@@ -41,14 +41,14 @@ fn main() {
 fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     let services = mode.choose(1_000, 3);
     let shop = Shop::new(services)?;
-    let text = shop.lock("kept");
+    let text = shop.lock(ONE_PLATFORM, "kept");
     let lock = lock_model::read(text.as_bytes(), "lock.yaml").unwrap();
     for digest in shop.digests() {
         assert!(text.contains(digest), "{digest}");
     }
     let runs = mode.choose(5, 1);
-    let warm = Quantity::Time(shop.time(runs, |_| "kept".to_owned()));
-    let cold = Quantity::Time(shop.time(mode.choose(3, 1), |run| format!("cold-{run}")));
+    let warm = Quantity::Time(shop.time(ONE_PLATFORM, runs, |_| "kept".to_owned()));
+    let cold = Quantity::Time(shop.time(ONE_PLATFORM, mode.choose(3, 1), |run| format!("cold-{run}")));
 
     let references = shop.references();
     let skopeo = Quantity::Time(of_skopeo(mode, &references)?);
@@ -63,6 +63,9 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     table.times("cold; the same", cold, crane, 1.0);
     table.times("warm; `regctl image digest` in `xargs -P 32`, which gives a digest alone", warm, regctl, 1.0);
     table.times("cold; the same", cold, regctl, 1.0);
+
+    let both = shop.time(TWO_PLATFORMS, mode.choose(3, 1), |run| format!("both-{run}"));
+    table.beside("cold, two platforms an image; the loop, which looks at one", Quantity::Time(both), Some(skopeo));
 
     let large = many(&lock, mode.choose(10_000, 6));
     let text = lock_model::write(&large);

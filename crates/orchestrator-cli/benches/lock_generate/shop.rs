@@ -18,6 +18,11 @@ use crate::images::Image;
 
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
+/// The branch that wants one platform of each image, as the tools beside us look at one.
+pub(crate) const ONE_PLATFORM: &str = "main";
+/// The branch that wants two.
+pub(crate) const TWO_PLATFORMS: &str = "both";
+
 /// The shop; everything of it goes away when this is dropped.
 pub(crate) struct Shop {
     sandbox: Sandbox,
@@ -28,7 +33,7 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn new(services: usize) -> Result<Self, Missing> {
-        let registry = DockerRegistry::start()?;
+        let registry = DockerRegistry::start_silent()?;
         let images: Vec<Image> = (0..services).map(Image::new).collect();
         for image in &images {
             store(&registry.storage(), image);
@@ -43,19 +48,19 @@ impl Shop {
         Ok(Self { sandbox, registry, images, caches })
     }
 
-    /// Makes the lock, and gives its text.
-    pub(crate) fn lock(&self, cache: &str) -> String {
+    /// Makes the lock of a branch, and gives its text.
+    pub(crate) fn lock(&self, branch: &str, cache: &str) -> String {
         let cache = self.caches.path().join(cache);
         let command = orchestrator(&self.sandbox).current_dir(self.sandbox.join("shop")).arg("--cache").arg(cache);
-        command.args(["lock", "generate", "--rev", "main"]).run().expect_code(0).stdout().to_owned()
+        command.args(["lock", "generate", "--rev", branch]).run().expect_code(0).stdout().to_owned()
     }
 
     /// The fastest of some runs, each with a cache as this one says.
-    pub(crate) fn time(&self, runs: usize, cache: impl Fn(usize) -> String) -> Duration {
+    pub(crate) fn time(&self, branch: &str, runs: usize, cache: impl Fn(usize) -> String) -> Duration {
         let mut run = 0;
         fastest(runs, || {
             run += 1;
-            drop(self.lock(&cache(run)));
+            drop(self.lock(branch, &cache(run)));
         })
     }
 
@@ -106,7 +111,27 @@ fn superproject(folder: &Path, images: &[Image], registry: &str) {
         writeln!(gitmodules, "[submodule \"{path}\"]\n\tpath = {path}\n\turl = ../shop-{name}.git").unwrap();
         writeln!(links, "M 160000 {} {path}", image.tag.strip_prefix("main-").unwrap()).unwrap();
     }
-    let configuration = format!(
+    let mut stream = String::new();
+    for (branch, platforms) in [(ONE_PLATFORM, "linux/amd64"), (TWO_PLATFORMS, "linux/amd64, linux/arm64")] {
+        let configuration = configuration(registry, platforms);
+        writeln!(stream, "commit refs/heads/{branch}\ncommitter T <t@shop.example> 1700000000 +0000\ndata 1\nx")
+            .unwrap();
+        for (name, text) in [(".gitmodules", &gitmodules), ("orchestrator.yaml", &configuration)] {
+            writeln!(stream, "M 100644 inline {name}\ndata {}\n{text}", text.len()).unwrap();
+        }
+        stream.push_str(&links);
+    }
+    let program = Program::find("git", SEARCH_PATH.as_ref()).unwrap();
+    let environment = Environment::new().set("PATH", SEARCH_PATH).set("HOME", folder.parent().unwrap());
+    let options = GitOptions { environment, ..GitOptions::default() };
+    let init = InitOptions { bare: true, ..InitOptions::default() };
+    let git = Git::init(&program, folder, &init, options).unwrap();
+    let import = git.invocation(["fast-import", "--quiet", "--force"]).stdin(stream).run().unwrap().checked();
+    drop(import.unwrap());
+}
+
+fn configuration(registry: &str, platforms: &str) -> String {
+    format!(
         r#"version: 1
 project: {{ prefix: shop- }}
 branches: {{ integration: main, staging: staging, production: production }}
@@ -116,7 +141,7 @@ registries:
 images:
   repository: "registry.example/shop/{{short}}"
   tags: ["main-{{sha}}"]
-  platforms: [linux/amd64, linux/arm64]
+  platforms: [{platforms}]
   revision: require
 services:
 - {{ match: "**" }}
@@ -125,19 +150,7 @@ suites:
 environments:
   pull-request: {{ base: none, mode: pr, suites: [lint] }}
 "#
-    );
-    let mut stream = "commit refs/heads/main\ncommitter T <t@shop.example> 1700000000 +0000\ndata 1\nx\n".to_owned();
-    for (name, text) in [(".gitmodules", &gitmodules), ("orchestrator.yaml", &configuration)] {
-        writeln!(stream, "M 100644 inline {name}\ndata {}\n{text}", text.len()).unwrap();
-    }
-    stream.push_str(&links);
-    let program = Program::find("git", SEARCH_PATH.as_ref()).unwrap();
-    let environment = Environment::new().set("PATH", SEARCH_PATH).set("HOME", folder.parent().unwrap());
-    let options = GitOptions { environment, ..GitOptions::default() };
-    let init = InitOptions { bare: true, ..InitOptions::default() };
-    let git = Git::init(&program, folder, &init, options).unwrap();
-    let import = git.invocation(["fast-import", "--quiet", "--force"]).stdin(stream).run().unwrap().checked();
-    drop(import.unwrap());
+    )
 }
 
 /// Puts an image where docker-registry keeps what was pushed: pushing thousands takes minutes.
