@@ -30,6 +30,7 @@ const STEPS: &[Step] = &[
     Step { name: "doc", what: "the documentation builds, links and all", fast: false, run: doc },
     Step { name: "build", what: "the binary and all tests", fast: true, run: build },
     Step { name: "test", what: "every test", fast: true, run: test },
+    Step { name: "speed", what: "the benches work, once and small: nothing is measured", fast: false, run: speed },
     Step { name: "drift", what: "generated files are what their sources say", fast: false, run: drift },
 ];
 
@@ -115,6 +116,12 @@ fn test(extent: Extent) -> Outcome {
     let mut command = program::cargo();
     command.arg("test").args(selection(extent)).arg("--no-fail-fast").args(locked());
     program::show(command.env("ORCHESTRATOR_SKIPPED_TESTS", workspace().join("target/bench/skipped.tsv")))
+}
+
+/// The benches without `--bench`: what they start is started, and their tables are left alone.
+fn speed(extent: Extent) -> Outcome {
+    let mut command = program::cargo();
+    program::show(command.arg("test").args(selection(extent)).args(["--bench", "*"]).args(locked()))
 }
 
 fn drift(_: Extent) -> Outcome {
