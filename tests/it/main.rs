@@ -6,6 +6,7 @@
 )]
 #![expect(clippy::string_slice, reason = "ids are hexadecimal")]
 
+mod cache;
 mod changelog;
 mod compose;
 mod demo;
