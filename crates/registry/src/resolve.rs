@@ -21,6 +21,9 @@ use crate::request::{
 use crate::source::{Context, Source, Tagged};
 use crate::text::{shown, with_causes};
 
+/// Enough for the last look at thousands of tags.
+const LONGEST_CONFIRMING_TIME: Duration = Duration::from_secs(10);
+
 impl Registry {
     /// Finds the image of every service, all services at once, and looks at each tag a second time when all have been
     /// found: a tag that moved meanwhile, or a registry that answers differently each time, is refused.
@@ -49,11 +52,12 @@ impl Registry {
         on_event: &dyn Fn(Event<'_>),
     ) -> BTreeMap<ServiceName, Result<Resolution, Unresolved>> {
         let deadline = tokio::time::Instant::from_std(deadline);
-        let mut polls = patience.polls(tokio::time::Instant::now(), deadline);
+        let look_by = deadline - confirming_time(deadline);
+        let mut polls = patience.polls(tokio::time::Instant::now(), look_by);
         let mut pending: Vec<Pending<'_>> = requests.iter().map(Pending::new).collect();
         let mut resolved = BTreeMap::new();
         while !pending.is_empty() {
-            let looked = self.look_until(pending, requests.len(), &mut polls, deadline, on_event).await;
+            let looked = self.look_until(pending, requests.len(), &mut polls, look_by, on_event).await;
             // What was there in an earlier command and is not now may come back like any other.
             let mut late = Vec::new();
             for (pending, seen, answer) in self.confirm_all(looked, deadline, on_event).await {
@@ -152,6 +156,13 @@ impl Registry {
             .collect();
         looks.collect().await
     }
+}
+
+/// What is kept of the time for the last look at every tag: a host that never answers must not make others fail that
+/// did.
+fn confirming_time(deadline: tokio::time::Instant) -> Duration {
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    (left / 8).min(LONGEST_CONFIRMING_TIME)
 }
 
 /// What a look comes to, before the last one.

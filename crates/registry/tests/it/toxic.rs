@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use lock_model::ErrorClass;
 use registry::layout::LayoutWriter;
 use registry::{
-    Attempt, AttemptOutcome, Event, ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions, Resolution,
-    Unresolved, UnresolvedReason,
+    Event, ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions, Resolution, Unresolved, UnresolvedReason,
 };
 use test_support::{DockerRegistry, Skopeo, Stream, ToxicDoor, Toxiproxy};
 
@@ -204,18 +203,21 @@ async fn f19_a_silent_host_takes_nothing_from_another() {
 }
 
 #[tokio::test]
-async fn f19_the_deadline_ends_it_all_and_every_service_is_reported() {
+async fn f19_a_host_that_is_silent_to_the_end_is_the_only_one_to_blame() {
     let Some((server, proxy)) = line() else { return };
-    let (start, patience) = (Instant::now(), Duration::from_secs(2));
+    let (start, patience) = (Instant::now(), Duration::from_secs(4));
     let answers = resolve_two_hosts(&server, &proxy, Duration::from_secs(30), patience).await;
-    assert!(start.elapsed() >= patience, "{:?}", start.elapsed());
+    assert!(start.elapsed() >= patience.mul_f32(0.8), "{:?}", start.elapsed());
     assert!(start.elapsed() < patience + Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(answers.len(), SERVICES);
     for (at_the_healthy, answer) in answers {
-        // Nothing is found until its tag has been looked at again, and that comes when all have been looked at.
-        let unresolved = answer.unwrap_err();
-        assert!(matches!(kind(&unresolved), RegistryErrorKind::Deadline { .. }), "{}", unresolved.reason);
-        let found = |attempt: &Attempt| matches!(attempt.outcome, AttemptOutcome::Found { .. });
-        assert_eq!(unresolved.tried.iter().any(found), at_the_healthy, "{:?}", unresolved.tried);
+        // Some of the time is kept for the last look at the tags, so that the healthy host is not blamed.
+        match answer {
+            Ok(_) => assert!(at_the_healthy),
+            Err(unresolved) => {
+                assert!(!at_the_healthy, "{}", unresolved.reason);
+                assert!(matches!(kind(&unresolved), RegistryErrorKind::Deadline { .. }), "{}", unresolved.reason);
+            }
+        }
     }
 }
