@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use registry::layout::LayoutWriter;
 use registry::{ImageRequest, Mirror, PemAuthority, Registry, RegistryOptions, Resolution};
-use test_support::{DockerRegistry, Nginx, Skopeo};
+use test_support::{DockerRegistry, Nginx};
 
-use crate::support::{HOST, image, options, repository, request, resolve, service, soon, tag};
+use crate::real_auth::filled;
+use crate::support::{HOST, options, request, resolve, service, soon};
 
 const IMAGES: usize = 24;
 
@@ -23,16 +23,6 @@ fn front(server: &DockerRegistry, listen: &str) -> Option<Nginx> {
         fixtures = fixtures.display(),
     );
     Nginx::start_or_skip(listen, &block)
-}
-
-fn filled() -> Option<DockerRegistry> {
-    let server = DockerRegistry::start_or_skip()?;
-    let skopeo = Skopeo::find_or_skip()?;
-    let folder = tempfile::tempdir().unwrap();
-    let mut writer = LayoutWriter::create(folder.path()).unwrap();
-    writer.add_image(&repository(), &tag("a"), &image("linux/amd64")).unwrap();
-    skopeo.push_layout(folder.path(), &format!("{}:a", repository()), &server, "shop/cart:a");
-    Some(server)
 }
 
 fn through(front: &Nginx, concurrency: usize) -> Registry {

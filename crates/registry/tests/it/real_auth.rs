@@ -35,7 +35,7 @@ pub(crate) const PASSWORD: &str = "canary-password";
 pub(crate) const HTPASSWD: &str = "me:$2a$05$gUS5zpy.ZdyEnPY13z0V4.EpJH6wlkwioJwxU3ljFHc6tYjXF5IRa\n";
 
 /// A registry without a door, with our image in it.
-fn filled() -> Option<DockerRegistry> {
+pub(crate) fn filled() -> Option<DockerRegistry> {
     let server = DockerRegistry::start_or_skip()?;
     let skopeo = Skopeo::find_or_skip()?;
     let folder = tempfile::tempdir().unwrap();
