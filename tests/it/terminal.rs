@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::shop::{CONFIGURATION, Shop};
+use crate::shop::{Built, CONFIGURATION, Shop};
 use crate::stops::locked;
 
 /// What draws: moves of the cursor, and colours.
@@ -62,4 +62,25 @@ fn f22_ctrl_c_ends_the_work_and_leaves_no_half_written_file() {
         assert!(ended.stderr().contains("interrupted"), "{}", ended.text());
         assert!(!folder.exists(), "{line}");
     }
+}
+
+#[test]
+fn f18_an_image_that_is_still_being_built_is_waited_for() {
+    let shop = locked();
+    let cart = shop.new_version("shop-cart", 2, Built::No);
+    shop.work_on("dev").gitlink("services/shop-cart", &cart);
+    shop.commit_and_push("dev", "cart 2, whose image is not there yet");
+    let refused = shop.ends("lock generate --rev dev", 12);
+    assert!(refused.stderr().contains("shop-cart: none of its images exists"), "{}", refused.text());
+
+    let running = shop.orchestrator("lock generate --rev dev --wait 2m").start();
+    running.wait_for("waiting for 1 of 2 images: shop-cart");
+    let digest = shop.build_image("shop-cart", &cart, &cart);
+    let made = running.wait().expect_code(0);
+    assert!(made.stdout().contains(&digest), "{}", made.text());
+
+    // Waiting for what cannot come is no use: another commit's image has the tag.
+    shop.build_image("shop-cart", &cart, &"1".repeat(40));
+    let other = shop.ends("lock generate --rev dev --wait 2m", 12);
+    assert!(!other.stderr().contains("waiting for"), "{}", other.text());
 }
