@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lock_model::ImageRepository;
+use lock_model::{Digest, ImageRepository};
 use url::Url;
 
 use crate::auth::Wire;
@@ -20,6 +20,8 @@ pub struct Registry {
     wire: Wire,
     /// Held by whoever writes a list of referrers.
     list_turn: tokio::sync::Mutex<()>,
+    /// Held by whoever uploads a blob, by its digest.
+    upload_turns: Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// How a registry was logged in to for one repository.
@@ -46,7 +48,7 @@ impl Registry {
     /// Checks the options. Nothing is asked yet, and no connection is made.
     pub fn new(options: RegistryOptions) -> Result<Self, OptionsError> {
         options.check()?;
-        Ok(Self { wire: Wire::new(options), list_turn: tokio::sync::Mutex::default() })
+        Ok(Self { wire: Wire::new(options), list_turn: tokio::sync::Mutex::default(), upload_turns: Mutex::default() })
     }
 
     /// Every login that a registry asked for so far, sorted by host and repository. No secret is in it.
@@ -84,6 +86,13 @@ impl Registry {
     /// Waits for the turn to write a list of referrers.
     pub(crate) async fn list_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.list_turn.lock().await
+    }
+
+    /// What to lock while a blob is uploaded: many artefacts have the same small ones, and docker-registry refuses one of
+    /// two that bring the same bytes at the same time.
+    pub(crate) fn upload_turn(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.upload_turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(digest.clone()).or_default())
     }
 
     /// Counts what the cache was given, and makes room in it where it is too much.

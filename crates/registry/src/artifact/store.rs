@@ -48,6 +48,7 @@ struct Remote<'a> {
     gate: Arc<HostGate>,
     account: Arc<Account>,
     deadline: tokio::time::Instant,
+    registry: &'a Registry,
 }
 
 /// The name of a manifest: by tag or by digest.
@@ -83,7 +84,7 @@ impl<'a> Store<'a> {
         };
         let deadline = tokio::time::Instant::from_std(deadline);
         let (gate, account) = (wire.gate(&base), wire.account(&base, repository.path()));
-        let remote = Remote { repository, wire, base, gate, account, deadline };
+        let remote = Remote { repository, wire, base, gate, account, deadline, registry };
         Ok(Self { repository, place: Place::Registry(remote), limits: options.limits })
     }
 
@@ -183,6 +184,9 @@ impl<'a> Store<'a> {
             }
             Place::Registry(remote) => remote,
         };
+        let turn = remote.registry.upload_turn(&blob.digest);
+        let late = |_| RegistryErrorKind::Deadline { host: host_of(&remote.base) };
+        let _turn = tokio::time::timeout_at(remote.deadline, turn.lock()).await.map_err(late)?;
         let mut begun = 0;
         loop {
             let head = remote.ask(Method::HEAD, "blobs", blob.digest.as_str(), None, ANSWER_LIMIT).await?;
@@ -205,9 +209,12 @@ impl<'a> Store<'a> {
             match end.status {
                 status if status.is_success() => return Ok(true),
                 // A session that broke off is not always one that can go on, and docker-registry refuses one of two that
-                // bring the same bytes at the same time (400, `DIGEST_INVALID`): then they are there now.
+                // bring the same bytes at the same time (400, `DIGEST_INVALID`): then they are there soon.
                 StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::RANGE_NOT_SATISFIABLE
-                    if begun < UPLOADS => {}
+                    if begun < UPLOADS =>
+                {
+                    tokio::time::sleep(remote.wire.http().pause(begun)).await;
+                }
                 _ => return Err(end.into_failure(RegistryErrorKind::Missing)),
             }
         }
