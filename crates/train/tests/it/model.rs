@@ -594,23 +594,23 @@ impl Process {
         true
     }
 
+    /// Before an effect everything is asked again, of the ledger as it is now: an answer that was recorded meanwhile, or
+    /// that said nothing new, says nothing about what others recorded.
     fn append_effect(&mut self, world: &mut World, draft: RecordDraft) -> bool {
-        if self.seen != world.ledger.next_seq() {
-            self.seen = world.ledger.next_seq();
-            let freight = self.freight(world);
-            let underway = Underway {
-                environment: &name(self.place),
-                release: &freight.release,
-                lock: &freight.lock,
-                run: &self.run,
-                since: self.since,
-                purpose: self.purpose,
-            };
-            let asked_again = draft.step == Step::LockCommit || self.gates_pass(world);
-            if interruption(&world.ledger, &underway).is_some() || !asked_again {
-                self.todo.clear();
-                return false;
-            }
+        self.seen = world.ledger.next_seq();
+        let freight = self.freight(world);
+        let underway = Underway {
+            environment: &name(self.place),
+            release: &freight.release,
+            lock: &freight.lock,
+            run: &self.run,
+            since: self.since,
+            purpose: self.purpose,
+        };
+        let asked_again = draft.step == Step::LockCommit || self.gates_pass(world);
+        if interruption(&world.ledger, &underway).is_some() || !asked_again {
+            self.todo.clear();
+            return false;
         }
         let new = world.ledger.next(draft).unwrap();
         world.store(&new, Some(self));
