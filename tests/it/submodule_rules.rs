@@ -183,13 +183,19 @@ fn p19_a_remote_that_does_not_answer_is_no_yes() {
     assert_eq!(subjects(&refused), ["shop-cart", "shop-dashboards", "shop-web"]);
 }
 
-#[test]
-fn p19_a_remote_that_says_nothing_ends_with_the_commands_deadline() {
+/// A shop one of whose submodules comes from a host that takes connections and says nothing.
+fn with_a_host_that_hangs() -> (Shop, TcpListener) {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let shop = Shop::with(&with_rules("{ pushed: require }"));
     shop.work_on("dev");
     set_url(&shop, "services/shop-web", &format!("https://{}/shop-web.git", silent.local_addr().unwrap()));
     shop.commit_and_push("dev", "a host that hangs");
+    (shop, silent)
+}
+
+#[test]
+fn p19_a_remote_that_says_nothing_ends_with_the_commands_deadline() {
+    let (shop, _silent) = with_a_host_that_hangs();
     let begin = Instant::now();
     let ended = shop.orchestrator("--deadline 3s lock generate --rev dev").run();
     // Git's own deadline, or the command's, whichever is seen first: either way nothing hangs on.
@@ -199,11 +205,7 @@ fn p19_a_remote_that_says_nothing_ends_with_the_commands_deadline() {
 
 #[test]
 fn p19_a_signal_ends_the_question_at_once() {
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let shop = Shop::with(&with_rules("{ pushed: require }"));
-    shop.work_on("dev");
-    set_url(&shop, "services/shop-web", &format!("https://{}/shop-web.git", silent.local_addr().unwrap()));
-    shop.commit_and_push("dev", "a host that hangs");
+    let (shop, _silent) = with_a_host_that_hangs();
     // Ctrl-C in the moment in which the host is asked.
     let shim = GitShim::watching("case \"$*\" in *ls-remote*) kill -INT $PPID ;; esac");
     let begin = Instant::now();

@@ -19,11 +19,15 @@ const NOBODY: u32 = 65534;
 
 /// Makes the database and the first user, serves, and ends with whoever holds the other end of standard input, however
 /// that one ends. Standard output is the socket to listen on.
+///
+/// The text is fixed and what differs are its operands, so nothing of them is read as a program. Gitea thinks of the
+/// password and writes it into a file of ours: on a command line every process of the machine could read it.
 const SCRIPT: &str = r#"
-gitea=$1 config=$2 folder=$3 admin=$4 password=$5
+gitea=$1 config=$2 folder=$3 admin=$4
+umask 077
 "$gitea" migrate --config "$config" >&2 &&
-"$gitea" admin user create --config "$config" --admin --username "$admin" --password "$password" \
-    --email "$admin@example.org" --must-change-password=false >&2 || exit 1
+"$gitea" admin user create --config "$config" --admin --username "$admin" --random-password \
+    --email "$admin@example.org" --must-change-password=false > "$folder/created" || exit 1
 # Handed a socket, Gitea takes its parent for the Gitea before it, and tells it to end.
 trap '' TERM
 LISTEN_FDS=1 "$gitea" web --config "$config" 3>&1 >&2 &
@@ -70,7 +74,7 @@ impl Gitea {
         // The shell removes it, also when the test process is killed.
         let folder = folder.keep().canonicalize().expect("the folder is there");
         let (socket, address) = listening_socket();
-        let admin = GiteaUser { name: "overseer".to_owned(), password: "overseer-password".to_owned() };
+        let admin = GiteaUser { name: "overseer".to_owned(), password: String::new() };
         let mut command = environment::command("sh");
         let owner = owner_for(&part, &folder);
         let (config, log) = (folder.join("app.ini"), folder.join("gitea.log"));
@@ -83,16 +87,18 @@ impl Gitea {
         }
         let log_file = fs::File::create(&log).expect("the log can be written");
         command.arg("-c").arg(SCRIPT).arg("sh").arg(part.program()).arg(&config).arg(&folder);
-        command.args([&admin.name, &admin.password]).current_dir(&folder).env("HOME", &folder);
+        command.arg(&admin.name).current_dir(&folder).env("HOME", &folder);
         command.stdin(Stdio::piped()).stdout(Stdio::from(socket)).stderr(log_file);
         let server = Server::of(command.spawn().expect("sh starts"), address.clone());
         // Ours would keep the socket open when Gitea does not start.
         drop(command);
-        let gitea = Self { server: Some(server), address, folder, admin };
+        let mut gitea = Self { server: Some(server), address, folder, admin };
         // NOTE: who connects waits in the socket's queue until Gitea takes it up; no port is polled.
         let answer = http::try_send(&gitea.address, "GET", "/api/healthz", &[], "");
         let shown = || fs::read_to_string(&log).unwrap_or_default();
         assert!(answer.as_ref().is_ok_and(|answer| answer.status == 200), "{answer:?}; its log: {}", shown());
+        let said = fs::read_to_string(gitea.folder.join("created")).expect("the user was made before it served");
+        gitea.admin.password = generated_password(&said).expect("Gitea says the password that it thought of");
         Ok(gitea)
     }
 
@@ -165,6 +171,13 @@ impl Drop for Gitea {
         // Where the shell did not come so far.
         fs::remove_dir_all(&self.folder).ok();
     }
+}
+
+/// The password in Gitea's line `generated random password is 'x'`.
+fn generated_password(said: &str) -> Option<String> {
+    let (_, rest) = said.split_once("generated random password is '")?;
+    // It may hold any sign; the quote that ends it is the last of its line.
+    Some(rest.lines().next()?.rsplit_once('\'')?.0.to_owned())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

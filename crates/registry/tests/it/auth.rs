@@ -9,12 +9,14 @@ use registry::credentials::{ExplicitLogin, Login, LoginSource};
 use registry::layout::{BuiltImage, IndexContent};
 use registry::{
     Candidate, CredentialSources, Credentials, HostOptions, ImageRequest, Mirror, Registry, RegistryErrorKind,
-    RegistryOptions, Unresolved, UnresolvedReason,
+    RegistryOptions,
 };
 use serde_json::json;
 use wiremock::{Request, ResponseTemplate};
 
-use crate::support::{Fake, HOST, Store, image, options, platform, request, resolve, served, service, soon, tag};
+use crate::support::{
+    Fake, HOST, Store, image, kind, options, platform, refusal, request, resolve, served, service, soon, tag,
+};
 
 /// The secret that must show up nowhere but in the one header that it is for.
 const CANARY: &str = "canary-5ecret";
@@ -64,17 +66,6 @@ fn sent(request: &Request) -> Option<&str> {
 
 async fn all_sent(fake: &Fake) -> Vec<Option<String>> {
     fake.received().await.iter().map(|request| sent(request).map(str::to_owned)).collect()
-}
-
-async fn refusal(registry: &Registry) -> Unresolved {
-    resolve(registry, &request(&["a"])).await.unwrap_err()
-}
-
-fn kind(unresolved: &Unresolved) -> &RegistryErrorKind {
-    match &unresolved.reason {
-        UnresolvedReason::Failed(error) => error.kind(),
-        other => panic!("{other}"),
-    }
 }
 
 fn named(repository: &str, tag_name: &str, service_name: &str) -> ImageRequest {

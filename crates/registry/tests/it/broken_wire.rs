@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use lock_model::ErrorClass;
 use registry::layout::BuiltImage;
 use registry::media_type::OCI_MANIFEST;
-use registry::{Mirror, Registry, RegistryErrorKind, RegistryOptions, Unresolved, UnresolvedReason};
+use registry::{Mirror, Registry, RegistryErrorKind, RegistryOptions};
 
-use crate::support::{HOST, image, options, request, resolve};
+use crate::support::{HOST, image, kind, options, refusal, request, resolve};
 
 /// Answers every connection's requests by a function of the request's first line and of how many requests came before.
 fn listen(answer: impl Fn(&str, usize, &mut TcpStream) + Send + Sync + 'static) -> (String, Arc<AtomicUsize>) {
@@ -45,17 +45,6 @@ fn registry(address: &str, change: impl FnOnce(&mut RegistryOptions)) -> Registr
     change(&mut options);
     options.mirrors.insert(HOST.to_owned(), Mirror::Http(address.parse().unwrap()));
     Registry::new(options).unwrap()
-}
-
-async fn refusal(registry: &Registry) -> Unresolved {
-    resolve(registry, &request(&["a"])).await.unwrap_err()
-}
-
-fn kind(unresolved: &Unresolved) -> &RegistryErrorKind {
-    match &unresolved.reason {
-        UnresolvedReason::Failed(error) => error.kind(),
-        other => panic!("{other}"),
-    }
 }
 
 /// Writes what the client may no longer be there to read.

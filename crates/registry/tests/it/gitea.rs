@@ -8,7 +8,6 @@ use registry::credentials::{ExplicitLogin, Login, LoginSource};
 use registry::layout::{IndexContent, LayoutWriter};
 use registry::{
     Candidate, CredentialSources, Credentials, ImageRequest, Registry, RegistryErrorKind, RegistryOptions, Unresolved,
-    UnresolvedReason,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -63,10 +62,7 @@ fn registry(sources: CredentialSources) -> Registry {
 
 fn kind(unresolved: &Unresolved) -> &RegistryErrorKind {
     assert_eq!(unresolved.class(), ErrorClass::Denied, "{}", unresolved.reason);
-    match &unresolved.reason {
-        UnresolvedReason::Failed(error) => error.kind(),
-        other => panic!("{other}"),
-    }
+    crate::support::kind(unresolved)
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use lock_model::{CommitId, Digest, ImageRepository, Platform, ServiceName, Tag, Timestamp};
 use registry::layout::{Blob, BuiltImage, BuiltIndex, ImageContent, LayoutWriter};
 use registry::{
-    Candidate, ImageRequest, Mirror, Registry, RegistryOptions, Resolution, RetryPolicy, RevisionPolicy, Unresolved,
+    Candidate, ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions, Resolution, RetryPolicy,
+    RevisionPolicy, Unresolved, UnresolvedReason,
 };
 use serde_json::Value;
 use wiremock::matchers::any;
@@ -324,4 +325,17 @@ pub(crate) async fn resolve(registry: &Registry, request: &ImageRequest) -> Resu
 /// A document made of JSON.
 pub(crate) fn document(media_type: &str, value: &Value) -> Blob {
     Blob::json(media_type, value)
+}
+
+/// Resolves what must be refused.
+pub(crate) async fn refusal(registry: &Registry) -> Unresolved {
+    resolve(registry, &request(&["a"])).await.unwrap_err()
+}
+
+/// What a question failed with.
+pub(crate) fn kind(unresolved: &Unresolved) -> &RegistryErrorKind {
+    match &unresolved.reason {
+        UnresolvedReason::Failed(error) => error.kind(),
+        other => panic!("{other}"),
+    }
 }

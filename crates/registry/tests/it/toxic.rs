@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use lock_model::ErrorClass;
 use registry::layout::LayoutWriter;
-use registry::{
-    Event, ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions, Resolution, Unresolved, UnresolvedReason,
-};
+use registry::{Event, ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions, Resolution, Unresolved};
 use test_support::{DockerRegistry, Skopeo, Stream, ToxicDoor, Toxiproxy};
 
 use crate::support::{HOST, image, options, repository, request, service, soon, tag};
@@ -52,10 +50,7 @@ async fn resolve(registry: &Registry, tag: &str, on_retry: impl Fn(u32)) -> (Res
 
 fn kind(unresolved: &Unresolved) -> &RegistryErrorKind {
     assert_eq!(unresolved.class(), ErrorClass::Temporary, "{}", unresolved.reason);
-    match &unresolved.reason {
-        UnresolvedReason::Failed(error) => error.kind(),
-        other => panic!("{other}"),
-    }
+    crate::support::kind(unresolved)
 }
 
 #[tokio::test]
