@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::bench::{self, Missing, Part};
+use crate::http::base64;
 use crate::server::{Says, Server};
 
 /// Debian's docker-registry without login, alone with its storage; it ends when this is dropped.
@@ -159,7 +160,13 @@ impl Skopeo {
         let from = format!("oci:{layout}:{reference}");
         let to = format!("docker://{address}/{to}");
         let mut args = vec!["copy", "--quiet", "--all", "--preserve-digests", "--dest-tls-verify=false"];
-        args.extend(login.iter().flat_map(|login| ["--dest-creds", login]));
+        // In a file of its private home: every process of the machine can read a command line.
+        let logins = self.home.path().join("logins.json");
+        if let Some(login) = login {
+            let entry = format!(r#"{{"auths":{{"{address}":{{"auth":"{}"}}}}}}"#, base64(login.as_bytes()));
+            fs::write(&logins, entry).expect("the logins can be written");
+            args.extend(["--dest-authfile", logins.to_str().expect("test paths are UTF-8")]);
+        }
         args.extend([from.as_str(), to.as_str()]);
         self.run(&args);
     }
