@@ -10,17 +10,33 @@ use test_support::{cargo_metadata, workspace};
 /// Which of our own crates each of them may build on. A crate that is not here is a failure.
 const OWN: &[(&str, &[&str])] = &[
     ("lock-model", &[]),
-    ("process", &["lock-model"]),
-    ("train", &["lock-model"]),
-    ("lock-gen", &["lock-model", "process"]),
-    ("registry", &["lock-model", "process"]),
-    ("deployer", &["lock-model", "process"]),
-    ("healthcheck", &["lock-model", "process"]),
-    ("qa", &["lock-model", "process"]),
-    ("forge", &["lock-model", "process"]),
+    ("orchestrator-config", &["lock-model"]),
+    ("orchestrator-ledger", &["lock-model"]),
+    ("orchestrator-promotion", &["lock-model", "orchestrator-config", "orchestrator-ledger"]),
+    ("orchestrator-process", &["lock-model"]),
+    ("orchestrator-git", &["lock-model", "orchestrator-process"]),
+    ("lock-gen", &["lock-model", "orchestrator-git", "orchestrator-process"]),
+    ("registry", &["lock-model", "orchestrator-process"]),
+    ("deployer", &["lock-model", "orchestrator-git", "orchestrator-process"]),
+    ("healthcheck", &["lock-model", "orchestrator-process"]),
+    ("orchestrator-qa", &["lock-model", "orchestrator-process"]),
+    ("orchestrator-forge", &["lock-model", "orchestrator-git", "orchestrator-process"]),
     (
         "orchestrator-cli",
-        &["deployer", "forge", "healthcheck", "lock-gen", "lock-model", "process", "qa", "registry", "train"],
+        &[
+            "deployer",
+            "healthcheck",
+            "lock-gen",
+            "lock-model",
+            "orchestrator-config",
+            "orchestrator-forge",
+            "orchestrator-git",
+            "orchestrator-ledger",
+            "orchestrator-process",
+            "orchestrator-promotion",
+            "orchestrator-qa",
+            "registry",
+        ],
     ),
     ("test-support", &[]),
     ("system-tests", &[]),
@@ -33,11 +49,11 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("oci-client", &["registry"]),
     ("kube", &["cluster"]),
     ("clap", &["orchestrator-cli"]),
-    ("reqwest", &["forge", "healthcheck", "qa", "registry"]),
+    ("reqwest", &["healthcheck", "orchestrator-forge", "orchestrator-qa", "registry"]),
 ];
 
 /// Crates of ours that only compute, and what must not be anywhere below them.
-const PURE: &[&str] = &["lock-model", "train"];
+const PURE: &[&str] = &["lock-model", "orchestrator-config", "orchestrator-ledger", "orchestrator-promotion"];
 const NOT_BELOW_PURE: &[&str] = &["gix", "hyper", "mio", "reqwest", "rustix", "rustls", "socket2", "tempfile", "tokio"];
 
 /// What cargo knows: our packages with what they name themselves, and everything that lies below each.

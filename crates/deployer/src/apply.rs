@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use git::{ABSENT, CommitIdentity, Git, GitError, MODE_EXECUTABLE, MODE_FILE, PushOutcome, TreeChange};
 use lock_model::{CommitId, ErrorClass};
-use process::git::{ABSENT, CommitIdentity, Git, GitError, MODE_EXECUTABLE, MODE_FILE, PushOutcome, TreeChange};
 
 use crate::folder::{self, FolderError};
 use crate::plan::Plan;

@@ -1,10 +1,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lock_model::ErrorClass;
-use process::git::GitError;
-
-use crate::names::NameError;
+use git::GitError;
+use lock_model::{ErrorClass, IdentifierError};
 
 /// A question to the forge that has no answer, or a write that it did not accept.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +31,7 @@ pub enum ForgeError {
     },
     /// A name that no forge would accept.
     #[error(transparent)]
-    Name(#[from] NameError),
+    Name(#[from] IdentifierError),
     /// Another process writes all the time, or was stopped while it wrote.
     #[error("the forge at `{}` was locked by another writer for {} s", path.display(), waited.as_secs())]
     Busy {

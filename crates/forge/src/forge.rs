@@ -1,4 +1,4 @@
-use lock_model::{CommitId, Timestamp};
+use lock_model::{BranchName, CommitId, ReleaseTag, Timestamp};
 
 use crate::error::ForgeError;
 use crate::local::LocalForge;
@@ -7,7 +7,6 @@ use crate::model::{
     NewPullRequest, NewRelease, Opened, PullRequest, PullRequestEdit, PullRequestState, Release, ReleaseOutcome,
     Review, Stance, Status, StatusState, User, Written,
 };
-use crate::names::{BranchName, ReleaseTag};
 
 /// A forge, whichever it is: what the train asks of it.
 ///

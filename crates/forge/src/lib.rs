@@ -8,7 +8,6 @@ mod error;
 mod forge;
 mod local;
 mod model;
-mod names;
 
 pub use error::ForgeError;
 pub use forge::Forge;
@@ -19,4 +18,3 @@ pub use model::{
     PullRequestState, Readiness, Release, ReleaseOutcome, RequiredStatus, Review, Role, Stance, Status, StatusState,
     User, Verdict, Written,
 };
-pub use names::{BranchName, NameError, ReleaseTag, UserName};

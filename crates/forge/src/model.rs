@@ -1,8 +1,6 @@
 //! What a forge answers: pull requests, reviews, statuses, comments, releases.
 
-use lock_model::{CommitId, Digest, Timestamp, TreeId};
-
-use crate::names::{BranchName, ReleaseTag, UserName};
+use lock_model::{BranchName, CommitId, Digest, ReleaseTag, Timestamp, TreeId, UserName};
 
 /// What somebody may do on the forge now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

@@ -9,8 +9,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use git::{Git, GitOptions, InitOptions};
 use lock_gen::Superproject;
-use process::git::{Git, GitOptions, InitOptions};
 use process::{Environment, Invocation, Program};
 use tempfile::TempDir;
 use test_support::measure::{Mode, Quantity, Table, fastest, own_peak_memory};

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use git::GitError;
 use lock_model::{CommitId, ErrorClass, TreePath};
-use process::git::GitError;
 
 use crate::Finding;
 

@@ -17,7 +17,7 @@
 //! use std::path::Path;
 //!
 //! use lock_gen::{AllowedSources, Pushed, PushedCheck, PushedQuestion, SubmoduleStore, Superproject, fetch_url};
-//! use process::git::GitOptions;
+//! use git::GitOptions;
 //! use process::{Environment, Program};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

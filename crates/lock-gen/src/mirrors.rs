@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use git::{Git, GitError, GitOptions, InitOptions, ObjectFormat};
 use lock_model::{CommitId, Digest, ErrorClass};
 use process::Program;
-use process::git::{Git, GitError, GitOptions, InitOptions, ObjectFormat};
 
 use crate::HistoryError;
 use crate::objects::Objects;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use git::{GitOptions, ObjectFormat};
 use lock_model::{CommitId, TreePath};
 use process::Program;
-use process::git::{GitOptions, ObjectFormat};
 use tempfile::TempDir;
 
 use crate::finding::{Finding, FindingKind};

@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
+use git::{Git, GitError, GitOptions, InitOptions};
 use lock_model::{CommitId, Digest, TreePath};
 use process::Program;
-use process::git::{Git, GitError, GitOptions, InitOptions};
 
 use crate::mirrors::{is_not_there, object_format};
 use crate::objects::{CommitInfo, Objects};

@@ -7,6 +7,7 @@ mod class;
 mod date;
 mod difference;
 mod files;
+#[macro_use]
 mod identifier;
 mod identity;
 mod json;
@@ -15,8 +16,10 @@ mod metadata;
 mod older;
 mod problem;
 mod read_error;
+mod release_identity;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod text;
 mod timestamp;
 mod types;
 mod wire;
@@ -29,16 +32,22 @@ pub use date::{Date, DateError};
 pub use difference::{Change, FieldChange, LockDiff, ServiceChange, ThirdPartyChange, diff};
 pub use files::{GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, LOCK_FILE, LOCK_SCHEMA_FILE};
 pub use identifier::{
-    ChartReference, ChartVersion, CommitId, Digest, IdentifierError, ImageRepository, KindName, LockId, OneLine,
-    Platform, RepositoryUrl, ServiceName, Tag, ThirdPartyName, TreeId, TreePath,
+    BranchName, ChartReference, ChartVersion, CommitId, Digest, EnvironmentName, IdentifierError, ImageRepository,
+    KindName, LockId, OneLine, Platform, ReleaseTag, RepositoryUrl, ServiceName, SuiteName, Tag, ThirdPartyName,
+    TreeId, TreePath, UserName,
 };
 pub use lock::Lock;
 pub use metadata::{METADATA_VERSION, MetadataImage, ServiceMetadata};
 pub use older::{OlderLock, OlderService};
 pub use problem::{LockError, LockProblem};
 pub use read_error::{Fault, ReadError, ReadErrorKind};
+pub use release_identity::{ConfigDigest, ReleaseId, SuiteDigest, config_digest, release_id, suite_digest};
 #[cfg(feature = "schema")]
 pub use schema::{lock_schema, metadata_schema, schema_text};
+/// What [`identifier!`] needs.
+#[cfg(feature = "schema")]
+#[doc(hidden)]
+pub use schemars;
 pub use timestamp::{Timestamp, TimestampError};
 pub use types::{
     ApiFile, Content, CreatedFrom, Exception, GitSource, LockParts, LockedImage, LockedMetadata, Origin, Revision,

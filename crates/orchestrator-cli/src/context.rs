@@ -4,12 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use forge::{BranchName, Forge, LocalForge, UserName};
+use forge::{Forge, LocalForge};
+use git::{Git, GitOptions, LocalProtocol};
+use ledger::RunIdentity;
 use lock_gen::{Ownership, Superproject};
-use lock_model::{CommitId, Timestamp};
-use process::git::{Git, GitOptions, LocalProtocol};
+use lock_model::{BranchName, CommitId, Timestamp, UserName};
 use process::{Environment, Program};
-use train::ledger::RunIdentity;
 
 use crate::arguments::GlobalArgs;
 use crate::clock::Clock;
@@ -327,7 +327,7 @@ fn locate_forge(global: &GlobalArgs, local: &Local, origin: Option<&str>) -> Cli
 }
 
 /// An error of the `git` program with its code.
-pub(crate) fn git_error(context: &str, error: &process::git::GitError) -> CliError {
+pub(crate) fn git_error(context: &str, error: &git::GitError) -> CliError {
     let code = crate::error::code_of(error.class(), ExitCode::Repository, ExitCode::Repository);
     CliError::from_source(code, context, error)
 }

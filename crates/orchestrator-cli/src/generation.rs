@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use config::{AssignedKind, ImageAssignment, ServiceAssignment};
 use lock_gen::Submodule;
 use lock_model::{
     Content, GitSource, Lock, LockParts, LockedImage, Origin, Revision, Service, ServiceName, Source, TreePath,
 };
 use registry::{Attempt, Candidate, Event, ImageRequest, Patience, Resolution, RevisionPolicy, Unresolved};
-use train::config::{AssignedKind, ImageAssignment, ServiceAssignment};
 
 use crate::context::Context;
 use crate::error::{CliError, CliResult, Problem, code_of};
@@ -173,7 +173,7 @@ fn service_misfits(assignment: &ServiceAssignment, service: &Service) -> Vec<Str
         Revision::Proven | Revision::SelfAsserted => true,
         Revision::Mismatch | Revision::Absent | Revision::Unchecked => false,
     };
-    if !proven && wanted.revision == train::config::RevisionPolicy::Require {
+    if !proven && wanted.revision == config::RevisionPolicy::Require {
         misfits
             .push(format!("its revision is `{}`, and `revision: require` wants the commit", image.revision.as_str()));
     }
@@ -240,9 +240,9 @@ fn request(snapshot: &Snapshot, assigned: &Assigned<'_>) -> Option<ImageRequest>
 /// What an image must say about its commit.
 pub(crate) fn image_policy(image: &ImageAssignment) -> RevisionPolicy {
     match image.revision {
-        train::config::RevisionPolicy::Require => RevisionPolicy::Require,
-        train::config::RevisionPolicy::Warn => RevisionPolicy::Warn,
-        train::config::RevisionPolicy::Off => RevisionPolicy::Off,
+        config::RevisionPolicy::Require => RevisionPolicy::Require,
+        config::RevisionPolicy::Warn => RevisionPolicy::Warn,
+        config::RevisionPolicy::Off => RevisionPolicy::Off,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use forge::{CommitOutcome, FileChange};
+use ledger::{Evidence, Ledger, LedgerBroken, RecordDraft, Seen};
 use lock_model::{CommitId, Digest, TreePath};
-use train::ledger::{Evidence, Ledger, LedgerBroken, RecordDraft, Seen};
 
 use crate::context::{Context, branch_name, forge_error};
 use crate::error::{CliError, CliResult, Problem};

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use config::{Config, RegistrySettings};
 use lock_model::CommitId;
 use process::Environment;
 use registry::credentials::{ExplicitLogin, HelperPrograms, Login};
@@ -11,7 +12,6 @@ use registry::{
     ClientCertificate, CredentialSources, Credentials, HostOptions, Mirror, PemAuthority, Proxies, Registry,
     RegistryOptions,
 };
-use train::config::{Config, RegistrySettings};
 
 use crate::context::Context;
 use crate::environment::{self, Variable};
@@ -36,8 +36,8 @@ pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> C
         hosts.insert(host.clone(), host_options(context, commit, host, settings)?);
         let Some(mirror) = &settings.mirror else { continue };
         let mirror = match mirror {
-            train::config::Mirror::OciLayout(folder) => Mirror::OciLayout(context.top.join(PathBuf::from(folder))),
-            train::config::Mirror::Http(url) => Mirror::Http(url.parse().map_err(|error| {
+            config::Mirror::OciLayout(folder) => Mirror::OciLayout(context.top.join(PathBuf::from(folder))),
+            config::Mirror::Http(url) => Mirror::Http(url.parse().map_err(|error| {
                 CliError::from_source(ExitCode::Usage, format!("registries.{host}.mirror is no URL"), &error)
             })?),
         };

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use config::{Config, Environment, Role};
 use lock_gen::{Mismatch, Scan};
-use lock_model::{CommitId, Digest, Lock, Timestamp, TreeId, TreePath};
-use train::config::{Config, Environment, Role};
-use train::{ConfigDigest, EnvironmentName, ReleaseId};
+use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, Lock, ReleaseId, Timestamp, TreeId, TreePath};
 
 use crate::context::{Context, git_error};
 use crate::error::{CliError, CliResult, Problem};
@@ -120,7 +119,7 @@ impl Snapshot {
 
     /// Lock and configuration together.
     pub(crate) fn release(&self, lock: &Lock) -> ReleaseId {
-        train::release_id(&self.config_digest, lock.id())
+        lock_model::release_id(&self.config_digest, lock.id())
     }
 
     /// An environment of the configuration.
@@ -196,7 +195,7 @@ fn config_digest(context: &Context, revision: &str, config: &Config) -> CliResul
         }
     }
     if missing.is_empty() {
-        Ok(train::config_digest(&digests))
+        Ok(lock_model::config_digest(&digests))
     } else {
         Err(CliError::new(ExitCode::Usage, "the configuration names files that do not exist").problems(missing))
     }

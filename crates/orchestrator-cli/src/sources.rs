@@ -1,8 +1,8 @@
 //! Values that the configuration names instead of holding them: `{ env: NAME }`, `{ file: PATH }`.
 
+use config::{EnvironmentVariable, SourceValue};
 use lock_model::CommitId;
 use secrecy::SecretString;
-use train::config::{EnvironmentVariable, SourceValue};
 
 use crate::context::{Context, git_error};
 use crate::environment;

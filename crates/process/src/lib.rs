@@ -5,7 +5,7 @@
 //! shown of it is [redacted](Redactor). [`git`] builds on it: everything that this project asks the `git` program.
 
 mod error;
-pub mod git;
+
 mod invocation;
 mod program;
 mod redactor;

@@ -9,8 +9,8 @@ use deployer::{
     Applied, ApplyError, BranchChange, FolderChange, FolderError, Plan, RenderFolder, RenderRequest, RenderTarget,
     apply, plan, read_stored,
 };
+use git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, TreeChange};
 use lock_model::{ErrorClass, Timestamp};
-use process::git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, TreeChange};
 use process::{Environment, Invocation, Program};
 use tempfile::TempDir;
 use test_support::{GitShim, When};

@@ -7,7 +7,7 @@ use super::store;
 use super::wire::{BranchesFile, UsersFile};
 use crate::error::ForgeError;
 use crate::model::{BranchRules, Role, User};
-use crate::names::{BranchName, UserName};
+use lock_model::{BranchName, UserName};
 
 /// The users as they are now: asked once for each operation.
 pub(super) struct Users(UsersFile);

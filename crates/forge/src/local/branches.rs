@@ -1,13 +1,12 @@
 //! Branches, and who may move them.
 
-use lock_model::{CommitId, Timestamp};
-use process::git::{ABSENT, MODE_EXECUTABLE, MODE_FILE};
+use git::{ABSENT, MODE_EXECUTABLE, MODE_FILE};
+use lock_model::{BranchName, CommitId, ReleaseTag, Timestamp, UserName};
 
 use super::open::LocalForge;
 use super::refs::{LEDGER_BRANCH, Refs};
 use crate::error::ForgeError;
 use crate::model::{BranchRules, BranchSnapshot, Role, StatusState, User, Verdict};
-use crate::names::{BranchName, ReleaseTag, UserName};
 
 /// What a push does to a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,12 @@
 //! The record of everything that went past a rule.
 
-use lock_model::{CommitId, Timestamp};
+use lock_model::{BranchName, CommitId, Timestamp, UserName};
 
 use super::open::LocalForge;
 use super::store::Writer;
 use super::wire::{BypassFile, FORMAT_VERSION};
 use crate::error::ForgeError;
 use crate::model::BypassRecord;
-use crate::names::{BranchName, UserName};
 
 impl LocalForge {
     /// Every push and merge that went past a rule, in order.

@@ -1,14 +1,13 @@
 //! Commits made through the forge, under compare-and-swap of the branch.
 
-use lock_model::{CommitId, Timestamp};
-use process::git::{ABSENT, MODE_FILE, RefUpdate, TreeChange};
+use git::{ABSENT, MODE_FILE, RefUpdate, TreeChange};
+use lock_model::{BranchName, CommitId, Timestamp};
 
 use super::branches::Move;
 use super::merge::identity;
 use super::open::LocalForge;
 use crate::error::ForgeError;
 use crate::model::{CommitOutcome, FileChange, Role, Verdict};
-use crate::names::BranchName;
 
 impl LocalForge {
     /// Commits changes onto a branch whose tip must be `expected_head` (`None`: there must be no such branch).

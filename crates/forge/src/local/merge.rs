@@ -1,7 +1,7 @@
 //! The merge button.
 
-use lock_model::{CommitId, Timestamp};
-use process::git::{CommitIdentity, RefUpdate};
+use git::{CommitIdentity, RefUpdate};
+use lock_model::{CommitId, Timestamp, UserName};
 
 use super::branches::unmet_statuses;
 use super::open::LocalForge;
@@ -11,7 +11,6 @@ use super::store::Writer;
 use super::wire::{MergeEntry, PullFile, PullState};
 use crate::error::ForgeError;
 use crate::model::{Bypass, MergeInfo, MergeOutcome, MergeRef, Role};
-use crate::names::UserName;
 
 /// How often a base branch may move away under a merge. Every turn judges again.
 const ATTEMPTS: usize = 10;

@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use process::git::Git;
+use git::Git;
 
 use super::store::Store;
 use super::wire::{BranchEntry, BranchesFile, FORMAT_VERSION, UserEntry, UsersFile};
 use crate::error::ForgeError;
 use crate::model::{BranchRules, User, Written};
-use crate::names::{BranchName, UserName};
+use lock_model::{BranchName, UserName};
 
 /// A forge that consists of a bare git repository and a folder `forge/` beside it.
 ///

@@ -1,7 +1,7 @@
 //! Pull requests: what their files say, and what the branches make of it.
 
-use lock_model::{CommitId, Timestamp};
-use process::git::{ABSENT, CommitIdentity, MergeTree};
+use git::{ABSENT, CommitIdentity, MergeTree};
+use lock_model::{BranchName, CommitId, Timestamp};
 
 use super::access::{check_line, check_text};
 use super::open::LocalForge;
@@ -12,7 +12,6 @@ use crate::error::ForgeError;
 use crate::model::{
     MergeRef, NewPullRequest, Opened, PullRequest, PullRequestEdit, PullRequestState, Readiness, Role, Written,
 };
-use crate::names::BranchName;
 
 const TITLE_LIMIT: usize = 256;
 /// What GitHub accepts as the text of a pull request or comment.

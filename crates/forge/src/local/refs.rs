@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use lock_model::{CommitId, TreeId};
-use process::git::Git;
+use git::Git;
+use lock_model::{BranchName, CommitId, TreeId};
 
 use crate::error::ForgeError;
-use crate::names::BranchName;
 
 /// The branch that holds the ledger: only ever fast-forwarded, never deleted, whatever `branches.json` says.
 pub const LEDGER_BRANCH: &str = "orchestrator/ledger";

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use lock_model::{Digest, Timestamp};
-use process::git::{ABSENT, RefUpdate};
+use git::{ABSENT, RefUpdate};
+use lock_model::{Digest, ReleaseTag, Timestamp, UserName};
 
 use super::access::check_text;
 use super::merge::identity;
@@ -12,7 +12,6 @@ use super::store::{self, BLOB_LIMIT, Writer};
 use super::wire::{AssetEntry, FORMAT_VERSION, ReleaseFile};
 use crate::error::ForgeError;
 use crate::model::{NewRelease, Release, ReleaseOutcome, Role};
-use crate::names::{ReleaseTag, UserName};
 
 const MESSAGE_LIMIT: usize = 65_536;
 

@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use lock_model::{CommitId, Digest, Timestamp, TreeId};
+use lock_model::{BranchName, CommitId, Digest, ReleaseTag, Timestamp, TreeId, UserName};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Asset, BranchRules, BypassRecord, Comment, Holder, MergeInfo, PullRequest, PullRequestState, Release,
     RequiredStatus, Role, Stance, Status, StatusState,
 };
-use crate::names::{BranchName, ReleaseTag, UserName};
 
 /// The version of every file here.
 pub(super) const FORMAT_VERSION: u64 = 1;

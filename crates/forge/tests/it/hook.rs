@@ -1,6 +1,6 @@
 use forge::{ACTOR_VARIABLE, ForgeError, HookProgram, LEDGER_BRANCH, NewRelease, ReleaseOutcome, Verdict, Written};
 
-use process::git::{Git, GitOptions, LocalProtocol, PushOutcome};
+use git::{Git, GitOptions, LocalProtocol, PushOutcome};
 use process::{Environment, Program};
 
 use crate::shop::{Shop, at, search_path};

@@ -189,7 +189,7 @@ fn f16_merges_into_a_base_that_pushes_move_lose_nothing() {
         shop.green(&head);
         heads.push(head);
     }
-    let ledger = forge::BranchName::try_from("staging").unwrap();
+    let ledger = lock_model::BranchName::try_from("staging").unwrap();
     thread::scope(|scope| {
         for (number, head) in (1_u64..).zip(&heads) {
             let forge = shop.forge("ana");

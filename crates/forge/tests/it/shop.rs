@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use forge::{
-    ACTOR_VARIABLE, BranchName, BranchRules, ForgeSettings, HookProgram, LocalForge, NewPullRequest, Opened,
-    PullRequest, Readiness, RequiredStatus, Role, StatusState, User, UserName, Written,
+    ACTOR_VARIABLE, BranchRules, ForgeSettings, HookProgram, LocalForge, NewPullRequest, Opened, PullRequest,
+    Readiness, RequiredStatus, Role, StatusState, User, Written,
 };
-use lock_model::{CommitId, Timestamp};
-use process::git::{Git, GitOptions};
+use git::{Git, GitOptions};
+use lock_model::{BranchName, CommitId, Timestamp, UserName};
 use process::{Environment, Program};
 use test_support::{GitAnswer, Repository, START, Sandbox};
 

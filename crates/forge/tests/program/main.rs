@@ -12,11 +12,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use forge::{
-    ACTOR_VARIABLE, BranchName, Bypass, CommitOutcome, FileChange, LEDGER_BRANCH, LeaseOutcome, LocalForge,
-    MergeOutcome, NewAsset, NewRelease, ReleaseOutcome, UserName, Verdict,
+    ACTOR_VARIABLE, Bypass, CommitOutcome, FileChange, LEDGER_BRANCH, LeaseOutcome, LocalForge, MergeOutcome, NewAsset,
+    NewRelease, ReleaseOutcome, Verdict,
 };
-use lock_model::{CommitId, Timestamp, TreePath};
-use process::git::{Git, GitOptions};
+use git::{Git, GitOptions};
+use lock_model::{BranchName, CommitId, Timestamp, TreePath, UserName};
 use process::{Environment, Program};
 
 type Failure = Box<dyn Error>;

@@ -1,6 +1,6 @@
+use git::{Git, TreeChange};
 use lock_gen::{ContentError, ContentLimits, ContentOrigin, Submodule, Superproject, fetch_url};
 use lock_model::{CommitId, ErrorClass, TreePath};
-use process::git::{Git, TreeChange};
 
 use crate::world::{World, blob, commit, file, gitlink, id, kinds, link, raw_tree, section, shop};
 
@@ -25,7 +25,7 @@ fn path(text: &str) -> TreePath {
 /// Points `main` to a commit of a tree that git would not write.
 fn commit_raw(git: &Git, entries: &[(&str, &[u8], &str)]) -> CommitId {
     let tree = raw_tree(git, entries);
-    let identity = process::git::CommitIdentity {
+    let identity = git::CommitIdentity {
         name: "Mallory".to_owned(),
         email: "m@evil.example".to_owned(),
         time: lock_model::Timestamp::from_unix_seconds(1_700_000_000),

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use git::Git;
 use lock_gen::{AllowedSources, Direction, History, Moved, Pin, Pins, Risk, risks};
 use lock_model::{CommitId, ErrorClass};
-use process::git::Git;
 
 use crate::world::{World, child, commit, file, gitlink, id, kinds, scan, section, tree};
 

@@ -1,9 +1,9 @@
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt as _;
 
+use git::{Git, GitOptions};
 use lock_gen::{AcceptedRefs, Pushed, PushedCheck, PushedQuestion, PushedReport};
 use lock_model::{CommitId, ErrorClass};
-use process::git::{Git, GitOptions};
 
 use crate::world::{World, child, commit, file, git_program, id, kinds};
 

@@ -125,7 +125,7 @@ fn t30_hostile_configuration_of_a_clone_changes_nothing_and_runs_nothing() {
     let _done = git.checked(["config", "submodule.a.update", "!touch canary"]).unwrap();
     // Git would show another commit in place of this one.
     let other = git.write_tree(None, &[file("b", "x")]).unwrap();
-    let identity = process::git::CommitIdentity {
+    let identity = git::CommitIdentity {
         name: "Mallory".to_owned(),
         email: "m@evil.example".to_owned(),
         time: lock_model::Timestamp::from_unix_seconds(1),

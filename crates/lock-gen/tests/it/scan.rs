@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use git::{Git, MODE_GITLINK};
 use lock_gen::{ReadError, Scan, Superproject};
 use lock_model::ErrorClass;
-use process::git::{Git, MODE_GITLINK};
 
 use crate::world::{World, commit, file, gitlink, id, kinds, scan, section, shop, tree};
 

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, ObjectFormat, TreeChange};
 use lock_gen::{Scan, SubmoduleStore, Superproject};
 use lock_model::{CommitId, RepositoryUrl, Timestamp, TreeId};
-use process::git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, ObjectFormat, TreeChange};
 use process::{Environment, Program};
 use tempfile::TempDir;
 

@@ -1,4 +1,4 @@
-use super::define::is_host;
+use super::macros::is_host;
 
 identifier!(
     /// Address of a published chart: `oci://HOST/PATH`, or `https://HOST/PATH` of an HTTP repository and the chart's

@@ -1,4 +1,4 @@
-use super::define::{is_hidden, is_host};
+use super::macros::{is_hidden, is_host};
 
 identifier!(
     /// Full object id of a git commit, in either of git's hash functions.

@@ -1,5 +1,5 @@
 use super::IdentifierError;
-use super::define::is_host;
+use super::macros::is_host;
 
 identifier!(
     /// Image repository with its registry host, such as `ghcr.io/shop/cart`; never a tag or digest.

@@ -1,20 +1,24 @@
 //! One type for each kind of identifier: parsed at the edge, trusted afterwards.
 
 #[macro_use]
-mod define;
+mod macros;
 mod chart;
 mod digest;
+mod environment;
+mod forge;
 mod git;
 mod image;
 mod name;
 
 pub use chart::{ChartReference, ChartVersion};
-pub use define::IdentifierError;
-pub(crate) use define::is_hidden;
 pub use digest::{Digest, LockId};
 pub use git::{CommitId, RepositoryUrl, TreeId, TreePath};
 pub use image::{ImageRepository, Platform, Tag};
+pub use macros::IdentifierError;
+pub(crate) use macros::is_hidden;
 pub use name::{KindName, OneLine, ServiceName, ThirdPartyName};
 
 #[cfg(all(test, feature = "schema"))]
 mod schema_tests;
+pub use environment::{EnvironmentName, SuiteName};
+pub use forge::{BranchName, ReleaseTag, UserName};

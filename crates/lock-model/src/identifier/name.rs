@@ -1,4 +1,4 @@
-use super::define::is_hidden;
+use super::macros::is_hidden;
 
 identifier!(
     /// Name of a service: by default the last segment of its submodule's path.

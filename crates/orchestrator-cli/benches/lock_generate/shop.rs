@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use git::{Git, GitOptions, InitOptions};
 use process::Environment;
 use process::Program;
-use process::git::{Git, GitOptions, InitOptions};
 use registry::layout::Blob;
 use tempfile::TempDir;
 use test_support::bench::Missing;

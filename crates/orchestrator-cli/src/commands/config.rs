@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use train::config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind};
+use config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind};
 
 use crate::arguments::{ConfigArgs, ConfigShowArgs, GlobalArgs};
 use crate::context::{Local, git_error};
@@ -14,7 +14,7 @@ use crate::snapshot::{CONFIGURATION_FILE, environment_name, parse_config};
 /// Judges the configuration.
 pub(crate) fn check(global: &GlobalArgs, args: &ConfigArgs) -> CliResult<Report> {
     let config = read(global, args)?;
-    let environments: Vec<&str> = config.environments.keys().map(train::EnvironmentName::as_str).collect();
+    let environments: Vec<&str> = config.environments.keys().map(lock_model::EnvironmentName::as_str).collect();
     let variables = variables(&config);
     let mut human = format!(
         "{CONFIGURATION_FILE} is fine: {} for services, {}, {}\n",
@@ -44,7 +44,7 @@ pub(crate) fn show(global: &GlobalArgs, args: &ConfigShowArgs) -> CliResult<Repo
     let name = args.env.as_deref().map(environment_name).transpose()?;
     let origin = if args.origin { ShowOrigin::Shown } else { ShowOrigin::Hidden };
     let shown = config.show(name.as_ref()).ok_or_else(|| {
-        let known: Vec<&str> = config.environments.keys().map(train::EnvironmentName::as_str).collect();
+        let known: Vec<&str> = config.environments.keys().map(lock_model::EnvironmentName::as_str).collect();
         CliError::new(ExitCode::Usage, format!("there is no environment `{}`", args.env.as_deref().unwrap_or_default()))
             .hint(format!("the configuration has: {}", known.join(", ")))
     })?;

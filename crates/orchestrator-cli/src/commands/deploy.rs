@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use deployer::ChangeKind;
-use train::cycle::Purpose;
-use train::ledger::Step;
+use ledger::Step;
+use ledger::cycle::Purpose;
 
 use crate::arguments::{DeployArgs, EnvironmentArgs, PlanArgs};
 use crate::commands::run::{commit_of, find_environment, lease, report};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use ::forge::{
     BranchRules, Bypass, ForgeSettings, HookProgram, LocalForge, MergeOutcome, MergeRef, NewPullRequest, Opened,
-    PullRequest, PullRequestEdit, Readiness, RequiredStatus, Review, Role, Stance, User, UserName, Verdict, Written,
+    PullRequest, PullRequestEdit, Readiness, RequiredStatus, Review, Role, Stance, User, Verdict, Written,
 };
-use lock_model::CommitId;
-use process::git::Git;
+use git::Git;
+use lock_model::{CommitId, UserName};
 
 use crate::arguments::{
     ForgeCommand, ForgeInitArgs, ForgeMergeArgs, GlobalArgs, HookArgs, OpenArgs, PullRequestCommand, ReviewArgs,
@@ -264,7 +264,7 @@ fn one(pull_request: &PullRequest, words: &str) -> Report {
         pull_request.head_branch,
         pull_request.base_branch,
         pull_request.head.short(12),
-        train::text::escape_terminal(&pull_request.title)
+        lock_model::text::escape_terminal(&pull_request.title)
     );
     let document = serde_json::json!({ "command": "forge pr", "pull_request": document(pull_request) });
     Report::new(ExitCode::Done, human, document)

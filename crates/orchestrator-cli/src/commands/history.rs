@@ -1,8 +1,8 @@
 //! `status` and `history`: what the ledger says.
 
-use train::cycle::{Locks, PlanShape, Then, plan};
-use train::report::{self, HISTORY_HEADERS, Next, ProofSummary};
-use train::text::shorten;
+use ledger::cycle::{Locks, PlanShape, Then, plan};
+use lock_model::text::shorten;
+use promotion::report::{self, HISTORY_HEADERS, Next, ProofSummary};
 
 use crate::arguments::HistoryArgs;
 use crate::context::{Context, forge_error};

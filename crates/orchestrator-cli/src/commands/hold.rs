@@ -1,6 +1,6 @@
 //! `hold` and `unhold`.
 
-use train::ledger::{RecordDraft, Step, StepResult};
+use ledger::{RecordDraft, Step, StepResult};
 
 use crate::arguments::{HoldArgs, UnholdArgs};
 use crate::commands::run::{commit_of, find_environment};

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::forge::StatusState;
-use train::approvals::{ApprovalVerdict, count};
-use train::config::weakenings;
-use train::cycle::Purpose;
-use train::ledger::{PolicySource, Step};
+use config::weakenings;
+use ledger::cycle::Purpose;
+use ledger::{PolicySource, Step};
+use promotion::approvals::{ApprovalVerdict, count};
 
 use crate::arguments::{ApprovalsArgs, PromoteArgs, ReleaseArgs};
 use crate::commands::run::{commit_of, find_environment, lease, report};

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use ::forge::{Holder, Lease, LeaseOutcome};
-use lock_model::{CommitId, Lock};
-use train::EnvironmentName;
-use train::config::{Date, Deployment, Environment};
-use train::cycle::Purpose;
-use train::ledger::{RecordDraft, Step, StepResult};
-use train::rollback::{self, Target, TargetState};
+use config::{Deployment, Environment};
+use ledger::cycle::Purpose;
+use ledger::{RecordDraft, Step, StepResult};
+use lock_model::{CommitId, EnvironmentName, Lock};
+use promotion::rollback::{self, Target, TargetState};
 
 use crate::arguments::{RollbackArgs, RunArgs};
 use crate::context::{Context, forge_error, git_error};
@@ -137,7 +136,7 @@ async fn gone_of(
     name: &EnvironmentName,
 ) -> CliResult<Vec<Problem>> {
     let environment = snapshot.environment(name)?;
-    let today = Date::of(context.now(0));
+    let today = context.now(0).date();
     digests::gone(context, snapshot, lock, |service, entry| match environment.decide(service, &entry.path, today) {
         Deployment::Deploy(_) => true,
         Deployment::NotDeployed { .. } | Deployment::Other { .. } => false,

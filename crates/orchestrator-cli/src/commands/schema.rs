@@ -10,8 +10,8 @@ pub(crate) fn print(args: &SchemaPrintArgs) -> CliResult<Report> {
     let schema = match args.kind {
         SchemaKind::Lock => lock_model::lock_schema(),
         SchemaKind::Metadata => lock_model::metadata_schema(),
-        SchemaKind::Config => train::config::config_schema(),
-        SchemaKind::LedgerRecord => train::ledger::record_schema(),
+        SchemaKind::Config => config::config_schema(),
+        SchemaKind::LedgerRecord => ledger::record_schema(),
     };
     let mut text = serde_json::to_string_pretty(&schema)
         .map_err(|error| CliError::from_source(ExitCode::Bug, "the schema cannot be written", &error))?;

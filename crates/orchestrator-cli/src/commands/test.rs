@@ -1,8 +1,7 @@
 //! `test run`.
 
 use ::forge::{MergeRef, StatusState};
-use lock_model::CommitId;
-use train::{EnvironmentName, SuiteName};
+use lock_model::{CommitId, EnvironmentName, SuiteName};
 
 use crate::arguments::TestRunArgs;
 use crate::commands::run::{commit_of, find_environment};

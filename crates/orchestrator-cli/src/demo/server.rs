@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use process::git::Git;
+use git::Git;
 
 /// The sentence that every answer carries.
 const NOTE: &str = "no container runs here: this is what the render branch pins";

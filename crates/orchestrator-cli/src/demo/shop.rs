@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use git::{CommitIdentity, Git, InitOptions, PushOutcome, TreeChange};
 use lock_model::{CommitId, Digest, ImageRepository, Platform, Tag, Timestamp};
 use process::Program;
-use process::git::{CommitIdentity, Git, InitOptions, PushOutcome, TreeChange};
 use registry::layout::{ImageContent, IndexContent, LayoutWriter};
 
 use super::files;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use config::{Deployment, Environment, SourceFolder, Target};
 use deployer::{
     BranchChange, Expectation, ForeignNamespace, ImagePin, LeftoverRule, NamespaceRule, NotDeployed, Plan, Proof,
     RenderFolder, RenderRequest, RenderService, RenderTarget,
 };
+use git::CommitIdentity;
 use lock_gen::SubmoduleStore;
 use lock_model::{Content, Lock, Service, ServiceName, Timestamp};
-use process::git::CommitIdentity;
-use train::config::{Date, Deployment, Environment, SourceFolder, Target};
 
 use crate::context::{Context, git_options};
 use crate::error::{CliError, CliResult, Problem, code_of};
@@ -47,7 +47,7 @@ pub(super) fn deployable(
     let namespace = environment.namespace.as_ref().ok_or_else(|| {
         CliError::new(ExitCode::Usage, format!("environment `{}` has a target but no `namespace:`", environment.name))
     })?;
-    let today = Date::of(now);
+    let today = now.date();
     let mut services = Vec::new();
     let mut other_images = Vec::new();
     let mut not_deployed = Vec::new();
@@ -110,7 +110,7 @@ pub(super) fn deployable(
 }
 
 /// Which namespaces objects may name; what reaches beyond namespaces is never allowed.
-fn namespace_rule(rule: &train::config::NamespaceRule) -> NamespaceRule {
+fn namespace_rule(rule: &config::NamespaceRule) -> NamespaceRule {
     NamespaceRule {
         allow: rule.allow.iter().map(ToString::to_string).collect(),
         foreign: if rule.rewrite { ForeignNamespace::Rewrite } else { ForeignNamespace::Refuse },

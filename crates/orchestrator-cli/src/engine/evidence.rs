@@ -1,7 +1,7 @@
 //! What a step answers.
 
+use ledger::PolicySource;
 use serde::Serialize;
-use train::ledger::PolicySource;
 
 use crate::exit_code::ExitCode;
 use crate::ledger_store::Document;

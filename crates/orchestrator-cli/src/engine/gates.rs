@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use config::{Config, Excluded, ProofRequirement};
 use forge::{PullRequest, PullRequestState, Role};
-use lock_model::CommitId;
-use train::approvals::{Access, ApprovalPolicy, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, Stance};
-use train::config::{Config, Excluded, ProofRequirement};
-use train::cycle::Purpose;
-use train::gates::{Answer as Fact, DeployFacts, GateCode, GatePolicy, GateReport, ProvenIn, PullRequestFound, judge};
-use train::ledger::{Ledger, PolicySource, ProofLevel};
-use train::{EnvironmentName, SuiteName};
+use ledger::cycle::Purpose;
+use ledger::{Ledger, PolicySource, ProofLevel};
+use lock_model::{CommitId, EnvironmentName, SuiteName};
+use promotion::approvals::{
+    Access, ApprovalPolicy, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, Stance,
+};
+use promotion::gates::{
+    Answer as Fact, DeployFacts, GateCode, GatePolicy, GateReport, ProvenIn, PullRequestFound, judge,
+};
 
 use super::evidence::Answer;
 use super::suites::suite_reference;
@@ -25,7 +28,7 @@ impl Engine<'_> {
     pub(super) async fn ask_gates(&mut self) -> CliResult<Answer> {
         let report = self.gate_report().await?;
         let answer = if report.lets_pass() {
-            let asked = report.findings.iter().filter(|f| f.verdict == train::gates::GateVerdict::Passed).count();
+            let asked = report.findings.iter().filter(|f| f.verdict == promotion::gates::GateVerdict::Passed).count();
             Answer::ok(format!("{} passed", count(asked, "gate")))
         } else {
             let code = match report.code() {

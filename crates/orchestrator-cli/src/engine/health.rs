@@ -3,10 +3,9 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use config::{Dependency, Environment, ProbeKind, Template, Values, Variable};
 use healthcheck::{Check, CommandProbe, HealthReport, HttpProbe, Probe, Severity, TcpProbe};
 use process::Redactor;
-use train::config::{Dependency, Environment, ProbeKind};
-use train::{Template, Values, Variable};
 
 use super::Engine;
 use super::evidence::Answer;
@@ -87,8 +86,8 @@ pub(crate) async fn health(
             }
         };
         let severity = match probe.severity {
-            train::config::Severity::Block => Severity::Block,
-            train::config::Severity::Warn => Severity::Warn,
+            config::Severity::Block => Severity::Block,
+            config::Severity::Warn => Severity::Warn,
         };
         checks.push(Check { name: name.clone(), probe: question, severity, deadline: probe.deadline });
     }

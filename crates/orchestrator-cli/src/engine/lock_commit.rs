@@ -1,10 +1,9 @@
 //! The lock commit: the lock that was reviewed is resolved again, and committed only when nothing has changed.
 
+use config::DirectPush;
 use forge::{CommitOutcome, FileChange, PullRequest, StatusState};
-use lock_model::{CommitId, LockDiff, Source, TreePath};
-use train::EnvironmentName;
-use train::config::DirectPush;
-use train::ledger::{Ledger, LockFile as RecordedLock, RecordDraft, Step, StepResult, Unreviewed};
+use ledger::{Ledger, LockFile as RecordedLock, RecordDraft, Step, StepResult, Unreviewed};
+use lock_model::{CommitId, EnvironmentName, LockDiff, Source, TreePath};
 
 use crate::context::{Context, branch_name, forge_error, git_error};
 use crate::engine::gates::arrival;

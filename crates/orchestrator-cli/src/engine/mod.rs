@@ -14,10 +14,10 @@ mod texts;
 
 use std::collections::BTreeSet;
 
-use train::config::Environment;
-use train::cycle::{self, Interruption, Locks, PlanShape, PlannedStep, Purpose, StepAction, Then, Underway};
-use train::ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
-use train::{EnvironmentName, ReleaseId};
+use config::Environment;
+use ledger::cycle::{self, Interruption, Locks, PlanShape, PlannedStep, Purpose, StepAction, Then, Underway};
+use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
+use lock_model::{EnvironmentName, ReleaseId};
 
 pub(crate) use evidence::{Answer, Outcome};
 pub(crate) use gates::{PolicyFound, mergers, pull_request_facts};
@@ -203,8 +203,8 @@ impl<'a> Engine<'a> {
     /// Whether the environment proved this release, at any time.
     pub(crate) fn has_proof(&self) -> bool {
         match self.store.ledger().proof_of(&self.environment.name, &self.release) {
-            train::ledger::ProofVerdict::Proven(_) => true,
-            train::ledger::ProofVerdict::Failed { .. } | train::ledger::ProofVerdict::Absent => false,
+            ledger::ProofVerdict::Proven(_) => true,
+            ledger::ProofVerdict::Failed { .. } | ledger::ProofVerdict::Absent => false,
         }
     }
 

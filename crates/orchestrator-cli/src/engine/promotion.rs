@@ -1,12 +1,11 @@
 //! The pull request that carries proven content to the next environment.
 
+use ::promotion::promotion;
+use ::promotion::report::{NotDeployedRow, PromotionBody, promotion_body};
+use config::{Deployment, weakenings};
 use forge::{NewPullRequest, Opened, PullRequest, PullRequestEdit, PullRequestState, Readiness, Written};
-use lock_model::Lock;
-use train::EnvironmentName;
-use train::config::{Deployment, weakenings};
-use train::ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
-use train::promotion;
-use train::report::{NotDeployedRow, PromotionBody, promotion_body};
+use ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
+use lock_model::{EnvironmentName, Lock};
 
 use super::Engine;
 use super::evidence::Answer;
@@ -181,7 +180,7 @@ pub(crate) fn rows_of(
     now: lock_model::Timestamp,
 ) -> CliResult<Vec<NotDeployedRow>> {
     let environment = snapshot.environment(name)?;
-    let today = train::config::Date::of(now);
+    let today = now.date();
     let mut rows = Vec::new();
     for (service, locked) in lock.services() {
         let row = match environment.decide(service, &locked.path, today) {

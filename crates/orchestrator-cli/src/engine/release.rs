@@ -1,11 +1,12 @@
 //! Deploying, proving and releasing: the steps with the lock's content in them.
 
+use config::{Values, Variable};
 use deployer::Plan;
-use forge::{NewAsset, NewRelease, ReleaseOutcome, ReleaseTag};
-use train::cycle::Purpose;
-use train::ledger::ProofVerdict;
-use train::release::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
-use train::{Values, Variable};
+use forge::{NewAsset, NewRelease, ReleaseOutcome};
+use ledger::ProofVerdict;
+use ledger::cycle::Purpose;
+use lock_model::ReleaseTag;
+use promotion::release::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 
 use super::deploy::{Deployable, deployable};
 use super::evidence::Answer;

@@ -1,8 +1,8 @@
 //! Statuses on commits, and what a failed proof does to an open promotion.
 
 use forge::{PullRequestEdit, PullRequestState, Readiness, StatusState};
-use train::cycle::Purpose;
-use train::ledger::StepKey;
+use ledger::StepKey;
+use ledger::cycle::Purpose;
 
 use super::{Engine, LOCK_ARTEFACT, LOCK_STATUS};
 use crate::context::{branch_name, forge_error};
@@ -14,7 +14,7 @@ use crate::snapshot::{LockFile, branch_of};
 pub(crate) const SUITES_STATUS: &str = "orchestrator/suites";
 
 /// Status of an environment's proof.
-pub(super) fn proof_status(environment: &train::EnvironmentName) -> String {
+pub(super) fn proof_status(environment: &lock_model::EnvironmentName) -> String {
     format!("orchestrator/{environment}-proof")
 }
 
@@ -52,7 +52,7 @@ impl Engine<'_> {
             "Back to draft: `{}` did not prove {}.\n\n{}\n",
             self.environment.name,
             self.snapshot.commit.short(12),
-            train::text::code_block(&why)
+            lock_model::text::code_block(&why)
         );
         self.context
             .forge
@@ -96,7 +96,7 @@ impl Engine<'_> {
 
     async fn set_proof(&self, state: StatusState, text: &str) -> CliResult<()> {
         let context = proof_status(&self.environment.name);
-        let text = train::text::shorten(first_line(text), 140);
+        let text = lock_model::text::shorten(first_line(text), 140);
         self.context
             .forge
             .set_status(&self.snapshot.commit, &context, state, &text, self.now())

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use lock_model::{Digest, TreePath};
+use config::{CommandLine, Environment, ProgramName, Suite, SuiteKind, Values, Variable};
+use ledger::{StepKey, SuiteRef};
+use lock_model::{Digest, SuiteName, TreePath, suite_digest};
 use process::{Environment as Variables, Program, Redactor};
 use qa::{CommandSuite, HttpRun, HttpSuite, SuiteReport};
-use train::config::{CommandLine, Environment, ProgramName, Suite, SuiteKind};
-use train::ledger::{StepKey, SuiteRef};
-use train::{SuiteName, Values, Variable, suite_digest};
 
 use super::Engine;
 use super::evidence::Answer;
@@ -117,7 +116,7 @@ pub(crate) async fn run_suite(
 
 fn url_of(context: &Context, snapshot: &Snapshot, environment: &Environment) -> CliResult<String> {
     let values = values_of(context, snapshot, environment)?;
-    let template = train::Template::new("{url}", &[Variable::Url])
+    let template = config::Template::new("{url}", &[Variable::Url])
         .map_err(|error| CliError::from_source(ExitCode::Bug, "the address template is wrong", &error))?;
     Ok(expand(&template, &values)?.trim_end_matches('/').to_owned())
 }

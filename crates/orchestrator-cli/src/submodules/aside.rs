@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use git::GitOptions;
 use process::Interrupt;
-use process::git::GitOptions;
 
 use crate::context::{Context, git_options};
 use crate::error::{CliError, CliResult};

@@ -7,12 +7,12 @@ use lock_gen::{
     Commits, Direction, History, HistoryError, Moved, Pin, Pins, Risk, Scan, Submodule, SubmoduleStore, fetch_url,
     lock_pins, risks,
 };
+use lock_model::text::escape_terminal;
 use lock_model::{Lock, ServiceName, TreePath};
-use serde_json::{Value, json};
-use train::report::{
+use promotion::report::{
     CommitEntry, CommitList, CommitRange, MAX_COMMITS_SHOWN, RiskKind, ServiceCommits, ServiceRisk, Step,
 };
-use train::text::escape_terminal;
+use serde_json::{Value, json};
 
 use super::aside::aside;
 use super::pushed::reason;

@@ -6,8 +6,8 @@ mod changes;
 mod pushed;
 mod sources;
 
+use config::Submodules;
 use lock_gen::{AcceptedRefs, AllowedSources};
-use train::config::Submodules;
 
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
@@ -33,7 +33,7 @@ fn accepted_refs(rules: &Submodules) -> CliResult<AcceptedRefs> {
 
 #[cfg(test)]
 mod tests {
-    use train::config::{AcceptedRef, AllowedSource};
+    use config::{AcceptedRef, AllowedSource};
 
     use super::*;
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use config::Submodules;
 use lock_gen::{FindingKind, HistoryError, Pushed, PushedCheck, PushedQuestion, PushedReport, Submodule};
 use lock_model::{ErrorClass, ServiceName, TreePath};
-use train::config::Submodules;
 
 use super::aside::aside;
 use super::{Target, accepted_refs};

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use config::{PushedPolicy, Submodules};
 use lock_gen::{Pin, Pins, Risk, Submodule, lock_pins, risks};
 use lock_model::{CommitId, ErrorClass, Lock, RepositoryUrl, ServiceName, TreePath};
-use train::config::{PushedPolicy, Submodules};
 
 use super::allowed_sources;
 use crate::context::{Context, git_error};

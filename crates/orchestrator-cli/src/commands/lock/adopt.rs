@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use ::forge::FileChange;
-use lock_model::{CommitId, TreePath};
-use process::git::{ABSENT, CommitIdentity, PushOutcome, TreeChange};
-use train::EnvironmentName;
-use train::ledger::{RecordDraft, Step, StepResult, Unreviewed};
-use train::rollback::known_good;
+use git::{ABSENT, CommitIdentity, PushOutcome, TreeChange};
+use ledger::{RecordDraft, Step, StepResult, Unreviewed};
+use lock_model::{CommitId, EnvironmentName, TreePath};
+use promotion::rollback::known_good;
 
 use super::migrate::Place;
 use crate::commands::run::{find_environment, lease};
@@ -37,7 +36,7 @@ pub(super) struct Adopted {
     /// Lock, configuration and manifests together.
     pub commit: CommitId,
     /// What a rollback calls it.
-    pub release: train::ReleaseId,
+    pub release: lock_model::ReleaseId,
 }
 
 impl<'a> Adopter<'a> {
@@ -128,7 +127,7 @@ fn commit_of(context: &Context, place: &Place, lock: &LockFile, rules_at: Option
             }));
         }
     }
-    let unwritten = |error: &process::git::GitError| git_error("the commit cannot be written", error);
+    let unwritten = |error: &git::GitError| git_error("the commit cannot be written", error);
     let tree = context.git.write_tree(Some(place.commit.as_str()), &changes).map_err(|error| unwritten(&error))?;
     let identity = CommitIdentity {
         name: context.run.actor.clone(),
@@ -143,7 +142,7 @@ fn commit_of(context: &Context, place: &Place, lock: &LockFile, rules_at: Option
 }
 
 /// What a tag that is there already points to: the same release, or something that is not ours.
-fn tagged(context: &Context, tag: &str, release: &train::ReleaseId) -> CliResult<CommitId> {
+fn tagged(context: &Context, tag: &str, release: &lock_model::ReleaseId) -> CliResult<CommitId> {
     context.sync()?;
     let commit = context.resolve(tag)?;
     let taken = || {

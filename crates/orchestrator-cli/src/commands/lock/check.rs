@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use ledger::LockFile as RecordedLock;
 use lock_gen::Submodule;
 use lock_model::{Lock, Service, ServiceName};
-use train::ledger::LockFile as RecordedLock;
 
 use super::read_file;
 use crate::arguments::LockCheckArgs;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use config::{Template, Values, Variable};
 use deployer::{ImagePin, compose_override};
 use lock_model::{Content, Lock};
-use train::{Template, Values, Variable};
 
 use super::{candidates, read_lock, write_file};
 use crate::arguments::{GlobalArgs, LockComposeArgs};
@@ -53,7 +53,7 @@ pub(crate) fn compose(global: &GlobalArgs, args: &LockComposeArgs) -> CliResult<
 fn prefix(global: &GlobalArgs, lock: &str) -> CliResult<String> {
     let Ok(local) = Local::open(global) else { return Ok(String::new()) };
     let revision = if Path::new(lock).is_file() { "HEAD" } else { lock };
-    let unreadable = |error: &process::git::GitError| git_error("the configuration cannot be read", error);
+    let unreadable = |error: &git::GitError| git_error("the configuration cannot be read", error);
     for candidate in &candidates(revision) {
         if local.git.commit(candidate).map_err(|error| unreadable(&error))?.is_none() {
             continue;

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use config::{AssignedKind, Config, ServiceAssignment};
 use lock_gen::{Scan, Submodule};
 use lock_model::{
     CommitId, Content, GitSource, Lock, LockParts, LockedImage, OlderLock, OlderService, Origin, Revision, Service,
     ServiceName, Source, TreePath,
 };
 use registry::{Candidate, Event, ImageRequest, RevisionPolicy};
-use train::config::{AssignedKind, Config, ServiceAssignment};
 
 use super::adopt::Adopter;
 use super::generate::write_lock_folder;
@@ -53,7 +53,7 @@ pub(crate) async fn migrate(context: &Context, args: &LockMigrateArgs) -> CliRes
     let rules_at = if own.is_some() { None } else { Some(rules_at) };
     let mut warnings = made.warnings;
     if context.superproject.commit(&older.commit).is_err() {
-        let commit = train::text::shorten(&older.commit, 50);
+        let commit = lock_model::text::shorten(&older.commit, 50);
         warnings
             .push(format!("the commit that it names, `{commit}`, is not in this repository: nobody can look it up"));
     }

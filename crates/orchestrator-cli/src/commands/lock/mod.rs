@@ -11,8 +11,8 @@ mod publish;
 use std::path::Path;
 use std::time::Duration;
 
+use ledger::{RecordDraft, Step, StepResult};
 use lock_model::{Content, Lock, LockId};
-use train::ledger::{RecordDraft, Step, StepResult};
 
 use crate::arguments::{GlobalArgs, LockCommitArgs, LockRejectArgs, LockShowArgs};
 use crate::commands::run::{Ready, commit_of, find_environment, lease, ready_commit, superseded};

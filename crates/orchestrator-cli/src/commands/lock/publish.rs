@@ -1,10 +1,10 @@
 //! `lock publish`: the lock of a pull request, as artefact, comment and status.
 
 use ::forge::{PullRequest, PullRequestState, StatusState};
+use config::{Config, weakenings};
+use ledger::PolicySource;
 use lock_model::CommitId;
-use train::config::{Config, weakenings};
-use train::ledger::PolicySource;
-use train::report::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
+use promotion::report::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
 
 use super::generate::{TestMerge, test_merge};
 use super::{describe, lock_at, summary};
@@ -42,7 +42,7 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
     }
     let now = context.now(LedgerStore::read(context).await?.len());
     let status = async |state: StatusState, text: &str| -> CliResult<()> {
-        let text = train::text::shorten(text, 140);
+        let text = lock_model::text::shorten(text, 140);
         context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text, now).await.map_err(forge_error)?;
         Ok(())
     };
@@ -143,7 +143,7 @@ struct Made {
     changes: Changes,
     comment: String,
     line: String,
-    release: train::ReleaseId,
+    release: lock_model::ReleaseId,
     base: CommitId,
     warnings: Vec<String>,
 }
@@ -216,7 +216,7 @@ fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> CliResult<()>
 /// production branch has (a hotfix merged back).
 fn own_lock_changes(context: &Context, merge: &TestMerge) -> CliResult<()> {
     let (base, head) = (&merge.source.base, &merge.source.head);
-    let cannot = |error: &process::git::GitError| git_error("the pull request's own changes cannot be read", error);
+    let cannot = |error: &git::GitError| git_error("the pull request's own changes cannot be read", error);
     let Some(fork) = context.git.merge_base(base.as_str(), head.as_str()).map_err(|error| cannot(&error))? else {
         return Ok(());
     };

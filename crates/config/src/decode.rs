@@ -1,0 +1,313 @@
+//! Trees → types. The trees are checked: what does not decode here has been said, except what only a filled-in
+//! template shows.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use lock_model::{
+    BranchName, CommitId, EnvironmentName, ImageRepository, Platform, ServiceName, SuiteName, Tag, TreePath,
+};
+
+use super::decode_environment::{environment, optional, source_value};
+use super::environment::{Environment, Target};
+use super::keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
+use super::layers::Layers;
+use super::problem::{Problems, Source};
+use super::submodules::{PushedPolicy, Submodules};
+use super::tree::{Node, Origin};
+use super::types::{
+    Branches, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror,
+    ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite, SuiteKind,
+};
+use super::values::{EnvironmentVariable, parse_duration};
+use crate::patterns::Pattern;
+use crate::variables::{Template, Values, Variable};
+
+/// A configuration without its tree.
+pub(super) struct Parts {
+    project: Project,
+    branches: Branches,
+    forge: Forge,
+    registries: BTreeMap<String, RegistrySettings>,
+    images: ImageRule,
+    services: Vec<ServiceRule>,
+    submodules: Submodules,
+    suites: BTreeMap<SuiteName, Suite>,
+    environments: BTreeMap<EnvironmentName, Environment>,
+}
+
+impl Parts {
+    pub(super) fn into_config(self, tree: Node, source: Source) -> Config {
+        let Self { project, branches, forge, registries, images, services, submodules, suites, environments } = self;
+        Config {
+            project,
+            branches,
+            forge,
+            registries,
+            images,
+            services,
+            submodules,
+            suites,
+            environments,
+            tree,
+            source,
+        }
+    }
+}
+
+pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> {
+    let file = &layers.file;
+    let services = services(file, problems);
+    let suites = suites(file);
+    let branches = branches(file);
+    let prefix = file.get("project").and_then(|node| node.get("prefix")).and_then(Node::text).unwrap_or_default();
+    let environments: Option<BTreeMap<EnvironmentName, Environment>> = layers
+        .environments
+        .iter()
+        // Every environment is looked at, so that all problems are said.
+        .map(|layers| environment(layers, prefix, branches.as_ref(), problems))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|environment| environment.map(|environment| (environment.name.clone(), environment)))
+        .collect();
+    if let (Some(environments), Some(branches)) = (&environments, &branches) {
+        check_rendered_branches(environments, branches, problems);
+    }
+    Some(Parts {
+        project: Project { prefix: prefix.to_owned() },
+        branches: branches?,
+        forge: forge(file)?,
+        registries: registries(file)?,
+        images: image_rule(file.get("images")?, problems)?,
+        services: services?,
+        submodules: submodules(file.get("submodules")?)?,
+        suites: suites?,
+        environments: environments?,
+    })
+}
+
+/// The text of a key, parsed.
+pub(super) fn parsed<T: FromStr>(node: &Node, key: &str) -> Option<T> {
+    node.get(key)?.text()?.parse().ok()
+}
+
+/// The texts of a list, parsed; a missing list is empty.
+pub(super) fn parsed_list<T: FromStr>(node: &Node, key: &str) -> Option<Vec<T>> {
+    let Some(list) = node.get(key) else { return Some(Vec::new()) };
+    list.list()?.iter().map(|item| item.text()?.parse().ok()).collect()
+}
+
+pub(super) fn template(node: &Node, allowed: &[Variable]) -> Option<Template> {
+    Template::new(node.text()?, allowed).ok()
+}
+
+pub(super) fn pattern(node: &Node) -> Option<Pattern> {
+    Pattern::new(node.text()?).ok()
+}
+
+fn branches(file: &Node) -> Option<Branches> {
+    let node = file.get("branches")?;
+    Some(Branches {
+        integration: parsed(node, Role::Integration.as_str())?,
+        staging: parsed(node, Role::Staging.as_str())?,
+        production: parsed(node, Role::Production.as_str())?,
+    })
+}
+
+fn forge(file: &Node) -> Option<Forge> {
+    let node = file.get("forge")?;
+    let kind = match node.get("kind")?.text()? {
+        "local" => ForgeKind::Local,
+        _ => return None,
+    };
+    let direct_push = match node.get("direct-push")?.text()? {
+        "refuse" => DirectPush::Refuse,
+        "relock" => DirectPush::Relock,
+        _ => return None,
+    };
+    Some(Forge { kind, repository: parsed(node, "repository")?, direct_push })
+}
+
+fn registries(file: &Node) -> Option<BTreeMap<String, RegistrySettings>> {
+    let entries = &file.get("registries")?.map()?.entries;
+    let settings = entries.iter().map(|entry| {
+        let mirror = entry.node.get("mirror").map(|node| {
+            let text = node.text()?;
+            Some(match text.strip_prefix("oci-layout:") {
+                Some(folder) => Mirror::OciLayout(folder.to_owned()),
+                None => Mirror::Http(text.to_owned()),
+            })
+        });
+        let certificate = |node: &Node| {
+            let key = parsed(node.get("key")?, "env")?;
+            Some(ClientCertificate { certificate: source_value(node.get("certificate")?)?, key })
+        };
+        let settings = RegistrySettings {
+            mirror: mirror.map_or(Some(None), |mirror| mirror.map(Some))?,
+            plain_http: entry.node.get("plain-http")?.boolean()?,
+            ca: optional(&entry.node, "ca", source_value)?,
+            client_certificate: optional(&entry.node, "client-certificate", certificate)?,
+        };
+        Some((entry.key.clone(), settings))
+    });
+    settings.collect()
+}
+
+/// What templates are tried with: the longest ids, harmless names.
+pub(super) fn sample_values() -> Values {
+    let name = ServiceName::try_from("sample").expect("the constant is a name");
+    let path = TreePath::try_from("folder/sample").expect("the constant is a path");
+    Values::new().service(&name, &path, "").commit(&longest_commit())
+}
+
+/// The longest commit id that there is.
+pub(super) fn longest_commit() -> CommitId {
+    CommitId::try_from("0".repeat(64)).expect("64 digits are a commit id")
+}
+
+fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
+    let values = sample_values();
+    let repository = match node.get("repository") {
+        Some(found) => {
+            let template = template(found, REPOSITORY_VARIABLES)?;
+            let filled = template.expand(&values).ok()?;
+            if let Err(error) = ImageRepository::try_from(filled) {
+                misfit(&found.origin, &error.to_string(), problems);
+            }
+            Some(template)
+        }
+        None => None,
+    };
+    let tags = match node.get("tags") {
+        Some(list) => list
+            .list()?
+            .iter()
+            .map(|item| {
+                let template = template(item, TAG_VARIABLES)?;
+                if let Err(error) = Tag::try_from(template.expand(&values).ok()?) {
+                    misfit(&item.origin, &error.to_string(), problems);
+                }
+                Some(template)
+            })
+            .collect::<Option<Vec<_>>>()?,
+        None => Vec::new(),
+    };
+    let revision = match node.get("revision")?.text()? {
+        "require" => RevisionPolicy::Require,
+        "warn" => RevisionPolicy::Warn,
+        "off" => RevisionPolicy::Off,
+        _ => return None,
+    };
+    let platforms: Vec<Platform> = parsed_list(node, "platforms")?;
+    Some(ImageRule { repository, tags, platforms, revision })
+}
+
+fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
+    let rules = file.get("services")?.list()?.iter().map(|node| {
+        let pattern = pattern(node.get("match")?)?;
+        let name = match node.get("name") {
+            Some(name) => Some(name.text()?.parse().ok()?),
+            None => None,
+        };
+        let kind = match node.get("kind")?.text()? {
+            "configuration" => ServiceKind::Configuration,
+            "image" => {
+                let rule = image_rule(node, problems)?;
+                for (key, missing) in [("repository", rule.repository.is_none()), ("tags", rule.tags.is_empty())] {
+                    if missing {
+                        problems
+                            .add(&node.origin, format!("neither this rule nor `images` has `{key}`"))
+                            .with_hint("a service without an image has `kind: configuration`");
+                    }
+                }
+                ServiceKind::Image(rule)
+            }
+            _ => return None,
+        };
+        Some(ServiceRule { pattern, name, kind, origin: node.origin.clone() })
+    });
+    // Every rule is looked at, so that all problems are said.
+    rules.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn submodules(node: &Node) -> Option<Submodules> {
+    let pushed = match node.get("pushed")?.text()? {
+        "require" => PushedPolicy::Require,
+        "off" => PushedPolicy::Off,
+        _ => return None,
+    };
+    let allow = if node.get("allow").is_some() { Some(parsed_list(node, "allow")?) } else { None };
+    let branches = if node.get("branches").is_some() { Some(parsed_list(node, "branches")?) } else { None };
+    Some(Submodules { allow, branches, pushed })
+}
+
+fn suites(file: &Node) -> Option<BTreeMap<SuiteName, Suite>> {
+    let entries = &file.get("suites")?.map()?.entries;
+    entries
+        .iter()
+        .map(|entry| {
+            let node = &entry.node;
+            let name: SuiteName = entry.key.parse().ok()?;
+            let kind = match node.get("kind")?.text()? {
+                "command" => SuiteKind::Command(CommandSuite {
+                    command: command_line(node)?,
+                    files: parsed_list(node, "files")?,
+                }),
+                "http" => SuiteKind::Http { file: parsed(node, "file")? },
+                _ => return None,
+            };
+            let deadline = parse_duration(node.get("deadline")?.text()?).ok()?;
+            Some((name.clone(), Suite { name, kind, deadline, definition: node.to_json() }))
+        })
+        .collect()
+}
+
+pub(super) fn command_line(node: &Node) -> Option<CommandLine> {
+    let words = node.get("command")?.list()?;
+    let (first, rest) = words.split_first()?;
+    let program = match first.text()?.strip_prefix("./") {
+        Some(path) => ProgramName::InTree(path.parse().ok()?),
+        None => ProgramName::OnPath(first.text()?.to_owned()),
+    };
+    let arguments = rest.iter().map(|word| template(word, RUN_VARIABLES)).collect::<Option<_>>()?;
+    let environment: Vec<EnvironmentVariable> = parsed_list(node, "env")?;
+    Some(CommandLine { program, arguments, environment })
+}
+
+/// A rendered tree replaces its branch: it must be the only thing that lives there.
+fn check_rendered_branches(
+    environments: &BTreeMap<EnvironmentName, Environment>,
+    branches: &Branches,
+    problems: &mut Problems,
+) {
+    let mut seen: BTreeMap<&BranchName, &EnvironmentName> = BTreeMap::new();
+    for environment in environments.values() {
+        let Some(Target::Render(target)) = &environment.target else { continue };
+        let name = target.branch.as_str();
+        let origin = &environment.origin;
+        if let Some(role) = branches.role_of(name) {
+            problems.add(
+                origin,
+                format!("`{}` would be rendered to `{name}`, the branch of role `{role}`", environment.name),
+            );
+        } else if name == "orchestrator" || name.starts_with("orchestrator/") {
+            problems.add(
+                origin,
+                format!(
+                    "`{}` would be rendered to `{name}`; branches under `orchestrator/` hold records",
+                    environment.name
+                ),
+            );
+        }
+        if let Some(other) = seen.insert(&target.branch, &environment.name) {
+            problems
+                .add(origin, format!("`{}` and `{other}` would both be rendered to branch `{name}`", environment.name))
+                .with_hint("`{mode}` in `target.branch` keeps them apart");
+        }
+    }
+}
+
+/// Says that a filled-in template is not what it should be.
+pub(super) fn misfit(origin: &Origin, error: &str, problems: &mut Problems) {
+    problems.add(origin, format!("filled in, {error}"));
+}

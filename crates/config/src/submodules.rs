@@ -1,0 +1,249 @@
+//! `submodules:` where their code may come from, and which of their commits may be locked.
+
+use super::format::{is_host, is_host_port};
+use super::weaken::{Found, WeakeningKind};
+use lock_model::{BranchName, identifier};
+
+identifier!(
+    /// A host, an owner on it, or one repository: `github.com`, `github.com/shop`, `github.com/shop/cart`.
+    AllowedSource,
+    "source of submodules",
+    "`HOST`, `HOST/OWNER` or `HOST/OWNER/REPOSITORY`, without scheme, user, `*` and `.git`",
+    at most 300 characters,
+    pattern "^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/(?!\\.{1,2}(/|$))[A-Za-z0-9._~+-]+)*(?<!\\.git)$",
+    check is_source
+);
+
+identifier!(
+    /// A branch, a tag by its full name, or a pattern of them with one `*`: `main`, `release/*`, `refs/tags/v*`.
+    AcceptedRef,
+    "branch or tag of submodules",
+    "a branch, or a tag as `refs/tags/NAME`; one `*` stands for anything, slashes too",
+    at most 200 characters,
+    pattern "^(refs/(heads|tags)/)?(?!refs/)(?!.*\\*.*\\*)(?![-/])(?!.*(//|\\.\\.|@\\{|/\\.|\\./|\\.lock(/|$)))[^\\s\\x00-\\x20\\x7f~^:?\\[\\\\.][^\\s\\x00-\\x20\\x7f~^:?\\[\\\\]*(?<![/.])$",
+    check is_accepted_ref
+);
+
+/// `submodules:`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submodules {
+    /// Where submodules may come from; `None`: from everywhere, but none may change its owner.
+    pub allow: Option<Vec<AllowedSource>>,
+    /// The branches and tags on one of which a locked commit must be; `None`: any of the submodule's repository.
+    pub branches: Option<Vec<AcceptedRef>>,
+    /// Whether the remotes are asked each time that a lock is made.
+    pub pushed: PushedPolicy,
+}
+
+/// `submodules.pushed`: the strictest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PushedPolicy {
+    /// Whoever makes a lock asks the remotes whether every commit is on a branch that counts.
+    Require,
+    /// Only who is told to (`--check-pushed`) asks.
+    Off,
+}
+
+impl PushedPolicy {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Require => "require",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl AllowedSource {
+    /// Whether everything that the other one allows is allowed by this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        let (host, path) = self.parts();
+        let (other_host, other_path) = other.parts();
+        host == other_host && path.len() <= other_path.len() && path.iter().zip(&other_path).all(|(a, b)| a == b)
+    }
+
+    fn parts(&self) -> (String, Vec<&str>) {
+        let mut segments = self.as_str().split('/');
+        let host = segments.next().unwrap_or_default();
+        (host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase(), segments.collect())
+    }
+}
+
+impl AcceptedRef {
+    /// Whether everything that the other one accepts is accepted by this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        let (own, other) = (self.full_name(), other.full_name());
+        match own.split_once('*') {
+            None => own == other,
+            Some((start, end)) => {
+                let (other_start, other_end) = other.split_once('*').unwrap_or((&other, &other));
+                let long_enough = other.contains('*') || other.len() > start.len() + end.len();
+                long_enough && other_start.starts_with(start) && other_end.ends_with(end)
+            }
+        }
+    }
+
+    fn full_name(&self) -> String {
+        let name = self.as_str();
+        if name.starts_with("refs/") { name.to_owned() } else { format!("refs/heads/{name}") }
+    }
+}
+
+fn is_source(text: &str) -> bool {
+    let mut segments = text.split('/');
+    let host = segments.next().unwrap_or_default();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '+' | '-');
+    let good = |segment: &str| !matches!(segment, "" | "." | "..") && segment.chars().all(plain);
+    // A repository has one name, with and without the suffix.
+    (is_host(host) || is_host_port(host)) && segments.all(good) && text.strip_suffix(".git").is_none()
+}
+
+fn is_accepted_ref(text: &str) -> bool {
+    let name = text.strip_prefix("refs/heads/").or_else(|| text.strip_prefix("refs/tags/")).unwrap_or(text);
+    // What a pull request's ref holds is anybody's.
+    !name.starts_with("refs/")
+        && name.matches('*').count() < 2
+        && !name.split('/').any(|segment| segment.ends_with('.'))
+        && BranchName::try_from(name.replace('*', "x")).is_ok()
+}
+
+/// What a new `submodules:` asks less of than the old one.
+pub(super) fn compare(old: &Submodules, new: &Submodules, found: &mut Found) {
+    let mut add = |message: String| found.add(WeakeningKind::Submodules, message);
+    match (&old.allow, &new.allow) {
+        (None, None) => {}
+        (Some(_), None) => add("submodules may come from everywhere".to_owned()),
+        // Without a list each keeps its owner.
+        (None, Some(after)) => {
+            add(format!("a submodule may change its owner to any of {}, that was refused", quoted(after.iter())));
+        }
+        (Some(before), Some(after)) => {
+            let wider: Vec<_> =
+                after.iter().filter(|entry| !before.iter().any(|allowed| allowed.covers(entry))).collect();
+            if !wider.is_empty() {
+                add(format!("submodules may come from {}", quoted(wider.into_iter())));
+            }
+        }
+    }
+    match (&old.branches, &new.branches) {
+        (None, _) => {}
+        (Some(_), None) => add("commits of submodules may be on any branch or tag".to_owned()),
+        (Some(before), Some(after)) => {
+            let wider: Vec<_> =
+                after.iter().filter(|pattern| !before.iter().any(|accepted| accepted.covers(pattern))).collect();
+            if !wider.is_empty() {
+                add(format!("commits of submodules may be on {}", quoted(wider.into_iter())));
+            }
+        }
+    }
+    if new.pushed > old.pushed {
+        add("whether the commits of submodules are pushed is not asked any more".to_owned());
+    }
+}
+
+fn quoted<'a, T: AsRef<str> + 'a>(values: impl Iterator<Item = &'a T>) -> String {
+    values.map(|value| format!("`{}`", value.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> AllowedSource {
+        AllowedSource::try_from(text).unwrap()
+    }
+
+    fn accepted(text: &str) -> AcceptedRef {
+        AcceptedRef::try_from(text).unwrap()
+    }
+
+    #[test]
+    fn t8_sources_are_whole_names() {
+        for good in ["github.com", "github.com/shop", "git.shop.example:8443/a/b/c", "[::1]:3000/x", "h/~me", "h:443/a"]
+        {
+            source(good);
+        }
+        for bad in [
+            "",
+            "/a",
+            "https://h/a",
+            "h/",
+            "h//a",
+            "h/../a",
+            "h/.",
+            "u@h/a",
+            "h/*",
+            "*.h/a",
+            "h/a b",
+            "h/a.git",
+            "h\n",
+            "-h/a",
+            "h:0/a",
+            "h:x/a",
+            "h/%2e",
+            "h/é",
+        ] {
+            AllowedSource::try_from(bad).unwrap_err();
+        }
+        for (wide, narrow, expected) in [
+            ("github.com", "github.com/shop", true),
+            ("GitHub.com:443/shop", "github.com/shop/cart", true),
+            ("github.com/shop", "github.com/shop-evil", false),
+            ("github.com/shop", "github.com", false),
+            ("github.com/shop", "github.com/Shop", false),
+            ("h:8443", "h", false),
+        ] {
+            assert_eq!(source(wide).covers(&source(narrow)), expected, "{wide} {narrow}");
+        }
+    }
+
+    #[test]
+    fn t8_refs_are_branches_and_tags() {
+        for good in ["main", "release/*", "*", "refs/heads/main", "refs/tags/v*-stable", "a/b.c", "+main"] {
+            accepted(good);
+        }
+        for bad in [
+            "",
+            "refs/pull/*",
+            "refs/heads/",
+            "refs/notes/x",
+            "a b",
+            "a..b",
+            "-x",
+            "*/*",
+            "**",
+            "a:b",
+            "a\n",
+            "a/.b",
+            "a.",
+            "a./b",
+            "x.lock",
+            "@",
+            "@{u}",
+            "/a",
+            "a/",
+            "a//b",
+            "refs/heads/refs/pull/1",
+        ] {
+            AcceptedRef::try_from(bad).unwrap_err();
+        }
+        for (wide, narrow, expected) in [
+            ("main", "refs/heads/main", true),
+            ("release/*", "release/1", true),
+            ("release/*", "release/2026-*", true),
+            ("release/*", "release/", false),
+            ("*", "anything/at/all", true),
+            ("*", "refs/tags/v1", false),
+            ("a*a", "a", false),
+            ("a*a", "aa", false),
+            ("a*a", "aba", true),
+            ("release/1", "release/*", false),
+            ("refs/tags/v*", "refs/tags/v1-*", true),
+            ("v*-x", "v*", false),
+        ] {
+            let (wide, narrow) = (wide, narrow.trim_end_matches('/'));
+            let got = accepted(wide).covers(&accepted(narrow));
+            assert_eq!(got, expected, "{wide} {narrow}");
+        }
+    }
+}

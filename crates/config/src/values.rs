@@ -1,0 +1,102 @@
+//! Values of the configuration with a type of their own.
+
+use std::time::Duration;
+
+use lock_model::identifier;
+
+identifier!(
+    /// Value of `mode`: what suites and templates call the environment.
+    Mode,
+    "mode",
+    "lower-case letters, digits and `-`, starting with a letter or digit, at most 63",
+    at most 63 characters,
+    pattern "^[a-z0-9][a-z0-9-]{0,62}$",
+    check |text| is_label(text)
+);
+
+identifier!(
+    /// Name of a Kubernetes namespace.
+    Namespace,
+    "namespace",
+    "lower-case letters, digits and `-`, starting and ending with a letter or digit, at most 63",
+    at most 63 characters,
+    pattern "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+    check |text| is_label(text) && !text.ends_with('-')
+);
+
+identifier!(
+    /// Name of an environment variable.
+    EnvironmentVariable,
+    "name of an environment variable",
+    "letters, digits and `_`, not starting with a digit",
+    at most 128 characters,
+    pattern "^[A-Za-z_][A-Za-z0-9_]*$",
+    check |text| {
+        text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    }
+);
+
+fn is_label(text: &str) -> bool {
+    let small = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= 63 && text.bytes().next().is_some_and(small) && text.bytes().all(|byte| small(byte) || byte == b'-')
+}
+
+/// Reads a duration with its unit: `500ms`, `30s`, `5m`, `2h`, `1d`; larger units first: `1m30s`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    const UNITS: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    const LONGEST: u64 = 7 * 86_400_000;
+    let bad = || "a duration is numbers with units, the largest first, such as `30s`, `1m30s` or `500ms`".to_owned();
+    let mut rest = text;
+    let mut units = UNITS;
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(|| {
+            format!(
+                "`{}` has no unit: write `{}s`, `m`, `h`, `d` or `ms`",
+                text.escape_default(),
+                text.escape_default()
+            )
+        })?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(end);
+        let position = units.iter().position(|(name, _)| *name == unit).ok_or_else(bad)?;
+        let number: u64 = number.parse().map_err(|_| bad())?;
+        let (factor, smaller) = (units.get(position).map_or(1, |(_, factor)| *factor), units.get(position + 1..));
+        total = number.checked_mul(factor).and_then(|part| total.checked_add(part)).ok_or_else(bad)?;
+        units = smaller.unwrap_or_default();
+        rest = tail;
+    }
+    match total {
+        0 => Err(format!("`{}` is no time at all", text.escape_default())),
+        total if total > LONGEST => Err(format!("`{}` is longer than a week", text.escape_default())),
+        total => Ok(Duration::from_millis(total)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        for (text, milliseconds) in
+            [("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("1m30s", 90_000), ("2h", 7_200_000), ("1d", 86_400_000)]
+        {
+            assert_eq!(parse_duration(text).unwrap(), Duration::from_millis(milliseconds), "{text}");
+        }
+        for bad in ["", "5", "s", "5 s", "1s1m", "1s1s", "5x", "0s", "8d", "-1s", "1.5s", "99999999999999999999s"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_duration("5").unwrap_err(), "`5` has no unit: write `5s`, `m`, `h`, `d` or `ms`");
+    }
+
+    #[test]
+    fn namespaces_are_dns_labels() {
+        assert_eq!(Namespace::try_from("shop-staging").unwrap().as_str(), "shop-staging");
+        for bad in ["", "-a", "a-", "A", "a.b", "a_b"] {
+            assert!(Namespace::try_from(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,554 @@
+//! Rules that need more than a file: services, decisions, origins, files, weakenings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use config::{
+    AssignedKind, Config, Dependency, Deployment, Mirror, ProbeKind, ProgramName, PushedPolicy, RevisionPolicy, Role,
+    ServiceSettings, Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target, WeakeningKind,
+    weakenings,
+};
+use lock_model::{CommitId, Date, Digest, EnvironmentName, ServiceName, SuiteName, TreePath};
+
+const DEMO: &str = include_str!("../fixtures/config/valid/demo.yaml");
+const LAYERS: &str = include_str!("../fixtures/config/valid/layers.yaml");
+
+fn load(text: &str) -> Config {
+    Config::load("orchestrator.yaml", text.as_bytes()).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn demo() -> Config {
+    load(DEMO)
+}
+
+fn paths(list: &[&str]) -> Vec<TreePath> {
+    list.iter().map(|path| TreePath::try_from(*path).unwrap()).collect()
+}
+
+fn demo_paths() -> Vec<TreePath> {
+    paths(&[
+        "ops/shop-grafana",
+        "services/shop-cart",
+        "services/shop-catalog",
+        "services/shop-reports",
+        "services/gateway",
+    ])
+}
+
+fn environment(name: &str) -> EnvironmentName {
+    EnvironmentName::try_from(name).unwrap()
+}
+
+fn today() -> Date {
+    "2026-06-01".parse().unwrap()
+}
+
+fn decide(config: &Config, env: &str, name: &str, path: &str) -> Deployment {
+    let (name, path) = (ServiceName::try_from(name).unwrap(), TreePath::try_from(path).unwrap());
+    config.environments[&environment(env)].decide(&name, &path, today())
+}
+
+fn settings(config: &Config, env: &str, name: &str, path: &str) -> ServiceSettings {
+    match decide(config, env, name, path) {
+        Deployment::Deploy(settings) => settings,
+        other => panic!("{name} is not deployed: {other:?}"),
+    }
+}
+
+#[test]
+fn the_demo_has_its_values() {
+    let config = demo();
+    assert_eq!(config.project.prefix, "shop-");
+    assert_eq!(config.branches.of(Role::Integration).as_str(), "dev");
+    assert_eq!(config.branches.role_of("main"), Some(Role::Production));
+    assert_eq!(config.registries["registry.example"].mirror, Some(Mirror::OciLayout("../registry".to_owned())));
+    assert_eq!(config.submodules, Submodules { allow: None, branches: None, pushed: PushedPolicy::Off });
+    let system = &config.suites["system"];
+    assert_eq!(system.deadline, Duration::from_secs(120));
+    let SuiteKind::Command(suite) = &system.kind else { panic!("a command") };
+    assert_eq!(suite.command.program, ProgramName::InTree(TreePath::try_from("tests/system").unwrap()));
+    assert_eq!(suite.command.arguments[0].as_str(), "{url}");
+    assert_eq!(
+        system.definition,
+        serde_json::json!({
+            "kind": "command", "command": ["./tests/system", "{url}"], "env": [], "files": ["tests/lib.sh"],
+            "deadline": "2m",
+        })
+    );
+
+    let staging = &config.environments["staging"];
+    assert_eq!(staging.branch.as_ref().unwrap().as_str(), "staging");
+    assert!(matches!(&staging.url, Some(SourceValue::Env(name)) if name.as_str() == "STAGING_URL"));
+    let Some(Target::Render(target)) = &staging.target else { panic!("rendered") };
+    assert_eq!((target.branch.as_str(), target.folder.as_deref()), ("deploy/staging", Some("rendered/staging")));
+    assert_eq!(staging.promote.as_ref().unwrap().to, environment("production"));
+    assert_eq!(staging.requires.approvals, None);
+    let gateway = &staging.health.probes["gateway"];
+    assert!(matches!(&gateway.kind, ProbeKind::Http { url, status: 200 } if url.as_str() == "{url}/healthz"));
+    assert_eq!((gateway.severity, gateway.deadline), (Severity::Block, Duration::from_secs(5)));
+    assert_eq!(staging.health.dependencies["db"], Dependency::Tcp("127.0.0.1:5432".to_owned()));
+
+    let production = &config.environments["production"];
+    assert_eq!(production.mode.as_str(), "production", "its name where the file says nothing");
+    assert_eq!(production.requires.approvals.as_ref().unwrap().count, 4);
+    assert_eq!(production.requires.proven_in, Some(environment("staging")));
+    assert!(!production.health.probes.contains_key("script"), "`null` removes what base says");
+    assert!(production.not_deployed.is_empty());
+
+    let pull_request = &config.environments["pull-request"];
+    assert_eq!((pull_request.branch.as_ref(), pull_request.target.as_ref()), (None, None), "`base: none`");
+    assert_eq!(pull_request.suites, [SuiteName::try_from("lint").unwrap()]);
+}
+
+#[test]
+fn layers_merge_deeply_and_lists_replace() {
+    let config = load(LAYERS);
+    let (staging, production) = (&config.environments["staging"], &config.environments["production"]);
+    assert_eq!((staging.mode.as_str(), production.mode.as_str()), ("staging", "shared"));
+    assert!(matches!(&staging.url, Some(SourceValue::Env(_))));
+    assert!(matches!(&production.url, Some(SourceValue::Value(_))));
+    assert_eq!((&staging.release.is_none(), production.release.is_some()), (&true, true));
+    let gateway = &production.health.probes["gateway"];
+    assert_eq!((gateway.severity, gateway.deadline), (Severity::Block, Duration::from_secs(90)));
+    assert!(matches!(&gateway.kind, ProbeKind::Http { url, status: 204 } if url.as_str() == "{url}/healthz"));
+    assert_eq!(production.health.probes.len(), 1);
+    assert!(production.requires.approvals.as_ref().unwrap().exclude.is_empty(), "lists replace defaults");
+    assert_eq!(config.services.len(), 2);
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let config = demo();
+    let services = config.classify(&demo_paths()).unwrap();
+    let commit = CommitId::try_from("0123456789abcdef0123456789abcdef01234567").unwrap();
+    let shown: Vec<String> = services
+        .iter()
+        .map(|service| {
+            let images: Vec<String> = service
+                .candidates(&commit)
+                .into_iter()
+                .map(|(repository, tag)| format!("{repository}:{tag}"))
+                .collect();
+            format!("{} at {}: {}", service.name, service.path, images.join(" or "))
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "shop-grafana at ops/shop-grafana: ",
+            "basket at services/shop-cart: registry.example/shop/basket:main-0123456789ab",
+            "shop-catalog at services/shop-catalog: registry.example/shop/catalog:main-0123456 or \
+             registry.example/shop/catalog:sha-0123456789ab",
+            "shop-reports at services/shop-reports: registry.example/shop/reports:main-0123456 or \
+             registry.example/shop/reports:sha-0123456789ab",
+            "gateway at services/gateway: registry.example/shop/gateway:main-0123456 or \
+             registry.example/shop/gateway:sha-0123456789ab",
+        ]
+    );
+    assert_eq!(services[0].kind, AssignedKind::Configuration);
+    assert_eq!(services[0].rule.place().unwrap().path, "services[0]");
+    let AssignedKind::Image(image) = &services[1].kind else { panic!("an image") };
+    assert_eq!(image.revision, RevisionPolicy::Require, "`images` says what the rule does not");
+}
+
+#[test]
+fn every_problem_with_submodules_is_said_at_once() {
+    let text = r#"version: 1
+forge: { kind: local, repository: https://forge.example/shop/shop }
+images: { repository: "registry.example/{path}", tags: [main] }
+services:
+  - match: services/*
+  - { match: "ops/*", kind: configuration }
+  - match: services/shop-cart
+  - match: nothing/here
+environments:
+  staging:
+    namespace: shop
+    target: { kind: render, source: "{path}/deploy", branch: deploy }
+    deploy: ["services/*", "infra/*"]
+    not-deployed: { shop-crat: { reason: r, owner: o, until: "2026-01-01" } }
+    overrides: [{ match: shop-chart, namespaces: { rewrite: true } }]
+"#;
+    let list = ["services/shop-cart", "services/Upper", "ops/shop-cart", "ops/grafana", "other/x", "services/a__-b"];
+    let errors = load(text).classify(&paths(&list)).unwrap_err();
+    let said: Vec<String> = errors
+        .problems()
+        .iter()
+        .map(|problem| {
+            let hint = problem.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{}: {}: {}{hint}", problem.line().unwrap_or_default(), problem.path(), problem.message())
+        })
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    0: : no rule of `services` matches the submodule at `other/x` (a rule `- match: "**"` at the end is for all that is left)
+    5: services[0]: submodule `services/Upper`: `Upper` is not a valid service name: lower-case letters, digits, `.`, `_`, `-`, starting with a letter or digit, at most 128 (a rule with `name:` gives it another)
+    5: services[0]: service `a__-b`: `registry.example/services/a__-b` is not a valid image repository: a registry host and lower-case path segments, such as `ghcr.io/shop/cart`
+    6: services[1]: `services/shop-cart` and `ops/shop-cart` are both named `shop-cart` (a rule with `name:` gives one of them another)
+    7: services[2].match: rule `services/shop-cart` never decides: rules before it match all that it matches
+    8: services[3].match: pattern `nothing/here` matches no submodule
+    13: environments.staging.deploy: `grafana` would be locked and not deployed to `staging`, without a reason (`others: { reason: … }` says why)
+    13: environments.staging.deploy[1]: pattern `infra/*` matches no service
+    14: environments.staging.not-deployed.shop-crat: no service is named `shop-crat` (did you mean `shop-cart`?)
+    15: environments.staging.overrides[0].match: pattern `shop-chart` matches no service
+    "#);
+}
+
+#[test]
+fn p13_every_service_is_deployed_or_has_a_reason() {
+    let config = demo();
+    config.classify(&demo_paths()).unwrap();
+    assert_eq!(
+        decide(&config, "staging", "shop-grafana", "ops/shop-grafana"),
+        Deployment::Other { reason: "configuration of the operators".to_owned() }
+    );
+    let Deployment::NotDeployed { reason, owner, until, expired } =
+        decide(&config, "staging", "shop-reports", "services/shop-reports")
+    else {
+        panic!("left out by name")
+    };
+    assert_eq!((reason.as_str(), owner.as_str(), expired), ("not ready", "team-reports", false));
+    assert_eq!(until.to_string(), "2026-12-31");
+    let late = config.environments["staging"].decide(
+        &ServiceName::try_from("shop-reports").unwrap(),
+        &TreePath::try_from("services/shop-reports").unwrap(),
+        "2027-01-01".parse().unwrap(),
+    );
+    assert!(matches!(late, Deployment::NotDeployed { expired: true, .. }), "reading has no clock, deciding has");
+    assert!(matches!(decide(&config, "production", "shop-reports", "services/shop-reports"), Deployment::Deploy(_)));
+    assert!(matches!(decide(&config, "pull-request", "gateway", "services/gateway"), Deployment::Other { .. }));
+}
+
+#[test]
+fn overrides_apply_in_order_base_before_environment() {
+    let config = demo();
+    let folder = |text: &str| SourceFolder::InService(Some(TreePath::try_from(text).unwrap()));
+    let cart = settings(&config, "staging", "basket", "services/shop-cart");
+    assert_eq!((cart.source, cart.namespaces.rewrite), (folder("manifests"), false));
+    let gateway = settings(&config, "staging", "gateway", "services/gateway");
+    assert_eq!((gateway.source, gateway.namespaces.allow.len()), (folder("deploy"), 0));
+    let cart = settings(&config, "production", "basket", "services/shop-cart");
+    assert_eq!((cart.source, cart.namespaces.rewrite), (folder("manifests"), true), "base's and the environment's");
+    assert_eq!(cart.namespaces.allow.iter().map(ToString::to_string).collect::<Vec<_>>(), ["shared"]);
+    let catalog = settings(&config, "production", "shop-catalog", "services/shop-catalog");
+    assert_eq!((catalog.namespaces.allow.len(), catalog.namespaces.rewrite), (0, true), "the later one wins");
+}
+
+#[test]
+fn manifests_may_lie_in_the_superproject() {
+    let config = load(LAYERS);
+    let cart = settings(&config, "production", "cart", "services/cart");
+    assert_eq!(cart.source, SourceFolder::InTree(TreePath::try_from("ops/cart").unwrap()));
+}
+
+#[test]
+fn p13_the_digest_covers_every_file_that_is_named() {
+    let config = demo();
+    let files: Vec<String> = config.files_named().iter().map(ToString::to_string).collect();
+    assert_eq!(files, ["ops/check", "tests/lib.sh", "tests/lint", "tests/smoke.yaml", "tests/system"]);
+    let digests: BTreeMap<TreePath, Digest> =
+        config.files_named().into_iter().map(|path| (path, Digest::of(b"content"))).collect();
+    let before = Config::digest(DEMO.as_bytes(), &digests);
+    assert_eq!(before, Config::digest(DEMO.as_bytes(), &digests.clone()));
+    assert_ne!(before, Config::digest(LAYERS.as_bytes(), &digests));
+    let mut changed = digests;
+    changed.insert(TreePath::try_from("tests/smoke.yaml").unwrap(), Digest::of(b"other"));
+    assert_ne!(before, Config::digest(DEMO.as_bytes(), &changed));
+}
+
+#[test]
+fn every_value_says_where_it_comes_from() {
+    let config = load(LAYERS);
+    let shown = config.show(Some(&environment("production"))).unwrap();
+    insta::assert_snapshot!(shown.to_yaml(ShowOrigin::Shown), @r#"
+    mode: shared                     # orchestrator.yaml:9:9
+    target:
+      kind: render                   # orchestrator.yaml:10:19
+      branch: deploy/production      # orchestrator.yaml:29:23
+      source: "ops/{short}"          # orchestrator.yaml:29:50
+    deploy:
+    - "**"                           # orchestrator.yaml:11:12
+    namespace: shop                  # orchestrator.yaml:28:16
+    url:
+      value: "https://shop.example"  # orchestrator.yaml:13:17
+    health:
+      probes:
+        gateway:
+          kind: http                 # orchestrator.yaml:16:24
+          url: "{url}/healthz"       # orchestrator.yaml:16:35
+          severity: block            # orchestrator.yaml:30:58
+          status: 204                # orchestrator.yaml:30:73
+          deadline: 1m30s            # orchestrator.yaml:30:88
+      dependencies: {}               # default
+    requires:
+      approvals:
+        exclude: []                  # orchestrator.yaml:18:37
+        count: 2                     # orchestrator.yaml:31:57
+      proven-in: staging             # orchestrator.yaml:31:28
+      proof: stored                  # default
+    release:
+      tag: "{mode}-{id8}"            # orchestrator.yaml:19:19
+    not-deployed: {}                 # default
+    namespaces:
+      allow: []                      # default
+      rewrite: false                 # default
+    suites: []                       # default
+    branch: production               # default
+    "#);
+    assert!(config.show(Some(&environment("nowhere"))).is_none());
+    let json = shown.to_json(ShowOrigin::Shown);
+    assert_eq!(json["requires"]["proof"], serde_json::json!({ "value": "stored", "origin": "default" }));
+    assert_eq!(json["namespace"]["origin"]["path"], "environments.production.namespace");
+    assert_eq!(json["mode"]["origin"]["path"], "base.mode");
+    assert_eq!(shown.to_json(ShowOrigin::Hidden)["deploy"], serde_json::json!(["**"]));
+}
+
+#[test]
+fn what_is_shown_can_be_read_again() {
+    let shown = demo().show(None).unwrap().to_yaml(ShowOrigin::Hidden);
+    let again = load(&shown);
+    assert_eq!(again.show(None).unwrap().to_yaml(ShowOrigin::Hidden), shown);
+}
+
+#[test]
+fn large_files_are_not_read() {
+    let text = format!("version: 1\n# {}\n", "x".repeat(1024 * 1024));
+    let errors = Config::load("orchestrator.yaml", text.as_bytes()).unwrap_err();
+    assert_eq!(errors.to_string(), "orchestrator.yaml: the file has 1048590 bytes; at most 1048576 are read");
+}
+
+#[test]
+fn line_ends_of_another_system_change_nothing() {
+    let shown = |text: &str| load(text).show(None).unwrap().to_yaml(ShowOrigin::Hidden);
+    assert_eq!(shown(&DEMO.replace('\n', "\r\n")), shown(DEMO));
+}
+
+/// What the demo with one edit asks less of.
+fn weaker(from: &str, to: &str) -> Vec<String> {
+    assert!(DEMO.contains(from), "{from}");
+    let found = weakenings(&demo(), &load(&DEMO.replace(from, to)));
+    found.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn t1_lowering_what_is_asked_is_seen() {
+    for (from, to, expected) in [
+        ("count: 4", "count: 1", "production: 1 approvals are required, it was 4"),
+        (", approvals: { count: 4, exclude: [author, merger] }", "", "production: no approvals are required, it was 4"),
+        ("exclude: [author, merger]", "exclude: [author]", "production: the merger's own approval counts"),
+        ("proven-in: staging, ", "", "production: no proof of `staging` is required any more"),
+        ("    suites: [system]\n", "", "staging: suite `system` is not run any more"),
+        ("[./tests/system, \"{url}\"]", "[\"true\"]", "staging: suite `system` is defined differently"),
+        ("revision: require", "revision: off", ""),
+        ("direct-push: refuse", "direct-push: relock", "commits without a pull request get a lock"),
+        ("production: main", "production: other", ""),
+        (
+            "/shop/shop, ",
+            "/evil/shop, ",
+            "the repository is `https://forge.example/evil/shop`, it was `https://forge.example/shop/shop`",
+        ),
+        (
+            "oci-layout:../registry",
+            "https://evil.example",
+            "requests to `registry.example` go to `https://evil.example`",
+        ),
+        ("{ mirror: \"oci-layout:../registry\" }", "{ plain-http: true }", "`registry.example` is asked without TLS"),
+        (
+            "{ mirror: \"oci-layout:../registry\" }",
+            "{ ca: { file: ops/other.pem } }",
+            "other authorities are trusted for `registry.example`",
+        ),
+        (
+            "{ mirror: \"oci-layout:../registry\" }",
+            "{ client-certificate: { certificate: { env: C }, key: { env: K } } }",
+            "`registry.example` is shown another certificate of ours",
+        ),
+        ("registry.example/shop/{short}", "evil.example/{short}", ""),
+        ("allow: [shared]", "allow: [shared, kube-system]", "production: objects may lie in namespace `kube-system`"),
+        (
+            "namespace: shop-staging",
+            "namespace: shop-prod2",
+            "staging: `namespace` is `shop-prod2`, it was `shop-staging`",
+        ),
+        ("severity: block, deadline: 5s", "severity: warn, deadline: 5s", ""),
+        ("      db: { kind: tcp, address: \"127.0.0.1:5432\" }\n", "", ""),
+        ("catalog: \"{url}/dep\", ", "", ""),
+        (
+            "until: \"2026-12-31\"",
+            "until: \"2036-12-31\"",
+            "staging: `shop-reports` is not deployed until 2036-12-31, it was 2026-12-31",
+        ),
+        (
+            "not-deployed: { shop-reports: null }",
+            "others: { reason: x }",
+            "production: `shop-reports` is not deployed until 2026-12-31",
+        ),
+        ("deploy: [\"services/*\"]", "deploy: [services/gateway]", ""),
+        ("{ match: \"ops/*\", kind", "{ match: \"**/shop-*\", kind", "services `**/shop-*`: a new rule locks no image"),
+        (
+            "tags: [\"main-{sha12}\"]",
+            "tags: [latest]",
+            "services `services/shop-cart`: images are looked for under `latest`",
+        ),
+    ] {
+        let found = weaker(from, to);
+        assert!(!found.is_empty(), "{from} → {to}");
+        assert!(expected.is_empty() || found.iter().any(|line| line == expected), "{from} → {to}: {found:#?}");
+    }
+}
+
+#[test]
+fn t1_asking_more_is_no_weakening() {
+    assert_eq!(weaker("version: 1", "version: 1"), Vec::<String>::new());
+    for (from, to) in [
+        ("count: 4", "count: 5"),
+        ("suites: [system]", "suites: [system, smoke]"),
+        ("deadline: 5s", "deadline: 6s"),
+        ("until: \"2026-12-31\"", "until: \"2026-11-30\""),
+        ("direct-push: refuse", "direct-push: \"refuse\""),
+        ("platforms: [linux/amd64]", "platforms: [linux/amd64, linux/arm64]"),
+    ] {
+        assert_eq!(weaker(from, to), Vec::<String>::new(), "{from} → {to}");
+    }
+    let kinds: BTreeSet<WeakeningKind> =
+        weakenings(&demo(), &load(LAYERS)).into_iter().map(|weakening| weakening.kind).collect();
+    assert!(kinds.contains(&WeakeningKind::Environment), "the pull request's environment is gone: {kinds:?}");
+}
+
+/// What is weaker when one `submodules:` takes the place of another.
+fn weaker_submodules(before: &str, after: &str) -> Vec<String> {
+    let with = |submodules: &str| load(&DEMO.replace("suites:\n", &format!("submodules: {submodules}\nsuites:\n")));
+    weakenings(&with(before), &with(after)).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn t1_t8_submodules_from_elsewhere_are_seen() {
+    for (before, after, expected) in [
+        ("{ allow: [h.example/shop] }", "{}", "submodules may come from everywhere"),
+        ("{ allow: [h.example/shop] }", "{ allow: [h.example] }", "submodules may come from `h.example`"),
+        (
+            "{ allow: [h.example/shop] }",
+            "{ allow: [h.example/shop/cart, h.example/sh0p, i.example] }",
+            "submodules may come from `h.example/sh0p`, `i.example`",
+        ),
+        (
+            "{}",
+            "{ allow: [h.example/shop] }",
+            "a submodule may change its owner to any of `h.example/shop`, that was refused",
+        ),
+        ("{ branches: [main] }", "{}", "commits of submodules may be on any branch or tag"),
+        (
+            "{ branches: [main, \"release/*\"] }",
+            "{ branches: [\"release/1\", \"refs/tags/*\"] }",
+            "commits of submodules may be on `refs/tags/*`",
+        ),
+        (
+            "{ pushed: require }",
+            "{ pushed: off }",
+            "whether the commits of submodules are pushed is not asked any more",
+        ),
+    ] {
+        assert_eq!(weaker_submodules(before, after), [expected], "{before} → {after}");
+    }
+    for (before, after) in [
+        ("{ allow: [h.example] }", "{ allow: [h.example/shop, H.example/other] }"),
+        ("{ branches: [\"*\"] }", "{ branches: [main] }"),
+        ("{}", "{ branches: [main], pushed: require }"),
+        ("{ allow: [h.example/a, h.example/b] }", "{ allow: [h.example/b, h.example/a] }"),
+    ] {
+        assert_eq!(weaker_submodules(before, after), Vec::<String>::new(), "{before} → {after}");
+    }
+}
+
+#[test]
+fn t1_an_environment_that_is_gone_asks_nothing() {
+    let without = DEMO.replace("  pull-request: { base: none, mode: pr, suites: [lint] }\n", "");
+    let found = weakenings(&demo(), &load(&without));
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["pull-request: the environment is gone"]);
+}
+
+/// Words that a file can be broken with.
+const WORDS: &[&str] = &[
+    "null",
+    "~",
+    "[]",
+    "{}",
+    "[",
+    "}",
+    ": ",
+    "- ",
+    "\n",
+    "  ",
+    "\"",
+    "'",
+    "{name}",
+    "{",
+    "{{",
+    "*",
+    "&a ",
+    "!!str ",
+    "<<: ",
+    "kind: render",
+    "kind: http",
+    "base: none",
+    "overrides: [{ match: x }]",
+    "target: { source: \"{path}\" }",
+    "no",
+    "1e9",
+    "-1",
+    "é",
+    "\u{202e}",
+    "\u{0}",
+    "|\n",
+    ">-\n",
+    "#",
+    "? ",
+    "---\n",
+    "staging",
+    "production",
+    "services/*",
+    "**",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(512) })]
+
+    /// Whatever is done to a file, it loads or is refused in words; nothing panics, and no check lets through what
+    /// cannot be decoded.
+    #[test]
+    fn no_edit_of_a_file_is_a_fault_of_the_reader(
+        edits in proptest::collection::vec((0..4096_usize, 0..40_usize, 0..WORDS.len()), 1..6),
+        layered in proptest::bool::ANY,
+    ) {
+        let mut text: Vec<char> = if layered { LAYERS } else { DEMO }.chars().collect();
+        for (position, removed, word) in edits {
+            let start = position % text.len();
+            let end = (start + removed).min(text.len());
+            text.splice(start..end, WORDS[word].chars());
+            if text.is_empty() {
+                break;
+            }
+        }
+        let text: String = text.into_iter().collect();
+        match Config::load("orchestrator.yaml", text.as_bytes()) {
+            Ok(config) => {
+                config.show(None).unwrap().to_yaml(ShowOrigin::Shown);
+                weakenings(&demo(), &config);
+                if let Ok(services) = config.classify(&demo_paths()) {
+                    let commit = CommitId::try_from("0123456789abcdef0123456789abcdef01234567").unwrap();
+                    for service in services {
+                        service.candidates(&commit);
+                        for environment in config.environments.values() {
+                            environment.decide(&service.name, &service.path, today());
+                        }
+                    }
+                }
+            }
+            Err(errors) => {
+                let said = errors.to_string();
+                proptest::prop_assert!(!errors.problems().is_empty());
+                proptest::prop_assert!(!said.contains("fault of this program"), "{said}\n{text}");
+                proptest::prop_assert!(!said.contains('\u{202e}') && !said.contains('\u{0}'), "{said:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+use lock_model::ErrorClass;
+
+use super::answer::{self, not_understood};
+use super::read::{operand, revision_operand};
+use super::refs::full_name;
+use super::{Git, GitError, Reference, is_absent};
+use process::{Output, Redactor};
+
+/// The remote of [`Git::fetch_commits`]. Git stores that name, and never the address: so it cannot bring what was left
+/// out on its own, and no credentials of an address end in a file.
+const COMMITS_ONLY: &str = "orchestrator-commits";
+
+/// What became of a push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushOutcome {
+    /// The remote ref points to the new object.
+    Done,
+    /// The remote ref did not have the expected value, or the push would not have been a fast-forward.
+    Moved,
+    /// The remote refused: a hook or a rule.
+    Refused {
+        /// What the remote said, a line each.
+        message: String,
+    },
+}
+
+impl Git {
+    /// Fetches refs (or single commits) from a remote: a name, a URL, or a folder. No tags come along, and no
+    /// submodule is touched.
+    pub fn fetch(&self, remote: &str, refspecs: &[&str], depth: Option<u32>) -> Result<(), GitError> {
+        let depth = depth.map(|depth| format!("--depth={depth}"));
+        self.fetch_with(remote, refspecs, depth.as_deref())
+    }
+
+    /// The same, and what the refspecs cover here and the remote no longer has is removed: a namespace of our own that
+    /// is always what the remote is. Without that, a branch `a` that is gone would be in the way of a new `a/b`.
+    pub fn fetch_mirror(&self, remote: &str, refspecs: &[&str]) -> Result<(), GitError> {
+        self.fetch_with(remote, refspecs, Some("--prune"))
+    }
+
+    fn fetch_with(&self, remote: &str, refspecs: &[&str], option: Option<&str>) -> Result<(), GitError> {
+        remote_operand(remote)?;
+        let mut arguments = vec!["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
+        arguments.extend(["--no-auto-maintenance", "--upload-pack=git-upload-pack"]);
+        arguments.extend(option);
+        arguments.extend(["--", remote]);
+        for refspec in refspecs {
+            revision_operand(refspec)?;
+            arguments.push(refspec);
+        }
+        let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
+        if output.success() { Ok(()) } else { Err(remote_failed(output, remote, "cannot be fetched from")) }
+    }
+
+    /// Fetches commits without their trees and files (where the remote can leave them out) from a URL or folder.
+    ///
+    /// Refs that the refspecs cover and that the remote no longer has are removed. The repository becomes a partial
+    /// clone for good: a bare repository of our own, in which nothing but commits is looked for.
+    pub fn fetch_commits(&self, url: &str, refspecs: &[&str]) -> Result<(), GitError> {
+        remote_operand(url)?;
+        let mut input = String::new();
+        for refspec in refspecs {
+            revision_operand(refspec)?;
+            input.push_str(refspec);
+            input.push('\n');
+        }
+        let output = self
+            .invocation([
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--prune",
+                "--no-recurse-submodules",
+                "--no-write-fetch-head",
+            ])
+            .args(["--no-auto-maintenance", "--upload-pack=git-upload-pack", "--filter=tree:0", "--stdin"])
+            .args(["--", COMMITS_ONLY])
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", format!("remote.{COMMITS_ONLY}.url"))
+            .env("GIT_CONFIG_VALUE_0", url)
+            .redact(&self.redactor(url))
+            .stdin(input)
+            .run()?;
+        if output.success() { Ok(()) } else { Err(remote_failed(output, url, "cannot be fetched from")) }
+    }
+
+    /// Pushes an object to a ref of a remote; an empty or all-zero `new` removes the ref.
+    ///
+    /// With an expected old value ([`ABSENT`](super::ABSENT): the ref must not exist) the push is a
+    /// compare-and-swap, and need not be a fast-forward. Without one only a fast-forward passes.
+    pub fn push(
+        &self,
+        remote: &str,
+        new: &str,
+        full_ref_name: &str,
+        expected_old: Option<&str>,
+    ) -> Result<PushOutcome, GitError> {
+        remote_operand(remote)?;
+        full_name(full_ref_name)?;
+        let new = if is_absent(new) { "" } else { new };
+        if !new.is_empty() {
+            revision_operand(new)?;
+        }
+        let lease = expected_old.map(|old| {
+            let old = if is_absent(old) { "" } else { old };
+            format!("--force-with-lease={full_ref_name}:{old}")
+        });
+        let refspec = format!("{new}:{full_ref_name}");
+        let mut arguments =
+            vec!["push", "--porcelain", "--no-verify", "--no-signed", "--receive-pack=git-receive-pack"];
+        arguments.extend(lease.as_deref());
+        arguments.extend(["--", remote, &refspec]);
+        let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
+        let text = output.stdout_text();
+        // `FLAG<tab>FROM:TO<tab>SUMMARY (REASON)`
+        let line = text.lines().find_map(|line| line.strip_prefix("!\t"));
+        match line {
+            None if output.success() => Ok(PushOutcome::Done),
+            None => Err(remote_failed(output, remote, "cannot be pushed to")),
+            Some(line) => {
+                let summary = line.split('\t').next_back().unwrap_or(line);
+                if MOVED.iter().any(|words| summary.contains(words)) {
+                    return Ok(PushOutcome::Moved);
+                }
+                Ok(PushOutcome::Refused { message: refusal(&output, summary) })
+            }
+        }
+    }
+
+    /// The refs of a remote that match the patterns; all of them without a pattern.
+    pub fn ls_remote(&self, remote: &str, patterns: &[&str]) -> Result<Vec<Reference>, GitError> {
+        self.list_remote(remote, &[], patterns)
+    }
+
+    /// The branches and tags of a remote. Its other refs, such as those of pull requests, are not even sent.
+    pub fn remote_branches_and_tags(&self, remote: &str) -> Result<Vec<Reference>, GitError> {
+        self.list_remote(remote, &["--heads", "--tags"], &[])
+    }
+
+    fn list_remote(&self, remote: &str, options: &[&str], patterns: &[&str]) -> Result<Vec<Reference>, GitError> {
+        remote_operand(remote)?;
+        let mut arguments = vec!["ls-remote", "--quiet", "--upload-pack=git-upload-pack"];
+        arguments.extend(options);
+        arguments.extend(["--", remote]);
+        for pattern in patterns {
+            revision_operand(pattern)?;
+            arguments.push(pattern);
+        }
+        let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
+        if !output.success() {
+            return Err(remote_failed(output, remote, "cannot be listed"));
+        }
+        let mut references: Vec<Reference> = Vec::new();
+        for line in answer::line(&output)?.lines() {
+            let Some((id, name)) = line.split_once('\t') else {
+                return Err(not_understood(&output, "`ID<tab>REF`"));
+            };
+            match (name.strip_suffix("^{}"), references.last_mut()) {
+                (Some(tag), Some(last)) if last.name == tag => last.peeled = Some(id.to_owned()),
+                (Some(_), _) => {}
+                (None, _) => {
+                    references.push(Reference { name: name.to_owned(), id: id.to_owned(), peeled: None });
+                }
+            }
+        }
+        Ok(references)
+    }
+
+    /// Hides the password of a remote's address too: the address is an argument, and commands are shown in errors.
+    fn redactor(&self, remote: &str) -> Redactor {
+        let mut redactor = self.options().redactor.clone();
+        let authority = remote.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+        if let Some((user, _host)) = authority.and_then(|authority| authority.rsplit_once('@')) {
+            // A user without a password may be a token, but not where it only says which account ssh logs in to.
+            match user.split_once(':') {
+                Some((_, password)) => redactor.add(password),
+                None if remote.starts_with("http") => redactor.add(user),
+                None => {}
+            }
+        }
+        redactor
+    }
+
+    /// The URL (or folder) of a named remote, as it is configured.
+    pub fn remote_url(&self, name: &str) -> Result<Option<String>, GitError> {
+        revision_operand(name)?;
+        let key = format!("remote.{name}.url");
+        let output = self.run(["config", "--get", key.as_str()])?;
+        match output.code {
+            Some(0) => Ok(Some(answer::line(&output)?.to_owned())),
+            Some(1) => Ok(None),
+            _ => Err(super::read::failed(output)),
+        }
+    }
+}
+
+/// Reasons that mean: somebody else was there first.
+const MOVED: [&str; 9] = [
+    "stale info",
+    "fetch first",
+    "non-fast-forward",
+    "needs force",
+    "remote ref updated since checkout",
+    "cannot lock ref",
+    "failed to update ref",
+    "failed to lock",
+    "incorrect old value",
+];
+
+/// What the remote said, without git's own last words.
+fn refusal(output: &Output, summary: &str) -> String {
+    let mut lines: Vec<String> = output
+        .last_words(40)
+        .into_iter()
+        .filter_map(|line| line.strip_prefix("remote: ").map(|line| line.trim_end().to_owned()))
+        .filter(|line| !line.is_empty() && !line.starts_with("error: hook declined"))
+        .collect();
+    if lines.is_empty() {
+        lines.push(summary.to_owned());
+    }
+    lines.join("\n")
+}
+
+/// A remote that cannot pass for an option or for several lines.
+fn remote_operand(remote: &str) -> Result<(), GitError> {
+    let host_is_option = remote.split_once("://").is_some_and(|(_, rest)| rest.starts_with('-'));
+    if remote.is_empty() || remote.starts_with('-') || remote.contains(char::is_control) || host_is_option {
+        return Err(operand("a remote", remote));
+    }
+    Ok(())
+}
+
+fn remote_failed(output: Output, remote: &str, what: &'static str) -> GitError {
+    let said = output.stderr_text();
+    let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
+    // A bare number is part of many an object id and path.
+    let status = |codes: &[&str]| {
+        let said_so = |code: &&str| said.contains(&format!("error: {code}")) || said.contains(&format!("HTTP {code}"));
+        codes.iter().any(said_so)
+    };
+    let class = if has(&["not our ref", "couldn't find remote ref", "does not appear to be a git repository"])
+        || has(&["epository not found", "does not exist", "remote error: upload-pack: not our ref"])
+    {
+        ErrorClass::NotFound
+    } else if has(&["Authentication failed", "Permission denied", "could not read Username", "access denied"])
+        || has(&["could not read Password", "Host key verification failed"])
+        || status(&["401", "403"])
+    {
+        ErrorClass::Denied
+    } else if has(&["not allowed", "not supported"]) {
+        ErrorClass::Invalid
+    } else if has(&["Could not resolve host", "Connection timed out", "Connection refused", "early EOF"])
+        || has(&["onnection reset", "Failed to connect", "hung up unexpectedly"])
+        || status(&["429", "500", "502", "503", "504"])
+    {
+        ErrorClass::Temporary
+    } else {
+        ErrorClass::Invalid
+    };
+    match output.checked() {
+        Err(source) => GitError::Remote { remote: shown_remote(remote), class, what, source: Box::new(source) },
+        Ok(output) => not_understood(&output, "a failure"),
+    }
+}
+
+/// The remote without user and password.
+fn shown_remote(remote: &str) -> String {
+    match remote.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
+        }
+        None => remote.to_owned(),
+    }
+}

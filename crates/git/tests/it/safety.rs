@@ -1,0 +1,139 @@
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use git::{Git, GitError, InitOptions, TreeChange};
+use lock_model::CommitId;
+use process::Program;
+
+use crate::sandbox::{Sandbox, commit, program, write};
+
+fn script(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn t30_hostile_configuration_and_hooks_never_run() {
+    let sandbox = Sandbox::new();
+    let remote = sandbox.bare("remote.git");
+    let git = sandbox.init("work", &InitOptions { bare: false, ..InitOptions::default() });
+    let canary = sandbox.path().join("canary");
+    let program_file = sandbox.path().join("evil");
+    script(&program_file, &format!("#!/bin/sh\necho \"$0 $*\" >> {}\n", canary.display()));
+    let evil = program_file.to_str().unwrap();
+
+    let hooks = git.common_dir().join("hooks");
+    std::fs::create_dir_all(&hooks).unwrap();
+    for name in ["pre-push", "reference-transaction", "post-index-change", "pre-commit", "post-checkout", "pre-auto-gc"]
+    {
+        std::os::unix::fs::symlink(&program_file, hooks.join(name)).unwrap();
+    }
+    let _done = git.checked(["remote", "add", "origin", remote.common_dir().to_str().unwrap()]).unwrap();
+    for key in ["core.fsmonitor", "core.sshCommand", "core.editor", "core.pager", "core.askPass", "core.gitProxy"] {
+        let _done = git.checked(["config", key, evil]).unwrap();
+    }
+    for key in ["diff.external", "gpg.program", "remote.origin.uploadpack", "remote.origin.receivepack"] {
+        let _done = git.checked(["config", key, evil]).unwrap();
+    }
+    let _done = git.checked(["config", "core.hooksPath", hooks.to_str().unwrap()]).unwrap();
+    let _done = git.checked(["config", "core.alternateRefsCommand", evil]).unwrap();
+    let _done = git.checked(["config", "filter.x.clean", evil]).unwrap();
+    let _done = git.checked(["config", "filter.x.smudge", evil]).unwrap();
+    let _done = git.checked(["config", "commit.gpgSign", "true"]).unwrap();
+    let _done = git.checked(["config", "push.gpgSign", "true"]).unwrap();
+
+    let attributes = write(".gitattributes", "* filter=x diff=x\n");
+    let first = commit(&git, None, "1", &[attributes, write("a", "1")]);
+    let second = commit(&git, Some(&first), "2", &[write("a", "2")]);
+    git.update_ref("refs/heads/main", second.as_str(), None).unwrap();
+    git.push("origin", second.as_str(), "refs/heads/main", None).unwrap();
+    git.fetch("origin", &["+refs/heads/*:refs/remotes/origin/*"], None).unwrap();
+    git.ls_remote("origin", &[]).unwrap();
+    git.read_files("main", None).unwrap();
+    git.diff_names(first.as_str(), second.as_str()).unwrap();
+    git.merge_tree(first.as_str(), second.as_str()).unwrap();
+    git.merge_base(first.as_str(), second.as_str()).unwrap();
+    drop(git.fetch("ssh://127.0.0.1:1/x", &["main"], None));
+    let _status = git.run(["status", "--porcelain"]).unwrap();
+    assert!(!canary.exists(), "{}", std::fs::read_to_string(&canary).unwrap_or_default());
+}
+
+#[test]
+fn t30_git_variables_of_ours_reach_no_child() {
+    let sandbox = Sandbox::new();
+    let other = sandbox.bare("other.git");
+    let mut options = sandbox.options();
+    options.environment.insert("GIT_DIR", other.common_dir());
+    options.environment.insert("GIT_SSH_COMMAND", "evil");
+    options.environment.insert("GIT_CONFIG_COUNT", "1");
+    options.environment.insert("GIT_CONFIG_KEY_0", "core.editor");
+    options.environment.insert("GIT_CONFIG_VALUE_0", "evil");
+    sandbox.bare("own.git");
+    let git = Git::open(&program("git"), &sandbox.path().join("own.git"), options).unwrap();
+    assert!(git.common_dir().ends_with("own.git"));
+    assert_eq!(git.run(["config", "core.editor"]).unwrap().code, Some(1));
+    let output = git.checked(["-c", "alias.show-env=!env", "show-env"]).unwrap();
+    assert!(!output.stdout_text().contains("evil"), "{}", output.stdout_text());
+}
+
+#[test]
+fn t30_repository_of_another_user_is_refused() {
+    let sandbox = Sandbox::new();
+    let git = sandbox.bare("a.git");
+    if std::os::unix::fs::chown(git.common_dir(), Some(12345), Some(12345)).is_err() {
+        // Only root can give a folder away.
+        return;
+    }
+    let error = Git::open(&program("git"), git.common_dir(), sandbox.options()).unwrap_err();
+    assert!(matches!(error, GitError::ForeignOwner { .. }), "{error}");
+}
+
+#[test]
+fn old_git_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.bare("a.git");
+    for (version, fine) in [
+        ("2.37.9", false),
+        ("1.99.0", false),
+        ("2.38.0", true),
+        ("2.39.5 (Apple Git-154)", true),
+        ("3.0.0-rc1", true),
+        ("garbage", false),
+    ] {
+        let fake = sandbox.path().join("git");
+        script(
+            &fake,
+            &format!(
+                "#!/bin/sh\nfor a; do [ \"$a\" = version ] && echo 'git version {version}' && exit; done\nexec /usr/bin/git \"$@\"\n"
+            ),
+        );
+        let opened = Git::open(&Program::at(&fake), &sandbox.path().join("a.git"), sandbox.options());
+        match opened {
+            Ok(_) => assert!(fine, "{version}"),
+            Err(error) => {
+                assert!(!fine, "{version}: {error}");
+                assert_eq!(error.to_string(), format!("git {version} is too old: 2.38 or newer is needed"));
+            }
+        }
+    }
+}
+
+#[test]
+fn t9_the_work_trees_gitmodules_hides_no_change_and_stops_none() {
+    let sandbox = Sandbox::new();
+    let git = sandbox.init("shop", &InitOptions { bare: false, ..InitOptions::default() });
+    let link = |digit: &str| TreeChange::Gitlink {
+        path: "services/cart".to_owned(),
+        commit: CommitId::try_from(digit.repeat(40)).unwrap(),
+    };
+    let section = "[submodule \"cart\"]\n\tpath = services/cart\n\turl = ../cart.git\n";
+    let first = commit(&git, None, "1", &[write("a", "1"), link("1")]);
+    let second = commit(&git, Some(&first), "2", &[write("a", "2"), link("2")]);
+    for key in ["ignore = all", "ignore = dirty", "update = !evil", "url = --upload-pack=evil", "ignore = nonsense"] {
+        let file = git.work_tree().unwrap().join(".gitmodules");
+        std::fs::write(file, format!("{section}\t{key}\n")).unwrap();
+        let changes = git.diff_names(first.as_str(), second.as_str()).unwrap_or_else(|error| panic!("{key}: {error}"));
+        let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+        assert_eq!(paths, ["a", "services/cart"], "{key}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The ledger through its public interface.
+
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+
+mod builders;
+mod chain;
+mod cycles;

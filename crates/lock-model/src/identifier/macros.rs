@@ -1,0 +1,201 @@
+/// How many characters of a wrong text an error shows.
+const SHOWN: usize = 120;
+
+/// Text that is not the identifier it was taken for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{shown}` is not a valid {kind}: {expected}")]
+pub struct IdentifierError {
+    kind: &'static str,
+    shown: String,
+    expected: &'static str,
+}
+
+impl IdentifierError {
+    /// Says what was found, without credentials and at most 120 characters of it. For [`identifier!`](crate::identifier).
+    pub fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
+        let text = crate::read_error::mask_credentials(text);
+        let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+        if text.chars().nth(SHOWN).is_some() {
+            shown.push('…');
+        }
+        Self { kind, shown, expected }
+    }
+
+    /// The same error about another text: the one that the caller wrote.
+    pub(super) fn about(self, text: &str) -> Self {
+        Self::new(self.kind, text, self.expected)
+    }
+}
+
+/// Defines a newtype over text: one way in (`TryFrom`, `FromStr`, serde), text out.
+///
+/// `check` decides, together with the greatest number of characters; `pattern` is the same rule for the JSON Schema (with
+/// feature `schema`). The error is [`IdentifierError`](crate::IdentifierError).
+///
+/// ```
+/// lock_model::identifier!(
+///     /// Name of a queue.
+///     QueueName,
+///     "queue name",
+///     "lower-case letters, at most 20",
+///     at most 20 characters,
+///     pattern "^[a-z]+$",
+///     check |text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase())
+/// );
+/// assert_eq!(QueueName::try_from("jobs")?.as_str(), "jobs");
+/// assert!(QueueName::try_from("Jobs").is_err());
+/// # Ok::<(), lock_model::IdentifierError>(())
+/// ```
+#[macro_export]
+macro_rules! identifier {
+    (
+        $(#[$doc:meta])*
+        $name:ident, $kind:literal, $expected:expr, at most $max:literal characters,
+        pattern $pattern:expr, check $check:expr
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::IdentifierError;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                let check: fn(&str) -> bool = $check;
+                if check(&text) && text.chars().count() <= $max {
+                    Ok(Self(text))
+                } else {
+                    Err($crate::IdentifierError::new($kind, &text, $expected))
+                }
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = $crate::IdentifierError;
+
+            fn try_from(text: &str) -> Result<Self, Self::Error> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::IdentifierError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+
+        $crate::identifier_schema!($name, $expected, $pattern, $max);
+    };
+}
+
+/// The JSON Schema of an identifier; nothing where lock-model is built without the feature `schema`.
+#[cfg(feature = "schema")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! identifier_schema {
+    ($name:ident, $expected:expr, $pattern:expr, $max:literal) => {
+        impl $crate::schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut $crate::schemars::SchemaGenerator) -> $crate::schemars::Schema {
+                $crate::schemars::json_schema!({
+                    "type": "string",
+                    "description": $expected,
+                    "pattern": $pattern,
+                    "maxLength": $max,
+                })
+            }
+        }
+    };
+}
+
+/// The JSON Schema of an identifier; nothing where lock-model is built without the feature `schema`.
+#[cfg(not(feature = "schema"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! identifier_schema {
+    ($($anything:tt)*) => {};
+}
+
+/// A DNS name's label, in either case, as a pattern.
+#[cfg(feature = "schema")]
+macro_rules! host_pattern {
+    () => {
+        r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]{1,5})?"
+    };
+}
+
+/// The characters of [`is_hidden`], for use inside a pattern's brackets.
+#[cfg(feature = "schema")]
+macro_rules! hidden_pattern {
+    () => {
+        r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+    };
+}
+
+/// Characters that a reader of the file does not see or sees elsewhere: controls, line and paragraph separators,
+/// direction marks, the byte order mark.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
+}
+
+/// `HOST` or `HOST:PORT`.
+pub(super) fn is_host(text: &str) -> bool {
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (text, None),
+    };
+    let labels = name.split('.').all(|label| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    });
+    labels && port.is_none_or(|port| matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit()))
+}

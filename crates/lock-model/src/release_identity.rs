@@ -1,0 +1,141 @@
+//! Identities: what is hashed, and how.
+
+use std::collections::BTreeMap;
+
+use crate::{Digest, LockId, TreePath, canonical_json, tagged_digest};
+
+identifier!(
+    /// Identity of what travels through the environments: a lock together with the configuration it runs with.
+    ReleaseId,
+    "release id",
+    "`sha256:` and 64 lower-case hexadecimal digits",
+    at most 71 characters,
+    pattern "^sha256:[0-9a-f]{64}$",
+    check |text| Digest::try_from(text).is_ok()
+);
+
+identifier!(
+    /// Digest over `orchestrator.yaml` and every file that an environment names in it.
+    ConfigDigest,
+    "configuration digest",
+    "`sha256:` and 64 lower-case hexadecimal digits",
+    at most 71 characters,
+    pattern "^sha256:[0-9a-f]{64}$",
+    check |text| Digest::try_from(text).is_ok()
+);
+
+identifier!(
+    /// Digest over a suite's definition and the content of its files: equal digests test the same.
+    SuiteDigest,
+    "suite digest",
+    "`sha256:` and 64 lower-case hexadecimal digits",
+    at most 71 characters,
+    pattern "^sha256:[0-9a-f]{64}$",
+    check |text| Digest::try_from(text).is_ok()
+);
+
+impl ReleaseId {
+    /// The 64 hexadecimal digits.
+    pub fn hex(&self) -> &str {
+        self.as_str().strip_prefix("sha256:").unwrap_or_default()
+    }
+
+    /// The first eight hexadecimal digits: how people name a release.
+    pub fn id8(&self) -> &str {
+        self.hex().get(..8).unwrap_or_default()
+    }
+}
+
+/// Digest of a configuration: of the map from each file's path to the digest of its bytes.
+///
+/// The map holds `orchestrator.yaml` and every file that any environment names.
+pub fn config_digest(files: &BTreeMap<TreePath, Digest>) -> ConfigDigest {
+    ConfigDigest(digest_of(files))
+}
+
+/// The release id of a configuration and a lock.
+///
+/// ```
+/// use lock_model::{ConfigDigest, release_id};
+/// let lock = "sha256:faa0e272113ea0460f931dac82b59d0e7bffc663e33a80d8fa512896fa7ef92e".parse()?;
+/// let config: ConfigDigest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a".parse()?;
+/// assert_eq!(release_id(&config, &lock).id8(), "1373cefa");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn release_id(config: &ConfigDigest, lock: &LockId) -> ReleaseId {
+    #[derive(serde::Serialize)]
+    struct Identity<'a> {
+        config: &'a ConfigDigest,
+        lock: &'a LockId,
+    }
+    let digest = tagged_digest("orchestrator.release.v1", &Identity { config, lock })
+        .expect("two strings have a canonical form");
+    ReleaseId(digest.into())
+}
+
+/// The digest of a suite: its kind, its definition before variables are filled in, the digests of its files, and
+/// the locked digest of its image where it has one.
+pub fn suite_digest(
+    kind: &str,
+    definition: &serde_json::Value,
+    files: &BTreeMap<TreePath, Digest>,
+    image: Option<&Digest>,
+) -> SuiteDigest {
+    #[derive(serde::Serialize)]
+    struct Identity<'a> {
+        kind: &'a str,
+        definition: &'a serde_json::Value,
+        files: &'a BTreeMap<TreePath, Digest>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        image: Option<&'a Digest>,
+    }
+    SuiteDigest(digest_of(&Identity { kind, definition, files, image }))
+}
+
+fn digest_of<T: serde::Serialize>(value: &T) -> String {
+    let bytes = canonical_json(value).expect("strings and JSON values have a canonical form");
+    Digest::of(&bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(list: &[(&str, &[u8])]) -> BTreeMap<TreePath, Digest> {
+        list.iter().map(|(path, bytes)| (TreePath::try_from(*path).unwrap(), Digest::of(bytes))).collect()
+    }
+
+    #[test]
+    fn p13_a_readme_edit_makes_no_new_release_and_a_changed_file_does() {
+        let lock = LockId::from(Digest::of(b"lock"));
+        let before = config_digest(&files(&[("orchestrator.yaml", b"a"), ("tests/smoke.yaml", b"b")]));
+        let same = config_digest(&files(&[("tests/smoke.yaml", b"b"), ("orchestrator.yaml", b"a")]));
+        let changed = config_digest(&files(&[("orchestrator.yaml", b"a"), ("tests/smoke.yaml", b"c")]));
+        assert_eq!(release_id(&before, &lock), release_id(&same, &lock));
+        assert_ne!(release_id(&before, &lock), release_id(&changed, &lock));
+        assert_ne!(release_id(&before, &lock), release_id(&before, &LockId::from(Digest::of(b"other"))));
+    }
+
+    #[test]
+    fn identities_are_the_documented_bytes() {
+        let config = config_digest(&files(&[("orchestrator.yaml", b"a")]));
+        let text = format!("{{\"orchestrator.yaml\":\"{}\"}}", Digest::of(b"a"));
+        assert_eq!(config.as_str(), Digest::of(text.as_bytes()).as_str());
+        let lock = LockId::from(Digest::of(b"lock"));
+        let text = format!("orchestrator.release.v1\n{{\"config\":\"{config}\",\"lock\":\"{lock}\"}}");
+        assert_eq!(release_id(&config, &lock).as_str(), Digest::of(text.as_bytes()).as_str());
+    }
+
+    #[test]
+    fn a_suite_is_its_definition_files_and_image() {
+        let definition = serde_json::json!({"command": ["./tests/system", "{url}"]});
+        let one = suite_digest("command", &definition, &files(&[("tests/system", b"x")]), None);
+        assert_eq!(one, suite_digest("command", &definition, &files(&[("tests/system", b"x")]), None));
+        assert_ne!(one, suite_digest("command", &definition, &files(&[("tests/system", b"y")]), None));
+        assert_ne!(one, suite_digest("http", &definition, &files(&[("tests/system", b"x")]), None));
+        assert_ne!(
+            one,
+            suite_digest("command", &definition, &files(&[("tests/system", b"x")]), Some(&Digest::of(b"")))
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! May the environment be changed, and in this direction?
+
+use super::facts::{Answer, DeployFacts};
+use super::finding::{Gate, GateFinding};
+use ledger::cycle::Purpose;
+use ledger::{HoldOrigin, Ledger, recorded_at};
+
+pub(super) fn not_held(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFinding {
+    let environment = facts.environment;
+    let Some(hold) = ledger.held(environment) else {
+        return GateFinding::passed(Gate::NotHeld, format!("`{environment}` is not held"));
+    };
+    let origin = match hold.origin {
+        HoldOrigin::Hand => "held",
+        HoldOrigin::Rollback => "held by a rollback",
+    };
+    let message = format!("`{environment}` is {origin} since {}, by {}: {}", hold.since, hold.by, hold.reason);
+    match facts.purpose {
+        Purpose::Run => GateFinding::refused(
+            Gate::NotHeld,
+            message,
+            format!("lift it when its reason is gone: `orchestrator unhold --env {environment} --reason …`"),
+        ),
+        Purpose::Rollback => GateFinding::not_asked(Gate::NotHeld, format!("{message}; a rollback goes on")),
+    }
+}
+
+/// An old run that is started again must not take the environment back without a word.
+pub(super) fn no_downgrade(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFinding {
+    let environment = facts.environment;
+    let Some(newest) = ledger.latest_touched(environment) else {
+        return GateFinding::passed(Gate::NoDowngrade, format!("nothing was deployed to `{environment}` before"));
+    };
+    let release = newest.entry.release.as_ref();
+    if release == Some(facts.release) {
+        return GateFinding::passed(
+            Gate::NoDowngrade,
+            format!("`{environment}` has this release (record {})", newest.seq),
+        );
+    }
+    let id8 = release.map_or("unknown", |release| release.id8());
+    let commit = newest.entry.commit.as_ref();
+    let shown = commit.map_or("unknown", |commit| commit.short(7));
+    let what = format!("release {id8} at {shown}, of {} (record {})", recorded_at(&newest.entry), newest.seq);
+    match facts.purpose {
+        Purpose::Rollback => {
+            return GateFinding::not_asked(Gate::NoDowngrade, format!("`{environment}` goes back from {what}"));
+        }
+        Purpose::Run => {}
+    }
+    if commit == Some(facts.commit) {
+        return GateFinding::passed(Gate::NoDowngrade, format!("the commit is that of {what}"));
+    }
+    match facts.older_than_newest {
+        Answer::No => GateFinding::passed(Gate::NoDowngrade, format!("not older than {what}")),
+        Answer::Yes => GateFinding::refused(
+            Gate::NoDowngrade,
+            format!("{} is older than {what}", facts.commit.short(7)),
+            format!("going back is a decision of its own: `orchestrator rollback --env {environment} --reason …`"),
+        ),
+        Answer::Unknown => GateFinding::unknown(
+            Gate::NoDowngrade,
+            format!("whether {} is older than {what} cannot be told: history is missing", facts.commit.short(7)),
+            "fetch the whole history: `git fetch --unshallow`",
+        )
+        .of_repository(),
+    }
+}

@@ -1,0 +1,83 @@
+use std::collections::BTreeMap;
+
+use lock_model::{CommitId, Date, Digest, EnvironmentName, Lock, ReleaseId, SuiteDigest, SuiteName, TreeId};
+
+use crate::approvals::{ApprovalPolicy, PullRequestFacts};
+use ledger::cycle::Purpose;
+use ledger::{PolicySource, ProofLevel};
+
+/// Everything that the gates look at besides the ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct DeployFacts<'a> {
+    /// What the deployment is for.
+    pub purpose: Purpose,
+    /// Where to.
+    pub environment: &'a EnvironmentName,
+    /// What.
+    pub release: &'a ReleaseId,
+    /// Its lock, as it lies in the tree.
+    pub lock: &'a Lock,
+    /// SHA-256 of the lock file's bytes.
+    pub lock_file: &'a Digest,
+    /// The commit that is deployed.
+    pub commit: &'a CommitId,
+    /// Its tree.
+    pub tree: &'a TreeId,
+    /// The day, for exceptions that expire.
+    pub today: Date,
+    /// Where lock and tree disagree, one sentence each.
+    pub mismatches: &'a [String],
+    /// Is the lock's `source.head` an ancestor of `commit`, or `commit` itself?
+    pub head_in_history: Answer,
+    /// Is `commit` an ancestor of the commit of [`Ledger::latest_touched`](ledger::Ledger::latest_touched)?
+    /// Not looked at where there is none.
+    pub older_than_newest: Answer,
+    /// The rules.
+    pub policy: &'a GatePolicy,
+    /// The pull request whose merge made `commit`; looked at only where the rules ask for approvals.
+    pub pull_request: PullRequestFound<'a>,
+}
+
+/// An answer of git.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// The commit is not there, or history is cut off.
+    Unknown,
+}
+
+/// The rules of one environment, read from the target branch as it was before the change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatePolicy {
+    /// Whether the target branch had a configuration to read.
+    pub source: PolicySource,
+    /// Which environment must have proven the release, and how.
+    pub proven_in: Option<ProvenIn>,
+    /// How many people must have approved.
+    pub approvals: Option<ApprovalPolicy>,
+}
+
+/// What is asked of the environment before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenIn {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// What its proof must rest on, at least.
+    pub level: ProofLevel,
+    /// The suites that must be green in the same cycle: every suite that the release's own configuration or the target
+    /// branch's names for that environment. The digest is the release's; where the release has no such suite any more,
+    /// there is none.
+    pub suites: BTreeMap<SuiteName, Option<SuiteDigest>>,
+}
+
+/// The pull request that a commit came from.
+#[derive(Clone, Copy, Debug)]
+pub enum PullRequestFound<'a> {
+    /// This one.
+    Found(&'a PullRequestFacts),
+    /// None: somebody pushed past the button.
+    Absent,
+}

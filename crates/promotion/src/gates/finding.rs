@@ -1,0 +1,184 @@
+use std::fmt;
+
+use ledger::PolicySource;
+
+macro_rules! gates {
+    ($($(#[$doc:meta])* $gate:ident = $word:literal,)+) => {
+        /// One question.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Gate {
+            $($(#[$doc])* $gate,)+
+        }
+
+        impl Gate {
+            /// Every gate, in the order in which they are asked.
+            pub const ALL: &'static [Self] = &[$(Self::$gate,)+];
+
+            /// The gate's name.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$gate => $word,)+
+                }
+            }
+        }
+    };
+}
+
+gates!(
+    /// The lock describes the gitlinks of the tree that it lies in.
+    BelongsToTree = "belongs-to-tree",
+    /// The commit that was reviewed is part of the history that is deployed.
+    ReviewedHead = "reviewed-head",
+    /// The lock file is, byte for byte, the one whose commit the ledger recorded.
+    RecordedLock = "recorded-lock",
+    /// Nobody rejected the lock.
+    NotRejected = "not-rejected",
+    /// Every image of the lock was resolved for it: nothing was taken over from an older pipeline.
+    Resolved = "resolved",
+    /// No exception in the lock has expired.
+    Exceptions = "exceptions",
+    /// The environment is not held.
+    NotHeld = "not-held",
+    /// The commit is not older than what the environment was given last.
+    NoDowngrade = "no-downgrade",
+    /// The environment before proved this release.
+    StagingProof = "staging-proof",
+    /// The suites of that proof are the ones that are required.
+    Suites = "suites",
+    /// Enough people approved this content.
+    Approvals = "approvals",
+    /// What was merged is what was approved.
+    MergedTree = "merged-tree",
+);
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The answer to one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateVerdict {
+    /// The environment's policy, or the purpose of the run, does not ask this.
+    NotAsked,
+    /// Yes.
+    Passed,
+    /// It could not be found out, which is not a yes.
+    Unknown,
+    /// No.
+    Refused,
+}
+
+impl GateVerdict {
+    /// Whether the run may go on.
+    pub fn lets_pass(self) -> bool {
+        match self {
+            Self::NotAsked | Self::Passed => true,
+            Self::Unknown | Self::Refused => false,
+        }
+    }
+}
+
+impl fmt::Display for GateVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NotAsked => "not asked",
+            Self::Passed => "passed",
+            Self::Unknown => "unknown",
+            Self::Refused => "refused",
+        })
+    }
+}
+
+/// What a refusal means for the command's exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateCode {
+    /// The repository is not as expected: lock and tree disagree, history is missing (exit code 11).
+    NotBelonging,
+    /// A gate, a hold or a proof says no (exit code 20).
+    Refused,
+}
+
+/// A gate's answer, for people and for the record.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct GateFinding {
+    /// Which question.
+    pub gate: Gate,
+    /// The answer.
+    pub verdict: GateVerdict,
+    /// What a negative answer means for the exit code.
+    pub code: GateCode,
+    /// What was found.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl GateFinding {
+    pub(super) fn passed(gate: Gate, message: impl Into<String>) -> Self {
+        Self { gate, verdict: GateVerdict::Passed, code: GateCode::Refused, message: message.into(), hint: None }
+    }
+
+    pub(super) fn not_asked(gate: Gate, message: impl Into<String>) -> Self {
+        Self { verdict: GateVerdict::NotAsked, ..Self::passed(gate, message) }
+    }
+
+    pub(super) fn refused(gate: Gate, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { verdict: GateVerdict::Refused, hint: Some(hint.into()), ..Self::passed(gate, message) }
+    }
+
+    pub(super) fn unknown(gate: Gate, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { verdict: GateVerdict::Unknown, hint: Some(hint.into()), ..Self::passed(gate, message) }
+    }
+
+    pub(super) fn of_repository(self) -> Self {
+        Self { code: GateCode::NotBelonging, ..self }
+    }
+}
+
+/// The answers of all gates.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct GateReport {
+    /// One a gate, in the order of [`Gate::ALL`].
+    pub findings: Vec<GateFinding>,
+    /// Where the rules came from.
+    pub policy: PolicySource,
+}
+
+impl GateReport {
+    /// The worst answer.
+    pub fn verdict(&self) -> GateVerdict {
+        self.findings.iter().map(|finding| finding.verdict).max().unwrap_or(GateVerdict::Unknown)
+    }
+
+    /// Whether the run may go on. A report without answers lets nothing pass.
+    pub fn lets_pass(&self) -> bool {
+        self.verdict().lets_pass()
+    }
+
+    /// What the refusal means for the exit code; absent where there is none. A lock of another tree goes before
+    /// everything else: no other answer is about the right thing then.
+    pub fn code(&self) -> Option<GateCode> {
+        let mut codes = self.refusals().map(|finding| finding.code);
+        let first = codes.next()?;
+        let any = first == GateCode::NotBelonging || codes.any(|code| code == GateCode::NotBelonging);
+        Some(if any { GateCode::NotBelonging } else { GateCode::Refused })
+    }
+
+    /// The negative answers.
+    pub fn refusals(&self) -> impl Iterator<Item = &GateFinding> {
+        self.findings.iter().filter(|finding| !finding.verdict.lets_pass())
+    }
+
+    /// The negative answers in one line, for the record.
+    pub fn reason(&self) -> Option<String> {
+        let reasons: Vec<String> =
+            self.refusals().map(|finding| format!("{}: {}", finding.gate, finding.message)).collect();
+        if reasons.is_empty() { None } else { Some(reasons.join("; ")) }
+    }
+}

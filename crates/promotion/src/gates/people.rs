@@ -1,0 +1,90 @@
+//! Did enough people see exactly this?
+
+use lock_model::{CommitId, TreeId};
+
+use super::facts::{DeployFacts, PullRequestFound};
+use super::finding::{Gate, GateFinding};
+use crate::approvals::{ApprovalPolicy, ApprovalVerdict, PullRequestFacts, count};
+use ledger::cycle::Purpose;
+
+pub(super) fn gates(facts: &DeployFacts<'_>) -> [GateFinding; 2] {
+    match (&facts.policy.approvals, facts.purpose) {
+        (None, Purpose::Run | Purpose::Rollback) => {
+            let message = format!("`{}` requires no approvals", facts.environment);
+            [
+                GateFinding::not_asked(Gate::Approvals, message.clone()),
+                GateFinding::not_asked(Gate::MergedTree, message),
+            ]
+        }
+        (Some(_), Purpose::Rollback) => {
+            let message = "a rollback goes to what was approved before";
+            [GateFinding::not_asked(Gate::Approvals, message), GateFinding::not_asked(Gate::MergedTree, message)]
+        }
+        (Some(policy), Purpose::Run) => match facts.pull_request {
+            PullRequestFound::Found(pull_request) => {
+                [approvals(policy, pull_request), merged_tree(pull_request, facts.commit, facts.tree)]
+            }
+            PullRequestFound::Absent => {
+                let message = format!("no merged pull request made {}", facts.commit.short(7));
+                let hint = "changes arrive by the promotion pull request: `orchestrator promote`";
+                [
+                    GateFinding::refused(Gate::Approvals, message.clone(), hint),
+                    GateFinding::refused(Gate::MergedTree, message, hint),
+                ]
+            }
+        },
+    }
+}
+
+/// Did enough people approve the content of the pull request's head?
+pub fn approvals(policy: &ApprovalPolicy, pull_request: &PullRequestFacts) -> GateFinding {
+    let approvals = count(policy, pull_request);
+    let mut message = format!("#{}: {}", pull_request.number, approvals.summary());
+    let explanations = approvals.explanations();
+    if !explanations.is_empty() {
+        message = format!("{message} (not counted: {})", explanations.join("; "));
+    }
+    match approvals.verdict() {
+        ApprovalVerdict::Enough => GateFinding::passed(Gate::Approvals, message),
+        ApprovalVerdict::Missing => {
+            GateFinding::refused(Gate::Approvals, message, "approve the pull request's present head")
+        }
+        ApprovalVerdict::Blocked => {
+            GateFinding::refused(Gate::Approvals, message, "who requested changes has to approve, or be dismissed")
+        }
+        ApprovalVerdict::Impossible => GateFinding::refused(
+            Gate::Approvals,
+            message,
+            "nobody can meet this policy: give more people write access, or lower `approvals.count` on the target branch",
+        ),
+    }
+}
+
+/// Is what was merged, and what is deployed, the content that was approved?
+pub fn merged_tree(pull_request: &PullRequestFacts, commit: &CommitId, tree: &TreeId) -> GateFinding {
+    let number = pull_request.number;
+    let hint = "merge the target branch into the source branch, prove and approve the result, and promote again";
+    let Some(merged) = &pull_request.merged else {
+        return GateFinding::refused(Gate::MergedTree, format!("#{number} is not merged"), "merge it");
+    };
+    if merged.tree != pull_request.head_tree {
+        return GateFinding::refused(
+            Gate::MergedTree,
+            format!(
+                "the merge of #{number} ({}) has another content than its approved head {}: the target branch held \
+                 something that nobody saw",
+                merged.commit.short(7),
+                pull_request.head.short(7)
+            ),
+            hint,
+        );
+    }
+    if *tree != merged.tree {
+        return GateFinding::refused(
+            Gate::MergedTree,
+            format!("{} has another content than the merge of #{number} ({})", commit.short(7), merged.commit.short(7)),
+            hint,
+        );
+    }
+    GateFinding::passed(Gate::MergedTree, format!("the merge of #{number} is what was approved"))
+}

@@ -1,0 +1,96 @@
+//! Did the environment before prove exactly this?
+
+use super::facts::{DeployFacts, ProvenIn};
+use super::finding::{Gate, GateFinding};
+use crate::approvals::ApprovalPolicy;
+use ledger::cycle::Purpose;
+use ledger::{Ledger, ProofVerdict};
+use lock_model::ReleaseId;
+
+pub(super) fn gates(ledger: &Ledger, facts: &DeployFacts<'_>) -> [GateFinding; 2] {
+    match (&facts.policy.proven_in, facts.purpose) {
+        (None, Purpose::Run | Purpose::Rollback) => {
+            let message = format!("`{}` requires no other environment's proof", facts.environment);
+            [GateFinding::not_asked(Gate::StagingProof, message.clone()), GateFinding::not_asked(Gate::Suites, message)]
+        }
+        (Some(_), Purpose::Rollback) => {
+            let message = format!("this release was proven in `{}` itself", facts.environment);
+            [GateFinding::not_asked(Gate::StagingProof, message.clone()), GateFinding::not_asked(Gate::Suites, message)]
+        }
+        (Some(proven_in), Purpose::Run) => [
+            proof_in(ledger, proven_in, facts.release),
+            suites_in(ledger, proven_in, facts.release, facts.policy.approvals.as_ref()),
+        ],
+    }
+}
+
+/// Is there a proof of this release, and is it strong enough?
+pub fn proof_in(ledger: &Ledger, proven_in: &ProvenIn, release: &ReleaseId) -> GateFinding {
+    let environment = &proven_in.environment;
+    let id8 = release.id8();
+    let hint = format!("`orchestrator run --env {environment}` deploys it there and proves it");
+    match ledger.proof_of(environment, release) {
+        ProofVerdict::Proven(proven) if proven.level >= proven_in.level => GateFinding::passed(
+            Gate::StagingProof,
+            format!("release {id8} was proven in `{environment}` at {} (record {})", proven.at, proven.seq),
+        ),
+        ProofVerdict::Proven(proven) => GateFinding::refused(
+            Gate::StagingProof,
+            format!(
+                "the proof of release {id8} in `{environment}` is `{}`, required is `{}`",
+                proven.level, proven_in.level
+            ),
+            hint,
+        ),
+        ProofVerdict::Failed { seq, reason } => GateFinding::refused(
+            Gate::StagingProof,
+            format!("release {id8} failed in `{environment}` (record {seq}): {reason}"),
+            hint,
+        ),
+        ProofVerdict::Absent => {
+            GateFinding::refused(Gate::StagingProof, format!("release {id8} was never proven in `{environment}`"), hint)
+        }
+    }
+}
+
+/// Are the suites of that proof green, and are they the required ones?
+///
+/// A suite that the release's own configuration leaves out is a weakening: people see it on the promotion, so the
+/// approvals of the target branch's number cover it. Where no approvals are asked for, nobody saw it.
+pub fn suites_in(
+    ledger: &Ledger,
+    proven_in: &ProvenIn,
+    release: &ReleaseId,
+    approvals: Option<&ApprovalPolicy>,
+) -> GateFinding {
+    let environment = &proven_in.environment;
+    let hint = format!("`orchestrator run --env {environment}` runs what is missing");
+    let proven = match ledger.proof_of(environment, release) {
+        ProofVerdict::Proven(proven) => proven,
+        ProofVerdict::Failed { .. } | ProofVerdict::Absent => {
+            return GateFinding::refused(Gate::Suites, format!("no proof in `{environment}` to look at"), hint);
+        }
+    };
+    let covered = approvals.is_some_and(|policy| policy.count > 0);
+    let mut problems = Vec::new();
+    let mut left_out = Vec::new();
+    for (name, digest) in &proven_in.suites {
+        match (digest, proven.suites.get(name)) {
+            (Some(wanted), Some(green)) if wanted == green => {}
+            (Some(_), Some(_)) => problems.push(format!("`{name}` was green with other content")),
+            (Some(_), None) => problems.push(format!("`{name}` is not green")),
+            (None, Some(_) | None) if covered => left_out.push(format!("`{name}`")),
+            (None, Some(_) | None) => problems.push(format!("`{name}` is required and the release left it out")),
+        }
+    }
+    if !problems.is_empty() {
+        return GateFinding::refused(Gate::Suites, format!("in `{environment}`: {}", problems.join(", ")), hint);
+    }
+    let count = proven_in.suites.len() - left_out.len();
+    let mut message = format!("{count} required suites are green in `{environment}`");
+    if !left_out.is_empty() {
+        message =
+            format!("{message}; left out by this release, under the eyes of its approvers: {}", left_out.join(", "));
+    }
+    GateFinding::passed(Gate::Suites, message)
+}

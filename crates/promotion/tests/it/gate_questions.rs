@@ -1,0 +1,357 @@
+use std::collections::BTreeMap;
+
+use ledger::cycle::Purpose;
+use ledger::{Ledger, PolicySource, ProofLevel, Step};
+use lock_model::{Date, Digest, EnvironmentName, Lock, Origin, ReleaseId, TreeId};
+use promotion::gates::{
+    Answer, DeployFacts, Gate, GateCode, GatePolicy, GateReport, GateVerdict, ProvenIn, PullRequestFound, judge,
+};
+
+use crate::builders::*;
+use crate::days::*;
+use crate::people::{FOUR, policy, pull_request};
+
+/// Everything that production's gates look at, set so that they all pass.
+struct Scene {
+    ledger: Ledger,
+    purpose: Purpose,
+    environment: EnvironmentName,
+    lock: Lock,
+    freight: Freight,
+    tree: TreeId,
+    today: Date,
+    mismatches: Vec<String>,
+    head_in_history: Answer,
+    older_than_newest: Answer,
+    policy: GatePolicy,
+    pull_request: Option<promotion::approvals::PullRequestFacts>,
+}
+
+fn scene() -> Scene {
+    let freight = freight("a");
+    let mut ledger = Ledger::empty();
+    tell(&mut ledger, &staging(), &freight, STAGED);
+    Scene {
+        ledger,
+        purpose: Purpose::Run,
+        environment: production(),
+        lock: lock("a"),
+        freight,
+        tree: tree("content"),
+        today: day("2025-11-24"),
+        mismatches: Vec::new(),
+        head_in_history: Answer::Yes,
+        older_than_newest: Answer::No,
+        policy: GatePolicy {
+            source: PolicySource::Target,
+            proven_in: Some(ProvenIn {
+                environment: staging(),
+                level: ProofLevel::Stored,
+                suites: BTreeMap::from([(suite("system", "system").name, Some(suite("system", "system").digest))]),
+            }),
+            approvals: Some(policy(4)),
+        },
+        pull_request: Some(pull_request(&FOUR)),
+    }
+}
+
+impl Scene {
+    fn judge(&self) -> GateReport {
+        judge(
+            &self.ledger,
+            &DeployFacts {
+                purpose: self.purpose,
+                environment: &self.environment,
+                release: &self.freight.release,
+                lock: &self.lock,
+                lock_file: &self.freight.lock_file,
+                commit: &self.freight.commit,
+                tree: &self.tree,
+                today: self.today,
+                mismatches: &self.mismatches,
+                head_in_history: self.head_in_history,
+                older_than_newest: self.older_than_newest,
+                policy: &self.policy,
+                pull_request: match &self.pull_request {
+                    Some(facts) => PullRequestFound::Found(facts),
+                    None => PullRequestFound::Absent,
+                },
+            },
+        )
+    }
+
+    /// Exactly these gates refuse, and the reason contains the text.
+    #[track_caller]
+    fn refused_by(&self, gates: &[Gate], code: GateCode, text: &str) {
+        let report = self.judge();
+        let refused: Vec<Gate> = report.refusals().map(|finding| finding.gate).collect();
+        assert_eq!(refused, gates, "{:?}", report.reason());
+        assert_eq!(report.code(), Some(code));
+        assert!(!report.lets_pass());
+        let reason = report.reason().unwrap();
+        assert!(reason.contains(text), "{reason}");
+        assert!(report.refusals().all(|finding| finding.hint.is_some()), "every refusal says what to do");
+    }
+
+    #[track_caller]
+    fn passes(&self) {
+        let report = self.judge();
+        assert_eq!(report.reason(), None);
+        assert_eq!(report.code(), None);
+        assert!(report.lets_pass());
+        assert_eq!(report.findings.iter().map(|finding| finding.gate).collect::<Vec<_>>(), Gate::ALL);
+    }
+}
+
+#[test]
+fn everything_in_order_passes() {
+    scene().passes();
+    let mut staged = scene();
+    staged.environment = staging();
+    staged.policy = GatePolicy { source: PolicySource::Bootstrap, proven_in: None, approvals: None };
+    staged.pull_request = None;
+    staged.passes();
+    assert_eq!(staged.judge().policy, PolicySource::Bootstrap);
+}
+
+#[test]
+fn no_answers_let_nothing_pass() {
+    let report = GateReport { findings: Vec::new(), policy: PolicySource::Target };
+    assert!(!report.lets_pass());
+    assert_eq!(report.verdict(), GateVerdict::Unknown);
+}
+
+#[test]
+fn p10_a_lock_of_another_tree_is_refused() {
+    let mut scene = scene();
+    scene.mismatches = vec!["`cart` is locked at 1111111 and the tree has 2222222".to_owned()];
+    scene.refused_by(&[Gate::BelongsToTree], GateCode::NotBelonging, "`cart` is locked at 1111111");
+    append(&mut scene.ledger, note(Step::Hold, Some(&production()), "fair"));
+    scene.refused_by(&[Gate::BelongsToTree, Gate::NotHeld], GateCode::NotBelonging, "fair");
+}
+
+#[test]
+fn f17_a_squashed_or_rebased_head_is_refused() {
+    let mut scene = scene();
+    scene.head_in_history = Answer::No;
+    scene.refused_by(&[Gate::ReviewedHead], GateCode::NotBelonging, "is not an ancestor of");
+    scene.head_in_history = Answer::Unknown;
+    scene.refused_by(&[Gate::ReviewedHead], GateCode::NotBelonging, "is not in this clone");
+}
+
+#[test]
+fn p3_a_file_that_nobody_committed_is_refused() {
+    let mut scene = scene();
+    scene.freight.lock_file = Digest::of(b"edited by hand, with the id computed anew");
+    scene.refused_by(&[Gate::RecordedLock], GateCode::Refused, "no lock commit in the ledger wrote this file");
+}
+
+#[test]
+fn a_rejected_lock_stays_rejected() {
+    let mut scene = scene();
+    append(&mut scene.ledger, reject(&freight("a"), "leaks memory"));
+    scene.refused_by(&[Gate::NotRejected], GateCode::Refused, "leaks memory");
+    append(&mut scene.ledger, note(Step::Unhold, Some(&production()), "please"));
+    scene.refused_by(&[Gate::NotRejected], GateCode::Refused, "leaks memory");
+    scene.purpose = Purpose::Rollback;
+    scene.refused_by(&[Gate::NotRejected], GateCode::Refused, "leaks memory");
+}
+
+#[test]
+fn f9_an_exception_ends_with_its_last_day_utc() {
+    let mut scene = scene();
+    scene.lock = lock_of(&[("cart", "a")], vec![exception("2025-11-24")]);
+    scene.passes();
+    scene.today = day("2025-11-25");
+    scene.refused_by(
+        &[Gate::Exceptions],
+        GateCode::Refused,
+        "left-out services/chat ended on 2025-11-24 (owner team-ai)",
+    );
+    scene.purpose = Purpose::Rollback;
+    scene.passes();
+}
+
+#[test]
+fn p1_what_was_migrated_is_somewhere_to_go_back_to_and_no_promotion() {
+    let mut scene = scene();
+    let mut parts = scene.lock.clone().into_parts();
+    parts.services.values_mut().for_each(|service| service.origin = Origin::Migrated);
+    scene.lock = Lock::new(parts).unwrap();
+    scene.refused_by(&[Gate::Resolved], GateCode::Refused, "taken over from an older pipeline: cart");
+    scene.purpose = Purpose::Rollback;
+    scene.passes();
+}
+
+#[test]
+fn a_hold_stops_a_run_until_it_is_lifted() {
+    let mut scene = scene();
+    append(&mut scene.ledger, note(Step::Hold, Some(&staging()), "elsewhere"));
+    scene.passes();
+    append(&mut scene.ledger, note(Step::Hold, Some(&production()), "fair"));
+    scene.refused_by(&[Gate::NotHeld], GateCode::Refused, "by robot: fair");
+    append(&mut scene.ledger, note(Step::Unhold, Some(&production()), "over"));
+    scene.passes();
+}
+
+#[test]
+fn b37_a_rollback_holds_from_its_first_record_on() {
+    let mut scene = scene();
+    tell(&mut scene.ledger, &production(), &freight("old"), RELEASED);
+    tell(&mut scene.ledger, &production(), &freight("old"), "rollback:refused");
+    scene.passes();
+    tell(&mut scene.ledger, &production(), &freight("old"), "rollback:started");
+    scene.refused_by(&[Gate::NotHeld], GateCode::Refused, "held by a rollback");
+    tell(&mut scene.ledger, &production(), &freight("old"), "deploy:started deploy:ok rollback:ok");
+    scene.refused_by(&[Gate::NotHeld], GateCode::Refused, "production is broken");
+    append(&mut scene.ledger, note(Step::Unhold, Some(&production()), "fixed"));
+    scene.passes();
+}
+
+#[test]
+fn t14_an_old_run_that_is_started_again_takes_nothing_back() {
+    let mut scene = scene();
+    let newer = freight("newer");
+    tell(&mut scene.ledger, &production(), &newer, RELEASED);
+    scene.older_than_newest = Answer::Yes;
+    scene.refused_by(&[Gate::NoDowngrade], GateCode::Refused, "is older than release");
+    assert!(scene.judge().refusals().next().unwrap().hint.as_ref().unwrap().contains("orchestrator rollback"));
+    scene.older_than_newest = Answer::Unknown;
+    scene.refused_by(&[Gate::NoDowngrade], GateCode::NotBelonging, "history is missing");
+    scene.purpose = Purpose::Rollback;
+    scene.passes();
+}
+
+#[test]
+fn t14_a_deployment_that_was_only_begun_counts_too() {
+    let mut scene = scene();
+    tell(&mut scene.ledger, &production(), &freight("newer"), "deploy:started");
+    scene.older_than_newest = Answer::Yes;
+    scene.refused_by(&[Gate::NoDowngrade], GateCode::Refused, "is older than release");
+}
+
+#[test]
+fn t14_the_same_release_again_is_no_downgrade() {
+    let mut scene = scene();
+    tell(&mut scene.ledger, &production(), &freight("a"), RELEASED);
+    scene.older_than_newest = Answer::Yes;
+    scene.passes();
+}
+
+#[test]
+fn p9_only_a_release_that_staging_proved_goes_on() {
+    let both = [Gate::StagingProof, Gate::Suites];
+    let mut never = scene();
+    never.ledger = Ledger::empty();
+    tell(&mut never.ledger, &staging(), &freight("a"), "lock-commit:started lock-commit:ok deploy:started deploy:ok");
+    never.refused_by(&both, GateCode::Refused, "was never proven in `staging`");
+    tell(&mut never.ledger, &production(), &freight("a"), "proof:ok");
+    never.refused_by(&both, GateCode::Refused, "was never proven in `staging`");
+
+    let mut other_configuration = scene();
+    other_configuration.freight.release =
+        ReleaseId::try_from(Digest::of(b"the same lock, other rules").as_str()).unwrap();
+    other_configuration.refused_by(&both, GateCode::Refused, "was never proven in `staging`");
+
+    let mut weaker = scene();
+    weaker.policy.proven_in.as_mut().unwrap().level = ProofLevel::Running;
+    weaker.refused_by(&[Gate::StagingProof], GateCode::Refused, "is `stored`, required is `running`");
+}
+
+#[test]
+fn a_proof_is_taken_back_by_what_fails_later() {
+    let both = [Gate::StagingProof, Gate::Suites];
+    for story in ["proof:failed", "suite(system):started suite(system):failed"] {
+        let mut scene = scene();
+        tell(&mut scene.ledger, &staging(), &freight("a"), story);
+        scene.refused_by(&both, GateCode::Refused, "it did not work");
+        tell(&mut scene.ledger, &staging(), &freight("a"), "suite(system):started suite(system):ok proof:ok");
+        scene.passes();
+    }
+    let mut scene = scene();
+    tell(&mut scene.ledger, &staging(), &freight("b"), STAGED);
+    tell(&mut scene.ledger, &staging(), &freight("b"), "proof:failed");
+    scene.passes();
+}
+
+#[test]
+fn suites_must_be_green_with_the_same_content() {
+    let set = |scene: &mut Scene, name: &str, content: Option<&str>| {
+        let digest = content.map(|content| suite(name, content).digest);
+        scene.policy.proven_in.as_mut().unwrap().suites.insert(suite(name, "").name, digest);
+    };
+    let mut changed = scene();
+    set(&mut changed, "system", Some("changed"));
+    changed.refused_by(&[Gate::Suites], GateCode::Refused, "`system` was green with other content");
+    let mut missing = scene();
+    set(&mut missing, "load", Some("load"));
+    missing.refused_by(&[Gate::Suites], GateCode::Refused, "`load` is not green");
+
+    // Green in an earlier stay of the release only.
+    let mut earlier = scene();
+    tell(&mut earlier.ledger, &staging(), &freight("b"), "deploy:started deploy:ok");
+    tell(&mut earlier.ledger, &staging(), &freight("a"), "deploy:started deploy:ok proof:ok");
+    earlier.refused_by(&[Gate::Suites], GateCode::Refused, "`system` is not green");
+}
+
+#[test]
+fn t1_a_suite_that_the_change_leaves_out_needs_the_approvals_of_the_target() {
+    let mut scene = scene();
+    scene.policy.proven_in.as_mut().unwrap().suites.insert(suite("load", "").name, None);
+    scene.passes();
+    let message = scene.judge().findings.iter().find(|finding| finding.gate == Gate::Suites).unwrap().message.clone();
+    assert_eq!(
+        message,
+        "1 required suites are green in `staging`; left out by this release, under the eyes of its approvers: `load`"
+    );
+    scene.policy.approvals = None;
+    scene.refused_by(&[Gate::Suites], GateCode::Refused, "`load` is required and the release left it out");
+}
+
+#[test]
+fn t1_one_approval_is_not_enough_where_the_target_says_four() {
+    let mut scene = scene();
+    scene.pull_request = Some(pull_request(FOUR.get(..1).unwrap()));
+    scene.refused_by(&[Gate::Approvals], GateCode::Refused, "#9: 1 of 4 approvals, 3 missing");
+}
+
+#[test]
+fn t13_a_merge_that_went_round_the_button_changes_nothing() {
+    let mut pushed = scene();
+    pushed.pull_request = None;
+    pushed.refused_by(&[Gate::Approvals, Gate::MergedTree], GateCode::Refused, "no merged pull request made");
+    let mut open = scene();
+    open.pull_request.as_mut().unwrap().merged = None;
+    open.refused_by(&[Gate::MergedTree], GateCode::Refused, "#9 is not merged");
+    let mut impossible = scene();
+    impossible.policy.approvals = Some(policy(40));
+    impossible.refused_by(&[Gate::Approvals], GateCode::Refused, "40 approvals are required and only 5 people");
+}
+
+#[test]
+fn t13_a_hotfix_on_main_is_seen_in_the_merged_tree() {
+    let mut scene = scene();
+    scene.pull_request.as_mut().unwrap().merged.as_mut().unwrap().tree = tree("content and a hotfix");
+    scene.tree = tree("content and a hotfix");
+    scene.refused_by(&[Gate::MergedTree], GateCode::Refused, "the target branch held something that nobody saw");
+}
+
+#[test]
+fn t13_what_is_deployed_is_what_was_merged() {
+    let mut scene = scene();
+    scene.tree = tree("pushed to main afterwards");
+    scene.refused_by(&[Gate::MergedTree], GateCode::Refused, "has another content than the merge of #9");
+}
+
+#[test]
+fn b38_a_rollback_skips_people_and_keeps_the_lock_questions() {
+    let mut scene = scene();
+    tell(&mut scene.ledger, &production(), &freight("newer"), RELEASED);
+    scene.purpose = Purpose::Rollback;
+    scene.pull_request = None;
+    scene.older_than_newest = Answer::Yes;
+    scene.passes();
+    scene.mismatches = vec!["`cart` differs".to_owned()];
+    scene.freight.lock_file = Digest::of(b"edited");
+    scene.refused_by(&[Gate::BelongsToTree, Gate::RecordedLock], GateCode::NotBelonging, "`cart` differs");
+}

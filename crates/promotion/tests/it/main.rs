@@ -1,0 +1,13 @@
+//! Gates, approvals, promotion and rollback, through the public interface.
+
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+
+#[path = "../../../ledger/tests/it/builders.rs"]
+mod builders;
+mod days;
+mod gate_questions;
+mod going_back;
+mod lock_comment;
+mod model;
+mod people;
+mod readers;

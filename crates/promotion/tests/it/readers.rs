@@ -1,0 +1,351 @@
+use ledger::{Ledger, PolicySource, ProofLevel, ProofVerdict, Step, StepResult, Unreviewed};
+use lock_model::text::{code_block, code_span, escape_markdown, escape_terminal, escape_terminal_lines, shorten};
+use promotion::gates::ProvenIn;
+use promotion::promotion::{Due, due, marker, title};
+use promotion::report::{
+    HISTORY_HEADERS, LockComment, LockFailure, LockProblemText, Next, NotDeployedRow, PromotionBody, ProofSummary,
+    history, lock_comment, lock_failure_comment, promotion_body, status,
+};
+
+use crate::builders::*;
+use crate::days::*;
+
+#[test]
+fn t36_nothing_moves_the_cursor_or_turns_the_text_around() {
+    for (hostile, shown) in [
+        ("\u{1b}[2J", "\\u{1b}[2J"),
+        ("\u{9b}31m", "\\u{9b}31m"),
+        ("\u{1b}]8;;https://evil\u{7}x", "\\u{1b}]8;;https://evil\\u{7}x"),
+        ("a\u{202e}b", "a\\u{202e}b"),
+        ("a\u{2066}b\u{200f}", "a\\u{2066}b\\u{200f}"),
+        ("a\rb", "a\\rb"),
+        ("a\nb\tc", "a\\nb\\tc"),
+        ("\u{7f}\u{0}", "\\u{7f}\\u{0}"),
+        ("zero\u{200b}width\u{feff}", "zero\\u{200b}width\\u{feff}"),
+        ("line\u{2028}separator", "line\\u{2028}separator"),
+        ("naïve 日本語 🚂", "naïve 日本語 🚂"),
+    ] {
+        assert_eq!(escape_terminal(hostile), shown);
+        assert!(!escape_terminal_lines(hostile).contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r', '\t']));
+    }
+    assert_eq!(escape_terminal_lines("a\nb\u{7}"), "a\nb\\u{7}");
+}
+
+/// What a renderer could make something of, and how it is written instead (`·` is the invisible character).
+#[test]
+fn t37_foreign_text_is_only_text() {
+    for (hostile, written) in [
+        ("**APPROVED by @lead**", "\\*\\*APPROVED by @·lead\\*\\*"),
+        ("&#64;team", "&amp;#·64;team"),
+        ("</details><img src=x>", "&lt;/details&gt;&lt;img src=x&gt;"),
+        ("![b](https://evil/x.png)", "\\!\\[b\\]\\(https:·//evil/x.png\\)"),
+        ("<!-- orchestrator:lock -->", "&lt;\\!-- orchestrator:·lock --&gt;"),
+        ("closes #12", "closes #·12"),
+        ("closes GH-12", "closes GH-·12"),
+        ("www.evil.example", "www·.evil.example"),
+        ("a@b.example", "a@·b.example"),
+        ("a|b", "a\\|b"),
+        ("`code`", "\\`code\\`"),
+        ("$\\color{red}x$", "\\$\\\\color\\{red\\}x\\$"),
+        ("# heading", "\\#· heading"),
+        ("- item", "\\- item"),
+        ("1. item", "1\\. item"),
+        ("= x", "\\= x"),
+        ("line\nbreak", "line break"),
+        ("a\u{202e}b", "a\\\\u\\{202e\\}b"),
+        ("version 1.4.0-rc", "version 1.4.0-rc"),
+        ("team-ai: not ready", "team-ai: not ready"),
+    ] {
+        assert_eq!(escape_markdown(hostile).replace('\u{200b}', "·"), written);
+    }
+}
+
+#[test]
+fn t37_fences_are_longer_than_what_they_hold() {
+    assert_eq!(code_span("a`b``c"), "```a`b``c```");
+    assert_eq!(code_span("`"), "`` ` ``");
+    assert_eq!(code_span("two\nlines"), "`two lines`");
+    assert_eq!(code_span(""), "`  `");
+    assert_eq!(code_block("x\n````\ny\n"), "`````text\nx\n````\ny\n`````\n");
+    assert_eq!(shorten("äöü", 5), "ä…");
+    assert_eq!(shorten("äöü", 6), "äöü");
+}
+
+#[test]
+fn markers_are_hidden_and_plain() {
+    assert_eq!(marker("lock"), "<!-- orchestrator:lock -->");
+    assert_eq!(marker("a --> b"), "<!-- orchestrator:a----b -->".replace("a----b", "a--b"));
+}
+
+fn not_deployed() -> Vec<NotDeployedRow> {
+    vec![NotDeployedRow {
+        environment: staging(),
+        service: "chat".to_owned(),
+        reason: "not ready, ask @team".to_owned(),
+        owner: Some("team-ai".to_owned()),
+        until: Some(day("2026-12-31")),
+    }]
+}
+
+#[test]
+fn p12_the_comment_shows_the_difference_first() {
+    let before = lock_of(&[("cart", "old"), ("gone", "x"), ("same", "s")], Vec::new());
+    let after = lock_of(&[("cart", "new"), ("fresh", "f"), ("same", "s")], vec![exception("2026-01-31")]);
+    let text = lock_comment(&LockComment {
+        lock: &after,
+        before: Some(&before),
+        release: &freight("new").release,
+        target_branch: "staging",
+        base: &commit("base"),
+        head: &commit("head"),
+        policy: PolicySource::Bootstrap,
+        risks: &[],
+        weakenings: &["production: `approvals.count` 4 → 1".to_owned()],
+        not_deployed: &not_deployed(),
+        warnings: &[],
+        commits: &[],
+    });
+    let short = |word: &str| commit(word).short(7).to_owned();
+    let expected = format!(
+        "<!-- orchestrator:lock -->\n\
+         ## Lock `{lock}`\n\
+         \n\
+         Release `{release}`: `{head}` merged into `staging` at `{base}`.\n\
+         \n\
+         | service | commit | image |  |\n\
+         | --- | --- | --- | --- |\n\
+         | `cart` | `{old}` → `{new}` | `main-{old}` → `main-{new}` | self-asserted |\n\
+         | `fresh` | `{fresh}` | `main-{fresh}` | new, self-asserted |\n\
+         | `gone` | `{gone}` | `main-{gone}` | **removed** |\n\
+         \n\
+         1 service is unchanged.\n\
+         \n\
+         ### Rules that this pull request loosens\n\
+         \n\
+         - production: \\`approvals.count\\` 4 → 1\n\
+         \n\
+         ### Bootstrap\n\
+         \n\
+         The target branch has no configuration yet: the rules are those of this pull request (bootstrap).\n\
+         \n\
+         ### Exceptions\n\
+         \n\
+         | exception | of | reason | owner | until |\n\
+         | --- | --- | --- | --- | --- |\n\
+         | left-out | `services/chat` | not ready | team-ai | 2026-01-31 |\n\
+         \n\
+         ### Locked, not deployed\n\
+         \n\
+         | service | not in | reason | owner | until |\n\
+         | --- | --- | --- | --- | --- |\n\
+         | `chat` | staging | not ready, ask @\u{200b}team | team-ai | 2026-12-31 |\n\
+         \n\
+         ### Identity\n\
+         \n\
+         - `{id}`\n",
+        lock = after.id().hex().get(..12).unwrap(),
+        release = freight("new").release.id8(),
+        head = short("head"),
+        base = short("base"),
+        old = short("old"),
+        new = short("new"),
+        fresh = short("f"),
+        gone = short("x"),
+        id = after.id(),
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn t7_a_tag_that_moved_is_said() {
+    let before = lock("a");
+    let mut parts = before.parts().clone();
+    let service = parts.services.values_mut().next().unwrap();
+    let mut image = image("cart", "a");
+    image.digest = lock_model::Digest::of(b"another image");
+    image.revision = lock_model::Revision::Absent;
+    service.content = lock_model::Content::Image(image);
+    service.git.url = "https://look-alike.example/shop/cart.git".try_into().unwrap();
+    let after = lock_model::Lock::new(parts).unwrap();
+    let text = promotion_body(&body(&after, Some(&before)));
+    assert!(text.contains("**the tag moved**: `"), "{text}");
+    assert!(text.contains("**no revision label**"), "{text}");
+    assert!(
+        text.contains("**repository changed**: `https://forge.example/shop/cart.git` → `https://look-alike"),
+        "{text}"
+    );
+}
+
+fn body<'a>(lock: &'a lock_model::Lock, before: Option<&'a lock_model::Lock>) -> PromotionBody<'a> {
+    // Leaked, so that the tests can borrow without ceremony.
+    let leak = |name: &str| -> &'static lock_model::EnvironmentName { Box::leak(Box::new(environment(name))) };
+    PromotionBody {
+        release: Box::leak(Box::new(freight("a").release)),
+        lock,
+        before,
+        from: leak("staging"),
+        to: leak("production"),
+        proof: None,
+        obstacles: &[],
+        hold: None,
+        approvals: Some(4),
+        pull_requests: &[7, 8],
+        weakenings: &[],
+        unreviewed: None,
+        policy: PolicySource::Target,
+        not_deployed: &[],
+    }
+}
+
+#[test]
+fn a_promotion_says_what_its_approvers_approve() {
+    let mut ledger = Ledger::empty();
+    tell(&mut ledger, &staging(), &freight("a"), STAGED);
+    append(&mut ledger, note(Step::Hold, Some(&production()), "fair <b>"));
+    let ProofVerdict::Proven(proof) = ledger.proof_of(&staging(), &freight("a").release) else { panic!("not proven") };
+    let hold = ledger.held(&production());
+    let lock = lock("a");
+    let text = promotion_body(&PromotionBody {
+        proof: Some(&proof),
+        hold: hold.as_ref(),
+        obstacles: &["`system` failed".to_owned()],
+        unreviewed: Some((Unreviewed::DirectPush, "hurry")),
+        ..body(&lock, Some(&lock))
+    });
+    for expected in [
+        "<!-- orchestrator:promotion -->\nRelease `",
+        "goes from staging to production, with the lock unchanged.",
+        "**Not to be merged:**\n\n- \\`system\\` failed\n",
+        "No service changes.\n\n1 service is unchanged.\n",
+        "- **Nobody reviewed this lock**: it came by a push without a pull request: hurry\n",
+        "- **production is held** since 2025-11-24T16:00:00Z by robot: fair &lt;b&gt;\n",
+        "- proven in staging at 2025-11-24T16:00:00Z, stored (record 10)\n- green: `system`\n",
+        "- needs 4 approvals of exactly this content\n- carries #7, #8\n",
+    ] {
+        assert!(text.contains(expected), "{expected}\n--\n{text}");
+    }
+    assert_eq!(
+        title(&freight("a").release, &production()),
+        format!("Promote release {} to production", freight("a").release.id8())
+    );
+}
+
+#[test]
+fn p2_a_lock_that_cannot_be_made_says_what_was_tried() {
+    let problems = [LockProblemText {
+        service: Some("cart".to_owned()),
+        message: "no image was found".to_owned(),
+        tried: vec!["registry.example/shop/cart:main-1111111: not found".to_owned()],
+        details: vec!["asked as @nobody".to_owned()],
+    }];
+    let hints = ["push the branch; ask @team".to_owned()];
+    let comment = |problems: &[LockProblemText]| {
+        let head = commit("head");
+        lock_failure_comment(&LockFailure { target_branch: "staging", head: &head, problems, hints: &hints })
+    };
+    let text = comment(&problems);
+    assert!(text.starts_with("<!-- orchestrator:lock -->\n## No lock\n"));
+    assert!(
+        text.ends_with(
+            "- `cart`: no image was found\n  - tried `registry.example/shop/cart:main-1111111: not found`\n  - asked as \
+             @\u{200b}nobody\n\n### What to do\n\n- push the branch; ask @\u{200b}team\n"
+        ),
+        "{text}"
+    );
+    let many: Vec<LockProblemText> = std::iter::repeat_n(problems[0].clone(), 5000).collect();
+    let text = comment(&many);
+    assert!(text.chars().count() <= 65_000);
+    assert!(text.starts_with("<!-- orchestrator:lock -->\n## No lock\n"));
+}
+
+fn required() -> ProvenIn {
+    ProvenIn {
+        environment: staging(),
+        level: ProofLevel::Stored,
+        suites: std::collections::BTreeMap::from([(
+            suite("system", "system").name,
+            Some(suite("system", "system").digest),
+        )]),
+    }
+}
+
+#[test]
+fn b36_a_promotion_is_due_when_the_release_is_proven_and_not_there_yet() {
+    let a = freight("a");
+    let ask = |ledger: &Ledger| due(ledger, &required(), &production(), &a.release, &a.lock);
+    let mut ledger = Ledger::empty();
+    assert!(matches!(ask(&ledger), Due::NotProven { reasons } if reasons.len() == 2));
+    tell(&mut ledger, &staging(), &a, STAGED);
+    assert_eq!(ask(&ledger), Due::Yes);
+    append(&mut ledger, note(Step::Hold, Some(&production()), "fair"));
+    assert!(matches!(ask(&ledger), Due::YesButHeld(_)));
+    append(&mut ledger, note(Step::Unhold, Some(&production()), "over"));
+    tell(&mut ledger, &production(), &a, RELEASED);
+    assert!(matches!(ask(&ledger), Due::AlreadyThere { .. }));
+    tell(&mut ledger, &production(), &freight("b"), "deploy:started");
+    assert_eq!(ask(&ledger), Due::Yes, "production has something else now");
+    tell(&mut ledger, &staging(), &a, "suite(system):started suite(system):failed proof:failed");
+    assert!(matches!(ask(&ledger), Due::NotProven { .. }));
+    append(&mut ledger, reject(&a, "bad"));
+    assert!(matches!(ask(&ledger), Due::Rejected(_)));
+}
+
+#[test]
+fn the_status_says_what_comes_next() {
+    let plan = ledger::cycle::plan(&ledger::cycle::PlanShape {
+        locks: ledger::cycle::Locks::InTree,
+        suites: vec![suite("smoke", "smoke")],
+        then: ledger::cycle::Then::Release,
+    });
+    let (a, b, production) = (freight("a"), freight("b"), production());
+    let mut ledger = Ledger::empty();
+    let empty = status(&ledger, &production, &plan);
+    assert_eq!((empty.next, empty.proof, empty.deployed), (Next::First, ProofSummary::None, None));
+    tell(&mut ledger, &production, &a, "gates:ok health:ok deploy:started");
+    let begun = status(&ledger, &production, &plan);
+    assert_eq!(begun.next, Next::Continue { step: "deploy".to_owned(), attempt: 2 });
+    assert_eq!(begun.deployed.unwrap().result, StepResult::Started);
+    let mut ledger = Ledger::empty();
+    tell(&mut ledger, &production, &a, RELEASED);
+    let done = status(&ledger, &production, &plan);
+    assert_eq!(done.next, Next::Nothing);
+    assert!(matches!(done.proof, ProofSummary::Proven { seq: 8, .. }));
+    assert_eq!(done.tag, Some(format!("release-2025-11-24-{}", a.release.id8())));
+    assert_eq!(done.last.unwrap().step, "release");
+    tell(&mut ledger, &production, &b, RELEASED);
+    tell(&mut ledger, &production, &a, "rollback:started");
+    assert_eq!(status(&ledger, &production, &plan).next, Next::ContinueRollback { release: a.release.clone() });
+    tell(&mut ledger, &production, &a, "deploy:started deploy:ok proof:ok rollback:ok");
+    let back = status(&ledger, &production, &plan);
+    assert_eq!(back.next, Next::Unhold);
+    assert_eq!(back.deployed.unwrap().release, a.release);
+    assert_eq!(back.hold.unwrap().reason, "production is broken");
+}
+
+#[test]
+fn the_history_is_the_ledger_as_a_table() {
+    let a = freight("a");
+    let mut ledger = Ledger::empty();
+    tell(&mut ledger, &staging(), &a, "deploy:started deploy:failed suite(system):ok proof:ok");
+    append(&mut ledger, reject(&a, "leaks"));
+    tell(&mut ledger, &production(), &a, "release:ok");
+    let rows = |environment: Option<&lock_model::EnvironmentName>| -> Vec<String> {
+        history(&ledger, environment).iter().map(|row| row.cells().join(" | ")).collect()
+    };
+    let (id8, short) = (a.release.id8(), a.commit.short(7));
+    let at = "2025-11-24T16:00:00Z";
+    assert_eq!(HISTORY_HEADERS.join(" "), "seq at environment step result release commit by note");
+    assert_eq!(
+        rows(None),
+        [
+            format!("1 | {at} | staging | deploy | started | {id8} | {short} | robot | "),
+            format!("2 | {at} | staging | deploy | failed | {id8} | {short} | robot | it did not work"),
+            format!("3 | {at} | staging | suite system | ok | {id8} | {short} | robot | "),
+            format!("4 | {at} | staging | proof | ok | {id8} | {short} | robot | stored"),
+            format!("5 | {at} | - | reject | ok | - | - | robot | leaks"),
+            format!("6 | {at} | production | release | ok | {id8} | {short} | robot | release-2025-11-24-{id8}"),
+        ]
+    );
+    assert_eq!(rows(Some(&production())).len(), 2, "with what concerns all");
+    assert_eq!(history(&ledger, None)[1].seconds, Some(0));
+}
