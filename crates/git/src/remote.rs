@@ -210,7 +210,7 @@ const MOVED: [&str; 9] = [
 /// What the remote said, without git's own last words.
 fn refusal(output: &Output, summary: &str) -> String {
     let mut lines: Vec<String> = output
-        .last_words(40)
+        .last_lines(40)
         .into_iter()
         .filter_map(|line| line.strip_prefix("remote: ").map(|line| line.trim_end().to_owned()))
         .filter(|line| !line.is_empty() && !line.starts_with("error: hook declined"))

@@ -79,8 +79,7 @@ impl CommandSuite {
     fn no_answer(&self, name: &str, error: &ProcessError) -> SuiteReport {
         if error.is_deadline() {
             let reason = format!("did not end within {}", in_words(self.deadline));
-            // The error's further lines are the program's last words.
-            let log_tail = error.to_string().lines().skip(1).map(|text| line(text.trim_start())).collect();
+            let log_tail = error.stderr().iter().map(|text| line(text)).collect();
             return SuiteReport { log_tail, ..SuiteReport::unknown(name, &reason) };
         }
         let mut reason = error.to_string();
