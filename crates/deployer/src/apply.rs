@@ -126,12 +126,8 @@ impl RenderTarget<'_> {
         let name = self.full_name();
         let references = self.git.ls_remote(self.remote, &[&name]).map_err(|error| self.failed(error))?;
         // The pattern also matches the end of longer names.
-        let id = references.into_iter().find(|reference| reference.name == name).map(|reference| reference.id);
-        id.map(|id| {
-            CommitId::try_from(id.as_str())
-                .map_err(|_| self.failed(GitError::Operand { what: "a commit", value: id.escape_debug().to_string() }))
-        })
-        .transpose()
+        let head = references.into_iter().find(|reference| reference.name == name);
+        head.map(|reference| reference.commit()).transpose().map_err(|error| self.failed(error))
     }
 }
 
