@@ -93,7 +93,7 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
     let rules_at = if own.is_some() { None } else { Some(rules_at) };
     let mut warnings = made.warnings;
     if context.superproject.commit(&older.commit).is_err() {
-        let commit = lock_model::text::shorten(&older.commit, 50);
+        let commit = lock_model::escaping::shorten(&older.commit, 50);
         warnings.push(format!("the commit that it names, `{commit}`, is not in this repository"));
     }
     if let Some(folder) = &request.output {

@@ -66,7 +66,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
     }
     let now = context.now(LedgerStore::read(context).await?.len());
     let status = async |state: StatusState, text: &str| -> Result<()> {
-        let text = lock_model::text::shorten(text, 140);
+        let text = lock_model::escaping::shorten(text, 140);
         context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text, now).await.map_err(forge_error)?;
         Ok(())
     };
