@@ -5,7 +5,6 @@ use lock_model::CommitId;
 use secrecy::SecretString;
 
 use crate::context::{Context, git_error};
-use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The text of a source, without white space around it. `place` is the key that names it; files are those of the commit,
@@ -30,7 +29,7 @@ pub(crate) fn text(context: &Context, commit: &CommitId, place: &str, source: &S
 }
 
 /// A secret: always from the environment.
-pub(crate) fn secret(place: &str, name: &EnvironmentVariable) -> Result<SecretString> {
+pub(crate) fn secret(context: &Context, place: &str, name: &EnvironmentVariable) -> Result<SecretString> {
     context.variable(name.as_str()).map(SecretString::from).ok_or_else(|| unset(place, name))
 }
 

@@ -132,7 +132,7 @@ pub struct Error {
 }
 
 /// The result of this crate's calls.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error with nothing but its first line.
@@ -187,7 +187,13 @@ impl Error {
 
 /// The texts of an error and of its sources, from the outside in.
 pub(crate) fn causes(error: Option<&(dyn StdError + 'static)>) -> Vec<String> {
-    std::iter::successors(error, |error| error.source()).map(ToString::to_string).collect()
+    let mut texts = Vec::new();
+    let mut next = error;
+    while let Some(error) = next {
+        texts.push(error.to_string());
+        next = error.source();
+    }
+    texts
 }
 
 impl fmt::Display for Error {

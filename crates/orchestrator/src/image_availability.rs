@@ -16,7 +16,7 @@ pub(crate) async fn gone(
     lock: &Lock,
     matters: impl Fn(&ServiceName, &Service) -> bool,
 ) -> Result<Vec<Problem>> {
-    let registry = registries::client(context, &revision.config, &revision.commit)?;
+    let registry = registry_client::client(context, &revision.config, &revision.commit)?;
     let requests: Vec<DigestRequest> = lock
         .services()
         .iter()

@@ -33,7 +33,7 @@ pub async fn explain_image(context: &Context, revision: &str, service: &ServiceN
         Ok(resolution) => {
             let image = &resolution.image;
             report.taken = Some(TakenImage {
-                reference: image.pinned(),
+                reference: image.reference().to_string(),
                 revision: image.revision.as_str().to_owned(),
                 created: image.created,
             });

@@ -36,7 +36,7 @@ impl LedgerStore {
         let revision = context.forge.read_branch(&branch).await.map_err(forge_error)?;
         let (head, files) = revision.map_or((None, Vec::new()), |revision| (Some(revision.head), revision.files));
         check_evidence(&files)?;
-        let ledger = Ledger::read(files, seen.as_ref()).map_err(|error| broken(&error))?;
+        let ledger = Ledger::read(files, seen.as_ref()).map_err(broken)?;
         remember(context, &ledger, seen.as_ref());
         Ok(Self { ledger, head })
     }
@@ -92,7 +92,7 @@ impl LedgerStore {
                 .map_err(forge_error)?;
             match outcome {
                 CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => {
-                    self.ledger.push(&new).map_err(|error| broken(&error))?;
+                    self.ledger.push(&new).map_err(broken)?;
                     self.head = Some(commit);
                     let seen = remembered(context)?;
                     remember(context, &self.ledger, seen.as_ref());
@@ -137,7 +137,7 @@ fn check_evidence(files: &[(String, Vec<u8>)]) -> Result<()> {
 }
 
 /// What to say of a ledger whose chain does not hold.
-fn broken(error: &LedgerBroken) -> Error {
+fn broken(error: LedgerBroken) -> Error {
     Error::from_source(ErrorKind::Refused, "the ledger is broken; nothing that asks it goes on", error).hint(format!(
         "look at the history of `{}`: somebody rewrote it, or it was restored from an old copy",
         forge::LEDGER_BRANCH
@@ -190,6 +190,6 @@ fn remember(context: &Context, ledger: &Ledger, before: Option<&Seen>) {
         std::fs::rename(&beside, &path)
     });
     if written.is_err() {
-        context.progress.line("warning: this clone cannot remember the ledger's newest record");
+        context.note("warning: this clone cannot remember the ledger's newest record");
     }
 }

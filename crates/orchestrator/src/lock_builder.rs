@@ -15,7 +15,8 @@ use crate::events::Event as Progress;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::registry_client;
 use crate::revision::Revision;
-use crate::submodules::{PushedRefs, Target, ask_pushed, check_sources};
+use crate::report::v1::PushedRefs;
+use crate::submodules::{Target, ask_pushed, check_sources};
 
 /// A lock that was just made.
 #[derive(Debug)]
@@ -250,7 +251,7 @@ async fn resolve(
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<ServiceName, LockedImage>> {
     let requests: Vec<ImageRequest> = wanted.iter().filter_map(|assigned| request(revision, assigned)).collect();
-    let registry = registries::client(context, &revision.config, &revision.commit)?;
+    let registry = registry_client::client(context, &revision.config, &revision.commit)?;
     let all = requests.len();
     let resolving = Resolving::start(context, all);
     let on_event = |event: Event<'_>| match event {
@@ -280,7 +281,7 @@ async fn resolve(
     if !failures.is_empty() {
         return Err(unresolved(&failures, all));
     }
-    warnings.extend(registries::warnings(&registry));
+    warnings.extend(registry_client::warnings(&registry));
     Ok(images)
 }
 
@@ -328,14 +329,14 @@ pub(crate) async fn explain(
     let submodule = submodule.ok_or_else(|| Error::new(ErrorKind::Bug, format!("`{name}` has no submodule")))?;
     let assigned = Assigned { assignment: assignment.clone(), submodule };
     let Some(request) = request(revision, &assigned) else { return Ok(None) };
-    let registry = registries::client(context, &revision.config, &revision.commit)?;
+    let registry = registry_client::client(context, &revision.config, &revision.commit)?;
     let repositories: BTreeSet<_> = request.candidates.iter().map(|candidate| candidate.repository.clone()).collect();
     let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.remove(name);
     let logins = repositories
         .iter()
         .filter_map(|repository| Some(format!("{}: {}", repository.host(), registry.login_of(repository)?.source)))
         .collect();
-    Ok(answer.map(|answer| Explained { answer, logins, warnings: registries::warnings(&registry) }))
+    Ok(answer.map(|answer| Explained { answer, logins, warnings: registry_client::warnings(&registry) }))
 }
 
 /// All failures in one report; permanent causes decide the exit code, 14 only where nothing else is wrong.

@@ -92,7 +92,7 @@ fn host_options(
         options.client_certificate = Some(ClientCertificate {
             name: config_values::name(&place, &ours.certificate),
             certificates: config_values::text(context, commit, &place, &ours.certificate)?.into_bytes(),
-            key: config_values::secret(&format!("registries.{host}.client-certificate.key"), &ours.key)?,
+            key: config_values::secret(context, &format!("registries.{host}.client-certificate.key"), &ours.key)?,
         });
     }
     Ok(options)

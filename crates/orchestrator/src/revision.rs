@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use config::{Config, Environment, Role};
+use config::{Config, Environment};
 use lock_gen::{Mismatch, Scan};
 use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, Lock, ReleaseId, Timestamp, TreeId, TreePath};
 
+use crate::environment_policy::environment_of;
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Problem, Result};
 

@@ -181,7 +181,7 @@ async fn gone_of(
 ) -> Result<Vec<Problem>> {
     let environment = revision.environment(name)?;
     let today = context.now(0).date();
-    digests::gone(context, revision, lock, |service, entry| match environment.decide(service, &entry.path, today) {
+    image_availability::gone(context, revision, lock, |service, entry| match environment.decide(service, &entry.path, today) {
         Deployment::Deploy(_) => true,
         Deployment::NotDeployed { .. } | Deployment::Other { .. } => false,
     })

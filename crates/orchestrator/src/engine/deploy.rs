@@ -11,8 +11,8 @@ use git::CommitIdentity;
 use lock_gen::SubmoduleStore;
 use lock_model::{Content, Lock, Service, ServiceName, Timestamp};
 
-use crate::context::{Context, git_options};
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::context::Context;
+use crate::error::{causes, Error, ErrorKind, Problem, Result};
 use crate::revision::Revision;
 
 /// What an environment's deployment consists of.
@@ -133,10 +133,8 @@ fn files(
     service: &Service,
     source: &SourceFolder,
 ) -> Result<Vec<(String, Vec<u8>)>, Problem> {
-    let problem = |message: String, details: Vec<String>| Problem { subject: name.to_string(), message, details };
     let failed = |error: &(dyn std::error::Error + 'static)| {
-        let shown = Error::from_source(ErrorKind::Repository, "", error);
-        problem(shown.causes.first().cloned().unwrap_or_default(), shown.causes.into_iter().skip(1).collect())
+        Problem::new(name.to_string(), error.to_string()).details(causes(error.source()))
     };
     match source {
         SourceFolder::InService(folder) => {
@@ -145,7 +143,7 @@ fn files(
                 .submodules
                 .iter()
                 .find(|submodule| submodule.path == service.path && submodule.sha == service.git.sha)
-                .ok_or_else(|| problem("is not a submodule of this tree".into(), Vec::new()))?;
+                .ok_or_else(|| Problem::new(name.to_string(), "is not a submodule of this tree"))?;
             let url =
                 lock_gen::fetch_url(&submodule.declared_url, &context.remote_location()).map_err(|e| failed(&e))?;
             let store = SubmoduleStore::new(
@@ -192,7 +190,7 @@ impl Deployable {
 
     /// What a deployment would change. Every problem of every service is said.
     pub(crate) fn plan(&self, context: &Context) -> Result<Plan> {
-        let stored = deployer::read_stored(&self.target(context)).map_err(|error| apply_error(&error))?;
+        let stored = deployer::read_stored(&self.target(context)).map_err(apply_error)?;
         deployer::plan(&self.request, stored.as_ref()).map_err(|problems| {
             let needs_other_target = problems.iter().any(|problem| {
                 matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
@@ -214,7 +212,7 @@ impl Deployable {
         let message =
             format!("{}: {}\n\nLock-Id: {}\n", self.request.environment, self.request.release, self.request.lock);
         let applied =
-            deployer::apply(plan, &self.target(context), &identity, &message).map_err(|error| apply_error(&error))?;
+            deployer::apply(plan, &self.target(context), &identity, &message).map_err(apply_error)?;
         Ok(match applied.branch {
             BranchChange::Pushed => {
                 format!(
@@ -231,7 +229,7 @@ impl Deployable {
 
     /// Reads back what is stored and compares it with the lock.
     pub(crate) fn prove(&self, context: &Context) -> Result<Proof> {
-        let stored = deployer::read_stored(&self.target(context)).map_err(|error| apply_error(&error))?;
+        let stored = deployer::read_stored(&self.target(context)).map_err(apply_error)?;
         Ok(match &stored {
             Some(tree) => deployer::prove(&self.expectation, tree),
             None => deployer::prove_missing(&format!("branch `{}`", self.branch)),
@@ -240,7 +238,7 @@ impl Deployable {
 }
 
 /// An error while storing: the branch moves last, so whatever failed left the old tree or the new one.
-fn apply_error(error: &deployer::ApplyError) -> Error {
+fn apply_error(error: deployer::ApplyError) -> Error {
     let code = ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy);
     Error::from_source(code, "the rendered tree could not be stored", error)
         .hint("the branch holds the old tree or the new one, nothing between: run the same command again")

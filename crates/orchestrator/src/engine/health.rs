@@ -115,7 +115,7 @@ pub(super) fn values_of(context: &Context, revision: &Revision, environment: &En
     Ok(match &environment.url {
         Some(source) => {
             let place = format!("environments.{}.url", environment.name);
-            values.with(Variable::Url, sources::text(context, &revision.commit, &place, source)?)
+            values.with(Variable::Url, config_values::text(context, &revision.commit, &place, source)?)
         }
         None => values,
     })

@@ -66,7 +66,7 @@ pub(crate) async fn lock_commit(
             DirectPush::Refuse => return Err(direct_push(context, store, branch, tip).await?),
             DirectPush::Relock => {
                 let generated =
-                    generation::generate(context, tip, source(tip, None, &tip.commit), Scope::default()).await?;
+                    lock_builder::generate(context, tip, source(tip, None, &tip.commit), Scope::default()).await?;
                 let reason = "the commit came without a pull request".to_owned();
                 (locked(generated)?, Some(Unreviewed::DirectPush), Some(reason))
             }
@@ -110,7 +110,7 @@ async fn stays(
     if !reviewed {
         return Ok(true);
     }
-    Ok(merged_pull_request(context, branch, &arrived).await?.is_some() && generation::would_make(tip, &lock.lock)?)
+    Ok(merged_pull_request(context, branch, &arrived).await?.is_some() && lock_builder::would_make(tip, &lock.lock)?)
 }
 
 /// A lock that belongs to the tree is there: it must be one of ours.
@@ -185,7 +185,7 @@ async fn reviewed(
     }
     let base = tip.parents.first().unwrap_or(&tip.commit).clone();
     let source = source(tip, Some((pull_request.number, &pull_request.head)), &base);
-    let generated = generation::generate(context, tip, source, Scope::default()).await?;
+    let generated = lock_builder::generate(context, tip, source, Scope::default()).await?;
     let published = context.forge.artefact(pull_request.number, LOCK_ARTEFACT).await.map_err(forge_error)?;
     let Some(published) = published else {
         return Ok((locked(generated)?, None, None));

@@ -167,7 +167,7 @@ impl<'a> Engine<'a> {
                 Ok(ended) => ended,
                 Err(error) => {
                     if *wanted == Wanted::All {
-                        self.gave_up(&key, error).await;
+                        self.gave_up(&key, &error).await;
                     }
                     return Err(error);
                 }

@@ -1,7 +1,7 @@
 //! The pull request that carries proven content to the next environment.
 
 use ::promotion::promotion;
-use crate::report::{NotDeployedRow, PromotionBody, promotion_body};
+use crate::report::markdown::{NotDeployedRow, PromotionBody, promotion_body};
 use config::{Deployment, weakenings};
 use forge::{NewPullRequest, Opened, PullRequest, PullRequestEdit, PullRequestState, Readiness, Written};
 use ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};

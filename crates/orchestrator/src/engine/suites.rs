@@ -14,7 +14,6 @@ use super::Engine;
 use super::step_outcome::StepOutcome;
 use super::health::{expand, http_client, values_of};
 use crate::context::{Context, git_error};
-use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
 use crate::revision::Revision;
@@ -184,7 +183,7 @@ impl<'a> Workspace<'a> {
         }
         let program = match &command.program {
             ProgramName::InTree(path) => Program::at(folder.join(path.as_str())),
-            ProgramName::OnPath(name) => Program::find(name, &context.surroundings.search_path).map_err(|error| {
+            ProgramName::OnPath(name) => Program::find(name, &self.context.surroundings.search_path).map_err(|error| {
                 Error::from_source(ErrorKind::Invalid, format!("program `{name}` cannot be started"), error)
             })?,
         };
@@ -199,7 +198,7 @@ impl<'a> Workspace<'a> {
             }
         }
         for name in &command.environment {
-            if let Some(value) = context.variable(name.as_str()) {
+            if let Some(value) = self.context.variable(name.as_str()) {
                 variables.insert(name.as_str(), value);
             }
         }

@@ -118,8 +118,8 @@ fn commit_of(context: &Context, place: &Place, lock: &LockFile, rules_at: Option
             }));
         }
     }
-    let unwritten = |error: &git::GitError| git_error("the commit cannot be written", error);
-    let tree = context.git.write_tree(Some(place.commit.as_str()), &changes).map_err(|error| unwritten(&error))?;
+    let unwritten = |error| git_error("the commit cannot be written", error);
+    let tree = context.git.write_tree(Some(place.commit.as_str()), &changes).map_err(unwritten)?;
     let identity = CommitIdentity {
         name: context.run.actor.clone(),
         email: format!("{}@orchestrator.invalid", context.run.actor),
@@ -129,7 +129,7 @@ fn commit_of(context: &Context, place: &Place, lock: &LockFile, rules_at: Option
     let id = lock.lock.id();
     let message = format!("[lock] {}, migrated\n\nLock-Id: {id}\n", short_id(id.as_str()));
     let parents = [place.commit.clone()];
-    context.git.commit_tree(&tree, &parents, &message, &identity).map_err(|error| unwritten(&error))
+    context.git.commit_tree(&tree, &parents, &message, &identity).map_err(unwritten)
 }
 
 /// What a tag that is there already points to: the same release, or something that is not ours.

@@ -173,23 +173,23 @@ impl Place {
     }
 
     fn at(context: &Context, commit: CommitId, rules: &Config) -> Result<Self> {
-        let unreadable = |error: &lock_gen::ReadError| {
+        let unreadable = |error: lock_gen::ReadError| {
             Error::from_source(
                 ErrorKind::Repository,
                 format!("the submodules of {} cannot be read", commit.short(12)),
                 error,
             )
         };
-        let facts = context.superproject.commit(commit.as_str()).map_err(|error| unreadable(&error))?;
+        let facts = context.superproject.commit(commit.as_str()).map_err(unreadable)?;
         let scan =
-            context.superproject.scan(&facts.tree, &rules.forge.repository).map_err(|error| unreadable(&error))?;
+            context.superproject.scan(&facts.tree, &rules.forge.repository).map_err(unreadable)?;
         Ok(Self { commit, facts, scan })
     }
 
     /// Everything that speaks against the lock being this tree's.
     fn mismatches(&self, older: &OlderLock) -> Vec<Problem> {
         let problem =
-            |subject: &str, message: String| Problem { subject: subject.to_owned(), message, details: vec![] };
+            |subject: &str, message: String| Problem::new(subject, message);
         let mut problems: Vec<Problem> =
             self.scan.problems.iter().map(|finding| problem(&finding.subject, finding.message.clone())).collect();
         let mut there = BTreeSet::new();
@@ -294,7 +294,7 @@ async fn resolve(
             })
         })
         .collect();
-    let registry = registries::client(context, rules.config, rules.commit)?;
+    let registry = registry_client::client(context, rules.config, rules.commit)?;
     let resolving = Resolving::start(context, requests.len());
     let on_event = |event: Event<'_>| {
         if let Event::Looked { service, .. } = event {
@@ -329,7 +329,7 @@ async fn resolve(
         others.extend(wrong.map(|message| Problem { subject: service.to_string(), message, details: Vec::new() }));
         images.insert(service, image);
     }
-    warnings.extend(registries::warnings(&registry));
+    warnings.extend(registry_client::warnings(&registry));
     if !failures.is_empty() {
         let error = unresolved(&failures, requests.len()).problems(others);
         return Err(error.hint("images that never said their commit can be taken with `--revision warn`"));

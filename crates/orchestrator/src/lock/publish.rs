@@ -184,7 +184,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     own_lock_changes(context, &merge)?;
     let base = merge.source.base.clone();
     let before = lock_file_at(context, base.as_str())?.map(|file| file.lock);
-    let generated = generation::generate(context, &merge.revision, merge.source.clone(), scope).await?;
+    let generated = lock_builder::generate(context, &merge.revision, merge.source.clone(), scope).await?;
     let declared = Declared::new(&merge.revision.scan);
     let changes = changes(context, before.as_ref(), &generated.lock, &declared).await?;
     let release = merge.revision.release(&generated.lock);

@@ -85,7 +85,7 @@ pub(crate) async fn ask_pushed(
         names.insert(submodule.path.clone(), name);
         match PushedQuestion::new(submodule, &remote) {
             Ok(question) => questions.push(question),
-            Err(error) => answer.unknown.push((ErrorClass::Invalid, problem(name, error.to_string(), error))),
+            Err(error) => answer.unknown.push((ErrorClass::Invalid, problem(name, error.to_string(), &error))),
         }
     }
     context.note(format!("asking on which branches {} commits are", services.len()));

@@ -19,9 +19,9 @@ pub struct PlanReport {
     /// Digest of the plan.
     pub plan: Digest,
     /// What would change; empty where nothing would.
-    pub changes: Vec<deployer::FileChange>,
+    pub changes: Vec<deployer::Change>,
     /// Images that the lock does not pin.
-    pub unpinned: Vec<deployer::UnpinnedImage>,
+    pub unpinned: Vec<deployer::Leftover>,
     /// Locked services that the environment does not deploy.
     pub not_deployed: Vec<NotDeployedService>,
     /// What people should know before they deploy.

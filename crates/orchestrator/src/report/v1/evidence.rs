@@ -41,5 +41,5 @@ pub struct DeployedPlan {
     /// Digest of the plan.
     pub plan: Digest,
     /// What it changed.
-    pub changes: Vec<deployer::FileChange>,
+    pub changes: Vec<deployer::Change>,
 }
