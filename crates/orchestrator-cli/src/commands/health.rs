@@ -1,7 +1,5 @@
 //! `health`.
 
-use healthcheck::CheckState;
-
 use crate::arguments::EnvironmentArgs;
 use crate::commands::run::find_environment;
 use crate::context::Context;
@@ -25,16 +23,11 @@ pub(crate) async fn run(context: &Context, args: &EnvironmentArgs) -> CliResult<
     let code = if report.is_healthy() { ExitCode::Done } else { ExitCode::Negative };
     let mut table = Table::new(&["check", "state", "weight", "detail"]);
     for check in &report.checks {
-        let state = match check.state {
-            CheckState::Healthy => "healthy",
-            CheckState::Unknown => "unknown",
-            CheckState::Unhealthy => "unhealthy",
-        };
         let weight = match check.severity {
             healthcheck::Severity::Block => "block",
             healthcheck::Severity::Warn => "warn",
         };
-        table.row([check.name.as_str(), state, weight, check.detail.as_str()]);
+        table.row([check.name.as_str(), check.state.word(), weight, check.detail.as_str()]);
     }
     let verdict = if report.is_healthy() { "can take a deployment" } else { "must not be deployed to now" };
     let document = serde_json::json!({ "command": "health", "environment": name, "report": report });

@@ -13,15 +13,11 @@ async fn run(text: &str, change: impl FnOnce(&mut CommandSuite)) -> SuiteReport 
     let folder = TempDir::new().unwrap();
     let mut redactor = Redactor::new();
     redactor.add("hunter2-hunter2");
-    let mut suite = CommandSuite {
-        program: Program::at("/bin/sh"),
-        arguments: vec!["-c".to_owned(), text.to_owned()],
-        folder: folder.path().to_owned(),
-        environment: Environment::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"),
-        deadline: PATIENCE,
-        redactor,
-        interrupt: Interrupt::new(),
-    };
+    let mut suite = CommandSuite::new(Program::at("/bin/sh"), folder.path(), PATIENCE)
+        .arguments(["-c", text])
+        .environment(Environment::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"))
+        .redactor(redactor)
+        .interrupt(Interrupt::new());
     change(&mut suite);
     qa::run("system", &Suite::Command(suite)).await
 }
