@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let answers = registry.resolve_all(&[request], deadline, &on_event).await;
     let resolution = answers.into_values().next().ok_or("one question, one answer")?;
     let image = resolution.map_err(|unresolved| unresolved.reason)?.image;
-    println!("{}", image.pinned());
+    println!("{}", image.reference());
     for (platform, digest) in &image.platforms {
         println!("  {platform} {digest}");
     }
