@@ -128,7 +128,7 @@ async fn command(probe: CommandProbe, deadline: Duration) -> Answer {
     let ended = tokio::task::spawn_blocking(move || {
         Invocation::new(&probe.program)
             .args(&probe.arguments)
-            .environment(&probe.environment)
+            .envs(&probe.environment)
             .current_dir(&probe.folder)
             .deadline(deadline)
             .keep_last(OUTPUT_KEPT)
