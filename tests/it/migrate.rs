@@ -58,7 +58,7 @@ fn p1_p5_p7_an_older_lock_gets_digests_kinds_and_a_commit_that_exists() {
     let lock = read(made.stdout());
     assert!(lock.services().values().all(|service| service.origin == Origin::Migrated));
     let image = |name: &str| match &lock.services()[name].content {
-        Content::Image(image) => Some(image.pinned()),
+        Content::Image(image) => Some(image.reference().to_string()),
         Content::Configuration => None,
     };
     assert_eq!(image("shop-dashboards"), None, "its image was invented");

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{GitError, answer};
-use process::{Environment, Interrupt, Invocation, Output, Program, Redactor};
+use process::{EnvVars, Interrupt, Invocation, Output, Program, Redactor};
 
 /// The oldest git that has `merge-tree --write-tree` and `cat-file -z`.
 pub const MINIMUM_VERSION: (u32, u32) = (2, 38);
@@ -32,7 +32,7 @@ pub enum PlainHttp {
 #[derive(Clone, Debug)]
 pub struct GitOptions {
     /// The variables that git sees. Those that start with `GIT_` are dropped.
-    pub environment: Environment,
+    pub environment: EnvVars,
     /// The time for one child.
     pub deadline: Duration,
     /// Folders as remotes.
@@ -51,7 +51,7 @@ pub struct GitOptions {
 impl Default for GitOptions {
     fn default() -> Self {
         Self {
-            environment: Environment::new(),
+            environment: EnvVars::new(),
             deadline: Duration::from_secs(60),
             local_protocol: LocalProtocol::default(),
             plain_http: PlainHttp::default(),
@@ -283,7 +283,7 @@ fn base_invocation(program: &Program, options: &GitOptions) -> Invocation {
     ]);
     environment.insert("GIT_SSH_COMMAND", &options.ssh_command);
     Invocation::new(program)
-        .environment(&environment)
+        .envs(&environment)
         .deadline(options.deadline)
         .redact(&options.redactor)
         .interrupt(&options.interrupt)

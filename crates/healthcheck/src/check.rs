@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lock_model::ErrorClass;
-use process::{Environment, Interrupt, Program, Redactor};
+use process::{EnvVars, Interrupt, Program, Redactor};
 use url::Url;
 
 /// One check of an environment.
@@ -113,11 +113,11 @@ pub struct CommandProbe {
     /// The program, already found.
     pub program: Program,
     /// Its arguments, without the program's name.
-    pub arguments: Vec<String>,
+    pub args: Vec<String>,
     /// The folder it runs in.
     pub folder: PathBuf,
     /// All variables that it sees.
-    pub environment: Environment,
+    pub envs: EnvVars,
     /// Removes secrets from what is reported of its output.
     pub redactor: Redactor,
     /// Ends it early; the check is then unknown.
@@ -129,9 +129,9 @@ impl CommandProbe {
     pub fn new(program: Program, folder: impl Into<PathBuf>) -> Self {
         Self {
             program,
-            arguments: Vec::new(),
+            args: Vec::new(),
             folder: folder.into(),
-            environment: Environment::new(),
+            envs: EnvVars::new(),
             redactor: Redactor::new(),
             interrupt: Interrupt::new(),
         }
@@ -139,15 +139,15 @@ impl CommandProbe {
 
     /// Sets the arguments.
     #[must_use]
-    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.arguments = arguments.into_iter().map(Into::into).collect();
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.args = args.into_iter().map(Into::into).collect();
         self
     }
 
     /// Sets the variables that the program sees.
     #[must_use]
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
+    pub fn envs(mut self, envs: EnvVars) -> Self {
+        self.envs = envs;
         self
     }
 

@@ -128,8 +128,8 @@ async fn tcp(probe: &TcpProbe) -> Found {
 async fn command(probe: CommandProbe, deadline: Duration) -> Found {
     let ended = tokio::task::spawn_blocking(move || {
         Invocation::new(&probe.program)
-            .args(&probe.arguments)
-            .environment(&probe.environment)
+            .args(&probe.args)
+            .envs(&probe.envs)
             .current_dir(&probe.folder)
             .deadline(deadline)
             .keep_last(OUTPUT_KEPT)

@@ -32,9 +32,9 @@ pub use date::{Date, DateError};
 pub use difference::{Change, FieldChange, LockDiff, ServiceChange, ThirdPartyChange, diff};
 pub use files::{GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, LOCK_FILE, LOCK_SCHEMA_FILE};
 pub use identifier::{
-    BranchName, ChartReference, ChartVersion, CommitId, Digest, EnvironmentName, IdentifierError, ImageRepository,
-    KindName, LockId, OneLine, Platform, ReleaseTag, RepositoryUrl, ServiceName, SuiteName, Tag, ThirdPartyName,
-    TreeId, TreePath, UserName,
+    BranchName, ChartReference, ChartVersion, CommitId, Digest, EnvironmentName, IdentifierError, ImageReference,
+    ImageRepository, KindName, LockId, OneLine, Platform, ReleaseTag, RepositoryUrl, ServiceName, SuiteName, Tag,
+    ThirdPartyName, TreeId, TreePath, UserName,
 };
 pub use lock::Lock;
 pub use metadata::{METADATA_VERSION, MetadataImage, ServiceMetadata};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::{locate, parse, text_of};
 use crate::read_error::{Fault, Position, ReadError, ReadErrorKind};
-use crate::{ApiFile, CommitId, Digest, ImageRepository, LockedMetadata, OneLine, ServiceName, Tag};
+use crate::{ApiFile, CommitId, Digest, ImageReference, ImageRepository, LockedMetadata, OneLine, ServiceName, Tag};
 
 /// The version of the metadata format that this crate reads and writes.
 pub const METADATA_VERSION: u64 = 1;
@@ -67,6 +67,13 @@ pub struct MetadataImage {
     pub tag: Tag,
     /// What the registry answered to the push: the index where there is one, else the manifest.
     pub digest: Digest,
+}
+
+impl MetadataImage {
+    /// What was pushed, pinned: `repository:tag@digest`.
+    pub fn reference(&self) -> ImageReference {
+        ImageReference::new(self.repository.clone()).with_tag(self.tag.clone()).with_digest(self.digest.clone())
+    }
 }
 
 /// What a service's own CI says about one build of it.

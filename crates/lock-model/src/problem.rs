@@ -135,7 +135,8 @@ fn check_tags(parts: &LockParts, problems: &mut Problems) {
         let (first, digest) = *seen.entry((&image.repository, &image.tag)).or_insert((name, &image.digest));
         if *digest != image.digest {
             let at = ["services", name.as_str(), "image", "digest"];
-            let text = format!("`{}:{}` has another digest in `{first}`: `{digest}`", image.repository, image.tag);
+            let reference = image.reference().without_digest();
+            let text = format!("`{reference}` has another digest in `{first}`: `{digest}`");
             problems.add(&at, text);
         }
     }

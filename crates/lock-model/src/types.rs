@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    ChartReference, ChartVersion, CommitId, Date, Digest, ImageRepository, KindName, OneLine, Platform, RepositoryUrl,
-    ServiceName, Tag, ThirdPartyName, Timestamp, TreeId, TreePath,
+    ChartReference, ChartVersion, CommitId, Date, Digest, ImageReference, ImageRepository, KindName, OneLine, Platform,
+    RepositoryUrl, ServiceName, Tag, ThirdPartyName, Timestamp, TreeId, TreePath,
 };
 
 /// Everything that a [`Lock`](crate::Lock) is made of; not yet checked as a whole.
@@ -107,7 +107,7 @@ impl Content {
 /// revision: self-asserted
 /// ```
 ///
-/// What is deployed is [`LockedImage::pinned`]: the tag for people, the digest for machines.
+/// What is deployed is [`LockedImage::reference`]: the tag for people, the digest for machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedImage {
     /// The repository with its host.
@@ -128,8 +128,8 @@ pub struct LockedImage {
 
 impl LockedImage {
     /// The reference that is deployed: `repository:tag@digest`.
-    pub fn pinned(&self) -> String {
-        format!("{}:{}@{}", self.repository, self.tag, self.digest)
+    pub fn reference(&self) -> ImageReference {
+        ImageReference::new(self.repository.clone()).with_tag(self.tag.clone()).with_digest(self.digest.clone())
     }
 }
 

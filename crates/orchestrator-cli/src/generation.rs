@@ -165,7 +165,7 @@ fn service_misfits(assignment: &ServiceAssignment, service: &Service) -> Vec<Str
     let mut misfits = Vec::new();
     let candidates = assignment.candidates(&service.git.sha);
     if !candidates.iter().any(|(repository, tag)| *repository == image.repository && *tag == image.tag) {
-        misfits.push(format!("`{}:{}` is none of the images to look for", image.repository, image.tag));
+        misfits.push(format!("`{}` is none of the images to look for", image.reference().without_digest()));
     }
     let missing = wanted.platforms.iter().filter(|platform| !image.platforms.contains_key(*platform));
     misfits.extend(missing.map(|platform| format!("has no image for {platform}")));

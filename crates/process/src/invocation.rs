@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::supervise::{Limits, OutputLimit, Stopped, supervise};
-use crate::{Environment, Interrupt, ProcessError, Program, Redactor};
+use crate::{EnvVars, Interrupt, ProcessError, Program, Redactor};
 
 const DEFAULT_OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 const DEFAULT_GRACE: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ const SHOWN_COLUMNS: usize = 400;
 pub struct Invocation {
     program: Program,
     arguments: Vec<OsString>,
-    environment: Environment,
+    environment: EnvVars,
     folder: Option<PathBuf>,
     stdin: Option<Vec<u8>>,
     limits: Limits,
@@ -37,7 +37,7 @@ impl Invocation {
         Self {
             program: program.clone(),
             arguments: Vec::new(),
-            environment: Environment::new(),
+            environment: EnvVars::new(),
             folder: None,
             stdin: None,
             limits: Limits {
@@ -72,9 +72,9 @@ impl Invocation {
         self
     }
 
-    /// Adds a list of environment variables; later values win.
-    pub fn environment(mut self, environment: &Environment) -> Self {
-        self.environment.extend(environment.iter());
+    /// Sets several environment variables; a value that was set earlier is replaced.
+    pub fn envs(mut self, variables: &EnvVars) -> Self {
+        self.environment.extend(variables.iter());
         self
     }
 

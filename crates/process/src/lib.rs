@@ -13,6 +13,6 @@ mod supervise;
 
 pub use error::ProcessError;
 pub use invocation::{Invocation, Output};
-pub use program::{Environment, Program};
+pub use program::{EnvVars, Program};
 pub use redactor::Redactor;
 pub use supervise::Interrupt;

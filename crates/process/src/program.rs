@@ -56,9 +56,9 @@ fn is_executable(path: &Path) -> bool {
 ///
 /// The debug form shows names only, since values may be secret.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Environment(BTreeMap<OsString, OsString>);
+pub struct EnvVars(BTreeMap<OsString, OsString>);
 
-impl Environment {
+impl EnvVars {
     /// An empty list.
     pub fn new() -> Self {
         Self::default()
@@ -97,19 +97,19 @@ impl Environment {
     }
 }
 
-impl std::fmt::Debug for Environment {
+impl std::fmt::Debug for EnvVars {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
-impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for EnvVars {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
-impl<N: Into<OsString>, V: Into<OsString>> Extend<(N, V)> for Environment {
+impl<N: Into<OsString>, V: Into<OsString>> Extend<(N, V)> for EnvVars {
     fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, variables: I) {
         self.0.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
     }

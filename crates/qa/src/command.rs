@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use process::{Environment, Interrupt, Invocation, Output, ProcessError, Program, Redactor};
+use process::{EnvVars, Interrupt, Invocation, Output, ProcessError, Program, Redactor};
 
 use crate::report::{Case, SuiteReport, Verdict};
 use crate::text::{excerpt, in_words, innermost, log_line};
@@ -20,11 +20,11 @@ pub struct CommandSuite {
     /// The program, already found.
     pub program: Program,
     /// Its arguments, without the program's name and with every variable filled in.
-    pub arguments: Vec<String>,
+    pub args: Vec<String>,
     /// The folder it runs in, which holds the suite's files.
     pub folder: PathBuf,
     /// All variables that it sees.
-    pub environment: Environment,
+    pub envs: EnvVars,
     /// The time it may take; then its whole process group ends.
     pub deadline: Duration,
     /// Removes secrets from what is reported of its output.
@@ -38,9 +38,9 @@ impl CommandSuite {
     pub fn new(program: Program, folder: impl Into<PathBuf>, deadline: Duration) -> Self {
         Self {
             program,
-            arguments: Vec::new(),
+            args: Vec::new(),
             folder: folder.into(),
-            environment: Environment::new(),
+            envs: EnvVars::new(),
             deadline,
             redactor: Redactor::new(),
             interrupt: Interrupt::new(),
@@ -49,15 +49,15 @@ impl CommandSuite {
 
     /// Sets the arguments.
     #[must_use]
-    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.arguments = arguments.into_iter().map(Into::into).collect();
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.args = args.into_iter().map(Into::into).collect();
         self
     }
 
     /// Sets the variables that the program sees.
     #[must_use]
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
+    pub fn envs(mut self, envs: EnvVars) -> Self {
+        self.envs = envs;
         self
     }
 
@@ -79,8 +79,8 @@ impl CommandSuite {
         let suite = self.clone();
         let ended = tokio::task::spawn_blocking(move || {
             Invocation::new(&suite.program)
-                .args(&suite.arguments)
-                .environment(&suite.environment)
+                .args(&suite.args)
+                .envs(&suite.envs)
                 .current_dir(&suite.folder)
                 .deadline(suite.deadline)
                 .keep_last(OUTPUT_KEPT)

@@ -7,7 +7,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use process::{Environment, Program};
+//! use process::{EnvVars, Program};
 //! use qa::{CommandSuite, HttpClient, HttpRun, HttpSuite, Suite, Variables};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,8 +28,8 @@
 //!     .variables(Variables::new().url("https://staging.example.com"));
 //!
 //! let load = CommandSuite::new(Program::at("/src/shop/tests/load"), "/src/shop", Duration::from_secs(600))
-//!     .arguments(["--users", "10"])
-//!     .environment(Environment::new().set("PATH", "/usr/bin:/bin"));
+//!     .args(["--users", "10"])
+//!     .envs(EnvVars::new().set("PATH", "/usr/bin:/bin"));
 //!
 //! let reports = [qa::run("smoke", &Suite::Http(run)).await, qa::run("load", &Suite::Command(load)).await];
 //! std::fs::write("report.xml", qa::to_junit(&reports))?;

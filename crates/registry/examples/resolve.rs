@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let answers = registry.resolve_all(&[request], deadline, &on_event).await;
     let resolution = answers.into_values().next().ok_or("one question, one answer")?;
     let image = resolution.map_err(|unresolved| unresolved.reason)?.image;
-    println!("{}", image.pinned());
+    println!("{}", image.reference());
     for (platform, digest) in &image.platforms {
         println!("  {platform} {digest}");
     }
@@ -78,7 +78,7 @@ fn logins() -> Result<Credentials, Box<dyn Error>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let below_home = |rest: &str| home.as_ref().map(|home| home.join(rest));
     let files = [below_home(".docker/config.json"), below_home(".config/containers/auth.json")];
-    let mut environment = process::Environment::new().set("PATH", &path);
+    let mut environment = process::EnvVars::new().set("PATH", &path);
     if let Some(home) = &home {
         environment.insert("HOME", home);
     }

@@ -40,7 +40,7 @@
 //!     match answer {
 //!         Ok(resolution) => {
 //!             // `ghcr.io/shop/cart:main-1111111@sha256:…`: a name for people, a digest for machines.
-//!             println!("{service}: {}", resolution.image.pinned());
+//!             println!("{service}: {}", resolution.image.reference());
 //!             pinned.push((service, resolution.image));
 //!         }
 //!         Err(unresolved) => println!("{service}: {}, tried {:?}", unresolved.reason, unresolved.tried),

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use healthcheck::{CheckState, CommandProbe, Probe};
-use process::{Environment, Interrupt, Program, Redactor};
+use process::{EnvVars, Interrupt, Program, Redactor};
 use tempfile::TempDir;
 
 use crate::{IMPATIENCE, PATIENCE, ask};
@@ -13,8 +13,8 @@ fn script(folder: &TempDir, text: &str) -> CommandProbe {
     let mut redactor = Redactor::new();
     redactor.add("hunter2-hunter2");
     CommandProbe::new(Program::at("/bin/sh"), folder.path())
-        .arguments(["-c", text])
-        .environment(Environment::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"))
+        .args(["-c", text])
+        .envs(EnvVars::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"))
         .redactor(redactor)
 }
 

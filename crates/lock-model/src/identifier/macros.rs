@@ -167,6 +167,25 @@ macro_rules! host_pattern {
     };
 }
 
+/// A registry host of an image as a pattern: it has a `.` or a port, or is `localhost`.
+#[cfg(feature = "schema")]
+macro_rules! image_host_pattern {
+    () => {
+        concat!(
+            r"([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[0-9]{1,5})?",
+            r"|[a-z0-9]([a-z0-9-]*[a-z0-9])?:[0-9]{1,5}|localhost)"
+        )
+    };
+}
+
+/// A path segment of an image repository as a pattern.
+#[cfg(feature = "schema")]
+macro_rules! image_segment_pattern {
+    () => {
+        r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+    };
+}
+
 /// The characters of [`is_hidden`], for use inside a pattern's brackets.
 #[cfg(feature = "schema")]
 macro_rules! hidden_pattern {

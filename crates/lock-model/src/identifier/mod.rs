@@ -9,6 +9,7 @@ mod forge;
 mod git;
 mod image;
 mod name;
+mod reference;
 
 pub use chart::{ChartReference, ChartVersion};
 pub use digest::{Digest, LockId};
@@ -17,6 +18,7 @@ pub use image::{ImageRepository, Platform, Tag};
 pub use macros::IdentifierError;
 pub(crate) use macros::is_hidden;
 pub use name::{KindName, OneLine, ServiceName, ThirdPartyName};
+pub use reference::ImageReference;
 
 #[cfg(all(test, feature = "schema"))]
 mod schema_tests;

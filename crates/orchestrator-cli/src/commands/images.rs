@@ -26,12 +26,12 @@ pub(crate) async fn explain(context: &Context, args: &ImagesExplainArgs) -> CliR
             let image = &resolution.image;
             let verdict = format!(
                 "{} is taken (revision {}, created {})",
-                image.pinned(),
+                image.reference(),
                 image.revision.as_str(),
                 image.created
             );
             let warnings: Vec<String> = resolution.warnings.iter().map(ToString::to_string).collect();
-            (ExitCode::Done, verdict, &resolution.tried, Some(image.pinned()), warnings)
+            (ExitCode::Done, verdict, &resolution.tried, Some(image.reference()), warnings)
         }
         Err(unresolved) => {
             let code = code_of(unresolved.class(), ExitCode::Image, ExitCode::Image);

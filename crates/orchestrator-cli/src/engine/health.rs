@@ -74,8 +74,8 @@ pub(crate) async fn health(
                 let ready = workspace.command(command, &[], &values)?;
                 Probe::Command(
                     CommandProbe::new(ready.program, ready.folder)
-                        .arguments(ready.arguments)
-                        .environment(ready.environment)
+                        .args(ready.arguments)
+                        .envs(ready.environment)
                         .interrupt(crate::interruption::interrupt()),
                 )
             }

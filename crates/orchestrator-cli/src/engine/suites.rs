@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use config::{CommandLine, Environment, ProgramName, Suite, SuiteKind, Values, Variable};
 use ledger::{StepKey, SuiteRef};
 use lock_model::{Digest, SuiteName, TreePath, suite_digest};
-use process::{Environment as Variables, Program};
+use process::{EnvVars, Program};
 use qa::{CommandSuite, HttpClient, HttpRun, HttpSuite, SuiteReport};
 
 use super::Engine;
@@ -84,8 +84,8 @@ pub(crate) async fn run_suite(
             let ready = workspace.command(&command.command, &command.files, &values)?;
             qa::Suite::Command(
                 CommandSuite::new(ready.program, ready.folder, definition.deadline)
-                    .arguments(ready.arguments)
-                    .environment(ready.environment)
+                    .args(ready.arguments)
+                    .envs(ready.environment)
                     .interrupt(crate::interruption::interrupt()),
             )
         }
@@ -157,7 +157,7 @@ pub(super) struct Ready {
     /// Where it runs.
     pub folder: PathBuf,
     /// The variables that it sees.
-    pub environment: Variables,
+    pub environment: EnvVars,
 }
 
 impl<'a> Workspace<'a> {
@@ -182,7 +182,7 @@ impl<'a> Workspace<'a> {
         };
         let arguments =
             command.arguments.iter().map(|argument| expand(argument, values)).collect::<CliResult<Vec<String>>>()?;
-        let mut variables = Variables::new();
+        let mut variables = EnvVars::new();
         // The user's home holds credentials; what a suite needs of them is named in `env:`.
         variables.insert("HOME", self.home()?);
         for name in ["LANG", "LC_ALL", "PATH", "TMPDIR"] {

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use process::{Environment, Interrupt, Invocation, ProcessError, Program, Redactor};
+use process::{EnvVars, Interrupt, Invocation, ProcessError, Program, Redactor};
 
 use tempfile::TempDir;
 
@@ -39,7 +39,7 @@ fn output_and_status_are_values() {
 
 #[test]
 fn t26_child_sees_only_the_named_environment() {
-    let output = Invocation::new(&program("env")).environment(&Environment::new().set("A", "1")).run().unwrap();
+    let output = Invocation::new(&program("env")).envs(&EnvVars::new().set("A", "1")).run().unwrap();
     assert_eq!(output.stdout_text(), "A=1\n");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use process::{Environment, Interrupt, Program, Redactor};
+use process::{EnvVars, Interrupt, Program, Redactor};
 use qa::{CommandSuite, Suite, SuiteReport, Verdict};
 use tempfile::TempDir;
 
@@ -14,8 +14,8 @@ async fn run(text: &str, change: impl FnOnce(&mut CommandSuite)) -> SuiteReport 
     let mut redactor = Redactor::new();
     redactor.add("hunter2-hunter2");
     let mut suite = CommandSuite::new(Program::at("/bin/sh"), folder.path(), PATIENCE)
-        .arguments(["-c", text])
-        .environment(Environment::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"))
+        .args(["-c", text])
+        .envs(EnvVars::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"))
         .redactor(redactor)
         .interrupt(Interrupt::new());
     change(&mut suite);
@@ -60,7 +60,7 @@ async fn p21_a_suite_that_cannot_start_is_unknown() {
 #[tokio::test]
 async fn t26_the_program_sees_the_named_variables_only() {
     let report = run("/usr/bin/env | /usr/bin/sort", |suite| {
-        suite.environment = Environment::new().set("STAGING_URL", "http://x").set("PATH", "/bin");
+        suite.envs = EnvVars::new().set("STAGING_URL", "http://x").set("PATH", "/bin");
     })
     .await;
     let names: Vec<&str> = report.log_tail.iter().filter_map(|line| line.split('=').next()).collect();

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use process::{Environment, Interrupt, Invocation, ProcessError, Program};
+use process::{EnvVars, Interrupt, Invocation, ProcessError, Program};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ pub struct HelperPrograms {
     /// The folders in which they are looked for, as in `PATH`. Relative ones are passed over.
     pub search_path: OsString,
     /// What they see of the environment.
-    pub environment: Environment,
+    pub environment: EnvVars,
     /// How long one may take; its whole process group is ended then. The documented default is
     /// [`DEADLINE`](Self::DEADLINE).
     pub deadline: Duration,
@@ -115,7 +115,7 @@ fn run(
     }
     let output = Invocation::new(&program)
         .arg("get")
-        .environment(&programs.environment)
+        .envs(&programs.environment)
         .stdin(server)
         .deadline(programs.deadline)
         .grace(GRACE)

@@ -55,7 +55,7 @@ fn describe(lock: &Lock) -> Report {
             Content::Image(image) => table.row([
                 name.as_str(),
                 commit,
-                &format!("{}:{}", image.repository, image.tag),
+                &image.reference().without_digest().to_string(),
                 &short_id(image.digest.as_str()),
                 &image.created.to_string(),
                 image.revision.as_str(),
