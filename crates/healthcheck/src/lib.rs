@@ -31,13 +31,14 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `ring` | yes | [`HttpClient::new`] installs ring as the TLS provider where the process has none |
 //! | `schema` | no | `schemars::JsonSchema` of [`HealthReport`] and the types in it |
 //!
 //! # Runtime
 //!
 //! [`run`] needs a tokio runtime with its network and time drivers (`enable_all`), of one thread or several; its future
-//! is `Send`. Programs run on the runtime's blocking threads. HTTPS needs a TLS provider in the process, which
-//! [`HttpClient::new`] asks for.
+//! is `Send`. Programs run on the runtime's blocking threads. Without the feature `ring` the program installs
+//! a TLS provider of rustls before it makes an [`HttpClient`].
 //!
 //! # Panics
 //!

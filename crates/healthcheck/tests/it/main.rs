@@ -9,7 +9,6 @@ mod tcp;
 mod verdicts;
 
 use std::num::NonZeroUsize;
-use std::sync::Once;
 use std::time::Duration;
 
 use healthcheck::{Check, CheckResult, HealthReport, HttpClient, HttpProbe, Probe};
@@ -20,8 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const IMPATIENCE: Duration = Duration::from_millis(300);
 
 fn client() -> HttpClient {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
     HttpClient::new("orchestrator-test", PATIENCE).unwrap()
 }
 

@@ -1,6 +1,5 @@
 //! Running the requests of a file.
 
-use std::sync::Once;
 use std::time::Duration;
 
 use qa::{HttpClient, HttpRun, HttpSuite, Suite, SuiteReport, Variables, Verdict};
@@ -12,8 +11,6 @@ use crate::server::{Server, response};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn client() -> HttpClient {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
     HttpClient::new("orchestrator-test", PATIENCE).unwrap()
 }
 
