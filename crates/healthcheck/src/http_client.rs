@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lock_model::ErrorClass;
-use lock_model::text::escape_terminal;
+use lock_model::escaping::escape_terminal;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Method, RequestBuilder};
 use url::{Host, Url};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lock_model::escaping::{EXCERPT_CHARACTERS, excerpt};
 use reqwest::Method;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -11,7 +12,7 @@ use process::{Invocation, ProcessError};
 use crate::check::{Check, CommandProbe, HttpProbe, Probe, TcpProbe};
 use crate::http_client::{HttpClient, LookupError, lookup};
 use crate::report::CheckState;
-use crate::text::{SHOWN, excerpt, innermost};
+use crate::text::innermost;
 
 /// How much of a program's output is kept.
 const OUTPUT_KEPT: usize = 64 * 1024;
@@ -86,13 +87,13 @@ fn connect_state(error: &reqwest::Error) -> CheckState {
 async fn beginning(response: &mut reqwest::Response) -> Option<String> {
     let mut bytes = Vec::new();
     // A character has at most four bytes, and one more is needed to see that there is a rest.
-    while bytes.len() < (SHOWN + 1) * 4 {
+    while bytes.len() < (EXCERPT_CHARACTERS + 1) * 4 {
         match response.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) | Err(_) => break,
         }
     }
-    let text = excerpt(&String::from_utf8_lossy(&bytes));
+    let text = excerpt(&bytes);
     (!text.is_empty()).then_some(text)
 }
 
@@ -111,7 +112,7 @@ async fn tcp(probe: &TcpProbe) -> Found {
         Err(LookupError::Io(error)) => {
             return (
                 CheckState::Unknown,
-                format!("`{}` does not resolve: {}", excerpt(host), excerpt(&error.to_string())),
+                format!("`{}` does not resolve: {}", excerpt(host), excerpt(error.to_string())),
             );
         }
     };
@@ -119,7 +120,7 @@ async fn tcp(probe: &TcpProbe) -> Found {
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(_) => return (CheckState::Healthy, "accepts connections".to_owned()),
-            Err(error) => last = excerpt(&error.to_string()),
+            Err(error) => last = excerpt(error.to_string()),
         }
     }
     (CheckState::Unhealthy, last)
@@ -153,7 +154,7 @@ async fn command(probe: CommandProbe, deadline: Duration) -> Found {
 }
 
 fn reason(error: &ProcessError) -> String {
-    let mut text = excerpt(&error.to_string());
+    let mut text = excerpt(error.to_string());
     if let Some(source) = std::error::Error::source(error) {
         text.push_str(": ");
         text.push_str(&innermost(source));

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lock_model::escaping::excerpt;
 use process::{EnvVars, Interrupt, Invocation, Output, ProcessError, Program, Redactor};
 
 use crate::report::{Case, SuiteReport, Verdict};
-use crate::text::{excerpt, in_words, innermost, log_line};
+use crate::text::{in_words, innermost, log_line};
 
 /// How much of each output is kept.
 const OUTPUT_KEPT: usize = 256 * 1024;

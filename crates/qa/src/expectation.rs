@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use lock_model::escaping::excerpt;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use serde_yaml::Spanned;
-
-use crate::text::excerpt;
 
 /// What an answer has to look like: `expect:` of a request.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -29,7 +28,7 @@ impl Expectation {
         let mut mismatches = Vec::new();
         let text = String::from_utf8_lossy(body);
         if status != self.status.value {
-            let beginning = excerpt(&text);
+            let beginning = excerpt(body);
             let body = if beginning.is_empty() { String::new() } else { format!(" with `{beginning}`") };
             mismatches.push(format!("status is {status}{body}, expected {}", self.status.value));
         }
@@ -42,12 +41,12 @@ impl Expectation {
             if found.is_empty() {
                 mismatches.push(format!("header `{name}` is missing, expected `{}`", excerpt(expected)));
             } else if !found.contains(expected) {
-                let found = excerpt(&found.join(", "));
+                let found = excerpt(found.join(", "));
                 mismatches.push(format!("header `{name}` is `{found}`, expected `{}`", excerpt(expected)));
             }
         }
         if let Some(expected) = self.body_contains.as_deref().filter(|expected| !text.contains(expected)) {
-            mismatches.push(format!("body is `{}`, expected to contain `{}`", excerpt(&text), excerpt(expected)));
+            mismatches.push(format!("body is `{}`, expected to contain `{}`", excerpt(body), excerpt(expected)));
         }
         if !self.json.is_empty() {
             self.json_mismatches(body, &mut mismatches);
@@ -57,7 +56,7 @@ impl Expectation {
 
     fn json_mismatches(&self, body: &[u8], mismatches: &mut Vec<String>) {
         let Ok(document) = serde_json::from_slice::<Value>(body) else {
-            return mismatches.push(format!("body is not JSON: `{}`", excerpt(&String::from_utf8_lossy(body))));
+            return mismatches.push(format!("body is not JSON: `{}`", excerpt(body)));
         };
         for (pointer, expected) in &self.json {
             match document.pointer(pointer) {
@@ -75,7 +74,7 @@ impl Expectation {
 }
 
 fn in_json(value: &Value) -> String {
-    excerpt(&value.to_string())
+    excerpt(value.to_string())
 }
 
 /// JSON has one kind of number: `1` and `1.0` are equal.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lock_model::escaping::excerpt;
 use reqwest::{Response, Url};
 use tokio::time::{Instant, timeout_at};
 
@@ -9,7 +10,7 @@ use crate::http_client::HttpClient;
 use crate::http_file::{HttpRequest, HttpSuite};
 use crate::report::{Case, SuiteReport, Verdict};
 use crate::template::Variables;
-use crate::text::{excerpt, in_words, innermost};
+use crate::text::{in_words, innermost};
 
 /// Largest body that is read.
 const BODY_LIMIT: usize = 1024 * 1024;

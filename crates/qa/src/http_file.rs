@@ -17,13 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use lock_model::ErrorClass;
+use lock_model::escaping::excerpt;
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
 
 use crate::expectation::Expectation;
 use crate::template::Template;
-use crate::text::excerpt;
 
 /// Largest file that is parsed.
 const SIZE_LIMIT: usize = 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lock_model::text::escape_terminal_lines;
+use lock_model::escaping::escape_terminal_lines;
 
 use crate::report::{Case, SuiteReport, Verdict};
 

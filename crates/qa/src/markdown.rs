@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lock_model::text::code_span;
+use lock_model::escaping::code_span;
 
 use crate::report::{SuiteReport, Verdict};
 

@@ -95,7 +95,7 @@ impl SuiteReport {
     }
 
     fn without_cases(suite: &str, verdict: Verdict, reason: &str) -> Self {
-        let reason = Some(crate::text::excerpt(reason));
+        let reason = Some(lock_model::escaping::excerpt(reason));
         Self { suite: suite.to_owned(), verdict, reason, cases: Vec::new(), log_tail: Vec::new() }
     }
 

@@ -74,7 +74,7 @@ impl Template {
                     _ => {
                         return Err(format!(
                             "unknown variable `{{{}}}`: there are `{{url}}` and `{{mode}}`; write `{{{{` for a brace",
-                            crate::text::excerpt(name)
+                            lock_model::escaping::excerpt(name)
                         ));
                     }
                 });
