@@ -4,8 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use config::{Dependency, Environment, ProbeKind, Template, Values, Variable};
-use healthcheck::{Check, CommandProbe, HealthReport, HttpProbe, Probe, Severity, TcpProbe};
-use process::Redactor;
+use healthcheck::{Check, CommandProbe, HealthReport, HttpClient, HttpProbe, Probe, Severity, TcpProbe};
 
 use super::Engine;
 use super::step_outcome::StepOutcome;
@@ -19,9 +18,9 @@ use crate::config_values;
 /// How many probes are asked at once.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 /// What probes and suites say they are.
-const USER_AGENT: &str = concat!("orchestrator/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("orchestrator/", env!("CARGO_PKG_VERSION"));
 /// How long a connection may take.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a dependency may take to answer.
 const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -68,45 +67,34 @@ pub(crate) async fn health(
     let mut checks = Vec::new();
     for (name, probe) in &health.probes {
         let question = match &probe.kind {
-            ProbeKind::Http { url, status } => {
-                Probe::Http(HttpProbe { url: parse_url(name, &expand(url, &values)?)?, status: *status })
-            }
-            ProbeKind::Tcp { address } => Probe::Tcp(TcpProbe { address: address.clone() }),
+            ProbeKind::Http { url, status } => Probe::Http(http_probe(name, &expand(url, &values)?)?.status(*status)),
+            ProbeKind::Tcp { address } => Probe::Tcp(TcpProbe::new(address)),
             ProbeKind::Command(command) => {
                 let ready = workspace.command(command, &[], &values)?;
-                Probe::Command(CommandProbe {
-                    program: ready.program,
-                    arguments: ready.arguments,
-                    folder: ready.folder,
-                    environment: ready.environment,
-                    redactor: Redactor::new(),
-                    interrupt: context.surroundings.interrupt.clone(),
-                })
+                Probe::Command(
+                    CommandProbe::new(ready.program, ready.folder)
+                        .args(ready.arguments)
+                        .envs(ready.environment)
+                        .interrupt(context.surroundings.interrupt.clone()),
+                )
             }
         };
         let severity = match probe.severity {
             config::Severity::Block => Severity::Block,
             config::Severity::Warn => Severity::Warn,
         };
-        checks.push(Check { name: name.clone(), probe: question, severity, deadline: probe.deadline });
+        checks.push(Check::new(name, question, probe.deadline).severity(severity));
     }
     for (name, dependency) in &health.dependencies {
         let probe = match dependency {
-            Dependency::Http(url) => {
-                Probe::Http(HttpProbe { url: parse_url(name, &expand(url, &values)?)?, status: 200 })
-            }
-            Dependency::Tcp(address) => Probe::Tcp(TcpProbe { address: address.clone() }),
+            Dependency::Http(url) => Probe::Http(http_probe(name, &expand(url, &values)?)?),
+            Dependency::Tcp(address) => Probe::Tcp(TcpProbe::new(address)),
         };
-        checks.push(Check { name: name.clone(), probe, severity: Severity::Block, deadline: DEPENDENCY_DEADLINE });
+        checks.push(Check::new(name, probe, DEPENDENCY_DEADLINE));
     }
-    let client = http_client()?;
+    let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
+        .map_err(|error| CliError::from_source(ExitCode::Bug, "the HTTP client cannot be made", &error))?;
     Ok(Some(healthcheck::run(&checks, &client, CONCURRENCY).await))
-}
-
-/// The client of probes and suites: no redirects, no proxy, no link-local addresses.
-pub(super) fn http_client() -> Result<healthcheck::Client> {
-    healthcheck::http_client(USER_AGENT, CONNECT_DEADLINE)
-        .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))
 }
 
 /// The variables of an environment's templates.
@@ -129,6 +117,7 @@ pub(super) fn expand(template: &Template, values: &Values) -> Result<String> {
     })
 }
 
-fn parse_url(name: &str, text: &str) -> Result<url::Url> {
-    text.parse().map_err(|error| Error::from_source(ErrorKind::Invalid, format!("probe `{name}` asks no URL"), error))
+fn http_probe(name: &str, url: &str) -> Result<HttpProbe> {
+    HttpProbe::new(url)
+        .map_err(|error| Error::from_source(ErrorKind::Invalid, format!("probe `{name}` asks no URL"), error))
 }

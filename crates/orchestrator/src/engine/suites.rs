@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use config::{CommandLine, Environment, ProgramName, Suite, SuiteKind, Values, Variable};
 use ledger::{StepKey, SuiteRef};
 use lock_model::{Digest, SuiteName, TreePath, suite_digest};
-use process::{EnvVars, Program, Redactor};
-use qa::{CommandSuite, HttpRun, HttpSuite, SuiteReport};
+use process::{EnvVars, Program};
+use qa::{CommandSuite, HttpClient, HttpRun, HttpSuite, SuiteReport};
 
 use super::Engine;
 use super::step_outcome::StepOutcome;
-use super::health::{expand, http_client, values_of};
+use super::health::{CONNECT_DEADLINE, USER_AGENT, expand, values_of};
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
@@ -80,33 +80,24 @@ pub(crate) async fn run_suite(
     let runnable = match &definition.kind {
         SuiteKind::Command(command) => {
             let ready = workspace.command(&command.command, &command.files, &values)?;
-            qa::Suite::Command(CommandSuite {
-                program: ready.program,
-                arguments: ready.arguments,
-                folder: ready.folder,
-                environment: ready.environment,
-                deadline: definition.deadline,
-                redactor: Redactor::new(),
-                interrupt: context.surroundings.interrupt.clone(),
-            })
+            qa::Suite::Command(
+                CommandSuite::new(ready.program, ready.folder, definition.deadline)
+                    .args(ready.arguments)
+                    .envs(ready.environment)
+                    .interrupt(context.surroundings.interrupt.clone()),
+            )
         }
         SuiteKind::Http { file: path } => {
             let bytes = file(context, revision, path)?;
             let suite = HttpSuite::parse(path.as_str(), &bytes)
                 .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))?;
-            let client = http_client()?;
-            let url = match &environment.url {
-                Some(_) => Some(url_of(context, revision, environment)?),
-                None => None,
-            };
-            let variables = qa::Variables { url, mode: Some(environment.mode.to_string()) };
-            qa::Suite::Http(HttpRun {
-                suite,
-                variables,
-                client,
-                is_denied: healthcheck::is_denied,
-                deadline: definition.deadline,
-            })
+            let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
+                .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
+            let mut variables = qa::Variables::new().mode(environment.mode.to_string());
+            if environment.url.is_some() {
+                variables = variables.url(url_of(context, revision, environment)?);
+            }
+            qa::Suite::Http(HttpRun::new(suite, client, definition.deadline).variables(variables))
         }
     };
     Ok(qa::run(name.as_str(), &runnable).await)

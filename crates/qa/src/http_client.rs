@@ -1,0 +1,1 @@
+../../healthcheck/src/http_client.rs
