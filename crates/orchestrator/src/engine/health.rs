@@ -93,7 +93,7 @@ pub(crate) async fn health(
         checks.push(Check::new(name, probe, DEPENDENCY_DEADLINE));
     }
     let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
-        .map_err(|error| CliError::from_source(ExitCode::Bug, "the HTTP client cannot be made", &error))?;
+        .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
     Ok(Some(healthcheck::run(&checks, &client, CONCURRENCY).await))
 }
 
