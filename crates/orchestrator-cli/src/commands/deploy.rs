@@ -21,7 +21,7 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> CliResult<Report
     let engine = open(context, &args.environment.env, args.rev.as_deref()).await?;
     belongs(&engine)?;
     let deployable = engine.deployable()?;
-    let plan = deployable.plan(context)?;
+    let plan = deployable.plan(context).await?;
     let mut table = Table::new(&["service", "change", "file", "image"]);
     for change in &plan.changes {
         let kind = match change.kind {
@@ -42,7 +42,7 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> CliResult<Report
     }
     let name = &engine.environment.name;
     let head = format!("{name}: release {} from commit {}\n", engine.release.id8(), engine.snapshot.commit.short(12));
-    let mut human = if plan.is_empty_change() {
+    let mut human = if plan.changes.is_empty() {
         format!("{head}nothing would change\n")
     } else {
         format!("{head}\n{}", table.render())
@@ -51,9 +51,9 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> CliResult<Report
         append(&mut human, format!("not deployed: {} ({})\n", skipped.name, skipped.reason));
     }
     let warnings: Vec<String> = plan
-        .leftovers
+        .unpinned_images
         .iter()
-        .map(|left| format!("{} at {} is not pinned: {}", left.object, left.place, left.image))
+        .map(|image| format!("{} at {} is not pinned: {}", image.object, image.place, image.image))
         .collect();
     let document = serde_json::json!({
         "command": "plan",
@@ -63,7 +63,7 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> CliResult<Report
         "commit": engine.snapshot.commit,
         "plan": plan.digest,
         "changes": plan.changes,
-        "leftovers": plan.leftovers,
+        "leftovers": plan.unpinned_images,
     });
     Ok(Report::new(ExitCode::Done, human, document).warnings(warnings))
 }
@@ -95,7 +95,7 @@ pub(crate) async fn verify(context: &Context, args: &EnvironmentArgs) -> CliResu
     })?;
     let snapshot = Snapshot::load(context, &commit)?;
     let engine = Engine::new(context, store, snapshot, &name, Purpose::Run)?;
-    let proof = engine.deployable()?.prove(context)?;
+    let proof = engine.deployable()?.prove(context).await?;
     let (code, verdict) = if proof.is_proven() {
         (ExitCode::Done, "is what the lock says")
     } else {

@@ -27,12 +27,11 @@ impl Engine<'_> {
     /// What this environment deploys of the lock.
     pub(crate) fn deployable(&self) -> CliResult<Deployable> {
         let now = self.now();
-        let release = self.release.as_str();
-        deployable(self.context, &self.snapshot, &self.environment, &self.lock.lock, release, now)
+        deployable(self.context, &self.snapshot, &self.environment, &self.lock.lock, &self.release, now)
     }
 
     /// Renders and judges everything before anything is recorded or changed.
-    pub(super) fn prepare_deployment(&mut self) -> CliResult<Prepared> {
+    pub(super) async fn prepare_deployment(&mut self) -> CliResult<Prepared> {
         let deployable = self.deployable()?;
         if !deployable.expired.is_empty() {
             let list: Vec<String> =
@@ -48,27 +47,25 @@ impl Engine<'_> {
                 Purpose::Rollback => self.warnings.push(message),
             }
         }
-        let plan = deployable.plan(self.context)?;
-        for leftover in &plan.leftovers {
-            self.warnings.push(format!(
-                "{} at {} is not pinned by the lock: {}",
-                leftover.object, leftover.place, leftover.image
-            ));
+        let plan = deployable.plan(self.context).await?;
+        for image in &plan.unpinned_images {
+            self.warnings
+                .push(format!("{} at {} is not pinned by the lock: {}", image.object, image.place, image.image));
         }
         Ok(Prepared { deployable, plan })
     }
 
     /// Stores the plan.
-    pub(super) fn deploy(&mut self, prepared: &Prepared) -> CliResult<Answer> {
-        let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now())?;
+    pub(super) async fn deploy(&mut self, prepared: &Prepared) -> CliResult<Answer> {
+        let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now()).await?;
         self.deployed_now = true;
         let evidence = serde_json::json!({ "plan": prepared.plan.digest, "changes": prepared.plan.changes });
         Ok(Answer::ok(detail).document("plan.json", &evidence))
     }
 
     /// Reads back what is stored.
-    pub(super) fn verify(&mut self) -> CliResult<Answer> {
-        let proof = self.deployable()?.prove(self.context)?;
+    pub(super) async fn verify(&mut self) -> CliResult<Answer> {
+        let proof = self.deployable()?.prove(self.context).await?;
         let answer = if proof.is_proven() {
             Answer::ok(format!("{} stored as locked", count(proof.images.len(), "image")))
         } else {

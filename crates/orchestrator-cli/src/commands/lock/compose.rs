@@ -29,7 +29,7 @@ pub(crate) fn compose(global: &GlobalArgs, args: &LockComposeArgs) -> CliResult<
     })?;
     let document = serde_json::json!({
         "command": "lock compose", "lock": lock.id(),
-        "services": made.pinned.iter().map(|(name, pin)| (name, pin.reference())).collect::<BTreeMap<_, _>>(),
+        "services": made.pinned.iter().map(|(name, pin)| (name, pin.to_string())).collect::<BTreeMap<_, _>>(),
         "override": made.text,
     });
     let human = match &args.output {
