@@ -37,7 +37,7 @@
 //! request.services = vec![cart];
 //!
 //! // Any repository will do: objects are written to `local` and pushed to the branch of `remote`.
-//! let program = process::Program::find("git", "/usr/local/bin:/usr/bin:/bin".as_ref()).expect("git is installed");
+//! let program = git::process::Program::find("git", "/usr/local/bin:/usr/bin:/bin".as_ref())?;
 //! let folder = tempfile::tempdir()?;
 //! let options = GitOptions { local_protocol: LocalProtocol::Allowed, ..GitOptions::default() };
 //! let (local, remote) = (folder.path().join("local"), folder.path().join("remote"));

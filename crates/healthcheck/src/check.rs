@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use process::{Environment, Interrupt, Program, Redactor};
+use process::{EnvVars, Interrupt, Program, Redactor};
 use url::Url;
 
 /// One question to an environment.
@@ -67,7 +67,7 @@ pub struct CommandProbe {
     /// The folder it runs in.
     pub folder: PathBuf,
     /// The variables it sees.
-    pub environment: Environment,
+    pub environment: EnvVars,
     /// Hidden in what is shown of its output.
     pub redactor: Redactor,
     /// Ends it early.

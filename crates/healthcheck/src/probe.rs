@@ -128,7 +128,7 @@ async fn command(probe: CommandProbe, deadline: Duration) -> Answer {
     let ended = tokio::task::spawn_blocking(move || {
         Invocation::new(&probe.program)
             .args(&probe.arguments)
-            .environment(&probe.environment)
+            .envs(&probe.environment)
             .current_dir(&probe.folder)
             .deadline(deadline)
             .keep_last(OUTPUT_KEPT)
@@ -140,7 +140,7 @@ async fn command(probe: CommandProbe, deadline: Duration) -> Answer {
     match ended {
         Ok(Ok(output)) if output.success() => (CheckState::Healthy, "exit status 0".to_owned()),
         Ok(Ok(output)) => {
-            let said = output.last_words(1).pop().map(|line| format!(": {}", shown(&line))).unwrap_or_default();
+            let said = output.last_lines(1).pop().map(|line| format!(": {}", shown(&line))).unwrap_or_default();
             // A program that was killed did not answer.
             let state = if output.code.is_some() { CheckState::Unhealthy } else { CheckState::Unknown };
             (state, format!("ended with {}{said}", output.status()))

@@ -9,7 +9,7 @@ use git::{Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
 use lock_gen::{Ownership, Superproject};
 use lock_model::{BranchName, CommitId, Timestamp, UserName};
-use process::{Environment, Program};
+use process::{EnvVars, Program};
 
 use crate::arguments::GlobalArgs;
 use crate::clock::Clock;
@@ -40,7 +40,7 @@ pub(crate) struct Context {
     /// Progress for people.
     pub progress: Progress,
     /// What children inherit.
-    pub children: Environment,
+    pub children: EnvVars,
     /// The `git` program.
     pub git_program: Program,
     /// Folder for fetched submodule commits.
@@ -78,7 +78,7 @@ pub(crate) struct Local {
     /// The `git` program.
     pub git_program: Program,
     /// What children inherit.
-    pub children: Environment,
+    pub children: EnvVars,
     /// Folder that relative paths start from.
     pub top: PathBuf,
 }
@@ -107,8 +107,8 @@ pub(crate) fn find_git() -> CliResult<Program> {
 }
 
 /// The named list that children get; the acting user travels to the update hook.
-pub(crate) fn children(actor: Option<&str>) -> Environment {
-    let mut list = Environment::new();
+pub(crate) fn children(actor: Option<&str>) -> EnvVars {
+    let mut list = EnvVars::new();
     for (name, value) in environment::for_children() {
         list.insert(name, value);
     }
@@ -119,7 +119,7 @@ pub(crate) fn children(actor: Option<&str>) -> Environment {
 }
 
 /// How `git` is run here: the local forge is a folder, so local transport is allowed.
-pub(crate) fn git_options(children: &Environment) -> GitOptions {
+pub(crate) fn git_options(children: &EnvVars) -> GitOptions {
     GitOptions {
         environment: children.clone(),
         deadline: GIT_DEADLINE,

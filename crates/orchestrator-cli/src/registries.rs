@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use config::{Config, RegistrySettings};
 use lock_model::CommitId;
-use process::Environment;
+use process::EnvVars;
 use registry::credentials::{ExplicitLogin, HelperPrograms, Login};
 use registry::{
     ClientCertificate, CredentialSources, Credentials, HostOptions, Mirror, PemAuthority, Proxies, Registry,
@@ -133,7 +133,7 @@ fn credentials(context: &Context) -> CliResult<Credentials> {
             login: Login::password(user, secrecy::ExposeSecret::expose_secret(&token)),
         });
     }
-    let mut seen: Environment = context.children.clone();
+    let mut seen: EnvVars = context.children.clone();
     for (name, value) in environment::named(&HELPER_VARIABLES, &HELPER_PREFIXES) {
         seen.insert(name, value);
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use process::{Environment, Interrupt, Invocation, Output, ProcessError, Program, Redactor};
+use process::{EnvVars, Interrupt, Invocation, Output, ProcessError, Program, Redactor};
 
 use crate::report::{Case, SuiteReport, Verdict};
 use crate::text::{in_words, innermost, line, shown};
@@ -23,7 +23,7 @@ pub struct CommandSuite {
     /// The folder it runs in.
     pub folder: PathBuf,
     /// The variables it sees.
-    pub environment: Environment,
+    pub environment: EnvVars,
     /// The time it may take; then its whole process group ends.
     pub deadline: Duration,
     /// Hidden in what is shown of its output.
@@ -38,7 +38,7 @@ impl CommandSuite {
         let ended = tokio::task::spawn_blocking(move || {
             Invocation::new(&suite.program)
                 .args(&suite.arguments)
-                .environment(&suite.environment)
+                .envs(&suite.environment)
                 .current_dir(&suite.folder)
                 .deadline(suite.deadline)
                 .keep_last(OUTPUT_KEPT)
@@ -79,8 +79,7 @@ impl CommandSuite {
     fn no_answer(&self, name: &str, error: &ProcessError) -> SuiteReport {
         if error.is_deadline() {
             let reason = format!("did not end within {}", in_words(self.deadline));
-            // The error's further lines are the program's last words.
-            let log_tail = error.to_string().lines().skip(1).map(|text| line(text.trim_start())).collect();
+            let log_tail = error.stderr().iter().map(|text| line(text)).collect();
             return SuiteReport { log_tail, ..SuiteReport::unknown(name, &reason) };
         }
         let mut reason = error.to_string();

@@ -44,12 +44,7 @@ impl Branch {
         let name = self.full_name();
         let references = self.git.ls_remote(&self.remote, &[&name])?;
         // The pattern also matches the end of longer names.
-        let id = references.into_iter().find(|reference| reference.name == name).map(|reference| reference.id);
-        id.map(|id| {
-            CommitId::try_from(id.as_str())
-                .map_err(|_| GitError::Operand { what: "a commit", value: id.escape_debug().to_string() })
-        })
-        .transpose()
+        references.into_iter().find(|reference| reference.name == name).map(|reference| reference.commit()).transpose()
     }
 
     /// What the branch holds now; nothing where there is no branch.
@@ -92,11 +87,8 @@ impl Branch {
             .iter()
             .map(|(path, bytes)| TreeChange::Write { path: path.clone(), mode: MODE_FILE, bytes: bytes.clone() })
             .collect();
-        let identity = CommitIdentity {
-            name: options.actor.clone(),
-            email: format!("{}@orchestrator.invalid", options.actor),
-            time: options.time,
-        };
+        let email = format!("{}@orchestrator.invalid", options.actor);
+        let identity = CommitIdentity::new(&options.actor, email, options.time);
         let failed = self.failed("commit to it");
         let tree = self.git.write_tree(None, &changes).map_err(&failed)?;
         let parents: Vec<CommitId> = head.iter().cloned().collect();

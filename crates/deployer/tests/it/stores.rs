@@ -13,7 +13,7 @@ use deployer::{
 };
 use git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, TreeChange};
 use lock_model::{ErrorClass, Timestamp};
-use process::{Environment, Invocation, Program};
+use process::{EnvVars, Invocation, Program};
 use tempfile::TempDir;
 use test_support::{GitShim, When};
 
@@ -105,7 +105,7 @@ fn apply(target: &Target, plan: &Plan) -> Result<RenderApplied, DeployError> {
 }
 
 fn options(home: &Path) -> GitOptions {
-    let environment = Environment::new().set("PATH", SEARCH_PATH).set("HOME", home);
+    let environment = EnvVars::new().set("PATH", SEARCH_PATH).set("HOME", home);
     GitOptions { environment, local_protocol: LocalProtocol::Allowed, ..GitOptions::default() }
 }
 
@@ -352,7 +352,7 @@ fn f3_killed_at_every_call_of_git_and_run_again_it_is_as_if_nothing_had_happened
             fs::write(place.join("number"), number.to_string()).unwrap();
             let ended = Invocation::new(&this)
                 .args(["--exact", "stores::child_that_deploys"])
-                .environment(&Environment::new().set("PATH", SEARCH_PATH))
+                .envs(&EnvVars::new().set("PATH", SEARCH_PATH))
                 .current_dir(place)
                 .deadline(Duration::from_secs(60))
                 .run()

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use healthcheck::{CheckState, CommandProbe, Probe};
-use process::{Environment, Interrupt, Program, Redactor};
+use process::{EnvVars, Interrupt, Program, Redactor};
 use tempfile::TempDir;
 
 use crate::{IMPATIENCE, PATIENCE, ask};
@@ -16,7 +16,7 @@ fn script(folder: &TempDir, text: &str) -> CommandProbe {
         program: Program::at("/bin/sh"),
         arguments: vec!["-c".to_owned(), text.to_owned()],
         folder: folder.path().to_owned(),
-        environment: Environment::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"),
+        environment: EnvVars::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"),
         redactor,
         interrupt: Interrupt::new(),
     }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use process::{Environment, Invocation, Program};
+use process::{EnvVars, Invocation, Program};
 
 use super::server::Server;
 use super::shop::Shop;
@@ -110,7 +110,7 @@ impl Stage {
 
     fn run(&mut self, line: &str, folder: &Path, expected: i32, show: Show) -> CliResult<String> {
         let words = words(line);
-        let invocation = Invocation::new(&self.binary).args(&words).environment(&self.environment(None));
+        let invocation = Invocation::new(&self.binary).args(&words).envs(&self.environment(None));
         let command = format!("orchestrator {line}");
         self.execute(&command, invocation, folder, expected, show)
     }
@@ -119,7 +119,7 @@ impl Stage {
     pub(super) fn git(&mut self, line: &str, user: &str, expected: i32) -> CliResult<String> {
         let program = crate::context::find_git()?;
         let folder = self.shop.clone_folder();
-        let invocation = Invocation::new(&program).args(words(line)).environment(&self.environment(Some(user)));
+        let invocation = Invocation::new(&program).args(words(line)).envs(&self.environment(Some(user)));
         let command = format!("{}={user} git {line}", environment::ACTOR.name);
         self.execute(&command, invocation, &folder, expected, Show::All)
     }
@@ -136,7 +136,7 @@ impl Stage {
         self.scenes
     }
 
-    fn environment(&self, user: Option<&str>) -> Environment {
+    fn environment(&self, user: Option<&str>) -> EnvVars {
         let mut list = children(user);
         list.insert(environment::CLOCK.name, self.clock);
         list.insert("STAGING_URL", self.server.url("staging"));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use config::{CommandLine, Environment, ProgramName, Suite, SuiteKind, Values, Variable};
 use ledger::{StepKey, SuiteRef};
 use lock_model::{Digest, SuiteName, TreePath, suite_digest};
-use process::{Environment as Variables, Program, Redactor};
+use process::{EnvVars, Program, Redactor};
 use qa::{CommandSuite, HttpRun, HttpSuite, SuiteReport};
 
 use super::Engine;
@@ -166,7 +166,7 @@ pub(super) struct Ready {
     /// Where it runs.
     pub folder: PathBuf,
     /// The variables that it sees.
-    pub environment: Variables,
+    pub environment: EnvVars,
 }
 
 impl<'a> Workspace<'a> {
@@ -191,7 +191,7 @@ impl<'a> Workspace<'a> {
         };
         let arguments =
             command.arguments.iter().map(|argument| expand(argument, values)).collect::<CliResult<Vec<String>>>()?;
-        let mut variables = Variables::new();
+        let mut variables = EnvVars::new();
         // The user's home holds credentials; what a suite needs of them is named in `env:`.
         variables.insert("HOME", self.home()?);
         for name in ["LANG", "LC_ALL", "PATH", "TMPDIR"] {

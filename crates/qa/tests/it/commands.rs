@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use process::{Environment, Interrupt, Program, Redactor};
+use process::{EnvVars, Interrupt, Program, Redactor};
 use qa::{CommandSuite, Suite, SuiteReport, Verdict};
 use tempfile::TempDir;
 
@@ -17,7 +17,7 @@ async fn run(text: &str, change: impl FnOnce(&mut CommandSuite)) -> SuiteReport 
         program: Program::at("/bin/sh"),
         arguments: vec!["-c".to_owned(), text.to_owned()],
         folder: folder.path().to_owned(),
-        environment: Environment::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"),
+        environment: EnvVars::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"),
         deadline: PATIENCE,
         redactor,
         interrupt: Interrupt::new(),
@@ -64,7 +64,7 @@ async fn p21_a_suite_that_cannot_start_is_unknown() {
 #[tokio::test]
 async fn t26_the_program_sees_the_named_variables_only() {
     let report = run("/usr/bin/env | /usr/bin/sort", |suite| {
-        suite.environment = Environment::new().set("STAGING_URL", "http://x").set("PATH", "/bin");
+        suite.environment = EnvVars::new().set("STAGING_URL", "http://x").set("PATH", "/bin");
     })
     .await;
     let names: Vec<&str> = report.log_tail.iter().filter_map(|line| line.split('=').next()).collect();
