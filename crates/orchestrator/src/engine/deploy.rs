@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use config::{Deployment, Environment, SourceFolder, Target};
+use config::{Deployment, Environment, SourceFolder};
+use deployer::render::BranchChange;
 use deployer::{
-    BranchChange, Expectation, ForeignNamespace, ImagePin, LeftoverRule, NamespaceRule, NotDeployed, Plan, Proof,
-    RenderFolder, RenderRequest, RenderService, RenderTarget,
+    AppliedDetail, ApplyOptions, DeployError, DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule,
+    NotDeployed, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, Target,
 };
-use git::CommitIdentity;
 use lock_gen::SubmoduleStore;
-use lock_model::{Content, Lock, Service, ServiceName, Timestamp};
+use lock_model::{BranchName, Content, Lock, ReleaseId, Service, ServiceName, Timestamp};
 
 use crate::context::Context;
 use crate::error::{causes, Error, ErrorKind, Problem, Result};
@@ -19,11 +19,9 @@ use crate::revision::Revision;
 #[derive(Debug)]
 pub(crate) struct Deployable {
     /// The target's request.
-    pub request: RenderRequest,
-    /// What must be stored afterwards.
-    pub expectation: Expectation,
+    pub request: DeployRequest,
     /// Branch of the target.
-    pub branch: String,
+    pub branch: BranchName,
     /// Folder of the target.
     pub folder: Option<RenderFolder>,
     /// Declared skips whose day has passed.
@@ -36,10 +34,10 @@ pub(super) fn deployable(
     revision: &Revision,
     environment: &Environment,
     lock: &Lock,
-    release: &str,
+    release: &ReleaseId,
     now: Timestamp,
 ) -> Result<Deployable> {
-    let Some(Target::Render(target)) = &environment.target else {
+    let Some(config::Target::Render(target)) = &environment.target else {
         return Err(Error::new(ErrorKind::Invalid, format!("environment `{}` has no target", environment.name))
             .hint("give it a `target:` in orchestrator.yaml"));
     };
@@ -56,12 +54,13 @@ pub(super) fn deployable(
         let reason = match environment.decide(name, &service.path, today) {
             Deployment::Deploy(settings) => {
                 match files(context, revision, name, service, &settings.source) {
-                    Ok(files) => services.push(RenderService {
-                        name: name.clone(),
-                        image: pin(service),
-                        files,
-                        namespace_rule: Some(namespace_rule(&settings.namespaces)),
-                    }),
+                    Ok(files) => {
+                        let mut deployed = DeployService::new(name.clone());
+                        deployed.image = pin(service);
+                        deployed.files = files;
+                        deployed.namespace_rule = Some(namespace_rule(&settings.namespaces));
+                        services.push(deployed);
+                    }
                     Err(problem) => problems.push(problem),
                 }
                 continue;
@@ -82,30 +81,23 @@ pub(super) fn deployable(
             Error::new(ErrorKind::Repository, "manifests of locked services cannot be read").problems(problems)
         );
     }
-    let request = RenderRequest {
-        environment: environment.name.to_string(),
-        namespace: namespace.to_string(),
-        namespace_rule: namespace_rule(&environment.namespaces),
-        leftovers: LeftoverRule::List,
-        release: release.to_owned(),
-        lock: lock.id().clone(),
-        commit: revision.commit.clone(),
-        services,
-        other_images,
-        not_deployed,
-    };
+    let mut request = DeployRequest::new(
+        environment.name.clone(),
+        namespace.to_string(),
+        release.clone(),
+        lock.id().clone(),
+        revision.commit.clone(),
+    );
+    request.namespace_rule = namespace_rule(&environment.namespaces);
+    request.services = services;
+    request.other_images = other_images;
+    request.not_deployed = not_deployed;
     if target.folder.is_some() && context.git.work_tree().is_none() {
         return Err(Error::new(ErrorKind::Invalid, format!("`target.folder` of `{}` needs a clone", environment.name))
             .hint("run in a clone: a bare repository has no folder beside its files"));
     }
-    let folder = target.folder.as_ref().map(|path| RenderFolder { top: context.top.clone(), path: path.clone() });
-    Ok(Deployable {
-        expectation: Expectation::of(&request),
-        request,
-        branch: target.branch.to_string(),
-        folder,
-        expired,
-    })
+    let folder = target.folder.as_ref().map(|path| RenderFolder::new(&context.top, path.clone()));
+    Ok(Deployable { request, branch: target.branch.clone(), folder, expired })
 }
 
 /// Which namespaces objects may name; what reaches beyond namespaces is never allowed.
@@ -179,46 +171,43 @@ fn files(
 
 impl Deployable {
     /// Where the target's tree is stored.
-    pub(crate) fn target<'a>(&'a self, context: &'a Context) -> RenderTarget<'a> {
-        RenderTarget {
-            git: &context.git,
-            remote: context.remote.url(),
-            branch: &self.branch,
-            folder: self.folder.clone(),
-        }
+    pub(crate) fn target(&self, context: &Context) -> Target {
+        let target = RenderTarget::new(context.git.clone(), context.remote.url(), self.branch.clone());
+        Target::Render(match &self.folder {
+            Some(folder) => target.with_folder(folder.clone()),
+            None => target,
+        })
     }
 
     /// What a deployment would change. Every problem of every service is said.
-    pub(crate) fn plan(&self, context: &Context) -> Result<Plan> {
-        let stored = deployer::read_stored(&self.target(context)).map_err(apply_error)?;
-        deployer::plan(&self.request, stored.as_ref()).map_err(|problems| {
-            let needs_other_target = problems.iter().any(|problem| {
+    pub(crate) async fn plan(&self, context: &Context) -> Result<Plan> {
+        self.target(context).plan(&self.request).await.map_err(|error| {
+            let DeployError::Problems(problems) = &error else { return apply_error(&error) };
+            let needs_other_target = problems.as_slice().iter().any(|problem| {
                 matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
             });
             let code = if needs_other_target { ErrorKind::Invalid } else { ErrorKind::Refused };
             Error::new(code, format!("the manifests of `{}` cannot be deployed", self.request.environment))
-                .problems(problems.iter().map(|problem| Problem::new(problem.service.as_ref().map_or_else(|| "request".to_owned(), ToString::to_string), problem.to_string())))
+                .problems(problems.as_slice().iter().map(|problem| Problem {
+                    subject: problem.service.as_ref().map_or_else(|| "request".to_owned(), ToString::to_string),
+                    message: problem.to_string(),
+                    details: Vec::new(),
+                }))
                 .hint("nothing was changed")
         })
     }
 
     /// Stores a plan; says what changed.
-    pub(crate) fn apply(&self, context: &Context, plan: &Plan, now: Timestamp) -> Result<String> {
-        let identity = CommitIdentity {
-            name: context.run.actor.clone(),
-            email: format!("{}@orchestrator.invalid", context.run.actor),
-            time: now,
-        };
-        let message =
-            format!("{}: {}\n\nLock-Id: {}\n", self.request.environment, self.request.release, self.request.lock);
-        let applied =
-            deployer::apply(plan, &self.target(context), &identity, &message).map_err(apply_error)?;
+    pub(crate) async fn apply(&self, context: &Context, plan: &Plan, now: Timestamp) -> Result<String> {
+        let options = ApplyOptions::new(&context.run.actor, now);
+        let applied = self.target(context).apply(plan, &options, &|_| ()).await.map_err(|error| apply_error(&error))?;
+        let (PlanDetail::Render(planned), AppliedDetail::Render(applied)) = (&plan.detail, applied.detail);
         Ok(match applied.branch {
             BranchChange::Pushed => {
                 format!(
                     "{} of {} files, {} at {}",
                     plan.changes.len(),
-                    plan.files.len(),
+                    planned.tree.files.len(),
                     self.branch,
                     applied.commit.short(12)
                 )
@@ -228,17 +217,13 @@ impl Deployable {
     }
 
     /// Reads back what is stored and compares it with the lock.
-    pub(crate) fn prove(&self, context: &Context) -> Result<Proof> {
-        let stored = deployer::read_stored(&self.target(context)).map_err(apply_error)?;
-        Ok(match &stored {
-            Some(tree) => deployer::prove(&self.expectation, tree),
-            None => deployer::prove_missing(&format!("branch `{}`", self.branch)),
-        })
+    pub(crate) async fn prove(&self, context: &Context) -> Result<Proof> {
+        self.target(context).prove(&self.request).await.map_err(|error| apply_error(&error))
     }
 }
 
 /// An error while storing: the branch moves last, so whatever failed left the old tree or the new one.
-fn apply_error(error: deployer::ApplyError) -> Error {
+fn apply_error(error: &DeployError) -> Error {
     let code = ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy);
     Error::from_source(code, "the rendered tree could not be stored", error)
         .hint("the branch holds the old tree or the new one, nothing between: run the same command again")

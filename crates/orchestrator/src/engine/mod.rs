@@ -229,7 +229,7 @@ impl<'a> Engine<'a> {
             StepKey::Step(Step::Gates) => self.ask_gates().await?,
             StepKey::Step(Step::Health) => self.ask_health().await?,
             StepKey::Step(Step::Deploy) => return self.effect(key, Effect::Deploy).await,
-            StepKey::Step(Step::Verify) => self.verify()?,
+            StepKey::Step(Step::Verify) => self.verify().await?,
             StepKey::Suite(_) => return self.effect(key, Effect::Suite).await,
             StepKey::Step(Step::Proof) => self.proof(),
             StepKey::Step(Step::Promote) => return self.effect(key, Effect::Promote).await,
@@ -250,14 +250,14 @@ impl<'a> Engine<'a> {
         };
         // What can be refused before any change is refused before anything is recorded as begun.
         let prepared = match effect {
-            Effect::Deploy => Some(self.prepare_deployment()?),
+            Effect::Deploy => Some(self.prepare_deployment().await?),
             Effect::Suite | Effect::Promote | Effect::Release => None,
         };
         let mut started = self.draft(key, StepResult::Started);
         started.tag.clone_from(&tag);
         self.append(started, &[]).await?;
         let answer = match (effect, prepared) {
-            (Effect::Deploy, Some(prepared)) => self.deploy(&prepared),
+            (Effect::Deploy, Some(prepared)) => self.deploy(&prepared).await,
             (Effect::Deploy, None) => Err(Error::new(ErrorKind::Bug, "the deployment was not prepared")),
             (Effect::Suite, _) => self.suite(key).await,
             (Effect::Promote, _) => self.promote().await,

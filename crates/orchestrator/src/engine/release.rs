@@ -29,12 +29,11 @@ impl Engine<'_> {
     /// What this environment deploys of the lock.
     pub(crate) fn deployable(&self) -> Result<Deployable> {
         let now = self.now();
-        let release = self.release.as_str();
-        deployable(self.context, &self.revision, &self.environment, &self.lock.lock, release, now)
+        deployable(self.context, &self.revision, &self.environment, &self.lock.lock, &self.release, now)
     }
 
     /// Renders and judges everything before anything is recorded or changed.
-    pub(super) fn prepare_deployment(&mut self) -> Result<Prepared> {
+    pub(super) async fn prepare_deployment(&mut self) -> Result<Prepared> {
         let deployable = self.deployable()?;
         if !deployable.expired.is_empty() {
             let list: Vec<String> =
@@ -50,27 +49,25 @@ impl Engine<'_> {
                 Purpose::Rollback => self.warnings.push(message),
             }
         }
-        let plan = deployable.plan(self.context)?;
-        for leftover in &plan.leftovers {
-            self.warnings.push(format!(
-                "{} at {} is not pinned by the lock: {}",
-                leftover.object, leftover.place, leftover.image
-            ));
+        let plan = deployable.plan(self.context).await?;
+        for image in &plan.unpinned_images {
+            self.warnings
+                .push(format!("{} at {} is not pinned by the lock: {}", image.object, image.place, image.image));
         }
         Ok(Prepared { deployable, plan })
     }
 
     /// Stores the plan.
-    pub(super) fn deploy(&mut self, prepared: &Prepared) -> Result<StepOutcome> {
-        let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now())?;
+    pub(super) async fn deploy(&mut self, prepared: &Prepared) -> Result<StepOutcome> {
+        let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now()).await?;
         self.deployed_now = true;
         let evidence = DeployedPlan { plan: prepared.plan.digest.clone(), changes: prepared.plan.changes.clone() };
         Ok(StepOutcome::ok(detail).document("plan.json", &evidence))
     }
 
     /// Reads back what is stored.
-    pub(super) fn verify(&mut self) -> Result<StepOutcome> {
-        let proof = self.deployable()?.prove(self.context)?;
+    pub(super) async fn verify(&mut self) -> Result<StepOutcome> {
+        let proof = self.deployable()?.prove(self.context).await?;
         let answer = if proof.is_proven() {
             StepOutcome::ok(format!("{} stored as locked", count(proof.images.len(), "image")))
         } else {

@@ -5,22 +5,25 @@
 use lock_model::{CommitId, LockId};
 use serde_json::{Map, Value, json};
 
-use crate::request::RenderRequest;
-use crate::tree::RenderedTree;
+use super::tree::RenderedTree;
+use crate::manifest::{self, ObjectId};
+use crate::problem::escaped;
+use crate::request::DeployRequest;
 
 /// Path of the record in the tree.
 pub const RELEASE_FILE: &str = "release.yaml";
 
-pub(crate) const RECORD_NAME: &str = "orchestrator-release";
+const RECORD_NAME: &str = "orchestrator-release";
 
 /// Which release a rendered tree is.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct ReleaseRecord {
-    /// Name of the environment.
+    /// Name of the environment, as it is written there.
     pub environment: String,
-    /// Release id.
+    /// Release id, as it is written there.
     pub release: String,
-    /// Id of the lock.
+    /// The lock.
     pub lock: LockId,
     /// Commit of the superproject that was deployed first with this release.
     pub commit: CommitId,
@@ -29,16 +32,16 @@ pub struct ReleaseRecord {
 impl RenderedTree {
     /// Reads the tree's record; none when there is no readable one.
     pub fn record(&self) -> Option<ReleaseRecord> {
-        ReleaseRecord::read(self.files.get(RELEASE_FILE)?)
+        ReleaseRecord::parse(self.files.get(RELEASE_FILE)?)
     }
 }
 
 impl ReleaseRecord {
-    /// Reads a record's bytes.
-    pub fn read(bytes: &[u8]) -> Option<Self> {
-        let documents = crate::manifest::read(bytes).ok()?;
+    /// Parses the file; none when it is no such record.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let documents = manifest::parse(bytes).ok()?;
         let [document] = documents.as_slice() else { return None };
-        let id = crate::object::ObjectId::of(&document.object).ok()?;
+        let id = ObjectId::of(&document.object).ok()?;
         if id.kind != "ConfigMap" || id.name != RECORD_NAME {
             return None;
         }
@@ -53,13 +56,23 @@ impl ReleaseRecord {
     }
 }
 
+/// Which object the record is.
+pub(super) fn object_id(namespace: &str) -> ObjectId {
+    ObjectId {
+        group: String::new(),
+        kind: "ConfigMap".to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: RECORD_NAME.to_owned(),
+    }
+}
+
 /// The record of a request, as an object; `commit` is the request's or, for the same release, the one recorded first.
-pub(crate) fn object(request: &RenderRequest, commit: &CommitId) -> Map<String, Value> {
+pub(super) fn object(request: &DeployRequest, commit: &CommitId) -> Map<String, Value> {
     let mut deployed: Vec<String> = request
         .services
         .iter()
         .map(|service| match &service.image {
-            Some(pin) => format!("{} {}\n", service.name, pin.reference()),
+            Some(pin) => format!("{} {pin}\n", service.name),
             None => format!("{} configuration\n", service.name),
         })
         .collect();
@@ -67,7 +80,7 @@ pub(crate) fn object(request: &RenderRequest, commit: &CommitId) -> Map<String, 
     let mut not_deployed: Vec<String> = request
         .not_deployed
         .iter()
-        .map(|service| format!("{} ({})\n", service.name, crate::problem::shown(&service.reason)))
+        .map(|service| format!("{} ({})\n", service.name, escaped(&service.reason)))
         .collect();
     not_deployed.sort();
     let value = json!({
@@ -75,8 +88,8 @@ pub(crate) fn object(request: &RenderRequest, commit: &CommitId) -> Map<String, 
         "kind": "ConfigMap",
         "metadata": { "name": RECORD_NAME, "namespace": request.namespace },
         "data": {
-            "environment": request.environment,
-            "release": request.release,
+            "environment": request.environment.as_str(),
+            "release": request.release.as_str(),
             "lock": request.lock.as_str(),
             "commit": commit.as_str(),
             "deployed": deployed.concat(),

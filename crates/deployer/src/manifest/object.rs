@@ -63,7 +63,7 @@ impl ObjectId {
         };
         let Some(kind) = text("kind") else { return Err("the object has no `kind`".to_owned()) };
         let Some(metadata) = object.get("metadata").and_then(Value::as_object) else {
-            return Err(format!("the {} has no `metadata`", crate::problem::shown(kind)));
+            return Err(format!("the {} has no `metadata`", crate::problem::escaped(kind)));
         };
         let name = metadata.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
         let Some(name) = name else {
@@ -72,14 +72,14 @@ impl ObjectId {
             } else {
                 ""
             };
-            return Err(format!("the {} has no `metadata.name`{hint}", crate::problem::shown(kind)));
+            return Err(format!("the {} has no `metadata.name`{hint}", crate::problem::escaped(kind)));
         };
         let namespace = match metadata.get("namespace") {
             None | Some(Value::Null) => None,
             Some(Value::String(namespace)) if namespace.is_empty() => None,
             Some(Value::String(namespace)) => Some(namespace.clone()),
             Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                return Err(format!("`metadata.namespace` of the {} is not a string", crate::problem::shown(kind)));
+                return Err(format!("`metadata.namespace` of the {} is not a string", crate::problem::escaped(kind)));
             }
         };
         let group = api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
@@ -103,6 +103,6 @@ impl ObjectId {
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::problem::shown(&self.short()))
+        f.write_str(&crate::problem::escaped(&self.short()))
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use lock_model::ErrorClass;
+use lock_model::{ErrorClass, ImageReference};
 use serde_json::{Map, Value};
 use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
 
-use crate::emit;
-use crate::image::{ImagePin, ImageReference};
+use crate::image_pinning::ImagePin;
 use crate::manifest::Node;
-use crate::problem::shown;
+use crate::problem::escaped;
+use crate::yaml_writer;
 
 /// Largest compose file that is read.
 const SIZE_LIMIT: usize = 1024 * 1024;
@@ -78,23 +78,23 @@ impl fmt::Display for ComposeWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unpinned { service, image } => {
-                write!(f, "`{}` runs `{}`, which no digest fixes", shown(service), shown(image))
+                write!(f, "`{}` runs `{}`, which no digest fixes", escaped(service), escaped(image))
             }
-            Self::Built { service } => write!(f, "`{}` is built here: the lock has no image for it", shown(service)),
+            Self::Built { service } => write!(f, "`{}` is built here: the lock has no image for it", escaped(service)),
             Self::MayBeBuilt { service } => {
-                write!(f, "`{}` has `build:` as well: with `--build` it is not the locked image", shown(service))
+                write!(f, "`{}` has `build:` as well: with `--build` it is not the locked image", escaped(service))
             }
             Self::Hook { service, hook, image } => write!(
                 f,
                 "`{}` runs `{}` in `{hook}`, which an override file cannot replace",
-                shown(service),
-                shown(image)
+                escaped(service),
+                escaped(image)
             ),
             Self::Volume { service, image } => {
-                write!(f, "`{}` mounts the image `{}`, which no digest fixes", shown(service), shown(image))
+                write!(f, "`{}` mounts the image `{}`, which no digest fixes", escaped(service), escaped(image))
             }
             Self::Included => f.write_str("`include:` brings services of other files, which were not looked at"),
-            Self::NotInFile { service } => write!(f, "`{}` is locked, and no service of the file", shown(service)),
+            Self::NotInFile { service } => write!(f, "`{}` is locked, and no service of the file", escaped(service)),
         }
     }
 }
@@ -138,7 +138,7 @@ impl ComposeError {
 }
 
 fn list(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{}`", shown(name))).collect();
+    let names: Vec<String> = names.iter().map(|name| format!("`{}`", escaped(name))).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
@@ -151,7 +151,7 @@ pub fn compose_override(
     file: &str,
     pins: &BTreeMap<String, ImagePin>,
 ) -> Result<ComposeOverride, ComposeError> {
-    let top = read(bytes, file)?;
+    let top = parse(bytes, file)?;
     let Some(Value::Object(services)) = top.get("services") else {
         return Err(ComposeError::NoServices { file: file.to_owned() });
     };
@@ -182,11 +182,11 @@ pub fn compose_override(
     let absent = pins.keys().filter(|name| !services.contains_key(*name));
     warnings.extend(absent.map(|service| ComposeWarning::NotInFile { service: service.clone() }));
     let images = pinned.iter().map(|(name, pin)| {
-        let image = Map::from_iter([("image".to_owned(), Value::String(pin.reference()))]);
+        let image = Map::from_iter([("image".to_owned(), Value::String(pin.to_string()))]);
         (name.clone(), Value::Object(image))
     });
     let top = Map::from_iter([("services".to_owned(), Value::Object(images.collect()))]);
-    Ok(ComposeOverride { text: emit::write([&top]), pinned, warnings: warnings.into_iter().collect() })
+    Ok(ComposeOverride { text: yaml_writer::to_yaml([&top]), pinned, warnings: warnings.into_iter().collect() })
 }
 
 /// Images that a service runs beside its own.
@@ -209,10 +209,10 @@ fn beyond_reach(name: &str, service: &Value, warnings: &mut BTreeSet<ComposeWarn
 }
 
 fn has_digest(image: &str) -> bool {
-    ImageReference::parse(image).is_some_and(|reference| reference.digest.is_some())
+    image.parse::<ImageReference>().is_ok_and(|reference| reference.digest.is_some())
 }
 
-fn read(bytes: &[u8], file: &str) -> Result<Map<String, Value>, ComposeError> {
+fn parse(bytes: &[u8], file: &str) -> Result<Map<String, Value>, ComposeError> {
     let unreadable = |line, message| ComposeError::Unreadable { file: file.to_owned(), line, message };
     if bytes.len() > SIZE_LIMIT {
         return Err(unreadable(None, format!("the file has {} bytes, the limit is {SIZE_LIMIT}", bytes.len())));
@@ -228,7 +228,7 @@ fn read(bytes: &[u8], file: &str) -> Result<Map<String, Value>, ComposeError> {
     let node: Node = serde_yaml::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map(|place| place.line()).filter(|line| *line > 0);
         let text = error.without_snippet().to_string();
-        unreadable(line, shown(text.lines().next().unwrap_or("not YAML")))
+        unreadable(line, escaped(text.lines().next().unwrap_or("not YAML")))
     })?;
     match node.0 {
         Value::Object(top) => Ok(top),

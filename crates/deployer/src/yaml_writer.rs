@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Number, Value};
 
 /// Writes objects as one YAML stream.
-pub(crate) fn write<'a>(objects: impl IntoIterator<Item = &'a Map<String, Value>>) -> String {
+pub(crate) fn to_yaml<'a>(objects: impl IntoIterator<Item = &'a Map<String, Value>>) -> String {
     let mut out = String::new();
     for (index, object) in objects.into_iter().enumerate() {
         if index > 0 {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn written(value: &Value) -> String {
-        write([value.as_object().unwrap()])
+        to_yaml([value.as_object().unwrap()])
     }
 
     #[test]
@@ -268,7 +268,7 @@ number: 1.0e+16
         for text in texts {
             for value in [json!({ "key": text }), json!({ "list": [text, { "deep": [[text]] }] }), json!({ text: 1 })] {
                 let yaml = written(&value);
-                let read = crate::manifest::read(yaml.as_bytes()).unwrap_or_else(|error| panic!("{yaml}: {error:?}"));
+                let read = crate::manifest::parse(yaml.as_bytes()).unwrap_or_else(|error| panic!("{yaml}: {error:?}"));
                 assert_eq!(Value::Object(read[0].object.clone()), value, "{yaml}");
                 assert!(!yaml.contains(['\u{1b}', '\u{202e}', '\u{85}', '\u{2028}']), "{yaml}");
             }

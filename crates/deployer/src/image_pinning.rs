@@ -1,36 +1,85 @@
 //! Which locked image an image of a manifest becomes, and which images nothing pins.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use lock_model::{ImageRepository, ServiceName};
+use lock_model::{Digest, ImageReference, ImageRepository, LockedImage, ServiceName, Tag};
 use serde_json::{Map, Value};
 
-use crate::image::{ImagePin, ImageReference};
-use crate::walk::{self, Slot};
+use crate::image_fields::{self, Slot};
+use crate::manifest::ObjectId;
+use crate::problem::escaped;
+
+/// The image that a lock fixes for one repository: an [`ImageReference`] that has a digest.
+///
+/// Displayed as it goes into a manifest: `ghcr.io/shop/cart:main-1111111@sha256:2222…`. The tag is for people, the
+/// digest decides.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct ImagePin {
+    /// Repository with its registry host.
+    pub repository: ImageRepository,
+    /// The tag that the digest was found under; third parties are locked without one.
+    pub tag: Option<Tag>,
+    /// Digest of the index, or of the manifest where there is no index.
+    pub digest: Digest,
+}
+
+impl ImagePin {
+    /// A pin without tag.
+    pub fn new(repository: ImageRepository, digest: Digest) -> Self {
+        Self { repository, tag: None, digest }
+    }
+
+    /// Sets or replaces the tag.
+    #[must_use]
+    pub fn with_tag(self, tag: Tag) -> Self {
+        Self { tag: Some(tag), ..self }
+    }
+}
+
+impl From<&LockedImage> for ImagePin {
+    fn from(image: &LockedImage) -> Self {
+        Self::new(image.repository.clone(), image.digest.clone()).with_tag(image.tag.clone())
+    }
+}
+
+impl From<ImagePin> for ImageReference {
+    fn from(pin: ImagePin) -> Self {
+        Self { repository: pin.repository, tag: pin.tag, digest: Some(pin.digest) }
+    }
+}
+
+impl fmt::Display for ImagePin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ImageReference::from(self.clone()).fmt(f)
+    }
+}
 
 /// An image that the lock does not decide.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct Leftover {
+#[non_exhaustive]
+pub struct UnpinnedImage {
     /// The service whose manifests name it.
     pub service: Option<ServiceName>,
-    /// File in the rendered tree.
+    /// The file that holds the object; for the target `render`, in the rendered tree.
     pub path: String,
     /// `Kind/name` of the object.
     pub object: String,
-    /// Place in the object, such as `spec.template.spec.containers[1].image`.
+    /// Field of the object, such as `spec.template.spec.containers[1].image`.
     pub place: String,
     /// The image as it is written there.
     pub image: String,
     /// Why it is listed.
-    pub reason: LeftoverReason,
+    pub reason: UnpinnedReason,
 }
 
-/// Why an image is a leftover.
+/// Why an image counts as unpinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LeftoverReason {
+pub enum UnpinnedReason {
     /// Not of the lock, and without a digest: its tag can move.
-    Unpinned,
+    NoDigest,
     /// Of a locked repository, in a text that is not rewritten and does not name the locked digest.
     LockedElsewhere,
 }
@@ -77,7 +126,7 @@ impl Pins {
                 let mut same_tag = several.iter().filter(|pin| pin.tag.is_some() && pin.tag == reference.tag);
                 match (same_tag.next(), same_tag.next()) {
                     (Some(one), None) => Choice::Pin(one),
-                    (None | Some(_), _) => Choice::Ambiguous(several.iter().map(ImagePin::reference).collect()),
+                    (None | Some(_), _) => Choice::Ambiguous(several.iter().map(ImagePin::to_string).collect()),
                 }
             }
         }
@@ -96,12 +145,32 @@ pub(crate) struct FoundImage {
     pub(crate) verdict: ImageVerdict,
 }
 
+impl FoundImage {
+    /// The entry of a list of unpinned images.
+    pub(crate) fn unpinned(
+        self,
+        reason: UnpinnedReason,
+        service: Option<&ServiceName>,
+        path: &str,
+        object: &ObjectId,
+    ) -> UnpinnedImage {
+        UnpinnedImage {
+            service: service.cloned(),
+            path: path.to_owned(),
+            object: object.to_string(),
+            place: self.place,
+            image: escaped(&self.before),
+            reason,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ImageVerdict {
     Locked,
     /// Foreign, with a digest.
     Pinned,
-    Leftover(LeftoverReason),
+    Unpinned(UnpinnedReason),
     Ambiguous(Vec<String>),
     NotAnImage,
 }
@@ -110,7 +179,7 @@ pub(crate) enum ImageVerdict {
 pub(crate) fn pin_images(object: &mut Map<String, Value>, own: Option<&ImagePin>, pins: &Pins) -> Vec<FoundImage> {
     let holds_text = matches!(object.get("kind").and_then(Value::as_str), Some("ConfigMap" | "Secret"));
     let mut found = split_images(object, own, pins);
-    walk::strings(object, &mut |place, slot, text| {
+    image_fields::strings(object, &mut |place, slot, text| {
         let slot = if slot == Slot::Field && holds_text { Slot::Text } else { slot };
         match slot {
             Slot::Container | Slot::Volume | Slot::Field => {
@@ -134,7 +203,7 @@ pub(crate) fn pin_images(object: &mut Map<String, Value>, own: Option<&ImagePin>
                             slot,
                             before: token.to_owned(),
                             locked: None,
-                            verdict: ImageVerdict::Leftover(reason),
+                            verdict: ImageVerdict::Unpinned(reason),
                         });
                     }
                 }
@@ -145,53 +214,53 @@ pub(crate) fn pin_images(object: &mut Map<String, Value>, own: Option<&ImagePin>
 }
 
 fn judge(text: &str, slot: Slot, own: Option<&ImagePin>, pins: &Pins) -> Option<(ImageVerdict, Option<String>)> {
-    let Some(reference) = ImageReference::parse(text) else {
+    let Ok(reference) = text.parse() else {
         // A field named `image` may hold anything; a container's may not.
         return (slot != Slot::Field).then_some((ImageVerdict::NotAnImage, None));
     };
     Some(match pins.choose(own, &reference) {
-        Choice::Pin(pin) => (ImageVerdict::Locked, Some(pin.reference())),
+        Choice::Pin(pin) => (ImageVerdict::Locked, Some(pin.to_string())),
         Choice::Ambiguous(which) => (ImageVerdict::Ambiguous(which), None),
         Choice::NotLocked if reference.digest.is_some() => (ImageVerdict::Pinned, None),
-        Choice::NotLocked => (ImageVerdict::Leftover(LeftoverReason::Unpinned), None),
+        Choice::NotLocked => (ImageVerdict::Unpinned(UnpinnedReason::NoDigest), None),
     })
 }
 
 /// Images that an object writes in two fields, `repository` and `tag`, as charts and custom resources do.
 fn split_images(object: &Map<String, Value>, own: Option<&ImagePin>, pins: &Pins) -> Vec<FoundImage> {
     let mut found = Vec::new();
-    walk::maps(object, &mut |map| {
+    image_fields::maps(object, &mut |map| {
         let text = |key: &str| map.get(key).and_then(Value::as_str);
         let (Some(repository), Some(tag)) = (text("repository"), text("tag")) else { return };
         let host = text("registry").map(|host| format!("{host}/")).unwrap_or_default();
         let digest = text("digest").map(|digest| format!("@{digest}")).unwrap_or_default();
         let whole = format!("{host}{repository}:{tag}{digest}");
-        let Some(reference) = ImageReference::parse(&whole) else { return };
+        let Ok(reference) = whole.parse::<ImageReference>() else { return };
         let reason = match pins.choose(own, &reference) {
             Choice::Pin(pin) if reference.digest.as_ref() == Some(&pin.digest) => return,
-            Choice::Pin(_) | Choice::Ambiguous(_) => LeftoverReason::LockedElsewhere,
+            Choice::Pin(_) | Choice::Ambiguous(_) => UnpinnedReason::LockedElsewhere,
             Choice::NotLocked if reference.digest.is_some() => return,
-            Choice::NotLocked => LeftoverReason::Unpinned,
+            Choice::NotLocked => UnpinnedReason::NoDigest,
         };
         found.push(FoundImage {
             place: "repository and tag".to_owned(),
             slot: Slot::Text,
             before: whole,
             locked: None,
-            verdict: ImageVerdict::Leftover(reason),
+            verdict: ImageVerdict::Unpinned(reason),
         });
     });
     found
 }
 
 /// A word of a text that names an image: of a locked repository, or unmistakably one (a registry host and a tag).
-fn hidden_image(token: &str, own: Option<&ImagePin>, pins: &Pins) -> Option<LeftoverReason> {
+fn hidden_image(token: &str, own: Option<&ImagePin>, pins: &Pins) -> Option<UnpinnedReason> {
     let token = token.strip_prefix("docker://").or_else(|| token.strip_prefix("oci://")).unwrap_or(token);
-    let reference = ImageReference::parse(token).filter(|reference| reference.names_host)?;
+    let reference = ImageReference::parse_qualified(token).ok()?;
     match pins.choose(own, &reference) {
         Choice::Pin(pin) if reference.digest.as_ref() == Some(&pin.digest) => None,
-        Choice::Pin(_) | Choice::Ambiguous(_) => Some(LeftoverReason::LockedElsewhere),
-        Choice::NotLocked if reference.digest.is_none() && reference.tag.is_some() => Some(LeftoverReason::Unpinned),
+        Choice::Pin(_) | Choice::Ambiguous(_) => Some(UnpinnedReason::LockedElsewhere),
+        Choice::NotLocked if reference.digest.is_none() && reference.tag.is_some() => Some(UnpinnedReason::NoDigest),
         Choice::NotLocked => None,
     }
 }
@@ -212,18 +281,15 @@ mod tests {
     use super::*;
 
     fn image(repository: &str, tag: &str, digit: &str) -> ImagePin {
-        ImagePin {
-            repository: repository.try_into().unwrap(),
-            tag: Some(tag.try_into().unwrap()),
-            digest: format!("sha256:{}", digit.repeat(64)).try_into().unwrap(),
-        }
+        let digest = format!("sha256:{}", digit.repeat(64)).try_into().unwrap();
+        ImagePin::new(repository.try_into().unwrap(), digest).with_tag(tag.try_into().unwrap())
     }
 
     #[test]
     fn two_locked_images_of_one_repository_are_told_apart_by_service_and_tag() {
         let (first, second) = (image("ghcr.io/shop/all", "cart", "1"), image("ghcr.io/shop/all", "web", "2"));
         let pins = Pins::new([&first, &second]);
-        let choose = |own, text: &str| match pins.choose(own, &ImageReference::parse(text).unwrap()) {
+        let choose = |own, text: &str| match pins.choose(own, &text.parse().unwrap()) {
             Choice::Pin(pin) => pin.tag.as_ref().unwrap().to_string(),
             Choice::Ambiguous(which) => format!("{} of them", which.len()),
             Choice::NotLocked => "unknown".to_owned(),
@@ -238,7 +304,7 @@ mod tests {
     fn t19_images_in_text_are_found_and_addresses_are_not_taken_for_images() {
         let own = image("ghcr.io/shop/cart", "main-1", "1");
         let pins = Pins::new([&own]);
-        let pinned = own.reference();
+        let pinned = own.to_string();
         let mut object = json!({
             "kind": "ConfigMap",
             "data": {
@@ -259,9 +325,9 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "data.args quay.io/team/sidecar:1.2 Leftover(Unpinned)",
-                "data.locked ghcr.io/shop/cart:latest Leftover(LockedElsewhere)",
-                "data.nested registry.example:5000/x/y:v1 Leftover(Unpinned)",
+                "data.args quay.io/team/sidecar:1.2 Unpinned(NoDigest)",
+                "data.locked ghcr.io/shop/cart:latest Unpinned(LockedElsewhere)",
+                "data.nested registry.example:5000/x/y:v1 Unpinned(NoDigest)",
             ]
         );
     }

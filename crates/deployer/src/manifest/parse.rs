@@ -6,6 +6,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::{Map, Number, Value};
 use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
+use crate::problem::{DeployProblem, ProblemKind, escaped};
+
 /// Largest manifest that is read.
 const SIZE_LIMIT: usize = 8 * 1024 * 1024;
 
@@ -19,20 +21,15 @@ pub(crate) struct Document {
     pub(crate) object: Map<String, Value>,
 }
 
-/// Why a manifest cannot be read.
-#[derive(Clone, Debug)]
-pub(crate) struct Unreadable {
-    pub(crate) document: Option<usize>,
-    pub(crate) line: Option<u64>,
-    pub(crate) message: String,
-}
-
-/// Reads every object of a file; `kind: List` is taken apart into its items.
+/// Parses every object of a file; `kind: List` is taken apart into its items.
 ///
 /// Scalars mean what they mean to `kubectl`, which reads YAML 1.1: `yes` is a boolean and `0644` is octal. A comment
 /// means nothing and does not survive.
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Document>, Vec<Unreadable>> {
-    let whole = |message: String| vec![Unreadable { document: None, line: None, message }];
+///
+/// The problems name document and line; service and file are the caller's to say.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Document>, Vec<DeployProblem>> {
+    let unreadable = |message: &str| DeployProblem::new(ProblemKind::Unreadable, message);
+    let whole = |message: String| vec![unreadable(&message)];
     if bytes.len() > SIZE_LIMIT {
         return Err(whole(format!("the file has {} bytes, the limit is {SIZE_LIMIT}", bytes.len())));
     }
@@ -49,7 +46,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Document>, Vec<Unreadable>> {
     };
     let documents: Vec<Spanned<Node>> = serde_yaml::from_multiple_with_options(text, options).map_err(|error| {
         let line = error.location().map(|place| place.line()).filter(|line| *line > 0);
-        vec![Unreadable { document: None, line, message: parser_message(&error) }]
+        vec![unreadable(&parser_message(&error)).at(None, line)]
     })?;
     let mut found = Vec::new();
     let mut wrong = Vec::new();
@@ -58,11 +55,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Document>, Vec<Unreadable>> {
         match document.value.0 {
             Value::Object(object) => unfold(index + 1, line, object, &mut found, &mut wrong),
             Value::Null => {}
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => wrong.push(Unreadable {
-                document: Some(index + 1),
-                line: Some(line),
-                message: "the document is not a Kubernetes object".to_owned(),
-            }),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                wrong.push(unreadable("the document is not a Kubernetes object").at(Some(index + 1), Some(line)));
+            }
         }
     }
     if wrong.is_empty() { Ok(found) } else { Err(wrong) }
@@ -73,7 +68,7 @@ fn unfold(
     line: u64,
     mut object: Map<String, Value>,
     found: &mut Vec<Document>,
-    wrong: &mut Vec<Unreadable>,
+    wrong: &mut Vec<DeployProblem>,
 ) {
     let is_list = object.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
     if !is_list || !object.get("items").is_some_and(Value::is_array) {
@@ -85,11 +80,8 @@ fn unfold(
             match item {
                 Value::Object(object) => unfold(number, line, object, found, wrong),
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                    wrong.push(Unreadable {
-                        document: Some(number),
-                        line: Some(line),
-                        message: "an item of the list is not a Kubernetes object".to_owned(),
-                    });
+                    let message = "an item of the list is not a Kubernetes object";
+                    wrong.push(DeployProblem::new(ProblemKind::Unreadable, message).at(Some(number), Some(line)));
                 }
             }
         }
@@ -98,7 +90,7 @@ fn unfold(
 
 fn parser_message(error: &serde_yaml::Error) -> String {
     let text = error.without_snippet().to_string();
-    let text = crate::problem::shown(text.lines().next().unwrap_or("unreadable"));
+    let text = escaped(text.lines().next().unwrap_or("unreadable"));
     if text.contains("anchor") || text.contains("alias") {
         "anchors and aliases are not accepted: write the value out".to_owned()
     } else {
@@ -174,7 +166,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         let mut entries = Map::new();
         while let Some((key, Node(value))) = access.next_entry::<String, Node>()? {
             if entries.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("duplicate key `{}`", crate::problem::shown(&key))));
+                return Err(A::Error::custom(format_args!("duplicate key `{}`", escaped(&key))));
             }
             entries.insert(key, value);
         }
@@ -187,20 +179,20 @@ mod tests {
     use super::*;
 
     fn message(text: &str) -> String {
-        read(text.as_bytes()).unwrap_err().remove(0).message
+        parse(text.as_bytes()).unwrap_err().remove(0).message
     }
 
     #[test]
     fn scalars_mean_what_they_mean_to_kubectl() {
-        let documents = read(b"a: 0644\nb: yes\nc: 'yes'\nd: 1e3\ne: ~\nf: 2025-11-20\ng: 1.5\nh: '012'\n").unwrap();
-        let shown = serde_json::to_string(&documents[0].object).unwrap();
-        assert_eq!(shown, r#"{"a":420,"b":true,"c":"yes","d":1000.0,"e":null,"f":"2025-11-20","g":1.5,"h":"012"}"#);
+        let documents = parse(b"a: 0644\nb: yes\nc: 'yes'\nd: 1e3\ne: ~\nf: 2025-11-20\ng: 1.5\nh: '012'\n").unwrap();
+        let json = serde_json::to_string(&documents[0].object).unwrap();
+        assert_eq!(json, r#"{"a":420,"b":true,"c":"yes","d":1000.0,"e":null,"f":"2025-11-20","g":1.5,"h":"012"}"#);
     }
 
     #[test]
     fn documents_are_counted_without_the_empty_ones_and_lists_are_unfolded() {
         let text = "---\n# nothing\n---\nkind: A\n---\nkind: List\nitems:\n- kind: B\n- kind: C\n";
-        let documents = read(text.as_bytes()).unwrap();
+        let documents = parse(text.as_bytes()).unwrap();
         let places: Vec<(usize, u64, &str)> =
             documents.iter().map(|it| (it.number, it.line, it.object["kind"].as_str().unwrap())).collect();
         assert_eq!(places, [(1, 4, "A"), (2, 6, "B"), (2, 6, "C")]);
@@ -215,6 +207,6 @@ mod tests {
         assert!(message("a: !custom x\n").contains("not readable as YAML"));
         assert_eq!(message("- a\n"), "the document is not a Kubernetes object");
         assert!(message("a: [[[[\n").contains("not readable as YAML"));
-        assert!(read(b"\xff\xfe").unwrap_err()[0].message.contains("UTF-8"));
+        assert!(parse(b"\xff\xfe").unwrap_err()[0].message.contains("UTF-8"));
     }
 }

@@ -9,67 +9,39 @@ use lock_model::ErrorClass;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
-use crate::apply::RenderFolder;
-use crate::record::{RELEASE_FILE, ReleaseRecord};
-use crate::tree::RenderedTree;
+use super::record::{RELEASE_FILE, ReleaseRecord};
+use super::tree::RenderedTree;
+use crate::error::DeployError;
+use crate::problem::escaped;
 
-/// Why a folder could not be swapped.
-#[derive(Debug, thiserror::Error)]
+/// A folder below a trusted one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum FolderError {
-    /// Reading or writing failed.
-    #[error("folder `{}`: cannot {action} `{}`", folder.display(), path.display())]
-    Io {
-        /// The folder that was to be swapped.
-        folder: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The way to the folder leads through a symbolic link, or out of its top.
-    #[error("folder `{}` is not used: {why}", folder.display())]
-    Path {
-        /// The folder.
-        folder: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// What is there was not rendered by us, and would be lost.
-    #[error("folder `{}` holds files that were not rendered: it has no readable `release.yaml`", folder.display())]
-    NotOurs {
-        /// The folder.
-        folder: PathBuf,
-    },
-}
-
-impl FolderError {
-    /// What kind of failure it is.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Io { .. } | Self::Path { .. } | Self::NotOurs { .. } => ErrorClass::Invalid,
-        }
-    }
+pub struct RenderFolder {
+    /// The folder that is taken as it is: the top of a work tree.
+    pub top: PathBuf,
+    /// The way from there, `/`-separated. No part of it may be a symbolic link.
+    pub path: String,
 }
 
 impl RenderFolder {
-    /// The whole path.
-    pub fn full_path(&self) -> PathBuf {
-        self.top.join(&self.path)
+    /// The folder `path` below `top`; whether it can be used is judged when it is read or written.
+    pub fn new(top: impl Into<PathBuf>, path: impl Into<String>) -> Self {
+        Self { top: top.into(), path: path.into() }
     }
 
-    /// Reads what the folder holds; nothing where there is none.
-    pub fn read(&self) -> Result<Option<RenderedTree>, FolderError> {
+    pub(super) fn subject(&self) -> String {
+        subject(&self.top.join(&self.path))
+    }
+
+    /// Reads what the folder holds; nothing where there is none. Blocks.
+    pub fn read(&self) -> Result<Option<RenderedTree>, DeployError> {
         let full = self.checked_path()?;
         let swap = Swap { folder: &full };
         match fs::symlink_metadata(&full) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(swap.io("look at", &full, error)),
-            Ok(metadata) if !metadata.is_dir() => {
-                return Err(FolderError::Path { folder: full, why: "it is not a folder".to_owned() });
-            }
+            Ok(metadata) if !metadata.is_dir() => return Err(swap.unusable("it is not a folder")),
             Ok(_) => {}
         }
         let mut tree = RenderedTree::default();
@@ -79,12 +51,12 @@ impl RenderFolder {
     }
 
     /// Every part below the top is a real folder, or not there yet.
-    fn checked_path(&self) -> Result<PathBuf, FolderError> {
-        let refuse = |why: String| FolderError::Path { folder: self.full_path(), why };
+    fn checked_path(&self) -> Result<PathBuf, DeployError> {
+        let refuse = |reason: String| DeployError::Unusable { subject: self.subject(), reason };
         let mut path = self.top.clone();
         for part in self.path.split('/') {
             if matches!(part, "" | "." | "..") || part.eq_ignore_ascii_case(".git") {
-                return Err(refuse(format!("`{}` is no way below the top", crate::problem::shown(&self.path))));
+                return Err(refuse(format!("`{}` is no way below the top", escaped(&self.path))));
             }
             path.push(part);
             if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) {
@@ -93,41 +65,46 @@ impl RenderFolder {
         }
         Ok(path)
     }
+
+    /// Makes the folder hold these files; says whether anything was done.
+    pub(super) fn swap(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<bool, DeployError> {
+        let full = self.checked_path()?;
+        let swap = Swap { folder: &full };
+        let fresh = swap.beside("orchestrator-new")?;
+        let gone = swap.beside("orchestrator-old")?;
+        // What a killed run left behind.
+        for stale in [&fresh, &gone] {
+            swap.remove(stale)?;
+        }
+        let current = self.read()?;
+        if let Some(current) = &current {
+            if current.holds(files) {
+                return Ok(false);
+            }
+            let is_ours = current.files.get(RELEASE_FILE).is_some_and(|bytes| ReleaseRecord::parse(bytes).is_some());
+            if !is_ours && !current.holds(&BTreeMap::new()) {
+                return Err(
+                    swap.unusable("it holds files that were not rendered, since it has no readable `release.yaml`")
+                );
+            }
+        }
+        let parent = full.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(parent).map_err(|error| swap.io("create", parent, error))?;
+        swap.write(&fresh, files)?;
+        if current.is_some() {
+            swap.exchange(&fresh, &gone)?;
+        } else {
+            fs::rename(&fresh, &full).map_err(|error| swap.io("rename", &fresh, error))?;
+        }
+        swap.sync(parent)?;
+        swap.remove(&fresh)?;
+        swap.remove(&gone)?;
+        Ok(true)
+    }
 }
 
-/// Makes the folder hold these files; says whether anything was done.
-pub(crate) fn swap(folder: &RenderFolder, files: &BTreeMap<String, Vec<u8>>) -> Result<bool, FolderError> {
-    let full = folder.checked_path()?;
-    let swap = Swap { folder: &full };
-    let fresh = swap.beside("orchestrator-new")?;
-    let gone = swap.beside("orchestrator-old")?;
-    // What a killed run left behind.
-    for stale in [&fresh, &gone] {
-        swap.remove(stale)?;
-    }
-    let current = folder.read()?;
-    if let Some(current) = &current {
-        if current.files == *files && current.irregular.is_empty() {
-            return Ok(false);
-        }
-        let is_ours = current.files.get(RELEASE_FILE).is_some_and(|bytes| ReleaseRecord::read(bytes).is_some());
-        let is_empty = current.files.is_empty() && current.irregular.is_empty();
-        if !is_ours && !is_empty {
-            return Err(FolderError::NotOurs { folder: full });
-        }
-    }
-    let parent = full.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(parent).map_err(|error| swap.io("create", parent, error))?;
-    swap.write(&fresh, files)?;
-    if current.is_some() {
-        swap.exchange(&fresh, &gone)?;
-    } else {
-        fs::rename(&fresh, &full).map_err(|error| swap.io("rename", &fresh, error))?;
-    }
-    swap.sync(parent)?;
-    swap.remove(&fresh)?;
-    swap.remove(&gone)?;
-    Ok(true)
+fn subject(folder: &Path) -> String {
+    format!("folder `{}`", folder.display())
 }
 
 struct Swap<'a> {
@@ -135,20 +112,27 @@ struct Swap<'a> {
 }
 
 impl Swap<'_> {
-    fn io(&self, action: &'static str, path: &Path, source: std::io::Error) -> FolderError {
-        FolderError::Io { folder: self.folder.to_owned(), action, path: path.to_owned(), source }
+    fn io(&self, action: &str, path: &Path, source: std::io::Error) -> DeployError {
+        DeployError::Failed {
+            subject: subject(self.folder),
+            action: format!("{action} `{}`", path.display()),
+            class: ErrorClass::Invalid,
+            source: Box::new(source),
+        }
+    }
+
+    fn unusable(&self, reason: &str) -> DeployError {
+        DeployError::Unusable { subject: subject(self.folder), reason: reason.to_owned() }
     }
 
     /// `.NAME.SUFFIX` in the same parent, so that a rename stays in one file system.
-    fn beside(&self, suffix: &str) -> Result<PathBuf, FolderError> {
-        let name = self.folder.file_name().and_then(|name| name.to_str()).ok_or_else(|| FolderError::Path {
-            folder: self.folder.to_owned(),
-            why: "its name is not UTF-8".to_owned(),
-        })?;
+    fn beside(&self, suffix: &str) -> Result<PathBuf, DeployError> {
+        let name = self.folder.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| self.unusable("its name is not UTF-8"))?;
         Ok(self.folder.with_file_name(format!(".{name}.{suffix}")))
     }
 
-    fn remove(&self, path: &Path) -> Result<(), FolderError> {
+    fn remove(&self, path: &Path) -> Result<(), DeployError> {
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(self.io("look at", path, error)),
@@ -159,7 +143,7 @@ impl Swap<'_> {
         }
     }
 
-    fn write(&self, fresh: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), FolderError> {
+    fn write(&self, fresh: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), DeployError> {
         fs::create_dir(fresh).map_err(|error| self.io("create", fresh, error))?;
         let mut folders = vec![fresh.to_owned()];
         for (path, bytes) in files {
@@ -180,12 +164,12 @@ impl Swap<'_> {
         folders.iter().rev().try_for_each(|folder| self.sync(folder))
     }
 
-    fn sync(&self, folder: &Path) -> Result<(), FolderError> {
+    fn sync(&self, folder: &Path) -> Result<(), DeployError> {
         File::open(folder).and_then(|open| open.sync_all()).map_err(|error| self.io("sync", folder, error))
     }
 
     /// Trades the folder for the fresh one in one step, where the file system can; else in two.
-    fn exchange(&self, fresh: &Path, gone: &Path) -> Result<(), FolderError> {
+    fn exchange(&self, fresh: &Path, gone: &Path) -> Result<(), DeployError> {
         match rustix::fs::renameat_with(CWD, fresh, CWD, self.folder, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(()),
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
@@ -196,7 +180,7 @@ impl Swap<'_> {
         }
     }
 
-    fn read_into(&self, folder: &Path, prefix: &str, tree: &mut RenderedTree) -> Result<(), FolderError> {
+    fn read_into(&self, folder: &Path, prefix: &str, tree: &mut RenderedTree) -> Result<(), DeployError> {
         let entries = fs::read_dir(folder).map_err(|error| self.io("read", folder, error))?;
         for entry in entries {
             let entry = entry.map_err(|error| self.io("read", folder, error))?;
