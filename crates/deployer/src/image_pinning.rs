@@ -58,6 +58,7 @@ impl fmt::Display for ImagePin {
 
 /// An image that the lock does not decide.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UnpinnedImage {
     /// The service whose manifests name it.
@@ -76,6 +77,7 @@ pub struct UnpinnedImage {
 
 /// Why an image counts as unpinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UnpinnedReason {
     /// Not of the lock, and without a digest: its tag can move.

@@ -28,6 +28,7 @@ pub enum PlanDetail {
 
 /// One thing that a deployment adds, removes or changes.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Change {
     /// The service it belongs to; none for the release's own record.
@@ -42,6 +43,7 @@ pub struct Change {
 
 /// What a deployment does to one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// It is new.
@@ -54,6 +56,7 @@ pub enum ChangeKind {
 
 /// One image of one object that becomes another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ImageChange {
     /// `Kind/name` of the object.

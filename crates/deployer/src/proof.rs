@@ -10,6 +10,7 @@ use crate::render::RenderProof;
 
 /// What was found when a deployment was compared with its request.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Proof {
     /// What was looked at.
@@ -29,6 +30,7 @@ pub struct Proof {
 
 /// The part of a proof that belongs to its target.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "target", rename_all = "snake_case")]
 pub enum ProofDetail {
     /// Of [`Target::Render`](crate::Target::Render).
@@ -37,6 +39,7 @@ pub enum ProofDetail {
 
 /// What a proof looked at, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProofLevel {
     /// What was written was read back.
@@ -47,6 +50,7 @@ pub enum ProofLevel {
 
 /// The answer of a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProofVerdict {
     /// Everything is as locked.
@@ -57,6 +61,7 @@ pub enum ProofVerdict {
 
 /// A locked image that was found where it belongs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ProvenImage {
     /// The service whose object it is.
@@ -71,6 +76,7 @@ pub struct ProvenImage {
 
 /// One way in which a deployment is not what was requested.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Finding {
     /// The service it concerns; none for the deployment as a whole.
@@ -87,6 +93,7 @@ pub struct Finding {
 
 /// What kind of finding it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FindingKind {

@@ -83,9 +83,7 @@ fn read(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
             .git
             .read_file(revision, CONFIGURATION_FILE)
             .map_err(|error| git_error("the configuration cannot be read", error))?
-            .ok_or_else(|| {
-                Error::new(ErrorKind::Invalid, format!("`{CONFIGURATION_FILE}` is not in `{revision}`"))
-            })?;
+            .ok_or_else(|| Error::new(ErrorKind::Invalid, format!("`{CONFIGURATION_FILE}` is not in `{revision}`")))?;
         return parse_config(CONFIGURATION_FILE, &bytes);
     }
     let path = repository.join(CONFIGURATION_FILE);

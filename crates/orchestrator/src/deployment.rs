@@ -47,11 +47,11 @@ pub async fn plan(context: &Context, environment: &EnvironmentName, revision: Op
     let engine = open(context, environment, revision).await?;
     belongs(&engine)?;
     let deployable = engine.deployable()?;
-    let plan = deployable.plan(context)?;
+    let plan = deployable.plan(context).await?;
     let warnings = plan
-        .leftovers
+        .unpinned_images
         .iter()
-        .map(|left| format!("{} at {} is not pinned: {}", left.object, left.place, left.image))
+        .map(|image| format!("{} at {} is not pinned: {}", image.object, image.place, image.image))
         .collect();
     let not_deployed = deployable.request.not_deployed.iter();
     Ok(PlanReport {
@@ -61,7 +61,7 @@ pub async fn plan(context: &Context, environment: &EnvironmentName, revision: Op
         commit: engine.revision.commit.clone(),
         plan: plan.digest.clone(),
         changes: plan.changes,
-        unpinned: plan.leftovers,
+        unpinned: plan.unpinned_images,
         not_deployed: not_deployed
             .map(|skipped| NotDeployedService { service: skipped.name.clone(), reason: skipped.reason.clone() })
             .collect(),
@@ -80,7 +80,7 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
     let repeat = if request.again { Repeat::Deploy } else { Repeat::No };
     let stopped = engine.run(&wanted, repeat).await?;
-    Ok(engine.into_report(Operation::Deploy, stopped))
+    Ok(engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped))
 }
 
 /// Compares what is stored with the lock of the newest deployment.
@@ -106,7 +106,7 @@ pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<
         environment: environment.clone(),
         release: engine.release.clone(),
         lock: engine.lock.lock.id().clone(),
-        proof: engine.deployable()?.prove(context)?,
+        proof: engine.deployable()?.prove(context).await?,
     })
 }
 

@@ -132,4 +132,3 @@ pub(crate) fn branch_of(environment: &Environment) -> Result<String> {
 pub(crate) fn commits_locks(environment: &Environment) -> bool {
     environment.role == Some(Role::Staging)
 }
-

@@ -116,9 +116,6 @@ impl Problem {
     }
 }
 
-/// What an [`Error`] may be caused by.
-pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
-
 /// Why a call did not do what it was asked for.
 ///
 /// [`Display`](fmt::Display) shows the message and every problem; the cause is the [`source`](StdError::source).
@@ -128,7 +125,7 @@ pub struct Error {
     message: String,
     problems: Vec<Problem>,
     hints: Vec<String>,
-    source: Option<BoxError>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 /// The result of this crate's calls.
@@ -141,7 +138,11 @@ impl Error {
     }
 
     /// An error of a library below, with what was being done.
-    pub(crate) fn from_source(kind: ErrorKind, context: impl Into<String>, source: impl Into<BoxError>) -> Self {
+    pub fn from_source(
+        kind: ErrorKind,
+        context: impl Into<String>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
         Self { source: Some(source.into()), ..Self::new(kind, context) }
     }
 

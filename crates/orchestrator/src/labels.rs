@@ -29,7 +29,12 @@ pub(crate) fn diff_problems(diff: &LockDiff) -> Vec<Problem> {
         })
         .collect();
     for (words, exceptions) in [("is new", &diff.exceptions_added), ("is gone", &diff.exceptions_removed)] {
-        problems.extend(exceptions.iter().map(|exception| Problem::new(exception.subject.to_string(), format!("the exception `{}` {words}: {}", exception.kind, exception.reason))));
+        problems.extend(exceptions.iter().map(|exception| {
+            Problem::new(
+                exception.subject.to_string(),
+                format!("the exception `{}` {words}: {}", exception.kind, exception.reason),
+            )
+        }));
     }
     problems
 }

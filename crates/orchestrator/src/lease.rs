@@ -37,4 +37,3 @@ pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Durat
         tokio::time::sleep(LEASE_POLL).await;
     }
 }
-

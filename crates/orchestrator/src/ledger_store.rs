@@ -75,9 +75,10 @@ impl LedgerStore {
             if !self.ledger.changes(&draft) {
                 return Ok(None);
             }
-            let new = self.ledger.next(draft.clone()).map_err(|error| {
-                Error::from_source(ErrorKind::Bug, "a record of the ledger is incomplete", error)
-            })?;
+            let new = self
+                .ledger
+                .next(draft.clone())
+                .map_err(|error| Error::from_source(ErrorKind::Bug, "a record of the ledger is incomplete", error))?;
             let mut changes = vec![FileChange::Write { path: tree_path(&new.file_name)?, bytes: new.bytes.clone() }];
             for (evidence, document) in draft.evidence.iter().zip(documents) {
                 changes.push(FileChange::Write { path: tree_path(&evidence.path())?, bytes: document.bytes.clone() });
@@ -162,7 +163,7 @@ fn remembered(context: &Context) -> Result<Option<Seen>> {
             return Err(Error::from_source(
                 ErrorKind::Repository,
                 format!("`{}` cannot be read", path.display()),
-                error
+                error,
             ));
         }
     };

@@ -6,16 +6,17 @@ use std::time::Duration;
 use config::{AssignedKind, ImageAssignment, ServiceAssignment};
 use lock_gen::Submodule;
 use lock_model::{
-    Content, GitSource, Lock, LockParts, LockedImage, Origin, Revision as ImageRevision, Service, ServiceName, Source, TreePath,
+    Content, GitSource, Lock, LockParts, LockedImage, Origin, Revision as ImageRevision, Service, ServiceName, Source,
+    TreePath,
 };
 use registry::{Attempt, Candidate, Event, ImageRequest, Patience, Resolution, RevisionPolicy, Unresolved};
 
 use crate::context::Context;
-use crate::events::Event as Progress;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::events::Event as Progress;
 use crate::registry_client;
-use crate::revision::Revision;
 use crate::report::v1::PushedRefs;
+use crate::revision::Revision;
 use crate::submodules::{Target, ask_pushed, check_sources};
 
 /// A lock that was just made.
@@ -71,10 +72,7 @@ pub(crate) async fn generate(
             AssignedKind::Image(_) => match images.remove(&assignment.name) {
                 Some(image) => Content::Image(image),
                 None => {
-                    return Err(Error::new(
-                        ErrorKind::Bug,
-                        format!("service `{}` was not resolved", assignment.name),
-                    ));
+                    return Err(Error::new(ErrorKind::Bug, format!("service `{}` was not resolved", assignment.name)));
                 }
             },
         };
@@ -142,7 +140,8 @@ pub(crate) fn violations(revision: &Revision, lock: &Lock) -> Result<Vec<String>
         match lock.services().get(name) {
             None => violations.push(format!("{name}: is not in the lock")),
             Some(service) => {
-                violations.extend(service_violations(assignment, service).into_iter().map(|what| format!("{name}: {what}")));
+                violations
+                    .extend(service_violations(assignment, service).into_iter().map(|what| format!("{name}: {what}")));
             }
         }
     }
@@ -313,11 +312,7 @@ pub(crate) struct Explained {
 }
 
 /// What was asked and answered for one service.
-pub(crate) async fn explain(
-    context: &Context,
-    revision: &Revision,
-    name: &ServiceName,
-) -> Result<Option<Explained>> {
+pub(crate) async fn explain(context: &Context, revision: &Revision, name: &ServiceName) -> Result<Option<Explained>> {
     revision.check_submodules()?;
     let assignments = assign(revision)?;
     let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();

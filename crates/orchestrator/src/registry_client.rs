@@ -75,12 +75,7 @@ pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> R
 }
 
 /// What the configuration says about one host.
-fn host_options(
-    context: &Context,
-    commit: &CommitId,
-    host: &str,
-    settings: &RegistrySettings,
-) -> Result<HostOptions> {
+fn host_options(context: &Context, commit: &CommitId, host: &str, settings: &RegistrySettings) -> Result<HostOptions> {
     let mut options = HostOptions { plain_http: settings.plain_http, ..HostOptions::default() };
     if let Some(ca) = &settings.ca {
         let place = format!("registries.{host}.ca");

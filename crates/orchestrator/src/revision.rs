@@ -7,8 +7,8 @@ use config::{Config, Environment};
 use lock_gen::{Mismatch, Scan};
 use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, Lock, ReleaseId, Timestamp, TreeId, TreePath};
 
-use crate::environment_policy::environment_of;
 use crate::context::{Context, git_error};
+use crate::environment_policy::environment_of;
 use crate::error::{Error, ErrorKind, Problem, Result};
 
 /// The configuration's file.
@@ -63,9 +63,7 @@ impl Revision {
             .git
             .commit(commit.as_str())
             .map_err(|error| git_error("the commit cannot be read", error))?
-            .ok_or_else(|| {
-                Error::new(ErrorKind::Repository, format!("commit `{commit}` is not in this repository"))
-            })?;
+            .ok_or_else(|| Error::new(ErrorKind::Repository, format!("commit `{commit}` is not in this repository")))?;
         let config = load_config(context, commit.as_str())?.ok_or_else(|| {
             Error::new(ErrorKind::Invalid, format!("`{CONFIGURATION_FILE}` is not in commit {}", commit.short(12)))
                 .hint("add it to the superproject's top folder; `orchestrator demo` shows a complete one")
@@ -105,7 +103,8 @@ impl Revision {
         if self.scan.problems.is_empty() {
             return Ok(());
         }
-        let problems = self.scan.problems.iter().map(|finding| Problem::new(finding.subject.clone(), finding.message.clone()));
+        let problems =
+            self.scan.problems.iter().map(|finding| Problem::new(finding.subject.clone(), finding.message.clone()));
         Err(Error::new(
             ErrorKind::Repository,
             format!("{} of the submodules in {} cannot be used", self.scan.problems.len(), self.commit.short(12)),
@@ -140,10 +139,10 @@ pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> Result<Config> {
 
 fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<ConfigDigest> {
     let mut paths = config.files_named();
-    paths
-        .insert(TreePath::try_from(CONFIGURATION_FILE).map_err(|error| {
-            Error::from_source(ErrorKind::Bug, "the configuration's own name is no path", error)
-        })?);
+    paths.insert(
+        TreePath::try_from(CONFIGURATION_FILE)
+            .map_err(|error| Error::from_source(ErrorKind::Bug, "the configuration's own name is no path", error))?,
+    );
     let mut digests = BTreeMap::new();
     let mut missing = Vec::new();
     for path in paths {

@@ -94,7 +94,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
         engine.outdate_other_locks().await?;
     }
     let stopped = engine.run(&Wanted::All, Repeat::No).await?;
-    Ok(engine.into_report(Operation::Run, stopped))
+    Ok(engine.into_report(Operation::Run, request.revision.as_deref(), stopped))
 }
 
 /// Deploys an older release again, and holds the environment.
@@ -142,7 +142,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
         TargetState::Underway { .. } | TargetState::Done { .. } => {}
     }
     let stopped = engine.run(&Wanted::All, Repeat::No).await?;
-    Ok(engine.into_report(Operation::Rollback, stopped))
+    Ok(engine.into_report(Operation::Rollback, None, stopped))
 }
 
 /// Nothing is begun for a release whose images were cleaned away: the next one that is whole is named.
@@ -173,17 +173,14 @@ async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &Targe
 }
 
 /// The digests that are gone of what an environment deploys of a lock.
-async fn gone_of(
-    context: &Context,
-    revision: &Revision,
-    lock: &Lock,
-    name: &EnvironmentName,
-) -> Result<Vec<Problem>> {
+async fn gone_of(context: &Context, revision: &Revision, lock: &Lock, name: &EnvironmentName) -> Result<Vec<Problem>> {
     let environment = revision.environment(name)?;
     let today = context.now(0).date();
-    image_availability::gone(context, revision, lock, |service, entry| match environment.decide(service, &entry.path, today) {
-        Deployment::Deploy(_) => true,
-        Deployment::NotDeployed { .. } | Deployment::Other { .. } => false,
+    image_availability::gone(context, revision, lock, |service, entry| {
+        match environment.decide(service, &entry.path, today) {
+            Deployment::Deploy(_) => true,
+            Deployment::NotDeployed { .. } | Deployment::Other { .. } => false,
+        }
     })
     .await
 }
@@ -246,7 +243,7 @@ pub async fn promote(context: &Context, environment: &EnvironmentName) -> Result
         .hint(format!("`orchestrator run --env {name}` makes the proof")));
     }
     let stopped = engine.run(&Wanted::Only(BTreeSet::from([Step::Promote])), Repeat::No).await?;
-    Ok(engine.into_report(Operation::Promote, stopped))
+    Ok(engine.into_report(Operation::Promote, None, stopped))
 }
 
 /// Tags and archives proven production content.
@@ -270,7 +267,7 @@ pub async fn release(context: &Context, environment: &EnvironmentName, revision:
         .hint(format!("`orchestrator run --env {name}` makes the proof")));
     }
     let stopped = engine.run(&Wanted::Only(BTreeSet::from([Step::Release])), Repeat::No).await?;
-    Ok(engine.into_report(Operation::Release, stopped))
+    Ok(engine.into_report(Operation::Release, revision, stopped))
 }
 
 async fn lift_hold(context: &Context, store: &mut LedgerStore, name: &EnvironmentName, reason: &str) -> Result<()> {
@@ -286,4 +283,3 @@ async fn lift_hold(context: &Context, store: &mut LedgerStore, name: &Environmen
     context.emit(Event::StepEnded { step: "unhold", result: "ok", detail: reason });
     Ok(())
 }
-

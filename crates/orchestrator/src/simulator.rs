@@ -138,13 +138,8 @@ pub async fn open_pull_request(
     title: &str,
     body: &str,
 ) -> Result<PullRequestReport> {
-    let new = NewPullRequest {
-        title: title.to_owned(),
-        body: body.to_owned(),
-        head,
-        base,
-        readiness: Readiness::Ready,
-    };
+    let new =
+        NewPullRequest { title: title.to_owned(), body: body.to_owned(), head, base, readiness: Readiness::Ready };
     let opened = context.forge.open_pull_request(&new, now(context).await?).await.map_err(forge_error)?;
     let (words, pull_request) = match opened {
         Opened::Created(made) => ("opened", made),

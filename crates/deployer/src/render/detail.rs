@@ -52,6 +52,7 @@ pub enum FolderChange {
 
 /// What was read back.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RenderProof {
     /// The commit that was read; none for a folder, a plan, or where there is no branch.

@@ -12,7 +12,7 @@ use lock_gen::SubmoduleStore;
 use lock_model::{BranchName, Content, Lock, ReleaseId, Service, ServiceName, Timestamp};
 
 use crate::context::Context;
-use crate::error::{causes, Error, ErrorKind, Problem, Result};
+use crate::error::{Error, ErrorKind, Problem, Result, causes};
 use crate::revision::Revision;
 
 /// What an environment's deployment consists of.
@@ -77,9 +77,7 @@ pub(super) fn deployable(
         not_deployed.push(NotDeployed { name: name.clone(), reason });
     }
     if !problems.is_empty() {
-        return Err(
-            Error::new(ErrorKind::Repository, "manifests of locked services cannot be read").problems(problems)
-        );
+        return Err(Error::new(ErrorKind::Repository, "manifests of locked services cannot be read").problems(problems));
     }
     let mut request = DeployRequest::new(
         environment.name.clone(),
@@ -182,7 +180,7 @@ impl Deployable {
     /// What a deployment would change. Every problem of every service is said.
     pub(crate) async fn plan(&self, context: &Context) -> Result<Plan> {
         self.target(context).plan(&self.request).await.map_err(|error| {
-            let DeployError::Problems(problems) = &error else { return apply_error(&error) };
+            let DeployError::Problems(problems) = &error else { return apply_error(error) };
             let needs_other_target = problems.as_slice().iter().any(|problem| {
                 matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
             });
@@ -200,7 +198,7 @@ impl Deployable {
     /// Stores a plan; says what changed.
     pub(crate) async fn apply(&self, context: &Context, plan: &Plan, now: Timestamp) -> Result<String> {
         let options = ApplyOptions::new(&context.run.actor, now);
-        let applied = self.target(context).apply(plan, &options, &|_| ()).await.map_err(|error| apply_error(&error))?;
+        let applied = self.target(context).apply(plan, &options, &|_| ()).await.map_err(apply_error)?;
         let (PlanDetail::Render(planned), AppliedDetail::Render(applied)) = (&plan.detail, applied.detail);
         Ok(match applied.branch {
             BranchChange::Pushed => {
@@ -218,12 +216,12 @@ impl Deployable {
 
     /// Reads back what is stored and compares it with the lock.
     pub(crate) async fn prove(&self, context: &Context) -> Result<Proof> {
-        self.target(context).prove(&self.request).await.map_err(|error| apply_error(&error))
+        self.target(context).prove(&self.request).await.map_err(apply_error)
     }
 }
 
 /// An error while storing: the branch moves last, so whatever failed left the old tree or the new one.
-fn apply_error(error: &DeployError) -> Error {
+fn apply_error(error: DeployError) -> Error {
     let code = ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy);
     Error::from_source(code, "the rendered tree could not be stored", error)
         .hint("the branch holds the old tree or the new one, nothing between: run the same command again")

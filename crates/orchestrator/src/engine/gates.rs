@@ -18,9 +18,9 @@ use super::step_outcome::StepOutcome;
 use super::suites::suite_reference;
 use super::{Engine, merged_pull_request};
 use crate::context::{Context, forge_error, git_error};
+use crate::environment_policy::branch_of;
 use crate::error::{ErrorKind, Result};
 use crate::labels::count;
-use crate::environment_policy::{branch_of};
 use crate::revision::{Revision, load_config};
 
 impl Engine<'_> {

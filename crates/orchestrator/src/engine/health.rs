@@ -9,11 +9,11 @@ use healthcheck::{Check, CommandProbe, HealthReport, HttpClient, HttpProbe, Prob
 use super::Engine;
 use super::step_outcome::StepOutcome;
 use super::suites::Workspace;
+use crate::config_values;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
 use crate::revision::Revision;
-use crate::config_values;
 
 /// How many probes are asked at once.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
@@ -32,7 +32,11 @@ impl Engine<'_> {
             return Ok(StepOutcome::ok("no probes are configured"));
         };
         let detail = summary(&report);
-        let answer = if report.is_healthy() { StepOutcome::ok(detail) } else { StepOutcome::failed(ErrorKind::Negative, detail) };
+        let answer = if report.is_healthy() {
+            StepOutcome::ok(detail)
+        } else {
+            StepOutcome::failed(ErrorKind::Negative, detail)
+        };
         let mut answer = answer.document("health.json", &report);
         if report.is_healthy() {
             answer

@@ -7,10 +7,10 @@ use lock_model::{CommitId, EnvironmentName, LockDiff, Source, TreePath};
 
 use crate::context::{Context, branch_name, forge_error, git_error};
 use crate::engine::gates::arrival;
-use crate::labels;
 use crate::error::{Error, ErrorKind, Problem, Result};
-use crate::lock_builder::{self, Generated, Scope};
+use crate::labels;
 use crate::ledger_store::LedgerStore;
+use crate::lock_builder::{self, Generated, Scope};
 use crate::revision::{LOCK_FILE, LockFile, Revision};
 
 /// Status of the lock on a pull request's head, and on a commit that gets none.
@@ -80,13 +80,7 @@ pub(crate) async fn lock_commit(
 /// It is where a run committed it for this commit. Else the commit brought no new gitlinks: then it must have come by a
 /// pull request as every other, and the lock must be what its configuration makes. A lock whose reviewed commit is not
 /// in history is left to the gate that says so.
-async fn stays(
-    context: &Context,
-    store: &LedgerStore,
-    branch: &str,
-    tip: &Revision,
-    lock: &LockFile,
-) -> Result<bool> {
+async fn stays(context: &Context, store: &LedgerStore, branch: &str, tip: &Revision, lock: &LockFile) -> Result<bool> {
     match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
         // Somebody else's file: whatever way it came, it is said to be that.
         RecordedLock::Unknown => return Ok(true),
@@ -148,7 +142,10 @@ async fn already_there(
                 ErrorKind::Refused,
                 format!("`{LOCK_FILE}` is not the file that orchestrator committed"),
             )
-            .problems([Problem::new(tip.commit.short(12).to_owned(), format!("lock {} with these bytes is in no record of the ledger", lock.lock.id()))])
+            .problems([Problem::new(
+                tip.commit.short(12).to_owned(),
+                format!("lock {} with these bytes is in no record of the ledger", lock.lock.id()),
+            )])
             .hint("restore the file of the last lock commit through a pull request, or remove it and run again"));
         }
     };

@@ -2,13 +2,13 @@
 //! `rollback` differ only in which steps of the plan they ask for.
 
 mod deploy;
-mod step_outcome;
 mod gates;
 mod health;
 mod lock_commit;
 mod promotion;
 mod release;
 mod statuses;
+mod step_outcome;
 mod suites;
 
 use std::collections::BTreeSet;
@@ -18,7 +18,6 @@ use ledger::cycle::{self, Interruption, Locks, PlanShape, PlannedStep, Purpose, 
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
-pub(crate) use step_outcome::{StepOutcome, Outcome};
 pub(crate) use gates::{PolicyFound, mergers, pull_request_facts};
 pub(crate) use health::health;
 pub(crate) use lock_commit::{
@@ -26,15 +25,16 @@ pub(crate) use lock_commit::{
 };
 pub(crate) use promotion::{APPROVALS_STATUS, rows_of};
 pub(crate) use statuses::SUITES_STATUS;
-pub(crate) use suites::{run_suite, suite_reference, summary};
+pub(crate) use step_outcome::{Outcome, StepOutcome};
+pub(crate) use suites::{run_suite, suite_reference};
 
 use crate::context::Context;
-use crate::events::Event;
-use crate::report::v1::{Operation, RunReport, StepLine, StepResult as StepWord};
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::Event;
 use crate::ledger_store::{Document, LedgerStore};
-use crate::status::then;
+use crate::report::v1::{Operation, RunReport, StepLine, StepResult as StepWord};
 use crate::revision::{LockFile, Revision};
+use crate::status::then;
 
 /// One release on its way through one environment.
 #[derive(Debug)]
@@ -234,7 +234,9 @@ impl<'a> Engine<'a> {
             StepKey::Step(Step::Proof) => self.proof(),
             StepKey::Step(Step::Promote) => return self.effect(key, Effect::Promote).await,
             StepKey::Step(Step::Release) => return self.effect(key, Effect::Release).await,
-            StepKey::Step(Step::Rollback) => StepOutcome::ok(format!("{} is back; the hold stays", self.environment.name)),
+            StepKey::Step(Step::Rollback) => {
+                StepOutcome::ok(format!("{} is back; the hold stays", self.environment.name))
+            }
             StepKey::Step(Step::LockCommit | Step::Suite | Step::Reject | Step::Hold | Step::Unhold) => {
                 return Err(Error::new(ErrorKind::Bug, format!("step `{key}` is not part of a run")));
             }
@@ -380,13 +382,19 @@ impl<'a> Engine<'a> {
 
 impl Engine<'_> {
     /// The report of the way that was taken.
-    pub(crate) fn into_report(self, operation: Operation, stopped: Option<ErrorKind>) -> RunReport {
+    pub(crate) fn into_report(
+        self,
+        operation: Operation,
+        revision: Option<&str>,
+        stopped: Option<ErrorKind>,
+    ) -> RunReport {
         RunReport {
             operation,
             environment: self.environment.name,
             release: Some(self.release),
             lock: Some(self.lock.lock.id().clone()),
             commit: Some(self.revision.commit),
+            revision: revision.map(str::to_owned),
             steps: self.lines,
             superseded: None,
             stopped,

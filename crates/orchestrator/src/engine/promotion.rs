@@ -1,18 +1,18 @@
 //! The pull request that carries proven content to the next environment.
 
-use ::promotion::promotion;
 use crate::report::markdown::{NotDeployedRow, PromotionBody, promotion_body};
+use ::promotion::promotion;
 use config::{Deployment, weakenings};
 use forge::{NewPullRequest, Opened, PullRequest, PullRequestEdit, PullRequestState, Readiness, Written};
 use ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
 use lock_model::{EnvironmentName, Lock};
 
 use super::Engine;
-use super::step_outcome::StepOutcome;
 use super::gates::PolicyFound;
+use super::step_outcome::StepOutcome;
 use crate::context::{branch_name, forge_error};
-use crate::error::{Error, ErrorKind, Result};
 use crate::environment_policy::{branch_of, environment_of};
+use crate::error::{Error, ErrorKind, Result};
 use crate::revision::{LOCK_FILE, LockFile, load_config};
 
 /// Status of a promotion's approvals.

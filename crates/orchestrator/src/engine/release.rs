@@ -8,16 +8,16 @@ use ledger::cycle::Purpose;
 use lock_model::ReleaseTag;
 use promotion::release::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 
-use super::deploy::{Deployable, deployable};
-use super::step_outcome::StepOutcome;
-use super::health::expand;
 use super::Engine;
-use crate::labels::short_id;
-use crate::report::v1::StepResult as StepWord;
-use crate::report::v1::evidence::DeployedPlan;
+use super::deploy::{Deployable, deployable};
+use super::health::expand;
+use super::step_outcome::StepOutcome;
 use crate::context::forge_error;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
+use crate::labels::short_id;
+use crate::report::v1::StepResult as StepWord;
+use crate::report::v1::evidence::DeployedPlan;
 
 /// A deployment that nothing speaks against.
 pub(super) struct Prepared {
@@ -161,9 +161,10 @@ impl Engine<'_> {
                 answer.tag = Some(release.tag.to_string());
                 Ok(answer)
             }
-            ReleaseOutcome::Refused { reasons } => {
-                Ok(StepOutcome::refused(ErrorKind::Denied, format!("the forge refuses the tag: {}", reasons.join("; "))))
-            }
+            ReleaseOutcome::Refused { reasons } => Ok(StepOutcome::refused(
+                ErrorKind::Denied,
+                format!("the forge refuses the tag: {}", reasons.join("; ")),
+            )),
         }
     }
 }

@@ -6,10 +6,10 @@ use ledger::cycle::Purpose;
 
 use super::{Engine, LOCK_ARTEFACT, LOCK_STATUS};
 use crate::context::{branch_name, forge_error};
+use crate::environment_policy::branch_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::v1::StepResult as StepWord;
-use crate::environment_policy::{branch_of};
-use crate::revision::{LockFile};
+use crate::revision::LockFile;
 
 /// Status of a pull request's suites.
 pub(crate) const SUITES_STATUS: &str = "orchestrator/suites";
@@ -60,7 +60,11 @@ impl Engine<'_> {
             .upsert_comment(pull_request.number, "orchestrator-not-proven", &body, self.now())
             .await
             .map_err(forge_error)?;
-        self.line("draft", StepWord::Done, format!("pull request {} is a draft until the proof is there", pull_request.number));
+        self.line(
+            "draft",
+            StepWord::Done,
+            format!("pull request {} is a draft until the proof is there", pull_request.number),
+        );
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use process::{EnvVars, Program};
 use qa::{CommandSuite, HttpClient, HttpRun, HttpSuite, SuiteReport};
 
 use super::Engine;
-use super::step_outcome::StepOutcome;
 use super::health::{CONNECT_DEADLINE, USER_AGENT, expand, values_of};
+use super::step_outcome::StepOutcome;
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
@@ -24,7 +24,8 @@ impl Engine<'_> {
         let reference = key.suite().ok_or_else(|| Error::new(ErrorKind::Bug, format!("step `{key}` is no suite")))?;
         let report = run_suite(self.context, &self.revision, &self.environment, &reference.name).await?;
         let detail = summary(&report);
-        let answer = if report.is_passed() { StepOutcome::ok(detail) } else { StepOutcome::failed(ErrorKind::Negative, detail) };
+        let answer =
+            if report.is_passed() { StepOutcome::ok(detail) } else { StepOutcome::failed(ErrorKind::Negative, detail) };
         Ok(answer.document(&format!("suite-{}.json", reference.name), &report))
     }
 }
@@ -174,9 +175,11 @@ impl<'a> Workspace<'a> {
         }
         let program = match &command.program {
             ProgramName::InTree(path) => Program::at(folder.join(path.as_str())),
-            ProgramName::OnPath(name) => Program::find(name, &self.context.surroundings.search_path).map_err(|error| {
-                Error::from_source(ErrorKind::Invalid, format!("program `{name}` cannot be started"), error)
-            })?,
+            ProgramName::OnPath(name) => {
+                Program::find(name, &self.context.surroundings.search_path).map_err(|error| {
+                    Error::from_source(ErrorKind::Invalid, format!("program `{name}` cannot be started"), error)
+                })?
+            }
         };
         let arguments =
             command.arguments.iter().map(|argument| expand(argument, values)).collect::<Result<Vec<String>>>()?;
@@ -230,7 +233,6 @@ fn write(folder: &Path, path: &TreePath, bytes: &[u8], executable: bool) -> Resu
                 std::fs::set_permissions(&target, std::fs::Permissions::from_mode(mode))
             },
         );
-    written.map_err(|error| {
-        Error::from_source(ErrorKind::Repository, format!("`{path}` cannot be put in place"), error)
-    })
+    written
+        .map_err(|error| Error::from_source(ErrorKind::Repository, format!("`{path}` cannot be put in place"), error))
 }

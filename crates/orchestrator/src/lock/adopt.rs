@@ -9,14 +9,14 @@ use lock_model::{CommitId, EnvironmentName, TreePath};
 use promotion::rollback::known_good;
 
 use super::migrate::Place;
-use crate::environment_policy::{branch_of, find_environment};
-use crate::lease::lease;
 use crate::context::{Context, git_error};
 use crate::engine::lock_files;
-use crate::labels::short_id;
-use crate::report::v1::AdoptedLock;
+use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
+use crate::labels::short_id;
+use crate::lease::lease;
 use crate::ledger_store::LedgerStore;
+use crate::report::v1::AdoptedLock;
 use crate::revision::{CONFIGURATION_FILE, LOCK_FILE, LockFile, Revision, load_config};
 
 /// File mode of what is added to a tree.

@@ -56,7 +56,7 @@ pub fn compose_override(
     }
     Ok(LockComposeReport {
         lock: lock.id().clone(),
-        services: made.pinned.iter().map(|(name, pin)| (name.clone(), pin.reference())).collect(),
+        services: made.pinned.iter().map(|(name, pin)| (name.clone(), pin.to_string())).collect(),
         warnings: made.warnings.iter().map(ToString::to_string).collect(),
         file: made.text,
         written: request.output.as_ref().map(|path| path.display().to_string()),

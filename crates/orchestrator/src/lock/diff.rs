@@ -16,12 +16,7 @@ use crate::submodules::{Changes, Declared, changes};
 /// # Errors
 ///
 /// Where one of them cannot be read.
-pub fn diff_locks(
-    repository: &Path,
-    before: &str,
-    after: &str,
-    surroundings: &Surroundings,
-) -> Result<LockDiffReport> {
+pub fn diff_locks(repository: &Path, before: &str, after: &str, surroundings: &Surroundings) -> Result<LockDiffReport> {
     let open = || Local::open(repository, surroundings);
     Ok(report(&read_lock_file(before, open)?, &read_lock_file(after, open)?))
 }

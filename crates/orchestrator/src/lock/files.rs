@@ -29,8 +29,7 @@ pub(super) fn read_lock_file(name: &str, repository: impl FnOnce() -> Result<Loc
         }
         let bytes =
             local.git.read_file(candidate, LOCK_FILE).map_err(|error| git_error("the lock cannot be read", error))?;
-        let bytes =
-            bytes.ok_or_else(|| Error::new(ErrorKind::Invalid, format!("`{LOCK_FILE}` is not in `{name}`")))?;
+        let bytes = bytes.ok_or_else(|| Error::new(ErrorKind::Invalid, format!("`{LOCK_FILE}` is not in `{name}`")))?;
         return LockFile::parse(bytes, &format!("{name}:{LOCK_FILE}"));
     }
     Err(Error::new(ErrorKind::Invalid, format!("`{name}` is neither a file nor a revision of this repository")))

@@ -181,15 +181,13 @@ impl Place {
             )
         };
         let facts = context.superproject.commit(commit.as_str()).map_err(unreadable)?;
-        let scan =
-            context.superproject.scan(&facts.tree, &rules.forge.repository).map_err(unreadable)?;
+        let scan = context.superproject.scan(&facts.tree, &rules.forge.repository).map_err(unreadable)?;
         Ok(Self { commit, facts, scan })
     }
 
     /// Everything that speaks against the lock being this tree's.
     fn mismatches(&self, older: &OlderLock) -> Vec<Problem> {
-        let problem =
-            |subject: &str, message: String| Problem::new(subject, message);
+        let problem = |subject: &str, message: String| Problem::new(subject, message);
         let mut problems: Vec<Problem> =
             self.scan.problems.iter().map(|finding| problem(&finding.subject, finding.message.clone())).collect();
         let mut there = BTreeSet::new();

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::report::markdown::{
+    CommitEntry, CommitList, CommitRange, MAX_COMMITS_SHOWN, RiskKind, ServiceCommits, ServiceRisk, Step,
+};
+use crate::report::v1::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
 use lock_gen::{
     Commits, Direction, History, HistoryError, Moved, Pin, Pins, Risk, Scan, Submodule, SubmoduleStore, fetch_url,
     lock_pins, risks,
 };
 use lock_model::{Lock, ServiceName, TreePath};
-use crate::report::v1::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
-use crate::report::markdown::{
-    CommitEntry, CommitList, CommitRange, MAX_COMMITS_SHOWN, RiskKind, ServiceCommits, ServiceRisk, Step,
-};
 
-use super::run_blocking::run_blocking;
 use super::pushed::reason;
+use super::run_blocking::run_blocking;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -108,10 +108,7 @@ fn pins_at_their_new_paths(before: &Lock, after: &Lock) -> Pins {
     pins.collect()
 }
 
-async fn histories(
-    context: &Context,
-    moved: Vec<Moved>,
-) -> Result<BTreeMap<TreePath, Result<History, HistoryError>>> {
+async fn histories(context: &Context, moved: Vec<Moved>) -> Result<BTreeMap<TreePath, Result<History, HistoryError>>> {
     if moved.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -1,9 +1,9 @@
 //! What is asked of submodules besides their images: where they come from, whether their commits are pushed, and what
 //! happened between two of them.
 
-mod run_blocking;
 mod changes;
 mod pushed;
+mod run_blocking;
 mod sources;
 
 use config::Submodules;

@@ -2,13 +2,13 @@
 
 use lock_model::{CommitId, Lock, ReleaseId};
 
+use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
 use super::commits::{ServiceCommits, commits};
-use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::risks::{ServiceRisk, risks};
-use promotion::promotion::marker;
 use ledger::PolicySource;
 use lock_model::escaping::{code_span, escape_markdown};
+use promotion::promotion::marker;
 
 /// What the comment of a lock says.
 #[derive(Clone, Copy, Debug)]

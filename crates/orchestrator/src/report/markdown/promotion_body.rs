@@ -2,11 +2,11 @@
 
 use lock_model::{EnvironmentName, Lock, ReleaseId};
 
-use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
 use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
-use promotion::promotion::marker;
+use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
 use ledger::{Hold, PolicySource, ProvenRelease, Unreviewed};
 use lock_model::escaping::{code_span, escape_markdown};
+use promotion::promotion::marker;
 
 /// What the body says.
 #[derive(Clone, Copy, Debug)]

@@ -21,7 +21,7 @@ pub struct PlanReport {
     /// What would change; empty where nothing would.
     pub changes: Vec<deployer::Change>,
     /// Images that the lock does not pin.
-    pub unpinned: Vec<deployer::Leftover>,
+    pub unpinned: Vec<deployer::UnpinnedImage>,
     /// Locked services that the environment does not deploy.
     pub not_deployed: Vec<NotDeployedService>,
     /// What people should know before they deploy.

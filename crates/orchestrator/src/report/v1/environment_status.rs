@@ -2,9 +2,9 @@
 
 use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
 
-use promotion::rollback::{TargetState, target};
 use ledger::cycle::{CycleOrigin, StepAction, next_steps};
 use ledger::{Hold, Ledger, ProofLevel, ProofVerdict, Record, Step, StepKey, StepResult, recorded_at};
+use promotion::rollback::{TargetState, target};
 
 /// `status`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]

@@ -75,6 +75,9 @@ pub struct RunReport {
     /// The commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
+    /// The revision that was asked for; absent: the newest of the environment's branch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// The steps, in order.
     pub steps: Vec<StepLine>,
     /// Why another run goes on instead of this one, which changed nothing.
@@ -97,6 +100,7 @@ impl RunReport {
             release: None,
             lock: None,
             commit: None,
+            revision: None,
             steps: Vec::new(),
             superseded: Some(note),
             stopped: None,

@@ -15,4 +15,6 @@ pub fn evidence_schema() -> Value {
     todo()
 }
 
-fn todo() -> Value { json!({}) }
+fn todo() -> Value {
+    json!({})
+}
