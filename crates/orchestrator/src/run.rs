@@ -228,22 +228,7 @@ pub(crate) async fn ready_commit(
 ///
 /// [`ErrorKind::Refused`] where nothing is proven.
 pub async fn promote(context: &Context, environment: &EnvironmentName) -> Result<RunReport> {
-    let name = environment.clone();
-    context.sync()?;
-    let environment = find_environment(context, &name).await?;
-    let _lease = lease(context, &name, Duration::ZERO).await?;
-    let commit = commit_of(context, &branch_of(&environment)?, None).await?;
-    let revision = Revision::load(context, &commit)?;
-    let mut engine = Engine::new(context, LedgerStore::read(context).await?, revision, &name, Purpose::Run)?;
-    if !engine.is_proven() {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!("release {} is not proven in `{name}`: there is nothing to promote", engine.release.id8()),
-        )
-        .hint(format!("`orchestrator run --env {name}` makes the proof")));
-    }
-    let stopped = engine.run(&Wanted::Only(BTreeSet::from([Step::Promote])), Repeat::No).await?;
-    Ok(engine.into_report(Operation::Promote, None, stopped))
+    after_the_proof(context, environment, None, Step::Promote, Operation::Promote).await
 }
 
 /// Tags and archives proven production content.
@@ -252,22 +237,32 @@ pub async fn promote(context: &Context, environment: &EnvironmentName) -> Result
 ///
 /// [`ErrorKind::Refused`] where nothing is proven.
 pub async fn release(context: &Context, environment: &EnvironmentName, revision: Option<&str>) -> Result<RunReport> {
-    let name = environment.clone();
+    after_the_proof(context, environment, revision, Step::Release, Operation::Release).await
+}
+
+/// Takes one step that follows the proof.
+async fn after_the_proof(
+    context: &Context,
+    name: &EnvironmentName,
+    revision: Option<&str>,
+    step: Step,
+    operation: Operation,
+) -> Result<RunReport> {
     context.sync()?;
-    let environment = find_environment(context, &name).await?;
-    let _lease = lease(context, &name, Duration::ZERO).await?;
+    let environment = find_environment(context, name).await?;
+    let _lease = lease(context, name, Duration::ZERO).await?;
     let commit = commit_of(context, &branch_of(&environment)?, revision).await?;
-    let revision = Revision::load(context, &commit)?;
-    let mut engine = Engine::new(context, LedgerStore::read(context).await?, revision, &name, Purpose::Run)?;
+    let loaded = Revision::load(context, &commit)?;
+    let mut engine = Engine::new(context, LedgerStore::read(context).await?, loaded, name, Purpose::Run)?;
     if !engine.is_proven() {
         return Err(Error::new(
             ErrorKind::Refused,
-            format!("release {} is not proven in `{name}`: there is nothing to release", engine.release.id8()),
+            format!("release {} is not proven in `{name}`: there is nothing to {step}", engine.release.id8()),
         )
         .hint(format!("`orchestrator run --env {name}` makes the proof")));
     }
-    let stopped = engine.run(&Wanted::Only(BTreeSet::from([Step::Release])), Repeat::No).await?;
-    Ok(engine.into_report(Operation::Release, revision, stopped))
+    let stopped = engine.run(&Wanted::Only(BTreeSet::from([step])), Repeat::No).await?;
+    Ok(engine.into_report(operation, revision, stopped))
 }
 
 async fn lift_hold(context: &Context, store: &mut LedgerStore, name: &EnvironmentName, reason: &str) -> Result<()> {

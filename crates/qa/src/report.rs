@@ -84,6 +84,19 @@ impl SuiteReport {
         }
     }
 
+    /// How many cases passed, or every case that did not, a line each, with the end of the log.
+    pub fn summary(&self) -> String {
+        if self.is_passed() {
+            let cases = self.cases.len();
+            return format!("{cases} case{} passed", if cases == 1 { "" } else { "s" });
+        }
+        let failed = self.cases.iter().filter(|case| case.verdict != Verdict::Passed);
+        let mut lines: Vec<String> = self.reason.iter().cloned().collect();
+        lines.extend(failed.map(|case| format!("{}: {} ({})", case.name, case.verdict.word(), case.message)));
+        lines.extend(self.log_tail.iter().map(|line| format!("  | {line}")));
+        lines.join("\n")
+    }
+
     /// The report of a suite that is not run; a report without it would look as if every suite had run.
     pub fn skipped(suite: &str, reason: &str) -> Self {
         Self::without_cases(suite, Verdict::Skipped, reason)

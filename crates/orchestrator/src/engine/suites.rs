@@ -15,7 +15,6 @@ use super::health::{CONNECT_DEADLINE, USER_AGENT, expand, values_of};
 use super::step_outcome::StepOutcome;
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Result};
-use crate::labels::count;
 use crate::revision::Revision;
 
 impl Engine<'_> {
@@ -23,28 +22,11 @@ impl Engine<'_> {
     pub(super) async fn suite(&self, key: &StepKey) -> Result<StepOutcome> {
         let reference = key.suite().ok_or_else(|| Error::new(ErrorKind::Bug, format!("step `{key}` is no suite")))?;
         let report = run_suite(self.context, &self.revision, &self.environment, &reference.name).await?;
-        let detail = summary(&report);
+        let detail = report.summary();
         let answer =
             if report.is_passed() { StepOutcome::ok(detail) } else { StepOutcome::failed(ErrorKind::Negative, detail) };
         Ok(answer.document(&format!("suite-{}.json", reference.name), &report))
     }
-}
-
-/// One line for a passed suite; the failed cases for another.
-pub(crate) fn summary(report: &SuiteReport) -> String {
-    if report.is_passed() {
-        return format!("{} passed", count(report.cases.len(), "case"));
-    }
-    let mut lines: Vec<String> = report.reason.iter().cloned().collect();
-    lines.extend(
-        report
-            .cases
-            .iter()
-            .filter(|case| case.verdict != qa::Verdict::Passed)
-            .map(|case| format!("{}: {} ({})", case.name, case.verdict.word(), case.message)),
-    );
-    lines.extend(report.log_tail.iter().map(|line| format!("  | {line}")));
-    lines.join("\n")
 }
 
 /// A suite of the configuration.

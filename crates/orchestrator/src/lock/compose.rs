@@ -56,6 +56,7 @@ pub fn compose_override(
     }
     Ok(LockComposeReport {
         lock: lock.id().clone(),
+        compose_file: request.file.display().to_string(),
         services: made.pinned.iter().map(|(name, pin)| (name.clone(), pin.to_string())).collect(),
         warnings: made.warnings.iter().map(ToString::to_string).collect(),
         file: made.text,

@@ -170,6 +170,7 @@ impl Changes {
             let document = match &service.commits {
                 Ok(range) => SubmoduleCommits::Known {
                     direction: self.directions.get(&service.service).map(|direction| direction.as_str().to_owned()),
+                    summary: range.summary(),
                     added: lines(&range.added),
                     removed: lines(&range.removed),
                 },

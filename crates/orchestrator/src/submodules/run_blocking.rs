@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use git::GitOptions;
 use process::Interrupt;
 
-use crate::context::{Context, git_options};
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Ends the programs of some work when nobody waits for it any more.

@@ -47,10 +47,6 @@ pub struct HistoryRow {
     pub note: Option<String>,
 }
 
-/// The headers over [`HistoryRow::cells`].
-pub const HISTORY_HEADERS: [&str; 9] =
-    ["seq", "at", "environment", "step", "result", "release", "commit", "by", "note"];
-
 /// The rows of one environment, or of all of them with what concerns all; oldest first.
 pub fn history(ledger: &Ledger, environment: Option<&EnvironmentName>) -> Vec<HistoryRow> {
     ledger
@@ -91,23 +87,5 @@ fn row(record: &Record) -> HistoryRow {
         by: entry.run.actor.clone(),
         seconds: entry.finished.map(|finished| finished.as_unix_seconds() - entry.started.as_unix_seconds()),
         note: if notes.is_empty() { None } else { Some(notes.join("; ")) },
-    }
-}
-
-impl HistoryRow {
-    /// The row's text under [`HISTORY_HEADERS`], not yet escaped for where it is shown.
-    pub fn cells(&self) -> [String; 9] {
-        let dash = || "-".to_owned();
-        [
-            self.seq.to_string(),
-            self.at.to_string(),
-            self.environment.as_ref().map_or_else(dash, ToString::to_string),
-            self.step.clone(),
-            self.result.to_string(),
-            self.release.as_ref().map_or_else(dash, |release| release.id8().to_owned()),
-            self.commit.as_ref().map_or_else(dash, |commit| commit.short(7).to_owned()),
-            self.by.clone(),
-            self.note.clone().unwrap_or_default(),
-        ]
     }
 }

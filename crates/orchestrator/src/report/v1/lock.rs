@@ -189,6 +189,8 @@ pub struct AdoptedLock {
 pub struct LockComposeReport {
     /// The lock.
     pub lock: LockId,
+    /// The compose file.
+    pub compose_file: String,
     /// The pinned image of each service of the compose file.
     pub services: BTreeMap<String, String>,
     /// The override file.

@@ -44,3 +44,7 @@ pub use simulator::{
 pub use submodules::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
 pub use suites::TestReport;
 pub use verdict::{Report, Verdict};
+
+pub use deployer::{Change, ChangeKind, ImageChange, Proof, UnpinnedImage};
+pub use healthcheck::{CheckState, Severity};
+pub use qa::SuiteReport;

@@ -11,6 +11,8 @@ pub enum SubmoduleCommits {
         /// `forward`, `backward`, …; absent where it could not be found out.
         #[serde(skip_serializing_if = "Option::is_none")]
         direction: Option<String>,
+        /// How many there are, in words.
+        summary: String,
         /// What the new commit has and the old one had not.
         added: CommitLines,
         /// What the old commit had and the new one has not.
