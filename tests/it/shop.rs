@@ -248,7 +248,7 @@ impl Shop {
         let line = format!("--as dana --format json forge pr open --head {branch} --base staging --title Train");
         let opened = self.ok(&line);
         let document: Value = serde_json::from_str(opened.stdout()).expect("the report is JSON");
-        document["pull_request"]["number"].as_u64().expect("a pull request has a number")
+        document["result"]["pull_request"]["number"].as_u64().expect("a pull request has a number")
     }
 
     /// The lock and the suites of a pull request.
