@@ -9,7 +9,7 @@ mod forge;
 mod local;
 mod model;
 
-pub use error::ForgeError;
+pub use error::{ForgeError, ForgeErrorKind};
 pub use forge::Forge;
 pub use local::{ACTOR_VARIABLE, ForgeSettings, HookProgram, LEDGER_BRANCH, Lease, LeaseOutcome, LocalForge};
 pub use model::{

@@ -36,13 +36,13 @@ impl LocalForge {
 
     pub(super) fn read_users(&self) -> Result<Users, ForgeError> {
         let file = self.store.read_json("users.json")?;
-        file.map(Users).ok_or_else(|| ForgeError::NotFound { what: "the forge's `users.json`".to_owned() })
+        file.map(Users).ok_or_else(|| ForgeError::not_found("the forge's `users.json`"))
     }
 
     /// A missing file is an error: no answer is not "nothing is protected".
     pub(super) fn read_branches(&self) -> Result<BTreeMap<BranchName, BranchRules>, ForgeError> {
         let file: Option<BranchesFile> = self.store.read_json("branches.json")?;
-        let file = file.ok_or_else(|| ForgeError::NotFound { what: "the forge's `branches.json`".to_owned() })?;
+        let file = file.ok_or_else(|| ForgeError::not_found("the forge's `branches.json`"))?;
         Ok(file.protected.into_iter().map(|(name, entry)| (name, BranchRules::from(entry))).collect())
     }
 
@@ -72,7 +72,7 @@ impl LocalForge {
 
     /// The actor, or the refusal of this action.
     pub(super) fn require(&self, needed: Role, action: impl FnOnce() -> String) -> Result<User, ForgeError> {
-        self.actor_with(needed)?.map_err(|reason| ForgeError::Refused { action: action(), reasons: vec![reason] })
+        self.actor_with(needed)?.map_err(|reason| ForgeError::refused(action(), vec![reason]))
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) fn check_text(what: &str, text: &str, limit: usize) -> Result<(), For
     } else {
         return Ok(());
     };
-    Err(ForgeError::Invalid { what: what.to_owned(), problem })
+    Err(ForgeError::invalid(what.to_owned(), problem))
 }
 
 /// Checks a text of one line that may not be empty.
@@ -99,7 +99,7 @@ pub(super) fn check_line(what: &str, text: &str, limit: usize) -> Result<(), For
     } else {
         return Ok(());
     };
-    Err(ForgeError::Invalid { what: what.to_owned(), problem: problem.to_owned() })
+    Err(ForgeError::invalid(what.to_owned(), problem))
 }
 
 /// The folder of a commit's statuses.

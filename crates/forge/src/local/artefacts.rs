@@ -10,10 +10,10 @@ impl LocalForge {
     pub fn put_artefact(&self, number: u64, name: &str, bytes: &[u8]) -> Result<Written, ForgeError> {
         let path = path(number, name)?;
         if bytes.len() as u64 > BLOB_LIMIT {
-            return Err(ForgeError::Invalid {
-                what: format!("artefact `{name}`"),
-                problem: format!("it is larger than {BLOB_LIMIT} bytes"),
-            });
+            return Err(ForgeError::invalid(
+                format!("artefact `{name}`"),
+                format!("it is larger than {BLOB_LIMIT} bytes"),
+            ));
         }
         self.require(Role::Write, || format!("store `{name}` with pull request {number}"))?;
         self.read_pull(number)?;

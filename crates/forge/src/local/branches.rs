@@ -127,9 +127,7 @@ fn object(id: &str) -> Result<Option<CommitId>, ForgeError> {
     if !id.is_empty() && id.bytes().all(|byte| byte == b'0') {
         return Ok(None);
     }
-    CommitId::try_from(id)
-        .map(Some)
-        .map_err(|error| ForgeError::Invalid { what: "the push".to_owned(), problem: error.to_string() })
+    CommitId::try_from(id).map(Some).map_err(|error| ForgeError::invalid("the push", error.to_string()))
 }
 
 /// The rules of a pull request's base that its head does not meet yet, in words.

@@ -32,14 +32,14 @@ impl LocalForge {
     /// When the program is gone, every push is refused.
     pub fn install_hook(&self, program: &HookProgram) -> Result<Written, ForgeError> {
         if !program.binary.is_absolute() {
-            return Err(ForgeError::Invalid {
-                what: format!("the hook's program `{}`", program.binary.display()),
-                problem: "its path is not absolute".to_owned(),
-            });
+            return Err(ForgeError::invalid(
+                format!("the hook's program `{}`", program.binary.display()),
+                "its path is not absolute",
+            ));
         }
         let path = self.git.common_dir().join("hooks").join("update");
         let script = script(program);
-        let failed = |source| ForgeError::File { action: "write", path: path.clone(), source };
+        let failed = |source| ForgeError::file("write", &path, source);
         let _writer = self.store.writer()?;
         let before = std::fs::read(&path).ok();
         if before.as_deref() == Some(script.as_slice()) {

@@ -84,7 +84,7 @@ impl LocalForge {
                     }
                     std::thread::sleep(PAUSE.min(left));
                 }
-                Err(TryLockError::Error(source)) => return Err(ForgeError::File { action: "lock", path, source }),
+                Err(TryLockError::Error(source)) => return Err(ForgeError::file("lock", &path, source)),
             }
         }
         // A damaged note is nobody's: its writer is gone, and the environment is ours.

@@ -63,10 +63,10 @@ impl LocalForge {
         if old_users.as_ref().is_some_and(|old| *old != users)
             || old_branches.as_ref().is_some_and(|old| *old != branches)
         {
-            return Err(ForgeError::Refused {
-                action: format!("begin at `{}`", root.display()),
-                reasons: vec!["there is a forge with other users or branches".to_owned()],
-            });
+            return Err(ForgeError::refused(
+                format!("begin at `{}`", root.display()),
+                vec!["there is a forge with other users or branches".to_owned()],
+            ));
         }
         if old_users.is_some() && old_branches.is_some() {
             return Ok(Written::Unchanged);
@@ -82,7 +82,7 @@ impl LocalForge {
     pub fn open(root: &Path, git: Git, actor: Option<UserName>) -> Result<Self, ForgeError> {
         let store = Store::new(root.join("forge"));
         if !store.path("users.json").is_file() {
-            return Err(ForgeError::NotFound { what: format!("a local forge at `{}`", store.path("").display()) });
+            return Err(ForgeError::not_found(format!("a local forge at `{}`", store.path("").display())));
         }
         Ok(Self { git, store, actor })
     }

@@ -83,7 +83,7 @@ impl LocalForge {
             (head, base) => {
                 let missing = [(&new.head, head), (&new.base, base)].into_iter().filter(|(_, tip)| tip.is_none());
                 let reasons = missing.map(|(branch, _)| format!("there is no branch `{branch}`")).collect();
-                return Err(ForgeError::Refused { action: action(), reasons });
+                return Err(ForgeError::refused(action(), reasons));
             }
         };
         let reason = if self.git.is_ancestor(head.as_str(), base.as_str())? {
@@ -94,7 +94,7 @@ impl LocalForge {
             None
         };
         if let Some(reason) = reason {
-            return Err(ForgeError::Refused { action: action(), reasons: vec![reason] });
+            return Err(ForgeError::refused(action(), vec![reason]));
         }
         let number = self.store.numbers("pulls")?.last().map_or(1, |last| last + 1);
         let file = PullFile {
@@ -182,14 +182,11 @@ impl LocalForge {
             (PullState::Open, _) => {}
             (PullState::Merged, Some(merge)) => {
                 let commit = self.git.commit(merge.commit.as_str())?;
-                let commit =
-                    commit.ok_or_else(|| ForgeError::NotFound { what: format!("commit `{}`", merge.commit) })?;
+                let commit = commit.ok_or_else(|| ForgeError::not_found(format!("commit `{}`", merge.commit)))?;
                 return Ok(MergeRef::Clean { commit: commit.id, tree: commit.tree, base: file.base, head: file.head });
             }
             (PullState::Merged | PullState::Closed, _) => {
-                return Err(ForgeError::NotFound {
-                    what: format!("the merge of pull request {number}, which is closed,"),
-                });
+                return Err(ForgeError::not_found(format!("the merge of pull request {number}, which is closed,")));
             }
         }
         if let Some(fresh) = fresh_merge(&file, &refs) {
@@ -214,7 +211,7 @@ impl LocalForge {
 
     pub(super) fn read_pull(&self, number: u64) -> Result<PullFile, ForgeError> {
         let file: Option<PullFile> = self.store.read_json(&path(number))?;
-        file.ok_or_else(|| ForgeError::NotFound { what: format!("pull request {number}") })
+        file.ok_or_else(|| ForgeError::not_found(format!("pull request {number}")))
     }
 
     /// Brings file and `refs/pull/N/head` of an open pull request up to date, and ends a merge that was cut off.
@@ -268,7 +265,7 @@ impl LocalForge {
             }
         };
         let facts = self.git.commit(head.as_str())?;
-        let facts = facts.ok_or_else(|| ForgeError::NotFound { what: format!("commit `{head}`") })?;
+        let facts = facts.ok_or_else(|| ForgeError::not_found(format!("commit `{head}`")))?;
         let identity = CommitIdentity {
             name: "forge".to_owned(),
             email: "forge@forge.invalid".to_owned(),
@@ -310,7 +307,7 @@ pub(super) fn require_open(file: &PullFile, action: impl FnOnce() -> String) -> 
         PullState::Merged => "merged",
         PullState::Closed => "closed",
     };
-    Err(ForgeError::Refused { action: action(), reasons: vec![format!("it is {state}")] })
+    Err(ForgeError::refused(action(), vec![format!("it is {state}")]))
 }
 
 /// The merge ref, if it is of exactly these two commits.

@@ -29,7 +29,7 @@ impl LocalForge {
             } else {
                 continue;
             };
-            return Err(ForgeError::Invalid { what: format!("asset `{}`", asset.name), problem: problem.to_owned() });
+            return Err(ForgeError::invalid(format!("asset `{}`", asset.name), problem));
         }
         let path = path(&new.tag)?;
         let user = match self.actor_with(Role::Write)? {
@@ -110,10 +110,10 @@ impl LocalForge {
         let relative = format!("{}/assets/{name}", path(tag)?);
         let bytes = self.store.read_bytes(&relative)?;
         if bytes.as_deref().map(Digest::of).as_ref() != Some(&asset.digest) {
-            return Err(ForgeError::Damaged {
-                path: self.store.path(&relative),
-                problem: format!("it is not what was attached, `{}`", asset.digest),
-            });
+            return Err(ForgeError::damaged(
+                &self.store.path(&relative),
+                format!("it is not what was attached, `{}`", asset.digest),
+            ));
         }
         Ok(bytes)
     }

@@ -47,7 +47,7 @@ impl LocalForge {
             reasons.push("a review is given first and dismissed later".to_owned());
         }
         if !reasons.is_empty() {
-            return Err(ForgeError::Refused { action: action(), reasons });
+            return Err(ForgeError::refused(action(), reasons));
         }
         let users = self.read_users()?;
         let before = self.review_files(number)?;
@@ -58,7 +58,7 @@ impl LocalForge {
             return Ok(review(last, &users));
         }
         let commit = self.git.commit(file.head.as_str())?;
-        let commit = commit.ok_or_else(|| ForgeError::NotFound { what: format!("commit `{}`", file.head) })?;
+        let commit = commit.ok_or_else(|| ForgeError::not_found(format!("commit `{}`", file.head)))?;
         let seq = self.store.numbers(&folder(number))?.last().map_or(1, |last| last + 1);
         let file = ReviewFile {
             version: FORMAT_VERSION,
@@ -82,7 +82,7 @@ impl LocalForge {
         let writer = self.store.writer()?;
         let file: Option<ReviewFile> = self.store.read_json(&path(number, seq))?;
         let Some(mut file) = file else {
-            return Err(ForgeError::NotFound { what: format!("review {seq} of pull request {number}") });
+            return Err(ForgeError::not_found(format!("review {seq} of pull request {number}")));
         };
         if file.user != user.name {
             self.require(Role::Write, action)?;

@@ -26,7 +26,7 @@ impl LocalForge {
         let path = status_path(commit, context)?;
         let by = self.require(Role::Write, || format!("set the status `{context}` of `{commit}`"))?.name;
         if self.git.commit(commit.as_str())?.is_none() {
-            return Err(ForgeError::NotFound { what: format!("commit `{commit}`") });
+            return Err(ForgeError::not_found(format!("commit `{commit}`")));
         }
         let file = StatusFile {
             version: FORMAT_VERSION,

@@ -53,8 +53,8 @@ impl Store {
             match file.try_lock() {
                 Ok(()) => return Ok(Writer { store: self, _lock: file }),
                 Err(fs::TryLockError::WouldBlock) if started.elapsed() < self.patience => std::thread::sleep(PAUSE),
-                Err(fs::TryLockError::WouldBlock) => return Err(ForgeError::Busy { path, waited: started.elapsed() }),
-                Err(fs::TryLockError::Error(source)) => return Err(ForgeError::File { action: "lock", path, source }),
+                Err(fs::TryLockError::WouldBlock) => return Err(ForgeError::busy(&path, started.elapsed())),
+                Err(fs::TryLockError::Error(source)) => return Err(ForgeError::file("lock", &path, source)),
             }
         }
     }
@@ -63,14 +63,14 @@ impl Store {
     pub(super) fn read_json<T: DeserializeOwned>(&self, relative: &str) -> Result<Option<T>, ForgeError> {
         let path = self.path(relative);
         let Some(bytes) = read_capped(&path, JSON_LIMIT)? else { return Ok(None) };
-        let damaged = |problem: String| ForgeError::Damaged { path: path.clone(), problem };
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let damaged = |problem: &dyn std::fmt::Display| ForgeError::damaged(&path, problem);
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
         match value.get("version").and_then(serde_json::Value::as_u64) {
             Some(FORMAT_VERSION) => {}
-            Some(version) => return Err(ForgeError::UnknownVersion { path, version }),
-            None => return Err(damaged("it has no version".to_owned())),
+            Some(version) => return Err(ForgeError::unknown_version(&path, version)),
+            None => return Err(damaged(&"it has no version")),
         }
-        serde_json::from_value(value).map(Some).map_err(|error| damaged(error.to_string()))
+        serde_json::from_value(value).map(Some).map_err(|error| damaged(&error))
     }
 
     /// Reads a file as it is; absent when there is none.
@@ -81,7 +81,7 @@ impl Store {
     /// Names in a folder, sorted; those that start with a dot are work in progress and left out.
     pub(super) fn names(&self, relative: &str) -> Result<Vec<String>, ForgeError> {
         let path = self.path(relative);
-        let failed = |source| ForgeError::File { action: "list", path: path.clone(), source };
+        let failed = |source| ForgeError::file("list", &path, source);
         let entries = match fs::read_dir(&path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -132,7 +132,7 @@ impl Writer<'_> {
         match fs::remove_dir_all(&temporary) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(source) => return Err(ForgeError::File { action: "remove", path: temporary, source }),
+            Err(source) => return Err(ForgeError::file("remove", &temporary, source)),
         }
         make_folders(&temporary)?;
         for (name, bytes) in files {
@@ -148,9 +148,11 @@ impl Writer<'_> {
 
 /// A file name for any text: what is neither letter, digit, `_`, `-` nor an inner dot is written as `%XX`.
 pub(super) fn file_name(what: &str, text: &str) -> Result<String, ForgeError> {
-    let refuse = |problem: &str| ForgeError::Invalid {
-        what: format!("{what} `{}`", text.chars().take(120).flat_map(char::escape_default).collect::<String>()),
-        problem: problem.to_owned(),
+    let refuse = |problem: &str| {
+        ForgeError::invalid(
+            format!("{what} `{}`", text.chars().take(120).flat_map(char::escape_default).collect::<String>()),
+            problem,
+        )
     };
     if text.is_empty() {
         return Err(refuse("it is empty"));
@@ -178,20 +180,21 @@ pub(super) fn plain_file_name(what: &str, text: &str) -> Result<(), ForgeError> 
     if name == text && !text.starts_with('-') {
         return Ok(());
     }
-    Err(ForgeError::Invalid {
-        what: format!("{what} `{}`", text.escape_default()),
-        problem: "only letters, digits, `.`, `_`, `-`, starting with a letter, digit or `_`".to_owned(),
-    })
+    Err(ForgeError::invalid(
+        format!("{what} `{}`", text.escape_default()),
+        "only letters, digits, `.`, `_`, `-`, starting with a letter, digit or `_`",
+    ))
 }
 
 /// Opens a file only to lock it. It is never removed: two processes could then lock two files of one name.
 pub(super) fn open_lock_file(path: &Path) -> Result<File, ForgeError> {
     make_folders(parent(path))?;
-    File::options().create(true).truncate(false).write(true).open(path).map_err(|source| ForgeError::File {
-        action: "open",
-        path: path.to_owned(),
-        source,
-    })
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|source| ForgeError::file("open", path, source))
 }
 
 /// Writes beside the file, flushes to the disk, renames, flushes the folder.
@@ -209,7 +212,7 @@ pub(super) fn remove_file(path: &Path) -> Result<(), ForgeError> {
     match fs::remove_file(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(ForgeError::File { action: "remove", path: path.to_owned(), source }),
+        Err(source) => Err(ForgeError::file("remove", path, source)),
     }
 }
 
@@ -221,7 +224,7 @@ pub(super) fn temporary(path: &Path) -> PathBuf {
 }
 
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), ForgeError> {
-    fs::rename(from, to).map_err(|source| ForgeError::File { action: "replace", path: to.to_owned(), source })?;
+    fs::rename(from, to).map_err(|source| ForgeError::file("replace", to, source))?;
     sync_folder(parent(to))
 }
 
@@ -231,7 +234,7 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ForgeError> {
         file.write_all(bytes)?;
         file.sync_all()
     };
-    write().map_err(|source| ForgeError::File { action: "write", path: path.to_owned(), source })
+    write().map_err(|source| ForgeError::file("write", path, source))
 }
 
 /// Makes missing folders, each flushed into its parent.
@@ -245,16 +248,12 @@ pub(super) fn make_folders(path: &Path) -> Result<(), ForgeError> {
     match fs::create_dir(path) {
         Ok(()) => sync_folder(parent(path)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(source) => Err(ForgeError::File { action: "make the folder", path: path.to_owned(), source }),
+        Err(source) => Err(ForgeError::file("make the folder", path, source)),
     }
 }
 
 fn sync_folder(path: &Path) -> Result<(), ForgeError> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| ForgeError::File {
-        action: "flush",
-        path: path.to_owned(),
-        source,
-    })
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| ForgeError::file("flush", path, source))
 }
 
 fn parent(path: &Path) -> &Path {
@@ -262,7 +261,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, ForgeError> {
-    let failed = |source| ForgeError::File { action: "read", path: path.to_owned(), source };
+    let failed = |source| ForgeError::file("read", path, source);
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -271,7 +270,7 @@ fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, ForgeError> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {
-        return Err(ForgeError::Damaged { path: path.to_owned(), problem: format!("it is larger than {limit} bytes") });
+        return Err(ForgeError::damaged(path, format!("it is larger than {limit} bytes")));
     }
     Ok(Some(bytes))
 }
@@ -279,6 +278,7 @@ fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, ForgeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ForgeErrorKind;
 
     #[test]
     fn any_text_becomes_one_file_name() {
@@ -292,7 +292,7 @@ mod tests {
             assert_eq!(file_name("context", text).unwrap(), name);
         }
         for bad in [String::new(), "a\nb".to_owned(), "x".repeat(201), "/".repeat(67)] {
-            assert!(matches!(file_name("context", &bad), Err(ForgeError::Invalid { .. })), "{bad:?}");
+            assert_eq!(file_name("context", &bad).unwrap_err().kind(), ForgeErrorKind::Invalid, "{bad:?}");
         }
     }
 
@@ -342,7 +342,7 @@ mod tests {
     fn t29_file_names_are_plain() {
         plain_file_name("artefact", "lock.yaml").unwrap();
         for bad in ["../lock.yaml", "a/b", ".git", "-x", "a b", "$(id)", ""] {
-            assert!(matches!(plain_file_name("artefact", bad), Err(ForgeError::Invalid { .. })), "{bad}");
+            assert_eq!(plain_file_name("artefact", bad).unwrap_err().kind(), ForgeErrorKind::Invalid, "{bad}");
         }
     }
 }

@@ -1,4 +1,4 @@
-use forge::{ACTOR_VARIABLE, ForgeError, HookProgram, LEDGER_BRANCH, NewRelease, ReleaseOutcome, Verdict, Written};
+use forge::{ACTOR_VARIABLE, ForgeErrorKind, HookProgram, LEDGER_BRANCH, NewRelease, ReleaseOutcome, Verdict, Written};
 
 use git::{Git, GitOptions, LocalProtocol, PushOutcome};
 use process::{Environment, Program};
@@ -166,7 +166,7 @@ fn without_its_program_the_hook_refuses_everything() {
     shop.work.commit("A change");
     assert!(!shop.push_as("ana", &["HEAD:refs/heads/dev"]).success());
     let relative = HookProgram { binary: "orchestrator".into(), arguments: Vec::new() };
-    assert!(matches!(root.install_hook(&relative), Err(ForgeError::Invalid { .. })));
+    assert_eq!(root.install_hook(&relative).unwrap_err().kind(), ForgeErrorKind::Invalid);
 }
 
 #[test]

@@ -1,15 +1,13 @@
 //! What is said about a pull request or a commit: reviews, comments, statuses, artefacts.
 
-use forge::{ForgeError, ForgeSettings, LocalForge, Role, Stance, StatusState, Written};
+use forge::{ForgeError, ForgeErrorKind, ForgeSettings, LocalForge, Role, Stance, StatusState, Written};
 use lock_model::ErrorClass;
 
 use crate::shop::{Shop, at, commit_id, settings, user};
 
 fn reasons(error: ForgeError) -> Vec<String> {
-    match error {
-        ForgeError::Refused { reasons, .. } => reasons,
-        other => panic!("{other}"),
-    }
+    assert_eq!(error.kind(), ForgeErrorKind::Refused, "{error}");
+    error.reasons().to_vec()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::thread;
 
-use forge::{ForgeError, Opened, PullRequestEdit, PullRequestState, Readiness, Written};
+use forge::{ForgeErrorKind, Opened, PullRequestEdit, PullRequestState, Readiness, Written};
 use lock_model::{CommitId, ErrorClass};
 
 use crate::shop::{Shop, at, branch, commit_id, new_pull};
@@ -40,10 +40,8 @@ fn opening_is_refused_with_all_reasons() {
     let refused = |head: &str, base: &str, actor: &str| {
         let error = shop.forge(actor).open_pull_request(&new_pull(head, base), at(1)).unwrap_err();
         assert_eq!(error.class(), ErrorClass::Denied);
-        match error {
-            ForgeError::Refused { reasons, .. } => reasons,
-            other => panic!("{other}"),
-        }
+        assert_eq!(error.kind(), ForgeErrorKind::Refused, "{error}");
+        error.reasons().to_vec()
     };
     assert_eq!(refused("x", "y", "ana"), ["there is no branch `x`", "there is no branch `y`"]);
     assert_eq!(refused("dev", "staging", "ana"), ["`dev` has no commits that `staging` has not"]);
