@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use forge::{Forge, LocalForge};
+use forge::Forge;
+use forge::local::LocalForge;
 use git::{Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
 use lock_gen::{Ownership, Superproject};
@@ -143,12 +144,14 @@ impl Context {
         let forge_git = Git::open(&local.git_program, &home, git_options(&local.children)).map_err(|error| {
             CliError::from_source(ExitCode::Repository, "the forge's repository cannot be opened", &error)
         })?;
+        let clock = fixed_clock()?;
         let actor = match global.actor.as_deref() {
             Some(actor) => UserName::try_from(actor)
                 .map_err(|error| CliError::from_source(ExitCode::Usage, "`--as` names no user", &error))?,
-            None => the_bot(&root, &forge_git)?,
+            None => the_bot(&root, &forge_git, &clock)?,
         };
-        let forge = LocalForge::open(&root, forge_git, Some(actor.clone())).map_err(forge_error)?;
+        let forge =
+            LocalForge::open(&root, forge_git, Some(actor.clone()), clock.of_the_forge()).map_err(forge_error)?;
         let actor = actor.to_string();
         let children = children(Some(&actor));
         let run_id = environment::read(environment::RUN_ID).unwrap_or_else(|| "local".to_owned());
@@ -162,7 +165,7 @@ impl Context {
             superproject,
             forge: Forge::Local(forge),
             remote,
-            clock: fixed_clock()?,
+            clock,
             run: RunIdentity { id: run_id, attempt, actor, nonce: Some(nonce()) },
             progress: Progress::new(global.format),
             children,
@@ -248,7 +251,7 @@ impl Context {
         }
     }
 
-    /// The local forge: the only kind so far.
+    /// The local forge, for the commands that act on it as people do.
     pub(crate) fn local_forge(&self) -> &LocalForge {
         match &self.forge {
             Forge::Local(local) => local,
@@ -268,8 +271,8 @@ fn nonce() -> String {
 }
 
 /// Who acts where nobody is named: the forge's only bot.
-fn the_bot(root: &Path, git: &Git) -> CliResult<UserName> {
-    let forge = LocalForge::open(root, git.clone(), None).map_err(forge_error)?;
+fn the_bot(root: &Path, git: &Git, clock: &Clock) -> CliResult<UserName> {
+    let forge = LocalForge::open(root, git.clone(), None, clock.of_the_forge()).map_err(forge_error)?;
     let mut bots = forge.users().map_err(forge_error)?.into_iter().filter(|user| user.bot);
     match (bots.next(), bots.next()) {
         (Some(bot), None) => Ok(bot.name),
@@ -287,11 +290,11 @@ pub(crate) fn branch_name(text: &str) -> CliResult<BranchName> {
 
 /// The fixed clock of tests, or the machine's.
 pub(crate) fn fixed_clock() -> CliResult<Clock> {
-    let Some(text) = environment::read(environment::CLOCK) else { return Ok(Clock::System) };
+    let Some(text) = environment::read(environment::CLOCK) else { return Ok(Clock::new(None)) };
     let start = text.parse().map_err(|error| {
         CliError::from_source(ExitCode::Usage, format!("`{}` is no time", environment::CLOCK.name), &error)
     })?;
-    Ok(Clock::Fixed(start))
+    Ok(Clock::new(Some(start)))
 }
 
 /// Where the local forge lies: named, or beside the repository, or where `origin` is.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use ::forge::local::LocalForge;
+use ::forge::simulator::{self, Bypass, ForgeSettings, HookProgram, MergeOutcome, PushVerdict};
 use ::forge::{
-    BranchRules, Bypass, ForgeSettings, HookProgram, LocalForge, MergeOutcome, MergeRef, NewPullRequest, Opened,
-    PullRequest, PullRequestEdit, Readiness, RequiredStatus, Review, Role, Stance, User, Verdict, Written,
+    BranchRules, MergeRef, NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, Readiness, RequiredStatus,
+    Review, ReviewState, Role, User, WriteOutcome,
 };
 use git::Git;
 use lock_model::{CommitId, UserName};
@@ -49,7 +51,7 @@ pub(crate) fn init(args: &ForgeInitArgs, global: &GlobalArgs) -> CliResult<Repor
             .hint("make one with `git clone --bare`, and name it with `--repository`"));
     }
     let bot = user_name(&args.bot)?;
-    let mut users = vec![User { name: bot.clone(), role: Role::Write, bot: true }];
+    let mut users = vec![User::bot(bot.clone(), Role::Write)];
     for text in &args.users {
         users.push(parse_user(text)?);
     }
@@ -59,18 +61,18 @@ pub(crate) fn init(args: &ForgeInitArgs, global: &GlobalArgs) -> CliResult<Repor
         let required_statuses = required
             .split(',')
             .filter(|context| !context.is_empty())
-            .map(|context| RequiredStatus { context: context.to_owned(), source: Some(bot.clone()) })
+            .map(|context| RequiredStatus::new(context, Some(bot.clone())))
             .collect();
-        branches.insert(branch_name(branch)?, BranchRules { required_statuses, bypass: vec![bot.clone()] });
+        branches.insert(branch_name(branch)?, BranchRules::new(required_statuses, vec![bot.clone()]));
     }
-    let written = LocalForge::init(&root, &ForgeSettings { users, branches }).map_err(forge_error)?;
-    let forge = LocalForge::open(&root, git, Some(bot)).map_err(forge_error)?;
+    let written = simulator::init(&root, &ForgeSettings::new(users, branches)).map_err(forge_error)?;
+    let forge = LocalForge::open(&root, git, Some(bot), fixed_clock()?.of_the_forge()).map_err(forge_error)?;
     let binary = std::env::current_exe()
         .map_err(|error| CliError::from_source(ExitCode::Bug, "the program does not know where it is", &error))?;
-    forge.install_hook(&HookProgram { binary, arguments: vec!["forge".into(), "hook".into()] }).map_err(forge_error)?;
+    forge.simulator().install_hook(&HookProgram::new(binary, ["forge", "hook"])).map_err(forge_error)?;
     let words = match written {
-        Written::Created => "is made",
-        Written::Updated | Written::Unchanged => "is there already",
+        WriteOutcome::Created => "is made",
+        WriteOutcome::Updated | WriteOutcome::Unchanged => "is there already",
     };
     let path = root.join("forge");
     let document = serde_json::json!({ "command": "forge init", "forge": path.display().to_string() });
@@ -88,16 +90,15 @@ pub(crate) fn hook(args: &HookArgs, global: &GlobalArgs) -> CliResult<Report> {
         .ok_or_else(|| CliError::new(ExitCode::Usage, "the bare repository has no folder around it"))?
         .to_path_buf();
     let actor = global.actor.as_deref().map(user_name).transpose()?;
-    let forge = LocalForge::open(&root, git, actor).map_err(forge_error)?;
-    let now = fixed_clock()?.now(0);
-    let verdict = forge.judge_update(&args.reference, &args.old, &args.new, now).map_err(forge_error)?;
+    let forge = LocalForge::open(&root, git, actor, fixed_clock()?.of_the_forge()).map_err(forge_error)?;
+    let verdict = forge.simulator().judge_update(&args.reference, &args.old, &args.new).map_err(forge_error)?;
     let code = match verdict {
-        Verdict::Allowed | Verdict::Bypassed { .. } => ExitCode::Done,
-        Verdict::Refused { .. } => ExitCode::Denied,
+        PushVerdict::Allowed | PushVerdict::Bypassed { .. } => ExitCode::Done,
+        PushVerdict::Refused { .. } => ExitCode::Denied,
     };
     let human = match &verdict {
-        Verdict::Allowed => String::new(),
-        Verdict::Bypassed { .. } | Verdict::Refused { .. } => format!("{}: {verdict}\n", args.reference),
+        PushVerdict::Allowed => String::new(),
+        PushVerdict::Bypassed { .. } | PushVerdict::Refused { .. } => format!("{}: {verdict}\n", args.reference),
     };
     let document =
         serde_json::json!({ "command": "forge hook", "ref": args.reference, "verdict": verdict.to_string() });
@@ -105,24 +106,21 @@ pub(crate) fn hook(args: &HookArgs, global: &GlobalArgs) -> CliResult<Report> {
 }
 
 async fn open(context: &Context, args: &OpenArgs) -> CliResult<Report> {
-    let new = NewPullRequest {
-        title: args.title.clone(),
-        body: args.body.clone(),
-        head: branch_name(&args.head)?,
-        base: branch_name(&args.base)?,
-        readiness: Readiness::Ready,
-    };
-    let opened = context.forge.open_pull_request(&new, now(context).await?).await.map_err(forge_error)?;
+    let (head, base) = (branch_name(&args.head)?, branch_name(&args.base)?);
+    let new = NewPullRequest::new(head, base, args.title.as_str()).body(args.body.as_str());
+    LedgerStore::check(context).await?;
+    let opened = context.forge.open_pull_request(&new).await.map_err(forge_error)?;
     let (words, pull_request) = match opened {
-        Opened::Created(made) => ("opened", made),
-        Opened::Exists(other) => ("is open already", other),
+        OpenOutcome::Created(made) => ("opened", made),
+        OpenOutcome::Exists(other) => ("is open already", other),
     };
     Ok(one(&pull_request, &format!("pull request {} {words}", pull_request.number)))
 }
 
 async fn ready(context: &Context, number: u64) -> CliResult<Report> {
-    let edit = PullRequestEdit { readiness: Some(Readiness::Ready), ..PullRequestEdit::default() };
-    context.forge.edit_pull_request(number, &edit, now(context).await?).await.map_err(forge_error)?;
+    let edit = PullRequestEdit::new().readiness(Readiness::Ready);
+    LedgerStore::check(context).await?;
+    context.forge.edit_pull_request(number, &edit).await.map_err(forge_error)?;
     let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
     Ok(one(&pull_request, &format!("pull request {number} is ready")))
 }
@@ -137,13 +135,13 @@ async fn show(context: &Context, number: u64) -> CliResult<Report> {
     }
     let mut statuses = Table::new(&["status", "state", "says"]);
     for status in context.forge.statuses(&pull_request.head).await.map_err(forge_error)? {
-        statuses.row([status.context, format!("{:?}", status.state).to_lowercase(), status.description]);
+        statuses.row([status.context, status.state.to_string(), status.description]);
     }
     let mut reviews = Table::new(&["review", "stance", "commit"]);
     for review in context.forge.reviews(number).await.map_err(forge_error)? {
         reviews.row([
             review.user.to_string(),
-            stance_word(review.stance).to_owned(),
+            stance_word(review.state).to_owned(),
             review.commit.short(12).to_owned(),
         ]);
     }
@@ -153,7 +151,7 @@ async fn show(context: &Context, number: u64) -> CliResult<Report> {
             report.human.push_str(&table.render());
         }
     }
-    for comment in context.forge.comments(number).await.map_err(forge_error)? {
+    for comment in context.local_forge().simulator().comments(number).map_err(forge_error)? {
         append(&mut report.human, format!("\n--- comment by {}\n{}\n", comment.user, comment.body.trim_end()));
     }
     Ok(report)
@@ -183,20 +181,20 @@ async fn list(context: &Context) -> CliResult<Report> {
 async fn review(context: &Context, args: &ReviewArgs) -> CliResult<Report> {
     let pull_request = context.forge.pull_request(args.number).await.map_err(forge_error)?;
     let stance = match args.stance {
-        StanceArgument::Approve => Some(Stance::Approved),
-        StanceArgument::RequestChanges => Some(Stance::ChangesRequested),
-        StanceArgument::Comment => Some(Stance::Commented),
+        StanceArgument::Approve => Some(ReviewState::Approved),
+        StanceArgument::RequestChanges => Some(ReviewState::ChangesRequested),
+        StanceArgument::Comment => Some(ReviewState::Commented),
         StanceArgument::Dismiss => None,
     };
-    let now = now(context).await?;
+    LedgerStore::check(context).await?;
     let review = match stance {
         Some(stance) => {
-            let submitted = context.forge.submit_review(args.number, &pull_request.head, stance, now).await;
-            submitted.map_err(forge_error)?
+            let forge = context.local_forge().simulator();
+            forge.submit_review(args.number, &pull_request.head, stance).map_err(forge_error)?
         }
-        None => dismiss(context, args.number, now).await?,
+        None => dismiss(context, args.number).await?,
     };
-    let words = stance_word(review.stance);
+    let words = stance_word(review.state);
     let document = serde_json::json!({
         "command": "forge review", "pull_request": args.number, "user": review.user.to_string(),
         "stance": words, "commit": review.commit, "tree": review.tree,
@@ -206,15 +204,19 @@ async fn review(context: &Context, args: &ReviewArgs) -> CliResult<Report> {
 }
 
 /// Takes back the newest verdict of whoever acts.
-async fn dismiss(context: &Context, number: u64, now: lock_model::Timestamp) -> CliResult<Review> {
+async fn dismiss(context: &Context, number: u64) -> CliResult<Review> {
     let reviews = context.forge.reviews(number).await.map_err(forge_error)?;
-    let mine = |review: &Review| review.user.to_string() == context.run.actor && review.stance != Stance::Commented;
+    let mine = |review: &Review| review.user.to_string() == context.run.actor && review.state != ReviewState::Commented;
     let Some(mut review) = reviews.into_iter().rfind(mine) else {
         let message = format!("`{}` has given no verdict on pull request {number}", context.run.actor);
         return Err(CliError::new(ExitCode::Usage, message).hint("say whose it is with `--as USER`"));
     };
-    context.forge.dismiss_review(number, review.seq, "taken back by its author", now).await.map_err(forge_error)?;
-    review.stance = Stance::Dismissed;
+    context
+        .local_forge()
+        .simulator()
+        .dismiss_review(number, review.seq, "taken back by its author")
+        .map_err(forge_error)?;
+    review.state = ReviewState::Dismissed;
     Ok(review)
 }
 
@@ -226,8 +228,8 @@ async fn merge(context: &Context, args: &ForgeMergeArgs) -> CliResult<Report> {
         None => pull_request.head.clone(),
     };
     let bypass = if args.bypass { Bypass::Yes } else { Bypass::No };
-    let outcome =
-        context.forge.merge(args.number, &expected, bypass, now(context).await?).await.map_err(forge_error)?;
+    LedgerStore::check(context).await?;
+    let outcome = context.local_forge().simulator().merge(args.number, &expected, bypass).map_err(forge_error)?;
     match outcome {
         MergeOutcome::Merged(merge) | MergeOutcome::AlreadyMerged(merge) => {
             let mut human =
@@ -251,11 +253,6 @@ async fn merge(context: &Context, args: &ForgeMergeArgs) -> CliResult<Report> {
             ))
         }
     }
-}
-
-/// Times of the forge come from the same clock as the ledger's.
-async fn now(context: &Context) -> CliResult<lock_model::Timestamp> {
-    Ok(context.now(LedgerStore::read(context).await?.len()))
 }
 
 fn one(pull_request: &PullRequest, words: &str) -> Report {
@@ -302,12 +299,12 @@ fn state_word(pull_request: &PullRequest) -> &'static str {
     }
 }
 
-fn stance_word(stance: Stance) -> &'static str {
-    match stance {
-        Stance::Approved => "approved",
-        Stance::ChangesRequested => "requested changes on",
-        Stance::Commented => "commented on",
-        Stance::Dismissed => "took back the review of",
+fn stance_word(state: ReviewState) -> &'static str {
+    match state {
+        ReviewState::Approved => "approved",
+        ReviewState::ChangesRequested => "requested changes on",
+        ReviewState::Commented => "commented on",
+        ReviewState::Dismissed => "took back the review of",
     }
 }
 
@@ -327,5 +324,5 @@ fn parse_user(text: &str) -> CliResult<User> {
         "admin" => Role::Admin,
         _ => return Err(wrong()),
     };
-    Ok(User { name: user_name(name)?, role, bot: false })
+    Ok(User::person(user_name(name)?, role))
 }

@@ -93,13 +93,13 @@ pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> CliRes
     };
     let found = PolicyFound::of(rules, &name);
     let policy = found.gates(context, &snapshot, &name, &mergers(context, &pull_request).await?)?;
-    let now = context.now(LedgerStore::read(context).await?.len());
+    LedgerStore::check(context).await?;
     let Some(policy) = policy.approvals else {
         if pull_request.merge.is_none() {
             let text = format!("`{name}` asks for no approvals");
             context
                 .forge
-                .set_status(&pull_request.head, APPROVALS_STATUS, StatusState::Success, &text, now)
+                .set_status(&pull_request.head, APPROVALS_STATUS, StatusState::Success, &text)
                 .await
                 .map_err(forge_error)?;
         }
@@ -116,7 +116,7 @@ pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> CliRes
     if pull_request.merge.is_none() {
         context
             .forge
-            .set_status(&pull_request.head, APPROVALS_STATUS, state, &approvals.summary(), now)
+            .set_status(&pull_request.head, APPROVALS_STATUS, state, &approvals.summary())
             .await
             .map_err(forge_error)?;
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ::forge::{Holder, Lease, LeaseOutcome};
+use ::forge::{Lease, LeaseHolder, LeaseOutcome};
 use config::{Deployment, Environment};
 use ledger::cycle::Purpose;
 use ledger::{RecordDraft, Step, StepResult};
@@ -202,11 +202,12 @@ pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) 
         return Ok(environment);
     }
     let protected: Vec<String> = context
-        .local_forge()
+        .forge
         .protected_branches()
+        .await
         .map_err(forge_error)?
-        .into_iter()
-        .map(|(branch, _)| branch.to_string())
+        .into_keys()
+        .map(|branch| branch.to_string())
         .collect();
     for branch in &protected {
         if let Some(environment) = own_environment(context, name, branch).await?
@@ -217,7 +218,7 @@ pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) 
     }
     let mut revisions = vec!["HEAD".to_owned()];
     let branches = context.forge.branches().await.map_err(forge_error)?;
-    revisions.extend(branches.into_iter().map(|(_, head)| head.to_string()));
+    revisions.extend(branches.into_values().map(|head| head.to_string()));
     let mut known = None;
     let mut open = None;
     for revision in revisions {
@@ -296,13 +297,11 @@ pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Durat
     let patience = Instant::now() + wait;
     let mut said = false;
     loop {
-        let forge = context.local_forge();
-        let outcome = forge.lease(name.as_str(), &holder, Duration::ZERO, context.now(0)).map_err(forge_error)?;
-        let busy = match outcome {
+        let busy = match context.forge.lease(name, &holder).await.map_err(forge_error)? {
             LeaseOutcome::Held(lease) => return Ok(lease),
             LeaseOutcome::Busy { holder } => holder.map_or_else(
-                || "somebody works on it".to_owned(),
-                |Holder { holder, since, .. }| format!("{holder} works on it since {since}"),
+                || "another run works on it".to_owned(),
+                |LeaseHolder { holder, since, .. }| format!("{holder} works on it since {since}"),
             ),
         };
         if Instant::now() >= patience {

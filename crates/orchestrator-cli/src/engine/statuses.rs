@@ -46,7 +46,7 @@ impl Engine<'_> {
         if pull_request.head != self.snapshot.commit {
             return Ok(());
         }
-        let edit = PullRequestEdit { readiness: Some(Readiness::Draft), ..PullRequestEdit::default() };
+        let edit = PullRequestEdit::new().readiness(Readiness::Draft);
         context_edit(self, pull_request.number, &edit).await?;
         let body = format!(
             "Back to draft: `{}` did not prove {}.\n\n{}\n",
@@ -56,7 +56,7 @@ impl Engine<'_> {
         );
         self.context
             .forge
-            .upsert_comment(pull_request.number, "orchestrator-not-proven", &body, self.now())
+            .upsert_comment(pull_request.number, "orchestrator-not-proven", &body)
             .await
             .map_err(forge_error)?;
         self.line("draft", "done", format!("pull request {} is a draft until the proof is there", pull_request.number));
@@ -97,11 +97,7 @@ impl Engine<'_> {
     async fn set_proof(&self, state: StatusState, text: &str) -> CliResult<()> {
         let context = proof_status(&self.environment.name);
         let text = lock_model::text::shorten(first_line(text), 140);
-        self.context
-            .forge
-            .set_status(&self.snapshot.commit, &context, state, &text, self.now())
-            .await
-            .map_err(forge_error)?;
+        self.context.forge.set_status(&self.snapshot.commit, &context, state, &text).await.map_err(forge_error)?;
         Ok(())
     }
 
@@ -127,7 +123,7 @@ impl Engine<'_> {
             }
             let text = format!("`{branch}` moved: the lock must be made again");
             forge
-                .set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text, self.now())
+                .set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text)
                 .await
                 .map_err(forge_error)?;
         }
@@ -136,7 +132,7 @@ impl Engine<'_> {
 }
 
 async fn context_edit(engine: &Engine<'_>, number: u64, edit: &PullRequestEdit) -> CliResult<()> {
-    engine.context.forge.edit_pull_request(number, edit, engine.now()).await.map_err(forge_error)?;
+    engine.context.forge.edit_pull_request(number, edit).await.map_err(forge_error)?;
     Ok(())
 }
 

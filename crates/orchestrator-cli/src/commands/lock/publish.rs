@@ -40,10 +40,10 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
     if let Some(rules) = &rules {
         goes_to_staging(&pull_request, rules)?;
     }
-    let now = context.now(LedgerStore::read(context).await?.len());
+    LedgerStore::check(context).await?;
     let status = async |state: StatusState, text: &str| -> CliResult<()> {
         let text = lock_model::text::shorten(text, 140);
-        context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text, now).await.map_err(forge_error)?;
+        context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text).await.map_err(forge_error)?;
         Ok(())
     };
     status(StatusState::Pending, "the lock is being made").await?;
@@ -54,7 +54,7 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
     match made {
         Ok(made) => {
             context.forge.put_artefact(number, LOCK_ARTEFACT, &made.generated.bytes).await.map_err(forge_error)?;
-            context.forge.upsert_comment(number, COMMENT, &made.comment, now).await.map_err(forge_error)?;
+            context.forge.upsert_comment(number, COMMENT, &made.comment).await.map_err(forge_error)?;
             status(StatusState::Success, &made.line).await?;
             let mut report = describe(&made.generated.lock);
             let pushed = made.generated.pushed.as_ref();
@@ -83,7 +83,7 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
                 problems: &problems,
                 hints: &error.hints,
             });
-            context.forge.upsert_comment(number, COMMENT, &comment, now).await.map_err(forge_error)?;
+            context.forge.upsert_comment(number, COMMENT, &comment).await.map_err(forge_error)?;
             status(StatusState::Failure, &error.message).await?;
             Err(error)
         }
