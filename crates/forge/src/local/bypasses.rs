@@ -30,6 +30,20 @@ pub struct BypassRecord {
     pub rules: Vec<String>,
 }
 
+impl BypassRecord {
+    pub(crate) fn new(
+        branch: &BranchName,
+        before: Option<CommitId>,
+        after: CommitId,
+        by: &UserName,
+        at: Timestamp,
+        rules: &[String],
+    ) -> Self {
+        let (branch, by, rules) = (branch.clone(), by.clone(), rules.to_vec());
+        Self { seq: 0, branch, before, after, pull_request: None, by, at, rules }
+    }
+}
+
 impl LocalForge {
     /// Adds a record under the next number; the same move of the same branch is recorded once.
     pub(crate) fn record_bypass(&self, writer: &Writer<'_>, record: BypassRecord) -> Result<(), ForgeError> {

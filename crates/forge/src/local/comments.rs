@@ -1,12 +1,30 @@
+use lock_model::{Timestamp, UserName};
+use serde::{Deserialize, Serialize};
+
 use super::LocalForge;
 use super::access::{check_line, check_text};
 use super::pulls::BODY_LIMIT;
 use super::store;
-use super::wire::{CommentEntry, CommentsFile};
+use super::wire::CommentsFile;
 use crate::error::ForgeError;
 use crate::model::{Role, WriteOutcome};
 
 const MARKER_LIMIT: usize = 100;
+
+/// A comment on a pull request; an author has one for each marker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Comment {
+    /// The author.
+    pub user: UserName,
+    /// Markdown.
+    pub body: String,
+    /// When it was first written.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
 
 impl LocalForge {
     /// Writes the acting user's comment with this marker.
@@ -32,7 +50,7 @@ impl LocalForge {
                 comment.updated_at = now;
             }
             None => {
-                file.comments.push(CommentEntry { user, body: body.to_owned(), created_at: now, updated_at: now });
+                file.comments.push(Comment { user, body: body.to_owned(), created_at: now, updated_at: now });
             }
         }
         writer.write_json(&path, &file)?;

@@ -35,9 +35,8 @@ impl LocalForge {
         let identity = identity(&user.name, now);
         let author = format!("{} <{}>", identity.name, identity.email);
         let record = |before: Option<CommitId>, after: CommitId| {
-            let Some(rules) = bypassed.clone() else { return Ok(()) };
-            let (branch, by) = (branch.clone(), user.name.clone());
-            let record = BypassRecord { seq: 0, branch, before, after, pull_request: None, by, at: now, rules };
+            let Some(rules) = &bypassed else { return Ok(()) };
+            let record = BypassRecord::new(branch, before, after, &user.name, now, rules);
             self.record_bypass(&self.store.writer()?, record)
         };
         // A second turn only when the branch moved under us: then it is elsewhere, or at our own content.

@@ -15,11 +15,16 @@ impl LocalForge {
     pub fn merge_ref(&self, number: u64) -> Result<MergeRef, ForgeError> {
         let refs = Refs::read(&self.git)?;
         let file = self.current_pull(number, &refs)?;
-        match (file.state, &file.merge) {
+        match (file.pull.state, &file.pull.merge) {
             (PullRequestState::Open, _) => {}
             (PullRequestState::Merged, Some(merge)) => {
                 let commit = self.commit_facts(&merge.commit)?;
-                return Ok(MergeRef::Clean { commit: commit.id, tree: commit.tree, base: file.base, head: file.head });
+                return Ok(MergeRef::Clean {
+                    commit: commit.id,
+                    tree: commit.tree,
+                    base: file.pull.base,
+                    head: file.pull.head,
+                });
             }
             (PullRequestState::Merged | PullRequestState::Closed, _) => {
                 return Err(ForgeError::not_found(format!("the merge of pull request {number}, which is closed,")));
@@ -45,7 +50,7 @@ impl LocalForge {
         if let Some(fresh) = fresh_merge(file, refs) {
             return Ok(fresh);
         }
-        let (number, head, base) = (file.number, &file.head, &file.base);
+        let (number, head, base) = (file.pull.number, &file.pull.head, &file.pull.base);
         let tree = match self.git.merge_tree(base.as_str(), head.as_str())? {
             MergeTree::Clean(tree) => tree,
             MergeTree::Conflict { paths, .. } => {
@@ -70,12 +75,12 @@ impl LocalForge {
 
 /// The merge ref, if it is of exactly these two commits.
 fn fresh_merge(file: &PullFile, refs: &Refs) -> Option<MergeRef> {
-    let merge = refs.pull_merge(file.number)?;
-    let fresh = matches!(merge.parents.as_slice(), [base, head] if *base == file.base && *head == file.head);
+    let merge = refs.pull_merge(file.pull.number)?;
+    let fresh = matches!(merge.parents.as_slice(), [base, head] if *base == file.pull.base && *head == file.pull.head);
     fresh.then(|| MergeRef::Clean {
         commit: merge.id.clone(),
         tree: merge.tree.clone(),
-        base: file.base.clone(),
-        head: file.head.clone(),
+        base: file.pull.base.clone(),
+        head: file.pull.head.clone(),
     })
 }

@@ -47,14 +47,4 @@ impl LocalForge {
         }
         Ok(Self { git, store, actor, clock })
     }
-
-    /// The forge's repository.
-    pub fn git(&self) -> &Git {
-        &self.git
-    }
-
-    /// The user who acts.
-    pub fn actor(&self) -> Option<&UserName> {
-        self.actor.as_ref()
-    }
 }

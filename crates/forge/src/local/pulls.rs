@@ -19,7 +19,7 @@ impl LocalForge {
     /// One pull request, with the tips of its branches as they are now.
     pub fn pull_request(&self, number: u64) -> Result<PullRequest, ForgeError> {
         let refs = Refs::read(&self.git)?;
-        self.current_pull(number, &refs).map(PullRequest::from)
+        Ok(self.current_pull(number, &refs)?.pull)
     }
 
     /// The pull requests in this state, or all, by number.
@@ -27,7 +27,7 @@ impl LocalForge {
         let refs = Refs::read(&self.git)?;
         let mut pulls = Vec::new();
         for number in self.store.numbers("pulls")? {
-            let pull = PullRequest::from(self.current_pull(number, &refs)?);
+            let pull = self.current_pull(number, &refs)?.pull;
             if state.is_none_or(|state| state == pull.state) {
                 pulls.push(pull);
             }
@@ -72,8 +72,8 @@ impl LocalForge {
         let author = self.require(Role::Write, action)?.name;
 
         let writer = self.store.writer()?;
-        if let Some(pull) = self.find_open_under(&writer, &new.head, &new.base)? {
-            return Ok(OpenOutcome::Exists(PullRequest::from(pull)));
+        if let Some(file) = self.find_open_under(&writer, &new.head, &new.base)? {
+            return Ok(OpenOutcome::Exists(file.pull));
         }
         let refs = Refs::read(&self.git)?;
         let (head, base) = match (refs.branch(&new.head), refs.branch(&new.base)) {
@@ -96,7 +96,7 @@ impl LocalForge {
         }
         let now = self.clock.now();
         let number = self.store.next_number("pulls")?;
-        let file = PullFile {
+        let pull = PullRequest {
             number,
             title: new.title.clone(),
             body: new.body.clone(),
@@ -107,15 +107,15 @@ impl LocalForge {
             base_branch: new.base.clone(),
             head: head.clone(),
             base,
-            merging: None,
             merge: None,
             created_at: now,
             updated_at: now,
         };
+        let file = PullFile { pull, merging: None };
         // The file first: it is what gives the number. A ref that a crash left out is made by the next reader.
         writer.write_pull(&file)?;
         self.git.update_ref(&pull_head(number), head.as_str(), None)?;
-        Ok(OpenOutcome::Created(PullRequest::from(file)))
+        Ok(OpenOutcome::Created(file.pull))
     }
 
     /// Changes title, text or readiness of an open pull request.
@@ -133,18 +133,18 @@ impl LocalForge {
         require_open(&before, action)?;
         let mut after = before.clone();
         if let Some(title) = &edit.title {
-            after.title.clone_from(title);
+            after.pull.title.clone_from(title);
         }
         if let Some(body) = &edit.body {
-            after.body.clone_from(body);
+            after.pull.body.clone_from(body);
         }
         if let Some(readiness) = edit.readiness {
-            after.draft = readiness == Readiness::Draft;
+            after.pull.draft = readiness == Readiness::Draft;
         }
         if after == before {
             return Ok(WriteOutcome::Unchanged);
         }
-        after.updated_at = self.clock.now();
+        after.pull.updated_at = self.clock.now();
         writer.write_pull(&after)?;
         Ok(WriteOutcome::Updated)
     }
@@ -158,9 +158,12 @@ impl LocalForge {
         let refs = Refs::read(&self.git)?;
         for number in self.store.numbers("pulls")? {
             let file = self.read_pull(number)?;
-            if file.state == PullRequestState::Open && file.head_branch == *head && file.base_branch == *base {
+            if file.pull.state == PullRequestState::Open
+                && file.pull.head_branch == *head
+                && file.pull.base_branch == *base
+            {
                 let file = self.settle(writer, number, &refs)?;
-                if file.state == PullRequestState::Open {
+                if file.pull.state == PullRequestState::Open {
                     return Ok(Some(file));
                 }
             }

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use lock_model::{BranchName, CommitId, Timestamp, TreeId, UserName};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::model::{BranchRules, MergeInfo, PullRequest, PullRequestState, ReviewState, Role};
+use super::comments::Comment;
+use crate::model::{BranchRules, MergeInfo, PullRequest, ReviewState, Role};
 
 /// `users.json`: `{"version": 1, "users": {"ana": {"role": "write", "bot": false}}}`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -38,47 +40,24 @@ pub(crate) struct BranchesFile {
     pub(crate) protected: BTreeMap<BranchName, BranchRules>,
 }
 
-/// `pulls/N.json`: `merge` is there exactly when `state` is `merged`, `merging` only after a crash.
+/// `pulls/N.json`: a pull request, its tips as last seen while it is open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Map<String, Value>")]
 pub(crate) struct PullFile {
-    pub(crate) number: u64,
-    pub(crate) title: String,
-    pub(crate) body: String,
-    pub(crate) author: UserName,
-    pub(crate) state: PullRequestState,
-    pub(crate) draft: bool,
-    pub(crate) head_branch: BranchName,
-    pub(crate) base_branch: BranchName,
-    /// As last seen while it is open.
-    pub(crate) head: CommitId,
-    pub(crate) base: CommitId,
-    /// A merge whose branch update may or may not have happened: the next reader finds out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
+    pub(crate) pull: PullRequest,
+    /// A merge whose branch update may or may not have happened before a crash: the next reader finds out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) merging: Option<MergeInfo>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) merge: Option<MergeInfo>,
-    pub(crate) created_at: Timestamp,
-    pub(crate) updated_at: Timestamp,
 }
 
-impl From<PullFile> for PullRequest {
-    fn from(file: PullFile) -> Self {
-        Self {
-            number: file.number,
-            title: file.title,
-            body: file.body,
-            author: file.author,
-            state: file.state,
-            draft: file.draft,
-            head_branch: file.head_branch,
-            base_branch: file.base_branch,
-            head: file.head,
-            base: file.base,
-            merge: file.merge,
-            created_at: file.created_at,
-            updated_at: file.updated_at,
-        }
+/// With `flatten`, a reader would accept unknown keys.
+impl TryFrom<Map<String, Value>> for PullFile {
+    type Error = serde_json::Error;
+
+    fn try_from(mut file: Map<String, Value>) -> Result<Self, Self::Error> {
+        let merging = file.remove("merging").map(serde_json::from_value).transpose()?;
+        Ok(Self { pull: serde_json::from_value(Value::Object(file))?, merging })
     }
 }
 
@@ -87,16 +66,7 @@ impl From<PullFile> for PullRequest {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CommentsFile {
     pub(crate) marker: String,
-    pub(crate) comments: Vec<CommentEntry>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CommentEntry {
-    pub(crate) user: UserName,
-    pub(crate) body: String,
-    pub(crate) created_at: Timestamp,
-    pub(crate) updated_at: Timestamp,
+    pub(crate) comments: Vec<Comment>,
 }
 
 /// `pulls/N/reviews/SEQ.json`.

@@ -2,7 +2,8 @@ use lock_model::{BranchName, CommitId, Timestamp, TreeId, UserName};
 use serde::{Deserialize, Serialize};
 
 /// A pull request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PullRequest {
     /// Its number, never given twice.
@@ -26,6 +27,7 @@ pub struct PullRequest {
     /// Tip of the base branch now, or before the merge, or when the pull request was closed.
     pub base: CommitId,
     /// Present exactly when the state is merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<MergeInfo>,
     /// When it was opened.
     pub created_at: Timestamp,

@@ -45,13 +45,14 @@ impl Simulator<'_> {
         for _ in 0..ATTEMPTS {
             let refs = Refs::read(&forge.git)?;
             let mut file = forge.settle(&writer, number, &refs)?;
-            let not_open = match (file.state, &file.merge) {
+            let pull = &file.pull;
+            let not_open = match (pull.state, &pull.merge) {
                 (PullRequestState::Open, _) => None,
-                (PullRequestState::Merged, Some(merge)) if file.head == *expected_head => {
+                (PullRequestState::Merged, Some(merge)) if pull.head == *expected_head => {
                     return Ok(MergeOutcome::AlreadyMerged(merge.clone()));
                 }
                 (PullRequestState::Merged, _) => {
-                    Some(format!("pull request {number} is merged, with head `{}`", file.head))
+                    Some(format!("pull request {number} is merged, with head `{}`", pull.head))
                 }
                 (PullRequestState::Closed, _) => Some(format!("pull request {number} is closed")),
             };
@@ -63,62 +64,60 @@ impl Simulator<'_> {
             if let Err(reason) = &user {
                 reasons.push(reason.clone());
             }
-            if file.head != *expected_head {
-                reasons.push(format!("the head is `{}`, not the expected `{expected_head}`", file.head));
+            if pull.head != *expected_head {
+                reasons.push(format!("the head is `{}`, not the expected `{expected_head}`", pull.head));
             }
-            if refs.branch(&file.head_branch).is_none() {
-                reasons.push(format!("the branch `{}` is gone", file.head_branch));
+            if refs.branch(&pull.head_branch).is_none() {
+                reasons.push(format!("the branch `{}` is gone", pull.head_branch));
             }
-            if refs.branch(&file.base_branch).is_none() {
-                reasons.push(format!("the branch `{}` is gone", file.base_branch));
+            if refs.branch(&pull.base_branch).is_none() {
+                reasons.push(format!("the branch `{}` is gone", pull.base_branch));
             }
-            if file.draft {
+            if pull.draft {
                 reasons.push("it is a draft".to_owned());
             }
             let mut merged_tree = None;
-            if forge.git.is_ancestor(file.head.as_str(), file.base.as_str())? {
-                reasons.push(format!("`{}` has no commits that `{}` has not", file.head_branch, file.base_branch));
+            if forge.git.is_ancestor(pull.head.as_str(), pull.base.as_str())? {
+                reasons.push(format!("`{}` has no commits that `{}` has not", pull.head_branch, pull.base_branch));
             } else {
                 match forge.make_merge_ref(&writer, &file, &refs)? {
                     MergeRef::Clean { tree, .. } => merged_tree = Some(tree),
                     MergeRef::Conflict { paths, .. } => {
                         let paths: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
-                        reasons.push(format!("it conflicts with `{}` in {}", file.base_branch, paths.join(", ")));
+                        reasons.push(format!("it conflicts with `{}` in {}", pull.base_branch, paths.join(", ")));
                     }
                 }
             }
             let branches = forge.protected_branches()?;
-            let unmet = match branches.get(&file.base_branch) {
-                Some(rules) => unmet_statuses(forge, rules, &file.head)?,
+            let unmet = match branches.get(&pull.base_branch) {
+                Some(rules) => unmet_statuses(forge, rules, &pull.head)?,
                 None => Vec::new(),
             };
-            let bypassed = match (bypass, &user) {
-                (Bypass::Yes, Ok(user)) if user.role == Role::Admin => unmet,
-                (Bypass::Yes, _) => {
+            let is_admin = user.as_ref().is_ok_and(|user| user.role == Role::Admin);
+            let bypassed = if bypass == Bypass::Yes && is_admin {
+                unmet
+            } else {
+                if bypass == Bypass::Yes {
                     reasons.push("only an admin bypasses the rules".to_owned());
-                    reasons.extend(unmet);
-                    Vec::new()
                 }
-                (Bypass::No, _) => {
-                    reasons.extend(unmet);
-                    Vec::new()
-                }
+                reasons.extend(unmet);
+                Vec::new()
             };
             let (true, Some(tree), Ok(user)) = (reasons.is_empty(), merged_tree, &user) else {
                 return Ok(MergeOutcome::Refused { reasons });
             };
 
-            let parents = [file.base.clone(), file.head.clone()];
+            let parents = [pull.base.clone(), pull.head.clone()];
             let now = forge.clock.now();
-            let message = format!("Merge pull request #{number} from {}\n\n{}\n", file.head_branch, file.title);
+            let message = format!("Merge pull request #{number} from {}\n\n{}\n", pull.head_branch, pull.title);
             let commit = forge.git.commit_tree(&tree, &parents, &message, &identity(&user.name, now))?;
             // Written before the branch moves: the next reader after a crash finds out whether it moved.
             file.merging = Some(MergeInfo { commit: commit.clone(), by: user.name.clone(), at: now, bypassed });
             writer.write_pull(&file)?;
-            match forge.git.update_ref(&file.base_branch.full(), commit.as_str(), Some(file.base.as_str()))? {
+            match forge.git.update_ref(&file.pull.base_branch.full(), commit.as_str(), Some(file.pull.base.as_str()))? {
                 RefUpdate::Done => {
                     let file = forge.finish_merge(&writer, file)?;
-                    let merge = file.merge.expect("a finished merge has its facts");
+                    let merge = file.pull.merge.expect("a finished merge has its facts");
                     return Ok(MergeOutcome::Merged(merge));
                 }
                 // A push came first. The next turn settles the file and judges the new base.

@@ -13,9 +13,9 @@ mod settings;
 
 pub use crate::local::branches::PushVerdict;
 pub use crate::local::bypasses::BypassRecord;
+pub use crate::local::comments::Comment;
 pub use hook::HookProgram;
 pub use merge::{Bypass, MergeOutcome};
-pub use pull_requests::Comment;
 pub use settings::{ForgeSettings, init};
 
 use crate::local::LocalForge;

@@ -1,29 +1,11 @@
-use lock_model::{Timestamp, UserName};
-
 use super::Simulator;
 use crate::error::ForgeError;
 use crate::local::bypasses::{self, BypassRecord};
-use crate::local::comments::folder;
+use crate::local::comments::{Comment, folder};
 use crate::local::pull_files::require_open;
 use crate::local::refs::Refs;
 use crate::local::wire::CommentsFile;
 use crate::model::{PullRequestState, Role, WriteOutcome};
-
-/// A comment on a pull request; an author has one for each marker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Comment {
-    /// What the author finds the comment again by.
-    pub marker: String,
-    /// The author.
-    pub user: UserName,
-    /// Markdown.
-    pub body: String,
-    /// When it was first written.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-}
 
 impl Simulator<'_> {
     /// Closes an open pull request without merging it; a closed one stays closed.
@@ -33,12 +15,12 @@ impl Simulator<'_> {
         forge.require(Role::Write, action)?;
         let writer = forge.store.writer()?;
         let mut file = forge.settle(&writer, number, &Refs::read(&forge.git)?)?;
-        if file.state == PullRequestState::Closed {
+        if file.pull.state == PullRequestState::Closed {
             return Ok(WriteOutcome::Unchanged);
         }
         require_open(&file, action)?;
-        file.state = PullRequestState::Closed;
-        file.updated_at = forge.clock.now();
+        file.pull.state = PullRequestState::Closed;
+        file.pull.updated_at = forge.clock.now();
         writer.write_pull(&file)?;
         Ok(WriteOutcome::Updated)
     }
@@ -46,19 +28,9 @@ impl Simulator<'_> {
     /// All comments of a pull request, oldest first.
     pub fn comments(&self, number: u64) -> Result<Vec<Comment>, ForgeError> {
         self.forge.read_pull(number)?;
-        let mut comments = Vec::new();
-        for CommentsFile { marker, comments: entries } in self.forge.store.read_folder(&folder(number))? {
-            comments.extend(entries.into_iter().map(|entry| Comment {
-                marker: marker.clone(),
-                user: entry.user,
-                body: entry.body,
-                created_at: entry.created_at,
-                updated_at: entry.updated_at,
-            }));
-        }
-        comments.sort_by(|one, other| {
-            (one.created_at, &one.marker, &one.user).cmp(&(other.created_at, &other.marker, &other.user))
-        });
+        let files: Vec<CommentsFile> = self.forge.store.read_folder(&folder(number))?;
+        let mut comments: Vec<Comment> = files.into_iter().flat_map(|file| file.comments).collect();
+        comments.sort_by(|one, other| (one.created_at, &one.user).cmp(&(other.created_at, &other.user)));
         Ok(comments)
     }
 

@@ -31,16 +31,7 @@ impl Simulator<'_> {
             };
             let verdict = judge_branch(&branch, forge.protected_branches()?.get(&branch), &user, movement);
             if let (PushVerdict::Bypassed { rules }, Some(after)) = (&verdict, new) {
-                let record = BypassRecord {
-                    seq: 0,
-                    branch,
-                    before: old,
-                    after,
-                    pull_request: None,
-                    by: user.name,
-                    at: forge.clock.now(),
-                    rules: rules.clone(),
-                };
+                let record = BypassRecord::new(&branch, old, after, &user.name, forge.clock.now(), rules);
                 forge.record_bypass(&forge.store.writer()?, record)?;
             }
             return Ok(verdict);

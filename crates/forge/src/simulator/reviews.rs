@@ -28,10 +28,10 @@ impl Simulator<'_> {
         let file = forge.settle(&writer, number, &Refs::read(&forge.git)?)?;
         require_open(&file, action)?;
         let mut reasons = Vec::new();
-        if file.head != *expected_head {
-            reasons.push(format!("the head is `{}`, not the expected `{expected_head}`", file.head));
+        if file.pull.head != *expected_head {
+            reasons.push(format!("the head is `{}`, not the expected `{expected_head}`", file.pull.head));
         }
-        if file.author == user.name && state != ReviewState::Commented {
+        if file.pull.author == user.name && state != ReviewState::Commented {
             reasons.push(format!("`{}` opened it and can only comment", user.name));
         }
         if state == ReviewState::Dismissed {
@@ -44,11 +44,11 @@ impl Simulator<'_> {
         let before: Vec<ReviewFile> = forge.store.read_numbered(&folder(number))?;
         let last = before.into_iter().rev().find(|review| review.user == user.name && review.dismissed.is_none());
         if let Some(last) = last
-            && (last.stance, &last.commit) == (state, &file.head)
+            && (last.stance, &last.commit) == (state, &file.pull.head)
         {
             return Ok(last.into_review(&users));
         }
-        let commit = forge.commit_facts(&file.head)?;
+        let commit = forge.commit_facts(&file.pull.head)?;
         let seq = forge.store.next_number(&folder(number))?;
         let file = ReviewFile {
             seq,
