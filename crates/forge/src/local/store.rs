@@ -239,7 +239,7 @@ pub(crate) fn open_lock_file(path: &Path) -> Result<File, ForgeError> {
 
 /// Writes beside the file, flushes to the disk, renames, flushes the folder.
 ///
-/// The temporary name is fixed: whoever writes a file holds the lock for it, and what a killed writer left behind
+/// The temporary name is fixed: the writer of a file holds the lock for it, and what a killed writer left behind
 /// is overwritten by the next.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), ForgeError> {
     let temporary = temporary(path);

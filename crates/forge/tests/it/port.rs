@@ -63,7 +63,7 @@ fn the_port_is_enough_from_pull_request_to_release() {
     let merge = merged[0].merge.clone().unwrap();
 
     let LeaseOutcome::Held(lease) = answer(forge.lease(&environment("staging"), "run 7")).unwrap() else {
-        panic!("nobody else works here")
+        panic!("no other run works here")
     };
     assert_eq!((lease.holder().holder.as_str(), lease.abandoned_by()), ("run 7", None));
     let busy = answer(forge.lease(&environment("staging"), "run 8")).unwrap();
