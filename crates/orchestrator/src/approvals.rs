@@ -99,7 +99,7 @@ pub async fn approvals(
         }
     }
     if pull_request.merge.is_none() {
-        let now = context.now(LedgerStore::read(context).await?.len());
+        let now = context.now();
         context
             .forge
             .set_status(&pull_request.head, APPROVALS_STATUS, state, &report.summary, now)

@@ -18,7 +18,7 @@ pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Durat
     let mut said = false;
     loop {
         let forge = context.local_forge();
-        let outcome = forge.lease(name.as_str(), &holder, Duration::ZERO, context.now(0)).map_err(forge_error)?;
+        let outcome = forge.lease(name.as_str(), &holder, Duration::ZERO, context.now()).map_err(forge_error)?;
         let busy = match outcome {
             LeaseOutcome::Held(lease) => return Ok(lease),
             LeaseOutcome::Busy { holder } => holder.map_or_else(

@@ -175,7 +175,7 @@ async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &Targe
 /// The digests that are gone of what an environment deploys of a lock.
 async fn gone_of(context: &Context, revision: &Revision, lock: &Lock, name: &EnvironmentName) -> Result<Vec<Problem>> {
     let environment = revision.environment(name)?;
-    let today = context.now(0).date();
+    let today = context.now().date();
     image_availability::gone(context, revision, lock, |service, entry| {
         match environment.decide(service, &entry.path, today) {
             Deployment::Deploy(_) => true,
@@ -266,7 +266,7 @@ async fn after_the_proof(
 }
 
 async fn lift_hold(context: &Context, store: &mut LedgerStore, name: &EnvironmentName, reason: &str) -> Result<()> {
-    let draft = RecordDraft::new(Step::Unhold, RecordResult::Ok, context.run.clone(), context.now(store.len()))
+    let draft = RecordDraft::new(Step::Unhold, RecordResult::Ok, context.run.clone(), context.now())
         .environment(name)
         .reason(reason);
     let Some(last) = store.ledger().held(name).and_then(|hold| store.ledger().record(hold.seq).cloned()) else {

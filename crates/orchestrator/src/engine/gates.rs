@@ -307,11 +307,11 @@ pub(crate) async fn pull_request_facts(context: &Context, pull_request: &PullReq
             .map(|review| ReviewFacts {
                 seq: review.seq,
                 user: review.user.to_string(),
-                stance: match review.stance {
-                    forge::Stance::Approved => Stance::Approved,
-                    forge::Stance::ChangesRequested => Stance::ChangesRequested,
-                    forge::Stance::Commented => Stance::Commented,
-                    forge::Stance::Dismissed => Stance::Dismissed,
+                stance: match review.state {
+                    forge::ReviewState::Approved => Stance::Approved,
+                    forge::ReviewState::ChangesRequested => Stance::ChangesRequested,
+                    forge::ReviewState::Commented => Stance::Commented,
+                    forge::ReviewState::Dismissed => Stance::Dismissed,
                 },
                 tree: Some(review.tree),
                 commit: review.commit,

@@ -368,7 +368,7 @@ impl<'a> Engine<'a> {
 
     /// The time now.
     pub(crate) fn now(&self) -> lock_model::Timestamp {
-        self.context.now(self.store.len())
+        self.context.now()
     }
 
     /// Opens a rollback: its first record holds the environment.

@@ -3,7 +3,7 @@
 use crate::report::markdown::{NotDeployedRow, PromotionBody, promotion_body};
 use ::promotion::promotion;
 use config::{Deployment, weakenings};
-use forge::{NewPullRequest, Opened, PullRequest, PullRequestEdit, PullRequestState, Readiness, Written};
+use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness, WriteOutcome};
 use ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
 use lock_model::{EnvironmentName, Lock};
 
@@ -71,18 +71,17 @@ impl Engine<'_> {
         let title = promotion::title(&self.release, &to);
         let open = self.context.forge.find_open(&head, &base).await.map_err(forge_error)?;
         let (pull_request, verb, changed) = if let Some(open) = open {
-            let edit = PullRequestEdit { title: Some(title), body: Some(body), readiness: Some(Readiness::Ready) };
-            let written =
-                self.context.forge.edit_pull_request(open.number, &edit, self.now()).await.map_err(forge_error)?;
+            let edit = PullRequestEdit::new().title(title).body(body).readiness(Readiness::Ready);
+            let written = self.context.forge.edit_pull_request(open.number, &edit).await.map_err(forge_error)?;
             match written {
-                Written::Created | Written::Updated => (open, "refreshed", true),
-                Written::Unchanged => (open, "is up to date", false),
+                WriteOutcome::Created | WriteOutcome::Updated => (open, "refreshed", true),
+                WriteOutcome::Unchanged => (open, "is up to date", false),
             }
         } else {
-            let new = NewPullRequest { title, body, head, base, readiness: Readiness::Ready };
-            match self.context.forge.open_pull_request(&new, self.now()).await.map_err(forge_error)? {
-                Opened::Created(made) => (made, "opened", true),
-                Opened::Exists(other) => (other, "exists", true),
+            let new = NewPullRequest::new(head, base, title).body(body);
+            match self.context.forge.open_pull_request(&new).await.map_err(forge_error)? {
+                OpenOutcome::Created(made) => (made, "opened", true),
+                OpenOutcome::Exists(other) => (other, "exists", true),
             }
         };
         Ok((format!("pull request {} {verb}: {from_branch} → {to_branch}", pull_request.number), changed))

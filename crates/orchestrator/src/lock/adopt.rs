@@ -79,7 +79,7 @@ impl<'a> Adopter<'a> {
             .lock(context)?
             .ok_or_else(|| Error::new(ErrorKind::Repository, format!("`{LOCK_FILE}` is not in the tag `{tag}`")))?;
         let mut draft =
-            RecordDraft::new(Step::LockCommit, StepResult::Ok, context.run.clone(), context.now(store.len()))
+            RecordDraft::new(Step::LockCommit, StepResult::Ok, context.run.clone(), context.now())
                 .environment(&self.name)
                 .reason(self.reason);
         draft.release = Some(release.clone());
