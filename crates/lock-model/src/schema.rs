@@ -33,7 +33,8 @@ fn schema_of<T: JsonSchema>() -> Value {
 pub fn sorted_schema(value: Value) -> Value {
     match value {
         Value::Object(map) => {
-            let map: BTreeMap<String, Value> = map.into_iter().map(|(key, inner)| (key, sorted_schema(inner))).collect();
+            let map: BTreeMap<String, Value> =
+                map.into_iter().map(|(key, inner)| (key, sorted_schema(inner))).collect();
             Value::Object(map.into_iter().collect())
         }
         Value::Array(items) => Value::Array(items.into_iter().map(sorted_schema).collect()),

@@ -45,6 +45,7 @@ pub(crate) fn surroundings() -> Surroundings {
     surroundings.variables = Arc::new(environment::read_named);
     surroundings.registry = Arc::new(registry_access);
     surroundings.interrupt = interruption::interrupt();
+    surroundings.actor_variable = Some(environment::ACTOR.name.to_owned());
     surroundings
 }
 

@@ -99,10 +99,10 @@ pub async fn approvals(
         }
     }
     if pull_request.merge.is_none() {
-        let now = context.now();
+        LedgerStore::check(context).await?;
         context
             .forge
-            .set_status(&pull_request.head, APPROVALS_STATUS, state, &report.summary, now)
+            .set_status(&pull_request.head, APPROVALS_STATUS, state, &report.summary)
             .await
             .map_err(forge_error)?;
     }

@@ -44,7 +44,7 @@ impl LedgerStore {
     }
 
     /// Reads the ledger only to see that its chain holds, and to tell the fixed clock how long it is.
-    pub(crate) async fn check(context: &Context) -> CliResult<()> {
+    pub(crate) async fn check(context: &Context) -> Result<()> {
         Self::read(context).await.map(drop)
     }
 

@@ -189,10 +189,7 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
 /// A file name for any text: what is neither letter, digit, `_`, `-` nor an inner dot is written as `%XX`.
 pub(crate) fn file_name(what: &str, text: &str) -> Result<String, ForgeError> {
     let refuse = |problem: &str| {
-        ForgeError::invalid(
-            format!("{what} `{}`", lock_model::escaping::escape_short(text, 120)),
-            problem,
-        )
+        ForgeError::invalid(format!("{what} `{}`", lock_model::escaping::escape_short(text, 120)), problem)
     };
     if text.is_empty() {
         return Err(refuse("it is empty"));

@@ -128,7 +128,7 @@ async fn already_there(
                 .commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message)
                 .await
                 .map_err(forge_error)?;
-            let mut done = draft(context, store, environment, tip, lock, StepResult::Ok);
+            let mut done = draft(context, environment, tip, lock, StepResult::Ok);
             if let Some(started) = store.ledger().record(seq) {
                 done.unreviewed = started.entry.unreviewed;
                 done.reason.clone_from(&started.entry.reason);
@@ -229,7 +229,7 @@ async fn commit(
         None => Ok(()),
     };
     still(store.ledger())?;
-    let mut started = draft(context, store, environment, tip, lock, StepResult::Started);
+    let mut started = draft(context, environment, tip, lock, StepResult::Started);
     started.unreviewed = unreviewed;
     if let Some(reason) = reason {
         started = started.reason(reason);
@@ -244,7 +244,7 @@ async fn commit(
     let committed = match outcome {
         CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => commit,
         CommitOutcome::Moved { .. } => {
-            let end = draft(context, store, environment, tip, lock, StepResult::Superseded);
+            let end = draft(context, environment, tip, lock, StepResult::Superseded);
             store.append(context, end, &[], |_| Ok(())).await?;
             return Ok(LockCommit::Superseded {
                 note: format!("`{branch}` moved while the lock was made: the newer commit has a run of its own"),
@@ -260,7 +260,7 @@ async fn commit(
     };
     context.sync()?;
     let with_lock = Revision::load(context, &committed)?;
-    let mut done = draft(context, store, environment, &with_lock, lock, StepResult::Ok);
+    let mut done = draft(context, environment, &with_lock, lock, StepResult::Ok);
     done.unreviewed = unreviewed;
     if let Some(reason) = reason {
         done = done.reason(reason);
@@ -296,14 +296,13 @@ pub(crate) fn lock_files(lock: &LockFile) -> Result<Vec<FileChange>> {
 
 fn draft(
     context: &Context,
-    store: &LedgerStore,
     environment: &EnvironmentName,
     revision: &Revision,
     lock: &LockFile,
     result: StepResult,
 ) -> RecordDraft {
-    let mut draft = RecordDraft::new(Step::LockCommit, result, context.run.clone(), context.now())
-        .environment(environment);
+    let mut draft =
+        RecordDraft::new(Step::LockCommit, result, context.run.clone(), context.now()).environment(environment);
     draft.release = Some(revision.release(&lock.lock));
     draft.lock = Some(lock.lock.id().clone());
     draft.lock_file = Some(lock.digest.clone());

@@ -101,7 +101,7 @@ impl Engine<'_> {
 
     async fn set_proof(&self, state: StatusState, text: &str) -> Result<()> {
         let context = proof_status(&self.environment.name);
-        let text = lock_model::text::shorten(first_line(text), 140);
+        let text = lock_model::escaping::shorten(first_line(text), 140);
         self.context.forge.set_status(&self.revision.commit, &context, state, &text).await.map_err(forge_error)?;
         Ok(())
     }

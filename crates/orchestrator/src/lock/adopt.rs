@@ -78,10 +78,9 @@ impl<'a> Adopter<'a> {
         let lock = revision
             .lock(context)?
             .ok_or_else(|| Error::new(ErrorKind::Repository, format!("`{LOCK_FILE}` is not in the tag `{tag}`")))?;
-        let mut draft =
-            RecordDraft::new(Step::LockCommit, StepResult::Ok, context.run.clone(), context.now())
-                .environment(&self.name)
-                .reason(self.reason);
+        let mut draft = RecordDraft::new(Step::LockCommit, StepResult::Ok, context.run.clone(), context.now())
+            .environment(&self.name)
+            .reason(self.reason);
         draft.release = Some(release.clone());
         draft.lock = Some(lock.lock.id().clone());
         draft.lock_file = Some(lock.digest.clone());

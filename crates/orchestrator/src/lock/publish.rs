@@ -66,7 +66,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
     }
     LedgerStore::check(context).await?;
     let status = async |state: StatusState, text: &str| -> Result<()> {
-        let text = lock_model::text::shorten(text, 140);
+        let text = lock_model::escaping::shorten(text, 140);
         context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text).await.map_err(forge_error)?;
         Ok(())
     };
@@ -113,7 +113,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
                 hints: error.hints(),
             });
             context.forge.upsert_comment(number, COMMENT, &comment).await.map_err(forge_error)?;
-            status(StatusState::Failure, &error.message).await?;
+            status(StatusState::Failure, error.message()).await?;
             Err(error)
         }
     }
