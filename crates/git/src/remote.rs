@@ -1,25 +1,24 @@
 use lock_model::ErrorClass;
-
-use super::answer::{self, not_understood};
-use super::read::{operand, revision_operand};
-use super::refs::full_name;
-use super::{Git, GitError, Reference, is_absent};
 use process::{Output, Redactor};
+
+use crate::output::{self, failed, unexpected};
+use crate::refs::is_absent;
+use crate::{Git, GitError, Reference, operand};
 
 /// The remote of [`Git::fetch_commits`]. Git stores that name, and never the address: so it cannot bring what was left
 /// out on its own, and no credentials of an address end in a file.
 const COMMITS_ONLY: &str = "orchestrator-commits";
 
-/// What became of a push.
+/// The outcome of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushOutcome {
     /// The remote ref points to the new object.
     Done,
     /// The remote ref did not have the expected value, or the push would not have been a fast-forward.
     Moved,
-    /// The remote refused: a hook or a rule.
+    /// A hook or a rule of the remote refused the push.
     Refused {
-        /// What the remote said, a line each.
+        /// The message of the remote, in one or more lines.
         message: String,
     },
 }
@@ -39,13 +38,13 @@ impl Git {
     }
 
     fn fetch_with(&self, remote: &str, refspecs: &[&str], option: Option<&str>) -> Result<(), GitError> {
-        remote_operand(remote)?;
+        operand::remote(remote)?;
         let mut arguments = vec!["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
         arguments.extend(["--no-auto-maintenance", "--upload-pack=git-upload-pack"]);
         arguments.extend(option);
         arguments.extend(["--", remote]);
         for refspec in refspecs {
-            revision_operand(refspec)?;
+            operand::revision(refspec)?;
             arguments.push(refspec);
         }
         let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
@@ -57,10 +56,10 @@ impl Git {
     /// Refs that the refspecs cover and that the remote no longer has are removed. The repository becomes a partial
     /// clone for good: a bare repository of our own, in which nothing but commits is looked for.
     pub fn fetch_commits(&self, url: &str, refspecs: &[&str]) -> Result<(), GitError> {
-        remote_operand(url)?;
+        operand::remote(url)?;
         let mut input = String::new();
         for refspec in refspecs {
-            revision_operand(refspec)?;
+            operand::revision(refspec)?;
             input.push_str(refspec);
             input.push('\n');
         }
@@ -95,11 +94,11 @@ impl Git {
         full_ref_name: &str,
         expected_old: Option<&str>,
     ) -> Result<PushOutcome, GitError> {
-        remote_operand(remote)?;
-        full_name(full_ref_name)?;
+        operand::remote(remote)?;
+        operand::ref_name(full_ref_name)?;
         let new = if is_absent(new) { "" } else { new };
         if !new.is_empty() {
-            revision_operand(new)?;
+            operand::revision(new)?;
         }
         let lease = expected_old.map(|old| {
             let old = if is_absent(old) { "" } else { old };
@@ -138,12 +137,12 @@ impl Git {
     }
 
     fn list_remote(&self, remote: &str, options: &[&str], patterns: &[&str]) -> Result<Vec<Reference>, GitError> {
-        remote_operand(remote)?;
+        operand::remote(remote)?;
         let mut arguments = vec!["ls-remote", "--quiet", "--upload-pack=git-upload-pack"];
         arguments.extend(options);
         arguments.extend(["--", remote]);
         for pattern in patterns {
-            revision_operand(pattern)?;
+            operand::revision(pattern)?;
             arguments.push(pattern);
         }
         let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
@@ -151,9 +150,9 @@ impl Git {
             return Err(remote_failed(output, remote, "cannot be listed"));
         }
         let mut references: Vec<Reference> = Vec::new();
-        for line in answer::line(&output)?.lines() {
+        for line in output::line(&output)?.lines() {
             let Some((id, name)) = line.split_once('\t') else {
-                return Err(not_understood(&output, "`ID<tab>REF`"));
+                return Err(unexpected(&output, "`ID<tab>REF`"));
             };
             match (name.strip_suffix("^{}"), references.last_mut()) {
                 (Some(tag), Some(last)) if last.name == tag => last.peeled = Some(id.to_owned()),
@@ -183,18 +182,18 @@ impl Git {
 
     /// The URL (or folder) of a named remote, as it is configured.
     pub fn remote_url(&self, name: &str) -> Result<Option<String>, GitError> {
-        revision_operand(name)?;
+        operand::revision(name)?;
         let key = format!("remote.{name}.url");
         let output = self.run(["config", "--get", key.as_str()])?;
         match output.code {
-            Some(0) => Ok(Some(answer::line(&output)?.to_owned())),
+            Some(0) => Ok(Some(output::line(&output)?.to_owned())),
             Some(1) => Ok(None),
-            _ => Err(super::read::failed(output)),
+            _ => Err(failed(output)),
         }
     }
 }
 
-/// Reasons that mean: somebody else was there first.
+/// Reasons that mean: another push came first.
 const MOVED: [&str; 9] = [
     "stale info",
     "fetch first",
@@ -207,10 +206,10 @@ const MOVED: [&str; 9] = [
     "incorrect old value",
 ];
 
-/// What the remote said, without git's own last words.
+/// The message of the remote, without git's own lines.
 fn refusal(output: &Output, summary: &str) -> String {
     let mut lines: Vec<String> = output
-        .last_words(40)
+        .last_lines(40)
         .into_iter()
         .filter_map(|line| line.strip_prefix("remote: ").map(|line| line.trim_end().to_owned()))
         .filter(|line| !line.is_empty() && !line.starts_with("error: hook declined"))
@@ -221,16 +220,7 @@ fn refusal(output: &Output, summary: &str) -> String {
     lines.join("\n")
 }
 
-/// A remote that cannot pass for an option or for several lines.
-fn remote_operand(remote: &str) -> Result<(), GitError> {
-    let host_is_option = remote.split_once("://").is_some_and(|(_, rest)| rest.starts_with('-'));
-    if remote.is_empty() || remote.starts_with('-') || remote.contains(char::is_control) || host_is_option {
-        return Err(operand("a remote", remote));
-    }
-    Ok(())
-}
-
-fn remote_failed(output: Output, remote: &str, what: &'static str) -> GitError {
+fn remote_failed(output: Output, remote: &str, action: &'static str) -> GitError {
     let said = output.stderr_text();
     let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
     // A bare number is part of many an object id and path.
@@ -258,8 +248,8 @@ fn remote_failed(output: Output, remote: &str, what: &'static str) -> GitError {
         ErrorClass::Invalid
     };
     match output.checked() {
-        Err(source) => GitError::Remote { remote: shown_remote(remote), class, what, source: Box::new(source) },
-        Ok(output) => not_understood(&output, "a failure"),
+        Err(source) => GitError::remote(shown_remote(remote), class, action, source),
+        Ok(output) => unexpected(&output, "a failure"),
     }
 }
 

@@ -25,7 +25,7 @@ pub enum LockFile {
 }
 
 /// Why an environment takes no deployment.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Hold {
     /// How it came about.
     pub origin: HoldOrigin,
@@ -43,7 +43,7 @@ pub struct Hold {
 }
 
 /// How a hold came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HoldOrigin {
     /// Somebody asked for it.
@@ -53,7 +53,7 @@ pub enum HoldOrigin {
 }
 
 /// A lock that is never deployed again.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Rejection {
     /// Why.
     pub reason: String,

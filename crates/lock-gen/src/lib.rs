@@ -18,11 +18,11 @@
 //!
 //! use lock_gen::{AllowedSources, Pushed, PushedCheck, PushedQuestion, SubmoduleStore, Superproject, fetch_url};
 //! use git::GitOptions;
-//! use process::{Environment, Program};
+//! use process::{EnvVars, Program};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // What git may know of us: its own configuration and credential helpers are found by `HOME`.
-//! let environment = Environment::new().set("PATH", "/usr/bin:/bin").set("HOME", "/home/me");
+//! let environment = EnvVars::new().set("PATH", "/usr/bin:/bin").set("HOME", "/home/me");
 //! let git = Program::find("git", "/usr/bin:/bin".as_ref())?;
 //! let options = GitOptions { environment, ..GitOptions::default() };
 //!

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use git::{Git, GitError, GitOptions, InitOptions, ObjectFormat};
+use git::{Git, GitError, GitErrorKind, GitOptions, InitOptions, ObjectFormat};
 use lock_model::{CommitId, Digest, ErrorClass};
 use process::Program;
 
@@ -102,9 +102,9 @@ impl Mirrors {
 
 /// Not the remote's fault: a run before us was killed in the middle of a write, or the disk lost something.
 fn is_damage(error: &GitError) -> bool {
-    match error {
-        GitError::NotARepository { .. } => true,
-        GitError::Remote { .. } | GitError::Process(_) => error.class() == ErrorClass::Invalid,
+    match error.kind() {
+        GitErrorKind::NotARepository => true,
+        GitErrorKind::Remote | GitErrorKind::Process => error.class() == ErrorClass::Invalid,
         _ => false,
     }
 }
@@ -139,7 +139,7 @@ impl Mirror {
                 Err(error) => error,
             };
             // A tag of a tree or file: git asks for it, is not given it, and gives up. No commit is reachable from it.
-            let odd = not_sent(&error).map_or_else(Vec::new, |id| {
+            let odd = error.unsent_object().map_or_else(Vec::new, |id| {
                 let odd = listed.iter().filter(|(_, target)| *target == id).map(|(name, _)| format!("^{name}"));
                 odd.filter(|exclusion| !refspecs.contains(exclusion)).collect()
             });
@@ -167,7 +167,7 @@ impl Mirror {
     pub(crate) fn bring_commit(&self, commit: &CommitId) -> Result<bool, HistoryError> {
         match self.git.fetch_commits(&self.url, &[commit.as_str()]) {
             Ok(()) => Ok(true),
-            Err(error) if is_not_there(&error) => Ok(false),
+            Err(error) if error.is_unknown_object() => Ok(false),
             Err(error) => Err(self.remote_error(error)),
         }
     }
@@ -177,18 +177,4 @@ impl Mirror {
         let names = self.git.refs_containing(commit, PUBLISHED).map_err(|error| self.remote_error(error))?;
         Ok(names.iter().filter_map(|name| Some(format!("refs/{}", name.strip_prefix(PUBLISHED)?))).collect())
     }
-}
-
-/// Whether a remote said that it has no such commit.
-pub(crate) fn is_not_there(error: &GitError) -> bool {
-    matches!(error, GitError::Remote { source: said, .. } if said.to_string().contains("not our ref"))
-}
-
-/// The object that git misses after a fetch that went well otherwise.
-fn not_sent(error: &GitError) -> Option<String> {
-    let GitError::Remote { source: said, .. } = error else { return None };
-    let said = said.to_string();
-    let (_, rest) = said.split_once("bad revision '")?;
-    let (id, _) = rest.split_once('\'')?;
-    Some(id.to_owned())
 }

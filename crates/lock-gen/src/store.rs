@@ -4,7 +4,7 @@ use git::{Git, GitError, GitOptions, InitOptions};
 use lock_model::{CommitId, Digest, TreePath};
 use process::Program;
 
-use crate::mirrors::{is_not_there, object_format};
+use crate::mirrors::object_format;
 use crate::objects::{CommitInfo, Objects};
 use crate::tree::{ContentLimits, Gitlinks, TreeFile, read_file, read_files};
 use crate::url::shown_url;
@@ -117,7 +117,7 @@ fn having(objects: Objects, sha: &CommitId) -> Option<Objects> {
 
 fn fetch_error(submodule: &Submodule, url: &str, error: GitError) -> ContentError {
     let (path, sha, source) = (submodule.path.clone(), submodule.sha.clone(), Box::new(error));
-    if is_not_there(&source) {
+    if source.is_unknown_object() {
         ContentError::NotPublished { path, sha, url: shown_url(url), source }
     } else {
         ContentError::Fetch { path, sha, source }

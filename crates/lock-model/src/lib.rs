@@ -47,7 +47,7 @@ pub use parse_error::{ParseError, ParseErrorKind};
 pub use problem::Problem;
 pub use release_identity::{ConfigDigest, ReleaseId, SuiteDigest, config_digest, release_id, suite_digest};
 #[cfg(feature = "schema")]
-pub use schema::{lock_schema, metadata_schema, schema_text};
+pub use schema::{lock_schema, metadata_schema, schema_text, sorted_schema};
 /// What [`identifier!`] needs.
 #[cfg(feature = "schema")]
 #[doc(hidden)]

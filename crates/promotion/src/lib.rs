@@ -4,5 +4,5 @@ pub mod approvals;
 pub mod gates;
 pub mod promotion;
 pub mod release;
-pub mod report;
+
 pub mod rollback;

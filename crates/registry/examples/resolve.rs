@@ -78,7 +78,7 @@ fn logins() -> Result<Credentials, Box<dyn Error>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let below_home = |rest: &str| home.as_ref().map(|home| home.join(rest));
     let files = [below_home(".docker/config.json"), below_home(".config/containers/auth.json")];
-    let mut environment = process::Environment::new().set("PATH", &path);
+    let mut environment = process::EnvVars::new().set("PATH", &path);
     if let Some(home) = &home {
         environment.insert("HOME", home);
     }

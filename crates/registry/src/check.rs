@@ -22,7 +22,7 @@ impl Registry {
         &self,
         requests: &[DigestRequest],
         deadline: Instant,
-        on_event: &dyn Fn(Event<'_>),
+        on_event: &(dyn Fn(Event<'_>) + Sync),
     ) -> BTreeMap<ServiceName, Result<DigestAnswer, RegistryError>> {
         let deadline = tokio::time::Instant::from_std(deadline);
         let session = self.session();

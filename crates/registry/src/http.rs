@@ -45,7 +45,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) gate: &'a HostGate,
     pub(crate) deadline: Instant,
     /// Told before each retry: the wait, and why.
-    pub(crate) on_retry: &'a dyn Fn(Duration, &str),
+    pub(crate) on_retry: &'a (dyn Fn(Duration, &str) + Sync),
     pub(crate) hops: Hops,
     pub(crate) reach: Reach,
 }

@@ -34,7 +34,7 @@ impl Registry {
         &self,
         requests: &[ImageRequest],
         deadline: Instant,
-        on_event: &dyn Fn(Event<'_>),
+        on_event: &(dyn Fn(Event<'_>) + Sync),
     ) -> BTreeMap<ServiceName, Result<Resolution, Unresolved>> {
         self.resolve_all_patiently(requests, Patience::NONE, deadline, on_event).await
     }
@@ -49,7 +49,7 @@ impl Registry {
         requests: &[ImageRequest],
         patience: Patience,
         deadline: Instant,
-        on_event: &dyn Fn(Event<'_>),
+        on_event: &(dyn Fn(Event<'_>) + Sync),
     ) -> BTreeMap<ServiceName, Result<Resolution, Unresolved>> {
         let deadline = tokio::time::Instant::from_std(deadline);
         let look_by = deadline - confirming_time(deadline);
@@ -84,7 +84,7 @@ impl Registry {
         of: usize,
         polls: &mut Polls,
         deadline: tokio::time::Instant,
-        on_event: &dyn Fn(Event<'_>),
+        on_event: &(dyn Fn(Event<'_>) + Sync),
     ) -> Vec<(Pending<'a>, Answer)> {
         let mut done = Vec::with_capacity(pending.len());
         let mut looked = self.look_at_all(pending, deadline, on_event).await;
@@ -108,7 +108,7 @@ impl Registry {
         &self,
         looked: Vec<(Pending<'a>, Answer)>,
         deadline: tokio::time::Instant,
-        on_event: &dyn Fn(Event<'_>),
+        on_event: &(dyn Fn(Event<'_>) + Sync),
     ) -> Vec<(Pending<'a>, Option<Seen>, Result<Resolution, Unresolved>)> {
         // Layout folders are read anew too: they can be changed like any registry.
         let session = self.session();
@@ -133,7 +133,7 @@ impl Registry {
         &self,
         pending: Vec<Pending<'a>>,
         deadline: tokio::time::Instant,
-        on_event: &dyn Fn(Event<'_>),
+        on_event: &(dyn Fn(Event<'_>) + Sync),
     ) -> Vec<(Pending<'a>, Answer)> {
         // Layout folders are read anew with each look.
         let session = self.session();
@@ -231,7 +231,7 @@ async fn recall(
     session: &Session<'_>,
     request: &ImageRequest,
     deadline: tokio::time::Instant,
-    on_event: &dyn Fn(Event<'_>),
+    on_event: &(dyn Fn(Event<'_>) + Sync),
 ) -> Option<(Resolution, usize)> {
     let service = &request.service;
     let (earlier, candidate, source, digest) =
@@ -264,7 +264,7 @@ async fn look(
     request: &ImageRequest,
     sightings: &mut BTreeMap<usize, Digest>,
     deadline: tokio::time::Instant,
-    on_event: &dyn Fn(Event<'_>),
+    on_event: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Resolution, Unresolved> {
     let service = &request.service;
     let mut tried = Vec::with_capacity(1);
@@ -411,7 +411,7 @@ async fn confirm(
     resolution: Resolution,
     seen: Seen,
     deadline: tokio::time::Instant,
-    on_event: &dyn Fn(Event<'_>),
+    on_event: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Resolution, Unresolved> {
     let Seen::Before { earlier } = seen else {
         return look_again(session, request, resolution, seen, deadline, on_event).await;
@@ -443,7 +443,7 @@ async fn is_absent(
     candidate: &Candidate,
     hit: &ImageRepository,
     deadline: tokio::time::Instant,
-    on_event: &dyn Fn(Event<'_>),
+    on_event: &(dyn Fn(Event<'_>) + Sync),
 ) -> bool {
     let service = &request.service;
     let Candidate { repository, tag } = candidate;
@@ -462,7 +462,7 @@ async fn look_again(
     resolution: Resolution,
     seen: Seen,
     deadline: tokio::time::Instant,
-    on_event: &dyn Fn(Event<'_>),
+    on_event: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Resolution, Unresolved> {
     let service = &request.service;
     on_event(Event::Confirming { service });

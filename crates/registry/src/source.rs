@@ -29,7 +29,7 @@ pub(crate) enum Source<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) deadline: Instant,
-    pub(crate) on_retry: &'a dyn Fn(Duration, &str),
+    pub(crate) on_retry: &'a (dyn Fn(Duration, &str) + Sync),
 }
 
 /// What a tag points at.

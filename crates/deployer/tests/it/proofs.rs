@@ -1,10 +1,10 @@
 //! What a proof finds in a stored tree that is not what was locked.
 
-use deployer::{
-    Expectation, Finding, LeftoverRule, Proof, ProofLevel, RELEASE_FILE, RenderedTree, prove, prove_missing,
-};
+use deployer::render::{RELEASE_FILE, RenderedTree, prove};
+use deployer::{Finding, Proof, ProofLevel, UnpinnedImageRule};
 
 use crate::shop::{pin, shop, tree};
+use crate::stores::Store;
 
 const CART_FILE: &str = "services/cart/cart.yaml";
 
@@ -13,7 +13,7 @@ type Manipulation = Box<dyn FnOnce(&mut RenderedTree)>;
 fn proof_after(change: impl FnOnce(&mut RenderedTree)) -> Proof {
     let mut tree = tree(&shop());
     change(&mut tree);
-    prove(&Expectation::of(&shop()), &tree)
+    prove(&shop(), &tree)
 }
 
 fn edit(path: &'static str, from: &str, to: &str) -> impl FnOnce(&mut RenderedTree) + use<> {
@@ -36,7 +36,7 @@ fn what_was_rendered_is_proven_and_every_locked_image_is_named() {
     assert_eq!(findings(&proof), "");
     assert_eq!(proof.level, ProofLevel::Stored);
     let images: Vec<&str> = proof.images.iter().map(|it| it.image.as_str()).collect();
-    assert_eq!(images, [pin("cart", "1").reference(), pin("web", "2").reference()]);
+    assert_eq!(images, [pin("cart", "1").to_string(), pin("web", "2").to_string()]);
     let json = serde_json::to_value(&proof).unwrap();
     assert_eq!((&json["level"], &json["verdict"]), (&"stored".into(), &"proven".into()));
 }
@@ -101,16 +101,18 @@ fn t19_an_injected_sidecar_is_a_leftover_and_refused_by_rule() {
         || edit(CART_FILE, "        name: cart\n", "        name: cart\n      - image: evil.example/miner:1\n");
     let proof = proof_after(inject());
     assert_eq!(findings(&proof), "");
-    assert_eq!(proof.leftovers[0].image, "evil.example/miner:1");
+    assert_eq!(proof.unpinned_images[0].image, "evil.example/miner:1");
     let mut tree = tree(&shop());
     inject()(&mut tree);
-    let strict = Expectation { leftovers: LeftoverRule::Refuse, ..Expectation::of(&shop()) };
+    let mut strict = shop();
+    strict.unpinned_images = UnpinnedImageRule::Refuse;
     assert!(findings(&prove(&strict, &tree)).contains("`evil.example/miner:1`, which the lock does not decide"));
 }
 
 #[test]
 fn b26_no_tree_and_an_empty_tree_prove_nothing() {
-    assert!(!prove_missing("branch `deploy/staging`").is_proven());
-    let proof = prove(&Expectation::of(&shop()), &RenderedTree::default());
+    let store = Store::new();
+    assert_eq!(findings(&store.prove(&shop())), "branch `deploy/staging` holds no rendered tree");
+    let proof = prove(&shop(), &RenderedTree::default());
     assert_eq!(proof.findings.len(), 4, "the record and three services: {}", findings(&proof));
 }

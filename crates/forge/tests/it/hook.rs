@@ -1,7 +1,7 @@
 use forge::{ACTOR_VARIABLE, ForgeError, HookProgram, LEDGER_BRANCH, NewRelease, ReleaseOutcome, Verdict, Written};
 
 use git::{Git, GitOptions, LocalProtocol, PushOutcome};
-use process::{Environment, Program};
+use process::{EnvVars, Program};
 
 use crate::shop::{Shop, at, search_path};
 
@@ -32,7 +32,7 @@ fn our_own_pushes_are_judged_like_everybodys() {
     shop.work.write("x.txt", "x\n");
     let commit = shop.work.commit("A change");
     let push = |actor: &str, reference: &str| {
-        let environment = Environment::new().set("PATH", search_path()).set(ACTOR_VARIABLE, actor);
+        let environment = EnvVars::new().set("PATH", search_path()).set(ACTOR_VARIABLE, actor);
         let options = GitOptions { environment, local_protocol: LocalProtocol::Allowed, ..GitOptions::default() };
         let git = Git::open(&Program::find("git", &search_path()).unwrap(), shop.work.path(), options).unwrap();
         git.push("origin", &commit, reference, None).unwrap()

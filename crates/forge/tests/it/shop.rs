@@ -11,7 +11,7 @@ use forge::{
 };
 use git::{Git, GitOptions};
 use lock_model::{BranchName, CommitId, Timestamp, UserName};
-use process::{Environment, Program};
+use process::{EnvVars, Program};
 use test_support::{GitAnswer, Repository, START, Sandbox};
 
 pub(crate) struct Shop {
@@ -62,7 +62,7 @@ impl Shop {
 
     pub(crate) fn git(&self) -> Git {
         let program = Program::find("git", &search_path()).unwrap();
-        let environment = Environment::new().set("PATH", search_path());
+        let environment = EnvVars::new().set("PATH", search_path());
         Git::open(&program, self.bare.path(), GitOptions { environment, ..GitOptions::default() }).unwrap()
     }
 

@@ -17,7 +17,7 @@ use forge::{
 };
 use git::{Git, GitOptions};
 use lock_model::{BranchName, CommitId, Timestamp, TreePath, UserName};
-use process::{Environment, Program};
+use process::{EnvVars, Program};
 
 type Failure = Box<dyn Error>;
 
@@ -131,7 +131,7 @@ fn append(forge: &LocalForge, name: &str, now: Timestamp) -> Result<(), Failure>
 fn open(root: &Path, repository: &Path, actor: Option<UserName>) -> Result<LocalForge, Failure> {
     let path = variable("PATH").ok_or("there is a PATH")?;
     let program = Program::find("git", path.as_ref())?;
-    let options = GitOptions { environment: Environment::new().set("PATH", path), ..GitOptions::default() };
+    let options = GitOptions { environment: EnvVars::new().set("PATH", path), ..GitOptions::default() };
     Ok(LocalForge::open(root, Git::open(&program, repository, options)?, actor)?)
 }
 

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lock_model::{Lock, LockParts};
-use process::{Environment, Invocation, Program};
+use process::{EnvVars, Invocation, Program};
 use test_support::Skopeo;
 use test_support::bench::{self, Missing};
 use test_support::measure::{Mode, Quantity, Table, fastest};
@@ -104,7 +104,7 @@ fn side_by_side(part: &bench::Part, arguments: &[&str], references: &[String], h
     let xargs = Program::find("xargs", "/usr/bin:/bin".as_ref()).unwrap();
     fastest(1, || {
         let invocation = Invocation::new(&xargs).args(["-P", "32", "-n", "1"]).arg(part.program()).args(arguments);
-        let invocation = invocation.environment(&environment(home)).stdin(references.join("\n"));
+        let invocation = invocation.envs(&environment(home)).stdin(references.join("\n"));
         let output = invocation.run().unwrap().checked().unwrap();
         assert_eq!(output.stdout_text().matches("sha256:").count(), references.len());
     })
@@ -113,11 +113,11 @@ fn side_by_side(part: &bench::Part, arguments: &[&str], references: &[String], h
 fn plain_http(regctl: &bench::Part, address: &str, home: &Path) {
     let program = Program::at(regctl.program());
     let invocation = Invocation::new(&program).args(["registry", "set", "--tls", "disabled", "--skip-check", address]);
-    drop(invocation.environment(&environment(home)).run().unwrap().checked().unwrap());
+    drop(invocation.envs(&environment(home)).run().unwrap().checked().unwrap());
 }
 
-fn environment(home: &Path) -> Environment {
-    Environment::new().set("HOME", home).set("PATH", "/usr/bin:/bin")
+fn environment(home: &Path) -> EnvVars {
+    EnvVars::new().set("HOME", home).set("PATH", "/usr/bin:/bin")
 }
 
 /// A lock with the same services again and again, under other names.

@@ -5,7 +5,7 @@ use ledger::PolicySource;
 macro_rules! gates {
     ($($(#[$doc:meta])* $gate:ident = $word:literal,)+) => {
         /// One question.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
         #[serde(rename_all = "kebab-case")]
         pub enum Gate {
             $($(#[$doc])* $gate,)+
@@ -59,7 +59,7 @@ impl fmt::Display for Gate {
 }
 
 /// The answer to one question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateVerdict {
     /// The environment's policy, or the purpose of the run, does not ask this.
@@ -94,7 +94,7 @@ impl fmt::Display for GateVerdict {
 }
 
 /// What a refusal means for the command's exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateCode {
     /// The repository is not as expected: lock and tree disagree, history is missing (exit code 11).
@@ -104,7 +104,7 @@ pub enum GateCode {
 }
 
 /// A gate's answer, for people and for the record.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct GateFinding {
     /// Which question.
     pub gate: Gate,
@@ -142,7 +142,7 @@ impl GateFinding {
 }
 
 /// The answers of all gates.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct GateReport {
     /// One a gate, in the order of [`Gate::ALL`].
     pub findings: Vec<GateFinding>,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use process::{Environment, Interrupt, Invocation, ProcessError, Program};
+use process::{EnvVars, Interrupt, Invocation, ProcessError, ProcessErrorKind, Program};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ pub struct HelperPrograms {
     /// The folders in which they are looked for, as in `PATH`. Relative ones are passed over.
     pub search_path: OsString,
     /// What they see of the environment.
-    pub environment: Environment,
+    pub environment: EnvVars,
     /// How long one may take; its whole process group is ended then. The documented default is
     /// [`DEADLINE`](Self::DEADLINE).
     pub deadline: Duration,
@@ -115,7 +115,7 @@ fn run(
     }
     let output = Invocation::new(&program)
         .arg("get")
-        .environment(&programs.environment)
+        .envs(&programs.environment)
         .stdin(server)
         .deadline(programs.deadline)
         .grace(GRACE)
@@ -147,11 +147,11 @@ fn run(
 
 /// What went wrong, without the output that the error itself shows.
 fn reason(error: &ProcessError) -> String {
-    match error {
-        ProcessError::NotFound { .. } => "was not found on the search path".to_owned(),
-        ProcessError::Start { .. } => "could not be started".to_owned(),
-        ProcessError::Deadline { deadline, .. } => format!("did not end within {} s", deadline.as_secs_f32()),
-        ProcessError::OutputTooLarge { limit, .. } => format!("wrote more than {limit} bytes"),
+    match error.kind() {
+        ProcessErrorKind::NotFound => "was not found on the search path".to_owned(),
+        ProcessErrorKind::NotStarted => "could not be started".to_owned(),
+        ProcessErrorKind::Deadline(deadline) => format!("did not end within {} s", deadline.as_secs_f32()),
+        ProcessErrorKind::OutputTooLarge(limit) => format!("wrote more than {limit} bytes"),
         _ => "could not be run".to_owned(),
     }
 }

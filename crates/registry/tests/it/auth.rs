@@ -414,13 +414,13 @@ async fn t25_no_error_event_or_debug_form_shows_a_secret() {
             auth.on_path("GET", "/token", [answer.clone()]);
             auth.on_path("POST", "/token", [answer]);
             let registry = with(&fake, login.clone());
-            let events = std::cell::RefCell::new(Vec::new());
+            let events = std::sync::Mutex::new(Vec::new());
             let requests = [request(&["a"])];
-            let log = |event: registry::Event<'_>| events.borrow_mut().push(format!("{event:?}"));
+            let log = |event: registry::Event<'_>| events.lock().unwrap().push(format!("{event:?}"));
             let answers = registry.resolve_all(&requests, soon(), &log).await;
             let unresolved = answers.values().next().unwrap().as_ref().unwrap_err();
             shown.push(format!("{} {unresolved:?} {registry:?} {:?}", unresolved.reason, registry.logins()));
-            shown.extend(events.into_inner());
+            shown.extend(events.into_inner().unwrap());
         }
         shown.push(format!("{login:?} {:?}", logins("ghcr.io", login.clone())));
     }

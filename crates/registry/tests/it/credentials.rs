@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use lock_model::ErrorClass;
-use process::Environment;
+use process::EnvVars;
 use registry::credentials::{CredentialErrorKind, ExplicitLogin, HelperPrograms, Login, LoginSource, LoginTrace};
 use registry::{CredentialSources, Credentials, Registry, RegistryOptions};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ impl Bench {
         let mut search_path = home.path().join("bin").into_os_string();
         search_path.push(":/usr/bin:/bin");
         let helpers = HelperPrograms {
-            environment: Environment::new().set("PATH", &search_path).set("HOME", home.path()),
+            environment: EnvVars::new().set("PATH", &search_path).set("HOME", home.path()),
             search_path,
             deadline: Duration::from_secs(10),
         };

@@ -1,7 +1,7 @@
 //! Images that are not there yet.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use lock_model::{Digest, ErrorClass, ServiceName};
@@ -24,14 +24,14 @@ type Answers = BTreeMap<ServiceName, Result<Resolution, Unresolved>>;
 
 /// Resolves, and gives what was waited for each time: how many services of how many.
 async fn waited(registry: &Registry, requests: &[ImageRequest], patience: Patience) -> (Answers, Vec<(usize, usize)>) {
-    let waits = RefCell::new(Vec::new());
+    let waits = Mutex::new(Vec::new());
     let on_event = |event: Event<'_>| {
         if let Event::Waiting { missing, of, .. } = event {
-            waits.borrow_mut().push((missing.len(), of));
+            waits.lock().unwrap().push((missing.len(), of));
         }
     };
     let answers = registry.resolve_all_patiently(requests, patience, soon(), &on_event).await;
-    (answers, waits.into_inner())
+    (answers, waits.into_inner().unwrap())
 }
 
 async fn one(registry: &Registry, request: ImageRequest, patience: Patience) -> Result<Resolution, Unresolved> {
@@ -169,11 +169,11 @@ async fn f18_what_an_earlier_command_saw_may_come_again() {
 async fn f18_a_folder_is_read_anew_with_each_look() {
     let folder = tempfile::tempdir().unwrap();
     let built = image("linux/amd64").build();
-    let writer = RefCell::new(Store::default().contents(&built).write(folder.path()));
+    let writer = Mutex::new(Store::default().contents(&built).write(folder.path()));
     let on_event = |event: Event<'_>| {
         if let Event::Waiting { missing, .. } = event {
             assert_eq!(missing, [&service("cart")]);
-            writer.borrow_mut().set_tag(&repository(), &tag("a"), &built.manifest.digest).unwrap();
+            writer.lock().unwrap().set_tag(&repository(), &tag("a"), &built.manifest.digest).unwrap();
         }
     };
     let registry = on_layout(folder.path());

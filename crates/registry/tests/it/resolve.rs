@@ -1,7 +1,7 @@
 //! What images are taken and which are refused: each scenario on the wire and in a layout folder.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use lock_model::{CreatedFrom, ErrorClass, ImageRepository, Platform, Revision};
@@ -403,10 +403,10 @@ async fn t7_a_tag_that_moves_in_a_folder_meanwhile_is_refused() {
     let second = image("linux/amd64").label("build", "2").build();
     let mut writer = Store::default().image("a", &first).contents(&second).write(folder.path());
     let registry = on_layout(folder.path());
-    let writer = RefCell::new(&mut writer);
+    let writer = Mutex::new(&mut writer);
     let on_event = |event: Event<'_>| {
         if let Event::Looked { .. } = event {
-            writer.borrow_mut().set_tag(&repository(), &tag("a"), &second.manifest.digest).unwrap();
+            writer.lock().unwrap().set_tag(&repository(), &tag("a"), &second.manifest.digest).unwrap();
         }
     };
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -452,10 +452,10 @@ async fn f19_every_service_is_reported_and_a_permanent_problem_wins() {
         Some(Candidate { repository: ImageRepository::try_from("down.example/x").unwrap(), tag: tag("a") }),
     );
     let deadline = Instant::now() + Duration::from_secs(60);
-    let events = RefCell::new(Vec::new());
+    let events = Mutex::new(Vec::new());
     let on_event = |event: Event<'_>| {
         if let Event::Retrying { service, .. } = event {
-            events.borrow_mut().push(service.to_string());
+            events.lock().unwrap().push(service.to_string());
         }
     };
     let answers = registry.resolve_all(&[unreachable.clone(), there, missing], deadline, &on_event).await;
@@ -468,7 +468,7 @@ async fn f19_every_service_is_reported_and_a_permanent_problem_wins() {
         [("missing", Some(ErrorClass::NotFound)), ("there", None), ("unreachable", Some(ErrorClass::Temporary)),]
     );
     assert_eq!(overall_class(classes.iter().filter_map(|(_, class)| *class)), Some(ErrorClass::NotFound));
-    assert_eq!(*events.borrow(), ["unreachable"; 3]);
+    assert_eq!(*events.lock().unwrap(), ["unreachable"; 3]);
 
     let alone = registry.resolve_all(&[unreachable], deadline, &|_| ()).await;
     let classes = alone.values().filter_map(|answer| answer.as_ref().err().map(registry::Unresolved::class));

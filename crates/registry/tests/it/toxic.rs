@@ -1,6 +1,6 @@
 //! A real registry behind a line that is slow, narrow, cut, reset, silent or shut.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use lock_model::ErrorClass;
@@ -35,17 +35,21 @@ fn registry(door: &ToxicDoor<'_>, change: impl FnOnce(&mut RegistryOptions)) -> 
 }
 
 /// What came of one request, and how often it was sent again; `on_retry` is told before each time.
-async fn resolve(registry: &Registry, tag: &str, on_retry: impl Fn(u32)) -> (Result<Resolution, Unresolved>, u32) {
-    let retries = Cell::new(0);
+async fn resolve(
+    registry: &Registry,
+    tag: &str,
+    on_retry: impl Fn(u32) + Sync,
+) -> (Result<Resolution, Unresolved>, u32) {
+    let retries = AtomicU32::new(0);
     let wanted = [request(&[tag])];
     let on_event = |event: Event<'_>| {
         if let Event::Retrying { .. } = event {
-            retries.set(retries.get() + 1);
-            on_retry(retries.get());
+            let number = retries.fetch_add(1, Ordering::Relaxed) + 1;
+            on_retry(number);
         }
     };
     let mut answers = registry.resolve_all(&wanted, soon(), &on_event).await;
-    (answers.remove(&wanted[0].service).unwrap(), retries.get())
+    (answers.remove(&wanted[0].service).unwrap(), retries.into_inner())
 }
 
 fn kind(unresolved: &Unresolved) -> &RegistryErrorKind {
