@@ -51,7 +51,7 @@ pub(crate) struct LockFile {
 impl LockFile {
     /// Reads and judges a lock's bytes.
     pub(crate) fn parse(bytes: Vec<u8>, name: &str) -> Result<Self> {
-        let lock = lock_model::read(&bytes, name).map_err(|error| lock_error(&error))?;
+        let lock = lock_model::Lock::parse(&bytes, name).map_err(|error| lock_error(&error))?;
         Ok(Self { digest: Digest::of(&bytes), bytes, lock })
     }
 }
@@ -169,7 +169,7 @@ fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<C
 }
 
 /// An error of the lock's reader.
-pub(crate) fn lock_error(error: &lock_model::ReadError) -> Error {
+pub(crate) fn lock_error(error: &lock_model::ParseError) -> Error {
     let shown = Error::new(ErrorKind::Lock, error.to_string().trim_end());
     match error.hint() {
         Some(hint) => shown.hint(hint),

@@ -396,7 +396,9 @@ fn lock(request: &ImageRequest, found: Found<'_>, passed_over: &[Found<'_>], tri
     warnings.extend(of_the_image);
     let (created, created_from) = created.unwrap_or((request.commit_time, CreatedFrom::Commit));
     let Candidate { repository, tag } = candidate.clone();
-    let image = LockedImage { repository, tag, digest, platforms, created, created_from, revision };
+    let image = LockedImage::new(repository, tag, digest, created, created_from)
+        .with_platforms(platforms)
+        .with_revision(revision);
     Resolution { image, tried, warnings }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn write(shop: &Shop, folder: &Path) -> Result<()> {
         .read_file("refs/heads/staging", lock_model::LOCK_FILE)
         .map_err(|error| failed(error.to_string()))?
         .ok_or_else(|| failed("staging has no lock".to_owned()))?;
-    let lock = lock_model::read(&bytes, lock_model::LOCK_FILE).map_err(|error| failed(error.to_string()))?;
+    let lock = lock_model::Lock::parse(&bytes, lock_model::LOCK_FILE).map_err(|error| failed(error.to_string()))?;
     let cart = lock.services().iter().find_map(|(name, service)| match &service.content {
         Content::Image(image) if name.as_str() == "shop-cart" => Some(image.digest.clone()),
         Content::Image(_) | Content::Configuration => None,
@@ -34,6 +34,6 @@ pub(super) fn write(shop: &Shop, folder: &Path) -> Result<()> {
     let recomputed = Lock::new(parts).map_err(|error| failed(error.to_string()))?;
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(folder.join("digest.yaml"), text))
-        .and_then(|()| std::fs::write(folder.join("recomputed.yaml"), lock_model::write(&recomputed)))
+        .and_then(|()| std::fs::write(folder.join("recomputed.yaml"), recomputed.to_yaml()))
         .map_err(|error| Error::from_source(ErrorKind::Bug, "the tampered locks cannot be written", error))
 }

@@ -61,13 +61,12 @@ pub async fn generate_lock(context: &Context, request: &LockGenerateRequest) -> 
     } else {
         let commit = context.resolve(&request.revision)?;
         let revision = Revision::load(context, &commit)?;
-        let source = Source {
-            repository: revision.config.forge.repository.clone(),
-            pull_request: None,
-            head: commit.clone(),
-            base: revision.parents.first().unwrap_or(&commit).clone(),
-            tree: revision.tree.clone(),
-        };
+        let source = Source::new(
+            revision.config.forge.repository.clone(),
+            commit.clone(),
+            revision.parents.first().unwrap_or(&commit).clone(),
+            revision.tree.clone(),
+        );
         (revision, source)
     };
     let only = &request.services;
@@ -118,6 +117,6 @@ pub(super) async fn test_merge(context: &Context, number: u64) -> Result<TestMer
     context.sync()?;
     let revision = Revision::load(context, &commit)?;
     let repository = revision.config.forge.repository.clone();
-    let source = Source { repository, pull_request: Some(number), head, base, tree };
+    let source = Source::new(repository, head, base, tree).with_pull_request(number);
     Ok(TestMerge { revision, source })
 }

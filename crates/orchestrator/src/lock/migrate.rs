@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use config::{AssignedKind, Config, ServiceAssignment};
 use lock_gen::{Scan, Submodule};
 use lock_model::{
-    CommitId, Content, EnvironmentName, GitSource, Lock, LockParts, LockedImage, OlderLock, OlderService, Origin,
+    CommitId, Content, EnvironmentName, GitSource, LegacyLock, LegacyService, Lock, LockParts, LockedImage, Origin,
     Revision, Service, ServiceName, Source, TreePath,
 };
 use registry::{Candidate, Event, ImageRequest, RevisionPolicy};
@@ -115,11 +115,11 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
     })
 }
 
-fn read(path: &Path) -> Result<OlderLock> {
+fn read(path: &Path) -> Result<LegacyLock> {
     let bytes = std::fs::read(path).map_err(|error| {
         Error::from_source(ErrorKind::Invalid, format!("`{}` cannot be read", path.display()), error)
     })?;
-    OlderLock::read(&bytes, &path.display().to_string()).map_err(|error| lock_error(&error))
+    LegacyLock::parse(&bytes, &path.display().to_string()).map_err(|error| lock_error(&error))
 }
 
 /// The commit whose gitlinks are those of the lock.
@@ -133,7 +133,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The named commit, or the newest one that fits.
-    fn find(context: &Context, older: &OlderLock, rules: &Config, revision: Option<&str>) -> Result<Self> {
+    fn find(context: &Context, older: &LegacyLock, rules: &Config, revision: Option<&str>) -> Result<Self> {
         if let Some(revision) = revision {
             let place = Self::at(context, context.resolve(revision)?, rules)?;
             return match place.mismatches(older) {
@@ -186,7 +186,7 @@ impl Place {
     }
 
     /// Everything that speaks against the lock being this tree's.
-    fn mismatches(&self, older: &OlderLock) -> Vec<Problem> {
+    fn mismatches(&self, older: &LegacyLock) -> Vec<Problem> {
         let problem = |subject: &str, message: String| Problem::new(subject, message);
         let mut problems: Vec<Problem> =
             self.scan.problems.iter().map(|finding| problem(&finding.subject, finding.message.clone())).collect();
@@ -195,8 +195,8 @@ impl Place {
             there.insert(path);
             match older.services.get(path) {
                 None => problems.push(problem(path.as_str(), "is a submodule, and not in the lock".to_owned())),
-                Some(service) if service.sha != *sha => {
-                    let (lock, tree) = (service.sha.short(12), sha.short(12));
+                Some(service) if service.commit != *sha => {
+                    let (lock, tree) = (service.commit.short(12), sha.short(12));
                     problems.push(problem(path.as_str(), format!("is locked at {lock}, and at {tree} in the tree")));
                 }
                 Some(_) => {}
@@ -224,7 +224,7 @@ struct Made {
 /// What an older lock pins, with the digests that its tags have today.
 async fn make(
     context: &Context,
-    older: &OlderLock,
+    older: &LegacyLock,
     place: &Place,
     rules: Rules<'_>,
     revision: Option<RevisionPolicy>,
@@ -232,7 +232,7 @@ async fn make(
     let paths: Vec<TreePath> = place.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
     let assignments =
         rules.config.classify(&paths).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))?;
-    let entries: Vec<(&ServiceAssignment, &OlderService, &Submodule)> = assignments
+    let entries: Vec<(&ServiceAssignment, &LegacyService, &Submodule)> = assignments
         .iter()
         .filter_map(|assignment| {
             let submodule = place.scan.submodules.iter().find(|submodule| submodule.path == assignment.path)?;
@@ -251,22 +251,19 @@ async fn make(
             ));
             Content::Configuration
         };
-        let git = GitSource { url: submodule.url.clone(), sha: submodule.sha.clone() };
-        let service = Service { path: assignment.path.clone(), git, content, metadata: None, origin: Origin::Migrated };
+        let git = GitSource::new(submodule.url.clone(), submodule.sha.clone());
+        let service = Service::new(assignment.path.clone(), git, content).with_origin(Origin::Migrated);
         (assignment.name.clone(), service)
     });
-    let source = Source {
-        repository: rules.config.forge.repository.clone(),
-        pull_request: None,
-        head: place.commit.clone(),
-        base: place.facts.parents.first().unwrap_or(&place.commit).clone(),
-        tree: place.facts.tree.clone(),
-    };
-    let parts =
-        LockParts { source, services: services.collect(), third_party: BTreeMap::new(), exceptions: Vec::new() };
-    let lock =
-        Lock::new(parts).map_err(|error| Error::from_source(ErrorKind::Lock, "the lock cannot be made", error))?;
-    Ok(Made { file: LockFile::parse(lock_model::write(&lock).into_bytes(), LOCK_FILE)?, warnings })
+    let source = Source::new(
+        rules.config.forge.repository.clone(),
+        place.commit.clone(),
+        place.facts.parents.first().unwrap_or(&place.commit).clone(),
+        place.facts.tree.clone(),
+    );
+    let lock = Lock::new(LockParts::new(source).with_services(services))
+        .map_err(|error| Error::from_source(ErrorKind::Lock, "the lock cannot be made", error))?;
+    Ok(Made { file: LockFile::parse(lock.to_yaml().into_bytes(), LOCK_FILE)?, warnings })
 }
 
 /// Asks for the very tags that the older lock names, and for no other.
@@ -274,7 +271,7 @@ async fn resolve(
     context: &Context,
     rules: Rules<'_>,
     place: &Place,
-    entries: &[(&ServiceAssignment, &OlderService, &Submodule)],
+    entries: &[(&ServiceAssignment, &LegacyService, &Submodule)],
     revision: Option<RevisionPolicy>,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<ServiceName, LockedImage>> {
@@ -286,7 +283,7 @@ async fn resolve(
                 service: assignment.name.clone(),
                 candidates: vec![Candidate { repository: older.repository.clone(), tag: older.tag.clone() }],
                 platforms: image.platforms.clone(),
-                commit: older.sha.clone(),
+                commit: older.commit.clone(),
                 revision: revision.unwrap_or_else(|| image_policy(image)),
                 commit_time: place.facts.time,
             })

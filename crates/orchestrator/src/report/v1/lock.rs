@@ -56,7 +56,7 @@ pub fn locked_services(lock: &Lock) -> BTreeMap<ServiceName, LockedService> {
     let services = lock.services().iter().map(|(name, service)| {
         let entry = LockedService {
             path: service.path.clone(),
-            commit: service.git.sha.clone(),
+            commit: service.git.commit.clone(),
             image: image(&service.content),
         };
         (name.clone(), entry)
