@@ -8,16 +8,18 @@ use lock_model::{
     BranchName, CommitId, EnvironmentName, ImageRepository, Platform, ServiceName, SuiteName, Tag, TreePath,
 };
 
+use super::branches::{Branches, Role};
 use super::decode_environment::{environment, optional, source_value};
 use super::environment::{Environment, Target};
-use super::keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::layers::Layers;
 use super::problem::{Problems, Source};
+use super::schema_keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::submodules::{PushedPolicy, Submodules};
+use super::suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
 use super::tree::{Node, Origin};
 use super::types::{
-    Branches, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror,
-    ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite, SuiteKind,
+    ClientCertificate, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, Project, RegistrySettings,
+    RevisionPolicy, ServiceKind, ServiceRule,
 };
 use super::values::{EnvironmentVariable, parse_duration};
 use crate::patterns::Pattern;
@@ -172,7 +174,7 @@ fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
             let template = template(found, REPOSITORY_VARIABLES)?;
             let filled = template.expand(&values).ok()?;
             if let Err(error) = ImageRepository::try_from(filled) {
-                misfit(&found.origin, &error.to_string(), problems);
+                violation(&found.origin, &error.to_string(), problems);
             }
             Some(template)
         }
@@ -185,7 +187,7 @@ fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
             .map(|item| {
                 let template = template(item, TAG_VARIABLES)?;
                 if let Err(error) = Tag::try_from(template.expand(&values).ok()?) {
-                    misfit(&item.origin, &error.to_string(), problems);
+                    violation(&item.origin, &error.to_string(), problems);
                 }
                 Some(template)
             })
@@ -308,6 +310,6 @@ fn check_rendered_branches(
 }
 
 /// Says that a filled-in template is not what it should be.
-pub(super) fn misfit(origin: &Origin, error: &str, problems: &mut Problems) {
+pub(super) fn violation(origin: &Origin, error: &str, problems: &mut Problems) {
     problems.add(origin, format!("filled in, {error}"));
 }

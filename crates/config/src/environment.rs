@@ -1,14 +1,14 @@
 //! One environment, merged and typed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use lock_model::{BranchName, Date, EnvironmentName, ServiceName, SuiteName, TreePath};
 
+use super::branches::Role;
+use super::suites::CommandLine;
 use super::tree::Origin;
-use super::types::{CommandLine, Role};
-use super::values::{EnvironmentVariable, Mode, Namespace};
+use super::values::{Mode, Namespace, SourceValue};
 use crate::patterns::Pattern;
 use crate::variables::Template;
 
@@ -32,7 +32,7 @@ pub struct Environment {
     /// Which services are deployed.
     pub deploy: Vec<Pattern>,
     /// Why services that `deploy` does not name are locked but not deployed.
-    pub others: Option<String>,
+    pub locked_only: Option<String>,
     /// Services that are left out for a time.
     pub not_deployed: BTreeMap<ServiceName, NotDeployed>,
     /// Namespaces of objects other than the environment's own.
@@ -53,17 +53,6 @@ pub struct Environment {
     pub(super) origin: Origin,
 }
 
-/// A value, or where the command line finds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceValue {
-    /// `{ value: … }`
-    Value(String),
-    /// `{ env: NAME }`: an environment variable.
-    Env(EnvironmentVariable),
-    /// `{ file: PATH }`: the content of a file of the superproject.
-    File(TreePath),
-}
-
 /// `target:`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -73,6 +62,7 @@ pub enum Target {
 
 /// `kind: render`: the pinned manifests are written to a branch, and to a folder where one is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RenderTarget {
     /// Where a service's manifests are, with variables of the service.
     pub source: Template,
@@ -84,6 +74,7 @@ pub struct RenderTarget {
 
 /// `not-deployed.NAME:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NotDeployed {
     /// Why.
     pub reason: String,
@@ -104,6 +95,7 @@ pub struct NamespaceRule {
 
 /// `health:`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Health {
     /// Probes by name.
     pub probes: BTreeMap<String, Probe>,
@@ -113,6 +105,7 @@ pub struct Health {
 
 /// `health.probes.NAME:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Probe {
     /// What is asked.
     pub kind: ProbeKind,
@@ -161,6 +154,7 @@ pub enum Dependency {
 
 /// `promote:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Promote {
     /// The next environment.
     pub to: EnvironmentName,
@@ -168,6 +162,7 @@ pub struct Promote {
 
 /// `requires:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Requires {
     /// The environment that must have proven the same release.
     pub proven_in: Option<EnvironmentName>,
@@ -188,6 +183,7 @@ pub enum ProofRequirement {
 
 /// `requires.approvals:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ApprovalRequirement {
     /// How many.
     pub count: u32,
@@ -206,6 +202,7 @@ pub enum Excluded {
 
 /// `release:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Release {
     /// The tag, with `{date}`, `{id8}` and `{mode}`.
     pub tag: Template,
@@ -227,9 +224,9 @@ pub enum Deployment {
         /// Whether that day has passed.
         expired: bool,
     },
-    /// `deploy` does not name it.
-    Other {
-        /// What `others` says; empty where the environment has no target.
+    /// It is locked; `deploy` does not name it.
+    LockedOnly {
+        /// What `locked-only` says; empty where the environment has no target.
         reason: String,
     },
 }
@@ -260,14 +257,4 @@ pub(super) struct Override {
     pub allow: Option<BTreeSet<Namespace>>,
     pub rewrite: Option<bool>,
     pub origin: Origin,
-}
-
-impl fmt::Display for SourceValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(value) => write!(f, "`{}`", value.escape_default()),
-            Self::Env(name) => write!(f, "environment variable `{name}`"),
-            Self::File(path) => write!(f, "file `{path}`"),
-        }
-    }
 }

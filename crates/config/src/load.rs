@@ -1,24 +1,20 @@
 //! Reading a configuration.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lock_model::{ConfigDigest, Digest, TreePath, config_digest};
-
-use super::cross;
 use super::decode;
-use super::environment::{ProbeKind, SourceValue};
 use super::layers::layers;
 use super::parse;
 use super::problem::{ConfigErrors, Problems, Source};
+use super::references;
 use super::tree::{Entry, Map, Node, Origin, Value};
-use super::types::{CONFIG_PATH, CommandLine, Config, RegistrySettings};
+use super::types::Config;
 
 impl Config {
-    /// Reads a configuration: all that is wrong with it is said at once, each thing with its place.
+    /// Parses a configuration; the error lists every problem with its place.
     ///
     /// `name` is what messages call the file; `text` is its bytes.
-    pub fn load(name: &str, text: &[u8]) -> Result<Self, ConfigErrors> {
+    pub fn parse(name: &str, text: &[u8]) -> Result<Self, ConfigErrors> {
         let shown = Arc::from(String::from_utf8_lossy(text));
         let source = Source { name: Arc::from(name), text: shown };
         let mut problems = Problems::new(source.clone());
@@ -32,7 +28,7 @@ impl Config {
             return Err(problems.into_errors());
         }
         let layers = layers(root, &mut problems);
-        cross::check(&layers, &mut problems);
+        references::check(&layers, &mut problems);
         let parts = decode::decode(&layers, &mut problems);
         match (problems.is_empty(), parts) {
             (true, Some(parts)) => {
@@ -67,33 +63,6 @@ impl Config {
             }
             (false, _) => Err(problems.into_errors()),
         }
-    }
-
-    /// Every file of the superproject that an environment or a suite names.
-    pub fn files_named(&self) -> BTreeSet<TreePath> {
-        let mut files: BTreeSet<TreePath> = self.suites.values().flat_map(super::types::Suite::files).collect();
-        files.extend(self.registries.values().flat_map(RegistrySettings::files).cloned());
-        for environment in self.environments.values() {
-            if let Some(SourceValue::File(path)) = &environment.url {
-                files.insert(path.clone());
-            }
-            let commands = environment.health.probes.values().filter_map(|probe| match &probe.kind {
-                ProbeKind::Command(command) => Some(command),
-                ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => None,
-            });
-            files.extend(commands.filter_map(CommandLine::file).cloned());
-        }
-        files
-    }
-
-    /// The configuration's digest: of `orchestrator.yaml` and of every file that it names.
-    ///
-    /// `text` is the bytes of `orchestrator.yaml`; `files` the digests of [`Config::files_named`].
-    pub fn digest(text: &[u8], files: &BTreeMap<TreePath, Digest>) -> ConfigDigest {
-        let own = TreePath::try_from(CONFIG_PATH).expect("the constant is a path");
-        let mut all = files.clone();
-        all.insert(own, Digest::of(text));
-        config_digest(&all)
     }
 }
 

@@ -13,6 +13,7 @@ pub enum Origin {
 
 /// A place in the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Place {
     /// The line, counted from 1.
     pub line: usize,

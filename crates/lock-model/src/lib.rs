@@ -34,7 +34,7 @@ pub use files::{GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, LOCK_FILE, LOCK_SCHEMA_FILE
 pub use identifier::{
     BranchName, ChartReference, ChartVersion, CommitId, Digest, EnvironmentName, IdentifierError, ImageRepository,
     KindName, LockId, OneLine, Platform, ReleaseTag, RepositoryUrl, ServiceName, SuiteName, Tag, ThirdPartyName,
-    TreeId, TreePath, UserName,
+    TreeId, TreePath, UserName, is_host_name,
 };
 pub use lock::Lock;
 pub use metadata::{METADATA_VERSION, MetadataImage, ServiceMetadata};

@@ -123,7 +123,10 @@ async fn judge(
 /// Names and kinds of all services, by the configuration's rules.
 fn assign(snapshot: &Snapshot) -> CliResult<Vec<ServiceAssignment>> {
     let paths: Vec<TreePath> = snapshot.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    snapshot.config.classify(&paths).map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))
+    snapshot
+        .config
+        .assign_services(&paths)
+        .map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))
 }
 
 /// Whether a snapshot's configuration could have made this lock. No registry is asked.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::forge::StatusState;
-use config::weakenings;
+use config::policy_relaxations;
 use ledger::cycle::Purpose;
 use ledger::{PolicySource, Step};
 use promotion::approvals::{ApprovalVerdict, count};
@@ -140,8 +140,8 @@ pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> CliRes
     let mut warnings = Vec::new();
     match found.source {
         PolicySource::Target => {
-            let loosened = weakenings(found.config(&snapshot.config), &snapshot.config);
-            warnings.extend(loosened.iter().map(|weakening| format!("the pull request loosens a rule: {weakening}")));
+            let loosened = policy_relaxations(found.config(&snapshot.config), &snapshot.config);
+            warnings.extend(loosened.iter().map(|relaxation| format!("the pull request loosens a rule: {relaxation}")));
         }
         PolicySource::Bootstrap => {
             warnings.push(format!(

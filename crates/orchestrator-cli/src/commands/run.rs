@@ -139,7 +139,7 @@ async fn gone_of(
     let today = context.now(0).date();
     digests::gone(context, snapshot, lock, |service, entry| match environment.decide(service, &entry.path, today) {
         Deployment::Deploy(_) => true,
-        Deployment::NotDeployed { .. } | Deployment::Other { .. } => false,
+        Deployment::NotDeployed { .. } | Deployment::LockedOnly { .. } => false,
     })
     .await
 }

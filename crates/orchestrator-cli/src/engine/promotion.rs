@@ -2,7 +2,7 @@
 
 use ::promotion::promotion;
 use ::promotion::report::{NotDeployedRow, PromotionBody, promotion_body};
-use config::{Deployment, weakenings};
+use config::{Deployment, policy_relaxations};
 use forge::{NewPullRequest, Opened, PullRequest, PullRequestEdit, PullRequestState, Readiness, Written};
 use ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
 use lock_model::{EnvironmentName, Lock};
@@ -97,7 +97,7 @@ impl Engine<'_> {
         let before = self.lock_at(target)?;
         let old = PolicyFound::of(load_config(self.context, target)?, to);
         let loosened: Vec<String> = match old.source {
-            PolicySource::Target => weakenings(old.config(&self.snapshot.config), &self.snapshot.config)
+            PolicySource::Target => policy_relaxations(old.config(&self.snapshot.config), &self.snapshot.config)
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
@@ -194,7 +194,7 @@ pub(crate) fn rows_of(
                     CliError::from_source(ExitCode::Bug, "a day of the configuration is no day", &error)
                 })?),
             },
-            Deployment::Other { reason } => NotDeployedRow {
+            Deployment::LockedOnly { reason } => NotDeployedRow {
                 environment: name.clone(),
                 service: service.to_string(),
                 reason,

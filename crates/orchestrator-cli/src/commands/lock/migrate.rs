@@ -205,8 +205,10 @@ async fn make(
     revision: Option<RevisionArgument>,
 ) -> CliResult<Made> {
     let paths: Vec<TreePath> = place.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    let assignments =
-        rules.config.classify(&paths).map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))?;
+    let assignments = rules
+        .config
+        .assign_services(&paths)
+        .map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))?;
     let entries: Vec<(&ServiceAssignment, &OlderService, &Submodule)> = assignments
         .iter()
         .filter_map(|assignment| {

@@ -1,7 +1,7 @@
 //! `lock publish`: the lock of a pull request, as artefact, comment and status.
 
 use ::forge::{PullRequest, PullRequestState, StatusState};
-use config::{Config, weakenings};
+use config::{Config, policy_relaxations};
 use ledger::PolicySource;
 use lock_model::CommitId;
 use promotion::report::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
@@ -162,7 +162,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     let old = load_config(context, base.as_str())?;
     let source = if old.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
     let loosened: Vec<String> =
-        old.iter().flat_map(|old| weakenings(old, config)).map(|weakening| weakening.to_string()).collect();
+        old.iter().flat_map(|old| policy_relaxations(old, config)).map(|relaxation| relaxation.to_string()).collect();
     let now = context.now(LedgerStore::read(context).await?.len());
     let mut rows = Vec::new();
     for environment in config.environments.values().filter(|environment| environment.target.is_some()) {
@@ -196,7 +196,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     );
     let mut warnings: Vec<String> = changes.risks.iter().map(ToString::to_string).collect();
     warnings.extend(generated.warnings.iter().cloned());
-    warnings.extend(loosened.iter().map(|weakening| format!("the pull request loosens a rule: {weakening}")));
+    warnings.extend(loosened.iter().map(|relaxation| format!("the pull request loosens a rule: {relaxation}")));
     Ok(Made { generated, changes, comment, line, release, base, warnings })
 }
 

@@ -1,7 +1,7 @@
 //! Every key of `orchestrator.yaml`, as data.
 
-use super::format::Format;
-use super::shape::{Empty, Key, Kind, Shape, defaults, optional, required};
+use super::schema_shape::{Empty, Key, Kind, Shape, defaults, optional, required};
+use super::string_formats::Format;
 use crate::variables::Variable;
 
 const SERVICE: &[Variable] = &[
@@ -347,7 +347,7 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         "Which services are deployed.",
     ),
     optional(
-        "others",
+        "locked-only",
         Shape::Keys(&[required("reason", Shape::Text(Format::Sentence), "Why.")]),
         "Why services that `deploy` does not name are locked but not deployed.",
     ),
