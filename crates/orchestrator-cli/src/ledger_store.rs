@@ -37,7 +37,7 @@ impl LedgerStore {
         let snapshot = context.forge.read_branch(&branch).await.map_err(forge_error)?;
         let (head, files) = snapshot.map_or((None, Vec::new()), |snapshot| (Some(snapshot.head), snapshot.files));
         check_evidence(&files)?;
-        let ledger = Ledger::read(files, seen.as_ref()).map_err(|error| broken(&error))?;
+        let ledger = Ledger::parse(files, seen.as_ref()).map_err(|error| broken(&error))?;
         remember(context, &ledger, seen.as_ref());
         Ok(Self { ledger, head })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use deployer::ChangeKind;
 use ledger::Step;
-use ledger::cycle::Purpose;
+use promotion::attempts::Purpose;
 
 use crate::arguments::{DeployArgs, EnvironmentArgs, PlanArgs};
 use crate::commands::run::{commit_of, find_environment, lease, report};

@@ -1,7 +1,7 @@
 //! `status` and `history`: what the ledger says.
 
-use ledger::cycle::{Locks, PlanShape, Then, plan};
 use lock_model::text::shorten;
+use promotion::attempts::{AfterProof, Locks, PlanShape, plan};
 use promotion::report::{self, HISTORY_HEADERS, Next, ProofSummary};
 
 use crate::arguments::HistoryArgs;
@@ -66,10 +66,10 @@ pub(crate) async fn status(context: &Context) -> CliResult<Report> {
                 }
             }
             let then = match (&environment.release, &environment.promote) {
-                (Some(_), Some(_)) => Then::ReleaseAndPromote,
-                (Some(_), None) => Then::Release,
-                (None, Some(_)) => Then::Promote,
-                (None, None) => Then::Nothing,
+                (Some(_), Some(_)) => AfterProof::ReleaseAndPromote,
+                (Some(_), None) => AfterProof::Release,
+                (None, Some(_)) => AfterProof::Promote,
+                (None, None) => AfterProof::Nothing,
             };
             let steps = plan(&PlanShape { locks: Locks::InTree, suites, then });
             rows.push(report::status(store.ledger(), &environment.name, &steps));

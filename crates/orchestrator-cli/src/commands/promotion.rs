@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ::forge::StatusState;
 use config::policy_relaxations;
-use ledger::cycle::Purpose;
 use ledger::{PolicySource, Step};
 use promotion::approvals::{ApprovalVerdict, count};
+use promotion::attempts::Purpose;
 
 use crate::arguments::{ApprovalsArgs, PromoteArgs, ReleaseArgs};
 use crate::commands::run::{commit_of, find_environment, lease, report};
@@ -125,7 +125,7 @@ pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> CliRes
         table.row([user.as_str(), "yes", "approved this content"]);
     }
     for review in &approvals.not_counted {
-        table.row([review.user.as_str(), "no", review.why.to_string().as_str()]);
+        table.row([review.user.as_str(), "no", review.reason.to_string().as_str()]);
     }
     let mut human = format!(
         "pull request {}: {} (head {}, rules of `{branch}`)\n",

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use ::forge::{Holder, Lease, LeaseOutcome};
 use config::{Deployment, Environment};
-use ledger::cycle::Purpose;
 use ledger::{RecordDraft, Step, StepResult};
 use lock_model::{CommitId, EnvironmentName, Lock};
-use promotion::rollback::{self, Target, TargetState};
+use promotion::attempts::Purpose;
+use promotion::rollback::{self, RollbackTarget, TargetState};
 
 use crate::arguments::{RollbackArgs, RunArgs};
 use crate::context::{Context, forge_error, git_error};
@@ -102,13 +102,13 @@ pub(crate) async fn rollback(context: &Context, args: &RollbackArgs) -> CliResul
 }
 
 /// Nothing is begun for a release whose images were cleaned away: the next one that is whole is named.
-async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &Target) -> CliResult<()> {
+async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &RollbackTarget) -> CliResult<()> {
     let gone = gone_of(context, &engine.snapshot, &engine.lock.lock, &engine.environment.name).await?;
     if gone.is_empty() {
         return Ok(());
     }
     let name = &engine.environment.name;
-    let called = |target: &Target| target.tag.clone().unwrap_or_else(|| target.release.id8().to_owned());
+    let called = |target: &RollbackTarget| target.tag.clone().unwrap_or_else(|| target.release.id8().to_owned());
     let error = CliError::new(ExitCode::Image, format!("images of `{}` are not there any more", called(target)))
         .problems(gone)
         .hint("nothing was changed; push the images again, or go back to another release");

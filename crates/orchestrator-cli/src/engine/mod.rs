@@ -14,8 +14,9 @@ mod texts;
 
 use std::collections::BTreeSet;
 
+use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction};
+use ::promotion::interruption::{Interruption, Underway, interruption};
 use config::Environment;
-use ledger::cycle::{self, Interruption, Locks, PlanShape, PlannedStep, Purpose, StepAction, Then, Underway};
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
@@ -132,13 +133,13 @@ impl<'a> Engine<'a> {
             suites.push(suite_reference(self.context, &self.snapshot, name)?);
         }
         let then = match (self.purpose, &self.environment.release, &self.environment.promote) {
-            (Purpose::Rollback, _, _) => Then::EndRollback,
-            (Purpose::Run, Some(_), Some(_)) => Then::ReleaseAndPromote,
-            (Purpose::Run, Some(_), None) => Then::Release,
-            (Purpose::Run, None, Some(_)) => Then::Promote,
-            (Purpose::Run, None, None) => Then::Nothing,
+            (Purpose::Rollback, _, _) => AfterProof::EndRollback,
+            (Purpose::Run, Some(_), Some(_)) => AfterProof::ReleaseAndPromote,
+            (Purpose::Run, Some(_), None) => AfterProof::Release,
+            (Purpose::Run, None, Some(_)) => AfterProof::Promote,
+            (Purpose::Run, None, None) => AfterProof::Nothing,
         };
-        Ok(cycle::plan(&PlanShape { locks: Locks::InTree, suites, then }))
+        Ok(attempts::plan(&PlanShape { locks: Locks::InTree, suites, then }))
     }
 
     /// Takes the wanted steps, skips what is done, stops at the first that says no. Suites all run before that.
@@ -149,7 +150,7 @@ impl<'a> Engine<'a> {
             self.status_pending().await?;
         }
         let mut verdict = ExitCode::Done;
-        let steps = cycle::next_steps(self.store.ledger(), &self.environment.name, &self.release, &plan);
+        let steps = attempts::next_steps(self.store.ledger(), &self.environment.name, &self.release, &plan);
         for PlannedStep { key, action } in steps {
             let asked_for = match wanted {
                 Wanted::All => true,
@@ -215,21 +216,7 @@ impl<'a> Engine<'a> {
 
     /// A step of the plan that is done; what only looks and then acts looks again.
     async fn skipped(&mut self, key: &StepKey, seq: u64) -> CliResult<()> {
-        let detail = match key.step() {
-            Step::Promote => self.promote_again().await?,
-            Step::LockCommit
-            | Step::Gates
-            | Step::Health
-            | Step::Deploy
-            | Step::Verify
-            | Step::Suite
-            | Step::Proof
-            | Step::Release
-            | Step::Reject
-            | Step::Hold
-            | Step::Unhold
-            | Step::Rollback => None,
-        };
+        let detail = if key.step() == Step::Promote { self.promote_again().await? } else { None };
         self.line(&key.to_string(), "done", detail.unwrap_or_else(|| format!("since record {seq}")));
         Ok(())
     }
@@ -321,10 +308,8 @@ impl<'a> Engine<'a> {
     fn draft(&self, key: &StepKey, result: StepResult) -> RecordDraft {
         let mut draft = RecordDraft::new(key.step(), result, self.context.run.clone(), self.now())
             .environment(&self.environment.name);
-        if let (Some(started), StepResult::Ok | StepResult::Failed | StepResult::Refused | StepResult::Superseded) =
-            (self.started, result)
-        {
-            draft.started = started;
+        if result != StepResult::Started {
+            draft.started = self.started.unwrap_or(draft.started);
         }
         draft.release = Some(self.release.clone());
         draft.lock = Some(self.lock.lock.id().clone());
@@ -356,13 +341,12 @@ impl<'a> Engine<'a> {
     fn may_go_on(&self, ledger: &Ledger) -> CliResult<()> {
         let underway = Underway {
             environment: &self.environment.name,
-            release: &self.release,
             lock: self.lock.lock.id(),
             run: &self.context.run,
             since: self.since,
             purpose: self.purpose,
         };
-        if let Some(interruption) = cycle::interruption(ledger, &underway) {
+        if let Some(interruption) = interruption(ledger, &underway) {
             return Err(interrupted(&self.environment.name, &interruption));
         }
         let Some(findings) = &self.findings else { return Ok(()) };

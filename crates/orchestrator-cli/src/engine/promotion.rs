@@ -1,6 +1,6 @@
 //! The pull request that carries proven content to the next environment.
 
-use ::promotion::promotion;
+use ::promotion::pull_request;
 use ::promotion::report::{NotDeployedRow, PromotionBody, promotion_body};
 use config::{Deployment, policy_relaxations};
 use forge::{NewPullRequest, Opened, PullRequest, PullRequestEdit, PullRequestState, Readiness, Written};
@@ -68,7 +68,7 @@ impl Engine<'_> {
             return Ok((format!("`{to_branch}` holds {} already", self.snapshot.commit.short(12)), false));
         }
         let body = self.promotion_text(&to, target.as_str()).await?;
-        let title = promotion::title(&self.release, &to);
+        let title = pull_request::title(&self.release, &to);
         let open = self.context.forge.find_open(&head, &base).await.map_err(forge_error)?;
         let (pull_request, verb, changed) = if let Some(open) = open {
             let edit = PullRequestEdit { title: Some(title), body: Some(body), readiness: Some(Readiness::Ready) };
@@ -108,8 +108,7 @@ impl Engine<'_> {
             .records()
             .iter()
             .filter(|record| {
-                record.entry.step == Step::LockCommit
-                    && record.entry.result == StepResult::Ok
+                record.is(Step::LockCommit, StepResult::Ok)
                     && record.entry.lock_file.as_ref() == Some(&self.lock.digest)
             })
             .find_map(|record| Some((record.entry.unreviewed?, record.entry.reason.clone().unwrap_or_default())));

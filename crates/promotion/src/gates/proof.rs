@@ -3,7 +3,7 @@
 use super::facts::{DeployFacts, ProvenIn};
 use super::finding::{Gate, GateFinding};
 use crate::approvals::ApprovalPolicy;
-use ledger::cycle::Purpose;
+use crate::attempts::Purpose;
 use ledger::{Ledger, ProofVerdict};
 use lock_model::ReleaseId;
 

@@ -2,7 +2,7 @@
 
 use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
 
-use ledger::{Ledger, Record, StepResult, recorded_at};
+use ledger::{Ledger, Record, StepResult};
 
 /// One record, as a row.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -71,7 +71,7 @@ fn row(record: &Record) -> HistoryRow {
     .collect();
     HistoryRow {
         seq: record.seq,
-        at: recorded_at(entry),
+        at: record.recorded_at(),
         environment: entry.environment.clone(),
         step: entry.key().to_string(),
         result: entry.result,

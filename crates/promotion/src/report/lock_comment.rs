@@ -6,7 +6,7 @@ use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, servic
 use super::commits::{ServiceCommits, commits};
 use super::markdown::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::risks::{ServiceRisk, risks};
-use crate::promotion::marker;
+use crate::pull_request::marker;
 use ledger::PolicySource;
 use lock_model::text::{code_span, escape_markdown};
 

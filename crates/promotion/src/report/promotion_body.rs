@@ -4,7 +4,7 @@ use lock_model::{EnvironmentName, Lock, ReleaseId};
 
 use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
 use super::markdown::{MAX_COMMENT_CHARACTERS, limited, list, section};
-use crate::promotion::marker;
+use crate::pull_request::marker;
 use ledger::{Hold, PolicySource, ProvenRelease, Unreviewed};
 use lock_model::text::{code_span, escape_markdown};
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
+mod attempts;
 #[path = "../../../ledger/tests/it/builders.rs"]
 mod builders;
 mod days;

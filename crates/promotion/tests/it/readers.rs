@@ -1,7 +1,7 @@
 use ledger::{Ledger, PolicySource, ProofLevel, ProofVerdict, Step, StepResult, Unreviewed};
 use lock_model::text::{code_block, code_span, escape_markdown, escape_terminal, escape_terminal_lines, shorten};
 use promotion::gates::ProvenIn;
-use promotion::promotion::{Due, due, marker, title};
+use promotion::pull_request::{Due, due, marker, title};
 use promotion::report::{
     HISTORY_HEADERS, LockComment, LockFailure, LockProblemText, Next, NotDeployedRow, PromotionBody, ProofSummary,
     history, lock_comment, lock_failure_comment, promotion_body, status,
@@ -292,10 +292,10 @@ fn b36_a_promotion_is_due_when_the_release_is_proven_and_not_there_yet() {
 
 #[test]
 fn the_status_says_what_comes_next() {
-    let plan = ledger::cycle::plan(&ledger::cycle::PlanShape {
-        locks: ledger::cycle::Locks::InTree,
+    let plan = promotion::attempts::plan(&promotion::attempts::PlanShape {
+        locks: promotion::attempts::Locks::InTree,
         suites: vec![suite("smoke", "smoke")],
-        then: ledger::cycle::Then::Release,
+        then: promotion::attempts::AfterProof::Release,
     });
     let (a, b, production) = (freight("a"), freight("b"), production());
     let mut ledger = Ledger::empty();
