@@ -5,3 +5,4 @@
 mod builders;
 mod chain;
 mod cycles;
+mod queries;
