@@ -12,7 +12,7 @@ use super::branches::{Branches, Role};
 use super::decode_environment::{environment, optional, source_value};
 use super::environment::{Environment, Target};
 use super::layers::Layers;
-use super::problem::{Problems, Source};
+use super::problem::Problems;
 use super::schema_keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::submodules::{PushedPolicy, Submodules};
 use super::suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
@@ -25,39 +25,8 @@ use super::values::{EnvironmentVariable, parse_duration};
 use crate::patterns::Pattern;
 use crate::variables::{Template, Values, Variable};
 
-/// A configuration without its tree.
-pub(super) struct Parts {
-    project: Project,
-    branches: Branches,
-    forge: Forge,
-    registries: BTreeMap<String, RegistrySettings>,
-    images: ImageRule,
-    services: Vec<ServiceRule>,
-    submodules: Submodules,
-    suites: BTreeMap<SuiteName, Suite>,
-    environments: BTreeMap<EnvironmentName, Environment>,
-}
-
-impl Parts {
-    pub(super) fn into_config(self, tree: Node, source: Source) -> Config {
-        let Self { project, branches, forge, registries, images, services, submodules, suites, environments } = self;
-        Config {
-            project,
-            branches,
-            forge,
-            registries,
-            images,
-            services,
-            submodules,
-            suites,
-            environments,
-            tree,
-            source,
-        }
-    }
-}
-
-pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> {
+/// The configuration, with an empty tree: its layers are still needed.
+pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Config> {
     let file = &layers.file;
     let services = services(file, problems);
     let suites = suites(file);
@@ -75,7 +44,7 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> 
     if let (Some(environments), Some(branches)) = (&environments, &branches) {
         check_rendered_branches(environments, branches, problems);
     }
-    Some(Parts {
+    Some(Config {
         project: Project { prefix: prefix.to_owned() },
         branches: branches?,
         forge: forge(file)?,
@@ -85,6 +54,8 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> 
         submodules: submodules(file.get("submodules")?)?,
         suites: suites?,
         environments: environments?,
+        tree: Node::empty_map(Origin::Default),
+        source: problems.source().clone(),
     })
 }
 
@@ -118,16 +89,11 @@ fn branches(file: &Node) -> Option<Branches> {
 
 fn forge(file: &Node) -> Option<Forge> {
     let node = file.get("forge")?;
-    let kind = match node.get("kind")?.text()? {
-        "local" => ForgeKind::Local,
-        _ => return None,
-    };
-    let direct_push = match node.get("direct-push")?.text()? {
-        "refuse" => DirectPush::Refuse,
-        "relock" => DirectPush::Relock,
-        _ => return None,
-    };
-    Some(Forge { kind, repository: parsed(node, "repository")?, direct_push })
+    Some(Forge {
+        kind: ForgeKind::of_word(node.get("kind")?.text()?)?,
+        repository: parsed(node, "repository")?,
+        direct_push: DirectPush::of_word(node.get("direct-push")?.text()?)?,
+    })
 }
 
 fn registries(file: &Node) -> Option<BTreeMap<String, RegistrySettings>> {
@@ -194,12 +160,7 @@ fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
             .collect::<Option<Vec<_>>>()?,
         None => Vec::new(),
     };
-    let revision = match node.get("revision")?.text()? {
-        "require" => RevisionPolicy::Require,
-        "warn" => RevisionPolicy::Warn,
-        "off" => RevisionPolicy::Off,
-        _ => return None,
-    };
+    let revision = RevisionPolicy::of_word(node.get("revision")?.text()?)?;
     let platforms: Vec<Platform> = parsed_list(node, "platforms")?;
     Some(ImageRule { repository, tags, platforms, revision })
 }
@@ -233,14 +194,11 @@ fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
 }
 
 fn submodules(node: &Node) -> Option<Submodules> {
-    let pushed = match node.get("pushed")?.text()? {
-        "require" => PushedPolicy::Require,
-        "off" => PushedPolicy::Off,
-        _ => return None,
-    };
-    let allow = if node.get("allow").is_some() { Some(parsed_list(node, "allow")?) } else { None };
-    let branches = if node.get("branches").is_some() { Some(parsed_list(node, "branches")?) } else { None };
-    Some(Submodules { allow, branches, pushed })
+    Some(Submodules {
+        allow: if node.get("allow").is_some() { Some(parsed_list(node, "allow")?) } else { None },
+        branches: if node.get("branches").is_some() { Some(parsed_list(node, "branches")?) } else { None },
+        pushed: PushedPolicy::of_word(node.get("pushed")?.text()?)?,
+    })
 }
 
 fn suites(file: &Node) -> Option<BTreeMap<SuiteName, Suite>> {

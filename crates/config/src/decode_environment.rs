@@ -26,7 +26,7 @@ pub(super) fn environment(
     let node = &layers.merged;
     let name: EnvironmentName = layers.name.parse().ok()?;
     let mode: Mode = parsed(node, "mode")?;
-    let role = optional(node, "branch", |node| role_of(node.text()?))?;
+    let role = optional(node, "branch", |node| Role::of_word(node.text()?))?;
     let target = match node.get("target") {
         Some(node) => Some(target(node, &mode, problems)?),
         None => None,
@@ -67,10 +67,6 @@ pub(super) fn optional<T>(node: &Node, key: &str, decode: impl FnOnce(&Node) -> 
         Some(found) => decode(found).map(Some),
         None => Some(None),
     }
-}
-
-fn role_of(text: &str) -> Option<Role> {
-    Role::ALL.into_iter().find(|role| role.as_str() == text)
 }
 
 pub(super) fn source_value(node: &Node) -> Option<SourceValue> {
@@ -179,26 +175,14 @@ fn probe(node: &Node) -> Option<Probe> {
         "command" => ProbeKind::Command(command_line(node)?),
         _ => return None,
     };
-    let severity = match node.get("severity")?.text()? {
-        "block" => Severity::Block,
-        "warn" => Severity::Warn,
-        _ => return None,
-    };
+    let severity = Severity::of_word(node.get("severity")?.text()?)?;
     Some(Probe { kind, severity, deadline: parse_duration(node.get("deadline")?.text()?).ok()? })
 }
 
 fn requires(node: &Node) -> Option<Requires> {
-    let proof = match node.get("proof")?.text()? {
-        "stored" => ProofRequirement::Stored,
-        "running" => ProofRequirement::Running,
-        _ => return None,
-    };
+    let proof = ProofRequirement::of_word(node.get("proof")?.text()?)?;
     let approvals = optional(node, "approvals", |node| {
-        let exclude = node.get("exclude")?.list()?.iter().map(|item| match item.text()? {
-            "author" => Some(Excluded::Author),
-            "merger" => Some(Excluded::Merger),
-            _ => None,
-        });
+        let exclude = node.get("exclude")?.list()?.iter().map(|item| Excluded::of_word(item.text()?));
         Some(ApprovalRequirement {
             count: node.get("count")?.integer()?.try_into().ok()?,
             exclude: exclude.collect::<Option<_>>()?,

@@ -134,14 +134,15 @@ pub enum ProbeKind {
     Command(CommandLine),
 }
 
-/// `severity:` of a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// A failure stops the deployment.
-    Block,
-    /// A failure is said.
-    Warn,
-}
+words!(
+    /// `severity:` of a probe.
+    Severity {
+        /// A failure stops the deployment.
+        Block = "block",
+        /// A failure is said.
+        Warn = "warn",
+    }
+);
 
 /// `health.dependencies.NAME`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,14 +173,15 @@ pub struct Requires {
     pub approvals: Option<ApprovalRequirement>,
 }
 
-/// `requires.proof`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ProofRequirement {
-    /// What was written is what is locked.
-    Stored,
-    /// What runs is what is locked.
-    Running,
-}
+words!(
+    /// `requires.proof`
+    ProofRequirement {
+        /// What was written is what is locked.
+        Stored = "stored",
+        /// What runs is what is locked.
+        Running = "running",
+    }
+);
 
 /// `requires.approvals:`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,14 +193,15 @@ pub struct ApprovalRequirement {
     pub exclude: BTreeSet<Excluded>,
 }
 
-/// `requires.approvals.exclude`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Excluded {
-    /// Who opened the pull request.
-    Author,
-    /// Who merged it.
-    Merger,
-}
+words!(
+    /// `requires.approvals.exclude`
+    Excluded {
+        /// Who opened the pull request.
+        Author = "author",
+        /// Who merged it.
+        Merger = "merger",
+    }
+);
 
 /// `release:`
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -107,11 +107,10 @@ fn imply(environment: &mut Node, name: &str) {
     if EnvironmentName::try_from(name).is_err() {
         return;
     }
-    let role = Role::ALL.iter().any(|role| role.as_str() == name);
-    for (key, _) in [("mode", true), ("branch", role)].into_iter().filter(|(_, implied)| *implied) {
-        if map.get(key).is_none() {
-            let node = Node { value: Value::Text(name.to_owned()), origin: Origin::Default };
-            map.entries.push(Entry { key: key.to_owned(), key_origin: Origin::Default, node });
+    let role = Role::of_word(name).is_some();
+    for (key, implied) in [("mode", true), ("branch", role)] {
+        if implied && map.get(key).is_none() {
+            map.entries.push(Entry::by_default(key, Value::Text(name.to_owned())));
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::decode;
-use super::layers::layers;
+use super::layers::{Layers, layers};
 use super::parse;
 use super::problem::{ConfigErrors, Problems, Source};
 use super::references;
-use super::tree::{Entry, Map, Node, Origin, Value};
+use super::tree::{Entry, Map, Node, Value};
 use super::types::Config;
 
 impl Config {
@@ -29,41 +29,33 @@ impl Config {
         }
         let layers = layers(root, &mut problems);
         references::check(&layers, &mut problems);
-        let parts = decode::decode(&layers, &mut problems);
-        match (problems.is_empty(), parts) {
-            (true, Some(parts)) => {
-                let mut tree = layers.file;
-                let entries = layers.environments.into_iter().map(|environment| {
-                    let mut node = environment.merged;
-                    if let (Value::Map(map), false) = (&mut node.value, environment.overrides.is_empty()) {
-                        let overrides = Node { value: Value::List(environment.overrides), origin: Origin::Default };
-                        map.entries.push(Entry {
-                            key: "overrides".to_owned(),
-                            key_origin: Origin::Default,
-                            node: overrides,
-                        });
-                    }
-                    Entry { key: environment.name, key_origin: environment.key_origin, node }
-                });
-                let environments =
-                    Node { value: Value::Map(Map { entries: entries.collect() }), origin: Origin::Default };
-                if let Value::Map(map) = &mut tree.value {
-                    map.remove("environments");
-                    map.entries.push(Entry {
-                        key: "environments".to_owned(),
-                        key_origin: Origin::Default,
-                        node: environments,
-                    });
-                }
-                Ok(parts.into_config(tree, source))
-            }
-            (true, None) => {
-                problems.add_at(None, "the file passed every check and cannot be read: a fault of this program");
-                Err(problems.into_errors())
-            }
-            (false, _) => Err(problems.into_errors()),
+        let config = decode::decode(&layers, &mut problems);
+        if problems.is_empty() && config.is_none() {
+            problems.add_at(None, "the file passed every check and cannot be read: a fault of this program");
+        }
+        match config {
+            Some(config) if problems.is_empty() => Ok(Self { tree: merged(layers), ..config }),
+            Some(_) | None => Err(problems.into_errors()),
         }
     }
+}
+
+/// The tree of the whole file, with merged environments.
+fn merged(layers: Layers) -> Node {
+    let environments = layers.environments.into_iter().map(|environment| {
+        let mut node = environment.merged;
+        if let (Value::Map(map), false) = (&mut node.value, environment.overrides.is_empty()) {
+            map.entries.push(Entry::by_default("overrides", Value::List(environment.overrides)));
+        }
+        Entry { key: environment.name, key_origin: environment.key_origin, node }
+    });
+    let environments = Value::Map(Map { entries: environments.collect() });
+    let mut tree = layers.file;
+    if let Value::Map(map) = &mut tree.value {
+        map.remove("environments");
+        map.entries.push(Entry::by_default("environments", environments));
+    }
+    tree
 }
 
 /// The version is judged before anything else: a newer file is not a file full of unknown keys.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::branches::Role;
-use super::environment::{Environment, Excluded, Health, NotDeployed, ProbeKind, ProofRequirement, Severity};
+use super::environment::{Environment, Health, NotDeployed, ProbeKind, ProofRequirement, Severity};
 use super::submodules::Submodules;
 use super::types::{Config, DirectPush, ImageRule, ServiceKind};
 use lock_model::EnvironmentName;
@@ -101,7 +101,7 @@ fn compare_forge(old: &Config, new: &Config, found: &mut Found) {
         found.add(RelaxationKind::Forge, "commits without a pull request get a lock".to_owned());
     }
     for role in Role::ALL {
-        let (before, after) = (old.branches.of(role), new.branches.of(role));
+        let (before, after) = (old.branches.of(*role), new.branches.of(*role));
         if before != after {
             found.add(RelaxationKind::Forge, format!("branch of role `{role}` is `{after}`, it was `{before}`"));
         }
@@ -110,15 +110,12 @@ fn compare_forge(old: &Config, new: &Config, found: &mut Found) {
 
 fn compare_images(old: &Config, new: &Config, found: &mut Found) {
     for (host, after) in &new.registries {
-        let before = old.registries.get(host).and_then(|settings| settings.mirror.as_ref());
+        let before = old.registries.get(host).cloned().unwrap_or_default();
         if let Some(mirror) = &after.mirror
-            && before != Some(mirror)
+            && before.mirror != after.mirror
         {
             found.add(RelaxationKind::Images, format!("requests to `{host}` go to `{mirror}`"));
         }
-    }
-    for (host, after) in &new.registries {
-        let before = old.registries.get(host).cloned().unwrap_or_default();
         if after.plain_http && !before.plain_http {
             found.add(RelaxationKind::Images, format!("`{host}` is asked without TLS"));
         }
@@ -151,8 +148,8 @@ fn compare_images(old: &Config, new: &Config, found: &mut Found) {
 
 fn compare_rule(place: &str, before: &ImageRule, after: &ImageRule, found: &mut Found) {
     if after.revision > before.revision {
-        let (after, before) = (after.revision.as_str(), before.revision.as_str());
-        found.add(RelaxationKind::Images, format!("{place}: `revision` is `{after}`, it was `{before}`"));
+        let message = format!("{place}: `revision` is `{}`, it was `{}`", after.revision, before.revision);
+        found.add(RelaxationKind::Images, message);
     }
     if before.repository != after.repository
         && let Some(repository) = &after.repository
@@ -256,11 +253,7 @@ fn compare_requirements(before: &Environment, after: &Environment, found: &mut F
         found.add(RelaxationKind::Approvals, format!("{} approvals are required, it was {}", new.count, old.count));
     }
     for excluded in old.exclude.difference(&new.exclude) {
-        let who = match excluded {
-            Excluded::Author => "author",
-            Excluded::Merger => "merger",
-        };
-        found.add(RelaxationKind::Approvals, format!("the {who}'s own approval counts"));
+        found.add(RelaxationKind::Approvals, format!("the {excluded}'s own approval counts"));
     }
 }
 

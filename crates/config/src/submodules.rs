@@ -34,24 +34,15 @@ pub struct Submodules {
     pub pushed: PushedPolicy,
 }
 
-/// `submodules.pushed`: the strictest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PushedPolicy {
-    /// Whoever makes a lock asks the remotes whether every commit is on a branch that counts.
-    Require,
-    /// Only who is told to (`--check-pushed`) asks.
-    Off,
-}
-
-impl PushedPolicy {
-    /// The word in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Require => "require",
-            Self::Off => "off",
-        }
+words!(
+    /// `submodules.pushed`: the strictest first.
+    PushedPolicy {
+        /// Whoever makes a lock asks the remotes whether every commit is on a branch that counts.
+        Require = "require",
+        /// Only who is told to (`--check-pushed`) asks.
+        Off = "off",
     }
-}
+);
 
 impl AllowedSource {
     /// Whether everything that the other one allows is allowed by this one.

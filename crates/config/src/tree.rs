@@ -84,6 +84,14 @@ pub(super) struct Entry {
     pub node: Node,
 }
 
+impl Entry {
+    /// An entry that the file does not have.
+    pub(super) fn by_default(key: &str, value: Value) -> Self {
+        let node = Node { value, origin: Origin::Default };
+        Self { key: key.to_owned(), key_origin: Origin::Default, node }
+    }
+}
+
 impl Map {
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)

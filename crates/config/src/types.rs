@@ -63,21 +63,23 @@ pub struct Forge {
     pub direct_push: DirectPush,
 }
 
-/// Kinds of forges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ForgeKind {
-    /// Files in a folder beside a bare repository.
-    Local,
-}
+words!(
+    /// Kinds of forges.
+    ForgeKind {
+        /// Files in a folder beside a bare repository.
+        Local = "local",
+    }
+);
 
-/// `forge.direct-push`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DirectPush {
-    /// The commit gets no lock.
-    Refuse,
-    /// A new lock is made and recorded as unreviewed.
-    Relock,
-}
+words!(
+    /// `forge.direct-push`
+    DirectPush {
+        /// The commit gets no lock.
+        Refuse = "refuse",
+        /// A new lock is made and recorded as unreviewed.
+        Relock = "relock",
+    }
+);
 
 /// `registries.HOST:`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -158,27 +160,17 @@ pub struct ImageRule {
     pub revision: RevisionPolicy,
 }
 
-/// `images.revision`: the strictest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RevisionPolicy {
-    /// An image that does not say that it was built from the locked commit is refused.
-    Require,
-    /// It is locked, and said.
-    Warn,
-    /// The label is not looked at.
-    Off,
-}
-
-impl RevisionPolicy {
-    /// The word in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Require => "require",
-            Self::Warn => "warn",
-            Self::Off => "off",
-        }
+words!(
+    /// `images.revision`: the strictest first.
+    RevisionPolicy {
+        /// An image that does not say that it was built from the locked commit is refused.
+        Require = "require",
+        /// It is locked, and said.
+        Warn = "warn",
+        /// The label is not looked at.
+        Off = "off",
     }
-}
+);
 
 /// One entry of `services:`
 #[derive(Clone, Debug)]
