@@ -1,4 +1,4 @@
-//! Trees → types. The trees are checked: what does not decode here has been said, except what only a filled-in
+//! Trees → types. The trees are checked: what does not decode here has been reported, except what only a filled-in
 //! template shows.
 
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Config>
     let environments: Option<BTreeMap<EnvironmentName, Environment>> = layers
         .environments
         .iter()
-        // Every environment is looked at, so that all problems are said.
+        // Every environment is looked at, so that all problems are reported.
         .map(|layers| environment(layers, prefix, branches.as_ref(), problems))
         .collect::<Vec<_>>()
         .into_iter()
@@ -189,7 +189,7 @@ fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
         };
         Some(ServiceRule { pattern, name, kind, origin: node.origin.clone() })
     });
-    // Every rule is looked at, so that all problems are said.
+    // Every rule is looked at, so that all problems are reported.
     rules.collect::<Vec<_>>().into_iter().collect()
 }
 
@@ -267,7 +267,7 @@ fn check_rendered_branches(
     }
 }
 
-/// Says that a filled-in template is not what it should be.
+/// Reports that a filled-in template does not parse as what it stands for.
 pub(super) fn violation(origin: &Origin, error: &str, problems: &mut Problems) {
     problems.add(origin, format!("filled in, {error}"));
 }

@@ -61,7 +61,7 @@ pub(super) fn environment(
 }
 
 /// `Some(None)` where the key is absent, `None` where it does not decode.
-#[expect(clippy::option_option, reason = "absent and undecodable are different; the second has been said already")]
+#[expect(clippy::option_option, reason = "absent and undecodable are different; the second has been reported already")]
 pub(super) fn optional<T>(node: &Node, key: &str, decode: impl FnOnce(&Node) -> Option<T>) -> Option<Option<T>> {
     match node.get(key) {
         Some(found) => decode(found).map(Some),

@@ -17,7 +17,7 @@ use crate::variables::Template;
 pub struct Environment {
     /// Its name.
     pub name: EnvironmentName,
-    /// The role whose branch it runs; `None`: it is no stop of the train.
+    /// The role whose branch it runs; `None`: no release is promoted to it.
     pub role: Option<Role>,
     /// The branch of that role.
     pub branch: Option<BranchName>,
@@ -31,7 +31,7 @@ pub struct Environment {
     pub target: Option<Target>,
     /// Which services are deployed.
     pub deploy: Vec<Pattern>,
-    /// Why services that `deploy` does not name are locked but not deployed.
+    /// `locked-only`: why services that `deploy` does not name are locked but not deployed.
     pub locked_only: Option<String>,
     /// Services that are left out for a time.
     pub not_deployed: BTreeMap<ServiceName, NotDeployed>,
@@ -76,9 +76,9 @@ pub struct RenderTarget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotDeployed {
-    /// Why.
+    /// Why it is left out.
     pub reason: String,
-    /// Who decided it.
+    /// The person or team that decided it.
     pub owner: String,
     /// The last day on which it holds.
     pub until: Date,
@@ -139,7 +139,7 @@ words!(
     Severity {
         /// A failure stops the deployment.
         Block = "block",
-        /// A failure is said.
+        /// A failure is a warning.
         Warn = "warn",
     }
 );
@@ -187,18 +187,18 @@ words!(
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApprovalRequirement {
-    /// How many.
+    /// How many users must approve.
     pub count: u32,
-    /// Whose do not count.
+    /// Users whose approvals do not count.
     pub exclude: BTreeSet<Excluded>,
 }
 
 words!(
     /// `requires.approvals.exclude`
     Excluded {
-        /// Who opened the pull request.
+        /// The user who opened the pull request.
         Author = "author",
-        /// Who merged it.
+        /// The user who merged it.
         Merger = "merger",
     }
 );
@@ -214,13 +214,13 @@ pub struct Release {
 /// What becomes of a locked service in an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deployment {
-    /// It is deployed.
+    /// It is deployed with these settings.
     Deploy(ServiceSettings),
     /// It is left out for a time, by name.
     NotDeployed {
-        /// Why.
+        /// Why it is left out.
         reason: String,
-        /// Who decided it.
+        /// The person or team that decided it.
         owner: String,
         /// The last day on which it holds.
         until: Date,

@@ -140,7 +140,7 @@ fn lay_rules_over_images(root: &mut Node, problems: &mut Problems) {
     }
 }
 
-/// Lays every override over the environment, one after the other: what does not fit is said.
+/// Lays every override over the environment, one after the other: what does not fit is reported.
 fn check_overrides(environment: &Node, overrides: &[Node], problems: &mut Problems) {
     let mut current = environment.clone();
     for node in overrides {

@@ -1,4 +1,4 @@
-//! Reading a configuration.
+//! Bytes → configuration.
 
 use std::sync::Arc;
 

@@ -41,7 +41,7 @@ pub enum RelaxationKind {
     Deployment,
     /// Images are looked for elsewhere, or less is asked of them.
     Images,
-    /// Submodules may come from elsewhere, or be at commits that nobody else has.
+    /// Submodules may come from elsewhere, or be at commits that are not pushed.
     Submodules,
     /// Another forge, another branch, or commits without a pull request.
     Forge,

@@ -14,7 +14,7 @@ pub fn config_schema() -> Value {
     let mut root = Map::new();
     root.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
     root.insert("title".to_owned(), "orchestrator.yaml".into());
-    root.insert("description".to_owned(), "Configuration of the release train.".into());
+    root.insert("description".to_owned(), "Configuration of orchestrator.".into());
     root.append(&mut schema(&schema_keys::FILE, Layer::Whole));
     Value::Object(root)
 }

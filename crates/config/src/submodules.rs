@@ -37,9 +37,9 @@ pub struct Submodules {
 words!(
     /// `submodules.pushed`: the strictest first.
     PushedPolicy {
-        /// Whoever makes a lock asks the remotes whether every commit is on a branch that counts.
+        /// Making a lock asks the remotes whether every commit is on a branch that counts.
         Require = "require",
-        /// Only who is told to (`--check-pushed`) asks.
+        /// The remotes are asked only with `--check-pushed`.
         Off = "off",
     }
 );

@@ -87,11 +87,11 @@ words!(
 pub struct RegistrySettings {
     /// Where requests go instead; locks keep the real name.
     pub mirror: Option<Mirror>,
-    /// `plain-http`: asked without TLS although it is another machine.
+    /// `plain-http`: it is asked without TLS although it is another machine.
     pub plain_http: bool,
     /// `ca`: authorities that are trusted for it, in PEM.
     pub ca: Option<SourceValue>,
-    /// `client-certificate`: what it is shown of us.
+    /// `client-certificate`: the certificate that is presented to it.
     pub client_certificate: Option<ClientCertificate>,
 }
 
@@ -165,7 +165,7 @@ words!(
     RevisionPolicy {
         /// An image that does not say that it was built from the locked commit is refused.
         Require = "require",
-        /// It is locked, and said.
+        /// It is locked with a warning.
         Warn = "warn",
         /// The label is not looked at.
         Off = "off",
