@@ -73,7 +73,7 @@ pub struct RecordDraft {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ProofLevel")]
     pub proof: Option<ProofLevel>,
-    /// Why nobody reviewed the lock, where nobody did.
+    /// Why the lock was not reviewed; absent where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Unreviewed")]
     pub unreviewed: Option<Unreviewed>,
@@ -177,10 +177,7 @@ impl RecordDraft {
 
     /// The step within its deployment cycle that this draft is about.
     pub fn key(&self) -> StepKey {
-        match &self.suite {
-            Some(suite) if self.step == Step::Suite => StepKey::Suite(suite.clone()),
-            Some(_) | None => StepKey::Step(self.step),
-        }
+        self.suite.clone().map_or(StepKey::Step(self.step), StepKey::Suite)
     }
 
     /// Every problem that keeps this draft from becoming a record.

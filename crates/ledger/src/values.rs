@@ -65,7 +65,7 @@ words!(
 );
 
 words!(
-    /// Why nobody reviewed a lock before it was committed.
+    /// Why a lock was committed without a review.
     Unreviewed,
     "reason for a missing review",
     {

@@ -5,4 +5,5 @@
 mod builders;
 mod chain;
 mod cycles;
+mod drafts;
 mod queries;

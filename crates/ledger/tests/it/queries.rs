@@ -212,14 +212,14 @@ fn a_cycle_counts_the_stays_of_other_releases() {
 #[test]
 fn a_cycle_holds_the_newest_state_of_each_step() {
     let a = freight("a");
-    let mut ledger = ledger_of(&[("a", "deploy:started deploy:failed deploy:started")]);
+    let mut ledger = ledger_of(&[("a", "deploy:started deploy:started deploy:failed deploy:started")]);
     let mut done = draft(&staging(), &a, &Step::Deploy.into(), StepResult::Ok);
     done.run = run("run-2");
     done.finished = Some(now(60));
     append(&mut ledger, done);
     let cycle = ledger.cycle(&staging(), &a.release);
     let state = cycle.state(&Step::Deploy.into()).unwrap();
-    assert_eq!((state.seq, state.result, state.attempts), (4, StepResult::Ok, 2));
+    assert_eq!((state.seq, state.result, state.attempts), (5, StepResult::Ok, 3));
     assert_eq!((&state.run, state.at), (&run("run-2"), now(60)));
     assert!(cycle.is_ok(&Step::Deploy.into()) && !cycle.is_ok(&Step::Verify.into()));
     assert_eq!(cycle.state(&Step::Verify.into()), None);

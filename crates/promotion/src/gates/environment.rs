@@ -1,4 +1,4 @@
-//! May the environment be changed, and in this direction?
+//! Gates about the environment: it is not held, and does not go back.
 
 use super::facts::{Ancestry, DeployFacts};
 use super::finding::{Gate, GateFinding};

@@ -1,4 +1,4 @@
-//! Is the lock the right one?
+//! Gates about the lock: it belongs to the tree, was recorded, is not rejected and not expired.
 
 use lock_model::Origin;
 

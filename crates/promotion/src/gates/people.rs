@@ -1,4 +1,4 @@
-//! Did enough people see exactly this?
+//! Gates about reviews: enough users approved exactly this content.
 
 use lock_model::{CommitId, TreeId};
 

@@ -32,7 +32,7 @@ pub struct HistoryRow {
     /// How long it took; absent for what was only started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<i64>,
-    /// The tag, what nobody reviewed, where the rules came from, and why: whatever there is.
+    /// The tag, the proof level, why the lock was not reviewed, a bootstrap policy, and the reason, as far as there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }

@@ -9,6 +9,7 @@ mod promotion_body;
 mod risks;
 mod status;
 
+pub use changes::NotDeployedRow;
 pub use commits::{CommitEntry, CommitList, CommitRange, MAX_COMMITS_SHOWN, ServiceCommits};
 pub use history::{HISTORY_HEADERS, HistoryRow, history};
 pub use lock_comment::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
@@ -16,5 +17,3 @@ pub use markdown::{MAX_COMMENT_CHARACTERS, limited};
 pub use promotion_body::{PromotionBody, promotion_body};
 pub use risks::{RiskKind, ServiceRisk, Step};
 pub use status::{Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, status};
-
-pub use changes::NotDeployedRow;

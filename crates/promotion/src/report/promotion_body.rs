@@ -33,7 +33,7 @@ pub struct PromotionBody<'a> {
     pub pull_requests: &'a [u64],
     /// Rules that it loosens.
     pub weakenings: &'a [String],
-    /// Why nobody reviewed the lock, where nobody did, and what was said about it.
+    /// Why the lock was not reviewed, and the recorded reason; absent where it was.
     pub unreviewed: Option<(Unreviewed, &'a str)>,
     /// Where the rules came from.
     pub policy: PolicySource,
