@@ -45,7 +45,7 @@ suites:
 base:
   target: { kind: render, source: "{path}/deploy", branch: "deploy/{mode}", folder: "rendered/{mode}" }
   deploy: ["services/*"]
-  others: { reason: no container of its own }
+  locked-only: { reason: no container of its own }
   health:
     probes:
       platform: { kind: command, command: [./tests/check, platform, "{mode}"], env: [SHOP_STATE], severity: block, deadline: 1m }

@@ -36,7 +36,7 @@ impl LedgerStore {
         let revision = context.forge.read_branch(&branch).await.map_err(forge_error)?;
         let (head, files) = revision.map_or((None, Vec::new()), |revision| (Some(revision.head), revision.files));
         check_evidence(&files)?;
-        let ledger = Ledger::read(files, seen.as_ref()).map_err(broken)?;
+        let ledger = Ledger::parse(files, seen.as_ref()).map_err(broken)?;
         remember(context, &ledger, seen.as_ref());
         let store = Self { ledger, head };
         context.clock.ledger_holds(store.len());

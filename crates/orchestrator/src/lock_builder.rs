@@ -113,7 +113,10 @@ async fn judge(
 /// Names and kinds of all services, by the configuration's rules.
 fn assign(revision: &Revision) -> Result<Vec<ServiceAssignment>> {
     let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    revision.config.classify(&paths).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
+    revision
+        .config
+        .assign_services(&paths)
+        .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
 }
 
 /// Whether a revision's configuration could have made this lock. No registry is asked.

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use config::{Config, Environment};
 use lock_gen::{Mismatch, Scan};
-use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, Lock, ReleaseId, Timestamp, TreeId, TreePath};
+use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, Lock, ReleaseId, Timestamp, TreeId};
 
 use crate::context::{Context, git_error};
 use crate::environment_policy::environment_of;
 use crate::error::{Error, ErrorKind, Problem, Result};
 
 /// The configuration's file.
-pub(crate) const CONFIGURATION_FILE: &str = "orchestrator.yaml";
+pub(crate) const CONFIGURATION_FILE: &str = config::CONFIG_PATH;
 /// The lock's file.
 pub(crate) const LOCK_FILE: &str = "locks/lock.yaml";
 /// The folder that only `lock commit` writes.
@@ -134,18 +134,13 @@ pub(crate) fn load_config(context: &Context, revision: &str) -> Result<Option<Co
 
 /// Reads a configuration, or says everything that is wrong with it.
 pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> Result<Config> {
-    Config::load(name, bytes).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
+    Config::parse(name, bytes).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
 }
 
 fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<ConfigDigest> {
-    let mut paths = config.files_named();
-    paths.insert(
-        TreePath::try_from(CONFIGURATION_FILE)
-            .map_err(|error| Error::from_source(ErrorKind::Bug, "the configuration's own name is no path", error))?,
-    );
     let mut digests = BTreeMap::new();
     let mut missing = Vec::new();
-    for path in paths {
+    for path in config.hashed_files() {
         let bytes = context
             .git
             .read_file(revision, path.as_str())

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{Deployment, Environment};
-use ledger::cycle::Purpose;
 use ledger::{RecordDraft, Step, StepResult as RecordResult};
 use lock_model::{CommitId, EnvironmentName, Lock};
-use promotion::rollback::{self, Target, TargetState};
+use promotion::attempts::Purpose;
+use promotion::rollback::{self, RollbackTarget, TargetState};
 
 use crate::context::Context;
 use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commit};
@@ -146,13 +146,13 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
 }
 
 /// Nothing is begun for a release whose images were cleaned away: the next one that is whole is named.
-async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &Target) -> Result<()> {
+async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &RollbackTarget) -> Result<()> {
     let gone = gone_of(context, &engine.revision, &engine.lock.lock, &engine.environment.name).await?;
     if gone.is_empty() {
         return Ok(());
     }
     let name = &engine.environment.name;
-    let called = |target: &Target| target.tag.clone().unwrap_or_else(|| target.release.id8().to_owned());
+    let called = |target: &RollbackTarget| target.tag.clone().unwrap_or_else(|| target.release.id8().to_owned());
     let error = Error::new(ErrorKind::Image, format!("images of `{}` are not there any more", called(target)))
         .problems(gone)
         .hint("nothing was changed; push the images again, or go back to another release");
@@ -179,7 +179,7 @@ async fn gone_of(context: &Context, revision: &Revision, lock: &Lock, name: &Env
     image_availability::gone(context, revision, lock, |service, entry| {
         match environment.decide(service, &entry.path, today) {
             Deployment::Deploy(_) => true,
-            Deployment::NotDeployed { .. } | Deployment::Other { .. } => false,
+            Deployment::NotDeployed { .. } | Deployment::LockedOnly { .. } => false,
         }
     })
     .await

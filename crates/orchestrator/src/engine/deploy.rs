@@ -71,7 +71,7 @@ pub(super) fn deployable(
                 }
                 format!("{reason} ({owner}, until {until})")
             }
-            Deployment::Other { reason } => reason,
+            Deployment::LockedOnly { reason } => reason,
         };
         other_images.extend(pin(service));
         not_deployed.push(NotDeployed { name: name.clone(), reason });

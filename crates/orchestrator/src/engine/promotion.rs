@@ -1,8 +1,8 @@
 //! The pull request that carries proven content to the next environment.
 
 use crate::report::markdown::{NotDeployedRow, PromotionBody, promotion_body};
-use ::promotion::promotion;
-use config::{Deployment, weakenings};
+use ::promotion::pull_request;
+use config::{Deployment, policy_relaxations};
 use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness, WriteOutcome};
 use ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
 use lock_model::{EnvironmentName, Lock};
@@ -68,7 +68,7 @@ impl Engine<'_> {
             return Ok((format!("`{to_branch}` holds {} already", self.revision.commit.short(12)), false));
         }
         let body = self.promotion_text(&to, target.as_str()).await?;
-        let title = promotion::title(&self.release, &to);
+        let title = pull_request::title(&self.release, &to);
         let open = self.context.forge.find_open(&head, &base).await.map_err(forge_error)?;
         let (pull_request, verb, changed) = if let Some(open) = open {
             let edit = PullRequestEdit::new().title(title).body(body).readiness(Readiness::Ready);
@@ -96,7 +96,7 @@ impl Engine<'_> {
         let before = self.lock_at(target)?;
         let old = PolicyFound::of(load_config(self.context, target)?, to);
         let loosened: Vec<String> = match old.source {
-            PolicySource::Target => weakenings(old.config(&self.revision.config), &self.revision.config)
+            PolicySource::Target => policy_relaxations(old.config(&self.revision.config), &self.revision.config)
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
@@ -107,8 +107,7 @@ impl Engine<'_> {
             .records()
             .iter()
             .filter(|record| {
-                record.entry.step == Step::LockCommit
-                    && record.entry.result == StepResult::Ok
+                record.is(Step::LockCommit, StepResult::Ok)
                     && record.entry.lock_file.as_ref() == Some(&self.lock.digest)
             })
             .find_map(|record| Some((record.entry.unreviewed?, record.entry.reason.clone().unwrap_or_default())));
@@ -126,7 +125,7 @@ impl Engine<'_> {
             hold: hold.as_ref(),
             approvals: rules.requires.approvals.as_ref().map(|approvals| approvals.count),
             pull_requests: &pull_requests,
-            weakenings: &loosened,
+            policy_relaxations: &loosened,
             unreviewed: unreviewed.as_ref().map(|(why, reason)| (*why, reason.as_str())),
             policy: old.source,
             not_deployed: &rows,
@@ -193,7 +192,7 @@ pub(crate) fn rows_of(
                     Error::from_source(ErrorKind::Bug, "a day of the configuration is no day", error)
                 })?),
             },
-            Deployment::Other { reason } => NotDeployedRow {
+            Deployment::LockedOnly { reason } => NotDeployedRow {
                 environment: name.clone(),
                 service: service.to_string(),
                 reason,

@@ -4,9 +4,9 @@ use config::{Values, Variable};
 use deployer::Plan;
 use forge::{NewRelease, ReleaseOutcome};
 use ledger::ProofVerdict;
-use ledger::cycle::Purpose;
 use lock_model::ReleaseTag;
-use promotion::release::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
+use promotion::attempts::Purpose;
+use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 
 use super::Engine;
 use super::deploy::{Deployable, deployable};

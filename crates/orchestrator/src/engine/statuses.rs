@@ -2,7 +2,7 @@
 
 use forge::{PullRequestEdit, PullRequestState, Readiness, StatusState};
 use ledger::StepKey;
-use ledger::cycle::Purpose;
+use promotion::attempts::Purpose;
 
 use super::{Engine, LOCK_ARTEFACT, LOCK_STATUS};
 use crate::context::{branch_name, forge_error};

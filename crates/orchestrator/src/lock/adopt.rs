@@ -17,7 +17,7 @@ use crate::labels::short_id;
 use crate::lease::lease;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::AdoptedLock;
-use crate::revision::{CONFIGURATION_FILE, LOCK_FILE, LockFile, Revision, load_config};
+use crate::revision::{LOCK_FILE, LockFile, Revision, load_config};
 
 /// File mode of what is added to a tree.
 const REGULAR_FILE: u32 = 0o100_644;
@@ -104,8 +104,8 @@ fn commit_of(context: &Context, place: &Place, lock: &LockFile, rules_at: Option
     if let Some(rules_at) = rules_at {
         let config = load_config(context, rules_at.as_str())?
             .ok_or_else(|| Error::new(ErrorKind::Bug, "the rules were there a moment ago"))?;
-        let named = config.files_named();
-        for path in named.iter().map(TreePath::as_str).chain([CONFIGURATION_FILE]) {
+        let hashed = config.hashed_files();
+        for path in hashed.iter().map(TreePath::as_str) {
             let files = context
                 .git
                 .read_files(rules_at.as_str(), Some(path))

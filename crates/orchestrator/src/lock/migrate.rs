@@ -230,8 +230,10 @@ async fn make(
     revision: Option<RevisionPolicy>,
 ) -> Result<Made> {
     let paths: Vec<TreePath> = place.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    let assignments =
-        rules.config.classify(&paths).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))?;
+    let assignments = rules
+        .config
+        .assign_services(&paths)
+        .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))?;
     let entries: Vec<(&ServiceAssignment, &LegacyService, &Submodule)> = assignments
         .iter()
         .filter_map(|assignment| {

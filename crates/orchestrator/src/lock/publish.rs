@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use config::{Config, weakenings};
-use forge::{PullRequest, PullRequestState, StatusState};
+use ::forge::{PullRequest, PullRequestState, StatusState};
+use config::{Config, policy_relaxations};
 use ledger::PolicySource;
 use lock_model::CommitId;
 
@@ -191,7 +191,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     let old = load_config(context, base.as_str())?;
     let source = if old.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
     let loosened: Vec<String> =
-        old.iter().flat_map(|old| weakenings(old, config)).map(|weakening| weakening.to_string()).collect();
+        old.iter().flat_map(|old| policy_relaxations(old, config)).map(|relaxation| relaxation.to_string()).collect();
     let now = context.now();
     let mut rows = Vec::new();
     for environment in config.environments.values().filter(|environment| environment.target.is_some()) {
@@ -206,7 +206,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
         head: &pull_request.head,
         policy: source,
         risks: &changes.risks,
-        weakenings: &loosened,
+        policy_relaxations: &loosened,
         not_deployed: &rows,
         warnings: &generated.warnings,
         commits: &changes.commits,
@@ -225,7 +225,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     );
     let mut warnings: Vec<String> = changes.risks.iter().map(ToString::to_string).collect();
     warnings.extend(generated.warnings.iter().cloned());
-    warnings.extend(loosened.iter().map(|weakening| format!("the pull request loosens a rule: {weakening}")));
+    warnings.extend(loosened.iter().map(|relaxation| format!("the pull request loosens a rule: {relaxation}")));
     Ok(Made { generated, changes, comment, line, release, base, warnings })
 }
 

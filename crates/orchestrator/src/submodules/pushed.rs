@@ -198,8 +198,8 @@ mod tests {
         ];
         for (nowhere, unknown, code) in cases {
             let refused = answer(*nowhere, unknown).all_pushed().unwrap_err();
-            assert_eq!(refused.code, *code, "{nowhere} {unknown:?}");
-            assert_eq!(refused.problems.len(), nowhere + unknown.len());
+            assert_eq!(refused.kind(), *code, "{nowhere} {unknown:?}");
+            assert_eq!(refused.all_problems().len(), nowhere + unknown.len());
             assert_eq!(answer(*nowhere, unknown).known().is_err(), !unknown.is_empty(), "nowhere is an answer");
         }
         assert!(answer(0, &[]).all_pushed().unwrap().is_empty());

@@ -1,4 +1,4 @@
-//! Names in the file that must be names of something.
+//! References between keys: suites, environments and branches that are named must exist.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::layers::{EnvironmentLayers, Layers};
 use super::problem::Problems;
 use super::tree::{Node, Origin};
 
-/// Adds every reference that leads nowhere, or where it must not.
+/// Adds a problem for every reference to something that does not exist or is not allowed there.
 pub(super) fn check(layers: &Layers, problems: &mut Problems) {
     let suites = keys_of(layers.file.get("suites"));
     let names: Vec<&str> = layers.environments.iter().map(|environment| environment.name.as_str()).collect();
@@ -90,7 +90,7 @@ fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
 }
 
 /// Approvals are for content, and the staging branch never holds what its pull request showed: the lock commit comes on
-/// top. Nobody could ever meet the rule there.
+/// top. The rule could never be met there.
 fn check_approvals(environment: &EnvironmentLayers, problems: &mut Problems) {
     let role = environment.merged.get("branch").and_then(Node::text);
     let approvals = environment.merged.get("requires").and_then(|requires| requires.get("approvals"));

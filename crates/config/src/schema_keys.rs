@@ -1,7 +1,7 @@
 //! Every key of `orchestrator.yaml`, as data.
 
-use super::format::Format;
-use super::shape::{Empty, Key, Kind, Shape, defaults, optional, required};
+use super::schema_shape::{Empty, Key, Kind, Shape, defaults, optional, required};
+use super::string_formats::Format;
 use crate::variables::Variable;
 
 const SERVICE: &[Variable] = &[
@@ -123,7 +123,7 @@ const REGISTRY: &[Key] = &[
         "plain-http",
         "false",
         Shape::Boolean,
-        "Whether it is asked without TLS although it is another machine: everybody on the way can read and change everything.",
+        "Whether it is asked without TLS although it is another machine: everything can be read and changed on the way.",
     ),
     optional(
         "ca",
@@ -136,11 +136,11 @@ const REGISTRY: &[Key] = &[
             required("certificate", Shape::Source(PEM_KEYS), "The certificate that is shown to it, in PEM."),
             required("key", Shape::Source(SECRET_KEYS), "The key of that certificate, in PEM."),
         ]),
-        "What it is shown of us.",
+        "The certificate that is presented to it.",
     ),
 ];
 
-/// The keys of a source of certificates: nobody writes them into the file itself.
+/// The keys of a source of certificates, which never stand in the file itself.
 const PEM_KEYS: &[Key] = &[
     optional("env", Shape::Text(Format::EnvironmentVariable), "The environment variable that holds it."),
     optional("file", Shape::Text(Format::Path), "The file of the superproject that holds it."),
@@ -152,7 +152,7 @@ const SECRET_KEYS: &[Key] =
 
 const REVISION: Shape = Shape::Choice(&[
     ("require", "an image that does not name the locked commit is refused"),
-    ("warn", "it is locked, and said"),
+    ("warn", "it is locked with a warning"),
     ("off", "the label is not looked at"),
 ]);
 
@@ -201,8 +201,8 @@ const SUBMODULES: &[Key] = &[
         "pushed",
         "\"off\"",
         Shape::Choice(&[
-            ("require", "whoever makes a lock asks the remotes whether each commit is on a branch"),
-            ("off", "only who says `--check-pushed` asks"),
+            ("require", "making a lock asks the remotes whether each commit is on a branch"),
+            ("off", "the remotes are asked only with `--check-pushed`"),
         ]),
         "Whether the commits of submodules must be pushed.",
     ),
@@ -289,7 +289,7 @@ const PROBE_COMMON: [Key; 2] = [
     defaults(
         "severity",
         "block",
-        Shape::Choice(&[("block", "a failure stops the deployment"), ("warn", "a failure is said")]),
+        Shape::Choice(&[("block", "a failure stops the deployment"), ("warn", "a failure is a warning")]),
         "What a failure means.",
     ),
     defaults("deadline", "10s", Shape::Text(Format::Duration), "How long the answer may take."),
@@ -347,7 +347,7 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         "Which services are deployed.",
     ),
     optional(
-        "others",
+        "locked-only",
         Shape::Keys(&[required("reason", Shape::Text(Format::Sentence), "Why.")]),
         "Why services that `deploy` does not name are locked but not deployed.",
     ),

@@ -1,19 +1,12 @@
-use ledger::{Ledger, PolicySource, ProofLevel, ProofVerdict, Step, StepResult, Unreviewed};
-use promotion::gates::ProvenIn;
-use promotion::promotion::{Due, due, marker, title};
-use promotion::report::{
-    HISTORY_HEADERS, LockComment, LockFailure, LockProblemText, Next, NotDeployedRow, PromotionBody, ProofSummary,
-    history, lock_comment, lock_failure_comment, promotion_body, status,
+use ledger::{Ledger, PolicySource, ProofVerdict, Step, Unreviewed};
+use orchestrator::report::markdown::{
+    LockComment, LockFailure, LockProblemText, NotDeployedRow, PromotionBody, lock_comment, lock_failure_comment,
+    promotion_body,
 };
+use promotion::pull_request::title;
 
 use crate::builders::*;
 use crate::days::*;
-
-#[test]
-fn markers_are_hidden_and_plain() {
-    assert_eq!(marker("lock"), "<!-- orchestrator:lock -->");
-    assert_eq!(marker("a --> b"), "<!-- orchestrator:a----b -->".replace("a----b", "a--b"));
-}
 
 fn not_deployed() -> Vec<NotDeployedRow> {
     vec![NotDeployedRow {
@@ -38,7 +31,7 @@ fn p12_the_comment_shows_the_difference_first() {
         head: &commit("head"),
         policy: PolicySource::Bootstrap,
         risks: &[],
-        weakenings: &["production: `approvals.count` 4 → 1".to_owned()],
+        policy_relaxations: &["production: `approvals.count` 4 → 1".to_owned()],
         not_deployed: &not_deployed(),
         warnings: &[],
         commits: &[],
@@ -128,7 +121,7 @@ fn body<'a>(lock: &'a lock_model::Lock, before: Option<&'a lock_model::Lock>) ->
         hold: None,
         approvals: Some(4),
         pull_requests: &[7, 8],
-        weakenings: &[],
+        policy_relaxations: &[],
         unreviewed: None,
         policy: PolicySource::Target,
         not_deployed: &[],
@@ -194,96 +187,4 @@ fn p2_a_lock_that_cannot_be_made_says_what_was_tried() {
     let text = comment(&many);
     assert!(text.chars().count() <= 65_000);
     assert!(text.starts_with("<!-- orchestrator:lock -->\n## No lock\n"));
-}
-
-fn required() -> ProvenIn {
-    ProvenIn {
-        environment: staging(),
-        level: ProofLevel::Stored,
-        suites: std::collections::BTreeMap::from([(
-            suite("system", "system").name,
-            Some(suite("system", "system").digest),
-        )]),
-    }
-}
-
-#[test]
-fn b36_a_promotion_is_due_when_the_release_is_proven_and_not_there_yet() {
-    let a = freight("a");
-    let ask = |ledger: &Ledger| due(ledger, &required(), &production(), &a.release, &a.lock);
-    let mut ledger = Ledger::empty();
-    assert!(matches!(ask(&ledger), Due::NotProven { reasons } if reasons.len() == 2));
-    tell(&mut ledger, &staging(), &a, STAGED);
-    assert_eq!(ask(&ledger), Due::Yes);
-    append(&mut ledger, note(Step::Hold, Some(&production()), "fair"));
-    assert!(matches!(ask(&ledger), Due::YesButHeld(_)));
-    append(&mut ledger, note(Step::Unhold, Some(&production()), "over"));
-    tell(&mut ledger, &production(), &a, RELEASED);
-    assert!(matches!(ask(&ledger), Due::AlreadyThere { .. }));
-    tell(&mut ledger, &production(), &freight("b"), "deploy:started");
-    assert_eq!(ask(&ledger), Due::Yes, "production has something else now");
-    tell(&mut ledger, &staging(), &a, "suite(system):started suite(system):failed proof:failed");
-    assert!(matches!(ask(&ledger), Due::NotProven { .. }));
-    append(&mut ledger, reject(&a, "bad"));
-    assert!(matches!(ask(&ledger), Due::Rejected(_)));
-}
-
-#[test]
-fn the_status_says_what_comes_next() {
-    let plan = ledger::cycle::plan(&ledger::cycle::PlanShape {
-        locks: ledger::cycle::Locks::InTree,
-        suites: vec![suite("smoke", "smoke")],
-        then: ledger::cycle::Then::Release,
-    });
-    let (a, b, production) = (freight("a"), freight("b"), production());
-    let mut ledger = Ledger::empty();
-    let empty = status(&ledger, &production, &plan);
-    assert_eq!((empty.next, empty.proof, empty.deployed), (Next::First, ProofSummary::None, None));
-    tell(&mut ledger, &production, &a, "gates:ok health:ok deploy:started");
-    let begun = status(&ledger, &production, &plan);
-    assert_eq!(begun.next, Next::Continue { step: "deploy".to_owned(), attempt: 2 });
-    assert_eq!(begun.deployed.unwrap().result, StepResult::Started);
-    let mut ledger = Ledger::empty();
-    tell(&mut ledger, &production, &a, RELEASED);
-    let done = status(&ledger, &production, &plan);
-    assert_eq!(done.next, Next::Nothing);
-    assert!(matches!(done.proof, ProofSummary::Proven { seq: 8, .. }));
-    assert_eq!(done.tag, Some(format!("release-2025-11-24-{}", a.release.id8())));
-    assert_eq!(done.last.unwrap().step, "release");
-    tell(&mut ledger, &production, &b, RELEASED);
-    tell(&mut ledger, &production, &a, "rollback:started");
-    assert_eq!(status(&ledger, &production, &plan).next, Next::ContinueRollback { release: a.release.clone() });
-    tell(&mut ledger, &production, &a, "deploy:started deploy:ok proof:ok rollback:ok");
-    let back = status(&ledger, &production, &plan);
-    assert_eq!(back.next, Next::Unhold);
-    assert_eq!(back.deployed.unwrap().release, a.release);
-    assert_eq!(back.hold.unwrap().reason, "production is broken");
-}
-
-#[test]
-fn the_history_is_the_ledger_as_a_table() {
-    let a = freight("a");
-    let mut ledger = Ledger::empty();
-    tell(&mut ledger, &staging(), &a, "deploy:started deploy:failed suite(system):ok proof:ok");
-    append(&mut ledger, reject(&a, "leaks"));
-    tell(&mut ledger, &production(), &a, "release:ok");
-    let rows = |environment: Option<&lock_model::EnvironmentName>| -> Vec<String> {
-        history(&ledger, environment).iter().map(|row| row.cells().join(" | ")).collect()
-    };
-    let (id8, short) = (a.release.id8(), a.commit.short(7));
-    let at = "2025-11-24T16:00:00Z";
-    assert_eq!(HISTORY_HEADERS.join(" "), "seq at environment step result release commit by note");
-    assert_eq!(
-        rows(None),
-        [
-            format!("1 | {at} | staging | deploy | started | {id8} | {short} | robot | "),
-            format!("2 | {at} | staging | deploy | failed | {id8} | {short} | robot | it did not work"),
-            format!("3 | {at} | staging | suite system | ok | {id8} | {short} | robot | "),
-            format!("4 | {at} | staging | proof | ok | {id8} | {short} | robot | stored"),
-            format!("5 | {at} | - | reject | ok | - | - | robot | leaks"),
-            format!("6 | {at} | production | release | ok | {id8} | {short} | robot | release-2025-11-24-{id8}"),
-        ]
-    );
-    assert_eq!(rows(Some(&production())).len(), 2, "with what concerns all");
-    assert_eq!(history(&ledger, None)[1].seconds, Some(0));
 }

@@ -3,6 +3,7 @@
 use lock_model::{BranchName, Date, EnvironmentName, Platform, RepositoryUrl, ServiceName, SuiteName, TreePath};
 use schemars::JsonSchema;
 
+use super::hosts::{is_host, is_host_port};
 use super::submodules::{AcceptedRef, AllowedSource};
 use super::values::{EnvironmentVariable, Mode, Namespace, parse_duration};
 use crate::patterns::Pattern;
@@ -46,7 +47,7 @@ pub(super) enum Format {
 }
 
 /// Why text is not of a format.
-pub(super) struct Misfit {
+pub(super) struct Violation {
     pub message: String,
     /// The part of the text that is meant, in characters.
     pub part: Option<(usize, usize)>,
@@ -54,7 +55,7 @@ pub(super) struct Misfit {
     pub unknown: Option<(String, &'static [Variable])>,
 }
 
-impl From<String> for Misfit {
+impl From<String> for Violation {
     fn from(message: String) -> Self {
         Self { message, part: None, unknown: None }
     }
@@ -62,18 +63,18 @@ impl From<String> for Misfit {
 
 impl Format {
     /// Checks text.
-    pub(super) fn check(self, text: &str) -> Result<(), Misfit> {
-        let said = |error: String| Err(Misfit::from(error));
-        let shown = || lock_model::escaping::escape_terminal(text);
+    pub(super) fn check(self, text: &str) -> Result<(), Violation> {
+        let refused = |error: String| Err(Violation::from(error));
+        let escaped = lock_model::escaping::escape_terminal(text);
         match self {
-            Self::Sentence if text.trim().is_empty() => said("this is empty".to_owned()),
-            Self::Sentence if text.contains('\n') => said("this is more than one line".to_owned()),
+            Self::Sentence if text.trim().is_empty() => refused("this is empty".to_owned()),
+            Self::Sentence if text.contains('\n') => refused("this is more than one line".to_owned()),
             Self::Sentence => Ok(()),
             Self::Prefix if text.is_empty() => Ok(()),
             Self::Prefix | Self::ServiceName => parse::<ServiceName>(text),
-            Self::Label | Self::SuiteName => parse::<SuiteName>(text).map_err(|misfit| match self {
-                Self::Label => misfit.message.replace("suite name", "name").into(),
-                _ => misfit,
+            Self::Label | Self::SuiteName => parse::<SuiteName>(text).map_err(|violation| match self {
+                Self::Label => violation.message.replace("suite name", "name").into(),
+                _ => violation,
             }),
             Self::EnvironmentName => parse::<EnvironmentName>(text),
             Self::Branch => parse::<BranchName>(text),
@@ -83,30 +84,28 @@ impl Format {
             Self::Path => parse::<TreePath>(text),
             Self::Pattern => Pattern::new(text).map(drop).map_err(|error| error.to_string().into()),
             Self::Platform => parse::<Platform>(text),
-            Self::Duration => parse_duration(text).map(drop).map_err(Misfit::from),
+            Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string().into()),
             Self::Date => parse::<Date>(text),
             Self::RepositoryUrl => parse::<RepositoryUrl>(text),
             Self::AllowedSource => parse::<AllowedSource>(text),
             Self::AcceptedRef => parse::<AcceptedRef>(text),
             Self::Address if is_address(text) => Ok(()),
-            Self::Address => said(format!(
-                "`{}` is not an address: `http://` or `https://`, a host, no user, no white space",
-                shown()
+            Self::Address => refused(format!(
+                "`{escaped}` is not an address: `http://` or `https://`, a host, no user, no white space"
             )),
             Self::HostPort if is_host_port(text) => Ok(()),
-            Self::HostPort => said(format!("`{}` is not `HOST:PORT`", shown())),
+            Self::HostPort => refused(format!("`{escaped}` is not `HOST:PORT`")),
             Self::RegistryHost if is_host(text) || is_host_port(text) => Ok(()),
             Self::RegistryHost => {
-                said(format!("`{}` is not a registry's host, such as `ghcr.io` or `127.0.0.1:5000`", shown()))
+                refused(format!("`{escaped}` is not a registry's host, such as `ghcr.io` or `127.0.0.1:5000`"))
             }
             Self::Mirror if is_mirror(text) => Ok(()),
-            Self::Mirror => said(format!(
-                "`{}` is no mirror: `oci-layout:DIR`, `https://HOST`, or `http://` on this machine",
-                shown()
+            Self::Mirror => refused(format!(
+                "`{escaped}` is no mirror: `oci-layout:DIR`, `https://HOST`, or `http://` on this machine"
             )),
             Self::Template(allowed) | Self::Argument(allowed) => {
                 if text.is_empty() {
-                    return said("this is empty".to_owned());
+                    return refused("this is empty".to_owned());
                 }
                 template(text, allowed)
             }
@@ -115,9 +114,8 @@ impl Format {
                 None if text.starts_with("http://") || text.starts_with("https://") || text.starts_with("{url}") => {
                     template(text, allowed)
                 }
-                _ => said(format!(
-                    "`{}` is no dependency: `http://…`, `https://…`, `{{url}}…` or `tcp://HOST:PORT`",
-                    shown()
+                _ => refused(format!(
+                    "`{escaped}` is no dependency: `http://…`, `https://…`, `{{url}}…` or `tcp://HOST:PORT`"
                 )),
             },
         }
@@ -175,38 +173,19 @@ fn pattern_of<T: JsonSchema>() -> String {
     schema.get("pattern").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(), Misfit> {
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(), Violation> {
     text.parse::<T>().map(drop).map_err(|error| error.to_string().into())
 }
 
-fn template(text: &str, allowed: &'static [Variable]) -> Result<(), Misfit> {
+fn template(text: &str, allowed: &'static [Variable]) -> Result<(), Violation> {
     match Template::new(text, allowed) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Misfit {
+        Err(error) => Err(Violation {
             message: error.to_string(),
             part: Some((error.offset(), error.width())),
             unknown: error.unknown().map(|name| (name.to_owned(), allowed)),
         }),
     }
-}
-
-pub(super) fn is_host(text: &str) -> bool {
-    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
-    }
-    let edge = |c: char| c.is_ascii_alphanumeric();
-    text.starts_with(edge)
-        && text.ends_with(edge)
-        && !text.contains("..")
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
-}
-
-pub(super) fn is_host_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        is_host(host)
-            && port.bytes().all(|byte| byte.is_ascii_digit())
-            && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
 }
 
 fn is_address(text: &str) -> bool {

@@ -1,7 +1,7 @@
-//! The vocabulary in which `keys` describes the file. The loader checks by it and the JSON Schema is made from it,
+//! The vocabulary in which `schema_keys` describes the file. The loader checks by it and the JSON Schema is made from it,
 //! so that they cannot disagree.
 
-use super::format::Format;
+use super::string_formats::Format;
 
 /// What a value must look like.
 #[derive(Clone, Copy, Debug)]

@@ -32,22 +32,22 @@ pub struct TagFacts {
     pub commit: CommitId,
 }
 
-/// What there is to do.
+/// What becomes of a release's tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReleasePlan {
     /// A tag carries the release id already: an earlier attempt came so far.
     Exists {
-        /// Its name.
+        /// The tag's name.
         name: String,
         /// The commit it stands on.
         commit: CommitId,
     },
-    /// The tag has to be made.
+    /// There is no tag yet.
     Make {
-        /// Its name.
+        /// The tag's name.
         name: String,
     },
-    /// Another release has the name.
+    /// Another tag has the name.
     NameTaken {
         /// The name.
         name: String,

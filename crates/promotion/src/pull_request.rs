@@ -1,4 +1,4 @@
-//! When a release may go to the next environment, and what the forge is told about it.
+//! The pull request to the next environment: whether it is due, how it is found again, which statuses it needs.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use lock_model::{EnvironmentName, LockId, ReleaseId};
 use crate::gates::{GateVerdict, ProvenIn, proof_in, suites_in};
 use ledger::{Hold, Ledger, ProofVerdict, Rejection};
 
-/// Whether a promotion is due.
+/// Whether the pull request to the next environment is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
     /// The pull request is opened, or brought up to date.
@@ -21,7 +21,7 @@ pub enum Due {
     },
     /// Nothing to promote: an open pull request becomes a draft that says why.
     NotProven {
-        /// Why not.
+        /// One sentence for each requirement that is not met.
         reasons: Vec<String>,
     },
     /// The lock was rejected.

@@ -53,7 +53,7 @@ impl ServiceAssignment {
         match &self.kind {
             AssignedKind::Image(image) => self
                 .expand(&image.rule, commit)
-                .expect("`classify` has filled the templates in for the longest commit id"),
+                .expect("`Config::assign_services` has filled the templates in for the longest commit id"),
             AssignedKind::Configuration => Vec::new(),
         }
     }
@@ -81,7 +81,7 @@ impl Config {
     ///
     /// Paths that no rule matches, equal names, patterns anywhere in the configuration that match nothing, names of
     /// services that do not exist, and services that an environment neither deploys nor explains are errors.
-    pub fn classify(&self, paths: &[TreePath]) -> Result<Vec<ServiceAssignment>, ConfigErrors> {
+    pub fn assign_services(&self, paths: &[TreePath]) -> Result<Vec<ServiceAssignment>, ConfigErrors> {
         let mut problems = Problems::new(self.source.clone());
         let services = self.assign(paths, &mut problems);
         for environment in self.environments.values() {
@@ -203,7 +203,7 @@ impl Config {
                 problems.add(&environment.origin, format!("service `{}`: {error}", service.name));
             }
         }
-        if environment.target.is_some() && environment.others.is_none() {
+        if environment.target.is_some() && environment.locked_only.is_none() {
             let unexplained: Vec<String> = services
                 .iter()
                 .filter(|service| !environment.not_deployed.contains_key(&service.name))
@@ -221,7 +221,7 @@ impl Config {
                             environment.name
                         ),
                     )
-                    .with_hint("`others: { reason: … }` says why");
+                    .with_hint("`locked-only: { reason: … }` says why");
             }
         }
     }
@@ -242,7 +242,7 @@ impl Environment {
             Some(Target::Render(target)) if self.deploys(name, path) => {
                 Deployment::Deploy(self.settings(target, name, path))
             }
-            Some(_) | None => Deployment::Other { reason: self.others.clone().unwrap_or_default() },
+            Some(_) | None => Deployment::LockedOnly { reason: self.locked_only.clone().unwrap_or_default() },
         }
     }
 
@@ -267,13 +267,14 @@ impl Environment {
         let mut matching = self.overrides.iter().rev().filter(|entry| entry.pattern.matches(name, path));
         let source = matching.find_map(|entry| entry.source.as_ref()).unwrap_or(&target.source);
         let values = Values::new().service(name, path, &self.prefix).with(Variable::Mode, self.mode.as_str());
-        source.expand(&values).expect("`load` has filled the template in")
+        source.expand(&values).expect("`Config::parse` has filled the template in")
     }
 }
 
 fn source_folder(filled: &str, path: &TreePath) -> SourceFolder {
-    let folder =
-        |text: &str| TreePath::try_from(text).expect("`classify` has checked the folder of every deployed service");
+    let folder = |text: &str| {
+        TreePath::try_from(text).expect("`Config::assign_services` has checked the folder of every deployed service")
+    };
     match filled.strip_prefix(path.as_str()) {
         Some("") => SourceFolder::InService(None),
         Some(rest) if rest.starts_with('/') => SourceFolder::InService(Some(folder(rest.trim_start_matches('/')))),

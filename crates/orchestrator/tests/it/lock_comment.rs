@@ -3,7 +3,7 @@
 
 use ledger::PolicySource;
 use lock_model::{CommitId, Lock, Timestamp};
-use promotion::report::{
+use orchestrator::report::markdown::{
     CommitEntry, CommitList, CommitRange, LockComment, MAX_COMMENT_CHARACTERS, RiskKind, ServiceCommits, ServiceRisk,
     Step, lock_comment,
 };
@@ -50,7 +50,7 @@ fn comment(after: &Lock, before: &Lock, risks: &[ServiceRisk], commits: &[Servic
         head: &id(0x4ead),
         policy: PolicySource::Target,
         risks,
-        weakenings: &[],
+        policy_relaxations: &[],
         not_deployed: &[],
         warnings: &[],
         commits,
