@@ -197,7 +197,7 @@ pub(crate) fn branch(name: &str) -> BranchName {
     name.parse().unwrap()
 }
 
-pub(crate) fn environment(name: &str) -> EnvVarsName {
+pub(crate) fn environment(name: &str) -> EnvironmentName {
     name.parse().unwrap()
 }
 

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 #[path = "../../../ledger/tests/it/builders.rs"]
-#[expect(dead_code, reason = "the ledger's own tests use more of them")]
 mod builders;
 #[path = "../../../promotion/tests/it/days.rs"]
 mod days;
