@@ -6,6 +6,7 @@ mod canonical;
 mod class;
 mod date;
 mod difference;
+pub mod escaping;
 mod files;
 #[macro_use]
 mod identifier;
@@ -19,7 +20,6 @@ mod read_error;
 mod release_identity;
 #[cfg(feature = "schema")]
 mod schema;
-pub mod text;
 mod timestamp;
 mod types;
 mod wire;

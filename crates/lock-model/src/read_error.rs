@@ -1,7 +1,7 @@
-use std::borrow::Cow;
 use std::fmt;
 
 use crate::ErrorClass;
+use crate::escaping::{escape_terminal, mask_credentials};
 
 /// How many characters of a long line are shown around the fault.
 const SHOWN_BEFORE: usize = 60;
@@ -136,7 +136,7 @@ impl ReadError {
 impl Fault {
     pub(crate) fn new(text: &str, at: Option<Position>, keys: Vec<String>, message: &str) -> Self {
         let excerpt = at.map(|at| excerpt(text, at)).unwrap_or_default();
-        Self { at, keys, message: visible(message), excerpt }
+        Self { at, keys, message: escape_terminal(message), excerpt }
     }
 
     /// The line, from 1.
@@ -151,7 +151,7 @@ impl Fault {
 
     /// The path of keys, such as `services.cart.image.digest`; a position in a list is a number from 0.
     pub fn path(&self) -> String {
-        visible(&self.keys.join("."))
+        escape_terminal(&self.keys.join("."))
     }
 
     /// What is wrong, without the place.
@@ -197,8 +197,8 @@ fn excerpt(text: &str, at: Position) -> String {
     let after = mask_credentials(&line.chars().skip(column).collect::<String>()).into_owned();
     let before = mask_credentials(&line.chars().take(column).collect::<String>()).into_owned();
     let start = before.chars().count().saturating_sub(SHOWN_BEFORE);
-    let shown_before: String = before.chars().skip(start).flat_map(visible_char).collect();
-    let shown_after: String = after.chars().take(SHOWN_AFTER).flat_map(visible_char).collect();
+    let shown_before = escape_terminal(&before.chars().skip(start).collect::<String>());
+    let shown_after = escape_terminal(&after.chars().take(SHOWN_AFTER).collect::<String>());
     let more_before = if start > 0 { "…" } else { "" };
     let more_after = if after.chars().nth(SHOWN_AFTER).is_some() { "…" } else { "" };
     let number = at.line.to_string();
@@ -206,38 +206,6 @@ fn excerpt(text: &str, at: Position) -> String {
     let space = if line.is_empty() { "" } else { " " };
     let indent = " ".repeat(more_before.chars().count() + shown_before.chars().count());
     format!("{margin} |\n{number} |{space}{more_before}{shown_before}{shown_after}{more_after}\n{margin} | {indent}^")
-}
-
-/// Hides the user and the password of every address in a text: an error must not carry them into a log.
-pub(crate) fn mask_credentials(text: &str) -> Cow<'_, str> {
-    let mut masked = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        let authority = after.find(['/', ' ', '"', '\'']).unwrap_or(after.len());
-        let (authority, tail) = after.split_at(authority);
-        masked.push_str(before);
-        masked.push_str("://");
-        match authority.rsplit_once('@') {
-            Some((_, host)) => {
-                masked.push_str("***@");
-                masked.push_str(host);
-            }
-            None => masked.push_str(authority),
-        }
-        rest = tail;
-    }
-    if masked.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(masked + rest) }
-}
-
-/// Text from a file, safe for a terminal: what it cannot show or would obey is escaped.
-pub(crate) fn visible(text: &str) -> String {
-    text.chars().flat_map(visible_char).collect()
-}
-
-fn visible_char(c: char) -> impl Iterator<Item = char> {
-    let escaped = crate::identifier::is_hidden(c);
-    let (escape, plain) = if escaped { (Some(c.escape_default()), None) } else { (None, Some(c)) };
-    escape.into_iter().flatten().chain(plain)
 }
 
 #[cfg(test)]
@@ -254,15 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_hidden() {
-        for (text, shown) in [
-            ("url: https://user:secret@host/a", "url: https://***@host/a"),
-            ("https://a@b@host", "https://***@host"),
-            ("https://host/a@b and ssh://git@host/x", "https://host/a@b and ssh://***@host/x"),
-            ("no address @ all", "no address @ all"),
-        ] {
-            assert_eq!(mask_credentials(text), shown);
-        }
+    fn credentials_are_hidden_in_an_excerpt() {
         let cut = format!("url: https://{}:secret@host/a", "u".repeat(200));
         assert!(!excerpt(&cut, Position { line: 1, column: 6 }).contains("uuu"));
     }

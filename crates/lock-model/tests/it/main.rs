@@ -3,6 +3,7 @@
 
 mod bounds;
 mod difference;
+mod escaping;
 mod fixtures;
 mod golden;
 mod identity;

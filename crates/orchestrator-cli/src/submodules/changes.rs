@@ -7,7 +7,7 @@ use lock_gen::{
     Commits, Direction, History, HistoryError, Moved, Pin, Pins, Risk, Scan, Submodule, SubmoduleStore, fetch_url,
     lock_pins, risks,
 };
-use lock_model::text::escape_terminal;
+use lock_model::escaping::escape_terminal;
 use lock_model::{Lock, ServiceName, TreePath};
 use promotion::report::{
     CommitEntry, CommitList, CommitRange, MAX_COMMITS_SHOWN, RiskKind, ServiceCommits, ServiceRisk, Step,

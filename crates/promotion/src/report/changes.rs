@@ -7,7 +7,7 @@ use lock_model::{
 };
 
 use super::markdown::{list, table};
-use lock_model::text::{code_span, escape_markdown};
+use lock_model::escaping::{code_span, escape_markdown};
 
 /// A service that is locked and not deployed.
 #[derive(Clone, Debug, PartialEq, Eq)]

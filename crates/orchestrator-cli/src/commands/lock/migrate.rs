@@ -53,7 +53,7 @@ pub(crate) async fn migrate(context: &Context, args: &LockMigrateArgs) -> CliRes
     let rules_at = if own.is_some() { None } else { Some(rules_at) };
     let mut warnings = made.warnings;
     if context.superproject.commit(&older.commit).is_err() {
-        let commit = lock_model::text::shorten(&older.commit, 50);
+        let commit = lock_model::escaping::shorten(&older.commit, 50);
         warnings
             .push(format!("the commit that it names, `{commit}`, is not in this repository: nobody can look it up"));
     }
