@@ -283,6 +283,11 @@ mod tests {
         assert_eq!(choose(None, "ghcr.io/shop/all:cart"), "cart");
         assert_eq!(choose(None, "ghcr.io/shop/all:latest"), "2 of them");
         assert_eq!(choose(None, "ghcr.io/shop/other:latest"), "unknown");
+
+        // A pin without tag is not what a reference without tag means.
+        let untagged = ImagePin { tag: None, ..second.clone() };
+        let pins = Pins::new([&first, &untagged]);
+        assert!(matches!(pins.choose(None, &"ghcr.io/shop/all".parse().unwrap()), Choice::Ambiguous(_)));
     }
 
     #[test]
