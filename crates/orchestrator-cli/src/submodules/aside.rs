@@ -1,4 +1,4 @@
-//! Work with remotes that blocks: done aside, so that deadline and signals are heard meanwhile.
+//! Blocking work with remotes, on a thread of its own: deadline and signals are heard meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ impl Drop for Abandoned {
 
 /// Does work that starts `git`, with options of its own: programs end with the command's deadline, with a signal, and
 /// when `patience` is over, each of which leaves the work with the answers that it has.
-pub(super) async fn aside<T, W>(context: &Context, patience: Option<Duration>, work: W) -> CliResult<T>
+pub(super) async fn run_blocking<T, W>(context: &Context, patience: Option<Duration>, work: W) -> CliResult<T>
 where
     T: Send + 'static,
     W: FnOnce(GitOptions) -> T + Send + 'static,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use lock_gen::{
-    Commits, Direction, History, HistoryError, Moved, Pin, Pins, Risk, Scan, Submodule, SubmoduleStore, fetch_url,
-    lock_pins, risks,
+    Commits, Direction, History, HistoryError, HistoryQuery, Pin, Pins, Scan, Submodule, SubmoduleChange,
+    SubmoduleStore, changes_to_review, fetch_url, lock_pins,
 };
 use lock_model::text::escape_terminal;
 use lock_model::{Lock, ServiceName, TreePath};
@@ -14,7 +14,7 @@ use promotion::report::{
 };
 use serde_json::{Value, json};
 
-use super::aside::aside;
+use super::aside::run_blocking;
 use super::pushed::reason;
 use crate::context::Context;
 use crate::error::CliResult;
@@ -55,7 +55,7 @@ pub(crate) async fn changes(
     let mut moved = Vec::new();
     let mut unknown: BTreeMap<TreePath, String> = BTreeMap::new();
     for service in after.services().values() {
-        let Some(pin) = pins.get(&service.path).filter(|pin| pin.sha != service.git.sha) else { continue };
+        let Some(pin) = pins.get(&service.path).filter(|pin| pin.commit != service.git.sha) else { continue };
         let submodule = declared.0.get(&service.path).filter(|submodule| submodule.url == service.git.url);
         let (name, url) = match submodule {
             Some(submodule) => (submodule.name.clone(), fetch_url(&submodule.declared_url, &remote)),
@@ -64,7 +64,13 @@ pub(crate) async fn changes(
         let path = service.path.clone();
         match url {
             Ok(url) => {
-                moved.push(Moved { path, name, url, before: pin.sha.clone(), after: service.git.sha.clone() });
+                moved.push(HistoryQuery {
+                    path,
+                    name,
+                    url,
+                    before: pin.commit.clone(),
+                    after: service.git.sha.clone(),
+                });
             }
             Err(error) => {
                 unknown.insert(path, error.to_string());
@@ -77,7 +83,7 @@ pub(crate) async fn changes(
     let names: BTreeMap<&TreePath, &ServiceName> =
         after.services().iter().map(|(name, service)| (&service.path, name)).collect();
     let mut changes = Changes::default();
-    for risk in risks(&pins, &lock_pins(after), &directions) {
+    for risk in changes_to_review(&pins, &lock_pins(after), &directions) {
         let Some(name) = names.get(risk.path()) else { continue };
         changes.risks.push(ServiceRisk { service: (*name).clone(), kind: kind(risk) });
     }
@@ -101,7 +107,7 @@ fn pins_at_their_new_paths(before: &Lock, after: &Lock) -> Pins {
     let old_pins = lock_pins(before);
     let pins = after.services().iter().filter_map(|(name, service)| {
         let pin = match before.services().get(name) {
-            Some(old) => Pin { url: old.git.url.clone(), sha: old.git.sha.clone() },
+            Some(old) => Pin { url: old.git.url.clone(), commit: old.git.sha.clone() },
             None => old_pins.get(&service.path)?.clone(),
         };
         Some((service.path.clone(), pin))
@@ -111,7 +117,7 @@ fn pins_at_their_new_paths(before: &Lock, after: &Lock) -> Pins {
 
 async fn histories(
     context: &Context,
-    moved: Vec<Moved>,
+    moved: Vec<HistoryQuery>,
 ) -> CliResult<BTreeMap<TreePath, Result<History, HistoryError>>> {
     if moved.is_empty() {
         return Ok(BTreeMap::new());
@@ -119,21 +125,21 @@ async fn histories(
     let left = context.deadline.saturating_duration_since(Instant::now());
     let (program, cache) = (context.git_program.clone(), context.cache.clone());
     let clone = context.git.common_dir().to_path_buf();
-    aside(context, Some(PATIENCE.min(left / 2)), move |options| {
+    run_blocking(context, Some(PATIENCE.min(left / 2)), move |options| {
         SubmoduleStore::new(&program, options, &cache, &clone).histories(&moved, MAX_COMMITS_SHOWN, None)
     })
     .await
 }
 
-fn kind(risk: Risk) -> RiskKind {
-    match risk {
-        Risk::RepositoryChanged { before, after, owner_changed, .. } => {
+fn kind(change: SubmoduleChange) -> RiskKind {
+    match change {
+        SubmoduleChange::RepositoryChanged { before, after, owner_changed, .. } => {
             RiskKind::Repository { before, after, owner_changed }
         }
-        Risk::Backward { before, after, .. } => RiskKind::Backward(Step { before, after }),
-        Risk::Sideways { before, after, unrelated: false, .. } => RiskKind::Diverged(Step { before, after }),
-        Risk::Sideways { before, after, unrelated: true, .. } => RiskKind::Unrelated(Step { before, after }),
-        Risk::UnknownDirection { before, after, .. } => RiskKind::UnknownDirection(Step { before, after }),
+        SubmoduleChange::Backward { before, after, .. } => RiskKind::Backward(Step { before, after }),
+        SubmoduleChange::Diverged { before, after, unrelated: false, .. } => RiskKind::Diverged(Step { before, after }),
+        SubmoduleChange::Diverged { before, after, unrelated: true, .. } => RiskKind::Unrelated(Step { before, after }),
+        SubmoduleChange::UnknownDirection { before, after, .. } => RiskKind::UnknownDirection(Step { before, after }),
     }
 }
 

@@ -7,7 +7,7 @@ mod pushed;
 mod sources;
 
 use config::Submodules;
-use lock_gen::{AcceptedRefs, AllowedSources};
+use lock_gen::{AllowedSources, RefPolicy};
 
 use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
@@ -25,9 +25,9 @@ fn allowed_sources(rules: &Submodules) -> CliResult<Option<AllowedSources>> {
 }
 
 /// The branches and tags that count.
-fn accepted_refs(rules: &Submodules) -> CliResult<AcceptedRefs> {
-    let Some(patterns) = &rules.branches else { return Ok(AcceptedRefs::default()) };
-    AcceptedRefs::new(patterns)
+fn accepted_refs(rules: &Submodules) -> CliResult<RefPolicy> {
+    let Some(patterns) = &rules.branches else { return Ok(RefPolicy::default()) };
+    RefPolicy::new(patterns)
         .map_err(|error| CliError::from_source(ExitCode::Usage, "`submodules.branches` cannot be used", &error))
 }
 
@@ -81,7 +81,7 @@ mod tests {
                         taken += 1;
                     }
                     if let Ok(pattern) = AcceptedRef::try_from(text.as_str()) {
-                        AcceptedRefs::new([&pattern]).unwrap_or_else(|error| panic!("{error}"));
+                        RefPolicy::new([&pattern]).unwrap_or_else(|error| panic!("{error}"));
                         taken += 1;
                     }
                 }

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use config::{AssignedKind, Config, ServiceAssignment};
-use lock_gen::{Scan, Submodule};
+use lock_gen::{LockDraft, Scan, Submodule};
 use lock_model::{
-    CommitId, Content, GitSource, Lock, LockParts, LockedImage, OlderLock, OlderService, Origin, Revision, Service,
-    ServiceName, Source, TreePath,
+    CommitId, Content, LockedImage, OlderLock, OlderService, Origin, Revision, ServiceName, Source, TreePath,
 };
 use registry::{Candidate, Event, ImageRequest, RevisionPolicy};
 
@@ -166,12 +165,12 @@ impl Place {
         let mut problems: Vec<Problem> =
             self.scan.problems.iter().map(|finding| problem(&finding.subject, finding.message.clone())).collect();
         let mut there = BTreeSet::new();
-        for Submodule { path, sha, .. } in &self.scan.submodules {
+        for Submodule { path, commit, .. } in &self.scan.submodules {
             there.insert(path);
             match older.services.get(path) {
                 None => problems.push(problem(path.as_str(), "is a submodule, and not in the lock".to_owned())),
-                Some(service) if service.sha != *sha => {
-                    let (lock, tree) = (service.sha.short(12), sha.short(12));
+                Some(service) if service.sha != *commit => {
+                    let (lock, tree) = (service.sha.short(12), commit.short(12));
                     problems.push(problem(path.as_str(), format!("is locked at {lock}, and at {tree} in the tree")));
                 }
                 Some(_) => {}
@@ -216,7 +215,15 @@ async fn make(
         .collect();
     let mut warnings = Vec::new();
     let images = resolve(context, rules, place, &entries, revision, &mut warnings).await?;
-    let services = entries.into_iter().map(|(assignment, older, submodule)| {
+    let source = Source {
+        repository: rules.config.forge.repository.clone(),
+        pull_request: None,
+        head: place.commit.clone(),
+        base: place.facts.parents.first().unwrap_or(&place.commit).clone(),
+        tree: place.facts.tree.clone(),
+    };
+    let mut draft = LockDraft::new(source).with_origin(Origin::Migrated);
+    for (assignment, older, _) in entries {
         let content = if let Some(image) = images.get(&assignment.name) {
             Content::Image(image.clone())
         } else {
@@ -226,21 +233,11 @@ async fn make(
             ));
             Content::Configuration
         };
-        let git = GitSource { url: submodule.url.clone(), sha: submodule.sha.clone() };
-        let service = Service { path: assignment.path.clone(), git, content, metadata: None, origin: Origin::Migrated };
-        (assignment.name.clone(), service)
-    });
-    let source = Source {
-        repository: rules.config.forge.repository.clone(),
-        pull_request: None,
-        head: place.commit.clone(),
-        base: place.facts.parents.first().unwrap_or(&place.commit).clone(),
-        tree: place.facts.tree.clone(),
-    };
-    let parts =
-        LockParts { source, services: services.collect(), third_party: BTreeMap::new(), exceptions: Vec::new() };
-    let lock =
-        Lock::new(parts).map_err(|error| CliError::from_source(ExitCode::Lock, "the lock cannot be made", &error))?;
+        draft.add(assignment.name.clone(), assignment.path.clone(), content, None);
+    }
+    let lock = draft
+        .assemble(&place.scan)
+        .map_err(|error| CliError::from_source(ExitCode::Lock, "the lock cannot be made", &error))?;
     Ok(Made { file: LockFile::parse(lock_model::write(&lock).into_bytes(), LOCK_FILE)?, warnings })
 }
 
