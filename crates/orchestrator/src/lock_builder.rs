@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use config::{AssignedKind, ImageAssignment, ServiceAssignment};
-use lock_gen::Submodule;
+use lock_gen::{LockDraft, Submodule};
 use lock_model::{
-    Content, GitSource, Lock, LockParts, LockedImage, Origin, Revision as ImageRevision, Service, ServiceName, Source,
-    TreePath,
+    Content, Lock, LockedImage, Origin, Revision as ImageRevision, Service, ServiceName, Source, TreePath,
 };
 use registry::{Attempt, Candidate, Event, ImageRequest, Patience, Resolution, RevisionPolicy, Unresolved};
 
@@ -58,15 +57,19 @@ pub(crate) async fn generate(
         .filter_map(|assignment| Some(Assigned { submodule: by_path.get(&assignment.path)?, assignment }))
         .collect();
     let pushed = judge(context, revision, &source, &assigned, scope.check_pushed).await?;
-    let mut services = match scope.only {
+    let kept = match scope.only {
         Some((only, previous)) => kept(&assigned, only, previous)?,
         None => BTreeMap::new(),
     };
     let wanted: Vec<&Assigned<'_>> =
-        assigned.iter().filter(|assigned| !services.contains_key(&assigned.assignment.name)).collect();
+        assigned.iter().filter(|assigned| !kept.contains_key(&assigned.assignment.name)).collect();
     let mut warnings: Vec<String> = revision.scan.warnings.iter().map(ToString::to_string).collect();
     let mut images = resolve(context, revision, &wanted, scope.patience, &mut warnings).await?;
-    for Assigned { assignment, submodule } in wanted {
+    let mut draft = LockDraft::new(source);
+    for (name, entry) in kept {
+        draft.keep(name, entry);
+    }
+    for Assigned { assignment, .. } in wanted {
         let content = match assignment.kind {
             AssignedKind::Configuration => Content::Configuration,
             AssignedKind::Image(_) => match images.remove(&assignment.name) {
@@ -76,10 +79,10 @@ pub(crate) async fn generate(
                 }
             },
         };
-        let git = GitSource::new(submodule.url.clone(), submodule.sha.clone());
-        services.insert(assignment.name.clone(), Service::new(assignment.path.clone(), git, content));
+        draft.add(assignment.name.clone(), assignment.path.clone(), content, None);
     }
-    let lock = Lock::new(LockParts::new(source).with_services(services))
+    let lock = draft
+        .assemble(&revision.scan)
         .map_err(|error| Error::from_source(ErrorKind::Invalid, "the lock cannot be made", error))?;
     let bytes = lock.to_yaml().into_bytes();
     Ok(Generated { lock, bytes, warnings, pushed })
@@ -192,10 +195,14 @@ fn kept(
         let name = &assignment.name;
         let wrong = match previous.services().get(name) {
             None => Some("is not in the earlier lock".to_owned()),
-            Some(service) if service.git.commit != submodule.sha || service.path != submodule.path => Some(format!(
+            Some(service) if service.git.commit != submodule.commit || service.path != submodule.path => Some(format!(
                 "is at {} in the tree, and at {} in the earlier lock",
-                submodule.sha.short(12),
+                submodule.commit.short(12),
                 service.git.commit.short(12)
+            )),
+            Some(service) if service.git.url != submodule.url => Some(format!(
+                "comes from `{}` in the tree, and from `{}` in the earlier lock",
+                submodule.url, service.git.url
             )),
             Some(service) => {
                 kept.insert(name.clone(), service.clone());
@@ -216,12 +223,12 @@ fn kept(
 fn request(revision: &Revision, assigned: &Assigned<'_>) -> Option<ImageRequest> {
     let Assigned { assignment, submodule } = assigned;
     let AssignedKind::Image(image) = &assignment.kind else { return None };
-    let candidates = assignment.candidates(&submodule.sha);
+    let candidates = assignment.candidates(&submodule.commit);
     Some(ImageRequest {
         service: assignment.name.clone(),
         candidates: candidates.into_iter().map(|(repository, tag)| Candidate { repository, tag }).collect(),
         platforms: image.platforms.clone(),
-        commit: submodule.sha.clone(),
+        commit: submodule.commit.clone(),
         revision: image_policy(image),
         commit_time: revision.time,
     })

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use config::{Config, Environment};
-use lock_gen::{Mismatch, Scan};
+use lock_gen::{LockDrift, Scan};
 use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, Lock, ReleaseId, Timestamp, TreeId};
 
 use crate::context::{Context, git_error};
@@ -94,8 +94,8 @@ impl Revision {
     }
 
     /// Where a lock disagrees with this tree.
-    pub(crate) fn mismatches(&self, lock: &Lock) -> Vec<Mismatch> {
-        lock_gen::compare(lock, &self.scan)
+    pub(crate) fn mismatches(&self, lock: &Lock) -> Vec<LockDrift> {
+        lock_gen::lock_drift(lock, &self.scan)
     }
 
     /// What is wrong with the submodules themselves.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use config::{AssignedKind, Config, ServiceAssignment};
-use lock_gen::{Scan, Submodule};
+use lock_gen::{LockDraft, Scan, Submodule};
 use lock_model::{
-    CommitId, Content, EnvironmentName, GitSource, LegacyLock, LegacyService, Lock, LockParts, LockedImage, Origin,
-    Revision, Service, ServiceName, Source, TreePath,
+    CommitId, Content, EnvironmentName, LegacyLock, LegacyService, LockedImage, Origin, Revision, ServiceName, Source,
+    TreePath,
 };
 use registry::{Candidate, Event, ImageRequest, RevisionPolicy};
 
@@ -191,12 +191,12 @@ impl Place {
         let mut problems: Vec<Problem> =
             self.scan.problems.iter().map(|finding| problem(&finding.subject, finding.message.clone())).collect();
         let mut there = BTreeSet::new();
-        for Submodule { path, sha, .. } in &self.scan.submodules {
+        for Submodule { path, commit, .. } in &self.scan.submodules {
             there.insert(path);
             match older.services.get(path) {
                 None => problems.push(problem(path.as_str(), "is a submodule, and not in the lock".to_owned())),
-                Some(service) if service.commit != *sha => {
-                    let (lock, tree) = (service.commit.short(12), sha.short(12));
+                Some(service) if service.commit != *commit => {
+                    let (lock, tree) = (service.commit.short(12), commit.short(12));
                     problems.push(problem(path.as_str(), format!("is locked at {lock}, and at {tree} in the tree")));
                 }
                 Some(_) => {}
@@ -243,7 +243,14 @@ async fn make(
         .collect();
     let mut warnings = Vec::new();
     let images = resolve(context, rules, place, &entries, revision, &mut warnings).await?;
-    let services = entries.into_iter().map(|(assignment, older, submodule)| {
+    let source = Source::new(
+        rules.config.forge.repository.clone(),
+        place.commit.clone(),
+        place.facts.parents.first().unwrap_or(&place.commit).clone(),
+        place.facts.tree.clone(),
+    );
+    let mut draft = LockDraft::new(source).with_origin(Origin::Migrated);
+    for (assignment, older, _) in entries {
         let content = if let Some(image) = images.get(&assignment.name) {
             Content::Image(image.clone())
         } else {
@@ -253,17 +260,10 @@ async fn make(
             ));
             Content::Configuration
         };
-        let git = GitSource::new(submodule.url.clone(), submodule.sha.clone());
-        let service = Service::new(assignment.path.clone(), git, content).with_origin(Origin::Migrated);
-        (assignment.name.clone(), service)
-    });
-    let source = Source::new(
-        rules.config.forge.repository.clone(),
-        place.commit.clone(),
-        place.facts.parents.first().unwrap_or(&place.commit).clone(),
-        place.facts.tree.clone(),
-    );
-    let lock = Lock::new(LockParts::new(source).with_services(services))
+        draft.add(assignment.name.clone(), assignment.path.clone(), content, None);
+    }
+    let lock = draft
+        .assemble(&place.scan)
         .map_err(|error| Error::from_source(ErrorKind::Lock, "the lock cannot be made", error))?;
     Ok(Made { file: LockFile::parse(lock.to_yaml().into_bytes(), LOCK_FILE)?, warnings })
 }

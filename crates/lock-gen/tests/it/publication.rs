@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt as _;
 
 use git::{Git, GitOptions};
-use lock_gen::{AcceptedRefs, Pushed, PushedCheck, PushedQuestion, PushedReport};
+use lock_gen::{Publication, PublicationCheck, PublicationQuery, PublicationReport, RefPolicy};
 use lock_model::{CommitId, ErrorClass};
 
 use crate::world::{World, child, commit, file, git_program, id, kinds};
@@ -11,27 +11,27 @@ fn folder(git: &Git) -> String {
     git.git_dir().to_str().unwrap().to_owned()
 }
 
-fn question(name: &str, url: &str, sha: &CommitId) -> PushedQuestion {
-    PushedQuestion { path: format!("services/{name}").parse().unwrap(), url: url.to_owned(), sha: sha.clone() }
+fn question(name: &str, url: &str, sha: &CommitId) -> PublicationQuery {
+    PublicationQuery { path: format!("services/{name}").parse().unwrap(), url: url.to_owned(), commit: sha.clone() }
 }
 
-fn check(world: &World) -> PushedCheck {
-    PushedCheck::new(&git_program(), world.options(), &world.path("cache"))
+fn check(world: &World) -> PublicationCheck {
+    PublicationCheck::new(&git_program(), world.options(), &world.path("cache"))
 }
 
-fn answer(report: &PushedReport, name: &str) -> Pushed {
+fn answer(report: &PublicationReport, name: &str) -> Publication {
     report.answers[format!("services/{name}").as_str()].as_ref().unwrap().clone()
 }
 
-fn on(branches: &[&str], tags: &[&str]) -> Pushed {
+fn on(branches: &[&str], tags: &[&str]) -> Publication {
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-    Pushed::On { branches: owned(branches), tags: owned(tags) }
+    Publication::On { branches: owned(branches), tags: owned(tags) }
 }
 
-fn served(pushed: &Pushed) -> Option<bool> {
+fn served(pushed: &Publication) -> Option<bool> {
     match pushed {
-        Pushed::Nowhere { served, .. } => *served,
-        Pushed::On { .. } => panic!("{pushed:?}"),
+        Publication::Nowhere { served, .. } => *served,
+        Publication::On { .. } => panic!("{pushed:?}"),
     }
 }
 
@@ -90,7 +90,7 @@ fn p19_t8_a_commit_is_pushed_when_a_branch_or_tag_has_it() {
         assert_eq!(served(&answer(&report, "unreachable")), Some(true), "{round}");
         assert_eq!(served(&answer(&report, "never")), Some(false), "{round}");
         assert_eq!(report.errors().count(), 0);
-        let problems = report.problems();
+        let problems = report.findings();
         assert_eq!(
             kinds(&problems),
             ["not-pushed services/never", "not-pushed services/proposed", "not-pushed services/unreachable",]
@@ -104,11 +104,11 @@ fn p19_t8_a_commit_is_pushed_when_a_branch_or_tag_has_it() {
     }
 
     // Only what counts, counts; also when an earlier check brought more.
-    let accepted = AcceptedRefs::new(["main", "gone", "refs/tags/v*"]).unwrap();
+    let accepted = RefPolicy::new(["main", "gone", "refs/tags/v*"]).unwrap();
     let report = check(&world).accepting(accepted).check(&questions);
     assert_eq!(answer(&report, "older"), on(&["main"], &["v1"]));
     assert_eq!(answer(&report, "two"), on(&["main"], &[]));
-    let report = check(&world).accepting(AcceptedRefs::new(["gone"]).unwrap()).check(&questions[..1]);
+    let report = check(&world).accepting(RefPolicy::new(["gone"]).unwrap()).check(&questions[..1]);
     assert_eq!(served(&answer(&report, "tip")), Some(true));
 
     // The branch is rewritten: what was pushed is no longer.
@@ -155,7 +155,7 @@ fn p19_sha_256_remotes_and_remotes_that_leave_nothing_out() {
     served(&answer(&report, "lost"));
     // The question is about another hash function than the remote's: no answer.
     let report = check(&world).check(&[question("cart", &url, &id("1"))]);
-    assert!(!matches!(report.answers.values().next().unwrap(), Ok(Pushed::On { .. })));
+    assert!(!matches!(report.answers.values().next().unwrap(), Ok(Publication::On { .. })));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn p19_many_remotes_are_asked_at_once_and_every_problem_comes() {
     questions.push(question("hostile", "ext::sh -c canary", &id("1")));
     let report = check(&world).at_once(NonZeroUsize::new(3).unwrap()).check(&questions);
     assert_eq!(report.answers.len(), 9);
-    assert_eq!(report.problems().len(), 3);
+    assert_eq!(report.findings().len(), 3);
     let errors: Vec<(String, ErrorClass)> =
         report.errors().map(|(path, error)| (path.to_string(), error.class())).collect();
     assert_eq!(
@@ -196,13 +196,13 @@ fn p19_a_temporary_check_leaves_nothing_behind() {
     commit(&cart, &[file("a", "2")]);
     let parent = world.path("tmp");
     std::fs::create_dir(&parent).unwrap();
-    let check = PushedCheck::temporary(&git_program(), world.options(), &parent).unwrap();
+    let check = PublicationCheck::temporary(&git_program(), world.options(), &parent).unwrap();
     let report = check.check(&[question("cart", &folder(&cart), &first)]);
     assert_eq!(answer(&report, "cart"), on(&["main"], &[]));
     assert_eq!(std::fs::read_dir(&parent).unwrap().count(), 1);
     drop(check);
     assert_eq!(std::fs::read_dir(&parent).unwrap().count(), 0);
-    let nowhere = PushedCheck::temporary(&git_program(), world.options(), &world.path("nothing"));
+    let nowhere = PublicationCheck::temporary(&git_program(), world.options(), &world.path("nothing"));
     assert_eq!(nowhere.unwrap_err().class(), ErrorClass::Invalid);
 }
 
@@ -254,7 +254,7 @@ fn two_checks_share_a_cache() {
     let held = std::fs::File::open(lock).unwrap();
     held.lock().unwrap();
     let options = GitOptions { deadline: std::time::Duration::from_millis(50), ..world.options() };
-    let report = PushedCheck::new(&git_program(), options, &world.path("cache")).check(questions);
+    let report = PublicationCheck::new(&git_program(), options, &world.path("cache")).check(questions);
     let (_, error) = report.errors().next().unwrap();
     assert_eq!((error.class(), error.is_deadline()), (ErrorClass::Temporary, true), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Bare repositories of our own, one for each remote, that hold its commits and no files.
+//! A cache of bare repositories, one for each remote, with its commits and without files.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -18,15 +18,15 @@ const PUBLISHED: &str = "refs/orchestrator/on/";
 /// The time between two looks at a repository that another process uses.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Where the repositories lie.
+/// The folder of the repositories, and the git that fills them.
 #[derive(Clone, Debug)]
-pub(crate) struct Mirrors {
+pub(crate) struct MirrorCache {
     program: Program,
     options: GitOptions,
     folder: PathBuf,
 }
 
-/// The commits of one remote. Nobody else uses the repository as long as this exists.
+/// The commits of one remote. No other process uses the repository as long as this exists.
 #[derive(Debug)]
 pub(crate) struct Mirror {
     git: Git,
@@ -40,7 +40,7 @@ pub(crate) fn object_format(commit: &CommitId) -> ObjectFormat {
     if commit.as_str().len() == 64 { ObjectFormat::Sha256 } else { ObjectFormat::Sha1 }
 }
 
-impl Mirrors {
+impl MirrorCache {
     pub(crate) fn new(program: &Program, options: GitOptions, folder: &Path) -> Self {
         Self { program: program.clone(), options, folder: folder.to_owned() }
     }
@@ -52,12 +52,12 @@ impl Mirrors {
         self.folder.join(format!("{short}{format}-commits.git"))
     }
 
-    /// What earlier runs brought, without asking anybody.
+    /// The objects that earlier runs fetched, without asking the remote.
     pub(crate) fn at_hand(&self, url: &str, format: ObjectFormat) -> Option<Objects> {
         Objects::open(&self.folder(url, format)).ok().filter(Objects::is_ours)
     }
 
-    /// Opens the repository of a remote, for us alone; makes it when there is none.
+    /// Opens the repository of a remote and locks it; makes it when there is none.
     pub(crate) fn open(&self, url: &str, format: ObjectFormat) -> Result<Mirror, HistoryError> {
         let folder = self.folder(url, format);
         std::fs::create_dir_all(&self.folder).map_err(|error| HistoryError::cache(&folder, error))?;
@@ -75,7 +75,7 @@ impl Mirrors {
         Ok(Mirror { git, init, url: url.to_owned(), fresh, _lock: lock })
     }
 
-    /// The system takes the lock back when we die. It is a file of its own: the folder may be made anew.
+    /// The system releases the lock when this process ends. It is a file of its own, because the folder may be made anew.
     fn lock(&self, folder: &Path) -> Result<File, HistoryError> {
         let unusable = |error: std::io::Error| HistoryError::cache(folder, error);
         let file = File::options()
@@ -100,7 +100,7 @@ impl Mirrors {
     }
 }
 
-/// Not the remote's fault: a run before us was killed in the middle of a write, or the disk lost something.
+/// Whether the repository is to blame and not the remote: an earlier run was killed while it wrote, or the disk lost data.
 fn is_damage(error: &GitError) -> bool {
     match error.kind() {
         GitErrorKind::NotARepository => true,

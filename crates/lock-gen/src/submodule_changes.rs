@@ -1,4 +1,4 @@
-//! Changes of submodules that a person should look at.
+//! Changes of submodules that a reviewer should look at.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,64 +8,64 @@ use lock_model::{CommitId, Lock, RepositoryUrl, TreePath};
 use crate::sources::owner;
 use crate::{Direction, Scan};
 
-/// Where a submodule's code comes from.
+/// The repository and commit of a submodule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
-    /// Its repository.
+    /// The repository, as the lock writes it.
     pub url: RepositoryUrl,
-    /// Its commit.
-    pub sha: CommitId,
+    /// The commit of the gitlink.
+    pub commit: CommitId,
 }
 
-/// The pins of a tree or lock, by path.
+/// The pins of a tree or lock, by the path of the submodule.
 pub type Pins = BTreeMap<TreePath, Pin>;
 
 impl Scan {
     /// The pins of the submodules without problems.
     pub fn pins(&self) -> Pins {
         let pins = self.submodules.iter().map(|one| {
-            let pin = Pin { url: one.url.clone(), sha: one.sha.clone() };
+            let pin = Pin { url: one.url.clone(), commit: one.commit.clone() };
             (one.path.clone(), pin)
         });
         pins.collect()
     }
 }
 
-/// The pins of a lock.
+/// The pins of the services of a lock.
 pub fn lock_pins(lock: &Lock) -> Pins {
     let pins = lock.services().values().map(|service| {
-        let pin = Pin { url: service.git.url.clone(), sha: service.git.commit.clone() };
+        let pin = Pin { url: service.git.url.clone(), commit: service.git.commit.clone() };
         (service.path.clone(), pin)
     });
     pins.collect()
 }
 
-/// One change that a person should look at.
+/// A change of a submodule that a reviewer should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Risk {
-    /// A submodule comes from another repository.
+pub enum SubmoduleChange {
+    /// It comes from another repository.
     RepositoryChanged {
-        /// The submodule's path.
+        /// The path of the submodule.
         path: TreePath,
         /// The repository before.
         before: RepositoryUrl,
         /// The repository now.
         after: RepositoryUrl,
-        /// Whether it belongs to another host or owner, too.
+        /// Whether host or owner are others, too.
         owner_changed: bool,
     },
-    /// A submodule went back to an older commit.
+    /// It went back to an ancestor of its commit.
     Backward {
-        /// The submodule's path.
+        /// The path of the submodule.
         path: TreePath,
         /// The commit before.
         before: CommitId,
         /// The commit now.
         after: CommitId,
     },
-    /// A submodule left the line of history that it was on.
-    Sideways {
-        /// The submodule's path.
+    /// It went to a commit that is neither a descendant nor an ancestor.
+    Diverged {
+        /// The path of the submodule.
         path: TreePath,
         /// The commit before.
         before: CommitId,
@@ -74,9 +74,9 @@ pub enum Risk {
         /// Whether the two have no common ancestor.
         unrelated: bool,
     },
-    /// A submodule moved, and in which direction is not known.
+    /// It went to another commit, and how that lies in history is not known.
     UnknownDirection {
-        /// The submodule's path.
+        /// The path of the submodule.
         path: TreePath,
         /// The commit before.
         before: CommitId,
@@ -85,15 +85,15 @@ pub enum Risk {
     },
 }
 
-impl Risk {
-    /// A stable word for machines.
+impl SubmoduleChange {
+    /// A stable word, such as `owner-changed`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::RepositoryChanged { owner_changed: true, .. } => "owner-changed",
             Self::RepositoryChanged { owner_changed: false, .. } => "repository-changed",
             Self::Backward { .. } => "backward",
-            Self::Sideways { unrelated: true, .. } => "unrelated",
-            Self::Sideways { unrelated: false, .. } => "diverged",
+            Self::Diverged { unrelated: true, .. } => "unrelated",
+            Self::Diverged { unrelated: false, .. } => "diverged",
             Self::UnknownDirection { .. } => "unknown-direction",
         }
     }
@@ -103,13 +103,13 @@ impl Risk {
         match self {
             Self::RepositoryChanged { path, .. }
             | Self::Backward { path, .. }
-            | Self::Sideways { path, .. }
+            | Self::Diverged { path, .. }
             | Self::UnknownDirection { path, .. } => path,
         }
     }
 }
 
-impl fmt::Display for Risk {
+impl fmt::Display for SubmoduleChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RepositoryChanged { path, before, after, owner_changed } => {
@@ -119,7 +119,7 @@ impl fmt::Display for Risk {
             Self::Backward { path, before, after } => {
                 write!(f, "`{path}` goes back from {} to {}", before.short(12), after.short(12))
             }
-            Self::Sideways { path, before, after, unrelated } => {
+            Self::Diverged { path, before, after, unrelated } => {
                 let what = if *unrelated { "shares no history with" } else { "is no descendant of" };
                 write!(f, "`{path}` goes to {}, which {what} {}", after.short(12), before.short(12))
             }
@@ -131,34 +131,44 @@ impl fmt::Display for Risk {
     }
 }
 
-/// The risks between two trees or locks, by path. `directions` has what is known of the submodules that moved; one
-/// that moved and is not there is a risk of its own.
-pub fn risks(before: &Pins, after: &Pins, directions: &BTreeMap<TreePath, Direction>) -> Vec<Risk> {
-    let mut risks = Vec::new();
+/// The changes between two trees or locks that a reviewer should look at, by path.
+///
+/// `directions` has what is known of the submodules that moved; a forward move needs no review, and one whose direction
+/// is missing there is a change of its own.
+pub fn changes_to_review(
+    before: &Pins,
+    after: &Pins,
+    directions: &BTreeMap<TreePath, Direction>,
+) -> Vec<SubmoduleChange> {
+    let mut changes = Vec::new();
     for (path, new) in after {
         let Some(old) = before.get(path) else { continue };
         let path = path.clone();
         if old.url != new.url {
-            risks.push(Risk::RepositoryChanged {
+            changes.push(SubmoduleChange::RepositoryChanged {
                 path: path.clone(),
                 before: old.url.clone(),
                 after: new.url.clone(),
                 owner_changed: owner(&old.url) != owner(&new.url),
             });
         }
-        if old.sha == new.sha {
+        if old.commit == new.commit {
             continue;
         }
         let direction = directions.get(&path).copied();
-        let (before, after) = (old.sha.clone(), new.sha.clone());
+        let (before, after) = (old.commit.clone(), new.commit.clone());
         match direction {
             Some(Direction::Forward) => {}
-            Some(Direction::Backward) => risks.push(Risk::Backward { path, before, after }),
-            Some(Direction::Diverged) => risks.push(Risk::Sideways { path, before, after, unrelated: false }),
-            Some(Direction::Unrelated) => risks.push(Risk::Sideways { path, before, after, unrelated: true }),
-            // Different commits are never the same: whoever says so asked about others.
-            Some(Direction::Same) | None => risks.push(Risk::UnknownDirection { path, before, after }),
+            Some(Direction::Backward) => changes.push(SubmoduleChange::Backward { path, before, after }),
+            Some(Direction::Diverged) => {
+                changes.push(SubmoduleChange::Diverged { path, before, after, unrelated: false });
+            }
+            Some(Direction::Unrelated) => {
+                changes.push(SubmoduleChange::Diverged { path, before, after, unrelated: true });
+            }
+            // `Same` is an answer about other commits: these two differ.
+            Some(Direction::Same) | None => changes.push(SubmoduleChange::UnknownDirection { path, before, after }),
         }
     }
-    risks
+    changes
 }

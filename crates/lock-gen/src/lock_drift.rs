@@ -1,57 +1,58 @@
+//! Whether a lock belongs to a tree.
+
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lock_model::{CommitId, Lock, RepositoryUrl, ServiceName, TreePath};
+use lock_model::{CommitId, Lock, RepositoryUrl, Service, ServiceName, TreePath};
 
 use crate::{Finding, Scan};
 
 /// One way in which a lock and a tree disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mismatch {
+#[non_exhaustive]
+pub enum LockDrift {
     /// The gitlink names another commit than the lock.
     Commit {
-        /// The service.
+        /// The service that is locked.
         service: ServiceName,
-        /// The submodule's path.
+        /// The path of its submodule.
         path: TreePath,
-        /// The lock's commit.
+        /// The commit in the lock.
         lock: CommitId,
-        /// The tree's commit.
+        /// The commit of the gitlink.
         tree: CommitId,
     },
     /// `.gitmodules` names another repository than the lock.
     Url {
-        /// The service.
+        /// The service that is locked.
         service: ServiceName,
-        /// The submodule's path.
+        /// The path of its submodule.
         path: TreePath,
-        /// The lock's repository.
+        /// The repository in the lock.
         lock: RepositoryUrl,
-        /// The tree's repository.
+        /// The repository in `.gitmodules`.
         tree: RepositoryUrl,
     },
-    /// The lock has a service that is no submodule of the tree.
+    /// The lock has a service at a path where the tree has no submodule.
     NotInTree {
-        /// The service.
+        /// The service that is locked.
         service: ServiceName,
-        /// The submodule's path.
+        /// The path in the lock.
         path: TreePath,
-        /// The lock's commit.
-        lock: CommitId,
     },
-    /// The tree has a submodule that the lock does not know.
+    /// The tree has a submodule at a path where the lock has no service.
     NotInLock {
-        /// The submodule's path.
+        /// The path of the submodule.
         path: TreePath,
-        /// The tree's commit.
+        /// The commit of the gitlink.
         tree: CommitId,
     },
-    /// The tree itself has a problem.
+    /// The tree itself has a problem, so that no lock belongs to it.
     Tree(Finding),
 }
 
-impl Mismatch {
-    /// The path that it is about.
+impl LockDrift {
+    /// The path that it is about; for a problem of the tree, its subject.
     pub fn path(&self) -> &str {
         match self {
             Self::Commit { path, .. }
@@ -63,7 +64,7 @@ impl Mismatch {
     }
 }
 
-impl fmt::Display for Mismatch {
+impl fmt::Display for LockDrift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Commit { service, path, lock, tree } => {
@@ -72,7 +73,7 @@ impl fmt::Display for Mismatch {
             Self::Url { service, path, lock, tree } => {
                 write!(f, "`{service}` is locked from `{lock}`, but `{path}` comes from `{tree}`")
             }
-            Self::NotInTree { service, path, .. } => {
+            Self::NotInTree { service, path } => {
                 write!(f, "`{service}` is locked, but `{path}` is no submodule of the tree")
             }
             Self::NotInLock { path, tree } => {
@@ -83,33 +84,39 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// Whether a lock belongs to a tree: nothing where its gitlinks and `.gitmodules` are the tree's.
+/// All drift between a lock and a tree, sorted by path; empty where the gitlinks and `.gitmodules` are as locked.
 ///
 /// Services and submodules meet by path. The tree's own id is not compared: the commit that adds the lock changes it.
-pub fn compare(lock: &Lock, scan: &Scan) -> Vec<Mismatch> {
+pub fn lock_drift(lock: &Lock, scan: &Scan) -> Vec<LockDrift> {
+    drift(lock.services(), scan)
+}
+
+pub(crate) fn drift(services: &BTreeMap<ServiceName, Service>, scan: &Scan) -> Vec<LockDrift> {
     let mut unlocked: BTreeMap<&TreePath, _> = scan.submodules.iter().map(|one| (&one.path, one)).collect();
-    let mut mismatches: Vec<Mismatch> = scan.problems.iter().cloned().map(Mismatch::Tree).collect();
-    for (service, locked) in lock.services() {
+    let mut drifts: Vec<LockDrift> = scan.problems.iter().cloned().map(LockDrift::Tree).collect();
+    for (service, locked) in services {
         let (service, path) = (service.clone(), locked.path.clone());
         let Some(submodule) = unlocked.remove(&path) else {
-            // What a problem hides is not said to be missing as well.
-            if !scan.problems.iter().any(|problem| problem.subject == path.as_str()) {
-                mismatches.push(Mismatch::NotInTree { service, path, lock: locked.git.commit.clone() });
+            // The submodule is there, and left out of the scan because of the problem.
+            if !scan.has_problem_at(&path) {
+                drifts.push(LockDrift::NotInTree { service, path });
             }
             continue;
         };
-        if locked.git.commit != submodule.sha {
-            let (lock, tree) = (locked.git.commit.clone(), submodule.sha.clone());
-            mismatches.push(Mismatch::Commit { service: service.clone(), path: path.clone(), lock, tree });
+        if locked.git.commit != submodule.commit {
+            let (lock, tree) = (locked.git.commit.clone(), submodule.commit.clone());
+            drifts.push(LockDrift::Commit { service: service.clone(), path: path.clone(), lock, tree });
         }
         if locked.git.url != submodule.url {
             let (lock, tree) = (locked.git.url.clone(), submodule.url.clone());
-            mismatches.push(Mismatch::Url { service, path, lock, tree });
+            drifts.push(LockDrift::Url { service, path, lock, tree });
         }
     }
-    for (path, submodule) in unlocked {
-        mismatches.push(Mismatch::NotInLock { path: path.clone(), tree: submodule.sha.clone() });
-    }
-    mismatches.sort_by(|a, b| a.path().cmp(b.path()));
-    mismatches
+    let not_in_lock = |(path, submodule): (&TreePath, &crate::Submodule)| LockDrift::NotInLock {
+        path: path.clone(),
+        tree: submodule.commit.clone(),
+    };
+    drifts.extend(unlocked.into_iter().map(not_in_lock));
+    drifts.sort_by(|a, b| a.path().cmp(b.path()));
+    drifts
 }

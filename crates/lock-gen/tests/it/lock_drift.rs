@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use lock_gen::{Mismatch, compare};
+use lock_gen::{LockDrift, lock_drift};
 use lock_model::{Content, GitSource, Lock, LockParts, Service, Source};
 
 use crate::world::{World, file, gitlink, id, scan, section, shop, tree};
@@ -33,15 +33,18 @@ fn p8_a_lock_belongs_to_the_tree_whose_gitlinks_and_urls_it_has() {
     let cart = ("services/cart", "https://forge.example/shop/cart.git", "1");
     let catalog = ("services/catalog", "https://forge.example/shop/catalog.git", "2");
     let now = scan(&git, &tree(&git, &changes));
-    assert_eq!(compare(&lock(&[cart, catalog]), &now), []);
+    assert_eq!(lock_drift(&lock(&[cart, catalog]), &now), []);
 
     // Another file of the superproject changes nothing: the lock commit itself is one.
     changes.push(file("locks/lock.yaml", "x"));
-    assert_eq!(compare(&lock(&[cart, catalog]), &scan(&git, &tree(&git, &changes))), []);
+    assert_eq!(lock_drift(&lock(&[cart, catalog]), &scan(&git, &tree(&git, &changes))), []);
 
     let moved = ("services/cart", "https://forge.example/fork/cart.git", "3");
     let gone = ("services/gone", "https://forge.example/shop/gone.git", "4");
-    let texts: Vec<String> = compare(&lock(&[moved, gone]), &now).iter().map(ToString::to_string).collect();
+    let drifts = lock_drift(&lock(&[moved, gone]), &now);
+    let paths: Vec<&str> = drifts.iter().map(LockDrift::path).collect();
+    assert_eq!(paths, ["services/cart", "services/cart", "services/catalog", "services/gone"]);
+    let texts: Vec<String> = drifts.iter().map(ToString::to_string).collect();
     assert_eq!(
         texts,
         [
@@ -59,6 +62,8 @@ fn a_tree_with_problems_has_no_lock_that_belongs_to_it() {
     let world = World::new();
     let git = world.bare("shop.git");
     let broken = scan(&git, &tree(&git, &[gitlink("services/cart", &id("1"))]));
-    let mismatches = compare(&lock(&[("services/cart", "https://forge.example/shop/cart.git", "1")]), &broken);
-    assert!(matches!(mismatches.as_slice(), [Mismatch::Tree(finding)] if finding.subject == "services/cart"));
+    let drifts = lock_drift(&lock(&[("services/cart", "https://forge.example/shop/cart.git", "1")]), &broken);
+    assert!(matches!(drifts.as_slice(), [LockDrift::Tree(finding)] if finding.subject == "services/cart"));
+    assert_eq!(drifts[0].path(), "services/cart");
+    assert_eq!(drifts[0].to_string(), format!("`services/cart` {}", broken.problems[0].message));
 }

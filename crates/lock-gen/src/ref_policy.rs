@@ -1,16 +1,18 @@
-//! Which branches and tags of a remote count.
+//! Which branches and tags of a remote are accepted.
 
-/// Branches and tags, by name or by pattern with one `*`: those from which a release may be made.
+use lock_model::BranchName;
+
+/// The branches and tags on which a commit counts as published: names, and patterns with one `*`.
 ///
 /// ```
-/// let accepted = lock_gen::AcceptedRefs::new(["main", "release/*", "refs/tags/v*"])?;
+/// let accepted = lock_gen::RefPolicy::new(["main", "release/*", "refs/tags/v*"])?;
 /// assert!(accepted.accepts("refs/heads/release/2026-01"));
 /// assert!(!accepted.accepts("refs/heads/experiment"));
-/// assert!(lock_gen::AcceptedRefs::new(["refs/pull/*"]).is_err());
-/// # Ok::<(), lock_gen::AcceptedRefsError>(())
+/// assert!(lock_gen::RefPolicy::new(["refs/pull/*"]).is_err());
+/// # Ok::<(), lock_gen::RefPolicyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AcceptedRefs {
+pub struct RefPolicy {
     /// Full names; a `*` stands for anything, slashes too, as in git.
     patterns: Vec<String>,
 }
@@ -18,23 +20,23 @@ pub struct AcceptedRefs {
 /// A pattern that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{pattern}` is not usable as a branch, a tag, or a pattern of them with one `*`")]
-pub struct AcceptedRefsError {
+pub struct RefPolicyError {
     /// The pattern, escaped.
     pub pattern: String,
 }
 
-impl Default for AcceptedRefs {
+impl Default for RefPolicy {
     /// Every branch and every tag.
     fn default() -> Self {
         Self { patterns: vec!["refs/heads/*".to_owned(), "refs/tags/*".to_owned()] }
     }
 }
 
-impl AcceptedRefs {
-    /// Takes names of branches, and full names that start with `refs/heads/` or `refs/tags/`.
+impl RefPolicy {
+    /// Takes names and patterns of branches, and of refs below `refs/heads/` and `refs/tags/`.
     ///
-    /// Other refs never count: whoever opens a pull request makes a ref of it.
-    pub fn new<I, P>(patterns: I) -> Result<Self, AcceptedRefsError>
+    /// Other refs are refused: the author of a pull request decides what its refs hold.
+    pub fn new<I, P>(patterns: I) -> Result<Self, RefPolicyError>
     where
         I: IntoIterator<Item = P>,
         P: AsRef<str>,
@@ -43,12 +45,12 @@ impl AcceptedRefs {
         Ok(Self { patterns })
     }
 
-    /// Whether a ref, by its full name, counts.
+    /// Whether a ref is accepted, by its full name such as `refs/heads/main`.
     pub fn accepts(&self, name: &str) -> bool {
         self.patterns.iter().any(|pattern| matches(pattern, name))
     }
 
-    /// What to fetch, given what is there: git refuses to fetch a branch that does not exist.
+    /// The patterns that some ref of the remote matches: git refuses to fetch a branch that does not exist.
     pub(crate) fn refspecs<'a>(&self, there: impl Iterator<Item = &'a str>) -> Vec<String> {
         let there: Vec<&str> = there.collect();
         let brings = |pattern: &&String| there.iter().any(|name| matches(pattern, name));
@@ -56,20 +58,13 @@ impl AcceptedRefs {
     }
 }
 
-fn full(pattern: &str) -> Result<String, AcceptedRefsError> {
+fn full(pattern: &str) -> Result<String, RefPolicyError> {
     let full = if pattern.starts_with("refs/") { pattern.to_owned() } else { format!("refs/heads/{pattern}") };
     let name = full.strip_prefix("refs/heads/").or_else(|| full.strip_prefix("refs/tags/"));
-    let good = name.is_some_and(|name| {
-        let odd = |c: char| lock_model::escaping::is_hidden(c) || " ~^:?[\\".contains(c);
-        let segment = |segment: &str| !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with('.');
-        name.matches('*').count() < 2
-            && !name.starts_with('-')
-            && !name.contains(odd)
-            && !name.contains("..")
-            && !name.contains("@{")
-            && name.split('/').all(segment)
-    });
-    if good { Ok(full) } else { Err(AcceptedRefsError { pattern: crate::finding::shown(pattern.as_bytes()) }) }
+    // The `*` stands for a part of a name, so the rest must be a name with some letter in its place.
+    let good =
+        name.is_some_and(|name| name.matches('*').count() < 2 && BranchName::try_from(name.replace('*', "x")).is_ok());
+    if good { Ok(full) } else { Err(RefPolicyError { pattern: crate::finding::shown(pattern.as_bytes()) }) }
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -87,7 +82,7 @@ mod tests {
 
     #[test]
     fn patterns_are_of_branches_and_tags() {
-        let accepted = AcceptedRefs::new(["main", "release/*", "refs/tags/v*-stable"]).unwrap();
+        let accepted = RefPolicy::new(["main", "release/*", "refs/tags/v*-stable"]).unwrap();
         for (name, expected) in [
             ("refs/heads/main", true),
             ("refs/heads/main2", false),
@@ -105,8 +100,8 @@ mod tests {
         assert_eq!(accepted.refspecs(there.into_iter()), ["refs/heads/main"]);
         for bad in ["", "refs/pull/*", "refs/heads/", "a b", "a..b", "-x", "*/*", "a:b", "a\n", "refs/notes/x", "+main"]
         {
-            assert!(AcceptedRefs::new([bad]).is_err() || bad == "+main", "{bad:?}");
+            assert!(RefPolicy::new([bad]).is_err() || bad == "+main", "{bad:?}");
         }
-        assert!(AcceptedRefs::default().accepts("refs/tags/x"));
+        assert!(RefPolicy::default().accepts("refs/tags/x"));
     }
 }

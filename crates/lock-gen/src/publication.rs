@@ -1,4 +1,4 @@
-//! Whether others can get the commit of a gitlink: by a branch or tag, not merely by its id.
+//! Whether a commit is published: on a branch or tag of its remote, not only known by its id.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -10,46 +10,47 @@ use process::Program;
 use tempfile::TempDir;
 
 use crate::finding::{Finding, FindingKind};
-use crate::mirrors::{Mirror, Mirrors, object_format};
+use crate::mirror_cache::{Mirror, MirrorCache, object_format};
 use crate::parallel::{AT_ONCE, in_parallel};
 use crate::url::shown_url;
-use crate::{AcceptedRefs, HistoryError, Submodule, UrlError, fetch_url};
+use crate::{HistoryError, RefPolicy, Submodule, UrlError, fetch_url};
 
-/// Asks remotes on which of their branches and tags commits are.
+/// Asks remotes which of their branches and tags have commits in their history.
 ///
 /// A host gives out commits that are on no branch: of forks, of closed pull requests, of history that was rewritten.
 /// So the check fetches the branches and tags themselves, commits only, into a repository of its own, and looks for
 /// the commit in their history.
 #[derive(Debug)]
-pub struct PushedCheck {
-    mirrors: Mirrors,
-    accepted: AcceptedRefs,
+pub struct PublicationCheck {
+    mirror_cache: MirrorCache,
+    accepted: RefPolicy,
     at_once: NonZeroUsize,
     _temporary: Option<TempDir>,
 }
 
-/// One commit to look for.
+/// One commit that is looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PushedQuestion {
-    /// The submodule's path: the answer comes under it.
+pub struct PublicationQuery {
+    /// The submodule's path: the key of the answer.
     pub path: TreePath,
     /// Where git fetches the submodule from: see [`fetch_url`](crate::fetch_url).
     pub url: String,
-    /// The commit.
-    pub sha: CommitId,
+    /// The commit that is looked for.
+    pub commit: CommitId,
 }
 
-impl PushedQuestion {
-    /// Asks for a submodule. `superproject_remote` is the real remote of the superproject's clone.
+impl PublicationQuery {
+    /// The query for a submodule. `superproject_remote` is the URL or folder that the superproject is fetched from: it
+    /// resolves relative URLs.
     pub fn new(submodule: &Submodule, superproject_remote: &str) -> Result<Self, UrlError> {
         let url = fetch_url(&submodule.declared_url, superproject_remote)?;
-        Ok(Self { path: submodule.path.clone(), url, sha: submodule.sha.clone() })
+        Ok(Self { path: submodule.path.clone(), url, commit: submodule.commit.clone() })
     }
 }
 
-/// Where a commit is.
+/// Where a commit is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pushed {
+pub enum Publication {
     /// It is in the history of a branch or tag.
     On {
         /// Names of branches, sorted: those that were found with the least work, not always all.
@@ -57,33 +58,34 @@ pub enum Pushed {
         /// Names of tags, sorted; likewise.
         tags: Vec<String>,
     },
-    /// It is in the history of no branch and no tag that counts.
+    /// It is in the history of no branch and no tag that the policy accepts.
     Nowhere {
-        /// Where it was looked for, without credentials.
+        /// The remote, without credentials.
         url: String,
-        /// The commit.
-        sha: CommitId,
-        /// Whether the remote gives it out by its id all the same: nothing where that could not be found out.
+        /// The commit that was looked for.
+        commit: CommitId,
+        /// Whether the remote gives it out by its id; absent where that could not be found out.
         served: Option<bool>,
     },
 }
 
-/// The answers to all questions.
+/// The answers to all queries.
 #[derive(Debug, Default)]
-pub struct PushedReport {
-    /// By path: where the commit is, or why that could not be found out. That is no yes.
-    pub answers: BTreeMap<TreePath, Result<Pushed, HistoryError>>,
+#[non_exhaustive]
+pub struct PublicationReport {
+    /// By path: where the commit is published, or why that could not be found out.
+    pub answers: BTreeMap<TreePath, Result<Publication, HistoryError>>,
 }
 
-impl PushedReport {
-    /// The commits that others cannot get, as findings.
-    pub fn problems(&self) -> Vec<Finding> {
+impl PublicationReport {
+    /// A finding for each commit that is [nowhere](Publication::Nowhere).
+    pub fn findings(&self) -> Vec<Finding> {
         let nowhere = self.answers.iter().filter_map(|(path, answer)| match answer {
-            Ok(Pushed::Nowhere { url, sha, served }) => Some((path, url, sha, *served)),
-            Ok(Pushed::On { .. }) | Err(_) => None,
+            Ok(Publication::Nowhere { url, commit, served }) => Some((path, url, commit, *served)),
+            Ok(Publication::On { .. }) | Err(_) => None,
         });
         nowhere
-            .map(|(path, url, sha, served)| {
+            .map(|(path, url, commit, served)| {
                 let (what, hint) = match served {
                     Some(true) => (
                         ", though the remote has it: it may be a fork's or a pull request's, or its branch was rewritten",
@@ -95,30 +97,30 @@ impl PushedReport {
                     ),
                     None => ("", "push the submodule's branch, or point the submodule to a commit of a branch"),
                 };
-                let message = format!("is at {}, which is on no branch of `{url}`{what}", sha.short(12));
+                let message = format!("is at {}, which is on no branch of `{url}`{what}", commit.short(12));
                 Finding::new(FindingKind::NotPushed, path.as_str(), message, hint)
             })
             .collect()
     }
 
-    /// The questions without an answer.
+    /// The queries that could not be answered. None of them counts as published.
     pub fn errors(&self) -> impl Iterator<Item = (&TreePath, &HistoryError)> {
         self.answers.iter().filter_map(|(path, answer)| Some((path, answer.as_ref().err()?)))
     }
 }
 
-impl PushedCheck {
-    /// A check that keeps what it fetched in a folder of ours: the next one only fetches what is new.
+impl PublicationCheck {
+    /// A check that keeps what it fetches in a folder, so that the next one fetches only what is new.
     pub fn new(program: &Program, options: GitOptions, folder: &Path) -> Self {
         Self {
-            mirrors: Mirrors::new(program, options, folder),
-            accepted: AcceptedRefs::default(),
+            mirror_cache: MirrorCache::new(program, options, folder),
+            accepted: RefPolicy::default(),
             at_once: AT_ONCE,
             _temporary: None,
         }
     }
 
-    /// A check that leaves nothing behind in `parent` when it is dropped.
+    /// A check with a temporary folder below `parent`, which is removed when the check is dropped.
     pub fn temporary(program: &Program, options: GitOptions, parent: &Path) -> Result<Self, HistoryError> {
         let folder = tempfile::Builder::new()
             .prefix("pushed-")
@@ -128,48 +130,48 @@ impl PushedCheck {
         Ok(Self { _temporary: Some(folder), ..check })
     }
 
-    /// Counts only these branches and tags; without this, all of them.
+    /// Accepts only these branches and tags: all of them without this.
     #[must_use]
-    pub fn accepting(mut self, accepted: AcceptedRefs) -> Self {
+    pub fn accepting(mut self, accepted: RefPolicy) -> Self {
         self.accepted = accepted;
         self
     }
 
-    /// Asks at most this many remotes at once; without this, eight.
+    /// Asks at most this many remotes at once: eight without this.
     #[must_use]
     pub fn at_once(mut self, remotes: NonZeroUsize) -> Self {
         self.at_once = remotes;
         self
     }
 
-    /// Asks all questions. Each remote is asked once, however many of the submodules come from it.
-    pub fn check(&self, questions: &[PushedQuestion]) -> PushedReport {
-        let mut remotes: BTreeMap<(&str, bool), Vec<&PushedQuestion>> = BTreeMap::new();
-        for question in questions {
-            let sha256 = object_format(&question.sha) == ObjectFormat::Sha256;
-            remotes.entry((&question.url, sha256)).or_default().push(question);
+    /// Answers all queries. Each remote is asked once, however many of the submodules come from it.
+    pub fn check(&self, queries: &[PublicationQuery]) -> PublicationReport {
+        let mut remotes: BTreeMap<(&str, bool), Vec<&PublicationQuery>> = BTreeMap::new();
+        for query in queries {
+            let sha256 = object_format(&query.commit) == ObjectFormat::Sha256;
+            remotes.entry((&query.url, sha256)).or_default().push(query);
         }
-        let remotes: Vec<Vec<&PushedQuestion>> = remotes.into_values().collect();
-        let answers = in_parallel(&remotes, self.at_once, |questions| self.ask(questions));
-        PushedReport { answers: answers.into_iter().flatten().collect() }
+        let remotes: Vec<Vec<&PublicationQuery>> = remotes.into_values().collect();
+        let answers = in_parallel(&remotes, self.at_once, |queries| self.ask(queries));
+        PublicationReport { answers: answers.into_iter().flatten().collect() }
     }
 
-    /// All questions about one remote.
-    fn ask(&self, questions: &[&PushedQuestion]) -> Vec<(TreePath, Result<Pushed, HistoryError>)> {
-        let mut remote = questions.first().map(|first| self.remote(first));
-        let answers = questions.iter().map(|question| {
+    /// All queries about one remote.
+    fn ask(&self, queries: &[&PublicationQuery]) -> Vec<(TreePath, Result<Publication, HistoryError>)> {
+        let mut remote = queries.first().map(|first| self.remote(first));
+        let answers = queries.iter().map(|query| {
             let answer = match &mut remote {
-                Some(Ok(remote)) => remote.find(question),
+                Some(Ok(remote)) => remote.find(query),
                 Some(Err(error)) => Err(error.clone()),
-                None => unreachable!("a question is there, so is the first one"),
+                None => unreachable!("a remote without queries is not asked"),
             };
-            (question.path.clone(), answer)
+            (query.path.clone(), answer)
         });
         answers.collect()
     }
 
-    fn remote(&self, question: &PushedQuestion) -> Result<Remote, HistoryError> {
-        let mirror = self.mirrors.open(&question.url, object_format(&question.sha))?;
+    fn remote(&self, query: &PublicationQuery) -> Result<Remote, HistoryError> {
+        let mirror = self.mirror_cache.open(&query.url, object_format(&query.commit))?;
         let mut listed = mirror.list()?;
         listed.retain(|(name, _)| self.accepted.accepts(name));
         let wanted = self.accepted.refspecs(listed.iter().map(|(name, _)| name.as_str()));
@@ -177,21 +179,21 @@ impl PushedCheck {
     }
 }
 
-/// One remote that is being asked.
+/// One remote during a check.
 #[derive(Debug)]
 struct Remote {
     mirror: Mirror,
-    /// The refs that count, and the commits that they point to.
+    /// The accepted refs, and the commits that they point to.
     listed: Vec<(String, String)>,
     wanted: Vec<String>,
     brought: Option<Result<(), HistoryError>>,
 }
 
 impl Remote {
-    fn find(&mut self, question: &PushedQuestion) -> Result<Pushed, HistoryError> {
-        let sha = &question.sha;
-        // The usual case needs no fetch: somebody points the submodule to the newest commit of a branch.
-        let tips = self.listed.iter().filter(|(_, id)| id == sha.as_str()).map(|(name, _)| name.clone());
+    fn find(&mut self, query: &PublicationQuery) -> Result<Publication, HistoryError> {
+        let commit = &query.commit;
+        // Most submodules point to the newest commit of a branch, which needs no fetch.
+        let tips = self.listed.iter().filter(|(_, id)| id == commit.as_str()).map(|(name, _)| name.clone());
         let tips: Vec<String> = tips.collect();
         if !tips.is_empty() {
             return Ok(on(tips));
@@ -199,8 +201,8 @@ impl Remote {
         if !self.wanted.is_empty() {
             let brought = self.brought.get_or_insert_with(|| self.mirror.bring(&self.wanted, &self.listed));
             brought.clone()?;
-            if self.mirror.objects()?.has_commit(sha) {
-                let mut names = self.mirror.containing(sha)?;
+            if self.mirror.objects()?.has_commit(commit) {
+                let mut names = self.mirror.containing(commit)?;
                 // An earlier run may have brought refs that do not count in this one.
                 names.retain(|name| self.listed.iter().any(|(listed, _)| listed == name));
                 if !names.is_empty() {
@@ -208,13 +210,13 @@ impl Remote {
                 }
             }
         }
-        // Only to say what is wrong: the answer is no either way.
-        let served = self.mirror.bring_commit(sha).ok();
-        Ok(Pushed::Nowhere { url: shown_url(&question.url), sha: sha.clone(), served })
+        // Only for the text of the finding: the commit is not published either way.
+        let served = self.mirror.bring_commit(commit).ok();
+        Ok(Publication::Nowhere { url: shown_url(&query.url), commit: commit.clone(), served })
     }
 }
 
-fn on(names: Vec<String>) -> Pushed {
+fn on(names: Vec<String>) -> Publication {
     let (mut branches, mut tags) = (Vec::new(), Vec::new());
     for name in names {
         if let Some(branch) = name.strip_prefix("refs/heads/") {
@@ -225,5 +227,5 @@ fn on(names: Vec<String>) -> Pushed {
     }
     branches.sort();
     tags.sort();
-    Pushed::On { branches, tags }
+    Publication::On { branches, tags }
 }
