@@ -38,9 +38,8 @@ pub use show::{ShowOrigin, Shown};
 pub use submodules::{AcceptedRef, AllowedSource, PushedPolicy, Submodules};
 pub use tree::{Origin, Place};
 pub use types::{
-    Branches, CONFIG_PATH, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind,
-    ImageRule, Mirror, ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite,
-    SuiteKind,
+    Branches, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror,
+    ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite, SuiteKind,
 };
 pub use values::{EnvironmentVariable, Mode, Namespace, parse_duration};
 pub use variables::{MissingValue, Template, TemplateError, Values, Variable};

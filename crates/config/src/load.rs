@@ -12,7 +12,7 @@ use super::layers::layers;
 use super::parse;
 use super::problem::{ConfigErrors, Problems, Source};
 use super::tree::{Entry, Map, Node, Origin, Value};
-use super::types::{CONFIG_PATH, CommandLine, Config, RegistrySettings};
+use super::types::{CommandLine, Config, RegistrySettings};
 
 impl Config {
     /// Reads a configuration: all that is wrong with it is said at once, each thing with its place.
@@ -90,7 +90,7 @@ impl Config {
     ///
     /// `text` is the bytes of `orchestrator.yaml`; `files` the digests of [`Config::files_named`].
     pub fn digest(text: &[u8], files: &BTreeMap<TreePath, Digest>) -> ConfigDigest {
-        let own = TreePath::try_from(CONFIG_PATH).expect("the constant is a path");
+        let own = TreePath::try_from(lock_model::CONFIG_FILE).expect("the constant is a path");
         let mut all = files.clone();
         all.insert(own, Digest::of(text));
         config_digest(&all)

@@ -9,7 +9,7 @@ use super::{
 
 pub(super) const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 pub(super) const PREDICATE_TYPE: &str = "https://github.com/Shopifake/orchestrator/ledger-record/v1";
-pub(super) const SUBJECT_NAME: &str = "locks/lock.yaml";
+pub(super) const SUBJECT_NAME: &str = lock_model::LOCK_FILE;
 pub(super) const VERSION: u32 = 1;
 
 /// One record of the ledger, as it is stored: an in-toto Statement about a lock file.

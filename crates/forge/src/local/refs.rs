@@ -7,8 +7,7 @@ use lock_model::{BranchName, CommitId, TreeId};
 
 use crate::error::ForgeError;
 
-/// The branch that holds the ledger: only ever fast-forwarded, never deleted, whatever `branches.json` says.
-pub const LEDGER_BRANCH: &str = "orchestrator/ledger";
+pub use lock_model::LEDGER_BRANCH;
 
 /// A commit that a ref names.
 #[derive(Clone, Debug, PartialEq, Eq)]

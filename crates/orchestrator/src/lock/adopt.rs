@@ -5,7 +5,7 @@ use std::time::Duration;
 use forge::FileChange;
 use git::{ABSENT, CommitIdentity, PushOutcome, TreeChange};
 use ledger::{RecordDraft, Step, StepResult, Unreviewed};
-use lock_model::{CommitId, EnvironmentName, TreePath};
+use lock_model::{CONFIG_FILE, CommitId, EnvironmentName, LOCK_FILE, TreePath};
 use promotion::rollback::known_good;
 
 use super::migrate::Place;
@@ -17,7 +17,7 @@ use crate::labels::short_id;
 use crate::lease::lease;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::AdoptedLock;
-use crate::revision::{CONFIGURATION_FILE, LOCK_FILE, LockFile, Revision, load_config};
+use crate::revision::{LockFile, Revision, load_config};
 
 /// File mode of what is added to a tree.
 const REGULAR_FILE: u32 = 0o100_644;
@@ -106,7 +106,7 @@ fn commit_of(context: &Context, place: &Place, lock: &LockFile, rules_at: Option
         let config = load_config(context, rules_at.as_str())?
             .ok_or_else(|| Error::new(ErrorKind::Bug, "the rules were there a moment ago"))?;
         let named = config.files_named();
-        for path in named.iter().map(TreePath::as_str).chain([CONFIGURATION_FILE]) {
+        for path in named.iter().map(TreePath::as_str).chain([CONFIG_FILE]) {
             let files = context
                 .git
                 .read_files(rules_at.as_str(), Some(path))
