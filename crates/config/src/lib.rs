@@ -70,7 +70,7 @@ pub use submodules::{AcceptedRef, AllowedSource, PushedPolicy, Submodules};
 pub use suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
 pub use tree::{Origin, Place};
 pub use types::{
-    CONFIG_PATH, ClientCertificate, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, Project, RegistrySettings,
+    ClientCertificate, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, Project, RegistrySettings,
     RevisionPolicy, ServiceKind, ServiceRule,
 };
 pub use values::{DurationError, EnvironmentVariable, Mode, Namespace, SourceValue, parse_duration};

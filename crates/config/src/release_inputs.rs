@@ -6,7 +6,7 @@ use lock_model::{LOCK_FILE, TreePath};
 
 use super::environment::ProbeKind;
 use super::suites::Suite;
-use super::types::{CONFIG_PATH, Config, RegistrySettings};
+use super::types::{Config, RegistrySettings};
 use super::values::SourceValue;
 
 /// How the content of a path becomes part of a release's identity.
@@ -40,7 +40,7 @@ impl Config {
             ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => None,
         });
         let certificates = self.registries.values().flat_map(RegistrySettings::files);
-        let hashed = std::iter::once(path(CONFIG_PATH))
+        let hashed = std::iter::once(path(lock_model::CONFIG_FILE))
             .chain(self.suites.values().flat_map(Suite::files))
             .chain(addresses.chain(programs).chain(certificates).cloned());
         inputs.extend(hashed.map(|path| (path, InputCoverage::Hashed)));

@@ -15,9 +15,6 @@ use super::values::{EnvironmentVariable, SourceValue};
 use crate::patterns::Pattern;
 use crate::variables::Template;
 
-/// Path of the configuration in the superproject.
-pub const CONFIG_PATH: &str = "orchestrator.yaml";
-
 /// `orchestrator.yaml`: merged, checked, typed.
 #[derive(Clone, Debug)]
 pub struct Config {

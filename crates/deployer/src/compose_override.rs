@@ -5,7 +5,7 @@ use std::fmt;
 
 use lock_model::{ErrorClass, ImageReference};
 use serde_json::{Map, Value};
-use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
 
 use crate::image_pinning::ImagePin;
 use crate::manifest::Node;
@@ -219,13 +219,13 @@ fn parse(bytes: &[u8], file: &str) -> Result<Map<String, Value>, ComposeError> {
     }
     let text = std::str::from_utf8(bytes).map_err(|error| unreadable(None, format!("not UTF-8: {error}")))?;
     // The limits on aliases are the parser's own: a compose file may use them, a bomb of them may not pass.
-    let options = serde_yaml::options! {
+    let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
         merge_keys: MergeKeyPolicy::Merge,
         non_finite_float_policy: NonFiniteFloatPolicy::Reject,
         with_snippet: false,
     };
-    let node: Node = serde_yaml::from_str_with_options(text, options).map_err(|error| {
+    let node: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map(|place| place.line()).filter(|line| *line > 0);
         let text = error.without_snippet().to_string();
         unreadable(line, escaped(text.lines().next().unwrap_or("not YAML")))

@@ -7,7 +7,6 @@ use gix::config::parse::{EventRef, Events, SectionRef};
 
 use crate::finding::{Finding, FindingKind, shown};
 
-pub(crate) const FILE_NAME: &str = ".gitmodules";
 /// Ten thousand submodules take about a megabyte.
 const LARGEST: usize = 8 * 1024 * 1024;
 
@@ -45,7 +44,7 @@ pub struct Gitmodules {
 }
 
 fn unreadable(message: impl Into<String>, hint: &str) -> Finding {
-    Finding::new(FindingKind::UnreadableGitmodules, FILE_NAME, message, hint)
+    Finding::new(FindingKind::UnreadableGitmodules, lock_model::GITMODULES_FILE, message, hint)
 }
 
 fn events(bytes: &[u8]) -> Result<Events, Finding> {
@@ -163,7 +162,7 @@ impl Gitmodules {
             match (kind.as_str(), name) {
                 ("include" | "includeif", _) => self.problem(
                     FindingKind::Include,
-                    FILE_NAME,
+                    lock_model::GITMODULES_FILE,
                     "includes another file",
                     "write the submodules into `.gitmodules` itself; git follows no include there",
                 ),

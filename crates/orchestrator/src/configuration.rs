@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind};
-use lock_model::EnvironmentName;
+use lock_model::{CONFIG_FILE, EnvironmentName};
 
 use crate::context::{Local, Surroundings, git_error};
 use crate::environment_policy::unknown_environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::v1::{ConfigCheckReport, ConfigShowReport};
-use crate::revision::{CONFIGURATION_FILE, parse_config};
+use crate::revision::parse_config;
 
 /// Judges the configuration of a revision, or of the work tree in `repository`.
 ///
@@ -81,15 +81,15 @@ fn read(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
         let local = Local::open(repository, surroundings)?;
         let bytes = local
             .git
-            .read_file(revision, CONFIGURATION_FILE)
+            .read_file(revision, CONFIG_FILE)
             .map_err(|error| git_error("the configuration cannot be read", error))?
-            .ok_or_else(|| Error::new(ErrorKind::Invalid, format!("`{CONFIGURATION_FILE}` is not in `{revision}`")))?;
-        return parse_config(CONFIGURATION_FILE, &bytes);
+            .ok_or_else(|| Error::new(ErrorKind::Invalid, format!("`{CONFIG_FILE}` is not in `{revision}`")))?;
+        return parse_config(CONFIG_FILE, &bytes);
     }
-    let path = repository.join(CONFIGURATION_FILE);
+    let path = repository.join(CONFIG_FILE);
     let bytes = std::fs::read(&path).map_err(|error| {
         Error::from_source(ErrorKind::Invalid, format!("`{}` cannot be read", path.display()), error)
             .hint("name the superproject with `--repository DIR`, or a commit with `--rev REV`")
     })?;
-    parse_config(CONFIGURATION_FILE, &bytes)
+    parse_config(CONFIG_FILE, &bytes)
 }

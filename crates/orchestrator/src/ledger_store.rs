@@ -32,7 +32,7 @@ impl LedgerStore {
     /// Reads the branch, checks the chain, and compares it with what was seen before.
     pub(crate) async fn read(context: &Context) -> Result<Self> {
         let seen = remembered(context)?;
-        let branch = branch_name(forge::LEDGER_BRANCH)?;
+        let branch = branch_name(lock_model::LEDGER_BRANCH)?;
         let revision = context.forge.read_branch(&branch).await.map_err(forge_error)?;
         let (head, files) = revision.map_or((None, Vec::new()), |revision| (Some(revision.head), revision.files));
         check_evidence(&files)?;
@@ -77,7 +77,7 @@ impl LedgerStore {
             .iter()
             .map(|document| Evidence { name: document.name.clone(), sha256: Digest::of(&document.bytes) })
             .collect();
-        let branch = branch_name(forge::LEDGER_BRANCH)?;
+        let branch = branch_name(lock_model::LEDGER_BRANCH)?;
         for _attempt in 0..ATTEMPTS {
             if !self.ledger.changes(&draft) {
                 return Ok(None);
@@ -117,7 +117,7 @@ impl LedgerStore {
                     .hint(format!(
                         "`{}` must be allowed to push to `{}`",
                         context.run.actor,
-                        forge::LEDGER_BRANCH
+                        lock_model::LEDGER_BRANCH
                     )));
                 }
             }
@@ -140,14 +140,14 @@ fn check_evidence(files: &[(String, Vec<u8>)]) -> Result<()> {
     }
     Err(Error::new(ErrorKind::Refused, "the ledger is broken: documents were changed after they were recorded")
         .problems(changed)
-        .hint(format!("look at the history of `{}`: somebody rewrote it", forge::LEDGER_BRANCH)))
+        .hint(format!("look at the history of `{}`: somebody rewrote it", lock_model::LEDGER_BRANCH)))
 }
 
 /// What to say of a ledger whose chain does not hold.
 fn broken(error: LedgerBroken) -> Error {
     Error::from_source(ErrorKind::Refused, "the ledger is broken; nothing that asks it goes on", error).hint(format!(
         "look at the history of `{}`: somebody rewrote it, or it was restored from an old copy",
-        forge::LEDGER_BRANCH
+        lock_model::LEDGER_BRANCH
     ))
 }
 

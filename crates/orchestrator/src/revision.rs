@@ -5,18 +5,13 @@ use std::collections::BTreeMap;
 
 use config::{Config, Environment};
 use lock_gen::{LockDrift, Scan};
-use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, Lock, ReleaseId, Timestamp, TreeId};
+use lock_model::{
+    CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, LOCK_FILE, Lock, ReleaseId, Timestamp, TreeId,
+};
 
 use crate::context::{Context, git_error};
 use crate::environment_policy::environment_of;
 use crate::error::{Error, ErrorKind, Problem, Result};
-
-/// The configuration's file.
-pub(crate) const CONFIGURATION_FILE: &str = config::CONFIG_PATH;
-/// The lock's file.
-pub(crate) const LOCK_FILE: &str = "locks/lock.yaml";
-/// The folder that only `lock commit` writes.
-pub(crate) const LOCK_FOLDER: &str = "locks";
 
 /// A commit's tree as the train sees it.
 #[derive(Debug)]
@@ -65,7 +60,7 @@ impl Revision {
             .map_err(|error| git_error("the commit cannot be read", error))?
             .ok_or_else(|| Error::new(ErrorKind::Repository, format!("commit `{commit}` is not in this repository")))?;
         let config = load_config(context, commit.as_str())?.ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, format!("`{CONFIGURATION_FILE}` is not in commit {}", commit.short(12)))
+            Error::new(ErrorKind::Invalid, format!("`{CONFIG_FILE}` is not in commit {}", commit.short(12)))
                 .hint("add it to the superproject's top folder; `orchestrator demo` shows a complete one")
         })?;
         let config_digest = config_digest(context, commit.as_str(), &config)?;
@@ -127,9 +122,9 @@ impl Revision {
 pub(crate) fn load_config(context: &Context, revision: &str) -> Result<Option<Config>> {
     let bytes = context
         .git
-        .read_file(revision, CONFIGURATION_FILE)
+        .read_file(revision, CONFIG_FILE)
         .map_err(|error| git_error("the configuration cannot be read", error))?;
-    bytes.map(|bytes| parse_config(CONFIGURATION_FILE, &bytes)).transpose()
+    bytes.map(|bytes| parse_config(CONFIG_FILE, &bytes)).transpose()
 }
 
 /// Reads a configuration, or says everything that is wrong with it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lock_model::escaping::excerpt;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
-use serde_yaml::Spanned;
+use serde_saphyr::Spanned;
 
 /// What an answer has to look like: `expect:` of a request.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn every_mismatch_is_reported() {
         let text = r"{ status: 200, header: { Content-Type: application/json }, body-contains: digest, json: { /a/0: 1, /b: x } }";
-        let expectation: Expectation = serde_yaml::from_str(text).unwrap();
+        let expectation: Expectation = serde_saphyr::from_str(text).unwrap();
         let found = expectation.mismatches(503, &HeaderMap::new(), br#"{"a":[2]}"#);
         assert_eq!(
             found,

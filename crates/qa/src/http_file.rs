@@ -20,7 +20,7 @@ use lock_model::ErrorClass;
 use lock_model::escaping::excerpt;
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
-use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
 
 use crate::expectation::Expectation;
 use crate::template::Template;
@@ -125,7 +125,7 @@ impl HttpSuite {
             return Err(single(None, format!("the file has {} bytes, the limit is {SIZE_LIMIT}", bytes.len())));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| single(None, format!("not UTF-8: {error}")))?;
-        let options = serde_yaml::options! {
+        let options = serde_saphyr::options! {
             duplicate_keys: DuplicateKeyPolicy::Error,
             merge_keys: MergeKeyPolicy::Error,
             strict_booleans: true,
@@ -133,9 +133,9 @@ impl HttpSuite {
             underscored_numbers_as_strings: true,
             reject_unsupported_tags: true,
             with_snippet: false,
-            budget: serde_yaml::budget! { max_anchors: 0, max_aliases: 0 },
+            budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
         };
-        let wire: WireSuite = serde_yaml::from_str_with_options(text, options).map_err(|error| {
+        let wire: WireSuite = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let place = error.location().map(|place| (place.line(), place.column())).filter(|(line, _)| *line > 0);
             single(place, parser_message(&error))
         })?;
@@ -156,7 +156,7 @@ impl HttpSuite {
     }
 }
 
-fn parser_message(error: &serde_yaml::Error) -> String {
+fn parser_message(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     excerpt(text.lines().next().unwrap_or("not readable"))
 }

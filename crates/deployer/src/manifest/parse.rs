@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
 use crate::problem::{DeployProblem, ProblemKind, escaped};
 
@@ -34,7 +34,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Document>, Vec<DeployProblem>> {
         return Err(whole(format!("the file has {} bytes, the limit is {SIZE_LIMIT}", bytes.len())));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| whole(format!("the file is not UTF-8: {error}")))?;
-    let options = serde_yaml::options! {
+    let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
         merge_keys: MergeKeyPolicy::Error,
         legacy_octal_numbers: true,
@@ -42,9 +42,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Document>, Vec<DeployProblem>> {
         reject_unsupported_tags: true,
         non_finite_float_policy: NonFiniteFloatPolicy::Reject,
         with_snippet: false,
-        budget: serde_yaml::budget! { max_anchors: 0, max_aliases: 0 },
+        budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
     };
-    let documents: Vec<Spanned<Node>> = serde_yaml::from_multiple_with_options(text, options).map_err(|error| {
+    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let line = error.location().map(|place| place.line()).filter(|line| *line > 0);
         vec![unreadable(&parser_message(&error)).at(None, line)]
     })?;
@@ -88,7 +88,7 @@ fn unfold(
     }
 }
 
-fn parser_message(error: &serde_yaml::Error) -> String {
+fn parser_message(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let text = escaped(text.lines().next().unwrap_or("unreadable"));
     if text.contains("anchor") || text.contains("alias") {

@@ -129,7 +129,8 @@ pub(super) fn arrival(context: &Context, revision: &Revision) -> Result<CommitId
         .git
         .diff_names(parent.as_str(), revision.commit.as_str())
         .map_err(|error| git_error("the lock commit cannot be compared with its parent", error))?;
-    let only_lock = !changed.is_empty() && changed.iter().all(|change| change.path.starts_with("locks/"));
+    let only_lock = !changed.is_empty()
+        && changed.iter().all(|change| change.path.starts_with(&format!("{}/", lock_model::LOCK_FOLDER)));
     Ok(if only_lock { parent.clone() } else { revision.commit.clone() })
 }
 

@@ -3,7 +3,7 @@
 use config::DirectPush;
 use forge::{CommitOutcome, FileChange, PullRequest, StatusState};
 use ledger::{Ledger, LockFile as RecordedLock, RecordDraft, Step, StepResult, Unreviewed};
-use lock_model::{CommitId, EnvironmentName, LockDiff, Source, TreePath};
+use lock_model::{CommitId, EnvironmentName, LOCK_FILE, LockDiff, Source, TreePath};
 
 use crate::context::{Context, branch_name, forge_error, git_error};
 use crate::engine::gates::arrival;
@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::labels;
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Generated, Scope};
-use crate::revision::{LOCK_FILE, LockFile, Revision};
+use crate::revision::{LockFile, Revision};
 
 /// Status of the lock on a pull request's head, and on a commit that gets none.
 pub(crate) const LOCK_STATUS: &str = "orchestrator/lock";

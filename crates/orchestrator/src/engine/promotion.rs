@@ -5,7 +5,7 @@ use ::promotion::pull_request;
 use config::{Deployment, policy_relaxations};
 use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness, WriteOutcome};
 use ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
-use lock_model::{EnvironmentName, Lock};
+use lock_model::{EnvironmentName, LOCK_FILE, Lock};
 
 use super::Engine;
 use super::gates::PolicyFound;
@@ -13,7 +13,7 @@ use super::step_outcome::StepOutcome;
 use crate::context::{branch_name, forge_error};
 use crate::environment_policy::{branch_of, environment_of};
 use crate::error::{Error, ErrorKind, Result};
-use crate::revision::{LOCK_FILE, LockFile, load_config};
+use crate::revision::{LockFile, load_config};
 
 /// Status of a promotion's approvals.
 pub(crate) const APPROVALS_STATUS: &str = "orchestrator/approvals";

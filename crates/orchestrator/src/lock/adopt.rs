@@ -5,7 +5,7 @@ use std::time::Duration;
 use forge::FileChange;
 use git::{ABSENT, CommitIdentity, PushOutcome, TreeChange};
 use ledger::{RecordDraft, Step, StepResult, Unreviewed};
-use lock_model::{CommitId, EnvironmentName, TreePath};
+use lock_model::{CommitId, EnvironmentName, LOCK_FILE, TreePath};
 use promotion::rollback::known_good;
 
 use super::migrate::Place;
@@ -17,7 +17,7 @@ use crate::labels::short_id;
 use crate::lease::lease;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::AdoptedLock;
-use crate::revision::{LOCK_FILE, LockFile, Revision, load_config};
+use crate::revision::{LockFile, Revision, load_config};
 
 /// File mode of what is added to a tree.
 const REGULAR_FILE: u32 = 0o100_644;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use ledger::LockFile as RecordedLock;
 use lock_gen::Submodule;
-use lock_model::{Lock, Service, ServiceName};
+use lock_model::{LOCK_FILE, Lock, Service, ServiceName};
 
 use super::files::read_file;
 use crate::context::Context;
@@ -13,7 +13,7 @@ use crate::labels::short_id;
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder;
 use crate::report::v1::{CheckAnswer, LockCheckReport};
-use crate::revision::{LOCK_FILE, Revision};
+use crate::revision::Revision;
 use crate::submodules::{Target, ask_pushed, foreign_sources};
 
 /// Which lock is judged, and against what.

@@ -3,13 +3,13 @@ use std::path::{Path, PathBuf};
 
 use config::{Template, Values, Variable};
 use deployer::ImagePin;
-use lock_model::{Content, Lock};
+use lock_model::{CONFIG_FILE, Content, Lock};
 
 use super::files::{candidates, read_lock_file, write_file};
 use crate::context::{Local, Surroundings, git_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::v1::LockComposeReport;
-use crate::revision::{CONFIGURATION_FILE, parse_config};
+use crate::revision::parse_config;
 
 /// Which compose file gets which lock's images.
 #[derive(Clone, Debug)]
@@ -73,9 +73,9 @@ fn prefix(repository: &Path, lock: &str, surroundings: &Surroundings) -> Result<
         if local.git.commit(candidate).map_err(unreadable)?.is_none() {
             continue;
         }
-        let bytes = local.git.read_file(candidate, CONFIGURATION_FILE).map_err(unreadable)?;
+        let bytes = local.git.read_file(candidate, CONFIG_FILE).map_err(unreadable)?;
         let Some(bytes) = bytes else { break };
-        return Ok(parse_config(CONFIGURATION_FILE, &bytes)?.project.prefix);
+        return Ok(parse_config(CONFIG_FILE, &bytes)?.project.prefix);
     }
     Ok(String::new())
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use lock_model::Lock;
+use lock_model::{LOCK_FILE, Lock};
 
 use crate::context::{Context, Local, git_error};
 use crate::engine::lock_files;
 use crate::error::{Error, ErrorKind, Result};
-use crate::revision::{LOCK_FILE, LockFile};
+use crate::revision::LockFile;
 
 /// Reads a lock by the name of a file, or of a revision that holds one; the repository is opened only for the latter.
 ///

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use config::{AssignedKind, Config, ServiceAssignment};
 use lock_gen::{LockDraft, Scan, Submodule};
 use lock_model::{
-    CommitId, Content, EnvironmentName, LegacyLock, LegacyService, LockedImage, Origin, Revision, ServiceName, Source,
-    TreePath,
+    CONFIG_FILE, CommitId, Content, EnvironmentName, LOCK_FILE, LegacyLock, LegacyService, LockedImage, Origin,
+    Revision, ServiceName, Source, TreePath,
 };
 use registry::{Candidate, Event, ImageRequest, RevisionPolicy};
 
@@ -19,7 +19,7 @@ use crate::events::Event as Progress;
 use crate::lock_builder::{Resolving, image_policy, unresolved};
 use crate::registry_client;
 use crate::report::v1::{LockMigrateReport, locked_services};
-use crate::revision::{CONFIGURATION_FILE, LOCK_FILE, LockFile, load_config, lock_error};
+use crate::revision::{LockFile, load_config, lock_error};
 
 /// How many commits are looked at for one that the lock belongs to.
 const MOST_COMMITS: &str = "--max-count=10000";
@@ -78,7 +78,7 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
         (None, None) => context.resolve("HEAD")?,
     };
     let rules = load_config(context, rules_at.as_str())?.ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, format!("`{CONFIGURATION_FILE}` is not in commit {}", rules_at.short(12)))
+        Error::new(ErrorKind::Invalid, format!("`{CONFIG_FILE}` is not in commit {}", rules_at.short(12)))
             .hint("name a commit that has one with `--rules REV`")
     })?;
     let place = Place::find(context, &older, &rules, request.revision.as_deref())?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::forge::{PullRequest, PullRequestState, StatusState};
 use config::{Config, policy_relaxations};
 use ledger::PolicySource;
-use lock_model::CommitId;
+use lock_model::{CommitId, LOCK_FOLDER};
 
 use super::files::lock_file_at;
 use super::generate::{TestMerge, test_merge};
@@ -17,7 +17,7 @@ use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Generated, Scope};
 use crate::report::markdown::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
 use crate::report::v1::{LockPublishReport, PublishedLock, locked_services};
-use crate::revision::{LOCK_FOLDER, load_config};
+use crate::revision::load_config;
 use crate::submodules::{Changes, Declared, changes};
 
 /// Marker of our comment on a pull request.

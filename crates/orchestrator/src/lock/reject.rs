@@ -1,14 +1,13 @@
 use std::path::Path;
 
 use ledger::{RecordDraft, Step, StepResult};
-use lock_model::LockId;
+use lock_model::{LOCK_FILE, LockId};
 
 use super::files::{lock_file_at, read_file};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::LockRejectReport;
-use crate::revision::LOCK_FILE;
 
 /// Records that a lock must never be deployed. It is named by its id, by a file, or by a revision that holds it.
 ///

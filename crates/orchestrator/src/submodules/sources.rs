@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use config::{PushedPolicy, Submodules};
 use lock_gen::{Pin, Pins, Submodule, SubmoduleChange, changes_to_review, lock_pins};
-use lock_model::{CommitId, ErrorClass, Lock, RepositoryUrl, ServiceName, TreePath};
+use lock_model::{CONFIG_FILE, CommitId, ErrorClass, LOCK_FILE, Lock, RepositoryUrl, ServiceName, TreePath};
 
 use super::allowed_sources;
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Problem, Result};
-use crate::revision::{CONFIGURATION_FILE, LOCK_FILE, LockFile, Revision, parse_config};
+use crate::revision::{LockFile, Revision, parse_config};
 
 /// What the branch that a change goes to says of submodules: no change decides about that itself.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Target {
             Err(error) if error.class() == ErrorClass::NotFound => Ok(None),
             read => read.map_err(|error| git_error("the rules for submodules cannot be read", error)),
         };
-        let config = read(CONFIGURATION_FILE)?.and_then(|bytes| parse_config(CONFIGURATION_FILE, &bytes).ok());
+        let config = read(CONFIG_FILE)?.and_then(|bytes| parse_config(CONFIG_FILE, &bytes).ok());
         let lock = read(LOCK_FILE)?.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock);
         let names = lock.iter().flat_map(Lock::services);
         let names = names.map(|(name, service)| (name.clone(), service.path.clone())).collect();

@@ -1,4 +1,4 @@
-use orchestrator::config::CONFIG_PATH;
+use lock_model::CONFIG_FILE;
 use orchestrator::report::v1::{ConfigCheckReport, ConfigShowReport};
 
 use super::Text;
@@ -12,7 +12,7 @@ impl Text for ConfigCheckReport {
             names => format!("environments {}", names.join(", ")),
         };
         let mut text = format!(
-            "{CONFIG_PATH} is fine: {} for services, {}, {environments}\n",
+            "{CONFIG_FILE} is fine: {} for services, {}, {environments}\n",
             count(self.service_rules, "rule"),
             count(self.suites.len(), "suite"),
         );
