@@ -4,7 +4,7 @@
 const LONGEST: usize = 200;
 
 /// Cuts foreign text to a readable length and shows control and direction characters as escapes.
-pub(crate) fn shown(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut shown = String::new();
     for (position, character) in text.trim().chars().enumerate() {
         if position == LONGEST {
@@ -27,6 +27,15 @@ pub(crate) fn host_of(url: &url::Url) -> String {
         (Some(host), None) => host.to_owned(),
         (None, _) => String::new(),
     }
+}
+
+/// An address without user and password, for people.
+pub(crate) fn without_credentials(url: &url::Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for addresses that cannot hold credentials.
+    url.set_username("").ok();
+    url.set_password(None).ok();
+    url.into()
 }
 
 /// An error with all its causes on one line.
@@ -56,7 +65,7 @@ mod tests {
 
     #[test]
     fn t36_foreign_text_is_cut_and_escaped() {
-        assert_eq!(shown("a\x1b[31m\u{202e}b\n"), "a\\u{1b}[31m\\u{202e}b");
-        assert_eq!(shown(&"x".repeat(1000)).chars().count(), LONGEST + 1);
+        assert_eq!(escaped("a\x1b[31m\u{202e}b\n"), "a\\u{1b}[31m\\u{202e}b");
+        assert_eq!(escaped(&"x".repeat(1000)).chars().count(), LONGEST + 1);
     }
 }
