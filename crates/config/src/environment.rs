@@ -265,7 +265,7 @@ pub(super) struct Override {
 impl fmt::Display for SourceValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Value(value) => write!(f, "`{}`", value.escape_default()),
+            Self::Value(value) => write!(f, "`{}`", lock_model::escaping::escape_terminal(value)),
             Self::Env(name) => write!(f, "environment variable `{name}`"),
             Self::File(path) => write!(f, "file `{path}`"),
         }

@@ -64,7 +64,7 @@ impl Format {
     /// Checks text.
     pub(super) fn check(self, text: &str) -> Result<(), Misfit> {
         let said = |error: String| Err(Misfit::from(error));
-        let shown = || text.escape_default();
+        let shown = || lock_model::escaping::escape_terminal(text);
         match self {
             Self::Sentence if text.trim().is_empty() => said("this is empty".to_owned()),
             Self::Sentence if text.contains('\n') => said("this is more than one line".to_owned()),

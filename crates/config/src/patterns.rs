@@ -17,7 +17,7 @@ pub struct Pattern {
 
 /// Text that is no pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a pattern: {why}", text.escape_default())]
+#[error("`{}` is not a pattern: {why}", lock_model::escaping::escape_terminal(text))]
 pub struct PatternError {
     text: String,
     why: String,

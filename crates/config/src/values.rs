@@ -54,8 +54,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(|| {
             format!(
                 "`{}` has no unit: write `{}s`, `m`, `h`, `d` or `ms`",
-                text.escape_default(),
-                text.escape_default()
+                lock_model::escaping::escape_terminal(text),
+                lock_model::escaping::escape_terminal(text)
             )
         })?;
         let (number, tail) = rest.split_at(digits);
@@ -69,8 +69,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = tail;
     }
     match total {
-        0 => Err(format!("`{}` is no time at all", text.escape_default())),
-        total if total > LONGEST => Err(format!("`{}` is longer than a week", text.escape_default())),
+        0 => Err(format!("`{}` is no time at all", lock_model::escaping::escape_terminal(text))),
+        total if total > LONGEST => {
+            Err(format!("`{}` is longer than a week", lock_model::escaping::escape_terminal(text)))
+        }
         total => Ok(Duration::from_millis(total)),
     }
 }

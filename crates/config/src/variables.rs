@@ -119,7 +119,7 @@ impl TemplateError {
 
 /// A variable that a template uses and that was given no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{variable}` has no value in `{}`", template.escape_default())]
+#[error("`{variable}` has no value in `{}`", lock_model::escaping::escape_terminal(template))]
 pub struct MissingValue {
     variable: Variable,
     template: String,
@@ -213,7 +213,7 @@ fn find(name: &str, allowed: &[Variable]) -> Result<Variable, String> {
     if let Some(variable) = allowed.iter().find(|variable| variable.as_str() == name) {
         return Ok(*variable);
     }
-    let shown = name.escape_default();
+    let shown = lock_model::escaping::escape_terminal(name);
     let known = Variable::ALL.iter().any(|variable| variable.as_str() == name);
     let what = if known { "has no value here" } else { "is no variable" };
     let list: Vec<String> = allowed.iter().map(|variable| format!("`{variable}`")).collect();

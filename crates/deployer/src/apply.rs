@@ -128,8 +128,9 @@ impl RenderTarget<'_> {
         // The pattern also matches the end of longer names.
         let id = references.into_iter().find(|reference| reference.name == name).map(|reference| reference.id);
         id.map(|id| {
-            CommitId::try_from(id.as_str())
-                .map_err(|_| self.failed(GitError::Operand { what: "a commit", value: id.escape_debug().to_string() }))
+            CommitId::try_from(id.as_str()).map_err(|_| {
+                self.failed(GitError::Operand { what: "a commit", value: lock_model::escaping::escape_terminal(&id) })
+            })
         })
         .transpose()
     }

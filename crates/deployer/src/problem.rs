@@ -93,17 +93,5 @@ impl fmt::Display for PlanProblem {
 /// Text from a manifest as it may stand in a message: control and direction characters escaped, at most 200
 /// characters.
 pub(crate) fn shown(text: &str) -> String {
-    let mut out = String::new();
-    for (count, character) in text.chars().enumerate() {
-        if count == 200 {
-            out.push('…');
-            break;
-        }
-        if matches!(character, '"' | '\'' | '\\') {
-            out.push(character);
-        } else {
-            out.extend(character.escape_debug());
-        }
-    }
-    out
+    lock_model::escaping::escape_short(text, 200)
 }

@@ -277,7 +277,7 @@ pub(super) fn path_operand(path: &str) -> Result<(), GitError> {
 }
 
 pub(super) fn operand(what: &'static str, value: &str) -> GitError {
-    GitError::Operand { what, value: value.escape_default().take(200).collect() }
+    GitError::Operand { what, value: lock_model::escaping::escape_short(value, 200) }
 }
 
 pub(super) fn failed(output: Output) -> GitError {

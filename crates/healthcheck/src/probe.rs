@@ -12,7 +12,7 @@ use crate::address;
 use crate::check::{Check, CommandProbe, HttpProbe, Probe, TcpProbe};
 use crate::client::{LookupError, lookup};
 use crate::report::CheckState;
-use crate::text::{SHOWN, innermost, shown};
+use crate::text::{EXCERPT_CHARACTERS, innermost, shown};
 
 /// How much of a program's output is kept.
 const OUTPUT_KEPT: usize = 64 * 1024;
@@ -88,13 +88,13 @@ fn connect_state(error: &reqwest::Error) -> CheckState {
 async fn beginning(response: &mut reqwest::Response) -> Option<String> {
     let mut bytes = Vec::new();
     // A character has at most four bytes, and one more is needed to see that there is a rest.
-    while bytes.len() < (SHOWN + 1) * 4 {
+    while bytes.len() < (EXCERPT_CHARACTERS + 1) * 4 {
         match response.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) | Err(_) => break,
         }
     }
-    let text = shown(&String::from_utf8_lossy(&bytes));
+    let text = shown(&bytes);
     (!text.is_empty()).then_some(text)
 }
 

@@ -265,7 +265,7 @@ impl RecordDraft {
     /// The same draft with a reason, shortened where it is longer than a record takes.
     #[must_use]
     pub fn reason(mut self, reason: &str) -> Self {
-        self.reason = Some(lock_model::text::shorten(reason.trim(), MAX_REASON_BYTES));
+        self.reason = Some(lock_model::escaping::shorten(reason.trim(), MAX_REASON_BYTES));
         self
     }
 

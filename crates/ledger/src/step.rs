@@ -46,7 +46,7 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, UnknownWord> {
                 Self::ALL.iter().copied().find(|value| value.as_str() == text).ok_or_else(|| UnknownWord {
                     kind: $kind,
-                    shown: text.chars().take(60).flat_map(char::escape_default).collect(),
+                    shown: lock_model::escaping::escape_short(text, 60),
                 })
             }
         }

@@ -60,7 +60,7 @@ fn full(pattern: &str) -> Result<String, AcceptedRefsError> {
     let full = if pattern.starts_with("refs/") { pattern.to_owned() } else { format!("refs/heads/{pattern}") };
     let name = full.strip_prefix("refs/heads/").or_else(|| full.strip_prefix("refs/tags/"));
     let good = name.is_some_and(|name| {
-        let odd = |c: char| crate::finding::is_hidden(c) || " ~^:?[\\".contains(c);
+        let odd = |c: char| lock_model::escaping::is_hidden(c) || " ~^:?[\\".contains(c);
         let segment = |segment: &str| !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with('.');
         name.matches('*').count() < 2
             && !name.starts_with('-')

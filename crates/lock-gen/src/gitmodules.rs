@@ -60,7 +60,7 @@ fn parse(bytes: &[u8]) -> Result<Events, Finding> {
     for (number, line) in (1..).zip(lines.split('\n')) {
         // Git drops a carriage return only at the very end of a line, and keeps others in paths and URLs.
         let line = line.strip_suffix('\r').unwrap_or(line);
-        if let Some(character) = line.chars().find(|&c| c != '\t' && crate::finding::is_hidden(c)) {
+        if let Some(character) = line.chars().find(|&c| c != '\t' && lock_model::escaping::is_hidden(c)) {
             let character = character.escape_unicode();
             return Err(unreadable(
                 format!("has a hidden character ({character}) in line {number}"),

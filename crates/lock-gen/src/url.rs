@@ -1,6 +1,7 @@
 //! What a submodule's URL means: for the lock (always a web address) and for fetching (what git would use).
 
 use lock_model::RepositoryUrl;
+use lock_model::escaping::mask_credentials;
 
 /// Why a URL of `.gitmodules` cannot be used. The text is read after the URL's subject.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +103,7 @@ pub fn fetch_url(declared_url: &str, superproject_remote: &str) -> Result<String
         return Ok(if declared_url.starts_with("git://") { address } else { declared_url.to_owned() });
     }
     let base = superproject_remote;
-    if base.is_empty() || base.starts_with('-') || base.contains(crate::finding::is_hidden) {
+    if base.is_empty() || base.starts_with('-') || base.contains(lock_model::escaping::is_hidden) {
         return Err(UrlError::Hostile { url: shown(base) });
     }
     let climbs = || UrlError::ClimbsTooFar { url: shown(declared_url), base: shown(base) };
@@ -149,27 +150,16 @@ fn is_relative(url: &str) -> bool {
 
 /// What no part of a URL may hold: what a terminal acts on, what git decodes, what a shell or option parser takes.
 fn check_characters(url: &str) -> Result<(), UrlError> {
-    let bad = |c: char| crate::finding::is_hidden(c) || c.is_whitespace() || matches!(c, '%' | '\\' | '?' | '#');
+    let bad = |c: char| lock_model::escaping::is_hidden(c) || c.is_whitespace() || matches!(c, '%' | '\\' | '?' | '#');
     if (is_relative(url) && url.contains("::"))
         || url.is_empty()
         || url.starts_with('-')
         || url.len() > 2048
         || url.contains(bad)
     {
-        return Err(UrlError::Hostile { url: shown(&without_credentials(url)) });
+        return Err(UrlError::Hostile { url: shown(&mask_credentials(url)) });
     }
     Ok(())
-}
-
-/// Hides what may be a password, also in a URL that is refused for another reason.
-fn without_credentials(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    match rest.split_once('@') {
-        Some((user, host)) if user.contains(':') && !user.contains('/') && !scheme.is_empty() => {
-            format!("{scheme}://***@{host}")
-        }
-        _ => url.to_owned(),
-    }
 }
 
 /// An absolute URL as `https://HOST/PATH` (or `http://`).

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use lock_model::escaping::escape_short;
+
 use crate::supervise::{Limits, OutputLimit, Stopped, supervise};
 use crate::{EnvVars, Interrupt, ProcessError, Program, Redactor};
 
@@ -268,21 +270,8 @@ impl Output {
     }
 }
 
-/// Escapes what a terminal could act on, and cuts what is too long to read.
 fn shown_line(line: &str) -> String {
-    let mut shown = String::new();
-    for (column, character) in line.trim_end().chars().enumerate() {
-        if column == SHOWN_COLUMNS {
-            shown.push('…');
-            break;
-        }
-        if character != '\t' && is_hostile(character) {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+    escape_short(line.trim_end().replace('\t', " "), SHOWN_COLUMNS)
 }
 
 fn shown_argument(argument: &str) -> String {
@@ -292,10 +281,4 @@ fn shown_argument(argument: &str) -> String {
     }
     let inner = shown_line(argument);
     format!("'{inner}'")
-}
-
-/// Control characters and the marks that reorder text.
-fn is_hostile(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}')
 }

@@ -69,7 +69,11 @@ pub enum NoTarget {
         environment: EnvironmentName,
     },
     /// Nothing is called like this.
-    #[error("`{}` names no proven or migrated release of `{environment}`; known are {}", requested.escape_debug(), list(known))]
+    #[error(
+        "`{}` names no proven or migrated release of `{environment}`; known are {}",
+        lock_model::escaping::escape_terminal(requested),
+        list(known)
+    )]
     Unknown {
         /// Where.
         environment: EnvironmentName,
@@ -79,7 +83,7 @@ pub enum NoTarget {
         known: Vec<String>,
     },
     /// Several are called like this.
-    #[error("`{}` names several releases: {}", requested.escape_debug(), list(candidates))]
+    #[error("`{}` names several releases: {}", lock_model::escaping::escape_terminal(requested), list(candidates))]
     Ambiguous {
         /// What was asked for.
         requested: String,

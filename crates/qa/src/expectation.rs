@@ -26,7 +26,7 @@ impl Expectation {
         let mut differences = Vec::new();
         let text = String::from_utf8_lossy(body);
         if status != self.status {
-            let beginning = shown(&text);
+            let beginning = shown(body);
             let body = if beginning.is_empty() { String::new() } else { format!(" with `{beginning}`") };
             differences.push(format!("status is {status}{body}, expected {}", self.status));
         }
@@ -44,7 +44,7 @@ impl Expectation {
             }
         }
         if let Some(expected) = self.body_contains.as_deref().filter(|expected| !text.contains(expected)) {
-            differences.push(format!("body is `{}`, expected to contain `{}`", shown(&text), shown(expected)));
+            differences.push(format!("body is `{}`, expected to contain `{}`", shown(body), shown(expected)));
         }
         if !self.json.is_empty() {
             self.json_differences(body, &mut differences);
@@ -54,7 +54,7 @@ impl Expectation {
 
     fn json_differences(&self, body: &[u8], differences: &mut Vec<String>) {
         let Ok(document) = serde_json::from_slice::<Value>(body) else {
-            return differences.push(format!("body is not JSON: `{}`", shown(&String::from_utf8_lossy(body))));
+            return differences.push(format!("body is not JSON: `{}`", shown(body)));
         };
         for (pointer, expected) in &self.json {
             match document.pointer(pointer) {

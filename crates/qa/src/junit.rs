@@ -72,7 +72,7 @@ fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\n' => out.push('\n'),
             '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            _ if crate::text::is_hostile(character) => out.extend(character.escape_unicode()),
+            _ if lock_model::escaping::is_hidden(character) => out.extend(character.escape_unicode()),
             _ => out.push(character),
         }
     }

@@ -289,9 +289,9 @@ async fn read(
         if status.is_success() && announced.is_some_and(|announced| announced != length(&body)) {
             return Err(RegistryErrorKind::CutOff { host: host_of(url) });
         }
-        let encoding = headers.get(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        if let Some(encoding) = encoding.filter(|encoding| status.is_success() && encoding != "identity") {
-            let reason = format!("the answer is compressed (`{}`), which was not asked for", escaped(&encoding));
+        let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+        if let Some(encoding) = encoding.filter(|encoding| status.is_success() && *encoding != b"identity") {
+            let reason = format!("the answer is compressed (`{}`), which was not asked for", escaped(encoding));
             return Err(RegistryErrorKind::NotAnImage { reason });
         }
     }
@@ -339,7 +339,7 @@ fn is_certificate_problem(error: &(dyn Error + 'static)) -> bool {
 /// How a registry asks for a login, for people: the scheme and where tokens are given out.
 fn challenge(headers: &HeaderMap) -> String {
     match headers.get(WWW_AUTHENTICATE) {
-        Some(value) => escaped(&String::from_utf8_lossy(value.as_bytes())),
+        Some(value) => escaped(value),
         None => "without saying how".to_owned(),
     }
 }

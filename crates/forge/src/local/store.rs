@@ -149,7 +149,7 @@ impl Writer<'_> {
 /// A file name for any text: what is neither letter, digit, `_`, `-` nor an inner dot is written as `%XX`.
 pub(super) fn file_name(what: &str, text: &str) -> Result<String, ForgeError> {
     let refuse = |problem: &str| ForgeError::Invalid {
-        what: format!("{what} `{}`", text.chars().take(120).flat_map(char::escape_default).collect::<String>()),
+        what: format!("{what} `{}`", lock_model::escaping::escape_short(text, 120)),
         problem: problem.to_owned(),
     };
     if text.is_empty() {
@@ -179,7 +179,7 @@ pub(super) fn plain_file_name(what: &str, text: &str) -> Result<(), ForgeError> 
         return Ok(());
     }
     Err(ForgeError::Invalid {
-        what: format!("{what} `{}`", text.escape_default()),
+        what: format!("{what} `{}`", lock_model::escaping::escape_short(text, 120)),
         problem: "only letters, digits, `.`, `_`, `-`, starting with a letter, digit or `_`".to_owned(),
     })
 }

@@ -16,7 +16,6 @@ pub use digest::{Digest, LockId};
 pub use git::{CommitId, RepositoryUrl, TreeId, TreePath};
 pub use image::{ImageRepository, Platform, Tag};
 pub use macros::IdentifierError;
-pub(crate) use macros::is_hidden;
 pub use name::{KindName, OneLine, ServiceName, ThirdPartyName};
 pub use reference::ImageReference;
 

@@ -264,7 +264,7 @@ fn one(pull_request: &PullRequest, words: &str) -> Report {
         pull_request.head_branch,
         pull_request.base_branch,
         pull_request.head.short(12),
-        lock_model::text::escape_terminal(&pull_request.title)
+        lock_model::escaping::escape_terminal(&pull_request.title)
     );
     let document = serde_json::json!({ "command": "forge pr", "pull_request": document(pull_request) });
     Report::new(ExitCode::Done, human, document)
@@ -317,8 +317,11 @@ fn user_name(text: &str) -> CliResult<UserName> {
 
 fn parse_user(text: &str) -> CliResult<User> {
     let wrong = || {
-        CliError::new(ExitCode::Usage, format!("`--user {}` is not `NAME:ROLE`", text.escape_default()))
-            .hint("roles are `read`, `write`, `admin`")
+        CliError::new(
+            ExitCode::Usage,
+            format!("`--user {}` is not `NAME:ROLE`", lock_model::escaping::escape_terminal(text)),
+        )
+        .hint("roles are `read`, `write`, `admin`")
     };
     let (name, role) = text.split_once(':').ok_or_else(wrong)?;
     let role = match role {

@@ -1,7 +1,7 @@
 //! `status` and `history`: what the ledger says.
 
 use ledger::cycle::{Locks, PlanShape, Then, plan};
-use lock_model::text::shorten;
+use lock_model::escaping::shorten;
 use promotion::report::{self, HISTORY_HEADERS, Next, ProofSummary};
 
 use crate::arguments::HistoryArgs;

@@ -52,7 +52,7 @@ impl Engine<'_> {
             "Back to draft: `{}` did not prove {}.\n\n{}\n",
             self.environment.name,
             self.snapshot.commit.short(12),
-            lock_model::text::code_block(&why)
+            lock_model::escaping::code_block(&why)
         );
         self.context
             .forge
@@ -96,7 +96,7 @@ impl Engine<'_> {
 
     async fn set_proof(&self, state: StatusState, text: &str) -> CliResult<()> {
         let context = proof_status(&self.environment.name);
-        let text = lock_model::text::shorten(first_line(text), 140);
+        let text = lock_model::escaping::shorten(first_line(text), 140);
         self.context
             .forge
             .set_status(&self.snapshot.commit, &context, state, &text, self.now())

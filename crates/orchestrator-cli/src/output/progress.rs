@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lock_model::text::{escape_terminal, shorten};
+use lock_model::escaping::{escape_terminal, shorten};
 
 use super::{Format, count, github};
 use crate::environment;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output::{Format, github};
-use lock_model::text::{escape_terminal, escape_terminal_lines};
+use lock_model::escaping::{escape_terminal, escape_terminal_lines};
 
 /// The answer of a command that could do its work; the answer itself may be negative.
 #[derive(Clone, Debug)]

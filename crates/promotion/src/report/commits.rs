@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use lock_model::{CommitId, ServiceName, Timestamp};
 
-use lock_model::text::{code_span, escape_markdown, shorten};
+use lock_model::escaping::{code_span, escape_markdown, shorten};
 
 /// How many commits a service's list shows, as long as there is room for all services; then fewer.
 const LINES: [usize; 4] = [MAX_COMMITS_SHOWN, 8, 3, 1];

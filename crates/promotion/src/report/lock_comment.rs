@@ -8,7 +8,7 @@ use super::markdown::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::risks::{ServiceRisk, risks};
 use crate::promotion::marker;
 use ledger::PolicySource;
-use lock_model::text::{code_span, escape_markdown};
+use lock_model::escaping::{code_span, escape_markdown};
 
 /// What the comment of a lock says.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, servic
 use super::markdown::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use crate::promotion::marker;
 use ledger::{Hold, PolicySource, ProvenRelease, Unreviewed};
-use lock_model::text::{code_span, escape_markdown};
+use lock_model::escaping::{code_span, escape_markdown};
 
 /// What the body says.
 #[derive(Clone, Copy, Debug)]

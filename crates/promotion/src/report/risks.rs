@@ -5,7 +5,7 @@ use std::fmt;
 use lock_model::{CommitId, RepositoryUrl, ServiceName};
 
 use super::markdown::list;
-use lock_model::text::code_span;
+use lock_model::escaping::code_span;
 
 /// A change of one service's submodule that is not the usual step forward.
 #[derive(Clone, Debug, PartialEq, Eq)]

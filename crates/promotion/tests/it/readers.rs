@@ -1,5 +1,4 @@
 use ledger::{Ledger, PolicySource, ProofLevel, ProofVerdict, Step, StepResult, Unreviewed};
-use lock_model::text::{code_block, code_span, escape_markdown, escape_terminal, escape_terminal_lines, shorten};
 use promotion::gates::ProvenIn;
 use promotion::promotion::{Due, due, marker, title};
 use promotion::report::{
@@ -9,67 +8,6 @@ use promotion::report::{
 
 use crate::builders::*;
 use crate::days::*;
-
-#[test]
-fn t36_nothing_moves_the_cursor_or_turns_the_text_around() {
-    for (hostile, shown) in [
-        ("\u{1b}[2J", "\\u{1b}[2J"),
-        ("\u{9b}31m", "\\u{9b}31m"),
-        ("\u{1b}]8;;https://evil\u{7}x", "\\u{1b}]8;;https://evil\\u{7}x"),
-        ("a\u{202e}b", "a\\u{202e}b"),
-        ("a\u{2066}b\u{200f}", "a\\u{2066}b\\u{200f}"),
-        ("a\rb", "a\\rb"),
-        ("a\nb\tc", "a\\nb\\tc"),
-        ("\u{7f}\u{0}", "\\u{7f}\\u{0}"),
-        ("zero\u{200b}width\u{feff}", "zero\\u{200b}width\\u{feff}"),
-        ("line\u{2028}separator", "line\\u{2028}separator"),
-        ("naïve 日本語 🚂", "naïve 日本語 🚂"),
-    ] {
-        assert_eq!(escape_terminal(hostile), shown);
-        assert!(!escape_terminal_lines(hostile).contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r', '\t']));
-    }
-    assert_eq!(escape_terminal_lines("a\nb\u{7}"), "a\nb\\u{7}");
-}
-
-/// What a renderer could make something of, and how it is written instead (`·` is the invisible character).
-#[test]
-fn t37_foreign_text_is_only_text() {
-    for (hostile, written) in [
-        ("**APPROVED by @lead**", "\\*\\*APPROVED by @·lead\\*\\*"),
-        ("&#64;team", "&amp;#·64;team"),
-        ("</details><img src=x>", "&lt;/details&gt;&lt;img src=x&gt;"),
-        ("![b](https://evil/x.png)", "\\!\\[b\\]\\(https:·//evil/x.png\\)"),
-        ("<!-- orchestrator:lock -->", "&lt;\\!-- orchestrator:·lock --&gt;"),
-        ("closes #12", "closes #·12"),
-        ("closes GH-12", "closes GH-·12"),
-        ("www.evil.example", "www·.evil.example"),
-        ("a@b.example", "a@·b.example"),
-        ("a|b", "a\\|b"),
-        ("`code`", "\\`code\\`"),
-        ("$\\color{red}x$", "\\$\\\\color\\{red\\}x\\$"),
-        ("# heading", "\\#· heading"),
-        ("- item", "\\- item"),
-        ("1. item", "1\\. item"),
-        ("= x", "\\= x"),
-        ("line\nbreak", "line break"),
-        ("a\u{202e}b", "a\\\\u\\{202e\\}b"),
-        ("version 1.4.0-rc", "version 1.4.0-rc"),
-        ("team-ai: not ready", "team-ai: not ready"),
-    ] {
-        assert_eq!(escape_markdown(hostile).replace('\u{200b}', "·"), written);
-    }
-}
-
-#[test]
-fn t37_fences_are_longer_than_what_they_hold() {
-    assert_eq!(code_span("a`b``c"), "```a`b``c```");
-    assert_eq!(code_span("`"), "`` ` ``");
-    assert_eq!(code_span("two\nlines"), "`two lines`");
-    assert_eq!(code_span(""), "`  `");
-    assert_eq!(code_block("x\n````\ny\n"), "`````text\nx\n````\ny\n`````\n");
-    assert_eq!(shorten("äöü", 5), "ä…");
-    assert_eq!(shorten("äöü", 6), "äöü");
-}
 
 #[test]
 fn markers_are_hidden_and_plain() {

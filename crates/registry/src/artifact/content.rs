@@ -153,7 +153,7 @@ impl Artifact {
     pub(super) fn unusable(&self) -> Option<String> {
         let types = self.parts.iter().map(|part| &part.blob).chain(&self.config).map(|blob| &blob.media_type);
         let not_one = std::iter::once(&self.kind).chain(types).find(|text| !is_media_type(text))?;
-        Some(format!("`{}` is not a media type", not_one.escape_debug()))
+        Some(format!("`{}` is not a media type", lock_model::escaping::escape_terminal(not_one)))
     }
 
     /// The manifest, and the blobs that have to be there before it, each once.

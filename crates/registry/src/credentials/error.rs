@@ -39,7 +39,10 @@ pub enum CredentialProblem {
         column: usize,
     },
     /// A helper's name is not a plain word, so that it could name a program elsewhere.
-    #[error("`{setting}` names the credential helper `{}`: only letters, digits, `.`, `_` and `-` may be in it", name.escape_debug())]
+    #[error(
+        "`{setting}` names the credential helper `{}`: only letters, digits, `.`, `_` and `-` may be in it",
+        lock_model::escaping::escape_terminal(name)
+    )]
     HelperName {
         /// Where in the file it stands.
         setting: String,

@@ -114,7 +114,7 @@ impl AuthFile {
             wire.creds_store.filter(|name| !name.is_empty()).and_then(|name| helper("credsStore".to_owned(), name));
         let mut helpers = BTreeMap::new();
         for (key, name) in wire.cred_helpers.unwrap_or_default() {
-            if let Some(helper) = helper(format!("credHelpers.{}", key.escape_debug()), name) {
+            if let Some(helper) = helper(format!("credHelpers.{}", lock_model::escaping::escape_terminal(&key)), name) {
                 helpers.insert(canonical(&key), NamedHelper { key, helper });
             }
         }

@@ -88,7 +88,7 @@ impl Credentials {
                     EntryContent::Unreadable => {
                         let problem = format!(
                             "the entry `{}` of `{}` cannot be read",
-                            entry.key.escape_debug(),
+                            lock_model::escaping::escape_terminal(&entry.key),
                             file.path.display()
                         );
                         return Found::none(vec![problem]);

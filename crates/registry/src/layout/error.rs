@@ -145,5 +145,5 @@ fn listed(names: &[String]) -> String {
 }
 
 fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ")
+    names.iter().map(|name| format!("`{}`", lock_model::escaping::escape_terminal(name))).collect::<Vec<_>>().join(", ")
 }

@@ -141,7 +141,10 @@ impl LayoutWriter {
         match images.iter().find_map(ImageContent::unusable_name) {
             None => Ok(()),
             Some(name) => {
-                let reason = format!("`{}` cannot be the name of a file in a layer", name.escape_debug());
+                let reason = format!(
+                    "`{}` cannot be the name of a file in a layer",
+                    lock_model::escaping::escape_terminal(name)
+                );
                 Err(LayoutError::new(self.folder(), LayoutErrorKind::Content { reason }))
             }
         }

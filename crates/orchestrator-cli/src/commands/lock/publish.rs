@@ -42,7 +42,7 @@ pub(crate) async fn publish(context: &Context, args: &LockPublishArgs) -> CliRes
     }
     let now = context.now(LedgerStore::read(context).await?.len());
     let status = async |state: StatusState, text: &str| -> CliResult<()> {
-        let text = lock_model::text::shorten(text, 140);
+        let text = lock_model::escaping::shorten(text, 140);
         context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text, now).await.map_err(forge_error)?;
         Ok(())
     };

@@ -1,8 +1,20 @@
-//! Foreign text on its way to a terminal or into Markdown.
+//! Escapes foreign text for a terminal, a message or Markdown.
 //!
-//! Branch names, commit subjects, labels and reasons are written by others. Whatever shows them goes through here.
+//! Branch names, commit subjects, labels, answers of servers and the like are written by others; every crate escapes
+//! them here before it shows them, so that there is one set of characters that is never shown raw ([`is_hidden`]).
+//!
+//! ```
+//! use lock_model::escaping::{code_span, escape_terminal};
+//!
+//! assert_eq!(escape_terminal("a\u{1b}[31m\nb"), "a\\u{1b}[31m\\nb");
+//! assert_eq!(code_span("a`b"), "``a`b``");
+//! ```
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+
+/// How many characters of an answer [`excerpt`] shows.
+pub const EXCERPT_CHARACTERS: usize = 200;
 
 /// Text for a terminal: control, direction and invisible characters are shown as `\u{…}`, line feeds too.
 pub fn escape_terminal(text: &str) -> String {
@@ -89,6 +101,69 @@ pub fn code_block(text: &str) -> String {
     format!("{fence}text\n{}\n{fence}\n", text.trim_end_matches('\n'))
 }
 
+/// The first characters of a text or of bytes on one line, escaped as in [`escape_terminal`]; bytes that are not UTF-8
+/// are written as `\xff`, and `…` says that something was cut.
+pub fn escape_short(text: impl AsRef<[u8]>, characters: usize) -> String {
+    let mut escaped = String::new();
+    let mut left = characters;
+    for chunk in text.as_ref().utf8_chunks() {
+        let valid = chunk.valid();
+        let end = valid.char_indices().nth(left).map(|(end, _)| end);
+        escape_into(&mut escaped, valid.get(..end.unwrap_or(valid.len())).unwrap_or_default(), Lines::Escaped);
+        left = left.saturating_sub(valid.chars().count());
+        if end.is_some() || (left == 0 && !chunk.invalid().is_empty()) {
+            escaped.push('…');
+            break;
+        }
+        for byte in chunk.invalid() {
+            write!(escaped, "\\x{byte:02x}").expect("a string takes everything");
+        }
+        left = left.saturating_sub(chunk.invalid().len());
+    }
+    escaped
+}
+
+/// What a message quotes of an answer or of a program's output: [`escape_short`] without white space at the ends, at
+/// most [`EXCERPT_CHARACTERS`].
+pub fn excerpt(text: impl AsRef<[u8]>) -> String {
+    escape_short(text.as_ref().trim_ascii(), EXCERPT_CHARACTERS)
+}
+
+/// Writes `***` for the user and the password of every address in a text: an error must not carry them into a log.
+///
+/// ```
+/// assert_eq!(lock_model::escaping::mask_credentials("see https://me:secret@host/a"), "see https://***@host/a");
+/// ```
+pub fn mask_credentials(text: &str) -> Cow<'_, str> {
+    mask(text, |_| "***".to_owned())
+}
+
+/// The same with one `*` for each character, so that what follows keeps its column.
+pub fn mask_credentials_in_place(text: &str) -> Cow<'_, str> {
+    mask(text, |credentials| "*".repeat(credentials.chars().count()))
+}
+
+fn mask(text: &str, stars: impl Fn(&str) -> String) -> Cow<'_, str> {
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '`')).unwrap_or(after.len());
+        let (authority, tail) = after.split_at(end);
+        masked.push_str(before);
+        masked.push_str("://");
+        match authority.rsplit_once('@') {
+            Some((credentials, host)) => {
+                masked.push_str(&stars(credentials));
+                masked.push('@');
+                masked.push_str(host);
+            }
+            None => masked.push_str(authority),
+        }
+        rest = tail;
+    }
+    if masked.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(masked + rest) }
+}
+
 /// Cuts text to at most `bytes`, at the border of a character, and says so with `…`.
 pub fn shorten(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
@@ -114,6 +189,11 @@ enum Lines {
 
 fn escape(text: &str, lines: Lines) -> String {
     let mut escaped = String::with_capacity(text.len());
+    escape_into(&mut escaped, text, lines);
+    escaped
+}
+
+fn escape_into(escaped: &mut String, text: &str, lines: Lines) {
     for character in text.chars() {
         match (character, lines) {
             ('\n', Lines::Kept) => escaped.push('\n'),
@@ -121,17 +201,17 @@ fn escape(text: &str, lines: Lines) -> String {
             ('\n', Lines::Escaped) => escaped.push_str("\\n"),
             ('\t', Lines::Escaped | Lines::Kept) => escaped.push_str("\\t"),
             ('\r', Lines::Escaped | Lines::Kept | Lines::Spaces) => escaped.push_str("\\r"),
-            (other, Lines::Escaped | Lines::Kept | Lines::Spaces) if is_deceptive(other) => {
-                write!(escaped, "\\u{{{:x}}}", u32::from(other)).expect("a string takes everything");
+            (other, Lines::Escaped | Lines::Kept | Lines::Spaces) if is_hidden(other) => {
+                write!(escaped, "{}", other.escape_unicode()).expect("a string takes everything");
             }
             (other, Lines::Escaped | Lines::Kept | Lines::Spaces) => escaped.push(other),
         }
     }
-    escaped
 }
 
-/// Characters that move the cursor, change direction or cannot be seen.
-fn is_deceptive(character: char) -> bool {
+/// Whether a character moves the cursor, changes the direction of text or cannot be seen: controls, line and paragraph
+/// separators, direction marks and overrides, zero-width characters, the byte order mark, tags.
+pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
