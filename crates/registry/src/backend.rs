@@ -1,5 +1,6 @@
 //! Where the images of one host are: a registry, or a layout folder that stands for it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +10,15 @@ use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::auth::{Account, Authenticator, Reach};
+use crate::auth::{Account, Authenticator};
 use crate::cache::RepositoryCache;
 use crate::document::Fetched;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
-use crate::http::{Answer, Ask, Hops};
+use crate::http::{Answer, Ask};
 use crate::layout::LayoutReader;
 use crate::media_type::ACCEPT_MANIFESTS;
-use crate::options::{Limits, RegistryOptions};
+use crate::options::{Limits, Mirror, RegistryOptions};
 
 /// What answers for one host.
 #[derive(Clone, Debug)]
@@ -231,18 +232,10 @@ impl Backend<'_> {
                 if let Some(known) = cache.as_ref().and_then(|cache| cache.document(digest)) {
                     return Ok(known.bytes);
                 }
-                let ask = Ask {
-                    method: Method::GET,
-                    url: address(base, repository, "blobs", digest.as_str()),
-                    accept: None,
-                    limit: authenticator.options().limits.config,
-                    gate,
-                    deadline: context.deadline,
-                    on_retry: context.on_retry,
-                    payload: None,
-                    hops: Hops::Judged,
-                    reach: Reach::Anywhere,
-                };
+                let url = address(base, repository, "blobs", digest.as_str());
+                let limit = authenticator.options().limits.config;
+                let ask = Ask::new(Method::GET, url, limit, gate, context.deadline);
+                let ask = Ask { on_retry: context.on_retry, ..ask };
                 let answer = authenticator.send(&ask, account).await?;
                 if !answer.status.is_success() {
                     return Err(answer.into_failure(missing()));
@@ -284,6 +277,20 @@ impl Backend<'_> {
     }
 }
 
+/// What answers for a host: a mirror, or the host itself.
+pub(crate) enum Target<'a> {
+    Folder(&'a Path),
+    Http(Url),
+}
+
+pub(crate) fn target_of<'a>(host: &str, options: &'a RegistryOptions) -> Result<Target<'a>, RegistryErrorKind> {
+    match options.mirrors.get(host) {
+        Some(Mirror::OciLayout(folder)) => Ok(Target::Folder(folder)),
+        Some(Mirror::Http(url)) => Ok(Target::Http(url.clone())),
+        None => base_of(host, options).map(Target::Http),
+    }
+}
+
 /// Where requests for a host go when no mirror stands for it.
 pub(crate) fn base_of(host: &str, options: &RegistryOptions) -> Result<Url, RegistryErrorKind> {
     // Docker Hub's registry does not live at the name that its images carry.
@@ -310,18 +317,10 @@ fn manifest_ask<'a>(
     name: &str,
     context: Context<'a>,
 ) -> Ask<'a> {
-    Ask {
-        method: Method::GET,
-        url: address(base, repository, "manifests", name),
-        accept: Some(ACCEPT_MANIFESTS),
-        limit: authenticator.options().limits.manifest,
-        gate,
-        deadline: context.deadline,
-        on_retry: context.on_retry,
-        payload: None,
-        hops: Hops::Judged,
-        reach: Reach::Anywhere,
-    }
+    let url = address(base, repository, "manifests", name);
+    let limit = authenticator.options().limits.manifest;
+    let ask = Ask::new(Method::GET, url, limit, gate, context.deadline);
+    Ask { accept: Some(ACCEPT_MANIFESTS), on_retry: context.on_retry, ..ask }
 }
 
 /// The body of a good answer with its hash, which must be the announced one where one is announced.
@@ -359,7 +358,7 @@ pub(crate) fn compare(reported: &Digest, hashed: Digest) -> Result<(), RegistryE
     }
 }
 
-/// Compares the length of a document with the one that whoever refers to it promises.
+/// Compares the length of a document with the one in the descriptor that refers to it.
 pub(crate) fn check_size(digest: &Digest, reported: u64, bytes: &[u8]) -> Result<(), RegistryErrorKind> {
     let actual = u64::try_from(bytes.len()).expect("a length in memory fits 64 bits");
     if actual == reported {

@@ -12,7 +12,7 @@ use crate::text::without_credentials;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct HostOptions {
-    /// Plain HTTP is spoken to it although it is another machine: everybody on the way can read and change everything,
+    /// Plain HTTP is spoken to it although it is another machine: every machine on the way can read and change everything,
     /// logins too.
     pub plain_http: bool,
     /// Certificate authorities that are trusted for it, beside those of the machine and of all hosts.
@@ -37,7 +37,7 @@ impl HostOptions {
     }
 }
 
-/// Certificates of authorities.
+/// Certificates of authorities that are trusted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PemAuthority {
@@ -94,9 +94,9 @@ impl ClientCertificate {
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Proxies {
-    /// For plain HTTP.
+    /// For requests over plain HTTP.
     pub http: Option<Url>,
-    /// For https.
+    /// For requests over https.
     pub https: Option<Url>,
     /// Hosts that are asked without one, as in `NO_PROXY`: names with everything below them, addresses, networks,
     /// separated by commas.

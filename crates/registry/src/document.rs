@@ -114,7 +114,6 @@ impl Descriptor {
 }
 
 impl ImageConfig {
-    /// Reads a configuration.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, RegistryErrorKind> {
         serde_json::from_slice(bytes)
             .map_err(|error| not_an_image(format!("its configuration is unreadable ({error})")))

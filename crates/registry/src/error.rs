@@ -26,7 +26,7 @@ impl RegistryError {
         &self.reference
     }
 
-    /// What went wrong.
+    /// What the registry did, or why it could not be asked.
     pub fn kind(&self) -> &RegistryErrorKind {
         &self.kind
     }
@@ -62,7 +62,7 @@ pub enum RegistryErrorKind {
     /// The registry names a digest and does not have what it stands for.
     #[error("the registry names `{digest}` and does not have it")]
     Gone {
-        /// The digest.
+        /// What the registry names.
         digest: Digest,
     },
     /// The image is not there for every platform that is required.
@@ -78,7 +78,7 @@ pub enum RegistryErrorKind {
     PlatformTwice {
         /// The platform.
         platform: Platform,
-        /// The entries.
+        /// The manifests of the entries.
         digests: Vec<Digest>,
     },
     /// The configuration of an image names another platform than the index does.
@@ -86,7 +86,7 @@ pub enum RegistryErrorKind {
     PlatformDiffers {
         /// The platform that the index names.
         platform: Platform,
-        /// The manifest.
+        /// Of the manifest.
         digest: Digest,
         /// The platform that the configuration names.
         reported: String,
@@ -96,7 +96,7 @@ pub enum RegistryErrorKind {
     ChildMissing {
         /// What it is: a manifest for a platform, or a configuration.
         what: String,
-        /// Its digest.
+        /// What it is referred to by.
         digest: Digest,
     },
     /// The digest that was announced is not the one of the bytes that came.
@@ -110,7 +110,7 @@ pub enum RegistryErrorKind {
     /// The length that was announced is not the one of the bytes that came.
     #[error("`{digest}` is announced with {reported} bytes and has {actual}")]
     SizeDiffers {
-        /// The document.
+        /// Of the document.
         digest: Digest,
         /// The length that was announced.
         reported: u64,
@@ -128,13 +128,13 @@ pub enum RegistryErrorKind {
     /// The answer is not an image.
     #[error("not an image: {reason}")]
     NotAnImage {
-        /// Why not.
+        /// What does not fit.
         reason: String,
     },
     /// The answer is not an artefact, or what is to be sent is none.
     #[error("not an artefact: {reason}")]
     NotAnArtifact {
-        /// Why not.
+        /// What does not fit.
         reason: String,
     },
     /// The list of referrers was written by others again and again while our entry was added.
@@ -148,7 +148,7 @@ pub enum RegistryErrorKind {
     /// The answer is larger than what is read.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
-        /// The limit.
+        /// In bytes.
         limit: u64,
     },
     /// The registry, or its token service, asks for a login, and there is none to give.
@@ -156,7 +156,7 @@ pub enum RegistryErrorKind {
     LoginNeeded {
         /// The host that asks.
         host: String,
-        /// How it asks.
+        /// The `WWW-Authenticate` header: cut and escaped.
         challenge: String,
         /// What should have given a login.
         login: Box<LoginTrace>,
@@ -166,7 +166,7 @@ pub enum RegistryErrorKind {
     LoginRefused {
         /// The host that refuses.
         host: String,
-        /// The HTTP status.
+        /// As in 403.
         status: u16,
         /// What it says, with a leading colon; empty when it says nothing.
         detail: String,
@@ -176,7 +176,7 @@ pub enum RegistryErrorKind {
     /// The registry sends us to an address for tokens where we do not go.
     #[error("`{host}` gives out tokens at `{realm}`, which {reason}")]
     Realm {
-        /// The registry.
+        /// `HOST[:PORT]` of the registry.
         host: String,
         /// The address: cut and escaped.
         realm: String,
@@ -186,17 +186,17 @@ pub enum RegistryErrorKind {
     /// The token service's answer is not a token.
     #[error("the answer of the token service `{host}` {reason}")]
     TokenAnswer {
-        /// The token service.
+        /// `HOST[:PORT]` of the token service.
         host: String,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The registry refuses.
+    /// The registry refuses permission (403).
     #[error("{}`{host}` refuses ({status}){detail}{}", problems_first(login.as_deref()), asked_by(login.as_deref()))]
     Refused {
         /// The host that refuses.
         host: String,
-        /// The HTTP status.
+        /// As in 403.
         status: u16,
         /// What it says, with a leading colon; empty when it says nothing.
         detail: String,
@@ -206,17 +206,17 @@ pub enum RegistryErrorKind {
     /// The registry's certificate is not trusted.
     #[error("the certificate of `{host}` is not trusted")]
     Untrusted {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
-        /// Why.
+        /// What the HTTP client says.
         source: BoxError,
     },
     /// The registry answered with a status that stands neither for an image nor for its absence.
     #[error("`{host}` answered {status}{detail}")]
     Status {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
-        /// The HTTP status.
+        /// As in 403.
         status: u16,
         /// What it says, with a leading colon; empty when it says nothing.
         detail: String,
@@ -232,9 +232,9 @@ pub enum RegistryErrorKind {
     /// The registry is busy: 408, 429, 502, 503 or 504, also after the retries.
     #[error("`{host}` is busy ({status}){}", retry_after.map_or_else(String::new, |wait| format!(" and asks to wait {} s", wait.as_secs())))]
     Busy {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
-        /// The HTTP status.
+        /// As in 403.
         status: u16,
         /// How long it asks to wait.
         retry_after: Option<Duration>,
@@ -242,21 +242,21 @@ pub enum RegistryErrorKind {
     /// No connection, or one that broke, also after the retries.
     #[error("`{host}` cannot be reached")]
     Unreachable {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
-        /// Why.
+        /// What the HTTP client says.
         source: BoxError,
     },
     /// The answer ended before the length that it announced, also after the retries.
     #[error("the answer of `{host}` was cut off")]
     CutOff {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
     },
     /// One request took too long, also after the retries.
     #[error("`{host}` did not answer within {} s", limit.as_secs_f32())]
     TimedOut {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
         /// How long it was waited for.
         limit: Duration,
@@ -264,7 +264,7 @@ pub enum RegistryErrorKind {
     /// The whole command's deadline passed.
     #[error("the deadline passed before `{host}` answered")]
     Deadline {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
     },
     /// The layout folder that stands for the registry cannot be used.
@@ -279,7 +279,7 @@ pub enum RegistryErrorKind {
     /// No HTTP client could be made, for example because the machine has no certificate authorities.
     #[error("no HTTP client can be made: {reason}")]
     Client {
-        /// Why.
+        /// What the HTTP client says, with its causes.
         reason: String,
     },
 }

@@ -23,7 +23,6 @@ pub(crate) struct Inspected {
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// One platform's image.
 #[derive(Debug)]
 struct Child {
     platform: Platform,
@@ -72,7 +71,7 @@ async fn single(
     let reported = config.platform();
     let key = PlatformKey::new(reported.os, reported.architecture, reported.variant);
     let itself = key.to_platform().ok_or_else(|| RegistryErrorKind::NotAnImage {
-        reason: format!("its configuration names the platform `{}`", escaped(&reported.to_string())),
+        reason: format!("its configuration names the platform `{}`", escaped(reported.to_string())),
     })?;
     let wanted: Vec<Platform> =
         required.iter().filter(|platform| PlatformKey::from(*platform) != key).cloned().collect();

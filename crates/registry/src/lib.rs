@@ -1,7 +1,7 @@
 //! Resolves image references to digests, platforms and labels, from a registry or an OCI layout folder.
 //!
 //! [`Registry::resolve`] answers for one image; [`Registry::resolve_all`] for many at once, each with several places where
-//! it may be and the commit that it must have been built from. Nothing of what a registry says is believed: every
+//! it may be and the commit that it must have been built from. A registry is not trusted: every
 //! document is hashed, its type is compared with its form, and a tag is looked at a second time at the end.
 //! [`Registry::resolve_all_waiting`] waits for images that are still being built, [`Registry::check_digests`] asks whether
 //! what was pinned is still there, and [`artifact`] is for everything in a registry that is no image.

@@ -181,7 +181,7 @@ impl RegistryOptions {
         self.proxies.check()
     }
 
-    /// Whether plain HTTP may be spoken to an address: nobody can listen, or the user says that it does not matter.
+    /// Whether plain HTTP may be spoken to an address: it is this machine, or the options name it.
     pub(crate) fn may_be_plain(&self, url: &Url) -> bool {
         is_loopback(url) || self.hosts.get(&host_of(url)).is_some_and(|host| host.plain_http)
     }

@@ -14,13 +14,13 @@ pub enum OptionsError {
         host: String,
         /// The address, without user and password.
         url: String,
-        /// Why not.
+        /// The end of the message.
         reason: &'static str,
     },
     /// The name of the program cannot stand in a request.
     #[error("`{text}` cannot be sent as the name of the program", text = lock_model::escaping::escape_terminal(text))]
     UserAgent {
-        /// The name.
+        /// What was to be sent.
         text: String,
     },
     /// A certificate, or a key, cannot be used.
@@ -28,7 +28,7 @@ pub enum OptionsError {
     Certificate {
         /// What people know it by.
         name: String,
-        /// Why not.
+        /// The end of the message.
         reason: &'static str,
     },
     /// A proxy's address is not one.

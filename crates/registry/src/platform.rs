@@ -31,7 +31,7 @@ impl PlatformKey {
         Platform::try_from(self.to_string()).ok()
     }
 
-    /// Whether a configuration that names `said` can belong to this platform. Old builders leave the variant out.
+    /// Whether a configuration that names `reported` can belong to this platform. Old builders leave the variant out.
     pub(crate) fn accepts(&self, reported: &ReportedPlatform<'_>) -> bool {
         match reported.variant.filter(|variant| !variant.is_empty()) {
             Some(variant) => *self == Self::new(reported.os, reported.architecture, Some(variant)),
@@ -103,7 +103,7 @@ pub(crate) fn choose<'a>(
         }
     }
     if !wanted.is_empty() || chosen.is_empty() {
-        let mut available: Vec<String> = images.iter().map(|(key, _)| escaped(&key.to_string())).collect();
+        let mut available: Vec<String> = images.iter().map(|(key, _)| escaped(key.to_string())).collect();
         available.dedup();
         return Err(if wanted.is_empty() {
             RegistryErrorKind::NotAnImage { reason: "an index without an image for any platform".to_owned() }

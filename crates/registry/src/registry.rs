@@ -5,7 +5,7 @@ use lock_model::{Digest, ImageRepository};
 use url::Url;
 
 use crate::auth::Authenticator;
-use crate::backend::{Backend, base_of};
+use crate::backend::{Backend, Target, base_of, target_of};
 use crate::credentials::LoginTrace;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
@@ -37,7 +37,7 @@ struct Inner {
 pub struct LoginUse {
     /// The host that asked for a login: a mirror's own where there is one.
     pub host: String,
-    /// The repository.
+    /// Its path at the host.
     pub repository: String,
     /// Where the login came from.
     pub trace: LoginTrace,
@@ -81,11 +81,8 @@ impl Registry {
 
     /// How the registry that answers for a repository was logged in to; `None` while it has not asked for a login.
     pub fn login_of(&self, repository: &ImageRepository) -> Option<LoginTrace> {
-        let options = self.inner.authenticator.options();
-        let base = match options.mirrors.get(repository.host()) {
-            Some(Mirror::OciLayout(_)) => return None,
-            Some(Mirror::Http(url)) => url.clone(),
-            None => base_of(repository.host(), options).ok()?,
+        let Ok(Target::Http(base)) = target_of(repository.host(), self.inner.authenticator.options()) else {
+            return None;
         };
         self.inner.authenticator.account(&base, repository.path()).trace()
     }

@@ -64,7 +64,7 @@ pub enum RevisionPolicy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resolution {
-    /// The image.
+    /// What the tag or the digest stands for.
     pub image: ResolvedImage,
     /// Every candidate that was asked, in order.
     pub tried: Vec<Attempt>,
@@ -193,7 +193,7 @@ pub enum UnresolvedReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FoundRevision {
-    /// The candidate.
+    /// As it was asked for.
     pub reference: ImageReference,
     /// The commit it names; absent when it names none. Foreign text: cut and escaped.
     pub revision: Option<String>,
@@ -203,7 +203,7 @@ pub struct FoundRevision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// The candidate.
+    /// As it was asked for.
     pub reference: ImageReference,
     /// What came of it.
     pub outcome: AttemptOutcome,
@@ -221,14 +221,14 @@ impl fmt::Display for Attempt {
 pub enum AttemptOutcome {
     /// It is there, and it is the one.
     Found {
-        /// Its digest.
+        /// Of the index, or of the manifest.
         digest: Digest,
     },
     /// It does not exist.
     Missing,
     /// It is there and does not say that it was built from the commit.
     OtherRevision {
-        /// Its digest.
+        /// Of the index, or of the manifest.
         digest: Digest,
         /// The commit that it names; absent when it names none. Foreign text: cut and escaped.
         revision: Option<String>,
@@ -260,7 +260,7 @@ impl fmt::Display for AttemptOutcome {
 pub enum Warning {
     /// An image was passed over, or taken under the policy `warn`, although it does not name the commit.
     OtherRevision {
-        /// The image.
+        /// The image and the commit that it names.
         found: FoundRevision,
         /// The commit that the request names.
         wanted: CommitId,
@@ -272,7 +272,7 @@ pub enum Warning {
         /// The text that should be a date: cut and escaped.
         text: String,
     },
-    /// The image names addresses elsewhere for its content; nobody went there.
+    /// The image names addresses elsewhere for its content, which are ignored.
     ForeignUrls,
 }
 

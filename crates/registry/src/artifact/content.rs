@@ -59,7 +59,7 @@ pub struct Pushed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReferrersBy {
-    /// The registry.
+    /// The registry, as the distribution specification 1.1 wants it.
     Registry,
     /// Its clients, as an index under the tag `sha256-HEX`.
     Tag,
@@ -73,7 +73,7 @@ pub struct Pulled {
     pub digest: Digest,
     /// What the artefact is: its own type, or else the one of its configuration.
     pub artifact_type: String,
-    /// The configuration.
+    /// Its bytes are `{}` where the artefact needs none.
     pub config: Blob,
     /// The blobs, in their order.
     pub parts: Vec<Part>,
@@ -118,7 +118,7 @@ impl Artifact {
         self
     }
 
-    /// Adds a blob.
+    /// Adds a blob without annotations.
     #[must_use]
     pub fn blob(self, blob: Blob) -> Self {
         self.part(Part::new(blob))
@@ -163,7 +163,7 @@ impl Artifact {
         let entry = |part: &Part| {
             let mut entry = part.blob.descriptor();
             if !part.annotations.is_empty() {
-                set(&mut entry, "annotations", json!(part.annotations));
+                entry["annotations"] = json!(part.annotations);
             }
             entry
         };
@@ -178,10 +178,10 @@ impl Artifact {
             "layers": layers,
         });
         if !self.annotations.is_empty() {
-            set(&mut manifest, "annotations", json!(self.annotations));
+            manifest["annotations"] = json!(self.annotations);
         }
         if let Some(subject) = subject {
-            set(&mut manifest, "subject", subject.clone());
+            manifest["subject"] = subject.clone();
         }
         let mut blobs = BTreeMap::from([(config.digest.clone(), config)]);
         if self.parts.is_empty() {
@@ -194,9 +194,9 @@ impl Artifact {
     /// The entry in the list of what refers to the subject.
     pub(super) fn entry(&self, manifest: &Blob) -> Value {
         let mut entry = manifest.descriptor();
-        set(&mut entry, "artifactType", json!(self.kind));
+        entry["artifactType"] = json!(self.kind);
         if !self.annotations.is_empty() {
-            set(&mut entry, "annotations", json!(self.annotations));
+            entry["annotations"] = json!(self.annotations);
         }
         entry
     }
@@ -211,12 +211,6 @@ fn is_media_type(text: &str) -> bool {
         name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.len() <= 127 && name.chars().all(sign)
     };
     text.split_once('/').is_some_and(|(kind, subtype)| is_name(kind) && is_name(subtype))
-}
-
-fn set(document: &mut Value, key: &str, value: Value) {
-    if let Some(object) = document.as_object_mut() {
-        object.insert(key.to_owned(), value);
-    }
 }
 
 #[cfg(test)]

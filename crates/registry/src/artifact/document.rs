@@ -75,7 +75,6 @@ impl List {
         Self { document, entries: Vec::new() }
     }
 
-    /// Reads a list.
     pub(super) fn parse(fetched: &Fetched) -> Result<Self, RegistryErrorKind> {
         let unreadable = |error| refused(format!("the list of referrers cannot be read ({error})"));
         let document: Map<String, Value> = serde_json::from_slice(&fetched.bytes).map_err(unreadable)?;
@@ -108,7 +107,6 @@ impl List {
         Blob::new(OCI_INDEX, bytes)
     }
 
-    /// The entries.
     pub(super) fn into_referrers(self) -> impl Iterator<Item = Referrer> {
         self.entries.into_iter().map(|entry| Referrer {
             media_type: entry.media_type,

@@ -16,7 +16,7 @@ const ROUNDS: u32 = 5;
 
 impl Registry {
     /// What refers to a manifest or an index, of one type or of all, sorted by type and digest: from the registry's own
-    /// list, or where it keeps none from the one under the tag `sha256-HEX`. Nobody refers to what does not exist.
+    /// list, or where it keeps none from the one under the tag `sha256-HEX`. A subject that does not exist has none.
     ///
     /// A registry that gives no answer is an error, never an empty list.
     ///

@@ -1,25 +1,23 @@
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use lock_model::ImageRepository;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use secrecy::SecretString;
+use tokio::time::Instant;
 
-use crate::auth::Reach;
-use crate::backend::base_of;
+use crate::backend::{Target, target_of};
 use crate::error::{RegistryError, RegistryErrorKind};
-use crate::http::{Ask, Hops};
-use crate::options::Mirror;
+use crate::http::Ask;
 use crate::registry::Registry;
 
 /// What is to be done in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Only reading.
+    /// `pull`: reading.
     Pull,
-    /// Reading and writing.
+    /// `pull,push`: reading and writing.
     Push,
 }
 
@@ -30,9 +28,9 @@ pub enum ScopedLogin {
     Anonymous,
     /// A user and a password with each request.
     Password {
-        /// The user.
+        /// The user name.
         user: String,
-        /// The password.
+        /// Sent as it is, in a `Basic` header.
         password: SecretString,
     },
     /// A token, good for this repository and for a while.
@@ -71,30 +69,17 @@ impl Registry {
         &self,
         repository: &ImageRepository,
         scope: Scope,
-        deadline: Instant,
+        deadline: std::time::Instant,
     ) -> Result<ScopedLogin, RegistryError> {
         let login = async {
             let authenticator = self.authenticator();
-            let base = match authenticator.options().mirrors.get(repository.host()) {
-                Some(Mirror::OciLayout(_)) => return Ok(ScopedLogin::Anonymous),
-                Some(Mirror::Http(url)) => url.clone(),
-                None => base_of(repository.host(), authenticator.options())?,
+            let options = authenticator.options();
+            let Target::Http(mut url) = target_of(repository.host(), options)? else {
+                return Ok(ScopedLogin::Anonymous);
             };
-            let (gate, account) = (authenticator.gate(&base), authenticator.account(&base, repository.path()));
-            let mut url = base;
+            let (gate, account) = (authenticator.gate(&url), authenticator.account(&url, repository.path()));
             url.set_path("/v2/");
-            let ask = Ask {
-                method: Method::GET,
-                url,
-                accept: None,
-                payload: None,
-                limit: authenticator.options().limits.token,
-                gate: &gate,
-                deadline: tokio::time::Instant::from_std(deadline),
-                on_retry: &|_: Duration, _: &str| (),
-                hops: Hops::Judged,
-                reach: Reach::Anywhere,
-            };
+            let ask = Ask::new(Method::GET, url, options.limits.token, &gate, Instant::from_std(deadline));
             let answer = authenticator.send(&ask, &account).await?;
             if !answer.status.is_success() {
                 return Err(answer.into_failure(RegistryErrorKind::Missing));

@@ -1,8 +1,8 @@
 //! Where artefacts are put and fetched: a repository of a registry, or a layout folder that stands for it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lock_model::{Digest, ImageRepository, Tag};
 use reqwest::header::{HeaderMap, LOCATION};
@@ -10,15 +10,15 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::document::refused;
-use crate::auth::{Account, Authenticator, Reach};
-use crate::backend::{address, base_of, check_size, compare, hashed};
+use crate::auth::{Account, Authenticator};
+use crate::backend::{Target, address, check_size, compare, hashed, target_of};
 use crate::document::Fetched;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
-use crate::http::{Answer, Ask, Hops, Payload, judge_redirect};
+use crate::http::{Answer, Ask, Payload, judge_redirect};
 use crate::layout::{Blob, LayoutReader, LayoutWriter};
 use crate::media_type::{ACCEPT_MANIFESTS, OCI_INDEX};
-use crate::options::{Limits, Mirror};
+use crate::options::Limits;
 use crate::registry::Registry;
 use crate::text::host_of;
 
@@ -29,7 +29,6 @@ const UPLOADS: u32 = 3;
 /// Most pages of a list of referrers.
 const PAGES: u32 = 64;
 
-/// One repository.
 pub(super) struct Store<'a> {
     repository: &'a ImageRepository,
     location: Location<'a>,
@@ -37,7 +36,7 @@ pub(super) struct Store<'a> {
 }
 
 enum Location<'a> {
-    Folder(PathBuf),
+    Folder(&'a Path),
     Registry(Remote<'a>),
 }
 
@@ -76,17 +75,15 @@ impl<'a> Store<'a> {
     ) -> Result<Self, RegistryErrorKind> {
         let authenticator = registry.authenticator();
         let options = authenticator.options();
-        let base = match options.mirrors.get(repository.host()) {
-            Some(Mirror::OciLayout(folder)) => {
-                return Ok(Self { repository, location: Location::Folder(folder.clone()), limits: options.limits });
-            }
-            Some(Mirror::Http(url)) => url.clone(),
-            None => base_of(repository.host(), options)?,
+        let limits = options.limits;
+        let base = match target_of(repository.host(), options)? {
+            Target::Folder(folder) => return Ok(Self { repository, location: Location::Folder(folder), limits }),
+            Target::Http(url) => url,
         };
         let deadline = tokio::time::Instant::from_std(deadline);
         let (gate, account) = (authenticator.gate(&base), authenticator.account(&base, repository.path()));
         let remote = Remote { repository, authenticator, base, gate, account, deadline, registry };
-        Ok(Self { repository, location: Location::Registry(remote), limits: options.limits })
+        Ok(Self { repository, location: Location::Registry(remote), limits })
     }
 
     /// A manifest, an index or a list; `None` when it is not there.
@@ -151,7 +148,7 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// A blob, hashed, and of the length that whoever refers to it promises.
+    /// A blob, hashed, and of the length in the descriptor that refers to it.
     pub(super) async fn blob(&self, digest: &Digest, size: u64) -> Result<Vec<u8>, RegistryErrorKind> {
         if size > self.limits.blob {
             return Err(RegistryErrorKind::TooLarge { limit: self.limits.blob });
@@ -286,18 +283,9 @@ impl Remote<'_> {
         let Self { authenticator, base, gate, account, .. } = self;
         let is_ours = url.origin() == base.origin();
         let other_gate = if is_ours { None } else { Some(authenticator.gate(&url)) };
-        let ask = Ask {
-            accept: (method == Method::GET || method == Method::HEAD).then_some(ACCEPT_MANIFESTS),
-            method,
-            url,
-            payload,
-            limit,
-            gate: other_gate.as_deref().unwrap_or(gate),
-            deadline: self.deadline,
-            on_retry: &|_: Duration, _: &str| (),
-            hops: Hops::Judged,
-            reach: Reach::Anywhere,
-        };
+        let accept = (method == Method::GET || method == Method::HEAD).then_some(ACCEPT_MANIFESTS);
+        let ask = Ask::new(method, url, limit, other_gate.as_deref().unwrap_or(gate), self.deadline);
+        let ask = Ask { accept, payload, ..ask };
         if is_ours { authenticator.send(&ask, account).await } else { authenticator.http().exchange(&ask, None).await }
     }
 }
@@ -357,7 +345,7 @@ mod tests {
         ) {
             let text = format!("{host}/{path}");
             if let (Ok(repository), Ok(tag)) = (ImageRepository::normalize(&text), Tag::try_from(tag))
-                && let Ok(base) = base_of(repository.host(), &RegistryOptions::default())
+                && let Ok(Target::Http(base)) = target_of(repository.host(), &RegistryOptions::default())
             {
                 let url = address(&base, &repository, "manifests", tag.as_str());
                 proptest::prop_assert_eq!(url.path(), format!("/v2/{}/manifests/{tag}", repository.path()));

@@ -16,12 +16,11 @@ use crate::error::RegistryErrorKind;
 use crate::http::{Ask, Hops, Payload};
 use crate::text::{escaped, host_of};
 
-/// Who asks whom.
 #[derive(Debug)]
 pub(crate) struct Account {
     base: Url,
     key: CredentialKey,
-    /// Held while a token is fetched: whoever else needs it waits for that one.
+    /// Held while a token is fetched: other requests that need it wait for that one.
     state: tokio::sync::Mutex<State>,
     trace: Mutex<Option<LoginTrace>>,
 }
@@ -32,13 +31,13 @@ struct State {
     session: Session,
     /// Grows with each header, so that a refused one is told from its successor.
     generation: u64,
-    /// The token service said no; it will not say otherwise to the next request.
+    /// The token service refused, and will refuse the next request too.
     refusal: Option<Refusal>,
 }
 
 #[derive(Debug, Default)]
 enum Session {
-    /// Nobody asked for a login so far.
+    /// The registry has not asked for a login so far.
     #[default]
     Open,
     /// The same header each time.
@@ -89,7 +88,7 @@ impl Account {
         Self { base, key, state: tokio::sync::Mutex::default(), trace: Mutex::default() }
     }
 
-    /// How the login was found; `None` while nobody has asked for one.
+    /// How the login was found; `None` while the registry has not asked for one.
     pub(crate) fn trace(&self) -> Option<LoginTrace> {
         self.trace.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -149,7 +148,7 @@ impl Account {
     ) -> Result<Option<Sent>, RegistryErrorKind> {
         let mut state = self.lock(ask).await?;
         if state.generation > sent.map_or(0, |sent| sent.generation) {
-            // Somebody else was refused too, and has what is needed now.
+            // Another request was refused too, and fetched what is needed now.
             return self.current(authenticator, ask, &mut state).await;
         }
         let found = self.find(authenticator, ask, &mut state).await?;
@@ -312,16 +311,12 @@ async fn fetch(
         Some(Login::Registry(_)) | None => (Method::GET, token::question(realm, name, scopes), None, None),
     };
     let question = Ask {
-        method,
-        url,
         accept: Some("application/json"),
         payload,
-        limit: authenticator.options().limits.token,
-        gate: &gate,
-        deadline: ask.deadline,
         on_retry: ask.on_retry,
         hops: Hops::None,
         reach: *reach,
+        ..Ask::new(method, url, authenticator.options().limits.token, &gate, ask.deadline)
     };
     let asked_at = Instant::now();
     let answer = authenticator.http().exchange(&question, header.as_ref()).await?;

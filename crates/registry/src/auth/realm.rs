@@ -103,7 +103,7 @@ pub(crate) struct NotPublic {
 }
 
 impl NotPublic {
-    #[expect(clippy::unused_self, reason = "whoever has the error asks for its reason")]
+    #[expect(clippy::unused_self, reason = "the caller asks the error for its reason")]
     pub(crate) fn reason(&self) -> &'static str {
         NOT_PUBLIC
     }

@@ -14,10 +14,10 @@ pub struct CredentialError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialProblem {
-    /// The file belongs to the checkout, so that whoever can change the checkout could choose logins and programs.
+    /// The file belongs to the checkout: anyone with write access to it could choose logins and programs.
     #[error("lies inside the work tree `{}`: files of a checkout name no logins and no programs", work_tree.display())]
     InsideWorkTree {
-        /// The work tree.
+        /// The root of the checkout.
         work_tree: PathBuf,
     },
     /// The file cannot be read.
@@ -26,16 +26,16 @@ pub enum CredentialProblem {
     /// The file is larger than any such file.
     #[error("is larger than {limit} bytes")]
     TooLarge {
-        /// The limit.
+        /// In bytes.
         limit: u64,
     },
     /// The file is not what docker or podman write.
     // NOTE: the parser's own message would quote what it found, which may be a password.
     #[error("is not a file with logins: line {line}, column {column}")]
     NotReadable {
-        /// The line, from 1.
+        /// From 1.
         line: usize,
-        /// The column.
+        /// From 1, in bytes.
         column: usize,
     },
     /// A helper's name is not a plain word, so that it could name a program elsewhere.
@@ -46,7 +46,7 @@ pub enum CredentialProblem {
     HelperName {
         /// Where in the file it stands.
         setting: String,
-        /// The name.
+        /// As the file spells it.
         name: String,
     },
 }
@@ -56,7 +56,7 @@ impl CredentialError {
         Self { path: path.to_owned(), problems: problems.into() }
     }
 
-    /// The file.
+    /// The file as the caller named it.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -60,7 +60,7 @@ impl HelperName {
     }
 }
 
-/// What a helper said.
+/// What a helper answered.
 #[derive(Clone, Debug)]
 pub(crate) enum HelperAnswer {
     Login(Login),
@@ -77,7 +77,7 @@ struct Wire {
     secret: SecretString,
 }
 
-/// Ends a helper when nobody waits for it any more.
+/// Ends a helper when its caller no longer waits.
 struct EndWithWaiter(Interrupt);
 
 impl Drop for EndWithWaiter {

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 pub enum Login {
     /// A user and a password.
     Password {
-        /// The user.
+        /// The user name.
         user: String,
         /// The password, or a token in its place.
         password: SecretString,
@@ -50,12 +50,12 @@ pub enum LoginSource {
     },
     /// It stands in a file.
     File {
-        /// The file.
+        /// As the caller named it.
         path: PathBuf,
     },
     /// A helper program gave it.
     Helper {
-        /// The program's name.
+        /// As in `docker-credential-ecr-login`.
         program: String,
         /// The file that names the program.
         path: PathBuf,
@@ -88,7 +88,7 @@ impl LoginTrace {
         Self { source: LoginSource::Anonymous, problems: Vec::new() }
     }
 
-    /// The problems as the beginning of a message: whoever is refused has to know of them first.
+    /// The problems as the beginning of a message: they are why no login was sent.
     pub(crate) fn problems_first(&self) -> String {
         let mut text = self.problems.join("; ");
         if !text.is_empty() {

@@ -107,7 +107,7 @@ impl Credentials {
         Found::none(Vec::new())
     }
 
-    /// Asks a helper; `None` when it knows no login. One that fails ends the search: nobody in particular asks then.
+    /// Asks a helper; `None` when it knows no login. One that fails ends the search: requests are sent without a login then.
     async fn ask(&self, file: &AuthFile, name: &HelperName, server: &str) -> Option<Found> {
         let program = name.program();
         let Some(programs) = &self.inner.helpers else {

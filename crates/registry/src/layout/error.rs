@@ -1,7 +1,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use lock_model::escaping::escape_terminal;
 use lock_model::{Digest, ErrorClass};
+
+use crate::text::list;
 
 /// Most names of entries that a message lists.
 const MOST_NAMES: usize = 10;
@@ -34,7 +37,7 @@ impl LayoutError {
         Self::new(folder, LayoutErrorKind::Io { file: file.into(), source })
     }
 
-    /// The folder.
+    /// As the caller named it.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -83,7 +86,7 @@ pub enum LayoutErrorKind {
     Io {
         /// The file, relative to the folder.
         file: String,
-        /// Why.
+        /// What the system says.
         source: std::io::Error,
     },
     /// A file is not the JSON that it should be.
@@ -95,9 +98,9 @@ pub enum LayoutErrorKind {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Several entries have the same name, so that it does not say which image it stands for.
-    #[error("more than one entry is named {}", quoted(references))]
+    #[error("more than one entry is named {}", names_of(references))]
     Duplicates {
-        /// The names.
+        /// Each once, sorted.
         references: Vec<String>,
     },
     /// No entry is named by its full `repository:tag`, as tools write them that know of one image in a folder.
@@ -117,7 +120,7 @@ pub enum LayoutErrorKind {
     /// A blob that should be there is missing.
     #[error("blob `{digest}` is missing")]
     Missing {
-        /// Its digest.
+        /// What its file would be named after.
         digest: Digest,
     },
     /// A file is larger than what is read.
@@ -125,13 +128,13 @@ pub enum LayoutErrorKind {
     TooLarge {
         /// The file, relative to the folder.
         file: String,
-        /// The limit.
+        /// In bytes.
         limit: u64,
     },
     /// Content that cannot be written as an image.
     #[error("{reason}")]
     Content {
-        /// Why.
+        /// The whole message.
         reason: String,
     },
 }
@@ -139,11 +142,11 @@ pub enum LayoutErrorKind {
 /// The first names, and how many more there are.
 fn listed(names: &[String]) -> String {
     match names.split_at_checked(MOST_NAMES) {
-        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", quoted(first), rest.len()),
-        Some(_) | None => quoted(names),
+        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", names_of(first), rest.len()),
+        Some(_) | None => names_of(names),
     }
 }
 
-fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{}`", lock_model::escaping::escape_terminal(name))).collect::<Vec<_>>().join(", ")
+fn names_of(entries: &[String]) -> String {
+    list(entries.iter().map(|name| escape_terminal(name)))
 }

@@ -84,7 +84,7 @@ impl LayoutReader {
         Ok(Self { folder: folder.to_owned(), entries })
     }
 
-    /// The folder.
+    /// As it was opened.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
