@@ -6,9 +6,10 @@ use std::time::Duration;
 use config::{AssignedKind, ImageAssignment, ServiceAssignment};
 use lock_gen::{LockDraft, Submodule};
 use lock_model::{
-    Content, Lock, LockedImage, Origin, Revision as ImageRevision, Service, ServiceName, Source, TreePath,
+    Content, ImageReference, Lock, LockedImage, Origin, Revision as ImageRevision, Service, ServiceName, Source,
+    TreePath,
 };
-use registry::{Attempt, Candidate, Event, ImageRequest, Patience, Resolution, RevisionPolicy, Unresolved};
+use registry::{Attempt, Event, ImageRequest, Resolution, RevisionPolicy, Unresolved, WaitPolicy};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
@@ -220,18 +221,13 @@ fn kept(
 }
 
 /// What the registry is asked for a service.
-fn request(revision: &Revision, assigned: &Assigned<'_>) -> Option<ImageRequest> {
+fn request(assigned: &Assigned<'_>) -> Option<ImageRequest> {
     let Assigned { assignment, submodule } = assigned;
     let AssignedKind::Image(image) = &assignment.kind else { return None };
     let candidates = assignment.candidates(&submodule.commit);
-    Some(ImageRequest {
-        service: assignment.name.clone(),
-        candidates: candidates.into_iter().map(|(repository, tag)| Candidate { repository, tag }).collect(),
-        platforms: image.platforms.clone(),
-        commit: submodule.commit.clone(),
-        revision: image_policy(image),
-        commit_time: revision.time,
-    })
+    let candidates = candidates.into_iter().map(|(repository, tag)| ImageReference::new(repository).with_tag(tag));
+    let request = ImageRequest::new(candidates).platforms(image.platforms.iter().cloned());
+    Some(request.built_from(submodule.commit.clone(), image_policy(image)))
 }
 
 /// What an image must say about its commit.
@@ -250,32 +246,35 @@ async fn resolve(
     patience: Duration,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<ServiceName, LockedImage>> {
-    let requests: Vec<ImageRequest> = wanted.iter().filter_map(|assigned| request(revision, assigned)).collect();
+    let (services, requests): (Vec<&ServiceName>, Vec<ImageRequest>) =
+        wanted.iter().filter_map(|assigned| Some((&assigned.assignment.name, request(assigned)?))).unzip();
     let registry = registry_client::client(context, &revision.config, &revision.commit)?;
     let all = requests.len();
     let resolving = Resolving::start(context, all);
     let on_event = |event: Event<'_>| match event {
-        Event::Looked { service, found: true } => {
-            context.emit(Progress::ImageResolved { service: service.as_str() });
+        Event::Looked { request, found: true } => {
+            context.emit(Progress::ImageResolved { service: services[request].as_str() });
         }
         Event::Waiting { missing, of, .. } => {
-            let names: Vec<&str> = missing.iter().map(|service| service.as_str()).collect();
+            let names: Vec<&str> = missing.iter().map(|request| services[*request].as_str()).collect();
             context.emit(Progress::WaitingForImages { missing: &names, total: of });
         }
         _ => {}
     };
-    let patience = Patience::up_to(patience);
-    let answers = registry.resolve_all_patiently(&requests, patience, context.deadline, &on_event).await;
+    let wait = WaitPolicy::up_to(patience);
+    let answers = registry.resolve_all_waiting(&requests, wait, context.deadline, &on_event).await;
     drop(resolving);
     let mut images = BTreeMap::new();
     let mut failures = Vec::new();
+    let answers: BTreeMap<&ServiceName, _> = services.into_iter().zip(answers).collect();
     for (service, answer) in answers {
         match answer {
             Ok(resolution) => {
                 warnings.extend(resolution.warnings.iter().map(|warning| format!("{service}: {warning}")));
-                images.insert(service, resolution.image);
+                let image = resolution.image.into_locked(revision.time);
+                images.extend(image.map(|image| (service.clone(), image)));
             }
-            Err(unresolved) => failures.push((service, unresolved)),
+            Err(unresolved) => failures.push((service.clone(), unresolved)),
         }
     }
     if !failures.is_empty() {
@@ -324,10 +323,10 @@ pub(crate) async fn explain(context: &Context, revision: &Revision, name: &Servi
     let submodule = revision.scan.submodules.iter().find(|submodule| submodule.path == assignment.path);
     let submodule = submodule.ok_or_else(|| Error::new(ErrorKind::Bug, format!("`{name}` has no submodule")))?;
     let assigned = Assigned { assignment: assignment.clone(), submodule };
-    let Some(request) = request(revision, &assigned) else { return Ok(None) };
+    let Some(request) = request(&assigned) else { return Ok(None) };
     let registry = registry_client::client(context, &revision.config, &revision.commit)?;
     let repositories: BTreeSet<_> = request.candidates.iter().map(|candidate| candidate.repository.clone()).collect();
-    let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.remove(name);
+    let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.pop();
     let logins = repositories
         .iter()
         .filter_map(|repository| Some(format!("{}: {}", repository.host(), registry.login_of(repository)?.source)))

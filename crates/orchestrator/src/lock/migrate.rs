@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use config::{AssignedKind, Config, ServiceAssignment};
 use lock_gen::{LockDraft, Scan, Submodule};
 use lock_model::{
-    CONFIG_FILE, CommitId, Content, EnvironmentName, LOCK_FILE, LegacyLock, LegacyService, LockedImage, Origin,
-    Revision, ServiceName, Source, TreePath,
+    CONFIG_FILE, CommitId, Content, EnvironmentName, ImageReference, LOCK_FILE, LegacyLock, LegacyService, LockedImage,
+    Origin, Revision, ServiceName, Source, TreePath,
 };
-use registry::{Candidate, Event, ImageRequest, RevisionPolicy};
+use registry::{Event, ImageRequest, RevisionPolicy};
 
 use super::adopt::Adopter;
 use super::files::write_lock_folder;
@@ -277,25 +277,23 @@ async fn resolve(
     revision: Option<RevisionPolicy>,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<ServiceName, LockedImage>> {
-    let requests: Vec<ImageRequest> = entries
+    let (services, requests): (Vec<ServiceName>, Vec<ImageRequest>) = entries
         .iter()
         .filter_map(|(assignment, older, _)| {
             let AssignedKind::Image(image) = &assignment.kind else { return None };
-            Some(ImageRequest {
-                service: assignment.name.clone(),
-                candidates: vec![Candidate { repository: older.repository.clone(), tag: older.tag.clone() }],
-                platforms: image.platforms.clone(),
-                commit: older.commit.clone(),
-                revision: revision.unwrap_or_else(|| image_policy(image)),
-                commit_time: place.facts.time,
-            })
+            let candidate = ImageReference::new(older.repository.clone()).with_tag(older.tag.clone());
+            let policy = revision.unwrap_or_else(|| image_policy(image));
+            let request = ImageRequest::new([candidate])
+                .platforms(image.platforms.iter().cloned())
+                .built_from(older.commit.clone(), policy);
+            Some((assignment.name.clone(), request))
         })
-        .collect();
+        .unzip();
     let registry = registry_client::client(context, rules.config, rules.commit)?;
     let resolving = Resolving::start(context, requests.len());
     let on_event = |event: Event<'_>| {
-        if let Event::Looked { service, .. } = event {
-            context.emit(Progress::ImageResolved { service: service.as_str() });
+        if let Event::Looked { request, .. } = event {
+            context.emit(Progress::ImageResolved { service: services[request].as_str() });
         }
     };
     let answers = registry.resolve_all(&requests, context.deadline, &on_event).await;
@@ -303,6 +301,7 @@ async fn resolve(
     let mut images = BTreeMap::new();
     let mut failures = Vec::new();
     let mut others = Vec::new();
+    let answers: BTreeMap<ServiceName, _> = services.into_iter().zip(answers).collect();
     for (service, answer) in answers {
         let resolution = match answer {
             Ok(resolution) => resolution,
@@ -312,7 +311,7 @@ async fn resolve(
             }
         };
         warnings.extend(resolution.warnings.iter().map(|warning| format!("{service}: {warning}")));
-        let image = resolution.image;
+        let image = resolution.image.into_locked(place.facts.time).expect("every candidate has a tag");
         let said = entries.iter().find(|(assignment, ..)| assignment.name == service);
         let said = said.and_then(|(_, older, _)| older.digest.as_ref());
         let wrong = match said {
