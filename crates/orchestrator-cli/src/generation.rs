@@ -6,9 +6,10 @@ use std::time::Duration;
 use config::{AssignedKind, ImageAssignment, ServiceAssignment};
 use lock_gen::Submodule;
 use lock_model::{
-    Content, GitSource, Lock, LockParts, LockedImage, Origin, Revision, Service, ServiceName, Source, TreePath,
+    Content, GitSource, ImageReference, Lock, LockParts, LockedImage, Origin, Revision, Service, ServiceName, Source,
+    TreePath,
 };
-use registry::{Attempt, Candidate, Event, ImageRequest, Patience, Resolution, RevisionPolicy, Unresolved};
+use registry::{Attempt, Event, ImageRequest, Resolution, RevisionPolicy, Unresolved, WaitPolicy};
 
 use crate::context::Context;
 use crate::error::{CliError, CliResult, Problem, code_of};
@@ -223,18 +224,13 @@ fn kept(
 }
 
 /// What the registry is asked for a service.
-fn request(snapshot: &Snapshot, assigned: &Assigned<'_>) -> Option<ImageRequest> {
+fn request(assigned: &Assigned<'_>) -> Option<ImageRequest> {
     let Assigned { assignment, submodule } = assigned;
     let AssignedKind::Image(image) = &assignment.kind else { return None };
     let candidates = assignment.candidates(&submodule.sha);
-    Some(ImageRequest {
-        service: assignment.name.clone(),
-        candidates: candidates.into_iter().map(|(repository, tag)| Candidate { repository, tag }).collect(),
-        platforms: image.platforms.clone(),
-        commit: submodule.sha.clone(),
-        revision: image_policy(image),
-        commit_time: snapshot.time,
-    })
+    let candidates = candidates.into_iter().map(|(repository, tag)| ImageReference::new(repository).with_tag(tag));
+    let request = ImageRequest::new(candidates).platforms(image.platforms.iter().cloned());
+    Some(request.built_from(submodule.sha.clone(), image_policy(image)))
 }
 
 /// What an image must say about its commit.
@@ -253,30 +249,33 @@ async fn resolve(
     patience: Duration,
     warnings: &mut Vec<String>,
 ) -> CliResult<BTreeMap<ServiceName, LockedImage>> {
-    let requests: Vec<ImageRequest> = wanted.iter().filter_map(|assigned| request(snapshot, assigned)).collect();
+    let (services, requests): (Vec<&ServiceName>, Vec<ImageRequest>) =
+        wanted.iter().filter_map(|assigned| Some((&assigned.assignment.name, request(assigned)?))).unzip();
     let registry = registries::client(context, &snapshot.config, &snapshot.commit)?;
     let all = requests.len();
     let work = context.progress.work(all, "resolving", "image");
     let on_event = |event: Event<'_>| match event {
-        Event::Looked { service, found: true } => work.done(service.as_str()),
+        Event::Looked { request, found: true } => work.done(services[request].as_str()),
         Event::Waiting { missing, of, .. } => {
-            let names: Vec<&str> = missing.iter().map(|service| service.as_str()).collect();
+            let names: Vec<&str> = missing.iter().map(|request| services[*request].as_str()).collect();
             work.line(&format!("waiting for {} of {of} images: {}", missing.len(), names.join(", ")));
         }
         _ => {}
     };
-    let patience = Patience::up_to(patience);
-    let answers = registry.resolve_all_patiently(&requests, patience, context.deadline, &on_event).await;
+    let wait = WaitPolicy::up_to(patience);
+    let answers = registry.resolve_all_waiting(&requests, wait, context.deadline, &on_event).await;
     drop(work);
     let mut images = BTreeMap::new();
     let mut failures = Vec::new();
+    let answers: BTreeMap<&ServiceName, _> = services.into_iter().zip(answers).collect();
     for (service, answer) in answers {
         match answer {
             Ok(resolution) => {
                 warnings.extend(resolution.warnings.iter().map(|warning| format!("{service}: {warning}")));
-                images.insert(service, resolution.image);
+                let image = resolution.image.into_locked(snapshot.time);
+                images.extend(image.map(|image| (service.clone(), image)));
             }
-            Err(unresolved) => failures.push((service, unresolved)),
+            Err(unresolved) => failures.push((service.clone(), unresolved)),
         }
     }
     if !failures.is_empty() {
@@ -313,10 +312,10 @@ pub(crate) async fn explain(
     let submodule = snapshot.scan.submodules.iter().find(|submodule| submodule.path == assignment.path);
     let submodule = submodule.ok_or_else(|| CliError::new(ExitCode::Bug, format!("`{name}` has no submodule")))?;
     let assigned = Assigned { assignment: assignment.clone(), submodule };
-    let Some(request) = request(snapshot, &assigned) else { return Ok(None) };
+    let Some(request) = request(&assigned) else { return Ok(None) };
     let registry = registries::client(context, &snapshot.config, &snapshot.commit)?;
     let repositories: BTreeSet<_> = request.candidates.iter().map(|candidate| candidate.repository.clone()).collect();
-    let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.remove(name);
+    let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.pop();
     let logins = repositories
         .iter()
         .filter_map(|repository| Some(format!("{}: {}", repository.host(), registry.login_of(repository)?.source)))

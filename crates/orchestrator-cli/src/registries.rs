@@ -2,12 +2,13 @@
 //! them, proxies from the environment, and a cache of what never changes.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::path::PathBuf;
 
 use config::{Config, RegistrySettings};
 use lock_model::CommitId;
 use process::EnvVars;
-use registry::credentials::{ExplicitLogin, HelperPrograms, Login};
+use registry::credentials::{EnvCredential, HelperPrograms, Login};
 use registry::{
     ClientCertificate, CredentialSources, Credentials, HostOptions, Mirror, PemAuthority, Proxies, Registry,
     RegistryOptions,
@@ -43,16 +44,13 @@ pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> C
         };
         mirrors.insert(host.clone(), mirror);
     }
-    let options = RegistryOptions {
-        mirrors,
-        hosts,
-        authorities: authorities()?,
-        credentials: credentials(context)?,
-        proxies: proxies()?,
-        cache: Some(context.cache.join("registry")),
-        jitter_seed: u64::from(std::process::id()),
-        ..RegistryOptions::default()
-    };
+    let mut options = RegistryOptions::default()
+        .authorities(authorities()?)
+        .credentials(credentials(context)?)
+        .proxies(proxies()?)
+        .cache(context.cache.join("registry"))
+        .jitter_seed(u64::from(std::process::id()));
+    (options.mirrors, options.hosts) = (mirrors, hosts);
     Registry::new(options)
         .map_err(|error| CliError::from_source(ExitCode::Usage, "the registry client cannot be made", &error))
 }
@@ -64,19 +62,19 @@ fn host_options(
     host: &str,
     settings: &RegistrySettings,
 ) -> CliResult<HostOptions> {
-    let mut options = HostOptions { plain_http: settings.plain_http, ..HostOptions::default() };
+    let mut options = HostOptions::default().plain_http(settings.plain_http);
     if let Some(ca) = &settings.ca {
         let place = format!("registries.{host}.ca");
         let pem = sources::text(context, commit, &place, ca)?.into_bytes();
-        options.authorities.push(PemAuthority { name: sources::name(&place, ca), pem });
+        options.authorities.push(PemAuthority::new(sources::name(&place, ca), pem));
     }
     if let Some(ours) = &settings.client_certificate {
         let place = format!("registries.{host}.client-certificate.certificate");
-        options.client_certificate = Some(ClientCertificate {
-            name: sources::name(&place, &ours.certificate),
-            certificates: sources::text(context, commit, &place, &ours.certificate)?.into_bytes(),
-            key: sources::secret(&format!("registries.{host}.client-certificate.key"), &ours.key)?,
-        });
+        options.client_certificate = Some(ClientCertificate::new(
+            sources::name(&place, &ours.certificate),
+            sources::text(context, commit, &place, &ours.certificate)?,
+            sources::secret(&format!("registries.{host}.client-certificate.key"), &ours.key)?,
+        ));
     }
     Ok(options)
 }
@@ -91,7 +89,7 @@ fn authorities() -> CliResult<Vec<PemAuthority>> {
             &error,
         )
     })?;
-    Ok(vec![PemAuthority { name: path, pem }])
+    Ok(vec![PemAuthority::new(path, pem)])
 }
 
 /// What people should know of logins and cache after the work, each once.
@@ -113,42 +111,38 @@ fn credentials(context: &Context) -> CliResult<Credentials> {
             .problems(problems)
             .hint("nothing was sent to any registry")
     };
-    let problem = |subject: &str, error: &dyn std::error::Error| Problem {
+    let problem = |subject: &str, message: String, cause: Option<&dyn std::error::Error>| Problem {
         subject: subject.to_owned(),
-        message: error.to_string(),
-        details: error.source().map(ToString::to_string).into_iter().collect(),
+        message,
+        details: cause.map(ToString::to_string).into_iter().collect(),
     };
     let variables = environment::with_prefix(LOGIN_PREFIX);
-    let mut explicit = ExplicitLogin::from_variables(LOGIN_PREFIX, &variables)
-        .map_err(|errors| refuse(errors.iter().map(|error| problem("environment", error)).collect()))?;
+    let mut env = EnvCredential::from_variables(LOGIN_PREFIX, &variables).map_err(|error| {
+        refuse(error.problems().iter().map(|one| problem("environment", one.to_string(), None)).collect())
+    })?;
     let files = files();
     // An explicit login beats every file: the job's token is taken only where nobody logged in.
     if let Some(token) = environment::read_secret(environment::GITHUB_TOKEN)
         && !files.iter().any(|file| file.is_file())
     {
         let user = environment::read(environment::GITHUB_ACTOR).unwrap_or_else(|| "token".to_owned());
-        explicit.push(ExplicitLogin {
-            name: environment::GITHUB_TOKEN.name.to_owned(),
-            place: GITHUB_REGISTRY.to_owned(),
-            login: Login::password(user, secrecy::ExposeSecret::expose_secret(&token)),
-        });
+        let login = Login::password(user, secrecy::ExposeSecret::expose_secret(&token));
+        env.push(EnvCredential::new(environment::GITHUB_TOKEN.name, GITHUB_REGISTRY, login));
     }
     let mut seen: EnvVars = context.children.clone();
     for (name, value) in environment::named(&HELPER_VARIABLES, &HELPER_PREFIXES) {
         seen.insert(name, value);
     }
-    let helpers = HelperPrograms {
-        search_path: environment::search_path(),
-        environment: seen,
-        deadline: HelperPrograms::DEADLINE,
-    };
-    let sources = CredentialSources {
-        explicit,
-        files,
-        helpers: Some(helpers),
-        work_tree: context.git.work_tree().map(PathBuf::from),
-    };
-    Credentials::load(sources).map_err(|errors| refuse(errors.iter().map(|error| problem("logins", error)).collect()))
+    let sources = CredentialSources::default()
+        .env(env)
+        .files(files)
+        .helpers(HelperPrograms::new(environment::search_path(), seen))
+        .work_tree(context.git.work_tree().map(PathBuf::from));
+    Credentials::load(sources).map_err(|error| {
+        let path = error.path().display();
+        let problems = error.problems().iter();
+        refuse(problems.map(|one| problem("logins", format!("`{path}` {one}"), one.source())).collect())
+    })
 }
 
 /// Where docker and podman keep logins; the first that exists counts.
@@ -180,9 +174,8 @@ fn proxies() -> CliResult<Proxies> {
             })
             .transpose()
     };
-    Ok(Proxies {
-        http: parse(environment::HTTP_PROXY)?,
-        https: parse(environment::HTTPS_PROXY)?,
-        exceptions: environment::read_either_case(environment::NO_PROXY).unwrap_or_default(),
-    })
+    Ok(Proxies::default()
+        .http(parse(environment::HTTP_PROXY)?)
+        .https(parse(environment::HTTPS_PROXY)?)
+        .exceptions(environment::read_either_case(environment::NO_PROXY).unwrap_or_default()))
 }

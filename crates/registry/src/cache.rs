@@ -25,8 +25,8 @@ use std::time::SystemTime;
 
 use lock_model::{Digest, Tag};
 
+use crate::document::Fetched;
 use crate::prune::{last_settled, mark_used, on_disk, settle};
-use crate::source::Fetched;
 
 /// Larger documents are rare, and not worth the room.
 const LARGEST: usize = 512 << 10;

@@ -7,6 +7,8 @@ use crate::credentials::{LoginSource, LoginTrace};
 use crate::layout::LayoutError;
 use crate::text::list;
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A question to a registry, or to a layout folder, that has no good answer.
 #[derive(Debug)]
 pub struct RegistryError {
@@ -54,6 +56,9 @@ pub enum RegistryErrorKind {
     /// The registry knows no such tag, or no such repository.
     #[error("does not exist")]
     Missing,
+    /// A reference has neither a tag nor a digest: `latest` is never assumed.
+    #[error("has neither a tag nor a digest")]
+    NoTagOrDigest,
     /// The registry names a digest and does not have what it stands for.
     #[error("the registry names `{digest}` and does not have it")]
     Gone {
@@ -77,14 +82,14 @@ pub enum RegistryErrorKind {
         digests: Vec<Digest>,
     },
     /// The configuration of an image names another platform than the index does.
-    #[error("the image for `{platform}` (`{digest}`) says that it is for `{said}`")]
+    #[error("the image for `{platform}` (`{digest}`) says that it is for `{reported}`")]
     PlatformDiffers {
         /// The platform that the index names.
         platform: Platform,
         /// The manifest.
         digest: Digest,
         /// The platform that the configuration names.
-        said: String,
+        reported: String,
     },
     /// Something that an index or a manifest refers to is not there.
     #[error("its {what} `{digest}` is missing")]
@@ -95,20 +100,20 @@ pub enum RegistryErrorKind {
         digest: Digest,
     },
     /// The digest that was announced is not the one of the bytes that came.
-    #[error("announced as `{said}`, but what came hashes to `{hashed}`")]
+    #[error("announced as `{reported}`, but what came hashes to `{hashed}`")]
     DigestDiffers {
         /// The digest that was announced.
-        said: Digest,
+        reported: Digest,
         /// The digest of the bytes.
         hashed: Digest,
     },
     /// The length that was announced is not the one of the bytes that came.
-    #[error("`{digest}` is announced with {said} bytes and has {actual}")]
+    #[error("`{digest}` is announced with {reported} bytes and has {actual}")]
     SizeDiffers {
         /// The document.
         digest: Digest,
         /// The length that was announced.
-        said: u64,
+        reported: u64,
         /// The length of the bytes.
         actual: u64,
     },
@@ -204,7 +209,7 @@ pub enum RegistryErrorKind {
         /// The host.
         host: String,
         /// Why.
-        source: reqwest::Error,
+        source: BoxError,
     },
     /// The registry answered with a status that stands neither for an image nor for its absence.
     #[error("`{host}` answered {status}{detail}")]
@@ -240,7 +245,7 @@ pub enum RegistryErrorKind {
         /// The host.
         host: String,
         /// Why.
-        source: reqwest::Error,
+        source: BoxError,
     },
     /// The answer ended before the length that it announced, also after the retries.
     #[error("the answer of `{host}` was cut off")]
@@ -265,6 +270,12 @@ pub enum RegistryErrorKind {
     /// The layout folder that stands for the registry cannot be used.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// The crate was built without the feature `ring`, and the program has not installed another TLS provider.
+    #[error(
+        "no TLS provider is installed: call `rustls::crypto::ring::default_provider().install_default()` at the start of \
+        the program, or enable the feature `ring` of the crate `registry`"
+    )]
+    NoTlsProvider,
     /// No HTTP client could be made, for example because the machine has no certificate authorities.
     #[error("no HTTP client can be made: {reason}")]
     Client {
@@ -274,13 +285,24 @@ pub enum RegistryErrorKind {
 }
 
 impl RegistryErrorKind {
-    /// What kind of failure this is.
+    /// What kind of failure this is, and so whether asking again can help.
+    ///
+    /// | class | what to do |
+    /// |---|---|
+    /// | `NotFound` | the image, a platform of it, or a part of it is not there: [waiting](crate::WaitPolicy) helps where it is still being pushed |
+    /// | `Denied` | one side does not trust the other: change a login, a permission, a certificate authority, or the hosts that may give out tokens |
+    /// | `Invalid` | the answer is wrong, or the machine cannot ask: it stays so until the image, the registry or the options change |
+    /// | `Temporary` | ask again: busy, unreachable, too slow, or changed by others meanwhile |
+    /// | `Bug` | the program that uses this library has not installed a TLS provider |
+    ///
+    /// A layout folder's class is the one of its [`LayoutError`].
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Missing | Self::Gone { .. } | Self::PlatformMissing { .. } | Self::ChildMissing { .. } => {
                 ErrorClass::NotFound
             }
-            Self::PlatformTwice { .. }
+            Self::NoTagOrDigest
+            | Self::PlatformTwice { .. }
             | Self::PlatformDiffers { .. }
             | Self::DigestDiffers { .. }
             | Self::SizeDiffers { .. }
@@ -303,6 +325,7 @@ impl RegistryErrorKind {
             | Self::CutOff { .. }
             | Self::TimedOut { .. }
             | Self::Deadline { .. } => ErrorClass::Temporary,
+            Self::NoTlsProvider => ErrorClass::Bug,
             Self::Layout(error) => error.class(),
         }
     }

@@ -24,12 +24,9 @@ pub(crate) async fn explain(context: &Context, args: &ImagesExplainArgs) -> CliR
     let (code, verdict, tried, taken, warnings) = match &explained.answer {
         Ok(resolution) => {
             let image = &resolution.image;
-            let verdict = format!(
-                "{} is taken (revision {}, created {})",
-                image.reference(),
-                image.revision.as_str(),
-                image.created
-            );
+            let created = image.created.map_or(snapshot.time, |date| date.time);
+            let verdict =
+                format!("{} is taken (revision {}, created {created})", image.reference(), image.revision.as_str());
             let warnings: Vec<String> = resolution.warnings.iter().map(ToString::to_string).collect();
             (ExitCode::Done, verdict, &resolution.tried, Some(image.reference()), warnings)
         }
@@ -39,8 +36,8 @@ pub(crate) async fn explain(context: &Context, args: &ImagesExplainArgs) -> CliR
         }
     };
     let mut table = Table::new(&["candidate", "answer"]);
-    for Attempt { reference, outcome } in tried {
-        table.row([reference.as_str(), outcome.to_string().as_str()]);
+    for Attempt { reference, outcome, .. } in tried {
+        table.row([reference.to_string().as_str(), outcome.to_string().as_str()]);
     }
     let mut human = format!("{name}: {verdict}\n\n{}", table.render());
     for login in &explained.logins {

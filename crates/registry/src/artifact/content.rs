@@ -21,6 +21,7 @@ pub struct Artifact {
 
 /// A blob of an artefact, with what the manifest says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Part {
     /// The bytes, with their media type.
     pub blob: Blob,
@@ -28,8 +29,23 @@ pub struct Part {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl Part {
+    /// A blob without annotations.
+    pub fn new(blob: Blob) -> Self {
+        Self { blob, annotations: BTreeMap::new() }
+    }
+
+    /// Sets an annotation of the entry in the manifest.
+    #[must_use]
+    pub fn annotation(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.annotations.insert(name.into(), value.into());
+        self
+    }
+}
+
 /// What became of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pushed {
     /// The digest of the manifest, or of the index.
     pub digest: Digest,
@@ -41,6 +57,7 @@ pub struct Pushed {
 
 /// Who keeps the list of what refers to an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReferrersBy {
     /// The registry.
     Registry,
@@ -50,6 +67,7 @@ pub enum ReferrersBy {
 
 /// An artefact that was fetched; every byte of it has been hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pulled {
     /// The digest of the manifest.
     pub digest: Digest,
@@ -67,6 +85,7 @@ pub struct Pulled {
 
 /// An entry in the list of what refers to an image. It is a claim until the artefact has been fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Referrer {
     /// The media type of the manifest.
     pub media_type: String,
@@ -102,7 +121,7 @@ impl Artifact {
     /// Adds a blob.
     #[must_use]
     pub fn blob(self, blob: Blob) -> Self {
-        self.part(Part { blob, annotations: BTreeMap::new() })
+        self.part(Part::new(blob))
     }
 
     /// Adds a blob with annotations.

@@ -8,11 +8,11 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::content::Referrer;
+use crate::document::Fetched;
 use crate::error::RegistryErrorKind;
 use crate::layout::Blob;
 use crate::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
-use crate::source::Fetched;
-use crate::text::shown;
+use crate::text::escaped;
 
 /// A manifest, read for what it refers to.
 #[derive(Debug, Deserialize)]
@@ -55,7 +55,7 @@ impl Manifest {
             .map_err(|error| refused(format!("the answer is not a manifest ({error})")))?;
         let media_type = media_type(fetched, manifest.media_type.as_deref())?;
         if media_type != OCI_MANIFEST && media_type != DOCKER_MANIFEST {
-            return Err(refused(format!("its media type is `{}`", shown(media_type))));
+            return Err(refused(format!("its media type is `{}`", escaped(media_type))));
         }
         if manifest.schema_version != 2 {
             return Err(refused("its `schemaVersion` is not 2".to_owned()));
@@ -82,7 +82,7 @@ impl List {
         let own = document.get("mediaType").and_then(Value::as_str);
         let media_type = media_type(fetched, own)?;
         if media_type != OCI_INDEX {
-            return Err(refused(format!("the list of referrers is `{}`", shown(media_type))));
+            return Err(refused(format!("the list of referrers is `{}`", escaped(media_type))));
         }
         if document.contains_key("config") || document.contains_key("layers") {
             return Err(refused("it is an index and a manifest at the same time".to_owned()));
@@ -124,7 +124,7 @@ impl List {
 pub(super) fn media_type<'a>(fetched: &'a Fetched, own: Option<&'a str>) -> Result<&'a str, RegistryErrorKind> {
     match (fetched.media_type.as_deref(), own) {
         (Some(served), Some(own)) if served != own => {
-            Err(refused(format!("announced as `{}` but calling itself `{}`", shown(served), shown(own))))
+            Err(refused(format!("announced as `{}` but calling itself `{}`", escaped(served), escaped(own))))
         }
         (Some(media_type), _) | (None, Some(media_type)) => Ok(media_type),
         (None, None) => Err(refused("it has no media type".to_owned())),
@@ -142,7 +142,7 @@ pub(super) fn descriptor(digest: &Digest, fetched: &Fetched) -> Result<Value, Re
         .map_err(|error| refused(format!("the answer is not a manifest ({error})")))?;
     let media_type = media_type(fetched, typed.media_type.as_deref())?;
     if ![OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].contains(&media_type) {
-        return Err(refused(format!("its media type is `{}`", shown(media_type))));
+        return Err(refused(format!("its media type is `{}`", escaped(media_type))));
     }
     Ok(json!({ "mediaType": media_type, "digest": digest, "size": fetched.bytes.len() }))
 }

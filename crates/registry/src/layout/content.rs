@@ -195,11 +195,11 @@ impl IndexContent {
 /// Bytes with their media type and digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// The media type.
+    /// As in `application/vnd.oci.image.config.v1+json`.
     pub media_type: String,
-    /// The digest of the bytes.
+    /// The hash of the bytes.
     pub digest: Digest,
-    /// The bytes.
+    /// As they are hashed and sent.
     pub bytes: Vec<u8>,
 }
 
@@ -225,6 +225,7 @@ impl Blob {
 
 /// An image for one platform, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BuiltImage {
     /// The platform.
     pub platform: Platform,
@@ -245,6 +246,7 @@ impl BuiltImage {
 
 /// Images for several platforms, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BuiltIndex {
     /// The index, whose digest is the image's.
     pub index: Blob,

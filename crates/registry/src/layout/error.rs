@@ -3,6 +3,9 @@ use std::path::{Path, PathBuf};
 
 use lock_model::{Digest, ErrorClass};
 
+/// Most names of entries that a message lists.
+const MOST_NAMES: usize = 10;
+
 /// A layout folder that cannot be used.
 #[derive(Debug)]
 pub struct LayoutError {
@@ -54,6 +57,7 @@ impl LayoutError {
             | LayoutErrorKind::Version { .. }
             | LayoutErrorKind::Json { .. }
             | LayoutErrorKind::Duplicates { .. }
+            | LayoutErrorKind::BareTags { .. }
             | LayoutErrorKind::Corrupt { .. }
             | LayoutErrorKind::TooLarge { .. }
             | LayoutErrorKind::Content { .. } => ErrorClass::Invalid,
@@ -87,14 +91,20 @@ pub enum LayoutErrorKind {
     Json {
         /// The file, relative to the folder.
         file: String,
-        /// Why.
-        source: serde_json::Error,
+        /// What the parser says.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Several entries have the same name, so that it does not say which image it stands for.
     #[error("more than one entry is named {}", quoted(references))]
     Duplicates {
         /// The names.
         references: Vec<String>,
+    },
+    /// No entry is named by its full `repository:tag`, as tools write them that know of one image in a folder.
+    #[error("no entry is named by its full `repository:tag`: there is {}", listed(names))]
+    BareTags {
+        /// What the entries are named.
+        names: Vec<String>,
     },
     /// The bytes of a blob are not the ones that its name promises.
     #[error("blob `{digest}` holds other bytes, which hash to `{hashed}`")]
@@ -124,6 +134,14 @@ pub enum LayoutErrorKind {
         /// Why.
         reason: String,
     },
+}
+
+/// The first names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    match names.split_at_checked(MOST_NAMES) {
+        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", quoted(first), rest.len()),
+        Some(_) | None => quoted(names),
+    }
 }
 
 fn quoted(names: &[String]) -> String {

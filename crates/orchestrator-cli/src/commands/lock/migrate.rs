@@ -6,10 +6,10 @@ use std::path::Path;
 use config::{AssignedKind, Config, ServiceAssignment};
 use lock_gen::{Scan, Submodule};
 use lock_model::{
-    CommitId, Content, GitSource, Lock, LockParts, LockedImage, OlderLock, OlderService, Origin, Revision, Service,
-    ServiceName, Source, TreePath,
+    CommitId, Content, GitSource, ImageReference, Lock, LockParts, LockedImage, OlderLock, OlderService, Origin,
+    Revision, Service, ServiceName, Source, TreePath,
 };
-use registry::{Candidate, Event, ImageRequest, RevisionPolicy};
+use registry::{Event, ImageRequest, RevisionPolicy};
 
 use super::adopt::Adopter;
 use super::generate::write_lock_folder;
@@ -253,25 +253,23 @@ async fn resolve(
     revision: Option<RevisionArgument>,
     warnings: &mut Vec<String>,
 ) -> CliResult<BTreeMap<ServiceName, LockedImage>> {
-    let requests: Vec<ImageRequest> = entries
+    let (services, requests): (Vec<ServiceName>, Vec<ImageRequest>) = entries
         .iter()
         .filter_map(|(assignment, older, _)| {
             let AssignedKind::Image(image) = &assignment.kind else { return None };
-            Some(ImageRequest {
-                service: assignment.name.clone(),
-                candidates: vec![Candidate { repository: older.repository.clone(), tag: older.tag.clone() }],
-                platforms: image.platforms.clone(),
-                commit: older.sha.clone(),
-                revision: revision.map_or_else(|| image_policy(image), RevisionArgument::policy),
-                commit_time: place.facts.time,
-            })
+            let candidate = ImageReference::new(older.repository.clone()).with_tag(older.tag.clone());
+            let policy = revision.map_or_else(|| image_policy(image), RevisionArgument::policy);
+            let request = ImageRequest::new([candidate])
+                .platforms(image.platforms.iter().cloned())
+                .built_from(older.sha.clone(), policy);
+            Some((assignment.name.clone(), request))
         })
-        .collect();
+        .unzip();
     let registry = registries::client(context, rules.config, rules.commit)?;
     let work = context.progress.work(requests.len(), "resolving", "image");
     let on_event = |event: Event<'_>| {
-        if let Event::Looked { service, .. } = event {
-            work.done(service.as_str());
+        if let Event::Looked { request, .. } = event {
+            work.done(services[request].as_str());
         }
     };
     let answers = registry.resolve_all(&requests, context.deadline, &on_event).await;
@@ -279,6 +277,7 @@ async fn resolve(
     let mut images = BTreeMap::new();
     let mut failures = Vec::new();
     let mut others = Vec::new();
+    let answers: BTreeMap<ServiceName, _> = services.into_iter().zip(answers).collect();
     for (service, answer) in answers {
         let resolution = match answer {
             Ok(resolution) => resolution,
@@ -288,7 +287,7 @@ async fn resolve(
             }
         };
         warnings.extend(resolution.warnings.iter().map(|warning| format!("{service}: {warning}")));
-        let image = resolution.image;
+        let image = resolution.image.into_locked(place.facts.time).expect("every candidate has a tag");
         let said = entries.iter().find(|(assignment, ..)| assignment.name == service);
         let said = said.and_then(|(_, older, _)| older.digest.as_ref());
         let wrong = match said {

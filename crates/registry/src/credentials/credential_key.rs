@@ -7,12 +7,12 @@ const HUB: &str = "docker.io";
 
 /// The repository that is asked, at the host that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct CredentialKey {
     host: String,
     path: String,
 }
 
-impl Place {
+impl CredentialKey {
     /// `host` may have a port; `path` is the repository's path below it.
     pub(crate) fn new(host: &str, path: &str) -> Self {
         Self { host: canonical_host(host), path: path.to_owned() }
@@ -26,8 +26,8 @@ impl Place {
         &self.path
     }
 
-    /// Every name for the place, the longest first: the repository, the folders above it, the host.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = String> {
+    /// Every name that it has in files, the longest first: the repository, the folders above it, the host.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
         let whole = format!("{}/{}", self.host, self.path);
         let host_length = self.host.len();
         std::iter::successors(Some(whole), move |key| {
@@ -36,9 +36,9 @@ impl Place {
         })
     }
 
-    /// Whether a key names the whole host.
-    pub(crate) fn is_host(&self, key: &str) -> bool {
-        key == self.host
+    /// Whether a name is the one of the whole host.
+    pub(crate) fn is_host(&self, name: &str) -> bool {
+        name == self.host
     }
 
     /// What a helper program is asked for when nothing in the file spells the host otherwise.
@@ -76,9 +76,9 @@ mod tests {
 
     #[test]
     fn b4_the_repository_comes_before_its_host() {
-        let keys: Vec<String> = Place::new("Quay.io:8443", "team/shop/cart").keys().collect();
+        let names: Vec<String> = CredentialKey::new("Quay.io:8443", "team/shop/cart").names().collect();
         assert_eq!(
-            keys,
+            names,
             ["quay.io:8443/team/shop/cart", "quay.io:8443/team/shop", "quay.io:8443/team", "quay.io:8443"]
         );
     }
@@ -86,34 +86,34 @@ mod tests {
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
 
-        /// However a file spells a place, the repository is found under one of its own names, and no other one is.
+        /// However a file spells a name, the repository is found under one of its own names, and no other one is.
         #[test]
-        fn b4_a_place_is_found_however_it_is_spelled(
+        fn b4_a_name_is_found_however_it_is_spelled(
             host in "[a-zA-Z0-9.-]{1,12}(:[0-9]{1,5})?",
             path in "[a-z0-9]{1,4}(/[a-z0-9]{3,4}){0,3}",
             scheme in "(https?://)?",
             end in "/{0,2}",
         ) {
-            let place = Place::new(&host, &path);
-            let keys: Vec<String> = place.keys().collect();
-            for key in &keys {
-                proptest::prop_assert_eq!(&canonical(key), key);
-                let spelled = canonical(&format!("{scheme}{key}{end}"));
-                proptest::prop_assert!(keys.contains(&spelled), "{}", spelled);
+            let key = CredentialKey::new(&host, &path);
+            let names: Vec<String> = key.names().collect();
+            for name in &names {
+                proptest::prop_assert_eq!(&canonical(name), name);
+                let spelled = canonical(&format!("{scheme}{name}{end}"));
+                proptest::prop_assert!(names.contains(&spelled), "{}", spelled);
             }
             let spelled = canonical(&format!("{scheme}{host}{end}"));
-            proptest::prop_assert!(place.is_host(&spelled), "{}", spelled);
+            proptest::prop_assert!(key.is_host(&spelled), "{}", spelled);
             let longer = canonical(&format!("{scheme}{host}/{path}x"));
-            proptest::prop_assert!(!keys.contains(&longer), "{}", longer);
+            proptest::prop_assert!(!names.contains(&longer), "{}", longer);
         }
     }
 
     #[test]
     fn b4_docker_hub_has_its_historic_key() {
-        let place = Place::new("registry-1.docker.io", "library/redis");
-        assert_eq!(place.helper_key(), HUB_KEY);
-        for key in [HUB_KEY, "index.docker.io", "docker.io", "https://registry-1.docker.io/v2/"] {
-            assert!(place.is_host(&canonical(key)), "{key}");
+        let key = CredentialKey::new("registry-1.docker.io", "library/redis");
+        assert_eq!(key.helper_key(), HUB_KEY);
+        for name in [HUB_KEY, "index.docker.io", "docker.io", "https://registry-1.docker.io/v2/"] {
+            assert!(key.is_host(&canonical(name)), "{name}");
         }
     }
 

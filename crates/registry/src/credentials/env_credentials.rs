@@ -1,33 +1,62 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use lock_model::ErrorClass;
 use secrecy::SecretString;
 
+use super::credential_key::{CredentialKey, canonical};
 use super::login::Login;
-use super::place::{Place, canonical};
 
-/// A login that was set explicitly, which beats every file.
+/// A login that was set in the environment, which beats every file. No variable is read here: the caller hands them over.
 #[derive(Clone, Debug)]
-pub struct ExplicitLogin {
-    /// What people know it by, for example the name of a variable.
+#[non_exhaustive]
+pub struct EnvCredential {
+    /// What people know it by, for example the name of the variable.
     pub name: String,
     /// Where it is for: `HOST[:PORT]`, with a path below it where it is for a part of the host, and with `*` for any
     /// one part between the dots of the host.
-    pub place: String,
-    /// The login.
+    pub registry: String,
+    /// What is sent there.
     pub login: Login,
 }
 
-/// Variables that do not make a login. Says names, never values.
+/// Variables that do not make logins. Displayed are all problems, with names and never with values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvCredentialsError {
+    problems: Vec<VariableProblem>,
+}
+
+impl EnvCredentialsError {
+    /// At least one problem, by the number of the login.
+    pub fn problems(&self) -> &[VariableProblem] {
+        &self.problems
+    }
+
+    /// What kind of failure this is: `Invalid`, since the variables stay what they are.
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Invalid
+    }
+}
+
+impl fmt::Display for EnvCredentialsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problems: Vec<String> = self.problems.iter().map(ToString::to_string).collect();
+        f.write_str(&problems.join("; "))
+    }
+}
+
+impl std::error::Error for EnvCredentialsError {}
+
+/// Variables that do not make a login together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum VariableError {
-    /// A part of a login without the registry that it is for.
+pub enum VariableProblem {
+    /// A part of a login without the registry, or the user, that it is for.
     #[error("`{set}` is set without `{missing}`")]
     Incomplete {
-        /// The variable that is there.
+        /// The variable that is set.
         set: String,
-        /// The variable that is not.
+        /// The variable that is needed with it.
         missing: String,
     },
     /// No login for a registry that is named.
@@ -45,18 +74,9 @@ pub enum VariableError {
     /// Several logins for one registry.
     #[error("only one of {} can be set", crate::text::list(set))]
     Several {
-        /// The variables.
+        /// The variables that are set.
         set: Vec<String>,
     },
-}
-
-impl VariableError {
-    /// What kind of failure this is.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Incomplete { .. } | Self::NoLogin { .. } | Self::Several { .. } => ErrorClass::Invalid,
-        }
-    }
 }
 
 const HOST: &str = "HOST";
@@ -66,7 +86,12 @@ const IDENTITY_TOKEN: &str = "IDENTITY_TOKEN";
 const REGISTRY_TOKEN: &str = "REGISTRY_TOKEN";
 const PARTS: [&str; 5] = [HOST, USERNAME, PASSWORD, IDENTITY_TOKEN, REGISTRY_TOKEN];
 
-impl ExplicitLogin {
+impl EnvCredential {
+    /// A login for `HOST[:PORT][/PATH]`, known to people as `name`.
+    pub fn new(name: impl Into<String>, registry: impl Into<String>, login: Login) -> Self {
+        Self { name: name.into(), registry: registry.into(), login }
+    }
+
     /// Reads the logins that variables spell, one registry for each ending: none, `_1`, `_2` and so on.
     ///
     /// ```text
@@ -79,14 +104,14 @@ impl ExplicitLogin {
     pub fn from_variables(
         prefix: &str,
         variables: &BTreeMap<String, SecretString>,
-    ) -> Result<Vec<Self>, Vec<VariableError>> {
+    ) -> Result<Vec<Self>, EnvCredentialsError> {
         use secrecy::ExposeSecret as _;
 
         let value = |part: &str, ending: &str| {
             variables.get(&format!("{prefix}_{part}{ending}")).filter(|value| !value.expose_secret().is_empty())
         };
         let endings: BTreeSet<(u64, &str)> = variables.keys().filter_map(|name| ending(prefix, name)).collect();
-        let (mut logins, mut errors) = (Vec::new(), Vec::new());
+        let (mut logins, mut problems) = (Vec::new(), Vec::new());
         for (_, ending) in endings {
             let name = |part: &str| format!("{prefix}_{part}{ending}");
             let ways: Vec<(&str, &SecretString)> = [PASSWORD, IDENTITY_TOKEN, REGISTRY_TOKEN]
@@ -96,13 +121,13 @@ impl ExplicitLogin {
             let (host, user) = (value(HOST, ending), value(USERNAME, ending));
             let Some(host) = host else {
                 if let Some(set) = ways.first().map(|(part, _)| *part).or(user.map(|_| USERNAME)) {
-                    errors.push(VariableError::Incomplete { set: name(set), missing: name(HOST) });
+                    problems.push(VariableProblem::Incomplete { set: name(set), missing: name(HOST) });
                 }
                 continue;
             };
             let login = match (ways.as_slice(), user) {
                 ([], _) => {
-                    errors.push(VariableError::NoLogin {
+                    problems.push(VariableProblem::NoLogin {
                         host: name(HOST),
                         password: name(PASSWORD),
                         identity: name(IDENTITY_TOKEN),
@@ -111,7 +136,7 @@ impl ExplicitLogin {
                     continue;
                 }
                 ([(PASSWORD, _)], None) => {
-                    errors.push(VariableError::Incomplete { set: name(PASSWORD), missing: name(USERNAME) });
+                    problems.push(VariableProblem::Incomplete { set: name(PASSWORD), missing: name(USERNAME) });
                     continue;
                 }
                 ([(PASSWORD, password)], Some(user)) => {
@@ -120,25 +145,26 @@ impl ExplicitLogin {
                 ([(IDENTITY_TOKEN, token)], _) => Login::Identity((*token).clone()),
                 ([(_, token)], _) => Login::Registry((*token).clone()),
                 (several, _) => {
-                    errors.push(VariableError::Several { set: several.iter().map(|(part, _)| name(part)).collect() });
+                    problems
+                        .push(VariableProblem::Several { set: several.iter().map(|(part, _)| name(part)).collect() });
                     continue;
                 }
             };
-            logins.push(Self { name: name(ways[0].0), place: host.expose_secret().to_owned(), login });
+            logins.push(Self::new(name(ways[0].0), host.expose_secret(), login));
         }
-        if errors.is_empty() { Ok(logins) } else { Err(errors) }
+        if problems.is_empty() { Ok(logins) } else { Err(EnvCredentialsError { problems }) }
     }
 
     /// How well the login fits: `None` when it does not, else the better the greater. A longer path beats a shorter
     /// one, then an exact host beats a pattern.
-    pub(crate) fn fits(&self, place: &Place) -> Option<(usize, bool)> {
-        let own = canonical(&self.place);
+    pub(crate) fn fits(&self, key: &CredentialKey) -> Option<(usize, bool)> {
+        let own = canonical(&self.registry);
         let (host, path) = own.split_once('/').unwrap_or((&own, ""));
-        let exact = host == place.host();
-        if !exact && !host_fits(host, place.host()) {
+        let exact = host == key.host();
+        if !exact && !host_fits(host, key.host()) {
             return None;
         }
-        let below = place.path().strip_prefix(path)?;
+        let below = key.path().strip_prefix(path)?;
         (path.is_empty() || below.is_empty() || below.starts_with('/')).then_some((path.len(), exact))
     }
 }
@@ -178,13 +204,12 @@ mod tests {
     }
 
     fn fits(own: &str, host: &str, path: &str) -> Option<(usize, bool)> {
-        let login = ExplicitLogin { name: String::new(), place: own.to_owned(), login: Login::registry("x") };
-        login.fits(&Place::new(host, path))
+        EnvCredential::new("", own, Login::registry("x")).fits(&CredentialKey::new(host, path))
     }
 
     #[test]
     fn b7_numbered_variables_are_one_login_each() {
-        let logins = ExplicitLogin::from_variables(
+        let logins = EnvCredential::from_variables(
             "R",
             &variables(&[
                 ("R_HOST_10", "quay.io"),
@@ -200,7 +225,7 @@ mod tests {
             ]),
         )
         .unwrap();
-        let names: Vec<_> = logins.iter().map(|login| (login.name.as_str(), login.place.as_str())).collect();
+        let names: Vec<_> = logins.iter().map(|login| (login.name.as_str(), login.registry.as_str())).collect();
         assert_eq!(
             names,
             [("R_PASSWORD", "ghcr.io/shop"), ("R_REGISTRY_TOKEN_2", "*.corp:5000"), ("R_IDENTITY_TOKEN_10", "quay.io")]
@@ -212,7 +237,7 @@ mod tests {
 
     #[test]
     fn b7_incomplete_variables_are_all_reported_without_values() {
-        let errors = ExplicitLogin::from_variables(
+        let errors = EnvCredential::from_variables(
             "R",
             &variables(&[
                 ("R_PASSWORD", "canary"),
@@ -227,7 +252,7 @@ mod tests {
             ]),
         )
         .unwrap_err();
-        let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let text: Vec<String> = errors.problems().iter().map(ToString::to_string).collect();
         assert_eq!(
             text,
             [

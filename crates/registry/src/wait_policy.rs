@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 /// How long images that are not there yet are waited for, and how often they are asked for meanwhile.
 ///
-/// The wait between two looks grows by half each time, up to the longest; the last look is when the patience ends.
+/// The wait between two looks grows by half each time, up to the longest; the last look is at the end of `total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct WaitPolicy {
     /// How long in all. Nothing is waited for when it is zero.
     pub total: Duration,
     /// The wait after the first look.
@@ -17,7 +17,7 @@ pub struct Patience {
     pub longest_poll: Duration,
 }
 
-impl Patience {
+impl WaitPolicy {
     /// What is not there now is missing.
     pub const NONE: Self = Self { total: Duration::ZERO, first_poll: Duration::ZERO, longest_poll: Duration::ZERO };
 
@@ -51,7 +51,7 @@ impl Polls {
         Some(wait)
     }
 
-    /// How much patience is left; `None` when it has ended.
+    /// How long is left; `None` when the end has passed.
     pub(crate) fn left(&self, now: Instant) -> Option<Duration> {
         self.until.checked_duration_since(now)
     }
@@ -64,8 +64,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn f18_waits_grow_to_the_longest_and_the_last_look_is_at_the_end() {
         let start = Instant::now();
-        let patience = Patience::up_to(Duration::from_secs(120));
-        let mut polls = patience.polls(start, start + Duration::from_secs(300));
+        let policy = WaitPolicy::up_to(Duration::from_secs(120));
+        let mut polls = policy.polls(start, start + Duration::from_secs(300));
         let mut now = start;
         let mut waits = Vec::new();
         while let Some(wait) = polls.next(now) {
@@ -73,16 +73,16 @@ mod tests {
             waits.push(wait.as_secs_f32());
         }
         assert_eq!(waits, [2.0, 3.0, 4.5, 6.75, 10.125, 15.1875, 22.78125, 30.0, 25.65625]);
-        assert_eq!(now - start, patience.total);
+        assert_eq!(now - start, policy.total);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn f18_the_deadline_ends_every_patience() {
+    async fn f18_the_deadline_ends_every_wait() {
         let start = Instant::now();
-        let mut polls = Patience::up_to(Duration::MAX).polls(start, start + Duration::from_secs(3));
+        let mut polls = WaitPolicy::up_to(Duration::MAX).polls(start, start + Duration::from_secs(3));
         assert_eq!(polls.next(start), Some(Duration::from_secs(2)));
         assert_eq!(polls.next(start + Duration::from_secs(2)), Some(Duration::from_secs(1)));
         assert_eq!(polls.next(start + Duration::from_secs(3)), None);
-        assert_eq!(Patience::NONE.polls(start, start + Duration::from_secs(3)).next(start), None);
+        assert_eq!(WaitPolicy::NONE.polls(start, start + Duration::from_secs(3)).next(start), None);
     }
 }

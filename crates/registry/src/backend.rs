@@ -9,8 +9,9 @@ use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::auth::{Account, Reach, Wire};
+use crate::auth::{Account, Authenticator, Reach};
 use crate::cache::RepositoryCache;
+use crate::document::Fetched;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
 use crate::http::{Answer, Ask, Hops};
@@ -20,9 +21,18 @@ use crate::options::{Limits, RegistryOptions};
 
 /// What answers for one host.
 #[derive(Clone, Debug)]
-pub(crate) enum Source<'a> {
-    Layout { reader: Arc<LayoutReader>, limits: Limits },
-    Http { wire: &'a Wire, base: Url, gate: Arc<HostGate>, account: Arc<Account>, cache: Option<RepositoryCache> },
+pub(crate) enum Backend<'a> {
+    Layout {
+        reader: Arc<LayoutReader>,
+        limits: Limits,
+    },
+    Http {
+        authenticator: &'a Authenticator,
+        base: Url,
+        gate: Arc<HostGate>,
+        account: Arc<Account>,
+        cache: Option<RepositoryCache>,
+    },
 }
 
 /// What a question needs besides its subject.
@@ -40,16 +50,7 @@ pub(crate) struct Tagged {
     pub(crate) document: Option<Fetched>,
 }
 
-/// A document whose hash has been compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fetched {
-    /// Shared with the cache, which keeps what was read.
-    pub(crate) bytes: Arc<[u8]>,
-    /// The type that it was served as.
-    pub(crate) media_type: Option<String>,
-}
-
-impl Source<'_> {
+impl Backend<'_> {
     /// The digest that a tag has now: a HEAD; when that fails or names no digest, a GET whose body is hashed.
     pub(crate) async fn tag(
         &self,
@@ -57,16 +58,16 @@ impl Source<'_> {
         tag: &Tag,
         context: Context<'_>,
     ) -> Result<Tagged, RegistryErrorKind> {
-        let (wire, base, gate, account, cache) = match self {
+        let (authenticator, base, gate, account, cache) = match self {
             Self::Layout { reader, .. } => {
-                let entry = reader.entry(repository, tag).ok_or(RegistryErrorKind::Missing)?;
+                let entry = reader.find(repository, tag)?.ok_or(RegistryErrorKind::Missing)?;
                 return Ok(Tagged { digest: entry.digest.clone(), document: None });
             }
-            Self::Http { wire, base, gate, account, cache } => (wire, base, gate, account, cache),
+            Self::Http { authenticator, base, gate, account, cache } => (authenticator, base, gate, account, cache),
         };
-        let mut ask = manifest_ask(wire, base, gate, repository, tag.as_str(), context);
+        let mut ask = manifest_ask(authenticator, base, gate, repository, tag.as_str(), context);
         ask.method = Method::HEAD;
-        let head = wire.send(&ask, account).await?;
+        let head = authenticator.send(&ask, account).await?;
         if head.status.is_success() {
             if let Some(digest) = announced(&head.headers) {
                 return Ok(Tagged { digest, document: None });
@@ -75,7 +76,7 @@ impl Source<'_> {
             return Err(head.into_failure(RegistryErrorKind::Missing));
         }
         ask.method = Method::GET;
-        let (digest, document) = hashed(wire.send(&ask, account).await?, RegistryErrorKind::Missing)?;
+        let (digest, document) = hashed(authenticator.send(&ask, account).await?, RegistryErrorKind::Missing)?;
         add(cache.as_ref(), &digest, &document);
         Ok(Tagged { digest, document: Some(document) })
     }
@@ -125,10 +126,10 @@ impl Source<'_> {
     ) -> bool {
         match self {
             Self::Layout { reader, .. } => reader.entry(repository, tag).is_none(),
-            Self::Http { wire, base, gate, account, .. } => {
-                let mut ask = manifest_ask(wire, base, gate, repository, tag.as_str(), context);
+            Self::Http { authenticator, base, gate, account, .. } => {
+                let mut ask = manifest_ask(authenticator, base, gate, repository, tag.as_str(), context);
                 ask.method = Method::HEAD;
-                wire.send(&ask, account).await.is_ok_and(|head| head.status == StatusCode::NOT_FOUND)
+                authenticator.send(&ask, account).await.is_ok_and(|head| head.status == StatusCode::NOT_FOUND)
             }
         }
     }
@@ -161,9 +162,9 @@ impl Source<'_> {
                 let bytes = reader.blob(digest, limits.manifest)?.ok_or_else(missing)?;
                 Ok(Fetched { bytes: bytes.into(), media_type: None })
             }
-            Self::Http { wire, base, gate, account, cache } => {
-                let ask = manifest_ask(wire, base, gate, repository, digest.as_str(), context);
-                let (hash, document) = hashed(wire.send(&ask, account).await?, missing())?;
+            Self::Http { authenticator, base, gate, account, cache } => {
+                let ask = manifest_ask(authenticator, base, gate, repository, digest.as_str(), context);
+                let (hash, document) = hashed(authenticator.send(&ask, account).await?, missing())?;
                 compare(digest, hash)?;
                 add(cache.as_ref(), digest, &document);
                 Ok(document)
@@ -188,12 +189,29 @@ impl Source<'_> {
                 check_size(digest, entry.size, &document.bytes)?;
                 Ok(Fetched { media_type: Some(entry.media_type.clone()), ..document })
             }
-            (Err(RegistryErrorKind::Gone { digest }), Self::Http { wire, base, gate, account, .. }) => {
-                let ask = manifest_ask(wire, base, gate, repository, tag.as_str(), context);
+            (Err(RegistryErrorKind::Gone { digest }), Self::Http { authenticator, base, gate, account, .. }) => {
+                let ask = manifest_ask(authenticator, base, gate, repository, tag.as_str(), context);
                 let gone = RegistryErrorKind::Gone { digest: digest.clone() };
-                let (hash, document) = hashed(wire.send(&ask, account).await?, gone)?;
+                let (hash, document) = hashed(authenticator.send(&ask, account).await?, gone)?;
                 compare(&digest, hash)?;
                 Ok(document)
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    /// The document of a digest that the request names, hashed.
+    pub(crate) async fn pinned(
+        &self,
+        repository: &ImageRepository,
+        digest: &Digest,
+        context: Context<'_>,
+    ) -> Result<Fetched, RegistryErrorKind> {
+        match (self.manifest(repository, digest, context).await, self) {
+            (Err(RegistryErrorKind::Gone { .. }), _) => Err(RegistryErrorKind::Missing),
+            (Ok(document), Self::Layout { reader, .. }) => {
+                let entry = reader.entries().values().find(|entry| entry.digest == *digest);
+                Ok(Fetched { media_type: entry.map(|entry| entry.media_type.clone()), ..document })
             }
             (answer, _) => answer,
         }
@@ -209,7 +227,7 @@ impl Source<'_> {
         let missing = || RegistryErrorKind::ChildMissing { what: "configuration".to_owned(), digest: digest.clone() };
         match self {
             Self::Layout { reader, limits } => reader.blob(digest, limits.config)?.map(Arc::from).ok_or_else(missing),
-            Self::Http { wire, base, gate, account, cache } => {
+            Self::Http { authenticator, base, gate, account, cache } => {
                 if let Some(known) = cache.as_ref().and_then(|cache| cache.document(digest)) {
                     return Ok(known.bytes);
                 }
@@ -217,7 +235,7 @@ impl Source<'_> {
                     method: Method::GET,
                     url: address(base, repository, "blobs", digest.as_str()),
                     accept: None,
-                    limit: wire.options().limits.config,
+                    limit: authenticator.options().limits.config,
                     gate,
                     deadline: context.deadline,
                     on_retry: context.on_retry,
@@ -225,7 +243,7 @@ impl Source<'_> {
                     hops: Hops::Judged,
                     reach: Reach::Anywhere,
                 };
-                let answer = wire.send(&ask, account).await?;
+                let answer = authenticator.send(&ask, account).await?;
                 if !answer.status.is_success() {
                     return Err(answer.into_failure(missing()));
                 }
@@ -244,14 +262,14 @@ impl Source<'_> {
         digest: &Digest,
         context: Context<'_>,
     ) -> Result<bool, RegistryErrorKind> {
-        if let Self::Http { wire, base, gate, account, .. } = self {
-            let mut ask = manifest_ask(wire, base, gate, repository, digest.as_str(), context);
+        if let Self::Http { authenticator, base, gate, account, .. } = self {
+            let mut ask = manifest_ask(authenticator, base, gate, repository, digest.as_str(), context);
             ask.method = Method::HEAD;
-            let head = wire.send(&ask, account).await?;
+            let head = authenticator.send(&ask, account).await?;
             if head.status.is_success()
-                && let Some(said) = announced(&head.headers)
+                && let Some(reported) = announced(&head.headers)
             {
-                return compare(digest, said).map(|()| true);
+                return compare(digest, reported).map(|()| true);
             }
             if head.status == StatusCode::UNAUTHORIZED {
                 return Err(head.into_failure(RegistryErrorKind::Missing));
@@ -285,7 +303,7 @@ pub(crate) fn address(base: &Url, repository: &ImageRepository, kind: &str, name
 }
 
 fn manifest_ask<'a>(
-    wire: &Wire,
+    authenticator: &Authenticator,
     base: &Url,
     gate: &'a HostGate,
     repository: &ImageRepository,
@@ -296,7 +314,7 @@ fn manifest_ask<'a>(
         method: Method::GET,
         url: address(base, repository, "manifests", name),
         accept: Some(ACCEPT_MANIFESTS),
-        limit: wire.options().limits.manifest,
+        limit: authenticator.options().limits.manifest,
         gate,
         deadline: context.deadline,
         on_retry: context.on_retry,
@@ -313,8 +331,8 @@ pub(crate) fn hashed(answer: Answer, missing: RegistryErrorKind) -> Result<(Dige
     }
     let media_type = answer.content_type();
     let digest = Digest::of(&answer.body);
-    if let Some(said) = announced(&answer.headers) {
-        compare(&said, digest.clone())?;
+    if let Some(reported) = announced(&answer.headers) {
+        compare(&reported, digest.clone())?;
     }
     Ok((digest, Fetched { bytes: answer.body.into(), media_type }))
 }
@@ -333,15 +351,19 @@ fn add(cache: Option<&RepositoryCache>, digest: &Digest, document: &Fetched) {
     }
 }
 
-pub(crate) fn compare(said: &Digest, hashed: Digest) -> Result<(), RegistryErrorKind> {
-    if *said == hashed { Ok(()) } else { Err(RegistryErrorKind::DigestDiffers { said: said.clone(), hashed }) }
+pub(crate) fn compare(reported: &Digest, hashed: Digest) -> Result<(), RegistryErrorKind> {
+    if *reported == hashed {
+        Ok(())
+    } else {
+        Err(RegistryErrorKind::DigestDiffers { reported: reported.clone(), hashed })
+    }
 }
 
 /// Compares the length of a document with the one that whoever refers to it promises.
-pub(crate) fn check_size(digest: &Digest, said: u64, bytes: &[u8]) -> Result<(), RegistryErrorKind> {
+pub(crate) fn check_size(digest: &Digest, reported: u64, bytes: &[u8]) -> Result<(), RegistryErrorKind> {
     let actual = u64::try_from(bytes.len()).expect("a length in memory fits 64 bits");
-    if actual == said {
+    if actual == reported {
         return Ok(());
     }
-    Err(RegistryErrorKind::SizeDiffers { digest: digest.clone(), said, actual })
+    Err(RegistryErrorKind::SizeDiffers { digest: digest.clone(), reported, actual })
 }

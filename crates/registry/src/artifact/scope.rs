@@ -8,15 +8,15 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 
 use crate::auth::Reach;
+use crate::backend::base_of;
 use crate::error::{RegistryError, RegistryErrorKind};
 use crate::http::{Ask, Hops};
 use crate::options::Mirror;
 use crate::registry::Registry;
-use crate::source::base_of;
 
 /// What is to be done in a repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
     /// Only reading.
     Pull,
     /// Reading and writing.
@@ -25,7 +25,7 @@ pub enum Access {
 
 /// A login for one repository, to be given to another client of the registry. The debug form shows no secret.
 #[derive(Clone, Debug)]
-pub enum Grant {
+pub enum ScopedLogin {
     /// The registry asks for no login.
     Anonymous,
     /// A user and a password with each request.
@@ -39,8 +39,8 @@ pub enum Grant {
     Token(SecretString),
 }
 
-impl Access {
-    fn scope(self, path: &str) -> String {
+impl Scope {
+    fn as_requested(self, path: &str) -> String {
         match self {
             Self::Pull => format!("repository:{path}:pull"),
             Self::Push => format!("repository:{path}:pull,push"),
@@ -48,7 +48,7 @@ impl Access {
     }
 }
 
-impl fmt::Display for Access {
+impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pull => "pull",
@@ -63,20 +63,24 @@ impl Registry {
     /// The login was found, the token service judged and the token asked for as for our own requests. A client that is
     /// given a token has no reason to look for a token service itself; what it does with redirects, certificates, proxies
     /// and limits is its own affair. A layout folder needs no login.
-    pub async fn grant(
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and IO enabled, unless a layout folder answers.
+    pub async fn scoped_login(
         &self,
         repository: &ImageRepository,
-        access: Access,
+        scope: Scope,
         deadline: Instant,
-    ) -> Result<Grant, RegistryError> {
-        let granted = async {
-            let wire = self.wire();
-            let base = match wire.options().mirrors.get(repository.host()) {
-                Some(Mirror::OciLayout(_)) => return Ok(Grant::Anonymous),
+    ) -> Result<ScopedLogin, RegistryError> {
+        let login = async {
+            let authenticator = self.authenticator();
+            let base = match authenticator.options().mirrors.get(repository.host()) {
+                Some(Mirror::OciLayout(_)) => return Ok(ScopedLogin::Anonymous),
                 Some(Mirror::Http(url)) => url.clone(),
-                None => base_of(repository.host(), wire.options())?,
+                None => base_of(repository.host(), authenticator.options())?,
             };
-            let (gate, account) = (wire.gate(&base), wire.account(&base, repository.path()));
+            let (gate, account) = (authenticator.gate(&base), authenticator.account(&base, repository.path()));
             let mut url = base;
             url.set_path("/v2/");
             let ask = Ask {
@@ -84,34 +88,34 @@ impl Registry {
                 url,
                 accept: None,
                 payload: None,
-                limit: wire.options().limits.token,
+                limit: authenticator.options().limits.token,
                 gate: &gate,
                 deadline: tokio::time::Instant::from_std(deadline),
                 on_retry: &|_: Duration, _: &str| (),
                 hops: Hops::Judged,
                 reach: Reach::Anywhere,
             };
-            let answer = wire.send(&ask, &account).await?;
+            let answer = authenticator.send(&ask, &account).await?;
             if !answer.status.is_success() {
                 return Err(answer.into_failure(RegistryErrorKind::Missing));
             }
-            let header = account.granted(wire, &ask, access.scope(repository.path())).await?;
-            header.map_or(Ok(Grant::Anonymous), |header| read(&header).ok_or_else(unreadable))
+            let header = account.granted(authenticator, &ask, scope.as_requested(repository.path())).await?;
+            header.map_or(Ok(ScopedLogin::Anonymous), |header| read(&header).ok_or_else(unreadable))
         };
-        granted.await.map_err(|kind| RegistryError::new(repository.to_string(), kind))
+        login.await.map_err(|kind| RegistryError::new(repository.to_string(), kind))
     }
 }
 
 /// Reads a header that we wrote.
-fn read(header: &HeaderValue) -> Option<Grant> {
+fn read(header: &HeaderValue) -> Option<ScopedLogin> {
     let (scheme, value) = header.to_str().ok()?.split_once(' ')?;
     match scheme {
-        "Bearer" => Some(Grant::Token(value.into())),
+        "Bearer" => Some(ScopedLogin::Token(value.into())),
         "Basic" => {
             let pair = base64::engine::general_purpose::STANDARD.decode(value).ok()?;
             let pair = secrecy::zeroize::Zeroizing::new(String::from_utf8(pair).ok()?);
             let (user, password) = pair.split_once(':')?;
-            Some(Grant::Password { user: user.to_owned(), password: password.into() })
+            Some(ScopedLogin::Password { user: user.to_owned(), password: password.into() })
         }
         _ => None,
     }

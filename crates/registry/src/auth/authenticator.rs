@@ -17,7 +17,7 @@ const LOGINS: u32 = 2;
 
 /// Sends requests with whatever login they need.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct Authenticator {
     http: Http,
     gates: Mutex<BTreeMap<String, Arc<HostGate>>>,
     accounts: Mutex<BTreeMap<(String, String), Arc<Account>>>,
@@ -26,7 +26,7 @@ pub(crate) struct Wire {
     cache: Option<Arc<Cache>>,
 }
 
-impl Wire {
+impl Authenticator {
     pub(crate) fn new(options: RegistryOptions) -> Self {
         Self {
             cache: options.cache.as_deref().map(|folder| Arc::new(Cache::new(folder, options.cache_limit))),
