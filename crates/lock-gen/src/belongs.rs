@@ -94,12 +94,12 @@ pub fn compare(lock: &Lock, scan: &Scan) -> Vec<Mismatch> {
         let Some(submodule) = unlocked.remove(&path) else {
             // What a problem hides is not said to be missing as well.
             if !scan.problems.iter().any(|problem| problem.subject == path.as_str()) {
-                mismatches.push(Mismatch::NotInTree { service, path, lock: locked.git.sha.clone() });
+                mismatches.push(Mismatch::NotInTree { service, path, lock: locked.git.commit.clone() });
             }
             continue;
         };
-        if locked.git.sha != submodule.sha {
-            let (lock, tree) = (locked.git.sha.clone(), submodule.sha.clone());
+        if locked.git.commit != submodule.sha {
+            let (lock, tree) = (locked.git.commit.clone(), submodule.sha.clone());
             mismatches.push(Mismatch::Commit { service: service.clone(), path: path.clone(), lock, tree });
         }
         if locked.git.url != submodule.url {

@@ -78,21 +78,12 @@ pub(crate) async fn generate(
                 }
             },
         };
-        services.insert(
-            assignment.name.clone(),
-            Service {
-                path: assignment.path.clone(),
-                git: GitSource { url: submodule.url.clone(), sha: submodule.sha.clone() },
-                content,
-                metadata: None,
-                origin: Origin::Resolved,
-            },
-        );
+        let git = GitSource::new(submodule.url.clone(), submodule.sha.clone());
+        services.insert(assignment.name.clone(), Service::new(assignment.path.clone(), git, content));
     }
-    let parts = LockParts { source, services, third_party: BTreeMap::new(), exceptions: Vec::new() };
-    let lock =
-        Lock::new(parts).map_err(|error| CliError::from_source(ExitCode::Usage, "the lock cannot be made", &error))?;
-    let bytes = lock_model::write(&lock).into_bytes();
+    let lock = Lock::new(LockParts::new(source).with_services(services))
+        .map_err(|error| CliError::from_source(ExitCode::Usage, "the lock cannot be made", &error))?;
+    let bytes = lock.to_yaml().into_bytes();
     Ok(Generated { lock, bytes, warnings, pushed })
 }
 
@@ -164,7 +155,7 @@ fn service_misfits(assignment: &ServiceAssignment, service: &Service) -> Vec<Str
         (AssignedKind::Image(wanted), Content::Image(image)) => (wanted, image),
     };
     let mut misfits = Vec::new();
-    let candidates = assignment.candidates(&service.git.sha);
+    let candidates = assignment.candidates(&service.git.commit);
     if !candidates.iter().any(|(repository, tag)| *repository == image.repository && *tag == image.tag) {
         misfits.push(format!("`{}` is none of the images to look for", image.reference().without_digest()));
     }
@@ -203,10 +194,10 @@ fn kept(
         let name = &assignment.name;
         let wrong = match previous.services().get(name) {
             None => Some("is not in the earlier lock".to_owned()),
-            Some(service) if service.git.sha != submodule.sha || service.path != submodule.path => Some(format!(
+            Some(service) if service.git.commit != submodule.sha || service.path != submodule.path => Some(format!(
                 "is at {} in the tree, and at {} in the earlier lock",
                 submodule.sha.short(12),
-                service.git.sha.short(12)
+                service.git.commit.short(12)
             )),
             Some(service) => {
                 kept.insert(name.clone(), service.clone());

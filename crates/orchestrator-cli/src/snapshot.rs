@@ -51,7 +51,7 @@ pub(crate) struct LockFile {
 impl LockFile {
     /// Reads and judges a lock's bytes.
     pub(crate) fn parse(bytes: Vec<u8>, name: &str) -> CliResult<Self> {
-        let lock = lock_model::read(&bytes, name).map_err(|error| lock_error(&error))?;
+        let lock = lock_model::Lock::parse(&bytes, name).map_err(|error| lock_error(&error))?;
         Ok(Self { digest: Digest::of(&bytes), bytes, lock })
     }
 }
@@ -202,7 +202,7 @@ fn config_digest(context: &Context, revision: &str, config: &Config) -> CliResul
 }
 
 /// An error of the lock's reader.
-pub(crate) fn lock_error(error: &lock_model::ReadError) -> CliError {
+pub(crate) fn lock_error(error: &lock_model::ParseError) -> CliError {
     let shown = CliError::new(ExitCode::Lock, error.to_string().trim_end());
     match error.hint() {
         Some(hint) => shown.hint(hint),

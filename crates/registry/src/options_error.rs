@@ -18,7 +18,7 @@ pub enum OptionsError {
         reason: &'static str,
     },
     /// The name of the program cannot stand in a request.
-    #[error("`{text}` cannot be sent as the name of the program", text = text.escape_debug())]
+    #[error("`{text}` cannot be sent as the name of the program", text = lock_model::escaping::escape_terminal(text))]
     UserAgent {
         /// The name.
         text: String,

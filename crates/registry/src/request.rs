@@ -112,7 +112,8 @@ impl ResolvedImage {
     pub fn into_locked(self, commit_time: Timestamp) -> Option<LockedImage> {
         let Self { repository, tag, digest, platforms, created, revision } = self;
         let (created, created_from) = created.map_or((commit_time, CreatedFrom::Commit), |date| (date.time, date.from));
-        Some(LockedImage { repository, tag: tag?, digest, platforms, created, created_from, revision })
+        let image = LockedImage::new(repository, tag?, digest, created, created_from);
+        Some(image.with_platforms(platforms).with_revision(revision))
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn write(shop: &Shop, folder: &Path) -> CliResult<()> {
         .read_file("refs/heads/staging", LOCK_FILE)
         .map_err(|error| failed(error.to_string()))?
         .ok_or_else(|| failed("staging has no lock".to_owned()))?;
-    let lock = lock_model::read(&bytes, LOCK_FILE).map_err(|error| failed(error.to_string()))?;
+    let lock = lock_model::Lock::parse(&bytes, LOCK_FILE).map_err(|error| failed(error.to_string()))?;
     let cart = lock.services().iter().find_map(|(name, service)| match &service.content {
         Content::Image(image) if name.as_str() == "shop-cart" => Some(image.digest.clone()),
         Content::Image(_) | Content::Configuration => None,
@@ -36,6 +36,6 @@ pub(super) fn write(shop: &Shop, folder: &Path) -> CliResult<()> {
     let recomputed = Lock::new(parts).map_err(|error| failed(error.to_string()))?;
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(folder.join("digest.yaml"), text))
-        .and_then(|()| std::fs::write(folder.join("recomputed.yaml"), lock_model::write(&recomputed)))
+        .and_then(|()| std::fs::write(folder.join("recomputed.yaml"), recomputed.to_yaml()))
         .map_err(|error| CliError::from_source(ExitCode::Bug, "the tampered locks cannot be written", &error))
 }

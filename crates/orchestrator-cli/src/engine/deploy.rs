@@ -145,7 +145,7 @@ fn files(
                 .scan
                 .submodules
                 .iter()
-                .find(|submodule| submodule.path == service.path && submodule.sha == service.git.sha)
+                .find(|submodule| submodule.path == service.path && submodule.sha == service.git.commit)
                 .ok_or_else(|| problem("is not a submodule of this tree".into(), Vec::new()))?;
             let url =
                 lock_gen::fetch_url(&submodule.declared_url, &context.remote_location()).map_err(|e| failed(&e))?;

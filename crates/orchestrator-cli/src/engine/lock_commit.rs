@@ -325,13 +325,10 @@ fn draft(
 }
 
 fn source(tip: &Snapshot, reviewed: Option<(u64, &CommitId)>, base: &CommitId) -> Source {
-    Source {
-        repository: tip.config.forge.repository.clone(),
-        pull_request: reviewed.map(|(number, _)| number),
-        head: reviewed.map_or_else(|| tip.commit.clone(), |(_, head)| head.clone()),
-        base: base.clone(),
-        tree: tip.tree.clone(),
-    }
+    let head = reviewed.map_or_else(|| tip.commit.clone(), |(_, head)| head.clone());
+    let mut source = Source::new(tip.config.forge.repository.clone(), head, base.clone(), tip.tree.clone());
+    source.pull_request = reviewed.map(|(number, _)| number);
+    source
 }
 
 fn locked(generated: Generated) -> CliResult<LockFile> {

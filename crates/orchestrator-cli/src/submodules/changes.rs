@@ -55,7 +55,7 @@ pub(crate) async fn changes(
     let mut moved = Vec::new();
     let mut unknown: BTreeMap<TreePath, String> = BTreeMap::new();
     for service in after.services().values() {
-        let Some(pin) = pins.get(&service.path).filter(|pin| pin.sha != service.git.sha) else { continue };
+        let Some(pin) = pins.get(&service.path).filter(|pin| pin.sha != service.git.commit) else { continue };
         let submodule = declared.0.get(&service.path).filter(|submodule| submodule.url == service.git.url);
         let (name, url) = match submodule {
             Some(submodule) => (submodule.name.clone(), fetch_url(&submodule.declared_url, &remote)),
@@ -64,7 +64,7 @@ pub(crate) async fn changes(
         let path = service.path.clone();
         match url {
             Ok(url) => {
-                moved.push(Moved { path, name, url, before: pin.sha.clone(), after: service.git.sha.clone() });
+                moved.push(Moved { path, name, url, before: pin.sha.clone(), after: service.git.commit.clone() });
             }
             Err(error) => {
                 unknown.insert(path, error.to_string());
@@ -101,7 +101,7 @@ fn pins_at_their_new_paths(before: &Lock, after: &Lock) -> Pins {
     let old_pins = lock_pins(before);
     let pins = after.services().iter().filter_map(|(name, service)| {
         let pin = match before.services().get(name) {
-            Some(old) => Pin { url: old.git.url.clone(), sha: old.git.sha.clone() },
+            Some(old) => Pin { url: old.git.url.clone(), sha: old.git.commit.clone() },
             None => old_pins.get(&service.path)?.clone(),
         };
         Some((service.path.clone(), pin))

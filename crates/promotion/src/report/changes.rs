@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use lock_model::{
-    Content, CreatedFrom, Date, EnvironmentName, Lock, LockedImage, Origin, Revision, Service, ThirdPartySource,
+    Content, CreatedFrom, Date, EnvironmentName, Lock, LockedChart, LockedImage, LockedManifests, Origin, Revision,
+    Service, ThirdPartySource,
 };
 
 use super::markdown::{list, table};
@@ -119,9 +120,9 @@ fn differs(old: &Service, new: &Service) -> bool {
 }
 
 fn commits(old: Option<&Service>, new: Option<&Service>) -> String {
-    let short = |service: &Service| code_span(service.git.sha.short(7));
+    let short = |service: &Service| code_span(service.git.commit.short(7));
     match (old, new) {
-        (Some(old), Some(new)) if old.git.sha == new.git.sha => short(new),
+        (Some(old), Some(new)) if old.git.commit == new.git.commit => short(new),
         (Some(old), Some(new)) => format!("{} → {}", short(old), short(new)),
         (None, Some(new)) => short(new),
         (Some(old), None) => short(old),
@@ -212,10 +213,10 @@ fn revision(revision: Revision) -> &'static str {
 fn third_parties(before: Option<&Lock>, after: &Lock) -> String {
     let old_parties = before.map(Lock::third_party);
     let shown = |source: &ThirdPartySource| match source {
-        ThirdPartySource::Chart { version, digest, .. } => {
+        ThirdPartySource::Chart(LockedChart { version, digest, .. }) => {
             format!("{} ({})", code_span(version.as_str()), code_span(digest.hex().get(..12).unwrap_or_default()))
         }
-        ThirdPartySource::Manifests { path, digest, .. } => {
+        ThirdPartySource::Manifests(LockedManifests { path, digest, .. }) => {
             format!("{} ({})", code_span(path.as_str()), code_span(digest.hex().get(..12).unwrap_or_default()))
         }
     };

@@ -26,13 +26,12 @@ pub(crate) async fn generate(context: &Context, args: &LockGenerateArgs) -> CliR
     } else {
         let commit = context.resolve(&args.rev)?;
         let snapshot = Snapshot::load(context, &commit)?;
-        let source = Source {
-            repository: snapshot.config.forge.repository.clone(),
-            pull_request: None,
-            head: commit.clone(),
-            base: snapshot.parents.first().unwrap_or(&commit).clone(),
-            tree: snapshot.tree.clone(),
-        };
+        let source = Source::new(
+            snapshot.config.forge.repository.clone(),
+            commit.clone(),
+            snapshot.parents.first().unwrap_or(&commit).clone(),
+            snapshot.tree.clone(),
+        );
         (snapshot, source)
     };
     let only = services(&args.service)?;
@@ -125,6 +124,6 @@ pub(super) async fn test_merge(context: &Context, number: u64) -> CliResult<Test
     context.sync()?;
     let snapshot = Snapshot::load(context, &commit)?;
     let repository = snapshot.config.forge.repository.clone();
-    let source = Source { repository, pull_request: Some(number), head, base, tree };
+    let source = Source::new(repository, head, base, tree).with_pull_request(number);
     Ok(TestMerge { snapshot, source })
 }

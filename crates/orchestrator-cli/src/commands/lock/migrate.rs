@@ -6,7 +6,7 @@ use std::path::Path;
 use config::{AssignedKind, Config, ServiceAssignment};
 use lock_gen::{Scan, Submodule};
 use lock_model::{
-    CommitId, Content, GitSource, ImageReference, Lock, LockParts, LockedImage, OlderLock, OlderService, Origin,
+    CommitId, Content, GitSource, ImageReference, LegacyLock, LegacyService, Lock, LockParts, LockedImage, Origin,
     Revision, Service, ServiceName, Source, TreePath,
 };
 use registry::{Event, ImageRequest, RevisionPolicy};
@@ -88,11 +88,11 @@ pub(crate) async fn migrate(context: &Context, args: &LockMigrateArgs) -> CliRes
     Ok(report.warnings(warnings))
 }
 
-fn read(path: &Path) -> CliResult<OlderLock> {
+fn read(path: &Path) -> CliResult<LegacyLock> {
     let bytes = std::fs::read(path).map_err(|error| {
         CliError::from_source(ExitCode::Usage, format!("`{}` cannot be read", path.display()), &error)
     })?;
-    OlderLock::read(&bytes, &path.display().to_string()).map_err(|error| lock_error(&error))
+    LegacyLock::parse(&bytes, &path.display().to_string()).map_err(|error| lock_error(&error))
 }
 
 /// The commit whose gitlinks are those of the lock.
@@ -106,7 +106,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The named commit, or the newest one that fits.
-    fn find(context: &Context, older: &OlderLock, rules: &Config, revision: Option<&str>) -> CliResult<Self> {
+    fn find(context: &Context, older: &LegacyLock, rules: &Config, revision: Option<&str>) -> CliResult<Self> {
         if let Some(revision) = revision {
             let place = Self::at(context, context.resolve(revision)?, rules)?;
             return match place.mismatches(older) {
@@ -160,7 +160,7 @@ impl Place {
     }
 
     /// Everything that speaks against the lock being this tree's.
-    fn mismatches(&self, older: &OlderLock) -> Vec<Problem> {
+    fn mismatches(&self, older: &LegacyLock) -> Vec<Problem> {
         let problem =
             |subject: &str, message: String| Problem { subject: subject.to_owned(), message, details: vec![] };
         let mut problems: Vec<Problem> =
@@ -170,8 +170,8 @@ impl Place {
             there.insert(path);
             match older.services.get(path) {
                 None => problems.push(problem(path.as_str(), "is a submodule, and not in the lock".to_owned())),
-                Some(service) if service.sha != *sha => {
-                    let (lock, tree) = (service.sha.short(12), sha.short(12));
+                Some(service) if service.commit != *sha => {
+                    let (lock, tree) = (service.commit.short(12), sha.short(12));
                     problems.push(problem(path.as_str(), format!("is locked at {lock}, and at {tree} in the tree")));
                 }
                 Some(_) => {}
@@ -199,7 +199,7 @@ struct Made {
 /// What an older lock pins, with the digests that its tags have today.
 async fn make(
     context: &Context,
-    older: &OlderLock,
+    older: &LegacyLock,
     place: &Place,
     rules: Rules<'_>,
     revision: Option<RevisionArgument>,
@@ -207,7 +207,7 @@ async fn make(
     let paths: Vec<TreePath> = place.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
     let assignments =
         rules.config.classify(&paths).map_err(|error| CliError::new(ExitCode::Usage, error.to_string().trim_end()))?;
-    let entries: Vec<(&ServiceAssignment, &OlderService, &Submodule)> = assignments
+    let entries: Vec<(&ServiceAssignment, &LegacyService, &Submodule)> = assignments
         .iter()
         .filter_map(|assignment| {
             let submodule = place.scan.submodules.iter().find(|submodule| submodule.path == assignment.path)?;
@@ -226,22 +226,19 @@ async fn make(
             ));
             Content::Configuration
         };
-        let git = GitSource { url: submodule.url.clone(), sha: submodule.sha.clone() };
-        let service = Service { path: assignment.path.clone(), git, content, metadata: None, origin: Origin::Migrated };
+        let git = GitSource::new(submodule.url.clone(), submodule.sha.clone());
+        let service = Service::new(assignment.path.clone(), git, content).with_origin(Origin::Migrated);
         (assignment.name.clone(), service)
     });
-    let source = Source {
-        repository: rules.config.forge.repository.clone(),
-        pull_request: None,
-        head: place.commit.clone(),
-        base: place.facts.parents.first().unwrap_or(&place.commit).clone(),
-        tree: place.facts.tree.clone(),
-    };
-    let parts =
-        LockParts { source, services: services.collect(), third_party: BTreeMap::new(), exceptions: Vec::new() };
-    let lock =
-        Lock::new(parts).map_err(|error| CliError::from_source(ExitCode::Lock, "the lock cannot be made", &error))?;
-    Ok(Made { file: LockFile::parse(lock_model::write(&lock).into_bytes(), LOCK_FILE)?, warnings })
+    let source = Source::new(
+        rules.config.forge.repository.clone(),
+        place.commit.clone(),
+        place.facts.parents.first().unwrap_or(&place.commit).clone(),
+        place.facts.tree.clone(),
+    );
+    let lock = Lock::new(LockParts::new(source).with_services(services))
+        .map_err(|error| CliError::from_source(ExitCode::Lock, "the lock cannot be made", &error))?;
+    Ok(Made { file: LockFile::parse(lock.to_yaml().into_bytes(), LOCK_FILE)?, warnings })
 }
 
 /// Asks for the very tags that the older lock names, and for no other.
@@ -249,7 +246,7 @@ async fn resolve(
     context: &Context,
     rules: Rules<'_>,
     place: &Place,
-    entries: &[(&ServiceAssignment, &OlderService, &Submodule)],
+    entries: &[(&ServiceAssignment, &LegacyService, &Submodule)],
     revision: Option<RevisionArgument>,
     warnings: &mut Vec<String>,
 ) -> CliResult<BTreeMap<ServiceName, LockedImage>> {
@@ -261,7 +258,7 @@ async fn resolve(
             let policy = revision.map_or_else(|| image_policy(image), RevisionArgument::policy);
             let request = ImageRequest::new([candidate])
                 .platforms(image.platforms.iter().cloned())
-                .built_from(older.sha.clone(), policy);
+                .built_from(older.commit.clone(), policy);
             Some((assignment.name.clone(), request))
         })
         .unzip();

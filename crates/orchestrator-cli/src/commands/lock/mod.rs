@@ -50,7 +50,7 @@ fn describe(lock: &Lock) -> Report {
     );
     let mut table = Table::new(&["service", "commit", "image", "digest", "created", "revision"]);
     for (name, service) in lock.services() {
-        let commit = service.git.sha.short(12);
+        let commit = service.git.commit.short(12);
         match &service.content {
             Content::Image(image) => table.row([
                 name.as_str(),
@@ -79,7 +79,7 @@ fn summary(lock: &Lock) -> serde_json::Value {
                 }),
                 Content::Configuration => serde_json::Value::Null,
             };
-            let value = serde_json::json!({ "path": service.path, "commit": service.git.sha, "image": image });
+            let value = serde_json::json!({ "path": service.path, "commit": service.git.commit, "image": image });
             (name.to_string(), value)
         })
         .collect::<serde_json::Map<String, serde_json::Value>>()

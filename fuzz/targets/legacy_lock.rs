@@ -2,13 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lock_model::OlderLock;
+use lock_model::LegacyLock;
 
-fuzz_target!(|text: &[u8]| match OlderLock::read(text, "lock-pr-1.yml") {
+fuzz_target!(|text: &[u8]| match LegacyLock::parse(text, "lock-pr-1.yml") {
     Ok(lock) => {
         assert!(!lock.services.is_empty());
         for service in lock.services.values() {
-            assert!(service.tag.as_str().contains(service.sha.short(7)));
+            assert!(service.tag.as_str().contains(service.commit.short(7)));
         }
     }
     Err(error) => {

@@ -1,9 +1,9 @@
 //! Locks of the older pipeline.
 
-use lock_model::{OlderLock, ReadErrorKind};
+use lock_model::{LegacyLock, ParseErrorKind};
 
 /// Such a lock; services as `(name, path, sha digit, tag)`.
-fn older(services: &[(&str, &str, char, &str)]) -> String {
+fn legacy(services: &[(&str, &str, char, &str)]) -> String {
     let services: Vec<String> = services
         .iter()
         .map(|(name, path, digit, tag)| {
@@ -31,9 +31,10 @@ fn older(services: &[(&str, &str, char, &str)]) -> String {
 }
 
 #[test]
-fn an_older_lock_is_read_by_path() {
-    let text = older(&[("shop-cart", "services/shop-cart", '1', "main-1111111"), ("bus", "infra/bus", '2', "2222222")]);
-    let lock = OlderLock::read(text.as_bytes(), "locks/lock-pr-7.yml").unwrap();
+fn a_legacy_lock_is_read_by_path() {
+    let text =
+        legacy(&[("shop-cart", "services/shop-cart", '1', "main-1111111"), ("bus", "infra/bus", '2', "2222222")]);
+    let lock = LegacyLock::parse(text.as_bytes(), "locks/lock-pr-7.yml").unwrap();
     let paths: Vec<&str> = lock.services.keys().map(lock_model::TreePath::as_str).collect();
     assert_eq!(paths, ["infra/bus", "services/shop-cart"]);
     assert_eq!(lock.commit, "e".repeat(40));
@@ -42,60 +43,60 @@ fn an_older_lock_is_read_by_path() {
 
 #[test]
 fn p30_a_lost_quote_is_broken_json_and_not_lenient_yaml() {
-    let text = older(&[("cart", "services/cart", '1', "main-1111111")]).replace("main-1111111\"", "main-1111111");
-    let error = OlderLock::read(text.as_bytes(), "lock-pr-12.yml").unwrap_err();
-    assert_eq!(error.kind(), ReadErrorKind::Unreadable, "{error}");
+    let text = legacy(&[("cart", "services/cart", '1', "main-1111111")]).replace("main-1111111\"", "main-1111111");
+    let error = LegacyLock::parse(text.as_bytes(), "lock-pr-12.yml").unwrap_err();
+    assert_eq!(error.kind(), ParseErrorKind::Unreadable, "{error}");
     // The text runs on to the end of line 6, and the line break is what cannot be in it.
     assert_eq!(error.line(), Some(7), "{error}");
     // And with the quote inside the value, as a lenient reader would have taken it.
-    let text = older(&[("cart", "services/cart", '1', r#"main-1111111\""#)]);
-    let error = OlderLock::read(text.as_bytes(), "lock-pr-12.yml").unwrap_err();
-    assert_eq!((error.kind(), error.path().as_str()), (ReadErrorKind::Invalid, "services.cart.image.tag"), "{error}");
+    let text = legacy(&[("cart", "services/cart", '1', r#"main-1111111\""#)]);
+    let error = LegacyLock::parse(text.as_bytes(), "lock-pr-12.yml").unwrap_err();
+    assert_eq!((error.kind(), error.path().as_str()), (ParseErrorKind::Invalid, "services.cart.image.tag"), "{error}");
 }
 
 #[test]
 fn p3_a_tag_of_another_commit_or_service_is_a_hand_edit_and_all_of_them_are_named() {
-    let text = older(&[
+    let text = legacy(&[
         ("cart", "services/cart", '1', "main-2222222"),
         ("bus", "services/cart", '2', "sha-2222222"),
         ("chat", "../chat", '3', "main-3333333"),
     ]);
-    let error = OlderLock::read(text.as_bytes(), "lock.yml").unwrap_err();
-    let paths: Vec<String> = error.faults().iter().map(lock_model::Fault::path).collect();
+    let error = LegacyLock::parse(text.as_bytes(), "lock.yml").unwrap_err();
+    let paths: Vec<String> = error.problems().iter().map(lock_model::Problem::path).collect();
     assert_eq!(paths, ["services.cart.image.tag", "services.cart.submodule_path", "services.chat.submodule_path"]);
-    assert!(error.faults().iter().all(|fault| fault.line().is_some()), "{error}");
+    assert!(error.problems().iter().all(|problem| problem.line().is_some()), "{error}");
 }
 
 #[test]
 fn p6_a_tag_of_digits_alone_stays_the_text_that_it_is() {
-    let text = older(&[("cart", "services/cart", '2', "2222222")]);
-    let lock = OlderLock::read(text.as_bytes(), "lock.yml").unwrap();
+    let text = legacy(&[("cart", "services/cart", '2', "2222222")]);
+    let lock = LegacyLock::parse(text.as_bytes(), "lock.yml").unwrap();
     assert_eq!(lock.services.values().next().unwrap().tag.as_str(), "2222222");
     // As a number it is no tag at all.
-    let error = OlderLock::read(text.replace("\"2222222\"", "2222222").as_bytes(), "lock.yml").unwrap_err();
-    assert_eq!((error.kind(), error.path().as_str()), (ReadErrorKind::Invalid, "services.cart.image.tag"), "{error}");
+    let error = LegacyLock::parse(text.replace("\"2222222\"", "2222222").as_bytes(), "lock.yml").unwrap_err();
+    assert_eq!((error.kind(), error.path().as_str()), (ParseErrorKind::Invalid, "services.cart.image.tag"), "{error}");
 }
 
 #[test]
 fn p4_what_is_no_such_lock_is_refused() {
-    let good = older(&[("cart", "services/cart", '1', "main-1111111")]);
+    let good = legacy(&[("cart", "services/cart", '1', "main-1111111")]);
     for (change, expected) in [
         (good.replace("\"source_branch\"", "\"branch\""), "unknown field `branch`"),
         (good.replace("\"git_sha\"", "\"sha\""), "unknown field `sha`"),
         (good.replace("\"services\": {", "\"services\": {}, \"more\": {"), "unknown field `more`"),
-        (older(&[]), "there is no service"),
+        (legacy(&[]), "there is no service"),
         (
-            older(&[("cart", "services/a", '1', "1111111"), ("cart", "services/b", '2', "2222222")]),
+            legacy(&[("cart", "services/a", '1', "1111111"), ("cart", "services/b", '2', "2222222")]),
             "`cart` stands here twice",
         ),
         ("[]".to_owned(), "invalid"),
         (String::new(), "EOF"),
         (format!("{good}{good}"), "trailing characters"),
     ] {
-        let error = OlderLock::read(change.as_bytes(), "lock.yml").unwrap_err();
+        let error = LegacyLock::parse(change.as_bytes(), "lock.yml").unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
     let large = vec![b' '; (1 << 20) + 1];
-    assert_eq!(OlderLock::read(&large, "lock.yml").unwrap_err().kind(), ReadErrorKind::TooLarge);
-    assert_eq!(OlderLock::read(&[0xff], "lock.yml").unwrap_err().kind(), ReadErrorKind::NotText);
+    assert_eq!(LegacyLock::parse(&large, "lock.yml").unwrap_err().kind(), ParseErrorKind::TooLarge);
+    assert_eq!(LegacyLock::parse(&[0xff], "lock.yml").unwrap_err().kind(), ParseErrorKind::NotText);
 }
