@@ -12,8 +12,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: emit-metadata NAME COMMIT REPOSITORY:TAG@DIGEST VERSION OPENAPI_FILE".into());
     };
     let image: ImageReference = image.parse()?;
-    let metadata = ServiceMetadata::new(name.parse()?, commit.parse()?, image.try_into()?, version.parse()?)
-        .api("openapi".parse()?, openapi.parse()?, &std::fs::read(openapi)?)?;
+    let metadata = ServiceMetadata::new(name.parse()?, commit.parse()?, image.try_into()?, version.parse()?).api(
+        "openapi".parse()?,
+        openapi.parse()?,
+        &std::fs::read(openapi)?,
+    )?;
     std::fs::write(METADATA_FILE, metadata.to_json())?;
     Ok(())
 }
