@@ -109,7 +109,7 @@ pub async fn approvals(
     Ok(report)
 }
 
-/// The one open pull request into a branch that comes from another branch of the train.
+/// The one open pull request into a branch.
 async fn open_promotion(context: &Context, branch: &str) -> Result<PullRequest> {
     let base = branch_name(branch)?;
     let open = context.forge.pull_requests(Some(PullRequestState::Open)).await.map_err(forge_error)?;

@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The text of a source, without white space around it. `place` is the key that names it; files are those of the commit,
-/// never of the work tree.
+/// The text of a source, trimmed. `place` is the key that names it; a file is read from the commit, never from the work
+/// tree.
 pub(crate) fn text(context: &Context, commit: &CommitId, place: &str, source: &SourceValue) -> Result<String> {
     match source {
         SourceValue::Value(value) => Ok(value.clone()),
@@ -33,7 +33,7 @@ pub(crate) fn secret(context: &Context, place: &str, name: &EnvironmentVariable)
     context.variable(name.as_str()).map(SecretString::from).ok_or_else(|| unset(place, name))
 }
 
-/// What people know a source by.
+/// What messages call a source.
 pub(crate) fn name(place: &str, source: &SourceValue) -> String {
     match source {
         SourceValue::Value(_) => place.to_owned(),

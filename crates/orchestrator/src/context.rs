@@ -196,8 +196,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Repository`] where one of them cannot be opened, [`ErrorKind::Invalid`] where no forge is found or
-    /// nobody is named who acts.
+    /// [`ErrorKind::Repository`] where one of them cannot be opened, [`ErrorKind::Invalid`] where no forge is found, or no
+    /// acting user is named and the forge does not have exactly one bot.
     pub fn open(
         settings: Settings,
         surroundings: Surroundings,
@@ -353,7 +353,7 @@ impl Context {
     }
 }
 
-/// Who acts where nobody is named: the forge's only bot.
+/// The forge's only bot, which acts where no user is named.
 fn the_bot(root: &Path, git: &Git, clock: &Arc<dyn Clock>) -> Result<UserName> {
     let forge = LocalForge::open(root, git.clone(), None, forge_clock(clock)).map_err(forge_error)?;
     let mut bots = forge.users().map_err(forge_error)?.into_iter().filter(|user| user.bot);

@@ -1,4 +1,4 @@
-//! Whose rules hold for an environment: which branch it runs, and which configuration speaks for it.
+//! Which branch an environment runs, and which configuration decides that.
 
 use config::{Config, Environment, Role};
 use lock_model::{CommitId, EnvironmentName};
@@ -8,11 +8,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::revision::load_config;
 
-/// The environment, as the branch that it runs says.
+/// The environment, as the configuration of the branch that it runs defines it.
 ///
-/// Which branch that is decides whose rules hold, so the change that asks never answers it: the commit that was deployed
-/// there last does. Before the first deployment a protected branch that says so of itself is believed first, then what
-/// `HEAD` and the other branches say, protected branches before open ones.
+/// The branch decides whose policy judges a change, so the change itself must not choose it. The commit that was deployed
+/// there last names the branch. Before the first deployment it is a protected branch whose own configuration gives it to the
+/// environment, then what `HEAD` and the other branches say, protected branches before the others.
 pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) -> Result<Environment> {
     if let Some(branch) = deployed_branch(context, name).await?
         && let Some(environment) = own_environment(context, name, &branch).await?
@@ -81,7 +81,7 @@ async fn deployed_branch(context: &Context, name: &EnvironmentName) -> Result<Op
     Ok(environment.and_then(|environment| environment.branch).map(|branch| branch.to_string()))
 }
 
-/// What the newest commit of a branch says about an environment; absent where it says nothing.
+/// The environment in the newest configuration of a branch; `None` where it has none of that name.
 async fn own_environment(context: &Context, name: &EnvironmentName, branch: &str) -> Result<Option<Environment>> {
     let Some(head) = context.find_branch_head(branch).await? else { return Ok(None) };
     let config = load_config(context, head.as_str())?;
@@ -93,8 +93,7 @@ pub(crate) async fn commit_of(context: &Context, branch: &str, revision: Option<
     let head = context.branch_head(branch).await?;
     let Some(revision) = revision else { return Ok(head) };
     let commit = context.resolve(revision)?;
-    // The first parents are what the branch itself was: a commit that came with a merge ran nowhere, and the rules of
-    // its own parent are nobody's.
+    // First parents alone were tips of the branch: the policy of a commit that came with a merge was never in force.
     let line = context
         .git
         .rev_list(&["--first-parent", head.as_str()])
@@ -124,7 +123,7 @@ pub(crate) fn unknown_environment(config: &Config, name: &EnvironmentName) -> Er
 /// The branch of the forge that an environment runs.
 pub(crate) fn branch_of(environment: &Environment) -> Result<String> {
     environment.branch.as_ref().map(ToString::to_string).ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, format!("environment `{}` is no stop of the train", environment.name))
+        Error::new(ErrorKind::Invalid, format!("environment `{}` has no branch", environment.name))
             .hint("give it `branch:` with a role of `branches:` if it should be deployed")
     })
 }

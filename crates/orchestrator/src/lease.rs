@@ -1,4 +1,4 @@
-//! The environment's mutex: one run at a time.
+//! The lease of an environment: one run at a time.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// How often a waiting run looks whether the environment is free.
 const LEASE_POLL: Duration = Duration::from_millis(200);
 
-/// The environment's mutex: one run at a time; released when this process ends, however it ends.
+/// Takes the environment's lease, waiting up to `wait`. It ends with the value, and with the process.
 pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Duration) -> Result<Lease> {
     let holder = format!("{} (run {}, attempt {})", context.run.actor, context.run.id, context.run.attempt);
     let patience = Instant::now() + wait;

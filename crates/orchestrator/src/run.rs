@@ -1,4 +1,4 @@
-//! The ways through an environment: `run`, `rollback`, and the promotion and the release alone.
+//! `run`, `rollback`, `promote` and `release`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub struct RollbackRequest {
     pub environment: EnvironmentName,
     /// The tag of a release; `None`: the release before the present one.
     pub to: Option<String>,
-    /// Why, for everybody who meets the hold later.
+    /// Why; the hold shows it.
     pub reason: String,
     /// How long to wait for another run of the same environment.
     pub wait: Duration,
@@ -73,7 +73,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let environment = find_environment(context, &name).await?;
     let branch = branch_of(&environment)?;
     let _lease = lease(context, &name, request.wait).await?;
-    // Whoever worked here until now may have moved the branch.
+    // The run that held the lease before may have moved the branch.
     context.sync()?;
     let commit = commit_of(context, &branch, request.revision.as_deref()).await?;
     let mut store = LedgerStore::read(context).await?;
@@ -145,7 +145,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     Ok(engine.into_report(Operation::Rollback, None, stopped))
 }
 
-/// Nothing is begun for a release whose images were cleaned away: the next one that is whole is named.
+/// Refuses a release whose images are gone from the registry, and names the newest release whose images are all there.
 async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &RollbackTarget) -> Result<()> {
     let gone = gone_of(context, &engine.revision, &engine.lock.lock, &engine.environment.name).await?;
     if gone.is_empty() {
@@ -172,7 +172,7 @@ async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &Rollb
     Err(error)
 }
 
-/// The digests that are gone of what an environment deploys of a lock.
+/// The images of a lock that an environment deploys and the registry no longer has.
 async fn gone_of(context: &Context, revision: &Revision, lock: &Lock, name: &EnvironmentName) -> Result<Vec<Problem>> {
     let environment = revision.environment(name)?;
     let today = context.now().date();
@@ -185,17 +185,17 @@ async fn gone_of(context: &Context, revision: &Revision, lock: &Lock, name: &Env
     .await
 }
 
-/// A commit that carries its lock, or the news that somebody else goes on.
+/// Whether the run goes on after the lock commit.
 #[derive(Debug)]
 pub(crate) enum Ready {
-    /// Go on with this commit.
+    /// It goes on with this commit, whose tree has its lock.
     Go {
         /// The commit.
         commit: CommitId,
         /// What the lock commit said, where the environment commits locks.
         note: Option<String>,
     },
-    /// Something newer was pushed.
+    /// A newer commit was pushed, whose own run goes on; the reason in one line.
     Superseded(String),
 }
 

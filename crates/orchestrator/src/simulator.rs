@@ -37,7 +37,7 @@ pub struct ForgeInitRequest {
 }
 
 impl ForgeInitRequest {
-    /// A forge with nobody but a bot.
+    /// A forge whose only user is a bot.
     pub fn new(bot: UserName, binary: impl Into<std::path::PathBuf>) -> Self {
         Self { bot, users: Vec::new(), protect: Vec::new(), binary: binary.into() }
     }

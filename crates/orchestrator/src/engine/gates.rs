@@ -1,4 +1,4 @@
-//! Filling in what the gates look at: git's and the forge's answers, and the rules of the target branch.
+//! The facts that the gates judge: what git and the forge say, and the policy of the target branch.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,6 @@ use crate::labels::count;
 use crate::revision::{Revision, load_config};
 
 impl Engine<'_> {
-    /// Asks every gate.
     pub(super) async fn ask_gates(&mut self) -> Result<StepOutcome> {
         let report = self.gate_report().await?;
         let answer = if report.lets_pass() {
@@ -52,8 +51,8 @@ impl Engine<'_> {
         Ok(answer)
     }
 
-    /// The answers of all gates, without recording anything. What was found out is kept, so that the gates can be asked
-    /// again when another writer's record lands first.
+    /// Gathers the facts and asks every gate; records nothing. The facts are kept, so that the gates can be asked again
+    /// when a record of another writer lands first.
     pub(crate) async fn gate_report(&mut self) -> Result<GateReport> {
         let branch = branch_of(&self.environment)?;
         let origin = self.origin_commit()?;
@@ -88,7 +87,7 @@ impl Engine<'_> {
         Ok(report)
     }
 
-    /// Asks every gate about what was found out.
+    /// Asks every gate about facts that were gathered before.
     pub(super) fn judge(&self, ledger: &Ledger, findings: &Findings) -> GateReport {
         judge(
             ledger,
@@ -113,7 +112,7 @@ impl Engine<'_> {
         )
     }
 
-    /// The commit that a merge made: a lock commit stands on it.
+    /// The merge commit: the revision itself, or the parent of a lock commit.
     fn origin_commit(&self) -> Result<CommitId> {
         if !crate::environment_policy::commits_locks(&self.environment) || self.purpose == Purpose::Rollback {
             return Ok(self.revision.commit.clone());
@@ -122,7 +121,7 @@ impl Engine<'_> {
     }
 }
 
-/// The commit that something arrived with: below a commit that changes nothing but the lock, its parent.
+/// The commit that brought a change to the branch: the parent of a commit that changes the lock alone, else the commit.
 pub(super) fn arrival(context: &Context, revision: &Revision) -> Result<CommitId> {
     let [parent] = revision.parents.as_slice() else { return Ok(revision.commit.clone()) };
     let changed = context
@@ -134,7 +133,7 @@ pub(super) fn arrival(context: &Context, revision: &Revision) -> Result<CommitId
     Ok(if only_lock { parent.clone() } else { revision.commit.clone() })
 }
 
-/// What git and the forge said when the gates were asked.
+/// The facts of one question to the gates.
 #[derive(Debug)]
 pub(super) struct Findings {
     today: lock_model::Date,
@@ -158,17 +157,15 @@ fn is_ancestor(context: &Context, ancestor: &CommitId, descendant: &CommitId) ->
     Ok(if answer { Ancestry::Ancestor } else { Ancestry::Unrelated })
 }
 
-/// The configuration whose rules hold for a change: the target branch's, as it was before.
+/// The configuration whose policy judges a change: the target branch's, as it was before the change.
 #[derive(Debug)]
 pub(crate) struct PolicyFound {
-    /// Where it came from.
     pub source: PolicySource,
-    /// The rules; absent: the change's own.
+    /// Absent in the bootstrap case, where the change is judged by its own configuration.
     config: Option<Config>,
 }
 
-/// Finds the rules for a change that arrived with this commit: those of its first parent, which is what the branch was
-/// before.
+/// The policy for a change that arrived with this commit: the configuration of its first parent.
 fn policy_for(context: &Context, commit: &CommitId, environment: &EnvironmentName) -> Result<PolicyFound> {
     let facts = context.git.commit(commit.as_str()).map_err(|error| git_error("the commit cannot be read", error))?;
     let before = match facts.as_ref().and_then(|facts| facts.parents.first()) {
@@ -179,19 +176,19 @@ fn policy_for(context: &Context, commit: &CommitId, environment: &EnvironmentNam
 }
 
 impl PolicyFound {
-    /// The rules of a configuration that may be missing, or may not know the environment yet.
+    /// The policy of a configuration; the bootstrap case where it is missing or does not have the environment.
     pub(crate) fn of(config: Option<Config>, environment: &EnvironmentName) -> Self {
         let config = config.filter(|config| config.environments.contains_key(environment));
         let source = if config.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
         Self { source, config }
     }
 
-    /// The configuration that decides.
+    /// The configuration that decides; `own` is the change's.
     pub(crate) fn config<'a>(&'a self, own: &'a Config) -> &'a Config {
         self.config.as_ref().unwrap_or(own)
     }
 
-    /// The rules as the gates take them.
+    /// The policy of an environment, with the suites' digests as they are in the revision.
     pub(crate) fn gates(
         &self,
         context: &Context,
@@ -225,7 +222,7 @@ impl PolicyFound {
             let mut excluded = BTreeMap::new();
             for who in &required.exclude {
                 match who {
-                    // The author never counts: no entry needed.
+                    // Approvals of the author never count, with and without this entry.
                     Excluded::Author => {}
                     Excluded::Merger => {
                         let why = "merged what the pull request carries".to_owned();
@@ -239,7 +236,7 @@ impl PolicyFound {
     }
 }
 
-/// Who merged the pull requests that a promotion carries: they decided once already.
+/// The users who merged the pull requests that a promotion carries, sorted.
 pub(crate) async fn mergers(context: &Context, pull_request: &PullRequest) -> Result<Vec<String>> {
     let base = match &pull_request.merge {
         Some(merge) => context
@@ -268,7 +265,7 @@ pub(crate) async fn mergers(context: &Context, pull_request: &PullRequest) -> Re
     Ok(names)
 }
 
-/// What the forge says about a pull request, in the rules' own words.
+/// The facts of a pull request that approvals are counted by.
 pub(crate) async fn pull_request_facts(context: &Context, pull_request: &PullRequest) -> Result<PullRequestFacts> {
     let tree_of = |commit: &CommitId| -> Result<Option<lock_model::TreeId>> {
         let facts = context

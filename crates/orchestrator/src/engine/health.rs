@@ -1,4 +1,4 @@
-//! Asking an environment whether it can take a deployment.
+//! The health step.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::revision::Revision;
 
 /// How many probes are asked at once.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
-/// What probes and suites say they are.
+/// The `User-Agent` of probes and suites.
 pub(super) const USER_AGENT: &str = concat!("orchestrator/", env!("CARGO_PKG_VERSION"));
 /// How long a connection may take.
 pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -25,7 +25,6 @@ pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Engine<'_> {
-    /// Asks every probe.
     pub(super) async fn ask_health(&mut self) -> Result<StepOutcome> {
         let report = health(self.context, &self.revision, &self.environment).await?;
         let Some(report) = report else {
@@ -47,7 +46,7 @@ impl Engine<'_> {
     }
 }
 
-/// One line a probe that is not healthy, or how many are.
+/// The failed checks, a line each, or the number of checks where all are healthy.
 pub(super) fn summary(report: &HealthReport) -> String {
     let bad = report.not_healthy();
     if bad.is_empty() {
@@ -56,7 +55,7 @@ pub(super) fn summary(report: &HealthReport) -> String {
     bad.iter().map(|check| format!("{}: {}", check.name, check.detail)).collect::<Vec<_>>().join("\n")
 }
 
-/// Asks every probe of an environment; absent where the configuration names none.
+/// Runs every check of an environment; `None` where the configuration has no checks.
 pub(crate) async fn health(
     context: &Context,
     revision: &Revision,

@@ -1,4 +1,4 @@
-//! The lock commit: the lock that was reviewed is resolved again, and committed only when nothing has changed.
+//! The lock commit: the images are resolved again, and the reviewed lock is committed only if the answer is the same.
 
 use config::DirectPush;
 use forge::{CommitOutcome, FileChange, PullRequest, StatusState};
@@ -25,20 +25,15 @@ pub(crate) enum LockCommit {
     Ready {
         /// The commit to go on with.
         commit: CommitId,
-        /// One line.
         note: String,
     },
     /// Something newer was pushed meanwhile; its own run goes on.
-    Superseded {
-        /// One line.
-        note: String,
-    },
+    Superseded { note: String },
 }
 
 /// What to do when the registry's answer is not the reviewed one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum OnDifference<'a> {
-    /// Commit nothing.
     Refuse,
     /// Commit the new lock, recorded as unreviewed, for this reason.
     AcceptNew(&'a str),
@@ -75,14 +70,14 @@ pub(crate) async fn lock_commit(
     commit(context, store, environment, branch, tip, &lock, unreviewed, reason.as_deref()).await
 }
 
-/// Whether a lock that belongs to the tree is also the lock of this commit.
+/// Whether the lock in the tree, whose gitlinks are the tree's, is also the lock of this commit.
 ///
-/// It is where a run committed it for this commit. Else the commit brought no new gitlinks: then it must have come by a
-/// pull request as every other, and the lock must be what its configuration makes. A lock whose reviewed commit is not
-/// in history is left to the gate that says so.
+/// It is if a run committed it for this commit. A later commit without new gitlinks keeps the lock if it came by a pull
+/// request and its configuration makes the same lock. Two cases are left to the gates, which name them: a lock that no
+/// run committed, and a lock whose reviewed commit is not in the history.
 async fn stays(context: &Context, store: &LedgerStore, branch: &str, tip: &Revision, lock: &LockFile) -> Result<bool> {
     match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
-        // Somebody else's file: whatever way it came, it is said to be that.
+        // No run committed this file: the caller refuses it by name.
         RecordedLock::Unknown => return Ok(true),
         RecordedLock::Committed { .. } | RecordedLock::Started { .. } => {}
     }
@@ -107,7 +102,7 @@ async fn stays(context: &Context, store: &LedgerStore, branch: &str, tip: &Revis
     Ok(merged_pull_request(context, branch, &arrived).await?.is_some() && lock_builder::would_make(tip, &lock.lock)?)
 }
 
-/// A lock that belongs to the tree is there: it must be one of ours.
+/// Goes on with a lock that is in the tree already: it must be one that a run committed.
 async fn already_there(
     context: &Context,
     store: &mut LedgerStore,
@@ -119,8 +114,8 @@ async fn already_there(
     let note = match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
         RecordedLock::Committed { seq } => format!("already committed (record {seq})"),
         RecordedLock::Started { seq } => {
-            // A run ended between the commit and its record: the branch says that it happened. Asked for the same commit
-            // again, the forge finds it there, and records what it has not recorded yet.
+            // A run ended between the commit and its record. The forge finds the same commit on the branch, and the
+            // missing record is written now.
             let message = lock_message(lock);
             let parent = tip.parents.first();
             context
@@ -188,7 +183,7 @@ async fn reviewed(
     let name = format!("the lock published on pull request {}", pull_request.number);
     let published = match (LockFile::parse(published, &name), on_difference) {
         (Ok(published), OnDifference::Refuse | OnDifference::AcceptNew(_)) => published,
-        // Whoever may write artefacts could stop the train for good with one that cannot be read.
+        // An artefact that cannot be read must not block the branch for good: users with write access can store one.
         (Err(_), OnDifference::AcceptNew(reason)) => {
             return Ok((locked(generated)?, Some(Unreviewed::AcceptedNew), Some(reason.to_owned())));
         }
@@ -323,7 +318,7 @@ fn locked(generated: Generated) -> Result<LockFile> {
     LockFile::parse(generated.bytes, LOCK_FILE)
 }
 
-/// A commit without a pull request gets no lock: its status says so.
+/// Refuses a commit that no pull request merged, and sets its status.
 async fn direct_push(context: &Context, branch: &str, tip: &Revision) -> Result<Error> {
     let text = "no pull request merged this commit: it gets no lock and is not deployed";
     gets_no_lock(context, tip, text).await?;
@@ -336,7 +331,7 @@ async fn direct_push(context: &Context, branch: &str, tip: &Revision) -> Result<
     ))
 }
 
-/// A commit that cut the reviewed one off gets no lock either.
+/// Refuses a commit that does not have the reviewed commit in its history, and sets its status.
 async fn not_a_merge(context: &Context, pull_request: &PullRequest, tip: &Revision) -> Result<Error> {
     let text = "the reviewed commit is not part of this one: it gets no lock and is not deployed";
     gets_no_lock(context, tip, text).await?;

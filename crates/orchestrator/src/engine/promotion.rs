@@ -25,7 +25,7 @@ impl Engine<'_> {
         Ok(StepOutcome::ok(text))
     }
 
-    /// A promotion that is recorded already: is the pull request still there, and about this commit?
+    /// Brings the pull request of a recorded promotion up to date; `None` where nothing had to be changed.
     pub(super) async fn promote_again(&mut self) -> Result<Option<String>> {
         let (text, changed) = self.ensure_promotion().await?;
         Ok(changed.then_some(text))
@@ -55,7 +55,7 @@ impl Engine<'_> {
         let (head, base) = (branch_name(&from_branch)?, branch_name(&to_branch)?);
         let tip = self.context.branch_head(&from_branch).await?;
         if tip != self.revision.commit {
-            // The pull request would carry the newer commit under this one's proof.
+            // The pull request would carry the newer commit, which this proof is not about.
             return Ok((format!("`{from_branch}` went on to {}: its own run promotes", tip.short(12)), false));
         }
         let target = self.context.branch_head(&to_branch).await?;
@@ -132,7 +132,7 @@ impl Engine<'_> {
         }))
     }
 
-    /// The lock of a revision, where it has one that can be read: one that cannot must not stop its own repair.
+    /// The lock of a revision; `None` also where it cannot be read, since the promotion may be what repairs it.
     fn lock_at(&self, revision: &str) -> Result<Option<Lock>> {
         let bytes = self
             .context

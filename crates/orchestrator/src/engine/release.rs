@@ -1,4 +1,4 @@
-//! Deploying, proving and releasing: the steps with the lock's content in them.
+//! The steps deploy, verify, proof and release.
 
 use config::{Values, Variable};
 use deployer::Plan;
@@ -19,7 +19,7 @@ use crate::labels::short_id;
 use crate::report::v1::StepResult as StepWord;
 use crate::report::v1::evidence::DeployedPlan;
 
-/// A deployment that nothing speaks against.
+/// A deployment that was planned without problems.
 pub(super) struct Prepared {
     deployable: Deployable,
     plan: Plan,
@@ -32,7 +32,7 @@ impl Engine<'_> {
         deployable(self.context, &self.revision, &self.environment, &self.lock.lock, &self.release, now)
     }
 
-    /// Renders and judges everything before anything is recorded or changed.
+    /// Plans the deployment; nothing is recorded or changed.
     pub(super) async fn prepare_deployment(&mut self) -> Result<Prepared> {
         let deployable = self.deployable()?;
         if !deployable.expired.is_empty() {
@@ -45,7 +45,7 @@ impl Engine<'_> {
                         "deploy the service, or give the exception a new day in a reviewed change of orchestrator.yaml",
                     ));
                 }
-                // What was proven once comes back as it was: a day that has passed is no reason to stay broken.
+                // A rollback brings back what was proven, also after the last day of an exception.
                 Purpose::Rollback => self.warnings.push(message),
             }
         }
@@ -57,7 +57,6 @@ impl Engine<'_> {
         Ok(Prepared { deployable, plan })
     }
 
-    /// Stores the plan.
     pub(super) async fn deploy(&mut self, prepared: &Prepared) -> Result<StepOutcome> {
         let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now()).await?;
         self.deployed_now = true;
@@ -78,12 +77,12 @@ impl Engine<'_> {
         Ok(answer.document("proof.json", &proof))
     }
 
-    /// Everything that was asked of the release here is fulfilled.
+    /// The outcome of a release whose steps and suites all passed.
     pub(super) fn proof(&self) -> StepOutcome {
         StepOutcome::ok(format!("release {} is proven in {}", self.release.id8(), self.environment.name))
     }
 
-    /// A suite said no: there is no proof, and the record says why.
+    /// The outcome of a release whose suites did not all pass.
     pub(super) fn no_proof(&self, kind: ErrorKind) -> StepOutcome {
         let failed: Vec<&str> =
             self.lines.iter().filter(|line| line.result == StepWord::Failed).map(|line| line.step.as_str()).collect();

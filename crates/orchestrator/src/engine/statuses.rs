@@ -68,8 +68,8 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// A step ended with an error instead of an answer. Where the same command may well succeed in a minute, the proof
-    /// goes on being made; everything else is a no that the commit must show.
+    /// Sets the statuses after a step that ended with an error. After a temporary failure the proof stays pending, since the
+    /// same command may succeed later; any other error is a failure that the commit shows.
     pub(super) async fn gave_up(&mut self, key: &StepKey, error: &Error) {
         if matches!(error.kind(), ErrorKind::Temporary | ErrorKind::Interrupted) {
             return;
@@ -78,11 +78,11 @@ impl Engine<'_> {
         if self.lines.last().is_none_or(|line| line.step != step) {
             self.line(&step, StepWord::Refused, error.message().to_owned());
         }
-        // The error is what matters; a status that cannot be set now is set by the next run.
+        // The caller gets the step's own error; the next run sets a status that cannot be set now.
         let _unsaid = self.not_proven(error.kind()).await;
     }
 
-    /// A proof that is there stays where the run failed for what came later: a newer commit, or a hold.
+    /// Whether an existing proof stays: the run failed because of a newer commit or a hold, not because of the release.
     async fn proof_stays(&self, code: ErrorKind) -> Result<bool> {
         if !self.has_proof() {
             return Ok(false);
@@ -94,7 +94,7 @@ impl Engine<'_> {
         Ok(is_held || self.context.branch_head(&branch_of(&self.environment)?).await? != self.revision.commit)
     }
 
-    /// Whether this run's proof is what a promotion waits for.
+    /// Whether the promotion from this branch depends on this run.
     pub(super) fn speaks_for_the_branch(&self) -> bool {
         crate::environment_policy::commits_locks(&self.environment) && self.purpose == Purpose::Run
     }
@@ -106,8 +106,8 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The locks of open pull requests that were made for the branch as it was must be made again. Which those are is
-    /// read from the locks themselves, so that asking again, after a crash too, is right at any time.
+    /// Sets the lock status of open pull requests to pending whose lock was made for an earlier commit of the branch. The base
+    /// is read from the published locks, so this can be repeated at any time.
     pub(crate) async fn outdate_other_locks(&self) -> Result<()> {
         let name = branch_of(&self.environment)?;
         let branch = branch_name(&name)?;

@@ -131,18 +131,14 @@ pub(super) struct Workspace<'a> {
 /// A program that can be started.
 #[derive(Debug)]
 pub(super) struct Ready {
-    /// The program.
     pub program: Program,
-    /// Its arguments.
     pub arguments: Vec<String>,
-    /// Where it runs.
     pub folder: PathBuf,
     /// The variables that it sees.
     pub environment: EnvVars,
 }
 
 impl<'a> Workspace<'a> {
-    /// A workspace without files.
     pub(super) fn new(context: &'a Context, revision: &'a Revision) -> Self {
         Self { context, revision, folder: None }
     }
@@ -181,12 +177,10 @@ impl<'a> Workspace<'a> {
         Ok(Ready { program, arguments, folder, environment: variables })
     }
 
-    /// Where the files lie.
     fn folder(&mut self) -> Result<PathBuf> {
         self.made("files")
     }
 
-    /// An empty home.
     fn home(&mut self) -> Result<PathBuf> {
         self.made("home")
     }

@@ -24,7 +24,6 @@ const REGULAR_FILE: u32 = 0o100_644;
 
 /// An environment that gets somewhere to go back to.
 pub(super) struct Adopter<'a> {
-    /// The environment.
     pub name: EnvironmentName,
     /// The branch that it runs.
     pub branch: String,

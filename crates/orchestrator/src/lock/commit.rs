@@ -32,7 +32,7 @@ pub async fn commit_lock(
     }
     let branch = branch_of(&environment)?;
     let _lease = lease(context, name, Duration::ZERO).await?;
-    // Whoever worked here until now may have moved the branch.
+    // The run that held the lease before may have moved the branch.
     context.sync()?;
     let commit = commit_of(context, &branch, None).await?;
     let mut store = LedgerStore::read(context).await?;

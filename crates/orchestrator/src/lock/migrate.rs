@@ -46,7 +46,7 @@ pub struct LockMigrateRequest {
 /// An environment that takes a migrated lock over.
 #[derive(Clone, Debug)]
 pub struct Adoption {
-    /// The environment.
+    /// The environment that may roll back to the lock.
     pub environment: EnvironmentName,
     /// Why it may be gone back to.
     pub reason: String,
@@ -124,7 +124,6 @@ fn read(path: &Path) -> Result<LegacyLock> {
 
 /// The commit whose gitlinks are those of the lock.
 pub(super) struct Place {
-    /// The commit.
     pub commit: CommitId,
     /// Its tree and its time.
     pub facts: lock_gen::CommitInfo,

@@ -29,7 +29,7 @@ const ATTEMPTS: u32 = 3;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LockPublishRequest {
-    /// The pull request.
+    /// The number of an open pull request into the staging branch.
     pub pull_request: u64,
     /// Ask the remotes whether the commits are pushed, also where no configuration wants it.
     pub check_pushed: bool,
@@ -138,8 +138,8 @@ fn problem_texts(error: &Error) -> Vec<LockProblemText> {
     error.all_problems().iter().map(text).collect()
 }
 
-/// Makes the lock until it is the one of the present base: whoever merges something else meanwhile starts no run for this
-/// pull request. Nothing where its head moved, whose own run speaks for the new state, and where the base does not rest.
+/// Makes the lock for the present base, again where the base moves meanwhile: a merge of another pull request starts no run
+/// for this one. `None` where the head moved, which has a run of its own, and where the base moves each time.
 async fn make_of_the_present(
     context: &Context,
     pull_request: &PullRequest,

@@ -35,7 +35,6 @@ pub(crate) struct Changes {
 pub(crate) struct Declared<'a>(BTreeMap<&'a TreePath, &'a Submodule>);
 
 impl<'a> Declared<'a> {
-    /// Those of a tree.
     pub(crate) fn new(scan: &'a Scan) -> Self {
         Self(scan.submodules.iter().map(|submodule| (&submodule.path, submodule)).collect())
     }

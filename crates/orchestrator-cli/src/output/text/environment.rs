@@ -178,7 +178,7 @@ fn cells(row: &HistoryRow) -> [String; 9] {
 impl Text for StatusReport {
     fn text(&self) -> String {
         if self.environments.is_empty() {
-            return "no environment of the train is configured yet\n".to_owned();
+            return "no environment with a branch is configured yet\n".to_owned();
         }
         let mut table = Table::new(&["environment", "release", "commit", "proof", "tag", "hold", "next"]);
         for row in &self.environments {
