@@ -355,3 +355,66 @@ fn b38_a_rollback_skips_people_and_keeps_the_lock_questions() {
     scene.freight.lock_file = Digest::of(b"edited");
     scene.refused_by(&[Gate::BelongsToTree, Gate::RecordedLock], GateCode::NotBelonging, "`cart` differs");
 }
+
+#[test]
+fn gates_and_verdicts_have_words() {
+    let words: Vec<&str> = Gate::ALL.iter().map(|gate| gate.as_str()).collect();
+    assert_eq!(
+        words,
+        [
+            "belongs-to-tree",
+            "reviewed-head",
+            "recorded-lock",
+            "not-rejected",
+            "resolved",
+            "exceptions",
+            "not-held",
+            "no-downgrade",
+            "staging-proof",
+            "suites",
+            "approvals",
+            "merged-tree",
+        ]
+    );
+    for gate in Gate::ALL {
+        assert_eq!(serde_json::to_value(gate).unwrap(), gate.as_str());
+        assert_eq!(gate.to_string(), gate.as_str());
+    }
+    let verdicts = [GateVerdict::NotAsked, GateVerdict::Passed, GateVerdict::Unknown, GateVerdict::Refused];
+    assert_eq!(verdicts.map(|verdict| verdict.to_string()), ["not asked", "passed", "unknown", "refused"]);
+    assert_eq!(verdicts.map(GateVerdict::lets_pass), [true, true, false, false]);
+}
+
+#[test]
+fn a_report_is_as_good_as_its_worst_answer() {
+    let mut scene = scene();
+    assert_eq!(scene.judge().verdict(), GateVerdict::Passed);
+    scene.head_in_history = Ancestry::Unknown;
+    assert_eq!(scene.judge().verdict(), GateVerdict::Unknown);
+    scene.refused_by(&[Gate::ReviewedHead], GateCode::NotBelonging, "is not in this clone");
+    scene.policy.approvals = Some(policy(5));
+    assert_eq!(scene.judge().verdict(), GateVerdict::Refused);
+    let codes: Vec<GateCode> = scene.judge().refusals().map(|finding| finding.code).collect();
+    assert_eq!(codes, [GateCode::NotBelonging, GateCode::Refused]);
+    assert_eq!(scene.judge().reason().unwrap().matches("; ").count(), 1);
+}
+
+#[test]
+fn a_policy_is_made_of_what_it_requires() {
+    let proven_in = ProvenIn { environment: staging(), level: ProofLevel::Running, suites: BTreeMap::new() };
+    let made = GatePolicy::new(PolicySource::Target).proven_in(proven_in.clone()).approvals(policy(2));
+    let written = GatePolicy { source: PolicySource::Target, proven_in: Some(proven_in), approvals: Some(policy(2)) };
+    assert_eq!(made, written);
+    let none = GatePolicy { source: PolicySource::Bootstrap, proven_in: None, approvals: None };
+    assert_eq!(GatePolicy::new(PolicySource::Bootstrap), none);
+    assert_eq!(promotion::approvals::ApprovalPolicy::new(3), policy(3));
+}
+
+#[test]
+fn a_stored_proof_is_not_enough_where_a_running_one_is_required() {
+    let mut scene = scene();
+    if let Some(proven_in) = &mut scene.policy.proven_in {
+        proven_in.level = ProofLevel::Running;
+    }
+    scene.refused_by(&[Gate::StagingProof], GateCode::Refused, "is `stored`, required is `running`");
+}
