@@ -418,3 +418,46 @@ fn a_stored_proof_is_not_enough_where_a_running_one_is_required() {
     }
     scene.refused_by(&[Gate::StagingProof], GateCode::Refused, "is `stored`, required is `running`");
 }
+
+#[test]
+fn what_is_not_required_is_not_asked() {
+    let not_asked = |scene: &Scene| -> Vec<Gate> {
+        let findings = scene.judge().findings.into_iter();
+        findings.filter(|finding| finding.verdict == GateVerdict::NotAsked).map(|finding| finding.gate).collect()
+    };
+    let mut scene = scene();
+    assert_eq!(not_asked(&scene), []);
+    scene.policy = GatePolicy::new(PolicySource::Target);
+    let of_policy = [Gate::StagingProof, Gate::Suites, Gate::Approvals, Gate::MergedTree];
+    assert_eq!(not_asked(&scene), of_policy);
+    scene.policy = self::scene().policy;
+    scene.purpose = Purpose::Rollback;
+    assert_eq!(not_asked(&scene), of_policy, "a rollback goes to what was proven and approved before");
+    append(&mut scene.ledger, note(Step::Hold, Some(&production()), "fair"));
+    tell(&mut scene.ledger, &production(), &crate::builders::freight("b"), "deploy:started");
+    assert_eq!(not_asked(&scene), [&[Gate::NotHeld, Gate::NoDowngrade][..], &of_policy].concat());
+}
+
+#[test]
+fn t1_a_policy_of_no_approvals_covers_no_suite_that_is_left_out() {
+    let mut scene = scene();
+    if let Some(proven_in) = &mut scene.policy.proven_in {
+        proven_in.suites.insert(suite("load", "load").name, None);
+    }
+    scene.passes();
+    scene.policy.approvals = Some(policy(0));
+    scene.refused_by(&[Gate::Suites], GateCode::Refused, "`load` is required and the release left it out");
+}
+
+#[test]
+fn the_approvals_gate_names_the_reviews_that_do_not_count() {
+    let message = |reviews: &[_]| {
+        let mut scene = scene();
+        scene.pull_request = Some(pull_request(reviews));
+        let finding = scene.judge().findings.into_iter().find(|finding| finding.gate == Gate::Approvals);
+        finding.unwrap().message
+    };
+    assert_eq!(message(&FOUR), "#9: 4 of 4 approvals");
+    let with_author = [&FOUR[..], &[("ana", promotion::approvals::ReviewState::Approved, "content")]].concat();
+    assert_eq!(message(&with_author), "#9: 4 of 4 approvals (not counted: ana opened the pull request)");
+}
