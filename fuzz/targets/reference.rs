@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lock_model::{Digest, ImageRepository, Platform, RepositoryUrl, Tag, TreePath};
+use lock_model::{Digest, ImageReference, ImageRepository, Platform, RepositoryUrl, Tag, TreePath};
 
 /// What is taken is shown as it was given, and taken again.
 fn stays<T>(text: &str)
@@ -25,5 +25,10 @@ fuzz_target!(|text: &str| {
         let again = ImageRepository::normalize(&repository.to_string()).expect("a full name is a name");
         assert_eq!(again, repository);
         assert_eq!(format!("{}/{}", repository.host(), repository.path()), repository.to_string());
+    }
+    if let Ok(reference) = text.parse::<ImageReference>() {
+        let full = reference.to_string();
+        assert_eq!(full.parse::<ImageReference>().expect("the full form is a reference"), reference);
+        assert_eq!(ImageReference::parse_qualified(&full).expect("the full form names its host"), reference);
     }
 });

@@ -24,7 +24,8 @@ pub(crate) fn refuses(shop: &Shop, line: &str, code: i32, words: &[&str]) {
 
 /// A lock with another digest for a service, and an id that is right again.
 fn with_other_digest(text: &str, service: &str) -> String {
-    let mut parts = lock_model::read(text.as_bytes(), "lock.yaml").expect("the lock is one of ours").into_parts();
+    let mut parts =
+        lock_model::Lock::parse(text.as_bytes(), "lock.yaml").expect("the lock is one of ours").into_parts();
     for (name, locked) in &mut parts.services {
         if let Content::Image(image) = &mut locked.content
             && name.as_str() == service
@@ -32,12 +33,12 @@ fn with_other_digest(text: &str, service: &str) -> String {
             image.digest = sha256(b"an image that nobody reviewed").parse().expect("it is a digest");
         }
     }
-    lock_model::write(&Lock::new(parts).expect("only a digest was changed"))
+    Lock::new(parts).expect("only a digest was changed").to_yaml()
 }
 
 /// The digest of a service in a lock.
 fn digest_in(text: &str, service: &str) -> String {
-    let lock = lock_model::read(text.as_bytes(), "lock.yaml").expect("the lock is one of ours");
+    let lock = lock_model::Lock::parse(text.as_bytes(), "lock.yaml").expect("the lock is one of ours");
     let found = lock.services().iter().find_map(|(name, locked)| match &locked.content {
         Content::Image(image) if name.as_str() == service => Some(image.digest.to_string()),
         Content::Image(_) | Content::Configuration => None,
@@ -424,7 +425,7 @@ fn a_rejected_lock_and_a_held_environment_stop_every_deployment() {
     let shop = merged();
     let id = {
         let artefact = fs::read(shop.join("forge/artefacts/pull-1/lock.yaml")).unwrap();
-        lock_model::read(&artefact, "lock.yaml").unwrap().id().to_string()
+        lock_model::Lock::parse(&artefact, "lock.yaml").unwrap().id().to_string()
     };
     shop.ok("lock reject ../forge/artefacts/pull-1/lock.yaml --reason \"loses orders\"");
     let words = ["was rejected by orchestrator: loses orders", "hint: a rejected lock is never deployed"];

@@ -111,7 +111,7 @@ impl TemplateError {
         self.unknown.as_deref()
     }
 
-    /// Which class of failure this is.
+    /// Always [`ErrorClass::Invalid`].
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
     }
@@ -119,21 +119,21 @@ impl TemplateError {
 
 /// A variable that a template uses and that was given no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{variable}` has no value in `{}`", template.escape_default())]
+#[error("`{variable}` has no value in `{}`", lock_model::escaping::escape_terminal(template))]
 pub struct MissingValue {
     variable: Variable,
     template: String,
 }
 
 impl MissingValue {
-    /// Which class of failure this is: templates are checked when they are read, so it is a mistake of the caller.
+    /// Always [`ErrorClass::Bug`]: templates are checked when they are parsed, so the caller forgot a value.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Bug
     }
 }
 
 impl Template {
-    /// Reads a template in which only some variables have a value.
+    /// Parses a template in which only some variables have a value.
     pub fn new(text: &str, allowed: &[Variable]) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -213,7 +213,7 @@ fn find(name: &str, allowed: &[Variable]) -> Result<Variable, String> {
     if let Some(variable) = allowed.iter().find(|variable| variable.as_str() == name) {
         return Ok(*variable);
     }
-    let shown = name.escape_default();
+    let shown = lock_model::escaping::escape_terminal(name);
     let known = Variable::ALL.iter().any(|variable| variable.as_str() == name);
     let what = if known { "has no value here" } else { "is no variable" };
     let list: Vec<String> = allowed.iter().map(|variable| format!("`{variable}`")).collect();
@@ -228,7 +228,7 @@ fn find(name: &str, allowed: &[Variable]) -> Result<Variable, String> {
 pub struct Values(BTreeMap<Variable, String>);
 
 impl Values {
-    /// No values.
+    /// A set in which no variable has a value.
     pub fn new() -> Self {
         Self::default()
     }

@@ -10,7 +10,7 @@ use std::error::Error;
 use std::path::Path;
 
 use lock_gen::lock_model::{
-    Content, CreatedFrom, Digest, LockedImage, RepositoryUrl, Revision, ServiceName, Source, Timestamp,
+    Content, CreatedFrom, ImageReference, LockedImage, RepositoryUrl, ServiceName, Source, Timestamp,
 };
 use lock_gen::{LockDraft, Superproject};
 
@@ -28,13 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The decision for each of them; a real program asks a registry for the images.
     let mut images = images.iter().map(|text| image(text, commit.time)).collect::<Result<BTreeMap<_, _>, _>>()?;
-    let mut draft = LockDraft::new(Source {
-        repository,
-        pull_request: None,
-        base: commit.parents.first().unwrap_or(&commit.id).clone(),
-        head: commit.id,
-        tree: commit.tree,
-    });
+    let base = commit.parents.first().unwrap_or(&commit.id).clone();
+    let mut draft = LockDraft::new(Source::new(repository, commit.id, base, commit.tree));
     for submodule in &scan.submodules {
         let name: ServiceName = submodule.path.file_name().parse()?;
         let content = images.remove(&name).map_or(Content::Configuration, Content::Image);
@@ -43,24 +38,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The lock, or everything that stands against it.
     let lock = draft.assemble(&scan)?;
-    print!("{}", lock_model::write(&lock));
+    print!("{}", lock.to_yaml());
     Ok(())
 }
 
 fn image(text: &str, created: Timestamp) -> Result<(ServiceName, LockedImage), Box<dyn Error>> {
     let form = "an image is written `SERVICE=REPOSITORY:TAG@DIGEST`";
     let (service, reference) = text.split_once('=').ok_or(form)?;
-    let (name, digest) = reference.split_once('@').ok_or(form)?;
-    let (repository, tag) = name.rsplit_once(':').ok_or(form)?;
-    let digest: Digest = digest.parse()?;
-    let image = LockedImage {
-        repository: repository.parse()?,
-        tag: tag.parse()?,
-        platforms: BTreeMap::from([("linux/amd64".parse()?, digest.clone())]),
-        digest,
-        created,
-        created_from: CreatedFrom::Commit,
-        revision: Revision::Unchecked,
+    let ImageReference { repository, tag: Some(tag), digest: Some(digest), .. } = reference.parse()? else {
+        return Err(form.into());
     };
+    let platforms = [("linux/amd64".parse()?, digest.clone())];
+    let image = LockedImage::new(repository, tag, digest, created, CreatedFrom::Commit).with_platforms(platforms);
     Ok((service.parse()?, image))
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use lock_model::{
-    Content, ErrorClass, Exception, GitSource, Lock, LockParts, LockProblem, LockedMetadata, Origin, Service,
-    ServiceName, Source, ThirdParty, ThirdPartyName, TreePath,
+    Content, ErrorClass, Exception, GitSource, Lock, LockParts, LockedMetadata, Origin, Service, ServiceName, Source,
+    ThirdParty, ThirdPartyName, TreePath,
 };
 
 use crate::lock_drift::drift;
@@ -26,13 +26,13 @@ use crate::{LockDrift, Scan, Submodule};
 /// let mut scan = Scan::default();
 /// scan.submodules.push(Submodule::new("grafana", "infra/grafana".parse()?, url, "3".repeat(40).parse()?));
 ///
-/// let mut draft = LockDraft::new(Source {
-///     repository: "https://github.com/shop/shop".parse()?,
-///     pull_request: Some(7),
-///     head: "a".repeat(40).parse()?,
-///     base: "b".repeat(40).parse()?,
-///     tree: "c".repeat(40).parse()?,
-/// });
+/// let source = Source::new(
+///     "https://github.com/shop/shop".parse()?,
+///     "a".repeat(40).parse()?,
+///     "b".repeat(40).parse()?,
+///     "c".repeat(40).parse()?,
+/// );
+/// let mut draft = LockDraft::new(source.with_pull_request(7));
 /// draft.add("grafana".parse()?, "infra/grafana".parse()?, Content::Configuration, None);
 /// let lock = draft.assemble(&scan)?;
 /// assert_eq!(lock_drift(&lock, &scan), []);
@@ -108,8 +108,10 @@ impl LockDraft {
                 Entry::Kept(service) => service,
                 Entry::Added { path, content, metadata } => match submodules.get(&path) {
                     Some(Submodule { url, commit, .. }) => {
-                        let git = GitSource { url: url.clone(), sha: commit.clone() };
-                        Service { path, git, content, metadata, origin }
+                        let git = GitSource::new(url.clone(), commit.clone());
+                        let mut service = Service::new(path, git, content).with_origin(origin);
+                        service.metadata = metadata;
+                        service
                     }
                     None if scan.has_problem_at(&path) => continue,
                     None => {
@@ -136,7 +138,9 @@ impl LockDraft {
         let mut drifts = drift(&services, scan);
         drifts.retain(|drift| !matches!(drift, LockDrift::NotInLock { path, .. } if decided.contains(path)));
         problems.extend(drifts.into_iter().map(AssembleProblem::Drift));
-        match Lock::new(LockParts { source, services, third_party, exceptions }) {
+        match Lock::new(
+            LockParts::new(source).with_services(services).with_third_party(third_party).with_exceptions(exceptions),
+        ) {
             Ok(lock) if problems.is_empty() => return Ok(lock),
             Ok(_) => {}
             Err(error) => problems.extend(error.problems().iter().cloned().map(AssembleProblem::Lock)),
@@ -178,7 +182,7 @@ pub enum AssembleProblem {
         path: TreePath,
     },
     /// The parts of the lock contradict each other.
-    Lock(LockProblem),
+    Lock(lock_model::Problem),
 }
 
 impl AssembleError {

@@ -1,7 +1,5 @@
 use std::fmt;
 
-use lock_model::text::escape_terminal;
-
 /// One thing that a check found wrong with a tree or a submodule, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -107,28 +105,5 @@ impl fmt::Display for Finding {
 /// Foreign text for people: what a terminal acts on or hides is escaped, as are bytes that are not UTF-8; at most 200
 /// characters.
 pub(crate) fn shown(bytes: &[u8]) -> String {
-    const LONGEST: usize = 200;
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(&escape_terminal(chunk.valid()));
-        for byte in chunk.invalid() {
-            text.extend(byte.escape_ascii().map(char::from));
-        }
-    }
-    if text.chars().count() > LONGEST {
-        text = text.chars().take(LONGEST).chain(['…']).collect();
-    }
-    text
-}
-
-/// Characters that a reader does not see, or sees in another place: no name, path or URL needs them.
-pub(crate) fn is_hidden(character: char) -> bool {
-    if character.is_ascii() {
-        return character.is_ascii_control();
-    }
-    character.is_control()
-        || matches!(
-            character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-        )
+    lock_model::escaping::escape_short(bytes, 200)
 }

@@ -7,7 +7,6 @@ use gix::config::parse::{EventRef, Events, SectionRef};
 
 use crate::finding::{Finding, FindingKind, shown};
 
-pub(crate) const FILE_NAME: &str = ".gitmodules";
 /// Ten thousand submodules take about a megabyte.
 const LARGEST: usize = 8 * 1024 * 1024;
 
@@ -45,7 +44,7 @@ pub struct Gitmodules {
 }
 
 fn unreadable(message: impl Into<String>, hint: &str) -> Finding {
-    Finding::new(FindingKind::UnreadableGitmodules, FILE_NAME, message, hint)
+    Finding::new(FindingKind::UnreadableGitmodules, lock_model::GITMODULES_FILE, message, hint)
 }
 
 fn events(bytes: &[u8]) -> Result<Events, Finding> {
@@ -62,7 +61,7 @@ fn events(bytes: &[u8]) -> Result<Events, Finding> {
     for (number, line) in (1..).zip(lines.split('\n')) {
         // Git drops a carriage return only at the very end of a line, and keeps others in paths and URLs.
         let line = line.strip_suffix('\r').unwrap_or(line);
-        if let Some(character) = line.chars().find(|&c| c != '\t' && crate::finding::is_hidden(c)) {
+        if let Some(character) = line.chars().find(|&c| c != '\t' && lock_model::escaping::is_hidden(c)) {
             let character = character.escape_unicode();
             return Err(unreadable(
                 format!("has a hidden character ({character}) in line {number}"),
@@ -163,7 +162,7 @@ impl Gitmodules {
             match (kind.as_str(), name) {
                 ("include" | "includeif", _) => self.problem(
                     FindingKind::Include,
-                    FILE_NAME,
+                    lock_model::GITMODULES_FILE,
                     "includes another file",
                     "write the submodules into `.gitmodules` itself; git follows no include there",
                 ),

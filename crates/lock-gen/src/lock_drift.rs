@@ -103,8 +103,8 @@ pub(crate) fn drift(services: &BTreeMap<ServiceName, Service>, scan: &Scan) -> V
             }
             continue;
         };
-        if locked.git.sha != submodule.commit {
-            let (lock, tree) = (locked.git.sha.clone(), submodule.commit.clone());
+        if locked.git.commit != submodule.commit {
+            let (lock, tree) = (locked.git.commit.clone(), submodule.commit.clone());
             drifts.push(LockDrift::Commit { service: service.clone(), path: path.clone(), lock, tree });
         }
         if locked.git.url != submodule.url {

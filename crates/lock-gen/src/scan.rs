@@ -8,7 +8,7 @@ use lock_model::{CommitId, RepositoryUrl, TreePath};
 
 use crate::ReadError;
 use crate::finding::{Finding, FindingKind, shown};
-use crate::gitmodules::{FILE_NAME, Gitmodules};
+use crate::gitmodules::Gitmodules;
 use crate::objects::{EntryKind, Reader, commit_id};
 use crate::url::lock_url;
 
@@ -62,7 +62,7 @@ pub(crate) fn scan(reader: &Reader, root: ObjectId, repository: &RepositoryUrl) 
         Some(_) => Gitmodules {
             problems: vec![Finding::new(
                 FindingKind::UnreadableGitmodules,
-                FILE_NAME,
+                lock_model::GITMODULES_FILE,
                 "is not a plain file",
                 "commit it as a plain file; git follows no link there",
             )],
@@ -111,7 +111,7 @@ fn walk(reader: &Reader, root: ObjectId) -> Result<Found, ReadError> {
                 }
                 EntryKind::File | EntryKind::Link => {}
             }
-            if path == FILE_NAME.as_bytes() {
+            if path == lock_model::GITMODULES_FILE.as_bytes() {
                 found.gitmodules = Some((entry.mode, entry.id));
             }
             if !names.insert(entry.name) {

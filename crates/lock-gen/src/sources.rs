@@ -41,7 +41,7 @@ impl AllowedSources {
             let text = entry.as_ref();
             let bare = text.strip_prefix("https://").unwrap_or(text);
             let bare = bare.strip_suffix('/').unwrap_or(bare);
-            let odd = |c: char| c.is_whitespace() || crate::finding::is_hidden(c) || "@\\?#%*".contains(c);
+            let odd = |c: char| c.is_whitespace() || lock_model::escaping::is_hidden(c) || "@\\?#%*".contains(c);
             let (host, path) = split(bare);
             let good = !host.is_empty()
                 && !bare.contains(odd)

@@ -34,7 +34,7 @@ impl Scan {
 /// The pins of the services of a lock.
 pub fn lock_pins(lock: &Lock) -> Pins {
     let pins = lock.services().values().map(|service| {
-        let pin = Pin { url: service.git.url.clone(), commit: service.git.sha.clone() };
+        let pin = Pin { url: service.git.url.clone(), commit: service.git.commit.clone() };
         (service.path.clone(), pin)
     });
     pins.collect()

@@ -102,7 +102,7 @@ pub fn fetch_url(declared_url: &str, superproject_remote: &str) -> Result<String
         return Ok(if declared_url.starts_with("git://") { address } else { declared_url.to_owned() });
     }
     let base = superproject_remote;
-    if base.is_empty() || base.starts_with('-') || base.contains(crate::finding::is_hidden) {
+    if base.is_empty() || base.starts_with('-') || base.contains(lock_model::escaping::is_hidden) {
         return Err(UrlError::Hostile { url: shown(base) });
     }
     let climbs = || UrlError::ClimbsTooFar { url: shown(declared_url), base: shown(base) };
@@ -141,7 +141,7 @@ fn is_relative(url: &str) -> bool {
 
 /// What no part of a URL may hold: what a terminal acts on, what git decodes, what a shell or option parser takes.
 fn check_characters(url: &str) -> Result<(), UrlError> {
-    let bad = |c: char| crate::finding::is_hidden(c) || c.is_whitespace() || matches!(c, '%' | '\\' | '?' | '#');
+    let bad = |c: char| lock_model::escaping::is_hidden(c) || c.is_whitespace() || matches!(c, '%' | '\\' | '?' | '#');
     if (is_relative(url) && url.contains("::"))
         || url.is_empty()
         || url.starts_with('-')

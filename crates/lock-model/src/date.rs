@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::Timestamp;
+use crate::escaping::escape_short;
 
 /// A calendar day, UTC, written as `2025-11-20`.
 ///
@@ -19,9 +20,9 @@ pub struct Date(jiff::civil::Date);
 
 /// Text that is no calendar day.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a day, such as `2025-11-20`")]
+#[error("`{escaped}` is not a day, such as `2025-11-20`")]
 pub struct DateError {
-    text: String,
+    escaped: String,
 }
 
 impl Timestamp {
@@ -48,7 +49,7 @@ impl FromStr for Date {
     type Err = DateError;
 
     fn from_str(text: &str) -> Result<Self, DateError> {
-        let error = || DateError { text: text.chars().take(40).flat_map(char::escape_default).collect() };
+        let error = || DateError { escaped: escape_short(text, 40) };
         let date: jiff::civil::Date = text.parse().map_err(|_| error())?;
         if date.year() >= 0 && date.to_string() == text { Ok(Self(date)) } else { Err(error()) }
     }

@@ -69,15 +69,15 @@ impl<'a> From<&'a Service> for ServiceIdentity<'a> {
             repository: &image.repository,
             tag: &image.tag,
         });
-        Self { git: GitIdentity { sha: &service.git.sha }, image, kind: service.content.kind(), path: &service.path }
+        Self { git: GitIdentity { sha: &service.git.commit }, image, kind: service.content.kind(), path: &service.path }
     }
 }
 
 impl<'a> From<&'a ThirdParty> for ThirdPartyIdentity<'a> {
     fn from(entry: &'a ThirdParty) -> Self {
         let (chart, manifests) = match &entry.source {
-            ThirdPartySource::Chart { digest, .. } => (Some(DigestIdentity { digest }), None),
-            ThirdPartySource::Manifests { digest, .. } => (None, Some(DigestIdentity { digest })),
+            ThirdPartySource::Chart(chart) => (Some(DigestIdentity { digest: &chart.digest }), None),
+            ThirdPartySource::Manifests(manifests) => (None, Some(DigestIdentity { digest: &manifests.digest })),
         };
         Self { chart, images: &entry.images, manifests }
     }

@@ -4,22 +4,23 @@
 
 mod canonical;
 mod class;
+mod consistency;
 mod date;
 mod difference;
+pub mod escaping;
 mod files;
 #[macro_use]
 mod identifier;
 mod identity;
 mod json;
+mod legacy;
 mod lock;
 mod metadata;
-mod older;
+mod parse_error;
 mod problem;
-mod read_error;
 mod release_identity;
 #[cfg(feature = "schema")]
 mod schema;
-pub mod text;
 mod timestamp;
 mod types;
 mod wire;
@@ -28,31 +29,35 @@ mod yaml;
 
 pub use canonical::{CanonicalError, canonical_json, tagged_digest};
 pub use class::ErrorClass;
+pub use consistency::LockError;
 pub use date::{Date, DateError};
 pub use difference::{Change, FieldChange, LockDiff, ServiceChange, ThirdPartyChange, diff};
-pub use files::{GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, LOCK_FILE, LOCK_SCHEMA_FILE};
-pub use identifier::{
-    BranchName, ChartReference, ChartVersion, CommitId, Digest, EnvironmentName, IdentifierError, ImageRepository,
-    KindName, LockId, OneLine, Platform, ReleaseTag, RepositoryUrl, ServiceName, SuiteName, Tag, ThirdPartyName,
-    TreeId, TreePath, UserName,
+pub use files::{
+    CONFIG_FILE, GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, GITMODULES_FILE, LEDGER_BRANCH, LOCK_FILE, LOCK_FOLDER,
+    LOCK_SCHEMA_FILE,
 };
+pub use identifier::{
+    BranchName, ChartReference, ChartVersion, CommitId, Digest, EnvironmentName, IdentifierError, ImageReference,
+    ImageRepository, KindName, LockId, OneLine, Platform, ReleaseTag, RepositoryUrl, ServiceName, SuiteName, Tag,
+    ThirdPartyName, TreeId, TreePath, UserName, is_host_name,
+};
+pub use legacy::{LegacyLock, LegacyService};
 pub use lock::Lock;
-pub use metadata::{METADATA_VERSION, MetadataImage, ServiceMetadata};
-pub use older::{OlderLock, OlderService};
-pub use problem::{LockError, LockProblem};
-pub use read_error::{Fault, ReadError, ReadErrorKind};
+pub use metadata::{
+    METADATA_ARTIFACT_TYPE, METADATA_FILE, METADATA_VERSION, MetadataError, MetadataImage, ServiceMetadata,
+};
+pub use parse_error::{ParseError, ParseErrorKind};
+pub use problem::Problem;
 pub use release_identity::{ConfigDigest, ReleaseId, SuiteDigest, config_digest, release_id, suite_digest};
 #[cfg(feature = "schema")]
-pub use schema::{lock_schema, metadata_schema, schema_text};
+pub use schema::{lock_schema, metadata_schema, schema_text, sorted_schema};
 /// What [`identifier!`] needs.
 #[cfg(feature = "schema")]
 #[doc(hidden)]
 pub use schemars;
 pub use timestamp::{Timestamp, TimestampError};
 pub use types::{
-    ApiFile, Content, CreatedFrom, Exception, GitSource, LockParts, LockedImage, LockedMetadata, Origin, Revision,
-    Service, Source, ThirdParty, ThirdPartySource,
+    ApiFile, Content, CreatedFrom, Exception, GitSource, LockParts, LockedChart, LockedImage, LockedManifests,
+    LockedMetadata, Origin, Revision, Service, Source, ThirdParty, ThirdPartySource,
 };
 pub use wire::LOCK_VERSION;
-#[cfg(feature = "yaml")]
-pub use yaml::{read, write};

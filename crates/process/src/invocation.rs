@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use lock_model::text::escape_terminal;
+use lock_model::escaping::escape_terminal;
 
 use crate::supervise::{Limits, OutputLimit, Stopped, supervise};
 use crate::{EnvVars, Interrupt, ProcessError, ProcessErrorKind, Program, Redactor};

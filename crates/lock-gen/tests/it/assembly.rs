@@ -1,19 +1,13 @@
 use lock_gen::{AssembleProblem, LockDraft, LockDrift, Scan, Submodule, lock_drift};
 use lock_model::{
-    ApiFile, Content, CreatedFrom, ErrorClass, Exception, Lock, LockedImage, LockedMetadata, Origin, Revision, Service,
-    ServiceName, Source, ThirdParty, ThirdPartySource, Timestamp, TreePath,
+    ApiFile, Content, CreatedFrom, ErrorClass, Exception, Lock, LockedImage, LockedManifests, LockedMetadata, Origin,
+    Revision, Service, ServiceName, Source, ThirdParty, ThirdPartySource, Timestamp, TreePath,
 };
 
 use crate::world::{World, gitlink, id, scan, shop, tree};
 
 fn source() -> Source {
-    Source {
-        repository: shop(),
-        pull_request: Some(7),
-        head: id("a"),
-        base: id("b"),
-        tree: "c".repeat(40).parse().unwrap(),
-    }
+    Source::new(shop(), id("a"), id("b"), "c".repeat(40).parse().unwrap()).with_pull_request(7)
 }
 
 fn path(name: &str) -> TreePath {
@@ -36,25 +30,25 @@ fn scanned(submodules: &[(&str, &str)]) -> Scan {
 
 fn image(digit: &str) -> Content {
     let digest: lock_model::Digest = format!("sha256:{}", digit.repeat(64)).parse().unwrap();
-    Content::Image(LockedImage {
-        repository: "registry.example/shop/cart".parse().unwrap(),
-        tag: "main".parse().unwrap(),
-        platforms: [("linux/amd64".parse().unwrap(), digest.clone())].into(),
-        digest,
-        created: Timestamp::from_unix_seconds(1_700_000_000),
-        created_from: CreatedFrom::Config,
-        revision: Revision::SelfAsserted,
-    })
+    let image = LockedImage::new(
+        "registry.example/shop/cart".parse().unwrap(),
+        "main".parse().unwrap(),
+        digest.clone(),
+        Timestamp::from_unix_seconds(1_700_000_000),
+        CreatedFrom::Config,
+    );
+    let platforms = [("linux/amd64".parse().unwrap(), digest)];
+    Content::Image(image.with_platforms(platforms).with_revision(Revision::SelfAsserted))
 }
 
 fn exception(subject: &str) -> Exception {
-    Exception {
-        kind: "not-locked".parse().unwrap(),
-        subject: subject.parse().unwrap(),
-        reason: "has no image yet".parse().unwrap(),
-        owner: "ana".parse().unwrap(),
-        until: "2026-01-31".parse().unwrap(),
-    }
+    Exception::new(
+        "not-locked".parse().unwrap(),
+        subject.parse().unwrap(),
+        "has no image yet".parse().unwrap(),
+        "ana".parse().unwrap(),
+        "2026-01-31".parse().unwrap(),
+    )
 }
 
 /// The lock of one service that has its image.
@@ -77,21 +71,15 @@ fn problems(draft: LockDraft, scan: &Scan) -> Vec<String> {
 fn p8_an_assembled_lock_belongs_to_its_tree() {
     let scan = scanned(&[("cart", "1"), ("kept", "2"), ("later", "3"), ("web", "4")]);
     let digest: lock_model::Digest = format!("sha256:{}", "9".repeat(64)).parse().unwrap();
-    let metadata = LockedMetadata {
-        version: "1.2".parse().unwrap(),
-        api: vec![ApiFile {
-            kind: "openapi".parse().unwrap(),
-            path: "api.yaml".parse().unwrap(),
-            digest: digest.clone(),
-        }],
-    };
+    let mut metadata = LockedMetadata::new("1.2".parse().unwrap());
+    metadata.api.push(ApiFile::new("openapi".parse().unwrap(), "api.yaml".parse().unwrap(), digest.clone()));
     let mut draft = LockDraft::new(source());
     draft.add(name("shop-cart"), path("cart"), image("5"), Some(metadata.clone()));
     draft.add(name("web"), path("web"), Content::Configuration, None);
     draft.keep(name("kept"), earlier("kept", "2"));
     draft.leave_out(path("later"), exception("services/later"));
-    let manifests = ThirdPartySource::Manifests { service: name("web"), path: "db.yaml".parse().unwrap(), digest };
-    let third_party = ThirdParty { source: manifests, images: [].into() };
+    let manifests = LockedManifests::new(name("web"), "db.yaml".parse().unwrap(), digest);
+    let third_party = ThirdParty::new(ThirdPartySource::Manifests(manifests));
     draft.third_party("db".parse().unwrap(), third_party.clone());
     let lock: Lock = draft.assemble(&scan).unwrap();
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use lock_gen::{LockDrift, lock_drift};
-use lock_model::{Content, GitSource, Lock, LockParts, Origin, Service, Source};
+use lock_model::{Content, GitSource, Lock, LockParts, Service, Source};
 
 use crate::world::{World, file, gitlink, id, scan, section, shop, tree};
 
@@ -11,30 +11,12 @@ fn lock(services: &[(&str, &str, &str)]) -> Lock {
         .iter()
         .map(|(path, url, digit)| {
             let name = path.rsplit('/').next().unwrap().parse().unwrap();
-            let git = GitSource { url: url.parse().unwrap(), sha: id(digit) };
-            let service = Service {
-                path: path.parse().unwrap(),
-                git,
-                content: Content::Configuration,
-                metadata: None,
-                origin: Origin::Resolved,
-            };
-            (name, service)
+            let git = GitSource::new(url.parse().unwrap(), id(digit));
+            (name, Service::new(path.parse().unwrap(), git, Content::Configuration))
         })
         .collect();
-    Lock::new(LockParts {
-        source: Source {
-            repository: shop(),
-            pull_request: None,
-            head: id("a"),
-            base: id("b"),
-            tree: "c".repeat(40).parse().unwrap(),
-        },
-        services,
-        third_party: BTreeMap::new(),
-        exceptions: Vec::new(),
-    })
-    .unwrap()
+    let source = Source::new(shop(), id("a"), id("b"), "c".repeat(40).parse().unwrap());
+    Lock::new(LockParts::new(source).with_services(services)).unwrap()
 }
 
 #[test]

@@ -9,14 +9,15 @@ mod forge;
 mod git;
 mod image;
 mod name;
+mod reference;
 
 pub use chart::{ChartReference, ChartVersion};
 pub use digest::{Digest, LockId};
 pub use git::{CommitId, RepositoryUrl, TreeId, TreePath};
 pub use image::{ImageRepository, Platform, Tag};
-pub use macros::IdentifierError;
-pub(crate) use macros::is_hidden;
+pub use macros::{IdentifierError, is_host_name};
 pub use name::{KindName, OneLine, ServiceName, ThirdPartyName};
+pub use reference::ImageReference;
 
 #[cfg(all(test, feature = "schema"))]
 mod schema_tests;

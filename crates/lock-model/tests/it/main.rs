@@ -3,11 +3,12 @@
 
 mod bounds;
 mod difference;
+mod escaping;
 mod fixtures;
 mod golden;
 mod identity;
+mod legacy;
 mod metadata;
-mod older;
 mod properties;
 mod sample;
 mod schema;

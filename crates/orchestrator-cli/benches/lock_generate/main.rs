@@ -15,7 +15,7 @@ mod shop;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lock_model::{Lock, LockParts, Service};
+use lock_model::{Lock, LockParts};
 use process::{EnvVars, Invocation, Program};
 use test_support::Skopeo;
 use test_support::bench::{self, Missing};
@@ -42,7 +42,7 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     let services = mode.choose(1_000, 3);
     let shop = Shop::new(services)?;
     let text = shop.lock(ONE_PLATFORM, "kept");
-    let lock = lock_model::read(text.as_bytes(), "lock.yaml").unwrap();
+    let lock = lock_model::Lock::parse(text.as_bytes(), "lock.yaml").unwrap();
     for digest in shop.digests() {
         assert!(text.contains(digest), "{digest}");
     }
@@ -68,10 +68,10 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     table.beside("cold, two platforms an image; the loop, which looks at one", Quantity::Time(both), Some(skopeo));
 
     let large = many(&lock, mode.choose(10_000, 6));
-    let text = lock_model::write(&large);
+    let text = large.to_yaml();
     let time = fastest(mode.choose(5, 1), || {
-        let lock = lock_model::read(text.as_bytes(), "lock.yaml").unwrap();
-        assert_eq!(lock_model::write(&lock).len(), text.len());
+        let lock = lock_model::Lock::parse(text.as_bytes(), "lock.yaml").unwrap();
+        assert_eq!(lock.to_yaml().len(), text.len());
     });
     let limit = Quantity::Time(Duration::from_secs(1));
     table.at_most("a lock of 10,000 services read, checked and written", Quantity::Time(time), None, limit);
@@ -125,13 +125,10 @@ fn many(lock: &Lock, services: usize) -> Lock {
     let mut copies = std::collections::BTreeMap::new();
     for (number, (name, service)) in lock.services().iter().cycle().take(services).enumerate() {
         let path = format!("{}-{number}", service.path).parse().unwrap();
-        copies.insert(format!("{name}-{number}").parse().unwrap(), Service { path, ..service.clone() });
+        let mut copy = service.clone();
+        copy.path = path;
+        copies.insert(format!("{name}-{number}").parse().unwrap(), copy);
     }
-    Lock::new(LockParts {
-        source: lock.source().clone(),
-        services: copies,
-        third_party: lock.third_party().clone(),
-        exceptions: Vec::new(),
-    })
-    .unwrap()
+    let parts = LockParts::new(lock.source().clone()).with_services(copies);
+    Lock::new(parts.with_third_party(lock.third_party().clone())).unwrap()
 }

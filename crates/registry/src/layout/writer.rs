@@ -89,7 +89,7 @@ impl LayoutWriter {
         let missing = || LayoutError::new(self.folder(), LayoutErrorKind::Missing { digest: digest.clone() });
         let bytes = self.reader.blob(digest, MANIFEST_LIMIT)?.ok_or_else(missing)?;
         let document: Value = serde_json::from_slice(&bytes).map_err(|source| {
-            LayoutError::new(self.folder(), LayoutErrorKind::Json { file: blob_file(digest), source })
+            LayoutError::new(self.folder(), LayoutErrorKind::Json { file: blob_file(digest), source: source.into() })
         })?;
         let guess = if document.get("manifests").is_some() { OCI_INDEX } else { OCI_MANIFEST };
         let media_type = document.get("mediaType").and_then(Value::as_str).unwrap_or(guess).to_owned();
@@ -141,7 +141,10 @@ impl LayoutWriter {
         match images.iter().find_map(ImageContent::unusable_name) {
             None => Ok(()),
             Some(name) => {
-                let reason = format!("`{}` cannot be the name of a file in a layer", name.escape_debug());
+                let reason = format!(
+                    "`{}` cannot be the name of a file in a layer",
+                    lock_model::escaping::escape_terminal(name)
+                );
                 Err(LayoutError::new(self.folder(), LayoutErrorKind::Content { reason }))
             }
         }
