@@ -22,7 +22,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("orchestrator-qa", &["lock-model", "orchestrator-process"]),
     ("orchestrator-forge", &["lock-model", "orchestrator-git", "orchestrator-process"]),
     (
-        "orchestrator-cli",
+        "orchestrator",
         &[
             "deployer",
             "healthcheck",
@@ -38,6 +38,23 @@ const OWN: &[(&str, &[&str])] = &[
             "registry",
         ],
     ),
+    // The demo makes repositories and images of its own.
+    (
+        "orchestrator-cli",
+        &[
+            "lock-model",
+            "orchestrator",
+            "orchestrator-config",
+            "orchestrator-git",
+            "orchestrator-ledger",
+            "orchestrator-process",
+            "registry",
+        ],
+    ),
+    // The tools in `examples/`, which stand for programs of others.
+    ("emit-metadata", &["lock-model"]),
+    ("resolve-images", &["registry"]),
+    ("scan-lock", &["lock-gen", "lock-model", "registry"]),
     ("test-support", &[]),
     ("system-tests", &[]),
     ("xtask", &[]),

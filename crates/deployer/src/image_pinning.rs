@@ -142,9 +142,19 @@ pub(crate) struct FoundImage {
     pub(crate) slot: Slot,
     /// As it was written.
     pub(crate) before: String,
-    /// What the lock makes of it; none where the lock does not know it, or cannot decide.
-    pub(crate) locked: Option<String>,
     pub(crate) verdict: ImageVerdict,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ImageVerdict {
+    /// Becomes this reference of the lock.
+    Locked(String),
+    /// Foreign, with a digest.
+    Pinned,
+    Unpinned(UnpinnedReason),
+    /// Of a repository that is locked more than once, and nothing says which is meant.
+    Ambiguous(Vec<String>),
+    NotAnImage,
 }
 
 impl FoundImage {
@@ -152,29 +162,13 @@ impl FoundImage {
     pub(crate) fn unpinned(
         self,
         reason: UnpinnedReason,
-        service: Option<&ServiceName>,
+        service: &ServiceName,
         path: &str,
         object: &ObjectId,
     ) -> UnpinnedImage {
-        UnpinnedImage {
-            service: service.cloned(),
-            path: path.to_owned(),
-            object: object.to_string(),
-            place: self.place,
-            image: escaped(&self.before),
-            reason,
-        }
+        let (service, path, object) = (Some(service.clone()), path.to_owned(), object.to_string());
+        UnpinnedImage { service, path, object, place: self.place, image: escaped(&self.before), reason }
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ImageVerdict {
-    Locked,
-    /// Foreign, with a digest.
-    Pinned,
-    Unpinned(UnpinnedReason),
-    Ambiguous(Vec<String>),
-    NotAnImage,
 }
 
 /// Finds every image of an object and writes the locked ones in their pinned form.
@@ -183,30 +177,26 @@ pub(crate) fn pin_images(object: &mut Map<String, Value>, own: Option<&ImagePin>
     let mut found = split_images(object, own, pins);
     image_fields::strings(object, &mut |place, slot, text| {
         let slot = if slot == Slot::Field && holds_text { Slot::Text } else { slot };
+        let mut find = |before: &str, verdict| {
+            found.push(FoundImage { place: place.to_owned(), slot, before: before.to_owned(), verdict });
+        };
         match slot {
             Slot::Container | Slot::Volume | Slot::Field => {
-                let Some((verdict, locked)) = judge(text, slot, own, pins) else { return };
-                found.push(FoundImage {
-                    place: place.to_owned(),
-                    slot,
-                    before: text.clone(),
-                    locked: locked.clone(),
-                    verdict,
-                });
-                if let Some(locked) = locked {
+                let Some(verdict) = judge(text, slot, own, pins) else { return };
+                find(text, verdict.clone());
+                if let ImageVerdict::Locked(locked) = verdict {
                     *text = locked;
                 }
             }
             Slot::Text => {
                 for token in tokens(text) {
-                    if let Some(reason) = hidden_image(token, own, pins) {
-                        found.push(FoundImage {
-                            place: place.to_owned(),
-                            slot,
-                            before: token.to_owned(),
-                            locked: None,
-                            verdict: ImageVerdict::Unpinned(reason),
-                        });
+                    let Some(reference) = named_image(token) else { continue };
+                    // Without a tag it may as well be the path of a page.
+                    let may_be_a_path = reference.tag.is_none();
+                    match judge_text(&reference, own, pins) {
+                        None => {}
+                        Some(UnpinnedReason::NoDigest) if may_be_a_path => {}
+                        Some(reason) => find(token, ImageVerdict::Unpinned(reason)),
                     }
                 }
             }
@@ -215,17 +205,28 @@ pub(crate) fn pin_images(object: &mut Map<String, Value>, own: Option<&ImagePin>
     found
 }
 
-fn judge(text: &str, slot: Slot, own: Option<&ImagePin>, pins: &Pins) -> Option<(ImageVerdict, Option<String>)> {
+fn judge(text: &str, slot: Slot, own: Option<&ImagePin>, pins: &Pins) -> Option<ImageVerdict> {
     let Ok(reference) = text.parse() else {
         // A field named `image` may hold anything; a container's may not.
-        return (slot != Slot::Field).then_some((ImageVerdict::NotAnImage, None));
+        return (slot != Slot::Field).then_some(ImageVerdict::NotAnImage);
     };
     Some(match pins.choose(own, &reference) {
-        Choice::Pin(pin) => (ImageVerdict::Locked, Some(pin.to_string())),
-        Choice::Ambiguous(which) => (ImageVerdict::Ambiguous(which), None),
-        Choice::NotLocked if reference.digest.is_some() => (ImageVerdict::Pinned, None),
-        Choice::NotLocked => (ImageVerdict::Unpinned(UnpinnedReason::NoDigest), None),
+        Choice::Pin(pin) => ImageVerdict::Locked(pin.to_string()),
+        Choice::Ambiguous(which) => ImageVerdict::Ambiguous(which),
+        Choice::NotLocked if reference.digest.is_some() => ImageVerdict::Pinned,
+        Choice::NotLocked => ImageVerdict::Unpinned(UnpinnedReason::NoDigest),
     })
+}
+
+/// What is wrong with an image in a text, which is not rewritten: it must name the locked digest, or any digest where
+/// the lock does not know it.
+fn judge_text(reference: &ImageReference, own: Option<&ImagePin>, pins: &Pins) -> Option<UnpinnedReason> {
+    match (pins.choose(own, reference), &reference.digest) {
+        (Choice::Pin(pin), Some(digest)) if *digest == pin.digest => None,
+        (Choice::Pin(_) | Choice::Ambiguous(_), _) => Some(UnpinnedReason::LockedElsewhere),
+        (Choice::NotLocked, Some(_)) => None,
+        (Choice::NotLocked, None) => Some(UnpinnedReason::NoDigest),
+    }
 }
 
 /// Images that an object writes in two fields, `repository` and `tag`, as charts and custom resources do.
@@ -236,35 +237,19 @@ fn split_images(object: &Map<String, Value>, own: Option<&ImagePin>, pins: &Pins
         let (Some(repository), Some(tag)) = (text("repository"), text("tag")) else { return };
         let host = text("registry").map(|host| format!("{host}/")).unwrap_or_default();
         let digest = text("digest").map(|digest| format!("@{digest}")).unwrap_or_default();
-        let whole = format!("{host}{repository}:{tag}{digest}");
-        let Ok(reference) = whole.parse::<ImageReference>() else { return };
-        let reason = match pins.choose(own, &reference) {
-            Choice::Pin(pin) if reference.digest.as_ref() == Some(&pin.digest) => return,
-            Choice::Pin(_) | Choice::Ambiguous(_) => UnpinnedReason::LockedElsewhere,
-            Choice::NotLocked if reference.digest.is_some() => return,
-            Choice::NotLocked => UnpinnedReason::NoDigest,
-        };
-        found.push(FoundImage {
-            place: "repository and tag".to_owned(),
-            slot: Slot::Text,
-            before: whole,
-            locked: None,
-            verdict: ImageVerdict::Unpinned(reason),
-        });
+        let before = format!("{host}{repository}:{tag}{digest}");
+        let Ok(reference) = before.parse() else { return };
+        let Some(reason) = judge_text(&reference, own, pins) else { return };
+        let (place, verdict) = ("repository and tag".to_owned(), ImageVerdict::Unpinned(reason));
+        found.push(FoundImage { place, slot: Slot::Text, before, verdict });
     });
     found
 }
 
-/// A word of a text that names an image: of a locked repository, or unmistakably one (a registry host and a tag).
-fn hidden_image(token: &str, own: Option<&ImagePin>, pins: &Pins) -> Option<UnpinnedReason> {
+/// The reference in a word of a text, if it names a registry host.
+fn named_image(token: &str) -> Option<ImageReference> {
     let token = token.strip_prefix("docker://").or_else(|| token.strip_prefix("oci://")).unwrap_or(token);
-    let reference = ImageReference::parse_qualified(token).ok()?;
-    match pins.choose(own, &reference) {
-        Choice::Pin(pin) if reference.digest.as_ref() == Some(&pin.digest) => None,
-        Choice::Pin(_) | Choice::Ambiguous(_) => Some(UnpinnedReason::LockedElsewhere),
-        Choice::NotLocked if reference.digest.is_none() && reference.tag.is_some() => Some(UnpinnedReason::NoDigest),
-        Choice::NotLocked => None,
-    }
+    ImageReference::parse_qualified(token).ok()
 }
 
 /// The words of a text; what separates them cannot stand in an image reference.
@@ -300,6 +285,11 @@ mod tests {
         assert_eq!(choose(None, "ghcr.io/shop/all:cart"), "cart");
         assert_eq!(choose(None, "ghcr.io/shop/all:latest"), "2 of them");
         assert_eq!(choose(None, "ghcr.io/shop/other:latest"), "unknown");
+
+        // A pin without tag is not what a reference without tag means.
+        let untagged = ImagePin { tag: None, ..second.clone() };
+        let pins = Pins::new([&first, &untagged]);
+        assert!(matches!(pins.choose(None, &"ghcr.io/shop/all".parse().unwrap()), Choice::Ambiguous(_)));
     }
 
     #[test]

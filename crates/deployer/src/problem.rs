@@ -130,7 +130,7 @@ impl fmt::Display for DeployProblems {
 
 impl std::error::Error for DeployProblems {}
 
-/// Foreign text as it may stand in a message: control and direction characters escaped, at most 200 bytes.
+/// Foreign text as it may stand in a message: control and direction characters escaped, at most 200 characters.
 pub(crate) fn escaped(text: &str) -> String {
     lock_model::escaping::escape_short(text, 200)
 }

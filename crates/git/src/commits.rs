@@ -42,7 +42,7 @@ impl Git {
     pub fn commit(&self, revision: &str) -> Result<Option<CommitFacts>, GitError> {
         operand::revision(revision)?;
         let name = format!("{revision}^{{commit}}");
-        let output = self.batch(name.as_bytes())?;
+        let output = self.batch(&format!("{name}\n"))?;
         let mut rest = output.stdout.as_slice();
         match batch_header(&mut rest, name.as_bytes(), &output)? {
             BatchObject::Missing => Ok(None),
@@ -83,16 +83,12 @@ impl Git {
     pub fn rev_list(&self, arguments: &[&str]) -> Result<Vec<CommitId>, GitError> {
         let mut all = vec!["rev-list"];
         all.extend(arguments);
-        let output = self.run(all)?;
-        if !output.success() {
-            return Err(missing_or_failed(output, arguments));
-        }
+        let output = output::checked(self.run(all)?, arguments)?;
         output::line(&output)?.lines().map(|line| commit_id(line, &output)).collect()
     }
 
-    fn batch(&self, name: &[u8]) -> Result<Output, GitError> {
-        let mut input = name.to_vec();
-        input.push(b'\n');
+    /// The content of the objects that the lines name.
+    pub(crate) fn batch(&self, input: &str) -> Result<Output, GitError> {
         Ok(self.invocation(["cat-file", "--batch"]).stdin(input).run()?.checked()?)
     }
 }

@@ -17,6 +17,11 @@ pub(crate) fn failed(output: Output) -> GitError {
     }
 }
 
+/// An output without a failure; tells "no such revision" from other failures.
+pub(crate) fn checked(output: Output, revisions: &[&str]) -> Result<Output, GitError> {
+    if output.success() { Ok(output) } else { Err(missing_or_failed(output, revisions)) }
+}
+
 /// Tells "no such revision" from other failures.
 pub(crate) fn missing_or_failed(output: Output, revisions: &[&str]) -> GitError {
     const MISSING: [&str; 9] = [

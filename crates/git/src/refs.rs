@@ -1,6 +1,6 @@
 use lock_model::CommitId;
 
-use crate::output::{self, commit_id, failed, missing_or_failed, unexpected};
+use crate::output::{self, commit_id, failed, unexpected};
 use crate::{Git, GitError, operand};
 
 /// The expected old value of a ref that must not exist yet, and the new value of one that is to be removed.
@@ -105,30 +105,24 @@ impl Git {
         operand::revision(prefix)?;
         let format = "--format=%(refname) %(objectname) %(*objectname)";
         let output = self.checked(["for-each-ref", format, "--", prefix])?;
-        output::line(&output)?
-            .lines()
-            .map(|line| {
-                let mut parts = line.split(' ');
-                match (parts.next(), parts.next(), parts.next()) {
-                    (Some(name), Some(id), peeled) => Ok(Reference {
-                        name: name.to_owned(),
-                        id: id.to_owned(),
-                        peeled: peeled.filter(|id| !id.is_empty()).map(str::to_owned),
-                    }),
-                    _ => Err(unexpected(&output, "`REF ID [ID]`")),
-                }
-            })
-            .collect()
+        let parse = |line: &str| {
+            let (name, ids) = line.split_once(' ')?;
+            let (id, peeled) = ids.split_once(' ')?;
+            let peeled = (!peeled.is_empty()).then(|| peeled.to_owned());
+            Some(Reference { name: name.to_owned(), id: id.to_owned(), peeled })
+        };
+        let lines = output::line(&output)?.lines();
+        lines.map(|line| parse(line).ok_or_else(|| unexpected(&output, "`REF ID [ID]`"))).collect()
     }
 
     /// The refs below a prefix from which a commit can be reached, sorted by name. The commit must be in the repository.
     pub fn refs_containing(&self, commit: &CommitId, prefix: &str) -> Result<Vec<String>, GitError> {
         operand::revision(prefix)?;
         let contains = format!("--contains={commit}");
-        let output = self.run(["for-each-ref", &contains, "--format=%(refname)", "--", prefix])?;
-        if !output.success() {
-            return Err(missing_or_failed(output, &[commit.as_str()]));
-        }
+        let output = output::checked(
+            self.run(["for-each-ref", &contains, "--format=%(refname)", "--", prefix])?,
+            &[commit.as_str()],
+        )?;
         Ok(output::line(&output)?.lines().map(str::to_owned).collect())
     }
 

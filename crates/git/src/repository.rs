@@ -60,14 +60,11 @@ impl Git {
             .args(["--is-inside-work-tree", "--show-cdup"])
             .run()?;
         if !output.success() {
-            let said = output.stderr_text();
-            if said.contains("dubious ownership") {
-                return Err(GitError::foreign_owner(folder));
-            }
-            if said.contains("not a git repository") {
-                return Err(not_a_repository());
-            }
-            return Err(output.checked().map_or_else(GitError::from, |_| not_a_repository()));
+            return Err(match output.stderr_text() {
+                text if text.contains("dubious ownership") => GitError::foreign_owner(folder),
+                text if text.contains("not a git repository") => not_a_repository(),
+                _ => output::failed(output),
+            });
         }
         let text = output::line(&output)?;
         let mut lines = text.split('\n');

@@ -1,4 +1,4 @@
-use crate::output::{self, BatchObject, batch_header, missing_or_failed, take, take_until, unexpected};
+use crate::output::{self, BatchObject, batch_header, take, take_until, unexpected};
 use crate::{Git, GitError, operand};
 
 /// The mode of a gitlink in a tree: the commit of a submodule.
@@ -59,7 +59,7 @@ impl Git {
         let output = self.invocation(["cat-file", "--batch-command", "-z"]).stdin(input).run()?.checked()?;
         let mut rest = output.stdout.as_slice();
         if let BatchObject::Missing = batch_header(&mut rest, tree.as_bytes(), &output)? {
-            return Err(GitError::not_found(treeish.to_owned()));
+            return Err(GitError::not_found(treeish));
         }
         match batch_header(&mut rest, blob.as_bytes(), &output)? {
             BatchObject::Found { kind: "blob", size, .. } => {
@@ -78,10 +78,7 @@ impl Git {
             operand::tree_path(prefix)?;
             arguments.extend(["--", prefix]);
         }
-        let output = self.run(&arguments)?;
-        if !output.success() {
-            return Err(missing_or_failed(output, &[treeish]));
-        }
+        let output = output::checked(self.run(&arguments)?, &[treeish])?;
         let mut entries = Vec::new();
         let mut rest = output.stdout.as_slice();
         while !rest.is_empty() {
@@ -113,13 +110,8 @@ impl Git {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut input = String::with_capacity(ids.len() * 41);
-        for id in ids {
-            operand::revision(id)?;
-            input.push_str(id);
-            input.push('\n');
-        }
-        let output = self.invocation(["cat-file", "--batch"]).stdin(input).run()?.checked()?;
+        ids.iter().try_for_each(|id| operand::revision(id))?;
+        let output = self.batch(&(ids.join("\n") + "\n"))?;
         let mut rest = output.stdout.as_slice();
         let mut contents = Vec::with_capacity(ids.len());
         for id in ids {
@@ -130,7 +122,7 @@ impl Git {
                     take(&mut rest, 1);
                 }
                 BatchObject::Missing | BatchObject::Found { .. } => {
-                    return Err(GitError::not_found((*id).to_owned()));
+                    return Err(GitError::not_found(*id));
                 }
             }
         }
@@ -144,10 +136,7 @@ impl Git {
         // Git would leave out what the work tree's `.gitmodules` tells it to ignore, and fail where that file is hostile.
         let all = ["--no-renames", "--no-ext-diff", "--ignore-submodules=none"];
         let arguments = ["diff-tree", "-r", "-z", "--name-status"].into_iter().chain(all).chain([before, after]);
-        let output = self.run(arguments)?;
-        if !output.success() {
-            return Err(missing_or_failed(output, &[before, after]));
-        }
+        let output = output::checked(self.run(arguments)?, &[before, after])?;
         let mut changes = Vec::new();
         let mut rest = output.stdout.as_slice();
         while !rest.is_empty() {

@@ -82,10 +82,8 @@ impl Git {
         }
 
         if let Some(base) = base {
-            let output = self.invocation(["read-tree", base]).env("GIT_INDEX_FILE", &index).run()?;
-            if !output.success() {
-                return Err(missing_or_failed(output, &[base]));
-            }
+            let read = self.invocation(["read-tree", base]).env("GIT_INDEX_FILE", &index).run()?;
+            let _read = output::checked(read, &[base])?;
         }
         if !input.is_empty() {
             let output = self
@@ -188,10 +186,7 @@ impl Git {
             identity.email,
             identity.date().trim_start_matches('@'),
         );
-        let output = self.invocation(["mktag"]).stdin(tag).run()?;
-        if !output.success() {
-            return Err(missing_or_failed(output, &[target.as_str()]));
-        }
+        let output = output::checked(self.invocation(["mktag"]).stdin(tag).run()?, &[target.as_str()])?;
         output::line(&output).map(str::to_owned)
     }
 }

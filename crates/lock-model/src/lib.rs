@@ -79,7 +79,7 @@ pub use files::{
 pub use identifier::{
     BranchName, ChartReference, ChartVersion, CommitId, ConfigDigest, Digest, EnvironmentName, IdentifierError,
     ImageReference, ImageRepository, KindName, LockId, OneLine, Platform, ReleaseId, ReleaseTag, RepositoryUrl,
-    ServiceName, SuiteDigest, SuiteName, Tag, ThirdPartyName, TreeId, TreePath, UserName,
+    ServiceName, SuiteDigest, SuiteName, Tag, ThirdPartyName, TreeId, TreePath, UserName, is_host_name,
 };
 pub use legacy::{LegacyLock, LegacyService};
 pub use lock::Lock;

@@ -93,6 +93,8 @@ fn execute(arguments: Arguments) -> Result<Shown> {
     }
     interruption::listen()
         .map_err(|error| Error::from_source(ErrorKind::Bug, "signals cannot be listened to", error))?;
+    // A second installation only happens in tests, where the first one is the same.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

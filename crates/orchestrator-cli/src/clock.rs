@@ -40,7 +40,7 @@ impl Clock for ProgramClock {
         }
     }
 
-    fn ledger_grew(&self, records: u64) {
+    fn ledger_holds(&self, records: u64) {
         if let Self::Fixed { records: seen, .. } = self {
             seen.store(i64::try_from(records).unwrap_or(i64::MAX), Ordering::Relaxed);
         }

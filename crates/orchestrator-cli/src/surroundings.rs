@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lock_model::UserName;
 use orchestrator::{Context, Error, ErrorKind, Problem, RegistryAccess, Result, Settings, Surroundings};
 use process::EnvVars;
-use registry::credentials::{ExplicitLogin, Login};
+use registry::credentials::{EnvCredential, Login};
 use registry::{PemAuthority, Proxies};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -45,6 +45,7 @@ pub(crate) fn surroundings() -> Surroundings {
     surroundings.variables = Arc::new(environment::read_named);
     surroundings.registry = Arc::new(registry_access);
     surroundings.interrupt = interruption::interrupt();
+    surroundings.actor_variable = Some(environment::ACTOR.name.to_owned());
     surroundings
 }
 
@@ -69,18 +70,15 @@ fn nonce() -> String {
 fn registry_access() -> Result<RegistryAccess> {
     let mut access = RegistryAccess::default();
     let variables = environment::with_prefix(LOGIN_PREFIX);
-    access.explicit_logins = ExplicitLogin::from_variables(LOGIN_PREFIX, &variables).map_err(|errors| {
+    access.env_credentials = EnvCredential::from_variables(LOGIN_PREFIX, &variables).map_err(|error| {
         Error::new(ErrorKind::Invalid, "the logins of registries cannot be read")
-            .problems(errors.iter().map(|error| Problem::new("environment", error.to_string())))
+            .problems(error.problems().iter().map(|one| Problem::new("environment", one.to_string())))
             .hint("nothing was sent to any registry")
     })?;
     access.job_login = environment::read(environment::GITHUB_TOKEN).map(SecretString::from).map(|token| {
         let user = environment::read(environment::GITHUB_ACTOR).unwrap_or_else(|| "token".to_owned());
-        ExplicitLogin {
-            name: environment::GITHUB_TOKEN.name.to_owned(),
-            place: GITHUB_REGISTRY.to_owned(),
-            login: Login::password(user, token.expose_secret()),
-        }
+        let login = Login::password(user, token.expose_secret());
+        EnvCredential::new(environment::GITHUB_TOKEN.name, GITHUB_REGISTRY, login)
     });
     access.login_files = login_files();
     for (name, value) in environment::named(&HELPER_VARIABLES, &HELPER_PREFIXES) {
@@ -99,7 +97,7 @@ fn authorities() -> Result<Vec<PemAuthority>> {
         let message = format!("`{path}`, which `{}` names, cannot be read", environment::CA_FILE.name);
         Error::from_source(ErrorKind::Invalid, message, error)
     })?;
-    Ok(vec![PemAuthority { name: path, pem }])
+    Ok(vec![PemAuthority::new(path, pem)])
 }
 
 /// Where docker and podman keep logins.
@@ -131,9 +129,8 @@ fn proxies() -> Result<Proxies> {
             })
             .transpose()
     };
-    Ok(Proxies {
-        http: parse(environment::HTTP_PROXY)?,
-        https: parse(environment::HTTPS_PROXY)?,
-        exceptions: environment::read_either_case(environment::NO_PROXY).unwrap_or_default(),
-    })
+    Ok(Proxies::default()
+        .http(parse(environment::HTTP_PROXY)?)
+        .https(parse(environment::HTTPS_PROXY)?)
+        .exceptions(environment::read_either_case(environment::NO_PROXY).unwrap_or_default()))
 }

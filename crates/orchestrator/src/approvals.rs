@@ -1,6 +1,6 @@
 //! Who approved a promotion, by the rules of the environment that it goes to.
 
-use config::weakenings;
+use config::policy_relaxations;
 use forge::{PullRequest, PullRequestState, StatusState};
 use ledger::PolicySource;
 use lock_model::EnvironmentName;
@@ -85,12 +85,12 @@ pub async fn approvals(
         report.not_counted = approvals
             .not_counted
             .iter()
-            .map(|review| NotCountedReview { user: review.user.clone(), reason: review.why.to_string() })
+            .map(|review| NotCountedReview { user: review.user.clone(), reason: review.reason.to_string() })
             .collect();
         report.counted = approvals.counted;
         match found.source {
             PolicySource::Target => {
-                let relaxed = weakenings(found.config(&revision.config), &revision.config);
+                let relaxed = policy_relaxations(found.config(&revision.config), &revision.config);
                 report.warnings.extend(relaxed.iter().map(|rule| format!("the pull request loosens a rule: {rule}")));
             }
             PolicySource::Bootstrap => report.warnings.push(format!(
@@ -99,10 +99,10 @@ pub async fn approvals(
         }
     }
     if pull_request.merge.is_none() {
-        let now = context.now(LedgerStore::read(context).await?.len());
+        LedgerStore::check(context).await?;
         context
             .forge
-            .set_status(&pull_request.head, APPROVALS_STATUS, state, &report.summary, now)
+            .set_status(&pull_request.head, APPROVALS_STATUS, state, &report.summary)
             .await
             .map_err(forge_error)?;
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forge::{Forge, LocalForge};
+use forge::Forge;
+use forge::local::{self, LocalForge};
 use git::{Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
 use lock_gen::{Ownership, Superproject};
@@ -36,6 +37,8 @@ pub struct Surroundings {
     pub registry: Arc<dyn Fn() -> Result<RegistryAccess> + Send + Sync>,
     /// Ends programs that were started when it is requested.
     pub interrupt: Interrupt,
+    /// The variable by which a push tells the local forge's hook whose it is; `None`: it does not tell.
+    pub actor_variable: Option<String>,
 }
 
 impl Surroundings {
@@ -47,6 +50,7 @@ impl Surroundings {
             variables: Arc::new(|_| None),
             registry: Arc::new(|| Ok(RegistryAccess::default())),
             interrupt: Interrupt::new(),
+            actor_variable: None,
         }
     }
 }
@@ -175,8 +179,8 @@ pub(crate) fn find_git(surroundings: &Surroundings) -> Result<Program> {
 /// How `git` is run: the local forge is a folder, so local transport is allowed. The forge's hook asks who pushes.
 pub(crate) fn git_options(surroundings: &Surroundings, actor: Option<&UserName>) -> GitOptions {
     let mut environment = surroundings.children.clone();
-    if let Some(actor) = actor {
-        environment.insert(forge::ACTOR_VARIABLE, actor.as_str());
+    if let (Some(variable), Some(actor)) = (&surroundings.actor_variable, actor) {
+        environment.insert(variable, actor.as_str());
     }
     GitOptions {
         environment,
@@ -212,9 +216,10 @@ impl Context {
             .map_err(|error| git_error("the forge's repository cannot be opened", error))?;
         let actor = match settings.actor {
             Some(actor) => actor,
-            None => the_bot(&root, &forge_git)?,
+            None => the_bot(&root, &forge_git, &clock)?,
         };
-        let forge = LocalForge::open(&root, forge_git, Some(actor.clone())).map_err(forge_error)?;
+        let forge =
+            LocalForge::open(&root, forge_git, Some(actor.clone()), forge_clock(&clock)).map_err(forge_error)?;
         let git = Git::open(&local.git_program, &settings.repository, git_options(&surroundings, Some(&actor)))
             .map_err(|error| git_error("the superproject cannot be opened", error))?;
         let cache = settings.cache.unwrap_or_else(|| git.common_dir().join("orchestrator/cache"));
@@ -342,16 +347,15 @@ impl Context {
         }
     }
 
-    /// The time now, given the ledger's length.
-    pub(crate) fn now(&self, records: u64) -> Timestamp {
-        self.clock.ledger_grew(records);
+    /// The time now.
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }
 
 /// Who acts where nobody is named: the forge's only bot.
-fn the_bot(root: &Path, git: &Git) -> Result<UserName> {
-    let forge = LocalForge::open(root, git.clone(), None).map_err(forge_error)?;
+fn the_bot(root: &Path, git: &Git, clock: &Arc<dyn Clock>) -> Result<UserName> {
+    let forge = LocalForge::open(root, git.clone(), None, forge_clock(clock)).map_err(forge_error)?;
     let mut bots = forge.users().map_err(forge_error)?.into_iter().filter(|user| user.bot);
     match (bots.next(), bots.next()) {
         (Some(bot), None) => Ok(bot.name),
@@ -360,6 +364,12 @@ fn the_bot(root: &Path, git: &Git) -> Result<UserName> {
                 .hint("say who acts with `--as USER`"))
         }
     }
+}
+
+/// The same clock for the local forge.
+fn forge_clock(clock: &Arc<dyn Clock>) -> local::Clock {
+    let clock = Arc::clone(clock);
+    local::Clock::new(move || clock.now())
 }
 
 /// A branch name as the forge takes it.

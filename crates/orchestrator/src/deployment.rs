@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ledger::Step;
-use ledger::cycle::Purpose;
 use lock_model::EnvironmentName;
+use promotion::attempts::Purpose;
 
 use crate::context::Context;
 use crate::engine::{Engine, Repeat, Wanted};

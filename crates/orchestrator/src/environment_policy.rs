@@ -20,11 +20,12 @@ pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) 
         return Ok(environment);
     }
     let protected: Vec<String> = context
-        .local_forge()
+        .forge
         .protected_branches()
+        .await
         .map_err(forge_error)?
-        .into_iter()
-        .map(|(branch, _)| branch.to_string())
+        .into_keys()
+        .map(|branch| branch.to_string())
         .collect();
     for branch in &protected {
         if let Some(environment) = own_environment(context, name, branch).await?
@@ -35,7 +36,7 @@ pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) 
     }
     let mut revisions = vec!["HEAD".to_owned()];
     let branches = context.forge.branches().await.map_err(forge_error)?;
-    revisions.extend(branches.into_iter().map(|(_, head)| head.to_string()));
+    revisions.extend(branches.into_values().map(|head| head.to_string()));
     let mut known = None;
     let mut open = None;
     for revision in revisions {

@@ -33,9 +33,8 @@ async fn record(context: &Context, name: &EnvironmentName, step: Step, reason: &
     context.sync()?;
     let environment = find_environment(context, name).await?;
     let mut store = LedgerStore::read(context).await?;
-    let mut draft = RecordDraft::new(step, StepResult::Ok, context.run.clone(), context.now(store.len()))
-        .environment(name)
-        .reason(reason);
+    let mut draft =
+        RecordDraft::new(step, StepResult::Ok, context.run.clone(), context.now()).environment(name).reason(reason);
     draft.commit = Some(commit_of(context, &branch_of(&environment)?, None).await?);
     store.append(context, draft, &[], |_| Ok(())).await
 }

@@ -17,34 +17,30 @@ pub(crate) async fn gone(
     matters: impl Fn(&ServiceName, &Service) -> bool,
 ) -> Result<Vec<Problem>> {
     let registry = registry_client::client(context, &revision.config, &revision.commit)?;
-    let requests: Vec<DigestRequest> = lock
+    let (services, requests): (Vec<&ServiceName>, Vec<DigestRequest>) = lock
         .services()
         .iter()
         .filter(|(name, service)| matters(name, service))
         .filter_map(|(name, service)| match &service.content {
-            Content::Image(image) => Some(DigestRequest {
-                service: name.clone(),
-                repository: image.repository.clone(),
-                digest: image.digest.clone(),
-                platforms: image.platforms.clone(),
-            }),
+            Content::Image(image) => Some((name, DigestRequest::from(image))),
             Content::Configuration => None,
         })
-        .collect();
+        .unzip();
     let problem =
         |service: &ServiceName, message: String| Problem { subject: service.to_string(), message, details: Vec::new() };
     let mut gone = Vec::new();
     let mut failed = Vec::new();
     let mut classes = Vec::new();
-    for (service, answer) in registry.check_digests(&requests, context.deadline, &|_event| {}).await {
+    let answers = registry.check_digests(&requests, context.deadline, &|_event| {}).await;
+    for (service, answer) in services.into_iter().zip(answers) {
         match answer {
             Ok(answer) => gone.extend(answer.missing.into_iter().map(|(platform, digest)| {
                 let platform = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
-                problem(&service, format!("{digest}{platform} is gone"))
+                problem(service, format!("{digest}{platform} is gone"))
             })),
             Err(error) => {
                 classes.push(error.class());
-                failed.push(problem(&service, error.to_string()));
+                failed.push(problem(service, error.to_string()));
             }
         }
     }

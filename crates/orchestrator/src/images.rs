@@ -35,7 +35,7 @@ pub async fn explain_image(context: &Context, revision: &str, service: &ServiceN
             report.taken = Some(TakenImage {
                 reference: image.reference().to_string(),
                 revision: image.revision.as_str().to_owned(),
-                created: image.created,
+                created: image.created.map_or(revision.time, |date| date.time),
             });
             report.warnings.extend(resolution.warnings.iter().map(ToString::to_string));
             &resolution.tried
@@ -49,7 +49,7 @@ pub async fn explain_image(context: &Context, revision: &str, service: &ServiceN
     report.tried = tried
         .iter()
         .map(|Attempt { reference, outcome, .. }| ImageAttempt {
-            reference: reference.clone(),
+            reference: reference.to_string(),
             answer: outcome.to_string(),
         })
         .collect();

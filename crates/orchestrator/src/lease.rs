@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use forge::{Holder, Lease, LeaseOutcome};
+use forge::{Lease, LeaseHolder, LeaseOutcome};
 use lock_model::EnvironmentName;
 
 use crate::context::{Context, forge_error};
@@ -17,13 +17,11 @@ pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Durat
     let patience = Instant::now() + wait;
     let mut said = false;
     loop {
-        let forge = context.local_forge();
-        let outcome = forge.lease(name.as_str(), &holder, Duration::ZERO, context.now(0)).map_err(forge_error)?;
-        let busy = match outcome {
+        let busy = match context.forge.lease(name, &holder).await.map_err(forge_error)? {
             LeaseOutcome::Held(lease) => return Ok(lease),
             LeaseOutcome::Busy { holder } => holder.map_or_else(
-                || "somebody works on it".to_owned(),
-                |Holder { holder, since, .. }| format!("{holder} works on it since {since}"),
+                || "another run works on it".to_owned(),
+                |LeaseHolder { holder, since, .. }| format!("{holder} works on it since {since}"),
             ),
         };
         if Instant::now() >= patience {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use config::{AssignedKind, ImageAssignment, ServiceAssignment};
-use lock_gen::Submodule;
+use lock_gen::{LockDraft, Submodule};
 use lock_model::{
-    Content, GitSource, Lock, LockParts, LockedImage, Origin, Revision as ImageRevision, Service, ServiceName, Source,
+    Content, ImageReference, Lock, LockedImage, Origin, Revision as ImageRevision, Service, ServiceName, Source,
     TreePath,
 };
-use registry::{Attempt, Candidate, Event, ImageRequest, Patience, Resolution, RevisionPolicy, Unresolved};
+use registry::{Attempt, Event, ImageRequest, Resolution, RevisionPolicy, Unresolved, WaitPolicy};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
@@ -58,15 +58,19 @@ pub(crate) async fn generate(
         .filter_map(|assignment| Some(Assigned { submodule: by_path.get(&assignment.path)?, assignment }))
         .collect();
     let pushed = judge(context, revision, &source, &assigned, scope.check_pushed).await?;
-    let mut services = match scope.only {
+    let kept = match scope.only {
         Some((only, previous)) => kept(&assigned, only, previous)?,
         None => BTreeMap::new(),
     };
     let wanted: Vec<&Assigned<'_>> =
-        assigned.iter().filter(|assigned| !services.contains_key(&assigned.assignment.name)).collect();
+        assigned.iter().filter(|assigned| !kept.contains_key(&assigned.assignment.name)).collect();
     let mut warnings: Vec<String> = revision.scan.warnings.iter().map(ToString::to_string).collect();
     let mut images = resolve(context, revision, &wanted, scope.patience, &mut warnings).await?;
-    for Assigned { assignment, submodule } in wanted {
+    let mut draft = LockDraft::new(source);
+    for (name, entry) in kept {
+        draft.keep(name, entry);
+    }
+    for Assigned { assignment, .. } in wanted {
         let content = match assignment.kind {
             AssignedKind::Configuration => Content::Configuration,
             AssignedKind::Image(_) => match images.remove(&assignment.name) {
@@ -76,10 +80,10 @@ pub(crate) async fn generate(
                 }
             },
         };
-        let git = GitSource::new(submodule.url.clone(), submodule.sha.clone());
-        services.insert(assignment.name.clone(), Service::new(assignment.path.clone(), git, content));
+        draft.add(assignment.name.clone(), assignment.path.clone(), content, None);
     }
-    let lock = Lock::new(LockParts::new(source).with_services(services))
+    let lock = draft
+        .assemble(&revision.scan)
         .map_err(|error| Error::from_source(ErrorKind::Invalid, "the lock cannot be made", error))?;
     let bytes = lock.to_yaml().into_bytes();
     Ok(Generated { lock, bytes, warnings, pushed })
@@ -113,7 +117,10 @@ async fn judge(
 /// Names and kinds of all services, by the configuration's rules.
 fn assign(revision: &Revision) -> Result<Vec<ServiceAssignment>> {
     let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    revision.config.classify(&paths).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
+    revision
+        .config
+        .assign_services(&paths)
+        .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
 }
 
 /// Whether a revision's configuration could have made this lock. No registry is asked.
@@ -189,10 +196,14 @@ fn kept(
         let name = &assignment.name;
         let wrong = match previous.services().get(name) {
             None => Some("is not in the earlier lock".to_owned()),
-            Some(service) if service.git.commit != submodule.sha || service.path != submodule.path => Some(format!(
+            Some(service) if service.git.commit != submodule.commit || service.path != submodule.path => Some(format!(
                 "is at {} in the tree, and at {} in the earlier lock",
-                submodule.sha.short(12),
+                submodule.commit.short(12),
                 service.git.commit.short(12)
+            )),
+            Some(service) if service.git.url != submodule.url => Some(format!(
+                "comes from `{}` in the tree, and from `{}` in the earlier lock",
+                submodule.url, service.git.url
             )),
             Some(service) => {
                 kept.insert(name.clone(), service.clone());
@@ -210,18 +221,13 @@ fn kept(
 }
 
 /// What the registry is asked for a service.
-fn request(revision: &Revision, assigned: &Assigned<'_>) -> Option<ImageRequest> {
+fn request(assigned: &Assigned<'_>) -> Option<ImageRequest> {
     let Assigned { assignment, submodule } = assigned;
     let AssignedKind::Image(image) = &assignment.kind else { return None };
-    let candidates = assignment.candidates(&submodule.sha);
-    Some(ImageRequest {
-        service: assignment.name.clone(),
-        candidates: candidates.into_iter().map(|(repository, tag)| Candidate { repository, tag }).collect(),
-        platforms: image.platforms.clone(),
-        commit: submodule.sha.clone(),
-        revision: image_policy(image),
-        commit_time: revision.time,
-    })
+    let candidates = assignment.candidates(&submodule.commit);
+    let candidates = candidates.into_iter().map(|(repository, tag)| ImageReference::new(repository).with_tag(tag));
+    let request = ImageRequest::new(candidates).platforms(image.platforms.iter().cloned());
+    Some(request.built_from(submodule.commit.clone(), image_policy(image)))
 }
 
 /// What an image must say about its commit.
@@ -240,32 +246,35 @@ async fn resolve(
     patience: Duration,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<ServiceName, LockedImage>> {
-    let requests: Vec<ImageRequest> = wanted.iter().filter_map(|assigned| request(revision, assigned)).collect();
+    let (services, requests): (Vec<&ServiceName>, Vec<ImageRequest>) =
+        wanted.iter().filter_map(|assigned| Some((&assigned.assignment.name, request(assigned)?))).unzip();
     let registry = registry_client::client(context, &revision.config, &revision.commit)?;
     let all = requests.len();
     let resolving = Resolving::start(context, all);
     let on_event = |event: Event<'_>| match event {
-        Event::Looked { service, found: true } => {
-            context.emit(Progress::ImageResolved { service: service.as_str() });
+        Event::Looked { request, found: true } => {
+            context.emit(Progress::ImageResolved { service: services[request].as_str() });
         }
         Event::Waiting { missing, of, .. } => {
-            let names: Vec<&str> = missing.iter().map(|service| service.as_str()).collect();
+            let names: Vec<&str> = missing.iter().map(|request| services[*request].as_str()).collect();
             context.emit(Progress::WaitingForImages { missing: &names, total: of });
         }
         _ => {}
     };
-    let patience = Patience::up_to(patience);
-    let answers = registry.resolve_all_patiently(&requests, patience, context.deadline, &on_event).await;
+    let wait = WaitPolicy::up_to(patience);
+    let answers = registry.resolve_all_waiting(&requests, wait, context.deadline, &on_event).await;
     drop(resolving);
     let mut images = BTreeMap::new();
     let mut failures = Vec::new();
+    let answers: BTreeMap<&ServiceName, _> = services.into_iter().zip(answers).collect();
     for (service, answer) in answers {
         match answer {
             Ok(resolution) => {
                 warnings.extend(resolution.warnings.iter().map(|warning| format!("{service}: {warning}")));
-                images.insert(service, resolution.image);
+                let image = resolution.image.into_locked(revision.time);
+                images.extend(image.map(|image| (service.clone(), image)));
             }
-            Err(unresolved) => failures.push((service, unresolved)),
+            Err(unresolved) => failures.push((service.clone(), unresolved)),
         }
     }
     if !failures.is_empty() {
@@ -314,10 +323,10 @@ pub(crate) async fn explain(context: &Context, revision: &Revision, name: &Servi
     let submodule = revision.scan.submodules.iter().find(|submodule| submodule.path == assignment.path);
     let submodule = submodule.ok_or_else(|| Error::new(ErrorKind::Bug, format!("`{name}` has no submodule")))?;
     let assigned = Assigned { assignment: assignment.clone(), submodule };
-    let Some(request) = request(revision, &assigned) else { return Ok(None) };
+    let Some(request) = request(&assigned) else { return Ok(None) };
     let registry = registry_client::client(context, &revision.config, &revision.commit)?;
     let repositories: BTreeSet<_> = request.candidates.iter().map(|candidate| candidate.repository.clone()).collect();
-    let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.remove(name);
+    let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.pop();
     let logins = repositories
         .iter()
         .filter_map(|repository| Some(format!("{}: {}", repository.host(), registry.login_of(repository)?.source)))

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use config::{Config, RegistrySettings};
 use lock_model::CommitId;
 use process::EnvVars;
-use registry::credentials::{ExplicitLogin, HelperPrograms};
+use registry::credentials::{EnvCredential, HelperPrograms};
 use registry::{
     ClientCertificate, CredentialSources, Credentials, HostOptions, Mirror, PemAuthority, Proxies, Registry,
     RegistryOptions,
@@ -23,9 +23,9 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 #[non_exhaustive]
 pub struct RegistryAccess {
     /// Logins that beat those of every file.
-    pub explicit_logins: Vec<ExplicitLogin>,
+    pub env_credentials: Vec<EnvCredential>,
     /// A login that counts only where no file with logins exists, such as the token of a CI job.
-    pub job_login: Option<ExplicitLogin>,
+    pub job_login: Option<EnvCredential>,
     /// Where docker and podman keep logins; the first that exists counts.
     pub login_files: Vec<PathBuf>,
     /// What credential helpers see besides what every program inherits.
@@ -60,35 +60,32 @@ pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> R
         };
         mirrors.insert(host.clone(), mirror);
     }
-    let options = RegistryOptions {
-        mirrors,
-        hosts,
-        authorities: access.authorities.clone(),
-        credentials: credentials(context, &access)?,
-        proxies: access.proxies.clone(),
-        cache: Some(context.cache.join("registry")),
-        jitter_seed: access.jitter_seed,
-        ..RegistryOptions::default()
-    };
+    let mut options = RegistryOptions::default()
+        .authorities(access.authorities.clone())
+        .credentials(credentials(context, &access)?)
+        .proxies(access.proxies.clone())
+        .cache(context.cache.join("registry"))
+        .jitter_seed(access.jitter_seed);
+    (options.mirrors, options.hosts) = (mirrors, hosts);
     Registry::new(options)
         .map_err(|error| Error::from_source(ErrorKind::Invalid, "the registry client cannot be made", error))
 }
 
 /// What the configuration says about one host.
 fn host_options(context: &Context, commit: &CommitId, host: &str, settings: &RegistrySettings) -> Result<HostOptions> {
-    let mut options = HostOptions { plain_http: settings.plain_http, ..HostOptions::default() };
+    let mut options = HostOptions::default().plain_http(settings.plain_http);
     if let Some(ca) = &settings.ca {
         let place = format!("registries.{host}.ca");
         let pem = config_values::text(context, commit, &place, ca)?.into_bytes();
-        options.authorities.push(PemAuthority { name: config_values::name(&place, ca), pem });
+        options.authorities.push(PemAuthority::new(config_values::name(&place, ca), pem));
     }
     if let Some(ours) = &settings.client_certificate {
         let place = format!("registries.{host}.client-certificate.certificate");
-        options.client_certificate = Some(ClientCertificate {
-            name: config_values::name(&place, &ours.certificate),
-            certificates: config_values::text(context, commit, &place, &ours.certificate)?.into_bytes(),
-            key: config_values::secret(context, &format!("registries.{host}.client-certificate.key"), &ours.key)?,
-        });
+        options.client_certificate = Some(ClientCertificate::new(
+            config_values::name(&place, &ours.certificate),
+            config_values::text(context, commit, &place, &ours.certificate)?,
+            config_values::secret(context, &format!("registries.{host}.client-certificate.key"), &ours.key)?,
+        ));
     }
     Ok(options)
 }
@@ -107,31 +104,27 @@ pub(crate) fn warnings(registry: &Registry) -> Vec<String> {
 }
 
 fn credentials(context: &Context, access: &RegistryAccess) -> Result<Credentials> {
-    let mut explicit = access.explicit_logins.clone();
+    let mut env = access.env_credentials.clone();
     if !access.login_files.iter().any(|file| file.is_file()) {
-        explicit.extend(access.job_login.clone());
+        env.extend(access.job_login.clone());
     }
     let mut environment = context.surroundings.children.clone();
     for (name, value) in access.helper_variables.iter() {
         environment.insert(name, value);
     }
-    let helpers = HelperPrograms {
-        search_path: context.surroundings.search_path.clone(),
-        environment,
-        deadline: HelperPrograms::DEADLINE,
-    };
-    let sources = CredentialSources {
-        explicit,
-        files: access.login_files.clone(),
-        helpers: Some(helpers),
-        work_tree: context.git.work_tree().map(PathBuf::from),
-    };
-    Credentials::load(sources).map_err(|errors| {
+    let sources = CredentialSources::default()
+        .env(env)
+        .files(access.login_files.clone())
+        .helpers(HelperPrograms::new(context.surroundings.search_path.clone(), environment))
+        .work_tree(context.git.work_tree().map(PathBuf::from));
+    Credentials::load(sources).map_err(|error| {
+        let path = error.path().display();
+        let problems = error.problems().iter().map(|one| {
+            Problem::new("logins", format!("`{path}` {one}"))
+                .details(std::error::Error::source(one).map(ToString::to_string))
+        });
         Error::new(ErrorKind::Invalid, "the logins of registries cannot be read")
-            .problems(errors.iter().map(|error| {
-                Problem::new("logins", error.to_string())
-                    .details(std::error::Error::source(error).map(ToString::to_string))
-            }))
+            .problems(problems)
             .hint("nothing was sent to any registry")
     })
 }

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use config::{Config, Environment};
-use lock_gen::{Mismatch, Scan};
+use lock_gen::{LockDrift, Scan};
 use lock_model::{
     CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, LOCK_FILE, Lock, ReleaseId, Timestamp, TreeId,
-    TreePath,
 };
 
 use crate::context::{Context, git_error};
@@ -90,8 +89,8 @@ impl Revision {
     }
 
     /// Where a lock disagrees with this tree.
-    pub(crate) fn mismatches(&self, lock: &Lock) -> Vec<Mismatch> {
-        lock_gen::compare(lock, &self.scan)
+    pub(crate) fn mismatches(&self, lock: &Lock) -> Vec<LockDrift> {
+        lock_gen::lock_drift(lock, &self.scan)
     }
 
     /// What is wrong with the submodules themselves.
@@ -130,18 +129,13 @@ pub(crate) fn load_config(context: &Context, revision: &str) -> Result<Option<Co
 
 /// Reads a configuration, or says everything that is wrong with it.
 pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> Result<Config> {
-    Config::load(name, bytes).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
+    Config::parse(name, bytes).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
 }
 
 fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<ConfigDigest> {
-    let mut paths = config.files_named();
-    paths.insert(
-        TreePath::try_from(CONFIG_FILE)
-            .map_err(|error| Error::from_source(ErrorKind::Bug, "the configuration's own name is no path", error))?,
-    );
     let mut digests = BTreeMap::new();
     let mut missing = Vec::new();
-    for path in paths {
+    for path in config.hashed_files() {
         let bytes = context
             .git
             .read_file(revision, path.as_str())

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{Deployment, Environment};
-use ledger::cycle::Purpose;
 use ledger::{RecordDraft, Step, StepResult as RecordResult};
 use lock_model::{CommitId, EnvironmentName, Lock};
-use promotion::rollback::{self, Target, TargetState};
+use promotion::attempts::Purpose;
+use promotion::rollback::{self, RollbackTarget, TargetState};
 
 use crate::context::Context;
 use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commit};
@@ -146,13 +146,13 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
 }
 
 /// Nothing is begun for a release whose images were cleaned away: the next one that is whole is named.
-async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &Target) -> Result<()> {
+async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &RollbackTarget) -> Result<()> {
     let gone = gone_of(context, &engine.revision, &engine.lock.lock, &engine.environment.name).await?;
     if gone.is_empty() {
         return Ok(());
     }
     let name = &engine.environment.name;
-    let called = |target: &Target| target.tag.clone().unwrap_or_else(|| target.release.id8().to_owned());
+    let called = |target: &RollbackTarget| target.tag.clone().unwrap_or_else(|| target.release.id8().to_owned());
     let error = Error::new(ErrorKind::Image, format!("images of `{}` are not there any more", called(target)))
         .problems(gone)
         .hint("nothing was changed; push the images again, or go back to another release");
@@ -175,11 +175,11 @@ async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &Targe
 /// The digests that are gone of what an environment deploys of a lock.
 async fn gone_of(context: &Context, revision: &Revision, lock: &Lock, name: &EnvironmentName) -> Result<Vec<Problem>> {
     let environment = revision.environment(name)?;
-    let today = context.now(0).date();
+    let today = context.now().date();
     image_availability::gone(context, revision, lock, |service, entry| {
         match environment.decide(service, &entry.path, today) {
             Deployment::Deploy(_) => true,
-            Deployment::NotDeployed { .. } | Deployment::Other { .. } => false,
+            Deployment::NotDeployed { .. } | Deployment::LockedOnly { .. } => false,
         }
     })
     .await
@@ -266,7 +266,7 @@ async fn after_the_proof(
 }
 
 async fn lift_hold(context: &Context, store: &mut LedgerStore, name: &EnvironmentName, reason: &str) -> Result<()> {
-    let draft = RecordDraft::new(Step::Unhold, RecordResult::Ok, context.run.clone(), context.now(store.len()))
+    let draft = RecordDraft::new(Step::Unhold, RecordResult::Ok, context.run.clone(), context.now())
         .environment(name)
         .reason(reason);
     let Some(last) = store.ledger().held(name).and_then(|hold| store.ledger().record(hold.seq).cloned()) else {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use forge::local::{self, LocalForge};
+use forge::simulator::{Bypass, ForgeSettings, HookProgram, MergeOutcome, PushVerdict};
 use forge::{
-    BranchRules, Bypass, ForgeSettings, HookProgram, LocalForge, MergeOutcome, MergeRef, NewPullRequest, Opened,
-    PullRequest, PullRequestEdit, PullRequestState, Readiness, RequiredStatus, Review, Role, Stance, User,
-    Verdict as UpdateVerdict, Written,
+    BranchRules, MergeRef, NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness,
+    RequiredStatus, Review, ReviewState, Role, User, WriteOutcome,
 };
 use git::Git;
-use lock_model::{BranchName, CommitId, UserName};
+use lock_model::{BranchName, CommitId, Timestamp, UserName};
 
 use crate::clock::Clock;
 use crate::context::{Context, Surroundings, find_git, forge_error, git_options};
@@ -60,23 +62,23 @@ pub fn init_forge(
             .hint("make one with `git clone --bare`, and name it with `--repository`"));
     }
     let bot = &request.bot;
-    let mut users = vec![User { name: bot.clone(), role: Role::Write, bot: true }];
-    users.extend(request.users.iter().map(|(name, role)| User { name: name.clone(), role: *role, bot: false }));
+    let mut users = vec![User::bot(bot.clone(), Role::Write)];
+    users.extend(request.users.iter().map(|(name, role)| User::person(name.clone(), *role)));
     let mut branches = BTreeMap::new();
     for (branch, required) in &request.protect {
-        let required_statuses = required
-            .iter()
-            .map(|context| RequiredStatus { context: context.clone(), source: Some(bot.clone()) })
-            .collect();
-        branches.insert(branch.clone(), BranchRules { required_statuses, bypass: vec![bot.clone()] });
+        let required_statuses =
+            required.iter().map(|context| RequiredStatus::new(context.clone(), Some(bot.clone()))).collect();
+        branches.insert(branch.clone(), BranchRules::new(required_statuses, vec![bot.clone()]));
     }
-    let written = LocalForge::init(&root, &ForgeSettings { users, branches }).map_err(forge_error)?;
-    let forge = LocalForge::open(&root, git, Some(bot.clone())).map_err(forge_error)?;
-    let hook = HookProgram { binary: request.binary.clone(), arguments: vec!["forge".into(), "hook".into()] };
-    forge.install_hook(&hook).map_err(forge_error)?;
+    let written = forge::simulator::init(&root, &ForgeSettings::new(users, branches)).map_err(forge_error)?;
+    // Nothing that carries a time is written.
+    let clock = local::Clock::fixed(Timestamp::from_unix_seconds(0));
+    let forge = LocalForge::open(&root, git, Some(bot.clone()), clock).map_err(forge_error)?;
+    let hook = HookProgram::new(&request.binary, ["forge", "hook"]);
+    forge.simulator().install_hook(&hook).map_err(forge_error)?;
     let created = match written {
-        Written::Created => true,
-        Written::Updated | Written::Unchanged => false,
+        WriteOutcome::Created => true,
+        WriteOutcome::Updated | WriteOutcome::Unchanged => false,
     };
     Ok(ForgeInitReport { forge: root.join("forge").display().to_string(), created })
 }
@@ -110,18 +112,19 @@ pub fn judge_push(
     push: RefPush<'_>,
     actor: Option<&UserName>,
     surroundings: &Surroundings,
-    clock: &dyn Clock,
+    clock: Arc<dyn Clock>,
 ) -> Result<UpdateVerdictReport> {
     let program = find_git(surroundings)?;
     let git = Git::open(&program, push.bare, git_options(surroundings, actor))
         .map_err(|error| Error::from_source(ErrorKind::Repository, "the bare repository cannot be opened", error))?;
     let root = folder_around(&git)?;
-    let forge = LocalForge::open(&root, git, actor.cloned()).map_err(forge_error)?;
-    let verdict = forge.judge_update(push.reference, push.old, push.new, clock.now()).map_err(forge_error)?;
+    let clock = local::Clock::new(move || clock.now());
+    let forge = LocalForge::open(&root, git, actor.cloned(), clock).map_err(forge_error)?;
+    let verdict = forge.simulator().judge_update(push.reference, push.old, push.new).map_err(forge_error)?;
     Ok(UpdateVerdictReport {
         reference: push.reference.to_owned(),
-        allowed: !matches!(verdict, UpdateVerdict::Refused { .. }),
-        bypassed: matches!(verdict, UpdateVerdict::Bypassed { .. }),
+        allowed: !matches!(verdict, PushVerdict::Refused { .. }),
+        bypassed: matches!(verdict, PushVerdict::Bypassed { .. }),
         verdict: verdict.to_string(),
     })
 }
@@ -138,12 +141,12 @@ pub async fn open_pull_request(
     title: &str,
     body: &str,
 ) -> Result<PullRequestReport> {
-    let new =
-        NewPullRequest { title: title.to_owned(), body: body.to_owned(), head, base, readiness: Readiness::Ready };
-    let opened = context.forge.open_pull_request(&new, now(context).await?).await.map_err(forge_error)?;
+    LedgerStore::check(context).await?;
+    let new = NewPullRequest::new(head, base, title).body(body);
+    let opened = context.forge.open_pull_request(&new).await.map_err(forge_error)?;
     let (words, pull_request) = match opened {
-        Opened::Created(made) => ("opened", made),
-        Opened::Exists(other) => ("is open already", other),
+        OpenOutcome::Created(made) => ("opened", made),
+        OpenOutcome::Exists(other) => ("is open already", other),
     };
     Ok(report(&pull_request, format!("pull request {} {words}", pull_request.number)))
 }
@@ -154,8 +157,9 @@ pub async fn open_pull_request(
 ///
 /// Where the forge refuses, or there is no such pull request.
 pub async fn ready_pull_request(context: &Context, number: u64) -> Result<PullRequestReport> {
-    let edit = PullRequestEdit { readiness: Some(Readiness::Ready), ..PullRequestEdit::default() };
-    context.forge.edit_pull_request(number, &edit, now(context).await?).await.map_err(forge_error)?;
+    LedgerStore::check(context).await?;
+    let edit = PullRequestEdit::new().readiness(Readiness::Ready);
+    context.forge.edit_pull_request(number, &edit).await.map_err(forge_error)?;
     let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
     Ok(report(&pull_request, format!("pull request {number} is ready")))
 }
@@ -182,7 +186,7 @@ pub async fn show_pull_request(context: &Context, number: u64) -> Result<PullReq
         .into_iter()
         .map(|status| ShownStatus {
             context: status.context,
-            state: format!("{:?}", status.state).to_lowercase(),
+            state: status.state.to_string(),
             description: status.description,
         })
         .collect();
@@ -191,11 +195,11 @@ pub async fn show_pull_request(context: &Context, number: u64) -> Result<PullReq
         .into_iter()
         .map(|review| ShownReview {
             user: review.user.to_string(),
-            state: stance_word(review.stance).to_owned(),
+            state: state_of(review.state).to_owned(),
             commit: review.commit,
         })
         .collect();
-    let comments = context.forge.comments(number).await.map_err(forge_error)?;
+    let comments = context.local_forge().simulator().comments(number).map_err(forge_error)?;
     shown.comments = comments
         .into_iter()
         .map(|comment| ShownComment { user: comment.user.to_string(), body: comment.body })
@@ -233,38 +237,40 @@ pub enum ReviewAction {
 /// Where the forge refuses, and where there is no verdict to take back.
 pub async fn review_pull_request(context: &Context, number: u64, action: ReviewAction) -> Result<ForgeReviewReport> {
     let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
-    let now = now(context).await?;
-    let stance = match action {
-        ReviewAction::Approve => Some(Stance::Approved),
-        ReviewAction::RequestChanges => Some(Stance::ChangesRequested),
-        ReviewAction::Comment => Some(Stance::Commented),
+    LedgerStore::check(context).await?;
+    let state = match action {
+        ReviewAction::Approve => Some(ReviewState::Approved),
+        ReviewAction::RequestChanges => Some(ReviewState::ChangesRequested),
+        ReviewAction::Comment => Some(ReviewState::Commented),
         ReviewAction::Dismiss => None,
     };
-    let review = match stance {
-        Some(stance) => {
-            context.forge.submit_review(number, &pull_request.head, stance, now).await.map_err(forge_error)?
+    let review = match state {
+        Some(state) => {
+            let simulator = context.local_forge().simulator();
+            simulator.submit_review(number, &pull_request.head, state).map_err(forge_error)?
         }
-        None => dismiss(context, number, now).await?,
+        None => dismiss(context, number).await?,
     };
     Ok(ForgeReviewReport {
         pull_request: number,
         user: review.user.to_string(),
-        state: stance_word(review.stance).to_owned(),
+        state: state_of(review.state).to_owned(),
         commit: review.commit,
         tree: review.tree,
     })
 }
 
 /// Takes back the acting user's newest verdict.
-async fn dismiss(context: &Context, number: u64, now: lock_model::Timestamp) -> Result<Review> {
+async fn dismiss(context: &Context, number: u64) -> Result<Review> {
     let reviews = context.forge.reviews(number).await.map_err(forge_error)?;
-    let mine = |review: &Review| review.user.as_str() == context.run.actor && review.stance != Stance::Commented;
+    let mine = |review: &Review| review.user.as_str() == context.run.actor && review.state != ReviewState::Commented;
     let Some(mut review) = reviews.into_iter().rfind(mine) else {
         let message = format!("`{}` has given no verdict on pull request {number}", context.run.actor);
         return Err(Error::new(ErrorKind::Invalid, message).hint("say whose it is with `--as USER`"));
     };
-    context.forge.dismiss_review(number, review.seq, "taken back by its author", now).await.map_err(forge_error)?;
-    review.stance = Stance::Dismissed;
+    let simulator = context.local_forge().simulator();
+    simulator.dismiss_review(number, review.seq, "taken back by its author").map_err(forge_error)?;
+    review.state = ReviewState::Dismissed;
     Ok(review)
 }
 
@@ -283,7 +289,8 @@ pub async fn merge_pull_request(
         Some(expected) => expected,
         None => context.forge.pull_request(number).await.map_err(forge_error)?.head,
     };
-    let outcome = context.forge.merge(number, &expected, bypass, now(context).await?).await.map_err(forge_error)?;
+    LedgerStore::check(context).await?;
+    let outcome = context.local_forge().simulator().merge(number, &expected, bypass).map_err(forge_error)?;
     match outcome {
         MergeOutcome::Merged(merge) | MergeOutcome::AlreadyMerged(merge) => Ok(MergeReport {
             pull_request: number,
@@ -296,11 +303,6 @@ pub async fn merge_pull_request(
                 .problems(reasons.into_iter().map(|reason| Problem::new("rule", reason))))
         }
     }
-}
-
-/// Times of the forge come from the same clock as the ledger's.
-async fn now(context: &Context) -> Result<lock_model::Timestamp> {
-    Ok(context.now(LedgerStore::read(context).await?.len()))
 }
 
 fn report(pull_request: &PullRequest, summary_line: String) -> PullRequestReport {
@@ -338,11 +340,11 @@ fn state_word(pull_request: &PullRequest) -> &'static str {
     }
 }
 
-fn stance_word(stance: Stance) -> &'static str {
-    match stance {
-        Stance::Approved => "approved",
-        Stance::ChangesRequested => "requested changes on",
-        Stance::Commented => "commented on",
-        Stance::Dismissed => "took back the review of",
+fn state_of(state: ReviewState) -> &'static str {
+    match state {
+        ReviewState::Approved => "approved",
+        ReviewState::ChangesRequested => "requested changes on",
+        ReviewState::Commented => "commented on",
+        ReviewState::Dismissed => "took back the review of",
     }
 }

@@ -1,8 +1,8 @@
 //! What the ledger says: where each environment stands, and what happened.
 
 use config::Environment;
-use ledger::cycle::{Locks, PlanShape, Then, plan};
 use lock_model::EnvironmentName;
+use promotion::attempts::{AfterProof, Locks, PlanShape, plan};
 
 use crate::context::{Context, forge_error};
 use crate::engine::suite_reference;
@@ -64,11 +64,11 @@ pub async fn status(context: &Context) -> Result<StatusReport> {
 }
 
 /// What follows the proof of an environment.
-pub(crate) fn then(environment: &Environment) -> Then {
+pub(crate) fn then(environment: &Environment) -> AfterProof {
     match (&environment.release, &environment.promote) {
-        (Some(_), Some(_)) => Then::ReleaseAndPromote,
-        (Some(_), None) => Then::Release,
-        (None, Some(_)) => Then::Promote,
-        (None, None) => Then::Nothing,
+        (Some(_), Some(_)) => AfterProof::ReleaseAndPromote,
+        (Some(_), None) => AfterProof::Release,
+        (None, Some(_)) => AfterProof::Promote,
+        (None, None) => AfterProof::Nothing,
     }
 }

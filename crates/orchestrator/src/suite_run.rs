@@ -126,7 +126,7 @@ async fn set_status(context: &Context, head: &CommitId, reports: &[qa::SuiteRepo
     } else {
         (StatusState::Failure, format!("{failed} of {} suites failed", reports.len()))
     };
-    let now = context.now(LedgerStore::read(context).await?.len());
-    context.forge.set_status(head, SUITES_STATUS, state, &text, now).await.map_err(forge_error)?;
+    LedgerStore::check(context).await?;
+    context.forge.set_status(head, SUITES_STATUS, state, &text).await.map_err(forge_error)?;
     Ok(())
 }

@@ -21,12 +21,11 @@ use crate::host::{HostGate, PausedBeyond};
 use crate::media_type;
 use crate::options::RegistryOptions;
 use crate::retry::{Jitter, retry_after};
-use crate::text::{host_of, shown, with_causes};
+use crate::text::{escaped, host_of, with_causes};
 
 /// Most bytes that are read of an answer which is not the one that was wanted.
 const REFUSAL_LIMIT: u64 = 64 << 10;
 
-/// Sends requests.
 #[derive(Debug)]
 pub(crate) struct Http {
     options: RegistryOptions,
@@ -34,7 +33,6 @@ pub(crate) struct Http {
     jitter: Jitter,
 }
 
-/// One request.
 pub(crate) struct Ask<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
@@ -48,6 +46,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) on_retry: &'a (dyn Fn(Duration, &str) + Sync),
     pub(crate) hops: Hops,
     pub(crate) reach: Reach,
+}
+
+impl<'a> Ask<'a> {
+    /// A request whose redirects are judged and whose retries are not reported.
+    pub(crate) fn new(method: Method, url: Url, limit: u64, gate: &'a HostGate, deadline: Instant) -> Self {
+        let on_retry = &|_: Duration, _: &str| ();
+        let (hops, reach) = (Hops::Judged, Reach::Anywhere);
+        Self { method, url, accept: None, payload: None, limit, gate, deadline, on_retry, hops, reach }
+    }
 }
 
 /// What is sent with a request.
@@ -252,7 +259,7 @@ fn is_redirect(status: StatusCode) -> bool {
 /// Whether a redirect is followed; if not, why.
 pub(crate) fn judge_redirect(from: &Url, to: &Url, options: &RegistryOptions) -> Result<(), String> {
     // Without the query, which may carry a signature.
-    let shown = shown(&format!("{}://{}{}", to.scheme(), host_of(to), to.path()));
+    let shown = escaped(format!("{}://{}{}", to.scheme(), host_of(to), to.path()));
     match (from.scheme(), to.scheme()) {
         (_, "https") => Ok(()),
         ("http", "http") if options.may_be_plain(to) => Ok(()),
@@ -291,7 +298,7 @@ async fn read(
         }
         let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
         if let Some(encoding) = encoding.filter(|encoding| status.is_success() && *encoding != b"identity") {
-            let reason = format!("the answer is compressed (`{}`), which was not asked for", shown(encoding));
+            let reason = format!("the answer is compressed (`{}`), which was not asked for", escaped(encoding));
             return Err(RegistryErrorKind::NotAnImage { reason });
         }
     }
@@ -308,15 +315,15 @@ fn broken(url: &Url, error: reqwest::Error) -> RegistryErrorKind {
     // The address may carry a signature in its query.
     let error = error.without_url();
     if let Some(not_public) = find_cause::<NotPublic>(&error) {
-        let realm = shown(&format!("{}://{host}{}", url.scheme(), url.path()));
+        let realm = escaped(format!("{}://{host}{}", url.scheme(), url.path()));
         return RegistryErrorKind::Realm { realm, reason: not_public.reason().to_owned(), host };
     }
     if is_certificate_problem(&error) {
-        RegistryErrorKind::Untrusted { host, source: error }
+        RegistryErrorKind::Untrusted { host, source: error.into() }
     } else if error.is_body() || error.is_decode() {
         RegistryErrorKind::CutOff { host }
     } else {
-        RegistryErrorKind::Unreachable { host, source: error }
+        RegistryErrorKind::Unreachable { host, source: error.into() }
     }
 }
 
@@ -339,7 +346,7 @@ fn is_certificate_problem(error: &(dyn Error + 'static)) -> bool {
 /// How a registry asks for a login, for people: the scheme and where tokens are given out.
 fn challenge(headers: &HeaderMap) -> String {
     match headers.get(WWW_AUTHENTICATE) {
-        Some(value) => shown(value),
+        Some(value) => escaped(value),
         None => "without saying how".to_owned(),
     }
 }
@@ -359,7 +366,7 @@ fn detail(body: &[u8]) -> String {
     }
     let problem = serde_json::from_slice(body).ok().and_then(|refusal: Refusal| refusal.errors.into_iter().next());
     match problem {
-        Some(Problem { code, message }) => format!(": {}", shown(&format!("{code} {message}"))),
+        Some(Problem { code, message }) => format!(": {}", escaped(format!("{code} {message}"))),
         None => String::new(),
     }
 }

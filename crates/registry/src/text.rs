@@ -1,6 +1,6 @@
 //! Parts of messages.
 
-pub(crate) use lock_model::escaping::excerpt as shown;
+pub(crate) use lock_model::escaping::excerpt as escaped;
 
 /// The host that an address names, with the port where it is not the usual one.
 pub(crate) fn host_of(url: &url::Url) -> String {
@@ -9,6 +9,15 @@ pub(crate) fn host_of(url: &url::Url) -> String {
         (Some(host), None) => host.to_owned(),
         (None, _) => String::new(),
     }
+}
+
+/// An address without user and password, for people.
+pub(crate) fn without_credentials(url: &url::Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for addresses that cannot hold credentials.
+    url.set_username("").ok();
+    url.set_password(None).ok();
+    url.into()
 }
 
 /// An error with all its causes on one line.

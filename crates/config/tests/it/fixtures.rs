@@ -22,7 +22,7 @@ fn stem(path: &Path) -> &str {
 
 fn refused(path: &Path) -> String {
     let text = std::fs::read(path).unwrap();
-    match Config::load("orchestrator.yaml", &text) {
+    match Config::parse("orchestrator.yaml", &text) {
         Ok(_) => panic!("{} is not refused", path.display()),
         Err(errors) => format!("{errors}\n"),
     }
@@ -32,7 +32,7 @@ fn refused(path: &Path) -> String {
 fn valid_files_load() {
     for path in fixtures("valid") {
         let text = std::fs::read(&path).unwrap();
-        if let Err(errors) = Config::load(stem(&path), &text) {
+        if let Err(errors) = Config::parse(stem(&path), &text) {
             panic!("{errors}");
         }
     }

@@ -138,20 +138,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node(Value::String(value.to_owned())))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Node, E> {
-        Ok(Node(Value::String(value)))
-    }
-
     fn visit_unit<E>(self) -> Result<Node, E> {
         Ok(Node(Value::Null))
-    }
-
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node(Value::Null))
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(self)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {

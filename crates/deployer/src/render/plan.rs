@@ -183,7 +183,7 @@ impl<'a> Draft<'a> {
         for image in pin_images(object, service.image.as_ref(), &self.pins) {
             let (place, written) = (&image.place, escaped(&image.before));
             match image.verdict {
-                ImageVerdict::Locked | ImageVerdict::Pinned => {}
+                ImageVerdict::Locked(_) | ImageVerdict::Pinned => {}
                 ImageVerdict::NotAnImage => violations.push((
                     ProblemKind::Image,
                     format!("`{place}` of {id} is `{written}`, which is not an image reference"),
@@ -204,7 +204,7 @@ impl<'a> Draft<'a> {
                         };
                         violations.push((ProblemKind::UnpinnedImage, format!("`{place}` of {id}: `{written}` {why}")));
                     }
-                    let unpinned = image.unpinned(reason, Some(&service.name), path, id);
+                    let unpinned = image.unpinned(reason, &service.name, path, id);
                     self.unpinned_images.push(unpinned);
                 }
             }

@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         for image in pin_images(object, service.image.as_ref(), &self.pins) {
             let found = format!("`{}` of {id} is `{}`", image.place, escaped(&image.before));
             let image_finding = match image.verdict {
-                ImageVerdict::Locked if image.locked.as_deref() == Some(image.before.as_str()) => {
+                ImageVerdict::Locked(wanted) if wanted == image.before => {
                     if image.slot == Slot::Container {
                         self.containers.insert((&service.name, image.before.clone()));
                     }
@@ -182,11 +182,11 @@ impl<'a> Reader<'a> {
                         let message = format!("{found}, which the lock does not decide");
                         findings.push((FindingKind::UnpinnedImage, message));
                     }
-                    self.unpinned_images.insert(image.unpinned(reason, Some(&service.name), path, id));
+                    self.unpinned_images.insert(image.unpinned(reason, &service.name, path, id));
                     continue;
                 }
                 ImageVerdict::Pinned => continue,
-                ImageVerdict::Locked => format!("{found}, locked is `{}`", image.locked.unwrap_or_default()),
+                ImageVerdict::Locked(wanted) => format!("{found}, locked is `{wanted}`"),
                 ImageVerdict::Ambiguous(which) => format!("{found}, locked are {}", which.join(", ")),
                 ImageVerdict::NotAnImage => format!("{found}, which is not an image reference"),
             };

@@ -2,7 +2,7 @@
 
 use deployer::{UnpinnedImageRule, UnpinnedReason};
 
-use crate::shop::{pin, planned, refused, text, tree, with_file};
+use crate::shop::{pin, planned, refused, request, service, text, tree, with_file};
 
 /// One object for each place where an image can hide.
 const HIDING_PLACES: &str = "\
@@ -129,4 +129,40 @@ fn an_image_that_cannot_be_decided_is_refused() {
     let mut request = pod("registry.example/shop/web:main-7777777");
     request.other_images = vec![pin("web", "7")];
     assert!(text(&tree(&request), "services/cart/pod.yaml").contains(&pin("web", "7").to_string()));
+}
+
+#[test]
+fn t19_only_the_locked_digest_makes_a_locked_image_in_a_text_right() {
+    let (locked, other) = (pin("web", "2").digest, format!("sha256:{}", "f".repeat(64)));
+    let texts = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: texts }}\ndata:\n  right: registry.example/shop/web@{locked}\n  \
+         wrong: registry.example/shop/web@{other}\n  foreign: quay.io/a/b@{other}\n  page: https://quay.io/a/page, quay.io/a/page\n"
+    );
+    let fields = |registry: &str, repository: &str, digest: &str| {
+        format!("{{ registry: {registry}, repository: {repository}, tag: v1, digest: '{digest}' }}")
+    };
+    let resource = format!(
+        "---\napiVersion: example/v1\nkind: Database\nmetadata: {{ name: db }}\nspec:\n  image: a field of any meaning\n  \
+         right: {}\n  wrong: {}\n  foreign: {}\n",
+        fields("registry.example", "shop/web", locked.as_str()),
+        fields("registry.example", "shop/web", &other),
+        fields("quay.io", "a/b", &other),
+    );
+    let found: Vec<(String, String, UnpinnedReason)> = planned(&with_file("texts.yaml", &(texts + &resource)))
+        .unpinned_images
+        .into_iter()
+        .map(|it| (it.place, it.image, it.reason))
+        .collect();
+    let wrong = |place: &str, tag: &str| {
+        (place.to_owned(), format!("registry.example/shop/web{tag}@{other}"), UnpinnedReason::LockedElsewhere)
+    };
+    assert_eq!(found, [wrong("data.wrong", ""), wrong("repository and tag", ":v1")]);
+}
+
+#[test]
+fn b26_an_image_volume_is_no_container() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec: { containers: [{ image: 'quay.io/a/b:1' }], volumes: \
+               [{ name: v, image: { reference: registry.example/shop/cart } }] }\n";
+    let request = request(vec![service("cart", Some(pin("cart", "1")), &[("pod.yaml", pod)])]);
+    assert!(refused(&request).contains("its manifests have only `quay.io/a/b:1`"), "{}", refused(&request));
 }

@@ -86,6 +86,16 @@ fn t17_named_lists_let_through_what_they_name_and_nothing_else() {
 }
 
 #[test]
+fn t17_a_binding_gives_rights_to_a_group_only_where_a_list_names_it() {
+    let binding = object("RoleBinding", "subjects: [{ kind: Group, name: 'system:authenticated' }]");
+    let mut request = with_file("x.yaml", &binding);
+    for (named, accepted) in [("RoleBinding/x", true), ("RoleBinding", true), ("RoleBinding/y", false)] {
+        request.namespace_rule.privileged = [named.to_owned()].into();
+        assert_eq!(deployer::render::plan(&request, None).is_ok(), accepted, "{named}");
+    }
+}
+
+#[test]
 fn p29_an_object_without_a_fixed_name_is_refused() {
     let manifest = "apiVersion: batch/v1\nkind: Job\nmetadata: { generateName: seed- }\n";
     assert!(refused(&with_file("job.yaml", manifest)).contains("`generateName` makes another object each time"));

@@ -2,6 +2,7 @@
 
 use deployer::render::{RenderPlan, RenderedTree, plan};
 use deployer::{DeployRequest, DeployService, ImagePin, NotDeployed, Plan, PlanDetail};
+use lock_model::ErrorClass;
 
 pub(crate) const CART: &str = "\
 # The cart.
@@ -97,7 +98,10 @@ pub(crate) fn tree(request: &DeployRequest) -> RenderedTree {
 }
 
 pub(crate) fn refused(request: &DeployRequest) -> String {
-    plan(request, None).unwrap_err().to_string()
+    let problems = plan(request, None).unwrap_err();
+    let lines: Vec<String> = problems.as_slice().iter().map(ToString::to_string).collect();
+    assert_eq!((problems.to_string(), problems.class()), (lines.join("\n"), ErrorClass::Invalid));
+    problems.to_string()
 }
 
 pub(crate) fn text<'a>(tree: &'a RenderedTree, path: &str) -> &'a str {

@@ -20,7 +20,7 @@ pub use environment::{EnvironmentName, SuiteName};
 pub use forge::{BranchName, ReleaseTag, UserName};
 pub use git::{CommitId, RepositoryUrl, TreeId, TreePath};
 pub use image::{ImageRepository, Platform, Tag};
-pub use macros::IdentifierError;
+pub use macros::{IdentifierError, is_host_name};
 pub use name::{KindName, OneLine, ServiceName, ThirdPartyName};
 pub use reference::ImageReference;
 pub use release::{ConfigDigest, ReleaseId, SuiteDigest};

@@ -263,7 +263,7 @@ pub(crate) enum ReferencePage {
 
 /// Parses durations such as `90s`, `5m`, `1h30m`.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
-    config::parse_duration(text)
+    config::parse_duration(text).map_err(|error| error.to_string())
 }
 
 /// A reason that people read later: the ledger takes no empty one.

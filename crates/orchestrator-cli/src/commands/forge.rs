@@ -1,7 +1,10 @@
 //! The `forge` commands: what people do on the local forge.
 
+use std::sync::Arc;
+
 use lock_model::{BranchName, UserName};
-use orchestrator::forge::{Bypass, Role};
+use orchestrator::forge::Role;
+use orchestrator::forge::simulator::Bypass;
 use orchestrator::simulator::{self, ForgeInitRequest, RefPush, ReviewAction};
 use orchestrator::{Context, Error, ErrorKind, Result};
 
@@ -62,7 +65,7 @@ pub(crate) fn init(args: &ForgeInitArgs, global: &GlobalArgs) -> Result<Shown> {
 /// Judges a push; git refuses it where this ends with another code than 0.
 pub(crate) fn hook(args: &HookArgs, global: &GlobalArgs) -> Result<Shown> {
     let push = RefPush { bare: &args.bare, reference: &args.reference, old: &args.old, new: &args.new };
-    Ok(Shown::report(&simulator::judge_push(push, global.actor.as_ref(), &surroundings(), &clock::clock()?)?))
+    Ok(Shown::report(&simulator::judge_push(push, global.actor.as_ref(), &surroundings(), Arc::new(clock::clock()?))?))
 }
 
 /// `NAME:ROLE`.

@@ -71,7 +71,7 @@ pub(super) fn deployable(
                 }
                 format!("{reason} ({owner}, until {until})")
             }
-            Deployment::Other { reason } => reason,
+            Deployment::LockedOnly { reason } => reason,
         };
         other_images.extend(pin(service));
         not_deployed.push(NotDeployed { name: name.clone(), reason });
@@ -132,7 +132,7 @@ fn files(
                 .scan
                 .submodules
                 .iter()
-                .find(|submodule| submodule.path == service.path && submodule.sha == service.git.commit)
+                .find(|submodule| submodule.path == service.path && submodule.commit == service.git.commit)
                 .ok_or_else(|| Problem::new(name.to_string(), "is not a submodule of this tree"))?;
             let url =
                 lock_gen::fetch_url(&submodule.declared_url, &context.remote_location()).map_err(|e| failed(&e))?;

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use config::{Config, Excluded, ProofRequirement};
 use forge::{PullRequest, PullRequestState, Role};
-use ledger::cycle::Purpose;
 use ledger::{Ledger, PolicySource, ProofLevel};
 use lock_model::{CommitId, EnvironmentName, SuiteName};
 use promotion::approvals::{
-    Access, ApprovalPolicy, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, Stance,
+    Access, ApprovalPolicy, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, ReviewState,
 };
-use promotion::gates::{
-    Answer as Fact, DeployFacts, GateCode, GatePolicy, GateReport, ProvenIn, PullRequestFound, judge,
-};
+use promotion::attempts::Purpose;
+use promotion::gates::{Ancestry, DeployFacts, GateCode, GatePolicy, GateReport, ProvenIn, PullRequestFound, judge};
 
 use super::step_outcome::StepOutcome;
 use super::suites::suite_reference;
@@ -75,7 +73,7 @@ impl Engine<'_> {
         let newest = self.store.ledger().latest_touched(&self.environment.name);
         let older = match newest.and_then(|record| record.entry.commit.as_ref()) {
             Some(newest) => is_ancestor(self.context, &self.revision.commit, newest)?,
-            None => Fact::No,
+            None => Ancestry::Unrelated,
         };
         let findings = Findings {
             today: self.now().date(),
@@ -141,23 +139,23 @@ pub(super) fn arrival(context: &Context, revision: &Revision) -> Result<CommitId
 pub(super) struct Findings {
     today: lock_model::Date,
     mismatches: Vec<String>,
-    head_in_history: Fact,
-    older_than_newest: Fact,
+    head_in_history: Ancestry,
+    older_than_newest: Ancestry,
     policy: GatePolicy,
     pull_request: Option<PullRequestFacts>,
 }
 
-fn is_ancestor(context: &Context, ancestor: &CommitId, descendant: &CommitId) -> Result<Fact> {
+fn is_ancestor(context: &Context, ancestor: &CommitId, descendant: &CommitId) -> Result<Ancestry> {
     let known =
         context.git.commit(ancestor.as_str()).map_err(|error| git_error("history cannot be read", error))?.is_some();
     if !known {
-        return Ok(Fact::Unknown);
+        return Ok(Ancestry::Unknown);
     }
     let answer = context
         .git
         .is_ancestor(ancestor.as_str(), descendant.as_str())
         .map_err(|error| git_error("history cannot be read", error))?;
-    Ok(if answer { Fact::Yes } else { Fact::No })
+    Ok(if answer { Ancestry::Ancestor } else { Ancestry::Unrelated })
 }
 
 /// The configuration whose rules hold for a change: the target branch's, as it was before.
@@ -308,11 +306,11 @@ pub(crate) async fn pull_request_facts(context: &Context, pull_request: &PullReq
             .map(|review| ReviewFacts {
                 seq: review.seq,
                 user: review.user.to_string(),
-                stance: match review.stance {
-                    forge::Stance::Approved => Stance::Approved,
-                    forge::Stance::ChangesRequested => Stance::ChangesRequested,
-                    forge::Stance::Commented => Stance::Commented,
-                    forge::Stance::Dismissed => Stance::Dismissed,
+                state: match review.state {
+                    forge::ReviewState::Approved => ReviewState::Approved,
+                    forge::ReviewState::ChangesRequested => ReviewState::ChangesRequested,
+                    forge::ReviewState::Commented => ReviewState::Commented,
+                    forge::ReviewState::Dismissed => ReviewState::Dismissed,
                 },
                 tree: Some(review.tree),
                 commit: review.commit,

@@ -61,9 +61,9 @@ pub(crate) async fn lock_commit(
     }
     let merged = merged_pull_request(context, branch, &tip.commit).await?;
     let (lock, unreviewed, reason) = match merged {
-        Some(pull_request) => reviewed(context, store, tip, &pull_request, on_difference).await?,
+        Some(pull_request) => reviewed(context, tip, &pull_request, on_difference).await?,
         None => match tip.config.forge.direct_push {
-            DirectPush::Refuse => return Err(direct_push(context, store, branch, tip).await?),
+            DirectPush::Refuse => return Err(direct_push(context, branch, tip).await?),
             DirectPush::Relock => {
                 let generated =
                     lock_builder::generate(context, tip, source(tip, None, &tip.commit), Scope::default()).await?;
@@ -123,13 +123,12 @@ async fn already_there(
             // again, the forge finds it there, and records what it has not recorded yet.
             let message = lock_message(lock);
             let parent = tip.parents.first();
-            let now = context.now(store.len());
             context
                 .forge
-                .commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message, now)
+                .commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message)
                 .await
                 .map_err(forge_error)?;
-            let mut done = draft(context, store, environment, tip, lock, StepResult::Ok);
+            let mut done = draft(context, environment, tip, lock, StepResult::Ok);
             if let Some(started) = store.ledger().record(seq) {
                 done.unreviewed = started.entry.unreviewed;
                 done.reason.clone_from(&started.entry.reason);
@@ -168,7 +167,6 @@ pub(crate) async fn merged_pull_request(
 /// Resolves a merged pull request's tree again and compares the answer with what was published.
 async fn reviewed(
     context: &Context,
-    store: &LedgerStore,
     tip: &Revision,
     pull_request: &PullRequest,
     on_difference: OnDifference<'_>,
@@ -178,7 +176,7 @@ async fn reviewed(
         .is_ancestor(pull_request.head.as_str(), tip.commit.as_str())
         .map_err(|error| git_error("the reviewed commit cannot be compared", error))?;
     if !reachable {
-        return Err(not_a_merge(context, store, pull_request, tip).await?);
+        return Err(not_a_merge(context, pull_request, tip).await?);
     }
     let base = tip.parents.first().unwrap_or(&tip.commit).clone();
     let source = source(tip, Some((pull_request.number, &pull_request.head)), &base);
@@ -231,23 +229,22 @@ async fn commit(
         None => Ok(()),
     };
     still(store.ledger())?;
-    let mut started = draft(context, store, environment, tip, lock, StepResult::Started);
+    let mut started = draft(context, environment, tip, lock, StepResult::Started);
     started.unreviewed = unreviewed;
     if let Some(reason) = reason {
         started = started.reason(reason);
     }
     store.append(context, started, &[], still).await?;
     let message = lock_message(lock);
-    let now = context.now(store.len());
     let outcome = context
         .forge
-        .commit_files(&branch_name(branch)?, Some(&tip.commit), &lock_files(lock)?, &message, now)
+        .commit_files(&branch_name(branch)?, Some(&tip.commit), &lock_files(lock)?, &message)
         .await
         .map_err(forge_error)?;
     let committed = match outcome {
         CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => commit,
         CommitOutcome::Moved { .. } => {
-            let end = draft(context, store, environment, tip, lock, StepResult::Superseded);
+            let end = draft(context, environment, tip, lock, StepResult::Superseded);
             store.append(context, end, &[], |_| Ok(())).await?;
             return Ok(LockCommit::Superseded {
                 note: format!("`{branch}` moved while the lock was made: the newer commit has a run of its own"),
@@ -263,7 +260,7 @@ async fn commit(
     };
     context.sync()?;
     let with_lock = Revision::load(context, &committed)?;
-    let mut done = draft(context, store, environment, &with_lock, lock, StepResult::Ok);
+    let mut done = draft(context, environment, &with_lock, lock, StepResult::Ok);
     done.unreviewed = unreviewed;
     if let Some(reason) = reason {
         done = done.reason(reason);
@@ -299,14 +296,13 @@ pub(crate) fn lock_files(lock: &LockFile) -> Result<Vec<FileChange>> {
 
 fn draft(
     context: &Context,
-    store: &LedgerStore,
     environment: &EnvironmentName,
     revision: &Revision,
     lock: &LockFile,
     result: StepResult,
 ) -> RecordDraft {
-    let mut draft = RecordDraft::new(Step::LockCommit, result, context.run.clone(), context.now(store.len()))
-        .environment(environment);
+    let mut draft =
+        RecordDraft::new(Step::LockCommit, result, context.run.clone(), context.now()).environment(environment);
     draft.release = Some(revision.release(&lock.lock));
     draft.lock = Some(lock.lock.id().clone());
     draft.lock_file = Some(lock.digest.clone());
@@ -328,9 +324,9 @@ fn locked(generated: Generated) -> Result<LockFile> {
 }
 
 /// A commit without a pull request gets no lock: its status says so.
-async fn direct_push(context: &Context, store: &LedgerStore, branch: &str, tip: &Revision) -> Result<Error> {
+async fn direct_push(context: &Context, branch: &str, tip: &Revision) -> Result<Error> {
     let text = "no pull request merged this commit: it gets no lock and is not deployed";
-    gets_no_lock(context, store, tip, text).await?;
+    gets_no_lock(context, tip, text).await?;
     Ok(Error::new(
         ErrorKind::Refused,
         format!("commit {} came to `{branch}` without a pull request", tip.commit.short(12)),
@@ -341,14 +337,9 @@ async fn direct_push(context: &Context, store: &LedgerStore, branch: &str, tip: 
 }
 
 /// A commit that cut the reviewed one off gets no lock either.
-async fn not_a_merge(
-    context: &Context,
-    store: &LedgerStore,
-    pull_request: &PullRequest,
-    tip: &Revision,
-) -> Result<Error> {
+async fn not_a_merge(context: &Context, pull_request: &PullRequest, tip: &Revision) -> Result<Error> {
     let text = "the reviewed commit is not part of this one: it gets no lock and is not deployed";
-    gets_no_lock(context, store, tip, text).await?;
+    gets_no_lock(context, tip, text).await?;
     Ok(Error::new(
         ErrorKind::Repository,
         format!("the reviewed commit {} is not part of {}", pull_request.head.short(12), tip.commit.short(12)),
@@ -356,9 +347,8 @@ async fn not_a_merge(
     .hint("merge pull requests with merge commits: a squash or rebase cuts the lock off from what was reviewed"))
 }
 
-async fn gets_no_lock(context: &Context, store: &LedgerStore, tip: &Revision, text: &str) -> Result<()> {
-    let now = context.now(store.len());
-    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text, now).await.map_err(forge_error)?;
+async fn gets_no_lock(context: &Context, tip: &Revision, text: &str) -> Result<()> {
+    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text).await.map_err(forge_error)?;
     Ok(())
 }
 

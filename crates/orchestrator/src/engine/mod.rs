@@ -13,8 +13,9 @@ mod suites;
 
 use std::collections::BTreeSet;
 
+use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction};
+use ::promotion::interruption::{Interruption, Underway, interruption};
 use config::Environment;
-use ledger::cycle::{self, Interruption, Locks, PlanShape, PlannedStep, Purpose, StepAction, Then, Underway};
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
@@ -121,10 +122,10 @@ impl<'a> Engine<'a> {
             suites.push(suite_reference(self.context, &self.revision, name)?);
         }
         let then = match self.purpose {
-            Purpose::Rollback => Then::EndRollback,
+            Purpose::Rollback => AfterProof::EndRollback,
             Purpose::Run => then(&self.environment),
         };
-        Ok(cycle::plan(&PlanShape { locks: Locks::InTree, suites, then }))
+        Ok(attempts::plan(&PlanShape { locks: Locks::InTree, suites, then }))
     }
 
     /// Takes the wanted steps, skips what is done, stops at the first that says no. Suites all run before that.
@@ -135,7 +136,7 @@ impl<'a> Engine<'a> {
             self.status_pending().await?;
         }
         let mut stopped: Option<ErrorKind> = None;
-        let steps = cycle::next_steps(self.store.ledger(), &self.environment.name, &self.release, &plan);
+        let steps = attempts::next_steps(self.store.ledger(), &self.environment.name, &self.release, &plan);
         for PlannedStep { key, action } in steps {
             let asked_for = match wanted {
                 Wanted::All => true,
@@ -204,21 +205,7 @@ impl<'a> Engine<'a> {
 
     /// A step of the plan that is done; what only looks and then acts looks again.
     async fn skipped(&mut self, key: &StepKey, seq: u64) -> Result<()> {
-        let detail = match key.step() {
-            Step::Promote => self.promote_again().await?,
-            Step::LockCommit
-            | Step::Gates
-            | Step::Health
-            | Step::Deploy
-            | Step::Verify
-            | Step::Suite
-            | Step::Proof
-            | Step::Release
-            | Step::Reject
-            | Step::Hold
-            | Step::Unhold
-            | Step::Rollback => None,
-        };
+        let detail = if key.step() == Step::Promote { self.promote_again().await? } else { None };
         self.line(&key.to_string(), StepWord::Done, detail.unwrap_or_else(|| format!("since record {seq}")));
         Ok(())
     }
@@ -312,10 +299,8 @@ impl<'a> Engine<'a> {
     fn draft(&self, key: &StepKey, result: StepResult) -> RecordDraft {
         let mut draft = RecordDraft::new(key.step(), result, self.context.run.clone(), self.now())
             .environment(&self.environment.name);
-        if let (Some(started), StepResult::Ok | StepResult::Failed | StepResult::Refused | StepResult::Superseded) =
-            (self.started, result)
-        {
-            draft.started = started;
+        if result != StepResult::Started {
+            draft.started = self.started.unwrap_or(draft.started);
         }
         draft.release = Some(self.release.clone());
         draft.lock = Some(self.lock.lock.id().clone());
@@ -347,13 +332,12 @@ impl<'a> Engine<'a> {
     fn may_go_on(&self, ledger: &Ledger) -> Result<()> {
         let underway = Underway {
             environment: &self.environment.name,
-            release: &self.release,
             lock: self.lock.lock.id(),
             run: &self.context.run,
             since: self.since,
             purpose: self.purpose,
         };
-        if let Some(interruption) = cycle::interruption(ledger, &underway) {
+        if let Some(interruption) = interruption(ledger, &underway) {
             return Err(interrupted(&self.environment.name, &interruption));
         }
         let Some(findings) = &self.findings else { return Ok(()) };
@@ -368,7 +352,7 @@ impl<'a> Engine<'a> {
 
     /// The time now.
     pub(crate) fn now(&self) -> lock_model::Timestamp {
-        self.context.now(self.store.len())
+        self.context.now()
     }
 
     /// Opens a rollback: its first record holds the environment.

@@ -1,9 +1,9 @@
 //! The pull request that carries proven content to the next environment.
 
 use crate::report::markdown::{NotDeployedRow, PromotionBody, promotion_body};
-use ::promotion::promotion;
-use config::{Deployment, weakenings};
-use forge::{NewPullRequest, Opened, PullRequest, PullRequestEdit, PullRequestState, Readiness, Written};
+use ::promotion::pull_request;
+use config::{Deployment, policy_relaxations};
+use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness, WriteOutcome};
 use ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
 use lock_model::{EnvironmentName, LOCK_FILE, Lock};
 
@@ -68,21 +68,20 @@ impl Engine<'_> {
             return Ok((format!("`{to_branch}` holds {} already", self.revision.commit.short(12)), false));
         }
         let body = self.promotion_text(&to, target.as_str()).await?;
-        let title = promotion::title(&self.release, &to);
+        let title = pull_request::title(&self.release, &to);
         let open = self.context.forge.find_open(&head, &base).await.map_err(forge_error)?;
         let (pull_request, verb, changed) = if let Some(open) = open {
-            let edit = PullRequestEdit { title: Some(title), body: Some(body), readiness: Some(Readiness::Ready) };
-            let written =
-                self.context.forge.edit_pull_request(open.number, &edit, self.now()).await.map_err(forge_error)?;
+            let edit = PullRequestEdit::new().title(title).body(body).readiness(Readiness::Ready);
+            let written = self.context.forge.edit_pull_request(open.number, &edit).await.map_err(forge_error)?;
             match written {
-                Written::Created | Written::Updated => (open, "refreshed", true),
-                Written::Unchanged => (open, "is up to date", false),
+                WriteOutcome::Created | WriteOutcome::Updated => (open, "refreshed", true),
+                WriteOutcome::Unchanged => (open, "is up to date", false),
             }
         } else {
-            let new = NewPullRequest { title, body, head, base, readiness: Readiness::Ready };
-            match self.context.forge.open_pull_request(&new, self.now()).await.map_err(forge_error)? {
-                Opened::Created(made) => (made, "opened", true),
-                Opened::Exists(other) => (other, "exists", true),
+            let new = NewPullRequest::new(head, base, title).body(body);
+            match self.context.forge.open_pull_request(&new).await.map_err(forge_error)? {
+                OpenOutcome::Created(made) => (made, "opened", true),
+                OpenOutcome::Exists(other) => (other, "exists", true),
             }
         };
         Ok((format!("pull request {} {verb}: {from_branch} → {to_branch}", pull_request.number), changed))
@@ -97,7 +96,7 @@ impl Engine<'_> {
         let before = self.lock_at(target)?;
         let old = PolicyFound::of(load_config(self.context, target)?, to);
         let loosened: Vec<String> = match old.source {
-            PolicySource::Target => weakenings(old.config(&self.revision.config), &self.revision.config)
+            PolicySource::Target => policy_relaxations(old.config(&self.revision.config), &self.revision.config)
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
@@ -108,8 +107,7 @@ impl Engine<'_> {
             .records()
             .iter()
             .filter(|record| {
-                record.entry.step == Step::LockCommit
-                    && record.entry.result == StepResult::Ok
+                record.is(Step::LockCommit, StepResult::Ok)
                     && record.entry.lock_file.as_ref() == Some(&self.lock.digest)
             })
             .find_map(|record| Some((record.entry.unreviewed?, record.entry.reason.clone().unwrap_or_default())));
@@ -127,7 +125,7 @@ impl Engine<'_> {
             hold: hold.as_ref(),
             approvals: rules.requires.approvals.as_ref().map(|approvals| approvals.count),
             pull_requests: &pull_requests,
-            weakenings: &loosened,
+            policy_relaxations: &loosened,
             unreviewed: unreviewed.as_ref().map(|(why, reason)| (*why, reason.as_str())),
             policy: old.source,
             not_deployed: &rows,
@@ -194,7 +192,7 @@ pub(crate) fn rows_of(
                     Error::from_source(ErrorKind::Bug, "a day of the configuration is no day", error)
                 })?),
             },
-            Deployment::Other { reason } => NotDeployedRow {
+            Deployment::LockedOnly { reason } => NotDeployedRow {
                 environment: name.clone(),
                 service: service.to_string(),
                 reason,

@@ -2,11 +2,11 @@
 
 use config::{Values, Variable};
 use deployer::Plan;
-use forge::{NewAsset, NewRelease, ReleaseOutcome};
+use forge::{NewRelease, ReleaseOutcome};
 use ledger::ProofVerdict;
-use ledger::cycle::Purpose;
 use lock_model::ReleaseTag;
-use promotion::release::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
+use promotion::attempts::Purpose;
+use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 
 use super::Engine;
 use super::deploy::{Deployable, deployable};
@@ -139,14 +139,11 @@ impl Engine<'_> {
             environment: self.environment.name.clone(),
             proof: proof.seq,
         };
-        let new = NewRelease {
-            tag: ReleaseTag::try_from(tag.as_str())
-                .map_err(|error| Error::from_source(ErrorKind::Invalid, "the release's tag is no tag name", error))?,
-            commit: self.revision.commit.clone(),
-            message: message.write(&tag),
-            assets: vec![NewAsset { name: "lock.yaml".to_owned(), bytes: self.lock.bytes.clone() }],
-        };
-        match forge.create_release(&new, self.now()).await.map_err(forge_error)? {
+        let name = ReleaseTag::try_from(tag.as_str())
+            .map_err(|error| Error::from_source(ErrorKind::Invalid, "the release's tag is no tag name", error))?;
+        let new = NewRelease::new(name, self.revision.commit.clone(), message.write(&tag))
+            .asset("lock.yaml", self.lock.bytes.clone());
+        match forge.create_release(&new).await.map_err(forge_error)? {
             ReleaseOutcome::Created(_) => {
                 let mut answer = StepOutcome::ok(format!(
                     "{tag} at {}, lock {} archived",

@@ -2,7 +2,7 @@
 
 use forge::{PullRequestEdit, PullRequestState, Readiness, StatusState};
 use ledger::StepKey;
-use ledger::cycle::Purpose;
+use promotion::attempts::Purpose;
 
 use super::{Engine, LOCK_ARTEFACT, LOCK_STATUS};
 use crate::context::{branch_name, forge_error};
@@ -47,7 +47,7 @@ impl Engine<'_> {
         if pull_request.head != self.revision.commit {
             return Ok(());
         }
-        let edit = PullRequestEdit { readiness: Some(Readiness::Draft), ..PullRequestEdit::default() };
+        let edit = PullRequestEdit::new().readiness(Readiness::Draft);
         context_edit(self, pull_request.number, &edit).await?;
         let body = format!(
             "Back to draft: `{}` did not prove {}.\n\n{}\n",
@@ -57,7 +57,7 @@ impl Engine<'_> {
         );
         self.context
             .forge
-            .upsert_comment(pull_request.number, "orchestrator-not-proven", &body, self.now())
+            .upsert_comment(pull_request.number, "orchestrator-not-proven", &body)
             .await
             .map_err(forge_error)?;
         self.line(
@@ -102,11 +102,7 @@ impl Engine<'_> {
     async fn set_proof(&self, state: StatusState, text: &str) -> Result<()> {
         let context = proof_status(&self.environment.name);
         let text = lock_model::escaping::shorten(first_line(text), 140);
-        self.context
-            .forge
-            .set_status(&self.revision.commit, &context, state, &text, self.now())
-            .await
-            .map_err(forge_error)?;
+        self.context.forge.set_status(&self.revision.commit, &context, state, &text).await.map_err(forge_error)?;
         Ok(())
     }
 
@@ -132,7 +128,7 @@ impl Engine<'_> {
             }
             let text = format!("`{branch}` moved: the lock must be made again");
             forge
-                .set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text, self.now())
+                .set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text)
                 .await
                 .map_err(forge_error)?;
         }
@@ -141,7 +137,7 @@ impl Engine<'_> {
 }
 
 async fn context_edit(engine: &Engine<'_>, number: u64, edit: &PullRequestEdit) -> Result<()> {
-    engine.context.forge.edit_pull_request(number, edit, engine.now()).await.map_err(forge_error)?;
+    engine.context.forge.edit_pull_request(number, edit).await.map_err(forge_error)?;
     Ok(())
 }
 

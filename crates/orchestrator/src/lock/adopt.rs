@@ -5,7 +5,7 @@ use std::time::Duration;
 use forge::FileChange;
 use git::{ABSENT, CommitIdentity, PushOutcome, TreeChange};
 use ledger::{RecordDraft, Step, StepResult, Unreviewed};
-use lock_model::{CONFIG_FILE, CommitId, EnvironmentName, LOCK_FILE, TreePath};
+use lock_model::{CommitId, EnvironmentName, LOCK_FILE, TreePath};
 use promotion::rollback::known_good;
 
 use super::migrate::Place;
@@ -78,10 +78,9 @@ impl<'a> Adopter<'a> {
         let lock = revision
             .lock(context)?
             .ok_or_else(|| Error::new(ErrorKind::Repository, format!("`{LOCK_FILE}` is not in the tag `{tag}`")))?;
-        let mut draft =
-            RecordDraft::new(Step::LockCommit, StepResult::Ok, context.run.clone(), context.now(store.len()))
-                .environment(&self.name)
-                .reason(self.reason);
+        let mut draft = RecordDraft::new(Step::LockCommit, StepResult::Ok, context.run.clone(), context.now())
+            .environment(&self.name)
+            .reason(self.reason);
         draft.release = Some(release.clone());
         draft.lock = Some(lock.lock.id().clone());
         draft.lock_file = Some(lock.digest.clone());
@@ -105,8 +104,8 @@ fn commit_of(context: &Context, place: &Place, lock: &LockFile, rules_at: Option
     if let Some(rules_at) = rules_at {
         let config = load_config(context, rules_at.as_str())?
             .ok_or_else(|| Error::new(ErrorKind::Bug, "the rules were there a moment ago"))?;
-        let named = config.files_named();
-        for path in named.iter().map(TreePath::as_str).chain([CONFIG_FILE]) {
+        let hashed = config.hashed_files();
+        for path in hashed.iter().map(TreePath::as_str) {
             let files = context
                 .git
                 .read_files(rules_at.as_str(), Some(path))

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use config::{AssignedKind, Config, ServiceAssignment};
-use lock_gen::{Scan, Submodule};
+use lock_gen::{LockDraft, Scan, Submodule};
 use lock_model::{
-    CONFIG_FILE, CommitId, Content, EnvironmentName, GitSource, LOCK_FILE, LegacyLock, LegacyService, Lock, LockParts,
-    LockedImage, Origin, Revision, Service, ServiceName, Source, TreePath,
+    CONFIG_FILE, CommitId, Content, EnvironmentName, ImageReference, LOCK_FILE, LegacyLock, LegacyService, LockedImage,
+    Origin, Revision, ServiceName, Source, TreePath,
 };
-use registry::{Candidate, Event, ImageRequest, RevisionPolicy};
+use registry::{Event, ImageRequest, RevisionPolicy};
 
 use super::adopt::Adopter;
 use super::files::write_lock_folder;
@@ -191,12 +191,12 @@ impl Place {
         let mut problems: Vec<Problem> =
             self.scan.problems.iter().map(|finding| problem(&finding.subject, finding.message.clone())).collect();
         let mut there = BTreeSet::new();
-        for Submodule { path, sha, .. } in &self.scan.submodules {
+        for Submodule { path, commit, .. } in &self.scan.submodules {
             there.insert(path);
             match older.services.get(path) {
                 None => problems.push(problem(path.as_str(), "is a submodule, and not in the lock".to_owned())),
-                Some(service) if service.commit != *sha => {
-                    let (lock, tree) = (service.commit.short(12), sha.short(12));
+                Some(service) if service.commit != *commit => {
+                    let (lock, tree) = (service.commit.short(12), commit.short(12));
                     problems.push(problem(path.as_str(), format!("is locked at {lock}, and at {tree} in the tree")));
                 }
                 Some(_) => {}
@@ -230,8 +230,10 @@ async fn make(
     revision: Option<RevisionPolicy>,
 ) -> Result<Made> {
     let paths: Vec<TreePath> = place.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    let assignments =
-        rules.config.classify(&paths).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))?;
+    let assignments = rules
+        .config
+        .assign_services(&paths)
+        .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))?;
     let entries: Vec<(&ServiceAssignment, &LegacyService, &Submodule)> = assignments
         .iter()
         .filter_map(|assignment| {
@@ -241,7 +243,14 @@ async fn make(
         .collect();
     let mut warnings = Vec::new();
     let images = resolve(context, rules, place, &entries, revision, &mut warnings).await?;
-    let services = entries.into_iter().map(|(assignment, older, submodule)| {
+    let source = Source::new(
+        rules.config.forge.repository.clone(),
+        place.commit.clone(),
+        place.facts.parents.first().unwrap_or(&place.commit).clone(),
+        place.facts.tree.clone(),
+    );
+    let mut draft = LockDraft::new(source).with_origin(Origin::Migrated);
+    for (assignment, older, _) in entries {
         let content = if let Some(image) = images.get(&assignment.name) {
             Content::Image(image.clone())
         } else {
@@ -251,17 +260,10 @@ async fn make(
             ));
             Content::Configuration
         };
-        let git = GitSource::new(submodule.url.clone(), submodule.sha.clone());
-        let service = Service::new(assignment.path.clone(), git, content).with_origin(Origin::Migrated);
-        (assignment.name.clone(), service)
-    });
-    let source = Source::new(
-        rules.config.forge.repository.clone(),
-        place.commit.clone(),
-        place.facts.parents.first().unwrap_or(&place.commit).clone(),
-        place.facts.tree.clone(),
-    );
-    let lock = Lock::new(LockParts::new(source).with_services(services))
+        draft.add(assignment.name.clone(), assignment.path.clone(), content, None);
+    }
+    let lock = draft
+        .assemble(&place.scan)
         .map_err(|error| Error::from_source(ErrorKind::Lock, "the lock cannot be made", error))?;
     Ok(Made { file: LockFile::parse(lock.to_yaml().into_bytes(), LOCK_FILE)?, warnings })
 }
@@ -275,25 +277,23 @@ async fn resolve(
     revision: Option<RevisionPolicy>,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<ServiceName, LockedImage>> {
-    let requests: Vec<ImageRequest> = entries
+    let (services, requests): (Vec<ServiceName>, Vec<ImageRequest>) = entries
         .iter()
         .filter_map(|(assignment, older, _)| {
             let AssignedKind::Image(image) = &assignment.kind else { return None };
-            Some(ImageRequest {
-                service: assignment.name.clone(),
-                candidates: vec![Candidate { repository: older.repository.clone(), tag: older.tag.clone() }],
-                platforms: image.platforms.clone(),
-                commit: older.commit.clone(),
-                revision: revision.unwrap_or_else(|| image_policy(image)),
-                commit_time: place.facts.time,
-            })
+            let candidate = ImageReference::new(older.repository.clone()).with_tag(older.tag.clone());
+            let policy = revision.unwrap_or_else(|| image_policy(image));
+            let request = ImageRequest::new([candidate])
+                .platforms(image.platforms.iter().cloned())
+                .built_from(older.commit.clone(), policy);
+            Some((assignment.name.clone(), request))
         })
-        .collect();
+        .unzip();
     let registry = registry_client::client(context, rules.config, rules.commit)?;
     let resolving = Resolving::start(context, requests.len());
     let on_event = |event: Event<'_>| {
-        if let Event::Looked { service, .. } = event {
-            context.emit(Progress::ImageResolved { service: service.as_str() });
+        if let Event::Looked { request, .. } = event {
+            context.emit(Progress::ImageResolved { service: services[request].as_str() });
         }
     };
     let answers = registry.resolve_all(&requests, context.deadline, &on_event).await;
@@ -301,6 +301,7 @@ async fn resolve(
     let mut images = BTreeMap::new();
     let mut failures = Vec::new();
     let mut others = Vec::new();
+    let answers: BTreeMap<ServiceName, _> = services.into_iter().zip(answers).collect();
     for (service, answer) in answers {
         let resolution = match answer {
             Ok(resolution) => resolution,
@@ -310,7 +311,7 @@ async fn resolve(
             }
         };
         warnings.extend(resolution.warnings.iter().map(|warning| format!("{service}: {warning}")));
-        let image = resolution.image;
+        let image = resolution.image.into_locked(place.facts.time).expect("every candidate has a tag");
         let said = entries.iter().find(|(assignment, ..)| assignment.name == service);
         let said = said.and_then(|(_, older, _)| older.digest.as_ref());
         let wrong = match said {

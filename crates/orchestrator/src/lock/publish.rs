@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use config::{Config, weakenings};
-use forge::{PullRequest, PullRequestState, StatusState};
+use ::forge::{PullRequest, PullRequestState, StatusState};
+use config::{Config, policy_relaxations};
 use ledger::PolicySource;
 use lock_model::{CommitId, LOCK_FOLDER};
 
@@ -64,10 +64,10 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
     if let Some(rules) = &rules {
         goes_to_staging(&pull_request, rules)?;
     }
-    let now = context.now(LedgerStore::read(context).await?.len());
+    LedgerStore::check(context).await?;
     let status = async |state: StatusState, text: &str| -> Result<()> {
         let text = lock_model::escaping::shorten(text, 140);
-        context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text, now).await.map_err(forge_error)?;
+        context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text).await.map_err(forge_error)?;
         Ok(())
     };
     status(StatusState::Pending, "the lock is being made").await?;
@@ -83,7 +83,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
     match made {
         Ok(made) => {
             context.forge.put_artefact(number, LOCK_ARTEFACT, &made.generated.bytes).await.map_err(forge_error)?;
-            context.forge.upsert_comment(number, COMMENT, &made.comment, now).await.map_err(forge_error)?;
+            context.forge.upsert_comment(number, COMMENT, &made.comment).await.map_err(forge_error)?;
             status(StatusState::Success, &made.line).await?;
             let generated = made.generated;
             Ok(LockPublishReport {
@@ -112,7 +112,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
                 problems: &problems,
                 hints: error.hints(),
             });
-            context.forge.upsert_comment(number, COMMENT, &comment, now).await.map_err(forge_error)?;
+            context.forge.upsert_comment(number, COMMENT, &comment).await.map_err(forge_error)?;
             status(StatusState::Failure, error.message()).await?;
             Err(error)
         }
@@ -191,8 +191,8 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     let old = load_config(context, base.as_str())?;
     let source = if old.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
     let loosened: Vec<String> =
-        old.iter().flat_map(|old| weakenings(old, config)).map(|weakening| weakening.to_string()).collect();
-    let now = context.now(LedgerStore::read(context).await?.len());
+        old.iter().flat_map(|old| policy_relaxations(old, config)).map(|relaxation| relaxation.to_string()).collect();
+    let now = context.now();
     let mut rows = Vec::new();
     for environment in config.environments.values().filter(|environment| environment.target.is_some()) {
         rows.extend(rows_of(&merge.revision, &environment.name, &generated.lock, now)?);
@@ -206,7 +206,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
         head: &pull_request.head,
         policy: source,
         risks: &changes.risks,
-        weakenings: &loosened,
+        policy_relaxations: &loosened,
         not_deployed: &rows,
         warnings: &generated.warnings,
         commits: &changes.commits,
@@ -225,7 +225,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     );
     let mut warnings: Vec<String> = changes.risks.iter().map(ToString::to_string).collect();
     warnings.extend(generated.warnings.iter().cloned());
-    warnings.extend(loosened.iter().map(|weakening| format!("the pull request loosens a rule: {weakening}")));
+    warnings.extend(loosened.iter().map(|relaxation| format!("the pull request loosens a rule: {relaxation}")));
     Ok(Made { generated, changes, comment, line, release, base, warnings })
 }
 

@@ -36,8 +36,7 @@ pub async fn reject_lock(context: &Context, lock: &str, reason: &str) -> Result<
         let head = lock.lock.source().head.clone();
         (lock.lock.id().clone(), Some(lock.digest), Some(head))
     };
-    let mut draft =
-        RecordDraft::new(Step::Reject, StepResult::Ok, context.run.clone(), context.now(store.len())).reason(reason);
+    let mut draft = RecordDraft::new(Step::Reject, StepResult::Ok, context.run.clone(), context.now()).reason(reason);
     draft.lock = Some(id.clone());
     draft.lock_file = file;
     draft.commit = commit;

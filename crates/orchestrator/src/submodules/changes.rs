@@ -8,8 +8,8 @@ use crate::report::markdown::{
 };
 use crate::report::v1::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
 use lock_gen::{
-    Commits, Direction, History, HistoryError, Moved, Pin, Pins, Risk, Scan, Submodule, SubmoduleStore, fetch_url,
-    lock_pins, risks,
+    Commits, Direction, History, HistoryError, HistoryQuery, Pin, Pins, Scan, Submodule, SubmoduleChange,
+    SubmoduleStore, changes_to_review, fetch_url, lock_pins,
 };
 use lock_model::{Lock, ServiceName, TreePath};
 
@@ -54,7 +54,7 @@ pub(crate) async fn changes(
     let mut moved = Vec::new();
     let mut unknown: BTreeMap<TreePath, String> = BTreeMap::new();
     for service in after.services().values() {
-        let Some(pin) = pins.get(&service.path).filter(|pin| pin.sha != service.git.commit) else { continue };
+        let Some(pin) = pins.get(&service.path).filter(|pin| pin.commit != service.git.commit) else { continue };
         let submodule = declared.0.get(&service.path).filter(|submodule| submodule.url == service.git.url);
         let (name, url) = match submodule {
             Some(submodule) => (submodule.name.clone(), fetch_url(&submodule.declared_url, &remote)),
@@ -63,7 +63,13 @@ pub(crate) async fn changes(
         let path = service.path.clone();
         match url {
             Ok(url) => {
-                moved.push(Moved { path, name, url, before: pin.sha.clone(), after: service.git.commit.clone() });
+                moved.push(HistoryQuery {
+                    path,
+                    name,
+                    url,
+                    before: pin.commit.clone(),
+                    after: service.git.commit.clone(),
+                });
             }
             Err(error) => {
                 unknown.insert(path, error.to_string());
@@ -76,7 +82,7 @@ pub(crate) async fn changes(
     let names: BTreeMap<&TreePath, &ServiceName> =
         after.services().iter().map(|(name, service)| (&service.path, name)).collect();
     let mut changes = Changes::default();
-    for risk in risks(&pins, &lock_pins(after), &directions) {
+    for risk in changes_to_review(&pins, &lock_pins(after), &directions) {
         let Some(name) = names.get(risk.path()) else { continue };
         changes.risks.push(ServiceRisk { service: (*name).clone(), kind: kind(risk) });
     }
@@ -100,7 +106,7 @@ fn pins_at_their_new_paths(before: &Lock, after: &Lock) -> Pins {
     let old_pins = lock_pins(before);
     let pins = after.services().iter().filter_map(|(name, service)| {
         let pin = match before.services().get(name) {
-            Some(old) => Pin { url: old.git.url.clone(), sha: old.git.commit.clone() },
+            Some(old) => Pin { url: old.git.url.clone(), commit: old.git.commit.clone() },
             None => old_pins.get(&service.path)?.clone(),
         };
         Some((service.path.clone(), pin))
@@ -108,7 +114,10 @@ fn pins_at_their_new_paths(before: &Lock, after: &Lock) -> Pins {
     pins.collect()
 }
 
-async fn histories(context: &Context, moved: Vec<Moved>) -> Result<BTreeMap<TreePath, Result<History, HistoryError>>> {
+async fn histories(
+    context: &Context,
+    moved: Vec<HistoryQuery>,
+) -> Result<BTreeMap<TreePath, Result<History, HistoryError>>> {
     if moved.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -121,15 +130,15 @@ async fn histories(context: &Context, moved: Vec<Moved>) -> Result<BTreeMap<Tree
     .await
 }
 
-fn kind(risk: Risk) -> RiskKind {
-    match risk {
-        Risk::RepositoryChanged { before, after, owner_changed, .. } => {
+fn kind(change: SubmoduleChange) -> RiskKind {
+    match change {
+        SubmoduleChange::RepositoryChanged { before, after, owner_changed, .. } => {
             RiskKind::Repository { before, after, owner_changed }
         }
-        Risk::Backward { before, after, .. } => RiskKind::Backward(Step { before, after }),
-        Risk::Sideways { before, after, unrelated: false, .. } => RiskKind::Diverged(Step { before, after }),
-        Risk::Sideways { before, after, unrelated: true, .. } => RiskKind::Unrelated(Step { before, after }),
-        Risk::UnknownDirection { before, after, .. } => RiskKind::UnknownDirection(Step { before, after }),
+        SubmoduleChange::Backward { before, after, .. } => RiskKind::Backward(Step { before, after }),
+        SubmoduleChange::Diverged { before, after, unrelated: false, .. } => RiskKind::Diverged(Step { before, after }),
+        SubmoduleChange::Diverged { before, after, unrelated: true, .. } => RiskKind::Unrelated(Step { before, after }),
+        SubmoduleChange::UnknownDirection { before, after, .. } => RiskKind::UnknownDirection(Step { before, after }),
     }
 }
 

@@ -7,7 +7,7 @@ mod run_blocking;
 mod sources;
 
 use config::Submodules;
-use lock_gen::{AcceptedRefs, AllowedSources};
+use lock_gen::{AllowedSources, RefPolicy};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -24,9 +24,9 @@ fn allowed_sources(rules: &Submodules) -> Result<Option<AllowedSources>> {
 }
 
 /// The branches and tags that count.
-fn accepted_refs(rules: &Submodules) -> Result<AcceptedRefs> {
-    let Some(patterns) = &rules.branches else { return Ok(AcceptedRefs::default()) };
-    AcceptedRefs::new(patterns)
+fn accepted_refs(rules: &Submodules) -> Result<RefPolicy> {
+    let Some(patterns) = &rules.branches else { return Ok(RefPolicy::default()) };
+    RefPolicy::new(patterns)
         .map_err(|error| Error::from_source(ErrorKind::Invalid, "`submodules.branches` cannot be used", error))
 }
 
@@ -80,7 +80,7 @@ mod tests {
                         taken += 1;
                     }
                     if let Ok(pattern) = AcceptedRef::try_from(text.as_str()) {
-                        AcceptedRefs::new([&pattern]).unwrap_or_else(|error| panic!("{error}"));
+                        RefPolicy::new([&pattern]).unwrap_or_else(|error| panic!("{error}"));
                         taken += 1;
                     }
                 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use config::Submodules;
-use lock_gen::{FindingKind, HistoryError, Pushed, PushedCheck, PushedQuestion, PushedReport, Submodule};
+use lock_gen::{
+    FindingKind, HistoryError, Publication, PublicationCheck, PublicationQuery, PublicationReport, Submodule,
+};
 use lock_model::{ErrorClass, ServiceName, TreePath};
 
 use super::run_blocking::run_blocking;
@@ -83,7 +85,7 @@ pub(crate) async fn ask_pushed(
     let mut names: BTreeMap<TreePath, &ServiceName> = BTreeMap::new();
     for (name, submodule) in services {
         names.insert(submodule.path.clone(), name);
-        match PushedQuestion::new(submodule, &remote) {
+        match PublicationQuery::new(submodule, &remote) {
             Ok(question) => questions.push(question),
             Err(error) => answer.unknown.push((ErrorClass::Invalid, problem(name, error.to_string(), &error))),
         }
@@ -98,7 +100,7 @@ pub(crate) async fn ask_pushed(
         let accepted = accepted_refs(rules)?;
         let (program, cache, asked) = (context.git_program.clone(), context.cache.clone(), questions.clone());
         let report = run_blocking(context, None, move |options| {
-            PushedCheck::new(&program, options, &cache).accepting(accepted).check(&asked)
+            PublicationCheck::new(&program, options, &cache).accepting(accepted).check(&asked)
         })
         .await?;
         answer.take(&report, rules, &names);
@@ -107,10 +109,10 @@ pub(crate) async fn ask_pushed(
 }
 
 impl PushedAnswer {
-    fn take(&mut self, report: &PushedReport, rules: &Submodules, names: &BTreeMap<TreePath, &ServiceName>) {
+    fn take(&mut self, report: &PublicationReport, rules: &Submodules, names: &BTreeMap<TreePath, &ServiceName>) {
         let counts: Vec<String> = rules.branches.iter().flatten().map(|pattern| format!("`{pattern}`")).collect();
         let findings: BTreeMap<String, lock_gen::Finding> = report
-            .problems()
+            .findings()
             .into_iter()
             .filter(|finding| finding.kind == FindingKind::NotPushed)
             .map(|finding| (finding.subject.clone(), finding))
@@ -118,11 +120,11 @@ impl PushedAnswer {
         for (path, said) in &report.answers {
             let Some(name) = names.get(path) else { continue };
             match said {
-                Ok(Pushed::On { branches, tags }) => {
+                Ok(Publication::On { branches, tags }) => {
                     let refs = PushedRefs { branches: branches.clone(), tags: tags.clone() };
                     self.on.insert((*name).clone(), refs);
                 }
-                Ok(Pushed::Nowhere { .. }) => {
+                Ok(Publication::Nowhere { .. }) => {
                     let subject = name.to_string();
                     if self.nowhere.iter().any(|problem| problem.subject == subject) {
                         continue;
@@ -198,8 +200,8 @@ mod tests {
         ];
         for (nowhere, unknown, code) in cases {
             let refused = answer(*nowhere, unknown).all_pushed().unwrap_err();
-            assert_eq!(refused.code, *code, "{nowhere} {unknown:?}");
-            assert_eq!(refused.problems.len(), nowhere + unknown.len());
+            assert_eq!(refused.kind(), *code, "{nowhere} {unknown:?}");
+            assert_eq!(refused.all_problems().len(), nowhere + unknown.len());
             assert_eq!(answer(*nowhere, unknown).known().is_err(), !unknown.is_empty(), "nowhere is an answer");
         }
         assert!(answer(0, &[]).all_pushed().unwrap().is_empty());

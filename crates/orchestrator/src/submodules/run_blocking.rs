@@ -1,4 +1,4 @@
-//! Work with remotes that blocks: done aside, so that deadline and signals are heard meanwhile.
+//! Blocking work with remotes, on a thread of its own: deadline and signals are heard meanwhile.
 
 use std::time::{Duration, Instant};
 

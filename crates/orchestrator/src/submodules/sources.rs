@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::{PushedPolicy, Submodules};
-use lock_gen::{Pin, Pins, Risk, Submodule, lock_pins, risks};
+use lock_gen::{Pin, Pins, Submodule, SubmoduleChange, changes_to_review, lock_pins};
 use lock_model::{CONFIG_FILE, CommitId, ErrorClass, LOCK_FILE, Lock, RepositoryUrl, ServiceName, TreePath};
 
 use super::allowed_sources;
@@ -117,11 +117,13 @@ pub(crate) fn foreign_sources(
     let deciding = target.rules.as_ref().unwrap_or(own);
     if deciding.allow.is_none() {
         let before = target.pins_of(services.iter().map(|(name, submodule)| (name, *submodule)));
-        let pin = |submodule: &Submodule| Pin { url: submodule.url.clone(), sha: submodule.sha.clone() };
+        let pin = |submodule: &Submodule| Pin { url: submodule.url.clone(), commit: submodule.commit.clone() };
         let after: Pins = services.values().map(|submodule| (submodule.path.clone(), pin(submodule))).collect();
         let paths: BTreeMap<_, _> = services.iter().map(|(name, submodule)| (&submodule.path, name)).collect();
-        for risk in risks(&before, &after, &BTreeMap::new()) {
-            let Risk::RepositoryChanged { path, before, after, owner_changed: true } = &risk else { continue };
+        for change in changes_to_review(&before, &after, &BTreeMap::new()) {
+            let SubmoduleChange::RepositoryChanged { path, before, after, owner_changed: true } = &change else {
+                continue;
+            };
             let Some(name) = paths.get(path) else { continue };
             let problem = Problem {
                 subject: name.to_string(),

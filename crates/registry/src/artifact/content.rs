@@ -21,6 +21,7 @@ pub struct Artifact {
 
 /// A blob of an artefact, with what the manifest says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Part {
     /// The bytes, with their media type.
     pub blob: Blob,
@@ -28,8 +29,23 @@ pub struct Part {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl Part {
+    /// A blob without annotations.
+    pub fn new(blob: Blob) -> Self {
+        Self { blob, annotations: BTreeMap::new() }
+    }
+
+    /// Sets an annotation of the entry in the manifest.
+    #[must_use]
+    pub fn annotation(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.annotations.insert(name.into(), value.into());
+        self
+    }
+}
+
 /// What became of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pushed {
     /// The digest of the manifest, or of the index.
     pub digest: Digest,
@@ -41,8 +57,9 @@ pub struct Pushed {
 
 /// Who keeps the list of what refers to an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReferrersBy {
-    /// The registry.
+    /// The registry, as the distribution specification 1.1 wants it.
     Registry,
     /// Its clients, as an index under the tag `sha256-HEX`.
     Tag,
@@ -50,12 +67,13 @@ pub enum ReferrersBy {
 
 /// An artefact that was fetched; every byte of it has been hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pulled {
     /// The digest of the manifest.
     pub digest: Digest,
     /// What the artefact is: its own type, or else the one of its configuration.
     pub artifact_type: String,
-    /// The configuration.
+    /// Its bytes are `{}` where the artefact needs none.
     pub config: Blob,
     /// The blobs, in their order.
     pub parts: Vec<Part>,
@@ -67,6 +85,7 @@ pub struct Pulled {
 
 /// An entry in the list of what refers to an image. It is a claim until the artefact has been fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Referrer {
     /// The media type of the manifest.
     pub media_type: String,
@@ -99,10 +118,10 @@ impl Artifact {
         self
     }
 
-    /// Adds a blob.
+    /// Adds a blob without annotations.
     #[must_use]
     pub fn blob(self, blob: Blob) -> Self {
-        self.part(Part { blob, annotations: BTreeMap::new() })
+        self.part(Part::new(blob))
     }
 
     /// Adds a blob with annotations.
@@ -144,7 +163,7 @@ impl Artifact {
         let entry = |part: &Part| {
             let mut entry = part.blob.descriptor();
             if !part.annotations.is_empty() {
-                set(&mut entry, "annotations", json!(part.annotations));
+                entry["annotations"] = json!(part.annotations);
             }
             entry
         };
@@ -159,10 +178,10 @@ impl Artifact {
             "layers": layers,
         });
         if !self.annotations.is_empty() {
-            set(&mut manifest, "annotations", json!(self.annotations));
+            manifest["annotations"] = json!(self.annotations);
         }
         if let Some(subject) = subject {
-            set(&mut manifest, "subject", subject.clone());
+            manifest["subject"] = subject.clone();
         }
         let mut blobs = BTreeMap::from([(config.digest.clone(), config)]);
         if self.parts.is_empty() {
@@ -175,9 +194,9 @@ impl Artifact {
     /// The entry in the list of what refers to the subject.
     pub(super) fn entry(&self, manifest: &Blob) -> Value {
         let mut entry = manifest.descriptor();
-        set(&mut entry, "artifactType", json!(self.kind));
+        entry["artifactType"] = json!(self.kind);
         if !self.annotations.is_empty() {
-            set(&mut entry, "annotations", json!(self.annotations));
+            entry["annotations"] = json!(self.annotations);
         }
         entry
     }
@@ -192,12 +211,6 @@ fn is_media_type(text: &str) -> bool {
         name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.len() <= 127 && name.chars().all(sign)
     };
     text.split_once('/').is_some_and(|(kind, subtype)| is_name(kind) && is_name(subtype))
-}
-
-fn set(document: &mut Value, key: &str, value: Value) {
-    if let Some(object) = document.as_object_mut() {
-        object.insert(key.to_owned(), value);
-    }
 }
 
 #[cfg(test)]

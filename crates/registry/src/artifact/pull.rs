@@ -14,6 +14,10 @@ impl Registry {
     /// Fetches an artefact by its digest: manifest, configuration and blobs, each hashed and measured.
     ///
     /// Everything comes from the repository: addresses elsewhere that the manifest may name are never looked at.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and IO enabled, unless a layout folder answers.
     pub async fn pull_artifact(
         &self,
         repository: &ImageRepository,

@@ -15,6 +15,10 @@ impl Registry {
     ///
     /// A subject must be there; the artefact is listed among its referrers, by the registry or under the subject's tag
     /// (see [the module](crate::artifact)).
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and IO enabled, unless a layout folder answers.
     pub async fn push_artifact(
         &self,
         repository: &ImageRepository,
@@ -54,8 +58,8 @@ impl Registry {
             return Ok(Pushed { digest: manifest.digest, sent, listed_by: None });
         };
         // A registry that keeps the list says so with its answer; one that had the manifest already is asked.
-        let announced =
-            headers.is_some_and(|headers| headers.get("oci-subject").is_some_and(|said| said == subject.as_str()));
+        let announced = headers
+            .is_some_and(|headers| headers.get("oci-subject").is_some_and(|reported| reported == subject.as_str()));
         let listed_by = if announced || store.referrers(subject).await?.is_some() {
             ReferrersBy::Registry
         } else {

@@ -7,18 +7,22 @@ use super::content::Referrer;
 use super::document::List;
 use super::push::list_tag;
 use super::store::{Name, Store};
+use crate::document::Fetched;
 use crate::error::{RegistryError, RegistryErrorKind};
 use crate::registry::Registry;
-use crate::source::Fetched;
 
 /// How often the list under a tag is written anew because another client was faster.
 const ROUNDS: u32 = 5;
 
 impl Registry {
     /// What refers to a manifest or an index, of one type or of all, sorted by type and digest: from the registry's own
-    /// list, or where it keeps none from the one under the tag `sha256-HEX`. Nobody refers to what does not exist.
+    /// list, or where it keeps none from the one under the tag `sha256-HEX`. A subject that does not exist has none.
     ///
     /// A registry that gives no answer is an error, never an empty list.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and IO enabled, unless a layout folder answers.
     pub async fn referrers(
         &self,
         repository: &ImageRepository,

@@ -1,8 +1,8 @@
 //! Where artefacts are put and fetched: a repository of a registry, or a layout folder that stands for it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lock_model::{Digest, ImageRepository, Tag};
 use reqwest::header::{HeaderMap, LOCATION};
@@ -10,15 +10,16 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::document::refused;
-use crate::auth::{Account, Reach, Wire};
+use crate::auth::{Account, Authenticator};
+use crate::backend::{Target, address, check_size, compare, hashed, target_of};
+use crate::document::Fetched;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
-use crate::http::{Answer, Ask, Hops, Payload, judge_redirect};
+use crate::http::{Answer, Ask, Payload, judge_redirect};
 use crate::layout::{Blob, LayoutReader, LayoutWriter};
 use crate::media_type::{ACCEPT_MANIFESTS, OCI_INDEX};
-use crate::options::{Limits, Mirror};
+use crate::options::Limits;
 use crate::registry::Registry;
-use crate::source::{Fetched, address, base_of, check_size, compare, hashed};
 use crate::text::host_of;
 
 /// Most bytes of an answer that says no more than that something was taken.
@@ -28,22 +29,21 @@ const UPLOADS: u32 = 3;
 /// Most pages of a list of referrers.
 const PAGES: u32 = 64;
 
-/// One repository.
 pub(super) struct Store<'a> {
     repository: &'a ImageRepository,
-    place: Place<'a>,
+    location: Location<'a>,
     limits: Limits,
 }
 
-enum Place<'a> {
-    Folder(PathBuf),
+enum Location<'a> {
+    Folder(&'a Path),
     Registry(Remote<'a>),
 }
 
 /// A repository of a registry, with what its requests need.
 struct Remote<'a> {
     repository: &'a ImageRepository,
-    wire: &'a Wire,
+    authenticator: &'a Authenticator,
     base: Url,
     gate: Arc<HostGate>,
     account: Arc<Account>,
@@ -73,25 +73,23 @@ impl<'a> Store<'a> {
         repository: &'a ImageRepository,
         deadline: Instant,
     ) -> Result<Self, RegistryErrorKind> {
-        let wire = registry.wire();
-        let options = wire.options();
-        let base = match options.mirrors.get(repository.host()) {
-            Some(Mirror::OciLayout(folder)) => {
-                return Ok(Self { repository, place: Place::Folder(folder.clone()), limits: options.limits });
-            }
-            Some(Mirror::Http(url)) => url.clone(),
-            None => base_of(repository.host(), options)?,
+        let authenticator = registry.authenticator();
+        let options = authenticator.options();
+        let limits = options.limits;
+        let base = match target_of(repository.host(), options)? {
+            Target::Folder(folder) => return Ok(Self { repository, location: Location::Folder(folder), limits }),
+            Target::Http(url) => url,
         };
         let deadline = tokio::time::Instant::from_std(deadline);
-        let (gate, account) = (wire.gate(&base), wire.account(&base, repository.path()));
-        let remote = Remote { repository, wire, base, gate, account, deadline, registry };
-        Ok(Self { repository, place: Place::Registry(remote), limits: options.limits })
+        let (gate, account) = (authenticator.gate(&base), authenticator.account(&base, repository.path()));
+        let remote = Remote { repository, authenticator, base, gate, account, deadline, registry };
+        Ok(Self { repository, location: Location::Registry(remote), limits })
     }
 
     /// A manifest, an index or a list; `None` when it is not there.
     pub(super) async fn manifest(&self, name: Name<'_>) -> Result<Option<(Digest, Fetched)>, RegistryErrorKind> {
-        match &self.place {
-            Place::Folder(folder) => {
+        match &self.location {
+            Location::Folder(folder) => {
                 let reader = LayoutReader::open(folder)?;
                 let (digest, media_type) = match name {
                     Name::Digest(digest) => (digest.clone(), None),
@@ -105,7 +103,7 @@ impl<'a> Store<'a> {
                     Some(bytes) => Ok(Some((digest, Fetched { bytes: bytes.into(), media_type }))),
                 }
             }
-            Place::Registry(remote) => {
+            Location::Registry(remote) => {
                 let answer = remote.ask(Method::GET, "manifests", name.as_str(), None, self.limits.manifest).await?;
                 if answer.status == StatusCode::NOT_FOUND {
                     return Ok(None);
@@ -127,8 +125,8 @@ impl<'a> Store<'a> {
 
     /// Puts a manifest, an index or a list; gives the headers of the answer.
     pub(super) async fn put_manifest(&self, name: Name<'_>, document: &Blob) -> Result<HeaderMap, RegistryErrorKind> {
-        match &self.place {
-            Place::Folder(folder) => {
+        match &self.location {
+            Location::Folder(folder) => {
                 let mut writer = LayoutWriter::create(folder)?;
                 match name {
                     Name::Tag(tag) => writer.add_document(self.repository, tag, document)?,
@@ -136,29 +134,29 @@ impl<'a> Store<'a> {
                 };
                 Ok(HeaderMap::new())
             }
-            Place::Registry(remote) => {
+            Location::Registry(remote) => {
                 let payload = Payload::new(&document.media_type, document.bytes.clone());
                 let answer = remote.ask(Method::PUT, "manifests", name.as_str(), Some(payload), ANSWER_LIMIT).await?;
                 if !answer.status.is_success() {
                     return Err(answer.into_failure(RegistryErrorKind::Missing));
                 }
-                if let Some(said) = crate::source::announced(&answer.headers) {
-                    compare(&said, document.digest.clone())?;
+                if let Some(reported) = crate::backend::announced(&answer.headers) {
+                    compare(&reported, document.digest.clone())?;
                 }
                 Ok(answer.headers)
             }
         }
     }
 
-    /// A blob, hashed, and of the length that whoever refers to it promises.
+    /// A blob, hashed, and of the length in the descriptor that refers to it.
     pub(super) async fn blob(&self, digest: &Digest, size: u64) -> Result<Vec<u8>, RegistryErrorKind> {
         if size > self.limits.blob {
             return Err(RegistryErrorKind::TooLarge { limit: self.limits.blob });
         }
         let missing = || RegistryErrorKind::ChildMissing { what: "blob".to_owned(), digest: digest.clone() };
-        let bytes = match &self.place {
-            Place::Folder(folder) => LayoutReader::open(folder)?.blob(digest, size)?.ok_or_else(missing)?,
-            Place::Registry(remote) => {
+        let bytes = match &self.location {
+            Location::Folder(folder) => LayoutReader::open(folder)?.blob(digest, size)?.ok_or_else(missing)?,
+            Location::Registry(remote) => {
                 let answer = remote.ask(Method::GET, "blobs", digest.as_str(), None, size).await?;
                 if !answer.status.is_success() {
                     return Err(answer.into_failure(missing()));
@@ -173,8 +171,8 @@ impl<'a> Store<'a> {
 
     /// Puts a blob, unless it is there; says whether it was sent.
     pub(super) async fn put_blob(&self, blob: &Blob) -> Result<bool, RegistryErrorKind> {
-        let remote = match &self.place {
-            Place::Folder(folder) => {
+        let remote = match &self.location {
+            Location::Folder(folder) => {
                 let mut writer = LayoutWriter::create(folder)?;
                 let known = writer.reader().blob(&blob.digest, self.limits.blob)?.is_some();
                 if !known {
@@ -182,7 +180,7 @@ impl<'a> Store<'a> {
                 }
                 return Ok(!known);
             }
-            Place::Registry(remote) => remote,
+            Location::Registry(remote) => remote,
         };
         let turn = remote.registry.upload_turn(&blob.digest);
         let late = |_| RegistryErrorKind::Deadline { host: host_of(&remote.base) };
@@ -201,7 +199,7 @@ impl<'a> Store<'a> {
             }
             begun += 1;
             let mut target = upload_address(&remote.address("blobs", "uploads/"), &begin)?;
-            judge_redirect(&remote.base, &target, remote.wire.options())
+            judge_redirect(&remote.base, &target, remote.authenticator.options())
                 .map_err(|reason| RegistryErrorKind::Redirect { host: host_of(&remote.base), reason })?;
             target.query_pairs_mut().append_pair("digest", blob.digest.as_str());
             let payload = Payload::new("application/octet-stream", blob.bytes.clone());
@@ -213,7 +211,7 @@ impl<'a> Store<'a> {
                 StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::RANGE_NOT_SATISFIABLE
                     if begun < UPLOADS =>
                 {
-                    tokio::time::sleep(remote.wire.http().pause(begun)).await;
+                    tokio::time::sleep(remote.authenticator.http().pause(begun)).await;
                 }
                 _ => return Err(end.into_failure(RegistryErrorKind::Missing)),
             }
@@ -222,7 +220,7 @@ impl<'a> Store<'a> {
 
     /// The registry's own list of what refers to a digest, page by page; `None` where it keeps none.
     pub(super) async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Fetched>>, RegistryErrorKind> {
-        let Place::Registry(remote) = &self.place else { return Ok(None) };
+        let Location::Registry(remote) = &self.location else { return Ok(None) };
         let mut url = remote.address("referrers", subject.as_str());
         let mut pages = Vec::new();
         for _ in 0..PAGES {
@@ -252,8 +250,8 @@ impl<'a> Store<'a> {
 
     /// A short rest before something is done again.
     pub(super) async fn rest(&self, round: u32) {
-        if let Place::Registry(remote) = &self.place {
-            tokio::time::sleep(remote.wire.http().pause(round)).await;
+        if let Location::Registry(remote) = &self.location {
+            tokio::time::sleep(remote.authenticator.http().pause(round)).await;
         }
     }
 }
@@ -282,22 +280,13 @@ impl Remote<'_> {
         payload: Option<Payload>,
         limit: u64,
     ) -> Result<Answer, RegistryErrorKind> {
-        let Self { wire, base, gate, account, .. } = self;
+        let Self { authenticator, base, gate, account, .. } = self;
         let is_ours = url.origin() == base.origin();
-        let other_gate = if is_ours { None } else { Some(wire.gate(&url)) };
-        let ask = Ask {
-            accept: (method == Method::GET || method == Method::HEAD).then_some(ACCEPT_MANIFESTS),
-            method,
-            url,
-            payload,
-            limit,
-            gate: other_gate.as_deref().unwrap_or(gate),
-            deadline: self.deadline,
-            on_retry: &|_: Duration, _: &str| (),
-            hops: Hops::Judged,
-            reach: Reach::Anywhere,
-        };
-        if is_ours { wire.send(&ask, account).await } else { wire.http().exchange(&ask, None).await }
+        let other_gate = if is_ours { None } else { Some(authenticator.gate(&url)) };
+        let accept = (method == Method::GET || method == Method::HEAD).then_some(ACCEPT_MANIFESTS);
+        let ask = Ask::new(method, url, limit, other_gate.as_deref().unwrap_or(gate), self.deadline);
+        let ask = Ask { accept, payload, ..ask };
+        if is_ours { authenticator.send(&ask, account).await } else { authenticator.http().exchange(&ask, None).await }
     }
 }
 
@@ -356,7 +345,7 @@ mod tests {
         ) {
             let text = format!("{host}/{path}");
             if let (Ok(repository), Ok(tag)) = (ImageRepository::normalize(&text), Tag::try_from(tag))
-                && let Ok(base) = base_of(repository.host(), &RegistryOptions::default())
+                && let Ok(Target::Http(base)) = target_of(repository.host(), &RegistryOptions::default())
             {
                 let url = address(&base, &repository, "manifests", tag.as_str());
                 proptest::prop_assert_eq!(url.path(), format!("/v2/{}/manifests/{tag}", repository.path()));

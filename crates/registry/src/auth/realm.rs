@@ -11,7 +11,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::options::RegistryOptions;
-use crate::text::{host_of, shown};
+use crate::text::{escaped, host_of};
 
 /// Which addresses a request may go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +36,7 @@ pub(crate) fn judge(realm: &str, registry: &Url, options: &RegistryOptions) -> R
         "http" if same_host && registry.scheme() == "http" => {}
         "http" if named.is_some_and(|host| host.plain_http) => {}
         "http" => return Err("is not https".to_owned()),
-        other => return Err(format!("is not https but `{}`", shown(other))),
+        other => return Err(format!("is not https but `{}`", escaped(other))),
     }
     if same_host || named.is_some() {
         return Ok((url, Reach::Anywhere));
@@ -103,7 +103,7 @@ pub(crate) struct NotPublic {
 }
 
 impl NotPublic {
-    #[expect(clippy::unused_self, reason = "whoever has the error asks for its reason")]
+    #[expect(clippy::unused_self, reason = "the caller asks the error for its reason")]
     pub(crate) fn reason(&self) -> &'static str {
         NOT_PUBLIC
     }

@@ -9,24 +9,32 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::file::is_inside;
 use super::login::Login;
+use super::work_tree::is_inside;
+use crate::setters::setters;
 
 /// How helper programs are run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct HelperPrograms {
     /// The folders in which they are looked for, as in `PATH`. Relative ones are passed over.
     pub search_path: OsString,
     /// What they see of the environment.
     pub environment: EnvVars,
-    /// How long one may take; its whole process group is ended then. The documented default is
-    /// [`DEADLINE`](Self::DEADLINE).
+    /// How long one may take, by default 10 s; its whole process group is ended then.
     pub deadline: Duration,
 }
 
 impl HelperPrograms {
-    /// How long a helper may take.
-    pub const DEADLINE: Duration = Duration::from_secs(10);
+    /// Looks for programs in `search_path`, and shows them these variables alone.
+    pub fn new(search_path: impl Into<OsString>, environment: EnvVars) -> Self {
+        Self { search_path: search_path.into(), environment, deadline: Duration::from_secs(10) }
+    }
+
+    setters! {
+        /// Sets how long one may take.
+        deadline = Duration,
+    }
 }
 
 /// What is left to a helper between the request to end and the end.
@@ -52,7 +60,7 @@ impl HelperName {
     }
 }
 
-/// What a helper said.
+/// What a helper answered.
 #[derive(Clone, Debug)]
 pub(crate) enum HelperAnswer {
     Login(Login),
@@ -69,7 +77,7 @@ struct Wire {
     secret: SecretString,
 }
 
-/// Ends a helper when nobody waits for it any more.
+/// Ends a helper when its caller no longer waits.
 struct EndWithWaiter(Interrupt);
 
 impl Drop for EndWithWaiter {

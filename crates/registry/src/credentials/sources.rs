@@ -1,13 +1,15 @@
 use std::path::PathBuf;
 
-use super::explicit::ExplicitLogin;
+use super::env_credentials::EnvCredential;
 use super::helper::HelperPrograms;
+use crate::setters::setters;
 
-/// Where logins may be. [`Default`] knows no place.
+/// Where logins may be; by default nowhere.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct CredentialSources {
-    /// Logins that were set explicitly. Where several fit equally well, the first counts.
-    pub explicit: Vec<ExplicitLogin>,
+    /// Logins of environment variables, which beat every file. Where several fit equally well, the first counts.
+    pub env: Vec<EnvCredential>,
     /// Files as docker and podman write them. Only the first that exists is read: docker's `config.json`, then the
     /// one of `REGISTRY_AUTH_FILE`, then podman's `auth.json` of the runtime folder and of the configuration folder.
     pub files: Vec<PathBuf>,
@@ -15,4 +17,17 @@ pub struct CredentialSources {
     pub helpers: Option<HelperPrograms>,
     /// The checkout that is worked on: nothing in it is a source of logins or of programs.
     pub work_tree: Option<PathBuf>,
+}
+
+impl CredentialSources {
+    setters! {
+        /// Sets the logins of environment variables.
+        env: Vec<EnvCredential>,
+        /// Sets the files of docker and podman, of which the first that exists is read.
+        files: Vec<PathBuf>,
+        /// Lets the helper programs run that the file names.
+        helpers: Option<HelperPrograms>,
+        /// Sets the checkout in which no file and no program is trusted.
+        work_tree: Option<PathBuf>,
+    }
 }

@@ -45,7 +45,7 @@ impl ImageContent {
         self.label(REVISION_LABEL, commit.as_str())
     }
 
-    /// Sets a label.
+    /// Sets a label in the image's configuration.
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(name.into(), value.into());
@@ -66,7 +66,7 @@ impl ImageContent {
         self
     }
 
-    /// The platform.
+    /// What the image is for.
     pub fn platform(&self) -> &Platform {
         &self.platform
     }
@@ -90,10 +90,14 @@ impl ImageContent {
             "config": {},
             "rootfs": { "type": "layers", "diff_ids": [Digest::of(&tar)] },
         });
-        set(&mut config, "variant", variant.map(Value::from));
-        set(&mut config, "created", self.created.map(|time| json!(time)));
+        if let Some(variant) = variant {
+            config["variant"] = json!(variant);
+        }
+        if let Some(time) = self.created {
+            config["created"] = json!(time);
+        }
         if !self.labels.is_empty() {
-            set(&mut config, "config", Some(json!({ "Labels": self.labels })));
+            config["config"] = json!({ "Labels": self.labels });
         }
         let config = Blob::json(OCI_CONFIG, &config);
         let mut manifest = json!({
@@ -103,7 +107,7 @@ impl ImageContent {
             "layers": [layer.descriptor()],
         });
         if !self.annotations.is_empty() {
-            set(&mut manifest, "annotations", Some(json!(self.annotations)));
+            manifest["annotations"] = json!(self.annotations);
         }
         BuiltImage {
             platform: self.platform.clone(),
@@ -163,15 +167,11 @@ impl IndexContent {
             for image in &images {
                 let attestation = attestation_of(image);
                 let mut entry = attestation.manifest.descriptor();
-                set(&mut entry, "platform", Some(json!({ "architecture": "unknown", "os": "unknown" })));
-                set(
-                    &mut entry,
-                    "annotations",
-                    Some(json!({
-                        "vnd.docker.reference.digest": image.manifest.digest,
-                        "vnd.docker.reference.type": "attestation-manifest",
-                    })),
-                );
+                entry["platform"] = json!({ "architecture": "unknown", "os": "unknown" });
+                entry["annotations"] = json!({
+                    "vnd.docker.reference.digest": image.manifest.digest,
+                    "vnd.docker.reference.type": "attestation-manifest",
+                });
                 manifests.push(entry);
                 attestations.push(attestation);
             }
@@ -180,13 +180,15 @@ impl IndexContent {
             let mut entry = image.manifest.descriptor();
             let (os, architecture, variant) = parts(&image.platform);
             let mut platform = json!({ "architecture": architecture, "os": os });
-            set(&mut platform, "variant", variant.map(Value::from));
-            set(&mut entry, "platform", Some(platform));
+            if let Some(variant) = variant {
+                platform["variant"] = json!(variant);
+            }
+            entry["platform"] = platform;
             manifests.push(entry);
         }
         let mut index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests });
         if !self.annotations.is_empty() {
-            set(&mut index, "annotations", Some(json!(self.annotations)));
+            index["annotations"] = json!(self.annotations);
         }
         BuiltIndex { index: Blob::json(OCI_INDEX, &index), images, attestations }
     }
@@ -195,16 +197,16 @@ impl IndexContent {
 /// Bytes with their media type and digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// The media type.
+    /// As in `application/vnd.oci.image.config.v1+json`.
     pub media_type: String,
-    /// The digest of the bytes.
+    /// The hash of the bytes.
     pub digest: Digest,
-    /// The bytes.
+    /// As they are hashed and sent.
     pub bytes: Vec<u8>,
 }
 
 impl Blob {
-    /// Hashes bytes.
+    /// Hashes the bytes.
     pub fn new(media_type: impl Into<String>, bytes: Vec<u8>) -> Self {
         Self { media_type: media_type.into(), digest: Digest::of(&bytes), bytes }
     }
@@ -225,14 +227,15 @@ impl Blob {
 
 /// An image for one platform, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BuiltImage {
-    /// The platform.
+    /// What the image is for.
     pub platform: Platform,
     /// The manifest, whose digest is the image's.
     pub manifest: Blob,
     /// The configuration, with labels and creation date.
     pub config: Blob,
-    /// The layers.
+    /// From the lowest to the highest.
     pub layers: Vec<Blob>,
 }
 
@@ -245,10 +248,11 @@ impl BuiltImage {
 
 /// Images for several platforms, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BuiltIndex {
     /// The index, whose digest is the image's.
     pub index: Blob,
-    /// The images.
+    /// In the order of the index.
     pub images: Vec<BuiltImage>,
     /// The attestation manifests, if any.
     pub attestations: Vec<BuiltImage>,
@@ -288,10 +292,4 @@ fn attestation_of(image: &BuiltImage) -> BuiltImage {
 fn parts(platform: &Platform) -> (&str, &str, Option<&str>) {
     let mut parts = platform.as_str().splitn(3, '/');
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next())
-}
-
-fn set(document: &mut Value, key: &str, value: Option<Value>) {
-    if let (Some(object), Some(value)) = (document.as_object_mut(), value) {
-        object.insert(key.to_owned(), value);
-    }
 }

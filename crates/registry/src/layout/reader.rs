@@ -20,10 +20,11 @@ pub struct LayoutReader {
 
 /// What a tag points at.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayoutEntry {
     /// The media type of the manifest or index.
     pub media_type: String,
-    /// Its digest.
+    /// The hash of the manifest or index.
     pub digest: Digest,
     /// Its length in bytes.
     pub size: u64,
@@ -83,7 +84,7 @@ impl LayoutReader {
         Ok(Self { folder: folder.to_owned(), entries })
     }
 
-    /// The folder.
+    /// As it was opened.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -96,6 +97,16 @@ impl LayoutReader {
     /// What a tag points at; `None` when there is no such tag.
     pub fn entry(&self, repository: &ImageRepository, tag: &Tag) -> Option<&LayoutEntry> {
         self.entries.get(&format!("{repository}:{tag}"))
+    }
+
+    /// As [`entry`](Self::entry), but a folder whose names are all without a repository is an error.
+    pub(crate) fn find(&self, repository: &ImageRepository, tag: &Tag) -> Result<Option<&LayoutEntry>, LayoutError> {
+        let entry = self.entry(repository, tag);
+        if entry.is_none() && !self.entries.is_empty() && self.entries.keys().all(|name| !name.contains('/')) {
+            let names = self.entries.keys().cloned().collect();
+            return Err(LayoutError::new(&self.folder, LayoutErrorKind::BareTags { names }));
+        }
+        Ok(entry)
     }
 
     /// The bytes of a blob, hashed; `None` when there is no such blob.
@@ -137,6 +148,7 @@ pub(super) fn read_file(folder: &Path, name: &str, limit: u64) -> Result<Vec<u8>
 }
 
 fn parse<'a, T: Deserialize<'a>>(folder: &Path, name: &str, bytes: &'a [u8]) -> Result<T, LayoutError> {
-    serde_json::from_slice(bytes)
-        .map_err(|source| LayoutError::new(folder, LayoutErrorKind::Json { file: name.to_owned(), source }))
+    serde_json::from_slice(bytes).map_err(|source| {
+        LayoutError::new(folder, LayoutErrorKind::Json { file: name.to_owned(), source: source.into() })
+    })
 }

@@ -89,7 +89,7 @@ impl LayoutWriter {
         let missing = || LayoutError::new(self.folder(), LayoutErrorKind::Missing { digest: digest.clone() });
         let bytes = self.reader.blob(digest, MANIFEST_LIMIT)?.ok_or_else(missing)?;
         let document: Value = serde_json::from_slice(&bytes).map_err(|source| {
-            LayoutError::new(self.folder(), LayoutErrorKind::Json { file: blob_file(digest), source })
+            LayoutError::new(self.folder(), LayoutErrorKind::Json { file: blob_file(digest), source: source.into() })
         })?;
         let guess = if document.get("manifests").is_some() { OCI_INDEX } else { OCI_MANIFEST };
         let media_type = document.get("mediaType").and_then(Value::as_str).unwrap_or(guess).to_owned();

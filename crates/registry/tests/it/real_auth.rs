@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use lock_model::ErrorClass;
-use registry::credentials::{ExplicitLogin, Login};
+use registry::credentials::{EnvCredential, Login};
 use registry::layout::LayoutWriter;
 use registry::{
     ClientCertificate, CredentialSources, Credentials, HostOptions, Mirror, PemAuthority, Registry, RegistryErrorKind,
@@ -58,8 +58,9 @@ pub(crate) fn registry(
 ) -> Registry {
     let mut options = options();
     options.mirrors.insert(HOST.to_owned(), Mirror::Http(server.url().parse().unwrap()));
-    let explicit = login.map(|login| ExplicitLogin { name: "V".to_owned(), place: server.address().to_owned(), login });
-    let sources = CredentialSources { explicit: explicit.into_iter().collect(), ..CredentialSources::default() };
+    let env: Vec<EnvCredential> =
+        login.into_iter().map(|login| EnvCredential::new("V", server.address(), login)).collect();
+    let sources = CredentialSources::default().env(env);
     options.credentials = Credentials::load(sources).unwrap();
     change(&mut options);
     Registry::new(options).unwrap()
@@ -68,7 +69,7 @@ pub(crate) fn registry(
 async fn kind_of_refusal(registry: &Registry) -> RegistryErrorKindShown {
     let unresolved = resolve(registry, &request(&["a"])).await.unwrap_err();
     let UnresolvedReason::Failed(error) = &unresolved.reason else { panic!("{}", unresolved.reason) };
-    assert_eq!(unresolved.class(), ErrorClass::Denied, "{error}");
+    assert_eq!(unresolved.class(), ErrorClass::Denied, "{error:?}");
     let name = match error.kind() {
         RegistryErrorKind::LoginNeeded { .. } => "login needed",
         RegistryErrorKind::LoginRefused { .. } => "login refused",
@@ -200,9 +201,8 @@ async fn t21_a_real_registry_of_a_private_authority_that_asks_who_we_are() {
         tls: Some(format!("{{{tls}, clientcas: [\"{authority}\"]}}")),
         ..DoorSettings::default()
     });
-    let trusted = || vec![PemAuthority { name: "authority.pem".to_owned(), pem: AUTHORITY.into() }];
-    let shown =
-        || ClientCertificate { name: "client.pem".to_owned(), certificates: CLIENT.into(), key: CLIENT_KEY.into() };
+    let trusted = || vec![PemAuthority::new("authority.pem", AUTHORITY)];
+    let shown = || ClientCertificate::new("client.pem", CLIENT, CLIENT_KEY);
     let stranger = registry(&open, None, |_| ());
     assert_eq!(kind_of_refusal(&stranger).await.0, "untrusted");
 
@@ -212,20 +212,20 @@ async fn t21_a_real_registry_of_a_private_authority_that_asks_who_we_are() {
             if everywhere {
                 options.authorities = trusted();
             } else {
-                let host = HostOptions { authorities: trusted(), ..HostOptions::default() };
+                let host = HostOptions::default().authorities(trusted());
                 options.hosts.insert(open.address().to_owned(), host);
             }
         });
         resolve(&trusting, &request(&["a"])).await.unwrap();
     }
     let other_host = registry(&open, None, |options| {
-        let host = HostOptions { authorities: trusted(), ..HostOptions::default() };
+        let host = HostOptions::default().authorities(trusted());
         options.hosts.insert("registry.corp".to_owned(), host);
     });
     assert_eq!(kind_of_refusal(&other_host).await.0, "untrusted");
 
     let known = registry(&closed, None, |options| {
-        let host = HostOptions { authorities: trusted(), client_certificate: Some(shown()), ..HostOptions::default() };
+        let host = HostOptions::default().authorities(trusted()).client_certificate(shown());
         options.hosts.insert(closed.address().to_owned(), host);
     });
     resolve(&known, &request(&["a"])).await.unwrap();

@@ -3,7 +3,7 @@
 use lock_model::Digest;
 use registry::artifact::{Artifact, ReferrersBy};
 use registry::layout::{Blob, LayoutWriter};
-use registry::{Mirror, Registry, RegistryOptions};
+use registry::{Mirror, Registry};
 use serde_json::Value;
 use test_support::{Peer, ReferrersRegistry};
 
@@ -13,8 +13,7 @@ const PROOF: &str = "application/vnd.shop.proof.v1+json";
 const BILL: &str = "application/vnd.shop.bill.v1+json";
 
 fn registry(server: &ReferrersRegistry) -> Registry {
-    let mirrors = [(HOST.to_owned(), Mirror::Http(server.url().parse().unwrap()))].into();
-    Registry::new(RegistryOptions { mirrors, ..options() }).unwrap()
+    Registry::new(options().mirror(HOST, Mirror::Http(server.url().parse().unwrap()))).unwrap()
 }
 
 async fn push_image(registry: &Registry) -> Digest {

@@ -8,7 +8,7 @@ use registry::layout::LayoutWriter;
 use registry::{Event, ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions, Resolution, Unresolved};
 use test_support::{DockerRegistry, Skopeo, Stream, ToxicDoor, Toxiproxy};
 
-use crate::support::{HOST, image, options, repository, request, service, soon, tag};
+use crate::support::{HOST, image, options, repository, request, soon, tag};
 
 /// Larger than a header, so that a cut can be told to fall into the body.
 const PADDING: usize = 8 << 10;
@@ -49,7 +49,7 @@ async fn resolve(
         }
     };
     let mut answers = registry.resolve_all(&wanted, soon(), &on_event).await;
-    (answers.remove(&wanted[0].service).unwrap(), retries.into_inner())
+    (answers.remove(0), retries.into_inner())
 }
 
 fn kind(unresolved: &Unresolved) -> &RegistryErrorKind {
@@ -170,19 +170,16 @@ async fn resolve_two_hosts(
     });
     let requests: Vec<ImageRequest> = (0..SERVICES)
         .map(|number| {
-            let mut wanted = ImageRequest { service: service(&format!("s{number}")), ..request(&["a"]) };
+            let mut wanted = request(&["a"]);
             if number % 2 == 0 {
                 wanted.candidates[0].repository = "healthy.example/shop/cart".parse().unwrap();
             }
             wanted
         })
         .collect();
-    let mut answers = registry.resolve_all(&requests, Instant::now() + patience, &|_| ()).await;
-    let answer = |wanted: &ImageRequest| {
-        let at_the_healthy = wanted.candidates[0].repository.host() == "healthy.example";
-        (at_the_healthy, answers.remove(&wanted.service).unwrap())
-    };
-    requests.iter().map(answer).collect()
+    let answers = registry.resolve_all(&requests, Instant::now() + patience, &|_| ()).await;
+    let at_the_healthy = |wanted: &ImageRequest| wanted.candidates[0].repository.host() == "healthy.example";
+    requests.iter().map(at_the_healthy).zip(answers).collect()
 }
 
 #[tokio::test]

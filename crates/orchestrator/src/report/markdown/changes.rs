@@ -199,7 +199,7 @@ fn image_changes(notes: &mut Vec<String>, old: &LockedImage, new: &LockedImage) 
     }
 }
 
-/// A label is the builder's word: it is said, every time.
+/// A label is the builder's claim, not a proof: the report says so every time.
 fn revision(revision: Revision) -> &'static str {
     match revision {
         Revision::Proven => "",

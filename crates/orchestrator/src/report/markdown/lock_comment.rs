@@ -8,7 +8,7 @@ use super::commits::{ServiceCommits, commits};
 use super::risks::{ServiceRisk, risks};
 use ledger::PolicySource;
 use lock_model::escaping::{code_span, escape_markdown};
-use promotion::promotion::marker;
+use promotion::pull_request::marker;
 
 /// What the comment of a lock says.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub struct LockComment<'a> {
     /// What is unusual about the changes.
     pub risks: &'a [ServiceRisk],
     /// Rules that the pull request loosens.
-    pub weakenings: &'a [String],
+    pub policy_relaxations: &'a [String],
     /// What is locked and not deployed.
     pub not_deployed: &'a [NotDeployedRow],
     /// What else should be looked at.
@@ -78,7 +78,7 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
     );
     text.push_str(&services(facts.before, facts.lock));
     text.push_str(&section("Look at these first", &risks(facts.risks)));
-    text.push_str(&section("Rules that this pull request loosens", &sentences(facts.weakenings)));
+    text.push_str(&section("Rules that this pull request loosens", &sentences(facts.policy_relaxations)));
     match facts.policy {
         PolicySource::Target => {}
         PolicySource::Bootstrap => {

@@ -6,7 +6,7 @@ use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
 use ledger::{Hold, PolicySource, ProvenRelease, Unreviewed};
 use lock_model::escaping::{code_span, escape_markdown};
-use promotion::promotion::marker;
+use promotion::pull_request::marker;
 
 /// What the body says.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +32,8 @@ pub struct PromotionBody<'a> {
     /// The pull requests that it carries.
     pub pull_requests: &'a [u64],
     /// Rules that it loosens.
-    pub weakenings: &'a [String],
-    /// Why nobody reviewed the lock, where nobody did, and what was said about it.
+    pub policy_relaxations: &'a [String],
+    /// Why the lock was not reviewed, and the recorded reason; absent where it was.
     pub unreviewed: Option<(Unreviewed, &'a str)>,
     /// Where the rules came from.
     pub policy: PolicySource,
@@ -57,7 +57,7 @@ pub fn promotion_body(facts: &PromotionBody<'_>) -> String {
     }
     text.push_str(&services(facts.before, facts.lock));
     text.push_str(&section("To look at", &attention(facts)));
-    text.push_str(&section("Rules that it loosens", &sentences(facts.weakenings)));
+    text.push_str(&section("Rules that it loosens", &sentences(facts.policy_relaxations)));
     text.push_str(&section("Proof", &proof(facts)));
     text.push_str(&section("Exceptions", &exceptions(facts.lock)));
     text.push_str(&section("Locked, not deployed", &not_deployed(facts.not_deployed)));

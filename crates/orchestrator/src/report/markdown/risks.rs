@@ -34,7 +34,7 @@ pub enum RiskKind {
     Diverged(Step),
     /// The two share no history.
     Unrelated(Step),
-    /// Nobody could say how the two lie to each other.
+    /// Neither history was there to compare.
     UnknownDirection(Step),
 }
 

@@ -2,8 +2,8 @@
 
 use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
 
-use ledger::cycle::{CycleOrigin, StepAction, next_steps};
-use ledger::{Hold, Ledger, ProofLevel, ProofVerdict, Record, Step, StepKey, StepResult, recorded_at};
+use ledger::{CycleOrigin, Hold, Ledger, ProofLevel, ProofVerdict, Record, StepKey, StepResult};
+use promotion::attempts::{StepAction, next_steps};
 use promotion::rollback::{TargetState, target};
 
 /// `status`.
@@ -19,7 +19,7 @@ impl super::Report for StatusReport {}
 /// The state of one environment, from the ledger alone.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct EnvironmentStatus {
-    /// Which.
+    /// The environment.
     pub environment: EnvironmentName,
     /// What it was given last.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +77,7 @@ pub enum ProofSummary {
         /// Number of the record.
         seq: u64,
     },
-    /// Nothing yet.
+    /// There is neither a proof nor a failed one.
     None,
 }
 
@@ -90,9 +90,9 @@ pub struct LastStep {
     pub result: StepResult,
     /// When.
     pub at: Timestamp,
-    /// Who.
+    /// The user whose run wrote it.
     pub by: String,
-    /// Why.
+    /// The reason in the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Number of the record.
@@ -123,7 +123,7 @@ pub enum Next {
     Nothing,
 }
 
-/// Says where an environment stands. `plan` is what `run` would do there, as [`plan`](ledger::cycle::plan) makes it.
+/// Says where an environment stands. `plan` is what `run` would do there, as [`plan`](crate::attempts::plan) makes it.
 pub fn status(ledger: &Ledger, environment: &EnvironmentName, plan: &[StepKey]) -> EnvironmentStatus {
     let deployed = ledger.latest_touched(environment).and_then(deployed);
     let release = deployed.as_ref().map(|deployed| &deployed.release);
@@ -147,7 +147,7 @@ fn deployed(record: &Record) -> Option<Deployed> {
         lock: record.entry.lock.clone()?,
         commit: record.entry.commit.clone(),
         result: record.entry.result,
-        at: recorded_at(&record.entry),
+        at: record.recorded_at(),
         seq: record.seq,
     })
 }
@@ -164,7 +164,7 @@ fn last_step(record: &Record) -> LastStep {
     LastStep {
         step: record.entry.key().to_string(),
         result: record.entry.result,
-        at: recorded_at(&record.entry),
+        at: record.recorded_at(),
         by: record.entry.run.actor.clone(),
         reason: record.entry.reason.clone(),
         seq: record.seq,
@@ -183,28 +183,17 @@ fn next(ledger: &Ledger, environment: &EnvironmentName, release: Option<&Release
     }
     let Some(release) = release else { return Next::First };
     match ledger.cycle(environment, release).origin {
-        // What was rolled back to goes nowhere from here: the next step is another release.
+        // A release that was rolled back to is not promoted: the next step is another release.
         CycleOrigin::Rollback { .. } => return Next::Nothing,
         CycleOrigin::Run => {}
     }
     next_steps(ledger, environment, release, plan)
         .into_iter()
-        .find_map(|step| match (step.action, step.key.step()) {
-            (StepAction::Skip { .. }, _) => None,
-            // These always run; they are what comes next only when nothing else is.
-            (StepAction::Run { .. }, Step::LockCommit | Step::Gates | Step::Health | Step::Verify) => None,
-            (
-                StepAction::Run { attempt },
-                Step::Deploy
-                | Step::Suite
-                | Step::Proof
-                | Step::Promote
-                | Step::Release
-                | Step::Reject
-                | Step::Hold
-                | Step::Unhold
-                | Step::Rollback,
-            ) => Some(Next::Continue { step: step.key.to_string(), attempt }),
+        // Steps that run every time are what comes next only when nothing else is.
+        .filter(|step| !step.key.step().runs_every_time())
+        .find_map(|step| match step.action {
+            StepAction::Skip { .. } => None,
+            StepAction::Run { attempt } => Some(Next::Continue { step: step.key.to_string(), attempt }),
         })
         .unwrap_or(Next::Nothing)
 }

@@ -2,7 +2,7 @@
 
 use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
 
-use ledger::{Ledger, Record, StepResult, recorded_at};
+use ledger::{Ledger, Record, StepResult};
 
 /// `history`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
@@ -42,7 +42,7 @@ pub struct HistoryRow {
     /// How long it took; absent for what was only started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<i64>,
-    /// The tag, what nobody reviewed, where the rules came from, and why: whatever there is.
+    /// The tag, the proof level, why the lock was not reviewed, a bootstrap policy, and the reason, as far as there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -77,7 +77,7 @@ fn row(record: &Record) -> HistoryRow {
     .collect();
     HistoryRow {
         seq: record.seq,
-        at: recorded_at(entry),
+        at: record.recorded_at(),
         environment: entry.environment.clone(),
         step: entry.key().to_string(),
         result: entry.result,

@@ -280,7 +280,7 @@ pub struct LockPublishReport {
     /// The pull request.
     pub pull_request: u64,
     /// What was published; absent where the pull request moved meanwhile.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
     pub published: Option<PublishedLock>,
     /// Why nothing was published.
     #[serde(skip_serializing_if = "Option::is_none")]
