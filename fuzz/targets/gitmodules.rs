@@ -6,7 +6,7 @@ use lock_gen::{Gitmodules, fetch_url, lock_url};
 use lock_model::TreePath;
 
 fuzz_target!(|text: &[u8]| {
-    let read = Gitmodules::read(text);
+    let read = Gitmodules::parse(text);
     let shop = "https://forge.example/shop/shop".parse().expect("it is a plain address");
     for declared in &read.declared {
         TreePath::try_from(declared.name.as_str()).expect("a name that is handed on can be a folder's");

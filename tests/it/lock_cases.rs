@@ -131,6 +131,7 @@ fn b14_a_shallow_clone_pins_the_same() {
     shop.clone_folder().git(&["clone", "--quiet", "--depth", "1", "--branch", "dev", &url, "../shallow"]);
     let shallow = shop.in_root("--format json -C shallow lock generate --rev HEAD").run().expect_code(0);
     let shallow: serde_json::Value = serde_json::from_str(shallow.stdout()).unwrap();
+    let shallow = &shallow["result"];
     assert_eq!(shallow["services"], whole["services"]);
     assert_eq!(shallow["lock"], whole["lock"], "where a lock comes from is no part of its id");
 }

@@ -79,15 +79,19 @@ fn b38_p1_production_goes_back_to_what_ran_before_the_train() {
     let shop = with_a_past();
     let new = shop.deployed_image("production", "shop-cart");
     let adopt = "--format json lock migrate lock-pr-1.yml --rev older --adopt production --reason \"it ran for weeks\"";
-    let adopted: serde_json::Value = serde_json::from_str(shop.ok(adopt).stdout()).unwrap();
+    let adopted_by = |answer: &str| -> serde_json::Value {
+        let document: serde_json::Value = serde_json::from_str(answer).unwrap();
+        document["result"]["adopted"].clone()
+    };
+    let adopted = adopted_by(shop.ok(adopt).stdout());
     let tag = adopted["tag"].as_str().unwrap().to_owned();
     // The same again finds what is there.
     let before = shop.untouched();
-    let again: serde_json::Value = serde_json::from_str(shop.ok(adopt).stdout()).unwrap();
-    assert_eq!((again["tag"].as_str(), &again["adopted_commit"]), (Some(tag.as_str()), &adopted["adopted_commit"]));
+    let again = adopted_by(shop.ok(adopt).stdout());
+    assert_eq!((again["tag"].as_str(), &again["commit"]), (Some(tag.as_str()), &adopted["commit"]));
     assert_eq!(shop.untouched(), before);
     // It is no release: nobody goes there without naming it, and `run` cannot go there at all.
-    let commit = adopted["adopted_commit"].as_str().unwrap();
+    let commit = adopted["commit"].as_str().unwrap();
     refuses(&shop, &format!("run --env production --rev {commit}"), 11, &["was never the tip of `main`"]);
 
     let back = shop.ok(&format!("rollback --env production --to {tag} --reason \"customers cannot pay\""));

@@ -22,7 +22,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("orchestrator-qa", &["lock-model", "orchestrator-process"]),
     ("orchestrator-forge", &["lock-model", "orchestrator-git", "orchestrator-process"]),
     (
-        "orchestrator-cli",
+        "orchestrator",
         &[
             "deployer",
             "healthcheck",
@@ -35,6 +35,19 @@ const OWN: &[(&str, &[&str])] = &[
             "orchestrator-process",
             "orchestrator-promotion",
             "orchestrator-qa",
+            "registry",
+        ],
+    ),
+    // The demo makes repositories and images of its own.
+    (
+        "orchestrator-cli",
+        &[
+            "lock-model",
+            "orchestrator",
+            "orchestrator-config",
+            "orchestrator-git",
+            "orchestrator-ledger",
+            "orchestrator-process",
             "registry",
         ],
     ),

@@ -1,9 +1,9 @@
-//! The tree against the shapes of `keys`: unknown keys, types, formats, missing keys; and defaults.
+//! The tree against the shapes of `schema_keys`: unknown keys, types, formats, missing keys; and defaults.
 
-use super::format::{Format, Misfit};
 use super::parse;
 use super::problem::{Problems, nearest};
-use super::shape::{Empty, Key, Kind, Layer, Need, Shape};
+use super::schema_shape::{Empty, Key, Kind, Layer, Need, Shape};
+use super::string_formats::{Format, Violation};
 use super::tree::{Entry, Map, Node, Origin, Place, Value};
 
 /// Adds what is wrong with a tree.
@@ -96,7 +96,7 @@ fn not_one_of(node: &Node, text: &str, words: Vec<&str>, problems: &mut Problems
 }
 
 fn check_text(node: &Node, text: &str, format: Format, problems: &mut Problems) {
-    let Err(Misfit { message, part, unknown }) = format.check(text) else { return };
+    let Err(Violation { message, part, unknown }) = format.check(text) else { return };
     let place = node.origin.place().map(|place| match part {
         Some((offset, width)) => narrowed(place, text, offset, width),
         None => place.clone(),
@@ -121,8 +121,8 @@ fn narrowed(place: &Place, text: &str, offset: usize, width: usize) -> Place {
 }
 
 fn check_name(entry: &Entry, format: Format, problems: &mut Problems) {
-    if let Err(misfit) = format.check(&entry.key) {
-        problems.add(&entry.key_origin, misfit.message);
+    if let Err(violation) = format.check(&entry.key) {
+        problems.add(&entry.key_origin, violation.message);
     }
 }
 

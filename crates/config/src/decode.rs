@@ -1,4 +1,4 @@
-//! Trees → types. The trees are checked: what does not decode here has been said, except what only a filled-in
+//! Trees → types. The trees are checked: what does not decode here has been reported, except what only a filled-in
 //! template shows.
 
 use std::collections::BTreeMap;
@@ -8,54 +8,25 @@ use lock_model::{
     BranchName, CommitId, EnvironmentName, ImageRepository, Platform, ServiceName, SuiteName, Tag, TreePath,
 };
 
+use super::branches::{Branches, Role};
 use super::decode_environment::{environment, optional, source_value};
 use super::environment::{Environment, Target};
-use super::keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::layers::Layers;
-use super::problem::{Problems, Source};
+use super::problem::Problems;
+use super::schema_keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::submodules::{PushedPolicy, Submodules};
+use super::suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
 use super::tree::{Node, Origin};
 use super::types::{
-    Branches, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror,
-    ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite, SuiteKind,
+    ClientCertificate, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, Project, RegistrySettings,
+    RevisionPolicy, ServiceKind, ServiceRule,
 };
 use super::values::{EnvironmentVariable, parse_duration};
 use crate::patterns::Pattern;
 use crate::variables::{Template, Values, Variable};
 
-/// A configuration without its tree.
-pub(super) struct Parts {
-    project: Project,
-    branches: Branches,
-    forge: Forge,
-    registries: BTreeMap<String, RegistrySettings>,
-    images: ImageRule,
-    services: Vec<ServiceRule>,
-    submodules: Submodules,
-    suites: BTreeMap<SuiteName, Suite>,
-    environments: BTreeMap<EnvironmentName, Environment>,
-}
-
-impl Parts {
-    pub(super) fn into_config(self, tree: Node, source: Source) -> Config {
-        let Self { project, branches, forge, registries, images, services, submodules, suites, environments } = self;
-        Config {
-            project,
-            branches,
-            forge,
-            registries,
-            images,
-            services,
-            submodules,
-            suites,
-            environments,
-            tree,
-            source,
-        }
-    }
-}
-
-pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> {
+/// The configuration, with an empty tree: its layers are still needed.
+pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Config> {
     let file = &layers.file;
     let services = services(file, problems);
     let suites = suites(file);
@@ -64,7 +35,7 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> 
     let environments: Option<BTreeMap<EnvironmentName, Environment>> = layers
         .environments
         .iter()
-        // Every environment is looked at, so that all problems are said.
+        // Every environment is looked at, so that all problems are reported.
         .map(|layers| environment(layers, prefix, branches.as_ref(), problems))
         .collect::<Vec<_>>()
         .into_iter()
@@ -73,7 +44,7 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> 
     if let (Some(environments), Some(branches)) = (&environments, &branches) {
         check_rendered_branches(environments, branches, problems);
     }
-    Some(Parts {
+    Some(Config {
         project: Project { prefix: prefix.to_owned() },
         branches: branches?,
         forge: forge(file)?,
@@ -83,6 +54,8 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> 
         submodules: submodules(file.get("submodules")?)?,
         suites: suites?,
         environments: environments?,
+        tree: Node::empty_map(Origin::Default),
+        source: problems.source().clone(),
     })
 }
 
@@ -116,16 +89,11 @@ fn branches(file: &Node) -> Option<Branches> {
 
 fn forge(file: &Node) -> Option<Forge> {
     let node = file.get("forge")?;
-    let kind = match node.get("kind")?.text()? {
-        "local" => ForgeKind::Local,
-        _ => return None,
-    };
-    let direct_push = match node.get("direct-push")?.text()? {
-        "refuse" => DirectPush::Refuse,
-        "relock" => DirectPush::Relock,
-        _ => return None,
-    };
-    Some(Forge { kind, repository: parsed(node, "repository")?, direct_push })
+    Some(Forge {
+        kind: ForgeKind::of_word(node.get("kind")?.text()?)?,
+        repository: parsed(node, "repository")?,
+        direct_push: DirectPush::of_word(node.get("direct-push")?.text()?)?,
+    })
 }
 
 fn registries(file: &Node) -> Option<BTreeMap<String, RegistrySettings>> {
@@ -172,7 +140,7 @@ fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
             let template = template(found, REPOSITORY_VARIABLES)?;
             let filled = template.expand(&values).ok()?;
             if let Err(error) = ImageRepository::try_from(filled) {
-                misfit(&found.origin, &error.to_string(), problems);
+                violation(&found.origin, &error.to_string(), problems);
             }
             Some(template)
         }
@@ -185,19 +153,14 @@ fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
             .map(|item| {
                 let template = template(item, TAG_VARIABLES)?;
                 if let Err(error) = Tag::try_from(template.expand(&values).ok()?) {
-                    misfit(&item.origin, &error.to_string(), problems);
+                    violation(&item.origin, &error.to_string(), problems);
                 }
                 Some(template)
             })
             .collect::<Option<Vec<_>>>()?,
         None => Vec::new(),
     };
-    let revision = match node.get("revision")?.text()? {
-        "require" => RevisionPolicy::Require,
-        "warn" => RevisionPolicy::Warn,
-        "off" => RevisionPolicy::Off,
-        _ => return None,
-    };
+    let revision = RevisionPolicy::of_word(node.get("revision")?.text()?)?;
     let platforms: Vec<Platform> = parsed_list(node, "platforms")?;
     Some(ImageRule { repository, tags, platforms, revision })
 }
@@ -226,19 +189,16 @@ fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
         };
         Some(ServiceRule { pattern, name, kind, origin: node.origin.clone() })
     });
-    // Every rule is looked at, so that all problems are said.
+    // Every rule is looked at, so that all problems are reported.
     rules.collect::<Vec<_>>().into_iter().collect()
 }
 
 fn submodules(node: &Node) -> Option<Submodules> {
-    let pushed = match node.get("pushed")?.text()? {
-        "require" => PushedPolicy::Require,
-        "off" => PushedPolicy::Off,
-        _ => return None,
-    };
-    let allow = if node.get("allow").is_some() { Some(parsed_list(node, "allow")?) } else { None };
-    let branches = if node.get("branches").is_some() { Some(parsed_list(node, "branches")?) } else { None };
-    Some(Submodules { allow, branches, pushed })
+    Some(Submodules {
+        allow: if node.get("allow").is_some() { Some(parsed_list(node, "allow")?) } else { None },
+        branches: if node.get("branches").is_some() { Some(parsed_list(node, "branches")?) } else { None },
+        pushed: PushedPolicy::of_word(node.get("pushed")?.text()?)?,
+    })
 }
 
 fn suites(file: &Node) -> Option<BTreeMap<SuiteName, Suite>> {
@@ -307,7 +267,7 @@ fn check_rendered_branches(
     }
 }
 
-/// Says that a filled-in template is not what it should be.
-pub(super) fn misfit(origin: &Origin, error: &str, problems: &mut Problems) {
+/// Reports that a filled-in template does not parse as what it stands for.
+pub(super) fn violation(origin: &Origin, error: &str, problems: &mut Problems) {
     problems.add(origin, format!("filled in, {error}"));
 }

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lock_model::{BranchName, EnvironmentName, ServiceName, TreePath};
 
-use super::decode::{command_line, misfit, parsed, parsed_list, pattern, sample_values, template};
+use super::branches::{Branches, Role};
+use super::decode::{command_line, parsed, parsed_list, pattern, sample_values, template, violation};
 use super::environment::{
     ApprovalRequirement, Dependency, Environment, Excluded, Health, NamespaceRule, NotDeployed, Override, Probe,
-    ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, Severity, SourceValue, Target,
+    ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, Severity, Target,
 };
-use super::keys::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
+use super::schema_keys::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
 use super::tree::Node;
-use super::types::{Branches, Role};
-use super::values::{Mode, Namespace, parse_duration};
+use super::values::{Mode, Namespace, SourceValue, parse_duration};
 use crate::variables::{Template, Values, Variable};
 
 pub(super) fn environment(
@@ -26,7 +26,7 @@ pub(super) fn environment(
     let node = &layers.merged;
     let name: EnvironmentName = layers.name.parse().ok()?;
     let mode: Mode = parsed(node, "mode")?;
-    let role = optional(node, "branch", |node| role_of(node.text()?))?;
+    let role = optional(node, "branch", |node| Role::of_word(node.text()?))?;
     let target = match node.get("target") {
         Some(node) => Some(target(node, &mode, problems)?),
         None => None,
@@ -44,7 +44,7 @@ pub(super) fn environment(
         url: optional(node, "url", source_value)?,
         target,
         deploy: node.get("deploy")?.list()?.iter().map(pattern).collect::<Option<_>>()?,
-        others: optional(node, "others", |node| Some(node.get("reason")?.text()?.to_owned()))?,
+        locked_only: optional(node, "locked-only", |node| Some(node.get("reason")?.text()?.to_owned()))?,
         not_deployed: not_deployed(node.get("not-deployed")?)?,
         namespaces: namespaces(node.get("namespaces")?)?,
         health: health(node.get("health")?)?,
@@ -61,16 +61,12 @@ pub(super) fn environment(
 }
 
 /// `Some(None)` where the key is absent, `None` where it does not decode.
-#[expect(clippy::option_option, reason = "absent and undecodable are different; the second has been said already")]
+#[expect(clippy::option_option, reason = "absent and undecodable are different; the second has been reported already")]
 pub(super) fn optional<T>(node: &Node, key: &str, decode: impl FnOnce(&Node) -> Option<T>) -> Option<Option<T>> {
     match node.get(key) {
         Some(found) => decode(found).map(Some),
         None => Some(None),
     }
-}
-
-fn role_of(text: &str) -> Option<Role> {
-    Role::ALL.into_iter().find(|role| role.as_str() == text)
 }
 
 pub(super) fn source_value(node: &Node) -> Option<SourceValue> {
@@ -95,7 +91,7 @@ fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
     let branch = match BranchName::try_from(branch.as_str()) {
         Ok(branch) => branch,
         Err(error) => {
-            misfit(&branch_node.origin, &error.to_string(), problems);
+            violation(&branch_node.origin, &error.to_string(), problems);
             return None;
         }
     };
@@ -103,7 +99,7 @@ fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
         Some(found) => {
             let folder = template(found, MODE_VARIABLES)?.expand(&values).ok()?;
             if folder.starts_with('-') || folder.contains(char::is_control) {
-                misfit(&found.origin, "the folder begins with `-` or holds a control character", problems);
+                violation(&found.origin, "the folder begins with `-` or holds a control character", problems);
             }
             Some(folder)
         }
@@ -116,7 +112,7 @@ fn source_template(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<
     let source = template(node, SOURCE_VARIABLES)?;
     let filled = source.expand(&with_mode(mode)).ok()?;
     if let Err(error) = TreePath::try_from(filled.as_str()) {
-        misfit(&node.origin, &error.to_string(), problems);
+        violation(&node.origin, &error.to_string(), problems);
     }
     Some(source)
 }
@@ -131,7 +127,7 @@ fn release(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Release>
     let values = with_mode(mode).with(Variable::Date, "2025-11-20").with(Variable::Id8, "01234567");
     let filled = tag.expand(&values).ok()?;
     if let Err(error) = BranchName::try_from(filled.as_str()) {
-        misfit(&node.origin, &error.to_string().replace("branch name", "tag name"), problems);
+        violation(&node.origin, &error.to_string().replace("branch name", "tag name"), problems);
     }
     Some(Release { tag })
 }
@@ -179,26 +175,14 @@ fn probe(node: &Node) -> Option<Probe> {
         "command" => ProbeKind::Command(command_line(node)?),
         _ => return None,
     };
-    let severity = match node.get("severity")?.text()? {
-        "block" => Severity::Block,
-        "warn" => Severity::Warn,
-        _ => return None,
-    };
+    let severity = Severity::of_word(node.get("severity")?.text()?)?;
     Some(Probe { kind, severity, deadline: parse_duration(node.get("deadline")?.text()?).ok()? })
 }
 
 fn requires(node: &Node) -> Option<Requires> {
-    let proof = match node.get("proof")?.text()? {
-        "stored" => ProofRequirement::Stored,
-        "running" => ProofRequirement::Running,
-        _ => return None,
-    };
+    let proof = ProofRequirement::of_word(node.get("proof")?.text()?)?;
     let approvals = optional(node, "approvals", |node| {
-        let exclude = node.get("exclude")?.list()?.iter().map(|item| match item.text()? {
-            "author" => Some(Excluded::Author),
-            "merger" => Some(Excluded::Merger),
-            _ => None,
-        });
+        let exclude = node.get("exclude")?.list()?.iter().map(|item| Excluded::of_word(item.text()?));
         Some(ApprovalRequirement {
             count: node.get("count")?.integer()?.try_into().ok()?,
             exclude: exclude.collect::<Option<_>>()?,

@@ -2,7 +2,7 @@
 //! merge keys, duplicate keys, several documents, invisible characters.
 
 use lock_model::escaping::is_hidden;
-use serde_yaml::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::problem::{Problems, Source};
 use super::scalar;

@@ -24,7 +24,7 @@ pub struct PatternError {
 }
 
 impl PatternError {
-    /// Which class of failure this is.
+    /// Always [`ErrorClass::Invalid`].
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
     }
@@ -36,7 +36,7 @@ impl PatternError {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern; character classes, `!` and `**` beside other characters are refused.
     pub fn new(text: &str) -> Result<Self, PatternError> {
         let fail = |why: String| PatternError { text: text.to_owned(), why };
         check(text).map_err(|why| fail(why.to_owned()))?;

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! Problems of a configuration, and how they are shown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use lock_model::escaping::{escape_terminal, mask_credentials, mask_credentials_i
 
 use super::tree::{Origin, Place};
 
-/// Everything that is wrong with a configuration, in the order of the file.
+/// Every problem of a configuration, in the order of the file; `Display` shows all of them with excerpts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors {
     problems: Vec<Problem>,
 }
 
-/// One thing that is wrong, where it stands, and what to do about it.
+/// One fault of a configuration, with its place and a hint.
 ///
 /// ```text
 /// orchestrator.yaml:12:21: environments.staging.suites[1]: no suite is named `smokee`
@@ -48,7 +48,7 @@ impl ConfigErrors {
         &self.problems
     }
 
-    /// Which class of failure this is.
+    /// Always [`ErrorClass::Invalid`]: the file has to be changed.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
     }
@@ -87,12 +87,12 @@ impl Problem {
         self.place.as_ref().map_or("", |place| &place.path)
     }
 
-    /// What is wrong.
+    /// One sentence, without place and hint.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What to do about it.
+    /// The change that cures it, where one is known.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }

@@ -2,20 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys;
 use super::parse;
-use super::shape::{Empty, Key, Kind, Layer, Need, Shape};
+use super::schema_keys;
+use super::schema_shape::{Empty, Key, Kind, Layer, Need, Shape};
 
 /// JSON Schema (draft 2020-12) of `orchestrator.yaml`.
 ///
 /// It sees one layer at a time: what must be there after merging, names that must be names of something, and
-/// patterns that match nothing are seen by [`crate::Config::load`] only.
+/// patterns that match nothing are seen by [`crate::Config::parse`] only.
 pub fn config_schema() -> Value {
     let mut root = Map::new();
     root.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
     root.insert("title".to_owned(), "orchestrator.yaml".into());
-    root.insert("description".to_owned(), "Configuration of the release train.".into());
-    root.append(&mut schema(&keys::FILE, Layer::Whole));
+    root.insert("description".to_owned(), "Configuration of orchestrator.".into());
+    root.append(&mut schema(&schema_keys::FILE, Layer::Whole));
     Value::Object(root)
 }
 

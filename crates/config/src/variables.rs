@@ -111,7 +111,7 @@ impl TemplateError {
         self.unknown.as_deref()
     }
 
-    /// Which class of failure this is.
+    /// Always [`ErrorClass::Invalid`].
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
     }
@@ -126,14 +126,14 @@ pub struct MissingValue {
 }
 
 impl MissingValue {
-    /// Which class of failure this is: templates are checked when they are read, so it is a mistake of the caller.
+    /// Always [`ErrorClass::Bug`]: templates are checked when they are parsed, so the caller forgot a value.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Bug
     }
 }
 
 impl Template {
-    /// Reads a template in which only some variables have a value.
+    /// Parses a template in which only some variables have a value.
     pub fn new(text: &str, allowed: &[Variable]) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -228,7 +228,7 @@ fn find(name: &str, allowed: &[Variable]) -> Result<Variable, String> {
 pub struct Values(BTreeMap<Variable, String>);
 
 impl Values {
-    /// No values.
+    /// A set in which no variable has a value.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,12 +1,14 @@
-//! Text for a terminal and a report.
+//! Errors in short: part of a detail.
 
-pub(crate) use lock_model::escaping::{EXCERPT_CHARACTERS, excerpt as shown};
+use std::error::Error;
+
+use lock_model::escaping::excerpt;
 
 /// The innermost reason of an error: `connection refused`, not "error sending request".
-pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
     }
-    shown(error.to_string())
+    excerpt(error.to_string())
 }

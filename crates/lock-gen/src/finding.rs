@@ -1,22 +1,24 @@
 use std::fmt;
 
-/// One thing that is wrong with a tree, or worth saying about it, and what to do.
+/// One thing that a check found wrong with a tree or a submodule, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Finding {
-    /// What it is about: a path or a name, with control characters escaped.
+    /// The path or name that it is about, with control characters escaped.
     pub subject: String,
-    /// The kind of finding.
+    /// The kind, for machines.
     pub kind: FindingKind,
     /// What is wrong, to be read after the subject.
     pub message: String,
-    /// What to do about it.
+    /// What fixes it.
     pub hint: String,
 }
 
-/// The kind of a [`Finding`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a [`Finding`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum FindingKind {
-    /// `.gitmodules` is no file, no text, too large, or not in git's configuration syntax.
+    /// `.gitmodules` is not a plain file, not UTF-8, too large, or not in git's configuration syntax.
     UnreadableGitmodules,
     /// `.gitmodules` asks to include another file.
     Include,
@@ -53,7 +55,7 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    /// A stable word for machines.
+    /// A stable word, such as `unsafe-path`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UnreadableGitmodules => "unreadable-gitmodules",
@@ -100,7 +102,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Foreign text for people: control and direction characters, and bytes that are no UTF-8, escaped; never long.
+/// Foreign text for people: what a terminal acts on or hides is escaped, as are bytes that are not UTF-8; at most 200
+/// characters.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     lock_model::escaping::escape_short(bytes, 200)
 }

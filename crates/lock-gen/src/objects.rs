@@ -8,16 +8,17 @@ use lock_model::{CommitId, Timestamp, TreeId};
 
 use crate::{OpenError, ReadError};
 
-/// What a commit says.
+/// The content of a commit object.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CommitInfo {
-    /// The commit.
+    /// Its own id.
     pub id: CommitId,
-    /// Its tree.
+    /// The tree that it records.
     pub tree: TreeId,
-    /// Its parents, in order; in a shallow clone they need not be there.
+    /// First the one that it was made on; in a shallow clone they can be missing.
     pub parents: Vec<CommitId>,
-    /// When it was committed.
+    /// When it was committed, by the clock of the committer.
     pub time: Timestamp,
 }
 

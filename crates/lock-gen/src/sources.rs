@@ -1,4 +1,4 @@
-//! From which hosts and owners submodules may come.
+//! The hosts and owners that submodules may come from.
 
 use lock_model::RepositoryUrl;
 
@@ -22,7 +22,7 @@ pub struct AllowedSources {
     entries: Vec<(String, Vec<String>)>,
 }
 
-/// An entry that cannot be used.
+/// An entry of the list that is not one of the three forms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{entry}` is not usable as `HOST`, `HOST/OWNER` or `HOST/OWNER/REPOSITORY`")]
 pub struct AllowedSourcesError {
@@ -67,7 +67,7 @@ impl AllowedSources {
     }
 
     /// The submodules of a scan that are not on the list.
-    pub fn problems(&self, scan: &Scan) -> Vec<Finding> {
+    pub fn findings(&self, scan: &Scan) -> Vec<Finding> {
         let foreign = scan.submodules.iter().filter(|submodule| !self.allows(&submodule.url));
         foreign
             .map(|submodule| {
@@ -96,7 +96,7 @@ fn parts(url: &RepositoryUrl) -> (String, Vec<&str>) {
     if let Some(last) = path.last_mut() {
         *last = last.strip_suffix(".git").unwrap_or(last);
     }
-    // Without TLS anybody can be any host.
+    // Without TLS the host is not authenticated.
     if scheme == "https" { (host, path) } else { (format!("{scheme}://{host}"), path) }
 }
 

@@ -1,7 +1,6 @@
 //! What a submodule's URL means: for the lock (always a web address) and for fetching (what git would use).
 
 use lock_model::RepositoryUrl;
-use lock_model::escaping::mask_credentials;
 
 /// Why a URL of `.gitmodules` cannot be used. The text is read after the URL's subject.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,13 +12,13 @@ pub enum UrlError {
     /// A folder of some machine.
     #[error("has the URL `{url}`, a folder of one machine")]
     Local {
-        /// The URL.
+        /// The URL, escaped.
         url: String,
     },
     /// A scheme that is not spoken, or a remote helper: a program.
     #[error("has the URL `{url}`: `{scheme}` is not allowed")]
     Scheme {
-        /// The URL.
+        /// The URL, escaped.
         url: String,
         /// The scheme or helper.
         scheme: String,
@@ -33,23 +32,23 @@ pub enum UrlError {
     /// A relative URL with more `../` than the superproject's address has folders.
     #[error("has the relative URL `{url}`, which climbs above the host of `{base}`")]
     ClimbsTooFar {
-        /// The URL.
+        /// The URL, escaped.
         url: String,
-        /// What it is relative to.
+        /// The address that it is relative to.
         base: String,
     },
     /// A relative URL of a superproject whose own remote is a relative folder.
     #[error("has the relative URL `{url}`, but the superproject's remote `{base}` is a relative folder")]
     RelativeBase {
-        /// The URL.
+        /// The URL, escaped.
         url: String,
-        /// What it is relative to.
+        /// The address that it is relative to.
         base: String,
     },
 }
 
 impl UrlError {
-    /// What to do about it.
+    /// What fixes the URL.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Credentials => "take the credentials out of the URL; git's credential helpers supply them",
@@ -133,15 +132,7 @@ fn shown(url: &str) -> String {
 
 /// The URL without user and password.
 pub(crate) fn shown_url(url: &str) -> String {
-    let bare = match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            format!("{scheme}://{host}/{path}")
-        }
-        None => url.to_owned(),
-    };
-    shown(&bare)
+    shown(&git::without_credentials(url))
 }
 
 fn is_relative(url: &str) -> bool {
@@ -157,7 +148,7 @@ fn check_characters(url: &str) -> Result<(), UrlError> {
         || url.len() > 2048
         || url.contains(bad)
     {
-        return Err(UrlError::Hostile { url: shown(&mask_credentials(url)) });
+        return Err(UrlError::Hostile { url: shown_url(url) });
     }
     Ok(())
 }

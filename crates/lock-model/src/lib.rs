@@ -32,11 +32,14 @@ pub use class::ErrorClass;
 pub use consistency::LockError;
 pub use date::{Date, DateError};
 pub use difference::{Change, FieldChange, LockDiff, ServiceChange, ThirdPartyChange, diff};
-pub use files::{GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, LOCK_FILE, LOCK_SCHEMA_FILE};
+pub use files::{
+    CONFIG_FILE, GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, GITMODULES_FILE, LEDGER_BRANCH, LOCK_FILE, LOCK_FOLDER,
+    LOCK_SCHEMA_FILE,
+};
 pub use identifier::{
     BranchName, ChartReference, ChartVersion, CommitId, Digest, EnvironmentName, IdentifierError, ImageReference,
     ImageRepository, KindName, LockId, OneLine, Platform, ReleaseTag, RepositoryUrl, ServiceName, SuiteName, Tag,
-    ThirdPartyName, TreeId, TreePath, UserName,
+    ThirdPartyName, TreeId, TreePath, UserName, is_host_name,
 };
 pub use legacy::{LegacyLock, LegacyService};
 pub use lock::Lock;
@@ -47,7 +50,7 @@ pub use parse_error::{ParseError, ParseErrorKind};
 pub use problem::Problem;
 pub use release_identity::{ConfigDigest, ReleaseId, SuiteDigest, config_digest, release_id, suite_digest};
 #[cfg(feature = "schema")]
-pub use schema::{lock_schema, metadata_schema, schema_text};
+pub use schema::{lock_schema, metadata_schema, schema_text, sorted_schema};
 /// What [`identifier!`] needs.
 #[cfg(feature = "schema")]
 #[doc(hidden)]

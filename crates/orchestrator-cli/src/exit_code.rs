@@ -1,5 +1,8 @@
 //! The exit codes: part of the interface, so each has one name and one sentence.
 
+use orchestrator::ErrorKind;
+use orchestrator::report::v1::Verdict;
+
 /// What a finished command tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -96,6 +99,34 @@ impl ExitCode {
             Self::Deadline => "A deadline passed.",
             Self::Bug => "A fault of orchestrator itself: please report it with the output.",
             Self::Interrupted => "Interrupted by a signal.",
+        }
+    }
+}
+
+impl From<ErrorKind> for ExitCode {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Negative => Self::Negative,
+            ErrorKind::Invalid => Self::Usage,
+            ErrorKind::Lock => Self::Lock,
+            ErrorKind::Repository => Self::Repository,
+            ErrorKind::Image => Self::Image,
+            ErrorKind::Denied => Self::Denied,
+            ErrorKind::Temporary => Self::Temporary,
+            ErrorKind::Refused => Self::Refused,
+            ErrorKind::Deploy => Self::Deploy,
+            ErrorKind::Deadline => Self::Deadline,
+            ErrorKind::Bug => Self::Bug,
+            ErrorKind::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Positive => Self::Done,
+            Verdict::Negative(kind) => kind.into(),
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use lock_model::escaping::code_span;
+
 use crate::report::{SuiteReport, Verdict};
 
-/// Writes reports as a table of suites, and a list of every case that did not pass.
+/// Renders reports as a table of suites, and a list of every case that did not pass.
 ///
 /// All foreign text stands in code spans, where no forge finds a mention, a link, an image or HTML.
 pub fn to_markdown(reports: &[SuiteReport]) -> String {
@@ -48,10 +50,9 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     writeln!(out, "{text}").expect("writing into a string cannot fail");
 }
 
-/// A code span; `-` for an empty text. In a table a bar ends the cell, even inside code.
+/// A code span for a cell of a table, where a bar ends the cell even inside code.
 fn code(text: &str) -> String {
-    let text = if text.trim().is_empty() { "-" } else { text };
-    lock_model::escaping::code_span(text).replace('|', "\\|")
+    if text.trim().is_empty() { "`-`".to_owned() } else { code_span(text).replace('|', "\\|") }
 }
 
 #[cfg(test)]

@@ -1,19 +1,41 @@
 //! Texts with variables: `{url}/health`; `{{` is a brace.
 
-/// The variables that a suite's file can use.
+/// The values of the variables that a suite's file can use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Variables {
-    /// The environment's address, without a slash at its end.
+    /// `{url}`: the environment's address, without a slash at its end; absent makes requests that use it unknown.
     pub url: Option<String>,
-    /// The environment's mode.
+    /// `{mode}`: the environment's mode; absent makes requests that use it unknown.
     pub mode: Option<String>,
 }
 
-/// A text with variables, checked when it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+impl Variables {
+    /// No variable has a value.
+    pub fn new() -> Self {
+        Self::default()
+    }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+    /// Sets the environment's address.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Sets the environment's mode.
+    #[must_use]
+    pub fn mode(mut self, mode: impl Into<String>) -> Self {
+        self.mode = Some(mode.into());
+        self
+    }
+}
+
+/// A text with variables; which ones it has was checked when it was parsed.
+#[derive(Clone, Debug)]
+pub(crate) struct Template(Vec<Part>);
+
+#[derive(Clone, Debug)]
 enum Part {
     Text(String),
     Url,
@@ -21,7 +43,7 @@ enum Part {
 }
 
 impl Template {
-    /// Reads a template; the error says what is wrong with it.
+    /// The error is the message of a problem.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
@@ -52,7 +74,7 @@ impl Template {
                     _ => {
                         return Err(format!(
                             "unknown variable `{{{}}}`: there are `{{url}}` and `{{mode}}`; write `{{{{` for a brace",
-                            crate::text::shown(name)
+                            lock_model::escaping::excerpt(name)
                         ));
                     }
                 });
@@ -66,8 +88,8 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Fills the variables in; the error names one that the environment does not have.
-    pub fn fill(&self, variables: &Variables) -> Result<String, String> {
+    /// Fills the variables in; the error names the first one without a value.
+    pub(crate) fn fill(&self, variables: &Variables) -> Result<String, String> {
         let mut out = String::new();
         for part in &self.0 {
             let (name, value) = match part {
@@ -93,7 +115,7 @@ mod tests {
 
     #[test]
     fn variables_are_filled_in_and_braces_are_kept() {
-        let variables = Variables { url: Some("http://x".to_owned()), mode: Some("staging".to_owned()) };
+        let variables = Variables::new().url("http://x").mode("staging");
         let filled = |text: &str| Template::parse(text).unwrap().fill(&variables).unwrap();
         assert_eq!(filled("{url}/a?mode={mode}"), "http://x/a?mode=staging");
         assert_eq!(filled("{{url}} }} {{\"a\":1}}"), "{url} } {\"a\":1}");
@@ -101,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_variable_is_said_when_the_file_is_read() {
+    fn an_unknown_variable_is_refused_when_the_file_is_parsed() {
         assert!(Template::parse("{host}").unwrap_err().contains("unknown variable `{host}`"));
         assert!(Template::parse("{url").unwrap_err().contains("has no `}`"));
         let missing = Template::parse("{url}").unwrap().fill(&Variables::default()).unwrap_err();

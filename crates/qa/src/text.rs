@@ -1,24 +1,29 @@
-//! Text for a terminal and a report.
+//! Foreign text in short: part of a message.
 
-use lock_model::escaping::escape_short;
-pub(crate) use lock_model::escaping::excerpt as shown;
+use std::error::Error;
+use std::time::Duration;
 
-/// One line of a log.
-pub(crate) fn line(text: &str) -> String {
-    escape_short(text.trim_end(), 1000)
+use lock_model::escaping::{escape_short, excerpt};
+
+/// How many characters of a log's line are shown.
+const LINE_SHOWN: usize = 1000;
+
+/// One line of a log, safe for a terminal.
+pub(crate) fn log_line(text: &str) -> String {
+    escape_short(text.trim_end(), LINE_SHOWN)
 }
 
 /// The innermost reason of an error: `connection refused`, not "error sending request".
-pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
     }
-    shown(error.to_string())
+    excerpt(error.to_string())
 }
 
 /// `2 s`, `250 ms`.
-pub(crate) fn in_words(duration: std::time::Duration) -> String {
+pub(crate) fn in_words(duration: Duration) -> String {
     if duration.subsec_millis() == 0 && duration.as_secs() > 0 {
         format!("{} s", duration.as_secs())
     } else {

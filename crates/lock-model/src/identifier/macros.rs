@@ -209,13 +209,18 @@ pub(super) fn is_host(text: &str) -> bool {
         Some((name, port)) => (name, Some(port)),
         None => (text, None),
     };
-    let labels = name.split('.').all(|label| {
+    is_host_name(name)
+        && port.is_none_or(|port| matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether text is a host name as DNS has them, or an IPv4 address: labels of letters, digits and inner `-`, without a port.
+pub fn is_host_name(text: &str) -> bool {
+    text.split('.').all(|label| {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    });
-    labels && port.is_none_or(|port| matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }
 
 #[cfg(test)]

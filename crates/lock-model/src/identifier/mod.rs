@@ -15,7 +15,7 @@ pub use chart::{ChartReference, ChartVersion};
 pub use digest::{Digest, LockId};
 pub use git::{CommitId, RepositoryUrl, TreeId, TreePath};
 pub use image::{ImageRepository, Platform, Tag};
-pub use macros::IdentifierError;
+pub use macros::{IdentifierError, is_host_name};
 pub use name::{KindName, OneLine, ServiceName, ThirdPartyName};
 pub use reference::ImageReference;
 

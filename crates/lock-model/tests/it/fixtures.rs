@@ -128,13 +128,13 @@ fn schema() -> jsonschema::Validator {
 
 /// YAML as another parser's other front end reads it, strictly and by the core schema of YAML 1.2.
 fn to_json(text: &str) -> Option<Value> {
-    let options = serde_yaml::options! {
+    let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
-        duplicate_keys: serde_yaml::DuplicateKeyPolicy::Error,
-        merge_keys: serde_yaml::MergeKeyPolicy::Error,
-        budget: serde_yaml::budget! { max_anchors: 0, max_aliases: 0 },
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
+        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
     };
-    serde_yaml::from_str_with_options(text, options).ok()
+    serde_saphyr::from_str_with_options(text, options).ok()
 }

@@ -22,7 +22,7 @@ pub(crate) use operate::{
 
 use crate::output::Format;
 
-/// Carries a shop's services from the integration branch to staging to production by one lock.
+/// Carries microservices from the integration branch to staging to production by one lock.
 #[derive(Debug, clap::Parser)]
 #[command(name = "orchestrator", version, arg_required_else_help = true, max_term_width = 120)]
 pub(crate) struct Arguments {
@@ -82,7 +82,7 @@ pub(crate) struct GlobalArgs {
     pub forge: Option<PathBuf>,
     /// User of the local forge who acts; default: the forge's bot.
     #[arg(long = "as", global = true, value_name = "USER", env = crate::environment::ACTOR.name, hide_env_values = true)]
-    pub actor: Option<String>,
+    pub actor: Option<lock_model::UserName>,
     /// Output for people, for machines, or for a GitHub Actions log.
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub format: Format,
@@ -177,7 +177,7 @@ pub(crate) struct ConfigShowArgs {
     pub config: ConfigArgs,
     /// Only this environment, everything merged.
     #[arg(long, value_name = "ENVIRONMENT")]
-    pub env: Option<String>,
+    pub env: Option<lock_model::EnvironmentName>,
     /// Say for each value where it came from.
     #[arg(long)]
     pub origin: bool,
@@ -209,6 +209,10 @@ pub(crate) enum SchemaKind {
     Config,
     /// One record of the ledger.
     LedgerRecord,
+    /// What every command prints as JSON.
+    Report,
+    /// The documents that the ledger keeps beside its records.
+    Evidence,
 }
 
 /// How the demo runs.
@@ -259,7 +263,7 @@ pub(crate) enum ReferencePage {
 
 /// Parses durations such as `90s`, `5m`, `1h30m`.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
-    config::parse_duration(text)
+    config::parse_duration(text).map_err(|error| error.to_string())
 }
 
 /// A reason that people read later: the ledger takes no empty one.

@@ -5,11 +5,11 @@ use std::path::Path;
 use super::shop::{Built, gitlink, write};
 use super::stage::{Show, Stage};
 use super::{files, tamper};
-use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
+use orchestrator::{Error, ErrorKind, Result};
 
 /// Plays every scene.
-pub(super) fn play(stage: &mut Stage) -> CliResult<()> {
+pub(super) fn play(stage: &mut Stage) -> Result<()> {
     before(stage)?;
     lock_and_comment(stage)?;
     missing_image(stage)?;
@@ -26,7 +26,7 @@ pub(super) fn play(stage: &mut Stage) -> CliResult<()> {
     rollback(stage, &approved)
 }
 
-fn before(stage: &mut Stage) -> CliResult<()> {
+fn before(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "Before the story: a forge, and the shop's first release",
         "The same commands as below, here with their first lines only; the first train brings its own rules, and says so.",
@@ -49,7 +49,7 @@ fn before(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn lock_and_comment(stage: &mut Stage) -> CliResult<()> {
+fn lock_and_comment(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "A pull request gets its lock",
         "The lock is made from what the merge would give; commit, tag and digest of every service are fixed and published.",
@@ -62,7 +62,7 @@ fn lock_and_comment(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn missing_image(stage: &mut Stage) -> CliResult<()> {
+fn missing_image(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "An image that is not there",
         "A tag is never guessed: the registry is asked, and what was tried is listed (exit 12).",
@@ -77,7 +77,7 @@ fn missing_image(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn edited_lock(stage: &mut Stage) -> CliResult<()> {
+fn edited_lock(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "A lock that was edited by hand",
         "A changed digest breaks the lock's id (exit 10); with the id made right again, it is not the file that the ledger knows (exit 1).",
@@ -88,7 +88,7 @@ fn edited_lock(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn direct_push(stage: &mut Stage) -> CliResult<()> {
+fn direct_push(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "A push past the pull request",
         "Staging is protected: git's own update hook asks orchestrator, and refuses.",
@@ -99,7 +99,7 @@ fn direct_push(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn unhealthy(stage: &mut Stage) -> CliResult<()> {
+fn unhealthy(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "Merged, but staging is not healthy",
         "The lock is committed, then staging is asked how it is: nothing is deployed to a sick environment (exit 1).",
@@ -111,7 +111,7 @@ fn unhealthy(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn failing_suite(stage: &mut Stage) -> CliResult<()> {
+fn failing_suite(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "Deployed and proven to be stored, but the suite fails",
         "No proof, no promotion: the commit's status fails and no pull request to main is opened (exit 1).",
@@ -124,7 +124,7 @@ fn failing_suite(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn promotion(stage: &mut Stage) -> CliResult<()> {
+fn promotion(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "The same command again",
         "The ledger knows what is done: only the suite runs again, then the proof is recorded and the promotion opened.",
@@ -136,7 +136,7 @@ fn promotion(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn three_approvals(stage: &mut Stage) -> CliResult<()> {
+fn three_approvals(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "Three of four approvals",
         "Production asks for four people; the rule is main's, not the pull request's, and the merge is refused (exit 20).",
@@ -149,7 +149,7 @@ fn three_approvals(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn second_train(stage: &mut Stage) -> CliResult<()> {
+fn second_train(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "A small second train moves staging",
         "Approvals are for content: staging moved, ana and ben looked again, dan is new, and chloe's approval is stale.",
@@ -166,7 +166,7 @@ fn second_train(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn fourth_approval(stage: &mut Stage) -> CliResult<String> {
+fn fourth_approval(stage: &mut Stage) -> Result<String> {
     stage.scene(
         "The fourth approval",
         "Four people approved exactly this content: the merge commit carries the same tree.",
@@ -175,10 +175,10 @@ fn fourth_approval(stage: &mut Stage) -> CliResult<String> {
     stage.orchestrator("approvals --pull-request 4", ExitCode::Done, Show::All)?;
     stage.orchestrator("--as ana forge merge 4", ExitCode::Done, Show::All)?;
     let merged = stage.shop.superproject()?.rev_parse("refs/heads/main").ok().flatten();
-    merged.ok_or_else(|| CliError::new(ExitCode::Bug, "main has no commit"))
+    merged.ok_or_else(|| Error::new(ErrorKind::Bug, "main has no commit"))
 }
 
-fn bypass(stage: &mut Stage) -> CliResult<()> {
+fn bypass(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "A merge past the rules",
         "An administrator can press the button; production asks every question again and refuses (exit 20).",
@@ -194,7 +194,7 @@ fn bypass(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn release(stage: &mut Stage, approved: &str) -> CliResult<()> {
+fn release(stage: &mut Stage, approved: &str) -> Result<()> {
     stage.scene(
         "The release",
         "The job of the approved merge: the same lock as in staging is deployed, proven, tested, tagged and archived; again is a no-op.",
@@ -206,7 +206,7 @@ fn release(stage: &mut Stage, approved: &str) -> CliResult<()> {
     Ok(())
 }
 
-fn rollback(stage: &mut Stage, approved: &str) -> CliResult<()> {
+fn rollback(stage: &mut Stage, approved: &str) -> Result<()> {
     stage.scene(
         "A rollback, and the hold that stays",
         "The release before is deployed from its own commit through the same steps; nothing newer goes on until somebody lifts the hold.",
@@ -219,14 +219,14 @@ fn rollback(stage: &mut Stage, approved: &str) -> CliResult<()> {
     Ok(())
 }
 
-fn open_and_lock(stage: &mut Stage, number: u64, title: &str, show: Show) -> CliResult<()> {
+fn open_and_lock(stage: &mut Stage, number: u64, title: &str, show: Show) -> Result<()> {
     let open = format!("--as dana forge pr open --head dev --base staging --title \"{title}\"");
     stage.orchestrator(&open, ExitCode::Done, show)?;
     stage.orchestrator(&format!("lock publish --pull-request {number}"), ExitCode::Done, show)?;
     Ok(())
 }
 
-fn merge_to_staging(stage: &mut Stage, number: u64, show: Show) -> CliResult<()> {
+fn merge_to_staging(stage: &mut Stage, number: u64, show: Show) -> Result<()> {
     stage.orchestrator(&format!("test run --env pull-request --pull-request {number}"), ExitCode::Done, show)?;
     stage.orchestrator(&format!("--as dana forge merge {number}"), ExitCode::Done, show)?;
     Ok(())

@@ -4,8 +4,8 @@ use ledger::PolicySource;
 
 macro_rules! gates {
     ($($(#[$doc:meta])* $gate:ident = $word:literal,)+) => {
-        /// One question.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+        /// One question before a deployment.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
         #[serde(rename_all = "kebab-case")]
         pub enum Gate {
             $($(#[$doc])* $gate,)+
@@ -32,7 +32,7 @@ gates!(
     ReviewedHead = "reviewed-head",
     /// The lock file is, byte for byte, the one whose commit the ledger recorded.
     RecordedLock = "recorded-lock",
-    /// Nobody rejected the lock.
+    /// The lock is not rejected.
     NotRejected = "not-rejected",
     /// Every image of the lock was resolved for it: nothing was taken over from an older pipeline.
     Resolved = "resolved",
@@ -58,17 +58,17 @@ impl fmt::Display for Gate {
     }
 }
 
-/// The answer to one question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+/// The answer of a gate; a later one is the worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateVerdict {
     /// The environment's policy, or the purpose of the run, does not ask this.
     NotAsked,
-    /// Yes.
+    /// The answer is positive.
     Passed,
     /// It could not be found out, which is not a yes.
     Unknown,
-    /// No.
+    /// The answer is negative.
     Refused,
 }
 
@@ -93,24 +93,25 @@ impl fmt::Display for GateVerdict {
     }
 }
 
-/// What a refusal means for the command's exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+/// What kind of refusal it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateCode {
-    /// The repository is not as expected: lock and tree disagree, history is missing (exit code 11).
+    /// The repository is not as expected: lock and tree disagree, history is missing.
     NotBelonging,
-    /// A gate, a hold or a proof says no (exit code 20).
+    /// A gate, a hold or a proof says no.
     Refused,
 }
 
 /// A gate's answer, for people and for the record.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[non_exhaustive]
 pub struct GateFinding {
-    /// Which question.
+    /// The gate.
     pub gate: Gate,
     /// The answer.
     pub verdict: GateVerdict,
-    /// What a negative answer means for the exit code.
+    /// What kind of refusal a negative answer is.
     pub code: GateCode,
     /// What was found.
     pub message: String,
@@ -142,7 +143,7 @@ impl GateFinding {
 }
 
 /// The answers of all gates.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct GateReport {
     /// One a gate, in the order of [`Gate::ALL`].
     pub findings: Vec<GateFinding>,
@@ -161,13 +162,12 @@ impl GateReport {
         self.verdict().lets_pass()
     }
 
-    /// What the refusal means for the exit code; absent where there is none. A lock of another tree goes before
-    /// everything else: no other answer is about the right thing then.
+    /// The kind of the refusal; absent where there is none. A lock of another tree goes before everything else:
+    /// no other answer is about the right lock then.
     pub fn code(&self) -> Option<GateCode> {
-        let mut codes = self.refusals().map(|finding| finding.code);
-        let first = codes.next()?;
-        let any = first == GateCode::NotBelonging || codes.any(|code| code == GateCode::NotBelonging);
-        Some(if any { GateCode::NotBelonging } else { GateCode::Refused })
+        let mut codes = self.refusals().map(|finding| finding.code).peekable();
+        codes.peek()?;
+        Some(if codes.any(|code| code == GateCode::NotBelonging) { GateCode::NotBelonging } else { GateCode::Refused })
     }
 
     /// The negative answers.

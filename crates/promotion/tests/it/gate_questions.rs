@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use ledger::cycle::Purpose;
 use ledger::{Ledger, PolicySource, ProofLevel, Step};
 use lock_model::{Date, Digest, EnvironmentName, Lock, Origin, ReleaseId, TreeId};
+use promotion::attempts::Purpose;
 use promotion::gates::{
-    Answer, DeployFacts, Gate, GateCode, GatePolicy, GateReport, GateVerdict, ProvenIn, PullRequestFound, judge,
+    Ancestry, DeployFacts, Gate, GateCode, GatePolicy, GateReport, GateVerdict, ProvenIn, PullRequestFound, judge,
 };
 
 use crate::builders::*;
@@ -21,8 +21,8 @@ struct Scene {
     tree: TreeId,
     today: Date,
     mismatches: Vec<String>,
-    head_in_history: Answer,
-    older_than_newest: Answer,
+    head_in_history: Ancestry,
+    older_than_newest: Ancestry,
     policy: GatePolicy,
     pull_request: Option<promotion::approvals::PullRequestFacts>,
 }
@@ -40,8 +40,8 @@ fn scene() -> Scene {
         tree: tree("content"),
         today: day("2025-11-24"),
         mismatches: Vec::new(),
-        head_in_history: Answer::Yes,
-        older_than_newest: Answer::No,
+        head_in_history: Ancestry::Ancestor,
+        older_than_newest: Ancestry::Unrelated,
         policy: GatePolicy {
             source: PolicySource::Target,
             proven_in: Some(ProvenIn {
@@ -133,9 +133,9 @@ fn p10_a_lock_of_another_tree_is_refused() {
 #[test]
 fn f17_a_squashed_or_rebased_head_is_refused() {
     let mut scene = scene();
-    scene.head_in_history = Answer::No;
+    scene.head_in_history = Ancestry::Unrelated;
     scene.refused_by(&[Gate::ReviewedHead], GateCode::NotBelonging, "is not an ancestor of");
-    scene.head_in_history = Answer::Unknown;
+    scene.head_in_history = Ancestry::Unknown;
     scene.refused_by(&[Gate::ReviewedHead], GateCode::NotBelonging, "is not in this clone");
 }
 
@@ -213,10 +213,10 @@ fn t14_an_old_run_that_is_started_again_takes_nothing_back() {
     let mut scene = scene();
     let newer = freight("newer");
     tell(&mut scene.ledger, &production(), &newer, RELEASED);
-    scene.older_than_newest = Answer::Yes;
+    scene.older_than_newest = Ancestry::Ancestor;
     scene.refused_by(&[Gate::NoDowngrade], GateCode::Refused, "is older than release");
     assert!(scene.judge().refusals().next().unwrap().hint.as_ref().unwrap().contains("orchestrator rollback"));
-    scene.older_than_newest = Answer::Unknown;
+    scene.older_than_newest = Ancestry::Unknown;
     scene.refused_by(&[Gate::NoDowngrade], GateCode::NotBelonging, "history is missing");
     scene.purpose = Purpose::Rollback;
     scene.passes();
@@ -226,7 +226,7 @@ fn t14_an_old_run_that_is_started_again_takes_nothing_back() {
 fn t14_a_deployment_that_was_only_begun_counts_too() {
     let mut scene = scene();
     tell(&mut scene.ledger, &production(), &freight("newer"), "deploy:started");
-    scene.older_than_newest = Answer::Yes;
+    scene.older_than_newest = Ancestry::Ancestor;
     scene.refused_by(&[Gate::NoDowngrade], GateCode::Refused, "is older than release");
 }
 
@@ -234,7 +234,7 @@ fn t14_a_deployment_that_was_only_begun_counts_too() {
 fn t14_the_same_release_again_is_no_downgrade() {
     let mut scene = scene();
     tell(&mut scene.ledger, &production(), &freight("a"), RELEASED);
-    scene.older_than_newest = Answer::Yes;
+    scene.older_than_newest = Ancestry::Ancestor;
     scene.passes();
 }
 
@@ -349,7 +349,7 @@ fn b38_a_rollback_skips_people_and_keeps_the_lock_questions() {
     tell(&mut scene.ledger, &production(), &freight("newer"), RELEASED);
     scene.purpose = Purpose::Rollback;
     scene.pull_request = None;
-    scene.older_than_newest = Answer::Yes;
+    scene.older_than_newest = Ancestry::Ancestor;
     scene.passes();
     scene.mismatches = vec!["`cart` differs".to_owned()];
     scene.freight.lock_file = Digest::of(b"edited");

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use process::{EnvVars, Interrupt, Invocation, ProcessError, Program};
+use process::{EnvVars, Interrupt, Invocation, ProcessError, ProcessErrorKind, Program};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -155,11 +155,11 @@ fn run(
 
 /// What went wrong, without the output that the error itself shows.
 fn reason(error: &ProcessError) -> String {
-    match error {
-        ProcessError::NotFound { .. } => "was not found on the search path".to_owned(),
-        ProcessError::Start { .. } => "could not be started".to_owned(),
-        ProcessError::Deadline { deadline, .. } => format!("did not end within {} s", deadline.as_secs_f32()),
-        ProcessError::OutputTooLarge { limit, .. } => format!("wrote more than {limit} bytes"),
+    match error.kind() {
+        ProcessErrorKind::NotFound => "was not found on the search path".to_owned(),
+        ProcessErrorKind::NotStarted => "could not be started".to_owned(),
+        ProcessErrorKind::Deadline(deadline) => format!("did not end within {} s", deadline.as_secs_f32()),
+        ProcessErrorKind::OutputTooLarge(limit) => format!("wrote more than {limit} bytes"),
         _ => "could not be run".to_owned(),
     }
 }

@@ -1,0 +1,127 @@
+//! Asking an environment whether it can take a deployment.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use config::{Dependency, Environment, ProbeKind, Template, Values, Variable};
+use healthcheck::{Check, CommandProbe, HealthReport, HttpClient, HttpProbe, Probe, Severity, TcpProbe};
+
+use super::Engine;
+use super::step_outcome::StepOutcome;
+use super::suites::Workspace;
+use crate::config_values;
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::labels::count;
+use crate::revision::Revision;
+
+/// How many probes are asked at once.
+const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+/// What probes and suites say they are.
+pub(super) const USER_AGENT: &str = concat!("orchestrator/", env!("CARGO_PKG_VERSION"));
+/// How long a connection may take.
+pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a dependency may take to answer.
+const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(5);
+
+impl Engine<'_> {
+    /// Asks every probe.
+    pub(super) async fn ask_health(&mut self) -> Result<StepOutcome> {
+        let report = health(self.context, &self.revision, &self.environment).await?;
+        let Some(report) = report else {
+            return Ok(StepOutcome::ok("no probes are configured"));
+        };
+        let detail = summary(&report);
+        let answer = if report.is_healthy() {
+            StepOutcome::ok(detail)
+        } else {
+            StepOutcome::failed(ErrorKind::Negative, detail)
+        };
+        let mut answer = answer.document("health.json", &report);
+        if report.is_healthy() {
+            answer
+                .warnings
+                .extend(report.not_healthy().iter().map(|check| format!("{}: {}", check.name, check.detail)));
+        }
+        Ok(answer)
+    }
+}
+
+/// One line a probe that is not healthy, or how many are.
+pub(super) fn summary(report: &HealthReport) -> String {
+    let bad = report.not_healthy();
+    if bad.is_empty() {
+        return format!("{} healthy", count(report.checks.len(), "check"));
+    }
+    bad.iter().map(|check| format!("{}: {}", check.name, check.detail)).collect::<Vec<_>>().join("\n")
+}
+
+/// Asks every probe of an environment; absent where the configuration names none.
+pub(crate) async fn health(
+    context: &Context,
+    revision: &Revision,
+    environment: &Environment,
+) -> Result<Option<HealthReport>> {
+    let health = &environment.health;
+    if health.probes.is_empty() && health.dependencies.is_empty() {
+        return Ok(None);
+    }
+    let values = values_of(context, revision, environment)?;
+    let mut workspace = Workspace::new(context, revision);
+    let mut checks = Vec::new();
+    for (name, probe) in &health.probes {
+        let question = match &probe.kind {
+            ProbeKind::Http { url, status } => Probe::Http(http_probe(name, &expand(url, &values)?)?.status(*status)),
+            ProbeKind::Tcp { address } => Probe::Tcp(TcpProbe::new(address)),
+            ProbeKind::Command(command) => {
+                let ready = workspace.command(command, &[], &values)?;
+                Probe::Command(
+                    CommandProbe::new(ready.program, ready.folder)
+                        .args(ready.arguments)
+                        .envs(ready.environment)
+                        .interrupt(context.surroundings.interrupt.clone()),
+                )
+            }
+        };
+        let severity = match probe.severity {
+            config::Severity::Block => Severity::Block,
+            config::Severity::Warn => Severity::Warn,
+        };
+        checks.push(Check::new(name, question, probe.deadline).severity(severity));
+    }
+    for (name, dependency) in &health.dependencies {
+        let probe = match dependency {
+            Dependency::Http(url) => Probe::Http(http_probe(name, &expand(url, &values)?)?),
+            Dependency::Tcp(address) => Probe::Tcp(TcpProbe::new(address)),
+        };
+        checks.push(Check::new(name, probe, DEPENDENCY_DEADLINE));
+    }
+    let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
+        .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
+    Ok(Some(healthcheck::run(&checks, &client, CONCURRENCY).await))
+}
+
+/// The variables of an environment's templates.
+pub(super) fn values_of(context: &Context, revision: &Revision, environment: &Environment) -> Result<Values> {
+    let values = Values::new().with(Variable::Mode, environment.mode.to_string());
+    Ok(match &environment.url {
+        Some(source) => {
+            let place = format!("environments.{}.url", environment.name);
+            values.with(Variable::Url, config_values::text(context, &revision.commit, &place, source)?)
+        }
+        None => values,
+    })
+}
+
+/// Fills in a template of the configuration.
+pub(super) fn expand(template: &Template, values: &Values) -> Result<String> {
+    template.expand(values).map_err(|error| {
+        Error::from_source(ErrorKind::Invalid, "a template of the configuration has no value for a variable", error)
+            .hint("`{url}` needs the environment's `url:`")
+    })
+}
+
+fn http_probe(name: &str, url: &str) -> Result<HttpProbe> {
+    HttpProbe::new(url)
+        .map_err(|error| Error::from_source(ErrorKind::Invalid, format!("probe `{name}` asks no URL"), error))
+}

@@ -1,0 +1,164 @@
+use lock_model::{CommitId, TreeId};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::verdict::{Report, Verdict};
+use crate::error::ErrorKind;
+
+/// `forge init`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct ForgeInitReport {
+    /// The folder.
+    pub forge: String,
+    /// Whether it was made now; `false`: it was there with the same settings.
+    pub created: bool,
+}
+
+impl Report for ForgeInitReport {}
+
+/// `forge hook`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct UpdateVerdictReport {
+    /// The ref that a push moves.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// What the forge says about it.
+    pub verdict: String,
+    /// Whether the push may go on.
+    pub allowed: bool,
+    /// Whether it passes a rule that was bypassed.
+    pub bypassed: bool,
+}
+
+impl Report for UpdateVerdictReport {
+    fn verdict(&self) -> Verdict {
+        if self.allowed { Verdict::Positive } else { Verdict::Negative(ErrorKind::Denied) }
+    }
+}
+
+/// A pull request of the local forge, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PullRequestSummary {
+    /// Its number.
+    pub number: u64,
+    /// Its title.
+    pub title: String,
+    /// Who opened it.
+    pub author: String,
+    /// `open`, `draft`, `merged` or `closed`.
+    pub state: String,
+    /// The branch that it brings.
+    pub head_branch: String,
+    /// The branch that it goes to.
+    pub base_branch: String,
+    /// The newest commit that it brings.
+    pub head: CommitId,
+    /// The commit of the branch that it goes to.
+    pub base: CommitId,
+    /// The merge; absent where it is not merged.
+    pub merge_commit: Option<CommitId>,
+    /// Who merged it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_by: Option<String>,
+}
+
+/// `forge open`, `forge pr show`, `forge pr ready`, `forge pr close`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct PullRequestReport {
+    /// The pull request.
+    pub pull_request: PullRequestSummary,
+    /// What was done, or how it stands, in one line.
+    pub summary: String,
+    /// Files that were changed on both sides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<String>,
+    /// The statuses of its head.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub statuses: Vec<ShownStatus>,
+    /// Its reviews, in order of arrival.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<ShownReview>,
+    /// Its comments, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub comments: Vec<ShownComment>,
+}
+
+impl Report for PullRequestReport {}
+
+/// A status of a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ShownStatus {
+    /// Its context, such as `orchestrator/lock`.
+    pub context: String,
+    /// `pending`, `success` or `failure`.
+    pub state: String,
+    /// What it says.
+    pub description: String,
+}
+
+/// A review.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ShownReview {
+    /// Whose it is.
+    pub user: String,
+    /// What it says, such as `approved`.
+    pub state: String,
+    /// The commit that it is about.
+    pub commit: CommitId,
+}
+
+/// A comment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ShownComment {
+    /// Whose it is.
+    pub user: String,
+    /// Its Markdown.
+    pub body: String,
+}
+
+/// `forge pr list`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct PullRequestList {
+    /// All pull requests, by number.
+    pub pull_requests: Vec<PullRequestSummary>,
+}
+
+impl Report for PullRequestList {}
+
+/// `forge review`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct ForgeReviewReport {
+    /// The pull request.
+    pub pull_request: u64,
+    /// Who reviewed.
+    pub user: String,
+    /// What the review says.
+    pub state: String,
+    /// The commit that was reviewed.
+    pub commit: CommitId,
+    /// Its tree.
+    pub tree: TreeId,
+}
+
+impl Report for ForgeReviewReport {}
+
+/// `forge merge`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct MergeReport {
+    /// The pull request.
+    pub pull_request: u64,
+    /// The merge.
+    pub commit: CommitId,
+    /// Who merged.
+    pub by: String,
+    /// Rules that were bypassed, and recorded.
+    pub bypassed: Vec<String>,
+}
+
+impl Report for MergeReport {}

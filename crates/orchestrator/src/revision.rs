@@ -1,0 +1,168 @@
+//! What a commit says: configuration, gitlinks, lock, and the identities that follow from them. Read from git objects
+//! only; no checkout, no local file.
+
+use std::collections::BTreeMap;
+
+use config::{Config, Environment};
+use lock_gen::{LockDrift, Scan};
+use lock_model::{
+    CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, LOCK_FILE, Lock, ReleaseId, Timestamp, TreeId,
+};
+
+use crate::context::{Context, git_error};
+use crate::environment_policy::environment_of;
+use crate::error::{Error, ErrorKind, Problem, Result};
+
+/// A commit's tree as the train sees it.
+#[derive(Debug)]
+pub(crate) struct Revision {
+    /// The commit; absent for a tree that no commit has yet.
+    pub commit: CommitId,
+    /// Its tree.
+    pub tree: TreeId,
+    /// Its parents.
+    pub parents: Vec<CommitId>,
+    /// When it was committed.
+    pub time: Timestamp,
+    /// The configuration in it.
+    pub config: Config,
+    /// Digest of the configuration and every file that it names.
+    pub config_digest: ConfigDigest,
+    /// Its submodules.
+    pub scan: Scan,
+}
+
+/// A lock file as it lies in a tree.
+#[derive(Clone, Debug)]
+pub(crate) struct LockFile {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// What it says.
+    pub lock: Lock,
+}
+
+impl LockFile {
+    /// Reads and judges a lock's bytes.
+    pub(crate) fn parse(bytes: Vec<u8>, name: &str) -> Result<Self> {
+        let lock = lock_model::Lock::parse(&bytes, name).map_err(|error| lock_error(&error))?;
+        Ok(Self { digest: Digest::of(&bytes), bytes, lock })
+    }
+}
+
+impl Revision {
+    /// Reads a commit.
+    pub(crate) fn load(context: &Context, commit: &CommitId) -> Result<Self> {
+        let facts = context
+            .git
+            .commit(commit.as_str())
+            .map_err(|error| git_error("the commit cannot be read", error))?
+            .ok_or_else(|| Error::new(ErrorKind::Repository, format!("commit `{commit}` is not in this repository")))?;
+        let config = load_config(context, commit.as_str())?.ok_or_else(|| {
+            Error::new(ErrorKind::Invalid, format!("`{CONFIG_FILE}` is not in commit {}", commit.short(12)))
+                .hint("add it to the superproject's top folder; `orchestrator demo` shows a complete one")
+        })?;
+        let config_digest = config_digest(context, commit.as_str(), &config)?;
+        let scan = context
+            .superproject
+            .scan(&facts.tree, &config.forge.repository)
+            .map_err(|error| Error::from_source(ErrorKind::Repository, "the submodules cannot be read", error))?;
+        Ok(Self {
+            commit: facts.id,
+            tree: facts.tree,
+            parents: facts.parents,
+            time: facts.committer_time,
+            config,
+            config_digest,
+            scan,
+        })
+    }
+
+    /// The lock in this tree; absent where there is none.
+    pub(crate) fn lock(&self, context: &Context) -> Result<Option<LockFile>> {
+        let bytes = context
+            .git
+            .read_file(self.commit.as_str(), LOCK_FILE)
+            .map_err(|error| git_error("the lock cannot be read", error))?;
+        bytes.map(|bytes| LockFile::parse(bytes, &format!("{}:{LOCK_FILE}", self.commit.short(12)))).transpose()
+    }
+
+    /// Where a lock disagrees with this tree.
+    pub(crate) fn mismatches(&self, lock: &Lock) -> Vec<LockDrift> {
+        lock_gen::lock_drift(lock, &self.scan)
+    }
+
+    /// What is wrong with the submodules themselves.
+    pub(crate) fn check_submodules(&self) -> Result<()> {
+        if self.scan.problems.is_empty() {
+            return Ok(());
+        }
+        let problems =
+            self.scan.problems.iter().map(|finding| Problem::new(finding.subject.clone(), finding.message.clone()));
+        Err(Error::new(
+            ErrorKind::Repository,
+            format!("{} of the submodules in {} cannot be used", self.scan.problems.len(), self.commit.short(12)),
+        )
+        .problems(problems))
+    }
+
+    /// Lock and configuration together.
+    pub(crate) fn release(&self, lock: &Lock) -> ReleaseId {
+        lock_model::release_id(&self.config_digest, lock.id())
+    }
+
+    /// An environment of the configuration.
+    pub(crate) fn environment(&self, name: &EnvironmentName) -> Result<&Environment> {
+        environment_of(&self.config, name)
+    }
+}
+
+/// The configuration of a revision; absent where the revision has none.
+pub(crate) fn load_config(context: &Context, revision: &str) -> Result<Option<Config>> {
+    let bytes = context
+        .git
+        .read_file(revision, CONFIG_FILE)
+        .map_err(|error| git_error("the configuration cannot be read", error))?;
+    bytes.map(|bytes| parse_config(CONFIG_FILE, &bytes)).transpose()
+}
+
+/// Reads a configuration, or says everything that is wrong with it.
+pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> Result<Config> {
+    Config::parse(name, bytes).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
+}
+
+fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<ConfigDigest> {
+    let mut digests = BTreeMap::new();
+    let mut missing = Vec::new();
+    for path in config.hashed_files() {
+        let bytes = context
+            .git
+            .read_file(revision, path.as_str())
+            .map_err(|error| git_error("a file that the configuration names cannot be read", error))?;
+        match bytes {
+            Some(bytes) => {
+                digests.insert(path, Digest::of(&bytes));
+            }
+            None => missing.push(Problem {
+                subject: path.to_string(),
+                message: "is named in the configuration, but not in the tree".to_owned(),
+                details: Vec::new(),
+            }),
+        }
+    }
+    if missing.is_empty() {
+        Ok(lock_model::config_digest(&digests))
+    } else {
+        Err(Error::new(ErrorKind::Invalid, "the configuration names files that do not exist").problems(missing))
+    }
+}
+
+/// An error of the lock's reader.
+pub(crate) fn lock_error(error: &lock_model::ParseError) -> Error {
+    let shown = Error::new(ErrorKind::Lock, error.to_string().trim_end());
+    match error.hint() {
+        Some(hint) => shown.hint(hint),
+        None => shown,
+    }
+}
