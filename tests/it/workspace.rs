@@ -51,6 +51,10 @@ const OWN: &[(&str, &[&str])] = &[
             "registry",
         ],
     ),
+    // The tools in `examples/`, which stand for programs of others.
+    ("emit-metadata", &["lock-model"]),
+    ("resolve-images", &["registry"]),
+    ("scan-lock", &["lock-gen", "lock-model", "registry"]),
     ("test-support", &[]),
     ("system-tests", &[]),
     ("xtask", &[]),

@@ -70,9 +70,9 @@ fn nonce() -> String {
 fn registry_access() -> Result<RegistryAccess> {
     let mut access = RegistryAccess::default();
     let variables = environment::with_prefix(LOGIN_PREFIX);
-    access.explicit_logins = EnvCredential::from_variables(LOGIN_PREFIX, &variables).map_err(|error| {
+    access.env_credentials = EnvCredential::from_variables(LOGIN_PREFIX, &variables).map_err(|error| {
         Error::new(ErrorKind::Invalid, "the logins of registries cannot be read")
-            .problems(error.problems().iter().map(|problem| Problem::new("environment", problem.to_string())))
+            .problems(error.problems().iter().map(|one| Problem::new("environment", one.to_string())))
             .hint("nothing was sent to any registry")
     })?;
     access.job_login = environment::read(environment::GITHUB_TOKEN).map(SecretString::from).map(|token| {

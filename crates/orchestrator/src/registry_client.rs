@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 #[non_exhaustive]
 pub struct RegistryAccess {
     /// Logins that beat those of every file.
-    pub explicit_logins: Vec<EnvCredential>,
+    pub env_credentials: Vec<EnvCredential>,
     /// A login that counts only where no file with logins exists, such as the token of a CI job.
     pub job_login: Option<EnvCredential>,
     /// Where docker and podman keep logins; the first that exists counts.
@@ -104,7 +104,7 @@ pub(crate) fn warnings(registry: &Registry) -> Vec<String> {
 }
 
 fn credentials(context: &Context, access: &RegistryAccess) -> Result<Credentials> {
-    let mut env = access.explicit_logins.clone();
+    let mut env = access.env_credentials.clone();
     if !access.login_files.iter().any(|file| file.is_file()) {
         env.extend(access.job_login.clone());
     }
@@ -119,11 +119,12 @@ fn credentials(context: &Context, access: &RegistryAccess) -> Result<Credentials
         .work_tree(context.git.work_tree().map(PathBuf::from));
     Credentials::load(sources).map_err(|error| {
         let path = error.path().display();
+        let problems = error.problems().iter().map(|one| {
+            Problem::new("logins", format!("`{path}` {one}"))
+                .details(std::error::Error::source(one).map(ToString::to_string))
+        });
         Error::new(ErrorKind::Invalid, "the logins of registries cannot be read")
-            .problems(error.problems().iter().map(|problem| {
-                Problem::new("logins", format!("`{path}` {problem}"))
-                    .details(std::error::Error::source(problem).map(ToString::to_string))
-            }))
+            .problems(problems)
             .hint("nothing was sent to any registry")
     })
 }

@@ -282,9 +282,10 @@ async fn resolve(
         .filter_map(|(assignment, older, _)| {
             let AssignedKind::Image(image) = &assignment.kind else { return None };
             let candidate = ImageReference::new(older.repository.clone()).with_tag(older.tag.clone());
+            let policy = revision.unwrap_or_else(|| image_policy(image));
             let request = ImageRequest::new([candidate])
                 .platforms(image.platforms.iter().cloned())
-                .built_from(older.commit.clone(), revision.unwrap_or_else(|| image_policy(image)));
+                .built_from(older.commit.clone(), policy);
             Some((assignment.name.clone(), request))
         })
         .unzip();
