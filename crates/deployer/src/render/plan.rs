@@ -325,18 +325,8 @@ mod tests {
 
     #[test]
     fn t27_paths_that_leave_their_folder_are_refused() {
-        for path in [
-            "../a.yaml",
-            "/a.yaml",
-            "a/../b.yaml",
-            "a//b.yaml",
-            ".git/a.yaml",
-            "a/.GIT/b.yaml",
-            "",
-            "a\\b.yaml",
-            "a\u{1b}b.yaml",
-            "./a",
-        ] {
+        let refused = "../a.yaml|/a.yaml|a/../b.yaml|a//b.yaml|.git/a.yaml|a/.GIT/b.yaml||a\\b.yaml|a\tb.yaml|./a";
+        for path in refused.split('|') {
             assert!(file_kind(path).is_err(), "{path}");
         }
         assert_eq!(file_kind("a/b.yml"), Ok(FileKind::Manifest("a/b.yaml".to_owned())));
