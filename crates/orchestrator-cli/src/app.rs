@@ -78,7 +78,7 @@ fn execute(arguments: Arguments) -> Result<Shown> {
     // These need neither a repository nor a runtime.
     let global = &arguments.global;
     match &arguments.command {
-        Command::Schema(SchemaCommand::Print(args)) => return commands::schema::print(args),
+        Command::Schema(SchemaCommand::Print(args)) => return Ok(commands::schema::print(args)),
         Command::Reference(args) => return Ok(crate::reference::page(args.page)),
         Command::Completions(args) => return Ok(commands::shell::completions(args)),
         Command::Man(args) => return commands::shell::man(args),

@@ -23,6 +23,12 @@ use crate::registry_client::RegistryAccess;
 /// Longest time of one call of the `git` program.
 const GIT_DEADLINE: Duration = Duration::from_secs(120);
 
+/// Looks up an environment variable by name.
+pub type VariableLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Gathers what a caller knows about registries.
+pub type RegistryLookup = Arc<dyn Fn() -> Result<RegistryAccess> + Send + Sync>;
+
 /// What a caller lets this crate see of the process that it runs in.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -32,9 +38,9 @@ pub struct Surroundings {
     /// What `git` and the programs of suites inherit; nothing that carries a token.
     pub children: EnvVars,
     /// Looks up an environment variable that a configuration names (`{ env: NAME }`); `None` where it is unset or empty.
-    pub variables: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub variables: VariableLookup,
     /// Logins, proxies and authorities for registries; asked for once a registry is needed.
-    pub registry: Arc<dyn Fn() -> Result<RegistryAccess> + Send + Sync>,
+    pub registry: RegistryLookup,
     /// Ends programs that were started when it is requested.
     pub interrupt: Interrupt,
     /// The variable by which a push tells the local forge's hook whose it is; `None`: it does not tell.
