@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use forge::{Lease, LeaseHolder, LeaseOutcome};
 use lock_model::EnvironmentName;
 
-use crate::context::{Context, forge_error};
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often a waiting run looks whether the environment is free.
@@ -17,7 +17,7 @@ pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Durat
     let patience = Instant::now() + wait;
     let mut said = false;
     loop {
-        let busy = match context.forge.lease(name, &holder).await.map_err(forge_error)? {
+        let busy = match context.forge.lease(name, &holder).await? {
             LeaseOutcome::Held(lease) => return Ok(lease),
             LeaseOutcome::Busy { holder } => holder.map_or_else(
                 || "another run works on it".to_owned(),

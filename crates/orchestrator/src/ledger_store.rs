@@ -7,7 +7,7 @@ use forge::{CommitOutcome, FileChange};
 use ledger::{Evidence, Ledger, LedgerBroken, RecordDraft, Seen};
 use lock_model::{CommitId, Digest, TreePath};
 
-use crate::context::{Context, branch_name, forge_error};
+use crate::context::{Context, branch_name};
 use crate::error::{Error, ErrorKind, Problem, Result};
 
 /// How often an append is tried while other writers win.
@@ -33,7 +33,7 @@ impl LedgerStore {
     pub(crate) async fn read(context: &Context) -> Result<Self> {
         let seen = remembered(context)?;
         let branch = branch_name(lock_model::LEDGER_BRANCH)?;
-        let revision = context.forge.read_branch(&branch).await.map_err(forge_error)?;
+        let revision = context.forge.read_branch(&branch).await?;
         let (head, files) = revision.map_or((None, Vec::new()), |revision| (Some(revision.head), revision.files));
         check_evidence(&files)?;
         let ledger = Ledger::parse(files, seen.as_ref()).map_err(broken)?;
@@ -96,7 +96,7 @@ impl LedgerStore {
             if !matches!(outcome, Ok(CommitOutcome::Committed(_) | CommitOutcome::AlreadyThere(_))) {
                 context.clock.ledger_holds(self.len());
             }
-            match outcome.map_err(forge_error)? {
+            match outcome? {
                 CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => {
                     self.ledger.push(&new).map_err(broken)?;
                     self.head = Some(commit);

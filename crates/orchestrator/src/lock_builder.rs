@@ -82,7 +82,7 @@ pub(crate) async fn generate(
     }
     let lock = draft
         .assemble(&revision.scan)
-        .map_err(|error| Error::from_source(ErrorKind::Invalid, "the lock cannot be made", error))?;
+        .map_err(|error| Error::from_source(ErrorKind::Usage, "the lock cannot be made", error))?;
     let bytes = lock.to_yaml().into_bytes();
     Ok(Generated { lock, bytes, warnings, pushed })
 }
@@ -115,10 +115,7 @@ async fn judge(
 /// Names and kinds of all services, by the configuration's rules.
 fn assign(revision: &Revision) -> Result<Vec<ServiceAssignment>> {
     let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    revision
-        .config
-        .assign_services(&paths)
-        .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
+    revision.config.assign_services(&paths).map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))
 }
 
 /// Whether the revision's configuration could have made this lock. No registry is asked.
@@ -313,7 +310,7 @@ pub(crate) async fn explain(context: &Context, revision: &Revision, name: &Servi
     let assignments = assign(revision)?;
     let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
     let Some(assignment) = assignments.iter().find(|assignment| assignment.name == *name) else {
-        return Err(Error::new(ErrorKind::Invalid, format!("there is no service `{name}`"))
+        return Err(Error::new(ErrorKind::Usage, format!("there is no service `{name}`"))
             .hint(format!("the tree has: {}", known.join(", "))));
     };
     let submodule = revision.scan.submodules.iter().find(|submodule| submodule.path == assignment.path);

@@ -46,12 +46,10 @@ impl LockFile {
 impl Revision {
     pub(crate) fn load(context: &Context, commit: &CommitId) -> Result<Self> {
         let facts = context
-            .git
-            .commit(commit.as_str())
-            .map_err(|error| git_error("the commit cannot be read", error))?
+            .commit(commit.as_str())?
             .ok_or_else(|| Error::new(ErrorKind::Repository, format!("commit `{commit}` is not in this repository")))?;
         let config = load_config(context, commit.as_str())?.ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, format!("`{CONFIG_FILE}` is not in commit {}", commit.short(12)))
+            Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in commit {}", commit.short(12)))
                 .hint("add it to the superproject's top folder; `orchestrator demo` shows a complete one")
         })?;
         let config_digest = config_digest(context, commit.as_str(), &config)?;
@@ -119,7 +117,7 @@ pub(crate) fn load_config(context: &Context, revision: &str) -> Result<Option<Co
 
 /// Parses a configuration; the error lists every problem with its place.
 pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> Result<Config> {
-    Config::parse(name, bytes).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
+    Config::parse(name, bytes).map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))
 }
 
 fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<ConfigDigest> {
@@ -144,7 +142,7 @@ fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<C
     if missing.is_empty() {
         Ok(lock_model::config_digest(&digests))
     } else {
-        Err(Error::new(ErrorKind::Invalid, "the configuration names files that do not exist").problems(missing))
+        Err(Error::new(ErrorKind::Usage, "the configuration names files that do not exist").problems(missing))
     }
 }
 

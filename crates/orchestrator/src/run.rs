@@ -110,7 +110,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     let store = LedgerStore::read(context).await?;
     let target = rollback::target(store.ledger(), &name, request.to.as_deref()).map_err(|error| {
         let code = match error.class() {
-            lock_model::ErrorClass::Invalid => ErrorKind::Invalid,
+            lock_model::ErrorClass::Invalid => ErrorKind::Usage,
             lock_model::ErrorClass::NotFound
             | lock_model::ErrorClass::Denied
             | lock_model::ErrorClass::Temporary

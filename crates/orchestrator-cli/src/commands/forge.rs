@@ -71,7 +71,7 @@ pub(crate) fn hook(args: &HookArgs, global: &GlobalArgs) -> Result<Shown> {
 /// `NAME:ROLE`.
 fn parse_user(text: &str) -> Result<(UserName, Role)> {
     let wrong = || {
-        Error::new(ErrorKind::Invalid, format!("`--user {}` is not `NAME:ROLE`", text.escape_default()))
+        Error::new(ErrorKind::Usage, format!("`--user {}` is not `NAME:ROLE`", text.escape_default()))
             .hint("roles are `read`, `write`, `admin`")
     };
     let (name, role) = text.split_once(':').ok_or_else(wrong)?;
@@ -82,7 +82,7 @@ fn parse_user(text: &str) -> Result<(UserName, Role)> {
         _ => return Err(wrong()),
     };
     let name = name.parse().map_err(|error: lock_model::IdentifierError| {
-        Error::from_source(ErrorKind::Invalid, "`--user` names no user", error)
+        Error::from_source(ErrorKind::Usage, "`--user` names no user", error)
     })?;
     Ok((name, role))
 }
@@ -91,7 +91,7 @@ fn parse_user(text: &str) -> Result<(UserName, Role)> {
 fn parse_rule(text: &str) -> Result<(BranchName, Vec<String>)> {
     let (branch, required) = text.split_once('=').unwrap_or((text, ""));
     let branch = branch.parse().map_err(|error: lock_model::IdentifierError| {
-        Error::from_source(ErrorKind::Invalid, "`--protect` names no branch", error)
+        Error::from_source(ErrorKind::Usage, "`--protect` names no branch", error)
     })?;
     Ok((branch, required.split(',').filter(|context| !context.is_empty()).map(str::to_owned).collect()))
 }

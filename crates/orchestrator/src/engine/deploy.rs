@@ -35,11 +35,11 @@ pub(super) fn deployable(
     now: Timestamp,
 ) -> Result<Deployable> {
     let Some(config::Target::Render(target)) = &environment.target else {
-        return Err(Error::new(ErrorKind::Invalid, format!("environment `{}` has no target", environment.name))
+        return Err(Error::new(ErrorKind::Usage, format!("environment `{}` has no target", environment.name))
             .hint("give it a `target:` in orchestrator.yaml"));
     };
     let namespace = environment.namespace.as_ref().ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, format!("environment `{}` has a target but no `namespace:`", environment.name))
+        Error::new(ErrorKind::Usage, format!("environment `{}` has a target but no `namespace:`", environment.name))
     })?;
     let today = now.date();
     let mut services = Vec::new();
@@ -88,7 +88,7 @@ pub(super) fn deployable(
     request.other_images = other_images;
     request.not_deployed = not_deployed;
     if target.folder.is_some() && context.git.work_tree().is_none() {
-        return Err(Error::new(ErrorKind::Invalid, format!("`target.folder` of `{}` needs a clone", environment.name))
+        return Err(Error::new(ErrorKind::Usage, format!("`target.folder` of `{}` needs a clone", environment.name))
             .hint("run in a clone: a bare repository has no folder beside its files"));
     }
     let folder = target.folder.as_ref().map(|path| RenderFolder::new(&context.top, path.clone()));
@@ -181,7 +181,7 @@ impl Deployable {
             let needs_other_target = problems.as_slice().iter().any(|problem| {
                 matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
             });
-            let code = if needs_other_target { ErrorKind::Invalid } else { ErrorKind::Refused };
+            let code = if needs_other_target { ErrorKind::Usage } else { ErrorKind::Refused };
             Error::new(code, format!("the manifests of `{}` cannot be deployed", self.request.environment))
                 .problems(problems.as_slice().iter().map(|problem| Problem {
                     subject: problem.service.as_ref().map_or_else(|| "request".to_owned(), ToString::to_string),

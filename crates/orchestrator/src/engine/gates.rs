@@ -15,7 +15,7 @@ use promotion::gates::{Ancestry, DeployFacts, GateCode, GatePolicy, GateReport, 
 use super::step_outcome::StepOutcome;
 use super::suites::suite_reference;
 use super::{Engine, merged_pull_request};
-use crate::context::{Context, forge_error, git_error};
+use crate::context::{Context, git_error};
 use crate::environment_policy::branch_of;
 use crate::error::{ErrorKind, Result};
 use crate::labels::count;
@@ -145,15 +145,11 @@ pub(super) struct Findings {
 }
 
 fn is_ancestor(context: &Context, ancestor: &CommitId, descendant: &CommitId) -> Result<Ancestry> {
-    let known =
-        context.git.commit(ancestor.as_str()).map_err(|error| git_error("history cannot be read", error))?.is_some();
+    let known = context.commit(ancestor.as_str())?.is_some();
     if !known {
         return Ok(Ancestry::Unknown);
     }
-    let answer = context
-        .git
-        .is_ancestor(ancestor.as_str(), descendant.as_str())
-        .map_err(|error| git_error("history cannot be read", error))?;
+    let answer = context.is_ancestor(ancestor.as_str(), descendant.as_str())?;
     Ok(if answer { Ancestry::Ancestor } else { Ancestry::Unrelated })
 }
 
@@ -167,7 +163,7 @@ pub(crate) struct PolicyFound {
 
 /// The policy for a change that arrived with this commit: the configuration of its first parent.
 fn policy_for(context: &Context, commit: &CommitId, environment: &EnvironmentName) -> Result<PolicyFound> {
-    let facts = context.git.commit(commit.as_str()).map_err(|error| git_error("the commit cannot be read", error))?;
+    let facts = context.commit(commit.as_str())?;
     let before = match facts.as_ref().and_then(|facts| facts.parents.first()) {
         Some(parent) => load_config(context, parent.as_str())?,
         None => None,
@@ -239,20 +235,13 @@ impl PolicyFound {
 /// The users who merged the pull requests that a promotion carries, sorted.
 pub(crate) async fn mergers(context: &Context, pull_request: &PullRequest) -> Result<Vec<String>> {
     let base = match &pull_request.merge {
-        Some(merge) => context
-            .git
-            .commit(merge.commit.as_str())
-            .map_err(|error| git_error("the merge cannot be read", error))?
-            .and_then(|facts| facts.parents.into_iter().next()),
+        Some(merge) => context.commit(merge.commit.as_str())?.and_then(|facts| facts.parents.into_iter().next()),
         None => Some(context.branch_head(pull_request.base_branch.as_str()).await?),
     };
     let Some(base) = base else { return Ok(Vec::new()) };
     let range = format!("{base}..{}", pull_request.head);
-    let carried = context
-        .git
-        .rev_list(&["--first-parent", range.as_str()])
-        .map_err(|error| git_error("history cannot be read", error))?;
-    let merged = context.forge.pull_requests(Some(PullRequestState::Merged)).await.map_err(forge_error)?;
+    let carried = context.rev_list(&["--first-parent", range.as_str()])?;
+    let merged = context.forge.pull_requests(Some(PullRequestState::Merged)).await?;
     let mut names: Vec<String> = merged
         .into_iter()
         .filter(|one| one.base_branch == pull_request.head_branch)
@@ -268,10 +257,7 @@ pub(crate) async fn mergers(context: &Context, pull_request: &PullRequest) -> Re
 /// The facts of a pull request that approvals are counted by.
 pub(crate) async fn pull_request_facts(context: &Context, pull_request: &PullRequest) -> Result<PullRequestFacts> {
     let tree_of = |commit: &CommitId| -> Result<Option<lock_model::TreeId>> {
-        let facts = context
-            .git
-            .commit(commit.as_str())
-            .map_err(|error| git_error("a commit of the pull request cannot be read", error))?;
+        let facts = context.commit(commit.as_str())?;
         Ok(facts.map(|facts| facts.tree))
     };
     let missing = |commit: &CommitId| {
@@ -290,8 +276,8 @@ pub(crate) async fn pull_request_facts(context: &Context, pull_request: &PullReq
         }),
         None => None,
     };
-    let reviews = context.forge.reviews(pull_request.number).await.map_err(forge_error)?;
-    let users = context.forge.users().await.map_err(forge_error)?;
+    let reviews = context.forge.reviews(pull_request.number).await?;
+    let users = context.forge.users().await?;
     Ok(PullRequestFacts {
         number: pull_request.number,
         author: pull_request.author.to_string(),

@@ -115,12 +115,12 @@ pub(super) fn values_of(context: &Context, revision: &Revision, environment: &En
 /// Fills in a template of the configuration.
 pub(super) fn expand(template: &Template, values: &Values) -> Result<String> {
     template.expand(values).map_err(|error| {
-        Error::from_source(ErrorKind::Invalid, "a template of the configuration has no value for a variable", error)
+        Error::from_source(ErrorKind::Usage, "a template of the configuration has no value for a variable", error)
             .hint("`{url}` needs the environment's `url:`")
     })
 }
 
 fn http_probe(name: &str, url: &str) -> Result<HttpProbe> {
     HttpProbe::new(url)
-        .map_err(|error| Error::from_source(ErrorKind::Invalid, format!("probe `{name}` asks no URL"), error))
+        .map_err(|error| Error::from_source(ErrorKind::Usage, format!("probe `{name}` asks no URL"), error))
 }

@@ -5,7 +5,7 @@ use forge::{CommitOutcome, FileChange, PullRequest, StatusState};
 use ledger::{Ledger, LockFile as RecordedLock, RecordDraft, Step, StepResult, Unreviewed};
 use lock_model::{CommitId, EnvironmentName, LOCK_FILE, LockDiff, Source, TreePath};
 
-use crate::context::{Context, branch_name, forge_error, git_error};
+use crate::context::{Context, branch_name};
 use crate::engine::gates::arrival;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::labels;
@@ -91,11 +91,7 @@ async fn stays(context: &Context, store: &LedgerStore, branch: &str, tip: &Revis
         return Ok(true);
     }
     let head = lock.lock.source().head.as_str();
-    let reviewed = context.git.commit(head).map_err(|error| git_error("history cannot be read", error))?.is_some()
-        && context
-            .git
-            .is_ancestor(head, tip.commit.as_str())
-            .map_err(|error| git_error("history cannot be read", error))?;
+    let reviewed = context.commit(head)?.is_some() && context.is_ancestor(head, tip.commit.as_str())?;
     if !reviewed {
         return Ok(true);
     }
@@ -118,11 +114,7 @@ async fn already_there(
             // missing record is written now.
             let message = lock_message(lock);
             let parent = tip.parents.first();
-            context
-                .forge
-                .commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message)
-                .await
-                .map_err(forge_error)?;
+            context.forge.commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message).await?;
             let mut done = draft(context, environment, tip, lock, StepResult::Ok);
             if let Some(started) = store.ledger().record(seq) {
                 done.unreviewed = started.entry.unreviewed;
@@ -152,7 +144,7 @@ pub(crate) async fn merged_pull_request(
     branch: &str,
     commit: &CommitId,
 ) -> Result<Option<PullRequest>> {
-    let candidates = context.forge.pull_requests_of_commit(commit).await.map_err(forge_error)?;
+    let candidates = context.forge.pull_requests_of_commit(commit).await?;
     Ok(candidates.into_iter().find(|candidate| {
         candidate.base_branch.as_str() == branch
             && candidate.merge.as_ref().is_some_and(|merge| merge.commit == *commit)
@@ -166,17 +158,14 @@ async fn reviewed(
     pull_request: &PullRequest,
     on_difference: OnDifference<'_>,
 ) -> Result<(LockFile, Option<Unreviewed>, Option<String>)> {
-    let reachable = context
-        .git
-        .is_ancestor(pull_request.head.as_str(), tip.commit.as_str())
-        .map_err(|error| git_error("the reviewed commit cannot be compared", error))?;
+    let reachable = context.is_ancestor(pull_request.head.as_str(), tip.commit.as_str())?;
     if !reachable {
         return Err(not_a_merge(context, pull_request, tip).await?);
     }
     let base = tip.parents.first().unwrap_or(&tip.commit).clone();
     let source = source(tip, Some((pull_request.number, &pull_request.head)), &base);
     let generated = lock_builder::generate(context, tip, source, Scope::default()).await?;
-    let published = context.forge.artefact(pull_request.number, LOCK_ARTEFACT).await.map_err(forge_error)?;
+    let published = context.forge.artefact(pull_request.number, LOCK_ARTEFACT).await?;
     let Some(published) = published else {
         return Ok((locked(generated)?, None, None));
     };
@@ -231,11 +220,8 @@ async fn commit(
     }
     store.append(context, started, &[], still).await?;
     let message = lock_message(lock);
-    let outcome = context
-        .forge
-        .commit_files(&branch_name(branch)?, Some(&tip.commit), &lock_files(lock)?, &message)
-        .await
-        .map_err(forge_error)?;
+    let outcome =
+        context.forge.commit_files(&branch_name(branch)?, Some(&tip.commit), &lock_files(lock)?, &message).await?;
     let committed = match outcome {
         CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => commit,
         CommitOutcome::Moved { .. } => {
@@ -343,7 +329,7 @@ async fn not_a_merge(context: &Context, pull_request: &PullRequest, tip: &Revisi
 }
 
 async fn gets_no_lock(context: &Context, tip: &Revision, text: &str) -> Result<()> {
-    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text).await.map_err(forge_error)?;
+    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text).await?;
     Ok(())
 }
 

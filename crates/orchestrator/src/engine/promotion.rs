@@ -10,7 +10,7 @@ use lock_model::{EnvironmentName, LOCK_FILE, Lock};
 use super::Engine;
 use super::gates::PolicyFound;
 use super::step_outcome::StepOutcome;
-use crate::context::{branch_name, forge_error};
+use crate::context::branch_name;
 use crate::environment_policy::{branch_of, environment_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::revision::{LockFile, load_config};
@@ -34,7 +34,7 @@ impl Engine<'_> {
     /// The open pull request from this environment's branch to the next one's.
     pub(crate) async fn open_promotion(&self) -> Result<Option<PullRequest>> {
         let Some((_, from, to)) = self.way()? else { return Ok(None) };
-        self.context.forge.find_open(&branch_name(&from)?, &branch_name(&to)?).await.map_err(forge_error)
+        Ok(self.context.forge.find_open(&branch_name(&from)?, &branch_name(&to)?).await?)
     }
 
     /// The next environment, this one's branch and that one's.
@@ -47,7 +47,7 @@ impl Engine<'_> {
     async fn ensure_promotion(&mut self) -> Result<(String, bool)> {
         let Some((to, from_branch, to_branch)) = self.way()? else {
             return Err(Error::new(
-                ErrorKind::Invalid,
+                ErrorKind::Usage,
                 format!("environment `{}` promotes to nowhere", self.environment.name),
             )
             .hint("give it `promote: { to: … }`"));
@@ -59,27 +59,23 @@ impl Engine<'_> {
             return Ok((format!("`{from_branch}` went on to {}: its own run promotes", tip.short(12)), false));
         }
         let target = self.context.branch_head(&to_branch).await?;
-        let merged = self
-            .context
-            .git
-            .is_ancestor(self.revision.commit.as_str(), target.as_str())
-            .map_err(|error| crate::context::git_error("history cannot be read", error))?;
+        let merged = self.context.is_ancestor(self.revision.commit.as_str(), target.as_str())?;
         if merged {
             return Ok((format!("`{to_branch}` holds {} already", self.revision.commit.short(12)), false));
         }
         let body = self.promotion_text(&to, target.as_str()).await?;
         let title = pull_request::title(&self.release, &to);
-        let open = self.context.forge.find_open(&head, &base).await.map_err(forge_error)?;
+        let open = self.context.forge.find_open(&head, &base).await?;
         let (pull_request, verb, changed) = if let Some(open) = open {
             let edit = PullRequestEdit::new().title(title).body(body).readiness(Readiness::Ready);
-            let written = self.context.forge.edit_pull_request(open.number, &edit).await.map_err(forge_error)?;
+            let written = self.context.forge.edit_pull_request(open.number, &edit).await?;
             match written {
                 WriteOutcome::Created | WriteOutcome::Updated => (open, "refreshed", true),
                 WriteOutcome::Unchanged => (open, "is up to date", false),
             }
         } else {
             let new = NewPullRequest::new(head, base, title).body(body);
-            match self.context.forge.open_pull_request(&new).await.map_err(forge_error)? {
+            match self.context.forge.open_pull_request(&new).await? {
                 OpenOutcome::Created(made) => (made, "opened", true),
                 OpenOutcome::Exists(other) => (other, "exists", true),
             }
@@ -146,12 +142,8 @@ impl Engine<'_> {
     async fn carried(&self, target: &str) -> Result<Vec<u64>> {
         let branch = branch_name(&branch_of(&self.environment)?)?;
         let range = format!("{target}..{}", self.revision.commit);
-        let commits = self
-            .context
-            .git
-            .rev_list(&["--first-parent", range.as_str()])
-            .map_err(|error| crate::context::git_error("history cannot be read", error))?;
-        let merged = self.context.forge.pull_requests(Some(PullRequestState::Merged)).await.map_err(forge_error)?;
+        let commits = self.context.rev_list(&["--first-parent", range.as_str()])?;
+        let merged = self.context.forge.pull_requests(Some(PullRequestState::Merged)).await?;
         let mut numbers: Vec<u64> = merged
             .into_iter()
             .filter(|pull_request| {

@@ -12,7 +12,6 @@ use super::Engine;
 use super::deploy::{Deployable, deployable};
 use super::health::expand;
 use super::step_outcome::StepOutcome;
-use crate::context::forge_error;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
 use crate::labels::short_id;
@@ -112,8 +111,7 @@ impl Engine<'_> {
         let forge = &self.context.forge;
         let known: Vec<TagFacts> = forge
             .releases()
-            .await
-            .map_err(forge_error)?
+            .await?
             .into_iter()
             .map(|release| TagFacts { name: release.tag.to_string(), message: release.message, commit: release.commit })
             .collect();
@@ -139,10 +137,10 @@ impl Engine<'_> {
             proof: proof.seq,
         };
         let name = ReleaseTag::try_from(tag.as_str())
-            .map_err(|error| Error::from_source(ErrorKind::Invalid, "the release's tag is no tag name", error))?;
+            .map_err(|error| Error::from_source(ErrorKind::Usage, "the release's tag is no tag name", error))?;
         let new = NewRelease::new(name, self.revision.commit.clone(), message.write(&tag))
             .asset("lock.yaml", self.lock.bytes.clone());
-        match forge.create_release(&new).await.map_err(forge_error)? {
+        match forge.create_release(&new).await? {
             ReleaseOutcome::Created(_) => {
                 let mut answer = StepOutcome::ok(format!(
                     "{tag} at {}, lock {} archived",

@@ -5,7 +5,7 @@ use ledger::StepKey;
 use promotion::attempts::Purpose;
 
 use super::{Engine, LOCK_ARTEFACT, LOCK_STATUS};
-use crate::context::{branch_name, forge_error};
+use crate::context::branch_name;
 use crate::environment_policy::branch_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::v1::StepResult as StepWord;
@@ -55,11 +55,7 @@ impl Engine<'_> {
             self.revision.commit.short(12),
             lock_model::escaping::code_block(&why)
         );
-        self.context
-            .forge
-            .upsert_comment(pull_request.number, "orchestrator-not-proven", &body)
-            .await
-            .map_err(forge_error)?;
+        self.context.forge.upsert_comment(pull_request.number, "orchestrator-not-proven", &body).await?;
         self.line(
             "draft",
             StepWord::Done,
@@ -102,7 +98,7 @@ impl Engine<'_> {
     async fn set_proof(&self, state: StatusState, text: &str) -> Result<()> {
         let context = proof_status(&self.environment.name);
         let text = lock_model::escaping::shorten(first_line(text), 140);
-        self.context.forge.set_status(&self.revision.commit, &context, state, &text).await.map_err(forge_error)?;
+        self.context.forge.set_status(&self.revision.commit, &context, state, &text).await?;
         Ok(())
     }
 
@@ -112,32 +108,29 @@ impl Engine<'_> {
         let name = branch_of(&self.environment)?;
         let branch = branch_name(&name)?;
         let forge = &self.context.forge;
-        let open = forge.pull_requests(Some(PullRequestState::Open)).await.map_err(forge_error)?;
+        let open = forge.pull_requests(Some(PullRequestState::Open)).await?;
         for pull_request in open.into_iter().filter(|pull_request| pull_request.base_branch == branch) {
-            let statuses = forge.statuses(&pull_request.head).await.map_err(forge_error)?;
+            let statuses = forge.statuses(&pull_request.head).await?;
             let is_published =
                 statuses.iter().any(|status| status.context == LOCK_STATUS && status.state == StatusState::Success);
             if !is_published {
                 continue;
             }
-            let published = forge.artefact(pull_request.number, LOCK_ARTEFACT).await.map_err(forge_error)?;
+            let published = forge.artefact(pull_request.number, LOCK_ARTEFACT).await?;
             let lock = published.and_then(|bytes| LockFile::parse(bytes, LOCK_ARTEFACT).ok());
             let head = self.context.branch_head(&name).await?;
             if lock.is_some_and(|file| file.lock.source().base == head) {
                 continue;
             }
             let text = format!("`{branch}` moved: the lock must be made again");
-            forge
-                .set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text)
-                .await
-                .map_err(forge_error)?;
+            forge.set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text).await?;
         }
         Ok(())
     }
 }
 
 async fn context_edit(engine: &Engine<'_>, number: u64, edit: &PullRequestEdit) -> Result<()> {
-    engine.context.forge.edit_pull_request(number, edit).await.map_err(forge_error)?;
+    engine.context.forge.edit_pull_request(number, edit).await?;
     Ok(())
 }
 

@@ -33,7 +33,7 @@ impl Engine<'_> {
 fn suite<'a>(revision: &'a Revision, name: &SuiteName) -> Result<&'a Suite> {
     revision.config.suites.get(name).ok_or_else(|| {
         let known: Vec<&str> = revision.config.suites.keys().map(SuiteName::as_str).collect();
-        Error::new(ErrorKind::Invalid, format!("there is no suite `{name}`"))
+        Error::new(ErrorKind::Usage, format!("there is no suite `{name}`"))
             .hint(format!("the configuration has: {}", known.join(", ")))
     })
 }
@@ -73,7 +73,7 @@ pub(crate) async fn run_suite(
         SuiteKind::Http { file: path } => {
             let bytes = file(context, revision, path)?;
             let suite = HttpSuite::parse(path.as_str(), &bytes)
-                .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))?;
+                .map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))?;
             let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
                 .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
             let mut variables = qa::Variables::new().mode(environment.mode.to_string());
@@ -99,7 +99,7 @@ fn file(context: &Context, revision: &Revision, path: &TreePath) -> Result<Vec<u
         .read_file(revision.commit.as_str(), path.as_str())
         .map_err(|error| git_error(&format!("`{path}` cannot be read"), error))?
         .ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, format!("`{path}` is not in the tree of {}", revision.commit.short(12)))
+            Error::new(ErrorKind::Usage, format!("`{path}` is not in the tree of {}", revision.commit.short(12)))
         })
 }
 
@@ -114,7 +114,7 @@ fn file_with_mode(context: &Context, revision: &Revision, path: &TreePath) -> Re
         .map_err(|error| git_error(&format!("`{path}` cannot be read"), error))?;
     let found = files.into_iter().find(|file| file.path == path.as_str());
     found.map(|file| (file.bytes, file.mode)).ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, format!("`{path}` is not in the tree of {}", revision.commit.short(12)))
+        Error::new(ErrorKind::Usage, format!("`{path}` is not in the tree of {}", revision.commit.short(12)))
     })
 }
 
@@ -155,7 +155,7 @@ impl<'a> Workspace<'a> {
             ProgramName::InTree(path) => Program::at(folder.join(path.as_str())),
             ProgramName::OnPath(name) => {
                 Program::find(name, &self.context.surroundings.search_path).map_err(|error| {
-                    Error::from_source(ErrorKind::Invalid, format!("program `{name}` cannot be started"), error)
+                    Error::from_source(ErrorKind::Usage, format!("program `{name}` cannot be started"), error)
                 })?
             }
         };

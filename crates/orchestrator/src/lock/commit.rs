@@ -17,7 +17,7 @@ use crate::run::{Ready, ready_commit};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Image`] where the registry no longer gives what was reviewed, [`ErrorKind::Invalid`] where locks are not
+/// [`ErrorKind::Image`] where the registry no longer gives what was reviewed, [`ErrorKind::Usage`] where locks are not
 /// committed to the environment's branch.
 pub async fn commit_lock(
     context: &Context,
@@ -27,7 +27,7 @@ pub async fn commit_lock(
     context.sync()?;
     let environment = find_environment(context, name).await?;
     if !commits_locks(&environment) {
-        return Err(Error::new(ErrorKind::Invalid, format!("locks are not committed to the branch of `{name}`"))
+        return Err(Error::new(ErrorKind::Usage, format!("locks are not committed to the branch of `{name}`"))
             .hint("they are committed to the staging branch and travel from there"));
     }
     let branch = branch_of(&environment)?;
