@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use config::{Config, Environment};
+use ledger::{RecordDraft, Step, StepResult};
 use lock_gen::{LockDrift, Scan};
 use lock_model::{
     CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, LOCK_FILE, Lock, ReleaseId, Timestamp, TreeId,
@@ -98,6 +99,25 @@ impl Revision {
 
     pub(crate) fn release(&self, lock: &Lock) -> ReleaseId {
         lock_model::release_id(&self.config_digest, lock.id())
+    }
+
+    /// The draft of a record about a lock in this tree.
+    pub(crate) fn record(
+        &self,
+        context: &Context,
+        environment: &EnvironmentName,
+        step: Step,
+        result: StepResult,
+        lock: &LockFile,
+    ) -> RecordDraft {
+        let mut draft = RecordDraft::new(step, result, context.run.clone(), context.now()).environment(environment);
+        draft.release = Some(self.release(&lock.lock));
+        draft.lock = Some(lock.lock.id().clone());
+        draft.lock_file = Some(lock.digest.clone());
+        draft.config = Some(self.config_digest.clone());
+        draft.commit = Some(self.commit.clone());
+        draft.tree = Some(self.tree.clone());
+        draft
     }
 
     /// An environment of the configuration.

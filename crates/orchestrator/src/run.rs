@@ -80,10 +80,10 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     if let Some(reason) = &request.lift_hold {
         lift_hold(context, &mut store, &name, reason).await?;
     }
-    let ready = ready_commit(context, &mut store, &name, &environment, &branch, commit, OnDifference::Refuse).await?;
+    let ready = ready_commit(context, &mut store, &environment, &branch, commit, OnDifference::Refuse).await?;
     let (commit, lock_note) = match ready {
-        Ready::Go { commit, note } => (commit, note),
-        Ready::Superseded(note) => return Ok(RunReport::superseded(name, note)),
+        LockCommit::Ready { commit, note } => (commit, note),
+        LockCommit::Superseded { note } => return Ok(RunReport::superseded(name, note)),
     };
     let revision = Revision::load(context, &commit)?;
     let mut engine = Engine::new(context, store, revision, &name, Purpose::Run)?;
@@ -185,41 +185,24 @@ async fn gone_of(context: &Context, revision: &Revision, lock: &Lock, name: &Env
     .await
 }
 
-/// Whether the run goes on after the lock commit.
-#[derive(Debug)]
-pub(crate) enum Ready {
-    /// It goes on with this commit, whose tree has its lock.
-    Go {
-        /// The commit.
-        commit: CommitId,
-        /// What the lock commit said, where the environment commits locks.
-        note: Option<String>,
-    },
-    /// A newer commit was pushed, whose own run goes on; the reason in one line.
-    Superseded(String),
-}
-
 /// Makes sure that the commit carries its lock, where locks are committed.
 pub(crate) async fn ready_commit(
     context: &Context,
     store: &mut LedgerStore,
-    name: &EnvironmentName,
     environment: &Environment,
     branch: &str,
     commit: CommitId,
     on_difference: OnDifference<'_>,
-) -> Result<Ready> {
+) -> Result<LockCommit> {
     if !commits_locks(environment) {
-        return Ok(Ready::Go { commit, note: None });
+        return Ok(LockCommit::Ready { commit, note: None });
     }
     let tip = Revision::load(context, &commit)?;
-    Ok(match lock_commit(context, store, name, branch, &tip, on_difference).await? {
-        LockCommit::Ready { commit, note } => {
-            context.emit(Event::StepEnded { step: "lock-commit", result: "ok", detail: &note });
-            Ready::Go { commit, note: Some(note) }
-        }
-        LockCommit::Superseded { note } => Ready::Superseded(note),
-    })
+    let done = lock_commit(context, store, &environment.name, branch, &tip, on_difference).await?;
+    if let LockCommit::Ready { note: Some(note), .. } = &done {
+        context.emit(Event::StepEnded { step: "lock-commit", result: "ok", detail: note });
+    }
+    Ok(done)
 }
 
 /// Opens or refreshes the promotion of proven content.

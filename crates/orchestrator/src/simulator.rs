@@ -217,39 +217,18 @@ pub async fn list_pull_requests(context: &Context) -> Result<PullRequestList> {
     Ok(PullRequestList { pull_requests: all.iter().map(summary).collect() })
 }
 
-/// What a reviewer says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReviewAction {
-    /// Approves the head.
-    Approve,
-    /// Asks for changes.
-    RequestChanges,
-    /// Says something without a verdict.
-    Comment,
-    /// Takes back the reviewer's own newest verdict.
-    Dismiss,
-}
-
-/// Reviews the head of an open pull request.
+/// Reviews the head of an open pull request; `Dismissed` takes back the reviewer's own newest verdict.
 ///
 /// # Errors
 ///
 /// Where the forge refuses, and where there is no verdict to take back.
-pub async fn review_pull_request(context: &Context, number: u64, action: ReviewAction) -> Result<ForgeReviewReport> {
+pub async fn review_pull_request(context: &Context, number: u64, state: ReviewState) -> Result<ForgeReviewReport> {
     let pull_request = context.forge.pull_request(number).await?;
     LedgerStore::check(context).await?;
-    let state = match action {
-        ReviewAction::Approve => Some(ReviewState::Approved),
-        ReviewAction::RequestChanges => Some(ReviewState::ChangesRequested),
-        ReviewAction::Comment => Some(ReviewState::Commented),
-        ReviewAction::Dismiss => None,
-    };
-    let review = match state {
-        Some(state) => {
-            let simulator = context.local_forge().simulator();
-            simulator.submit_review(number, &pull_request.head, state)?
-        }
-        None => dismiss(context, number).await?,
+    let review = if state == ReviewState::Dismissed {
+        dismiss(context, number).await?
+    } else {
+        context.local_forge().simulator().submit_review(number, &pull_request.head, state)?
     };
     Ok(ForgeReviewReport {
         pull_request: number,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use lock_model::{BranchName, UserName};
-use orchestrator::forge::Role;
 use orchestrator::forge::simulator::Bypass;
-use orchestrator::simulator::{self, ForgeInitRequest, RefPush, ReviewAction};
+use orchestrator::forge::{ReviewState, Role};
+use orchestrator::simulator::{self, ForgeInitRequest, RefPush};
 use orchestrator::{Context, Error, ErrorKind, Result};
 
 use super::dispatched_earlier;
@@ -39,13 +39,13 @@ async fn open(context: &Context, args: OpenArgs) -> Result<Shown> {
 }
 
 async fn review(context: &Context, args: &ReviewArgs) -> Result<Shown> {
-    let action = match args.stance {
-        StanceArgument::Approve => ReviewAction::Approve,
-        StanceArgument::RequestChanges => ReviewAction::RequestChanges,
-        StanceArgument::Comment => ReviewAction::Comment,
-        StanceArgument::Dismiss => ReviewAction::Dismiss,
+    let state = match args.stance {
+        StanceArgument::Approve => ReviewState::Approved,
+        StanceArgument::RequestChanges => ReviewState::ChangesRequested,
+        StanceArgument::Comment => ReviewState::Commented,
+        StanceArgument::Dismiss => ReviewState::Dismissed,
     };
-    Ok(Shown::report(&simulator::review_pull_request(context, args.number, action).await?))
+    Ok(Shown::report(&simulator::review_pull_request(context, args.number, state).await?))
 }
 
 async fn merge(context: &Context, args: ForgeMergeArgs) -> Result<Shown> {

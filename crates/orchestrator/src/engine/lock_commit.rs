@@ -2,7 +2,7 @@
 
 use config::DirectPush;
 use forge::{CommitOutcome, FileChange, PullRequest, StatusState};
-use ledger::{Ledger, LockFile as RecordedLock, RecordDraft, Step, StepResult, Unreviewed};
+use ledger::{Ledger, LockFile as RecordedLock, Step, StepResult, Unreviewed};
 use lock_model::{CommitId, EnvironmentName, LOCK_FILE, LockDiff, Source, TreePath};
 
 use crate::context::{Context, branch_name};
@@ -23,9 +23,9 @@ pub(crate) const LOCK_ARTEFACT: &str = "lock.yaml";
 pub(crate) enum LockCommit {
     /// The commit with the lock, and a line about how it came to be.
     Ready {
-        /// The commit to go on with.
         commit: CommitId,
-        note: String,
+        /// How the lock came to be there, in one line; absent where the environment commits no locks.
+        note: Option<String>,
     },
     /// Something newer was pushed meanwhile; its own run goes on.
     Superseded { note: String },
@@ -115,7 +115,7 @@ async fn already_there(
             let message = lock_message(lock);
             let parent = tip.parents.first();
             context.forge.commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message).await?;
-            let mut done = draft(context, environment, tip, lock, StepResult::Ok);
+            let mut done = tip.record(context, environment, Step::LockCommit, StepResult::Ok, lock);
             if let Some(started) = store.ledger().record(seq) {
                 done.unreviewed = started.entry.unreviewed;
                 done.reason.clone_from(&started.entry.reason);
@@ -135,7 +135,7 @@ async fn already_there(
             .hint("restore the file of the last lock commit through a pull request, or remove it and run again"));
         }
     };
-    Ok(LockCommit::Ready { commit: tip.commit.clone(), note })
+    Ok(LockCommit::Ready { commit: tip.commit.clone(), note: Some(note) })
 }
 
 /// The pull request whose merge this commit is.
@@ -213,7 +213,7 @@ async fn commit(
         None => Ok(()),
     };
     still(store.ledger())?;
-    let mut started = draft(context, environment, tip, lock, StepResult::Started);
+    let mut started = tip.record(context, environment, Step::LockCommit, StepResult::Started, lock);
     started.unreviewed = unreviewed;
     if let Some(reason) = reason {
         started = started.reason(reason);
@@ -225,7 +225,7 @@ async fn commit(
     let committed = match outcome {
         CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => commit,
         CommitOutcome::Moved { .. } => {
-            let end = draft(context, environment, tip, lock, StepResult::Superseded);
+            let end = tip.record(context, environment, Step::LockCommit, StepResult::Superseded, lock);
             store.append(context, end, &[], |_| Ok(())).await?;
             return Ok(LockCommit::Superseded {
                 note: format!("`{branch}` moved while the lock was made: the newer commit has a run of its own"),
@@ -241,7 +241,7 @@ async fn commit(
     };
     context.sync()?;
     let with_lock = Revision::load(context, &committed)?;
-    let mut done = draft(context, environment, &with_lock, lock, StepResult::Ok);
+    let mut done = with_lock.record(context, environment, Step::LockCommit, StepResult::Ok, lock);
     done.unreviewed = unreviewed;
     if let Some(reason) = reason {
         done = done.reason(reason);
@@ -249,7 +249,7 @@ async fn commit(
     store.append(context, done, &[], |_| Ok(())).await?;
     let words = unreviewed.map(|why| format!(", unreviewed: {}", why.as_str())).unwrap_or_default();
     let note = format!("{} on {branch} at {}{words}", labels::short_id(lock.lock.id().as_str()), committed.short(12));
-    Ok(LockCommit::Ready { commit: committed, note })
+    Ok(LockCommit::Ready { commit: committed, note: Some(note) })
 }
 
 fn lock_message(lock: &LockFile) -> String {
@@ -273,24 +273,6 @@ pub(crate) fn lock_files(lock: &LockFile) -> Result<Vec<FileChange>> {
             bytes: lock_model::GIT_ATTRIBUTES.as_bytes().to_vec(),
         },
     ])
-}
-
-fn draft(
-    context: &Context,
-    environment: &EnvironmentName,
-    revision: &Revision,
-    lock: &LockFile,
-    result: StepResult,
-) -> RecordDraft {
-    let mut draft =
-        RecordDraft::new(Step::LockCommit, result, context.run.clone(), context.now()).environment(environment);
-    draft.release = Some(revision.release(&lock.lock));
-    draft.lock = Some(lock.lock.id().clone());
-    draft.lock_file = Some(lock.digest.clone());
-    draft.config = Some(revision.config_digest.clone());
-    draft.commit = Some(revision.commit.clone());
-    draft.tree = Some(revision.tree.clone());
-    draft
 }
 
 fn source(tip: &Revision, reviewed: Option<(u64, &CommitId)>, base: &CommitId) -> Source {

@@ -292,17 +292,10 @@ impl<'a> Engine<'a> {
 
     /// The draft of a record of this release.
     fn draft(&self, key: &StepKey, result: StepResult) -> RecordDraft {
-        let mut draft = RecordDraft::new(key.step(), result, self.context.run.clone(), self.now())
-            .environment(&self.environment.name);
-        if result != StepResult::Started {
-            draft.started = self.started.unwrap_or(draft.started);
+        let mut draft = self.revision.record(self.context, &self.environment.name, key.step(), result, &self.lock);
+        if let Some(started) = self.started.filter(|_| result != StepResult::Started) {
+            draft.started = started;
         }
-        draft.release = Some(self.release.clone());
-        draft.lock = Some(self.lock.lock.id().clone());
-        draft.lock_file = Some(self.lock.digest.clone());
-        draft.config = Some(self.revision.config_digest.clone());
-        draft.commit = Some(self.revision.commit.clone());
-        draft.tree = Some(self.revision.tree.clone());
         draft.suite = key.suite().cloned();
         draft
     }

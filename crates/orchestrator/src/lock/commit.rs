@@ -3,13 +3,13 @@ use std::time::Duration;
 use lock_model::EnvironmentName;
 
 use crate::context::Context;
-use crate::engine::OnDifference;
+use crate::engine::{LockCommit, OnDifference};
 use crate::environment_policy::{branch_of, commit_of, commits_locks, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lease::lease;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::LockCommitReport;
-use crate::run::{Ready, ready_commit};
+use crate::run::ready_commit;
 
 /// Commits the lock of the merged pull request that an environment's branch ends with.
 ///
@@ -37,8 +37,8 @@ pub async fn commit_lock(
     let commit = commit_of(context, &branch, None).await?;
     let mut store = LedgerStore::read(context).await?;
     let difference = accept_new.map_or(OnDifference::Refuse, OnDifference::AcceptNew);
-    Ok(match ready_commit(context, &mut store, name, &environment, &branch, commit, difference).await? {
-        Ready::Superseded(note) => LockCommitReport { commit: None, note: None, superseded: Some(note) },
-        Ready::Go { commit, note } => LockCommitReport { commit: Some(commit), note, superseded: None },
+    Ok(match ready_commit(context, &mut store, &environment, &branch, commit, difference).await? {
+        LockCommit::Superseded { note } => LockCommitReport { commit: None, note: None, superseded: Some(note) },
+        LockCommit::Ready { commit, note } => LockCommitReport { commit: Some(commit), note, superseded: None },
     })
 }

@@ -148,14 +148,10 @@ impl Text for LockDiffReport {
 
 /// The commits of a service, a block.
 fn commits_of(service: &ServiceName, commits: &SubmoduleCommits) -> String {
-    let mut lines = vec![String::new()];
-    match commits {
-        SubmoduleCommits::Known { summary, added, removed, .. } => {
-            lines.push(format!("{service}: {summary}"));
-            lines.extend(listed('+', added));
-            lines.extend(listed('-', removed));
-        }
-        SubmoduleCommits::Unknown { unknown } => lines.push(format!("{service}: commits are not known: {unknown}")),
+    let mut lines = vec![String::new(), format!("{service}: {}", commits.summary())];
+    if let SubmoduleCommits::Known { added, removed, .. } = commits {
+        lines.extend(listed('+', added));
+        lines.extend(listed('-', removed));
     }
     lines.iter().map(|line| escape_terminal(line) + "\n").collect()
 }
