@@ -2,6 +2,7 @@
 //! `rollback` differ only in which steps of the plan they ask for.
 
 mod deploy;
+mod execution;
 mod gates;
 mod health;
 mod lock_commit;
