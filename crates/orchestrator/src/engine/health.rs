@@ -3,13 +3,12 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use config::{Dependency, Environment, ProbeKind, Template, Values, Variable};
+use config::{Dependency, Environment, ProbeKind};
 use healthcheck::{Check, CommandProbe, HealthReport, HttpClient, HttpProbe, Probe, Severity, TcpProbe};
 
 use super::Engine;
+use super::execution::{CONNECT_DEADLINE, USER_AGENT, Workspace, expand, values_of};
 use super::step_outcome::StepOutcome;
-use super::suites::Workspace;
-use crate::config_values;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
@@ -17,10 +16,6 @@ use crate::revision::Revision;
 
 /// How many probes are asked at once.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
-/// The `User-Agent` of probes and suites.
-pub(super) const USER_AGENT: &str = concat!("orchestrator/", env!("CARGO_PKG_VERSION"));
-/// How long a connection may take.
-pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a dependency may take to answer.
 const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -98,26 +93,6 @@ pub(crate) async fn health(
     let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
         .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
     Ok(Some(healthcheck::run(&checks, &client, CONCURRENCY).await))
-}
-
-/// The variables of an environment's templates.
-pub(super) fn values_of(context: &Context, revision: &Revision, environment: &Environment) -> Result<Values> {
-    let values = Values::new().with(Variable::Mode, environment.mode.to_string());
-    Ok(match &environment.url {
-        Some(source) => {
-            let place = format!("environments.{}.url", environment.name);
-            values.with(Variable::Url, config_values::text(context, &revision.commit, &place, source)?)
-        }
-        None => values,
-    })
-}
-
-/// Fills in a template of the configuration.
-pub(super) fn expand(template: &Template, values: &Values) -> Result<String> {
-    template.expand(values).map_err(|error| {
-        Error::from_source(ErrorKind::Usage, "a template of the configuration has no value for a variable", error)
-            .hint("`{url}` needs the environment's `url:`")
-    })
 }
 
 fn http_probe(name: &str, url: &str) -> Result<HttpProbe> {

@@ -2,6 +2,7 @@
 //! differ only in which of them they ask for.
 
 mod deploy;
+mod execution;
 mod gates;
 mod health;
 mod lock_commit;

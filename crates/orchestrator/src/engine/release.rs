@@ -10,7 +10,7 @@ use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, p
 
 use super::Engine;
 use super::deploy::{Deployable, deployable};
-use super::health::expand;
+use super::execution::expand;
 use super::step_outcome::StepOutcome;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;

@@ -100,7 +100,10 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
         write_lock_folder(folder, &made.file.bytes)?;
     }
     let adopted = match adopter {
-        Some(adopter) => Some(adopter.adopt(context, &place, &made.file, rules_at.as_ref()).await?),
+        // The time of the commit that it belongs to: the same commit whenever it is made.
+        Some(adopter) => {
+            Some(adopter.adopt(context, &place.commit, place.facts.time, &made.file, rules_at.as_ref()).await?)
+        }
         None => None,
     };
     Ok(LockMigrateReport {
@@ -122,10 +125,10 @@ fn read(path: &Path) -> Result<LegacyLock> {
 }
 
 /// The commit whose gitlinks are those of the lock.
-pub(super) struct Place {
-    pub commit: CommitId,
+struct Place {
+    commit: CommitId,
     /// Its tree and its time.
-    pub facts: lock_gen::CommitInfo,
+    facts: lock_gen::CommitInfo,
     scan: Scan,
 }
 
