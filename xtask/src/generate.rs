@@ -20,6 +20,8 @@ const PRINTED: &[(&[&str], &str)] = &[
     (&["schema", "print", "metadata"], "schemas/metadata.schema.json"),
     (&["schema", "print", "config"], "schemas/config.schema.json"),
     (&["schema", "print", "ledger-record"], "schemas/ledger-record.schema.json"),
+    (&["schema", "print", "report"], "schemas/report.schema.json"),
+    (&["schema", "print", "evidence"], "schemas/evidence.schema.json"),
     (&["reference", "cli"], "docs/reference/cli.md"),
     (&["reference", "exit-codes"], "docs/reference/exit-codes.md"),
     (&["reference", "environment"], "docs/reference/environment.md"),
