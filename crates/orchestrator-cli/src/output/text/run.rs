@@ -38,7 +38,7 @@ impl Text for RunReport {
         if self.operation == Operation::Rollback {
             append(
                 &mut text,
-                format!("\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets the train go on.\n"),
+                format!("\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets deployments go on.\n"),
             );
         }
         text
