@@ -123,7 +123,7 @@ pub enum Next {
     Nothing,
 }
 
-/// Says where an environment stands. `plan` is what `run` would do there, as [`plan`](crate::attempts::plan) makes it.
+/// Says where an environment stands. `plan` is what `run` would do there, as [`plan`](promotion::attempts::plan) makes it.
 pub fn status(ledger: &Ledger, environment: &EnvironmentName, plan: &[StepKey]) -> EnvironmentStatus {
     let deployed = ledger.latest_touched(environment).and_then(deployed);
     let release = deployed.as_ref().map(|deployed| &deployed.release);
