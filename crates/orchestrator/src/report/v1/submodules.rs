@@ -52,11 +52,11 @@ pub struct CommitLines {
 /// One commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CommitLine {
-    /// Its id.
+    /// The commit's id.
     pub commit: CommitId,
     /// The first line of its message.
     pub subject: String,
-    /// Its author's name.
+    /// Its author's name, as the author wrote it.
     pub author: String,
     /// When it was committed.
     pub time: Timestamp,
@@ -65,7 +65,7 @@ pub struct CommitLine {
 /// A change of a submodule that a person should look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RiskLine {
-    /// The service.
+    /// Name of the service.
     pub service: ServiceName,
     /// A stable word, such as `owner-changed`.
     pub risk: String,
