@@ -163,7 +163,8 @@ fn pure_crates_have_nothing_below_them_that_touches_the_world() {
 fn pure_crates_name_neither_files_nor_network_nor_programs() {
     let mut found = Vec::new();
     for pure in PURE {
-        for file in rust_files(&workspace().join("crates").join(pure).join("src")) {
+        let folder = pure.trim_start_matches("orchestrator-");
+        for file in rust_files(&workspace().join("crates").join(folder).join("src")) {
             let text = fs::read_to_string(&file).unwrap();
             let words = ["std::fs", "net::Tcp", "net::Udp", "ToSocketAddrs", "std::process", "std::env", "std::thread"];
             found.extend(
@@ -178,7 +179,7 @@ fn pure_crates_name_neither_files_nor_network_nor_programs() {
 fn the_architecture_page_is_short_and_names_every_crate() {
     let text = fs::read_to_string(workspace().join("ARCHITECTURE.md")).unwrap();
     let lines = text.lines().count();
-    assert!(lines < 200, "ARCHITECTURE.md has {lines} lines");
+    assert!(lines < 150, "ARCHITECTURE.md has {lines} lines");
     for entry in fs::read_dir(workspace().join("crates")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(text.contains(&name), "ARCHITECTURE.md does not name {name}");
