@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Something that happened, for whoever watches. None of it is needed to understand the report.
+/// Something that happened. The report does not depend on events.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {

@@ -41,7 +41,7 @@ pub use registry;
 pub use approvals::approvals;
 pub use clock::Clock;
 pub use configuration::{check_config, show_config};
-pub use context::{Context, Local, Settings, Surroundings};
+pub use context::{Context, Local, RegistryLookup, Settings, Surroundings, VariableLookup};
 pub use deployment::{DeployRequest, deploy, plan, verify};
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use events::{Event, Events, NoEvents};

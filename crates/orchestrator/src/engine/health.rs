@@ -1,15 +1,14 @@
-//! Asking an environment whether it can take a deployment.
+//! The health step.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use config::{Dependency, Environment, ProbeKind, Template, Values, Variable};
+use config::{Dependency, Environment, ProbeKind};
 use healthcheck::{Check, CommandProbe, HealthReport, HttpClient, HttpProbe, Probe, Severity, TcpProbe};
 
 use super::Engine;
+use super::execution::{CONNECT_DEADLINE, USER_AGENT, Workspace, expand, values_of};
 use super::step_outcome::StepOutcome;
-use super::suites::Workspace;
-use crate::config_values;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
@@ -17,15 +16,10 @@ use crate::revision::Revision;
 
 /// How many probes are asked at once.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
-/// What probes and suites say they are.
-pub(super) const USER_AGENT: &str = concat!("orchestrator/", env!("CARGO_PKG_VERSION"));
-/// How long a connection may take.
-pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a dependency may take to answer.
 const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Engine<'_> {
-    /// Asks every probe.
     pub(super) async fn ask_health(&mut self) -> Result<StepOutcome> {
         let report = health(self.context, &self.revision, &self.environment).await?;
         let Some(report) = report else {
@@ -47,7 +41,7 @@ impl Engine<'_> {
     }
 }
 
-/// One line a probe that is not healthy, or how many are.
+/// The failed checks, a line each, or the number of checks where all are healthy.
 pub(super) fn summary(report: &HealthReport) -> String {
     let bad = report.not_healthy();
     if bad.is_empty() {
@@ -56,7 +50,7 @@ pub(super) fn summary(report: &HealthReport) -> String {
     bad.iter().map(|check| format!("{}: {}", check.name, check.detail)).collect::<Vec<_>>().join("\n")
 }
 
-/// Asks every probe of an environment; absent where the configuration names none.
+/// Runs every check of an environment; `None` where the configuration has no checks.
 pub(crate) async fn health(
     context: &Context,
     revision: &Revision,
@@ -101,27 +95,7 @@ pub(crate) async fn health(
     Ok(Some(healthcheck::run(&checks, &client, CONCURRENCY).await))
 }
 
-/// The variables of an environment's templates.
-pub(super) fn values_of(context: &Context, revision: &Revision, environment: &Environment) -> Result<Values> {
-    let values = Values::new().with(Variable::Mode, environment.mode.to_string());
-    Ok(match &environment.url {
-        Some(source) => {
-            let place = format!("environments.{}.url", environment.name);
-            values.with(Variable::Url, config_values::text(context, &revision.commit, &place, source)?)
-        }
-        None => values,
-    })
-}
-
-/// Fills in a template of the configuration.
-pub(super) fn expand(template: &Template, values: &Values) -> Result<String> {
-    template.expand(values).map_err(|error| {
-        Error::from_source(ErrorKind::Invalid, "a template of the configuration has no value for a variable", error)
-            .hint("`{url}` needs the environment's `url:`")
-    })
-}
-
 fn http_probe(name: &str, url: &str) -> Result<HttpProbe> {
     HttpProbe::new(url)
-        .map_err(|error| Error::from_source(ErrorKind::Invalid, format!("probe `{name}` asks no URL"), error))
+        .map_err(|error| Error::from_source(ErrorKind::Usage, format!("probe `{name}` asks no URL"), error))
 }

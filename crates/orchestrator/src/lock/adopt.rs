@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use forge::FileChange;
 use git::{ABSENT, CommitIdentity, PushOutcome, TreeChange};
-use ledger::{RecordDraft, Step, StepResult, Unreviewed};
-use lock_model::{CommitId, EnvironmentName, LOCK_FILE, TreePath};
+use ledger::{Step, StepResult, Unreviewed};
+use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Timestamp, TreePath};
 use promotion::rollback::known_good;
 
-use super::migrate::Place;
 use crate::context::{Context, git_error};
 use crate::engine::lock_files;
 use crate::environment_policy::{branch_of, find_environment};
@@ -24,7 +23,6 @@ const REGULAR_FILE: u32 = 0o100_644;
 
 /// An environment that gets somewhere to go back to.
 pub(super) struct Adopter<'a> {
-    /// The environment.
     pub name: EnvironmentName,
     /// The branch that it runs.
     pub branch: String,
@@ -37,17 +35,19 @@ impl<'a> Adopter<'a> {
         Ok(Self { branch: branch_of(&environment)?, name: name.clone(), reason })
     }
 
-    /// Puts the lock beside the manifests that it was made for, on a commit of its own that only a tag points to, and
-    /// records that: a rollback takes lock, configuration and manifests from that commit. Run again, it finds its tag.
+    /// Puts the lock beside the manifests of `base`, which it was made for, on a commit of its own that only a tag points
+    /// to, and records that: a rollback takes lock, configuration and manifests from that commit. Run again, it finds its
+    /// tag. `time` is that of the new commit.
     pub(super) async fn adopt(
         &self,
         context: &Context,
-        place: &Place,
+        base: &CommitId,
+        time: Timestamp,
         lock: &LockFile,
         rules_at: Option<&CommitId>,
     ) -> Result<AdoptedLock> {
         let _lease = lease(context, &self.name, Duration::ZERO).await?;
-        let commit = commit_of(context, place, lock, rules_at)?;
+        let commit = commit_of(context, base, time, lock, rules_at)?;
         let revision = Revision::load(context, &commit)?;
         revision.environment(&self.name)?;
         let release = revision.release(&lock.lock);
@@ -78,15 +78,8 @@ impl<'a> Adopter<'a> {
         let lock = revision
             .lock(context)?
             .ok_or_else(|| Error::new(ErrorKind::Repository, format!("`{LOCK_FILE}` is not in the tag `{tag}`")))?;
-        let mut draft = RecordDraft::new(Step::LockCommit, StepResult::Ok, context.run.clone(), context.now())
-            .environment(&self.name)
-            .reason(self.reason);
-        draft.release = Some(release.clone());
-        draft.lock = Some(lock.lock.id().clone());
-        draft.lock_file = Some(lock.digest.clone());
-        draft.config = Some(revision.config_digest.clone());
-        draft.commit = Some(commit.clone());
-        draft.tree = Some(revision.tree.clone());
+        let mut draft =
+            revision.record(context, &self.name, Step::LockCommit, StepResult::Ok, &lock).reason(self.reason);
         draft.tag = Some(tag.clone());
         draft.unreviewed = Some(Unreviewed::Migrated);
         store.append(context, draft, &[], |_| Ok(())).await?;
@@ -94,8 +87,14 @@ impl<'a> Adopter<'a> {
     }
 }
 
-/// The commit: the place's tree, the lock, and the rules where the place had none.
-fn commit_of(context: &Context, place: &Place, lock: &LockFile, rules_at: Option<&CommitId>) -> Result<CommitId> {
+/// The commit: the tree of `base`, the lock, and the rules where `base` had none.
+fn commit_of(
+    context: &Context,
+    base: &CommitId,
+    time: Timestamp,
+    lock: &LockFile,
+    rules_at: Option<&CommitId>,
+) -> Result<CommitId> {
     let mut changes = Vec::new();
     for change in lock_files(lock)? {
         let FileChange::Write { path, bytes } = change else { continue };
@@ -118,16 +117,15 @@ fn commit_of(context: &Context, place: &Place, lock: &LockFile, rules_at: Option
         }
     }
     let unwritten = |error| git_error("the commit cannot be written", error);
-    let tree = context.git.write_tree(Some(place.commit.as_str()), &changes).map_err(unwritten)?;
+    let tree = context.git.write_tree(Some(base.as_str()), &changes).map_err(unwritten)?;
     let identity = CommitIdentity {
         name: context.run.actor.clone(),
         email: format!("{}@orchestrator.invalid", context.run.actor),
-        // The same commit whenever it is made.
-        time: place.facts.time,
+        time,
     };
     let id = lock.lock.id();
     let message = format!("[lock] {}, migrated\n\nLock-Id: {id}\n", short_id(id.as_str()));
-    let parents = [place.commit.clone()];
+    let parents = [base.clone()];
     context.git.commit_tree(&tree, &parents, &message, &identity).map_err(unwritten)
 }
 

@@ -6,6 +6,13 @@
 mod builders;
 #[path = "../../../promotion/tests/it/days.rs"]
 mod days;
+mod gates;
 mod ledger_reports;
 mod lock_comment;
+mod locks;
 mod pages;
+mod people;
+mod resume;
+mod rollbacks;
+mod send;
+mod shop;
