@@ -1,4 +1,4 @@
-//! Files that are made from sources: schemas and references by the binary itself, the table of cases by its tests.
+//! Generated files: the binary prints schemas and references, the names of tests fill the table of cases.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use crate::{Outcome, cases, program, workspace};
 pub(crate) enum Mode {
     /// Write what differs.
     Write,
-    /// Say what differs.
+    /// List what differs.
     Check,
 }
 
-/// What the binary prints, and the file that holds it. A new file is a line here.
+/// What the binary prints, and the file that holds it.
 const PRINTED: &[(&[&str], &str)] = &[
     (&["schema", "print", "lock"], "schemas/lock.schema.json"),
     (&["schema", "print", "metadata"], "schemas/metadata.schema.json"),
@@ -27,7 +27,7 @@ const PRINTED: &[(&[&str], &str)] = &[
     (&["reference", "environment"], "docs/reference/environment.md"),
 ];
 
-/// Builds the binary first. Where that fails, what needs no binary is made all the same.
+/// Builds the binary first. Where that fails, the files that need no binary are written all the same.
 pub(crate) fn from_fresh_binary(mode: Mode) -> Outcome {
     let built = program::show(program::cargo().args(["build", "--quiet", "--package", "orchestrator-cli"]));
     handle(mode, built)
