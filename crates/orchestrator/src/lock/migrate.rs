@@ -101,9 +101,9 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
     }
     let adopted = match adopter {
         // The time of the commit that it belongs to: the same commit whenever it is made.
-        Some(adopter) => Some(
-            adopter.adopt(context, &place.commit, place.facts.time, &made.file, rules_at.as_ref()).await?,
-        ),
+        Some(adopter) => {
+            Some(adopter.adopt(context, &place.commit, place.facts.time, &made.file, rules_at.as_ref()).await?)
+        }
         None => None,
     };
     Ok(LockMigrateReport {

@@ -323,7 +323,8 @@ async fn p10_a_commit_without_a_pull_request_was_approved_by_nobody() {
 
 #[tokio::test]
 async fn the_merger_does_not_approve_where_the_rules_exclude_mergers() {
-    let shop = Shop::with(&crate::shop::CONFIGURATION.replace("{ count: 2 }", "{ count: 2, exclude: [author, merger] }"));
+    let shop =
+        Shop::with(&crate::shop::CONFIGURATION.replace("{ count: 2 }", "{ count: 2, exclude: [author, merger] }"));
     shop.open_pull_request("dev", "staging").await;
     shop.check(1).await;
     shop.merge("ana", 1).await;

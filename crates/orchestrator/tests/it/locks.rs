@@ -13,7 +13,9 @@ use orchestrator::lock::{
 use orchestrator::report::v1::LockCheckReport;
 use orchestrator::{ErrorKind, RunRequest, TestRequest, run, run_tests};
 
-use crate::shop::{BOT, Built, Shop, Watcher, branch, environment, fails, locked, merged, production, proven, staging, write};
+use crate::shop::{
+    BOT, Built, Shop, Watcher, branch, environment, fails, locked, merged, production, proven, staging, write,
+};
 
 fn lock_status(shop: &Shop, revision: &str) -> Option<StatusState> {
     let statuses = shop.forge(BOT).statuses(&shop.head(revision).unwrap()).unwrap();
@@ -173,7 +175,8 @@ async fn p11_a_lock_is_committed_once() {
 
 #[tokio::test]
 async fn p10_a_push_past_the_pull_request_is_locked_anew_where_that_is_configured() {
-    let relock = crate::shop::CONFIGURATION.replace("forge: { kind: local,", "forge: { kind: local, direct-push: relock,");
+    let relock =
+        crate::shop::CONFIGURATION.replace("forge: { kind: local,", "forge: { kind: local, direct-push: relock,");
     let shop = Shop::with(&relock);
     shop.merge_dev().await;
     shop.run_ok(&staging()).await;
@@ -219,7 +222,8 @@ async fn p4_a_lock_is_judged_by_every_question() {
     assert_eq!(says_no(&report), [""; 0]);
     assert_eq!(report.answers.len(), 8);
     assert!(report.pushed.is_some_and(|pushed| pushed.len() == 3));
-    fails(check_lock(&shop.bot(), &LockCheckRequest::new("main")).await, ErrorKind::Repository);
+    fails(check_lock(&shop.bot(), &LockCheckRequest::new("dev")).await, ErrorKind::Repository);
+    fails(check_lock(&shop.bot(), &LockCheckRequest::new("main")).await, ErrorKind::Invalid);
 
     // The tree of dev has another gitlink; the ledger knows no file with a line at its end.
     shop.bump("shop-web", 2);
@@ -273,7 +277,8 @@ async fn b12_a_lock_of_some_services_keeps_every_other_entry() {
     assert_eq!(digests(&after)["shop-cart"], Some(&cart));
     // Names that are none, and no earlier lock to take the others from.
     request.services = ["shop-nothing".try_into().unwrap()].into();
-    fails(generate_lock(&shop.bot(), &request).await, ErrorKind::Invalid);
+    let error = fails(generate_lock(&shop.bot(), &request).await, ErrorKind::Repository);
+    assert_eq!(error.all_problems()[0].subject, "shop-nothing");
     let fresh = Shop::new();
     request.services = ["shop-web".try_into().unwrap()].into();
     fails(generate_lock(&fresh.bot(), &request).await, ErrorKind::Invalid);

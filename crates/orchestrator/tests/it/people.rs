@@ -146,7 +146,8 @@ async fn t1_before_the_first_configuration_an_open_branch_only_says_which_branch
 
 #[tokio::test]
 async fn p14_an_environment_on_an_open_branch_is_its_own() {
-    let preview = "environments:\n  preview:\n    branch: integration\n    mode: preview\n    namespace: shop-preview\n";
+    let preview =
+        "environments:\n  preview:\n    branch: integration\n    mode: preview\n    namespace: shop-preview\n";
     let configuration = crate::shop::CONFIGURATION.replace("environments:\n", preview);
     let shop = Shop::with(&configuration);
     // No lock is committed to `dev`: it cannot be deployed, but its branch is found.

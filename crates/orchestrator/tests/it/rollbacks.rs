@@ -81,7 +81,7 @@ async fn a_rollback_goes_to_the_release_that_is_named() {
 #[tokio::test]
 async fn f3_a_rollback_that_died_after_any_step_goes_on_with_the_same_target() {
     let (shop, tag, manifest) = two_releases().await;
-    let steps = ["gates", "health", "deploy", "verify", "suite(smoke)", "proof", "rollback"];
+    let steps = ["gates", "health", "deploy", "verify", "suite smoke", "proof", "rollback"];
     for step in steps {
         let context = shop.watched(BOT, &Watcher::new().dies_after(step));
         let ended = tokio::spawn(async move { rollback(&context, &request(None)).await.map(|_| ()) }).await;

@@ -12,8 +12,8 @@ use orchestrator::simulator::{
     show_pull_request,
 };
 use orchestrator::{
-    Context, DeployRequest, RollbackRequest, RunRequest, TestRequest, approvals, deploy, explain_image, health, history,
-    hold, plan, promote, release, rollback, run, run_tests, status, unhold, verify,
+    Context, DeployRequest, RollbackRequest, RunRequest, TestRequest, approvals, deploy, explain_image, health,
+    history, hold, plan, promote, release, rollback, run, run_tests, status, unhold, verify,
 };
 
 use crate::shop::{branch, environment};
