@@ -86,19 +86,12 @@ async fn dies_before_each_record(shop: &Shop, name: &EnvironmentName, steps: &[S
         assert_eq!(shop.count(name, *step, StepResult::Ok), 0, "{step} is begun and not recorded");
         // The step itself is done again, finds what was done, and says so.
         let known = u64::try_from(shop.ledger().records().len()).unwrap();
-        let watcher = Watcher::new().after(&event_of(shop, name, *step), die);
+        let watcher = Watcher::new().dies_after(&shop.newest(name, *step).key().to_string());
         assert!(dies(shop.watched(BOT, &watcher), RunRequest::new(name.clone())).await, "{step}");
         assert!(u64::try_from(shop.ledger().records().len()).unwrap() > known);
         assert_eq!(shop.count(name, *step, StepResult::Ok), 1, "{step} is recorded");
     }
     shop.run_ok(name).await;
-}
-
-/// What reports and events call a step.
-fn event_of(shop: &Shop, name: &EnvironmentName, step: Step) -> String {
-    let ledger = shop.ledger();
-    let record = ledger.of(name).rfind(|record| record.entry.step == step).unwrap();
-    record.entry.key().to_string()
 }
 
 #[tokio::test]
@@ -220,6 +213,39 @@ async fn a_deployment_that_the_target_refuses_is_tried_again() {
     let report = shop.run_ok(&production()).await;
     assert!(step_words(&report).contains(&("deploy", StepWord::Ok)));
     assert_eq!(counted(&shop), [2, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_tag_that_somebody_took_is_never_moved() {
+    let shop = promoted().await;
+    shop.broken("production", "smoke", true);
+    let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    let tag = format!("refs/tags/release-2026-01-05-{}", report.release.unwrap().id8());
+    let dev = shop.head("dev").unwrap();
+    shop.git().update_ref(&tag, dev.as_str(), None).unwrap();
+    shop.broken("production", "smoke", false);
+    let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    assert_eq!(report.stopped, Some(ErrorKind::Denied), "{report:#?}");
+    assert_eq!(step_words(&report).last(), Some(&("release", StepWord::Refused)));
+    assert_eq!(shop.git().commit(&tag).unwrap().unwrap().id, dev);
+    assert!(shop.forge(BOT).releases().unwrap().is_empty());
+    // Once it is free, the run goes on where it was.
+    shop.git().update_ref(&tag, git::ABSENT, None).unwrap();
+    let report = shop.run_ok(&production()).await;
+    assert!(step_words(&report).contains(&("proof", StepWord::Done)), "{report:#?}");
+    assert_eq!(shop.forge(BOT).releases().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_ledgers_records_are_what_history_shows() {
+    let shop = proven();
+    let records = shop.ledger().records().len();
+    let all = orchestrator::history(&shop.bot(), None, None).await.unwrap().records;
+    assert_eq!(all.len(), records);
+    let two = orchestrator::history(&shop.bot(), Some(&staging()), Some(2)).await.unwrap().records;
+    let rows: Vec<_> = two.iter().map(|row| (row.step.as_str(), row.result, row.by.as_str())).collect();
+    assert_eq!(rows, [("promote", StepResult::Started, BOT), ("promote", StepResult::Ok, BOT)]);
+    assert!(orchestrator::history(&shop.bot(), Some(&production()), None).await.unwrap().records.is_empty());
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ pub(crate) struct Shop {
     /// How many runs there were: each has a name of its own.
     runs: AtomicU64,
     /// Whose files this one's objects are linked to.
-    _original: Option<Arc<Shop>>,
+    _original: Option<Arc<Self>>,
 }
 
 /// Whether the CI of a service has built the image of a version.
@@ -125,7 +125,7 @@ impl Shop {
         for path in SUBMODULES {
             let name = name_of(path);
             let commit = shop.new_version(name, 1, Built::Yes);
-            modules.push_str(&format!("[submodule \"{path}\"]\n\tpath = {path}\n\turl = ../{name}.git\n"));
+            modules = format!("{modules}[submodule \"{path}\"]\n\tpath = {path}\n\turl = ../{name}.git\n");
             changes.push(TreeChange::Gitlink { path: path.into(), commit });
         }
         changes.push(write(".gitmodules", &modules));
@@ -355,10 +355,15 @@ impl Shop {
         self.newest_release()
     }
 
-    /// The tag of the newest release that the ledger knows.
-    pub(crate) fn newest_release(&self) -> String {
+    /// The tags of all releases, oldest first.
+    pub(crate) fn releases(&self) -> Vec<String> {
         let ledger = self.ledger();
-        ledger.releases(&production()).next_back().unwrap().entry.tag.clone().unwrap()
+        ledger.releases(&production()).map(|record| record.entry.tag.clone().unwrap()).collect()
+    }
+
+    /// The tag of the newest release.
+    pub(crate) fn newest_release(&self) -> String {
+        self.newest(&production(), Step::Release).tag.unwrap()
     }
 
     /// The ledger as it is stored.
@@ -409,11 +414,10 @@ impl Shop {
         untouched
     }
 
-    /// The gates that the newest record of gates says no to, as its evidence lists them.
-    pub(crate) fn refused_gates(&self) -> BTreeSet<Gate> {
-        let ledger = self.ledger();
-        let record = ledger.records().iter().rfind(|record| record.entry.step == Step::Gates).unwrap();
-        let evidence = record.entry.evidence.iter().find(|one| one.name == "gates.json").unwrap();
+    /// The gates that said no to an environment last, as the evidence of the record lists them.
+    pub(crate) fn refused_gates(&self, name: &EnvironmentName) -> BTreeSet<Gate> {
+        let record = self.newest(name, Step::Gates);
+        let evidence = record.evidence.iter().find(|one| one.name == "gates.json").unwrap();
         let text = self.file(lock_model::LEDGER_BRANCH, &evidence.path()).unwrap();
         let document: serde_json::Value = serde_json::from_str(&text).unwrap();
         let findings = document["findings"].as_array().unwrap();
@@ -421,6 +425,12 @@ impl Shop {
         let refused = findings.iter().filter(|one| one["verdict"] == "refused" || one["verdict"] == "unknown");
         let gate = |word: &str| *Gate::ALL.iter().find(|gate| gate.as_str() == word).unwrap();
         refused.map(|one| gate(one["gate"].as_str().unwrap())).collect()
+    }
+
+    /// The newest record of a step of an environment.
+    pub(crate) fn newest(&self, name: &EnvironmentName, step: Step) -> RecordDraft {
+        let ledger = self.ledger();
+        ledger.of(name).rfind(|record| record.entry.step == step).unwrap().entry.clone()
     }
 
     /// Every push to a branch that starts like this is refused from now on.
@@ -558,6 +568,7 @@ pub(crate) fn fails<T: std::fmt::Debug>(answer: Result<T, Error>, kind: ErrorKin
 static LOCKED: Stage = Stage::new();
 static PROVEN: Stage = Stage::new();
 static RELEASED: Stage = Stage::new();
+static RELEASED_TWICE: Stage = Stage::new();
 
 /// A shop as it is after some of the way, made once for all tests that run at the same time.
 struct Stage(Mutex<Weak<Shop>>);
@@ -603,11 +614,16 @@ pub(crate) async fn promoted() -> Shop {
 
 /// Release 1 is out.
 pub(crate) fn released() -> Shop {
-    Shop::copy_of(&RELEASED.get(|| {
-        let shop = Shop::copy_of(&proven_original());
+    Shop::copy_of(&released_original())
+}
+
+/// Release 2 is out, with another version of `shop-web`.
+pub(crate) fn released_twice() -> Shop {
+    Shop::copy_of(&RELEASED_TWICE.get(|| {
+        let shop = released();
         meanwhile(async move {
-            shop.approve_and_merge(2).await;
-            shop.run_ok(&production()).await;
+            shop.bump("shop-web", 2);
+            shop.release_next().await;
             shop
         })
     }))
@@ -630,6 +646,17 @@ fn proven_original() -> Arc<Shop> {
         meanwhile(async move {
             shop.merge("dana", 1).await;
             shop.run_ok(&staging()).await;
+            shop
+        })
+    })
+}
+
+fn released_original() -> Arc<Shop> {
+    RELEASED.get(|| {
+        let shop = proven();
+        meanwhile(async move {
+            shop.approve_and_merge(2).await;
+            shop.run_ok(&production()).await;
             shop
         })
     })
