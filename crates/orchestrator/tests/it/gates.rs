@@ -1,6 +1,7 @@
 //! What each gate refuses, and that a refusal changes nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ledger::{PolicySource, ProofLevel, RecordDraft, RunIdentity, Step, StepResult};
 use lock_model::{Content, Date, Digest, EnvironmentName, Exception, LOCK_FILE, Lock, Origin};
@@ -288,6 +289,21 @@ async fn the_first_configuration_of_a_branch_brings_its_own_rules() {
     let report = shop.run_ok(&production()).await;
     assert!(report.warnings.iter().any(|warning| warning.starts_with("bootstrap: `main`")), "{report:#?}");
     assert_eq!(shop.newest(&production(), Step::Gates).policy, Some(PolicySource::Bootstrap));
+    assert_eq!(report.steps[0].detail, format!("{} gates passed", Gate::ALL.len()));
+    // The rules are read before the merge, not before the lock commit on it.
+    assert_eq!(shop.newest(&staging(), Step::Gates).policy, Some(PolicySource::Bootstrap));
+    let report = shop.run_ok(&staging()).await;
+    assert_eq!(report.steps[1].detail, "8 gates passed", "staging asks neither for a proof nor for approvals");
+}
+
+#[tokio::test]
+async fn a_branch_with_a_configuration_is_judged_by_it() {
+    let shop = released_twice();
+    for name in [staging(), production()] {
+        let report = shop.run_ok(&name).await;
+        assert_eq!(report.warnings, [""; 0], "{report:#?}");
+        assert_eq!(shop.newest(&name, Step::Gates).policy, Some(PolicySource::Target));
+    }
 }
 
 #[tokio::test]
@@ -344,9 +360,9 @@ async fn stops_before_the_deployment(
     kind: ErrorKind,
     undo: impl AsyncFnOnce(&Shop),
 ) {
-    let shop = std::sync::Arc::new(promoted().await);
+    let shop = Arc::new(promoted().await);
     let before = shop.untouched();
-    let other = std::sync::Arc::clone(&shop);
+    let other = Arc::clone(&shop);
     let watcher = Watcher::new().after("health", move || landed(&other));
     fails(run(&shop.watched(BOT, &watcher), &RunRequest::new(production())).await, kind);
     assert_eq!(watcher.heard()[..2], ["gates ok", "health ok"]);
@@ -367,6 +383,23 @@ async fn f10_a_hold_that_lands_after_the_gates_stops_the_deployment() {
         assert_eq!(shop.count(&production(), Step::Deploy, StepResult::Ok), 1);
     })
     .await;
+}
+
+#[tokio::test]
+async fn f10_a_hold_that_lands_while_the_gates_are_asked_stops_the_deployment() {
+    let shop = Arc::new(promoted().await);
+    let before = shop.untouched();
+    let other = Arc::clone(&shop);
+    let known = u64::try_from(shop.ledger().records().len()).unwrap();
+    let watcher = Watcher::new().before_record(known + 1, move || {
+        let eve = other.context("eve");
+        meanwhile(async move { hold(&eve, &production(), "wait").await.unwrap() });
+    });
+    fails(run(&shop.watched(BOT, &watcher), &RunRequest::new(production())).await, ErrorKind::Refused);
+    // What the gates said is recorded behind the hold; nothing is begun after it.
+    assert_eq!(shop.count(&production(), Step::Gates, StepResult::Ok), 1);
+    assert_eq!(shop.count(&production(), Step::Deploy, StepResult::Started), 0);
+    assert_eq!(shop.untouched(), before);
 }
 
 #[tokio::test]
@@ -405,9 +438,9 @@ async fn p23_another_run_that_begins_after_the_gates_goes_on_alone() {
         draft.tree = gates.tree;
         shop.append(draft);
     };
-    let shop = std::sync::Arc::new(promoted().await);
+    let shop = Arc::new(promoted().await);
     let before = shop.untouched();
-    let other = std::sync::Arc::clone(&shop);
+    let other = Arc::clone(&shop);
     let watcher = Watcher::new().after("health", move || landed(&other));
     fails(run(&shop.watched(BOT, &watcher), &RunRequest::new(production())).await, ErrorKind::Temporary);
     assert_eq!(shop.untouched(), before, "nothing was deployed");
@@ -419,8 +452,8 @@ async fn p23_another_run_that_begins_after_the_gates_goes_on_alone() {
 
 #[tokio::test]
 async fn f10_a_hold_of_another_environment_stops_nothing() {
-    let shop = std::sync::Arc::new(promoted().await);
-    let other = std::sync::Arc::clone(&shop);
+    let shop = Arc::new(promoted().await);
+    let other = Arc::clone(&shop);
     let watcher = Watcher::new().after("health", move || {
         let eve = other.context("eve");
         meanwhile(async move { hold(&eve, &staging(), "wait").await.unwrap() });
@@ -443,4 +476,15 @@ async fn p10_a_push_to_staging_without_a_pull_request_gets_no_lock() {
     let lock = statuses.iter().find(|status| status.context == "orchestrator/lock").unwrap();
     assert_eq!(lock.state, orchestrator::forge::StatusState::Failure);
     assert_eq!(shop.forge(BOT).find_open(&branch("staging"), &branch("main")).unwrap(), None);
+}
+
+#[tokio::test]
+async fn t12_a_push_past_the_pull_request_is_not_deployed_because_its_lock_is_there() {
+    let shop = proven();
+    for changes in [&[write("README.md", "# In a hurry\n")][..], &[]] {
+        shop.commit("staging", changes, "straight to staging");
+        let before = shop.untouched();
+        fails(run(&shop.bot(), &RunRequest::new(staging())).await, ErrorKind::Refused);
+        assert_eq!(shop.untouched(), before);
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ledger::{Step, StepResult};
 use lock_model::EnvironmentName;
-use orchestrator::forge::StatusState;
+use orchestrator::forge::{PullRequestEdit, Readiness, StatusState};
 use orchestrator::report::v1::StepResult as StepWord;
 use orchestrator::{ErrorKind, RunRequest, deploy, promote, release, run};
 
@@ -132,6 +132,92 @@ async fn p21_an_environment_that_is_not_healthy_gets_no_deployment() {
     shop.broken("production", "platform", false);
     shop.run_ok(&production()).await;
     assert_eq!(shop.count(&production(), Step::Deploy, StepResult::Started), 1);
+}
+
+#[tokio::test]
+async fn the_status_of_the_proof_says_how_far_it_is() {
+    let shop = Arc::new(merged().await);
+    let at_gates = |shop: &Arc<Shop>, expected: StatusState| {
+        let other = Arc::clone(shop);
+        Watcher::new().after("gates", move || {
+            let head = other.head("staging").unwrap();
+            assert_eq!(proof_status(&other, &head), Some(expected));
+        })
+    };
+    let watcher = at_gates(&shop, StatusState::Pending);
+    let report = run(&shop.watched(BOT, &watcher), &RunRequest::new(staging())).await.unwrap();
+    assert_eq!(report.stopped, None, "{report:#?}");
+    // A proof that is there is not taken back while it is looked at again.
+    let watcher = at_gates(&shop, StatusState::Success);
+    let report = run(&shop.watched(BOT, &watcher), &RunRequest::new(staging())).await.unwrap();
+    assert_eq!(report.stopped, None, "{report:#?}");
+    // Only the branch whose locks are reviewed has such a status.
+    shop.approve_and_merge(2).await;
+    shop.run_ok(&production()).await;
+    assert_eq!(shop.forge(BOT).statuses(&shop.head("main").unwrap()).unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_deployment_alone_says_nothing_about_the_proof() {
+    let shop = merged().await;
+    orchestrator::lock::commit_lock(&shop.bot(), &staging(), None).await.unwrap();
+    let head = shop.head("staging").unwrap();
+    let before = proof_status(&shop, &head);
+    shop.broken("staging", "platform", true);
+    let request = orchestrator::DeployRequest::new(staging());
+    assert_eq!(deploy(&shop.bot(), &request).await.unwrap().stopped, Some(ErrorKind::Negative));
+    assert_eq!(proof_status(&shop, &head), before, "it was refused");
+    shop.broken("staging", "platform", false);
+    let hook = std::fs::read(shop.join("shop.git/hooks/update")).unwrap();
+    shop.refuse_pushes("deploy/");
+    deploy(&shop.bot(), &request).await.unwrap_err();
+    assert_eq!(proof_status(&shop, &head), before, "it failed");
+    // A whole run that fails like that says so.
+    run(&shop.bot(), &RunRequest::new(staging())).await.unwrap_err();
+    assert_eq!(proof_status(&shop, &head), Some(StatusState::Failure));
+    std::fs::write(shop.join("shop.git/hooks/update"), hook).unwrap();
+    assert_eq!(deploy(&shop.bot(), &request).await.unwrap().stopped, None);
+    assert_eq!(proof_status(&shop, &head), Some(StatusState::Failure), "it was deployed, and not proven");
+    let deployed = shop.newest(&staging(), Step::Deploy);
+    assert!(deployed.finished.is_some_and(|finished| deployed.started < finished), "{deployed:?}");
+}
+
+#[tokio::test]
+async fn a_promotion_that_somebody_made_a_draft_is_ready_after_the_next_run() {
+    let shop = proven();
+    let forge = shop.forge(BOT);
+    forge.edit_pull_request(2, &PullRequestEdit::new().readiness(Readiness::Draft)).unwrap();
+    let report = shop.run_ok(&staging()).await;
+    assert_eq!(step_words(&report).last(), Some(&("promote", StepWord::Done)));
+    assert!(!forge.pull_request(2).unwrap().draft);
+}
+
+#[tokio::test]
+async fn p13_content_that_comes_back_is_proven_again_before_it_is_promoted() {
+    let shop = proven();
+    let first = shop.gitlink("dev", "services/shop-web");
+    shop.bump("shop-web", 2);
+    shop.merge_dev().await;
+    shop.run_ok(&staging()).await;
+    let change = git::TreeChange::Gitlink { path: "services/shop-web".into(), commit: first };
+    shop.commit("dev", &[change], "back to web 1");
+    shop.merge_dev().await;
+    let watcher = Watcher::new().dies_after("verify");
+    assert!(dies(shop.watched(BOT, &watcher), RunRequest::new(staging())).await);
+    assert_eq!(watcher.heard()[3], "deploy ok", "another release was deployed since");
+    fails(promote(&shop.bot(), &staging()).await, ErrorKind::Refused);
+    shop.run_ok(&staging()).await;
+    assert_eq!(step_words(&promote(&shop.bot(), &staging()).await.unwrap()), [("promote", StepWord::Done)]);
+}
+
+#[tokio::test]
+async fn a_proof_that_a_suite_took_back_is_not_promoted() {
+    let shop = proven();
+    let mut draft = shop.newest(&staging(), Step::Suite);
+    draft.result = StepResult::Failed;
+    shop.append(draft.reason("it fails now and then"));
+    fails(promote(&shop.bot(), &staging()).await, ErrorKind::Refused);
+    shop.run_ok(&staging()).await;
 }
 
 #[tokio::test]

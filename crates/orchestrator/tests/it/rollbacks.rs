@@ -1,6 +1,6 @@
 //! Going back: to the release before, to a named one, and what is refused.
 
-use ledger::{HoldOrigin, Step, StepResult};
+use ledger::{HoldOrigin, PolicySource, Step, StepResult};
 use orchestrator::lock::reject_lock;
 use orchestrator::report::v1::{Next, Operation, RunReport, StepResult as StepWord};
 use orchestrator::{ErrorKind, RollbackRequest, RunRequest, rollback, run, status, unhold};
@@ -42,6 +42,7 @@ async fn b38_a_rollback_deploys_the_release_before_and_holds_the_environment() {
     let main = shop.head("main");
     let report = rollback(&shop.bot(), &request(None)).await.unwrap();
     is_complete(&report);
+    assert_eq!(report.warnings, [""; 0], "the rules of a first release are nobody's concern now");
     assert_eq!(deployed(&shop), manifest);
     assert_eq!(shop.head("main"), main, "no branch of ours goes back");
     let ledger = shop.ledger();
@@ -175,4 +176,19 @@ async fn a_rollback_asks_neither_for_approvals_nor_for_the_proof_of_staging() {
     is_complete(&rollback(&shop.bot(), &request(None)).await.unwrap());
     assert!(shop.refused_gates(&production()).is_empty());
     assert_eq!(shop.count(&production(), Step::Rollback, StepResult::Ok), 1);
+}
+
+#[tokio::test]
+async fn staging_goes_back_to_the_lock_commit_and_promotes_nothing() {
+    let shop = released_twice();
+    let before = shop.file("deploy/staging~1", MANIFEST).unwrap();
+    let pull_requests = shop.forge(BOT).pull_requests(None).unwrap().len();
+    let mut back = request(None);
+    back.environment = staging();
+    let report = rollback(&shop.bot(), &back).await.unwrap();
+    is_complete(&report);
+    assert_eq!(shop.file("deploy/staging", MANIFEST).unwrap(), before);
+    assert_eq!(shop.forge(BOT).pull_requests(None).unwrap().len(), pull_requests);
+    // The rules are those beside the lock: the commit before it has them.
+    assert_eq!(shop.newest(&staging(), Step::Gates).policy, Some(PolicySource::Target));
 }
