@@ -1,8 +1,9 @@
 //! What each gate refuses, and that a refusal changes nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use ledger::{ProofLevel, RecordDraft, RunIdentity, Step, StepResult};
+use ledger::{PolicySource, ProofLevel, RecordDraft, RunIdentity, Step, StepResult};
 use lock_model::{Content, Date, Digest, EnvironmentName, Exception, LOCK_FILE, Lock, Origin};
 use orchestrator::forge::ReviewState;
 use orchestrator::lock::reject_lock;
@@ -11,8 +12,8 @@ use orchestrator::{DeployRequest, ErrorKind, RunRequest, deploy, hold, run, unho
 use promotion::gates::Gate;
 
 use crate::shop::{
-    BOT, Shop, Watcher, branch, fails, meanwhile, merged, production, promoted, proven, released, staging, step_words,
-    write,
+    BOT, Shop, Watcher, branch, fails, meanwhile, merged, production, promoted, proven, released, released_twice,
+    staging, step_words, write,
 };
 
 /// Asks the gates by a deployment and by a whole run, where a run gets that far. Both must refuse by exactly these
@@ -50,14 +51,13 @@ fn is_refusal(shop: &Shop, report: &RunReport, gates: &[Gate], kind: ErrorKind) 
     assert_eq!(line.result, StepWord::Refused);
     let asked_after: Vec<&str> = report.steps.iter().map(|line| line.step.as_str()).collect();
     assert!(!asked_after.contains(&"deploy"), "{asked_after:?}");
-    assert_eq!(shop.refused_gates(), gates.iter().copied().collect::<BTreeSet<_>>(), "{report:#?}");
+    assert_eq!(shop.refused_gates(&report.environment), gates.iter().copied().collect::<BTreeSet<_>>(), "{report:#?}");
     for gate in gates {
         assert!(line.detail.contains(gate.as_str()), "the report names {gate}: {}", line.detail);
     }
-    let ledger = shop.ledger();
-    let record = ledger.of(&report.environment).rfind(|record| record.entry.step == Step::Gates).unwrap();
-    assert_eq!(record.entry.result, StepResult::Refused);
-    assert!(record.entry.reason.as_ref().is_some_and(|reason| reason.contains(gates[0].as_str())));
+    let record = shop.newest(&report.environment, Step::Gates);
+    assert_eq!(record.result, StepResult::Refused);
+    assert!(record.reason.is_some_and(|reason| reason.contains(gates[0].as_str())));
 }
 
 /// The lock of a revision with something changed; its id is right.
@@ -70,9 +70,7 @@ fn changed_lock(shop: &Shop, revision: &str, change: impl FnOnce(&mut lock_model
 /// A lock that a hand wrote is recorded as if a run had committed it.
 fn record_lock(shop: &Shop, text: &str) {
     let lock = Lock::parse(text.as_bytes(), LOCK_FILE).unwrap();
-    let ledger = shop.ledger();
-    let committed = ledger.of(&staging()).rfind(|record| record.is(Step::LockCommit, StepResult::Ok)).unwrap();
-    let mut draft = committed.entry.clone();
+    let mut draft = shop.newest(&staging(), Step::LockCommit);
     draft.lock = Some(lock.id().clone());
     draft.lock_file = Some(Digest::of(text.as_bytes()));
     shop.append(draft);
@@ -197,7 +195,7 @@ async fn not_held_until_the_hold_is_lifted() {
 async fn a_run_lifts_the_hold_that_it_is_told_to_lift() {
     let shop = promoted().await;
     let mut request = RunRequest::new(production());
-    request.lift_hold = Some("nothing to lift".to_owned());
+    request.lift_hold = Some("back at work".to_owned());
     let unhelds = shop.count(&production(), Step::Unhold, StepResult::Ok);
     hold(&shop.context("eve"), &staging(), "not this one").await.unwrap();
     hold(&shop.context("eve"), &production(), "a holiday").await.unwrap();
@@ -206,9 +204,7 @@ async fn a_run_lifts_the_hold_that_it_is_told_to_lift() {
     assert_eq!(shop.count(&production(), Step::Unhold, StepResult::Ok), unhelds + 1);
     assert!(shop.ledger().held(&production()).is_none());
     assert!(shop.ledger().held(&staging()).is_some());
-    let record = shop.ledger();
-    let record = record.of(&production()).rfind(|record| record.is(Step::Unhold, StepResult::Ok)).unwrap();
-    assert_eq!(record.entry.reason.as_deref(), Some("nothing to lift"));
+    assert_eq!(shop.newest(&production(), Step::Unhold).reason.as_deref(), Some("back at work"));
     // Without a hold there is nothing to record.
     let report = run(&shop.bot(), &request).await.unwrap();
     assert_eq!(report.stopped, None, "{report:#?}");
@@ -217,10 +213,8 @@ async fn a_run_lifts_the_hold_that_it_is_told_to_lift() {
 
 #[tokio::test]
 async fn t14_no_downgrade_an_old_commit_takes_nothing_back() {
-    let shop = released();
-    let old = shop.head("main").unwrap();
-    shop.bump("shop-web", 2);
-    shop.release_next().await;
+    let shop = released_twice();
+    let old = shop.git().commit("refs/heads/main~1").unwrap().unwrap().id;
     let gates = [Gate::NoDowngrade];
     refuses_deployment(&shop, &production(), Some(old.as_str()), &gates, ErrorKind::Refused).await;
     let mut request = RunRequest::new(production());
@@ -286,10 +280,7 @@ async fn t1_approvals_are_those_of_the_branch_as_it_was_before() {
     shop.review("ana", 4, ReviewState::Approved).await;
     shop.merge_past_rules(4).await;
     refuses(&shop, &production(), &[Gate::Approvals], ErrorKind::Refused).await;
-    // The second approval of the same head comes late, and counts.
-    let ledger = shop.ledger();
-    let newest = ledger.of(&production()).rfind(|record| record.entry.step == Step::Gates).unwrap();
-    assert_eq!(newest.entry.policy, Some(ledger::PolicySource::Target));
+    assert_eq!(shop.newest(&production(), Step::Gates).policy, Some(PolicySource::Target));
 }
 
 #[tokio::test]
@@ -297,9 +288,22 @@ async fn the_first_configuration_of_a_branch_brings_its_own_rules() {
     let shop = promoted().await;
     let report = shop.run_ok(&production()).await;
     assert!(report.warnings.iter().any(|warning| warning.starts_with("bootstrap: `main`")), "{report:#?}");
-    let ledger = shop.ledger();
-    let gates = ledger.of(&production()).rfind(|record| record.entry.step == Step::Gates).unwrap();
-    assert_eq!(gates.entry.policy, Some(ledger::PolicySource::Bootstrap));
+    assert_eq!(shop.newest(&production(), Step::Gates).policy, Some(PolicySource::Bootstrap));
+    assert_eq!(report.steps[0].detail, format!("{} gates passed", Gate::ALL.len()));
+    // The rules are read before the merge, not before the lock commit on it.
+    assert_eq!(shop.newest(&staging(), Step::Gates).policy, Some(PolicySource::Bootstrap));
+    let report = shop.run_ok(&staging()).await;
+    assert_eq!(report.steps[1].detail, "8 gates passed", "staging asks neither for a proof nor for approvals");
+}
+
+#[tokio::test]
+async fn a_branch_with_a_configuration_is_judged_by_it() {
+    let shop = released_twice();
+    for name in [staging(), production()] {
+        let report = shop.run_ok(&name).await;
+        assert_eq!(report.warnings, [""; 0], "{report:#?}");
+        assert_eq!(shop.newest(&name, Step::Gates).policy, Some(PolicySource::Target));
+    }
 }
 
 #[tokio::test]
@@ -356,9 +360,9 @@ async fn stops_before_the_deployment(
     kind: ErrorKind,
     undo: impl AsyncFnOnce(&Shop),
 ) {
-    let shop = std::sync::Arc::new(promoted().await);
+    let shop = Arc::new(promoted().await);
     let before = shop.untouched();
-    let other = std::sync::Arc::clone(&shop);
+    let other = Arc::clone(&shop);
     let watcher = Watcher::new().after("health", move || landed(&other));
     fails(run(&shop.watched(BOT, &watcher), &RunRequest::new(production())).await, kind);
     assert_eq!(watcher.heard()[..2], ["gates ok", "health ok"]);
@@ -382,6 +386,23 @@ async fn f10_a_hold_that_lands_after_the_gates_stops_the_deployment() {
 }
 
 #[tokio::test]
+async fn f10_a_hold_that_lands_while_the_gates_are_asked_stops_the_deployment() {
+    let shop = Arc::new(promoted().await);
+    let before = shop.untouched();
+    let other = Arc::clone(&shop);
+    let known = u64::try_from(shop.ledger().records().len()).unwrap();
+    let watcher = Watcher::new().before_record(known + 1, move || {
+        let eve = other.context("eve");
+        meanwhile(async move { hold(&eve, &production(), "wait").await.unwrap() });
+    });
+    fails(run(&shop.watched(BOT, &watcher), &RunRequest::new(production())).await, ErrorKind::Refused);
+    // What the gates said is recorded behind the hold; nothing is begun after it.
+    assert_eq!(shop.count(&production(), Step::Gates, StepResult::Ok), 1);
+    assert_eq!(shop.count(&production(), Step::Deploy, StepResult::Started), 0);
+    assert_eq!(shop.untouched(), before);
+}
+
+#[tokio::test]
 async fn f10_a_rejection_that_lands_after_the_gates_stops_the_deployment() {
     let landed = |shop: &Shop| {
         let eve = shop.context("eve");
@@ -393,10 +414,8 @@ async fn f10_a_rejection_that_lands_after_the_gates_stops_the_deployment() {
 #[tokio::test]
 async fn f10_a_proof_that_is_taken_back_after_the_gates_stops_the_deployment() {
     let landed = |shop: &Shop| {
-        let ledger = shop.ledger();
-        let proof = ledger.of(&staging()).rfind(|record| record.is(Step::Proof, StepResult::Ok)).unwrap();
-        assert_eq!(proof.entry.proof, Some(ProofLevel::Stored));
-        let mut draft = proof.entry.clone();
+        let mut draft = shop.newest(&staging(), Step::Proof);
+        assert_eq!(draft.proof, Some(ProofLevel::Stored));
         draft.result = StepResult::Failed;
         draft.proof = None;
         shop.append(draft.reason("it was a fluke"));
@@ -407,23 +426,21 @@ async fn f10_a_proof_that_is_taken_back_after_the_gates_stops_the_deployment() {
 #[tokio::test]
 async fn p23_another_run_that_begins_after_the_gates_goes_on_alone() {
     let landed = |shop: &Shop| {
-        let ledger = shop.ledger();
-        let gates = ledger.of(&production()).rfind(|record| record.entry.step == Step::Gates).unwrap();
-        let run = RunIdentity { nonce: Some("another".to_owned()), ..gates.entry.run.clone() };
-        let now = gates.recorded_at();
-        let mut draft = RecordDraft::new(Step::Deploy, StepResult::Started, run, now).environment(&production());
-        let entry = gates.entry.clone();
-        draft.release = entry.release;
-        draft.lock = entry.lock;
-        draft.lock_file = entry.lock_file;
-        draft.config = entry.config;
-        draft.commit = entry.commit;
-        draft.tree = entry.tree;
+        let gates = shop.newest(&production(), Step::Gates);
+        let run = RunIdentity { nonce: Some("another".to_owned()), ..gates.run };
+        let mut draft = RecordDraft::new(Step::Deploy, StepResult::Started, run, gates.started);
+        draft.environment = gates.environment;
+        draft.release = gates.release;
+        draft.lock = gates.lock;
+        draft.lock_file = gates.lock_file;
+        draft.config = gates.config;
+        draft.commit = gates.commit;
+        draft.tree = gates.tree;
         shop.append(draft);
     };
-    let shop = std::sync::Arc::new(promoted().await);
+    let shop = Arc::new(promoted().await);
     let before = shop.untouched();
-    let other = std::sync::Arc::clone(&shop);
+    let other = Arc::clone(&shop);
     let watcher = Watcher::new().after("health", move || landed(&other));
     fails(run(&shop.watched(BOT, &watcher), &RunRequest::new(production())).await, ErrorKind::Temporary);
     assert_eq!(shop.untouched(), before, "nothing was deployed");
@@ -435,8 +452,8 @@ async fn p23_another_run_that_begins_after_the_gates_goes_on_alone() {
 
 #[tokio::test]
 async fn f10_a_hold_of_another_environment_stops_nothing() {
-    let shop = std::sync::Arc::new(promoted().await);
-    let other = std::sync::Arc::clone(&shop);
+    let shop = Arc::new(promoted().await);
+    let other = Arc::clone(&shop);
     let watcher = Watcher::new().after("health", move || {
         let eve = other.context("eve");
         meanwhile(async move { hold(&eve, &staging(), "wait").await.unwrap() });
@@ -459,4 +476,15 @@ async fn p10_a_push_to_staging_without_a_pull_request_gets_no_lock() {
     let lock = statuses.iter().find(|status| status.context == "orchestrator/lock").unwrap();
     assert_eq!(lock.state, orchestrator::forge::StatusState::Failure);
     assert_eq!(shop.forge(BOT).find_open(&branch("staging"), &branch("main")).unwrap(), None);
+}
+
+#[tokio::test]
+async fn t12_a_push_past_the_pull_request_is_not_deployed_because_its_lock_is_there() {
+    let shop = proven();
+    for changes in [&[write("README.md", "# In a hurry\n")][..], &[]] {
+        shop.commit("staging", changes, "straight to staging");
+        let before = shop.untouched();
+        fails(run(&shop.bot(), &RunRequest::new(staging())).await, ErrorKind::Refused);
+        assert_eq!(shop.untouched(), before);
+    }
 }

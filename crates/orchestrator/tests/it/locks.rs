@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ledger::{Step, StepResult, Unreviewed};
-use lock_model::{Content, LOCK_FILE, Lock};
+use lock_model::{Content, Digest, LOCK_FILE, Lock};
 use orchestrator::forge::StatusState;
 use orchestrator::lock::{
     LockCheckRequest, LockGenerateRequest, LockPublishRequest, check_lock, commit_lock, generate_lock, publish_lock,
@@ -22,12 +22,15 @@ fn lock_status(shop: &Shop, revision: &str) -> Option<StatusState> {
     statuses.into_iter().find(|status| status.context == "orchestrator/lock").map(|status| status.state)
 }
 
-fn digests(lock: &Lock) -> BTreeMap<&str, Option<&lock_model::Digest>> {
-    let digest = |content| match content {
-        &Content::Image(ref image) => Some(&image.digest),
-        Content::Configuration => None,
-    };
-    lock.services().iter().map(|(name, service)| (name.as_str(), digest(&service.content))).collect()
+/// The digest of each service's image.
+fn digests(lock: &Lock) -> BTreeMap<&str, Option<&Digest>> {
+    let services = lock.services().iter();
+    services
+        .map(|(name, service)| match &service.content {
+            Content::Image(image) => (name.as_str(), Some(&image.digest)),
+            Content::Configuration => (name.as_str(), None),
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -60,6 +63,20 @@ async fn p2_an_image_that_is_missing_makes_no_lock() {
     assert_eq!(subjects, ["shop-cart"]);
     assert_eq!(lock_status(&shop, "dev"), Some(StatusState::Failure));
     assert_eq!(shop.forge(BOT).artefact(number, "lock.yaml").unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_pull_request_with_conflicts_gets_no_lock_and_is_not_tested() {
+    let shop = Shop::new();
+    shop.commit("dev", &[write("README.md", "# One\n")], "one");
+    shop.commit("staging", &[write("README.md", "# Other\n")], "other");
+    let number = shop.open_pull_request("dev", "staging").await;
+    let error = fails(publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await, ErrorKind::Repository);
+    assert_eq!(error.all_problems()[0].subject, "README.md");
+    assert_eq!(lock_status(&shop, "dev"), Some(StatusState::Failure));
+    let mut request = TestRequest::new(environment("pull-request"));
+    request.pull_request = Some(number);
+    fails(run_tests(&shop.bot(), &request).await, ErrorKind::Repository);
 }
 
 #[tokio::test]
@@ -145,10 +162,9 @@ async fn t7_p27_a_tag_that_moved_since_the_review_commits_nothing() {
     let committed = commit_lock(&shop.bot(), &staging(), Some("built twice")).await.unwrap();
     assert_eq!(committed.commit, shop.head("staging"));
     assert_eq!(digests(&shop.lock("staging"))["shop-web"], Some(&rebuilt));
-    let ledger = shop.ledger();
-    let record = ledger.of(&staging()).rfind(|record| record.is(Step::LockCommit, StepResult::Ok)).unwrap();
-    assert_eq!(record.entry.unreviewed, Some(Unreviewed::AcceptedNew));
-    assert_eq!(record.entry.reason.as_deref(), Some("built twice"));
+    let record = shop.newest(&staging(), Step::LockCommit);
+    assert_eq!(record.unreviewed, Some(Unreviewed::AcceptedNew));
+    assert_eq!(record.reason.as_deref(), Some("built twice"));
     shop.run_ok(&staging()).await;
 }
 
@@ -184,9 +200,7 @@ async fn p10_a_push_past_the_pull_request_is_locked_anew_where_that_is_configure
     let change = git::TreeChange::Gitlink { path: "services/shop-web".into(), commit: web };
     shop.commit("staging", &[change], "straight to staging");
     shop.run_ok(&staging()).await;
-    let ledger = shop.ledger();
-    let record = ledger.of(&staging()).rfind(|record| record.is(Step::LockCommit, StepResult::Ok)).unwrap();
-    assert_eq!(record.entry.unreviewed, Some(Unreviewed::DirectPush));
+    assert_eq!(shop.newest(&staging(), Step::LockCommit).unreviewed, Some(Unreviewed::DirectPush));
 }
 
 #[tokio::test]
@@ -222,9 +236,11 @@ async fn p4_a_lock_is_judged_by_every_question() {
     assert_eq!(says_no(&report), [""; 0]);
     assert_eq!(report.answers.len(), 8);
     assert!(report.pushed.is_some_and(|pushed| pushed.len() == 3));
-    fails(check_lock(&shop.bot(), &LockCheckRequest::new("main")).await, ErrorKind::Repository);
+    assert_eq!(check_lock(&shop.bot(), &LockCheckRequest::new("staging")).await.unwrap().answers.len(), 7);
+    fails(check_lock(&shop.bot(), &LockCheckRequest::new("dev")).await, ErrorKind::Repository);
+    fails(check_lock(&shop.bot(), &LockCheckRequest::new("main")).await, ErrorKind::Usage);
 
-    // The tree of dev has another gitlink; the ledger knows no file with a line at its end.
+    // The tree of dev has another gitlink.
     shop.bump("shop-web", 2);
     let file = shop.join("lock.yaml");
     let text = shop.file("staging", LOCK_FILE).unwrap();
@@ -238,7 +254,7 @@ async fn p4_a_lock_is_judged_by_every_question() {
     let mut parts = shop.lock("staging").into_parts();
     for service in parts.services.values_mut() {
         if let Content::Image(image) = &mut service.content {
-            image.digest = lock_model::Digest::of(b"nobody built this");
+            image.digest = Digest::of(b"nobody built this");
         }
     }
     std::fs::write(&file, Lock::new(parts).unwrap().to_yaml()).unwrap();
@@ -276,7 +292,8 @@ async fn b12_a_lock_of_some_services_keeps_every_other_entry() {
     assert_eq!(digests(&after)["shop-cart"], Some(&cart));
     // Names that are none, and no earlier lock to take the others from.
     request.services = ["shop-nothing".try_into().unwrap()].into();
-    fails(generate_lock(&shop.bot(), &request).await, ErrorKind::Usage);
+    let error = fails(generate_lock(&shop.bot(), &request).await, ErrorKind::Repository);
+    assert_eq!(error.all_problems()[0].subject, "shop-nothing");
     let fresh = Shop::new();
     request.services = ["shop-web".try_into().unwrap()].into();
     fails(generate_lock(&fresh.bot(), &request).await, ErrorKind::Usage);

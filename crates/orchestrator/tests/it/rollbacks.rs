@@ -1,12 +1,12 @@
 //! Going back: to the release before, to a named one, and what is refused.
 
-use ledger::{HoldOrigin, Step, StepResult};
+use ledger::{HoldOrigin, PolicySource, Step, StepResult};
 use orchestrator::lock::reject_lock;
 use orchestrator::report::v1::{Next, Operation, RunReport, StepResult as StepWord};
 use orchestrator::{ErrorKind, RollbackRequest, RunRequest, rollback, run, status, unhold};
 use registry::layout::LayoutWriter;
 
-use crate::shop::{BOT, Shop, Watcher, fails, production, released, staging, step_words};
+use crate::shop::{BOT, Shop, Watcher, fails, production, proven, released, released_twice, staging, step_words};
 
 fn request(to: Option<&str>) -> RollbackRequest {
     let mut request = RollbackRequest::new(production(), "orders are lost");
@@ -14,8 +14,10 @@ fn request(to: Option<&str>) -> RollbackRequest {
     request
 }
 
+const MANIFEST: &str = "services/shop-web/app.yaml";
+
 fn deployed(shop: &Shop) -> String {
-    shop.file("deploy/production", "services/shop-web/app.yaml").unwrap()
+    shop.file("deploy/production", MANIFEST).unwrap()
 }
 
 fn is_complete(report: &RunReport) {
@@ -23,22 +25,24 @@ fn is_complete(report: &RunReport) {
     assert_eq!(step_words(report).last(), Some(&("rollback", StepWord::Ok)));
 }
 
-/// Releases 1 and 2 are out; gives the tag of the first, and what it deployed.
-async fn two_releases() -> (Shop, String, String) {
-    let shop = released();
-    let (tag, manifest) = (shop.newest_release(), deployed(&shop));
-    shop.bump("shop-web", 2);
-    assert_ne!(shop.release_next().await, tag);
+/// A shop with two releases, the tag of the first one, and what it deployed.
+fn two_releases() -> (Shop, String, String) {
+    let shop = released_twice();
+    let tags = shop.releases();
+    let stored = shop.head("deploy/production").unwrap();
+    let manifest = shop.file(&format!("{stored}~1"), MANIFEST).unwrap();
     assert_ne!(deployed(&shop), manifest);
-    (shop, tag, manifest)
+    assert_eq!(tags.len(), 2);
+    (shop, tags[0].clone(), manifest)
 }
 
 #[tokio::test]
 async fn b38_a_rollback_deploys_the_release_before_and_holds_the_environment() {
-    let (shop, tag, manifest) = two_releases().await;
+    let (shop, tag, manifest) = two_releases();
     let main = shop.head("main");
     let report = rollback(&shop.bot(), &request(None)).await.unwrap();
     is_complete(&report);
+    assert_eq!(report.warnings, [""; 0], "the rules of a first release are nobody's concern now");
     assert_eq!(deployed(&shop), manifest);
     assert_eq!(shop.head("main"), main, "no branch of ours goes back");
     let ledger = shop.ledger();
@@ -68,7 +72,7 @@ async fn b38_a_rollback_deploys_the_release_before_and_holds_the_environment() {
 
 #[tokio::test]
 async fn a_rollback_goes_to_the_release_that_is_named() {
-    let (shop, first, manifest) = two_releases().await;
+    let (shop, first, manifest) = two_releases();
     shop.bump("shop-cart", 2);
     let third = shop.release_next().await;
     is_complete(&rollback(&shop.bot(), &request(Some(&first))).await.unwrap());
@@ -80,8 +84,8 @@ async fn a_rollback_goes_to_the_release_that_is_named() {
 
 #[tokio::test]
 async fn f3_a_rollback_that_died_after_any_step_goes_on_with_the_same_target() {
-    let (shop, tag, manifest) = two_releases().await;
-    let steps = ["gates", "health", "deploy", "verify", "suite(smoke)", "proof", "rollback"];
+    let (shop, tag, manifest) = two_releases();
+    let steps = ["gates", "health", "deploy", "verify", "suite smoke", "proof", "rollback"];
     for step in steps {
         let context = shop.watched(BOT, &Watcher::new().dies_after(step));
         let ended = tokio::spawn(async move { rollback(&context, &request(None)).await.map(|_| ()) }).await;
@@ -98,14 +102,29 @@ async fn f3_a_rollback_that_died_after_any_step_goes_on_with_the_same_target() {
 }
 
 #[tokio::test]
-async fn a_rollback_whose_commit_was_rewritten_is_refused() {
-    let (shop, ..) = two_releases().await;
-    let before = shop.untouched();
-    // Nothing was ever released to an environment that was never deployed to.
+async fn a_rollback_to_a_commit_that_makes_another_release_is_refused() {
+    let (shop, first, _) = two_releases();
+    // The ledger says of the first release that it was proven at the second one's commit.
+    let ledger = shop.ledger();
+    let proofs: Vec<_> = ledger.of(&production()).filter(|record| record.is(Step::Proof, StepResult::Ok)).collect();
+    let mut draft = proofs[0].entry.clone();
+    draft.commit.clone_from(&proofs[1].entry.commit);
+    draft.run.nonce = Some("another".to_owned());
+    shop.append(draft);
+    let (before, records) = (shop.untouched(), shop.ledger().records().len());
+    fails(rollback(&shop.bot(), &request(Some(&first))).await, ErrorKind::Repository);
+    assert_eq!((shop.untouched(), shop.ledger().records().len()), (before, records));
+}
+
+#[tokio::test]
+async fn an_environment_that_was_never_deployed_has_nothing_to_go_back_to() {
+    let shop = proven();
+    let (before, records) = (shop.untouched(), shop.ledger().records().len());
+    fails(rollback(&shop.bot(), &request(None)).await, ErrorKind::Refused);
     let mut nowhere = request(None);
     nowhere.environment = crate::shop::environment("pull-request");
     fails(rollback(&shop.bot(), &nowhere).await, ErrorKind::Refused);
-    assert_eq!(shop.untouched(), before);
+    assert_eq!((shop.untouched(), shop.ledger().records().len()), (before, records));
 }
 
 #[tokio::test]
@@ -121,7 +140,7 @@ async fn a_rollback_without_a_target_is_refused_and_holds_nothing() {
 
 #[tokio::test]
 async fn a_rollback_to_a_rejected_lock_is_refused() {
-    let (shop, first, _) = two_releases().await;
+    let (shop, first, _) = two_releases();
     reject_lock(&shop.bot(), &first, "loses orders").await.unwrap();
     let (before, records) = (shop.untouched(), shop.ledger().records().len());
     fails(rollback(&shop.bot(), &request(Some(&first))).await, ErrorKind::Refused);
@@ -131,7 +150,7 @@ async fn a_rollback_to_a_rejected_lock_is_refused() {
 
 #[tokio::test]
 async fn f20_b45_a_rollback_whose_images_are_gone_changes_nothing_and_names_one_that_is_whole() {
-    let (shop, first, manifest) = two_releases().await;
+    let (shop, first, manifest) = two_releases();
     let second = shop.lock("main");
     shop.bump("shop-web", 3);
     shop.release_next().await;
@@ -150,11 +169,26 @@ async fn f20_b45_a_rollback_whose_images_are_gone_changes_nothing_and_names_one_
 
 #[tokio::test]
 async fn a_rollback_asks_neither_for_approvals_nor_for_the_proof_of_staging() {
-    let (shop, ..) = two_releases().await;
+    let (shop, ..) = two_releases();
     // Staging fails what it proved before, and is held.
     shop.broken("staging", "system", true);
     orchestrator::hold(&shop.bot(), &staging(), "in repair").await.unwrap();
     is_complete(&rollback(&shop.bot(), &request(None)).await.unwrap());
-    assert!(shop.refused_gates().is_empty());
+    assert!(shop.refused_gates(&production()).is_empty());
     assert_eq!(shop.count(&production(), Step::Rollback, StepResult::Ok), 1);
+}
+
+#[tokio::test]
+async fn staging_goes_back_to_the_lock_commit_and_promotes_nothing() {
+    let shop = released_twice();
+    let before = shop.file("deploy/staging~1", MANIFEST).unwrap();
+    let pull_requests = shop.forge(BOT).pull_requests(None).unwrap().len();
+    let mut back = request(None);
+    back.environment = staging();
+    let report = rollback(&shop.bot(), &back).await.unwrap();
+    is_complete(&report);
+    assert_eq!(shop.file("deploy/staging", MANIFEST).unwrap(), before);
+    assert_eq!(shop.forge(BOT).pull_requests(None).unwrap().len(), pull_requests);
+    // The rules are those beside the lock: the commit before it has them.
+    assert_eq!(shop.newest(&staging(), Step::Gates).policy, Some(PolicySource::Target));
 }

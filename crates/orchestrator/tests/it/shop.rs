@@ -13,10 +13,9 @@ use ledger::{Ledger, RecordDraft, Step, StepResult};
 use lock_model::{
     BranchName, CommitId, Digest, EnvironmentName, ImageRepository, LOCK_FILE, Lock, Platform, Tag, Timestamp, UserName,
 };
-use orchestrator::forge::ReviewState;
 use orchestrator::forge::local::{self, LocalForge};
 use orchestrator::forge::simulator::Bypass;
-use orchestrator::forge::{CommitOutcome, FileChange, Role};
+use orchestrator::forge::{CommitOutcome, FileChange, ReviewState, Role};
 use orchestrator::lock::{LockPublishRequest, publish_lock};
 use orchestrator::report::v1::{RunReport, StepResult as StepWord};
 use orchestrator::simulator::{
@@ -95,9 +94,12 @@ echo "$1 is fine in $2"
 #[derive(Debug)]
 pub(crate) struct Shop {
     sandbox: Sandbox,
+    /// The forge's repository.
+    git: Git,
+    /// How many runs there were: each has a name of its own.
     runs: AtomicU64,
     /// Whose files this one's objects are linked to.
-    _original: Option<Arc<Shop>>,
+    _original: Option<Arc<Self>>,
 }
 
 /// Whether the CI of a service has built the image of a version.
@@ -115,20 +117,21 @@ impl Shop {
 
     /// The same with another configuration.
     pub(crate) fn with(configuration: &str) -> Self {
-        let shop = Self { sandbox: Sandbox::new(), runs: AtomicU64::new(0), _original: None };
-        let bare = shop.init("shop.git");
+        let sandbox = Sandbox::new();
+        let git = init(&sandbox.join("shop.git"));
+        let shop = Self { sandbox, git, runs: AtomicU64::new(0), _original: None };
         let mut modules = String::new();
         let mut changes = vec![write("orchestrator.yaml", configuration), executable("tests/check", CHECK)];
         for path in SUBMODULES {
             let name = name_of(path);
             let commit = shop.new_version(name, 1, Built::Yes);
-            modules.push_str(&format!("[submodule \"{path}\"]\n\tpath = {path}\n\turl = ../{name}.git\n"));
+            modules = format!("{modules}[submodule \"{path}\"]\n\tpath = {path}\n\turl = ../{name}.git\n");
             changes.push(TreeChange::Gitlink { path: path.into(), commit });
         }
         changes.push(write(".gitmodules", &modules));
-        let empty = shop.commit_in(&bare, None, &[write("README.md", "# A shop\n")], "an empty shop");
+        let empty = commit_in(&shop.git, None, &[write("README.md", "# A shop\n")], "an empty shop");
         for branch in ["main", "staging", "dev"] {
-            set_branch(&bare, branch, &empty);
+            set_branch(&shop.git, branch, &empty);
         }
         shop.commit("dev", &changes, "three services and their configuration");
         let mut request = ForgeInitRequest::new(user(BOT), Program::find("true", &search_path()).unwrap().path());
@@ -144,10 +147,11 @@ impl Shop {
 
     /// The same at another place; objects are linked.
     fn copy_of(original: &Arc<Self>) -> Self {
-        let copy = Self { sandbox: Sandbox::new(), runs: AtomicU64::new(0), _original: Some(Arc::clone(original)) };
-        copy_folder(original.sandbox.path(), copy.sandbox.path());
-        copy.runs.store(original.runs.load(Ordering::Relaxed), Ordering::Relaxed);
-        copy
+        let sandbox = Sandbox::new();
+        copy_folder(original.sandbox.path(), sandbox.path());
+        let git = open(&sandbox.join("shop.git"));
+        let runs = AtomicU64::new(original.runs.load(Ordering::Relaxed));
+        Self { sandbox, git, runs, _original: Some(Arc::clone(original)) }
     }
 
     /// A path in the shop's folder.
@@ -156,29 +160,14 @@ impl Shop {
     }
 
     /// The forge's repository.
-    pub(crate) fn git(&self) -> Git {
-        self.open("shop.git")
-    }
-
-    fn open(&self, name: &str) -> Git {
-        let program = Program::find("git", &search_path()).unwrap();
-        Git::open(&program, &self.join(name), git_options()).unwrap()
-    }
-
-    fn init(&self, name: &str) -> Git {
-        let folder = self.join(name);
-        if folder.exists() {
-            return self.open(name);
-        }
-        fs::create_dir(&folder).unwrap();
-        let program = Program::find("git", &search_path()).unwrap();
-        Git::init(&program, &folder, &InitOptions::default(), git_options()).unwrap()
+    pub(crate) fn git(&self) -> &Git {
+        &self.git
     }
 
     /// The forge as one of its users sees it.
     pub(crate) fn forge(&self, actor: &str) -> LocalForge {
         let clock = local::Clock::fixed(START.parse::<Timestamp>().unwrap());
-        LocalForge::open(self.sandbox.path(), self.git(), Some(user(actor)), clock).unwrap()
+        LocalForge::open(self.sandbox.path(), self.git.clone(), Some(user(actor)), clock).unwrap()
     }
 
     /// What this crate may see of the process.
@@ -216,10 +205,10 @@ impl Shop {
 
     /// A new version of a service, and its image or not.
     pub(crate) fn new_version(&self, service: &str, version: u32, built: Built) -> CommitId {
-        let repository = self.init(&format!("{service}.git"));
+        let repository = init(&self.join(&format!("{service}.git")));
         let parent = repository.commit("refs/heads/main").unwrap().map(|facts| facts.id);
         let changes = [write("VERSION", &format!("{version}\n")), write("deploy/app.yaml", &manifest(service))];
-        let commit = self.commit_in(&repository, parent.as_ref(), &changes, &format!("version {version}"));
+        let commit = commit_in(&repository, parent.as_ref(), &changes, &format!("version {version}"));
         set_branch(&repository, "main", &commit);
         if built == Built::Yes {
             self.build_image(service, &commit, "");
@@ -240,22 +229,14 @@ impl Shop {
 
     /// Commits to a branch of the forge past every rule. Gives the commit.
     pub(crate) fn commit(&self, branch: &str, changes: &[TreeChange], subject: &str) -> CommitId {
-        let git = self.git();
-        let commit = self.commit_in(&git, self.head(branch).as_ref(), changes, subject);
-        set_branch(&git, branch, &commit);
+        let commit = commit_in(&self.git, self.head(branch).as_ref(), changes, subject);
+        set_branch(&self.git, branch, &commit);
         commit
-    }
-
-    fn commit_in(&self, git: &Git, parent: Option<&CommitId>, changes: &[TreeChange], subject: &str) -> CommitId {
-        let tree = git.write_tree(parent.map(CommitId::as_str), changes).unwrap();
-        let identity = CommitIdentity::new("Dana", "dana@shop.example", Timestamp::from_unix_seconds(1_763_672_400));
-        let parents: Vec<CommitId> = parent.cloned().into_iter().collect();
-        git.commit_tree(&tree, &parents, subject, &identity).unwrap()
     }
 
     /// Puts a branch of the forge on a commit, past every rule.
     pub(crate) fn force(&self, branch: &str, commit: &CommitId) {
-        set_branch(&self.git(), branch, commit);
+        set_branch(&self.git, branch, commit);
     }
 
     /// Another version of a service on `dev`, with its image.
@@ -275,12 +256,12 @@ impl Shop {
 
     /// The newest commit of a branch.
     pub(crate) fn head(&self, branch: &str) -> Option<CommitId> {
-        self.git().commit(&format!("refs/heads/{branch}")).unwrap().map(|facts| facts.id)
+        self.git.commit(&format!("refs/heads/{branch}")).unwrap().map(|facts| facts.id)
     }
 
     /// A file of a revision.
     pub(crate) fn file(&self, revision: &str, path: &str) -> Option<String> {
-        let bytes = self.git().read_file(revision, path).unwrap()?;
+        let bytes = self.git.read_file(revision, path).unwrap()?;
         Some(String::from_utf8(bytes).unwrap())
     }
 
@@ -291,23 +272,20 @@ impl Shop {
 
     /// The commit that a revision has of a submodule.
     pub(crate) fn gitlink(&self, revision: &str, path: &str) -> CommitId {
-        let entries = self.git().list_files(revision, Some(path)).unwrap();
+        let entries = self.git.list_files(revision, Some(path)).unwrap();
         entries[0].id.as_str().try_into().unwrap()
     }
 
     /// How many commits a branch has.
     pub(crate) fn commits(&self, branch: &str) -> usize {
-        self.head(branch).map_or(0, |head| self.git().rev_list(&[head.as_str()]).unwrap().len())
+        self.head(branch).map_or(0, |head| self.git.rev_list(&[head.as_str()]).unwrap().len())
     }
 
     /// A suite or probe fails from now on, or no longer.
     pub(crate) fn broken(&self, mode: &str, check: &str, is_broken: bool) {
-        break_check(&self.sandbox.home(), mode, check, is_broken);
-    }
-
-    /// The folder where suites and probes read whether they fail.
-    pub(crate) fn state(&self) -> PathBuf {
-        self.sandbox.home()
+        let file = self.sandbox.home().join(format!("broken/{mode}-{check}"));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        if is_broken { fs::write(file, "").unwrap() } else { fs::remove_file(file).unwrap() }
     }
 
     /// Opens a pull request as `dana`.
@@ -377,10 +355,15 @@ impl Shop {
         self.newest_release()
     }
 
-    /// The tag of the newest release that the ledger knows.
-    pub(crate) fn newest_release(&self) -> String {
+    /// The tags of all releases, oldest first.
+    pub(crate) fn releases(&self) -> Vec<String> {
         let ledger = self.ledger();
-        ledger.releases(&production()).next_back().unwrap().entry.tag.clone().unwrap()
+        ledger.releases(&production()).map(|record| record.entry.tag.clone().unwrap()).collect()
+    }
+
+    /// The tag of the newest release.
+    pub(crate) fn newest_release(&self) -> String {
+        self.newest(&production(), Step::Release).tag.unwrap()
     }
 
     /// The ledger as it is stored.
@@ -419,7 +402,7 @@ impl Shop {
 
     /// What a run must leave alone when it refuses: what is deployed, what is merged, what is released, who is asked.
     pub(crate) fn untouched(&self) -> BTreeMap<String, String> {
-        let refs = self.git().refs("refs/").unwrap();
+        let refs = ["refs/heads/", "refs/tags/"].map(|prefix| self.git.refs(prefix).unwrap()).concat();
         let mut untouched: BTreeMap<String, String> = refs
             .into_iter()
             .filter(|one| !one.name.ends_with(lock_model::LEDGER_BRANCH))
@@ -431,11 +414,10 @@ impl Shop {
         untouched
     }
 
-    /// The gates that the newest record of gates says no to, as its evidence lists them.
-    pub(crate) fn refused_gates(&self) -> BTreeSet<Gate> {
-        let ledger = self.ledger();
-        let record = ledger.records().iter().rfind(|record| record.entry.step == Step::Gates).unwrap();
-        let evidence = record.entry.evidence.iter().find(|one| one.name == "gates.json").unwrap();
+    /// The gates that said no to an environment last, as the evidence of the record lists them.
+    pub(crate) fn refused_gates(&self, name: &EnvironmentName) -> BTreeSet<Gate> {
+        let record = self.newest(name, Step::Gates);
+        let evidence = record.evidence.iter().find(|one| one.name == "gates.json").unwrap();
         let text = self.file(lock_model::LEDGER_BRANCH, &evidence.path()).unwrap();
         let document: serde_json::Value = serde_json::from_str(&text).unwrap();
         let findings = document["findings"].as_array().unwrap();
@@ -443,6 +425,12 @@ impl Shop {
         let refused = findings.iter().filter(|one| one["verdict"] == "refused" || one["verdict"] == "unknown");
         let gate = |word: &str| *Gate::ALL.iter().find(|gate| gate.as_str() == word).unwrap();
         refused.map(|one| gate(one["gate"].as_str().unwrap())).collect()
+    }
+
+    /// The newest record of a step of an environment.
+    pub(crate) fn newest(&self, name: &EnvironmentName, step: Step) -> RecordDraft {
+        let ledger = self.ledger();
+        ledger.of(name).rfind(|record| record.entry.step == step).unwrap().entry.clone()
     }
 
     /// Every push to a branch that starts like this is refused from now on.
@@ -499,8 +487,7 @@ impl Watcher {
 
     /// The run dies once a step has ended and its record is written.
     pub(crate) fn dies_after(self: Arc<Self>, step: &str) -> Arc<Self> {
-        let text = format!("the run dies after {step}");
-        self.after(step, move || panic!("{text}"))
+        self.after(step, die)
     }
 
     /// What was said so far: `STEP RESULT`, or a note.
@@ -544,6 +531,11 @@ impl Events for Watcher {
     }
 }
 
+/// Ends the run as a panic does, without a word about it.
+pub(crate) fn die() {
+    std::panic::resume_unwind(Box::new("the run dies"));
+}
+
 /// Runs until its watcher ends it; says whether that happened.
 pub(crate) async fn dies(context: Context, request: RunRequest) -> bool {
     let ended = tokio::spawn(async move { run(&context, &request).await.map(|report| report.stopped) }).await;
@@ -576,6 +568,7 @@ pub(crate) fn fails<T: std::fmt::Debug>(answer: Result<T, Error>, kind: ErrorKin
 static LOCKED: Stage = Stage::new();
 static PROVEN: Stage = Stage::new();
 static RELEASED: Stage = Stage::new();
+static RELEASED_TWICE: Stage = Stage::new();
 
 /// A shop as it is after some of the way, made once for all tests that run at the same time.
 struct Stage(Mutex<Weak<Shop>>);
@@ -621,11 +614,16 @@ pub(crate) async fn promoted() -> Shop {
 
 /// Release 1 is out.
 pub(crate) fn released() -> Shop {
-    Shop::copy_of(&RELEASED.get(|| {
-        let shop = Shop::copy_of(&proven_original());
+    Shop::copy_of(&released_original())
+}
+
+/// Release 2 is out, with another version of `shop-web`.
+pub(crate) fn released_twice() -> Shop {
+    Shop::copy_of(&RELEASED_TWICE.get(|| {
+        let shop = released();
         meanwhile(async move {
-            shop.approve_and_merge(2).await;
-            shop.run_ok(&production()).await;
+            shop.bump("shop-web", 2);
+            shop.release_next().await;
             shop
         })
     }))
@@ -653,6 +651,17 @@ fn proven_original() -> Arc<Shop> {
     })
 }
 
+fn released_original() -> Arc<Shop> {
+    RELEASED.get(|| {
+        let shop = proven();
+        meanwhile(async move {
+            shop.approve_and_merge(2).await;
+            shop.run_ok(&production()).await;
+            shop
+        })
+    })
+}
+
 /// A service's manifests.
 fn manifest(service: &str) -> String {
     format!(
@@ -673,12 +682,6 @@ spec:
     )
 }
 
-pub(crate) fn break_check(state: &Path, mode: &str, check: &str, is_broken: bool) {
-    let file = state.join(format!("broken/{mode}-{check}"));
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    if is_broken { fs::write(file, "").unwrap() } else { fs::remove_file(file).unwrap() }
-}
-
 /// A text file.
 pub(crate) fn write(path: &str, text: &str) -> TreeChange {
     TreeChange::Write { path: path.into(), mode: git::MODE_FILE, bytes: text.into() }
@@ -686,6 +689,26 @@ pub(crate) fn write(path: &str, text: &str) -> TreeChange {
 
 fn executable(path: &str, text: &str) -> TreeChange {
     TreeChange::Write { path: path.into(), mode: git::MODE_EXECUTABLE, bytes: text.into() }
+}
+
+fn init(folder: &Path) -> Git {
+    if folder.exists() {
+        return open(folder);
+    }
+    fs::create_dir(folder).unwrap();
+    let program = Program::find("git", &search_path()).unwrap();
+    Git::init(&program, folder, &InitOptions::default(), git_options()).unwrap()
+}
+
+fn open(folder: &Path) -> Git {
+    Git::open(&Program::find("git", &search_path()).unwrap(), folder, git_options()).unwrap()
+}
+
+fn commit_in(git: &Git, parent: Option<&CommitId>, changes: &[TreeChange], subject: &str) -> CommitId {
+    let tree = git.write_tree(parent.map(CommitId::as_str), changes).unwrap();
+    let identity = CommitIdentity::new("Dana", "dana@shop.example", Timestamp::from_unix_seconds(1_763_672_400));
+    let parents: Vec<CommitId> = parent.cloned().into_iter().collect();
+    git.commit_tree(&tree, &parents, subject, &identity).unwrap()
 }
 
 fn set_branch(git: &Git, branch: &str, commit: &CommitId) {
