@@ -49,6 +49,8 @@ fn t39_nesting_is_refused_at_once() {
 fn t39_the_size_is_judged_first() {
     assert_eq!(kind_of(&vec![b'['; (20 << 20) + 1]), ParseErrorKind::TooLarge);
     assert_eq!(kind_of(&vec![0xff; (20 << 20) + 1]), ParseErrorKind::TooLarge);
+    let largest = Lock::parse(&vec![0xff; 20 << 20], "largest.yaml").unwrap_err();
+    assert_eq!(largest.kind(), ParseErrorKind::NotText);
 }
 
 #[test]
