@@ -14,12 +14,11 @@ use super::environment::{Environment, Target};
 use super::layers::Layers;
 use super::problem::Problems;
 use super::schema_keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
-use super::submodules::{PushedPolicy, Submodules};
+use super::submodules::Submodules;
 use super::suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
 use super::tree::{Node, Origin};
 use super::types::{
-    ClientCertificate, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, Project, RegistrySettings,
-    RevisionPolicy, ServiceKind, ServiceRule,
+    ClientCertificate, Config, Forge, ImageRule, Mirror, Project, RegistrySettings, ServiceKind, ServiceRule,
 };
 use super::values::{EnvironmentVariable, parse_duration};
 use crate::patterns::Pattern;
@@ -65,8 +64,8 @@ pub(super) fn parsed<T: FromStr>(node: &Node, key: &str) -> Option<T> {
 }
 
 /// The texts of a list, parsed; a missing list is empty.
-pub(super) fn parsed_list<T: FromStr>(node: &Node, key: &str) -> Option<Vec<T>> {
-    let Some(list) = node.get(key) else { return Some(Vec::new()) };
+pub(super) fn parsed_list<T: FromStr, L: FromIterator<T> + Default>(node: &Node, key: &str) -> Option<L> {
+    let Some(list) = node.get(key) else { return Some(L::default()) };
     list.list()?.iter().map(|item| item.text()?.parse().ok()).collect()
 }
 
@@ -90,9 +89,9 @@ fn branches(file: &Node) -> Option<Branches> {
 fn forge(file: &Node) -> Option<Forge> {
     let node = file.get("forge")?;
     Some(Forge {
-        kind: ForgeKind::of_word(node.get("kind")?.text()?)?,
+        kind: parsed(node, "kind")?,
         repository: parsed(node, "repository")?,
-        direct_push: DirectPush::of_word(node.get("direct-push")?.text()?)?,
+        direct_push: parsed(node, "direct-push")?,
     })
 }
 
@@ -160,7 +159,7 @@ fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
             .collect::<Option<Vec<_>>>()?,
         None => Vec::new(),
     };
-    let revision = RevisionPolicy::of_word(node.get("revision")?.text()?)?;
+    let revision = parsed(node, "revision")?;
     let platforms: Vec<Platform> = parsed_list(node, "platforms")?;
     Some(ImageRule { repository, tags, platforms, revision })
 }
@@ -198,7 +197,7 @@ fn submodules(node: &Node) -> Option<Submodules> {
     Some(Submodules {
         allow: if node.get("allow").is_some() { Some(parsed_list(node, "allow")?) } else { None },
         branches: if node.get("branches").is_some() { Some(parsed_list(node, "branches")?) } else { None },
-        pushed: PushedPolicy::of_word(node.get("pushed")?.text()?)?,
+        pushed: parsed(node, "pushed")?,
     })
 }
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lock_model::{BranchName, EnvironmentName, ServiceName, TreePath};
 
-use super::branches::{Branches, Role};
+use super::branches::Branches;
 use super::decode::{command_line, parsed, parsed_list, pattern, sample_values, template, violation};
 use super::environment::{
-    ApprovalRequirement, Dependency, Environment, Excluded, Health, NamespaceRule, NotDeployed, Override, Probe,
-    ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, Severity, Target,
+    ApprovalRequirement, Dependency, Environment, Health, NamespaceRule, NotDeployed, Override, Probe, ProbeKind,
+    Promote, Release, RenderTarget, Requires, Target,
 };
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
@@ -26,7 +26,7 @@ pub(super) fn environment(
     let node = &layers.merged;
     let name: EnvironmentName = layers.name.parse().ok()?;
     let mode: Mode = parsed(node, "mode")?;
-    let role = optional(node, "branch", |node| Role::of_word(node.text()?))?;
+    let role = optional(node, "branch", |node| node.text()?.parse().ok())?;
     let target = match node.get("target") {
         Some(node) => Some(target(node, &mode, problems)?),
         None => None,
@@ -144,8 +144,7 @@ fn not_deployed(node: &Node) -> Option<BTreeMap<ServiceName, NotDeployed>> {
 }
 
 fn namespaces(node: &Node) -> Option<NamespaceRule> {
-    let allow: Vec<Namespace> = parsed_list(node, "allow")?;
-    Some(NamespaceRule { allow: allow.into_iter().collect(), rewrite: node.get("rewrite")?.boolean()? })
+    Some(NamespaceRule { allow: parsed_list(node, "allow")?, rewrite: node.get("rewrite")?.boolean()? })
 }
 
 fn health(node: &Node) -> Option<Health> {
@@ -175,18 +174,15 @@ fn probe(node: &Node) -> Option<Probe> {
         "command" => ProbeKind::Command(command_line(node)?),
         _ => return None,
     };
-    let severity = Severity::of_word(node.get("severity")?.text()?)?;
+    let severity = parsed(node, "severity")?;
     Some(Probe { kind, severity, deadline: parse_duration(node.get("deadline")?.text()?).ok()? })
 }
 
 fn requires(node: &Node) -> Option<Requires> {
-    let proof = ProofRequirement::of_word(node.get("proof")?.text()?)?;
+    let proof = parsed(node, "proof")?;
     let approvals = optional(node, "approvals", |node| {
-        let exclude = node.get("exclude")?.list()?.iter().map(|item| Excluded::of_word(item.text()?));
-        Some(ApprovalRequirement {
-            count: node.get("count")?.integer()?.try_into().ok()?,
-            exclude: exclude.collect::<Option<_>>()?,
-        })
+        let count = node.get("count")?.integer()?.try_into().ok()?;
+        Some(ApprovalRequirement { count, exclude: parsed_list(node, "exclude")? })
     })?;
     let proven_in = optional(node, "proven-in", |node| node.text()?.parse().ok())?;
     Some(Requires { proven_in, proof, approvals })

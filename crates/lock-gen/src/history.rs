@@ -14,31 +14,19 @@ use crate::url::shown_url;
 use crate::walk::between;
 use crate::{HistoryError, ReadError, SubmoduleStore};
 
-/// How a new commit lies to an old one in history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Direction {
-    /// They are the same commit.
-    Same,
-    /// The new one is a descendant of the old one.
-    Forward,
-    /// The new one is an ancestor of the old one: commits go away.
-    Backward,
-    /// Each has commits that the other lacks.
-    Diverged,
-    /// They have no common ancestor.
-    Unrelated,
-}
-
-impl Direction {
-    /// A stable word, such as `forward`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Forward => "forward",
-            Self::Backward => "backward",
-            Self::Diverged => "diverged",
-            Self::Unrelated => "unrelated",
-        }
+lock_model::words! {
+    /// How a new commit lies to an old one in history.
+    Direction, "direction" {
+        /// They are the same commit.
+        Same = "same",
+        /// The new one is a descendant of the old one.
+        Forward = "forward",
+        /// The new one is an ancestor of the old one: commits go away.
+        Backward = "backward",
+        /// Each has commits that the other lacks.
+        Diverged = "diverged",
+        /// They have no common ancestor.
+        Unrelated = "unrelated",
     }
 }
 

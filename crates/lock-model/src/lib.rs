@@ -42,6 +42,9 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The code that `words!` makes names this crate as its users do.
+extern crate self as lock_model;
+
 mod canonical;
 mod class;
 mod consistency;
@@ -62,6 +65,8 @@ mod release_identity;
 #[cfg(feature = "schema")]
 mod schema;
 mod timestamp;
+#[macro_use]
+mod words;
 mod types;
 mod wire;
 #[cfg(feature = "yaml")]
@@ -91,10 +96,13 @@ pub use problem::Problem;
 pub use release_identity::{config_digest, release_id, suite_digest};
 #[cfg(feature = "schema")]
 pub use schema::{lock_schema, metadata_schema, schema_text, sorted_schema};
-/// For the code that [`identifier!`] makes.
+/// For the code that [`identifier!`] and [`words!`] make.
 #[cfg(feature = "schema")]
 #[doc(hidden)]
 pub use schemars;
+/// For the code that [`words!`] makes.
+#[doc(hidden)]
+pub use serde;
 pub use timestamp::{Timestamp, TimestampError};
 pub use types::{
     ApiFile, Content, CreatedFrom, Exception, GitSource, LockParts, LockedChart, LockedImage, LockedManifests,
