@@ -45,15 +45,17 @@
 // The code that `words!` makes names this crate as its users do.
 extern crate self as lock_model;
 
+#[macro_use]
+mod words;
 mod canonical;
 mod class;
+#[macro_use]
+mod identifier;
 mod consistency;
 mod date;
 mod difference;
 pub mod escaping;
 mod files;
-#[macro_use]
-mod identifier;
 mod identity;
 mod json;
 mod legacy;
@@ -65,8 +67,6 @@ mod release_identity;
 #[cfg(feature = "schema")]
 mod schema;
 mod timestamp;
-#[macro_use]
-mod words;
 mod types;
 mod wire;
 #[cfg(feature = "yaml")]
@@ -92,7 +92,7 @@ pub use metadata::{
     METADATA_ARTIFACT_TYPE, METADATA_FILE, METADATA_VERSION, MetadataError, MetadataImage, ServiceMetadata,
 };
 pub use parse_error::{ParseError, ParseErrorKind};
-pub use problem::Problem;
+pub use problem::{Problem, one_per_line};
 pub use release_identity::{config_digest, release_id, suite_digest};
 #[cfg(feature = "schema")]
 pub use schema::{lock_schema, metadata_schema, schema_text, sorted_schema};

@@ -37,20 +37,6 @@ impl LockParts {
         self.services = services.into_iter().collect();
         self
     }
-
-    /// Sets all third parties.
-    #[must_use]
-    pub fn with_third_party(mut self, entries: impl IntoIterator<Item = (ThirdPartyName, ThirdParty)>) -> Self {
-        self.third_party = entries.into_iter().collect();
-        self
-    }
-
-    /// Sets all declared deviations.
-    #[must_use]
-    pub fn with_exceptions(mut self, exceptions: impl IntoIterator<Item = Exception>) -> Self {
-        self.exceptions = exceptions.into_iter().collect();
-        self
-    }
 }
 
 /// The state of the superproject that a lock was made from: description, not identity.
@@ -120,20 +106,6 @@ impl Service {
     /// A resolved service without metadata.
     pub fn new(path: TreePath, git: GitSource, content: Content) -> Self {
         Self { path, git, content, metadata: None, origin: Origin::Resolved }
-    }
-
-    /// Sets what the service says about itself.
-    #[must_use]
-    pub fn with_metadata(mut self, metadata: LockedMetadata) -> Self {
-        self.metadata = Some(metadata);
-        self
-    }
-
-    /// Sets how the entry came about; `resolved` unless it is set.
-    #[must_use]
-    pub fn with_origin(mut self, origin: Origin) -> Self {
-        self.origin = origin;
-        self
     }
 }
 

@@ -1,7 +1,8 @@
 /// Defines an enum of fixed words: `ALL`, `as_str`, `Display`, `FromStr`, serde and (with feature `schema`) the JSON
 /// Schema agree on each value's word.
 ///
-/// The error of `FromStr` is [`IdentifierError`](crate::IdentifierError).
+/// The error of `FromStr` is [`IdentifierError`](crate::IdentifierError). The crate that uses the macro has to know this
+/// one as `lock_model`; it needs no dependency on serde or schemars.
 ///
 /// ```
 /// lock_model::words! {
