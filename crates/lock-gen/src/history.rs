@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lock_model::{CommitId, Timestamp, TreePath};
 
-use crate::mirror_cache::{MirrorCache, object_format};
+use crate::mirror_cache::object_format;
 use crate::objects::Objects;
 use crate::parallel::{AT_ONCE, in_parallel};
 use crate::store::at_hand;
@@ -100,16 +100,15 @@ impl SubmoduleStore {
         };
         let whole =
             |objects: &Objects| !objects.is_shallow() && objects.has_commit(before) && objects.has_commit(after);
-        let clone = at_hand(self.modules(), &query.name).filter(whole);
-        let mirror_cache = MirrorCache::new(self.program(), self.options().clone(), self.cache());
-        if let Some(objects) = clone.or_else(|| mirror_cache.at_hand(url, format).filter(whole)) {
+        let clone = at_hand(&self.modules, &query.name).filter(whole);
+        if let Some(objects) = clone.or_else(|| self.cache.at_hand(url, format).filter(whole)) {
             // A clone that lost commits is no reason to give up.
             match between(&objects, before, after, limit) {
                 Ok(history) => return Ok(history),
                 Err(ReadError::NotFound { .. } | ReadError::Missing { .. } | ReadError::Unreadable { .. }) => {}
             }
         }
-        let mut mirror = mirror_cache.open(url, format)?;
+        let mut mirror = self.cache.open(url, format)?;
         mirror.bring(&["refs/heads/*".to_owned()], &[])?;
         for commit in [before, after] {
             // A branch that was rewritten or deleted since: hosts give such commits out for a while.

@@ -108,16 +108,13 @@ impl Objects {
     /// Finds a commit by any revision that git's own language can name; tags are followed.
     pub(crate) fn commit(&self, revision: &str) -> Result<CommitInfo, ReadError> {
         let repository = self.repository.to_thread_local();
-        let not_found = || ReadError::NotFound { what: crate::finding::shown(revision.as_bytes()) };
+        let shown = crate::finding::shown(revision.as_bytes());
+        let not_found = || ReadError::NotFound { what: shown.clone() };
         let id = repository.rev_parse_single(revision).map_err(|_| not_found())?;
         let object = repository.try_find_object(id.detach()).ok().flatten().ok_or_else(not_found)?;
-        let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| ReadError::Unreadable {
-            what: crate::finding::shown(revision.as_bytes()),
-            source,
-        };
-        let commit = object.peel_to_commit().map_err(|error| unreadable(Box::new(error)))?;
-        let decoded = commit.decode().map_err(|error| unreadable(Box::new(error)))?;
-        let time = commit.time().map_err(|error| unreadable(Box::new(error)))?;
+        let commit = object.peel_to_commit().map_err(|error| unreadable(&shown, error))?;
+        let decoded = commit.decode().map_err(|error| unreadable(&shown, error))?;
+        let time = commit.time().map_err(|error| unreadable(&shown, error))?;
         Ok(CommitInfo {
             id: commit_id(commit.id),
             tree: tree_id(decoded.tree()),
@@ -150,7 +147,7 @@ impl Objects {
                 Err(ReadError::Missing { kind: "tree", id: id.to_string(), partial: true })
             }
             Ok(_) => Err(not_found()),
-            Err(error) => Err(ReadError::Unreadable { what: tree.to_string(), source: Box::new(error) }),
+            Err(error) => Err(unreadable(tree, error)),
         }
     }
 
@@ -231,8 +228,8 @@ impl Reader {
     }
 }
 
-fn unreadable(id: ObjectId, error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
-    ReadError::Unreadable { what: id.to_string(), source: Box::new(error) }
+pub(crate) fn unreadable(what: impl ToString, error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
+    ReadError::Unreadable { what: what.to_string(), source: Box::new(error) }
 }
 
 pub(crate) fn commit_id(id: ObjectId) -> CommitId {

@@ -8,7 +8,7 @@ use gix::hash::ObjectId;
 use gix::hashtable::HashMap as IdMap;
 use lock_model::{CommitId, Timestamp};
 
-use crate::objects::{Objects, commit_id};
+use crate::objects::{Objects, commit_id, unreadable};
 use crate::{CommitLine, Commits, Direction, History, ReadError};
 
 const OLD: u8 = 1;
@@ -83,10 +83,6 @@ fn find<'a>(
 ) -> Result<gix::objs::CommitRef<'a>, ReadError> {
     use gix::prelude::FindExt as _;
     repository.objects.find_commit(&id, buffer).map_err(|error| unreadable(id, error))
-}
-
-fn unreadable(id: ObjectId, error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
-    ReadError::Unreadable { what: id.to_string(), source: Box::new(error) }
 }
 
 fn side(

@@ -8,8 +8,8 @@ use crate::report::markdown::{
 };
 use crate::report::v1::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
 use lock_gen::{
-    Commits, Direction, History, HistoryError, HistoryQuery, Pin, Pins, Scan, Submodule, SubmoduleChange,
-    SubmoduleStore, changes_to_review, fetch_url, lock_pins,
+    Commits, Direction, History, HistoryError, HistoryQuery, Pins, Scan, Submodule, SubmoduleChange, SubmoduleStore,
+    changes_to_review, fetch_url, lock_pins,
 };
 use lock_model::{Lock, ServiceName, TreePath};
 
@@ -105,7 +105,7 @@ fn pins_at_their_new_paths(before: &Lock, after: &Lock) -> Pins {
     let old_pins = lock_pins(before);
     let pins = after.services().iter().filter_map(|(name, service)| {
         let pin = match before.services().get(name) {
-            Some(old) => Pin { url: old.git.url.clone(), commit: old.git.commit.clone() },
+            Some(old) => old.git.clone(),
             None => old_pins.get(&service.path)?.clone(),
         };
         Some((service.path.clone(), pin))
