@@ -186,7 +186,7 @@ impl Reader {
         let data = self.object(id, gix::objs::Kind::Tree)?;
         gix::objs::TreeRefIter::from_bytes(&data, self.repository.object_hash())
             .map(|entry| {
-                let entry = entry.map_err(|error| unreadable(id, error))?;
+                let entry = entry.map_err(|error| unreadable(&id, error))?;
                 Ok(Entry {
                     name: entry.filename.to_owned(),
                     mode: u32::from(entry.mode.value()),
@@ -205,7 +205,7 @@ impl Reader {
         match self.repository.try_find_header(id) {
             Ok(Some(header)) => Ok(header.size()),
             Ok(None) => Err(self.missing("blob", id)),
-            Err(error) => Err(unreadable(id, error)),
+            Err(error) => Err(unreadable(&id, error)),
         }
     }
 
@@ -213,13 +213,13 @@ impl Reader {
         match self.repository.try_find_object(id) {
             Ok(Some(object)) if object.kind == kind => Ok(object.detach().data),
             Ok(Some(object)) => {
-                Err(unreadable(id, std::io::Error::other(format!("it is a {}, not a {kind}", object.kind))))
+                Err(unreadable(&id, std::io::Error::other(format!("it is a {}, not a {kind}", object.kind))))
             }
             Ok(None) => {
                 let kind = if kind == gix::objs::Kind::Tree { "tree" } else { "blob" };
                 Err(self.missing(kind, id))
             }
-            Err(error) => Err(unreadable(id, error)),
+            Err(error) => Err(unreadable(&id, error)),
         }
     }
 
@@ -228,7 +228,7 @@ impl Reader {
     }
 }
 
-pub(crate) fn unreadable(what: impl ToString, error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
+pub(crate) fn unreadable(what: &impl ToString, error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
     ReadError::Unreadable { what: what.to_string(), source: Box::new(error) }
 }
 

@@ -3,7 +3,7 @@ use std::fmt;
 use ledger::PolicySource;
 
 lock_model::words! {
-    /// One question before a deployment, in the order in which they are asked.
+    /// One question before a deployment.
     Gate, "gate" {
         /// The lock describes the gitlinks of the tree that it lies in.
         BelongsToTree = "belongs-to-tree",
