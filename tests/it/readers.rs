@@ -126,8 +126,9 @@ fn tricky_lock(texts: &[String]) -> Lock {
             .with_platforms([("linux/amd64".parse::<Platform>().unwrap(), digest("6"))])
             .with_revision(Revision::SelfAsserted);
             let git = GitSource::new("https://forge.example/shop/cart.git".parse().unwrap(), commit("1"));
-            let service = Service::new(format!("services/{text}").parse().unwrap(), git, Content::Image(image))
-                .with_metadata(LockedMetadata::new(version));
+            let path = format!("services/{text}").parse().unwrap();
+            let mut service = Service::new(path, git, Content::Image(image));
+            service.metadata = Some(LockedMetadata::new(version));
             services.insert(name, service);
         }
         if let Ok(reason) = text.parse() {
@@ -148,7 +149,9 @@ fn tricky_lock(texts: &[String]) -> Lock {
     )
     .with_pull_request(7);
     assert!(services.len() > 20 && exceptions.len() > 500, "most of the texts are allowed somewhere");
-    Lock::new(LockParts::new(source).with_services(services).with_exceptions(exceptions)).unwrap()
+    let mut parts = LockParts::new(source).with_services(services);
+    parts.exceptions = exceptions;
+    Lock::new(parts).unwrap()
 }
 
 /// Short texts of the characters that numbers, dates and the syntax are made of; the same in every run.

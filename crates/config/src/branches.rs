@@ -2,9 +2,9 @@
 
 use lock_model::BranchName;
 
-words!(
+lock_model::words! {
     /// What a branch is for.
-    Role {
+    Role, "role of a branch" {
         /// Where developers' work comes together: `dev`.
         Integration = "integration",
         /// What staging runs.
@@ -12,7 +12,7 @@ words!(
         /// What production runs.
         Production = "production",
     }
-);
+}
 
 /// `branches:`
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::parse;
 use super::problem::{Problems, nearest};
-use super::schema_shape::{Empty, Key, Kind, Layer, Need, Shape};
+use super::schema_shape::{Key, Kind, Layer, Need, Shape};
 use super::string_formats::{Format, Violation};
 use super::tree::{Entry, Map, Node, Origin, Place, Value};
 
@@ -35,8 +35,8 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
             }
         }
         (Shape::Boolean, Value::Boolean(_)) => {}
-        (Shape::List { item, empty }, Value::List(items)) => {
-            if items.is_empty() && *empty == Empty::Refused {
+        (Shape::List(item) | Shape::NonEmptyList(item), Value::List(items)) => {
+            if items.is_empty() && matches!(shape, Shape::NonEmptyList(_)) {
                 problems.add(&node.origin, "the list is empty");
             }
             for element in items {
@@ -46,7 +46,7 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
                 }
             }
         }
-        (Shape::Named { key, value }, Value::Map(map)) => {
+        (Shape::Named(key, value), Value::Map(map)) => {
             for entry in &map.entries {
                 check_name(entry, *key, problems);
                 check(&entry.node, value, layer, problems);
@@ -80,7 +80,9 @@ fn expected(node: &Node, shape: &Shape, problems: &mut Problems) {
                 format!("it is read from {}", sources.join(" or "))
             })
         }
-        (Shape::List { .. }, Value::Text(text)) => problem.with_hint(format!("a list of one is `[{text:?}]`")),
+        (Shape::List(_) | Shape::NonEmptyList(_), Value::Text(text)) => {
+            problem.with_hint(format!("a list of one is `[{text:?}]`"))
+        }
         _ => problem,
     }
     .about_type();
@@ -242,12 +244,12 @@ pub(super) fn complete(node: &mut Node, shape: &Shape, problems: &mut Problems) 
                 complete_keys(map, kind.keys, problems);
             }
         }
-        (Shape::Named { value, .. }, Value::Map(map)) => {
+        (Shape::Named(_, value), Value::Map(map)) => {
             for entry in &mut map.entries {
                 complete(&mut entry.node, value, problems);
             }
         }
-        (Shape::List { item, .. }, Value::List(items)) => {
+        (Shape::List(item) | Shape::NonEmptyList(item), Value::List(items)) => {
             for element in items {
                 complete(element, item, problems);
             }

@@ -4,24 +4,21 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use lock_model::{
-    BranchName, CommitId, EnvironmentName, ImageRepository, Platform, ServiceName, SuiteName, Tag, TreePath,
-};
+use lock_model::{BranchName, CommitId, EnvironmentName, ImageRepository, ServiceName, SuiteName, Tag, TreePath};
 
 use super::branches::{Branches, Role};
-use super::decode_environment::{environment, optional, source_value};
+use super::decode_environment::{environment, source_value};
 use super::environment::{Environment, Target};
 use super::layers::Layers;
 use super::problem::Problems;
 use super::schema_keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
-use super::submodules::{PushedPolicy, Submodules};
+use super::submodules::Submodules;
 use super::suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
 use super::tree::{Node, Origin};
 use super::types::{
-    ClientCertificate, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, Project, RegistrySettings,
-    RevisionPolicy, ServiceKind, ServiceRule,
+    ClientCertificate, Config, Forge, ImageRule, Mirror, Project, RegistrySettings, ServiceKind, ServiceRule,
 };
-use super::values::{EnvironmentVariable, parse_duration};
+use super::values::parse_duration;
 use crate::patterns::Pattern;
 use crate::variables::{Template, Values, Variable};
 
@@ -61,13 +58,30 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Config>
 
 /// The text of a key, parsed.
 pub(super) fn parsed<T: FromStr>(node: &Node, key: &str) -> Option<T> {
-    node.get(key)?.text()?.parse().ok()
+    parsed_text(node.get(key)?)
+}
+
+pub(super) fn parsed_text<T: FromStr>(node: &Node) -> Option<T> {
+    node.text()?.parse().ok()
+}
+
+/// `Some(None)` where the key is absent, `None` where it does not decode.
+#[expect(clippy::option_option, reason = "absent and undecodable are different; the second has been reported already")]
+pub(super) fn optional<T>(node: &Node, key: &str, decode: impl FnOnce(&Node) -> Option<T>) -> Option<Option<T>> {
+    match node.get(key) {
+        Some(found) => decode(found).map(Some),
+        None => Some(None),
+    }
 }
 
 /// The texts of a list, parsed; a missing list is empty.
-pub(super) fn parsed_list<T: FromStr>(node: &Node, key: &str) -> Option<Vec<T>> {
-    let Some(list) = node.get(key) else { return Some(Vec::new()) };
-    list.list()?.iter().map(|item| item.text()?.parse().ok()).collect()
+pub(super) fn parsed_list<T: FromStr, L: FromIterator<T> + Default>(node: &Node, key: &str) -> Option<L> {
+    let Some(list) = node.get(key) else { return Some(L::default()) };
+    parsed_items(list)
+}
+
+pub(super) fn parsed_items<T: FromStr, L: FromIterator<T>>(list: &Node) -> Option<L> {
+    list.list()?.iter().map(parsed_text).collect()
 }
 
 pub(super) fn template(node: &Node, allowed: &[Variable]) -> Option<Template> {
@@ -90,28 +104,28 @@ fn branches(file: &Node) -> Option<Branches> {
 fn forge(file: &Node) -> Option<Forge> {
     let node = file.get("forge")?;
     Some(Forge {
-        kind: ForgeKind::of_word(node.get("kind")?.text()?)?,
+        kind: parsed(node, "kind")?,
         repository: parsed(node, "repository")?,
-        direct_push: DirectPush::of_word(node.get("direct-push")?.text()?)?,
+        direct_push: parsed(node, "direct-push")?,
     })
 }
 
 fn registries(file: &Node) -> Option<BTreeMap<String, RegistrySettings>> {
     let entries = &file.get("registries")?.map()?.entries;
     let settings = entries.iter().map(|entry| {
-        let mirror = entry.node.get("mirror").map(|node| {
+        let mirror = |node: &Node| {
             let text = node.text()?;
             Some(match text.strip_prefix("oci-layout:") {
                 Some(folder) => Mirror::OciLayout(folder.to_owned()),
                 None => Mirror::Http(text.to_owned()),
             })
-        });
+        };
         let certificate = |node: &Node| {
             let key = parsed(node.get("key")?, "env")?;
             Some(ClientCertificate { certificate: source_value(node.get("certificate")?)?, key })
         };
         let settings = RegistrySettings {
-            mirror: mirror.map_or(Some(None), |mirror| mirror.map(Some))?,
+            mirror: optional(&entry.node, "mirror", mirror)?,
             plain_http: entry.node.get("plain-http")?.boolean()?,
             ca: optional(&entry.node, "ca", source_value)?,
             client_certificate: optional(&entry.node, "client-certificate", certificate)?,
@@ -135,44 +149,33 @@ pub(super) fn longest_commit() -> CommitId {
 
 fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
     let values = sample_values();
-    let repository = match node.get("repository") {
-        Some(found) => {
-            let template = template(found, REPOSITORY_VARIABLES)?;
-            let filled = template.expand(&values).ok()?;
-            if let Err(error) = ImageRepository::try_from(filled) {
-                violation(&found.origin, &error.to_string(), problems);
+    let repository = optional(node, "repository", |found| {
+        let template = template(found, REPOSITORY_VARIABLES)?;
+        if let Err(error) = ImageRepository::try_from(template.expand(&values).ok()?) {
+            violation(&found.origin, &error.to_string(), problems);
+        }
+        Some(template)
+    })?;
+    let tags = optional(node, "tags", |list| {
+        let tags = list.list()?.iter().map(|item| {
+            let template = template(item, TAG_VARIABLES)?;
+            if let Err(error) = Tag::try_from(template.expand(&values).ok()?) {
+                violation(&item.origin, &error.to_string(), problems);
             }
             Some(template)
-        }
-        None => None,
-    };
-    let tags = match node.get("tags") {
-        Some(list) => list
-            .list()?
-            .iter()
-            .map(|item| {
-                let template = template(item, TAG_VARIABLES)?;
-                if let Err(error) = Tag::try_from(template.expand(&values).ok()?) {
-                    violation(&item.origin, &error.to_string(), problems);
-                }
-                Some(template)
-            })
-            .collect::<Option<Vec<_>>>()?,
-        None => Vec::new(),
-    };
-    let revision = RevisionPolicy::of_word(node.get("revision")?.text()?)?;
-    let platforms: Vec<Platform> = parsed_list(node, "platforms")?;
-    Some(ImageRule { repository, tags, platforms, revision })
+        });
+        tags.collect::<Option<Vec<_>>>()
+    })?
+    .unwrap_or_default();
+    let revision = parsed(node, "revision")?;
+    Some(ImageRule { repository, tags, platforms: parsed_list(node, "platforms")?, revision })
 }
 
 fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
     let rules = file.get("services")?.list()?.iter().map(|node| {
         let matched = node.get("match")?;
         let pattern = pattern(matched)?;
-        let name = match node.get("name") {
-            Some(name) => Some(name.text()?.parse().ok()?),
-            None => None,
-        };
+        let name = optional(node, "name", parsed_text)?;
         let kind = match node.get("kind")?.text()? {
             "configuration" => ServiceKind::Configuration,
             "image" => {
@@ -196,9 +199,9 @@ fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
 
 fn submodules(node: &Node) -> Option<Submodules> {
     Some(Submodules {
-        allow: if node.get("allow").is_some() { Some(parsed_list(node, "allow")?) } else { None },
-        branches: if node.get("branches").is_some() { Some(parsed_list(node, "branches")?) } else { None },
-        pushed: PushedPolicy::of_word(node.get("pushed")?.text()?)?,
+        allow: optional(node, "allow", parsed_items)?,
+        branches: optional(node, "branches", parsed_items)?,
+        pushed: parsed(node, "pushed")?,
     })
 }
 
@@ -231,8 +234,7 @@ pub(super) fn command_line(node: &Node) -> Option<CommandLine> {
         None => ProgramName::OnPath(first.text()?.to_owned()),
     };
     let arguments = rest.iter().map(|word| template(word, RUN_VARIABLES)).collect::<Option<_>>()?;
-    let environment: Vec<EnvironmentVariable> = parsed_list(node, "env")?;
-    Some(CommandLine { program, arguments, environment })
+    Some(CommandLine { program, arguments, environment: parsed_list(node, "env")? })
 }
 
 /// A rendered tree replaces its branch: it must be the only thing that lives there.

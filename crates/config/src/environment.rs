@@ -134,15 +134,15 @@ pub enum ProbeKind {
     Command(CommandLine),
 }
 
-words!(
+lock_model::words! {
     /// `severity:` of a probe.
-    Severity {
+    Severity, "severity" {
         /// A failure stops the deployment.
         Block = "block",
         /// A failure is a warning.
         Warn = "warn",
     }
-);
+}
 
 /// `health.dependencies.NAME`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,15 +173,15 @@ pub struct Requires {
     pub approvals: Option<ApprovalRequirement>,
 }
 
-words!(
+lock_model::words! {
     /// `requires.proof`
-    ProofRequirement {
+    ProofRequirement, "requirement of a proof" {
         /// What was written is what is locked.
         Stored = "stored",
         /// What runs is what is locked.
         Running = "running",
     }
-);
+}
 
 /// `requires.approvals:`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,15 +193,15 @@ pub struct ApprovalRequirement {
     pub exclude: BTreeSet<Excluded>,
 }
 
-words!(
+lock_model::words! {
     /// `requires.approvals.exclude`
-    Excluded {
+    Excluded, "user whose approval does not count" {
         /// The user who opened the pull request.
         Author = "author",
         /// The user who merged it.
         Merger = "merger",
     }
-);
+}
 
 /// `release:`
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -107,7 +107,7 @@ fn imply(environment: &mut Node, name: &str) {
     if EnvironmentName::try_from(name).is_err() {
         return;
     }
-    let role = Role::of_word(name).is_some();
+    let role = name.parse::<Role>().is_ok();
     for (key, implied) in [("mode", true), ("branch", role)] {
         if implied && map.get(key).is_none() {
             map.entries.push(Entry::by_default(key, Value::Text(name.to_owned())));

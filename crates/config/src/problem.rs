@@ -9,7 +9,8 @@ use lock_model::escaping::{escape_terminal, mask_credentials, mask_credentials_i
 use super::tree::{Origin, Place};
 
 /// Every problem of a configuration, in the order of the file; `Display` shows all of them with excerpts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", lock_model::one_per_line(problems))]
 pub struct ConfigErrors {
     problems: Vec<Problem>,
 }
@@ -40,8 +41,6 @@ pub(super) enum Topic {
     Other,
 }
 
-impl std::error::Error for ConfigErrors {}
-
 impl ConfigErrors {
     /// The problems; never empty.
     pub fn problems(&self) -> &[Problem] {
@@ -51,18 +50,6 @@ impl ConfigErrors {
     /// Always [`ErrorClass::Invalid`]: the file has to be changed.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
-    }
-}
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            problem.fmt(f)?;
-        }
-        Ok(())
     }
 }
 

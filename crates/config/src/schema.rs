@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::parse;
 use super::schema_keys;
-use super::schema_shape::{Empty, Key, Kind, Layer, Need, Shape};
+use super::schema_shape::{Key, Kind, Layer, Need, Shape};
 
 /// JSON Schema (draft 2020-12) of `orchestrator.yaml`.
 ///
@@ -30,14 +30,9 @@ fn schema(shape: &Shape, layer: Layer) -> Map<String, Value> {
         Shape::Integer { least, most } if least == most => json!({ "const": least }),
         Shape::Integer { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Shape::Boolean => json!({ "type": "boolean" }),
-        Shape::List { item, empty } => {
-            let mut value = json!({ "type": "array", "items": schema(item, layer) });
-            if let (Empty::Refused, Some(map)) = (empty, value.as_object_mut()) {
-                map.insert("minItems".to_owned(), 1.into());
-            }
-            value
-        }
-        Shape::Named { key, value } => {
+        Shape::List(item) => json!({ "type": "array", "items": schema(item, layer) }),
+        Shape::NonEmptyList(item) => json!({ "type": "array", "items": schema(item, layer), "minItems": 1 }),
+        Shape::Named(key, value) => {
             let mut names = key.schema();
             names.remove("type");
             json!({

@@ -1,10 +1,12 @@
 //! Every key of `orchestrator.yaml`, as data.
 
-use super::schema_shape::{Empty, Key, Kind, Shape, defaults, optional, required};
+use super::schema_shape::Shape::{Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, Source, Text};
+use super::schema_shape::{Key, Kind, Shape, defaults, optional, required};
 use super::string_formats::Format;
 use crate::variables::Variable;
 
-const SERVICE: &[Variable] = &[
+/// Variables of `images.repository`.
+pub(super) const REPOSITORY_VARIABLES: &[Variable] = &[
     Variable::Name,
     Variable::Short,
     Variable::ShortUnderscore,
@@ -12,100 +14,84 @@ const SERVICE: &[Variable] = &[
     Variable::ShortUpper,
     Variable::Path,
 ];
-const TAG: &[Variable] =
-    &[Variable::Name, Variable::Short, Variable::ShortUnderscore, Variable::Sha, Variable::Sha7, Variable::Sha12];
-const SOURCE: &[Variable] =
-    &[Variable::Name, Variable::Short, Variable::ShortUnderscore, Variable::Path, Variable::Mode];
-const RUN: &[Variable] = &[Variable::Url, Variable::Mode];
-const MODE: &[Variable] = &[Variable::Mode];
-const RELEASE_TAG: &[Variable] = &[Variable::Date, Variable::Id8, Variable::Mode];
-
-/// Variables of `images.repository`.
-pub(super) const REPOSITORY_VARIABLES: &[Variable] = SERVICE;
 /// Variables of `images.tags`.
-pub(super) const TAG_VARIABLES: &[Variable] = TAG;
+pub(super) const TAG_VARIABLES: &[Variable] =
+    &[Variable::Name, Variable::Short, Variable::ShortUnderscore, Variable::Sha, Variable::Sha7, Variable::Sha12];
 /// Variables of `target.source`.
-pub(super) const SOURCE_VARIABLES: &[Variable] = SOURCE;
+pub(super) const SOURCE_VARIABLES: &[Variable] =
+    &[Variable::Name, Variable::Short, Variable::ShortUnderscore, Variable::Path, Variable::Mode];
 /// Variables of what runs against an environment.
-pub(super) const RUN_VARIABLES: &[Variable] = RUN;
+pub(super) const RUN_VARIABLES: &[Variable] = &[Variable::Url, Variable::Mode];
 /// Variables of what is fixed for an environment.
-pub(super) const MODE_VARIABLES: &[Variable] = MODE;
+pub(super) const MODE_VARIABLES: &[Variable] = &[Variable::Mode];
 /// Variables of `release.tag`.
-pub(super) const RELEASE_TAG_VARIABLES: &[Variable] = RELEASE_TAG;
+pub(super) const RELEASE_TAG_VARIABLES: &[Variable] = &[Variable::Date, Variable::Id8, Variable::Mode];
 
 /// The whole file.
-pub(super) const FILE: Shape = Shape::Keys(FILE_KEYS);
+pub(super) const FILE: Shape = Keys(FILE_KEYS);
 
 /// One environment, without `base` and `overrides`: what a layer can say.
-pub(super) const ENVIRONMENT: Shape = Shape::Keys(ENVIRONMENT_KEYS);
+pub(super) const ENVIRONMENT: Shape = Keys(ENVIRONMENT_KEYS);
 
 /// `base:` and every entry of `environments:`, as they stand in the file.
-pub(super) const BASE_LAYER: Shape = Shape::Keys(&joined::<14, 1, 15>(ENVIRONMENT_KEYS, &[OVERRIDES]));
-const ENVIRONMENT_LAYER: Shape = Shape::Keys(&joined::<14, 2, 16>(
+pub(super) const BASE_LAYER: Shape = Keys(&joined::<14, 1, 15>(ENVIRONMENT_KEYS, &[OVERRIDES]));
+const ENVIRONMENT_LAYER: Shape = Keys(&joined::<14, 2, 16>(
     ENVIRONMENT_KEYS,
-    &[
-        OVERRIDES,
-        optional("base", Shape::Choice(&[("none", "nothing is taken from `base:`")]), "`none` leaves `base:` out."),
-    ],
+    &[OVERRIDES, optional("base", Choice(&[("none", "nothing is taken from `base:`")]), "`none` leaves `base:` out.")],
 ));
 
 /// `services[]`, laid over `images:`.
-pub(super) const SERVICE_RULE: Shape = Shape::Keys(SERVICE_RULE_KEYS);
+pub(super) const SERVICE_RULE: Shape = Keys(SERVICE_RULE_KEYS);
 
 const FILE_KEYS: &[Key] = &[
-    required("version", Shape::Integer { least: 1, most: 1 }, "Version of this file's format: 1."),
-    defaults("project", "{}", Shape::Keys(PROJECT), "What the services have in common."),
-    defaults("branches", "{}", Shape::Keys(BRANCHES), "Which branch plays which role."),
-    required("forge", Shape::Keys(FORGE), "Where pull requests and reviews are."),
-    defaults(
-        "registries",
-        "{}",
-        Shape::Named { key: Format::RegistryHost, value: &Shape::Keys(REGISTRY) },
-        "Settings by registry host.",
-    ),
-    defaults("images", "{}", Shape::Keys(IMAGES), "How a service's image is found."),
+    required("version", Integer { least: 1, most: 1 }, "Version of this file's format: 1."),
+    defaults("project", "{}", Keys(PROJECT), "What the services have in common."),
+    defaults("branches", "{}", Keys(BRANCHES), "Which branch plays which role."),
+    required("forge", Keys(FORGE), "Where pull requests and reviews are."),
+    defaults("registries", "{}", Named(Format::RegistryHost, &Keys(REGISTRY)), "Settings by registry host."),
+    defaults("images", "{}", Keys(IMAGES), "How a service's image is found."),
     defaults(
         "services",
         "[]",
-        Shape::List { item: &SERVICE_RULE, empty: Empty::Allowed },
+        List(&SERVICE_RULE),
         "Rules for the submodules: the first that matches decides; a submodule that none matches is an error.",
     ),
-    defaults("submodules", "{}", Shape::Keys(SUBMODULES), "Where submodules may come from."),
+    defaults("submodules", "{}", Keys(SUBMODULES), "Where submodules may come from."),
     defaults(
         "suites",
         "{}",
-        Shape::Named { key: Format::SuiteName, value: &Shape::Kinds(SUITE_KINDS) },
+        Named(Format::SuiteName, &Kinds(SUITE_KINDS)),
         "What can be run against an environment, by name.",
     ),
     optional("base", BASE_LAYER, "What every environment starts from."),
     defaults(
         "environments",
         "{}",
-        Shape::Named { key: Format::EnvironmentName, value: &ENVIRONMENT_LAYER },
+        Named(Format::EnvironmentName, &ENVIRONMENT_LAYER),
         "The environments, by name: each is laid over `base:`.",
     ),
 ];
 
 const PROJECT: &[Key] =
-    &[defaults("prefix", "\"\"", Shape::Text(Format::Prefix), "What `{short}` leaves out of a service's name.")];
+    &[defaults("prefix", "\"\"", Text(Format::Prefix), "What `{short}` leaves out of a service's name.")];
 
 const BRANCHES: &[Key] = &[
-    defaults("integration", "dev", Shape::Text(Format::Branch), "Where developers' work comes together."),
-    defaults("staging", "staging", Shape::Text(Format::Branch), "What staging runs."),
-    defaults("production", "main", Shape::Text(Format::Branch), "What production runs."),
+    defaults("integration", "dev", Text(Format::Branch), "Where developers' work comes together."),
+    defaults("staging", "staging", Text(Format::Branch), "What staging runs."),
+    defaults("production", "main", Text(Format::Branch), "What production runs."),
 ];
 
 const FORGE: &[Key] = &[
-    required("kind", Shape::Choice(&[("local", "files in a folder beside a bare repository")]), "Which kind it is."),
+    required("kind", Choice(&[("local", "files in a folder beside a bare repository")]), "Which kind it is."),
     required(
         "repository",
-        Shape::Text(Format::RepositoryUrl),
+        Text(Format::RepositoryUrl),
         "The superproject's address, as locks write it; relative submodule URLs resolve against it.",
     ),
     defaults(
         "direct-push",
         "refuse",
-        Shape::Choice(&[
+        Choice(&[
             ("refuse", "a commit without a pull request gets no lock"),
             ("relock", "it gets a new lock, recorded as unreviewed"),
         ]),
@@ -116,25 +102,25 @@ const FORGE: &[Key] = &[
 const REGISTRY: &[Key] = &[
     optional(
         "mirror",
-        Shape::Text(Format::Mirror),
+        Text(Format::Mirror),
         "Where requests go instead, `oci-layout:DIR` or an address; locks keep the real name.",
     ),
     defaults(
         "plain-http",
         "false",
-        Shape::Boolean,
+        Boolean,
         "Whether it is asked without TLS although it is another machine: everything can be read and changed on the way.",
     ),
     optional(
         "ca",
-        Shape::Source(PEM_KEYS),
+        Source(PEM_KEYS),
         "Certificates of authorities, in PEM, that are trusted for it beside the machine's own.",
     ),
     optional(
         "client-certificate",
-        Shape::Keys(&[
-            required("certificate", Shape::Source(PEM_KEYS), "The certificate that is shown to it, in PEM."),
-            required("key", Shape::Source(SECRET_KEYS), "The key of that certificate, in PEM."),
+        Keys(&[
+            required("certificate", Source(PEM_KEYS), "The certificate that is shown to it, in PEM."),
+            required("key", Source(SECRET_KEYS), "The key of that certificate, in PEM."),
         ]),
         "The certificate that is presented to it.",
     ),
@@ -142,15 +128,15 @@ const REGISTRY: &[Key] = &[
 
 /// The keys of a source of certificates, which never stand in the file itself.
 const PEM_KEYS: &[Key] = &[
-    optional("env", Shape::Text(Format::EnvironmentVariable), "The environment variable that holds it."),
-    optional("file", Shape::Text(Format::Path), "The file of the superproject that holds it."),
+    optional("env", Text(Format::EnvironmentVariable), "The environment variable that holds it."),
+    optional("file", Text(Format::Path), "The file of the superproject that holds it."),
 ];
 
 /// The keys of a source of secrets: they are in no file of a repository.
 const SECRET_KEYS: &[Key] =
-    &[optional("env", Shape::Text(Format::EnvironmentVariable), "The environment variable that holds it.")];
+    &[optional("env", Text(Format::EnvironmentVariable), "The environment variable that holds it.")];
 
-const REVISION: Shape = Shape::Choice(&[
+const REVISION: Shape = Choice(&[
     ("require", "an image that does not name the locked commit is refused"),
     ("warn", "it is locked with a warning"),
     ("off", "the label is not looked at"),
@@ -158,11 +144,11 @@ const REVISION: Shape = Shape::Choice(&[
 
 const REPOSITORY_KEY: Key = optional(
     "repository",
-    Shape::Text(Format::Template(SERVICE)),
+    Text(Format::Template(REPOSITORY_VARIABLES)),
     "The repository with its host, such as `ghcr.io/shop/{short}`.",
 );
-const TAGS: Shape = Shape::List { item: &Shape::Text(Format::Template(TAG)), empty: Empty::Refused };
-const PLATFORMS: Shape = Shape::List { item: &Shape::Text(Format::Platform), empty: Empty::Refused };
+const TAGS: Shape = NonEmptyList(&Text(Format::Template(TAG_VARIABLES)));
+const PLATFORMS: Shape = NonEmptyList(&Text(Format::Platform));
 
 const IMAGES: &[Key] = &[
     REPOSITORY_KEY,
@@ -172,12 +158,12 @@ const IMAGES: &[Key] = &[
 ];
 
 const SERVICE_RULE_KEYS: &[Key] = &[
-    required("match", Shape::Text(Format::Pattern), "Which submodules are meant: a pattern of paths, or a name."),
-    optional("name", Shape::Text(Format::ServiceName), "The name, where it is not the last segment of the path."),
+    required("match", Text(Format::Pattern), "Which submodules are meant: a pattern of paths, or a name."),
+    optional("name", Text(Format::ServiceName), "The name, where it is not the last segment of the path."),
     defaults(
         "kind",
         "image",
-        Shape::Choice(&[("image", "it has an image"), ("configuration", "it consists of files only")]),
+        Choice(&[("image", "it has an image"), ("configuration", "it consists of files only")]),
         "What a service consists of.",
     ),
     REPOSITORY_KEY,
@@ -189,18 +175,18 @@ const SERVICE_RULE_KEYS: &[Key] = &[
 const SUBMODULES: &[Key] = &[
     optional(
         "allow",
-        Shape::List { item: &Shape::Text(Format::AllowedSource), empty: Empty::Refused },
+        NonEmptyList(&Text(Format::AllowedSource)),
         "The hosts, owners or repositories that submodules may come from, such as `github.com/shop`; by default they may come from everywhere, but none may change its owner.",
     ),
     optional(
         "branches",
-        Shape::List { item: &Shape::Text(Format::AcceptedRef), empty: Empty::Refused },
+        NonEmptyList(&Text(Format::AcceptedRef)),
         "The branches, or tags such as `refs/tags/v*`, on one of which a locked commit must be; by default any.",
     ),
     defaults(
         "pushed",
         "\"off\"",
-        Shape::Choice(&[
+        Choice(&[
             ("require", "making a lock asks the remotes whether each commit is on a branch"),
             ("off", "the remotes are asked only with `--check-pushed`"),
         ]),
@@ -208,11 +194,11 @@ const SUBMODULES: &[Key] = &[
     ),
 ];
 
-const ENVIRONMENT_LIST: Shape = Shape::List { item: &Shape::Text(Format::EnvironmentVariable), empty: Empty::Allowed };
+const ENVIRONMENT_LIST: Shape = List(&Text(Format::EnvironmentVariable));
 
 const COMMAND: Key = required(
     "command",
-    Shape::List { item: &Shape::Text(Format::Argument(RUN)), empty: Empty::Refused },
+    NonEmptyList(&Text(Format::Argument(RUN_VARIABLES))),
     "The program and its arguments; `./` in front means a file of the superproject. No shell reads it.",
 );
 
@@ -228,71 +214,63 @@ const SUITE_KINDS: &[Kind] = &[
             defaults(
                 "files",
                 "[]",
-                Shape::List { item: &Shape::Text(Format::Path), empty: Empty::Allowed },
+                List(&Text(Format::Path)),
                 "Files of the superproject that the program needs besides itself.",
             ),
-            defaults("deadline", "10m", Shape::Text(Format::Duration), "How long it may take."),
+            defaults("deadline", "10m", Text(Format::Duration), "How long it may take."),
         ],
     },
     Kind {
         name: "http",
         doc: "A file of requests and what their answers must be.",
         keys: &[
-            required("file", Shape::Text(Format::Path), "The file, in the superproject."),
-            defaults("deadline", "5m", Shape::Text(Format::Duration), "How long it may take."),
+            required("file", Text(Format::Path), "The file, in the superproject."),
+            defaults("deadline", "5m", Text(Format::Duration), "How long it may take."),
         ],
     },
 ];
 
 const OVERRIDES: Key = optional(
     "overrides",
-    Shape::List {
-        item: &Shape::Keys(&[
-            required("match", Shape::Text(Format::Pattern), "Which services are meant."),
-            optional("target", TARGET, "What is different in their target."),
-            optional("namespaces", NAMESPACES, "What is different in their namespaces."),
-        ]),
-        empty: Empty::Allowed,
-    },
+    List(&Keys(&[
+        required("match", Text(Format::Pattern), "Which services are meant."),
+        optional("target", TARGET, "What is different in their target."),
+        optional("namespaces", NAMESPACES, "What is different in their namespaces."),
+    ])),
     "What is different for some services: all that match, in file order.",
 );
 
-const TARGET: Shape = Shape::Kinds(&[Kind {
+const TARGET: Shape = Kinds(&[Kind {
     name: "render",
     doc: "Pinned manifests are written to a branch, and to a folder.",
     keys: &[
         required(
             "source",
-            Shape::Text(Format::Template(SOURCE)),
+            Text(Format::Template(SOURCE_VARIABLES)),
             "Folder of a service's manifests, such as `{path}/deploy`.",
         ),
-        required("branch", Shape::Text(Format::Template(MODE)), "The branch that they are written to."),
+        required("branch", Text(Format::Template(MODE_VARIABLES)), "The branch that they are written to."),
         optional(
             "folder",
-            Shape::Text(Format::Template(MODE)),
+            Text(Format::Template(MODE_VARIABLES)),
             "A folder that they are written to as well, relative to the superproject.",
         ),
     ],
 }]);
 
-const NAMESPACES: Shape = Shape::Keys(&[
-    defaults(
-        "allow",
-        "[]",
-        Shape::List { item: &Shape::Text(Format::Namespace), empty: Empty::Allowed },
-        "Other namespaces that objects may name.",
-    ),
-    defaults("rewrite", "false", Shape::Boolean, "Whether a foreign namespace is replaced by the environment's."),
+const NAMESPACES: Shape = Keys(&[
+    defaults("allow", "[]", List(&Text(Format::Namespace)), "Other namespaces that objects may name."),
+    defaults("rewrite", "false", Boolean, "Whether a foreign namespace is replaced by the environment's."),
 ]);
 
 const PROBE_COMMON: [Key; 2] = [
     defaults(
         "severity",
         "block",
-        Shape::Choice(&[("block", "a failure stops the deployment"), ("warn", "a failure is a warning")]),
+        Choice(&[("block", "a failure stops the deployment"), ("warn", "a failure is a warning")]),
         "What a failure means.",
     ),
-    defaults("deadline", "10s", Shape::Text(Format::Duration), "How long the answer may take."),
+    defaults("deadline", "10s", Text(Format::Duration), "How long the answer may take."),
 ];
 
 const PROBE_KINDS: &[Kind] = &[
@@ -301,8 +279,8 @@ const PROBE_KINDS: &[Kind] = &[
         doc: "A GET request answered with a status.",
         keys: &joined::<2, 2, 4>(
             &[
-                required("url", Shape::Text(Format::Template(RUN)), "The address, such as `{url}/healthz`."),
-                defaults("status", "200", Shape::Integer { least: 100, most: 599 }, "The status that means healthy."),
+                required("url", Text(Format::Template(RUN_VARIABLES)), "The address, such as `{url}/healthz`."),
+                defaults("status", "200", Integer { least: 100, most: 599 }, "The status that means healthy."),
             ],
             &PROBE_COMMON,
         ),
@@ -310,7 +288,7 @@ const PROBE_KINDS: &[Kind] = &[
     Kind {
         name: "tcp",
         doc: "A connection that is accepted.",
-        keys: &joined::<1, 2, 3>(&[required("address", Shape::Text(Format::HostPort), "`HOST:PORT`.")], &PROBE_COMMON),
+        keys: &joined::<1, 2, 3>(&[required("address", Text(Format::HostPort), "`HOST:PORT`.")], &PROBE_COMMON),
     },
     Kind {
         name: "command",
@@ -321,86 +299,71 @@ const PROBE_KINDS: &[Kind] = &[
 
 /// The keys of a source.
 pub(super) const SOURCE_KEYS: &[Key] = &[
-    optional("value", Shape::Text(Format::Address), "The value itself."),
-    optional("env", Shape::Text(Format::EnvironmentVariable), "The environment variable that holds it."),
-    optional("file", Shape::Text(Format::Path), "The file of the superproject that holds it."),
+    optional("value", Text(Format::Address), "The value itself."),
+    optional("env", Text(Format::EnvironmentVariable), "The environment variable that holds it."),
+    optional("file", Text(Format::Path), "The file of the superproject that holds it."),
 ];
 
 const ENVIRONMENT_KEYS: &[Key] = &[
     optional(
         "branch",
-        Shape::Choice(&[
+        Choice(&[
             ("integration", "`branches.integration`"),
             ("staging", "`branches.staging`"),
             ("production", "`branches.production`"),
         ]),
         "The role whose branch it runs; by default the role of the same name.",
     ),
-    optional("mode", Shape::Text(Format::Mode), "What suites and templates call it; by default its name."),
-    optional("namespace", Shape::Text(Format::Namespace), "Where its objects live."),
-    optional("url", Shape::Source(SOURCE_KEYS), "Its address: `{url}` in templates."),
+    optional("mode", Text(Format::Mode), "What suites and templates call it; by default its name."),
+    optional("namespace", Text(Format::Namespace), "Where its objects live."),
+    optional("url", Source(SOURCE_KEYS), "Its address: `{url}` in templates."),
     optional("target", TARGET, "How it is deployed to."),
-    defaults(
-        "deploy",
-        "[]",
-        Shape::List { item: &Shape::Text(Format::Pattern), empty: Empty::Allowed },
-        "Which services are deployed.",
-    ),
+    defaults("deploy", "[]", List(&Text(Format::Pattern)), "Which services are deployed."),
     optional(
         "locked-only",
-        Shape::Keys(&[required("reason", Shape::Text(Format::Sentence), "Why.")]),
+        Keys(&[required("reason", Text(Format::Sentence), "Why.")]),
         "Why services that `deploy` does not name are locked but not deployed.",
     ),
     defaults(
         "not-deployed",
         "{}",
-        Shape::Named {
-            key: Format::ServiceName,
-            value: &Shape::Keys(&[
-                required("reason", Shape::Text(Format::Sentence), "Why."),
-                required("owner", Shape::Text(Format::Sentence), "Who decided it."),
-                required("until", Shape::Text(Format::Date), "The last day on which it holds, in quotes."),
+        Named(
+            Format::ServiceName,
+            &Keys(&[
+                required("reason", Text(Format::Sentence), "Why."),
+                required("owner", Text(Format::Sentence), "Who decided it."),
+                required("until", Text(Format::Date), "The last day on which it holds, in quotes."),
             ]),
-        },
+        ),
         "Services that are left out for a time.",
     ),
     defaults("namespaces", "{}", NAMESPACES, "Namespaces other than the environment's own."),
     defaults(
         "health",
         "{}",
-        Shape::Keys(&[
-            defaults(
-                "probes",
-                "{}",
-                Shape::Named { key: Format::Label, value: &Shape::Kinds(PROBE_KINDS) },
-                "Probes, by name.",
-            ),
+        Keys(&[
+            defaults("probes", "{}", Named(Format::Label, &Kinds(PROBE_KINDS)), "Probes, by name."),
             defaults(
                 "dependencies",
                 "{}",
-                Shape::Named { key: Format::Label, value: &Shape::Text(Format::Dependency(RUN)) },
+                Named(Format::Label, &Text(Format::Dependency(RUN_VARIABLES))),
                 "What the environment depends on: addresses, by name.",
             ),
         ]),
         "What is asked before anything is changed.",
     ),
-    defaults(
-        "suites",
-        "[]",
-        Shape::List { item: &Shape::Text(Format::SuiteName), empty: Empty::Allowed },
-        "Suites to run, in this order.",
-    ),
+    defaults("suites", "[]", List(&Text(Format::SuiteName)), "Suites to run, in this order."),
     optional(
         "promote",
-        Shape::Keys(&[required("to", Shape::Text(Format::EnvironmentName), "The next environment.")]),
+        Keys(&[required("to", Text(Format::EnvironmentName), "The next environment.")]),
         "Where a proven release goes next.",
     ),
-    defaults("requires", "{}", Shape::Keys(REQUIRES), "What a release must show before it comes here."),
+    defaults("requires", "{}", Keys(REQUIRES), "What a release must show before it comes here."),
     optional(
         "release",
-        Shape::Keys(&[required(
+        Keys(&[required(
             "tag",
-            Shape::Text(Format::Template(RELEASE_TAG)),
+            Text(Format::Template(RELEASE_TAG_VARIABLES)),
             "The tag, such as `release-{date}-{id8}`.",
         )]),
         "How releases are tagged.",
@@ -408,28 +371,21 @@ const ENVIRONMENT_KEYS: &[Key] = &[
 ];
 
 const REQUIRES: &[Key] = &[
-    optional(
-        "proven-in",
-        Shape::Text(Format::EnvironmentName),
-        "The environment that must have proven the same release.",
-    ),
+    optional("proven-in", Text(Format::EnvironmentName), "The environment that must have proven the same release."),
     defaults(
         "proof",
         "stored",
-        Shape::Choice(&[("stored", "what was written is what is locked"), ("running", "what runs is what is locked")]),
+        Choice(&[("stored", "what was written is what is locked"), ("running", "what runs is what is locked")]),
         "How strong a proof must be.",
     ),
     optional(
         "approvals",
-        Shape::Keys(&[
-            required("count", Shape::Integer { least: 0, most: 100 }, "How many people must approve."),
+        Keys(&[
+            required("count", Integer { least: 0, most: 100 }, "How many people must approve."),
             defaults(
                 "exclude",
                 "[author]",
-                Shape::List {
-                    item: &Shape::Choice(&[("author", "who opened the pull request"), ("merger", "who merged it")]),
-                    empty: Empty::Allowed,
-                },
+                List(&Choice(&[("author", "who opened the pull request"), ("merger", "who merged it")])),
                 "Whose do not count.",
             ),
         ]),

@@ -14,23 +14,18 @@ pub(super) enum Shape {
     Integer { least: i64, most: i64 },
     /// `true` or `false`.
     Boolean,
-    /// A list of values of one shape.
-    List { item: &'static Self, empty: Empty },
+    /// A list of values of one shape; it may be empty.
+    List(&'static Self),
+    /// A list of at least one value.
+    NonEmptyList(&'static Self),
     /// A map with free keys of a format.
-    Named { key: Format, value: &'static Self },
+    Named(Format, &'static Self),
     /// A map with these keys.
     Keys(&'static [Key]),
     /// A map whose `kind` says which other keys it has.
     Kinds(&'static [Kind]),
     /// A map with exactly one of the sources' keys.
     Source(&'static [Key]),
-}
-
-/// Whether a list may be empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Empty {
-    Allowed,
-    Refused,
 }
 
 /// A key of a map.
@@ -88,8 +83,8 @@ impl Shape {
             Self::Text(_) | Self::Choice(_) => "text",
             Self::Integer { .. } => "a number",
             Self::Boolean => "`true` or `false`",
-            Self::List { .. } => "a list",
-            Self::Named { .. } | Self::Keys(_) | Self::Kinds(_) | Self::Source(_) => "a map",
+            Self::List(_) | Self::NonEmptyList(_) => "a list",
+            Self::Named(..) | Self::Keys(_) | Self::Kinds(_) | Self::Source(_) => "a map",
         }
     }
 }

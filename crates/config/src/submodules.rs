@@ -34,15 +34,15 @@ pub struct Submodules {
     pub pushed: PushedPolicy,
 }
 
-words!(
+lock_model::words! {
     /// `submodules.pushed`: the strictest first.
-    PushedPolicy {
+    PushedPolicy, "rule for pushed commits" {
         /// Making a lock asks the remotes whether every commit is on a branch that counts.
         Require = "require",
         /// The remotes are asked only with `--check-pushed`.
         Off = "off",
     }
-);
+}
 
 impl AllowedSource {
     /// Whether everything that the other one allows is allowed by this one.

@@ -60,23 +60,23 @@ pub struct Forge {
     pub direct_push: DirectPush,
 }
 
-words!(
+lock_model::words! {
     /// Kinds of forges.
-    ForgeKind {
+    ForgeKind, "kind of forge" {
         /// Files in a folder beside a bare repository.
         Local = "local",
     }
-);
+}
 
-words!(
+lock_model::words! {
     /// `forge.direct-push`
-    DirectPush {
+    DirectPush, "rule for direct pushes" {
         /// The commit gets no lock.
         Refuse = "refuse",
         /// A new lock is made and recorded as unreviewed.
         Relock = "relock",
     }
-);
+}
 
 /// `registries.HOST:`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,9 +157,9 @@ pub struct ImageRule {
     pub revision: RevisionPolicy,
 }
 
-words!(
+lock_model::words! {
     /// `images.revision`: the strictest first.
-    RevisionPolicy {
+    RevisionPolicy, "revision policy" {
         /// An image that does not say that it was built from the locked commit is refused.
         Require = "require",
         /// It is locked with a warning.
@@ -167,7 +167,7 @@ words!(
         /// The label is not looked at.
         Off = "off",
     }
-);
+}
 
 /// One entry of `services:`
 #[derive(Clone, Debug)]

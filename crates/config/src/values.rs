@@ -65,18 +65,10 @@ fn is_label(text: &str) -> bool {
 }
 
 /// Text that is no duration, or one that is not between 1 ms and a week.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
 pub struct DurationError {
-    text: String,
-    fault: DurationFault,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum DurationFault {
-    Form,
-    Unit,
-    Zero,
-    TooLong,
+    why: String,
 }
 
 impl DurationError {
@@ -86,33 +78,20 @@ impl DurationError {
     }
 }
 
-impl std::error::Error for DurationError {}
-
-impl fmt::Display for DurationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = lock_model::escaping::escape_terminal(&self.text);
-        match self.fault {
-            DurationFault::Form => {
-                f.write_str("a duration is numbers with units, the largest first, such as `30s`, `1m30s` or `500ms`")
-            }
-            DurationFault::Unit => write!(f, "`{text}` has no unit: write `{text}s`, `m`, `h`, `d` or `ms`"),
-            DurationFault::Zero => write!(f, "`{text}` is no time at all"),
-            DurationFault::TooLong => write!(f, "`{text}` is longer than a week"),
-        }
-    }
-}
-
 /// Parses a duration with its unit: `500ms`, `30s`, `5m`, `2h`, `1d`; larger units first: `1m30s`.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     const UNITS: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     const LONGEST: u64 = 7 * 86_400_000;
-    let error = |fault: DurationFault| DurationError { text: text.to_owned(), fault };
-    let bad = || error(DurationFault::Form);
+    const FORM: &str = "a duration is numbers with units, the largest first, such as `30s`, `1m30s` or `500ms`";
+    let shown = lock_model::escaping::escape_terminal(text);
+    let bad = || DurationError { why: FORM.to_owned() };
+    let unit_missing =
+        || DurationError { why: format!("`{shown}` has no unit: write `{shown}s`, `m`, `h`, `d` or `ms`") };
     let mut rest = text;
     let mut units = UNITS;
     let mut total: u64 = 0;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(|| error(DurationFault::Unit))?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(unit_missing)?;
         let (number, tail) = rest.split_at(digits);
         let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(end);
@@ -124,8 +103,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         rest = tail;
     }
     match total {
-        0 => Err(error(DurationFault::Zero)),
-        total if total > LONGEST => Err(error(DurationFault::TooLong)),
+        0 => Err(DurationError { why: format!("`{shown}` is no time at all") }),
+        total if total > LONGEST => Err(DurationError { why: format!("`{shown}` is longer than a week") }),
         total => Ok(Duration::from_millis(total)),
     }
 }

@@ -126,11 +126,7 @@ impl Git {
     }
 
     /// Prepares a git command in this repository, for what the methods do not cover. Arguments are not checked.
-    pub fn invocation<I, A>(&self, arguments: I) -> Invocation
-    where
-        I: IntoIterator<Item = A>,
-        A: AsRef<OsStr>,
-    {
+    pub fn invocation(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Invocation {
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(&self.own_dir);
         let mut invocation = base_invocation(&self.program, &self.options).arg(git_dir);
@@ -145,29 +141,17 @@ impl Git {
     }
 
     /// Runs a git command, whatever its exit status; [`checked`](Self::checked) refuses others than zero.
-    pub fn run<I, A>(&self, arguments: I) -> Result<Output, GitError>
-    where
-        I: IntoIterator<Item = A>,
-        A: AsRef<OsStr>,
-    {
+    pub fn run(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output, GitError> {
         Ok(self.invocation(arguments).run()?)
     }
 
     /// Runs a git command that must succeed.
-    pub fn checked<I, A>(&self, arguments: I) -> Result<Output, GitError>
-    where
-        I: IntoIterator<Item = A>,
-        A: AsRef<OsStr>,
-    {
+    pub fn checked(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output, GitError> {
         Ok(self.invocation(arguments).run()?.checked()?)
     }
 
     /// Runs a git command that must succeed, and returns what it prints, without the line feed at the end.
-    pub fn text<I, A>(&self, arguments: I) -> Result<String, GitError>
-    where
-        I: IntoIterator<Item = A>,
-        A: AsRef<OsStr>,
-    {
+    pub fn text(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<String, GitError> {
         let output = self.checked(arguments)?;
         output::line(&output).map(str::to_owned)
     }

@@ -126,11 +126,9 @@ impl Ledger {
                 Err(source) => unreadable.push((number_in(name), name.to_owned(), source)),
             }
         }
-        parsed.sort_by(|(left, left_name, _), (right, right_name, _)| {
-            left.seq.cmp(&right.seq).then_with(|| left_name.cmp(right_name))
-        });
+        parsed.sort_by(|left, right| (left.0.seq, &left.1).cmp(&(right.0.seq, &right.1)));
         let broken = |at, what| LedgerBroken { at, what };
-        unreadable.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| left.1.cmp(&right.1)));
+        unreadable.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
         if let Some((at, file, source)) = unreadable.into_iter().next() {
             return Err(broken(at, Broken::Unreadable { file, source }));
         }

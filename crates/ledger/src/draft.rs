@@ -1,5 +1,3 @@
-use std::fmt;
-
 use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, ErrorClass, LockId, ReleaseId, Timestamp, TreeId};
 
 use crate::{Evidence, PolicySource, ProofLevel, RunIdentity, Step, StepKey, StepResult, SuiteRef, Unreviewed};
@@ -85,30 +83,23 @@ pub struct RecordDraft {
 
 /// One fault of a draft.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DraftProblem {
     /// The step needs this field.
+    #[error("`{0}` is missing")]
     Missing(&'static str),
     /// The step, or the result, has no such field.
+    #[error("`{0}` does not belong here")]
     Unexpected(&'static str),
     /// The field's text is empty, too long, or has characters that it must not have.
+    #[error("`{0}` is empty, too long or holds characters that it must not hold")]
     Text(&'static str),
     /// The step has no such result.
+    #[error("the step has no such result")]
     Result,
     /// It ended before it began.
+    #[error("`finished` is before `started`")]
     Times,
-}
-
-impl fmt::Display for DraftProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(field) => write!(f, "`{field}` is missing"),
-            Self::Unexpected(field) => write!(f, "`{field}` does not belong here"),
-            Self::Text(field) => write!(f, "`{field}` is empty, too long or holds characters that it must not hold"),
-            Self::Result => write!(f, "the step has no such result"),
-            Self::Times => write!(f, "`finished` is before `started`"),
-        }
-    }
 }
 
 /// A draft that cannot become a record, with every problem.

@@ -21,8 +21,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#[macro_use]
-mod words;
 mod chain;
 mod deployment_cycle;
 mod draft;
@@ -42,4 +40,3 @@ pub use serde_json;
 pub use step::{Step, StepKey, StepResult};
 pub use values::{Evidence, PolicySource, ProofLevel, RunIdentity, SuiteRef, Unreviewed};
 pub use wire::record_schema;
-pub use words::UnknownWord;

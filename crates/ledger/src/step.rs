@@ -2,11 +2,9 @@ use std::fmt;
 
 use crate::SuiteRef;
 
-words!(
+lock_model::words! {
     /// What a record is about.
-    Step,
-    "step",
-    {
+    Step, "step" {
         /// The lock file was committed beside the gitlinks that it describes.
         LockCommit = "lock-commit",
         /// The gates, asked before anything changes.
@@ -34,13 +32,11 @@ words!(
         /// The deployment of an older release. Its first record opens a deployment cycle and holds the environment.
         Rollback = "rollback",
     }
-);
+}
 
-words!(
+lock_model::words! {
     /// How a step stands.
-    StepResult,
-    "result",
-    {
+    StepResult, "result" {
         /// Written before the first effect.
         Started = "started",
         /// Done, and the answer is positive.
@@ -52,7 +48,7 @@ words!(
         /// A newer commit or run took its place.
         Superseded = "superseded",
     }
-);
+}
 
 impl Step {
     /// Whether the step may change something, so that a `started` record may stand before its result.
@@ -186,7 +182,13 @@ mod tests {
             assert_eq!(result.as_str().parse(), Ok(*result));
             assert_eq!(serde_json::to_value(result).unwrap(), result.as_str());
         }
-        assert_eq!("Deploy".parse::<Step>().unwrap_err().to_string(), "`Deploy` is no step");
-        assert_eq!("".parse::<StepResult>().unwrap_err().to_string(), "`` is no result");
+        assert_eq!(
+            "Deploy".parse::<Step>().unwrap_err().to_string(),
+            "`Deploy` is not a valid step: one of `lock-commit` `gates` `health` `deploy` `verify` `suite` `proof` `promote` `release` `reject` `hold` `unhold` `rollback`"
+        );
+        assert_eq!(
+            "".parse::<StepResult>().unwrap_err().to_string(),
+            "`` is not a valid result: one of `started` `ok` `failed` `refused` `superseded`"
+        );
     }
 }

@@ -52,23 +52,19 @@ impl Evidence {
     }
 }
 
-words!(
+lock_model::words! {
     /// What a proof rests on; a later level is the stronger one.
-    ProofLevel,
-    "proof level",
-    {
+    ProofLevel, "proof level" {
         /// What was written was read back.
         Stored = "stored",
         /// What the containers report was compared.
         Running = "running",
     }
-);
+}
 
-words!(
+lock_model::words! {
     /// Why a lock was committed without a review.
-    Unreviewed,
-    "reason for a missing review",
-    {
+    Unreviewed, "reason for a missing review" {
         /// An image had changed since the review, and the new one was taken on request.
         AcceptedNew = "accepted-new",
         /// The commit came without a pull request.
@@ -76,16 +72,14 @@ words!(
         /// It was taken over from an older pipeline, to go back to.
         Migrated = "migrated",
     }
-);
+}
 
-words!(
+lock_model::words! {
     /// Where the rules of the gates came from.
-    PolicySource,
-    "source of a policy",
-    {
+    PolicySource, "source of a policy" {
         /// From the target branch, as it was before the change.
         Target = "target",
         /// From the change itself, because the target had no configuration yet.
         Bootstrap = "bootstrap",
     }
-);
+}

@@ -2,7 +2,6 @@
 
 use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use lock_model::{
     Content, ErrorClass, Exception, GitSource, Lock, LockParts, LockedMetadata, Origin, Service, ServiceName, Source,
@@ -109,8 +108,9 @@ impl LockDraft {
                 Entry::Added { path, content, metadata } => match submodules.get(&path) {
                     Some(Submodule { url, commit, .. }) => {
                         let git = GitSource::new(url.clone(), commit.clone());
-                        let mut service = Service::new(path, git, content).with_origin(origin);
+                        let mut service = Service::new(path, git, content);
                         service.metadata = metadata;
+                        service.origin = origin;
                         service
                     }
                     None if scan.has_problem_at(&path) => continue,
@@ -138,9 +138,10 @@ impl LockDraft {
         let mut drifts = drift(&services, scan);
         drifts.retain(|drift| !matches!(drift, LockDrift::NotInLock { path, .. } if decided.contains(path)));
         problems.extend(drifts.into_iter().map(AssembleProblem::Drift));
-        match Lock::new(
-            LockParts::new(source).with_services(services).with_third_party(third_party).with_exceptions(exceptions),
-        ) {
+        let mut parts = LockParts::new(source).with_services(services);
+        parts.third_party = third_party;
+        parts.exceptions = exceptions;
+        match Lock::new(parts) {
             Ok(lock) if problems.is_empty() => return Ok(lock),
             Ok(_) => {}
             Err(error) => problems.extend(error.problems().iter().cloned().map(AssembleProblem::Lock)),
@@ -150,19 +151,22 @@ impl LockDraft {
 }
 
 /// Everything that is wrong with a draft, a line each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", lock_model::one_per_line(problems))]
 pub struct AssembleError {
     problems: Vec<AssembleProblem>,
 }
 
 /// One thing that is wrong with a draft.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AssembleProblem {
     /// The decisions are not those of this tree: a submodule without a decision, a decision without a submodule, a kept
     /// entry of another commit or repository, or a problem of the tree itself.
+    #[error("{0}")]
     Drift(LockDrift),
     /// A second service has the name of another one.
+    #[error("`{path}` has the name of another service, `{service}`")]
     NameTaken {
         /// The name of both.
         service: ServiceName,
@@ -170,6 +174,7 @@ pub enum AssembleProblem {
         path: TreePath,
     },
     /// A path is locked and left out.
+    #[error("`{path}` is left out, and locked as `{service}`")]
     LockedAndLeftOut {
         /// The service that is locked there.
         service: ServiceName,
@@ -177,11 +182,13 @@ pub enum AssembleProblem {
         path: TreePath,
     },
     /// A path is left out where the tree has no submodule.
+    #[error("`{path}` is left out, but is no submodule of the tree")]
     LeftOutNotInTree {
         /// The path of the decision.
         path: TreePath,
     },
     /// The parts of the lock contradict each other.
+    #[error("{0}")]
     Lock(lock_model::Problem),
 }
 
@@ -196,29 +203,3 @@ impl AssembleError {
         ErrorClass::Invalid
     }
 }
-
-impl fmt::Display for AssembleProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Drift(drift) => drift.fmt(f),
-            Self::NameTaken { service, path } => write!(f, "`{path}` has the name of another service, `{service}`"),
-            Self::LockedAndLeftOut { service, path } => {
-                write!(f, "`{path}` is left out, and locked as `{service}`")
-            }
-            Self::LeftOutNotInTree { path } => write!(f, "`{path}` is left out, but is no submodule of the tree"),
-            Self::Lock(problem) => problem.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for AssembleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{problem}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for AssembleError {}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lock_model::{CommitId, Timestamp, TreePath};
 
-use crate::mirror_cache::{MirrorCache, object_format};
+use crate::mirror_cache::object_format;
 use crate::objects::Objects;
 use crate::parallel::{AT_ONCE, in_parallel};
 use crate::store::at_hand;
@@ -14,31 +14,19 @@ use crate::url::shown_url;
 use crate::walk::between;
 use crate::{HistoryError, ReadError, SubmoduleStore};
 
-/// How a new commit lies to an old one in history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Direction {
-    /// They are the same commit.
-    Same,
-    /// The new one is a descendant of the old one.
-    Forward,
-    /// The new one is an ancestor of the old one: commits go away.
-    Backward,
-    /// Each has commits that the other lacks.
-    Diverged,
-    /// They have no common ancestor.
-    Unrelated,
-}
-
-impl Direction {
-    /// A stable word, such as `forward`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Forward => "forward",
-            Self::Backward => "backward",
-            Self::Diverged => "diverged",
-            Self::Unrelated => "unrelated",
-        }
+lock_model::words! {
+    /// How a new commit lies to an old one in history.
+    Direction, "direction" {
+        /// They are the same commit.
+        Same = "same",
+        /// The new one is a descendant of the old one.
+        Forward = "forward",
+        /// The new one is an ancestor of the old one: commits go away.
+        Backward = "backward",
+        /// Each has commits that the other lacks.
+        Diverged = "diverged",
+        /// They have no common ancestor.
+        Unrelated = "unrelated",
     }
 }
 
@@ -112,16 +100,15 @@ impl SubmoduleStore {
         };
         let whole =
             |objects: &Objects| !objects.is_shallow() && objects.has_commit(before) && objects.has_commit(after);
-        let clone = at_hand(self.modules(), &query.name).filter(whole);
-        let mirror_cache = MirrorCache::new(self.program(), self.options().clone(), self.cache());
-        if let Some(objects) = clone.or_else(|| mirror_cache.at_hand(url, format).filter(whole)) {
+        let clone = at_hand(&self.modules, &query.name).filter(whole);
+        if let Some(objects) = clone.or_else(|| self.cache.at_hand(url, format).filter(whole)) {
             // A clone that lost commits is no reason to give up.
             match between(&objects, before, after, limit) {
                 Ok(history) => return Ok(history),
                 Err(ReadError::NotFound { .. } | ReadError::Missing { .. } | ReadError::Unreadable { .. }) => {}
             }
         }
-        let mut mirror = mirror_cache.open(url, format)?;
+        let mut mirror = self.cache.open(url, format)?;
         mirror.bring(&["refs/heads/*".to_owned()], &[])?;
         for commit in [before, after] {
             // A branch that was rewritten or deleted since: hosts give such commits out for a while.

@@ -103,7 +103,7 @@ pub use ref_policy::{RefPolicy, RefPolicyError};
 pub use scan::{Scan, Submodule};
 pub use sources::{AllowedSources, AllowedSourcesError};
 pub use store::{ContentOrigin, SubmoduleContent, SubmoduleStore};
-pub use submodule_changes::{Pin, Pins, SubmoduleChange, changes_to_review, lock_pins};
+pub use submodule_changes::{Pins, SubmoduleChange, changes_to_review, lock_pins};
 pub use superproject::{Ownership, Superproject};
 pub use tree::{ContentLimits, TreeFile};
 pub use url::{UrlError, fetch_url, lock_url};

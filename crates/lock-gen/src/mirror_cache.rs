@@ -15,15 +15,17 @@ use crate::url::shown_url;
 
 /// Below it lie the remote's branches and tags, as `heads/…` and `tags/…`: what is reachable from there is published.
 const PUBLISHED: &str = "refs/orchestrator/on/";
+/// How the repositories end that hold the commits of a remote's branches.
+const COMMITS: &str = "-commits.git";
 /// The time between two looks at a repository that another process uses.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The folder of the repositories, and the git that fills them.
 #[derive(Clone, Debug)]
 pub(crate) struct MirrorCache {
-    program: Program,
-    options: GitOptions,
-    folder: PathBuf,
+    pub(crate) program: Program,
+    pub(crate) options: GitOptions,
+    pub(crate) folder: PathBuf,
 }
 
 /// The commits of one remote. No other process uses the repository as long as this exists.
@@ -40,26 +42,32 @@ pub(crate) fn object_format(commit: &CommitId) -> ObjectFormat {
     if commit.as_str().len() == 64 { ObjectFormat::Sha256 } else { ObjectFormat::Sha1 }
 }
 
+/// The repository in a folder, if it belongs to the user of this process.
+pub(crate) fn open_owned(folder: &Path) -> Option<Objects> {
+    Objects::open(folder).ok().filter(Objects::is_ours)
+}
+
 impl MirrorCache {
     pub(crate) fn new(program: &Program, options: GitOptions, folder: &Path) -> Self {
         Self { program: program.clone(), options, folder: folder.to_owned() }
     }
 
-    fn folder(&self, url: &str, format: ObjectFormat) -> PathBuf {
+    /// Where a repository of a remote lies: one for each hash function and purpose.
+    pub(crate) fn folder_for(&self, url: &str, format: ObjectFormat, ending: &str) -> PathBuf {
         let digest = Digest::of(url.as_bytes());
         let (short, _) = digest.hex().split_at(32);
         let format = if format == ObjectFormat::Sha256 { "-sha256" } else { "" };
-        self.folder.join(format!("{short}{format}-commits.git"))
+        self.folder.join(format!("{short}{format}{ending}"))
     }
 
     /// The objects that earlier runs fetched, without asking the remote.
     pub(crate) fn at_hand(&self, url: &str, format: ObjectFormat) -> Option<Objects> {
-        Objects::open(&self.folder(url, format)).ok().filter(Objects::is_ours)
+        open_owned(&self.folder_for(url, format, COMMITS))
     }
 
     /// Opens the repository of a remote and locks it; makes it when there is none.
     pub(crate) fn open(&self, url: &str, format: ObjectFormat) -> Result<Mirror, HistoryError> {
-        let folder = self.folder(url, format);
+        let folder = self.folder_for(url, format, COMMITS);
         std::fs::create_dir_all(&self.folder).map_err(|error| HistoryError::cache(&folder, error))?;
         let lock = self.lock(&folder)?;
         let init = InitOptions { format, ..InitOptions::default() };

@@ -36,11 +36,7 @@ impl RefPolicy {
     /// Takes names and patterns of branches, and of refs below `refs/heads/` and `refs/tags/`.
     ///
     /// Other refs are refused: the author of a pull request decides what its refs hold.
-    pub fn new<I, P>(patterns: I) -> Result<Self, RefPolicyError>
-    where
-        I: IntoIterator<Item = P>,
-        P: AsRef<str>,
-    {
+    pub fn new(patterns: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, RefPolicyError> {
         let patterns = patterns.into_iter().map(|pattern| full(pattern.as_ref())).collect::<Result<_, _>>()?;
         Ok(Self { patterns })
     }

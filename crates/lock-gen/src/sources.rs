@@ -32,13 +32,8 @@ pub struct AllowedSourcesError {
 
 impl AllowedSources {
     /// Takes entries such as `HOST`, `HOST:PORT/OWNER` and `HOST/OWNER/REPOSITORY`, with or without `https://`.
-    pub fn new<I, E>(entries: I) -> Result<Self, AllowedSourcesError>
-    where
-        I: IntoIterator<Item = E>,
-        E: AsRef<str>,
-    {
-        let read = |entry: E| {
-            let text = entry.as_ref();
+    pub fn new(entries: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, AllowedSourcesError> {
+        let read = |text: &str| {
             let bare = text.strip_prefix("https://").unwrap_or(text);
             let bare = bare.strip_suffix('/').unwrap_or(bare);
             let odd = |c: char| c.is_whitespace() || lock_model::escaping::is_hidden(c) || "@\\?#%*".contains(c);
@@ -53,7 +48,7 @@ impl AllowedSources {
                 Err(AllowedSourcesError { entry: shown(text.as_bytes()) })
             }
         };
-        Ok(Self { entries: entries.into_iter().map(read).collect::<Result<_, _>>()? })
+        Ok(Self { entries: entries.into_iter().map(|entry| read(entry.as_ref())).collect::<Result<_, _>>()? })
     }
 
     /// Whether a repository is on the list. An empty list allows nothing.

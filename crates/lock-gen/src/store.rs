@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 
-use git::{Git, GitError, GitOptions, InitOptions, ObjectFormat};
-use lock_model::{CommitId, Digest, TreePath};
+use git::{Git, GitError, GitOptions, InitOptions};
+use lock_model::{CommitId, TreePath};
 use process::Program;
 
-use crate::mirror_cache::object_format;
+use crate::mirror_cache::{MirrorCache, object_format, open_owned};
 use crate::objects::{CommitInfo, Objects};
 use crate::tree::{ContentLimits, Gitlinks, TreeFile, read_file, read_files};
 use crate::url::shown_url;
@@ -15,10 +15,8 @@ use crate::{ContentError, Submodule};
 /// A fetch goes into a bare repository in the cache, so that no configuration or hook of a clone takes part.
 #[derive(Debug)]
 pub struct SubmoduleStore {
-    program: Program,
-    options: GitOptions,
-    cache: PathBuf,
-    modules: PathBuf,
+    pub(crate) cache: MirrorCache,
+    pub(crate) modules: PathBuf,
 }
 
 /// Where a submodule's objects were found.
@@ -36,7 +34,7 @@ impl SubmoduleStore {
     /// A store for the submodules of one superproject; `superproject` is the
     /// [common folder](crate::Superproject::common_dir) of its clone. The cache folder is made when it is needed.
     pub fn new(program: &Program, options: GitOptions, cache: &Path, superproject: &Path) -> Self {
-        Self { program: program.clone(), options, cache: cache.to_owned(), modules: superproject.join("modules") }
+        Self { cache: MirrorCache::new(program, options, cache), modules: superproject.join("modules") }
     }
 
     /// The content of a submodule at the commit of its gitlink, whether that was pushed or not.
@@ -51,16 +49,17 @@ impl SubmoduleStore {
     /// The content of a submodule at the commit of its gitlink, from the cache or the remote: a commit that only the clone
     /// has is [not published](ContentError::NotPublished).
     pub fn published_content(&self, submodule: &Submodule, fetch_url: &str) -> Result<SubmoduleContent, ContentError> {
-        let folder = self.cache_folder(fetch_url, &submodule.commit);
+        let format = object_format(&submodule.commit);
+        let folder = self.cache.folder_for(fetch_url, format, ".git");
         let cached = || open_owned(&folder).and_then(|objects| having(objects, &submodule.commit));
         if let Some(objects) = cached() {
             return SubmoduleContent::new(submodule, objects, ContentOrigin::Cache);
         }
         let cache_error = |source: crate::error::Source| ContentError::Cache { folder: folder.clone(), source };
-        let init = InitOptions { format: object_format(&submodule.commit), ..InitOptions::default() };
-        std::fs::create_dir_all(&self.cache).map_err(|error| cache_error(Box::new(error)))?;
-        let git = Git::init(&self.program, &folder, &init, self.options.clone())
-            .map_err(|error| cache_error(Box::new(error)))?;
+        let init = InitOptions { format, ..InitOptions::default() };
+        let MirrorCache { program, options, folder: cache } = &self.cache;
+        std::fs::create_dir_all(cache).map_err(|error| cache_error(Box::new(error)))?;
+        let git = Git::init(program, &folder, &init, options.clone()).map_err(|error| cache_error(Box::new(error)))?;
         // A ref keeps the commit from being pruned; one a commit, so that two runs do not fight over it.
         let refspec = format!("+{commit}:refs/orchestrator/{commit}", commit = submodule.commit);
         let fetched = git.fetch(fetch_url, &[&refspec], Some(1));
@@ -73,29 +72,6 @@ impl SubmoduleStore {
             }
         }
     }
-
-    pub(crate) fn program(&self) -> &Program {
-        &self.program
-    }
-
-    pub(crate) fn options(&self) -> &GitOptions {
-        &self.options
-    }
-
-    pub(crate) fn cache(&self) -> &Path {
-        &self.cache
-    }
-
-    pub(crate) fn modules(&self) -> &Path {
-        &self.modules
-    }
-
-    fn cache_folder(&self, fetch_url: &str, commit: &CommitId) -> PathBuf {
-        let digest = Digest::of(fetch_url.as_bytes());
-        let format = if object_format(commit) == ObjectFormat::Sha256 { "-sha256" } else { "" };
-        let (short, _) = digest.hex().split_at(32);
-        self.cache.join(format!("{short}{format}.git"))
-    }
 }
 
 /// The clone of a submodule inside of the superproject's clone.
@@ -103,11 +79,6 @@ pub(crate) fn at_hand(modules: &Path, name: &str) -> Option<Objects> {
     // Fields are public: the name is checked again before it becomes a path.
     let name = TreePath::try_from(name).ok()?;
     open_owned(&modules.join(name.as_str()))
-}
-
-/// The repository in a folder, if it belongs to the user of this process.
-fn open_owned(folder: &Path) -> Option<Objects> {
-    Objects::open(folder).ok().filter(Objects::is_ours)
 }
 
 /// A repository that has the commit and its tree.

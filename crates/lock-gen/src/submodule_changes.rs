@@ -3,28 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lock_model::{CommitId, Lock, RepositoryUrl, TreePath};
+use lock_model::{CommitId, GitSource, Lock, RepositoryUrl, TreePath};
 
 use crate::sources::owner;
 use crate::{Direction, Scan};
 
-/// The repository and commit of a submodule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
-    /// The repository, as the lock writes it.
-    pub url: RepositoryUrl,
-    /// The commit of the gitlink.
-    pub commit: CommitId,
-}
-
-/// The pins of a tree or lock, by the path of the submodule.
-pub type Pins = BTreeMap<TreePath, Pin>;
+/// The pins of a tree or lock: repository and commit, by the path of the submodule.
+pub type Pins = BTreeMap<TreePath, GitSource>;
 
 impl Scan {
     /// The pins of the submodules without problems.
     pub fn pins(&self) -> Pins {
         let pins = self.submodules.iter().map(|one| {
-            let pin = Pin { url: one.url.clone(), commit: one.commit.clone() };
+            let pin = GitSource::new(one.url.clone(), one.commit.clone());
             (one.path.clone(), pin)
         });
         pins.collect()
@@ -33,11 +24,7 @@ impl Scan {
 
 /// The pins of the services of a lock.
 pub fn lock_pins(lock: &Lock) -> Pins {
-    let pins = lock.services().values().map(|service| {
-        let pin = Pin { url: service.git.url.clone(), commit: service.git.commit.clone() };
-        (service.path.clone(), pin)
-    });
-    pins.collect()
+    lock.services().values().map(|service| (service.path.clone(), service.git.clone())).collect()
 }
 
 /// A change of a submodule that a reviewer should look at.

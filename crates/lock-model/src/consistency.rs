@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use crate::{
     Content, Digest, ErrorClass, ImageRepository, LockParts, LockedManifests, Problem, ServiceName, Tag,
@@ -10,7 +9,8 @@ use crate::{
 pub(crate) const MAX_PULL_REQUEST: u64 = (1 << 53) - 1;
 
 /// Parts that contradict each other; all contradictions at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", crate::one_per_line(problems))]
 pub struct LockError {
     problems: Vec<Problem>,
 }
@@ -26,18 +26,6 @@ impl LockError {
         ErrorClass::Invalid
     }
 }
-
-impl fmt::Display for LockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{problem}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for LockError {}
 
 /// Finds every contradiction between the parts.
 pub(crate) fn check(parts: &LockParts) -> Result<(), LockError> {

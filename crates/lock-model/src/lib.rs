@@ -42,15 +42,20 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The code that `words!` makes names this crate as its users do.
+extern crate self as lock_model;
+
+#[macro_use]
+mod words;
 mod canonical;
 mod class;
+#[macro_use]
+mod identifier;
 mod consistency;
 mod date;
 mod difference;
 pub mod escaping;
 mod files;
-#[macro_use]
-mod identifier;
 mod identity;
 mod json;
 mod legacy;
@@ -87,14 +92,17 @@ pub use metadata::{
     METADATA_ARTIFACT_TYPE, METADATA_FILE, METADATA_VERSION, MetadataError, MetadataImage, ServiceMetadata,
 };
 pub use parse_error::{ParseError, ParseErrorKind};
-pub use problem::Problem;
+pub use problem::{Problem, one_per_line};
 pub use release_identity::{config_digest, release_id, suite_digest};
 #[cfg(feature = "schema")]
 pub use schema::{lock_schema, metadata_schema, schema_text, sorted_schema};
-/// For the code that [`identifier!`] makes.
+/// For the code that [`identifier!`] and [`words!`] make.
 #[cfg(feature = "schema")]
 #[doc(hidden)]
 pub use schemars;
+/// For the code that [`words!`] makes.
+#[doc(hidden)]
+pub use serde;
 pub use timestamp::{Timestamp, TimestampError};
 pub use types::{
     ApiFile, Content, CreatedFrom, Exception, GitSource, LockParts, LockedChart, LockedImage, LockedManifests,

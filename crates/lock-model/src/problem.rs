@@ -92,6 +92,11 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Problems as the text of one error: each begins a line.
+pub fn one_per_line<P: fmt::Display>(problems: &[P]) -> String {
+    problems.iter().map(P::to_string).collect::<Vec<_>>().join("\n")
+}
+
 /// The line with its number and a caret below the column.
 fn excerpt(text: &str, at: Position) -> String {
     let line = text.split('\n').nth(at.line - 1).unwrap_or_default();

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::{ConfigDigest, Digest, LockId, ReleaseId, SuiteDigest, TreePath, canonical_json, tagged_digest};
 
 /// Digest of a configuration: over the map from each file's path to the digest of its bytes.
@@ -25,14 +27,8 @@ pub fn config_digest(files: &BTreeMap<TreePath, Digest>) -> ConfigDigest {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn release_id(config: &ConfigDigest, lock: &LockId) -> ReleaseId {
-    #[derive(serde::Serialize)]
-    struct Identity<'a> {
-        config: &'a ConfigDigest,
-        lock: &'a LockId,
-    }
-    let digest = tagged_digest("orchestrator.release.v1", &Identity { config, lock })
-        .expect("two strings have a canonical form");
-    digest.into()
+    let identity = json!({ "config": config, "lock": lock });
+    tagged_digest("orchestrator.release.v1", &identity).expect("two strings have a canonical form").into()
 }
 
 /// The digest of a suite: over its kind, its definition before variables are filled in, the digests of its files, and
@@ -43,15 +39,11 @@ pub fn suite_digest(
     files: &BTreeMap<TreePath, Digest>,
     image: Option<&Digest>,
 ) -> SuiteDigest {
-    #[derive(serde::Serialize)]
-    struct Identity<'a> {
-        kind: &'a str,
-        definition: &'a serde_json::Value,
-        files: &'a BTreeMap<TreePath, Digest>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        image: Option<&'a Digest>,
+    let mut identity = json!({ "kind": kind, "definition": definition, "files": files });
+    if let Some(image) = image {
+        identity["image"] = json!(image);
     }
-    digest_of(&Identity { kind, definition, files, image }).into()
+    digest_of(&identity).into()
 }
 
 fn digest_of<T: serde::Serialize>(value: &T) -> Digest {

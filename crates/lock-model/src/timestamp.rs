@@ -6,6 +6,9 @@ use crate::escaping::escape_short;
 /// 0000-01-01T00:00:00Z, the first time that has four digits for its year.
 const YEAR_ZERO: i64 = -62_167_219_200;
 
+#[cfg(feature = "schema")]
+const PATTERN: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$";
+
 /// A point in time in whole seconds, UTC, written as `2025-11-20T21:14:07Z` ([RFC 3339]).
 ///
 /// ```
@@ -20,6 +23,11 @@ const YEAR_ZERO: i64 = -62_167_219_200;
 /// [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(description = "A time in whole seconds, UTC.", extend("format" = "date-time", "pattern" = PATTERN))
+)]
 pub struct Timestamp(i64);
 
 /// Text that is no time in whole seconds UTC.
@@ -72,35 +80,7 @@ impl FromStr for Timestamp {
     }
 }
 
-impl TryFrom<String> for Timestamp {
-    type Error = TimestampError;
-
-    fn try_from(text: String) -> Result<Self, TimestampError> {
-        text.parse()
-    }
-}
-
-impl From<Timestamp> for String {
-    fn from(time: Timestamp) -> Self {
-        time.to_string()
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Timestamp {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Timestamp".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "description": "A time in whole seconds, UTC.",
-            "format": "date-time",
-            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$",
-        })
-    }
-}
+serialised_as_text!(Timestamp);
 
 #[cfg(test)]
 mod tests {

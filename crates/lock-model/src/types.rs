@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    ChartReference, ChartVersion, CommitId, Date, Digest, IdentifierError, ImageReference, ImageRepository, KindName,
-    OneLine, Platform, RepositoryUrl, ServiceName, Tag, ThirdPartyName, Timestamp, TreeId, TreePath,
+    ChartReference, ChartVersion, CommitId, Date, Digest, ImageReference, ImageRepository, KindName, OneLine, Platform,
+    RepositoryUrl, ServiceName, Tag, ThirdPartyName, Timestamp, TreeId, TreePath,
 };
 
 /// Everything that a [`Lock`](crate::Lock) is made of; not yet checked as a whole.
@@ -35,20 +35,6 @@ impl LockParts {
     #[must_use]
     pub fn with_services(mut self, services: impl IntoIterator<Item = (ServiceName, Service)>) -> Self {
         self.services = services.into_iter().collect();
-        self
-    }
-
-    /// Sets all third parties.
-    #[must_use]
-    pub fn with_third_party(mut self, entries: impl IntoIterator<Item = (ThirdPartyName, ThirdParty)>) -> Self {
-        self.third_party = entries.into_iter().collect();
-        self
-    }
-
-    /// Sets all declared deviations.
-    #[must_use]
-    pub fn with_exceptions(mut self, exceptions: impl IntoIterator<Item = Exception>) -> Self {
-        self.exceptions = exceptions.into_iter().collect();
         self
     }
 }
@@ -120,20 +106,6 @@ impl Service {
     /// A resolved service without metadata.
     pub fn new(path: TreePath, git: GitSource, content: Content) -> Self {
         Self { path, git, content, metadata: None, origin: Origin::Resolved }
-    }
-
-    /// Sets what the service says about itself.
-    #[must_use]
-    pub fn with_metadata(mut self, metadata: LockedMetadata) -> Self {
-        self.metadata = Some(metadata);
-        self
-    }
-
-    /// Sets how the entry came about; `resolved` unless it is set.
-    #[must_use]
-    pub fn with_origin(mut self, origin: Origin) -> Self {
-        self.origin = origin;
-        self
     }
 }
 
@@ -258,44 +230,7 @@ impl LockedImage {
     }
 }
 
-macro_rules! word {
-    ($(#[$doc:meta])* $name:ident, $kind:literal { $($(#[$word_doc:meta])* $word:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        pub enum $name {
-            $($(#[$word_doc])* #[serde(rename = $text)] $word,)+
-        }
-
-        impl $name {
-            /// The word as the lock file writes it.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$word => $text,)+
-                }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = IdentifierError;
-
-            fn from_str(text: &str) -> Result<Self, IdentifierError> {
-                match text {
-                    $($text => Ok(Self::$word),)+
-                    _ => Err(IdentifierError::new($kind, text, concat!("one of", $(" `", $text, "`"),+))),
-                }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    };
-}
-
-word! {
+words! {
     /// Where an image's creation time was read, most trusted first.
     CreatedFrom, "source of a creation time" {
         /// The newest of the platforms' image configurations.
@@ -307,7 +242,7 @@ word! {
     }
 }
 
-word! {
+words! {
     /// Whether an image was built from the locked commit.
     Revision, "revision" {
         /// An attestation names the commit.
@@ -323,7 +258,7 @@ word! {
     }
 }
 
-word! {
+words! {
     /// How an entry of the lock came about; `resolved` is not written.
     Origin, "origin" {
         /// Resolved from the tree and the registry.

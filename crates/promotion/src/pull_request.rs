@@ -1,7 +1,5 @@
 //! The pull request to the next environment: whether it is due, how it is found again, which statuses it needs.
 
-use std::fmt;
-
 use lock_model::{EnvironmentName, LockId, ReleaseId};
 
 use crate::gates::{GateVerdict, ProvenIn, proof_in, suites_in};
@@ -52,37 +50,17 @@ pub fn due(ledger: &Ledger, required: &ProvenIn, to: &EnvironmentName, release: 
     }
 }
 
-/// A status that this program sets on a commit, and that the forge is told to require.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StatusContext {
-    /// The lock of the pull request could be made, and is up to date.
-    Lock,
-    /// The suites of the pull request.
-    Suites,
-    /// The environment before proved this release.
-    StagingProof,
-    /// Enough people approved this content.
-    Approvals,
-}
-
-impl StatusContext {
-    /// Every status.
-    pub const ALL: [Self; 4] = [Self::Lock, Self::Suites, Self::StagingProof, Self::Approvals];
-
-    /// The name at the forge.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Lock => "orchestrator/lock",
-            Self::Suites => "orchestrator/suites",
-            Self::StagingProof => "orchestrator/staging-proof",
-            Self::Approvals => "orchestrator/approvals",
-        }
-    }
-}
-
-impl fmt::Display for StatusContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+lock_model::words! {
+    /// A status that this program sets on a commit, and that the forge is told to require.
+    StatusContext, "status" {
+        /// The lock of the pull request could be made, and is up to date.
+        Lock = "orchestrator/lock",
+        /// The suites of the pull request.
+        Suites = "orchestrator/suites",
+        /// The environment before proved this release.
+        StagingProof = "orchestrator/staging-proof",
+        /// Enough people approved this content.
+        Approvals = "orchestrator/approvals",
     }
 }
 

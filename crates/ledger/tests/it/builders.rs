@@ -55,8 +55,9 @@ pub(crate) fn lock_of(services: &[(&str, &str)], exceptions: Vec<Exception>) -> 
         commit("base"),
         tree("merged"),
     );
-    let parts = LockParts::new(source.with_pull_request(7));
-    Lock::new(parts.with_services(services).with_exceptions(exceptions)).unwrap()
+    let mut parts = LockParts::new(source.with_pull_request(7)).with_services(services);
+    parts.exceptions = exceptions;
+    Lock::new(parts).unwrap()
 }
 
 pub(crate) fn service(name: &str, word: &str) -> Service {

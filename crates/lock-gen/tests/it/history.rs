@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use git::Git;
-use lock_gen::{AllowedSources, Direction, History, HistoryQuery, Pin, Pins, SubmoduleChange, changes_to_review};
-use lock_model::{CommitId, ErrorClass};
+use lock_gen::{AllowedSources, Direction, History, HistoryQuery, Pins, SubmoduleChange, changes_to_review};
+use lock_model::{CommitId, ErrorClass, GitSource};
 
 use crate::world::{World, child, commit, file, gitlink, id, kinds, scan, section, tree};
 
@@ -172,7 +172,7 @@ fn odd_graphs_are_counted_as_git_counts_them() {
 fn t8_changed_repositories_and_backward_gitlinks_are_risks() {
     let pins = |entries: &[(&str, &str, &str)]| -> Pins {
         let pin = |&(path, url, sha): &(&str, &str, &str)| {
-            (path.parse().unwrap(), Pin { url: url.parse().unwrap(), commit: id(sha) })
+            (path.parse().unwrap(), GitSource::new(url.parse().unwrap(), id(sha)))
         };
         entries.iter().map(pin).collect()
     };

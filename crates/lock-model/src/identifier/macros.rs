@@ -155,6 +155,25 @@ macro_rules! identifier_schema {
     ($($anything:tt)*) => {};
 }
 
+/// Lets serde read and write a type as its text, with `#[serde(try_from = "String", into = "String")]`.
+macro_rules! serialised_as_text {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = <Self as std::str::FromStr>::Err;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+
 /// A DNS name's label, in either case, as a pattern.
 #[cfg(feature = "schema")]
 macro_rules! host_pattern {

@@ -3,6 +3,7 @@
 #[macro_use]
 mod macros;
 mod chart;
+#[macro_use]
 mod digest;
 mod environment;
 mod forge;

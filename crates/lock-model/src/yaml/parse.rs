@@ -3,6 +3,7 @@ use serde::Deserialize as _;
 use super::node::{Node, Value};
 use super::syntax::{self, SyntaxError};
 use crate::Lock;
+use crate::json::text_of;
 use crate::parse_error::{ParseError, ParseErrorKind};
 use crate::problem::{Position, Problem};
 use crate::wire::{LOCK_VERSION, WireLock};
@@ -31,11 +32,7 @@ impl Lock {
     /// assert_eq!((error.line(), error.column(), error.path().as_str()), (Some(2), Some(10), "version"));
     /// ```
     pub fn parse(text: &[u8], file: &str) -> Result<Self, ParseError> {
-        if text.len() > MAX_BYTES {
-            return Err(ParseError::too_large(file, text.len(), MAX_BYTES));
-        }
-        let text = std::str::from_utf8(text).map_err(|error| ParseError::not_text(file, text, error))?;
-        File { name: file, text }.parse()
+        File { name: file, text: text_of(text, file, MAX_BYTES)? }.parse()
     }
 }
 

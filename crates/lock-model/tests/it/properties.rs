@@ -192,8 +192,9 @@ fn service() -> impl Strategy<Value = Service> {
     let origin = prop_oneof![Just(Origin::Resolved), Just(Origin::Migrated)];
     (path(), url(), commit(), content, option::of(metadata), origin).prop_map(
         |(path, url, commit, content, metadata, origin)| {
-            let mut service = Service::new(path, GitSource::new(url, commit), content).with_origin(origin);
+            let mut service = Service::new(path, GitSource::new(url, commit), content);
             service.metadata = metadata;
+            service.origin = origin;
             service
         },
     )
@@ -232,8 +233,10 @@ fn lock() -> impl Strategy<Value = Lock> {
     (source, services, third_party, vec(exception(), 0..3)).prop_filter_map(
         "parts that contradict each other",
         |(source, services, third_party, exceptions)| {
-            let parts = LockParts::new(source).with_services(services);
-            Lock::new(parts.with_third_party(third_party).with_exceptions(exceptions)).ok()
+            let mut parts = LockParts::new(source).with_services(services);
+            parts.third_party = third_party;
+            parts.exceptions = exceptions;
+            Lock::new(parts).ok()
         },
     )
 }

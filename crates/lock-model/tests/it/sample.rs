@@ -27,12 +27,12 @@ pub(crate) fn golden_parts() -> LockParts {
     .with_revision(Revision::SelfAsserted);
     let mut metadata = LockedMetadata::new("1.4.0".parse().unwrap());
     metadata.api.push(ApiFile::new("openapi".parse().unwrap(), "openapi.yaml".parse().unwrap(), digest('8')));
-    let cart = Service::new(
+    let mut cart = Service::new(
         "services/cart".parse().unwrap(),
         git("https://github.com/shop/cart.git", "1"),
         Content::Image(image),
-    )
-    .with_metadata(metadata);
+    );
+    cart.metadata = Some(metadata);
     let grafana = Service::new(
         "infra/grafana".parse().unwrap(),
         git("https://github.com/shop/grafana.git", "3"),
@@ -42,9 +42,10 @@ pub(crate) fn golden_parts() -> LockParts {
         LockedChart::new("oci://ghcr.io/shop/charts/redis".parse().unwrap(), "24.0.0".parse().unwrap(), digest('4'));
     let mut redis = ThirdParty::new(ThirdPartySource::Chart(chart));
     redis.images.insert("docker.io/bitnami/redis".parse().unwrap(), digest('5'));
-    LockParts::new(source.with_pull_request(7))
-        .with_services([("cart".parse().unwrap(), cart), ("grafana".parse().unwrap(), grafana)])
-        .with_third_party([("redis".parse().unwrap(), redis)])
+    let mut parts = LockParts::new(source.with_pull_request(7))
+        .with_services([("cart".parse().unwrap(), cart), ("grafana".parse().unwrap(), grafana)]);
+    parts.third_party.insert("redis".parse().unwrap(), redis);
+    parts
 }
 
 pub(crate) fn digest(digit: char) -> lock_model::Digest {

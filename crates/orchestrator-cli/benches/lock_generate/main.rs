@@ -129,6 +129,7 @@ fn many(lock: &Lock, services: usize) -> Lock {
         copy.path = path;
         copies.insert(format!("{name}-{number}").parse().unwrap(), copy);
     }
-    let parts = LockParts::new(lock.source().clone()).with_services(copies);
-    Lock::new(parts.with_third_party(lock.third_party().clone())).unwrap()
+    let mut parts = LockParts::new(lock.source().clone()).with_services(copies);
+    parts.third_party.clone_from(lock.third_party());
+    Lock::new(parts).unwrap()
 }

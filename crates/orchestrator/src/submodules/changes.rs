@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::report::markdown::{MAX_COMMITS_SHOWN, RiskKind, ServiceCommits, ServiceRisk, Step};
 use crate::report::v1::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
 use lock_gen::{
-    Commits, Direction, History, HistoryError, HistoryQuery, Pin, Pins, Scan, Submodule, SubmoduleChange,
-    SubmoduleStore, changes_to_review, fetch_url, lock_pins,
+    Commits, Direction, History, HistoryError, HistoryQuery, Pins, Scan, Submodule, SubmoduleChange, SubmoduleStore,
+    changes_to_review, fetch_url, lock_pins,
 };
 use lock_model::{Lock, ServiceName, TreePath};
 
@@ -99,7 +99,7 @@ fn pins_at_their_new_paths(before: &Lock, after: &Lock) -> Pins {
     let old_pins = lock_pins(before);
     let pins = after.services().iter().filter_map(|(name, service)| {
         let pin = match before.services().get(name) {
-            Some(old) => Pin { url: old.git.url.clone(), commit: old.git.commit.clone() },
+            Some(old) => old.git.clone(),
             None => old_pins.get(&service.path)?.clone(),
         };
         Some((service.path.clone(), pin))

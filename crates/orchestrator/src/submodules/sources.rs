@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::{PushedPolicy, Submodules};
-use lock_gen::{Pin, Pins, Submodule, SubmoduleChange, changes_to_review, lock_pins};
-use lock_model::{CONFIG_FILE, CommitId, ErrorClass, LOCK_FILE, Lock, RepositoryUrl, ServiceName, TreePath};
+use lock_gen::{Pins, Submodule, SubmoduleChange, changes_to_review, lock_pins};
+use lock_model::{CONFIG_FILE, CommitId, ErrorClass, GitSource, LOCK_FILE, Lock, RepositoryUrl, ServiceName, TreePath};
 
 use super::allowed_sources;
 use crate::context::{Context, git_error};
@@ -116,7 +116,7 @@ pub(crate) fn foreign_sources(
     let deciding = target.rules.as_ref().unwrap_or(own);
     if deciding.allow.is_none() {
         let before = target.pins_of(services.iter().map(|(name, submodule)| (name, *submodule)));
-        let pin = |submodule: &Submodule| Pin { url: submodule.url.clone(), commit: submodule.commit.clone() };
+        let pin = |submodule: &Submodule| GitSource::new(submodule.url.clone(), submodule.commit.clone());
         let after: Pins = services.values().map(|submodule| (submodule.path.clone(), pin(submodule))).collect();
         let paths: BTreeMap<_, _> = services.iter().map(|(name, submodule)| (&submodule.path, name)).collect();
         for change in changes_to_review(&before, &after, &BTreeMap::new()) {

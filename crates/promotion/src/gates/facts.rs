@@ -67,20 +67,6 @@ impl GatePolicy {
     pub fn new(source: PolicySource) -> Self {
         Self { source, proven_in: None, approvals: None }
     }
-
-    /// The same policy with a proof that is required.
-    #[must_use]
-    pub fn proven_in(mut self, proven_in: ProvenIn) -> Self {
-        self.proven_in = Some(proven_in);
-        self
-    }
-
-    /// The same policy with approvals that are required.
-    #[must_use]
-    pub fn approvals(mut self, approvals: ApprovalPolicy) -> Self {
-        self.approvals = Some(approvals);
-        self
-    }
 }
 
 /// What is required of the environment before.

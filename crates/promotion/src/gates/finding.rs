@@ -2,59 +2,33 @@ use std::fmt;
 
 use ledger::PolicySource;
 
-macro_rules! gates {
-    ($($(#[$doc:meta])* $gate:ident = $word:literal,)+) => {
-        /// One question before a deployment.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
-        #[serde(rename_all = "kebab-case")]
-        pub enum Gate {
-            $($(#[$doc])* $gate,)+
-        }
-
-        impl Gate {
-            /// Every gate, in the order in which they are asked.
-            pub const ALL: &'static [Self] = &[$(Self::$gate,)+];
-
-            /// The gate's name.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$gate => $word,)+
-                }
-            }
-        }
-    };
-}
-
-gates!(
-    /// The lock describes the gitlinks of the tree that it lies in.
-    BelongsToTree = "belongs-to-tree",
-    /// The commit that was reviewed is part of the history that is deployed.
-    ReviewedHead = "reviewed-head",
-    /// The lock file is, byte for byte, the one whose commit the ledger recorded.
-    RecordedLock = "recorded-lock",
-    /// The lock is not rejected.
-    NotRejected = "not-rejected",
-    /// Every image of the lock was resolved for it: nothing was taken over from an older pipeline.
-    Resolved = "resolved",
-    /// No exception in the lock has expired.
-    Exceptions = "exceptions",
-    /// The environment is not held.
-    NotHeld = "not-held",
-    /// The commit is not older than what the environment was given last.
-    NoDowngrade = "no-downgrade",
-    /// The environment before proved this release.
-    StagingProof = "staging-proof",
-    /// The suites of that proof are the ones that are required.
-    Suites = "suites",
-    /// Enough people approved this content.
-    Approvals = "approvals",
-    /// What was merged is what was approved.
-    MergedTree = "merged-tree",
-);
-
-impl fmt::Display for Gate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+lock_model::words! {
+    /// One question before a deployment.
+    Gate, "gate" {
+        /// The lock describes the gitlinks of the tree that it lies in.
+        BelongsToTree = "belongs-to-tree",
+        /// The commit that was reviewed is part of the history that is deployed.
+        ReviewedHead = "reviewed-head",
+        /// The lock file is, byte for byte, the one whose commit the ledger recorded.
+        RecordedLock = "recorded-lock",
+        /// The lock is not rejected.
+        NotRejected = "not-rejected",
+        /// Every image of the lock was resolved for it: nothing was taken over from an older pipeline.
+        Resolved = "resolved",
+        /// No exception in the lock has expired.
+        Exceptions = "exceptions",
+        /// The environment is not held.
+        NotHeld = "not-held",
+        /// The commit is not older than what the environment was given last.
+        NoDowngrade = "no-downgrade",
+        /// The environment before proved this release.
+        StagingProof = "staging-proof",
+        /// The suites of that proof are the ones that are required.
+        Suites = "suites",
+        /// Enough people approved this content.
+        Approvals = "approvals",
+        /// What was merged is what was approved.
+        MergedTree = "merged-tree",
     }
 }
 

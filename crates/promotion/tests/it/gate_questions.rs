@@ -402,7 +402,9 @@ fn a_report_is_as_good_as_its_worst_answer() {
 #[test]
 fn a_policy_is_made_of_what_it_requires() {
     let proven_in = ProvenIn { environment: staging(), level: ProofLevel::Running, suites: BTreeMap::new() };
-    let made = GatePolicy::new(PolicySource::Target).proven_in(proven_in.clone()).approvals(policy(2));
+    let mut made = GatePolicy::new(PolicySource::Target);
+    made.proven_in = Some(proven_in.clone());
+    made.approvals = Some(policy(2));
     let written = GatePolicy { source: PolicySource::Target, proven_in: Some(proven_in), approvals: Some(policy(2)) };
     assert_eq!(made, written);
     let none = GatePolicy { source: PolicySource::Bootstrap, proven_in: None, approvals: None };
