@@ -85,10 +85,10 @@ pub mod layout;
 pub mod media_type;
 mod options;
 mod options_error;
-
 mod platform;
 mod prune;
 mod registry;
+mod remote;
 mod request;
 mod resolve;
 mod retry;

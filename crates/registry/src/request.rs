@@ -9,7 +9,7 @@ use lock_model::{
     Timestamp,
 };
 
-use crate::error::RegistryError;
+use crate::error::{RegistryError, RegistryErrorKind};
 
 /// An image that is looked for.
 #[derive(Clone, Debug)]
@@ -138,14 +138,10 @@ impl Unresolved {
         }
     }
 
-    /// How long the registry asked to wait.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        match &self.reason {
-            UnresolvedReason::Failed(error) => error.kind().retry_after(),
-            UnresolvedReason::NoCandidates | UnresolvedReason::AllMissing | UnresolvedReason::OtherRevision { .. } => {
-                None
-            }
-        }
+    /// The question that had no good answer.
+    pub(crate) fn failure(&self) -> Option<&RegistryErrorKind> {
+        let UnresolvedReason::Failed(error) = &self.reason else { return None };
+        Some(error.kind())
     }
 }
 
