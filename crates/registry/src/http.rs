@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::auth::{NotPublic, Reach};
+use crate::auth::{NOT_PUBLIC, NotPublic, Reach};
 use crate::clients::Clients;
 use crate::credentials::{LoginSource, LoginTrace};
 use crate::error::RegistryErrorKind;
@@ -28,7 +28,7 @@ const REFUSAL_LIMIT: u64 = 64 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Http {
-    options: RegistryOptions,
+    pub(crate) options: RegistryOptions,
     clients: Clients,
     jitter: Jitter,
 }
@@ -98,10 +98,6 @@ pub(crate) struct Answer {
 impl Http {
     pub(crate) fn new(options: RegistryOptions) -> Self {
         Self { clients: Clients::new(&options), jitter: Jitter::new(options.jitter_seed), options }
-    }
-
-    pub(crate) fn options(&self) -> &RegistryOptions {
-        &self.options
     }
 
     /// A wait of our own choice before something is done for another time.
@@ -314,9 +310,9 @@ fn broken(url: &Url, error: reqwest::Error) -> RegistryErrorKind {
     let host = host_of(url);
     // The address may carry a signature in its query.
     let error = error.without_url();
-    if let Some(not_public) = find_cause::<NotPublic>(&error) {
+    if find_cause::<NotPublic>(&error).is_some() {
         let realm = escaped(format!("{}://{host}{}", url.scheme(), url.path()));
-        return RegistryErrorKind::Realm { realm, reason: not_public.reason().to_owned(), host };
+        return RegistryErrorKind::Realm { realm, reason: NOT_PUBLIC.to_owned(), host };
     }
     if is_certificate_problem(&error) {
         RegistryErrorKind::Untrusted { host, source: error.into() }

@@ -92,7 +92,6 @@ mod remote;
 mod request;
 mod resolve;
 mod retry;
-mod setters;
 mod text;
 mod wait_policy;
 

@@ -67,7 +67,7 @@ impl Registry {
     pub fn logins(&self) -> Vec<LoginUse> {
         let accounts = self.inner.authenticator.accounts();
         let uses = accounts.iter().filter_map(|account| {
-            let (host, repository) = (account.host(), account.key().path().to_owned());
+            let (host, repository) = (account.host(), account.key.path.clone());
             Some(LoginUse { host, repository, trace: account.trace()? })
         });
         let mut uses: Vec<LoginUse> = uses.collect();
@@ -77,7 +77,7 @@ impl Registry {
 
     /// Why the cache could not be used, which is no failure: everything was asked for instead.
     pub fn cache_problem(&self) -> Option<String> {
-        self.inner.authenticator.cache()?.problem()
+        self.inner.authenticator.cache.as_ref()?.problem()
     }
 
     /// How the registry that answers for a repository was logged in to; `None` while it has not asked for a login.
@@ -106,7 +106,7 @@ impl Registry {
 
     /// Counts what the cache was given, and makes room in it where it is too much.
     pub(crate) fn tidy(&self) {
-        if let Some(cache) = self.inner.authenticator.cache() {
+        if let Some(cache) = &self.inner.authenticator.cache {
             cache.settle();
         }
     }
@@ -145,7 +145,7 @@ impl<'a> Session<'a> {
         }
         let (base, gate) = self.base(host)?;
         let account = authenticator.account(&base, repository.path());
-        let cache = authenticator.cache().map(|cache| cache.of(&account.host(), repository.path()));
+        let cache = authenticator.cache.as_ref().map(|cache| cache.of(&account.host(), repository.path()));
         let remote = Remote { repository, authenticator, base, gate, account, context };
         Ok(Backend { repository, source: Source::Http { remote, cache } })
     }

@@ -10,6 +10,7 @@ use lock_model::{
 };
 
 use crate::error::{RegistryError, RegistryErrorKind};
+use crate::text::joined;
 
 /// An image that is looked for.
 #[derive(Clone, Debug)]
@@ -150,9 +151,10 @@ impl fmt::Display for Unresolved {
         write!(f, "{}", self.reason)?;
         // The last attempt of a failure is the failure.
         let told = usize::from(matches!(self.reason, UnresolvedReason::Failed(_)));
-        let tried: Vec<String> =
-            self.tried.iter().take(self.tried.len().saturating_sub(told)).map(ToString::to_string).collect();
-        if tried.is_empty() { Ok(()) } else { write!(f, " (tried {})", tried.join("; ")) }
+        match self.tried.split_at(self.tried.len().saturating_sub(told)) {
+            ([], _) => Ok(()),
+            (tried, _) => write!(f, " (tried {})", joined(tried)),
+        }
     }
 }
 

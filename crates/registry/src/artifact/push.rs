@@ -41,7 +41,7 @@ impl Registry {
             return Err(RegistryErrorKind::NotAnArtifact { reason });
         }
         let store = Store::new(self, repository, deadline)?;
-        let subject = match artifact.subject_digest() {
+        let subject = match &artifact.subject {
             None => None,
             Some(digest) => {
                 let missing = || RegistryErrorKind::ChildMissing { what: "subject".to_owned(), digest: digest.clone() };

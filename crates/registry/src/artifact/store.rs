@@ -193,7 +193,7 @@ impl<'a> Store<'a> {
                 StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::RANGE_NOT_SATISFIABLE
                     if begun < UPLOADS =>
                 {
-                    tokio::time::sleep(remote.authenticator.http().pause(begun)).await;
+                    tokio::time::sleep(remote.authenticator.http.pause(begun)).await;
                 }
                 _ => return Err(end.into_failure(RegistryErrorKind::Missing)),
             }
@@ -229,7 +229,7 @@ impl<'a> Store<'a> {
     /// A short rest before something is done again.
     pub(super) async fn rest(&self, round: u32) {
         if let Location::Registry(remote) = &self.location {
-            tokio::time::sleep(remote.authenticator.http().pause(round)).await;
+            tokio::time::sleep(remote.authenticator.http.pause(round)).await;
         }
     }
 }
@@ -242,7 +242,7 @@ async fn upload(remote: &Remote<'_>, target: Url, blob: &Blob) -> Result<Answer,
     }
     let gate = remote.authenticator.gate(&target);
     let ask = Ask { payload, gate: &gate, ..remote.request(Method::PUT, target, ANSWER_LIMIT) };
-    remote.authenticator.http().exchange(&ask, None).await
+    remote.authenticator.http.exchange(&ask, None).await
 }
 
 /// The statuses with which registries say that they do not know what a list of referrers is.

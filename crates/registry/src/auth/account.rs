@@ -19,7 +19,7 @@ use crate::text::{escaped, host_of};
 #[derive(Debug)]
 pub(crate) struct Account {
     base: Url,
-    key: CredentialKey,
+    pub(crate) key: CredentialKey,
     /// Held while a token is fetched: other requests that need it wait for that one.
     state: tokio::sync::Mutex<State>,
     trace: Mutex<Option<LoginTrace>>,
@@ -96,10 +96,6 @@ impl Account {
     /// The host that is asked, as it is named in the address.
     pub(crate) fn host(&self) -> String {
         host_of(&self.base)
-    }
-
-    pub(crate) fn key(&self) -> &CredentialKey {
-        &self.key
     }
 
     /// What to send with a request before the registry asks for anything.
@@ -214,7 +210,7 @@ impl Account {
             return Ok(Arc::clone(found));
         }
         // A helper may take longer than there is time.
-        let found = tokio::time::timeout_at(ask.deadline, authenticator.credentials().find(&self.key)).await;
+        let found = tokio::time::timeout_at(ask.deadline, authenticator.options().credentials.find(&self.key)).await;
         let found = Arc::new(found.map_err(|_| RegistryErrorKind::Deadline { host: host_of(&self.base) })?);
         *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.trace.clone());
         state.found = Some(Arc::clone(&found));
@@ -230,7 +226,7 @@ impl Account {
             (Scheme::Tokens(_), Some(Login::Registry(token))) => fixed(token::bearer(token)),
             (Scheme::Tokens(service), _) => {
                 if scopes.is_empty() {
-                    scopes.push(format!("repository:{}:pull", self.key.path()));
+                    scopes.push(format!("repository:{}:pull", self.key.path));
                 }
                 Session::Tokens(Tokens { service, scopes, token: None })
             }
@@ -319,7 +315,7 @@ async fn fetch(
         ..Ask::new(method, url, authenticator.options().limits.token, &gate, ask.deadline)
     };
     let asked_at = Instant::now();
-    let answer = authenticator.http().exchange(&question, header.as_ref()).await?;
+    let answer = authenticator.http.exchange(&question, header.as_ref()).await?;
     match answer.status.as_u16() {
         200..=299 => {
             let unusable = |reason| RegistryErrorKind::TokenAnswer { host, reason };

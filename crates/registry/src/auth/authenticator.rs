@@ -6,7 +6,6 @@ use url::Url;
 
 use super::account::{Account, Scheme};
 use crate::cache::Cache;
-use crate::credentials::Credentials;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
 use crate::http::{Answer, Ask, Http};
@@ -18,12 +17,12 @@ const LOGINS: u32 = 2;
 /// Sends requests with whatever login they need.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
-    http: Http,
+    pub(crate) http: Http,
     gates: Mutex<BTreeMap<String, Arc<HostGate>>>,
     accounts: Mutex<BTreeMap<(String, String), Arc<Account>>>,
     /// How each registry takes logins.
     schemes: Mutex<BTreeMap<String, Scheme>>,
-    cache: Option<Arc<Cache>>,
+    pub(crate) cache: Option<Arc<Cache>>,
 }
 
 impl Authenticator {
@@ -38,19 +37,7 @@ impl Authenticator {
     }
 
     pub(crate) fn options(&self) -> &RegistryOptions {
-        self.http.options()
-    }
-
-    pub(crate) fn http(&self) -> &Http {
-        &self.http
-    }
-
-    pub(crate) fn cache(&self) -> Option<&Arc<Cache>> {
-        self.cache.as_ref()
-    }
-
-    pub(crate) fn credentials(&self) -> &Credentials {
-        &self.options().credentials
+        &self.http.options
     }
 
     /// The limits of one address: by its origin, since a mirror stands for several hosts.
