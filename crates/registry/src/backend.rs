@@ -17,13 +17,11 @@ use crate::options::{Limits, Mirror, RegistryOptions};
 use crate::remote::Remote;
 
 /// One repository, and what answers for it.
-#[derive(Clone)]
 pub(crate) struct Backend<'a> {
     pub(crate) repository: &'a ImageRepository,
     pub(crate) source: Source<'a>,
 }
 
-#[derive(Clone)]
 pub(crate) enum Source<'a> {
     Layout { reader: Arc<LayoutReader>, limits: Limits },
     Http { remote: Remote<'a>, cache: Option<RepositoryCache> },

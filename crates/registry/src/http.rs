@@ -64,10 +64,6 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    pub(crate) fn form(bytes: Vec<u8>) -> Self {
-        Self::new("application/x-www-form-urlencoded", bytes)
-    }
-
     pub(crate) fn new(media_type: &str, bytes: Vec<u8>) -> Self {
         Self { media_type: media_type.to_owned(), bytes: bytes.into() }
     }
@@ -220,8 +216,8 @@ impl Answer {
 
     /// What an answer that is not a success stands for; `missing` is what a 404 means here.
     pub(crate) fn into_failure(self, missing: RegistryErrorKind) -> RegistryErrorKind {
-        let detail = self.detail();
-        let Self { status, headers, body: _, host, elsewhere: _, login } = self;
+        let Self { status, headers, body, host, elsewhere: _, login } = self;
+        let detail = detail(&body);
         let (code, login) = (status.as_u16(), login.map(Box::new));
         match (status, login) {
             (StatusCode::NOT_FOUND, _) => missing,
@@ -235,11 +231,6 @@ impl Answer {
             (StatusCode::FORBIDDEN, login) => RegistryErrorKind::Refused { host, status: code, detail, login },
             _ => RegistryErrorKind::Status { host, status: code, detail },
         }
-    }
-
-    /// What a refusal says, with a leading colon; empty when it says nothing.
-    pub(crate) fn detail(&self) -> String {
-        detail(&self.body)
     }
 }
 
@@ -347,8 +338,9 @@ fn challenge(headers: &HeaderMap) -> String {
     }
 }
 
-/// What a registry says about its refusal, in the form that the distribution specification gives it.
-fn detail(body: &[u8]) -> String {
+/// What a registry says about its refusal, in the form that the distribution specification gives it, with a leading
+/// colon; empty when it says nothing.
+pub(crate) fn detail(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         errors: Vec<Problem>,

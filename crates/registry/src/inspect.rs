@@ -28,8 +28,7 @@ struct Child {
     platform: Platform,
     digest: Digest,
     config: ImageConfig,
-    annotated: Option<String>,
-    foreign_urls: bool,
+    manifest: Manifest,
 }
 
 /// Reads an image down to the configurations of the required platforms; every document is hashed on the way.
@@ -74,13 +73,7 @@ async fn single(
         return Err(RegistryErrorKind::PlatformMissing { wanted, available: vec![itself.to_string()] });
     }
     let platform = required.first().cloned().unwrap_or(itself);
-    Ok(Child {
-        platform,
-        digest: digest.clone(),
-        config,
-        annotated: manifest.created,
-        foreign_urls: manifest.foreign_urls,
-    })
+    Ok(Child { platform, digest: digest.clone(), config, manifest })
 }
 
 /// The image for one platform of an index.
@@ -110,13 +103,7 @@ async fn of_platform(
         let reported = reported.to_string();
         return Err(RegistryErrorKind::PlatformDiffers { platform, digest: entry.digest.clone(), reported });
     }
-    Ok(Child {
-        platform,
-        digest: entry.digest.clone(),
-        config,
-        annotated: manifest.created,
-        foreign_urls: manifest.foreign_urls,
-    })
+    Ok(Child { platform, digest: entry.digest.clone(), config, manifest })
 }
 
 async fn configuration(backend: &Backend<'_>, descriptor: &Descriptor) -> Result<ImageConfig, RegistryErrorKind> {
@@ -127,7 +114,7 @@ async fn configuration(backend: &Backend<'_>, descriptor: &Descriptor) -> Result
 
 fn summary(children: Vec<Child>, annotated: Option<&String>, foreign_urls: bool) -> Inspected {
     let mut warnings = Vec::new();
-    if foreign_urls || children.iter().any(|child| child.foreign_urls) {
+    if foreign_urls || children.iter().any(|child| child.manifest.foreign_urls) {
         warnings.push(Warning::ForeignUrls);
     }
     let mut date = |text: Option<&String>| {
@@ -141,7 +128,7 @@ fn summary(children: Vec<Child>, annotated: Option<&String>, foreign_urls: bool)
     let created = match built {
         Some(time) => Some(ImageDate { time, from: CreatedFrom::Config }),
         None => date(annotated)
-            .or_else(|| children.iter().filter_map(|child| date(child.annotated.as_ref())).max())
+            .or_else(|| children.iter().filter_map(|child| date(child.manifest.created.as_ref())).max())
             .map(|time| ImageDate { time, from: CreatedFrom::Annotation }),
     };
     let revisions =

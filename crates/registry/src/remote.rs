@@ -22,7 +22,6 @@ pub(crate) struct Context<'a> {
     pub(crate) on_retry: &'a (dyn Fn(Duration, &str) + Sync),
 }
 
-#[derive(Clone)]
 pub(crate) struct Remote<'a> {
     pub(crate) repository: &'a ImageRepository,
     pub(crate) authenticator: &'a Authenticator,

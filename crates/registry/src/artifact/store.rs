@@ -104,12 +104,6 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Whether a name stands for a document already.
-    pub(super) async fn has_manifest(&self, name: Name<'_>, document: &Digest) -> Result<bool, RegistryErrorKind> {
-        // By its bytes, and not by what a header says about them: a push that is left out cannot be made up for.
-        Ok(self.manifest(name).await?.is_some_and(|(digest, _)| digest == *document))
-    }
-
     /// Puts a manifest, an index or a list; gives the headers of the answer.
     pub(super) async fn put_manifest(&self, name: Name<'_>, document: &Blob) -> Result<HeaderMap, RegistryErrorKind> {
         match &self.location {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::StatusCode;
 use url::Url;
 
-use super::account::{Account, Scheme};
+use super::account::{Account, Need, Scheme};
 use crate::cache::Cache;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
@@ -73,13 +73,14 @@ impl Authenticator {
 
     /// Sends a request; when the registry asks for a login, once more with it.
     pub(crate) async fn send(&self, ask: &Ask<'_>, account: &Account) -> Result<Answer, RegistryErrorKind> {
-        let mut sent = account.ready(self, ask).await?;
+        let need = Need { account, authenticator: self, ask };
+        let mut sent = need.ready().await?;
         let mut logins = 0;
         loop {
             let mut answer = self.http.exchange(ask, sent.as_ref().map(|sent| &sent.header)).await?;
             // What a host that we were sent on to asks for is no business of this account.
             if answer.status == StatusCode::UNAUTHORIZED && !answer.elsewhere && logins < LOGINS {
-                let next = account.challenged(self, ask, &answer.headers, sent.as_ref(), logins > 0).await?;
+                let next = need.challenged(&answer.headers, sent.as_ref(), logins > 0).await?;
                 if next.is_some() {
                     sent = next;
                     logins += 1;

@@ -9,7 +9,7 @@ mod challenge;
 mod realm;
 mod token;
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, Need};
 pub(crate) use authenticator::Authenticator;
 #[cfg(feature = "fuzzing")]
 pub(crate) use challenge::{Challenge, challenges};
