@@ -1,6 +1,5 @@
 //! The forge of a small shop: a bare repository, a clone to push from, six people and a robot.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
