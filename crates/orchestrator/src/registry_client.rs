@@ -1,7 +1,6 @@
 //! The registry client of a configuration: its mirrors and hosts, with the logins, proxies and authorities that the caller
 //! hands in, and a cache of what never changes.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -112,7 +111,7 @@ fn credentials(context: &Context, access: &RegistryAccess) -> Result<Credentials
     }
     let mut sources = CredentialSources::default();
     sources.env = env;
-    sources.files = access.login_files.clone();
+    sources.files.clone_from(&access.login_files);
     sources.helpers = Some(HelperPrograms::new(context.surroundings.search_path.clone(), environment));
     sources.work_tree = context.git.work_tree().map(PathBuf::from);
     Credentials::load(sources).map_err(|error| {

@@ -1,6 +1,5 @@
 //! What people do on the local forge: making it, opening, reviewing and merging pull requests.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
