@@ -230,10 +230,6 @@ fn parse(bytes: &[u8], file: &str) -> Result<Map<String, Value>, ComposeError> {
         let text = error.without_snippet().to_string();
         unreadable(line, escaped(text.lines().next().unwrap_or("not YAML")))
     })?;
-    match node.0 {
-        Value::Object(top) => Ok(top),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            Err(ComposeError::NoServices { file: file.to_owned() })
-        }
-    }
+    let Value::Object(top) = node.0 else { return Err(ComposeError::NoServices { file: file.to_owned() }) };
+    Ok(top)
 }

@@ -158,11 +158,6 @@ pub(crate) fn node_privileges(object: &Map<String, Value>, id: &ObjectId, rule: 
             }
         }
     });
-    asked
-        .into_iter()
-        .map(|what| {
-            let hint = format!("allow `{}` by name, or leave it out", escaped(&id.short()));
-            (ProblemKind::Privileged, format!("{id} asks for {what}: {hint}"))
-        })
-        .collect()
+    let hint = format!("allow `{}` by name, or leave it out", escaped(&id.short()));
+    asked.into_iter().map(|what| (ProblemKind::Privileged, format!("{id} asks for {what}: {hint}"))).collect()
 }

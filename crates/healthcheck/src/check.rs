@@ -27,13 +27,6 @@ impl Check {
     pub fn new(name: impl Into<String>, probe: Probe, deadline: Duration) -> Self {
         Self { name: name.into(), probe, severity: Severity::default(), deadline }
     }
-
-    /// Sets what a state other than healthy means.
-    #[must_use]
-    pub fn severity(mut self, severity: Severity) -> Self {
-        self.severity = severity;
-        self
-    }
 }
 
 /// What a check that is not healthy means for a deployment.
@@ -135,33 +128,5 @@ impl CommandProbe {
             redactor: Redactor::new(),
             interrupt: Interrupt::new(),
         }
-    }
-
-    /// Sets the arguments.
-    #[must_use]
-    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.args = args.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Sets the variables that the program sees.
-    #[must_use]
-    pub fn envs(mut self, envs: EnvVars) -> Self {
-        self.envs = envs;
-        self
-    }
-
-    /// Sets what is removed from its output.
-    #[must_use]
-    pub fn redactor(mut self, redactor: Redactor) -> Self {
-        self.redactor = redactor;
-        self
-    }
-
-    /// Sets what ends the program early.
-    #[must_use]
-    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
     }
 }

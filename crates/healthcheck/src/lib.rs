@@ -11,12 +11,12 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let five_seconds = Duration::from_secs(5);
-//! let checks = [
+//! let mut checks = [
 //!     Check::new("gateway", Probe::Http(HttpProbe::new("https://staging.example.com/healthz")?), five_seconds),
 //!     Check::new("database", Probe::Tcp(TcpProbe::new("db.example.com:5432")), five_seconds),
-//!     Check::new("search", Probe::Http(HttpProbe::new("https://search.example.com/")?.status(204)), five_seconds)
-//!         .severity(Severity::Warn),
+//!     Check::new("search", Probe::Http(HttpProbe::new("https://search.example.com/")?.status(204)), five_seconds),
 //! ];
+//! checks[2].severity = Severity::Warn;
 //! let client = HttpClient::new("my-tool/1.0", five_seconds)?;
 //! let report = healthcheck::run(&checks, &client, NonZeroUsize::MIN.saturating_add(7)).await;
 //! for check in report.not_healthy() {

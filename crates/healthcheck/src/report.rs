@@ -84,10 +84,7 @@ impl HealthReport {
 
     /// Whether the environment can take a deployment: something was checked, and nothing blocks.
     pub fn is_healthy(&self) -> bool {
-        match self.verdict {
-            HealthVerdict::Healthy | HealthVerdict::Degraded => true,
-            HealthVerdict::NothingChecked | HealthVerdict::Blocked => false,
-        }
+        self.verdict <= HealthVerdict::Degraded
     }
 
     /// The checks that are not healthy, those that block first.

@@ -129,8 +129,9 @@ fn proxies() -> Result<Proxies> {
             })
             .transpose()
     };
-    Ok(Proxies::default()
-        .http(parse(environment::HTTP_PROXY)?)
-        .https(parse(environment::HTTPS_PROXY)?)
-        .exceptions(environment::read_either_case(environment::NO_PROXY).unwrap_or_default()))
+    let mut proxies = Proxies::default();
+    proxies.http = parse(environment::HTTP_PROXY)?;
+    proxies.https = parse(environment::HTTPS_PROXY)?;
+    proxies.exceptions = environment::read_either_case(environment::NO_PROXY).unwrap_or_default();
+    Ok(proxies)
 }

@@ -1,7 +1,6 @@
 //! The registry client of a configuration: its mirrors and hosts, with the logins, proxies and authorities that the caller
 //! hands in, and a cache of what never changes.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -47,10 +46,9 @@ impl fmt::Debug for RegistryAccess {
 /// Makes the client of a configuration; files that it names are those of `commit`.
 pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> Result<Registry> {
     let access = (context.surroundings.registry)()?;
-    let mut mirrors = BTreeMap::new();
-    let mut hosts = BTreeMap::new();
+    let mut options = RegistryOptions::default();
     for (host, settings) in &config.registries {
-        hosts.insert(host.clone(), host_options(context, commit, host, settings)?);
+        options.hosts.insert(host.clone(), host_options(context, commit, host, settings)?);
         let Some(mirror) = &settings.mirror else { continue };
         let mirror = match mirror {
             config::Mirror::OciLayout(folder) => Mirror::OciLayout(context.top.join(PathBuf::from(folder))),
@@ -58,22 +56,21 @@ pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> R
                 Error::from_source(ErrorKind::Usage, format!("registries.{host}.mirror is no URL"), error)
             })?),
         };
-        mirrors.insert(host.clone(), mirror);
+        options.mirrors.insert(host.clone(), mirror);
     }
-    let mut options = RegistryOptions::default()
-        .authorities(access.authorities.clone())
-        .credentials(credentials(context, &access)?)
-        .proxies(access.proxies.clone())
-        .cache(context.cache.join("registry"))
-        .jitter_seed(access.jitter_seed);
-    (options.mirrors, options.hosts) = (mirrors, hosts);
+    options.credentials = credentials(context, &access)?;
+    options.authorities = access.authorities;
+    options.proxies = access.proxies;
+    options.cache = Some(context.cache.join("registry"));
+    options.jitter_seed = access.jitter_seed;
     Registry::new(options)
         .map_err(|error| Error::from_source(ErrorKind::Usage, "the registry client cannot be made", error))
 }
 
 /// What the configuration says about one host.
 fn host_options(context: &Context, commit: &CommitId, host: &str, settings: &RegistrySettings) -> Result<HostOptions> {
-    let mut options = HostOptions::default().plain_http(settings.plain_http);
+    let mut options = HostOptions::default();
+    options.plain_http = settings.plain_http;
     if let Some(ca) = &settings.ca {
         let place = format!("registries.{host}.ca");
         let pem = config_values::text(context, commit, &place, ca)?.into_bytes();
@@ -112,11 +109,11 @@ fn credentials(context: &Context, access: &RegistryAccess) -> Result<Credentials
     for (name, value) in access.helper_variables.iter() {
         environment.insert(name, value);
     }
-    let sources = CredentialSources::default()
-        .env(env)
-        .files(access.login_files.clone())
-        .helpers(HelperPrograms::new(context.surroundings.search_path.clone(), environment))
-        .work_tree(context.git.work_tree().map(PathBuf::from));
+    let mut sources = CredentialSources::default();
+    sources.env = env;
+    sources.files.clone_from(&access.login_files);
+    sources.helpers = Some(HelperPrograms::new(context.surroundings.search_path.clone(), environment));
+    sources.work_tree = context.git.work_tree().map(PathBuf::from);
     Credentials::load(sources).map_err(|error| {
         let path = error.path().display();
         let problems = error.problems().iter().map(|one| {

@@ -1,6 +1,5 @@
 //! What people do on the local forge: making it, opening, reviewing and merging pull requests.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,15 +61,15 @@ pub fn init_forge(
             .hint("make one with `git clone --bare`, and name it with `--repository`"));
     }
     let bot = &request.bot;
-    let mut users = vec![User::bot(bot.clone(), Role::Write)];
-    users.extend(request.users.iter().map(|(name, role)| User::person(name.clone(), *role)));
-    let mut branches = BTreeMap::new();
+    let mut settings = ForgeSettings::default();
+    settings.users.push(User::bot(bot.clone(), Role::Write));
+    settings.users.extend(request.users.iter().map(|(name, role)| User::person(name.clone(), *role)));
     for (branch, required) in &request.protect {
         let required_statuses =
             required.iter().map(|context| RequiredStatus::new(context.clone(), Some(bot.clone()))).collect();
-        branches.insert(branch.clone(), BranchRules::new(required_statuses, vec![bot.clone()]));
+        settings.branches.insert(branch.clone(), BranchRules::new(required_statuses, vec![bot.clone()]));
     }
-    let written = forge::simulator::init(&root, &ForgeSettings::new(users, branches))?;
+    let written = forge::simulator::init(&root, &settings)?;
     // Nothing that carries a time is written.
     let clock = local::Clock::fixed(Timestamp::from_unix_seconds(0));
     let forge = LocalForge::open(&root, git, Some(bot.clone()), clock)?;
@@ -158,7 +157,7 @@ pub async fn open_pull_request(
 /// Where the forge refuses, or there is no such pull request.
 pub async fn ready_pull_request(context: &Context, number: u64) -> Result<PullRequestReport> {
     LedgerStore::check(context).await?;
-    let edit = PullRequestEdit::new().readiness(Readiness::Ready);
+    let edit = PullRequestEdit::default().readiness(Readiness::Ready);
     context.forge.edit_pull_request(number, &edit).await?;
     let pull_request = context.forge.pull_request(number).await?;
     Ok(report(&pull_request, format!("pull request {number} is ready")))

@@ -48,34 +48,6 @@ impl CommandSuite {
         }
     }
 
-    /// Sets the arguments.
-    #[must_use]
-    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.args = args.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Sets the variables that the program sees.
-    #[must_use]
-    pub fn envs(mut self, envs: EnvVars) -> Self {
-        self.envs = envs;
-        self
-    }
-
-    /// Sets what is removed from its output.
-    #[must_use]
-    pub fn redactor(mut self, redactor: Redactor) -> Self {
-        self.redactor = redactor;
-        self
-    }
-
-    /// Sets what ends the program early.
-    #[must_use]
-    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
-        self.interrupt = interrupt;
-        self
-    }
-
     pub(crate) async fn run(&self, name: &str) -> SuiteReport {
         let suite = self.clone();
         let ended = tokio::task::spawn_blocking(move || {
@@ -105,7 +77,7 @@ impl CommandSuite {
             None => (Verdict::Unknown, format!("ended with {}", output.status())),
         };
         let case = Case::new(excerpt(self.program.name()), verdict, message);
-        SuiteReport::new(name, vec![case]).log_tail(self.log_tail(output))
+        SuiteReport { log_tail: self.log_tail(output), ..SuiteReport::new(name, vec![case]) }
     }
 
     fn log_tail(&self, output: &Output) -> Vec<String> {
@@ -124,7 +96,7 @@ impl CommandSuite {
             let reason = format!("did not end within {}", in_words(self.deadline));
             // The error's further lines are the program's last words.
             let log_tail = error.to_string().lines().skip(1).map(|line| log_line(line.trim_start())).collect();
-            return SuiteReport::unknown(name, &reason).log_tail(log_tail);
+            return SuiteReport { log_tail, ..SuiteReport::unknown(name, &reason) };
         }
         let mut reason = error.to_string();
         if let Some(source) = std::error::Error::source(error) {

@@ -35,13 +35,6 @@ impl HttpRun {
         Self { suite, client, variables: Variables::default(), deadline }
     }
 
-    /// Sets the values of the variables in the file.
-    #[must_use]
-    pub fn variables(mut self, variables: Variables) -> Self {
-        self.variables = variables;
-        self
-    }
-
     pub(crate) async fn run(&self, name: &str) -> SuiteReport {
         let end = Instant::now() + self.deadline;
         let mut cases = Vec::new();

@@ -1,10 +1,9 @@
 //! `JUnit` XML, as CI systems read it.
 
-use std::fmt::Write as _;
-
 use lock_model::escaping::escape_terminal_lines;
 
 use crate::report::{Case, SuiteReport, Verdict};
+use crate::text::line;
 
 /// Renders reports as one `JUnit` document.
 ///
@@ -13,14 +12,14 @@ use crate::report::{Case, SuiteReport, Verdict};
 pub fn to_junit(reports: &[SuiteReport]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let suites: Vec<(&SuiteReport, Vec<Case>)> = reports.iter().map(|report| (report, cases(report))).collect();
-    let count = |cases: &[Case], verdict| cases.iter().filter(|case| case.verdict == verdict).count();
     let counts = |cases: &[Case]| {
+        let count = |verdict| cases.iter().filter(|case| case.verdict == verdict).count();
         format!(
             "tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
             cases.len(),
-            count(cases, Verdict::Failed),
-            count(cases, Verdict::Unknown),
-            count(cases, Verdict::Skipped)
+            count(Verdict::Failed),
+            count(Verdict::Unknown),
+            count(Verdict::Skipped)
         )
     };
     let all: Vec<Case> = suites.iter().flat_map(|(_, cases)| cases.iter().cloned()).collect();
@@ -49,10 +48,6 @@ pub fn to_junit(reports: &[SuiteReport]) -> String {
     }
     out.push_str("</testsuites>\n");
     out
-}
-
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    writeln!(out, "{text}").expect("writing into a string cannot fail");
 }
 
 fn cases(report: &SuiteReport) -> Vec<Case> {

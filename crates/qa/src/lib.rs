@@ -8,7 +8,7 @@
 //! use std::time::Duration;
 //!
 //! use process::{EnvVars, Program};
-//! use qa::{CommandSuite, HttpClient, HttpRun, HttpSuite, Suite, Variables};
+//! use qa::{CommandSuite, HttpClient, HttpRun, HttpSuite, Suite};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let smoke = HttpSuite::parse("tests/smoke.yaml", br#"
@@ -24,12 +24,12 @@
 //!     json: { /service: cart }
 //! "#)?;
 //! let client = HttpClient::new("my-tool/1.0", Duration::from_secs(5))?;
-//! let run = HttpRun::new(smoke, client, Duration::from_secs(60))
-//!     .variables(Variables::new().url("https://staging.example.com"));
+//! let mut run = HttpRun::new(smoke, client, Duration::from_secs(60));
+//! run.variables.url = Some("https://staging.example.com".to_owned());
 //!
-//! let load = CommandSuite::new(Program::at("/src/shop/tests/load"), "/src/shop", Duration::from_secs(600))
-//!     .args(["--users", "10"])
-//!     .envs(EnvVars::new().set("PATH", "/usr/bin:/bin"));
+//! let mut load = CommandSuite::new(Program::at("/src/shop/tests/load"), "/src/shop", Duration::from_secs(600));
+//! load.args = vec!["--users".to_owned(), "10".to_owned()];
+//! load.envs = EnvVars::new().set("PATH", "/usr/bin:/bin");
 //!
 //! let reports = [qa::run("smoke", &Suite::Http(run)).await, qa::run("load", &Suite::Command(load)).await];
 //! std::fs::write("report.xml", qa::to_junit(&reports))?;

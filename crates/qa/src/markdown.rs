@@ -1,10 +1,9 @@
 //! Markdown, for comments and job summaries.
 
-use std::fmt::Write as _;
-
 use lock_model::escaping::code_span;
 
 use crate::report::{SuiteReport, Verdict};
+use crate::text::line;
 
 /// Renders reports as a table of suites, and a list of every case that did not pass.
 ///
@@ -46,11 +45,6 @@ pub fn to_markdown(reports: &[SuiteReport]) -> String {
     out
 }
 
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    writeln!(out, "{text}").expect("writing into a string cannot fail");
-}
-
-/// A code span for a cell of a table, where a bar ends the cell even inside code.
 fn code(text: &str) -> String {
     if text.trim().is_empty() { "`-`".to_owned() } else { code_span(text).replace('|', "\\|") }
 }

@@ -112,13 +112,6 @@ impl SuiteReport {
         Self { suite: suite.to_owned(), verdict, reason, cases: Vec::new(), log_tail: Vec::new() }
     }
 
-    /// Sets the last lines of the suite's output, which the caller has escaped and redacted.
-    #[must_use]
-    pub fn log_tail(mut self, lines: Vec<String>) -> Self {
-        self.log_tail = lines;
-        self
-    }
-
     /// Whether the suite ran to its end and found everything as expected.
     pub fn is_passed(&self) -> bool {
         self.verdict == Verdict::Passed

@@ -10,27 +10,6 @@ pub struct Variables {
     pub mode: Option<String>,
 }
 
-impl Variables {
-    /// No variable has a value.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the environment's address.
-    #[must_use]
-    pub fn url(mut self, url: impl Into<String>) -> Self {
-        self.url = Some(url.into());
-        self
-    }
-
-    /// Sets the environment's mode.
-    #[must_use]
-    pub fn mode(mut self, mode: impl Into<String>) -> Self {
-        self.mode = Some(mode.into());
-        self
-    }
-}
-
 /// A text with variables; which ones it has was checked when it was parsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Template(Vec<Part>);
@@ -54,10 +33,7 @@ impl Template {
             if let Some(after) = from.strip_prefix("{{") {
                 plain.push('{');
                 rest = after;
-            } else if let Some(after) = from.strip_prefix("}}") {
-                plain.push('}');
-                rest = after;
-            } else if let Some(after) = from.strip_prefix('}') {
+            } else if let Some(after) = from.strip_prefix("}}").or_else(|| from.strip_prefix('}')) {
                 plain.push('}');
                 rest = after;
             } else {
@@ -115,7 +91,7 @@ mod tests {
 
     #[test]
     fn variables_are_filled_in_and_braces_are_kept() {
-        let variables = Variables::new().url("http://x").mode("staging");
+        let variables = Variables { url: Some("http://x".to_owned()), mode: Some("staging".to_owned()) };
         let filled = |text: &str| Template::parse(text).unwrap().fill(&variables).unwrap();
         assert_eq!(filled("{url}/a?mode={mode}"), "http://x/a?mode=staging");
         assert_eq!(filled("{{url}} }} {{\"a\":1}}"), "{url} } {\"a\":1}");

@@ -1,6 +1,7 @@
 //! Foreign text in short: part of a message.
 
 use std::error::Error;
+use std::fmt::{Arguments, Write as _};
 use std::time::Duration;
 
 use lock_model::escaping::{escape_short, excerpt};
@@ -29,4 +30,8 @@ pub(crate) fn in_words(duration: Duration) -> String {
     } else {
         format!("{} ms", duration.as_millis())
     }
+}
+
+pub(crate) fn line(out: &mut String, text: Arguments<'_>) {
+    writeln!(out, "{text}").expect("writing into a string cannot fail");
 }

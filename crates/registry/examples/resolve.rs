@@ -24,7 +24,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // None: every platform that the image has.
     let platforms = arguments.map(Platform::try_from).collect::<Result<Vec<_>, _>>()?;
 
-    let registry = Registry::new(RegistryOptions::default().credentials(logins()?))?;
+    let mut options = RegistryOptions::default();
+    options.credentials = logins()?;
+    let registry = Registry::new(options)?;
     let deadline = Instant::now() + Duration::from_secs(60);
     let image = registry.resolve(&reference, &platforms, deadline).await?.image;
     println!("{}", image.reference());
@@ -60,8 +62,8 @@ fn logins() -> Result<Credentials, Box<dyn Error>> {
     if let Some(home) = &home {
         environment.insert("HOME", home);
     }
-    let sources = CredentialSources::default()
-        .files(files.into_iter().flatten().collect::<Vec<_>>())
-        .helpers(HelperPrograms::new(path, environment));
+    let mut sources = CredentialSources::default();
+    sources.files = files.into_iter().flatten().collect();
+    sources.helpers = Some(HelperPrograms::new(path, environment));
     Ok(Credentials::load(sources)?)
 }

@@ -2,45 +2,29 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lock_model::{Digest, ImageRepository, Tag};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
-use tokio::time::Instant;
 use url::Url;
 
-use crate::auth::{Account, Authenticator};
 use crate::cache::RepositoryCache;
 use crate::document::Fetched;
 use crate::error::RegistryErrorKind;
-use crate::host::HostGate;
-use crate::http::{Answer, Ask};
+use crate::http::Answer;
 use crate::layout::LayoutReader;
-use crate::media_type::ACCEPT_MANIFESTS;
 use crate::options::{Limits, Mirror, RegistryOptions};
+use crate::remote::Remote;
 
-/// What answers for one host.
-#[derive(Clone, Debug)]
-pub(crate) enum Backend<'a> {
-    Layout {
-        reader: Arc<LayoutReader>,
-        limits: Limits,
-    },
-    Http {
-        authenticator: &'a Authenticator,
-        base: Url,
-        gate: Arc<HostGate>,
-        account: Arc<Account>,
-        cache: Option<RepositoryCache>,
-    },
+/// One repository, and what answers for it.
+pub(crate) struct Backend<'a> {
+    pub(crate) repository: &'a ImageRepository,
+    pub(crate) source: Source<'a>,
 }
 
-/// What a question needs besides its subject.
-#[derive(Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub(crate) deadline: Instant,
-    pub(crate) on_retry: &'a (dyn Fn(Duration, &str) + Sync),
+pub(crate) enum Source<'a> {
+    Layout { reader: Arc<LayoutReader>, limits: Limits },
+    Http { remote: Remote<'a>, cache: Option<RepositoryCache> },
 }
 
 /// What a tag points at.
@@ -53,22 +37,15 @@ pub(crate) struct Tagged {
 
 impl Backend<'_> {
     /// The digest that a tag has now: a HEAD; when that fails or names no digest, a GET whose body is hashed.
-    pub(crate) async fn tag(
-        &self,
-        repository: &ImageRepository,
-        tag: &Tag,
-        context: Context<'_>,
-    ) -> Result<Tagged, RegistryErrorKind> {
-        let (authenticator, base, gate, account, cache) = match self {
-            Self::Layout { reader, .. } => {
-                let entry = reader.find(repository, tag)?.ok_or(RegistryErrorKind::Missing)?;
+    pub(crate) async fn tag(&self, tag: &Tag) -> Result<Tagged, RegistryErrorKind> {
+        let (remote, cache) = match &self.source {
+            Source::Layout { reader, .. } => {
+                let entry = reader.find(self.repository, tag)?.ok_or(RegistryErrorKind::Missing)?;
                 return Ok(Tagged { digest: entry.digest.clone(), document: None });
             }
-            Self::Http { authenticator, base, gate, account, cache } => (authenticator, base, gate, account, cache),
+            Source::Http { remote, cache } => (remote, cache),
         };
-        let mut ask = manifest_ask(authenticator, base, gate, repository, tag.as_str(), context);
-        ask.method = Method::HEAD;
-        let head = authenticator.send(&ask, account).await?;
+        let head = remote.manifest(Method::HEAD, tag.as_str()).await?;
         if head.status.is_success() {
             if let Some(digest) = announced(&head.headers) {
                 return Ok(Tagged { digest, document: None });
@@ -76,96 +53,48 @@ impl Backend<'_> {
         } else if head.status == StatusCode::UNAUTHORIZED {
             return Err(head.into_failure(RegistryErrorKind::Missing));
         }
-        ask.method = Method::GET;
-        let (digest, document) = hashed(authenticator.send(&ask, account).await?, RegistryErrorKind::Missing)?;
+        let (digest, document) = hashed(remote.manifest(Method::GET, tag.as_str()).await?, RegistryErrorKind::Missing)?;
         add(cache.as_ref(), &digest, &document);
         Ok(Tagged { digest, document: Some(document) })
     }
 
-    /// The digest that a tag had when it was last looked at: a guess, which [`tag`](Self::tag) has to confirm.
-    pub(crate) fn remembered(&self, tag: &Tag) -> Option<Digest> {
-        match self {
-            Self::Layout { .. } => None,
-            Self::Http { cache, .. } => cache.as_ref()?.tag(tag),
-        }
-    }
-
-    /// Remembers the digest that a tag has.
-    pub(crate) fn remember(&self, tag: &Tag, digest: &Digest) {
-        if let Self::Http { cache: Some(cache), .. } = self {
-            cache.keep_tag(tag, digest);
-        }
-    }
-
-    /// Gets ready to read an image of which something may be known.
-    pub(crate) fn open(&self, image: &Digest) {
-        if let Self::Http { cache: Some(cache), .. } = self {
-            cache.open(image);
-        }
-    }
-
-    /// Keeps what was read of an image since [`open`](Self::open).
-    pub(crate) fn keep(&self, image: &Digest) {
-        if let Self::Http { cache: Some(cache), .. } = self {
-            cache.keep(image);
-        }
-    }
-
-    /// Forgets what a tag had.
-    pub(crate) fn forget(&self, tag: &Tag) {
-        if let Self::Http { cache: Some(cache), .. } = self {
-            cache.forget_tag(tag);
+    /// What is kept of the repository on the disk; `None` without a cache, and for a layout folder.
+    pub(crate) fn cache(&self) -> Option<&RepositoryCache> {
+        match &self.source {
+            Source::Layout { .. } => None,
+            Source::Http { cache, .. } => cache.as_ref(),
         }
     }
 
     /// Whether a HEAD says that there is no such tag. Any other answer, or none, leaves the question open.
-    pub(crate) async fn head_finds_nothing(
-        &self,
-        repository: &ImageRepository,
-        tag: &Tag,
-        context: Context<'_>,
-    ) -> bool {
-        match self {
-            Self::Layout { reader, .. } => reader.entry(repository, tag).is_none(),
-            Self::Http { authenticator, base, gate, account, .. } => {
-                let mut ask = manifest_ask(authenticator, base, gate, repository, tag.as_str(), context);
-                ask.method = Method::HEAD;
-                authenticator.send(&ask, account).await.is_ok_and(|head| head.status == StatusCode::NOT_FOUND)
+    pub(crate) async fn head_finds_nothing(&self, tag: &Tag) -> bool {
+        match &self.source {
+            Source::Layout { reader, .. } => reader.entry(self.repository, tag).is_none(),
+            Source::Http { remote, .. } => {
+                let head = remote.manifest(Method::HEAD, tag.as_str()).await;
+                head.is_ok_and(|head| head.status == StatusCode::NOT_FOUND)
             }
         }
     }
 
     /// A manifest or an index by its digest, hashed; from the cache where it has been fetched before.
-    pub(crate) async fn manifest(
-        &self,
-        repository: &ImageRepository,
-        digest: &Digest,
-        context: Context<'_>,
-    ) -> Result<Fetched, RegistryErrorKind> {
-        if let Self::Http { cache: Some(cache), .. } = self
-            && let Some(known) = cache.document(digest)
-        {
-            return Ok(known);
+    pub(crate) async fn manifest(&self, digest: &Digest) -> Result<Fetched, RegistryErrorKind> {
+        match self.cache().and_then(|cache| cache.document(digest)) {
+            Some(known) => Ok(known),
+            None => self.fetch_manifest(digest).await,
         }
-        self.fetch_manifest(repository, digest, context).await
     }
 
     /// A manifest or an index by its digest, hashed, from where it is now.
-    async fn fetch_manifest(
-        &self,
-        repository: &ImageRepository,
-        digest: &Digest,
-        context: Context<'_>,
-    ) -> Result<Fetched, RegistryErrorKind> {
+    async fn fetch_manifest(&self, digest: &Digest) -> Result<Fetched, RegistryErrorKind> {
         let missing = || RegistryErrorKind::Gone { digest: digest.clone() };
-        match self {
-            Self::Layout { reader, limits } => {
+        match &self.source {
+            Source::Layout { reader, limits } => {
                 let bytes = reader.blob(digest, limits.manifest)?.ok_or_else(missing)?;
                 Ok(Fetched { bytes: bytes.into(), media_type: None })
             }
-            Self::Http { authenticator, base, gate, account, cache } => {
-                let ask = manifest_ask(authenticator, base, gate, repository, digest.as_str(), context);
-                let (hash, document) = hashed(authenticator.send(&ask, account).await?, missing())?;
+            Source::Http { remote, cache } => {
+                let (hash, document) = hashed(remote.manifest(Method::GET, digest.as_str()).await?, missing())?;
                 compare(digest, hash)?;
                 add(cache.as_ref(), digest, &document);
                 Ok(document)
@@ -177,23 +106,16 @@ impl Backend<'_> {
     ///
     /// It is asked for by digest, so that what is hashed cannot be another version than the one that was named. A
     /// registry that does not have it under its digest is asked for the tag, to tell a lie from a loss.
-    pub(crate) async fn document(
-        &self,
-        repository: &ImageRepository,
-        tag: &Tag,
-        digest: &Digest,
-        context: Context<'_>,
-    ) -> Result<Fetched, RegistryErrorKind> {
-        match (self.manifest(repository, digest, context).await, self) {
-            (Ok(document), Self::Layout { reader, .. }) => {
-                let Some(entry) = reader.entry(repository, tag) else { return Err(RegistryErrorKind::Missing) };
+    pub(crate) async fn document(&self, tag: &Tag, digest: &Digest) -> Result<Fetched, RegistryErrorKind> {
+        match (self.manifest(digest).await, &self.source) {
+            (Ok(document), Source::Layout { reader, .. }) => {
+                let Some(entry) = reader.entry(self.repository, tag) else { return Err(RegistryErrorKind::Missing) };
                 check_size(digest, entry.size, &document.bytes)?;
                 Ok(Fetched { media_type: Some(entry.media_type.clone()), ..document })
             }
-            (Err(RegistryErrorKind::Gone { digest }), Self::Http { authenticator, base, gate, account, .. }) => {
-                let ask = manifest_ask(authenticator, base, gate, repository, tag.as_str(), context);
+            (Err(RegistryErrorKind::Gone { digest }), Source::Http { remote, .. }) => {
                 let gone = RegistryErrorKind::Gone { digest: digest.clone() };
-                let (hash, document) = hashed(authenticator.send(&ask, account).await?, gone)?;
+                let (hash, document) = hashed(remote.manifest(Method::GET, tag.as_str()).await?, gone)?;
                 compare(&digest, hash)?;
                 Ok(document)
             }
@@ -202,15 +124,10 @@ impl Backend<'_> {
     }
 
     /// The document of a digest that the request names, hashed.
-    pub(crate) async fn pinned(
-        &self,
-        repository: &ImageRepository,
-        digest: &Digest,
-        context: Context<'_>,
-    ) -> Result<Fetched, RegistryErrorKind> {
-        match (self.manifest(repository, digest, context).await, self) {
+    pub(crate) async fn pinned(&self, digest: &Digest) -> Result<Fetched, RegistryErrorKind> {
+        match (self.manifest(digest).await, &self.source) {
             (Err(RegistryErrorKind::Gone { .. }), _) => Err(RegistryErrorKind::Missing),
-            (Ok(document), Self::Layout { reader, .. }) => {
+            (Ok(document), Source::Layout { reader, .. }) => {
                 let entry = reader.entries().values().find(|entry| entry.digest == *digest);
                 Ok(Fetched { media_type: entry.map(|entry| entry.media_type.clone()), ..document })
             }
@@ -219,29 +136,17 @@ impl Backend<'_> {
     }
 
     /// The configuration of an image, hashed.
-    pub(crate) async fn config(
-        &self,
-        repository: &ImageRepository,
-        digest: &Digest,
-        context: Context<'_>,
-    ) -> Result<Arc<[u8]>, RegistryErrorKind> {
+    pub(crate) async fn config(&self, digest: &Digest) -> Result<Arc<[u8]>, RegistryErrorKind> {
         let missing = || RegistryErrorKind::ChildMissing { what: "configuration".to_owned(), digest: digest.clone() };
-        match self {
-            Self::Layout { reader, limits } => reader.blob(digest, limits.config)?.map(Arc::from).ok_or_else(missing),
-            Self::Http { authenticator, base, gate, account, cache } => {
+        match &self.source {
+            Source::Layout { reader, limits } => reader.blob(digest, limits.config)?.map(Arc::from).ok_or_else(missing),
+            Source::Http { remote, cache } => {
                 if let Some(known) = cache.as_ref().and_then(|cache| cache.document(digest)) {
                     return Ok(known.bytes);
                 }
-                let url = address(base, repository, "blobs", digest.as_str());
-                let limit = authenticator.options().limits.config;
-                let ask = Ask::new(Method::GET, url, limit, gate, context.deadline);
-                let ask = Ask { on_retry: context.on_retry, ..ask };
-                let answer = authenticator.send(&ask, account).await?;
-                if !answer.status.is_success() {
-                    return Err(answer.into_failure(missing()));
-                }
-                compare(digest, Digest::of(&answer.body))?;
-                let config = Fetched { bytes: answer.body.into(), media_type: None };
+                let limit = remote.authenticator.options().limits.config;
+                let bytes = remote.blob(digest, limit, missing).await?;
+                let config = Fetched { bytes: bytes.into(), media_type: None };
                 add(cache.as_ref(), digest, &config);
                 Ok(config.bytes)
             }
@@ -249,16 +154,9 @@ impl Backend<'_> {
     }
 
     /// Whether a manifest or an index is still there.
-    pub(crate) async fn has_manifest(
-        &self,
-        repository: &ImageRepository,
-        digest: &Digest,
-        context: Context<'_>,
-    ) -> Result<bool, RegistryErrorKind> {
-        if let Self::Http { authenticator, base, gate, account, .. } = self {
-            let mut ask = manifest_ask(authenticator, base, gate, repository, digest.as_str(), context);
-            ask.method = Method::HEAD;
-            let head = authenticator.send(&ask, account).await?;
+    pub(crate) async fn has_manifest(&self, digest: &Digest) -> Result<bool, RegistryErrorKind> {
+        if let Source::Http { remote, .. } = &self.source {
+            let head = remote.manifest(Method::HEAD, digest.as_str()).await?;
             if head.status.is_success()
                 && let Some(reported) = announced(&head.headers)
             {
@@ -269,7 +167,7 @@ impl Backend<'_> {
             }
         }
         // Never from the cache: the question is whether it is still there.
-        match self.fetch_manifest(repository, digest, context).await {
+        match self.fetch_manifest(digest).await {
             Ok(_) => Ok(true),
             Err(RegistryErrorKind::Gone { .. }) => Ok(false),
             Err(other) => Err(other),
@@ -301,26 +199,6 @@ pub(crate) fn base_of(host: &str, options: &RegistryOptions) -> Result<Url, Regi
         return Ok(plain);
     }
     Url::parse(&format!("https://{host}")).map_err(invalid)
-}
-
-pub(crate) fn address(base: &Url, repository: &ImageRepository, kind: &str, name: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("/v2/{}/{kind}/{name}", repository.path()));
-    url
-}
-
-fn manifest_ask<'a>(
-    authenticator: &Authenticator,
-    base: &Url,
-    gate: &'a HostGate,
-    repository: &ImageRepository,
-    name: &str,
-    context: Context<'a>,
-) -> Ask<'a> {
-    let url = address(base, repository, "manifests", name);
-    let limit = authenticator.options().limits.manifest;
-    let ask = Ask::new(Method::GET, url, limit, gate, context.deadline);
-    Ask { accept: Some(ACCEPT_MANIFESTS), on_retry: context.on_retry, ..ask }
 }
 
 /// The body of a good answer with its hash, which must be the announced one where one is announced.

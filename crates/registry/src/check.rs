@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 
-use crate::backend::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Session};
+use crate::remote::Context;
 use crate::request::{DigestAnswer, DigestRequest, Event};
 
 impl Registry {
@@ -42,14 +42,14 @@ async fn check(
 ) -> Result<DigestAnswer, RegistryError> {
     let DigestRequest { repository, digest, platforms } = request;
     let failed = |digest: &_, kind| RegistryError::new(format!("{repository}@{digest}"), kind);
-    let backend = session.backend(repository).map_err(|kind| failed(digest, kind))?;
+    let backend = session.backend(repository, context).map_err(|kind| failed(digest, kind))?;
     // The image of a single platform is its own manifest.
     let platforms = platforms.iter().filter(|(_, child)| *child != digest);
     let wanted = [(None, digest)].into_iter().chain(platforms.map(|(platform, child)| (Some(platform), child)));
     let answers = wanted.map(|(platform, digest)| {
         let backend = &backend;
         async move {
-            let there = backend.has_manifest(repository, digest, context).await;
+            let there = backend.has_manifest(digest).await;
             there.map(|there| (platform, digest, there)).map_err(|kind| failed(digest, kind))
         }
     });

@@ -10,7 +10,6 @@ use url::Url;
 use crate::auth::{PublicOnly, Reach};
 use crate::error::RegistryErrorKind;
 use crate::options::RegistryOptions;
-use crate::options_error::OptionsError;
 use crate::text::{host_of, with_causes};
 
 /// Addresses of this machine, which no proxy can reach for us.
@@ -82,7 +81,7 @@ fn plain(options: &RegistryOptions) -> Result<ClientBuilder, String> {
 fn secure(options: &RegistryOptions) -> Result<ClientBuilder, String> {
     let mut builder = base(options)?.https_only(true);
     for authority in &options.authorities {
-        builder = builder.tls_certs_merge(authority.parse().map_err(text)?);
+        builder = builder.tls_certs_merge(authority.parse().map_err(|error| error.to_string())?);
     }
     Ok(builder)
 }
@@ -91,10 +90,10 @@ fn of_host(options: &RegistryOptions, name: &str) -> Result<ClientBuilder, Strin
     let mut builder = secure(options)?;
     if let Some(host) = options.hosts.get(name) {
         for authority in &host.authorities {
-            builder = builder.tls_certs_merge(authority.parse().map_err(text)?);
+            builder = builder.tls_certs_merge(authority.parse().map_err(|error| error.to_string())?);
         }
         if let Some(certificate) = &host.client_certificate {
-            builder = builder.identity(certificate.parse().map_err(text)?);
+            builder = builder.identity(certificate.parse().map_err(|error| error.to_string())?);
         }
     }
     Ok(builder)
@@ -120,11 +119,6 @@ fn base(options: &RegistryOptions) -> Result<ClientBuilder, String> {
         builder = builder.proxy(Proxy::https(url.clone()).map_err(failed)?.no_proxy(exceptions));
     }
     Ok(builder)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-fn text(error: OptionsError) -> String {
-    error.to_string()
 }
 
 #[cfg(all(test, not(feature = "ring")))]

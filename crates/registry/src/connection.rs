@@ -5,7 +5,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::options_error::OptionsError;
-use crate::setters::setters;
 use crate::text::without_credentials;
 
 /// What is different about one host.
@@ -22,15 +21,6 @@ pub struct HostOptions {
 }
 
 impl HostOptions {
-    setters! {
-        /// Sets whether plain HTTP is spoken to it.
-        plain_http = bool,
-        /// Sets the certificate authorities that are trusted for it, beside the others.
-        authorities: Vec<PemAuthority>,
-        /// Sets the certificate that is shown to it.
-        client_certificate: Option<ClientCertificate>,
-    }
-
     /// Whether connections to the host need a client of their own.
     pub(crate) fn has_own_tls(&self) -> bool {
         !self.authorities.is_empty() || self.client_certificate.is_some()
@@ -104,15 +94,6 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    setters! {
-        /// Sets the proxy for plain HTTP.
-        http: Option<Url>,
-        /// Sets the proxy for https.
-        https: Option<Url>,
-        /// Sets the hosts that are asked without one.
-        exceptions: String,
-    }
-
     pub(crate) fn check(&self) -> Result<(), OptionsError> {
         for url in [&self.http, &self.https].into_iter().flatten() {
             if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

@@ -137,17 +137,7 @@ impl ImageConfig {
 pub(crate) fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Document, RegistryErrorKind> {
     let wire: Wire =
         serde_json::from_slice(bytes).map_err(|error| not_an_image(unreadable(bytes, served_as, &error)))?;
-    let media_type = match (served_as, wire.media_type.as_deref()) {
-        (Some(served), Some(reported)) if served != reported => {
-            return Err(not_an_image(format!(
-                "announced as `{}` but calling itself `{}`",
-                escaped(served),
-                escaped(reported)
-            )));
-        }
-        (Some(media_type), _) | (None, Some(media_type)) => media_type,
-        (None, None) => return Err(not_an_image("it has no media type".to_owned())),
-    };
+    let media_type = media_type(served_as, wire.media_type.as_deref()).map_err(not_an_image)?;
     let Some(kind) = DocumentKind::of(media_type) else {
         return Err(not_an_image(format!("its media type is `{}`", escaped(media_type))));
     };
@@ -174,6 +164,18 @@ pub(crate) fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Document, R
         }
         (DocumentKind::Index, _, _, _) => Err(not_an_image("an index without `manifests`".to_owned())),
         (DocumentKind::Manifest, _, _, _) => Err(not_an_image("a manifest without `config` and `layers`".to_owned())),
+    }
+}
+
+/// The media type that a document has, by the answer that it came in and by itself, which must not differ; `Err` says
+/// what is wrong.
+pub(crate) fn media_type<'a>(served_as: Option<&'a str>, own: Option<&'a str>) -> Result<&'a str, String> {
+    match (served_as, own) {
+        (Some(served), Some(own)) if served != own => {
+            Err(format!("announced as `{}` but calling itself `{}`", escaped(served), escaped(own)))
+        }
+        (Some(media_type), _) | (None, Some(media_type)) => Ok(media_type),
+        (None, None) => Err("it has no media type".to_owned()),
     }
 }
 

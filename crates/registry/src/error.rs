@@ -192,7 +192,7 @@ pub enum RegistryErrorKind {
         reason: &'static str,
     },
     /// The registry refuses permission (403).
-    #[error("{}`{host}` refuses ({status}){detail}{}", problems_first(login.as_deref()), asked_by(login.as_deref()))]
+    #[error("{}`{host}` refuses ({status}){detail}{}", login.as_ref().map(|login| login.problems_first()).unwrap_or_default(), asked_by(login.as_deref()))]
     Refused {
         /// The host that refuses.
         host: String,
@@ -360,10 +360,6 @@ pub fn overall_class(classes: impl IntoIterator<Item = ErrorClass>) -> Option<Er
 
 fn available_text(available: &[String]) -> String {
     if available.is_empty() { "none for any platform".to_owned() } else { list(available) }
-}
-
-fn problems_first(login: Option<&LoginTrace>) -> String {
-    login.map_or_else(String::new, LoginTrace::problems_first)
 }
 
 /// With whose login a request was sent, as the end of a message.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::auth::{NotPublic, Reach};
+use crate::auth::{NOT_PUBLIC, NotPublic, Reach};
 use crate::clients::Clients;
 use crate::credentials::{LoginSource, LoginTrace};
 use crate::error::RegistryErrorKind;
@@ -28,7 +28,7 @@ const REFUSAL_LIMIT: u64 = 64 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Http {
-    options: RegistryOptions,
+    pub(crate) options: RegistryOptions,
     clients: Clients,
     jitter: Jitter,
 }
@@ -64,10 +64,6 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    pub(crate) fn form(bytes: Vec<u8>) -> Self {
-        Self::new("application/x-www-form-urlencoded", bytes)
-    }
-
     pub(crate) fn new(media_type: &str, bytes: Vec<u8>) -> Self {
         Self { media_type: media_type.to_owned(), bytes: bytes.into() }
     }
@@ -98,10 +94,6 @@ pub(crate) struct Answer {
 impl Http {
     pub(crate) fn new(options: RegistryOptions) -> Self {
         Self { clients: Clients::new(&options), jitter: Jitter::new(options.jitter_seed), options }
-    }
-
-    pub(crate) fn options(&self) -> &RegistryOptions {
-        &self.options
     }
 
     /// A wait of our own choice before something is done for another time.
@@ -224,8 +216,8 @@ impl Answer {
 
     /// What an answer that is not a success stands for; `missing` is what a 404 means here.
     pub(crate) fn into_failure(self, missing: RegistryErrorKind) -> RegistryErrorKind {
-        let detail = self.detail();
-        let Self { status, headers, body: _, host, elsewhere: _, login } = self;
+        let Self { status, headers, body, host, elsewhere: _, login } = self;
+        let detail = detail(&body);
         let (code, login) = (status.as_u16(), login.map(Box::new));
         match (status, login) {
             (StatusCode::NOT_FOUND, _) => missing,
@@ -239,11 +231,6 @@ impl Answer {
             (StatusCode::FORBIDDEN, login) => RegistryErrorKind::Refused { host, status: code, detail, login },
             _ => RegistryErrorKind::Status { host, status: code, detail },
         }
-    }
-
-    /// What a refusal says, with a leading colon; empty when it says nothing.
-    pub(crate) fn detail(&self) -> String {
-        detail(&self.body)
     }
 }
 
@@ -314,9 +301,9 @@ fn broken(url: &Url, error: reqwest::Error) -> RegistryErrorKind {
     let host = host_of(url);
     // The address may carry a signature in its query.
     let error = error.without_url();
-    if let Some(not_public) = find_cause::<NotPublic>(&error) {
+    if find_cause::<NotPublic>(&error).is_some() {
         let realm = escaped(format!("{}://{host}{}", url.scheme(), url.path()));
-        return RegistryErrorKind::Realm { realm, reason: not_public.reason().to_owned(), host };
+        return RegistryErrorKind::Realm { realm, reason: NOT_PUBLIC.to_owned(), host };
     }
     if is_certificate_problem(&error) {
         RegistryErrorKind::Untrusted { host, source: error.into() }
@@ -351,8 +338,9 @@ fn challenge(headers: &HeaderMap) -> String {
     }
 }
 
-/// What a registry says about its refusal, in the form that the distribution specification gives it.
-fn detail(body: &[u8]) -> String {
+/// What a registry says about its refusal, in the form that the distribution specification gives it, with a leading
+/// colon; empty when it says nothing.
+pub(crate) fn detail(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         errors: Vec<Problem>,

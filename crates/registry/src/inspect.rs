@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use lock_model::{CreatedFrom, Digest, ImageRepository, Platform};
+use lock_model::{CreatedFrom, Digest, Platform};
 
-use crate::backend::{Backend, Context, check_size};
+use crate::backend::{Backend, check_size};
 use crate::document::{self, Descriptor, Document, Fetched, ImageConfig, Manifest, creation_date};
 use crate::error::RegistryErrorKind;
 use crate::platform::{PlatformKey, choose};
@@ -28,28 +28,24 @@ struct Child {
     platform: Platform,
     digest: Digest,
     config: ImageConfig,
-    annotated: Option<String>,
-    foreign_urls: bool,
+    manifest: Manifest,
 }
 
 /// Reads an image down to the configurations of the required platforms; every document is hashed on the way.
 pub(crate) async fn inspect(
     backend: &Backend<'_>,
-    repository: &ImageRepository,
     digest: &Digest,
     fetched: Fetched,
     required: &[Platform],
-    context: Context<'_>,
 ) -> Result<Inspected, RegistryErrorKind> {
     let (children, annotated, foreign_urls) = match document::parse(&fetched.bytes, fetched.media_type.as_deref())? {
         Document::Manifest(manifest) => {
-            let child = single(backend, repository, digest, manifest, required, context).await?;
+            let child = single(backend, digest, manifest, required).await?;
             (vec![child], None, false)
         }
         Document::Index(index) => {
             let entries = choose(&index.entries, required)?;
-            let children =
-                entries.into_iter().map(|(platform, entry)| of_platform(backend, repository, platform, entry, context));
+            let children = entries.into_iter().map(|(platform, entry)| of_platform(backend, platform, entry));
             // All of them, and then the first problem in the platforms' order: the same one each time.
             let children = join_all(children).await.into_iter().collect::<Result<Vec<_>, _>>()?;
             (children, index.created, index.foreign_urls)
@@ -61,13 +57,11 @@ pub(crate) async fn inspect(
 /// An image that has no index: its configuration alone says what platform it is for.
 async fn single(
     backend: &Backend<'_>,
-    repository: &ImageRepository,
     digest: &Digest,
     manifest: Manifest,
     required: &[Platform],
-    context: Context<'_>,
 ) -> Result<Child, RegistryErrorKind> {
-    let config = configuration(backend, repository, &manifest.config, context).await?;
+    let config = configuration(backend, &manifest.config).await?;
     let reported = config.platform();
     let key = PlatformKey::new(reported.os, reported.architecture, reported.variant);
     let itself = key.to_platform().ok_or_else(|| RegistryErrorKind::NotAnImage {
@@ -79,24 +73,16 @@ async fn single(
         return Err(RegistryErrorKind::PlatformMissing { wanted, available: vec![itself.to_string()] });
     }
     let platform = required.first().cloned().unwrap_or(itself);
-    Ok(Child {
-        platform,
-        digest: digest.clone(),
-        config,
-        annotated: manifest.created,
-        foreign_urls: manifest.foreign_urls,
-    })
+    Ok(Child { platform, digest: digest.clone(), config, manifest })
 }
 
 /// The image for one platform of an index.
 async fn of_platform(
     backend: &Backend<'_>,
-    repository: &ImageRepository,
     platform: Platform,
     entry: &Descriptor,
-    context: Context<'_>,
 ) -> Result<Child, RegistryErrorKind> {
-    let fetched = match backend.manifest(repository, &entry.digest, context).await {
+    let fetched = match backend.manifest(&entry.digest).await {
         Err(RegistryErrorKind::Gone { digest }) => {
             return Err(RegistryErrorKind::ChildMissing { what: format!("manifest for `{platform}`"), digest });
         }
@@ -111,35 +97,24 @@ async fn of_platform(
         let reason = format!("the index announces a `{}`, served is a `{}`", entry.media_type, escaped(&served_as));
         return Err(RegistryErrorKind::NotAnImage { reason });
     }
-    let config = configuration(backend, repository, &manifest.config, context).await?;
+    let config = configuration(backend, &manifest.config).await?;
     let reported = config.platform();
     if !PlatformKey::from(&platform).accepts(&reported) {
         let reported = reported.to_string();
         return Err(RegistryErrorKind::PlatformDiffers { platform, digest: entry.digest.clone(), reported });
     }
-    Ok(Child {
-        platform,
-        digest: entry.digest.clone(),
-        config,
-        annotated: manifest.created,
-        foreign_urls: manifest.foreign_urls,
-    })
+    Ok(Child { platform, digest: entry.digest.clone(), config, manifest })
 }
 
-async fn configuration(
-    backend: &Backend<'_>,
-    repository: &ImageRepository,
-    descriptor: &Descriptor,
-    context: Context<'_>,
-) -> Result<ImageConfig, RegistryErrorKind> {
-    let bytes = backend.config(repository, &descriptor.digest, context).await?;
+async fn configuration(backend: &Backend<'_>, descriptor: &Descriptor) -> Result<ImageConfig, RegistryErrorKind> {
+    let bytes = backend.config(&descriptor.digest).await?;
     check_size(&descriptor.digest, descriptor.size, &bytes)?;
     ImageConfig::parse(&bytes)
 }
 
 fn summary(children: Vec<Child>, annotated: Option<&String>, foreign_urls: bool) -> Inspected {
     let mut warnings = Vec::new();
-    if foreign_urls || children.iter().any(|child| child.foreign_urls) {
+    if foreign_urls || children.iter().any(|child| child.manifest.foreign_urls) {
         warnings.push(Warning::ForeignUrls);
     }
     let mut date = |text: Option<&String>| {
@@ -153,7 +128,7 @@ fn summary(children: Vec<Child>, annotated: Option<&String>, foreign_urls: bool)
     let created = match built {
         Some(time) => Some(ImageDate { time, from: CreatedFrom::Config }),
         None => date(annotated)
-            .or_else(|| children.iter().filter_map(|child| date(child.annotated.as_ref())).max())
+            .or_else(|| children.iter().filter_map(|child| date(child.manifest.created.as_ref())).max())
             .map(|time| ImageDate { time, from: CreatedFrom::Annotation }),
     };
     let revisions =

@@ -85,14 +85,13 @@ pub mod layout;
 pub mod media_type;
 mod options;
 mod options_error;
-
 mod platform;
 mod prune;
 mod registry;
+mod remote;
 mod request;
 mod resolve;
 mod retry;
-mod setters;
 mod text;
 mod wait_policy;
 

@@ -8,7 +8,6 @@ use crate::connection::{HostOptions, PemAuthority, Proxies};
 use crate::credentials::Credentials;
 use crate::options_error::OptionsError;
 use crate::retry::RetryPolicy;
-use crate::setters::setters;
 use crate::text::{host_of, without_credentials};
 
 /// How registries are asked. [`Default`] asks them directly, without logins and without a cache.
@@ -84,21 +83,6 @@ pub struct Limits {
     pub redirects: u32,
 }
 
-impl Limits {
-    setters! {
-        /// Sets the most bytes of a manifest or an index.
-        manifest = u64,
-        /// Sets the most bytes of an image's configuration.
-        config = u64,
-        /// Sets the most bytes of the blobs of an artefact.
-        blob = u64,
-        /// Sets the most bytes of a token service's answer.
-        token = u64,
-        /// Sets the most redirects of one request.
-        redirects = u32,
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self { manifest: 4 << 20, config: 8 << 20, blob: 256 << 20, token: 1 << 20, redirects: 5 }
@@ -128,33 +112,6 @@ impl RegistryOptions {
     pub fn host(mut self, host: impl Into<String>, options: HostOptions) -> Self {
         self.hosts.insert(host.into(), options);
         self
-    }
-
-    setters! {
-        /// Sets the logins, none by default.
-        credentials: Credentials,
-        /// Sets the certificate authorities that are trusted beside those of the machine.
-        authorities: Vec<PemAuthority>,
-        /// Sets the proxies, none by default.
-        proxies: Proxies,
-        /// Sets the folder of the cache, none by default.
-        cache: Option<PathBuf>,
-        /// Sets the most bytes that the cache may take of the disk.
-        cache_limit = u64,
-        /// Sets the most requests at one time to one host.
-        concurrency = usize,
-        /// Sets the longest time until there is a connection.
-        connect_timeout = Duration,
-        /// Sets the longest time for one request.
-        request_timeout = Duration,
-        /// Sets when a request is sent again.
-        retry = RetryPolicy,
-        /// Sets what the random part of waits starts from.
-        jitter_seed = u64,
-        /// Sets what is read at most.
-        limits = Limits,
-        /// Sets the `User-Agent` header.
-        user_agent: String,
     }
 
     pub(crate) fn check(&self) -> Result<(), OptionsError> {

@@ -42,12 +42,6 @@ pub enum OptionsError {
 impl OptionsError {
     /// What kind of failure this is: `Invalid`, since the options stay what they are.
     pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::NoConcurrency
-            | Self::Mirror { .. }
-            | Self::UserAgent { .. }
-            | Self::Certificate { .. }
-            | Self::Proxy { .. } => ErrorClass::Invalid,
-        }
+        ErrorClass::Invalid
     }
 }

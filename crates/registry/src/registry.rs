@@ -5,13 +5,14 @@ use lock_model::{Digest, ImageRepository};
 use url::Url;
 
 use crate::auth::Authenticator;
-use crate::backend::{Backend, Target, base_of, target_of};
+use crate::backend::{Backend, Source, Target, base_of, target_of};
 use crate::credentials::LoginTrace;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
 use crate::layout::LayoutReader;
 use crate::options::{Mirror, RegistryOptions};
 use crate::options_error::OptionsError;
+use crate::remote::{Context, Remote};
 
 /// Asks registries, and layout folders that stand for them, about images.
 ///
@@ -66,7 +67,7 @@ impl Registry {
     pub fn logins(&self) -> Vec<LoginUse> {
         let accounts = self.inner.authenticator.accounts();
         let uses = accounts.iter().filter_map(|account| {
-            let (host, repository) = (account.host(), account.key().path().to_owned());
+            let (host, repository) = (account.host(), account.key.path.clone());
             Some(LoginUse { host, repository, trace: account.trace()? })
         });
         let mut uses: Vec<LoginUse> = uses.collect();
@@ -76,7 +77,7 @@ impl Registry {
 
     /// Why the cache could not be used, which is no failure: everything was asked for instead.
     pub fn cache_problem(&self) -> Option<String> {
-        self.inner.authenticator.cache()?.problem()
+        self.inner.authenticator.cache.as_ref()?.problem()
     }
 
     /// How the registry that answers for a repository was logged in to; `None` while it has not asked for a login.
@@ -105,7 +106,7 @@ impl Registry {
 
     /// Counts what the cache was given, and makes room in it where it is too much.
     pub(crate) fn tidy(&self) {
-        if let Some(cache) = self.inner.authenticator.cache() {
+        if let Some(cache) = &self.inner.authenticator.cache {
             cache.settle();
         }
     }
@@ -116,8 +117,15 @@ impl Registry {
 }
 
 impl<'a> Session<'a> {
-    /// What answers for the host of a repository.
-    pub(crate) fn backend(&self, repository: &ImageRepository) -> Result<Backend<'a>, RegistryErrorKind> {
+    /// What answers for a repository.
+    pub(crate) fn backend<'b>(
+        &self,
+        repository: &'b ImageRepository,
+        context: Context<'b>,
+    ) -> Result<Backend<'b>, RegistryErrorKind>
+    where
+        'a: 'b,
+    {
         let authenticator = self.registry.authenticator();
         let host = repository.host();
         if let Some(Mirror::OciLayout(folder)) = authenticator.options().mirrors.get(host) {
@@ -130,12 +138,16 @@ impl<'a> Session<'a> {
                 layouts.insert(host.to_owned(), Arc::clone(&reader));
                 reader
             };
-            return Ok(Backend::Layout { reader, limits: authenticator.options().limits });
+            return Ok(Backend {
+                repository,
+                source: Source::Layout { reader, limits: authenticator.options().limits },
+            });
         }
         let (base, gate) = self.base(host)?;
         let account = authenticator.account(&base, repository.path());
-        let cache = authenticator.cache().map(|cache| cache.of(&account.host(), repository.path()));
-        Ok(Backend::Http { authenticator, base, gate, account, cache })
+        let cache = authenticator.cache.as_ref().map(|cache| cache.of(&account.host(), repository.path()));
+        let remote = Remote { repository, authenticator, base, gate, account, context };
+        Ok(Backend { repository, source: Source::Http { remote, cache } })
     }
 
     /// Where a host is asked, and the limits there.

@@ -9,7 +9,8 @@ use lock_model::{
     Timestamp,
 };
 
-use crate::error::RegistryError;
+use crate::error::{RegistryError, RegistryErrorKind};
+use crate::text::joined;
 
 /// An image that is looked for.
 #[derive(Clone, Debug)]
@@ -138,14 +139,10 @@ impl Unresolved {
         }
     }
 
-    /// How long the registry asked to wait.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        match &self.reason {
-            UnresolvedReason::Failed(error) => error.kind().retry_after(),
-            UnresolvedReason::NoCandidates | UnresolvedReason::AllMissing | UnresolvedReason::OtherRevision { .. } => {
-                None
-            }
-        }
+    /// The question that had no good answer.
+    pub(crate) fn failure(&self) -> Option<&RegistryErrorKind> {
+        let UnresolvedReason::Failed(error) = &self.reason else { return None };
+        Some(error.kind())
     }
 }
 
@@ -154,9 +151,10 @@ impl fmt::Display for Unresolved {
         write!(f, "{}", self.reason)?;
         // The last attempt of a failure is the failure.
         let told = usize::from(matches!(self.reason, UnresolvedReason::Failed(_)));
-        let tried: Vec<String> =
-            self.tried.iter().take(self.tried.len().saturating_sub(told)).map(ToString::to_string).collect();
-        if tried.is_empty() { Ok(()) } else { write!(f, " (tried {})", tried.join("; ")) }
+        match self.tried.split_at(self.tried.len().saturating_sub(told)) {
+            ([], _) => Ok(()),
+            (tried, _) => write!(f, " (tried {})", joined(tried)),
+        }
     }
 }
 

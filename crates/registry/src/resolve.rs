@@ -8,10 +8,11 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use lock_model::{CommitId, Digest, ErrorClass, ImageReference, ImageRepository, Platform, Revision};
 
-use crate::backend::{Backend, Context, Tagged};
+use crate::backend::{Backend, Tagged};
 use crate::error::{RegistryError, RegistryErrorKind};
 use crate::inspect::{Inspected, inspect};
 use crate::registry::{Registry, Session};
+use crate::remote::Context;
 use crate::request::{
     Attempt, AttemptOutcome, Event, FoundRevision, ImageRequest, Resolution, ResolvedImage, RevisionPolicy, Unresolved,
     UnresolvedReason, Warning,
@@ -228,7 +229,9 @@ fn may_come(unresolved: &Unresolved, polls: &Polls) -> bool {
     let Some(left) = polls.left(tokio::time::Instant::now()).filter(|left| !left.is_zero()) else { return false };
     match unresolved.class() {
         ErrorClass::NotFound => true,
-        ErrorClass::Temporary => unresolved.retry_after().is_none_or(|wait| wait <= left),
+        ErrorClass::Temporary => {
+            unresolved.failure().and_then(RegistryErrorKind::retry_after).is_none_or(|wait| wait <= left)
+        }
         ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Bug => false,
     }
 }
@@ -284,16 +287,16 @@ impl<'a> Search<'a> {
         if !self.request.is_by_tag() {
             return None;
         }
+        let on_retry = self.on_retry();
+        let context = Context { deadline: self.deadline, on_retry: &on_retry };
         let (earlier, candidate, backend, digest) =
             candidates.iter().enumerate().find_map(|(position, candidate)| {
-                let backend = self.session.backend(&candidate.repository).ok()?;
-                let digest = backend.remembered(candidate.tag.as_ref()?)?;
+                let backend = self.session.backend(&candidate.repository, context).ok()?;
+                let digest = backend.cache()?.tag(candidate.tag.as_ref()?)?;
                 Some((position, candidate, backend, digest))
             })?;
         self.tell(Event::Asking { request: self.position, candidate });
-        let on_retry = self.on_retry();
-        let context = Context { deadline: self.deadline, on_retry: &on_retry };
-        let found = self.examine(&backend, candidate, Tagged { digest, document: None }, context).await.ok()?;
+        let found = self.examine(&backend, candidate, Tagged { digest, document: None }).await.ok()?;
         if !matches!(found.revision, Revision::SelfAsserted | Revision::Unchecked) {
             return None;
         }
@@ -312,10 +315,10 @@ impl<'a> Search<'a> {
         let policy = self.request.built_from.as_ref().map_or(RevisionPolicy::Off, |(_, policy)| *policy);
         let mut tried = Vec::with_capacity(1);
         let mut passed_over: Vec<Found<'_>> = Vec::new();
+        let on_retry = self.on_retry();
+        let context = Context { deadline: self.deadline, on_retry: &on_retry };
         for (position, candidate) in self.request.candidates.iter().enumerate() {
             self.tell(Event::Asking { request: self.position, candidate });
-            let on_retry = self.on_retry();
-            let context = Context { deadline: self.deadline, on_retry: &on_retry };
             let mut sighted = None;
             let mut answer = self.ask(candidate, &mut sighted, context).await;
             let before = match sighted {
@@ -370,20 +373,20 @@ impl<'a> Search<'a> {
         context: Context<'_>,
     ) -> Result<Found<'a>, RegistryErrorKind> {
         let ImageReference { repository, tag, digest } = candidate;
-        let backend = self.session.backend(repository)?;
+        let backend = self.session.backend(repository, context)?;
         let tagged = match (digest, tag) {
             (Some(digest), _) => {
-                let document = backend.pinned(repository, digest, context).await?;
+                let document = backend.pinned(digest).await?;
                 Tagged { digest: digest.clone(), document: Some(document) }
             }
             (None, Some(tag)) => {
-                let tagged = backend.tag(repository, tag, context).await?;
+                let tagged = backend.tag(tag).await?;
                 *sighted = Some(tagged.digest.clone());
                 tagged
             }
             (None, None) => return Err(RegistryErrorKind::NoTagOrDigest),
         };
-        self.examine(&backend, candidate, tagged, context).await
+        self.examine(&backend, candidate, tagged).await
     }
 
     /// Reads what a candidate stands for, down to its configurations.
@@ -392,21 +395,23 @@ impl<'a> Search<'a> {
         backend: &Backend<'_>,
         candidate: &'a ImageReference,
         tagged: Tagged,
-        context: Context<'_>,
     ) -> Result<Found<'a>, RegistryErrorKind> {
-        let ImageReference { repository, tag, digest: _ } = candidate;
-        backend.open(&tagged.digest);
+        if let Some(cache) = backend.cache() {
+            cache.open(&tagged.digest);
+        }
         let inspected = async {
-            let document = match (tagged.document, tag) {
+            let document = match (tagged.document, &candidate.tag) {
                 (Some(document), _) => document,
-                (None, Some(tag)) => backend.document(repository, tag, &tagged.digest, context).await?,
+                (None, Some(tag)) => backend.document(tag, &tagged.digest).await?,
                 (None, None) => return Err(RegistryErrorKind::NoTagOrDigest),
             };
-            inspect(backend, repository, &tagged.digest, document, &self.request.platforms, context).await
+            inspect(backend, &tagged.digest, document, &self.request.platforms).await
         };
         let inspected = inspected.await;
         // Also where it failed: what there is of it stays what it is.
-        backend.keep(&tagged.digest);
+        if let Some(cache) = backend.cache() {
+            cache.keep(&tagged.digest);
+        }
         let inspected = inspected?;
         let (revision, reported) = match &self.request.built_from {
             None | Some((_, RevisionPolicy::Off)) => (Revision::Unchecked, None),
@@ -442,15 +447,11 @@ impl<'a> Search<'a> {
         let earlier = self.request.candidates.iter().take(earlier);
         let absences = join_all(earlier.map(|candidate| self.is_absent(candidate, &hit)));
         let (answer, absences) = tokio::join!(self.look_again(resolution, seen), absences);
-        let moved = |unresolved: &Unresolved| match &unresolved.reason {
-            UnresolvedReason::Failed(error) => matches!(error.kind(), RegistryErrorKind::Moved { .. }),
-            UnresolvedReason::NoCandidates | UnresolvedReason::AllMissing | UnresolvedReason::OtherRevision { .. } => {
-                false
-            }
-        };
         match answer {
             Ok(resolution) if absences.iter().all(|absent| *absent) => return Ok(resolution),
-            Err(unresolved) if !moved(&unresolved) => return Err(unresolved),
+            Err(unresolved) if !matches!(unresolved.failure(), Some(RegistryErrorKind::Moved { .. })) => {
+                return Err(unresolved);
+            }
             Ok(_) | Err(_) => {}
         }
         let (resolution, seen) = self.look(&mut BTreeMap::new()).await?;
@@ -465,11 +466,11 @@ impl<'a> Search<'a> {
         let ImageReference { repository, tag: Some(tag), digest: None } = candidate else { return false };
         let on_retry = self.on_retry();
         let context = Context { deadline: self.deadline, on_retry: &on_retry };
-        let Ok(backend) = self.session.backend(repository) else { return false };
+        let Ok(backend) = self.session.backend(repository, context) else { return false };
         if repository.host() == hit.host() {
-            return backend.head_finds_nothing(repository, tag, context).await;
+            return backend.head_finds_nothing(tag).await;
         }
-        matches!(backend.tag(repository, tag, context).await, Err(RegistryErrorKind::Missing))
+        matches!(backend.tag(tag).await, Err(RegistryErrorKind::Missing))
     }
 
     async fn look_again(self, resolution: Resolution, seen: Seen) -> Result<Resolution, Unresolved> {
@@ -478,30 +479,32 @@ impl<'a> Search<'a> {
         let (Some(tag), Seen::Now | Seen::Before { .. }) = (tag, seen) else { return Ok(resolution) };
         self.tell(Event::Confirming { request: self.position });
         let on_retry = self.on_retry();
-        let now = match self.session.backend(repository) {
-            Ok(backend) => {
-                let context = Context { deadline: self.deadline, on_retry: &on_retry };
-                let now = backend.tag(repository, tag, context).await;
-                match &now {
-                    // Remembered already: this is where the resolution comes from.
-                    Ok(now) if seen != Seen::Now && now.digest == *digest => {}
-                    Ok(now) => backend.remember(tag, &now.digest),
-                    Err(RegistryErrorKind::Missing) => backend.forget(tag),
-                    Err(_) => {}
-                }
-                now
+        let context = Context { deadline: self.deadline, on_retry: &on_retry };
+        let look = async {
+            let backend = self.session.backend(repository, context)?;
+            let now = match backend.tag(tag).await {
+                Err(RegistryErrorKind::Missing) => None,
+                now => Some(now?.digest),
+            };
+            match (backend.cache(), &now) {
+                (None, _) => {}
+                // Remembered already: this is where the resolution comes from.
+                (_, Some(now)) if seen != Seen::Now && now == digest => {}
+                (Some(cache), Some(now)) => cache.keep_tag(tag, now),
+                (Some(cache), None) => cache.forget_tag(tag),
             }
-            Err(error) => Err(error),
+            if now.as_ref() == Some(digest) {
+                return Ok(());
+            }
+            Err(RegistryErrorKind::Moved { before: digest.clone(), after: now })
         };
-        let moved = |after| RegistryErrorKind::Moved { before: digest.clone(), after };
-        let kind = match now {
-            Ok(now) if now.digest == *digest => return Ok(resolution),
-            Ok(now) => moved(Some(now.digest)),
-            Err(RegistryErrorKind::Missing) => moved(None),
-            Err(other) => other,
-        };
-        let reason = UnresolvedReason::Failed(RegistryError::new(format!("{repository}:{tag}"), kind));
-        Err(Unresolved { tried: resolution.tried, reason })
+        match look.await {
+            Ok(()) => Ok(resolution),
+            Err(kind) => {
+                let reason = UnresolvedReason::Failed(RegistryError::new(format!("{repository}:{tag}"), kind));
+                Err(Unresolved { tried: resolution.tried, reason })
+            }
+        }
     }
 }
 

@@ -77,12 +77,11 @@ fn unfold(
     }
     if let Some(Value::Array(items)) = object.remove("items") {
         for item in items {
-            match item {
-                Value::Object(object) => unfold(number, line, object, found, wrong),
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                    let message = "an item of the list is not a Kubernetes object";
-                    wrong.push(DeployProblem::new(ProblemKind::Unreadable, message).at(Some(number), Some(line)));
-                }
+            if let Value::Object(object) = item {
+                unfold(number, line, object, found, wrong);
+            } else {
+                let message = "an item of the list is not a Kubernetes object";
+                wrong.push(DeployProblem::new(ProblemKind::Unreadable, message).at(Some(number), Some(line)));
             }
         }
     }

@@ -13,7 +13,8 @@ pub(super) fn between(current: Option<&RenderedTree>, files: &BTreeMap<String, V
     let none = BTreeMap::new();
     let before = current.map_or(&none, |tree| &tree.files);
     let irregular = current.map_or(&[][..], |tree| tree.irregular.as_slice());
-    let mut changes: Vec<Change> = Vec::new();
+    let change = |path: &String, kind, images| Change { service: service_of(path), path: path.clone(), kind, images };
+    let mut changes: Vec<Change> = irregular.iter().map(|path| change(path, ChangeKind::Removed, Vec::new())).collect();
     for path in before.keys().chain(files.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (before.get(path), files.get(path));
         let kind = match (old, new) {
@@ -22,14 +23,8 @@ pub(super) fn between(current: Option<&RenderedTree>, files: &BTreeMap<String, V
             (Some(_), None) => ChangeKind::Removed,
             (None, _) => ChangeKind::Added,
         };
-        changes.push(Change { service: service_of(path), path: path.clone(), kind, images: image_changes(old, new) });
+        changes.push(change(path, kind, image_changes(old, new)));
     }
-    changes.extend(irregular.iter().map(|path| Change {
-        service: service_of(path),
-        path: path.clone(),
-        kind: ChangeKind::Removed,
-        images: Vec::new(),
-    }));
     changes.sort_by(|one, other| one.path.cmp(&other.path));
     changes
 }

@@ -1,4 +1,5 @@
 use git::{ABSENT, CommitIdentity, MergeTree};
+use lock_model::{CommitId, TreeId};
 
 use super::LocalForge;
 use super::pull_files::require_open;
@@ -19,12 +20,7 @@ impl LocalForge {
             (PullRequestState::Open, _) => {}
             (PullRequestState::Merged, Some(merge)) => {
                 let commit = self.commit_facts(&merge.commit)?;
-                return Ok(MergeRef::Clean {
-                    commit: commit.id,
-                    tree: commit.tree,
-                    base: file.pull.base,
-                    head: file.pull.head,
-                });
+                return Ok(clean(&file, commit.id, commit.tree));
             }
             (PullRequestState::Merged | PullRequestState::Closed, _) => {
                 return Err(ForgeError::not_found(format!("the merge of pull request {number}, which is closed,")));
@@ -61,15 +57,11 @@ impl LocalForge {
             }
         };
         let facts = self.commit_facts(head)?;
-        let identity = CommitIdentity {
-            name: "forge".to_owned(),
-            email: "forge@forge.invalid".to_owned(),
-            time: facts.committer_time,
-        };
+        let identity = CommitIdentity::new("forge", "forge@forge.invalid", facts.committer_time);
         let message = format!("Merge {head} into {base}\n");
         let commit = self.git.commit_tree(&tree, &[base.clone(), head.clone()], &message, &identity)?;
         self.git.update_ref(&pull_merge(number), commit.as_str(), None)?;
-        Ok(MergeRef::Clean { commit, tree, base: base.clone(), head: head.clone() })
+        Ok(clean(file, commit, tree))
     }
 }
 
@@ -77,10 +69,9 @@ impl LocalForge {
 fn fresh_merge(file: &PullFile, refs: &Refs) -> Option<MergeRef> {
     let merge = refs.pull_merge(file.pull.number)?;
     let fresh = matches!(merge.parents.as_slice(), [base, head] if *base == file.pull.base && *head == file.pull.head);
-    fresh.then(|| MergeRef::Clean {
-        commit: merge.id.clone(),
-        tree: merge.tree.clone(),
-        base: file.pull.base.clone(),
-        head: file.pull.head.clone(),
-    })
+    fresh.then(|| clean(file, merge.id.clone(), merge.tree.clone()))
+}
+
+fn clean(file: &PullFile, commit: CommitId, tree: TreeId) -> MergeRef {
+    MergeRef::Clean { commit, tree, base: file.pull.base.clone(), head: file.pull.head.clone() }
 }

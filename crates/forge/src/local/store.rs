@@ -1,7 +1,7 @@
 //! The folder of files beside the repository: read without a lock, written under one, each file replaced whole.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -85,11 +85,7 @@ impl Store {
     pub(crate) fn names(&self, relative: &str) -> Result<Vec<String>, ForgeError> {
         let path = self.path(relative);
         let failed = |source| ForgeError::file("list", &path, source);
-        let entries = match fs::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(failed(source)),
-        };
+        let Some(entries) = if_there(fs::read_dir(&path)).map_err(failed)? else { return Ok(Vec::new()) };
         let mut names = Vec::new();
         for entry in entries {
             if let Ok(name) = entry.map_err(failed)?.file_name().into_string()
@@ -155,11 +151,7 @@ impl Writer<'_> {
         let path = self.store.path(relative);
         make_folders(parent(&path))?;
         let temporary = temporary(&path);
-        match fs::remove_dir_all(&temporary) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(source) => return Err(ForgeError::file("remove", &temporary, source)),
-        }
+        if_there(fs::remove_dir_all(&temporary)).map_err(|source| ForgeError::file("remove", &temporary, source))?;
         make_folders(&temporary)?;
         for (name, bytes) in files {
             let file = temporary.join(name);
@@ -246,11 +238,7 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), ForgeError> 
 
 /// Removes a file that may be gone.
 pub(crate) fn remove_file(path: &Path) -> Result<(), ForgeError> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(ForgeError::file("remove", path, source)),
-    }
+    if_there(fs::remove_file(path)).map(drop).map_err(|source| ForgeError::file("remove", path, source))
 }
 
 pub(crate) fn temporary(path: &Path) -> PathBuf {
@@ -297,13 +285,17 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// What was found; `None` where there is no such file or folder.
+fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, ForgeError> {
     let failed = |source| ForgeError::file("read", path, source);
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed(source)),
-    };
+    let Some(file) = if_there(File::open(path)).map_err(failed)? else { return Ok(None) };
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {

@@ -49,11 +49,8 @@ pub enum PullRequestState {
 
 impl std::fmt::Display for PullRequestState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Open => "open",
-            Self::Merged => "merged",
-            Self::Closed => "closed",
-        })
+        // The word in the files.
+        serde::Serialize::serialize(self, f)
     }
 }
 
@@ -139,11 +136,6 @@ pub struct PullRequestEdit {
 }
 
 impl PullRequestEdit {
-    /// Changes nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Changes the title.
     #[must_use]
     pub fn title(self, title: impl Into<String>) -> Self {

@@ -15,11 +15,8 @@ pub enum StatusState {
 
 impl std::fmt::Display for StatusState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Pending => "pending",
-            Self::Success => "success",
-            Self::Failure => "failure",
-        })
+        // The word in the files.
+        serde::Serialize::serialize(self, f)
     }
 }
 

@@ -67,12 +67,8 @@ impl Simulator<'_> {
             if pull.head != *expected_head {
                 reasons.push(format!("the head is `{}`, not the expected `{expected_head}`", pull.head));
             }
-            if refs.branch(&pull.head_branch).is_none() {
-                reasons.push(format!("the branch `{}` is gone", pull.head_branch));
-            }
-            if refs.branch(&pull.base_branch).is_none() {
-                reasons.push(format!("the branch `{}` is gone", pull.base_branch));
-            }
+            let gone = [&pull.head_branch, &pull.base_branch].into_iter().filter(|name| refs.branch(name).is_none());
+            reasons.extend(gone.map(|name| format!("the branch `{name}` is gone")));
             if pull.draft {
                 reasons.push("it is a draft".to_owned());
             }

@@ -18,13 +18,6 @@ pub struct ForgeSettings {
     pub branches: BTreeMap<BranchName, BranchRules>,
 }
 
-impl ForgeSettings {
-    /// These users, and these protected branches.
-    pub fn new(users: Vec<User>, branches: BTreeMap<BranchName, BranchRules>) -> Self {
-        Self { users, branches }
-    }
-}
-
 /// Makes the files of a local forge in `root`, beside its bare repository.
 ///
 /// The same settings again change nothing; a forge with other settings is refused and not changed.

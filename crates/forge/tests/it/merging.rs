@@ -56,7 +56,7 @@ fn a_refused_merge_says_every_reason() {
     let stale = shop.pull().head;
     let head = shop.push_dev("more.txt", "more\n");
     let forge = shop.forge("ana");
-    let draft = PullRequestEdit::new().readiness(Readiness::Draft);
+    let draft = PullRequestEdit::default().readiness(Readiness::Draft);
     shop.at(2);
     forge.edit_pull_request(1, &draft).unwrap();
     shop.at(3);
@@ -124,7 +124,7 @@ fn a_bypass_is_an_admins_is_recorded_and_helps_against_missing_statuses_only() {
     assert!(said.contains(&"only an admin bypasses the rules".to_owned()), "{said:?}");
 
     let root = shop.forge("root");
-    let readiness = |readiness| PullRequestEdit::new().readiness(readiness);
+    let readiness = |readiness| PullRequestEdit::default().readiness(readiness);
     root.edit_pull_request(1, &readiness(Readiness::Draft)).unwrap();
     assert_eq!(reasons(root.simulator().merge(1, &pull.head, Bypass::Yes).unwrap()), ["it is a draft"]);
     root.edit_pull_request(1, &readiness(Readiness::Ready)).unwrap();

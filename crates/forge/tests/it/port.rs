@@ -50,7 +50,7 @@ fn the_port_is_enough_from_pull_request_to_release() {
         assert_eq!(set, WriteOutcome::Created);
     }
     assert_eq!(answer(forge.statuses(&head)).unwrap().len(), 2);
-    let ready = PullRequestEdit::new().readiness(Readiness::Ready);
+    let ready = PullRequestEdit::default().readiness(Readiness::Ready);
     assert_eq!(answer(forge.edit_pull_request(1, &ready)).unwrap(), WriteOutcome::Updated);
     assert!(!answer(forge.pull_request(1)).unwrap().draft);
 

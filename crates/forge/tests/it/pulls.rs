@@ -61,7 +61,7 @@ fn editing_and_closing() {
     let shop = Shop::new();
     let forge = shop.forge("ana");
     shop.pull();
-    let edit = PullRequestEdit::new().title("A better title").readiness(Readiness::Draft);
+    let edit = PullRequestEdit::default().title("A better title").readiness(Readiness::Draft);
     shop.at(5);
     assert_eq!(forge.edit_pull_request(1, &edit).unwrap(), WriteOutcome::Updated);
     shop.at(6);
@@ -70,10 +70,10 @@ fn editing_and_closing() {
     assert_eq!((pull.title.as_str(), pull.body.as_str(), pull.draft), ("A better title", "What it brings.", true));
     assert_eq!((pull.created_at, pull.updated_at), (at(1), at(5)));
 
-    let two_lines = PullRequestEdit::new().title("a\nb");
+    let two_lines = PullRequestEdit::default().title("a\nb");
     shop.at(6);
     assert_eq!(forge.edit_pull_request(1, &two_lines).unwrap_err().class(), ErrorClass::Invalid);
-    let too_long = PullRequestEdit::new().body("x".repeat(65_537));
+    let too_long = PullRequestEdit::default().body("x".repeat(65_537));
     let error = forge.edit_pull_request(1, &too_long).unwrap_err().to_string();
     assert_eq!(error, "the body is not acceptable: it has 65537 characters; at most 65536 are allowed");
 

@@ -1,6 +1,5 @@
 //! The forge of a small shop: a bare repository, a clone to push from, six people and a robot.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -172,17 +171,17 @@ pub(crate) fn settings() -> ForgeSettings {
     let staging =
         BranchRules::new(vec![status("orchestrator/lock"), status("orchestrator/suites")], vec![user("robot")]);
     let main = BranchRules::new(vec![status("orchestrator/staging-proof")], Vec::new());
-    ForgeSettings::new(
-        vec![
-            person("ana", Role::Write),
-            person("ben", Role::Write),
-            person("cara", Role::Write),
-            person("rita", Role::Read),
-            person("root", Role::Admin),
-            User::bot(user("robot"), Role::Write),
-        ],
-        BTreeMap::from([(branch("main"), main), (branch("staging"), staging)]),
-    )
+    let mut settings = ForgeSettings::default();
+    settings.users = vec![
+        person("ana", Role::Write),
+        person("ben", Role::Write),
+        person("cara", Role::Write),
+        person("rita", Role::Read),
+        person("root", Role::Admin),
+        User::bot(user("robot"), Role::Write),
+    ];
+    settings.branches = [(branch("main"), main), (branch("staging"), staging)].into();
+    settings
 }
 
 pub(crate) fn new_pull(head: &str, base: &str) -> NewPullRequest {

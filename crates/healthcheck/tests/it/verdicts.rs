@@ -14,9 +14,10 @@ async fn three_kinds(severity: Severity) -> Vec<Check> {
         Server::start(|path| if path == "/good" { response("200 OK", "", "") } else { response("500 No", "", "") })
             .await;
     let good = check("good", http_probe(&format!("{}/good", server.url)));
-    let bad = check("bad", http_probe(&server.url)).severity(severity);
-    let unknown = check("unknown", Probe::Tcp(TcpProbe::new("nothing")));
-    vec![good, bad, unknown.severity(severity)]
+    let mut bad = check("bad", http_probe(&server.url));
+    let mut unknown = check("unknown", Probe::Tcp(TcpProbe::new("nothing")));
+    (bad.severity, unknown.severity) = (severity, severity);
+    vec![good, bad, unknown]
 }
 
 #[tokio::test]

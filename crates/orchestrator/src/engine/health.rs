@@ -69,19 +69,19 @@ pub(crate) async fn health(
             ProbeKind::Tcp { address } => Probe::Tcp(TcpProbe::new(address)),
             ProbeKind::Command(command) => {
                 let ready = workspace.command(command, &[], &values)?;
-                Probe::Command(
-                    CommandProbe::new(ready.program, ready.folder)
-                        .args(ready.arguments)
-                        .envs(ready.environment)
-                        .interrupt(context.surroundings.interrupt.clone()),
-                )
+                let mut probe = CommandProbe::new(ready.program, ready.folder);
+                (probe.args, probe.envs) = (ready.arguments, ready.environment);
+                probe.interrupt = context.surroundings.interrupt.clone();
+                Probe::Command(probe)
             }
         };
         let severity = match probe.severity {
             config::Severity::Block => Severity::Block,
             config::Severity::Warn => Severity::Warn,
         };
-        checks.push(Check::new(name, question, probe.deadline).severity(severity));
+        let mut check = Check::new(name, question, probe.deadline);
+        check.severity = severity;
+        checks.push(check);
     }
     for (name, dependency) in &health.dependencies {
         let probe = match dependency {

@@ -67,7 +67,7 @@ impl Engine<'_> {
         let title = pull_request::title(&self.release, &to);
         let open = self.context.forge.find_open(&head, &base).await?;
         let (pull_request, verb, changed) = if let Some(open) = open {
-            let edit = PullRequestEdit::new().title(title).body(body).readiness(Readiness::Ready);
+            let edit = PullRequestEdit::default().title(title).body(body).readiness(Readiness::Ready);
             let written = self.context.forge.edit_pull_request(open.number, &edit).await?;
             match written {
                 WriteOutcome::Created | WriteOutcome::Updated => (open, "refreshed", true),

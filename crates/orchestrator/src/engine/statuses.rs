@@ -47,7 +47,7 @@ impl Engine<'_> {
         if pull_request.head != self.revision.commit {
             return Ok(());
         }
-        let edit = PullRequestEdit::new().readiness(Readiness::Draft);
+        let edit = PullRequestEdit::default().readiness(Readiness::Draft);
         context_edit(self, pull_request.number, &edit).await?;
         let body = format!(
             "Back to draft: `{}` did not prove {}.\n\n{}\n",

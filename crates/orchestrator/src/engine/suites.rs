@@ -60,12 +60,10 @@ pub(crate) async fn run_suite(
     let runnable = match &definition.kind {
         SuiteKind::Command(command) => {
             let ready = workspace.command(&command.command, &command.files, &values)?;
-            qa::Suite::Command(
-                CommandSuite::new(ready.program, ready.folder, definition.deadline)
-                    .args(ready.arguments)
-                    .envs(ready.environment)
-                    .interrupt(context.surroundings.interrupt.clone()),
-            )
+            let mut suite = CommandSuite::new(ready.program, ready.folder, definition.deadline);
+            (suite.args, suite.envs) = (ready.arguments, ready.environment);
+            suite.interrupt = context.surroundings.interrupt.clone();
+            qa::Suite::Command(suite)
         }
         SuiteKind::Http { file: path } => {
             let bytes = file(context, revision, path)?;
@@ -73,11 +71,12 @@ pub(crate) async fn run_suite(
                 .map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))?;
             let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
                 .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
-            let mut variables = qa::Variables::new().mode(environment.mode.to_string());
+            let mut run = HttpRun::new(suite, client, definition.deadline);
+            run.variables.mode = Some(environment.mode.to_string());
             if environment.url.is_some() {
-                variables = variables.url(url_of(context, revision, environment)?);
+                run.variables.url = Some(url_of(context, revision, environment)?);
             }
-            qa::Suite::Http(HttpRun::new(suite, client, definition.deadline).variables(variables))
+            qa::Suite::Http(run)
         }
     };
     Ok(qa::run(name.as_str(), &runnable).await)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use process::{EnvVars, Interrupt, Program, Redactor};
+use process::{EnvVars, Program, Redactor};
 use qa::{CommandSuite, Suite, SuiteReport, Verdict};
 use tempfile::TempDir;
 
@@ -13,11 +13,10 @@ async fn run(text: &str, change: impl FnOnce(&mut CommandSuite)) -> SuiteReport 
     let folder = TempDir::new().unwrap();
     let mut redactor = Redactor::new();
     redactor.add("hunter2-hunter2");
-    let mut suite = CommandSuite::new(Program::at("/bin/sh"), folder.path(), PATIENCE)
-        .args(["-c", text])
-        .envs(EnvVars::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"))
-        .redactor(redactor)
-        .interrupt(Interrupt::new());
+    let mut suite = CommandSuite::new(Program::at("/bin/sh"), folder.path(), PATIENCE);
+    suite.args = vec!["-c".to_owned(), text.to_owned()];
+    suite.envs = EnvVars::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2");
+    suite.redactor = redactor;
     change(&mut suite);
     qa::run("system", &Suite::Command(suite)).await
 }

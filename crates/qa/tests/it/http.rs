@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use qa::{HttpClient, HttpRun, HttpSuite, Suite, SuiteReport, Variables, Verdict};
+use qa::{HttpClient, HttpRun, HttpSuite, Suite, SuiteReport, Verdict};
 use tokio::net::TcpListener;
 
 use crate::server::{Server, response};
@@ -16,8 +16,10 @@ pub(crate) fn client() -> HttpClient {
 
 async fn run_within(deadline: Duration, url: &str, requests: &str) -> SuiteReport {
     let suite = HttpSuite::parse("smoke.yaml", format!("requests:\n{requests}").as_bytes()).unwrap();
-    let variables = Variables::new().url(url).mode("staging");
-    qa::run("smoke", &Suite::Http(HttpRun::new(suite, client(), deadline).variables(variables))).await
+    let mut run = HttpRun::new(suite, client(), deadline);
+    run.variables.url = Some(url.to_owned());
+    run.variables.mode = Some("staging".to_owned());
+    qa::run("smoke", &Suite::Http(run)).await
 }
 
 async fn run(url: &str, requests: &str) -> SuiteReport {

@@ -10,7 +10,8 @@ fn reports() -> Vec<SuiteReport> {
         Case::new("the web answers", Verdict::Failed, "status is 503, expected <200>"),
         Case::new("orders", Verdict::Unknown, "no answer"),
     ];
-    let smoke = SuiteReport::new("smoke", cases).log_tail(vec!["one & two".to_owned()]);
+    let mut smoke = SuiteReport::new("smoke", cases);
+    smoke.log_tail = vec!["one & two".to_owned()];
     vec![smoke, SuiteReport::skipped("load", "giving up"), SuiteReport::unknown("system", "did not end within 2 s")]
 }
 
@@ -54,7 +55,8 @@ fn t37_hostile_text_stays_text_in_both_reports() {
         |it: char| it != '\n' && (it.is_control() || matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
     for (what, hostile) in HOSTILE_TEXT {
         let cases = vec![Case::new(*hostile, Verdict::Failed, *hostile)];
-        let report = SuiteReport::new(hostile, cases).log_tail(vec![(*hostile).to_owned()]);
+        let mut report = SuiteReport::new(hostile, cases);
+        report.log_tail = vec![(*hostile).to_owned()];
         let xml = to_junit(std::slice::from_ref(&report));
         assert_eq!(xml.matches('<').count(), 10, "{what}: {xml}");
         assert!(!xml.contains(raw), "{what}: {xml}");

@@ -11,12 +11,18 @@ pub const EMPTY_CONFIG: &str = "application/vnd.oci.empty.v1+json";
 
 /// An artefact, described; the same description always gives the same bytes, and so the same digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Artifact {
-    kind: String,
-    config: Option<Blob>,
-    parts: Vec<Part>,
-    annotations: BTreeMap<String, String>,
-    subject: Option<Digest>,
+    /// What the artefact is: a media type, such as `application/vnd.shop.proof.v1+json`.
+    pub artifact_type: String,
+    /// The configuration; without one it is the empty one.
+    pub config: Option<Blob>,
+    /// The blobs, in their order.
+    pub parts: Vec<Part>,
+    /// The annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// The manifest or index, in the same repository, that the artefact refers to.
+    pub subject: Option<Digest>,
 }
 
 /// A blob of an artefact, with what the manifest says about it.
@@ -33,13 +39,6 @@ impl Part {
     /// A blob without annotations.
     pub fn new(blob: Blob) -> Self {
         Self { blob, annotations: BTreeMap::new() }
-    }
-
-    /// Sets an annotation of the entry in the manifest.
-    #[must_use]
-    pub fn annotation(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.annotations.insert(name.into(), value.into());
-        self
     }
 }
 
@@ -100,10 +99,10 @@ pub struct Referrer {
 }
 
 impl Artifact {
-    /// An artefact of a type, which is a media type, such as `application/vnd.shop.proof.v1+json`.
+    /// An artefact of a type, without blobs and subject.
     pub fn new(artifact_type: impl Into<String>) -> Self {
         Self {
-            kind: artifact_type.into(),
+            artifact_type: artifact_type.into(),
             config: None,
             parts: Vec::new(),
             annotations: BTreeMap::new(),
@@ -111,30 +110,10 @@ impl Artifact {
         }
     }
 
-    /// Sets the configuration; without one it is the empty one.
-    #[must_use]
-    pub fn config(mut self, config: Blob) -> Self {
-        self.config = Some(config);
-        self
-    }
-
     /// Adds a blob without annotations.
     #[must_use]
-    pub fn blob(self, blob: Blob) -> Self {
-        self.part(Part::new(blob))
-    }
-
-    /// Adds a blob with annotations.
-    #[must_use]
-    pub fn part(mut self, part: Part) -> Self {
-        self.parts.push(part);
-        self
-    }
-
-    /// Sets an annotation of the manifest.
-    #[must_use]
-    pub fn annotation(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.annotations.insert(name.into(), value.into());
+    pub fn blob(mut self, blob: Blob) -> Self {
+        self.parts.push(Part::new(blob));
         self
     }
 
@@ -145,14 +124,10 @@ impl Artifact {
         self
     }
 
-    pub(super) fn subject_digest(&self) -> Option<&Digest> {
-        self.subject.as_ref()
-    }
-
     /// Why it cannot be pushed.
     pub(super) fn unusable(&self) -> Option<String> {
         let types = self.parts.iter().map(|part| &part.blob).chain(&self.config).map(|blob| &blob.media_type);
-        let not_one = std::iter::once(&self.kind).chain(types).find(|text| !is_media_type(text))?;
+        let not_one = std::iter::once(&self.artifact_type).chain(types).find(|text| !is_media_type(text))?;
         Some(format!("`{}` is not a media type", lock_model::escaping::escape_terminal(not_one)))
     }
 
@@ -173,7 +148,7 @@ impl Artifact {
         let mut manifest = json!({
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
-            "artifactType": self.kind,
+            "artifactType": self.artifact_type,
             "config": config.descriptor(),
             "layers": layers,
         });
@@ -194,7 +169,7 @@ impl Artifact {
     /// The entry in the list of what refers to the subject.
     pub(super) fn entry(&self, manifest: &Blob) -> Value {
         let mut entry = manifest.descriptor();
-        entry["artifactType"] = json!(self.kind);
+        entry["artifactType"] = json!(self.artifact_type);
         if !self.annotations.is_empty() {
             entry["annotations"] = json!(self.annotations);
         }
@@ -220,11 +195,11 @@ mod tests {
     #[test]
     fn the_same_description_gives_the_same_bytes() {
         let artifact = || {
-            Artifact::new("application/vnd.shop.proof.v1+json")
+            let mut artifact = Artifact::new("application/vnd.shop.proof.v1+json")
                 .blob(Blob::new("text/plain", b"a".to_vec()))
-                .blob(Blob::new("text/plain", b"a".to_vec()))
-                .annotation("b", "2")
-                .annotation("a", "1")
+                .blob(Blob::new("text/plain", b"a".to_vec()));
+            artifact.annotations = [("b", "2"), ("a", "1")].map(|(name, value)| (name.into(), value.into())).into();
+            artifact
         };
         let (manifest, blobs) = artifact().build(None);
         assert_eq!((manifest.clone(), blobs.clone()), artifact().build(None));
@@ -251,7 +226,8 @@ mod tests {
         }
         for bad in ["", "a", "a/", "/b", "a/b/c", "a/b; c=d", "a/b\n", "a/.b", "ä/b"] {
             assert!(Artifact::new(bad).unusable().is_some(), "{bad:?}");
-            assert!(Artifact::new("a/b").config(Blob::new(bad, Vec::new())).unusable().is_some(), "{bad:?}");
+            let config = Some(Blob::new(bad, Vec::new()));
+            assert!(Artifact { config, ..Artifact::new("a/b") }.unusable().is_some(), "{bad:?}");
         }
     }
 }

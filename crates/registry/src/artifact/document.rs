@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::content::Referrer;
-use crate::document::Fetched;
+use crate::document::{Fetched, media_type};
 use crate::error::RegistryErrorKind;
 use crate::layout::Blob;
 use crate::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
@@ -53,7 +53,7 @@ impl Manifest {
     pub(super) fn parse(fetched: &Fetched) -> Result<Self, RegistryErrorKind> {
         let manifest: Self = serde_json::from_slice(&fetched.bytes)
             .map_err(|error| refused(format!("the answer is not a manifest ({error})")))?;
-        let media_type = media_type(fetched, manifest.media_type.as_deref())?;
+        let media_type = media_type(fetched.media_type.as_deref(), manifest.media_type.as_deref()).map_err(refused)?;
         if media_type != OCI_MANIFEST && media_type != DOCKER_MANIFEST {
             return Err(refused(format!("its media type is `{}`", escaped(media_type))));
         }
@@ -79,7 +79,7 @@ impl List {
         let unreadable = |error| refused(format!("the list of referrers cannot be read ({error})"));
         let document: Map<String, Value> = serde_json::from_slice(&fetched.bytes).map_err(unreadable)?;
         let own = document.get("mediaType").and_then(Value::as_str);
-        let media_type = media_type(fetched, own)?;
+        let media_type = media_type(fetched.media_type.as_deref(), own).map_err(refused)?;
         if media_type != OCI_INDEX {
             return Err(refused(format!("the list of referrers is `{}`", escaped(media_type))));
         }
@@ -118,17 +118,6 @@ impl List {
     }
 }
 
-/// The media type that a document has, by the answer that it came in and by itself, which must not differ.
-pub(super) fn media_type<'a>(fetched: &'a Fetched, own: Option<&'a str>) -> Result<&'a str, RegistryErrorKind> {
-    match (fetched.media_type.as_deref(), own) {
-        (Some(served), Some(own)) if served != own => {
-            Err(refused(format!("announced as `{}` but calling itself `{}`", escaped(served), escaped(own))))
-        }
-        (Some(media_type), _) | (None, Some(media_type)) => Ok(media_type),
-        (None, None) => Err(refused("it has no media type".to_owned())),
-    }
-}
-
 /// The descriptor of a manifest or an index that is there, for the `subject` of another.
 pub(super) fn descriptor(digest: &Digest, fetched: &Fetched) -> Result<Value, RegistryErrorKind> {
     #[derive(Deserialize)]
@@ -138,7 +127,7 @@ pub(super) fn descriptor(digest: &Digest, fetched: &Fetched) -> Result<Value, Re
     }
     let typed: Typed = serde_json::from_slice(&fetched.bytes)
         .map_err(|error| refused(format!("the answer is not a manifest ({error})")))?;
-    let media_type = media_type(fetched, typed.media_type.as_deref())?;
+    let media_type = media_type(fetched.media_type.as_deref(), typed.media_type.as_deref()).map_err(refused)?;
     if ![OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].contains(&media_type) {
         return Err(refused(format!("its media type is `{}`", escaped(media_type))));
     }

@@ -94,7 +94,7 @@ fn read(
     digest: &Digest,
     media_type: &str,
 ) -> Result<Blob, RegistryErrorKind> {
-    let bytes = layout.blob(digest, store.largest())?;
+    let bytes = layout.blob(digest, store.limits.blob)?;
     let bytes =
         bytes.ok_or_else(|| RegistryErrorKind::ChildMissing { what: "blob".to_owned(), digest: digest.clone() })?;
     Ok(Blob { media_type: media_type.to_owned(), digest: digest.clone(), bytes })

@@ -29,7 +29,7 @@ impl Registry {
             let (_, document) = store.manifest(Name::Digest(digest)).await?.ok_or(RegistryErrorKind::Missing)?;
             let manifest = Manifest::parse(&document)?;
             let promised: u64 = manifest.layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add);
-            let limit = store.largest();
+            let limit = store.limits.blob;
             if promised > limit {
                 return Err(RegistryErrorKind::TooLarge { limit });
             }

@@ -7,7 +7,6 @@ use super::content::Referrer;
 use super::document::List;
 use super::push::list_tag;
 use super::store::{Name, Store};
-use crate::document::Fetched;
 use crate::error::{RegistryError, RegistryErrorKind};
 use crate::registry::Registry;
 
@@ -66,7 +65,8 @@ impl Registry {
             }
             let list = list.with(entry.clone());
             // The shorter the time between the look and the write, the less can be lost in it.
-            if digest_of(store.manifest(Name::Tag(&tag)).await?) == before {
+            let now = store.manifest(Name::Tag(&tag)).await?.map(|(digest, _)| digest);
+            if now == before {
                 store.put_manifest(Name::Tag(&tag), &list).await?;
                 written = true;
                 if list_under_tag(store, subject).await?.1.contains(digest) {
@@ -85,8 +85,4 @@ async fn list_under_tag(store: &Store<'_>, subject: &Digest) -> Result<(Option<D
         None => Ok((None, List::empty())),
         Some((digest, document)) => Ok((Some(digest), List::parse(&document)?)),
     }
-}
-
-fn digest_of(document: Option<(Digest, Fetched)>) -> Option<Digest> {
-    document.map(|(digest, _)| digest)
 }

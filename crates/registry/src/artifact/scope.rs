@@ -1,5 +1,3 @@
-use std::fmt;
-
 use base64::Engine as _;
 use lock_model::ImageRepository;
 use reqwest::Method;
@@ -7,6 +5,7 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
+use crate::auth::Need;
 use crate::backend::{Target, target_of};
 use crate::error::{RegistryError, RegistryErrorKind};
 use crate::http::Ask;
@@ -46,15 +45,6 @@ impl Scope {
     }
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pull => "pull",
-            Self::Push => "push",
-        })
-    }
-}
-
 impl Registry {
     /// Logs in to the registry of a repository and gives what came of it, for a client that cannot be given more.
     ///
@@ -84,7 +74,8 @@ impl Registry {
             if !answer.status.is_success() {
                 return Err(answer.into_failure(RegistryErrorKind::Missing));
             }
-            let header = account.granted(authenticator, &ask, scope.as_requested(repository.path())).await?;
+            let need = Need { account: &account, authenticator, ask: &ask };
+            let header = need.granted(scope.as_requested(repository.path())).await?;
             header.map_or(Ok(ScopedLogin::Anonymous), |header| read(&header).ok_or_else(unreadable))
         };
         login.await.map_err(|kind| RegistryError::new(repository.to_string(), kind))

@@ -13,16 +13,24 @@ use super::realm::{Reach, judge};
 use super::token::{self, Token};
 use crate::credentials::{CredentialKey, Found, Login, LoginSource, LoginTrace};
 use crate::error::RegistryErrorKind;
-use crate::http::{Ask, Hops, Payload};
+use crate::http::{Ask, Hops, Payload, detail};
 use crate::text::{escaped, host_of};
 
 #[derive(Debug)]
 pub(crate) struct Account {
     base: Url,
-    key: CredentialKey,
+    pub(crate) key: CredentialKey,
     /// Held while a token is fetched: other requests that need it wait for that one.
     state: tokio::sync::Mutex<State>,
     trace: Mutex<Option<LoginTrace>>,
+}
+
+/// An account, and the request that a login may be needed for.
+#[derive(Clone, Copy)]
+pub(crate) struct Need<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) authenticator: &'a Authenticator,
+    pub(crate) ask: &'a Ask<'a>,
 }
 
 #[derive(Debug, Default)]
@@ -98,41 +106,46 @@ impl Account {
         host_of(&self.base)
     }
 
-    pub(crate) fn key(&self) -> &CredentialKey {
-        &self.key
+    fn session(&self, scheme: Scheme, mut scopes: Vec<String>, found: &Found) -> Session {
+        let fixed = |header: Option<HeaderValue>| header.map_or(Session::Open, Session::Fixed);
+        match (scheme, &found.login) {
+            (Scheme::Basic, Some(Login::Password { user, password })) => fixed(token::basic(user, password)),
+            // No other login can be sent so.
+            (Scheme::Basic, _) => Session::Open,
+            (Scheme::Tokens(_), Some(Login::Registry(token))) => fixed(token::bearer(token)),
+            (Scheme::Tokens(service), _) => {
+                if scopes.is_empty() {
+                    scopes.push(format!("repository:{}:pull", self.key.path));
+                }
+                Session::Tokens(Tokens { service, scopes, token: None })
+            }
+        }
     }
+}
 
+impl Need<'_> {
     /// What to send with a request before the registry asks for anything.
-    pub(crate) async fn ready(
-        &self,
-        authenticator: &Authenticator,
-        ask: &Ask<'_>,
-    ) -> Result<Option<Sent>, RegistryErrorKind> {
-        let mut state = self.lock(ask).await?;
+    pub(crate) async fn ready(&self) -> Result<Option<Sent>, RegistryErrorKind> {
+        let mut state = self.lock().await?;
         if matches!(state.session, Session::Open) {
             // What this registry wanted for another repository it will want for this one too.
-            let Some(scheme) = authenticator.scheme(&self.base) else { return Ok(None) };
-            let found = self.find(authenticator, ask, &mut state).await?;
-            state.start(self.session(scheme, Vec::new(), &found));
+            let Some(scheme) = self.authenticator.scheme(&self.account.base) else { return Ok(None) };
+            let found = self.find(&mut state).await?;
+            state.start(self.account.session(scheme, Vec::new(), &found));
         }
-        self.current(authenticator, ask, &mut state).await
+        self.current(&mut state).await
     }
 
     /// What to send with requests that need `scope`, after one request has shown how the registry takes logins.
-    pub(crate) async fn granted(
-        &self,
-        authenticator: &Authenticator,
-        ask: &Ask<'_>,
-        scope: String,
-    ) -> Result<Option<HeaderValue>, RegistryErrorKind> {
-        let mut state = self.lock(ask).await?;
+    pub(crate) async fn granted(&self, scope: String) -> Result<Option<HeaderValue>, RegistryErrorKind> {
+        let mut state = self.lock().await?;
         if let Session::Tokens(tokens) = &mut state.session
             && !tokens.scopes.contains(&scope)
         {
             tokens.scopes.insert(0, scope);
             tokens.token = None;
         }
-        Ok(self.current(authenticator, ask, &mut state).await?.map(|sent| sent.header))
+        Ok(self.current(&mut state).await?.map(|sent| sent.header))
     }
 
     /// What to send after a registry refused a request that was sent with `sent`; `None` when there is nothing better.
@@ -140,19 +153,17 @@ impl Account {
     /// `fresh`: this same request has logged in before, so that the same login will not do.
     pub(crate) async fn challenged(
         &self,
-        authenticator: &Authenticator,
-        ask: &Ask<'_>,
         headers: &HeaderMap,
         sent: Option<&Sent>,
         fresh: bool,
     ) -> Result<Option<Sent>, RegistryErrorKind> {
-        let mut state = self.lock(ask).await?;
+        let mut state = self.lock().await?;
         if state.generation > sent.map_or(0, |sent| sent.generation) {
             // Another request was refused too, and fetched what is needed now.
-            return self.current(authenticator, ask, &mut state).await;
+            return self.current(&mut state).await;
         }
-        let found = self.find(authenticator, ask, &mut state).await?;
-        let Some((scheme, demanded)) = self.scheme(authenticator, headers)? else { return Ok(None) };
+        let found = self.find(&mut state).await?;
+        let Some((scheme, demanded)) = self.scheme(headers)? else { return Ok(None) };
         let known = match &state.session {
             Session::Tokens(tokens) => tokens.scopes.as_slice(),
             Session::Open | Session::Fixed(_) => &[],
@@ -167,30 +178,27 @@ impl Account {
                 scopes.push(scope.clone());
             }
         }
-        authenticator.remember(&self.base, &scheme);
-        let session = self.session(scheme, scopes, &found);
+        self.authenticator.remember(&self.account.base, &scheme);
+        let session = self.account.session(scheme, scopes, &found);
         if let (Session::Fixed(header), Some(sent)) = (&session, sent)
             && *header == sent.header
         {
             return Ok(None);
         }
         state.start(session);
-        self.current(authenticator, ask, &mut state).await
+        self.current(&mut state).await
     }
 
     /// The best of the ways that a registry offers, with the scopes that it demands.
-    fn scheme(
-        &self,
-        authenticator: &Authenticator,
-        headers: &HeaderMap,
-    ) -> Result<Option<(Scheme, Vec<String>)>, RegistryErrorKind> {
+    fn scheme(&self, headers: &HeaderMap) -> Result<Option<(Scheme, Vec<String>)>, RegistryErrorKind> {
         let mut offered = None;
         for challenge in challenges(headers) {
             match challenge {
                 Challenge::Bearer { realm, service, scopes } => {
-                    let (url, reach) = judge(&realm, &self.base, authenticator.options()).map_err(|reason| {
-                        RegistryErrorKind::Realm { host: host_of(&self.base), realm: escaped(&realm), reason }
-                    })?;
+                    let (url, reach) =
+                        judge(&realm, &self.account.base, self.authenticator.options()).map_err(|reason| {
+                            RegistryErrorKind::Realm { host: self.account.host(), realm: escaped(&realm), reason }
+                        })?;
                     return Ok(Some((Scheme::Tokens(TokenService { realm: url, reach, name: service }), scopes)));
                 }
                 Challenge::Basic => offered = Some((Scheme::Basic, Vec::new())),
@@ -199,51 +207,26 @@ impl Account {
         Ok(offered)
     }
 
-    async fn lock(&self, ask: &Ask<'_>) -> Result<tokio::sync::MutexGuard<'_, State>, RegistryErrorKind> {
-        let past = |_| RegistryErrorKind::Deadline { host: host_of(&self.base) };
-        tokio::time::timeout_at(ask.deadline, self.state.lock()).await.map_err(past)
+    async fn lock(&self) -> Result<tokio::sync::MutexGuard<'_, State>, RegistryErrorKind> {
+        let past = |_| RegistryErrorKind::Deadline { host: self.account.host() };
+        tokio::time::timeout_at(self.ask.deadline, self.account.state.lock()).await.map_err(past)
     }
 
-    async fn find(
-        &self,
-        authenticator: &Authenticator,
-        ask: &Ask<'_>,
-        state: &mut State,
-    ) -> Result<Arc<Found>, RegistryErrorKind> {
+    async fn find(&self, state: &mut State) -> Result<Arc<Found>, RegistryErrorKind> {
         if let Some(found) = &state.found {
             return Ok(Arc::clone(found));
         }
         // A helper may take longer than there is time.
-        let found = tokio::time::timeout_at(ask.deadline, authenticator.credentials().find(&self.key)).await;
-        let found = Arc::new(found.map_err(|_| RegistryErrorKind::Deadline { host: host_of(&self.base) })?);
-        *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.trace.clone());
+        let search = self.authenticator.options().credentials.find(&self.account.key);
+        let past = |_| RegistryErrorKind::Deadline { host: self.account.host() };
+        let found = Arc::new(tokio::time::timeout_at(self.ask.deadline, search).await.map_err(past)?);
+        *self.account.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.trace.clone());
         state.found = Some(Arc::clone(&found));
         Ok(found)
     }
 
-    fn session(&self, scheme: Scheme, mut scopes: Vec<String>, found: &Found) -> Session {
-        let fixed = |header: Option<HeaderValue>| header.map_or(Session::Open, Session::Fixed);
-        match (scheme, &found.login) {
-            (Scheme::Basic, Some(Login::Password { user, password })) => fixed(token::basic(user, password)),
-            // No other login can be sent so.
-            (Scheme::Basic, _) => Session::Open,
-            (Scheme::Tokens(_), Some(Login::Registry(token))) => fixed(token::bearer(token)),
-            (Scheme::Tokens(service), _) => {
-                if scopes.is_empty() {
-                    scopes.push(format!("repository:{}:pull", self.key.path()));
-                }
-                Session::Tokens(Tokens { service, scopes, token: None })
-            }
-        }
-    }
-
     /// The header of the session; a token that is missing or about to end is fetched.
-    async fn current(
-        &self,
-        authenticator: &Authenticator,
-        ask: &Ask<'_>,
-        state: &mut State,
-    ) -> Result<Option<Sent>, RegistryErrorKind> {
+    async fn current(&self, state: &mut State) -> Result<Option<Sent>, RegistryErrorKind> {
         let State { found, session, generation, refusal } = state;
         let tokens = match session {
             Session::Open => return Ok(None),
@@ -260,7 +243,7 @@ impl Account {
             return Ok(Some(Sent { header: token.header.clone(), generation: *generation }));
         }
         let login = found.as_ref().and_then(|found| found.login.as_ref());
-        match fetch(authenticator, ask, &tokens.service, &tokens.scopes, login).await? {
+        match fetch(self.authenticator, self.ask, &tokens.service, &tokens.scopes, login).await? {
             Fetched::Token(token) => {
                 *generation += 1;
                 let header = token.header.clone();
@@ -303,7 +286,7 @@ async fn fetch(
     let (method, url, payload, header) = match login {
         Some(Login::Identity(identity)) => {
             let form = token::form(name, scopes, &authenticator.options().user_agent, identity);
-            (Method::POST, realm.clone(), Some(Payload::form(form)), None)
+            (Method::POST, realm.clone(), Some(Payload::new("application/x-www-form-urlencoded", form)), None)
         }
         Some(Login::Password { user, password }) => {
             (Method::GET, token::question(realm, name, scopes), None, token::basic(user, password))
@@ -319,15 +302,15 @@ async fn fetch(
         ..Ask::new(method, url, authenticator.options().limits.token, &gate, ask.deadline)
     };
     let asked_at = Instant::now();
-    let answer = authenticator.http().exchange(&question, header.as_ref()).await?;
+    let answer = authenticator.http.exchange(&question, header.as_ref()).await?;
     match answer.status.as_u16() {
         200..=299 => {
             let unusable = |reason| RegistryErrorKind::TokenAnswer { host, reason };
             token::parse(&answer.body, asked_at).map(Fetched::Token).map_err(unusable)
         }
         // 400 is what the grant of an identity token that has ended is answered with.
-        status @ (400 | 401 | 403) => Ok(Fetched::Refused(Refusal { host, status, detail: answer.detail() })),
-        status => Err(RegistryErrorKind::Status { host, status, detail: answer.detail() }),
+        status @ (400 | 401 | 403) => Ok(Fetched::Refused(Refusal { host, status, detail: detail(&answer.body) })),
+        status => Err(RegistryErrorKind::Status { host, status, detail: detail(&answer.body) }),
     }
 }
 

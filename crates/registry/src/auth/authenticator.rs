@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::StatusCode;
 use url::Url;
 
-use super::account::{Account, Scheme};
+use super::account::{Account, Need, Scheme};
 use crate::cache::Cache;
-use crate::credentials::Credentials;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
 use crate::http::{Answer, Ask, Http};
@@ -18,12 +17,12 @@ const LOGINS: u32 = 2;
 /// Sends requests with whatever login they need.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
-    http: Http,
+    pub(crate) http: Http,
     gates: Mutex<BTreeMap<String, Arc<HostGate>>>,
     accounts: Mutex<BTreeMap<(String, String), Arc<Account>>>,
     /// How each registry takes logins.
     schemes: Mutex<BTreeMap<String, Scheme>>,
-    cache: Option<Arc<Cache>>,
+    pub(crate) cache: Option<Arc<Cache>>,
 }
 
 impl Authenticator {
@@ -38,19 +37,7 @@ impl Authenticator {
     }
 
     pub(crate) fn options(&self) -> &RegistryOptions {
-        self.http.options()
-    }
-
-    pub(crate) fn http(&self) -> &Http {
-        &self.http
-    }
-
-    pub(crate) fn cache(&self) -> Option<&Arc<Cache>> {
-        self.cache.as_ref()
-    }
-
-    pub(crate) fn credentials(&self) -> &Credentials {
-        &self.options().credentials
+        &self.http.options
     }
 
     /// The limits of one address: by its origin, since a mirror stands for several hosts.
@@ -86,13 +73,14 @@ impl Authenticator {
 
     /// Sends a request; when the registry asks for a login, once more with it.
     pub(crate) async fn send(&self, ask: &Ask<'_>, account: &Account) -> Result<Answer, RegistryErrorKind> {
-        let mut sent = account.ready(self, ask).await?;
+        let need = Need { account, authenticator: self, ask };
+        let mut sent = need.ready().await?;
         let mut logins = 0;
         loop {
             let mut answer = self.http.exchange(ask, sent.as_ref().map(|sent| &sent.header)).await?;
             // What a host that we were sent on to asks for is no business of this account.
             if answer.status == StatusCode::UNAUTHORIZED && !answer.elsewhere && logins < LOGINS {
-                let next = account.challenged(self, ask, &answer.headers, sent.as_ref(), logins > 0).await?;
+                let next = need.challenged(&answer.headers, sent.as_ref(), logins > 0).await?;
                 if next.is_some() {
                     sent = next;
                     logins += 1;

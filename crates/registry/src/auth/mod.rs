@@ -9,8 +9,8 @@ mod challenge;
 mod realm;
 mod token;
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, Need};
 pub(crate) use authenticator::Authenticator;
 #[cfg(feature = "fuzzing")]
 pub(crate) use challenge::{Challenge, challenges};
-pub(crate) use realm::{NotPublic, PublicOnly, Reach};
+pub(crate) use realm::{NOT_PUBLIC, NotPublic, PublicOnly, Reach};

@@ -52,7 +52,7 @@ pub(crate) fn judge(realm: &str, registry: &Url, options: &RegistryOptions) -> R
     if inside { Err(NOT_PUBLIC.to_owned()) } else { Ok((url, Reach::PublicOnly)) }
 }
 
-const NOT_PUBLIC: &str =
+pub(crate) const NOT_PUBLIC: &str =
     "is not a public address, and neither the registry's host nor one that is named in the configuration";
 
 /// Whether an address is one of the public internet.
@@ -100,13 +100,6 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 #[error("`{name}` {NOT_PUBLIC}")]
 pub(crate) struct NotPublic {
     name: String,
-}
-
-impl NotPublic {
-    #[expect(clippy::unused_self, reason = "the caller asks the error for its reason")]
-    pub(crate) fn reason(&self) -> &'static str {
-        NOT_PUBLIC
-    }
 }
 
 /// Resolves names, and refuses one with any address that is not public. The check and the connection use the same

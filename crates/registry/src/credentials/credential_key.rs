@@ -8,22 +8,14 @@ const HUB: &str = "docker.io";
 /// The repository that is asked, at the host that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CredentialKey {
-    host: String,
-    path: String,
+    pub(crate) host: String,
+    pub(crate) path: String,
 }
 
 impl CredentialKey {
     /// `host` may have a port; `path` is the repository's path below it.
     pub(crate) fn new(host: &str, path: &str) -> Self {
         Self { host: canonical_host(host), path: path.to_owned() }
-    }
-
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
-    pub(crate) fn path(&self) -> &str {
-        &self.path
     }
 
     /// Every name that it has in files, the longest first: the repository, the folders above it, the host.
@@ -34,11 +26,6 @@ impl CredentialKey {
             let (above, _) = key.rsplit_once('/')?;
             (above.len() >= host_length).then(|| above.to_owned())
         })
-    }
-
-    /// Whether a name is the one of the whole host.
-    pub(crate) fn is_host(&self, name: &str) -> bool {
-        name == self.host
     }
 
     /// What a helper program is asked for when nothing in the file spells the host otherwise.
@@ -102,7 +89,7 @@ mod tests {
                 proptest::prop_assert!(names.contains(&spelled), "{}", spelled);
             }
             let spelled = canonical(&format!("{scheme}{host}{end}"));
-            proptest::prop_assert!(key.is_host(&spelled), "{}", spelled);
+            proptest::prop_assert_eq!(&spelled, &key.host);
             let longer = canonical(&format!("{scheme}{host}/{path}x"));
             proptest::prop_assert!(!names.contains(&longer), "{}", longer);
         }
@@ -113,7 +100,7 @@ mod tests {
         let key = CredentialKey::new("registry-1.docker.io", "library/redis");
         assert_eq!(key.helper_key(), HUB_KEY);
         for name in [HUB_KEY, "index.docker.io", "docker.io", "https://registry-1.docker.io/v2/"] {
-            assert!(key.is_host(&canonical(name)), "{name}");
+            assert_eq!(canonical(name), key.host);
         }
     }
 

@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use lock_model::ErrorClass;
 use secrecy::SecretString;
 
 use super::credential_key::{CredentialKey, canonical};
 use super::login::Login;
+use crate::text::joined;
 
 /// A login that was set in the environment, which beats every file. No variable is read here: the caller hands them over.
 #[derive(Clone, Debug)]
@@ -21,7 +21,8 @@ pub struct EnvCredential {
 }
 
 /// Variables that do not make logins. Displayed are all problems, with names and never with values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", joined(problems))]
 pub struct EnvCredentialsError {
     problems: Vec<VariableProblem>,
 }
@@ -37,15 +38,6 @@ impl EnvCredentialsError {
         ErrorClass::Invalid
     }
 }
-
-impl fmt::Display for EnvCredentialsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let problems: Vec<String> = self.problems.iter().map(ToString::to_string).collect();
-        f.write_str(&problems.join("; "))
-    }
-}
-
-impl std::error::Error for EnvCredentialsError {}
 
 /// Variables that do not make a login together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -160,11 +152,11 @@ impl EnvCredential {
     pub(crate) fn fits(&self, key: &CredentialKey) -> Option<(usize, bool)> {
         let own = canonical(&self.registry);
         let (host, path) = own.split_once('/').unwrap_or((&own, ""));
-        let exact = host == key.host();
-        if !exact && !host_fits(host, key.host()) {
+        let exact = host == key.host;
+        if !exact && !host_fits(host, &key.host) {
             return None;
         }
-        let below = key.path().strip_prefix(path)?;
+        let below = key.path.strip_prefix(path)?;
         (path.is_empty() || below.is_empty() || below.starts_with('/')).then_some((path.len(), exact))
     }
 }

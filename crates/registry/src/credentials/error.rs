@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 
 use lock_model::ErrorClass;
 
+use crate::text::joined;
+
 /// A file with logins that must not, or cannot, be used. Displayed are all its problems.
 #[derive(Debug)]
 pub struct CredentialError {
@@ -74,8 +76,7 @@ impl CredentialError {
 
 impl fmt::Display for CredentialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let problems: Vec<String> = self.problems.iter().map(ToString::to_string).collect();
-        write!(f, "`{}` {}", self.path.display(), problems.join("; "))
+        write!(f, "`{}` {}", self.path.display(), joined(&self.problems))
     }
 }
 

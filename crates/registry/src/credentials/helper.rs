@@ -11,7 +11,6 @@ use serde::Deserialize;
 
 use super::login::Login;
 use super::work_tree::is_inside;
-use crate::setters::setters;
 
 /// How helper programs are run.
 #[derive(Clone, Debug)]
@@ -29,11 +28,6 @@ impl HelperPrograms {
     /// Looks for programs in `search_path`, and shows them these variables alone.
     pub fn new(search_path: impl Into<OsString>, environment: EnvVars) -> Self {
         Self { search_path: search_path.into(), environment, deadline: Duration::from_secs(10) }
-    }
-
-    setters! {
-        /// Sets how long one may take.
-        deadline = Duration,
     }
 }
 

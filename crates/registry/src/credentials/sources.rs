@@ -2,7 +2,6 @@ use std::path::PathBuf;
 
 use super::env_credentials::EnvCredential;
 use super::helper::HelperPrograms;
-use crate::setters::setters;
 
 /// Where logins may be; by default nowhere.
 #[derive(Clone, Debug, Default)]
@@ -17,17 +16,4 @@ pub struct CredentialSources {
     pub helpers: Option<HelperPrograms>,
     /// The checkout that is worked on: nothing in it is a source of logins or of programs.
     pub work_tree: Option<PathBuf>,
-}
-
-impl CredentialSources {
-    setters! {
-        /// Sets the logins of environment variables.
-        env: Vec<EnvCredential>,
-        /// Sets the files of docker and podman, of which the first that exists is read.
-        files: Vec<PathBuf>,
-        /// Lets the helper programs run that the file names.
-        helpers: Option<HelperPrograms>,
-        /// Sets the checkout in which no file and no program is trusted.
-        work_tree: Option<PathBuf>,
-    }
 }

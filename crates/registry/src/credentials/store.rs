@@ -95,7 +95,7 @@ impl Credentials {
                     }
                     EntryContent::Empty => entry.key.as_str(),
                 },
-                None if key.is_host(&name) => key.helper_key(),
+                None if name == key.host => key.helper_key(),
                 None => continue,
             };
             if let Some(store) = &file.store

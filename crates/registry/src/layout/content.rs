@@ -66,11 +66,6 @@ impl ImageContent {
         self
     }
 
-    /// What the image is for.
-    pub fn platform(&self) -> &Platform {
-        &self.platform
-    }
-
     /// The first file whose name cannot stand in the layer.
     pub(super) fn unusable_name(&self) -> Option<&str> {
         let usable = |name: &str| {
@@ -99,50 +94,29 @@ impl ImageContent {
         if !self.labels.is_empty() {
             config["config"] = json!({ "Labels": self.labels });
         }
-        let config = Blob::json(OCI_CONFIG, &config);
-        let mut manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": config.descriptor(),
-            "layers": [layer.descriptor()],
-        });
-        if !self.annotations.is_empty() {
-            manifest["annotations"] = json!(self.annotations);
-        }
-        BuiltImage {
-            platform: self.platform.clone(),
-            manifest: Blob::json(OCI_MANIFEST, &manifest),
-            config,
-            layers: vec![layer],
-        }
+        BuiltImage::new(self.platform.clone(), &config, layer, &self.annotations)
     }
 }
 
 /// Images for several platforms under one tag.
 #[derive(Clone, Debug, Default)]
 pub struct IndexContent {
-    images: Vec<ImageContent>,
-    annotations: BTreeMap<String, String>,
+    pub(super) images: Vec<ImageContent>,
+    created: Option<Timestamp>,
     attestations: bool,
 }
 
 impl IndexContent {
     /// An index of these images, in this order.
     pub fn new(images: impl IntoIterator<Item = ImageContent>) -> Self {
-        Self { images: images.into_iter().collect(), annotations: BTreeMap::new(), attestations: false }
-    }
-
-    /// Sets an annotation of the index.
-    #[must_use]
-    pub fn annotation(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.annotations.insert(name.into(), value.into());
-        self
+        Self { images: images.into_iter().collect(), created: None, attestations: false }
     }
 
     /// Sets the annotation `org.opencontainers.image.created`.
     #[must_use]
-    pub fn created(self, time: Timestamp) -> Self {
-        self.annotation(CREATED_ANNOTATION, time.to_string())
+    pub fn created(mut self, time: Timestamp) -> Self {
+        self.created = Some(time);
+        self
     }
 
     /// Puts an attestation manifest for each image *before* the images, with the platform `unknown/unknown`, as
@@ -151,11 +125,6 @@ impl IndexContent {
     pub fn attestations(mut self) -> Self {
         self.attestations = true;
         self
-    }
-
-    /// The images, in their order.
-    pub fn images(&self) -> &[ImageContent] {
-        &self.images
     }
 
     /// Makes the images and the index over them.
@@ -187,8 +156,8 @@ impl IndexContent {
             manifests.push(entry);
         }
         let mut index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests });
-        if !self.annotations.is_empty() {
-            index["annotations"] = json!(self.annotations);
+        if let Some(time) = self.created {
+            index["annotations"] = json!({ CREATED_ANNOTATION: time });
         }
         BuiltIndex { index: Blob::json(OCI_INDEX, &index), images, attestations }
     }
@@ -240,6 +209,20 @@ pub struct BuiltImage {
 }
 
 impl BuiltImage {
+    fn new(platform: Platform, config: &Value, layer: Blob, annotations: &BTreeMap<String, String>) -> Self {
+        let config = Blob::json(OCI_CONFIG, config);
+        let mut manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": config.descriptor(),
+            "layers": [layer.descriptor()],
+        });
+        if !annotations.is_empty() {
+            manifest["annotations"] = json!(annotations);
+        }
+        Self { platform, manifest: Blob::json(OCI_MANIFEST, &manifest), config, layers: vec![layer] }
+    }
+
     /// Everything that the manifest refers to: what is uploaded before it.
     pub fn blobs(&self) -> impl Iterator<Item = &Blob> {
         self.layers.iter().chain([&self.config])
@@ -266,27 +249,14 @@ fn attestation_of(image: &BuiltImage) -> BuiltImage {
         "predicate": {},
     });
     let layer = Blob::json("application/vnd.in-toto+json", &statement);
-    let config = Blob::json(
-        OCI_CONFIG,
-        &json!({
-            "architecture": "unknown",
-            "os": "unknown",
-            "config": {},
-            "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
-        }),
-    );
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": config.descriptor(),
-        "layers": [layer.descriptor()],
+    let config = json!({
+        "architecture": "unknown",
+        "os": "unknown",
+        "config": {},
+        "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
     });
-    BuiltImage {
-        platform: Platform::try_from("unknown/unknown").expect("two words are a platform"),
-        manifest: Blob::json(OCI_MANIFEST, &manifest),
-        config,
-        layers: vec![layer],
-    }
+    let platform = Platform::try_from("unknown/unknown").expect("two words are a platform");
+    BuiltImage::new(platform, &config, layer, &BTreeMap::new())
 }
 
 fn parts(platform: &Platform) -> (&str, &str, Option<&str>) {

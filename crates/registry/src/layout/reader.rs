@@ -3,7 +3,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use lock_model::{Digest, ImageRepository, Tag};
+use lock_model::{Digest, ErrorClass, ImageRepository, Tag};
 use serde::Deserialize;
 
 use super::{LAYOUT_VERSION, LayoutError, LayoutErrorKind, REFERENCE_ANNOTATION};
@@ -57,8 +57,7 @@ impl LayoutReader {
     /// Opens a folder and reads its `index.json`. Names that stand there twice are an error; all of them are listed.
     pub fn open(folder: &Path) -> Result<Self, LayoutError> {
         let marker = match read_file(folder, "oci-layout", 4096) {
-            Err(error) if matches!(error.kind(), LayoutErrorKind::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound) =>
-            {
+            Err(error) if error.class() == ErrorClass::NotFound => {
                 return Err(LayoutError::new(folder, LayoutErrorKind::NotALayout));
             }
             other => other?,
@@ -113,10 +112,7 @@ impl LayoutReader {
     pub fn blob(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, LayoutError> {
         let file = blob_file(digest);
         let bytes = match read_file(&self.folder, &file, limit) {
-            Err(error) if matches!(error.kind(), LayoutErrorKind::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound) =>
-            {
-                return Ok(None);
-            }
+            Err(error) if error.class() == ErrorClass::NotFound => return Ok(None),
             other => other?,
         };
         let hashed = Digest::of(&bytes);

@@ -64,7 +64,7 @@ impl LayoutWriter {
         tag: &Tag,
         index: &IndexContent,
     ) -> Result<Digest, LayoutError> {
-        self.check_names(index.images())?;
+        self.check_names(&index.images)?;
         let built = index.build();
         for image in built.images.iter().chain(&built.attestations) {
             self.put_image(image)?;
@@ -125,8 +125,7 @@ impl LayoutWriter {
         Ok(digest)
     }
 
-    /// Writes an image without a tag.
-    pub fn put_image(&mut self, image: &BuiltImage) -> Result<Digest, LayoutError> {
+    fn put_image(&mut self, image: &BuiltImage) -> Result<Digest, LayoutError> {
         for blob in image.blobs() {
             self.put_blob(&blob.bytes)?;
         }

@@ -6,13 +6,14 @@ use lock_model::{Digest, ErrorClass};
 use registry::artifact::{Artifact, Pushed, Referrer, ReferrersBy};
 use registry::layout::{Blob, BuiltImage, LayoutWriter};
 use registry::media_type::{OCI_INDEX, OCI_MANIFEST};
-use registry::{Limits, Registry, RegistryError, RegistryErrorKind, RegistryOptions};
+use registry::{Registry, RegistryError, RegistryErrorKind, RegistryOptions};
 use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use crate::support::{
-    Fake, HOST, document, image, on_layout, options, repository, request, resolve, served, soon, tag,
+    Fake, HOST, document, env_sources, image, on_layout, options, options_with_logins, repository, request, resolve,
+    served, soon, tag,
 };
 
 const PROOF: &str = "application/vnd.shop.proof.v1+json";
@@ -289,7 +290,6 @@ async fn an_upload_that_the_registry_forgot_is_begun_anew() {
 #[tokio::test]
 async fn t21_bytes_for_another_host_come_without_the_login() {
     use registry::credentials::{EnvCredential, Login};
-    use registry::{CredentialSources, Credentials};
 
     let fake = Fake::start().await;
     let (storage, subject) = (Memory::default(), built().manifest);
@@ -300,8 +300,7 @@ async fn t21_bytes_for_another_host_come_without_the_login() {
     fake.on("POST", "blobs/uploads/", [ResponseTemplate::new(202).insert_header("location", location)]);
     let login = Login::password("me", "secret");
     let explicit = vec![EnvCredential::new("V", fake.host(), login)];
-    let sources = CredentialSources::default().env(explicit);
-    let options = options().credentials(Credentials::load(sources).unwrap());
+    let options = options_with_logins(env_sources(explicit));
     // The manifest is refused, after its blobs have come.
     push(&fake.registry_with(options.clone()), &Artifact::new(PROOF)).await.unwrap_err();
     assert_eq!(storage.kept().seen, [None], "the bytes, and no login");
@@ -329,7 +328,8 @@ async fn t33_t40_what_is_pulled_is_hashed_and_measured() {
     }
     memory.kept().blobs.remove(&blob);
     assert_eq!(pull(at(&server)).await.unwrap_err().class(), ErrorClass::NotFound);
-    let little = options().limits(Limits::default().blob(4));
+    let mut little = options();
+    little.limits.blob = 4;
     let refused = pull(at_with(&server, little)).await.unwrap_err();
     assert!(matches!(refused.kind(), RegistryErrorKind::TooLarge { limit: 4 }), "{refused}");
     // The manifest itself.

@@ -7,11 +7,14 @@ use base64::Engine as _;
 use lock_model::{ErrorClass, ImageRepository};
 use registry::credentials::{EnvCredential, Login, LoginSource};
 use registry::layout::{BuiltImage, IndexContent};
-use registry::{CredentialSources, Credentials, HostOptions, ImageRequest, Mirror, Registry, RegistryErrorKind};
+use registry::{Credentials, ImageRequest, Mirror, Registry, RegistryErrorKind};
 use serde_json::json;
 use wiremock::{Request, ResponseTemplate};
 
-use crate::support::{Fake, HOST, Store, image, kind, options, platform, refusal, request, resolve, served, soon};
+use crate::support::{
+    Fake, HOST, Store, env_sources, image, kind, options, options_with_logins, plain_host, platform, refusal, request,
+    resolve, served, soon,
+};
 
 /// The secret that must show up nowhere but in the one header that it is for.
 const CANARY: &str = "canary-5ecret";
@@ -40,11 +43,12 @@ async fn behind_tokens(accepted: &[&str]) -> (Fake, Fake) {
 
 fn logins(place: &str, login: Login) -> Credentials {
     let explicit = vec![EnvCredential::new("THE_VARIABLE", place, login)];
-    Credentials::load(CredentialSources::default().env(explicit)).unwrap()
+    Credentials::load(env_sources(explicit)).unwrap()
 }
 
 fn with(fake: &Fake, login: Login) -> Registry {
-    fake.registry_with(options().credentials(logins(&fake.host(), login)))
+    let explicit = vec![EnvCredential::new("THE_VARIABLE", fake.host(), login)];
+    fake.registry_with(options_with_logins(env_sources(explicit)))
 }
 
 fn password() -> Login {
@@ -281,7 +285,7 @@ async fn t20_a_host_that_is_named_may_give_out_tokens_from_inside() {
     fake.guard(&[&format!(r#"Bearer realm="http://localhost:{port}/token""#)], &["Bearer t1"]);
     let named = |plain_http| {
         let mut options = options();
-        options.hosts.insert(format!("localhost:{port}"), HostOptions::default().plain_http(plain_http));
+        options.hosts.insert(format!("localhost:{port}"), plain_host(plain_http));
         fake.registry_with(options)
     };
     assert!(matches!(kind(&refusal(&named(false)).await), RegistryErrorKind::Realm { .. }));
@@ -331,7 +335,8 @@ async fn t21_the_challenge_of_a_redirects_target_is_not_answered() {
 async fn t21_a_mirror_is_given_its_own_login_and_not_the_one_of_the_name_in_the_lock() {
     let fake = Store::default().image("a", &built()).serve().await;
     fake.guard(&["Basic"], &[&basic_header()]);
-    let wrong = fake.registry_with(options().credentials(logins(HOST, password())));
+    let wrong = vec![EnvCredential::new("THE_VARIABLE", HOST, password())];
+    let wrong = fake.registry_with(options_with_logins(env_sources(wrong)));
     assert!(matches!(kind(&refusal(&wrong).await), RegistryErrorKind::LoginNeeded { .. }));
     assert_eq!(all_sent(&fake).await, [None]);
     resolve(&with(&fake, password()), &request(&["a"])).await.unwrap();
@@ -432,6 +437,6 @@ async fn b7_mirrors_over_plain_http_to_other_machines_must_be_named() {
     let mirror = Mirror::Http("http://registry.corp:5000".parse().unwrap());
     options.mirrors.insert(HOST.to_owned(), mirror);
     Registry::new(options.clone()).unwrap_err();
-    options.hosts.insert("registry.corp:5000".to_owned(), HostOptions::default().plain_http(true));
+    options.hosts.insert("registry.corp:5000".to_owned(), plain_host(true));
     Registry::new(options).unwrap();
 }

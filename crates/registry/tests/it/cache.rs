@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use wiremock::ResponseTemplate;
 
 use crate::support::{
-    Fake, Store, THEIRS, commit, image, options, platform, repository, request, resolve, served, soon, tag,
+    Fake, Store, THEIRS, commit, image, options_with_cache, platform, repository, request, resolve, served, soon, tag,
 };
 
 fn index(text: &str) -> BuiltIndex {
@@ -24,7 +24,14 @@ fn both_platforms(tags: &[&str]) -> ImageRequest {
 
 /// A new command on the same cache.
 fn command(fake: &Fake, cache: &Path) -> Registry {
-    fake.registry_with(options().cache(cache.to_owned()))
+    fake.registry_with(options_with_cache(cache))
+}
+
+/// A new command on a cache of eight blocks.
+fn limited_command(fake: &Fake, cache: &Path) -> Registry {
+    let mut options = options_with_cache(cache);
+    options.cache_limit = 8 << 12;
+    fake.registry_with(options)
 }
 
 /// A registry, and a cache that knows its image `a`.
@@ -234,7 +241,7 @@ async fn f24_a_candidate_that_is_gone_is_not_remembered() {
 async fn f4_a_cache_stays_within_its_limit_and_keeps_what_is_used() {
     let fake = Fake::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let limited = |limit| fake.registry_with(options().cache(folder.path().to_owned()).cache_limit(limit));
+    let limited = || limited_command(&fake, folder.path());
     let serve = |name: &str| {
         let index = index(name);
         for image in &index.images {
@@ -249,14 +256,14 @@ async fn f4_a_cache_stays_within_its_limit_and_keeps_what_is_used() {
     for number in 0..10 {
         let name = format!("v{number}");
         serve(&name);
-        resolve(&limited(8 << 12), &both_platforms(&[name.as_str()])).await.unwrap();
+        resolve(&limited(), &both_platforms(&[name.as_str()])).await.unwrap();
         // Used by every command, so that it is never the oldest.
-        resolve(&limited(8 << 12), &both_platforms(&["v0"])).await.unwrap();
+        resolve(&limited(), &both_platforms(&["v0"])).await.unwrap();
         assert!(files(folder.path()).len() <= 8, "after {number}");
     }
     assert!(files(folder.path()).len() >= 4, "not everything is thrown away");
     fake.forget_requests().await;
-    resolve(&limited(8 << 12), &both_platforms(&["v0"])).await.unwrap();
+    resolve(&limited(), &both_platforms(&["v0"])).await.unwrap();
     assert_eq!(fake.requests().await, ["HEAD /v2/shop/cart/manifests/v0"]);
 }
 
@@ -275,7 +282,7 @@ async fn f5_commands_that_make_room_at_the_same_time_disturb_nobody() {
         fake.document(name, &index.index);
     }
     let folder = tempfile::tempdir().unwrap();
-    let limited = || fake.registry_with(options().cache(folder.path().to_owned()).cache_limit(8 << 12));
+    let limited = || limited_command(&fake, folder.path());
     // Every command makes room, and takes away the folder that they all write to when it is empty.
     std::thread::scope(|scope| {
         for name in names.iter().skip(2) {

@@ -13,7 +13,7 @@ use registry::{CredentialSources, Credentials, Registry};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Fake, Store, image, options, repository, request, resolve};
+use crate::support::{Fake, Store, image, options_with_logins, repository, request, resolve};
 
 const CANARY: &str = "canary-5ecret";
 
@@ -43,7 +43,9 @@ impl Bench {
         search_path.push(":/usr/bin:/bin");
         let environment = EnvVars::new().set("PATH", &search_path).set("HOME", home.path());
         let helpers = HelperPrograms::new(search_path, environment);
-        Self { fake, home, sources: CredentialSources::default().helpers(helpers) }
+        let mut sources = CredentialSources::default();
+        sources.helpers = Some(helpers);
+        Self { fake, home, sources }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -70,7 +72,7 @@ impl Bench {
     }
 
     fn registry(&self) -> Registry {
-        self.fake.registry_with(options().credentials(self.load()))
+        self.fake.registry_with(options_with_logins(self.sources.clone()))
     }
 
     /// Resolves; how the login was found, and the message where it was refused.
@@ -328,8 +330,9 @@ async fn b5_an_entry_that_cannot_be_read_is_named_first() {
 fn t22_files_that_cannot_be_used_are_told_from_those_that_are_not_there() {
     let home = tempfile::tempdir().unwrap();
     let load = |name: &str| {
-        let files = vec![home.path().join(name)];
-        Credentials::load(CredentialSources::default().files(files))
+        let mut sources = CredentialSources::default();
+        sources.files = vec![home.path().join(name)];
+        Credentials::load(sources)
     };
     assert_eq!(load("missing/config.json").unwrap().file(), None);
     fs::create_dir(home.path().join("folder")).unwrap();

@@ -6,12 +6,12 @@ use base64::Engine as _;
 use lock_model::{ErrorClass, ImageReference, ImageRepository};
 use registry::credentials::{EnvCredential, Login, LoginSource};
 use registry::layout::{IndexContent, LayoutWriter};
-use registry::{CredentialSources, Credentials, ImageRequest, Registry, RegistryErrorKind, Unresolved};
+use registry::{CredentialSources, ImageRequest, Registry, RegistryErrorKind, Unresolved};
 use secrecy::SecretString;
 use serde_json::json;
 use test_support::{Gitea, GiteaUser, Nginx, Peer, Skopeo, Visibility};
 
-use crate::support::{image, options, platform, repository, request, resolve, soon, tag};
+use crate::support::{env_sources, image, options_with_logins, platform, repository, request, resolve, soon, tag};
 
 /// A user of the shared Gitea, with images of its own.
 struct Owner {
@@ -48,12 +48,12 @@ impl Owner {
 
     fn env(&self, address: &str, password: &str) -> CredentialSources {
         let login = Login::password(&self.user.name, password);
-        CredentialSources::default().env([EnvCredential::new("REGISTRY_PASSWORD", address, login)])
+        env_sources(vec![EnvCredential::new("REGISTRY_PASSWORD", address, login)])
     }
 }
 
 fn registry(sources: CredentialSources) -> Registry {
-    Registry::new(options().credentials(Credentials::load(sources).unwrap())).unwrap()
+    Registry::new(options_with_logins(sources)).unwrap()
 }
 
 fn kind(unresolved: &Unresolved) -> &RegistryErrorKind {
@@ -70,7 +70,9 @@ async fn b3_b6_gitea_takes_the_login_from_a_docker_configuration_and_crane_agree
     let auth = base64::engine::general_purpose::STANDARD.encode(login);
     let path = crane.docker_config(&json!({ "auths": { address: { "auth": auth } } }).to_string());
 
-    let registry = registry(CredentialSources::default().files(vec![path.clone()]));
+    let mut sources = CredentialSources::default();
+    sources.files = vec![path.clone()];
+    let registry = registry(sources);
     let found = resolve(&registry, &owner.request(address, "cart")).await.unwrap().image;
     let logins = registry.logins();
     assert_eq!(logins.iter().map(|login| &login.trace.source).collect::<Vec<_>>(), [&LoginSource::File { path }]);
@@ -91,7 +93,7 @@ async fn b6_b7_gitea_takes_a_token_from_variables() {
     let variables: BTreeMap<String, SecretString> =
         pairs.into_iter().map(|(name, value)| (name.to_owned(), SecretString::from(value))).collect();
     let explicit = EnvCredential::from_variables("R", &variables).unwrap();
-    let registry = registry(CredentialSources::default().env(explicit));
+    let registry = registry(env_sources(explicit));
     resolve(&registry, &owner.request(address, "cart")).await.unwrap();
     let source = LoginSource::Env { name: "R_PASSWORD_1".to_owned() };
     assert_eq!(registry.logins().into_iter().map(|login| login.trace.source).collect::<Vec<_>>(), [source]);

@@ -26,7 +26,8 @@ fn front(server: &DockerRegistry, listen: &str) -> Option<Nginx> {
 }
 
 fn through(front: &Nginx, concurrency: usize) -> Registry {
-    let mut options = options().concurrency(concurrency);
+    let mut options = options();
+    options.concurrency = concurrency;
     let authority = include_str!("../fixtures/authority.pem");
     options.authorities = vec![PemAuthority::new("authority.pem", authority)];
     options.mirrors.insert(HOST.to_owned(), Mirror::Http(format!("https://{}", front.address()).parse().unwrap()));

@@ -9,7 +9,7 @@ use registry::{Event, ImageRequest, Registry, Resolution, Unresolved, Unresolved
 use wiremock::ResponseTemplate;
 
 use crate::support::{
-    Fake, Store, THEIRS, commit, image, on_layout, options, platform, repository, request, served, soon, tag,
+    Fake, Store, THEIRS, commit, image, on_layout, options_with_cache, platform, repository, request, served, soon, tag,
 };
 
 /// Long enough for every test that is to succeed, with looks that come one after the other.
@@ -159,7 +159,7 @@ async fn f18_what_an_earlier_command_saw_may_come_again() {
     let built = image("linux/amd64").build();
     let fake = Store::default().image("a", &built).serve().await;
     let cache = tempfile::tempdir().unwrap();
-    let command = || fake.registry_with(options().cache(cache.path().to_owned()));
+    let command = || fake.registry_with(options_with_cache(cache.path()));
     one(&command(), request(&["a"]), PATIENT).await.unwrap();
     fake.on("HEAD", "manifests/a", [missing(), missing(), missing(), served(&built.manifest)]);
     fake.on("GET", "manifests/a", [missing()]);

@@ -8,10 +8,10 @@ use oci_client::client::{ClientConfig, ClientProtocol, Config, ImageLayer};
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
-use registry::artifact::{Artifact, Part, Pushed, Referrer, ReferrersBy, Scope, ScopedLogin};
+use registry::artifact::{Artifact, Pushed, Referrer, ReferrersBy, Scope, ScopedLogin};
 use registry::credentials::Login;
 use registry::layout::{Blob, IndexContent, LayoutReader, LayoutWriter};
-use registry::{ClientCertificate, HostOptions, PemAuthority, Registry, RegistryErrorKind};
+use registry::{ClientCertificate, PemAuthority, Registry, RegistryErrorKind};
 use secrecy::ExposeSecret as _;
 use test_support::{DockerRegistry, DoorSettings, Skopeo};
 
@@ -24,13 +24,11 @@ const PROOF: &str = "application/vnd.shop.proof.v1+json";
 const BILL: &str = "application/vnd.shop.bill.v1+json";
 
 fn proof(subject: &Digest, text: &str) -> Artifact {
-    Artifact::new(PROOF)
-        .part(
-            Part::new(Blob::new("application/json", text.as_bytes().to_vec()))
-                .annotation("org.opencontainers.image.title", "proof.json"),
-        )
-        .annotation("shop.text", text)
-        .subject(subject.clone())
+    let mut proof =
+        Artifact::new(PROOF).blob(Blob::new("application/json", text.as_bytes().to_vec())).subject(subject.clone());
+    proof.annotations.insert("shop.text".to_owned(), text.to_owned());
+    proof.parts[0].annotations.insert("org.opencontainers.image.title".to_owned(), "proof.json".to_owned());
+    proof
 }
 
 async fn push(registry: &Registry, artifact: &Artifact) -> Pushed {
@@ -226,10 +224,9 @@ async fn t21_artefacts_go_round_where_a_client_certificate_is_asked_for() {
     let tls = format!("{{certificate: \"{certificate}\", key: \"{key}\", clientcas: [\"{authority}\"]}}");
     let door = server.door(&DoorSettings { tls: Some(tls), ..DoorSettings::default() });
     let known = registry(&door, None, |options| {
-        let host = HostOptions::default()
-            .authorities([PemAuthority::new("authority.pem", AUTHORITY)])
-            .client_certificate(ClientCertificate::new("client.pem", CLIENT, CLIENT_KEY));
-        options.hosts.insert(door.address().to_owned(), host);
+        let host = options.hosts.entry(door.address().to_owned()).or_default();
+        host.authorities = vec![PemAuthority::new("authority.pem", AUTHORITY)];
+        host.client_certificate = Some(ClientCertificate::new("client.pem", CLIENT, CLIENT_KEY));
     });
     goes_round(&known).await;
 }

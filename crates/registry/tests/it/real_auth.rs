@@ -8,8 +8,8 @@ use lock_model::ErrorClass;
 use registry::credentials::{EnvCredential, Login};
 use registry::layout::LayoutWriter;
 use registry::{
-    ClientCertificate, CredentialSources, Credentials, HostOptions, Mirror, PemAuthority, Registry, RegistryErrorKind,
-    RegistryOptions, UnresolvedReason,
+    ClientCertificate, Credentials, Mirror, PemAuthority, Registry, RegistryErrorKind, RegistryOptions,
+    UnresolvedReason,
 };
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -18,7 +18,7 @@ use test_support::{DockerRegistry, DoorSettings, Skopeo};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use crate::support::{HOST, image, options, repository, request, resolve, tag};
+use crate::support::{HOST, env_sources, image, options, repository, request, resolve, tag};
 
 // Made for these tests alone, good until 2120: an authority with a certificate for 127.0.0.1 and one for a client, and
 // the self-signed certificate of a token service.
@@ -60,8 +60,7 @@ pub(crate) fn registry(
     options.mirrors.insert(HOST.to_owned(), Mirror::Http(server.url().parse().unwrap()));
     let env: Vec<EnvCredential> =
         login.into_iter().map(|login| EnvCredential::new("V", server.address(), login)).collect();
-    let sources = CredentialSources::default().env(env);
-    options.credentials = Credentials::load(sources).unwrap();
+    options.credentials = Credentials::load(env_sources(env)).unwrap();
     change(&mut options);
     Registry::new(options).unwrap()
 }
@@ -212,21 +211,19 @@ async fn t21_a_real_registry_of_a_private_authority_that_asks_who_we_are() {
             if everywhere {
                 options.authorities = trusted();
             } else {
-                let host = HostOptions::default().authorities(trusted());
-                options.hosts.insert(open.address().to_owned(), host);
+                options.hosts.entry(open.address().to_owned()).or_default().authorities = trusted();
             }
         });
         resolve(&trusting, &request(&["a"])).await.unwrap();
     }
     let other_host = registry(&open, None, |options| {
-        let host = HostOptions::default().authorities(trusted());
-        options.hosts.insert("registry.corp".to_owned(), host);
+        options.hosts.entry("registry.corp".to_owned()).or_default().authorities = trusted();
     });
     assert_eq!(kind_of_refusal(&other_host).await.0, "untrusted");
 
     let known = registry(&closed, None, |options| {
-        let host = HostOptions::default().authorities(trusted()).client_certificate(shown());
-        options.hosts.insert(closed.address().to_owned(), host);
+        let host = options.hosts.entry(closed.address().to_owned()).or_default();
+        (host.authorities, host.client_certificate) = (trusted(), Some(shown()));
     });
     resolve(&known, &request(&["a"])).await.unwrap();
     let unknown = registry(&closed, None, |options| {

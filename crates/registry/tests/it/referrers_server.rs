@@ -27,7 +27,8 @@ async fn push(registry: &Registry, subject: &Digest, artifact_type: &str) -> Dig
     let blob = Blob::new("application/json", br#"{"proof":1}"#.to_vec());
     // NOTE: this registry lists an artefact by the type of its configuration, and not by its own where it has one.
     let config = Blob::new(artifact_type, b"{}".to_vec());
-    let artifact = Artifact::new(artifact_type).config(config).blob(blob).subject(subject.clone());
+    let mut artifact = Artifact::new(artifact_type).blob(blob).subject(subject.clone());
+    artifact.config = Some(config);
     let pushed = registry.push_artifact(&repository(), None, &artifact, soon()).await.unwrap();
     assert_eq!(pushed.listed_by, Some(ReferrersBy::Registry), "the registry keeps the list, no tag is written");
     pushed.digest

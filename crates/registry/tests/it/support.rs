@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lock_model::{CommitId, Digest, ImageReference, ImageRepository, Platform, Tag, Timestamp};
+use registry::credentials::EnvCredential;
 use registry::layout::{Blob, BuiltImage, BuiltIndex, ImageContent, LayoutWriter};
 use registry::{
-    ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions, Resolution, RetryPolicy, RevisionPolicy,
-    Unresolved, UnresolvedReason,
+    CredentialSources, Credentials, HostOptions, ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions,
+    Resolution, RetryPolicy, RevisionPolicy, Unresolved, UnresolvedReason,
 };
 use serde_json::Value;
 use wiremock::matchers::any;
@@ -297,7 +298,37 @@ pub(crate) fn served_bare(document: &Blob) -> ResponseTemplate {
 /// Options with waits that tests can afford.
 pub(crate) fn options() -> RegistryOptions {
     let (first_wait, longest_wait) = (Duration::from_millis(1), Duration::from_millis(2));
-    RegistryOptions::default().retry(RetryPolicy { retries: 3, first_wait, longest_wait })
+    let mut options = RegistryOptions::default();
+    options.retry = RetryPolicy { retries: 3, first_wait, longest_wait };
+    options
+}
+
+/// The options of these tests, with a folder for the cache.
+pub(crate) fn options_with_cache(folder: &Path) -> RegistryOptions {
+    let mut options = options();
+    options.cache = Some(folder.to_owned());
+    options
+}
+
+/// The options of these tests, with logins.
+pub(crate) fn options_with_logins(sources: CredentialSources) -> RegistryOptions {
+    let mut options = options();
+    options.credentials = Credentials::load(sources).unwrap();
+    options
+}
+
+/// Logins of the environment alone.
+pub(crate) fn env_sources(env: Vec<EnvCredential>) -> CredentialSources {
+    let mut sources = CredentialSources::default();
+    sources.env = env;
+    sources
+}
+
+/// A host that is spoken to over plain HTTP, or not.
+pub(crate) fn plain_host(plain_http: bool) -> HostOptions {
+    let mut host = HostOptions::default();
+    host.plain_http = plain_http;
+    host
 }
 
 pub(crate) fn on_layout(folder: &Path) -> Registry {

@@ -16,12 +16,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use lock_model::ErrorClass;
 use registry::credentials::{EnvCredential, Login};
 use registry::layout::BuiltImage;
-use registry::{CredentialSources, Credentials, ImageRequest, Mirror, PemAuthority, Registry, RegistryOptions};
+use registry::{Credentials, ImageRequest, Mirror, PemAuthority, Registry, RegistryOptions};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{HOST, image, options, request, resolve, soon};
+use crate::support::{HOST, env_sources, image, options, request, resolve, soon};
 
 const AUTHORITY: &str = include_str!("../fixtures/authority.pem");
 const SERVER: (&str, &str) = (include_str!("../fixtures/server.pem"), include_str!("../fixtures/server.key.pem"));
@@ -240,8 +240,7 @@ async fn t21_https_goes_through_a_proxy_that_sees_its_own_login_and_nothing_else
         let mut options = trusting("https://registry.test", PROXIED.0);
         let login = Login::password("me", "canary-password");
         let explicit = vec![EnvCredential::new("V", "registry.test", login)];
-        let sources = CredentialSources::default().env(explicit);
-        options.credentials = Credentials::load(sources).unwrap();
+        options.credentials = Credentials::load(env_sources(explicit)).unwrap();
         options.proxies.https = Some(format!("http://user:{password}@{proxy}").parse().unwrap());
         options
     };

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use lock_model::{Digest, ErrorClass};
 use registry::layout::{BuiltImage, IndexContent};
-use registry::{HostOptions, Mirror, OptionsError, Registry, RegistryErrorKind, UnresolvedReason};
+use registry::{Mirror, OptionsError, Registry, RegistryErrorKind, UnresolvedReason};
 use wiremock::ResponseTemplate;
 
-use crate::support::{Fake, HOST, Store, image, options, platform, request, resolve, served, served_bare, soon};
+use crate::support::{
+    Fake, HOST, Store, image, options, plain_host, platform, request, resolve, served, served_bare, soon,
+};
 
 fn built() -> BuiltImage {
     image("linux/amd64").build()
@@ -388,7 +390,7 @@ async fn a_proxy_is_asked_for_other_machines_and_never_for_this_one() {
     let mut options = options();
     let host = "registry.corp:5000".to_owned();
     options.mirrors.insert(HOST.to_owned(), Mirror::Http(format!("http://{host}").parse().unwrap()));
-    options.hosts.insert(host, HostOptions::default().plain_http(true));
+    options.hosts.insert(host, plain_host(true));
     options.proxies.http = Some(proxy.uri().parse().unwrap());
     let found = resolve(&Registry::new(options.clone()).unwrap(), &request(&["a"])).await.unwrap();
     assert_eq!(found.image.digest, built.manifest.digest);
