@@ -1,4 +1,4 @@
-//! A lock of the older pipeline, of anybody: never a panic, and whatever is read names its commits.
+//! A legacy lock: never a panic, and each service that is read names its commit.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

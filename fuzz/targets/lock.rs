@@ -1,4 +1,4 @@
-//! A lock of anybody: never a panic, errors that can be shown, and one text for one lock.
+//! A lock: never a panic, errors without control characters, and one text for each lock.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

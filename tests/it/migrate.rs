@@ -140,7 +140,7 @@ fn b13_what_the_environment_proved_already_needs_no_second_name() {
     let shop = released();
     fs::write(shop.join("shop/old.yml"), older_lock(&shop, "main")).unwrap();
     let before = shop.untouched();
-    let said = shop.json("lock migrate old.yml --adopt production --reason \"to go back to\"", 0);
+    let said = shop.json("lock migrate old.yml --adopt production --reason \"to go back to\"", 0)["adopted"].clone();
     assert_eq!(
         (&said["release"], shop.untouched()),
         (&shop.json("status", 0)["environments"][0]["deployed"]["release"], before)

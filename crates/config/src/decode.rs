@@ -167,7 +167,8 @@ fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
 
 fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
     let rules = file.get("services")?.list()?.iter().map(|node| {
-        let pattern = pattern(node.get("match")?)?;
+        let matched = node.get("match")?;
+        let pattern = pattern(matched)?;
         let name = match node.get("name") {
             Some(name) => Some(name.text()?.parse().ok()?),
             None => None,
@@ -187,7 +188,7 @@ fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
             }
             _ => return None,
         };
-        Some(ServiceRule { pattern, name, kind, origin: node.origin.clone() })
+        Some(ServiceRule { pattern, name, kind, origin: node.origin.clone(), match_origin: matched.origin.clone() })
     });
     // Every rule is looked at, so that all problems are reported.
     rules.collect::<Vec<_>>().into_iter().collect()

@@ -202,5 +202,6 @@ fn service_override(node: &Node, mode: &Mode, problems: &mut Problems) -> Option
         list.list()?.iter().map(|item| item.text()?.parse().ok()).collect::<Option<BTreeSet<Namespace>>>()
     })?;
     let rewrite = optional(rule.unwrap_or(node), "rewrite", Node::boolean)?;
-    Some(Override { pattern: pattern(node.get("match")?)?, source, allow, rewrite, origin: node.origin.clone() })
+    let matched = node.get("match")?;
+    Some(Override { pattern: pattern(matched)?, source, allow, rewrite, match_origin: matched.origin.clone() })
 }

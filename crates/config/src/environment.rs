@@ -259,5 +259,5 @@ pub(super) struct Override {
     pub source: Option<Template>,
     pub allow: Option<BTreeSet<Namespace>>,
     pub rewrite: Option<bool>,
-    pub origin: Origin,
+    pub match_origin: Origin,
 }

@@ -140,32 +140,17 @@ impl Config {
             services.push(service);
         }
         for (rule, used) in self.services.iter().zip(used) {
-            let origin = self.origin_of_match(&rule.origin);
+            let origin = &rule.match_origin;
             if !paths.iter().any(|path| rule.pattern.matches_path(path)) {
-                problems.add(&origin, format!("pattern `{}` matches no submodule", rule.pattern));
+                problems.add(origin, format!("pattern `{}` matches no submodule", rule.pattern));
             } else if !used && rule.pattern.as_str() != "**" {
                 problems.add(
-                    &origin,
+                    origin,
                     format!("rule `{}` never decides: rules before it match all that it matches", rule.pattern),
                 );
             }
         }
         services
-    }
-
-    /// Where `match:` of a rule stands, given where the rule stands.
-    fn origin_of_match(&self, rule: &Origin) -> Origin {
-        fn find<'a>(node: &'a Node, origin: &Origin) -> Option<&'a Node> {
-            if &node.origin == origin {
-                return node.get("match");
-            }
-            match &node.value {
-                super::tree::Value::Map(map) => map.entries.iter().find_map(|entry| find(&entry.node, origin)),
-                super::tree::Value::List(items) => items.iter().find_map(|item| find(item, origin)),
-                _ => None,
-            }
-        }
-        rule.place().and_then(|_| find(&self.tree, rule)).map_or_else(|| rule.clone(), |node| node.origin.clone())
     }
 
     fn check_environment(&self, environment: &Environment, services: &[ServiceAssignment], problems: &mut Problems) {
@@ -183,8 +168,7 @@ impl Config {
         }
         for entry in &environment.overrides {
             if !matched(&entry.pattern) {
-                let origin = self.origin_of_match(&entry.origin);
-                problems.add(&origin, format!("pattern `{}` matches no service", entry.pattern));
+                problems.add(&entry.match_origin, format!("pattern `{}` matches no service", entry.pattern));
             }
         }
         for name in environment.not_deployed.keys() {

@@ -181,6 +181,7 @@ pub struct ServiceRule {
     pub kind: ServiceKind,
     /// Where the rule stands.
     pub origin: Origin,
+    pub(super) match_origin: Origin,
 }
 
 /// `services[].kind`

@@ -42,7 +42,7 @@ impl Git {
         self.fetch_with(remote, refspecs, depth.as_deref())
     }
 
-    /// The same, and what the refspecs cover here and the remote no longer has is removed: a namespace of our own that
+    /// [`fetch`](Self::fetch), and what the refspecs cover here and the remote no longer has is removed: a namespace that
     /// is always what the remote is. Without that, a branch `a` that is gone would be in the way of a new `a/b`.
     pub fn fetch_mirror(&self, remote: &str, refspecs: &[&str]) -> Result<(), GitError> {
         self.fetch_with(remote, refspecs, Some("--prune"))
@@ -59,7 +59,7 @@ impl Git {
     /// Fetches commits without their trees and files (where the remote can leave them out) from a URL or folder.
     ///
     /// Refs that the refspecs cover and that the remote no longer has are removed. The repository becomes a partial
-    /// clone for good: a bare repository of our own, in which nothing but commits is looked for.
+    /// clone for good: use a bare repository in which only commits are looked for.
     pub fn fetch_commits(&self, url: &str, refspecs: &[&str]) -> Result<(), GitError> {
         operand::remote(url)?;
         refspecs.iter().try_for_each(|refspec| operand::revision(refspec))?;

@@ -19,7 +19,7 @@ pub struct Git {
 impl Git {
     /// Opens the repository that `folder` lies in.
     ///
-    /// Refuses a git older than [`MINIMUM_VERSION`] and a repository of another user.
+    /// Refuses a git older than [`MINIMUM_VERSION`](crate::MINIMUM_VERSION) and a repository of another user.
     pub fn open(program: &Program, folder: &Path, options: GitOptions) -> Result<Self, GitError> {
         check_version(program, &options)?;
         Self::discover(program, folder, options)

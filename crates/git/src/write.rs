@@ -60,7 +60,7 @@ impl Git {
         }
         let objects = self.common_dir().join("objects");
         let cannot_write = |source| GitError::io(&objects, source);
-        // `git prune` removes what starts like this, should we be killed.
+        // `git prune` removes what starts like this, should this process be killed.
         let scratch =
             tempfile::Builder::new().prefix("tmp_orchestrator_").tempdir_in(&objects).map_err(cannot_write)?;
         let index = scratch.path().join("index");

@@ -102,13 +102,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     if predicate_type != PREDICATE_TYPE {
         return Err(RecordError::OtherType { found: predicate_type });
     }
+    // Another name than SUBJECT_NAME is not canonical: the caller compares the bytes.
     let lock_file = match subject.as_slice() {
         [] => None,
-        [subject] if subject.name == SUBJECT_NAME => {
+        [subject] => {
             let text = format!("sha256:{}", subject.digest.sha256);
             Some(Digest::try_from(text).map_err(|_| RecordError::NotCanonical)?)
         }
-        [_, ..] => return Err(RecordError::NotCanonical),
+        [_, _, ..] => return Err(RecordError::NotCanonical),
     };
     predicate.remove("version");
     let mut take = |name: &str| predicate.remove(name).unwrap_or(Value::Null);

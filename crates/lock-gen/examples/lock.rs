@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn image(text: &str, created: Timestamp) -> Result<(ServiceName, LockedImage), Box<dyn Error>> {
     let form = "an image is written `SERVICE=REPOSITORY:TAG@DIGEST`";
     let (service, reference) = text.split_once('=').ok_or(form)?;
-    let ImageReference { repository, tag: Some(tag), digest: Some(digest), .. } = reference.parse()? else {
+    let ImageReference { repository, tag: Some(tag), digest: Some(digest) } = reference.parse()? else {
         return Err(form.into());
     };
     let platforms = [("linux/amd64".parse()?, digest.clone())];

@@ -262,7 +262,7 @@ impl Gitmodules {
         for (path, names) in by_path.iter().filter(|(_, names)| names.len() > 1) {
             let distinct: std::collections::BTreeSet<_> = names.iter().collect();
             if distinct.len() < 2 {
-                // Already said: the section itself is there twice.
+                // The section itself is there twice, which is a finding already.
                 continue;
             }
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();

@@ -134,7 +134,7 @@ impl SubmoduleStore {
         read(&mirror.objects()?)
     }
 
-    /// The histories of several submodules, by path, a few at once (eight, unless said otherwise).
+    /// The histories of several submodules, by path, asking this many remotes at once (eight for none).
     pub fn histories(
         &self,
         queries: &[HistoryQuery],

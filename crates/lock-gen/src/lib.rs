@@ -54,7 +54,7 @@
 //!
 //! // The lock: here of services without images.
 //! let (head, base) = (commit.id.clone(), commit.parents.first().unwrap_or(&commit.id).clone());
-//! let mut draft = LockDraft::new(Source { repository, pull_request: None, head, base, tree: commit.tree });
+//! let mut draft = LockDraft::new(Source::new(repository, head, base, commit.tree));
 //! for submodule in &scan.submodules {
 //!     draft.add(submodule.path.file_name().parse()?, submodule.path.clone(), Content::Configuration, None);
 //! }

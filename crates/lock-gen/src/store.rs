@@ -52,7 +52,7 @@ impl SubmoduleStore {
     /// has is [not published](ContentError::NotPublished).
     pub fn published_content(&self, submodule: &Submodule, fetch_url: &str) -> Result<SubmoduleContent, ContentError> {
         let folder = self.cache_folder(fetch_url, &submodule.commit);
-        let cached = || ours(&folder).and_then(|objects| having(objects, &submodule.commit));
+        let cached = || open_owned(&folder).and_then(|objects| having(objects, &submodule.commit));
         if let Some(objects) = cached() {
             return SubmoduleContent::new(submodule, objects, ContentOrigin::Cache);
         }
@@ -65,7 +65,7 @@ impl SubmoduleStore {
         let refspec = format!("+{commit}:refs/orchestrator/{commit}", commit = submodule.commit);
         let fetched = git.fetch(fetch_url, &[&refspec], Some(1));
         match (fetched, cached()) {
-            // Another run may have brought it while ours failed.
+            // Another run may have brought it while this one failed.
             (_, Some(objects)) => SubmoduleContent::new(submodule, objects, ContentOrigin::Fetched),
             (Err(error), None) => Err(fetch_error(submodule, fetch_url, error)),
             (Ok(()), None) => {
@@ -102,11 +102,11 @@ impl SubmoduleStore {
 pub(crate) fn at_hand(modules: &Path, name: &str) -> Option<Objects> {
     // Fields are public: the name is checked again before it becomes a path.
     let name = TreePath::try_from(name).ok()?;
-    ours(&modules.join(name.as_str()))
+    open_owned(&modules.join(name.as_str()))
 }
 
-/// The repository in a folder, if it belongs to us.
-fn ours(folder: &Path) -> Option<Objects> {
+/// The repository in a folder, if it belongs to the user of this process.
+fn open_owned(folder: &Path) -> Option<Objects> {
     Objects::open(folder).ok().filter(Objects::is_ours)
 }
 

@@ -226,7 +226,7 @@ fn names_helper(url: &str) -> bool {
 
 /// Joins as `git submodule` does (`relative_url` in git's `remote.c`); nothing where git gives up.
 ///
-/// Git knows nothing of hosts here: whoever calls must look at what came out.
+/// Git knows nothing of hosts here: the caller must check that host and scheme are those of the base.
 fn relative_url(base: &str, relative: &str) -> Option<String> {
     let mut base = base.strip_suffix('/').unwrap_or(base).to_owned();
     let base_is_relative = is_local(&base) && !base.starts_with('/');
@@ -244,7 +244,7 @@ fn relative_url(base: &str, relative: &str) -> Option<String> {
                 base.truncate(colon);
                 separator = ':';
             } else {
-                // Git goes on with `.` for an absolute base; that is a folder nobody meant.
+                // Git goes on with `.` for an absolute base; that is never the folder that was meant.
                 return None;
             }
         } else if let Some(after) = rest.strip_prefix("./") {

@@ -97,13 +97,13 @@ fn side(
 ) -> Result<Commits, ReadError> {
     // How many children of each commit are still to come: none of them may follow its parent, whatever the times say.
     let mut children: IdMap<ObjectId, usize> = IdMap::default();
-    let ours = || nodes.iter().filter(|(_, node)| node.sides == side);
-    for (_, node) in ours() {
+    let on_side = || nodes.iter().filter(|(_, node)| node.sides == side);
+    for (_, node) in on_side() {
         for parent in &node.parents {
             *children.entry(*parent).or_default() += 1;
         }
     }
-    let ready = ours().filter(|(id, _)| !children.contains_key(*id)).map(|(id, node)| (node.time, *id));
+    let ready = on_side().filter(|(id, _)| !children.contains_key(*id)).map(|(id, node)| (node.time, *id));
     let mut ready: BinaryHeap<(i64, ObjectId)> = ready.collect();
     let mut newest = Vec::new();
     let mut buffer = Vec::new();
@@ -127,7 +127,7 @@ fn side(
             is_merge: node.parents.len() > 1,
         });
     }
-    Ok(Commits { count: ours().count(), newest })
+    Ok(Commits { count: on_side().count(), newest })
 }
 
 /// The first line that has something in it, as git takes it for the subject; never long.

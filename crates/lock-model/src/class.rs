@@ -1,14 +1,39 @@
+use std::fmt;
+
 /// What kind of failure an error is: the only thing that retries and exit codes look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// Every error type of the workspace has a method `class`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorClass {
-    /// The thing that was asked for does not exist.
+    /// The thing that was asked for does not exist: a tag, a platform of an index, a commit. Asking again helps only
+    /// where it may still come, such as an image that is being built.
     NotFound,
-    /// A remote refused: credentials or permission.
+    /// A remote refused for lack of a login or a permission. Asking again without another login does not help.
     Denied,
-    /// A remote could not be reached or was busy: asking again can help.
+    /// A remote could not be reached, was busy, or did not answer in time. Asking again can help.
     Temporary,
-    /// The input, or an answer, is wrong and stays wrong.
+    /// An input, a setting or an answer is wrong and stays wrong: a file, a certificate that is not trusted, a digest
+    /// that does not fit. Asking again does not help.
     Invalid,
     /// A fault of this program.
     Bug,
+}
+
+impl ErrorClass {
+    /// Whether the same request can succeed later without any change.
+    pub fn is_temporary(self) -> bool {
+        self == Self::Temporary
+    }
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NotFound => "not found",
+            Self::Denied => "denied",
+            Self::Temporary => "temporary",
+            Self::Invalid => "invalid",
+            Self::Bug => "bug",
+        })
+    }
 }

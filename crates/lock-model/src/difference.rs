@@ -9,6 +9,7 @@ use crate::{
 
 /// What differs between two locks; `source` is left out, since it differs always.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct LockDiff {
     /// The services that differ.
     pub services: BTreeMap<ServiceName, ServiceChange>,
@@ -49,6 +50,7 @@ pub enum Change<T> {
 
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct FieldChange {
     /// The field's keys below the entry, such as `git.sha` or `image.platforms.linux/amd64`.
     pub field: String,
@@ -63,7 +65,7 @@ pub struct FieldChange {
 }
 
 impl LockDiff {
-    /// Whether nothing differs.
+    /// Whether the locks have the same services, third parties and exceptions.
     pub fn is_empty(&self) -> bool {
         let Self { services, third_party, exceptions_added, exceptions_removed } = self;
         services.is_empty() && third_party.is_empty() && exceptions_added.is_empty() && exceptions_removed.is_empty()

@@ -19,7 +19,7 @@ pub(crate) fn text_of<'a>(bytes: &'a [u8], name: &str, limit: usize) -> Result<&
     std::str::from_utf8(bytes).map_err(|error| ParseError::not_text(name, bytes, error))
 }
 
-/// Reads a whole text; a fault has its place and the path of keys to it.
+/// Reads a whole text; a problem has its place and the path of keys to it.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<T, ParseError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {

@@ -15,7 +15,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// How many digits of its commit a tag ends with there.
 const TAG_DIGITS: usize = 7;
 
-/// A lock of the older pipeline: what was meant to run, without a digest to prove it.
+/// A lock of the pipeline before this one: JSON with tags and without digests, so it proves nothing about what runs.
 ///
 /// ```
 /// let text = r#"{
@@ -35,8 +35,9 @@ const TAG_DIGITS: usize = 7;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LegacyLock {
-    /// The commit that it says it was made from: often one of a merge that nobody kept. Foreign text.
+    /// The commit that it says it was made from: often a temporary merge commit that no branch has. Foreign text.
     pub commit: String,
     /// When it says that it was made. Foreign text.
     pub generated_at: String,
@@ -46,16 +47,17 @@ pub struct LegacyLock {
 
 /// One service of a legacy lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LegacyService {
     /// What the lock calls it.
     pub name: OneLine,
     /// The commit of the submodule.
     pub commit: CommitId,
-    /// Where its image was.
+    /// The image's repository.
     pub repository: ImageRepository,
-    /// Under which tag; it holds the first digits of the commit.
+    /// The image's tag; it holds the first digits of the commit.
     pub tag: Tag,
-    /// The digest, where somebody wrote one.
+    /// The digest; absent where the lock was made by the pipeline itself.
     pub digest: Option<Digest>,
 }
 
@@ -99,7 +101,7 @@ struct WireImage {
 impl LegacyLock {
     /// Reads such a lock, as JSON whatever its file is called: broken JSON can be YAML that says something else.
     ///
-    /// Every value is checked, and every fault is in the error. A tag must hold the first seven digits of its commit:
+    /// Every value is checked, and every problem is in the error. A tag must hold the first seven digits of its commit:
     /// one that does not was edited by hand.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self, ParseError> {
         let text = text_of(bytes, name, MAX_BYTES)?;

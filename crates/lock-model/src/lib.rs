@@ -1,6 +1,46 @@
 //! The lock: which commit and which image of every service a release consists of.
 //!
-//! Types, identity, difference, and (with features) the YAML file and its JSON Schema. No IO, no clock, no async.
+//! Types, identities, difference, service metadata, the identifiers of the workspace, and escaping of foreign text. No
+//! IO, no clock, no async: text goes in and comes out.
+//!
+//! ```
+//! use lock_model::{Content, CreatedFrom, Digest, GitSource, Lock, LockParts, LockedImage, Service, Source};
+//!
+//! let image = LockedImage::new(
+//!     "ghcr.io/shop/cart".parse()?,
+//!     "main-1111111".parse()?,
+//!     Digest::of(b"the manifest"),
+//!     "2025-11-20T21:14:07Z".parse()?,
+//!     CreatedFrom::Config,
+//! )
+//! .with_platforms([("linux/amd64".parse()?, Digest::of(b"the manifest"))]);
+//! let git = GitSource::new("https://github.com/shop/cart.git".parse()?, "1".repeat(40).parse()?);
+//! let cart = Service::new("services/cart".parse()?, git, Content::Image(image));
+//!
+//! let superproject = "https://github.com/shop/shop".parse()?;
+//! let (head, base, tree) = ("a".repeat(40).parse()?, "b".repeat(40).parse()?, "c".repeat(40).parse()?);
+//! let source = Source::new(superproject, head, base, tree).with_pull_request(7);
+//!
+//! // Every contradiction between the parts is one problem of the error.
+//! let lock = Lock::new(LockParts::new(source).with_services([("cart".parse()?, cart)]))?;
+//!
+//! # #[cfg(feature = "yaml")] {
+//! // The same lock is always the same bytes, and no other bytes are that lock.
+//! let file = lock.to_yaml();
+//! let again = Lock::parse(file.as_bytes(), lock_model::LOCK_FILE)?;
+//! assert!(lock_model::diff(&lock, &again).is_empty());
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `schema` | no | `schemars::JsonSchema` of the types that are written to files, `lock_schema`, `metadata_schema` |
+//! | `yaml` | no | the lock file: `Lock::parse` and `Lock::to_yaml` |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod canonical;
 mod class;
@@ -37,9 +77,9 @@ pub use files::{
     LOCK_SCHEMA_FILE,
 };
 pub use identifier::{
-    BranchName, ChartReference, ChartVersion, CommitId, Digest, EnvironmentName, IdentifierError, ImageReference,
-    ImageRepository, KindName, LockId, OneLine, Platform, ReleaseTag, RepositoryUrl, ServiceName, SuiteName, Tag,
-    ThirdPartyName, TreeId, TreePath, UserName, is_host_name,
+    BranchName, ChartReference, ChartVersion, CommitId, ConfigDigest, Digest, EnvironmentName, IdentifierError,
+    ImageReference, ImageRepository, KindName, LockId, OneLine, Platform, ReleaseId, ReleaseTag, RepositoryUrl,
+    ServiceName, SuiteDigest, SuiteName, Tag, ThirdPartyName, TreeId, TreePath, UserName, is_host_name,
 };
 pub use legacy::{LegacyLock, LegacyService};
 pub use lock::Lock;
@@ -48,10 +88,10 @@ pub use metadata::{
 };
 pub use parse_error::{ParseError, ParseErrorKind};
 pub use problem::Problem;
-pub use release_identity::{ConfigDigest, ReleaseId, SuiteDigest, config_digest, release_id, suite_digest};
+pub use release_identity::{config_digest, release_id, suite_digest};
 #[cfg(feature = "schema")]
 pub use schema::{lock_schema, metadata_schema, schema_text, sorted_schema};
-/// What [`identifier!`] needs.
+/// For the code that [`identifier!`] makes.
 #[cfg(feature = "schema")]
 #[doc(hidden)]
 pub use schemars;

@@ -73,7 +73,7 @@ impl Lock {
         &self.parts.exceptions
     }
 
-    /// All parts.
+    /// What the lock was made of, with its lists sorted.
     pub fn parts(&self) -> &LockParts {
         &self.parts
     }

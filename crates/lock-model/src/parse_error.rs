@@ -22,11 +22,11 @@ pub struct ParseError {
 }
 
 /// In which way a file cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ParseErrorKind {
     /// More bytes or more values than any such file has; nothing was looked at.
     TooLarge,
-    /// Not UTF-8.
+    /// Bytes that are not UTF-8.
     NotText,
     /// Broken syntax, or YAML with what a lock never uses: anchors, aliases, tags, merge keys, duplicate keys.
     Unreadable,
@@ -41,18 +41,15 @@ pub enum ParseErrorKind {
 }
 
 impl ParseError {
-    /// About one place.
     pub(crate) fn at(file: &str, kind: ParseErrorKind, problem: Problem, hint: Option<&'static str>) -> Self {
         Self { file: file.to_owned(), kind, problems: vec![problem], hint }
     }
 
-    /// About the size: nothing is shown.
     pub(crate) fn too_large(file: &str, bytes: usize, limit: usize) -> Self {
         let message = format!("the file has {bytes} bytes; at most {limit} are read");
         Self::at(file, ParseErrorKind::TooLarge, Problem::new("", None, Vec::new(), &message), None)
     }
 
-    /// About the encoding.
     pub(crate) fn not_text(file: &str, bytes: &[u8], error: std::str::Utf8Error) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let at = Position::of(&text, error.valid_up_to());

@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::escaping::{escape_terminal, mask_credentials};
 
-/// How many characters of a long line are shown around the fault.
+/// How many characters of a long line are shown around the place.
 const SHOWN_BEFORE: usize = 60;
 const SHOWN_AFTER: usize = 60;
 
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_around_the_fault() {
+    fn a_long_line_is_cut_around_the_place() {
         let line = format!("{}X{}", "a".repeat(500), "b".repeat(500));
         let shown = excerpt(&line, Position { line: 1, column: 501 });
         assert_eq!(shown, format!("  |\n1 | …{}X{}…\n  | {}^", "a".repeat(60), "b".repeat(59), " ".repeat(61)));

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    ChartReference, ChartVersion, CommitId, Date, Digest, ImageReference, ImageRepository, KindName, OneLine, Platform,
-    RepositoryUrl, ServiceName, Tag, ThirdPartyName, Timestamp, TreeId, TreePath,
+    ChartReference, ChartVersion, CommitId, Date, Digest, IdentifierError, ImageReference, ImageRepository, KindName,
+    OneLine, Platform, RepositoryUrl, ServiceName, Tag, ThirdPartyName, Timestamp, TreeId, TreePath,
 };
 
 /// Everything that a [`Lock`](crate::Lock) is made of; not yet checked as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LockParts {
     /// Where and from what the lock was made.
@@ -62,7 +62,7 @@ impl LockParts {
 /// base: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 /// tree: cccccccccccccccccccccccccccccccccccccccc
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
@@ -100,7 +100,7 @@ impl Source {
 }
 
 /// One submodule of the superproject.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(into = "crate::wire::WireService")]
 #[non_exhaustive]
 pub struct Service {
@@ -158,7 +158,7 @@ impl GitSource {
 }
 
 /// What is deployed of a service: `kind: image` or `kind: configuration`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Content {
     /// A container image.
     Image(LockedImage),
@@ -198,7 +198,7 @@ impl Content {
 /// ```
 ///
 /// What is deployed is [`LockedImage::reference`]: the tag for people, the digest for machines.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
@@ -259,7 +259,7 @@ impl LockedImage {
 }
 
 macro_rules! word {
-    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal { $($(#[$word_doc:meta])* $word:ident = $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -276,6 +276,17 @@ macro_rules! word {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = IdentifierError;
+
+            fn from_str(text: &str) -> Result<Self, IdentifierError> {
+                match text {
+                    $($text => Ok(Self::$word),)+
+                    _ => Err(IdentifierError::new($kind, text, concat!("one of", $(" `", $text, "`"),+))),
+                }
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
@@ -286,7 +297,7 @@ macro_rules! word {
 
 word! {
     /// Where an image's creation time was read, most trusted first.
-    CreatedFrom {
+    CreatedFrom, "source of a creation time" {
         /// The newest of the platforms' image configurations.
         Config = "config",
         /// The `org.opencontainers.image.created` annotation.
@@ -298,7 +309,7 @@ word! {
 
 word! {
     /// Whether an image was built from the locked commit.
-    Revision {
+    Revision, "revision" {
         /// An attestation names the commit.
         Proven = "proven",
         /// The image's own label names the commit.
@@ -314,7 +325,7 @@ word! {
 
 word! {
     /// How an entry of the lock came about; `resolved` is not written.
-    Origin {
+    Origin, "origin" {
         /// Resolved from the tree and the registry.
         Resolved = "resolved",
         /// Taken over from a lock of an older pipeline.
@@ -323,7 +334,7 @@ word! {
 }
 
 /// What a service says about itself, from its [`ServiceMetadata`](crate::ServiceMetadata).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
@@ -348,7 +359,7 @@ impl LockedMetadata {
 }
 
 /// An interface description in the service's repository.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -369,11 +380,11 @@ impl ApiFile {
 }
 
 /// Something that the environments install besides the services.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(into = "crate::wire::WireThirdParty")]
 #[non_exhaustive]
 pub struct ThirdParty {
-    /// What is installed.
+    /// The chart or the manifests.
     pub source: ThirdPartySource,
     /// The images that it runs.
     pub images: BTreeMap<ImageRepository, Digest>,
@@ -387,7 +398,7 @@ impl ThirdParty {
 }
 
 /// Where a third party's definition comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ThirdPartySource {
     /// A published chart.
     Chart(LockedChart),
@@ -396,14 +407,14 @@ pub enum ThirdPartySource {
 }
 
 /// A published chart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Chart"))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LockedChart {
     /// `oci://…`, or `https://…` of an HTTP repository and the chart's name.
     pub reference: ChartReference,
-    /// Exact: a range is not locked.
+    /// An exact version, never a range.
     pub version: ChartVersion,
     /// The OCI manifest's digest, or the SHA-256 of the archive.
     pub digest: Digest,
@@ -417,7 +428,7 @@ impl LockedChart {
 }
 
 /// Manifests in the repository of a locked service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Manifests"))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -440,16 +451,16 @@ impl LockedManifests {
 /// A declared deviation with an end, such as a service that is left out.
 ///
 /// Reading a lock has no clock: an expired exception is still read, the gates refuse it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Exception {
-    /// What is excepted.
+    /// What is excepted, such as `left-out`.
     pub kind: KindName,
     /// What it is about, such as a service's path.
     pub subject: OneLine,
-    /// Why.
+    /// Why the deviation is accepted, for people.
     pub reason: OneLine,
     /// Who answers for it.
     pub owner: OneLine,

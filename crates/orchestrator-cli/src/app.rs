@@ -62,13 +62,13 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
     if !json {
         // A reader that closed the pipe is no error.
         let _gone = error.print();
-        return if is_error { ExitCode::Usage } else { ExitCode::Done };
+        return if is_error { ErrorKind::Usage.into() } else { ExitCode::DONE };
     }
     let text = error.render().to_string();
     let printer = Printer { format: Format::Json, command: command_in(&words), summary: None };
     if is_error {
         let message = text.trim_end().strip_prefix("error: ").unwrap_or(text.trim_end());
-        printer.print_error(&Error::new(ErrorKind::Invalid, message))
+        printer.print_error(&Error::new(ErrorKind::Usage, message))
     } else {
         printer.print(&Shown::text(text))
     }
@@ -78,7 +78,7 @@ fn execute(arguments: Arguments) -> Result<Shown> {
     // These need neither a repository nor a runtime.
     let global = &arguments.global;
     match &arguments.command {
-        Command::Schema(SchemaCommand::Print(args)) => return commands::schema::print(args),
+        Command::Schema(SchemaCommand::Print(args)) => return Ok(commands::schema::print(args)),
         Command::Reference(args) => return Ok(crate::reference::page(args.page)),
         Command::Completions(args) => return Ok(commands::shell::completions(args)),
         Command::Man(args) => return commands::shell::man(args),

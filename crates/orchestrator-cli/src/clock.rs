@@ -24,7 +24,7 @@ pub(crate) enum ProgramClock {
 pub(crate) fn clock() -> Result<ProgramClock> {
     let Some(text) = environment::read(environment::CLOCK) else { return Ok(ProgramClock::System) };
     let start = text.parse().map_err(|error: lock_model::TimestampError| {
-        Error::from_source(ErrorKind::Invalid, format!("`{}` is no time", environment::CLOCK.name), error)
+        Error::from_source(ErrorKind::Usage, format!("`{}` is no time", environment::CLOCK.name), error)
     })?;
     Ok(ProgramClock::Fixed { start, records: AtomicI64::new(0) })
 }

@@ -71,7 +71,7 @@ fn registry_access() -> Result<RegistryAccess> {
     let mut access = RegistryAccess::default();
     let variables = environment::with_prefix(LOGIN_PREFIX);
     access.env_credentials = EnvCredential::from_variables(LOGIN_PREFIX, &variables).map_err(|error| {
-        Error::new(ErrorKind::Invalid, "the logins of registries cannot be read")
+        Error::new(ErrorKind::Usage, "the logins of registries cannot be read")
             .problems(error.problems().iter().map(|one| Problem::new("environment", one.to_string())))
             .hint("nothing was sent to any registry")
     })?;
@@ -95,7 +95,7 @@ fn authorities() -> Result<Vec<PemAuthority>> {
     let Some(path) = environment::read(environment::CA_FILE) else { return Ok(Vec::new()) };
     let pem = std::fs::read(&path).map_err(|error| {
         let message = format!("`{path}`, which `{}` names, cannot be read", environment::CA_FILE.name);
-        Error::from_source(ErrorKind::Invalid, message, error)
+        Error::from_source(ErrorKind::Usage, message, error)
     })?;
     Ok(vec![PemAuthority::new(path, pem)])
 }
@@ -124,7 +124,7 @@ fn proxies() -> Result<Proxies> {
             .map(|text| {
                 text.parse().map_err(|_| {
                     // The value may hold a password.
-                    Error::new(ErrorKind::Invalid, format!("the environment variable `{}` is no URL", variable.name))
+                    Error::new(ErrorKind::Usage, format!("the environment variable `{}` is no URL", variable.name))
                 })
             })
             .transpose()

@@ -6,7 +6,7 @@ use ledger::PolicySource;
 use lock_model::EnvironmentName;
 use promotion::approvals::{ApprovalVerdict, count};
 
-use crate::context::{Context, branch_name, forge_error};
+use crate::context::{Context, branch_name};
 use crate::engine::{APPROVALS_STATUS, PolicyFound, mergers, pull_request_facts};
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
@@ -18,7 +18,7 @@ use crate::revision::{Revision, load_config};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Refused`] where no pull request is open, [`ErrorKind::Invalid`] where it goes elsewhere.
+/// [`ErrorKind::Refused`] where no pull request is open, [`ErrorKind::Usage`] where it goes elsewhere.
 pub async fn approvals(
     context: &Context,
     name: &EnvironmentName,
@@ -28,12 +28,12 @@ pub async fn approvals(
     let environment = find_environment(context, name).await?;
     let branch = branch_of(&environment)?;
     let pull_request = match pull_request {
-        Some(number) => context.forge.pull_request(number).await.map_err(forge_error)?,
+        Some(number) => context.forge.pull_request(number).await?,
         None => open_promotion(context, &branch).await?,
     };
     if pull_request.base_branch.as_str() != branch {
         return Err(Error::new(
-            ErrorKind::Invalid,
+            ErrorKind::Usage,
             format!(
                 "pull request {} goes to `{}`, `{name}` runs `{branch}`",
                 pull_request.number, pull_request.base_branch
@@ -100,24 +100,20 @@ pub async fn approvals(
     }
     if pull_request.merge.is_none() {
         LedgerStore::check(context).await?;
-        context
-            .forge
-            .set_status(&pull_request.head, APPROVALS_STATUS, state, &report.summary)
-            .await
-            .map_err(forge_error)?;
+        context.forge.set_status(&pull_request.head, APPROVALS_STATUS, state, &report.summary).await?;
     }
     Ok(report)
 }
 
-/// The one open pull request into a branch that comes from another branch of the train.
+/// The one open pull request into a branch.
 async fn open_promotion(context: &Context, branch: &str) -> Result<PullRequest> {
     let base = branch_name(branch)?;
-    let open = context.forge.pull_requests(Some(PullRequestState::Open)).await.map_err(forge_error)?;
+    let open = context.forge.pull_requests(Some(PullRequestState::Open)).await?;
     let mut into: Vec<PullRequest> = open.into_iter().filter(|one| one.base_branch == base).collect();
     match (into.pop(), into.is_empty()) {
         (Some(one), true) => Ok(one),
         (Some(_), false) => {
-            Err(Error::new(ErrorKind::Invalid, format!("several pull requests into `{branch}` are open"))
+            Err(Error::new(ErrorKind::Usage, format!("several pull requests into `{branch}` are open"))
                 .hint("name one with `--pull-request N`"))
         }
         (None, _) => Err(Error::new(ErrorKind::Refused, format!("no pull request into `{branch}` is open"))

@@ -10,7 +10,5 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
 
     /// The ledger has this many records now. A clock that stands still for tests advances with it.
-    fn ledger_holds(&self, records: u64) {
-        let _unused = records;
-    }
+    fn ledger_holds(&self, _records: u64) {}
 }

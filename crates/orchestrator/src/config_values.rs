@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The text of a source, without white space around it. `place` is the key that names it; files are those of the commit,
-/// never of the work tree.
+/// The text of a source, trimmed. `place` is the key that names it; a file is read from the commit, never from the work
+/// tree.
 pub(crate) fn text(context: &Context, commit: &CommitId, place: &str, source: &SourceValue) -> Result<String> {
     match source {
         SourceValue::Value(value) => Ok(value.clone()),
@@ -19,10 +19,10 @@ pub(crate) fn text(context: &Context, commit: &CommitId, place: &str, source: &S
                 .read_file(commit.as_str(), path.as_str())
                 .map_err(|error| git_error(&format!("`{place}` cannot be read"), error))?
                 .ok_or_else(|| {
-                    Error::new(ErrorKind::Invalid, format!("`{place}`: there is no file `{path}` in the tree"))
+                    Error::new(ErrorKind::Usage, format!("`{place}`: there is no file `{path}` in the tree"))
                 })?;
             let text = String::from_utf8(bytes)
-                .map_err(|_| Error::new(ErrorKind::Invalid, format!("`{place}`: file `{path}` is not UTF-8")))?;
+                .map_err(|_| Error::new(ErrorKind::Usage, format!("`{place}`: file `{path}` is not UTF-8")))?;
             Ok(text.trim().to_owned())
         }
     }
@@ -33,7 +33,7 @@ pub(crate) fn secret(context: &Context, place: &str, name: &EnvironmentVariable)
     context.variable(name.as_str()).map(SecretString::from).ok_or_else(|| unset(place, name))
 }
 
-/// What people know a source by.
+/// What messages call a source.
 pub(crate) fn name(place: &str, source: &SourceValue) -> String {
     match source {
         SourceValue::Value(_) => place.to_owned(),
@@ -43,6 +43,6 @@ pub(crate) fn name(place: &str, source: &SourceValue) -> String {
 }
 
 fn unset(place: &str, name: &EnvironmentVariable) -> Error {
-    Error::new(ErrorKind::Invalid, format!("`{place}` is in the environment variable `{name}`, which is not set"))
+    Error::new(ErrorKind::Usage, format!("`{place}` is in the environment variable `{name}`, which is not set"))
         .hint(format!("set `{name}` in the job that runs this command"))
 }

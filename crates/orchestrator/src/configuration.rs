@@ -16,7 +16,7 @@ use crate::revision::parse_config;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`] with every mistake and its place.
+/// [`ErrorKind::Usage`] with every mistake and its place.
 pub fn check_config(
     repository: &Path,
     revision: Option<&str>,
@@ -83,12 +83,12 @@ fn read(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
             .git
             .read_file(revision, CONFIG_FILE)
             .map_err(|error| git_error("the configuration cannot be read", error))?
-            .ok_or_else(|| Error::new(ErrorKind::Invalid, format!("`{CONFIG_FILE}` is not in `{revision}`")))?;
+            .ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in `{revision}`")))?;
         return parse_config(CONFIG_FILE, &bytes);
     }
     let path = repository.join(CONFIG_FILE);
     let bytes = std::fs::read(&path).map_err(|error| {
-        Error::from_source(ErrorKind::Invalid, format!("`{}` cannot be read", path.display()), error)
+        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error)
             .hint("name the superproject with `--repository DIR`, or a commit with `--rev REV`")
     })?;
     parse_config(CONFIG_FILE, &bytes)

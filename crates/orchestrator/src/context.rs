@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use forge::Forge;
 use forge::local::{self, LocalForge};
-use git::{Git, GitOptions, LocalProtocol};
+use git::{CommitFacts, Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
 use lock_gen::{Ownership, Superproject};
 use lock_model::{BranchName, CommitId, Timestamp, UserName};
@@ -23,6 +23,12 @@ use crate::registry_client::RegistryAccess;
 /// Longest time of one call of the `git` program.
 const GIT_DEADLINE: Duration = Duration::from_secs(120);
 
+/// Looks up an environment variable by name.
+pub type VariableLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Gathers what a caller knows about registries.
+pub type RegistryLookup = Arc<dyn Fn() -> Result<RegistryAccess> + Send + Sync>;
+
 /// What a caller lets this crate see of the process that it runs in.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -32,9 +38,9 @@ pub struct Surroundings {
     /// What `git` and the programs of suites inherit; nothing that carries a token.
     pub children: EnvVars,
     /// Looks up an environment variable that a configuration names (`{ env: NAME }`); `None` where it is unset or empty.
-    pub variables: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub variables: VariableLookup,
     /// Logins, proxies and authorities for registries; asked for once a registry is needed.
-    pub registry: Arc<dyn Fn() -> Result<RegistryAccess> + Send + Sync>,
+    pub registry: RegistryLookup,
     /// Ends programs that were started when it is requested.
     pub interrupt: Interrupt,
     /// The variable by which a push tells the local forge's hook whose it is; `None`: it does not tell.
@@ -156,7 +162,7 @@ impl Local {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] without a `git` program, [`ErrorKind::Repository`] where there is no repository.
+    /// [`ErrorKind::Usage`] without a `git` program, [`ErrorKind::Repository`] where there is no repository.
     pub fn open(repository: &Path, surroundings: &Surroundings) -> Result<Self> {
         let git_program = find_git(surroundings)?;
         let git = Git::open(&git_program, repository, git_options(surroundings, None)).map_err(|error| {
@@ -171,8 +177,7 @@ impl Local {
 /// Finds the `git` program.
 pub(crate) fn find_git(surroundings: &Surroundings) -> Result<Program> {
     Program::find("git", &surroundings.search_path).map_err(|error| {
-        Error::from_source(ErrorKind::Invalid, "`git` is not on the search path", error)
-            .hint("install git 2.38 or newer")
+        Error::from_source(ErrorKind::Usage, "`git` is not on the search path", error).hint("install git 2.38 or newer")
     })
 }
 
@@ -196,8 +201,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Repository`] where one of them cannot be opened, [`ErrorKind::Invalid`] where no forge is found or
-    /// nobody is named who acts.
+    /// [`ErrorKind::Repository`] where one of them cannot be opened, [`ErrorKind::Usage`] where no forge is found, or no
+    /// acting user is named and the forge does not have exactly one bot.
     pub fn open(
         settings: Settings,
         surroundings: Surroundings,
@@ -218,8 +223,7 @@ impl Context {
             Some(actor) => actor,
             None => the_bot(&root, &forge_git, &clock)?,
         };
-        let forge =
-            LocalForge::open(&root, forge_git, Some(actor.clone()), forge_clock(&clock)).map_err(forge_error)?;
+        let forge = LocalForge::open(&root, forge_git, Some(actor.clone()), forge_clock(&clock))?;
         let git = Git::open(&local.git_program, &settings.repository, git_options(&surroundings, Some(&actor)))
             .map_err(|error| git_error("the superproject cannot be opened", error))?;
         let cache = settings.cache.unwrap_or_else(|| git.common_dir().join("orchestrator/cache"));
@@ -323,13 +327,28 @@ impl Context {
     /// The same for a branch that need not be there.
     pub(crate) async fn find_branch_head(&self, branch: &str) -> Result<Option<CommitId>> {
         let name = branch_name(branch)?;
-        let Some(head) = self.forge.branch_head(&name).await.map_err(forge_error)? else { return Ok(None) };
+        let Some(head) = self.forge.branch_head(&name).await? else { return Ok(None) };
         let known = self.git.commit(head.as_str()).map_err(|error| git_error("history cannot be read", error))?;
         if known.is_none() {
             // Pushed since the last look.
             self.sync()?;
         }
         Ok(Some(head))
+    }
+
+    /// What git knows about a commit; `None` where it is not in this repository.
+    pub(crate) fn commit(&self, revision: &str) -> Result<Option<CommitFacts>> {
+        self.git.commit(revision).map_err(|error| git_error("history cannot be read", error))
+    }
+
+    /// Whether one commit is in the history of another, or is that commit.
+    pub(crate) fn is_ancestor(&self, ancestor: &str, descendant: &str) -> Result<bool> {
+        self.git.is_ancestor(ancestor, descendant).map_err(|error| git_error("history cannot be read", error))
+    }
+
+    /// The commits that `git rev-list` names, newest first.
+    pub(crate) fn rev_list(&self, arguments: &[&str]) -> Result<Vec<CommitId>> {
+        self.git.rev_list(arguments).map_err(|error| git_error("history cannot be read", error))
     }
 
     /// Where the superproject's remote lies, for relative submodule URLs.
@@ -353,15 +372,14 @@ impl Context {
     }
 }
 
-/// Who acts where nobody is named: the forge's only bot.
+/// The forge's only bot, which acts where no user is named.
 fn the_bot(root: &Path, git: &Git, clock: &Arc<dyn Clock>) -> Result<UserName> {
-    let forge = LocalForge::open(root, git.clone(), None, forge_clock(clock)).map_err(forge_error)?;
-    let mut bots = forge.users().map_err(forge_error)?.into_iter().filter(|user| user.bot);
+    let forge = LocalForge::open(root, git.clone(), None, forge_clock(clock))?;
+    let mut bots = forge.users()?.into_iter().filter(|user| user.bot);
     match (bots.next(), bots.next()) {
         (Some(bot), None) => Ok(bot.name),
         (None, _) | (Some(_), Some(_)) => {
-            Err(Error::new(ErrorKind::Invalid, "the forge has not exactly one bot")
-                .hint("say who acts with `--as USER`"))
+            Err(Error::new(ErrorKind::Usage, "the forge has not exactly one bot").hint("say who acts with `--as USER`"))
         }
     }
 }
@@ -374,7 +392,7 @@ fn forge_clock(clock: &Arc<dyn Clock>) -> local::Clock {
 
 /// A branch name as the forge takes it.
 pub(crate) fn branch_name(text: &str) -> Result<BranchName> {
-    BranchName::try_from(text).map_err(|error| Error::from_source(ErrorKind::Invalid, "not a branch", error))
+    BranchName::try_from(text).map_err(|error| Error::from_source(ErrorKind::Usage, "not a branch", error))
 }
 
 /// Where the local forge lies: named, or beside the repository, or where `origin` is.
@@ -399,7 +417,7 @@ fn locate_forge(forge: Option<&Path>, local: &Local, origin: Option<&str>) -> Re
         .or_else(|| local.git.work_tree().is_none().then(|| beside(&bare)).flatten())
         .or_else(|| origin_path.as_deref().and_then(beside));
     let Some((root, repository)) = found else {
-        return Err(Error::new(ErrorKind::Invalid, "there is no local forge for this repository").hint(
+        return Err(Error::new(ErrorKind::Usage, "there is no local forge for this repository").hint(
             "make one with `orchestrator forge init`, clone the superproject from beside it, or name it with `--forge DIR`",
         ));
     };
@@ -415,8 +433,9 @@ pub(crate) fn git_error(context: &str, error: git::GitError) -> Error {
     Error::from_source(kind, context, error)
 }
 
-/// An error of the forge with its code.
-pub(crate) fn forge_error(error: forge::ForgeError) -> Error {
-    let kind = ErrorKind::of(error.class(), ErrorKind::Repository, ErrorKind::Invalid);
-    Error::from_source(kind, "the forge did not do what it was asked", error)
+impl From<forge::ForgeError> for Error {
+    fn from(error: forge::ForgeError) -> Self {
+        let kind = ErrorKind::of(error.class(), ErrorKind::Repository, ErrorKind::Usage);
+        Self::from_source(kind, "the forge did not do what it was asked", error)
+    }
 }

@@ -1,32 +1,26 @@
-//! Whose rules hold for an environment: which branch it runs, and which configuration speaks for it.
+//! Which branch an environment runs, and which configuration decides that.
 
 use config::{Config, Environment, Role};
 use lock_model::{CommitId, EnvironmentName};
 
-use crate::context::{Context, forge_error, git_error};
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::revision::load_config;
 
-/// The environment, as the branch that it runs says.
+/// The environment, as the configuration of the branch that it runs defines it.
 ///
-/// Which branch that is decides whose rules hold, so the change that asks never answers it: the commit that was deployed
-/// there last does. Before the first deployment a protected branch that says so of itself is believed first, then what
-/// `HEAD` and the other branches say, protected branches before open ones.
+/// The branch decides whose policy judges a change, so the change itself must not choose it. The commit that was deployed
+/// there last names the branch. Before the first deployment it is a protected branch whose own configuration gives it to the
+/// environment, then what `HEAD` and the other branches say, protected branches before the others.
 pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) -> Result<Environment> {
     if let Some(branch) = deployed_branch(context, name).await?
         && let Some(environment) = own_environment(context, name, &branch).await?
     {
         return Ok(environment);
     }
-    let protected: Vec<String> = context
-        .forge
-        .protected_branches()
-        .await
-        .map_err(forge_error)?
-        .into_keys()
-        .map(|branch| branch.to_string())
-        .collect();
+    let protected: Vec<String> =
+        context.forge.protected_branches().await?.into_keys().map(|branch| branch.to_string()).collect();
     for branch in &protected {
         if let Some(environment) = own_environment(context, name, branch).await?
             && environment.branch.as_ref().is_some_and(|own| own.as_str() == branch)
@@ -35,12 +29,12 @@ pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) 
         }
     }
     let mut revisions = vec!["HEAD".to_owned()];
-    let branches = context.forge.branches().await.map_err(forge_error)?;
+    let branches = context.forge.branches().await?;
     revisions.extend(branches.into_values().map(|head| head.to_string()));
     let mut known = None;
     let mut open = None;
     for revision in revisions {
-        let exists = context.git.commit(&revision).map_err(|error| git_error("history cannot be read", error))?;
+        let exists = context.commit(&revision)?;
         if exists.is_none() {
             continue;
         }
@@ -62,7 +56,7 @@ pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) 
     }
     match known {
         Some(config) => environment_of(&config, name).cloned(),
-        None => Err(Error::new(ErrorKind::Invalid, "no branch of the forge has an `orchestrator.yaml`")
+        None => Err(Error::new(ErrorKind::Usage, "no branch of the forge has an `orchestrator.yaml`")
             .hint("commit one to the integration branch")),
     }
 }
@@ -73,7 +67,7 @@ async fn deployed_branch(context: &Context, name: &EnvironmentName) -> Result<Op
     let Some(commit) = store.ledger().latest_touched(name).and_then(|record| record.entry.commit.clone()) else {
         return Ok(None);
     };
-    if context.git.commit(commit.as_str()).map_err(|error| git_error("history cannot be read", error))?.is_none() {
+    if context.commit(commit.as_str())?.is_none() {
         return Ok(None);
     }
     let config = load_config(context, commit.as_str())?;
@@ -81,7 +75,7 @@ async fn deployed_branch(context: &Context, name: &EnvironmentName) -> Result<Op
     Ok(environment.and_then(|environment| environment.branch).map(|branch| branch.to_string()))
 }
 
-/// What the newest commit of a branch says about an environment; absent where it says nothing.
+/// The environment in the newest configuration of a branch; `None` where it has none of that name.
 async fn own_environment(context: &Context, name: &EnvironmentName, branch: &str) -> Result<Option<Environment>> {
     let Some(head) = context.find_branch_head(branch).await? else { return Ok(None) };
     let config = load_config(context, head.as_str())?;
@@ -93,12 +87,8 @@ pub(crate) async fn commit_of(context: &Context, branch: &str, revision: Option<
     let head = context.branch_head(branch).await?;
     let Some(revision) = revision else { return Ok(head) };
     let commit = context.resolve(revision)?;
-    // The first parents are what the branch itself was: a commit that came with a merge ran nowhere, and the rules of
-    // its own parent are nobody's.
-    let line = context
-        .git
-        .rev_list(&["--first-parent", head.as_str()])
-        .map_err(|error| git_error("history cannot be read", error))?;
+    // First parents alone were tips of the branch: the policy of a commit that came with a merge was never in force.
+    let line = context.rev_list(&["--first-parent", head.as_str()])?;
     if line.contains(&commit) {
         Ok(commit)
     } else {
@@ -117,14 +107,14 @@ pub(crate) fn environment_of<'a>(config: &'a Config, name: &EnvironmentName) -> 
 /// Says which environments there are.
 pub(crate) fn unknown_environment(config: &Config, name: &EnvironmentName) -> Error {
     let known: Vec<&str> = config.environments.keys().map(EnvironmentName::as_str).collect();
-    Error::new(ErrorKind::Invalid, format!("there is no environment `{name}`"))
+    Error::new(ErrorKind::Usage, format!("there is no environment `{name}`"))
         .hint(format!("the configuration has: {}", known.join(", ")))
 }
 
 /// The branch of the forge that an environment runs.
 pub(crate) fn branch_of(environment: &Environment) -> Result<String> {
     environment.branch.as_ref().map(ToString::to_string).ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, format!("environment `{}` is no stop of the train", environment.name))
+        Error::new(ErrorKind::Usage, format!("environment `{}` has no branch", environment.name))
             .hint("give it `branch:` with a role of `branches:` if it should be deployed")
     })
 }

@@ -14,7 +14,7 @@ pub enum ErrorKind {
     /// The question was answered, and the answer is no: unhealthy, not approved, a suite failed.
     Negative,
     /// The request or the configuration is wrong.
-    Invalid,
+    Usage,
     /// A lock is unreadable, edited by hand or of an unknown version.
     Lock,
     /// The repository is not as expected: a commit or submodule is missing, lock and tree disagree.
@@ -39,26 +39,16 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in ascending order.
-    pub const ALL: [Self; 12] = [
-        Self::Negative,
-        Self::Invalid,
-        Self::Lock,
-        Self::Repository,
-        Self::Image,
-        Self::Denied,
-        Self::Temporary,
-        Self::Refused,
-        Self::Deploy,
-        Self::Deadline,
-        Self::Bug,
-        Self::Interrupted,
-    ];
+    pub const ALL: [Self; 12] = {
+        use ErrorKind::*;
+        [Negative, Usage, Lock, Repository, Image, Denied, Temporary, Refused, Deploy, Deadline, Bug, Interrupted]
+    };
 
     /// The kind in one word, as records and statuses write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Negative => "negative",
-            Self::Invalid => "invalid",
+            Self::Usage => "usage",
             Self::Lock => "lock",
             Self::Repository => "repository",
             Self::Image => "image",

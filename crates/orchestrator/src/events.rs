@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-/// Something that happened, for whoever watches. None of it is needed to understand the report.
+/// Something that happened. The report does not depend on events.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A step of a run ended.
     StepEnded {
-        /// The step, such as `suite(smoke)`.
+        /// The step, such as `suite smoke`.
         step: &'a str,
         /// How it ended, such as `ok`.
         result: &'a str,

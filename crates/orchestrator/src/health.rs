@@ -13,14 +13,14 @@ use crate::revision::Revision;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`] where the environment has no probes: nothing can be said about it.
+/// [`ErrorKind::Usage`] where the environment has no probes: nothing can be said about it.
 pub async fn health(context: &Context, name: &EnvironmentName) -> Result<HealthReport> {
     context.sync()?;
     let environment = find_environment(context, name).await?;
     let head = context.branch_head(&branch_of(&environment)?).await?;
     let revision = Revision::load(context, &head)?;
     let report = engine::health(context, &revision, &environment).await?.ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, format!("environment `{name}` has no probes: nothing can be said about it"))
+        Error::new(ErrorKind::Usage, format!("environment `{name}` has no probes: nothing can be said about it"))
             .hint("name some under `health:` in orchestrator.yaml")
     })?;
     Ok(HealthReport { environment: name.clone(), report })

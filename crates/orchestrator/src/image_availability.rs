@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::registry_client;
 use crate::revision::Revision;
 
-/// Which digests of a lock, also of single platforms, their registries no longer have. Only the services that `matters`
-/// says yes to are asked for.
+/// The digests of a lock, those of single platforms too, that the registries no longer have, for the services that `matters`
+/// selects.
 pub(crate) async fn gone(
     context: &Context,
     revision: &Revision,

@@ -4,7 +4,7 @@ use lock_model::{Change, LockDiff};
 
 use crate::error::Problem;
 
-/// `sha256:` and twelve digits, which is enough for people.
+/// The first twelve digits of an id, without `sha256:`.
 pub(crate) fn short_id(id: &str) -> String {
     match id.split_once(':') {
         Some((_, hex)) => hex.chars().take(12).collect(),
@@ -17,7 +17,7 @@ pub(crate) fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-/// A difference of locks as findings, one a service.
+/// What differs between two locks, one entry a service.
 pub(crate) fn diff_problems(diff: &LockDiff) -> Vec<Problem> {
     let services = diff.services.iter().map(|(name, change)| (name.to_string(), change_lines(change)));
     let third_party = diff.third_party.iter().map(|(name, change)| (name.to_string(), change_lines(change)));

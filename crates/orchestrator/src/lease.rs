@@ -1,23 +1,23 @@
-//! The environment's mutex: one run at a time.
+//! The lease of an environment: one run at a time.
 
 use std::time::{Duration, Instant};
 
 use forge::{Lease, LeaseHolder, LeaseOutcome};
 use lock_model::EnvironmentName;
 
-use crate::context::{Context, forge_error};
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often a waiting run looks whether the environment is free.
 const LEASE_POLL: Duration = Duration::from_millis(200);
 
-/// The environment's mutex: one run at a time; released when this process ends, however it ends.
+/// Takes the environment's lease, waiting up to `wait`. It ends with the value, and with the process.
 pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Duration) -> Result<Lease> {
     let holder = format!("{} (run {}, attempt {})", context.run.actor, context.run.id, context.run.attempt);
     let patience = Instant::now() + wait;
     let mut said = false;
     loop {
-        let busy = match context.forge.lease(name, &holder).await.map_err(forge_error)? {
+        let busy = match context.forge.lease(name, &holder).await? {
             LeaseOutcome::Held(lease) => return Ok(lease),
             LeaseOutcome::Busy { holder } => holder.map_or_else(
                 || "another run works on it".to_owned(),

@@ -1,4 +1,5 @@
-//! The ledger's branch: read whole, appended by compare-and-swap, and remembered, so that a shorter one is noticed.
+//! The ledger's branch: read whole, and appended by compare-and-swap. A clone remembers the newest record that it has seen,
+//! so that a ledger that was cut short is noticed.
 
 use std::path::PathBuf;
 
@@ -6,7 +7,7 @@ use forge::{CommitOutcome, FileChange};
 use ledger::{Evidence, Ledger, LedgerBroken, RecordDraft, Seen};
 use lock_model::{CommitId, Digest, TreePath};
 
-use crate::context::{Context, branch_name, forge_error};
+use crate::context::{Context, branch_name};
 use crate::error::{Error, ErrorKind, Problem, Result};
 
 /// How often an append is tried while other writers win.
@@ -17,7 +18,6 @@ const ATTEMPTS: u32 = 64;
 pub(crate) struct Document {
     /// What it is, such as `plan.json`.
     pub name: String,
-    /// Its bytes.
     pub bytes: Vec<u8>,
 }
 
@@ -33,7 +33,7 @@ impl LedgerStore {
     pub(crate) async fn read(context: &Context) -> Result<Self> {
         let seen = remembered(context)?;
         let branch = branch_name(lock_model::LEDGER_BRANCH)?;
-        let revision = context.forge.read_branch(&branch).await.map_err(forge_error)?;
+        let revision = context.forge.read_branch(&branch).await?;
         let (head, files) = revision.map_or((None, Vec::new()), |revision| (Some(revision.head), revision.files));
         check_evidence(&files)?;
         let ledger = Ledger::parse(files, seen.as_ref()).map_err(broken)?;
@@ -43,12 +43,11 @@ impl LedgerStore {
         Ok(store)
     }
 
-    /// Reads the ledger only to see that its chain holds, and to tell the fixed clock how long it is.
+    /// Reads the ledger only to check its chain and to advance a clock that follows it.
     pub(crate) async fn check(context: &Context) -> Result<()> {
         Self::read(context).await.map(drop)
     }
 
-    /// The ledger.
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -58,10 +57,10 @@ impl LedgerStore {
         self.ledger.seen().map_or(0, |seen| seen.seq)
     }
 
-    /// Appends a record, unless the ledger says the same already.
+    /// Appends a record, unless its newest records say the same already.
     ///
-    /// A writer that loses the race reads the ledger again and asks `still` whether its record is right any more: a
-    /// rejection or a hold that landed first stops it. Returns the record's number.
+    /// Where another writer's record lands first, the ledger is read again, and `still` decides whether the record may be
+    /// appended to it. Returns the record's number; `None` where nothing had to be appended.
     pub(crate) async fn append<F>(
         &mut self,
         context: &Context,
@@ -97,7 +96,7 @@ impl LedgerStore {
             if !matches!(outcome, Ok(CommitOutcome::Committed(_) | CommitOutcome::AlreadyThere(_))) {
                 context.clock.ledger_holds(self.len());
             }
-            match outcome.map_err(forge_error)? {
+            match outcome? {
                 CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => {
                     self.ledger.push(&new).map_err(broken)?;
                     self.head = Some(commit);
@@ -127,7 +126,7 @@ impl LedgerStore {
     }
 }
 
-/// Documents are kept under the digest of their bytes: one that changed is no evidence any more.
+/// Refuses evidence whose bytes do not have the digest that its path names.
 fn check_evidence(files: &[(String, Vec<u8>)]) -> Result<()> {
     let changed: Vec<Problem> = files
         .iter()
@@ -140,13 +139,13 @@ fn check_evidence(files: &[(String, Vec<u8>)]) -> Result<()> {
     }
     Err(Error::new(ErrorKind::Refused, "the ledger is broken: documents were changed after they were recorded")
         .problems(changed)
-        .hint(format!("look at the history of `{}`: somebody rewrote it", lock_model::LEDGER_BRANCH)))
+        .hint(format!("look at the history of `{}`: it was rewritten", lock_model::LEDGER_BRANCH)))
 }
 
-/// What to say of a ledger whose chain does not hold.
+/// The error of a ledger whose chain does not hold.
 fn broken(error: LedgerBroken) -> Error {
     Error::from_source(ErrorKind::Refused, "the ledger is broken; nothing that asks it goes on", error).hint(format!(
-        "look at the history of `{}`: somebody rewrote it, or it was restored from an old copy",
+        "look at the history of `{}`: it was rewritten, or it was restored from an old copy",
         lock_model::LEDGER_BRANCH
     ))
 }
@@ -155,7 +154,7 @@ fn tree_path(text: &str) -> Result<TreePath> {
     TreePath::try_from(text).map_err(|error| Error::from_source(ErrorKind::Bug, "a ledger path is no path", error))
 }
 
-/// Where this clone remembers what it saw.
+/// The file in which this clone remembers the newest record that it has seen.
 fn memory(context: &Context) -> PathBuf {
     context.git.common_dir().join("orchestrator").join("ledger-seen.json")
 }
@@ -183,7 +182,7 @@ fn remembered(context: &Context) -> Result<Option<Seen>> {
     Ok(Some(Seen { seq, digest: Digest::try_from(digest).map_err(|_| unreadable())? }))
 }
 
-/// Remembers the newest record; never goes back. A clone that cannot be written to remembers nothing, as a fresh one.
+/// Remembers the newest record, and never an older one. A clone that cannot be written to remembers nothing.
 fn remember(context: &Context, ledger: &Ledger, before: Option<&Seen>) {
     let Some(seen) = ledger.seen() else { return };
     if before.is_some_and(|before| before.seq >= seen.seq) {

@@ -3,6 +3,32 @@
 //! A [`Context`] is opened on a repository and a forge. Each call takes it and a request, and answers with a report of
 //! [`report::v1`] or an [`Error`] of a closed [`ErrorKind`]. Nothing here reads an environment variable or the wall clock,
 //! and nothing prints: the caller hands in [`Surroundings`], a [`Clock`] and a sink for [`Events`].
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use orchestrator::lock_model::Timestamp;
+//! use orchestrator::process::EnvVars;
+//! use orchestrator::{Clock, Context, NoEvents, Settings, Surroundings};
+//!
+//! #[derive(Debug)]
+//! struct SystemClock;
+//!
+//! impl Clock for SystemClock {
+//!     fn now(&self) -> Timestamp {
+//!         Timestamp::from_unix_seconds(std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs() as i64))
+//!     }
+//! }
+//!
+//! # async fn example() -> orchestrator::Result<()> {
+//! let surroundings = Surroundings::new(std::env::var_os("PATH").unwrap_or_default(), EnvVars::new());
+//! let context = Context::open(Settings::new("shop.git"), surroundings, Arc::new(SystemClock), Arc::new(NoEvents))?;
+//! for environment in orchestrator::status(&context).await?.environments {
+//!     println!("{}: {}", environment.environment, environment.tag.unwrap_or_default());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod approvals;
 mod clock;
@@ -41,7 +67,7 @@ pub use registry;
 pub use approvals::approvals;
 pub use clock::Clock;
 pub use configuration::{check_config, show_config};
-pub use context::{Context, Local, Settings, Surroundings};
+pub use context::{Context, Local, RegistryLookup, Settings, Surroundings, VariableLookup};
 pub use deployment::{DeployRequest, deploy, plan, verify};
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use events::{Event, Events, NoEvents};

@@ -1,4 +1,4 @@
-//! Making a lock: the gitlinks of a tree, and the images that the registry holds for them.
+//! The lock of a revision: its gitlinks joined with the images that the registry has for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,9 +22,7 @@ use crate::submodules::{Target, ask_pushed, check_sources};
 /// A lock that was just made.
 #[derive(Debug)]
 pub(crate) struct Generated {
-    /// The lock.
     pub lock: Lock,
-    /// Its file's bytes.
     pub bytes: Vec<u8>,
     /// What people should know although the lock could be made.
     pub warnings: Vec<String>,
@@ -84,7 +82,7 @@ pub(crate) async fn generate(
     }
     let lock = draft
         .assemble(&revision.scan)
-        .map_err(|error| Error::from_source(ErrorKind::Invalid, "the lock cannot be made", error))?;
+        .map_err(|error| Error::from_source(ErrorKind::Usage, "the lock cannot be made", error))?;
     let bytes = lock.to_yaml().into_bytes();
     Ok(Generated { lock, bytes, warnings, pushed })
 }
@@ -95,8 +93,8 @@ struct Assigned<'a> {
     submodule: &'a Submodule,
 }
 
-/// Whether the submodules may come from where they come from, and whether their commits are pushed. Nothing is asked of a
-/// registry before that.
+/// Checks the sources of the submodules and, where it is asked for, whether their commits are pushed. This comes before any
+/// request to a registry.
 async fn judge(
     context: &Context,
     revision: &Revision,
@@ -117,19 +115,16 @@ async fn judge(
 /// Names and kinds of all services, by the configuration's rules.
 fn assign(revision: &Revision) -> Result<Vec<ServiceAssignment>> {
     let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    revision
-        .config
-        .assign_services(&paths)
-        .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
+    revision.config.assign_services(&paths).map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))
 }
 
-/// Whether a revision's configuration could have made this lock. No registry is asked.
+/// Whether the revision's configuration could have made this lock. No registry is asked.
 pub(crate) fn would_make(revision: &Revision, lock: &Lock) -> Result<bool> {
     Ok(violations(revision, lock)?.is_empty())
 }
 
-/// Why a revision's configuration would not have made this lock: other services, another kind, images that it does not
-/// look for, platforms and revisions that it does not take.
+/// What in this lock the revision's configuration would not have made: other services, another kind, images that are not
+/// candidates, missing platforms, revisions that the policy refuses.
 pub(crate) fn violations(revision: &Revision, lock: &Lock) -> Result<Vec<String>> {
     let assignments = assign(revision)?;
     let mut violations = Vec::new();
@@ -178,8 +173,7 @@ fn service_violations(assignment: &ServiceAssignment, service: &Service) -> Vec<
     violations
 }
 
-/// The entries of an earlier lock that a partial refresh keeps. Each must still be what the tree says, or the new lock
-/// would not belong to its tree.
+/// The entries of an earlier lock that a partial refresh keeps. Each must still have the commit and path of the tree.
 fn kept(
     assigned: &[Assigned<'_>],
     only: &BTreeSet<ServiceName>,
@@ -284,7 +278,7 @@ async fn resolve(
     Ok(images)
 }
 
-/// Work on images: it says when it ends, also where it fails.
+/// Emits the start of the work on images, and its end when it is dropped.
 pub(crate) struct Resolving<'a>(&'a Context);
 
 impl<'a> Resolving<'a> {
@@ -303,7 +297,6 @@ impl Drop for Resolving<'_> {
 /// What the registry said about one service.
 #[derive(Debug)]
 pub(crate) struct Explained {
-    /// The answer.
     pub answer: Result<Resolution, Unresolved>,
     /// Where the logins came from that registries asked for; never the logins.
     pub logins: Vec<String>,
@@ -317,7 +310,7 @@ pub(crate) async fn explain(context: &Context, revision: &Revision, name: &Servi
     let assignments = assign(revision)?;
     let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
     let Some(assignment) = assignments.iter().find(|assignment| assignment.name == *name) else {
-        return Err(Error::new(ErrorKind::Invalid, format!("there is no service `{name}`"))
+        return Err(Error::new(ErrorKind::Usage, format!("there is no service `{name}`"))
             .hint(format!("the tree has: {}", known.join(", "))));
     };
     let submodule = revision.scan.submodules.iter().find(|submodule| submodule.path == assignment.path);
@@ -334,7 +327,7 @@ pub(crate) async fn explain(context: &Context, revision: &Revision, name: &Servi
     Ok(answer.map(|answer| Explained { answer, logins, warnings: registry_client::warnings(&registry) }))
 }
 
-/// All failures in one report; permanent causes decide the exit code, 14 only where nothing else is wrong.
+/// All failures as one error. A permanent cause decides its kind; it is temporary only where every failure is.
 pub(crate) fn unresolved(failures: &[(ServiceName, Unresolved)], of: usize) -> Error {
     let code = failures
         .iter()

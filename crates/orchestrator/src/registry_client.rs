@@ -55,7 +55,7 @@ pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> R
         let mirror = match mirror {
             config::Mirror::OciLayout(folder) => Mirror::OciLayout(context.top.join(PathBuf::from(folder))),
             config::Mirror::Http(url) => Mirror::Http(url.parse().map_err(|error| {
-                Error::from_source(ErrorKind::Invalid, format!("registries.{host}.mirror is no URL"), error)
+                Error::from_source(ErrorKind::Usage, format!("registries.{host}.mirror is no URL"), error)
             })?),
         };
         mirrors.insert(host.clone(), mirror);
@@ -68,7 +68,7 @@ pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> R
         .jitter_seed(access.jitter_seed);
     (options.mirrors, options.hosts) = (mirrors, hosts);
     Registry::new(options)
-        .map_err(|error| Error::from_source(ErrorKind::Invalid, "the registry client cannot be made", error))
+        .map_err(|error| Error::from_source(ErrorKind::Usage, "the registry client cannot be made", error))
 }
 
 /// What the configuration says about one host.
@@ -123,7 +123,7 @@ fn credentials(context: &Context, access: &RegistryAccess) -> Result<Credentials
             Problem::new("logins", format!("`{path}` {one}"))
                 .details(std::error::Error::source(one).map(ToString::to_string))
         });
-        Error::new(ErrorKind::Invalid, "the logins of registries cannot be read")
+        Error::new(ErrorKind::Usage, "the logins of registries cannot be read")
             .problems(problems)
             .hint("nothing was sent to any registry")
     })

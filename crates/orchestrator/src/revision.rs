@@ -1,9 +1,10 @@
-//! What a commit says: configuration, gitlinks, lock, and the identities that follow from them. Read from git objects
-//! only; no checkout, no local file.
+//! What a commit of the superproject says: configuration, gitlinks, lock, and the identities that follow from them. It is
+//! read from git objects; no checkout, no file of the work tree.
 
 use std::collections::BTreeMap;
 
 use config::{Config, Environment};
+use ledger::{RecordDraft, Step, StepResult};
 use lock_gen::{LockDrift, Scan};
 use lock_model::{
     CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, LOCK_FILE, Lock, ReleaseId, Timestamp, TreeId,
@@ -13,38 +14,30 @@ use crate::context::{Context, git_error};
 use crate::environment_policy::environment_of;
 use crate::error::{Error, ErrorKind, Problem, Result};
 
-/// A commit's tree as the train sees it.
+/// A commit of the superproject with its configuration and submodules.
 #[derive(Debug)]
 pub(crate) struct Revision {
     /// The commit; absent for a tree that no commit has yet.
     pub commit: CommitId,
-    /// Its tree.
     pub tree: TreeId,
-    /// Its parents.
     pub parents: Vec<CommitId>,
-    /// When it was committed.
     pub time: Timestamp,
-    /// The configuration in it.
     pub config: Config,
     /// Digest of the configuration and every file that it names.
     pub config_digest: ConfigDigest,
-    /// Its submodules.
     pub scan: Scan,
 }
 
 /// A lock file as it lies in a tree.
 #[derive(Clone, Debug)]
 pub(crate) struct LockFile {
-    /// Its bytes.
     pub bytes: Vec<u8>,
-    /// SHA-256 of the bytes.
     pub digest: Digest,
-    /// What it says.
     pub lock: Lock,
 }
 
 impl LockFile {
-    /// Reads and judges a lock's bytes.
+    /// Parses a lock file; `name` is what errors call it.
     pub(crate) fn parse(bytes: Vec<u8>, name: &str) -> Result<Self> {
         let lock = lock_model::Lock::parse(&bytes, name).map_err(|error| lock_error(&error))?;
         Ok(Self { digest: Digest::of(&bytes), bytes, lock })
@@ -52,15 +45,12 @@ impl LockFile {
 }
 
 impl Revision {
-    /// Reads a commit.
     pub(crate) fn load(context: &Context, commit: &CommitId) -> Result<Self> {
         let facts = context
-            .git
-            .commit(commit.as_str())
-            .map_err(|error| git_error("the commit cannot be read", error))?
+            .commit(commit.as_str())?
             .ok_or_else(|| Error::new(ErrorKind::Repository, format!("commit `{commit}` is not in this repository")))?;
         let config = load_config(context, commit.as_str())?.ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, format!("`{CONFIG_FILE}` is not in commit {}", commit.short(12)))
+            Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in commit {}", commit.short(12)))
                 .hint("add it to the superproject's top folder; `orchestrator demo` shows a complete one")
         })?;
         let config_digest = config_digest(context, commit.as_str(), &config)?;
@@ -88,12 +78,12 @@ impl Revision {
         bytes.map(|bytes| LockFile::parse(bytes, &format!("{}:{LOCK_FILE}", self.commit.short(12)))).transpose()
     }
 
-    /// Where a lock disagrees with this tree.
+    /// How the lock differs from this tree's submodules.
     pub(crate) fn mismatches(&self, lock: &Lock) -> Vec<LockDrift> {
         lock_gen::lock_drift(lock, &self.scan)
     }
 
-    /// What is wrong with the submodules themselves.
+    /// Refuses submodules that cannot be used, all at once.
     pub(crate) fn check_submodules(&self) -> Result<()> {
         if self.scan.problems.is_empty() {
             return Ok(());
@@ -107,9 +97,27 @@ impl Revision {
         .problems(problems))
     }
 
-    /// Lock and configuration together.
     pub(crate) fn release(&self, lock: &Lock) -> ReleaseId {
         lock_model::release_id(&self.config_digest, lock.id())
+    }
+
+    /// The draft of a record about a lock in this tree.
+    pub(crate) fn record(
+        &self,
+        context: &Context,
+        environment: &EnvironmentName,
+        step: Step,
+        result: StepResult,
+        lock: &LockFile,
+    ) -> RecordDraft {
+        let mut draft = RecordDraft::new(step, result, context.run.clone(), context.now()).environment(environment);
+        draft.release = Some(self.release(&lock.lock));
+        draft.lock = Some(lock.lock.id().clone());
+        draft.lock_file = Some(lock.digest.clone());
+        draft.config = Some(self.config_digest.clone());
+        draft.commit = Some(self.commit.clone());
+        draft.tree = Some(self.tree.clone());
+        draft
     }
 
     /// An environment of the configuration.
@@ -127,9 +135,9 @@ pub(crate) fn load_config(context: &Context, revision: &str) -> Result<Option<Co
     bytes.map(|bytes| parse_config(CONFIG_FILE, &bytes)).transpose()
 }
 
-/// Reads a configuration, or says everything that is wrong with it.
+/// Parses a configuration; the error lists every problem with its place.
 pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> Result<Config> {
-    Config::parse(name, bytes).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))
+    Config::parse(name, bytes).map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))
 }
 
 fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<ConfigDigest> {
@@ -154,7 +162,7 @@ fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<C
     if missing.is_empty() {
         Ok(lock_model::config_digest(&digests))
     } else {
-        Err(Error::new(ErrorKind::Invalid, "the configuration names files that do not exist").problems(missing))
+        Err(Error::new(ErrorKind::Usage, "the configuration names files that do not exist").problems(missing))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The ways through an environment: `run`, `rollback`, and the promotion and the release alone.
+//! `run`, `rollback`, `promote` and `release`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub struct RollbackRequest {
     pub environment: EnvironmentName,
     /// The tag of a release; `None`: the release before the present one.
     pub to: Option<String>,
-    /// Why, for everybody who meets the hold later.
+    /// Why; the hold shows it.
     pub reason: String,
     /// How long to wait for another run of the same environment.
     pub wait: Duration,
@@ -73,17 +73,17 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let environment = find_environment(context, &name).await?;
     let branch = branch_of(&environment)?;
     let _lease = lease(context, &name, request.wait).await?;
-    // Whoever worked here until now may have moved the branch.
+    // The run that held the lease before may have moved the branch.
     context.sync()?;
     let commit = commit_of(context, &branch, request.revision.as_deref()).await?;
     let mut store = LedgerStore::read(context).await?;
     if let Some(reason) = &request.lift_hold {
         lift_hold(context, &mut store, &name, reason).await?;
     }
-    let ready = ready_commit(context, &mut store, &name, &environment, &branch, commit, OnDifference::Refuse).await?;
+    let ready = ready_commit(context, &mut store, &environment, &branch, commit, OnDifference::Refuse).await?;
     let (commit, lock_note) = match ready {
-        Ready::Go { commit, note } => (commit, note),
-        Ready::Superseded(note) => return Ok(RunReport::superseded(name, note)),
+        LockCommit::Ready { commit, note } => (commit, note),
+        LockCommit::Superseded { note } => return Ok(RunReport::superseded(name, note)),
     };
     let revision = Revision::load(context, &commit)?;
     let mut engine = Engine::new(context, store, revision, &name, Purpose::Run)?;
@@ -110,7 +110,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     let store = LedgerStore::read(context).await?;
     let target = rollback::target(store.ledger(), &name, request.to.as_deref()).map_err(|error| {
         let code = match error.class() {
-            lock_model::ErrorClass::Invalid => ErrorKind::Invalid,
+            lock_model::ErrorClass::Invalid => ErrorKind::Usage,
             lock_model::ErrorClass::NotFound
             | lock_model::ErrorClass::Denied
             | lock_model::ErrorClass::Temporary
@@ -145,7 +145,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     Ok(engine.into_report(Operation::Rollback, None, stopped))
 }
 
-/// Nothing is begun for a release whose images were cleaned away: the next one that is whole is named.
+/// Refuses a release whose images are gone from the registry, and names the newest release whose images are all there.
 async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &RollbackTarget) -> Result<()> {
     let gone = gone_of(context, &engine.revision, &engine.lock.lock, &engine.environment.name).await?;
     if gone.is_empty() {
@@ -172,7 +172,7 @@ async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &Rollb
     Err(error)
 }
 
-/// The digests that are gone of what an environment deploys of a lock.
+/// The images of a lock that an environment deploys and the registry no longer has.
 async fn gone_of(context: &Context, revision: &Revision, lock: &Lock, name: &EnvironmentName) -> Result<Vec<Problem>> {
     let environment = revision.environment(name)?;
     let today = context.now().date();
@@ -185,41 +185,24 @@ async fn gone_of(context: &Context, revision: &Revision, lock: &Lock, name: &Env
     .await
 }
 
-/// A commit that carries its lock, or the news that somebody else goes on.
-#[derive(Debug)]
-pub(crate) enum Ready {
-    /// Go on with this commit.
-    Go {
-        /// The commit.
-        commit: CommitId,
-        /// What the lock commit said, where the environment commits locks.
-        note: Option<String>,
-    },
-    /// Something newer was pushed.
-    Superseded(String),
-}
-
 /// Makes sure that the commit carries its lock, where locks are committed.
 pub(crate) async fn ready_commit(
     context: &Context,
     store: &mut LedgerStore,
-    name: &EnvironmentName,
     environment: &Environment,
     branch: &str,
     commit: CommitId,
     on_difference: OnDifference<'_>,
-) -> Result<Ready> {
+) -> Result<LockCommit> {
     if !commits_locks(environment) {
-        return Ok(Ready::Go { commit, note: None });
+        return Ok(LockCommit::Ready { commit, note: None });
     }
     let tip = Revision::load(context, &commit)?;
-    Ok(match lock_commit(context, store, name, branch, &tip, on_difference).await? {
-        LockCommit::Ready { commit, note } => {
-            context.emit(Event::StepEnded { step: "lock-commit", result: "ok", detail: &note });
-            Ready::Go { commit, note: Some(note) }
-        }
-        LockCommit::Superseded { note } => Ready::Superseded(note),
-    })
+    let done = lock_commit(context, store, &environment.name, branch, &tip, on_difference).await?;
+    if let LockCommit::Ready { note: Some(note), .. } = &done {
+        context.emit(Event::StepEnded { step: "lock-commit", result: "ok", detail: note });
+    }
+    Ok(done)
 }
 
 /// Opens or refreshes the promotion of proven content.

@@ -14,7 +14,7 @@ use git::Git;
 use lock_model::{BranchName, CommitId, Timestamp, UserName};
 
 use crate::clock::Clock;
-use crate::context::{Context, Surroundings, find_git, forge_error, git_options};
+use crate::context::{Context, Surroundings, find_git, git_options};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{
@@ -37,7 +37,7 @@ pub struct ForgeInitRequest {
 }
 
 impl ForgeInitRequest {
-    /// A forge with nobody but a bot.
+    /// A forge whose only user is a bot.
     pub fn new(bot: UserName, binary: impl Into<std::path::PathBuf>) -> Self {
         Self { bot, users: Vec::new(), protect: Vec::new(), binary: binary.into() }
     }
@@ -47,7 +47,7 @@ impl ForgeInitRequest {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`] where the repository is not bare.
+/// [`ErrorKind::Usage`] where the repository is not bare.
 pub fn init_forge(
     repository: &Path,
     request: &ForgeInitRequest,
@@ -58,7 +58,7 @@ pub fn init_forge(
         .map_err(|error| Error::from_source(ErrorKind::Repository, "the bare repository cannot be opened", error))?;
     let root = folder_around(&git)?;
     if git.work_tree().is_some() {
-        return Err(Error::new(ErrorKind::Invalid, format!("`{}` is no bare repository", repository.display()))
+        return Err(Error::new(ErrorKind::Usage, format!("`{}` is no bare repository", repository.display()))
             .hint("make one with `git clone --bare`, and name it with `--repository`"));
     }
     let bot = &request.bot;
@@ -70,12 +70,12 @@ pub fn init_forge(
             required.iter().map(|context| RequiredStatus::new(context.clone(), Some(bot.clone()))).collect();
         branches.insert(branch.clone(), BranchRules::new(required_statuses, vec![bot.clone()]));
     }
-    let written = forge::simulator::init(&root, &ForgeSettings::new(users, branches)).map_err(forge_error)?;
+    let written = forge::simulator::init(&root, &ForgeSettings::new(users, branches))?;
     // Nothing that carries a time is written.
     let clock = local::Clock::fixed(Timestamp::from_unix_seconds(0));
-    let forge = LocalForge::open(&root, git, Some(bot.clone()), clock).map_err(forge_error)?;
+    let forge = LocalForge::open(&root, git, Some(bot.clone()), clock)?;
     let hook = HookProgram::new(&request.binary, ["forge", "hook"]);
-    forge.simulator().install_hook(&hook).map_err(forge_error)?;
+    forge.simulator().install_hook(&hook)?;
     let created = match written {
         WriteOutcome::Created => true,
         WriteOutcome::Updated | WriteOutcome::Unchanged => false,
@@ -87,7 +87,7 @@ fn folder_around(git: &Git) -> Result<std::path::PathBuf> {
     git.common_dir()
         .parent()
         .map(Path::to_path_buf)
-        .ok_or_else(|| Error::new(ErrorKind::Invalid, "the bare repository has no folder around it"))
+        .ok_or_else(|| Error::new(ErrorKind::Usage, "the bare repository has no folder around it"))
 }
 
 /// A push to one ref, as git hands it to an `update` hook.
@@ -119,8 +119,8 @@ pub fn judge_push(
         .map_err(|error| Error::from_source(ErrorKind::Repository, "the bare repository cannot be opened", error))?;
     let root = folder_around(&git)?;
     let clock = local::Clock::new(move || clock.now());
-    let forge = LocalForge::open(&root, git, actor.cloned(), clock).map_err(forge_error)?;
-    let verdict = forge.simulator().judge_update(push.reference, push.old, push.new).map_err(forge_error)?;
+    let forge = LocalForge::open(&root, git, actor.cloned(), clock)?;
+    let verdict = forge.simulator().judge_update(push.reference, push.old, push.new)?;
     Ok(UpdateVerdictReport {
         reference: push.reference.to_owned(),
         allowed: !matches!(verdict, PushVerdict::Refused { .. }),
@@ -143,7 +143,7 @@ pub async fn open_pull_request(
 ) -> Result<PullRequestReport> {
     LedgerStore::check(context).await?;
     let new = NewPullRequest::new(head, base, title).body(body);
-    let opened = context.forge.open_pull_request(&new).await.map_err(forge_error)?;
+    let opened = context.forge.open_pull_request(&new).await?;
     let (words, pull_request) = match opened {
         OpenOutcome::Created(made) => ("opened", made),
         OpenOutcome::Exists(other) => ("is open already", other),
@@ -159,8 +159,8 @@ pub async fn open_pull_request(
 pub async fn ready_pull_request(context: &Context, number: u64) -> Result<PullRequestReport> {
     LedgerStore::check(context).await?;
     let edit = PullRequestEdit::new().readiness(Readiness::Ready);
-    context.forge.edit_pull_request(number, &edit).await.map_err(forge_error)?;
-    let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
+    context.forge.edit_pull_request(number, &edit).await?;
+    let pull_request = context.forge.pull_request(number).await?;
     Ok(report(&pull_request, format!("pull request {number} is ready")))
 }
 
@@ -170,18 +170,18 @@ pub async fn ready_pull_request(context: &Context, number: u64) -> Result<PullRe
 ///
 /// Where there is no such pull request.
 pub async fn show_pull_request(context: &Context, number: u64) -> Result<PullRequestReport> {
-    let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
+    let pull_request = context.forge.pull_request(number).await?;
     let summary = match &pull_request.merge {
         Some(merge) => format!("pull request {number} was merged by {} as {}", merge.by, merge.commit.short(12)),
         None => format!("pull request {number} is {}", state_word(&pull_request)),
     };
     let mut shown = report(&pull_request, summary);
-    if let MergeRef::Conflict { paths, .. } = context.forge.merge_ref(number).await.map_err(forge_error)?
+    if let MergeRef::Conflict { paths, .. } = context.forge.merge_ref(number).await?
         && pull_request.merge.is_none()
     {
         shown.conflicts = paths;
     }
-    let statuses = context.forge.statuses(&pull_request.head).await.map_err(forge_error)?;
+    let statuses = context.forge.statuses(&pull_request.head).await?;
     shown.statuses = statuses
         .into_iter()
         .map(|status| ShownStatus {
@@ -190,7 +190,7 @@ pub async fn show_pull_request(context: &Context, number: u64) -> Result<PullReq
             description: status.description,
         })
         .collect();
-    let reviews = context.forge.reviews(number).await.map_err(forge_error)?;
+    let reviews = context.forge.reviews(number).await?;
     shown.reviews = reviews
         .into_iter()
         .map(|review| ShownReview {
@@ -199,7 +199,7 @@ pub async fn show_pull_request(context: &Context, number: u64) -> Result<PullReq
             commit: review.commit,
         })
         .collect();
-    let comments = context.local_forge().simulator().comments(number).map_err(forge_error)?;
+    let comments = context.local_forge().simulator().comments(number)?;
     shown.comments = comments
         .into_iter()
         .map(|comment| ShownComment { user: comment.user.to_string(), body: comment.body })
@@ -213,43 +213,22 @@ pub async fn show_pull_request(context: &Context, number: u64) -> Result<PullReq
 ///
 /// Where the forge cannot be read.
 pub async fn list_pull_requests(context: &Context) -> Result<PullRequestList> {
-    let all = context.forge.pull_requests(None).await.map_err(forge_error)?;
+    let all = context.forge.pull_requests(None).await?;
     Ok(PullRequestList { pull_requests: all.iter().map(summary).collect() })
 }
 
-/// What a reviewer says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReviewAction {
-    /// Approves the head.
-    Approve,
-    /// Asks for changes.
-    RequestChanges,
-    /// Says something without a verdict.
-    Comment,
-    /// Takes back the reviewer's own newest verdict.
-    Dismiss,
-}
-
-/// Reviews the head of an open pull request.
+/// Reviews the head of an open pull request; `Dismissed` takes back the reviewer's own newest verdict.
 ///
 /// # Errors
 ///
 /// Where the forge refuses, and where there is no verdict to take back.
-pub async fn review_pull_request(context: &Context, number: u64, action: ReviewAction) -> Result<ForgeReviewReport> {
-    let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
+pub async fn review_pull_request(context: &Context, number: u64, state: ReviewState) -> Result<ForgeReviewReport> {
+    let pull_request = context.forge.pull_request(number).await?;
     LedgerStore::check(context).await?;
-    let state = match action {
-        ReviewAction::Approve => Some(ReviewState::Approved),
-        ReviewAction::RequestChanges => Some(ReviewState::ChangesRequested),
-        ReviewAction::Comment => Some(ReviewState::Commented),
-        ReviewAction::Dismiss => None,
-    };
-    let review = match state {
-        Some(state) => {
-            let simulator = context.local_forge().simulator();
-            simulator.submit_review(number, &pull_request.head, state).map_err(forge_error)?
-        }
-        None => dismiss(context, number).await?,
+    let review = if state == ReviewState::Dismissed {
+        dismiss(context, number).await?
+    } else {
+        context.local_forge().simulator().submit_review(number, &pull_request.head, state)?
     };
     Ok(ForgeReviewReport {
         pull_request: number,
@@ -262,14 +241,14 @@ pub async fn review_pull_request(context: &Context, number: u64, action: ReviewA
 
 /// Takes back the acting user's newest verdict.
 async fn dismiss(context: &Context, number: u64) -> Result<Review> {
-    let reviews = context.forge.reviews(number).await.map_err(forge_error)?;
+    let reviews = context.forge.reviews(number).await?;
     let mine = |review: &Review| review.user.as_str() == context.run.actor && review.state != ReviewState::Commented;
     let Some(mut review) = reviews.into_iter().rfind(mine) else {
         let message = format!("`{}` has given no verdict on pull request {number}", context.run.actor);
-        return Err(Error::new(ErrorKind::Invalid, message).hint("say whose it is with `--as USER`"));
+        return Err(Error::new(ErrorKind::Usage, message).hint("say whose it is with `--as USER`"));
     };
     let simulator = context.local_forge().simulator();
-    simulator.dismiss_review(number, review.seq, "taken back by its author").map_err(forge_error)?;
+    simulator.dismiss_review(number, review.seq, "taken back by its author")?;
     review.state = ReviewState::Dismissed;
     Ok(review)
 }
@@ -287,10 +266,10 @@ pub async fn merge_pull_request(
 ) -> Result<MergeReport> {
     let expected = match expected_head {
         Some(expected) => expected,
-        None => context.forge.pull_request(number).await.map_err(forge_error)?.head,
+        None => context.forge.pull_request(number).await?.head,
     };
     LedgerStore::check(context).await?;
-    let outcome = context.local_forge().simulator().merge(number, &expected, bypass).map_err(forge_error)?;
+    let outcome = context.local_forge().simulator().merge(number, &expected, bypass)?;
     match outcome {
         MergeOutcome::Merged(merge) | MergeOutcome::AlreadyMerged(merge) => Ok(MergeReport {
             pull_request: number,

@@ -4,7 +4,7 @@ use config::Environment;
 use lock_model::EnvironmentName;
 use promotion::attempts::{AfterProof, Locks, PlanShape, plan};
 
-use crate::context::{Context, forge_error};
+use crate::context::Context;
 use crate::engine::suite_reference;
 use crate::error::Result;
 use crate::ledger_store::LedgerStore;
@@ -38,7 +38,7 @@ pub async fn status(context: &Context) -> Result<StatusReport> {
     context.sync()?;
     let store = LedgerStore::read(context).await?;
     let mut config = None;
-    for (branch, head) in context.forge.branches().await.map_err(forge_error)? {
+    for (branch, head) in context.forge.branches().await? {
         let Some(found) = load_config(context, head.as_str())? else { continue };
         if *branch.as_str() == *found.branches.staging.as_str() || config.is_none() {
             config = Some(found);
@@ -48,7 +48,7 @@ pub async fn status(context: &Context) -> Result<StatusReport> {
     for environment in config.iter().flat_map(|config| config.environments.values()) {
         let Some(branch) = &environment.branch else { continue };
         let mut suites = Vec::new();
-        let head = context.forge.branch_head(branch).await.map_err(forge_error)?;
+        let head = context.forge.branch_head(branch).await?;
         if let Some(head) = head
             && load_config(context, head.as_str())?.is_some()
         {

@@ -3,7 +3,7 @@
 use forge::{MergeRef, StatusState};
 use lock_model::{CommitId, EnvironmentName, SuiteName};
 
-use crate::context::{Context, forge_error};
+use crate::context::Context;
 use crate::engine::{SUITES_STATUS, run_suite};
 use crate::environment_policy::{branch_of, commit_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
@@ -36,12 +36,12 @@ impl TestRequest {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`] where there is no suite to run. A suite that fails is a report.
+/// [`ErrorKind::Usage`] where there is no suite to run. A suite that fails is a report.
 pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestReport> {
     let name = &request.environment;
     context.sync()?;
     let (revision, tested) = if let Some(number) = request.pull_request {
-        match context.forge.merge_ref(number).await.map_err(forge_error)? {
+        match context.forge.merge_ref(number).await? {
             MergeRef::Clean { commit, base, head, .. } => {
                 context.sync()?;
                 (Revision::load(context, &commit)?, Some(Tested { base, head }))
@@ -63,7 +63,7 @@ pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestR
     let required = required(context, &revision, name, tested.as_ref(), &mut warnings)?;
     let suites = if request.suites.is_empty() { &required } else { &request.suites };
     if suites.is_empty() {
-        return Err(Error::new(ErrorKind::Invalid, format!("environment `{name}` has no suites: nothing was tested"))
+        return Err(Error::new(ErrorKind::Usage, format!("environment `{name}` has no suites: nothing was tested"))
             .hint("list some under `suites:`, or name one with `--suite`"));
     }
     let mut reports = Vec::new();
@@ -127,6 +127,6 @@ async fn set_status(context: &Context, head: &CommitId, reports: &[qa::SuiteRepo
         (StatusState::Failure, format!("{failed} of {} suites failed", reports.len()))
     };
     LedgerStore::check(context).await?;
-    context.forge.set_status(head, SUITES_STATUS, state, &text).await.map_err(forge_error)?;
+    context.forge.set_status(head, SUITES_STATUS, state, &text).await?;
     Ok(())
 }

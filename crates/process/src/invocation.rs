@@ -178,7 +178,7 @@ impl Invocation {
         loop {
             match command.spawn() {
                 Ok(child) => return Ok(child),
-                // Another thread of ours forked while this program was still being written: its copy of the
+                // Another thread forked while this program was still being written: its copy of the
                 // descriptor goes away as soon as it executes.
                 Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && attempts < 20 => {
                     attempts += 1;

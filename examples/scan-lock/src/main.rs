@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut names: Vec<ServiceName> = Vec::new();
     let mut references: Vec<ImageReference> = Vec::new();
     for submodule in &scan.submodules {
-        let name = submodule.path.as_str().rsplit('/').next().unwrap_or_default();
+        let name = submodule.path.file_name();
         references.push(format!("{images}/{name}:main-{}", submodule.commit.short(7)).parse()?);
         names.push(name.parse()?);
     }

@@ -299,8 +299,8 @@ enum FileKind {
 }
 
 fn file_kind(file: &str) -> Result<FileKind, &'static str> {
-    if file.is_empty() || file.starts_with('/') || file.contains(['\\', '\0']) || file.contains(char::is_control) {
-        return Err("not a path inside the folder of the manifests");
+    if file.contains('\\') || file.contains(char::is_control) {
+        return Err("a path with a backslash or a control character is not written");
     }
     if file.split('/').any(|part| matches!(part, "" | "." | "..") || part.eq_ignore_ascii_case(".git")) {
         return Err("a path with an empty, `.`, `..` or `.git` part is not written");
@@ -325,9 +325,8 @@ mod tests {
 
     #[test]
     fn t27_paths_that_leave_their_folder_are_refused() {
-        for path in
-            ["../a.yaml", "/a.yaml", "a/../b.yaml", "a//b.yaml", ".git/a.yaml", "a/.GIT/b.yaml", "", "a\\b.yaml", "./a"]
-        {
+        let refused = "../a.yaml|/a.yaml|a/../b.yaml|a//b.yaml|.git/a.yaml|a/.GIT/b.yaml||a\\b.yaml|a\tb.yaml|./a";
+        for path in refused.split('|') {
             assert!(file_kind(path).is_err(), "{path}");
         }
         assert_eq!(file_kind("a/b.yml"), Ok(FileKind::Manifest("a/b.yaml".to_owned())));

@@ -126,6 +126,27 @@ fn p13_the_same_release_again_is_no_change_even_from_another_commit() {
     assert!(readme.changes.is_empty(), "{:?}", readme.changes);
     assert_eq!(rendered(&readme).tree.record().unwrap().commit.as_str(), "c".repeat(40));
 
+    // Another environment, or another lock, is another deployment, although every file is the same.
+    let mut elsewhere = shop();
+    elsewhere.environment = "production".try_into().unwrap();
+    let mut relocked = shop();
+    relocked.lock = format!("sha256:{}", "e".repeat(64)).try_into().unwrap();
+    for mut other in [elsewhere, relocked] {
+        other.commit = "d".repeat(40).try_into().unwrap();
+        let other = plan(&other, Some(&rendered(&first).tree)).unwrap();
+        assert_eq!(rendered(&other).tree.record().unwrap().commit.as_str(), "d".repeat(40));
+    }
+
+    // A tree that was changed by hand is deployed anew.
+    for path in ["services/ghost/x.yaml", "services/cart/cart.yaml"] {
+        let mut edited = rendered(&first).tree.clone();
+        edited.files.insert(path.to_owned(), b"kind: X\n".to_vec());
+        let mut other = shop();
+        other.commit = "d".repeat(40).try_into().unwrap();
+        let other = plan(&other, Some(&edited)).unwrap();
+        assert_eq!(rendered(&other).tree.record().unwrap().commit.as_str(), "d".repeat(40), "{path}");
+    }
+
     let mut next = shop();
     next.commit = "d".repeat(40).try_into().unwrap();
     next.release = format!("sha256:{}", "e".repeat(64)).try_into().unwrap();

@@ -156,7 +156,10 @@ fn f10_of_two_writers_one_has_to_look_again() {
 fn unreadable_records_say_why() {
     let good = story().records().first().unwrap().to_json();
     let text = String::from_utf8(good).unwrap();
-    let cases: [(&str, String); 6] = [
+    let cases: [(&str, String); 9] = [
+        ("the record is not in the form that is written", text.replace("locks/lock.yaml", "locks/other.yaml")),
+        ("the record is larger than 65536 bytes", " ".repeat(65_537)),
+        ("the record cannot be read", " ".repeat(65_536)),
         (
             "the record has version 2, this program reads version 1",
             text.replace("\"version\":1", "\"version\":2,\"new\":1"),
@@ -178,6 +181,14 @@ fn unreadable_records_say_why() {
     }
     let twice = text.replace("\"seq\":1", "\"seq\":1,\"seq\":1");
     assert!(matches!(Record::parse(twice.as_bytes()), Err(RecordError::Unreadable(_) | RecordError::NotCanonical)));
+}
+
+#[test]
+fn keys_and_evidence_have_names() {
+    assert_eq!(format!("[{:>7}]", StepKey::Step(Step::Deploy)), "[ deploy]");
+    assert_eq!(StepKey::Suite(suite("system", "x")).to_string(), "suite system");
+    let evidence = Evidence { name: "plan.json".to_owned(), sha256: lock_model::Digest::of(b"") };
+    assert_eq!(evidence.path(), "evidence/sha256/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
 #[test]

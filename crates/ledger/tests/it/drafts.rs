@@ -90,6 +90,13 @@ fn only_steps_with_an_effect_are_started() {
 }
 
 #[test]
+fn what_asks_or_looks_before_it_acts_runs_every_time() {
+    let every_time: Vec<&str> =
+        Step::ALL.iter().filter(|step| step.runs_every_time()).map(|step| step.as_str()).collect();
+    assert_eq!(every_time, ["lock-commit", "gates", "health", "verify"]);
+}
+
+#[test]
 fn a_started_step_has_not_finished() {
     let mut started = full(Step::Deploy, StepResult::Started);
     assert_eq!(started.problems(), []);
@@ -102,12 +109,12 @@ fn a_started_step_has_not_finished() {
 
 #[test]
 fn texts_have_limits() {
+    type Text = (&'static str, usize, fn(&mut RecordDraft, String));
     let with = |set: fn(&mut RecordDraft, String), text: String| {
         let mut draft = full(Step::Release, StepResult::Ok);
         set(&mut draft, text);
         draft.problems()
     };
-    type Text = (&'static str, usize, fn(&mut RecordDraft, String));
     let texts: [Text; 7] = [
         ("run.id", 256, |draft, text| draft.run.id = text),
         ("run.actor", 256, |draft, text| draft.run.actor = text),

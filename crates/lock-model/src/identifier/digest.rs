@@ -67,11 +67,11 @@ impl From<Digest> for LockId {
     }
 }
 
-fn hex_part(text: &str) -> &str {
+pub(super) fn hex_part(text: &str) -> &str {
     text.split_once(':').map_or(text, |(_, hex)| hex)
 }
 
-fn is_digest(text: &str) -> bool {
+pub(super) fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:")
         .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
 }

@@ -10,16 +10,17 @@ mod git;
 mod image;
 mod name;
 mod reference;
+mod release;
+#[cfg(all(test, feature = "schema"))]
+mod schema_tests;
 
 pub use chart::{ChartReference, ChartVersion};
 pub use digest::{Digest, LockId};
+pub use environment::{EnvironmentName, SuiteName};
+pub use forge::{BranchName, ReleaseTag, UserName};
 pub use git::{CommitId, RepositoryUrl, TreeId, TreePath};
 pub use image::{ImageRepository, Platform, Tag};
 pub use macros::{IdentifierError, is_host_name};
 pub use name::{KindName, OneLine, ServiceName, ThirdPartyName};
 pub use reference::ImageReference;
-
-#[cfg(all(test, feature = "schema"))]
-mod schema_tests;
-pub use environment::{EnvironmentName, SuiteName};
-pub use forge::{BranchName, ReleaseTag, UserName};
+pub use release::{ConfigDigest, ReleaseId, SuiteDigest};

@@ -68,3 +68,20 @@ fn image(parts: &mut LockParts) -> &mut lock_model::LockedImage {
         Content::Configuration => panic!("the cart has an image"),
     }
 }
+
+#[test]
+fn words_of_the_lock_are_parsed_as_they_are_displayed() {
+    for word in ["proven", "self-asserted", "mismatch", "absent", "unchecked"] {
+        assert_eq!(word.parse::<Revision>().unwrap().to_string(), word);
+    }
+    for word in ["config", "annotation", "commit"] {
+        assert_eq!(word.parse::<CreatedFrom>().unwrap().to_string(), word);
+    }
+    for word in ["resolved", "migrated"] {
+        assert_eq!(word.parse::<Origin>().unwrap().to_string(), word);
+    }
+    assert_eq!(
+        "Proven".parse::<Origin>().unwrap_err().to_string(),
+        "`Proven` is not a valid origin: one of `resolved` `migrated`"
+    );
+}

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's unwrap is its assertion; the lint's own allowance misses helpers")]
 
 mod bounds;
+mod consistency;
 mod difference;
 mod escaping;
 mod fixtures;

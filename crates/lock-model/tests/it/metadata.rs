@@ -72,6 +72,7 @@ fn p4_what_is_refused_is_refused_by_the_schema_too() {
 fn the_version_is_judged_before_the_shape() {
     let error = ServiceMetadata::parse(br#"{"version": 2, "wagons": []}"#, "m.json").unwrap_err();
     assert_eq!(error.kind(), ParseErrorKind::UnknownVersion);
+    assert_eq!(error.file(), "m.json");
     assert!(error.hint().is_some());
     assert_eq!((error.line(), error.column()), (Some(1), Some(13)));
 }

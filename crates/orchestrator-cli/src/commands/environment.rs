@@ -63,7 +63,7 @@ pub(crate) async fn test(context: &Context, args: TestRunArgs) -> Result<Shown> 
     let report = library::run_tests(context, &request).await?;
     if let Some(path) = &args.junit {
         std::fs::write(path, report.to_junit()).map_err(|error| {
-            Error::from_source(ErrorKind::Invalid, format!("`{}` cannot be written", path.display()), error)
+            Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", path.display()), error)
         })?;
     }
     Ok(Shown::report(&report))

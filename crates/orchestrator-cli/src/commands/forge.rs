@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use lock_model::{BranchName, UserName};
-use orchestrator::forge::Role;
 use orchestrator::forge::simulator::Bypass;
-use orchestrator::simulator::{self, ForgeInitRequest, RefPush, ReviewAction};
+use orchestrator::forge::{ReviewState, Role};
+use orchestrator::simulator::{self, ForgeInitRequest, RefPush};
 use orchestrator::{Context, Error, ErrorKind, Result};
 
 use super::dispatched_earlier;
@@ -39,13 +39,13 @@ async fn open(context: &Context, args: OpenArgs) -> Result<Shown> {
 }
 
 async fn review(context: &Context, args: &ReviewArgs) -> Result<Shown> {
-    let action = match args.stance {
-        StanceArgument::Approve => ReviewAction::Approve,
-        StanceArgument::RequestChanges => ReviewAction::RequestChanges,
-        StanceArgument::Comment => ReviewAction::Comment,
-        StanceArgument::Dismiss => ReviewAction::Dismiss,
+    let state = match args.stance {
+        StanceArgument::Approve => ReviewState::Approved,
+        StanceArgument::RequestChanges => ReviewState::ChangesRequested,
+        StanceArgument::Comment => ReviewState::Commented,
+        StanceArgument::Dismiss => ReviewState::Dismissed,
     };
-    Ok(Shown::report(&simulator::review_pull_request(context, args.number, action).await?))
+    Ok(Shown::report(&simulator::review_pull_request(context, args.number, state).await?))
 }
 
 async fn merge(context: &Context, args: ForgeMergeArgs) -> Result<Shown> {
@@ -71,7 +71,7 @@ pub(crate) fn hook(args: &HookArgs, global: &GlobalArgs) -> Result<Shown> {
 /// `NAME:ROLE`.
 fn parse_user(text: &str) -> Result<(UserName, Role)> {
     let wrong = || {
-        Error::new(ErrorKind::Invalid, format!("`--user {}` is not `NAME:ROLE`", text.escape_default()))
+        Error::new(ErrorKind::Usage, format!("`--user {}` is not `NAME:ROLE`", text.escape_default()))
             .hint("roles are `read`, `write`, `admin`")
     };
     let (name, role) = text.split_once(':').ok_or_else(wrong)?;
@@ -82,7 +82,7 @@ fn parse_user(text: &str) -> Result<(UserName, Role)> {
         _ => return Err(wrong()),
     };
     let name = name.parse().map_err(|error: lock_model::IdentifierError| {
-        Error::from_source(ErrorKind::Invalid, "`--user` names no user", error)
+        Error::from_source(ErrorKind::Usage, "`--user` names no user", error)
     })?;
     Ok((name, role))
 }
@@ -91,7 +91,7 @@ fn parse_user(text: &str) -> Result<(UserName, Role)> {
 fn parse_rule(text: &str) -> Result<(BranchName, Vec<String>)> {
     let (branch, required) = text.split_once('=').unwrap_or((text, ""));
     let branch = branch.parse().map_err(|error: lock_model::IdentifierError| {
-        Error::from_source(ErrorKind::Invalid, "`--protect` names no branch", error)
+        Error::from_source(ErrorKind::Usage, "`--protect` names no branch", error)
     })?;
     Ok((branch, required.split(',').filter(|context| !context.is_empty()).map(str::to_owned).collect()))
 }

@@ -1,13 +1,12 @@
 //! `schema print`.
 
-use orchestrator::Result;
 use orchestrator::report::v1::{evidence_schema, report_schema};
 
 use crate::arguments::{SchemaKind, SchemaPrintArgs};
 use crate::output::Shown;
 
 /// Prints a format's JSON Schema: the schema itself in every output format, without an envelope.
-pub(crate) fn print(args: &SchemaPrintArgs) -> Result<Shown> {
+pub(crate) fn print(args: &SchemaPrintArgs) -> Shown {
     let schema = match args.kind {
         SchemaKind::Lock => lock_model::lock_schema(),
         SchemaKind::Metadata => lock_model::metadata_schema(),
@@ -16,5 +15,5 @@ pub(crate) fn print(args: &SchemaPrintArgs) -> Result<Shown> {
         SchemaKind::Report => report_schema(),
         SchemaKind::Evidence => evidence_schema(),
     };
-    Ok(Shown::bare(lock_model::schema_text(&schema)))
+    Shown::bare(lock_model::schema_text(&schema))
 }

@@ -55,5 +55,5 @@ fn page(command: &clap::Command) -> Result<String> {
 }
 
 fn cannot_write(path: &Path, error: std::io::Error) -> Error {
-    Error::from_source(ErrorKind::Invalid, format!("`{}` cannot be written", path.display()), error)
+    Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", path.display()), error)
 }

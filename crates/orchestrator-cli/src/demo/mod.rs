@@ -40,15 +40,14 @@ pub(crate) fn run(args: &DemoArgs, global: &GlobalArgs) -> Result<Shown> {
 
 fn find_git() -> Result<Program> {
     Program::find("git", &environment::search_path()).map_err(|error| {
-        Error::from_source(ErrorKind::Invalid, "`git` is not on the search path", error)
-            .hint("install git 2.38 or newer")
+        Error::from_source(ErrorKind::Usage, "`git` is not on the search path", error).hint("install git 2.38 or newer")
     })
 }
 
 /// The named folder, or a new one below the temporary folder; never one with something in it.
 fn empty_folder(named: Option<PathBuf>) -> Result<PathBuf> {
     let failed = |path: &std::path::Path, error: std::io::Error| {
-        Error::from_source(ErrorKind::Invalid, format!("the demo cannot use `{}`", path.display()), error)
+        Error::from_source(ErrorKind::Usage, format!("the demo cannot use `{}`", path.display()), error)
     };
     let Some(path) = named else {
         let made = tempfile::Builder::new().prefix("orchestrator-demo-").tempdir();
@@ -58,7 +57,7 @@ fn empty_folder(named: Option<PathBuf>) -> Result<PathBuf> {
     let path = path.canonicalize().map_err(|error| failed(&path, error))?;
     let mut entries = std::fs::read_dir(&path).map_err(|error| failed(&path, error))?;
     if entries.next().is_some() {
-        return Err(Error::new(ErrorKind::Invalid, format!("`{}` is not empty", path.display()))
+        return Err(Error::new(ErrorKind::Usage, format!("`{}` is not empty", path.display()))
             .hint("name a new folder: the demo never writes over anything"));
     }
     Ok(path)

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::shop::{Built, gitlink, write};
 use super::stage::{Show, Stage};
 use super::{files, tamper};
-use crate::exit_code::ExitCode;
 use orchestrator::{Error, ErrorKind, Result};
 
 /// Plays every scene.
@@ -34,18 +33,18 @@ fn before(stage: &mut Stage) -> Result<()> {
     stage.orchestrator_in_root(
         "-C shop.git forge init --user ana:write --user ben:write --user chloe:write --user dan:write --user dana:write --user eve:admin \
          --protect staging=orchestrator/lock,orchestrator/suites --protect main=orchestrator/staging-proof,orchestrator/approvals",
-        ExitCode::Done,
+        0,
         Show::First,
     )?;
     open_and_lock(stage, 1, "Six services", Show::First)?;
     merge_to_staging(stage, 1, Show::First)?;
-    stage.orchestrator("run --env staging", ExitCode::Done, Show::First)?;
+    stage.orchestrator("run --env staging", 0, Show::First)?;
     for reviewer in ["ana", "ben", "chloe", "dan"] {
-        stage.orchestrator(&format!("--as {reviewer} forge review 2 --stance approve"), ExitCode::Done, Show::First)?;
+        stage.orchestrator(&format!("--as {reviewer} forge review 2 --stance approve"), 0, Show::First)?;
     }
-    stage.orchestrator("approvals --pull-request 2", ExitCode::Done, Show::First)?;
-    stage.orchestrator("--as ana forge merge 2", ExitCode::Done, Show::First)?;
-    stage.orchestrator("run --env production", ExitCode::Done, Show::First)?;
+    stage.orchestrator("approvals --pull-request 2", 0, Show::First)?;
+    stage.orchestrator("--as ana forge merge 2", 0, Show::First)?;
+    stage.orchestrator("run --env production", 0, Show::First)?;
     Ok(())
 }
 
@@ -58,7 +57,7 @@ fn lock_and_comment(stage: &mut Stage) -> Result<()> {
     stage.shop.commit_to_dev(&[gitlink("shop-cart", &cart)], "cart: version 2")?;
     stage.note("cart's CI built an image; dana pushed the new gitlink to dev");
     open_and_lock(stage, 3, "Cart 2", Show::All)?;
-    stage.orchestrator("forge pr show 3", ExitCode::Done, Show::All)?;
+    stage.orchestrator("forge pr show 3", 0, Show::All)?;
     Ok(())
 }
 
@@ -70,10 +69,10 @@ fn missing_image(stage: &mut Stage) -> Result<()> {
     let payments = stage.shop.new_version("shop-payments", 2, Built::No)?;
     stage.shop.commit_to_dev(&[gitlink("shop-payments", &payments)], "payments: version 2")?;
     stage.note("dana pushed payments 2 before its CI had built the image");
-    stage.orchestrator("lock publish --pull-request 3", ExitCode::Image, Show::All)?;
+    stage.orchestrator("lock publish --pull-request 3", 12, Show::All)?;
     stage.shop.build_image("shop-payments", &payments)?;
     stage.note("payments' CI has built the image: the same command again");
-    stage.orchestrator("lock publish --pull-request 3", ExitCode::Done, Show::All)?;
+    stage.orchestrator("lock publish --pull-request 3", 0, Show::All)?;
     Ok(())
 }
 
@@ -83,8 +82,8 @@ fn edited_lock(stage: &mut Stage) -> Result<()> {
         "A changed digest breaks the lock's id (exit 10); with the id made right again, it is not the file that the ledger knows (exit 1).",
     );
     tamper::write(&stage.shop, &stage.root().join("tampered"))?;
-    stage.orchestrator("lock check ../tampered/digest.yaml --rev staging", ExitCode::Lock, Show::All)?;
-    stage.orchestrator("lock check ../tampered/recomputed.yaml --rev staging", ExitCode::Negative, Show::All)?;
+    stage.orchestrator("lock check ../tampered/digest.yaml --rev staging", 10, Show::All)?;
+    stage.orchestrator("lock check ../tampered/recomputed.yaml --rev staging", 1, Show::All)?;
     Ok(())
 }
 
@@ -107,7 +106,7 @@ fn unhealthy(stage: &mut Stage) -> Result<()> {
     merge_to_staging(stage, 3, Show::All)?;
     stage.outage("staging-platform", true)?;
     stage.note("staging's platform is down: file outages/staging-platform");
-    stage.orchestrator("run --env staging", ExitCode::Negative, Show::All)?;
+    stage.orchestrator("run --env staging", 1, Show::All)?;
     Ok(())
 }
 
@@ -119,8 +118,8 @@ fn failing_suite(stage: &mut Stage) -> Result<()> {
     stage.outage("staging-platform", false)?;
     stage.outage("staging-checkout", true)?;
     stage.note("the platform is back; the payment provider's sandbox is down");
-    stage.orchestrator("run --env staging", ExitCode::Negative, Show::All)?;
-    stage.orchestrator("forge pr list", ExitCode::Done, Show::All)?;
+    stage.orchestrator("run --env staging", 1, Show::All)?;
+    stage.orchestrator("forge pr list", 0, Show::All)?;
     Ok(())
 }
 
@@ -131,8 +130,8 @@ fn promotion(stage: &mut Stage) -> Result<()> {
     );
     stage.outage("staging-checkout", false)?;
     stage.note("the sandbox is back");
-    stage.orchestrator("run --env staging", ExitCode::Done, Show::All)?;
-    stage.orchestrator("run --env staging", ExitCode::Done, Show::All)?;
+    stage.orchestrator("run --env staging", 0, Show::All)?;
+    stage.orchestrator("run --env staging", 0, Show::All)?;
     Ok(())
 }
 
@@ -142,10 +141,10 @@ fn three_approvals(stage: &mut Stage) -> Result<()> {
         "Production asks for four people; the rule is main's, not the pull request's, and the merge is refused (exit 20).",
     );
     for reviewer in ["ana", "ben", "chloe"] {
-        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), ExitCode::Done, Show::All)?;
+        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), 0, Show::All)?;
     }
-    stage.orchestrator("approvals --pull-request 4", ExitCode::Negative, Show::All)?;
-    stage.orchestrator("--as ana forge merge 4", ExitCode::Refused, Show::All)?;
+    stage.orchestrator("approvals --pull-request 4", 1, Show::All)?;
+    stage.orchestrator("--as ana forge merge 4", 20, Show::All)?;
     Ok(())
 }
 
@@ -158,11 +157,11 @@ fn second_train(stage: &mut Stage) -> Result<()> {
     stage.shop.commit_to_dev(&[gitlink("shop-web", &web)], "web: version 2")?;
     open_and_lock(stage, 5, "Web 2", Show::First)?;
     merge_to_staging(stage, 5, Show::First)?;
-    stage.orchestrator("run --env staging", ExitCode::Done, Show::All)?;
+    stage.orchestrator("run --env staging", 0, Show::All)?;
     for reviewer in ["ana", "ben", "dan"] {
-        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), ExitCode::Done, Show::First)?;
+        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), 0, Show::First)?;
     }
-    stage.orchestrator("approvals --pull-request 4", ExitCode::Negative, Show::All)?;
+    stage.orchestrator("approvals --pull-request 4", 1, Show::All)?;
     Ok(())
 }
 
@@ -171,9 +170,9 @@ fn fourth_approval(stage: &mut Stage) -> Result<String> {
         "The fourth approval",
         "Four people approved exactly this content: the merge commit carries the same tree.",
     );
-    stage.orchestrator("--as chloe forge review 4 --stance approve", ExitCode::Done, Show::All)?;
-    stage.orchestrator("approvals --pull-request 4", ExitCode::Done, Show::All)?;
-    stage.orchestrator("--as ana forge merge 4", ExitCode::Done, Show::All)?;
+    stage.orchestrator("--as chloe forge review 4 --stance approve", 0, Show::All)?;
+    stage.orchestrator("approvals --pull-request 4", 0, Show::All)?;
+    stage.orchestrator("--as ana forge merge 4", 0, Show::All)?;
     let merged = stage.shop.superproject()?.rev_parse("refs/heads/main").ok().flatten();
     merged.ok_or_else(|| Error::new(ErrorKind::Bug, "main has no commit"))
 }
@@ -188,9 +187,9 @@ fn bypass(stage: &mut Stage) -> Result<()> {
         stage.shop.commit_on("main", &[write("tests/smoke.yaml", &hurried)], "hotfix: fewer smoke tests")?;
     stage.shop.push("hotfix", &hotfix, None)?;
     stage.note("eve pushed a branch `hotfix` that drops a smoke test");
-    stage.orchestrator("--as eve forge pr open --head hotfix --base main --title Hotfix", ExitCode::Done, Show::All)?;
-    stage.orchestrator("--as eve forge merge 6 --bypass", ExitCode::Done, Show::All)?;
-    stage.orchestrator("run --env production", ExitCode::Refused, Show::All)?;
+    stage.orchestrator("--as eve forge pr open --head hotfix --base main --title Hotfix", 0, Show::All)?;
+    stage.orchestrator("--as eve forge merge 6 --bypass", 0, Show::All)?;
+    stage.orchestrator("run --env production", 20, Show::All)?;
     Ok(())
 }
 
@@ -200,9 +199,9 @@ fn release(stage: &mut Stage, approved: &str) -> Result<()> {
         "The job of the approved merge: the same lock as in staging is deployed, proven, tested, tagged and archived; again is a no-op.",
     );
     let short: String = approved.chars().take(12).collect();
-    stage.orchestrator(&format!("plan --env production --rev {short}"), ExitCode::Done, Show::All)?;
-    stage.orchestrator(&format!("run --env production --rev {short}"), ExitCode::Done, Show::All)?;
-    stage.orchestrator(&format!("run --env production --rev {short}"), ExitCode::Done, Show::All)?;
+    stage.orchestrator(&format!("plan --env production --rev {short}"), 0, Show::All)?;
+    stage.orchestrator(&format!("run --env production --rev {short}"), 0, Show::All)?;
+    stage.orchestrator(&format!("run --env production --rev {short}"), 0, Show::All)?;
     Ok(())
 }
 
@@ -212,23 +211,23 @@ fn rollback(stage: &mut Stage, approved: &str) -> Result<()> {
         "The release before is deployed from its own commit through the same steps; nothing newer goes on until somebody lifts the hold.",
     );
     let short: String = approved.chars().take(12).collect();
-    stage.orchestrator("rollback --env production --reason \"customers cannot pay\"", ExitCode::Done, Show::All)?;
-    stage.orchestrator(&format!("run --env production --rev {short}"), ExitCode::Refused, Show::All)?;
-    stage.orchestrator("status", ExitCode::Done, Show::All)?;
-    stage.orchestrator("history --env production", ExitCode::Done, Show::All)?;
+    stage.orchestrator("rollback --env production --reason \"customers cannot pay\"", 0, Show::All)?;
+    stage.orchestrator(&format!("run --env production --rev {short}"), 20, Show::All)?;
+    stage.orchestrator("status", 0, Show::All)?;
+    stage.orchestrator("history --env production", 0, Show::All)?;
     Ok(())
 }
 
 fn open_and_lock(stage: &mut Stage, number: u64, title: &str, show: Show) -> Result<()> {
     let open = format!("--as dana forge pr open --head dev --base staging --title \"{title}\"");
-    stage.orchestrator(&open, ExitCode::Done, show)?;
-    stage.orchestrator(&format!("lock publish --pull-request {number}"), ExitCode::Done, show)?;
+    stage.orchestrator(&open, 0, show)?;
+    stage.orchestrator(&format!("lock publish --pull-request {number}"), 0, show)?;
     Ok(())
 }
 
 fn merge_to_staging(stage: &mut Stage, number: u64, show: Show) -> Result<()> {
-    stage.orchestrator(&format!("test run --env pull-request --pull-request {number}"), ExitCode::Done, show)?;
-    stage.orchestrator(&format!("--as dana forge merge {number}"), ExitCode::Done, show)?;
+    stage.orchestrator(&format!("test run --env pull-request --pull-request {number}"), 0, show)?;
+    stage.orchestrator(&format!("--as dana forge merge {number}"), 0, show)?;
     Ok(())
 }
 

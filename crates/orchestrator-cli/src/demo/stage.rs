@@ -9,7 +9,6 @@ use process::{EnvVars, Invocation, Program};
 use super::server::Server;
 use super::shop::Shop;
 use crate::environment;
-use crate::exit_code::ExitCode;
 use crate::surroundings::children;
 use orchestrator::{Error, ErrorKind, Result};
 
@@ -97,14 +96,14 @@ impl Stage {
     }
 
     /// A command of this binary, run in the clone as a user would type it; the exit code must be the story's.
-    pub(super) fn orchestrator(&mut self, line: &str, expected: ExitCode, show: Show) -> Result<String> {
-        self.run(line, &self.shop.clone_folder(), i32::from(expected.number()), show)
+    pub(super) fn orchestrator(&mut self, line: &str, expected: i32, show: Show) -> Result<String> {
+        self.run(line, &self.shop.clone_folder(), expected, show)
     }
 
     /// The same in the demo's own folder.
-    pub(super) fn orchestrator_in_root(&mut self, line: &str, expected: ExitCode, show: Show) -> Result<String> {
+    pub(super) fn orchestrator_in_root(&mut self, line: &str, expected: i32, show: Show) -> Result<String> {
         let root = self.root.clone();
-        self.run(line, &root, i32::from(expected.number()), show)
+        self.run(line, &root, expected, show)
     }
 
     fn run(&mut self, line: &str, folder: &Path, expected: i32, show: Show) -> Result<String> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use lock_model::escaping::{escape_terminal, escape_terminal_lines};
-use orchestrator::Error;
+use orchestrator::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 use super::shown::Json;
@@ -46,7 +46,7 @@ impl Printer {
                 for warning in &shown.warnings {
                     text.push_str(&github::annotation("warning", "orchestrator", &escape_terminal_lines(warning)));
                 }
-                if shown.code != ExitCode::Done {
+                if shown.code != ExitCode::DONE {
                     let first = human.lines().next().unwrap_or_default();
                     text.push_str(&github::annotation("error", shown.code.word(), first));
                 }
@@ -146,5 +146,5 @@ fn ended(written: io::Result<()>, code: ExitCode) -> ExitCode {
     }
     // Nowhere is left to say it when this fails too.
     let _unsaid = writeln!(io::stderr().lock(), "error: the report cannot be written: {error}");
-    if code == ExitCode::Done { ExitCode::Usage } else { code }
+    if code == ExitCode::DONE { ErrorKind::Usage.into() } else { code }
 }

@@ -47,7 +47,7 @@ impl Shown {
     /// Text that is its own result.
     pub(crate) fn text(text: String) -> Self {
         let json = Json::Result(serde_json::json!({ "text": text }));
-        Self { code: ExitCode::Done, human: text, json, warnings: Vec::new(), notes: None, markdown: None }
+        Self { code: ExitCode::DONE, human: text, json, warnings: Vec::new(), notes: None, markdown: None }
     }
 
     /// Text with another result for machines.

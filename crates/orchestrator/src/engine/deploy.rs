@@ -1,4 +1,4 @@
-//! Plan, deploy and verify: from a revision and its lock to the target's request and back.
+//! The deployment of an environment: a request to its target, made of a revision and its lock.
 
 use std::collections::BTreeSet;
 
@@ -18,17 +18,14 @@ use crate::revision::Revision;
 /// What an environment's deployment consists of.
 #[derive(Debug)]
 pub(crate) struct Deployable {
-    /// The target's request.
     pub request: DeployRequest,
-    /// Branch of the target.
     pub branch: BranchName,
-    /// Folder of the target.
     pub folder: Option<RenderFolder>,
     /// Declared skips whose day has passed.
     pub expired: Vec<(ServiceName, String)>,
 }
 
-/// Puts together what the environment deploys of a lock: manifests at their locked commits, images by digest.
+/// Makes the target's request: manifests at their locked commits, images by digest.
 pub(super) fn deployable(
     context: &Context,
     revision: &Revision,
@@ -38,11 +35,11 @@ pub(super) fn deployable(
     now: Timestamp,
 ) -> Result<Deployable> {
     let Some(config::Target::Render(target)) = &environment.target else {
-        return Err(Error::new(ErrorKind::Invalid, format!("environment `{}` has no target", environment.name))
+        return Err(Error::new(ErrorKind::Usage, format!("environment `{}` has no target", environment.name))
             .hint("give it a `target:` in orchestrator.yaml"));
     };
     let namespace = environment.namespace.as_ref().ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, format!("environment `{}` has a target but no `namespace:`", environment.name))
+        Error::new(ErrorKind::Usage, format!("environment `{}` has a target but no `namespace:`", environment.name))
     })?;
     let today = now.date();
     let mut services = Vec::new();
@@ -91,14 +88,14 @@ pub(super) fn deployable(
     request.other_images = other_images;
     request.not_deployed = not_deployed;
     if target.folder.is_some() && context.git.work_tree().is_none() {
-        return Err(Error::new(ErrorKind::Invalid, format!("`target.folder` of `{}` needs a clone", environment.name))
+        return Err(Error::new(ErrorKind::Usage, format!("`target.folder` of `{}` needs a clone", environment.name))
             .hint("run in a clone: a bare repository has no folder beside its files"));
     }
     let folder = target.folder.as_ref().map(|path| RenderFolder::new(&context.top, path.clone()));
     Ok(Deployable { request, branch: target.branch.clone(), folder, expired })
 }
 
-/// Which namespaces objects may name; what reaches beyond namespaces is never allowed.
+/// The namespaces that objects may name. Cluster-scoped objects are never allowed.
 fn namespace_rule(rule: &config::NamespaceRule) -> NamespaceRule {
     NamespaceRule {
         allow: rule.allow.iter().map(ToString::to_string).collect(),
@@ -177,14 +174,14 @@ impl Deployable {
         })
     }
 
-    /// What a deployment would change. Every problem of every service is said.
+    /// Plans the deployment; the error lists every problem of every service.
     pub(crate) async fn plan(&self, context: &Context) -> Result<Plan> {
         self.target(context).plan(&self.request).await.map_err(|error| {
             let DeployError::Problems(problems) = &error else { return apply_error(error) };
             let needs_other_target = problems.as_slice().iter().any(|problem| {
                 matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
             });
-            let code = if needs_other_target { ErrorKind::Invalid } else { ErrorKind::Refused };
+            let code = if needs_other_target { ErrorKind::Usage } else { ErrorKind::Refused };
             Error::new(code, format!("the manifests of `{}` cannot be deployed", self.request.environment))
                 .problems(problems.as_slice().iter().map(|problem| Problem {
                     subject: problem.service.as_ref().map_or_else(|| "request".to_owned(), ToString::to_string),
@@ -195,7 +192,7 @@ impl Deployable {
         })
     }
 
-    /// Stores a plan; says what changed.
+    /// Applies a plan and says in one line what changed.
     pub(crate) async fn apply(&self, context: &Context, plan: &Plan, now: Timestamp) -> Result<String> {
         let options = ApplyOptions::new(&context.run.actor, now);
         let applied = self.target(context).apply(plan, &options, &|_| ()).await.map_err(apply_error)?;
@@ -220,7 +217,7 @@ impl Deployable {
     }
 }
 
-/// An error while storing: the branch moves last, so whatever failed left the old tree or the new one.
+/// An error of the target. The render target moves its branch last, so a failure leaves the old tree or the new one.
 fn apply_error(error: DeployError) -> Error {
     let code = ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy);
     Error::from_source(code, "the rendered tree could not be stored", error)

@@ -33,7 +33,7 @@ pub(super) fn values_of(context: &Context, revision: &Revision, environment: &En
 /// Fills in a template of the configuration.
 pub(super) fn expand(template: &Template, values: &Values) -> Result<String> {
     template.expand(values).map_err(|error| {
-        Error::from_source(ErrorKind::Invalid, "a template of the configuration has no value for a variable", error)
+        Error::from_source(ErrorKind::Usage, "a template of the configuration has no value for a variable", error)
             .hint("`{url}` needs the environment's `url:`")
     })
 }
@@ -45,7 +45,7 @@ pub(super) fn file(context: &Context, revision: &Revision, path: &TreePath) -> R
         .read_file(revision.commit.as_str(), path.as_str())
         .map_err(|error| git_error(&format!("`{path}` cannot be read"), error))?
         .ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, format!("`{path}` is not in the tree of {}", revision.commit.short(12)))
+            Error::new(ErrorKind::Usage, format!("`{path}` is not in the tree of {}", revision.commit.short(12)))
         })
 }
 
@@ -60,7 +60,7 @@ fn file_with_mode(context: &Context, revision: &Revision, path: &TreePath) -> Re
         .map_err(|error| git_error(&format!("`{path}` cannot be read"), error))?;
     let found = files.into_iter().find(|file| file.path == path.as_str());
     found.map(|file| (file.bytes, file.mode)).ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, format!("`{path}` is not in the tree of {}", revision.commit.short(12)))
+        Error::new(ErrorKind::Usage, format!("`{path}` is not in the tree of {}", revision.commit.short(12)))
     })
 }
 
@@ -105,7 +105,7 @@ impl<'a> Workspace<'a> {
             ProgramName::InTree(path) => Program::at(folder.join(path.as_str())),
             ProgramName::OnPath(name) => {
                 Program::find(name, &self.context.surroundings.search_path).map_err(|error| {
-                    Error::from_source(ErrorKind::Invalid, format!("program `{name}` cannot be started"), error)
+                    Error::from_source(ErrorKind::Usage, format!("program `{name}` cannot be started"), error)
                 })?
             }
         };

@@ -1,4 +1,4 @@
-//! Filling in what the gates look at: git's and the forge's answers, and the rules of the target branch.
+//! The facts that the gates judge: what git and the forge say, and the policy of the target branch.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,13 @@ use promotion::gates::{Ancestry, DeployFacts, GateCode, GatePolicy, GateReport, 
 use super::step_outcome::StepOutcome;
 use super::suites::suite_reference;
 use super::{Engine, merged_pull_request};
-use crate::context::{Context, forge_error, git_error};
+use crate::context::{Context, git_error};
 use crate::environment_policy::branch_of;
 use crate::error::{ErrorKind, Result};
 use crate::labels::count;
 use crate::revision::{Revision, load_config};
 
 impl Engine<'_> {
-    /// Asks every gate.
     pub(super) async fn ask_gates(&mut self) -> Result<StepOutcome> {
         let report = self.gate_report().await?;
         let answer = if report.lets_pass() {
@@ -52,8 +51,8 @@ impl Engine<'_> {
         Ok(answer)
     }
 
-    /// The answers of all gates, without recording anything. What was found out is kept, so that the gates can be asked
-    /// again when another writer's record lands first.
+    /// Gathers the facts and asks every gate; records nothing. The facts are kept, so that the gates can be asked again
+    /// when a record of another writer lands first.
     pub(crate) async fn gate_report(&mut self) -> Result<GateReport> {
         let branch = branch_of(&self.environment)?;
         let origin = self.origin_commit()?;
@@ -88,7 +87,7 @@ impl Engine<'_> {
         Ok(report)
     }
 
-    /// Asks every gate about what was found out.
+    /// Asks every gate about facts that were gathered before.
     pub(super) fn judge(&self, ledger: &Ledger, findings: &Findings) -> GateReport {
         judge(
             ledger,
@@ -113,7 +112,7 @@ impl Engine<'_> {
         )
     }
 
-    /// The commit that a merge made: a lock commit stands on it.
+    /// The merge commit: the revision itself, or the parent of a lock commit.
     fn origin_commit(&self) -> Result<CommitId> {
         if !crate::environment_policy::commits_locks(&self.environment) || self.purpose == Purpose::Rollback {
             return Ok(self.revision.commit.clone());
@@ -122,7 +121,7 @@ impl Engine<'_> {
     }
 }
 
-/// The commit that something arrived with: below a commit that changes nothing but the lock, its parent.
+/// The commit that brought a change to the branch: the parent of a commit that changes the lock alone, else the commit.
 pub(super) fn arrival(context: &Context, revision: &Revision) -> Result<CommitId> {
     let [parent] = revision.parents.as_slice() else { return Ok(revision.commit.clone()) };
     let changed = context
@@ -134,7 +133,7 @@ pub(super) fn arrival(context: &Context, revision: &Revision) -> Result<CommitId
     Ok(if only_lock { parent.clone() } else { revision.commit.clone() })
 }
 
-/// What git and the forge said when the gates were asked.
+/// The facts of one question to the gates.
 #[derive(Debug)]
 pub(super) struct Findings {
     today: lock_model::Date,
@@ -146,31 +145,25 @@ pub(super) struct Findings {
 }
 
 fn is_ancestor(context: &Context, ancestor: &CommitId, descendant: &CommitId) -> Result<Ancestry> {
-    let known =
-        context.git.commit(ancestor.as_str()).map_err(|error| git_error("history cannot be read", error))?.is_some();
+    let known = context.commit(ancestor.as_str())?.is_some();
     if !known {
         return Ok(Ancestry::Unknown);
     }
-    let answer = context
-        .git
-        .is_ancestor(ancestor.as_str(), descendant.as_str())
-        .map_err(|error| git_error("history cannot be read", error))?;
+    let answer = context.is_ancestor(ancestor.as_str(), descendant.as_str())?;
     Ok(if answer { Ancestry::Ancestor } else { Ancestry::Unrelated })
 }
 
-/// The configuration whose rules hold for a change: the target branch's, as it was before.
+/// The configuration whose policy judges a change: the target branch's, as it was before the change.
 #[derive(Debug)]
 pub(crate) struct PolicyFound {
-    /// Where it came from.
     pub source: PolicySource,
-    /// The rules; absent: the change's own.
+    /// Absent in the bootstrap case, where the change is judged by its own configuration.
     config: Option<Config>,
 }
 
-/// Finds the rules for a change that arrived with this commit: those of its first parent, which is what the branch was
-/// before.
+/// The policy for a change that arrived with this commit: the configuration of its first parent.
 fn policy_for(context: &Context, commit: &CommitId, environment: &EnvironmentName) -> Result<PolicyFound> {
-    let facts = context.git.commit(commit.as_str()).map_err(|error| git_error("the commit cannot be read", error))?;
+    let facts = context.commit(commit.as_str())?;
     let before = match facts.as_ref().and_then(|facts| facts.parents.first()) {
         Some(parent) => load_config(context, parent.as_str())?,
         None => None,
@@ -179,19 +172,19 @@ fn policy_for(context: &Context, commit: &CommitId, environment: &EnvironmentNam
 }
 
 impl PolicyFound {
-    /// The rules of a configuration that may be missing, or may not know the environment yet.
+    /// The policy of a configuration; the bootstrap case where it is missing or does not have the environment.
     pub(crate) fn of(config: Option<Config>, environment: &EnvironmentName) -> Self {
         let config = config.filter(|config| config.environments.contains_key(environment));
         let source = if config.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
         Self { source, config }
     }
 
-    /// The configuration that decides.
+    /// The configuration that decides; `own` is the change's.
     pub(crate) fn config<'a>(&'a self, own: &'a Config) -> &'a Config {
         self.config.as_ref().unwrap_or(own)
     }
 
-    /// The rules as the gates take them.
+    /// The policy of an environment, with the suites' digests as they are in the revision.
     pub(crate) fn gates(
         &self,
         context: &Context,
@@ -225,7 +218,7 @@ impl PolicyFound {
             let mut excluded = BTreeMap::new();
             for who in &required.exclude {
                 match who {
-                    // The author never counts: no entry needed.
+                    // Approvals of the author never count, with and without this entry.
                     Excluded::Author => {}
                     Excluded::Merger => {
                         let why = "merged what the pull request carries".to_owned();
@@ -239,23 +232,16 @@ impl PolicyFound {
     }
 }
 
-/// Who merged the pull requests that a promotion carries: they decided once already.
+/// The users who merged the pull requests that a promotion carries, sorted.
 pub(crate) async fn mergers(context: &Context, pull_request: &PullRequest) -> Result<Vec<String>> {
     let base = match &pull_request.merge {
-        Some(merge) => context
-            .git
-            .commit(merge.commit.as_str())
-            .map_err(|error| git_error("the merge cannot be read", error))?
-            .and_then(|facts| facts.parents.into_iter().next()),
+        Some(merge) => context.commit(merge.commit.as_str())?.and_then(|facts| facts.parents.into_iter().next()),
         None => Some(context.branch_head(pull_request.base_branch.as_str()).await?),
     };
     let Some(base) = base else { return Ok(Vec::new()) };
     let range = format!("{base}..{}", pull_request.head);
-    let carried = context
-        .git
-        .rev_list(&["--first-parent", range.as_str()])
-        .map_err(|error| git_error("history cannot be read", error))?;
-    let merged = context.forge.pull_requests(Some(PullRequestState::Merged)).await.map_err(forge_error)?;
+    let carried = context.rev_list(&["--first-parent", range.as_str()])?;
+    let merged = context.forge.pull_requests(Some(PullRequestState::Merged)).await?;
     let mut names: Vec<String> = merged
         .into_iter()
         .filter(|one| one.base_branch == pull_request.head_branch)
@@ -268,13 +254,10 @@ pub(crate) async fn mergers(context: &Context, pull_request: &PullRequest) -> Re
     Ok(names)
 }
 
-/// What the forge says about a pull request, in the rules' own words.
+/// The facts of a pull request that approvals are counted by.
 pub(crate) async fn pull_request_facts(context: &Context, pull_request: &PullRequest) -> Result<PullRequestFacts> {
     let tree_of = |commit: &CommitId| -> Result<Option<lock_model::TreeId>> {
-        let facts = context
-            .git
-            .commit(commit.as_str())
-            .map_err(|error| git_error("a commit of the pull request cannot be read", error))?;
+        let facts = context.commit(commit.as_str())?;
         Ok(facts.map(|facts| facts.tree))
     };
     let missing = |commit: &CommitId| {
@@ -293,8 +276,8 @@ pub(crate) async fn pull_request_facts(context: &Context, pull_request: &PullReq
         }),
         None => None,
     };
-    let reviews = context.forge.reviews(pull_request.number).await.map_err(forge_error)?;
-    let users = context.forge.users().await.map_err(forge_error)?;
+    let reviews = context.forge.reviews(pull_request.number).await?;
+    let users = context.forge.users().await?;
     Ok(PullRequestFacts {
         number: pull_request.number,
         author: pull_request.author.to_string(),

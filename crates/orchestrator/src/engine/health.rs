@@ -1,4 +1,4 @@
-//! Asking an environment whether it can take a deployment.
+//! The health step.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -20,7 +20,6 @@ const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Engine<'_> {
-    /// Asks every probe.
     pub(super) async fn ask_health(&mut self) -> Result<StepOutcome> {
         let report = health(self.context, &self.revision, &self.environment).await?;
         let Some(report) = report else {
@@ -42,7 +41,7 @@ impl Engine<'_> {
     }
 }
 
-/// One line a probe that is not healthy, or how many are.
+/// The failed checks, a line each, or the number of checks where all are healthy.
 pub(super) fn summary(report: &HealthReport) -> String {
     let bad = report.not_healthy();
     if bad.is_empty() {
@@ -51,7 +50,7 @@ pub(super) fn summary(report: &HealthReport) -> String {
     bad.iter().map(|check| format!("{}: {}", check.name, check.detail)).collect::<Vec<_>>().join("\n")
 }
 
-/// Asks every probe of an environment; absent where the configuration names none.
+/// Runs every check of an environment; `None` where the configuration has no checks.
 pub(crate) async fn health(
     context: &Context,
     revision: &Revision,
@@ -98,5 +97,5 @@ pub(crate) async fn health(
 
 fn http_probe(name: &str, url: &str) -> Result<HttpProbe> {
     HttpProbe::new(url)
-        .map_err(|error| Error::from_source(ErrorKind::Invalid, format!("probe `{name}` asks no URL"), error))
+        .map_err(|error| Error::from_source(ErrorKind::Usage, format!("probe `{name}` asks no URL"), error))
 }

@@ -1,11 +1,11 @@
-//! The lock commit: the lock that was reviewed is resolved again, and committed only when nothing has changed.
+//! The lock commit: the images are resolved again, and the reviewed lock is committed only if the answer is the same.
 
 use config::DirectPush;
 use forge::{CommitOutcome, FileChange, PullRequest, StatusState};
-use ledger::{Ledger, LockFile as RecordedLock, RecordDraft, Step, StepResult, Unreviewed};
+use ledger::{Ledger, LockFile as RecordedLock, Step, StepResult, Unreviewed};
 use lock_model::{CommitId, EnvironmentName, LOCK_FILE, LockDiff, Source, TreePath};
 
-use crate::context::{Context, branch_name, forge_error, git_error};
+use crate::context::{Context, branch_name};
 use crate::engine::gates::arrival;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::labels;
@@ -23,22 +23,17 @@ pub(crate) const LOCK_ARTEFACT: &str = "lock.yaml";
 pub(crate) enum LockCommit {
     /// The commit with the lock, and a line about how it came to be.
     Ready {
-        /// The commit to go on with.
         commit: CommitId,
-        /// One line.
-        note: String,
+        /// How the lock came to be there, in one line; absent where the environment commits no locks.
+        note: Option<String>,
     },
     /// Something newer was pushed meanwhile; its own run goes on.
-    Superseded {
-        /// One line.
-        note: String,
-    },
+    Superseded { note: String },
 }
 
 /// What to do when the registry's answer is not the reviewed one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum OnDifference<'a> {
-    /// Commit nothing.
     Refuse,
     /// Commit the new lock, recorded as unreviewed, for this reason.
     AcceptNew(&'a str),
@@ -75,14 +70,14 @@ pub(crate) async fn lock_commit(
     commit(context, store, environment, branch, tip, &lock, unreviewed, reason.as_deref()).await
 }
 
-/// Whether a lock that belongs to the tree is also the lock of this commit.
+/// Whether the lock in the tree, whose gitlinks are the tree's, is also the lock of this commit.
 ///
-/// It is where a run committed it for this commit. Else the commit brought no new gitlinks: then it must have come by a
-/// pull request as every other, and the lock must be what its configuration makes. A lock whose reviewed commit is not
-/// in history is left to the gate that says so.
+/// It is if a run committed it for this commit. A later commit without new gitlinks keeps the lock if it came by a pull
+/// request and its configuration makes the same lock. Two cases are left to the gates, which name them: a lock that no
+/// run committed, and a lock whose reviewed commit is not in the history.
 async fn stays(context: &Context, store: &LedgerStore, branch: &str, tip: &Revision, lock: &LockFile) -> Result<bool> {
     match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
-        // Somebody else's file: whatever way it came, it is said to be that.
+        // No run committed this file: the caller refuses it by name.
         RecordedLock::Unknown => return Ok(true),
         RecordedLock::Committed { .. } | RecordedLock::Started { .. } => {}
     }
@@ -96,18 +91,14 @@ async fn stays(context: &Context, store: &LedgerStore, branch: &str, tip: &Revis
         return Ok(true);
     }
     let head = lock.lock.source().head.as_str();
-    let reviewed = context.git.commit(head).map_err(|error| git_error("history cannot be read", error))?.is_some()
-        && context
-            .git
-            .is_ancestor(head, tip.commit.as_str())
-            .map_err(|error| git_error("history cannot be read", error))?;
+    let reviewed = context.commit(head)?.is_some() && context.is_ancestor(head, tip.commit.as_str())?;
     if !reviewed {
         return Ok(true);
     }
     Ok(merged_pull_request(context, branch, &arrived).await?.is_some() && lock_builder::would_make(tip, &lock.lock)?)
 }
 
-/// A lock that belongs to the tree is there: it must be one of ours.
+/// Goes on with a lock that is in the tree already: it must be one that a run committed.
 async fn already_there(
     context: &Context,
     store: &mut LedgerStore,
@@ -119,16 +110,12 @@ async fn already_there(
     let note = match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
         RecordedLock::Committed { seq } => format!("already committed (record {seq})"),
         RecordedLock::Started { seq } => {
-            // A run ended between the commit and its record: the branch says that it happened. Asked for the same commit
-            // again, the forge finds it there, and records what it has not recorded yet.
+            // A run ended between the commit and its record. The forge finds the same commit on the branch, and the
+            // missing record is written now.
             let message = lock_message(lock);
             let parent = tip.parents.first();
-            context
-                .forge
-                .commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message)
-                .await
-                .map_err(forge_error)?;
-            let mut done = draft(context, environment, tip, lock, StepResult::Ok);
+            context.forge.commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message).await?;
+            let mut done = tip.record(context, environment, Step::LockCommit, StepResult::Ok, lock);
             if let Some(started) = store.ledger().record(seq) {
                 done.unreviewed = started.entry.unreviewed;
                 done.reason.clone_from(&started.entry.reason);
@@ -148,7 +135,7 @@ async fn already_there(
             .hint("restore the file of the last lock commit through a pull request, or remove it and run again"));
         }
     };
-    Ok(LockCommit::Ready { commit: tip.commit.clone(), note })
+    Ok(LockCommit::Ready { commit: tip.commit.clone(), note: Some(note) })
 }
 
 /// The pull request whose merge this commit is.
@@ -157,7 +144,7 @@ pub(crate) async fn merged_pull_request(
     branch: &str,
     commit: &CommitId,
 ) -> Result<Option<PullRequest>> {
-    let candidates = context.forge.pull_requests_of_commit(commit).await.map_err(forge_error)?;
+    let candidates = context.forge.pull_requests_of_commit(commit).await?;
     Ok(candidates.into_iter().find(|candidate| {
         candidate.base_branch.as_str() == branch
             && candidate.merge.as_ref().is_some_and(|merge| merge.commit == *commit)
@@ -171,24 +158,21 @@ async fn reviewed(
     pull_request: &PullRequest,
     on_difference: OnDifference<'_>,
 ) -> Result<(LockFile, Option<Unreviewed>, Option<String>)> {
-    let reachable = context
-        .git
-        .is_ancestor(pull_request.head.as_str(), tip.commit.as_str())
-        .map_err(|error| git_error("the reviewed commit cannot be compared", error))?;
+    let reachable = context.is_ancestor(pull_request.head.as_str(), tip.commit.as_str())?;
     if !reachable {
         return Err(not_a_merge(context, pull_request, tip).await?);
     }
     let base = tip.parents.first().unwrap_or(&tip.commit).clone();
     let source = source(tip, Some((pull_request.number, &pull_request.head)), &base);
     let generated = lock_builder::generate(context, tip, source, Scope::default()).await?;
-    let published = context.forge.artefact(pull_request.number, LOCK_ARTEFACT).await.map_err(forge_error)?;
+    let published = context.forge.artefact(pull_request.number, LOCK_ARTEFACT).await?;
     let Some(published) = published else {
         return Ok((locked(generated)?, None, None));
     };
     let name = format!("the lock published on pull request {}", pull_request.number);
     let published = match (LockFile::parse(published, &name), on_difference) {
         (Ok(published), OnDifference::Refuse | OnDifference::AcceptNew(_)) => published,
-        // Whoever may write artefacts could stop the train for good with one that cannot be read.
+        // An artefact that cannot be read must not block the branch for good: users with write access can store one.
         (Err(_), OnDifference::AcceptNew(reason)) => {
             return Ok((locked(generated)?, Some(Unreviewed::AcceptedNew), Some(reason.to_owned())));
         }
@@ -229,22 +213,19 @@ async fn commit(
         None => Ok(()),
     };
     still(store.ledger())?;
-    let mut started = draft(context, environment, tip, lock, StepResult::Started);
+    let mut started = tip.record(context, environment, Step::LockCommit, StepResult::Started, lock);
     started.unreviewed = unreviewed;
     if let Some(reason) = reason {
         started = started.reason(reason);
     }
     store.append(context, started, &[], still).await?;
     let message = lock_message(lock);
-    let outcome = context
-        .forge
-        .commit_files(&branch_name(branch)?, Some(&tip.commit), &lock_files(lock)?, &message)
-        .await
-        .map_err(forge_error)?;
+    let outcome =
+        context.forge.commit_files(&branch_name(branch)?, Some(&tip.commit), &lock_files(lock)?, &message).await?;
     let committed = match outcome {
         CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => commit,
         CommitOutcome::Moved { .. } => {
-            let end = draft(context, environment, tip, lock, StepResult::Superseded);
+            let end = tip.record(context, environment, Step::LockCommit, StepResult::Superseded, lock);
             store.append(context, end, &[], |_| Ok(())).await?;
             return Ok(LockCommit::Superseded {
                 note: format!("`{branch}` moved while the lock was made: the newer commit has a run of its own"),
@@ -260,7 +241,7 @@ async fn commit(
     };
     context.sync()?;
     let with_lock = Revision::load(context, &committed)?;
-    let mut done = draft(context, environment, &with_lock, lock, StepResult::Ok);
+    let mut done = with_lock.record(context, environment, Step::LockCommit, StepResult::Ok, lock);
     done.unreviewed = unreviewed;
     if let Some(reason) = reason {
         done = done.reason(reason);
@@ -268,7 +249,7 @@ async fn commit(
     store.append(context, done, &[], |_| Ok(())).await?;
     let words = unreviewed.map(|why| format!(", unreviewed: {}", why.as_str())).unwrap_or_default();
     let note = format!("{} on {branch} at {}{words}", labels::short_id(lock.lock.id().as_str()), committed.short(12));
-    Ok(LockCommit::Ready { commit: committed, note })
+    Ok(LockCommit::Ready { commit: committed, note: Some(note) })
 }
 
 fn lock_message(lock: &LockFile) -> String {
@@ -294,24 +275,6 @@ pub(crate) fn lock_files(lock: &LockFile) -> Result<Vec<FileChange>> {
     ])
 }
 
-fn draft(
-    context: &Context,
-    environment: &EnvironmentName,
-    revision: &Revision,
-    lock: &LockFile,
-    result: StepResult,
-) -> RecordDraft {
-    let mut draft =
-        RecordDraft::new(Step::LockCommit, result, context.run.clone(), context.now()).environment(environment);
-    draft.release = Some(revision.release(&lock.lock));
-    draft.lock = Some(lock.lock.id().clone());
-    draft.lock_file = Some(lock.digest.clone());
-    draft.config = Some(revision.config_digest.clone());
-    draft.commit = Some(revision.commit.clone());
-    draft.tree = Some(revision.tree.clone());
-    draft
-}
-
 fn source(tip: &Revision, reviewed: Option<(u64, &CommitId)>, base: &CommitId) -> Source {
     let head = reviewed.map_or_else(|| tip.commit.clone(), |(_, head)| head.clone());
     let mut source = Source::new(tip.config.forge.repository.clone(), head, base.clone(), tip.tree.clone());
@@ -323,7 +286,7 @@ fn locked(generated: Generated) -> Result<LockFile> {
     LockFile::parse(generated.bytes, LOCK_FILE)
 }
 
-/// A commit without a pull request gets no lock: its status says so.
+/// Refuses a commit that no pull request merged, and sets its status.
 async fn direct_push(context: &Context, branch: &str, tip: &Revision) -> Result<Error> {
     let text = "no pull request merged this commit: it gets no lock and is not deployed";
     gets_no_lock(context, tip, text).await?;
@@ -336,7 +299,7 @@ async fn direct_push(context: &Context, branch: &str, tip: &Revision) -> Result<
     ))
 }
 
-/// A commit that cut the reviewed one off gets no lock either.
+/// Refuses a commit that does not have the reviewed commit in its history, and sets its status.
 async fn not_a_merge(context: &Context, pull_request: &PullRequest, tip: &Revision) -> Result<Error> {
     let text = "the reviewed commit is not part of this one: it gets no lock and is not deployed";
     gets_no_lock(context, tip, text).await?;
@@ -348,7 +311,7 @@ async fn not_a_merge(context: &Context, pull_request: &PullRequest, tip: &Revisi
 }
 
 async fn gets_no_lock(context: &Context, tip: &Revision, text: &str) -> Result<()> {
-    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text).await.map_err(forge_error)?;
+    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text).await?;
     Ok(())
 }
 

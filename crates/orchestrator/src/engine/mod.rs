@@ -1,5 +1,5 @@
-//! The steps of the train, and the one way through them. `run`, `deploy`, `test run`, `promote`, `release` and
-//! `rollback` differ only in which steps of the plan they ask for.
+//! The steps of a release in an environment. `run`, `deploy`, `promote`, `release` and `rollback` take the same steps and
+//! differ only in which of them they ask for.
 
 mod deploy;
 mod execution;
@@ -42,15 +42,11 @@ use crate::status::then;
 #[derive(Debug)]
 pub(crate) struct Engine<'a> {
     context: &'a Context,
-    /// The ledger.
     pub store: LedgerStore,
-    /// What the commit says.
     pub revision: Revision,
-    /// The environment, merged.
     pub environment: Environment,
     /// The lock in the commit.
     pub lock: LockFile,
-    /// Lock and configuration together.
     pub release: ReleaseId,
     purpose: Purpose,
     since: u64,
@@ -67,7 +63,6 @@ pub(crate) struct Engine<'a> {
 /// Which steps of the plan an entry asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// All of them.
     All,
     /// Only these, in the plan's order.
     Only(BTreeSet<Step>),
@@ -78,12 +73,11 @@ pub(crate) enum Wanted {
 pub(crate) enum Repeat {
     /// Only what is not done.
     No,
-    /// The deployment too.
     Deploy,
 }
 
 impl<'a> Engine<'a> {
-    /// Puts together what a run is about. The tree must have a lock.
+    /// A run of a revision, whose tree must have a lock.
     pub(crate) fn new(
         context: &'a Context,
         store: LedgerStore,
@@ -116,7 +110,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// The steps of this release here, in order; the lock commit is behind us.
+    /// The steps of this release here, in order, without the lock commit, which comes before.
     pub(crate) fn plan(&self) -> Result<Vec<StepKey>> {
         let mut suites = Vec::new();
         for name in &self.environment.suites {
@@ -129,7 +123,8 @@ impl<'a> Engine<'a> {
         Ok(attempts::plan(&PlanShape { locks: Locks::InTree, suites, then }))
     }
 
-    /// Takes the wanted steps, skips what is done, stops at the first that says no. Suites all run before that.
+    /// Takes the wanted steps in order, skips those that are done, and stops at the first that fails; a failed suite stops
+    /// only after the other suites have run. Returns the kind of failure, or `None` where the release came through.
     pub(crate) async fn run(&mut self, wanted: &Wanted, repeat: Repeat) -> Result<Option<ErrorKind>> {
         let plan = self.plan()?;
         let proven_before = self.has_proof();
@@ -157,7 +152,7 @@ impl<'a> Engine<'a> {
             if let Some(kind) = stopped
                 && key.step() != Step::Suite
             {
-                // A failed suite: the other suites have run, and there is no proof.
+                // A suite failed, and the others have run: there is no proof.
                 if key.step() == Step::Proof {
                     self.started = Some(self.now());
                     self.conclude(&key, self.no_proof(kind)).await?;
@@ -204,7 +199,7 @@ impl<'a> Engine<'a> {
         self.has_proof() && self.store.ledger().cycle(&self.environment.name, &self.release).is_ok(&Step::Proof.into())
     }
 
-    /// A step of the plan that is done; what only looks and then acts looks again.
+    /// Skips a step that is done; the promotion is brought up to date nevertheless.
     async fn skipped(&mut self, key: &StepKey, seq: u64) -> Result<()> {
         let detail = if key.step() == Step::Promote { self.promote_again().await? } else { None };
         self.line(&key.to_string(), StepWord::Done, detail.unwrap_or_else(|| format!("since record {seq}")));
@@ -238,7 +233,7 @@ impl<'a> Engine<'a> {
             Effect::Release => self.release_name()?,
             Effect::Deploy | Effect::Suite | Effect::Promote => None,
         };
-        // What can be refused before any change is refused before anything is recorded as begun.
+        // A deployment that can be refused before any change is refused before `started` is recorded.
         let prepared = match effect {
             Effect::Deploy => Some(self.prepare_deployment().await?),
             Effect::Suite | Effect::Promote | Effect::Release => None,
@@ -256,7 +251,7 @@ impl<'a> Engine<'a> {
         match answer {
             Ok(answer) => self.conclude(key, answer).await,
             Err(error) => {
-                // The error is what matters; a record that cannot be written now is written by the next run.
+                // The caller gets the step's own error; the next run writes a record that cannot be written now.
                 let failed = self.draft(key, StepResult::Failed).reason(error.message());
                 let _unrecorded = self.append(failed, &[]).await;
                 self.line(&key.to_string(), StepWord::Failed, error.message().to_owned());
@@ -265,7 +260,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Records a step's answer and says what it means for the run.
+    /// Records a step's outcome; returns the kind of failure that stops the run, if any.
     async fn conclude(&mut self, key: &StepKey, answer: StepOutcome) -> Result<Option<ErrorKind>> {
         let (result, word) = match answer.outcome {
             Outcome::Ok => (StepResult::Ok, StepWord::Ok),
@@ -298,24 +293,17 @@ impl<'a> Engine<'a> {
 
     /// The draft of a record of this release.
     fn draft(&self, key: &StepKey, result: StepResult) -> RecordDraft {
-        let mut draft = RecordDraft::new(key.step(), result, self.context.run.clone(), self.now())
-            .environment(&self.environment.name);
-        if result != StepResult::Started {
-            draft.started = self.started.unwrap_or(draft.started);
+        let mut draft = self.revision.record(self.context, &self.environment.name, key.step(), result, &self.lock);
+        if let Some(started) = self.started.filter(|_| result != StepResult::Started) {
+            draft.started = started;
         }
-        draft.release = Some(self.release.clone());
-        draft.lock = Some(self.lock.lock.id().clone());
-        draft.lock_file = Some(self.lock.digest.clone());
-        draft.config = Some(self.revision.config_digest.clone());
-        draft.commit = Some(self.revision.commit.clone());
-        draft.tree = Some(self.revision.tree.clone());
         draft.suite = key.suite().cloned();
         draft
     }
 
-    /// Appends a record. Before an effect everything is asked again, of the ledger as it is known by then (a result that
-    /// lost the race has read it anew) and whenever this record loses the race: a hold, a rejection or a proof that was
-    /// taken back counts when it landed first. What happened is recorded whatever landed meanwhile.
+    /// Appends a record. `started`, which precedes an effect, is appended only while the gates still pass: they are asked
+    /// again before the append, and each time that a record of another writer lands first (a hold, a rejection, a proof that
+    /// was taken back). Results of what happened are always recorded.
     async fn append(&mut self, draft: RecordDraft, documents: &[Document]) -> Result<Option<u64>> {
         let mut store = std::mem::take(&mut self.store);
         let before_effect = draft.result == StepResult::Started;
@@ -329,7 +317,7 @@ impl<'a> Engine<'a> {
         appended
     }
 
-    /// Whether the run may still go on, given a ledger that is longer than the one that its gates saw.
+    /// Refuses to go on where records that landed after the gates were asked forbid it.
     fn may_go_on(&self, ledger: &Ledger) -> Result<()> {
         let underway = Underway {
             environment: &self.environment.name,
@@ -351,12 +339,11 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The time now.
     pub(crate) fn now(&self) -> lock_model::Timestamp {
         self.context.now()
     }
 
-    /// Opens a rollback: its first record holds the environment.
+    /// Records the beginning of a rollback, which holds the environment.
     pub(crate) async fn begin_rollback(&mut self, reason: &str, tag: Option<String>) -> Result<()> {
         let mut draft = self.draft(&Step::Rollback.into(), StepResult::Started).reason(reason);
         draft.tag = tag;
@@ -366,7 +353,6 @@ impl<'a> Engine<'a> {
 }
 
 impl Engine<'_> {
-    /// The report of the way that was taken.
     pub(crate) fn into_report(
         self,
         operation: Operation,
@@ -388,7 +374,6 @@ impl Engine<'_> {
     }
 }
 
-/// Steps that change something.
 #[derive(Clone, Copy)]
 enum Effect {
     Deploy,
@@ -397,7 +382,7 @@ enum Effect {
     Release,
 }
 
-/// What to say when another writer's record stops this run.
+/// The error of a run that a record of another writer stops.
 fn interrupted(environment: &EnvironmentName, interruption: &Interruption) -> Error {
     match interruption {
         Interruption::Held(hold) => Error::new(

@@ -10,7 +10,7 @@ use lock_model::{EnvironmentName, LOCK_FILE, Lock};
 use super::Engine;
 use super::gates::PolicyFound;
 use super::step_outcome::StepOutcome;
-use crate::context::{branch_name, forge_error};
+use crate::context::branch_name;
 use crate::environment_policy::{branch_of, environment_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::revision::{LockFile, load_config};
@@ -25,7 +25,7 @@ impl Engine<'_> {
         Ok(StepOutcome::ok(text))
     }
 
-    /// A promotion that is recorded already: is the pull request still there, and about this commit?
+    /// Brings the pull request of a recorded promotion up to date; `None` where nothing had to be changed.
     pub(super) async fn promote_again(&mut self) -> Result<Option<String>> {
         let (text, changed) = self.ensure_promotion().await?;
         Ok(changed.then_some(text))
@@ -34,7 +34,7 @@ impl Engine<'_> {
     /// The open pull request from this environment's branch to the next one's.
     pub(crate) async fn open_promotion(&self) -> Result<Option<PullRequest>> {
         let Some((_, from, to)) = self.way()? else { return Ok(None) };
-        self.context.forge.find_open(&branch_name(&from)?, &branch_name(&to)?).await.map_err(forge_error)
+        Ok(self.context.forge.find_open(&branch_name(&from)?, &branch_name(&to)?).await?)
     }
 
     /// The next environment, this one's branch and that one's.
@@ -47,7 +47,7 @@ impl Engine<'_> {
     async fn ensure_promotion(&mut self) -> Result<(String, bool)> {
         let Some((to, from_branch, to_branch)) = self.way()? else {
             return Err(Error::new(
-                ErrorKind::Invalid,
+                ErrorKind::Usage,
                 format!("environment `{}` promotes to nowhere", self.environment.name),
             )
             .hint("give it `promote: { to: … }`"));
@@ -55,31 +55,27 @@ impl Engine<'_> {
         let (head, base) = (branch_name(&from_branch)?, branch_name(&to_branch)?);
         let tip = self.context.branch_head(&from_branch).await?;
         if tip != self.revision.commit {
-            // The pull request would carry the newer commit under this one's proof.
+            // The pull request would carry the newer commit, which this proof is not about.
             return Ok((format!("`{from_branch}` went on to {}: its own run promotes", tip.short(12)), false));
         }
         let target = self.context.branch_head(&to_branch).await?;
-        let merged = self
-            .context
-            .git
-            .is_ancestor(self.revision.commit.as_str(), target.as_str())
-            .map_err(|error| crate::context::git_error("history cannot be read", error))?;
+        let merged = self.context.is_ancestor(self.revision.commit.as_str(), target.as_str())?;
         if merged {
             return Ok((format!("`{to_branch}` holds {} already", self.revision.commit.short(12)), false));
         }
         let body = self.promotion_text(&to, target.as_str()).await?;
         let title = pull_request::title(&self.release, &to);
-        let open = self.context.forge.find_open(&head, &base).await.map_err(forge_error)?;
+        let open = self.context.forge.find_open(&head, &base).await?;
         let (pull_request, verb, changed) = if let Some(open) = open {
             let edit = PullRequestEdit::new().title(title).body(body).readiness(Readiness::Ready);
-            let written = self.context.forge.edit_pull_request(open.number, &edit).await.map_err(forge_error)?;
+            let written = self.context.forge.edit_pull_request(open.number, &edit).await?;
             match written {
                 WriteOutcome::Created | WriteOutcome::Updated => (open, "refreshed", true),
                 WriteOutcome::Unchanged => (open, "is up to date", false),
             }
         } else {
             let new = NewPullRequest::new(head, base, title).body(body);
-            match self.context.forge.open_pull_request(&new).await.map_err(forge_error)? {
+            match self.context.forge.open_pull_request(&new).await? {
                 OpenOutcome::Created(made) => (made, "opened", true),
                 OpenOutcome::Exists(other) => (other, "exists", true),
             }
@@ -132,7 +128,7 @@ impl Engine<'_> {
         }))
     }
 
-    /// The lock of a revision, where it has one that can be read: one that cannot must not stop its own repair.
+    /// The lock of a revision; `None` also where it cannot be read, since the promotion may be what repairs it.
     fn lock_at(&self, revision: &str) -> Result<Option<Lock>> {
         let bytes = self
             .context
@@ -146,12 +142,8 @@ impl Engine<'_> {
     async fn carried(&self, target: &str) -> Result<Vec<u64>> {
         let branch = branch_name(&branch_of(&self.environment)?)?;
         let range = format!("{target}..{}", self.revision.commit);
-        let commits = self
-            .context
-            .git
-            .rev_list(&["--first-parent", range.as_str()])
-            .map_err(|error| crate::context::git_error("history cannot be read", error))?;
-        let merged = self.context.forge.pull_requests(Some(PullRequestState::Merged)).await.map_err(forge_error)?;
+        let commits = self.context.rev_list(&["--first-parent", range.as_str()])?;
+        let merged = self.context.forge.pull_requests(Some(PullRequestState::Merged)).await?;
         let mut numbers: Vec<u64> = merged
             .into_iter()
             .filter(|pull_request| {

@@ -1,4 +1,4 @@
-//! Deploying, proving and releasing: the steps with the lock's content in them.
+//! The steps deploy, verify, proof and release.
 
 use config::{Values, Variable};
 use deployer::Plan;
@@ -12,14 +12,13 @@ use super::Engine;
 use super::deploy::{Deployable, deployable};
 use super::execution::expand;
 use super::step_outcome::StepOutcome;
-use crate::context::forge_error;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
 use crate::labels::short_id;
 use crate::report::v1::StepResult as StepWord;
 use crate::report::v1::evidence::DeployedPlan;
 
-/// A deployment that nothing speaks against.
+/// A deployment that was planned without problems.
 pub(super) struct Prepared {
     deployable: Deployable,
     plan: Plan,
@@ -32,7 +31,7 @@ impl Engine<'_> {
         deployable(self.context, &self.revision, &self.environment, &self.lock.lock, &self.release, now)
     }
 
-    /// Renders and judges everything before anything is recorded or changed.
+    /// Plans the deployment; nothing is recorded or changed.
     pub(super) async fn prepare_deployment(&mut self) -> Result<Prepared> {
         let deployable = self.deployable()?;
         if !deployable.expired.is_empty() {
@@ -45,7 +44,7 @@ impl Engine<'_> {
                         "deploy the service, or give the exception a new day in a reviewed change of orchestrator.yaml",
                     ));
                 }
-                // What was proven once comes back as it was: a day that has passed is no reason to stay broken.
+                // A rollback brings back what was proven, also after the last day of an exception.
                 Purpose::Rollback => self.warnings.push(message),
             }
         }
@@ -57,7 +56,6 @@ impl Engine<'_> {
         Ok(Prepared { deployable, plan })
     }
 
-    /// Stores the plan.
     pub(super) async fn deploy(&mut self, prepared: &Prepared) -> Result<StepOutcome> {
         let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now()).await?;
         self.deployed_now = true;
@@ -78,12 +76,12 @@ impl Engine<'_> {
         Ok(answer.document("proof.json", &proof))
     }
 
-    /// Everything that was asked of the release here is fulfilled.
+    /// The outcome of a release whose steps and suites all passed.
     pub(super) fn proof(&self) -> StepOutcome {
         StepOutcome::ok(format!("release {} is proven in {}", self.release.id8(), self.environment.name))
     }
 
-    /// A suite said no: there is no proof, and the record says why.
+    /// The outcome of a release whose suites did not all pass.
     pub(super) fn no_proof(&self, kind: ErrorKind) -> StepOutcome {
         let failed: Vec<&str> =
             self.lines.iter().filter(|line| line.result == StepWord::Failed).map(|line| line.step.as_str()).collect();
@@ -113,8 +111,7 @@ impl Engine<'_> {
         let forge = &self.context.forge;
         let known: Vec<TagFacts> = forge
             .releases()
-            .await
-            .map_err(forge_error)?
+            .await?
             .into_iter()
             .map(|release| TagFacts { name: release.tag.to_string(), message: release.message, commit: release.commit })
             .collect();
@@ -140,10 +137,10 @@ impl Engine<'_> {
             proof: proof.seq,
         };
         let name = ReleaseTag::try_from(tag.as_str())
-            .map_err(|error| Error::from_source(ErrorKind::Invalid, "the release's tag is no tag name", error))?;
+            .map_err(|error| Error::from_source(ErrorKind::Usage, "the release's tag is no tag name", error))?;
         let new = NewRelease::new(name, self.revision.commit.clone(), message.write(&tag))
             .asset("lock.yaml", self.lock.bytes.clone());
-        match forge.create_release(&new).await.map_err(forge_error)? {
+        match forge.create_release(&new).await? {
             ReleaseOutcome::Created(_) => {
                 let mut answer = StepOutcome::ok(format!(
                     "{tag} at {}, lock {} archived",

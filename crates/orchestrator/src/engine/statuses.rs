@@ -5,7 +5,7 @@ use ledger::StepKey;
 use promotion::attempts::Purpose;
 
 use super::{Engine, LOCK_ARTEFACT, LOCK_STATUS};
-use crate::context::{branch_name, forge_error};
+use crate::context::branch_name;
 use crate::environment_policy::branch_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::v1::StepResult as StepWord;
@@ -55,11 +55,7 @@ impl Engine<'_> {
             self.revision.commit.short(12),
             lock_model::escaping::code_block(&why)
         );
-        self.context
-            .forge
-            .upsert_comment(pull_request.number, "orchestrator-not-proven", &body)
-            .await
-            .map_err(forge_error)?;
+        self.context.forge.upsert_comment(pull_request.number, "orchestrator-not-proven", &body).await?;
         self.line(
             "draft",
             StepWord::Done,
@@ -68,8 +64,8 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// A step ended with an error instead of an answer. Where the same command may well succeed in a minute, the proof
-    /// goes on being made; everything else is a no that the commit must show.
+    /// Sets the statuses after a step that ended with an error. After a temporary failure the proof stays pending, since the
+    /// same command may succeed later; any other error is a failure that the commit shows.
     pub(super) async fn gave_up(&mut self, key: &StepKey, error: &Error) {
         if matches!(error.kind(), ErrorKind::Temporary | ErrorKind::Interrupted) {
             return;
@@ -78,11 +74,11 @@ impl Engine<'_> {
         if self.lines.last().is_none_or(|line| line.step != step) {
             self.line(&step, StepWord::Refused, error.message().to_owned());
         }
-        // The error is what matters; a status that cannot be set now is set by the next run.
+        // The caller gets the step's own error; the next run sets a status that cannot be set now.
         let _unsaid = self.not_proven(error.kind()).await;
     }
 
-    /// A proof that is there stays where the run failed for what came later: a newer commit, or a hold.
+    /// Whether an existing proof stays: the run failed because of a newer commit or a hold, not because of the release.
     async fn proof_stays(&self, code: ErrorKind) -> Result<bool> {
         if !self.has_proof() {
             return Ok(false);
@@ -94,7 +90,7 @@ impl Engine<'_> {
         Ok(is_held || self.context.branch_head(&branch_of(&self.environment)?).await? != self.revision.commit)
     }
 
-    /// Whether this run's proof is what a promotion waits for.
+    /// Whether the promotion from this branch depends on this run.
     pub(super) fn speaks_for_the_branch(&self) -> bool {
         crate::environment_policy::commits_locks(&self.environment) && self.purpose == Purpose::Run
     }
@@ -102,42 +98,39 @@ impl Engine<'_> {
     async fn set_proof(&self, state: StatusState, text: &str) -> Result<()> {
         let context = proof_status(&self.environment.name);
         let text = lock_model::escaping::shorten(first_line(text), 140);
-        self.context.forge.set_status(&self.revision.commit, &context, state, &text).await.map_err(forge_error)?;
+        self.context.forge.set_status(&self.revision.commit, &context, state, &text).await?;
         Ok(())
     }
 
-    /// The locks of open pull requests that were made for the branch as it was must be made again. Which those are is
-    /// read from the locks themselves, so that asking again, after a crash too, is right at any time.
+    /// Sets the lock status of open pull requests to pending whose lock was made for an earlier commit of the branch. The base
+    /// is read from the published locks, so this can be repeated at any time.
     pub(crate) async fn outdate_other_locks(&self) -> Result<()> {
         let name = branch_of(&self.environment)?;
         let branch = branch_name(&name)?;
         let forge = &self.context.forge;
-        let open = forge.pull_requests(Some(PullRequestState::Open)).await.map_err(forge_error)?;
+        let open = forge.pull_requests(Some(PullRequestState::Open)).await?;
         for pull_request in open.into_iter().filter(|pull_request| pull_request.base_branch == branch) {
-            let statuses = forge.statuses(&pull_request.head).await.map_err(forge_error)?;
+            let statuses = forge.statuses(&pull_request.head).await?;
             let is_published =
                 statuses.iter().any(|status| status.context == LOCK_STATUS && status.state == StatusState::Success);
             if !is_published {
                 continue;
             }
-            let published = forge.artefact(pull_request.number, LOCK_ARTEFACT).await.map_err(forge_error)?;
+            let published = forge.artefact(pull_request.number, LOCK_ARTEFACT).await?;
             let lock = published.and_then(|bytes| LockFile::parse(bytes, LOCK_ARTEFACT).ok());
             let head = self.context.branch_head(&name).await?;
             if lock.is_some_and(|file| file.lock.source().base == head) {
                 continue;
             }
             let text = format!("`{branch}` moved: the lock must be made again");
-            forge
-                .set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text)
-                .await
-                .map_err(forge_error)?;
+            forge.set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text).await?;
         }
         Ok(())
     }
 }
 
 async fn context_edit(engine: &Engine<'_>, number: u64, edit: &PullRequestEdit) -> Result<()> {
-    engine.context.forge.edit_pull_request(number, edit).await.map_err(forge_error)?;
+    engine.context.forge.edit_pull_request(number, edit).await?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What a step answers.
+//! The outcome of a step.
 
 use ledger::PolicySource;
 use serde::Serialize;
@@ -7,10 +7,9 @@ use crate::error::ErrorKind;
 use crate::ledger_store::Document;
 use crate::report::v1::evidence::Evidence;
 
-/// A step's answer.
+/// What became of a step, and what is recorded with it.
 #[derive(Clone, Debug)]
 pub(crate) struct StepOutcome {
-    /// Yes or no.
     pub outcome: Outcome,
     /// One line or more about it.
     pub detail: String,
@@ -22,35 +21,27 @@ pub(crate) struct StepOutcome {
     pub documents: Vec<Document>,
     /// What people should know although the answer is positive.
     pub warnings: Vec<String>,
-    /// The release's tag.
     pub tag: Option<String>,
     /// Where the rules came from.
     pub policy: Option<PolicySource>,
 }
 
-/// Yes or no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Yes.
     Ok,
-    /// No, after looking.
     Failed,
-    /// No, before any change.
     Refused,
 }
 
 impl StepOutcome {
-    /// Yes.
     pub(crate) fn ok(detail: impl Into<String>) -> Self {
         Self::new(Outcome::Ok, None, detail)
     }
 
-    /// No, after looking.
     pub(crate) fn failed(kind: ErrorKind, detail: impl Into<String>) -> Self {
         Self::new(Outcome::Failed, Some(kind), detail)
     }
 
-    /// No, before any change.
     pub(crate) fn refused(kind: ErrorKind, detail: impl Into<String>) -> Self {
         Self::new(Outcome::Refused, Some(kind), detail)
     }

@@ -30,7 +30,7 @@ impl Engine<'_> {
 fn suite<'a>(revision: &'a Revision, name: &SuiteName) -> Result<&'a Suite> {
     revision.config.suites.get(name).ok_or_else(|| {
         let known: Vec<&str> = revision.config.suites.keys().map(SuiteName::as_str).collect();
-        Error::new(ErrorKind::Invalid, format!("there is no suite `{name}`"))
+        Error::new(ErrorKind::Usage, format!("there is no suite `{name}`"))
             .hint(format!("the configuration has: {}", known.join(", ")))
     })
 }
@@ -70,7 +70,7 @@ pub(crate) async fn run_suite(
         SuiteKind::Http { file: path } => {
             let bytes = file(context, revision, path)?;
             let suite = HttpSuite::parse(path.as_str(), &bytes)
-                .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))?;
+                .map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))?;
             let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
                 .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
             let mut variables = qa::Variables::new().mode(environment.mode.to_string());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use forge::FileChange;
 use git::{ABSENT, CommitIdentity, PushOutcome, TreeChange};
-use ledger::{RecordDraft, Step, StepResult, Unreviewed};
+use ledger::{Step, StepResult, Unreviewed};
 use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Timestamp, TreePath};
 use promotion::rollback::known_good;
 
@@ -23,7 +23,6 @@ const REGULAR_FILE: u32 = 0o100_644;
 
 /// An environment that gets somewhere to go back to.
 pub(super) struct Adopter<'a> {
-    /// The environment.
     pub name: EnvironmentName,
     /// The branch that it runs.
     pub branch: String,
@@ -79,15 +78,8 @@ impl<'a> Adopter<'a> {
         let lock = revision
             .lock(context)?
             .ok_or_else(|| Error::new(ErrorKind::Repository, format!("`{LOCK_FILE}` is not in the tag `{tag}`")))?;
-        let mut draft = RecordDraft::new(Step::LockCommit, StepResult::Ok, context.run.clone(), context.now())
-            .environment(&self.name)
-            .reason(self.reason);
-        draft.release = Some(release.clone());
-        draft.lock = Some(lock.lock.id().clone());
-        draft.lock_file = Some(lock.digest.clone());
-        draft.config = Some(revision.config_digest.clone());
-        draft.commit = Some(commit.clone());
-        draft.tree = Some(revision.tree.clone());
+        let mut draft =
+            revision.record(context, &self.name, Step::LockCommit, StepResult::Ok, &lock).reason(self.reason);
         draft.tag = Some(tag.clone());
         draft.unreviewed = Some(Unreviewed::Migrated);
         store.append(context, draft, &[], |_| Ok(())).await?;

@@ -3,13 +3,13 @@ use std::time::Duration;
 use lock_model::EnvironmentName;
 
 use crate::context::Context;
-use crate::engine::OnDifference;
+use crate::engine::{LockCommit, OnDifference};
 use crate::environment_policy::{branch_of, commit_of, commits_locks, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lease::lease;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::LockCommitReport;
-use crate::run::{Ready, ready_commit};
+use crate::run::ready_commit;
 
 /// Commits the lock of the merged pull request that an environment's branch ends with.
 ///
@@ -17,7 +17,7 @@ use crate::run::{Ready, ready_commit};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Image`] where the registry no longer gives what was reviewed, [`ErrorKind::Invalid`] where locks are not
+/// [`ErrorKind::Image`] where the registry no longer gives what was reviewed, [`ErrorKind::Usage`] where locks are not
 /// committed to the environment's branch.
 pub async fn commit_lock(
     context: &Context,
@@ -27,18 +27,18 @@ pub async fn commit_lock(
     context.sync()?;
     let environment = find_environment(context, name).await?;
     if !commits_locks(&environment) {
-        return Err(Error::new(ErrorKind::Invalid, format!("locks are not committed to the branch of `{name}`"))
+        return Err(Error::new(ErrorKind::Usage, format!("locks are not committed to the branch of `{name}`"))
             .hint("they are committed to the staging branch and travel from there"));
     }
     let branch = branch_of(&environment)?;
     let _lease = lease(context, name, Duration::ZERO).await?;
-    // Whoever worked here until now may have moved the branch.
+    // The run that held the lease before may have moved the branch.
     context.sync()?;
     let commit = commit_of(context, &branch, None).await?;
     let mut store = LedgerStore::read(context).await?;
     let difference = accept_new.map_or(OnDifference::Refuse, OnDifference::AcceptNew);
-    Ok(match ready_commit(context, &mut store, name, &environment, &branch, commit, difference).await? {
-        Ready::Superseded(note) => LockCommitReport { commit: None, note: None, superseded: Some(note) },
-        Ready::Go { commit, note } => LockCommitReport { commit: Some(commit), note, superseded: None },
+    Ok(match ready_commit(context, &mut store, &environment, &branch, commit, difference).await? {
+        LockCommit::Superseded { note } => LockCommitReport { commit: None, note: None, superseded: Some(note) },
+        LockCommit::Ready { commit, note } => LockCommitReport { commit: Some(commit), note, superseded: None },
     })
 }

@@ -36,7 +36,7 @@ impl ComposeRequest {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`] where the compose file cannot be used.
+/// [`ErrorKind::Usage`] where the compose file cannot be used.
 pub fn compose_override(
     repository: &Path,
     request: &ComposeRequest,
@@ -44,11 +44,11 @@ pub fn compose_override(
 ) -> Result<LockComposeReport> {
     let lock = read_lock_file(&request.lock, || Local::open(repository, surroundings))?.lock;
     let bytes = std::fs::read(&request.file).map_err(|error| {
-        Error::from_source(ErrorKind::Invalid, format!("`{}` cannot be read", request.file.display()), error)
+        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", request.file.display()), error)
     })?;
     let pins = pins(&lock, &request.service, &prefix(repository, &request.lock, surroundings)?)?;
     let made = deployer::compose_override(&bytes, &request.file.display().to_string(), &pins).map_err(|error| {
-        Error::from_source(ErrorKind::Invalid, "there is no override file to make", error)
+        Error::from_source(ErrorKind::Usage, "there is no override file to make", error)
             .hint("`--service TEMPLATE` says what the file calls a service, such as `{name}` or `{short}`")
     })?;
     if let Some(path) = &request.output {
@@ -84,7 +84,7 @@ fn prefix(repository: &Path, lock: &str, surroundings: &Surroundings) -> Result<
 fn pins(lock: &Lock, template: &str, prefix: &str) -> Result<BTreeMap<String, ImagePin>> {
     let known = [Variable::Name, Variable::Short, Variable::ShortUnderscore, Variable::Path];
     let unusable = |error: &dyn std::error::Error| {
-        Error::new(ErrorKind::Invalid, format!("`--service {template}` cannot be used: {error}"))
+        Error::new(ErrorKind::Usage, format!("`--service {template}` cannot be used: {error}"))
     };
     let template = Template::new(template, &known).map_err(|error| unusable(&error))?;
     let mut pins = BTreeMap::new();
@@ -93,7 +93,7 @@ fn pins(lock: &Lock, template: &str, prefix: &str) -> Result<BTreeMap<String, Im
         let values = Values::new().service(name, &service.path, prefix);
         let called = template.expand(&values).map_err(|error| unusable(&error))?;
         if pins.insert(called.clone(), ImagePin::from(image)).is_some() {
-            return Err(Error::new(ErrorKind::Invalid, format!("two services of the lock would be `{called}`"))
+            return Err(Error::new(ErrorKind::Usage, format!("two services of the lock would be `{called}`"))
                 .hint("give `--service` a template that tells them apart, such as `{name}`"));
         }
     }

@@ -13,7 +13,7 @@ use crate::revision::LockFile;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Lock`] for a lock that cannot be read, [`ErrorKind::Invalid`] where there is none of that name.
+/// [`ErrorKind::Lock`] for a lock that cannot be read, [`ErrorKind::Usage`] where there is none of that name.
 pub fn read_lock(name: &str, repository: impl FnOnce() -> Result<Local>) -> Result<Lock> {
     Ok(read_lock_file(name, repository)?.lock)
 }
@@ -29,10 +29,10 @@ pub(super) fn read_lock_file(name: &str, repository: impl FnOnce() -> Result<Loc
         }
         let bytes =
             local.git.read_file(candidate, LOCK_FILE).map_err(|error| git_error("the lock cannot be read", error))?;
-        let bytes = bytes.ok_or_else(|| Error::new(ErrorKind::Invalid, format!("`{LOCK_FILE}` is not in `{name}`")))?;
+        let bytes = bytes.ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{LOCK_FILE}` is not in `{name}`")))?;
         return LockFile::parse(bytes, &format!("{name}:{LOCK_FILE}"));
     }
-    Err(Error::new(ErrorKind::Invalid, format!("`{name}` is neither a file nor a revision of this repository")))
+    Err(Error::new(ErrorKind::Usage, format!("`{name}` is neither a file nor a revision of this repository")))
 }
 
 /// What a revision may be called here: a branch of the forge first, as it was fetched last.
@@ -52,16 +52,15 @@ pub(super) fn lock_file_at(context: &Context, revision: &str) -> Result<Option<L
 }
 
 pub(super) fn read_file(path: &Path) -> Result<LockFile> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Error::from_source(ErrorKind::Invalid, format!("`{}` cannot be read", path.display()), error)
-    })?;
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error))?;
     LockFile::parse(bytes, &path.display().to_string())
 }
 
 /// Writes a file: old or new, never a mix.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |error: std::io::Error| {
-        Error::from_source(ErrorKind::Invalid, format!("`{}` cannot be written", path.display()), error)
+        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", path.display()), error)
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
@@ -75,7 +74,7 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 pub(super) fn write_lock_folder(folder: &Path, bytes: &[u8]) -> Result<()> {
     let lock = LockFile::parse(bytes.to_vec(), LOCK_FILE)?;
     let failed = |error: std::io::Error| {
-        Error::from_source(ErrorKind::Invalid, format!("`{}` cannot be written", folder.display()), error)
+        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", folder.display()), error)
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
     for change in lock_files(&lock)? {

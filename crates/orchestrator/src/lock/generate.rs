@@ -6,7 +6,7 @@ use forge::MergeRef;
 use lock_model::{ServiceName, Source};
 
 use super::files::{lock_file_at, read_file, write_lock_folder};
-use crate::context::{Context, forge_error};
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::lock_builder::{self, Scope};
 use crate::report::v1::{LockGenerateReport, locked_services};
@@ -80,7 +80,7 @@ pub async fn generate_lock(context: &Context, request: &LockGenerateRequest) -> 
         (_, true) => everything,
         (Some(previous), false) => Scope { only: Some((only, &previous.lock)), ..everything },
         (None, false) => {
-            return Err(Error::new(ErrorKind::Invalid, "there is no earlier lock to take the other services from")
+            return Err(Error::new(ErrorKind::Usage, "there is no earlier lock to take the other services from")
                 .hint("name one with `--previous FILE`, or leave `--service` out"));
         }
     };
@@ -105,8 +105,8 @@ pub(super) struct TestMerge {
 }
 
 pub(super) async fn test_merge(context: &Context, number: u64) -> Result<TestMerge> {
-    let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
-    let (commit, tree, base, head) = match context.forge.merge_ref(number).await.map_err(forge_error)? {
+    let pull_request = context.forge.pull_request(number).await?;
+    let (commit, tree, base, head) = match context.forge.merge_ref(number).await? {
         MergeRef::Clean { commit, tree, base, head } => (commit, tree, base, head),
         MergeRef::Conflict { paths, .. } => {
             return Err(Error::new(ErrorKind::Repository, format!("pull request {number} has conflicts"))

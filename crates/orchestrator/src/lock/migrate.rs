@@ -13,7 +13,7 @@ use registry::{Event, ImageRequest, RevisionPolicy};
 
 use super::adopt::Adopter;
 use super::files::write_lock_folder;
-use crate::context::{Context, git_error};
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
 use crate::lock_builder::{Resolving, image_policy, unresolved};
@@ -46,7 +46,7 @@ pub struct LockMigrateRequest {
 /// An environment that takes a migrated lock over.
 #[derive(Clone, Debug)]
 pub struct Adoption {
-    /// The environment.
+    /// The environment that may roll back to the lock.
     pub environment: EnvironmentName,
     /// Why it may be gone back to.
     pub reason: String,
@@ -78,7 +78,7 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
         (None, None) => context.resolve("HEAD")?,
     };
     let rules = load_config(context, rules_at.as_str())?.ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, format!("`{CONFIG_FILE}` is not in commit {}", rules_at.short(12)))
+        Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in commit {}", rules_at.short(12)))
             .hint("name a commit that has one with `--rules REV`")
     })?;
     let place = Place::find(context, &older, &rules, request.revision.as_deref())?;
@@ -119,9 +119,8 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
 }
 
 fn read(path: &Path) -> Result<LegacyLock> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Error::from_source(ErrorKind::Invalid, format!("`{}` cannot be read", path.display()), error)
-    })?;
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error))?;
     LegacyLock::parse(&bytes, &path.display().to_string()).map_err(|error| lock_error(&error))
 }
 
@@ -149,10 +148,7 @@ impl Place {
             };
         }
         let head = context.resolve("HEAD")?;
-        let commits = context
-            .git
-            .rev_list(&[MOST_COMMITS, head.as_str()])
-            .map_err(|error| git_error("history cannot be read", error))?;
+        let commits = context.rev_list(&[MOST_COMMITS, head.as_str()])?;
         let mut nearest: Option<(Self, Vec<Problem>)> = None;
         for commit in commits {
             let place = Self::at(context, commit, rules)?;
@@ -235,7 +231,7 @@ async fn make(
     let assignments = rules
         .config
         .assign_services(&paths)
-        .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string().trim_end()))?;
+        .map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))?;
     let entries: Vec<(&ServiceAssignment, &LegacyService, &Submodule)> = assignments
         .iter()
         .filter_map(|assignment| {

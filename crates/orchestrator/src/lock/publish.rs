@@ -9,7 +9,7 @@ use lock_model::{CommitId, LOCK_FOLDER};
 
 use super::files::lock_file_at;
 use super::generate::{TestMerge, test_merge};
-use crate::context::{Context, forge_error, git_error};
+use crate::context::{Context, git_error};
 use crate::engine::{LOCK_ARTEFACT, LOCK_STATUS, rows_of};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::labels::{diff_problems, short_id};
@@ -29,7 +29,7 @@ const ATTEMPTS: u32 = 3;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LockPublishRequest {
-    /// The pull request.
+    /// The number of an open pull request into the staging branch.
     pub pull_request: u64,
     /// Ask the remotes whether the commits are pushed, also where no configuration wants it.
     pub check_pushed: bool,
@@ -52,9 +52,9 @@ impl LockPublishRequest {
 pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Result<LockPublishReport> {
     context.sync()?;
     let number = request.pull_request;
-    let pull_request = context.forge.pull_request(number).await.map_err(forge_error)?;
+    let pull_request = context.forge.pull_request(number).await?;
     if pull_request.state != PullRequestState::Open {
-        return Err(Error::new(ErrorKind::Invalid, format!("pull request {number} is not open")));
+        return Err(Error::new(ErrorKind::Usage, format!("pull request {number} is not open")));
     }
     // Before anything is said on its head, which may be the commit of another branch's own run.
     let base = context.branch_head(pull_request.base_branch.as_str()).await?;
@@ -67,7 +67,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
     LedgerStore::check(context).await?;
     let status = async |state: StatusState, text: &str| -> Result<()> {
         let text = lock_model::escaping::shorten(text, 140);
-        context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text).await.map_err(forge_error)?;
+        context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text).await?;
         Ok(())
     };
     status(StatusState::Pending, "the lock is being made").await?;
@@ -82,8 +82,8 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
     };
     match made {
         Ok(made) => {
-            context.forge.put_artefact(number, LOCK_ARTEFACT, &made.generated.bytes).await.map_err(forge_error)?;
-            context.forge.upsert_comment(number, COMMENT, &made.comment).await.map_err(forge_error)?;
+            context.forge.put_artefact(number, LOCK_ARTEFACT, &made.generated.bytes).await?;
+            context.forge.upsert_comment(number, COMMENT, &made.comment).await?;
             status(StatusState::Success, &made.line).await?;
             let generated = made.generated;
             Ok(LockPublishReport {
@@ -112,7 +112,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
                 problems: &problems,
                 hints: error.hints(),
             });
-            context.forge.upsert_comment(number, COMMENT, &comment).await.map_err(forge_error)?;
+            context.forge.upsert_comment(number, COMMENT, &comment).await?;
             status(StatusState::Failure, error.message()).await?;
             Err(error)
         }
@@ -138,8 +138,8 @@ fn problem_texts(error: &Error) -> Vec<LockProblemText> {
     error.all_problems().iter().map(text).collect()
 }
 
-/// Makes the lock until it is the one of the present base: whoever merges something else meanwhile starts no run for this
-/// pull request. Nothing where its head moved, whose own run speaks for the new state, and where the base does not rest.
+/// Makes the lock for the present base, again where the base moves meanwhile: a merge of another pull request starts no run
+/// for this one. `None` where the head moved, which has a run of its own, and where the base moves each time.
 async fn make_of_the_present(
     context: &Context,
     pull_request: &PullRequest,
@@ -149,7 +149,7 @@ async fn make_of_the_present(
     for attempt in 1..=ATTEMPTS {
         let scope = Scope { only: None, patience: request.wait, check_pushed: request.check_pushed };
         let made = make(context, pull_request, scope).await;
-        let present = context.forge.pull_request(pull_request.number).await.map_err(forge_error)?;
+        let present = context.forge.pull_request(pull_request.number).await?;
         if present.head != pull_request.head {
             return Ok(None);
         }
@@ -235,7 +235,7 @@ fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(
-        ErrorKind::Invalid,
+        ErrorKind::Usage,
         format!("pull request {} goes to `{}`", pull_request.number, pull_request.base_branch),
     )
     .hint(format!("locks are made for pull requests into `{staging}`; a promotion carries one already")))

@@ -13,14 +13,14 @@ use crate::report::v1::LockRejectReport;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`] where there is no such lock.
+/// [`ErrorKind::Usage`] where there is no such lock.
 pub async fn reject_lock(context: &Context, lock: &str, reason: &str) -> Result<LockRejectReport> {
     context.sync()?;
     let mut store = LedgerStore::read(context).await?;
     let (id, file, commit) = if let Ok(id) = LockId::try_from(lock) {
         let known = store.ledger().records().iter().rev().find(|record| record.entry.lock.as_ref() == Some(&id));
         let Some(known) = known else {
-            return Err(Error::new(ErrorKind::Invalid, format!("no record of the ledger names lock {id}"))
+            return Err(Error::new(ErrorKind::Usage, format!("no record of the ledger names lock {id}"))
                 .hint("`orchestrator history` shows the locks; a file or a revision works too"));
         };
         (id, known.entry.lock_file.clone(), known.entry.commit.clone())
@@ -29,9 +29,8 @@ pub async fn reject_lock(context: &Context, lock: &str, reason: &str) -> Result<
             read_file(Path::new(lock))?
         } else {
             let commit = context.resolve(lock)?;
-            lock_file_at(context, commit.as_str())?.ok_or_else(|| {
-                Error::new(ErrorKind::Invalid, format!("`{LOCK_FILE}` is not in {}", commit.short(12)))
-            })?
+            lock_file_at(context, commit.as_str())?
+                .ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{LOCK_FILE}` is not in {}", commit.short(12))))?
         };
         let head = lock.lock.source().head.clone();
         (lock.lock.id().clone(), Some(lock.digest), Some(head))

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::report::markdown::{
-    CommitEntry, CommitList, CommitRange, MAX_COMMITS_SHOWN, RiskKind, ServiceCommits, ServiceRisk, Step,
-};
+use crate::report::markdown::{MAX_COMMITS_SHOWN, RiskKind, ServiceCommits, ServiceRisk, Step};
 use crate::report::v1::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
 use lock_gen::{
     Commits, Direction, History, HistoryError, HistoryQuery, Pin, Pins, Scan, Submodule, SubmoduleChange,
@@ -28,14 +26,12 @@ pub(crate) struct Changes {
     pub risks: Vec<ServiceRisk>,
     /// The commits of the services that moved.
     pub commits: Vec<ServiceCommits>,
-    directions: BTreeMap<ServiceName, Direction>,
 }
 
 /// The submodules of a tree, by path: where git fetches them from, and what their clones are called.
 pub(crate) struct Declared<'a>(BTreeMap<&'a TreePath, &'a Submodule>);
 
 impl<'a> Declared<'a> {
-    /// Those of a tree.
     pub(crate) fn new(scan: &'a Scan) -> Self {
         Self(scan.submodules.iter().map(|submodule| (&submodule.path, submodule)).collect())
     }
@@ -88,12 +84,9 @@ pub(crate) async fn changes(
     }
     for (name, service) in after.services() {
         let commits = match (histories.get(&service.path), unknown.get(&service.path)) {
-            (Some(Ok(history)), _) => {
-                changes.directions.insert(name.clone(), history.direction);
-                Ok(range(history))
-            }
-            (Some(Err(error)), _) => Err(reason(error)),
-            (None, Some(reason)) => Err(reason.clone()),
+            (Some(Ok(history)), _) => known(history),
+            (Some(Err(error)), _) => SubmoduleCommits::Unknown { unknown: reason(error) },
+            (None, Some(reason)) => SubmoduleCommits::Unknown { unknown: reason.clone() },
             (None, None) => continue,
         };
         changes.commits.push(ServiceCommits { service: name.clone(), commits });
@@ -142,52 +135,31 @@ fn kind(change: SubmoduleChange) -> RiskKind {
     }
 }
 
-fn range(history: &History) -> CommitRange {
-    let list = |commits: &Commits| CommitList {
+fn known(history: &History) -> SubmoduleCommits {
+    let lines = |commits: &Commits| CommitLines {
         count: commits.count,
         newest: commits
             .newest
             .iter()
-            .map(|commit| CommitEntry {
-                id: commit.id.clone(),
+            .map(|commit| CommitLine {
+                commit: commit.id.clone(),
                 subject: commit.subject.clone(),
                 author: commit.author.clone(),
                 time: commit.time,
             })
             .collect(),
     };
-    CommitRange { added: list(&history.added), removed: list(&history.removed) }
+    SubmoduleCommits::Known {
+        direction: history.direction.as_str().to_owned(),
+        added: lines(&history.added),
+        removed: lines(&history.removed),
+    }
 }
 
 impl Changes {
     /// The commits of each service that moved.
     pub(crate) fn commit_documents(&self) -> BTreeMap<ServiceName, SubmoduleCommits> {
-        let lines = |commits: &CommitList| CommitLines {
-            count: commits.count,
-            newest: commits
-                .newest
-                .iter()
-                .map(|commit| CommitLine {
-                    commit: commit.id.clone(),
-                    subject: commit.subject.clone(),
-                    author: commit.author.clone(),
-                    time: commit.time,
-                })
-                .collect(),
-        };
-        let documents = self.commits.iter().map(|service| {
-            let document = match &service.commits {
-                Ok(range) => SubmoduleCommits::Known {
-                    direction: self.directions.get(&service.service).map(|direction| direction.as_str().to_owned()),
-                    summary: range.summary(),
-                    added: lines(&range.added),
-                    removed: lines(&range.removed),
-                },
-                Err(reason) => SubmoduleCommits::Unknown { unknown: reason.clone() },
-            };
-            (service.service.clone(), document)
-        });
-        documents.collect()
+        self.commits.iter().map(|moved| (moved.service.clone(), moved.commits.clone())).collect()
     }
 
     /// What a person should look at.

@@ -19,7 +19,7 @@ pub(crate) use sources::{Target, check_sources, foreign_sources};
 fn allowed_sources(rules: &Submodules) -> Result<Option<AllowedSources>> {
     let Some(entries) = &rules.allow else { return Ok(None) };
     let allowed = AllowedSources::new(entries)
-        .map_err(|error| Error::from_source(ErrorKind::Invalid, "`submodules.allow` cannot be used", error))?;
+        .map_err(|error| Error::from_source(ErrorKind::Usage, "`submodules.allow` cannot be used", error))?;
     Ok(Some(allowed))
 }
 
@@ -27,7 +27,7 @@ fn allowed_sources(rules: &Submodules) -> Result<Option<AllowedSources>> {
 fn accepted_refs(rules: &Submodules) -> Result<RefPolicy> {
     let Some(patterns) = &rules.branches else { return Ok(RefPolicy::default()) };
     RefPolicy::new(patterns)
-        .map_err(|error| Error::from_source(ErrorKind::Invalid, "`submodules.branches` cannot be used", error))
+        .map_err(|error| Error::from_source(ErrorKind::Usage, "`submodules.branches` cannot be used", error))
 }
 
 #[cfg(test)]

@@ -15,12 +15,9 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::report::v1::PushedRefs;
 use crate::revision::Revision;
 
-/// What the remotes said.
 #[derive(Debug)]
 pub(crate) struct PushedAnswer {
-    /// Where commits are.
     pub on: BTreeMap<ServiceName, PushedRefs>,
-    /// Commits that are nowhere.
     pub nowhere: Vec<Problem>,
     unknown: Vec<(ErrorClass, Problem)>,
     of: usize,

@@ -8,7 +8,7 @@ use process::Interrupt;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Ends the programs of some work when nobody waits for it any more.
+/// Ends the programs of abandoned work when it is dropped.
 struct Abandoned(Interrupt);
 
 impl Drop for Abandoned {

@@ -15,7 +15,7 @@ use crate::revision::{LockFile, Revision, parse_config};
 #[derive(Debug)]
 pub(crate) struct Target {
     rules: Option<Submodules>,
-    /// Of its lock: what nobody ever locked belongs to no owner yet.
+    /// The pins of its lock. A submodule that was never locked has no earlier owner.
     pins: Pins,
     /// The paths of that lock's services.
     names: BTreeMap<ServiceName, TreePath>,
@@ -50,7 +50,7 @@ impl Target {
         }
     }
 
-    /// Whether the commits must be pushed although nobody asked for it.
+    /// Whether a configuration requires that the commits are pushed.
     pub(crate) fn requires_pushed(&self, own: &Submodules) -> bool {
         self.rules(own).iter().any(|rules| rules.pushed == PushedPolicy::Require)
     }
@@ -65,7 +65,6 @@ impl Target {
     }
 }
 
-/// Refuses submodules from elsewhere.
 pub(crate) fn check_sources(
     revision: &Revision,
     target: &Target,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ledger::{PolicySource, ProofLevel, RecordDraft, RunIdentity, Step, StepResult};
 use lock_model::{Content, Date, Digest, EnvironmentName, Exception, LOCK_FILE, Lock, Origin};
+use orchestrator::forge::ReviewState;
 use orchestrator::lock::reject_lock;
 use orchestrator::report::v1::{RunReport, StepResult as StepWord};
-use orchestrator::simulator::ReviewAction;
 use orchestrator::{DeployRequest, ErrorKind, RunRequest, deploy, hold, run, unhold};
 use promotion::gates::Gate;
 
@@ -86,7 +86,7 @@ async fn p9_p10_belongs_to_tree_a_gitlink_that_no_lock_describes() {
     shop.commit("hotfix", &[change], "web 2, at once");
     let number = shop.open_pull_request("hotfix", "main").await;
     for reviewer in ["ana", "ben"] {
-        shop.review(reviewer, number, ReviewAction::Approve).await;
+        shop.review(reviewer, number, ReviewState::Approved).await;
     }
     shop.merge_past_rules(number).await;
     refuses(&shop, &production(), &[Gate::BelongsToTree], ErrorKind::Repository).await;
@@ -246,7 +246,7 @@ async fn p9_staging_proof_a_release_that_staging_never_proved() {
     shop.configure("hotfix", "namespace: shop-production", "namespace: shop-elsewhere");
     let number = shop.open_pull_request("hotfix", "main").await;
     for reviewer in ["ana", "ben"] {
-        shop.review(reviewer, number, ReviewAction::Approve).await;
+        shop.review(reviewer, number, ReviewState::Approved).await;
     }
     shop.merge_past_rules(number).await;
     refuses(&shop, &production(), &[Gate::StagingProof, Gate::Suites], ErrorKind::Refused).await;
@@ -266,7 +266,7 @@ async fn p18_suites_that_were_taken_off_the_list_are_still_required() {
 #[tokio::test]
 async fn approvals_are_counted_again_after_a_merge_past_the_rules() {
     let shop = proven();
-    shop.review("ana", 2, ReviewAction::Approve).await;
+    shop.review("ana", 2, ReviewState::Approved).await;
     shop.merge_past_rules(2).await;
     refuses(&shop, &production(), &[Gate::Approvals], ErrorKind::Refused).await;
 }
@@ -277,7 +277,7 @@ async fn t1_approvals_are_those_of_the_branch_as_it_was_before() {
     shop.configure("dev", "count: 2", "count: 1");
     shop.merge_dev().await;
     shop.run_ok(&staging()).await;
-    shop.review("ana", 4, ReviewAction::Approve).await;
+    shop.review("ana", 4, ReviewState::Approved).await;
     shop.merge_past_rules(4).await;
     refuses(&shop, &production(), &[Gate::Approvals], ErrorKind::Refused).await;
     assert_eq!(shop.newest(&production(), Step::Gates).policy, Some(PolicySource::Target));
@@ -310,7 +310,7 @@ async fn a_branch_with_a_configuration_is_judged_by_it() {
 async fn t13_merged_tree_main_held_what_nobody_approved() {
     let shop = proven();
     for reviewer in ["ana", "ben"] {
-        shop.review(reviewer, 2, ReviewAction::Approve).await;
+        shop.review(reviewer, 2, ReviewState::Approved).await;
     }
     orchestrator::approvals(&shop.bot(), &production(), Some(2)).await.unwrap();
     shop.commit("main", &[write("HOTFIX.md", "in a hurry\n")], "a hotfix");
@@ -334,7 +334,7 @@ async fn the_merger_does_not_approve_where_the_rules_exclude_mergers() {
     shop.merge("ana", 1).await;
     shop.run_ok(&staging()).await;
     for reviewer in ["ana", "ben"] {
-        shop.review(reviewer, 2, ReviewAction::Approve).await;
+        shop.review(reviewer, 2, ReviewState::Approved).await;
     }
     let counted = orchestrator::approvals(&shop.bot(), &production(), Some(2)).await.unwrap();
     assert_eq!((counted.approved, counted.needed, counted.missing), (false, 2, 1), "{counted:#?}");

@@ -4,9 +4,9 @@
 use ledger::PolicySource;
 use lock_model::{CommitId, Lock, Timestamp};
 use orchestrator::report::markdown::{
-    CommitEntry, CommitList, CommitRange, LockComment, MAX_COMMENT_CHARACTERS, RiskKind, ServiceCommits, ServiceRisk,
-    Step, lock_comment,
+    LockComment, MAX_COMMENT_CHARACTERS, RiskKind, ServiceCommits, ServiceRisk, Step, lock_comment,
 };
+use orchestrator::report::v1::{CommitLine, CommitLines, SubmoduleCommits};
 
 use crate::builders::*;
 
@@ -15,21 +15,22 @@ fn id(number: usize) -> CommitId {
     CommitId::try_from(format!("{number:040x}")).unwrap()
 }
 
-fn entry(number: usize, subject: &str, author: &str) -> CommitEntry {
-    CommitEntry {
-        id: id(number),
+fn entry(number: usize, subject: &str, author: &str) -> CommitLine {
+    CommitLine {
+        commit: id(number),
         subject: subject.to_owned(),
         author: author.to_owned(),
         time: Timestamp::from_unix_seconds(1_764_000_000 + i64::try_from(number).unwrap()),
     }
 }
 
-fn list(count: usize, newest: Vec<CommitEntry>) -> CommitList {
-    CommitList { count, newest }
+fn list(count: usize, newest: Vec<CommitLine>) -> CommitLines {
+    CommitLines { count, newest }
 }
 
-fn moved(service: &str, added: CommitList, removed: CommitList) -> ServiceCommits {
-    ServiceCommits { service: service.try_into().unwrap(), commits: Ok(CommitRange { added, removed }) }
+fn moved(service: &str, added: CommitLines, removed: CommitLines) -> ServiceCommits {
+    let commits = SubmoduleCommits::Known { direction: "forward".to_owned(), added, removed };
+    ServiceCommits { service: service.try_into().unwrap(), commits }
 }
 
 fn risk(service: &str, kind: RiskKind) -> ServiceRisk {
@@ -81,12 +82,14 @@ fn t8_risks_stand_right_below_the_changes_and_commits_are_folded() {
         risk("pay", RiskKind::UnknownDirection(step(2, 5))),
     ];
     let commits = [
-        moved("cart", list(17, vec![entry(0xabc, "one", "Dana"), entry(0xabd, "two", "Ben")]), CommitList::default()),
-        moved("web", CommitList::default(), list(1, vec![entry(2, "taken back", "Dana")])),
+        moved("cart", list(17, vec![entry(0xabc, "one", "Dana"), entry(0xabd, "two", "Ben")]), CommitLines::default()),
+        moved("web", CommitLines::default(), list(1, vec![entry(2, "taken back", "Dana")])),
         moved("chat", list(1, vec![entry(3, "here", "Dana")]), list(2, vec![entry(2, "there", "Dana")])),
         ServiceCommits {
             service: "pay".try_into().unwrap(),
-            commits: Err("the history of `https://forge.example/shop/pay.git` could not be fetched".to_owned()),
+            commits: SubmoduleCommits::Unknown {
+                unknown: "the history of `https://forge.example/shop/pay.git` could not be fetched".to_owned(),
+            },
         },
     ];
     let text = comment(&after, &before, &risks, &commits);
@@ -154,11 +157,11 @@ fn t37_a_subject_or_author_makes_nothing_of_the_comment() {
         "a\u{202e}b\u{1b}[2J`code`|cell",
         "&#64;team &lt;",
     ];
-    let entries: Vec<CommitEntry> =
-        hostile.iter().enumerate().map(|(number, text)| entry(number, text, text)).collect();
+    let entries: Vec<CommitLine> = hostile.iter().enumerate().map(|(number, text)| entry(number, text, text)).collect();
     let reason = "remote: </details> @lead #1".to_owned();
-    let unknown = ServiceCommits { service: "web".try_into().unwrap(), commits: Err(reason) };
-    let text = comment(&after, &before, &[], &[moved("cart", list(6, entries), CommitList::default()), unknown]);
+    let unknown =
+        ServiceCommits { service: "web".try_into().unwrap(), commits: SubmoduleCommits::Unknown { unknown: reason } };
+    let text = comment(&after, &before, &[], &[moved("cart", list(6, entries), CommitLines::default()), unknown]);
     assert_eq!(text.matches("<!--").count(), 1, "one marker, ours:\n{text}");
     assert_eq!(text.matches("</details>").count(), 1);
     assert_eq!(text.matches("<details>").count(), 1);
@@ -196,7 +199,7 @@ fn b44_a_comment_with_many_commits_keeps_its_head_and_every_service_it_can() {
     };
     let commits = |count: usize| -> Vec<ServiceCommits> {
         let entries = || (0..15).map(|number| entry(number, &"words and ".repeat(12), "Somebody")).collect();
-        names.iter().take(count).map(|name| moved(name, list(40, entries()), CommitList::default())).collect()
+        names.iter().take(count).map(|name| moved(name, list(40, entries()), CommitLines::default())).collect()
     };
     for (count, whole) in [(3, true), (20, true), (150, true), (1000, true), (3000, false)] {
         // Their table would fill the comment by itself: here only one of them changes in the lock.

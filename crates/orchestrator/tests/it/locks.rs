@@ -82,9 +82,9 @@ async fn a_pull_request_with_conflicts_gets_no_lock_and_is_not_tested() {
 #[tokio::test]
 async fn a_lock_is_published_for_open_pull_requests_to_staging_only() {
     let shop = proven();
-    let missing = fails(publish_lock(&shop.bot(), &LockPublishRequest::new(1)).await, ErrorKind::Invalid);
+    let missing = fails(publish_lock(&shop.bot(), &LockPublishRequest::new(1)).await, ErrorKind::Usage);
     assert!(missing.all_problems().is_empty());
-    fails(publish_lock(&shop.bot(), &LockPublishRequest::new(2)).await, ErrorKind::Invalid);
+    fails(publish_lock(&shop.bot(), &LockPublishRequest::new(2)).await, ErrorKind::Usage);
     fails(publish_lock(&shop.bot(), &LockPublishRequest::new(99)).await, ErrorKind::Repository);
     assert_eq!(lock_status(&shop, "staging"), None, "nothing is said on the head of a promotion");
 }
@@ -186,7 +186,7 @@ async fn p11_a_lock_is_committed_once() {
     let again = commit_lock(&shop.bot(), &staging(), None).await.unwrap();
     assert_eq!((&first.commit, &again.commit), (&shop.head("staging"), &shop.head("staging")));
     assert_eq!(shop.count(&staging(), Step::LockCommit, StepResult::Ok), 1);
-    fails(commit_lock(&shop.bot(), &production(), None).await, ErrorKind::Invalid);
+    fails(commit_lock(&shop.bot(), &production(), None).await, ErrorKind::Usage);
 }
 
 #[tokio::test]
@@ -214,8 +214,8 @@ async fn a_rejected_lock_is_not_committed() {
     let before = shop.untouched();
     fails(run(&shop.bot(), &RunRequest::new(staging())).await, ErrorKind::Refused);
     assert_eq!(shop.untouched(), before);
-    fails(reject_lock(&shop.bot(), &format!("sha256:{}", "0".repeat(64)), "no such").await, ErrorKind::Invalid);
-    fails(reject_lock(&shop.bot(), "main", "it has none").await, ErrorKind::Invalid);
+    fails(reject_lock(&shop.bot(), &format!("sha256:{}", "0".repeat(64)), "no such").await, ErrorKind::Usage);
+    fails(reject_lock(&shop.bot(), "main", "it has none").await, ErrorKind::Usage);
 }
 
 fn answers(report: &LockCheckReport) -> BTreeMap<&str, bool> {
@@ -238,7 +238,7 @@ async fn p4_a_lock_is_judged_by_every_question() {
     assert!(report.pushed.is_some_and(|pushed| pushed.len() == 3));
     assert_eq!(check_lock(&shop.bot(), &LockCheckRequest::new("staging")).await.unwrap().answers.len(), 7);
     fails(check_lock(&shop.bot(), &LockCheckRequest::new("dev")).await, ErrorKind::Repository);
-    fails(check_lock(&shop.bot(), &LockCheckRequest::new("main")).await, ErrorKind::Invalid);
+    fails(check_lock(&shop.bot(), &LockCheckRequest::new("main")).await, ErrorKind::Usage);
 
     // The tree of dev has another gitlink.
     shop.bump("shop-web", 2);
@@ -296,7 +296,7 @@ async fn b12_a_lock_of_some_services_keeps_every_other_entry() {
     assert_eq!(error.all_problems()[0].subject, "shop-nothing");
     let fresh = Shop::new();
     request.services = ["shop-web".try_into().unwrap()].into();
-    fails(generate_lock(&fresh.bot(), &request).await, ErrorKind::Invalid);
+    fails(generate_lock(&fresh.bot(), &request).await, ErrorKind::Usage);
     // An entry that is kept must be of the same commit.
     shop.bump("shop-cart", 2);
     fails(generate_lock(&shop.bot(), &request).await, ErrorKind::Repository);

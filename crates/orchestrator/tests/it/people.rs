@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use ledger::{Step, StepResult};
+use orchestrator::forge::ReviewState;
 use orchestrator::forge::{LeaseOutcome, StatusState};
 use orchestrator::report::v1::Policy;
-use orchestrator::simulator::ReviewAction;
 use orchestrator::{
     DeployRequest, ErrorKind, RollbackRequest, RunRequest, approvals, deploy, hold, plan, promote, release, rollback,
     run, status, verify,
@@ -32,12 +32,12 @@ async fn approvals_are_of_different_people_who_may_approve() {
     let shop = proven();
     assert_eq!(counted(&shop, 2).await, (false, 2, 2, Some(StatusState::Pending)));
     for who in ["ana", "ana", "rita"] {
-        shop.review(who, 2, ReviewAction::Approve).await;
+        shop.review(who, 2, ReviewState::Approved).await;
     }
     assert_eq!(counted(&shop, 2).await, (false, 2, 1, Some(StatusState::Pending)));
-    shop.review("ben", 2, ReviewAction::Comment).await;
+    shop.review("ben", 2, ReviewState::Commented).await;
     assert_eq!(counted(&shop, 2).await, (false, 2, 1, Some(StatusState::Pending)));
-    shop.review("ben", 2, ReviewAction::Approve).await;
+    shop.review("ben", 2, ReviewState::Approved).await;
     assert_eq!(counted(&shop, 2).await, (true, 2, 0, Some(StatusState::Success)));
     let report = approvals(&shop.bot(), &production(), None).await.unwrap();
     assert_eq!((report.pull_request, report.policy), (2, Policy::Bootstrap));
@@ -50,11 +50,11 @@ async fn approvals_are_of_different_people_who_may_approve() {
 async fn a_no_blocks_until_it_is_taken_back() {
     let shop = proven();
     for who in ["ana", "ben"] {
-        shop.review(who, 2, ReviewAction::Approve).await;
+        shop.review(who, 2, ReviewState::Approved).await;
     }
-    shop.review("eve", 2, ReviewAction::RequestChanges).await;
+    shop.review("eve", 2, ReviewState::ChangesRequested).await;
     assert!(matches!(counted(&shop, 2).await, (false, 2, _, Some(StatusState::Failure))));
-    shop.review("eve", 2, ReviewAction::Dismiss).await;
+    shop.review("eve", 2, ReviewState::Dismissed).await;
     assert_eq!(counted(&shop, 2).await, (true, 2, 0, Some(StatusState::Success)));
 }
 
@@ -62,7 +62,7 @@ async fn a_no_blocks_until_it_is_taken_back() {
 async fn an_approval_of_other_content_is_stale() {
     let shop = proven();
     for who in ["ana", "ben"] {
-        shop.review(who, 2, ReviewAction::Approve).await;
+        shop.review(who, 2, ReviewState::Approved).await;
     }
     assert!(counted(&shop, 2).await.0);
     shop.bump("shop-web", 2);
@@ -79,7 +79,7 @@ async fn t1_a_pull_request_is_counted_by_the_rules_that_it_wants_to_relax() {
     shop.configure("dev", "count: 2", "count: 1");
     shop.merge_dev().await;
     shop.run_ok(&staging()).await;
-    shop.review("ana", 4, ReviewAction::Approve).await;
+    shop.review("ana", 4, ReviewState::Approved).await;
     let report = approvals(&shop.bot(), &production(), Some(4)).await.unwrap();
     assert_eq!((report.approved, report.needed, report.policy), (false, 2, Policy::Target));
     assert_eq!(report.warnings.len(), 1, "{report:#?}");
@@ -90,7 +90,7 @@ async fn approvals_of_what_is_merged_or_goes_elsewhere() {
     let shop = promoted().await;
     let report = approvals(&shop.bot(), &production(), Some(2)).await.unwrap();
     assert!(report.approved);
-    fails(approvals(&shop.bot(), &production(), Some(1)).await, ErrorKind::Invalid);
+    fails(approvals(&shop.bot(), &production(), Some(1)).await, ErrorKind::Usage);
     fails(approvals(&shop.bot(), &production(), None).await, ErrorKind::Refused);
     fails(approvals(&shop.bot(), &production(), Some(99)).await, ErrorKind::Repository);
     let two = proven();
@@ -98,7 +98,7 @@ async fn approvals_of_what_is_merged_or_goes_elsewhere() {
     two.force("hotfix", &main);
     two.commit("hotfix", &[write("README.md", "# Other\n")], "other");
     two.open_pull_request("hotfix", "main").await;
-    fails(approvals(&two.bot(), &production(), None).await, ErrorKind::Invalid);
+    fails(approvals(&two.bot(), &production(), None).await, ErrorKind::Usage);
     // Staging asks for none.
     let merged = approvals(&two.bot(), &staging(), Some(1)).await.unwrap();
     assert_eq!((merged.approved, merged.needed), (true, 0));
@@ -161,7 +161,7 @@ async fn t1_before_the_first_configuration_an_open_branch_only_says_which_branch
     let shop = proven();
     shop.force("a-evil", &shop.head("staging").unwrap());
     shop.configure("a-evil", "production: main", "production: a-evil");
-    let open = fails(deploy(&shop.bot(), &DeployRequest::new(production())).await, ErrorKind::Invalid);
+    let open = fails(deploy(&shop.bot(), &DeployRequest::new(production())).await, ErrorKind::Usage);
     assert!(open.all_problems().is_empty());
     assert_eq!(shop.head("deploy/production"), None);
 }
@@ -181,14 +181,14 @@ async fn p14_an_environment_on_an_open_branch_is_its_own() {
 async fn an_environment_that_no_configuration_knows_or_that_has_no_branch() {
     let shop = merged().await;
     let nowhere = environment("nowhere");
-    fails(run(&shop.bot(), &RunRequest::new(nowhere.clone())).await, ErrorKind::Invalid);
-    fails(hold(&shop.bot(), &nowhere, "what").await, ErrorKind::Invalid);
-    fails(plan(&shop.bot(), &nowhere, None).await, ErrorKind::Invalid);
+    fails(run(&shop.bot(), &RunRequest::new(nowhere.clone())).await, ErrorKind::Usage);
+    fails(hold(&shop.bot(), &nowhere, "what").await, ErrorKind::Usage);
+    fails(plan(&shop.bot(), &nowhere, None).await, ErrorKind::Usage);
     // A pull request's environment is deployed nowhere.
-    fails(run(&shop.bot(), &RunRequest::new(environment("pull-request"))).await, ErrorKind::Invalid);
+    fails(run(&shop.bot(), &RunRequest::new(environment("pull-request"))).await, ErrorKind::Usage);
     let empty = Shop::new();
     empty.force("dev", &empty.head("main").unwrap());
-    let error = fails(run(&empty.bot(), &RunRequest::new(staging())).await, ErrorKind::Invalid);
+    let error = fails(run(&empty.bot(), &RunRequest::new(staging())).await, ErrorKind::Usage);
     assert!(!error.hints().is_empty());
 }
 

@@ -134,7 +134,7 @@ async fn a_rollback_without_a_target_is_refused_and_holds_nothing() {
     fails(rollback(&shop.bot(), &request(None)).await, ErrorKind::Refused);
     fails(rollback(&shop.bot(), &request(Some("release-1999-01-01-00000000"))).await, ErrorKind::Refused);
     let tag = shop.newest_release();
-    fails(rollback(&shop.bot(), &request(Some(&tag))).await, ErrorKind::Invalid);
+    fails(rollback(&shop.bot(), &request(Some(&tag))).await, ErrorKind::Usage);
     assert_eq!((shop.untouched(), shop.ledger().records().len()), (before, records));
 }
 

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use orchestrator::forge::ReviewState;
 use orchestrator::forge::simulator::Bypass;
 use orchestrator::lock::{
     LockCheckRequest, LockGenerateRequest, LockMigrateRequest, LockPublishRequest, check_lock, commit_lock,
     diff_locks_with_commits, generate_lock, migrate_lock, publish_lock, reject_lock,
 };
 use orchestrator::simulator::{
-    ReviewAction, list_pull_requests, merge_pull_request, open_pull_request, ready_pull_request, review_pull_request,
+    list_pull_requests, merge_pull_request, open_pull_request, ready_pull_request, review_pull_request,
     show_pull_request,
 };
 use orchestrator::{
@@ -56,6 +57,6 @@ fn futures(context: &Context, file: &Path) {
     is_send(ready_pull_request(context, 1));
     is_send(show_pull_request(context, 1));
     is_send(list_pull_requests(context));
-    is_send(review_pull_request(context, 1, ReviewAction::Approve));
+    is_send(review_pull_request(context, 1, ReviewState::Approved));
     is_send(merge_pull_request(context, 1, None, Bypass::No));
 }

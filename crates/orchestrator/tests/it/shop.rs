@@ -13,13 +13,14 @@ use ledger::{Ledger, RecordDraft, Step, StepResult};
 use lock_model::{
     BranchName, CommitId, Digest, EnvironmentName, ImageRepository, LOCK_FILE, Lock, Platform, Tag, Timestamp, UserName,
 };
+use orchestrator::forge::ReviewState;
 use orchestrator::forge::local::{self, LocalForge};
 use orchestrator::forge::simulator::Bypass;
 use orchestrator::forge::{CommitOutcome, FileChange, Role};
 use orchestrator::lock::{LockPublishRequest, publish_lock};
 use orchestrator::report::v1::{RunReport, StepResult as StepWord};
 use orchestrator::simulator::{
-    ForgeInitRequest, ReviewAction, init_forge, merge_pull_request, open_pull_request, review_pull_request,
+    ForgeInitRequest, init_forge, merge_pull_request, open_pull_request, review_pull_request,
 };
 use orchestrator::{
     Clock, Context, Error, ErrorKind, Event, Events, RunRequest, Settings, Surroundings, TestRequest, approvals, run,
@@ -321,14 +322,14 @@ impl Shop {
         number
     }
 
-    pub(crate) async fn review(&self, actor: &str, number: u64, action: ReviewAction) {
+    pub(crate) async fn review(&self, actor: &str, number: u64, action: ReviewState) {
         review_pull_request(&self.context(actor), number, action).await.unwrap();
     }
 
     /// Two people approve a promotion; the button merges it.
     pub(crate) async fn approve_and_merge(&self, number: u64) {
         for reviewer in ["ana", "ben"] {
-            self.review(reviewer, number, ReviewAction::Approve).await;
+            self.review(reviewer, number, ReviewState::Approved).await;
         }
         assert!(approvals(&self.bot(), &production(), Some(number)).await.unwrap().approved);
         self.merge("ana", number).await;

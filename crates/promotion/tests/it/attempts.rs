@@ -209,3 +209,24 @@ fn f6_a_lost_runner_stops_before_its_next_write() {
     tell(&mut ledger, &production, &a, "deploy:started");
     assert!(matches!(interruption(&ledger, &mine), Some(Interruption::TakenOver { seq: 2, .. })));
 }
+
+#[test]
+fn a_run_knows_what_was_recorded_before_its_gates_passed() {
+    let (a, production, me) = (freight("a"), production(), run("run-2"));
+    let mut ledger = Ledger::empty();
+    tell(&mut ledger, &production, &a, "deploy:started");
+    assert_eq!(interruption(&ledger, &underway(&production, &a, &me, 1, Purpose::Run)), None);
+    let Some(Interruption::TakenOver { seq, release, run }) =
+        interruption(&ledger, &underway(&production, &a, &me, 0, Purpose::Run))
+    else {
+        panic!("another run began after this one's gates")
+    };
+    assert_eq!((seq, release, run), (1, Some(a.release.clone()), crate::builders::run("run-1")));
+    tell(&mut ledger, &production, &a, "gates:ok verify:failed deploy:refused");
+    tell(&mut ledger, &staging(), &a, "deploy:started");
+    assert_eq!(
+        interruption(&ledger, &underway(&production, &a, &me, 1, Purpose::Run)),
+        None,
+        "nothing else was changed here"
+    );
+}

@@ -355,3 +355,109 @@ fn b38_a_rollback_skips_people_and_keeps_the_lock_questions() {
     scene.freight.lock_file = Digest::of(b"edited");
     scene.refused_by(&[Gate::BelongsToTree, Gate::RecordedLock], GateCode::NotBelonging, "`cart` differs");
 }
+
+#[test]
+fn gates_and_verdicts_have_words() {
+    let words: Vec<&str> = Gate::ALL.iter().map(|gate| gate.as_str()).collect();
+    assert_eq!(
+        words,
+        [
+            "belongs-to-tree",
+            "reviewed-head",
+            "recorded-lock",
+            "not-rejected",
+            "resolved",
+            "exceptions",
+            "not-held",
+            "no-downgrade",
+            "staging-proof",
+            "suites",
+            "approvals",
+            "merged-tree",
+        ]
+    );
+    for gate in Gate::ALL {
+        assert_eq!(serde_json::to_value(gate).unwrap(), gate.as_str());
+        assert_eq!(gate.to_string(), gate.as_str());
+    }
+    let verdicts = [GateVerdict::NotAsked, GateVerdict::Passed, GateVerdict::Unknown, GateVerdict::Refused];
+    assert_eq!(verdicts.map(|verdict| verdict.to_string()), ["not asked", "passed", "unknown", "refused"]);
+    assert_eq!(verdicts.map(GateVerdict::lets_pass), [true, true, false, false]);
+}
+
+#[test]
+fn a_report_is_as_good_as_its_worst_answer() {
+    let mut scene = scene();
+    assert_eq!(scene.judge().verdict(), GateVerdict::Passed);
+    scene.head_in_history = Ancestry::Unknown;
+    assert_eq!(scene.judge().verdict(), GateVerdict::Unknown);
+    scene.refused_by(&[Gate::ReviewedHead], GateCode::NotBelonging, "is not in this clone");
+    scene.policy.approvals = Some(policy(5));
+    assert_eq!(scene.judge().verdict(), GateVerdict::Refused);
+    let codes: Vec<GateCode> = scene.judge().refusals().map(|finding| finding.code).collect();
+    assert_eq!(codes, [GateCode::NotBelonging, GateCode::Refused]);
+    assert_eq!(scene.judge().reason().unwrap().matches("; ").count(), 1);
+}
+
+#[test]
+fn a_policy_is_made_of_what_it_requires() {
+    let proven_in = ProvenIn { environment: staging(), level: ProofLevel::Running, suites: BTreeMap::new() };
+    let made = GatePolicy::new(PolicySource::Target).proven_in(proven_in.clone()).approvals(policy(2));
+    let written = GatePolicy { source: PolicySource::Target, proven_in: Some(proven_in), approvals: Some(policy(2)) };
+    assert_eq!(made, written);
+    let none = GatePolicy { source: PolicySource::Bootstrap, proven_in: None, approvals: None };
+    assert_eq!(GatePolicy::new(PolicySource::Bootstrap), none);
+    assert_eq!(promotion::approvals::ApprovalPolicy::new(3), policy(3));
+}
+
+#[test]
+fn a_stored_proof_is_not_enough_where_a_running_one_is_required() {
+    let mut scene = scene();
+    if let Some(proven_in) = &mut scene.policy.proven_in {
+        proven_in.level = ProofLevel::Running;
+    }
+    scene.refused_by(&[Gate::StagingProof], GateCode::Refused, "is `stored`, required is `running`");
+}
+
+#[test]
+fn what_is_not_required_is_not_asked() {
+    let not_asked = |scene: &Scene| -> Vec<Gate> {
+        let findings = scene.judge().findings.into_iter();
+        findings.filter(|finding| finding.verdict == GateVerdict::NotAsked).map(|finding| finding.gate).collect()
+    };
+    let mut scene = scene();
+    assert_eq!(not_asked(&scene), []);
+    scene.policy = GatePolicy::new(PolicySource::Target);
+    let of_policy = [Gate::StagingProof, Gate::Suites, Gate::Approvals, Gate::MergedTree];
+    assert_eq!(not_asked(&scene), of_policy);
+    scene.policy = self::scene().policy;
+    scene.purpose = Purpose::Rollback;
+    assert_eq!(not_asked(&scene), of_policy, "a rollback goes to what was proven and approved before");
+    append(&mut scene.ledger, note(Step::Hold, Some(&production()), "fair"));
+    tell(&mut scene.ledger, &production(), &crate::builders::freight("b"), "deploy:started");
+    assert_eq!(not_asked(&scene), [&[Gate::NotHeld, Gate::NoDowngrade][..], &of_policy].concat());
+}
+
+#[test]
+fn t1_a_policy_of_no_approvals_covers_no_suite_that_is_left_out() {
+    let mut scene = scene();
+    if let Some(proven_in) = &mut scene.policy.proven_in {
+        proven_in.suites.insert(suite("load", "load").name, None);
+    }
+    scene.passes();
+    scene.policy.approvals = Some(policy(0));
+    scene.refused_by(&[Gate::Suites], GateCode::Refused, "`load` is required and the release left it out");
+}
+
+#[test]
+fn the_approvals_gate_names_the_reviews_that_do_not_count() {
+    let message = |reviews: &[_]| {
+        let mut scene = scene();
+        scene.pull_request = Some(pull_request(reviews));
+        let finding = scene.judge().findings.into_iter().find(|finding| finding.gate == Gate::Approvals);
+        finding.unwrap().message
+    };
+    assert_eq!(message(&FOUR), "#9: 4 of 4 approvals");
+    let with_author = [&FOUR[..], &[("ana", promotion::approvals::ReviewState::Approved, "content")]].concat();
+    assert_eq!(message(&with_author), "#9: 4 of 4 approvals (not counted: ana opened the pull request)");
+}

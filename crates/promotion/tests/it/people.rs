@@ -149,3 +149,32 @@ fn a_policy_that_nobody_can_meet_says_so() {
     assert_eq!(count(&excluded, &pull_request(&FOUR)).verdict(), ApprovalVerdict::Impossible);
     assert_eq!(count(&policy(0), &pull_request(&[])).verdict(), ApprovalVerdict::Enough);
 }
+
+#[test]
+fn a_request_for_changes_is_explained_and_goes_before_what_is_missing() {
+    let reviews = [("bo", ReviewState::ChangesRequested, "content"), ("cy", ReviewState::Approved, "content")];
+    let answer = count(&policy(4), &pull_request(&reviews));
+    assert_eq!(answer.verdict(), ApprovalVerdict::Blocked, "three are missing as well");
+    assert_eq!((answer.counted, answer.blocked_by), (vec!["cy".to_owned()], vec!["bo".to_owned()]));
+    assert_eq!((answer.needed, answer.missing, answer.eligible), (4, 3, 5));
+    let answer = count(&policy(4), &pull_request(&reviews));
+    assert_eq!(answer.explanations(), ["bo requests changes"]);
+    assert_eq!(answer.summary(), "1 of 4 approvals, changes requested by bo");
+}
+
+#[test]
+fn more_approvals_than_needed_are_enough() {
+    let answer = count(&policy(1), &pull_request(&FOUR));
+    assert_eq!((answer.verdict(), answer.missing), (ApprovalVerdict::Enough, 0));
+    assert_eq!(answer.summary(), "4 of 1 approvals");
+    let none = count(&policy(0), &pull_request(&[]));
+    assert_eq!((none.verdict(), none.missing), (ApprovalVerdict::Enough, 0));
+    let all = count(&policy(5), &pull_request(&FOUR));
+    assert_eq!((all.verdict(), all.missing), (ApprovalVerdict::Missing, 1), "five could approve, four did");
+}
+
+#[test]
+fn a_comment_before_an_approval_does_not_hide_it() {
+    let reviews = [("bo", ReviewState::Commented, "older"), ("bo", ReviewState::Approved, "content")];
+    assert_eq!(count(&policy(1), &pull_request(&reviews)).counted, ["bo"]);
+}

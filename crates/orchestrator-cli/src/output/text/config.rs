@@ -1,7 +1,7 @@
 use lock_model::CONFIG_FILE;
 use orchestrator::report::v1::{ConfigCheckReport, ConfigShowReport};
 
-use super::Text;
+use super::{Text, append};
 use crate::output::count;
 
 impl Text for ConfigCheckReport {
@@ -17,7 +17,10 @@ impl Text for ConfigCheckReport {
             count(self.suites.len(), "suite"),
         );
         if !self.environment_variables.is_empty() {
-            text += &format!("it reads the environment variables {}\n", self.environment_variables.join(", "));
+            append(
+                &mut text,
+                format!("it reads the environment variables {}\n", self.environment_variables.join(", ")),
+            );
         }
         text
     }

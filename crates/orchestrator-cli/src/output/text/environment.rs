@@ -5,7 +5,7 @@ use orchestrator::report::v1::{
 };
 use orchestrator::report::v1::{ChangeKind, Severity};
 
-use super::{Text, short_id, short_image};
+use super::{Text, append, short_id, short_image};
 use crate::output::Table;
 
 /// How much of a note the table of the ledger shows, in bytes; the JSON form has all of it.
@@ -63,7 +63,7 @@ impl Text for PlanReport {
             text += &table.render();
         }
         for skipped in &self.not_deployed {
-            text += &format!("not deployed: {} ({})\n", skipped.service, skipped.reason);
+            append(&mut text, format!("not deployed: {} ({})\n", skipped.service, skipped.reason));
         }
         text
     }
@@ -87,7 +87,7 @@ impl Text for VerifyReport {
             return text + "\n" + &table.render();
         }
         for finding in &self.proof.findings {
-            text += &format!("  {finding}\n");
+            append(&mut text, format!("  {finding}\n"));
         }
         text + &format!("hint: `orchestrator deploy --env {name} --again` puts it back\n")
     }
@@ -178,7 +178,7 @@ fn cells(row: &HistoryRow) -> [String; 9] {
 impl Text for StatusReport {
     fn text(&self) -> String {
         if self.environments.is_empty() {
-            return "no environment of the train is configured yet\n".to_owned();
+            return "no environment with a branch is configured yet\n".to_owned();
         }
         let mut table = Table::new(&["environment", "release", "commit", "proof", "tag", "hold", "next"]);
         for row in &self.environments {

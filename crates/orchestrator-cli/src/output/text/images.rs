@@ -1,6 +1,6 @@
 use orchestrator::report::v1::ImagesExplainReport;
 
-use super::Text;
+use super::{Text, append};
 use crate::output::Table;
 
 impl Text for ImagesExplainReport {
@@ -21,7 +21,7 @@ impl Text for ImagesExplainReport {
         }
         let mut text = format!("{name}: {verdict}\n\n{}", table.render());
         for login in &self.logins {
-            text += &format!("login at {login}\n");
+            append(&mut text, format!("login at {login}\n"));
         }
         text
     }

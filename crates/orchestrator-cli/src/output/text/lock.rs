@@ -8,7 +8,7 @@ use orchestrator::report::v1::{
     PushedRefs, SubmoduleCommits,
 };
 
-use super::{Text, short_id};
+use super::{Text, append, short_id};
 use crate::output::{Table, count};
 
 /// A lock with its services.
@@ -79,12 +79,15 @@ impl Text for LockMigrateReport {
         }
         let mut text = lock(self.lock.as_str(), &self.source, &self.services);
         if let Some(folder) = &self.folder {
-            text += &format!("\nit is in {folder}\n");
+            append(&mut text, format!("\nit is in {folder}\n"));
         }
         if let Some(adopted) = &self.adopted {
             let (name, tag) = (&adopted.environment, &adopted.tag);
-            text += &format!(
-                "\n{name} takes it over as `{tag}`: `orchestrator rollback --env {name} --to {tag} --reason …` goes there\n"
+            append(
+                &mut text,
+                format!(
+                    "\n{name} takes it over as `{tag}`: `orchestrator rollback --env {name} --to {tag} --reason …` goes there\n"
+                ),
             );
         }
         text
@@ -145,14 +148,10 @@ impl Text for LockDiffReport {
 
 /// The commits of a service, a block.
 fn commits_of(service: &ServiceName, commits: &SubmoduleCommits) -> String {
-    let mut lines = vec![String::new()];
-    match commits {
-        SubmoduleCommits::Known { summary, added, removed, .. } => {
-            lines.push(format!("{service}: {summary}"));
-            lines.extend(listed('+', added));
-            lines.extend(listed('-', removed));
-        }
-        SubmoduleCommits::Unknown { unknown } => lines.push(format!("{service}: commits are not known: {unknown}")),
+    let mut lines = vec![String::new(), format!("{service}: {}", commits.summary())];
+    if let SubmoduleCommits::Known { added, removed, .. } = commits {
+        lines.extend(listed('+', added));
+        lines.extend(listed('-', removed));
     }
     lines.iter().map(|line| escape_terminal(line) + "\n").collect()
 }

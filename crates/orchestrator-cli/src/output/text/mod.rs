@@ -31,3 +31,8 @@ fn short_image(image: &str) -> String {
         None => image.to_owned(),
     }
 }
+
+/// Adds text that was just made.
+fn append(text: &mut String, more: impl AsRef<str>) {
+    text.push_str(more.as_ref());
+}

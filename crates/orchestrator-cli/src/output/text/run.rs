@@ -1,7 +1,7 @@
 use orchestrator::ErrorKind;
 use orchestrator::report::v1::{Operation, RunReport, StepResult};
 
-use super::{Text, short_id};
+use super::{Text, append, short_id};
 use crate::output::Table;
 
 impl Text for RunReport {
@@ -27,14 +27,19 @@ impl Text for RunReport {
         if self.stopped.is_some() {
             let revision = self.revision.as_ref().map(|revision| format!(" --rev {revision}")).unwrap_or_default();
             let reason = if self.operation == Operation::Rollback { " --reason …" } else { "" };
-            text += &format!(
-                "Once the cause is gone: `orchestrator {} --env {name}{revision}{reason}` goes on from here.\n",
-                command(self.operation)
+            append(
+                &mut text,
+                format!(
+                    "Once the cause is gone: `orchestrator {} --env {name}{revision}{reason}` goes on from here.\n",
+                    command(self.operation)
+                ),
             );
         }
         if self.operation == Operation::Rollback {
-            text +=
-                &format!("\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets the train go on.\n");
+            append(
+                &mut text,
+                format!("\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets deployments go on.\n"),
+            );
         }
         text
     }

@@ -2,7 +2,7 @@ use orchestrator::report::v1::{
     ForgeInitReport, ForgeReviewReport, MergeReport, PullRequestList, PullRequestReport, UpdateVerdictReport,
 };
 
-use super::Text;
+use super::{Text, append};
 use crate::output::Table;
 
 impl Text for ForgeInitReport {
@@ -30,7 +30,7 @@ impl Text for PullRequestReport {
             lock_model::escaping::escape_terminal(&pull_request.title)
         );
         if !self.conflicts.is_empty() {
-            text += &format!("  conflicts: {}\n", self.conflicts.join(", "));
+            append(&mut text, format!("  conflicts: {}\n", self.conflicts.join(", ")));
         }
         let mut statuses = Table::new(&["status", "state", "says"]);
         for status in &self.statuses {
@@ -47,7 +47,7 @@ impl Text for PullRequestReport {
             }
         }
         for comment in &self.comments {
-            text += &format!("\n--- comment by {}\n{}\n", comment.user, comment.body.trim_end());
+            append(&mut text, format!("\n--- comment by {}\n{}\n", comment.user, comment.body.trim_end()));
         }
         text
     }
@@ -84,7 +84,7 @@ impl Text for MergeReport {
         let mut text =
             format!("pull request {} is merged: {} by {}\n", self.pull_request, self.commit.short(12), self.by);
         for rule in &self.bypassed {
-            text += &format!("  bypassed, and recorded: {rule}\n");
+            append(&mut text, format!("  bypassed, and recorded: {rule}\n"));
         }
         text
     }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use lock_model::{CommitId, ServiceName, Timestamp};
-
+use lock_model::ServiceName;
 use lock_model::escaping::{code_span, escape_markdown, shorten};
+
+use crate::report::v1::{CommitLines, SubmoduleCommits};
 
 /// How many commits a service's list shows, as long as there is room for all services; then fewer.
 const LINES: [usize; 4] = [MAX_COMMITS_SHOWN, 8, 3, 1];
@@ -21,52 +22,7 @@ pub struct ServiceCommits {
     /// The service.
     pub service: ServiceName,
     /// The commits, or why they are not known.
-    pub commits: Result<CommitRange, String>,
-}
-
-/// What lies between two commits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommitRange {
-    /// What the new commit has and the old one had not.
-    pub added: CommitList,
-    /// What the old commit had and the new one has not.
-    pub removed: CommitList,
-}
-
-/// Some commits, and how many there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommitList {
-    /// All of them.
-    pub count: usize,
-    /// The newest of them, newest first.
-    pub newest: Vec<CommitEntry>,
-}
-
-/// One commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitEntry {
-    /// Its id.
-    pub id: CommitId,
-    /// The first line of its message, as its author wrote it.
-    pub subject: String,
-    /// Its author's name, likewise.
-    pub author: String,
-    /// When it was committed.
-    pub time: Timestamp,
-}
-
-impl CommitRange {
-    /// How many there are, in words: `3 commits`, `goes back by 2 commits`.
-    pub fn summary(&self) -> String {
-        let commits = |count: usize| if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") };
-        match (self.added.count, self.removed.count) {
-            (0, 0) => "no commits".to_owned(),
-            (added, 0) => commits(added),
-            (0, removed) => format!("goes back by {}", commits(removed)),
-            (added, 1) => format!("{}, and 1 is gone", commits(added)),
-            (added, removed) => format!("{}, and {removed} are gone", commits(added)),
-        }
-    }
+    pub commits: SubmoduleCommits,
 }
 
 /// The commits of all services in at most `room` characters: with fewer commits each where many services moved, and
@@ -100,35 +56,38 @@ pub(super) fn commits(services: &[ServiceCommits], room: usize) -> String {
 fn line(service: &ServiceCommits) -> String {
     let name = code_span(service.service.as_str());
     match &service.commits {
-        Ok(range) => format!("- {name}: {}\n", range.summary()),
-        Err(reason) => format!("- {name}: commits are not known: {}\n", escape_markdown(&shorten(reason, REASON))),
+        known @ SubmoduleCommits::Known { .. } => format!("- {name}: {}\n", known.summary()),
+        SubmoduleCommits::Unknown { unknown } => {
+            format!("- {name}: commits are not known: {}\n", escape_markdown(&shorten(unknown, REASON)))
+        }
     }
 }
 
 /// One service with its newest commits, folded.
 fn block(service: &ServiceCommits, lines: usize) -> String {
-    let Ok(range) = &service.commits else {
+    let SubmoduleCommits::Known { added, removed, .. } = &service.commits else {
         // A line of a list must not run into the fold before it.
         return format!("{}\n", line(service));
     };
     // A service's name holds nothing that HTML knows.
-    let mut text = format!("<details><summary><code>{}</code>: {}</summary>\n\n", service.service, range.summary());
-    push_list(&mut text, &range.added, lines);
-    if range.removed.count > 0 {
-        text.push_str(if range.added.count > 0 { "\nGone:\n\n" } else { "" });
-        push_list(&mut text, &range.removed, lines);
+    let mut text =
+        format!("<details><summary><code>{}</code>: {}</summary>\n\n", service.service, service.commits.summary());
+    push_list(&mut text, added, lines);
+    if removed.count > 0 {
+        text.push_str(if added.count > 0 { "\nGone:\n\n" } else { "" });
+        push_list(&mut text, removed, lines);
     }
     text.push_str("\n</details>\n\n");
     text
 }
 
-fn push_list(text: &mut String, commits: &CommitList, lines: usize) {
+fn push_list(text: &mut String, commits: &CommitLines, lines: usize) {
     let shown = commits.newest.iter().take(lines);
     let count = shown.len();
     for commit in shown {
         let subject = escape_markdown(&shorten(&commit.subject, SUBJECT));
         let author = escape_markdown(&shorten(&commit.author, AUTHOR));
-        let (id, day) = (code_span(commit.id.short(7)), commit.time.date());
+        let (id, day) = (code_span(commit.commit.short(7)), commit.time.date());
         writeln!(text, "- {id} {subject} ({author}, {day})").expect("a string takes everything");
     }
     match commits.count.saturating_sub(count) {

@@ -8,7 +8,7 @@ use super::verdict::{Report, Verdict};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ApprovalsReport {
-    /// The pull request.
+    /// Number of the pull request.
     pub pull_request: u64,
     /// The environment whose rules were asked.
     pub environment: EnvironmentName,
@@ -20,7 +20,7 @@ pub struct ApprovalsReport {
     pub needed: u32,
     /// How many are missing.
     pub missing: u32,
-    /// Who counts.
+    /// The users whose approvals count.
     pub counted: Vec<String>,
     /// Who does not, and why.
     pub not_counted: Vec<NotCountedReview>,
@@ -38,7 +38,7 @@ pub struct ApprovalsReport {
 /// A review that does not count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NotCountedReview {
-    /// Whose it is.
+    /// The user who wrote it.
     pub user: String,
     /// Why it does not count.
     pub reason: String,

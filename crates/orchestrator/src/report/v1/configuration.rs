@@ -10,9 +10,9 @@ use super::verdict::Report;
 pub struct ConfigCheckReport {
     /// How many rules for services there are.
     pub service_rules: usize,
-    /// The environments.
+    /// Names of the environments, sorted.
     pub environments: Vec<EnvironmentName>,
-    /// The suites.
+    /// Names of the suites, sorted.
     pub suites: Vec<SuiteName>,
     /// The environment variables that a run reads, sorted.
     pub environment_variables: Vec<String>,

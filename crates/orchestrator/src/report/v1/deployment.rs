@@ -8,15 +8,15 @@ use super::verdict::{Report, Verdict};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct PlanReport {
-    /// The environment.
+    /// The environment, as the configuration names it.
     pub environment: EnvironmentName,
-    /// The release.
+    /// Id of the release: lock and configuration together.
     pub release: ReleaseId,
-    /// Its lock.
+    /// Id of the release's lock.
     pub lock: LockId,
-    /// The commit.
+    /// The commit of the superproject.
     pub commit: CommitId,
-    /// Digest of the plan.
+    /// Digest of the plan: equal plans have equal digests.
     pub plan: Digest,
     /// What would change; empty where nothing would.
     pub changes: Vec<deployer::Change>,
@@ -38,7 +38,7 @@ impl Report for PlanReport {
 /// A service that is locked and not deployed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NotDeployedService {
-    /// The service.
+    /// Name of the service.
     pub service: ServiceName,
     /// The declared reason.
     pub reason: String,
@@ -48,11 +48,11 @@ pub struct NotDeployedService {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// The environment.
+    /// The environment, as the configuration names it.
     pub environment: EnvironmentName,
     /// The release that was deployed there last.
     pub release: ReleaseId,
-    /// Its lock.
+    /// Id of the release's lock.
     pub lock: LockId,
     /// What was found.
     pub proof: deployer::Proof,

@@ -19,7 +19,7 @@ impl super::Report for StatusReport {}
 /// The state of one environment, from the ledger alone.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct EnvironmentStatus {
-    /// The environment.
+    /// The environment, as the configuration names it.
     pub environment: EnvironmentName,
     /// What it was given last.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,18 +42,18 @@ pub struct EnvironmentStatus {
 /// What an environment was given.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Deployed {
-    /// The release.
+    /// Id of the release: lock and configuration together.
     pub release: ReleaseId,
-    /// Its lock.
+    /// Id of the release's lock.
     pub lock: LockId,
-    /// The commit.
+    /// The commit of the superproject.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
     /// How the deployment stands.
     pub result: StepResult,
-    /// When.
+    /// When the record was written, UTC.
     pub at: Timestamp,
-    /// Number of the record.
+    /// Number of the record in the ledger.
     pub seq: u64,
 }
 
@@ -65,16 +65,16 @@ pub enum ProofSummary {
     Proven {
         /// What the proof rests on.
         level: ProofLevel,
-        /// When.
+        /// When the record was written, UTC.
         at: Timestamp,
-        /// Number of the record.
+        /// Number of the record in the ledger.
         seq: u64,
     },
     /// The newest answer is negative.
     Failed {
-        /// What it says.
+        /// Its text, one line.
         reason: String,
-        /// Number of the record.
+        /// Number of the record in the ledger.
         seq: u64,
     },
     /// There is neither a proof nor a failed one.
@@ -88,14 +88,14 @@ pub struct LastStep {
     pub step: String,
     /// How it stands.
     pub result: StepResult,
-    /// When.
+    /// When the record was written, UTC.
     pub at: Timestamp,
     /// The user whose run wrote it.
     pub by: String,
     /// The reason in the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Number of the record.
+    /// Number of the record in the ledger.
     pub seq: u64,
 }
 
@@ -107,14 +107,14 @@ pub enum Next {
     First,
     /// `run` goes on with this step.
     Continue {
-        /// The step.
+        /// The step, with the suite's name where it is one.
         step: String,
-        /// Which attempt.
+        /// Number of the attempt within the deployment cycle, from 1.
         attempt: u32,
     },
     /// `rollback` goes on.
     ContinueRollback {
-        /// To this release.
+        /// Id of the release that it goes back to.
         release: ReleaseId,
     },
     /// Nothing until the hold is lifted.
@@ -123,7 +123,7 @@ pub enum Next {
     Nothing,
 }
 
-/// Says where an environment stands. `plan` is what `run` would do there, as [`plan`](crate::attempts::plan) makes it.
+/// Says where an environment stands. `plan` is what `run` would do there, as [`plan`](promotion::attempts::plan) makes it.
 pub fn status(ledger: &Ledger, environment: &EnvironmentName, plan: &[StepKey]) -> EnvironmentStatus {
     let deployed = ledger.latest_touched(environment).and_then(deployed);
     let release = deployed.as_ref().map(|deployed| &deployed.release);

@@ -38,7 +38,7 @@ impl<T: Serialize> Evidence<T> {
 /// `plan.json`: what a deployment changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DeployedPlan {
-    /// Digest of the plan.
+    /// Digest of the plan: equal plans have equal digests.
     pub plan: Digest,
     /// What it changed.
     pub changes: Vec<deployer::Change>,

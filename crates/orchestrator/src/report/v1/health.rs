@@ -8,7 +8,7 @@ use super::verdict::{Report, Verdict};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct HealthReport {
-    /// The environment.
+    /// The environment, as the configuration names it.
     pub environment: EnvironmentName,
     /// What the checks said.
     pub report: healthcheck::HealthReport,

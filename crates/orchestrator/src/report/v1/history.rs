@@ -17,27 +17,27 @@ impl super::Report for HistoryReport {}
 /// One record, as a row.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct HistoryRow {
-    /// Number of the record.
+    /// Number of the record in the ledger.
     pub seq: u64,
     /// When its answer was there.
     pub at: Timestamp,
-    /// Where.
+    /// The environment; absent for a record about all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvironmentName>,
     /// What, with the suite's name where it is one.
     pub step: String,
     /// How it stands.
     pub result: StepResult,
-    /// The release.
+    /// Id of the release: lock and configuration together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseId>,
-    /// The lock.
+    /// Id of the lock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockId>,
-    /// The commit.
+    /// The commit of the superproject.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
-    /// Who.
+    /// The user who wrote the record.
     pub by: String,
     /// How long it took; absent for what was only started.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,11 +8,11 @@ use super::verdict::Report;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct HoldReport {
-    /// The environment.
+    /// The environment, as the configuration names it.
     pub environment: EnvironmentName,
     /// Whether it is held now.
     pub held: bool,
-    /// Why.
+    /// The reason that was given.
     pub reason: String,
     /// Number of the record; absent where nothing had to be recorded.
     pub record: Option<u64>,

@@ -9,7 +9,7 @@ use crate::error::ErrorKind;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ImagesExplainReport {
-    /// The service.
+    /// Name of the service.
     pub service: ServiceName,
     /// Whether the service has an image at all, or is configuration only.
     pub has_image: bool,

@@ -15,9 +15,9 @@ use crate::error::Problem;
 /// A service as the lock pins it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LockedService {
-    /// Its submodule.
+    /// Path of its submodule in the superproject.
     pub path: TreePath,
-    /// Its commit.
+    /// The commit that its gitlink names.
     pub commit: CommitId,
     /// Its image; absent where it is configuration only.
     pub image: Option<ServiceImage>,
@@ -26,7 +26,7 @@ pub struct LockedService {
 /// The image of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ServiceImage {
-    /// The repository.
+    /// Registry host and path, without tag.
     pub repository: ImageRepository,
     /// The tag by which it was found.
     pub tag: Tag,
@@ -67,7 +67,7 @@ pub fn locked_services(lock: &Lock) -> BTreeMap<ServiceName, LockedService> {
 /// What a lock was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LockSource {
-    /// The superproject.
+    /// URL of the superproject.
     pub repository: RepositoryUrl,
     /// The pull request; absent where there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,11 +96,11 @@ impl From<&lock_model::Source> for LockSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LockShowReport {
-    /// The lock.
+    /// Id of the lock.
     pub lock: LockId,
     /// What it was made from.
     pub source: LockSource,
-    /// Its services.
+    /// The services of the lock, by name.
     pub services: BTreeMap<ServiceName, LockedService>,
 }
 
@@ -116,9 +116,9 @@ impl Report for LockShowReport {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LockGenerateReport {
-    /// The lock.
+    /// Id of the lock.
     pub lock: LockId,
-    /// Its services.
+    /// The services of the lock, by name.
     pub services: BTreeMap<ServiceName, LockedService>,
     /// On which branches the commits are; absent where the remotes were not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +126,7 @@ pub struct LockGenerateReport {
     /// The folder that the lock was written to; absent where it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
-    /// The lock file.
+    /// The lock file's content.
     pub file: String,
     /// What people should know although the lock could be made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -143,13 +143,13 @@ impl Report for LockGenerateReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LockMigrateReport {
-    /// The lock.
+    /// Id of the lock.
     pub lock: LockId,
     /// The commit whose gitlinks it has.
     pub commit: CommitId,
     /// What it was made from.
     pub source: LockSource,
-    /// Its services.
+    /// The services of the lock, by name.
     pub services: BTreeMap<ServiceName, LockedService>,
     /// How an environment took it over; absent where none was asked to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,7 +157,7 @@ pub struct LockMigrateReport {
     /// The folder that the lock was written to; absent where it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
-    /// The lock file.
+    /// The lock file's content.
     pub file: String,
     /// What people should know although the lock could be made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -173,7 +173,7 @@ impl Report for LockMigrateReport {
 /// A migrated lock as an environment's ledger knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AdoptedLock {
-    /// The environment.
+    /// The environment, as the configuration names it.
     pub environment: lock_model::EnvironmentName,
     /// The tag by which a rollback finds it.
     pub tag: String,
@@ -187,13 +187,13 @@ pub struct AdoptedLock {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LockComposeReport {
-    /// The lock.
+    /// Id of the lock.
     pub lock: LockId,
-    /// The compose file.
+    /// Path of the compose file.
     pub compose_file: String,
     /// The pinned image of each service of the compose file.
     pub services: BTreeMap<String, String>,
-    /// The override file.
+    /// Content of the override file.
     #[serde(rename = "override")]
     pub file: String,
     /// The file that it was written to; absent where it was not.
@@ -214,7 +214,7 @@ impl Report for LockComposeReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LockCheckReport {
-    /// The lock.
+    /// Id of the lock.
     pub lock: LockId,
     /// The commit that it was compared with.
     pub commit: CommitId,
@@ -250,9 +250,9 @@ pub struct CheckAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LockDiffReport {
-    /// The lock before.
+    /// Id of the earlier lock.
     pub before: LockId,
-    /// The lock after.
+    /// Id of the later lock.
     pub after: LockId,
     /// What changes, one entry a service.
     pub changes: Vec<Problem>,
@@ -277,7 +277,7 @@ impl Report for LockDiffReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LockPublishReport {
-    /// The pull request.
+    /// Number of the pull request.
     pub pull_request: u64,
     /// What was published; absent where the pull request moved meanwhile.
     #[serde(flatten)]
@@ -288,7 +288,7 @@ pub struct LockPublishReport {
     /// What people should look at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// The comment.
+    /// The comment as it was published, in Markdown.
     #[serde(skip)]
     pub(crate) comment: Option<String>,
 }
@@ -306,7 +306,7 @@ impl Report for LockPublishReport {
 /// The lock of a pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PublishedLock {
-    /// The lock.
+    /// Id of the lock.
     pub lock: LockId,
     /// The release that it makes with the configuration of the merge result.
     pub release: ReleaseId,
@@ -316,7 +316,7 @@ pub struct PublishedLock {
     pub source: LockSource,
     /// The text of the status.
     pub summary: String,
-    /// Its services.
+    /// The services of the lock, by name.
     pub services: BTreeMap<ServiceName, LockedService>,
     /// The commits since the lock before, by service.
     pub commits: BTreeMap<ServiceName, SubmoduleCommits>,
@@ -348,9 +348,9 @@ impl Report for LockCommitReport {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LockRejectReport {
-    /// The lock.
+    /// Id of the lock.
     pub lock: LockId,
-    /// Why.
+    /// The reason that was given.
     pub reason: String,
     /// Number of the record; absent where it was rejected before.
     pub record: Option<u64>,

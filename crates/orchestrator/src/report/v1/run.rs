@@ -50,7 +50,7 @@ impl StepResult {
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StepLine {
-    /// The step, such as `suite(smoke)`.
+    /// The step, such as `suite smoke`.
     pub step: String,
     /// How it ended.
     pub result: StepResult,
@@ -62,17 +62,17 @@ pub struct StepLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct RunReport {
-    /// Which way.
+    /// The operation that was asked for.
     pub operation: Operation,
-    /// The environment.
+    /// The environment, as the configuration names it.
     pub environment: EnvironmentName,
     /// The release; absent where the run was superseded before it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseId>,
-    /// Its lock.
+    /// Id of the release's lock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockId>,
-    /// The commit.
+    /// The commit of the superproject.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
     /// The revision that was asked for; absent: the newest of the environment's branch.

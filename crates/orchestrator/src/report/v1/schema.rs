@@ -14,8 +14,11 @@ use super::{
 };
 use crate::error::Problem;
 
+/// Adds a type to a schema, and returns the reference to it.
+type Part = fn(&mut SchemaGenerator) -> Value;
+
 /// The commands with a report of their own, and the schema of each report.
-const COMMANDS: &[(&str, fn(&mut SchemaGenerator) -> Value)] = &[
+const COMMANDS: &[(&str, Part)] = &[
     ("approvals", part::<ApprovalsReport>),
     ("config check", part::<ConfigCheckReport>),
     ("config show", part::<ConfigShowReport>),
@@ -53,7 +56,7 @@ const COMMANDS: &[(&str, fn(&mut SchemaGenerator) -> Value)] = &[
 ];
 
 /// The documents that the ledger keeps beside its records.
-const EVIDENCE: &[(&str, fn(&mut SchemaGenerator) -> Value)] = &[
+const EVIDENCE: &[(&str, Part)] = &[
     ("gates.json", part::<Evidence<promotion::gates::GateReport>>),
     ("health.json", part::<Evidence<healthcheck::HealthReport>>),
     ("plan.json", part::<Evidence<DeployedPlan>>),

@@ -9,7 +9,7 @@ use crate::error::ErrorKind;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ForgeInitReport {
-    /// The folder.
+    /// Path of the folder with the forge's files.
     pub forge: String,
     /// Whether it was made now; `false`: it was there with the same settings.
     pub created: bool,
@@ -41,11 +41,11 @@ impl Report for UpdateVerdictReport {
 /// A pull request of the local forge, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PullRequestSummary {
-    /// Its number.
+    /// Its number on the forge, from 1.
     pub number: u64,
-    /// Its title.
+    /// Its title, as its author wrote it.
     pub title: String,
-    /// Who opened it.
+    /// The user who opened it.
     pub author: String,
     /// `open`, `draft`, `merged` or `closed`.
     pub state: String,
@@ -59,7 +59,7 @@ pub struct PullRequestSummary {
     pub base: CommitId,
     /// The merge; absent where it is not merged.
     pub merge_commit: Option<CommitId>,
-    /// Who merged it.
+    /// The user who merged it; absent while it is not merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_by: Option<String>,
 }
@@ -68,7 +68,7 @@ pub struct PullRequestSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct PullRequestReport {
-    /// The pull request.
+    /// Number of the pull request.
     pub pull_request: PullRequestSummary,
     /// What was done, or how it stands, in one line.
     pub summary: String,
@@ -95,14 +95,14 @@ pub struct ShownStatus {
     pub context: String,
     /// `pending`, `success` or `failure`.
     pub state: String,
-    /// What it says.
+    /// Its text, one line.
     pub description: String,
 }
 
 /// A review.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShownReview {
-    /// Whose it is.
+    /// The user who wrote it.
     pub user: String,
     /// What it says, such as `approved`.
     pub state: String,
@@ -113,9 +113,9 @@ pub struct ShownReview {
 /// A comment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShownComment {
-    /// Whose it is.
+    /// The user who wrote it.
     pub user: String,
-    /// Its Markdown.
+    /// Its text, in Markdown.
     pub body: String,
 }
 
@@ -133,15 +133,15 @@ impl Report for PullRequestList {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ForgeReviewReport {
-    /// The pull request.
+    /// Number of the pull request.
     pub pull_request: u64,
-    /// Who reviewed.
+    /// The user who reviewed.
     pub user: String,
     /// What the review says.
     pub state: String,
     /// The commit that was reviewed.
     pub commit: CommitId,
-    /// Its tree.
+    /// The tree of that commit.
     pub tree: TreeId,
 }
 
@@ -151,11 +151,11 @@ impl Report for ForgeReviewReport {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct MergeReport {
-    /// The pull request.
+    /// Number of the pull request.
     pub pull_request: u64,
-    /// The merge.
+    /// The merge commit.
     pub commit: CommitId,
-    /// Who merged.
+    /// The user who merged.
     pub by: String,
     /// Rules that were bypassed, and recorded.
     pub bypassed: Vec<String>,

@@ -8,7 +8,7 @@ use super::verdict::{Report, Verdict};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct TestReport {
-    /// The environment.
+    /// The environment, as the configuration names it.
     pub environment: EnvironmentName,
     /// What the suites said, in the order in which they ran.
     pub suites: Vec<qa::SuiteReport>,
