@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Event<'a> {
     /// A step of a run ended.
     StepEnded {
-        /// The step, such as `suite(smoke)`.
+        /// The step, such as `suite smoke`.
         step: &'a str,
         /// How it ended, such as `ok`.
         result: &'a str,

@@ -50,7 +50,7 @@ impl StepResult {
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StepLine {
-    /// The step, such as `suite(smoke)`.
+    /// The step, such as `suite smoke`.
     pub step: String,
     /// How it ended.
     pub result: StepResult,
