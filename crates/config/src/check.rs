@@ -165,6 +165,9 @@ fn hint_of(doc: &str) -> String {
     characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
+/// Keys that had another name in an older version: old, new.
+const RENAMED_KEYS: [(&str, &str); 1] = [("others", "locked-only")];
+
 fn unknown_key<'a>(
     entry: &Entry,
     known: impl Iterator<Item = &'a str> + Clone,
@@ -177,10 +180,12 @@ fn unknown_key<'a>(
         None => format!("there is no key `{shown}` here"),
     };
     let list: Vec<String> = known.clone().map(|name| format!("`{name}`")).collect();
-    problems
-        .add(&entry.key_origin, message)
-        .with_hint(format!("there are {}", list.join(", ")))
-        .suggest(&entry.key, known);
+    let hint = match RENAMED_KEYS.iter().find(|(old, new)| entry.key == *old && known.clone().any(|name| name == *new))
+    {
+        Some((old, new)) => format!("`{old}` is now `{new}`"),
+        None => format!("there are {}", list.join(", ")),
+    };
+    problems.add(&entry.key_origin, message).with_hint(hint).suggest(&entry.key, known);
 }
 
 fn check_kinds(node: &Node, map: &Map, kinds: &[Kind], layer: Layer, problems: &mut Problems) {

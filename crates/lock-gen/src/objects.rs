@@ -70,8 +70,10 @@ impl Objects {
     /// Opens the repository that a folder lies in.
     pub(crate) fn discover(folder: &Path) -> Result<Self, OpenError> {
         let trust = gix::sec::trust::Mapping { full: options(), reduced: options() };
+        // gix takes no relative path with `..` to a bare repository.
+        let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let repository =
-            gix::ThreadSafeRepository::discover_opts(folder, gix::discover::upwards::Options::default(), trust)
+            gix::ThreadSafeRepository::discover_opts(absolute, gix::discover::upwards::Options::default(), trust)
                 .map_err(|error| OpenError::NotARepository { folder: folder.to_owned(), source: Box::new(error) })?;
         Ok(Self { repository })
     }

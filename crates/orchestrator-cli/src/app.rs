@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum as _};
 use orchestrator::{Error, ErrorKind, Result};
 
 use crate::arguments::{Arguments, Command, ConfigCommand, ForgeCommand, LockCommand, SchemaCommand};
@@ -20,7 +20,7 @@ pub(crate) fn run() -> ExitCode {
         .and_then(|matches| Ok((command_name(&matches), Arguments::from_arg_matches(&matches)?)));
     let (name, arguments) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return refuse_arguments(&error),
+        Err(error) => return refuse_arguments(&error, summary),
     };
     let printer = Printer { format: arguments.global.format, command: name, summary };
     match execute(arguments) {
@@ -42,33 +42,52 @@ fn command_name(matches: &clap::ArgMatches) -> String {
 
 /// The words of the command in arguments that cannot be parsed, as far as they name one.
 fn command_in(words: &[String]) -> String {
-    let mut command = Arguments::command();
+    let program = Arguments::command();
+    let mut command = &program;
     let mut found = Vec::new();
-    for word in words.iter().filter(|word| !word.starts_with('-')) {
-        let Some(sub) = command.find_subcommand(word).cloned() else { continue };
-        found.push(sub.get_name().to_owned());
-        command = sub;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word.starts_with('-') {
+            let options = program.get_arguments().chain(command.get_arguments());
+            let named = |option: &clap::Arg| {
+                word.strip_prefix("--").is_some_and(|name| option.get_long() == Some(name))
+                    || option.get_short().is_some_and(|letter| *word == format!("-{letter}"))
+            };
+            if options.into_iter().any(|option| option.get_action().takes_values() && named(option)) {
+                words.next();
+            }
+        } else if let Some(sub) = command.find_subcommand(word) {
+            found.push(sub.get_name());
+            command = sub;
+        }
     }
     found.join(" ")
 }
 
+/// The format that the arguments ask for, whatever else is wrong with them.
+fn format_in(words: &[String]) -> Format {
+    let separate = words.windows(2).filter(|pair| pair[0] == "--format").map(|pair| pair[1].as_str());
+    let mut values = words.iter().filter_map(|word| word.strip_prefix("--format=")).chain(separate);
+    values.find_map(|value| Format::from_str(value, false).ok()).unwrap_or(Format::Human)
+}
+
 /// Shows what clap says: help and version are answers, the rest is a usage error, both in the asked-for format.
-fn refuse_arguments(error: &clap::Error) -> ExitCode {
+fn refuse_arguments(error: &clap::Error, summary: Option<String>) -> ExitCode {
     // Words that are no text are one of the things that clap refuses.
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let json = words.iter().any(|word| word == "--format=json")
-        || words.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json");
+    let format = format_in(&words);
     let is_error = error.use_stderr();
-    if !json {
+    if format == Format::Human || (format == Format::Github && !is_error) {
         // A reader that closed the pipe is no error.
         let _gone = error.print();
         return if is_error { ErrorKind::Usage.into() } else { ExitCode::DONE };
     }
     let text = error.render().to_string();
-    let printer = Printer { format: Format::Json, command: command_in(&words), summary: None };
+    let printer = Printer { format, command: command_in(&words), summary };
     if is_error {
-        let message = text.trim_end().strip_prefix("error: ").unwrap_or(text.trim_end());
-        printer.print_error(&Error::new(ErrorKind::Usage, message))
+        let (message, _advice) = text.split_once("\n\nFor more information").unwrap_or((&text, ""));
+        let message = message.trim_end();
+        printer.print_error(&Error::new(ErrorKind::Usage, message.strip_prefix("error: ").unwrap_or(message)))
     } else {
         printer.print(&Shown::text(text))
     }

@@ -29,9 +29,9 @@ const HELPER_PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 /// Opens repository and forge for a command.
 pub(crate) fn context(global: &GlobalArgs, deadline: Duration) -> Result<Context> {
     let mut settings = Settings::new(&global.repository);
-    settings.forge.clone_from(&global.forge);
-    settings.actor.clone_from(&global.actor);
-    settings.cache.clone_from(&global.cache);
+    settings.forge = global.forge();
+    settings.actor = global.actor()?;
+    settings.cache = global.cache();
     settings.run_id = environment::read(environment::RUN_ID).unwrap_or_else(|| "local".to_owned());
     settings.run_attempt = environment::read(environment::RUN_ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
     settings.nonce = Some(nonce());

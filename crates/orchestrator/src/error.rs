@@ -39,10 +39,20 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in ascending order.
-    pub const ALL: [Self; 12] = {
-        use ErrorKind::*;
-        [Negative, Usage, Lock, Repository, Image, Denied, Temporary, Refused, Deploy, Deadline, Bug, Interrupted]
-    };
+    pub const ALL: [Self; 12] = [
+        Self::Negative,
+        Self::Usage,
+        Self::Lock,
+        Self::Repository,
+        Self::Image,
+        Self::Denied,
+        Self::Temporary,
+        Self::Refused,
+        Self::Deploy,
+        Self::Deadline,
+        Self::Bug,
+        Self::Interrupted,
+    ];
 
     /// The kind in one word, as records and statuses write it.
     pub fn as_str(self) -> &'static str {

@@ -26,7 +26,7 @@ pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Durat
         };
         if Instant::now() >= patience {
             return Err(Error::new(ErrorKind::Temporary, format!("`{name}` is busy: {busy}"))
-                .hint("wait for it with `--wait 10m`, or run the same command again later"));
+                .hint("run the same command again later; `run`, `deploy` and `rollback` wait with `--wait 10m`"));
         }
         if !said {
             context.note(format!("waiting: {busy}"));

@@ -321,8 +321,8 @@ fn state_word(pull_request: &PullRequest) -> &'static str {
 fn state_of(state: ReviewState) -> &'static str {
     match state {
         ReviewState::Approved => "approved",
-        ReviewState::ChangesRequested => "requested changes on",
-        ReviewState::Commented => "commented on",
-        ReviewState::Dismissed => "took back the review of",
+        ReviewState::ChangesRequested => "changes_requested",
+        ReviewState::Commented => "commented",
+        ReviewState::Dismissed => "dismissed",
     }
 }

@@ -1,9 +1,9 @@
 //! Names that git and a forge know.
 
 /// The rules of `git check-ref-format`, and no leading hyphen: a program would take such a name for an option.
-const REF_NAME: &str = "what git accepts, without leading `-` and at most 200 characters: no space, control character, \
-                        `..`, `@{`, `~^:?*[\\`, empty segment, segment that begins with `.` or ends with `.lock`, \
-                        trailing `.`";
+const REF_NAME: &str = "at most 200 characters, no leading `-`, no trailing `.`, and none of what git refuses (space, \
+                        control character, `..`, `@{`, `~^:?*[\\`, an empty segment, a segment that begins with `.` or \
+                        ends with `.lock`)";
 
 identifier!(
     /// Short name of a branch, such as `staging` or `orchestrator/ledger`: what follows `refs/heads/`.

@@ -65,7 +65,8 @@ pub(crate) fn init(args: &ForgeInitArgs, global: &GlobalArgs) -> Result<Shown> {
 /// Judges a push; git refuses it where this ends with another code than 0.
 pub(crate) fn hook(args: &HookArgs, global: &GlobalArgs) -> Result<Shown> {
     let push = RefPush { bare: &args.bare, reference: &args.reference, old: &args.old, new: &args.new };
-    Ok(Shown::report(&simulator::judge_push(push, global.actor.as_ref(), &surroundings(), Arc::new(clock::clock()?))?))
+    let actor = global.actor()?;
+    Ok(Shown::report(&simulator::judge_push(push, actor.as_ref(), &surroundings(), Arc::new(clock::clock()?))?))
 }
 
 /// `NAME:ROLE`.

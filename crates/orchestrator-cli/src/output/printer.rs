@@ -28,9 +28,10 @@ impl Printer {
         let mut log = io::stderr().lock();
         // Names, titles, reasons and answers of other programs are in there: none of them reaches a terminal as it is.
         let human = escape_terminal_lines(&shown.human);
+        let notes = escape_terminal_lines(shown.notes.as_deref().unwrap_or_default());
         let written = match self.format {
             Format::Human => log
-                .write_all(escape_terminal_lines(shown.notes.as_deref().unwrap_or_default()).as_bytes())
+                .write_all(notes.as_bytes())
                 .and_then(|()| {
                     let mut warnings = shown.warnings.iter();
                     warnings.try_for_each(|warning| writeln!(log, "warning: {}", escape_terminal(warning)))
@@ -41,8 +42,7 @@ impl Printer {
                 Json::Result(result) => write_json(&mut out, &self.envelope(shown.code, "result", result)),
             },
             Format::Github => {
-                let notes = shown.notes.as_deref().unwrap_or_default();
-                let mut text = github::inert(&escape_terminal_lines(notes)) + &github::inert(&human);
+                let mut text = github::inert(&human);
                 for warning in &shown.warnings {
                     text.push_str(&github::annotation("warning", "orchestrator", &escape_terminal_lines(warning)));
                 }
@@ -51,7 +51,9 @@ impl Printer {
                     text.push_str(&github::annotation("error", shown.code.word(), first));
                 }
                 let page = shown.markdown.clone().unwrap_or_else(|| fenced(&human));
-                out.write_all(text.as_bytes()).and_then(|()| append(self.summary.as_deref(), &page))
+                log.write_all(github::inert(&notes).as_bytes())
+                    .and_then(|()| out.write_all(text.as_bytes()))
+                    .and_then(|()| append(self.summary.as_deref(), &page))
             }
         };
         ended(written, shown.code)

@@ -33,7 +33,7 @@ struct Wire {
 /// Reads the answer; `Err` says what is wrong with it, without any of it.
 pub(crate) fn parse(body: &[u8], asked_at: Instant) -> Result<Token, &'static str> {
     // NOTE: the parser's own message would quote what it found.
-    let wire: Wire = serde_json::from_slice(body).map_err(|_| "is not the JSON of one")?;
+    let wire: Wire = serde_json::from_slice(body).map_err(|_| "is not a JSON object with a token")?;
     let present = |token: Option<SecretString>| token.filter(|token| !token.expose_secret().is_empty());
     let token = present(wire.token).or_else(|| present(wire.access_token)).ok_or("holds none")?;
     let header = bearer(&token).ok_or("holds one that cannot be sent")?;
@@ -107,8 +107,8 @@ mod tests {
     #[tokio::test]
     async fn t20_an_answer_without_a_token_is_refused_and_not_quoted() {
         for (body, why) in [
-            ("<html>canary", "is not the JSON of one"),
-            (r#"{"token":["canary"]}"#, "is not the JSON of one"),
+            ("<html>canary", "is not a JSON object with a token"),
+            (r#"{"token":["canary"]}"#, "is not a JSON object with a token"),
             (r#"{"token":""}"#, "holds none"),
             (r#"{"canary":1}"#, "holds none"),
             (r#"{"token":"canary\r\nx: y"}"#, "holds one that cannot be sent"),

@@ -75,7 +75,13 @@ impl Text for PullRequestList {
 
 impl Text for ForgeReviewReport {
     fn text(&self) -> String {
-        format!("{} {} pull request {} at {}\n", self.user, self.state, self.pull_request, self.commit.short(12))
+        let did = match self.state.as_str() {
+            "changes_requested" => "requested changes on",
+            "commented" => "commented on",
+            "dismissed" => "took back the review of",
+            state => state,
+        };
+        format!("{} {did} pull request {} at {}\n", self.user, self.pull_request, self.commit.short(12))
     }
 }
 

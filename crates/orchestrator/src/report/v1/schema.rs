@@ -55,6 +55,15 @@ const COMMANDS: &[(&str, Part)] = &[
     ("verify", part::<VerifyReport>),
 ];
 
+/// Answers that are texts: the command, where only one answers like this, and the names of the texts. The first is what
+/// `--help` and `--version` print.
+const TEXTS: &[(Option<&str>, &[&str])] = &[
+    (None, &["text"]),
+    (Some("completions"), &["shell", "script"]),
+    (Some("man"), &["page"]),
+    (Some("man"), &["pages"]),
+];
+
 /// The documents that the ledger keeps beside its records.
 const EVIDENCE: &[(&str, Part)] = &[
     ("gates.json", part::<Evidence<promotion::gates::GateReport>>),
@@ -83,6 +92,29 @@ pub fn report_schema() -> Value {
             })
         })
         .collect();
+    for (command, names) in TEXTS {
+        let command = command.map_or_else(|| json!({ "type": "string" }), |command| json!({ "const": command }));
+        let shape = |name: &str| match name {
+            "pages" => json!({ "type": "array", "items": { "type": "string" } }),
+            _ => json!({ "type": "string" }),
+        };
+        let properties: BTreeMap<&str, Value> = names.iter().map(|name| (*name, shape(name))).collect();
+        forms.push(json!({
+            "type": "object",
+            "properties": {
+                "command": command,
+                "exit_code": { "const": 0 },
+                "result": {
+                    "type": "object",
+                    "properties": properties,
+                    "required": names,
+                    "additionalProperties": false,
+                },
+            },
+            "required": ["command", "exit_code", "result"],
+            "additionalProperties": false,
+        }));
+    }
     forms.push(json!({
         "type": "object",
         "properties": {

@@ -137,7 +137,7 @@ pub struct ForgeReviewReport {
     pub pull_request: u64,
     /// The user who reviewed.
     pub user: String,
-    /// What the review says.
+    /// `approved`, `changes_requested`, `commented`, or `dismissed` where the review was taken back.
     pub state: String,
     /// The commit that was reviewed.
     pub commit: CommitId,
