@@ -555,3 +555,43 @@ fn t29_t36_hostile_names_and_titles_are_text_everywhere() {
     let revision = shop.ends("lock generate --rev=--output=pwned", 11);
     assert!(!shop.join("shop/pwned").exists(), "{revision}");
 }
+
+#[test]
+fn an_empty_variable_is_unset_and_a_wrong_one_stops_only_those_who_need_it() {
+    let shop = merged();
+    for (name, value) in [("ORCHESTRATOR_AS", ""), ("ORCHESTRATOR_AS", "a b"), ("ORCHESTRATOR_FORGE", "")] {
+        shop.orchestrator("config check").env(name, value).run().expect_code(0);
+        shop.orchestrator("completions bash").env(name, value).run().expect_code(0);
+    }
+    for name in ["ORCHESTRATOR_AS", "ORCHESTRATOR_CACHE"] {
+        shop.orchestrator("status").env(name, "").run().expect_code(0);
+    }
+    let refused = shop.orchestrator("status").env("ORCHESTRATOR_AS", "a b").run().expect_code(2);
+    assert!(refused.stderr().contains("the variable `ORCHESTRATOR_AS`"), "{refused}");
+}
+
+#[test]
+fn refused_arguments_keep_the_format_and_name_the_command() {
+    let shop = merged();
+    let summary = shop.join("arguments.md");
+    let command = shop.orchestrator("--format github run --env STAGING").env("GITHUB_STEP_SUMMARY", &summary);
+    let refused = command.run().expect_code(2);
+    assert!(refused.stdout().contains("::error title=usage::"), "{refused}");
+    assert!(fs::read_to_string(summary).unwrap().contains("STAGING"));
+    // The values of options are no commands.
+    for line in ["-C run status --nonsense --format json", "--format=json --forge lock status --nonsense"] {
+        let refused = shop.orchestrator(line).run().expect_code(2);
+        let document: serde_json::Value = serde_json::from_str(refused.stdout()).unwrap();
+        assert_eq!(document["command"], "status", "{refused}");
+        let message = document["error"]["message"].as_str().unwrap();
+        assert!(message.contains("--nonsense") && !message.contains("For more information"), "{message}");
+    }
+}
+
+#[test]
+fn notes_do_not_stand_before_a_lock_on_stdout() {
+    let shop = merged();
+    let line = "--format github lock generate --check-pushed --rev dev";
+    let made = shop.orchestrator(line).run().expect_code(0);
+    assert!(!made.stdout().contains("BRANCHES") && made.stderr().contains("BRANCHES"), "{made}");
+}
