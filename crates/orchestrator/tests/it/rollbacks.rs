@@ -51,6 +51,12 @@ async fn b38_a_rollback_deploys_the_release_before_and_holds_the_environment() {
     assert_eq!(opened.entry.reason.as_deref(), Some("orders are lost"));
     let hold = ledger.held(&production()).unwrap();
     assert_eq!(hold.origin, HoldOrigin::Rollback);
+    assert!(shop.newest(&production(), Step::Rollback).reason.is_some());
+    assert_eq!(
+        shop.newest(&production(), Step::Deploy).reason,
+        None,
+        "only what went wrong, and decisions, have reasons"
+    );
     // The same command again is the same rollback, done.
     let (before, records) = (shop.untouched(), ledger.records().len());
     let again = rollback(&shop.bot(), &request(None)).await.unwrap();
