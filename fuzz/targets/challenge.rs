@@ -1,4 +1,4 @@
-//! `WWW-Authenticate` of any server: never a panic, and what was understood is understood again.
+//! `WWW-Authenticate`: never a panic, and the parsed form parses to the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A file with logins of anybody: never a panic, and every problem can be shown on a terminal.
+//! Docker's `config.json`: never a panic, and no control character in a problem.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! An image layout of anybody: never a panic, and no blob that is not what its digest says.
+//! An OCI layout folder: never a panic, and no blob with another digest than the one asked for.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

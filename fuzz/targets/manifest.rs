@@ -1,5 +1,4 @@
-//! A manifest or an index of any registry, in whatever type it is served: never a panic, and every refusal can be shown
-//! on a terminal.
+//! A manifest or an index, served as any media type: never a panic, and no control character in a refusal.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -127,7 +127,7 @@ fn every_question_has_a_no_with_its_reason() {
     fs::rename(shop.join("elsewhere.git"), shop.join("shop-web.git")).unwrap();
 
     // An image that was cleaned away.
-    let lock = lock_model::read(&fs::read(shop.join("lock.yaml")).unwrap(), "lock.yaml").unwrap();
+    let lock = lock_model::Lock::parse(&fs::read(shop.join("lock.yaml")).unwrap(), "lock.yaml").unwrap();
     let image = lock.services()["shop-cart"].content.image().unwrap();
     fs::remove_file(shop.join(&format!("registry/blobs/sha256/{}", image.digest.hex()))).unwrap();
     let (yes, findings) = answer(&check(&shop, "--rev staging", 1), "images are there");

@@ -46,7 +46,7 @@ fn with_a_past() -> AtStop {
 }
 
 fn read(text: &str) -> Lock {
-    lock_model::read(text.as_bytes(), "lock.yaml").unwrap()
+    lock_model::Lock::parse(text.as_bytes(), "lock.yaml").unwrap()
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn p1_p5_p7_an_older_lock_gets_digests_kinds_and_a_commit_that_exists() {
     let lock = read(made.stdout());
     assert!(lock.services().values().all(|service| service.origin == Origin::Migrated));
     let image = |name: &str| match &lock.services()[name].content {
-        Content::Image(image) => Some(image.pinned()),
+        Content::Image(image) => Some(image.reference().to_string()),
         Content::Configuration => None,
     };
     assert_eq!(image("shop-dashboards"), None, "its image was invented");
@@ -69,7 +69,7 @@ fn p1_p5_p7_an_older_lock_gets_digests_kinds_and_a_commit_that_exists() {
     assert_eq!(shop.superproject().git(&["cat-file", "-t", head]).trim(), "commit");
     assert_eq!(shop.untouched(), before, "nothing is published without being asked for");
     // Nothing of the older format is in the file any more: it is a lock like every other.
-    assert_eq!(lock_model::write(&lock), made.stdout());
+    assert_eq!(lock.to_yaml(), made.stdout());
     shop.ok("lock migrate old.yml --output made");
     assert_eq!(fs::read_to_string(shop.join("shop/made/lock.yaml")).unwrap(), made.stdout());
 }
@@ -79,15 +79,19 @@ fn b38_p1_production_goes_back_to_what_ran_before_the_train() {
     let shop = with_a_past();
     let new = shop.deployed_image("production", "shop-cart");
     let adopt = "--format json lock migrate lock-pr-1.yml --rev older --adopt production --reason \"it ran for weeks\"";
-    let adopted: serde_json::Value = serde_json::from_str(shop.ok(adopt).stdout()).unwrap();
+    let adopted_by = |answer: &str| -> serde_json::Value {
+        let document: serde_json::Value = serde_json::from_str(answer).unwrap();
+        document["result"]["adopted"].clone()
+    };
+    let adopted = adopted_by(shop.ok(adopt).stdout());
     let tag = adopted["tag"].as_str().unwrap().to_owned();
     // The same again finds what is there.
     let before = shop.untouched();
-    let again: serde_json::Value = serde_json::from_str(shop.ok(adopt).stdout()).unwrap();
-    assert_eq!((again["tag"].as_str(), &again["adopted_commit"]), (Some(tag.as_str()), &adopted["adopted_commit"]));
+    let again = adopted_by(shop.ok(adopt).stdout());
+    assert_eq!((again["tag"].as_str(), &again["commit"]), (Some(tag.as_str()), &adopted["commit"]));
     assert_eq!(shop.untouched(), before);
     // It is no release: nobody goes there without naming it, and `run` cannot go there at all.
-    let commit = adopted["adopted_commit"].as_str().unwrap();
+    let commit = adopted["commit"].as_str().unwrap();
     refuses(&shop, &format!("run --env production --rev {commit}"), 11, &["was never the tip of `main`"]);
 
     let back = shop.ok(&format!("rollback --env production --to {tag} --reason \"customers cannot pay\""));
@@ -136,7 +140,7 @@ fn b13_what_the_environment_proved_already_needs_no_second_name() {
     let shop = released();
     fs::write(shop.join("shop/old.yml"), older_lock(&shop, "main")).unwrap();
     let before = shop.untouched();
-    let said = shop.json("lock migrate old.yml --adopt production --reason \"to go back to\"", 0);
+    let said = shop.json("lock migrate old.yml --adopt production --reason \"to go back to\"", 0)["adopted"].clone();
     assert_eq!(
         (&said["release"], shop.untouched()),
         (&shop.json("status", 0)["environments"][0]["deployed"]["release"], before)

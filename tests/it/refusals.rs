@@ -24,7 +24,8 @@ pub(crate) fn refuses(shop: &Shop, line: &str, code: i32, words: &[&str]) {
 
 /// A lock with another digest for a service, and an id that is right again.
 fn with_other_digest(text: &str, service: &str) -> String {
-    let mut parts = lock_model::read(text.as_bytes(), "lock.yaml").expect("the lock is one of ours").into_parts();
+    let mut parts =
+        lock_model::Lock::parse(text.as_bytes(), "lock.yaml").expect("the lock is one of ours").into_parts();
     for (name, locked) in &mut parts.services {
         if let Content::Image(image) = &mut locked.content
             && name.as_str() == service
@@ -32,12 +33,12 @@ fn with_other_digest(text: &str, service: &str) -> String {
             image.digest = sha256(b"an image that nobody reviewed").parse().expect("it is a digest");
         }
     }
-    lock_model::write(&Lock::new(parts).expect("only a digest was changed"))
+    Lock::new(parts).expect("only a digest was changed").to_yaml()
 }
 
 /// The digest of a service in a lock.
 fn digest_in(text: &str, service: &str) -> String {
-    let lock = lock_model::read(text.as_bytes(), "lock.yaml").expect("the lock is one of ours");
+    let lock = lock_model::Lock::parse(text.as_bytes(), "lock.yaml").expect("the lock is one of ours");
     let found = lock.services().iter().find_map(|(name, locked)| match &locked.content {
         Content::Image(image) if name.as_str() == service => Some(image.digest.to_string()),
         Content::Image(_) | Content::Configuration => None,
@@ -424,7 +425,7 @@ fn a_rejected_lock_and_a_held_environment_stop_every_deployment() {
     let shop = merged();
     let id = {
         let artefact = fs::read(shop.join("forge/artefacts/pull-1/lock.yaml")).unwrap();
-        lock_model::read(&artefact, "lock.yaml").unwrap().id().to_string()
+        lock_model::Lock::parse(&artefact, "lock.yaml").unwrap().id().to_string()
     };
     shop.ok("lock reject ../forge/artefacts/pull-1/lock.yaml --reason \"loses orders\"");
     let words = ["was rejected by orchestrator: loses orders", "hint: a rejected lock is never deployed"];
@@ -553,4 +554,44 @@ fn t29_t36_hostile_names_and_titles_are_text_everywhere() {
     }
     let revision = shop.ends("lock generate --rev=--output=pwned", 11);
     assert!(!shop.join("shop/pwned").exists(), "{revision}");
+}
+
+#[test]
+fn an_empty_variable_is_unset_and_a_wrong_one_stops_only_those_who_need_it() {
+    let shop = merged();
+    for (name, value) in [("ORCHESTRATOR_AS", ""), ("ORCHESTRATOR_AS", "a b"), ("ORCHESTRATOR_FORGE", "")] {
+        shop.orchestrator("config check").env(name, value).run().expect_code(0);
+        shop.orchestrator("completions bash").env(name, value).run().expect_code(0);
+    }
+    for name in ["ORCHESTRATOR_AS", "ORCHESTRATOR_CACHE"] {
+        shop.orchestrator("status").env(name, "").run().expect_code(0);
+    }
+    let refused = shop.orchestrator("status").env("ORCHESTRATOR_AS", "a b").run().expect_code(2);
+    assert!(refused.stderr().contains("the variable `ORCHESTRATOR_AS`"), "{refused}");
+}
+
+#[test]
+fn refused_arguments_keep_the_format_and_name_the_command() {
+    let shop = merged();
+    let summary = shop.join("arguments.md");
+    let command = shop.orchestrator("--format github run --env STAGING").env("GITHUB_STEP_SUMMARY", &summary);
+    let refused = command.run().expect_code(2);
+    assert!(refused.stdout().contains("::error title=usage::"), "{refused}");
+    assert!(fs::read_to_string(summary).unwrap().contains("STAGING"));
+    // The values of options are no commands.
+    for line in ["-C run status --nonsense --format json", "--format=json --forge lock status --nonsense"] {
+        let refused = shop.orchestrator(line).run().expect_code(2);
+        let document: serde_json::Value = serde_json::from_str(refused.stdout()).unwrap();
+        assert_eq!(document["command"], "status", "{refused}");
+        let message = document["error"]["message"].as_str().unwrap();
+        assert!(message.contains("--nonsense") && !message.contains("For more information"), "{message}");
+    }
+}
+
+#[test]
+fn notes_do_not_stand_before_a_lock_on_stdout() {
+    let shop = merged();
+    let line = "--format github lock generate --check-pushed --rev dev";
+    let made = shop.orchestrator(line).run().expect_code(0);
+    assert!(!made.stdout().contains("BRANCHES") && made.stderr().contains("BRANCHES"), "{made}");
 }

@@ -91,7 +91,7 @@ fn p10_a_change_of_the_rules_gets_the_lock_that_was_reviewed() {
     shop.ok("run --env staging");
     let after = shop.superproject().read("staging", "locks/lock.yaml").expect("staging has a lock");
     assert_ne!(before, after);
-    assert!(after.contains(published["lock"].as_str().expect("an id")), "{after}");
+    assert!(after.contains(published["result"]["lock"].as_str().expect("an id")), "{after}");
     // No gitlink and no rule changes: the lock stays, and nothing is deployed again (P13).
     let deployed = shop.superproject().rev("deploy/staging");
     shop.work_on("dev").write("README.md", "# The same shop\n");

@@ -45,7 +45,7 @@ suites:
 base:
   target: { kind: render, source: "{path}/deploy", branch: "deploy/{mode}", folder: "rendered/{mode}" }
   deploy: ["services/*"]
-  others: { reason: no container of its own }
+  locked-only: { reason: no container of its own }
   health:
     probes:
       platform: { kind: command, command: [./tests/check, platform, "{mode}"], env: [SHOP_STATE], severity: block, deadline: 1m }
@@ -248,7 +248,7 @@ impl Shop {
         let line = format!("--as dana --format json forge pr open --head {branch} --base staging --title Train");
         let opened = self.ok(&line);
         let document: Value = serde_json::from_str(opened.stdout()).expect("the report is JSON");
-        document["pull_request"]["number"].as_u64().expect("a pull request has a number")
+        document["result"]["pull_request"]["number"].as_u64().expect("a pull request has a number")
     }
 
     /// The lock and the suites of a pull request.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use lock_model::Digest;
 use serde_json::Value;
@@ -99,15 +99,15 @@ fn at(original: &Arc<Original>) -> AtStop {
 
 /// What these tests read of a shop, past the product: files of the forge and objects of git.
 impl Shop {
-    /// Runs a command with `--format json`; gives its one document.
+    /// Runs a command with `--format json`; gives its result, or the whole document where it failed.
     #[track_caller]
     pub(crate) fn json(&self, line: &str, code: i32) -> Value {
         let finished = self.ends(&format!("--format json {line}"), code);
         let document: Value = serde_json::from_str(finished.stdout())
             .unwrap_or_else(|error| panic!("`{line}` gives one document ({error}):\n{finished}"));
-        let said = document.get("exit_code").or_else(|| document["error"].get("exit_code"));
-        assert_eq!(said, Some(&Value::from(code)), "the document says how the command ended: {document:#}");
-        document
+        assert_eq!(document["exit_code"], code, "the document says how the command ended: {document:#}");
+        follows_the_schema(&document);
+        if document.get("error").is_some() { document } else { document["result"].clone() }
     }
 
     /// The commit of a branch, or none.
@@ -212,4 +212,15 @@ pub(crate) fn read_json(path: &std::path::Path) -> Value {
 /// SHA-256 as registries and locks write it.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     Digest::of(bytes).to_string()
+}
+
+/// Whatever a command prints as JSON is what the committed schema says.
+#[track_caller]
+fn follows_the_schema(document: &Value) {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let path = test_support::workspace().join("schemas/report.schema.json");
+        let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        jsonschema::validator_for(&schema).unwrap()
+    });
+    assert!(SCHEMA.is_valid(document), "not what `schemas/report.schema.json` says: {document:#}");
 }

@@ -79,7 +79,7 @@ fn p19_commits_that_were_never_pushed_are_all_named_and_no_lock_is_made() {
     assert!(row.contains("release/1"), "{row}");
     // Alone on stdout the lock stays a lock.
     let lock = shop.ok("lock generate --rev dev --check-pushed");
-    lock_model::read(lock.stdout().as_bytes(), "stdout").unwrap();
+    lock_model::Lock::parse(lock.stdout().as_bytes(), "stdout").unwrap();
     assert!(lock.stderr().contains("release/1"), "{}", lock.stderr());
     let plain = shop.json("lock generate --rev dev", 0);
     assert_eq!(plain.get("pushed"), None, "nobody asked");

@@ -22,7 +22,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("orchestrator-qa", &["lock-model", "orchestrator-process"]),
     ("orchestrator-forge", &["lock-model", "orchestrator-git", "orchestrator-process"]),
     (
-        "orchestrator-cli",
+        "orchestrator",
         &[
             "deployer",
             "healthcheck",
@@ -38,6 +38,23 @@ const OWN: &[(&str, &[&str])] = &[
             "registry",
         ],
     ),
+    // The demo makes repositories and images of its own.
+    (
+        "orchestrator-cli",
+        &[
+            "lock-model",
+            "orchestrator",
+            "orchestrator-config",
+            "orchestrator-git",
+            "orchestrator-ledger",
+            "orchestrator-process",
+            "registry",
+        ],
+    ),
+    // The tools in `examples/`, which stand for programs of others.
+    ("emit-metadata", &["lock-model"]),
+    ("resolve-images", &["registry"]),
+    ("scan-lock", &["lock-gen", "lock-model", "registry"]),
     ("test-support", &[]),
     ("system-tests", &[]),
     ("xtask", &[]),
@@ -142,11 +159,41 @@ fn pure_crates_have_nothing_below_them_that_touches_the_world() {
     }
 }
 
+/// The source folder of a package.
+fn sources_of(package: &str) -> PathBuf {
+    let folder = match package {
+        "orchestrator" | "orchestrator-cli" => package,
+        package => package.trim_start_matches("orchestrator-"),
+    };
+    workspace().join("crates").join(folder).join("src")
+}
+
+/// Clippy forbids the calls, but an `expect` would allow them again.
+#[test]
+fn libraries_read_no_environment_and_no_clock_and_print_nothing() {
+    let mut found = Vec::new();
+    for (package, _) in OWN.iter().filter(|(package, _)| sources_of(package).is_dir()) {
+        if matches!(*package, "orchestrator-cli" | "test-support") {
+            continue;
+        }
+        for file in rust_files(&sources_of(package)) {
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let words = ["env::var", "env::current_dir", "SystemTime::now", "println!", "print!(", "env::args"];
+            found.extend(
+                words.iter().filter(|word| code.contains(**word)).map(|word| format!("{}: {word}", file.display())),
+            );
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 #[test]
 fn pure_crates_name_neither_files_nor_network_nor_programs() {
     let mut found = Vec::new();
     for pure in PURE {
-        for file in rust_files(&workspace().join("crates").join(pure).join("src")) {
+        for file in rust_files(&sources_of(pure)) {
             let text = fs::read_to_string(&file).unwrap();
             let words = ["std::fs", "net::Tcp", "net::Udp", "ToSocketAddrs", "std::process", "std::env", "std::thread"];
             found.extend(
@@ -161,7 +208,7 @@ fn pure_crates_name_neither_files_nor_network_nor_programs() {
 fn the_architecture_page_is_short_and_names_every_crate() {
     let text = fs::read_to_string(workspace().join("ARCHITECTURE.md")).unwrap();
     let lines = text.lines().count();
-    assert!(lines < 200, "ARCHITECTURE.md has {lines} lines");
+    assert!(lines < 150, "ARCHITECTURE.md has {lines} lines");
     for entry in fs::read_dir(workspace().join("crates")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(text.contains(&name), "ARCHITECTURE.md does not name {name}");

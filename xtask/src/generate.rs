@@ -1,4 +1,4 @@
-//! Files that are made from sources: schemas and references by the binary itself, the table of cases by its tests.
+//! Generated files: the binary prints schemas and references, the names of tests fill the table of cases.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,22 +10,24 @@ use crate::{Outcome, cases, program, workspace};
 pub(crate) enum Mode {
     /// Write what differs.
     Write,
-    /// Say what differs.
+    /// List what differs.
     Check,
 }
 
-/// What the binary prints, and the file that holds it. A new file is a line here.
+/// What the binary prints, and the file that holds it.
 const PRINTED: &[(&[&str], &str)] = &[
     (&["schema", "print", "lock"], "schemas/lock.schema.json"),
     (&["schema", "print", "metadata"], "schemas/metadata.schema.json"),
     (&["schema", "print", "config"], "schemas/config.schema.json"),
     (&["schema", "print", "ledger-record"], "schemas/ledger-record.schema.json"),
+    (&["schema", "print", "report"], "schemas/report.schema.json"),
+    (&["schema", "print", "evidence"], "schemas/evidence.schema.json"),
     (&["reference", "cli"], "docs/reference/cli.md"),
     (&["reference", "exit-codes"], "docs/reference/exit-codes.md"),
     (&["reference", "environment"], "docs/reference/environment.md"),
 ];
 
-/// Builds the binary first. Where that fails, what needs no binary is made all the same.
+/// Builds the binary first. Where that fails, the files that need no binary are written all the same.
 pub(crate) fn from_fresh_binary(mode: Mode) -> Outcome {
     let built = program::show(program::cargo().args(["build", "--quiet", "--package", "orchestrator-cli"]));
     handle(mode, built)

@@ -22,10 +22,10 @@ Usage: cargo xtask COMMAND
 
   test [--fast]       everything that CI checks; --fast leaves out what needs the bench and takes long
   bench-setup         brings the real programs that system tests use, under target/bench
-  generate [--check]  writes the generated files, or says which of them are out of date
+  generate [--check]  writes the generated files, or lists those that are out of date
 ";
 
-/// What a command came to: an error is a text for people.
+/// The result of a command; an error is text for the terminal.
 type Outcome = Result<(), String>;
 
 fn main() -> ExitCode {

@@ -11,11 +11,11 @@ use crate::{Outcome, bench, is_ci, program, workspace};
 pub(crate) enum Extent {
     /// What CI runs.
     Everything,
-    /// What a person runs between two edits.
+    /// What a developer runs between two edits.
     Fast,
 }
 
-/// One step: its name, what it does for people, whether the fast mode has it, and how it is done.
+/// One step: its name, what it checks, whether fast mode includes it, and its function.
 struct Step {
     name: &'static str,
     what: &'static str,
@@ -26,12 +26,17 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "bench", what: "real programs for the system tests, under target/bench", fast: false, run: bring },
     Step { name: "format", what: "rustfmt has nothing to change", fast: true, run: format },
-    Step { name: "lint", what: "clippy has nothing to say", fast: true, run: lint },
-    Step { name: "doc", what: "the documentation builds, links and all", fast: false, run: doc },
-    Step { name: "build", what: "the binary and all tests", fast: true, run: build },
-    Step { name: "test", what: "every test", fast: true, run: test },
-    Step { name: "speed", what: "the benches work, once and small: nothing is measured", fast: false, run: speed },
-    Step { name: "drift", what: "generated files are what their sources say", fast: false, run: drift },
+    Step { name: "lint", what: "clippy has no warnings, in any crate, example or test", fast: true, run: lint },
+    Step { name: "doc", what: "the documentation builds without warnings", fast: false, run: doc },
+    Step { name: "build", what: "the binary, the tools in examples/, and all tests", fast: true, run: build },
+    Step { name: "test", what: "all tests, those of the tools in examples/ included", fast: true, run: test },
+    Step { name: "speed", what: "each bench runs once and small; nothing is measured", fast: false, run: speed },
+    Step {
+        name: "drift",
+        what: "generated files are up to date: schemas, references, the table of cases",
+        fast: false,
+        run: drift,
+    },
 ];
 
 /// Runs the steps, all of them also after a failure, and sums up.
@@ -118,7 +123,7 @@ fn test(extent: Extent) -> Outcome {
     program::show(command.env("ORCHESTRATOR_SKIPPED_TESTS", workspace().join("target/bench/skipped.tsv")))
 }
 
-/// The benches without `--bench`: what they start is started, and their tables are left alone.
+/// The benches without `--bench`: each does its work once, and no table is written.
 fn speed(extent: Extent) -> Outcome {
     let mut command = program::cargo();
     program::show(command.arg("test").args(selection(extent)).args(["--bench", "*"]).args(locked()))

@@ -1,9 +1,9 @@
-//! The tree against the shapes of `keys`: unknown keys, types, formats, missing keys; and defaults.
+//! The tree against the shapes of `schema_keys`: unknown keys, types, formats, missing keys; and defaults.
 
-use super::format::{Format, Misfit};
 use super::parse;
 use super::problem::{Problems, nearest};
-use super::shape::{Empty, Key, Kind, Layer, Need, Shape};
+use super::schema_shape::{Key, Kind, Layer, Need, Shape};
+use super::string_formats::{Format, Violation};
 use super::tree::{Entry, Map, Node, Origin, Place, Value};
 
 /// Adds what is wrong with a tree.
@@ -35,8 +35,8 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
             }
         }
         (Shape::Boolean, Value::Boolean(_)) => {}
-        (Shape::List { item, empty }, Value::List(items)) => {
-            if items.is_empty() && *empty == Empty::Refused {
+        (Shape::List(item) | Shape::NonEmptyList(item), Value::List(items)) => {
+            if items.is_empty() && matches!(shape, Shape::NonEmptyList(_)) {
                 problems.add(&node.origin, "the list is empty");
             }
             for element in items {
@@ -46,7 +46,7 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
                 }
             }
         }
-        (Shape::Named { key, value }, Value::Map(map)) => {
+        (Shape::Named(key, value), Value::Map(map)) => {
             for entry in &map.entries {
                 check_name(entry, *key, problems);
                 check(&entry.node, value, layer, problems);
@@ -80,7 +80,9 @@ fn expected(node: &Node, shape: &Shape, problems: &mut Problems) {
                 format!("it is read from {}", sources.join(" or "))
             })
         }
-        (Shape::List { .. }, Value::Text(text)) => problem.with_hint(format!("a list of one is `[{text:?}]`")),
+        (Shape::List(_) | Shape::NonEmptyList(_), Value::Text(text)) => {
+            problem.with_hint(format!("a list of one is `[{text:?}]`"))
+        }
         _ => problem,
     }
     .about_type();
@@ -96,7 +98,7 @@ fn not_one_of(node: &Node, text: &str, words: Vec<&str>, problems: &mut Problems
 }
 
 fn check_text(node: &Node, text: &str, format: Format, problems: &mut Problems) {
-    let Err(Misfit { message, part, unknown }) = format.check(text) else { return };
+    let Err(Violation { message, part, unknown }) = format.check(text) else { return };
     let place = node.origin.place().map(|place| match part {
         Some((offset, width)) => narrowed(place, text, offset, width),
         None => place.clone(),
@@ -121,8 +123,8 @@ fn narrowed(place: &Place, text: &str, offset: usize, width: usize) -> Place {
 }
 
 fn check_name(entry: &Entry, format: Format, problems: &mut Problems) {
-    if let Err(misfit) = format.check(&entry.key) {
-        problems.add(&entry.key_origin, misfit.message);
+    if let Err(violation) = format.check(&entry.key) {
+        problems.add(&entry.key_origin, violation.message);
     }
 }
 
@@ -163,6 +165,9 @@ fn hint_of(doc: &str) -> String {
     characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
+/// Keys that had another name in an older version: old, new.
+const RENAMED_KEYS: [(&str, &str); 1] = [("others", "locked-only")];
+
 fn unknown_key<'a>(
     entry: &Entry,
     known: impl Iterator<Item = &'a str> + Clone,
@@ -175,10 +180,12 @@ fn unknown_key<'a>(
         None => format!("there is no key `{shown}` here"),
     };
     let list: Vec<String> = known.clone().map(|name| format!("`{name}`")).collect();
-    problems
-        .add(&entry.key_origin, message)
-        .with_hint(format!("there are {}", list.join(", ")))
-        .suggest(&entry.key, known);
+    let hint = match RENAMED_KEYS.iter().find(|(old, new)| entry.key == *old && known.clone().any(|name| name == *new))
+    {
+        Some((old, new)) => format!("`{old}` is now `{new}`"),
+        None => format!("there are {}", list.join(", ")),
+    };
+    problems.add(&entry.key_origin, message).with_hint(hint).suggest(&entry.key, known);
 }
 
 fn check_kinds(node: &Node, map: &Map, kinds: &[Kind], layer: Layer, problems: &mut Problems) {
@@ -242,12 +249,12 @@ pub(super) fn complete(node: &mut Node, shape: &Shape, problems: &mut Problems) 
                 complete_keys(map, kind.keys, problems);
             }
         }
-        (Shape::Named { value, .. }, Value::Map(map)) => {
+        (Shape::Named(_, value), Value::Map(map)) => {
             for entry in &mut map.entries {
                 complete(&mut entry.node, value, problems);
             }
         }
-        (Shape::List { item, .. }, Value::List(items)) => {
+        (Shape::List(item) | Shape::NonEmptyList(item), Value::List(items)) => {
             for element in items {
                 complete(element, item, problems);
             }

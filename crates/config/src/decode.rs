@@ -1,61 +1,29 @@
-//! Trees → types. The trees are checked: what does not decode here has been said, except what only a filled-in
+//! Trees → types. The trees are checked: what does not decode here has been reported, except what only a filled-in
 //! template shows.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use lock_model::{
-    BranchName, CommitId, EnvironmentName, ImageRepository, Platform, ServiceName, SuiteName, Tag, TreePath,
-};
+use lock_model::{BranchName, CommitId, EnvironmentName, ImageRepository, ServiceName, SuiteName, Tag, TreePath};
 
-use super::decode_environment::{environment, optional, source_value};
+use super::branches::{Branches, Role};
+use super::decode_environment::{environment, source_value};
 use super::environment::{Environment, Target};
-use super::keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::layers::Layers;
-use super::problem::{Problems, Source};
-use super::submodules::{PushedPolicy, Submodules};
+use super::problem::Problems;
+use super::schema_keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
+use super::submodules::Submodules;
+use super::suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
 use super::tree::{Node, Origin};
 use super::types::{
-    Branches, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror,
-    ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite, SuiteKind,
+    ClientCertificate, Config, Forge, ImageRule, Mirror, Project, RegistrySettings, ServiceKind, ServiceRule,
 };
-use super::values::{EnvironmentVariable, parse_duration};
+use super::values::parse_duration;
 use crate::patterns::Pattern;
 use crate::variables::{Template, Values, Variable};
 
-/// A configuration without its tree.
-pub(super) struct Parts {
-    project: Project,
-    branches: Branches,
-    forge: Forge,
-    registries: BTreeMap<String, RegistrySettings>,
-    images: ImageRule,
-    services: Vec<ServiceRule>,
-    submodules: Submodules,
-    suites: BTreeMap<SuiteName, Suite>,
-    environments: BTreeMap<EnvironmentName, Environment>,
-}
-
-impl Parts {
-    pub(super) fn into_config(self, tree: Node, source: Source) -> Config {
-        let Self { project, branches, forge, registries, images, services, submodules, suites, environments } = self;
-        Config {
-            project,
-            branches,
-            forge,
-            registries,
-            images,
-            services,
-            submodules,
-            suites,
-            environments,
-            tree,
-            source,
-        }
-    }
-}
-
-pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> {
+/// The configuration, with an empty tree: its layers are still needed.
+pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Config> {
     let file = &layers.file;
     let services = services(file, problems);
     let suites = suites(file);
@@ -64,7 +32,7 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> 
     let environments: Option<BTreeMap<EnvironmentName, Environment>> = layers
         .environments
         .iter()
-        // Every environment is looked at, so that all problems are said.
+        // Every environment is looked at, so that all problems are reported.
         .map(|layers| environment(layers, prefix, branches.as_ref(), problems))
         .collect::<Vec<_>>()
         .into_iter()
@@ -73,7 +41,7 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> 
     if let (Some(environments), Some(branches)) = (&environments, &branches) {
         check_rendered_branches(environments, branches, problems);
     }
-    Some(Parts {
+    Some(Config {
         project: Project { prefix: prefix.to_owned() },
         branches: branches?,
         forge: forge(file)?,
@@ -83,18 +51,37 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Parts> 
         submodules: submodules(file.get("submodules")?)?,
         suites: suites?,
         environments: environments?,
+        tree: Node::empty_map(Origin::Default),
+        source: problems.source().clone(),
     })
 }
 
 /// The text of a key, parsed.
 pub(super) fn parsed<T: FromStr>(node: &Node, key: &str) -> Option<T> {
-    node.get(key)?.text()?.parse().ok()
+    parsed_text(node.get(key)?)
+}
+
+pub(super) fn parsed_text<T: FromStr>(node: &Node) -> Option<T> {
+    node.text()?.parse().ok()
+}
+
+/// `Some(None)` where the key is absent, `None` where it does not decode.
+#[expect(clippy::option_option, reason = "absent and undecodable are different; the second has been reported already")]
+pub(super) fn optional<T>(node: &Node, key: &str, decode: impl FnOnce(&Node) -> Option<T>) -> Option<Option<T>> {
+    match node.get(key) {
+        Some(found) => decode(found).map(Some),
+        None => Some(None),
+    }
 }
 
 /// The texts of a list, parsed; a missing list is empty.
-pub(super) fn parsed_list<T: FromStr>(node: &Node, key: &str) -> Option<Vec<T>> {
-    let Some(list) = node.get(key) else { return Some(Vec::new()) };
-    list.list()?.iter().map(|item| item.text()?.parse().ok()).collect()
+pub(super) fn parsed_list<T: FromStr, L: FromIterator<T> + Default>(node: &Node, key: &str) -> Option<L> {
+    let Some(list) = node.get(key) else { return Some(L::default()) };
+    parsed_items(list)
+}
+
+pub(super) fn parsed_items<T: FromStr, L: FromIterator<T>>(list: &Node) -> Option<L> {
+    list.list()?.iter().map(parsed_text).collect()
 }
 
 pub(super) fn template(node: &Node, allowed: &[Variable]) -> Option<Template> {
@@ -116,34 +103,29 @@ fn branches(file: &Node) -> Option<Branches> {
 
 fn forge(file: &Node) -> Option<Forge> {
     let node = file.get("forge")?;
-    let kind = match node.get("kind")?.text()? {
-        "local" => ForgeKind::Local,
-        _ => return None,
-    };
-    let direct_push = match node.get("direct-push")?.text()? {
-        "refuse" => DirectPush::Refuse,
-        "relock" => DirectPush::Relock,
-        _ => return None,
-    };
-    Some(Forge { kind, repository: parsed(node, "repository")?, direct_push })
+    Some(Forge {
+        kind: parsed(node, "kind")?,
+        repository: parsed(node, "repository")?,
+        direct_push: parsed(node, "direct-push")?,
+    })
 }
 
 fn registries(file: &Node) -> Option<BTreeMap<String, RegistrySettings>> {
     let entries = &file.get("registries")?.map()?.entries;
     let settings = entries.iter().map(|entry| {
-        let mirror = entry.node.get("mirror").map(|node| {
+        let mirror = |node: &Node| {
             let text = node.text()?;
             Some(match text.strip_prefix("oci-layout:") {
                 Some(folder) => Mirror::OciLayout(folder.to_owned()),
                 None => Mirror::Http(text.to_owned()),
             })
-        });
+        };
         let certificate = |node: &Node| {
             let key = parsed(node.get("key")?, "env")?;
             Some(ClientCertificate { certificate: source_value(node.get("certificate")?)?, key })
         };
         let settings = RegistrySettings {
-            mirror: mirror.map_or(Some(None), |mirror| mirror.map(Some))?,
+            mirror: optional(&entry.node, "mirror", mirror)?,
             plain_http: entry.node.get("plain-http")?.boolean()?,
             ca: optional(&entry.node, "ca", source_value)?,
             client_certificate: optional(&entry.node, "client-certificate", certificate)?,
@@ -167,48 +149,33 @@ pub(super) fn longest_commit() -> CommitId {
 
 fn image_rule(node: &Node, problems: &mut Problems) -> Option<ImageRule> {
     let values = sample_values();
-    let repository = match node.get("repository") {
-        Some(found) => {
-            let template = template(found, REPOSITORY_VARIABLES)?;
-            let filled = template.expand(&values).ok()?;
-            if let Err(error) = ImageRepository::try_from(filled) {
-                misfit(&found.origin, &error.to_string(), problems);
+    let repository = optional(node, "repository", |found| {
+        let template = template(found, REPOSITORY_VARIABLES)?;
+        if let Err(error) = ImageRepository::try_from(template.expand(&values).ok()?) {
+            violation(&found.origin, &error.to_string(), problems);
+        }
+        Some(template)
+    })?;
+    let tags = optional(node, "tags", |list| {
+        let tags = list.list()?.iter().map(|item| {
+            let template = template(item, TAG_VARIABLES)?;
+            if let Err(error) = Tag::try_from(template.expand(&values).ok()?) {
+                violation(&item.origin, &error.to_string(), problems);
             }
             Some(template)
-        }
-        None => None,
-    };
-    let tags = match node.get("tags") {
-        Some(list) => list
-            .list()?
-            .iter()
-            .map(|item| {
-                let template = template(item, TAG_VARIABLES)?;
-                if let Err(error) = Tag::try_from(template.expand(&values).ok()?) {
-                    misfit(&item.origin, &error.to_string(), problems);
-                }
-                Some(template)
-            })
-            .collect::<Option<Vec<_>>>()?,
-        None => Vec::new(),
-    };
-    let revision = match node.get("revision")?.text()? {
-        "require" => RevisionPolicy::Require,
-        "warn" => RevisionPolicy::Warn,
-        "off" => RevisionPolicy::Off,
-        _ => return None,
-    };
-    let platforms: Vec<Platform> = parsed_list(node, "platforms")?;
-    Some(ImageRule { repository, tags, platforms, revision })
+        });
+        tags.collect::<Option<Vec<_>>>()
+    })?
+    .unwrap_or_default();
+    let revision = parsed(node, "revision")?;
+    Some(ImageRule { repository, tags, platforms: parsed_list(node, "platforms")?, revision })
 }
 
 fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
     let rules = file.get("services")?.list()?.iter().map(|node| {
-        let pattern = pattern(node.get("match")?)?;
-        let name = match node.get("name") {
-            Some(name) => Some(name.text()?.parse().ok()?),
-            None => None,
-        };
+        let matched = node.get("match")?;
+        let pattern = pattern(matched)?;
+        let name = optional(node, "name", parsed_text)?;
         let kind = match node.get("kind")?.text()? {
             "configuration" => ServiceKind::Configuration,
             "image" => {
@@ -224,21 +191,18 @@ fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
             }
             _ => return None,
         };
-        Some(ServiceRule { pattern, name, kind, origin: node.origin.clone() })
+        Some(ServiceRule { pattern, name, kind, origin: node.origin.clone(), match_origin: matched.origin.clone() })
     });
-    // Every rule is looked at, so that all problems are said.
+    // Every rule is looked at, so that all problems are reported.
     rules.collect::<Vec<_>>().into_iter().collect()
 }
 
 fn submodules(node: &Node) -> Option<Submodules> {
-    let pushed = match node.get("pushed")?.text()? {
-        "require" => PushedPolicy::Require,
-        "off" => PushedPolicy::Off,
-        _ => return None,
-    };
-    let allow = if node.get("allow").is_some() { Some(parsed_list(node, "allow")?) } else { None };
-    let branches = if node.get("branches").is_some() { Some(parsed_list(node, "branches")?) } else { None };
-    Some(Submodules { allow, branches, pushed })
+    Some(Submodules {
+        allow: optional(node, "allow", parsed_items)?,
+        branches: optional(node, "branches", parsed_items)?,
+        pushed: parsed(node, "pushed")?,
+    })
 }
 
 fn suites(file: &Node) -> Option<BTreeMap<SuiteName, Suite>> {
@@ -270,8 +234,7 @@ pub(super) fn command_line(node: &Node) -> Option<CommandLine> {
         None => ProgramName::OnPath(first.text()?.to_owned()),
     };
     let arguments = rest.iter().map(|word| template(word, RUN_VARIABLES)).collect::<Option<_>>()?;
-    let environment: Vec<EnvironmentVariable> = parsed_list(node, "env")?;
-    Some(CommandLine { program, arguments, environment })
+    Some(CommandLine { program, arguments, environment: parsed_list(node, "env")? })
 }
 
 /// A rendered tree replaces its branch: it must be the only thing that lives there.
@@ -307,7 +270,7 @@ fn check_rendered_branches(
     }
 }
 
-/// Says that a filled-in template is not what it should be.
-pub(super) fn misfit(origin: &Origin, error: &str, problems: &mut Problems) {
+/// Reports that a filled-in template does not parse as what it stands for.
+pub(super) fn violation(origin: &Origin, error: &str, problems: &mut Problems) {
     problems.add(origin, format!("filled in, {error}"));
 }

@@ -1,20 +1,22 @@
 //! An environment's tree → its type.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lock_model::{BranchName, EnvironmentName, ServiceName, TreePath};
 
-use super::decode::{command_line, misfit, parsed, parsed_list, pattern, sample_values, template};
-use super::environment::{
-    ApprovalRequirement, Dependency, Environment, Excluded, Health, NamespaceRule, NotDeployed, Override, Probe,
-    ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, Severity, SourceValue, Target,
+use super::branches::Branches;
+use super::decode::{
+    command_line, optional, parsed, parsed_items, parsed_list, parsed_text, pattern, sample_values, template, violation,
 };
-use super::keys::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
+use super::environment::{
+    ApprovalRequirement, Dependency, Environment, Health, NamespaceRule, NotDeployed, Override, Probe, ProbeKind,
+    Promote, Release, RenderTarget, Requires, Target,
+};
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
+use super::schema_keys::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
 use super::tree::Node;
-use super::types::{Branches, Role};
-use super::values::{Mode, Namespace, parse_duration};
+use super::values::{Mode, SourceValue, parse_duration};
 use crate::variables::{Template, Values, Variable};
 
 pub(super) fn environment(
@@ -26,25 +28,19 @@ pub(super) fn environment(
     let node = &layers.merged;
     let name: EnvironmentName = layers.name.parse().ok()?;
     let mode: Mode = parsed(node, "mode")?;
-    let role = optional(node, "branch", |node| role_of(node.text()?))?;
-    let target = match node.get("target") {
-        Some(node) => Some(target(node, &mode, problems)?),
-        None => None,
-    };
-    let release = match node.get("release") {
-        Some(node) => Some(release(node.get("tag")?, &mode, problems)?),
-        None => None,
-    };
+    let role = optional(node, "branch", parsed_text)?;
+    let target = optional(node, "target", |node| target(node, &mode, problems))?;
+    let release = optional(node, "release", |node| release(node.get("tag")?, &mode, problems))?;
     let overrides =
         layers.overrides.iter().map(|node| service_override(node, &mode, problems)).collect::<Option<Vec<_>>>()?;
     Some(Environment {
         role,
         branch: role.and_then(|role| Some(branches?.of(role).clone())),
-        namespace: optional(node, "namespace", |node| node.text()?.parse().ok())?,
+        namespace: optional(node, "namespace", parsed_text)?,
         url: optional(node, "url", source_value)?,
         target,
         deploy: node.get("deploy")?.list()?.iter().map(pattern).collect::<Option<_>>()?,
-        others: optional(node, "others", |node| Some(node.get("reason")?.text()?.to_owned()))?,
+        locked_only: optional(node, "locked-only", |node| parsed(node, "reason"))?,
         not_deployed: not_deployed(node.get("not-deployed")?)?,
         namespaces: namespaces(node.get("namespaces")?)?,
         health: health(node.get("health")?)?,
@@ -58,19 +54,6 @@ pub(super) fn environment(
         name,
         mode,
     })
-}
-
-/// `Some(None)` where the key is absent, `None` where it does not decode.
-#[expect(clippy::option_option, reason = "absent and undecodable are different; the second has been said already")]
-pub(super) fn optional<T>(node: &Node, key: &str, decode: impl FnOnce(&Node) -> Option<T>) -> Option<Option<T>> {
-    match node.get(key) {
-        Some(found) => decode(found).map(Some),
-        None => Some(None),
-    }
-}
-
-fn role_of(text: &str) -> Option<Role> {
-    Role::ALL.into_iter().find(|role| role.as_str() == text)
 }
 
 pub(super) fn source_value(node: &Node) -> Option<SourceValue> {
@@ -92,23 +75,15 @@ fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
     let source = source_template(node.get("source")?, mode, problems)?;
     let branch_node = node.get("branch")?;
     let branch = template(branch_node, MODE_VARIABLES)?.expand(&values).ok()?;
-    let branch = match BranchName::try_from(branch.as_str()) {
-        Ok(branch) => branch,
-        Err(error) => {
-            misfit(&branch_node.origin, &error.to_string(), problems);
-            return None;
+    let branch = BranchName::try_from(branch);
+    let branch = branch.map_err(|error| violation(&branch_node.origin, &error.to_string(), problems)).ok()?;
+    let folder = optional(node, "folder", |found| {
+        let folder = template(found, MODE_VARIABLES)?.expand(&values).ok()?;
+        if folder.starts_with('-') || folder.contains(char::is_control) {
+            violation(&found.origin, "the folder begins with `-` or holds a control character", problems);
         }
-    };
-    let folder = match node.get("folder") {
-        Some(found) => {
-            let folder = template(found, MODE_VARIABLES)?.expand(&values).ok()?;
-            if folder.starts_with('-') || folder.contains(char::is_control) {
-                misfit(&found.origin, "the folder begins with `-` or holds a control character", problems);
-            }
-            Some(folder)
-        }
-        None => None,
-    };
+        Some(folder)
+    })?;
     Some(Target::Render(RenderTarget { source, branch, folder }))
 }
 
@@ -116,7 +91,7 @@ fn source_template(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<
     let source = template(node, SOURCE_VARIABLES)?;
     let filled = source.expand(&with_mode(mode)).ok()?;
     if let Err(error) = TreePath::try_from(filled.as_str()) {
-        misfit(&node.origin, &error.to_string(), problems);
+        violation(&node.origin, &error.to_string(), problems);
     }
     Some(source)
 }
@@ -131,7 +106,7 @@ fn release(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Release>
     let values = with_mode(mode).with(Variable::Date, "2025-11-20").with(Variable::Id8, "01234567");
     let filled = tag.expand(&values).ok()?;
     if let Err(error) = BranchName::try_from(filled.as_str()) {
-        misfit(&node.origin, &error.to_string().replace("branch name", "tag name"), problems);
+        violation(&node.origin, &error.to_string().replace("branch name", "tag name"), problems);
     }
     Some(Release { tag })
 }
@@ -139,8 +114,8 @@ fn release(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Release>
 fn not_deployed(node: &Node) -> Option<BTreeMap<ServiceName, NotDeployed>> {
     let decode = |node: &Node| {
         Some(NotDeployed {
-            reason: node.get("reason")?.text()?.to_owned(),
-            owner: node.get("owner")?.text()?.to_owned(),
+            reason: parsed(node, "reason")?,
+            owner: parsed(node, "owner")?,
             until: parsed(node, "until")?,
         })
     };
@@ -148,8 +123,7 @@ fn not_deployed(node: &Node) -> Option<BTreeMap<ServiceName, NotDeployed>> {
 }
 
 fn namespaces(node: &Node) -> Option<NamespaceRule> {
-    let allow: Vec<Namespace> = parsed_list(node, "allow")?;
-    Some(NamespaceRule { allow: allow.into_iter().collect(), rewrite: node.get("rewrite")?.boolean()? })
+    Some(NamespaceRule { allow: parsed_list(node, "allow")?, rewrite: node.get("rewrite")?.boolean()? })
 }
 
 fn health(node: &Node) -> Option<Health> {
@@ -175,48 +149,31 @@ fn probe(node: &Node) -> Option<Probe> {
             url: template(node.get("url")?, RUN_VARIABLES)?,
             status: node.get("status")?.integer()?.try_into().ok()?,
         },
-        "tcp" => ProbeKind::Tcp { address: node.get("address")?.text()?.to_owned() },
+        "tcp" => ProbeKind::Tcp { address: parsed(node, "address")? },
         "command" => ProbeKind::Command(command_line(node)?),
         _ => return None,
     };
-    let severity = match node.get("severity")?.text()? {
-        "block" => Severity::Block,
-        "warn" => Severity::Warn,
-        _ => return None,
-    };
+    let severity = parsed(node, "severity")?;
     Some(Probe { kind, severity, deadline: parse_duration(node.get("deadline")?.text()?).ok()? })
 }
 
 fn requires(node: &Node) -> Option<Requires> {
-    let proof = match node.get("proof")?.text()? {
-        "stored" => ProofRequirement::Stored,
-        "running" => ProofRequirement::Running,
-        _ => return None,
-    };
+    let proof = parsed(node, "proof")?;
     let approvals = optional(node, "approvals", |node| {
-        let exclude = node.get("exclude")?.list()?.iter().map(|item| match item.text()? {
-            "author" => Some(Excluded::Author),
-            "merger" => Some(Excluded::Merger),
-            _ => None,
-        });
-        Some(ApprovalRequirement {
-            count: node.get("count")?.integer()?.try_into().ok()?,
-            exclude: exclude.collect::<Option<_>>()?,
-        })
+        let count = node.get("count")?.integer()?.try_into().ok()?;
+        Some(ApprovalRequirement { count, exclude: parsed_list(node, "exclude")? })
     })?;
-    let proven_in = optional(node, "proven-in", |node| node.text()?.parse().ok())?;
-    Some(Requires { proven_in, proof, approvals })
+    Some(Requires { proven_in: optional(node, "proven-in", parsed_text)?, proof, approvals })
 }
 
 fn service_override(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Override> {
-    let source = match node.get("target").and_then(|target| target.get("source")) {
-        Some(found) => Some(source_template(found, mode, problems)?),
+    let source = match node.get("target") {
+        Some(target) => optional(target, "source", |found| source_template(found, mode, problems))?,
         None => None,
     };
     let rule = node.get("namespaces");
-    let allow = optional(rule.unwrap_or(node), "allow", |list| {
-        list.list()?.iter().map(|item| item.text()?.parse().ok()).collect::<Option<BTreeSet<Namespace>>>()
-    })?;
+    let allow = optional(rule.unwrap_or(node), "allow", parsed_items)?;
     let rewrite = optional(rule.unwrap_or(node), "rewrite", Node::boolean)?;
-    Some(Override { pattern: pattern(node.get("match")?)?, source, allow, rewrite, origin: node.origin.clone() })
+    let matched = node.get("match")?;
+    Some(Override { pattern: pattern(matched)?, source, allow, rewrite, match_origin: matched.origin.clone() })
 }

@@ -1,14 +1,14 @@
 //! One environment, merged and typed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use lock_model::{BranchName, Date, EnvironmentName, ServiceName, SuiteName, TreePath};
 
+use super::branches::Role;
+use super::suites::CommandLine;
 use super::tree::Origin;
-use super::types::{CommandLine, Role};
-use super::values::{EnvironmentVariable, Mode, Namespace};
+use super::values::{Mode, Namespace, SourceValue};
 use crate::patterns::Pattern;
 use crate::variables::Template;
 
@@ -17,7 +17,7 @@ use crate::variables::Template;
 pub struct Environment {
     /// Its name.
     pub name: EnvironmentName,
-    /// The role whose branch it runs; `None`: it is no stop of the train.
+    /// The role whose branch it runs; `None`: no release is promoted to it.
     pub role: Option<Role>,
     /// The branch of that role.
     pub branch: Option<BranchName>,
@@ -31,8 +31,8 @@ pub struct Environment {
     pub target: Option<Target>,
     /// Which services are deployed.
     pub deploy: Vec<Pattern>,
-    /// Why services that `deploy` does not name are locked but not deployed.
-    pub others: Option<String>,
+    /// `locked-only`: why services that `deploy` does not name are locked but not deployed.
+    pub locked_only: Option<String>,
     /// Services that are left out for a time.
     pub not_deployed: BTreeMap<ServiceName, NotDeployed>,
     /// Namespaces of objects other than the environment's own.
@@ -53,17 +53,6 @@ pub struct Environment {
     pub(super) origin: Origin,
 }
 
-/// A value, or where the command line finds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceValue {
-    /// `{ value: … }`
-    Value(String),
-    /// `{ env: NAME }`: an environment variable.
-    Env(EnvironmentVariable),
-    /// `{ file: PATH }`: the content of a file of the superproject.
-    File(TreePath),
-}
-
 /// `target:`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -73,6 +62,7 @@ pub enum Target {
 
 /// `kind: render`: the pinned manifests are written to a branch, and to a folder where one is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RenderTarget {
     /// Where a service's manifests are, with variables of the service.
     pub source: Template,
@@ -84,10 +74,11 @@ pub struct RenderTarget {
 
 /// `not-deployed.NAME:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NotDeployed {
-    /// Why.
+    /// Why it is left out.
     pub reason: String,
-    /// Who decided it.
+    /// The person or team that decided it.
     pub owner: String,
     /// The last day on which it holds.
     pub until: Date,
@@ -104,6 +95,7 @@ pub struct NamespaceRule {
 
 /// `health:`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Health {
     /// Probes by name.
     pub probes: BTreeMap<String, Probe>,
@@ -113,6 +105,7 @@ pub struct Health {
 
 /// `health.probes.NAME:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Probe {
     /// What is asked.
     pub kind: ProbeKind,
@@ -141,13 +134,14 @@ pub enum ProbeKind {
     Command(CommandLine),
 }
 
-/// `severity:` of a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// A failure stops the deployment.
-    Block,
-    /// A failure is said.
-    Warn,
+lock_model::words! {
+    /// `severity:` of a probe.
+    Severity, "severity" {
+        /// A failure stops the deployment.
+        Block = "block",
+        /// A failure is a warning.
+        Warn = "warn",
+    }
 }
 
 /// `health.dependencies.NAME`
@@ -161,6 +155,7 @@ pub enum Dependency {
 
 /// `promote:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Promote {
     /// The next environment.
     pub to: EnvironmentName,
@@ -168,6 +163,7 @@ pub struct Promote {
 
 /// `requires:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Requires {
     /// The environment that must have proven the same release.
     pub proven_in: Option<EnvironmentName>,
@@ -177,35 +173,39 @@ pub struct Requires {
     pub approvals: Option<ApprovalRequirement>,
 }
 
-/// `requires.proof`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ProofRequirement {
-    /// What was written is what is locked.
-    Stored,
-    /// What runs is what is locked.
-    Running,
+lock_model::words! {
+    /// `requires.proof`
+    ProofRequirement, "requirement of a proof" {
+        /// What was written is what is locked.
+        Stored = "stored",
+        /// What runs is what is locked.
+        Running = "running",
+    }
 }
 
 /// `requires.approvals:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ApprovalRequirement {
-    /// How many.
+    /// How many users must approve.
     pub count: u32,
-    /// Whose do not count.
+    /// Users whose approvals do not count.
     pub exclude: BTreeSet<Excluded>,
 }
 
-/// `requires.approvals.exclude`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Excluded {
-    /// Who opened the pull request.
-    Author,
-    /// Who merged it.
-    Merger,
+lock_model::words! {
+    /// `requires.approvals.exclude`
+    Excluded, "user whose approval does not count" {
+        /// The user who opened the pull request.
+        Author = "author",
+        /// The user who merged it.
+        Merger = "merger",
+    }
 }
 
 /// `release:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Release {
     /// The tag, with `{date}`, `{id8}` and `{mode}`.
     pub tag: Template,
@@ -214,22 +214,22 @@ pub struct Release {
 /// What becomes of a locked service in an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deployment {
-    /// It is deployed.
+    /// It is deployed with these settings.
     Deploy(ServiceSettings),
     /// It is left out for a time, by name.
     NotDeployed {
-        /// Why.
+        /// Why it is left out.
         reason: String,
-        /// Who decided it.
+        /// The person or team that decided it.
         owner: String,
         /// The last day on which it holds.
         until: Date,
         /// Whether that day has passed.
         expired: bool,
     },
-    /// `deploy` does not name it.
-    Other {
-        /// What `others` says; empty where the environment has no target.
+    /// It is locked; `deploy` does not name it.
+    LockedOnly {
+        /// What `locked-only` says; empty where the environment has no target.
         reason: String,
     },
 }
@@ -259,15 +259,5 @@ pub(super) struct Override {
     pub source: Option<Template>,
     pub allow: Option<BTreeSet<Namespace>>,
     pub rewrite: Option<bool>,
-    pub origin: Origin,
-}
-
-impl fmt::Display for SourceValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(value) => write!(f, "`{}`", value.escape_default()),
-            Self::Env(name) => write!(f, "environment variable `{name}`"),
-            Self::File(path) => write!(f, "file `{path}`"),
-        }
-    }
+    pub match_origin: Origin,
 }

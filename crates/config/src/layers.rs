@@ -1,12 +1,12 @@
 //! From the tree of the file to the trees of its parts: defaults < base < environment; `images` < a service's rule.
 
+use super::branches::Role;
 use super::check::{check, complete};
-use super::keys;
 use super::merge::{merge, removes_nothing, settle};
 use super::problem::Problems;
-use super::shape::Layer;
+use super::schema_keys;
+use super::schema_shape::Layer;
 use super::tree::{Entry, Map, Node, Origin, Value};
-use super::types::Role;
 use lock_model::EnvironmentName;
 
 /// The trees that are decoded.
@@ -30,7 +30,7 @@ pub(super) struct EnvironmentLayers {
 
 /// Makes the trees of a file, adding everything that is wrong with their shape.
 pub(super) fn layers(mut root: Node, problems: &mut Problems) -> Layers {
-    check(&root, &keys::FILE, Layer::Partial, problems);
+    check(&root, &schema_keys::FILE, Layer::Partial, problems);
     let (mut base, mut environments) = (None, None);
     if let Value::Map(map) = &mut root.value {
         base = map.remove("base").map(|entry| entry.node);
@@ -42,10 +42,10 @@ pub(super) fn layers(mut root: Node, problems: &mut Problems) -> Layers {
         }
         base = None;
     }
-    complete(&mut root, &keys::FILE, problems);
+    complete(&mut root, &schema_keys::FILE, problems);
     lay_rules_over_images(&mut root, problems);
     settle(&mut root, problems);
-    check(&root, &keys::FILE, Layer::Whole, problems);
+    check(&root, &schema_keys::FILE, Layer::Whole, problems);
 
     let base_overrides = base.as_mut().map(take_overrides).unwrap_or_default();
     let mut all = Vec::new();
@@ -78,11 +78,11 @@ pub(super) fn layers(mut root: Node, problems: &mut Problems) -> Layers {
             Some(lower) => merge(lower, &node, problems),
             None => node,
         };
-        complete(&mut merged, &keys::ENVIRONMENT, problems);
+        complete(&mut merged, &schema_keys::ENVIRONMENT, problems);
         let unsettled = merged.clone();
         settle(&mut merged, problems);
         imply(&mut merged, &key);
-        check(&merged, &keys::ENVIRONMENT, Layer::Whole, problems);
+        check(&merged, &schema_keys::ENVIRONMENT, Layer::Whole, problems);
         check_overrides(&unsettled, &overrides, problems);
         all.push(EnvironmentLayers { name: key, key_origin, merged, overrides });
     }
@@ -107,11 +107,10 @@ fn imply(environment: &mut Node, name: &str) {
     if EnvironmentName::try_from(name).is_err() {
         return;
     }
-    let role = Role::ALL.iter().any(|role| role.as_str() == name);
-    for (key, _) in [("mode", true), ("branch", role)].into_iter().filter(|(_, implied)| *implied) {
-        if map.get(key).is_none() {
-            let node = Node { value: Value::Text(name.to_owned()), origin: Origin::Default };
-            map.entries.push(Entry { key: key.to_owned(), key_origin: Origin::Default, node });
+    let role = name.parse::<Role>().is_ok();
+    for (key, implied) in [("mode", true), ("branch", role)] {
+        if implied && map.get(key).is_none() {
+            map.entries.push(Entry::by_default(key, Value::Text(name.to_owned())));
         }
     }
 }
@@ -141,7 +140,7 @@ fn lay_rules_over_images(root: &mut Node, problems: &mut Problems) {
     }
 }
 
-/// Lays every override over the environment, one after the other: what does not fit is said.
+/// Lays every override over the environment, one after the other: what does not fit is reported.
 fn check_overrides(environment: &Node, overrides: &[Node], problems: &mut Problems) {
     let mut current = environment.clone();
     for node in overrides {
@@ -164,9 +163,9 @@ fn check_overrides(environment: &Node, overrides: &[Node], problems: &mut Proble
         let entries = map.entries.iter().filter(|entry| entry.key != "match").cloned().collect();
         let patch = Node { value: Value::Map(Map { entries }), origin: node.origin.clone() };
         current = merge(current, &patch, problems);
-        complete(&mut current, &keys::ENVIRONMENT, problems);
+        complete(&mut current, &schema_keys::ENVIRONMENT, problems);
         let mut merged = current.clone();
         settle(&mut merged, problems);
-        check(&merged, &keys::ENVIRONMENT, Layer::Whole, problems);
+        check(&merged, &schema_keys::ENVIRONMENT, Layer::Whole, problems);
     }
 }

@@ -1,47 +1,75 @@
-//! `orchestrator.yaml`: read into a tree of nodes that know where they stand, merged, checked, typed.
+//! `orchestrator.yaml`: parsed into nodes that know their place, merged layer by layer, checked, typed.
+//!
+//! [`Config::parse`] reports every problem at once, each with file, line and column. Nothing here does IO.
+//!
+//! ```
+//! use config::Config;
+//!
+//! let text = br#"
+//! version: 1
+//! forge: { kind: local, repository: https://forge.example/shop/shop }
+//! images: { repository: "ghcr.io/shop/{short}", tags: ["main-{sha7}"] }
+//! services: [{ match: "services/*" }]
+//! "#;
+//! let config = Config::parse("orchestrator.yaml", text)?;
+//! let services = config.assign_services(&["services/cart".try_into()?])?;
+//! assert_eq!(services[0].name.as_str(), "cart");
+//!
+//! let commit = "1111111111111111111111111111111111111111".parse()?;
+//! let (repository, tag) = &services[0].candidates(&commit)[0];
+//! assert_eq!(format!("{repository}:{tag}"), "ghcr.io/shop/cart:main-1111111");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod branches;
 mod check;
-mod classify;
-mod cross;
 mod decode;
 mod decode_environment;
 mod environment;
-mod format;
-mod keys;
+mod hosts;
 mod layers;
 mod load;
 mod merge;
 mod parse;
 mod patterns;
+mod policy_relaxation;
 mod problem;
+mod references;
+mod release_inputs;
 mod scalar;
 mod schema;
-mod shape;
+mod schema_keys;
+mod schema_shape;
+mod service_rules;
 mod show;
+mod string_formats;
 mod submodules;
+mod suites;
 mod tree;
 mod types;
 mod values;
 mod variables;
-mod weaken;
 
-pub use classify::{AssignedKind, ImageAssignment, ServiceAssignment};
+pub use branches::{Branches, Role};
 pub use environment::{
     ApprovalRequirement, Dependency, Deployment, Environment, Excluded, Health, NamespaceRule, NotDeployed, Probe,
     ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings, Severity, SourceFolder,
-    SourceValue, Target,
+    Target,
 };
+pub use lock_model;
 pub use patterns::{Pattern, PatternError};
+pub use policy_relaxation::{PolicyRelaxation, RelaxationKind, policy_relaxations};
 pub use problem::{ConfigErrors, Problem};
+pub use release_inputs::InputCoverage;
 pub use schema::config_schema;
+pub use service_rules::{AssignedKind, ImageAssignment, ServiceAssignment};
 pub use show::{ShowOrigin, Shown};
 pub use submodules::{AcceptedRef, AllowedSource, PushedPolicy, Submodules};
+pub use suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
 pub use tree::{Origin, Place};
 pub use types::{
-    Branches, CONFIG_PATH, ClientCertificate, CommandLine, CommandSuite, Config, DirectPush, Forge, ForgeKind,
-    ImageRule, Mirror, ProgramName, Project, RegistrySettings, RevisionPolicy, Role, ServiceKind, ServiceRule, Suite,
-    SuiteKind,
+    ClientCertificate, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, Project, RegistrySettings,
+    RevisionPolicy, ServiceKind, ServiceRule,
 };
-pub use values::{EnvironmentVariable, Mode, Namespace, parse_duration};
+pub use values::{DurationError, EnvironmentVariable, Mode, Namespace, SourceValue, parse_duration};
 pub use variables::{MissingValue, Template, TemplateError, Values, Variable};
-pub use weaken::{Weakening, WeakeningKind, weakenings};

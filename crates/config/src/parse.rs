@@ -1,9 +1,10 @@
 //! YAML events → the tree of nodes. What the configuration has no use for is refused here: anchors, aliases, tags,
 //! merge keys, duplicate keys, several documents, invisible characters.
 
-use serde_yaml::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use lock_model::escaping::is_hidden;
+use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use super::problem::{Problems, Source, is_invisible};
+use super::problem::{Problems, Source};
 use super::scalar;
 use super::tree::{Entry, Map, Node, Origin, Place, Value};
 
@@ -113,7 +114,7 @@ impl<'input> Builder<'input, '_> {
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, origin: Origin, step: &Step<'_>) -> Node {
-        if let Some(character) = text.chars().find(|c| is_invisible(*c) && *c != '\n') {
+        if let Some(character) = text.chars().find(|c| is_hidden(*c) && *c != '\n') {
             let shown = character.escape_unicode();
             self.problems.add(&origin, format!("the text holds `{shown}`, which cannot be seen"));
         }

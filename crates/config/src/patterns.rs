@@ -17,14 +17,14 @@ pub struct Pattern {
 
 /// Text that is no pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a pattern: {why}", text.escape_default())]
+#[error("`{}` is not a pattern: {why}", lock_model::escaping::escape_terminal(text))]
 pub struct PatternError {
     text: String,
     why: String,
 }
 
 impl PatternError {
-    /// Which class of failure this is.
+    /// Always [`ErrorClass::Invalid`].
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
     }
@@ -36,7 +36,7 @@ impl PatternError {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern; character classes, `!` and `**` beside other characters are refused.
     pub fn new(text: &str) -> Result<Self, PatternError> {
         let fail = |why: String| PatternError { text: text.to_owned(), why };
         check(text).map_err(|why| fail(why.to_owned()))?;

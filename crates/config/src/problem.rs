@@ -1,19 +1,21 @@
-//! What is wrong with a configuration, and where.
+//! Problems of a configuration, and how they are shown.
 
 use std::fmt;
 use std::sync::Arc;
 
 use lock_model::ErrorClass;
+use lock_model::escaping::{escape_terminal, mask_credentials, mask_credentials_in_place};
 
 use super::tree::{Origin, Place};
 
-/// Everything that is wrong with a configuration, in the order of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Every problem of a configuration, in the order of the file; `Display` shows all of them with excerpts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", lock_model::one_per_line(problems))]
 pub struct ConfigErrors {
     problems: Vec<Problem>,
 }
 
-/// One thing that is wrong, where it stands, and what to do about it.
+/// One fault of a configuration, with its place and a hint.
 ///
 /// ```text
 /// orchestrator.yaml:12:21: environments.staging.suites[1]: no suite is named `smokee`
@@ -39,29 +41,15 @@ pub(super) enum Topic {
     Other,
 }
 
-impl std::error::Error for ConfigErrors {}
-
 impl ConfigErrors {
     /// The problems; never empty.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// Which class of failure this is.
+    /// Always [`ErrorClass::Invalid`]: the file has to be changed.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
-    }
-}
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            problem.fmt(f)?;
-        }
-        Ok(())
     }
 }
 
@@ -86,12 +74,12 @@ impl Problem {
         self.place.as_ref().map_or("", |place| &place.path)
     }
 
-    /// What is wrong.
+    /// One sentence, without place and hint.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What to do about it.
+    /// The change that cures it, where one is known.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -103,7 +91,7 @@ impl fmt::Display for Problem {
         if let Some(place) = &self.place {
             write!(f, ":{}:{}", place.line, place.column)?;
             if !place.path.is_empty() {
-                write!(f, ": {}", visible(&place.path))?;
+                write!(f, ": {}", escape_terminal(&place.path))?;
             }
         }
         write!(f, ": {}", self.message)?;
@@ -138,7 +126,7 @@ impl Excerpt {
         let mut indent = text.chars().count();
         let mut marked = 0;
         for (index, character) in line.chars().enumerate().skip(skipped) {
-            let shown = visible_character(character);
+            let shown = escape_terminal(character.encode_utf8(&mut [0; 4]));
             let length = shown.chars().count();
             if index < start {
                 indent += length;
@@ -155,47 +143,9 @@ impl Excerpt {
     }
 }
 
-/// Shows what a terminal would obey, and what reorders text, as `\u{…}`.
-pub(super) fn visible(text: &str) -> String {
-    text.chars().map(visible_character).collect()
-}
-
 /// What a message may say of the file's text: nothing that a terminal obeys, no passwords.
 fn shown(text: &str) -> String {
-    without_users(&visible(text))
-}
-
-/// Stars in place of the user and the password of every address: the file may be wrong, and its log public.
-fn without_users(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        shown.push_str(before);
-        shown.push_str("://");
-        let end = after.find(|c: char| matches!(c, '/' | '?' | '#' | '`' | '"' | '\'') || c.is_whitespace());
-        let authority = after.get(..end.unwrap_or(after.len())).unwrap_or_default();
-        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
-        shown.extend(user.chars().map(|_| '*'));
-        rest = after.get(user.len()..).unwrap_or_default();
-    }
-    shown.push_str(rest);
-    shown
-}
-
-fn visible_character(character: char) -> String {
-    match character {
-        '\t' => " ".to_owned(),
-        c if is_invisible(c) => c.escape_unicode().to_string(),
-        c => c.to_string(),
-    }
-}
-
-/// Control characters, marks of text direction, zero-width and separator characters.
-pub(super) fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    escape_terminal(&mask_credentials(text))
 }
 
 /// The text of a file, for showing lines of it.
@@ -226,9 +176,13 @@ impl Problems {
     }
 
     pub(super) fn add_at(&mut self, place: Option<Place>, message: impl Into<String>) -> &mut Problem {
-        let line_text = place
-            .as_ref()
-            .and_then(|place| self.source.text.lines().nth(place.line.saturating_sub(1)).map(without_users));
+        let line_text = place.as_ref().and_then(|place| {
+            self.source
+                .text
+                .lines()
+                .nth(place.line.saturating_sub(1))
+                .map(|line| mask_credentials_in_place(line).into_owned())
+        });
         let file = Arc::clone(&self.source.name);
         let message = shown(&message.into());
         let problem = Problem { file, place, message, hint: None, line_text, topic: Topic::Other };
@@ -329,17 +283,6 @@ mod tests {
         let excerpt = Excerpt::new("a: \u{1b}[31m\u{202e}x", 4, 2);
         assert_eq!(excerpt.text, "a: \\u{1b}[31m\\u{202e}x");
         assert_eq!((excerpt.indent, excerpt.width), (3, 7));
-    }
-
-    #[test]
-    fn users_of_addresses_are_not_shown() {
-        for (text, shown) in [
-            ("https://me:secret@host/a", "https://*********@host/a"),
-            ("`http://a@b` and \"https://c:d@e\"", "`http://*@b` and \"https://***@e\""),
-            ("https://host/a@b ://x", "https://host/a@b ://x"),
-        ] {
-            assert_eq!(without_users(text), shown);
-        }
     }
 
     #[test]

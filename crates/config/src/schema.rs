@@ -2,20 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys;
 use super::parse;
-use super::shape::{Empty, Key, Kind, Layer, Need, Shape};
+use super::schema_keys;
+use super::schema_shape::{Key, Kind, Layer, Need, Shape};
 
 /// JSON Schema (draft 2020-12) of `orchestrator.yaml`.
 ///
 /// It sees one layer at a time: what must be there after merging, names that must be names of something, and
-/// patterns that match nothing are seen by [`crate::Config::load`] only.
+/// patterns that match nothing are seen by [`crate::Config::parse`] only.
 pub fn config_schema() -> Value {
     let mut root = Map::new();
     root.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
     root.insert("title".to_owned(), "orchestrator.yaml".into());
-    root.insert("description".to_owned(), "Configuration of the release train.".into());
-    root.append(&mut schema(&keys::FILE, Layer::Whole));
+    root.insert("description".to_owned(), "Configuration of orchestrator.".into());
+    root.append(&mut schema(&schema_keys::FILE, Layer::Whole));
     Value::Object(root)
 }
 
@@ -30,14 +30,9 @@ fn schema(shape: &Shape, layer: Layer) -> Map<String, Value> {
         Shape::Integer { least, most } if least == most => json!({ "const": least }),
         Shape::Integer { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Shape::Boolean => json!({ "type": "boolean" }),
-        Shape::List { item, empty } => {
-            let mut value = json!({ "type": "array", "items": schema(item, layer) });
-            if let (Empty::Refused, Some(map)) = (empty, value.as_object_mut()) {
-                map.insert("minItems".to_owned(), 1.into());
-            }
-            value
-        }
-        Shape::Named { key, value } => {
+        Shape::List(item) => json!({ "type": "array", "items": schema(item, layer) }),
+        Shape::NonEmptyList(item) => json!({ "type": "array", "items": schema(item, layer), "minItems": 1 }),
+        Shape::Named(key, value) => {
             let mut names = key.schema();
             names.remove("type");
             json!({

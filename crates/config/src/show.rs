@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::problem::visible;
 use super::scalar::needs_quotes;
 use super::tree::{Node, Origin, Value};
 use super::types::Config;
 use lock_model::EnvironmentName;
+use lock_model::escaping::escape_terminal;
 
 /// Whether values are written with where they come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,5 +139,5 @@ fn leaf(value: &Value) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    if needs_quotes(text) { visible(&serde_json::Value::from(text).to_string()) } else { text.to_owned() }
+    if needs_quotes(text) { escape_terminal(&serde_json::Value::from(text).to_string()) } else { text.to_owned() }
 }

@@ -1,7 +1,6 @@
 //! `submodules:` where their code may come from, and which of their commits may be locked.
 
-use super::format::{is_host, is_host_port};
-use super::weaken::{Found, WeakeningKind};
+use super::hosts::{is_host, is_host_port};
 use lock_model::{BranchName, identifier};
 
 identifier!(
@@ -35,22 +34,13 @@ pub struct Submodules {
     pub pushed: PushedPolicy,
 }
 
-/// `submodules.pushed`: the strictest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PushedPolicy {
-    /// Whoever makes a lock asks the remotes whether every commit is on a branch that counts.
-    Require,
-    /// Only who is told to (`--check-pushed`) asks.
-    Off,
-}
-
-impl PushedPolicy {
-    /// The word in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Require => "require",
-            Self::Off => "off",
-        }
+lock_model::words! {
+    /// `submodules.pushed`: the strictest first.
+    PushedPolicy, "rule for pushed commits" {
+        /// Making a lock asks the remotes whether every commit is on a branch that counts.
+        Require = "require",
+        /// The remotes are asked only with `--check-pushed`.
+        Off = "off",
     }
 }
 
@@ -105,44 +95,6 @@ fn is_accepted_ref(text: &str) -> bool {
         && name.matches('*').count() < 2
         && !name.split('/').any(|segment| segment.ends_with('.'))
         && BranchName::try_from(name.replace('*', "x")).is_ok()
-}
-
-/// What a new `submodules:` asks less of than the old one.
-pub(super) fn compare(old: &Submodules, new: &Submodules, found: &mut Found) {
-    let mut add = |message: String| found.add(WeakeningKind::Submodules, message);
-    match (&old.allow, &new.allow) {
-        (None, None) => {}
-        (Some(_), None) => add("submodules may come from everywhere".to_owned()),
-        // Without a list each keeps its owner.
-        (None, Some(after)) => {
-            add(format!("a submodule may change its owner to any of {}, that was refused", quoted(after.iter())));
-        }
-        (Some(before), Some(after)) => {
-            let wider: Vec<_> =
-                after.iter().filter(|entry| !before.iter().any(|allowed| allowed.covers(entry))).collect();
-            if !wider.is_empty() {
-                add(format!("submodules may come from {}", quoted(wider.into_iter())));
-            }
-        }
-    }
-    match (&old.branches, &new.branches) {
-        (None, _) => {}
-        (Some(_), None) => add("commits of submodules may be on any branch or tag".to_owned()),
-        (Some(before), Some(after)) => {
-            let wider: Vec<_> =
-                after.iter().filter(|pattern| !before.iter().any(|accepted| accepted.covers(pattern))).collect();
-            if !wider.is_empty() {
-                add(format!("commits of submodules may be on {}", quoted(wider.into_iter())));
-            }
-        }
-    }
-    if new.pushed > old.pushed {
-        add("whether the commits of submodules are pushed is not asked any more".to_owned());
-    }
-}
-
-fn quoted<'a, T: AsRef<str> + 'a>(values: impl Iterator<Item = &'a T>) -> String {
-    values.map(|value| format!("`{}`", value.as_ref())).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub enum Origin {
 
 /// A place in the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Place {
     /// The line, counted from 1.
     pub line: usize,
@@ -81,6 +82,14 @@ pub(super) struct Entry {
     pub key: String,
     pub key_origin: Origin,
     pub node: Node,
+}
+
+impl Entry {
+    /// An entry that the file does not have.
+    pub(super) fn by_default(key: &str, value: Value) -> Self {
+        let node = Node { value, origin: Origin::Default };
+        Self { key: key.to_owned(), key_origin: Origin::Default, node }
+    }
 }
 
 impl Map {

@@ -1,21 +1,19 @@
 //! The configuration as the rest of the program sees it: resolved and typed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
-use lock_model::{BranchName, EnvironmentName, Platform, RepositoryUrl, ServiceName, SuiteName, TreePath};
+use lock_model::{EnvironmentName, Platform, RepositoryUrl, ServiceName, SuiteName, TreePath};
 
-use super::environment::{Environment, SourceValue};
+use super::branches::Branches;
+use super::environment::Environment;
 use super::problem::Source;
 use super::submodules::Submodules;
+use super::suites::Suite;
 use super::tree::{Node, Origin};
-use super::values::EnvironmentVariable;
+use super::values::{EnvironmentVariable, SourceValue};
 use crate::patterns::Pattern;
 use crate::variables::Template;
-
-/// Path of the configuration in the superproject.
-pub const CONFIG_PATH: &str = "orchestrator.yaml";
 
 /// `orchestrator.yaml`: merged, checked, typed.
 #[derive(Clone, Debug)]
@@ -44,71 +42,15 @@ pub struct Config {
 
 /// `project:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Project {
     /// What `{short}` leaves out of a service's name; may be empty.
     pub prefix: String,
 }
 
-/// What a branch is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Where developers' work comes together: `dev`.
-    Integration,
-    /// What staging runs.
-    Staging,
-    /// What production runs.
-    Production,
-}
-
-impl Role {
-    /// All roles, in the order of the train.
-    pub const ALL: [Self; 3] = [Self::Integration, Self::Staging, Self::Production];
-
-    /// The key under `branches:`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Integration => "integration",
-            Self::Staging => "staging",
-            Self::Production => "production",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// `branches:`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Branches {
-    /// Branch of [`Role::Integration`].
-    pub integration: BranchName,
-    /// Branch of [`Role::Staging`].
-    pub staging: BranchName,
-    /// Branch of [`Role::Production`].
-    pub production: BranchName,
-}
-
-impl Branches {
-    /// The branch of a role.
-    pub fn of(&self, role: Role) -> &BranchName {
-        match role {
-            Role::Integration => &self.integration,
-            Role::Staging => &self.staging,
-            Role::Production => &self.production,
-        }
-    }
-
-    /// The role of a branch.
-    pub fn role_of(&self, branch: &str) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| self.of(*role).as_str() == branch)
-    }
-}
-
 /// `forge:`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Forge {
     /// Which kind of forge it is.
     pub kind: ForgeKind,
@@ -118,32 +60,35 @@ pub struct Forge {
     pub direct_push: DirectPush,
 }
 
-/// Kinds of forges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ForgeKind {
-    /// Files in a folder beside a bare repository.
-    Local,
+lock_model::words! {
+    /// Kinds of forges.
+    ForgeKind, "kind of forge" {
+        /// Files in a folder beside a bare repository.
+        Local = "local",
+    }
 }
 
-/// `forge.direct-push`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DirectPush {
-    /// The commit gets no lock.
-    Refuse,
-    /// A new lock is made and recorded as unreviewed.
-    Relock,
+lock_model::words! {
+    /// `forge.direct-push`
+    DirectPush, "rule for direct pushes" {
+        /// The commit gets no lock.
+        Refuse = "refuse",
+        /// A new lock is made and recorded as unreviewed.
+        Relock = "relock",
+    }
 }
 
 /// `registries.HOST:`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RegistrySettings {
     /// Where requests go instead; locks keep the real name.
     pub mirror: Option<Mirror>,
-    /// `plain-http`: asked without TLS although it is another machine.
+    /// `plain-http`: it is asked without TLS although it is another machine.
     pub plain_http: bool,
     /// `ca`: authorities that are trusted for it, in PEM.
     pub ca: Option<SourceValue>,
-    /// `client-certificate`: what it is shown of us.
+    /// `client-certificate`: the certificate that is presented to it.
     pub client_certificate: Option<ClientCertificate>,
 }
 
@@ -172,6 +117,7 @@ impl RegistrySettings {
 
 /// `registries.HOST.client-certificate`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientCertificate {
     /// The certificate, in PEM.
     pub certificate: SourceValue,
@@ -199,6 +145,7 @@ impl fmt::Display for Mirror {
 
 /// `images:`, and what a service's rule makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImageRule {
     /// The repository, with variables of the service.
     pub repository: Option<Template>,
@@ -210,30 +157,21 @@ pub struct ImageRule {
     pub revision: RevisionPolicy,
 }
 
-/// `images.revision`: the strictest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RevisionPolicy {
-    /// An image that does not say that it was built from the locked commit is refused.
-    Require,
-    /// It is locked, and said.
-    Warn,
-    /// The label is not looked at.
-    Off,
-}
-
-impl RevisionPolicy {
-    /// The word in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Require => "require",
-            Self::Warn => "warn",
-            Self::Off => "off",
-        }
+lock_model::words! {
+    /// `images.revision`: the strictest first.
+    RevisionPolicy, "revision policy" {
+        /// An image that does not say that it was built from the locked commit is refused.
+        Require = "require",
+        /// It is locked with a warning.
+        Warn = "warn",
+        /// The label is not looked at.
+        Off = "off",
     }
 }
 
 /// One entry of `services:`
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ServiceRule {
     /// Which submodules are meant.
     pub pattern: Pattern,
@@ -243,6 +181,7 @@ pub struct ServiceRule {
     pub kind: ServiceKind,
     /// Where the rule stands.
     pub origin: Origin,
+    pub(super) match_origin: Origin,
 }
 
 /// `services[].kind`
@@ -252,96 +191,4 @@ pub enum ServiceKind {
     Image(ImageRule),
     /// Files only.
     Configuration,
-}
-
-/// One entry of `suites:`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suite {
-    /// Its name.
-    pub name: SuiteName,
-    /// What it runs.
-    pub kind: SuiteKind,
-    /// How long it may take.
-    pub deadline: Duration,
-    /// The definition before variables are filled in, for the suite's digest.
-    pub definition: serde_json::Value,
-}
-
-/// What a suite runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SuiteKind {
-    /// A program with arguments.
-    Command(CommandSuite),
-    /// A file of HTTP requests and expectations in the superproject.
-    Http {
-        /// The file.
-        file: TreePath,
-    },
-}
-
-/// `kind: command`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandSuite {
-    /// The program and its arguments.
-    pub command: CommandLine,
-    /// Files of the superproject that the program needs besides itself.
-    pub files: Vec<TreePath>,
-}
-
-impl Suite {
-    /// The kind as the file calls it.
-    pub fn kind_name(&self) -> &'static str {
-        match &self.kind {
-            SuiteKind::Command(_) => "command",
-            SuiteKind::Http { .. } => "http",
-        }
-    }
-
-    /// Files of the superproject that the suite consists of: the HTTP file, the program where it lies in the tree,
-    /// declared files.
-    pub fn files(&self) -> BTreeSet<TreePath> {
-        match &self.kind {
-            SuiteKind::Command(suite) => suite.files.iter().cloned().chain(suite.command.file().cloned()).collect(),
-            SuiteKind::Http { file } => BTreeSet::from([file.clone()]),
-        }
-    }
-}
-
-/// A program with arguments and the environment variables that it is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandLine {
-    /// The program.
-    pub program: ProgramName,
-    /// Its arguments, with `{url}` and `{mode}`.
-    pub arguments: Vec<Template>,
-    /// Names of the environment variables that it is given.
-    pub environment: Vec<EnvironmentVariable>,
-}
-
-impl CommandLine {
-    /// The program's file, where it lies in the superproject.
-    pub fn file(&self) -> Option<&TreePath> {
-        match &self.program {
-            ProgramName::InTree(path) => Some(path),
-            ProgramName::OnPath(_) => None,
-        }
-    }
-}
-
-/// The first word of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProgramName {
-    /// `./tests/system`: a file of the superproject.
-    InTree(TreePath),
-    /// `curl`: a program of the machine, found by its name.
-    OnPath(String),
-}
-
-impl fmt::Display for ProgramName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InTree(path) => write!(f, "./{path}"),
-            Self::OnPath(name) => f.write_str(name),
-        }
-    }
 }

@@ -1,8 +1,9 @@
 //! Values of the configuration with a type of their own.
 
+use std::fmt;
 use std::time::Duration;
 
-use lock_model::identifier;
+use lock_model::{ErrorClass, TreePath, identifier};
 
 identifier!(
     /// Value of `mode`: what suites and templates call the environment.
@@ -37,27 +38,60 @@ identifier!(
     }
 );
 
+/// A value, or where the command line finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceValue {
+    /// `{ value: … }`
+    Value(String),
+    /// `{ env: NAME }`: an environment variable.
+    Env(EnvironmentVariable),
+    /// `{ file: PATH }`: the content of a file of the superproject.
+    File(TreePath),
+}
+
+impl fmt::Display for SourceValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => write!(f, "`{}`", lock_model::escaping::escape_terminal(value)),
+            Self::Env(name) => write!(f, "environment variable `{name}`"),
+            Self::File(path) => write!(f, "file `{path}`"),
+        }
+    }
+}
+
 fn is_label(text: &str) -> bool {
     let small = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.len() <= 63 && text.bytes().next().is_some_and(small) && text.bytes().all(|byte| small(byte) || byte == b'-')
 }
 
-/// Reads a duration with its unit: `500ms`, `30s`, `5m`, `2h`, `1d`; larger units first: `1m30s`.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
+/// Text that is no duration, or one that is not between 1 ms and a week.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct DurationError {
+    why: String,
+}
+
+impl DurationError {
+    /// Always [`ErrorClass::Invalid`].
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Invalid
+    }
+}
+
+/// Parses a duration with its unit: `500ms`, `30s`, `5m`, `2h`, `1d`; larger units first: `1m30s`.
+pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     const UNITS: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     const LONGEST: u64 = 7 * 86_400_000;
-    let bad = || "a duration is numbers with units, the largest first, such as `30s`, `1m30s` or `500ms`".to_owned();
+    const FORM: &str = "a duration is numbers with units, the largest first, such as `30s`, `1m30s` or `500ms`";
+    let shown = lock_model::escaping::escape_terminal(text);
+    let bad = || DurationError { why: FORM.to_owned() };
+    let unit_missing =
+        || DurationError { why: format!("`{shown}` has no unit: write `{shown}s`, `m`, `h`, `d` or `ms`") };
     let mut rest = text;
     let mut units = UNITS;
     let mut total: u64 = 0;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(|| {
-            format!(
-                "`{}` has no unit: write `{}s`, `m`, `h`, `d` or `ms`",
-                text.escape_default(),
-                text.escape_default()
-            )
-        })?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(unit_missing)?;
         let (number, tail) = rest.split_at(digits);
         let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(end);
@@ -69,8 +103,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = tail;
     }
     match total {
-        0 => Err(format!("`{}` is no time at all", text.escape_default())),
-        total if total > LONGEST => Err(format!("`{}` is longer than a week", text.escape_default())),
+        0 => Err(DurationError { why: format!("`{shown}` is no time at all") }),
+        total if total > LONGEST => Err(DurationError { why: format!("`{shown}` is longer than a week") }),
         total => Ok(Duration::from_millis(total)),
     }
 }
@@ -89,7 +123,7 @@ mod tests {
         for bad in ["", "5", "s", "5 s", "1s1m", "1s1s", "5x", "0s", "8d", "-1s", "1.5s", "99999999999999999999s"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
-        assert_eq!(parse_duration("5").unwrap_err(), "`5` has no unit: write `5s`, `m`, `h`, `d` or `ms`");
+        assert_eq!(parse_duration("5").unwrap_err().to_string(), "`5` has no unit: write `5s`, `m`, `h`, `d` or `ms`");
     }
 
     #[test]

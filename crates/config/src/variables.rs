@@ -5,70 +5,45 @@ use std::fmt;
 
 use lock_model::{CommitId, ErrorClass, ServiceName, TreePath};
 
-macro_rules! variables {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
-        /// A variable of the configuration's templates. The set is fixed; there are no expressions.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Variable {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl Variable {
-            /// All variables.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The name between the braces.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                }
-            }
-        }
-    };
-}
-
-variables! {
-    /// The service's name.
-    Name = "name",
-    /// The name without the project's prefix; the whole name where it does not start with it.
-    Short = "short",
-    /// `short` with `_` for `-` and `.`.
-    ShortUnderscore = "short_",
-    /// `name` as an environment variable would be called: `SHOP_CART`.
-    NameUpper = "NAME",
-    /// `short` as an environment variable would be called: `CART`.
-    ShortUpper = "SHORT",
-    /// The submodule's path.
-    Path = "path",
-    /// The whole commit id.
-    Sha = "sha",
-    /// Its first seven digits.
-    Sha7 = "sha7",
-    /// Its first twelve digits.
-    Sha12 = "sha12",
-    /// The environment's mode.
-    Mode = "mode",
-    /// The environment's address.
-    Url = "url",
-    /// Name of the service's configuration object.
-    Config = "config",
-    /// Name of the service's secret.
-    Secret = "secret",
-    /// The day, UTC, as `2025-11-20`.
-    Date = "date",
-    /// The first eight digits of the release id.
-    Id8 = "id8",
-    /// The user of the service's database.
-    DatabaseUser = "db.user",
-    /// The name of the service's database.
-    DatabaseName = "db.name",
-    /// The password of the service's database.
-    DatabasePassword = "db.password",
-}
-
-impl fmt::Display for Variable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{{}}}", self.as_str())
+lock_model::words! {
+    /// A variable of the configuration's templates. The set is fixed; there are no expressions.
+    Variable, "variable" {
+        /// The service's name.
+        Name = "name",
+        /// The name without the project's prefix; the whole name where it does not start with it.
+        Short = "short",
+        /// `short` with `_` for `-` and `.`.
+        ShortUnderscore = "short_",
+        /// `name` as an environment variable would be called: `SHOP_CART`.
+        NameUpper = "NAME",
+        /// `short` as an environment variable would be called: `CART`.
+        ShortUpper = "SHORT",
+        /// The submodule's path.
+        Path = "path",
+        /// The whole commit id.
+        Sha = "sha",
+        /// Its first seven digits.
+        Sha7 = "sha7",
+        /// Its first twelve digits.
+        Sha12 = "sha12",
+        /// The environment's mode.
+        Mode = "mode",
+        /// The environment's address.
+        Url = "url",
+        /// Name of the service's configuration object.
+        Config = "config",
+        /// Name of the service's secret.
+        Secret = "secret",
+        /// The day, UTC, as `2025-11-20`.
+        Date = "date",
+        /// The first eight digits of the release id.
+        Id8 = "id8",
+        /// The user of the service's database.
+        DatabaseUser = "db.user",
+        /// The name of the service's database.
+        DatabaseName = "db.name",
+        /// The password of the service's database.
+        DatabasePassword = "db.password",
     }
 }
 
@@ -111,7 +86,7 @@ impl TemplateError {
         self.unknown.as_deref()
     }
 
-    /// Which class of failure this is.
+    /// Always [`ErrorClass::Invalid`].
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
     }
@@ -119,21 +94,21 @@ impl TemplateError {
 
 /// A variable that a template uses and that was given no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{variable}` has no value in `{}`", template.escape_default())]
+#[error("`{{{variable}}}` has no value in `{}`", lock_model::escaping::escape_terminal(template))]
 pub struct MissingValue {
     variable: Variable,
     template: String,
 }
 
 impl MissingValue {
-    /// Which class of failure this is: templates are checked when they are read, so it is a mistake of the caller.
+    /// Always [`ErrorClass::Bug`]: templates are checked when they are parsed, so the caller forgot a value.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Bug
     }
 }
 
 impl Template {
-    /// Reads a template in which only some variables have a value.
+    /// Parses a template in which only some variables have a value.
     pub fn new(text: &str, allowed: &[Variable]) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -213,10 +188,9 @@ fn find(name: &str, allowed: &[Variable]) -> Result<Variable, String> {
     if let Some(variable) = allowed.iter().find(|variable| variable.as_str() == name) {
         return Ok(*variable);
     }
-    let shown = name.escape_default();
-    let known = Variable::ALL.iter().any(|variable| variable.as_str() == name);
-    let what = if known { "has no value here" } else { "is no variable" };
-    let list: Vec<String> = allowed.iter().map(|variable| format!("`{variable}`")).collect();
+    let shown = lock_model::escaping::escape_terminal(name);
+    let what = if name.parse::<Variable>().is_ok() { "has no value here" } else { "is no variable" };
+    let list: Vec<String> = allowed.iter().map(|variable| format!("`{{{variable}}}`")).collect();
     match list.as_slice() {
         [] => Err(format!("`{{{shown}}}` {what}")),
         list => Err(format!("`{{{shown}}}` {what}; there are {}", list.join(", "))),
@@ -228,7 +202,7 @@ fn find(name: &str, allowed: &[Variable]) -> Result<Variable, String> {
 pub struct Values(BTreeMap<Variable, String>);
 
 impl Values {
-    /// No values.
+    /// A set in which no variable has a value.
     pub fn new() -> Self {
         Self::default()
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lock_model::Digest;
 use serde_json::{Map, Value, json};
 
-use crate::object::ObjectId;
+use crate::manifest::ObjectId;
 
 /// The annotation's key.
 pub(crate) const ANNOTATION: &str = "orchestrator/config-digest";
@@ -72,7 +72,7 @@ fn references(template: &Map<String, Value>) -> BTreeSet<(&'static str, String)>
         ("secretKeyRef", "name", "Secret"),
     ];
     let mut found = BTreeSet::new();
-    crate::walk::maps(template, &mut |map| {
+    crate::image_fields::maps(template, &mut |map| {
         for (field, key, kind) in FIELDS {
             if let Some(name) = map.get(field).and_then(|it| it.get(key)).and_then(Value::as_str) {
                 found.insert((kind, name.to_owned()));

@@ -1,43 +1,97 @@
 //! Deployment targets: plan, apply, prove.
 //!
-//! Here: `render`, which starts nothing and talks to no cluster. It writes the manifests of a release, with every
+//! A [`DeployRequest`] says what an environment shall run: services, their manifests at the locked commit, their
+//! locked images, and which objects may leave the namespace. A [`Target`] makes a [`Plan`] of it, applies that plan,
+//! and [proves](Target::prove) afterwards that what is there is what the request asks for.
+//!
+//! The one target so far is [`render`]: it starts nothing and talks to no cluster. It writes the manifests, with every
 //! locked image by its digest, into a git branch and a folder; Argo CD, Flux or a person takes them from there.
+//! [`compose_override`] is no target: it makes a file with the locked images for `docker compose`.
 //!
-//! For `docker compose` there is [`compose_override`]: a file with the locked images, and what it cannot reach.
+//! # Example
 //!
-//! [`plan`] is pure and says every problem at once, [`apply`] has the effects, [`prove`] reads back what was stored.
+//! ```
+//! use deployer::{ApplyOptions, DeployRequest, DeployService, ImagePin, RenderTarget, Target};
+//! use git::{Git, GitOptions, InitOptions, LocalProtocol};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! # runtime.block_on(async {
+//! let digest = format!("sha256:{}", "2".repeat(64));
+//! let image = ImagePin::new("ghcr.io/shop/cart".try_into()?, digest.as_str().try_into()?);
+//! let mut cart = DeployService::new("cart".try_into()?);
+//! cart.image = Some(image);
+//! cart.files = vec![("cart.yaml".to_owned(), br"
+//! apiVersion: v1
+//! kind: Pod
+//! metadata: { name: cart }
+//! spec: { containers: [{ name: cart, image: ghcr.io/shop/cart }] }
+//! ".to_vec())];
+//! let mut request = DeployRequest::new(
+//!     "staging".try_into()?,
+//!     "shop-staging",
+//!     format!("sha256:{}", "a".repeat(64)).try_into()?,
+//!     format!("sha256:{}", "b".repeat(64)).try_into()?,
+//!     "c".repeat(40).try_into()?,
+//! );
+//! request.services = vec![cart];
+//!
+//! // Any repository will do: objects are written to `local` and pushed to the branch of `remote`.
+//! let program = git::process::Program::find("git", "/usr/local/bin:/usr/bin:/bin".as_ref())?;
+//! let folder = tempfile::tempdir()?;
+//! let options = GitOptions { local_protocol: LocalProtocol::Allowed, ..GitOptions::default() };
+//! let (local, remote) = (folder.path().join("local"), folder.path().join("remote"));
+//! Git::init(&program, &remote, &InitOptions::default(), options.clone())?;
+//! let git = Git::init(&program, &local, &InitOptions::default(), options)?;
+//! let target = RenderTarget::new(git, remote.to_string_lossy(), "deploy/staging".try_into()?);
+//! let target = Target::Render(target);
+//!
+//! let plan = target.plan(&request).await?;
+//! assert_eq!(plan.changes.len(), 2, "the manifest, and `release.yaml`");
+//! let options = ApplyOptions::new("lena", lock_model::Timestamp::from_unix_seconds(1_800_000_000));
+//! let applied = target.apply(&plan, &options, &|event| println!("{event}")).await?;
+//! assert_eq!(applied.changes, plan.changes);
+//! assert!(target.prove(&request).await?.is_proven());
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! # Runtime
+//!
+//! The methods of [`Target`] are async and their futures are `Send`. git, files and rendering block, so they run on
+//! tokio's threads for blocking work: any tokio runtime will do, a current-thread one too. A future that is dropped
+//! leaves the step that is under way to its end; [`git::GitOptions::interrupt`] ends it.
+//!
+//! # Panics
+//!
+//! The methods of [`Target`] panic outside a tokio runtime. [`render::plan`] and [`render::prove`] are plain functions.
 
 mod apply;
-mod changes;
-mod compose;
+mod compose_override;
 mod config_digest;
-mod emit;
-mod folder;
-mod image;
+mod error;
+mod image_fields;
+mod image_pinning;
 mod manifest;
-mod object;
-mod pin;
 mod plan;
 mod problem;
 mod proof;
-mod record;
+pub mod render;
 mod request;
 mod rules;
-mod tree;
-mod walk;
+mod target;
+mod yaml_writer;
 
-pub use apply::{Applied, ApplyError, BranchChange, FolderChange, RenderFolder, RenderTarget, apply, read_stored};
-pub use changes::{Change, ChangeKind, ImageChange};
-pub use compose::{ComposeError, ComposeOverride, ComposeWarning, compose_override};
-pub use folder::FolderError;
-pub use image::ImagePin;
-pub use pin::{Leftover, LeftoverReason};
-pub use plan::{Plan, plan};
-pub use problem::{PlanProblem, ProblemKind};
-pub use proof::{
-    Expectation, ExpectedService, Finding, FindingKind, Proof, ProofLevel, ProofVerdict, ProvenImage, prove,
-    prove_missing,
-};
-pub use record::{RELEASE_FILE, ReleaseRecord};
-pub use request::{ForeignNamespace, LeftoverRule, NamespaceRule, NotDeployed, RenderRequest, RenderService};
-pub use tree::RenderedTree;
+pub use apply::{Applied, AppliedDetail, ApplyOptions, DeployEvent};
+pub use compose_override::{ComposeError, ComposeOverride, ComposeWarning, compose_override};
+pub use error::DeployError;
+pub use git;
+pub use image_pinning::{ImagePin, UnpinnedImage, UnpinnedReason};
+pub use lock_model;
+pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
+pub use problem::{DeployProblem, DeployProblems, ProblemKind};
+pub use proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProofVerdict, ProvenImage};
+pub use render::{RenderFolder, RenderTarget};
+pub use request::{DeployRequest, DeployService, ForeignNamespace, NamespaceRule, NotDeployed, UnpinnedImageRule};
+pub use target::Target;

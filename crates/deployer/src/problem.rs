@@ -1,41 +1,45 @@
-//! What is wrong with manifests: always all of it at once.
+//! Why a request cannot be deployed: always all reasons at once.
 
 use std::fmt;
 
 use lock_model::{ErrorClass, ServiceName};
 
-/// One reason why nothing is rendered, with its place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, thiserror::Error)]
-pub struct PlanProblem {
-    /// The service whose manifests are meant; none for a problem of the request itself.
+/// One reason why a request cannot be deployed, with its place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[non_exhaustive]
+pub struct DeployProblem {
+    /// The service whose files are meant; none for a problem of the request itself.
     pub service: Option<ServiceName>,
-    /// File, relative to the folder of the service's manifests.
+    /// File, relative to the folder of the service's files.
     pub file: Option<String>,
     /// Which document of the file, counted from 1; empty documents do not count.
     pub document: Option<usize>,
-    /// Line in the file.
+    /// Line in the file, counted from 1.
     pub line: Option<u64>,
-    /// What kind of problem it is.
+    /// For programs.
     pub kind: ProblemKind,
     /// What is wrong, and what to do.
     pub message: String,
 }
 
-/// What kind of problem a manifest has.
+/// What kind of problem it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ProblemKind {
+    /// A service that is in the request twice.
+    Request,
     /// A path that leaves its folder, names `.git`, or is there twice.
     Path,
     /// Not YAML, or YAML that is not a Kubernetes object.
     Unreadable,
-    /// A chart: another target renders those.
+    /// A chart, which this target does not render.
     NeedsHelm,
-    /// A kustomization: another target renders those.
+    /// A kustomization, which this target does not render.
     NeedsKustomize,
     /// An object outside the environment's namespace.
     Namespace,
-    /// An object that belongs to no namespace and is on no list.
+    /// A cluster-scoped object that is on no list.
     ClusterScoped,
     /// A pod or a binding that reaches beyond the namespace.
     Privileged,
@@ -45,39 +49,37 @@ pub enum ProblemKind {
     NothingToDeploy,
     /// An image of a locked repository that cannot be pinned.
     Image,
-    /// An image that nothing pins, where the rule refuses those.
-    Leftover,
+    /// An image that is neither locked nor written with a digest, where the rule refuses those.
+    UnpinnedImage,
     /// What was rendered does not pass its own proof: a fault of this program.
     Proof,
 }
 
-impl PlanProblem {
-    /// What kind of failure it is.
-    pub fn class(&self) -> ErrorClass {
-        match self.kind {
-            ProblemKind::Path
-            | ProblemKind::Unreadable
-            | ProblemKind::NeedsHelm
-            | ProblemKind::NeedsKustomize
-            | ProblemKind::Namespace
-            | ProblemKind::ClusterScoped
-            | ProblemKind::Privileged
-            | ProblemKind::Duplicate
-            | ProblemKind::NothingToDeploy
-            | ProblemKind::Image
-            | ProblemKind::Leftover => ErrorClass::Invalid,
-            ProblemKind::Proof => ErrorClass::Bug,
-        }
+impl DeployProblem {
+    pub(crate) fn new(kind: ProblemKind, message: impl Into<String>) -> Self {
+        Self { service: None, file: None, document: None, line: None, kind, message: message.into() }
+    }
+
+    pub(crate) fn service(self, service: &ServiceName) -> Self {
+        Self { service: Some(service.clone()), ..self }
+    }
+
+    pub(crate) fn file(self, file: &str) -> Self {
+        Self { file: Some(file.to_owned()), ..self }
+    }
+
+    pub(crate) fn at(self, document: Option<usize>, line: Option<u64>) -> Self {
+        Self { document, line, ..self }
     }
 }
 
-impl fmt::Display for PlanProblem {
+impl fmt::Display for DeployProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(service) = &self.service {
             write!(f, "`{service}`: ")?;
         }
         if let Some(file) = &self.file {
-            write!(f, "`{}`", shown(file))?;
+            write!(f, "`{}`", escaped(file))?;
             if let Some(document) = self.document {
                 write!(f, " document {document}")?;
             }
@@ -90,20 +92,45 @@ impl fmt::Display for PlanProblem {
     }
 }
 
-/// Text from a manifest as it may stand in a message: control and direction characters escaped, at most 200
-/// characters.
-pub(crate) fn shown(text: &str) -> String {
-    let mut out = String::new();
-    for (count, character) in text.chars().enumerate() {
-        if count == 200 {
-            out.push('…');
-            break;
-        }
-        if matches!(character, '"' | '\'' | '\\') {
-            out.push(character);
-        } else {
-            out.extend(character.escape_debug());
-        }
+/// Every reason why a request cannot be deployed: at least one, sorted by service and place, each once.
+///
+/// Displayed with one problem a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeployProblems(Vec<DeployProblem>);
+
+impl DeployProblems {
+    /// None of an empty list.
+    pub(crate) fn new(mut problems: Vec<DeployProblem>) -> Option<Self> {
+        problems.sort();
+        problems.dedup();
+        (!problems.is_empty()).then_some(Self(problems))
     }
-    out
+
+    /// The problems in order.
+    pub fn as_slice(&self) -> &[DeployProblem] {
+        &self.0
+    }
+
+    /// `Bug` where this program is at fault, else `Invalid`.
+    pub fn class(&self) -> ErrorClass {
+        let is_bug = self.0.iter().any(|problem| problem.kind == ProblemKind::Proof);
+        if is_bug { ErrorClass::Bug } else { ErrorClass::Invalid }
+    }
+}
+
+impl fmt::Display for DeployProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            let separator = if index > 0 { "\n" } else { "" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for DeployProblems {}
+
+/// Foreign text as it may stand in a message: control and direction characters escaped, at most 200 characters.
+pub(crate) fn escaped(text: &str) -> String {
+    lock_model::escaping::escape_short(text, 200)
 }

@@ -1,53 +1,96 @@
-//! What is to be rendered: services, their manifests, their locked images, and the rules of the environment.
+//! What is to be deployed: services, their files, their locked images, and the rules of the environment.
 
 use std::collections::BTreeSet;
 
-use lock_model::{CommitId, LockId, ServiceName};
+use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, ServiceName};
 
-use crate::image::ImagePin;
+use crate::image_pinning::ImagePin;
 
-/// One deployment of one release to one environment, as the `render` target needs it.
+/// One deployment of one release to one environment. It is what a plan is made from and what a proof compares with.
 #[derive(Clone, Debug)]
-pub struct RenderRequest {
-    /// Name of the environment, such as `staging`.
-    pub environment: String,
+#[non_exhaustive]
+pub struct DeployRequest {
+    /// The environment.
+    pub environment: EnvironmentName,
     /// Namespace that every object gets, unless a rule says otherwise.
     pub namespace: String,
     /// Which objects may leave the namespace.
     pub namespace_rule: NamespaceRule,
-    /// What happens to images that nothing pins.
-    pub leftovers: LeftoverRule,
-    /// Release id.
-    pub release: String,
-    /// Id of the lock.
+    /// What happens to images that are neither locked nor written with a digest.
+    pub unpinned_images: UnpinnedImageRule,
+    /// Lock and configuration together.
+    pub release: ReleaseId,
+    /// The lock.
     pub lock: LockId,
     /// Commit of the superproject that is deployed.
     pub commit: CommitId,
-    /// The services that are deployed here, each with its files.
-    pub services: Vec<RenderService>,
+    /// The services that are deployed here.
+    pub services: Vec<DeployService>,
     /// Images of the lock that belong to no deployed service: services that are not deployed here, third parties.
     pub other_images: Vec<ImagePin>,
-    /// Services of the lock that are not deployed here, with the declared reason.
+    /// Services of the lock that are not deployed here.
     pub not_deployed: Vec<NotDeployed>,
 }
 
-/// One service and its manifests, from the submodule at its locked commit.
+impl DeployRequest {
+    /// A request without services: foreign namespaces are refused, unpinned images listed.
+    pub fn new(
+        environment: EnvironmentName,
+        namespace: impl Into<String>,
+        release: ReleaseId,
+        lock: LockId,
+        commit: CommitId,
+    ) -> Self {
+        Self {
+            environment,
+            namespace: namespace.into(),
+            namespace_rule: NamespaceRule::default(),
+            unpinned_images: UnpinnedImageRule::default(),
+            release,
+            lock,
+            commit,
+            services: Vec::new(),
+            other_images: Vec::new(),
+            not_deployed: Vec::new(),
+        }
+    }
+
+    /// Every image of the request, those of deployed services first.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &ImagePin> {
+        self.services.iter().filter_map(|service| service.image.as_ref()).chain(&self.other_images)
+    }
+
+    /// The rule that holds for a service's objects.
+    pub(crate) fn rule_of<'a>(&'a self, service: &'a DeployService) -> &'a NamespaceRule {
+        service.namespace_rule.as_ref().unwrap_or(&self.namespace_rule)
+    }
+}
+
+/// One service and its files, from the submodule at its locked commit.
 #[derive(Clone, Debug)]
-pub struct RenderService {
-    /// Name of the service.
+#[non_exhaustive]
+pub struct DeployService {
+    /// Name in the lock.
     pub name: ServiceName,
     /// Its locked image; none for a service of kind `configuration`.
     pub image: Option<ImagePin>,
     /// Files below the target's `source` folder: path relative to it, and bytes.
     pub files: Vec<(String, Vec<u8>)>,
-    /// Which of its objects may leave the namespace, where the request's rule does not hold for it.
+    /// Which of its objects may leave the namespace; without one, the request's rule holds.
     pub namespace_rule: Option<NamespaceRule>,
+}
+
+impl DeployService {
+    /// A service without image and files.
+    pub fn new(name: ServiceName) -> Self {
+        Self { name, image: None, files: Vec::new(), namespace_rule: None }
+    }
 }
 
 /// A service of the lock that this environment leaves out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NotDeployed {
-    /// Name of the service.
+    /// Name in the lock.
     pub name: ServiceName,
     /// The declared reason.
     pub reason: String,
@@ -72,19 +115,19 @@ pub struct NamespaceRule {
 /// What happens to an object that names a foreign namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForeignNamespace {
-    /// It is refused.
+    /// The request is refused.
     #[default]
     Refuse,
-    /// It is moved into the environment's namespace.
+    /// The object is moved into the environment's namespace.
     Rewrite,
 }
 
 /// What happens to an image that is neither locked nor written with a digest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LeftoverRule {
-    /// It is listed.
+pub enum UnpinnedImageRule {
+    /// Plan and proof list it.
     #[default]
     List,
-    /// It is refused.
+    /// Plan and proof refuse it.
     Refuse,
 }

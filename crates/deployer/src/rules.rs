@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::object::ObjectId;
-use crate::problem::{ProblemKind, shown};
+use crate::manifest::ObjectId;
+use crate::problem::{ProblemKind, escaped};
 use crate::request::{ForeignNamespace, NamespaceRule};
 
 /// Capabilities that are as good as a privileged container.
@@ -28,18 +28,18 @@ pub(crate) fn place_in_namespace(
     rule: &NamespaceRule,
 ) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let target = Target { id: id.short(), namespace, rule };
+    let placement = Placement { id: id.short(), namespace, rule };
     if id.is_cluster_scoped() {
         if !id.is_in(&rule.cluster_scoped) {
             violations.push((
                 ProblemKind::ClusterScoped,
-                format!("{id} belongs to no namespace: allow `{}` by name, or leave it out", shown(&id.short())),
+                format!("{id} belongs to no namespace: allow `{}` by name, or leave it out", escaped(&id.short())),
             ));
         }
     } else {
         let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
         if let Some(metadata) = metadata {
-            match target.settle(id.namespace.as_deref(), "`metadata.namespace`") {
+            match placement.settle(id.namespace.as_deref(), "`metadata.namespace`") {
                 Ok(settled) => {
                     metadata.insert("namespace".to_owned(), Value::String(settled.clone()));
                     id.namespace = Some(settled);
@@ -48,10 +48,10 @@ pub(crate) fn place_in_namespace(
             }
         }
     }
-    target.subjects(object, &mut violations);
+    placement.subjects(object, &mut violations);
     for field in TARGET_FIELDS {
         if let Some(Value::String(named)) = field_mut(object, field) {
-            match target.settle(Some(named), &format!("`{}`", field.join("."))) {
+            match placement.settle(Some(named), &format!("`{}`", field.join("."))) {
                 Ok(settled) => *named = settled,
                 Err(violation) => violations.push(violation),
             }
@@ -65,13 +65,13 @@ fn field_mut<'a>(object: &'a mut Map<String, Value>, path: &[&str]) -> Option<&'
     parents.iter().try_fold(object, |map, key| map.get_mut(*key)?.as_object_mut())?.get_mut(*last)
 }
 
-struct Target<'a> {
+struct Placement<'a> {
     id: String,
     namespace: &'a str,
     rule: &'a NamespaceRule,
 }
 
-impl Target<'_> {
+impl Placement<'_> {
     fn settle(&self, named: Option<&str>, field: &str) -> Result<String, Violation> {
         match named.filter(|named| !named.is_empty()) {
             None => Ok(self.namespace.to_owned()),
@@ -83,8 +83,8 @@ impl Target<'_> {
                     format!(
                         "{field} of {} is `{}`, the environment's namespace is `{}`: leave the field out, allow the \
                          namespace by name, or let it be rewritten",
-                        shown(&self.id),
-                        shown(named),
+                        escaped(&self.id),
+                        escaped(named),
                         self.namespace
                     ),
                 )),
@@ -116,9 +116,9 @@ impl Target<'_> {
                     ProblemKind::Privileged,
                     format!(
                         "{} gives rights to the {} `{}`, which is not an account of this namespace",
-                        shown(&self.id),
-                        shown(&subject_kind),
-                        shown(&name)
+                        escaped(&self.id),
+                        escaped(&subject_kind),
+                        escaped(&name)
                     ),
                 ));
             }
@@ -132,7 +132,7 @@ pub(crate) fn node_privileges(object: &Map<String, Value>, id: &ObjectId, rule: 
         return Vec::new();
     }
     let mut asked = std::collections::BTreeSet::new();
-    crate::walk::maps(object, &mut |map| {
+    crate::image_fields::maps(object, &mut |map| {
         let is_true = |key: &str| map.get(key) == Some(&Value::Bool(true));
         if map.get("containers").is_some_and(Value::is_array) {
             asked.extend(
@@ -141,7 +141,7 @@ pub(crate) fn node_privileges(object: &Map<String, Value>, id: &ObjectId, rule: 
             for volume in map.get("volumes").and_then(Value::as_array).into_iter().flatten() {
                 if let Some(path) = volume.get("hostPath").filter(|path| !path.is_null()) {
                     let path = path.get("path").and_then(Value::as_str).unwrap_or_default();
-                    asked.insert(format!("hostPath `{}`", shown(path)));
+                    asked.insert(format!("hostPath `{}`", escaped(path)));
                 }
             }
         }
@@ -158,11 +158,6 @@ pub(crate) fn node_privileges(object: &Map<String, Value>, id: &ObjectId, rule: 
             }
         }
     });
-    asked
-        .into_iter()
-        .map(|what| {
-            let hint = format!("allow `{}` by name, or leave it out", shown(&id.short()));
-            (ProblemKind::Privileged, format!("{id} asks for {what}: {hint}"))
-        })
-        .collect()
+    let hint = format!("allow `{}` by name, or leave it out", escaped(&id.short()));
+    asked.into_iter().map(|what| (ProblemKind::Privileged, format!("{id} asks for {what}: {hint}"))).collect()
 }

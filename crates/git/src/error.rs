@@ -1,99 +1,159 @@
-use std::path::PathBuf;
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
 
 use lock_model::ErrorClass;
-
 use process::ProcessError;
 
-/// Why git could not answer.
-#[derive(Debug, thiserror::Error)]
+use crate::MINIMUM_VERSION;
+
+/// A question to git without an answer, or a change that git did not make.
+#[derive(Debug)]
+pub struct GitError {
+    kind: GitErrorKind,
+    class: ErrorClass,
+    subject: String,
+    detail: &'static str,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What went wrong with git.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum GitError {
+pub enum GitErrorKind {
     /// The folder is in no git repository.
-    #[error("`{}` is not a git repository", folder.display())]
-    NotARepository {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The repository belongs to another user, whose configuration could run programs as us.
-    #[error("repository `{}` belongs to another user", folder.display())]
-    ForeignOwner {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The installed git is too old.
-    #[error("git {found} is too old: {minimum} or newer is needed")]
-    TooOld {
-        /// What was found.
-        found: String,
-        /// What is needed.
-        minimum: String,
-    },
-    /// A revision, tree, or remote ref does not exist.
-    #[error("`{what}` does not exist in the repository")]
-    NotFound {
-        /// What was asked for.
-        what: String,
-    },
-    /// A remote repository did not do what it was asked.
-    #[error("remote `{remote}`: {what}")]
-    Remote {
-        /// The remote, without credentials.
-        remote: String,
-        /// The kind of failure, read from git's messages.
-        class: ErrorClass,
-        /// What failed, in a word.
-        what: &'static str,
-        /// What git said.
-        source: Box<ProcessError>,
-    },
-    /// We were about to hand git something that it would misunderstand.
-    #[error("`{value}` is not usable as {what}")]
-    Operand {
-        /// What it was meant to be.
-        what: &'static str,
-        /// The value, escaped.
-        value: String,
-    },
-    /// Git ended well, but its answer is not what its manual says.
-    #[error("answer of `{command}` not understood: {what}")]
-    Answer {
-        /// The command.
-        command: String,
-        /// What was expected.
-        what: &'static str,
-    },
-    /// A temporary file could not be written.
-    #[error("cannot write in `{}`", folder.display())]
-    Temporary {
-        /// The folder.
-        folder: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// Git could not be run, or said no.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
+    NotARepository,
+    /// The repository belongs to another user, whose configuration could run programs as this one.
+    ForeignOwner,
+    /// The installed git is older than [`MINIMUM_VERSION`].
+    TooOld,
+    /// A revision, tree or object does not exist in the repository.
+    NotFound,
+    /// A remote could not be reached, or did not do what it was asked; [`GitError::class`] says which.
+    Remote,
+    /// A value was refused before git saw it: git could take it for an option, a pattern, or several lines.
+    Operand,
+    /// Git ended well, but printed something that its manual does not describe.
+    UnexpectedOutput,
+    /// A temporary file or folder could not be used.
+    Io,
+    /// The program could not be run, or ended with a failure that none of the other kinds describes.
+    Process,
 }
 
 impl GitError {
-    /// The kind of failure.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::NotARepository { .. } | Self::NotFound { .. } => ErrorClass::NotFound,
-            Self::ForeignOwner { .. } => ErrorClass::Denied,
-            Self::TooOld { .. } | Self::Operand { .. } | Self::Temporary { .. } => ErrorClass::Invalid,
-            Self::Answer { .. } => ErrorClass::Bug,
-            Self::Remote { class, .. } => *class,
-            Self::Process(error) => error.class(),
-        }
+    fn new(kind: GitErrorKind, class: ErrorClass, subject: impl Into<String>, detail: &'static str) -> Self {
+        Self { kind, class, subject: subject.into(), detail, source: None }
     }
 
-    /// Whether a deadline passed.
+    fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: Some(source.into()), ..self }
+    }
+
+    pub(crate) fn not_a_repository(folder: &Path) -> Self {
+        Self::new(GitErrorKind::NotARepository, ErrorClass::NotFound, folder.to_string_lossy(), "")
+    }
+
+    pub(crate) fn foreign_owner(folder: &Path) -> Self {
+        Self::new(GitErrorKind::ForeignOwner, ErrorClass::Denied, folder.to_string_lossy(), "")
+    }
+
+    pub(crate) fn too_old(found: &str) -> Self {
+        Self::new(GitErrorKind::TooOld, ErrorClass::Invalid, found, "")
+    }
+
+    pub(crate) fn not_found(object: impl Into<String>) -> Self {
+        Self::new(GitErrorKind::NotFound, ErrorClass::NotFound, object, "")
+    }
+
+    pub(crate) fn remote(remote: String, class: ErrorClass, detail: &'static str, source: ProcessError) -> Self {
+        Self::new(GitErrorKind::Remote, class, remote, detail).with_source(source)
+    }
+
+    pub(crate) fn operand(meant_as: &'static str, value: &str) -> Self {
+        let shown: String = value.escape_default().take(200).collect();
+        Self::new(GitErrorKind::Operand, ErrorClass::Invalid, shown, meant_as)
+    }
+
+    pub(crate) fn unexpected_output(command: &str, expected: &'static str) -> Self {
+        Self::new(GitErrorKind::UnexpectedOutput, ErrorClass::Bug, command, expected)
+    }
+
+    pub(crate) fn io(folder: &Path, source: std::io::Error) -> Self {
+        Self::new(GitErrorKind::Io, ErrorClass::Invalid, folder.to_string_lossy(), "").with_source(source)
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> GitErrorKind {
+        self.kind
+    }
+
+    /// Of a remote, read from git's messages: not found, denied, temporary, or invalid. Of a program, see
+    /// [`ProcessError::class`]. Otherwise missing things are [`NotFound`](ErrorClass::NotFound), a repository of another
+    /// user is [`Denied`](ErrorClass::Denied), unexpected output is a [`Bug`](ErrorClass::Bug), and the rest is
+    /// [`Invalid`](ErrorClass::Invalid).
+    pub fn class(&self) -> ErrorClass {
+        self.class
+    }
+
+    /// Whether git was ended because its deadline passed.
     pub fn is_deadline(&self) -> bool {
-        match self {
-            Self::Process(error) => error.is_deadline(),
-            Self::Remote { source, .. } => source.is_deadline(),
-            _ => false,
+        self.process_error().is_some_and(ProcessError::is_deadline)
+    }
+
+    /// Whether the remote has no object of the id that was asked for, or does not give it out.
+    pub fn is_unknown_object(&self) -> bool {
+        self.kind == GitErrorKind::Remote && self.source_text().contains("not our ref")
+    }
+
+    /// The id of an object that the remote lists and does not send: a tag of a tree or file, where only commits were
+    /// asked for.
+    pub fn unsent_object(&self) -> Option<String> {
+        let text = self.source_text();
+        let (_, rest) = text.split_once("bad revision '")?;
+        let (id, _) = rest.split_once('\'')?;
+        (self.kind == GitErrorKind::Remote).then(|| id.to_owned())
+    }
+
+    fn process_error(&self) -> Option<&ProcessError> {
+        self.source.as_ref()?.downcast_ref()
+    }
+
+    fn source_text(&self) -> String {
+        self.process_error().map(ToString::to_string).unwrap_or_default()
+    }
+}
+
+impl From<ProcessError> for GitError {
+    fn from(error: ProcessError) -> Self {
+        Self::new(GitErrorKind::Process, error.class(), error.to_string(), "").with_source(error)
+    }
+}
+
+impl fmt::Display for GitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, subject, detail, .. } = self;
+        match kind {
+            GitErrorKind::NotARepository => write!(f, "`{subject}` is not a git repository"),
+            GitErrorKind::ForeignOwner => write!(f, "repository `{subject}` belongs to another user"),
+            GitErrorKind::TooOld => {
+                let (major, minor) = MINIMUM_VERSION;
+                write!(f, "git {subject} is too old: {major}.{minor} or newer is needed")
+            }
+            GitErrorKind::NotFound => write!(f, "`{subject}` does not exist in the repository"),
+            GitErrorKind::Remote => write!(f, "remote `{subject}`: {detail}"),
+            GitErrorKind::Operand => write!(f, "`{subject}` is not usable as {detail}"),
+            GitErrorKind::UnexpectedOutput => write!(f, "answer of `{subject}` not understood: {detail}"),
+            GitErrorKind::Io => write!(f, "cannot write in `{subject}`"),
+            GitErrorKind::Process => f.write_str(subject),
         }
+    }
+}
+
+impl Error for GitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source = self.source.as_deref()?;
+        // The text of this error is that of the program's error already.
+        if self.kind == GitErrorKind::Process { source.source() } else { Some(source) }
     }
 }

@@ -1,38 +1,55 @@
-//! Everything that this project asks the `git` program: reading trees, writing commits and refs, fetching, pushing.
+//! The `git` program as a typed interface: trees, commits, refs, merges, fetch and push.
 //!
-//! Each call is one or a few short-lived children. None of them sees a `GIT_*` variable of ours, runs a hook of the
-//! repository, or speaks another protocol than those that were allowed; operands never pass for options.
+//! Each call is one or a few short-lived children. None of them sees a `GIT_*` variable of the caller, runs a hook of the
+//! repository, or speaks a protocol that was not allowed; operands never pass for options. Nothing reads or changes a work
+//! tree or an index.
+//!
+//! ```
+//! use git::{ABSENT, CommitIdentity, Git, GitOptions, InitOptions, MODE_FILE, RefUpdate, TreeChange};
+//! use process::{EnvVars, Program};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let search_path = "/usr/local/bin:/usr/bin:/bin";
+//! let program = Program::find("git", search_path.as_ref())?;
+//! let options = GitOptions::new(EnvVars::new().set("PATH", search_path));
+//! let git = Git::init(&program, folder.path(), &InitOptions::default(), options)?;
+//!
+//! let file = TreeChange::Write { path: "a.txt".to_owned(), mode: MODE_FILE, bytes: b"a".to_vec() };
+//! let tree = git.write_tree(None, &[file])?;
+//! let robot = CommitIdentity::new("robot", "robot@shop.example", "2025-11-20T21:14:07Z".parse()?);
+//! let commit = git.commit_tree(&tree, &[], "add a.txt", &robot)?;
+//!
+//! assert_eq!(git.update_ref("refs/heads/main", commit.as_str(), Some(ABSENT))?, RefUpdate::Done);
+//! assert_eq!(git.read_file("main", "a.txt")?.as_deref(), Some(&b"a"[..]));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Runtime
+//!
+//! None is needed: every call blocks the calling thread until its children have ended.
 
-mod answer;
+mod commits;
 mod error;
 mod merge;
-mod read;
+mod operand;
+mod options;
+mod output;
 mod refs;
 mod remote;
 mod repository;
+mod trees;
 mod write;
 
-pub use error::GitError;
+pub use commits::CommitFacts;
+pub use error::{GitError, GitErrorKind};
+pub use lock_model;
 pub use merge::MergeTree;
-pub use read::{CommitFacts, PathChange, TreeEntry, TreeFile};
-pub use refs::{RefChange, RefUpdate, Reference};
-pub use remote::PushOutcome;
-pub use repository::{Git, GitOptions, InitOptions, LocalProtocol, MINIMUM_VERSION, ObjectFormat, PlainHttp};
+pub use options::{GitOptions, InitOptions, LocalProtocol, MINIMUM_VERSION, ObjectFormat, PlainHttp};
+pub use process;
+pub use refs::{ABSENT, RefChange, RefUpdate, Reference};
+pub use remote::{PushOutcome, without_credentials};
+pub use repository::Git;
+pub use trees::{MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, PathChange, TreeEntry, TreeFile};
 pub use write::{CommitIdentity, TreeChange};
-
-/// The mode of a gitlink in a tree: the commit of a submodule.
-pub const MODE_GITLINK: u32 = 0o160_000;
-/// The mode of a symbolic link in a tree.
-pub const MODE_SYMLINK: u32 = 0o120_000;
-/// The mode of an executable file in a tree.
-pub const MODE_EXECUTABLE: u32 = 0o100_755;
-/// The mode of a plain file in a tree.
-pub const MODE_FILE: u32 = 0o100_644;
-
-/// The expected old value of a ref that must not exist yet.
-pub const ABSENT: &str = "0000000000000000000000000000000000000000";
-
-/// Whether an object id is git's way to say that there is none.
-fn is_absent(id: &str) -> bool {
-    id.bytes().all(|byte| byte == b'0')
-}

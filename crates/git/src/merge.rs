@@ -1,19 +1,18 @@
 use lock_model::TreeId;
 
-use super::answer::{self, not_understood, take_until};
-use super::read::{failed, missing_or_failed, revision_operand, tree_id};
-use super::{Git, GitError};
+use crate::output::{self, failed, missing_or_failed, take_until, tree_id, unexpected};
+use crate::{Git, GitError, operand};
 
-/// What merging two commits gives.
+/// The outcome of [`Git::merge_tree`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MergeTree {
-    /// The merged tree.
+    /// The merged tree; it is in the repository.
     Clean(TreeId),
     /// The commits cannot be merged without a person.
     Conflict {
-        /// The paths in conflict, sorted.
+        /// The paths in conflict, sorted; empty for unrelated histories.
         paths: Vec<String>,
-        /// What git says about them.
+        /// Git's descriptions of the conflicts.
         messages: Vec<String>,
     },
 }
@@ -21,15 +20,15 @@ pub enum MergeTree {
 impl Git {
     /// Merges two commits without a work tree and without making a commit.
     pub fn merge_tree(&self, ours: &str, theirs: &str) -> Result<MergeTree, GitError> {
-        revision_operand(ours)?;
-        revision_operand(theirs)?;
+        operand::revision(ours)?;
+        operand::revision(theirs)?;
         let output = self.run(["merge-tree", "--write-tree", "--name-only", "--messages", "-z", ours, theirs])?;
         // NOTE: a tree is printed in both cases; only the exit status tells them apart.
         match output.code {
             Some(0) => {
                 let mut rest = output.stdout.as_slice();
-                let id = take_until(&mut rest, 0).ok_or_else(|| not_understood(&output, "a tree id"))?;
-                tree_id(answer::text(id, &output)?, &output).map(MergeTree::Clean)
+                let id = take_until(&mut rest, 0).ok_or_else(|| unexpected(&output, "a tree id"))?;
+                tree_id(output::text(id, &output)?, &output).map(MergeTree::Clean)
             }
             // A commit that does not exist ends with the status of a conflict too, but without a tree.
             Some(1) if output.stdout.is_empty() => Err(missing_or_failed(output, &[ours, theirs])),

@@ -1,41 +1,57 @@
 use lock_model::CommitId;
 
-use super::answer::{self, not_understood};
-use super::read::{commit_id, failed, missing_or_failed, operand, revision_operand};
-use super::{ABSENT, Git, GitError, is_absent};
+use crate::output::{self, commit_id, failed, unexpected};
+use crate::{Git, GitError, operand};
+
+/// The expected old value of a ref that must not exist yet, and the new value of one that is to be removed.
+pub const ABSENT: &str = "0000000000000000000000000000000000000000";
+
+/// Whether an object id stands for no object, in either hash function.
+pub(crate) fn is_absent(id: &str) -> bool {
+    id.bytes().all(|byte| byte == b'0')
+}
 
 /// A ref and what it points to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Reference {
     /// The full name, such as `refs/heads/main`.
     pub name: String,
     /// The object; for an annotated tag the tag object.
     pub id: String,
-    /// What the tag object points to in the end.
+    /// For an annotated tag, the object that it leads to; otherwise absent.
     pub peeled: Option<String>,
 }
 
-/// What became of a ref that was to be changed.
+/// The outcome of a change of refs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefUpdate {
-    /// It points to the new object.
+    /// Every ref points to its new object.
     Done,
-    /// It did not have the expected value; nothing was changed.
+    /// A ref did not have the expected value; no ref was changed.
     Moved {
-        /// What it points to instead.
+        /// What the ref points to; absent when it does not exist.
         actual: Option<CommitId>,
     },
 }
 
-/// One ref of a change of several.
+/// A change of one ref: see [`Git::update_refs`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefChange {
-    /// The full name.
+    /// The full name, such as `refs/heads/main`.
     pub name: String,
-    /// The new object; zeros remove the ref.
+    /// The new object; [`ABSENT`] removes the ref.
     pub new: String,
-    /// The expected object; zeros: the ref must not exist; none: whatever it is.
+    /// The expected object; [`ABSENT`]: the ref must not exist; none: any value will do.
     pub old: Option<String>,
+}
+
+impl Reference {
+    /// The commit that the ref leads to; an annotated tag is followed. An error where the id is not one.
+    pub fn commit(&self) -> Result<CommitId, GitError> {
+        let id = self.peeled.as_deref().unwrap_or(&self.id);
+        CommitId::try_from(id).map_err(|_| GitError::operand("a commit", id))
+    }
 }
 
 impl Git {
@@ -49,8 +65,8 @@ impl Git {
     pub fn update_refs(&self, changes: &[RefChange]) -> Result<RefUpdate, GitError> {
         let mut input = String::new();
         for RefChange { name, new, old } in changes {
-            full_name(name)?;
-            revision_operand(new)?;
+            operand::ref_name(name)?;
+            operand::revision(new)?;
             let new = if is_absent(new) { "" } else { new };
             let old = old.as_deref().map(|old| if is_absent(old) { ABSENT } else { old });
             // `-z` form: `update SP <ref> NUL <new> NUL [<old>] NUL`
@@ -86,39 +102,33 @@ impl Git {
 
     /// The refs below a prefix such as `refs/heads/`, or the one of that name, sorted by name.
     pub fn refs(&self, prefix: &str) -> Result<Vec<Reference>, GitError> {
-        revision_operand(prefix)?;
+        operand::revision(prefix)?;
         let format = "--format=%(refname) %(objectname) %(*objectname)";
         let output = self.checked(["for-each-ref", format, "--", prefix])?;
-        answer::line(&output)?
-            .lines()
-            .map(|line| {
-                let mut parts = line.split(' ');
-                match (parts.next(), parts.next(), parts.next()) {
-                    (Some(name), Some(id), peeled) => Ok(Reference {
-                        name: name.to_owned(),
-                        id: id.to_owned(),
-                        peeled: peeled.filter(|id| !id.is_empty()).map(str::to_owned),
-                    }),
-                    _ => Err(not_understood(&output, "`REF ID [ID]`")),
-                }
-            })
-            .collect()
+        let parse = |line: &str| {
+            let (name, ids) = line.split_once(' ')?;
+            let (id, peeled) = ids.split_once(' ')?;
+            let peeled = (!peeled.is_empty()).then(|| peeled.to_owned());
+            Some(Reference { name: name.to_owned(), id: id.to_owned(), peeled })
+        };
+        let lines = output::line(&output)?.lines();
+        lines.map(|line| parse(line).ok_or_else(|| unexpected(&output, "`REF ID [ID]`"))).collect()
     }
 
-    /// The refs below a prefix from which a commit can be reached, sorted by name. The commit must be here.
+    /// The refs below a prefix from which a commit can be reached, sorted by name. The commit must be in the repository.
     pub fn refs_containing(&self, commit: &CommitId, prefix: &str) -> Result<Vec<String>, GitError> {
-        revision_operand(prefix)?;
+        operand::revision(prefix)?;
         let contains = format!("--contains={commit}");
-        let output = self.run(["for-each-ref", &contains, "--format=%(refname)", "--", prefix])?;
-        if !output.success() {
-            return Err(missing_or_failed(output, &[commit.as_str()]));
-        }
-        Ok(answer::line(&output)?.lines().map(str::to_owned).collect())
+        let output = output::checked(
+            self.run(["for-each-ref", &contains, "--format=%(refname)", "--", prefix])?,
+            &[commit.as_str()],
+        )?;
+        Ok(output::line(&output)?.lines().map(str::to_owned).collect())
     }
 
-    /// The message of an annotated tag, given its ref or object id; nothing where there is no such tag object.
+    /// The message of an annotated tag, given its ref or object id; nothing for a lightweight tag or a missing one.
     pub fn tag_message(&self, tag: &str) -> Result<Option<String>, GitError> {
-        revision_operand(tag)?;
+        operand::revision(tag)?;
         let output = self.run(["cat-file", "tag", tag])?;
         if !output.success() {
             return Ok(None);
@@ -126,24 +136,4 @@ impl Git {
         let text = output.stdout_text();
         Ok(Some(text.split_once("\n\n").map_or("", |(_, message)| message).to_owned()))
     }
-}
-
-/// A full ref name: below `refs/`, and nothing that git's commands could take for something else.
-pub(super) fn full_name(name: &str) -> Result<(), GitError> {
-    let bad = |segment: &str| {
-        segment.is_empty()
-            || segment.starts_with('.')
-            || segment.ends_with('.')
-            || std::path::Path::new(segment).extension().is_some_and(|extension| extension == "lock")
-    };
-    let character = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
-    if !name.starts_with("refs/")
-        || name.contains(character)
-        || name.contains("..")
-        || name.contains("@{")
-        || name.split('/').any(bad)
-    {
-        return Err(operand("a ref", name));
-    }
-    Ok(())
 }

@@ -1,25 +1,35 @@
 use lock_model::ErrorClass;
-
-use super::answer::{self, not_understood};
-use super::read::{operand, revision_operand};
-use super::refs::full_name;
-use super::{Git, GitError, Reference, is_absent};
 use process::{Output, Redactor};
+
+use crate::output::{self, failed, unexpected};
+use crate::refs::is_absent;
+use crate::{Git, GitError, Reference, operand};
 
 /// The remote of [`Git::fetch_commits`]. Git stores that name, and never the address: so it cannot bring what was left
 /// out on its own, and no credentials of an address end in a file.
 const COMMITS_ONLY: &str = "orchestrator-commits";
 
-/// What became of a push.
+/// Fetches without tags, submodules and files that tell of it, by the upload program of the search path.
+const FETCH: [&str; 7] = [
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-recurse-submodules",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--upload-pack=git-upload-pack",
+];
+
+/// The outcome of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushOutcome {
     /// The remote ref points to the new object.
     Done,
     /// The remote ref did not have the expected value, or the push would not have been a fast-forward.
     Moved,
-    /// The remote refused: a hook or a rule.
+    /// A hook or a rule of the remote refused the push.
     Refused {
-        /// What the remote said, a line each.
+        /// The message of the remote, in one or more lines.
         message: String,
     },
 }
@@ -32,49 +42,30 @@ impl Git {
         self.fetch_with(remote, refspecs, depth.as_deref())
     }
 
-    /// The same, and what the refspecs cover here and the remote no longer has is removed: a namespace of our own that
+    /// [`fetch`](Self::fetch), and what the refspecs cover here and the remote no longer has is removed: a namespace that
     /// is always what the remote is. Without that, a branch `a` that is gone would be in the way of a new `a/b`.
     pub fn fetch_mirror(&self, remote: &str, refspecs: &[&str]) -> Result<(), GitError> {
         self.fetch_with(remote, refspecs, Some("--prune"))
     }
 
     fn fetch_with(&self, remote: &str, refspecs: &[&str], option: Option<&str>) -> Result<(), GitError> {
-        remote_operand(remote)?;
-        let mut arguments = vec!["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
-        arguments.extend(["--no-auto-maintenance", "--upload-pack=git-upload-pack"]);
-        arguments.extend(option);
-        arguments.extend(["--", remote]);
-        for refspec in refspecs {
-            revision_operand(refspec)?;
-            arguments.push(refspec);
-        }
-        let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
+        operand::remote(remote)?;
+        refspecs.iter().try_for_each(|refspec| operand::revision(refspec))?;
+        let invocation = self.invocation(FETCH).args(option).args(["--", remote]).args(refspecs);
+        let output = invocation.redact(&self.redactor(remote)).run()?;
         if output.success() { Ok(()) } else { Err(remote_failed(output, remote, "cannot be fetched from")) }
     }
 
     /// Fetches commits without their trees and files (where the remote can leave them out) from a URL or folder.
     ///
     /// Refs that the refspecs cover and that the remote no longer has are removed. The repository becomes a partial
-    /// clone for good: a bare repository of our own, in which nothing but commits is looked for.
+    /// clone for good: use a bare repository in which only commits are looked for.
     pub fn fetch_commits(&self, url: &str, refspecs: &[&str]) -> Result<(), GitError> {
-        remote_operand(url)?;
-        let mut input = String::new();
-        for refspec in refspecs {
-            revision_operand(refspec)?;
-            input.push_str(refspec);
-            input.push('\n');
-        }
-        let output = self
-            .invocation([
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--prune",
-                "--no-recurse-submodules",
-                "--no-write-fetch-head",
-            ])
-            .args(["--no-auto-maintenance", "--upload-pack=git-upload-pack", "--filter=tree:0", "--stdin"])
-            .args(["--", COMMITS_ONLY])
+        operand::remote(url)?;
+        refspecs.iter().try_for_each(|refspec| operand::revision(refspec))?;
+        let input: String = refspecs.iter().flat_map(|refspec| [*refspec, "\n"]).collect();
+        let invocation = self.invocation(FETCH).args(["--prune", "--filter=tree:0", "--stdin", "--", COMMITS_ONLY]);
+        let output = invocation
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", format!("remote.{COMMITS_ONLY}.url"))
             .env("GIT_CONFIG_VALUE_0", url)
@@ -95,22 +86,21 @@ impl Git {
         full_ref_name: &str,
         expected_old: Option<&str>,
     ) -> Result<PushOutcome, GitError> {
-        remote_operand(remote)?;
-        full_name(full_ref_name)?;
+        operand::remote(remote)?;
+        operand::ref_name(full_ref_name)?;
         let new = if is_absent(new) { "" } else { new };
         if !new.is_empty() {
-            revision_operand(new)?;
+            operand::revision(new)?;
         }
         let lease = expected_old.map(|old| {
             let old = if is_absent(old) { "" } else { old };
             format!("--force-with-lease={full_ref_name}:{old}")
         });
         let refspec = format!("{new}:{full_ref_name}");
-        let mut arguments =
-            vec!["push", "--porcelain", "--no-verify", "--no-signed", "--receive-pack=git-receive-pack"];
-        arguments.extend(lease.as_deref());
-        arguments.extend(["--", remote, &refspec]);
-        let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
+        let invocation =
+            self.invocation(["push", "--porcelain", "--no-verify", "--no-signed", "--receive-pack=git-receive-pack"]);
+        let invocation = invocation.args(lease).args(["--", remote, &refspec]);
+        let output = invocation.redact(&self.redactor(remote)).run()?;
         let text = output.stdout_text();
         // `FLAG<tab>FROM:TO<tab>SUMMARY (REASON)`
         let line = text.lines().find_map(|line| line.strip_prefix("!\t"));
@@ -138,22 +128,18 @@ impl Git {
     }
 
     fn list_remote(&self, remote: &str, options: &[&str], patterns: &[&str]) -> Result<Vec<Reference>, GitError> {
-        remote_operand(remote)?;
-        let mut arguments = vec!["ls-remote", "--quiet", "--upload-pack=git-upload-pack"];
-        arguments.extend(options);
-        arguments.extend(["--", remote]);
-        for pattern in patterns {
-            revision_operand(pattern)?;
-            arguments.push(pattern);
-        }
-        let output = self.invocation(&arguments).redact(&self.redactor(remote)).run()?;
+        operand::remote(remote)?;
+        patterns.iter().try_for_each(|pattern| operand::revision(pattern))?;
+        let invocation = self.invocation(["ls-remote", "--quiet", "--upload-pack=git-upload-pack"]);
+        let invocation = invocation.args(options).args(["--", remote]).args(patterns);
+        let output = invocation.redact(&self.redactor(remote)).run()?;
         if !output.success() {
             return Err(remote_failed(output, remote, "cannot be listed"));
         }
         let mut references: Vec<Reference> = Vec::new();
-        for line in answer::line(&output)?.lines() {
+        for line in output::line(&output)?.lines() {
             let Some((id, name)) = line.split_once('\t') else {
-                return Err(not_understood(&output, "`ID<tab>REF`"));
+                return Err(unexpected(&output, "`ID<tab>REF`"));
             };
             match (name.strip_suffix("^{}"), references.last_mut()) {
                 (Some(tag), Some(last)) if last.name == tag => last.peeled = Some(id.to_owned()),
@@ -183,18 +169,18 @@ impl Git {
 
     /// The URL (or folder) of a named remote, as it is configured.
     pub fn remote_url(&self, name: &str) -> Result<Option<String>, GitError> {
-        revision_operand(name)?;
+        operand::revision(name)?;
         let key = format!("remote.{name}.url");
         let output = self.run(["config", "--get", key.as_str()])?;
         match output.code {
-            Some(0) => Ok(Some(answer::line(&output)?.to_owned())),
+            Some(0) => Ok(Some(output::line(&output)?.to_owned())),
             Some(1) => Ok(None),
-            _ => Err(super::read::failed(output)),
+            _ => Err(failed(output)),
         }
     }
 }
 
-/// Reasons that mean: somebody else was there first.
+/// Reasons that mean: another push came first.
 const MOVED: [&str; 9] = [
     "stale info",
     "fetch first",
@@ -207,39 +193,23 @@ const MOVED: [&str; 9] = [
     "incorrect old value",
 ];
 
-/// What the remote said, without git's own last words.
+/// The message of the remote, without git's own lines.
 fn refusal(output: &Output, summary: &str) -> String {
-    let mut lines: Vec<String> = output
-        .last_words(40)
-        .into_iter()
-        .filter_map(|line| line.strip_prefix("remote: ").map(|line| line.trim_end().to_owned()))
-        .filter(|line| !line.is_empty() && !line.starts_with("error: hook declined"))
-        .collect();
-    if lines.is_empty() {
-        lines.push(summary.to_owned());
-    }
-    lines.join("\n")
+    let lines = output.last_lines(40);
+    let remote = lines.iter().filter_map(|line| line.strip_prefix("remote: ")).map(str::trim_end);
+    let own: Vec<&str> = remote.filter(|line| !line.is_empty() && !line.starts_with("error: hook declined")).collect();
+    if own.is_empty() { summary.to_owned() } else { own.join("\n") }
 }
 
-/// A remote that cannot pass for an option or for several lines.
-fn remote_operand(remote: &str) -> Result<(), GitError> {
-    let host_is_option = remote.split_once("://").is_some_and(|(_, rest)| rest.starts_with('-'));
-    if remote.is_empty() || remote.starts_with('-') || remote.contains(char::is_control) || host_is_option {
-        return Err(operand("a remote", remote));
-    }
-    Ok(())
-}
-
-fn remote_failed(output: Output, remote: &str, what: &'static str) -> GitError {
-    let said = output.stderr_text();
-    let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
-    // A bare number is part of many an object id and path.
+fn remote_failed(output: Output, remote: &str, action: &'static str) -> GitError {
+    let stderr = output.stderr_text();
+    let has = |words: &[&str]| words.iter().any(|words| stderr.contains(words));
+    // A bare number is part of many object ids and paths.
     let status = |codes: &[&str]| {
-        let said_so = |code: &&str| said.contains(&format!("error: {code}")) || said.contains(&format!("HTTP {code}"));
-        codes.iter().any(said_so)
+        codes.iter().any(|code| has(&[format!("error: {code}").as_str(), format!("HTTP {code}").as_str()]))
     };
     let class = if has(&["not our ref", "couldn't find remote ref", "does not appear to be a git repository"])
-        || has(&["epository not found", "does not exist", "remote error: upload-pack: not our ref"])
+        || has(&["epository not found", "does not exist"])
     {
         ErrorClass::NotFound
     } else if has(&["Authentication failed", "Permission denied", "could not read Username", "access denied"])
@@ -258,19 +228,15 @@ fn remote_failed(output: Output, remote: &str, what: &'static str) -> GitError {
         ErrorClass::Invalid
     };
     match output.checked() {
-        Err(source) => GitError::Remote { remote: shown_remote(remote), class, what, source: Box::new(source) },
-        Ok(output) => not_understood(&output, "a failure"),
+        Err(source) => GitError::remote(without_credentials(remote), class, action, source),
+        Ok(output) => unexpected(&output, "a failure"),
     }
 }
 
-/// The remote without user and password.
-fn shown_remote(remote: &str) -> String {
-    match remote.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
-        }
-        None => remote.to_owned(),
-    }
+/// A remote's URL without user and password, to be shown; a name or folder stays as it is.
+pub fn without_credentials(remote: &str) -> String {
+    let Some((scheme, rest)) = remote.split_once("://") else { return remote.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }

@@ -1,43 +1,43 @@
 use std::io::Write as _;
+use std::path::Path;
 
 use lock_model::{CommitId, Timestamp, TreeId};
 
-use super::answer::{self, not_understood};
-use super::read::{commit_id, missing_or_failed, operand, path_operand, revision_operand, tree_id, tree_operand};
-use super::{Git, GitError, MODE_GITLINK, ObjectFormat};
+use crate::output::{self, commit_id, missing_or_failed, tree_id, unexpected};
+use crate::{Git, GitError, MODE_GITLINK, ObjectFormat, operand};
 
-/// One change to a tree. A later change of the same path wins.
+/// One change of a tree; a later change of the same path wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeChange {
-    /// A file with this content, in place of whatever was there.
+    /// Writes a file, in place of the entry that was there.
     Write {
         /// The path from the top of the tree.
         path: String,
-        /// `0o100644`, `0o100755`, or `0o120000` for a symbolic link.
+        /// [`MODE_FILE`](crate::MODE_FILE), [`MODE_EXECUTABLE`](crate::MODE_EXECUTABLE) or [`MODE_SYMLINK`](crate::MODE_SYMLINK).
         mode: u32,
-        /// The content.
+        /// The content; the target of a symbolic link.
         bytes: Vec<u8>,
     },
-    /// The commit of a submodule.
+    /// Writes the commit of a submodule.
     Gitlink {
         /// The path from the top of the tree.
         path: String,
         /// The commit; it need not be in this repository.
         commit: CommitId,
     },
-    /// No file here; nothing happens where there was none.
+    /// Removes a file, where there is one.
     Remove {
         /// The path from the top of the tree.
         path: String,
     },
 }
 
-/// Who a commit or tag is by, and when.
+/// The author and committer of a commit, or the tagger of a tag, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitIdentity {
-    /// The name.
+    /// The name, without `<`, `>` and control characters.
     pub name: String,
-    /// The e-mail address.
+    /// The e-mail address, likewise.
     pub email: String,
     /// The time, written as UTC.
     pub time: Timestamp,
@@ -47,20 +47,20 @@ impl Git {
     /// Writes a tree: a base (a commit or tree; the empty tree if none) with changes. Refs and work tree stay.
     pub fn write_tree(&self, base: Option<&str>, changes: &[TreeChange]) -> Result<TreeId, GitError> {
         if let Some(base) = base {
-            tree_operand(base)?;
+            operand::treeish(base)?;
         }
         for change in changes {
             let (TreeChange::Write { path, .. } | TreeChange::Gitlink { path, .. } | TreeChange::Remove { path }) =
                 change;
-            path_operand(path)?;
+            operand::tree_path(path)?;
             // NOTE: git only warns and leaves such an entry out.
             if path.split('/').any(|segment| segment.eq_ignore_ascii_case(".git")) {
-                return Err(operand("a path in a tree", path));
+                return Err(GitError::operand("a path in a tree", path));
             }
         }
         let objects = self.common_dir().join("objects");
-        let cannot_write = |source| GitError::Temporary { folder: objects.clone(), source };
-        // `git prune` removes what starts like this, should we be killed.
+        let cannot_write = |source| GitError::io(&objects, source);
+        // `git prune` removes what starts like this, should this process be killed.
         let scratch =
             tempfile::Builder::new().prefix("tmp_orchestrator_").tempdir_in(&objects).map_err(cannot_write)?;
         let index = scratch.path().join("index");
@@ -82,10 +82,8 @@ impl Git {
         }
 
         if let Some(base) = base {
-            let output = self.invocation(["read-tree", base]).env("GIT_INDEX_FILE", &index).run()?;
-            if !output.success() {
-                return Err(missing_or_failed(output, &[base]));
-            }
+            let read = self.invocation(["read-tree", base]).env("GIT_INDEX_FILE", &index).run()?;
+            let _read = output::checked(read, &[base])?;
         }
         if !input.is_empty() {
             let output = self
@@ -95,11 +93,11 @@ impl Git {
                 .run()?
                 .checked()?;
             if output.stderr_text().contains("Ignoring path") {
-                return Err(operand("a tree", &output.stderr_text()));
+                return Err(GitError::operand("a tree", &output.stderr_text()));
             }
         }
         let output = self.invocation(["write-tree"]).env("GIT_INDEX_FILE", &index).run()?.checked()?;
-        tree_id(answer::line(&output)?, &output)
+        tree_id(output::line(&output)?, &output)
     }
 
     /// Only removals without a base name need to know; ids are 40 digits but for the newer format.
@@ -112,8 +110,8 @@ impl Git {
     }
 
     /// Writes the content of every [`TreeChange::Write`] with one child, and returns the ids in order.
-    fn write_blobs(&self, changes: &[TreeChange], scratch: &std::path::Path) -> Result<Vec<String>, GitError> {
-        let cannot_write = |source| GitError::Temporary { folder: scratch.to_owned(), source };
+    fn write_blobs(&self, changes: &[TreeChange], scratch: &Path) -> Result<Vec<String>, GitError> {
+        let cannot_write = |source| GitError::io(scratch, source);
         let mut names = Vec::new();
         let mut count = 0_usize;
         for change in changes {
@@ -130,9 +128,9 @@ impl Git {
         }
         let output =
             self.invocation(["hash-object", "-w", "--no-filters", "--stdin-paths"]).stdin(names).run()?.checked()?;
-        let ids: Vec<String> = answer::line(&output)?.lines().map(str::to_owned).collect();
+        let ids: Vec<String> = output::line(&output)?.lines().map(str::to_owned).collect();
         if ids.len() != count {
-            return Err(not_understood(&output, "one id for each file"));
+            return Err(unexpected(&output, "one id for each file"));
         }
         Ok(ids)
     }
@@ -163,7 +161,7 @@ impl Git {
             let named: Vec<&str> = std::iter::once(tree.as_str()).chain(parents.iter().map(CommitId::as_str)).collect();
             return Err(missing_or_failed(output, &named));
         }
-        commit_id(answer::line(&output)?, &output)
+        commit_id(output::line(&output)?, &output)
     }
 
     /// Writes an annotated tag object and returns its id. Nothing points to it yet.
@@ -174,11 +172,11 @@ impl Git {
         message: &str,
         identity: &CommitIdentity,
     ) -> Result<String, GitError> {
-        revision_operand(name)?;
+        operand::revision(name)?;
         let forbidden = |c: char| c.is_control() || matches!(c, '<' | '>');
         for part in [&identity.name, &identity.email] {
             if part.contains(forbidden) {
-                return Err(operand("a tagger", part));
+                return Err(GitError::operand("a tagger", part));
             }
         }
         let end = if message.ends_with('\n') { "" } else { "\n" };
@@ -188,15 +186,17 @@ impl Git {
             identity.email,
             identity.date().trim_start_matches('@'),
         );
-        let output = self.invocation(["mktag"]).stdin(tag).run()?;
-        if !output.success() {
-            return Err(missing_or_failed(output, &[target.as_str()]));
-        }
-        answer::line(&output).map(str::to_owned)
+        let output = output::checked(self.invocation(["mktag"]).stdin(tag).run()?, &[target.as_str()])?;
+        output::line(&output).map(str::to_owned)
     }
 }
 
 impl CommitIdentity {
+    /// Takes name, e-mail address and time.
+    pub fn new(name: impl Into<String>, email: impl Into<String>, time: Timestamp) -> Self {
+        Self { name: name.into(), email: email.into(), time }
+    }
+
     /// `@SECONDS +0000`: the `@` keeps small numbers from being taken for a year.
     fn date(&self) -> String {
         format!("@{} +0000", self.time.as_unix_seconds())

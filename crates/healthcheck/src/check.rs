@@ -1,75 +1,132 @@
-//! What is asked, and how much the answer weighs.
+//! What is checked, and how much the result weighs.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use process::{Environment, Interrupt, Program, Redactor};
+use lock_model::ErrorClass;
+use process::{EnvVars, Interrupt, Program, Redactor};
 use url::Url;
 
-/// One question to an environment.
+/// One check of an environment.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Check {
-    /// Name of the check, as the configuration has it.
+    /// Name in the report.
     pub name: String,
-    /// How it is asked.
+    /// How the state is found out.
     pub probe: Probe,
-    /// What an answer other than "healthy" means.
+    /// What a state other than healthy means; [`Severity::Block`] unless set.
     pub severity: Severity,
-    /// The time for the whole probe.
+    /// The time for the whole probe; after it the check is unknown.
     pub deadline: Duration,
 }
 
-/// What an answer other than "healthy" means.
+impl Check {
+    /// A check that [blocks](Severity::Block) when it is not healthy.
+    pub fn new(name: impl Into<String>, probe: Probe, deadline: Duration) -> Self {
+        Self { name: name.into(), probe, severity: Severity::default(), deadline }
+    }
+}
+
+/// What a check that is not healthy means for a deployment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// It is said, and nothing is stopped.
+    /// It is reported, and stops nothing.
     Warn,
-    /// Nothing is deployed.
+    /// Nothing may be deployed.
     #[default]
     Block,
 }
 
-/// How a question is asked.
+/// How the state of a check is found out.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Probe {
     /// One GET request.
     Http(HttpProbe),
     /// One connection.
     Tcp(TcpProbe),
-    /// One program, whose exit status is the answer.
+    /// One program.
     Command(CommandProbe),
 }
 
-/// One GET request; a redirect is an answer, and is not followed.
+/// One GET request, whose status is compared; a redirect is not followed, its status is the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpProbe {
-    /// Where to ask.
-    pub url: Url,
-    /// The status that means "healthy".
-    pub status: u16,
+    pub(crate) url: Url,
+    pub(crate) status: u16,
 }
 
-/// One connection, opened and closed again.
+impl HttpProbe {
+    /// A request that expects status 200.
+    pub fn new(url: &str) -> Result<Self, UrlError> {
+        Ok(Self { url: url.parse().map_err(|error: url::ParseError| UrlError(error.into()))?, status: 200 })
+    }
+
+    /// Sets the status that means healthy.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+/// A text that is not an absolute URL; the text is left out, since a URL can hold a password.
+#[derive(Debug, thiserror::Error)]
+#[error("the text is not an absolute URL")]
+pub struct UrlError(#[source] Box<dyn Error + Send + Sync>);
+
+impl UrlError {
+    /// Always [`ErrorClass::Invalid`].
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Invalid
+    }
+}
+
+/// One TCP connection, opened and closed again; accepted means healthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcpProbe {
-    /// `HOST:PORT`, with or without `tcp://`.
-    pub address: String,
+    pub(crate) address: String,
 }
 
-/// One program; exit status 0 means "healthy", any other "unhealthy", no exit "unknown".
+impl TcpProbe {
+    /// `address` is `HOST:PORT`, with or without `tcp://`; anything else makes the check unknown.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self { address: address.into() }
+    }
+}
+
+/// One program: exit status 0 means healthy, another unhealthy, no exit status unknown.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CommandProbe {
-    /// The program.
+    /// The program, already found.
     pub program: Program,
-    /// Its arguments.
-    pub arguments: Vec<String>,
+    /// Its arguments, without the program's name.
+    pub args: Vec<String>,
     /// The folder it runs in.
     pub folder: PathBuf,
-    /// The variables it sees.
-    pub environment: Environment,
-    /// Hidden in what is shown of its output.
+    /// All variables that it sees.
+    pub envs: EnvVars,
+    /// Removes secrets from what is reported of its output.
     pub redactor: Redactor,
-    /// Ends it early.
+    /// Ends it early; the check is then unknown.
     pub interrupt: Interrupt,
+}
+
+impl CommandProbe {
+    /// A program without arguments, environment variables or secrets.
+    pub fn new(program: Program, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            program,
+            args: Vec::new(),
+            folder: folder.into(),
+            envs: EnvVars::new(),
+            redactor: Redactor::new(),
+            interrupt: Interrupt::new(),
+        }
+    }
 }

@@ -1,35 +1,36 @@
-//! Asking one question.
+//! One probe.
 
 use std::time::Duration;
 
-use reqwest::Client;
+use lock_model::escaping::{EXCERPT_CHARACTERS, excerpt};
+use reqwest::Method;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use process::{Invocation, ProcessError};
 
-use crate::address;
 use crate::check::{Check, CommandProbe, HttpProbe, Probe, TcpProbe};
-use crate::client::{LookupError, lookup};
+use crate::http_client::{HttpClient, LookupError, lookup};
 use crate::report::CheckState;
-use crate::text::{SHOWN, innermost, shown};
+use crate::text::innermost;
 
 /// How much of a program's output is kept.
 const OUTPUT_KEPT: usize = 64 * 1024;
 
-pub(crate) type Answer = (CheckState, String);
+/// A state and its detail.
+pub(crate) type Found = (CheckState, String);
 
-pub(crate) async fn ask(check: &Check, client: &Client) -> Answer {
+pub(crate) async fn run(check: &Check, client: &HttpClient) -> Found {
     let deadline = check.deadline;
     match &check.probe {
         Probe::Http(probe) => timeout(deadline, http(probe, client)).await.unwrap_or_else(|_| late(deadline)),
         Probe::Tcp(probe) => timeout(deadline, tcp(probe)).await.unwrap_or_else(|_| late(deadline)),
-        // Ends by itself: the deadline is the program's.
+        // The process supervisor keeps the deadline, since dropping the future would not end the program.
         Probe::Command(probe) => command(probe.clone(), deadline).await,
     }
 }
 
-fn late(deadline: Duration) -> Answer {
+fn late(deadline: Duration) -> Found {
     (CheckState::Unknown, format!("no answer within {}", in_words(deadline)))
 }
 
@@ -41,19 +42,17 @@ fn in_words(duration: Duration) -> String {
     }
 }
 
-async fn http(probe: &HttpProbe, client: &Client) -> Answer {
-    if !matches!(probe.url.scheme(), "http" | "https") {
-        return (CheckState::Unknown, format!("`{}` is not a scheme that is asked", probe.url.scheme()));
-    }
-    if let Some(denied) = address::literal(&probe.url).filter(|address| address::is_denied(*address)) {
-        return (CheckState::Unknown, format!("`{denied}` is a link-local address, which is never asked"));
-    }
-    let mut response = match client.get(probe.url.clone()).send().await {
+async fn http(probe: &HttpProbe, client: &HttpClient) -> Found {
+    let request = match client.request(Method::GET, probe.url.clone()) {
+        Ok(request) => request,
+        Err(refused) => return (CheckState::Unknown, refused.to_string()),
+    };
+    let mut response = match request.send().await {
         Ok(response) => response,
         Err(error) if error.is_timeout() => {
             return (CheckState::Unknown, "no answer: connecting took too long".to_owned());
         }
-        // Nobody listens, or the name is unknown: the second says nothing about the service.
+        // A refused connection says that the service is down, an unknown name says nothing about the service.
         Err(error) if error.is_connect() => return (connect_state(&error), innermost(&error)),
         Err(error) => return (CheckState::Unknown, innermost(&error)),
     };
@@ -88,47 +87,50 @@ fn connect_state(error: &reqwest::Error) -> CheckState {
 async fn beginning(response: &mut reqwest::Response) -> Option<String> {
     let mut bytes = Vec::new();
     // A character has at most four bytes, and one more is needed to see that there is a rest.
-    while bytes.len() < (SHOWN + 1) * 4 {
+    while bytes.len() < (EXCERPT_CHARACTERS + 1) * 4 {
         match response.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) | Err(_) => break,
         }
     }
-    let text = shown(&String::from_utf8_lossy(&bytes));
+    let text = excerpt(&bytes);
     (!text.is_empty()).then_some(text)
 }
 
-async fn tcp(probe: &TcpProbe) -> Answer {
+async fn tcp(probe: &TcpProbe) -> Found {
     let address = probe.address.strip_prefix("tcp://").unwrap_or(&probe.address);
     let parsed = address.rsplit_once(':').and_then(|(host, port)| {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         Some((host, port.parse::<u16>().ok()?))
     });
     let Some((host, port)) = parsed else {
-        return (CheckState::Unknown, format!("`{}` is not HOST:PORT", shown(address)));
+        return (CheckState::Unknown, format!("`{}` is not HOST:PORT", excerpt(address)));
     };
     let addresses = match lookup(host, port).await {
         Ok(addresses) => addresses,
-        Err(LookupError::Denied(denied)) => return (CheckState::Unknown, denied.to_string()),
+        Err(error @ LookupError::LinkLocal(_)) => return (CheckState::Unknown, error.to_string()),
         Err(LookupError::Io(error)) => {
-            return (CheckState::Unknown, format!("`{}` does not resolve: {}", shown(host), shown(&error.to_string())));
+            return (
+                CheckState::Unknown,
+                format!("`{}` does not resolve: {}", excerpt(host), excerpt(error.to_string())),
+            );
         }
     };
     let mut last = "the name has no address".to_owned();
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(_) => return (CheckState::Healthy, "accepts connections".to_owned()),
-            Err(error) => last = shown(&error.to_string()),
+            Err(error) => last = excerpt(error.to_string()),
         }
     }
     (CheckState::Unhealthy, last)
 }
 
-async fn command(probe: CommandProbe, deadline: Duration) -> Answer {
+async fn command(probe: CommandProbe, deadline: Duration) -> Found {
     let ended = tokio::task::spawn_blocking(move || {
         Invocation::new(&probe.program)
-            .args(&probe.arguments)
-            .environment(&probe.environment)
+            .args(&probe.args)
+            .envs(&probe.envs)
             .current_dir(&probe.folder)
             .deadline(deadline)
             .keep_last(OUTPUT_KEPT)
@@ -140,7 +142,7 @@ async fn command(probe: CommandProbe, deadline: Duration) -> Answer {
     match ended {
         Ok(Ok(output)) if output.success() => (CheckState::Healthy, "exit status 0".to_owned()),
         Ok(Ok(output)) => {
-            let said = output.last_words(1).pop().map(|line| format!(": {}", shown(&line))).unwrap_or_default();
+            let said = output.last_lines(1).pop().map(|line| format!(": {}", excerpt(&line))).unwrap_or_default();
             // A program that was killed did not answer.
             let state = if output.code.is_some() { CheckState::Unhealthy } else { CheckState::Unknown };
             (state, format!("ended with {}{said}", output.status()))
@@ -152,7 +154,7 @@ async fn command(probe: CommandProbe, deadline: Duration) -> Answer {
 }
 
 fn reason(error: &ProcessError) -> String {
-    let mut text = shown(&error.to_string());
+    let mut text = excerpt(error.to_string());
     if let Some(source) = std::error::Error::source(error) {
         text.push_str(": ");
         text.push_str(&innermost(source));

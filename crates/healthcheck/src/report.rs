@@ -1,57 +1,74 @@
-//! What the checks said, and what follows from it.
+//! The results of all checks, and the verdict.
 
 use crate::check::Severity;
 
-/// The answers of all checks of an environment.
+/// The results of all checks of an environment.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct HealthReport {
-    /// What follows from the answers.
+    /// The worst result, weighed by severity.
     pub verdict: HealthVerdict,
-    /// Every answer, by name.
+    /// Every result, sorted by name.
     pub checks: Vec<CheckResult>,
 }
 
-/// What follows from the answers.
+/// What the results mean for a deployment, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HealthVerdict {
     /// Every check is healthy.
     Healthy,
-    /// A check that only warns is not healthy.
+    /// Only checks of severity "warn" are not healthy.
     Degraded,
-    /// There was no check: nothing is known, which is not the same as healthy.
+    /// There was no check, so nothing is known: that is not healthy.
     NothingChecked,
-    /// A check that blocks is unhealthy or unknown.
+    /// A check of severity "block" is unhealthy or unknown.
     Blocked,
 }
 
-/// The answer of one check.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct CheckResult {
     /// Name of the check.
     pub name: String,
-    /// The answer.
+    /// The state that the probe found.
     pub state: CheckState,
-    /// What an answer other than "healthy" means.
+    /// What a state other than healthy means.
     pub severity: Severity,
-    /// What was seen, harmless to show; nothing in it changes between two equal answers.
+    /// One escaped line for people; the same for equal states, so it holds no times and no counters.
     pub detail: String,
 }
 
-/// The answer of a check.
+/// The state of a check, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckState {
-    /// As it should be.
+    /// The probe found what it expects.
     Healthy,
-    /// There is no answer: a deadline, a name that does not resolve, a program that did not start.
+    /// The probe could not find out: a deadline, a name that does not resolve, a program that did not start.
     Unknown,
-    /// Not as it should be.
+    /// The probe found something else than it expects.
     Unhealthy,
 }
 
+impl CheckState {
+    /// The word for people, which is also the word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unknown => "unknown",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 impl HealthReport {
-    pub(crate) fn of(mut checks: Vec<CheckResult>) -> Self {
+    pub(crate) fn new(mut checks: Vec<CheckResult>) -> Self {
         checks.sort();
         let verdict = checks
             .iter()
@@ -65,12 +82,9 @@ impl HealthReport {
         Self { verdict, checks }
     }
 
-    /// Whether the environment was asked and said nothing that blocks.
+    /// Whether the environment can take a deployment: something was checked, and nothing blocks.
     pub fn is_healthy(&self) -> bool {
-        match self.verdict {
-            HealthVerdict::Healthy | HealthVerdict::Degraded => true,
-            HealthVerdict::NothingChecked | HealthVerdict::Blocked => false,
-        }
+        self.verdict <= HealthVerdict::Degraded
     }
 
     /// The checks that are not healthy, those that block first.

@@ -1,6 +1,6 @@
 use lock_model::{Digest, ErrorClass};
 
-use super::{DraftProblems, Record, RecordDraft, RecordError};
+use crate::{DraftProblems, Record, RecordDraft, RecordError};
 
 /// Every record, in order, with an intact chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,14 +19,15 @@ pub struct Seen {
     pub digest: Digest,
 }
 
-/// A record that is ready to be pushed.
+/// A record that is ready to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewRecord {
-    /// Where it goes.
+    /// Its path on the ledger's branch.
     pub file_name: String,
-    /// What is written there.
+    /// The file's content.
     pub bytes: Vec<u8>,
-    /// The same as data.
+    /// The record that the file holds.
     pub record: Record,
 }
 
@@ -42,7 +43,7 @@ pub struct LedgerBroken {
 }
 
 impl LedgerBroken {
-    /// Which class of failure this is.
+    /// Always [`ErrorClass::Invalid`]: what is stored stays broken.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
     }
@@ -50,11 +51,12 @@ impl LedgerBroken {
 
 /// What is wrong with a ledger.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Broken {
     /// The file is no record.
     #[error("`{file}` is no record")]
     Unreadable {
-        /// Its name.
+        /// Its path.
         file: String,
         /// Why.
         #[source]
@@ -75,15 +77,15 @@ pub enum Broken {
     /// The file's name says something else than its content.
     #[error("`{file}` should be named `{expected}`")]
     FileName {
-        /// Its name.
+        /// Its path.
         file: String,
-        /// What its content says.
+        /// The path that its content asks for.
         expected: String,
     },
     /// The record before is not the one that this record was written after.
     #[error("`{file}` does not continue the record before it")]
     Previous {
-        /// Its name.
+        /// Its path.
         file: String,
     },
     /// Records that were there are gone.
@@ -108,7 +110,7 @@ impl Ledger {
     /// Checks the chain of all files under `records/`; other paths are not looked at.
     ///
     /// `seen` is what this reader saw last: a ledger that is shorter, or different at that place, is broken.
-    pub fn read<N: AsRef<str>, B: AsRef<[u8]>>(
+    pub fn parse<N: AsRef<str>, B: AsRef<[u8]>>(
         files: impl IntoIterator<Item = (N, B)>,
         seen: Option<&Seen>,
     ) -> Result<Self, LedgerBroken> {
@@ -124,11 +126,9 @@ impl Ledger {
                 Err(source) => unreadable.push((number_in(name), name.to_owned(), source)),
             }
         }
-        parsed.sort_by(|(left, left_name, _), (right, right_name, _)| {
-            left.seq.cmp(&right.seq).then_with(|| left_name.cmp(right_name))
-        });
+        parsed.sort_by(|left, right| (left.0.seq, &left.1).cmp(&(right.0.seq, &right.1)));
         let broken = |at, what| LedgerBroken { at, what };
-        unreadable.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| left.1.cmp(&right.1)));
+        unreadable.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
         if let Some((at, file, source)) = unreadable.into_iter().next() {
             return Err(broken(at, Broken::Unreadable { file, source }));
         }
@@ -178,12 +178,9 @@ impl Ledger {
 
     /// Makes the record that continues this ledger. It is appended by [`Ledger::push`] once it is stored.
     pub fn next(&self, draft: RecordDraft) -> Result<NewRecord, DraftProblems> {
-        let problems = draft.problems();
-        if !problems.is_empty() {
-            return Err(DraftProblems { step: draft.step, result: draft.result, problems });
-        }
+        draft.check()?;
         let record = Record { seq: self.next_seq(), previous: self.head.clone(), entry: draft };
-        Ok(NewRecord { file_name: record.file_name(), bytes: record.statement(), record })
+        Ok(NewRecord { file_name: record.file_name(), bytes: record.to_json(), record })
     }
 
     /// Takes over a record that was stored.

@@ -1,220 +1,121 @@
-use std::fmt;
+use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, ErrorClass, LockId, ReleaseId, Timestamp, TreeId};
 
-use lock_model::{
-    CommitId, ConfigDigest, Digest, EnvironmentName, ErrorClass, LockId, ReleaseId, SuiteDigest, SuiteName, Timestamp,
-    TreeId,
-};
-
-use super::{Step, StepKey, StepResult};
+use crate::{Evidence, PolicySource, ProofLevel, RunIdentity, Step, StepKey, StepResult, SuiteRef, Unreviewed};
 
 /// What a record says, without its place in the chain.
 ///
-/// Which fields a step must have is checked when the record is made ([`RecordDraft::problems`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which fields a step must have is checked when the record is made ([`RecordDraft::problems`]). The serialised form is
+/// the largest part of a statement's predicate; `lock_file` is not in it, since it is the statement's subject.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RecordDraft {
-    /// Where it happened; absent where it concerns all of them (a rejected lock).
+    /// Where it happened; absent where it concerns every environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EnvironmentName")]
     pub environment: Option<EnvironmentName>,
     /// What happened.
     pub step: Step,
     /// How it stands.
     pub result: StepResult,
-    /// Lock and configuration together.
+    /// Identity of lock and configuration together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ReleaseId")]
     pub release: Option<ReleaseId>,
-    /// The lock's identity.
+    /// Identity of the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "LockId")]
     pub lock: Option<LockId>,
     /// SHA-256 of the lock file's bytes: the subject of the statement.
+    #[serde(skip)]
     pub lock_file: Option<Digest>,
-    /// The configuration's digest.
+    /// Digest of the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ConfigDigest")]
     pub config: Option<ConfigDigest>,
     /// The commit that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CommitId")]
     pub commit: Option<CommitId>,
     /// The tree of that commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TreeId")]
     pub tree: Option<TreeId>,
-    /// The suite, for a suite's record and for no other.
+    /// The suite, in a suite's record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SuiteRef")]
     pub suite: Option<SuiteRef>,
     /// The tag that a release made, a rollback returned to, or a lock was taken over under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 256))]
     pub tag: Option<String>,
     /// Who did it, in which run.
     pub run: RunIdentity,
     /// When the step began.
     pub started: Timestamp,
-    /// When it ended; absent for [`StepResult::Started`] and for no other result.
+    /// When it ended; absent while it is only started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Timestamp")]
     pub finished: Option<Timestamp>,
-    /// Why: required for everything negative and for hold, unhold, reject and rollback.
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 4096))]
     pub reason: Option<String>,
     /// Who answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 256))]
     pub owner: Option<String>,
-    /// Documents that are kept beside the records, under their digest.
+    /// Documents kept under `evidence/sha256/HEX`.
     pub evidence: Vec<Evidence>,
     /// What a proof rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ProofLevel")]
     pub proof: Option<ProofLevel>,
-    /// Why nobody reviewed this lock, where nobody did.
+    /// Why the lock was not reviewed; absent where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Unreviewed")]
     pub unreviewed: Option<Unreviewed>,
     /// Where the rules of the gates came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PolicySource")]
     pub policy: Option<PolicySource>,
 }
 
-/// One run of the program, or one job of a CI.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RunIdentity {
-    /// The run's identity, as the CI gives it.
-    pub id: String,
-    /// Which attempt of that run, counted from 1.
-    pub attempt: u32,
-    /// Who started it.
-    pub actor: String,
-    /// Tells two processes apart that carry the same id and attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
-    pub nonce: Option<String>,
-}
-
-/// A suite with exactly this definition and these files.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(deny_unknown_fields)]
-pub struct SuiteRef {
-    /// Its name in the configuration.
-    pub name: SuiteName,
-    /// Its digest.
-    pub digest: SuiteDigest,
-}
-
-/// A document that belongs to a record: `evidence/sha256/HEX` on the ledger's branch.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Evidence {
-    /// What it is, such as `plan.json`.
-    pub name: String,
-    /// SHA-256 of its bytes.
-    pub sha256: Digest,
-}
-
-impl Evidence {
-    /// Where the document lies on the ledger's branch.
-    pub fn path(&self) -> String {
-        format!("evidence/sha256/{}", self.sha256.hex())
-    }
-}
-
-/// What a proof rests on; a later level is the stronger one.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProofLevel {
-    /// What was written was read back.
-    Stored,
-    /// What the containers report was compared.
-    Running,
-}
-
-impl ProofLevel {
-    /// The word in records and in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stored => "stored",
-            Self::Running => "running",
-        }
-    }
-}
-
-impl fmt::Display for ProofLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// Why nobody reviewed a lock before it was committed.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unreviewed {
-    /// An image had changed since the review, and the new one was taken on request.
-    AcceptedNew,
-    /// The commit came without a pull request.
-    DirectPush,
-    /// It was taken over from an older pipeline, to go back to.
-    Migrated,
-}
-
-impl Unreviewed {
-    /// The word in records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AcceptedNew => "accepted-new",
-            Self::DirectPush => "direct-push",
-            Self::Migrated => "migrated",
-        }
-    }
-}
-
-/// Where the rules of the gates came from.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum PolicySource {
-    /// From the target branch, as it was before the change.
-    Target,
-    /// From the change itself, because the target had no configuration yet.
-    Bootstrap,
-}
-
-impl PolicySource {
-    /// The word in records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Target => "target",
-            Self::Bootstrap => "bootstrap",
-        }
-    }
-}
-
-/// One thing that is wrong with a draft.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One fault of a draft.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DraftProblem {
     /// The step needs this field.
+    #[error("`{0}` is missing")]
     Missing(&'static str),
     /// The step, or the result, has no such field.
+    #[error("`{0}` does not belong here")]
     Unexpected(&'static str),
     /// The field's text is empty, too long, or has characters that it must not have.
+    #[error("`{0}` is empty, too long or holds characters that it must not hold")]
     Text(&'static str),
     /// The step has no such result.
+    #[error("the step has no such result")]
     Result,
     /// It ended before it began.
+    #[error("`finished` is before `started`")]
     Times,
 }
 
-impl fmt::Display for DraftProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(field) => write!(f, "`{field}` is missing"),
-            Self::Unexpected(field) => write!(f, "`{field}` does not belong here"),
-            Self::Text(field) => write!(f, "`{field}` is empty, too long or holds characters that it must not hold"),
-            Self::Result => write!(f, "the step has no such result"),
-            Self::Times => write!(f, "`finished` is before `started`"),
-        }
-    }
-}
-
-/// A draft that cannot become a record, with everything that is wrong with it.
+/// A draft that cannot become a record, with every problem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a record `{step} {result}` cannot be written: {}", list(problems))]
 pub struct DraftProblems {
-    /// The step.
+    /// The draft's step.
     pub step: Step,
-    /// The result.
+    /// The draft's result.
     pub result: StepResult,
-    /// What is wrong, at least one.
+    /// At least one.
     pub problems: Vec<DraftProblem>,
 }
 
 impl DraftProblems {
-    /// Which class of failure this is: we made the draft ourselves.
+    /// Always [`ErrorClass::Bug`]: the program that makes the draft knows the rules.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Bug
     }
@@ -227,10 +128,6 @@ fn list(problems: &[DraftProblem]) -> String {
 impl RecordDraft {
     /// A draft with what every record has; the rest is absent.
     pub fn new(step: Step, result: StepResult, run: RunIdentity, now: Timestamp) -> Self {
-        let finished = match result {
-            StepResult::Started => None,
-            StepResult::Ok | StepResult::Failed | StepResult::Refused | StepResult::Superseded => Some(now),
-        };
         Self {
             environment: None,
             step,
@@ -245,7 +142,7 @@ impl RecordDraft {
             tag: None,
             run,
             started: now,
-            finished,
+            finished: (result != StepResult::Started).then_some(now),
             reason: None,
             owner: None,
             evidence: Vec::new(),
@@ -265,19 +162,16 @@ impl RecordDraft {
     /// The same draft with a reason, shortened where it is longer than a record takes.
     #[must_use]
     pub fn reason(mut self, reason: &str) -> Self {
-        self.reason = Some(lock_model::text::shorten(reason.trim(), MAX_REASON_BYTES));
+        self.reason = Some(lock_model::escaping::shorten(reason.trim(), MAX_REASON_BYTES));
         self
     }
 
-    /// What this draft is about within its cycle.
+    /// The step within its deployment cycle that this draft is about.
     pub fn key(&self) -> StepKey {
-        match &self.suite {
-            Some(suite) if self.step == Step::Suite => StepKey::Suite(suite.clone()),
-            Some(_) | None => StepKey::Step(self.step),
-        }
+        self.suite.clone().map_or(StepKey::Step(self.step), StepKey::Suite)
     }
 
-    /// Everything that keeps this draft from being a record.
+    /// Every problem that keeps this draft from becoming a record.
     pub fn problems(&self) -> Vec<DraftProblem> {
         let mut problems = Vec::new();
         let rule = Rule::of(self.step);
@@ -286,30 +180,20 @@ impl RecordDraft {
             (Need::Absent, true) => problems.push(DraftProblem::Unexpected(name)),
             (Need::Required, true) | (Need::Absent, false) | (Need::Optional, _) => {}
         };
-        let negative = match self.result {
-            StepResult::Started | StepResult::Ok | StepResult::Superseded => false,
-            StepResult::Failed | StepResult::Refused => true,
-        };
         let ok = self.result == StepResult::Ok;
+        let only = |step: Step| if self.step == step { Need::Required } else { Need::Absent };
         field("environment", self.environment.is_some(), rule.environment);
         field("release", self.release.is_some(), rule.release);
         field("lock", self.lock.is_some(), rule.lock);
         field("lock_file", self.lock_file.is_some(), rule.lock_file);
         field("commit", self.commit.is_some(), rule.release);
-        field("suite", self.suite.is_some(), if self.step == Step::Suite { Need::Required } else { Need::Absent });
+        field("suite", self.suite.is_some(), only(Step::Suite));
         field("tag", self.tag.is_some(), rule.tag.when(ok));
-        field(
-            "proof",
-            self.proof.is_some(),
-            if self.step == Step::Proof { Need::Required.when(ok) } else { Need::Absent },
-        );
-        field("reason", self.reason.is_some(), if negative { Need::Required } else { rule.reason });
-        field(
-            "finished",
-            self.finished.is_some(),
-            if self.result == StepResult::Started { Need::Absent } else { Need::Required },
-        );
-        if self.result == StepResult::Started && rule.effects == Effects::None {
+        field("proof", self.proof.is_some(), only(Step::Proof).when(ok));
+        field("reason", self.reason.is_some(), if self.result.is_negative() { Need::Required } else { rule.reason });
+        let started = self.result == StepResult::Started;
+        field("finished", self.finished.is_some(), if started { Need::Absent } else { Need::Required });
+        if started && !self.step.has_effect() {
             problems.push(DraftProblem::Result);
         }
         if self.finished.is_some_and(|finished| finished < self.started) {
@@ -317,6 +201,15 @@ impl RecordDraft {
         }
         self.text_problems(&mut problems);
         problems
+    }
+
+    /// The problems as one error, where there are any.
+    pub(crate) fn check(&self) -> Result<(), DraftProblems> {
+        let problems = self.problems();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(DraftProblems { step: self.step, result: self.result, problems })
     }
 
     fn text_problems(&self, problems: &mut Vec<DraftProblem>) {
@@ -360,13 +253,6 @@ impl Need {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Effects {
-    /// Asking twice changes nothing: no `started` record.
-    None,
-    Some,
-}
-
 /// Which fields the records of a step have.
 struct Rule {
     environment: Need,
@@ -375,7 +261,6 @@ struct Rule {
     lock_file: Need,
     tag: Need,
     reason: Need,
-    effects: Effects,
 }
 
 impl Rule {
@@ -388,30 +273,20 @@ impl Rule {
             lock_file: Required,
             tag: Absent,
             reason: Optional,
-            effects: Effects::Some,
         };
         match step {
             Step::LockCommit => Self { environment: Optional, release: Optional, tag: Optional, ..of_release },
-            Step::Gates | Step::Health | Step::Verify => Self { effects: Effects::None, ..of_release },
-            Step::Deploy | Step::Suite | Step::Proof | Step::Promote => of_release,
+            Step::Gates | Step::Health | Step::Deploy | Step::Verify | Step::Suite | Step::Proof | Step::Promote => {
+                of_release
+            }
             Step::Release => Self { tag: Required, ..of_release },
             Step::Rollback => Self { tag: Optional, reason: Required, ..of_release },
-            Step::Reject => Self {
-                environment: Optional,
-                release: Optional,
-                lock_file: Optional,
-                reason: Required,
-                effects: Effects::None,
-                ..of_release
-            },
-            Step::Hold | Step::Unhold => Self {
-                release: Optional,
-                lock: Optional,
-                lock_file: Optional,
-                reason: Required,
-                effects: Effects::None,
-                ..of_release
-            },
+            Step::Reject => {
+                Self { environment: Optional, release: Optional, lock_file: Optional, reason: Required, ..of_release }
+            }
+            Step::Hold | Step::Unhold => {
+                Self { release: Optional, lock: Optional, lock_file: Optional, reason: Required, ..of_release }
+            }
         }
     }
 }

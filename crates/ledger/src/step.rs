@@ -1,66 +1,13 @@
 use std::fmt;
-use std::str::FromStr;
 
-use super::SuiteRef;
+use crate::SuiteRef;
 
-/// A word that names no step, or no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{shown}` is no {kind}")]
-pub struct UnknownWord {
-    kind: &'static str,
-    shown: String,
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-            schemars::JsonSchema,
-        )]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
-        }
-
-        impl $name {
-            /// Every value, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The word in records and file names.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownWord;
-
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == text).ok_or_else(|| UnknownWord {
-                    kind: $kind,
-                    shown: text.chars().take(60).flat_map(char::escape_default).collect(),
-                })
-            }
-        }
-    };
-}
-
-words!(
+lock_model::words! {
     /// What a record is about.
-    Step,
-    "step",
-    {
+    Step, "step" {
         /// The lock file was committed beside the gitlinks that it describes.
         LockCommit = "lock-commit",
-        /// The questions that are asked before anything changes.
+        /// The gates, asked before anything changes.
         Gates = "gates",
         /// The state of the environment before the deployment.
         Health = "health",
@@ -70,7 +17,7 @@ words!(
         Verify = "verify",
         /// One test suite.
         Suite = "suite",
-        /// Everything that was asked of the release in this environment was fulfilled.
+        /// The release has fulfilled everything that this environment requires of it.
         Proof = "proof",
         /// The pull request to the next environment.
         Promote = "promote",
@@ -82,16 +29,14 @@ words!(
         Hold = "hold",
         /// The end of a hold.
         Unhold = "unhold",
-        /// The deployment of an older release. Its first record opens a cycle and holds the environment.
+        /// The deployment of an older release. Its first record opens a deployment cycle and holds the environment.
         Rollback = "rollback",
     }
-);
+}
 
-words!(
+lock_model::words! {
     /// How a step stands.
-    StepResult,
-    "result",
-    {
+    StepResult, "result" {
         /// Written before the first effect.
         Started = "started",
         /// Done, and the answer is positive.
@@ -100,12 +45,81 @@ words!(
         Failed = "failed",
         /// Stopped by a gate before any effect.
         Refused = "refused",
-        /// Something newer took its place.
+        /// A newer commit or run took its place.
         Superseded = "superseded",
     }
-);
+}
 
-/// What is tried, skipped and counted as one step within a cycle. Each suite is a step of its own, and a suite whose
+impl Step {
+    /// Whether the step may change something, so that a `started` record may stand before its result.
+    pub fn has_effect(self) -> bool {
+        match self {
+            Self::LockCommit
+            | Self::Deploy
+            | Self::Suite
+            | Self::Proof
+            | Self::Promote
+            | Self::Release
+            | Self::Rollback => true,
+            Self::Gates | Self::Health | Self::Verify | Self::Reject | Self::Hold | Self::Unhold => false,
+        }
+    }
+
+    /// Whether a run does the step again although it is `ok`: it only asks (gates, health, verify), or looks before it
+    /// acts (lock commit).
+    pub fn runs_every_time(self) -> bool {
+        match self {
+            Self::LockCommit | Self::Gates | Self::Health | Self::Verify => true,
+            Self::Deploy
+            | Self::Suite
+            | Self::Proof
+            | Self::Promote
+            | Self::Release
+            | Self::Reject
+            | Self::Hold
+            | Self::Unhold
+            | Self::Rollback => false,
+        }
+    }
+
+    /// Whether the step replaces what the environment holds: a deployment, or the rollback that announces one.
+    pub fn replaces_release(self) -> bool {
+        match self {
+            Self::Deploy | Self::Rollback => true,
+            Self::LockCommit
+            | Self::Gates
+            | Self::Health
+            | Self::Verify
+            | Self::Suite
+            | Self::Proof
+            | Self::Promote
+            | Self::Release
+            | Self::Reject
+            | Self::Hold
+            | Self::Unhold => false,
+        }
+    }
+}
+
+impl StepResult {
+    /// Whether the step may have had an effect: it was begun, whether it ended well or not.
+    pub fn may_have_had_effect(self) -> bool {
+        match self {
+            Self::Started | Self::Ok | Self::Failed => true,
+            Self::Refused | Self::Superseded => false,
+        }
+    }
+
+    /// Whether the answer is negative, so that the record gives a reason.
+    pub fn is_negative(self) -> bool {
+        match self {
+            Self::Failed | Self::Refused => true,
+            Self::Started | Self::Ok | Self::Superseded => false,
+        }
+    }
+}
+
+/// What is tried, skipped and counted as one step within a deployment cycle. Each suite is a step of its own, and a suite whose
 /// definition or files changed is another step.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StepKey {
@@ -168,7 +182,13 @@ mod tests {
             assert_eq!(result.as_str().parse(), Ok(*result));
             assert_eq!(serde_json::to_value(result).unwrap(), result.as_str());
         }
-        assert_eq!("Deploy".parse::<Step>().unwrap_err().to_string(), "`Deploy` is no step");
-        assert_eq!("".parse::<StepResult>().unwrap_err().to_string(), "`` is no result");
+        assert_eq!(
+            "Deploy".parse::<Step>().unwrap_err().to_string(),
+            "`Deploy` is not a valid step: one of `lock-commit` `gates` `health` `deploy` `verify` `suite` `proof` `promote` `release` `reject` `hold` `unhold` `rollback`"
+        );
+        assert_eq!(
+            "".parse::<StepResult>().unwrap_err().to_string(),
+            "`` is not a valid result: one of `started` `ok` `failed` `refused` `superseded`"
+        );
     }
 }

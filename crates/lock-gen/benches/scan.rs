@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use git::{Git, GitOptions, InitOptions};
 use lock_gen::Superproject;
-use process::{Environment, Invocation, Program};
+use process::{EnvVars, Invocation, Program};
 use tempfile::TempDir;
 use test_support::measure::{Mode, Quantity, Table, fastest, own_peak_memory};
 
@@ -80,7 +80,7 @@ fn bench(mode: Mode) -> Table {
 struct World {
     folder: TempDir,
     program: Program,
-    environment: Environment,
+    environment: EnvVars,
     runs: usize,
 }
 
@@ -88,7 +88,7 @@ impl World {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let program = Program::find("git", SEARCH_PATH.as_ref()).unwrap();
-        let environment = Environment::new().set("PATH", SEARCH_PATH).set("HOME", folder.path());
+        let environment = EnvVars::new().set("PATH", SEARCH_PATH).set("HOME", folder.path());
         Self { folder, program, environment, runs: 1 }
     }
 
@@ -100,7 +100,7 @@ impl World {
 
     /// Runs git as people do.
     fn git(&self, folder: &Path, arguments: &[&str]) -> String {
-        let invocation = Invocation::new(&self.program).environment(&self.environment).current_dir(folder);
+        let invocation = Invocation::new(&self.program).envs(&self.environment).current_dir(folder);
         invocation.args(arguments).run().unwrap().checked().unwrap().stdout_text().into_owned()
     }
 

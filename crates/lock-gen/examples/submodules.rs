@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let scan = superproject.scan(&commit.tree, &repository.parse()?)?;
     println!("{} of {}", commit.id, commit.time);
     for submodule in &scan.submodules {
-        println!("{} {} {}", submodule.sha, submodule.path, submodule.url);
+        println!("{} {} {}", submodule.commit, submodule.path, submodule.url);
     }
     for finding in scan.problems.iter().chain(&scan.warnings) {
         println!("{}: {finding}\n  {}", finding.kind, finding.hint);

@@ -8,28 +8,28 @@ use crate::Finding;
 
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a repository cannot be opened.
+/// A repository that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The folder is in no git repository.
+    /// The folder is in no git repository, or in a broken one.
     #[error("`{}` is not a git repository", folder.display())]
     NotARepository {
-        /// The folder.
+        /// The folder that was given.
         folder: PathBuf,
-        /// The reader's reason.
+        /// The reason of the reader of git repositories.
         source: Source,
     },
     /// The repository belongs to another user.
     #[error("repository `{}` belongs to another user", folder.display())]
     ForeignOwner {
-        /// The repository's folder.
+        /// Its git folder.
         folder: PathBuf,
     },
 }
 
 impl OpenError {
-    /// The kind of failure.
+    /// Not found, or denied for a repository of another user.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NotARepository { .. } => ErrorClass::NotFound,
@@ -38,22 +38,22 @@ impl OpenError {
     }
 }
 
-/// Why an object of a repository cannot be read.
+/// An object of a repository that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// There is no such revision or object.
     #[error("`{what}` does not exist in the repository")]
     NotFound {
-        /// What was asked for.
+        /// The revision or id.
         what: String,
     },
-    /// An object that others refer to is not here: it was left out of a partial clone, or got lost.
+    /// An object that others refer to is not in the clone: it was left out of a partial one, or got lost.
     #[error("{kind} `{id}` {}", if *partial { "was left out of this partial clone" } else { "is missing from this clone" })]
     Missing {
-        /// The kind of object.
+        /// `tree` or `blob`.
         kind: &'static str,
-        /// Its id.
+        /// The id of the object.
         id: String,
         /// Whether the clone is a partial one.
         partial: bool,
@@ -61,15 +61,15 @@ pub enum ReadError {
     /// The object is there, and broken or of another kind.
     #[error("`{what}` cannot be read")]
     Unreadable {
-        /// What was asked for.
+        /// The revision or id.
         what: String,
-        /// The reader's reason.
+        /// The reason of the reader of git repositories.
         source: Source,
     },
 }
 
 impl ReadError {
-    /// The kind of failure.
+    /// Not found, or invalid for an object that is broken or of another kind.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NotFound { .. } | Self::Missing { .. } => ErrorClass::NotFound,
@@ -77,7 +77,7 @@ impl ReadError {
         }
     }
 
-    /// What to do about it, where something can be done.
+    /// The command that fixes it, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotFound { .. } => None,
@@ -92,52 +92,52 @@ impl ReadError {
     }
 }
 
-/// Why the history of a remote could not be looked at. It says nothing about what is in that history.
+/// A history that could not be read. That says nothing about the commits in it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HistoryError {
-    /// The remote could not be asked.
+    /// The history could not be fetched.
     #[error("the history of `{url}` could not be fetched")]
     Remote {
         /// The remote, without credentials.
         url: String,
-        /// What git said.
+        /// The error of git.
         source: Arc<GitError>,
     },
-    /// The remote has no such commit, and neither has the clone.
-    #[error("commit `{sha}` is not at `{url}`")]
+    /// Neither the remote nor the clone has the commit.
+    #[error("commit `{commit}` is not at `{url}`")]
     NotPublished {
         /// The commit.
-        sha: CommitId,
+        commit: CommitId,
         /// The remote, without credentials.
         url: String,
     },
-    /// The folder for what is fetched cannot be used.
+    /// The cache cannot be read or written.
     #[error("cache `{}` cannot be used", folder.display())]
     Cache {
         /// The folder.
         folder: PathBuf,
-        /// The reason.
+        /// The cause.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// Another process used the folder all the time.
+    /// Another process held the lock of the cache until the deadline.
     #[error("cache `{}` is in use by another process", folder.display())]
     Busy {
         /// The folder.
         folder: PathBuf,
     },
-    /// Objects are there, but cannot be read.
+    /// The history was fetched, but cannot be read.
     #[error("the history of `{url}` cannot be read")]
     Read {
         /// The remote, without credentials.
         url: String,
-        /// The reason.
+        /// The cause.
         source: Arc<ReadError>,
     },
 }
 
 impl HistoryError {
-    /// The kind of failure.
+    /// That of the source for a remote and for objects; temporary for a busy cache, invalid for a broken one.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Remote { source, .. } => source.class(),
@@ -148,7 +148,7 @@ impl HistoryError {
         }
     }
 
-    /// Whether a deadline passed.
+    /// Whether it failed because a deadline passed.
     pub fn is_deadline(&self) -> bool {
         match self {
             Self::Remote { source, .. } => source.is_deadline(),
@@ -162,46 +162,46 @@ impl HistoryError {
     }
 }
 
-/// Why the files of a tree or submodule cannot be had.
+/// Files of a tree or submodule that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContentError {
     /// The remote does not have the commit that the gitlink names.
-    #[error("commit `{sha}` of `{path}` is not at `{url}`")]
+    #[error("commit `{commit}` of `{path}` is not at `{url}`")]
     NotPublished {
         /// The submodule's path.
         path: TreePath,
         /// The commit.
-        sha: CommitId,
-        /// Where it was looked for.
+        commit: CommitId,
+        /// The remote, without credentials.
         url: String,
-        /// What git said.
+        /// The error of git.
         source: Box<GitError>,
     },
-    /// The remote could not be asked.
-    #[error("commit `{sha}` of `{path}` could not be fetched")]
+    /// The commit could not be fetched.
+    #[error("commit `{commit}` of `{path}` could not be fetched")]
     Fetch {
         /// The submodule's path.
         path: TreePath,
         /// The commit.
-        sha: CommitId,
-        /// What git said.
+        commit: CommitId,
+        /// The error of git.
         source: Box<GitError>,
     },
-    /// Files that are not safe to hand on.
+    /// Some entries of the tree cannot be written safely: see [`Finding::kind`].
     #[error("{} of the files in {what} cannot be used:{}", problems.len(), list(problems))]
     Unsafe {
         /// The tree or submodule.
         what: String,
-        /// All of them.
+        /// A finding for each of them, sorted.
         problems: Vec<Finding>,
     },
-    /// The cache could not be used.
+    /// The cache cannot be read or written.
     #[error("cache `{}` cannot be used", folder.display())]
     Cache {
         /// The cache's folder.
         folder: PathBuf,
-        /// The reason.
+        /// The cause.
         source: Source,
     },
     /// An object could not be read.
@@ -210,7 +210,7 @@ pub enum ContentError {
 }
 
 impl ContentError {
-    /// The kind of failure.
+    /// That of the source for a fetch and for objects; invalid for unsafe entries and a broken cache.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NotPublished { .. } => ErrorClass::NotFound,
@@ -220,7 +220,7 @@ impl ContentError {
         }
     }
 
-    /// Whether a deadline passed.
+    /// Whether it failed because a deadline passed.
     pub fn is_deadline(&self) -> bool {
         match self {
             Self::NotPublished { source, .. } | Self::Fetch { source, .. } => source.is_deadline(),

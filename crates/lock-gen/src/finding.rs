@@ -1,85 +1,57 @@
 use std::fmt;
 
-/// One thing that is wrong with a tree, or worth saying about it, and what to do.
+/// One thing that a check found wrong with a tree or a submodule, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Finding {
-    /// What it is about: a path or a name, with control characters escaped.
+    /// The path or name that it is about, with control characters escaped.
     pub subject: String,
-    /// The kind of finding.
+    /// The kind, for machines.
     pub kind: FindingKind,
     /// What is wrong, to be read after the subject.
     pub message: String,
-    /// What to do about it.
+    /// What fixes it.
     pub hint: String,
 }
 
-/// The kind of a [`Finding`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FindingKind {
-    /// `.gitmodules` is no file, no text, too large, or not in git's configuration syntax.
-    UnreadableGitmodules,
-    /// `.gitmodules` asks to include another file.
-    Include,
-    /// Two sections or keys of `.gitmodules`, or two entries of a tree, say different things about one subject.
-    Duplicate,
-    /// A section of `.gitmodules` lacks its path or URL.
-    Incomplete,
-    /// A submodule's name that git could misunderstand.
-    UnsafeName,
-    /// A path that could leave the tree or be misunderstood.
-    UnsafePath,
-    /// A URL that git could misunderstand, or that a lock cannot hold.
-    UnsafeUrl,
-    /// `.gitmodules` names a command.
-    UpdateCommand,
-    /// A gitlink without a section in `.gitmodules`.
-    Undeclared,
-    /// A symbolic link that does not lead to a file inside the tree.
-    UnsafeLink,
-    /// A submodule inside of a submodule.
-    NestedSubmodule,
-    /// More or larger files than allowed.
-    TooLarge,
-    /// A section of `.gitmodules` without a gitlink: git ignores it.
-    Stale,
-    /// A URL without TLS.
-    PlainHttp,
-    /// A section of `.gitmodules` that has no meaning there: git ignores it.
-    Ignored,
-    /// A commit that is on no branch of its remote.
-    NotPushed,
-    /// A repository of a host or owner that is not on the allow list.
-    ForeignSource,
-}
-
-impl FindingKind {
-    /// A stable word for machines.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::UnreadableGitmodules => "unreadable-gitmodules",
-            Self::Include => "include",
-            Self::Duplicate => "duplicate",
-            Self::Incomplete => "incomplete",
-            Self::UnsafeName => "unsafe-name",
-            Self::UnsafePath => "unsafe-path",
-            Self::UnsafeUrl => "unsafe-url",
-            Self::UpdateCommand => "update-command",
-            Self::Undeclared => "undeclared",
-            Self::UnsafeLink => "unsafe-link",
-            Self::NestedSubmodule => "nested-submodule",
-            Self::TooLarge => "too-large",
-            Self::Stale => "stale",
-            Self::PlainHttp => "plain-http",
-            Self::Ignored => "ignored",
-            Self::NotPushed => "not-pushed",
-            Self::ForeignSource => "foreign-source",
-        }
-    }
-}
-
-impl fmt::Display for FindingKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+lock_model::words! {
+    /// What a [`Finding`] is about.
+    #[non_exhaustive]
+    FindingKind, "kind of finding" {
+        /// `.gitmodules` is not a plain file, not UTF-8, too large, or not in git's configuration syntax.
+        UnreadableGitmodules = "unreadable-gitmodules",
+        /// `.gitmodules` asks to include another file.
+        Include = "include",
+        /// Two sections or keys of `.gitmodules`, or two entries of a tree, say different things about one subject.
+        Duplicate = "duplicate",
+        /// A section of `.gitmodules` lacks its path or URL.
+        Incomplete = "incomplete",
+        /// A submodule's name that git could misunderstand.
+        UnsafeName = "unsafe-name",
+        /// A path that could leave the tree or be misunderstood.
+        UnsafePath = "unsafe-path",
+        /// A URL that git could misunderstand, or that a lock cannot hold.
+        UnsafeUrl = "unsafe-url",
+        /// `.gitmodules` names a command.
+        UpdateCommand = "update-command",
+        /// A gitlink without a section in `.gitmodules`.
+        Undeclared = "undeclared",
+        /// A symbolic link that does not lead to a file inside the tree.
+        UnsafeLink = "unsafe-link",
+        /// A submodule inside of a submodule.
+        NestedSubmodule = "nested-submodule",
+        /// More or larger files than allowed.
+        TooLarge = "too-large",
+        /// A section of `.gitmodules` without a gitlink: git ignores it.
+        Stale = "stale",
+        /// A URL without TLS.
+        PlainHttp = "plain-http",
+        /// A section of `.gitmodules` that has no meaning there: git ignores it.
+        Ignored = "ignored",
+        /// A commit that is on no branch of its remote.
+        NotPushed = "not-pushed",
+        /// A repository of a host or owner that is not on the allow list.
+        ForeignSource = "foreign-source",
     }
 }
 
@@ -100,36 +72,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Foreign text for people: control and direction characters, and bytes that are no UTF-8, escaped; never long.
+/// Foreign text for people: what a terminal acts on or hides is escaped, as are bytes that are not UTF-8; at most 200
+/// characters.
 pub(crate) fn shown(bytes: &[u8]) -> String {
-    const LONGEST: usize = 200;
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if is_hidden(character) {
-                text.extend(character.escape_default());
-            } else {
-                text.push(character);
-            }
-        }
-        for byte in chunk.invalid() {
-            text.extend(byte.escape_ascii().map(char::from));
-        }
-    }
-    if text.chars().count() > LONGEST {
-        text = text.chars().take(LONGEST).chain(['…']).collect();
-    }
-    text
-}
-
-/// Characters that a reader does not see, or sees elsewhere than they stand.
-pub(crate) fn is_hidden(character: char) -> bool {
-    if character.is_ascii() {
-        return character.is_ascii_control();
-    }
-    character.is_control()
-        || matches!(
-            character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-        )
+    lock_model::escaping::escape_short(bytes, 200)
 }

@@ -1,4 +1,4 @@
-//! Reads `.gitmodules` so that nothing is merged, guessed, or left out in silence.
+//! Parses `.gitmodules` so that nothing is merged, guessed, or left out without a finding.
 
 use std::collections::BTreeMap;
 
@@ -7,46 +7,47 @@ use gix::config::parse::{EventRef, Events, SectionRef};
 
 use crate::finding::{Finding, FindingKind, shown};
 
-pub(crate) const FILE_NAME: &str = ".gitmodules";
 /// Ten thousand submodules take about a megabyte.
 const LARGEST: usize = 8 * 1024 * 1024;
 
 /// One `[submodule "NAME"]` section, safe by name and path.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Declared {
-    /// The name.
+    /// The name in the header of the section.
     pub name: String,
-    /// The path.
+    /// The value of `path`.
     pub path: lock_model::TreePath,
-    /// The URL as it is written, not yet checked: see [`lock_url`](crate::lock_url).
+    /// The value of `url`, not yet checked: see [`lock_url`](crate::lock_url).
     pub url: Option<String>,
 }
 
-/// What a `.gitmodules` says. [`Superproject::scan`](crate::Superproject::scan) joins it with the gitlinks of a tree.
+/// The content of a `.gitmodules`. [`Superproject::scan`](crate::Superproject::scan) joins it with the gitlinks of a tree.
 ///
 /// ```
 /// let text = b"[submodule \"cart\"]\n\tpath = ../cart\n\turl = ../cart.git\n";
-/// let read = lock_gen::Gitmodules::read(text);
+/// let read = lock_gen::Gitmodules::parse(text);
 /// assert!(read.declared.is_empty());
 /// assert_eq!(read.problems[0].kind, lock_gen::FindingKind::UnsafePath);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Gitmodules {
     /// The sections without problems of their own, in the order of the file.
     pub declared: Vec<Declared>,
-    /// Paths that some refused section claims: a gitlink there is not undeclared.
+    /// The paths of refused sections: a gitlink there is not undeclared.
     pub(crate) claimed: Vec<String>,
-    /// What is worth saying.
+    /// Findings that do no harm, such as sections without a meaning.
     pub warnings: Vec<Finding>,
-    /// What is wrong: all of it.
+    /// All findings for which the file cannot be used.
     pub problems: Vec<Finding>,
 }
 
 fn unreadable(message: impl Into<String>, hint: &str) -> Finding {
-    Finding::new(FindingKind::UnreadableGitmodules, FILE_NAME, message, hint)
+    Finding::new(FindingKind::UnreadableGitmodules, lock_model::GITMODULES_FILE, message, hint)
 }
 
-fn parse(bytes: &[u8]) -> Result<Events, Finding> {
+fn events(bytes: &[u8]) -> Result<Events, Finding> {
     if bytes.len() > LARGEST {
         return Err(unreadable(format!("is larger than {LARGEST} bytes"), "take out what is no submodule"));
     }
@@ -60,7 +61,7 @@ fn parse(bytes: &[u8]) -> Result<Events, Finding> {
     for (number, line) in (1..).zip(lines.split('\n')) {
         // Git drops a carriage return only at the very end of a line, and keeps others in paths and URLs.
         let line = line.strip_suffix('\r').unwrap_or(line);
-        if let Some(character) = line.chars().find(|&c| c != '\t' && crate::finding::is_hidden(c)) {
+        if let Some(character) = line.chars().find(|&c| c != '\t' && lock_model::escaping::is_hidden(c)) {
             let character = character.escape_unicode();
             return Err(unreadable(
                 format!("has a hidden character ({character}) in line {number}"),
@@ -135,10 +136,10 @@ impl Values {
 }
 
 impl Gitmodules {
-    /// Reads the text of a `.gitmodules`.
-    pub fn read(text: &[u8]) -> Self {
+    /// Parses the bytes of a `.gitmodules`. What is wrong with them is in [`problems`](Self::problems).
+    pub fn parse(text: &[u8]) -> Self {
         let mut read = Self::default();
-        match parse(text) {
+        match events(text) {
             Err(finding) => read.problems.push(finding),
             Ok(file) => {
                 read.sections(&file);
@@ -161,7 +162,7 @@ impl Gitmodules {
             match (kind.as_str(), name) {
                 ("include" | "includeif", _) => self.problem(
                     FindingKind::Include,
-                    FILE_NAME,
+                    lock_model::GITMODULES_FILE,
                     "includes another file",
                     "write the submodules into `.gitmodules` itself; git follows no include there",
                 ),
@@ -261,7 +262,7 @@ impl Gitmodules {
         for (path, names) in by_path.iter().filter(|(_, names)| names.len() > 1) {
             let distinct: std::collections::BTreeSet<_> = names.iter().collect();
             if distinct.len() < 2 {
-                // Already said: the section itself is there twice.
+                // The section itself is there twice, which is a finding already.
                 continue;
             }
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
@@ -293,7 +294,7 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> Vec<FindingKind> {
-        Gitmodules::read(text.as_bytes()).problems.into_iter().map(|finding| finding.kind).collect()
+        Gitmodules::parse(text.as_bytes()).problems.into_iter().map(|finding| finding.kind).collect()
     }
 
     #[test]
@@ -339,9 +340,9 @@ mod tests {
         ] {
             assert_eq!(problems(&text), expected, "{text:?}");
         }
-        assert_eq!(Gitmodules::read(b"[submodule \"\xff\"]\n").problems[0].message, "is not UTF-8 in line 1");
-        assert_eq!(Gitmodules::read(&vec![b'#'; LARGEST + 1]).problems.len(), 1);
-        let ignored = Gitmodules::read(b"[core]\nfsmonitor = canary\n[submodule]\nrecurse = true\n");
+        assert_eq!(Gitmodules::parse(b"[submodule \"\xff\"]\n").problems[0].message, "is not UTF-8 in line 1");
+        assert_eq!(Gitmodules::parse(&vec![b'#'; LARGEST + 1]).problems.len(), 1);
+        let ignored = Gitmodules::parse(b"[core]\nfsmonitor = canary\n[submodule]\nrecurse = true\n");
         assert_eq!((ignored.problems.len(), ignored.warnings.len()), (0, 2));
     }
 

@@ -8,16 +8,17 @@ use lock_model::{CommitId, Timestamp, TreeId};
 
 use crate::{OpenError, ReadError};
 
-/// What a commit says.
+/// The content of a commit object.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CommitInfo {
-    /// The commit.
+    /// Its own id.
     pub id: CommitId,
-    /// Its tree.
+    /// The tree that it records.
     pub tree: TreeId,
-    /// Its parents, in order; in a shallow clone they need not be there.
+    /// First the one that it was made on; in a shallow clone they can be missing.
     pub parents: Vec<CommitId>,
-    /// When it was committed.
+    /// When it was committed, by the clock of the committer.
     pub time: Timestamp,
 }
 
@@ -69,8 +70,10 @@ impl Objects {
     /// Opens the repository that a folder lies in.
     pub(crate) fn discover(folder: &Path) -> Result<Self, OpenError> {
         let trust = gix::sec::trust::Mapping { full: options(), reduced: options() };
+        // gix takes no relative path with `..` to a bare repository.
+        let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let repository =
-            gix::ThreadSafeRepository::discover_opts(folder, gix::discover::upwards::Options::default(), trust)
+            gix::ThreadSafeRepository::discover_opts(absolute, gix::discover::upwards::Options::default(), trust)
                 .map_err(|error| OpenError::NotARepository { folder: folder.to_owned(), source: Box::new(error) })?;
         Ok(Self { repository })
     }
@@ -107,16 +110,13 @@ impl Objects {
     /// Finds a commit by any revision that git's own language can name; tags are followed.
     pub(crate) fn commit(&self, revision: &str) -> Result<CommitInfo, ReadError> {
         let repository = self.repository.to_thread_local();
-        let not_found = || ReadError::NotFound { what: crate::finding::shown(revision.as_bytes()) };
+        let shown = crate::finding::shown(revision.as_bytes());
+        let not_found = || ReadError::NotFound { what: shown.clone() };
         let id = repository.rev_parse_single(revision).map_err(|_| not_found())?;
         let object = repository.try_find_object(id.detach()).ok().flatten().ok_or_else(not_found)?;
-        let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| ReadError::Unreadable {
-            what: crate::finding::shown(revision.as_bytes()),
-            source,
-        };
-        let commit = object.peel_to_commit().map_err(|error| unreadable(Box::new(error)))?;
-        let decoded = commit.decode().map_err(|error| unreadable(Box::new(error)))?;
-        let time = commit.time().map_err(|error| unreadable(Box::new(error)))?;
+        let commit = object.peel_to_commit().map_err(|error| unreadable(&shown, error))?;
+        let decoded = commit.decode().map_err(|error| unreadable(&shown, error))?;
+        let time = commit.time().map_err(|error| unreadable(&shown, error))?;
         Ok(CommitInfo {
             id: commit_id(commit.id),
             tree: tree_id(decoded.tree()),
@@ -149,7 +149,7 @@ impl Objects {
                 Err(ReadError::Missing { kind: "tree", id: id.to_string(), partial: true })
             }
             Ok(_) => Err(not_found()),
-            Err(error) => Err(ReadError::Unreadable { what: tree.to_string(), source: Box::new(error) }),
+            Err(error) => Err(unreadable(tree, error)),
         }
     }
 
@@ -188,7 +188,7 @@ impl Reader {
         let data = self.object(id, gix::objs::Kind::Tree)?;
         gix::objs::TreeRefIter::from_bytes(&data, self.repository.object_hash())
             .map(|entry| {
-                let entry = entry.map_err(|error| unreadable(id, error))?;
+                let entry = entry.map_err(|error| unreadable(&id, error))?;
                 Ok(Entry {
                     name: entry.filename.to_owned(),
                     mode: u32::from(entry.mode.value()),
@@ -207,7 +207,7 @@ impl Reader {
         match self.repository.try_find_header(id) {
             Ok(Some(header)) => Ok(header.size()),
             Ok(None) => Err(self.missing("blob", id)),
-            Err(error) => Err(unreadable(id, error)),
+            Err(error) => Err(unreadable(&id, error)),
         }
     }
 
@@ -215,13 +215,13 @@ impl Reader {
         match self.repository.try_find_object(id) {
             Ok(Some(object)) if object.kind == kind => Ok(object.detach().data),
             Ok(Some(object)) => {
-                Err(unreadable(id, std::io::Error::other(format!("it is a {}, not a {kind}", object.kind))))
+                Err(unreadable(&id, std::io::Error::other(format!("it is a {}, not a {kind}", object.kind))))
             }
             Ok(None) => {
                 let kind = if kind == gix::objs::Kind::Tree { "tree" } else { "blob" };
                 Err(self.missing(kind, id))
             }
-            Err(error) => Err(unreadable(id, error)),
+            Err(error) => Err(unreadable(&id, error)),
         }
     }
 
@@ -230,8 +230,8 @@ impl Reader {
     }
 }
 
-fn unreadable(id: ObjectId, error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
-    ReadError::Unreadable { what: id.to_string(), source: Box::new(error) }
+pub(crate) fn unreadable(what: &impl ToString, error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
+    ReadError::Unreadable { what: what.to_string(), source: Box::new(error) }
 }
 
 pub(crate) fn commit_id(id: ObjectId) -> CommitId {

@@ -8,34 +8,43 @@ use lock_model::{CommitId, RepositoryUrl, TreePath};
 
 use crate::ReadError;
 use crate::finding::{Finding, FindingKind, shown};
-use crate::gitmodules::{FILE_NAME, Gitmodules};
+use crate::gitmodules::Gitmodules;
 use crate::objects::{EntryKind, Reader, commit_id};
 use crate::url::lock_url;
 
-/// What a tree says about its submodules.
+/// The submodules of a tree, and the findings about them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Scan {
     /// The submodules without problems, sorted by path.
     pub submodules: Vec<Submodule>,
-    /// What is worth saying, sorted.
+    /// Findings that no lock fails for, sorted.
     pub warnings: Vec<Finding>,
-    /// What is wrong: all of it, sorted. A lock must not be made of a tree with problems.
+    /// All findings for which no lock can be made of the tree, sorted.
     pub problems: Vec<Finding>,
 }
 
-/// One submodule of a tree; every part is checked.
+/// One submodule of a tree; each part that a [`Scan`] returns was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Submodule {
     /// The name of its section in `.gitmodules`.
     pub name: String,
-    /// Where it lies in the tree.
+    /// The path of its gitlink.
     pub path: TreePath,
     /// Its repository, as the lock writes it.
     pub url: RepositoryUrl,
     /// Its repository, as `.gitmodules` writes it: may be relative. See [`fetch_url`](crate::fetch_url).
     pub declared_url: String,
     /// The commit that the gitlink names.
-    pub sha: CommitId,
+    pub commit: CommitId,
+}
+
+impl Submodule {
+    /// A submodule whose `.gitmodules` has the URL as the lock writes it.
+    pub fn new(name: impl Into<String>, path: TreePath, url: RepositoryUrl, commit: CommitId) -> Self {
+        Self { name: name.into(), path, declared_url: url.to_string(), url, commit }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -49,11 +58,11 @@ pub(crate) fn scan(reader: &Reader, root: ObjectId, repository: &RepositoryUrl) 
     let found = walk(reader, root)?;
     let mut modules = match found.gitmodules {
         None => Gitmodules::default(),
-        Some((mode, id)) if mode & 0o170_000 == 0o100_000 => Gitmodules::read(&reader.blob(id)?),
+        Some((mode, id)) if mode & 0o170_000 == 0o100_000 => Gitmodules::parse(&reader.blob(id)?),
         Some(_) => Gitmodules {
             problems: vec![Finding::new(
                 FindingKind::UnreadableGitmodules,
-                FILE_NAME,
+                lock_model::GITMODULES_FILE,
                 "is not a plain file",
                 "commit it as a plain file; git follows no link there",
             )],
@@ -102,7 +111,7 @@ fn walk(reader: &Reader, root: ObjectId) -> Result<Found, ReadError> {
                 }
                 EntryKind::File | EntryKind::Link => {}
             }
-            if path == FILE_NAME.as_bytes() {
+            if path == lock_model::GITMODULES_FILE.as_bytes() {
                 found.gitmodules = Some((entry.mode, entry.id));
             }
             if !names.insert(entry.name) {
@@ -119,6 +128,11 @@ fn walk(reader: &Reader, root: ObjectId) -> Result<Found, ReadError> {
 }
 
 impl Scan {
+    /// Whether a problem is about this path, so that a submodule there may be missing in the scan.
+    pub(crate) fn has_problem_at(&self, path: &TreePath) -> bool {
+        self.problems.iter().any(|problem| problem.subject == path.as_str())
+    }
+
     fn join(&mut self, gitlinks: &BTreeMap<BString, ObjectId>, modules: &Gitmodules, repository: &RepositoryUrl) {
         let mut undeclared: BTreeMap<&BString, &ObjectId> = gitlinks.iter().collect();
         for claimed in &modules.claimed {
@@ -173,7 +187,7 @@ impl Scan {
                         path: declared.path.clone(),
                         url: resolved,
                         declared_url: url.clone(),
-                        sha: commit_id(*id),
+                        commit: commit_id(*id),
                     });
                 }
             }

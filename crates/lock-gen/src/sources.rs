@@ -1,4 +1,4 @@
-//! From which hosts and owners submodules may come.
+//! The hosts and owners that submodules may come from.
 
 use lock_model::RepositoryUrl;
 
@@ -22,7 +22,7 @@ pub struct AllowedSources {
     entries: Vec<(String, Vec<String>)>,
 }
 
-/// An entry that cannot be used.
+/// An entry of the list that is not one of the three forms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{entry}` is not usable as `HOST`, `HOST/OWNER` or `HOST/OWNER/REPOSITORY`")]
 pub struct AllowedSourcesError {
@@ -32,16 +32,11 @@ pub struct AllowedSourcesError {
 
 impl AllowedSources {
     /// Takes entries such as `HOST`, `HOST:PORT/OWNER` and `HOST/OWNER/REPOSITORY`, with or without `https://`.
-    pub fn new<I, E>(entries: I) -> Result<Self, AllowedSourcesError>
-    where
-        I: IntoIterator<Item = E>,
-        E: AsRef<str>,
-    {
-        let read = |entry: E| {
-            let text = entry.as_ref();
+    pub fn new(entries: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, AllowedSourcesError> {
+        let read = |text: &str| {
             let bare = text.strip_prefix("https://").unwrap_or(text);
             let bare = bare.strip_suffix('/').unwrap_or(bare);
-            let odd = |c: char| c.is_whitespace() || crate::finding::is_hidden(c) || "@\\?#%*".contains(c);
+            let odd = |c: char| c.is_whitespace() || lock_model::escaping::is_hidden(c) || "@\\?#%*".contains(c);
             let (host, path) = split(bare);
             let good = !host.is_empty()
                 && !bare.contains(odd)
@@ -53,7 +48,7 @@ impl AllowedSources {
                 Err(AllowedSourcesError { entry: shown(text.as_bytes()) })
             }
         };
-        Ok(Self { entries: entries.into_iter().map(read).collect::<Result<_, _>>()? })
+        Ok(Self { entries: entries.into_iter().map(|entry| read(entry.as_ref())).collect::<Result<_, _>>()? })
     }
 
     /// Whether a repository is on the list. An empty list allows nothing.
@@ -67,7 +62,7 @@ impl AllowedSources {
     }
 
     /// The submodules of a scan that are not on the list.
-    pub fn problems(&self, scan: &Scan) -> Vec<Finding> {
+    pub fn findings(&self, scan: &Scan) -> Vec<Finding> {
         let foreign = scan.submodules.iter().filter(|submodule| !self.allows(&submodule.url));
         foreign
             .map(|submodule| {
@@ -96,7 +91,7 @@ fn parts(url: &RepositoryUrl) -> (String, Vec<&str>) {
     if let Some(last) = path.last_mut() {
         *last = last.strip_suffix(".git").unwrap_or(last);
     }
-    // Without TLS anybody can be any host.
+    // Without TLS the host is not authenticated.
     if scheme == "https" { (host, path) } else { (format!("{scheme}://{host}"), path) }
 }
 

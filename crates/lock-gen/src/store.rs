@@ -1,99 +1,76 @@
 use std::path::{Path, PathBuf};
 
 use git::{Git, GitError, GitOptions, InitOptions};
-use lock_model::{CommitId, Digest, TreePath};
+use lock_model::{CommitId, TreePath};
 use process::Program;
 
-use crate::mirrors::{is_not_there, object_format};
+use crate::mirror_cache::{MirrorCache, object_format, open_owned};
 use crate::objects::{CommitInfo, Objects};
 use crate::tree::{ContentLimits, Gitlinks, TreeFile, read_file, read_files};
 use crate::url::shown_url;
 use crate::{ContentError, Submodule};
 
-/// Finds the objects of submodules: in the superproject's own clone, in a cache, or by fetching one commit.
+/// Finds the objects of submodules: in the clone of the superproject, in a cache, or by fetching one commit.
 ///
-/// A fetch goes into a bare repository of our own, so that no configuration or hook of a clone takes part.
+/// A fetch goes into a bare repository in the cache, so that no configuration or hook of a clone takes part.
 #[derive(Debug)]
 pub struct SubmoduleStore {
-    program: Program,
-    options: GitOptions,
-    cache: PathBuf,
-    modules: PathBuf,
+    pub(crate) cache: MirrorCache,
+    pub(crate) modules: PathBuf,
 }
 
 /// Where a submodule's objects were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentOrigin {
-    /// In the superproject's clone: they may never have been pushed.
+    /// In the clone of the superproject: they may never have been pushed.
     Clone,
-    /// In the cache: they were fetched earlier.
+    /// In the cache, where an earlier fetch put them.
     Cache,
-    /// Just fetched.
+    /// At the remote, from which this call fetched them.
     Fetched,
 }
 
 impl SubmoduleStore {
-    /// Describes a store. `superproject` is the common folder of the superproject's clone; the cache is made when it
-    /// is needed.
+    /// A store for the submodules of one superproject; `superproject` is the
+    /// [common folder](crate::Superproject::common_dir) of its clone. The cache folder is made when it is needed.
     pub fn new(program: &Program, options: GitOptions, cache: &Path, superproject: &Path) -> Self {
-        Self { program: program.clone(), options, cache: cache.to_owned(), modules: superproject.join("modules") }
+        Self { cache: MirrorCache::new(program, options, cache), modules: superproject.join("modules") }
     }
 
-    /// The content of a submodule at the commit that its gitlink names, from wherever it is at hand.
+    /// The content of a submodule at the commit of its gitlink, whether that was pushed or not.
     pub fn content(&self, submodule: &Submodule, fetch_url: &str) -> Result<SubmoduleContent, ContentError> {
         let clone = at_hand(&self.modules, &submodule.name);
-        if let Some(objects) = clone.and_then(|objects| having(objects, &submodule.sha)) {
+        if let Some(objects) = clone.and_then(|objects| having(objects, &submodule.commit)) {
             return SubmoduleContent::new(submodule, objects, ContentOrigin::Clone);
         }
         self.published_content(submodule, fetch_url)
     }
 
-    /// The same, but what only this clone has does not count: others could not get it.
+    /// The content of a submodule at the commit of its gitlink, from the cache or the remote: a commit that only the clone
+    /// has is [not published](ContentError::NotPublished).
     pub fn published_content(&self, submodule: &Submodule, fetch_url: &str) -> Result<SubmoduleContent, ContentError> {
-        let folder = self.cache_folder(fetch_url, &submodule.sha);
-        let cached = || ours(&folder).and_then(|objects| having(objects, &submodule.sha));
+        let format = object_format(&submodule.commit);
+        let folder = self.cache.folder_for(fetch_url, format, ".git");
+        let cached = || open_owned(&folder).and_then(|objects| having(objects, &submodule.commit));
         if let Some(objects) = cached() {
             return SubmoduleContent::new(submodule, objects, ContentOrigin::Cache);
         }
         let cache_error = |source: crate::error::Source| ContentError::Cache { folder: folder.clone(), source };
-        let init = InitOptions { format: object_format(&submodule.sha), ..InitOptions::default() };
-        std::fs::create_dir_all(&self.cache).map_err(|error| cache_error(Box::new(error)))?;
-        let git = Git::init(&self.program, &folder, &init, self.options.clone())
-            .map_err(|error| cache_error(Box::new(error)))?;
+        let init = InitOptions { format, ..InitOptions::default() };
+        let MirrorCache { program, options, folder: cache } = &self.cache;
+        std::fs::create_dir_all(cache).map_err(|error| cache_error(Box::new(error)))?;
+        let git = Git::init(program, &folder, &init, options.clone()).map_err(|error| cache_error(Box::new(error)))?;
         // A ref keeps the commit from being pruned; one a commit, so that two runs do not fight over it.
-        let refspec = format!("+{sha}:refs/orchestrator/{sha}", sha = submodule.sha);
+        let refspec = format!("+{commit}:refs/orchestrator/{commit}", commit = submodule.commit);
         let fetched = git.fetch(fetch_url, &[&refspec], Some(1));
         match (fetched, cached()) {
-            // Another run may have brought it while ours failed.
+            // Another run may have brought it while this one failed.
             (_, Some(objects)) => SubmoduleContent::new(submodule, objects, ContentOrigin::Fetched),
             (Err(error), None) => Err(fetch_error(submodule, fetch_url, error)),
             (Ok(()), None) => {
-                Err(cache_error(format!("commit `{}` was fetched but is not there", submodule.sha).into()))
+                Err(cache_error(format!("commit `{}` was fetched but is not there", submodule.commit).into()))
             }
         }
-    }
-
-    pub(crate) fn program(&self) -> &Program {
-        &self.program
-    }
-
-    pub(crate) fn options(&self) -> &GitOptions {
-        &self.options
-    }
-
-    pub(crate) fn cache(&self) -> &Path {
-        &self.cache
-    }
-
-    pub(crate) fn modules(&self) -> &Path {
-        &self.modules
-    }
-
-    fn cache_folder(&self, fetch_url: &str, sha: &CommitId) -> PathBuf {
-        let digest = Digest::of(fetch_url.as_bytes());
-        let format = if sha.as_str().len() == 64 { "-sha256" } else { "" };
-        let (short, _) = digest.hex().split_at(32);
-        self.cache.join(format!("{short}{format}.git"))
     }
 }
 
@@ -101,26 +78,21 @@ impl SubmoduleStore {
 pub(crate) fn at_hand(modules: &Path, name: &str) -> Option<Objects> {
     // Fields are public: the name is checked again before it becomes a path.
     let name = TreePath::try_from(name).ok()?;
-    ours(&modules.join(name.as_str()))
-}
-
-/// The repository in a folder, if it belongs to us.
-fn ours(folder: &Path) -> Option<Objects> {
-    Objects::open(folder).ok().filter(Objects::is_ours)
+    open_owned(&modules.join(name.as_str()))
 }
 
 /// A repository that has the commit and its tree.
-fn having(objects: Objects, sha: &CommitId) -> Option<Objects> {
-    let commit = objects.commit(sha.as_str()).ok()?;
-    (commit.id == *sha && objects.tree_root(&commit.tree).is_ok()).then_some(objects)
+fn having(objects: Objects, commit: &CommitId) -> Option<Objects> {
+    let info = objects.commit(commit.as_str()).ok()?;
+    (info.id == *commit && objects.tree_root(&info.tree).is_ok()).then_some(objects)
 }
 
 fn fetch_error(submodule: &Submodule, url: &str, error: GitError) -> ContentError {
-    let (path, sha, source) = (submodule.path.clone(), submodule.sha.clone(), Box::new(error));
-    if is_not_there(&source) {
-        ContentError::NotPublished { path, sha, url: shown_url(url), source }
+    let (path, commit, source) = (submodule.path.clone(), submodule.commit.clone(), Box::new(error));
+    if source.is_unknown_object() {
+        ContentError::NotPublished { path, commit, url: shown_url(url), source }
     } else {
-        ContentError::Fetch { path, sha, source }
+        ContentError::Fetch { path, commit, source }
     }
 }
 
@@ -136,24 +108,24 @@ pub struct SubmoduleContent {
 
 impl SubmoduleContent {
     fn new(submodule: &Submodule, objects: Objects, origin: ContentOrigin) -> Result<Self, ContentError> {
-        let commit = objects.commit(submodule.sha.as_str())?;
-        let what = format!("{} at {}", submodule.path, submodule.sha.short(12));
+        let commit = objects.commit(submodule.commit.as_str())?;
+        let what = format!("{} at {}", submodule.path, submodule.commit.short(12));
         Ok(Self { what, objects, commit, origin, limits: ContentLimits::default() })
     }
 
-    /// Reads at most this much.
+    /// Replaces the default limits of [`files`](Self::files).
     #[must_use]
     pub fn with_limits(mut self, limits: ContentLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The commit.
+    /// The commit of the gitlink.
     pub fn commit(&self) -> &CommitInfo {
         &self.commit
     }
 
-    /// Where the objects were found.
+    /// Where the objects come from.
     pub fn origin(&self) -> ContentOrigin {
         self.origin
     }
@@ -167,7 +139,7 @@ impl SubmoduleContent {
         read_files(&self.objects.reader(), root, prefix, Gitlinks::Refuse, self.limits, &self.what)
     }
 
-    /// The file at a path; nothing where there is no file.
+    /// The file at a path; absent where there is none.
     pub fn file(&self, path: &TreePath) -> Result<Option<TreeFile>, ContentError> {
         let root = self.objects.tree_root(&self.commit.tree)?;
         read_file(&self.objects.reader(), root, path)

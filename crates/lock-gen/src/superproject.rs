@@ -12,11 +12,11 @@ pub enum Ownership {
     /// Refuse a repository of another user.
     #[default]
     Checked,
-    /// Somebody else answers for it, such as the user's own `safe.directory`.
+    /// Open it, because the caller knows that it is safe, such as by the user's `safe.directory`.
     Vouched,
 }
 
-/// The repository whose submodules are the services: bare, with a work tree, or one of several work trees.
+/// The repository whose submodules are the services: bare, with a work tree, or with several.
 ///
 /// Only objects are read: whatever is checked out, staged or configured locally changes no answer.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Superproject {
         Self::open_as(path, Ownership::Checked)
     }
 
-    /// Opens the repository that a folder lies in.
+    /// Opens the repository that a folder lies in, whose owner may be another user.
     pub fn open_as(path: &Path, ownership: Ownership) -> Result<Self, OpenError> {
         let objects = Objects::discover(path)?;
         if ownership == Ownership::Checked && !objects.is_ours() {
@@ -44,17 +44,17 @@ impl Superproject {
         self.objects.common_dir()
     }
 
-    /// The top of the work tree, where there is one.
+    /// The top of the work tree; absent for a bare repository.
     pub fn work_tree(&self) -> Option<PathBuf> {
         self.objects.work_tree()
     }
 
-    /// Whether history is cut off: questions about ancestors have no sure answer.
+    /// Whether history is cut off, so that ancestors can be missing.
     pub fn is_shallow(&self) -> bool {
         self.objects.is_shallow()
     }
 
-    /// The commit that a revision names.
+    /// The commit that a revision names; a tag is followed.
     pub fn commit(&self, revision: &str) -> Result<CommitInfo, ReadError> {
         self.objects.commit(revision)
     }

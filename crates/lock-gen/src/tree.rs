@@ -10,27 +10,28 @@ use crate::links::{Leads, Lookup};
 use crate::objects::{EntryKind, Reader};
 use crate::{ContentError, ReadError};
 
-/// One file of a tree.
+/// One file of a tree; a symbolic link stands for the file that it leads to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct TreeFile {
     /// The path from the top of the tree.
     pub path: TreePath,
-    /// `0o100644` or `0o100755`; of the file that a link leads to.
+    /// `0o100644` or `0o100755`.
     pub mode: u32,
-    /// The content; of the file that a link leads to.
+    /// The content, at most [`ContentLimits::file_bytes`].
     pub bytes: Vec<u8>,
-    /// Where the content lies when the path is a symbolic link.
+    /// For a symbolic link, the path of the file that it leads to.
     pub link: Option<TreePath>,
 }
 
-/// How much of a tree is read at most.
+/// The most that is read of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentLimits {
-    /// The number of files.
+    /// Number of files: 10,000 by default.
     pub files: usize,
-    /// The bytes of one file.
+    /// Bytes of one file: 16 MiB by default.
     pub file_bytes: u64,
-    /// The bytes of all files.
+    /// Bytes of all files together: 128 MiB by default.
     pub total_bytes: u64,
 }
 

@@ -12,13 +12,13 @@ pub enum UrlError {
     /// A folder of some machine.
     #[error("has the URL `{url}`, a folder of one machine")]
     Local {
-        /// The URL.
+        /// The URL, escaped.
         url: String,
     },
     /// A scheme that is not spoken, or a remote helper: a program.
     #[error("has the URL `{url}`: `{scheme}` is not allowed")]
     Scheme {
-        /// The URL.
+        /// The URL, escaped.
         url: String,
         /// The scheme or helper.
         scheme: String,
@@ -32,23 +32,23 @@ pub enum UrlError {
     /// A relative URL with more `../` than the superproject's address has folders.
     #[error("has the relative URL `{url}`, which climbs above the host of `{base}`")]
     ClimbsTooFar {
-        /// The URL.
+        /// The URL, escaped.
         url: String,
-        /// What it is relative to.
+        /// The address that it is relative to.
         base: String,
     },
     /// A relative URL of a superproject whose own remote is a relative folder.
     #[error("has the relative URL `{url}`, but the superproject's remote `{base}` is a relative folder")]
     RelativeBase {
-        /// The URL.
+        /// The URL, escaped.
         url: String,
-        /// What it is relative to.
+        /// The address that it is relative to.
         base: String,
     },
 }
 
 impl UrlError {
-    /// What to do about it.
+    /// What fixes the URL.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Credentials => "take the credentials out of the URL; git's credential helpers supply them",
@@ -102,7 +102,7 @@ pub fn fetch_url(declared_url: &str, superproject_remote: &str) -> Result<String
         return Ok(if declared_url.starts_with("git://") { address } else { declared_url.to_owned() });
     }
     let base = superproject_remote;
-    if base.is_empty() || base.starts_with('-') || base.contains(crate::finding::is_hidden) {
+    if base.is_empty() || base.starts_with('-') || base.contains(lock_model::escaping::is_hidden) {
         return Err(UrlError::Hostile { url: shown(base) });
     }
     let climbs = || UrlError::ClimbsTooFar { url: shown(declared_url), base: shown(base) };
@@ -132,15 +132,7 @@ fn shown(url: &str) -> String {
 
 /// The URL without user and password.
 pub(crate) fn shown_url(url: &str) -> String {
-    let bare = match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            format!("{scheme}://{host}/{path}")
-        }
-        None => url.to_owned(),
-    };
-    shown(&bare)
+    shown(&git::without_credentials(url))
 }
 
 fn is_relative(url: &str) -> bool {
@@ -149,27 +141,16 @@ fn is_relative(url: &str) -> bool {
 
 /// What no part of a URL may hold: what a terminal acts on, what git decodes, what a shell or option parser takes.
 fn check_characters(url: &str) -> Result<(), UrlError> {
-    let bad = |c: char| crate::finding::is_hidden(c) || c.is_whitespace() || matches!(c, '%' | '\\' | '?' | '#');
+    let bad = |c: char| lock_model::escaping::is_hidden(c) || c.is_whitespace() || matches!(c, '%' | '\\' | '?' | '#');
     if (is_relative(url) && url.contains("::"))
         || url.is_empty()
         || url.starts_with('-')
         || url.len() > 2048
         || url.contains(bad)
     {
-        return Err(UrlError::Hostile { url: shown(&without_credentials(url)) });
+        return Err(UrlError::Hostile { url: shown_url(url) });
     }
     Ok(())
-}
-
-/// Hides what may be a password, also in a URL that is refused for another reason.
-fn without_credentials(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    match rest.split_once('@') {
-        Some((user, host)) if user.contains(':') && !user.contains('/') && !scheme.is_empty() => {
-            format!("{scheme}://***@{host}")
-        }
-        _ => url.to_owned(),
-    }
 }
 
 /// An absolute URL as `https://HOST/PATH` (or `http://`).
@@ -245,7 +226,7 @@ fn names_helper(url: &str) -> bool {
 
 /// Joins as `git submodule` does (`relative_url` in git's `remote.c`); nothing where git gives up.
 ///
-/// Git knows nothing of hosts here: whoever calls must look at what came out.
+/// Git knows nothing of hosts here: the caller must check that host and scheme are those of the base.
 fn relative_url(base: &str, relative: &str) -> Option<String> {
     let mut base = base.strip_suffix('/').unwrap_or(base).to_owned();
     let base_is_relative = is_local(&base) && !base.starts_with('/');
@@ -263,7 +244,7 @@ fn relative_url(base: &str, relative: &str) -> Option<String> {
                 base.truncate(colon);
                 separator = ':';
             } else {
-                // Git goes on with `.` for an absolute base; that is a folder nobody meant.
+                // Git goes on with `.` for an absolute base; that is never the folder that was meant.
                 return None;
             }
         } else if let Some(after) = rest.strip_prefix("./") {

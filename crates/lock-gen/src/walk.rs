@@ -8,7 +8,7 @@ use gix::hash::ObjectId;
 use gix::hashtable::HashMap as IdMap;
 use lock_model::{CommitId, Timestamp};
 
-use crate::objects::{Objects, commit_id};
+use crate::objects::{Objects, commit_id, unreadable};
 use crate::{CommitLine, Commits, Direction, History, ReadError};
 
 const OLD: u8 = 1;
@@ -72,7 +72,7 @@ fn paint(repository: &gix::Repository, old: ObjectId, new: ObjectId) -> Result<I
 fn read(repository: &gix::Repository, id: ObjectId, buffer: &mut Vec<u8>) -> Result<Node, ReadError> {
     let commit = find(repository, id, buffer)?;
     let time =
-        commit.committer().map_err(|error| unreadable(id, error))?.time().map_err(|error| unreadable(id, error))?;
+        commit.committer().map_err(|error| unreadable(&id, error))?.time().map_err(|error| unreadable(&id, error))?;
     Ok(Node { sides: 0, time: time.seconds, parents: commit.parents().collect() })
 }
 
@@ -82,11 +82,7 @@ fn find<'a>(
     buffer: &'a mut Vec<u8>,
 ) -> Result<gix::objs::CommitRef<'a>, ReadError> {
     use gix::prelude::FindExt as _;
-    repository.objects.find_commit(&id, buffer).map_err(|error| unreadable(id, error))
-}
-
-fn unreadable(id: ObjectId, error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
-    ReadError::Unreadable { what: id.to_string(), source: Box::new(error) }
+    repository.objects.find_commit(&id, buffer).map_err(|error| unreadable(&id, error))
 }
 
 fn side(
@@ -97,13 +93,13 @@ fn side(
 ) -> Result<Commits, ReadError> {
     // How many children of each commit are still to come: none of them may follow its parent, whatever the times say.
     let mut children: IdMap<ObjectId, usize> = IdMap::default();
-    let ours = || nodes.iter().filter(|(_, node)| node.sides == side);
-    for (_, node) in ours() {
+    let on_side = || nodes.iter().filter(|(_, node)| node.sides == side);
+    for (_, node) in on_side() {
         for parent in &node.parents {
             *children.entry(*parent).or_default() += 1;
         }
     }
-    let ready = ours().filter(|(id, _)| !children.contains_key(*id)).map(|(id, node)| (node.time, *id));
+    let ready = on_side().filter(|(id, _)| !children.contains_key(*id)).map(|(id, node)| (node.time, *id));
     let mut ready: BinaryHeap<(i64, ObjectId)> = ready.collect();
     let mut newest = Vec::new();
     let mut buffer = Vec::new();
@@ -118,7 +114,7 @@ fn side(
             }
         }
         let commit = find(repository, id, &mut buffer)?;
-        let author = commit.author().map_err(|error| unreadable(id, error))?;
+        let author = commit.author().map_err(|error| unreadable(&id, error))?;
         newest.push(CommitLine {
             id: commit_id(id),
             subject: first_line(commit.message),
@@ -127,7 +123,7 @@ fn side(
             is_merge: node.parents.len() > 1,
         });
     }
-    Ok(Commits { count: ours().count(), newest })
+    Ok(Commits { count: on_side().count(), newest })
 }
 
 /// The first line that has something in it, as git takes it for the subject; never long.

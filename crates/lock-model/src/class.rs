@@ -1,14 +1,26 @@
-/// What kind of failure an error is: the only thing that retries and exit codes look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ErrorClass {
-    /// The thing that was asked for does not exist.
-    NotFound,
-    /// A remote refused: credentials or permission.
-    Denied,
-    /// A remote could not be reached or was busy: asking again can help.
-    Temporary,
-    /// The input, or an answer, is wrong and stays wrong.
-    Invalid,
-    /// A fault of this program.
-    Bug,
+words! {
+    /// What kind of failure an error is: the only thing that retries and exit codes look at.
+    ///
+    /// Every error type of the workspace has a method `class`.
+    ErrorClass, "class of an error" {
+        /// The thing that was asked for does not exist: a tag, a platform of an index, a commit. Asking again helps only
+        /// where it may still come, such as an image that is being built.
+        NotFound = "not found",
+        /// A remote refused for lack of a login or a permission. Asking again without another login does not help.
+        Denied = "denied",
+        /// A remote could not be reached, was busy, or did not answer in time. Asking again can help.
+        Temporary = "temporary",
+        /// An input, a setting or an answer is wrong and stays wrong: a file, a certificate that is not trusted, a digest
+        /// that does not fit. Asking again does not help.
+        Invalid = "invalid",
+        /// A fault of this program.
+        Bug = "bug",
+    }
+}
+
+impl ErrorClass {
+    /// Whether the same request can succeed later without any change.
+    pub fn is_temporary(self) -> bool {
+        self == Self::Temporary
+    }
 }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::Timestamp;
+use crate::escaping::escape_short;
 
 /// A calendar day, UTC, written as `2025-11-20`.
 ///
@@ -15,13 +16,18 @@ use crate::Timestamp;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(description = "A calendar day, UTC.", extend("format" = "date", "pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))
+)]
 pub struct Date(jiff::civil::Date);
 
 /// Text that is no calendar day.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a day, such as `2025-11-20`")]
+#[error("`{escaped}` is not a day, such as `2025-11-20`")]
 pub struct DateError {
-    text: String,
+    escaped: String,
 }
 
 impl Timestamp {
@@ -48,41 +54,13 @@ impl FromStr for Date {
     type Err = DateError;
 
     fn from_str(text: &str) -> Result<Self, DateError> {
-        let error = || DateError { text: text.chars().take(40).flat_map(char::escape_default).collect() };
+        let error = || DateError { escaped: escape_short(text, 40) };
         let date: jiff::civil::Date = text.parse().map_err(|_| error())?;
         if date.year() >= 0 && date.to_string() == text { Ok(Self(date)) } else { Err(error()) }
     }
 }
 
-impl TryFrom<String> for Date {
-    type Error = DateError;
-
-    fn try_from(text: String) -> Result<Self, DateError> {
-        text.parse()
-    }
-}
-
-impl From<Date> for String {
-    fn from(date: Date) -> Self {
-        date.to_string()
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Date {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Date".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "description": "A calendar day, UTC.",
-            "format": "date",
-            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-        })
-    }
-}
+serialised_as_text!(Date);
 
 #[cfg(test)]
 mod tests {

@@ -2,10 +2,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{Content, Exception, Lock, Origin, Service, ServiceName, ThirdParty, ThirdPartyName, ThirdPartySource};
+use crate::{
+    Content, Exception, Lock, LockedChart, LockedManifests, Origin, Service, ServiceName, ThirdParty, ThirdPartyName,
+    ThirdPartySource,
+};
 
 /// What differs between two locks; `source` is left out, since it differs always.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct LockDiff {
     /// The services that differ.
     pub services: BTreeMap<ServiceName, ServiceChange>,
@@ -46,6 +50,7 @@ pub enum Change<T> {
 
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct FieldChange {
     /// The field's keys below the entry, such as `git.sha` or `image.platforms.linux/amd64`.
     pub field: String,
@@ -60,7 +65,7 @@ pub struct FieldChange {
 }
 
 impl LockDiff {
-    /// Whether nothing differs.
+    /// Whether the locks have the same services, third parties and exceptions.
     pub fn is_empty(&self) -> bool {
         let Self { services, third_party, exceptions_added, exceptions_removed } = self;
         services.is_empty() && third_party.is_empty() && exceptions_added.is_empty() && exceptions_removed.is_empty()
@@ -175,7 +180,7 @@ fn service_fields(service: &Service) -> Vec<Field> {
     fields.pinned(0, "kind", content.kind());
     fields.pinned(1, "path", path.as_str());
     fields.described(2, "git.url", git.url.as_str());
-    fields.pinned(3, "git.sha", git.sha.as_str());
+    fields.pinned(3, "git.sha", git.commit.as_str());
     if let Content::Image(image) = content {
         fields.pinned(4, "image.repository", image.repository.as_str());
         fields.pinned(5, "image.tag", image.tag.as_str());
@@ -205,12 +210,12 @@ fn third_party_fields(entry: &ThirdParty) -> Vec<Field> {
     let ThirdParty { source, images } = entry;
     let mut fields = Fields::default();
     match source {
-        ThirdPartySource::Chart { reference, version, digest } => {
+        ThirdPartySource::Chart(LockedChart { reference, version, digest }) => {
             fields.described(0, "chart.reference", reference.as_str());
             fields.described(1, "chart.version", version.as_str());
             fields.pinned(2, "chart.digest", digest.as_str());
         }
-        ThirdPartySource::Manifests { service, path, digest } => {
+        ThirdPartySource::Manifests(LockedManifests { service, path, digest }) => {
             fields.described(3, "manifests.service", service.as_str());
             fields.described(4, "manifests.path", path.as_str());
             fields.pinned(5, "manifests.digest", digest.as_str());

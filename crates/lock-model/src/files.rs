@@ -1,6 +1,15 @@
-//! The files that a superproject keeps, relative to its top folder.
+//! Well-known names in a superproject: files relative to its top folder, and one branch.
 
-/// The lock.
+/// The configuration.
+pub const CONFIG_FILE: &str = "orchestrator.yaml";
+
+/// Where git keeps names and addresses of submodules.
+pub const GITMODULES_FILE: &str = ".gitmodules";
+
+/// The folder of the lock and its companions; the orchestrator alone writes it.
+pub const LOCK_FOLDER: &str = "locks";
+
+/// The lock, in [`LOCK_FOLDER`].
 pub const LOCK_FILE: &str = "locks/lock.yaml";
 
 /// The JSON Schema that the lock's first line names, for editors.
@@ -11,3 +20,6 @@ pub const GIT_ATTRIBUTES_FILE: &str = "locks/.gitattributes";
 
 /// The content of [`GIT_ATTRIBUTES_FILE`].
 pub const GIT_ATTRIBUTES: &str = "* -text\n";
+
+/// The branch that holds the ledger; no history in common with the others.
+pub const LEDGER_BRANCH: &str = "orchestrator/ledger";

@@ -8,18 +8,19 @@ use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::read_error::{Fault, Position, ReadError, ReadErrorKind};
+use crate::parse_error::{ParseError, ParseErrorKind};
+use crate::problem::{Position, Problem};
 
 /// The text of a file that is neither too large nor something else than text.
-pub(crate) fn text_of<'a>(bytes: &'a [u8], name: &str, limit: usize) -> Result<&'a str, ReadError> {
+pub(crate) fn text_of<'a>(bytes: &'a [u8], name: &str, limit: usize) -> Result<&'a str, ParseError> {
     if bytes.len() > limit {
-        return Err(ReadError::too_large(name, bytes.len(), limit));
+        return Err(ParseError::too_large(name, bytes.len(), limit));
     }
-    std::str::from_utf8(bytes).map_err(|error| ReadError::not_text(name, bytes, error))
+    std::str::from_utf8(bytes).map_err(|error| ParseError::not_text(name, bytes, error))
 }
 
-/// Reads a whole text; a fault has its place and the path of keys to it.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<T, ReadError> {
+/// Reads a whole text; a problem has its place and the path of keys to it.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<T, ParseError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let keys = error.path().iter().filter_map(key).collect();
@@ -39,7 +40,7 @@ fn key(segment: &serde_path_to_error::Segment) -> Option<String> {
     }
 }
 
-fn invalid(text: &str, name: &str, keys: Vec<String>, error: &serde_json::Error) -> ReadError {
+fn invalid(text: &str, name: &str, keys: Vec<String>, error: &serde_json::Error) -> ParseError {
     let at = match locate(text, &keys) {
         Some(offset) if error.is_data() => Position::of(text, offset),
         Some(_) | None => Position { line: error.line().max(1), column: error.column().max(1) },
@@ -47,8 +48,8 @@ fn invalid(text: &str, name: &str, keys: Vec<String>, error: &serde_json::Error)
     let full = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let message = full.strip_suffix(&place).unwrap_or(&full);
-    let kind = if error.is_data() { ReadErrorKind::Invalid } else { ReadErrorKind::Unreadable };
-    ReadError::at(name, kind, Fault::new(text, Some(at), keys, message), None)
+    let kind = if error.is_data() { ParseErrorKind::Invalid } else { ParseErrorKind::Unreadable };
+    ParseError::at(name, kind, Problem::new(text, Some(at), keys, message), None)
 }
 
 /// Where the value at the end of the keys begins: `serde_json` itself only knows how far it has read.

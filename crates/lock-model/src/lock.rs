@@ -1,38 +1,33 @@
 use std::collections::BTreeMap;
 
-use crate::problem::{self, LockError};
+use crate::consistency::{self, LockError};
 use crate::{Exception, LockId, LockParts, Service, ServiceName, Source, ThirdParty, ThirdPartyName, identity};
 
 /// Which commit and which image of every service a release consists of: always consistent, never changed.
 ///
-/// ```
-/// use std::collections::BTreeMap;
-/// use lock_model::{Content, GitSource, Lock, LockParts, Origin, Service, Source};
+/// Serialised, for example with `serde_json`, it is the JSON form of the lock file. With feature `yaml`, `Lock::parse`
+/// and `Lock::to_yaml` are the lock file itself.
 ///
-/// let grafana = Service {
-///     path: "infra/grafana".parse()?,
-///     git: GitSource { url: "https://github.com/shop/grafana.git".parse()?, sha: "3".repeat(40).parse()? },
-///     content: Content::Configuration,
-///     metadata: None,
-///     origin: Origin::Resolved,
-/// };
-/// let lock = Lock::new(LockParts {
-///     source: Source {
-///         repository: "https://github.com/shop/shop".parse()?,
-///         pull_request: Some(7),
-///         head: "a".repeat(40).parse()?,
-///         base: "b".repeat(40).parse()?,
-///         tree: "c".repeat(40).parse()?,
-///     },
-///     services: BTreeMap::from([("grafana".parse()?, grafana)]),
-///     third_party: BTreeMap::new(),
-///     exceptions: Vec::new(),
-/// })?;
+/// ```
+/// use lock_model::{Content, GitSource, Lock, LockParts, Service, Source};
+///
+/// let source = Source::new(
+///     "https://github.com/shop/shop".parse()?,
+///     "a".repeat(40).parse()?,
+///     "b".repeat(40).parse()?,
+///     "c".repeat(40).parse()?,
+/// );
+/// let mut parts = LockParts::new(source.with_pull_request(7));
+/// let git = GitSource::new("https://github.com/shop/grafana.git".parse()?, "3".repeat(40).parse()?);
+/// let grafana = Service::new("infra/grafana".parse()?, git, Content::Configuration);
+/// parts.services.insert("grafana".parse()?, grafana);
+/// let lock = Lock::new(parts)?;
 /// assert_eq!(lock.services().len(), 1);
 /// assert!(lock.id().as_str().starts_with("sha256:"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(into = "crate::wire::WireLock")]
 pub struct Lock {
     id: LockId,
     parts: LockParts,
@@ -43,7 +38,7 @@ impl Lock {
     ///
     /// Lists without an order of their own (API files, exceptions) are sorted.
     pub fn new(mut parts: LockParts) -> Result<Self, LockError> {
-        problem::check(&parts)?;
+        consistency::check(&parts)?;
         for service in parts.services.values_mut() {
             if let Some(metadata) = &mut service.metadata {
                 metadata.api.sort_by(|a, b| (&a.path, a).cmp(&(&b.path, b)));
@@ -78,7 +73,7 @@ impl Lock {
         &self.parts.exceptions
     }
 
-    /// All parts.
+    /// What the lock was made of, with its lists sorted.
     pub fn parts(&self) -> &LockParts {
         &self.parts
     }

@@ -1,155 +1,143 @@
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::{Content, Digest, ErrorClass, ImageRepository, LockParts, ServiceName, Tag, ThirdPartySource, TreePath};
+use crate::escaping::{escape_terminal, mask_credentials};
 
-/// The largest pull request number that every JSON reader keeps exactly.
-pub(crate) const MAX_PULL_REQUEST: u64 = (1 << 53) - 1;
+/// How many characters of a long line are shown around the place.
+const SHOWN_BEFORE: usize = 60;
+const SHOWN_AFTER: usize = 60;
 
-/// Parts that contradict each other; all contradictions at once.
+/// One fault of an input: what is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LockError {
-    problems: Vec<LockProblem>,
-}
-
-/// One contradiction between parts of a lock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LockProblem {
-    path: Vec<String>,
+pub struct Problem {
+    at: Option<Position>,
+    keys: Vec<String>,
     message: String,
+    excerpt: String,
 }
 
-impl LockError {
-    /// The problems, in the order of the lock file.
-    pub fn problems(&self) -> &[LockProblem] {
-        &self.problems
-    }
+/// A place in a text: line and column from 1, the column in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
 
-    /// Always [`ErrorClass::Invalid`].
-    pub fn class(&self) -> ErrorClass {
-        ErrorClass::Invalid
+impl Position {
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
+
+    /// The place of a byte in a text.
+    pub(crate) fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Self { line, column }
     }
 }
 
-impl LockProblem {
-    pub(crate) fn new(path: &[&str], message: impl Into<String>) -> Self {
-        Self { path: path.iter().map(|&key| key.to_owned()).collect(), message: message.into() }
+impl Problem {
+    /// At a key, without a text that it stands in.
+    pub(crate) fn at_keys(keys: &[&str], message: &str) -> Self {
+        Self::new("", None, keys.iter().map(|&key| key.to_owned()).collect(), message)
     }
 
-    /// The keys that lead to the offending value; a position in a list is a number from 0.
+    pub(crate) fn new(text: &str, at: Option<Position>, keys: Vec<String>, message: &str) -> Self {
+        let excerpt = at.map(|at| excerpt(text, at)).unwrap_or_default();
+        Self { at, keys, message: escape_terminal(message), excerpt }
+    }
+
+    /// The line, from 1; absent when the problem is about the whole file, or the input is not a file.
+    pub fn line(&self) -> Option<usize> {
+        self.at.map(|at| at.line)
+    }
+
+    /// The column in characters, from 1; absent as the line is.
+    pub fn column(&self) -> Option<usize> {
+        self.at.map(|at| at.column)
+    }
+
+    /// The keys that lead to the value; a position in a list is a number from 0.
     pub fn keys(&self) -> &[String] {
-        &self.path
+        &self.keys
+    }
+
+    /// The keys as text, such as `services.cart.image.digest`; empty at the top.
+    pub fn path(&self) -> String {
+        escape_terminal(&self.keys.join("."))
     }
 
     /// What is wrong, without the place.
     pub fn message(&self) -> &str {
         &self.message
     }
-}
 
-impl fmt::Display for LockProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}", self.path.join("."), self.message)
+    /// The line and a caret under the place; empty where there is no line.
+    pub fn excerpt(&self) -> &str {
+        &self.excerpt
     }
 }
 
-impl fmt::Display for LockError {
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{problem}")?;
+        if let Some(at) = self.at {
+            write!(f, "{}:{}: ", at.line, at.column)?;
+        }
+        if !self.keys.is_empty() {
+            write!(f, "`{}`: ", self.path())?;
+        }
+        f.write_str(&self.message)?;
+        if !self.excerpt.is_empty() {
+            write!(f, "\n{}", self.excerpt)?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for LockError {}
-
-/// Finds every contradiction between the parts.
-pub(crate) fn check(parts: &LockParts) -> Result<(), LockError> {
-    let mut problems = Problems::default();
-    if parts.source.pull_request.is_some_and(|number| number == 0 || number > MAX_PULL_REQUEST) {
-        problems.add(&["source", "pull_request"], format!("a number from 1 to {MAX_PULL_REQUEST} is expected"));
-    }
-    check_paths(parts, &mut problems);
-    check_tags(parts, &mut problems);
-    for (name, service) in &parts.services {
-        let mut files = BTreeSet::new();
-        for (index, file) in service.metadata.iter().flat_map(|metadata| &metadata.api).enumerate() {
-            if !files.insert(&file.path) {
-                let at = ["services", name.as_str(), "metadata", "api", &index.to_string(), "path"];
-                problems.add(&at, format!("`{}` is listed twice", file.path));
-            }
-        }
-    }
-    for (name, entry) in &parts.third_party {
-        if let ThirdPartySource::Manifests { service, .. } = &entry.source
-            && !parts.services.contains_key(service)
-        {
-            let at = ["third_party", name.as_str(), "manifests", "service"];
-            problems.add(&at, format!("`{service}` is not a service of this lock"));
-        }
-    }
-    let mut excepted = BTreeSet::new();
-    for (index, exception) in parts.exceptions.iter().enumerate() {
-        if !excepted.insert((&exception.kind, &exception.subject)) {
-            let at = ["exceptions", &index.to_string(), "subject"];
-            problems.add(&at, format!("`{}` is excepted twice as `{}`", exception.subject, exception.kind));
-        }
-    }
-    if problems.0.is_empty() { Ok(()) } else { Err(LockError { problems: problems.0 }) }
+/// Problems as the text of one error: each begins a line.
+pub fn one_per_line<P: fmt::Display>(problems: &[P]) -> String {
+    problems.iter().map(P::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// A tree has one gitlink at a path and nothing below it.
-fn check_paths(parts: &LockParts, problems: &mut Problems) {
-    let mut owners: BTreeMap<&str, &ServiceName> = BTreeMap::new();
-    for (name, service) in &parts.services {
-        if let Some(first) = owners.insert(service.path.as_str(), name) {
-            problems.add(&service_key(name, "path"), format!("`{}` is the path of `{first}` as well", service.path));
-        }
+/// The line with its number and a caret below the column.
+fn excerpt(text: &str, at: Position) -> String {
+    let line = text.split('\n').nth(at.line - 1).unwrap_or_default();
+    let column = at.column - 1;
+    let after = mask_credentials(&line.chars().skip(column).collect::<String>()).into_owned();
+    let before = mask_credentials(&line.chars().take(column).collect::<String>()).into_owned();
+    let start = before.chars().count().saturating_sub(SHOWN_BEFORE);
+    let shown_before = escape_terminal(&before.chars().skip(start).collect::<String>());
+    let shown_after = escape_terminal(&after.chars().take(SHOWN_AFTER).collect::<String>());
+    let more_before = if start > 0 { "…" } else { "" };
+    let more_after = if after.chars().nth(SHOWN_AFTER).is_some() { "…" } else { "" };
+    let number = at.line.to_string();
+    let margin = " ".repeat(number.len());
+    let space = if line.is_empty() { "" } else { " " };
+    let indent = " ".repeat(more_before.chars().count() + shown_before.chars().count());
+    format!("{margin} |\n{number} |{space}{more_before}{shown_before}{shown_after}{more_after}\n{margin} | {indent}^")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t36_an_excerpt_escapes_what_a_terminal_would_obey() {
+        let text = "a: 1\nb: \u{1b}[31mred\u{202e}\r\n";
+        assert_eq!(
+            excerpt(text, Position { line: 2, column: 9 }),
+            "  |\n2 | b: \\u{1b}[31mred\\u{202e}\\r\n  |              ^"
+        );
     }
-    for (name, service) in &parts.services {
-        if let Some((outer, path)) = outer_owner(&owners, &service.path) {
-            let text = format!("`{}` lies inside `{path}`, the path of `{outer}`", service.path);
-            problems.add(&service_key(name, "path"), text);
-        }
+
+    #[test]
+    fn credentials_are_hidden_in_an_excerpt() {
+        let cut = format!("url: https://{}:secret@host/a", "u".repeat(200));
+        assert!(!excerpt(&cut, Position { line: 1, column: 6 }).contains("uuu"));
     }
-}
 
-fn outer_owner<'a>(
-    owners: &BTreeMap<&'a str, &'a ServiceName>,
-    path: &'a TreePath,
-) -> Option<(&'a ServiceName, &'a str)> {
-    let path = path.as_str();
-    path.match_indices('/').find_map(|(end, _)| {
-        let outer = path.get(..end)?;
-        owners.get(outer).map(|&name| (name, outer))
-    })
-}
-
-/// A tag of a repository had one digest when the lock was made.
-fn check_tags(parts: &LockParts, problems: &mut Problems) {
-    let mut seen: BTreeMap<(&ImageRepository, &Tag), (&ServiceName, &Digest)> = BTreeMap::new();
-    for (name, service) in &parts.services {
-        let Content::Image(image) = &service.content else { continue };
-        let (first, digest) = *seen.entry((&image.repository, &image.tag)).or_insert((name, &image.digest));
-        if *digest != image.digest {
-            let at = ["services", name.as_str(), "image", "digest"];
-            let text = format!("`{}:{}` has another digest in `{first}`: `{digest}`", image.repository, image.tag);
-            problems.add(&at, text);
-        }
-    }
-}
-
-fn service_key<'a>(name: &'a ServiceName, field: &'a str) -> [&'a str; 3] {
-    ["services", name.as_str(), field]
-}
-
-#[derive(Default)]
-struct Problems(Vec<LockProblem>);
-
-impl Problems {
-    fn add(&mut self, path: &[&str], message: String) {
-        self.0.push(LockProblem::new(path, message));
+    #[test]
+    fn a_long_line_is_cut_around_the_place() {
+        let line = format!("{}X{}", "a".repeat(500), "b".repeat(500));
+        let shown = excerpt(&line, Position { line: 1, column: 501 });
+        assert_eq!(shown, format!("  |\n1 | …{}X{}…\n  | {}^", "a".repeat(60), "b".repeat(59), " ".repeat(61)));
     }
 }

@@ -1,59 +1,23 @@
-//! Identities: what is hashed, and how.
+//! Identities of a release, a configuration and a suite: what is hashed, and how.
+//!
+//! Each is a SHA-256 over canonical JSON ([RFC 8785]); equal contents have equal identities on every machine.
+//!
+//! [RFC 8785]: https://www.rfc-editor.org/rfc/rfc8785
 
 use std::collections::BTreeMap;
 
-use crate::{Digest, LockId, TreePath, canonical_json, tagged_digest};
+use serde_json::json;
 
-identifier!(
-    /// Identity of what travels through the environments: a lock together with the configuration it runs with.
-    ReleaseId,
-    "release id",
-    "`sha256:` and 64 lower-case hexadecimal digits",
-    at most 71 characters,
-    pattern "^sha256:[0-9a-f]{64}$",
-    check |text| Digest::try_from(text).is_ok()
-);
+use crate::{ConfigDigest, Digest, LockId, ReleaseId, SuiteDigest, TreePath, canonical_json, tagged_digest};
 
-identifier!(
-    /// Digest over `orchestrator.yaml` and every file that an environment names in it.
-    ConfigDigest,
-    "configuration digest",
-    "`sha256:` and 64 lower-case hexadecimal digits",
-    at most 71 characters,
-    pattern "^sha256:[0-9a-f]{64}$",
-    check |text| Digest::try_from(text).is_ok()
-);
-
-identifier!(
-    /// Digest over a suite's definition and the content of its files: equal digests test the same.
-    SuiteDigest,
-    "suite digest",
-    "`sha256:` and 64 lower-case hexadecimal digits",
-    at most 71 characters,
-    pattern "^sha256:[0-9a-f]{64}$",
-    check |text| Digest::try_from(text).is_ok()
-);
-
-impl ReleaseId {
-    /// The 64 hexadecimal digits.
-    pub fn hex(&self) -> &str {
-        self.as_str().strip_prefix("sha256:").unwrap_or_default()
-    }
-
-    /// The first eight hexadecimal digits: how people name a release.
-    pub fn id8(&self) -> &str {
-        self.hex().get(..8).unwrap_or_default()
-    }
-}
-
-/// Digest of a configuration: of the map from each file's path to the digest of its bytes.
+/// Digest of a configuration: over the map from each file's path to the digest of its bytes.
 ///
-/// The map holds `orchestrator.yaml` and every file that any environment names.
+/// The map holds `orchestrator.yaml` and every file that an environment names in it.
 pub fn config_digest(files: &BTreeMap<TreePath, Digest>) -> ConfigDigest {
-    ConfigDigest(digest_of(files))
+    digest_of(files).into()
 }
 
-/// The release id of a configuration and a lock.
+/// The release id of a configuration and a lock: over the line `orchestrator.release.v1` and both digests.
 ///
 /// ```
 /// use lock_model::{ConfigDigest, release_id};
@@ -63,17 +27,11 @@ pub fn config_digest(files: &BTreeMap<TreePath, Digest>) -> ConfigDigest {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn release_id(config: &ConfigDigest, lock: &LockId) -> ReleaseId {
-    #[derive(serde::Serialize)]
-    struct Identity<'a> {
-        config: &'a ConfigDigest,
-        lock: &'a LockId,
-    }
-    let digest = tagged_digest("orchestrator.release.v1", &Identity { config, lock })
-        .expect("two strings have a canonical form");
-    ReleaseId(digest.into())
+    let identity = json!({ "config": config, "lock": lock });
+    tagged_digest("orchestrator.release.v1", &identity).expect("two strings have a canonical form").into()
 }
 
-/// The digest of a suite: its kind, its definition before variables are filled in, the digests of its files, and
+/// The digest of a suite: over its kind, its definition before variables are filled in, the digests of its files, and
 /// the locked digest of its image where it has one.
 pub fn suite_digest(
     kind: &str,
@@ -81,20 +39,15 @@ pub fn suite_digest(
     files: &BTreeMap<TreePath, Digest>,
     image: Option<&Digest>,
 ) -> SuiteDigest {
-    #[derive(serde::Serialize)]
-    struct Identity<'a> {
-        kind: &'a str,
-        definition: &'a serde_json::Value,
-        files: &'a BTreeMap<TreePath, Digest>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        image: Option<&'a Digest>,
+    let mut identity = json!({ "kind": kind, "definition": definition, "files": files });
+    if let Some(image) = image {
+        identity["image"] = json!(image);
     }
-    SuiteDigest(digest_of(&Identity { kind, definition, files, image }))
+    digest_of(&identity).into()
 }
 
-fn digest_of<T: serde::Serialize>(value: &T) -> String {
-    let bytes = canonical_json(value).expect("strings and JSON values have a canonical form");
-    Digest::of(&bytes).into()
+fn digest_of<T: serde::Serialize>(value: &T) -> Digest {
+    Digest::of(&canonical_json(value).expect("strings and JSON values have a canonical form"))
 }
 
 #[cfg(test)]

@@ -26,17 +26,18 @@ pub fn schema_text(schema: &Value) -> String {
 }
 
 fn schema_of<T: JsonSchema>() -> Value {
-    sorted(SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value())
+    sorted_schema(SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value())
 }
 
-/// Sorts every object by key, so that the bytes do not depend on how `serde_json` was built.
-fn sorted(value: Value) -> Value {
+/// Sorts every object of a schema by key, so that the bytes do not depend on how `serde_json` was built.
+pub fn sorted_schema(value: Value) -> Value {
     match value {
         Value::Object(map) => {
-            let map: BTreeMap<String, Value> = map.into_iter().map(|(key, inner)| (key, sorted(inner))).collect();
+            let map: BTreeMap<String, Value> =
+                map.into_iter().map(|(key, inner)| (key, sorted_schema(inner))).collect();
             Value::Object(map.into_iter().collect())
         }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted_schema).collect()),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
 }

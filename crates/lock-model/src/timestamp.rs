@@ -1,8 +1,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::escaping::escape_short;
+
 /// 0000-01-01T00:00:00Z, the first time that has four digits for its year.
 const YEAR_ZERO: i64 = -62_167_219_200;
+
+#[cfg(feature = "schema")]
+const PATTERN: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$";
 
 /// A point in time in whole seconds, UTC, written as `2025-11-20T21:14:07Z` ([RFC 3339]).
 ///
@@ -18,13 +23,18 @@ const YEAR_ZERO: i64 = -62_167_219_200;
 /// [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(description = "A time in whole seconds, UTC.", extend("format" = "date-time", "pattern" = PATTERN))
+)]
 pub struct Timestamp(i64);
 
 /// Text that is no time in whole seconds UTC.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a time in whole seconds UTC, such as `2025-11-20T21:14:07Z`")]
+#[error("`{escaped}` is not a time in whole seconds UTC, such as `2025-11-20T21:14:07Z`")]
 pub struct TimestampError {
-    text: String,
+    escaped: String,
 }
 
 impl Timestamp {
@@ -40,9 +50,9 @@ impl Timestamp {
 
     /// Reads any RFC 3339 time, with offset and fractions, and drops the fraction: what registries and git write.
     pub fn from_rfc3339(text: &str) -> Result<Self, TimestampError> {
-        let time = jiff::Timestamp::from_str(text).map_err(|_| TimestampError { text: text.to_owned() })?;
+        let time = jiff::Timestamp::from_str(text).map_err(|_| TimestampError { escaped: escape_short(text, 40) })?;
         let seconds = time.as_second() - i64::from(time.subsec_nanosecond() < 0);
-        if seconds < YEAR_ZERO { Err(TimestampError { text: text.to_owned() }) } else { Ok(Self(seconds)) }
+        if seconds < YEAR_ZERO { Err(TimestampError { escaped: escape_short(text, 40) }) } else { Ok(Self(seconds)) }
     }
 }
 
@@ -66,39 +76,11 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let time = Self::from_rfc3339(text)?;
-        if time.to_string() == text { Ok(time) } else { Err(TimestampError { text: text.to_owned() }) }
+        if time.to_string() == text { Ok(time) } else { Err(TimestampError { escaped: escape_short(text, 40) }) }
     }
 }
 
-impl TryFrom<String> for Timestamp {
-    type Error = TimestampError;
-
-    fn try_from(text: String) -> Result<Self, TimestampError> {
-        text.parse()
-    }
-}
-
-impl From<Timestamp> for String {
-    fn from(time: Timestamp) -> Self {
-        time.to_string()
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Timestamp {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Timestamp".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "description": "A time in whole seconds, UTC.",
-            "format": "date-time",
-            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$",
-        })
-    }
-}
+serialised_as_text!(Timestamp);
 
 #[cfg(test)]
 mod tests {
@@ -110,7 +92,7 @@ mod tests {
         assert_eq!(time.to_string(), "2025-11-20T21:14:07Z");
         assert_eq!(Timestamp::from_unix_seconds(time.as_unix_seconds()), time);
         for lax in ["2025-11-20", "2025-11-20T21:14:07.5Z", "2025-11-20T22:14:07+01:00", "2025-11-20t21:14:07Z", "x"] {
-            assert_eq!(lax.parse::<Timestamp>(), Err(TimestampError { text: lax.to_owned() }));
+            assert_eq!(lax.parse::<Timestamp>(), Err(TimestampError { escaped: lax.to_owned() }));
         }
         for edge in ["0000-01-01T00:00:00Z", "9999-12-30T22:00:00Z"] {
             assert_eq!(edge.parse::<Timestamp>().unwrap().to_string(), edge);

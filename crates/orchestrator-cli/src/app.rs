@@ -1,137 +1,145 @@
 //! From arguments to an exit code.
 
-use clap::Parser as _;
+use std::time::Duration;
 
-use crate::arguments::{
-    Arguments, Command, ConfigCommand, ForgeCommand, ImagesCommand, LockCommand, SchemaCommand, TestCommand,
-};
-use crate::commands;
-use crate::context::Context;
+use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum as _};
+use orchestrator::{Error, ErrorKind, Result};
+
+use crate::arguments::{Arguments, Command, ConfigCommand, ForgeCommand, LockCommand, SchemaCommand};
+use crate::commands::{self, Session};
 use crate::environment;
-use crate::error::{CliError, CliResult};
 use crate::exit_code::ExitCode;
 use crate::interruption;
-use crate::output::{Format, Report, print_error, print_report};
+use crate::output::{Format, Printer, Shown};
 
 /// Runs the program.
 pub(crate) fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => return refuse_arguments(&error),
-    };
-    let format = arguments.global.format;
     let summary = environment::read(environment::STEP_SUMMARY);
+    let parsed = Arguments::command()
+        .try_get_matches()
+        .and_then(|matches| Ok((command_name(&matches), Arguments::from_arg_matches(&matches)?)));
+    let (name, arguments) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return refuse_arguments(&error, summary),
+    };
+    let printer = Printer { format: arguments.global.format, command: name, summary };
     match execute(arguments) {
-        Ok(report) => print_report(format, &report, summary.as_deref()),
-        Err(error) => print_error(format, &error, summary.as_deref()),
+        Ok(shown) => printer.print(&shown),
+        Err(error) => printer.print_error(&error),
     }
+}
+
+/// The words of the command, such as `lock check`.
+fn command_name(matches: &clap::ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut next = matches.subcommand();
+    while let Some((word, matches)) = next {
+        words.push(word);
+        next = matches.subcommand();
+    }
+    words.join(" ")
+}
+
+/// The words of the command in arguments that cannot be parsed, as far as they name one.
+fn command_in(words: &[String]) -> String {
+    let program = Arguments::command();
+    let mut command = &program;
+    let mut found = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word.starts_with('-') {
+            let options = program.get_arguments().chain(command.get_arguments());
+            let named = |option: &clap::Arg| {
+                word.strip_prefix("--").is_some_and(|name| option.get_long() == Some(name))
+                    || option.get_short().is_some_and(|letter| *word == format!("-{letter}"))
+            };
+            if options.into_iter().any(|option| option.get_action().takes_values() && named(option)) {
+                words.next();
+            }
+        } else if let Some(sub) = command.find_subcommand(word) {
+            found.push(sub.get_name());
+            command = sub;
+        }
+    }
+    found.join(" ")
+}
+
+/// The format that the arguments ask for, whatever else is wrong with them.
+fn format_in(words: &[String]) -> Format {
+    let separate = words.windows(2).filter(|pair| pair[0] == "--format").map(|pair| pair[1].as_str());
+    let mut values = words.iter().filter_map(|word| word.strip_prefix("--format=")).chain(separate);
+    values.find_map(|value| Format::from_str(value, false).ok()).unwrap_or(Format::Human)
 }
 
 /// Shows what clap says: help and version are answers, the rest is a usage error, both in the asked-for format.
-fn refuse_arguments(error: &clap::Error) -> ExitCode {
+fn refuse_arguments(error: &clap::Error, summary: Option<String>) -> ExitCode {
     // Words that are no text are one of the things that clap refuses.
-    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let json = words.iter().any(|word| word == "--format=json")
-        || words.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json");
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let format = format_in(&words);
+    let is_error = error.use_stderr();
+    if format == Format::Human || (format == Format::Github && !is_error) {
+        // A reader that closed the pipe is no error.
+        let _gone = error.print();
+        return if is_error { ErrorKind::Usage.into() } else { ExitCode::DONE };
+    }
     let text = error.render().to_string();
-    match (json, error.use_stderr()) {
-        (true, true) => {
-            let message = text.trim_end().strip_prefix("error: ").unwrap_or(text.trim_end());
-            print_error(Format::Json, &CliError::new(ExitCode::Usage, message), None)
-        }
-        (true, false) => {
-            let document = serde_json::json!({ "command": "help", "text": text });
-            print_report(Format::Json, &Report::new(ExitCode::Done, text, document), None)
-        }
-        (false, is_error) => {
-            // A reader that closed the pipe is no error.
-            let _gone = error.print();
-            if is_error { ExitCode::Usage } else { ExitCode::Done }
-        }
+    let printer = Printer { format, command: command_in(&words), summary };
+    if is_error {
+        let (message, _advice) = text.split_once("\n\nFor more information").unwrap_or((&text, ""));
+        let message = message.trim_end();
+        printer.print_error(&Error::new(ErrorKind::Usage, message.strip_prefix("error: ").unwrap_or(message)))
+    } else {
+        printer.print(&Shown::text(text))
     }
 }
 
-fn execute(arguments: Arguments) -> CliResult<Report> {
+fn execute(arguments: Arguments) -> Result<Shown> {
     // These need neither a repository nor a runtime.
+    let global = &arguments.global;
     match &arguments.command {
-        Command::Schema(SchemaCommand::Print(args)) => return commands::schema::print(args),
+        Command::Schema(SchemaCommand::Print(args)) => return Ok(commands::schema::print(args)),
         Command::Reference(args) => return Ok(crate::reference::page(args.page)),
         Command::Completions(args) => return Ok(commands::shell::completions(args)),
         Command::Man(args) => return commands::shell::man(args),
-        Command::Demo(args) => return crate::demo::run(args, &arguments.global),
-        Command::Forge(ForgeCommand::Hook(args)) => return commands::forge::hook(args, &arguments.global),
-        Command::Forge(ForgeCommand::Init(args)) => return commands::forge::init(args, &arguments.global),
+        Command::Demo(args) => return crate::demo::run(args, global),
+        Command::Forge(ForgeCommand::Hook(args)) => return commands::forge::hook(args, global),
+        Command::Forge(ForgeCommand::Init(args)) => return commands::forge::init(args, global),
+        Command::Config(ConfigCommand::Check(args)) => return commands::config::check(args, global),
+        Command::Config(ConfigCommand::Show(args)) => return commands::config::show(args, global),
+        Command::Lock(LockCommand::Show(args)) => return commands::lock::show(args, global),
+        Command::Lock(LockCommand::Compose(args)) => return commands::lock::compose(args, global),
         _ => {}
     }
     interruption::listen()
-        .map_err(|error| CliError::from_source(ExitCode::Bug, "signals cannot be listened to", &error))?;
+        .map_err(|error| Error::from_source(ErrorKind::Bug, "signals cannot be listened to", error))?;
     // A second installation only happens in tests, where the first one is the same.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| CliError::from_source(ExitCode::Bug, "the async runtime does not start", &error))?;
+        .map_err(|error| Error::from_source(ErrorKind::Bug, "the async runtime does not start", error))?;
     let deadline = arguments.deadline();
-    let mut arguments = arguments;
-    arguments.global.deadline = Some(deadline);
+    let session = Session { global: arguments.global, deadline };
     let result = runtime.block_on(async {
         tokio::select! {
-            result = tokio::time::timeout(deadline, dispatch(arguments)) => match result {
-                Ok(result) => result,
-                Err(_) => Err(CliError::new(ExitCode::Deadline, format!("not done after {deadline:?}")).hint(
-                    "nothing is left half done: run the same command again, with a longer `--deadline` if it needs one",
-                )),
-            },
+            result = tokio::time::timeout(deadline, session.dispatch(arguments.command)) => {
+                result.unwrap_or_else(|_| Err(too_late(deadline)))
+            }
             () = interruption::requested() => Err(interrupted()),
         }
     });
     match result {
-        // What a child's end looked like to the command is of no interest: somebody asked for it.
+        // What a child's end looked like to the command is of no interest: the user asked for it.
         Err(_) if interruption::is_requested() => Err(interrupted()),
         result => result,
     }
 }
 
-fn interrupted() -> CliError {
-    CliError::new(ExitCode::Interrupted, "interrupted").hint("run the same command again: it goes on from the ledger")
+fn too_late(deadline: Duration) -> Error {
+    Error::new(ErrorKind::Deadline, format!("not done after {deadline:?}"))
+        .hint("nothing is left half done: run the same command again, with a longer `--deadline` if it needs one")
 }
 
-async fn dispatch(arguments: Arguments) -> CliResult<Report> {
-    let global = &arguments.global;
-    match arguments.command {
-        Command::Lock(command) => match command {
-            LockCommand::Generate(args) => commands::lock::generate(&Context::open(global)?, &args).await,
-            LockCommand::Migrate(args) => commands::lock::migrate(&Context::open(global)?, &args).await,
-            LockCommand::Compose(args) => commands::lock::compose(global, &args),
-            LockCommand::Check(args) => commands::lock::check(&Context::open(global)?, &args).await,
-            LockCommand::Diff(args) => commands::lock::diff(global, &args).await,
-            LockCommand::Show(args) => commands::lock::show(global, &args),
-            LockCommand::Publish(args) => commands::lock::publish(&Context::open(global)?, &args).await,
-            LockCommand::Commit(args) => commands::lock::commit(&Context::open(global)?, &args).await,
-            LockCommand::Reject(args) => commands::lock::reject(&Context::open(global)?, &args).await,
-        },
-        Command::Images(ImagesCommand::Explain(args)) => {
-            commands::images::explain(&Context::open(global)?, &args).await
-        }
-        Command::Run(args) => commands::run::run(&Context::open(global)?, &args).await,
-        Command::Health(args) => commands::health::run(&Context::open(global)?, &args).await,
-        Command::Plan(args) => commands::deploy::plan(&Context::open(global)?, &args).await,
-        Command::Deploy(args) => commands::deploy::deploy(&Context::open(global)?, &args).await,
-        Command::Verify(args) => commands::deploy::verify(&Context::open(global)?, &args).await,
-        Command::Test(TestCommand::Run(args)) => commands::test::run(&Context::open(global)?, &args).await,
-        Command::Promote(args) => commands::promotion::promote(&Context::open(global)?, &args).await,
-        Command::Approvals(args) => commands::promotion::approvals(&Context::open(global)?, &args).await,
-        Command::Release(args) => commands::promotion::release(&Context::open(global)?, &args).await,
-        Command::Rollback(args) => commands::run::rollback(&Context::open(global)?, &args).await,
-        Command::Hold(args) => commands::hold::hold(&Context::open(global)?, &args).await,
-        Command::Unhold(args) => commands::hold::unhold(&Context::open(global)?, &args).await,
-        Command::Status => commands::history::status(&Context::open(global)?).await,
-        Command::History(args) => commands::history::history(&Context::open(global)?, &args).await,
-        Command::Config(ConfigCommand::Check(args)) => commands::config::check(global, &args),
-        Command::Config(ConfigCommand::Show(args)) => commands::config::show(global, &args),
-        Command::Forge(command) => commands::forge::run(&Context::open(global)?, command).await,
-        Command::Schema(_) | Command::Reference(_) | Command::Demo(_) | Command::Completions(_) | Command::Man(_) => {
-            Err(CliError::new(ExitCode::Bug, "this command is dispatched earlier"))
-        }
-    }
+fn interrupted() -> Error {
+    Error::new(ErrorKind::Interrupted, "interrupted").hint("run the same command again: it goes on from the ledger")
 }

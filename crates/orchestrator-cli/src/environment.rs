@@ -162,11 +162,6 @@ pub(crate) fn read_named(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Reads a secret; it is never shown.
-pub(crate) fn read_secret(variable: Variable) -> Option<SecretString> {
-    read(variable).map(SecretString::from)
-}
-
 /// Reads a variable in capitals, or in small letters as some programs write it.
 pub(crate) fn read_either_case(variable: Variable) -> Option<String> {
     read(variable).or_else(|| read_named(&variable.name.to_ascii_lowercase()))

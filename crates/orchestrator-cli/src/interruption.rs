@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use orchestrator::ErrorKind;
 use process::Interrupt;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -24,7 +25,7 @@ pub(crate) fn interrupt() -> Interrupt {
 pub(crate) fn listen() -> io::Result<()> {
     let flag = INTERRUPT.flag();
     for signal in [SIGINT, SIGTERM] {
-        let code = i32::from(ExitCode::Interrupted.number());
+        let code = i32::from(ExitCode::from(ErrorKind::Interrupted).number());
         signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&flag))?;
         signal_hook::flag::register(signal, Arc::clone(&flag))?;
     }

@@ -1,90 +1,106 @@
-use std::path::PathBuf;
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use lock_model::ErrorClass;
 
-/// Why a program could not be found, started, or brought to a good end.
+/// A program that could not be started or supervised, or that did not succeed.
 ///
-/// Commands and output are shown redacted, with control characters escaped.
-#[derive(Debug, thiserror::Error)]
+/// The command and the output that it shows are redacted, with control characters escaped.
+#[derive(Debug)]
+pub struct ProcessError {
+    pub(crate) kind: ProcessErrorKind,
+    pub(crate) command: String,
+    pub(crate) stderr: Vec<String>,
+    pub(crate) source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What went wrong with a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ProcessError {
+pub enum ProcessErrorKind {
     /// No folder of the search path holds the program.
-    #[error("program `{name}` was not found on the search path")]
-    NotFound {
-        /// The program's name.
-        name: String,
-    },
+    NotFound,
     /// The system refused to start the program.
-    #[error("program `{}` could not be started", program.display())]
-    Start {
-        /// The program's path.
-        program: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The program ran longer than it may; its process group was ended.
-    #[error("`{command}` did not end within {}{stderr}", seconds(*deadline))]
-    Deadline {
-        /// The command.
-        command: String,
-        /// How long it was allowed to run.
-        deadline: Duration,
-        /// The last lines of its standard error, on lines of their own.
-        stderr: String,
-    },
-    /// We were asked to stop; the program's process group was ended.
-    #[error("`{command}` was interrupted")]
-    Interrupted {
-        /// The command.
-        command: String,
-    },
-    /// The program wrote more than it may; its process group was ended.
-    #[error("`{command}` wrote more than {limit} bytes")]
-    OutputTooLarge {
-        /// The command.
-        command: String,
-        /// The limit for each of the two outputs.
-        limit: usize,
-    },
-    /// The program ran and said no.
-    #[error("`{command}` ended with {status}{stderr}")]
-    Failed {
-        /// The command.
-        command: String,
-        /// `exit status N` or `signal N`.
-        status: String,
-        /// The last lines of its standard error, on lines of their own.
-        stderr: String,
-    },
-    /// Talking to the running program failed.
-    #[error("lost contact with `{command}`")]
-    Contact {
-        /// The command.
-        command: String,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    NotStarted,
+    /// The program ran longer than this; its process group was ended.
+    Deadline(Duration),
+    /// The [`Interrupt`](crate::Interrupt) was requested; the process group was ended.
+    Interrupted,
+    /// The program wrote more than this many bytes to one of its outputs; its process group was ended.
+    OutputTooLarge(usize),
+    /// The program ended with this status: `exit status N` or `signal N`. See [`Output::checked`](crate::Output::checked).
+    Failed(String),
+    /// The system failed while the program ran: a pipe or `waitid`.
+    Supervision,
 }
 
 impl ProcessError {
-    /// The kind of failure.
+    pub(crate) fn new(kind: ProcessErrorKind, command: impl Into<String>) -> Self {
+        Self { kind, command: command.into(), stderr: Vec::new(), source: None }
+    }
+
+    pub(crate) fn with_source(self, source: std::io::Error) -> Self {
+        Self { source: Some(Box::new(source)), ..self }
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ProcessErrorKind {
+        &self.kind
+    }
+
+    /// The command line; for a program that was not found or not started, only its name or path.
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// The last lines of standard error, or of standard output where that is empty: after a deadline or a failure.
+    pub fn stderr(&self) -> &[String] {
+        &self.stderr
+    }
+
+    /// [`NotFound`](ErrorClass::NotFound) for a missing program, [`Temporary`](ErrorClass::Temporary) where another
+    /// attempt can end otherwise (deadline, interrupt, supervision), and [`Invalid`](ErrorClass::Invalid) for the rest.
     pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::NotFound { .. } => ErrorClass::NotFound,
-            Self::Start { .. } | Self::OutputTooLarge { .. } | Self::Failed { .. } => ErrorClass::Invalid,
-            Self::Deadline { .. } | Self::Interrupted { .. } | Self::Contact { .. } => ErrorClass::Temporary,
+        use ProcessErrorKind as Kind;
+        match self.kind {
+            Kind::NotFound => ErrorClass::NotFound,
+            Kind::NotStarted | Kind::OutputTooLarge(_) | Kind::Failed(_) => ErrorClass::Invalid,
+            Kind::Deadline(_) | Kind::Interrupted | Kind::Supervision => ErrorClass::Temporary,
         }
     }
 
-    /// Whether a deadline passed.
+    /// Whether the program was ended because its deadline passed.
     pub fn is_deadline(&self) -> bool {
-        matches!(self, Self::Deadline { .. })
+        matches!(self.kind, ProcessErrorKind::Deadline(_))
     }
 
-    /// Whether we were asked to stop.
+    /// Whether the program was ended because the interrupt was requested.
     pub fn is_interrupted(&self) -> bool {
-        matches!(self, Self::Interrupted { .. })
+        self.kind == ProcessErrorKind::Interrupted
+    }
+}
+
+impl fmt::Display for ProcessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use ProcessErrorKind as Kind;
+        let command = &self.command;
+        match &self.kind {
+            Kind::NotFound => write!(f, "program `{command}` was not found on the search path"),
+            Kind::NotStarted => write!(f, "program `{command}` could not be started"),
+            Kind::Deadline(after) => write!(f, "`{command}` did not end within {}", seconds(*after)),
+            Kind::Interrupted => write!(f, "`{command}` was interrupted"),
+            Kind::OutputTooLarge(limit) => write!(f, "`{command}` wrote more than {limit} bytes"),
+            Kind::Failed(status) => write!(f, "`{command}` ended with {status}"),
+            Kind::Supervision => write!(f, "lost contact with `{command}`"),
+        }?;
+        self.stderr.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
+
+impl Error for ProcessError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }
 

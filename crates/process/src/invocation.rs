@@ -6,25 +6,26 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use lock_model::escaping::escape_terminal;
+
 use crate::supervise::{Limits, OutputLimit, Stopped, supervise};
-use crate::{Environment, Interrupt, ProcessError, Program, Redactor};
+use crate::{EnvVars, Interrupt, ProcessError, ProcessErrorKind, Program, Redactor};
 
 const DEFAULT_OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 const DEFAULT_GRACE: Duration = Duration::from_secs(2);
-/// How many lines of standard error an error shows.
-const SHOWN_LINES: usize = 10;
-const SHOWN_COLUMNS: usize = 400;
+/// The lines of output that an error shows.
+const ERROR_LINES: usize = 10;
+const LINE_CHARACTERS: usize = 400;
 
-/// One start of a program, to be described and then [run](Self::run).
+/// How a program is to be started; [`run`](Self::run) starts it.
 ///
-/// Without further description: no arguments, an empty environment, an empty standard input, no deadline, and at
-/// most 64 MiB of output.
+/// Defaults: no arguments, no environment variables, an empty standard input, no deadline, and at most 64 MiB of output.
 #[derive(Debug)]
 #[must_use = "an invocation does nothing until it is run"]
 pub struct Invocation {
     program: Program,
     arguments: Vec<OsString>,
-    environment: Environment,
+    environment: EnvVars,
     folder: Option<PathBuf>,
     stdin: Option<Vec<u8>>,
     limits: Limits,
@@ -32,12 +33,12 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Describes a start of the program.
+    /// Takes the defaults.
     pub fn new(program: &Program) -> Self {
         Self {
             program: program.clone(),
             arguments: Vec::new(),
-            environment: Environment::new(),
+            environment: EnvVars::new(),
             folder: None,
             stdin: None,
             limits: Limits {
@@ -50,13 +51,13 @@ impl Invocation {
         }
     }
 
-    /// Adds an argument.
+    /// Adds one argument, as it is: no shell splits or expands it.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.arguments.push(argument.as_ref().to_owned());
         self
     }
 
-    /// Adds arguments.
+    /// Adds several arguments.
     pub fn args<I, A>(mut self, arguments: I) -> Self
     where
         I: IntoIterator<Item = A>,
@@ -66,25 +67,25 @@ impl Invocation {
         self
     }
 
-    /// Sets one environment variable.
+    /// Sets one environment variable; an earlier value is replaced.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.insert(name, value);
         self
     }
 
-    /// Adds a list of environment variables; later values win.
-    pub fn environment(mut self, environment: &Environment) -> Self {
-        self.environment.extend(environment.iter());
+    /// Sets several environment variables; earlier values are replaced.
+    pub fn envs(mut self, variables: &EnvVars) -> Self {
+        self.environment.extend(variables.iter());
         self
     }
 
-    /// Starts the program in a folder.
+    /// Starts the program in this folder; without it, in the current one.
     pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
         self
     }
 
-    /// Feeds the program. Without this its standard input is empty.
+    /// Writes these bytes to the program's standard input, which is empty without this.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
         self
@@ -96,52 +97,48 @@ impl Invocation {
         self
     }
 
-    /// The time between SIGTERM and SIGKILL: two seconds if not set.
+    /// The time between SIGTERM and SIGKILL: two seconds without this.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.limits.grace = grace;
         self
     }
 
-    /// Refuses more output than this many bytes, counted for each output.
+    /// Refuses more than this many bytes on standard output or on standard error: 64 MiB without this.
     pub fn output_limit(mut self, bytes: usize) -> Self {
         self.limits.output = OutputLimit::Refuse(bytes);
         self
     }
 
-    /// Keeps only the last bytes of each output: for logs.
+    /// Keeps only the last bytes of each output instead of refusing long output: for logs.
     pub fn keep_last(mut self, bytes: usize) -> Self {
         self.limits.output = OutputLimit::KeepLast(bytes);
         self
     }
 
-    /// Hides these secrets in everything that is shown.
+    /// Masks these secrets in commands and in the output that errors show.
     pub fn redact(mut self, redactor: &Redactor) -> Self {
         self.redactor = redactor.clone();
         self
     }
 
-    /// Ends the program when the interrupt is requested.
+    /// Ends the program's process group when the interrupt is requested.
     pub fn interrupt(mut self, interrupt: &Interrupt) -> Self {
         self.limits.interrupt = interrupt.clone();
         self
     }
 
-    /// The command as it is shown to people: redacted and escaped.
-    pub fn shown(&self) -> String {
-        let mut shown = self.program.name().to_owned();
-        for argument in &self.arguments {
-            shown.push(' ');
-            shown.push_str(&shown_argument(&self.redactor.redact(&argument.to_string_lossy())));
-        }
-        shown
+    /// The command line for people: redacted and escaped, not to be given to a shell.
+    pub fn command_line(&self) -> String {
+        let arguments = self.arguments.iter().map(|argument| self.redactor.redact(&argument.to_string_lossy()));
+        arguments.fold(self.program.name().to_owned(), |line, argument| line + " " + &quote_argument(&argument))
     }
 
     /// Runs the program to its end. An exit status other than zero is a value, not an error: see [`Output`].
     pub fn run(self) -> Result<Output, ProcessError> {
-        let command = self.shown();
+        let command = self.command_line();
         let child = self.start()?;
         let ended = supervise(child, self.stdin.unwrap_or_default(), &self.limits)
-            .map_err(|source| ProcessError::Contact { command: command.clone(), source })?;
+            .map_err(|error| ProcessError::new(ProcessErrorKind::Supervision, &command).with_source(error))?;
         let output = Output {
             code: ended.status.code(),
             signal: ended.status.signal(),
@@ -153,14 +150,12 @@ impl Invocation {
         };
         match (ended.stopped, self.limits.output) {
             (None, _) => Ok(output),
-            (Some(Stopped::Deadline), _) => Err(ProcessError::Deadline {
-                stderr: output.stderr_block(),
-                command: output.command,
-                deadline: self.limits.deadline.unwrap_or_default(),
-            }),
-            (Some(Stopped::Interrupted), _) => Err(ProcessError::Interrupted { command: output.command }),
+            (Some(Stopped::Deadline), _) => {
+                Err(output.error(ProcessErrorKind::Deadline(self.limits.deadline.unwrap_or_default())))
+            }
+            (Some(Stopped::Interrupted), _) => Err(ProcessError::new(ProcessErrorKind::Interrupted, output.command)),
             (Some(Stopped::OutputTooLarge), OutputLimit::Refuse(limit) | OutputLimit::KeepLast(limit)) => {
-                Err(ProcessError::OutputTooLarge { command: output.command, limit })
+                Err(ProcessError::new(ProcessErrorKind::OutputTooLarge(limit), output.command))
             }
         }
     }
@@ -183,13 +178,16 @@ impl Invocation {
         loop {
             match command.spawn() {
                 Ok(child) => return Ok(child),
-                // Another thread of ours forked while this program was still being written: its copy of the
+                // Another thread forked while this program was still being written: its copy of the
                 // descriptor goes away as soon as it executes.
                 Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && attempts < 20 => {
                     attempts += 1;
                     std::thread::sleep(Duration::from_millis(5));
                 }
-                Err(source) => return Err(ProcessError::Start { program: self.program.path().to_owned(), source }),
+                Err(error) => {
+                    let program = self.program.path().to_string_lossy();
+                    return Err(ProcessError::new(ProcessErrorKind::NotStarted, program).with_source(error));
+                }
             }
         }
     }
@@ -198,6 +196,7 @@ impl Invocation {
 /// How a program ended, and what it wrote.
 #[derive(Debug)]
 #[must_use = "the program may have failed"]
+#[non_exhaustive]
 pub struct Output {
     /// The exit status, unless a signal ended the program.
     pub code: Option<i32>,
@@ -219,12 +218,13 @@ impl Output {
         self.code == Some(0)
     }
 
-    /// Turns an exit status other than zero into an error that shows the command and its last words.
+    /// Turns an exit status other than zero into an error that shows the command and the end of its output.
     pub fn checked(self) -> Result<Self, ProcessError> {
         if self.success() {
             return Ok(self);
         }
-        Err(ProcessError::Failed { status: self.status(), stderr: self.stderr_block(), command: self.command })
+        let status = self.status();
+        Err(self.error(ProcessErrorKind::Failed(status)))
     }
 
     /// `exit status N` or `signal N`.
@@ -236,66 +236,49 @@ impl Output {
         }
     }
 
-    /// The command as it is shown to people.
+    /// The command line for people: see [`Invocation::command_line`].
     pub fn command(&self) -> &str {
         &self.command
     }
 
-    /// Standard output as text, not redacted; bytes that are no UTF-8 become U+FFFD.
+    /// Standard output as text, not redacted; bytes that are not UTF-8 become U+FFFD.
     pub fn stdout_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.stdout)
     }
 
-    /// Standard error as text, not redacted; bytes that are no UTF-8 become U+FFFD.
+    /// Standard error as text, not redacted; bytes that are not UTF-8 become U+FFFD.
     pub fn stderr_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.stderr)
     }
 
-    /// The last lines of standard error for people, or of standard output where standard error is empty: redacted,
-    /// control characters escaped.
-    pub fn last_words(&self, lines: usize) -> Vec<String> {
+    /// The last lines of standard error, or of standard output where standard error is empty: redacted, escaped for a
+    /// terminal, without blank lines, and cut after 400 characters.
+    pub fn last_lines(&self, lines: usize) -> Vec<String> {
         let stderr = self.stderr_text();
         let text = if stderr.trim().is_empty() { self.stdout_text() } else { stderr };
         let text = self.redactor.redact(&text);
-        let mut shown: Vec<String> =
-            text.lines().rev().filter(|line| !line.trim().is_empty()).take(lines).map(shown_line).collect();
-        shown.reverse();
-        shown
+        let mut last: Vec<String> =
+            text.lines().rev().filter(|line| !line.trim().is_empty()).take(lines).map(escape_line).collect();
+        last.reverse();
+        last
     }
 
-    fn stderr_block(&self) -> String {
-        self.last_words(SHOWN_LINES).iter().fold(String::new(), |block, line| block + "\n  " + line)
+    fn error(self, kind: ProcessErrorKind) -> ProcessError {
+        let stderr = self.last_lines(ERROR_LINES);
+        ProcessError { stderr, ..ProcessError::new(kind, self.command) }
     }
 }
 
-/// Escapes what a terminal could act on, and cuts what is too long to read.
-fn shown_line(line: &str) -> String {
-    let mut shown = String::new();
-    for (column, character) in line.trim_end().chars().enumerate() {
-        if column == SHOWN_COLUMNS {
-            shown.push('…');
-            break;
-        }
-        if character != '\t' && is_hostile(character) {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+fn escape_line(line: &str) -> String {
+    let mut characters = line.trim_end().chars();
+    let kept: String = characters.by_ref().take(LINE_CHARACTERS).collect();
+    escape_terminal(&kept) + if characters.next().is_some() { "…" } else { "" }
 }
 
-fn shown_argument(argument: &str) -> String {
+fn quote_argument(argument: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:=@,+%^~{}".contains(c);
     if !argument.is_empty() && argument.chars().all(plain) {
         return argument.to_owned();
     }
-    let inner = shown_line(argument);
-    format!("'{inner}'")
-}
-
-/// Control characters and the marks that reorder text.
-fn is_hostile(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}')
+    format!("'{}'", escape_line(argument))
 }

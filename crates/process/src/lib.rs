@@ -1,18 +1,44 @@
 //! The one way to start a program: an argument list, a named environment, a deadline, and no shell.
 //!
-//! [`Invocation`] starts a child in a process group of its own, with a closed standard input and nothing of our
-//! environment but what is named, and ends the whole group when the deadline passes. Output is capped, and what is
-//! shown of it is [redacted](Redactor). [`git`] builds on it: everything that this project asks the `git` program.
+//! [`Invocation`] starts a child in a process group of its own, with a closed standard input and no environment variable
+//! but those that it is given, and ends the whole group when the deadline passes. Output is capped; commands and output
+//! that errors show are [redacted](Redactor).
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use process::{EnvVars, Invocation, Program};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let search_path = "/usr/local/bin:/usr/bin:/bin";
+//! let sort = Program::find("sort", search_path.as_ref())?;
+//! let output = Invocation::new(&sort)
+//!     .arg("--unique")
+//!     .envs(&EnvVars::new().set("PATH", search_path).set("LC_ALL", "C"))
+//!     .stdin("b\na\nb\n")
+//!     .deadline(Duration::from_secs(10))
+//!     .run()?
+//!     .checked()?;
+//! assert_eq!(output.stdout_text(), "a\nb\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Runtime
+//!
+//! None is needed: [`Invocation::run`] blocks the calling thread until the child has ended. Unix only.
 
+mod env_vars;
 mod error;
-
 mod invocation;
 mod program;
 mod redactor;
 mod supervise;
 
-pub use error::ProcessError;
+pub use env_vars::EnvVars;
+pub use error::{ProcessError, ProcessErrorKind};
 pub use invocation::{Invocation, Output};
-pub use program::{Environment, Program};
+pub use lock_model;
+pub use program::Program;
 pub use redactor::Redactor;
 pub use supervise::Interrupt;

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 /// What stands where a secret stood.
 const MASK: &str = "***";
@@ -17,12 +16,12 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// Hides nothing yet.
+    /// Without secrets: text stays as it is.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Registers a secret. Texts (and lines of a text) of fewer than four bytes are ignored.
+    /// Registers a secret and each of its lines. What is shorter than four bytes is ignored.
     pub fn add(&mut self, secret: impl AsRef<[u8]>) {
         let secret = secret.as_ref();
         let mut needles: BTreeSet<Vec<u8>> = self.needles.drain(..).collect();
@@ -42,7 +41,7 @@ impl Redactor {
         self.needles.is_empty()
     }
 
-    /// The text with every secret masked.
+    /// The text with `***` in place of every secret.
     pub fn redact(&self, text: &str) -> String {
         if self.needles.is_empty() {
             return text.to_owned();
@@ -50,8 +49,7 @@ impl Redactor {
         String::from_utf8_lossy(&self.redact_bytes(text.as_bytes())).into_owned()
     }
 
-    /// The bytes with every secret masked.
-    pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+    fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut shown = Vec::with_capacity(bytes.len());
         // Everything before `masked_until` belongs to a match; overlapping matches melt into one mask.
         let mut masked_until = 0;
@@ -87,8 +85,8 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
             }
         }
     }
-    forms.push(percent_encoded(secret, char::is_ascii_uppercase));
-    forms.push(percent_encoded(secret, char::is_ascii_lowercase));
+    forms.push(percent_encoded(secret, |byte| format!("%{byte:02X}")));
+    forms.push(percent_encoded(secret, |byte| format!("%{byte:02x}")));
     if let Ok(text) = std::str::from_utf8(secret) {
         forms.push(json_escaped(text).into_bytes());
         forms.push(text.escape_default().to_string().into_bytes());
@@ -115,37 +113,22 @@ fn base64_inside(secret: &[u8], alignment: usize, alphabet: &[u8; 64]) -> Vec<u8
         .collect()
 }
 
-fn percent_encoded(secret: &[u8], case: fn(&char) -> bool) -> Vec<u8> {
-    let upper = case(&'A');
-    let mut text = String::with_capacity(secret.len() * 3);
-    for &byte in secret {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            text.push(char::from(byte));
-        } else {
-            let written = if upper { write!(text, "%{byte:02X}") } else { write!(text, "%{byte:02x}") };
-            debug_assert!(written.is_ok(), "writing to a string cannot fail");
-        }
-    }
-    text.into_bytes()
+fn percent_encoded(secret: &[u8], escape: fn(u8) -> String) -> Vec<u8> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    secret.iter().flat_map(|&byte| if plain(byte) { vec![byte] } else { escape(byte).into_bytes() }).collect()
 }
 
 fn json_escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '"' => escaped.push_str("\\\""),
-            '\\' => escaped.push_str("\\\\"),
-            '\n' => escaped.push_str("\\n"),
-            '\r' => escaped.push_str("\\r"),
-            '\t' => escaped.push_str("\\t"),
-            control if control < ' ' => {
-                let written = write!(escaped, "\\u{:04x}", u32::from(control));
-                debug_assert!(written.is_ok(), "writing to a string cannot fail");
-            }
-            other => escaped.push(other),
-        }
-    }
-    escaped
+    let escape = |character| match character {
+        '"' => "\\\"".to_owned(),
+        '\\' => "\\\\".to_owned(),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\t' => "\\t".to_owned(),
+        control if control < ' ' => format!("\\u{:04x}", u32::from(control)),
+        other => other.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 #[cfg(test)]

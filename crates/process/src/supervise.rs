@@ -15,22 +15,23 @@ const DRAIN: Duration = Duration::from_millis(250);
 /// The longest time between two looks at the clock, the interrupt and the child.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
-/// A request to stop, shared between whoever hears of it (a signal handler) and everything that waits.
+/// A request to stop, shared by the one who makes it, such as a signal handler, and the programs that it ends. Clones
+/// are the same request.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Not requested.
+    /// A request of its own, not yet made.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Requests the stop; it cannot be taken back.
+    /// Ends the programs; it cannot be taken back, and programs that start later end at once.
     pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it was requested.
+    /// Whether any clone was [requested](Self::request).
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }

@@ -1,6 +1,6 @@
-//! Whose approval counts, and for what: for content, never for a number of clicks.
+//! Whose approval counts: it is for the content of the pull request's head, not for the pull request.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use lock_model::{CommitId, Timestamp, TreeId};
@@ -8,18 +8,25 @@ use lock_model::{CommitId, Timestamp, TreeId};
 /// How many approvals a promotion needs, as the target branch says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApprovalPolicy {
-    /// How many people.
+    /// How many people must approve.
     pub count: u32,
-    /// Whose approvals do not count, and why; the author's never do and need no entry.
+    /// Users whose approvals do not count, each with the reason; the author's never count and need no entry.
     pub excluded: BTreeMap<String, String>,
+}
+
+impl ApprovalPolicy {
+    /// A policy that excludes only the author.
+    pub fn new(count: u32) -> Self {
+        Self { count, excluded: BTreeMap::new() }
+    }
 }
 
 /// What the forge says about a pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullRequestFacts {
-    /// Its number.
+    /// Its number at the forge.
     pub number: u64,
-    /// Who opened it.
+    /// The user who opened it.
     pub author: String,
     /// The commit that would be, or was, merged.
     pub head: CommitId,
@@ -29,7 +36,7 @@ pub struct PullRequestFacts {
     pub merged: Option<MergeFacts>,
     /// All reviews, in any order.
     pub reviews: Vec<ReviewFacts>,
-    /// Everybody who has access to the repository now.
+    /// Every user who has access to the repository now.
     pub people: Vec<Person>,
 }
 
@@ -40,7 +47,7 @@ pub struct MergeFacts {
     pub commit: CommitId,
     /// Its tree.
     pub tree: TreeId,
-    /// Who merged.
+    /// The user who merged.
     pub by: String,
 }
 
@@ -49,43 +56,43 @@ pub struct MergeFacts {
 pub struct ReviewFacts {
     /// The forge's order of reviews; of two by one person the higher is the later.
     pub seq: u64,
-    /// Who.
+    /// The reviewer.
     pub user: String,
-    /// What they say.
-    pub stance: Stance,
-    /// The commit they looked at.
+    /// What the review says.
+    pub state: ReviewState,
+    /// The commit that was reviewed.
     pub commit: CommitId,
     /// The tree of that commit; absent where the commit is gone.
     pub tree: Option<TreeId>,
-    /// When.
+    /// When it was submitted.
     pub at: Timestamp,
 }
 
 /// What a review says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stance {
-    /// Yes.
+pub enum ReviewState {
+    /// The reviewer approves.
     Approved,
-    /// Not like this.
+    /// The reviewer requests changes.
     ChangesRequested,
-    /// A remark; it leaves the person's earlier stance as it is.
+    /// The reviewer comments; an earlier approval or request of theirs stays in force.
     Commented,
-    /// Somebody took the review back; the person has no stance any more.
+    /// The review was dismissed; an earlier one does not come back into force.
     Dismissed,
 }
 
-/// Somebody with access to the repository.
+/// A user with access to the repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
-    /// The name at the forge.
+    /// The user's name at the forge.
     pub name: String,
-    /// A person or a program.
+    /// Whether a person or a program uses the account.
     pub kind: PersonKind,
-    /// What they may do now.
+    /// What the user may do now.
     pub access: Access,
 }
 
-/// A person or a program.
+/// What uses an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PersonKind {
     /// A person.
@@ -94,172 +101,175 @@ pub enum PersonKind {
     Bot,
 }
 
-/// What somebody may do.
+/// What a user may do with the repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Look.
+    /// Read it.
     Read,
-    /// Change.
+    /// Push to it.
     Write,
 }
 
-/// The answer: who counts, who does not and why, and how many are missing.
+/// Which reviews count, which do not and why, and how many approvals are missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Approvals {
-    /// How many are needed.
+    /// How many approvals the policy requires.
     pub needed: u32,
-    /// Whose approval counts, sorted.
+    /// Users whose approval counts, sorted.
     pub counted: Vec<String>,
-    /// Everybody else who reviewed, sorted, and why they do not count.
+    /// The other reviewers, sorted, each with the reason.
     pub not_counted: Vec<NotCounted>,
-    /// Who requested changes, sorted: as long as there is one, nothing goes on.
+    /// Users who request changes, sorted: one is enough to block.
     pub blocked_by: Vec<String>,
-    /// How many more are needed.
+    /// How many more approvals are needed.
     pub missing: u32,
-    /// How many people could approve at all.
+    /// How many users could approve at all.
     pub eligible: u32,
 }
 
 /// A review that does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NotCounted {
-    /// Whose.
+    /// The reviewer.
     pub user: String,
-    /// Why not.
-    pub why: WhyNot,
+    /// Why it does not count.
+    pub reason: ExclusionReason,
 }
 
 /// Why a review does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WhyNot {
-    /// They opened the pull request.
+#[non_exhaustive]
+pub enum ExclusionReason {
+    /// The reviewer opened the pull request.
     Author,
-    /// A program.
+    /// The reviewer is a program.
     Bot,
-    /// They cannot write to the repository, or cannot any more.
+    /// The reviewer cannot push to the repository, or cannot any more.
     NoWriteAccess,
-    /// The policy leaves them out.
+    /// The policy excludes the reviewer.
     Excluded {
-        /// Why.
-        why: String,
+        /// The reason in the policy.
+        reason: String,
     },
-    /// They approved other content.
+    /// The reviewer approved other content.
     Stale {
-        /// The commit they looked at.
+        /// The commit that was reviewed.
         commit: CommitId,
     },
-    /// They want changes.
+    /// The reviewer requests changes.
     ChangesRequested,
-    /// Their review was taken back.
+    /// The review was dismissed.
     Dismissed,
-    /// They only remarked something.
-    NoStance,
+    /// The reviewer neither approved nor requested changes.
+    OnlyCommented,
 }
 
-impl fmt::Display for WhyNot {
+impl fmt::Display for ExclusionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Author => f.write_str("opened the pull request"),
             Self::Bot => f.write_str("is a bot"),
             Self::NoWriteAccess => f.write_str("has no write access"),
-            Self::Excluded { why } => f.write_str(why),
+            Self::Excluded { reason } => f.write_str(reason),
             Self::Stale { commit } => write!(f, "approved other content, at {}", commit.short(7)),
             Self::ChangesRequested => f.write_str("requests changes"),
             Self::Dismissed => f.write_str("review was dismissed"),
-            Self::NoStance => f.write_str("commented only"),
+            Self::OnlyCommented => f.write_str("commented only"),
         }
     }
 }
 
-/// What the approvals come to.
+/// Whether there are enough approvals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApprovalVerdict {
     /// Enough people approved exactly this content.
     Enough,
     /// More are needed.
     Missing,
-    /// Somebody requests changes.
+    /// A reviewer requests changes.
     Blocked,
-    /// More are needed than there are people who could.
+    /// More are needed than there are users who could approve.
     Impossible,
 }
 
 /// Counts the approvals of a pull request's present content.
 ///
-/// A review counts when the tree of the commit that it was given on is the tree of the head. Of each person the newest
-/// stance is taken; who requests changes blocks, on whatever content. Authors, bots, people without write access and
-/// excluded people neither count nor block.
+/// A review counts when the tree of the reviewed commit is the tree of the head. Of each user the newest review that is
+/// not a mere comment is taken; a request for changes blocks, on whatever content it was made. Authors, bots, users
+/// without write access and excluded users neither count nor block.
 pub fn count(policy: &ApprovalPolicy, pull_request: &PullRequestFacts) -> Approvals {
     let people: BTreeMap<String, &Person> =
         pull_request.people.iter().map(|person| (key(&person.name), person)).collect();
-    let excluded: BTreeMap<String, &String> = policy.excluded.iter().map(|(name, why)| (key(name), why)).collect();
+    let excluded: BTreeMap<String, &String> =
+        policy.excluded.iter().map(|(name, reason)| (key(name), reason)).collect();
     let author = key(&pull_request.author);
-    let bar = |name: &str| -> Option<WhyNot> {
+    let exclusion = |name: &str| -> Option<ExclusionReason> {
         if name == author {
-            return Some(WhyNot::Author);
+            return Some(ExclusionReason::Author);
         }
         match people.get(name).map(|person| (person.kind, person.access)) {
-            Some((PersonKind::Bot, Access::Read | Access::Write)) => return Some(WhyNot::Bot),
-            None | Some((PersonKind::Human, Access::Read)) => return Some(WhyNot::NoWriteAccess),
+            Some((PersonKind::Bot, Access::Read | Access::Write)) => return Some(ExclusionReason::Bot),
+            None | Some((PersonKind::Human, Access::Read)) => return Some(ExclusionReason::NoWriteAccess),
             Some((PersonKind::Human, Access::Write)) => {}
         }
-        excluded.get(name).map(|why| WhyNot::Excluded { why: (*why).clone() })
+        excluded.get(name).map(|reason| ExclusionReason::Excluded { reason: (*reason).clone() })
     };
 
     let mut reviews: Vec<&ReviewFacts> = pull_request.reviews.iter().collect();
     reviews.sort_by_key(|review| review.seq);
-    let mut stances: BTreeMap<String, &ReviewFacts> = BTreeMap::new();
+    let mut in_force: BTreeMap<String, &ReviewFacts> = BTreeMap::new();
     for review in reviews {
         let name = key(&review.user);
-        match review.stance {
-            Stance::Approved | Stance::ChangesRequested | Stance::Dismissed => {
-                stances.insert(name, review);
+        match review.state {
+            ReviewState::Approved | ReviewState::ChangesRequested | ReviewState::Dismissed => {
+                in_force.insert(name, review);
             }
-            Stance::Commented => {
-                stances.entry(name).or_insert(review);
+            ReviewState::Commented => {
+                in_force.entry(name).or_insert(review);
             }
         }
     }
 
-    let mut counted = Vec::new();
-    let mut not_counted = Vec::new();
-    let mut blocked_by = Vec::new();
-    for (name, review) in stances {
-        let why = bar(&name).or_else(|| match review.stance {
-            Stance::Approved if review.tree.as_ref() == Some(&pull_request.head_tree) => None,
-            Stance::Approved => Some(WhyNot::Stale { commit: review.commit.clone() }),
-            Stance::ChangesRequested => Some(WhyNot::ChangesRequested),
-            Stance::Dismissed => Some(WhyNot::Dismissed),
-            Stance::Commented => Some(WhyNot::NoStance),
-        });
-        match why {
-            None => counted.push(review.user.clone()),
-            Some(why) => {
-                if why == WhyNot::ChangesRequested {
-                    blocked_by.push(review.user.clone());
-                }
-                not_counted.push(NotCounted { user: review.user.clone(), why });
-            }
-        }
-    }
-    let eligible = people.keys().filter(|name| bar(name).is_none()).collect::<BTreeSet<_>>().len();
-    Approvals {
+    let eligible = people.keys().filter(|name| exclusion(name).is_none()).count();
+    let mut approvals = Approvals {
         needed: policy.count,
-        missing: policy.count.saturating_sub(u32::try_from(counted.len()).unwrap_or(u32::MAX)),
+        counted: Vec::new(),
+        not_counted: Vec::new(),
+        blocked_by: Vec::new(),
+        missing: policy.count,
         eligible: u32::try_from(eligible).unwrap_or(u32::MAX),
-        counted,
-        not_counted,
-        blocked_by,
+    };
+    for (name, review) in in_force {
+        let user = review.user.clone();
+        let reason = exclusion(&name).or_else(|| match review.state {
+            ReviewState::Approved if review.tree.as_ref() == Some(&pull_request.head_tree) => None,
+            ReviewState::Approved => Some(ExclusionReason::Stale { commit: review.commit.clone() }),
+            ReviewState::ChangesRequested => Some(ExclusionReason::ChangesRequested),
+            ReviewState::Dismissed => Some(ExclusionReason::Dismissed),
+            ReviewState::Commented => Some(ExclusionReason::OnlyCommented),
+        });
+        let Some(reason) = reason else {
+            approvals.counted.push(user);
+            approvals.missing = approvals.missing.saturating_sub(1);
+            continue;
+        };
+        if reason == ExclusionReason::ChangesRequested {
+            approvals.blocked_by.push(user.clone());
+        }
+        approvals.not_counted.push(NotCounted { user, reason });
     }
+    approvals
 }
 
-/// Forges do not tell `Ana` from `ana`.
+/// To a forge `Ana` and `ana` are one user.
 fn key(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
 impl Approvals {
-    /// What it comes to. A policy that nobody can meet is said before anything else: waiting would not help.
+    /// Whether there are enough. A policy that cannot be met goes before everything else: waiting would not help.
     pub fn verdict(&self) -> ApprovalVerdict {
         if self.eligible < self.needed {
             ApprovalVerdict::Impossible
@@ -287,6 +297,6 @@ impl Approvals {
 
     /// One line for each review that does not count.
     pub fn explanations(&self) -> Vec<String> {
-        self.not_counted.iter().map(|review| format!("{} {}", review.user, review.why)).collect()
+        self.not_counted.iter().map(|review| format!("{} {}", review.user, review.reason)).collect()
     }
 }

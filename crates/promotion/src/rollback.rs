@@ -3,21 +3,21 @@
 //! A rollback is a deployment of an older release through the same steps. Its first record, `rollback started`, does
 //! three things at once: it opens a cycle of the target release, it marks that cycle as a rollback, and it holds the
 //! environment. A killed rollback is therefore found, and goes on with the same target; until it ends nothing else is
-//! deployed. Its last record is `rollback ok`. The hold stays until somebody lifts it.
+//! deployed. Its last record is `rollback ok`. The hold stays until a user lifts it.
 
 use std::collections::BTreeSet;
 
 use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, ErrorClass, LockId, ReleaseId, Timestamp};
 
-use ledger::cycle::{Cycle, CycleOrigin, Locks, PlanShape, Then, plan};
+use crate::attempts::{AfterProof, Locks, PlanShape, plan};
 use ledger::{
-    HoldOrigin, Ledger, ProofVerdict, Record, Rejection, Step, StepKey, StepResult, SuiteRef, Unreviewed, occupies,
-    recorded_at,
+    CycleOrigin, HoldOrigin, Ledger, ProofVerdict, Record, Rejection, Step, StepKey, StepResult, SuiteRef, Unreviewed,
 };
 
-/// What a rollback deploys.
+/// The release that a rollback deploys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+#[non_exhaustive]
+pub struct RollbackTarget {
     /// The tag, where the environment makes releases.
     pub tag: Option<String>,
     /// The release.
@@ -32,7 +32,7 @@ pub struct Target {
     pub commit: CommitId,
     /// When it proved itself.
     pub since: Timestamp,
-    /// Whether there is anything left to do.
+    /// How far the rollback is.
     pub state: TargetState,
 }
 
@@ -55,35 +55,40 @@ pub enum TargetState {
 
 /// Why there is nothing to go back to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NoTarget {
     /// Nothing was ever deployed.
     #[error("nothing was ever deployed to `{environment}`")]
     NeverDeployed {
-        /// Where.
+        /// The environment that has to go back.
         environment: EnvironmentName,
     },
-    /// The environment knows no other good release.
+    /// No other release was proven there and is not rejected.
     #[error("`{environment}` has no earlier release that was proven there and is not rejected")]
     NothingOlder {
-        /// Where.
+        /// The environment that has to go back.
         environment: EnvironmentName,
     },
-    /// Nothing is called like this.
-    #[error("`{}` names no proven or migrated release of `{environment}`; known are {}", requested.escape_debug(), list(known))]
+    /// No release is called like this.
+    #[error(
+        "`{}` names no proven or migrated release of `{environment}`; known are {}",
+        lock_model::escaping::escape_terminal(requested),
+        list(known)
+    )]
     Unknown {
-        /// Where.
+        /// The environment that has to go back.
         environment: EnvironmentName,
-        /// What was asked for.
+        /// The name that was asked for.
         requested: String,
-        /// What there is, newest first.
+        /// The names of the releases that can be gone back to, newest first.
         known: Vec<String>,
     },
-    /// Several are called like this.
-    #[error("`{}` names several releases: {}", requested.escape_debug(), list(candidates))]
+    /// Several releases are called like this.
+    #[error("`{}` names several releases: {}", lock_model::escaping::escape_terminal(requested), list(candidates))]
     Ambiguous {
-        /// What was asked for.
+        /// The name that was asked for.
         requested: String,
-        /// Their ids.
+        /// The ids of those releases.
         candidates: Vec<String>,
     },
     /// Its lock is rejected.
@@ -94,10 +99,10 @@ pub enum NoTarget {
         /// The rejection.
         rejection: Rejection,
     },
-    /// It is what the environment has.
+    /// The environment has that release.
     #[error("`{environment}` has `{name}` already")]
     AlreadyThere {
-        /// Where.
+        /// The environment that has to go back.
         environment: EnvironmentName,
         /// The release.
         name: String,
@@ -105,7 +110,8 @@ pub enum NoTarget {
 }
 
 impl NoTarget {
-    /// Which class of failure this is.
+    /// Names that match nothing are [`ErrorClass::NotFound`], names that cannot be meant [`ErrorClass::Invalid`], and a
+    /// rejected lock is [`ErrorClass::Denied`].
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NeverDeployed { .. } | Self::NothingOlder { .. } | Self::Unknown { .. } => ErrorClass::NotFound,
@@ -121,7 +127,7 @@ fn list(names: &[String]) -> String {
 
 /// The steps of a rollback, after its `rollback started`.
 pub fn steps(suites: Vec<SuiteRef>) -> Vec<StepKey> {
-    plan(&PlanShape { locks: Locks::InTree, suites, then: Then::EndRollback })
+    plan(&PlanShape { locks: Locks::InTree, suites, then: AfterProof::EndRollback })
 }
 
 /// Finds what to go back to: the release before the present one, or the one that is asked for by its tag or by at
@@ -129,15 +135,17 @@ pub fn steps(suites: Vec<SuiteRef>) -> Vec<StepKey> {
 ///
 /// While a rollback is underway, or its hold is in force, no name means that same rollback: a command that is run again
 /// after a crash must not go one release further back.
-pub fn target(ledger: &Ledger, environment: &EnvironmentName, requested: Option<&str>) -> Result<Target, NoTarget> {
+pub fn target(
+    ledger: &Ledger,
+    environment: &EnvironmentName,
+    requested: Option<&str>,
+) -> Result<RollbackTarget, NoTarget> {
     let good = known_good(ledger, environment);
     let current = current(ledger, environment);
-    let open = open_rollback(ledger, environment);
-    if let Some((target, _)) = &open {
-        let asked_for = requested.is_none_or(|name| is_called(target, name));
-        if asked_for {
-            return check(ledger, target.clone());
-        }
+    if let Some(target) = open_rollback(ledger, environment)
+        && requested.is_none_or(|name| is_called(&target, name))
+    {
+        return check(ledger, target);
     }
     let Some(current) = current else {
         return Err(NoTarget::NeverDeployed { environment: environment.clone() });
@@ -156,9 +164,9 @@ pub fn target(ledger: &Ledger, environment: &EnvironmentName, requested: Option<
 fn earlier(
     ledger: &Ledger,
     environment: &EnvironmentName,
-    good: &[Target],
+    good: &[RollbackTarget],
     current: &ReleaseId,
-) -> Result<Target, NoTarget> {
+) -> Result<RollbackTarget, NoTarget> {
     line(ledger, environment)
         .iter()
         .rev()
@@ -174,7 +182,7 @@ fn earlier(
 /// after its target. Without the cut a second rollback would return to what the first one left.
 fn line(ledger: &Ledger, environment: &EnvironmentName) -> Vec<ReleaseId> {
     let mut line: Vec<ReleaseId> = Vec::new();
-    for record in ledger.of(environment).filter(|record| occupies(&record.entry)) {
+    for record in ledger.of(environment).filter(|record| record.occupies_environment()) {
         let Some(release) = &record.entry.release else { continue };
         if record.entry.step == Step::Rollback
             && let Some(place) = line.iter().rposition(|known| known == release)
@@ -191,31 +199,33 @@ fn line(ledger: &Ledger, environment: &EnvironmentName) -> Vec<ReleaseId> {
 fn named(
     ledger: &Ledger,
     environment: &EnvironmentName,
-    good: &[Target],
+    good: &[RollbackTarget],
     current: &ReleaseId,
     name: &str,
-) -> Result<Target, NoTarget> {
-    let mut found = good.iter().filter(|target| is_called(target, name));
-    let Some(target) = found.next() else {
-        return Err(NoTarget::Unknown {
-            environment: environment.clone(),
-            requested: name.to_owned(),
-            known: good.iter().map(called).collect(),
-        });
+) -> Result<RollbackTarget, NoTarget> {
+    let found: Vec<&RollbackTarget> = good.iter().filter(|target| is_called(target, name)).collect();
+    let target = match found.as_slice() {
+        [target] => target,
+        [] => {
+            return Err(NoTarget::Unknown {
+                environment: environment.clone(),
+                requested: name.to_owned(),
+                known: good.iter().map(called).collect(),
+            });
+        }
+        several => {
+            let candidates = several.iter().map(|target| target.release.to_string()).collect();
+            return Err(NoTarget::Ambiguous { requested: name.to_owned(), candidates });
+        }
     };
-    let others: Vec<&Target> = found.collect();
-    if !others.is_empty() {
-        let candidates = std::iter::once(target).chain(others).map(|target| target.release.to_string()).collect();
-        return Err(NoTarget::Ambiguous { requested: name.to_owned(), candidates });
-    }
-    let target = check(ledger, target.clone())?;
+    let target = check(ledger, (*target).clone())?;
     if target.release == *current {
         return Err(NoTarget::AlreadyThere { environment: environment.clone(), name: called(&target) });
     }
     Ok(target)
 }
 
-fn check(ledger: &Ledger, target: Target) -> Result<Target, NoTarget> {
+fn check(ledger: &Ledger, target: RollbackTarget) -> Result<RollbackTarget, NoTarget> {
     match ledger.rejected(&target.lock) {
         Some(rejection) => Err(NoTarget::Rejected { name: called(&target), rejection }),
         None => Ok(target),
@@ -224,82 +234,50 @@ fn check(ledger: &Ledger, target: Target) -> Result<Target, NoTarget> {
 
 /// What the environment holds, or began to hold.
 fn current(ledger: &Ledger, environment: &EnvironmentName) -> Option<ReleaseId> {
-    ledger.of(environment).rfind(|record| occupies(&record.entry)).and_then(|record| record.entry.release.clone())
+    ledger.of(environment).rfind(|record| record.occupies_environment()).and_then(|record| record.entry.release.clone())
 }
 
-/// The rollback that holds the environment, and where it stands.
-fn open_rollback(ledger: &Ledger, environment: &EnvironmentName) -> Option<(Target, Cycle)> {
-    match ledger.held(environment)?.origin {
-        HoldOrigin::Hand => return None,
-        HoldOrigin::Rollback => {}
+/// The rollback that holds the environment, and how far it is.
+fn open_rollback(ledger: &Ledger, environment: &EnvironmentName) -> Option<RollbackTarget> {
+    if ledger.held(environment)?.origin != HoldOrigin::Rollback {
+        return None;
     }
-    let newest = ledger
-        .of(environment)
-        .rfind(|record| record.entry.step == Step::Rollback && record.entry.result == StepResult::Started)?;
-    let release = newest.entry.release.as_ref()?;
-    let cycle = Cycle::of(ledger, environment, release);
+    let newest = ledger.of(environment).rfind(|record| record.opens_rollback())?;
+    let cycle = ledger.cycle(environment, newest.entry.release.as_ref()?);
     let CycleOrigin::Rollback { seq } = cycle.origin else { return None };
-    let key = StepKey::Step(Step::Rollback);
-    let state = match cycle.state(&key) {
+    let state = match cycle.state(&StepKey::Step(Step::Rollback)) {
         Some(state) if state.result == StepResult::Ok => TargetState::Done { seq: state.seq },
         Some(_) | None => TargetState::Underway { seq },
     };
-    let target = Target { state, tag: newest.entry.tag.clone(), ..of_record(newest)? };
-    Some((target, cycle))
+    Some(RollbackTarget { state, ..of_record(newest)? })
 }
 
 /// Releases that proved themselves in this environment, newest first, each once.
-pub fn known_good(ledger: &Ledger, environment: &EnvironmentName) -> Vec<Target> {
+pub fn known_good(ledger: &Ledger, environment: &EnvironmentName) -> Vec<RollbackTarget> {
     let mut seen = BTreeSet::new();
     ledger
         .of(environment)
         .rev()
-        .filter(|record| match (record.entry.step, record.entry.result) {
-            (Step::Proof | Step::Release, StepResult::Ok) => true,
-            (
-                Step::Proof | Step::Release,
-                StepResult::Started | StepResult::Failed | StepResult::Refused | StepResult::Superseded,
-            )
-            | (
-                Step::LockCommit
-                | Step::Gates
-                | Step::Health
-                | Step::Deploy
-                | Step::Verify
-                | Step::Suite
-                | Step::Promote
-                | Step::Reject
-                | Step::Hold
-                | Step::Unhold
-                | Step::Rollback,
-                StepResult::Started
-                | StepResult::Ok
-                | StepResult::Failed
-                | StepResult::Refused
-                | StepResult::Superseded,
-            ) => false,
-        })
+        .filter(|record| record.is(Step::Proof, StepResult::Ok) || record.is(Step::Release, StepResult::Ok))
         .filter_map(of_record)
         .filter(|target| seen.insert(target.release.clone()))
         .filter(|target| match ledger.proof_of(environment, &target.release) {
             ProofVerdict::Proven(_) => true,
             ProofVerdict::Failed { .. } | ProofVerdict::Absent => false,
         })
-        .map(|target| Target { tag: tag_of(ledger, environment, &target.release), ..target })
+        .map(|target| RollbackTarget { tag: tag_of(ledger, environment, &target.release), ..target })
         .collect()
 }
 
-/// Releases of an older pipeline that somebody took over for this environment, newest first, each once, without those
+/// Releases of an older pipeline that were taken over for this environment, newest first, each once, without those
 /// that proved themselves since.
-pub fn migrated(ledger: &Ledger, environment: &EnvironmentName, good: &[Target]) -> Vec<Target> {
+pub fn migrated(ledger: &Ledger, environment: &EnvironmentName, good: &[RollbackTarget]) -> Vec<RollbackTarget> {
     let mut seen: BTreeSet<ReleaseId> = good.iter().map(|target| target.release.clone()).collect();
     ledger
         .of(environment)
         .rev()
         .filter(|record| {
-            record.entry.step == Step::LockCommit
-                && record.entry.result == StepResult::Ok
-                && record.entry.unreviewed == Some(Unreviewed::Migrated)
+            record.is(Step::LockCommit, StepResult::Ok) && record.entry.unreviewed == Some(Unreviewed::Migrated)
         })
         .filter_map(of_record)
         .filter(|target| seen.insert(target.release.clone()))
@@ -313,25 +291,25 @@ fn tag_of(ledger: &Ledger, environment: &EnvironmentName, release: &ReleaseId) -
         .and_then(|record| record.entry.tag.clone())
 }
 
-fn of_record(record: &Record) -> Option<Target> {
+fn of_record(record: &Record) -> Option<RollbackTarget> {
     let entry = &record.entry;
-    Some(Target {
+    Some(RollbackTarget {
         tag: entry.tag.clone(),
         release: entry.release.clone()?,
         lock: entry.lock.clone()?,
         lock_file: entry.lock_file.clone()?,
         config: entry.config.clone(),
         commit: entry.commit.clone()?,
-        since: recorded_at(entry),
+        since: record.recorded_at(),
         state: TargetState::New,
     })
 }
 
-fn is_called(target: &Target, name: &str) -> bool {
+fn is_called(target: &RollbackTarget, name: &str) -> bool {
     let digits = name.strip_prefix("sha256:").unwrap_or(name);
     target.tag.as_deref() == Some(name) || (digits.len() >= 8 && target.release.hex().starts_with(digits))
 }
 
-fn called(target: &Target) -> String {
+fn called(target: &RollbackTarget) -> String {
     target.tag.clone().unwrap_or_else(|| target.release.id8().to_owned())
 }

@@ -1,44 +1,59 @@
-//! Suites that are a program: its exit status is the answer.
+//! Suites that are a program.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use process::{Environment, Interrupt, Invocation, Output, ProcessError, Program, Redactor};
+use lock_model::escaping::excerpt;
+use process::{EnvVars, Interrupt, Invocation, Output, ProcessError, Program, Redactor};
 
 use crate::report::{Case, SuiteReport, Verdict};
-use crate::text::{in_words, innermost, line, shown};
+use crate::text::{in_words, innermost, log_line};
 
 /// How much of each output is kept.
 const OUTPUT_KEPT: usize = 256 * 1024;
 /// How many lines of each output are reported.
 const LINES_SHOWN: usize = 40;
 
-/// One program, run in the folder that holds the suite's files.
+/// One program: exit status 0 is passed, another failed, no exit status unknown.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CommandSuite {
-    /// The program: `argv[0]`, already found.
+    /// The program, already found.
     pub program: Program,
-    /// The other arguments, with every variable filled in.
-    pub arguments: Vec<String>,
-    /// The folder it runs in.
+    /// Its arguments, without the program's name and with every variable filled in.
+    pub args: Vec<String>,
+    /// The folder it runs in, which holds the suite's files.
     pub folder: PathBuf,
-    /// The variables it sees.
-    pub environment: Environment,
+    /// All variables that it sees.
+    pub envs: EnvVars,
     /// The time it may take; then its whole process group ends.
     pub deadline: Duration,
-    /// Hidden in what is shown of its output.
+    /// Removes secrets from what is reported of its output.
     pub redactor: Redactor,
-    /// Ends it early.
+    /// Ends it early; the suite is then unknown.
     pub interrupt: Interrupt,
 }
 
 impl CommandSuite {
+    /// A program without arguments, environment variables or secrets.
+    pub fn new(program: Program, folder: impl Into<PathBuf>, deadline: Duration) -> Self {
+        Self {
+            program,
+            args: Vec::new(),
+            folder: folder.into(),
+            envs: EnvVars::new(),
+            deadline,
+            redactor: Redactor::new(),
+            interrupt: Interrupt::new(),
+        }
+    }
+
     pub(crate) async fn run(&self, name: &str) -> SuiteReport {
         let suite = self.clone();
         let ended = tokio::task::spawn_blocking(move || {
             Invocation::new(&suite.program)
-                .args(&suite.arguments)
-                .environment(&suite.environment)
+                .args(&suite.args)
+                .envs(&suite.envs)
                 .current_dir(&suite.folder)
                 .deadline(suite.deadline)
                 .keep_last(OUTPUT_KEPT)
@@ -49,8 +64,8 @@ impl CommandSuite {
         .await;
         match ended {
             Ok(Ok(output)) => self.report(name, &output),
-            Ok(Err(error)) => self.no_answer(name, &error),
-            Err(_) => SuiteReport::unknown(name, "the runner of the suite failed"),
+            Ok(Err(error)) => self.not_ended(name, &error),
+            Err(_) => SuiteReport::unknown(name, "the suite's runner itself failed"),
         }
     }
 
@@ -58,11 +73,11 @@ impl CommandSuite {
         let (verdict, message) = match output.code {
             Some(0) => (Verdict::Passed, String::new()),
             Some(_) => (Verdict::Failed, format!("ended with {}", output.status())),
-            // Killed from outside: it did not come to an answer.
+            // Killed from outside, before it could say its verdict.
             None => (Verdict::Unknown, format!("ended with {}", output.status())),
         };
-        let case = Case { name: shown(self.program.name()), verdict, message };
-        SuiteReport { log_tail: self.log_tail(output), ..SuiteReport::of(name, vec![case]) }
+        let case = Case::new(excerpt(self.program.name()), verdict, message);
+        SuiteReport { log_tail: self.log_tail(output), ..SuiteReport::new(name, vec![case]) }
     }
 
     fn log_tail(&self, output: &Output) -> Vec<String> {
@@ -71,16 +86,16 @@ impl CommandSuite {
             let text = self.redactor.redact(&text);
             let lines: Vec<&str> = text.lines().collect();
             let first = lines.len().saturating_sub(LINES_SHOWN);
-            tail.extend(lines.iter().skip(first).map(|text| line(text)));
+            tail.extend(lines.iter().skip(first).map(|line| log_line(line)));
         }
         tail
     }
 
-    fn no_answer(&self, name: &str, error: &ProcessError) -> SuiteReport {
+    fn not_ended(&self, name: &str, error: &ProcessError) -> SuiteReport {
         if error.is_deadline() {
             let reason = format!("did not end within {}", in_words(self.deadline));
             // The error's further lines are the program's last words.
-            let log_tail = error.to_string().lines().skip(1).map(|text| line(text.trim_start())).collect();
+            let log_tail = error.to_string().lines().skip(1).map(|line| log_line(line.trim_start())).collect();
             return SuiteReport { log_tail, ..SuiteReport::unknown(name, &reason) };
         }
         let mut reason = error.to_string();

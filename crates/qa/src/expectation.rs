@@ -1,68 +1,70 @@
-//! What an answer has to look like, and how it differs from that.
+//! What an answer has to look like, and in what it does not.
 
 use std::collections::BTreeMap;
 
+use lock_model::escaping::excerpt;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+use serde_saphyr::Spanned;
 
-use crate::text::shown;
-
-/// What an answer has to look like.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Expectation {
-    /// The status.
-    pub status: u16,
-    /// Headers by name in lower case, and their whole value.
-    pub headers: BTreeMap<String, String>,
-    /// A text that the body has somewhere.
-    pub body_contains: Option<String>,
+/// What an answer has to look like: `expect:` of a request.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Expectation {
+    pub(crate) status: Spanned<u16>,
+    /// Headers by name in any case, each with its whole value.
+    #[serde(default)]
+    pub(crate) header: BTreeMap<String, String>,
+    /// A text anywhere in the body.
+    pub(crate) body_contains: Option<String>,
     /// Values of a JSON body, by [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901).
-    pub json: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(crate) json: BTreeMap<String, Value>,
 }
 
 impl Expectation {
-    /// Everything in which the answer differs.
-    pub(crate) fn differences(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Vec<String> {
-        let mut differences = Vec::new();
+    /// Everything in which the answer is not as expected.
+    pub(crate) fn mismatches(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Vec<String> {
+        let mut mismatches = Vec::new();
         let text = String::from_utf8_lossy(body);
-        if status != self.status {
-            let beginning = shown(&text);
+        if status != self.status.value {
+            let beginning = excerpt(body);
             let body = if beginning.is_empty() { String::new() } else { format!(" with `{beginning}`") };
-            differences.push(format!("status is {status}{body}, expected {}", self.status));
+            mismatches.push(format!("status is {status}{body}, expected {}", self.status.value));
         }
-        for (name, expected) in &self.headers {
+        for (name, expected) in &self.header {
             let found: Vec<String> = headers
                 .get_all(name)
                 .iter()
                 .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
                 .collect();
             if found.is_empty() {
-                differences.push(format!("header `{name}` is missing, expected `{}`", shown(expected)));
+                mismatches.push(format!("header `{name}` is missing, expected `{}`", excerpt(expected)));
             } else if !found.contains(expected) {
-                let found = shown(&found.join(", "));
-                differences.push(format!("header `{name}` is `{found}`, expected `{}`", shown(expected)));
+                let found = excerpt(found.join(", "));
+                mismatches.push(format!("header `{name}` is `{found}`, expected `{}`", excerpt(expected)));
             }
         }
         if let Some(expected) = self.body_contains.as_deref().filter(|expected| !text.contains(expected)) {
-            differences.push(format!("body is `{}`, expected to contain `{}`", shown(&text), shown(expected)));
+            mismatches.push(format!("body is `{}`, expected to contain `{}`", excerpt(body), excerpt(expected)));
         }
         if !self.json.is_empty() {
-            self.json_differences(body, &mut differences);
+            self.json_mismatches(body, &mut mismatches);
         }
-        differences
+        mismatches
     }
 
-    fn json_differences(&self, body: &[u8], differences: &mut Vec<String>) {
+    fn json_mismatches(&self, body: &[u8], mismatches: &mut Vec<String>) {
         let Ok(document) = serde_json::from_slice::<Value>(body) else {
-            return differences.push(format!("body is not JSON: `{}`", shown(&String::from_utf8_lossy(body))));
+            return mismatches.push(format!("body is not JSON: `{}`", excerpt(body)));
         };
         for (pointer, expected) in &self.json {
             match document.pointer(pointer) {
-                None => differences.push(format!("`{}` is missing, expected `{}`", shown(pointer), in_json(expected))),
+                None => mismatches.push(format!("`{}` is missing, expected `{}`", excerpt(pointer), in_json(expected))),
                 Some(found) if is_equal(found, expected) => {}
-                Some(found) => differences.push(format!(
+                Some(found) => mismatches.push(format!(
                     "`{}` is `{}`, expected `{}`",
-                    shown(pointer),
+                    excerpt(pointer),
                     in_json(found),
                     in_json(expected)
                 )),
@@ -72,7 +74,7 @@ impl Expectation {
 }
 
 fn in_json(value: &Value) -> String {
-    shown(&value.to_string())
+    excerpt(value.to_string())
 }
 
 /// JSON has one kind of number: `1` and `1.0` are equal.
@@ -108,19 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_is_said() {
-        let expectation = Expectation {
-            status: 200,
-            headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
-            body_contains: Some("digest".to_owned()),
-            json: [("/a/0".to_owned(), json!(1)), ("/b".to_owned(), json!("x"))].into(),
-        };
-        let found = expectation.differences(503, &HeaderMap::new(), br#"{"a":[2]}"#);
+    fn every_mismatch_is_reported() {
+        let text = r"{ status: 200, header: { Content-Type: application/json }, body-contains: digest, json: { /a/0: 1, /b: x } }";
+        let expectation: Expectation = serde_saphyr::from_str(text).unwrap();
+        let found = expectation.mismatches(503, &HeaderMap::new(), br#"{"a":[2]}"#);
         assert_eq!(
             found,
             [
                 r#"status is 503 with `{"a":[2]}`, expected 200"#,
-                "header `content-type` is missing, expected `application/json`",
+                "header `Content-Type` is missing, expected `application/json`",
                 r#"body is `{"a":[2]}`, expected to contain `digest`"#,
                 "`/a/0` is `2`, expected `1`",
                 "`/b` is missing, expected `\"x\"`",

@@ -17,26 +17,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use lock_model::ErrorClass;
+use lock_model::escaping::excerpt;
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
-use serde_json::Value;
-use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
 
 use crate::expectation::Expectation;
 use crate::template::Template;
-use crate::text::shown;
 
-/// Largest file that is read.
+/// Largest file that is parsed.
 const SIZE_LIMIT: usize = 1024 * 1024;
 
 /// The requests of a suite, in order; there is at least one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct HttpSuite {
     requests: Vec<HttpRequest>,
 }
 
-/// One request, and what its answer has to look like.
-#[derive(Clone, Debug, PartialEq)]
+/// One request, and what its answer has to look like: one case of the suite.
+#[derive(Clone, Debug)]
 pub struct HttpRequest {
     pub(crate) name: String,
     pub(crate) method: Method,
@@ -46,29 +45,31 @@ pub struct HttpRequest {
     pub(crate) expect: Expectation,
 }
 
-/// Everything that is wrong with a suite's file.
+/// All problems of a suite's file, one a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("{}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct HttpSuiteError {
-    /// Each problem, in the order of the file.
+    /// In the order of the file; at least one.
     pub problems: Vec<HttpSuiteProblem>,
 }
 
-/// One thing that is wrong with a suite's file.
+/// One problem of a suite's file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct HttpSuiteProblem {
-    /// Name of the file.
+    /// Name of the file, as the caller gave it.
     pub file: String,
-    /// Line, from 1; none where no place is known.
+    /// Line, from 1; absent when the whole file is the problem.
     pub line: Option<u64>,
-    /// Column, from 1.
+    /// Column, from 1; absent when the line is.
     pub column: Option<u64>,
-    /// What is wrong.
+    /// What is wrong, escaped and on one line.
     pub message: String,
 }
 
 impl HttpSuiteError {
-    /// What kind of failure it is.
+    /// Always [`ErrorClass::Invalid`].
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
     }
@@ -99,18 +100,7 @@ struct WireRequest {
     #[serde(default)]
     headers: BTreeMap<String, Spanned<String>>,
     body: Option<String>,
-    expect: WireExpect,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct WireExpect {
-    status: Spanned<u16>,
-    #[serde(default)]
-    header: BTreeMap<String, String>,
-    body_contains: Option<String>,
-    #[serde(default)]
-    json: BTreeMap<String, Value>,
+    expect: Expectation,
 }
 
 impl HttpRequest {
@@ -126,7 +116,7 @@ impl HttpSuite {
         &self.requests
     }
 
-    /// Reads a file; `file` is its name in messages.
+    /// Parses the content of a file; `file` is its name in problems.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, HttpSuiteError> {
         let single = |place: Option<(u64, u64)>, message: String| HttpSuiteError {
             problems: vec![problem(file, place, message)],
@@ -135,7 +125,7 @@ impl HttpSuite {
             return Err(single(None, format!("the file has {} bytes, the limit is {SIZE_LIMIT}", bytes.len())));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| single(None, format!("not UTF-8: {error}")))?;
-        let options = serde_yaml::options! {
+        let options = serde_saphyr::options! {
             duplicate_keys: DuplicateKeyPolicy::Error,
             merge_keys: MergeKeyPolicy::Error,
             strict_booleans: true,
@@ -143,14 +133,17 @@ impl HttpSuite {
             underscored_numbers_as_strings: true,
             reject_unsupported_tags: true,
             with_snippet: false,
-            budget: serde_yaml::budget! { max_anchors: 0, max_aliases: 0 },
+            budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
         };
-        let wire: WireSuite = serde_yaml::from_str_with_options(text, options).map_err(|error| {
+        let wire: WireSuite = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let place = error.location().map(|place| (place.line(), place.column())).filter(|(line, _)| *line > 0);
             single(place, parser_message(&error))
         })?;
         if wire.requests.is_empty() {
-            return Err(single(Some((1, 1)), "the suite has no requests: it would pass without a question".to_owned()));
+            return Err(single(
+                Some((1, 1)),
+                "the suite has no requests: it would pass without having tested anything".to_owned(),
+            ));
         }
         let mut reader = Reader { file, names: BTreeSet::new(), problems: Vec::new() };
         let requests: Vec<HttpRequest> = wire.requests.into_iter().filter_map(|wire| reader.request(wire)).collect();
@@ -163,9 +156,9 @@ impl HttpSuite {
     }
 }
 
-fn parser_message(error: &serde_yaml::Error) -> String {
+fn parser_message(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
-    shown(text.lines().next().unwrap_or("not readable"))
+    excerpt(text.lines().next().unwrap_or("not readable"))
 }
 
 fn problem(file: &str, place: Option<(u64, u64)>, message: String) -> HttpSuiteProblem {
@@ -191,7 +184,7 @@ impl Reader<'_> {
         if name.is_empty() {
             self.wrong(&wire, "the request has no name".to_owned());
         } else if !self.names.insert(name.clone()) {
-            self.wrong(&wire, format!("`{}` is the name of an earlier request", shown(&name)));
+            self.wrong(&wire, format!("`{}` is the name of an earlier request", excerpt(&name)));
         }
         let WireRequest { name: _, method, url, headers, body, expect } = wire.value;
         let parsed_method = match method.value.as_str() {
@@ -199,14 +192,14 @@ impl Reader<'_> {
             _ => None,
         };
         if parsed_method.is_none() {
-            let text = shown(&method.value);
+            let text = excerpt(&method.value);
             self.wrong(&method, format!("`{text}` is not one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         let parsed_url = self.template(&url);
         let mut parsed_headers = Vec::new();
         for (name, value) in &headers {
             match name.parse::<HeaderName>() {
-                Err(_) => self.wrong(value, format!("`{}` is not the name of a header", shown(name))),
+                Err(_) => self.wrong(value, format!("`{}` is not the name of a header", excerpt(name))),
                 Ok(name) => {
                     if HeaderValue::from_str(&value.value).is_err() {
                         self.wrong(value, format!("the value of `{name}` cannot stand in a header"));
@@ -216,7 +209,7 @@ impl Reader<'_> {
                 }
             }
         }
-        let expect = self.expectation(expect);
+        self.expectation(&expect);
         (self.problems.len() == before).then_some(())?;
         Some(HttpRequest { name, method: parsed_method?, url: parsed_url?, headers: parsed_headers, body, expect })
     }
@@ -231,18 +224,16 @@ impl Reader<'_> {
         }
     }
 
-    fn expectation(&mut self, wire: WireExpect) -> Expectation {
-        let WireExpect { status, header, body_contains, json } = wire;
+    fn expectation(&mut self, expect: &Expectation) {
+        let Expectation { status, header, body_contains: _, json } = expect;
         if !(100..=599).contains(&status.value) {
-            self.wrong(&status, format!("{} is not a status: 100 to 599", status.value));
+            self.wrong(status, format!("{} is not a status: 100 to 599", status.value));
         }
         for pointer in json.keys().filter(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
-            self.wrong(&status, format!("`{}` is not a JSON pointer: it begins with `/`", shown(pointer)));
+            self.wrong(status, format!("`{}` is not a JSON pointer: it begins with `/`", excerpt(pointer)));
         }
         for name in header.keys().filter(|name| name.parse::<HeaderName>().is_err()) {
-            self.wrong(&status, format!("`{}` is not the name of a header", shown(name)));
+            self.wrong(status, format!("`{}` is not the name of a header", excerpt(name)));
         }
-        let headers = header.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        Expectation { status: status.value, headers, body_contains, json }
     }
 }

@@ -1,24 +1,25 @@
 //! `JUnit` XML, as CI systems read it.
 
-use std::fmt::Write as _;
+use lock_model::escaping::escape_terminal_lines;
 
 use crate::report::{Case, SuiteReport, Verdict};
+use crate::text::line;
 
-/// Writes reports as one `JUnit` document.
+/// Renders reports as one `JUnit` document.
 ///
-/// A case that gave no answer is an `error`. A suite without cases gets one of its own name, so that it cannot be
-/// overlooked.
+/// An unknown case becomes an `error`. A suite without cases gets one of its own name, since readers of `JUnit` count
+/// cases and would not show it otherwise.
 pub fn to_junit(reports: &[SuiteReport]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let suites: Vec<(&SuiteReport, Vec<Case>)> = reports.iter().map(|report| (report, cases(report))).collect();
-    let count = |cases: &[Case], verdict| cases.iter().filter(|case| case.verdict == verdict).count();
     let counts = |cases: &[Case]| {
+        let count = |verdict| cases.iter().filter(|case| case.verdict == verdict).count();
         format!(
             "tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
             cases.len(),
-            count(cases, Verdict::Failed),
-            count(cases, Verdict::Unknown),
-            count(cases, Verdict::Skipped)
+            count(Verdict::Failed),
+            count(Verdict::Unknown),
+            count(Verdict::Skipped)
         )
     };
     let all: Vec<Case> = suites.iter().flat_map(|(_, cases)| cases.iter().cloned()).collect();
@@ -49,30 +50,24 @@ pub fn to_junit(reports: &[SuiteReport]) -> String {
     out
 }
 
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    writeln!(out, "{text}").expect("writing into a string cannot fail");
-}
-
 fn cases(report: &SuiteReport) -> Vec<Case> {
     if !report.cases.is_empty() {
         return report.cases.clone();
     }
     let message = report.reason.clone().unwrap_or_default();
-    vec![Case { name: report.suite.clone(), verdict: report.verdict, message }]
+    vec![Case::new(report.suite.as_str(), report.verdict, message)]
 }
 
-/// Escapes markup, and what XML 1.0 cannot hold at all.
+/// Escapes markup, what a terminal could act on, and what XML 1.0 cannot hold at all.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
-    for character in text.chars() {
+    for character in escape_terminal_lines(text).chars() {
         match character {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\n' => out.push('\n'),
             '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            _ if crate::text::is_hostile(character) => out.extend(character.escape_unicode()),
             _ => out.push(character),
         }
     }

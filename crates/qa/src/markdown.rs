@@ -1,10 +1,11 @@
 //! Markdown, for comments and job summaries.
 
-use std::fmt::Write as _;
+use lock_model::escaping::code_span;
 
 use crate::report::{SuiteReport, Verdict};
+use crate::text::line;
 
-/// Writes reports as a table of suites, and a list of every case that did not pass.
+/// Renders reports as a table of suites, and a list of every case that did not pass.
 ///
 /// All foreign text stands in code spans, where no forge finds a mention, a link, an image or HTML.
 pub fn to_markdown(reports: &[SuiteReport]) -> String {
@@ -44,22 +45,8 @@ pub fn to_markdown(reports: &[SuiteReport]) -> String {
     out
 }
 
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    writeln!(out, "{text}").expect("writing into a string cannot fail");
-}
-
-/// A code span whose fence is longer than any run of backticks in the text.
 fn code(text: &str) -> String {
-    let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
-    let inner: String = text
-        .chars()
-        .map(|character| if crate::text::is_hostile(character) { ' ' } else { character })
-        .collect::<String>()
-        // In a table a bar ends the cell, even inside code.
-        .replace('|', "\\|");
-    let inner = if inner.trim().is_empty() { "-".to_owned() } else { inner };
-    if longest > 0 { format!("{fence} {inner} {fence}") } else { format!("{fence}{inner}{fence}") }
+    if text.trim().is_empty() { "`-`".to_owned() } else { code_span(text).replace('|', "\\|") }
 }
 
 #[cfg(test)]
@@ -68,7 +55,7 @@ mod tests {
 
     #[test]
     fn t37_foreign_text_stays_in_its_code_span() {
-        assert_eq!(code("a `b` @team|x\n<img>"), "`` a `b` @team\\|x <img> ``");
+        assert_eq!(code("a `b` @team|x\n<img>"), "``a `b` @team\\|x <img>``");
         assert_eq!(code("plain"), "`plain`");
         assert_eq!(code("```"), "```` ``` ````");
         assert_eq!(code(""), "`-`");

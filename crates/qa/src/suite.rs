@@ -1,4 +1,4 @@
-//! A suite of either kind.
+//! A suite of any kind.
 
 use crate::command::CommandSuite;
 use crate::http::HttpRun;
@@ -6,6 +6,7 @@ use crate::report::SuiteReport;
 
 /// What is run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Suite {
     /// One program.
     Command(CommandSuite),
@@ -13,7 +14,9 @@ pub enum Suite {
     Http(HttpRun),
 }
 
-/// Runs a suite to its end or its deadline, and always reports.
+/// Runs a suite to its end or its deadline; `name` is its name in the report.
+///
+/// Dropping the future cancels requests; a program ends at its deadline or interrupt.
 pub async fn run(name: &str, suite: &Suite) -> SuiteReport {
     match suite {
         Suite::Command(suite) => suite.run(name).await,

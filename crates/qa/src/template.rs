@@ -1,19 +1,20 @@
 //! Texts with variables: `{url}/health`; `{{` is a brace.
 
-/// The variables that a suite's file can use.
+/// The values of the variables that a suite's file can use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Variables {
-    /// The environment's address, without a slash at its end.
+    /// `{url}`: the environment's address, without a slash at its end; absent makes requests that use it unknown.
     pub url: Option<String>,
-    /// The environment's mode.
+    /// `{mode}`: the environment's mode; absent makes requests that use it unknown.
     pub mode: Option<String>,
 }
 
-/// A text with variables, checked when it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+/// A text with variables; which ones it has was checked when it was parsed.
+#[derive(Clone, Debug)]
+pub(crate) struct Template(Vec<Part>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Part {
     Text(String),
     Url,
@@ -21,7 +22,7 @@ enum Part {
 }
 
 impl Template {
-    /// Reads a template; the error says what is wrong with it.
+    /// The error is the message of a problem.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
@@ -32,10 +33,7 @@ impl Template {
             if let Some(after) = from.strip_prefix("{{") {
                 plain.push('{');
                 rest = after;
-            } else if let Some(after) = from.strip_prefix("}}") {
-                plain.push('}');
-                rest = after;
-            } else if let Some(after) = from.strip_prefix('}') {
+            } else if let Some(after) = from.strip_prefix("}}").or_else(|| from.strip_prefix('}')) {
                 plain.push('}');
                 rest = after;
             } else {
@@ -52,7 +50,7 @@ impl Template {
                     _ => {
                         return Err(format!(
                             "unknown variable `{{{}}}`: there are `{{url}}` and `{{mode}}`; write `{{{{` for a brace",
-                            crate::text::shown(name)
+                            lock_model::escaping::excerpt(name)
                         ));
                     }
                 });
@@ -66,8 +64,8 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Fills the variables in; the error names one that the environment does not have.
-    pub fn fill(&self, variables: &Variables) -> Result<String, String> {
+    /// Fills the variables in; the error names the first one without a value.
+    pub(crate) fn fill(&self, variables: &Variables) -> Result<String, String> {
         let mut out = String::new();
         for part in &self.0 {
             let (name, value) = match part {
@@ -101,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_variable_is_said_when_the_file_is_read() {
+    fn an_unknown_variable_is_refused_when_the_file_is_parsed() {
         assert!(Template::parse("{host}").unwrap_err().contains("unknown variable `{host}`"));
         assert!(Template::parse("{url").unwrap_err().contains("has no `}`"));
         let missing = Template::parse("{url}").unwrap().fill(&Variables::default()).unwrap_err();

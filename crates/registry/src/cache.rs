@@ -25,15 +25,14 @@ use std::time::SystemTime;
 
 use lock_model::{Digest, Tag};
 
+use crate::document::Fetched;
 use crate::prune::{last_settled, mark_used, on_disk, settle};
-use crate::source::Fetched;
 
 /// Larger documents are rare, and not worth the room.
 const LARGEST: usize = 512 << 10;
 /// So are images with more of them.
 const LARGEST_IMAGE: usize = 4 << 20;
 
-/// The folder.
 #[derive(Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
@@ -210,7 +209,7 @@ impl RepositoryCache {
             file.persist(path).map_err(|error| error.error).map(drop)
         };
         let make_folder = || {
-            // What is private in a registry is nobody else's here either.
+            // What is private in a registry is private here too.
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)
         };
         let is_missing = |outcome: &std::io::Result<()>| {

@@ -1,44 +1,37 @@
 //! Whether locked digests are still there.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use futures_util::stream::FuturesUnordered;
-use lock_model::ServiceName;
 
 use crate::error::RegistryError;
 use crate::registry::{Registry, Session};
+use crate::remote::Context;
 use crate::request::{DigestAnswer, DigestRequest, Event};
-use crate::source::Context;
 
 impl Registry {
     /// Asks for the digest of every image and of each of its platforms: an index whose platforms have been cleaned away
     /// is still there and cannot run.
     ///
-    /// What is gone is an answer; an error means that it could not be found out.
+    /// What is gone is an answer; an error means that it could not be found out. The answers are in the order of the
+    /// requests.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and IO enabled, unless a layout folder answers for every repository.
     pub async fn check_digests(
         &self,
         requests: &[DigestRequest],
         deadline: Instant,
-        on_event: &dyn Fn(Event<'_>),
-    ) -> BTreeMap<ServiceName, Result<DigestAnswer, RegistryError>> {
+        on_event: &(dyn Fn(Event<'_>) + Sync),
+    ) -> Vec<Result<DigestAnswer, RegistryError>> {
         let deadline = tokio::time::Instant::from_std(deadline);
-        let session = self.session();
-        let checks: FuturesUnordered<_> = requests
-            .iter()
-            .map(|request| {
-                let session = &session;
-                async move {
-                    let service = &request.service;
-                    let on_retry = |wait, reason: &str| on_event(Event::Retrying { service, wait, reason });
-                    let answer = check(session, request, Context { deadline, on_retry: &on_retry }).await;
-                    (service.clone(), answer)
-                }
-            })
-            .collect();
-        checks.collect().await
+        let session = &self.session();
+        let checks = requests.iter().enumerate().map(|(position, request)| async move {
+            let on_retry = |wait, reason: &str| on_event(Event::Retrying { request: position, wait, reason });
+            check(session, request, Context { deadline, on_retry: &on_retry }).await
+        });
+        join_all(checks).await
     }
 }
 
@@ -47,16 +40,16 @@ async fn check(
     request: &DigestRequest,
     context: Context<'_>,
 ) -> Result<DigestAnswer, RegistryError> {
-    let DigestRequest { service: _, repository, digest, platforms } = request;
+    let DigestRequest { repository, digest, platforms } = request;
     let failed = |digest: &_, kind| RegistryError::new(format!("{repository}@{digest}"), kind);
-    let source = session.source(repository).map_err(|kind| failed(digest, kind))?;
+    let backend = session.backend(repository, context).map_err(|kind| failed(digest, kind))?;
     // The image of a single platform is its own manifest.
     let platforms = platforms.iter().filter(|(_, child)| *child != digest);
     let wanted = [(None, digest)].into_iter().chain(platforms.map(|(platform, child)| (Some(platform), child)));
     let answers = wanted.map(|(platform, digest)| {
-        let source = &source;
+        let backend = &backend;
         async move {
-            let there = source.has_manifest(repository, digest, context).await;
+            let there = backend.has_manifest(digest).await;
             there.map(|there| (platform, digest, there)).map_err(|kind| failed(digest, kind))
         }
     });

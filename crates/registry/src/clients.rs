@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy};
+use rustls::crypto::CryptoProvider;
 use url::Url;
 
 use crate::auth::{PublicOnly, Reach};
 use crate::error::RegistryErrorKind;
-use crate::options::{OptionsError, RegistryOptions};
+use crate::options::RegistryOptions;
 use crate::text::{host_of, with_causes};
 
 /// Addresses of this machine, which no proxy can reach for us.
@@ -35,6 +36,10 @@ impl Clients {
 
     /// The client for an address.
     pub(crate) fn of(&self, options: &RegistryOptions, url: &Url, reach: Reach) -> Result<&Client, RegistryErrorKind> {
+        // reqwest would panic, for plain HTTP too.
+        if !has_tls_provider() {
+            return Err(RegistryErrorKind::NoTlsProvider);
+        }
         let made = if url.scheme() != "https" {
             // No certificate is ever looked at.
             self.plain.get_or_init(|| built(plain(options)))
@@ -51,6 +56,20 @@ impl Clients {
     }
 }
 
+#[cfg(feature = "ring")]
+fn has_tls_provider() -> bool {
+    if CryptoProvider::get_default().is_none() {
+        // Fails where another thread was faster: then there is one as well.
+        rustls::crypto::ring::default_provider().install_default().ok();
+    }
+    true
+}
+
+#[cfg(not(feature = "ring"))]
+fn has_tls_provider() -> bool {
+    CryptoProvider::get_default().is_some()
+}
+
 fn built(builder: Result<ClientBuilder, String>) -> Result<Client, String> {
     builder?.build().map_err(|error| with_causes(&error))
 }
@@ -62,7 +81,7 @@ fn plain(options: &RegistryOptions) -> Result<ClientBuilder, String> {
 fn secure(options: &RegistryOptions) -> Result<ClientBuilder, String> {
     let mut builder = base(options)?.https_only(true);
     for authority in &options.authorities {
-        builder = builder.tls_certs_merge(authority.parse().map_err(text)?);
+        builder = builder.tls_certs_merge(authority.parse().map_err(|error| error.to_string())?);
     }
     Ok(builder)
 }
@@ -71,10 +90,10 @@ fn of_host(options: &RegistryOptions, name: &str) -> Result<ClientBuilder, Strin
     let mut builder = secure(options)?;
     if let Some(host) = options.hosts.get(name) {
         for authority in &host.authorities {
-            builder = builder.tls_certs_merge(authority.parse().map_err(text)?);
+            builder = builder.tls_certs_merge(authority.parse().map_err(|error| error.to_string())?);
         }
         if let Some(certificate) = &host.client_certificate {
-            builder = builder.identity(certificate.parse().map_err(text)?);
+            builder = builder.identity(certificate.parse().map_err(|error| error.to_string())?);
         }
     }
     Ok(builder)
@@ -102,7 +121,17 @@ fn base(options: &RegistryOptions) -> Result<ClientBuilder, String> {
     Ok(builder)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-fn text(error: OptionsError) -> String {
-    error.to_string()
+#[cfg(all(test, not(feature = "ring")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_tls_provider_the_error_names_the_line_to_write() {
+        // NOTE: no unit test of this crate installs a provider, since it stays for the whole process.
+        let options = RegistryOptions::default();
+        let url = Url::parse("http://127.0.0.1").unwrap();
+        let error = Clients::new(&options).of(&options, &url, Reach::Anywhere).unwrap_err();
+        assert!(error.to_string().contains("`rustls::crypto::ring::default_provider().install_default()`"), "{error}");
+        assert_eq!(error.class(), lock_model::ErrorClass::Bug);
+    }
 }

@@ -4,12 +4,14 @@ use reqwest::{Certificate, Identity};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::options::{OptionsError, without_credentials};
+use crate::options_error::OptionsError;
+use crate::text::without_credentials;
 
 /// What is different about one host.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct HostOptions {
-    /// Plain HTTP is spoken to it although it is another machine: everybody on the way can read and change everything,
+    /// Plain HTTP is spoken to it although it is another machine: every machine on the way can read and change everything,
     /// logins too.
     pub plain_http: bool,
     /// Certificate authorities that are trusted for it, beside those of the machine and of all hosts.
@@ -25,8 +27,9 @@ impl HostOptions {
     }
 }
 
-/// Certificates of authorities.
+/// Certificates of authorities that are trusted.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PemAuthority {
     /// What people know them by, for example the path of the file.
     pub name: String,
@@ -35,6 +38,11 @@ pub struct PemAuthority {
 }
 
 impl PemAuthority {
+    /// `pem` is looked at when a [`Registry`](crate::Registry) is made.
+    pub fn new(name: impl Into<String>, pem: impl Into<Vec<u8>>) -> Self {
+        Self { name: name.into(), pem: pem.into() }
+    }
+
     pub(crate) fn parse(&self) -> Result<Vec<Certificate>, OptionsError> {
         let failed = |reason| OptionsError::Certificate { name: self.name.clone(), reason };
         let certificates =
@@ -45,6 +53,7 @@ impl PemAuthority {
 
 /// A certificate that we show, with its key. The debug form does not show the key.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClientCertificate {
     /// What people know it by, for example the path of the file.
     pub name: String,
@@ -55,6 +64,11 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
+    /// The PEM is looked at when a [`Registry`](crate::Registry) is made.
+    pub fn new(name: impl Into<String>, certificates: impl Into<Vec<u8>>, key: impl Into<SecretString>) -> Self {
+        Self { name: name.into(), certificates: certificates.into(), key: key.into() }
+    }
+
     pub(crate) fn parse(&self) -> Result<Identity, OptionsError> {
         let mut pem = secrecy::zeroize::Zeroizing::new(self.certificates.clone());
         pem.push(b'\n');
@@ -68,10 +82,11 @@ impl ClientCertificate {
 
 /// Proxies on the way to registries. This machine itself is never asked through one.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct Proxies {
-    /// For plain HTTP.
+    /// For requests over plain HTTP.
     pub http: Option<Url>,
-    /// For https.
+    /// For requests over https.
     pub https: Option<Url>,
     /// Hosts that are asked without one, as in `NO_PROXY`: names with everything below them, addresses, networks,
     /// separated by commas.

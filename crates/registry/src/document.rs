@@ -2,6 +2,7 @@
 //! bytes (a container runtime) must not see another image in them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use lock_model::{Digest, Timestamp};
 use serde::Deserialize;
@@ -9,8 +10,17 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::RegistryErrorKind;
 use crate::media_type::{DOCKER_CONFIG, DocumentKind, OCI_CONFIG};
-use crate::platform::{PlatformKey, SaidPlatform};
-use crate::text::shown;
+use crate::platform::{PlatformKey, ReportedPlatform};
+use crate::text::escaped;
+
+/// A document whose hash has been compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    /// Shared with the cache, which keeps what was read.
+    pub(crate) bytes: Arc<[u8]>,
+    /// The type that it was served as.
+    pub(crate) media_type: Option<String>,
+}
 
 /// What a tag or a digest stands for.
 #[derive(Debug)]
@@ -104,15 +114,14 @@ impl Descriptor {
 }
 
 impl ImageConfig {
-    /// Reads a configuration.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, RegistryErrorKind> {
         serde_json::from_slice(bytes)
             .map_err(|error| not_an_image(format!("its configuration is unreadable ({error})")))
     }
 
     /// The platform that the image is for, in its own words.
-    pub(crate) fn platform(&self) -> SaidPlatform<'_> {
-        SaidPlatform { os: &self.os, architecture: &self.architecture, variant: self.variant.as_deref() }
+    pub(crate) fn platform(&self) -> ReportedPlatform<'_> {
+        ReportedPlatform { os: &self.os, architecture: &self.architecture, variant: self.variant.as_deref() }
     }
 
     /// The label that names the commit that the image was built from.
@@ -128,15 +137,9 @@ impl ImageConfig {
 pub(crate) fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Document, RegistryErrorKind> {
     let wire: Wire =
         serde_json::from_slice(bytes).map_err(|error| not_an_image(unreadable(bytes, served_as, &error)))?;
-    let media_type = match (served_as, wire.media_type.as_deref()) {
-        (Some(served), Some(said)) if served != said => {
-            return Err(not_an_image(format!("announced as `{}` but calling itself `{}`", shown(served), shown(said))));
-        }
-        (Some(media_type), _) | (None, Some(media_type)) => media_type,
-        (None, None) => return Err(not_an_image("it has no media type".to_owned())),
-    };
+    let media_type = media_type(served_as, wire.media_type.as_deref()).map_err(not_an_image)?;
     let Some(kind) = DocumentKind::of(media_type) else {
-        return Err(not_an_image(format!("its media type is `{}`", shown(media_type))));
+        return Err(not_an_image(format!("its media type is `{}`", escaped(media_type))));
     };
     if wire.old_schema {
         return Err(not_an_image("it has parts of a manifest of schema version 1".to_owned()));
@@ -154,13 +157,25 @@ pub(crate) fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Document, R
         }
         (DocumentKind::Manifest, None, Some(config), Some(layers)) => {
             if config.media_type != OCI_CONFIG && config.media_type != DOCKER_CONFIG {
-                return Err(not_an_image(format!("its configuration is `{}`", shown(&config.media_type))));
+                return Err(not_an_image(format!("its configuration is `{}`", escaped(&config.media_type))));
             }
             let foreign_urls = config.has_urls() || layers.iter().any(Descriptor::has_urls);
             Ok(Document::Manifest(Manifest { config, created: wire.created, foreign_urls }))
         }
         (DocumentKind::Index, _, _, _) => Err(not_an_image("an index without `manifests`".to_owned())),
         (DocumentKind::Manifest, _, _, _) => Err(not_an_image("a manifest without `config` and `layers`".to_owned())),
+    }
+}
+
+/// The media type that a document has, by the answer that it came in and by itself, which must not differ; `Err` says
+/// what is wrong.
+pub(crate) fn media_type<'a>(served_as: Option<&'a str>, own: Option<&'a str>) -> Result<&'a str, String> {
+    match (served_as, own) {
+        (Some(served), Some(own)) if served != own => {
+            Err(format!("announced as `{}` but calling itself `{}`", escaped(served), escaped(own)))
+        }
+        (Some(media_type), _) | (None, Some(media_type)) => Ok(media_type),
+        (None, None) => Err("it has no media type".to_owned()),
     }
 }
 
@@ -177,7 +192,7 @@ fn not_an_image(reason: String) -> RegistryErrorKind {
 fn unreadable(bytes: &[u8], served_as: Option<&str>, error: &serde_json::Error) -> String {
     let looks_like_html = bytes.trim_ascii_start().starts_with(b"<");
     match served_as {
-        Some(served) if DocumentKind::of(served).is_none() => format!("the answer is `{}`", shown(served)),
+        Some(served) if DocumentKind::of(served).is_none() => format!("the answer is `{}`", escaped(served)),
         _ if looks_like_html => "the answer is a web page".to_owned(),
         _ => format!("the answer is not a manifest ({error})"),
     }
@@ -225,7 +240,7 @@ impl<'de> Visitor<'de> for WireVisitor {
             let Some(position) = KEYS.iter().position(|known| *known == key) else {
                 // NOTE: Go's JSON reader takes `Manifests` for `manifests`. What runs the image is written in Go.
                 if let Some(known) = KEYS.iter().find(|known| known.eq_ignore_ascii_case(&key)) {
-                    return Err(A::Error::custom(format_args!("`{known}` is spelled `{}`", shown(&key))));
+                    return Err(A::Error::custom(format_args!("`{known}` is spelled `{}`", escaped(&key))));
                 }
                 wire.old_schema |= key.eq_ignore_ascii_case("fsLayers");
                 map.next_value::<IgnoredAny>()?;

@@ -7,6 +7,8 @@ use crate::credentials::{LoginSource, LoginTrace};
 use crate::layout::LayoutError;
 use crate::text::list;
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A question to a registry, or to a layout folder, that has no good answer.
 #[derive(Debug)]
 pub struct RegistryError {
@@ -24,7 +26,7 @@ impl RegistryError {
         &self.reference
     }
 
-    /// What went wrong.
+    /// What the registry did, or why it could not be asked.
     pub fn kind(&self) -> &RegistryErrorKind {
         &self.kind
     }
@@ -54,10 +56,13 @@ pub enum RegistryErrorKind {
     /// The registry knows no such tag, or no such repository.
     #[error("does not exist")]
     Missing,
+    /// A reference has neither a tag nor a digest: `latest` is never assumed.
+    #[error("has neither a tag nor a digest")]
+    NoTagOrDigest,
     /// The registry names a digest and does not have what it stands for.
     #[error("the registry names `{digest}` and does not have it")]
     Gone {
-        /// The digest.
+        /// What the registry names.
         digest: Digest,
     },
     /// The image is not there for every platform that is required.
@@ -73,42 +78,42 @@ pub enum RegistryErrorKind {
     PlatformTwice {
         /// The platform.
         platform: Platform,
-        /// The entries.
+        /// The manifests of the entries.
         digests: Vec<Digest>,
     },
     /// The configuration of an image names another platform than the index does.
-    #[error("the image for `{platform}` (`{digest}`) says that it is for `{said}`")]
+    #[error("the image for `{platform}` (`{digest}`) says that it is for `{reported}`")]
     PlatformDiffers {
         /// The platform that the index names.
         platform: Platform,
-        /// The manifest.
+        /// Of the manifest.
         digest: Digest,
         /// The platform that the configuration names.
-        said: String,
+        reported: String,
     },
     /// Something that an index or a manifest refers to is not there.
     #[error("its {what} `{digest}` is missing")]
     ChildMissing {
         /// What it is: a manifest for a platform, or a configuration.
         what: String,
-        /// Its digest.
+        /// What it is referred to by.
         digest: Digest,
     },
     /// The digest that was announced is not the one of the bytes that came.
-    #[error("announced as `{said}`, but what came hashes to `{hashed}`")]
+    #[error("announced as `{reported}`, but what came hashes to `{hashed}`")]
     DigestDiffers {
         /// The digest that was announced.
-        said: Digest,
+        reported: Digest,
         /// The digest of the bytes.
         hashed: Digest,
     },
     /// The length that was announced is not the one of the bytes that came.
-    #[error("`{digest}` is announced with {said} bytes and has {actual}")]
+    #[error("`{digest}` is announced with {reported} bytes and has {actual}")]
     SizeDiffers {
-        /// The document.
+        /// Of the document.
         digest: Digest,
         /// The length that was announced.
-        said: u64,
+        reported: u64,
         /// The length of the bytes.
         actual: u64,
     },
@@ -123,13 +128,13 @@ pub enum RegistryErrorKind {
     /// The answer is not an image.
     #[error("not an image: {reason}")]
     NotAnImage {
-        /// Why not.
+        /// What does not fit.
         reason: String,
     },
     /// The answer is not an artefact, or what is to be sent is none.
     #[error("not an artefact: {reason}")]
     NotAnArtifact {
-        /// Why not.
+        /// What does not fit.
         reason: String,
     },
     /// The list of referrers was written by others again and again while our entry was added.
@@ -143,7 +148,7 @@ pub enum RegistryErrorKind {
     /// The answer is larger than what is read.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
-        /// The limit.
+        /// In bytes.
         limit: u64,
     },
     /// The registry, or its token service, asks for a login, and there is none to give.
@@ -151,7 +156,7 @@ pub enum RegistryErrorKind {
     LoginNeeded {
         /// The host that asks.
         host: String,
-        /// How it asks.
+        /// The `WWW-Authenticate` header: cut and escaped.
         challenge: String,
         /// What should have given a login.
         login: Box<LoginTrace>,
@@ -161,7 +166,7 @@ pub enum RegistryErrorKind {
     LoginRefused {
         /// The host that refuses.
         host: String,
-        /// The HTTP status.
+        /// As in 403.
         status: u16,
         /// What it says, with a leading colon; empty when it says nothing.
         detail: String,
@@ -171,7 +176,7 @@ pub enum RegistryErrorKind {
     /// The registry sends us to an address for tokens where we do not go.
     #[error("`{host}` gives out tokens at `{realm}`, which {reason}")]
     Realm {
-        /// The registry.
+        /// `HOST[:PORT]` of the registry.
         host: String,
         /// The address: cut and escaped.
         realm: String,
@@ -181,17 +186,17 @@ pub enum RegistryErrorKind {
     /// The token service's answer is not a token.
     #[error("the answer of the token service `{host}` {reason}")]
     TokenAnswer {
-        /// The token service.
+        /// `HOST[:PORT]` of the token service.
         host: String,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The registry refuses.
-    #[error("{}`{host}` refuses ({status}){detail}{}", problems_first(login.as_deref()), asked_by(login.as_deref()))]
+    /// The registry refuses permission (403).
+    #[error("{}`{host}` refuses ({status}){detail}{}", login.as_ref().map(|login| login.problems_first()).unwrap_or_default(), asked_by(login.as_deref()))]
     Refused {
         /// The host that refuses.
         host: String,
-        /// The HTTP status.
+        /// As in 403.
         status: u16,
         /// What it says, with a leading colon; empty when it says nothing.
         detail: String,
@@ -201,17 +206,17 @@ pub enum RegistryErrorKind {
     /// The registry's certificate is not trusted.
     #[error("the certificate of `{host}` is not trusted")]
     Untrusted {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
-        /// Why.
-        source: reqwest::Error,
+        /// What the HTTP client says.
+        source: BoxError,
     },
     /// The registry answered with a status that stands neither for an image nor for its absence.
     #[error("`{host}` answered {status}{detail}")]
     Status {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
-        /// The HTTP status.
+        /// As in 403.
         status: u16,
         /// What it says, with a leading colon; empty when it says nothing.
         detail: String,
@@ -227,9 +232,9 @@ pub enum RegistryErrorKind {
     /// The registry is busy: 408, 429, 502, 503 or 504, also after the retries.
     #[error("`{host}` is busy ({status}){}", retry_after.map_or_else(String::new, |wait| format!(" and asks to wait {} s", wait.as_secs())))]
     Busy {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
-        /// The HTTP status.
+        /// As in 403.
         status: u16,
         /// How long it asks to wait.
         retry_after: Option<Duration>,
@@ -237,21 +242,21 @@ pub enum RegistryErrorKind {
     /// No connection, or one that broke, also after the retries.
     #[error("`{host}` cannot be reached")]
     Unreachable {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
-        /// Why.
-        source: reqwest::Error,
+        /// What the HTTP client says.
+        source: BoxError,
     },
     /// The answer ended before the length that it announced, also after the retries.
     #[error("the answer of `{host}` was cut off")]
     CutOff {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
     },
     /// One request took too long, also after the retries.
     #[error("`{host}` did not answer within {} s", limit.as_secs_f32())]
     TimedOut {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
         /// How long it was waited for.
         limit: Duration,
@@ -259,28 +264,45 @@ pub enum RegistryErrorKind {
     /// The whole command's deadline passed.
     #[error("the deadline passed before `{host}` answered")]
     Deadline {
-        /// The host.
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
     },
     /// The layout folder that stands for the registry cannot be used.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// The crate was built without the feature `ring`, and the program has not installed another TLS provider.
+    #[error(
+        "no TLS provider is installed: call `rustls::crypto::ring::default_provider().install_default()` at the start of \
+        the program, or enable the feature `ring` of the crate `registry`"
+    )]
+    NoTlsProvider,
     /// No HTTP client could be made, for example because the machine has no certificate authorities.
     #[error("no HTTP client can be made: {reason}")]
     Client {
-        /// Why.
+        /// What the HTTP client says, with its causes.
         reason: String,
     },
 }
 
 impl RegistryErrorKind {
-    /// What kind of failure this is.
+    /// What kind of failure this is, and so whether asking again can help.
+    ///
+    /// | class | what to do |
+    /// |---|---|
+    /// | `NotFound` | the image, a platform of it, or a part of it is not there: [waiting](crate::WaitPolicy) helps where it is still being pushed |
+    /// | `Denied` | one side does not trust the other: change a login, a permission, a certificate authority, or the hosts that may give out tokens |
+    /// | `Invalid` | the answer is wrong, or the machine cannot ask: it stays so until the image, the registry or the options change |
+    /// | `Temporary` | ask again: busy, unreachable, too slow, or changed by others meanwhile |
+    /// | `Bug` | the program that uses this library has not installed a TLS provider |
+    ///
+    /// A layout folder's class is the one of its [`LayoutError`].
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Missing | Self::Gone { .. } | Self::PlatformMissing { .. } | Self::ChildMissing { .. } => {
                 ErrorClass::NotFound
             }
-            Self::PlatformTwice { .. }
+            Self::NoTagOrDigest
+            | Self::PlatformTwice { .. }
             | Self::PlatformDiffers { .. }
             | Self::DigestDiffers { .. }
             | Self::SizeDiffers { .. }
@@ -303,6 +325,7 @@ impl RegistryErrorKind {
             | Self::CutOff { .. }
             | Self::TimedOut { .. }
             | Self::Deadline { .. } => ErrorClass::Temporary,
+            Self::NoTlsProvider => ErrorClass::Bug,
             Self::Layout(error) => error.class(),
         }
     }
@@ -337,10 +360,6 @@ pub fn overall_class(classes: impl IntoIterator<Item = ErrorClass>) -> Option<Er
 
 fn available_text(available: &[String]) -> String {
     if available.is_empty() { "none for any platform".to_owned() } else { list(available) }
-}
-
-fn problems_first(login: Option<&LoginTrace>) -> String {
-    login.map_or_else(String::new, LoginTrace::problems_first)
 }
 
 /// With whose login a request was sent, as the end of a message.

@@ -16,17 +16,17 @@ pub fn rewritten_challenges(values: &[&[u8]]) -> String {
     challenges(&headers).iter().map(Challenge::written).collect::<Vec<_>>().join(", ")
 }
 
-/// Reads a file of docker or podman; gives the places that it names as they are looked up, and those of them that have a
+/// Reads a file of docker or podman; gives the names in it as they are looked up, and those of them that have a
 /// login, or every problem in words.
 pub fn docker_config(bytes: &[u8]) -> Result<(Vec<String>, usize), Vec<String>> {
     let file = AuthFile::parse(Path::new("config.json"), bytes)
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        .map_err(|error| error.problems().iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let logins = file.entries.values().filter(|entry| matches!(entry.content, EntryContent::Login(_))).count();
-    let places: Vec<String> = file.entries.keys().chain(file.helpers.keys()).cloned().collect();
-    for (place, key) in file.entries.iter().map(|(place, entry)| (place, &entry.key)) {
-        assert_eq!(*place, canonical(key), "a place is how its key is read");
+    let names: Vec<String> = file.entries.keys().chain(file.helpers.keys()).cloned().collect();
+    for (name, key) in file.entries.iter().map(|(name, entry)| (name, &entry.key)) {
+        assert_eq!(*name, canonical(key), "a name is how its key is read");
     }
-    Ok((places, logins))
+    Ok((names, logins))
 }
 
 /// Reads a manifest or an index as a type; says how many other documents it refers to, or why it is refused.

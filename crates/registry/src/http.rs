@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::auth::{NotPublic, Reach};
+use crate::auth::{NOT_PUBLIC, NotPublic, Reach};
 use crate::clients::Clients;
 use crate::credentials::{LoginSource, LoginTrace};
 use crate::error::RegistryErrorKind;
@@ -21,20 +21,18 @@ use crate::host::{HostGate, PausedBeyond};
 use crate::media_type;
 use crate::options::RegistryOptions;
 use crate::retry::{Jitter, retry_after};
-use crate::text::{host_of, shown, with_causes};
+use crate::text::{escaped, host_of, with_causes};
 
 /// Most bytes that are read of an answer which is not the one that was wanted.
 const REFUSAL_LIMIT: u64 = 64 << 10;
 
-/// Sends requests.
 #[derive(Debug)]
 pub(crate) struct Http {
-    options: RegistryOptions,
+    pub(crate) options: RegistryOptions,
     clients: Clients,
     jitter: Jitter,
 }
 
-/// One request.
 pub(crate) struct Ask<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
@@ -45,9 +43,18 @@ pub(crate) struct Ask<'a> {
     pub(crate) gate: &'a HostGate,
     pub(crate) deadline: Instant,
     /// Told before each retry: the wait, and why.
-    pub(crate) on_retry: &'a dyn Fn(Duration, &str),
+    pub(crate) on_retry: &'a (dyn Fn(Duration, &str) + Sync),
     pub(crate) hops: Hops,
     pub(crate) reach: Reach,
+}
+
+impl<'a> Ask<'a> {
+    /// A request whose redirects are judged and whose retries are not reported.
+    pub(crate) fn new(method: Method, url: Url, limit: u64, gate: &'a HostGate, deadline: Instant) -> Self {
+        let on_retry = &|_: Duration, _: &str| ();
+        let (hops, reach) = (Hops::Judged, Reach::Anywhere);
+        Self { method, url, accept: None, payload: None, limit, gate, deadline, on_retry, hops, reach }
+    }
 }
 
 /// What is sent with a request.
@@ -57,10 +64,6 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    pub(crate) fn form(bytes: Vec<u8>) -> Self {
-        Self::new("application/x-www-form-urlencoded", bytes)
-    }
-
     pub(crate) fn new(media_type: &str, bytes: Vec<u8>) -> Self {
         Self { media_type: media_type.to_owned(), bytes: bytes.into() }
     }
@@ -91,10 +94,6 @@ pub(crate) struct Answer {
 impl Http {
     pub(crate) fn new(options: RegistryOptions) -> Self {
         Self { clients: Clients::new(&options), jitter: Jitter::new(options.jitter_seed), options }
-    }
-
-    pub(crate) fn options(&self) -> &RegistryOptions {
-        &self.options
     }
 
     /// A wait of our own choice before something is done for another time.
@@ -217,8 +216,8 @@ impl Answer {
 
     /// What an answer that is not a success stands for; `missing` is what a 404 means here.
     pub(crate) fn into_failure(self, missing: RegistryErrorKind) -> RegistryErrorKind {
-        let detail = self.detail();
-        let Self { status, headers, body: _, host, elsewhere: _, login } = self;
+        let Self { status, headers, body, host, elsewhere: _, login } = self;
+        let detail = detail(&body);
         let (code, login) = (status.as_u16(), login.map(Box::new));
         match (status, login) {
             (StatusCode::NOT_FOUND, _) => missing,
@@ -232,11 +231,6 @@ impl Answer {
             (StatusCode::FORBIDDEN, login) => RegistryErrorKind::Refused { host, status: code, detail, login },
             _ => RegistryErrorKind::Status { host, status: code, detail },
         }
-    }
-
-    /// What a refusal says, with a leading colon; empty when it says nothing.
-    pub(crate) fn detail(&self) -> String {
-        detail(&self.body)
     }
 }
 
@@ -252,7 +246,7 @@ fn is_redirect(status: StatusCode) -> bool {
 /// Whether a redirect is followed; if not, why.
 pub(crate) fn judge_redirect(from: &Url, to: &Url, options: &RegistryOptions) -> Result<(), String> {
     // Without the query, which may carry a signature.
-    let shown = shown(&format!("{}://{}{}", to.scheme(), host_of(to), to.path()));
+    let shown = escaped(format!("{}://{}{}", to.scheme(), host_of(to), to.path()));
     match (from.scheme(), to.scheme()) {
         (_, "https") => Ok(()),
         ("http", "http") if options.may_be_plain(to) => Ok(()),
@@ -289,9 +283,9 @@ async fn read(
         if status.is_success() && announced.is_some_and(|announced| announced != length(&body)) {
             return Err(RegistryErrorKind::CutOff { host: host_of(url) });
         }
-        let encoding = headers.get(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        if let Some(encoding) = encoding.filter(|encoding| status.is_success() && encoding != "identity") {
-            let reason = format!("the answer is compressed (`{}`), which was not asked for", shown(&encoding));
+        let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+        if let Some(encoding) = encoding.filter(|encoding| status.is_success() && *encoding != b"identity") {
+            let reason = format!("the answer is compressed (`{}`), which was not asked for", escaped(encoding));
             return Err(RegistryErrorKind::NotAnImage { reason });
         }
     }
@@ -307,16 +301,16 @@ fn broken(url: &Url, error: reqwest::Error) -> RegistryErrorKind {
     let host = host_of(url);
     // The address may carry a signature in its query.
     let error = error.without_url();
-    if let Some(not_public) = find_cause::<NotPublic>(&error) {
-        let realm = shown(&format!("{}://{host}{}", url.scheme(), url.path()));
-        return RegistryErrorKind::Realm { realm, reason: not_public.reason().to_owned(), host };
+    if find_cause::<NotPublic>(&error).is_some() {
+        let realm = escaped(format!("{}://{host}{}", url.scheme(), url.path()));
+        return RegistryErrorKind::Realm { realm, reason: NOT_PUBLIC.to_owned(), host };
     }
     if is_certificate_problem(&error) {
-        RegistryErrorKind::Untrusted { host, source: error }
+        RegistryErrorKind::Untrusted { host, source: error.into() }
     } else if error.is_body() || error.is_decode() {
         RegistryErrorKind::CutOff { host }
     } else {
-        RegistryErrorKind::Unreachable { host, source: error }
+        RegistryErrorKind::Unreachable { host, source: error.into() }
     }
 }
 
@@ -339,13 +333,14 @@ fn is_certificate_problem(error: &(dyn Error + 'static)) -> bool {
 /// How a registry asks for a login, for people: the scheme and where tokens are given out.
 fn challenge(headers: &HeaderMap) -> String {
     match headers.get(WWW_AUTHENTICATE) {
-        Some(value) => shown(&String::from_utf8_lossy(value.as_bytes())),
+        Some(value) => escaped(value),
         None => "without saying how".to_owned(),
     }
 }
 
-/// What a registry says about its refusal, in the form that the distribution specification gives it.
-fn detail(body: &[u8]) -> String {
+/// What a registry says about its refusal, in the form that the distribution specification gives it, with a leading
+/// colon; empty when it says nothing.
+pub(crate) fn detail(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         errors: Vec<Problem>,
@@ -359,7 +354,7 @@ fn detail(body: &[u8]) -> String {
     }
     let problem = serde_json::from_slice(body).ok().and_then(|refusal: Refusal| refusal.errors.into_iter().next());
     match problem {
-        Some(Problem { code, message }) => format!(": {}", shown(&format!("{code} {message}"))),
+        Some(Problem { code, message }) => format!(": {}", escaped(format!("{code} {message}"))),
         None => String::new(),
     }
 }

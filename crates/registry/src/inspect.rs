@@ -3,54 +3,49 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use lock_model::{CreatedFrom, Digest, ImageRepository, Platform, Timestamp};
+use lock_model::{CreatedFrom, Digest, Platform};
 
-use crate::document::{self, Descriptor, Document, ImageConfig, Manifest, creation_date};
+use crate::backend::{Backend, check_size};
+use crate::document::{self, Descriptor, Document, Fetched, ImageConfig, Manifest, creation_date};
 use crate::error::RegistryErrorKind;
 use crate::platform::{PlatformKey, choose};
-use crate::request::Warning;
-use crate::source::{Context, Fetched, Source, check_size};
-use crate::text::shown;
+use crate::request::{ImageDate, Warning};
+use crate::text::escaped;
 
 /// What was found behind a digest.
 #[derive(Debug)]
 pub(crate) struct Inspected {
     pub(crate) platforms: BTreeMap<Platform, Digest>,
     /// The date, where the image has one.
-    pub(crate) created: Option<(Timestamp, CreatedFrom)>,
+    pub(crate) created: Option<ImageDate>,
     /// The commit that each platform's image says it was built from.
     pub(crate) revisions: BTreeMap<Platform, Option<String>>,
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// One platform's image.
 #[derive(Debug)]
 struct Child {
     platform: Platform,
     digest: Digest,
     config: ImageConfig,
-    annotated: Option<String>,
-    foreign_urls: bool,
+    manifest: Manifest,
 }
 
 /// Reads an image down to the configurations of the required platforms; every document is hashed on the way.
 pub(crate) async fn inspect(
-    source: &Source<'_>,
-    repository: &ImageRepository,
+    backend: &Backend<'_>,
     digest: &Digest,
     fetched: Fetched,
     required: &[Platform],
-    context: Context<'_>,
 ) -> Result<Inspected, RegistryErrorKind> {
     let (children, annotated, foreign_urls) = match document::parse(&fetched.bytes, fetched.media_type.as_deref())? {
         Document::Manifest(manifest) => {
-            let child = single(source, repository, digest, manifest, required, context).await?;
+            let child = single(backend, digest, manifest, required).await?;
             (vec![child], None, false)
         }
         Document::Index(index) => {
             let entries = choose(&index.entries, required)?;
-            let children =
-                entries.into_iter().map(|(platform, entry)| of_platform(source, repository, platform, entry, context));
+            let children = entries.into_iter().map(|(platform, entry)| of_platform(backend, platform, entry));
             // All of them, and then the first problem in the platforms' order: the same one each time.
             let children = join_all(children).await.into_iter().collect::<Result<Vec<_>, _>>()?;
             (children, index.created, index.foreign_urls)
@@ -61,18 +56,16 @@ pub(crate) async fn inspect(
 
 /// An image that has no index: its configuration alone says what platform it is for.
 async fn single(
-    source: &Source<'_>,
-    repository: &ImageRepository,
+    backend: &Backend<'_>,
     digest: &Digest,
     manifest: Manifest,
     required: &[Platform],
-    context: Context<'_>,
 ) -> Result<Child, RegistryErrorKind> {
-    let config = configuration(source, repository, &manifest.config, context).await?;
-    let said = config.platform();
-    let key = PlatformKey::new(said.os, said.architecture, said.variant);
+    let config = configuration(backend, &manifest.config).await?;
+    let reported = config.platform();
+    let key = PlatformKey::new(reported.os, reported.architecture, reported.variant);
     let itself = key.to_platform().ok_or_else(|| RegistryErrorKind::NotAnImage {
-        reason: format!("its configuration names the platform `{}`", shown(&said.to_string())),
+        reason: format!("its configuration names the platform `{}`", escaped(reported.to_string())),
     })?;
     let wanted: Vec<Platform> =
         required.iter().filter(|platform| PlatformKey::from(*platform) != key).cloned().collect();
@@ -80,24 +73,16 @@ async fn single(
         return Err(RegistryErrorKind::PlatformMissing { wanted, available: vec![itself.to_string()] });
     }
     let platform = required.first().cloned().unwrap_or(itself);
-    Ok(Child {
-        platform,
-        digest: digest.clone(),
-        config,
-        annotated: manifest.created,
-        foreign_urls: manifest.foreign_urls,
-    })
+    Ok(Child { platform, digest: digest.clone(), config, manifest })
 }
 
 /// The image for one platform of an index.
 async fn of_platform(
-    source: &Source<'_>,
-    repository: &ImageRepository,
+    backend: &Backend<'_>,
     platform: Platform,
     entry: &Descriptor,
-    context: Context<'_>,
 ) -> Result<Child, RegistryErrorKind> {
-    let fetched = match source.manifest(repository, &entry.digest, context).await {
+    let fetched = match backend.manifest(&entry.digest).await {
         Err(RegistryErrorKind::Gone { digest }) => {
             return Err(RegistryErrorKind::ChildMissing { what: format!("manifest for `{platform}`"), digest });
         }
@@ -109,53 +94,42 @@ async fn of_platform(
         return Err(RegistryErrorKind::NotAnImage { reason });
     };
     if let Some(served_as) = fetched.media_type.filter(|served_as| *served_as != entry.media_type) {
-        let reason = format!("the index announces a `{}`, served is a `{}`", entry.media_type, shown(&served_as));
+        let reason = format!("the index announces a `{}`, served is a `{}`", entry.media_type, escaped(&served_as));
         return Err(RegistryErrorKind::NotAnImage { reason });
     }
-    let config = configuration(source, repository, &manifest.config, context).await?;
-    let said = config.platform();
-    if !PlatformKey::from(&platform).accepts(&said) {
-        let said = said.to_string();
-        return Err(RegistryErrorKind::PlatformDiffers { platform, digest: entry.digest.clone(), said });
+    let config = configuration(backend, &manifest.config).await?;
+    let reported = config.platform();
+    if !PlatformKey::from(&platform).accepts(&reported) {
+        let reported = reported.to_string();
+        return Err(RegistryErrorKind::PlatformDiffers { platform, digest: entry.digest.clone(), reported });
     }
-    Ok(Child {
-        platform,
-        digest: entry.digest.clone(),
-        config,
-        annotated: manifest.created,
-        foreign_urls: manifest.foreign_urls,
-    })
+    Ok(Child { platform, digest: entry.digest.clone(), config, manifest })
 }
 
-async fn configuration(
-    source: &Source<'_>,
-    repository: &ImageRepository,
-    descriptor: &Descriptor,
-    context: Context<'_>,
-) -> Result<ImageConfig, RegistryErrorKind> {
-    let bytes = source.config(repository, &descriptor.digest, context).await?;
+async fn configuration(backend: &Backend<'_>, descriptor: &Descriptor) -> Result<ImageConfig, RegistryErrorKind> {
+    let bytes = backend.config(&descriptor.digest).await?;
     check_size(&descriptor.digest, descriptor.size, &bytes)?;
     ImageConfig::parse(&bytes)
 }
 
 fn summary(children: Vec<Child>, annotated: Option<&String>, foreign_urls: bool) -> Inspected {
     let mut warnings = Vec::new();
-    if foreign_urls || children.iter().any(|child| child.foreign_urls) {
+    if foreign_urls || children.iter().any(|child| child.manifest.foreign_urls) {
         warnings.push(Warning::ForeignUrls);
     }
     let mut date = |text: Option<&String>| {
         let text = text?;
         creation_date(text).unwrap_or_else(|()| {
-            warnings.push(Warning::UnreadableDate { text: shown(text) });
+            warnings.push(Warning::UnreadableDate { text: escaped(text) });
             None
         })
     };
     let built = children.iter().filter_map(|child| date(child.config.created.as_ref())).max();
     let created = match built {
-        Some(time) => Some((time, CreatedFrom::Config)),
+        Some(time) => Some(ImageDate { time, from: CreatedFrom::Config }),
         None => date(annotated)
-            .or_else(|| children.iter().filter_map(|child| date(child.annotated.as_ref())).max())
-            .map(|time| (time, CreatedFrom::Annotation)),
+            .or_else(|| children.iter().filter_map(|child| date(child.manifest.created.as_ref())).max())
+            .map(|time| ImageDate { time, from: CreatedFrom::Annotation }),
     };
     let revisions =
         children.iter().map(|child| (child.platform.clone(), child.config.revision().map(str::to_owned))).collect();

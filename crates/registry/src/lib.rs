@@ -1,62 +1,44 @@
 //! Resolves image references to digests, platforms and labels, from a registry or an OCI layout folder.
 //!
-//! [`Registry::resolve_all`] turns the places where an image may be into the entry that a lock holds. Nothing of what a
-//! registry says is believed: every document is hashed, its type is compared with its form, and a tag is looked at a
-//! second time at the end. [`Registry::resolve_all_patiently`] waits for images that are still being built,
-//! [`Registry::check_digests`] asks whether what was pinned is still there, and [`artifact`] is for everything in a
-//! registry that is no image.
+//! [`Registry::resolve`] answers for one image; [`Registry::resolve_all`] for many at once, each with several places where
+//! it may be and the commit that it must have been built from. A registry is not trusted: every
+//! document is hashed, its type is compared with its form, and a tag is looked at a second time at the end.
+//! [`Registry::resolve_all_waiting`] waits for images that are still being built, [`Registry::check_digests`] asks whether
+//! what was pinned is still there, and [`artifact`] is for everything in a registry that is no image.
 //!
-//! ```no_run
-//! use std::path::PathBuf;
+//! ```
 //! use std::time::{Duration, Instant};
 //!
-//! use registry::{
-//!     Candidate, CredentialSources, Credentials, DigestRequest, ImageRequest, Registry, RegistryOptions, RevisionPolicy,
-//! };
+//! use registry::layout::{ImageContent, LayoutWriter};
+//! use registry::lock_model::{ImageReference, Platform};
+//! use registry::{DigestRequest, ImageRequest, Mirror, Registry, RegistryOptions, RevisionPolicy};
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! // Once in a program, before the first `Registry`: who does the cryptography of TLS.
-//! rustls::crypto::ring::default_provider().install_default().ok();
-//!
-//! // The logins that docker keeps. Nothing is looked for: where they are is said.
-//! let files = vec![PathBuf::from("/home/me/.docker/config.json")];
-//! let sources = CredentialSources { files, ..CredentialSources::default() };
-//! let credentials = Credentials::load(sources).map_err(|errors| format!("{errors:?}"))?;
-//! let cache = Some(PathBuf::from("/home/me/.cache/shop"));
-//! let registry = Registry::new(RegistryOptions { credentials, cache, ..RegistryOptions::default() })?;
-//!
-//! // Which image is it, and was it built from this commit?
-//! let request = ImageRequest {
-//!     service: "cart".parse()?,
-//!     candidates: vec![Candidate { repository: "ghcr.io/shop/cart".parse()?, tag: "main-1111111".parse()? }],
-//!     platforms: vec!["linux/amd64".parse()?],
-//!     commit: "1111111111111111111111111111111111111111".parse()?,
-//!     revision: RevisionPolicy::Require,
-//!     commit_time: "2025-11-20T21:14:07Z".parse()?,
-//! };
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A folder with one image stands for ghcr.io here; without the mirror, ghcr.io itself is asked.
+//! let folder = tempfile::tempdir()?;
+//! let cart: ImageReference = "ghcr.io/shop/cart:main-1111111".parse()?;
+//! let platform: Platform = "linux/amd64".parse()?;
+//! let commit = "1111111111111111111111111111111111111111".parse()?;
+//! let content = ImageContent::new(platform.clone()).revision(&commit);
+//! LayoutWriter::create(folder.path())?.add_image(&cart.repository, &"main-1111111".parse()?, &content)?;
+//! let options = RegistryOptions::default().mirror("ghcr.io", Mirror::OciLayout(folder.path().to_owned()));
+//! let registry = Registry::new(options)?;
 //! let deadline = Instant::now() + Duration::from_secs(300);
-//! let mut pinned = Vec::new();
-//! for (service, answer) in registry.resolve_all(&[request], deadline, &|_| ()).await {
-//!     match answer {
-//!         Ok(resolution) => {
-//!             // `ghcr.io/shop/cart:main-1111111@sha256:…`: a name for people, a digest for machines.
-//!             println!("{service}: {}", resolution.image.pinned());
-//!             pinned.push((service, resolution.image));
-//!         }
-//!         Err(unresolved) => println!("{service}: {}, tried {:?}", unresolved.reason, unresolved.tried),
-//!     }
+//!
+//! // One image: which digest does it have for this platform?
+//! let image = registry.resolve(&cart, &[platform.clone()], deadline).await?.image;
+//! println!("{}", image.reference()); // ghcr.io/shop/cart:main-1111111@sha256:…
+//!
+//! // Many: the first candidate that exists, if it was built from this commit.
+//! let request = ImageRequest::new([cart]).platforms([platform]).built_from(commit, RevisionPolicy::Require);
+//! for answer in registry.resolve_all(&[request], deadline, &|_| ()).await {
+//!     assert_eq!(answer?.image.digest, image.digest);
 //! }
 //!
 //! // Later: is it still there, with all its platforms?
-//! let questions = pinned.into_iter().map(|(service, image)| DigestRequest {
-//!     service,
-//!     repository: image.repository,
-//!     digest: image.digest,
-//!     platforms: image.platforms,
-//! });
-//! let questions: Vec<DigestRequest> = questions.collect();
-//! for (service, answer) in registry.check_digests(&questions, deadline, &|_| ()).await {
-//!     println!("{service}: complete is {}", answer?.is_complete());
+//! for answer in registry.check_digests(&[DigestRequest::from(&image)], deadline, &|_| ()).await {
+//!     assert!(answer?.is_complete());
 //! }
 //! # Ok(())
 //! # }
@@ -65,9 +47,27 @@
 //! Registries that ask for a login are given one from [`RegistryOptions::credentials`]; [`credentials`] says where
 //! logins may be, and [`Registry::logins`] which of them were used. `examples/resolve.rs` does all of this from a command
 //! line.
+//!
+//! # Features
+//!
+//! | feature | default | what it does |
+//! |---|---|---|
+//! | `ring` | yes | installs [ring] as the TLS provider of the process before the first request over HTTP, where the program has not installed another one |
+//!
+//! Without `ring` and without an installed provider, the first request fails with [`RegistryErrorKind::NoTlsProvider`],
+//! plain HTTP included. A layout folder needs no provider.
+//!
+//! [ring]: https://docs.rs/ring
+//!
+//! # Runtime
+//!
+//! Requests over HTTP need a tokio runtime with time and IO enabled (`enable_all`), of any flavour: they panic outside
+//! one. Every future is `Send`. What a layout folder answers needs no runtime, but for the waiting of
+//! [`Registry::resolve_all_waiting`]; its files are read on the thread that polls.
 
 pub mod artifact;
 mod auth;
+mod backend;
 mod cache;
 mod check;
 mod clients;
@@ -84,27 +84,35 @@ mod inspect;
 pub mod layout;
 pub mod media_type;
 mod options;
-mod patience;
+mod options_error;
 mod platform;
 mod prune;
 mod registry;
+mod remote;
 mod request;
 mod resolve;
 mod retry;
-mod source;
 mod text;
+mod wait_policy;
+
+pub use lock_model;
+pub use secrecy::SecretString;
+/// JSON, as it stands in [`layout::Blob`].
+pub use serde_json;
+pub use url::Url;
 
 pub use connection::{ClientCertificate, HostOptions, PemAuthority, Proxies};
 pub use credentials::{CredentialSources, Credentials};
 pub use error::{RegistryError, RegistryErrorKind, overall_class};
-pub use options::{Limits, Mirror, OptionsError, RegistryOptions};
-pub use patience::Patience;
+pub use options::{Limits, Mirror, RegistryOptions};
+pub use options_error::OptionsError;
 pub use registry::{LoginUse, Registry};
 pub use request::{
-    Attempt, AttemptOutcome, Candidate, DigestAnswer, DigestRequest, Event, FoundRevision, ImageRequest, Resolution,
-    RevisionPolicy, Unresolved, UnresolvedReason, Warning,
+    Attempt, AttemptOutcome, DigestAnswer, DigestRequest, Event, FoundRevision, ImageDate, ImageRequest, Resolution,
+    ResolvedImage, RevisionPolicy, Unresolved, UnresolvedReason, Warning,
 };
 pub use retry::RetryPolicy;
+pub use wait_policy::WaitPolicy;
 
 /// The label in an image's configuration that names the commit it was built from.
 pub const REVISION_LABEL: &str = "org.opencontainers.image.revision";

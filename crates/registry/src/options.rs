@@ -2,16 +2,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lock_model::ErrorClass;
 use url::{Host, Url};
 
 use crate::connection::{HostOptions, PemAuthority, Proxies};
 use crate::credentials::Credentials;
+use crate::options_error::OptionsError;
 use crate::retry::RetryPolicy;
-use crate::text::host_of;
+use crate::text::{host_of, without_credentials};
 
-/// How registries are asked. [`Default`] has the documented defaults.
+/// How registries are asked. [`Default`] asks them directly, without logins and without a cache.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RegistryOptions {
     /// Where the requests for a host go instead; the names in the lock stay.
     pub mirrors: BTreeMap<String, Mirror>,
@@ -27,13 +28,13 @@ pub struct RegistryOptions {
     /// Where manifests and configurations are kept from one command to the next. Any number of processes may share the
     /// folder, and it may be deleted at any time.
     pub cache: Option<PathBuf>,
-    /// Most bytes that the cache may take of the disk: what was not used for longest is deleted.
+    /// Most bytes that the cache may take of the disk, by default 256 MiB: what was not used for longest is deleted.
     pub cache_limit: u64,
-    /// Most requests at one time to one host. A host that is busy gets fewer, until it answers well again.
+    /// Most requests at one time to one host, by default 32. A host that is busy gets fewer, until it answers well again.
     pub concurrency: usize,
-    /// Longest time for a connection.
+    /// Longest time until there is a connection, by default 5 s.
     pub connect_timeout: Duration,
-    /// Longest time for one request, its redirects and its body; a second more for each megabyte that is sent.
+    /// Longest time for one request, its redirects and its body, by default 30 s; a second more for each megabyte sent.
     pub request_timeout: Duration,
     /// When a request is sent again.
     pub retry: RetryPolicy,
@@ -41,7 +42,7 @@ pub struct RegistryOptions {
     pub jitter_seed: u64,
     /// What is read at most.
     pub limits: Limits,
-    /// How the program calls itself.
+    /// The `User-Agent` header, and the client's name at token services.
     pub user_agent: String,
 }
 
@@ -68,16 +69,17 @@ impl Default for RegistryOptions {
 
 /// What is read at most; what is larger is refused while it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a manifest or an index.
+    /// Bytes of a manifest or an index, by default 4 MiB.
     pub manifest: u64,
-    /// Bytes of an image's configuration.
+    /// Bytes of an image's configuration, by default 8 MiB.
     pub config: u64,
-    /// Bytes of the blobs of an artefact together, and of one blob that is sent.
+    /// Bytes of the blobs of an artefact together, and of one blob that is sent, by default 256 MiB.
     pub blob: u64,
-    /// Bytes of a token service's answer.
+    /// Bytes of a token service's answer, by default 1 MiB.
     pub token: u64,
-    /// Redirects of one request.
+    /// Redirects of one request, by default 5.
     pub redirects: u32,
 }
 
@@ -97,73 +99,27 @@ pub enum Mirror {
     Http(Url),
 }
 
-/// Options that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OptionsError {
-    /// No request could ever be sent.
-    #[error("the number of requests at one time must be at least 1")]
-    NoConcurrency,
-    /// A mirror's address is not one of a registry.
-    #[error("mirror `{url}` of `{host}` {reason}")]
-    Mirror {
-        /// The host that it stands for.
-        host: String,
-        /// The address, without user and password.
-        url: String,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// The name of the program cannot stand in a request.
-    #[error("`{text}` cannot be sent as the name of the program", text = text.escape_debug())]
-    UserAgent {
-        /// The name.
-        text: String,
-    },
-    /// A certificate, or a key, cannot be used.
-    #[error("`{name}` {reason}")]
-    Certificate {
-        /// What people know it by.
-        name: String,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// A proxy's address is not one.
-    #[error("proxy `{url}` is neither `http://` nor `https://` with a host")]
-    Proxy {
-        /// The address, without user and password.
-        url: String,
-    },
-    /// The program has not chosen who does the cryptography of TLS.
-    #[error("no provider of cryptography is installed for TLS")]
-    NoCryptography,
-}
-
-impl OptionsError {
-    /// What kind of failure this is.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::NoConcurrency
-            | Self::Mirror { .. }
-            | Self::UserAgent { .. }
-            | Self::Certificate { .. }
-            | Self::Proxy { .. } => ErrorClass::Invalid,
-            Self::NoCryptography => ErrorClass::Bug,
-        }
-    }
-}
-
 impl RegistryOptions {
+    /// Sends the requests for a host (`ghcr.io`, `localhost:5000`) elsewhere.
+    #[must_use]
+    pub fn mirror(mut self, host: impl Into<String>, mirror: Mirror) -> Self {
+        self.mirrors.insert(host.into(), mirror);
+        self
+    }
+
+    /// Says what is different about `HOST[:PORT]`.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>, options: HostOptions) -> Self {
+        self.hosts.insert(host.into(), options);
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<(), OptionsError> {
         if self.concurrency == 0 {
             return Err(OptionsError::NoConcurrency);
         }
         if reqwest::header::HeaderValue::from_str(&self.user_agent).is_err() {
             return Err(OptionsError::UserAgent { text: self.user_agent.clone() });
-        }
-        // reqwest would panic with the first client.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(OptionsError::NoCryptography);
         }
         for (host, mirror) in &self.mirrors {
             if let Mirror::Http(url) = mirror
@@ -182,7 +138,7 @@ impl RegistryOptions {
         self.proxies.check()
     }
 
-    /// Whether plain HTTP may be spoken to an address: nobody can listen, or the user says that it does not matter.
+    /// Whether plain HTTP may be spoken to an address: it is this machine, or the options name it.
     pub(crate) fn may_be_plain(&self, url: &Url) -> bool {
         is_loopback(url) || self.hosts.get(&host_of(url)).is_some_and(|host| host.plain_http)
     }
@@ -216,26 +172,9 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// An address without user and password, for people.
-pub(crate) fn without_credentials(url: &Url) -> String {
-    let mut url = url.clone();
-    // Both fail only for addresses that cannot hold credentials.
-    url.set_username("").ok();
-    url.set_password(None).ok();
-    url.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn without_cryptography_there_is_an_error_and_no_panic() {
-        // NOTE: no unit test of this crate installs a provider, since it stays for the whole process.
-        let error = crate::Registry::new(RegistryOptions::default()).unwrap_err();
-        assert!(matches!(error, OptionsError::NoCryptography), "{error}");
-        assert_eq!(error.class(), ErrorClass::Bug);
-    }
 
     #[test]
     fn plain_http_stays_on_this_machine_and_on_named_hosts() {

@@ -4,7 +4,7 @@ use lock_model::{Digest, Platform};
 
 use crate::document::Descriptor;
 use crate::error::RegistryErrorKind;
-use crate::text::shown;
+use crate::text::escaped;
 
 /// A platform in the form in which two are compared: variants that are the default of their architecture are gone, or
 /// for 32-bit Arm, where there is no safe default, spelled out.
@@ -31,11 +31,11 @@ impl PlatformKey {
         Platform::try_from(self.to_string()).ok()
     }
 
-    /// Whether a configuration that names `said` can belong to this platform. Old builders leave the variant out.
-    pub(crate) fn accepts(&self, said: &SaidPlatform<'_>) -> bool {
-        match said.variant.filter(|variant| !variant.is_empty()) {
-            Some(variant) => *self == Self::new(said.os, said.architecture, Some(variant)),
-            None => self.os == said.os && self.architecture == said.architecture,
+    /// Whether a configuration that names `reported` can belong to this platform. Old builders leave the variant out.
+    pub(crate) fn accepts(&self, reported: &ReportedPlatform<'_>) -> bool {
+        match reported.variant.filter(|variant| !variant.is_empty()) {
+            Some(variant) => *self == Self::new(reported.os, reported.architecture, Some(variant)),
+            None => self.os == reported.os && self.architecture == reported.architecture,
         }
     }
 }
@@ -56,16 +56,16 @@ impl std::fmt::Display for PlatformKey {
 
 /// A platform as a document names it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SaidPlatform<'a> {
+pub(crate) struct ReportedPlatform<'a> {
     pub(crate) os: &'a str,
     pub(crate) architecture: &'a str,
     pub(crate) variant: Option<&'a str>,
 }
 
-impl std::fmt::Display for SaidPlatform<'_> {
+impl std::fmt::Display for ReportedPlatform<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", shown(self.os), shown(self.architecture))?;
-        self.variant.filter(|variant| !variant.is_empty()).map_or(Ok(()), |variant| write!(f, "/{}", shown(variant)))
+        write!(f, "{}/{}", escaped(self.os), escaped(self.architecture))?;
+        self.variant.filter(|variant| !variant.is_empty()).map_or(Ok(()), |variant| write!(f, "/{}", escaped(variant)))
     }
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn choose<'a>(
         }
     }
     if !wanted.is_empty() || chosen.is_empty() {
-        let mut available: Vec<String> = images.iter().map(|(key, _)| shown(&key.to_string())).collect();
+        let mut available: Vec<String> = images.iter().map(|(key, _)| escaped(key.to_string())).collect();
         available.dedup();
         return Err(if wanted.is_empty() {
             RegistryErrorKind::NotAnImage { reason: "an index without an image for any platform".to_owned() }
@@ -134,11 +134,11 @@ mod tests {
 
     #[test]
     fn a_configuration_may_leave_its_variant_out() {
-        let said = |architecture, variant| SaidPlatform { os: "linux", architecture, variant };
-        assert!(key("linux/arm/v6").accepts(&said("arm", None)));
-        assert!(key("linux/arm/v6").accepts(&said("arm", Some(""))));
-        assert!(!key("linux/arm/v6").accepts(&said("arm", Some("v7"))));
-        assert!(key("linux/arm64").accepts(&said("arm64", Some("v8"))));
-        assert!(!key("linux/arm64").accepts(&said("amd64", None)));
+        let reported = |architecture, variant| ReportedPlatform { os: "linux", architecture, variant };
+        assert!(key("linux/arm/v6").accepts(&reported("arm", None)));
+        assert!(key("linux/arm/v6").accepts(&reported("arm", Some(""))));
+        assert!(!key("linux/arm/v6").accepts(&reported("arm", Some("v7"))));
+        assert!(key("linux/arm64").accepts(&reported("arm64", Some("v8"))));
+        assert!(!key("linux/arm64").accepts(&reported("amd64", None)));
     }
 }

@@ -1,9 +1,9 @@
 //! Keeps the cache from growing for ever.
 //!
 //! ```text
-//! DIR/v1/size    how many bytes lie there, as far as anybody counted
-//! DIR/v1/lock    held by whoever counts or deletes
-//! DIR/v1/recount somebody came while the lock was held: what it wrote is in no sum
+//! DIR/v1/size    how many bytes lie there, as far as processes counted
+//! DIR/v1/lock    held by the process that counts or deletes
+//! DIR/v1/recount a process came while the lock was held: what it wrote is in no sum
 //! ```
 //!
 //! Each command adds what it wrote to `size`, which costs nothing where nothing was written. The folder itself is looked

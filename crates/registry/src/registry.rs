@@ -4,32 +4,41 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lock_model::{Digest, ImageRepository};
 use url::Url;
 
-use crate::auth::Wire;
+use crate::auth::Authenticator;
+use crate::backend::{Backend, Source, Target, base_of, target_of};
 use crate::credentials::LoginTrace;
 use crate::error::RegistryErrorKind;
 use crate::host::HostGate;
 use crate::layout::LayoutReader;
-use crate::options::{Mirror, OptionsError, RegistryOptions};
-use crate::source::{Source, base_of};
+use crate::options::{Mirror, RegistryOptions};
+use crate::options_error::OptionsError;
+use crate::remote::{Context, Remote};
 
 /// Asks registries, and layout folders that stand for them, about images.
 ///
-/// One value is made for a whole command: its connections, and what it learned about the hosts, are used again.
-#[derive(Debug)]
+/// One value is made for a whole program: its connections, and what it learned about the hosts, are used again. Clones
+/// are cheap and share all of it.
+#[derive(Clone, Debug)]
 pub struct Registry {
-    wire: Wire,
-    /// Held by whoever writes a list of referrers.
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    authenticator: Authenticator,
+    /// Held while a list of referrers is written.
     list_turn: tokio::sync::Mutex<()>,
-    /// Held by whoever uploads a blob, by its digest.
+    /// Held while a blob is uploaded, by its digest.
     upload_turns: Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// How a registry was logged in to for one repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct LoginUse {
     /// The host that asked for a login: a mirror's own where there is one.
     pub host: String,
-    /// The repository.
+    /// Its path at the host.
     pub repository: String,
     /// Where the login came from.
     pub trace: LoginTrace,
@@ -45,59 +54,59 @@ pub(crate) struct Session<'a> {
 }
 
 impl Registry {
-    /// Checks the options. Nothing is asked yet, and no connection is made.
+    /// Checks the options. Nothing is asked yet, and no connection is made: a TLS provider and a tokio runtime are needed
+    /// with the first request over HTTP.
     pub fn new(options: RegistryOptions) -> Result<Self, OptionsError> {
         options.check()?;
-        Ok(Self { wire: Wire::new(options), list_turn: tokio::sync::Mutex::default(), upload_turns: Mutex::default() })
+        let authenticator = Authenticator::new(options);
+        let inner = Inner { authenticator, list_turn: tokio::sync::Mutex::default(), upload_turns: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Every login that a registry asked for so far, sorted by host and repository. No secret is in it.
     pub fn logins(&self) -> Vec<LoginUse> {
-        let accounts = self.wire.accounts();
+        let accounts = self.inner.authenticator.accounts();
         let uses = accounts.iter().filter_map(|account| {
-            let (host, repository) = (account.host(), account.place().path().to_owned());
+            let (host, repository) = (account.host(), account.key.path.clone());
             Some(LoginUse { host, repository, trace: account.trace()? })
         });
         let mut uses: Vec<LoginUse> = uses.collect();
-        uses.sort_by(|a, b| (&a.host, &a.repository).cmp(&(&b.host, &b.repository)));
+        uses.sort();
         uses
     }
 
     /// Why the cache could not be used, which is no failure: everything was asked for instead.
     pub fn cache_problem(&self) -> Option<String> {
-        self.wire.cache()?.problem()
+        self.inner.authenticator.cache.as_ref()?.problem()
     }
 
     /// How the registry that answers for a repository was logged in to; `None` while it has not asked for a login.
     pub fn login_of(&self, repository: &ImageRepository) -> Option<LoginTrace> {
-        let options = self.wire.options();
-        let base = match options.mirrors.get(repository.host()) {
-            Some(Mirror::OciLayout(_)) => return None,
-            Some(Mirror::Http(url)) => url.clone(),
-            None => base_of(repository.host(), options).ok()?,
+        let Ok(Target::Http(base)) = target_of(repository.host(), self.inner.authenticator.options()) else {
+            return None;
         };
-        self.wire.account(&base, repository.path()).trace()
+        self.inner.authenticator.account(&base, repository.path()).trace()
     }
 
-    pub(crate) fn wire(&self) -> &Wire {
-        &self.wire
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.inner.authenticator
     }
 
     /// Waits for the turn to write a list of referrers.
     pub(crate) async fn list_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.list_turn.lock().await
+        self.inner.list_turn.lock().await
     }
 
     /// What to lock while a blob is uploaded: many artefacts have the same small ones, and docker-registry refuses one of
     /// two that bring the same bytes at the same time.
     pub(crate) fn upload_turn(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.upload_turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.inner.upload_turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(digest.clone()).or_default())
     }
 
     /// Counts what the cache was given, and makes room in it where it is too much.
     pub(crate) fn tidy(&self) {
-        if let Some(cache) = self.wire.cache() {
+        if let Some(cache) = &self.inner.authenticator.cache {
             cache.settle();
         }
     }
@@ -108,11 +117,18 @@ impl Registry {
 }
 
 impl<'a> Session<'a> {
-    /// What answers for the host of a repository.
-    pub(crate) fn source(&self, repository: &ImageRepository) -> Result<Source<'a>, RegistryErrorKind> {
-        let wire = &self.registry.wire;
+    /// What answers for a repository.
+    pub(crate) fn backend<'b>(
+        &self,
+        repository: &'b ImageRepository,
+        context: Context<'b>,
+    ) -> Result<Backend<'b>, RegistryErrorKind>
+    where
+        'a: 'b,
+    {
+        let authenticator = self.registry.authenticator();
         let host = repository.host();
-        if let Some(Mirror::OciLayout(folder)) = wire.options().mirrors.get(host) {
+        if let Some(Mirror::OciLayout(folder)) = authenticator.options().mirrors.get(host) {
             let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
             let reader = if let Some(reader) = layouts.get(host) {
                 Arc::clone(reader)
@@ -122,12 +138,16 @@ impl<'a> Session<'a> {
                 layouts.insert(host.to_owned(), Arc::clone(&reader));
                 reader
             };
-            return Ok(Source::Layout { reader, limits: wire.options().limits });
+            return Ok(Backend {
+                repository,
+                source: Source::Layout { reader, limits: authenticator.options().limits },
+            });
         }
         let (base, gate) = self.base(host)?;
-        let account = wire.account(&base, repository.path());
-        let cache = wire.cache().map(|cache| cache.of(&account.host(), repository.path()));
-        Ok(Source::Http { wire, base, gate, account, cache })
+        let account = authenticator.account(&base, repository.path());
+        let cache = authenticator.cache.as_ref().map(|cache| cache.of(&account.host(), repository.path()));
+        let remote = Remote { repository, authenticator, base, gate, account, context };
+        Ok(Backend { repository, source: Source::Http { remote, cache } })
     }
 
     /// Where a host is asked, and the limits there.
@@ -136,12 +156,12 @@ impl<'a> Session<'a> {
         if let Some((base, gate)) = bases.get(host) {
             return Ok((base.clone(), Arc::clone(gate)));
         }
-        let wire = &self.registry.wire;
-        let base = match wire.options().mirrors.get(host) {
+        let authenticator = self.registry.authenticator();
+        let base = match authenticator.options().mirrors.get(host) {
             Some(Mirror::Http(url)) => url.clone(),
-            Some(Mirror::OciLayout(_)) | None => base_of(host, wire.options())?,
+            Some(Mirror::OciLayout(_)) | None => base_of(host, authenticator.options())?,
         };
-        let gate = wire.gate(&base);
+        let gate = authenticator.gate(&base);
         bases.insert(host.to_owned(), (base.clone(), Arc::clone(&gate)));
         Ok((base, gate))
     }

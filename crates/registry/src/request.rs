@@ -1,68 +1,126 @@
 //! What is asked, and what is answered.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use lock_model::{CommitId, Digest, ErrorClass, ImageRepository, LockedImage, Platform, ServiceName, Tag, Timestamp};
+use lock_model::{
+    CommitId, CreatedFrom, Digest, ErrorClass, ImageReference, ImageRepository, LockedImage, Platform, Revision, Tag,
+    Timestamp,
+};
 
-use crate::error::RegistryError;
+use crate::error::{RegistryError, RegistryErrorKind};
+use crate::text::joined;
 
-/// A service whose image is looked for.
+/// An image that is looked for.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ImageRequest {
-    /// The service.
-    pub service: ServiceName,
-    /// Where the image may be, in order: the first that is there is taken.
-    pub candidates: Vec<Candidate>,
-    /// The platforms that it must be there for, and that are locked. None means all that it is there for.
+    /// Where the image may be, in order: the first that is there is taken. One with a digest is asked for by it, and its
+    /// tag is never looked at; one with neither digest nor tag is refused.
+    pub candidates: Vec<ImageReference>,
+    /// The platforms that it must be there for. None means all that it is there for.
     pub platforms: Vec<Platform>,
-    /// The commit that it must have been built from.
-    pub commit: CommitId,
-    /// What follows when the image does not say so.
-    pub revision: RevisionPolicy,
-    /// When the commit was made: the date of an image that has none itself.
-    pub commit_time: Timestamp,
+    pub(crate) built_from: Option<(CommitId, RevisionPolicy)>,
 }
 
-/// A place where an image may be.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Candidate {
-    /// The repository.
-    pub repository: ImageRepository,
-    /// The tag.
-    pub tag: Tag,
-}
+impl ImageRequest {
+    /// Looks for the first of these, for all its platforms and built from any commit.
+    pub fn new(candidates: impl IntoIterator<Item = ImageReference>) -> Self {
+        Self { candidates: candidates.into_iter().collect(), platforms: Vec::new(), built_from: None }
+    }
 
-impl fmt::Display for Candidate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.repository, self.tag)
+    /// Sets the platforms that the image must be there for.
+    #[must_use]
+    pub fn platforms(mut self, platforms: impl IntoIterator<Item = Platform>) -> Self {
+        self.platforms = platforms.into_iter().collect();
+        self
+    }
+
+    /// Compares the commit that the image names in its [`REVISION_LABEL`](crate::REVISION_LABEL) with this one.
+    #[must_use]
+    pub fn built_from(mut self, commit: CommitId, policy: RevisionPolicy) -> Self {
+        self.built_from = Some((commit, policy));
+        self
+    }
+
+    /// Whether all candidates are asked for by tag, so that what an earlier command saw says something about them.
+    pub(crate) fn is_by_tag(&self) -> bool {
+        self.candidates.iter().all(|candidate| candidate.digest.is_none() && candidate.tag.is_some())
     }
 }
 
-/// What follows when an image does not say that it was built from the commit that is locked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What follows when an image does not say that it was built from the commit that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RevisionPolicy {
     /// It is not taken.
     Require,
-    /// It is taken when there is no better one, and that is said.
+    /// It is taken when there is no better one, with a warning.
     Warn,
-    /// Nobody looks.
+    /// Nothing is compared.
     Off,
 }
 
-/// An image that was found, confirmed at the end of the command.
-#[derive(Debug)]
+/// An image that was found, confirmed at the end of the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Resolution {
-    /// The image, as the lock writes it.
-    pub image: LockedImage,
-    /// Every candidate that was asked, in order; the last one that was found is the image.
+    /// What the tag or the digest stands for.
+    pub image: ResolvedImage,
+    /// Every candidate that was asked, in order.
     pub tried: Vec<Attempt>,
-    /// What people should know about it.
+    /// What is odd about the image, or about candidates that were passed over.
     pub warnings: Vec<Warning>,
 }
 
-/// A service for which no image can be locked.
+/// An image with everything that a lock says about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResolvedImage {
+    /// The repository as it was asked for, also where a mirror answered.
+    pub repository: ImageRepository,
+    /// The tag of the candidate; absent when that named a digest alone.
+    pub tag: Option<Tag>,
+    /// Of the index where there is one, else of the manifest.
+    pub digest: Digest,
+    /// The manifest of each platform.
+    pub platforms: BTreeMap<Platform, Digest>,
+    /// When the image says it was made; absent when it does not say, or says 1970 or the year 1 as builders do that have
+    /// no date.
+    pub created: Option<ImageDate>,
+    /// What the image says about the commit that it was built from.
+    pub revision: Revision,
+}
+
+/// When an image was made, by its own account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImageDate {
+    /// Of several platforms, the latest.
+    pub time: Timestamp,
+    /// Where it stands: configuration or annotation.
+    pub from: CreatedFrom,
+}
+
+impl ResolvedImage {
+    /// `repository:tag@digest`: a name for people, a digest for machines.
+    pub fn reference(&self) -> ImageReference {
+        ImageReference { repository: self.repository.clone(), tag: self.tag.clone(), digest: Some(self.digest.clone()) }
+    }
+
+    /// The entry of a lock, dated `commit_time` where the image has no date; `None` when there is no tag, which a lock
+    /// needs.
+    pub fn into_locked(self, commit_time: Timestamp) -> Option<LockedImage> {
+        let Self { repository, tag, digest, platforms, created, revision } = self;
+        let (created, created_from) = created.map_or((commit_time, CreatedFrom::Commit), |date| (date.time, date.from));
+        let image = LockedImage::new(repository, tag?, digest, created, created_from);
+        Some(image.with_platforms(platforms).with_revision(revision))
+    }
+}
+
+/// An image that could not be found, or not be confirmed. Displayed is the reason and what was tried.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Unresolved {
     /// Every candidate that was asked, in order.
     pub tried: Vec<Attempt>,
@@ -71,7 +129,8 @@ pub struct Unresolved {
 }
 
 impl Unresolved {
-    /// What kind of failure this is.
+    /// What kind of failure this is: `NotFound` where no candidate exists, `Invalid` where the request names none or
+    /// images name other commits, else the one of the [error](RegistryError::class).
     pub fn class(&self) -> ErrorClass {
         match &self.reason {
             UnresolvedReason::NoCandidates | UnresolvedReason::OtherRevision { .. } => ErrorClass::Invalid,
@@ -80,22 +139,36 @@ impl Unresolved {
         }
     }
 
-    /// How long the registry asked to wait.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        match &self.reason {
-            UnresolvedReason::Failed(error) => error.kind().retry_after(),
-            UnresolvedReason::NoCandidates | UnresolvedReason::AllMissing | UnresolvedReason::OtherRevision { .. } => {
-                None
-            }
+    /// The question that had no good answer.
+    pub(crate) fn failure(&self) -> Option<&RegistryErrorKind> {
+        let UnresolvedReason::Failed(error) = &self.reason else { return None };
+        Some(error.kind())
+    }
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason)?;
+        // The last attempt of a failure is the failure.
+        let told = usize::from(matches!(self.reason, UnresolvedReason::Failed(_)));
+        match self.tried.split_at(self.tried.len().saturating_sub(told)) {
+            ([], _) => Ok(()),
+            (tried, _) => write!(f, " (tried {})", joined(tried)),
         }
     }
 }
 
-/// Why there is no image for a service.
+impl std::error::Error for Unresolved {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.reason)
+    }
+}
+
+/// Why no image was resolved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnresolvedReason {
-    /// The request names no place to look at.
+    /// The request has no candidates.
     #[error("no place is configured where its image could be")]
     NoCandidates,
     /// None of the candidates exists.
@@ -104,7 +177,7 @@ pub enum UnresolvedReason {
     /// There are images, but none says that it was built from the commit.
     #[error("{}", other_revision(wanted, found))]
     OtherRevision {
-        /// The commit that the submodule is at.
+        /// The commit that the request names.
         wanted: CommitId,
         /// What each image that is there says.
         found: Vec<FoundRevision>,
@@ -116,18 +189,20 @@ pub enum UnresolvedReason {
 
 /// What an image says about the commit that it was built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FoundRevision {
-    /// The image, `repository:tag`.
-    pub reference: String,
+    /// As it was asked for.
+    pub reference: ImageReference,
     /// The commit it names; absent when it names none. Foreign text: cut and escaped.
     pub revision: Option<String>,
 }
 
 /// A candidate that was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attempt {
-    /// The candidate, `repository:tag`.
-    pub reference: String,
+    /// As it was asked for.
+    pub reference: ImageReference,
     /// What came of it.
     pub outcome: AttemptOutcome,
 }
@@ -144,14 +219,14 @@ impl fmt::Display for Attempt {
 pub enum AttemptOutcome {
     /// It is there, and it is the one.
     Found {
-        /// Its digest.
+        /// Of the index, or of the manifest.
         digest: Digest,
     },
     /// It does not exist.
     Missing,
     /// It is there and does not say that it was built from the commit.
     OtherRevision {
-        /// Its digest.
+        /// Of the index, or of the manifest.
         digest: Digest,
         /// The commit that it names; absent when it names none. Foreign text: cut and escaped.
         revision: Option<String>,
@@ -183,11 +258,11 @@ impl fmt::Display for AttemptOutcome {
 pub enum Warning {
     /// An image was passed over, or taken under the policy `warn`, although it does not name the commit.
     OtherRevision {
-        /// The image.
+        /// The image and the commit that it names.
         found: FoundRevision,
-        /// The commit that the submodule is at.
+        /// The commit that the request names.
         wanted: CommitId,
-        /// Whether it was locked all the same.
+        /// Whether it was taken all the same.
         taken: bool,
     },
     /// A creation date cannot be read, and the next best was taken.
@@ -195,7 +270,7 @@ pub enum Warning {
         /// The text that should be a date: cut and escaped.
         text: String,
     },
-    /// The image names addresses elsewhere for its content; nobody went there.
+    /// The image names addresses elsewhere for its content, which are ignored.
     ForeignUrls,
 }
 
@@ -212,78 +287,104 @@ impl fmt::Display for Warning {
     }
 }
 
-/// What happens while images are looked for.
+/// What happens while images are looked for. `request` is the position among the requests of the call.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A candidate is asked for.
     Asking {
-        /// The service.
-        service: &'a ServiceName,
-        /// The candidate.
-        candidate: &'a Candidate,
+        /// Position of the request, from 0.
+        request: usize,
+        /// What is asked for.
+        candidate: &'a ImageReference,
     },
     /// A candidate has been asked for.
     Asked {
-        /// The service.
-        service: &'a ServiceName,
+        /// Position of the request, from 0.
+        request: usize,
         /// What came of it.
         attempt: &'a Attempt,
     },
-    /// A request is sent again after a wait.
+    /// An HTTP request is sent again after a wait.
     Retrying {
-        /// The service.
-        service: &'a ServiceName,
-        /// The wait.
+        /// Position of the request, from 0.
+        request: usize,
+        /// How long until then.
         wait: Duration,
-        /// Why.
+        /// What failed, with its causes.
         reason: &'a str,
     },
-    /// A service is done, but for the last look at its tag.
+    /// All candidates of a request were asked; the last look at the tag is still to come.
     Looked {
-        /// The service.
-        service: &'a ServiceName,
+        /// Position of the request, from 0.
+        request: usize,
         /// Whether there is an image for it.
         found: bool,
     },
     /// Images that are not there yet are waited for.
     Waiting {
-        /// The services whose images are waited for.
-        missing: &'a [&'a ServiceName],
-        /// How many services are resolved in all.
+        /// Positions of the requests whose images are waited for.
+        missing: &'a [usize],
+        /// Number of requests of the call.
         of: usize,
         /// How long until the next look.
         wait: Duration,
     },
-    /// The last look at a service's tag.
+    /// The tag of an image that was found is looked at for the last time.
     Confirming {
-        /// The service.
-        service: &'a ServiceName,
+        /// Position of the request, from 0.
+        request: usize,
     },
 }
 
-/// An image whose digests are looked for.
+/// An image of which every digest is asked for.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DigestRequest {
-    /// The service.
-    pub service: ServiceName,
-    /// The repository.
+    /// Where the image is.
     pub repository: ImageRepository,
-    /// The digest of the image.
+    /// Of the index where there is one, else of the manifest.
     pub digest: Digest,
-    /// The digest of each platform's manifest.
-    pub platforms: std::collections::BTreeMap<Platform, Digest>,
+    /// The manifest of each platform; may be empty.
+    pub platforms: BTreeMap<Platform, Digest>,
 }
 
-/// Whether what a lock names is still there.
+impl DigestRequest {
+    /// Asks for one digest, and for no platform.
+    pub fn new(repository: ImageRepository, digest: Digest) -> Self {
+        Self { repository, digest, platforms: BTreeMap::new() }
+    }
+
+    /// Asks for the manifests of these platforms too.
+    #[must_use]
+    pub fn platforms(mut self, platforms: impl IntoIterator<Item = (Platform, Digest)>) -> Self {
+        self.platforms = platforms.into_iter().collect();
+        self
+    }
+}
+
+impl From<&LockedImage> for DigestRequest {
+    fn from(image: &LockedImage) -> Self {
+        Self::new(image.repository.clone(), image.digest.clone()).platforms(image.platforms.clone())
+    }
+}
+
+impl From<&ResolvedImage> for DigestRequest {
+    fn from(image: &ResolvedImage) -> Self {
+        Self::new(image.repository.clone(), image.digest.clone()).platforms(image.platforms.clone())
+    }
+}
+
+/// Whether the digests of an image are still there.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct DigestAnswer {
     /// The digests that are gone, each with its platform; absent for the image's own.
     pub missing: Vec<(Option<Platform>, Digest)>,
 }
 
 impl DigestAnswer {
-    /// Whether everything is there.
+    /// Whether nothing is missing.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty()
     }

@@ -1,24 +1,6 @@
-//! Text that somebody else wrote, on its way into a message.
+//! Parts of messages.
 
-/// Most characters of foreign text that a message shows.
-const LONGEST: usize = 200;
-
-/// Cuts foreign text to a readable length and shows control and direction characters as escapes.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown = String::new();
-    for (position, character) in text.trim().chars().enumerate() {
-        if position == LONGEST {
-            shown.push('…');
-            break;
-        }
-        if character.is_control() || is_direction_mark(character) {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
-}
+pub(crate) use lock_model::escaping::excerpt as escaped;
 
 /// The host that an address names, with the port where it is not the usual one.
 pub(crate) fn host_of(url: &url::Url) -> String {
@@ -27,6 +9,15 @@ pub(crate) fn host_of(url: &url::Url) -> String {
         (Some(host), None) => host.to_owned(),
         (None, _) => String::new(),
     }
+}
+
+/// An address without user and password, for people.
+pub(crate) fn without_credentials(url: &url::Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for addresses that cannot hold credentials.
+    url.set_username("").ok();
+    url.set_password(None).ok();
+    url.into()
 }
 
 /// An error with all its causes on one line.
@@ -46,17 +37,7 @@ pub(crate) fn list<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> 
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn is_direction_mark(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn t36_foreign_text_is_cut_and_escaped() {
-        assert_eq!(shown("a\x1b[31m\u{202e}b\n"), "a\\u{1b}[31m\\u{202e}b");
-        assert_eq!(shown(&"x".repeat(1000)).chars().count(), LONGEST + 1);
-    }
+/// All of them on one line.
+pub(crate) fn joined<T: ToString>(all: &[T]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

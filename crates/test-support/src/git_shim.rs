@@ -1,5 +1,5 @@
-//! A `git` for the front of PATH that counts its calls and at the n-th ends its caller as hard as can be, or lets
-//! something else happen first.
+//! A `git` for the front of PATH that counts its calls and at the n-th kills its caller, or runs a line of
+//! shell first.
 //!
 //! The product has no fail points: a crash or a race is made from outside, at the boundaries that matter, which are
 //! the calls of git. Only direct children of the binary are counted: git puts its own folder before PATH for the
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::environment;
 
-/// On which side of the n-th call its caller dies.
+/// Whether the caller is killed before or after the n-th call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// The call is not made.
@@ -50,8 +50,8 @@ impl GitShim {
         })
     }
 
-    /// Makes a shim that runs a line of shell before call `number` (from 1), once: what somebody else does at that
-    /// moment.
+    /// Makes a shim that runs a line of shell before call `number` (from 1), once: what another
+    /// process does at that moment.
     pub fn disturbing(number: usize, line: &str) -> Self {
         Self::make(|at, _| {
             format!(
@@ -113,7 +113,7 @@ impl GitShim {
         self.folder.path().join("killed").is_dir()
     }
 
-    /// What the disturbance said, once it has happened; it ends with `failed` when it did not work.
+    /// The output of that line of shell, once it has run; it ends with `failed` when it did not work.
     pub fn disturbance(&self) -> Option<String> {
         fs::read_to_string(self.folder.path().join("disturbance")).ok()
     }

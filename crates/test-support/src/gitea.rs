@@ -14,13 +14,13 @@ use crate::environment;
 use crate::http::{self, HttpAnswer};
 use crate::server::{Server, listening_socket};
 
-/// Whom Gitea runs as when the tests run as root, which it refuses: `nobody`.
+/// The user that Gitea runs as when the tests run as root, which Gitea refuses.
 const NOBODY: u32 = 65534;
 
-/// Makes the database and the first user, serves, and ends with whoever holds the other end of standard input, however
-/// that one ends. Standard output is the socket to listen on.
+/// Makes the database and the first user, serves, and ends with the process at the other end of standard input.
+/// Standard output is the socket to listen on.
 ///
-/// The text is fixed and what differs are its operands, so nothing of them is read as a program. Gitea thinks of the
+/// The text is fixed and what differs are its operands, so nothing of them is read as a program. Gitea chooses the
 /// password and writes it into a file of ours: on a command line every process of the machine could read it.
 const SCRIPT: &str = r#"
 gitea=$1 config=$2 folder=$3 admin=$4
@@ -57,12 +57,12 @@ pub struct GiteaUser {
     pub password: String,
 }
 
-/// Who sees what a user has.
+/// Who can see a user and the user's images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
-    /// Everybody.
+    /// Every user.
     Public,
-    /// The user alone.
+    /// Only the user.
     Private,
 }
 
@@ -182,11 +182,11 @@ fn generated_password(said: &str) -> Option<String> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
-    /// Gitea runs as who runs the tests.
+    /// Gitea runs as the user of the tests.
     Tester,
-    /// That is root, and Gitea runs as `nobody`.
+    /// The tests run as root, and Gitea runs as `nobody`.
     Nobody,
-    /// That is root, and `nobody` cannot get at the program.
+    /// The tests run as root, and `nobody` cannot read the program.
     Root,
 }
 

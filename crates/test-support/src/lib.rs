@@ -1,9 +1,9 @@
 //! What the tests of every crate share: git repositories made by script, a real registry, real `skopeo`,
 //! the built `orchestrator` in a sandbox, and a `git` that kills its caller.
 //!
-//! Nothing here uses the crates under test: a fault in our own process or git code must not hide itself by
-//! breaking the tests in the same way. Every function panics when its part does not work, since a test has
-//! nothing better to do; only a part that a machine *lacks* is a value ([`bench::Missing`]).
+//! Nothing here uses the crates under test: a fault in our own process or git code must not break
+//! the tests in the same way and so stay hidden. Every function panics when its part does not work; only a part that
+//! a machine *lacks* is a value ([`bench::Missing`]).
 
 pub mod bench;
 mod environment;

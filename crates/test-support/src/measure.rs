@@ -1,8 +1,8 @@
-//! What benches share: what processes cost, and the table in which they say it.
+//! What benches share: the cost of processes, and the table of results.
 //!
 //! A bench is a program without a harness. `cargo bench` gives it `--bench`, and it measures; without that, or with
-//! `--test` as well, it goes the same way once with as little as possible, which shows that it works and nothing else:
-//! speed is shown by a bench and never demanded by a test.
+//! `--test` as well, it does the same once with as little as possible, which shows that it works:
+//! no test fails because of speed.
 
 use std::fmt::{self, Write as _};
 use std::fs;
@@ -142,7 +142,7 @@ impl Table {
         Self { name, rows: Vec::new() }
     }
 
-    /// Something of ours that may not be more than a limit; beside it, where there is one, what somebody else takes.
+    /// Something of ours that may not be more than a limit; beside it, where there is one, what another tool takes.
     pub fn at_most(&mut self, what: &str, ours: Quantity, theirs: Option<Quantity>, limit: Quantity) {
         let reached = ours.number() <= limit.number();
         let ratio = theirs.map(|theirs| theirs.number() / ours.number());

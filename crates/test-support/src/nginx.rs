@@ -1,4 +1,4 @@
-//! nginx: another server's front, with TLS and HTTP/2, and a log of what was asked.
+//! nginx in front of another server, with TLS and HTTP/2, and a log of the requests.
 
 use std::fs;
 use std::path::Path;

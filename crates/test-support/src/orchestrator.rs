@@ -93,7 +93,7 @@ impl Invocation {
         self
     }
 
-    /// Makes standard error a terminal of 100 columns, as for somebody who looks on. What it shows is
+    /// Makes standard error a terminal of 100 columns, as for a user at a terminal. What it shows is
     /// [`Finished::stderr`], with every sequence that moves the cursor.
     #[must_use]
     pub fn on_terminal(mut self) -> Self {
@@ -317,7 +317,7 @@ impl fmt::Display for Finished {
 /// The `orchestrator` of the same build as the running test: beside the test binaries' folder.
 ///
 /// `cargo test --workspace` builds it. After an edit `cargo test -p system-tests` alone would run the old one, so
-/// a binary older than the sources of the crates is a failure that says what to do.
+/// a binary older than the sources of the crates is a failure that names the command to run.
 pub fn built_binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let folder = test.ancestors().nth(2).expect("a test lies in TARGET/PROFILE/deps");

@@ -18,7 +18,7 @@ pub struct DockerRegistry {
     scheme: &'static str,
 }
 
-/// What a registry asks of its clients, as values of its configuration file: YAML in flow style.
+/// What a registry requires of its clients, as values of its configuration file: YAML in flow style.
 #[derive(Debug, Clone, Default)]
 pub struct DoorSettings {
     /// The value of `auth`, such as `{htpasswd: {realm: tests, path: /x/htpasswd}}`.
@@ -63,7 +63,7 @@ impl DockerRegistry {
         let auth = settings.auth.as_ref().map_or_else(String::new, |auth| format!("auth: {auth}\n"));
         let tls = settings.tls.as_ref().map_or_else(String::new, |tls| format!(", tls: {tls}"));
         let level = if settings.silent { "error" } else { "info" };
-        // Port 0: the kernel gives a free one, and the log says which. No port is guessed and lost to somebody else.
+        // Port 0: the kernel chooses a free one, and the log names it.
         let text = format!(
             "version: 0.1\n\
              log: {{level: {level}, accesslog: {{disabled: true}}}}\n\

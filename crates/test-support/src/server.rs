@@ -1,4 +1,4 @@
-//! Servers on loopback ports that the kernel chose: no port is guessed and lost to somebody else.
+//! Servers on loopback ports that the kernel chose, so that no other process can have taken them.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::TcpListener;

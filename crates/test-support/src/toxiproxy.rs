@@ -16,7 +16,7 @@ pub struct Toxiproxy {
     server: Server,
 }
 
-/// The way that a toxic works on.
+/// The direction that a toxic works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// From the client to the server.
@@ -99,7 +99,7 @@ impl ToxicDoor<'_> {
         }
     }
 
-    /// Shuts the door, and cuts who is inside: connections are refused until it is opened.
+    /// Shuts the door, and cuts open connections: new ones are refused until it is opened.
     pub fn shut(&self) {
         self.enable(false);
     }

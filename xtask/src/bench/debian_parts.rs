@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Bench, Found};
 use crate::{debian, program};
 
-/// A program that somebody installed here, where the archive cannot help; the arguments let it do something harmless.
+/// A program that is installed on this machine, for archives that do not have it; the arguments let it do something harmless.
 fn installed(name: &str, harmless: &[&str], reason: &str) -> Result<Found, String> {
     let program = program::find(name).ok_or_else(|| format!("{reason}; and `{name}` is not on PATH"))?;
     let text = program::text(program::program(&program).args(harmless))?;

@@ -1,20 +1,20 @@
-//! Rules that need more than a file: services, decisions, origins, files, weakenings.
+//! Rules that need more than a file: services, decisions, origins, files, policy relaxations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{
-    AssignedKind, Config, Dependency, Deployment, Mirror, ProbeKind, ProgramName, PushedPolicy, RevisionPolicy, Role,
-    ServiceSettings, Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target, WeakeningKind,
-    weakenings,
+    AssignedKind, Config, Dependency, Deployment, InputCoverage, Mirror, ProbeKind, ProgramName, PushedPolicy,
+    RelaxationKind, RevisionPolicy, Role, ServiceSettings, Severity, ShowOrigin, SourceFolder, SourceValue, Submodules,
+    SuiteKind, Target, policy_relaxations,
 };
-use lock_model::{CommitId, Date, Digest, EnvironmentName, ServiceName, SuiteName, TreePath};
+use lock_model::{CommitId, Date, Digest, EnvironmentName, ServiceName, SuiteName, TreePath, config_digest};
 
 const DEMO: &str = include_str!("../fixtures/config/valid/demo.yaml");
 const LAYERS: &str = include_str!("../fixtures/config/valid/layers.yaml");
 
 fn load(text: &str) -> Config {
-    Config::load("orchestrator.yaml", text.as_bytes()).unwrap_or_else(|errors| panic!("{errors}"))
+    Config::parse("orchestrator.yaml", text.as_bytes()).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn demo() -> Config {
@@ -119,7 +119,7 @@ fn layers_merge_deeply_and_lists_replace() {
 #[test]
 fn the_first_rule_that_matches_decides() {
     let config = demo();
-    let services = config.classify(&demo_paths()).unwrap();
+    let services = config.assign_services(&demo_paths()).unwrap();
     let commit = CommitId::try_from("0123456789abcdef0123456789abcdef01234567").unwrap();
     let shown: Vec<String> = services
         .iter()
@@ -170,7 +170,7 @@ environments:
     overrides: [{ match: shop-chart, namespaces: { rewrite: true } }]
 "#;
     let list = ["services/shop-cart", "services/Upper", "ops/shop-cart", "ops/grafana", "other/x", "services/a__-b"];
-    let errors = load(text).classify(&paths(&list)).unwrap_err();
+    let errors = load(text).assign_services(&paths(&list)).unwrap_err();
     let said: Vec<String> = errors
         .problems()
         .iter()
@@ -186,7 +186,7 @@ environments:
     6: services[1]: `services/shop-cart` and `ops/shop-cart` are both named `shop-cart` (a rule with `name:` gives one of them another)
     7: services[2].match: rule `services/shop-cart` never decides: rules before it match all that it matches
     8: services[3].match: pattern `nothing/here` matches no submodule
-    13: environments.staging.deploy: `grafana` would be locked and not deployed to `staging`, without a reason (`others: { reason: … }` says why)
+    13: environments.staging.deploy: `grafana` would be locked and not deployed to `staging`, without a reason (`locked-only: { reason: … }` says why)
     13: environments.staging.deploy[1]: pattern `infra/*` matches no service
     14: environments.staging.not-deployed.shop-crat: no service is named `shop-crat` (did you mean `shop-cart`?)
     15: environments.staging.overrides[0].match: pattern `shop-chart` matches no service
@@ -196,10 +196,10 @@ environments:
 #[test]
 fn p13_every_service_is_deployed_or_has_a_reason() {
     let config = demo();
-    config.classify(&demo_paths()).unwrap();
+    config.assign_services(&demo_paths()).unwrap();
     assert_eq!(
         decide(&config, "staging", "shop-grafana", "ops/shop-grafana"),
-        Deployment::Other { reason: "configuration of the operators".to_owned() }
+        Deployment::LockedOnly { reason: "configuration of the operators".to_owned() }
     );
     let Deployment::NotDeployed { reason, owner, until, expired } =
         decide(&config, "staging", "shop-reports", "services/shop-reports")
@@ -215,7 +215,7 @@ fn p13_every_service_is_deployed_or_has_a_reason() {
     );
     assert!(matches!(late, Deployment::NotDeployed { expired: true, .. }), "reading has no clock, deciding has");
     assert!(matches!(decide(&config, "production", "shop-reports", "services/shop-reports"), Deployment::Deploy(_)));
-    assert!(matches!(decide(&config, "pull-request", "gateway", "services/gateway"), Deployment::Other { .. }));
+    assert!(matches!(decide(&config, "pull-request", "gateway", "services/gateway"), Deployment::LockedOnly { .. }));
 }
 
 #[test]
@@ -243,16 +243,54 @@ fn manifests_may_lie_in_the_superproject() {
 #[test]
 fn p13_the_digest_covers_every_file_that_is_named() {
     let config = demo();
-    let files: Vec<String> = config.files_named().iter().map(ToString::to_string).collect();
-    assert_eq!(files, ["ops/check", "tests/lib.sh", "tests/lint", "tests/smoke.yaml", "tests/system"]);
-    let digests: BTreeMap<TreePath, Digest> =
-        config.files_named().into_iter().map(|path| (path, Digest::of(b"content"))).collect();
-    let before = Config::digest(DEMO.as_bytes(), &digests);
-    assert_eq!(before, Config::digest(DEMO.as_bytes(), &digests.clone()));
-    assert_ne!(before, Config::digest(LAYERS.as_bytes(), &digests));
-    let mut changed = digests;
-    changed.insert(TreePath::try_from("tests/smoke.yaml").unwrap(), Digest::of(b"other"));
-    assert_ne!(before, Config::digest(DEMO.as_bytes(), &changed));
+    let files: Vec<String> = config.hashed_files().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        files,
+        ["ops/check", "orchestrator.yaml", "tests/lib.sh", "tests/lint", "tests/smoke.yaml", "tests/system"]
+    );
+    let digest = |own: &str, smoke: &[u8]| {
+        let digests = config.hashed_files().into_iter().map(|path| {
+            let digest = match path.as_str() {
+                "orchestrator.yaml" => Digest::of(own.as_bytes()),
+                "tests/smoke.yaml" => Digest::of(smoke),
+                _ => Digest::of(b"content"),
+            };
+            (path, digest)
+        });
+        config_digest(&digests.collect())
+    };
+    let before = digest(DEMO, b"content");
+    assert_eq!(before, digest(DEMO, b"content"));
+    assert_ne!(before, digest(LAYERS, b"content"));
+    assert_ne!(before, digest(DEMO, b"other"));
+}
+
+#[test]
+fn a_release_reads_what_is_hashed_and_what_the_lock_covers() {
+    let inputs = demo().release_inputs();
+    let covered = |path: &str| inputs.get(&TreePath::try_from(path).unwrap()).copied();
+    assert_eq!(covered("locks/lock.yaml"), Some(InputCoverage::Lock));
+    assert_eq!(covered(".gitmodules"), Some(InputCoverage::Lock));
+    assert_eq!(covered("orchestrator.yaml"), Some(InputCoverage::Hashed));
+    assert_eq!(covered("README.md"), None);
+
+    let with = |rest: &str| {
+        let head = "version: 1\nforge: { kind: local, repository: \"https://forge.example/shop/shop\" }\n";
+        load(&format!("{head}{rest}"))
+    };
+    let named = with("suites:\n  x: { kind: command, command: [make], files: [.gitmodules] }\n");
+    let paths: Vec<String> = named.hashed_files().iter().map(ToString::to_string).collect();
+    assert_eq!(paths, [".gitmodules", "orchestrator.yaml"], "a file that the configuration names is hashed");
+
+    let text = "\
+registries:
+  ghcr.io: { ca: { file: ops/ca.pem }, client-certificate: { certificate: { file: ops/us.pem }, key: { env: KEY } } }
+environments:
+  test: { url: { file: ops/url } }
+  review: { url: { value: \"https://x.example\" } }
+";
+    let paths: Vec<String> = with(text).hashed_files().iter().map(ToString::to_string).collect();
+    assert_eq!(paths, ["ops/ca.pem", "ops/url", "ops/us.pem", "orchestrator.yaml"]);
 }
 
 #[test]
@@ -312,7 +350,7 @@ fn what_is_shown_can_be_read_again() {
 #[test]
 fn large_files_are_not_read() {
     let text = format!("version: 1\n# {}\n", "x".repeat(1024 * 1024));
-    let errors = Config::load("orchestrator.yaml", text.as_bytes()).unwrap_err();
+    let errors = Config::parse("orchestrator.yaml", text.as_bytes()).unwrap_err();
     assert_eq!(errors.to_string(), "orchestrator.yaml: the file has 1048590 bytes; at most 1048576 are read");
 }
 
@@ -325,7 +363,7 @@ fn line_ends_of_another_system_change_nothing() {
 /// What the demo with one edit asks less of.
 fn weaker(from: &str, to: &str) -> Vec<String> {
     assert!(DEMO.contains(from), "{from}");
-    let found = weakenings(&demo(), &load(&DEMO.replace(from, to)));
+    let found = policy_relaxations(&demo(), &load(&DEMO.replace(from, to)));
     found.iter().map(ToString::to_string).collect()
 }
 
@@ -379,7 +417,7 @@ fn t1_lowering_what_is_asked_is_seen() {
         ),
         (
             "not-deployed: { shop-reports: null }",
-            "others: { reason: x }",
+            "locked-only: { reason: x }",
             "production: `shop-reports` is not deployed until 2026-12-31",
         ),
         ("deploy: [\"services/*\"]", "deploy: [services/gateway]", ""),
@@ -397,7 +435,7 @@ fn t1_lowering_what_is_asked_is_seen() {
 }
 
 #[test]
-fn t1_asking_more_is_no_weakening() {
+fn t1_asking_more_is_no_relaxation() {
     assert_eq!(weaker("version: 1", "version: 1"), Vec::<String>::new());
     for (from, to) in [
         ("count: 4", "count: 5"),
@@ -409,15 +447,15 @@ fn t1_asking_more_is_no_weakening() {
     ] {
         assert_eq!(weaker(from, to), Vec::<String>::new(), "{from} → {to}");
     }
-    let kinds: BTreeSet<WeakeningKind> =
-        weakenings(&demo(), &load(LAYERS)).into_iter().map(|weakening| weakening.kind).collect();
-    assert!(kinds.contains(&WeakeningKind::Environment), "the pull request's environment is gone: {kinds:?}");
+    let kinds: BTreeSet<RelaxationKind> =
+        policy_relaxations(&demo(), &load(LAYERS)).into_iter().map(|relaxation| relaxation.kind).collect();
+    assert!(kinds.contains(&RelaxationKind::Environment), "the pull request's environment is gone: {kinds:?}");
 }
 
 /// What is weaker when one `submodules:` takes the place of another.
 fn weaker_submodules(before: &str, after: &str) -> Vec<String> {
     let with = |submodules: &str| load(&DEMO.replace("suites:\n", &format!("submodules: {submodules}\nsuites:\n")));
-    weakenings(&with(before), &with(after)).iter().map(ToString::to_string).collect()
+    policy_relaxations(&with(before), &with(after)).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -462,7 +500,7 @@ fn t1_t8_submodules_from_elsewhere_are_seen() {
 #[test]
 fn t1_an_environment_that_is_gone_asks_nothing() {
     let without = DEMO.replace("  pull-request: { base: none, mode: pr, suites: [lint] }\n", "");
-    let found = weakenings(&demo(), &load(&without));
+    let found = policy_relaxations(&demo(), &load(&without));
     assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["pull-request: the environment is gone"]);
 }
 
@@ -529,11 +567,11 @@ proptest::proptest! {
             }
         }
         let text: String = text.into_iter().collect();
-        match Config::load("orchestrator.yaml", text.as_bytes()) {
+        match Config::parse("orchestrator.yaml", text.as_bytes()) {
             Ok(config) => {
                 config.show(None).unwrap().to_yaml(ShowOrigin::Shown);
-                weakenings(&demo(), &config);
-                if let Ok(services) = config.classify(&demo_paths()) {
+                policy_relaxations(&demo(), &config);
+                if let Ok(services) = config.assign_services(&demo_paths()) {
                     let commit = CommitId::try_from("0123456789abcdef0123456789abcdef01234567").unwrap();
                     for service in services {
                         service.candidates(&commit);

@@ -22,7 +22,7 @@ fn stem(path: &Path) -> &str {
 
 fn refused(path: &Path) -> String {
     let text = std::fs::read(path).unwrap();
-    match Config::load("orchestrator.yaml", &text) {
+    match Config::parse("orchestrator.yaml", &text) {
         Ok(_) => panic!("{} is not refused", path.display()),
         Err(errors) => format!("{errors}\n"),
     }
@@ -32,7 +32,7 @@ fn refused(path: &Path) -> String {
 fn valid_files_load() {
     for path in fixtures("valid") {
         let text = std::fs::read(&path).unwrap();
-        if let Err(errors) = Config::load(stem(&path), &text) {
+        if let Err(errors) = Config::parse(stem(&path), &text) {
             panic!("{errors}");
         }
     }
@@ -70,7 +70,7 @@ fn the_schema_judges_every_file_like_the_loader() {
     let validator = jsonschema::draft202012::new(&config_schema()).unwrap();
     for path in fixtures("valid") {
         let text = std::fs::read_to_string(&path).unwrap();
-        let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+        let value: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
         let errors: Vec<String> =
             validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{}: {errors:#?}", stem(&path));
@@ -79,7 +79,7 @@ fn the_schema_judges_every_file_like_the_loader() {
         let bytes = std::fs::read(&path).unwrap();
         let text = String::from_utf8_lossy(&bytes);
         // What is no YAML never reaches a schema.
-        let Ok(value) = serde_yaml::from_str::<serde_json::Value>(&text) else { continue };
+        let Ok(value) = serde_saphyr::from_str::<serde_json::Value>(&text) else { continue };
         let blind = text.lines().take(2).any(|line| line == "# The schema cannot see this.");
         if validator.is_valid(&value) != blind {
             wrong.push(format!("{} is {}", stem(&path), if blind { "refused by the schema" } else { "not seen" }));

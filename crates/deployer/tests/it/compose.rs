@@ -32,10 +32,9 @@ services:
 "#;
 
 fn pins(names: &[&str]) -> BTreeMap<String, ImagePin> {
-    let pin = |name: &str| ImagePin {
-        repository: format!("registry.example/shop/{name}").try_into().unwrap(),
-        tag: Some("main-1111111".try_into().unwrap()),
-        digest: Digest::of(name.as_bytes()),
+    let pin = |name: &str| {
+        let repository = format!("registry.example/shop/{name}").try_into().unwrap();
+        ImagePin::new(repository, Digest::of(name.as_bytes())).with_tag("main-1111111".try_into().unwrap())
     };
     names.iter().map(|name| ((*name).to_owned(), pin(name))).collect()
 }

@@ -1,8 +1,8 @@
 //! Which images are pinned, and which are left over.
 
-use deployer::{LeftoverReason, LeftoverRule};
+use deployer::{UnpinnedImageRule, UnpinnedReason};
 
-use crate::shop::{pin, planned, refused, text, with_file};
+use crate::shop::{pin, planned, refused, request, service, text, tree, with_file};
 
 /// One object for each place where an image can hide.
 const HIDING_PLACES: &str = "\
@@ -43,8 +43,8 @@ spec: { containers: [{ image: 'quay.io/a/pinned@sha256:3333333333333333333333333
 #[test]
 fn t19_every_hiding_place_is_listed_and_refused_where_the_rule_says_so() {
     let mut request = with_file("hidden.yaml", HIDING_PLACES);
-    let leftovers: Vec<String> = planned(&request)
-        .leftovers
+    let unpinned: Vec<String> = planned(&request)
+        .unpinned_images
         .iter()
         .map(|it| {
             format!(
@@ -53,14 +53,14 @@ fn t19_every_hiding_place_is_listed_and_refused_where_the_rule_says_so() {
                 it.place,
                 it.image,
                 match it.reason {
-                    LeftoverReason::Unpinned => "",
-                    LeftoverReason::LockedElsewhere => " (locked)",
+                    UnpinnedReason::NoDigest => "",
+                    UnpinnedReason::LockedElsewhere => " (locked)",
                 }
             )
         })
         .collect();
     assert_eq!(
-        leftovers,
+        unpinned,
         [
             "ConfigMap/operator data.config.yaml quay.io/a/operator:1",
             "ConfigMap/operator data.config.yaml registry.example/shop/web:old (locked)",
@@ -73,7 +73,7 @@ fn t19_every_hiding_place_is_listed_and_refused_where_the_rule_says_so() {
             "StatefulSet/init spec.template.spec.initContainers[0].image quay.io/a/init:1",
         ]
     );
-    request.leftovers = LeftoverRule::Refuse;
+    request.unpinned_images = UnpinnedImageRule::Refuse;
     let refused = refused(&request);
     assert_eq!(refused.lines().count(), 9, "{refused}");
     assert!(refused.contains("`data.config.yaml` of ConfigMap/operator: `registry.example/shop/web:old` names a locked image without its locked digest"));
@@ -89,17 +89,16 @@ fn p27_images_of_another_locked_service_are_pinned_as_well() {
     redis.repository = "docker.io/bitnami/redis".try_into().unwrap();
     redis.tag = None;
     request.other_images = vec![pin("reports", "4"), redis];
-    let plan = planned(&request);
-    let tree = plan.tree();
+    let tree = tree(&request);
     let text = text(&tree, "services/cart/seed.yaml");
     for expected in [
-        pin("web", "2").reference(),
-        pin("reports", "4").reference(),
+        pin("web", "2").to_string(),
+        pin("reports", "4").to_string(),
         format!("docker.io/bitnami/redis@sha256:{}", "5".repeat(64)),
     ] {
         assert!(text.contains(&format!("- image: {expected}\n")), "{text}");
     }
-    assert!(plan.leftovers.is_empty());
+    assert!(planned(&request).unpinned_images.is_empty());
 }
 
 #[test]
@@ -108,9 +107,9 @@ fn a_digest_in_the_manifest_does_not_win_over_the_lock() {
     let manifest = format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{ name: p }}\nspec: {{ containers: [{{ image: '{other}' }}] }}\n"
     );
-    let tree = planned(&with_file("pod.yaml", &manifest)).tree();
+    let tree = tree(&with_file("pod.yaml", &manifest));
     let text = text(&tree, "services/cart/pod.yaml");
-    assert!(text.contains(&pin("cart", "1").reference()) && !text.contains("fff"), "{text}");
+    assert!(text.contains(&pin("cart", "1").to_string()) && !text.contains("fff"), "{text}");
 }
 
 #[test]
@@ -129,5 +128,41 @@ fn an_image_that_cannot_be_decided_is_refused() {
     assert!(refused(&request).contains("the lock has several images of that repository"));
     let mut request = pod("registry.example/shop/web:main-7777777");
     request.other_images = vec![pin("web", "7")];
-    assert!(text(&planned(&request).tree(), "services/cart/pod.yaml").contains(&pin("web", "7").reference()));
+    assert!(text(&tree(&request), "services/cart/pod.yaml").contains(&pin("web", "7").to_string()));
+}
+
+#[test]
+fn t19_only_the_locked_digest_makes_a_locked_image_in_a_text_right() {
+    let (locked, other) = (pin("web", "2").digest, format!("sha256:{}", "f".repeat(64)));
+    let texts = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: texts }}\ndata:\n  right: registry.example/shop/web@{locked}\n  \
+         wrong: registry.example/shop/web@{other}\n  foreign: quay.io/a/b@{other}\n  page: https://quay.io/a/page, quay.io/a/page\n"
+    );
+    let fields = |registry: &str, repository: &str, digest: &str| {
+        format!("{{ registry: {registry}, repository: {repository}, tag: v1, digest: '{digest}' }}")
+    };
+    let resource = format!(
+        "---\napiVersion: example/v1\nkind: Database\nmetadata: {{ name: db }}\nspec:\n  image: a field of any meaning\n  \
+         right: {}\n  wrong: {}\n  foreign: {}\n",
+        fields("registry.example", "shop/web", locked.as_str()),
+        fields("registry.example", "shop/web", &other),
+        fields("quay.io", "a/b", &other),
+    );
+    let found: Vec<(String, String, UnpinnedReason)> = planned(&with_file("texts.yaml", &(texts + &resource)))
+        .unpinned_images
+        .into_iter()
+        .map(|it| (it.place, it.image, it.reason))
+        .collect();
+    let wrong = |place: &str, tag: &str| {
+        (place.to_owned(), format!("registry.example/shop/web{tag}@{other}"), UnpinnedReason::LockedElsewhere)
+    };
+    assert_eq!(found, [wrong("data.wrong", ""), wrong("repository and tag", ":v1")]);
+}
+
+#[test]
+fn b26_an_image_volume_is_no_container() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec: { containers: [{ image: 'quay.io/a/b:1' }], volumes: \
+               [{ name: v, image: { reference: registry.example/shop/cart } }] }\n";
+    let request = request(vec![service("cart", Some(pin("cart", "1")), &[("pod.yaml", pod)])]);
+    assert!(refused(&request).contains("its manifests have only `quay.io/a/b:1`"), "{}", refused(&request));
 }

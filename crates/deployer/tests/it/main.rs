@@ -7,5 +7,6 @@ mod images;
 mod namespaces;
 mod plans;
 mod proofs;
+mod send;
 mod shop;
 mod stores;

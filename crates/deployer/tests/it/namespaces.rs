@@ -2,7 +2,7 @@
 
 use deployer::ForeignNamespace;
 
-use crate::shop::{planned, refused, text, tree, with_file};
+use crate::shop::{refused, text, tree, with_file};
 
 fn object(kind: &str, rest: &str) -> String {
     format!("apiVersion: example/v1\nkind: {kind}\nmetadata: {{ name: x }}\n{rest}\n")
@@ -82,7 +82,17 @@ fn t17_named_lists_let_through_what_they_name_and_nothing_else() {
         with_file("x.yaml", &object("DaemonSet", "spec: { template: { spec: { hostIPC: true, containers: [] } } }"));
     assert!(refused(&request).contains("DaemonSet/x asks for hostIPC"));
     request.namespace_rule.privileged.insert("DaemonSet/x".to_owned());
-    assert_eq!(planned(&request).files.len(), 5);
+    assert_eq!(tree(&request).files.len(), 5);
+}
+
+#[test]
+fn t17_a_binding_gives_rights_to_a_group_only_where_a_list_names_it() {
+    let binding = object("RoleBinding", "subjects: [{ kind: Group, name: 'system:authenticated' }]");
+    let mut request = with_file("x.yaml", &binding);
+    for (named, accepted) in [("RoleBinding/x", true), ("RoleBinding", true), ("RoleBinding/y", false)] {
+        request.namespace_rule.privileged = [named.to_owned()].into();
+        assert_eq!(deployer::render::plan(&request, None).is_ok(), accepted, "{named}");
+    }
 }
 
 #[test]

@@ -1,19 +1,20 @@
 //! What a plan holds, and what it refuses.
 
-use deployer::{ChangeKind, RELEASE_FILE, plan};
+use deployer::ChangeKind;
+use deployer::render::{RELEASE_FILE, plan};
 use test_support::HOSTILE_TEXT;
 
-use crate::shop::{CART, pin, planned, refused, request, service, shop, text, tree, with_file};
+use crate::shop::{CART, pin, planned, refused, rendered, request, service, shop, text, tree, with_file};
 
 #[test]
 fn b10_the_rendered_tree_is_pinned_sorted_and_without_comments() {
     let plan = planned(&shop());
+    let tree = &rendered(&plan).tree;
     assert_eq!(
-        plan.files.keys().map(String::as_str).collect::<Vec<_>>(),
+        tree.files.keys().map(String::as_str).collect::<Vec<_>>(),
         ["release.yaml", "services/cart/cart.yaml", "services/dashboard/board.yaml", "services/web/deploy/web.yaml"]
     );
-    let tree = plan.tree();
-    insta::assert_snapshot!(text(&tree, "services/cart/cart.yaml"), @r"
+    insta::assert_snapshot!(text(tree, "services/cart/cart.yaml"), @r"
     apiVersion: apps/v1
     kind: Deployment
     metadata:
@@ -35,7 +36,7 @@ fn b10_the_rendered_tree_is_pinned_sorted_and_without_comments() {
       ports:
       - port: 80
     ");
-    insta::assert_snapshot!(text(&tree, RELEASE_FILE), @r"
+    insta::assert_snapshot!(text(tree, RELEASE_FILE), @r"
     apiVersion: v1
     data:
       commit: cccccccccccccccccccccccccccccccccccccccc
@@ -53,8 +54,8 @@ fn b10_the_rendered_tree_is_pinned_sorted_and_without_comments() {
       name: orchestrator-release
       namespace: shop-staging
     ");
-    assert_eq!(plan.ignored, [("cart".try_into().unwrap(), "README.md".to_owned())]);
-    assert!(plan.leftovers.is_empty() && plan.changes.iter().all(|change| change.kind == ChangeKind::Added));
+    assert_eq!(rendered(&plan).ignored, [("cart".try_into().unwrap(), "README.md".to_owned())]);
+    assert!(plan.unpinned_images.is_empty() && plan.changes.iter().all(|change| change.kind == ChangeKind::Added));
 }
 
 #[test]
@@ -115,23 +116,44 @@ fn b26_a_deployed_service_without_objects_is_no_success() {
 #[test]
 fn p13_the_same_release_again_is_no_change_even_from_another_commit() {
     let first = planned(&shop());
-    let again = plan(&shop(), Some(&first.tree())).unwrap();
-    assert!(again.is_empty_change());
+    let again = plan(&shop(), Some(&rendered(&first).tree)).unwrap();
+    assert!(again.changes.is_empty());
     assert_eq!(again.digest, first.digest);
 
     let mut readme = shop();
     readme.commit = "d".repeat(40).try_into().unwrap();
-    let readme = plan(&readme, Some(&first.tree())).unwrap();
-    assert!(readme.is_empty_change(), "{:?}", readme.changes);
-    assert_eq!(readme.tree().record().unwrap().commit.as_str(), "c".repeat(40));
+    let readme = plan(&readme, Some(&rendered(&first).tree)).unwrap();
+    assert!(readme.changes.is_empty(), "{:?}", readme.changes);
+    assert_eq!(rendered(&readme).tree.record().unwrap().commit.as_str(), "c".repeat(40));
+
+    // Another environment, or another lock, is another deployment, although every file is the same.
+    let mut elsewhere = shop();
+    elsewhere.environment = "production".try_into().unwrap();
+    let mut relocked = shop();
+    relocked.lock = format!("sha256:{}", "e".repeat(64)).try_into().unwrap();
+    for mut other in [elsewhere, relocked] {
+        other.commit = "d".repeat(40).try_into().unwrap();
+        let other = plan(&other, Some(&rendered(&first).tree)).unwrap();
+        assert_eq!(rendered(&other).tree.record().unwrap().commit.as_str(), "d".repeat(40));
+    }
+
+    // A tree that was changed by hand is deployed anew.
+    for path in ["services/ghost/x.yaml", "services/cart/cart.yaml"] {
+        let mut edited = rendered(&first).tree.clone();
+        edited.files.insert(path.to_owned(), b"kind: X\n".to_vec());
+        let mut other = shop();
+        other.commit = "d".repeat(40).try_into().unwrap();
+        let other = plan(&other, Some(&edited)).unwrap();
+        assert_eq!(rendered(&other).tree.record().unwrap().commit.as_str(), "d".repeat(40), "{path}");
+    }
 
     let mut next = shop();
     next.commit = "d".repeat(40).try_into().unwrap();
-    next.release = format!("sha256:{}", "e".repeat(64));
-    let next = plan(&next, Some(&first.tree())).unwrap();
+    next.release = format!("sha256:{}", "e".repeat(64)).try_into().unwrap();
+    let next = plan(&next, Some(&rendered(&first).tree)).unwrap();
     let changed: Vec<&str> = next.changes.iter().map(|change| change.path.as_str()).collect();
     assert_eq!(changed, [RELEASE_FILE]);
-    assert_eq!(next.tree().record().unwrap().commit.as_str(), "d".repeat(40));
+    assert_eq!(rendered(&next).tree.record().unwrap().commit.as_str(), "d".repeat(40));
 }
 
 #[test]
@@ -155,8 +177,8 @@ fn a_service_that_left_the_lock_leaves_the_tree_and_a_new_image_is_shown() {
         (image.object.as_str(), image.place.as_str()),
         ("Deployment/cart", "spec.template.spec.containers[0].image")
     );
-    assert_eq!(image.from, Some(pin("cart", "1").reference()));
-    assert_eq!(image.to, Some(pin("cart", "9").reference()));
+    assert_eq!(image.from, Some(pin("cart", "1").to_string()));
+    assert_eq!(image.to, Some(pin("cart", "9").to_string()));
 }
 
 #[test]
@@ -167,7 +189,7 @@ fn t27_doubled_files_and_objects_are_refused() {
     assert!(refused(&other_case).contains("is written to the same file"));
     let other_group =
         with_file("more.yaml", "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: cart}\n");
-    assert_eq!(planned(&other_group).files.len(), 5);
+    assert_eq!(tree(&other_group).files.len(), 5);
     let object = with_file("more.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: cart}\n");
     insta::assert_snapshot!(refused(&object), @"`cart`: `more.yaml` document 1 (line 1): Service/cart is there twice: also in `cart.yaml` of `cart`, document 2");
     let record = with_file("more.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: orchestrator-release}\n");

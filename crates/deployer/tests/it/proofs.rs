@@ -1,10 +1,10 @@
 //! What a proof finds in a stored tree that is not what was locked.
 
-use deployer::{
-    Expectation, Finding, LeftoverRule, Proof, ProofLevel, RELEASE_FILE, RenderedTree, prove, prove_missing,
-};
+use deployer::render::{RELEASE_FILE, RenderedTree, prove};
+use deployer::{Finding, FindingKind, ForeignNamespace, ImagePin, NamespaceRule, Proof, ProofLevel, UnpinnedImageRule};
 
-use crate::shop::{pin, shop, tree};
+use crate::shop::{WEB, pin, shop, tree};
+use crate::stores::Store;
 
 const CART_FILE: &str = "services/cart/cart.yaml";
 
@@ -13,7 +13,7 @@ type Manipulation = Box<dyn FnOnce(&mut RenderedTree)>;
 fn proof_after(change: impl FnOnce(&mut RenderedTree)) -> Proof {
     let mut tree = tree(&shop());
     change(&mut tree);
-    prove(&Expectation::of(&shop()), &tree)
+    prove(&shop(), &tree)
 }
 
 fn edit(path: &'static str, from: &str, to: &str) -> impl FnOnce(&mut RenderedTree) + use<> {
@@ -36,7 +36,7 @@ fn what_was_rendered_is_proven_and_every_locked_image_is_named() {
     assert_eq!(findings(&proof), "");
     assert_eq!(proof.level, ProofLevel::Stored);
     let images: Vec<&str> = proof.images.iter().map(|it| it.image.as_str()).collect();
-    assert_eq!(images, [pin("cart", "1").reference(), pin("web", "2").reference()]);
+    assert_eq!(images, [pin("cart", "1").to_string(), pin("web", "2").to_string()]);
     let json = serde_json::to_value(&proof).unwrap();
     assert_eq!((&json["level"], &json["verdict"]), (&"stored".into(), &"proven".into()));
 }
@@ -101,16 +101,75 @@ fn t19_an_injected_sidecar_is_a_leftover_and_refused_by_rule() {
         || edit(CART_FILE, "        name: cart\n", "        name: cart\n      - image: evil.example/miner:1\n");
     let proof = proof_after(inject());
     assert_eq!(findings(&proof), "");
-    assert_eq!(proof.leftovers[0].image, "evil.example/miner:1");
+    assert_eq!(proof.unpinned_images[0].image, "evil.example/miner:1");
     let mut tree = tree(&shop());
     inject()(&mut tree);
-    let strict = Expectation { leftovers: LeftoverRule::Refuse, ..Expectation::of(&shop()) };
+    let mut strict = shop();
+    strict.unpinned_images = UnpinnedImageRule::Refuse;
     assert!(findings(&prove(&strict, &tree)).contains("`evil.example/miner:1`, which the lock does not decide"));
 }
 
 #[test]
+fn every_image_is_compared_with_the_digest_that_is_locked_for_its_service() {
+    // Two services share a repository, each with an image of its own.
+    let mut request = shop();
+    let mut web = pin("cart", "2");
+    web.tag = None;
+    request.services[2].image = Some(web.clone());
+    request.services[2].files[0].1 = WEB.replace("shop/web", "shop/cart").into_bytes();
+    let tree = tree(&request);
+    let proof = prove(&request, &tree);
+    assert_eq!(findings(&proof), "");
+    let images: Vec<&str> = proof.images.iter().map(|it| it.image.as_str()).collect();
+    assert_eq!(images, [pin("cart", "1").to_string(), web.to_string()]);
+
+    let swapped = |path: &'static str, from: &ImagePin, to: &ImagePin| {
+        let mut tree = tree.clone();
+        edit(path, &from.to_string(), &to.to_string())(&mut tree);
+        prove(&request, &tree)
+    };
+    let proof = swapped(CART_FILE, &pin("cart", "1"), &web);
+    assert_eq!(
+        proof.findings.iter().map(|it| it.kind).collect::<Vec<_>>(),
+        [FindingKind::NothingDeployed, FindingKind::Image],
+        "{}",
+        findings(&proof)
+    );
+    assert_eq!(proof.images.len(), 1);
+}
+
+#[test]
+fn a_sidecar_of_another_service_is_compared_too_and_does_not_stand_for_the_service() {
+    let sidecar =
+        |image: &str| edit(CART_FILE, "        name: cart\n", &format!("        name: cart\n      - image: {image}\n"));
+    let locked = pin("web", "2");
+    let proof = proof_after(sidecar(&locked.to_string()));
+    assert_eq!((findings(&proof).as_str(), proof.images.len()), ("", 3));
+    let proof = proof_after(sidecar(&pin("web", "3").to_string()));
+    assert!(findings(&proof).contains(&format!("locked is `{locked}`")), "{}", findings(&proof));
+    // The locked image is mounted, and something else runs.
+    let mounted =
+        edit(CART_FILE, "      containers:\n      - image: ", "      volumes:\n      - image:\n          reference: ");
+    let proof = proof_after(mounted);
+    assert!(findings(&proof).contains("no container runs"), "{}", findings(&proof));
+}
+
+#[test]
+fn what_is_stored_is_judged_as_it_is_although_the_rule_moves_objects() {
+    let mut request = shop();
+    request.namespace_rule.foreign = ForeignNamespace::Rewrite;
+    let mut tree = tree(&request);
+    edit(CART_FILE, "namespace: shop-staging", "namespace: shop-prod")(&mut tree);
+    assert!(findings(&prove(&request, &tree)).contains("is `shop-prod`"));
+    request.services[0].namespace_rule =
+        Some(NamespaceRule { allow: ["shop-prod".to_owned()].into(), ..NamespaceRule::default() });
+    assert_eq!(findings(&prove(&request, &tree)), "");
+}
+
+#[test]
 fn b26_no_tree_and_an_empty_tree_prove_nothing() {
-    assert!(!prove_missing("branch `deploy/staging`").is_proven());
-    let proof = prove(&Expectation::of(&shop()), &RenderedTree::default());
+    let store = Store::new();
+    assert_eq!(findings(&store.prove(&shop())), "branch `deploy/staging` holds no rendered tree");
+    let proof = prove(&shop(), &RenderedTree::default());
     assert_eq!(proof.findings.len(), 4, "the record and three services: {}", findings(&proof));
 }

@@ -1,9 +1,8 @@
 //! A small shop: two services with images, one of configuration only.
 
-use deployer::{
-    ForeignNamespace, ImagePin, LeftoverRule, NamespaceRule, NotDeployed, Plan, PlanProblem, RenderRequest,
-    RenderService, RenderedTree, plan,
-};
+use deployer::render::{RenderPlan, RenderedTree, plan};
+use deployer::{DeployRequest, DeployService, ImagePin, NotDeployed, Plan, PlanDetail};
+use lock_model::ErrorClass;
 
 pub(crate) const CART: &str = "\
 # The cart.
@@ -42,34 +41,34 @@ data: { panel: '1' }
 ";
 
 pub(crate) fn pin(name: &str, digit: &str) -> ImagePin {
-    ImagePin {
-        repository: format!("registry.example/shop/{name}").try_into().unwrap(),
-        tag: Some(format!("main-{}", digit.repeat(7)).try_into().unwrap()),
-        digest: format!("sha256:{}", digit.repeat(64)).try_into().unwrap(),
-    }
+    ImagePin::new(
+        format!("registry.example/shop/{name}").try_into().unwrap(),
+        format!("sha256:{}", digit.repeat(64)).try_into().unwrap(),
+    )
+    .with_tag(format!("main-{}", digit.repeat(7)).try_into().unwrap())
 }
 
-pub(crate) fn service(name: &str, image: Option<ImagePin>, files: &[(&str, &str)]) -> RenderService {
-    let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
-    RenderService { name: name.try_into().unwrap(), image, files, namespace_rule: None }
+pub(crate) fn service(name: &str, image: Option<ImagePin>, files: &[(&str, &str)]) -> DeployService {
+    let mut service = DeployService::new(name.try_into().unwrap());
+    service.image = image;
+    service.files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
+    service
 }
 
-pub(crate) fn request(services: Vec<RenderService>) -> RenderRequest {
-    RenderRequest {
-        environment: "staging".to_owned(),
-        namespace: "shop-staging".to_owned(),
-        namespace_rule: NamespaceRule { foreign: ForeignNamespace::Refuse, ..NamespaceRule::default() },
-        leftovers: LeftoverRule::List,
-        release: format!("sha256:{}", "a".repeat(64)),
-        lock: format!("sha256:{}", "b".repeat(64)).try_into().unwrap(),
-        commit: "c".repeat(40).try_into().unwrap(),
-        services,
-        other_images: Vec::new(),
-        not_deployed: vec![NotDeployed { name: "reports".try_into().unwrap(), reason: "not ready".to_owned() }],
-    }
+pub(crate) fn request(services: Vec<DeployService>) -> DeployRequest {
+    let mut request = DeployRequest::new(
+        "staging".try_into().unwrap(),
+        "shop-staging",
+        format!("sha256:{}", "a".repeat(64)).try_into().unwrap(),
+        format!("sha256:{}", "b".repeat(64)).try_into().unwrap(),
+        "c".repeat(40).try_into().unwrap(),
+    );
+    request.services = services;
+    request.not_deployed = vec![NotDeployed { name: "reports".try_into().unwrap(), reason: "not ready".to_owned() }];
+    request
 }
 
-pub(crate) fn shop() -> RenderRequest {
+pub(crate) fn shop() -> DeployRequest {
     request(vec![
         service("cart", Some(pin("cart", "1")), &[("cart.yaml", CART), ("README.md", "# cart\n")]),
         service("dashboard", None, &[("board.yml", DASHBOARD)]),
@@ -78,26 +77,31 @@ pub(crate) fn shop() -> RenderRequest {
 }
 
 /// A request with one more file in the cart's folder.
-pub(crate) fn with_file(path: &str, text: &str) -> RenderRequest {
+pub(crate) fn with_file(path: &str, text: &str) -> DeployRequest {
     let mut request = shop();
     request.services[0].files.push((path.to_owned(), text.as_bytes().to_vec()));
     request
 }
 
-pub(crate) fn planned(request: &RenderRequest) -> Plan {
-    plan(request, None).unwrap_or_else(|problems| panic!("{}", lines(&problems)))
+pub(crate) fn planned(request: &DeployRequest) -> Plan {
+    plan(request, None).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-pub(crate) fn tree(request: &RenderRequest) -> RenderedTree {
-    planned(request).tree()
+/// The part of a plan that belongs to the target.
+pub(crate) fn rendered(plan: &Plan) -> &RenderPlan {
+    let PlanDetail::Render(rendered) = &plan.detail;
+    rendered
 }
 
-pub(crate) fn refused(request: &RenderRequest) -> String {
-    lines(&plan(request, None).unwrap_err())
+pub(crate) fn tree(request: &DeployRequest) -> RenderedTree {
+    rendered(&planned(request)).tree.clone()
 }
 
-fn lines(problems: &[PlanProblem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+pub(crate) fn refused(request: &DeployRequest) -> String {
+    let problems = plan(request, None).unwrap_err();
+    let lines: Vec<String> = problems.as_slice().iter().map(ToString::to_string).collect();
+    assert_eq!((problems.to_string(), problems.class()), (lines.join("\n"), ErrorClass::Invalid));
+    problems.to_string()
 }
 
 pub(crate) fn text<'a>(tree: &'a RenderedTree, path: &str) -> &'a str {

@@ -3,30 +3,32 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use deployer::render::{BranchChange, FolderChange, RenderApplied, RenderedTree};
 use deployer::{
-    Applied, ApplyError, BranchChange, FolderChange, FolderError, Plan, RenderFolder, RenderRequest, RenderTarget,
-    apply, plan, read_stored,
+    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployRequest, Plan, Proof, RenderFolder, RenderTarget,
+    Target,
 };
 use git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, TreeChange};
 use lock_model::{ErrorClass, Timestamp};
-use process::{Environment, Invocation, Program};
+use process::{EnvVars, Invocation, Program};
 use tempfile::TempDir;
 use test_support::{GitShim, When};
 
-use crate::shop::{pin, shop};
+use crate::shop::{pin, rendered, shop, tree};
 
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const BRANCH: &str = "deploy/staging";
 
-struct Store {
+pub(crate) struct Store {
     folder: TempDir,
     git: Git,
 }
 
 impl Store {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let program = Program::find("git", SEARCH_PATH.as_ref()).unwrap();
         let remote = folder.path().join("shop.git");
@@ -44,22 +46,36 @@ impl Store {
         self.folder.path().join("rendered/staging")
     }
 
-    fn with_target<T>(&self, git: &Git, use_it: impl FnOnce(&RenderTarget<'_>) -> T) -> T {
-        let remote = self.remote();
-        let folder = RenderFolder { top: self.folder.path().to_owned(), path: "rendered/staging".to_owned() };
-        use_it(&RenderTarget { git, remote: &remote, branch: BRANCH, folder: Some(folder) })
+    fn render_target(&self, git: &Git) -> RenderTarget {
+        RenderTarget::new(git.clone(), self.remote(), BRANCH.try_into().unwrap())
+            .with_folder(RenderFolder::new(self.folder.path(), "rendered/staging"))
     }
 
-    fn plan(&self, request: &RenderRequest) -> Plan {
-        let stored = self.with_target(&self.git, |target| read_stored(target).unwrap());
-        plan(request, stored.as_ref()).unwrap()
+    fn target(&self) -> Target {
+        Target::Render(self.render_target(&self.git))
     }
 
-    fn apply(&self, plan: &Plan) -> Result<Applied, ApplyError> {
-        self.with_target(&self.git, |target| apply(plan, target, &identity(), "deploy to staging\n"))
+    fn stored(&self) -> Option<RenderedTree> {
+        wait(self.render_target(&self.git).read_stored()).unwrap()
     }
 
-    fn deploy(&self, request: &RenderRequest) -> Applied {
+    fn folder_tree(&self) -> RenderedTree {
+        RenderFolder::new(self.folder.path(), "rendered/staging").read().unwrap().unwrap()
+    }
+
+    fn plan(&self, request: &DeployRequest) -> Plan {
+        wait(self.target().plan(request)).unwrap()
+    }
+
+    fn apply(&self, plan: &Plan) -> Result<RenderApplied, DeployError> {
+        apply(&self.target(), plan)
+    }
+
+    pub(crate) fn prove(&self, request: &DeployRequest) -> Proof {
+        wait(self.target().prove(request)).unwrap()
+    }
+
+    fn deploy(&self, request: &DeployRequest) -> RenderApplied {
         self.apply(&self.plan(request)).unwrap()
     }
 
@@ -70,16 +86,26 @@ impl Store {
 
     /// Nothing is half there: the branch and the folder hold the plan, and nothing lies beside the folder.
     fn assert_holds(&self, plan: &Plan) {
-        self.with_target(&self.git, |target| {
-            assert_eq!(read_stored(target).unwrap().unwrap().files, plan.files);
-            assert_eq!(target.folder.as_ref().unwrap().read().unwrap().unwrap().files, plan.files);
-        });
+        assert_eq!(self.stored().unwrap().files, rendered(plan).tree.files);
+        assert_eq!(self.folder_tree().files, rendered(plan).tree.files);
         assert_eq!(names(&self.folder.path().join("rendered")), ["staging"]);
     }
 }
 
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn apply(target: &Target, plan: &Plan) -> Result<RenderApplied, DeployError> {
+    let options = ApplyOptions::new("orchestrator", Timestamp::from_unix_seconds(1_700_000_000));
+    let applied = wait(target.apply(plan, &options, &|_| ()))?;
+    let AppliedDetail::Render(detail) = applied.detail;
+    assert_eq!(applied.changes.is_empty(), detail.branch == BranchChange::Unchanged);
+    Ok(detail)
+}
+
 fn options(home: &Path) -> GitOptions {
-    let environment = Environment::new().set("PATH", SEARCH_PATH).set("HOME", home);
+    let environment = EnvVars::new().set("PATH", SEARCH_PATH).set("HOME", home);
     GitOptions { environment, local_protocol: LocalProtocol::Allowed, ..GitOptions::default() }
 }
 
@@ -98,9 +124,9 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn next_release() -> RenderRequest {
+fn next_release() -> DeployRequest {
     let mut request = shop();
-    request.release = format!("sha256:{}", "e".repeat(64));
+    request.release = format!("sha256:{}", "e".repeat(64)).try_into().unwrap();
     request.services[0].image = Some(pin("cart", "9"));
     request.services.remove(1);
     request
@@ -116,7 +142,7 @@ fn the_same_release_again_makes_no_commit_and_the_next_one_makes_one() {
     assert_eq!((again.commit, store.commits()), (first.commit.clone(), 1));
 
     let plan = store.plan(&next_release());
-    assert_eq!(plan.base.as_ref(), Some(&first.commit));
+    assert_eq!(rendered(&plan).base.as_ref(), Some(&first.commit));
     let next = store.apply(&plan).unwrap();
     assert_eq!((next.branch, store.commits()), (BranchChange::Pushed, 2));
     store.assert_holds(&plan);
@@ -132,12 +158,37 @@ fn the_same_release_again_makes_no_commit_and_the_next_one_makes_one() {
 }
 
 #[test]
+fn events_say_in_order_what_is_written_and_whether_it_changed() {
+    let store = Store::new();
+    let plan = store.plan(&shop());
+    let events = || {
+        let seen = Mutex::new(Vec::new());
+        let options = ApplyOptions::new("lena", Timestamp::from_unix_seconds(1_700_000_000));
+        let note = |event: DeployEvent| seen.lock().unwrap().push(event.to_string());
+        let applied = wait(store.target().apply(&plan, &options, &note)).unwrap();
+        (seen.into_inner().unwrap(), applied.changes)
+    };
+    let (branch, folder) = ("branch `deploy/staging`", format!("folder `{}`", store.rendered().display()));
+    let expected = |outcome: &str| {
+        [branch, folder.as_str()]
+            .map(|subject| [format!("writing {subject}"), format!("{subject} is {outcome}")])
+            .concat()
+    };
+    assert_eq!(events(), (expected("written"), plan.changes.clone()));
+    assert_eq!(events(), (expected("unchanged"), Vec::new()));
+    let bare = store.git.open_other(Path::new(&store.remote())).unwrap();
+    let commit = bare.text(["log", "--format=%an <%ae> %at%n%B", "-1", BRANCH]).unwrap();
+    let expected = "lena <lena@orchestrator.invalid> 1700000000\nstaging: sha256:aa";
+    assert!(commit.starts_with(expected) && commit.contains("\n\nLock-Id: sha256:bb"), "{commit}");
+}
+
+#[test]
 fn f10_a_branch_that_moved_after_the_plan_is_not_overwritten() {
     let store = Store::new();
     let (mine, theirs) = (store.plan(&shop()), store.plan(&next_release()));
     let head = store.apply(&theirs).unwrap().commit;
     match store.apply(&mine).unwrap_err() {
-        error @ ApplyError::Moved { .. } => {
+        error @ DeployError::Moved { .. } => {
             assert_eq!(error.class(), ErrorClass::Temporary);
             assert_eq!(error.to_string(), format!("branch `deploy/staging` moved from nothing to {}", head.short(12)));
         }
@@ -159,7 +210,7 @@ fn f23_a_push_whose_answer_was_lost_is_looked_up() {
     let lossy =
         Git::open(&Program::at(&script), &store.folder.path().join("clone"), options(store.folder.path())).unwrap();
     let plan = store.plan(&shop());
-    let applied = store.with_target(&lossy, |target| apply(&plan, target, &identity(), "deploy\n")).unwrap();
+    let applied = apply(&Target::Render(store.render_target(&lossy)), &plan).unwrap();
     assert_eq!((applied.branch, store.commits()), (BranchChange::Pushed, 1));
     store.assert_holds(&plan);
 }
@@ -199,9 +250,9 @@ fn a_branch_that_only_another_clone_knows_is_fetched() {
     let other =
         Git::init(&program, &store.folder.path().join("other"), &InitOptions::default(), options(store.folder.path()))
             .unwrap();
-    let stored = store.with_target(&other, |target| read_stored(target).unwrap()).unwrap();
-    assert_eq!(stored.files, store.plan(&shop()).files);
-    assert_eq!(stored.record().unwrap().release, shop().release);
+    let stored = wait(store.render_target(&other).read_stored()).unwrap().unwrap();
+    assert_eq!(stored.files, rendered(&store.plan(&shop())).tree.files);
+    assert_eq!(stored.record().unwrap().release, shop().release.as_str());
 }
 
 #[test]
@@ -213,7 +264,7 @@ fn a_branch_whose_name_ends_alike_is_another_branch() {
         .unwrap();
     let commit = store.git.commit_tree(&tree, &[], "x\n", &identity()).unwrap();
     store.git.push(&store.remote(), commit.as_str(), "refs/heads/x/refs/heads/deploy/staging", None).unwrap();
-    assert!(store.with_target(&store.git, |target| read_stored(target).unwrap()).is_none());
+    assert!(store.stored().is_none());
 }
 
 #[test]
@@ -231,13 +282,13 @@ fn t27_the_folder_is_reached_through_no_link_and_foreign_files_are_kept() {
     fs::create_dir_all(store.rendered()).unwrap();
     fs::write(store.rendered().join("thesis.txt"), "years of work").unwrap();
     match store.apply(&plan).unwrap_err() {
-        ApplyError::Folder(FolderError::NotOurs { .. }) => {}
+        DeployError::Unusable { reason, .. } => assert!(reason.contains("files that were not rendered"), "{reason}"),
         error => panic!("{error}"),
     }
     assert_eq!(names(&store.rendered()), ["thesis.txt"]);
 
     for path in ["../x", "a/../../x", "/etc", ".git/x", ""] {
-        let folder = RenderFolder { top: store.folder.path().to_owned(), path: path.to_owned() };
+        let folder = RenderFolder::new(store.folder.path(), path);
         assert!(folder.read().unwrap_err().to_string().contains("no way below the top"), "{path}");
     }
 }
@@ -257,9 +308,9 @@ fn f3_what_a_killed_swap_left_behind_is_cleared_away() {
 }
 
 /// The release that is deployed in step `number` of the next tests: each with other images and files.
-fn numbered(number: usize) -> RenderRequest {
+fn numbered(number: usize) -> DeployRequest {
     let mut request = shop();
-    request.release = format!("sha256:{number:064x}");
+    request.release = format!("sha256:{number:064x}").try_into().unwrap();
     request.services[0].image = Some(pin("cart", &(number % 10).to_string()));
     if number % 2 == 1 {
         request.services.remove(1);
@@ -279,11 +330,11 @@ fn child_that_deploys() {
     let program = Program::find("git", read("search-path").as_ref()).unwrap();
     let git = Git::open(&program, &place.join("clone"), options(&place)).unwrap();
     let remote = place.join("shop.git").to_str().unwrap().to_owned();
-    let folder = RenderFolder { top: place.clone(), path: "rendered/staging".to_owned() };
-    let target = RenderTarget { git: &git, remote: &remote, branch: BRANCH, folder: Some(folder) };
-    let stored = read_stored(&target).unwrap();
+    let target = RenderTarget::new(git, remote, BRANCH.try_into().unwrap())
+        .with_folder(RenderFolder::new(&place, "rendered/staging"));
+    let target = Target::Render(target);
     let request = numbered(read("number").parse().unwrap());
-    apply(&plan(&request, stored.as_ref()).unwrap(), &target, &identity(), "deploy\n").unwrap();
+    apply(&target, &wait(target.plan(&request)).unwrap()).unwrap();
 }
 
 #[test]
@@ -301,13 +352,13 @@ fn f3_killed_at_every_call_of_git_and_run_again_it_is_as_if_nothing_had_happened
             fs::write(place.join("number"), number.to_string()).unwrap();
             let ended = Invocation::new(&this)
                 .args(["--exact", "stores::child_that_deploys"])
-                .environment(&Environment::new().set("PATH", SEARCH_PATH))
+                .envs(&EnvVars::new().set("PATH", SEARCH_PATH))
                 .current_dir(place)
                 .deadline(Duration::from_secs(60))
                 .run()
                 .unwrap();
-            let seen = store.with_target(&store.git, |target| target.folder.as_ref().unwrap().read().unwrap().unwrap());
-            let old_or_new = [number - 1, number].map(|number| plan(&numbered(number), None).unwrap().tree());
+            let seen = store.folder_tree();
+            let old_or_new = [number - 1, number].map(|number| tree(&numbered(number)));
             assert!(old_or_new.contains(&seen), "killed {when:?} call {call}: {:?}", seen.files.keys());
             assert_eq!(ended.success(), !shim.has_killed(), "{}", ended.stdout_text());
 

@@ -1,33 +1,27 @@
-//! Files stored with a pull request: a convenience for readers, never believed.
-
-use super::open::LocalForge;
+use super::LocalForge;
 use super::store::{self, BLOB_LIMIT};
 use crate::error::ForgeError;
-use crate::model::{Role, Written};
+use crate::model::{Role, WriteOutcome};
 
 impl LocalForge {
     /// Stores a file with a pull request, in place of one of the same name.
-    pub fn put_artefact(&self, number: u64, name: &str, bytes: &[u8]) -> Result<Written, ForgeError> {
+    pub fn put_artefact(&self, number: u64, name: &str, bytes: &[u8]) -> Result<WriteOutcome, ForgeError> {
         let path = path(number, name)?;
         if bytes.len() as u64 > BLOB_LIMIT {
-            return Err(ForgeError::Invalid {
-                what: format!("artefact `{name}`"),
-                problem: format!("it is larger than {BLOB_LIMIT} bytes"),
-            });
+            let problem = format!("it is larger than {BLOB_LIMIT} bytes");
+            return Err(ForgeError::invalid(format!("artefact `{name}`"), problem));
         }
         self.require(Role::Write, || format!("store `{name}` with pull request {number}"))?;
         self.read_pull(number)?;
         let writer = self.store.writer()?;
-        let written = match self.store.read_bytes(&path)? {
-            Some(before) if before == bytes => return Ok(Written::Unchanged),
-            Some(_) => Written::Updated,
-            None => Written::Created,
-        };
-        writer.write_bytes(&path, bytes)?;
-        Ok(written)
+        let outcome = WriteOutcome::of(self.store.read_bytes(&path)?.as_deref(), bytes);
+        if outcome != WriteOutcome::Unchanged {
+            writer.write_bytes(&path, bytes)?;
+        }
+        Ok(outcome)
     }
 
-    /// A file stored with a pull request.
+    /// A file that is stored with a pull request.
     pub fn artefact(&self, number: u64, name: &str) -> Result<Option<Vec<u8>>, ForgeError> {
         let path = path(number, name)?;
         self.read_pull(number)?;

@@ -1,35 +1,77 @@
-//! Branches, and who may move them.
+use std::collections::BTreeMap;
+use std::fmt;
 
-use git::{ABSENT, MODE_EXECUTABLE, MODE_FILE};
-use lock_model::{BranchName, CommitId, ReleaseTag, Timestamp, UserName};
+use git::{MODE_EXECUTABLE, MODE_FILE};
+use lock_model::{BranchName, CommitId};
 
-use super::open::LocalForge;
-use super::refs::{LEDGER_BRANCH, Refs};
+use super::LocalForge;
+use super::refs::Refs;
 use crate::error::ForgeError;
-use crate::model::{BranchRules, BranchSnapshot, Role, StatusState, User, Verdict};
+use crate::model::{BranchContent, BranchRules, LEDGER_BRANCH, User};
 
 /// What a push does to a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Move {
+pub(crate) enum Move {
     Create,
     FastForward,
     Force,
     Delete,
 }
 
+/// Answer to a push, before it happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushVerdict {
+    /// It may happen.
+    Allowed,
+    /// It may happen only because the user is on the branch's bypass list; recorded.
+    Bypassed {
+        /// The rules that would have refused it.
+        rules: Vec<String>,
+    },
+    /// It may not happen.
+    Refused {
+        /// Every reason, not the first.
+        reasons: Vec<String>,
+    },
+}
+
+impl PushVerdict {
+    pub(crate) fn refused_for(reasons: Vec<String>) -> Self {
+        if reasons.is_empty() { Self::Allowed } else { Self::Refused { reasons } }
+    }
+}
+
+/// What the pusher sees: one line, and one for each rule or reason.
+impl fmt::Display for PushVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = match self {
+            Self::Allowed => return f.write_str("allowed"),
+            Self::Bypassed { rules } => {
+                f.write_str("allowed by the bypass list, and recorded:")?;
+                rules
+            }
+            Self::Refused { reasons } => {
+                f.write_str("refused:")?;
+                reasons
+            }
+        };
+        lines.iter().try_for_each(|line| write!(f, "\n- {line}"))
+    }
+}
+
 impl LocalForge {
-    /// Every branch with its tip, by name.
-    pub fn branches(&self) -> Result<Vec<(BranchName, CommitId)>, ForgeError> {
+    /// Every branch with its tip.
+    pub fn branches(&self) -> Result<BTreeMap<BranchName, CommitId>, ForgeError> {
         Ok(Refs::read(&self.git)?.branches().map(|(name, commit)| (name, commit.id.clone())).collect())
     }
 
-    /// Tip of a branch, when there is such a branch.
+    /// Tip of a branch; absent when there is no such branch.
     pub fn branch_head(&self, branch: &BranchName) -> Result<Option<CommitId>, ForgeError> {
         Ok(self.git.commit(&branch.full())?.map(|commit| commit.id))
     }
 
-    /// Tip and regular files of a branch, read at one moment.
-    pub fn read_branch(&self, branch: &BranchName) -> Result<Option<BranchSnapshot>, ForgeError> {
+    /// Tip and regular files of a branch, read at one moment; absent when there is no such branch.
+    pub fn read_branch(&self, branch: &BranchName) -> Result<Option<BranchContent>, ForgeError> {
         let Some(head) = self.branch_head(branch)? else { return Ok(None) };
         let files = self
             .git
@@ -38,63 +80,17 @@ impl LocalForge {
             .filter(|file| matches!(file.mode, MODE_FILE | MODE_EXECUTABLE))
             .map(|file| (file.path, file.bytes))
             .collect();
-        Ok(Some(BranchSnapshot { head, files }))
-    }
-
-    /// Judges one ref of a push, as the `update` hook is asked: full ref name, old and new object, zeros for none.
-    ///
-    /// Nothing has moved yet. A push that goes past a rule is recorded here, since nobody is asked again.
-    pub fn judge_update(&self, reference: &str, old: &str, new: &str, now: Timestamp) -> Result<Verdict, ForgeError> {
-        let user = match self.actor_with(Role::Write)? {
-            Ok(user) => user,
-            Err(reason) => return Ok(Verdict::Refused { reasons: vec![reason] }),
-        };
-        if let Some(branch) = reference.strip_prefix("refs/heads/") {
-            let branch = match BranchName::try_from(branch) {
-                Ok(branch) => branch,
-                Err(error) => return Ok(Verdict::Refused { reasons: vec![error.to_string()] }),
-            };
-            let (old, new) = (object(old)?, object(new)?);
-            let movement = match (&old, &new) {
-                (_, None) => Move::Delete,
-                (None, Some(_)) => Move::Create,
-                (Some(old), Some(new)) if self.git.is_ancestor(old.as_str(), new.as_str())? => Move::FastForward,
-                (Some(_), Some(_)) => Move::Force,
-            };
-            let verdict = judge_branch(&branch, self.read_branches()?.get(&branch), &user, movement);
-            if let (Verdict::Bypassed { rules }, Some(new)) = (&verdict, new) {
-                self.record_bypass(&self.store.writer()?, &branch, old, new, None, &user.name, now, rules)?;
-            }
-            return Ok(verdict);
-        }
-        let mut reasons = Vec::new();
-        if reference.starts_with("refs/pull/") {
-            reasons.push(format!("`{reference}` is made by the forge alone"));
-        } else if let Some(tag) = reference.strip_prefix("refs/tags/") {
-            match ReleaseTag::try_from(tag) {
-                Ok(tag) if old != ABSENT && self.release(&tag)?.is_some() => {
-                    reasons.push(format!("tag `{tag}` belongs to a release: it is neither moved nor deleted"));
-                }
-                Ok(_) => {}
-                Err(error) => reasons.push(error.to_string()),
-            }
-        }
-        Ok(if reasons.is_empty() { Verdict::Allowed } else { Verdict::Refused { reasons } })
-    }
-
-    /// Who may move a protected branch in this way, for a user who may write at all.
-    pub(super) fn judge_own_move(
-        &self,
-        branch: &BranchName,
-        user: &User,
-        movement: Move,
-    ) -> Result<Verdict, ForgeError> {
-        Ok(judge_branch(branch, self.read_branches()?.get(branch), user, movement))
+        Ok(Some(BranchContent { head, files }))
     }
 }
 
-/// The rules of a branch, for a user with write access.
-fn judge_branch(branch: &BranchName, rules: Option<&BranchRules>, user: &User, movement: Move) -> Verdict {
+/// What the rules of a branch say to a user with write access.
+pub(crate) fn judge_branch(
+    branch: &BranchName,
+    rules: Option<&BranchRules>,
+    user: &User,
+    movement: Move,
+) -> PushVerdict {
     let mut reasons = Vec::new();
     let guard = match (rules, branch.as_str()) {
         (Some(_), _) => Some("a protected branch"),
@@ -109,75 +105,29 @@ fn judge_branch(branch: &BranchName, rules: Option<&BranchRules>, user: &User, m
         }
     }
     let Some(rules) = rules else {
-        return if reasons.is_empty() { Verdict::Allowed } else { Verdict::Refused { reasons } };
+        return PushVerdict::refused_for(reasons);
     };
     let rule = format!("`{branch}` is protected: changes come through a pull request");
-    if !may_bypass(rules, &user.name) {
+    if !rules.bypass.contains(&user.name) {
         reasons.push(format!("{rule}, and `{}` is not on its bypass list", user.name));
     }
-    if reasons.is_empty() { Verdict::Bypassed { rules: vec![rule] } } else { Verdict::Refused { reasons } }
-}
-
-fn may_bypass(rules: &BranchRules, user: &UserName) -> bool {
-    rules.bypass.contains(user)
-}
-
-/// An object id as git's hooks get it.
-fn object(id: &str) -> Result<Option<CommitId>, ForgeError> {
-    if !id.is_empty() && id.bytes().all(|byte| byte == b'0') {
-        return Ok(None);
-    }
-    CommitId::try_from(id)
-        .map(Some)
-        .map_err(|error| ForgeError::Invalid { what: "the push".to_owned(), problem: error.to_string() })
-}
-
-/// The rules of a pull request's base that its head does not meet yet, in words.
-pub(super) fn unmet_statuses(
-    forge: &LocalForge,
-    rules: &BranchRules,
-    head: &CommitId,
-) -> Result<Vec<String>, ForgeError> {
-    let statuses = forge.statuses(head)?;
-    let mut unmet = Vec::new();
-    for required in &rules.required_statuses {
-        let context = &required.context;
-        let Some(status) = statuses.iter().find(|status| status.context == *context) else {
-            unmet.push(format!("required status `{context}` is missing on `{}`", head.short(12)));
-            continue;
-        };
-        match &required.source {
-            Some(source) if *source != status.by => unmet.push(format!(
-                "required status `{context}` on `{}` comes from `{}`; only `{source}` counts",
-                head.short(12),
-                status.by
-            )),
-            Some(_) | None => {
-                let state = match status.state {
-                    StatusState::Success => continue,
-                    StatusState::Pending => "pending",
-                    StatusState::Failure => "failure",
-                };
-                unmet.push(format!("required status `{context}` is {state} on `{}`", head.short(12)));
-            }
-        }
-    }
-    Ok(unmet)
+    if reasons.is_empty() { PushVerdict::Bypassed { rules: vec![rule] } } else { PushVerdict::Refused { reasons } }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Role;
 
     fn judge(branch: &str, protected: bool, user: &str, movement: Move) -> &'static str {
         let branch = BranchName::try_from(branch).unwrap();
-        let rules = BranchRules { required_statuses: Vec::new(), bypass: vec![UserName::try_from("train").unwrap()] };
-        let user = User { name: UserName::try_from(user).unwrap(), role: Role::Write, bot: false };
+        let rules = BranchRules::new(Vec::new(), vec!["train".parse().unwrap()]);
+        let user = User::person(user.parse().unwrap(), Role::Write);
         match judge_branch(&branch, protected.then_some(&rules), &user, movement) {
-            Verdict::Allowed => "allowed",
-            Verdict::Bypassed { .. } => "bypassed",
-            Verdict::Refused { reasons } if reasons.len() == 2 => "refused twice",
-            Verdict::Refused { .. } => "refused",
+            PushVerdict::Allowed => "allowed",
+            PushVerdict::Bypassed { .. } => "bypassed",
+            PushVerdict::Refused { reasons } if reasons.len() == 2 => "refused twice",
+            PushVerdict::Refused { .. } => "refused",
         }
     }
 
@@ -203,5 +153,11 @@ mod tests {
         ] {
             assert_eq!(judge(branch, protected, user, movement), expected, "{branch} {user} {movement:?}");
         }
+    }
+
+    #[test]
+    fn a_verdict_lists_every_reason() {
+        let verdict = PushVerdict::Refused { reasons: vec!["one".to_owned(), "two".to_owned()] };
+        assert_eq!(verdict.to_string(), "refused:\n- one\n- two");
     }
 }

@@ -1,63 +1,63 @@
-//! The record of everything that went past a rule.
-
 use lock_model::{BranchName, CommitId, Timestamp, UserName};
+use serde::{Deserialize, Serialize};
 
-use super::open::LocalForge;
+use super::LocalForge;
 use super::store::Writer;
-use super::wire::{BypassFile, FORMAT_VERSION};
 use crate::error::ForgeError;
-use crate::model::BypassRecord;
 
-impl LocalForge {
-    /// Every push and merge that went past a rule, in order.
-    pub fn bypasses(&self) -> Result<Vec<BypassRecord>, ForgeError> {
-        let mut records = Vec::new();
-        for seq in self.store.numbers("bypasses")? {
-            if let Some(file) = self.store.read_json::<BypassFile>(&path(seq))? {
-                records.push(BypassRecord::from(file));
-            }
-        }
-        Ok(records)
-    }
+/// A push or a merge that bypassed a rule, as `bypasses/SEQ.json` holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct BypassRecord {
+    /// Order of arrival, from 1.
+    pub seq: u64,
+    /// The branch that moved.
+    pub branch: BranchName,
+    /// Its tip before; absent when the branch was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<CommitId>,
+    /// Its tip after.
+    pub after: CommitId,
+    /// Number of the pull request, when it was a merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<u64>,
+    /// The user who pushed or merged.
+    pub by: UserName,
+    /// When.
+    pub at: Timestamp,
+    /// The rules that were bypassed, in words.
+    pub rules: Vec<String>,
+}
 
-    /// Adds a record; the same move of the same branch is recorded once.
-    #[expect(clippy::too_many_arguments, reason = "one record, written in three places")]
-    pub(super) fn record_bypass(
-        &self,
-        writer: &Writer<'_>,
+impl BypassRecord {
+    pub(crate) fn new(
         branch: &BranchName,
         before: Option<CommitId>,
         after: CommitId,
-        pull_request: Option<u64>,
         by: &UserName,
-        now: Timestamp,
+        at: Timestamp,
         rules: &[String],
-    ) -> Result<(), ForgeError> {
-        let numbers = self.store.numbers("bypasses")?;
-        for seq in numbers.iter().rev() {
-            let known = self.store.read_json::<BypassFile>(&path(*seq))?;
-            if known.is_some_and(|known| {
-                known.branch == *branch && known.before == before && known.after == after && known.by == *by
-            }) {
-                return Ok(());
-            }
-        }
-        let seq = numbers.last().map_or(1, |last| last + 1);
-        let file = BypassFile {
-            version: FORMAT_VERSION,
-            seq,
-            branch: branch.clone(),
-            before,
-            after,
-            pull_request,
-            by: by.clone(),
-            at: now,
-            rules: rules.to_vec(),
-        };
-        writer.write_json(&path(seq), &file)
+    ) -> Self {
+        let (branch, by, rules) = (branch.clone(), by.clone(), rules.to_vec());
+        Self { seq: 0, branch, before, after, pull_request: None, by, at, rules }
     }
 }
 
-fn path(seq: u64) -> String {
-    format!("bypasses/{seq}.json")
+impl LocalForge {
+    /// Adds a record under the next number; the same move of the same branch is recorded once.
+    pub(crate) fn record_bypass(&self, writer: &Writer<'_>, record: BypassRecord) -> Result<(), ForgeError> {
+        let known: Vec<BypassRecord> = self.store.read_numbered(FOLDER)?;
+        let same = |known: &BypassRecord| {
+            (&known.branch, &known.before, &known.after, &known.by)
+                == (&record.branch, &record.before, &record.after, &record.by)
+        };
+        if known.iter().any(same) {
+            return Ok(());
+        }
+        let seq = self.store.next_number(FOLDER)?;
+        writer.write_json(&format!("{FOLDER}/{seq}.json"), &BypassRecord { seq, ..record })
+    }
 }
+
+pub(crate) const FOLDER: &str = "bypasses";

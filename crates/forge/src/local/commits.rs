@@ -1,48 +1,43 @@
-//! Commits made through the forge, under compare-and-swap of the branch.
+use git::{ABSENT, CommitFacts, CommitIdentity, MODE_FILE, RefUpdate, TreeChange};
+use lock_model::{BranchName, CommitId, Timestamp, UserName};
 
-use git::{ABSENT, MODE_FILE, RefUpdate, TreeChange};
-use lock_model::{BranchName, CommitId, Timestamp};
-
-use super::branches::Move;
-use super::merge::identity;
-use super::open::LocalForge;
+use super::LocalForge;
+use super::branches::{Move, PushVerdict, judge_branch};
+use super::bypasses::BypassRecord;
 use crate::error::ForgeError;
-use crate::model::{CommitOutcome, FileChange, Role, Verdict};
+use crate::model::{CommitOutcome, FileChange, Role};
 
 impl LocalForge {
     /// Commits changes onto a branch whose tip must be `expected_head` (`None`: there must be no such branch).
     ///
-    /// The branch's rules hold as for a push. When the tip has exactly the wanted content already, that is success:
-    /// an earlier attempt got through though its answer was lost. When the branch is elsewhere, nothing is written
-    /// and the caller looks and judges again.
+    /// The branch's rules hold as for a push. A tip that has the wanted content already is success: an earlier
+    /// attempt got through and its answer was lost. When the branch is elsewhere, nothing is written.
     pub fn commit_files(
         &self,
         branch: &BranchName,
         expected_head: Option<&CommitId>,
         changes: &[FileChange],
         message: &str,
-        now: Timestamp,
     ) -> Result<CommitOutcome, ForgeError> {
         let user = match self.actor_with(Role::Write)? {
             Ok(user) => user,
             Err(reason) => return Ok(CommitOutcome::Refused { reasons: vec![reason] }),
         };
         let movement = if expected_head.is_some() { Move::FastForward } else { Move::Create };
-        let bypassed = match self.judge_own_move(branch, &user, movement)? {
-            Verdict::Allowed => None,
-            Verdict::Bypassed { rules } => Some(rules),
-            Verdict::Refused { reasons } => return Ok(CommitOutcome::Refused { reasons }),
+        let bypassed = match judge_branch(branch, self.protected_branches()?.get(branch), &user, movement) {
+            PushVerdict::Allowed => None,
+            PushVerdict::Bypassed { rules } => Some(rules),
+            PushVerdict::Refused { reasons } => return Ok(CommitOutcome::Refused { reasons }),
         };
         let changes: Vec<TreeChange> = changes.iter().map(tree_change).collect();
 
+        let now = self.clock.now();
         let identity = identity(&user.name, now);
         let author = format!("{} <{}>", identity.name, identity.email);
-        let record = |before: Option<CommitId>, after: CommitId| match &bypassed {
-            Some(rules) => {
-                let writer = self.store.writer()?;
-                self.record_bypass(&writer, branch, before, after, None, &user.name, now, rules)
-            }
-            None => Ok(()),
+        let record = |before: Option<CommitId>, after: CommitId| {
+            let Some(rules) = &bypassed else { return Ok(()) };
+            let record = BypassRecord::new(branch, before, after, &user.name, now, rules);
+            self.record_bypass(&self.store.writer()?, record)
         };
         // A second turn only when the branch moved under us: then it is elsewhere, or at our own content.
         loop {
@@ -75,6 +70,12 @@ impl LocalForge {
         }
     }
 
+    /// A commit that must be there.
+    pub(crate) fn commit_facts(&self, commit: &CommitId) -> Result<CommitFacts, ForgeError> {
+        let facts = self.git.commit(commit.as_str())?;
+        facts.ok_or_else(|| ForgeError::not_found(format!("commit `{commit}`")))
+    }
+
     /// Whether a commit has all of this already. One child for each change, up to the first that it has not.
     fn is_there(&self, commit: &CommitId, changes: &[TreeChange]) -> Result<bool, ForgeError> {
         for change in changes {
@@ -91,6 +92,11 @@ impl LocalForge {
         }
         Ok(true)
     }
+}
+
+/// Author and committer of what a user does through the forge.
+pub(crate) fn identity(user: &UserName, now: Timestamp) -> CommitIdentity {
+    CommitIdentity { name: user.to_string(), email: format!("{user}@users.forge.invalid"), time: now }
 }
 
 fn tree_change(change: &FileChange) -> TreeChange {

@@ -1,24 +1,26 @@
-//! The local forge: a bare repository and a folder of files.
+//! The local forge: a bare git repository and a folder of JSON files beside it.
+//!
+//! It has a method for each function of the port, and blocks. What people do on it is in [`simulator`](crate::simulator).
 
 mod access;
 mod artefacts;
-mod branches;
-mod bypasses;
-mod comments;
-mod commits;
-mod hook;
+pub(crate) mod branches;
+pub(crate) mod bypasses;
+mod clock;
+pub(crate) mod comments;
+pub(crate) mod commits;
 mod lease;
-mod merge;
+mod merge_ref;
 mod open;
+pub(crate) mod pull_files;
 mod pulls;
-mod refs;
-mod releases;
-mod reviews;
+pub(crate) mod refs;
+pub(crate) mod releases;
+pub(crate) mod reviews;
 mod statuses;
-mod store;
-mod wire;
+pub(crate) mod store;
+pub(crate) mod wire;
 
-pub use hook::{ACTOR_VARIABLE, HookProgram};
-pub use lease::{Lease, LeaseOutcome};
-pub use open::{ForgeSettings, LocalForge};
-pub use refs::LEDGER_BRANCH;
+pub(crate) use access::check_line;
+pub use clock::Clock;
+pub use open::LocalForge;

@@ -1,5 +1,3 @@
-//! The refs of the bare repository, read in one look.
-
 use std::collections::BTreeMap;
 
 use git::Git;
@@ -7,24 +5,21 @@ use lock_model::{BranchName, CommitId, TreeId};
 
 use crate::error::ForgeError;
 
-/// The branch that holds the ledger: only ever fast-forwarded, never deleted, whatever `branches.json` says.
-pub const LEDGER_BRANCH: &str = "orchestrator/ledger";
-
 /// A commit that a ref names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RefCommit {
-    pub(super) id: CommitId,
-    pub(super) tree: TreeId,
-    pub(super) parents: Vec<CommitId>,
+pub(crate) struct RefCommit {
+    pub(crate) id: CommitId,
+    pub(crate) tree: TreeId,
+    pub(crate) parents: Vec<CommitId>,
 }
 
 /// Branches and pull request refs at one moment.
 #[derive(Debug)]
-pub(super) struct Refs(BTreeMap<String, RefCommit>);
+pub(crate) struct Refs(BTreeMap<String, RefCommit>);
 
 impl Refs {
     /// One child process, however many refs there are.
-    pub(super) fn read(git: &Git) -> Result<Self, ForgeError> {
+    pub(crate) fn read(git: &Git) -> Result<Self, ForgeError> {
         let text = git.text([
             "for-each-ref",
             "--format=%(refname) %(objectname) %(tree) %(parent)",
@@ -36,7 +31,7 @@ impl Refs {
             let mut words = line.split_whitespace();
             let mut next = || words.next().unwrap_or_default();
             let (name, id, tree) = (next(), next(), next());
-            // A ref to something that is no commit has no tree here, and is nobody's branch.
+            // A ref to something other than a commit has no tree here, and is not a branch.
             let (Ok(id), Ok(tree)) = (CommitId::try_from(id), TreeId::try_from(tree)) else { continue };
             let parents = words.filter_map(|parent| CommitId::try_from(parent).ok()).collect();
             refs.insert(name.to_owned(), RefCommit { id, tree, parents });
@@ -44,30 +39,30 @@ impl Refs {
         Ok(Self(refs))
     }
 
-    pub(super) fn branch(&self, branch: &BranchName) -> Option<&RefCommit> {
+    pub(crate) fn branch(&self, branch: &BranchName) -> Option<&RefCommit> {
         self.0.get(&branch.full())
     }
 
-    pub(super) fn pull_head(&self, number: u64) -> Option<&RefCommit> {
+    pub(crate) fn pull_head(&self, number: u64) -> Option<&RefCommit> {
         self.0.get(&pull_head(number))
     }
 
-    pub(super) fn pull_merge(&self, number: u64) -> Option<&RefCommit> {
+    pub(crate) fn pull_merge(&self, number: u64) -> Option<&RefCommit> {
         self.0.get(&pull_merge(number))
     }
 
     /// Every branch whose name is one that this forge accepts.
-    pub(super) fn branches(&self) -> impl Iterator<Item = (BranchName, &RefCommit)> {
+    pub(crate) fn branches(&self) -> impl Iterator<Item = (BranchName, &RefCommit)> {
         self.0
             .iter()
             .filter_map(|(name, commit)| Some((BranchName::try_from(name.strip_prefix("refs/heads/")?).ok()?, commit)))
     }
 }
 
-pub(super) fn pull_head(number: u64) -> String {
+pub(crate) fn pull_head(number: u64) -> String {
     format!("refs/pull/{number}/head")
 }
 
-pub(super) fn pull_merge(number: u64) -> String {
+pub(crate) fn pull_merge(number: u64) -> String {
     format!("refs/pull/{number}/merge")
 }

@@ -1,69 +1,50 @@
-//! Statuses: what somebody says about one commit.
+use lock_model::CommitId;
 
-use lock_model::{CommitId, Timestamp};
-
-use super::access::{check_line, status_path};
-use super::open::LocalForge;
-use super::wire::{FORMAT_VERSION, StatusFile};
+use super::LocalForge;
+use super::access::check_line;
+use super::store;
 use crate::error::ForgeError;
-use crate::model::{Role, Status, StatusState, Written};
+use crate::model::{Role, Status, StatusState, WriteOutcome};
 
 /// What GitHub shows of a description.
 const DESCRIPTION_LIMIT: usize = 140;
 const CONTEXT_LIMIT: usize = 100;
 
 impl LocalForge {
-    /// Sets the status of a commit in a context. A longer description than 140 characters is cut.
+    /// Sets the status of a commit in a context. A description of more than 140 characters is cut.
     pub fn set_status(
         &self,
         commit: &CommitId,
         context: &str,
         state: StatusState,
         description: &str,
-        now: Timestamp,
-    ) -> Result<Written, ForgeError> {
+    ) -> Result<WriteOutcome, ForgeError> {
         check_line("the status context", context, CONTEXT_LIMIT)?;
-        let path = status_path(commit, context)?;
+        let path = format!("{}/{}.json", folder(commit), store::file_name("status context", context)?);
         let by = self.require(Role::Write, || format!("set the status `{context}` of `{commit}`"))?.name;
-        if self.git.commit(commit.as_str())?.is_none() {
-            return Err(ForgeError::NotFound { what: format!("commit `{commit}`") });
-        }
-        let file = StatusFile {
-            version: FORMAT_VERSION,
-            context: context.to_owned(),
-            state,
-            description: shortened(description),
-            by,
-            at: now,
-        };
+        self.commit_facts(commit)?;
+        let at = self.clock.now();
+        let status = Status { context: context.to_owned(), state, description: shortened(description), by, at };
         let writer = self.store.writer()?;
-        let before: Option<StatusFile> = self.store.read_json(&path)?;
-        let written = match before {
-            // Said again at another time, it is the same.
-            Some(before) => {
-                if (StatusFile { at: now, ..before }) == file {
-                    return Ok(Written::Unchanged);
-                }
-                Written::Updated
-            }
-            None => Written::Created,
-        };
-        writer.write_json(&path, &file)?;
-        Ok(written)
+        // The same status at another time is no change.
+        let before = self.store.read_json(&path)?.map(|before| Status { at, ..before });
+        let outcome = WriteOutcome::of(before.as_ref(), &status);
+        if outcome != WriteOutcome::Unchanged {
+            writer.write_json(&path, &status)?;
+        }
+        Ok(outcome)
     }
 
     /// The newest status of each context of a commit, by context.
     pub fn statuses(&self, commit: &CommitId) -> Result<Vec<Status>, ForgeError> {
-        let folder = format!("statuses/{commit}");
-        let mut statuses = Vec::new();
-        for name in self.store.names(&folder)? {
-            if let Some(file) = self.store.read_json::<StatusFile>(&format!("{folder}/{name}"))? {
-                statuses.push(Status::from(file));
-            }
-        }
+        let mut statuses: Vec<Status> = self.store.read_folder(&folder(commit))?;
         statuses.sort_by(|one, other| one.context.cmp(&other.context));
         Ok(statuses)
     }
+}
+
+fn folder(commit: &CommitId) -> String {
+    format!("statuses/{commit}")
 }
 
 /// One line, at most as long as may be, with an ellipsis where something was cut.

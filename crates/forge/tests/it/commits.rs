@@ -1,9 +1,10 @@
 use std::thread;
 
-use forge::{CommitOutcome, FileChange, LEDGER_BRANCH, LocalForge};
+use forge::local::LocalForge;
+use forge::{CommitOutcome, FileChange, LEDGER_BRANCH};
 use lock_model::CommitId;
 
-use crate::shop::{Shop, at, branch};
+use crate::shop::{Shop, branch};
 
 fn write(path: &str, text: &str) -> FileChange {
     FileChange::Write { path: path.try_into().unwrap(), bytes: text.as_bytes().to_vec() }
@@ -23,7 +24,8 @@ fn files_are_written_and_removed_on_top_of_the_expected_head() {
     let head = forge.branch_head(&dev).unwrap().unwrap();
     let changes =
         [write("locks/lock.yaml", "version: 1\n"), FileChange::Remove { path: "README.md".try_into().unwrap() }];
-    let commit = committed(forge.commit_files(&dev, Some(&head), &changes, "The lock\n\nWhy.\n", at(7)).unwrap());
+    shop.at(7);
+    let commit = committed(forge.commit_files(&dev, Some(&head), &changes, "The lock\n\nWhy.\n").unwrap());
     assert_eq!(forge.branch_head(&dev).unwrap(), Some(commit.clone()));
     let said = shop.bare.git(&["show", "--no-patch", "--format=%P %an %ce %cI %s", commit.as_str()]);
     assert_eq!(said, format!("{head} ana ana@users.forge.invalid 2025-11-20T21:07:00+00:00 The lock"));
@@ -40,16 +42,19 @@ fn f12_content_that_is_there_already_is_success_and_a_moved_branch_is_said() {
     let (forge, dev) = (shop.forge("ana"), branch("dev"));
     let head = forge.branch_head(&dev).unwrap().unwrap();
     let lock = [write("lock.yaml", "a\n")];
-    let commit = committed(forge.commit_files(&dev, Some(&head), &lock, "Lock\n", at(1)).unwrap());
-    let again = forge.commit_files(&dev, Some(&head), &lock, "Lock\n", at(2)).unwrap();
+    shop.at(1);
+    let commit = committed(forge.commit_files(&dev, Some(&head), &lock, "Lock\n").unwrap());
+    shop.at(2);
+    let again = forge.commit_files(&dev, Some(&head), &lock, "Lock\n").unwrap();
     assert_eq!(again, CommitOutcome::AlreadyThere(commit.clone()));
-    let none = forge.commit_files(&dev, Some(&commit), &[], "Nothing\n", at(2)).unwrap();
+    let none = forge.commit_files(&dev, Some(&commit), &[], "Nothing\n").unwrap();
     assert_eq!(none, CommitOutcome::AlreadyThere(commit.clone()), "no empty commit");
-    let other = forge.commit_files(&dev, Some(&head), &[write("lock.yaml", "b\n")], "Lock\n", at(3)).unwrap();
+    shop.at(3);
+    let other = forge.commit_files(&dev, Some(&head), &[write("lock.yaml", "b\n")], "Lock\n").unwrap();
     assert_eq!(other, CommitOutcome::Moved { actual: Some(commit.clone()) });
-    let missing = forge.commit_files(&branch("none"), Some(&head), &lock, "Lock\n", at(3)).unwrap();
+    let missing = forge.commit_files(&branch("none"), Some(&head), &lock, "Lock\n").unwrap();
     assert_eq!(missing, CommitOutcome::Moved { actual: None });
-    let exists = forge.commit_files(&dev, None, &[write("x", "x")], "First\n", at(3)).unwrap();
+    let exists = forge.commit_files(&dev, None, &[write("x", "x")], "First\n").unwrap();
     assert_eq!(exists, CommitOutcome::Moved { actual: Some(commit) });
 }
 
@@ -63,14 +68,16 @@ fn the_rules_of_a_branch_hold_for_commits_too() {
         ("ana", "`staging` is protected: changes come through a pull request, and `ana` is not on its bypass list"),
         ("rita", "`rita` has the role read, and this needs write"),
     ] {
-        let outcome = shop.forge(actor).commit_files(&staging, Some(&head), &lock, "Lock\n", at(1)).unwrap();
+        shop.at(1);
+        let outcome = shop.forge(actor).commit_files(&staging, Some(&head), &lock, "Lock\n").unwrap();
         assert_eq!(outcome, CommitOutcome::Refused { reasons: vec![said.to_owned()] });
     }
     let robot = shop.forge("robot");
-    let commit = committed(robot.commit_files(&staging, Some(&head), &lock, "Lock\n", at(1)).unwrap());
-    let again = robot.commit_files(&staging, Some(&head), &lock, "Lock\n", at(2)).unwrap();
+    let commit = committed(robot.commit_files(&staging, Some(&head), &lock, "Lock\n").unwrap());
+    shop.at(2);
+    let again = robot.commit_files(&staging, Some(&head), &lock, "Lock\n").unwrap();
     assert_eq!(again, CommitOutcome::AlreadyThere(commit.clone()));
-    let records = robot.bypasses().unwrap();
+    let records = robot.simulator().bypasses().unwrap();
     assert_eq!(records.len(), 1, "one commit, one record");
     assert_eq!((records[0].before.as_ref(), &records[0].after), (Some(&head), &commit));
 }
@@ -99,7 +106,7 @@ fn append(forge: &LocalForge, name: &str) {
         let snapshot = forge.read_branch(&ledger).unwrap();
         let (head, count) = snapshot.map_or((None, 0), |snapshot| (Some(snapshot.head), snapshot.files.len()));
         let record = [write(&format!("records/{:06}.json", count + 1), name)];
-        match forge.commit_files(&ledger, head.as_ref(), &record, name, at(1)).unwrap() {
+        match forge.commit_files(&ledger, head.as_ref(), &record, name).unwrap() {
             CommitOutcome::Committed(_) => return,
             CommitOutcome::Moved { .. } => {}
             other => panic!("{other:?}"),

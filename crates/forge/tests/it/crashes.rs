@@ -3,10 +3,11 @@
 
 use std::io::{BufRead as _, BufReader};
 
-use forge::{Bypass, MergeOutcome, PullRequestState};
+use forge::PullRequestState;
+use forge::simulator::{Bypass, MergeOutcome};
 use test_support::{GitShim, When};
 
-use crate::shop::{Shop, at, search_path};
+use crate::shop::{Shop, search_path};
 
 /// Runs a command that is killed at its first call of git, then at its second, and so on, before and after the call,
 /// each time in a copy of the same shop; `check` looks at the shop after the same command ran once more.
@@ -47,7 +48,7 @@ fn f1_f13_a_merge_killed_anywhere_is_one_merge_with_one_record() {
         let parents = shop.bare.git(&["show", "--no-patch", "--format=%P", "refs/heads/staging"]);
         assert_eq!(parents, format!("{} {}", pull.base, pull.head));
         assert_eq!(shop.bare.git(&["rev-list", "--count", "--merges", "refs/heads/staging"]), "1");
-        let records = shop.forge("ana").bypasses().unwrap();
+        let records = shop.forge("ana").simulator().bypasses().unwrap();
         assert_eq!(records.iter().map(|record| &record.after).collect::<Vec<_>>(), [&merge.commit]);
     });
 }
@@ -61,7 +62,7 @@ fn f12_a_commit_killed_anywhere_is_one_commit_with_one_record() {
     at_every_call(prepare, "robot", |shop| {
         assert_eq!(shop.bare.git(&["rev-list", "--count", "refs/heads/staging"]), "2");
         assert_eq!(shop.bare.read("refs/heads/staging", "lock.yaml").as_deref(), Some("version: 1\n"));
-        let records = shop.forge("ana").bypasses().unwrap();
+        let records = shop.forge("ana").simulator().bypasses().unwrap();
         assert_eq!(records.iter().map(|record| &record.after).collect::<Vec<_>>(), [&shop.rev("refs/heads/staging")]);
     });
 }
@@ -76,7 +77,7 @@ fn f13_a_release_killed_anywhere_is_one_tag_and_one_release() {
         let forge = shop.forge("ana");
         let releases = forge.releases().unwrap();
         assert_eq!(releases.len(), 1);
-        assert_eq!(forge.release_asset(&releases[0].tag, "lock.yaml").unwrap().unwrap(), b"version: 1\n");
+        assert_eq!(forge.simulator().release_asset(&releases[0].tag, "lock.yaml").unwrap().unwrap(), b"version: 1\n");
         assert_eq!(shop.bare.git(&["for-each-ref", "--format=%(refname)", "refs/tags"]), "refs/tags/release-1");
         assert_eq!(shop.bare.git(&["cat-file", "-t", "refs/tags/release-1"]), "tag");
     });
@@ -88,7 +89,8 @@ fn a_merge_that_happened_but_was_not_written_down_is_found_by_whoever_reads() {
     let head = shop.pull().head;
     shop.green(&head);
     let file = shop.file("pulls/1.json");
-    let outcome = shop.forge("ana").merge(1, &head, Bypass::No, at(4)).unwrap();
+    shop.at(4);
+    let outcome = shop.forge("ana").simulator().merge(1, &head, Bypass::No).unwrap();
     let MergeOutcome::Merged(merge) = outcome else { panic!("{outcome:?}") };
     // As a crash between the two writes leaves it.
     let text = std::fs::read_to_string(&file).unwrap();
@@ -110,13 +112,14 @@ fn f3_a_writer_killed_in_the_middle_leaves_the_old_file_or_the_new_one() {
         }
         writer.kill().unwrap();
         writer.wait().unwrap();
-        let comments = shop.forge("ana").comments(1).unwrap();
+        let comments = shop.forge("ana").simulator().comments(1).unwrap();
         assert_eq!(comments.len(), 1);
         let body = &comments[0].body;
         let first = body.split(' ').next().unwrap();
         assert_eq!(*body, format!("{first} ").repeat(5000), "one round, whole");
     }
     // Nobody cleans up, and nobody has to: the next writer works.
-    shop.forge("ben").upsert_comment(1, "endless", "mine", at(9)).unwrap();
-    assert_eq!(shop.forge("ana").comments(1).unwrap().len(), 2);
+    shop.at(9);
+    shop.forge("ben").upsert_comment(1, "endless", "mine").unwrap();
+    assert_eq!(shop.forge("ana").simulator().comments(1).unwrap().len(), 2);
 }

@@ -1,32 +1,32 @@
 //! The files as people and other programs find them: version 1, frozen.
 
-use std::time::Duration;
+use forge::simulator::Bypass;
+use forge::{LeaseOutcome, NewRelease, ReviewState, StatusState};
 
-use forge::{Bypass, LeaseOutcome, NewAsset, NewRelease, Stance, StatusState};
-
-use crate::shop::{Shop, at};
+use crate::shop::{Shop, environment};
 
 #[test]
 fn every_file_is_one_readable_object_with_a_version() {
     let shop = Shop::new();
     let pull = shop.pull();
     let (robot, head) = (shop.forge("robot"), pull.head.as_str());
-    robot.set_status(&pull.head, "orchestrator/lock", StatusState::Success, "6 services", at(2)).unwrap();
-    robot.upsert_comment(1, "lock", "# The lock\n", at(3)).unwrap();
-    shop.forge("ben").submit_review(1, &pull.head, Stance::Approved, at(4)).unwrap();
-    shop.forge("cara").dismiss_review(1, 1, "too early", at(5)).unwrap();
-    shop.forge("root").merge(1, &pull.head, Bypass::Yes, at(6)).unwrap();
+    shop.at(2);
+    robot.set_status(&pull.head, "orchestrator/lock", StatusState::Success, "6 services").unwrap();
+    shop.at(3);
+    robot.upsert_comment(1, "lock", "# The lock\n").unwrap();
+    shop.at(4);
+    shop.forge("ben").simulator().submit_review(1, &pull.head, ReviewState::Approved).unwrap();
+    shop.at(5);
+    shop.forge("cara").simulator().dismiss_review(1, 1, "too early").unwrap();
+    shop.at(6);
+    shop.forge("root").simulator().merge(1, &pull.head, Bypass::Yes).unwrap();
     let staging = shop.rev("refs/heads/staging");
-    let release = NewRelease {
-        tag: "release-1".try_into().unwrap(),
-        commit: staging.clone(),
-        message: "Release 1\n".to_owned(),
-        assets: vec![NewAsset { name: "lock.yaml".to_owned(), bytes: b"version: 1\n".to_vec() }],
-    };
-    robot.create_release(&release, at(7)).unwrap();
-    let LeaseOutcome::Held(lease) = robot.lease("staging", "run 7", Duration::ZERO, at(8)).unwrap() else {
-        panic!("busy")
-    };
+    let release = NewRelease::new("release-1".try_into().unwrap(), staging.clone(), "Release 1\n")
+        .asset("lock.yaml", b"version: 1\n");
+    shop.at(7);
+    robot.create_release(&release).unwrap();
+    shop.at(8);
+    let LeaseOutcome::Held(lease) = robot.lease(&environment("staging"), "run 7").unwrap() else { panic!("busy") };
 
     let tree = shop.bare.tree(head);
     let status = format!("statuses/{head}/orchestrator%2Flock.json");

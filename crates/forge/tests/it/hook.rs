@@ -1,9 +1,11 @@
-use forge::{ACTOR_VARIABLE, ForgeError, HookProgram, LEDGER_BRANCH, NewRelease, ReleaseOutcome, Verdict, Written};
+use forge::local::{Clock, LocalForge};
+use forge::simulator::{HookProgram, PushVerdict};
+use forge::{ForgeErrorKind, LEDGER_BRANCH, NewRelease, ReleaseOutcome, WriteOutcome};
 
 use git::{Git, GitOptions, LocalProtocol, PushOutcome};
-use process::{Environment, Program};
+use process::{EnvVars, Program};
 
-use crate::shop::{Shop, at, search_path};
+use crate::shop::{ACTOR_VARIABLE, Shop, at, search_path};
 
 #[test]
 fn a_direct_push_to_a_protected_branch_is_refused_and_says_why() {
@@ -32,7 +34,7 @@ fn our_own_pushes_are_judged_like_everybodys() {
     shop.work.write("x.txt", "x\n");
     let commit = shop.work.commit("A change");
     let push = |actor: &str, reference: &str| {
-        let environment = Environment::new().set("PATH", search_path()).set(ACTOR_VARIABLE, actor);
+        let environment = EnvVars::new().set("PATH", search_path()).set(ACTOR_VARIABLE, actor);
         let options = GitOptions { environment, local_protocol: LocalProtocol::Allowed, ..GitOptions::default() };
         let git = Git::open(&Program::find("git", &search_path()).unwrap(), shop.work.path(), options).unwrap();
         git.push("origin", &commit, reference, None).unwrap()
@@ -54,10 +56,10 @@ fn who_does_not_say_who_they_are_or_may_not_write_cannot_push() {
     shop.work.write("x.txt", "x\n");
     shop.work.commit("A change");
     let answer = shop.work.try_git(&["push", "--quiet", "origin", "HEAD:refs/heads/dev"]);
-    assert!(!answer.success() && answer.stderr.contains("nobody said who acts"), "{answer:?}");
+    assert!(!answer.success() && answer.stderr.contains("no acting user is named"), "{answer:?}");
     for (actor, said) in [
         ("rita", "`rita` has the role read, and this needs write"),
-        ("mallory", "`mallory` is no user of this forge"),
+        ("mallory", "`mallory` is not a user of this forge"),
         ("-x", "is not a valid user name"),
     ] {
         let answer = shop.push_as(actor, &["HEAD:refs/heads/dev"]);
@@ -74,7 +76,7 @@ fn a_push_past_the_rules_is_recorded() {
     let commit = shop.work.commit("The lock");
     let answer = shop.push_as("robot", &["HEAD:refs/heads/staging"]);
     assert!(answer.success() && answer.stderr.contains("allowed by the bypass list, and recorded"), "{answer:?}");
-    let records = shop.forge("ana").bypasses().unwrap();
+    let records = shop.forge("ana").simulator().bypasses().unwrap();
     assert_eq!(records.len(), 1);
     assert_eq!((records[0].by.as_str(), records[0].after.as_str()), ("robot", commit.as_str()));
     assert_eq!((records[0].before.as_ref(), records[0].pull_request), (Some(&before), None));
@@ -124,13 +126,9 @@ fn the_forges_own_refs_are_nobodys() {
     let said = "`refs/pull/1/head` is made by the forge alone";
     assert!(!answer.success() && answer.stderr.contains(said), "{answer:?}");
 
-    let new = NewRelease {
-        tag: "release-1".try_into().unwrap(),
-        commit: pull.base,
-        message: "First".to_owned(),
-        assets: Vec::new(),
-    };
-    let made = shop.forge("robot").create_release(&new, at(3)).unwrap();
+    let new = NewRelease::new("release-1".try_into().unwrap(), pull.base, "First");
+    shop.at(3);
+    let made = shop.forge("robot").create_release(&new).unwrap();
     assert!(matches!(made, ReleaseOutcome::Created(_)));
     for arguments in [&["--force", "HEAD:refs/tags/release-1"][..], &["--delete", "refs/tags/release-1"]] {
         let answer = shop.push_as("root", arguments);
@@ -150,7 +148,7 @@ fn t29_a_hostile_branch_name_stays_a_name() {
     let answer = shop.push_as("ana", &[&format!("HEAD:refs/heads/{name}")]);
     assert!(answer.success(), "{answer:?}");
     let branches = shop.forge("ana").branches().unwrap();
-    assert!(branches.iter().any(|(branch, _)| branch.as_str() == name), "{branches:?}");
+    assert!(branches.keys().any(|branch| branch.as_str() == name), "{branches:?}");
     assert!(!shop.bare.path().join("canary").exists());
     let answer = shop.push_as("ana", &["HEAD:refs/heads/-x"]);
     assert!(!answer.success(), "a name that would be an option somewhere");
@@ -159,14 +157,14 @@ fn t29_a_hostile_branch_name_stays_a_name() {
 #[test]
 fn without_its_program_the_hook_refuses_everything() {
     let shop = Shop::new();
-    let gone = HookProgram { binary: shop.root().join("gone"), arguments: Vec::new() };
+    let gone = HookProgram::new(shop.root().join("gone"), [""; 0]);
     let root = shop.forge("root");
-    assert_eq!(root.install_hook(&gone).unwrap(), Written::Created);
-    assert_eq!(root.install_hook(&gone).unwrap(), Written::Unchanged);
+    assert_eq!(root.simulator().install_hook(&gone).unwrap(), WriteOutcome::Created);
+    assert_eq!(root.simulator().install_hook(&gone).unwrap(), WriteOutcome::Unchanged);
     shop.work.commit("A change");
     assert!(!shop.push_as("ana", &["HEAD:refs/heads/dev"]).success());
-    let relative = HookProgram { binary: "orchestrator".into(), arguments: Vec::new() };
-    assert!(matches!(root.install_hook(&relative), Err(ForgeError::Invalid { .. })));
+    let relative = HookProgram::new("orchestrator", [""; 0]);
+    assert_eq!(root.simulator().install_hook(&relative).unwrap_err().kind(), ForgeErrorKind::Invalid);
 }
 
 #[test]
@@ -174,9 +172,10 @@ fn a_missing_rules_file_is_not_no_rules() {
     let shop = Shop::new();
     std::fs::remove_file(shop.file("branches.json")).unwrap();
     let (old, new) = (shop.rev("refs/heads/dev"), shop.rev("refs/heads/main"));
-    let judged = shop.forge("ana").judge_update("refs/heads/staging", old.as_str(), new.as_str(), at(1));
+    shop.at(1);
+    let judged = shop.forge("ana").simulator().judge_update("refs/heads/staging", old.as_str(), new.as_str());
     assert_eq!(judged.unwrap_err().to_string(), "the forge's `branches.json` does not exist");
-    let nobody = forge::LocalForge::open(shop.root(), shop.git(), None).unwrap();
-    let verdict = nobody.judge_update("refs/heads/dev", old.as_str(), new.as_str(), at(1)).unwrap();
-    assert_eq!(verdict, Verdict::Refused { reasons: vec!["nobody said who acts".to_owned()] });
+    let nobody = LocalForge::open(shop.root(), shop.git(), None, Clock::fixed(at(1))).unwrap();
+    let verdict = nobody.simulator().judge_update("refs/heads/dev", old.as_str(), new.as_str()).unwrap();
+    assert_eq!(verdict, PushVerdict::Refused { reasons: vec!["no acting user is named".to_owned()] });
 }

@@ -11,6 +11,7 @@ mod lease;
 mod merge_ref;
 mod merging;
 mod notes;
+mod port;
 mod pulls;
 mod releases;
 mod shop;

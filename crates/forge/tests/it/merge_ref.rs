@@ -1,4 +1,5 @@
 use forge::MergeRef;
+use forge::simulator::{Bypass, MergeOutcome};
 
 use crate::shop::{Shop, commit_id};
 
@@ -84,8 +85,8 @@ fn a_submodule_bumped_on_both_sides_is_a_conflict_although_git_prints_a_tree() {
     assert_eq!(forge.merge_ref(1).unwrap(), expected);
     assert!(!shop.bare.try_git(&["rev-parse", "--verify", "--quiet", "refs/pull/1/merge"]).success());
     shop.green(&head);
-    match forge.merge(1, &head, forge::Bypass::No, crate::shop::at(3)).unwrap() {
-        forge::MergeOutcome::Refused { reasons } => {
+    match forge.simulator().merge(1, &head, Bypass::No).unwrap() {
+        MergeOutcome::Refused { reasons } => {
             assert_eq!(reasons, ["it conflicts with `staging` in `services/cart`"]);
         }
         other => panic!("{other:?}"),

@@ -1,6 +1,7 @@
 use std::thread;
 
-use forge::{Bypass, MergeOutcome, MergeRef, PullRequestEdit, PullRequestState, Readiness, StatusState};
+use forge::simulator::{Bypass, MergeOutcome};
+use forge::{MergeRef, PullRequestEdit, PullRequestState, Readiness, StatusState};
 
 use crate::shop::{Shop, at, commit_id, new_pull, user};
 
@@ -18,7 +19,8 @@ fn a_merge_is_a_merge_commit_with_the_tree_of_the_test_merge() {
     shop.green(&pull.head);
     let forge = shop.forge("ben");
     let MergeRef::Clean { tree, .. } = forge.merge_ref(1).unwrap() else { panic!("a conflict") };
-    let outcome = forge.merge(1, &pull.head, Bypass::No, at(10)).unwrap();
+    shop.at(10);
+    let outcome = forge.simulator().merge(1, &pull.head, Bypass::No).unwrap();
     let MergeOutcome::Merged(merge) = outcome else { panic!("{outcome:?}") };
     assert_eq!((merge.by.as_str(), merge.at, merge.bypassed.len()), ("ben", at(10), 0));
     assert_eq!(shop.rev("refs/heads/staging"), merge.commit);
@@ -40,10 +42,11 @@ fn a_merge_is_a_merge_commit_with_the_tree_of_the_test_merge() {
     let MergeRef::Clean { commit, .. } = forge.merge_ref(1).unwrap() else { panic!("a conflict") };
     assert_eq!(commit, merge.commit);
 
-    let again = forge.merge(1, &pull.head, Bypass::No, at(11)).unwrap();
+    shop.at(11);
+    let again = forge.simulator().merge(1, &pull.head, Bypass::No).unwrap();
     assert_eq!(again, MergeOutcome::AlreadyMerged(merge), "f13: the answer was lost, the merge was not");
     let other_head = shop.rev("refs/heads/dev");
-    let said = reasons(forge.merge(1, &other_head, Bypass::No, at(11)).unwrap());
+    let said = reasons(forge.simulator().merge(1, &other_head, Bypass::No).unwrap());
     assert_eq!(said, [format!("pull request 1 is merged, with head `{}`", pull.head)]);
 }
 
@@ -53,11 +56,14 @@ fn a_refused_merge_says_every_reason() {
     let stale = shop.pull().head;
     let head = shop.push_dev("more.txt", "more\n");
     let forge = shop.forge("ana");
-    let draft = PullRequestEdit { readiness: Some(Readiness::Draft), ..PullRequestEdit::default() };
-    forge.edit_pull_request(1, &draft, at(2)).unwrap();
-    shop.forge("robot").set_status(&head, "orchestrator/lock", StatusState::Pending, "asking", at(3)).unwrap();
+    let draft = PullRequestEdit::default().readiness(Readiness::Draft);
+    shop.at(2);
+    forge.edit_pull_request(1, &draft).unwrap();
+    shop.at(3);
+    shop.forge("robot").set_status(&head, "orchestrator/lock", StatusState::Pending, "asking").unwrap();
     let base = shop.rev("refs/heads/staging");
-    let said = reasons(shop.forge("rita").merge(1, &stale, Bypass::Yes, at(4)).unwrap());
+    shop.at(4);
+    let said = reasons(shop.forge("rita").simulator().merge(1, &stale, Bypass::Yes).unwrap());
     let short = head.short(12);
     assert_eq!(
         said,
@@ -79,8 +85,10 @@ fn t12_a_status_of_somebody_else_does_not_count() {
     let shop = Shop::new();
     let head = shop.pull().head;
     shop.green(&head);
-    shop.forge("ben").set_status(&head, "orchestrator/suites", StatusState::Success, "trust me", at(3)).unwrap();
-    let said = reasons(shop.forge("ana").merge(1, &head, Bypass::No, at(4)).unwrap());
+    shop.at(3);
+    shop.forge("ben").set_status(&head, "orchestrator/suites", StatusState::Success, "trust me").unwrap();
+    shop.at(4);
+    let said = reasons(shop.forge("ana").simulator().merge(1, &head, Bypass::No).unwrap());
     let expected =
         format!("required status `orchestrator/suites` on `{}` comes from `ben`; only `robot` counts", head.short(12));
     assert_eq!(said, [expected]);
@@ -93,9 +101,10 @@ fn t13_a_status_belongs_to_a_commit_and_is_gone_when_the_head_moves() {
     shop.green(&proven);
     let head = shop.push_dev("sneaked-in.txt", "x\n");
     let forge = shop.forge("ana");
-    let said = reasons(forge.merge(1, &proven, Bypass::No, at(4)).unwrap());
+    shop.at(4);
+    let said = reasons(forge.simulator().merge(1, &proven, Bypass::No).unwrap());
     assert_eq!(said.first().unwrap(), &format!("the head is `{head}`, not the expected `{proven}`"));
-    let said = reasons(forge.merge(1, &head, Bypass::No, at(4)).unwrap());
+    let said = reasons(forge.simulator().merge(1, &head, Bypass::No).unwrap());
     let short = head.short(12);
     assert_eq!(
         said,
@@ -110,20 +119,22 @@ fn t13_a_status_belongs_to_a_commit_and_is_gone_when_the_head_moves() {
 fn a_bypass_is_an_admins_is_recorded_and_helps_against_missing_statuses_only() {
     let shop = Shop::new();
     let pull = shop.pull();
-    let said = reasons(shop.forge("ana").merge(1, &pull.head, Bypass::Yes, at(3)).unwrap());
+    shop.at(3);
+    let said = reasons(shop.forge("ana").simulator().merge(1, &pull.head, Bypass::Yes).unwrap());
     assert!(said.contains(&"only an admin bypasses the rules".to_owned()), "{said:?}");
 
     let root = shop.forge("root");
-    let readiness = |readiness| PullRequestEdit { readiness: Some(readiness), ..PullRequestEdit::default() };
-    root.edit_pull_request(1, &readiness(Readiness::Draft), at(3)).unwrap();
-    assert_eq!(reasons(root.merge(1, &pull.head, Bypass::Yes, at(3)).unwrap()), ["it is a draft"]);
-    root.edit_pull_request(1, &readiness(Readiness::Ready), at(3)).unwrap();
+    let readiness = |readiness| PullRequestEdit::default().readiness(readiness);
+    root.edit_pull_request(1, &readiness(Readiness::Draft)).unwrap();
+    assert_eq!(reasons(root.simulator().merge(1, &pull.head, Bypass::Yes).unwrap()), ["it is a draft"]);
+    root.edit_pull_request(1, &readiness(Readiness::Ready)).unwrap();
 
-    let outcome = root.merge(1, &pull.head, Bypass::Yes, at(4)).unwrap();
+    shop.at(4);
+    let outcome = root.simulator().merge(1, &pull.head, Bypass::Yes).unwrap();
     let MergeOutcome::Merged(merge) = outcome else { panic!("{outcome:?}") };
     assert_eq!(merge.bypassed.len(), 2, "{merge:?}");
     assert_eq!(root.pull_request(1).unwrap().merge.unwrap(), merge, "the pull request says so");
-    let records = root.bypasses().unwrap();
+    let records = root.simulator().bypasses().unwrap();
     assert_eq!(records.len(), 1);
     let record = &records[0];
     assert_eq!((record.seq, record.pull_request, record.by.as_str()), (1, Some(1), "root"));
@@ -136,10 +147,11 @@ fn a_bypass_that_was_not_needed_is_an_ordinary_merge() {
     let shop = Shop::new();
     let head = shop.pull().head;
     shop.green(&head);
-    let outcome = shop.forge("root").merge(1, &head, Bypass::Yes, at(4)).unwrap();
+    shop.at(4);
+    let outcome = shop.forge("root").simulator().merge(1, &head, Bypass::Yes).unwrap();
     let MergeOutcome::Merged(merge) = outcome else { panic!("{outcome:?}") };
     assert!(merge.bypassed.is_empty());
-    assert!(shop.forge("root").bypasses().unwrap().is_empty());
+    assert!(shop.forge("root").simulator().bypasses().unwrap().is_empty());
 }
 
 #[test]
@@ -149,10 +161,11 @@ fn what_is_merged_already_or_gone_is_refused() {
     shop.green(&head);
     shop.bare.git(&["update-ref", "refs/heads/staging", head.as_str()]);
     let forge = shop.forge("ana");
-    let said = reasons(forge.merge(1, &head, Bypass::No, at(4)).unwrap());
+    shop.at(4);
+    let said = reasons(forge.simulator().merge(1, &head, Bypass::No).unwrap());
     assert_eq!(said, ["`dev` has no commits that `staging` has not"]);
     shop.bare.git(&["update-ref", "-d", "refs/heads/dev"]);
-    let said = reasons(forge.merge(1, &head, Bypass::No, at(4)).unwrap());
+    let said = reasons(forge.simulator().merge(1, &head, Bypass::No).unwrap());
     assert_eq!(said.first().unwrap(), "the branch `dev` is gone");
 }
 
@@ -161,11 +174,12 @@ fn f5_two_merges_of_one_pull_request_at_once_are_one_merge() {
     let shop = Shop::new();
     let head = shop.pull().head;
     shop.green(&head);
+    shop.at(4);
     let outcomes: Vec<MergeOutcome> = thread::scope(|scope| {
         let writers: Vec<_> = (0..8)
             .map(|_| {
                 let (forge, head) = (shop.forge("ana"), &head);
-                scope.spawn(move || forge.merge(1, head, Bypass::No, at(4)).unwrap())
+                scope.spawn(move || forge.simulator().merge(1, head, Bypass::No).unwrap())
             })
             .collect();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
@@ -185,16 +199,18 @@ fn f16_merges_into_a_base_that_pushes_move_lose_nothing() {
         shop.work.write(&format!("feature-{n}.txt"), "x\n");
         let head = commit_id(&shop.work.commit("A feature"));
         shop.work.git(&["push", "--quiet", "origin", "HEAD"]);
-        shop.forge("ana").open_pull_request(&new_pull(&format!("feature-{n}"), "staging"), at(1)).unwrap();
+        shop.at(1);
+        shop.forge("ana").open_pull_request(&new_pull(&format!("feature-{n}"), "staging")).unwrap();
         shop.green(&head);
         heads.push(head);
     }
     let ledger = lock_model::BranchName::try_from("staging").unwrap();
+    shop.at(5);
     thread::scope(|scope| {
         for (number, head) in (1_u64..).zip(&heads) {
             let forge = shop.forge("ana");
             scope.spawn(move || {
-                let outcome = forge.merge(number, head, Bypass::No, at(5)).unwrap();
+                let outcome = forge.simulator().merge(number, head, Bypass::No).unwrap();
                 assert!(matches!(outcome, MergeOutcome::Merged(_)), "{outcome:?}");
             });
         }
@@ -207,7 +223,7 @@ fn f16_merges_into_a_base_that_pushes_move_lose_nothing() {
                 loop {
                     let tip = robot.branch_head(ledger).unwrap();
                     let changes = [change.clone()];
-                    let outcome = robot.commit_files(ledger, tip.as_ref(), &changes, "Lock\n", at(6)).unwrap();
+                    let outcome = robot.commit_files(ledger, tip.as_ref(), &changes, "Lock\n").unwrap();
                     if matches!(outcome, forge::CommitOutcome::Committed(_)) {
                         break;
                     }

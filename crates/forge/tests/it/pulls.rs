@@ -1,6 +1,7 @@
 use std::thread;
 
-use forge::{ForgeError, Opened, PullRequestEdit, PullRequestState, Readiness, Written};
+use forge::simulator::Bypass;
+use forge::{ForgeErrorKind, OpenOutcome, PullRequestEdit, PullRequestState, Readiness, WriteOutcome};
 use lock_model::{CommitId, ErrorClass};
 
 use crate::shop::{Shop, at, branch, commit_id, new_pull};
@@ -30,25 +31,25 @@ fn a_pull_request_follows_its_branches() {
 fn f13_opening_twice_is_one_pull_request() {
     let shop = Shop::new();
     let pull = shop.pull();
-    let again = shop.forge("ben").open_pull_request(&new_pull("dev", "staging"), at(9)).unwrap();
-    assert_eq!(again, Opened::Exists(pull));
+    shop.at(9);
+    let again = shop.forge("ben").open_pull_request(&new_pull("dev", "staging")).unwrap();
+    assert_eq!(again, OpenOutcome::Exists(pull));
 }
 
 #[test]
 fn opening_is_refused_with_all_reasons() {
     let shop = Shop::new();
     let refused = |head: &str, base: &str, actor: &str| {
-        let error = shop.forge(actor).open_pull_request(&new_pull(head, base), at(1)).unwrap_err();
+        shop.at(1);
+        let error = shop.forge(actor).open_pull_request(&new_pull(head, base)).unwrap_err();
         assert_eq!(error.class(), ErrorClass::Denied);
-        match error {
-            ForgeError::Refused { reasons, .. } => reasons,
-            other => panic!("{other}"),
-        }
+        assert_eq!(error.kind(), ForgeErrorKind::Refused, "{error}");
+        error.reasons().to_vec()
     };
     assert_eq!(refused("x", "y", "ana"), ["there is no branch `x`", "there is no branch `y`"]);
     assert_eq!(refused("dev", "staging", "ana"), ["`dev` has no commits that `staging` has not"]);
     assert_eq!(refused("dev", "staging", "rita"), ["`rita` has the role read, and this needs write"]);
-    assert_eq!(refused("dev", "staging", "mallory"), ["`mallory` is no user of this forge"]);
+    assert_eq!(refused("dev", "staging", "mallory"), ["`mallory` is not a user of this forge"]);
     shop.work.git(&["switch", "--quiet", "--orphan", "other"]);
     shop.work.commit("No history");
     shop.work.git(&["push", "--quiet", "origin", "HEAD:refs/heads/other"]);
@@ -60,26 +61,31 @@ fn editing_and_closing() {
     let shop = Shop::new();
     let forge = shop.forge("ana");
     shop.pull();
-    let edit =
-        PullRequestEdit { title: Some("A better title".to_owned()), body: None, readiness: Some(Readiness::Draft) };
-    assert_eq!(forge.edit_pull_request(1, &edit, at(5)).unwrap(), Written::Updated);
-    assert_eq!(forge.edit_pull_request(1, &edit, at(6)).unwrap(), Written::Unchanged);
+    let edit = PullRequestEdit::default().title("A better title").readiness(Readiness::Draft);
+    shop.at(5);
+    assert_eq!(forge.edit_pull_request(1, &edit).unwrap(), WriteOutcome::Updated);
+    shop.at(6);
+    assert_eq!(forge.edit_pull_request(1, &edit).unwrap(), WriteOutcome::Unchanged);
     let pull = forge.pull_request(1).unwrap();
     assert_eq!((pull.title.as_str(), pull.body.as_str(), pull.draft), ("A better title", "What it brings.", true));
     assert_eq!((pull.created_at, pull.updated_at), (at(1), at(5)));
 
-    let two_lines = PullRequestEdit { title: Some("a\nb".to_owned()), ..PullRequestEdit::default() };
-    assert_eq!(forge.edit_pull_request(1, &two_lines, at(6)).unwrap_err().class(), ErrorClass::Invalid);
-    let too_long = PullRequestEdit { body: Some("x".repeat(65_537)), ..PullRequestEdit::default() };
-    let error = forge.edit_pull_request(1, &too_long, at(6)).unwrap_err().to_string();
+    let two_lines = PullRequestEdit::default().title("a\nb");
+    shop.at(6);
+    assert_eq!(forge.edit_pull_request(1, &two_lines).unwrap_err().class(), ErrorClass::Invalid);
+    let too_long = PullRequestEdit::default().body("x".repeat(65_537));
+    let error = forge.edit_pull_request(1, &too_long).unwrap_err().to_string();
     assert_eq!(error, "the body is not acceptable: it has 65537 characters; at most 65536 are allowed");
 
-    assert_eq!(forge.close_pull_request(1, at(7)).unwrap(), Written::Updated);
-    assert_eq!(forge.close_pull_request(1, at(8)).unwrap(), Written::Unchanged);
+    shop.at(7);
+    assert_eq!(forge.simulator().close_pull_request(1).unwrap(), WriteOutcome::Updated);
+    shop.at(8);
+    assert_eq!(forge.simulator().close_pull_request(1).unwrap(), WriteOutcome::Unchanged);
     let before = forge.pull_request(1).unwrap();
     shop.push_dev("later.txt", "later\n");
     assert_eq!(forge.pull_request(1).unwrap(), before, "a closed one follows nobody");
-    let error = forge.edit_pull_request(1, &edit, at(9)).unwrap_err().to_string();
+    shop.at(9);
+    let error = forge.edit_pull_request(1, &edit).unwrap_err().to_string();
     assert_eq!(error, "the forge refuses to edit pull request 1: it is closed");
     assert_eq!(shop.open("dev", "staging").number, 2, "a new one has a new number");
     let numbers = |state| forge.pull_requests(state).unwrap().iter().map(|pull| pull.number).collect::<Vec<_>>();
@@ -106,7 +112,8 @@ fn the_pull_requests_of_a_commit() {
     assert_eq!(of(&commit_id(&"9".repeat(40))), [] as [u64; 0]);
 
     shop.green(&second);
-    forge.merge(1, &second, forge::Bypass::No, at(3)).unwrap();
+    shop.at(3);
+    forge.simulator().merge(1, &second, Bypass::No).unwrap();
     shop.open("staging", "main");
     let merge = shop.rev("refs/heads/staging");
     assert_eq!(of(&merge), [1, 2], "first the one whose merge it is, then the one that brings it on");
@@ -125,7 +132,7 @@ fn f5_twenty_writers_share_no_number() {
             let forge = shop.forge("ana");
             // Two writers for each branch: only one of them may win.
             scope.spawn(move || {
-                forge.open_pull_request(&new_pull(&format!("feature-{}", writer % 10), "staging"), at(1)).unwrap();
+                forge.open_pull_request(&new_pull(&format!("feature-{}", writer % 10), "staging")).unwrap();
             });
         }
     });

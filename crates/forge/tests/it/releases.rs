@@ -1,16 +1,13 @@
-use forge::{ForgeError, NewAsset, NewRelease, ReleaseOutcome};
+use forge::{ForgeErrorKind, NewRelease, ReleaseOutcome};
 use lock_model::{Digest, ErrorClass};
 
-use crate::shop::{Shop, at};
+use crate::shop::{Shop, at, commit_id};
 
 fn release(shop: &Shop) -> NewRelease {
-    let asset = |name: &str, bytes: &[u8]| NewAsset { name: name.to_owned(), bytes: bytes.to_vec() };
-    NewRelease {
-        tag: "release-2025-11-20-6c1f90ab".try_into().unwrap(),
-        commit: shop.rev("refs/heads/main"),
-        message: "Release\n\nrelease: sha256:abc\n".to_owned(),
-        assets: vec![asset("lock.yaml", b"version: 1\n"), asset("NOTES.md", b"# Notes\n")],
-    }
+    let (tag, commit) = ("release-2025-11-20-6c1f90ab".try_into().unwrap(), shop.rev("refs/heads/main"));
+    NewRelease::new(tag, commit, "Release\n\nrelease: sha256:abc\n")
+        .asset("lock.yaml", b"version: 1\n")
+        .asset("NOTES.md", b"# Notes\n")
 }
 
 fn refused(outcome: ReleaseOutcome) -> Vec<String> {
@@ -24,7 +21,8 @@ fn refused(outcome: ReleaseOutcome) -> Vec<String> {
 fn a_release_is_an_annotated_tag_and_files() {
     let shop = Shop::new();
     let (robot, new) = (shop.forge("robot"), release(&shop));
-    let made = match robot.create_release(&new, at(5)).unwrap() {
+    shop.at(5);
+    let made = match robot.create_release(&new).unwrap() {
         ReleaseOutcome::Created(release) => release,
         other => panic!("{other:?}"),
     };
@@ -42,24 +40,26 @@ fn a_release_is_an_annotated_tag_and_files() {
         at(5).as_unix_seconds()
     );
     assert_eq!(tag, expected);
-    assert_eq!(robot.create_release(&new, at(6)).unwrap(), ReleaseOutcome::Exists(made.clone()), "f13");
-    assert_eq!(robot.release(&new.tag).unwrap().as_ref(), Some(&made));
+    shop.at(6);
+    assert_eq!(robot.create_release(&new).unwrap(), ReleaseOutcome::Exists(made.clone()), "f13");
+    assert_eq!(robot.simulator().release(&new.tag).unwrap().as_ref(), Some(&made));
     assert_eq!(robot.releases().unwrap(), [made]);
-    assert_eq!(robot.release_asset(&new.tag, "lock.yaml").unwrap().unwrap(), b"version: 1\n");
-    assert_eq!(robot.release_asset(&new.tag, "other").unwrap(), None);
-    assert_eq!(robot.release(&"none".try_into().unwrap()).unwrap(), None);
+    assert_eq!(robot.simulator().release_asset(&new.tag, "lock.yaml").unwrap().unwrap(), b"version: 1\n");
+    assert_eq!(robot.simulator().release_asset(&new.tag, "other").unwrap(), None);
+    assert_eq!(robot.simulator().release(&"none".try_into().unwrap()).unwrap(), None);
 }
 
 #[test]
 fn a_release_never_changes() {
     let shop = Shop::new();
     let (robot, first) = (shop.forge("robot"), release(&shop));
-    robot.create_release(&first, at(5)).unwrap();
+    shop.at(5);
+    robot.create_release(&first).unwrap();
     let tag = &first.tag;
     let head = shop.push_dev("x.txt", "x\n");
-    let mut other = NewRelease { commit: head.clone(), ..first.clone() };
-    other.assets.clear();
-    let said = refused(robot.create_release(&other, at(6)).unwrap());
+    let other = NewRelease::new(tag.clone(), head.clone(), first.message.clone());
+    shop.at(6);
+    let said = refused(robot.create_release(&other).unwrap());
     assert_eq!(
         said,
         [
@@ -67,13 +67,14 @@ fn a_release_never_changes() {
             format!("release `{tag}` has other files"),
         ]
     );
-    let reworded = NewRelease { message: "Another text".to_owned(), ..first.clone() };
-    assert!(refused(robot.create_release(&reworded, at(6)).unwrap()).len() == 2);
+    let mut reworded = first.clone();
+    reworded.message = "Another text".to_owned();
+    assert!(refused(robot.create_release(&reworded).unwrap()).len() == 2);
     assert_eq!(robot.releases().unwrap().len(), 1);
 
     std::fs::write(shop.file(&format!("releases/{tag}/assets/lock.yaml")), "changed").unwrap();
-    let error = robot.release_asset(tag, "lock.yaml").unwrap_err();
-    assert!(matches!(error, ForgeError::Damaged { .. }), "{error}");
+    let error = robot.simulator().release_asset(tag, "lock.yaml").unwrap_err();
+    assert_eq!(error.kind(), ForgeErrorKind::Damaged, "{error}");
 }
 
 #[test]
@@ -81,20 +82,23 @@ fn what_cannot_be_a_release_is_refused() {
     let shop = Shop::new();
     let (robot, good) = (shop.forge("robot"), release(&shop));
     shop.bare.git(&["tag", "light", "main"]);
-    let light = NewRelease { tag: "light".try_into().unwrap(), ..good.clone() };
-    assert_eq!(refused(robot.create_release(&light, at(1)).unwrap()), ["tag `light` exists and is not annotated"]);
-    let nowhere = NewRelease { commit: "9".repeat(40).as_str().try_into().unwrap(), ..good.clone() };
-    let said = refused(robot.create_release(&nowhere, at(1)).unwrap());
+    let mut light = good.clone();
+    light.tag = "light".try_into().unwrap();
+    shop.at(1);
+    assert_eq!(refused(robot.create_release(&light).unwrap()), ["tag `light` exists and is not annotated"]);
+    let mut nowhere = good.clone();
+    nowhere.commit = commit_id(&"9".repeat(40));
+    let said = refused(robot.create_release(&nowhere).unwrap());
     assert_eq!(said, [format!("there is no commit `{}`", "9".repeat(40))]);
-    let said = refused(shop.forge("rita").create_release(&good, at(1)).unwrap());
+    let said = refused(shop.forge("rita").create_release(&good).unwrap());
     assert_eq!(said, ["`rita` has the role read, and this needs write"]);
     let mut twice = good.clone();
     twice.assets[1].name = "lock.yaml".to_owned();
-    let error = robot.create_release(&twice, at(1)).unwrap_err();
+    let error = robot.create_release(&twice).unwrap_err();
     assert_eq!(error.to_string(), "asset `lock.yaml` is not acceptable: there are two of that name");
     let mut hostile = good;
     hostile.assets[0].name = "../lock.yaml".to_owned();
-    assert_eq!(robot.create_release(&hostile, at(1)).unwrap_err().class(), ErrorClass::Invalid);
+    assert_eq!(robot.create_release(&hostile).unwrap_err().class(), ErrorClass::Invalid);
     assert!(robot.releases().unwrap().is_empty());
 }
 
@@ -106,7 +110,8 @@ fn f13_twenty_releases_at_once_are_one() {
         let writers: Vec<_> = (0..20)
             .map(|n| {
                 let (robot, new) = (shop.forge("robot"), &new);
-                scope.spawn(move || robot.create_release(new, at(n)).unwrap())
+                shop.at(n);
+                scope.spawn(move || robot.create_release(new).unwrap())
             })
             .collect();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()

@@ -1,24 +1,30 @@
 //! The forge of a small shop: a bare repository, a clone to push from, six people and a robot.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use forge::local::{Clock, LocalForge};
+use forge::simulator::{self, ForgeSettings, HookProgram};
 use forge::{
-    ACTOR_VARIABLE, BranchRules, ForgeSettings, HookProgram, LocalForge, NewPullRequest, Opened, PullRequest,
-    Readiness, RequiredStatus, Role, StatusState, User, Written,
+    BranchRules, NewPullRequest, OpenOutcome, PullRequest, RequiredStatus, Role, StatusState, User, WriteOutcome,
 };
 use git::{Git, GitOptions};
-use lock_model::{BranchName, CommitId, Timestamp, UserName};
-use process::{Environment, Program};
+use lock_model::{BranchName, CommitId, EnvironmentName, Timestamp, UserName};
+use process::{EnvVars, Program};
 use test_support::{GitAnswer, Repository, START, Sandbox};
 
 pub(crate) struct Shop {
     sandbox: Sandbox,
     pub(crate) bare: Repository,
     pub(crate) work: Repository,
+    minutes: Arc<AtomicI64>,
 }
+
+/// Where the tests' pushers say who they are.
+pub(crate) const ACTOR_VARIABLE: &str = "FORGE_TEST_USER";
 
 impl Shop {
     /// `main`, `staging` and `dev` at one commit; `main` and `staging` protected; the robot may push.
@@ -33,8 +39,8 @@ impl Shop {
             work.git(&["push", "--quiet", "origin", &format!("HEAD:refs/heads/{branch}")]);
         }
         work.branch("dev");
-        LocalForge::init(sandbox.path(), &settings()).unwrap();
-        Self { sandbox, bare, work }
+        simulator::init(sandbox.path(), &settings()).unwrap();
+        Self { sandbox, bare, work, minutes: Arc::default() }
     }
 
     /// Another shop with the same files.
@@ -44,7 +50,7 @@ impl Shop {
             copy_folder(&self.sandbox.join(folder), &sandbox.join(folder));
         }
         let (bare, work) = (Repository::open(sandbox.join("shop.git")), Repository::open(sandbox.join("work")));
-        Self { sandbox, bare, work }
+        Self { sandbox, bare, work, minutes: Arc::default() }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -55,21 +61,28 @@ impl Shop {
         self.root().join("forge").join(path)
     }
 
-    /// The forge as somebody sees it.
+    /// The forge as a user sees it, by the shop's clock.
     pub(crate) fn forge(&self, actor: &str) -> LocalForge {
-        LocalForge::open(self.root(), self.git(), Some(user(actor))).unwrap()
+        let minutes = self.minutes.clone();
+        let clock = Clock::new(move || at(minutes.load(Ordering::Relaxed)));
+        LocalForge::open(self.root(), self.git(), Some(user(actor)), clock).unwrap()
+    }
+
+    /// Sets the shop's clock.
+    pub(crate) fn at(&self, minutes: i64) {
+        self.minutes.store(minutes, Ordering::Relaxed);
     }
 
     pub(crate) fn git(&self) -> Git {
         let program = Program::find("git", &search_path()).unwrap();
-        let environment = Environment::new().set("PATH", search_path());
+        let environment = EnvVars::new().set("PATH", search_path());
         Git::open(&program, self.bare.path(), GitOptions { environment, ..GitOptions::default() }).unwrap()
     }
 
     /// Puts the hook in place; from here on every push is judged.
     pub(crate) fn install_hook(&self) {
-        let program = HookProgram { binary: program(), arguments: vec!["hook".into()] };
-        assert_eq!(self.forge("root").install_hook(&program).unwrap(), Written::Created);
+        let program = HookProgram::new(program(), ["hook"]);
+        assert_eq!(self.forge("root").simulator().install_hook(&program).unwrap(), WriteOutcome::Created);
     }
 
     /// Commits on `dev` in the clone and pushes it.
@@ -94,16 +107,18 @@ impl Shop {
     }
 
     pub(crate) fn open(&self, head: &str, base: &str) -> PullRequest {
-        match self.forge("ana").open_pull_request(&new_pull(head, base), at(1)).unwrap() {
-            Opened::Created(pull) => pull,
-            Opened::Exists(pull) => panic!("{pull:?} is open already"),
+        self.at(1);
+        match self.forge("ana").open_pull_request(&new_pull(head, base)).unwrap() {
+            OpenOutcome::Created(pull) => pull,
+            OpenOutcome::Exists(pull) => panic!("{pull:?} is open already"),
         }
     }
 
     /// Everything green that `staging` asks for.
     pub(crate) fn green(&self, commit: &CommitId) {
         for context in ["orchestrator/lock", "orchestrator/suites"] {
-            self.forge("robot").set_status(commit, context, StatusState::Success, "fine", at(2)).unwrap();
+            self.at(2);
+            self.forge("robot").set_status(commit, context, StatusState::Success, "fine").unwrap();
         }
     }
 
@@ -151,34 +166,26 @@ pub(crate) fn search_path() -> OsString {
 }
 
 pub(crate) fn settings() -> ForgeSettings {
-    let person = |name: &str, role| User { name: user(name), role, bot: false };
-    let status = |context: &str| RequiredStatus { context: context.to_owned(), source: Some(user("robot")) };
-    let staging = BranchRules {
-        required_statuses: vec![status("orchestrator/lock"), status("orchestrator/suites")],
-        bypass: vec![user("robot")],
-    };
-    let main = BranchRules { required_statuses: vec![status("orchestrator/staging-proof")], bypass: Vec::new() };
-    ForgeSettings {
-        users: vec![
-            person("ana", Role::Write),
-            person("ben", Role::Write),
-            person("cara", Role::Write),
-            person("rita", Role::Read),
-            person("root", Role::Admin),
-            User { name: user("robot"), role: Role::Write, bot: true },
-        ],
-        branches: BTreeMap::from([(branch("main"), main), (branch("staging"), staging)]),
-    }
+    let person = |name: &str, role| User::person(user(name), role);
+    let status = |context: &str| RequiredStatus::new(context, Some(user("robot")));
+    let staging =
+        BranchRules::new(vec![status("orchestrator/lock"), status("orchestrator/suites")], vec![user("robot")]);
+    let main = BranchRules::new(vec![status("orchestrator/staging-proof")], Vec::new());
+    let mut settings = ForgeSettings::default();
+    settings.users = vec![
+        person("ana", Role::Write),
+        person("ben", Role::Write),
+        person("cara", Role::Write),
+        person("rita", Role::Read),
+        person("root", Role::Admin),
+        User::bot(user("robot"), Role::Write),
+    ];
+    settings.branches = [(branch("main"), main), (branch("staging"), staging)].into();
+    settings
 }
 
 pub(crate) fn new_pull(head: &str, base: &str) -> NewPullRequest {
-    NewPullRequest {
-        title: format!("{head} into {base}"),
-        body: "What it brings.".to_owned(),
-        head: branch(head),
-        base: branch(base),
-        readiness: Readiness::Ready,
-    }
+    NewPullRequest::new(branch(head), branch(base), format!("{head} into {base}")).body("What it brings.")
 }
 
 pub(crate) fn user(name: &str) -> UserName {
@@ -186,6 +193,10 @@ pub(crate) fn user(name: &str) -> UserName {
 }
 
 pub(crate) fn branch(name: &str) -> BranchName {
+    name.parse().unwrap()
+}
+
+pub(crate) fn environment(name: &str) -> EnvironmentName {
     name.parse().unwrap()
 }
 

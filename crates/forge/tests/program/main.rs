@@ -9,15 +9,13 @@ use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use forge::{
-    ACTOR_VARIABLE, Bypass, CommitOutcome, FileChange, LEDGER_BRANCH, LeaseOutcome, LocalForge, MergeOutcome, NewAsset,
-    NewRelease, ReleaseOutcome, Verdict,
-};
+use forge::local::{Clock, LocalForge};
+use forge::simulator::{Bypass, MergeOutcome, PushVerdict};
+use forge::{CommitOutcome, FileChange, LEDGER_BRANCH, LeaseOutcome, NewRelease, ReleaseOutcome};
 use git::{Git, GitOptions};
 use lock_model::{BranchName, CommitId, Timestamp, TreePath, UserName};
-use process::{Environment, Program};
+use process::{EnvVars, Program};
 
 type Failure = Box<dyn Error>;
 
@@ -39,52 +37,47 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[&str]) -> Result<ExitCode, Failure> {
-    let now = Timestamp::from_unix_seconds(1_763_676_000);
     match arguments {
         ["hook", repository, reference, old, new] => {
             let root = Path::new(repository).parent().ok_or("the repository lies in a folder")?;
-            let actor = variable(ACTOR_VARIABLE).map(UserName::try_from).transpose()?;
-            let verdict = open(root, Path::new(repository), actor)?.judge_update(reference, old, new, now)?;
+            let actor = variable("FORGE_TEST_USER").map(UserName::try_from).transpose()?;
+            let verdict = open(root, Path::new(repository), actor)?.simulator().judge_update(reference, old, new)?;
             eprintln!("{verdict}");
-            Ok(ExitCode::from(u8::from(matches!(verdict, Verdict::Refused { .. }))))
+            Ok(ExitCode::from(u8::from(matches!(verdict, PushVerdict::Refused { .. }))))
         }
         [command, root, actor, rest @ ..] => {
             let root = Path::new(root);
             let forge = open(root, &root.join("shop.git"), Some(UserName::try_from(*actor)?))?;
-            serve(&forge, command, rest, now)
+            serve(&forge, command, rest)
         }
         _ => Err("wrong arguments".into()),
     }
 }
 
-fn serve(forge: &LocalForge, command: &str, rest: &[&str], now: Timestamp) -> Result<ExitCode, Failure> {
+fn serve(forge: &LocalForge, command: &str, rest: &[&str]) -> Result<ExitCode, Failure> {
     match (command, rest) {
         ("append", [name, count]) => {
             let count: u64 = count.parse()?;
             for number in 0..count {
-                append(forge, &format!("{name}-{number}"), now)?;
+                append(forge, &format!("{name}-{number}"))?;
             }
         }
         ("merge", [number, head, bypass]) => {
             let bypass = if *bypass == "bypass" { Bypass::Yes } else { Bypass::No };
-            let outcome = forge.merge(number.parse()?, &CommitId::try_from(*head)?, bypass, now)?;
+            let outcome = forge.simulator().merge(number.parse()?, &CommitId::try_from(*head)?, bypass)?;
             println!("{outcome:?}");
             return Ok(ExitCode::from(u8::from(matches!(outcome, MergeOutcome::Refused { .. }))));
         }
         ("commit", [branch, head, text]) => {
             let change = FileChange::Write { path: TreePath::try_from("lock.yaml")?, bytes: text.as_bytes().to_vec() };
             let (branch, head) = (BranchName::try_from(*branch)?, CommitId::try_from(*head)?);
-            let outcome = forge.commit_files(&branch, Some(&head), &[change], "Lock\n", now)?;
+            let outcome = forge.commit_files(&branch, Some(&head), &[change], "Lock\n")?;
             println!("{outcome:?}");
         }
         ("release", [tag, commit]) => {
-            let new = NewRelease {
-                tag: (*tag).try_into()?,
-                commit: CommitId::try_from(*commit)?,
-                message: "The release\n".to_owned(),
-                assets: vec![NewAsset { name: "lock.yaml".to_owned(), bytes: b"version: 1\n".to_vec() }],
-            };
-            let outcome = forge.create_release(&new, now)?;
+            let (tag, commit) = ((*tag).try_into()?, CommitId::try_from(*commit)?);
+            let new = NewRelease::new(tag, commit, "The release\n").asset("lock.yaml", b"version: 1\n");
+            let outcome = forge.create_release(&new)?;
             println!("{outcome:?}");
             return Ok(ExitCode::from(u8::from(matches!(outcome, ReleaseOutcome::Refused { .. }))));
         }
@@ -92,11 +85,11 @@ fn serve(forge: &LocalForge, command: &str, rest: &[&str], now: Timestamp) -> Re
             for round in 0_u64.. {
                 // Long, so that there is a moment in which only half of it is on the disk.
                 let body = format!("{round} ").repeat(5000);
-                forge.upsert_comment(number.parse()?, "endless", &body, now)?;
+                forge.upsert_comment(number.parse()?, "endless", &body)?;
                 writeln!(std::io::stdout(), "{round}")?;
             }
         }
-        ("lease", [environment]) => match forge.lease(environment, "run 1", Duration::ZERO, now)? {
+        ("lease", [environment]) => match forge.lease(&(*environment).try_into()?, "run 1")? {
             LeaseOutcome::Held(lease) => {
                 println!("held");
                 std::io::stdin().read_to_end(&mut Vec::new())?;
@@ -113,14 +106,14 @@ fn serve(forge: &LocalForge, command: &str, rest: &[&str], now: Timestamp) -> Re
 }
 
 /// One record of a ledger as the train writes it: the next number, the tip that was read, again when it moved.
-fn append(forge: &LocalForge, name: &str, now: Timestamp) -> Result<(), Failure> {
+fn append(forge: &LocalForge, name: &str) -> Result<(), Failure> {
     let branch = BranchName::try_from(LEDGER_BRANCH)?;
     loop {
         let snapshot = forge.read_branch(&branch)?;
         let (head, count) = snapshot.map_or((None, 0), |snapshot| (Some(snapshot.head), snapshot.files.len()));
         let path = TreePath::try_from(format!("records/{:06}.json", count + 1))?;
         let change = FileChange::Write { path, bytes: name.as_bytes().to_vec() };
-        match forge.commit_files(&branch, head.as_ref(), &[change], name, now)? {
+        match forge.commit_files(&branch, head.as_ref(), &[change], name)? {
             CommitOutcome::Committed(_) => return Ok(()),
             CommitOutcome::Moved { .. } => {}
             other => return Err(format!("{other:?}").into()),
@@ -131,8 +124,9 @@ fn append(forge: &LocalForge, name: &str, now: Timestamp) -> Result<(), Failure>
 fn open(root: &Path, repository: &Path, actor: Option<UserName>) -> Result<LocalForge, Failure> {
     let path = variable("PATH").ok_or("there is a PATH")?;
     let program = Program::find("git", path.as_ref())?;
-    let options = GitOptions { environment: Environment::new().set("PATH", path), ..GitOptions::default() };
-    Ok(LocalForge::open(root, Git::open(&program, repository, options)?, actor)?)
+    let options = GitOptions { environment: EnvVars::new().set("PATH", path), ..GitOptions::default() };
+    let clock = Clock::fixed(Timestamp::from_unix_seconds(1_763_676_000));
+    Ok(LocalForge::open(root, Git::open(&program, repository, options)?, actor, clock)?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is a program: its environment is its input")]

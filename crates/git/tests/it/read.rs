@@ -1,4 +1,4 @@
-use git::{Git, GitError, MODE_GITLINK, MergeTree, TreeChange, TreeFile};
+use git::{Git, GitErrorKind, MODE_GITLINK, MergeTree, TreeChange, TreeFile};
 use lock_model::CommitId;
 
 use crate::sandbox::{Sandbox, commit, program, write};
@@ -95,8 +95,8 @@ fn files_are_read_as_git_stores_them() {
     // No tree is no answer.
     let error = git.read_file("nothing", "a").unwrap_err();
     assert_eq!(error.to_string(), "`nothing` does not exist in the repository");
-    assert!(matches!(git.read_files("nothing", None), Err(GitError::NotFound { .. })));
-    assert!(matches!(git.diff_names("nothing", head.as_str()), Err(GitError::NotFound { .. })));
+    assert!(git.read_files("nothing", None).unwrap_err().kind() == GitErrorKind::NotFound);
+    assert!(git.diff_names("nothing", head.as_str()).unwrap_err().kind() == GitErrorKind::NotFound);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn merging_is_judged_by_the_exit_status() {
     let merged = git.merge_tree(ours.as_str(), alone.as_str()).unwrap();
     assert!(matches!(merged, MergeTree::Conflict { .. }), "{merged:?}");
     let error = git.merge_tree(ours.as_str(), &"1".repeat(40)).unwrap_err();
-    assert!(matches!(error, GitError::NotFound { .. }), "{error}");
+    assert!(error.kind() == GitErrorKind::NotFound, "{error}");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_repository_is_found_from_inside() {
     let bare = sandbox.bare("bare.git");
     assert_eq!(bare.work_tree(), None);
     let outside = Git::open(&program("git"), &sandbox.path().join("nowhere"), sandbox.options()).unwrap_err();
-    assert!(matches!(outside, GitError::NotARepository { .. }), "{outside}");
+    assert!(outside.kind() == GitErrorKind::NotARepository, "{outside}");
     let outside = Git::open(&program("git"), "/proc".as_ref(), sandbox.options()).unwrap_err();
-    assert!(matches!(outside, GitError::NotARepository { .. }), "{outside}");
+    assert!(outside.kind() == GitErrorKind::NotARepository, "{outside}");
 }

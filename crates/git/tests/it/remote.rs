@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use git::{ABSENT, Git, GitOptions, InitOptions, LocalProtocol, PushOutcome};
+use git::process::ProcessError;
+use git::{ABSENT, Git, GitErrorKind, GitOptions, InitOptions, LocalProtocol, PushOutcome};
 use lock_model::ErrorClass;
 
 use crate::sandbox::{Sandbox, commit, identity, program, write};
@@ -129,10 +130,13 @@ fn p19_a_commit_that_was_never_pushed_is_not_found() {
     let git = clone(&sandbox, "clone", &remote);
     let unpushed = "2286238222862382228623822286238222862382";
     let error = git.fetch("origin", &[unpushed], Some(1)).unwrap_err();
-    assert_eq!(error.class(), ErrorClass::NotFound, "{error}");
+    assert_eq!((error.kind(), error.class()), (GitErrorKind::Remote, ErrorClass::NotFound), "{error}");
+    assert!(error.is_unknown_object() && error.unsent_object().is_none() && !error.is_deadline());
+    assert!(std::error::Error::source(&error).unwrap().is::<ProcessError>());
     let nowhere = sandbox.path().join("nowhere.git");
     let error = git.fetch(nowhere.to_str().unwrap(), &["main"], None).unwrap_err();
     assert_eq!(error.class(), ErrorClass::NotFound, "{error}");
+    assert!(!error.is_unknown_object());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use git::{Git, GitError, InitOptions, TreeChange};
+use git::{Git, GitErrorKind, GitOptions, InitOptions, TreeChange};
 use lock_model::CommitId;
 use process::Program;
 
@@ -85,7 +85,7 @@ fn t30_repository_of_another_user_is_refused() {
         return;
     }
     let error = Git::open(&program("git"), git.common_dir(), sandbox.options()).unwrap_err();
-    assert!(matches!(error, GitError::ForeignOwner { .. }), "{error}");
+    assert!(error.kind() == GitErrorKind::ForeignOwner, "{error}");
 }
 
 #[test]
@@ -136,4 +136,14 @@ fn t9_the_work_trees_gitmodules_hides_no_change_and_stops_none() {
         let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
         assert_eq!(paths, ["a", "services/cart"], "{key}");
     }
+}
+
+#[test]
+fn a_program_that_fails_is_shown_once() {
+    let sandbox = Sandbox::new();
+    let options = GitOptions { deadline: std::time::Duration::ZERO, ..sandbox.options() };
+    let error = Git::open(&program("git"), sandbox.path(), options).unwrap_err();
+    assert_eq!((error.kind(), error.is_deadline()), (GitErrorKind::Process, true), "{error}");
+    assert!(error.to_string().contains("did not end within 0 ms"), "{error}");
+    assert!(std::error::Error::source(&error).is_none(), "the text is that of the program's error");
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, ObjectFormat, TreeChange};
 use lock_model::{CommitId, Timestamp, TreeId};
-use process::{Environment, Program};
+use process::{EnvVars, Program};
 use tempfile::TempDir;
 
 pub(crate) const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -26,8 +26,8 @@ impl Sandbox {
         self.folder.path()
     }
 
-    pub(crate) fn environment(&self) -> Environment {
-        Environment::new().set("PATH", SEARCH_PATH).set("HOME", self.path())
+    pub(crate) fn environment(&self) -> EnvVars {
+        EnvVars::new().set("PATH", SEARCH_PATH).set("HOME", self.path())
     }
 
     pub(crate) fn options(&self) -> GitOptions {

@@ -1,4 +1,4 @@
-use git::{ABSENT, GitError, RefChange, RefUpdate, TreeChange};
+use git::{ABSENT, GitErrorKind, RefChange, RefUpdate, TreeChange};
 use lock_model::{CommitId, ErrorClass};
 
 use crate::sandbox::{Sandbox, commit, identity, tree, write};
@@ -42,7 +42,7 @@ fn t9_hostile_paths_are_not_written() {
     let git = sandbox.bare("a.git");
     for path in ["../x", "/x", "a/../b", "", "a//b", "./a", "a\0b", ".git/config", "a/.GIT/hooks/x", "git~1/x"] {
         let error = git.write_tree(None, &[write(path, "x")]).unwrap_err();
-        assert!(matches!(error, GitError::Operand { .. }), "{path}: {error}");
+        assert!(error.kind() == GitErrorKind::Operand, "{path}: {error}");
     }
 }
 
@@ -117,7 +117,7 @@ fn f10_refs_change_only_from_the_expected_value() {
 
         let missing = "1".repeat(if sha256 { 64 } else { 40 });
         let error = git.update_ref(main, &missing, None).unwrap_err();
-        assert!(matches!(error, GitError::Process(_)), "{error}");
+        assert!(error.kind() == GitErrorKind::Process, "{error}");
     }
 }
 
@@ -126,20 +126,31 @@ fn t29_names_never_pass_for_options_or_lines() {
     let sandbox = Sandbox::new();
     let git = sandbox.bare("a.git");
     let first = commit(&git, None, "1", &[write("a", "1")]);
-    for name in
-        ["main", "refs/heads/", "refs/heads/a\nb", "refs/heads/a b", "-x", "refs/../x", "refs/a.lock", "refs/@{x"]
-    {
+    for name in [
+        "main",
+        "refs/heads/",
+        "refs/heads/a\nb",
+        "refs/heads/a b",
+        "-x",
+        "refs/../x",
+        "refs/a.lock",
+        "refs/@{x",
+        "refs/heads/-x",
+    ] {
         let error = git.update_ref(name, first.as_str(), None).unwrap_err();
-        assert!(matches!(error, GitError::Operand { .. }), "{name}: {error}");
+        assert!(error.kind() == GitErrorKind::Operand, "{name}: {error}");
     }
     for revision in ["--all", "-h", "", "a\nb", "main\0x"] {
-        assert!(matches!(git.rev_parse(revision), Err(GitError::Operand { .. })), "{revision}");
-        assert!(matches!(git.commit(revision), Err(GitError::Operand { .. })), "{revision}");
-        assert!(matches!(git.read_files(revision, None), Err(GitError::Operand { .. })), "{revision}");
+        assert!(git.rev_parse(revision).unwrap_err().kind() == GitErrorKind::Operand, "{revision}");
+        assert!(git.commit(revision).unwrap_err().kind() == GitErrorKind::Operand, "{revision}");
+        assert!(git.read_files(revision, None).unwrap_err().kind() == GitErrorKind::Operand, "{revision}");
     }
     for remote in ["--upload-pack=touch x", "-u", "", "a\nb", "ssh://-oProxyCommand=x/y"] {
-        assert!(matches!(git.fetch(remote, &["main"], None), Err(GitError::Operand { .. })), "{remote}");
-        assert!(matches!(git.ls_remote(remote, &[]), Err(GitError::Operand { .. })), "{remote}");
-        assert!(matches!(git.push(remote, "main", "refs/heads/main", None), Err(GitError::Operand { .. })), "{remote}");
+        assert!(git.fetch(remote, &["main"], None).unwrap_err().kind() == GitErrorKind::Operand, "{remote}");
+        assert!(git.ls_remote(remote, &[]).unwrap_err().kind() == GitErrorKind::Operand, "{remote}");
+        assert!(
+            git.push(remote, "main", "refs/heads/main", None).unwrap_err().kind() == GitErrorKind::Operand,
+            "{remote}"
+        );
     }
 }

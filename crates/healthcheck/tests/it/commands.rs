@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use healthcheck::{CheckState, CommandProbe, Probe};
-use process::{Environment, Interrupt, Program, Redactor};
+use process::{EnvVars, Program, Redactor};
 use tempfile::TempDir;
 
 use crate::{IMPATIENCE, PATIENCE, ask};
@@ -12,14 +12,11 @@ use crate::{IMPATIENCE, PATIENCE, ask};
 fn script(folder: &TempDir, text: &str) -> CommandProbe {
     let mut redactor = Redactor::new();
     redactor.add("hunter2-hunter2");
-    CommandProbe {
-        program: Program::at("/bin/sh"),
-        arguments: vec!["-c".to_owned(), text.to_owned()],
-        folder: folder.path().to_owned(),
-        environment: Environment::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"),
-        redactor,
-        interrupt: Interrupt::new(),
-    }
+    let mut probe = CommandProbe::new(Program::at("/bin/sh"), folder.path());
+    probe.args = vec!["-c".to_owned(), text.to_owned()];
+    probe.envs = EnvVars::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2");
+    probe.redactor = redactor;
+    probe
 }
 
 #[tokio::test]
@@ -39,10 +36,14 @@ async fn the_exit_status_is_the_answer() {
         let result = ask(Probe::Command(script(&folder, text)), PATIENCE).await;
         assert_eq!((result.state, result.detail.as_str()), (state, detail), "{text}");
     }
-    let missing = CommandProbe { program: Program::at("/no/such/program"), ..script(&folder, "") };
+    let missing = CommandProbe::new(Program::at("/no/such/program"), folder.path());
     let result = ask(Probe::Command(missing), PATIENCE).await;
     assert_eq!(result.state, CheckState::Unknown);
     assert!(result.detail.contains("could not be started"), "{}", result.detail);
+    let interrupted = script(&folder, "exit 0");
+    interrupted.interrupt.request();
+    let result = ask(Probe::Command(interrupted), PATIENCE).await;
+    assert_eq!(result.state, CheckState::Unknown, "{}", result.detail);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Checks by one GET request.
 
+use healthcheck::lock_model::ErrorClass;
 use healthcheck::{CheckState, HttpProbe, Probe};
 use test_support::HOSTILE_TEXT;
 use tokio::net::TcpListener;
@@ -20,7 +21,7 @@ async fn the_status_is_the_answer() {
     assert_eq!((good.state, good.detail.as_str()), (CheckState::Healthy, "status 200"));
     let bad = ask(http_probe(&format!("{url}/x")), PATIENCE).await;
     assert_eq!((bad.state, bad.detail.as_str()), (CheckState::Unhealthy, "status 503, expected 200: database is away"));
-    let wanted = Probe::Http(HttpProbe { url: format!("{url}/teapot").parse().unwrap(), status: 418 });
+    let wanted = Probe::Http(HttpProbe::new(&format!("{url}/teapot")).unwrap().status(418));
     assert_eq!(ask(wanted, PATIENCE).await.state, CheckState::Healthy);
 }
 
@@ -47,10 +48,11 @@ async fn t31_link_local_addresses_are_never_asked() {
     {
         let result = ask(http_probe(url), PATIENCE).await;
         assert_eq!(result.state, CheckState::Unknown, "{url}");
-        assert!(result.detail.ends_with("is a link-local address, which is never asked"), "{}", result.detail);
+        assert!(result.detail.ends_with("is a link-local address, to which no request is sent"), "{}", result.detail);
     }
     let result = ask(http_probe("file:///etc/passwd"), PATIENCE).await;
-    assert_eq!((result.state, result.detail.as_str()), (CheckState::Unknown, "`file` is not a scheme that is asked"));
+    let expected = (CheckState::Unknown, "scheme `file` is not supported: use `http` or `https`");
+    assert_eq!((result.state, result.detail.as_str()), expected);
 }
 
 #[tokio::test]
@@ -91,4 +93,16 @@ async fn p21_nobody_listening_is_unhealthy_and_an_unknown_name_is_unknown() {
     assert!(result.detail.contains("onnection refused"), "{}", result.detail);
     let result = ask(http_probe("http://no-such-host.invalid/"), PATIENCE).await;
     assert_eq!(result.state, CheckState::Unknown, "{}", result.detail);
+}
+
+#[test]
+fn a_text_that_is_no_url_is_refused_without_showing_it() {
+    for text in ["", "/healthz", "http://user:secret@host:99999/"] {
+        let error = HttpProbe::new(text).unwrap_err();
+        assert_eq!(
+            (error.to_string().as_str(), error.class()),
+            ("the text is not an absolute URL", ErrorClass::Invalid)
+        );
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
 }

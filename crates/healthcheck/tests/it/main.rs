@@ -9,28 +9,25 @@ mod tcp;
 mod verdicts;
 
 use std::num::NonZeroUsize;
-use std::sync::Once;
 use std::time::Duration;
 
-use healthcheck::{Check, CheckResult, HealthReport, HttpProbe, Probe, Severity, http_client};
+use healthcheck::{Check, CheckResult, HealthReport, HttpClient, HttpProbe, Probe};
 
 /// Long enough for a busy machine, where an answer is expected.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Short, where none comes.
 const IMPATIENCE: Duration = Duration::from_millis(300);
 
-fn client() -> reqwest::Client {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
-    http_client("orchestrator-test", PATIENCE).unwrap()
+fn client() -> HttpClient {
+    HttpClient::new("orchestrator-test", PATIENCE).unwrap()
 }
 
 fn check(name: &str, probe: Probe) -> Check {
-    Check { name: name.to_owned(), probe, severity: Severity::Block, deadline: PATIENCE }
+    Check::new(name, probe, PATIENCE)
 }
 
 fn http_probe(url: &str) -> Probe {
-    Probe::Http(HttpProbe { url: url.parse().unwrap(), status: 200 })
+    Probe::Http(HttpProbe::new(url).unwrap())
 }
 
 async fn run(checks: &[Check]) -> HealthReport {
@@ -38,5 +35,5 @@ async fn run(checks: &[Check]) -> HealthReport {
 }
 
 async fn ask(probe: Probe, deadline: Duration) -> CheckResult {
-    run(&[Check { deadline, ..check("the check", probe) }]).await.checks.remove(0)
+    run(&[Check::new("the check", probe, deadline)]).await.checks.remove(0)
 }

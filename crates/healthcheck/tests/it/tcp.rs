@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use crate::{PATIENCE, ask};
 
 fn probe(address: &str) -> Probe {
-    Probe::Tcp(TcpProbe { address: address.to_owned() })
+    Probe::Tcp(TcpProbe::new(address))
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use healthcheck::{Check, CheckState, HealthVerdict, Probe, Severity, TcpProbe};
+use healthcheck::{Check, CheckState, HealthReport, HealthVerdict, Probe, Severity, TcpProbe};
 use tokio::sync::Barrier;
 
 use crate::server::{Answer, Server, response};
@@ -14,9 +14,10 @@ async fn three_kinds(severity: Severity) -> Vec<Check> {
         Server::start(|path| if path == "/good" { response("200 OK", "", "") } else { response("500 No", "", "") })
             .await;
     let good = check("good", http_probe(&format!("{}/good", server.url)));
-    let bad = Check { severity, ..check("bad", http_probe(&server.url)) };
-    let unknown = check("unknown", Probe::Tcp(TcpProbe { address: "nothing".to_owned() }));
-    vec![good, bad, Check { severity, ..unknown }]
+    let mut bad = check("bad", http_probe(&server.url));
+    let mut unknown = check("unknown", Probe::Tcp(TcpProbe::new("nothing")));
+    (bad.severity, unknown.severity) = (severity, severity);
+    vec![good, bad, unknown]
 }
 
 #[tokio::test]
@@ -61,4 +62,26 @@ async fn checks_run_at_the_same_time_but_not_all_of_them() {
     let report = healthcheck::run(&checks, &client(), NonZeroUsize::new(2).unwrap()).await;
     assert_eq!(report.verdict, HealthVerdict::Healthy, "{report:?}");
     assert_eq!((server.requests().len(), server.most_at_once()), (6, 2));
+}
+
+#[test]
+fn the_future_is_send() {
+    fn assert_send(_: impl Send) {}
+    let client = client();
+    assert_send(healthcheck::run(&[], &client, NonZeroUsize::MIN));
+}
+
+#[tokio::test]
+async fn a_report_is_written_as_its_schema_says() {
+    let schema = schemars::schema_for!(HealthReport).to_value();
+    let required = |part: &serde_json::Value| part["required"].clone();
+    assert_eq!(required(&schema), serde_json::json!(["verdict", "checks"]));
+    assert_eq!(required(&schema["$defs"]["CheckResult"]), serde_json::json!(["name", "state", "severity", "detail"]));
+    let report = run(&[check("a", Probe::Tcp(TcpProbe::new("nothing")))]).await;
+    let expected = serde_json::json!({
+        "verdict": "blocked",
+        "checks": [{ "name": "a", "state": "unknown", "severity": "block", "detail": "`nothing` is not HOST:PORT" }]
+    });
+    assert_eq!(serde_json::to_value(&report).unwrap(), expected);
+    assert_eq!(report.checks[0].state.word(), "unknown");
 }

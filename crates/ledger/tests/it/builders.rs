@@ -1,12 +1,10 @@
 //! Short ways to say what the tests are about.
 
-use std::collections::BTreeMap;
-
 use ledger::{Ledger, PolicySource, ProofLevel, RecordDraft, RunIdentity, Step, StepKey, StepResult, SuiteRef};
 use lock_model::{
     CommitId, ConfigDigest, Content, CreatedFrom, Digest, EnvironmentName, Exception, GitSource, Lock, LockId,
-    LockParts, LockedImage, Origin, Platform, ReleaseId, Revision, Service, ServiceName, Source, SuiteDigest,
-    Timestamp, TreeId, release_id,
+    LockParts, LockedImage, Platform, ReleaseId, Revision, Service, ServiceName, Source, SuiteDigest, Timestamp,
+    TreeId, release_id,
 };
 
 pub(crate) fn environment(name: &str) -> EnvironmentName {
@@ -51,41 +49,32 @@ pub(crate) fn lock(word: &str) -> Lock {
 
 pub(crate) fn lock_of(services: &[(&str, &str)], exceptions: Vec<Exception>) -> Lock {
     let services = services.iter().map(|(name, word)| (ServiceName::try_from(*name).unwrap(), service(name, word)));
-    Lock::new(LockParts {
-        source: Source {
-            repository: "https://forge.example/shop/shop".try_into().unwrap(),
-            pull_request: Some(7),
-            head: commit("head"),
-            base: commit("base"),
-            tree: tree("merged"),
-        },
-        services: services.collect(),
-        third_party: BTreeMap::new(),
-        exceptions,
-    })
-    .unwrap()
+    let source = Source::new(
+        "https://forge.example/shop/shop".try_into().unwrap(),
+        commit("head"),
+        commit("base"),
+        tree("merged"),
+    );
+    let mut parts = LockParts::new(source.with_pull_request(7)).with_services(services);
+    parts.exceptions = exceptions;
+    Lock::new(parts).unwrap()
 }
 
 pub(crate) fn service(name: &str, word: &str) -> Service {
-    Service {
-        path: format!("services/{name}").try_into().unwrap(),
-        git: GitSource { url: format!("https://forge.example/shop/{name}.git").try_into().unwrap(), sha: commit(word) },
-        content: Content::Image(image(name, word)),
-        metadata: None,
-        origin: Origin::Resolved,
-    }
+    let git = GitSource::new(format!("https://forge.example/shop/{name}.git").try_into().unwrap(), commit(word));
+    Service::new(format!("services/{name}").try_into().unwrap(), git, Content::Image(image(name, word)))
 }
 
 pub(crate) fn image(name: &str, word: &str) -> LockedImage {
-    LockedImage {
-        repository: format!("registry.example/shop/{name}").try_into().unwrap(),
-        tag: format!("main-{}", commit(word).short(7)).try_into().unwrap(),
-        digest: Digest::of(word.as_bytes()),
-        platforms: BTreeMap::from([(Platform::try_from("linux/amd64").unwrap(), Digest::of(word.as_bytes()))]),
-        created: now(0),
-        created_from: CreatedFrom::Config,
-        revision: Revision::SelfAsserted,
-    }
+    LockedImage::new(
+        format!("registry.example/shop/{name}").try_into().unwrap(),
+        format!("main-{}", commit(word).short(7)).try_into().unwrap(),
+        Digest::of(word.as_bytes()),
+        now(0),
+        CreatedFrom::Config,
+    )
+    .with_platforms([(Platform::try_from("linux/amd64").unwrap(), Digest::of(word.as_bytes()))])
+    .with_revision(Revision::SelfAsserted)
 }
 
 /// One release: a lock, a configuration, a commit, all made from one word.

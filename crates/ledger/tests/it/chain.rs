@@ -21,8 +21,8 @@ fn a_ledger_is_read_as_it_was_written() {
     files.reverse();
     files.push(("evidence/sha256/aa".to_owned(), b"not looked at".to_vec()));
     files.push(("README.md".to_owned(), b"not looked at".to_vec()));
-    assert_eq!(Ledger::read(files, ledger.seen().as_ref()).unwrap(), ledger);
-    assert_eq!(Ledger::read(Vec::<(String, Vec<u8>)>::new(), None).unwrap(), Ledger::empty());
+    assert_eq!(Ledger::parse(files, ledger.seen().as_ref()).unwrap(), ledger);
+    assert_eq!(Ledger::parse(Vec::<(String, Vec<u8>)>::new(), None).unwrap(), Ledger::empty());
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_record_is_an_in_toto_statement() {
     let mut hold = note(Step::Hold, Some(&production()), "fair");
     hold.evidence = vec![Evidence { name: "why.txt".to_owned(), sha256: lock_model::Digest::of(b"") }];
     append(&mut ledger, hold);
-    let text = String::from_utf8(ledger.records().first().unwrap().statement()).unwrap();
+    let text = String::from_utf8(ledger.records().first().unwrap().to_json()).unwrap();
     assert_eq!(
         text,
         concat!(
@@ -51,7 +51,7 @@ fn a_record_is_an_in_toto_statement() {
             "\n"
         )
     );
-    let subject = String::from_utf8(story().records().first().unwrap().statement()).unwrap();
+    let subject = String::from_utf8(story().records().first().unwrap().to_json()).unwrap();
     let hex = freight("a").lock_file.hex().to_owned();
     assert!(
         subject
@@ -94,7 +94,7 @@ fn t10_every_change_of_the_past_is_found() {
         let ledger = story();
         let mut files = files(&ledger);
         change(&mut files);
-        let broken = Ledger::read(files, None).expect_err(name);
+        let broken = Ledger::parse(files, None).expect_err(name);
         assert_eq!(broken.at, at, "{name}: {}", broken.what);
         assert_eq!(broken.to_string(), format!("ledger broken at {at}"));
     }
@@ -117,8 +117,8 @@ fn t10_a_rewritten_chain_is_found_by_who_saw_the_old_one() {
             append(&mut forged, record.entry.clone());
         }
     }
-    Ledger::read(files(&forged), None).expect("the forged chain is intact in itself");
-    let broken = Ledger::read(files(&forged), honest.seen().as_ref()).unwrap_err();
+    Ledger::parse(files(&forged), None).expect("the forged chain is intact in itself");
+    let broken = Ledger::parse(files(&forged), honest.seen().as_ref()).unwrap_err();
     assert!(matches!(broken.what, Broken::Rewritten), "{}", broken.what);
 }
 
@@ -128,13 +128,13 @@ fn f11_a_ledger_shorter_than_seen_is_refused() {
     let seen = ledger.seen();
     let mut files = files(&ledger);
     files.truncate(files.len() - 3);
-    let broken = Ledger::read(files, seen.as_ref()).unwrap_err();
+    let broken = Ledger::parse(files, seen.as_ref()).unwrap_err();
     assert_eq!(broken.at, 15);
     assert_eq!(broken.what.to_string(), "the ledger has 14 records, 17 were seen before");
-    let broken = Ledger::read(Vec::<(String, Vec<u8>)>::new(), seen.as_ref()).unwrap_err();
+    let broken = Ledger::parse(Vec::<(String, Vec<u8>)>::new(), seen.as_ref()).unwrap_err();
     assert!(matches!(broken.what, Broken::Shorter { found: 0, seen: 17 }));
     let nothing_seen = Seen { seq: 0, digest: lock_model::Digest::of(b"") };
-    Ledger::read(Vec::<(String, Vec<u8>)>::new(), Some(&nothing_seen)).unwrap();
+    Ledger::parse(Vec::<(String, Vec<u8>)>::new(), Some(&nothing_seen)).unwrap();
 }
 
 #[test]
@@ -149,14 +149,17 @@ fn f10_of_two_writers_one_has_to_look_again() {
     assert_eq!(lost.at, 18);
     let again = ledger.next(mine.record.entry).unwrap();
     ledger.push(&again).unwrap();
-    assert_eq!(Ledger::read(files(&ledger), None).unwrap(), ledger);
+    assert_eq!(Ledger::parse(files(&ledger), None).unwrap(), ledger);
 }
 
 #[test]
 fn unreadable_records_say_why() {
-    let good = story().records().first().unwrap().statement();
+    let good = story().records().first().unwrap().to_json();
     let text = String::from_utf8(good).unwrap();
-    let cases: [(&str, String); 6] = [
+    let cases: [(&str, String); 9] = [
+        ("the record is not in the form that is written", text.replace("locks/lock.yaml", "locks/other.yaml")),
+        ("the record is larger than 65536 bytes", " ".repeat(65_537)),
+        ("the record cannot be read", " ".repeat(65_536)),
         (
             "the record has version 2, this program reads version 1",
             text.replace("\"version\":1", "\"version\":2,\"new\":1"),
@@ -178,6 +181,14 @@ fn unreadable_records_say_why() {
     }
     let twice = text.replace("\"seq\":1", "\"seq\":1,\"seq\":1");
     assert!(matches!(Record::parse(twice.as_bytes()), Err(RecordError::Unreadable(_) | RecordError::NotCanonical)));
+}
+
+#[test]
+fn keys_and_evidence_have_names() {
+    assert_eq!(format!("[{:>7}]", StepKey::Step(Step::Deploy)), "[ deploy]");
+    assert_eq!(StepKey::Suite(suite("system", "x")).to_string(), "suite system");
+    let evidence = Evidence { name: "plan.json".to_owned(), sha256: lock_model::Digest::of(b"") };
+    assert_eq!(evidence.path(), "evidence/sha256/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
 #[test]
@@ -243,11 +254,11 @@ fn the_schema_is_the_committed_one_and_takes_every_record() {
     assert!(committed == actual, "`cargo xtask generate` writes it anew");
     let validator = jsonschema::validator_for(&schema).unwrap();
     for record in story().records() {
-        let value: serde_json::Value = serde_json::from_slice(&record.statement()).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&record.to_json()).unwrap();
         let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
         assert_eq!(errors, Vec::<String>::new(), "{}", record.file_name());
     }
-    let mut value: serde_json::Value = serde_json::from_slice(&story().records().first().unwrap().statement()).unwrap();
+    let mut value: serde_json::Value = serde_json::from_slice(&story().records().first().unwrap().to_json()).unwrap();
     value["predicate"]["commit"] = serde_json::Value::Null;
     assert!(!validator.is_valid(&value), "what is absent is left out");
     value["predicate"].as_object_mut().unwrap().remove("commit");
@@ -261,5 +272,5 @@ fn the_schema_is_the_committed_one_and_takes_every_record() {
 
 /// The files of a ledger.
 fn files(ledger: &Ledger) -> Vec<(String, Vec<u8>)> {
-    ledger.records().iter().map(|record| (record.file_name(), record.statement())).collect()
+    ledger.records().iter().map(|record| (record.file_name(), record.to_json())).collect()
 }

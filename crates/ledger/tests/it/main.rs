@@ -5,3 +5,5 @@
 mod builders;
 mod chain;
 mod cycles;
+mod drafts;
+mod queries;

@@ -4,14 +4,9 @@ use lock_model::{CommitId, ErrorClass, TreePath};
 
 use crate::world::{World, blob, commit, file, gitlink, id, kinds, link, raw_tree, section, shop};
 
-fn submodule(name: &str, sha: &CommitId) -> Submodule {
-    Submodule {
-        name: name.to_owned(),
-        path: format!("services/{name}").parse().unwrap(),
-        url: format!("https://forge.example/shop/{name}.git").parse().unwrap(),
-        declared_url: format!("../{name}.git"),
-        sha: sha.clone(),
-    }
+fn submodule(name: &str, commit: &CommitId) -> Submodule {
+    let url = format!("https://forge.example/shop/{name}.git").parse().unwrap();
+    Submodule::new(name, format!("services/{name}").parse().unwrap(), url, commit.clone())
 }
 
 fn folder(git: &Git) -> String {
@@ -104,7 +99,8 @@ fn objects_of_the_clone_are_used_where_they_are_at_hand() {
     // A commit that only the clone has is content, but not published content.
     let module = origin.open_other(&clone.join(".git/modules/cart")).unwrap();
     let unpushed = commit(&module, &[file("secret-plan", "x")]);
-    let wanted = Submodule { sha: unpushed, ..scan.submodules[0].clone() };
+    let mut wanted = scan.submodules[0].clone();
+    wanted.commit = unpushed;
     assert_eq!(store.content(&wanted, &url).unwrap().origin(), ContentOrigin::Clone);
     let error = store.published_content(&wanted, &url).unwrap_err();
     assert!(matches!(error, ContentError::NotPublished { .. }), "{error}");
@@ -140,7 +136,8 @@ fn t9_a_forged_name_reads_no_other_folder() {
     let clone = world.work("clone");
     // `modules/../../cart.git` is a repository that has the commit.
     std::fs::create_dir_all(clone.common_dir().join("modules")).unwrap();
-    let wanted = Submodule { name: "../../../cart.git".to_owned(), ..submodule("cart", &sha) };
+    let mut wanted = submodule("cart", &sha);
+    "../../../cart.git".clone_into(&mut wanted.name);
     let store = world.store(clone.common_dir());
     assert_eq!(store.content(&wanted, &folder(&cart)).unwrap().origin(), ContentOrigin::Fetched);
 }

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use git::Git;
-use lock_gen::{AllowedSources, Direction, History, Moved, Pin, Pins, Risk, risks};
-use lock_model::{CommitId, ErrorClass};
+use lock_gen::{AllowedSources, Direction, History, HistoryQuery, Pins, SubmoduleChange, changes_to_review};
+use lock_model::{CommitId, ErrorClass, GitSource};
 
 use crate::world::{World, child, commit, file, gitlink, id, kinds, scan, section, tree};
 
-fn moved(url: &Git, before: &CommitId, after: &CommitId) -> Moved {
-    Moved {
+fn moved(url: &Git, before: &CommitId, after: &CommitId) -> HistoryQuery {
+    HistoryQuery {
         path: "services/cart".parse().unwrap(),
         name: "cart".to_owned(),
         url: url.git_dir().to_str().unwrap().to_owned(),
@@ -70,7 +70,7 @@ fn commits_between_two_locks_are_those_of_git() {
 
     // With the remote gone: everything is at hand. And several at once.
     let questions =
-        [moved(&cart, &root, &last), Moved { path: "other".parse().unwrap(), ..moved(&cart, &last, &id("5")) }];
+        [moved(&cart, &root, &last), HistoryQuery { path: "other".parse().unwrap(), ..moved(&cart, &last, &id("5")) }];
     let first = store.histories(&questions, 1, None);
     assert_eq!(first[&questions[0].path].as_ref().unwrap().direction, Direction::Forward);
     let error = first[&questions[1].path].as_ref().unwrap_err();
@@ -172,7 +172,7 @@ fn odd_graphs_are_counted_as_git_counts_them() {
 fn t8_changed_repositories_and_backward_gitlinks_are_risks() {
     let pins = |entries: &[(&str, &str, &str)]| -> Pins {
         let pin = |&(path, url, sha): &(&str, &str, &str)| {
-            (path.parse().unwrap(), Pin { url: url.parse().unwrap(), sha: id(sha) })
+            (path.parse().unwrap(), GitSource::new(url.parse().unwrap(), id(sha)))
         };
         entries.iter().map(pin).collect()
     };
@@ -202,7 +202,7 @@ fn t8_changed_repositories_and_backward_gitlinks_are_risks() {
     ]
     .map(|(path, direction)| (path.parse().unwrap(), direction))
     .into();
-    let found = risks(&before, &after, &directions);
+    let found = changes_to_review(&before, &after, &directions);
     let words: Vec<String> = found.iter().map(|risk| format!("{} {}", risk.path(), risk.as_str())).collect();
     assert_eq!(
         words,
@@ -213,8 +213,8 @@ fn t8_changed_repositories_and_backward_gitlinks_are_risks() {
         "`b` comes from `https://h.example/sh0p/b.git`, of another owner, and came from `https://h.example/shop/b.git`"
     );
     assert_eq!(found[2].to_string(), "`c` goes back from 111111111111 to 222222222222");
-    assert!(matches!(found[5], Risk::UnknownDirection { .. }));
-    assert_eq!(risks(&after, &after, &BTreeMap::new()), []);
+    assert!(matches!(found[5], SubmoduleChange::UnknownDirection { .. }));
+    assert_eq!(changes_to_review(&after, &after, &BTreeMap::new()), []);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn t8_foreign_sources_of_a_tree_are_problems() {
     let tree = tree(&git, &[vec![file(".gitmodules", gitmodules)], links.to_vec()].concat());
     let scan = scan(&git, &tree);
     let allowed = AllowedSources::new(["forge.example/shop", "github.example/shop"]).unwrap();
-    let problems = allowed.problems(&scan);
+    let problems = allowed.findings(&scan);
     assert_eq!(kinds(&problems), ["foreign-source c"]);
     assert!(problems[0].message.contains("https://github.example/shop-evil/c.git"));
     assert_eq!(scan.pins().len(), 3);

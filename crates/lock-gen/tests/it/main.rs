@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic, in shared code too")]
 
-mod belongs;
+mod assembly;
 mod content;
 mod history;
-mod pushed;
+mod lock_drift;
+mod publication;
 mod relative_urls;
 mod safety;
 mod scan;

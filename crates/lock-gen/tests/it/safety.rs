@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use lock_gen::{OpenError, Ownership, Superproject};
 use lock_model::CommitId;
-use process::{Environment, Invocation, Program};
+use process::{EnvVars, Invocation, Program};
 
 use crate::world::{World, blob, commit, file, gitlink, id, kinds, raw_tree, scan, section, shop, tree};
 
@@ -186,7 +186,7 @@ fn t30_git_variables_of_ours_are_not_read() {
     std::fs::write(own.work_tree().unwrap().join(MARKER), "").unwrap();
     let other = world.bare("other.git");
     commit(&other, &[file(".gitmodules", section("other", "other", "../a.git")), gitlink("other", &id("1"))]);
-    let environment = Environment::new()
+    let environment = EnvVars::new()
         .set("GIT_DIR", other.git_dir())
         .set("GIT_COMMON_DIR", other.git_dir())
         .set("GIT_OBJECT_DIRECTORY", other.git_dir().join("objects"))
@@ -194,7 +194,7 @@ fn t30_git_variables_of_ours_are_not_read() {
         .set("GIT_CONFIG_GLOBAL", "/nonexistent");
     let output = Invocation::new(&Program::at(std::env::current_exe().unwrap()))
         .args(["--exact", "safety::child_reads_the_repository_that_it_is_in"])
-        .environment(&environment)
+        .envs(&environment)
         .current_dir(own.work_tree().unwrap())
         .run()
         .unwrap();

@@ -45,7 +45,7 @@ fn by_git(git: &Git, revision: &str) -> BTreeMap<String, (String, String, String
 
 fn by_us(scan: &Scan) -> BTreeMap<String, (String, String, String)> {
     let facts = scan.submodules.iter().map(|one| {
-        let facts = (one.name.clone(), one.declared_url.clone(), one.sha.to_string());
+        let facts = (one.name.clone(), one.declared_url.clone(), one.commit.to_string());
         (one.path.to_string(), facts)
     });
     facts.collect()
@@ -89,7 +89,7 @@ fn p8_submodules_are_those_of_the_commits_tree() {
                 "https://github.example/shop/catalog.git",
             ]
         );
-        assert_eq!(scan.submodules[1].sha, id(cart));
+        assert_eq!(scan.submodules[1].commit, id(cart));
     }
     assert_eq!(superproject.work_tree().as_deref(), Some(top));
     assert_eq!(superproject.commit("HEAD").unwrap().parents, [first]);
@@ -190,7 +190,7 @@ fn p8_sha_256_repositories_are_read() {
     assert_eq!(info.id.as_str().len(), 64);
     let scan = superproject.scan(&info.tree, &shop()).unwrap();
     assert_eq!(by_us(&scan), by_git(&git, "main"));
-    assert_eq!(scan.submodules[0].sha, sha);
+    assert_eq!(scan.submodules[0].commit, sha);
     // An id of the other hash function is no id here.
     assert!(!superproject.has_commit(&id("1")));
     assert!(matches!(superproject.scan(&"1".repeat(40).parse().unwrap(), &shop()), Err(ReadError::NotFound { .. })));

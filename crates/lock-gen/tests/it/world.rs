@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, ObjectFormat, TreeChange};
 use lock_gen::{Scan, SubmoduleStore, Superproject};
 use lock_model::{CommitId, RepositoryUrl, Timestamp, TreeId};
-use process::{Environment, Program};
+use process::{EnvVars, Program};
 use tempfile::TempDir;
 
 pub(crate) struct World {
@@ -27,7 +27,7 @@ impl World {
 
     pub(crate) fn options(&self) -> GitOptions {
         GitOptions {
-            environment: Environment::new().set("PATH", "/usr/local/bin:/usr/bin:/bin").set("HOME", self.path("home")),
+            environment: EnvVars::new().set("PATH", "/usr/local/bin:/usr/bin:/bin").set("HOME", self.path("home")),
             local_protocol: LocalProtocol::Allowed,
             ..GitOptions::default()
         }

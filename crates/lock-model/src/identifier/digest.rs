@@ -20,14 +20,38 @@ identifier!(
     check is_digest
 );
 
-identifier!(
+/// Defines an identifier that is the [`Digest`] of something.
+macro_rules! digest_of_something {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        identifier!(
+            $(#[$doc])*
+            $name,
+            $kind,
+            "`sha256:` and 64 lower-case hexadecimal digits",
+            at most 71 characters,
+            pattern r"^sha256:[0-9a-f]{64}$",
+            check super::digest::is_digest
+        );
+
+        impl $name {
+            /// The 64 hexadecimal digits.
+            pub fn hex(&self) -> &str {
+                super::digest::hex_part(&self.0)
+            }
+        }
+
+        impl From<super::Digest> for $name {
+            fn from(digest: super::Digest) -> Self {
+                Self(digest.into())
+            }
+        }
+    };
+}
+
+digest_of_something!(
     /// Identity of a lock: a digest over what it pins, over its services and third parties.
     LockId,
-    "lock id",
-    "`sha256:` and 64 lower-case hexadecimal digits",
-    at most 71 characters,
-    pattern r"^sha256:[0-9a-f]{64}$",
-    check is_digest
+    "lock id"
 );
 
 impl Digest {
@@ -54,24 +78,11 @@ impl Digest {
     }
 }
 
-impl LockId {
-    /// The 64 hexadecimal digits.
-    pub fn hex(&self) -> &str {
-        hex_part(&self.0)
-    }
-}
-
-impl From<Digest> for LockId {
-    fn from(digest: Digest) -> Self {
-        Self(digest.0)
-    }
-}
-
-fn hex_part(text: &str) -> &str {
+pub(super) fn hex_part(text: &str) -> &str {
     text.split_once(':').map_or(text, |(_, hex)| hex)
 }
 
-fn is_digest(text: &str) -> bool {
+pub(super) fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:")
         .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
 }

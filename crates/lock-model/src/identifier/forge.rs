@@ -1,10 +1,15 @@
 //! Names that git and a forge know.
 
+/// The rules of `git check-ref-format`, and no leading hyphen: a program would take such a name for an option.
+const REF_NAME: &str = "at most 200 characters, no leading `-`, no trailing `.`, and none of what git refuses (space, \
+                        control character, `..`, `@{`, `~^:?*[\\`, an empty segment, a segment that begins with `.` or \
+                        ends with `.lock`)";
+
 identifier!(
     /// Short name of a branch, such as `staging` or `orchestrator/ledger`: what follows `refs/heads/`.
     BranchName,
     "branch name",
-    "what `git check-ref-format` accepts, not starting with `-`, at most 200 characters",
+    REF_NAME,
     at most 200 characters,
     pattern r"^(?!-)(?!@$)(?!.*(\.\.|@\{|\.$))(?!(.*/)?(/|$|\.|[^/]*\.lock(/|$)))[^\x00-\x20\x7f~^:?*\[\\]+$",
     check is_ref_name
@@ -14,7 +19,7 @@ identifier!(
     /// Name of the tag that a release carries, such as `release-2025-11-20-6c1f90ab`.
     ReleaseTag,
     "tag name",
-    "what `git check-ref-format` accepts, not starting with `-`, at most 200 characters",
+    REF_NAME,
     at most 200 characters,
     pattern r"^(?!-)(?!@$)(?!.*(\.\.|@\{|\.$))(?!(.*/)?(/|$|\.|[^/]*\.lock(/|$)))[^\x00-\x20\x7f~^:?*\[\\]+$",
     check is_ref_name
@@ -50,7 +55,6 @@ fn is_user_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-/// The rules of `git check-ref-format`, and no leading hyphen: such a name would be an option somewhere.
 fn is_ref_name(text: &str) -> bool {
     (1..=200).contains(&text.len())
         && !text.starts_with('-')

@@ -1,4 +1,4 @@
-use super::macros::{is_hidden, is_host};
+use super::macros::{is_forbidden, is_host};
 
 identifier!(
     /// Full object id of a git commit, in either of git's hash functions.
@@ -36,7 +36,7 @@ identifier!(
     "`https://HOST/PATH` without user, query or fragment",
     at most 2048 characters,
     pattern concat!(
-        r"^https?://", host_pattern!(), r"(/(?!\.{1,2}(/|$))[^\s/?#@\\%", hidden_pattern!(), r"]+)+/?$"
+        r"^https?://", host_pattern!(), r"(/(?!\.{1,2}(/|$))[^\s/?#@\\%", forbidden_pattern!(), r"]+)+/?$"
     ),
     check is_repository_url
 );
@@ -48,7 +48,7 @@ identifier!(
     "relative, `/` between segments, no `.`, `..` or `.git` segment, no leading `-`, no control or direction character, \
      no backslash",
     at most 4096 characters,
-    pattern concat!(r"^(?!-)(?!(.*/)?(\.{0,2}|\.[gG][iI][tT])(/|$))[^\\", hidden_pattern!(), r"]+$"),
+    pattern concat!(r"^(?!-)(?!(.*/)?(\.{0,2}|\.[gG][iI][tT])(/|$))[^\\", forbidden_pattern!(), r"]+$"),
     check is_tree_path
 );
 
@@ -84,14 +84,15 @@ fn is_repository_url(text: &str) -> bool {
     is_host(host)
         && path.split('/').all(|segment| {
             !matches!(segment, "" | "." | "..")
-                && !segment
-                    .contains(|c: char| c.is_whitespace() || is_hidden(c) || matches!(c, '?' | '#' | '@' | '\\' | '%'))
+                && !segment.contains(|c: char| {
+                    c.is_whitespace() || is_forbidden(c) || matches!(c, '?' | '#' | '@' | '\\' | '%')
+                })
         })
 }
 
 fn is_tree_path(text: &str) -> bool {
     !text.starts_with('-')
-        && !text.contains(|c: char| is_hidden(c) || c == '\\')
+        && !text.contains(|c: char| is_forbidden(c) || c == '\\')
         && text.split('/').all(|segment| !matches!(segment, "" | "." | "..") && !segment.eq_ignore_ascii_case(".git"))
 }
 

@@ -19,11 +19,7 @@ identifier!(
     "image repository",
     "a registry host and lower-case path segments, such as `ghcr.io/shop/cart`",
     at most 255 characters,
-    pattern concat!(
-        r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[0-9]{1,5})?",
-        r"|[a-z0-9]([a-z0-9-]*[a-z0-9])?:[0-9]{1,5}|localhost)",
-        r"(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
-    ),
+    pattern concat!("^", image_host_pattern!(), "(/", image_segment_pattern!(), ")+$"),
     check is_image_repository
 );
 
@@ -57,7 +53,7 @@ impl ImageRepository {
     /// `index.docker.io` is `docker.io`.
     pub fn normalize(text: &str) -> Result<Self, IdentifierError> {
         let (host, path) = match text.split_once('/') {
-            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest.to_owned()),
+            Some((first, rest)) if names_host(first) => (first, rest.to_owned()),
             Some(_) => ("docker.io", text.to_owned()),
             None => ("docker.io", format!("library/{text}")),
         };
@@ -86,6 +82,11 @@ fn is_platform(text: &str) -> bool {
         })
 }
 
+/// Whether the first segment of a reference is a registry host; else it belongs to the path on `docker.io`.
+pub(super) fn names_host(segment: &str) -> bool {
+    segment.contains(['.', ':']) || segment == "localhost"
+}
+
 /// A path segment of a repository: runs of letters and digits, between them `.`, `_`, `__` or any number of `-`.
 fn is_repository_segment(text: &str) -> bool {
     let alphanumeric = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
@@ -101,7 +102,7 @@ fn is_repository_segment(text: &str) -> bool {
 fn is_image_repository(text: &str) -> bool {
     let Some((host, path)) = text.split_once('/') else { return false };
     is_host(host)
-        && (host.contains(['.', ':']) || host == "localhost")
+        && names_host(host)
         && !host.contains(|c: char| c.is_ascii_uppercase())
         && path.split('/').all(is_repository_segment)
 }

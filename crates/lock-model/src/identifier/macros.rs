@@ -3,22 +3,18 @@ const SHOWN: usize = 120;
 
 /// Text that is not the identifier it was taken for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{shown}` is not a valid {kind}: {expected}")]
+#[error("`{escaped}` is not a valid {kind}: {expected}")]
 pub struct IdentifierError {
     kind: &'static str,
-    shown: String,
+    escaped: String,
     expected: &'static str,
 }
 
 impl IdentifierError {
-    /// Says what was found, without credentials and at most 120 characters of it. For [`identifier!`](crate::identifier).
+    /// Quotes the text without credentials and at most 120 characters of it. For [`identifier!`](crate::identifier).
     pub fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
-        let text = crate::read_error::mask_credentials(text);
-        let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-        if text.chars().nth(SHOWN).is_some() {
-            shown.push('…');
-        }
-        Self { kind, shown, expected }
+        let masked = crate::escaping::mask_credentials(text);
+        Self { kind, escaped: crate::escaping::escape_short(masked.as_bytes(), SHOWN), expected }
     }
 
     /// The same error about another text: the one that the caller wrote.
@@ -159,6 +155,25 @@ macro_rules! identifier_schema {
     ($($anything:tt)*) => {};
 }
 
+/// Lets serde read and write a type as its text, with `#[serde(try_from = "String", into = "String")]`.
+macro_rules! serialised_as_text {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = <Self as std::str::FromStr>::Err;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+
 /// A DNS name's label, in either case, as a pattern.
 #[cfg(feature = "schema")]
 macro_rules! host_pattern {
@@ -167,17 +182,39 @@ macro_rules! host_pattern {
     };
 }
 
-/// The characters of [`is_hidden`], for use inside a pattern's brackets.
+/// A registry host of an image as a pattern: it has a `.` or a port, or is `localhost`.
 #[cfg(feature = "schema")]
-macro_rules! hidden_pattern {
+macro_rules! image_host_pattern {
+    () => {
+        concat!(
+            r"([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[0-9]{1,5})?",
+            r"|[a-z0-9]([a-z0-9-]*[a-z0-9])?:[0-9]{1,5}|localhost)"
+        )
+    };
+}
+
+/// A path segment of an image repository as a pattern.
+#[cfg(feature = "schema")]
+macro_rules! image_segment_pattern {
+    () => {
+        r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+    };
+}
+
+/// The characters of [`is_forbidden`], for use inside a pattern's brackets.
+#[cfg(feature = "schema")]
+macro_rules! forbidden_pattern {
     () => {
         r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
     };
 }
 
-/// Characters that a reader of the file does not see or sees elsewhere: controls, line and paragraph separators,
-/// direction marks, the byte order mark.
-pub(crate) fn is_hidden(c: char) -> bool {
+/// Characters that no path, address or line of text of a lock has: controls, line and paragraph separators, direction
+/// marks, the byte order mark.
+///
+/// Part of the lock's format, hence fewer than [`escaping::is_hidden`](crate::escaping::is_hidden): names may hold the
+/// joiners that some scripts and emoji need.
+pub(super) fn is_forbidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -191,11 +228,29 @@ pub(super) fn is_host(text: &str) -> bool {
         Some((name, port)) => (name, Some(port)),
         None => (text, None),
     };
-    let labels = name.split('.').all(|label| {
+    is_host_name(name)
+        && port.is_none_or(|port| matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether text is a host name as DNS has them, or an IPv4 address: labels of letters, digits and inner `-`, without a port.
+pub fn is_host_name(text: &str) -> bool {
+    text.split('.').all(|label| {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    });
-    labels && port.is_none_or(|port| matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_forbidden;
+    use crate::escaping::is_hidden;
+
+    #[test]
+    fn what_is_forbidden_is_escaped_as_well() {
+        for character in ('\0'..=char::MAX).filter(|&character| is_forbidden(character)) {
+            assert!(is_hidden(character), "{character:?}");
+        }
+    }
 }

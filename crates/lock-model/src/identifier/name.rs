@@ -1,4 +1,4 @@
-use super::macros::is_hidden;
+use super::macros::is_forbidden;
 
 identifier!(
     /// Name of a service: by default the last segment of its submodule's path.
@@ -39,12 +39,12 @@ identifier!(
     "line of text",
     "1 to 1000 characters in one line, no space at either end, no control or direction characters",
     at most 1000 characters,
-    pattern concat!(r"^[^\s", hidden_pattern!(), r"]([^", hidden_pattern!(), r"]*[^\s", hidden_pattern!(), r"])?$"),
+    pattern concat!(r"^[^\s", forbidden_pattern!(), r"]([^", forbidden_pattern!(), r"]*[^\s", forbidden_pattern!(), r"])?$"),
     check |text| {
         !text.is_empty()
             && !text.starts_with(char::is_whitespace)
             && !text.ends_with(char::is_whitespace)
-            && !text.contains(is_hidden)
+            && !text.contains(is_forbidden)
     }
 );
 

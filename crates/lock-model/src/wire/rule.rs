@@ -7,8 +7,8 @@ pub(super) fn version(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "const": super::LOCK_VERSION })
 }
 
-pub(super) fn pull_request(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "integer", "minimum": 1, "maximum": crate::problem::MAX_PULL_REQUEST })
+pub(crate) fn pull_request(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": crate::consistency::MAX_PULL_REQUEST })
 }
 
 pub(super) fn image_where_kind_says(schema: &mut Schema) {

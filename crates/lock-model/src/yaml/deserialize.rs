@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeSeed, Expected, MapAccess, SeqAccess, Unexpecte
 
 use super::node::{Entry, Node, Scalar, Value};
 use super::scalar::Plain;
-use crate::read_error::Position;
+use crate::problem::Position;
 
 /// A value that is not what its place asks for.
 #[derive(Debug)]

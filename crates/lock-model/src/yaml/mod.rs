@@ -3,9 +3,6 @@
 mod deserialize;
 mod node;
 mod parse;
-mod read;
 mod scalar;
+mod syntax;
 mod write;
-
-pub use read::read;
-pub use write::write;

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::read_error::Position;
+use crate::problem::Position;
 
 /// A YAML value that remembers where it stands.
 #[derive(Debug)]

@@ -1,173 +1,156 @@
-use std::borrow::Cow;
+use serde::Deserialize as _;
 
-use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, options};
+use super::node::{Node, Value};
+use super::syntax::{self, SyntaxError};
+use crate::Lock;
+use crate::json::text_of;
+use crate::parse_error::{ParseError, ParseErrorKind};
+use crate::problem::{Position, Problem};
+use crate::wire::{LOCK_VERSION, WireLock};
 
-use super::node::{Entry, Node, Scalar, Value};
-use crate::read_error::Position;
+/// The largest lock file that is read: about 20,000 services.
+const MAX_BYTES: usize = 20 << 20;
 
-/// Deeper than any lock: `services.NAME.metadata.api.0.kind` has six levels.
-const MAX_DEPTH: usize = 24;
+const HINT_LINE_ENDINGS: &str =
+    "git or an editor changed the bytes: `locks/.gitattributes` with the line `* -text` keeps git from doing so";
+const HINT_HAND_EDIT: &str = "a lock is written by `orchestrator lock generate` and never edited: restore the file";
+const HINT_NEWER: &str = "the file was written by a newer version of this program";
+const HINT_OLDER_PIPELINE: &str = "this looks like a lock of an older pipeline, which has no digests: make a new one";
 
-/// A lock of 20,000 services has a little less.
-const MAX_NODES: usize = 1_000_000;
-
-/// Text that is no YAML, or YAML with more than the plain maps, lists and strings that a lock consists of.
-#[derive(Debug)]
-pub(super) struct ParseError {
-    pub(super) at: Position,
-    pub(super) keys: Vec<String>,
-    pub(super) message: String,
-    pub(super) too_large: bool,
-}
-
-/// Reads exactly one document; stops at the first anchor, alias, tag, directive, merge key or duplicate key.
-pub(super) fn parse(text: &str) -> Result<Node<'_>, ParseError> {
-    let options = options! {
-        disallow_directives: true,
-        emit_unresolved_aliases: true,
-        emit_anchor_events: true,
-        emit_comments: false,
-        flow_nesting_limit: MAX_DEPTH,
-        block_nesting_limit: MAX_DEPTH,
-    };
-    let mut builder = Builder { open: Vec::new(), root: None, nodes: 0 };
-    let mut parser = Parser::new_from_str_with_options(text, options);
-    while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| builder.syntax_error(&error))?;
-        builder.take(event, span)?;
+impl Lock {
+    /// Parses a lock file and checks everything about it; `file` is what errors call it.
+    ///
+    /// The version is looked at before the shape. A file that holds a valid lock but not in the bytes that
+    /// [`Lock::to_yaml`] gives is refused, and so is one whose `id` is not that of its content.
+    ///
+    /// ```
+    /// use lock_model::{Lock, ParseErrorKind};
+    ///
+    /// let text = "# yaml-language-server: $schema=./schema.json\nversion: 2\nwagons: 3\n";
+    /// let error = Lock::parse(text.as_bytes(), "locks/lock.yaml").unwrap_err();
+    /// assert_eq!(error.kind(), ParseErrorKind::UnknownVersion);
+    /// assert_eq!((error.line(), error.column(), error.path().as_str()), (Some(2), Some(10), "version"));
+    /// ```
+    pub fn parse(text: &[u8], file: &str) -> Result<Self, ParseError> {
+        File { name: file, text: text_of(text, file, MAX_BYTES)? }.parse()
     }
-    let empty =
-        ParseError { at: Position::START, keys: Vec::new(), message: "the file is empty".to_owned(), too_large: false };
-    builder.root.ok_or(empty)
 }
 
-/// The containers that are being read, outermost first.
-struct Builder<'a> {
-    open: Vec<Open<'a>>,
-    root: Option<Node<'a>>,
-    nodes: usize,
+/// A file that is text.
+#[derive(Clone, Copy)]
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
 }
 
-enum Open<'a> {
-    List { at: Position, items: Vec<Node<'a>> },
-    Map { at: Position, entries: Vec<Entry<'a>>, key: Option<(Position, Scalar<'a>)> },
-}
+impl File<'_> {
+    fn parse(self) -> Result<Lock, ParseError> {
+        let root = syntax::parse(self.text).map_err(|SyntaxError { at, keys, message, too_large }| {
+            let kind = if too_large { ParseErrorKind::TooLarge } else { ParseErrorKind::Unreadable };
+            self.error(kind, at, keys, &message, None)
+        })?;
+        self.check_version(&root)?;
+        let wire = WireLock::deserialize(&root).map_err(|mut error| {
+            error.keys.reverse();
+            let at = error.at.unwrap_or(root.at);
+            self.error(ParseErrorKind::Invalid, at, error.keys, &error.message, None)
+        })?;
+        let id = wire.id.clone();
+        let parts = wire.into_parts().map_err(|problems| self.invalid(&root, &problems))?;
+        let lock = Lock::new(parts).map_err(|error| self.invalid(&root, error.problems()))?;
+        if *lock.id() != id {
+            let keys = vec!["id".to_owned()];
+            let at = root.locate(&keys);
+            let message = format!("the id is not that of the content, which is `{}`", lock.id());
+            return Err(self.error(ParseErrorKind::WrongId, at, keys, &message, Some(HINT_HAND_EDIT)));
+        }
+        self.check_canonical(&root, &lock.to_yaml())?;
+        Ok(lock)
+    }
 
-impl<'a> Builder<'a> {
-    fn take(&mut self, event: Event<'a>, span: Span) -> Result<(), ParseError> {
-        let at = position(span.start);
-        match event {
-            Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
-            Event::DocumentStart(_, _) if self.root.is_some() => Err(self.error(at, "more than one document")),
-            Event::DocumentStart(_, _) => Ok(()),
-            Event::Anchor(_, name) => Err(self.error(at, &format!("anchors (`&{name}`) are not allowed"))),
-            Event::Alias(_) => Err(self.error(at, "aliases are not allowed")),
-            Event::UnresolvedAlias(name) => Err(self.error(at, &format!("aliases (`*{name}`) are not allowed"))),
-            Event::Scalar(_, _, _, Some(tag))
-            | Event::SequenceStart(_, _, Some(tag))
-            | Event::MappingStart(_, _, Some(tag)) => {
-                let at = span.tag_start().map_or(at, position);
-                Err(self.error(at, &format!("tags (`{}`) are not allowed", tag.original())))
+    fn check_version(self, root: &Node<'_>) -> Result<(), ParseError> {
+        let Value::Map(entries) = &root.value else {
+            return Err(self.error(ParseErrorKind::Invalid, root.at, Vec::new(), "a lock is a map at its top", None));
+        };
+        let keys = vec!["version".to_owned()];
+        let Some(version) = root.get("version") else {
+            let looks_older = entries.iter().any(|entry| matches!(&*entry.key.text, "metadata" | "submodules"));
+            let hint = looks_older.then_some(HINT_OLDER_PIPELINE);
+            let message = "the file has no `version`, so it is no lock";
+            return Err(self.error(ParseErrorKind::UnknownVersion, root.at, Vec::new(), message, hint));
+        };
+        let version = &version.value;
+        match u64::deserialize(version) {
+            Ok(LOCK_VERSION) => Ok(()),
+            Ok(other) => {
+                let message = format!("version {other} is not known to this program, which reads {LOCK_VERSION}");
+                let hint = (other > LOCK_VERSION).then_some(HINT_NEWER);
+                Err(self.error(ParseErrorKind::UnknownVersion, version.at, keys, &message, hint))
             }
-            Event::Scalar(text, style, _, None) => {
-                let plain = style == ScalarStyle::Plain;
-                self.scalar(at, Scalar { text, plain })
+            Err(error) => Err(self.error(ParseErrorKind::Invalid, version.at, keys, &error.message, None)),
+        }
+    }
+
+    fn check_canonical(self, root: &Node<'_>, canonical: &str) -> Result<(), ParseError> {
+        if self.text == canonical {
+            return Ok(());
+        }
+        let mut ours = canonical.split('\n');
+        let mut line = 0;
+        for theirs in self.text.split('\n') {
+            line += 1;
+            let expected = ours.next();
+            if expected == Some(theirs) {
+                continue;
             }
-            Event::SequenceStart(_, _, None) => self.enter(at, Open::List { at, items: Vec::new() }),
-            Event::MappingStart(_, _, None) => self.enter(at, Open::Map { at, entries: Vec::new(), key: None }),
-            Event::SequenceEnd | Event::MappingEnd => self.leave(),
-            // Comments are switched off; later kinds of events are none that a lock has.
-            _ => Err(self.error(at, "this kind of YAML is not allowed")),
-        }
-    }
-
-    fn scalar(&mut self, at: Position, scalar: Scalar<'a>) -> Result<(), ParseError> {
-        self.count(at)?;
-        if let Some(Open::Map { key: key @ None, .. }) = self.open.last_mut() {
-            let is_merge = scalar.plain && scalar.text == "<<";
-            *key = Some((at, scalar));
-            return if is_merge { Err(self.error(at, "merge keys are not allowed")) } else { Ok(()) };
-        }
-        self.add(Node { at, value: Value::Scalar(scalar) });
-        Ok(())
-    }
-
-    fn enter(&mut self, at: Position, open: Open<'a>) -> Result<(), ParseError> {
-        self.count(at)?;
-        if let Some(Open::Map { key: None, .. }) = self.open.last() {
-            return Err(self.error(at, "a key is a string"));
-        }
-        self.open.push(open);
-        Ok(())
-    }
-
-    fn leave(&mut self) -> Result<(), ParseError> {
-        match self.open.pop() {
-            Some(Open::List { at, items }) => self.add(Node { at, value: Value::List(items) }),
-            Some(Open::Map { at, entries, .. }) => {
-                if let Some(repeated) = repeated_key(&entries) {
-                    let mut error =
-                        self.error(repeated.key_at, &format!("the key `{}` stands here twice", repeated.key.text));
-                    error.keys.push(repeated.key.text.clone().into_owned());
-                    return Err(error);
+            let column =
+                theirs.chars().zip(expected.unwrap_or_default().chars()).take_while(|(a, b)| a == b).count() + 1;
+            let changed_ending = theirs.ends_with('\r') || theirs.starts_with('\u{feff}');
+            let message = match expected {
+                _ if theirs.ends_with('\r') => "not canonical: the line ends with CR LF, not with LF".to_owned(),
+                _ if theirs.starts_with('\u{feff}') => {
+                    "not canonical: the file begins with a byte order mark".to_owned()
                 }
-                self.add(Node { at, value: Value::Map(entries) });
-            }
-            None => {}
+                Some("") => "not canonical: the file should end here".to_owned(),
+                Some(expected) => format!("not canonical: `{expected}` is expected here"),
+                None => "not canonical: the file should have ended before".to_owned(),
+            };
+            let hint = if changed_ending { HINT_LINE_ENDINGS } else { HINT_HAND_EDIT };
+            let keys = root.keys_at(line);
+            return Err(self.error(
+                ParseErrorKind::NotCanonical,
+                Position { line, column },
+                keys,
+                &message,
+                Some(hint),
+            ));
         }
-        Ok(())
+        let at = Position { line, column: self.text.split('\n').next_back().unwrap_or_default().chars().count() + 1 };
+        let message = "not canonical: the file should end with a line feed";
+        Err(self.error(ParseErrorKind::NotCanonical, at, Vec::new(), message, Some(HINT_HAND_EDIT)))
     }
 
-    /// Puts a finished value where it belongs.
-    fn add(&mut self, node: Node<'a>) {
-        match self.open.last_mut() {
-            Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { entries, key, .. }) => {
-                if let Some((key_at, key)) = key.take() {
-                    entries.push(Entry { key_at, key, value: node });
-                }
-            }
-            None => self.root = Some(node),
-        }
-    }
-
-    fn count(&mut self, at: Position) -> Result<(), ParseError> {
-        self.nodes += 1;
-        if self.nodes > MAX_NODES {
-            let mut error = self.error(at, &format!("more than {MAX_NODES} values"));
-            error.too_large = true;
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    fn error(&self, at: Position, message: &str) -> ParseError {
-        let keys = self.open.iter().filter_map(|open| match open {
-            Open::List { items, .. } => Some(items.len().to_string()),
-            Open::Map { key, .. } => key.as_ref().map(|(_, key)| key.text.clone().into_owned()),
+    fn invalid(self, root: &Node<'_>, problems: &[Problem]) -> ParseError {
+        let problems = problems.iter().map(|problem| {
+            let at = root.locate(problem.keys());
+            Problem::new(self.text, Some(at), problem.keys().to_vec(), problem.message())
         });
-        ParseError { at, keys: keys.collect(), message: message.to_owned(), too_large: false }
+        ParseError {
+            file: self.name.to_owned(),
+            kind: ParseErrorKind::Invalid,
+            problems: problems.collect(),
+            hint: None,
+        }
     }
 
-    fn syntax_error(&self, error: &ScanError) -> ParseError {
-        self.error(position(*error.marker()), &error.info())
+    fn error(
+        self,
+        kind: ParseErrorKind,
+        at: Position,
+        keys: Vec<String>,
+        message: &str,
+        hint: Option<&'static str>,
+    ) -> ParseError {
+        ParseError::at(self.name, kind, Problem::new(self.text, Some(at), keys, message), hint)
     }
-}
-
-/// The second of two equal keys.
-fn repeated_key<'b, 'a>(entries: &'b [Entry<'a>]) -> Option<&'b Entry<'a>> {
-    fn text<'b>(entry: &'b Entry<'_>) -> &'b Cow<'b, str> {
-        &entry.key.text
-    }
-    if entries.is_sorted_by(|a, b| text(a) < text(b)) {
-        return None;
-    }
-    let mut sorted: Vec<&Entry<'a>> = entries.iter().collect();
-    sorted.sort_by(|a, b| text(a).cmp(text(b)).then(a.key_at.cmp(&b.key_at)));
-    sorted.windows(2).filter(|pair| text(pair[0]) == text(pair[1])).map(|pair| pair[1]).min_by_key(|entry| entry.key_at)
-}
-
-/// The parser counts lines from 1 and columns from 0.
-fn position(marker: Marker) -> Position {
-    Position { line: marker.line().max(1), column: marker.col() + 1 }
 }

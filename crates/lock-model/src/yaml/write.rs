@@ -1,69 +1,71 @@
 use super::scalar::push_scalar;
 use crate::wire::LOCK_VERSION;
-use crate::{Content, Exception, Lock, LockedImage, Origin, Service, Source, ThirdParty, ThirdPartySource};
+use crate::{
+    Content, Exception, Lock, LockedChart, LockedImage, LockedManifests, Origin, Service, Source, ThirdParty,
+    ThirdPartySource,
+};
 
 /// The first line: where editors find the schema. It is part of the bytes.
 const HEADER: &str = "# yaml-language-server: $schema=./schema.json\n";
 
-/// Writes a lock in its only form: the same lock is always the same bytes.
-///
-/// Two spaces, LF, maps sorted, lists not indented, what is empty is left out. A string is plain, unless a YAML reader
-/// would take it for something else or could not read it: then it is double-quoted.
-///
-/// ```
-/// use std::collections::BTreeMap;
-/// use lock_model::{Lock, LockParts, Source};
-///
-/// let source = Source {
-///     repository: "https://github.com/shop/shop".parse()?,
-///     pull_request: Some(7),
-///     head: "1".repeat(40).parse()?,
-///     base: "b".repeat(40).parse()?,
-///     tree: "c".repeat(40).parse()?,
-/// };
-/// let (services, third_party) = (BTreeMap::new(), BTreeMap::new());
-/// let lock = Lock::new(LockParts { source, services, third_party, exceptions: Vec::new() })?;
-/// assert_eq!(
-///     lock_model::write(&lock),
-///     r#"# yaml-language-server: $schema=./schema.json
-/// version: 1
-/// id: sha256:2d88547f99c24c7009b0fc405edccfdbcc71ce0a3226a78a17e5afc5ddb41d01
-/// source:
-///   repository: https://github.com/shop/shop
-///   pull_request: 7
-///   head: "1111111111111111111111111111111111111111"
-///   base: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-///   tree: cccccccccccccccccccccccccccccccccccccccc
-/// "#
-/// );
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn write(lock: &Lock) -> String {
-    let mut out = Writer { text: HEADER.to_owned() };
-    out.number(0, "version", LOCK_VERSION);
-    out.field(0, "id", lock.id().as_str());
-    out.source(lock.source());
-    if !lock.services().is_empty() {
-        out.open(0, "services");
-        for (name, service) in lock.services() {
-            out.open(1, name.as_str());
-            out.service(service);
+impl Lock {
+    /// Writes the lock file in its only form: the same lock is always the same bytes.
+    ///
+    /// Two spaces, LF, maps sorted, lists not indented, what is empty is left out. A string is plain, unless a YAML
+    /// reader would take it for something else or could not read it: then it is double-quoted.
+    ///
+    /// ```
+    /// use lock_model::{Lock, LockParts, Source};
+    ///
+    /// let source = Source::new(
+    ///     "https://github.com/shop/shop".parse()?,
+    ///     "1".repeat(40).parse()?,
+    ///     "b".repeat(40).parse()?,
+    ///     "c".repeat(40).parse()?,
+    /// );
+    /// let lock = Lock::new(LockParts::new(source.with_pull_request(7)))?;
+    /// assert_eq!(
+    ///     lock.to_yaml(),
+    ///     r#"# yaml-language-server: $schema=./schema.json
+    /// version: 1
+    /// id: sha256:2d88547f99c24c7009b0fc405edccfdbcc71ce0a3226a78a17e5afc5ddb41d01
+    /// source:
+    ///   repository: https://github.com/shop/shop
+    ///   pull_request: 7
+    ///   head: "1111111111111111111111111111111111111111"
+    ///   base: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+    ///   tree: cccccccccccccccccccccccccccccccccccccccc
+    /// "#
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_yaml(&self) -> String {
+        let mut out = Writer { text: HEADER.to_owned() };
+        out.number(0, "version", LOCK_VERSION);
+        out.field(0, "id", self.id().as_str());
+        out.source(self.source());
+        if !self.services().is_empty() {
+            out.open(0, "services");
+            for (name, service) in self.services() {
+                out.open(1, name.as_str());
+                out.service(service);
+            }
         }
-    }
-    if !lock.third_party().is_empty() {
-        out.open(0, "third_party");
-        for (name, entry) in lock.third_party() {
-            out.open(1, name.as_str());
-            out.third_party(entry);
+        if !self.third_party().is_empty() {
+            out.open(0, "third_party");
+            for (name, entry) in self.third_party() {
+                out.open(1, name.as_str());
+                out.third_party(entry);
+            }
         }
-    }
-    if !lock.exceptions().is_empty() {
-        out.open(0, "exceptions");
-        for exception in lock.exceptions() {
-            out.exception(exception);
+        if !self.exceptions().is_empty() {
+            out.open(0, "exceptions");
+            for exception in self.exceptions() {
+                out.exception(exception);
+            }
         }
+        out.text
     }
-    out.text
 }
 
 struct Writer {
@@ -89,7 +91,7 @@ impl Writer {
         self.field(2, "path", path.as_str());
         self.open(2, "git");
         self.field(3, "url", git.url.as_str());
-        self.field(3, "sha", git.sha.as_str());
+        self.field(3, "sha", git.commit.as_str());
         match content {
             Content::Image(image) => self.image(image),
             Content::Configuration => {}
@@ -132,13 +134,13 @@ impl Writer {
     fn third_party(&mut self, entry: &ThirdParty) {
         let ThirdParty { source, images } = entry;
         match source {
-            ThirdPartySource::Chart { reference, version, digest } => {
+            ThirdPartySource::Chart(LockedChart { reference, version, digest }) => {
                 self.open(2, "chart");
                 self.field(3, "reference", reference.as_str());
                 self.field(3, "version", version.as_str());
                 self.field(3, "digest", digest.as_str());
             }
-            ThirdPartySource::Manifests { service, path, digest } => {
+            ThirdPartySource::Manifests(LockedManifests { service, path, digest }) => {
                 self.open(2, "manifests");
                 self.field(3, "service", service.as_str());
                 self.field(3, "path", path.as_str());

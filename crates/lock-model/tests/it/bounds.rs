@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use lock_model::{Lock, ReadErrorKind, read, write};
+use lock_model::{Lock, ParseErrorKind};
 
 use crate::sample::golden_parts;
 
 /// Far above what an unoptimised build needs, far below what an expanded bomb would.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-fn kind_of(text: &[u8]) -> ReadErrorKind {
+fn kind_of(text: &[u8]) -> ParseErrorKind {
     let start = Instant::now();
-    let kind = read(text, "bomb.yaml").unwrap_err().kind();
+    let kind = Lock::parse(text, "bomb.yaml").unwrap_err().kind();
     assert!(start.elapsed() < AT_ONCE, "took {:?}", start.elapsed());
     kind
 }
@@ -25,7 +25,7 @@ fn t39_an_alias_bomb_is_refused_at_once() {
             &["a", &level.to_string(), ": &a", &level.to_string(), " [*a", &below.to_string(), "]\n"].concat(),
         );
     }
-    assert_eq!(kind_of(text.as_bytes()), ReadErrorKind::Unreadable);
+    assert_eq!(kind_of(text.as_bytes()), ParseErrorKind::Unreadable);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn t39_nesting_is_refused_at_once() {
     for open in ["[", "{a: ", "- ", "? ", "- - ", "&a ["] {
         assert_eq!(
             kind_of(format!("version: {}", open.repeat(100_000)).as_bytes()),
-            ReadErrorKind::Unreadable,
+            ParseErrorKind::Unreadable,
             "{open}"
         );
     }
@@ -42,18 +42,23 @@ fn t39_nesting_is_refused_at_once() {
         deep.push_str(&" ".repeat(level));
         deep.push_str("a:\n");
     }
-    assert_eq!(kind_of(deep.as_bytes()), ReadErrorKind::Unreadable);
+    assert_eq!(kind_of(deep.as_bytes()), ParseErrorKind::Unreadable);
 }
 
 #[test]
 fn t39_the_size_is_judged_first() {
-    assert_eq!(kind_of(&vec![b'['; (20 << 20) + 1]), ReadErrorKind::TooLarge);
-    assert_eq!(kind_of(&vec![0xff; (20 << 20) + 1]), ReadErrorKind::TooLarge);
+    assert_eq!(kind_of(&vec![b'['; (20 << 20) + 1]), ParseErrorKind::TooLarge);
+    assert_eq!(kind_of(&vec![0xff; (20 << 20) + 1]), ParseErrorKind::TooLarge);
+    let largest = Lock::parse(&vec![0xff; 20 << 20], "largest.yaml").unwrap_err();
+    assert_eq!(largest.kind(), ParseErrorKind::NotText);
 }
 
 #[test]
 fn t39_too_many_values_are_refused() {
-    assert_eq!(read("- a\n".repeat(1_000_001).as_bytes(), "bomb.yaml").unwrap_err().kind(), ReadErrorKind::TooLarge);
+    assert_eq!(
+        Lock::parse("- a\n".repeat(1_000_001).as_bytes(), "bomb.yaml").unwrap_err().kind(),
+        ParseErrorKind::TooLarge
+    );
 }
 
 #[test]
@@ -67,8 +72,8 @@ fn thousands_of_services_are_no_burden() {
     }
     let lock = Lock::new(parts).unwrap();
     let start = Instant::now();
-    let text = write(&lock);
-    assert_eq!(read(text.as_bytes(), "large.yaml").unwrap(), lock);
+    let text = lock.to_yaml();
+    assert_eq!(Lock::parse(text.as_bytes(), "large.yaml").unwrap(), lock);
     // An optimised build does 10,000 services in half a second; this bound only finds what grows with the square.
     assert!(start.elapsed() < Duration::from_secs(30), "took {:?}", start.elapsed());
 }

@@ -1,4 +1,4 @@
-use lock_model::{Change, Content, Lock, LockDiff, LockParts, ThirdPartySource, diff};
+use lock_model::{Change, Content, Lock, LockDiff, LockParts, LockedManifests, ThirdPartySource, diff};
 
 use crate::sample::{digest, golden, golden_parts};
 
@@ -31,7 +31,7 @@ fn the_same_lock_does_not_differ() {
 fn a_new_image_says_what_exactly_changed() {
     let diff = after(|parts| {
         let cart = parts.services.get_mut("cart").unwrap();
-        cart.git.sha = "9".repeat(40).parse().unwrap();
+        cart.git.commit = "9".repeat(40).parse().unwrap();
         let Content::Image(image) = &mut cart.content else { panic!("the cart has an image") };
         image.tag = "main-9999999".parse().unwrap();
         image.digest = digest('9');
@@ -80,11 +80,11 @@ fn third_parties_differ_by_chart_and_image() {
     let diff = after(|parts| {
         let redis = parts.third_party.get_mut("redis").unwrap();
         redis.images.insert("docker.io/bitnami/redis".parse().unwrap(), digest('f'));
-        redis.source = ThirdPartySource::Manifests {
-            service: "grafana".parse().unwrap(),
-            path: "redis.yaml".parse().unwrap(),
-            digest: digest('4'),
-        };
+        redis.source = ThirdPartySource::Manifests(LockedManifests::new(
+            "grafana".parse().unwrap(),
+            "redis.yaml".parse().unwrap(),
+            digest('4'),
+        ));
     });
     let fields: Vec<String> = lines(&diff.third_party["redis"])
         .iter()
@@ -96,13 +96,13 @@ fn third_parties_differ_by_chart_and_image() {
 
 #[test]
 fn exceptions_are_compared_whole() {
-    let exception = lock_model::Exception {
-        kind: "left-out".parse().unwrap(),
-        subject: "services/chatbot".parse().unwrap(),
-        reason: "no image yet".parse().unwrap(),
-        owner: "team-cart".parse().unwrap(),
-        until: "2026-12-31".parse().unwrap(),
-    };
+    let exception = lock_model::Exception::new(
+        "left-out".parse().unwrap(),
+        "services/chatbot".parse().unwrap(),
+        "no image yet".parse().unwrap(),
+        "team-cart".parse().unwrap(),
+        "2026-12-31".parse().unwrap(),
+    );
     let diff = after(|parts| parts.exceptions.push(exception.clone()));
     assert_eq!(diff.exceptions_added, [exception]);
     assert!(!diff.is_empty() && !diff.is_pinned());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lock_model::{ReadError, ReadErrorKind, read, write};
+use lock_model::{Lock, ParseError, ParseErrorKind};
 use serde_json::Value;
 
 /// Files that the parser refuses and a schema cannot: by the beginning of their names, with the reason.
@@ -46,8 +46,8 @@ fn p4_every_valid_file_is_read_written_alike_and_fits_the_schema() {
     let schema = schema();
     for file in files("valid") {
         let text = std::fs::read_to_string(&file).unwrap();
-        let lock = read(text.as_bytes(), &name(&file)).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(write(&lock), text, "{}", file.display());
+        let lock = Lock::parse(text.as_bytes(), &name(&file)).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(lock.to_yaml(), text, "{}", file.display());
         let json = to_json(&text).unwrap();
         let errors: Vec<String> = schema.iter_errors(&json).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{}: {errors:#?}", file.display());
@@ -91,10 +91,10 @@ fn p4_what_the_parser_refuses_the_schema_refuses() {
 fn check_refusals(folder: &str) {
     let mut wrong = Vec::new();
     for file in files(folder) {
-        let error = read(&std::fs::read(&file).unwrap(), &name(&file)).expect_err(&file.display().to_string());
+        let error = Lock::parse(&std::fs::read(&file).unwrap(), &name(&file)).expect_err(&file.display().to_string());
         let expected = std::fs::read_to_string(file.with_extension("txt")).unwrap_or_default();
         let actual = rendered(&error);
-        assert_eq!(error.kind() == ReadErrorKind::TooLarge, error.line().is_none(), "{actual}");
+        assert_eq!(error.kind() == ParseErrorKind::TooLarge, error.line().is_none(), "{actual}");
         if actual != expected {
             wrong.push(format!("== {}\n-- expected\n{expected}-- actual\n{actual}", file.display()));
         }
@@ -103,7 +103,7 @@ fn check_refusals(folder: &str) {
 }
 
 /// An error as the files beside the fixtures have it: the kind, the text, the hint.
-fn rendered(error: &ReadError) -> String {
+fn rendered(error: &ParseError) -> String {
     let hint = error.hint().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
     format!("{:?}\n{error}\n{hint}", error.kind())
 }
@@ -128,13 +128,13 @@ fn schema() -> jsonschema::Validator {
 
 /// YAML as another parser's other front end reads it, strictly and by the core schema of YAML 1.2.
 fn to_json(text: &str) -> Option<Value> {
-    let options = serde_yaml::options! {
+    let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
-        duplicate_keys: serde_yaml::DuplicateKeyPolicy::Error,
-        merge_keys: serde_yaml::MergeKeyPolicy::Error,
-        budget: serde_yaml::budget! { max_anchors: 0, max_aliases: 0 },
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
+        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
     };
-    serde_yaml::from_str_with_options(text, options).ok()
+    serde_saphyr::from_str_with_options(text, options).ok()
 }

@@ -4,12 +4,12 @@ const GOLDEN: &str = include_str!("../fixtures/valid/golden.yaml");
 
 #[test]
 fn the_golden_file_is_written_byte_for_byte() {
-    assert_eq!(lock_model::write(&golden()), GOLDEN);
+    assert_eq!(golden().to_yaml(), GOLDEN);
 }
 
 #[test]
 fn the_golden_file_is_read() {
-    assert_eq!(lock_model::read(GOLDEN.as_bytes(), "golden.yaml").unwrap(), golden());
+    assert_eq!(lock_model::Lock::parse(GOLDEN.as_bytes(), "golden.yaml").unwrap(), golden());
 }
 
 #[test]

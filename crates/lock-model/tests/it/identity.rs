@@ -1,4 +1,4 @@
-use lock_model::{Content, CreatedFrom, Lock, LockParts, Origin, Revision, ThirdPartySource};
+use lock_model::{Content, CreatedFrom, Lock, LockParts, LockedManifests, Origin, Revision, ThirdPartySource};
 
 use crate::sample::{digest, golden, golden_parts};
 
@@ -37,7 +37,7 @@ fn b13_descriptions_do_not_change_the_id() {
 #[test]
 fn what_is_pinned_changes_the_id() {
     let other: [Case; 8] = [
-        ("sha", |parts| cart(parts).git.sha = "f".repeat(40).parse().unwrap()),
+        ("sha", |parts| cart(parts).git.commit = "f".repeat(40).parse().unwrap()),
         ("path", |parts| cart(parts).path = "apps/cart".parse().unwrap()),
         ("digest", |parts| image(parts).digest = digest('f')),
         ("tag", |parts| image(parts).tag = "main-2222222".parse().unwrap()),
@@ -45,11 +45,11 @@ fn what_is_pinned_changes_the_id() {
         ("service", |parts| drop(parts.services.remove("grafana"))),
         ("third party", |parts| parts.third_party.clear()),
         ("manifests", |parts| {
-            parts.third_party.get_mut("redis").unwrap().source = ThirdPartySource::Manifests {
-                service: "grafana".parse().unwrap(),
-                path: "redis.yaml".parse().unwrap(),
-                digest: digest('4'),
-            };
+            parts.third_party.get_mut("redis").unwrap().source = ThirdPartySource::Manifests(LockedManifests::new(
+                "grafana".parse().unwrap(),
+                "redis.yaml".parse().unwrap(),
+                digest('4'),
+            ));
         }),
     ];
     let mut ids = std::collections::BTreeSet::from([VECTOR.to_owned()]);
@@ -67,4 +67,21 @@ fn image(parts: &mut LockParts) -> &mut lock_model::LockedImage {
         Content::Image(image) => image,
         Content::Configuration => panic!("the cart has an image"),
     }
+}
+
+#[test]
+fn words_of_the_lock_are_parsed_as_they_are_displayed() {
+    for word in ["proven", "self-asserted", "mismatch", "absent", "unchecked"] {
+        assert_eq!(word.parse::<Revision>().unwrap().to_string(), word);
+    }
+    for word in ["config", "annotation", "commit"] {
+        assert_eq!(word.parse::<CreatedFrom>().unwrap().to_string(), word);
+    }
+    for word in ["resolved", "migrated"] {
+        assert_eq!(word.parse::<Origin>().unwrap().to_string(), word);
+    }
+    assert_eq!(
+        "Proven".parse::<Origin>().unwrap_err().to_string(),
+        "`Proven` is not a valid origin: one of `resolved` `migrated`"
+    );
 }

@@ -1,4 +1,4 @@
-use lock_model::{ErrorClass, ReadErrorKind, ServiceMetadata};
+use lock_model::{ErrorClass, METADATA_FILE, MetadataError, ParseErrorKind, ServiceMetadata};
 use serde_json::{Value, json};
 
 fn valid() -> Value {
@@ -16,17 +16,17 @@ fn valid() -> Value {
     })
 }
 
-fn read(value: &Value) -> Result<ServiceMetadata, lock_model::ReadError> {
-    ServiceMetadata::read(value.to_string().as_bytes(), "metadata.json")
+fn parse(value: &Value) -> Result<ServiceMetadata, lock_model::ParseError> {
+    ServiceMetadata::parse(value.to_string().as_bytes(), "metadata.json")
 }
 
 #[test]
 fn it_is_read_and_written_and_fits_its_schema() {
-    let metadata = read(&valid()).unwrap();
+    let metadata = parse(&valid()).unwrap();
     let schema = jsonschema::validator_for(&lock_model::metadata_schema()).unwrap();
-    let written = metadata.write();
+    let written = metadata.to_json();
     assert!(schema.is_valid(&serde_json::from_str(&written).unwrap()));
-    assert_eq!(ServiceMetadata::read(written.as_bytes(), "again").unwrap(), metadata);
+    assert_eq!(ServiceMetadata::parse(written.as_bytes(), "again").unwrap(), metadata);
     assert_eq!(metadata.locked().version.as_str(), "1.4.0");
 }
 
@@ -52,7 +52,7 @@ fn p4_what_is_refused_is_refused_by_the_schema_too() {
     for (pointer, value, path) in cases {
         let mut changed = valid();
         *changed.pointer_mut(pointer).unwrap() = value;
-        let error = read(&changed).expect_err(pointer);
+        let error = parse(&changed).expect_err(pointer);
         assert_eq!(error.path(), path, "{error}");
         assert!(error.line().is_some() && error.class() == ErrorClass::Invalid);
         assert!(!schema.is_valid(&changed), "the schema accepts {changed}");
@@ -60,18 +60,19 @@ fn p4_what_is_refused_is_refused_by_the_schema_too() {
     for field in ["version", "name", "commit", "image", "service_version"] {
         let mut changed = valid();
         drop(changed.as_object_mut().unwrap().remove(field));
-        assert!(read(&changed).is_err() && !schema.is_valid(&changed), "`{field}` is optional");
+        assert!(parse(&changed).is_err() && !schema.is_valid(&changed), "`{field}` is optional");
     }
     let mut unknown = valid();
     unknown["built_by"] = json!("ci");
-    assert_eq!(read(&unknown).unwrap_err().path(), "built_by");
+    assert_eq!(parse(&unknown).unwrap_err().path(), "built_by");
     assert!(!schema.is_valid(&unknown));
 }
 
 #[test]
 fn the_version_is_judged_before_the_shape() {
-    let error = ServiceMetadata::read(br#"{"version": 2, "wagons": []}"#, "m.json").unwrap_err();
-    assert_eq!(error.kind(), ReadErrorKind::UnknownVersion);
+    let error = ServiceMetadata::parse(br#"{"version": 2, "wagons": []}"#, "m.json").unwrap_err();
+    assert_eq!(error.kind(), ParseErrorKind::UnknownVersion);
+    assert_eq!(error.file(), "m.json");
     assert!(error.hint().is_some());
     assert_eq!((error.line(), error.column()), (Some(1), Some(13)));
 }
@@ -79,24 +80,24 @@ fn the_version_is_judged_before_the_shape() {
 #[test]
 fn p30_metadata_is_json_and_never_yaml() {
     let text = valid().to_string().replace("\"main-1111111\"", "main-1111111\"");
-    let error = ServiceMetadata::read(text.as_bytes(), "metadata.json").unwrap_err();
-    assert_eq!(error.kind(), ReadErrorKind::Unreadable);
-    let yaml = ServiceMetadata::read(b"version: 1\nname: cart\n", "metadata.json").unwrap_err();
-    assert_eq!(yaml.kind(), ReadErrorKind::Unreadable);
+    let error = ServiceMetadata::parse(text.as_bytes(), "metadata.json").unwrap_err();
+    assert_eq!(error.kind(), ParseErrorKind::Unreadable);
+    let yaml = ServiceMetadata::parse(b"version: 1\nname: cart\n", "metadata.json").unwrap_err();
+    assert_eq!(yaml.kind(), ParseErrorKind::Unreadable);
 }
 
 #[test]
 fn t39_duplicate_keys_trailing_text_and_size_are_refused() {
     let text = valid().to_string();
     let twice = text.replacen("\"name\":", "\"name\":\"catalog\",\"name\":", 1);
-    assert_eq!(ServiceMetadata::read(twice.as_bytes(), "m").unwrap_err().kind(), ReadErrorKind::Invalid);
+    assert_eq!(ServiceMetadata::parse(twice.as_bytes(), "m").unwrap_err().kind(), ParseErrorKind::Invalid);
     let trailing = format!("{text} {{}}");
-    assert_eq!(ServiceMetadata::read(trailing.as_bytes(), "m").unwrap_err().kind(), ReadErrorKind::Unreadable);
+    assert_eq!(ServiceMetadata::parse(trailing.as_bytes(), "m").unwrap_err().kind(), ParseErrorKind::Unreadable);
     let deep = format!("{{\"version\":1,\"x\":{}", "[".repeat(100_000));
-    assert_eq!(ServiceMetadata::read(deep.as_bytes(), "m").unwrap_err().kind(), ReadErrorKind::Unreadable);
+    assert_eq!(ServiceMetadata::parse(deep.as_bytes(), "m").unwrap_err().kind(), ParseErrorKind::Unreadable);
     let large = vec![b' '; (1 << 20) + 1];
-    assert_eq!(ServiceMetadata::read(&large, "m").unwrap_err().kind(), ReadErrorKind::TooLarge);
-    assert_eq!(ServiceMetadata::read(b"\xff", "m").unwrap_err().kind(), ReadErrorKind::NotText);
+    assert_eq!(ServiceMetadata::parse(&large, "m").unwrap_err().kind(), ParseErrorKind::TooLarge);
+    assert_eq!(ServiceMetadata::parse(b"\xff", "m").unwrap_err().kind(), ParseErrorKind::NotText);
 }
 
 #[test]
@@ -104,17 +105,74 @@ fn an_api_file_is_listed_once() {
     let mut twice = valid();
     let first = twice["api"][0].clone();
     twice["api"].as_array_mut().unwrap().push(first);
-    let error = read(&twice).unwrap_err();
+    let error = parse(&twice).unwrap_err();
     assert!(error.to_string().contains("`openapi.yaml` is listed twice"), "{error}");
 }
 
 #[test]
 fn an_error_shows_the_line() {
     let text = "{\n  \"version\": 1,\n  \"name\": \"Cart\"\n}\n";
-    let error = ServiceMetadata::read(text.as_bytes(), "metadata.json").unwrap_err();
+    let error = ServiceMetadata::parse(text.as_bytes(), "metadata.json").unwrap_err();
     assert_eq!(
         error.to_string(),
         "metadata.json:3:11: `name`: `Cart` is not a valid service name: lower-case letters, digits, `.`, `_`, `-`, \
          starting with a letter or digit, at most 128\n  |\n3 |   \"name\": \"Cart\"\n  |           ^"
+    );
+}
+
+fn built() -> ServiceMetadata {
+    let image = lock_model::MetadataImage::new(
+        "ghcr.io/shop/cart".parse().unwrap(),
+        "main-1111111".parse().unwrap(),
+        lock_model::Digest::of(b""),
+    );
+    ServiceMetadata::new("cart".parse().unwrap(), "1".repeat(40).parse().unwrap(), image, "1.4.0".parse().unwrap())
+}
+
+fn with(metadata: ServiceMetadata, path: &str) -> Result<ServiceMetadata, MetadataError> {
+    metadata.api("openapi".parse().unwrap(), path.parse().unwrap(), path.as_bytes())
+}
+
+#[test]
+fn what_is_built_is_sorted_and_can_be_parsed() {
+    let metadata = with(with(with(built(), "b.yaml").unwrap(), "c.yaml").unwrap(), "a.yaml").unwrap();
+    let paths: Vec<&str> = metadata.api_files().iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["a.yaml", "b.yaml", "c.yaml"]);
+    assert_eq!(metadata.api_files()[0].digest, lock_model::Digest::of(b"a.yaml"));
+    let parsed = ServiceMetadata::parse(metadata.to_json().as_bytes(), METADATA_FILE).unwrap();
+    assert_eq!(parsed, metadata);
+    assert_eq!(parsed.name().as_str(), "cart");
+    assert_eq!(parsed.commit().as_str(), "1".repeat(40));
+    assert_eq!(parsed.service_version().as_str(), "1.4.0");
+    assert_eq!(parsed.locked().api, metadata.api_files());
+    assert_eq!(parsed.image().reference().to_string(), built().image().reference().to_string());
+}
+
+#[test]
+fn a_path_is_listed_once_and_the_file_stays_small() {
+    let twice = with(with(built(), "a.yaml").unwrap(), "a.yaml").unwrap_err();
+    assert_eq!(twice.to_string(), "`a.yaml` is listed twice");
+    assert_eq!(twice.class(), ErrorClass::Invalid);
+    let mut metadata = built();
+    let error = loop {
+        let path = format!("{}/{}", metadata.api_files().len(), "x".repeat(4000));
+        metadata = match with(metadata.clone(), &path) {
+            Ok(larger) => larger,
+            Err(error) => break error,
+        };
+    };
+    assert!(matches!(error, MetadataError::TooLarge { bytes, .. } if bytes > 1 << 20), "{error}");
+    let text = metadata.to_json();
+    assert!(text.len() > (1 << 20) - 5000 && ServiceMetadata::parse(text.as_bytes(), METADATA_FILE).is_ok());
+}
+
+#[test]
+fn an_image_is_made_of_a_reference_with_tag_and_digest() {
+    let whole = built().image().reference();
+    assert_eq!(lock_model::MetadataImage::try_from(whole.clone()).unwrap(), *built().image());
+    let error = lock_model::MetadataImage::try_from(whole.without_digest()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`ghcr.io/shop/cart:main-1111111` is not a valid pushed image: a reference with tag and digest"
     );
 }

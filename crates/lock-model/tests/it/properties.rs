@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use lock_model::{
-    ApiFile, ChartVersion, Content, CreatedFrom, Date, Exception, GitSource, KindName, Lock, LockParts, LockedImage,
-    LockedMetadata, OneLine, Origin, Revision, Service, Source, ThirdParty, ThirdPartySource, Timestamp, TreePath,
-    diff, read, write,
+    ApiFile, ChartVersion, Content, CreatedFrom, Exception, GitSource, KindName, Lock, LockParts, LockedChart,
+    LockedImage, LockedMetadata, OneLine, Origin, Revision, Service, Source, ThirdParty, ThirdPartySource, Timestamp,
+    TreePath, diff,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -169,14 +169,10 @@ fn image() -> impl Strategy<Value = LockedImage> {
         Revision::Unchecked,
     ]);
     (image_repository(), tag(), digest(), btree_map(platform, digest(), 0..3), time(), created_from, revision).prop_map(
-        |(repository, tag, digest, platforms, created, created_from, revision)| LockedImage {
-            repository,
-            tag,
-            digest,
-            platforms,
-            created,
-            created_from,
-            revision,
+        |(repository, tag, digest, platforms, created, created_from, revision)| {
+            LockedImage::new(repository, tag, digest, created, created_from)
+                .with_platforms(platforms)
+                .with_revision(revision)
         },
     )
 }
@@ -186,49 +182,50 @@ fn kind() -> impl Strategy<Value = KindName> {
 }
 
 fn service() -> impl Strategy<Value = Service> {
-    let api = vec((kind(), path(), digest()), 0..3)
-        .prop_map(|files| files.into_iter().map(|(kind, path, digest)| ApiFile { kind, path, digest }).collect());
-    let metadata = (line(), api).prop_map(|(version, api)| LockedMetadata { version, api });
+    let api = vec((kind(), path(), digest()).prop_map(|(kind, path, digest)| ApiFile::new(kind, path, digest)), 0..3);
+    let metadata = (line(), api).prop_map(|(version, api)| {
+        let mut metadata = LockedMetadata::new(version);
+        metadata.api = api;
+        metadata
+    });
     let content = prop_oneof![image().prop_map(Content::Image), Just(Content::Configuration)];
     let origin = prop_oneof![Just(Origin::Resolved), Just(Origin::Migrated)];
     (path(), url(), commit(), content, option::of(metadata), origin).prop_map(
-        |(path, url, sha, content, metadata, origin)| Service {
-            path,
-            git: GitSource { url, sha },
-            content,
-            metadata,
-            origin,
+        |(path, url, commit, content, metadata, origin)| {
+            let mut service = Service::new(path, GitSource::new(url, commit), content);
+            service.metadata = metadata;
+            service.origin = origin;
+            service
         },
     )
 }
 
 fn third_party() -> impl Strategy<Value = ThirdParty> {
     let chart = ("(oci|https)://[a-z]{1,8}(/[a-z0-9_~.+-]{3,8}){1,3}", "[0-9][0-9.e_+-]{0,8}", digest()).prop_map(
-        |(reference, version, digest)| ThirdPartySource::Chart {
-            reference: reference.parse().unwrap(),
-            version: ChartVersion::try_from(version).unwrap(),
-            digest,
+        |(reference, version, digest)| {
+            let version = ChartVersion::try_from(version).unwrap();
+            ThirdPartySource::Chart(LockedChart::new(reference.parse().unwrap(), version, digest))
         },
     );
-    (chart, btree_map(image_repository(), digest(), 0..3)).prop_map(|(source, images)| ThirdParty { source, images })
+    (chart, btree_map(image_repository(), digest(), 0..3)).prop_map(|(source, images)| {
+        let mut entry = ThirdParty::new(source);
+        entry.images = images;
+        entry
+    })
 }
 
 fn exception() -> impl Strategy<Value = Exception> {
-    (kind(), line(), line(), line(), time()).prop_map(|(kind, subject, reason, owner, time)| {
-        let until: Date = time.date();
-        Exception { kind, subject, reason, owner, until }
-    })
+    (kind(), line(), line(), line(), time())
+        .prop_map(|(kind, subject, reason, owner, time)| Exception::new(kind, subject, reason, owner, time.date()))
 }
 
 /// Any consistent lock; parts that contradict each other are given up.
 fn lock() -> impl Strategy<Value = Lock> {
     let source = (url(), option::of(1..=(1_u64 << 53) - 1), commit(), commit(), hex(40)).prop_map(
-        |(repository, pull_request, head, base, tree)| Source {
-            repository,
-            pull_request,
-            head,
-            base,
-            tree: tree.parse().unwrap(),
+        |(repository, pull_request, head, base, tree)| {
+            let mut source = Source::new(repository, head, base, tree.parse().unwrap());
+            source.pull_request = pull_request;
+            source
         },
     );
     let services = btree_map(name().prop_map(|name| name.parse().unwrap()), service(), 0..5);
@@ -236,7 +233,10 @@ fn lock() -> impl Strategy<Value = Lock> {
     (source, services, third_party, vec(exception(), 0..3)).prop_filter_map(
         "parts that contradict each other",
         |(source, services, third_party, exceptions)| {
-            Lock::new(LockParts { source, services, third_party, exceptions }).ok()
+            let mut parts = LockParts::new(source).with_services(services);
+            parts.third_party = third_party;
+            parts.exceptions = exceptions;
+            Lock::new(parts).ok()
         },
     )
 }
@@ -246,21 +246,21 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_as_the_same_lock(lock in lock()) {
-        let text = write(&lock);
-        let again = match read(text.as_bytes(), "lock.yaml") {
+        let text = lock.to_yaml();
+        let again = match Lock::parse(text.as_bytes(), "lock.yaml") {
             Ok(again) => again,
             Err(error) => return Err(TestCaseError::fail(format!("{error}\n{text}"))),
         };
         prop_assert_eq!(&again, &lock);
-        prop_assert_eq!(write(&again), text);
+        prop_assert_eq!(again.to_yaml(), text);
         prop_assert!(diff(&lock, &again).is_empty());
     }
 
     #[test]
     fn t39_another_reader_sees_the_same_strings(lock in lock()) {
         // Without any option: this reader takes `no`, `0777` and the like for something else than a string.
-        let text = write(&lock);
-        let other: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+        let text = lock.to_yaml();
+        let other: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
         prop_assert_eq!(other, serde_json::to_value(&lock).unwrap(), "{}", text);
     }
 
@@ -270,7 +270,7 @@ proptest! {
             std::sync::LazyLock::new(|| jsonschema::validator_for(&lock_model::lock_schema()).unwrap());
         let json = serde_json::to_value(&lock).unwrap();
         let errors: Vec<String> = SCHEMA.iter_errors(&json).map(|error| format!("{error} at {}", error.instance_path())).collect();
-        prop_assert!(errors.is_empty(), "{:#?}\n{}", errors, write(&lock));
+        prop_assert!(errors.is_empty(), "{:#?}\n{}", errors, lock.to_yaml());
     }
 
     #[test]
@@ -281,7 +281,7 @@ proptest! {
 
     #[test]
     fn t39_no_text_makes_the_reader_panic(text in "(version: 1\n)?[ -~\n]{0,200}") {
-        prop_assert!(read(text.as_bytes(), "noise.yaml").is_err());
+        prop_assert!(Lock::parse(text.as_bytes(), "noise.yaml").is_err());
     }
 
     #[test]
@@ -289,8 +289,8 @@ proptest! {
         let golden = include_bytes!("../fixtures/valid/golden.yaml");
         let mut text = golden.to_vec();
         text[at % golden.len()] = byte;
-        match read(&text, "golden.yaml") {
-            Ok(lock) => prop_assert_eq!(write(&lock).into_bytes(), text),
+        match Lock::parse(&text, "golden.yaml") {
+            Ok(lock) => prop_assert_eq!(lock.to_yaml().into_bytes(), text),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
         }
     }
@@ -301,6 +301,6 @@ fn an_empty_map_is_not_written() {
     let mut parts = crate::sample::golden_parts();
     parts.services = BTreeMap::new();
     parts.third_party = BTreeMap::new();
-    let text = write(&Lock::new(parts).unwrap());
+    let text = Lock::new(parts).unwrap().to_yaml();
     assert!(!text.contains("services") && !text.contains("third_party") && !text.contains("exceptions"), "{text}");
 }

@@ -15,8 +15,8 @@ mod shop;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lock_model::{Lock, LockParts, Service};
-use process::{Environment, Invocation, Program};
+use lock_model::{Lock, LockParts};
+use process::{EnvVars, Invocation, Program};
 use test_support::Skopeo;
 use test_support::bench::{self, Missing};
 use test_support::measure::{Mode, Quantity, Table, fastest};
@@ -42,7 +42,7 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     let services = mode.choose(1_000, 3);
     let shop = Shop::new(services)?;
     let text = shop.lock(ONE_PLATFORM, "kept");
-    let lock = lock_model::read(text.as_bytes(), "lock.yaml").unwrap();
+    let lock = lock_model::Lock::parse(text.as_bytes(), "lock.yaml").unwrap();
     for digest in shop.digests() {
         assert!(text.contains(digest), "{digest}");
     }
@@ -68,10 +68,10 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     table.beside("cold, two platforms an image; the loop, which looks at one", Quantity::Time(both), Some(skopeo));
 
     let large = many(&lock, mode.choose(10_000, 6));
-    let text = lock_model::write(&large);
+    let text = large.to_yaml();
     let time = fastest(mode.choose(5, 1), || {
-        let lock = lock_model::read(text.as_bytes(), "lock.yaml").unwrap();
-        assert_eq!(lock_model::write(&lock).len(), text.len());
+        let lock = lock_model::Lock::parse(text.as_bytes(), "lock.yaml").unwrap();
+        assert_eq!(lock.to_yaml().len(), text.len());
     });
     let limit = Quantity::Time(Duration::from_secs(1));
     table.at_most("a lock of 10,000 services read, checked and written", Quantity::Time(time), None, limit);
@@ -104,7 +104,7 @@ fn side_by_side(part: &bench::Part, arguments: &[&str], references: &[String], h
     let xargs = Program::find("xargs", "/usr/bin:/bin".as_ref()).unwrap();
     fastest(1, || {
         let invocation = Invocation::new(&xargs).args(["-P", "32", "-n", "1"]).arg(part.program()).args(arguments);
-        let invocation = invocation.environment(&environment(home)).stdin(references.join("\n"));
+        let invocation = invocation.envs(&environment(home)).stdin(references.join("\n"));
         let output = invocation.run().unwrap().checked().unwrap();
         assert_eq!(output.stdout_text().matches("sha256:").count(), references.len());
     })
@@ -113,11 +113,11 @@ fn side_by_side(part: &bench::Part, arguments: &[&str], references: &[String], h
 fn plain_http(regctl: &bench::Part, address: &str, home: &Path) {
     let program = Program::at(regctl.program());
     let invocation = Invocation::new(&program).args(["registry", "set", "--tls", "disabled", "--skip-check", address]);
-    drop(invocation.environment(&environment(home)).run().unwrap().checked().unwrap());
+    drop(invocation.envs(&environment(home)).run().unwrap().checked().unwrap());
 }
 
-fn environment(home: &Path) -> Environment {
-    Environment::new().set("HOME", home).set("PATH", "/usr/bin:/bin")
+fn environment(home: &Path) -> EnvVars {
+    EnvVars::new().set("HOME", home).set("PATH", "/usr/bin:/bin")
 }
 
 /// A lock with the same services again and again, under other names.
@@ -125,13 +125,11 @@ fn many(lock: &Lock, services: usize) -> Lock {
     let mut copies = std::collections::BTreeMap::new();
     for (number, (name, service)) in lock.services().iter().cycle().take(services).enumerate() {
         let path = format!("{}-{number}", service.path).parse().unwrap();
-        copies.insert(format!("{name}-{number}").parse().unwrap(), Service { path, ..service.clone() });
+        let mut copy = service.clone();
+        copy.path = path;
+        copies.insert(format!("{name}-{number}").parse().unwrap(), copy);
     }
-    Lock::new(LockParts {
-        source: lock.source().clone(),
-        services: copies,
-        third_party: lock.third_party().clone(),
-        exceptions: Vec::new(),
-    })
-    .unwrap()
+    let mut parts = LockParts::new(lock.source().clone()).with_services(copies);
+    parts.third_party.clone_from(lock.third_party());
+    Lock::new(parts).unwrap()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use git::{Git, GitOptions, InitOptions};
-use process::Environment;
+use process::EnvVars;
 use process::Program;
 use registry::layout::Blob;
 use tempfile::TempDir;
@@ -122,7 +122,7 @@ fn superproject(folder: &Path, images: &[Image], registry: &str) {
         stream.push_str(&links);
     }
     let program = Program::find("git", SEARCH_PATH.as_ref()).unwrap();
-    let environment = Environment::new().set("PATH", SEARCH_PATH).set("HOME", folder.parent().unwrap());
+    let environment = EnvVars::new().set("PATH", SEARCH_PATH).set("HOME", folder.parent().unwrap());
     let options = GitOptions { environment, ..GitOptions::default() };
     let init = InitOptions { bare: true, ..InitOptions::default() };
     let git = Git::init(&program, folder, &init, options).unwrap();

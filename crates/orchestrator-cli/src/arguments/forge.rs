@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lock_model::{BranchName, CommitId, UserName};
+
 /// Commands on the local forge.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ForgeCommand {
@@ -26,7 +28,7 @@ pub(crate) struct ForgeInitArgs {
     pub users: Vec<String>,
     /// Name of the bot that orchestrator acts as; it may push to protected branches.
     #[arg(long, value_name = "NAME", default_value = "orchestrator")]
-    pub bot: String,
+    pub bot: UserName,
     /// A protected branch and the statuses that a merge to it needs, as `BRANCH` or `BRANCH=CONTEXT,CONTEXT`.
     #[arg(long, value_name = "RULE")]
     pub protect: Vec<String>,
@@ -56,10 +58,10 @@ pub(crate) enum PullRequestCommand {
 pub(crate) struct OpenArgs {
     /// The branch to merge.
     #[arg(long, value_name = "BRANCH")]
-    pub head: String,
+    pub head: BranchName,
     /// The branch to merge into.
     #[arg(long, value_name = "BRANCH")]
-    pub base: String,
+    pub base: BranchName,
     /// Its title.
     #[arg(long, value_name = "TEXT")]
     pub title: String,
@@ -98,7 +100,7 @@ pub(crate) struct ForgeMergeArgs {
     pub number: u64,
     /// Merge only when this is its head.
     #[arg(long, value_name = "SHA")]
-    pub expected_head: Option<String>,
+    pub expected_head: Option<CommitId>,
     /// Ignore the branch's rules; for administrators, and recorded.
     #[arg(long)]
     pub bypass: bool,

@@ -11,7 +11,7 @@ pub(crate) enum ImagesCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImagesExplainArgs {
     /// The service.
-    pub service: String,
+    pub service: lock_model::ServiceName,
     /// The commit or branch whose gitlink counts.
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub rev: String,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lock_model::{EnvironmentName, ServiceName};
+
 /// Commands about locks.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum LockCommand {
@@ -37,7 +39,7 @@ pub(crate) struct LockGenerateArgs {
     pub rev: String,
     /// Resolve only this service and keep the other entries of the earlier lock; can be given several times.
     #[arg(long, value_name = "SERVICE")]
-    pub service: Vec<String>,
+    pub service: Vec<ServiceName>,
     /// The earlier lock; default: the one in the tree.
     #[arg(long, value_name = "FILE", requires = "service")]
     pub previous: Option<PathBuf>,
@@ -71,7 +73,7 @@ pub(crate) struct LockMigrateArgs {
     pub output: Option<PathBuf>,
     /// Let this environment go back to it: a tagged commit and a record of the ledger.
     #[arg(long, value_name = "ENVIRONMENT", requires = "reason")]
-    pub adopt: Option<String>,
+    pub adopt: Option<EnvironmentName>,
     /// Why it may be gone back to.
     #[arg(long, value_name = "TEXT", requires = "adopt", value_parser = super::reason)]
     pub reason: Option<String>,
@@ -154,7 +156,7 @@ pub(crate) struct LockPublishArgs {
 pub(crate) struct LockCommitArgs {
     /// Environment whose branch it is.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "staging")]
-    pub env: String,
+    pub env: EnvironmentName,
     /// Take the registry's present answer where a tag moved since the review; recorded as unreviewed.
     #[arg(long, requires = "reason")]
     pub accept_new: bool,

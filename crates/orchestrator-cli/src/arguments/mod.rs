@@ -7,6 +7,9 @@ mod operate;
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use orchestrator::{Error, ErrorKind};
+
 pub(crate) use forge::{
     ForgeCommand, ForgeInitArgs, ForgeMergeArgs, HookArgs, OpenArgs, PullRequestCommand, ReviewArgs, StanceArgument,
 };
@@ -22,7 +25,7 @@ pub(crate) use operate::{
 
 use crate::output::Format;
 
-/// Carries a shop's services from the integration branch to staging to production by one lock.
+/// Carries microservices from the integration branch to staging to production by one lock.
 #[derive(Debug, clap::Parser)]
 #[command(name = "orchestrator", version, arg_required_else_help = true, max_term_width = 120)]
 pub(crate) struct Arguments {
@@ -78,11 +81,11 @@ pub(crate) struct GlobalArgs {
     #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
     pub repository: PathBuf,
     /// Folder of the local forge (it holds `shop.git` and `forge/`); default: where the clone's `origin` lies.
-    #[arg(long, global = true, value_name = "DIR", env = crate::environment::FORGE.name, hide_env_values = true)]
-    pub forge: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "DIR", env = crate::environment::FORGE.name, hide_env_values = true, value_parser = folder())]
+    forge: Option<PathBuf>,
     /// User of the local forge who acts; default: the forge's bot.
     #[arg(long = "as", global = true, value_name = "USER", env = crate::environment::ACTOR.name, hide_env_values = true)]
-    pub actor: Option<String>,
+    actor: Option<String>,
     /// Output for people, for machines, or for a GitHub Actions log.
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub format: Format,
@@ -90,8 +93,37 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub(crate) deadline: Option<std::time::Duration>,
     /// Folder for what was fetched: commits of submodules, manifests of images; default: beside the git objects.
-    #[arg(long, global = true, value_name = "DIR", env = crate::environment::CACHE.name, hide_env_values = true)]
-    pub cache: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "DIR", env = crate::environment::CACHE.name, hide_env_values = true, value_parser = folder())]
+    cache: Option<PathBuf>,
+}
+
+/// Empty counts as not given: CI systems set variables to nothing where an input is missing. What is not a user's name
+/// is an error of the commands that need one alone.
+impl GlobalArgs {
+    /// Folder of the local forge.
+    pub(crate) fn forge(&self) -> Option<PathBuf> {
+        self.forge.clone().filter(|folder| !folder.as_os_str().is_empty())
+    }
+
+    /// Folder for what was fetched.
+    pub(crate) fn cache(&self) -> Option<PathBuf> {
+        self.cache.clone().filter(|folder| !folder.as_os_str().is_empty())
+    }
+
+    /// Who acts.
+    pub(crate) fn actor(&self) -> orchestrator::Result<Option<lock_model::UserName>> {
+        let given = self.actor.as_deref().filter(|name| !name.is_empty());
+        given.map(str::parse).transpose().map_err(|error: lock_model::IdentifierError| {
+            let variable = crate::environment::ACTOR.name;
+            Error::new(ErrorKind::Usage, error.to_string())
+                .hint(format!("the user who acts is given by `--as`, or by the variable `{variable}`"))
+        })
+    }
+}
+
+/// Takes any folder, an empty text included.
+fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// The commands.
@@ -177,7 +209,7 @@ pub(crate) struct ConfigShowArgs {
     pub config: ConfigArgs,
     /// Only this environment, everything merged.
     #[arg(long, value_name = "ENVIRONMENT")]
-    pub env: Option<String>,
+    pub env: Option<lock_model::EnvironmentName>,
     /// Say for each value where it came from.
     #[arg(long)]
     pub origin: bool,
@@ -209,6 +241,10 @@ pub(crate) enum SchemaKind {
     Config,
     /// One record of the ledger.
     LedgerRecord,
+    /// What every command prints as JSON.
+    Report,
+    /// The documents that the ledger keeps beside its records.
+    Evidence,
 }
 
 /// How the demo runs.
@@ -259,7 +295,7 @@ pub(crate) enum ReferencePage {
 
 /// Parses durations such as `90s`, `5m`, `1h30m`.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
-    config::parse_duration(text)
+    config::parse_duration(text).map_err(|error| error.to_string())
 }
 
 /// A reason that people read later: the ledger takes no empty one.

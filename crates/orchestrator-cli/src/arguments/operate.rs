@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use lock_model::{EnvironmentName, SuiteName};
+
 /// An environment.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct EnvironmentArgs {
     /// The environment, as the configuration names it.
     #[arg(long, value_name = "ENVIRONMENT")]
-    pub env: String,
+    pub env: EnvironmentName,
 }
 
 /// How to run.
@@ -73,7 +75,7 @@ pub(crate) struct TestRunArgs {
     pub environment: EnvironmentArgs,
     /// Only these suites; default: all that the environment lists.
     #[arg(long, value_name = "SUITE")]
-    pub suite: Vec<String>,
+    pub suite: Vec<SuiteName>,
     /// Run them on what merging this pull request gives, and set its status `orchestrator/suites`.
     #[arg(long, value_name = "N")]
     pub pull_request: Option<u64>,
@@ -87,7 +89,7 @@ pub(crate) struct TestRunArgs {
 pub(crate) struct PromoteArgs {
     /// The environment that holds the proof.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "staging")]
-    pub env: String,
+    pub env: EnvironmentName,
 }
 
 /// Whose approvals.
@@ -98,7 +100,7 @@ pub(crate) struct ApprovalsArgs {
     pub pull_request: Option<u64>,
     /// The environment that asks for them.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
-    pub env: String,
+    pub env: EnvironmentName,
 }
 
 /// What to release.
@@ -106,7 +108,7 @@ pub(crate) struct ApprovalsArgs {
 pub(crate) struct ReleaseArgs {
     /// The environment.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
-    pub env: String,
+    pub env: EnvironmentName,
     /// The commit; default: the newest of the environment's branch.
     #[arg(long, value_name = "REV")]
     pub rev: Option<String>,
@@ -117,7 +119,7 @@ pub(crate) struct ReleaseArgs {
 pub(crate) struct RollbackArgs {
     /// The environment.
     #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
-    pub env: String,
+    pub env: EnvironmentName,
     /// The release's tag; default: the release before the present one.
     #[arg(long, value_name = "TAG")]
     pub to: Option<String>,
@@ -156,7 +158,7 @@ pub(crate) struct UnholdArgs {
 pub(crate) struct HistoryArgs {
     /// Only this environment.
     #[arg(long, value_name = "ENVIRONMENT")]
-    pub env: Option<String>,
+    pub env: Option<EnvironmentName>,
     /// At most this many, the newest.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,

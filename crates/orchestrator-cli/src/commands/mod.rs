@@ -1,15 +1,65 @@
-//! The commands: each is a thin way from arguments to a report.
+//! The commands: each turns arguments into one call of the library, and its report into something to show.
 
 pub(crate) mod config;
-pub(crate) mod deploy;
+pub(crate) mod environment;
 pub(crate) mod forge;
-pub(crate) mod health;
-pub(crate) mod history;
-pub(crate) mod hold;
 pub(crate) mod images;
 pub(crate) mod lock;
-pub(crate) mod promotion;
-pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod shell;
-pub(crate) mod test;
+
+use std::time::Duration;
+
+use orchestrator::{Context, Error, ErrorKind, Result};
+
+use crate::arguments::{Command, GlobalArgs, ImagesCommand, TestCommand};
+use crate::output::Shown;
+use crate::surroundings;
+
+/// What the commands share that need a runtime.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub global: GlobalArgs,
+    /// How long the whole command may take.
+    pub deadline: Duration,
+}
+
+impl Session {
+    /// Opens repository and forge.
+    pub(crate) fn context(&self) -> Result<Context> {
+        surroundings::context(&self.global, self.deadline)
+    }
+
+    /// Runs a command that needs a runtime.
+    pub(crate) async fn dispatch(&self, command: Command) -> Result<Shown> {
+        match command {
+            Command::Lock(command) => lock::run(self, command).await,
+            Command::Images(ImagesCommand::Explain(args)) => images::explain(&self.context()?, &args).await,
+            Command::Run(args) => environment::run(&self.context()?, args).await,
+            Command::Health(args) => environment::health(&self.context()?, &args).await,
+            Command::Plan(args) => environment::plan(&self.context()?, &args).await,
+            Command::Deploy(args) => environment::deploy(&self.context()?, args).await,
+            Command::Verify(args) => environment::verify(&self.context()?, &args).await,
+            Command::Test(TestCommand::Run(args)) => environment::test(&self.context()?, args).await,
+            Command::Promote(args) => environment::promote(&self.context()?, &args).await,
+            Command::Approvals(args) => environment::approvals(&self.context()?, &args).await,
+            Command::Release(args) => environment::release(&self.context()?, &args).await,
+            Command::Rollback(args) => environment::rollback(&self.context()?, args).await,
+            Command::Hold(args) => environment::hold(&self.context()?, &args).await,
+            Command::Unhold(args) => environment::unhold(&self.context()?, &args).await,
+            Command::Status => environment::status(&self.context()?).await,
+            Command::History(args) => environment::history(&self.context()?, &args).await,
+            Command::Forge(command) => forge::run(&self.context()?, command).await,
+            Command::Config(_)
+            | Command::Schema(_)
+            | Command::Reference(_)
+            | Command::Demo(_)
+            | Command::Completions(_)
+            | Command::Man(_) => Err(dispatched_earlier()),
+        }
+    }
+}
+
+fn dispatched_earlier() -> Error {
+    Error::new(ErrorKind::Bug, "this command is dispatched earlier")
+}

@@ -1,20 +1,19 @@
 //! `schema print`.
 
-use crate::arguments::{SchemaKind, SchemaPrintArgs};
-use crate::error::{CliError, CliResult};
-use crate::exit_code::ExitCode;
-use crate::output::Report;
+use orchestrator::report::v1::{evidence_schema, report_schema};
 
-/// Prints a format's JSON Schema.
-pub(crate) fn print(args: &SchemaPrintArgs) -> CliResult<Report> {
+use crate::arguments::{SchemaKind, SchemaPrintArgs};
+use crate::output::Shown;
+
+/// Prints a format's JSON Schema: the schema itself in every output format, without an envelope.
+pub(crate) fn print(args: &SchemaPrintArgs) -> Shown {
     let schema = match args.kind {
         SchemaKind::Lock => lock_model::lock_schema(),
         SchemaKind::Metadata => lock_model::metadata_schema(),
         SchemaKind::Config => config::config_schema(),
         SchemaKind::LedgerRecord => ledger::record_schema(),
+        SchemaKind::Report => report_schema(),
+        SchemaKind::Evidence => evidence_schema(),
     };
-    let mut text = serde_json::to_string_pretty(&schema)
-        .map_err(|error| CliError::from_source(ExitCode::Bug, "the schema cannot be written", &error))?;
-    text.push('\n');
-    Ok(Report::new(ExitCode::Done, text, schema))
+    Shown::bare(lock_model::schema_text(&schema))
 }

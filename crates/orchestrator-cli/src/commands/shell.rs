@@ -5,41 +5,40 @@ use std::path::Path;
 use clap::CommandFactory as _;
 
 use crate::arguments::{Arguments, CompletionsArgs, ManArgs};
-use crate::error::{CliError, CliResult};
-use crate::exit_code::ExitCode;
-use crate::output::Report;
+use crate::output::Shown;
+use orchestrator::{Error, ErrorKind, Result};
 
 /// Prints the completions of a shell.
-pub(crate) fn completions(args: &CompletionsArgs) -> Report {
+pub(crate) fn completions(args: &CompletionsArgs) -> Shown {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Arguments::command(), "orchestrator", &mut text);
     let text = String::from_utf8_lossy(&text).into_owned();
-    let document = serde_json::json!({ "command": "completions", "shell": args.shell.to_string(), "script": text });
-    Report::new(ExitCode::Done, text, document)
+    let result = serde_json::json!({ "shell": args.shell.to_string(), "script": text });
+    Shown::with_result(text, result)
 }
 
 /// Writes the manual pages.
-pub(crate) fn man(args: &ManArgs) -> CliResult<Report> {
+pub(crate) fn man(args: &ManArgs) -> Result<Shown> {
     let mut command = Arguments::command();
     command.build();
     let Some(folder) = &args.output else {
         let text = page(&command)?;
-        let document = serde_json::json!({ "command": "man", "page": text });
-        return Ok(Report::new(ExitCode::Done, text, document));
+        let result = serde_json::json!({ "page": text });
+        return Ok(Shown::with_result(text, result));
     };
-    std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
+    std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, error))?;
     let mut written = Vec::new();
     write_pages(&command, "orchestrator", folder, &mut written)?;
-    let document = serde_json::json!({ "command": "man", "pages": written });
-    Ok(Report::new(ExitCode::Done, format!("{} pages are in {}\n", written.len(), folder.display()), document))
+    let text = format!("{} pages are in {}\n", written.len(), folder.display());
+    Ok(Shown::with_result(text, serde_json::json!({ "pages": written })))
 }
 
 /// One page a command, named as the command is called: `orchestrator-lock-generate.1`.
-fn write_pages(command: &clap::Command, name: &str, folder: &Path, written: &mut Vec<String>) -> CliResult<()> {
+fn write_pages(command: &clap::Command, name: &str, folder: &Path, written: &mut Vec<String>) -> Result<()> {
     let file = format!("{name}.1");
     let path = folder.join(&file);
     let text = page(command)?;
-    std::fs::write(&path, text).map_err(|error| cannot_write(&path, &error))?;
+    std::fs::write(&path, text).map_err(|error| cannot_write(&path, error))?;
     written.push(file);
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
         write_pages(sub, &format!("{name}-{}", sub.get_name()), folder, written)?;
@@ -47,14 +46,14 @@ fn write_pages(command: &clap::Command, name: &str, folder: &Path, written: &mut
     Ok(())
 }
 
-fn page(command: &clap::Command) -> CliResult<String> {
+fn page(command: &clap::Command) -> Result<String> {
     let mut bytes = Vec::new();
     clap_mangen::Man::new(command.clone())
         .render(&mut bytes)
-        .map_err(|error| CliError::from_source(ExitCode::Bug, "the manual page cannot be made", &error))?;
+        .map_err(|error| Error::from_source(ErrorKind::Bug, "the manual page cannot be made", error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {
-    CliError::from_source(ExitCode::Usage, format!("`{}` cannot be written", path.display()), error)
+fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+    Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", path.display()), error)
 }

@@ -22,7 +22,7 @@ suites:
 base:
   target: { kind: render, source: "{path}/deploy", branch: "deploy/{mode}" }
   deploy: ["services/*"]
-  others: { reason: no container of its own }
+  locked-only: { reason: no container of its own }
   health:
     probes:
       platform: { kind: http, url: "{url}/platform", status: 200, severity: block, deadline: 5s }

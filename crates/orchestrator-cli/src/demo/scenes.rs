@@ -5,11 +5,10 @@ use std::path::Path;
 use super::shop::{Built, gitlink, write};
 use super::stage::{Show, Stage};
 use super::{files, tamper};
-use crate::error::{CliError, CliResult};
-use crate::exit_code::ExitCode;
+use orchestrator::{Error, ErrorKind, Result};
 
 /// Plays every scene.
-pub(super) fn play(stage: &mut Stage) -> CliResult<()> {
+pub(super) fn play(stage: &mut Stage) -> Result<()> {
     before(stage)?;
     lock_and_comment(stage)?;
     missing_image(stage)?;
@@ -26,7 +25,7 @@ pub(super) fn play(stage: &mut Stage) -> CliResult<()> {
     rollback(stage, &approved)
 }
 
-fn before(stage: &mut Stage) -> CliResult<()> {
+fn before(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "Before the story: a forge, and the shop's first release",
         "The same commands as below, here with their first lines only; the first train brings its own rules, and says so.",
@@ -34,22 +33,22 @@ fn before(stage: &mut Stage) -> CliResult<()> {
     stage.orchestrator_in_root(
         "-C shop.git forge init --user ana:write --user ben:write --user chloe:write --user dan:write --user dana:write --user eve:admin \
          --protect staging=orchestrator/lock,orchestrator/suites --protect main=orchestrator/staging-proof,orchestrator/approvals",
-        ExitCode::Done,
+        0,
         Show::First,
     )?;
     open_and_lock(stage, 1, "Six services", Show::First)?;
     merge_to_staging(stage, 1, Show::First)?;
-    stage.orchestrator("run --env staging", ExitCode::Done, Show::First)?;
+    stage.orchestrator("run --env staging", 0, Show::First)?;
     for reviewer in ["ana", "ben", "chloe", "dan"] {
-        stage.orchestrator(&format!("--as {reviewer} forge review 2 --stance approve"), ExitCode::Done, Show::First)?;
+        stage.orchestrator(&format!("--as {reviewer} forge review 2 --stance approve"), 0, Show::First)?;
     }
-    stage.orchestrator("approvals --pull-request 2", ExitCode::Done, Show::First)?;
-    stage.orchestrator("--as ana forge merge 2", ExitCode::Done, Show::First)?;
-    stage.orchestrator("run --env production", ExitCode::Done, Show::First)?;
+    stage.orchestrator("approvals --pull-request 2", 0, Show::First)?;
+    stage.orchestrator("--as ana forge merge 2", 0, Show::First)?;
+    stage.orchestrator("run --env production", 0, Show::First)?;
     Ok(())
 }
 
-fn lock_and_comment(stage: &mut Stage) -> CliResult<()> {
+fn lock_and_comment(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "A pull request gets its lock",
         "The lock is made from what the merge would give; commit, tag and digest of every service are fixed and published.",
@@ -58,11 +57,11 @@ fn lock_and_comment(stage: &mut Stage) -> CliResult<()> {
     stage.shop.commit_to_dev(&[gitlink("shop-cart", &cart)], "cart: version 2")?;
     stage.note("cart's CI built an image; dana pushed the new gitlink to dev");
     open_and_lock(stage, 3, "Cart 2", Show::All)?;
-    stage.orchestrator("forge pr show 3", ExitCode::Done, Show::All)?;
+    stage.orchestrator("forge pr show 3", 0, Show::All)?;
     Ok(())
 }
 
-fn missing_image(stage: &mut Stage) -> CliResult<()> {
+fn missing_image(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "An image that is not there",
         "A tag is never guessed: the registry is asked, and what was tried is listed (exit 12).",
@@ -70,25 +69,25 @@ fn missing_image(stage: &mut Stage) -> CliResult<()> {
     let payments = stage.shop.new_version("shop-payments", 2, Built::No)?;
     stage.shop.commit_to_dev(&[gitlink("shop-payments", &payments)], "payments: version 2")?;
     stage.note("dana pushed payments 2 before its CI had built the image");
-    stage.orchestrator("lock publish --pull-request 3", ExitCode::Image, Show::All)?;
+    stage.orchestrator("lock publish --pull-request 3", 12, Show::All)?;
     stage.shop.build_image("shop-payments", &payments)?;
     stage.note("payments' CI has built the image: the same command again");
-    stage.orchestrator("lock publish --pull-request 3", ExitCode::Done, Show::All)?;
+    stage.orchestrator("lock publish --pull-request 3", 0, Show::All)?;
     Ok(())
 }
 
-fn edited_lock(stage: &mut Stage) -> CliResult<()> {
+fn edited_lock(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "A lock that was edited by hand",
         "A changed digest breaks the lock's id (exit 10); with the id made right again, it is not the file that the ledger knows (exit 1).",
     );
     tamper::write(&stage.shop, &stage.root().join("tampered"))?;
-    stage.orchestrator("lock check ../tampered/digest.yaml --rev staging", ExitCode::Lock, Show::All)?;
-    stage.orchestrator("lock check ../tampered/recomputed.yaml --rev staging", ExitCode::Negative, Show::All)?;
+    stage.orchestrator("lock check ../tampered/digest.yaml --rev staging", 10, Show::All)?;
+    stage.orchestrator("lock check ../tampered/recomputed.yaml --rev staging", 1, Show::All)?;
     Ok(())
 }
 
-fn direct_push(stage: &mut Stage) -> CliResult<()> {
+fn direct_push(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "A push past the pull request",
         "Staging is protected: git's own update hook asks orchestrator, and refuses.",
@@ -99,7 +98,7 @@ fn direct_push(stage: &mut Stage) -> CliResult<()> {
     Ok(())
 }
 
-fn unhealthy(stage: &mut Stage) -> CliResult<()> {
+fn unhealthy(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "Merged, but staging is not healthy",
         "The lock is committed, then staging is asked how it is: nothing is deployed to a sick environment (exit 1).",
@@ -107,11 +106,11 @@ fn unhealthy(stage: &mut Stage) -> CliResult<()> {
     merge_to_staging(stage, 3, Show::All)?;
     stage.outage("staging-platform", true)?;
     stage.note("staging's platform is down: file outages/staging-platform");
-    stage.orchestrator("run --env staging", ExitCode::Negative, Show::All)?;
+    stage.orchestrator("run --env staging", 1, Show::All)?;
     Ok(())
 }
 
-fn failing_suite(stage: &mut Stage) -> CliResult<()> {
+fn failing_suite(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "Deployed and proven to be stored, but the suite fails",
         "No proof, no promotion: the commit's status fails and no pull request to main is opened (exit 1).",
@@ -119,37 +118,37 @@ fn failing_suite(stage: &mut Stage) -> CliResult<()> {
     stage.outage("staging-platform", false)?;
     stage.outage("staging-checkout", true)?;
     stage.note("the platform is back; the payment provider's sandbox is down");
-    stage.orchestrator("run --env staging", ExitCode::Negative, Show::All)?;
-    stage.orchestrator("forge pr list", ExitCode::Done, Show::All)?;
+    stage.orchestrator("run --env staging", 1, Show::All)?;
+    stage.orchestrator("forge pr list", 0, Show::All)?;
     Ok(())
 }
 
-fn promotion(stage: &mut Stage) -> CliResult<()> {
+fn promotion(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "The same command again",
         "The ledger knows what is done: only the suite runs again, then the proof is recorded and the promotion opened.",
     );
     stage.outage("staging-checkout", false)?;
     stage.note("the sandbox is back");
-    stage.orchestrator("run --env staging", ExitCode::Done, Show::All)?;
-    stage.orchestrator("run --env staging", ExitCode::Done, Show::All)?;
+    stage.orchestrator("run --env staging", 0, Show::All)?;
+    stage.orchestrator("run --env staging", 0, Show::All)?;
     Ok(())
 }
 
-fn three_approvals(stage: &mut Stage) -> CliResult<()> {
+fn three_approvals(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "Three of four approvals",
         "Production asks for four people; the rule is main's, not the pull request's, and the merge is refused (exit 20).",
     );
     for reviewer in ["ana", "ben", "chloe"] {
-        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), ExitCode::Done, Show::All)?;
+        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), 0, Show::All)?;
     }
-    stage.orchestrator("approvals --pull-request 4", ExitCode::Negative, Show::All)?;
-    stage.orchestrator("--as ana forge merge 4", ExitCode::Refused, Show::All)?;
+    stage.orchestrator("approvals --pull-request 4", 1, Show::All)?;
+    stage.orchestrator("--as ana forge merge 4", 20, Show::All)?;
     Ok(())
 }
 
-fn second_train(stage: &mut Stage) -> CliResult<()> {
+fn second_train(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "A small second train moves staging",
         "Approvals are for content: staging moved, ana and ben looked again, dan is new, and chloe's approval is stale.",
@@ -158,27 +157,27 @@ fn second_train(stage: &mut Stage) -> CliResult<()> {
     stage.shop.commit_to_dev(&[gitlink("shop-web", &web)], "web: version 2")?;
     open_and_lock(stage, 5, "Web 2", Show::First)?;
     merge_to_staging(stage, 5, Show::First)?;
-    stage.orchestrator("run --env staging", ExitCode::Done, Show::All)?;
+    stage.orchestrator("run --env staging", 0, Show::All)?;
     for reviewer in ["ana", "ben", "dan"] {
-        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), ExitCode::Done, Show::First)?;
+        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), 0, Show::First)?;
     }
-    stage.orchestrator("approvals --pull-request 4", ExitCode::Negative, Show::All)?;
+    stage.orchestrator("approvals --pull-request 4", 1, Show::All)?;
     Ok(())
 }
 
-fn fourth_approval(stage: &mut Stage) -> CliResult<String> {
+fn fourth_approval(stage: &mut Stage) -> Result<String> {
     stage.scene(
         "The fourth approval",
         "Four people approved exactly this content: the merge commit carries the same tree.",
     );
-    stage.orchestrator("--as chloe forge review 4 --stance approve", ExitCode::Done, Show::All)?;
-    stage.orchestrator("approvals --pull-request 4", ExitCode::Done, Show::All)?;
-    stage.orchestrator("--as ana forge merge 4", ExitCode::Done, Show::All)?;
+    stage.orchestrator("--as chloe forge review 4 --stance approve", 0, Show::All)?;
+    stage.orchestrator("approvals --pull-request 4", 0, Show::All)?;
+    stage.orchestrator("--as ana forge merge 4", 0, Show::All)?;
     let merged = stage.shop.superproject()?.rev_parse("refs/heads/main").ok().flatten();
-    merged.ok_or_else(|| CliError::new(ExitCode::Bug, "main has no commit"))
+    merged.ok_or_else(|| Error::new(ErrorKind::Bug, "main has no commit"))
 }
 
-fn bypass(stage: &mut Stage) -> CliResult<()> {
+fn bypass(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "A merge past the rules",
         "An administrator can press the button; production asks every question again and refuses (exit 20).",
@@ -188,47 +187,47 @@ fn bypass(stage: &mut Stage) -> CliResult<()> {
         stage.shop.commit_on("main", &[write("tests/smoke.yaml", &hurried)], "hotfix: fewer smoke tests")?;
     stage.shop.push("hotfix", &hotfix, None)?;
     stage.note("eve pushed a branch `hotfix` that drops a smoke test");
-    stage.orchestrator("--as eve forge pr open --head hotfix --base main --title Hotfix", ExitCode::Done, Show::All)?;
-    stage.orchestrator("--as eve forge merge 6 --bypass", ExitCode::Done, Show::All)?;
-    stage.orchestrator("run --env production", ExitCode::Refused, Show::All)?;
+    stage.orchestrator("--as eve forge pr open --head hotfix --base main --title Hotfix", 0, Show::All)?;
+    stage.orchestrator("--as eve forge merge 6 --bypass", 0, Show::All)?;
+    stage.orchestrator("run --env production", 20, Show::All)?;
     Ok(())
 }
 
-fn release(stage: &mut Stage, approved: &str) -> CliResult<()> {
+fn release(stage: &mut Stage, approved: &str) -> Result<()> {
     stage.scene(
         "The release",
         "The job of the approved merge: the same lock as in staging is deployed, proven, tested, tagged and archived; again is a no-op.",
     );
     let short: String = approved.chars().take(12).collect();
-    stage.orchestrator(&format!("plan --env production --rev {short}"), ExitCode::Done, Show::All)?;
-    stage.orchestrator(&format!("run --env production --rev {short}"), ExitCode::Done, Show::All)?;
-    stage.orchestrator(&format!("run --env production --rev {short}"), ExitCode::Done, Show::All)?;
+    stage.orchestrator(&format!("plan --env production --rev {short}"), 0, Show::All)?;
+    stage.orchestrator(&format!("run --env production --rev {short}"), 0, Show::All)?;
+    stage.orchestrator(&format!("run --env production --rev {short}"), 0, Show::All)?;
     Ok(())
 }
 
-fn rollback(stage: &mut Stage, approved: &str) -> CliResult<()> {
+fn rollback(stage: &mut Stage, approved: &str) -> Result<()> {
     stage.scene(
         "A rollback, and the hold that stays",
         "The release before is deployed from its own commit through the same steps; nothing newer goes on until somebody lifts the hold.",
     );
     let short: String = approved.chars().take(12).collect();
-    stage.orchestrator("rollback --env production --reason \"customers cannot pay\"", ExitCode::Done, Show::All)?;
-    stage.orchestrator(&format!("run --env production --rev {short}"), ExitCode::Refused, Show::All)?;
-    stage.orchestrator("status", ExitCode::Done, Show::All)?;
-    stage.orchestrator("history --env production", ExitCode::Done, Show::All)?;
+    stage.orchestrator("rollback --env production --reason \"customers cannot pay\"", 0, Show::All)?;
+    stage.orchestrator(&format!("run --env production --rev {short}"), 20, Show::All)?;
+    stage.orchestrator("status", 0, Show::All)?;
+    stage.orchestrator("history --env production", 0, Show::All)?;
     Ok(())
 }
 
-fn open_and_lock(stage: &mut Stage, number: u64, title: &str, show: Show) -> CliResult<()> {
+fn open_and_lock(stage: &mut Stage, number: u64, title: &str, show: Show) -> Result<()> {
     let open = format!("--as dana forge pr open --head dev --base staging --title \"{title}\"");
-    stage.orchestrator(&open, ExitCode::Done, show)?;
-    stage.orchestrator(&format!("lock publish --pull-request {number}"), ExitCode::Done, show)?;
+    stage.orchestrator(&open, 0, show)?;
+    stage.orchestrator(&format!("lock publish --pull-request {number}"), 0, show)?;
     Ok(())
 }
 
-fn merge_to_staging(stage: &mut Stage, number: u64, show: Show) -> CliResult<()> {
-    stage.orchestrator(&format!("test run --env pull-request --pull-request {number}"), ExitCode::Done, show)?;
-    stage.orchestrator(&format!("--as dana forge merge {number}"), ExitCode::Done, show)?;
+fn merge_to_staging(stage: &mut Stage, number: u64, show: Show) -> Result<()> {
+    stage.orchestrator(&format!("test run --env pull-request --pull-request {number}"), 0, show)?;
+    stage.orchestrator(&format!("--as dana forge merge {number}"), 0, show)?;
     Ok(())
 }
 

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use git::{CommitIdentity, Git, InitOptions, PushOutcome, TreeChange};
+use git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, PushOutcome, TreeChange};
 use lock_model::{CommitId, Digest, ImageRepository, Platform, Tag, Timestamp};
 use process::Program;
 use registry::layout::{ImageContent, IndexContent, LayoutWriter};
 
 use super::files;
-use crate::context::{children, git_options};
-use crate::error::{CliError, CliResult};
-use crate::exit_code::ExitCode;
+use crate::environment;
+use crate::surroundings::children;
+use orchestrator::{Error, ErrorKind, Result};
 
 /// The submodules: path, and whether the service has an image.
 const SERVICES: [(&str, HasImage); 6] = [
@@ -42,7 +42,7 @@ pub(super) struct Shop {
 
 impl Shop {
     /// Makes the repositories, the images of version 1 and a clone to work in.
-    pub(super) fn create(root: &Path, program: Program, start: Timestamp) -> CliResult<Self> {
+    pub(super) fn create(root: &Path, program: Program, start: Timestamp) -> Result<Self> {
         let mut shop = Self { root: root.to_path_buf(), program, next: start.as_unix_seconds() - 86_400 };
         let superproject = shop.init("shop.git", true)?;
         let mut modules = String::new();
@@ -82,12 +82,12 @@ impl Shop {
     }
 
     /// The forge's bare repository.
-    pub(super) fn superproject(&self) -> CliResult<Git> {
+    pub(super) fn superproject(&self) -> Result<Git> {
         self.open("shop.git")
     }
 
     /// Commits a new version of a service, and builds its image or not.
-    pub(super) fn new_version(&mut self, service: &str, version: u32, built: Built) -> CliResult<CommitId> {
+    pub(super) fn new_version(&mut self, service: &str, version: u32, built: Built) -> Result<CommitId> {
         let repository = self.init(&format!("{service}.git"), true)?;
         let parent = repository.rev_parse("refs/heads/main").map_err(failed)?;
         let parent = parent.map(CommitId::try_from).transpose().map_err(failed)?;
@@ -106,7 +106,7 @@ impl Shop {
     }
 
     /// What the service's CI does: an image for two platforms, tagged by the commit, that says what it was built from.
-    pub(super) fn build_image(&mut self, service: &str, commit: &CommitId) -> CliResult<Digest> {
+    pub(super) fn build_image(&mut self, service: &str, commit: &CommitId) -> Result<Digest> {
         let short = service.strip_prefix("shop-").unwrap_or(service);
         let repository = ImageRepository::try_from(format!("registry.example/shop/{short}")).map_err(failed)?;
         let tag = Tag::try_from(format!("main-{}", commit.short(7))).map_err(failed)?;
@@ -126,12 +126,12 @@ impl Shop {
     }
 
     /// Commits to `dev` and pushes: gitlinks and files.
-    pub(super) fn commit_to_dev(&mut self, changes: &[TreeChange], subject: &str) -> CliResult<CommitId> {
+    pub(super) fn commit_to_dev(&mut self, changes: &[TreeChange], subject: &str) -> Result<CommitId> {
         self.commit_to("dev", changes, subject)
     }
 
     /// Commits on top of a branch of the forge and pushes to that branch.
-    pub(super) fn commit_to(&mut self, branch: &str, changes: &[TreeChange], subject: &str) -> CliResult<CommitId> {
+    pub(super) fn commit_to(&mut self, branch: &str, changes: &[TreeChange], subject: &str) -> Result<CommitId> {
         let (commit, parent) = self.commit_on(branch, changes, subject)?;
         self.push(branch, &commit, Some(&parent))?;
         Ok(commit)
@@ -143,29 +143,29 @@ impl Shop {
         branch: &str,
         changes: &[TreeChange],
         subject: &str,
-    ) -> CliResult<(CommitId, CommitId)> {
+    ) -> Result<(CommitId, CommitId)> {
         let clone = self.open("shop")?;
         clone.fetch("origin", &["+refs/heads/*:refs/remotes/origin/*"], None).map_err(failed)?;
         let parent = clone.commit(&format!("refs/remotes/origin/{branch}")).map_err(failed)?;
         let parent =
-            parent.ok_or_else(|| CliError::new(ExitCode::Bug, format!("the demo's branch `{branch}` is gone")))?.id;
+            parent.ok_or_else(|| Error::new(ErrorKind::Bug, format!("the demo's branch `{branch}` is gone")))?.id;
         let commit = self.commit(&clone, Some(&parent), changes, subject)?;
         Ok((commit, parent))
     }
 
     /// Pushes a commit of the clone to a branch of the forge.
-    pub(super) fn push(&self, branch: &str, commit: &CommitId, parent: Option<&CommitId>) -> CliResult<()> {
+    pub(super) fn push(&self, branch: &str, commit: &CommitId, parent: Option<&CommitId>) -> Result<()> {
         let clone = self.open("shop")?;
         let reference = format!("refs/heads/{branch}");
         match clone.push("origin", commit.as_str(), &reference, parent.map(CommitId::as_str)).map_err(failed)? {
             PushOutcome::Done => Ok(()),
             PushOutcome::Moved | PushOutcome::Refused { .. } => {
-                Err(CliError::new(ExitCode::Bug, format!("the demo cannot push to `{branch}`")))
+                Err(Error::new(ErrorKind::Bug, format!("the demo cannot push to `{branch}`")))
             }
         }
     }
 
-    fn clone_superproject(&self) -> CliResult<()> {
+    fn clone_superproject(&self) -> Result<()> {
         let clone = self.init("shop", false)?;
         let _added = clone.checked(["remote", "add", "origin", "../shop.git"]).map_err(failed)?;
         clone.fetch("origin", &["+refs/heads/*:refs/remotes/origin/*"], None).map_err(failed)?;
@@ -180,25 +180,25 @@ impl Shop {
         parent: Option<&CommitId>,
         changes: &[TreeChange],
         subject: &str,
-    ) -> CliResult<CommitId> {
+    ) -> Result<CommitId> {
         let tree = repository.write_tree(parent.map(CommitId::as_str), changes).map_err(failed)?;
         let identity = CommitIdentity { name: DEVELOPER.0.into(), email: DEVELOPER.1.into(), time: self.tick() };
         let parents: Vec<CommitId> = parent.cloned().into_iter().collect();
         repository.commit_tree(&tree, &parents, subject, &identity).map_err(failed)
     }
 
-    fn init(&self, name: &str, bare: bool) -> CliResult<Git> {
+    fn init(&self, name: &str, bare: bool) -> Result<Git> {
         let options = InitOptions { bare, ..InitOptions::default() };
         let folder = self.root.join(name);
         if folder.exists() {
             return self.open(name);
         }
         std::fs::create_dir_all(&folder).map_err(failed)?;
-        Git::init(&self.program, &folder, &options, git_options(&children(None))).map_err(failed)
+        Git::init(&self.program, &folder, &options, git_options(None)).map_err(failed)
     }
 
-    fn open(&self, name: &str) -> CliResult<Git> {
-        Git::open(&self.program, &self.root.join(name), git_options(&children(Some("dana")))).map_err(failed)
+    fn open(&self, name: &str) -> Result<Git> {
+        Git::open(&self.program, &self.root.join(name), git_options(Some("dana"))).map_err(failed)
     }
 
     /// A minute later, each time.
@@ -233,6 +233,15 @@ fn name_of(path: &str) -> &str {
 }
 
 /// The demo's own set-up failed: nothing that a user of the product would meet.
-fn failed(error: impl std::error::Error + 'static) -> CliError {
-    CliError::from_source(ExitCode::Bug, "the demo's shop cannot be made", &error)
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::from_source(ErrorKind::Bug, "the demo's shop cannot be made", error)
+}
+
+/// How git is run here: the repositories are folders.
+fn git_options(user: Option<&str>) -> GitOptions {
+    let mut list = children(None);
+    if let Some(user) = user {
+        list.insert(environment::ACTOR.name, user);
+    }
+    GitOptions { environment: list, local_protocol: LocalProtocol::Allowed, ..GitOptions::default() }
 }

@@ -4,14 +4,13 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use process::{Environment, Invocation, Program};
+use process::{EnvVars, Invocation, Program};
 
 use super::server::Server;
 use super::shop::Shop;
-use crate::context::children;
 use crate::environment;
-use crate::error::{CliError, CliResult};
-use crate::exit_code::ExitCode;
+use crate::surroundings::children;
+use orchestrator::{Error, ErrorKind, Result};
 
 /// Longest time of one command.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -59,13 +58,12 @@ pub(super) enum Show {
 
 impl Stage {
     /// Starts the server.
-    pub(super) fn new(root: PathBuf, shop: Shop, clock: &'static str, live: bool, pause: bool) -> CliResult<Self> {
+    pub(super) fn new(root: PathBuf, shop: Shop, clock: &'static str, live: bool, pause: bool) -> Result<Self> {
         let outages = root.join("outages");
-        std::fs::create_dir_all(&outages).map_err(|error| failed("the folder `outages` cannot be made", &error))?;
+        std::fs::create_dir_all(&outages).map_err(|error| failed("the folder `outages` cannot be made", error))?;
         let server = Server::start(shop.superproject()?, outages)
-            .map_err(|error| CliError::new(ExitCode::Bug, format!("the demo's server does not start: {error}")))?;
-        let binary =
-            std::env::current_exe().map_err(|error| failed("the program does not know where it is", &error))?;
+            .map_err(|error| Error::new(ErrorKind::Bug, format!("the demo's server does not start: {error}")))?;
+        let binary = std::env::current_exe().map_err(|error| failed("the program does not know where it is", error))?;
         Ok(Self { shop, root, binary: Program::at(binary), server, clock, live, pause, scenes: Vec::new() })
     }
 
@@ -98,37 +96,37 @@ impl Stage {
     }
 
     /// A command of this binary, run in the clone as a user would type it; the exit code must be the story's.
-    pub(super) fn orchestrator(&mut self, line: &str, expected: ExitCode, show: Show) -> CliResult<String> {
-        self.run(line, &self.shop.clone_folder(), i32::from(expected.number()), show)
+    pub(super) fn orchestrator(&mut self, line: &str, expected: i32, show: Show) -> Result<String> {
+        self.run(line, &self.shop.clone_folder(), expected, show)
     }
 
     /// The same in the demo's own folder.
-    pub(super) fn orchestrator_in_root(&mut self, line: &str, expected: ExitCode, show: Show) -> CliResult<String> {
+    pub(super) fn orchestrator_in_root(&mut self, line: &str, expected: i32, show: Show) -> Result<String> {
         let root = self.root.clone();
-        self.run(line, &root, i32::from(expected.number()), show)
+        self.run(line, &root, expected, show)
     }
 
-    fn run(&mut self, line: &str, folder: &Path, expected: i32, show: Show) -> CliResult<String> {
+    fn run(&mut self, line: &str, folder: &Path, expected: i32, show: Show) -> Result<String> {
         let words = words(line);
-        let invocation = Invocation::new(&self.binary).args(&words).environment(&self.environment(None));
+        let invocation = Invocation::new(&self.binary).args(&words).envs(&self.environment(None));
         let command = format!("orchestrator {line}");
         self.execute(&command, invocation, folder, expected, show)
     }
 
     /// A command of git, as a user.
-    pub(super) fn git(&mut self, line: &str, user: &str, expected: i32) -> CliResult<String> {
-        let program = crate::context::find_git()?;
+    pub(super) fn git(&mut self, line: &str, user: &str, expected: i32) -> Result<String> {
+        let program = super::find_git()?;
         let folder = self.shop.clone_folder();
-        let invocation = Invocation::new(&program).args(words(line)).environment(&self.environment(Some(user)));
+        let invocation = Invocation::new(&program).args(words(line)).envs(&self.environment(Some(user)));
         let command = format!("{}={user} git {line}", environment::ACTOR.name);
         self.execute(&command, invocation, &folder, expected, Show::All)
     }
 
     /// An environment's dependency goes down.
-    pub(super) fn outage(&mut self, what: &str, begin: bool) -> CliResult<()> {
+    pub(super) fn outage(&mut self, what: &str, begin: bool) -> Result<()> {
         let file = self.root.join("outages").join(what);
         let done = if begin { std::fs::write(&file, "") } else { std::fs::remove_file(&file) };
-        done.map_err(|error| failed("an outage cannot be changed", &error))
+        done.map_err(|error| failed("an outage cannot be changed", error))
     }
 
     /// The transcript.
@@ -136,8 +134,11 @@ impl Stage {
         self.scenes
     }
 
-    fn environment(&self, user: Option<&str>) -> Environment {
-        let mut list = children(user);
+    fn environment(&self, user: Option<&str>) -> EnvVars {
+        let mut list = children(None);
+        if let Some(user) = user {
+            list.insert(environment::ACTOR.name, user);
+        }
         list.insert(environment::CLOCK.name, self.clock);
         list.insert("STAGING_URL", self.server.url("staging"));
         list.insert("PRODUCTION_URL", self.server.url("production"));
@@ -151,13 +152,13 @@ impl Stage {
         folder: &Path,
         expected: i32,
         show: Show,
-    ) -> CliResult<String> {
+    ) -> Result<String> {
         self.say(&format!("\n$ {command}\n"));
         let output = invocation
             .current_dir(folder)
             .deadline(DEADLINE)
             .run()
-            .map_err(|error| CliError::from_source(ExitCode::Bug, format!("`{command}` did not end"), &error))?;
+            .map_err(|error| Error::from_source(ErrorKind::Bug, format!("`{command}` did not end"), error))?;
         let text = format!("{}{}", output.stderr_text(), output.stdout_text());
         let shown = match show {
             Show::All => text.clone(),
@@ -176,12 +177,9 @@ impl Stage {
         if code == expected {
             Ok(text)
         } else {
-            let mut error = CliError::new(
-                ExitCode::Bug,
-                format!("the demo expected exit code {expected} of `{command}`, it was {code}"),
-            );
-            error.causes.push(text);
-            Err(error.hint(format!("look around in {}", self.root.display())))
+            let message = format!("the demo expected exit code {expected} of `{command}`, it was {code}");
+            Err(Error::from_source(ErrorKind::Bug, message, text)
+                .hint(format!("look around in {}", self.root.display())))
         }
     }
 
@@ -215,6 +213,6 @@ fn first_line(text: &str) -> String {
     text.lines().next().map(|line| format!("{line}\n")).unwrap_or_default()
 }
 
-fn failed(what: &str, error: &std::io::Error) -> CliError {
-    CliError::from_source(ExitCode::Bug, what, error)
+fn failed(what: &str, error: std::io::Error) -> Error {
+    Error::from_source(ErrorKind::Bug, what, error)
 }

@@ -5,19 +5,17 @@ use std::path::Path;
 use lock_model::{Content, Digest, Lock};
 
 use super::shop::Shop;
-use crate::error::{CliError, CliResult};
-use crate::exit_code::ExitCode;
-use crate::snapshot::LOCK_FILE;
+use orchestrator::{Error, ErrorKind, Result};
 
 /// Writes two bad copies of staging's lock: one with an edited digest, one where the id was made right again.
-pub(super) fn write(shop: &Shop, folder: &Path) -> CliResult<()> {
-    let failed = |what: String| CliError::new(ExitCode::Bug, what);
+pub(super) fn write(shop: &Shop, folder: &Path) -> Result<()> {
+    let failed = |what: String| Error::new(ErrorKind::Bug, what);
     let bytes = shop
         .superproject()?
-        .read_file("refs/heads/staging", LOCK_FILE)
+        .read_file("refs/heads/staging", lock_model::LOCK_FILE)
         .map_err(|error| failed(error.to_string()))?
         .ok_or_else(|| failed("staging has no lock".to_owned()))?;
-    let lock = lock_model::read(&bytes, LOCK_FILE).map_err(|error| failed(error.to_string()))?;
+    let lock = lock_model::Lock::parse(&bytes, lock_model::LOCK_FILE).map_err(|error| failed(error.to_string()))?;
     let cart = lock.services().iter().find_map(|(name, service)| match &service.content {
         Content::Image(image) if name.as_str() == "shop-cart" => Some(image.digest.clone()),
         Content::Image(_) | Content::Configuration => None,
@@ -36,6 +34,6 @@ pub(super) fn write(shop: &Shop, folder: &Path) -> CliResult<()> {
     let recomputed = Lock::new(parts).map_err(|error| failed(error.to_string()))?;
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(folder.join("digest.yaml"), text))
-        .and_then(|()| std::fs::write(folder.join("recomputed.yaml"), lock_model::write(&recomputed)))
-        .map_err(|error| CliError::from_source(ExitCode::Bug, "the tampered locks cannot be written", &error))
+        .and_then(|()| std::fs::write(folder.join("recomputed.yaml"), recomputed.to_yaml()))
+        .map_err(|error| Error::from_source(ErrorKind::Bug, "the tampered locks cannot be written", error))
 }

@@ -1,18 +1,17 @@
 //! What a command says: one report, shown for people, for machines or for GitHub Actions.
 
 mod github;
+mod printer;
 mod progress;
-mod report;
+mod shown;
 mod table;
+mod text;
 
+pub(crate) use printer::Printer;
 pub(crate) use progress::Progress;
-pub(crate) use report::{Report, print_error, print_report};
+pub(crate) use shown::Shown;
 pub(crate) use table::Table;
-
-/// Adds text to text.
-pub(crate) fn append(text: &mut String, more: impl AsRef<str>) {
-    text.push_str(more.as_ref());
-}
+pub(crate) use text::Text;
 
 /// A number of things: `1 case`, `2 cases`.
 pub(crate) fn count(number: usize, thing: &str) -> String {

@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lock_model::text::{escape_terminal, shorten};
+use lock_model::escaping::{escape_terminal, shorten};
+
+use orchestrator::{Event, Events};
 
 use super::{Format, count, github};
 use crate::environment;
@@ -19,19 +21,20 @@ const DRAWS_A_SECOND: u8 = 10;
 const NAME_WIDTH: usize = 40;
 
 /// Says what is going on; silent where a machine reads.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Progress {
     format: Format,
+    resolving: Mutex<Option<Resolving>>,
 }
 
 impl Progress {
     /// Progress for one output format.
     pub(crate) fn new(format: Format) -> Self {
-        Self { format }
+        Self { format, resolving: Mutex::new(None) }
     }
 
-    /// One finished or started piece of work, such as `health: ok, 3 checks`.
-    pub(crate) fn line(self, text: &str) {
+    /// One line, which stays.
+    fn line(&self, text: &str) {
         match self.format {
             Format::Json => {}
             Format::Human => say(&format!("{}\n", escape_terminal(text))),
@@ -39,75 +42,71 @@ impl Progress {
             Format::Github => say(&github::inert(&escape_terminal(text))),
         }
     }
+}
 
-    /// Work on a number of things, each of which has a name: `work(40, "resolving", "image")`.
-    pub(crate) fn work(self, total: usize, doing: &'static str, thing: &'static str) -> Work {
-        let how = if self.format == Format::Human && shows_bars() { How::Bar(bar(total, doing)) } else { How::Lines };
-        if let How::Lines = how {
-            self.line(&format!("{doing} {}", count(total, thing)));
+impl Events for Progress {
+    fn event(&self, event: Event<'_>) {
+        let mut resolving = self.resolving.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::StepEnded { step, result, detail } => self.line(&format!("{step}: {result} ({detail})")),
+            Event::ResolvingStarted { total } => {
+                let bar = (self.format == Format::Human && shows_bars()).then(|| bar(total, "resolving"));
+                if bar.is_none() {
+                    self.line(&format!("resolving {}", count(total, "image")));
+                }
+                *resolving = Some(Resolving { bar, total, done: BTreeSet::new(), said: Instant::now() });
+            }
+            Event::ImageResolved { service } => {
+                if let Some(text) = resolving.as_mut().and_then(|resolving| resolving.done(service)) {
+                    self.line(&text);
+                }
+            }
+            Event::WaitingForImages { missing, total } => {
+                let text = format!("waiting for {} of {total} images: {}", missing.len(), missing.join(", "));
+                match resolving.as_ref().and_then(|resolving| resolving.bar.as_ref()) {
+                    Some(bar) => bar.suspend(|| self.line(&text)),
+                    None => self.line(&text),
+                }
+            }
+            Event::ResolvingEnded => *resolving = None,
+            Event::Note(text) => self.line(text),
+            _ => {}
         }
-        let state = State { done: BTreeSet::new(), said: Instant::now() };
-        Work { progress: self, how, total, doing, thing, state: Mutex::new(state) }
     }
 }
 
-/// Work on a number of things. What it shows on a terminal goes away with it.
+/// Work on images. What it shows on a terminal goes away with it.
 #[derive(Debug)]
-pub(crate) struct Work {
-    progress: Progress,
-    how: How,
+struct Resolving {
+    bar: Option<ProgressBar>,
     total: usize,
-    doing: &'static str,
-    thing: &'static str,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-enum How {
-    Bar(ProgressBar),
-    Lines,
-}
-
-#[derive(Debug)]
-struct State {
-    /// What is done: the same thing twice counts once.
+    /// What is done: the same image twice counts once.
     done: BTreeSet<String>,
     said: Instant,
 }
 
-impl Work {
-    /// One of the things is done.
-    pub(crate) fn done(&self, name: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !state.done.insert(name.to_owned()) {
-            return;
+impl Resolving {
+    /// One image is done; what a plain line says about it, where it is time for one.
+    fn done(&mut self, name: &str) -> Option<String> {
+        if !self.done.insert(name.to_owned()) {
+            return None;
         }
-        match &self.how {
-            How::Bar(bar) => {
-                bar.set_position(u64::try_from(state.done.len()).unwrap_or(u64::MAX));
-                bar.set_message(shorten(&escape_terminal(name), NAME_WIDTH));
-            }
-            How::Lines if state.said.elapsed() >= LINE_EVERY => {
-                state.said = Instant::now();
-                let done = state.done.len();
-                self.progress.line(&format!("{} {done} of {}", self.doing, count(self.total, self.thing)));
-            }
-            How::Lines => {}
+        if let Some(bar) = &self.bar {
+            bar.set_position(u64::try_from(self.done.len()).unwrap_or(u64::MAX));
+            bar.set_message(shorten(&escape_terminal(name), NAME_WIDTH));
+            return None;
         }
-    }
-
-    /// Something that people should read, and that stays.
-    pub(crate) fn line(&self, text: &str) {
-        match &self.how {
-            How::Bar(bar) => bar.suspend(|| self.progress.line(text)),
-            How::Lines => self.progress.line(text),
+        if self.said.elapsed() < LINE_EVERY {
+            return None;
         }
+        self.said = Instant::now();
+        Some(format!("resolving {} of {}", self.done.len(), count(self.total, "image")))
     }
 }
 
-impl Drop for Work {
+impl Drop for Resolving {
     fn drop(&mut self) {
-        if let How::Bar(bar) = &self.how {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }

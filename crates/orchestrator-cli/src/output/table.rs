@@ -1,6 +1,6 @@
 //! Results that people compare: aligned columns, no frame, so that they paste well.
 
-use lock_model::text::escape_terminal;
+use lock_model::escaping::escape_terminal;
 
 /// Rows under headings.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-use process::{Environment, Interrupt, Invocation, ProcessError, Program, Redactor};
+use process::lock_model::ErrorClass;
+use process::{EnvVars, Interrupt, Invocation, ProcessErrorKind, Program, Redactor};
 
 use tempfile::TempDir;
 
@@ -39,7 +40,7 @@ fn output_and_status_are_values() {
 
 #[test]
 fn t26_child_sees_only_the_named_environment() {
-    let output = Invocation::new(&program("env")).environment(&Environment::new().set("A", "1")).run().unwrap();
+    let output = Invocation::new(&program("env")).envs(&EnvVars::new().set("A", "1")).run().unwrap();
     assert_eq!(output.stdout_text(), "A=1\n");
 }
 
@@ -69,10 +70,10 @@ fn f24_deadline_ends_the_whole_group_even_when_sigterm_is_ignored() {
         .run()
         .unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
-    let ProcessError::Deadline { stderr, .. } = &error else { panic!("{error}") };
-    let pids: Vec<&str> = stderr.split_whitespace().collect();
-    assert_eq!(pids.len(), 2, "{stderr}");
-    assert!(pids.iter().all(|pid| !runs(pid)), "{stderr}");
+    assert_eq!(*error.kind(), ProcessErrorKind::Deadline(Duration::from_millis(1500)), "{error}");
+    let pids = error.stderr();
+    assert_eq!(pids.len(), 2, "{pids:?}");
+    assert!(pids.iter().all(|pid| !runs(pid)), "{pids:?}");
     assert!(error.is_deadline() && error.to_string().contains("did not end within 1500 ms"), "{error}");
 }
 
@@ -107,7 +108,8 @@ fn t40_endless_output_stops_at_the_limit() {
     assert_eq!(error.to_string(), "`sh -c yes` wrote more than 100000 bytes");
     // What fits exactly is fine, one byte more is not, even from a child that is long gone.
     assert_eq!(shell("printf 12345").output_limit(5).run().unwrap().stdout, b"12345");
-    assert!(matches!(shell("printf 123456").output_limit(5).run(), Err(ProcessError::OutputTooLarge { limit: 5, .. })));
+    let error = shell("printf 123456").output_limit(5).run().unwrap_err();
+    assert_eq!((error.kind(), error.class()), (&ProcessErrorKind::OutputTooLarge(5), ErrorClass::Invalid));
 }
 
 #[test]
@@ -145,7 +147,11 @@ fn programs_are_found_only_in_absolute_folders() {
     }
     // A file that cannot be executed is not a program.
     std::fs::write(sandbox.path().join("tool"), "x").unwrap();
-    assert!(matches!(Program::find("tool", sandbox.path().as_os_str()), Err(ProcessError::NotFound { .. })));
-    let error = Invocation::new(&Program::at(sandbox.path().join("tool"))).run().unwrap_err();
-    assert!(matches!(error, ProcessError::Start { .. }), "{error}");
+    let error = Program::find("tool", sandbox.path().as_os_str()).unwrap_err();
+    assert_eq!((error.kind(), error.class()), (&ProcessErrorKind::NotFound, ErrorClass::NotFound));
+    let tool = sandbox.path().join("tool");
+    let error = Invocation::new(&Program::at(&tool)).run().unwrap_err();
+    assert_eq!(*error.kind(), ProcessErrorKind::NotStarted);
+    assert_eq!(error.to_string(), format!("program `{}` could not be started", tool.display()));
+    assert!(std::error::Error::source(&error).unwrap().is::<std::io::Error>(), "the system's reason");
 }

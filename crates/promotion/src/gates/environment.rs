@@ -1,9 +1,9 @@
-//! May the environment be changed, and in this direction?
+//! Gates about the environment: it is not held, and does not go back.
 
-use super::facts::{Answer, DeployFacts};
+use super::facts::{Ancestry, DeployFacts};
 use super::finding::{Gate, GateFinding};
-use ledger::cycle::Purpose;
-use ledger::{HoldOrigin, Ledger, recorded_at};
+use crate::attempts::Purpose;
+use ledger::{HoldOrigin, Ledger};
 
 pub(super) fn not_held(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFinding {
     let environment = facts.environment;
@@ -41,7 +41,7 @@ pub(super) fn no_downgrade(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFind
     let id8 = release.map_or("unknown", |release| release.id8());
     let commit = newest.entry.commit.as_ref();
     let shown = commit.map_or("unknown", |commit| commit.short(7));
-    let what = format!("release {id8} at {shown}, of {} (record {})", recorded_at(&newest.entry), newest.seq);
+    let what = format!("release {id8} at {shown}, of {} (record {})", newest.recorded_at(), newest.seq);
     match facts.purpose {
         Purpose::Rollback => {
             return GateFinding::not_asked(Gate::NoDowngrade, format!("`{environment}` goes back from {what}"));
@@ -52,13 +52,13 @@ pub(super) fn no_downgrade(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFind
         return GateFinding::passed(Gate::NoDowngrade, format!("the commit is that of {what}"));
     }
     match facts.older_than_newest {
-        Answer::No => GateFinding::passed(Gate::NoDowngrade, format!("not older than {what}")),
-        Answer::Yes => GateFinding::refused(
+        Ancestry::Unrelated => GateFinding::passed(Gate::NoDowngrade, format!("not older than {what}")),
+        Ancestry::Ancestor => GateFinding::refused(
             Gate::NoDowngrade,
             format!("{} is older than {what}", facts.commit.short(7)),
             format!("going back is a decision of its own: `orchestrator rollback --env {environment} --reason …`"),
         ),
-        Answer::Unknown => GateFinding::unknown(
+        Ancestry::Unknown => GateFinding::unknown(
             Gate::NoDowngrade,
             format!("whether {} is older than {what} cannot be told: history is missing", facts.commit.short(7)),
             "fetch the whole history: `git fetch --unshallow`",

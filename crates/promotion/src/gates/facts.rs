@@ -3,17 +3,19 @@ use std::collections::BTreeMap;
 use lock_model::{CommitId, Date, Digest, EnvironmentName, Lock, ReleaseId, SuiteDigest, SuiteName, TreeId};
 
 use crate::approvals::{ApprovalPolicy, PullRequestFacts};
-use ledger::cycle::Purpose;
+use crate::attempts::Purpose;
 use ledger::{PolicySource, ProofLevel};
 
 /// Everything that the gates look at besides the ledger.
+///
+/// Written as a literal on purpose: a fact that is added later must be gathered by every caller.
 #[derive(Clone, Copy, Debug)]
 pub struct DeployFacts<'a> {
     /// What the deployment is for.
     pub purpose: Purpose,
-    /// Where to.
+    /// The environment that is deployed to.
     pub environment: &'a EnvironmentName,
-    /// What.
+    /// The release that is deployed.
     pub release: &'a ReleaseId,
     /// Its lock, as it lies in the tree.
     pub lock: &'a Lock,
@@ -28,24 +30,24 @@ pub struct DeployFacts<'a> {
     /// Where lock and tree disagree, one sentence each.
     pub mismatches: &'a [String],
     /// Is the lock's `source.head` an ancestor of `commit`, or `commit` itself?
-    pub head_in_history: Answer,
+    pub head_in_history: Ancestry,
     /// Is `commit` an ancestor of the commit of [`Ledger::latest_touched`](ledger::Ledger::latest_touched)?
     /// Not looked at where there is none.
-    pub older_than_newest: Answer,
-    /// The rules.
+    pub older_than_newest: Ancestry,
+    /// The rules of the environment.
     pub policy: &'a GatePolicy,
     /// The pull request whose merge made `commit`; looked at only where the rules ask for approvals.
     pub pull_request: PullRequestFound<'a>,
 }
 
-/// An answer of git.
+/// Whether one commit is an ancestor of another, as git tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Yes.
-    Yes,
-    /// No.
-    No,
-    /// The commit is not there, or history is cut off.
+pub enum Ancestry {
+    /// It is an ancestor.
+    Ancestor,
+    /// It is not.
+    Unrelated,
+    /// The commit is not in this clone, or its history is cut off.
     Unknown,
 }
 
@@ -60,7 +62,14 @@ pub struct GatePolicy {
     pub approvals: Option<ApprovalPolicy>,
 }
 
-/// What is asked of the environment before.
+impl GatePolicy {
+    /// A policy that requires neither a proof nor approvals.
+    pub fn new(source: PolicySource) -> Self {
+        Self { source, proven_in: None, approvals: None }
+    }
+}
+
+/// What is required of the environment before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvenIn {
     /// The environment.
@@ -78,6 +87,6 @@ pub struct ProvenIn {
 pub enum PullRequestFound<'a> {
     /// This one.
     Found(&'a PullRequestFacts),
-    /// None: somebody pushed past the button.
+    /// No pull request: the commit was pushed past the merge button.
     Absent,
 }

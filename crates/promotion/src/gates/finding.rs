@@ -2,73 +2,47 @@ use std::fmt;
 
 use ledger::PolicySource;
 
-macro_rules! gates {
-    ($($(#[$doc:meta])* $gate:ident = $word:literal,)+) => {
-        /// One question.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-        #[serde(rename_all = "kebab-case")]
-        pub enum Gate {
-            $($(#[$doc])* $gate,)+
-        }
-
-        impl Gate {
-            /// Every gate, in the order in which they are asked.
-            pub const ALL: &'static [Self] = &[$(Self::$gate,)+];
-
-            /// The gate's name.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$gate => $word,)+
-                }
-            }
-        }
-    };
-}
-
-gates!(
-    /// The lock describes the gitlinks of the tree that it lies in.
-    BelongsToTree = "belongs-to-tree",
-    /// The commit that was reviewed is part of the history that is deployed.
-    ReviewedHead = "reviewed-head",
-    /// The lock file is, byte for byte, the one whose commit the ledger recorded.
-    RecordedLock = "recorded-lock",
-    /// Nobody rejected the lock.
-    NotRejected = "not-rejected",
-    /// Every image of the lock was resolved for it: nothing was taken over from an older pipeline.
-    Resolved = "resolved",
-    /// No exception in the lock has expired.
-    Exceptions = "exceptions",
-    /// The environment is not held.
-    NotHeld = "not-held",
-    /// The commit is not older than what the environment was given last.
-    NoDowngrade = "no-downgrade",
-    /// The environment before proved this release.
-    StagingProof = "staging-proof",
-    /// The suites of that proof are the ones that are required.
-    Suites = "suites",
-    /// Enough people approved this content.
-    Approvals = "approvals",
-    /// What was merged is what was approved.
-    MergedTree = "merged-tree",
-);
-
-impl fmt::Display for Gate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+lock_model::words! {
+    /// One question before a deployment.
+    Gate, "gate" {
+        /// The lock describes the gitlinks of the tree that it lies in.
+        BelongsToTree = "belongs-to-tree",
+        /// The commit that was reviewed is part of the history that is deployed.
+        ReviewedHead = "reviewed-head",
+        /// The lock file is, byte for byte, the one whose commit the ledger recorded.
+        RecordedLock = "recorded-lock",
+        /// The lock is not rejected.
+        NotRejected = "not-rejected",
+        /// Every image of the lock was resolved for it: nothing was taken over from an older pipeline.
+        Resolved = "resolved",
+        /// No exception in the lock has expired.
+        Exceptions = "exceptions",
+        /// The environment is not held.
+        NotHeld = "not-held",
+        /// The commit is not older than what the environment was given last.
+        NoDowngrade = "no-downgrade",
+        /// The environment before proved this release.
+        StagingProof = "staging-proof",
+        /// The suites of that proof are the ones that are required.
+        Suites = "suites",
+        /// Enough people approved this content.
+        Approvals = "approvals",
+        /// What was merged is what was approved.
+        MergedTree = "merged-tree",
     }
 }
 
-/// The answer to one question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+/// The answer of a gate; a later one is the worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateVerdict {
     /// The environment's policy, or the purpose of the run, does not ask this.
     NotAsked,
-    /// Yes.
+    /// The answer is positive.
     Passed,
     /// It could not be found out, which is not a yes.
     Unknown,
-    /// No.
+    /// The answer is negative.
     Refused,
 }
 
@@ -93,24 +67,25 @@ impl fmt::Display for GateVerdict {
     }
 }
 
-/// What a refusal means for the command's exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+/// What kind of refusal it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateCode {
-    /// The repository is not as expected: lock and tree disagree, history is missing (exit code 11).
+    /// The repository is not as expected: lock and tree disagree, history is missing.
     NotBelonging,
-    /// A gate, a hold or a proof says no (exit code 20).
+    /// A gate, a hold or a proof says no.
     Refused,
 }
 
 /// A gate's answer, for people and for the record.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[non_exhaustive]
 pub struct GateFinding {
-    /// Which question.
+    /// The gate.
     pub gate: Gate,
     /// The answer.
     pub verdict: GateVerdict,
-    /// What a negative answer means for the exit code.
+    /// What kind of refusal a negative answer is.
     pub code: GateCode,
     /// What was found.
     pub message: String,
@@ -142,7 +117,7 @@ impl GateFinding {
 }
 
 /// The answers of all gates.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct GateReport {
     /// One a gate, in the order of [`Gate::ALL`].
     pub findings: Vec<GateFinding>,
@@ -161,13 +136,12 @@ impl GateReport {
         self.verdict().lets_pass()
     }
 
-    /// What the refusal means for the exit code; absent where there is none. A lock of another tree goes before
-    /// everything else: no other answer is about the right thing then.
+    /// The kind of the refusal; absent where there is none. A lock of another tree goes before everything else:
+    /// no other answer is about the right lock then.
     pub fn code(&self) -> Option<GateCode> {
-        let mut codes = self.refusals().map(|finding| finding.code);
-        let first = codes.next()?;
-        let any = first == GateCode::NotBelonging || codes.any(|code| code == GateCode::NotBelonging);
-        Some(if any { GateCode::NotBelonging } else { GateCode::Refused })
+        let mut codes = self.refusals().map(|finding| finding.code).peekable();
+        codes.peek()?;
+        Some(if codes.any(|code| code == GateCode::NotBelonging) { GateCode::NotBelonging } else { GateCode::Refused })
     }
 
     /// The negative answers.

@@ -1,10 +1,10 @@
-//! Is the lock the right one?
+//! Gates about the lock: it belongs to the tree, was recorded, is not rejected and not expired.
 
 use lock_model::Origin;
 
-use super::facts::{Answer, DeployFacts};
+use super::facts::{Ancestry, DeployFacts};
 use super::finding::{Gate, GateFinding};
-use ledger::cycle::Purpose;
+use crate::attempts::Purpose;
 use ledger::{Ledger, LockFile};
 
 pub(super) fn belongs_to_tree(facts: &DeployFacts<'_>) -> GateFinding {
@@ -23,14 +23,16 @@ pub(super) fn belongs_to_tree(facts: &DeployFacts<'_>) -> GateFinding {
 pub(super) fn reviewed_head(facts: &DeployFacts<'_>) -> GateFinding {
     let head = facts.lock.source().head.short(7);
     match facts.head_in_history {
-        Answer::Yes => GateFinding::passed(Gate::ReviewedHead, format!("{head}, which was reviewed, is in history")),
-        Answer::No => GateFinding::refused(
+        Ancestry::Ancestor => {
+            GateFinding::passed(Gate::ReviewedHead, format!("{head}, which was reviewed, is in history"))
+        }
+        Ancestry::Unrelated => GateFinding::refused(
             Gate::ReviewedHead,
             format!("{head}, which was reviewed, is not an ancestor of {}", facts.commit.short(7)),
             "merge pull requests with a merge commit: not squashed, not rebased",
         )
         .of_repository(),
-        Answer::Unknown => GateFinding::unknown(
+        Ancestry::Unknown => GateFinding::unknown(
             Gate::ReviewedHead,
             format!("{head}, which was reviewed, is not in this clone"),
             "fetch the whole history: `git fetch --unshallow`",

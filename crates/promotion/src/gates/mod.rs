@@ -1,6 +1,6 @@
-//! The questions before a deployment. Each is a function of the ledger, of what git and the forge say, and of the day.
+//! The gates before a deployment. Each is a function of the ledger, of what git and the forge say, and of the day.
 //!
-//! Production asks the questions of the merge button again: a merge that went round the button changes nothing.
+//! Production asks what the merge button asked again: a merge that went past the button opens no gate.
 
 mod environment;
 mod facts;
@@ -9,14 +9,14 @@ mod lock;
 mod people;
 mod proof;
 
-pub use facts::{Answer, DeployFacts, GatePolicy, ProvenIn, PullRequestFound};
+pub use facts::{Ancestry, DeployFacts, GatePolicy, ProvenIn, PullRequestFound};
 pub use finding::{Gate, GateCode, GateFinding, GateReport, GateVerdict};
 pub use people::{approvals, merged_tree};
 pub use proof::{proof_in, suites_in};
 
 use ledger::Ledger;
 
-/// Asks every gate, also after one of them refused: people want to hear everything at once.
+/// Asks every gate, also after one of them refused: the report names every refusal at once.
 pub fn judge(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateReport {
     let mut findings = vec![
         lock::belongs_to_tree(facts),

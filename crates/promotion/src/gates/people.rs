@@ -1,11 +1,11 @@
-//! Did enough people see exactly this?
+//! Gates about reviews: enough users approved exactly this content.
 
 use lock_model::{CommitId, TreeId};
 
 use super::facts::{DeployFacts, PullRequestFound};
 use super::finding::{Gate, GateFinding};
 use crate::approvals::{ApprovalPolicy, ApprovalVerdict, PullRequestFacts, count};
-use ledger::cycle::Purpose;
+use crate::attempts::Purpose;
 
 pub(super) fn gates(facts: &DeployFacts<'_>) -> [GateFinding; 2] {
     match (&facts.policy.approvals, facts.purpose) {

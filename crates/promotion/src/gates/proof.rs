@@ -1,9 +1,9 @@
-//! Did the environment before prove exactly this?
+//! Gates about proof: the environment before proved exactly this release.
 
 use super::facts::{DeployFacts, ProvenIn};
 use super::finding::{Gate, GateFinding};
 use crate::approvals::ApprovalPolicy;
-use ledger::cycle::Purpose;
+use crate::attempts::Purpose;
 use ledger::{Ledger, ProofVerdict};
 use lock_model::ReleaseId;
 
@@ -55,8 +55,8 @@ pub fn proof_in(ledger: &Ledger, proven_in: &ProvenIn, release: &ReleaseId) -> G
 
 /// Are the suites of that proof green, and are they the required ones?
 ///
-/// A suite that the release's own configuration leaves out is a weakening: people see it on the promotion, so the
-/// approvals of the target branch's number cover it. Where no approvals are asked for, nobody saw it.
+/// A suite that the release's own configuration leaves out is a relaxation: people see it on the promotion, so the
+/// approvals of the target branch's number cover it. Where no approvals are required, it is refused.
 pub fn suites_in(
     ledger: &Ledger,
     proven_in: &ProvenIn,

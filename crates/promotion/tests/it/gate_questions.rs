@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use ledger::cycle::Purpose;
 use ledger::{Ledger, PolicySource, ProofLevel, Step};
 use lock_model::{Date, Digest, EnvironmentName, Lock, Origin, ReleaseId, TreeId};
+use promotion::attempts::Purpose;
 use promotion::gates::{
-    Answer, DeployFacts, Gate, GateCode, GatePolicy, GateReport, GateVerdict, ProvenIn, PullRequestFound, judge,
+    Ancestry, DeployFacts, Gate, GateCode, GatePolicy, GateReport, GateVerdict, ProvenIn, PullRequestFound, judge,
 };
 
 use crate::builders::*;
@@ -21,8 +21,8 @@ struct Scene {
     tree: TreeId,
     today: Date,
     mismatches: Vec<String>,
-    head_in_history: Answer,
-    older_than_newest: Answer,
+    head_in_history: Ancestry,
+    older_than_newest: Ancestry,
     policy: GatePolicy,
     pull_request: Option<promotion::approvals::PullRequestFacts>,
 }
@@ -40,8 +40,8 @@ fn scene() -> Scene {
         tree: tree("content"),
         today: day("2025-11-24"),
         mismatches: Vec::new(),
-        head_in_history: Answer::Yes,
-        older_than_newest: Answer::No,
+        head_in_history: Ancestry::Ancestor,
+        older_than_newest: Ancestry::Unrelated,
         policy: GatePolicy {
             source: PolicySource::Target,
             proven_in: Some(ProvenIn {
@@ -133,9 +133,9 @@ fn p10_a_lock_of_another_tree_is_refused() {
 #[test]
 fn f17_a_squashed_or_rebased_head_is_refused() {
     let mut scene = scene();
-    scene.head_in_history = Answer::No;
+    scene.head_in_history = Ancestry::Unrelated;
     scene.refused_by(&[Gate::ReviewedHead], GateCode::NotBelonging, "is not an ancestor of");
-    scene.head_in_history = Answer::Unknown;
+    scene.head_in_history = Ancestry::Unknown;
     scene.refused_by(&[Gate::ReviewedHead], GateCode::NotBelonging, "is not in this clone");
 }
 
@@ -213,10 +213,10 @@ fn t14_an_old_run_that_is_started_again_takes_nothing_back() {
     let mut scene = scene();
     let newer = freight("newer");
     tell(&mut scene.ledger, &production(), &newer, RELEASED);
-    scene.older_than_newest = Answer::Yes;
+    scene.older_than_newest = Ancestry::Ancestor;
     scene.refused_by(&[Gate::NoDowngrade], GateCode::Refused, "is older than release");
     assert!(scene.judge().refusals().next().unwrap().hint.as_ref().unwrap().contains("orchestrator rollback"));
-    scene.older_than_newest = Answer::Unknown;
+    scene.older_than_newest = Ancestry::Unknown;
     scene.refused_by(&[Gate::NoDowngrade], GateCode::NotBelonging, "history is missing");
     scene.purpose = Purpose::Rollback;
     scene.passes();
@@ -226,7 +226,7 @@ fn t14_an_old_run_that_is_started_again_takes_nothing_back() {
 fn t14_a_deployment_that_was_only_begun_counts_too() {
     let mut scene = scene();
     tell(&mut scene.ledger, &production(), &freight("newer"), "deploy:started");
-    scene.older_than_newest = Answer::Yes;
+    scene.older_than_newest = Ancestry::Ancestor;
     scene.refused_by(&[Gate::NoDowngrade], GateCode::Refused, "is older than release");
 }
 
@@ -234,7 +234,7 @@ fn t14_a_deployment_that_was_only_begun_counts_too() {
 fn t14_the_same_release_again_is_no_downgrade() {
     let mut scene = scene();
     tell(&mut scene.ledger, &production(), &freight("a"), RELEASED);
-    scene.older_than_newest = Answer::Yes;
+    scene.older_than_newest = Ancestry::Ancestor;
     scene.passes();
 }
 
@@ -349,9 +349,117 @@ fn b38_a_rollback_skips_people_and_keeps_the_lock_questions() {
     tell(&mut scene.ledger, &production(), &freight("newer"), RELEASED);
     scene.purpose = Purpose::Rollback;
     scene.pull_request = None;
-    scene.older_than_newest = Answer::Yes;
+    scene.older_than_newest = Ancestry::Ancestor;
     scene.passes();
     scene.mismatches = vec!["`cart` differs".to_owned()];
     scene.freight.lock_file = Digest::of(b"edited");
     scene.refused_by(&[Gate::BelongsToTree, Gate::RecordedLock], GateCode::NotBelonging, "`cart` differs");
+}
+
+#[test]
+fn gates_and_verdicts_have_words() {
+    let words: Vec<&str> = Gate::ALL.iter().map(|gate| gate.as_str()).collect();
+    assert_eq!(
+        words,
+        [
+            "belongs-to-tree",
+            "reviewed-head",
+            "recorded-lock",
+            "not-rejected",
+            "resolved",
+            "exceptions",
+            "not-held",
+            "no-downgrade",
+            "staging-proof",
+            "suites",
+            "approvals",
+            "merged-tree",
+        ]
+    );
+    for gate in Gate::ALL {
+        assert_eq!(serde_json::to_value(gate).unwrap(), gate.as_str());
+        assert_eq!(gate.to_string(), gate.as_str());
+    }
+    let verdicts = [GateVerdict::NotAsked, GateVerdict::Passed, GateVerdict::Unknown, GateVerdict::Refused];
+    assert_eq!(verdicts.map(|verdict| verdict.to_string()), ["not asked", "passed", "unknown", "refused"]);
+    assert_eq!(verdicts.map(GateVerdict::lets_pass), [true, true, false, false]);
+}
+
+#[test]
+fn a_report_is_as_good_as_its_worst_answer() {
+    let mut scene = scene();
+    assert_eq!(scene.judge().verdict(), GateVerdict::Passed);
+    scene.head_in_history = Ancestry::Unknown;
+    assert_eq!(scene.judge().verdict(), GateVerdict::Unknown);
+    scene.refused_by(&[Gate::ReviewedHead], GateCode::NotBelonging, "is not in this clone");
+    scene.policy.approvals = Some(policy(5));
+    assert_eq!(scene.judge().verdict(), GateVerdict::Refused);
+    let codes: Vec<GateCode> = scene.judge().refusals().map(|finding| finding.code).collect();
+    assert_eq!(codes, [GateCode::NotBelonging, GateCode::Refused]);
+    assert_eq!(scene.judge().reason().unwrap().matches("; ").count(), 1);
+}
+
+#[test]
+fn a_policy_is_made_of_what_it_requires() {
+    let proven_in = ProvenIn { environment: staging(), level: ProofLevel::Running, suites: BTreeMap::new() };
+    let mut made = GatePolicy::new(PolicySource::Target);
+    made.proven_in = Some(proven_in.clone());
+    made.approvals = Some(policy(2));
+    let written = GatePolicy { source: PolicySource::Target, proven_in: Some(proven_in), approvals: Some(policy(2)) };
+    assert_eq!(made, written);
+    let none = GatePolicy { source: PolicySource::Bootstrap, proven_in: None, approvals: None };
+    assert_eq!(GatePolicy::new(PolicySource::Bootstrap), none);
+    assert_eq!(promotion::approvals::ApprovalPolicy::new(3), policy(3));
+}
+
+#[test]
+fn a_stored_proof_is_not_enough_where_a_running_one_is_required() {
+    let mut scene = scene();
+    if let Some(proven_in) = &mut scene.policy.proven_in {
+        proven_in.level = ProofLevel::Running;
+    }
+    scene.refused_by(&[Gate::StagingProof], GateCode::Refused, "is `stored`, required is `running`");
+}
+
+#[test]
+fn what_is_not_required_is_not_asked() {
+    let not_asked = |scene: &Scene| -> Vec<Gate> {
+        let findings = scene.judge().findings.into_iter();
+        findings.filter(|finding| finding.verdict == GateVerdict::NotAsked).map(|finding| finding.gate).collect()
+    };
+    let mut scene = scene();
+    assert_eq!(not_asked(&scene), []);
+    scene.policy = GatePolicy::new(PolicySource::Target);
+    let of_policy = [Gate::StagingProof, Gate::Suites, Gate::Approvals, Gate::MergedTree];
+    assert_eq!(not_asked(&scene), of_policy);
+    scene.policy = self::scene().policy;
+    scene.purpose = Purpose::Rollback;
+    assert_eq!(not_asked(&scene), of_policy, "a rollback goes to what was proven and approved before");
+    append(&mut scene.ledger, note(Step::Hold, Some(&production()), "fair"));
+    tell(&mut scene.ledger, &production(), &crate::builders::freight("b"), "deploy:started");
+    assert_eq!(not_asked(&scene), [&[Gate::NotHeld, Gate::NoDowngrade][..], &of_policy].concat());
+}
+
+#[test]
+fn t1_a_policy_of_no_approvals_covers_no_suite_that_is_left_out() {
+    let mut scene = scene();
+    if let Some(proven_in) = &mut scene.policy.proven_in {
+        proven_in.suites.insert(suite("load", "load").name, None);
+    }
+    scene.passes();
+    scene.policy.approvals = Some(policy(0));
+    scene.refused_by(&[Gate::Suites], GateCode::Refused, "`load` is required and the release left it out");
+}
+
+#[test]
+fn the_approvals_gate_names_the_reviews_that_do_not_count() {
+    let message = |reviews: &[_]| {
+        let mut scene = scene();
+        scene.pull_request = Some(pull_request(reviews));
+        let finding = scene.judge().findings.into_iter().find(|finding| finding.gate == Gate::Approvals);
+        finding.unwrap().message
+    };
+    assert_eq!(message(&FOUR), "#9: 4 of 4 approvals");
+    let with_author = [&FOUR[..], &[("ana", promotion::approvals::ReviewState::Approved, "content")]].concat();
+    assert_eq!(message(&with_author), "#9: 4 of 4 approvals (not counted: ana opened the pull request)");
 }

@@ -1,6 +1,6 @@
 use ledger::{Ledger, Step, StepKey, StepResult, Unreviewed};
-use promotion::release::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
-use promotion::rollback::{NoTarget, Target, TargetState, known_good, target};
+use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
+use promotion::rollback::{NoTarget, RollbackTarget, TargetState, known_good, target};
 
 use crate::builders::*;
 
@@ -13,7 +13,7 @@ fn released(words: &[&str]) -> Ledger {
     ledger
 }
 
-fn back(ledger: &Ledger) -> Result<Target, NoTarget> {
+fn back(ledger: &Ledger) -> Result<RollbackTarget, NoTarget> {
     target(ledger, &production(), None)
 }
 

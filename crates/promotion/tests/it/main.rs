@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
+mod attempts;
 #[path = "../../../ledger/tests/it/builders.rs"]
 mod builders;
 mod days;
 mod gate_questions;
 mod going_back;
-mod lock_comment;
 mod model;
 mod people;
-mod readers;
+mod pull_request;

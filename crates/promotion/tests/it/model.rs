@@ -4,17 +4,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ledger::cycle::{
-    Locks, PlanShape, PlannedStep, Purpose, StepAction, Then, Underway, interruption, next_steps, plan,
-};
 use ledger::{
     Ledger, LockFile, NewRecord, PolicySource, ProofLevel, ProofVerdict, Record, RecordDraft, RunIdentity, Step,
     StepKey, StepResult, SuiteRef,
 };
 use lock_model::{CommitId, Digest, Lock};
 use promotion::approvals::{MergeFacts, PullRequestFacts};
-use promotion::gates::{Answer, DeployFacts, GatePolicy, ProvenIn, PullRequestFound, judge};
-use promotion::release::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
+use promotion::attempts::{AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction, next_steps, plan};
+use promotion::gates::{Ancestry, DeployFacts, GatePolicy, ProvenIn, PullRequestFound, judge};
+use promotion::interruption::{Underway, interruption};
+use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 use promotion::rollback::{self, TargetState};
 use proptest::prelude::*;
 
@@ -242,7 +241,7 @@ impl World {
 
     /// What must be true always.
     fn check(&self) {
-        let read = Ledger::read(self.files.clone(), self.ledger.seen().as_ref()).unwrap();
+        let read = Ledger::parse(self.files.clone(), self.ledger.seen().as_ref()).unwrap();
         assert_eq!(read, self.ledger);
         let mut releases: Vec<_> =
             self.tags.iter().map(|tag| ReleaseMessage::parse(&tag.message).unwrap().release).collect();
@@ -265,7 +264,7 @@ enum Op {
     Begin(PlannedStep),
     Ask(StepKey),
     Effect(StepKey),
-    Answer(Box<RecordDraft>),
+    Ancestry(Box<RecordDraft>),
 }
 
 #[derive(Clone, Debug)]
@@ -348,9 +347,9 @@ impl Process {
             Op::Plan => {
                 self.seen = world.ledger.next_seq();
                 let then = match (self.purpose, self.place) {
-                    (Purpose::Rollback, _) => Then::EndRollback,
-                    (Purpose::Run, Place::Staging) => Then::Promote,
-                    (Purpose::Run, Place::Production) => Then::Release,
+                    (Purpose::Rollback, _) => AfterProof::EndRollback,
+                    (Purpose::Run, Place::Staging) => AfterProof::Promote,
+                    (Purpose::Run, Place::Production) => AfterProof::Release,
                 };
                 let plan = plan(&PlanShape { locks: Locks::InTree, suites: suites(self.place), then });
                 let release = self.freight(world).release;
@@ -361,7 +360,7 @@ impl Process {
             Op::Begin(step) => self.begin(world, step),
             Op::Ask(key) => self.ask(world, &key),
             Op::Effect(key) => self.effect(world, &key),
-            Op::Answer(draft) => {
+            Op::Ancestry(draft) => {
                 let (step, result) = (draft.step, draft.result);
                 let goes_on = self.append(world, *draft);
                 match result {
@@ -437,7 +436,7 @@ impl Process {
                     draft.tag = Some(self.tag_name(world));
                 }
                 self.then(Op::Effect(step.key));
-                self.then(Op::Answer(Box::new(draft)))
+                self.then(Op::Ancestry(Box::new(draft)))
             }
             Step::LockCommit | Step::Reject | Step::Hold | Step::Unhold => unreachable!("not part of this plan"),
         }
@@ -460,7 +459,7 @@ impl Process {
             (false, _) => StepResult::Failed,
         };
         let draft = self.draft(world, key, result);
-        self.then(Op::Answer(Box::new(draft)))
+        self.then(Op::Ancestry(Box::new(draft)))
     }
 
     fn effect(&mut self, world: &mut World, key: &StepKey) -> bool {
@@ -503,7 +502,7 @@ impl Process {
         }
         let mut draft = self.draft(world, key, result);
         draft.tag = tag;
-        self.then(Op::Answer(Box::new(draft)))
+        self.then(Op::Ancestry(Box::new(draft)))
     }
 
     fn tag_name(&self, world: &World) -> String {
@@ -538,12 +537,12 @@ impl Process {
         {
             (Some(newest), Some(ours)) => {
                 match newest.entry.commit.as_ref().and_then(|commit| world.place_of(self.place, commit)) {
-                    Some(newest) if ours < newest => Answer::Yes,
-                    Some(_) => Answer::No,
-                    None => Answer::Unknown,
+                    Some(newest) if ours < newest => Ancestry::Ancestor,
+                    Some(_) => Ancestry::Unrelated,
+                    None => Ancestry::Unknown,
                 }
             }
-            (None | Some(_), None) | (None, Some(_)) => Answer::Unknown,
+            (None | Some(_), None) | (None, Some(_)) => Ancestry::Unknown,
         };
         let mismatches = match &self.commit.lock {
             Some((_, locked)) if *locked == self.commit.content => Vec::new(),
@@ -574,7 +573,7 @@ impl Process {
             tree: &tree,
             today: day("2025-11-24"),
             mismatches: &mismatches,
-            head_in_history: Answer::Yes,
+            head_in_history: Ancestry::Ancestor,
             older_than_newest: older,
             policy: &rules,
             pull_request: merged.map_or(PullRequestFound::Absent, PullRequestFound::Found),
@@ -602,7 +601,6 @@ impl Process {
         let freight = self.freight(world);
         let underway = Underway {
             environment: &name(self.place),
-            release: &freight.release,
             lock: &freight.lock,
             run: &self.run,
             since: self.since,
@@ -632,7 +630,7 @@ fn play(events: &[Event]) -> World {
         process.end(&mut world);
     }
     let earlier = seen.get(seen.len() / 2);
-    Ledger::read(world.files.clone(), earlier).expect("history is never rewritten");
+    Ledger::parse(world.files.clone(), earlier).expect("history is never rewritten");
     world
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use process::{Environment, Interrupt, Program, Redactor};
+use process::{EnvVars, Program, Redactor};
 use qa::{CommandSuite, Suite, SuiteReport, Verdict};
 use tempfile::TempDir;
 
@@ -13,15 +13,10 @@ async fn run(text: &str, change: impl FnOnce(&mut CommandSuite)) -> SuiteReport 
     let folder = TempDir::new().unwrap();
     let mut redactor = Redactor::new();
     redactor.add("hunter2-hunter2");
-    let mut suite = CommandSuite {
-        program: Program::at("/bin/sh"),
-        arguments: vec!["-c".to_owned(), text.to_owned()],
-        folder: folder.path().to_owned(),
-        environment: Environment::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2"),
-        deadline: PATIENCE,
-        redactor,
-        interrupt: Interrupt::new(),
-    };
+    let mut suite = CommandSuite::new(Program::at("/bin/sh"), folder.path(), PATIENCE);
+    suite.args = vec!["-c".to_owned(), text.to_owned()];
+    suite.envs = EnvVars::new().set("PATH", "/usr/bin:/bin").set("TOKEN", "hunter2-hunter2");
+    suite.redactor = redactor;
     change(&mut suite);
     qa::run("system", &Suite::Command(suite)).await
 }
@@ -64,7 +59,7 @@ async fn p21_a_suite_that_cannot_start_is_unknown() {
 #[tokio::test]
 async fn t26_the_program_sees_the_named_variables_only() {
     let report = run("/usr/bin/env | /usr/bin/sort", |suite| {
-        suite.environment = Environment::new().set("STAGING_URL", "http://x").set("PATH", "/bin");
+        suite.envs = EnvVars::new().set("STAGING_URL", "http://x").set("PATH", "/bin");
     })
     .await;
     let names: Vec<&str> = report.log_tail.iter().filter_map(|line| line.split('=').next()).collect();

@@ -1,11 +1,8 @@
 //! Running the requests of a file.
 
-use std::net::IpAddr;
-use std::sync::Once;
 use std::time::Duration;
 
-use qa::{HttpRun, HttpSuite, Suite, SuiteReport, Variables, Verdict};
-use reqwest::redirect::Policy;
+use qa::{HttpClient, HttpRun, HttpSuite, Suite, SuiteReport, Verdict};
 use tokio::net::TcpListener;
 
 use crate::server::{Server, response};
@@ -13,17 +10,16 @@ use crate::server::{Server, response};
 /// Long enough for a busy machine, where an answer is expected.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V4(address) if address.is_link_local())
+pub(crate) fn client() -> HttpClient {
+    HttpClient::new("orchestrator-test", PATIENCE).unwrap()
 }
 
 async fn run_within(deadline: Duration, url: &str, requests: &str) -> SuiteReport {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
-    let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
     let suite = HttpSuite::parse("smoke.yaml", format!("requests:\n{requests}").as_bytes()).unwrap();
-    let variables = Variables { url: Some(url.to_owned()), mode: Some("staging".to_owned()) };
-    qa::run("smoke", &Suite::Http(HttpRun { suite, variables, client, is_denied: is_link_local, deadline })).await
+    let mut run = HttpRun::new(suite, client(), deadline);
+    run.variables.url = Some(url.to_owned());
+    run.variables.mode = Some("staging".to_owned());
+    qa::run("smoke", &Suite::Http(run)).await
 }
 
 async fn run(url: &str, requests: &str) -> SuiteReport {
@@ -69,7 +65,7 @@ async fn requests_are_sent_as_written_and_answers_compared() {
 }
 
 #[tokio::test]
-async fn every_difference_is_said_and_later_requests_still_run() {
+async fn every_mismatch_is_reported_and_later_requests_still_run() {
     let server = Server::start(|_| response("503 Busy", "", "{\"service\":\"web\"}")).await;
     let report = run(
         &server.url,
@@ -129,15 +125,19 @@ async fn t31_redirects_and_link_local_addresses_are_not_followed() {
 - { name: c, method: GET, url: 'http://169.254.169.254/', expect: { status: 200 } }
 - { name: d, method: GET, url: 'ftp://x/', expect: { status: 200 } }
 - { name: e, method: GET, url: '/relative', expect: { status: 200 } }
+- { name: f, method: GET, url: 'http://[::ffff:169.254.169.254]/', expect: { status: 200 } }
 ",
     )
     .await;
     let verdicts: Vec<Verdict> = report.cases.iter().map(|case| case.verdict).collect();
     assert_eq!(
         verdicts,
-        [Verdict::Failed, Verdict::Passed, Verdict::Unknown, Verdict::Unknown, Verdict::Unknown],
+        [Verdict::Failed, Verdict::Passed, Verdict::Unknown, Verdict::Unknown, Verdict::Unknown, Verdict::Unknown],
         "{report:?}"
     );
+    assert_eq!(case(&report, 2).1, "`169.254.169.254` is a link-local address, to which no request is sent");
+    assert_eq!(case(&report, 3).1, "scheme `ftp` is not supported: use `http` or `https`");
+    assert_eq!(case(&report, 4).1, "`/relative` is not a URL: relative URL without a base");
     assert_eq!(server.requests().len(), 2);
 }
 
@@ -161,4 +161,13 @@ async fn t40_an_answer_that_is_too_large_or_cut_is_unknown() {
     assert!(report.cases.iter().all(|case| case.verdict == Verdict::Unknown), "{report:?}");
     assert_eq!(case(&report, 0).1, "the answer has more than 1048576 bytes");
     assert!(case(&report, 1).1.starts_with("the answer ended early"), "{report:?}");
+}
+
+#[test]
+fn the_future_is_send() {
+    fn assert_send(_: impl Send) {}
+    let suite =
+        HttpSuite::parse("smoke.yaml", b"requests: [{ name: a, method: GET, url: '{url}/', expect: { status: 200 } }]");
+    let suite = Suite::Http(HttpRun::new(suite.unwrap(), client(), PATIENCE));
+    assert_send(qa::run("smoke", &suite));
 }

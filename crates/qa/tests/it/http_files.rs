@@ -25,7 +25,7 @@ requests:
 }
 
 #[test]
-fn every_mistake_is_said_with_its_place() {
+fn every_problem_is_reported_with_its_place() {
     let text = "\
 requests:
 - name: one

@@ -55,16 +55,17 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) {
     let host = arguments.next().unwrap();
     let requests = requests(&host, arguments.next().unwrap().parse().unwrap());
     let cache = arguments.next().map(PathBuf::from);
-    rustls::crypto::ring::default_provider().install_default().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (start, cpu) = (Instant::now(), measure::own_cpu());
-    let registry = Registry::new(RegistryOptions { cache, ..RegistryOptions::default() }).unwrap();
+    let mut options = RegistryOptions::default();
+    options.cache = cache;
+    let registry = Registry::new(options).unwrap();
     let deadline = start + Duration::from_secs(300);
     let answers = runtime.block_on(registry.resolve_all(&requests, deadline, &|_| ()));
     let (wall, cpu) = (start.elapsed(), measure::own_cpu().saturating_sub(cpu));
     assert_eq!(answers.len(), requests.len());
-    for (service, answer) in &answers {
-        assert!(answer.is_ok(), "{service}: {answer:?}");
+    for answer in &answers {
+        assert!(answer.is_ok(), "{answer:?}");
     }
     assert_eq!(registry.cache_problem(), None);
     println!("{} {} {}", cpu.as_nanos(), wall.as_nanos(), measure::own_peak_memory());

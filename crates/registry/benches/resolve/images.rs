@@ -5,7 +5,7 @@ use std::time::Duration;
 use lock_model::{CommitId, Platform};
 use registry::layout::Blob;
 use registry::media_type::{OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST};
-use registry::{Candidate, ImageRequest, REVISION_LABEL, RevisionPolicy};
+use registry::{ImageRequest, REVISION_LABEL, RevisionPolicy};
 use serde_json::{Value, json};
 
 /// The platforms of every image.
@@ -113,16 +113,11 @@ fn manifest(config: &Blob) -> Blob {
 pub(crate) fn requests(host: &str, images: usize) -> Vec<ImageRequest> {
     let platforms: Vec<Platform> =
         ARCHITECTURES.iter().map(|name| Platform::try_from(format!("linux/{name}")).unwrap()).collect();
-    let request = |number: usize| ImageRequest {
-        service: format!("service-{number:05}").parse().unwrap(),
-        candidates: vec![Candidate {
-            repository: format!("{host}/{}", repository(number)).parse().unwrap(),
-            tag: tag(number).parse().unwrap(),
-        }],
-        platforms: platforms.clone(),
-        commit: CommitId::try_from(commit(number)).unwrap(),
-        revision: RevisionPolicy::Require,
-        commit_time: "2025-01-01T00:00:00Z".parse().unwrap(),
+    let request = |number: usize| {
+        let image = format!("{host}/{}:{}", repository(number), tag(number)).parse().unwrap();
+        ImageRequest::new([image])
+            .platforms(platforms.clone())
+            .built_from(CommitId::try_from(commit(number)).unwrap(), RevisionPolicy::Require)
     };
     (0..images).map(request).collect()
 }

@@ -11,16 +11,23 @@ pub const EMPTY_CONFIG: &str = "application/vnd.oci.empty.v1+json";
 
 /// An artefact, described; the same description always gives the same bytes, and so the same digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Artifact {
-    kind: String,
-    config: Option<Blob>,
-    parts: Vec<Part>,
-    annotations: BTreeMap<String, String>,
-    subject: Option<Digest>,
+    /// What the artefact is: a media type, such as `application/vnd.shop.proof.v1+json`.
+    pub artifact_type: String,
+    /// The configuration; without one it is the empty one.
+    pub config: Option<Blob>,
+    /// The blobs, in their order.
+    pub parts: Vec<Part>,
+    /// The annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// The manifest or index, in the same repository, that the artefact refers to.
+    pub subject: Option<Digest>,
 }
 
 /// A blob of an artefact, with what the manifest says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Part {
     /// The bytes, with their media type.
     pub blob: Blob,
@@ -28,8 +35,16 @@ pub struct Part {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl Part {
+    /// A blob without annotations.
+    pub fn new(blob: Blob) -> Self {
+        Self { blob, annotations: BTreeMap::new() }
+    }
+}
+
 /// What became of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pushed {
     /// The digest of the manifest, or of the index.
     pub digest: Digest,
@@ -41,8 +56,9 @@ pub struct Pushed {
 
 /// Who keeps the list of what refers to an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReferrersBy {
-    /// The registry.
+    /// The registry, as the distribution specification 1.1 wants it.
     Registry,
     /// Its clients, as an index under the tag `sha256-HEX`.
     Tag,
@@ -50,12 +66,13 @@ pub enum ReferrersBy {
 
 /// An artefact that was fetched; every byte of it has been hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pulled {
     /// The digest of the manifest.
     pub digest: Digest,
     /// What the artefact is: its own type, or else the one of its configuration.
     pub artifact_type: String,
-    /// The configuration.
+    /// Its bytes are `{}` where the artefact needs none.
     pub config: Blob,
     /// The blobs, in their order.
     pub parts: Vec<Part>,
@@ -67,6 +84,7 @@ pub struct Pulled {
 
 /// An entry in the list of what refers to an image. It is a claim until the artefact has been fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Referrer {
     /// The media type of the manifest.
     pub media_type: String,
@@ -81,10 +99,10 @@ pub struct Referrer {
 }
 
 impl Artifact {
-    /// An artefact of a type, which is a media type, such as `application/vnd.shop.proof.v1+json`.
+    /// An artefact of a type, without blobs and subject.
     pub fn new(artifact_type: impl Into<String>) -> Self {
         Self {
-            kind: artifact_type.into(),
+            artifact_type: artifact_type.into(),
             config: None,
             parts: Vec::new(),
             annotations: BTreeMap::new(),
@@ -92,30 +110,10 @@ impl Artifact {
         }
     }
 
-    /// Sets the configuration; without one it is the empty one.
+    /// Adds a blob without annotations.
     #[must_use]
-    pub fn config(mut self, config: Blob) -> Self {
-        self.config = Some(config);
-        self
-    }
-
-    /// Adds a blob.
-    #[must_use]
-    pub fn blob(self, blob: Blob) -> Self {
-        self.part(Part { blob, annotations: BTreeMap::new() })
-    }
-
-    /// Adds a blob with annotations.
-    #[must_use]
-    pub fn part(mut self, part: Part) -> Self {
-        self.parts.push(part);
-        self
-    }
-
-    /// Sets an annotation of the manifest.
-    #[must_use]
-    pub fn annotation(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.annotations.insert(name.into(), value.into());
+    pub fn blob(mut self, blob: Blob) -> Self {
+        self.parts.push(Part::new(blob));
         self
     }
 
@@ -126,15 +124,11 @@ impl Artifact {
         self
     }
 
-    pub(super) fn subject_digest(&self) -> Option<&Digest> {
-        self.subject.as_ref()
-    }
-
     /// Why it cannot be pushed.
     pub(super) fn unusable(&self) -> Option<String> {
         let types = self.parts.iter().map(|part| &part.blob).chain(&self.config).map(|blob| &blob.media_type);
-        let not_one = std::iter::once(&self.kind).chain(types).find(|text| !is_media_type(text))?;
-        Some(format!("`{}` is not a media type", not_one.escape_debug()))
+        let not_one = std::iter::once(&self.artifact_type).chain(types).find(|text| !is_media_type(text))?;
+        Some(format!("`{}` is not a media type", lock_model::escaping::escape_terminal(not_one)))
     }
 
     /// The manifest, and the blobs that have to be there before it, each once.
@@ -144,7 +138,7 @@ impl Artifact {
         let entry = |part: &Part| {
             let mut entry = part.blob.descriptor();
             if !part.annotations.is_empty() {
-                set(&mut entry, "annotations", json!(part.annotations));
+                entry["annotations"] = json!(part.annotations);
             }
             entry
         };
@@ -154,15 +148,15 @@ impl Artifact {
         let mut manifest = json!({
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
-            "artifactType": self.kind,
+            "artifactType": self.artifact_type,
             "config": config.descriptor(),
             "layers": layers,
         });
         if !self.annotations.is_empty() {
-            set(&mut manifest, "annotations", json!(self.annotations));
+            manifest["annotations"] = json!(self.annotations);
         }
         if let Some(subject) = subject {
-            set(&mut manifest, "subject", subject.clone());
+            manifest["subject"] = subject.clone();
         }
         let mut blobs = BTreeMap::from([(config.digest.clone(), config)]);
         if self.parts.is_empty() {
@@ -175,9 +169,9 @@ impl Artifact {
     /// The entry in the list of what refers to the subject.
     pub(super) fn entry(&self, manifest: &Blob) -> Value {
         let mut entry = manifest.descriptor();
-        set(&mut entry, "artifactType", json!(self.kind));
+        entry["artifactType"] = json!(self.artifact_type);
         if !self.annotations.is_empty() {
-            set(&mut entry, "annotations", json!(self.annotations));
+            entry["annotations"] = json!(self.annotations);
         }
         entry
     }
@@ -194,12 +188,6 @@ fn is_media_type(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, subtype)| is_name(kind) && is_name(subtype))
 }
 
-fn set(document: &mut Value, key: &str, value: Value) {
-    if let Some(object) = document.as_object_mut() {
-        object.insert(key.to_owned(), value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,11 +195,11 @@ mod tests {
     #[test]
     fn the_same_description_gives_the_same_bytes() {
         let artifact = || {
-            Artifact::new("application/vnd.shop.proof.v1+json")
+            let mut artifact = Artifact::new("application/vnd.shop.proof.v1+json")
                 .blob(Blob::new("text/plain", b"a".to_vec()))
-                .blob(Blob::new("text/plain", b"a".to_vec()))
-                .annotation("b", "2")
-                .annotation("a", "1")
+                .blob(Blob::new("text/plain", b"a".to_vec()));
+            artifact.annotations = [("b", "2"), ("a", "1")].map(|(name, value)| (name.into(), value.into())).into();
+            artifact
         };
         let (manifest, blobs) = artifact().build(None);
         assert_eq!((manifest.clone(), blobs.clone()), artifact().build(None));
@@ -238,7 +226,8 @@ mod tests {
         }
         for bad in ["", "a", "a/", "/b", "a/b/c", "a/b; c=d", "a/b\n", "a/.b", "ä/b"] {
             assert!(Artifact::new(bad).unusable().is_some(), "{bad:?}");
-            assert!(Artifact::new("a/b").config(Blob::new(bad, Vec::new())).unusable().is_some(), "{bad:?}");
+            let config = Some(Blob::new(bad, Vec::new()));
+            assert!(Artifact { config, ..Artifact::new("a/b") }.unusable().is_some(), "{bad:?}");
         }
     }
 }

@@ -8,11 +8,11 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::content::Referrer;
+use crate::document::{Fetched, media_type};
 use crate::error::RegistryErrorKind;
 use crate::layout::Blob;
 use crate::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
-use crate::source::Fetched;
-use crate::text::shown;
+use crate::text::escaped;
 
 /// A manifest, read for what it refers to.
 #[derive(Debug, Deserialize)]
@@ -53,9 +53,9 @@ impl Manifest {
     pub(super) fn parse(fetched: &Fetched) -> Result<Self, RegistryErrorKind> {
         let manifest: Self = serde_json::from_slice(&fetched.bytes)
             .map_err(|error| refused(format!("the answer is not a manifest ({error})")))?;
-        let media_type = media_type(fetched, manifest.media_type.as_deref())?;
+        let media_type = media_type(fetched.media_type.as_deref(), manifest.media_type.as_deref()).map_err(refused)?;
         if media_type != OCI_MANIFEST && media_type != DOCKER_MANIFEST {
-            return Err(refused(format!("its media type is `{}`", shown(media_type))));
+            return Err(refused(format!("its media type is `{}`", escaped(media_type))));
         }
         if manifest.schema_version != 2 {
             return Err(refused("its `schemaVersion` is not 2".to_owned()));
@@ -75,14 +75,13 @@ impl List {
         Self { document, entries: Vec::new() }
     }
 
-    /// Reads a list.
     pub(super) fn parse(fetched: &Fetched) -> Result<Self, RegistryErrorKind> {
         let unreadable = |error| refused(format!("the list of referrers cannot be read ({error})"));
         let document: Map<String, Value> = serde_json::from_slice(&fetched.bytes).map_err(unreadable)?;
         let own = document.get("mediaType").and_then(Value::as_str);
-        let media_type = media_type(fetched, own)?;
+        let media_type = media_type(fetched.media_type.as_deref(), own).map_err(refused)?;
         if media_type != OCI_INDEX {
-            return Err(refused(format!("the list of referrers is `{}`", shown(media_type))));
+            return Err(refused(format!("the list of referrers is `{}`", escaped(media_type))));
         }
         if document.contains_key("config") || document.contains_key("layers") {
             return Err(refused("it is an index and a manifest at the same time".to_owned()));
@@ -108,7 +107,6 @@ impl List {
         Blob::new(OCI_INDEX, bytes)
     }
 
-    /// The entries.
     pub(super) fn into_referrers(self) -> impl Iterator<Item = Referrer> {
         self.entries.into_iter().map(|entry| Referrer {
             media_type: entry.media_type,
@@ -117,17 +115,6 @@ impl List {
             artifact_type: entry.artifact_type,
             annotations: entry.annotations.unwrap_or_default(),
         })
-    }
-}
-
-/// The media type that a document has, by the answer that it came in and by itself, which must not differ.
-pub(super) fn media_type<'a>(fetched: &'a Fetched, own: Option<&'a str>) -> Result<&'a str, RegistryErrorKind> {
-    match (fetched.media_type.as_deref(), own) {
-        (Some(served), Some(own)) if served != own => {
-            Err(refused(format!("announced as `{}` but calling itself `{}`", shown(served), shown(own))))
-        }
-        (Some(media_type), _) | (None, Some(media_type)) => Ok(media_type),
-        (None, None) => Err(refused("it has no media type".to_owned())),
     }
 }
 
@@ -140,9 +127,9 @@ pub(super) fn descriptor(digest: &Digest, fetched: &Fetched) -> Result<Value, Re
     }
     let typed: Typed = serde_json::from_slice(&fetched.bytes)
         .map_err(|error| refused(format!("the answer is not a manifest ({error})")))?;
-    let media_type = media_type(fetched, typed.media_type.as_deref())?;
+    let media_type = media_type(fetched.media_type.as_deref(), typed.media_type.as_deref()).map_err(refused)?;
     if ![OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].contains(&media_type) {
-        return Err(refused(format!("its media type is `{}`", shown(media_type))));
+        return Err(refused(format!("its media type is `{}`", escaped(media_type))));
     }
     Ok(json!({ "mediaType": media_type, "digest": digest, "size": fetched.bytes.len() }))
 }

@@ -33,6 +33,10 @@ struct Entry {
 impl Registry {
     /// Puts what a tag of a layout folder stands for under the same name into the registry, every byte as it is: an image
     /// or an index with everything below it. What is there already is not sent again.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and IO enabled, unless a layout folder answers.
     pub async fn push_layout(
         &self,
         layout: &LayoutReader,
@@ -90,7 +94,7 @@ fn read(
     digest: &Digest,
     media_type: &str,
 ) -> Result<Blob, RegistryErrorKind> {
-    let bytes = layout.blob(digest, store.largest())?;
+    let bytes = layout.blob(digest, store.limits.blob)?;
     let bytes =
         bytes.ok_or_else(|| RegistryErrorKind::ChildMissing { what: "blob".to_owned(), digest: digest.clone() })?;
     Ok(Blob { media_type: media_type.to_owned(), digest: digest.clone(), bytes })

@@ -30,7 +30,7 @@
 //! gives artefacts too.
 //!
 //! Another client of the same registry can be given the login that was found here: see
-//! [`Registry::grant`](crate::Registry::grant). The tests do that with the `oci-client` crate, which reads what is written
+//! [`Registry::scoped_login`](crate::Registry::scoped_login). The tests do that with the `oci-client` crate, which reads what is written
 //! here and the other way round. It is not what sends our requests, since version 0.18 cannot be given an HTTP client: it
 //! follows ten redirects and from https to plain HTTP, knows no client certificate, reads answers of any length, sends a
 //! password to whatever token service the registry names, takes a refusal for an empty list of referrers, and writes no
@@ -50,12 +50,13 @@
 
 mod content;
 mod document;
-mod grant;
+
 mod layout;
 mod pull;
 mod push;
 mod referrers;
+mod scope;
 mod store;
 
 pub use content::{Artifact, EMPTY_CONFIG, Part, Pulled, Pushed, Referrer, ReferrersBy};
-pub use grant::{Access, Grant};
+pub use scope::{Scope, ScopedLogin};

@@ -14,6 +14,10 @@ impl Registry {
     /// Fetches an artefact by its digest: manifest, configuration and blobs, each hashed and measured.
     ///
     /// Everything comes from the repository: addresses elsewhere that the manifest may name are never looked at.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and IO enabled, unless a layout folder answers.
     pub async fn pull_artifact(
         &self,
         repository: &ImageRepository,
@@ -25,7 +29,7 @@ impl Registry {
             let (_, document) = store.manifest(Name::Digest(digest)).await?.ok_or(RegistryErrorKind::Missing)?;
             let manifest = Manifest::parse(&document)?;
             let promised: u64 = manifest.layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add);
-            let limit = store.largest();
+            let limit = store.limits.blob;
             if promised > limit {
                 return Err(RegistryErrorKind::TooLarge { limit });
             }

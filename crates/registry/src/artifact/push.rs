@@ -15,6 +15,10 @@ impl Registry {
     ///
     /// A subject must be there; the artefact is listed among its referrers, by the registry or under the subject's tag
     /// (see [the module](crate::artifact)).
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and IO enabled, unless a layout folder answers.
     pub async fn push_artifact(
         &self,
         repository: &ImageRepository,
@@ -22,54 +26,44 @@ impl Registry {
         artifact: &Artifact,
         deadline: Instant,
     ) -> Result<Pushed, RegistryError> {
-        let reference = tag.map_or_else(|| repository.to_string(), |tag| format!("{repository}:{tag}"));
-        self.push(repository, tag, artifact, deadline).await.map_err(|kind| RegistryError::new(reference, kind))
-    }
-
-    async fn push(
-        &self,
-        repository: &ImageRepository,
-        tag: Option<&Tag>,
-        artifact: &Artifact,
-        deadline: Instant,
-    ) -> Result<Pushed, RegistryErrorKind> {
-        if let Some(reason) = artifact.unusable() {
-            return Err(RegistryErrorKind::NotAnArtifact { reason });
-        }
-        let store = Store::new(self, repository, deadline)?;
-        let subject = match artifact.subject_digest() {
-            None => None,
-            Some(digest) => {
-                let missing = || RegistryErrorKind::ChildMissing { what: "subject".to_owned(), digest: digest.clone() };
-                let (_, document) = store.manifest(Name::Digest(digest)).await?.ok_or_else(missing)?;
-                Some((digest, descriptor(digest, &document)?))
+        let pushed = async {
+            if let Some(reason) = artifact.unusable() {
+                return Err(RegistryErrorKind::NotAnArtifact { reason });
             }
+            let store = Store::new(self, repository, deadline)?;
+            let subject = match &artifact.subject {
+                None => None,
+                Some(digest) => {
+                    let missing =
+                        || RegistryErrorKind::ChildMissing { what: "subject".to_owned(), digest: digest.clone() };
+                    let (_, document) = store.manifest(Name::Digest(digest)).await?.ok_or_else(missing)?;
+                    Some((digest, descriptor(digest, &document)?))
+                }
+            };
+            let (manifest, blobs) = artifact.build(subject.as_ref().map(|(_, descriptor)| descriptor));
+            // As many at once as the host takes.
+            let were_sent = try_join_all(blobs.iter().map(|blob| store.put_blob(blob))).await?;
+            let mut sent = were_sent.into_iter().filter(|sent| *sent).count();
+            let name = tag.map_or(Name::Digest(&manifest.digest), Name::Tag);
+            let headers = put_manifest(&store, name, &manifest).await?;
+            sent += usize::from(headers.is_some());
+            let Some((subject, _)) = subject else {
+                return Ok(Pushed { digest: manifest.digest, sent, listed_by: None });
+            };
+            // A registry that keeps the list says so with its answer; one that had the manifest already is asked.
+            let announced = headers
+                .is_some_and(|headers| headers.get("oci-subject").is_some_and(|reported| reported == subject.as_str()));
+            let listed_by = if announced || store.referrers(subject).await?.is_some() {
+                ReferrersBy::Registry
+            } else {
+                sent += usize::from(self.enlist(&store, subject, &manifest.digest, artifact.entry(&manifest)).await?);
+                ReferrersBy::Tag
+            };
+            Ok(Pushed { digest: manifest.digest, sent, listed_by: Some(listed_by) })
         };
-        let (manifest, blobs) = artifact.build(subject.as_ref().map(|(_, descriptor)| descriptor));
-        let mut sent = put_blobs(&store, &blobs).await?;
-        let name = tag.map_or(Name::Digest(&manifest.digest), Name::Tag);
-        let headers = put_manifest(&store, name, &manifest).await?;
-        sent += usize::from(headers.is_some());
-        let Some((subject, _)) = subject else {
-            return Ok(Pushed { digest: manifest.digest, sent, listed_by: None });
-        };
-        // A registry that keeps the list says so with its answer; one that had the manifest already is asked.
-        let announced =
-            headers.is_some_and(|headers| headers.get("oci-subject").is_some_and(|said| said == subject.as_str()));
-        let listed_by = if announced || store.referrers(subject).await?.is_some() {
-            ReferrersBy::Registry
-        } else {
-            sent += usize::from(self.enlist(&store, subject, &manifest.digest, artifact.entry(&manifest)).await?);
-            ReferrersBy::Tag
-        };
-        Ok(Pushed { digest: manifest.digest, sent, listed_by: Some(listed_by) })
+        let reference = tag.map_or_else(|| repository.to_string(), |tag| format!("{repository}:{tag}"));
+        pushed.await.map_err(|kind| RegistryError::new(reference, kind))
     }
-}
-
-/// Puts blobs, as many at once as the host takes; gives how many were sent.
-pub(super) async fn put_blobs(store: &Store<'_>, blobs: &[Blob]) -> Result<usize, RegistryErrorKind> {
-    let sent = try_join_all(blobs.iter().map(|blob| store.put_blob(blob))).await?;
-    Ok(sent.into_iter().filter(|sent| *sent).count())
 }
 
 /// Puts a manifest or an index, unless the name stands for it already; gives the headers of the answer.
@@ -78,7 +72,8 @@ pub(super) async fn put_manifest(
     name: Name<'_>,
     document: &Blob,
 ) -> Result<Option<reqwest::header::HeaderMap>, RegistryErrorKind> {
-    if store.has_manifest(name, &document.digest).await? {
+    // By its bytes, and not by what a header says about them: a push that is left out cannot be made up for.
+    if store.manifest(name).await?.is_some_and(|(digest, _)| digest == document.digest) {
         return Ok(None);
     }
     store.put_manifest(name, document).await.map(Some)

@@ -9,16 +9,19 @@ use super::push::list_tag;
 use super::store::{Name, Store};
 use crate::error::{RegistryError, RegistryErrorKind};
 use crate::registry::Registry;
-use crate::source::Fetched;
 
 /// How often the list under a tag is written anew because another client was faster.
 const ROUNDS: u32 = 5;
 
 impl Registry {
     /// What refers to a manifest or an index, of one type or of all, sorted by type and digest: from the registry's own
-    /// list, or where it keeps none from the one under the tag `sha256-HEX`. Nobody refers to what does not exist.
+    /// list, or where it keeps none from the one under the tag `sha256-HEX`. A subject that does not exist has none.
     ///
     /// A registry that gives no answer is an error, never an empty list.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and IO enabled, unless a layout folder answers.
     pub async fn referrers(
         &self,
         repository: &ImageRepository,
@@ -62,7 +65,8 @@ impl Registry {
             }
             let list = list.with(entry.clone());
             // The shorter the time between the look and the write, the less can be lost in it.
-            if digest_of(store.manifest(Name::Tag(&tag)).await?) == before {
+            let now = store.manifest(Name::Tag(&tag)).await?.map(|(digest, _)| digest);
+            if now == before {
                 store.put_manifest(Name::Tag(&tag), &list).await?;
                 written = true;
                 if list_under_tag(store, subject).await?.1.contains(digest) {
@@ -81,8 +85,4 @@ async fn list_under_tag(store: &Store<'_>, subject: &Digest) -> Result<(Option<D
         None => Ok((None, List::empty())),
         Some((digest, document)) => Ok((Some(digest), List::parse(&document)?)),
     }
-}
-
-fn digest_of(document: Option<(Digest, Fetched)>) -> Option<Digest> {
-    document.map(|(digest, _)| digest)
 }

@@ -1,8 +1,7 @@
 //! Where artefacts are put and fetched: a repository of a registry, or a layout folder that stands for it.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
 use lock_model::{Digest, ImageRepository, Tag};
 use reqwest::header::{HeaderMap, LOCATION};
@@ -10,15 +9,15 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::document::refused;
-use crate::auth::{Account, Reach, Wire};
+use crate::backend::{Target, announced, check_size, compare, hashed, target_of};
+use crate::document::Fetched;
 use crate::error::RegistryErrorKind;
-use crate::host::HostGate;
-use crate::http::{Answer, Ask, Hops, Payload, judge_redirect};
+use crate::http::{Answer, Ask, Payload, judge_redirect};
 use crate::layout::{Blob, LayoutReader, LayoutWriter};
 use crate::media_type::{ACCEPT_MANIFESTS, OCI_INDEX};
-use crate::options::{Limits, Mirror};
+use crate::options::Limits;
 use crate::registry::Registry;
-use crate::source::{Fetched, address, base_of, check_size, compare, hashed};
+use crate::remote::{Context, Remote};
 use crate::text::host_of;
 
 /// Most bytes of an answer that says no more than that something was taken.
@@ -28,27 +27,16 @@ const UPLOADS: u32 = 3;
 /// Most pages of a list of referrers.
 const PAGES: u32 = 64;
 
-/// One repository.
 pub(super) struct Store<'a> {
-    repository: &'a ImageRepository,
-    place: Place<'a>,
-    limits: Limits,
-}
-
-enum Place<'a> {
-    Folder(PathBuf),
-    Registry(Remote<'a>),
-}
-
-/// A repository of a registry, with what its requests need.
-struct Remote<'a> {
-    repository: &'a ImageRepository,
-    wire: &'a Wire,
-    base: Url,
-    gate: Arc<HostGate>,
-    account: Arc<Account>,
-    deadline: tokio::time::Instant,
     registry: &'a Registry,
+    repository: &'a ImageRepository,
+    location: Location<'a>,
+    pub(super) limits: Limits,
+}
+
+enum Location<'a> {
+    Folder(&'a Path),
+    Registry(Remote<'a>),
 }
 
 /// The name of a manifest: by tag or by digest.
@@ -73,25 +61,22 @@ impl<'a> Store<'a> {
         repository: &'a ImageRepository,
         deadline: Instant,
     ) -> Result<Self, RegistryErrorKind> {
-        let wire = registry.wire();
-        let options = wire.options();
-        let base = match options.mirrors.get(repository.host()) {
-            Some(Mirror::OciLayout(folder)) => {
-                return Ok(Self { repository, place: Place::Folder(folder.clone()), limits: options.limits });
+        let authenticator = registry.authenticator();
+        let options = authenticator.options();
+        let location = match target_of(repository.host(), options)? {
+            Target::Folder(folder) => Location::Folder(folder),
+            Target::Http(base) => {
+                let context = Context { deadline: deadline.into(), on_retry: &|_, _| () };
+                Location::Registry(Remote::new(authenticator, repository, base, context))
             }
-            Some(Mirror::Http(url)) => url.clone(),
-            None => base_of(repository.host(), options)?,
         };
-        let deadline = tokio::time::Instant::from_std(deadline);
-        let (gate, account) = (wire.gate(&base), wire.account(&base, repository.path()));
-        let remote = Remote { repository, wire, base, gate, account, deadline, registry };
-        Ok(Self { repository, place: Place::Registry(remote), limits: options.limits })
+        Ok(Self { registry, repository, location, limits: options.limits })
     }
 
     /// A manifest, an index or a list; `None` when it is not there.
     pub(super) async fn manifest(&self, name: Name<'_>) -> Result<Option<(Digest, Fetched)>, RegistryErrorKind> {
-        match &self.place {
-            Place::Folder(folder) => {
+        match &self.location {
+            Location::Folder(folder) => {
                 let reader = LayoutReader::open(folder)?;
                 let (digest, media_type) = match name {
                     Name::Digest(digest) => (digest.clone(), None),
@@ -105,8 +90,8 @@ impl<'a> Store<'a> {
                     Some(bytes) => Ok(Some((digest, Fetched { bytes: bytes.into(), media_type }))),
                 }
             }
-            Place::Registry(remote) => {
-                let answer = remote.ask(Method::GET, "manifests", name.as_str(), None, self.limits.manifest).await?;
+            Location::Registry(remote) => {
+                let answer = remote.manifest(Method::GET, name.as_str()).await?;
                 if answer.status == StatusCode::NOT_FOUND {
                     return Ok(None);
                 }
@@ -119,16 +104,10 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Whether a name stands for a document already.
-    pub(super) async fn has_manifest(&self, name: Name<'_>, document: &Digest) -> Result<bool, RegistryErrorKind> {
-        // By its bytes, and not by what a header says about them: a push that is left out cannot be made up for.
-        Ok(self.manifest(name).await?.is_some_and(|(digest, _)| digest == *document))
-    }
-
     /// Puts a manifest, an index or a list; gives the headers of the answer.
     pub(super) async fn put_manifest(&self, name: Name<'_>, document: &Blob) -> Result<HeaderMap, RegistryErrorKind> {
-        match &self.place {
-            Place::Folder(folder) => {
+        match &self.location {
+            Location::Folder(folder) => {
                 let mut writer = LayoutWriter::create(folder)?;
                 match name {
                     Name::Tag(tag) => writer.add_document(self.repository, tag, document)?,
@@ -136,36 +115,30 @@ impl<'a> Store<'a> {
                 };
                 Ok(HeaderMap::new())
             }
-            Place::Registry(remote) => {
-                let payload = Payload::new(&document.media_type, document.bytes.clone());
-                let answer = remote.ask(Method::PUT, "manifests", name.as_str(), Some(payload), ANSWER_LIMIT).await?;
+            Location::Registry(remote) => {
+                let payload = Some(Payload::new(&document.media_type, document.bytes.clone()));
+                let ask = remote.request(Method::PUT, remote.address("manifests", name.as_str()), ANSWER_LIMIT);
+                let answer = remote.send(Ask { payload, ..ask }).await?;
                 if !answer.status.is_success() {
                     return Err(answer.into_failure(RegistryErrorKind::Missing));
                 }
-                if let Some(said) = crate::source::announced(&answer.headers) {
-                    compare(&said, document.digest.clone())?;
+                if let Some(reported) = announced(&answer.headers) {
+                    compare(&reported, document.digest.clone())?;
                 }
                 Ok(answer.headers)
             }
         }
     }
 
-    /// A blob, hashed, and of the length that whoever refers to it promises.
+    /// A blob, hashed, and of the length in the descriptor that refers to it.
     pub(super) async fn blob(&self, digest: &Digest, size: u64) -> Result<Vec<u8>, RegistryErrorKind> {
         if size > self.limits.blob {
             return Err(RegistryErrorKind::TooLarge { limit: self.limits.blob });
         }
         let missing = || RegistryErrorKind::ChildMissing { what: "blob".to_owned(), digest: digest.clone() };
-        let bytes = match &self.place {
-            Place::Folder(folder) => LayoutReader::open(folder)?.blob(digest, size)?.ok_or_else(missing)?,
-            Place::Registry(remote) => {
-                let answer = remote.ask(Method::GET, "blobs", digest.as_str(), None, size).await?;
-                if !answer.status.is_success() {
-                    return Err(answer.into_failure(missing()));
-                }
-                compare(digest, Digest::of(&answer.body))?;
-                answer.body
-            }
+        let bytes = match &self.location {
+            Location::Folder(folder) => LayoutReader::open(folder)?.blob(digest, size)?.ok_or_else(missing)?,
+            Location::Registry(remote) => remote.blob(digest, size, missing).await?,
         };
         check_size(digest, size, &bytes)?;
         Ok(bytes)
@@ -173,8 +146,8 @@ impl<'a> Store<'a> {
 
     /// Puts a blob, unless it is there; says whether it was sent.
     pub(super) async fn put_blob(&self, blob: &Blob) -> Result<bool, RegistryErrorKind> {
-        let remote = match &self.place {
-            Place::Folder(folder) => {
+        let remote = match &self.location {
+            Location::Folder(folder) => {
                 let mut writer = LayoutWriter::create(folder)?;
                 let known = writer.reader().blob(&blob.digest, self.limits.blob)?.is_some();
                 if !known {
@@ -182,30 +155,31 @@ impl<'a> Store<'a> {
                 }
                 return Ok(!known);
             }
-            Place::Registry(remote) => remote,
+            Location::Registry(remote) => remote,
         };
-        let turn = remote.registry.upload_turn(&blob.digest);
+        let turn = self.registry.upload_turn(&blob.digest);
         let late = |_| RegistryErrorKind::Deadline { host: host_of(&remote.base) };
-        let _turn = tokio::time::timeout_at(remote.deadline, turn.lock()).await.map_err(late)?;
+        let _turn = tokio::time::timeout_at(remote.context.deadline, turn.lock()).await.map_err(late)?;
         let mut begun = 0;
         loop {
-            let head = remote.ask(Method::HEAD, "blobs", blob.digest.as_str(), None, ANSWER_LIMIT).await?;
+            let place = remote.address("blobs", blob.digest.as_str());
+            let head = remote.send(remote.request(Method::HEAD, place, ANSWER_LIMIT)).await?;
             match head.status {
                 status if status.is_success() => return Ok(false),
                 StatusCode::NOT_FOUND => {}
                 _ => return Err(head.into_failure(RegistryErrorKind::Missing)),
             }
-            let begin = remote.ask(Method::POST, "blobs", "uploads/", None, ANSWER_LIMIT).await?;
+            let uploads = remote.address("blobs", "uploads/");
+            let begin = remote.send(remote.request(Method::POST, uploads.clone(), ANSWER_LIMIT)).await?;
             if !begin.status.is_success() {
                 return Err(begin.into_failure(RegistryErrorKind::Missing));
             }
             begun += 1;
-            let mut target = upload_address(&remote.address("blobs", "uploads/"), &begin)?;
-            judge_redirect(&remote.base, &target, remote.wire.options())
+            let mut target = upload_address(&uploads, &begin)?;
+            judge_redirect(&remote.base, &target, remote.authenticator.options())
                 .map_err(|reason| RegistryErrorKind::Redirect { host: host_of(&remote.base), reason })?;
             target.query_pairs_mut().append_pair("digest", blob.digest.as_str());
-            let payload = Payload::new("application/octet-stream", blob.bytes.clone());
-            let end = remote.send(Method::PUT, target, Some(payload), ANSWER_LIMIT).await?;
+            let end = upload(remote, target, blob).await?;
             match end.status {
                 status if status.is_success() => return Ok(true),
                 // A session that broke off is not always one that can go on, and docker-registry refuses one of two that
@@ -213,7 +187,7 @@ impl<'a> Store<'a> {
                 StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::RANGE_NOT_SATISFIABLE
                     if begun < UPLOADS =>
                 {
-                    tokio::time::sleep(remote.wire.http().pause(begun)).await;
+                    tokio::time::sleep(remote.authenticator.http.pause(begun)).await;
                 }
                 _ => return Err(end.into_failure(RegistryErrorKind::Missing)),
             }
@@ -222,11 +196,12 @@ impl<'a> Store<'a> {
 
     /// The registry's own list of what refers to a digest, page by page; `None` where it keeps none.
     pub(super) async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Fetched>>, RegistryErrorKind> {
-        let Place::Registry(remote) = &self.place else { return Ok(None) };
+        let Location::Registry(remote) = &self.location else { return Ok(None) };
         let mut url = remote.address("referrers", subject.as_str());
         let mut pages = Vec::new();
         for _ in 0..PAGES {
-            let answer = remote.send(Method::GET, url.clone(), None, self.limits.manifest).await?;
+            let ask = remote.request(Method::GET, url.clone(), self.limits.manifest);
+            let answer = remote.send(Ask { accept: Some(ACCEPT_MANIFESTS), ..ask }).await?;
             let is_list = answer.content_type().is_some_and(|media_type| media_type == OCI_INDEX);
             if pages.is_empty() && (is_unknown_path(answer.status) || (answer.status.is_success() && !is_list)) {
                 return Ok(None);
@@ -245,60 +220,23 @@ impl<'a> Store<'a> {
         Err(refused(format!("the list of referrers has more than {PAGES} pages")))
     }
 
-    /// Most bytes of a blob.
-    pub(super) fn largest(&self) -> u64 {
-        self.limits.blob
-    }
-
     /// A short rest before something is done again.
     pub(super) async fn rest(&self, round: u32) {
-        if let Place::Registry(remote) = &self.place {
-            tokio::time::sleep(remote.wire.http().pause(round)).await;
+        if let Location::Registry(remote) = &self.location {
+            tokio::time::sleep(remote.authenticator.http.pause(round)).await;
         }
     }
 }
 
-impl Remote<'_> {
-    fn address(&self, kind: &str, name: &str) -> Url {
-        address(&self.base, self.repository, kind, name)
+/// Sends the bytes of an upload: with the repository's login, or without any where the address is another host's.
+async fn upload(remote: &Remote<'_>, target: Url, blob: &Blob) -> Result<Answer, RegistryErrorKind> {
+    let payload = Some(Payload::new("application/octet-stream", blob.bytes.clone()));
+    if target.origin() == remote.base.origin() {
+        return remote.send(Ask { payload, ..remote.request(Method::PUT, target, ANSWER_LIMIT) }).await;
     }
-
-    async fn ask(
-        &self,
-        method: Method,
-        kind: &str,
-        name: &str,
-        payload: Option<Payload>,
-        limit: u64,
-    ) -> Result<Answer, RegistryErrorKind> {
-        self.send(method, self.address(kind, name), payload, limit).await
-    }
-
-    /// Sends a request with the repository's login, or without any where the address is another host's.
-    async fn send(
-        &self,
-        method: Method,
-        url: Url,
-        payload: Option<Payload>,
-        limit: u64,
-    ) -> Result<Answer, RegistryErrorKind> {
-        let Self { wire, base, gate, account, .. } = self;
-        let is_ours = url.origin() == base.origin();
-        let other_gate = if is_ours { None } else { Some(wire.gate(&url)) };
-        let ask = Ask {
-            accept: (method == Method::GET || method == Method::HEAD).then_some(ACCEPT_MANIFESTS),
-            method,
-            url,
-            payload,
-            limit,
-            gate: other_gate.as_deref().unwrap_or(gate),
-            deadline: self.deadline,
-            on_retry: &|_: Duration, _: &str| (),
-            hops: Hops::Judged,
-            reach: Reach::Anywhere,
-        };
-        if is_ours { wire.send(&ask, account).await } else { wire.http().exchange(&ask, None).await }
-    }
+    let gate = remote.authenticator.gate(&target);
+    let ask = Ask { payload, gate: &gate, ..remote.request(Method::PUT, target, ANSWER_LIMIT) };
+    remote.authenticator.http.exchange(&ask, None).await
 }
 
 /// The statuses with which registries say that they do not know what a list of referrers is.
@@ -343,6 +281,7 @@ mod tests {
 
     use super::*;
     use crate::options::RegistryOptions;
+    use crate::remote::address;
 
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(1024) })]
@@ -356,7 +295,7 @@ mod tests {
         ) {
             let text = format!("{host}/{path}");
             if let (Ok(repository), Ok(tag)) = (ImageRepository::normalize(&text), Tag::try_from(tag))
-                && let Ok(base) = base_of(repository.host(), &RegistryOptions::default())
+                && let Ok(Target::Http(base)) = target_of(repository.host(), &RegistryOptions::default())
             {
                 let url = address(&base, &repository, "manifests", tag.as_str());
                 proptest::prop_assert_eq!(url.path(), format!("/v2/{}/manifests/{tag}", repository.path()));

@@ -7,23 +7,30 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 use url::Url;
 
+use super::authenticator::Authenticator;
 use super::challenge::{Challenge, challenges};
 use super::realm::{Reach, judge};
 use super::token::{self, Token};
-use super::wire::Wire;
-use crate::credentials::{Found, Login, LoginSource, LoginTrace, Place};
+use crate::credentials::{CredentialKey, Found, Login, LoginSource, LoginTrace};
 use crate::error::RegistryErrorKind;
-use crate::http::{Ask, Hops, Payload};
-use crate::text::{host_of, shown};
+use crate::http::{Ask, Hops, Payload, detail};
+use crate::text::{escaped, host_of};
 
-/// Who asks whom.
 #[derive(Debug)]
 pub(crate) struct Account {
     base: Url,
-    place: Place,
-    /// Held while a token is fetched: whoever else needs it waits for that one.
+    pub(crate) key: CredentialKey,
+    /// Held while a token is fetched: other requests that need it wait for that one.
     state: tokio::sync::Mutex<State>,
     trace: Mutex<Option<LoginTrace>>,
+}
+
+/// An account, and the request that a login may be needed for.
+#[derive(Clone, Copy)]
+pub(crate) struct Need<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) authenticator: &'a Authenticator,
+    pub(crate) ask: &'a Ask<'a>,
 }
 
 #[derive(Debug, Default)]
@@ -32,13 +39,13 @@ struct State {
     session: Session,
     /// Grows with each header, so that a refused one is told from its successor.
     generation: u64,
-    /// The token service said no; it will not say otherwise to the next request.
+    /// The token service refused, and will refuse the next request too.
     refusal: Option<Refusal>,
 }
 
 #[derive(Debug, Default)]
 enum Session {
-    /// Nobody asked for a login so far.
+    /// The registry has not asked for a login so far.
     #[default]
     Open,
     /// The same header each time.
@@ -85,11 +92,11 @@ pub(crate) struct Sent {
 
 impl Account {
     pub(crate) fn new(base: Url, path: &str) -> Self {
-        let place = Place::new(&host_of(&base), path);
-        Self { base, place, state: tokio::sync::Mutex::default(), trace: Mutex::default() }
+        let key = CredentialKey::new(&host_of(&base), path);
+        Self { base, key, state: tokio::sync::Mutex::default(), trace: Mutex::default() }
     }
 
-    /// How the login was found; `None` while nobody has asked for one.
+    /// How the login was found; `None` while the registry has not asked for one.
     pub(crate) fn trace(&self) -> Option<LoginTrace> {
         self.trace.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -99,37 +106,46 @@ impl Account {
         host_of(&self.base)
     }
 
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
+    fn session(&self, scheme: Scheme, mut scopes: Vec<String>, found: &Found) -> Session {
+        let fixed = |header: Option<HeaderValue>| header.map_or(Session::Open, Session::Fixed);
+        match (scheme, &found.login) {
+            (Scheme::Basic, Some(Login::Password { user, password })) => fixed(token::basic(user, password)),
+            // No other login can be sent so.
+            (Scheme::Basic, _) => Session::Open,
+            (Scheme::Tokens(_), Some(Login::Registry(token))) => fixed(token::bearer(token)),
+            (Scheme::Tokens(service), _) => {
+                if scopes.is_empty() {
+                    scopes.push(format!("repository:{}:pull", self.key.path));
+                }
+                Session::Tokens(Tokens { service, scopes, token: None })
+            }
+        }
     }
+}
 
+impl Need<'_> {
     /// What to send with a request before the registry asks for anything.
-    pub(crate) async fn ready(&self, wire: &Wire, ask: &Ask<'_>) -> Result<Option<Sent>, RegistryErrorKind> {
-        let mut state = self.lock(ask).await?;
+    pub(crate) async fn ready(&self) -> Result<Option<Sent>, RegistryErrorKind> {
+        let mut state = self.lock().await?;
         if matches!(state.session, Session::Open) {
             // What this registry wanted for another repository it will want for this one too.
-            let Some(scheme) = wire.scheme(&self.base) else { return Ok(None) };
-            let found = self.find(wire, ask, &mut state).await?;
-            state.start(self.session(scheme, Vec::new(), &found));
+            let Some(scheme) = self.authenticator.scheme(&self.account.base) else { return Ok(None) };
+            let found = self.find(&mut state).await?;
+            state.start(self.account.session(scheme, Vec::new(), &found));
         }
-        self.current(wire, ask, &mut state).await
+        self.current(&mut state).await
     }
 
     /// What to send with requests that need `scope`, after one request has shown how the registry takes logins.
-    pub(crate) async fn granted(
-        &self,
-        wire: &Wire,
-        ask: &Ask<'_>,
-        scope: String,
-    ) -> Result<Option<HeaderValue>, RegistryErrorKind> {
-        let mut state = self.lock(ask).await?;
+    pub(crate) async fn granted(&self, scope: String) -> Result<Option<HeaderValue>, RegistryErrorKind> {
+        let mut state = self.lock().await?;
         if let Session::Tokens(tokens) = &mut state.session
             && !tokens.scopes.contains(&scope)
         {
             tokens.scopes.insert(0, scope);
             tokens.token = None;
         }
-        Ok(self.current(wire, ask, &mut state).await?.map(|sent| sent.header))
+        Ok(self.current(&mut state).await?.map(|sent| sent.header))
     }
 
     /// What to send after a registry refused a request that was sent with `sent`; `None` when there is nothing better.
@@ -137,19 +153,17 @@ impl Account {
     /// `fresh`: this same request has logged in before, so that the same login will not do.
     pub(crate) async fn challenged(
         &self,
-        wire: &Wire,
-        ask: &Ask<'_>,
         headers: &HeaderMap,
         sent: Option<&Sent>,
         fresh: bool,
     ) -> Result<Option<Sent>, RegistryErrorKind> {
-        let mut state = self.lock(ask).await?;
+        let mut state = self.lock().await?;
         if state.generation > sent.map_or(0, |sent| sent.generation) {
-            // Somebody else was refused too, and has what is needed now.
-            return self.current(wire, ask, &mut state).await;
+            // Another request was refused too, and fetched what is needed now.
+            return self.current(&mut state).await;
         }
-        let found = self.find(wire, ask, &mut state).await?;
-        let Some((scheme, demanded)) = self.scheme(wire, headers)? else { return Ok(None) };
+        let found = self.find(&mut state).await?;
+        let Some((scheme, demanded)) = self.scheme(headers)? else { return Ok(None) };
         let known = match &state.session {
             Session::Tokens(tokens) => tokens.scopes.as_slice(),
             Session::Open | Session::Fixed(_) => &[],
@@ -164,26 +178,27 @@ impl Account {
                 scopes.push(scope.clone());
             }
         }
-        wire.remember(&self.base, &scheme);
-        let session = self.session(scheme, scopes, &found);
+        self.authenticator.remember(&self.account.base, &scheme);
+        let session = self.account.session(scheme, scopes, &found);
         if let (Session::Fixed(header), Some(sent)) = (&session, sent)
             && *header == sent.header
         {
             return Ok(None);
         }
         state.start(session);
-        self.current(wire, ask, &mut state).await
+        self.current(&mut state).await
     }
 
     /// The best of the ways that a registry offers, with the scopes that it demands.
-    fn scheme(&self, wire: &Wire, headers: &HeaderMap) -> Result<Option<(Scheme, Vec<String>)>, RegistryErrorKind> {
+    fn scheme(&self, headers: &HeaderMap) -> Result<Option<(Scheme, Vec<String>)>, RegistryErrorKind> {
         let mut offered = None;
         for challenge in challenges(headers) {
             match challenge {
                 Challenge::Bearer { realm, service, scopes } => {
-                    let (url, reach) = judge(&realm, &self.base, wire.options()).map_err(|reason| {
-                        RegistryErrorKind::Realm { host: host_of(&self.base), realm: shown(&realm), reason }
-                    })?;
+                    let (url, reach) =
+                        judge(&realm, &self.account.base, self.authenticator.options()).map_err(|reason| {
+                            RegistryErrorKind::Realm { host: self.account.host(), realm: escaped(&realm), reason }
+                        })?;
                     return Ok(Some((Scheme::Tokens(TokenService { realm: url, reach, name: service }), scopes)));
                 }
                 Challenge::Basic => offered = Some((Scheme::Basic, Vec::new())),
@@ -192,41 +207,26 @@ impl Account {
         Ok(offered)
     }
 
-    async fn lock(&self, ask: &Ask<'_>) -> Result<tokio::sync::MutexGuard<'_, State>, RegistryErrorKind> {
-        let past = |_| RegistryErrorKind::Deadline { host: host_of(&self.base) };
-        tokio::time::timeout_at(ask.deadline, self.state.lock()).await.map_err(past)
+    async fn lock(&self) -> Result<tokio::sync::MutexGuard<'_, State>, RegistryErrorKind> {
+        let past = |_| RegistryErrorKind::Deadline { host: self.account.host() };
+        tokio::time::timeout_at(self.ask.deadline, self.account.state.lock()).await.map_err(past)
     }
 
-    async fn find(&self, wire: &Wire, ask: &Ask<'_>, state: &mut State) -> Result<Arc<Found>, RegistryErrorKind> {
+    async fn find(&self, state: &mut State) -> Result<Arc<Found>, RegistryErrorKind> {
         if let Some(found) = &state.found {
             return Ok(Arc::clone(found));
         }
         // A helper may take longer than there is time.
-        let found = tokio::time::timeout_at(ask.deadline, wire.credentials().find(&self.place)).await;
-        let found = Arc::new(found.map_err(|_| RegistryErrorKind::Deadline { host: host_of(&self.base) })?);
-        *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.trace.clone());
+        let search = self.authenticator.options().credentials.find(&self.account.key);
+        let past = |_| RegistryErrorKind::Deadline { host: self.account.host() };
+        let found = Arc::new(tokio::time::timeout_at(self.ask.deadline, search).await.map_err(past)?);
+        *self.account.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.trace.clone());
         state.found = Some(Arc::clone(&found));
         Ok(found)
     }
 
-    fn session(&self, scheme: Scheme, mut scopes: Vec<String>, found: &Found) -> Session {
-        let fixed = |header: Option<HeaderValue>| header.map_or(Session::Open, Session::Fixed);
-        match (scheme, &found.login) {
-            (Scheme::Basic, Some(Login::Password { user, password })) => fixed(token::basic(user, password)),
-            // No other login can be sent so.
-            (Scheme::Basic, _) => Session::Open,
-            (Scheme::Tokens(_), Some(Login::Registry(token))) => fixed(token::bearer(token)),
-            (Scheme::Tokens(service), _) => {
-                if scopes.is_empty() {
-                    scopes.push(format!("repository:{}:pull", self.place.path()));
-                }
-                Session::Tokens(Tokens { service, scopes, token: None })
-            }
-        }
-    }
-
     /// The header of the session; a token that is missing or about to end is fetched.
-    async fn current(&self, wire: &Wire, ask: &Ask<'_>, state: &mut State) -> Result<Option<Sent>, RegistryErrorKind> {
+    async fn current(&self, state: &mut State) -> Result<Option<Sent>, RegistryErrorKind> {
         let State { found, session, generation, refusal } = state;
         let tokens = match session {
             Session::Open => return Ok(None),
@@ -243,7 +243,7 @@ impl Account {
             return Ok(Some(Sent { header: token.header.clone(), generation: *generation }));
         }
         let login = found.as_ref().and_then(|found| found.login.as_ref());
-        match fetch(wire, ask, &tokens.service, &tokens.scopes, login).await? {
+        match fetch(self.authenticator, self.ask, &tokens.service, &tokens.scopes, login).await? {
             Fetched::Token(token) => {
                 *generation += 1;
                 let header = token.header.clone();
@@ -273,7 +273,7 @@ enum Fetched {
 
 /// Asks the token service.
 async fn fetch(
-    wire: &Wire,
+    authenticator: &Authenticator,
     ask: &Ask<'_>,
     service: &TokenService,
     scopes: &[String],
@@ -282,11 +282,11 @@ async fn fetch(
     let TokenService { realm, reach, name } = service;
     let name = name.as_deref();
     let host = host_of(realm);
-    let gate = wire.gate(realm);
+    let gate = authenticator.gate(realm);
     let (method, url, payload, header) = match login {
         Some(Login::Identity(identity)) => {
-            let form = token::form(name, scopes, &wire.options().user_agent, identity);
-            (Method::POST, realm.clone(), Some(Payload::form(form)), None)
+            let form = token::form(name, scopes, &authenticator.options().user_agent, identity);
+            (Method::POST, realm.clone(), Some(Payload::new("application/x-www-form-urlencoded", form)), None)
         }
         Some(Login::Password { user, password }) => {
             (Method::GET, token::question(realm, name, scopes), None, token::basic(user, password))
@@ -294,27 +294,23 @@ async fn fetch(
         Some(Login::Registry(_)) | None => (Method::GET, token::question(realm, name, scopes), None, None),
     };
     let question = Ask {
-        method,
-        url,
         accept: Some("application/json"),
         payload,
-        limit: wire.options().limits.token,
-        gate: &gate,
-        deadline: ask.deadline,
         on_retry: ask.on_retry,
         hops: Hops::None,
         reach: *reach,
+        ..Ask::new(method, url, authenticator.options().limits.token, &gate, ask.deadline)
     };
     let asked_at = Instant::now();
-    let answer = wire.http().exchange(&question, header.as_ref()).await?;
+    let answer = authenticator.http.exchange(&question, header.as_ref()).await?;
     match answer.status.as_u16() {
         200..=299 => {
             let unusable = |reason| RegistryErrorKind::TokenAnswer { host, reason };
             token::parse(&answer.body, asked_at).map(Fetched::Token).map_err(unusable)
         }
         // 400 is what the grant of an identity token that has ended is answered with.
-        status @ (400 | 401 | 403) => Ok(Fetched::Refused(Refusal { host, status, detail: answer.detail() })),
-        status => Err(RegistryErrorKind::Status { host, status, detail: answer.detail() }),
+        status @ (400 | 401 | 403) => Ok(Fetched::Refused(Refusal { host, status, detail: detail(&answer.body) })),
+        status => Err(RegistryErrorKind::Status { host, status, detail: detail(&answer.body) }),
     }
 }
 

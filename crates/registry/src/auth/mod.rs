@@ -4,13 +4,13 @@
 //! and renewed once when the registry refuses it. It is sent to the registry that it was fetched for, and nowhere else.
 
 mod account;
+mod authenticator;
 mod challenge;
 mod realm;
 mod token;
-mod wire;
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, Need};
+pub(crate) use authenticator::Authenticator;
 #[cfg(feature = "fuzzing")]
 pub(crate) use challenge::{Challenge, challenges};
-pub(crate) use realm::{NotPublic, PublicOnly, Reach};
-pub(crate) use wire::Wire;
+pub(crate) use realm::{NOT_PUBLIC, NotPublic, PublicOnly, Reach};

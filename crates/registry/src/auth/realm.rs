@@ -11,7 +11,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::options::RegistryOptions;
-use crate::text::{host_of, shown};
+use crate::text::{escaped, host_of};
 
 /// Which addresses a request may go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +36,7 @@ pub(crate) fn judge(realm: &str, registry: &Url, options: &RegistryOptions) -> R
         "http" if same_host && registry.scheme() == "http" => {}
         "http" if named.is_some_and(|host| host.plain_http) => {}
         "http" => return Err("is not https".to_owned()),
-        other => return Err(format!("is not https but `{}`", shown(other))),
+        other => return Err(format!("is not https but `{}`", escaped(other))),
     }
     if same_host || named.is_some() {
         return Ok((url, Reach::Anywhere));
@@ -52,7 +52,7 @@ pub(crate) fn judge(realm: &str, registry: &Url, options: &RegistryOptions) -> R
     if inside { Err(NOT_PUBLIC.to_owned()) } else { Ok((url, Reach::PublicOnly)) }
 }
 
-const NOT_PUBLIC: &str =
+pub(crate) const NOT_PUBLIC: &str =
     "is not a public address, and neither the registry's host nor one that is named in the configuration";
 
 /// Whether an address is one of the public internet.
@@ -100,13 +100,6 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 #[error("`{name}` {NOT_PUBLIC}")]
 pub(crate) struct NotPublic {
     name: String,
-}
-
-impl NotPublic {
-    #[expect(clippy::unused_self, reason = "whoever has the error asks for its reason")]
-    pub(crate) fn reason(&self) -> &'static str {
-        NOT_PUBLIC
-    }
 }
 
 /// Resolves names, and refuses one with any address that is not public. The check and the connection use the same

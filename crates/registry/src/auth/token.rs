@@ -11,7 +11,7 @@ use url::form_urlencoded::Serializer;
 
 /// How long a token is good for when the service does not say.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
-/// A shorter life is not believed: a token would be asked for with each request. One that has died is renewed anyway.
+/// A shorter life is taken for this one: else each request would fetch a token. One that has expired is renewed anyway.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(10);
 
 /// A token, ready to be sent.
@@ -33,7 +33,7 @@ struct Wire {
 /// Reads the answer; `Err` says what is wrong with it, without any of it.
 pub(crate) fn parse(body: &[u8], asked_at: Instant) -> Result<Token, &'static str> {
     // NOTE: the parser's own message would quote what it found.
-    let wire: Wire = serde_json::from_slice(body).map_err(|_| "is not the JSON of one")?;
+    let wire: Wire = serde_json::from_slice(body).map_err(|_| "is not a JSON object with a token")?;
     let present = |token: Option<SecretString>| token.filter(|token| !token.expose_secret().is_empty());
     let token = present(wire.token).or_else(|| present(wire.access_token)).ok_or("holds none")?;
     let header = bearer(&token).ok_or("holds one that cannot be sent")?;
@@ -62,7 +62,7 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
     Some(header)
 }
 
-/// The question as an address, for whoever logs in with a password, or not at all.
+/// The request for a token as an address, for a login with a password or for none.
 pub(crate) fn question(realm: &Url, service: Option<&str>, scopes: &[String]) -> Url {
     let mut url = realm.clone();
     {
@@ -73,7 +73,7 @@ pub(crate) fn question(realm: &Url, service: Option<&str>, scopes: &[String]) ->
     url
 }
 
-/// The question as a form, for whoever logs in with an identity token.
+/// The request for a token as a form, for a login with an identity token.
 pub(crate) fn form(service: Option<&str>, scopes: &[String], client: &str, identity: &SecretString) -> Vec<u8> {
     let mut form = Serializer::new(String::new());
     form.append_pair("grant_type", "refresh_token").append_pair("client_id", client);
@@ -107,8 +107,8 @@ mod tests {
     #[tokio::test]
     async fn t20_an_answer_without_a_token_is_refused_and_not_quoted() {
         for (body, why) in [
-            ("<html>canary", "is not the JSON of one"),
-            (r#"{"token":["canary"]}"#, "is not the JSON of one"),
+            ("<html>canary", "is not a JSON object with a token"),
+            (r#"{"token":["canary"]}"#, "is not a JSON object with a token"),
             (r#"{"token":""}"#, "holds none"),
             (r#"{"canary":1}"#, "holds none"),
             (r#"{"token":"canary\r\nx: y"}"#, "holds one that cannot be sent"),

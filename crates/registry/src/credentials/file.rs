@@ -16,10 +16,11 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::error::{CredentialError, CredentialErrorKind};
+use super::credential_key::canonical;
+use super::error::{CredentialError, CredentialProblem};
 use super::helper::HelperName;
 use super::login::Login;
-use super::place::canonical;
+use super::work_tree::is_inside;
 
 const SIZE_LIMIT: u64 = 1 << 20;
 
@@ -32,10 +33,10 @@ pub(crate) struct AuthFile {
     pub(crate) store: Option<HelperName>,
 }
 
-/// What a file says about one place.
+/// What a file says about one host or repository.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// The place as the file spells it: what the store was told when the login was put there.
+    /// As the file spells it: what the store was told when the login was put there.
     pub(crate) key: String,
     pub(crate) content: EntryContent,
 }
@@ -48,7 +49,6 @@ pub(crate) enum EntryContent {
     Unreadable,
 }
 
-/// A helper for one place.
 #[derive(Debug)]
 pub(crate) struct NamedHelper {
     pub(crate) key: String,
@@ -77,36 +77,36 @@ struct WireEntry {
 
 impl AuthFile {
     /// Reads a file; `None` when there is none.
-    pub(crate) fn read(path: &Path, work_tree: Option<&Path>) -> Result<Option<Self>, Vec<CredentialError>> {
-        let failed = |kind| vec![CredentialError::new(path, kind)];
+    pub(crate) fn read(path: &Path, work_tree: Option<&Path>) -> Result<Option<Self>, CredentialError> {
+        let failed = |problem| CredentialError::new(path, [problem]);
         // Through all links: a link in the checkout to a file elsewhere is harmless, the other way round is not.
         let real = match path.canonicalize() {
             Ok(real) => real,
             Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(failed(CredentialErrorKind::Unreadable(error))),
+            Err(error) => return Err(failed(CredentialProblem::Unreadable(error))),
         };
         if let Some(work_tree) = work_tree
             && (is_inside(&real, work_tree) || is_inside(path, work_tree))
         {
-            return Err(failed(CredentialErrorKind::InsideWorkTree { work_tree: work_tree.to_owned() }));
+            return Err(failed(CredentialProblem::InsideWorkTree { work_tree: work_tree.to_owned() }));
         }
-        let bytes = read_capped(&real).map_err(|error| failed(CredentialErrorKind::Unreadable(error)))?;
+        let bytes = read_capped(&real).map_err(|error| failed(CredentialProblem::Unreadable(error)))?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > SIZE_LIMIT) {
-            return Err(failed(CredentialErrorKind::TooLarge { limit: SIZE_LIMIT }));
+            return Err(failed(CredentialProblem::TooLarge { limit: SIZE_LIMIT }));
         }
         Self::parse(path, &bytes).map(Some)
     }
 
-    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Vec<CredentialError>> {
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CredentialError> {
         let wire: Wire = serde_json::from_slice(bytes).map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            vec![CredentialError::new(path, CredentialErrorKind::NotReadable { line, column })]
+            CredentialError::new(path, [CredentialProblem::NotReadable { line, column }])
         })?;
-        let mut errors = Vec::new();
+        let mut problems = Vec::new();
         let mut helper = |setting: String, name: String| {
             let helper = HelperName::parse(&name);
             if helper.is_none() {
-                errors.push(CredentialError::new(path, CredentialErrorKind::HelperName { setting, name }));
+                problems.push(CredentialProblem::HelperName { setting, name });
             }
             helper
         };
@@ -114,21 +114,21 @@ impl AuthFile {
             wire.creds_store.filter(|name| !name.is_empty()).and_then(|name| helper("credsStore".to_owned(), name));
         let mut helpers = BTreeMap::new();
         for (key, name) in wire.cred_helpers.unwrap_or_default() {
-            if let Some(helper) = helper(format!("credHelpers.{}", key.escape_debug()), name) {
+            if let Some(helper) = helper(format!("credHelpers.{}", lock_model::escaping::escape_terminal(&key)), name) {
                 helpers.insert(canonical(&key), NamedHelper { key, helper });
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
+        if !problems.is_empty() {
+            return Err(CredentialError::new(path, problems));
         }
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         for (key, entry) in wire.auths.unwrap_or_default() {
             let content = entry.unwrap_or_default().content();
-            let place = canonical(&key);
-            // One place in two spellings: the one that holds a login.
-            let known = entries.get(&place).is_some_and(|known| matches!(known.content, EntryContent::Login(_)));
+            let name = canonical(&key);
+            // One name in two spellings: the one that holds a login.
+            let known = entries.get(&name).is_some_and(|known| matches!(known.content, EntryContent::Login(_)));
             if !known {
-                entries.insert(place, Entry { key, content });
+                entries.insert(name, Entry { key, content });
             }
         }
         Ok(Self { path: path.to_owned(), entries, helpers, store })
@@ -172,16 +172,11 @@ fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
-/// Whether a path lies in a folder, however the folder is spelled.
-pub(crate) fn is_inside(path: &Path, folder: &Path) -> bool {
-    path.starts_with(folder) || folder.canonicalize().is_ok_and(|folder| path.starts_with(folder))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<AuthFile, Vec<CredentialError>> {
+    fn parse(text: &str) -> Result<AuthFile, CredentialError> {
         AuthFile::parse(Path::new("/home/me/config.json"), text.as_bytes())
     }
 
@@ -235,11 +230,9 @@ mod tests {
     fn t22_helper_names_with_a_path_are_refused_all_at_once() {
         let text = r#"{"credsStore":"../../evil","credHelpers":{"a":"x/y","b":"good-1.2_3","c":"","d":"$(id)"}}"#;
         let errors = parse(text).unwrap_err();
-        assert_eq!(errors.len(), 4);
-        assert_eq!(
-            errors[0].to_string(),
-            "`/home/me/config.json` `credsStore` names the credential helper `../../evil`: only letters, digits, `.`, `_` and `-` may be in it"
-        );
+        assert_eq!(errors.problems().len(), 4);
+        let first = "`/home/me/config.json` `credsStore` names the credential helper `../../evil`: only letters, digits, `.`, `_` and `-` may be in it; ";
+        assert!(errors.to_string().starts_with(first), "{errors}");
     }
 
     #[test]
@@ -252,7 +245,7 @@ mod tests {
             r#"{"credsStore":["canary"]}"#,
         ] {
             let errors = parse(text).unwrap_err();
-            let shown = format!("{} {errors:?}", errors[0]);
+            let shown = format!("{errors} {errors:?}");
             assert!(shown.contains("line 1, column ") && !shown.contains("canary"), "{shown}");
         }
     }

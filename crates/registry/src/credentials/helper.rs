@@ -4,29 +4,31 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use process::{Environment, Interrupt, Invocation, ProcessError, Program};
+use process::{EnvVars, Interrupt, Invocation, ProcessError, ProcessErrorKind, Program};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::file::is_inside;
 use super::login::Login;
+use super::work_tree::is_inside;
 
 /// How helper programs are run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct HelperPrograms {
     /// The folders in which they are looked for, as in `PATH`. Relative ones are passed over.
     pub search_path: OsString,
     /// What they see of the environment.
-    pub environment: Environment,
-    /// How long one may take; its whole process group is ended then. The documented default is
-    /// [`DEADLINE`](Self::DEADLINE).
+    pub environment: EnvVars,
+    /// How long one may take, by default 10 s; its whole process group is ended then.
     pub deadline: Duration,
 }
 
 impl HelperPrograms {
-    /// How long a helper may take.
-    pub const DEADLINE: Duration = Duration::from_secs(10);
+    /// Looks for programs in `search_path`, and shows them these variables alone.
+    pub fn new(search_path: impl Into<OsString>, environment: EnvVars) -> Self {
+        Self { search_path: search_path.into(), environment, deadline: Duration::from_secs(10) }
+    }
 }
 
 /// What is left to a helper between the request to end and the end.
@@ -52,7 +54,7 @@ impl HelperName {
     }
 }
 
-/// What a helper said.
+/// What a helper answered.
 #[derive(Clone, Debug)]
 pub(crate) enum HelperAnswer {
     Login(Login),
@@ -69,7 +71,7 @@ struct Wire {
     secret: SecretString,
 }
 
-/// Ends a helper when nobody waits for it any more.
+/// Ends a helper when its caller no longer waits.
 struct EndWithWaiter(Interrupt);
 
 impl Drop for EndWithWaiter {
@@ -115,7 +117,7 @@ fn run(
     }
     let output = Invocation::new(&program)
         .arg("get")
-        .environment(&programs.environment)
+        .envs(&programs.environment)
         .stdin(server)
         .deadline(programs.deadline)
         .grace(GRACE)
@@ -147,11 +149,11 @@ fn run(
 
 /// What went wrong, without the output that the error itself shows.
 fn reason(error: &ProcessError) -> String {
-    match error {
-        ProcessError::NotFound { .. } => "was not found on the search path".to_owned(),
-        ProcessError::Start { .. } => "could not be started".to_owned(),
-        ProcessError::Deadline { deadline, .. } => format!("did not end within {} s", deadline.as_secs_f32()),
-        ProcessError::OutputTooLarge { limit, .. } => format!("wrote more than {limit} bytes"),
+    match error.kind() {
+        ProcessErrorKind::NotFound => "was not found on the search path".to_owned(),
+        ProcessErrorKind::NotStarted => "could not be started".to_owned(),
+        ProcessErrorKind::Deadline(deadline) => format!("did not end within {} s", deadline.as_secs_f32()),
+        ProcessErrorKind::OutputTooLarge(limit) => format!("wrote more than {limit} bytes"),
         _ => "could not be run".to_owned(),
     }
 }

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 pub enum Login {
     /// A user and a password.
     Password {
-        /// The user.
+        /// The user name.
         user: String,
         /// The password, or a token in its place.
         password: SecretString,
@@ -21,17 +21,17 @@ pub enum Login {
 }
 
 impl Login {
-    /// A user and a password.
+    /// Sent with each request, or exchanged for a token where the registry has a token service.
     pub fn password(user: impl Into<String>, password: impl Into<String>) -> Self {
         Self::Password { user: user.into(), password: password.into().into() }
     }
 
-    /// A token that is exchanged for short-lived ones.
+    /// Exchanged for short-lived tokens at the token service.
     pub fn identity(token: impl Into<String>) -> Self {
         Self::Identity(token.into().into())
     }
 
-    /// A token that is shown to the registry as it is.
+    /// Shown to the registry as it is.
     pub fn registry(token: impl Into<String>) -> Self {
         Self::Registry(token.into().into())
     }
@@ -41,21 +41,21 @@ impl Login {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum LoginSource {
-    /// No login is known: whoever asks is nobody in particular.
+    /// No login is known.
     Anonymous,
-    /// It was set explicitly.
-    Explicit {
-        /// The name it was given, for example the one of a variable.
+    /// It was set in the environment.
+    Env {
+        /// The variable, or another name that people know it by.
         name: String,
     },
     /// It stands in a file.
     File {
-        /// The file.
+        /// As the caller named it.
         path: PathBuf,
     },
     /// A helper program gave it.
     Helper {
-        /// The program's name.
+        /// As in `docker-credential-ecr-login`.
         program: String,
         /// The file that names the program.
         path: PathBuf,
@@ -66,7 +66,7 @@ impl fmt::Display for LoginSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Anonymous => f.write_str("nobody"),
-            Self::Explicit { name } => write!(f, "`{name}`"),
+            Self::Env { name } => write!(f, "`{name}`"),
             Self::File { path } => write!(f, "`{}`", path.display()),
             Self::Helper { program, path } => write!(f, "`{program}` (named in `{}`)", path.display()),
         }
@@ -74,7 +74,8 @@ impl fmt::Display for LoginSource {
 }
 
 /// How a login was found, or why none was.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct LoginTrace {
     /// Where the login that is used came from.
     pub source: LoginSource,
@@ -87,7 +88,7 @@ impl LoginTrace {
         Self { source: LoginSource::Anonymous, problems: Vec::new() }
     }
 
-    /// The problems as the beginning of a message: whoever is refused has to know of them first.
+    /// The problems as the beginning of a message: they are why no login was sent.
     pub(crate) fn problems_first(&self) -> String {
         let mut text = self.problems.join("; ");
         if !text.is_empty() {

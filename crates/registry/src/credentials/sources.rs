@@ -1,13 +1,14 @@
 use std::path::PathBuf;
 
-use super::explicit::ExplicitLogin;
+use super::env_credentials::EnvCredential;
 use super::helper::HelperPrograms;
 
-/// Where logins may be. [`Default`] knows no place.
+/// Where logins may be; by default nowhere.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct CredentialSources {
-    /// Logins that were set explicitly. Where several fit equally well, the first counts.
-    pub explicit: Vec<ExplicitLogin>,
+    /// Logins of environment variables, which beat every file. Where several fit equally well, the first counts.
+    pub env: Vec<EnvCredential>,
     /// Files as docker and podman write them. Only the first that exists is read: docker's `config.json`, then the
     /// one of `REGISTRY_AUTH_FILE`, then podman's `auth.json` of the runtime folder and of the configuration folder.
     pub files: Vec<PathBuf>,

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use super::credential_key::CredentialKey;
+use super::env_credentials::EnvCredential;
 use super::error::CredentialError;
-use super::explicit::ExplicitLogin;
 use super::file::{AuthFile, EntryContent};
 use super::helper::{self, HelperAnswer, HelperName, HelperPrograms};
 use super::login::{Login, LoginSource, LoginTrace};
-use super::place::Place;
 use super::sources::CredentialSources;
 
 /// Logins that were loaded. [`Default`] has none. Clones share what the helpers answered.
@@ -20,7 +20,7 @@ pub struct Credentials {
 
 #[derive(Debug, Default)]
 struct Inner {
-    explicit: Vec<ExplicitLogin>,
+    env: Vec<EnvCredential>,
     file: Option<AuthFile>,
     helpers: Option<HelperPrograms>,
     work_tree: Option<PathBuf>,
@@ -39,9 +39,9 @@ pub(crate) struct Found {
 }
 
 impl Credentials {
-    /// Reads the first of the files that exists. No program is run yet. All problems are reported.
-    pub fn load(sources: CredentialSources) -> Result<Self, Vec<CredentialError>> {
-        let CredentialSources { explicit, files, helpers, work_tree } = sources;
+    /// Reads the first of the files that exists. No program is run yet.
+    pub fn load(sources: CredentialSources) -> Result<Self, CredentialError> {
+        let CredentialSources { env, files, helpers, work_tree } = sources;
         let mut file = None;
         for path in &files {
             file = AuthFile::read(path, work_tree.as_deref())?;
@@ -49,7 +49,7 @@ impl Credentials {
                 break;
             }
         }
-        let inner = Inner { explicit, file, helpers, work_tree, answers: Mutex::default() };
+        let inner = Inner { env, file, helpers, work_tree, answers: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -59,28 +59,28 @@ impl Credentials {
     }
 
     /// Looks up the login for a repository at the host that is asked.
-    pub(crate) async fn find(&self, place: &Place) -> Found {
-        let Inner { explicit, file, .. } = &*self.inner;
+    pub(crate) async fn find(&self, key: &CredentialKey) -> Found {
+        let Inner { env, file, .. } = &*self.inner;
         // The last of the equally good ones would win in `max_by_key`.
-        let fitting = explicit.iter().rev().filter_map(|login| login.fits(place).map(|fit| (fit, login)));
+        let fitting = env.iter().rev().filter_map(|login| login.fits(key).map(|fit| (fit, login)));
         if let Some((_, login)) = fitting.max_by_key(|(fit, _)| *fit) {
-            return Found::login(login.login.clone(), LoginSource::Explicit { name: login.name.clone() });
+            return Found::login(login.login.clone(), LoginSource::Env { name: login.name.clone() });
         }
         match file {
-            Some(file) => self.find_in(file, place).await,
+            Some(file) => self.find_in(file, key).await,
             None => Found::none(Vec::new()),
         }
     }
 
-    async fn find_in(&self, file: &AuthFile, place: &Place) -> Found {
-        for key in place.keys() {
-            if let Some(named) = file.helpers.get(&key) {
+    async fn find_in(&self, file: &AuthFile, key: &CredentialKey) -> Found {
+        for name in key.names() {
+            if let Some(named) = file.helpers.get(&name) {
                 if let Some(found) = self.ask(file, &named.helper, &named.key).await {
                     return found;
                 }
                 continue;
             }
-            let server = match file.entries.get(&key) {
+            let server = match file.entries.get(&name) {
                 Some(entry) => match &entry.content {
                     EntryContent::Login(login) => {
                         return Found::login(login.clone(), LoginSource::File { path: file.path.clone() });
@@ -88,14 +88,14 @@ impl Credentials {
                     EntryContent::Unreadable => {
                         let problem = format!(
                             "the entry `{}` of `{}` cannot be read",
-                            entry.key.escape_debug(),
+                            lock_model::escaping::escape_terminal(&entry.key),
                             file.path.display()
                         );
                         return Found::none(vec![problem]);
                     }
                     EntryContent::Empty => entry.key.as_str(),
                 },
-                None if place.is_host(&key) => place.helper_key(),
+                None if name == key.host => key.helper_key(),
                 None => continue,
             };
             if let Some(store) = &file.store
@@ -107,7 +107,7 @@ impl Credentials {
         Found::none(Vec::new())
     }
 
-    /// Asks a helper; `None` when it knows no login. One that fails ends the search: nobody in particular asks then.
+    /// Asks a helper; `None` when it knows no login. One that fails ends the search: requests are sent without a login then.
     async fn ask(&self, file: &AuthFile, name: &HelperName, server: &str) -> Option<Found> {
         let program = name.program();
         let Some(programs) = &self.inner.helpers else {

@@ -45,7 +45,7 @@ impl ImageContent {
         self.label(REVISION_LABEL, commit.as_str())
     }
 
-    /// Sets a label.
+    /// Sets a label in the image's configuration.
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(name.into(), value.into());
@@ -64,11 +64,6 @@ impl ImageContent {
     pub fn file(mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         self.files.insert(name.into(), bytes.into());
         self
-    }
-
-    /// The platform.
-    pub fn platform(&self) -> &Platform {
-        &self.platform
     }
 
     /// The first file whose name cannot stand in the layer.
@@ -90,55 +85,38 @@ impl ImageContent {
             "config": {},
             "rootfs": { "type": "layers", "diff_ids": [Digest::of(&tar)] },
         });
-        set(&mut config, "variant", variant.map(Value::from));
-        set(&mut config, "created", self.created.map(|time| json!(time)));
+        if let Some(variant) = variant {
+            config["variant"] = json!(variant);
+        }
+        if let Some(time) = self.created {
+            config["created"] = json!(time);
+        }
         if !self.labels.is_empty() {
-            set(&mut config, "config", Some(json!({ "Labels": self.labels })));
+            config["config"] = json!({ "Labels": self.labels });
         }
-        let config = Blob::json(OCI_CONFIG, &config);
-        let mut manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": config.descriptor(),
-            "layers": [layer.descriptor()],
-        });
-        if !self.annotations.is_empty() {
-            set(&mut manifest, "annotations", Some(json!(self.annotations)));
-        }
-        BuiltImage {
-            platform: self.platform.clone(),
-            manifest: Blob::json(OCI_MANIFEST, &manifest),
-            config,
-            layers: vec![layer],
-        }
+        BuiltImage::new(self.platform.clone(), &config, layer, &self.annotations)
     }
 }
 
 /// Images for several platforms under one tag.
 #[derive(Clone, Debug, Default)]
 pub struct IndexContent {
-    images: Vec<ImageContent>,
-    annotations: BTreeMap<String, String>,
+    pub(super) images: Vec<ImageContent>,
+    created: Option<Timestamp>,
     attestations: bool,
 }
 
 impl IndexContent {
     /// An index of these images, in this order.
     pub fn new(images: impl IntoIterator<Item = ImageContent>) -> Self {
-        Self { images: images.into_iter().collect(), annotations: BTreeMap::new(), attestations: false }
-    }
-
-    /// Sets an annotation of the index.
-    #[must_use]
-    pub fn annotation(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.annotations.insert(name.into(), value.into());
-        self
+        Self { images: images.into_iter().collect(), created: None, attestations: false }
     }
 
     /// Sets the annotation `org.opencontainers.image.created`.
     #[must_use]
-    pub fn created(self, time: Timestamp) -> Self {
-        self.annotation(CREATED_ANNOTATION, time.to_string())
+    pub fn created(mut self, time: Timestamp) -> Self {
+        self.created = Some(time);
+        self
     }
 
     /// Puts an attestation manifest for each image *before* the images, with the platform `unknown/unknown`, as
@@ -147,11 +125,6 @@ impl IndexContent {
     pub fn attestations(mut self) -> Self {
         self.attestations = true;
         self
-    }
-
-    /// The images, in their order.
-    pub fn images(&self) -> &[ImageContent] {
-        &self.images
     }
 
     /// Makes the images and the index over them.
@@ -163,15 +136,11 @@ impl IndexContent {
             for image in &images {
                 let attestation = attestation_of(image);
                 let mut entry = attestation.manifest.descriptor();
-                set(&mut entry, "platform", Some(json!({ "architecture": "unknown", "os": "unknown" })));
-                set(
-                    &mut entry,
-                    "annotations",
-                    Some(json!({
-                        "vnd.docker.reference.digest": image.manifest.digest,
-                        "vnd.docker.reference.type": "attestation-manifest",
-                    })),
-                );
+                entry["platform"] = json!({ "architecture": "unknown", "os": "unknown" });
+                entry["annotations"] = json!({
+                    "vnd.docker.reference.digest": image.manifest.digest,
+                    "vnd.docker.reference.type": "attestation-manifest",
+                });
                 manifests.push(entry);
                 attestations.push(attestation);
             }
@@ -180,13 +149,15 @@ impl IndexContent {
             let mut entry = image.manifest.descriptor();
             let (os, architecture, variant) = parts(&image.platform);
             let mut platform = json!({ "architecture": architecture, "os": os });
-            set(&mut platform, "variant", variant.map(Value::from));
-            set(&mut entry, "platform", Some(platform));
+            if let Some(variant) = variant {
+                platform["variant"] = json!(variant);
+            }
+            entry["platform"] = platform;
             manifests.push(entry);
         }
         let mut index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests });
-        if !self.annotations.is_empty() {
-            set(&mut index, "annotations", Some(json!(self.annotations)));
+        if let Some(time) = self.created {
+            index["annotations"] = json!({ CREATED_ANNOTATION: time });
         }
         BuiltIndex { index: Blob::json(OCI_INDEX, &index), images, attestations }
     }
@@ -195,16 +166,16 @@ impl IndexContent {
 /// Bytes with their media type and digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// The media type.
+    /// As in `application/vnd.oci.image.config.v1+json`.
     pub media_type: String,
-    /// The digest of the bytes.
+    /// The hash of the bytes.
     pub digest: Digest,
-    /// The bytes.
+    /// As they are hashed and sent.
     pub bytes: Vec<u8>,
 }
 
 impl Blob {
-    /// Hashes bytes.
+    /// Hashes the bytes.
     pub fn new(media_type: impl Into<String>, bytes: Vec<u8>) -> Self {
         Self { media_type: media_type.into(), digest: Digest::of(&bytes), bytes }
     }
@@ -225,18 +196,33 @@ impl Blob {
 
 /// An image for one platform, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BuiltImage {
-    /// The platform.
+    /// What the image is for.
     pub platform: Platform,
     /// The manifest, whose digest is the image's.
     pub manifest: Blob,
     /// The configuration, with labels and creation date.
     pub config: Blob,
-    /// The layers.
+    /// From the lowest to the highest.
     pub layers: Vec<Blob>,
 }
 
 impl BuiltImage {
+    fn new(platform: Platform, config: &Value, layer: Blob, annotations: &BTreeMap<String, String>) -> Self {
+        let config = Blob::json(OCI_CONFIG, config);
+        let mut manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": config.descriptor(),
+            "layers": [layer.descriptor()],
+        });
+        if !annotations.is_empty() {
+            manifest["annotations"] = json!(annotations);
+        }
+        Self { platform, manifest: Blob::json(OCI_MANIFEST, &manifest), config, layers: vec![layer] }
+    }
+
     /// Everything that the manifest refers to: what is uploaded before it.
     pub fn blobs(&self) -> impl Iterator<Item = &Blob> {
         self.layers.iter().chain([&self.config])
@@ -245,10 +231,11 @@ impl BuiltImage {
 
 /// Images for several platforms, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BuiltIndex {
     /// The index, whose digest is the image's.
     pub index: Blob,
-    /// The images.
+    /// In the order of the index.
     pub images: Vec<BuiltImage>,
     /// The attestation manifests, if any.
     pub attestations: Vec<BuiltImage>,
@@ -262,36 +249,17 @@ fn attestation_of(image: &BuiltImage) -> BuiltImage {
         "predicate": {},
     });
     let layer = Blob::json("application/vnd.in-toto+json", &statement);
-    let config = Blob::json(
-        OCI_CONFIG,
-        &json!({
-            "architecture": "unknown",
-            "os": "unknown",
-            "config": {},
-            "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
-        }),
-    );
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": config.descriptor(),
-        "layers": [layer.descriptor()],
+    let config = json!({
+        "architecture": "unknown",
+        "os": "unknown",
+        "config": {},
+        "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
     });
-    BuiltImage {
-        platform: Platform::try_from("unknown/unknown").expect("two words are a platform"),
-        manifest: Blob::json(OCI_MANIFEST, &manifest),
-        config,
-        layers: vec![layer],
-    }
+    let platform = Platform::try_from("unknown/unknown").expect("two words are a platform");
+    BuiltImage::new(platform, &config, layer, &BTreeMap::new())
 }
 
 fn parts(platform: &Platform) -> (&str, &str, Option<&str>) {
     let mut parts = platform.as_str().splitn(3, '/');
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next())
-}
-
-fn set(document: &mut Value, key: &str, value: Option<Value>) {
-    if let (Some(object), Some(value)) = (document.as_object_mut(), value) {
-        object.insert(key.to_owned(), value);
-    }
 }

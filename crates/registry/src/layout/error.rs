@@ -1,7 +1,13 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use lock_model::escaping::escape_terminal;
 use lock_model::{Digest, ErrorClass};
+
+use crate::text::list;
+
+/// Most names of entries that a message lists.
+const MOST_NAMES: usize = 10;
 
 /// A layout folder that cannot be used.
 #[derive(Debug)]
@@ -31,7 +37,7 @@ impl LayoutError {
         Self::new(folder, LayoutErrorKind::Io { file: file.into(), source })
     }
 
-    /// The folder.
+    /// As the caller named it.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -54,6 +60,7 @@ impl LayoutError {
             | LayoutErrorKind::Version { .. }
             | LayoutErrorKind::Json { .. }
             | LayoutErrorKind::Duplicates { .. }
+            | LayoutErrorKind::BareTags { .. }
             | LayoutErrorKind::Corrupt { .. }
             | LayoutErrorKind::TooLarge { .. }
             | LayoutErrorKind::Content { .. } => ErrorClass::Invalid,
@@ -79,7 +86,7 @@ pub enum LayoutErrorKind {
     Io {
         /// The file, relative to the folder.
         file: String,
-        /// Why.
+        /// What the system says.
         source: std::io::Error,
     },
     /// A file is not the JSON that it should be.
@@ -87,14 +94,20 @@ pub enum LayoutErrorKind {
     Json {
         /// The file, relative to the folder.
         file: String,
-        /// Why.
-        source: serde_json::Error,
+        /// What the parser says.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Several entries have the same name, so that it does not say which image it stands for.
-    #[error("more than one entry is named {}", quoted(references))]
+    #[error("more than one entry is named {}", names_of(references))]
     Duplicates {
-        /// The names.
+        /// Each once, sorted.
         references: Vec<String>,
+    },
+    /// No entry is named by its full `repository:tag`, as tools write them that know of one image in a folder.
+    #[error("no entry is named by its full `repository:tag`: there is {}", listed(names))]
+    BareTags {
+        /// What the entries are named.
+        names: Vec<String>,
     },
     /// The bytes of a blob are not the ones that its name promises.
     #[error("blob `{digest}` holds other bytes, which hash to `{hashed}`")]
@@ -107,7 +120,7 @@ pub enum LayoutErrorKind {
     /// A blob that should be there is missing.
     #[error("blob `{digest}` is missing")]
     Missing {
-        /// Its digest.
+        /// What its file would be named after.
         digest: Digest,
     },
     /// A file is larger than what is read.
@@ -115,17 +128,25 @@ pub enum LayoutErrorKind {
     TooLarge {
         /// The file, relative to the folder.
         file: String,
-        /// The limit.
+        /// In bytes.
         limit: u64,
     },
     /// Content that cannot be written as an image.
     #[error("{reason}")]
     Content {
-        /// Why.
+        /// The whole message.
         reason: String,
     },
 }
 
-fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ")
+/// The first names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    match names.split_at_checked(MOST_NAMES) {
+        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", names_of(first), rest.len()),
+        Some(_) | None => names_of(names),
+    }
+}
+
+fn names_of(entries: &[String]) -> String {
+    list(entries.iter().map(|name| escape_terminal(name)))
 }

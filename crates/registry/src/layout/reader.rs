@@ -3,7 +3,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use lock_model::{Digest, ImageRepository, Tag};
+use lock_model::{Digest, ErrorClass, ImageRepository, Tag};
 use serde::Deserialize;
 
 use super::{LAYOUT_VERSION, LayoutError, LayoutErrorKind, REFERENCE_ANNOTATION};
@@ -20,10 +20,11 @@ pub struct LayoutReader {
 
 /// What a tag points at.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayoutEntry {
     /// The media type of the manifest or index.
     pub media_type: String,
-    /// Its digest.
+    /// The hash of the manifest or index.
     pub digest: Digest,
     /// Its length in bytes.
     pub size: u64,
@@ -56,8 +57,7 @@ impl LayoutReader {
     /// Opens a folder and reads its `index.json`. Names that stand there twice are an error; all of them are listed.
     pub fn open(folder: &Path) -> Result<Self, LayoutError> {
         let marker = match read_file(folder, "oci-layout", 4096) {
-            Err(error) if matches!(error.kind(), LayoutErrorKind::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound) =>
-            {
+            Err(error) if error.class() == ErrorClass::NotFound => {
                 return Err(LayoutError::new(folder, LayoutErrorKind::NotALayout));
             }
             other => other?,
@@ -83,7 +83,7 @@ impl LayoutReader {
         Ok(Self { folder: folder.to_owned(), entries })
     }
 
-    /// The folder.
+    /// As it was opened.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -98,14 +98,21 @@ impl LayoutReader {
         self.entries.get(&format!("{repository}:{tag}"))
     }
 
+    /// As [`entry`](Self::entry), but a folder whose names are all without a repository is an error.
+    pub(crate) fn find(&self, repository: &ImageRepository, tag: &Tag) -> Result<Option<&LayoutEntry>, LayoutError> {
+        let entry = self.entry(repository, tag);
+        if entry.is_none() && !self.entries.is_empty() && self.entries.keys().all(|name| !name.contains('/')) {
+            let names = self.entries.keys().cloned().collect();
+            return Err(LayoutError::new(&self.folder, LayoutErrorKind::BareTags { names }));
+        }
+        Ok(entry)
+    }
+
     /// The bytes of a blob, hashed; `None` when there is no such blob.
     pub fn blob(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, LayoutError> {
         let file = blob_file(digest);
         let bytes = match read_file(&self.folder, &file, limit) {
-            Err(error) if matches!(error.kind(), LayoutErrorKind::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound) =>
-            {
-                return Ok(None);
-            }
+            Err(error) if error.class() == ErrorClass::NotFound => return Ok(None),
             other => other?,
         };
         let hashed = Digest::of(&bytes);
@@ -137,6 +144,7 @@ pub(super) fn read_file(folder: &Path, name: &str, limit: u64) -> Result<Vec<u8>
 }
 
 fn parse<'a, T: Deserialize<'a>>(folder: &Path, name: &str, bytes: &'a [u8]) -> Result<T, LayoutError> {
-    serde_json::from_slice(bytes)
-        .map_err(|source| LayoutError::new(folder, LayoutErrorKind::Json { file: name.to_owned(), source }))
+    serde_json::from_slice(bytes).map_err(|source| {
+        LayoutError::new(folder, LayoutErrorKind::Json { file: name.to_owned(), source: source.into() })
+    })
 }

@@ -64,7 +64,7 @@ impl LayoutWriter {
         tag: &Tag,
         index: &IndexContent,
     ) -> Result<Digest, LayoutError> {
-        self.check_names(index.images())?;
+        self.check_names(&index.images)?;
         let built = index.build();
         for image in built.images.iter().chain(&built.attestations) {
             self.put_image(image)?;
@@ -89,7 +89,7 @@ impl LayoutWriter {
         let missing = || LayoutError::new(self.folder(), LayoutErrorKind::Missing { digest: digest.clone() });
         let bytes = self.reader.blob(digest, MANIFEST_LIMIT)?.ok_or_else(missing)?;
         let document: Value = serde_json::from_slice(&bytes).map_err(|source| {
-            LayoutError::new(self.folder(), LayoutErrorKind::Json { file: blob_file(digest), source })
+            LayoutError::new(self.folder(), LayoutErrorKind::Json { file: blob_file(digest), source: source.into() })
         })?;
         let guess = if document.get("manifests").is_some() { OCI_INDEX } else { OCI_MANIFEST };
         let media_type = document.get("mediaType").and_then(Value::as_str).unwrap_or(guess).to_owned();
@@ -125,8 +125,7 @@ impl LayoutWriter {
         Ok(digest)
     }
 
-    /// Writes an image without a tag.
-    pub fn put_image(&mut self, image: &BuiltImage) -> Result<Digest, LayoutError> {
+    fn put_image(&mut self, image: &BuiltImage) -> Result<Digest, LayoutError> {
         for blob in image.blobs() {
             self.put_blob(&blob.bytes)?;
         }
@@ -141,7 +140,10 @@ impl LayoutWriter {
         match images.iter().find_map(ImageContent::unusable_name) {
             None => Ok(()),
             Some(name) => {
-                let reason = format!("`{}` cannot be the name of a file in a layer", name.escape_debug());
+                let reason = format!(
+                    "`{}` cannot be the name of a file in a layer",
+                    lock_model::escaping::escape_terminal(name)
+                );
                 Err(LayoutError::new(self.folder(), LayoutErrorKind::Content { reason }))
             }
         }

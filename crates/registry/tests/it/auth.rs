@@ -5,17 +5,15 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use lock_model::{ErrorClass, ImageRepository};
-use registry::credentials::{ExplicitLogin, Login, LoginSource};
+use registry::credentials::{EnvCredential, Login, LoginSource};
 use registry::layout::{BuiltImage, IndexContent};
-use registry::{
-    Candidate, CredentialSources, Credentials, HostOptions, ImageRequest, Mirror, Registry, RegistryErrorKind,
-    RegistryOptions,
-};
+use registry::{Credentials, ImageRequest, Mirror, Registry, RegistryErrorKind};
 use serde_json::json;
 use wiremock::{Request, ResponseTemplate};
 
 use crate::support::{
-    Fake, HOST, Store, image, kind, options, platform, refusal, request, resolve, served, service, soon, tag,
+    Fake, HOST, Store, env_sources, image, kind, options, options_with_logins, plain_host, platform, refusal, request,
+    resolve, served, soon,
 };
 
 /// The secret that must show up nowhere but in the one header that it is for.
@@ -33,7 +31,7 @@ fn bearer(auth: &Fake) -> String {
     format!(r#"Bearer realm="{}/token",service="{HOST}",scope="repository:shop/cart:pull""#, auth.uri())
 }
 
-/// A registry with the image `a` and a token service, which gives out `t1`.
+/// A registry with the image `a` and a token which gives out `t1`.
 async fn behind_tokens(accepted: &[&str]) -> (Fake, Fake) {
     let fake = Store::default().image("a", &built()).serve().await;
     let auth = Fake::start().await;
@@ -44,12 +42,13 @@ async fn behind_tokens(accepted: &[&str]) -> (Fake, Fake) {
 }
 
 fn logins(place: &str, login: Login) -> Credentials {
-    let explicit = vec![ExplicitLogin { name: "THE_VARIABLE".to_owned(), place: place.to_owned(), login }];
-    Credentials::load(CredentialSources { explicit, ..CredentialSources::default() }).unwrap()
+    let explicit = vec![EnvCredential::new("THE_VARIABLE", place, login)];
+    Credentials::load(env_sources(explicit)).unwrap()
 }
 
 fn with(fake: &Fake, login: Login) -> Registry {
-    fake.registry_with(RegistryOptions { credentials: logins(&fake.host(), login), ..options() })
+    let explicit = vec![EnvCredential::new("THE_VARIABLE", fake.host(), login)];
+    fake.registry_with(options_with_logins(env_sources(explicit)))
 }
 
 fn password() -> Login {
@@ -68,10 +67,10 @@ async fn all_sent(fake: &Fake) -> Vec<Option<String>> {
     fake.received().await.iter().map(|request| sent(request).map(str::to_owned)).collect()
 }
 
-fn named(repository: &str, tag_name: &str, service_name: &str) -> ImageRequest {
-    let repository = ImageRepository::try_from(format!("{HOST}/{repository}")).unwrap();
-    let candidates = vec![Candidate { repository, tag: tag(tag_name) }];
-    ImageRequest { service: service(service_name), candidates, ..request(&[]) }
+fn named(repository: &str, tag_name: &str) -> ImageRequest {
+    let mut request = request(&[tag_name]);
+    request.candidates[0].repository = ImageRepository::try_from(format!("{HOST}/{repository}")).unwrap();
+    request
 }
 
 #[tokio::test]
@@ -108,13 +107,13 @@ async fn b6_many_requests_at_once_lead_to_one_token_for_each_scope() {
         }
         let config = ResponseTemplate::new(200).set_body_raw(built.config.bytes.clone(), "application/octet-stream");
         fake.on_path("GET", &format!("/v2/{repository}/blobs/{}", built.config.digest), [config]);
-        // Two services of one repository want one token.
-        requests.push(named(&repository, "a", &format!("one{number}")));
-        requests.push(named(&repository, "a", &format!("two{number}")));
+        // Two requests for one repository want one token.
+        requests.push(named(&repository, "a"));
+        requests.push(named(&repository, "a"));
     }
     fake.guard(&[&format!(r#"Bearer realm="{}/token",service=x"#, auth.uri())], &["Bearer t1"]);
     let answers = fake.registry().resolve_all(&requests, soon(), &|_| ()).await;
-    assert!(answers.values().all(Result::is_ok));
+    assert!(answers.iter().all(Result::is_ok));
     let mut scopes: Vec<String> =
         auth.received().await.iter().map(|request| request.url.query().unwrap().to_owned()).collect();
     assert_eq!(scopes.len(), 64);
@@ -130,7 +129,7 @@ async fn b6_a_password_goes_to_the_token_service_and_the_token_to_the_registry()
     resolve(&registry, &request(&["a"])).await.unwrap();
     assert_eq!(all_sent(&auth).await, [Some(basic_header())]);
     assert!(all_sent(&fake).await.iter().flatten().all(|sent| sent == "Bearer t1"));
-    let source = LoginSource::Explicit { name: "THE_VARIABLE".to_owned() };
+    let source = LoginSource::Env { name: "THE_VARIABLE".to_owned() };
     assert_eq!(registry.logins()[0].trace.source, source);
     assert_eq!(registry.login_of(&crate::support::repository()).unwrap().source, source);
 }
@@ -236,7 +235,7 @@ async fn f24_a_token_that_ends_during_a_long_run_is_renewed_before_it_does() {
     let deadline = Instant::now() + Duration::from_secs(3600);
     for _ in 0..4 {
         let answers = registry.resolve_all(&[request(&["a"])], deadline, &|_| ()).await;
-        assert!(answers.values().all(Result::is_ok), "{answers:?}");
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(60)).await;
         tokio::time::resume();
@@ -286,7 +285,7 @@ async fn t20_a_host_that_is_named_may_give_out_tokens_from_inside() {
     fake.guard(&[&format!(r#"Bearer realm="http://localhost:{port}/token""#)], &["Bearer t1"]);
     let named = |plain_http| {
         let mut options = options();
-        options.hosts.insert(format!("localhost:{port}"), HostOptions { plain_http, ..HostOptions::default() });
+        options.hosts.insert(format!("localhost:{port}"), plain_host(plain_http));
         fake.registry_with(options)
     };
     assert!(matches!(kind(&refusal(&named(false)).await), RegistryErrorKind::Realm { .. }));
@@ -336,7 +335,8 @@ async fn t21_the_challenge_of_a_redirects_target_is_not_answered() {
 async fn t21_a_mirror_is_given_its_own_login_and_not_the_one_of_the_name_in_the_lock() {
     let fake = Store::default().image("a", &built()).serve().await;
     fake.guard(&["Basic"], &[&basic_header()]);
-    let wrong = fake.registry_with(RegistryOptions { credentials: logins(HOST, password()), ..options() });
+    let wrong = vec![EnvCredential::new("THE_VARIABLE", HOST, password())];
+    let wrong = fake.registry_with(options_with_logins(env_sources(wrong)));
     assert!(matches!(kind(&refusal(&wrong).await), RegistryErrorKind::LoginNeeded { .. }));
     assert_eq!(all_sent(&fake).await, [None]);
     resolve(&with(&fake, password()), &request(&["a"])).await.unwrap();
@@ -353,8 +353,8 @@ async fn t20_a_token_service_that_fails_or_lies_is_classed_by_what_it_did() {
         (status(503), ErrorClass::Temporary, 4, "is busy (503)"),
         (status(500), ErrorClass::Invalid, 1, "answered 500"),
         (status(404), ErrorClass::Invalid, 1, "answered 404"),
-        (status(200), ErrorClass::Invalid, 1, "is not the JSON of one"),
-        (status(200).set_body_raw("<html>", "text/html"), ErrorClass::Invalid, 1, "is not the JSON of one"),
+        (status(200), ErrorClass::Invalid, 1, "is not a JSON object with a token"),
+        (status(200).set_body_raw("<html>", "text/html"), ErrorClass::Invalid, 1, "is not a JSON object with a token"),
         (status(200).set_body_raw("{}", "text/json"), ErrorClass::Invalid, 1, "holds none"),
         (status(200).set_body_bytes(vec![b' '; 2 << 20]), ErrorClass::Invalid, 1, "larger than 1048576 bytes"),
         (status(302).insert_header("location", "https://a.example"), ErrorClass::Invalid, 1, "one address"),
@@ -414,13 +414,13 @@ async fn t25_no_error_event_or_debug_form_shows_a_secret() {
             auth.on_path("GET", "/token", [answer.clone()]);
             auth.on_path("POST", "/token", [answer]);
             let registry = with(&fake, login.clone());
-            let events = std::cell::RefCell::new(Vec::new());
+            let events = std::sync::Mutex::new(Vec::new());
             let requests = [request(&["a"])];
-            let log = |event: registry::Event<'_>| events.borrow_mut().push(format!("{event:?}"));
+            let log = |event: registry::Event<'_>| events.lock().unwrap().push(format!("{event:?}"));
             let answers = registry.resolve_all(&requests, soon(), &log).await;
-            let unresolved = answers.values().next().unwrap().as_ref().unwrap_err();
+            let unresolved = answers[0].as_ref().unwrap_err();
             shown.push(format!("{} {unresolved:?} {registry:?} {:?}", unresolved.reason, registry.logins()));
-            shown.extend(events.into_inner());
+            shown.extend(events.into_inner().unwrap());
         }
         shown.push(format!("{login:?} {:?}", logins("ghcr.io", login.clone())));
     }
@@ -437,6 +437,6 @@ async fn b7_mirrors_over_plain_http_to_other_machines_must_be_named() {
     let mirror = Mirror::Http("http://registry.corp:5000".parse().unwrap());
     options.mirrors.insert(HOST.to_owned(), mirror);
     Registry::new(options.clone()).unwrap_err();
-    options.hosts.insert("registry.corp:5000".to_owned(), HostOptions { plain_http: true, ..HostOptions::default() });
+    options.hosts.insert("registry.corp:5000".to_owned(), plain_host(true));
     Registry::new(options).unwrap();
 }

@@ -130,17 +130,11 @@ async fn the_deadline_of_the_command_ends_everything() {
     });
     let registry = registry(&address, |options| options.concurrency = 1);
     let start = Instant::now();
-    let requests: Vec<_> = ["one", "two", "three"]
-        .map(|name| {
-            let mut request = request(&["a"]);
-            request.service = crate::support::service(name);
-            request
-        })
-        .into();
+    let requests = vec![request(&["a"]); 3];
     let answers = registry.resolve_all(&requests, start + Duration::from_millis(100), &|_| ()).await;
     assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(answers.len(), 3);
-    for answer in answers.into_values() {
+    for answer in answers {
         let unresolved = answer.unwrap_err();
         assert_eq!(unresolved.class(), ErrorClass::Temporary);
         assert!(matches!(kind(&unresolved), RegistryErrorKind::Deadline { .. }), "{}", unresolved.reason);
@@ -206,7 +200,6 @@ async fn a_server_that_does_not_speak_tls_is_unreachable_over_https() {
 async fn a_certificate_that_nobody_vouches_for_is_refused_and_not_asked_again() {
     let certificate = include_bytes!("../fixtures/self-signed.crt.der").as_slice();
     let key = include_bytes!("../fixtures/self-signed.key.der").as_slice();
-    options();
     let config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.into()], rustls::pki_types::PrivatePkcs8KeyDer::from(key).into())

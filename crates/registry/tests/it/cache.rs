@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use lock_model::ErrorClass;
 use registry::layout::{BuiltIndex, IndexContent};
-use registry::{DigestRequest, ImageRequest, Registry, RegistryOptions, UnresolvedReason};
+use registry::{DigestRequest, ImageRequest, Registry, RevisionPolicy, UnresolvedReason};
 use tempfile::TempDir;
 use wiremock::ResponseTemplate;
 
 use crate::support::{
-    Fake, Store, THEIRS, commit, image, options, platform, repository, request, resolve, served, service, soon, tag,
+    Fake, Store, THEIRS, commit, image, options_with_cache, platform, repository, request, resolve, served, soon, tag,
 };
 
 fn index(text: &str) -> BuiltIndex {
@@ -19,12 +19,19 @@ fn index(text: &str) -> BuiltIndex {
 }
 
 fn both_platforms(tags: &[&str]) -> ImageRequest {
-    ImageRequest { platforms: vec![platform("linux/amd64"), platform("linux/arm64")], ..request(tags) }
+    request(tags).platforms([platform("linux/amd64"), platform("linux/arm64")])
 }
 
 /// A new command on the same cache.
 fn command(fake: &Fake, cache: &Path) -> Registry {
-    fake.registry_with(RegistryOptions { cache: Some(cache.to_owned()), ..options() })
+    fake.registry_with(options_with_cache(cache))
+}
+
+/// A new command on a cache of eight blocks.
+fn limited_command(fake: &Fake, cache: &Path) -> Registry {
+    let mut options = options_with_cache(cache);
+    options.cache_limit = 8 << 12;
+    fake.registry_with(options)
 }
 
 /// A registry, and a cache that knows its image `a`.
@@ -109,7 +116,7 @@ async fn b2_a_tag_that_moves_while_it_is_looked_at_anew_is_refused() {
 async fn t5_what_is_remembered_refuses_nothing_by_itself() {
     let (fake, cache, _) = warm().await;
     // For another commit the image is the wrong one; the registry has the last word.
-    let wanted = ImageRequest { commit: commit(THEIRS), ..both_platforms(&["a"]) };
+    let wanted = both_platforms(&["a"]).built_from(commit(THEIRS), RevisionPolicy::Require);
     let unresolved = resolve(&command(&fake, cache.path()), &wanted).await.unwrap_err();
     assert_eq!(unresolved.class(), ErrorClass::Invalid);
     assert!(fake.requests().await.contains(&"HEAD /v2/shop/cart/manifests/a".to_owned()));
@@ -139,14 +146,10 @@ async fn t33_a_remembered_digest_is_no_answer_about_what_the_registry_has() {
     let (fake, cache, index) = warm().await;
     let lost = &index.images[1].manifest.digest;
     fake.on("GET", &format!("manifests/{lost}"), [ResponseTemplate::new(404)]);
-    let question = DigestRequest {
-        service: service("cart"),
-        repository: repository(),
-        digest: index.index.digest.clone(),
-        platforms: [(platform("linux/arm64"), lost.clone())].into(),
-    };
+    let question = DigestRequest::new(repository(), index.index.digest.clone())
+        .platforms([(platform("linux/arm64"), lost.clone())]);
     let answers = command(&fake, cache.path()).check_digests(&[question], soon(), &|_| ()).await;
-    let answer = answers.into_values().next().unwrap().unwrap();
+    let answer = answers.into_iter().next().unwrap().unwrap();
     assert_eq!(answer.missing, [(Some(platform("linux/arm64")), lost.clone())]);
 }
 
@@ -206,7 +209,7 @@ async fn f24_a_warm_run_costs_one_head_for_each_candidate_up_to_the_image() {
     }
     fake.document("a", &newer.index);
     let found = resolve(&command(&fake, cache.path()), &wanted).await.unwrap();
-    assert_eq!((found.image.digest, found.image.tag), (newer.index.digest, tag("a")));
+    assert_eq!((found.image.digest, found.image.tag), (newer.index.digest, Some(tag("a"))));
 }
 
 #[tokio::test]
@@ -228,7 +231,7 @@ async fn f24_a_candidate_that_is_gone_is_not_remembered() {
     fake.document("b", &index.index);
     let wanted = both_platforms(&["a", "b"]);
     let found = resolve(&command(&fake, cache.path()), &wanted).await.unwrap();
-    assert_eq!(found.image.tag, tag("b"));
+    assert_eq!(found.image.tag, Some(tag("b")));
     fake.forget_requests().await;
     resolve(&command(&fake, cache.path()), &wanted).await.unwrap();
     assert_eq!(fake.requests().await.len(), 2, "one HEAD for each candidate");
@@ -238,9 +241,7 @@ async fn f24_a_candidate_that_is_gone_is_not_remembered() {
 async fn f4_a_cache_stays_within_its_limit_and_keeps_what_is_used() {
     let fake = Fake::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let limited = |limit| {
-        fake.registry_with(RegistryOptions { cache: Some(folder.path().to_owned()), cache_limit: limit, ..options() })
-    };
+    let limited = || limited_command(&fake, folder.path());
     let serve = |name: &str| {
         let index = index(name);
         for image in &index.images {
@@ -255,14 +256,14 @@ async fn f4_a_cache_stays_within_its_limit_and_keeps_what_is_used() {
     for number in 0..10 {
         let name = format!("v{number}");
         serve(&name);
-        resolve(&limited(8 << 12), &both_platforms(&[name.as_str()])).await.unwrap();
+        resolve(&limited(), &both_platforms(&[name.as_str()])).await.unwrap();
         // Used by every command, so that it is never the oldest.
-        resolve(&limited(8 << 12), &both_platforms(&["v0"])).await.unwrap();
+        resolve(&limited(), &both_platforms(&["v0"])).await.unwrap();
         assert!(files(folder.path()).len() <= 8, "after {number}");
     }
     assert!(files(folder.path()).len() >= 4, "not everything is thrown away");
     fake.forget_requests().await;
-    resolve(&limited(8 << 12), &both_platforms(&["v0"])).await.unwrap();
+    resolve(&limited(), &both_platforms(&["v0"])).await.unwrap();
     assert_eq!(fake.requests().await, ["HEAD /v2/shop/cart/manifests/v0"]);
 }
 
@@ -281,9 +282,7 @@ async fn f5_commands_that_make_room_at_the_same_time_disturb_nobody() {
         fake.document(name, &index.index);
     }
     let folder = tempfile::tempdir().unwrap();
-    let limited = || {
-        fake.registry_with(RegistryOptions { cache: Some(folder.path().to_owned()), cache_limit: 8 << 12, ..options() })
-    };
+    let limited = || limited_command(&fake, folder.path());
     // Every command makes room, and takes away the folder that they all write to when it is empty.
     std::thread::scope(|scope| {
         for name in names.iter().skip(2) {

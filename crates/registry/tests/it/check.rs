@@ -7,23 +7,19 @@ use registry::layout::{BuiltIndex, IndexContent};
 use registry::{DigestAnswer, DigestRequest, Registry, RegistryError};
 use wiremock::ResponseTemplate;
 
-use crate::support::{Store, image, on_layout, platform, repository, served_bare, service, soon};
+use crate::support::{Store, image, on_layout, platform, repository, served_bare, soon};
 
 fn index() -> BuiltIndex {
     IndexContent::new([image("linux/amd64"), image("linux/arm64")]).attestations().build()
 }
 
 fn question(index: &BuiltIndex) -> DigestRequest {
-    DigestRequest {
-        service: service("cart"),
-        repository: repository(),
-        digest: index.index.digest.clone(),
-        platforms: index.images.iter().map(|image| (image.platform.clone(), image.manifest.digest.clone())).collect(),
-    }
+    DigestRequest::new(repository(), index.index.digest.clone())
+        .platforms(index.images.iter().map(|image| (image.platform.clone(), image.manifest.digest.clone())))
 }
 
 async fn check(registry: &Registry, request: DigestRequest) -> Result<DigestAnswer, RegistryError> {
-    registry.check_digests(&[request], soon(), &|_| ()).await.remove(&service("cart")).unwrap()
+    registry.check_digests(&[request], soon(), &|_| ()).await.remove(0)
 }
 
 async fn both(store: &Store, request: &DigestRequest) -> DigestAnswer {

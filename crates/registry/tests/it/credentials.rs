@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use lock_model::ErrorClass;
-use process::Environment;
-use registry::credentials::{CredentialErrorKind, ExplicitLogin, HelperPrograms, Login, LoginSource, LoginTrace};
-use registry::{CredentialSources, Credentials, Registry, RegistryOptions};
+use process::EnvVars;
+use registry::credentials::{CredentialProblem, EnvCredential, HelperPrograms, Login, LoginSource, LoginTrace};
+use registry::{CredentialSources, Credentials, Registry};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Fake, Store, image, options, repository, request, resolve};
+use crate::support::{Fake, Store, image, options_with_logins, repository, request, resolve};
 
 const CANARY: &str = "canary-5ecret";
 
@@ -41,12 +41,11 @@ impl Bench {
         fs::create_dir(home.path().join("bin")).unwrap();
         let mut search_path = home.path().join("bin").into_os_string();
         search_path.push(":/usr/bin:/bin");
-        let helpers = HelperPrograms {
-            environment: Environment::new().set("PATH", &search_path).set("HOME", home.path()),
-            search_path,
-            deadline: Duration::from_secs(10),
-        };
-        Self { fake, home, sources: CredentialSources { helpers: Some(helpers), ..CredentialSources::default() } }
+        let environment = EnvVars::new().set("PATH", &search_path).set("HOME", home.path());
+        let helpers = HelperPrograms::new(search_path, environment);
+        let mut sources = CredentialSources::default();
+        sources.helpers = Some(helpers);
+        Self { fake, home, sources }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -73,7 +72,7 @@ impl Bench {
     }
 
     fn registry(&self) -> Registry {
-        self.fake.registry_with(RegistryOptions { credentials: self.load(), ..options() })
+        self.fake.registry_with(options_with_logins(self.sources.clone()))
     }
 
     /// Resolves; how the login was found, and the message where it was refused.
@@ -251,7 +250,7 @@ async fn t22_a_helper_ends_with_the_command() {
     let start = Instant::now();
     let requests = [request(&["a"])];
     let answers = bench.registry().resolve_all(&requests, start + Duration::from_millis(300), &|_| ()).await;
-    assert_eq!(answers.into_values().next().unwrap().unwrap_err().class(), ErrorClass::Temporary);
+    assert_eq!(answers.into_iter().next().unwrap().unwrap_err().class(), ErrorClass::Temporary);
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
@@ -263,9 +262,8 @@ async fn t22_a_checkout_names_neither_logins_nor_programs() {
     bench.sources.work_tree = Some(work_tree.clone());
     bench.file("checkout/.docker/config.json", &json!({ "auths": { &host: auth("good") } }));
     let errors = Credentials::load(bench.sources.clone()).unwrap_err();
-    assert_eq!(errors.len(), 1);
-    assert_eq!(errors[0].class(), ErrorClass::Invalid);
-    assert!(matches!(errors[0].kind(), CredentialErrorKind::InsideWorkTree { .. }), "{}", errors[0]);
+    assert_eq!(errors.class(), ErrorClass::Invalid);
+    assert!(matches!(errors.problems(), [CredentialProblem::InsideWorkTree { .. }]), "{errors}");
 
     // Nor through a link into it.
     std::os::unix::fs::symlink(bench.path("checkout/.docker"), bench.path("home")).unwrap();
@@ -288,30 +286,27 @@ async fn t22_helper_names_with_a_path_stop_everything() {
     let mut bench = Bench::new().await;
     bench.file("config.json", &json!({ "credsStore": "../../evil", "credHelpers": { "ghcr.io": "a b" } }));
     let errors = Credentials::load(bench.sources.clone()).unwrap_err();
-    assert_eq!(errors.len(), 2);
-    assert!(errors.iter().all(|error| error.class() == ErrorClass::Invalid));
+    assert_eq!(errors.problems().len(), 2);
+    assert_eq!(errors.class(), ErrorClass::Invalid);
 }
 
 #[tokio::test]
-async fn b7_an_explicit_login_beats_the_file() {
+async fn b7_a_login_of_the_environment_beats_the_file() {
     let mut bench = Bench::new().await;
     let host = bench.fake.host();
     bench.file("config.json", &json!({ "auths": { format!("{host}/shop/cart"): auth("bad") } }));
-    let explicit = |name: &str, place: &str, user: &str| ExplicitLogin {
-        name: name.to_owned(),
-        place: place.to_owned(),
-        login: Login::password(user, CANARY),
-    };
+    let credential =
+        |name: &str, registry: &str, user: &str| EnvCredential::new(name, registry, Login::password(user, CANARY));
     let pattern = host.replace("127.0.", "*.*.");
-    bench.sources.explicit = vec![
-        explicit("PATTERN", &pattern, "bad"),
-        explicit("FIRST", &host, "good"),
-        explicit("SECOND", &host, "bad"),
-        explicit("OTHER", &format!("{host}/shop/car"), "bad"),
+    bench.sources.env = vec![
+        credential("PATTERN", &pattern, "bad"),
+        credential("FIRST", &host, "good"),
+        credential("SECOND", &host, "bad"),
+        credential("OTHER", &format!("{host}/shop/car"), "bad"),
     ];
-    assert_eq!(bench.source().await, LoginSource::Explicit { name: "FIRST".to_owned() });
-    bench.sources.explicit = vec![explicit("PATTERN", &pattern, "good")];
-    assert_eq!(bench.source().await, LoginSource::Explicit { name: "PATTERN".to_owned() });
+    assert_eq!(bench.source().await, LoginSource::Env { name: "FIRST".to_owned() });
+    bench.sources.env = vec![credential("PATTERN", &pattern, "good")];
+    assert_eq!(bench.source().await, LoginSource::Env { name: "PATTERN".to_owned() });
 }
 
 #[tokio::test]
@@ -335,8 +330,9 @@ async fn b5_an_entry_that_cannot_be_read_is_named_first() {
 fn t22_files_that_cannot_be_used_are_told_from_those_that_are_not_there() {
     let home = tempfile::tempdir().unwrap();
     let load = |name: &str| {
-        let files = vec![home.path().join(name)];
-        Credentials::load(CredentialSources { files, ..CredentialSources::default() })
+        let mut sources = CredentialSources::default();
+        sources.files = vec![home.path().join(name)];
+        Credentials::load(sources)
     };
     assert_eq!(load("missing/config.json").unwrap().file(), None);
     fs::create_dir(home.path().join("folder")).unwrap();
@@ -344,7 +340,7 @@ fn t22_files_that_cannot_be_used_are_told_from_those_that_are_not_there() {
     fs::write(home.path().join("text"), CANARY).unwrap();
     for (name, why) in [("folder", "cannot be read"), ("large", "is larger than"), ("text", "line 1, column 1")] {
         let errors = load(name).unwrap_err();
-        let shown = format!("{} {errors:?}", errors[0]);
+        let shown = format!("{errors} {errors:?}");
         assert!(shown.contains(why) && !shown.contains(CANARY), "{shown}");
     }
 }

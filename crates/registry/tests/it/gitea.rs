@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use lock_model::{ErrorClass, ImageRepository};
-use registry::credentials::{ExplicitLogin, Login, LoginSource};
+use lock_model::{ErrorClass, ImageReference, ImageRepository};
+use registry::credentials::{EnvCredential, Login, LoginSource};
 use registry::layout::{IndexContent, LayoutWriter};
-use registry::{
-    Candidate, CredentialSources, Credentials, ImageRequest, Registry, RegistryErrorKind, RegistryOptions, Unresolved,
-};
+use registry::{CredentialSources, ImageRequest, Registry, RegistryErrorKind, Unresolved};
 use secrecy::SecretString;
 use serde_json::json;
 use test_support::{Gitea, GiteaUser, Nginx, Peer, Skopeo, Visibility};
 
-use crate::support::{image, options, platform, repository, request, resolve, service, soon, tag};
+use crate::support::{env_sources, image, options_with_logins, platform, repository, request, resolve, soon, tag};
 
 /// A user of the shared Gitea, with images of its own.
 struct Owner {
@@ -43,21 +41,19 @@ impl Owner {
     fn request(&self, address: &str, below: &str) -> ImageRequest {
         let repository = ImageRepository::try_from(format!("{address}/{}/{below}", self.user.name)).unwrap();
         let mut wanted = request(&[]);
-        wanted.service = service(below);
-        wanted.candidates = vec![Candidate { repository, tag: tag("a") }];
+        wanted.candidates = vec![ImageReference::new(repository).with_tag(tag("a"))];
         wanted.platforms.push(platform("linux/arm64"));
         wanted
     }
 
-    fn explicit(&self, address: &str, password: &str) -> CredentialSources {
+    fn env(&self, address: &str, password: &str) -> CredentialSources {
         let login = Login::password(&self.user.name, password);
-        let explicit = vec![ExplicitLogin { name: "REGISTRY_PASSWORD".to_owned(), place: address.to_owned(), login }];
-        CredentialSources { explicit, ..CredentialSources::default() }
+        env_sources(vec![EnvCredential::new("REGISTRY_PASSWORD", address, login)])
     }
 }
 
 fn registry(sources: CredentialSources) -> Registry {
-    Registry::new(RegistryOptions { credentials: Credentials::load(sources).unwrap(), ..options() }).unwrap()
+    Registry::new(options_with_logins(sources)).unwrap()
 }
 
 fn kind(unresolved: &Unresolved) -> &RegistryErrorKind {
@@ -74,7 +70,9 @@ async fn b3_b6_gitea_takes_the_login_from_a_docker_configuration_and_crane_agree
     let auth = base64::engine::general_purpose::STANDARD.encode(login);
     let path = crane.docker_config(&json!({ "auths": { address: { "auth": auth } } }).to_string());
 
-    let registry = registry(CredentialSources { files: vec![path.clone()], ..CredentialSources::default() });
+    let mut sources = CredentialSources::default();
+    sources.files = vec![path.clone()];
+    let registry = registry(sources);
     let found = resolve(&registry, &owner.request(address, "cart")).await.unwrap().image;
     let logins = registry.logins();
     assert_eq!(logins.iter().map(|login| &login.trace.source).collect::<Vec<_>>(), [&LoginSource::File { path }]);
@@ -94,10 +92,10 @@ async fn b6_b7_gitea_takes_a_token_from_variables() {
     let pairs = [("R_HOST_1", address), ("R_USERNAME_1", &owner.user.name), ("R_PASSWORD_1", &token)];
     let variables: BTreeMap<String, SecretString> =
         pairs.into_iter().map(|(name, value)| (name.to_owned(), SecretString::from(value))).collect();
-    let explicit = ExplicitLogin::from_variables("R", &variables).unwrap();
-    let registry = registry(CredentialSources { explicit, ..CredentialSources::default() });
+    let explicit = EnvCredential::from_variables("R", &variables).unwrap();
+    let registry = registry(env_sources(explicit));
     resolve(&registry, &owner.request(address, "cart")).await.unwrap();
-    let source = LoginSource::Explicit { name: "R_PASSWORD_1".to_owned() };
+    let source = LoginSource::Env { name: "R_PASSWORD_1".to_owned() };
     assert_eq!(registry.logins().into_iter().map(|login| login.trace.source).collect::<Vec<_>>(), [source]);
 }
 
@@ -122,12 +120,12 @@ async fn b6_gitea_refuses_nobody_a_stranger_and_a_wrong_password() {
         "{}",
         nobody.reason
     );
-    let wrong = resolve(&registry(owner.explicit(address, "canary-wrong")), &wanted).await.unwrap_err();
+    let wrong = resolve(&registry(owner.env(address, "canary-wrong")), &wanted).await.unwrap_err();
     assert!(matches!(kind(&wrong), RegistryErrorKind::LoginRefused { .. }), "{}", wrong.reason);
     assert!(!format!("{wrong:?}").contains("canary"), "{wrong:?}");
 
     let stranger = Owner { gitea: owner.gitea, user: owner.gitea.add_user("stranger", Visibility::Public) };
-    let sources = stranger.explicit(address, &stranger.user.password);
+    let sources = stranger.env(address, &stranger.user.password);
     let other = resolve(&registry(sources), &wanted).await.unwrap_err();
     assert!(
         matches!(kind(&other), RegistryErrorKind::LoginRefused { .. } | RegistryErrorKind::Refused { .. }),
@@ -142,10 +140,10 @@ async fn b6_gitea_is_asked_for_one_token_a_repository() {
     let Some(owner) = Owner::new("counted", Visibility::Private, &REPOSITORIES) else { return };
     let block = format!("location / {{ proxy_pass {}; proxy_set_header Host $http_host; }}", owner.gitea.url());
     let Some(front) = Nginx::start_or_skip("", &block) else { return };
-    let registry = registry(owner.explicit(front.address(), &owner.user.password));
+    let registry = registry(owner.env(front.address(), &owner.user.password));
     let wanted = REPOSITORIES.map(|below| owner.request(front.address(), below));
-    for (service, answer) in registry.resolve_all(&wanted, soon(), &|_| ()).await {
-        answer.unwrap_or_else(|unresolved| panic!("{service}: {}", unresolved.reason));
+    for answer in registry.resolve_all(&wanted, soon(), &|_| ()).await {
+        answer.unwrap_or_else(|unresolved| panic!("{unresolved}"));
     }
     // A connection that lies ready would hold nginx back.
     drop(registry);

@@ -18,6 +18,7 @@ mod real_artifact;
 mod real_auth;
 mod referrers_server;
 mod resolve;
+mod send;
 mod support;
 mod tls;
 mod toxic;

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use registry::{ImageRequest, Mirror, PemAuthority, Registry, RegistryOptions, Resolution};
+use registry::{Mirror, PemAuthority, Registry, Resolution};
 use test_support::{DockerRegistry, Nginx};
 
 use crate::real_auth::filled;
-use crate::support::{HOST, options, request, resolve, service, soon};
+use crate::support::{HOST, options, request, resolve, soon};
 
 const IMAGES: usize = 24;
 
@@ -26,17 +26,17 @@ fn front(server: &DockerRegistry, listen: &str) -> Option<Nginx> {
 }
 
 fn through(front: &Nginx, concurrency: usize) -> Registry {
-    let mut options = RegistryOptions { concurrency, ..options() };
+    let mut options = options();
+    options.concurrency = concurrency;
     let authority = include_str!("../fixtures/authority.pem");
-    options.authorities = vec![PemAuthority { name: "authority.pem".to_owned(), pem: authority.into() }];
+    options.authorities = vec![PemAuthority::new("authority.pem", authority)];
     options.mirrors.insert(HOST.to_owned(), Mirror::Http(format!("https://{}", front.address()).parse().unwrap()));
     Registry::new(options).unwrap()
 }
 
 async fn resolve_many(registry: &Registry) -> Vec<Resolution> {
-    let numbered = |number| ImageRequest { service: service(&format!("s{number}")), ..request(&["missing", "a"]) };
-    let requests: Vec<ImageRequest> = (0..IMAGES).map(numbered).collect();
-    registry.resolve_all(&requests, soon(), &|_| ()).await.into_values().map(Result::unwrap).collect()
+    let requests = vec![request(&["missing", "a"]); IMAGES];
+    registry.resolve_all(&requests, soon(), &|_| ()).await.into_iter().map(Result::unwrap).collect()
 }
 
 fn protocols(log: &[String]) -> BTreeSet<&str> {
@@ -46,10 +46,7 @@ fn protocols(log: &[String]) -> BTreeSet<&str> {
 #[tokio::test]
 async fn http_2_is_spoken_where_it_is_offered() {
     let Some(server) = filled() else { return };
-    let direct = Registry::new(RegistryOptions {
-        mirrors: [(HOST.to_owned(), Mirror::Http(server.url().parse().unwrap()))].into(),
-        ..options()
-    });
+    let direct = Registry::new(options().mirror(HOST, Mirror::Http(server.url().parse().unwrap())));
     let expected = resolve(&direct.unwrap(), &request(&["a"])).await.unwrap().image;
     for (listen, protocol) in [("ssl http2", "HTTP/2.0"), ("ssl", "HTTP/1.1")] {
         let Some(front) = front(&server, listen) else { return };

@@ -1,11 +1,9 @@
 //! Three other clients of the same real registry: what a lock names is what they name.
 
-use std::collections::BTreeMap;
-
 use lock_model::{Digest, Platform};
 use registry::layout::{IndexContent, LayoutWriter};
 use registry::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
-use registry::{Mirror, Registry, RegistryOptions};
+use registry::{Mirror, Registry};
 use serde_json::Value;
 use test_support::{DockerRegistry, Peer, Skopeo};
 
@@ -55,8 +53,7 @@ impl Ground {
     }
 
     fn registry(&self) -> Registry {
-        let mirrors = BTreeMap::from([(HOST.to_owned(), Mirror::Http(self.server.url().parse().unwrap()))]);
-        Registry::new(RegistryOptions { mirrors, ..options() }).unwrap()
+        Registry::new(options().mirror(HOST, Mirror::Http(self.server.url().parse().unwrap()))).unwrap()
     }
 
     fn regctl(&self, args: &[&str]) -> String {

@@ -1,14 +1,12 @@
 //! The same content in a real registry: the fake must not be the only one that agrees with us.
 
-use std::collections::BTreeMap;
-
-use lock_model::{Digest, ErrorClass, ImageRepository};
+use lock_model::{Digest, ErrorClass, ImageReference, ImageRepository};
 use registry::layout::{ImageContent, IndexContent, LayoutWriter};
-use registry::{Candidate, DigestRequest, Mirror, Registry, RegistryOptions};
+use registry::{DigestRequest, Mirror, Registry};
 use test_support::{DockerRegistry, Skopeo};
 
 use crate::support::{
-    HOST, THEIRS, commit, image, on_layout, options, platform, repository, request, resolve, service, soon, tag,
+    HOST, THEIRS, commit, image, on_layout, options, platform, repository, request, resolve, soon, tag,
 };
 
 const TAGS: [&str; 3] = ["single", "index", "theirs"];
@@ -39,8 +37,7 @@ impl Copied {
     }
 
     fn mirrored(&self) -> Registry {
-        let mirrors = BTreeMap::from([(HOST.to_owned(), Mirror::Http(self.server.url().parse().unwrap()))]);
-        Registry::new(RegistryOptions { mirrors, ..options() }).unwrap()
+        Registry::new(options().mirror(HOST, Mirror::Http(self.server.url().parse().unwrap()))).unwrap()
     }
 }
 
@@ -56,7 +53,7 @@ async fn b1_a_real_registry_and_a_folder_give_the_same_lock_entry_as_skopeo_sees
         assert_eq!(one.image, other.image);
         assert_eq!(one.tried, other.tried);
         assert_eq!(one.warnings, other.warnings);
-        let name = format!("shop/cart:{}", one.image.tag);
+        let name = format!("shop/cart:{}", one.image.tag.unwrap());
         assert_eq!(one.image.digest.as_str(), copied.skopeo.digest(&copied.server, &name));
         for digest in one.image.platforms.values() {
             let name = format!("shop/cart@{digest}");
@@ -77,7 +74,7 @@ async fn b1_a_registry_on_this_machine_needs_no_mirror() {
     let Some(copied) = Copied::make() else { return };
     let mut wanted = request(&[]);
     let repository = ImageRepository::try_from(format!("{}/shop/cart", copied.server.address())).unwrap();
-    wanted.candidates = vec![Candidate { repository: repository.clone(), tag: tag("single") }];
+    wanted.candidates = vec![ImageReference::new(repository.clone()).with_tag(tag("single"))];
     let found = resolve(&Registry::new(options()).unwrap(), &wanted).await.unwrap();
     assert_eq!(found.image.repository, repository);
 }
@@ -89,14 +86,8 @@ async fn b45_a_real_registry_that_lost_a_platform_is_found_out() {
     wanted.platforms.push(platform("linux/arm64"));
     let registry = copied.mirrored();
     let image = resolve(&registry, &wanted).await.unwrap().image;
-    let question = DigestRequest {
-        service: service("cart"),
-        repository: repository(),
-        digest: image.digest,
-        platforms: image.platforms.clone(),
-    };
-    let questions = [question];
-    let whole = registry.check_digests(&questions, soon(), &|_| ()).await.remove(&service("cart")).unwrap();
+    let questions = [DigestRequest::from(&image)];
+    let whole = registry.check_digests(&questions, soon(), &|_| ()).await.remove(0);
     assert!(whole.unwrap().is_complete());
 
     let arm64 = platform("linux/arm64");
@@ -104,7 +95,7 @@ async fn b45_a_real_registry_that_lost_a_platform_is_found_out() {
     let revisions =
         copied.server.storage().join("docker/registry/v2/repositories/shop/cart/_manifests/revisions/sha256");
     std::fs::remove_dir_all(revisions.join(lost.hex())).unwrap();
-    let answer = registry.check_digests(&questions, soon(), &|_| ()).await.remove(&service("cart")).unwrap();
+    let answer = registry.check_digests(&questions, soon(), &|_| ()).await.remove(0);
     assert_eq!(answer.unwrap().missing, [(Some(arm64), lost.clone())]);
     let unresolved = resolve(&registry, &wanted).await.unwrap_err();
     assert_eq!(unresolved.class(), ErrorClass::NotFound);

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use base64::Engine as _;
 use lock_model::ErrorClass;
-use registry::credentials::{ExplicitLogin, Login};
+use registry::credentials::{EnvCredential, Login};
 use registry::layout::LayoutWriter;
 use registry::{
-    ClientCertificate, CredentialSources, Credentials, HostOptions, Mirror, PemAuthority, Registry, RegistryErrorKind,
-    RegistryOptions, UnresolvedReason,
+    ClientCertificate, Credentials, Mirror, PemAuthority, Registry, RegistryErrorKind, RegistryOptions,
+    UnresolvedReason,
 };
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -18,7 +18,7 @@ use test_support::{DockerRegistry, DoorSettings, Skopeo};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use crate::support::{HOST, image, options, repository, request, resolve, tag};
+use crate::support::{HOST, env_sources, image, options, repository, request, resolve, tag};
 
 // Made for these tests alone, good until 2120: an authority with a certificate for 127.0.0.1 and one for a client, and
 // the self-signed certificate of a token service.
@@ -58,9 +58,9 @@ pub(crate) fn registry(
 ) -> Registry {
     let mut options = options();
     options.mirrors.insert(HOST.to_owned(), Mirror::Http(server.url().parse().unwrap()));
-    let explicit = login.map(|login| ExplicitLogin { name: "V".to_owned(), place: server.address().to_owned(), login });
-    let sources = CredentialSources { explicit: explicit.into_iter().collect(), ..CredentialSources::default() };
-    options.credentials = Credentials::load(sources).unwrap();
+    let env: Vec<EnvCredential> =
+        login.into_iter().map(|login| EnvCredential::new("V", server.address(), login)).collect();
+    options.credentials = Credentials::load(env_sources(env)).unwrap();
     change(&mut options);
     Registry::new(options).unwrap()
 }
@@ -68,7 +68,7 @@ pub(crate) fn registry(
 async fn kind_of_refusal(registry: &Registry) -> RegistryErrorKindShown {
     let unresolved = resolve(registry, &request(&["a"])).await.unwrap_err();
     let UnresolvedReason::Failed(error) = &unresolved.reason else { panic!("{}", unresolved.reason) };
-    assert_eq!(unresolved.class(), ErrorClass::Denied, "{error}");
+    assert_eq!(unresolved.class(), ErrorClass::Denied, "{error:?}");
     let name = match error.kind() {
         RegistryErrorKind::LoginNeeded { .. } => "login needed",
         RegistryErrorKind::LoginRefused { .. } => "login refused",
@@ -200,9 +200,8 @@ async fn t21_a_real_registry_of_a_private_authority_that_asks_who_we_are() {
         tls: Some(format!("{{{tls}, clientcas: [\"{authority}\"]}}")),
         ..DoorSettings::default()
     });
-    let trusted = || vec![PemAuthority { name: "authority.pem".to_owned(), pem: AUTHORITY.into() }];
-    let shown =
-        || ClientCertificate { name: "client.pem".to_owned(), certificates: CLIENT.into(), key: CLIENT_KEY.into() };
+    let trusted = || vec![PemAuthority::new("authority.pem", AUTHORITY)];
+    let shown = || ClientCertificate::new("client.pem", CLIENT, CLIENT_KEY);
     let stranger = registry(&open, None, |_| ());
     assert_eq!(kind_of_refusal(&stranger).await.0, "untrusted");
 
@@ -212,21 +211,19 @@ async fn t21_a_real_registry_of_a_private_authority_that_asks_who_we_are() {
             if everywhere {
                 options.authorities = trusted();
             } else {
-                let host = HostOptions { authorities: trusted(), ..HostOptions::default() };
-                options.hosts.insert(open.address().to_owned(), host);
+                options.hosts.entry(open.address().to_owned()).or_default().authorities = trusted();
             }
         });
         resolve(&trusting, &request(&["a"])).await.unwrap();
     }
     let other_host = registry(&open, None, |options| {
-        let host = HostOptions { authorities: trusted(), ..HostOptions::default() };
-        options.hosts.insert("registry.corp".to_owned(), host);
+        options.hosts.entry("registry.corp".to_owned()).or_default().authorities = trusted();
     });
     assert_eq!(kind_of_refusal(&other_host).await.0, "untrusted");
 
     let known = registry(&closed, None, |options| {
-        let host = HostOptions { authorities: trusted(), client_certificate: Some(shown()), ..HostOptions::default() };
-        options.hosts.insert(closed.address().to_owned(), host);
+        let host = options.hosts.entry(closed.address().to_owned()).or_default();
+        (host.authorities, host.client_certificate) = (trusted(), Some(shown()));
     });
     resolve(&known, &request(&["a"])).await.unwrap();
     let unknown = registry(&closed, None, |options| {

@@ -3,7 +3,7 @@
 use lock_model::Digest;
 use registry::artifact::{Artifact, ReferrersBy};
 use registry::layout::{Blob, LayoutWriter};
-use registry::{Mirror, Registry, RegistryOptions};
+use registry::{Mirror, Registry};
 use serde_json::Value;
 use test_support::{Peer, ReferrersRegistry};
 
@@ -13,8 +13,7 @@ const PROOF: &str = "application/vnd.shop.proof.v1+json";
 const BILL: &str = "application/vnd.shop.bill.v1+json";
 
 fn registry(server: &ReferrersRegistry) -> Registry {
-    let mirrors = [(HOST.to_owned(), Mirror::Http(server.url().parse().unwrap()))].into();
-    Registry::new(RegistryOptions { mirrors, ..options() }).unwrap()
+    Registry::new(options().mirror(HOST, Mirror::Http(server.url().parse().unwrap()))).unwrap()
 }
 
 async fn push_image(registry: &Registry) -> Digest {
@@ -28,7 +27,8 @@ async fn push(registry: &Registry, subject: &Digest, artifact_type: &str) -> Dig
     let blob = Blob::new("application/json", br#"{"proof":1}"#.to_vec());
     // NOTE: this registry lists an artefact by the type of its configuration, and not by its own where it has one.
     let config = Blob::new(artifact_type, b"{}".to_vec());
-    let artifact = Artifact::new(artifact_type).config(config).blob(blob).subject(subject.clone());
+    let mut artifact = Artifact::new(artifact_type).blob(blob).subject(subject.clone());
+    artifact.config = Some(config);
     let pushed = registry.push_artifact(&repository(), None, &artifact, soon()).await.unwrap();
     assert_eq!(pushed.listed_by, Some(ReferrersBy::Registry), "the registry keeps the list, no tag is written");
     pushed.digest

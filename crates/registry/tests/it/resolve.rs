@@ -1,24 +1,29 @@
 //! What images are taken and which are refused: each scenario on the wire and in a layout folder.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use lock_model::{CreatedFrom, ErrorClass, ImageRepository, Platform, Revision};
-use registry::layout::{Blob, ImageContent, IndexContent};
+use lock_model::{CreatedFrom, Digest, ErrorClass, ImageReference, Platform, Revision, Timestamp};
+use registry::layout::{Blob, ImageContent, IndexContent, LayoutWriter};
 use registry::media_type::{DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use registry::{
-    AttemptOutcome, CREATED_ANNOTATION, Candidate, Event, RevisionPolicy, UnresolvedReason, Warning, overall_class,
+    AttemptOutcome, CREATED_ANNOTATION, Event, ImageRequest, Resolution, RevisionPolicy, UnresolvedReason, Warning,
+    overall_class,
 };
 use serde_json::{Value, json};
 
 use crate::support::{
-    Fake, OURS, Store, THEIRS, commit, document, image, on_layout, options, platform, repository, request, resolve,
-    service, tag, time,
+    Fake, OURS, Store, THEIRS, commit, document, image, on_layout, options, platform, reference, repository, request,
+    resolve, soon, tag, time,
 };
 
 fn parsed(blob: &Blob) -> Value {
     serde_json::from_slice(&blob.bytes).unwrap()
+}
+
+fn date(found: &Resolution) -> Option<(Timestamp, CreatedFrom)> {
+    found.image.created.map(|created| (created.time, created.from))
 }
 
 #[tokio::test]
@@ -27,9 +32,8 @@ async fn b1_an_image_for_one_platform_is_its_own_platform() {
     let found = Store::default().image("main-1111111", &built).resolves(&request(&["main-1111111"])).await;
     assert_eq!(found.image.digest, built.manifest.digest);
     assert_eq!(found.image.platforms, BTreeMap::from([(platform("linux/amd64"), built.manifest.digest)]));
-    assert_eq!(found.image.created, time("2025-11-20T21:14:07Z"));
-    assert_eq!(found.image.created_from, CreatedFrom::Config);
-    assert_eq!(found.image.tag.as_str(), "main-1111111");
+    assert_eq!(date(&found), Some((time("2025-11-20T21:14:07Z"), CreatedFrom::Config)));
+    assert_eq!(found.image.tag, Some(tag("main-1111111")));
     assert!(found.warnings.is_empty());
 }
 
@@ -283,8 +287,7 @@ async fn t5_our_image_under_the_next_candidate_is_taken_whatever_the_policy() {
     let ours = image("linux/amd64").build();
     let store = Store::default().image("main-1111111", &theirs).image("sha-111111111111", &ours);
     for policy in [RevisionPolicy::Require, RevisionPolicy::Warn] {
-        let mut wanted = request(&["main-1111111", "sha-111111111111"]);
-        wanted.revision = policy;
+        let wanted = request(&["main-1111111", "sha-111111111111"]).built_from(commit(OURS), policy);
         let found = store.resolves(&wanted).await;
         assert_eq!(found.image.digest, ours.manifest.digest);
         assert_eq!(found.image.revision, Revision::SelfAsserted);
@@ -309,8 +312,7 @@ async fn t5_the_policies_differ_in_what_they_take() {
         ("silent", RevisionPolicy::Warn, Some((Revision::Absent, 1))),
         ("silent", RevisionPolicy::Off, Some((Revision::Unchecked, 0))),
     ] {
-        let mut wanted = request(&[tag]);
-        wanted.revision = policy;
+        let wanted = request(&[tag]).built_from(commit(OURS), policy);
         if let Some((revision, warnings)) = outcome {
             let found = store.resolves(&wanted).await;
             assert_eq!((found.image.revision, found.warnings.len()), (revision, warnings), "{tag} {policy:?}");
@@ -333,9 +335,8 @@ async fn t5_every_platform_must_name_the_commit() {
     let silent = ImageContent::new(platform("linux/arm64"));
     for (other, revision) in [(theirs, Revision::Mismatch), (silent, Revision::Absent)] {
         let index = IndexContent::new([image("linux/amd64"), other]).build();
-        let mut wanted = request(&["a"]);
+        let mut wanted = request(&["a"]).built_from(commit(OURS), RevisionPolicy::Warn);
         wanted.platforms.push(platform("linux/arm64"));
-        wanted.revision = RevisionPolicy::Warn;
         assert_eq!(Store::default().index("a", &index).resolves(&wanted).await.image.revision, revision);
     }
 }
@@ -363,22 +364,25 @@ async fn the_date_is_the_newest_configuration_then_an_annotation_then_the_commit
     let epoch = bare().created(time("1970-01-01T00:00:00Z"));
     let annotated = bare().annotation(CREATED_ANNOTATION, "2025-03-01T01:00:00.5+01:00");
     let garbled = bare().annotation(CREATED_ANNOTATION, "last\u{1b}week");
-    for (index, wanted, date, from, warnings) in [
-        (IndexContent::new([older, newer]), &both, "2025-11-21T00:00:00Z", CreatedFrom::Config, 0),
-        (IndexContent::new([annotated.clone()]), &one, "2025-03-01T00:00:00Z", CreatedFrom::Annotation, 0),
+    for (index, wanted, expected, warnings) in [
+        (IndexContent::new([older, newer]), &both, Some(("2025-11-21T00:00:00Z", CreatedFrom::Config)), 0),
+        (IndexContent::new([annotated.clone()]), &one, Some(("2025-03-01T00:00:00Z", CreatedFrom::Annotation)), 0),
         (
             IndexContent::new([annotated]).created(time("2025-02-01T00:00:00Z")),
             &one,
-            "2025-02-01T00:00:00Z",
-            CreatedFrom::Annotation,
+            Some(("2025-02-01T00:00:00Z", CreatedFrom::Annotation)),
             0,
         ),
-        (IndexContent::new([bare()]), &one, "2025-01-01T00:00:00Z", CreatedFrom::Commit, 0),
-        (IndexContent::new([epoch]), &one, "2025-01-01T00:00:00Z", CreatedFrom::Commit, 0),
-        (IndexContent::new([garbled]), &one, "2025-01-01T00:00:00Z", CreatedFrom::Commit, 1),
+        (IndexContent::new([bare()]), &one, None, 0),
+        (IndexContent::new([epoch]), &one, None, 0),
+        (IndexContent::new([garbled]), &one, None, 1),
     ] {
         let found = Store::default().index("a", &index.build()).resolves(wanted).await;
-        assert_eq!((found.image.created, found.image.created_from), (time(date), from));
+        assert_eq!(date(&found), expected.map(|(text, from)| (time(text), from)));
+        let commit_time = time("2025-01-01T00:00:00Z");
+        let (created, from) = date(&found).unwrap_or((commit_time, CreatedFrom::Commit));
+        let locked = found.image.into_locked(commit_time).unwrap();
+        assert_eq!((locked.created, locked.created_from), (created, from));
         assert_eq!(found.warnings.len(), warnings);
         assert!(found.warnings.iter().all(|warning| !warning.to_string().contains('\u{1b}')));
     }
@@ -403,19 +407,14 @@ async fn t7_a_tag_that_moves_in_a_folder_meanwhile_is_refused() {
     let second = image("linux/amd64").label("build", "2").build();
     let mut writer = Store::default().image("a", &first).contents(&second).write(folder.path());
     let registry = on_layout(folder.path());
-    let writer = RefCell::new(&mut writer);
+    let writer = Mutex::new(&mut writer);
     let on_event = |event: Event<'_>| {
         if let Event::Looked { .. } = event {
-            writer.borrow_mut().set_tag(&repository(), &tag("a"), &second.manifest.digest).unwrap();
+            writer.lock().unwrap().set_tag(&repository(), &tag("a"), &second.manifest.digest).unwrap();
         }
     };
     let deadline = Instant::now() + Duration::from_secs(60);
-    let unresolved = registry
-        .resolve_all(&[request(&["a"])], deadline, &on_event)
-        .await
-        .remove(&service("cart"))
-        .unwrap()
-        .unwrap_err();
+    let unresolved = registry.resolve_all(&[request(&["a"])], deadline, &on_event).await.remove(0).unwrap_err();
     assert_eq!(unresolved.class(), ErrorClass::Invalid);
     assert_eq!(
         unresolved.reason.to_string(),
@@ -439,39 +438,23 @@ async fn f19_every_service_is_reported_and_a_permanent_problem_wins() {
         (nobody.to_owned(), registry::Mirror::Http(uri.parse().unwrap())),
     ]);
     let registry = registry::Registry::new(options).unwrap();
-    let named = |name: &str, candidate: Option<Candidate>| {
-        let mut request = request(&["a"]);
-        request.service = service(name);
-        request.candidates = candidate.map_or(request.candidates, |candidate| vec![candidate]);
-        request
-    };
-    let there = named("there", None);
-    let missing = named("missing", Some(Candidate { repository: repository(), tag: tag("b") }));
-    let unreachable = named(
-        "unreachable",
-        Some(Candidate { repository: ImageRepository::try_from("down.example/x").unwrap(), tag: tag("a") }),
-    );
+    let (there, missing) = (request(&["a"]), request(&["b"]));
+    let unreachable = ImageRequest::new(["down.example/x:a".parse().unwrap()]);
     let deadline = Instant::now() + Duration::from_secs(60);
-    let events = RefCell::new(Vec::new());
+    let events = Mutex::new(Vec::new());
     let on_event = |event: Event<'_>| {
-        if let Event::Retrying { service, .. } = event {
-            events.borrow_mut().push(service.to_string());
+        if let Event::Retrying { request, .. } = event {
+            events.lock().unwrap().push(request);
         }
     };
     let answers = registry.resolve_all(&[unreachable.clone(), there, missing], deadline, &on_event).await;
-    let classes: Vec<_> = answers
-        .iter()
-        .map(|(name, answer)| (name.as_str(), answer.as_ref().err().map(registry::Unresolved::class)))
-        .collect();
-    assert_eq!(
-        classes,
-        [("missing", Some(ErrorClass::NotFound)), ("there", None), ("unreachable", Some(ErrorClass::Temporary)),]
-    );
-    assert_eq!(overall_class(classes.iter().filter_map(|(_, class)| *class)), Some(ErrorClass::NotFound));
-    assert_eq!(*events.borrow(), ["unreachable"; 3]);
+    let classes: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(registry::Unresolved::class)).collect();
+    assert_eq!(classes, [Some(ErrorClass::Temporary), None, Some(ErrorClass::NotFound)]);
+    assert_eq!(overall_class(classes.into_iter().flatten()), Some(ErrorClass::NotFound));
+    assert_eq!(*events.lock().unwrap(), [0; 3]);
 
     let alone = registry.resolve_all(&[unreachable], deadline, &|_| ()).await;
-    let classes = alone.values().filter_map(|answer| answer.as_ref().err().map(registry::Unresolved::class));
+    let classes = alone.iter().filter_map(|answer| answer.as_ref().err().map(registry::Unresolved::class));
     assert_eq!(overall_class(classes), Some(ErrorClass::Temporary));
 }
 
@@ -486,19 +469,18 @@ async fn f19_one_of_fifty_hosts_is_down_and_one_image_missing_and_both_are_liste
     let registry = registry::Registry::new(options).unwrap();
     let requests: Vec<_> = (0..50)
         .map(|number| {
-            let repository = ImageRepository::try_from(format!("host{number}.example/shop/cart")).unwrap();
-            let tag = tag(if number == 11 { "b" } else { "a" });
-            let mut request = request(&[]);
-            request.service = service(&format!("s{number}"));
-            request.candidates = vec![Candidate { repository, tag }];
-            request
+            let tag = if number == 11 { "b" } else { "a" };
+            ImageRequest::new([format!("host{number}.example/shop/cart:{tag}").parse().unwrap()])
         })
         .collect();
     let answers = registry.resolve_all(&requests, Instant::now() + Duration::from_secs(60), &|_| ()).await;
     assert_eq!(answers.len(), 50);
-    let failed: Vec<_> =
-        answers.iter().filter_map(|(name, answer)| Some((name.as_str(), answer.as_ref().err()?.class()))).collect();
-    assert_eq!(failed, [("s11", ErrorClass::NotFound), ("s7", ErrorClass::Temporary)]);
+    let failed: Vec<_> = answers
+        .iter()
+        .enumerate()
+        .filter_map(|(number, answer)| Some((number, answer.as_ref().err()?.class())))
+        .collect();
+    assert_eq!(failed, [(7, ErrorClass::Temporary), (11, ErrorClass::NotFound)]);
     assert_eq!(overall_class(failed.iter().map(|(_, class)| *class)), Some(ErrorClass::NotFound));
 }
 
@@ -537,4 +519,98 @@ async fn t40_a_manifest_beyond_the_cap_is_refused() {
     let layout = resolve(&registry::Registry::new(limited).unwrap(), &request(&["a"])).await.unwrap_err();
     assert!(layout.reason.to_string().ends_with("is larger than 4096 bytes"), "{}", layout.reason);
     assert_eq!([wire.class(), layout.class()], [ErrorClass::Invalid; 2]);
+}
+
+#[tokio::test]
+async fn one_image_is_resolved_by_its_tag_or_by_its_digest() {
+    let index = IndexContent::new([image("linux/amd64"), image("linux/arm64")]).build();
+    let store = Store::default().index("a", &index);
+    let fake = store.serve().await;
+    let folder = tempfile::tempdir().unwrap();
+    store.write(folder.path());
+    let (wire, layout) = (fake.registry(), on_layout(folder.path()));
+    let child = &index.images[1].manifest.digest;
+    for (reference, digest, platforms) in [
+        (reference("a"), &index.index.digest, 2),
+        (reference("a").with_digest(index.index.digest.clone()), &index.index.digest, 2),
+        // With a digest, the tag is for people: it need not be there.
+        (reference("gone").with_digest(child.clone()), child, 1),
+        (ImageReference::new(repository()).with_digest(child.clone()), child, 1),
+    ] {
+        for registry in [&wire, &layout] {
+            let found = registry.resolve(&reference, &[], soon()).await.unwrap();
+            assert_eq!(found.image.digest, *digest, "{reference}");
+            assert_eq!(found.image.reference(), reference.clone().with_digest(digest.clone()));
+            assert_eq!(found.image.platforms.len(), platforms);
+            assert_eq!(found.image.revision, Revision::Unchecked);
+        }
+    }
+    let tags: Vec<_> = fake.requests().await.into_iter().filter(|line| line.starts_with("HEAD")).collect();
+    assert_eq!(tags, ["HEAD /v2/shop/cart/manifests/a"; 2], "a digest needs no look at a tag");
+    let only = wire.resolve(&reference("a"), &[platform("linux/arm64")], soon()).await.unwrap();
+    assert_eq!(only.image.platforms, BTreeMap::from([(platform("linux/arm64"), child.clone())]));
+    for registry in [&wire, &layout] {
+        let missing = ImageReference::new(repository()).with_digest(Digest::of(b"nowhere"));
+        assert_eq!(registry.resolve(&missing, &[], soon()).await.unwrap_err().class(), ErrorClass::NotFound);
+        let bare = registry.resolve(&ImageReference::new(repository()), &[], soon()).await.unwrap_err();
+        assert_eq!(bare.class(), ErrorClass::Invalid);
+        assert_eq!(bare.to_string(), "`registry.example/shop/cart`: has neither a tag nor a digest");
+    }
+}
+
+#[tokio::test]
+async fn an_error_says_what_was_tried() {
+    let fake = Fake::start().await;
+    let unresolved = resolve(&fake.registry(), &request(&["a", "b"])).await.unwrap_err();
+    let error: Box<dyn std::error::Error> = unresolved.into();
+    assert_eq!(
+        error.to_string(),
+        "none of its images exists (tried registry.example/shop/cart:a: does not exist; \
+         registry.example/shop/cart:b: does not exist)"
+    );
+    fake.on("GET", "manifests/b", [wiremock::ResponseTemplate::new(403)]);
+    let unresolved = resolve(&fake.registry(), &request(&["a", "b"])).await.unwrap_err();
+    let text = unresolved.to_string();
+    assert!(text.starts_with("`registry.example/shop/cart:b`: "), "{text}");
+    assert!(text.ends_with(" (tried registry.example/shop/cart:a: does not exist)"), "{text}");
+}
+
+#[tokio::test]
+async fn a_folder_whose_entries_are_bare_tags_says_which_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    Store::default().image("a", &image("linux/amd64").build()).write(folder.path());
+    let index = folder.path().join("index.json");
+    let text = std::fs::read_to_string(&index).unwrap();
+    std::fs::write(&index, text.replace("registry.example/shop/cart:a", "v1")).unwrap();
+    let unresolved = resolve(&on_layout(folder.path()), &request(&["a"])).await.unwrap_err();
+    assert_eq!(unresolved.class(), ErrorClass::Invalid);
+    let text = unresolved.to_string();
+    assert!(text.ends_with("no entry is named by its full `repository:tag`: there is `v1`"), "{text}");
+    // A folder with other images is one where this one is missing.
+    let mut writer = LayoutWriter::open(folder.path()).unwrap();
+    writer.add_image(&repository(), &tag("b"), &image("linux/amd64")).unwrap();
+    let unresolved = resolve(&on_layout(folder.path()), &request(&["a"])).await.unwrap_err();
+    assert_eq!(unresolved.class(), ErrorClass::NotFound);
+}
+
+#[test]
+fn a_folder_needs_no_runtime() {
+    let folder = tempfile::tempdir().unwrap();
+    Store::default().image("a", &image("linux/amd64").build()).write(folder.path());
+    let registry = on_layout(folder.path());
+    let reference = reference("a");
+    let mut resolve = std::pin::pin!(registry.resolve(&reference, &[], soon()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(found) = resolve.as_mut().poll(&mut context) else { panic!("nothing is waited for") };
+    found.unwrap();
+}
+
+#[test]
+#[should_panic(expected = "runtime")]
+fn a_registry_over_http_panics_without_a_runtime() {
+    let registry = registry::Registry::new(options()).unwrap();
+    let reference = "127.0.0.1:1/shop/cart:a".parse().unwrap();
+    let mut resolve = std::pin::pin!(registry.resolve(&reference, &[], soon()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    drop(resolve.as_mut().poll(&mut context));
 }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lock_model::{CommitId, Digest, ImageRepository, Platform, ServiceName, Tag, Timestamp};
+use lock_model::{CommitId, Digest, ImageReference, ImageRepository, Platform, Tag, Timestamp};
+use registry::credentials::EnvCredential;
 use registry::layout::{Blob, BuiltImage, BuiltIndex, ImageContent, LayoutWriter};
 use registry::{
-    Candidate, ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions, Resolution, RetryPolicy,
-    RevisionPolicy, Unresolved, UnresolvedReason,
+    CredentialSources, Credentials, HostOptions, ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions,
+    Resolution, RetryPolicy, RevisionPolicy, Unresolved, UnresolvedReason,
 };
 use serde_json::Value;
 use wiremock::matchers::any;
@@ -39,10 +40,6 @@ pub(crate) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub(crate) fn service(name: &str) -> ServiceName {
-    ServiceName::try_from(name).unwrap()
-}
-
 /// An image of our commit.
 pub(crate) fn image(for_platform: &str) -> ImageContent {
     ImageContent::new(platform(for_platform)).created(time("2025-11-20T21:14:07Z")).revision(&commit(OURS))
@@ -50,14 +47,14 @@ pub(crate) fn image(for_platform: &str) -> ImageContent {
 
 /// A request for one of these tags, for `linux/amd64`, built from our commit.
 pub(crate) fn request(tags: &[&str]) -> ImageRequest {
-    ImageRequest {
-        service: service("cart"),
-        candidates: tags.iter().map(|text| Candidate { repository: repository(), tag: tag(text) }).collect(),
-        platforms: vec![platform("linux/amd64")],
-        commit: commit(OURS),
-        revision: RevisionPolicy::Require,
-        commit_time: time("2025-01-01T00:00:00Z"),
-    }
+    ImageRequest::new(tags.iter().map(|text| reference(text)))
+        .platforms([platform("linux/amd64")])
+        .built_from(commit(OURS), RevisionPolicy::Require)
+}
+
+/// A tag of the repository.
+pub(crate) fn reference(name: &str) -> ImageReference {
+    ImageReference::new(repository()).with_tag(tag(name))
 }
 
 /// What a repository holds, before it is put anywhere.
@@ -300,17 +297,42 @@ pub(crate) fn served_bare(document: &Blob) -> ResponseTemplate {
 
 /// Options with waits that tests can afford.
 pub(crate) fn options() -> RegistryOptions {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
-    RegistryOptions {
-        retry: RetryPolicy { retries: 3, first_wait: Duration::from_millis(1), longest_wait: Duration::from_millis(2) },
-        ..RegistryOptions::default()
-    }
+    let (first_wait, longest_wait) = (Duration::from_millis(1), Duration::from_millis(2));
+    let mut options = RegistryOptions::default();
+    options.retry = RetryPolicy { retries: 3, first_wait, longest_wait };
+    options
+}
+
+/// The options of these tests, with a folder for the cache.
+pub(crate) fn options_with_cache(folder: &Path) -> RegistryOptions {
+    let mut options = options();
+    options.cache = Some(folder.to_owned());
+    options
+}
+
+/// The options of these tests, with logins.
+pub(crate) fn options_with_logins(sources: CredentialSources) -> RegistryOptions {
+    let mut options = options();
+    options.credentials = Credentials::load(sources).unwrap();
+    options
+}
+
+/// Logins of the environment alone.
+pub(crate) fn env_sources(env: Vec<EnvCredential>) -> CredentialSources {
+    let mut sources = CredentialSources::default();
+    sources.env = env;
+    sources
+}
+
+/// A host that is spoken to over plain HTTP, or not.
+pub(crate) fn plain_host(plain_http: bool) -> HostOptions {
+    let mut host = HostOptions::default();
+    host.plain_http = plain_http;
+    host
 }
 
 pub(crate) fn on_layout(folder: &Path) -> Registry {
-    let mirrors = BTreeMap::from([(HOST.to_owned(), Mirror::OciLayout(folder.to_owned()))]);
-    Registry::new(RegistryOptions { mirrors, ..options() }).unwrap()
+    Registry::new(options().mirror(HOST, Mirror::OciLayout(folder.to_owned()))).unwrap()
 }
 
 pub(crate) fn soon() -> Instant {
@@ -319,7 +341,7 @@ pub(crate) fn soon() -> Instant {
 
 pub(crate) async fn resolve(registry: &Registry, request: &ImageRequest) -> Result<Resolution, Unresolved> {
     let requests = std::slice::from_ref(request);
-    registry.resolve_all(requests, soon(), &|_| ()).await.remove(&request.service).unwrap()
+    registry.resolve_all(requests, soon(), &|_| ()).await.remove(0)
 }
 
 /// A document made of JSON.

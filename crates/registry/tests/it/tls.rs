@@ -14,14 +14,14 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use lock_model::ErrorClass;
-use registry::credentials::{ExplicitLogin, Login};
+use registry::credentials::{EnvCredential, Login};
 use registry::layout::BuiltImage;
-use registry::{CredentialSources, Credentials, ImageRequest, Mirror, PemAuthority, Registry, RegistryOptions};
+use registry::{Credentials, ImageRequest, Mirror, PemAuthority, Registry, RegistryOptions};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{HOST, image, options, request, resolve, service, soon};
+use crate::support::{HOST, env_sources, image, options, request, resolve, soon};
 
 const AUTHORITY: &str = include_str!("../fixtures/authority.pem");
 const SERVER: (&str, &str) = (include_str!("../fixtures/server.pem"), include_str!("../fixtures/server.key.pem"));
@@ -147,13 +147,13 @@ fn answer(documents: &Documents, guarded: bool, request: &Request<Incoming>) -> 
 fn trusting(url: &str, authority: &str) -> RegistryOptions {
     let mut options = options();
     options.mirrors.insert(HOST.to_owned(), Mirror::Http(url.parse().unwrap()));
-    options.authorities = vec![PemAuthority { name: "authority.pem".to_owned(), pem: authority.into() }];
+    options.authorities = vec![PemAuthority::new("authority.pem", authority)];
     options.retry.retries = 0;
     options
 }
 
 fn many() -> Vec<ImageRequest> {
-    (0..50).map(|number| ImageRequest { service: service(&format!("s{number}")), ..request(&["a"]) }).collect()
+    vec![request(&["a"]); 50]
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn http_2_is_spoken_where_it_is_offered() {
         let registry = Registry::new(trusting(&format!("https://{}", server.address), AUTHORITY)).unwrap();
         for round in 0..2 {
             let answers = registry.resolve_all(&many(), soon(), &|_| ()).await;
-            assert!(answers.values().all(Result::is_ok), "{answers:?}");
+            assert!(answers.iter().all(Result::is_ok), "{answers:?}");
             let seen = server.seen();
             assert_eq!(seen.len(), 200 * (round + 1), "two HEADs, manifest, configuration, of 50 services");
             assert!(seen.iter().all(|seen| seen.version == version));
@@ -239,9 +239,8 @@ async fn t21_https_goes_through_a_proxy_that_sees_its_own_login_and_nothing_else
     let through = |password: &str| {
         let mut options = trusting("https://registry.test", PROXIED.0);
         let login = Login::password("me", "canary-password");
-        let explicit = vec![ExplicitLogin { name: "V".to_owned(), place: "registry.test".to_owned(), login }];
-        let sources = CredentialSources { explicit, ..CredentialSources::default() };
-        options.credentials = Credentials::load(sources).unwrap();
+        let explicit = vec![EnvCredential::new("V", "registry.test", login)];
+        options.credentials = Credentials::load(env_sources(explicit)).unwrap();
         options.proxies.https = Some(format!("http://user:{password}@{proxy}").parse().unwrap());
         options
     };

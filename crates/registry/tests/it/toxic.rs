@@ -1,6 +1,6 @@
 //! A real registry behind a line that is slow, narrow, cut, reset, silent or shut.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use lock_model::ErrorClass;
@@ -8,7 +8,7 @@ use registry::layout::LayoutWriter;
 use registry::{Event, ImageRequest, Mirror, Registry, RegistryErrorKind, RegistryOptions, Resolution, Unresolved};
 use test_support::{DockerRegistry, Skopeo, Stream, ToxicDoor, Toxiproxy};
 
-use crate::support::{HOST, image, options, repository, request, service, soon, tag};
+use crate::support::{HOST, image, options, repository, request, soon, tag};
 
 /// Larger than a header, so that a cut can be told to fall into the body.
 const PADDING: usize = 8 << 10;
@@ -35,17 +35,21 @@ fn registry(door: &ToxicDoor<'_>, change: impl FnOnce(&mut RegistryOptions)) -> 
 }
 
 /// What came of one request, and how often it was sent again; `on_retry` is told before each time.
-async fn resolve(registry: &Registry, tag: &str, on_retry: impl Fn(u32)) -> (Result<Resolution, Unresolved>, u32) {
-    let retries = Cell::new(0);
+async fn resolve(
+    registry: &Registry,
+    tag: &str,
+    on_retry: impl Fn(u32) + Sync,
+) -> (Result<Resolution, Unresolved>, u32) {
+    let retries = AtomicU32::new(0);
     let wanted = [request(&[tag])];
     let on_event = |event: Event<'_>| {
         if let Event::Retrying { .. } = event {
-            retries.set(retries.get() + 1);
-            on_retry(retries.get());
+            let number = retries.fetch_add(1, Ordering::Relaxed) + 1;
+            on_retry(number);
         }
     };
     let mut answers = registry.resolve_all(&wanted, soon(), &on_event).await;
-    (answers.remove(&wanted[0].service).unwrap(), retries.get())
+    (answers.remove(0), retries.into_inner())
 }
 
 fn kind(unresolved: &Unresolved) -> &RegistryErrorKind {
@@ -166,19 +170,16 @@ async fn resolve_two_hosts(
     });
     let requests: Vec<ImageRequest> = (0..SERVICES)
         .map(|number| {
-            let mut wanted = ImageRequest { service: service(&format!("s{number}")), ..request(&["a"]) };
+            let mut wanted = request(&["a"]);
             if number % 2 == 0 {
                 wanted.candidates[0].repository = "healthy.example/shop/cart".parse().unwrap();
             }
             wanted
         })
         .collect();
-    let mut answers = registry.resolve_all(&requests, Instant::now() + patience, &|_| ()).await;
-    let answer = |wanted: &ImageRequest| {
-        let at_the_healthy = wanted.candidates[0].repository.host() == "healthy.example";
-        (at_the_healthy, answers.remove(&wanted.service).unwrap())
-    };
-    requests.iter().map(answer).collect()
+    let answers = registry.resolve_all(&requests, Instant::now() + patience, &|_| ()).await;
+    let at_the_healthy = |wanted: &ImageRequest| wanted.candidates[0].repository.host() == "healthy.example";
+    requests.iter().map(at_the_healthy).zip(answers).collect()
 }
 
 #[tokio::test]

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use lock_model::{Digest, ErrorClass};
 use registry::layout::{BuiltImage, IndexContent};
-use registry::{HostOptions, Mirror, OptionsError, Registry, RegistryErrorKind, UnresolvedReason};
+use registry::{Mirror, OptionsError, Registry, RegistryErrorKind, UnresolvedReason};
 use wiremock::ResponseTemplate;
 
 use crate::support::{
-    Fake, HOST, Store, image, options, platform, request, resolve, served, served_bare, service, soon,
+    Fake, HOST, Store, image, options, plain_host, platform, request, resolve, served, served_bare, soon,
 };
 
 fn built() -> BuiltImage {
@@ -241,17 +241,15 @@ async fn f14_a_wait_beyond_the_deadline_ends_at_once() {
     let busy = status(429).insert_header("retry-after", "3600");
     fake.on("GET", "manifests/a", [busy]);
     let start = Instant::now();
-    let mut second = request(&["b"]);
-    second.service = service("second");
     let mut options = options();
     options.concurrency = 1;
     let registry = fake.registry_with(options);
     let deadline = start + Duration::from_secs(60);
-    let answers = registry.resolve_all(&[request(&["a"]), second], deadline, &|_| ()).await;
+    let answers = registry.resolve_all(&[request(&["a"]), request(&["b"])], deadline, &|_| ()).await;
     assert!(start.elapsed() < Duration::from_secs(2));
-    for (service, answer) in answers {
+    for answer in answers {
         let unresolved = answer.unwrap_err();
-        assert_eq!(unresolved.class(), ErrorClass::Temporary, "{service}");
+        assert_eq!(unresolved.class(), ErrorClass::Temporary);
         let text = unresolved.reason.to_string();
         assert!(text.contains("is busy (429) and asks to wait 3"), "{text}");
     }
@@ -355,7 +353,8 @@ async fn a_request_says_who_asks_and_carries_nothing_else() {
 async fn the_lock_keeps_the_real_name_of_a_mirrored_registry() {
     let (fake, _) = with_image("a").await;
     let found = resolve(&fake.registry(), &request(&["a"])).await.unwrap();
-    assert!(found.image.pinned().starts_with("registry.example/shop/cart:a@sha256:"), "{}", found.image.pinned());
+    let reference = found.image.reference().to_string();
+    assert!(reference.starts_with("registry.example/shop/cart:a@sha256:"), "{reference}");
 }
 
 #[test]
@@ -391,7 +390,7 @@ async fn a_proxy_is_asked_for_other_machines_and_never_for_this_one() {
     let mut options = options();
     let host = "registry.corp:5000".to_owned();
     options.mirrors.insert(HOST.to_owned(), Mirror::Http(format!("http://{host}").parse().unwrap()));
-    options.hosts.insert(host, HostOptions { plain_http: true, ..HostOptions::default() });
+    options.hosts.insert(host, plain_host(true));
     options.proxies.http = Some(proxy.uri().parse().unwrap());
     let found = resolve(&Registry::new(options.clone()).unwrap(), &request(&["a"])).await.unwrap();
     assert_eq!(found.image.digest, built.manifest.digest);
@@ -415,16 +414,10 @@ async fn b8_a_registry_that_is_busy_for_a_while_is_waited_for_and_tags_are_not_l
     let (fake, built) = with_image("a").await;
     let busy = [429, 503, 429, 502, 504].map(status).into_iter();
     fake.on("HEAD", "manifests/a", busy.chain([served(&built.manifest)]));
-    let requests: Vec<_> = (0..20)
-        .map(|number| {
-            let mut request = request(&["a"]);
-            request.service = service(&format!("s{number}"));
-            request
-        })
-        .collect();
+    let requests = vec![request(&["a"]); 20];
     let mut options = options();
     options.retry.retries = 5;
     let answers = fake.registry_with(options).resolve_all(&requests, soon(), &|_| ()).await;
-    assert!(answers.values().all(Result::is_ok));
+    assert!(answers.iter().all(Result::is_ok));
     assert!(fake.requests().await.iter().all(|request| !request.contains("/tags/")));
 }

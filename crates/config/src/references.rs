@@ -1,0 +1,182 @@
+//! References between keys: suites, environments and branches that are named must exist.
+
+use std::collections::BTreeMap;
+
+use super::layers::{EnvironmentLayers, Layers};
+use super::problem::Problems;
+use super::tree::{Node, Origin};
+
+/// Adds a problem for every reference to something that does not exist or is not allowed there.
+pub(super) fn check(layers: &Layers, problems: &mut Problems) {
+    let suites = keys_of(layers.file.get("suites"));
+    let names: Vec<&str> = layers.environments.iter().map(|environment| environment.name.as_str()).collect();
+    for environment in &layers.environments {
+        check_suites(environment, &suites, problems);
+        for (outer, inner) in [("promote", "to"), ("requires", "proven-in")] {
+            let node = environment.merged.get(outer).and_then(|node| node.get(inner));
+            check_environment(environment, node, &names, problems);
+        }
+        check_target(environment, problems);
+        check_approvals(environment, problems);
+    }
+    check_promotions(layers, problems);
+    check_proofs(layers, problems);
+    check_branches(layers, problems);
+}
+
+fn keys_of(node: Option<&Node>) -> Vec<&str> {
+    let entries = node.and_then(Node::map).map(|map| map.entries.as_slice()).unwrap_or_default();
+    entries.iter().map(|entry| entry.key.as_str()).collect()
+}
+
+fn check_suites(environment: &EnvironmentLayers, suites: &[&str], problems: &mut Problems) {
+    let items = environment.merged.get("suites").and_then(Node::list).unwrap_or_default();
+    let mut seen: Vec<&str> = Vec::new();
+    for node in items {
+        let Some(name) = node.text() else { continue };
+        if !suites.contains(&name) {
+            problems.add(&node.origin, format!("no suite is named `{name}`")).suggest(name, suites.iter().copied());
+        } else if seen.contains(&name) {
+            problems.add(&node.origin, format!("suite `{name}` stands twice"));
+        }
+        seen.push(name);
+    }
+}
+
+fn check_environment(environment: &EnvironmentLayers, node: Option<&Node>, names: &[&str], problems: &mut Problems) {
+    let Some((node, name)) = node.and_then(|node| Some((node, node.text()?))) else { return };
+    if name == environment.name {
+        problems.add(&node.origin, format!("`{name}` is this environment itself"));
+    } else if !names.contains(&name) {
+        problems.add(&node.origin, format!("no environment is named `{name}`")).suggest(name, names.iter().copied());
+    }
+}
+
+fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
+    let node = &environment.merged;
+    let deploys = node.get("deploy").and_then(Node::list).is_some_and(|items| !items.is_empty());
+    match (node.get("target"), deploys) {
+        (Some(target), false) => {
+            problems
+                .add(
+                    &target.origin,
+                    format!("environment `{}` has a target and `deploy` names nothing", environment.name),
+                )
+                .with_hint("`deploy: [\"**\"]` is every service");
+        }
+        (None, true) => {
+            let origin = node.get("deploy").map_or(&environment.key_origin, |deploy| &deploy.origin);
+            problems.add(origin, format!("environment `{}` deploys services and has no `target`", environment.name));
+        }
+        (Some(_), true) | (None, false) => {}
+    }
+    if let Some(target) = node.get("target") {
+        if node.get("namespace").is_none() {
+            problems.add(
+                &environment.key_origin,
+                format!("environment `{}` has a target and no `namespace`", environment.name),
+            );
+        }
+        let proof = node.get("requires").and_then(|requires| requires.get("proof"));
+        if let Some(proof) = proof
+            && proof.text() == Some("running")
+            && target.get("kind").and_then(Node::text) == Some("render")
+        {
+            problems
+                .add(&proof.origin, "target `render` starts nothing, so that no proof of what runs can be given")
+                .with_hint("`proof: stored`");
+        }
+    }
+}
+
+/// Approvals are for content, and the staging branch never holds what its pull request showed: the lock commit comes on
+/// top. The rule could never be met there.
+fn check_approvals(environment: &EnvironmentLayers, problems: &mut Problems) {
+    let role = environment.merged.get("branch").and_then(Node::text);
+    let approvals = environment.merged.get("requires").and_then(|requires| requires.get("approvals"));
+    if let (Some("staging"), Some(approvals)) = (role, approvals)
+        && approvals.get("count").and_then(Node::integer).is_some_and(|count| count > 0)
+    {
+        problems
+            .add(
+                &approvals.origin,
+                format!(
+                    "environment `{}` commits locks, so that no merge there is what was approved",
+                    environment.name
+                ),
+            )
+            .with_hint("ask for approvals where the content arrives finished: in the environment that it promotes to");
+    }
+}
+
+/// The branch of an environment's role, as text.
+fn branch<'a>(layers: &'a Layers, environment: &'a EnvironmentLayers) -> Option<&'a str> {
+    let role = environment.merged.get("branch")?.text()?;
+    layers.file.get("branches")?.get(role)?.text()
+}
+
+fn check_promotions(layers: &Layers, problems: &mut Problems) {
+    for environment in &layers.environments {
+        let Some(to) = environment.merged.get("promote").and_then(|promote| promote.get("to")) else { continue };
+        let Some(next) = layers.environments.iter().find(|other| Some(other.name.as_str()) == to.text()) else {
+            continue;
+        };
+        if next.name == environment.name {
+            continue;
+        }
+        let (from_branch, to_branch) = (branch(layers, environment), branch(layers, next));
+        for (one, branch) in [(environment, from_branch), (next, to_branch)] {
+            if branch.is_none() {
+                problems
+                    .add(&to.origin, format!("environment `{}` has no branch to promote between", one.name))
+                    .with_hint(format!("`branch:` in `environments.{}` names a role of `branches`", one.name));
+            }
+        }
+        if let (Some(from), Some(into)) = (from_branch, to_branch)
+            && from == into
+        {
+            problems.add(&to.origin, format!("`{}` and `{}` both run branch `{from}`", environment.name, next.name));
+        }
+    }
+}
+
+/// `proven-in` must lead somewhere: a ring would never be entered.
+fn check_proofs(layers: &Layers, problems: &mut Problems) {
+    let before: BTreeMap<&str, &Node> = layers
+        .environments
+        .iter()
+        .filter_map(|environment| {
+            Some((environment.name.as_str(), environment.merged.get("requires")?.get("proven-in")?))
+        })
+        .collect();
+    for (name, node) in &before {
+        let mut current = node.text().unwrap_or_default();
+        let mut steps = 1;
+        while let Some(next) = before.get(current).and_then(|node| node.text()) {
+            if current == *name || steps > before.len() {
+                break;
+            }
+            current = next;
+            steps += 1;
+        }
+        if current == *name && steps > 1 {
+            problems.add(&node.origin, format!("`{name}` waits for itself: `proven-in` goes in a ring"));
+        }
+    }
+}
+
+fn check_branches(layers: &Layers, problems: &mut Problems) {
+    let Some(branches) = layers.file.get("branches").and_then(Node::map) else { return };
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for entry in &branches.entries {
+        let Some(name) = entry.node.text() else { continue };
+        if let Some((_, role)) = seen.iter().find(|(known, _)| *known == name) {
+            let origin = match entry.node.origin {
+                Origin::File(_) => &entry.node.origin,
+                Origin::Default => branches.get(role).map_or(&entry.node.origin, |node| &node.origin),
+            };
+            problems.add(origin, format!("branch `{name}` is both `{role}` and `{}`", entry.key));
+        }
+        seen.push((name, &entry.key));
+    }
+}

@@ -1,0 +1,406 @@
+//! Every key of `orchestrator.yaml`, as data.
+
+use super::schema_shape::Shape::{Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, Source, Text};
+use super::schema_shape::{Key, Kind, Shape, defaults, optional, required};
+use super::string_formats::Format;
+use crate::variables::Variable;
+
+/// Variables of `images.repository`.
+pub(super) const REPOSITORY_VARIABLES: &[Variable] = &[
+    Variable::Name,
+    Variable::Short,
+    Variable::ShortUnderscore,
+    Variable::NameUpper,
+    Variable::ShortUpper,
+    Variable::Path,
+];
+/// Variables of `images.tags`.
+pub(super) const TAG_VARIABLES: &[Variable] =
+    &[Variable::Name, Variable::Short, Variable::ShortUnderscore, Variable::Sha, Variable::Sha7, Variable::Sha12];
+/// Variables of `target.source`.
+pub(super) const SOURCE_VARIABLES: &[Variable] =
+    &[Variable::Name, Variable::Short, Variable::ShortUnderscore, Variable::Path, Variable::Mode];
+/// Variables of what runs against an environment.
+pub(super) const RUN_VARIABLES: &[Variable] = &[Variable::Url, Variable::Mode];
+/// Variables of what is fixed for an environment.
+pub(super) const MODE_VARIABLES: &[Variable] = &[Variable::Mode];
+/// Variables of `release.tag`.
+pub(super) const RELEASE_TAG_VARIABLES: &[Variable] = &[Variable::Date, Variable::Id8, Variable::Mode];
+
+/// The whole file.
+pub(super) const FILE: Shape = Keys(FILE_KEYS);
+
+/// One environment, without `base` and `overrides`: what a layer can say.
+pub(super) const ENVIRONMENT: Shape = Keys(ENVIRONMENT_KEYS);
+
+/// `base:` and every entry of `environments:`, as they stand in the file.
+pub(super) const BASE_LAYER: Shape = Keys(&joined::<14, 1, 15>(ENVIRONMENT_KEYS, &[OVERRIDES]));
+const ENVIRONMENT_LAYER: Shape = Keys(&joined::<14, 2, 16>(
+    ENVIRONMENT_KEYS,
+    &[OVERRIDES, optional("base", Choice(&[("none", "nothing is taken from `base:`")]), "`none` leaves `base:` out.")],
+));
+
+/// `services[]`, laid over `images:`.
+pub(super) const SERVICE_RULE: Shape = Keys(SERVICE_RULE_KEYS);
+
+const FILE_KEYS: &[Key] = &[
+    required("version", Integer { least: 1, most: 1 }, "Version of this file's format: 1."),
+    defaults("project", "{}", Keys(PROJECT), "What the services have in common."),
+    defaults("branches", "{}", Keys(BRANCHES), "Which branch plays which role."),
+    required("forge", Keys(FORGE), "Where pull requests and reviews are."),
+    defaults("registries", "{}", Named(Format::RegistryHost, &Keys(REGISTRY)), "Settings by registry host."),
+    defaults("images", "{}", Keys(IMAGES), "How a service's image is found."),
+    defaults(
+        "services",
+        "[]",
+        List(&SERVICE_RULE),
+        "Rules for the submodules: the first that matches decides; a submodule that none matches is an error.",
+    ),
+    defaults("submodules", "{}", Keys(SUBMODULES), "Where submodules may come from."),
+    defaults(
+        "suites",
+        "{}",
+        Named(Format::SuiteName, &Kinds(SUITE_KINDS)),
+        "What can be run against an environment, by name.",
+    ),
+    optional("base", BASE_LAYER, "What every environment starts from."),
+    defaults(
+        "environments",
+        "{}",
+        Named(Format::EnvironmentName, &ENVIRONMENT_LAYER),
+        "The environments, by name: each is laid over `base:`.",
+    ),
+];
+
+const PROJECT: &[Key] =
+    &[defaults("prefix", "\"\"", Text(Format::Prefix), "What `{short}` leaves out of a service's name.")];
+
+const BRANCHES: &[Key] = &[
+    defaults("integration", "dev", Text(Format::Branch), "Where developers' work comes together."),
+    defaults("staging", "staging", Text(Format::Branch), "What staging runs."),
+    defaults("production", "main", Text(Format::Branch), "What production runs."),
+];
+
+const FORGE: &[Key] = &[
+    required("kind", Choice(&[("local", "files in a folder beside a bare repository")]), "Which kind it is."),
+    required(
+        "repository",
+        Text(Format::RepositoryUrl),
+        "The superproject's address, as locks write it; relative submodule URLs resolve against it.",
+    ),
+    defaults(
+        "direct-push",
+        "refuse",
+        Choice(&[
+            ("refuse", "a commit without a pull request gets no lock"),
+            ("relock", "it gets a new lock, recorded as unreviewed"),
+        ]),
+        "What becomes of a commit that came without a pull request.",
+    ),
+];
+
+const REGISTRY: &[Key] = &[
+    optional(
+        "mirror",
+        Text(Format::Mirror),
+        "Where requests go instead, `oci-layout:DIR` or an address; locks keep the real name.",
+    ),
+    defaults(
+        "plain-http",
+        "false",
+        Boolean,
+        "Whether it is asked without TLS although it is another machine: everything can be read and changed on the way.",
+    ),
+    optional(
+        "ca",
+        Source(PEM_KEYS),
+        "Certificates of authorities, in PEM, that are trusted for it beside the machine's own.",
+    ),
+    optional(
+        "client-certificate",
+        Keys(&[
+            required("certificate", Source(PEM_KEYS), "The certificate that is shown to it, in PEM."),
+            required("key", Source(SECRET_KEYS), "The key of that certificate, in PEM."),
+        ]),
+        "The certificate that is presented to it.",
+    ),
+];
+
+/// The keys of a source of certificates, which never stand in the file itself.
+const PEM_KEYS: &[Key] = &[
+    optional("env", Text(Format::EnvironmentVariable), "The environment variable that holds it."),
+    optional("file", Text(Format::Path), "The file of the superproject that holds it."),
+];
+
+/// The keys of a source of secrets: they are in no file of a repository.
+const SECRET_KEYS: &[Key] =
+    &[optional("env", Text(Format::EnvironmentVariable), "The environment variable that holds it.")];
+
+const REVISION: Shape = Choice(&[
+    ("require", "an image that does not name the locked commit is refused"),
+    ("warn", "it is locked with a warning"),
+    ("off", "the label is not looked at"),
+]);
+
+const REPOSITORY_KEY: Key = optional(
+    "repository",
+    Text(Format::Template(REPOSITORY_VARIABLES)),
+    "The repository with its host, such as `ghcr.io/shop/{short}`.",
+);
+const TAGS: Shape = NonEmptyList(&Text(Format::Template(TAG_VARIABLES)));
+const PLATFORMS: Shape = NonEmptyList(&Text(Format::Platform));
+
+const IMAGES: &[Key] = &[
+    REPOSITORY_KEY,
+    optional("tags", TAGS, "The tags to look for, the first that exists is taken, such as `main-{sha7}`."),
+    defaults("platforms", "[linux/amd64]", PLATFORMS, "The platforms that each image must have."),
+    defaults("revision", "require", REVISION, "What is asked of an image's revision label."),
+];
+
+const SERVICE_RULE_KEYS: &[Key] = &[
+    required("match", Text(Format::Pattern), "Which submodules are meant: a pattern of paths, or a name."),
+    optional("name", Text(Format::ServiceName), "The name, where it is not the last segment of the path."),
+    defaults(
+        "kind",
+        "image",
+        Choice(&[("image", "it has an image"), ("configuration", "it consists of files only")]),
+        "What a service consists of.",
+    ),
+    REPOSITORY_KEY,
+    optional("tags", TAGS, "In place of `images.tags`."),
+    optional("platforms", PLATFORMS, "In place of `images.platforms`."),
+    optional("revision", REVISION, "In place of `images.revision`."),
+];
+
+const SUBMODULES: &[Key] = &[
+    optional(
+        "allow",
+        NonEmptyList(&Text(Format::AllowedSource)),
+        "The hosts, owners or repositories that submodules may come from, such as `github.com/shop`; by default they may come from everywhere, but none may change its owner.",
+    ),
+    optional(
+        "branches",
+        NonEmptyList(&Text(Format::AcceptedRef)),
+        "The branches, or tags such as `refs/tags/v*`, on one of which a locked commit must be; by default any.",
+    ),
+    defaults(
+        "pushed",
+        "\"off\"",
+        Choice(&[
+            ("require", "making a lock asks the remotes whether each commit is on a branch"),
+            ("off", "the remotes are asked only with `--check-pushed`"),
+        ]),
+        "Whether the commits of submodules must be pushed.",
+    ),
+];
+
+const ENVIRONMENT_LIST: Shape = List(&Text(Format::EnvironmentVariable));
+
+const COMMAND: Key = required(
+    "command",
+    NonEmptyList(&Text(Format::Argument(RUN_VARIABLES))),
+    "The program and its arguments; `./` in front means a file of the superproject. No shell reads it.",
+);
+
+const ENV: Key = defaults("env", "[]", ENVIRONMENT_LIST, "Environment variables that the program is given, by name.");
+
+const SUITE_KINDS: &[Kind] = &[
+    Kind {
+        name: "command",
+        doc: "A program that exits with 0.",
+        keys: &[
+            COMMAND,
+            ENV,
+            defaults(
+                "files",
+                "[]",
+                List(&Text(Format::Path)),
+                "Files of the superproject that the program needs besides itself.",
+            ),
+            defaults("deadline", "10m", Text(Format::Duration), "How long it may take."),
+        ],
+    },
+    Kind {
+        name: "http",
+        doc: "A file of requests and what their answers must be.",
+        keys: &[
+            required("file", Text(Format::Path), "The file, in the superproject."),
+            defaults("deadline", "5m", Text(Format::Duration), "How long it may take."),
+        ],
+    },
+];
+
+const OVERRIDES: Key = optional(
+    "overrides",
+    List(&Keys(&[
+        required("match", Text(Format::Pattern), "Which services are meant."),
+        optional("target", TARGET, "What is different in their target."),
+        optional("namespaces", NAMESPACES, "What is different in their namespaces."),
+    ])),
+    "What is different for some services: all that match, in file order.",
+);
+
+const TARGET: Shape = Kinds(&[Kind {
+    name: "render",
+    doc: "Pinned manifests are written to a branch, and to a folder.",
+    keys: &[
+        required(
+            "source",
+            Text(Format::Template(SOURCE_VARIABLES)),
+            "Folder of a service's manifests, such as `{path}/deploy`.",
+        ),
+        required("branch", Text(Format::Template(MODE_VARIABLES)), "The branch that they are written to."),
+        optional(
+            "folder",
+            Text(Format::Template(MODE_VARIABLES)),
+            "A folder that they are written to as well, relative to the superproject.",
+        ),
+    ],
+}]);
+
+const NAMESPACES: Shape = Keys(&[
+    defaults("allow", "[]", List(&Text(Format::Namespace)), "Other namespaces that objects may name."),
+    defaults("rewrite", "false", Boolean, "Whether a foreign namespace is replaced by the environment's."),
+]);
+
+const PROBE_COMMON: [Key; 2] = [
+    defaults(
+        "severity",
+        "block",
+        Choice(&[("block", "a failure stops the deployment"), ("warn", "a failure is a warning")]),
+        "What a failure means.",
+    ),
+    defaults("deadline", "10s", Text(Format::Duration), "How long the answer may take."),
+];
+
+const PROBE_KINDS: &[Kind] = &[
+    Kind {
+        name: "http",
+        doc: "A GET request answered with a status.",
+        keys: &joined::<2, 2, 4>(
+            &[
+                required("url", Text(Format::Template(RUN_VARIABLES)), "The address, such as `{url}/healthz`."),
+                defaults("status", "200", Integer { least: 100, most: 599 }, "The status that means healthy."),
+            ],
+            &PROBE_COMMON,
+        ),
+    },
+    Kind {
+        name: "tcp",
+        doc: "A connection that is accepted.",
+        keys: &joined::<1, 2, 3>(&[required("address", Text(Format::HostPort), "`HOST:PORT`.")], &PROBE_COMMON),
+    },
+    Kind {
+        name: "command",
+        doc: "A program that exits with 0.",
+        keys: &joined::<2, 2, 4>(&[COMMAND, ENV], &PROBE_COMMON),
+    },
+];
+
+/// The keys of a source.
+pub(super) const SOURCE_KEYS: &[Key] = &[
+    optional("value", Text(Format::Address), "The value itself."),
+    optional("env", Text(Format::EnvironmentVariable), "The environment variable that holds it."),
+    optional("file", Text(Format::Path), "The file of the superproject that holds it."),
+];
+
+const ENVIRONMENT_KEYS: &[Key] = &[
+    optional(
+        "branch",
+        Choice(&[
+            ("integration", "`branches.integration`"),
+            ("staging", "`branches.staging`"),
+            ("production", "`branches.production`"),
+        ]),
+        "The role whose branch it runs; by default the role of the same name.",
+    ),
+    optional("mode", Text(Format::Mode), "What suites and templates call it; by default its name."),
+    optional("namespace", Text(Format::Namespace), "Where its objects live."),
+    optional("url", Source(SOURCE_KEYS), "Its address: `{url}` in templates."),
+    optional("target", TARGET, "How it is deployed to."),
+    defaults("deploy", "[]", List(&Text(Format::Pattern)), "Which services are deployed."),
+    optional(
+        "locked-only",
+        Keys(&[required("reason", Text(Format::Sentence), "Why.")]),
+        "Why services that `deploy` does not name are locked but not deployed.",
+    ),
+    defaults(
+        "not-deployed",
+        "{}",
+        Named(
+            Format::ServiceName,
+            &Keys(&[
+                required("reason", Text(Format::Sentence), "Why."),
+                required("owner", Text(Format::Sentence), "Who decided it."),
+                required("until", Text(Format::Date), "The last day on which it holds, in quotes."),
+            ]),
+        ),
+        "Services that are left out for a time.",
+    ),
+    defaults("namespaces", "{}", NAMESPACES, "Namespaces other than the environment's own."),
+    defaults(
+        "health",
+        "{}",
+        Keys(&[
+            defaults("probes", "{}", Named(Format::Label, &Kinds(PROBE_KINDS)), "Probes, by name."),
+            defaults(
+                "dependencies",
+                "{}",
+                Named(Format::Label, &Text(Format::Dependency(RUN_VARIABLES))),
+                "What the environment depends on: addresses, by name.",
+            ),
+        ]),
+        "What is asked before anything is changed.",
+    ),
+    defaults("suites", "[]", List(&Text(Format::SuiteName)), "Suites to run, in this order."),
+    optional(
+        "promote",
+        Keys(&[required("to", Text(Format::EnvironmentName), "The next environment.")]),
+        "Where a proven release goes next.",
+    ),
+    defaults("requires", "{}", Keys(REQUIRES), "What a release must show before it comes here."),
+    optional(
+        "release",
+        Keys(&[required(
+            "tag",
+            Text(Format::Template(RELEASE_TAG_VARIABLES)),
+            "The tag, such as `release-{date}-{id8}`.",
+        )]),
+        "How releases are tagged.",
+    ),
+];
+
+const REQUIRES: &[Key] = &[
+    optional("proven-in", Text(Format::EnvironmentName), "The environment that must have proven the same release."),
+    defaults(
+        "proof",
+        "stored",
+        Choice(&[("stored", "what was written is what is locked"), ("running", "what runs is what is locked")]),
+        "How strong a proof must be.",
+    ),
+    optional(
+        "approvals",
+        Keys(&[
+            required("count", Integer { least: 0, most: 100 }, "How many people must approve."),
+            defaults(
+                "exclude",
+                "[author]",
+                List(&Choice(&[("author", "who opened the pull request"), ("merger", "who merged it")])),
+                "Whose do not count.",
+            ),
+        ]),
+        "The approvals that the promotion needs.",
+    ),
+];
+
+/// Keys of two lists in one; `N` = `A` + `B`.
+const fn joined<const A: usize, const B: usize, const N: usize>(first: &[Key], second: &[Key]) -> [Key; N] {
+    assert!(first.len() == A && second.len() == B && A + B == N, "the lengths are those of the lists");
+    let mut all = [first[0]; N];
+    let mut index = 0;
+    while index < N {
+        all[index] = if index < A { first[index] } else { second[index - A] };
+        index += 1;
+    }
+    all
+}

@@ -1,0 +1,90 @@
+//! The vocabulary in which `schema_keys` describes the file. The loader checks by it and the JSON Schema is made from it,
+//! so that they cannot disagree.
+
+use super::string_formats::Format;
+
+/// What a value must look like.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    /// Text of a format.
+    Text(Format),
+    /// One of some words, each with what it means.
+    Choice(&'static [(&'static str, &'static str)]),
+    /// A number in a range.
+    Integer { least: i64, most: i64 },
+    /// `true` or `false`.
+    Boolean,
+    /// A list of values of one shape; it may be empty.
+    List(&'static Self),
+    /// A list of at least one value.
+    NonEmptyList(&'static Self),
+    /// A map with free keys of a format.
+    Named(Format, &'static Self),
+    /// A map with these keys.
+    Keys(&'static [Key]),
+    /// A map whose `kind` says which other keys it has.
+    Kinds(&'static [Kind]),
+    /// A map with exactly one of the sources' keys.
+    Source(&'static [Key]),
+}
+
+/// A key of a map.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub name: &'static str,
+    /// One sentence about it; becomes its description in the JSON Schema.
+    pub doc: &'static str,
+    pub need: Need,
+    pub shape: Shape,
+}
+
+/// Whether a key must be there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Need {
+    Required,
+    Optional,
+    /// It is this (YAML) where the file does not say it.
+    Default(&'static str),
+}
+
+/// One kind of a map that has several.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub keys: &'static [Key],
+}
+
+/// Whether layers below can hold what is missing in a map, so that keys are only required after merging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// This is all there is.
+    Whole,
+    /// One of several layers.
+    Partial,
+}
+
+pub(super) const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, doc, need: Need::Required, shape }
+}
+
+pub(super) const fn optional(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, doc, need: Need::Optional, shape }
+}
+
+pub(super) const fn defaults(name: &'static str, default: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, doc, need: Need::Default(default), shape }
+}
+
+impl Shape {
+    /// What a message calls a value of this shape.
+    pub(super) fn expected(&self) -> &'static str {
+        match self {
+            Self::Text(_) | Self::Choice(_) => "text",
+            Self::Integer { .. } => "a number",
+            Self::Boolean => "`true` or `false`",
+            Self::List(_) | Self::NonEmptyList(_) => "a list",
+            Self::Named(..) | Self::Keys(_) | Self::Kinds(_) | Self::Source(_) => "a map",
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Which submodule is which service, and what an environment does with it.
+
+use lock_model::{CommitId, Date, ImageRepository, Platform, ServiceName, Tag, TreePath};
+
+use super::decode::longest_commit;
+use super::environment::{
+    Deployment, Environment, NamespaceRule, NotDeployed, RenderTarget, ServiceSettings, SourceFolder, Target,
+};
+use super::problem::{ConfigErrors, Problems};
+use super::tree::{Node, Origin};
+use super::types::{Config, ImageRule, RevisionPolicy, ServiceKind};
+use crate::patterns::Pattern;
+use crate::variables::{Values, Variable};
+
+/// What the rules make of one submodule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAssignment {
+    /// The service's name.
+    pub name: ServiceName,
+    /// The submodule's path.
+    pub path: TreePath,
+    /// What it consists of.
+    pub kind: AssignedKind,
+    /// The rule that decided.
+    pub rule: Origin,
+    /// What `{short}` leaves out.
+    prefix: String,
+}
+
+/// What a service consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AssignedKind {
+    /// An image.
+    Image(ImageAssignment),
+    /// Files only.
+    Configuration,
+}
+
+/// How a service's image is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageAssignment {
+    /// The platforms that it must have.
+    pub platforms: Vec<Platform>,
+    /// What is asked of its revision label.
+    pub revision: RevisionPolicy,
+    rule: ImageRule,
+}
+
+impl ServiceAssignment {
+    /// The images that a commit of this service may have been built into, the first that exists counts. Empty where
+    /// the service has no image.
+    pub fn candidates(&self, commit: &CommitId) -> Vec<(ImageRepository, Tag)> {
+        match &self.kind {
+            AssignedKind::Image(image) => self
+                .expand(&image.rule, commit)
+                .expect("`Config::assign_services` has filled the templates in for the longest commit id"),
+            AssignedKind::Configuration => Vec::new(),
+        }
+    }
+
+    fn expand(&self, rule: &ImageRule, commit: &CommitId) -> Result<Vec<(ImageRepository, Tag)>, String> {
+        let values = Values::new().service(&self.name, &self.path, &self.prefix).commit(commit);
+        let repository = rule.repository.as_ref().ok_or("no `repository`")?;
+        let repository = repository.expand(&values).map_err(|error| error.to_string())?;
+        let repository = ImageRepository::try_from(repository).map_err(|error| error.to_string())?;
+        let mut all: Vec<(ImageRepository, Tag)> = Vec::new();
+        for template in &rule.tags {
+            let tag = template.expand(&values).map_err(|error| error.to_string())?;
+            let tag = Tag::try_from(tag).map_err(|error| error.to_string())?;
+            let candidate = (repository.clone(), tag);
+            if !all.contains(&candidate) {
+                all.push(candidate);
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Config {
+    /// Says which service each submodule is: the first rule that matches its path decides.
+    ///
+    /// Paths that no rule matches, equal names, patterns anywhere in the configuration that match nothing, names of
+    /// services that do not exist, and services that an environment neither deploys nor explains are errors.
+    pub fn assign_services(&self, paths: &[TreePath]) -> Result<Vec<ServiceAssignment>, ConfigErrors> {
+        let mut problems = Problems::new(self.source.clone());
+        let services = self.assign(paths, &mut problems);
+        for environment in self.environments.values() {
+            self.check_environment(environment, &services, &mut problems);
+        }
+        if problems.is_empty() { Ok(services) } else { Err(problems.into_errors()) }
+    }
+
+    fn assign(&self, paths: &[TreePath], problems: &mut Problems) -> Vec<ServiceAssignment> {
+        let mut services: Vec<ServiceAssignment> = Vec::new();
+        let mut used = vec![false; self.services.len()];
+        for path in paths {
+            let found = self.services.iter().enumerate().find(|(_, rule)| rule.pattern.matches_path(path));
+            let Some((index, rule)) = found else {
+                problems
+                    .add_at(None, format!("no rule of `services` matches the submodule at `{path}`"))
+                    .with_hint("a rule `- match: \"**\"` at the end is for all that is left");
+                continue;
+            };
+            if let Some(used) = used.get_mut(index) {
+                *used = true;
+            }
+            let name = match &rule.name {
+                Some(name) => name.clone(),
+                None => match ServiceName::try_from(path.file_name()) {
+                    Ok(name) => name,
+                    Err(error) => {
+                        problems
+                            .add(&rule.origin, format!("submodule `{path}`: {error}"))
+                            .with_hint("a rule with `name:` gives it another");
+                        continue;
+                    }
+                },
+            };
+            if let Some(other) = services.iter().find(|service| service.name == name) {
+                problems
+                    .add(&rule.origin, format!("`{}` and `{path}` are both named `{name}`", other.path))
+                    .with_hint("a rule with `name:` gives one of them another");
+                continue;
+            }
+            let kind = match &rule.kind {
+                ServiceKind::Configuration => AssignedKind::Configuration,
+                ServiceKind::Image(rule) => AssignedKind::Image(ImageAssignment {
+                    platforms: rule.platforms.clone(),
+                    revision: rule.revision,
+                    rule: rule.clone(),
+                }),
+            };
+            let prefix = self.project.prefix.clone();
+            let service = ServiceAssignment { name, path: path.clone(), kind, rule: rule.origin.clone(), prefix };
+            if let ServiceKind::Image(image) = &rule.kind
+                && let Err(error) = service.expand(image, &longest_commit())
+            {
+                problems.add(&rule.origin, format!("service `{}`: {error}", service.name));
+            }
+            services.push(service);
+        }
+        for (rule, used) in self.services.iter().zip(used) {
+            let origin = &rule.match_origin;
+            if !paths.iter().any(|path| rule.pattern.matches_path(path)) {
+                problems.add(origin, format!("pattern `{}` matches no submodule", rule.pattern));
+            } else if !used && rule.pattern.as_str() != "**" {
+                problems.add(
+                    origin,
+                    format!("rule `{}` never decides: rules before it match all that it matches", rule.pattern),
+                );
+            }
+        }
+        services
+    }
+
+    fn check_environment(&self, environment: &Environment, services: &[ServiceAssignment], problems: &mut Problems) {
+        let matched = |pattern: &Pattern| services.iter().any(|service| pattern.matches(&service.name, &service.path));
+        let tree = self.tree.get("environments").and_then(|node| node.get(environment.name.as_str()));
+        let origin_in = |keys: &[&str]| {
+            let node = keys.iter().try_fold(tree?, |node, key| node.get(key));
+            node.map(|node| node.origin.clone())
+        };
+        let items = tree.and_then(|tree| tree.get("deploy")).and_then(Node::list).unwrap_or_default();
+        for (pattern, node) in environment.deploy.iter().zip(items) {
+            if !matched(pattern) {
+                problems.add(&node.origin, format!("pattern `{pattern}` matches no service"));
+            }
+        }
+        for entry in &environment.overrides {
+            if !matched(&entry.pattern) {
+                problems.add(&entry.match_origin, format!("pattern `{}` matches no service", entry.pattern));
+            }
+        }
+        for name in environment.not_deployed.keys() {
+            if !services.iter().any(|service| &service.name == name) {
+                let origin = origin_in(&["not-deployed", name.as_str()]).unwrap_or(Origin::Default);
+                problems
+                    .add(&origin, format!("no service is named `{name}`"))
+                    .suggest(name.as_str(), services.iter().map(|service| service.name.as_str()));
+            }
+        }
+        for service in services {
+            let deployed = environment.deploys(&service.name, &service.path);
+            if let (Some(Target::Render(target)), true) = (&environment.target, deployed)
+                && let Err(error) = TreePath::try_from(environment.source(target, &service.name, &service.path))
+            {
+                problems.add(&environment.origin, format!("service `{}`: {error}", service.name));
+            }
+        }
+        if environment.target.is_some() && environment.locked_only.is_none() {
+            let unexplained: Vec<String> = services
+                .iter()
+                .filter(|service| !environment.not_deployed.contains_key(&service.name))
+                .filter(|service| !environment.deploys(&service.name, &service.path))
+                .map(|service| format!("`{}`", service.name))
+                .collect();
+            if !unexplained.is_empty() {
+                let origin = origin_in(&["deploy"]).unwrap_or_else(|| environment.origin.clone());
+                problems
+                    .add(
+                        &origin,
+                        format!(
+                            "{} would be locked and not deployed to `{}`, without a reason",
+                            unexplained.join(", "),
+                            environment.name
+                        ),
+                    )
+                    .with_hint("`locked-only: { reason: … }` says why");
+            }
+        }
+    }
+}
+
+impl Environment {
+    /// What becomes of a locked service here, on a day.
+    pub fn decide(&self, name: &ServiceName, path: &TreePath, today: Date) -> Deployment {
+        if let Some(NotDeployed { reason, owner, until }) = self.not_deployed.get(name) {
+            return Deployment::NotDeployed {
+                reason: reason.clone(),
+                owner: owner.clone(),
+                until: *until,
+                expired: *until < today,
+            };
+        }
+        match &self.target {
+            Some(Target::Render(target)) if self.deploys(name, path) => {
+                Deployment::Deploy(self.settings(target, name, path))
+            }
+            Some(_) | None => Deployment::LockedOnly { reason: self.locked_only.clone().unwrap_or_default() },
+        }
+    }
+
+    fn deploys(&self, name: &ServiceName, path: &TreePath) -> bool {
+        self.deploy.iter().any(|pattern| pattern.matches(name, path))
+    }
+
+    /// All overrides that match are laid over the environment's own settings, in their order.
+    fn settings(&self, target: &RenderTarget, name: &ServiceName, path: &TreePath) -> ServiceSettings {
+        let mut namespaces: NamespaceRule = self.namespaces.clone();
+        for entry in self.overrides.iter().filter(|entry| entry.pattern.matches(name, path)) {
+            if let Some(allow) = &entry.allow {
+                namespaces.allow.clone_from(allow);
+            }
+            namespaces.rewrite = entry.rewrite.unwrap_or(namespaces.rewrite);
+        }
+        ServiceSettings { source: source_folder(&self.source(target, name, path), path), namespaces }
+    }
+
+    /// The folder of a service's manifests, as the last override that matches says it.
+    fn source(&self, target: &RenderTarget, name: &ServiceName, path: &TreePath) -> String {
+        let mut matching = self.overrides.iter().rev().filter(|entry| entry.pattern.matches(name, path));
+        let source = matching.find_map(|entry| entry.source.as_ref()).unwrap_or(&target.source);
+        let values = Values::new().service(name, path, &self.prefix).with(Variable::Mode, self.mode.as_str());
+        source.expand(&values).expect("`Config::parse` has filled the template in")
+    }
+}
+
+fn source_folder(filled: &str, path: &TreePath) -> SourceFolder {
+    let folder = |text: &str| {
+        TreePath::try_from(text).expect("`Config::assign_services` has checked the folder of every deployed service")
+    };
+    match filled.strip_prefix(path.as_str()) {
+        Some("") => SourceFolder::InService(None),
+        Some(rest) if rest.starts_with('/') => SourceFolder::InService(Some(folder(rest.trim_start_matches('/')))),
+        _ => SourceFolder::InTree(folder(filled)),
+    }
+}

@@ -1,0 +1,249 @@
+//! Formats of text in the configuration: how each is checked, and what the JSON Schema says of it.
+
+use lock_model::{BranchName, Date, EnvironmentName, Platform, RepositoryUrl, ServiceName, SuiteName, TreePath};
+use schemars::JsonSchema;
+
+use super::hosts::{is_host, is_host_port};
+use super::submodules::{AcceptedRef, AllowedSource};
+use super::values::{EnvironmentVariable, Mode, Namespace, parse_duration};
+use crate::patterns::Pattern;
+use crate::variables::{Template, Variable};
+
+/// A format of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Words for people: not empty, one line.
+    Sentence,
+    /// Name of a probe or of a dependency.
+    Label,
+    Prefix,
+    ServiceName,
+    EnvironmentName,
+    SuiteName,
+    Branch,
+    Mode,
+    Namespace,
+    EnvironmentVariable,
+    Path,
+    Pattern,
+    Platform,
+    Duration,
+    Date,
+    RepositoryUrl,
+    /// An `http(s)://` address.
+    Address,
+    /// `HOST:PORT`
+    HostPort,
+    RegistryHost,
+    Mirror,
+    AllowedSource,
+    AcceptedRef,
+    /// Text with some variables.
+    Template(&'static [Variable]),
+    /// First word of a command, or an argument of it.
+    Argument(&'static [Variable]),
+    /// `http(s)://…` with variables or `tcp://HOST:PORT`.
+    Dependency(&'static [Variable]),
+}
+
+/// Why text is not of a format.
+pub(super) struct Violation {
+    pub message: String,
+    /// The part of the text that is meant, in characters.
+    pub part: Option<(usize, usize)>,
+    /// A word that is not among these.
+    pub unknown: Option<(String, &'static [Variable])>,
+}
+
+impl From<String> for Violation {
+    fn from(message: String) -> Self {
+        Self { message, part: None, unknown: None }
+    }
+}
+
+impl Format {
+    /// Checks text.
+    pub(super) fn check(self, text: &str) -> Result<(), Violation> {
+        let refused = |error: String| Err(Violation::from(error));
+        let escaped = lock_model::escaping::escape_terminal(text);
+        match self {
+            Self::Sentence if text.trim().is_empty() => refused("this is empty".to_owned()),
+            Self::Sentence if text.contains('\n') => refused("this is more than one line".to_owned()),
+            Self::Sentence => Ok(()),
+            Self::Prefix if text.is_empty() => Ok(()),
+            Self::Prefix | Self::ServiceName => parse::<ServiceName>(text),
+            Self::Label | Self::SuiteName => parse::<SuiteName>(text).map_err(|violation| match self {
+                Self::Label => violation.message.replace("suite name", "name").into(),
+                _ => violation,
+            }),
+            Self::EnvironmentName => parse::<EnvironmentName>(text),
+            Self::Branch => parse::<BranchName>(text),
+            Self::Mode => parse::<Mode>(text),
+            Self::Namespace => parse::<Namespace>(text),
+            Self::EnvironmentVariable => parse::<EnvironmentVariable>(text),
+            Self::Path => parse::<TreePath>(text),
+            Self::Pattern => Pattern::new(text).map(drop).map_err(|error| error.to_string().into()),
+            Self::Platform => parse::<Platform>(text),
+            Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string().into()),
+            Self::Date => parse::<Date>(text),
+            Self::RepositoryUrl => parse::<RepositoryUrl>(text),
+            Self::AllowedSource => parse::<AllowedSource>(text),
+            Self::AcceptedRef => parse::<AcceptedRef>(text),
+            Self::Address if is_address(text) => Ok(()),
+            Self::Address => refused(format!(
+                "`{escaped}` is not an address: `http://` or `https://`, a host, no user, no white space"
+            )),
+            Self::HostPort if is_host_port(text) => Ok(()),
+            Self::HostPort => refused(format!("`{escaped}` is not `HOST:PORT`")),
+            Self::RegistryHost if is_host(text) || is_host_port(text) => Ok(()),
+            Self::RegistryHost => {
+                refused(format!("`{escaped}` is not a registry's host, such as `ghcr.io` or `127.0.0.1:5000`"))
+            }
+            Self::Mirror if is_mirror(text) => Ok(()),
+            Self::Mirror => refused(format!(
+                "`{escaped}` is no mirror: `oci-layout:DIR`, `https://HOST`, or `http://` on this machine"
+            )),
+            Self::Template(allowed) | Self::Argument(allowed) => {
+                if text.is_empty() {
+                    return refused("this is empty".to_owned());
+                }
+                template(text, allowed)
+            }
+            Self::Dependency(allowed) => match text.strip_prefix("tcp://") {
+                Some(address) if is_host_port(address) => Ok(()),
+                None if text.starts_with("http://") || text.starts_with("https://") || text.starts_with("{url}") => {
+                    template(text, allowed)
+                }
+                _ => refused(format!(
+                    "`{escaped}` is no dependency: `http://…`, `https://…`, `{{url}}…` or `tcp://HOST:PORT`"
+                )),
+            },
+        }
+    }
+
+    /// What the JSON Schema says beside `type: string`.
+    pub(super) fn schema(self) -> serde_json::Map<String, serde_json::Value> {
+        let pattern = match self {
+            Self::Sentence => r"^.*\S.*$".to_owned(),
+            Self::Prefix => format!("{}|^$", pattern_of::<ServiceName>()),
+            Self::ServiceName => pattern_of::<ServiceName>(),
+            Self::Label | Self::SuiteName => pattern_of::<SuiteName>(),
+            Self::EnvironmentName => pattern_of::<EnvironmentName>(),
+            Self::Branch => pattern_of::<BranchName>(),
+            Self::Mode => pattern_of::<Mode>(),
+            Self::Namespace => pattern_of::<Namespace>(),
+            Self::EnvironmentVariable => pattern_of::<EnvironmentVariable>(),
+            Self::Path => TREE_PATH.to_owned(),
+            Self::Pattern => r"^(?![-/])(?!\.\.?/)(?!.*/$)[^\s\[\]!\\]+$".to_owned(),
+            Self::Platform => pattern_of::<Platform>(),
+            Self::Duration => "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$".to_owned(),
+            Self::Date => "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$".to_owned(),
+            Self::RepositoryUrl => pattern_of::<RepositoryUrl>(),
+            Self::AllowedSource => pattern_of::<AllowedSource>(),
+            Self::AcceptedRef => pattern_of::<AcceptedRef>(),
+            Self::Address => r"^https?://[^\s/?#@{}\\]+([/?#][^\s{}\\]*)?$".to_owned(),
+            Self::HostPort => format!("^{HOST}:[0-9]{{1,5}}$"),
+            Self::RegistryHost => format!("^{HOST}(:[0-9]{{1,5}})?$"),
+            Self::Mirror => format!(
+                "^(oci-layout:[^-].*|https://{HOST}(:[0-9]{{1,5}})?|http://(127\\.0\\.0\\.1|localhost|\\[::1\\])(:[0-9]{{1,5}})?)$"
+            ),
+            Self::Template(allowed) | Self::Argument(allowed) => format!("^{}$", template_pattern(allowed)),
+            Self::Dependency(allowed) => {
+                let rest = template_pattern(allowed);
+                format!("^(tcp://{HOST}:[0-9]{{1,5}}|https?://{rest}|\\{{url\\}}({rest})?)$")
+            }
+        };
+        let mut map = serde_json::Map::new();
+        map.insert("type".to_owned(), "string".into());
+        map.insert("pattern".to_owned(), pattern.into());
+        map
+    }
+}
+
+const HOST: &str = r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])";
+const TREE_PATH: &str = r"^(?!-)(?!(.*/)?(\.{0,2}|\.[Gg][Ii][Tt])(/|$))[^\\\x00-\x1f\x7f]+$";
+
+fn template_pattern(allowed: &[Variable]) -> String {
+    let names: Vec<String> = allowed.iter().map(|variable| variable.as_str().replace('.', "\\.")).collect();
+    if names.is_empty() { r"([^{]|\{\{)+".to_owned() } else { format!(r"([^{{]|\{{\{{|\{{({})\}})+", names.join("|")) }
+}
+
+fn pattern_of<T: JsonSchema>() -> String {
+    let schema = T::json_schema(&mut schemars::SchemaGenerator::default());
+    schema.get("pattern").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(), Violation> {
+    text.parse::<T>().map(drop).map_err(|error| error.to_string().into())
+}
+
+fn template(text: &str, allowed: &'static [Variable]) -> Result<(), Violation> {
+    match Template::new(text, allowed) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Violation {
+            message: error.to_string(),
+            part: Some((error.offset(), error.width())),
+            unknown: error.unknown().map(|name| (name.to_owned(), allowed)),
+        }),
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else { return false };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let plain = !text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '{' | '}' | '\\'));
+    plain && (is_host(host) || is_host_port(host))
+}
+
+fn is_mirror(text: &str) -> bool {
+    if let Some(folder) = text.strip_prefix("oci-layout:") {
+        return !folder.is_empty() && !folder.starts_with('-') && !folder.contains(char::is_control);
+    }
+    if let Some(host) = text.strip_prefix("https://") {
+        return is_host(host) || is_host_port(host);
+    }
+    let Some(host) = text.strip_prefix("http://") else { return false };
+    let name = if is_host_port(host) { host.rsplit_once(':').map_or(host, |(name, _)| name) } else { host };
+    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrors_without_encryption_are_on_this_machine() {
+        for good in [
+            "oci-layout:../registry",
+            "http://127.0.0.1:5000",
+            "http://[::1]:5000",
+            "http://localhost",
+            "https://mirror.example",
+        ] {
+            assert!(is_mirror(good), "{good}");
+        }
+        for bad in [
+            "http://registry.example",
+            "http://127.0.0.1.evil.example",
+            "http://127.0.0.1:5000/x",
+            "oci-layout:",
+            "ftp://x",
+            "",
+            "oci-layout:-x",
+        ] {
+            assert!(!is_mirror(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_carry_no_user_and_no_variables() {
+        for good in ["http://127.0.0.1:8080", "https://shop.example/api?x=1", "http://[::1]:1/"] {
+            assert!(is_address(good), "{good}");
+        }
+        for bad in
+            ["shop.example", "https://", "https://user:pass@shop.example", "https://a b", "http://{url}", "http://a:0"]
+        {
+            assert!(!is_address(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+use lock_model::ErrorClass;
+
+use crate::problem::DeployProblems;
+
+/// Why a target could not plan, apply or prove.
+///
+/// `subject` names the part of the target that failed, such as ``branch `deploy/staging` ``.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeployError {
+    /// The request cannot be deployed; nothing was changed.
+    #[error(transparent)]
+    Problems(#[from] DeployProblems),
+    /// The target changed after the plan was made: plan again.
+    #[error("{subject} moved from {} to {}", or_nothing(expected.as_ref()), or_nothing(actual.as_ref()))]
+    Moved {
+        /// The part.
+        subject: String,
+        /// Where the plan expects it; none where it does not exist yet.
+        expected: Option<String>,
+        /// Where it was found, where that is known.
+        actual: Option<String>,
+    },
+    /// A server does not permit the change.
+    #[error("{subject} refused the change: {reason}")]
+    Refused {
+        /// The part.
+        subject: String,
+        /// The server's own words.
+        reason: String,
+    },
+    /// The target must not be written to as it is: a symbolic link on the way to a folder, files of other origin.
+    #[error("{subject} is not used: {reason}")]
+    Unusable {
+        /// The part.
+        subject: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Reading or writing failed.
+    #[error("{subject}: cannot {action}")]
+    Failed {
+        /// The part.
+        subject: String,
+        /// What was tried.
+        action: String,
+        /// Class of the source.
+        class: ErrorClass,
+        /// The reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl DeployError {
+    /// `Invalid` for problems (`Bug` for a fault of this program) and unusable targets, `Temporary` after a move,
+    /// `Denied` after a refusal, else the class of the source.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Problems(problems) => problems.class(),
+            Self::Moved { .. } => ErrorClass::Temporary,
+            Self::Refused { .. } => ErrorClass::Denied,
+            Self::Unusable { .. } => ErrorClass::Invalid,
+            Self::Failed { class, .. } => *class,
+        }
+    }
+}
+
+fn or_nothing(id: Option<&String>) -> &str {
+    id.map_or("nothing", String::as_str)
+}

@@ -1,0 +1,97 @@
+//! Reading and writing: the branch first, then the folder.
+
+use git::Git;
+use lock_model::BranchName;
+
+use super::branch::Branch;
+use super::detail::{BranchChange, FolderChange, RenderApplied, RenderPlan};
+use super::folder::RenderFolder;
+use super::tree::RenderedTree;
+use crate::apply::{Applied, AppliedDetail, ApplyOptions, DeployEvent};
+use crate::error::DeployError;
+use crate::plan::Plan;
+use crate::proof::Proof;
+use crate::request::DeployRequest;
+
+/// A branch that holds nothing but the rendered tree of one environment, and perhaps a folder with the same files.
+#[derive(Clone, Debug)]
+pub struct RenderTarget {
+    branch: Branch,
+    folder: Option<RenderFolder>,
+}
+
+impl RenderTarget {
+    /// `git` is the repository that new objects are written to and pushed from; `remote` has the branch, and is a URL
+    /// or a path, as git takes it.
+    pub fn new(git: Git, remote: impl Into<String>, branch: BranchName) -> Self {
+        Self { branch: Branch { git, remote: remote.into(), name: branch }, folder: None }
+    }
+
+    /// Writes a folder as well.
+    #[must_use]
+    pub fn with_folder(self, folder: RenderFolder) -> Self {
+        Self { folder: Some(folder), ..self }
+    }
+
+    /// Reads what the branch holds now; nothing where there is no branch.
+    pub async fn read_stored(&self) -> Result<Option<RenderedTree>, DeployError> {
+        let branch = self.branch.clone();
+        run_blocking(move || branch.read()).await
+    }
+
+    pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
+        let (branch, request) = (self.branch.clone(), request.clone());
+        run_blocking(move || Ok(super::plan(&request, branch.read()?.as_ref())?)).await
+    }
+
+    pub(crate) async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
+        let (branch, request) = (self.branch.clone(), request.clone());
+        run_blocking(move || {
+            Ok(match branch.read()? {
+                Some(tree) => super::prove(&request, &tree),
+                None => super::proof::missing(&branch.subject()),
+            })
+        })
+        .await
+    }
+
+    /// Killed at any point, branch and folder each hold the old tree or the new one; the next call finishes the work.
+    pub(crate) async fn apply(
+        &self,
+        plan: &Plan,
+        detail: &RenderPlan,
+        options: &ApplyOptions,
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<Applied, DeployError> {
+        let subject = self.branch.subject();
+        events(DeployEvent::Started { subject: subject.clone() });
+        let (target, stored, options) = (self.branch.clone(), detail.clone(), options.clone());
+        let (commit, branch) = run_blocking(move || target.store(&stored, &options)).await?;
+        let pushed = branch == BranchChange::Pushed;
+        events(DeployEvent::Finished { subject, changed: pushed });
+
+        let mut change = None;
+        if let Some(folder) = self.folder.clone() {
+            let subject = folder.subject();
+            events(DeployEvent::Started { subject: subject.clone() });
+            let files = detail.tree.files.clone();
+            let swapped = run_blocking(move || folder.swap(&files)).await?;
+            events(DeployEvent::Finished { subject, changed: swapped });
+            change = Some(if swapped { FolderChange::Swapped } else { FolderChange::Unchanged });
+        }
+        Ok(Applied {
+            changes: if pushed { plan.changes.clone() } else { Vec::new() },
+            detail: AppliedDetail::Render(RenderApplied { commit, branch, folder: change }),
+        })
+    }
+}
+
+/// git and file systems block: a thread that may block runs them.
+async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DeployError> + Send + 'static,
+) -> Result<T, DeployError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,48 @@
+//! The targets that exist, and what each of them can do.
+
+use crate::apply::{Applied, ApplyOptions, DeployEvent};
+use crate::error::DeployError;
+use crate::plan::{Plan, PlanDetail};
+use crate::proof::Proof;
+use crate::render::RenderTarget;
+use crate::request::DeployRequest;
+
+/// Where and how an environment is deployed.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Rendered manifests in a git branch and a folder.
+    Render(RenderTarget),
+}
+
+impl Target {
+    /// Compares a request with what is deployed now. Changes nothing; an error names every problem of every service.
+    pub async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
+        match self {
+            Self::Render(target) => target.plan(request).await,
+        }
+    }
+
+    /// Does what the plan says, and nothing else.
+    ///
+    /// It may take minutes; `events` is called in order, before and after each part. The same plan again changes
+    /// nothing, and after an interruption the same call finishes the work.
+    pub async fn apply(
+        &self,
+        plan: &Plan,
+        options: &ApplyOptions,
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<Applied, DeployError> {
+        match (self, &plan.detail) {
+            (Self::Render(target), PlanDetail::Render(detail)) => target.apply(plan, detail, options, events).await,
+        }
+    }
+
+    /// Reads what is deployed and compares it with the request.
+    ///
+    /// What differs is a finding of the proof; an error means that it could not be found out.
+    pub async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
+        match self {
+            Self::Render(target) => target.prove(request).await,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+use git::ABSENT;
+use lock_model::{BranchName, CommitId, ReleaseTag};
+
+use super::Simulator;
+use crate::error::ForgeError;
+use crate::local::branches::{Move, PushVerdict, judge_branch};
+use crate::local::bypasses::BypassRecord;
+use crate::model::Role;
+
+impl Simulator<'_> {
+    /// Judges one ref of a push, as git's `update` hook is asked: full ref name, old and new object, zeros for none.
+    ///
+    /// Nothing has moved yet. A push that bypasses a rule is recorded here: git asks no later hook that could refuse.
+    pub fn judge_update(&self, reference: &str, old: &str, new: &str) -> Result<PushVerdict, ForgeError> {
+        let forge = self.forge;
+        let user = match forge.actor_with(Role::Write)? {
+            Ok(user) => user,
+            Err(reason) => return Ok(PushVerdict::Refused { reasons: vec![reason] }),
+        };
+        if let Some(branch) = reference.strip_prefix("refs/heads/") {
+            let branch = match BranchName::try_from(branch) {
+                Ok(branch) => branch,
+                Err(error) => return Ok(PushVerdict::Refused { reasons: vec![error.to_string()] }),
+            };
+            let (old, new) = (object(old)?, object(new)?);
+            let movement = match (&old, &new) {
+                (_, None) => Move::Delete,
+                (None, Some(_)) => Move::Create,
+                (Some(old), Some(new)) if forge.git.is_ancestor(old.as_str(), new.as_str())? => Move::FastForward,
+                (Some(_), Some(_)) => Move::Force,
+            };
+            let verdict = judge_branch(&branch, forge.protected_branches()?.get(&branch), &user, movement);
+            if let (PushVerdict::Bypassed { rules }, Some(after)) = (&verdict, new) {
+                let record = BypassRecord::new(&branch, old, after, &user.name, forge.clock.now(), rules);
+                forge.record_bypass(&forge.store.writer()?, record)?;
+            }
+            return Ok(verdict);
+        }
+        let mut reasons = Vec::new();
+        if reference.starts_with("refs/pull/") {
+            reasons.push(format!("`{reference}` is made by the forge alone"));
+        } else if let Some(tag) = reference.strip_prefix("refs/tags/") {
+            match ReleaseTag::try_from(tag) {
+                Ok(tag) if old != ABSENT && self.release(&tag)?.is_some() => {
+                    reasons.push(format!("tag `{tag}` belongs to a release: it is neither moved nor deleted"));
+                }
+                Ok(_) => {}
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        Ok(PushVerdict::refused_for(reasons))
+    }
+}
+
+/// An object id as git's hooks get it.
+fn object(id: &str) -> Result<Option<CommitId>, ForgeError> {
+    if !id.is_empty() && id.bytes().all(|byte| byte == b'0') {
+        return Ok(None);
+    }
+    CommitId::try_from(id).map(Some).map_err(|error| ForgeError::invalid("the push", error))
+}

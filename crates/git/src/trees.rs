@@ -1,0 +1,161 @@
+use crate::output::{self, BatchObject, batch_header, take, take_until, unexpected};
+use crate::{Git, GitError, operand};
+
+/// The mode of a gitlink in a tree: the commit of a submodule.
+pub const MODE_GITLINK: u32 = 0o160_000;
+/// The mode of a symbolic link in a tree.
+pub const MODE_SYMLINK: u32 = 0o120_000;
+/// The mode of an executable file in a tree.
+pub const MODE_EXECUTABLE: u32 = 0o100_755;
+/// The mode of a plain file in a tree.
+pub const MODE_FILE: u32 = 0o100_644;
+
+/// One entry of a tree that is not a folder, without its content.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct TreeEntry {
+    /// The path from the top of the tree.
+    pub path: String,
+    /// One of [`MODE_FILE`], [`MODE_EXECUTABLE`], [`MODE_SYMLINK`] and [`MODE_GITLINK`].
+    pub mode: u32,
+    /// The id of the blob, or of the commit of a gitlink.
+    pub id: String,
+}
+
+/// One entry of a tree, with its content.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct TreeFile {
+    /// The path from the top of the tree.
+    pub path: String,
+    /// One of [`MODE_FILE`], [`MODE_EXECUTABLE`], [`MODE_SYMLINK`] and [`MODE_GITLINK`].
+    pub mode: u32,
+    /// The id of the blob, or of the commit of a gitlink.
+    pub id: String,
+    /// The content; the target of a symbolic link; empty for a gitlink.
+    pub bytes: Vec<u8>,
+}
+
+/// A path that differs between two trees.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct PathChange {
+    /// `A` added, `D` deleted, `M` modified, `T` changed its type, such as from a file to a link.
+    pub status: char,
+    /// The path from the top of the tree.
+    pub path: String,
+}
+
+impl Git {
+    /// The file at a path of a commit or tree; nothing where there is no file (a folder and a gitlink are none).
+    ///
+    /// A tree that does not exist is an error.
+    pub fn read_file(&self, treeish: &str, path: &str) -> Result<Option<Vec<u8>>, GitError> {
+        operand::treeish(treeish)?;
+        operand::tree_path(path)?;
+        let tree = format!("{treeish}^{{tree}}");
+        let blob = format!("{treeish}:{path}");
+        let input = format!("info {tree}\0contents {blob}\0");
+        let output = self.invocation(["cat-file", "--batch-command", "-z"]).stdin(input).run()?.checked()?;
+        let mut rest = output.stdout.as_slice();
+        if let BatchObject::Missing = batch_header(&mut rest, tree.as_bytes(), &output)? {
+            return Err(GitError::not_found(treeish));
+        }
+        match batch_header(&mut rest, blob.as_bytes(), &output)? {
+            BatchObject::Found { kind: "blob", size, .. } => {
+                let content = take(&mut rest, size).ok_or_else(|| unexpected(&output, "a whole file"))?;
+                Ok(Some(content.to_vec()))
+            }
+            BatchObject::Missing | BatchObject::Found { .. } => Ok(None),
+        }
+    }
+
+    /// The entries of a commit or tree below a folder (or the one file of that name), without their content.
+    pub fn list_files(&self, treeish: &str, prefix: Option<&str>) -> Result<Vec<TreeEntry>, GitError> {
+        operand::treeish(treeish)?;
+        let mut arguments = vec!["ls-tree", "-r", "-z", "--full-tree", treeish];
+        if let Some(prefix) = prefix {
+            operand::tree_path(prefix)?;
+            arguments.extend(["--", prefix]);
+        }
+        let output = output::checked(self.run(&arguments)?, &[treeish])?;
+        let mut entries = Vec::new();
+        let mut rest = output.stdout.as_slice();
+        while !rest.is_empty() {
+            let entry = take_until(&mut rest, 0).and_then(parse_entry);
+            let (mode, id, path) = entry.ok_or_else(|| unexpected(&output, "`MODE TYPE ID<tab>PATH`"))?;
+            let path = output::text(path, &output)?;
+            entries.push(TreeEntry { path: path.to_owned(), mode, id: id.to_owned() });
+        }
+        Ok(entries)
+    }
+
+    /// The files of a commit or tree below a folder (or the one file of that name), with their content.
+    ///
+    /// Gitlinks are listed without bytes. Two children, however many files there are.
+    pub fn read_files(&self, treeish: &str, prefix: Option<&str>) -> Result<Vec<TreeFile>, GitError> {
+        let entries = self.list_files(treeish, prefix)?;
+        let ids: Vec<&str> =
+            entries.iter().filter(|entry| entry.mode != MODE_GITLINK).map(|entry| entry.id.as_str()).collect();
+        let mut contents = self.read_blobs(&ids)?.into_iter();
+        let files = entries.into_iter().map(|TreeEntry { path, mode, id }| {
+            let bytes = if mode == MODE_GITLINK { Vec::new() } else { contents.next().unwrap_or_default() };
+            TreeFile { path, mode, id, bytes }
+        });
+        Ok(files.collect())
+    }
+
+    /// The content of blobs, in the order of the ids. One child, none where there is nothing to read.
+    pub fn read_blobs(&self, ids: &[&str]) -> Result<Vec<Vec<u8>>, GitError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        ids.iter().try_for_each(|id| operand::revision(id))?;
+        let output = self.batch(&(ids.join("\n") + "\n"))?;
+        let mut rest = output.stdout.as_slice();
+        let mut contents = Vec::with_capacity(ids.len());
+        for id in ids {
+            match batch_header(&mut rest, id.as_bytes(), &output)? {
+                BatchObject::Found { size, kind: "blob", .. } => {
+                    let content = take(&mut rest, size).ok_or_else(|| unexpected(&output, "a whole file"))?;
+                    contents.push(content.to_vec());
+                    take(&mut rest, 1);
+                }
+                BatchObject::Missing | BatchObject::Found { .. } => {
+                    return Err(GitError::not_found(*id));
+                }
+            }
+        }
+        Ok(contents)
+    }
+
+    /// The paths that differ between two commits or trees; a rename is a deletion and an addition.
+    pub fn diff_names(&self, before: &str, after: &str) -> Result<Vec<PathChange>, GitError> {
+        operand::treeish(before)?;
+        operand::treeish(after)?;
+        // Git would leave out what the work tree's `.gitmodules` tells it to ignore, and fail where that file is hostile.
+        let all = ["--no-renames", "--no-ext-diff", "--ignore-submodules=none"];
+        let arguments = ["diff-tree", "-r", "-z", "--name-status"].into_iter().chain(all).chain([before, after]);
+        let output = output::checked(self.run(arguments)?, &[before, after])?;
+        let mut changes = Vec::new();
+        let mut rest = output.stdout.as_slice();
+        while !rest.is_empty() {
+            let (Some([status, ..]), Some(path)) = (take_until(&mut rest, 0), take_until(&mut rest, 0)) else {
+                return Err(unexpected(&output, "status and path"));
+            };
+            let path = output::text(path, &output)?.to_owned();
+            changes.push(PathChange { status: char::from(*status), path });
+        }
+        Ok(changes)
+    }
+}
+
+/// `MODE TYPE ID<tab>PATH`
+fn parse_entry(entry: &[u8]) -> Option<(u32, &str, &[u8])> {
+    let tab = entry.iter().position(|&byte| byte == b'\t')?;
+    let (facts, path) = entry.split_at(tab);
+    let mut facts = std::str::from_utf8(facts).ok()?.split_ascii_whitespace();
+    let mode = u32::from_str_radix(facts.next()?, 8).ok()?;
+    let _kind = facts.next()?;
+    Some((mode, facts.next()?, path.get(1..)?))
+}

@@ -1,0 +1,86 @@
+//! The commands that work on an environment.
+
+use orchestrator::{self as library, Context, DeployRequest, Error, ErrorKind, Result};
+use orchestrator::{RollbackRequest, RunRequest, TestRequest};
+
+use crate::arguments::{
+    ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PromoteArgs, ReleaseArgs,
+    RollbackArgs, RunArgs, TestRunArgs, UnholdArgs,
+};
+use crate::output::Shown;
+
+pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Shown> {
+    let mut request = RunRequest::new(args.environment.env);
+    request.revision = args.rev;
+    request.wait = args.wait.unwrap_or_default();
+    request.lift_hold = args.reason.filter(|_| args.lift_hold);
+    Ok(Shown::report(&library::run(context, &request).await?))
+}
+
+pub(crate) async fn rollback(context: &Context, args: RollbackArgs) -> Result<Shown> {
+    let mut request = RollbackRequest::new(args.env, args.reason);
+    request.to = args.to;
+    request.wait = args.wait.unwrap_or_default();
+    Ok(Shown::report(&library::rollback(context, &request).await?))
+}
+
+pub(crate) async fn deploy(context: &Context, args: DeployArgs) -> Result<Shown> {
+    let mut request = DeployRequest::new(args.environment.env);
+    request.revision = args.rev;
+    request.wait = args.wait.unwrap_or_default();
+    request.again = args.again;
+    Ok(Shown::report(&library::deploy(context, &request).await?))
+}
+
+pub(crate) async fn promote(context: &Context, args: &PromoteArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::promote(context, &args.env).await?))
+}
+
+pub(crate) async fn release(context: &Context, args: &ReleaseArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::release(context, &args.env, args.rev.as_deref()).await?))
+}
+
+pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::approvals(context, &args.env, args.pull_request).await?))
+}
+
+pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::plan(context, &args.environment.env, args.rev.as_deref()).await?))
+}
+
+pub(crate) async fn verify(context: &Context, args: &EnvironmentArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::verify(context, &args.env).await?))
+}
+
+pub(crate) async fn health(context: &Context, args: &EnvironmentArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::health(context, &args.env).await?))
+}
+
+pub(crate) async fn test(context: &Context, args: TestRunArgs) -> Result<Shown> {
+    let mut request = TestRequest::new(args.environment.env);
+    request.suites = args.suite;
+    request.pull_request = args.pull_request;
+    let report = library::run_tests(context, &request).await?;
+    if let Some(path) = &args.junit {
+        std::fs::write(path, report.to_junit()).map_err(|error| {
+            Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", path.display()), error)
+        })?;
+    }
+    Ok(Shown::report(&report))
+}
+
+pub(crate) async fn hold(context: &Context, args: &HoldArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::hold(context, &args.environment.env, &args.reason).await?))
+}
+
+pub(crate) async fn unhold(context: &Context, args: &UnholdArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::unhold(context, &args.environment.env, &args.reason).await?))
+}
+
+pub(crate) async fn status(context: &Context) -> Result<Shown> {
+    Ok(Shown::report(&library::status(context).await?))
+}
+
+pub(crate) async fn history(context: &Context, args: &HistoryArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::history(context, args.env.as_ref(), args.limit).await?))
+}

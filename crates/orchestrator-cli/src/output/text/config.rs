@@ -1,0 +1,33 @@
+use lock_model::CONFIG_FILE;
+use orchestrator::report::v1::{ConfigCheckReport, ConfigShowReport};
+
+use super::{Text, append};
+use crate::output::count;
+
+impl Text for ConfigCheckReport {
+    fn text(&self) -> String {
+        let environments: Vec<&str> = self.environments.iter().map(AsRef::as_ref).collect();
+        let environments = match environments.as_slice() {
+            [] => "no environments".to_owned(),
+            names => format!("environments {}", names.join(", ")),
+        };
+        let mut text = format!(
+            "{CONFIG_FILE} is fine: {} for services, {}, {environments}\n",
+            count(self.service_rules, "rule"),
+            count(self.suites.len(), "suite"),
+        );
+        if !self.environment_variables.is_empty() {
+            append(
+                &mut text,
+                format!("it reads the environment variables {}\n", self.environment_variables.join(", ")),
+            );
+        }
+        text
+    }
+}
+
+impl Text for ConfigShowReport {
+    fn text(&self) -> String {
+        self.yaml().to_owned()
+    }
+}

@@ -1,0 +1,209 @@
+use lock_model::escaping::shorten;
+use orchestrator::report::v1::{
+    ApprovalsReport, HealthReport, HistoryReport, HistoryRow, HoldReport, Next, PlanReport, ProofSummary, StatusReport,
+    TestReport, VerifyReport,
+};
+use orchestrator::report::v1::{ChangeKind, Severity};
+
+use super::{Text, append, short_id, short_image};
+use crate::output::Table;
+
+/// How much of a note the table of the ledger shows, in bytes; the JSON form has all of it.
+const NOTE_BYTES: usize = 120;
+
+fn weight(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Block => "block",
+        Severity::Warn => "warn",
+    }
+}
+
+fn verb(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Added => "add",
+        ChangeKind::Removed => "remove",
+        ChangeKind::Changed => "change",
+    }
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+impl Text for HealthReport {
+    fn text(&self) -> String {
+        let mut table = Table::new(&["check", "state", "weight", "detail"]);
+        for check in &self.report.checks {
+            table.row([check.name.as_str(), check.state.word(), weight(check.severity), check.detail.as_str()]);
+        }
+        let verdict = if self.report.is_healthy() { "can take a deployment" } else { "must not be deployed to now" };
+        format!("{} {verdict}\n\n{}", self.environment, table.render())
+    }
+}
+
+impl Text for PlanReport {
+    fn text(&self) -> String {
+        let mut text =
+            format!("{}: release {} from commit {}\n", self.environment, self.release.id8(), self.commit.short(12));
+        if self.changes.is_empty() {
+            text += "nothing would change\n";
+        } else {
+            let mut table = Table::new(&["service", "change", "file", "image"]);
+            for change in &self.changes {
+                let service = change.service.as_ref().map_or("-", |service| service.as_str());
+                let shown = |image: &Option<String>| image.as_deref().map_or_else(|| "none".to_owned(), short_image);
+                let images: Vec<String> = change
+                    .images
+                    .iter()
+                    .map(|image| format!("{} → {}", shown(&image.from), shown(&image.to)))
+                    .collect();
+                table.row([service, verb(change.kind), change.path.as_str(), images.join(", ").as_str()]);
+            }
+            text += "\n";
+            text += &table.render();
+        }
+        for skipped in &self.not_deployed {
+            append(&mut text, format!("not deployed: {} ({})\n", skipped.service, skipped.reason));
+        }
+        text
+    }
+}
+
+impl Text for VerifyReport {
+    fn text(&self) -> String {
+        let name = &self.environment;
+        let verdict = if self.proof.is_proven() { "is what the lock says" } else { "is not what the lock says" };
+        let mut text = format!(
+            "{name}: what is stored {verdict} (release {}, lock {})\n",
+            self.release.id8(),
+            short_id(self.lock.as_str())
+        );
+        if self.proof.is_proven() {
+            let mut table = Table::new(&["service", "object", "image"]);
+            for image in &self.proof.images {
+                let service = image.service.as_ref().map_or("-", |service| service.as_str());
+                table.row([service, image.object.as_str(), short_image(&image.image).as_str()]);
+            }
+            return text + "\n" + &table.render();
+        }
+        for finding in &self.proof.findings {
+            append(&mut text, format!("  {finding}\n"));
+        }
+        text + &format!("hint: `orchestrator deploy --env {name} --again` puts it back\n")
+    }
+}
+
+impl Text for TestReport {
+    fn text(&self) -> String {
+        let mut table = Table::new(&["suite", "verdict", "detail"]);
+        for report in &self.suites {
+            for (index, line) in report.summary().lines().enumerate() {
+                let (suite, verdict) =
+                    if index == 0 { (report.suite.as_str(), report.verdict.word()) } else { ("", "") };
+                table.row([suite, verdict, line]);
+            }
+        }
+        let verdict = if self.is_passed() { "all suites passed" } else { "not all suites passed" };
+        format!("{}: {verdict}\n\n{}", self.environment, table.render())
+    }
+}
+
+impl Text for ApprovalsReport {
+    fn text(&self) -> String {
+        if self.needed == 0 {
+            return format!("{}\n", self.summary);
+        }
+        let mut text = format!(
+            "pull request {}: {} (head {}, rules of `{}`)\n",
+            self.pull_request,
+            self.summary,
+            self.head.short(12),
+            self.branch
+        );
+        let mut table = Table::new(&["who", "counts", "why"]);
+        for user in &self.counted {
+            table.row([user.as_str(), "yes", "approved this content"]);
+        }
+        for review in &self.not_counted {
+            table.row([review.user.as_str(), "no", review.reason.as_str()]);
+        }
+        if !table.is_empty() {
+            text += "\n";
+            text += &table.render();
+        }
+        text
+    }
+}
+
+impl Text for HoldReport {
+    fn text(&self) -> String {
+        let (name, reason) = (&self.environment, &self.reason);
+        match (self.held, self.record) {
+            (true, Some(record)) => format!("{name} is held: {reason} (record {record})\n"),
+            (true, None) => format!("{name} is held already for this reason\n"),
+            (false, Some(record)) => format!("{name} is free again: {reason} (record {record})\n"),
+            (false, None) => format!("{name} was not held\n"),
+        }
+    }
+}
+
+impl Text for HistoryReport {
+    fn text(&self) -> String {
+        if self.records.is_empty() {
+            return "the ledger has no records yet\n".to_owned();
+        }
+        let mut table = Table::new(&["seq", "at", "environment", "step", "result", "release", "commit", "by", "note"]);
+        for row in &self.records {
+            table.row(cells(row));
+        }
+        table.render()
+    }
+}
+
+fn cells(row: &HistoryRow) -> [String; 9] {
+    let note = row.note.as_deref().and_then(|note| note.lines().next()).unwrap_or_default();
+    [
+        row.seq.to_string(),
+        row.at.to_string(),
+        row.environment.as_ref().map_or_else(dash, ToString::to_string),
+        row.step.clone(),
+        row.result.to_string(),
+        row.release.as_ref().map_or_else(dash, |release| release.id8().to_owned()),
+        row.commit.as_ref().map_or_else(dash, |commit| commit.short(7).to_owned()),
+        row.by.clone(),
+        shorten(note, NOTE_BYTES),
+    ]
+}
+
+impl Text for StatusReport {
+    fn text(&self) -> String {
+        if self.environments.is_empty() {
+            return "no environment with a branch is configured yet\n".to_owned();
+        }
+        let mut table = Table::new(&["environment", "release", "commit", "proof", "tag", "hold", "next"]);
+        for row in &self.environments {
+            let deployed = row.deployed.as_ref();
+            let commit = deployed.and_then(|deployed| deployed.commit.as_ref());
+            table.row([
+                row.environment.to_string(),
+                deployed.map_or_else(dash, |deployed| deployed.release.id8().to_owned()),
+                commit.map_or_else(dash, |commit| commit.short(12).to_owned()),
+                match &row.proof {
+                    ProofSummary::Proven { level, .. } => level.to_string(),
+                    ProofSummary::Failed { .. } => "failed".to_owned(),
+                    ProofSummary::None => dash(),
+                },
+                row.tag.clone().unwrap_or_else(dash),
+                row.hold.as_ref().map_or_else(dash, |hold| format!("{}: {}", hold.by, hold.reason)),
+                match &row.next {
+                    Next::First => "the first run".to_owned(),
+                    Next::Continue { step, attempt } => format!("{step} (attempt {attempt})"),
+                    Next::ContinueRollback { release } => format!("rollback to {}", release.id8()),
+                    Next::Unhold => "unhold".to_owned(),
+                    Next::Nothing => "a new release".to_owned(),
+                },
+            ]);
+        }
+        table.render()
+    }
+}

@@ -1,0 +1,207 @@
+use std::collections::BTreeMap;
+
+use lock_model::ServiceName;
+use lock_model::escaping::escape_terminal;
+use orchestrator::report::v1::{
+    CommitLines, LockCheckReport, LockCommitReport, LockComposeReport, LockDiffReport, LockGenerateReport,
+    LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport, LockSource, LockedService, PublishedLock,
+    PushedRefs, SubmoduleCommits,
+};
+
+use super::{Text, append, short_id};
+use crate::output::{Table, count};
+
+/// A lock with its services.
+fn lock(id: &str, source: &LockSource, services: &BTreeMap<ServiceName, LockedService>) -> String {
+    let from = source.pull_request.map_or_else(String::new, |number| format!(" of pull request {number}"));
+    let mut table = Table::new(&["service", "commit", "image", "digest", "created", "revision"]);
+    for (name, service) in services {
+        let commit = service.commit.short(12);
+        match &service.image {
+            Some(image) => table.row([
+                name.as_str(),
+                commit,
+                &format!("{}:{}", image.repository, image.tag),
+                short_id(image.digest.as_str()),
+                &image.created.to_string(),
+                &image.revision,
+            ]),
+            None => table.row([name.as_str(), commit, "configuration only", "-", "-", "-"]),
+        }
+    }
+    format!(
+        "lock {id}\nfrom {}{from}, head {}, base {}, tree {}\n\n{}",
+        source.repository,
+        source.head.short(12),
+        source.base.short(12),
+        source.tree.short(12),
+        table.render()
+    )
+}
+
+/// The branches and tags that commits are on.
+fn pushed(on: &BTreeMap<ServiceName, PushedRefs>) -> String {
+    let mut table = Table::new(&["service", "branches", "tags"]);
+    for (name, refs) in on {
+        let list = |names: &[String]| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
+        table.row([name.as_str(), &list(&refs.branches), &list(&refs.tags)]);
+    }
+    table.render()
+}
+
+impl Text for LockShowReport {
+    fn text(&self) -> String {
+        lock(self.lock.as_str(), &self.source, &self.services)
+    }
+}
+
+impl Text for LockGenerateReport {
+    fn text(&self) -> String {
+        // Without a folder, stdout is the lock and nothing else.
+        let Some(folder) = &self.folder else { return self.file.clone() };
+        format!(
+            "lock {} of {} services is in {folder}\n{}",
+            short_id(self.lock.as_str()),
+            self.services.len(),
+            self.pushed.as_ref().map(|on| format!("\n{}", pushed(on))).unwrap_or_default()
+        )
+    }
+
+    fn notes(&self) -> Option<String> {
+        self.pushed.as_ref().filter(|_| self.folder.is_none()).map(pushed)
+    }
+}
+
+impl Text for LockMigrateReport {
+    fn text(&self) -> String {
+        if self.folder.is_none() && self.adopted.is_none() {
+            return self.file.clone();
+        }
+        let mut text = lock(self.lock.as_str(), &self.source, &self.services);
+        if let Some(folder) = &self.folder {
+            append(&mut text, format!("\nit is in {folder}\n"));
+        }
+        if let Some(adopted) = &self.adopted {
+            let (name, tag) = (&adopted.environment, &adopted.tag);
+            append(
+                &mut text,
+                format!(
+                    "\n{name} takes it over as `{tag}`: `orchestrator rollback --env {name} --to {tag} --reason …` goes there\n"
+                ),
+            );
+        }
+        text
+    }
+}
+
+impl Text for LockComposeReport {
+    fn text(&self) -> String {
+        let Some(output) = &self.written else { return self.file.clone() };
+        let images = count(self.services.len(), "image");
+        let id = short_id(self.lock.as_str());
+        format!(
+            "{images} of lock {id} in {output}: `docker compose -f {} -f {output} up` runs them\n",
+            self.compose_file
+        )
+    }
+}
+
+impl Text for LockCheckReport {
+    fn text(&self) -> String {
+        let mut table = Table::new(&["question", "answer", "detail"]);
+        for one in &self.answers {
+            if one.answer {
+                table.row([one.question.as_str(), "yes", one.detail.as_str()]);
+            }
+            for (index, finding) in one.findings.iter().enumerate() {
+                let (question, answer) = if index == 0 { (one.question.as_str(), "no") } else { ("", "") };
+                table.row([question, answer, finding.as_str()]);
+            }
+        }
+        let verdict = if self.usable { "can be used" } else { "cannot be used" };
+        format!("the lock {verdict}\n\n{}", table.render())
+    }
+}
+
+impl Text for LockDiffReport {
+    fn text(&self) -> String {
+        let mut text = format!("{} → {}\n", short_id(self.before.as_str()), short_id(self.after.as_str()));
+        if self.changes.is_empty() {
+            text += "nothing changes\n";
+        } else {
+            let mut table = Table::new(&["service", "what changes"]);
+            for problem in &self.changes {
+                table.row([problem.subject.as_str(), problem.message.as_str()]);
+                for detail in &problem.details {
+                    table.row(["", detail.as_str()]);
+                }
+            }
+            text += "\n";
+            text += &table.render();
+        }
+        for (service, commits) in self.commits.iter().flatten() {
+            text += &commits_of(service, commits);
+        }
+        text
+    }
+}
+
+/// The commits of a service, a block.
+fn commits_of(service: &ServiceName, commits: &SubmoduleCommits) -> String {
+    let mut lines = vec![String::new(), format!("{service}: {}", commits.summary())];
+    if let SubmoduleCommits::Known { added, removed, .. } = commits {
+        lines.extend(listed('+', added));
+        lines.extend(listed('-', removed));
+    }
+    lines.iter().map(|line| escape_terminal(line) + "\n").collect()
+}
+
+fn listed(sign: char, commits: &CommitLines) -> impl Iterator<Item = String> {
+    let shown = commits
+        .newest
+        .iter()
+        .map(move |commit| format!("  {sign} {} {} ({})", commit.commit.short(12), commit.subject, commit.author));
+    let more = commits.count.saturating_sub(commits.newest.len());
+    shown.chain((more > 0).then(|| format!("  {sign} and {more} more")))
+}
+
+impl Text for LockPublishReport {
+    fn text(&self) -> String {
+        let number = self.pull_request;
+        match (&self.published, &self.superseded) {
+            (Some(published), _) => published_text(number, published),
+            (None, note) => format!(
+                "superseded: {}; `lock publish` again makes the lock of what it is now\n",
+                note.as_deref().unwrap_or_default()
+            ),
+        }
+    }
+}
+
+fn published_text(number: u64, published: &PublishedLock) -> String {
+    format!(
+        "pull request {number}: {}\n\n{}{}\nartefact, comment and status `orchestrator/lock` are published\n",
+        published.summary,
+        lock(published.lock.as_str(), &published.source, &published.services),
+        published.pushed.as_ref().map(|on| format!("\n{}", pushed(on))).unwrap_or_default(),
+    )
+}
+
+impl Text for LockCommitReport {
+    fn text(&self) -> String {
+        match &self.superseded {
+            Some(note) => format!("superseded: {note}\n"),
+            None => format!("{}\n", self.note.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+impl Text for LockRejectReport {
+    fn text(&self) -> String {
+        let id = short_id(self.lock.as_str());
+        match self.record {
+            Some(record) => format!("lock {id} is rejected for ever: {} (record {record})\n", self.reason),
+            None => format!("lock {id} was rejected before\n"),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+use orchestrator::ErrorKind;
+use orchestrator::report::v1::{Operation, RunReport, StepResult};
+
+use super::{Text, append, short_id};
+use crate::output::Table;
+
+impl Text for RunReport {
+    fn text(&self) -> String {
+        if let Some(note) = &self.superseded {
+            return format!("superseded: {note}\n");
+        }
+        let mut table = Table::new(&["step", "result", "detail"]);
+        for line in &self.steps {
+            for (index, detail) in line.detail.lines().enumerate() {
+                let (step, result) = if index == 0 { (line.step.as_str(), line.result.as_str()) } else { ("", "") };
+                table.row([step, result, detail]);
+            }
+        }
+        let name = &self.environment;
+        let mut text = format!(
+            "{}\n  commit {}  lock {}\n\n{}",
+            verdict(self),
+            self.commit.as_ref().map_or("-", |commit| commit.short(12)),
+            self.lock.as_ref().map_or("-", |lock| short_id(lock.as_str())),
+            table.render()
+        );
+        if self.stopped.is_some() {
+            let revision = self.revision.as_ref().map(|revision| format!(" --rev {revision}")).unwrap_or_default();
+            let reason = if self.operation == Operation::Rollback { " --reason …" } else { "" };
+            append(
+                &mut text,
+                format!(
+                    "Once the cause is gone: `orchestrator {} --env {name}{revision}{reason}` goes on from here.\n",
+                    command(self.operation)
+                ),
+            );
+        }
+        if self.operation == Operation::Rollback {
+            append(
+                &mut text,
+                format!("\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets deployments go on.\n"),
+            );
+        }
+        text
+    }
+}
+
+fn command(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Run => "run",
+        Operation::Deploy => "deploy",
+        Operation::Promote => "promote",
+        Operation::Release => "release",
+        Operation::Rollback => "rollback",
+    }
+}
+
+/// The first line.
+fn verdict(report: &RunReport) -> String {
+    let ended = |result: StepResult| report.steps.iter().any(move |line| line.result == result);
+    let deployed = report.steps.iter().any(|line| line.step == "deploy" && line.result == StepResult::Ok);
+    let release =
+        format!("{}: release {}", report.environment, report.release.as_ref().map_or("-", |release| release.id8()));
+    let words = match (report.stopped, report.operation) {
+        (None, Operation::Run) => "is through",
+        (None, Operation::Deploy) => "is deployed",
+        (None, Operation::Rollback) => "is back",
+        (None, Operation::Promote | Operation::Release) if !ended(StepResult::Ok) => {
+            return format!("{release}: nothing was left to do");
+        }
+        (None, Operation::Promote) => "is promoted",
+        (None, Operation::Release) => "is released",
+        (Some(ErrorKind::Refused | ErrorKind::Repository), _) if !deployed => "was refused, nothing was changed",
+        (Some(_), _) => "did not come through",
+    };
+    format!("{release} {words}")
+}

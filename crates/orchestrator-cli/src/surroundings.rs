@@ -1,0 +1,137 @@
+//! What the library may see of this process: variables, programs, logins, the clock and the run's identity.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lock_model::UserName;
+use orchestrator::{Context, Error, ErrorKind, Problem, RegistryAccess, Result, Settings, Surroundings};
+use process::EnvVars;
+use registry::credentials::{EnvCredential, Login};
+use registry::{PemAuthority, Proxies};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::arguments::GlobalArgs;
+use crate::clock;
+use crate::environment::{self, Variable};
+use crate::interruption;
+use crate::output::Progress;
+
+/// What the variables of explicit logins begin with.
+const LOGIN_PREFIX: &str = "ORCHESTRATOR_REGISTRY";
+/// Where the token of GitHub Actions is good for.
+const GITHUB_REGISTRY: &str = "ghcr.io";
+/// What helper programs see besides what every child sees: where desktops, clouds and keyrings keep their keys.
+const HELPER_VARIABLES: [&str; 4] = ["DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "PASSWORD_STORE_DIR", "XDG_RUNTIME_DIR"];
+/// The same for whole families of variables.
+const HELPER_PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+
+/// Opens repository and forge for a command.
+pub(crate) fn context(global: &GlobalArgs, deadline: Duration) -> Result<Context> {
+    let mut settings = Settings::new(&global.repository);
+    settings.forge = global.forge();
+    settings.actor = global.actor()?;
+    settings.cache = global.cache();
+    settings.run_id = environment::read(environment::RUN_ID).unwrap_or_else(|| "local".to_owned());
+    settings.run_attempt = environment::read(environment::RUN_ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
+    settings.nonce = Some(nonce());
+    settings.deadline = Instant::now() + deadline;
+    Context::open(settings, surroundings(), Arc::new(clock::clock()?), Arc::new(Progress::new(global.format)))
+}
+
+/// Variables, programs and logins.
+pub(crate) fn surroundings() -> Surroundings {
+    let mut surroundings = Surroundings::new(environment::search_path(), children(None));
+    surroundings.variables = Arc::new(environment::read_named);
+    surroundings.registry = Arc::new(registry_access);
+    surroundings.interrupt = interruption::interrupt();
+    surroundings.actor_variable = Some(environment::ACTOR.name.to_owned());
+    surroundings
+}
+
+/// The named list that children get; the acting user travels to the update hook.
+pub(crate) fn children(actor: Option<&UserName>) -> EnvVars {
+    let mut list = EnvVars::new();
+    for (name, value) in environment::for_children() {
+        list.insert(name, value);
+    }
+    if let Some(actor) = actor {
+        list.insert(environment::ACTOR.name, actor.as_str());
+    }
+    list
+}
+
+/// Tells two processes apart whatever their ids: in containers every process is number one.
+fn nonce() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    format!("{:016x}", std::hash::RandomState::new().build_hasher().finish())
+}
+
+fn registry_access() -> Result<RegistryAccess> {
+    let mut access = RegistryAccess::default();
+    let variables = environment::with_prefix(LOGIN_PREFIX);
+    access.env_credentials = EnvCredential::from_variables(LOGIN_PREFIX, &variables).map_err(|error| {
+        Error::new(ErrorKind::Usage, "the logins of registries cannot be read")
+            .problems(error.problems().iter().map(|one| Problem::new("environment", one.to_string())))
+            .hint("nothing was sent to any registry")
+    })?;
+    access.job_login = environment::read(environment::GITHUB_TOKEN).map(SecretString::from).map(|token| {
+        let user = environment::read(environment::GITHUB_ACTOR).unwrap_or_else(|| "token".to_owned());
+        let login = Login::password(user, token.expose_secret());
+        EnvCredential::new(environment::GITHUB_TOKEN.name, GITHUB_REGISTRY, login)
+    });
+    access.login_files = login_files();
+    for (name, value) in environment::named(&HELPER_VARIABLES, &HELPER_PREFIXES) {
+        access.helper_variables.insert(name, value);
+    }
+    access.proxies = proxies()?;
+    access.authorities = authorities()?;
+    access.jitter_seed = u64::from(std::process::id());
+    Ok(access)
+}
+
+/// Authorities that this machine's administrator names, such as the one of a proxy that looks into TLS.
+fn authorities() -> Result<Vec<PemAuthority>> {
+    let Some(path) = environment::read(environment::CA_FILE) else { return Ok(Vec::new()) };
+    let pem = std::fs::read(&path).map_err(|error| {
+        let message = format!("`{path}`, which `{}` names, cannot be read", environment::CA_FILE.name);
+        Error::from_source(ErrorKind::Usage, message, error)
+    })?;
+    Ok(vec![PemAuthority::new(path, pem)])
+}
+
+/// Where docker and podman keep logins.
+fn login_files() -> Vec<PathBuf> {
+    let path = |variable: Variable| environment::read(variable).map(PathBuf::from);
+    let home = path(environment::HOME);
+    let below_home = |rest: &str| home.as_ref().map(|home| home.join(rest));
+    let docker = path(environment::DOCKER_CONFIG).or_else(|| below_home(".docker"));
+    let configuration = path(environment::XDG_CONFIG_HOME).or_else(|| below_home(".config"));
+    [
+        docker.map(|folder| folder.join("config.json")),
+        path(environment::REGISTRY_AUTH_FILE),
+        path(environment::XDG_RUNTIME_DIR).map(|folder| folder.join("containers/auth.json")),
+        configuration.map(|folder| folder.join("containers/auth.json")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn proxies() -> Result<Proxies> {
+    let parse = |variable: Variable| {
+        environment::read_either_case(variable)
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    // The value may hold a password.
+                    Error::new(ErrorKind::Usage, format!("the environment variable `{}` is no URL", variable.name))
+                })
+            })
+            .transpose()
+    };
+    let mut proxies = Proxies::default();
+    proxies.http = parse(environment::HTTP_PROXY)?;
+    proxies.https = parse(environment::HTTPS_PROXY)?;
+    proxies.exceptions = environment::read_either_case(environment::NO_PROXY).unwrap_or_default();
+    Ok(proxies)
+}

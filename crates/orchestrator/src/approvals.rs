@@ -1,0 +1,122 @@
+//! Who approved a promotion, by the rules of the environment that it goes to.
+
+use config::policy_relaxations;
+use forge::{PullRequest, PullRequestState, StatusState};
+use ledger::PolicySource;
+use lock_model::EnvironmentName;
+use promotion::approvals::{ApprovalVerdict, count};
+
+use crate::context::{Context, branch_name};
+use crate::engine::{APPROVALS_STATUS, PolicyFound, mergers, pull_request_facts};
+use crate::environment_policy::{branch_of, find_environment};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger_store::LedgerStore;
+use crate::report::v1::{ApprovalsReport, NotCountedReview, Policy};
+use crate::revision::{Revision, load_config};
+
+/// Counts the approvals of a pull request, or of the one open promotion, and sets its status while it is open.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] where no pull request is open, [`ErrorKind::Usage`] where it goes elsewhere.
+pub async fn approvals(
+    context: &Context,
+    name: &EnvironmentName,
+    pull_request: Option<u64>,
+) -> Result<ApprovalsReport> {
+    context.sync()?;
+    let environment = find_environment(context, name).await?;
+    let branch = branch_of(&environment)?;
+    let pull_request = match pull_request {
+        Some(number) => context.forge.pull_request(number).await?,
+        None => open_promotion(context, &branch).await?,
+    };
+    if pull_request.base_branch.as_str() != branch {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!(
+                "pull request {} goes to `{}`, `{name}` runs `{branch}`",
+                pull_request.number, pull_request.base_branch
+            ),
+        ));
+    }
+    let revision = Revision::load(context, &pull_request.head)?;
+    // The rules are the target branch's: what the pull request says about itself does not count.
+    let target = match &pull_request.merge {
+        Some(merge) => Revision::load(context, &merge.commit)?.parents.first().cloned(),
+        None => Some(context.branch_head(&branch).await?),
+    };
+    let rules = match &target {
+        Some(target) => load_config(context, target.as_str())?,
+        None => None,
+    };
+    let found = PolicyFound::of(rules, name);
+    let policy = found.gates(context, &revision, name, &mergers(context, &pull_request).await?)?;
+    let mut report = ApprovalsReport {
+        pull_request: pull_request.number,
+        environment: name.clone(),
+        branch: branch.clone(),
+        head: pull_request.head.clone(),
+        needed: 0,
+        missing: 0,
+        counted: Vec::new(),
+        not_counted: Vec::new(),
+        policy: match found.source {
+            PolicySource::Target => Policy::Target,
+            PolicySource::Bootstrap => Policy::Bootstrap,
+        },
+        summary: format!("`{name}` asks for no approvals"),
+        approved: true,
+        warnings: Vec::new(),
+    };
+    let mut state = StatusState::Success;
+    if let Some(policy) = policy.approvals {
+        let facts = pull_request_facts(context, &pull_request).await?;
+        let approvals = count(&policy, &facts);
+        state = match approvals.verdict() {
+            ApprovalVerdict::Enough => StatusState::Success,
+            ApprovalVerdict::Missing => StatusState::Pending,
+            ApprovalVerdict::Blocked | ApprovalVerdict::Impossible => StatusState::Failure,
+        };
+        report.approved = state == StatusState::Success;
+        report.needed = approvals.needed;
+        report.missing = approvals.missing;
+        report.summary = approvals.summary();
+        report.not_counted = approvals
+            .not_counted
+            .iter()
+            .map(|review| NotCountedReview { user: review.user.clone(), reason: review.reason.to_string() })
+            .collect();
+        report.counted = approvals.counted;
+        match found.source {
+            PolicySource::Target => {
+                let relaxed = policy_relaxations(found.config(&revision.config), &revision.config);
+                report.warnings.extend(relaxed.iter().map(|rule| format!("the pull request loosens a rule: {rule}")));
+            }
+            PolicySource::Bootstrap => report.warnings.push(format!(
+                "bootstrap: `{branch}` has no configuration yet, so the rules are the pull request's own"
+            )),
+        }
+    }
+    if pull_request.merge.is_none() {
+        LedgerStore::check(context).await?;
+        context.forge.set_status(&pull_request.head, APPROVALS_STATUS, state, &report.summary).await?;
+    }
+    Ok(report)
+}
+
+/// The one open pull request into a branch.
+async fn open_promotion(context: &Context, branch: &str) -> Result<PullRequest> {
+    let base = branch_name(branch)?;
+    let open = context.forge.pull_requests(Some(PullRequestState::Open)).await?;
+    let mut into: Vec<PullRequest> = open.into_iter().filter(|one| one.base_branch == base).collect();
+    match (into.pop(), into.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (Some(_), false) => {
+            Err(Error::new(ErrorKind::Usage, format!("several pull requests into `{branch}` are open"))
+                .hint("name one with `--pull-request N`"))
+        }
+        (None, _) => Err(Error::new(ErrorKind::Refused, format!("no pull request into `{branch}` is open"))
+            .hint("`orchestrator run --env staging` opens the promotion when its proof is there")),
+    }
+}

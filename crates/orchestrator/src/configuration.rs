@@ -1,0 +1,95 @@
+//! Judging and showing the configuration.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind};
+use lock_model::{CONFIG_FILE, EnvironmentName};
+
+use crate::context::{Local, Surroundings, git_error};
+use crate::environment_policy::unknown_environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::v1::{ConfigCheckReport, ConfigShowReport};
+use crate::revision::parse_config;
+
+/// Judges the configuration of a revision, or of the work tree in `repository`.
+///
+/// # Errors
+///
+/// [`ErrorKind::Usage`] with every mistake and its place.
+pub fn check_config(
+    repository: &Path,
+    revision: Option<&str>,
+    surroundings: &Surroundings,
+) -> Result<ConfigCheckReport> {
+    let config = read(repository, revision, surroundings)?;
+    Ok(ConfigCheckReport {
+        service_rules: config.services.len(),
+        environments: config.environments.keys().cloned().collect(),
+        suites: config.suites.keys().cloned().collect(),
+        environment_variables: variables(&config),
+    })
+}
+
+/// Shows the configuration after merging: of one environment, or all of it.
+///
+/// # Errors
+///
+/// As [`check_config`], and for an environment that it has not.
+pub fn show_config(
+    repository: &Path,
+    revision: Option<&str>,
+    environment: Option<&EnvironmentName>,
+    origin: ShowOrigin,
+    surroundings: &Surroundings,
+) -> Result<ConfigShowReport> {
+    let config = read(repository, revision, surroundings)?;
+    let shown = match (config.show(environment), environment) {
+        (Some(shown), _) => shown,
+        (None, Some(name)) => return Err(unknown_environment(&config, name)),
+        (None, None) => return Err(Error::new(ErrorKind::Bug, "the configuration cannot be shown")),
+    };
+    Ok(ConfigShowReport { config: shown.to_json(origin), yaml: shown.to_yaml(origin) })
+}
+
+/// The environment variables that the configuration names, sorted.
+fn variables(config: &Config) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for environment in config.environments.values() {
+        if let Some(SourceValue::Env(name)) = &environment.url {
+            names.insert(name.to_string());
+        }
+        for probe in environment.health.probes.values() {
+            if let ProbeKind::Command(command) = &probe.kind {
+                names.extend(command.environment.iter().map(ToString::to_string));
+            }
+        }
+    }
+    for settings in config.registries.values() {
+        names.extend(settings.variables().map(ToString::to_string));
+    }
+    for suite in config.suites.values() {
+        if let SuiteKind::Command(suite) = &suite.kind {
+            names.extend(suite.command.environment.iter().map(ToString::to_string));
+        }
+    }
+    names.into_iter().collect()
+}
+
+fn read(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) -> Result<Config> {
+    if let Some(revision) = revision {
+        let local = Local::open(repository, surroundings)?;
+        let bytes = local
+            .git
+            .read_file(revision, CONFIG_FILE)
+            .map_err(|error| git_error("the configuration cannot be read", error))?
+            .ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in `{revision}`")))?;
+        return parse_config(CONFIG_FILE, &bytes);
+    }
+    let path = repository.join(CONFIG_FILE);
+    let bytes = std::fs::read(&path).map_err(|error| {
+        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error)
+            .hint("name the superproject with `--repository DIR`, or a commit with `--rev REV`")
+    })?;
+    parse_config(CONFIG_FILE, &bytes)
+}

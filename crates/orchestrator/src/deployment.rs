@@ -1,0 +1,133 @@
+//! Planning, deploying and verifying an environment.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ledger::Step;
+use lock_model::EnvironmentName;
+use promotion::attempts::Purpose;
+
+use crate::context::Context;
+use crate::engine::{Engine, Repeat, Wanted};
+use crate::environment_policy::{branch_of, commit_of, find_environment};
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::lease::lease;
+use crate::ledger_store::LedgerStore;
+use crate::report::v1::{NotDeployedService, Operation, PlanReport, RunReport, VerifyReport};
+use crate::revision::Revision;
+
+/// What to deploy.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeployRequest {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// A commit of the environment's branch; `None`: the newest.
+    pub revision: Option<String>,
+    /// How long to wait for another run of the same environment.
+    pub wait: Duration,
+    /// Whether to apply also where the ledger says that it is deployed.
+    pub again: bool,
+}
+
+impl DeployRequest {
+    /// The newest commit, without waiting, and only what is not deployed yet.
+    pub fn new(environment: EnvironmentName) -> Self {
+        Self { environment, revision: None, wait: Duration::ZERO, again: false }
+    }
+}
+
+/// Says what a deployment of a revision, or of the newest commit, would change.
+///
+/// # Errors
+///
+/// [`ErrorKind::Repository`] where the lock does not belong to the commit, [`ErrorKind::Refused`] with every problem of
+/// every service where the manifests cannot be deployed.
+pub async fn plan(context: &Context, environment: &EnvironmentName, revision: Option<&str>) -> Result<PlanReport> {
+    let engine = open(context, environment, revision).await?;
+    belongs(&engine)?;
+    let deployable = engine.deployable()?;
+    let plan = deployable.plan(context).await?;
+    let warnings = plan
+        .unpinned_images
+        .iter()
+        .map(|image| format!("{} at {} is not pinned: {}", image.object, image.place, image.image))
+        .collect();
+    let not_deployed = deployable.request.not_deployed.iter();
+    Ok(PlanReport {
+        environment: environment.clone(),
+        release: engine.release.clone(),
+        lock: engine.lock.lock.id().clone(),
+        commit: engine.revision.commit.clone(),
+        plan: plan.digest.clone(),
+        changes: plan.changes,
+        unpinned: plan.unpinned_images,
+        not_deployed: not_deployed
+            .map(|skipped| NotDeployedService { service: skipped.name.clone(), reason: skipped.reason.clone() })
+            .collect(),
+        warnings,
+    })
+}
+
+/// Gates, health, deployment and its proof, without suites.
+///
+/// # Errors
+///
+/// Where something cannot be found out or done; a gate that refuses is a report.
+pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunReport> {
+    let _lease = lease(context, &request.environment, request.wait).await?;
+    let mut engine = open(context, &request.environment, request.revision.as_deref()).await?;
+    let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
+    let repeat = if request.again { Repeat::Deploy } else { Repeat::No };
+    let stopped = engine.run(&wanted, repeat).await?;
+    Ok(engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped))
+}
+
+/// Compares what is stored with the lock of the newest deployment.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] where nothing was ever deployed.
+pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<VerifyReport> {
+    context.sync()?;
+    let store = LedgerStore::read(context).await?;
+    let Some(record) = store.ledger().latest_touched(environment) else {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("nothing was ever deployed to `{environment}`: there is nothing to compare"),
+        ));
+    };
+    let commit = record.entry.commit.clone().ok_or_else(|| {
+        Error::new(ErrorKind::Refused, format!("record {} does not say which commit was deployed", record.seq))
+    })?;
+    let revision = Revision::load(context, &commit)?;
+    let engine = Engine::new(context, store, revision, environment, Purpose::Run)?;
+    Ok(VerifyReport {
+        environment: environment.clone(),
+        release: engine.release.clone(),
+        lock: engine.lock.lock.id().clone(),
+        proof: engine.deployable()?.prove(context).await?,
+    })
+}
+
+async fn open<'a>(context: &'a Context, name: &EnvironmentName, revision: Option<&str>) -> Result<Engine<'a>> {
+    context.sync()?;
+    let environment = find_environment(context, name).await?;
+    let commit = commit_of(context, &branch_of(&environment)?, revision).await?;
+    let revision = Revision::load(context, &commit)?;
+    Engine::new(context, LedgerStore::read(context).await?, revision, name, Purpose::Run)
+}
+
+/// Refuses the lock of another tree.
+fn belongs(engine: &Engine<'_>) -> Result<()> {
+    let mismatches = engine.revision.mismatches(&engine.lock.lock);
+    if mismatches.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Repository,
+        format!("the lock does not belong to commit {}", engine.revision.commit.short(12)),
+    )
+    .problems(mismatches.iter().map(|mismatch| Problem::new(mismatch.path(), mismatch.to_string())))
+    .hint("`orchestrator run --env staging` commits the lock of a merge"))
+}

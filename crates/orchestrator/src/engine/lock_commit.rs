@@ -1,0 +1,340 @@
+//! The lock commit: the images are resolved again, and the reviewed lock is committed only if the answer is the same.
+
+use config::DirectPush;
+use forge::{CommitOutcome, FileChange, PullRequest, StatusState};
+use ledger::{Ledger, LockFile as RecordedLock, Step, StepResult, Unreviewed};
+use lock_model::{CommitId, EnvironmentName, LOCK_FILE, LockDiff, Source, TreePath};
+
+use crate::context::{Context, branch_name};
+use crate::engine::gates::arrival;
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::labels;
+use crate::ledger_store::LedgerStore;
+use crate::lock_builder::{self, Generated, Scope};
+use crate::revision::{LockFile, Revision};
+
+/// Status of the lock on a pull request's head, and on a commit that gets none.
+pub(crate) const LOCK_STATUS: &str = "orchestrator/lock";
+/// Name of the published lock among a pull request's artefacts.
+pub(crate) const LOCK_ARTEFACT: &str = "lock.yaml";
+
+/// What became of the lock commit.
+#[derive(Debug)]
+pub(crate) enum LockCommit {
+    /// The commit with the lock, and a line about how it came to be.
+    Ready {
+        commit: CommitId,
+        /// How the lock came to be there, in one line; absent where the environment commits no locks.
+        note: Option<String>,
+    },
+    /// Something newer was pushed meanwhile; its own run goes on.
+    Superseded { note: String },
+}
+
+/// What to do when the registry's answer is not the reviewed one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OnDifference<'a> {
+    Refuse,
+    /// Commit the new lock, recorded as unreviewed, for this reason.
+    AcceptNew(&'a str),
+}
+
+/// Makes sure that the branch's newest commit carries its lock.
+pub(crate) async fn lock_commit(
+    context: &Context,
+    store: &mut LedgerStore,
+    environment: &EnvironmentName,
+    branch: &str,
+    tip: &Revision,
+    on_difference: OnDifference<'_>,
+) -> Result<LockCommit> {
+    if let Some(lock) = tip.lock(context)?
+        && tip.mismatches(&lock.lock).is_empty()
+        && stays(context, store, branch, tip, &lock).await?
+    {
+        return already_there(context, store, environment, branch, tip, &lock).await;
+    }
+    let merged = merged_pull_request(context, branch, &tip.commit).await?;
+    let (lock, unreviewed, reason) = match merged {
+        Some(pull_request) => reviewed(context, tip, &pull_request, on_difference).await?,
+        None => match tip.config.forge.direct_push {
+            DirectPush::Refuse => return Err(direct_push(context, branch, tip).await?),
+            DirectPush::Relock => {
+                let generated =
+                    lock_builder::generate(context, tip, source(tip, None, &tip.commit), Scope::default()).await?;
+                let reason = "the commit came without a pull request".to_owned();
+                (locked(generated)?, Some(Unreviewed::DirectPush), Some(reason))
+            }
+        },
+    };
+    commit(context, store, environment, branch, tip, &lock, unreviewed, reason.as_deref()).await
+}
+
+/// Whether the lock in the tree, whose gitlinks are the tree's, is also the lock of this commit.
+///
+/// It is if a run committed it for this commit. A later commit without new gitlinks keeps the lock if it came by a pull
+/// request and its configuration makes the same lock. Two cases are left to the gates, which name them: a lock that no
+/// run committed, and a lock whose reviewed commit is not in the history.
+async fn stays(context: &Context, store: &LedgerStore, branch: &str, tip: &Revision, lock: &LockFile) -> Result<bool> {
+    match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
+        // No run committed this file: the caller refuses it by name.
+        RecordedLock::Unknown => return Ok(true),
+        RecordedLock::Committed { .. } | RecordedLock::Started { .. } => {}
+    }
+    let arrived = arrival(context, tip)?;
+    let committed_for_it = store.ledger().records().iter().any(|record| {
+        record.entry.step == Step::LockCommit
+            && record.entry.lock_file.as_ref() == Some(&lock.digest)
+            && record.entry.commit.as_ref().is_some_and(|commit| *commit == tip.commit || *commit == arrived)
+    });
+    if committed_for_it {
+        return Ok(true);
+    }
+    let head = lock.lock.source().head.as_str();
+    let reviewed = context.commit(head)?.is_some() && context.is_ancestor(head, tip.commit.as_str())?;
+    if !reviewed {
+        return Ok(true);
+    }
+    Ok(merged_pull_request(context, branch, &arrived).await?.is_some() && lock_builder::would_make(tip, &lock.lock)?)
+}
+
+/// Goes on with a lock that is in the tree already: it must be one that a run committed.
+async fn already_there(
+    context: &Context,
+    store: &mut LedgerStore,
+    environment: &EnvironmentName,
+    branch: &str,
+    tip: &Revision,
+    lock: &LockFile,
+) -> Result<LockCommit> {
+    let note = match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
+        RecordedLock::Committed { seq } => format!("already committed (record {seq})"),
+        RecordedLock::Started { seq } => {
+            // A run ended between the commit and its record. The forge finds the same commit on the branch, and the
+            // missing record is written now.
+            let message = lock_message(lock);
+            let parent = tip.parents.first();
+            context.forge.commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message).await?;
+            let mut done = tip.record(context, environment, Step::LockCommit, StepResult::Ok, lock);
+            if let Some(started) = store.ledger().record(seq) {
+                done.unreviewed = started.entry.unreviewed;
+                done.reason.clone_from(&started.entry.reason);
+            }
+            store.append(context, done, &[], |_| Ok(())).await?;
+            format!("already committed; the record that was missing after {seq} is written")
+        }
+        RecordedLock::Unknown => {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("`{LOCK_FILE}` is not the file that orchestrator committed"),
+            )
+            .problems([Problem::new(
+                tip.commit.short(12).to_owned(),
+                format!("lock {} with these bytes is in no record of the ledger", lock.lock.id()),
+            )])
+            .hint("restore the file of the last lock commit through a pull request, or remove it and run again"));
+        }
+    };
+    Ok(LockCommit::Ready { commit: tip.commit.clone(), note: Some(note) })
+}
+
+/// The pull request whose merge this commit is.
+pub(crate) async fn merged_pull_request(
+    context: &Context,
+    branch: &str,
+    commit: &CommitId,
+) -> Result<Option<PullRequest>> {
+    let candidates = context.forge.pull_requests_of_commit(commit).await?;
+    Ok(candidates.into_iter().find(|candidate| {
+        candidate.base_branch.as_str() == branch
+            && candidate.merge.as_ref().is_some_and(|merge| merge.commit == *commit)
+    }))
+}
+
+/// Resolves a merged pull request's tree again and compares the answer with what was published.
+async fn reviewed(
+    context: &Context,
+    tip: &Revision,
+    pull_request: &PullRequest,
+    on_difference: OnDifference<'_>,
+) -> Result<(LockFile, Option<Unreviewed>, Option<String>)> {
+    let reachable = context.is_ancestor(pull_request.head.as_str(), tip.commit.as_str())?;
+    if !reachable {
+        return Err(not_a_merge(context, pull_request, tip).await?);
+    }
+    let base = tip.parents.first().unwrap_or(&tip.commit).clone();
+    let source = source(tip, Some((pull_request.number, &pull_request.head)), &base);
+    let generated = lock_builder::generate(context, tip, source, Scope::default()).await?;
+    let published = context.forge.artefact(pull_request.number, LOCK_ARTEFACT).await?;
+    let Some(published) = published else {
+        return Ok((locked(generated)?, None, None));
+    };
+    let name = format!("the lock published on pull request {}", pull_request.number);
+    let published = match (LockFile::parse(published, &name), on_difference) {
+        (Ok(published), OnDifference::Refuse | OnDifference::AcceptNew(_)) => published,
+        // An artefact that cannot be read must not block the branch for good: users with write access can store one.
+        (Err(_), OnDifference::AcceptNew(reason)) => {
+            return Ok((locked(generated)?, Some(Unreviewed::AcceptedNew), Some(reason.to_owned())));
+        }
+        (Err(error), OnDifference::Refuse) => {
+            return Err(error.hint(
+                "to take what the registry says now: `orchestrator lock commit --accept-new --reason …`, recorded as unreviewed",
+            ));
+        }
+    };
+    if published.lock.id() == generated.lock.id() {
+        let same_source = published.lock.source().tree == generated.lock.source().tree
+            && published.lock.source().head == generated.lock.source().head;
+        let lock = if same_source { published } else { locked(generated)? };
+        return Ok((lock, None, None));
+    }
+    let changes = lock_model::diff(&published.lock, &generated.lock);
+    match on_difference {
+        OnDifference::Refuse => Err(moved(&published, &generated, &changes)),
+        OnDifference::AcceptNew(reason) => {
+            Ok((locked(generated)?, Some(Unreviewed::AcceptedNew), Some(reason.to_owned())))
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one private call, each argument a thing of its own")]
+async fn commit(
+    context: &Context,
+    store: &mut LedgerStore,
+    environment: &EnvironmentName,
+    branch: &str,
+    tip: &Revision,
+    lock: &LockFile,
+    unreviewed: Option<Unreviewed>,
+    reason: Option<&str>,
+) -> Result<LockCommit> {
+    let still = |ledger: &Ledger| match ledger.rejected(lock.lock.id()) {
+        Some(rejection) => Err(rejected(&lock.lock, &rejection.reason, &rejection.by)),
+        None => Ok(()),
+    };
+    still(store.ledger())?;
+    let mut started = tip.record(context, environment, Step::LockCommit, StepResult::Started, lock);
+    started.unreviewed = unreviewed;
+    if let Some(reason) = reason {
+        started = started.reason(reason);
+    }
+    store.append(context, started, &[], still).await?;
+    let message = lock_message(lock);
+    let outcome =
+        context.forge.commit_files(&branch_name(branch)?, Some(&tip.commit), &lock_files(lock)?, &message).await?;
+    let committed = match outcome {
+        CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => commit,
+        CommitOutcome::Moved { .. } => {
+            let end = tip.record(context, environment, Step::LockCommit, StepResult::Superseded, lock);
+            store.append(context, end, &[], |_| Ok(())).await?;
+            return Ok(LockCommit::Superseded {
+                note: format!("`{branch}` moved while the lock was made: the newer commit has a run of its own"),
+            });
+        }
+        CommitOutcome::Refused { reasons } => {
+            return Err(Error::new(
+                ErrorKind::Denied,
+                format!("the forge refuses the lock commit: {}", reasons.join("; ")),
+            )
+            .hint(format!("`{}` must be allowed to push to `{branch}`", context.run.actor)));
+        }
+    };
+    context.sync()?;
+    let with_lock = Revision::load(context, &committed)?;
+    let mut done = with_lock.record(context, environment, Step::LockCommit, StepResult::Ok, lock);
+    done.unreviewed = unreviewed;
+    if let Some(reason) = reason {
+        done = done.reason(reason);
+    }
+    store.append(context, done, &[], |_| Ok(())).await?;
+    let words = unreviewed.map(|why| format!(", unreviewed: {}", why.as_str())).unwrap_or_default();
+    let note = format!("{} on {branch} at {}{words}", labels::short_id(lock.lock.id().as_str()), committed.short(12));
+    Ok(LockCommit::Ready { commit: committed, note: Some(note) })
+}
+
+fn lock_message(lock: &LockFile) -> String {
+    let id = lock.lock.id();
+    format!("[lock] {id}\n\nLock-Id: {id}\n")
+}
+
+/// The files of a lock commit.
+pub(crate) fn lock_files(lock: &LockFile) -> Result<Vec<FileChange>> {
+    let path = |text: &str| {
+        TreePath::try_from(text).map_err(|error| Error::from_source(ErrorKind::Bug, "a lock path is no path", error))
+    };
+    Ok(vec![
+        FileChange::Write { path: path(LOCK_FILE)?, bytes: lock.bytes.clone() },
+        FileChange::Write {
+            path: path(lock_model::LOCK_SCHEMA_FILE)?,
+            bytes: lock_model::schema_text(&lock_model::lock_schema()).into_bytes(),
+        },
+        FileChange::Write {
+            path: path(lock_model::GIT_ATTRIBUTES_FILE)?,
+            bytes: lock_model::GIT_ATTRIBUTES.as_bytes().to_vec(),
+        },
+    ])
+}
+
+fn source(tip: &Revision, reviewed: Option<(u64, &CommitId)>, base: &CommitId) -> Source {
+    let head = reviewed.map_or_else(|| tip.commit.clone(), |(_, head)| head.clone());
+    let mut source = Source::new(tip.config.forge.repository.clone(), head, base.clone(), tip.tree.clone());
+    source.pull_request = reviewed.map(|(number, _)| number);
+    source
+}
+
+fn locked(generated: Generated) -> Result<LockFile> {
+    LockFile::parse(generated.bytes, LOCK_FILE)
+}
+
+/// Refuses a commit that no pull request merged, and sets its status.
+async fn direct_push(context: &Context, branch: &str, tip: &Revision) -> Result<Error> {
+    let text = "no pull request merged this commit: it gets no lock and is not deployed";
+    gets_no_lock(context, tip, text).await?;
+    Ok(Error::new(
+        ErrorKind::Refused,
+        format!("commit {} came to `{branch}` without a pull request", tip.commit.short(12)),
+    )
+    .hint(
+        "open a pull request for the change; or set `forge.direct-push: relock`, which marks such locks as unreviewed",
+    ))
+}
+
+/// Refuses a commit that does not have the reviewed commit in its history, and sets its status.
+async fn not_a_merge(context: &Context, pull_request: &PullRequest, tip: &Revision) -> Result<Error> {
+    let text = "the reviewed commit is not part of this one: it gets no lock and is not deployed";
+    gets_no_lock(context, tip, text).await?;
+    Ok(Error::new(
+        ErrorKind::Repository,
+        format!("the reviewed commit {} is not part of {}", pull_request.head.short(12), tip.commit.short(12)),
+    )
+    .hint("merge pull requests with merge commits: a squash or rebase cuts the lock off from what was reviewed"))
+}
+
+async fn gets_no_lock(context: &Context, tip: &Revision, text: &str) -> Result<()> {
+    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text).await?;
+    Ok(())
+}
+
+fn moved(published: &LockFile, generated: &Generated, changes: &LockDiff) -> Error {
+    Error::new(
+        ErrorKind::Image,
+        format!(
+            "the registry no longer gives what was reviewed: lock {} was published, {} would be made now",
+            labels::short_id(published.lock.id().as_str()),
+            labels::short_id(generated.lock.id().as_str()),
+        ),
+    )
+    .problems(labels::diff_problems(changes))
+    .hint("find out who moved the tag; nothing was committed")
+    .hint(
+        "to take the new images after all: `orchestrator lock commit --accept-new --reason …`, recorded as unreviewed",
+    )
+}
+
+fn rejected(lock: &lock_model::Lock, reason: &str, by: &str) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("lock {} was rejected by {by}: {reason}", labels::short_id(lock.id().as_str())),
+    )
+    .hint("a rejected lock is never deployed: change what is wrong and make a new one")
+}

@@ -1,0 +1,404 @@
+//! The steps of a release in an environment. `run`, `deploy`, `promote`, `release` and `rollback` take the same steps and
+//! differ only in which of them they ask for.
+
+mod deploy;
+mod execution;
+mod gates;
+mod health;
+mod lock_commit;
+mod promotion;
+mod release;
+mod statuses;
+mod step_outcome;
+mod suites;
+
+use std::collections::BTreeSet;
+
+use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction};
+use ::promotion::interruption::{Interruption, Underway, interruption};
+use config::Environment;
+use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
+use lock_model::{EnvironmentName, ReleaseId};
+
+pub(crate) use gates::{PolicyFound, mergers, pull_request_facts};
+pub(crate) use health::health;
+pub(crate) use lock_commit::{
+    LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, lock_files, merged_pull_request,
+};
+pub(crate) use promotion::{APPROVALS_STATUS, rows_of};
+pub(crate) use statuses::SUITES_STATUS;
+pub(crate) use step_outcome::{Outcome, StepOutcome};
+pub(crate) use suites::{run_suite, suite_reference};
+
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::Event;
+use crate::ledger_store::{Document, LedgerStore};
+use crate::report::v1::{Operation, RunReport, StepLine, StepResult as StepWord};
+use crate::revision::{LockFile, Revision};
+use crate::status::then;
+
+/// One release on its way through one environment.
+#[derive(Debug)]
+pub(crate) struct Engine<'a> {
+    context: &'a Context,
+    pub store: LedgerStore,
+    pub revision: Revision,
+    pub environment: Environment,
+    /// The lock in the commit.
+    pub lock: LockFile,
+    pub release: ReleaseId,
+    purpose: Purpose,
+    since: u64,
+    attempt: u32,
+    started: Option<lock_model::Timestamp>,
+    deployed_now: bool,
+    findings: Option<gates::Findings>,
+    /// What happened, a line a step.
+    pub lines: Vec<StepLine>,
+    /// What people should know although nothing failed.
+    pub warnings: Vec<String>,
+}
+
+/// Which steps of the plan an entry asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    All,
+    /// Only these, in the plan's order.
+    Only(BTreeSet<Step>),
+}
+
+/// Whether a step that the ledger calls done is done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Only what is not done.
+    No,
+    Deploy,
+}
+
+impl<'a> Engine<'a> {
+    /// A run of a revision, whose tree must have a lock.
+    pub(crate) fn new(
+        context: &'a Context,
+        store: LedgerStore,
+        revision: Revision,
+        environment: &EnvironmentName,
+        purpose: Purpose,
+    ) -> Result<Self> {
+        let lock = revision.lock(context)?.ok_or_else(|| {
+            Error::new(ErrorKind::Repository, format!("commit {} has no lock", revision.commit.short(12)))
+                .hint("locks are committed to the staging branch when a pull request is merged: `orchestrator run --env staging`")
+        })?;
+        let release = revision.release(&lock.lock);
+        let environment = revision.environment(environment)?.clone();
+        let since = store.len();
+        Ok(Self {
+            context,
+            store,
+            revision,
+            environment,
+            lock,
+            release,
+            purpose,
+            since,
+            attempt: 1,
+            started: None,
+            deployed_now: false,
+            findings: None,
+            lines: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// The steps of this release here, in order, without the lock commit, which comes before.
+    pub(crate) fn plan(&self) -> Result<Vec<StepKey>> {
+        let mut suites = Vec::new();
+        for name in &self.environment.suites {
+            suites.push(suite_reference(self.context, &self.revision, name)?);
+        }
+        let then = match self.purpose {
+            Purpose::Rollback => AfterProof::EndRollback,
+            Purpose::Run => then(&self.environment),
+        };
+        Ok(attempts::plan(&PlanShape { locks: Locks::InTree, suites, then }))
+    }
+
+    /// Takes the wanted steps in order, skips those that are done, and stops at the first that fails; a failed suite stops
+    /// only after the other suites have run. Returns the kind of failure, or `None` where the release came through.
+    pub(crate) async fn run(&mut self, wanted: &Wanted, repeat: Repeat) -> Result<Option<ErrorKind>> {
+        let plan = self.plan()?;
+        let proven_before = self.has_proof();
+        if self.speaks_for_the_branch() && *wanted == Wanted::All && !proven_before {
+            self.status_pending().await?;
+        }
+        let mut stopped: Option<ErrorKind> = None;
+        let steps = attempts::next_steps(self.store.ledger(), &self.environment.name, &self.release, &plan);
+        for PlannedStep { key, action } in steps {
+            let asked_for = match wanted {
+                Wanted::All => true,
+                Wanted::Only(steps) => steps.contains(&key.step()),
+            };
+            if !asked_for {
+                continue;
+            }
+            let attempt = match action {
+                StepAction::Skip { seq } if repeat != Repeat::Deploy || key.step() != Step::Deploy => {
+                    self.skipped(&key, seq).await?;
+                    continue;
+                }
+                StepAction::Skip { .. } => 1,
+                StepAction::Run { attempt } => attempt,
+            };
+            if let Some(kind) = stopped
+                && key.step() != Step::Suite
+            {
+                // A suite failed, and the others have run: there is no proof.
+                if key.step() == Step::Proof {
+                    self.started = Some(self.now());
+                    self.conclude(&key, self.no_proof(kind)).await?;
+                }
+                break;
+            }
+            self.attempt = attempt;
+            let ended = match self.step(&key).await {
+                Ok(ended) => ended,
+                Err(error) => {
+                    if *wanted == Wanted::All {
+                        self.gave_up(&key, &error).await;
+                    }
+                    return Err(error);
+                }
+            };
+            if ended.is_some() {
+                stopped = stopped.max(ended);
+                if key.step() != Step::Suite {
+                    break;
+                }
+            }
+        }
+        if let Some(kind) = stopped
+            && *wanted == Wanted::All
+        {
+            self.not_proven(kind).await?;
+        } else if self.speaks_for_the_branch() && *wanted == Wanted::All {
+            self.status_success().await?;
+        }
+        Ok(stopped)
+    }
+
+    /// Whether the environment proved this release, at any time.
+    pub(crate) fn has_proof(&self) -> bool {
+        match self.store.ledger().proof_of(&self.environment.name, &self.release) {
+            ledger::ProofVerdict::Proven(_) => true,
+            ledger::ProofVerdict::Failed { .. } | ledger::ProofVerdict::Absent => false,
+        }
+    }
+
+    /// Whether the environment proved this release since it was deployed there last.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.has_proof() && self.store.ledger().cycle(&self.environment.name, &self.release).is_ok(&Step::Proof.into())
+    }
+
+    /// Skips a step that is done; the promotion is brought up to date nevertheless.
+    async fn skipped(&mut self, key: &StepKey, seq: u64) -> Result<()> {
+        let detail = if key.step() == Step::Promote { self.promote_again().await? } else { None };
+        self.line(&key.to_string(), StepWord::Done, detail.unwrap_or_else(|| format!("since record {seq}")));
+        Ok(())
+    }
+
+    async fn step(&mut self, key: &StepKey) -> Result<Option<ErrorKind>> {
+        self.started = Some(self.now());
+        let answer = match key {
+            StepKey::Step(Step::Gates) => self.ask_gates().await?,
+            StepKey::Step(Step::Health) => self.ask_health().await?,
+            StepKey::Step(Step::Deploy) => return self.effect(key, Effect::Deploy).await,
+            StepKey::Step(Step::Verify) => self.verify().await?,
+            StepKey::Suite(_) => return self.effect(key, Effect::Suite).await,
+            StepKey::Step(Step::Proof) => self.proof(),
+            StepKey::Step(Step::Promote) => return self.effect(key, Effect::Promote).await,
+            StepKey::Step(Step::Release) => return self.effect(key, Effect::Release).await,
+            StepKey::Step(Step::Rollback) => {
+                StepOutcome::ok(format!("{} is back; the hold stays", self.environment.name))
+            }
+            StepKey::Step(Step::LockCommit | Step::Suite | Step::Reject | Step::Hold | Step::Unhold) => {
+                return Err(Error::new(ErrorKind::Bug, format!("step `{key}` is not part of a run")));
+            }
+        };
+        self.conclude(key, answer).await
+    }
+
+    /// A step with an effect: `started` is recorded before, the result after.
+    async fn effect(&mut self, key: &StepKey, effect: Effect) -> Result<Option<ErrorKind>> {
+        let tag = match effect {
+            Effect::Release => self.release_name()?,
+            Effect::Deploy | Effect::Suite | Effect::Promote => None,
+        };
+        // A deployment that can be refused before any change is refused before `started` is recorded.
+        let prepared = match effect {
+            Effect::Deploy => Some(self.prepare_deployment().await?),
+            Effect::Suite | Effect::Promote | Effect::Release => None,
+        };
+        let mut started = self.draft(key, StepResult::Started);
+        started.tag.clone_from(&tag);
+        self.append(started, &[]).await?;
+        let answer = match (effect, prepared) {
+            (Effect::Deploy, Some(prepared)) => self.deploy(&prepared).await,
+            (Effect::Deploy, None) => Err(Error::new(ErrorKind::Bug, "the deployment was not prepared")),
+            (Effect::Suite, _) => self.suite(key).await,
+            (Effect::Promote, _) => self.promote().await,
+            (Effect::Release, _) => self.make_release(tag.as_deref()).await,
+        };
+        match answer {
+            Ok(answer) => self.conclude(key, answer).await,
+            Err(error) => {
+                // The caller gets the step's own error; the next run writes a record that cannot be written now.
+                let failed = self.draft(key, StepResult::Failed).reason(error.message());
+                let _unrecorded = self.append(failed, &[]).await;
+                self.line(&key.to_string(), StepWord::Failed, error.message().to_owned());
+                Err(error)
+            }
+        }
+    }
+
+    /// Records a step's outcome; returns the kind of failure that stops the run, if any.
+    async fn conclude(&mut self, key: &StepKey, answer: StepOutcome) -> Result<Option<ErrorKind>> {
+        let (result, word) = match answer.outcome {
+            Outcome::Ok => (StepResult::Ok, StepWord::Ok),
+            Outcome::Failed => (StepResult::Failed, StepWord::Failed),
+            Outcome::Refused => (StepResult::Refused, StepWord::Refused),
+        };
+        let mut draft = self.draft(key, result);
+        if answer.outcome != Outcome::Ok {
+            draft = draft.reason(answer.reason.as_deref().unwrap_or(&answer.detail));
+        }
+        if key.step() == Step::Proof && result == StepResult::Ok {
+            draft.proof = Some(ProofLevel::Stored);
+        }
+        if key.step() == Step::Rollback {
+            draft = draft.reason("the rollback is complete");
+        }
+        draft.tag = answer.tag.clone();
+        draft.policy = answer.policy;
+        self.append(draft, &answer.documents).await?;
+        self.warnings.extend(answer.warnings);
+        self.line(&key.to_string(), word, answer.detail);
+        Ok(answer.stopped)
+    }
+
+    fn line(&mut self, step: &str, result: StepWord, detail: String) {
+        let first = detail.lines().next().unwrap_or_default();
+        self.context.emit(Event::StepEnded { step, result: result.as_str(), detail: first });
+        self.lines.push(StepLine { step: step.to_owned(), result, detail });
+    }
+
+    /// The draft of a record of this release.
+    fn draft(&self, key: &StepKey, result: StepResult) -> RecordDraft {
+        let mut draft = self.revision.record(self.context, &self.environment.name, key.step(), result, &self.lock);
+        if let Some(started) = self.started.filter(|_| result != StepResult::Started) {
+            draft.started = started;
+        }
+        draft.suite = key.suite().cloned();
+        draft
+    }
+
+    /// Appends a record. `started`, which precedes an effect, is appended only while the gates still pass: they are asked
+    /// again before the append, and each time that a record of another writer lands first (a hold, a rejection, a proof that
+    /// was taken back). Results of what happened are always recorded.
+    async fn append(&mut self, draft: RecordDraft, documents: &[Document]) -> Result<Option<u64>> {
+        let mut store = std::mem::take(&mut self.store);
+        let before_effect = draft.result == StepResult::Started;
+        if before_effect && let Err(error) = self.may_go_on(store.ledger()) {
+            self.store = store;
+            return Err(error);
+        }
+        let still = |ledger: &Ledger| if before_effect { self.may_go_on(ledger) } else { Ok(()) };
+        let appended = store.append(self.context, draft, documents, still).await;
+        self.store = store;
+        appended
+    }
+
+    /// Refuses to go on where records that landed after the gates were asked forbid it.
+    fn may_go_on(&self, ledger: &Ledger) -> Result<()> {
+        let underway = Underway {
+            environment: &self.environment.name,
+            lock: self.lock.lock.id(),
+            run: &self.context.run,
+            since: self.since,
+            purpose: self.purpose,
+        };
+        if let Some(interruption) = interruption(ledger, &underway) {
+            return Err(interrupted(&self.environment.name, &interruption));
+        }
+        let Some(findings) = &self.findings else { return Ok(()) };
+        match self.judge(ledger, findings).reason() {
+            None => Ok(()),
+            Some(reason) => Err(Error::new(
+                ErrorKind::Refused,
+                format!("another record landed first, and now a gate refuses: {reason}"),
+            )),
+        }
+    }
+
+    pub(crate) fn now(&self) -> lock_model::Timestamp {
+        self.context.now()
+    }
+
+    /// Records the beginning of a rollback, which holds the environment.
+    pub(crate) async fn begin_rollback(&mut self, reason: &str, tag: Option<String>) -> Result<()> {
+        let mut draft = self.draft(&Step::Rollback.into(), StepResult::Started).reason(reason);
+        draft.tag = tag;
+        self.append(draft, &[]).await?;
+        Ok(())
+    }
+}
+
+impl Engine<'_> {
+    pub(crate) fn into_report(
+        self,
+        operation: Operation,
+        revision: Option<&str>,
+        stopped: Option<ErrorKind>,
+    ) -> RunReport {
+        RunReport {
+            operation,
+            environment: self.environment.name,
+            release: Some(self.release),
+            lock: Some(self.lock.lock.id().clone()),
+            commit: Some(self.revision.commit),
+            revision: revision.map(str::to_owned),
+            steps: self.lines,
+            superseded: None,
+            stopped,
+            warnings: self.warnings,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Effect {
+    Deploy,
+    Suite,
+    Promote,
+    Release,
+}
+
+/// The error of a run that a record of another writer stops.
+fn interrupted(environment: &EnvironmentName, interruption: &Interruption) -> Error {
+    match interruption {
+        Interruption::Held(hold) => Error::new(
+            ErrorKind::Refused,
+            format!("`{environment}` was held meanwhile by {}: {}", hold.by, hold.reason),
+        )
+        .hint(format!("`orchestrator unhold --env {environment} --reason …` lifts it")),
+        Interruption::Rejected(rejection) => Error::new(
+            ErrorKind::Refused,
+            format!("the lock was rejected meanwhile by {}: {}", rejection.by, rejection.reason),
+        )
+        .hint("change what is wrong and make a new lock"),
+        Interruption::TakenOver { seq, run, .. } => Error::new(
+            ErrorKind::Temporary,
+            format!("another run of `{environment}` took over (record {seq}, run {} by {})", run.id, run.actor),
+        )
+        .hint("run the same command again: it goes on where that run stopped"),
+    }
+}

@@ -1,0 +1,198 @@
+//! The pull request that carries proven content to the next environment.
+
+use crate::report::markdown::{NotDeployedRow, PromotionBody, promotion_body};
+use ::promotion::pull_request;
+use config::{Deployment, policy_relaxations};
+use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness, WriteOutcome};
+use ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
+use lock_model::{EnvironmentName, LOCK_FILE, Lock};
+
+use super::Engine;
+use super::gates::PolicyFound;
+use super::step_outcome::StepOutcome;
+use crate::context::branch_name;
+use crate::environment_policy::{branch_of, environment_of};
+use crate::error::{Error, ErrorKind, Result};
+use crate::revision::{LockFile, load_config};
+
+/// Status of a promotion's approvals.
+pub(crate) const APPROVALS_STATUS: &str = "orchestrator/approvals";
+
+impl Engine<'_> {
+    /// Opens the promotion, or brings the open one up to date.
+    pub(super) async fn promote(&mut self) -> Result<StepOutcome> {
+        let (text, _changed) = self.ensure_promotion().await?;
+        Ok(StepOutcome::ok(text))
+    }
+
+    /// Brings the pull request of a recorded promotion up to date; `None` where nothing had to be changed.
+    pub(super) async fn promote_again(&mut self) -> Result<Option<String>> {
+        let (text, changed) = self.ensure_promotion().await?;
+        Ok(changed.then_some(text))
+    }
+
+    /// The open pull request from this environment's branch to the next one's.
+    pub(crate) async fn open_promotion(&self) -> Result<Option<PullRequest>> {
+        let Some((_, from, to)) = self.way()? else { return Ok(None) };
+        Ok(self.context.forge.find_open(&branch_name(&from)?, &branch_name(&to)?).await?)
+    }
+
+    /// The next environment, this one's branch and that one's.
+    fn way(&self) -> Result<Option<(EnvironmentName, String, String)>> {
+        let Some(promote) = &self.environment.promote else { return Ok(None) };
+        let next = self.revision.environment(&promote.to)?;
+        Ok(Some((promote.to.clone(), branch_of(&self.environment)?, branch_of(next)?)))
+    }
+
+    async fn ensure_promotion(&mut self) -> Result<(String, bool)> {
+        let Some((to, from_branch, to_branch)) = self.way()? else {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("environment `{}` promotes to nowhere", self.environment.name),
+            )
+            .hint("give it `promote: { to: … }`"));
+        };
+        let (head, base) = (branch_name(&from_branch)?, branch_name(&to_branch)?);
+        let tip = self.context.branch_head(&from_branch).await?;
+        if tip != self.revision.commit {
+            // The pull request would carry the newer commit, which this proof is not about.
+            return Ok((format!("`{from_branch}` went on to {}: its own run promotes", tip.short(12)), false));
+        }
+        let target = self.context.branch_head(&to_branch).await?;
+        let merged = self.context.is_ancestor(self.revision.commit.as_str(), target.as_str())?;
+        if merged {
+            return Ok((format!("`{to_branch}` holds {} already", self.revision.commit.short(12)), false));
+        }
+        let body = self.promotion_text(&to, target.as_str()).await?;
+        let title = pull_request::title(&self.release, &to);
+        let open = self.context.forge.find_open(&head, &base).await?;
+        let (pull_request, verb, changed) = if let Some(open) = open {
+            let edit = PullRequestEdit::default().title(title).body(body).readiness(Readiness::Ready);
+            let written = self.context.forge.edit_pull_request(open.number, &edit).await?;
+            match written {
+                WriteOutcome::Created | WriteOutcome::Updated => (open, "refreshed", true),
+                WriteOutcome::Unchanged => (open, "is up to date", false),
+            }
+        } else {
+            let new = NewPullRequest::new(head, base, title).body(body);
+            match self.context.forge.open_pull_request(&new).await? {
+                OpenOutcome::Created(made) => (made, "opened", true),
+                OpenOutcome::Exists(other) => (other, "exists", true),
+            }
+        };
+        Ok((format!("pull request {} {verb}: {from_branch} → {to_branch}", pull_request.number), changed))
+    }
+
+    async fn promotion_text(&self, to: &EnvironmentName, target: &str) -> Result<String> {
+        let ledger = self.store.ledger();
+        let proof: Option<ProvenRelease> = match ledger.proof_of(&self.environment.name, &self.release) {
+            ProofVerdict::Proven(proven) => Some(proven),
+            ProofVerdict::Failed { .. } | ProofVerdict::Absent => None,
+        };
+        let before = self.lock_at(target)?;
+        let old = PolicyFound::of(load_config(self.context, target)?, to);
+        let loosened: Vec<String> = match old.source {
+            PolicySource::Target => policy_relaxations(old.config(&self.revision.config), &self.revision.config)
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            PolicySource::Bootstrap => Vec::new(),
+        };
+        let rules = environment_of(old.config(&self.revision.config), to)?;
+        let unreviewed: Option<(Unreviewed, String)> = ledger
+            .records()
+            .iter()
+            .filter(|record| {
+                record.is(Step::LockCommit, StepResult::Ok)
+                    && record.entry.lock_file.as_ref() == Some(&self.lock.digest)
+            })
+            .find_map(|record| Some((record.entry.unreviewed?, record.entry.reason.clone().unwrap_or_default())));
+        let hold = ledger.held(to);
+        let rows = not_deployed(self, to)?;
+        let pull_requests = self.carried(target).await?;
+        Ok(promotion_body(&PromotionBody {
+            release: &self.release,
+            lock: &self.lock.lock,
+            before: before.as_ref(),
+            from: &self.environment.name,
+            to,
+            proof: proof.as_ref(),
+            obstacles: &[],
+            hold: hold.as_ref(),
+            approvals: rules.requires.approvals.as_ref().map(|approvals| approvals.count),
+            pull_requests: &pull_requests,
+            policy_relaxations: &loosened,
+            unreviewed: unreviewed.as_ref().map(|(why, reason)| (*why, reason.as_str())),
+            policy: old.source,
+            not_deployed: &rows,
+        }))
+    }
+
+    /// The lock of a revision; `None` also where it cannot be read, since the promotion may be what repairs it.
+    fn lock_at(&self, revision: &str) -> Result<Option<Lock>> {
+        let bytes = self
+            .context
+            .git
+            .read_file(revision, LOCK_FILE)
+            .map_err(|error| crate::context::git_error("the target's lock cannot be read", error))?;
+        Ok(bytes.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock))
+    }
+
+    /// The pull requests that came to this branch and are not in the target yet.
+    async fn carried(&self, target: &str) -> Result<Vec<u64>> {
+        let branch = branch_name(&branch_of(&self.environment)?)?;
+        let range = format!("{target}..{}", self.revision.commit);
+        let commits = self.context.rev_list(&["--first-parent", range.as_str()])?;
+        let merged = self.context.forge.pull_requests(Some(PullRequestState::Merged)).await?;
+        let mut numbers: Vec<u64> = merged
+            .into_iter()
+            .filter(|pull_request| {
+                pull_request.base_branch == branch
+                    && pull_request.merge.as_ref().is_some_and(|merge| commits.contains(&merge.commit))
+            })
+            .map(|pull_request| pull_request.number)
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+/// What the next environment locks and does not deploy.
+fn not_deployed(engine: &Engine<'_>, environment: &EnvironmentName) -> Result<Vec<NotDeployedRow>> {
+    rows_of(&engine.revision, environment, &engine.lock.lock, engine.now())
+}
+
+/// The services of a lock that an environment does not deploy, with the declared reason.
+pub(crate) fn rows_of(
+    revision: &crate::revision::Revision,
+    name: &EnvironmentName,
+    lock: &Lock,
+    now: lock_model::Timestamp,
+) -> Result<Vec<NotDeployedRow>> {
+    let environment = revision.environment(name)?;
+    let today = now.date();
+    let mut rows = Vec::new();
+    for (service, locked) in lock.services() {
+        let row = match environment.decide(service, &locked.path, today) {
+            Deployment::Deploy(_) => continue,
+            Deployment::NotDeployed { reason, owner, until, .. } => NotDeployedRow {
+                environment: name.clone(),
+                service: service.to_string(),
+                reason,
+                owner: Some(owner),
+                until: Some(until.to_string().parse().map_err(|error| {
+                    Error::from_source(ErrorKind::Bug, "a day of the configuration is no day", error)
+                })?),
+            },
+            Deployment::LockedOnly { reason } => NotDeployedRow {
+                environment: name.clone(),
+                service: service.to_string(),
+                reason,
+                owner: None,
+                until: None,
+            },
+        };
+        rows.push(row);
+    }
+    Ok(rows)
+}

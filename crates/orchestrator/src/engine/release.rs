@@ -1,0 +1,164 @@
+//! The steps deploy, verify, proof and release.
+
+use config::{Values, Variable};
+use deployer::Plan;
+use forge::{NewRelease, ReleaseOutcome};
+use ledger::ProofVerdict;
+use lock_model::ReleaseTag;
+use promotion::attempts::Purpose;
+use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
+
+use super::Engine;
+use super::deploy::{Deployable, deployable};
+use super::execution::expand;
+use super::step_outcome::StepOutcome;
+use crate::error::{Error, ErrorKind, Result};
+use crate::labels::count;
+use crate::labels::short_id;
+use crate::report::v1::StepResult as StepWord;
+use crate::report::v1::evidence::DeployedPlan;
+
+/// A deployment that was planned without problems.
+pub(super) struct Prepared {
+    deployable: Deployable,
+    plan: Plan,
+}
+
+impl Engine<'_> {
+    /// What this environment deploys of the lock.
+    pub(crate) fn deployable(&self) -> Result<Deployable> {
+        let now = self.now();
+        deployable(self.context, &self.revision, &self.environment, &self.lock.lock, &self.release, now)
+    }
+
+    /// Plans the deployment; nothing is recorded or changed.
+    pub(super) async fn prepare_deployment(&mut self) -> Result<Prepared> {
+        let deployable = self.deployable()?;
+        if !deployable.expired.is_empty() {
+            let list: Vec<String> =
+                deployable.expired.iter().map(|(service, until)| format!("{service} (until {until})")).collect();
+            let message = format!("`not-deployed` of `{}` has expired for {}", self.environment.name, list.join(", "));
+            match self.purpose {
+                Purpose::Run => {
+                    return Err(Error::new(ErrorKind::Refused, message).hint(
+                        "deploy the service, or give the exception a new day in a reviewed change of orchestrator.yaml",
+                    ));
+                }
+                // A rollback brings back what was proven, also after the last day of an exception.
+                Purpose::Rollback => self.warnings.push(message),
+            }
+        }
+        let plan = deployable.plan(self.context).await?;
+        for image in &plan.unpinned_images {
+            self.warnings
+                .push(format!("{} at {} is not pinned by the lock: {}", image.object, image.place, image.image));
+        }
+        Ok(Prepared { deployable, plan })
+    }
+
+    pub(super) async fn deploy(&mut self, prepared: &Prepared) -> Result<StepOutcome> {
+        let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now()).await?;
+        self.deployed_now = true;
+        let evidence = DeployedPlan { plan: prepared.plan.digest.clone(), changes: prepared.plan.changes.clone() };
+        Ok(StepOutcome::ok(detail).document("plan.json", &evidence))
+    }
+
+    /// Reads back what is stored.
+    pub(super) async fn verify(&mut self) -> Result<StepOutcome> {
+        let proof = self.deployable()?.prove(self.context).await?;
+        let answer = if proof.is_proven() {
+            StepOutcome::ok(format!("{} stored as locked", count(proof.images.len(), "image")))
+        } else {
+            let code = if self.deployed_now { ErrorKind::Deploy } else { ErrorKind::Negative };
+            let lines: Vec<String> = proof.findings.iter().map(ToString::to_string).collect();
+            StepOutcome::failed(code, lines.join("\n"))
+        };
+        Ok(answer.document("proof.json", &proof))
+    }
+
+    /// The outcome of a release whose steps and suites all passed.
+    pub(super) fn proof(&self) -> StepOutcome {
+        StepOutcome::ok(format!("release {} is proven in {}", self.release.id8(), self.environment.name))
+    }
+
+    /// The outcome of a release whose suites did not all pass.
+    pub(super) fn no_proof(&self, kind: ErrorKind) -> StepOutcome {
+        let failed: Vec<&str> =
+            self.lines.iter().filter(|line| line.result == StepWord::Failed).map(|line| line.step.as_str()).collect();
+        StepOutcome::failed(kind, format!("not proven: {}", failed.join(", ")))
+    }
+
+    /// The release's tag: its day is that of the first attempt.
+    pub(super) fn release_name(&self) -> Result<Option<String>> {
+        let Some(release) = &self.environment.release else { return Ok(None) };
+        let day = date_of(self.store.ledger(), &self.environment.name, &self.release, self.now());
+        let values = Values::new()
+            .with(Variable::Date, day.to_string())
+            .with(Variable::Id8, self.release.id8())
+            .with(Variable::Mode, self.environment.mode.to_string());
+        Ok(Some(expand(&release.tag, &values)?))
+    }
+
+    /// Tags the commit and archives the lock, unless a tag carries this release already.
+    pub(super) async fn make_release(&self, name: Option<&str>) -> Result<StepOutcome> {
+        let name = name.ok_or_else(|| Error::new(ErrorKind::Bug, "the release has no name"))?;
+        let ProofVerdict::Proven(proof) = self.store.ledger().proof_of(&self.environment.name, &self.release) else {
+            return Ok(StepOutcome::refused(
+                ErrorKind::Refused,
+                format!("release {} is not proven in {}", self.release.id8(), self.environment.name),
+            ));
+        };
+        let forge = &self.context.forge;
+        let known: Vec<TagFacts> = forge
+            .releases()
+            .await?
+            .into_iter()
+            .map(|release| TagFacts { name: release.tag.to_string(), message: release.message, commit: release.commit })
+            .collect();
+        let plan = plan_tag(&known, &self.release, name);
+        let tag = match plan {
+            ReleasePlan::Exists { name, commit } => {
+                let mut answer = StepOutcome::ok(format!("{name} exists at {}", commit.short(12)));
+                answer.tag = Some(name);
+                return Ok(answer);
+            }
+            ReleasePlan::NameTaken { name, by } => {
+                let by = by.map_or_else(|| "no release of ours".to_owned(), |by| format!("release {}", by.id8()));
+                return Ok(StepOutcome::refused(ErrorKind::Refused, format!("tag {name} is taken: it carries {by}")));
+            }
+            ReleasePlan::Make { name } => name,
+        };
+        let message = ReleaseMessage {
+            release: self.release.clone(),
+            lock: self.lock.lock.id().clone(),
+            lock_file: self.lock.digest.clone(),
+            config: self.revision.config_digest.clone(),
+            environment: self.environment.name.clone(),
+            proof: proof.seq,
+        };
+        let name = ReleaseTag::try_from(tag.as_str())
+            .map_err(|error| Error::from_source(ErrorKind::Usage, "the release's tag is no tag name", error))?;
+        let new = NewRelease::new(name, self.revision.commit.clone(), message.write(&tag))
+            .asset("lock.yaml", self.lock.bytes.clone());
+        match forge.create_release(&new).await? {
+            ReleaseOutcome::Created(_) => {
+                let mut answer = StepOutcome::ok(format!(
+                    "{tag} at {}, lock {} archived",
+                    self.revision.commit.short(12),
+                    short_id(self.lock.lock.id().as_str())
+                ));
+                answer.tag = Some(tag);
+                Ok(answer)
+            }
+            ReleaseOutcome::Exists(release) => {
+                let mut answer = StepOutcome::ok(format!("{} exists at {}", release.tag, release.commit.short(12)));
+                answer.tag = Some(release.tag.to_string());
+                Ok(answer)
+            }
+            ReleaseOutcome::Refused { reasons } => Ok(StepOutcome::refused(
+                ErrorKind::Denied,
+                format!("the forge refuses the tag: {}", reasons.join("; ")),
+            )),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Which branch an environment runs, and which configuration decides that.
+
+use config::{Config, Environment, Role};
+use lock_model::{CommitId, EnvironmentName};
+
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger_store::LedgerStore;
+use crate::revision::load_config;
+
+/// The environment, as the configuration of the branch that it runs defines it.
+///
+/// The branch decides whose policy judges a change, so the change itself must not choose it. The commit that was deployed
+/// there last names the branch. Before the first deployment it is a protected branch whose own configuration gives it to the
+/// environment, then what `HEAD` and the other branches say, protected branches before the others.
+pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) -> Result<Environment> {
+    if let Some(branch) = deployed_branch(context, name).await?
+        && let Some(environment) = own_environment(context, name, &branch).await?
+    {
+        return Ok(environment);
+    }
+    let protected: Vec<String> =
+        context.forge.protected_branches().await?.into_keys().map(|branch| branch.to_string()).collect();
+    for branch in &protected {
+        if let Some(environment) = own_environment(context, name, branch).await?
+            && environment.branch.as_ref().is_some_and(|own| own.as_str() == branch)
+        {
+            return Ok(environment);
+        }
+    }
+    let mut revisions = vec!["HEAD".to_owned()];
+    let branches = context.forge.branches().await?;
+    revisions.extend(branches.into_values().map(|head| head.to_string()));
+    let mut known = None;
+    let mut open = None;
+    for revision in revisions {
+        let exists = context.commit(&revision)?;
+        if exists.is_none() {
+            continue;
+        }
+        let Some(config) = load_config(context, &revision)? else { continue };
+        if let Some(environment) = config.environments.get(name) {
+            // The branch's own configuration decides; this one only says which branch it is.
+            let Some(branch) = &environment.branch else { return Ok(environment.clone()) };
+            if protected.iter().any(|protected| protected == branch.as_str()) {
+                let own = own_environment(context, name, branch.as_str()).await?;
+                return Ok(own.unwrap_or_else(|| environment.clone()));
+            }
+            open = open.or_else(|| Some(environment.clone()));
+        }
+        known = known.or(Some(config));
+    }
+    if let Some(environment) = open {
+        let branch = branch_of(&environment)?;
+        return Ok(own_environment(context, name, &branch).await?.unwrap_or(environment));
+    }
+    match known {
+        Some(config) => environment_of(&config, name).cloned(),
+        None => Err(Error::new(ErrorKind::Usage, "no branch of the forge has an `orchestrator.yaml`")
+            .hint("commit one to the integration branch")),
+    }
+}
+
+/// The branch that the newest deployment came from, by the configuration that was deployed.
+async fn deployed_branch(context: &Context, name: &EnvironmentName) -> Result<Option<String>> {
+    let store = LedgerStore::read(context).await?;
+    let Some(commit) = store.ledger().latest_touched(name).and_then(|record| record.entry.commit.clone()) else {
+        return Ok(None);
+    };
+    if context.commit(commit.as_str())?.is_none() {
+        return Ok(None);
+    }
+    let config = load_config(context, commit.as_str())?;
+    let environment = config.and_then(|config| config.environments.get(name).cloned());
+    Ok(environment.and_then(|environment| environment.branch).map(|branch| branch.to_string()))
+}
+
+/// The environment in the newest configuration of a branch; `None` where it has none of that name.
+async fn own_environment(context: &Context, name: &EnvironmentName, branch: &str) -> Result<Option<Environment>> {
+    let Some(head) = context.find_branch_head(branch).await? else { return Ok(None) };
+    let config = load_config(context, head.as_str())?;
+    Ok(config.and_then(|config| config.environments.get(name).cloned()))
+}
+
+/// The commit that a command is about: the branch's newest, or the named one if it is part of the branch.
+pub(crate) async fn commit_of(context: &Context, branch: &str, revision: Option<&str>) -> Result<CommitId> {
+    let head = context.branch_head(branch).await?;
+    let Some(revision) = revision else { return Ok(head) };
+    let commit = context.resolve(revision)?;
+    // First parents alone were tips of the branch: the policy of a commit that came with a merge was never in force.
+    let line = context.rev_list(&["--first-parent", head.as_str()])?;
+    if line.contains(&commit) {
+        Ok(commit)
+    } else {
+        Err(Error::new(ErrorKind::Repository, format!("commit {} was never the tip of `{branch}`", commit.short(12)))
+            .hint(format!(
+                "what runs in this environment is merged to `{branch}` first; name the merge, not what it brought"
+            )))
+    }
+}
+
+/// An environment by name.
+pub(crate) fn environment_of<'a>(config: &'a Config, name: &EnvironmentName) -> Result<&'a Environment> {
+    config.environments.get(name).ok_or_else(|| unknown_environment(config, name))
+}
+
+/// Says which environments there are.
+pub(crate) fn unknown_environment(config: &Config, name: &EnvironmentName) -> Error {
+    let known: Vec<&str> = config.environments.keys().map(EnvironmentName::as_str).collect();
+    Error::new(ErrorKind::Usage, format!("there is no environment `{name}`"))
+        .hint(format!("the configuration has: {}", known.join(", ")))
+}
+
+/// The branch of the forge that an environment runs.
+pub(crate) fn branch_of(environment: &Environment) -> Result<String> {
+    environment.branch.as_ref().map(ToString::to_string).ok_or_else(|| {
+        Error::new(ErrorKind::Usage, format!("environment `{}` has no branch", environment.name))
+            .hint("give it `branch:` with a role of `branches:` if it should be deployed")
+            .hint("an environment of pull requests is tested with `--pull-request N`")
+    })
+}
+
+/// Whether this environment's branch is where locks are committed.
+pub(crate) fn commits_locks(environment: &Environment) -> bool {
+    environment.role == Some(Role::Staging)
+}

@@ -1,0 +1,214 @@
+//! The one error of this crate: a kind, what failed, why, and what to do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use lock_model::ErrorClass;
+
+/// What a failure means for the caller, and for the verdict of a report.
+///
+/// The order is by weight: where several failures meet, the greatest speaks for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorKind {
+    /// The question was answered, and the answer is no: unhealthy, not approved, a suite failed.
+    Negative,
+    /// The request or the configuration is wrong.
+    Usage,
+    /// A lock is unreadable, edited by hand or of an unknown version.
+    Lock,
+    /// The repository is not as expected: a commit or submodule is missing, lock and tree disagree.
+    Repository,
+    /// An image or digest is missing, or is not the one that was locked.
+    Image,
+    /// A forge, registry or remote refused: credentials or permission.
+    Denied,
+    /// A remote is unreachable or busy after retries, or another run holds the environment: the same call may succeed later.
+    Temporary,
+    /// A gate, a hold or a missing proof refused before any change.
+    Refused,
+    /// A deployment failed after some changes.
+    Deploy,
+    /// A deadline passed.
+    Deadline,
+    /// A fault of this program.
+    Bug,
+    /// The caller asked to stop.
+    Interrupted,
+}
+
+impl ErrorKind {
+    /// Every kind, in ascending order.
+    pub const ALL: [Self; 12] = [
+        Self::Negative,
+        Self::Usage,
+        Self::Lock,
+        Self::Repository,
+        Self::Image,
+        Self::Denied,
+        Self::Temporary,
+        Self::Refused,
+        Self::Deploy,
+        Self::Deadline,
+        Self::Bug,
+        Self::Interrupted,
+    ];
+
+    /// The kind in one word, as records and statuses write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Negative => "negative",
+            Self::Usage => "usage",
+            Self::Lock => "lock",
+            Self::Repository => "repository",
+            Self::Image => "image",
+            Self::Denied => "denied",
+            Self::Temporary => "temporary",
+            Self::Refused => "refused",
+            Self::Deploy => "deploy",
+            Self::Deadline => "deadline",
+            Self::Bug => "bug",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The kind of a class of failure, where `not_found` and `invalid` depend on what was looked for.
+    pub(crate) fn of(class: ErrorClass, not_found: Self, invalid: Self) -> Self {
+        match class {
+            ErrorClass::NotFound => not_found,
+            ErrorClass::Denied => Self::Denied,
+            ErrorClass::Temporary => Self::Temporary,
+            ErrorClass::Invalid => invalid,
+            ErrorClass::Bug => Self::Bug,
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One fault of several that a failure lists: what it is about, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct Problem {
+    /// What it is about: a service, a file, a gate.
+    pub subject: String,
+    /// What is wrong.
+    pub message: String,
+    /// What was tried or seen, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
+}
+
+impl Problem {
+    /// A problem without details.
+    pub fn new(subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { subject: subject.into(), message: message.into(), details: Vec::new() }
+    }
+
+    /// Adds lines about what was tried or seen.
+    #[must_use]
+    pub fn details(mut self, details: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(details);
+        self
+    }
+}
+
+/// Why a call did not do what it was asked for.
+///
+/// [`Display`](fmt::Display) shows the message and every problem; the cause is the [`source`](StdError::source).
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    problems: Vec<Problem>,
+    hints: Vec<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The result of this crate's calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error with nothing but its first line.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), problems: Vec::new(), hints: Vec::new(), source: None }
+    }
+
+    /// An error of a library below, with what was being done.
+    pub fn from_source(
+        kind: ErrorKind,
+        context: impl Into<String>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self { source: Some(source.into()), ..Self::new(kind, context) }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds problems.
+    #[must_use]
+    pub fn problems(mut self, problems: impl IntoIterator<Item = Problem>) -> Self {
+        self.problems.extend(problems);
+        self
+    }
+
+    /// What the failure means.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What failed, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// All problems, where there are several or where they have subjects of their own.
+    pub fn all_problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// What to do about it, each a sentence of its own.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// Why, from the outside in: the text of the source, of its source, and so on.
+    pub fn causes(&self) -> Vec<String> {
+        causes(self.source())
+    }
+}
+
+/// The texts of an error and of its sources, from the outside in.
+pub(crate) fn causes(error: Option<&(dyn StdError + 'static)>) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut next = error;
+    while let Some(error) = next {
+        texts.push(error.to_string());
+        next = error.source();
+    }
+    texts
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for problem in &self.problems {
+            write!(f, "\n  {}: {}", problem.subject, problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| -> &(dyn StdError + 'static) { source })
+    }
+}

@@ -1,0 +1,59 @@
+//! How a service's image is found.
+
+use lock_model::ServiceName;
+use registry::Attempt;
+
+use crate::context::Context;
+use crate::error::{ErrorKind, Result};
+use crate::lock_builder;
+use crate::report::v1::{ImageAttempt, ImagesExplainReport, TakenImage};
+use crate::revision::Revision;
+
+/// Looks for the image of a service as a lock of `revision` would, and says what was tried.
+///
+/// # Errors
+///
+/// Where the revision cannot be read, and for a service that it has not. An image that cannot be found is a report.
+pub async fn explain_image(context: &Context, revision: &str, service: &ServiceName) -> Result<ImagesExplainReport> {
+    context.sync()?;
+    let revision = Revision::load(context, &context.resolve(revision)?)?;
+    let mut report = ImagesExplainReport {
+        service: service.clone(),
+        has_image: false,
+        tried: Vec::new(),
+        taken: None,
+        reason: None,
+        logins: Vec::new(),
+        warnings: Vec::new(),
+        failure: None,
+    };
+    let Some(explained) = lock_builder::explain(context, &revision, service).await? else { return Ok(report) };
+    report.has_image = true;
+    let tried = match &explained.answer {
+        Ok(resolution) => {
+            let image = &resolution.image;
+            report.taken = Some(TakenImage {
+                reference: image.reference().to_string(),
+                revision: image.revision.as_str().to_owned(),
+                created: image.created.map_or(revision.time, |date| date.time),
+            });
+            report.warnings.extend(resolution.warnings.iter().map(ToString::to_string));
+            &resolution.tried
+        }
+        Err(unresolved) => {
+            report.failure = Some(ErrorKind::of(unresolved.class(), ErrorKind::Image, ErrorKind::Image));
+            report.reason = Some(unresolved.reason.to_string());
+            &unresolved.tried
+        }
+    };
+    report.tried = tried
+        .iter()
+        .map(|Attempt { reference, outcome, .. }| ImageAttempt {
+            reference: reference.to_string(),
+            answer: outcome.to_string(),
+        })
+        .collect();
+    report.logins = explained.logins;
+    report.warnings.extend(explained.warnings);
+    Ok(report)
+}

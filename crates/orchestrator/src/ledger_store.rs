@@ -1,0 +1,201 @@
+//! The ledger's branch: read whole, and appended by compare-and-swap. A clone remembers the newest record that it has seen,
+//! so that a ledger that was cut short is noticed.
+
+use std::path::PathBuf;
+
+use forge::{CommitOutcome, FileChange};
+use ledger::{Evidence, Ledger, LedgerBroken, RecordDraft, Seen};
+use lock_model::{CommitId, Digest, TreePath};
+
+use crate::context::{Context, branch_name};
+use crate::error::{Error, ErrorKind, Problem, Result};
+
+/// How often an append is tried while other writers win.
+const ATTEMPTS: u32 = 64;
+
+/// A document that is kept beside a record.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    /// What it is, such as `plan.json`.
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+/// The ledger as it was read last.
+#[derive(Debug, Default)]
+pub(crate) struct LedgerStore {
+    ledger: Ledger,
+    head: Option<CommitId>,
+}
+
+impl LedgerStore {
+    /// Reads the branch, checks the chain, and compares it with what was seen before.
+    pub(crate) async fn read(context: &Context) -> Result<Self> {
+        let seen = remembered(context)?;
+        let branch = branch_name(lock_model::LEDGER_BRANCH)?;
+        let revision = context.forge.read_branch(&branch).await?;
+        let (head, files) = revision.map_or((None, Vec::new()), |revision| (Some(revision.head), revision.files));
+        check_evidence(&files)?;
+        let ledger = Ledger::parse(files, seen.as_ref()).map_err(broken)?;
+        remember(context, &ledger, seen.as_ref());
+        let store = Self { ledger, head };
+        context.clock.ledger_holds(store.len());
+        Ok(store)
+    }
+
+    /// Reads the ledger only to check its chain and to advance a clock that follows it.
+    pub(crate) async fn check(context: &Context) -> Result<()> {
+        Self::read(context).await.map(drop)
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// How many records there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.ledger.seen().map_or(0, |seen| seen.seq)
+    }
+
+    /// Appends a record, unless its newest records say the same already.
+    ///
+    /// Where another writer's record lands first, the ledger is read again, and `still` decides whether the record may be
+    /// appended to it. Returns the record's number; `None` where nothing had to be appended.
+    pub(crate) async fn append<F>(
+        &mut self,
+        context: &Context,
+        draft: RecordDraft,
+        documents: &[Document],
+        still: F,
+    ) -> Result<Option<u64>>
+    where
+        F: Fn(&Ledger) -> Result<()>,
+    {
+        let mut draft = draft;
+        draft.evidence = documents
+            .iter()
+            .map(|document| Evidence { name: document.name.clone(), sha256: Digest::of(&document.bytes) })
+            .collect();
+        let branch = branch_name(lock_model::LEDGER_BRANCH)?;
+        for _attempt in 0..ATTEMPTS {
+            if !self.ledger.changes(&draft) {
+                return Ok(None);
+            }
+            let new = self
+                .ledger
+                .next(draft.clone())
+                .map_err(|error| Error::from_source(ErrorKind::Bug, "a record of the ledger is incomplete", error))?;
+            let mut changes = vec![FileChange::Write { path: tree_path(&new.file_name)?, bytes: new.bytes.clone() }];
+            for (evidence, document) in draft.evidence.iter().zip(documents) {
+                changes.push(FileChange::Write { path: tree_path(&evidence.path())?, bytes: document.bytes.clone() });
+            }
+            let message =
+                format!("[ledger] {}", new.file_name.trim_start_matches("records/").trim_end_matches(".json"));
+            context.clock.ledger_holds(self.len() + 1);
+            let outcome = context.forge.commit_files(&branch, self.head.as_ref(), &changes, &message).await;
+            if !matches!(outcome, Ok(CommitOutcome::Committed(_) | CommitOutcome::AlreadyThere(_))) {
+                context.clock.ledger_holds(self.len());
+            }
+            match outcome? {
+                CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => {
+                    self.ledger.push(&new).map_err(broken)?;
+                    self.head = Some(commit);
+                    let seen = remembered(context)?;
+                    remember(context, &self.ledger, seen.as_ref());
+                    return Ok(Some(new.record.seq));
+                }
+                CommitOutcome::Moved { .. } => {
+                    *self = Self::read(context).await?;
+                    still(&self.ledger)?;
+                }
+                CommitOutcome::Refused { reasons } => {
+                    return Err(Error::new(
+                        ErrorKind::Denied,
+                        format!("the forge refuses the ledger's record: {}", reasons.join("; ")),
+                    )
+                    .hint(format!(
+                        "`{}` must be allowed to push to `{}`",
+                        context.run.actor,
+                        lock_model::LEDGER_BRANCH
+                    )));
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::Temporary, "the ledger has too many writers at once; the record was not written")
+            .hint("run the same command again"))
+    }
+}
+
+/// Refuses evidence whose bytes do not have the digest that its path names.
+fn check_evidence(files: &[(String, Vec<u8>)]) -> Result<()> {
+    let changed: Vec<Problem> = files
+        .iter()
+        .filter_map(|(path, bytes)| Some((path, path.strip_prefix("evidence/sha256/")?, bytes)))
+        .filter(|(_, hex, bytes)| Digest::of(bytes).hex() != *hex)
+        .map(|(path, _, bytes)| Problem::new(path.clone(), format!("has the content of {}", Digest::of(bytes))))
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Refused, "the ledger is broken: documents were changed after they were recorded")
+        .problems(changed)
+        .hint(format!("look at the history of `{}`: it was rewritten", lock_model::LEDGER_BRANCH)))
+}
+
+/// The error of a ledger whose chain does not hold.
+fn broken(error: LedgerBroken) -> Error {
+    Error::from_source(ErrorKind::Refused, "the ledger is broken; nothing that asks it goes on", error).hint(format!(
+        "look at the history of `{}`: it was rewritten, or it was restored from an old copy",
+        lock_model::LEDGER_BRANCH
+    ))
+}
+
+fn tree_path(text: &str) -> Result<TreePath> {
+    TreePath::try_from(text).map_err(|error| Error::from_source(ErrorKind::Bug, "a ledger path is no path", error))
+}
+
+/// The file in which this clone remembers the newest record that it has seen.
+fn memory(context: &Context) -> PathBuf {
+    context.git.common_dir().join("orchestrator").join("ledger-seen.json")
+}
+
+fn remembered(context: &Context) -> Result<Option<Seen>> {
+    let path = memory(context);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Error::from_source(
+                ErrorKind::Repository,
+                format!("`{}` cannot be read", path.display()),
+                error,
+            ));
+        }
+    };
+    let unreadable = || {
+        Error::new(ErrorKind::Refused, format!("`{}` does not say which record was seen last", path.display()))
+            .hint("remove the file if you know that the ledger is whole")
+    };
+    let document: serde_json::Value = serde_json::from_slice(&text).map_err(|_| unreadable())?;
+    let seq = document.get("seq").and_then(serde_json::Value::as_u64).ok_or_else(unreadable)?;
+    let digest = document.get("digest").and_then(serde_json::Value::as_str).ok_or_else(unreadable)?;
+    Ok(Some(Seen { seq, digest: Digest::try_from(digest).map_err(|_| unreadable())? }))
+}
+
+/// Remembers the newest record, and never an older one. A clone that cannot be written to remembers nothing.
+fn remember(context: &Context, ledger: &Ledger, before: Option<&Seen>) {
+    let Some(seen) = ledger.seen() else { return };
+    if before.is_some_and(|before| before.seq >= seen.seq) {
+        return;
+    }
+    let path = memory(context);
+    let text = serde_json::json!({ "seq": seen.seq, "digest": seen.digest }).to_string();
+    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
+        let beside = path.with_extension(format!("{}.tmp", std::process::id()));
+        std::fs::write(&beside, text)?;
+        std::fs::rename(&beside, &path)
+    });
+    if written.is_err() {
+        context.note("warning: this clone cannot remember the ledger's newest record");
+    }
+}

@@ -1,0 +1,80 @@
+//! The engine behind the `orchestrator` binary: it carries microservices from `dev` to `staging` to production by one lock.
+//!
+//! A [`Context`] is opened on a repository and a forge. Each call takes it and a request, and answers with a report of
+//! [`report::v1`] or an [`Error`] of a closed [`ErrorKind`]. Nothing here reads an environment variable or the wall clock,
+//! and nothing prints: the caller hands in [`Surroundings`], a [`Clock`] and a sink for [`Events`].
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use orchestrator::lock_model::Timestamp;
+//! use orchestrator::process::EnvVars;
+//! use orchestrator::{Clock, Context, NoEvents, Settings, Surroundings};
+//!
+//! #[derive(Debug)]
+//! struct SystemClock;
+//!
+//! impl Clock for SystemClock {
+//!     fn now(&self) -> Timestamp {
+//!         Timestamp::from_unix_seconds(std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs() as i64))
+//!     }
+//! }
+//!
+//! # async fn example() -> orchestrator::Result<()> {
+//! let surroundings = Surroundings::new(std::env::var_os("PATH").unwrap_or_default(), EnvVars::new());
+//! let context = Context::open(Settings::new("shop.git"), surroundings, Arc::new(SystemClock), Arc::new(NoEvents))?;
+//! for environment in orchestrator::status(&context).await?.environments {
+//!     println!("{}: {}", environment.environment, environment.tag.unwrap_or_default());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod approvals;
+mod clock;
+mod config_values;
+mod configuration;
+mod context;
+mod deployment;
+mod engine;
+mod environment_policy;
+mod error;
+mod events;
+mod health;
+mod hold;
+mod image_availability;
+mod images;
+mod labels;
+mod lease;
+mod ledger_store;
+pub mod lock;
+mod lock_builder;
+mod registry_client;
+pub mod report;
+mod revision;
+mod run;
+pub mod simulator;
+mod status;
+mod submodules;
+mod suite_run;
+
+pub use config;
+pub use forge;
+pub use lock_model;
+pub use process;
+pub use registry;
+
+pub use approvals::approvals;
+pub use clock::Clock;
+pub use configuration::{check_config, show_config};
+pub use context::{Context, Local, RegistryLookup, Settings, Surroundings, VariableLookup};
+pub use deployment::{DeployRequest, deploy, plan, verify};
+pub use error::{Error, ErrorKind, Problem, Result};
+pub use events::{Event, Events, NoEvents};
+pub use health::health;
+pub use hold::{hold, unhold};
+pub use images::explain_image;
+pub use registry_client::RegistryAccess;
+pub use run::{RollbackRequest, RunRequest, promote, release, rollback, run};
+pub use status::{history, status};
+pub use suite_run::{TestRequest, run_tests};

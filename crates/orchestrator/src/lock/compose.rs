@@ -1,0 +1,101 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use config::{Template, Values, Variable};
+use deployer::ImagePin;
+use lock_model::{CONFIG_FILE, Content, Lock};
+
+use super::files::{candidates, read_lock_file, write_file};
+use crate::context::{Local, Surroundings, git_error};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::v1::LockComposeReport;
+use crate::revision::parse_config;
+
+/// Which compose file gets which lock's images.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ComposeRequest {
+    /// The compose file: read, never changed.
+    pub file: PathBuf,
+    /// A lock file, or a revision that holds one.
+    pub lock: String,
+    /// What the compose file calls a service of the lock: `{name}`, `{short}`, `{short_}`, `{path}`.
+    pub service: String,
+    /// Write the override into this file.
+    pub output: Option<PathBuf>,
+}
+
+impl ComposeRequest {
+    /// The lock in `HEAD`, with the short names of its services.
+    pub fn new(file: impl Into<PathBuf>) -> Self {
+        Self { file: file.into(), lock: "HEAD".to_owned(), service: "{short}".to_owned(), output: None }
+    }
+}
+
+/// Makes an override file for `docker compose` with the images of a lock.
+///
+/// # Errors
+///
+/// [`ErrorKind::Usage`] where the compose file cannot be used.
+pub fn compose_override(
+    repository: &Path,
+    request: &ComposeRequest,
+    surroundings: &Surroundings,
+) -> Result<LockComposeReport> {
+    let lock = read_lock_file(&request.lock, || Local::open(repository, surroundings))?.lock;
+    let bytes = std::fs::read(&request.file).map_err(|error| {
+        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", request.file.display()), error)
+    })?;
+    let pins = pins(&lock, &request.service, &prefix(repository, &request.lock, surroundings)?)?;
+    let made = deployer::compose_override(&bytes, &request.file.display().to_string(), &pins).map_err(|error| {
+        Error::from_source(ErrorKind::Usage, "there is no override file to make", error)
+            .hint("`--service TEMPLATE` says what the file calls a service, such as `{name}` or `{short}`")
+    })?;
+    if let Some(path) = &request.output {
+        write_file(path, made.text.as_bytes())?;
+    }
+    Ok(LockComposeReport {
+        lock: lock.id().clone(),
+        compose_file: request.file.display().to_string(),
+        services: made.pinned.iter().map(|(name, pin)| (name.clone(), pin.to_string())).collect(),
+        warnings: made.warnings.iter().map(ToString::to_string).collect(),
+        file: made.text,
+        written: request.output.as_ref().map(|path| path.display().to_string()),
+    })
+}
+
+/// What service names begin with, by the configuration beside the lock; nothing where there is none.
+fn prefix(repository: &Path, lock: &str, surroundings: &Surroundings) -> Result<String> {
+    let Ok(local) = Local::open(repository, surroundings) else { return Ok(String::new()) };
+    let revision = if Path::new(lock).is_file() { "HEAD" } else { lock };
+    let unreadable = |error| git_error("the configuration cannot be read", error);
+    for candidate in &candidates(revision) {
+        if local.git.commit(candidate).map_err(unreadable)?.is_none() {
+            continue;
+        }
+        let bytes = local.git.read_file(candidate, CONFIG_FILE).map_err(unreadable)?;
+        let Some(bytes) = bytes else { break };
+        return Ok(parse_config(CONFIG_FILE, &bytes)?.project.prefix);
+    }
+    Ok(String::new())
+}
+
+/// The locked images, by the name that the compose file has for each service.
+fn pins(lock: &Lock, template: &str, prefix: &str) -> Result<BTreeMap<String, ImagePin>> {
+    let known = [Variable::Name, Variable::Short, Variable::ShortUnderscore, Variable::Path];
+    let unusable = |error: &dyn std::error::Error| {
+        Error::new(ErrorKind::Usage, format!("`--service {template}` cannot be used: {error}"))
+    };
+    let template = Template::new(template, &known).map_err(|error| unusable(&error))?;
+    let mut pins = BTreeMap::new();
+    for (name, service) in lock.services() {
+        let Content::Image(image) = &service.content else { continue };
+        let values = Values::new().service(name, &service.path, prefix);
+        let called = template.expand(&values).map_err(|error| unusable(&error))?;
+        if pins.insert(called.clone(), ImagePin::from(image)).is_some() {
+            return Err(Error::new(ErrorKind::Usage, format!("two services of the lock would be `{called}`"))
+                .hint("give `--service` a template that tells them apart, such as `{name}`"));
+        }
+    }
+    Ok(pins)
+}

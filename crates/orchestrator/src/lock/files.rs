@@ -1,0 +1,85 @@
+//! Where locks are read from and written to.
+
+use std::path::Path;
+
+use lock_model::{LOCK_FILE, Lock};
+
+use crate::context::{Context, Local, git_error};
+use crate::engine::lock_files;
+use crate::error::{Error, ErrorKind, Result};
+use crate::revision::LockFile;
+
+/// Reads a lock by the name of a file, or of a revision that holds one; the repository is opened only for the latter.
+///
+/// # Errors
+///
+/// [`ErrorKind::Lock`] for a lock that cannot be read, [`ErrorKind::Usage`] where there is none of that name.
+pub fn read_lock(name: &str, repository: impl FnOnce() -> Result<Local>) -> Result<Lock> {
+    Ok(read_lock_file(name, repository)?.lock)
+}
+
+pub(super) fn read_lock_file(name: &str, repository: impl FnOnce() -> Result<Local>) -> Result<LockFile> {
+    if Path::new(name).is_file() {
+        return read_file(Path::new(name));
+    }
+    let local = repository()?;
+    for candidate in &candidates(name) {
+        if local.git.commit(candidate).map_err(|error| git_error("the revision cannot be read", error))?.is_none() {
+            continue;
+        }
+        let bytes =
+            local.git.read_file(candidate, LOCK_FILE).map_err(|error| git_error("the lock cannot be read", error))?;
+        let bytes = bytes.ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{LOCK_FILE}` is not in `{name}`")))?;
+        return LockFile::parse(bytes, &format!("{name}:{LOCK_FILE}"));
+    }
+    Err(Error::new(ErrorKind::Usage, format!("`{name}` is neither a file nor a revision of this repository")))
+}
+
+/// What a revision may be called here: a branch of the forge first, as it was fetched last.
+pub(super) fn candidates(text: &str) -> [String; 4] {
+    [
+        format!("refs/orchestrator/heads/{text}"),
+        format!("refs/heads/{text}"),
+        format!("refs/orchestrator/tags/{text}"),
+        text.to_owned(),
+    ]
+}
+
+pub(super) fn lock_file_at(context: &Context, revision: &str) -> Result<Option<LockFile>> {
+    let bytes =
+        context.git.read_file(revision, LOCK_FILE).map_err(|error| git_error("the lock cannot be read", error))?;
+    bytes.map(|bytes| LockFile::parse(bytes, LOCK_FILE)).transpose()
+}
+
+pub(super) fn read_file(path: &Path) -> Result<LockFile> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error))?;
+    LockFile::parse(bytes, &path.display().to_string())
+}
+
+/// Writes a file: old or new, never a mix.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", path.display()), error)
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Writes `lock.yaml`, `schema.json` and `.gitattributes`, each old or new and never a mix.
+pub(super) fn write_lock_folder(folder: &Path, bytes: &[u8]) -> Result<()> {
+    let lock = LockFile::parse(bytes.to_vec(), LOCK_FILE)?;
+    let failed = |error: std::io::Error| {
+        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", folder.display()), error)
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    for change in lock_files(&lock)? {
+        let forge::FileChange::Write { path, bytes } = change else { continue };
+        write_file(&folder.join(path.file_name()), &bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use forge::MergeRef;
+use lock_model::{ServiceName, Source};
+
+use super::files::{lock_file_at, read_file, write_lock_folder};
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::lock_builder::{self, Scope};
+use crate::report::v1::{LockGenerateReport, locked_services};
+use crate::revision::Revision;
+
+/// Which tree a lock is made of, and where it goes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LockGenerateRequest {
+    /// A branch, tag or commit; without meaning where a pull request is named.
+    pub revision: String,
+    /// Lock what merging this pull request gives.
+    pub pull_request: Option<u64>,
+    /// Resolve only these services, and keep the others as an earlier lock has them; empty: all.
+    pub services: BTreeSet<ServiceName>,
+    /// The file of the earlier lock; `None`: the one in the tree.
+    pub previous: Option<PathBuf>,
+    /// How long to wait for images that are still being built.
+    pub wait: Duration,
+    /// Ask the remotes whether the commits are pushed, also where no configuration wants it.
+    pub check_pushed: bool,
+    /// Write the lock and what belongs beside it into this folder.
+    pub output: Option<PathBuf>,
+}
+
+impl LockGenerateRequest {
+    /// All services of a revision, without waiting and without writing anything.
+    pub fn new(revision: impl Into<String>) -> Self {
+        Self {
+            revision: revision.into(),
+            pull_request: None,
+            services: BTreeSet::new(),
+            previous: None,
+            wait: Duration::ZERO,
+            check_pushed: false,
+            output: None,
+        }
+    }
+}
+
+/// Resolves every service of a tree to a digest and makes the lock.
+///
+/// # Errors
+///
+/// [`ErrorKind::Image`] with every service whose image cannot be locked, [`ErrorKind::Repository`] for submodules that
+/// cannot be used.
+pub async fn generate_lock(context: &Context, request: &LockGenerateRequest) -> Result<LockGenerateReport> {
+    context.sync()?;
+    let (revision, source) = if let Some(number) = request.pull_request {
+        let merge = test_merge(context, number).await?;
+        (merge.revision, merge.source)
+    } else {
+        let commit = context.resolve(&request.revision)?;
+        let revision = Revision::load(context, &commit)?;
+        let source = Source::new(
+            revision.config.forge.repository.clone(),
+            commit.clone(),
+            revision.parents.first().unwrap_or(&commit).clone(),
+            revision.tree.clone(),
+        );
+        (revision, source)
+    };
+    let only = &request.services;
+    let previous = match (&request.previous, only.is_empty()) {
+        (_, true) => None,
+        (Some(path), false) => Some(read_file(path)?),
+        (None, false) => lock_file_at(context, revision.commit.as_str())?,
+    };
+    let everything = Scope { only: None, patience: request.wait, check_pushed: request.check_pushed };
+    let scope = match (&previous, only.is_empty()) {
+        (_, true) => everything,
+        (Some(previous), false) => Scope { only: Some((only, &previous.lock)), ..everything },
+        (None, false) => {
+            return Err(Error::new(ErrorKind::Usage, "there is no earlier lock to take the other services from")
+                .hint("name one with `--previous FILE`, or leave `--service` out"));
+        }
+    };
+    let generated = lock_builder::generate(context, &revision, source, scope).await?;
+    if let Some(folder) = &request.output {
+        write_lock_folder(folder, &generated.bytes)?;
+    }
+    Ok(LockGenerateReport {
+        lock: generated.lock.id().clone(),
+        services: locked_services(&generated.lock),
+        pushed: generated.pushed,
+        folder: request.output.as_ref().map(|folder| folder.display().to_string()),
+        file: String::from_utf8_lossy(&generated.bytes).into_owned(),
+        warnings: generated.warnings,
+    })
+}
+
+/// What merging a pull request gives.
+pub(super) struct TestMerge {
+    pub revision: Revision,
+    pub source: Source,
+}
+
+pub(super) async fn test_merge(context: &Context, number: u64) -> Result<TestMerge> {
+    let pull_request = context.forge.pull_request(number).await?;
+    let (commit, tree, base, head) = match context.forge.merge_ref(number).await? {
+        MergeRef::Clean { commit, tree, base, head } => (commit, tree, base, head),
+        MergeRef::Conflict { paths, .. } => {
+            return Err(Error::new(ErrorKind::Repository, format!("pull request {number} has conflicts"))
+                .problems(paths.into_iter().map(|path| Problem::new(path, "was changed on both sides".to_owned())))
+                .hint(format!("merge `{}` into `{}` and push", pull_request.base_branch, pull_request.head_branch)));
+        }
+    };
+    context.sync()?;
+    let revision = Revision::load(context, &commit)?;
+    let repository = revision.config.forge.repository.clone();
+    let source = Source::new(repository, head, base, tree).with_pull_request(number);
+    Ok(TestMerge { revision, source })
+}

@@ -1,0 +1,273 @@
+//! The lock of a pull request, as artefact, comment and status.
+
+use std::time::Duration;
+
+use ::forge::{PullRequest, PullRequestState, StatusState};
+use config::{Config, policy_relaxations};
+use ledger::PolicySource;
+use lock_model::{CommitId, LOCK_FOLDER};
+
+use super::files::lock_file_at;
+use super::generate::{TestMerge, test_merge};
+use crate::context::{Context, git_error};
+use crate::engine::{LOCK_ARTEFACT, LOCK_STATUS, rows_of};
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::labels::{diff_problems, short_id};
+use crate::ledger_store::LedgerStore;
+use crate::lock_builder::{self, Generated, Scope};
+use crate::report::markdown::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
+use crate::report::v1::{LockPublishReport, PublishedLock, locked_services};
+use crate::revision::load_config;
+use crate::submodules::{Changes, Declared, changes};
+
+/// Marker of our comment on a pull request.
+const COMMENT: &str = "orchestrator-lock";
+/// How often a lock is made whose base moves each time.
+const ATTEMPTS: u32 = 3;
+
+/// Which pull request's lock is published.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LockPublishRequest {
+    /// The number of an open pull request into the staging branch.
+    pub pull_request: u64,
+    /// Ask the remotes whether the commits are pushed, also where no configuration wants it.
+    pub check_pushed: bool,
+    /// How long to wait for images that are still being built.
+    pub wait: Duration,
+}
+
+impl LockPublishRequest {
+    /// The lock of a pull request, without waiting for images.
+    pub fn new(pull_request: u64) -> Self {
+        Self { pull_request, check_pushed: false, wait: Duration::ZERO }
+    }
+}
+
+/// Makes a pull request's lock and publishes it.
+///
+/// # Errors
+///
+/// As [`generate_lock`](super::generate_lock): the comment and the status say why, too.
+pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Result<LockPublishReport> {
+    context.sync()?;
+    let number = request.pull_request;
+    let pull_request = context.forge.pull_request(number).await?;
+    if pull_request.state != PullRequestState::Open {
+        return Err(Error::new(ErrorKind::Usage, format!("pull request {number} is not open")));
+    }
+    // Before anything is said on its head, which may be the commit of another branch's own run.
+    let base = context.branch_head(pull_request.base_branch.as_str()).await?;
+    // A configuration that cannot be read is said below, with the status and the comment.
+    let readable = |revision: &str| load_config(context, revision).ok().flatten();
+    let rules = readable(base.as_str()).or_else(|| readable(pull_request.head.as_str()));
+    if let Some(rules) = &rules {
+        goes_to_staging(&pull_request, rules)?;
+    }
+    LedgerStore::check(context).await?;
+    let status = async |state: StatusState, text: &str| -> Result<()> {
+        let text = lock_model::escaping::shorten(text, 140);
+        context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text).await?;
+        Ok(())
+    };
+    status(StatusState::Pending, "the lock is being made").await?;
+    let Some(made) = make_of_the_present(context, &pull_request, request, base).await? else {
+        return Ok(LockPublishReport {
+            pull_request: number,
+            published: None,
+            superseded: Some(format!("pull request {number} moved while its lock was made")),
+            warnings: Vec::new(),
+            comment: None,
+        });
+    };
+    match made {
+        Ok(made) => {
+            context.forge.put_artefact(number, LOCK_ARTEFACT, &made.generated.bytes).await?;
+            context.forge.upsert_comment(number, COMMENT, &made.comment).await?;
+            status(StatusState::Success, &made.line).await?;
+            let generated = made.generated;
+            Ok(LockPublishReport {
+                pull_request: number,
+                published: Some(PublishedLock {
+                    lock: generated.lock.id().clone(),
+                    release: made.release,
+                    head: pull_request.head.clone(),
+                    source: generated.lock.source().into(),
+                    summary: made.line,
+                    services: locked_services(&generated.lock),
+                    commits: made.changes.commit_documents(),
+                    risks: made.changes.risk_lines(),
+                    pushed: generated.pushed,
+                }),
+                superseded: None,
+                warnings: made.warnings,
+                comment: Some(made.comment),
+            })
+        }
+        Err(error) => {
+            let problems = problem_texts(&error);
+            let comment = lock_failure_comment(&LockFailure {
+                target_branch: pull_request.base_branch.as_str(),
+                head: &pull_request.head,
+                problems: &problems,
+                hints: error.hints(),
+            });
+            context.forge.upsert_comment(number, COMMENT, &comment).await?;
+            status(StatusState::Failure, error.message()).await?;
+            Err(error)
+        }
+    }
+}
+
+/// An error for the comment, which says "tried" itself.
+fn problem_texts(error: &Error) -> Vec<LockProblemText> {
+    if error.all_problems().is_empty() {
+        let (message, details) = (error.message().to_owned(), error.causes());
+        return vec![LockProblemText { service: None, message, tried: Vec::new(), details }];
+    }
+    let text = |problem: &Problem| {
+        let tried = problem.details.iter().filter_map(|detail| detail.strip_prefix("tried ").map(str::to_owned));
+        let others = problem.details.iter().filter(|detail| !detail.starts_with("tried "));
+        LockProblemText {
+            service: Some(problem.subject.clone()),
+            message: problem.message.clone(),
+            tried: tried.collect(),
+            details: others.cloned().collect(),
+        }
+    };
+    error.all_problems().iter().map(text).collect()
+}
+
+/// Makes the lock for the present base, again where the base moves meanwhile: a merge of another pull request starts no run
+/// for this one. `None` where the head moved, which has a run of its own, and where the base moves each time.
+async fn make_of_the_present(
+    context: &Context,
+    pull_request: &PullRequest,
+    request: &LockPublishRequest,
+    mut base: CommitId,
+) -> Result<Option<Result<Made>>> {
+    for attempt in 1..=ATTEMPTS {
+        let scope = Scope { only: None, patience: request.wait, check_pushed: request.check_pushed };
+        let made = make(context, pull_request, scope).await;
+        let present = context.forge.pull_request(pull_request.number).await?;
+        if present.head != pull_request.head {
+            return Ok(None);
+        }
+        let before = made.as_ref().map_or(&base, |made| &made.base).clone();
+        base = context.branch_head(pull_request.base_branch.as_str()).await?;
+        if before == base {
+            return Ok(Some(made));
+        }
+        if attempt < ATTEMPTS {
+            let branch = pull_request.base_branch.as_str();
+            context.note(format!("`{branch}` moved meanwhile: the lock is made again"));
+            context.sync()?;
+        }
+    }
+    Ok(None)
+}
+
+struct Made {
+    generated: Generated,
+    changes: Changes,
+    comment: String,
+    line: String,
+    release: lock_model::ReleaseId,
+    base: CommitId,
+    warnings: Vec<String>,
+}
+
+async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -> Result<Made> {
+    let merge = test_merge(context, pull_request.number).await?;
+    let config = &merge.revision.config;
+    goes_to_staging(pull_request, config)?;
+    own_lock_changes(context, &merge)?;
+    let base = merge.source.base.clone();
+    let before = lock_file_at(context, base.as_str())?.map(|file| file.lock);
+    let generated = lock_builder::generate(context, &merge.revision, merge.source.clone(), scope).await?;
+    let declared = Declared::new(&merge.revision.scan);
+    let changes = changes(context, before.as_ref(), &generated.lock, &declared).await?;
+    let release = merge.revision.release(&generated.lock);
+    let old = load_config(context, base.as_str())?;
+    let source = if old.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
+    let loosened: Vec<String> =
+        old.iter().flat_map(|old| policy_relaxations(old, config)).map(|relaxation| relaxation.to_string()).collect();
+    let now = context.now();
+    let mut rows = Vec::new();
+    for environment in config.environments.values().filter(|environment| environment.target.is_some()) {
+        rows.extend(rows_of(&merge.revision, &environment.name, &generated.lock, now)?);
+    }
+    let comment = lock_comment(&LockComment {
+        lock: &generated.lock,
+        before: before.as_ref(),
+        release: &release,
+        target_branch: pull_request.base_branch.as_str(),
+        base: &base,
+        head: &pull_request.head,
+        policy: source,
+        risks: &changes.risks,
+        policy_relaxations: &loosened,
+        not_deployed: &rows,
+        warnings: &generated.warnings,
+        commits: &changes.commits,
+    });
+    let changed = before.as_ref().map_or(generated.lock.services().len(), |before| {
+        diff_problems(&lock_model::diff(before, &generated.lock)).len()
+    });
+    let unusual = match changes.risks.len() {
+        0 => String::new(),
+        risks => format!(", {risks} to look at first"),
+    };
+    let line = format!(
+        "lock {}: {changed} of {} services change{unusual}",
+        short_id(generated.lock.id().as_str()),
+        generated.lock.services().len()
+    );
+    let mut warnings: Vec<String> = changes.risks.iter().map(ToString::to_string).collect();
+    warnings.extend(generated.warnings.iter().cloned());
+    warnings.extend(loosened.iter().map(|relaxation| format!("the pull request loosens a rule: {relaxation}")));
+    Ok(Made { generated, changes, comment, line, release, base, warnings })
+}
+
+fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> Result<()> {
+    let staging = config.branches.staging.as_str();
+    if pull_request.base_branch.as_str() == staging {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("pull request {} goes to `{}`", pull_request.number, pull_request.base_branch),
+    )
+    .hint(format!("locks are made for pull requests into `{staging}`; a promotion carries one already")))
+}
+
+/// Only `lock commit` writes locks: a pull request that edits them is refused, unless it brings exactly what the
+/// production branch has (a hotfix merged back).
+fn own_lock_changes(context: &Context, merge: &TestMerge) -> Result<()> {
+    let (base, head) = (&merge.source.base, &merge.source.head);
+    let cannot = |error| git_error("the pull request's own changes cannot be read", error);
+    let Some(fork) = context.git.merge_base(base.as_str(), head.as_str()).map_err(cannot)? else {
+        return Ok(());
+    };
+    let changes = context.git.diff_names(fork.as_str(), head.as_str()).map_err(cannot)?;
+    let prefix = format!("{LOCK_FOLDER}/");
+    let touched: Vec<&str> =
+        changes.iter().map(|change| change.path.as_str()).filter(|path| path.starts_with(&prefix)).collect();
+    if touched.is_empty() {
+        return Ok(());
+    }
+    let production = context.resolve(merge.revision.config.branches.production.as_str())?;
+    let mut foreign = Vec::new();
+    for path in touched {
+        let of = |revision: &str| context.git.read_file(revision, path).map_err(cannot);
+        if of(head.as_str())? != of(production.as_str())? {
+            foreign.push(Problem::new(path.to_owned(), "is changed by this pull request".to_owned()));
+        }
+    }
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Refused, "locks are written by `lock commit` only")
+        .problems(foreign)
+        .hint(format!("take the changes of `{LOCK_FOLDER}/` out of the branch")))
+}

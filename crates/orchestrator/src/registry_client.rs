@@ -1,0 +1,127 @@
+//! The registry client of a configuration: its mirrors and hosts, with the logins, proxies and authorities that the caller
+//! hands in, and a cache of what never changes.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use config::{Config, RegistrySettings};
+use lock_model::CommitId;
+use process::EnvVars;
+use registry::credentials::{EnvCredential, HelperPrograms};
+use registry::{
+    ClientCertificate, CredentialSources, Credentials, HostOptions, Mirror, PemAuthority, Proxies, Registry,
+    RegistryOptions,
+};
+
+use crate::config_values;
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Problem, Result};
+
+/// Logins, proxies and authorities: what a caller knows about registries besides the configuration.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct RegistryAccess {
+    /// Logins that beat those of every file.
+    pub env_credentials: Vec<EnvCredential>,
+    /// A login that counts only where no file with logins exists, such as the token of a CI job.
+    pub job_login: Option<EnvCredential>,
+    /// Where docker and podman keep logins; the first that exists counts.
+    pub login_files: Vec<PathBuf>,
+    /// What credential helpers see besides what every program inherits.
+    pub helper_variables: EnvVars,
+    /// Proxies on the way to registries.
+    pub proxies: Proxies,
+    /// Authorities that are trusted for every registry beside the machine's own.
+    pub authorities: Vec<PemAuthority>,
+    /// Makes waiting times of several processes differ.
+    pub jitter_seed: u64,
+}
+
+impl fmt::Debug for RegistryAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryAccess").field("login_files", &self.login_files).finish_non_exhaustive()
+    }
+}
+
+/// Makes the client of a configuration; files that it names are those of `commit`.
+pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> Result<Registry> {
+    let access = (context.surroundings.registry)()?;
+    let mut options = RegistryOptions::default();
+    for (host, settings) in &config.registries {
+        options.hosts.insert(host.clone(), host_options(context, commit, host, settings)?);
+        let Some(mirror) = &settings.mirror else { continue };
+        let mirror = match mirror {
+            config::Mirror::OciLayout(folder) => Mirror::OciLayout(context.top.join(PathBuf::from(folder))),
+            config::Mirror::Http(url) => Mirror::Http(url.parse().map_err(|error| {
+                Error::from_source(ErrorKind::Usage, format!("registries.{host}.mirror is no URL"), error)
+            })?),
+        };
+        options.mirrors.insert(host.clone(), mirror);
+    }
+    options.credentials = credentials(context, &access)?;
+    options.authorities = access.authorities;
+    options.proxies = access.proxies;
+    options.cache = Some(context.cache.join("registry"));
+    options.jitter_seed = access.jitter_seed;
+    Registry::new(options)
+        .map_err(|error| Error::from_source(ErrorKind::Usage, "the registry client cannot be made", error))
+}
+
+/// What the configuration says about one host.
+fn host_options(context: &Context, commit: &CommitId, host: &str, settings: &RegistrySettings) -> Result<HostOptions> {
+    let mut options = HostOptions::default();
+    options.plain_http = settings.plain_http;
+    if let Some(ca) = &settings.ca {
+        let place = format!("registries.{host}.ca");
+        let pem = config_values::text(context, commit, &place, ca)?.into_bytes();
+        options.authorities.push(PemAuthority::new(config_values::name(&place, ca), pem));
+    }
+    if let Some(ours) = &settings.client_certificate {
+        let place = format!("registries.{host}.client-certificate.certificate");
+        options.client_certificate = Some(ClientCertificate::new(
+            config_values::name(&place, &ours.certificate),
+            config_values::text(context, commit, &place, &ours.certificate)?,
+            config_values::secret(context, &format!("registries.{host}.client-certificate.key"), &ours.key)?,
+        ));
+    }
+    Ok(options)
+}
+
+/// What people should know of logins and cache after the work, each once.
+pub(crate) fn warnings(registry: &Registry) -> Vec<String> {
+    let mut warnings: Vec<String> = registry
+        .logins()
+        .into_iter()
+        .flat_map(|login| login.trace.problems.into_iter().map(move |problem| format!("{}: {problem}", login.host)))
+        .collect();
+    warnings.extend(registry.cache_problem().map(|problem| format!("nothing is kept for the next command: {problem}")));
+    warnings.sort();
+    warnings.dedup();
+    warnings
+}
+
+fn credentials(context: &Context, access: &RegistryAccess) -> Result<Credentials> {
+    let mut env = access.env_credentials.clone();
+    if !access.login_files.iter().any(|file| file.is_file()) {
+        env.extend(access.job_login.clone());
+    }
+    let mut environment = context.surroundings.children.clone();
+    for (name, value) in access.helper_variables.iter() {
+        environment.insert(name, value);
+    }
+    let mut sources = CredentialSources::default();
+    sources.env = env;
+    sources.files.clone_from(&access.login_files);
+    sources.helpers = Some(HelperPrograms::new(context.surroundings.search_path.clone(), environment));
+    sources.work_tree = context.git.work_tree().map(PathBuf::from);
+    Credentials::load(sources).map_err(|error| {
+        let path = error.path().display();
+        let problems = error.problems().iter().map(|one| {
+            Problem::new("logins", format!("`{path}` {one}"))
+                .details(std::error::Error::source(one).map(ToString::to_string))
+        });
+        Error::new(ErrorKind::Usage, "the logins of registries cannot be read")
+            .problems(problems)
+            .hint("nothing was sent to any registry")
+    })
+}

@@ -1,0 +1,119 @@
+//! The body of a promotion's pull request: what its approvers approve.
+
+use lock_model::{EnvironmentName, Lock, ReleaseId};
+
+use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
+use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
+use ledger::{Hold, PolicySource, ProvenRelease, Unreviewed};
+use lock_model::escaping::{code_span, escape_markdown};
+use promotion::pull_request::marker;
+
+/// What the body says.
+#[derive(Clone, Copy, Debug)]
+pub struct PromotionBody<'a> {
+    /// What is promoted.
+    pub release: &'a ReleaseId,
+    /// Its lock.
+    pub lock: &'a Lock,
+    /// The lock that the next environment has; absent where it has none.
+    pub before: Option<&'a Lock>,
+    /// The environment that proved it.
+    pub from: &'a EnvironmentName,
+    /// The environment that it goes to.
+    pub to: &'a EnvironmentName,
+    /// The proof; absent while there is none.
+    pub proof: Option<&'a ProvenRelease>,
+    /// Why it is a draft; empty where it may be merged.
+    pub obstacles: &'a [String],
+    /// The hold of the next environment.
+    pub hold: Option<&'a Hold>,
+    /// How many approvals are needed.
+    pub approvals: Option<u32>,
+    /// The pull requests that it carries.
+    pub pull_requests: &'a [u64],
+    /// Rules that it loosens.
+    pub policy_relaxations: &'a [String],
+    /// Why the lock was not reviewed, and the recorded reason; absent where it was.
+    pub unreviewed: Option<(Unreviewed, &'a str)>,
+    /// Where the rules came from.
+    pub policy: PolicySource,
+    /// What is locked and not deployed.
+    pub not_deployed: &'a [NotDeployedRow],
+}
+
+/// The body, as Markdown.
+pub fn promotion_body(facts: &PromotionBody<'_>) -> String {
+    let mut text = format!(
+        "{}\nRelease {} goes from {} to {}, with the lock unchanged.\n\n",
+        marker("promotion"),
+        code_span(facts.release.id8()),
+        facts.from,
+        facts.to
+    );
+    if !facts.obstacles.is_empty() {
+        text.push_str("**Not to be merged:**\n\n");
+        text.push_str(&sentences(facts.obstacles));
+        text.push('\n');
+    }
+    text.push_str(&services(facts.before, facts.lock));
+    text.push_str(&section("To look at", &attention(facts)));
+    text.push_str(&section("Rules that it loosens", &sentences(facts.policy_relaxations)));
+    text.push_str(&section("Proof", &proof(facts)));
+    text.push_str(&section("Exceptions", &exceptions(facts.lock)));
+    text.push_str(&section("Locked, not deployed", &not_deployed(facts.not_deployed)));
+    let identity = [
+        format!("release {}", code_span(facts.release.as_str())),
+        format!("lock {}", code_span(facts.lock.id().as_str())),
+    ];
+    text.push_str(&section("Identity", &list(&identity)));
+    limited(&text, MAX_COMMENT_CHARACTERS, "see `orchestrator lock show`")
+}
+
+fn attention(facts: &PromotionBody<'_>) -> String {
+    let mut items = Vec::new();
+    if let Some((unreviewed, reason)) = facts.unreviewed {
+        let what = match unreviewed {
+            Unreviewed::AcceptedNew => "an image changed after the review, and the new one was taken",
+            Unreviewed::DirectPush => "it came by a push without a pull request",
+            Unreviewed::Migrated => "it was taken over from an older pipeline",
+        };
+        items.push(format!("**Nobody reviewed this lock**: {what}: {}", escape_markdown(reason)));
+    }
+    if let Some(hold) = facts.hold {
+        items.push(format!(
+            "**{} is held** since {} by {}: {}",
+            facts.to,
+            hold.since,
+            escape_markdown(&hold.by),
+            escape_markdown(&hold.reason)
+        ));
+    }
+    match facts.policy {
+        PolicySource::Target => {}
+        PolicySource::Bootstrap => {
+            items.push(
+                "The target branch has no configuration yet: the rules are this branch's (bootstrap).".to_owned(),
+            );
+        }
+    }
+    list(&items)
+}
+
+fn proof(facts: &PromotionBody<'_>) -> String {
+    let mut items = Vec::new();
+    if let Some(proof) = facts.proof {
+        items.push(format!("proven in {} at {}, {} (record {})", facts.from, proof.at, proof.level, proof.seq));
+        if !proof.suites.is_empty() {
+            let suites: Vec<String> = proof.suites.keys().map(|name| code_span(name.as_str())).collect();
+            items.push(format!("green: {}", suites.join(", ")));
+        }
+    }
+    if let Some(count) = facts.approvals {
+        items.push(format!("needs {count} approvals of exactly this content"));
+    }
+    if !facts.pull_requests.is_empty() {
+        let numbers: Vec<String> = facts.pull_requests.iter().map(|number| format!("#{number}")).collect();
+        items.push(format!("carries {}", numbers.join(", ")));
+    }
+    list(&items)
+}

@@ -1,0 +1,50 @@
+//! Version 1 of what commands answer: one plain type a command.
+//!
+//! A caller that prints them as JSON wraps each in an envelope that names the command. Fields may be added within this
+//! version; none is removed or changes its meaning.
+
+mod approvals;
+mod configuration;
+mod deployment;
+mod environment_status;
+pub mod evidence;
+mod health;
+mod history;
+mod hold;
+mod images;
+mod lock;
+mod pushed;
+mod run;
+mod schema;
+mod simulator;
+mod submodules;
+mod suites;
+mod verdict;
+
+pub use approvals::{ApprovalsReport, NotCountedReview, Policy};
+pub use configuration::{ConfigCheckReport, ConfigShowReport};
+pub use deployment::{NotDeployedService, PlanReport, VerifyReport};
+pub use environment_status::{Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status};
+pub use health::HealthReport;
+pub use history::{HistoryReport, HistoryRow, history};
+pub use hold::HoldReport;
+pub use images::{ImageAttempt, ImagesExplainReport, TakenImage};
+pub use lock::{
+    AdoptedLock, CheckAnswer, LockCheckReport, LockCommitReport, LockComposeReport, LockDiffReport, LockGenerateReport,
+    LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport, LockSource, LockedService, PublishedLock,
+    ServiceImage, locked_services,
+};
+pub use pushed::PushedRefs;
+pub use run::{Operation, RunReport, StepLine, StepResult};
+pub use schema::{evidence_schema, report_schema};
+pub use simulator::{
+    ForgeInitReport, ForgeReviewReport, MergeReport, PullRequestList, PullRequestReport, PullRequestSummary,
+    ShownComment, ShownReview, ShownStatus, UpdateVerdictReport,
+};
+pub use submodules::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
+pub use suites::TestReport;
+pub use verdict::{Report, Verdict};
+
+pub use deployer::{Change, ChangeKind, ImageChange, Proof, UnpinnedImage};
+pub use healthcheck::{CheckState, Severity};
+pub use qa::SuiteReport;

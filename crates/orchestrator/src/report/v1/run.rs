@@ -1,0 +1,120 @@
+use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::verdict::{Report, Verdict};
+use crate::error::ErrorKind;
+
+/// Which way through an environment was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Every step.
+    Run,
+    /// Gates, health, deployment and its proof.
+    Deploy,
+    /// The promotion alone.
+    Promote,
+    /// The release alone.
+    Release,
+    /// Back to an earlier release.
+    Rollback,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepResult {
+    /// The answer was yes, or the work is done.
+    Ok,
+    /// The answer was no after looking, or the work failed.
+    Failed,
+    /// The answer was no before any change.
+    Refused,
+    /// It was done before.
+    Done,
+}
+
+impl StepResult {
+    /// The result in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StepLine {
+    /// The step, such as `suite smoke`.
+    pub step: String,
+    /// How it ended.
+    pub result: StepResult,
+    /// What it says, one line or more.
+    pub detail: String,
+}
+
+/// A way through an environment, as far as it went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// The operation that was asked for.
+    pub operation: Operation,
+    /// The environment, as the configuration names it.
+    pub environment: EnvironmentName,
+    /// The release; absent where the run was superseded before it had one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseId>,
+    /// Id of the release's lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockId>,
+    /// The commit of the superproject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitId>,
+    /// The revision that was asked for; absent: the newest of the environment's branch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// The steps, in order.
+    pub steps: Vec<StepLine>,
+    /// Why another run goes on instead of this one, which changed nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub superseded: Option<String>,
+    /// The kind of failure that stopped it; absent where it came through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<ErrorKind>,
+    /// What people should know although nothing failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl RunReport {
+    /// A run that something newer overtook: no failure, nothing done.
+    pub(crate) fn superseded(environment: EnvironmentName, note: String) -> Self {
+        Self {
+            operation: Operation::Run,
+            environment,
+            release: None,
+            lock: None,
+            commit: None,
+            revision: None,
+            steps: Vec::new(),
+            superseded: Some(note),
+            stopped: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Report for RunReport {
+    fn verdict(&self) -> Verdict {
+        self.stopped.map_or(Verdict::Positive, Verdict::Negative)
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}

@@ -1,0 +1,165 @@
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::evidence::{DeployedPlan, Evidence};
+use super::{
+    ApprovalsReport, ConfigCheckReport, ConfigShowReport, ForgeInitReport, ForgeReviewReport, HealthReport,
+    HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport, LockComposeReport,
+    LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport,
+    MergeReport, PlanReport, PullRequestList, PullRequestReport, RunReport, StatusReport, TestReport,
+    UpdateVerdictReport, VerifyReport,
+};
+use crate::error::Problem;
+
+/// Adds a type to a schema, and returns the reference to it.
+type Part = fn(&mut SchemaGenerator) -> Value;
+
+/// The commands with a report of their own, and the schema of each report.
+const COMMANDS: &[(&str, Part)] = &[
+    ("approvals", part::<ApprovalsReport>),
+    ("config check", part::<ConfigCheckReport>),
+    ("config show", part::<ConfigShowReport>),
+    ("deploy", part::<RunReport>),
+    ("forge hook", part::<UpdateVerdictReport>),
+    ("forge init", part::<ForgeInitReport>),
+    ("forge merge", part::<MergeReport>),
+    ("forge pr list", part::<PullRequestList>),
+    ("forge pr open", part::<PullRequestReport>),
+    ("forge pr ready", part::<PullRequestReport>),
+    ("forge pr show", part::<PullRequestReport>),
+    ("forge review", part::<ForgeReviewReport>),
+    ("health", part::<HealthReport>),
+    ("history", part::<HistoryReport>),
+    ("hold", part::<HoldReport>),
+    ("images explain", part::<ImagesExplainReport>),
+    ("lock check", part::<LockCheckReport>),
+    ("lock commit", part::<LockCommitReport>),
+    ("lock compose", part::<LockComposeReport>),
+    ("lock diff", part::<LockDiffReport>),
+    ("lock generate", part::<LockGenerateReport>),
+    ("lock migrate", part::<LockMigrateReport>),
+    ("lock publish", part::<LockPublishReport>),
+    ("lock reject", part::<LockRejectReport>),
+    ("lock show", part::<LockShowReport>),
+    ("plan", part::<PlanReport>),
+    ("promote", part::<RunReport>),
+    ("release", part::<RunReport>),
+    ("rollback", part::<RunReport>),
+    ("run", part::<RunReport>),
+    ("status", part::<StatusReport>),
+    ("test run", part::<TestReport>),
+    ("unhold", part::<HoldReport>),
+    ("verify", part::<VerifyReport>),
+];
+
+/// Answers that are texts: the command, where only one answers like this, and the names of the texts. The first is what
+/// `--help` and `--version` print.
+const TEXTS: &[(Option<&str>, &[&str])] = &[
+    (None, &["text"]),
+    (Some("completions"), &["shell", "script"]),
+    (Some("man"), &["page"]),
+    (Some("man"), &["pages"]),
+];
+
+/// The documents that the ledger keeps beside its records.
+const EVIDENCE: &[(&str, Part)] = &[
+    ("gates.json", part::<Evidence<promotion::gates::GateReport>>),
+    ("health.json", part::<Evidence<healthcheck::HealthReport>>),
+    ("plan.json", part::<Evidence<DeployedPlan>>),
+    ("proof.json", part::<Evidence<deployer::Proof>>),
+    ("suite-NAME.json", part::<Evidence<qa::SuiteReport>>),
+];
+
+/// The JSON Schema of what every command prints as JSON: the command and its exit code, and the result or the error.
+pub fn report_schema() -> Value {
+    let mut generator = generator();
+    let problem = part::<Problem>(&mut generator);
+    let mut forms: Vec<Value> = COMMANDS
+        .iter()
+        .map(|(command, result)| {
+            json!({
+                "type": "object",
+                "properties": {
+                    "command": { "const": command },
+                    "exit_code": { "type": "integer" },
+                    "result": result(&mut generator),
+                },
+                "required": ["command", "exit_code", "result"],
+                "additionalProperties": false,
+            })
+        })
+        .collect();
+    for (command, names) in TEXTS {
+        let command = command.map_or_else(|| json!({ "type": "string" }), |command| json!({ "const": command }));
+        let shape = |name: &str| match name {
+            "pages" => json!({ "type": "array", "items": { "type": "string" } }),
+            _ => json!({ "type": "string" }),
+        };
+        let properties: BTreeMap<&str, Value> = names.iter().map(|name| (*name, shape(name))).collect();
+        forms.push(json!({
+            "type": "object",
+            "properties": {
+                "command": command,
+                "exit_code": { "const": 0 },
+                "result": {
+                    "type": "object",
+                    "properties": properties,
+                    "required": names,
+                    "additionalProperties": false,
+                },
+            },
+            "required": ["command", "exit_code", "result"],
+            "additionalProperties": false,
+        }));
+    }
+    forms.push(json!({
+        "type": "object",
+        "properties": {
+            "command": { "type": "string", "description": "Empty where the arguments name no command." },
+            "exit_code": { "type": "integer" },
+            "error": {
+                "type": "object",
+                "properties": {
+                    "kind": { "type": "string", "description": "The name of the exit code." },
+                    "message": { "type": "string" },
+                    "causes": { "type": "array", "items": { "type": "string" } },
+                    "problems": { "type": "array", "items": problem },
+                    "hints": { "type": "array", "items": { "type": "string" } },
+                },
+                "required": ["kind", "message", "causes", "problems", "hints"],
+                "additionalProperties": false,
+            },
+        },
+        "required": ["command", "exit_code", "error"],
+        "additionalProperties": false,
+    }));
+    document("What a command prints with `--format json`", "oneOf", &Value::Array(forms), generator)
+}
+
+/// The JSON Schemas of the documents that the ledger keeps, each under its name in `properties`.
+pub fn evidence_schema() -> Value {
+    let mut generator = generator();
+    let documents: BTreeMap<&str, Value> = EVIDENCE.iter().map(|(name, part)| (*name, part(&mut generator))).collect();
+    document("Evidence beside the ledger's records, by name", "properties", &json!(documents), generator)
+}
+
+fn generator() -> SchemaGenerator {
+    SchemaSettings::draft2020_12().for_serialize().into_generator()
+}
+
+fn part<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().to_value()
+}
+
+fn document(title: &str, key: &str, content: &Value, mut generator: SchemaGenerator) -> Value {
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        key: content,
+        "$defs": generator.take_definitions(true),
+    });
+    lock_model::sorted_schema(schema)
+}

@@ -1,0 +1,38 @@
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::error::ErrorKind;
+
+/// Whether a report is good news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done, or the answer is yes.
+    Positive,
+    /// Stopped, or the answer is no; the kind says why.
+    Negative(ErrorKind),
+}
+
+impl Verdict {
+    /// Positive, or a plain no.
+    pub fn of(positive: bool) -> Self {
+        if positive { Self::Positive } else { Self::Negative(ErrorKind::Negative) }
+    }
+}
+
+/// What every report can say of itself.
+pub trait Report: Serialize + JsonSchema {
+    /// Whether it is good news.
+    fn verdict(&self) -> Verdict {
+        Verdict::Positive
+    }
+
+    /// What people should know although the work was done.
+    fn warnings(&self) -> &[String] {
+        &[]
+    }
+
+    /// The report as a page, where a page says more than text.
+    fn markdown(&self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,176 @@
+//! What a commit of the superproject says: configuration, gitlinks, lock, and the identities that follow from them. It is
+//! read from git objects; no checkout, no file of the work tree.
+
+use std::collections::BTreeMap;
+
+use config::{Config, Environment};
+use ledger::{RecordDraft, Step, StepResult};
+use lock_gen::{LockDrift, Scan};
+use lock_model::{
+    CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, LOCK_FILE, Lock, ReleaseId, Timestamp, TreeId,
+};
+
+use crate::context::{Context, git_error};
+use crate::environment_policy::environment_of;
+use crate::error::{Error, ErrorKind, Problem, Result};
+
+/// A commit of the superproject with its configuration and submodules.
+#[derive(Debug)]
+pub(crate) struct Revision {
+    /// The commit; absent for a tree that no commit has yet.
+    pub commit: CommitId,
+    pub tree: TreeId,
+    pub parents: Vec<CommitId>,
+    pub time: Timestamp,
+    pub config: Config,
+    /// Digest of the configuration and every file that it names.
+    pub config_digest: ConfigDigest,
+    pub scan: Scan,
+}
+
+/// A lock file as it lies in a tree.
+#[derive(Clone, Debug)]
+pub(crate) struct LockFile {
+    pub bytes: Vec<u8>,
+    pub digest: Digest,
+    pub lock: Lock,
+}
+
+impl LockFile {
+    /// Parses a lock file; `name` is what errors call it.
+    pub(crate) fn parse(bytes: Vec<u8>, name: &str) -> Result<Self> {
+        let lock = lock_model::Lock::parse(&bytes, name).map_err(|error| lock_error(&error))?;
+        Ok(Self { digest: Digest::of(&bytes), bytes, lock })
+    }
+}
+
+impl Revision {
+    pub(crate) fn load(context: &Context, commit: &CommitId) -> Result<Self> {
+        let facts = context
+            .commit(commit.as_str())?
+            .ok_or_else(|| Error::new(ErrorKind::Repository, format!("commit `{commit}` is not in this repository")))?;
+        let config = load_config(context, commit.as_str())?.ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in commit {}", commit.short(12)))
+                .hint("add it to the superproject's top folder; `orchestrator demo` shows a complete one")
+        })?;
+        let config_digest = config_digest(context, commit.as_str(), &config)?;
+        let scan = context
+            .superproject
+            .scan(&facts.tree, &config.forge.repository)
+            .map_err(|error| Error::from_source(ErrorKind::Repository, "the submodules cannot be read", error))?;
+        Ok(Self {
+            commit: facts.id,
+            tree: facts.tree,
+            parents: facts.parents,
+            time: facts.committer_time,
+            config,
+            config_digest,
+            scan,
+        })
+    }
+
+    /// The lock in this tree; absent where there is none.
+    pub(crate) fn lock(&self, context: &Context) -> Result<Option<LockFile>> {
+        let bytes = context
+            .git
+            .read_file(self.commit.as_str(), LOCK_FILE)
+            .map_err(|error| git_error("the lock cannot be read", error))?;
+        bytes.map(|bytes| LockFile::parse(bytes, &format!("{}:{LOCK_FILE}", self.commit.short(12)))).transpose()
+    }
+
+    /// How the lock differs from this tree's submodules.
+    pub(crate) fn mismatches(&self, lock: &Lock) -> Vec<LockDrift> {
+        lock_gen::lock_drift(lock, &self.scan)
+    }
+
+    /// Refuses submodules that cannot be used, all at once.
+    pub(crate) fn check_submodules(&self) -> Result<()> {
+        if self.scan.problems.is_empty() {
+            return Ok(());
+        }
+        let problems =
+            self.scan.problems.iter().map(|finding| Problem::new(finding.subject.clone(), finding.message.clone()));
+        Err(Error::new(
+            ErrorKind::Repository,
+            format!("{} of the submodules in {} cannot be used", self.scan.problems.len(), self.commit.short(12)),
+        )
+        .problems(problems))
+    }
+
+    pub(crate) fn release(&self, lock: &Lock) -> ReleaseId {
+        lock_model::release_id(&self.config_digest, lock.id())
+    }
+
+    /// The draft of a record about a lock in this tree.
+    pub(crate) fn record(
+        &self,
+        context: &Context,
+        environment: &EnvironmentName,
+        step: Step,
+        result: StepResult,
+        lock: &LockFile,
+    ) -> RecordDraft {
+        let mut draft = RecordDraft::new(step, result, context.run.clone(), context.now()).environment(environment);
+        draft.release = Some(self.release(&lock.lock));
+        draft.lock = Some(lock.lock.id().clone());
+        draft.lock_file = Some(lock.digest.clone());
+        draft.config = Some(self.config_digest.clone());
+        draft.commit = Some(self.commit.clone());
+        draft.tree = Some(self.tree.clone());
+        draft
+    }
+
+    /// An environment of the configuration.
+    pub(crate) fn environment(&self, name: &EnvironmentName) -> Result<&Environment> {
+        environment_of(&self.config, name)
+    }
+}
+
+/// The configuration of a revision; absent where the revision has none.
+pub(crate) fn load_config(context: &Context, revision: &str) -> Result<Option<Config>> {
+    let bytes = context
+        .git
+        .read_file(revision, CONFIG_FILE)
+        .map_err(|error| git_error("the configuration cannot be read", error))?;
+    bytes.map(|bytes| parse_config(CONFIG_FILE, &bytes)).transpose()
+}
+
+/// Parses a configuration; the error lists every problem with its place.
+pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> Result<Config> {
+    Config::parse(name, bytes).map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))
+}
+
+fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<ConfigDigest> {
+    let mut digests = BTreeMap::new();
+    let mut missing = Vec::new();
+    for path in config.hashed_files() {
+        let bytes = context
+            .git
+            .read_file(revision, path.as_str())
+            .map_err(|error| git_error("a file that the configuration names cannot be read", error))?;
+        match bytes {
+            Some(bytes) => {
+                digests.insert(path, Digest::of(&bytes));
+            }
+            None => missing.push(Problem {
+                subject: path.to_string(),
+                message: "is named in the configuration, but not in the tree".to_owned(),
+                details: Vec::new(),
+            }),
+        }
+    }
+    if missing.is_empty() {
+        Ok(lock_model::config_digest(&digests))
+    } else {
+        Err(Error::new(ErrorKind::Usage, "the configuration names files that do not exist").problems(missing))
+    }
+}
+
+/// An error of the lock's reader.
+pub(crate) fn lock_error(error: &lock_model::ParseError) -> Error {
+    let shown = Error::new(ErrorKind::Lock, error.to_string().trim_end());
+    match error.hint() {
+        Some(hint) => shown.hint(hint),
+        None => shown,
+    }
+}

@@ -1,0 +1,263 @@
+//! `run`, `rollback`, `promote` and `release`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use config::{Deployment, Environment};
+use ledger::{RecordDraft, Step, StepResult as RecordResult};
+use lock_model::{CommitId, EnvironmentName, Lock};
+use promotion::attempts::Purpose;
+use promotion::rollback::{self, RollbackTarget, TargetState};
+
+use crate::context::Context;
+use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commit};
+use crate::environment_policy::{branch_of, commit_of, commits_locks, find_environment};
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::events::Event;
+use crate::image_availability;
+use crate::lease::lease;
+use crate::ledger_store::LedgerStore;
+use crate::report::v1::{Operation, RunReport, StepLine, StepResult};
+use crate::revision::Revision;
+
+/// What to run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RunRequest {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// A commit of the environment's branch; `None`: the newest.
+    pub revision: Option<String>,
+    /// How long to wait for another run of the same environment.
+    pub wait: Duration,
+    /// Lift the environment's hold first, for this reason.
+    pub lift_hold: Option<String>,
+}
+
+impl RunRequest {
+    /// The newest commit, without waiting; a hold stays.
+    pub fn new(environment: EnvironmentName) -> Self {
+        Self { environment, revision: None, wait: Duration::ZERO, lift_hold: None }
+    }
+}
+
+/// What to go back to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RollbackRequest {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The tag of a release; `None`: the release before the present one.
+    pub to: Option<String>,
+    /// Why; the hold shows it.
+    pub reason: String,
+    /// How long to wait for another run of the same environment.
+    pub wait: Duration,
+}
+
+impl RollbackRequest {
+    /// The release before the present one, without waiting.
+    pub fn new(environment: EnvironmentName, reason: impl Into<String>) -> Self {
+        Self { environment, to: None, reason: reason.into(), wait: Duration::ZERO }
+    }
+}
+
+/// Runs every step that the environment's newest commit still needs.
+///
+/// # Errors
+///
+/// Where something cannot be found out or done; a gate that refuses and a suite that fails are reports.
+pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
+    let name = request.environment.clone();
+    context.sync()?;
+    let environment = find_environment(context, &name).await?;
+    let branch = branch_of(&environment)?;
+    let _lease = lease(context, &name, request.wait).await?;
+    // The run that held the lease before may have moved the branch.
+    context.sync()?;
+    let commit = commit_of(context, &branch, request.revision.as_deref()).await?;
+    let mut store = LedgerStore::read(context).await?;
+    if let Some(reason) = &request.lift_hold {
+        lift_hold(context, &mut store, &name, reason).await?;
+    }
+    let ready = ready_commit(context, &mut store, &environment, &branch, commit, OnDifference::Refuse).await?;
+    let (commit, lock_note) = match ready {
+        LockCommit::Ready { commit, note } => (commit, note),
+        LockCommit::Superseded { note } => return Ok(RunReport::superseded(name, note)),
+    };
+    let revision = Revision::load(context, &commit)?;
+    let mut engine = Engine::new(context, store, revision, &name, Purpose::Run)?;
+    if let Some(note) = lock_note {
+        engine.lines.push(StepLine { step: "lock-commit".into(), result: StepResult::Ok, detail: note });
+    }
+    if commits_locks(&environment) {
+        engine.outdate_other_locks().await?;
+    }
+    let stopped = engine.run(&Wanted::All, Repeat::No).await?;
+    Ok(engine.into_report(Operation::Run, request.revision.as_deref(), stopped))
+}
+
+/// Deploys an older release again, and holds the environment.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] where there is nothing to go back to, [`ErrorKind::Image`] where its images are gone; nothing
+/// was changed then.
+pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<RunReport> {
+    let name = request.environment.clone();
+    let _lease = lease(context, &name, request.wait).await?;
+    context.sync()?;
+    let store = LedgerStore::read(context).await?;
+    let target = rollback::target(store.ledger(), &name, request.to.as_deref()).map_err(|error| {
+        let code = match error.class() {
+            lock_model::ErrorClass::Invalid => ErrorKind::Usage,
+            lock_model::ErrorClass::NotFound
+            | lock_model::ErrorClass::Denied
+            | lock_model::ErrorClass::Temporary
+            | lock_model::ErrorClass::Bug => ErrorKind::Refused,
+        };
+        Error::from_source(code, format!("`{name}` cannot be rolled back"), error)
+            .hint(format!("`orchestrator history --env {name}` shows what was proven there"))
+    })?;
+    let revision = Revision::load(context, &target.commit)?;
+    let mut engine = Engine::new(context, store, revision, &name, Purpose::Rollback)?;
+    if engine.release != target.release {
+        return Err(Error::new(
+            ErrorKind::Repository,
+            format!(
+                "commit {} makes release {}, the ledger says {}",
+                target.commit.short(12),
+                engine.release.id8(),
+                target.release.id8()
+            ),
+        )
+        .hint("the repository was rewritten: restore the release's commit"));
+    }
+    match target.state {
+        TargetState::New | TargetState::Underway { .. } => images_are_there(context, &engine, &target).await?,
+        TargetState::Done { .. } => {}
+    }
+    match target.state {
+        TargetState::New => engine.begin_rollback(&request.reason, target.tag.clone()).await?,
+        TargetState::Underway { .. } | TargetState::Done { .. } => {}
+    }
+    let stopped = engine.run(&Wanted::All, Repeat::No).await?;
+    Ok(engine.into_report(Operation::Rollback, None, stopped))
+}
+
+/// Refuses a release whose images are gone from the registry, and names the newest release whose images are all there.
+async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &RollbackTarget) -> Result<()> {
+    let gone = gone_of(context, &engine.revision, &engine.lock.lock, &engine.environment.name).await?;
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let name = &engine.environment.name;
+    let called = |target: &RollbackTarget| target.tag.clone().unwrap_or_else(|| target.release.id8().to_owned());
+    let error = Error::new(ErrorKind::Image, format!("images of `{}` are not there any more", called(target)))
+        .problems(gone)
+        .hint("nothing was changed; push the images again, or go back to another release");
+    let ledger = engine.store.ledger();
+    let current = ledger.latest_touched(name).and_then(|record| record.entry.release.clone());
+    for other in rollback::known_good(ledger, name) {
+        if other.release == target.release || Some(&other.release) == current.as_ref() {
+            continue;
+        }
+        let Ok(revision) = Revision::load(context, &other.commit) else { continue };
+        let Ok(Some(lock)) = revision.lock(context) else { continue };
+        if gone_of(context, &revision, &lock.lock, name).await.is_ok_and(|gone| gone.is_empty()) {
+            let again = format!("orchestrator rollback --env {name} --to {} --reason …", called(&other));
+            return Err(error.hint(format!("`{again}`: all images of that release are there")));
+        }
+    }
+    Err(error)
+}
+
+/// The images of a lock that an environment deploys and the registry no longer has.
+async fn gone_of(context: &Context, revision: &Revision, lock: &Lock, name: &EnvironmentName) -> Result<Vec<Problem>> {
+    let environment = revision.environment(name)?;
+    let today = context.now().date();
+    image_availability::gone(context, revision, lock, |service, entry| {
+        match environment.decide(service, &entry.path, today) {
+            Deployment::Deploy(_) => true,
+            Deployment::NotDeployed { .. } | Deployment::LockedOnly { .. } => false,
+        }
+    })
+    .await
+}
+
+/// Makes sure that the commit carries its lock, where locks are committed.
+pub(crate) async fn ready_commit(
+    context: &Context,
+    store: &mut LedgerStore,
+    environment: &Environment,
+    branch: &str,
+    commit: CommitId,
+    on_difference: OnDifference<'_>,
+) -> Result<LockCommit> {
+    if !commits_locks(environment) {
+        return Ok(LockCommit::Ready { commit, note: None });
+    }
+    let tip = Revision::load(context, &commit)?;
+    let done = lock_commit(context, store, &environment.name, branch, &tip, on_difference).await?;
+    if let LockCommit::Ready { note: Some(note), .. } = &done {
+        context.emit(Event::StepEnded { step: "lock-commit", result: "ok", detail: note });
+    }
+    Ok(done)
+}
+
+/// Opens or refreshes the promotion of proven content.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] where nothing is proven.
+pub async fn promote(context: &Context, environment: &EnvironmentName) -> Result<RunReport> {
+    after_the_proof(context, environment, None, Step::Promote, Operation::Promote).await
+}
+
+/// Tags and archives proven production content.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] where nothing is proven.
+pub async fn release(context: &Context, environment: &EnvironmentName, revision: Option<&str>) -> Result<RunReport> {
+    after_the_proof(context, environment, revision, Step::Release, Operation::Release).await
+}
+
+/// Takes one step that follows the proof.
+async fn after_the_proof(
+    context: &Context,
+    name: &EnvironmentName,
+    revision: Option<&str>,
+    step: Step,
+    operation: Operation,
+) -> Result<RunReport> {
+    context.sync()?;
+    let environment = find_environment(context, name).await?;
+    let _lease = lease(context, name, Duration::ZERO).await?;
+    let commit = commit_of(context, &branch_of(&environment)?, revision).await?;
+    let loaded = Revision::load(context, &commit)?;
+    let mut engine = Engine::new(context, LedgerStore::read(context).await?, loaded, name, Purpose::Run)?;
+    if !engine.is_proven() {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("release {} is not proven in `{name}`: there is nothing to {step}", engine.release.id8()),
+        )
+        .hint(format!("`orchestrator run --env {name}` makes the proof")));
+    }
+    let stopped = engine.run(&Wanted::Only(BTreeSet::from([step])), Repeat::No).await?;
+    Ok(engine.into_report(operation, revision, stopped))
+}
+
+async fn lift_hold(context: &Context, store: &mut LedgerStore, name: &EnvironmentName, reason: &str) -> Result<()> {
+    let draft = RecordDraft::new(Step::Unhold, RecordResult::Ok, context.run.clone(), context.now())
+        .environment(name)
+        .reason(reason);
+    let Some(last) = store.ledger().held(name).and_then(|hold| store.ledger().record(hold.seq).cloned()) else {
+        return Ok(());
+    };
+    let mut draft = draft;
+    draft.commit = last.entry.commit.clone();
+    store.append(context, draft, &[], |_| Ok(())).await?;
+    context.emit(Event::StepEnded { step: "unhold", result: "ok", detail: reason });
+    Ok(())
+}

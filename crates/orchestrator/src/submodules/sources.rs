@@ -1,0 +1,147 @@
+//! Where submodules may come from. No remote is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::{PushedPolicy, Submodules};
+use lock_gen::{Pins, Submodule, SubmoduleChange, changes_to_review, lock_pins};
+use lock_model::{CONFIG_FILE, CommitId, ErrorClass, GitSource, LOCK_FILE, Lock, RepositoryUrl, ServiceName, TreePath};
+
+use super::allowed_sources;
+use crate::context::{Context, git_error};
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::revision::{LockFile, Revision, parse_config};
+
+/// What the branch that a change goes to says of submodules: no change decides about that itself.
+#[derive(Debug)]
+pub(crate) struct Target {
+    rules: Option<Submodules>,
+    /// The pins of its lock. A submodule that was never locked has no earlier owner.
+    pins: Pins,
+    /// The paths of that lock's services.
+    names: BTreeMap<ServiceName, TreePath>,
+}
+
+impl Target {
+    /// Reads the commit that a change goes to. A commit that is not here, and a file that makes no sense, say nothing:
+    /// whoever needs more than that says what is wrong with them. A repository that cannot be read is no answer.
+    pub(crate) fn load(context: &Context, base: &CommitId) -> Result<Self> {
+        let read = |path: &str| match context.git.read_file(base.as_str(), path) {
+            Err(error) if error.class() == ErrorClass::NotFound => Ok(None),
+            read => read.map_err(|error| git_error("the rules for submodules cannot be read", error)),
+        };
+        let config = read(CONFIG_FILE)?.and_then(|bytes| parse_config(CONFIG_FILE, &bytes).ok());
+        let lock = read(LOCK_FILE)?.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock);
+        let names = lock.iter().flat_map(Lock::services);
+        let names = names.map(|(name, service)| (name.clone(), service.path.clone())).collect();
+        let pins = lock.as_ref().map(lock_pins).unwrap_or_default();
+        Ok(Self { rules: config.map(|config| config.submodules), pins, names })
+    }
+
+    /// Nothing but the tree's own rules: for questions about a tree as it is.
+    pub(crate) fn none() -> Self {
+        Self { rules: None, pins: Pins::new(), names: BTreeMap::new() }
+    }
+
+    /// The rules that hold for a tree: the target's, and the tree's own where they ask for more.
+    pub(super) fn rules<'a>(&'a self, own: &'a Submodules) -> Vec<&'a Submodules> {
+        match &self.rules {
+            Some(rules) if rules != own => vec![rules, own],
+            Some(_) | None => vec![own],
+        }
+    }
+
+    /// Whether a configuration requires that the commits are pushed.
+    pub(crate) fn requires_pushed(&self, own: &Submodules) -> bool {
+        self.rules(own).iter().any(|rules| rules.pushed == PushedPolicy::Require)
+    }
+
+    /// The pins of services as they were, by the paths that they have now.
+    fn pins_of<'a>(&self, services: impl Iterator<Item = (&'a ServiceName, &'a Submodule)>) -> Pins {
+        let pins = services.filter_map(|(name, submodule)| {
+            let before = self.names.get(name).unwrap_or(&submodule.path);
+            Some((submodule.path.clone(), self.pins.get(before)?.clone()))
+        });
+        pins.collect()
+    }
+}
+
+pub(crate) fn check_sources(
+    revision: &Revision,
+    target: &Target,
+    services: &BTreeMap<ServiceName, &Submodule>,
+) -> Result<()> {
+    let (problems, hints) = foreign_sources(revision, target, services)?;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} of {} submodules come from where they must not", problems.len(), services.len());
+    let error = Error::new(ErrorKind::Repository, message).problems(problems);
+    Err(hints.into_iter().fold(error, Error::hint))
+}
+
+/// Submodules from elsewhere: those that a list of allowed sources does not name, and without a list those that changed
+/// their owner. The second value says what to do about them.
+pub(crate) fn foreign_sources(
+    revision: &Revision,
+    target: &Target,
+    services: &BTreeMap<ServiceName, &Submodule>,
+) -> Result<(Vec<Problem>, BTreeSet<&'static str>)> {
+    let own = &revision.config.submodules;
+    let mut problems: BTreeMap<&ServiceName, Problem> = BTreeMap::new();
+    let mut hints = BTreeSet::new();
+    for rules in target.rules(own) {
+        let (Some(allowed), Some(entries)) = (allowed_sources(rules)?, &rules.allow) else { continue };
+        for (name, submodule) in services.iter().filter(|(_, submodule)| !allowed.allows(&submodule.url)) {
+            let entries: Vec<String> = entries.iter().map(|entry| format!("`{entry}`")).collect();
+            let problem = Problem {
+                subject: name.to_string(),
+                message: format!("comes from `{}`, which `submodules.allow` does not name", submodule.url),
+                details: vec![
+                    format!(
+                        "`.gitmodules`, submodule `{}`: `{}`, owner `{}`",
+                        submodule.name,
+                        submodule.declared_url,
+                        owner(&submodule.url)
+                    ),
+                    format!("allowed: {}", entries.join(", ")),
+                ],
+            };
+            problems.entry(name).or_insert(problem);
+            hints.insert(
+                "check every letter of the URL; a new source is added to `submodules.allow` of the branch that this goes \
+                 to, by a change of its own",
+            );
+        }
+    }
+    let deciding = target.rules.as_ref().unwrap_or(own);
+    if deciding.allow.is_none() {
+        let before = target.pins_of(services.iter().map(|(name, submodule)| (name, *submodule)));
+        let pin = |submodule: &Submodule| GitSource::new(submodule.url.clone(), submodule.commit.clone());
+        let after: Pins = services.values().map(|submodule| (submodule.path.clone(), pin(submodule))).collect();
+        let paths: BTreeMap<_, _> = services.iter().map(|(name, submodule)| (&submodule.path, name)).collect();
+        for change in changes_to_review(&before, &after, &BTreeMap::new()) {
+            let SubmoduleChange::RepositoryChanged { path, before, after, owner_changed: true } = &change else {
+                continue;
+            };
+            let Some(name) = paths.get(path) else { continue };
+            let problem = Problem {
+                subject: name.to_string(),
+                message: format!("comes from another owner: `{before}` → `{after}`"),
+                details: vec![format!("owner: `{}` → `{}`", owner(before), owner(after))],
+            };
+            problems.entry(name).or_insert(problem);
+            hints.insert(
+                "check every letter of the URL; if it is meant, name the owners in `submodules.allow` of the branch that \
+                 this goes to, by a change of its own",
+            );
+        }
+    }
+    Ok((problems.into_values().collect(), hints))
+}
+
+/// Host and owner of a repository, for people.
+fn owner(url: &RepositoryUrl) -> &str {
+    let address = url.as_str();
+    let bare = address.strip_prefix("https://").unwrap_or(address);
+    bare.rsplit_once('/').map_or(bare, |(owner, _)| owner)
+}

@@ -1,0 +1,18 @@
+//! The library through its public interface.
+
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+
+#[path = "../../../ledger/tests/it/builders.rs"]
+mod builders;
+#[path = "../../../promotion/tests/it/days.rs"]
+mod days;
+mod gates;
+mod ledger_reports;
+mod lock_comment;
+mod locks;
+mod pages;
+mod people;
+mod resume;
+mod rollbacks;
+mod send;
+mod shop;

@@ -1,0 +1,190 @@
+use ledger::{Ledger, PolicySource, ProofVerdict, Step, Unreviewed};
+use orchestrator::report::markdown::{
+    LockComment, LockFailure, LockProblemText, NotDeployedRow, PromotionBody, lock_comment, lock_failure_comment,
+    promotion_body,
+};
+use promotion::pull_request::title;
+
+use crate::builders::*;
+use crate::days::*;
+
+fn not_deployed() -> Vec<NotDeployedRow> {
+    vec![NotDeployedRow {
+        environment: staging(),
+        service: "chat".to_owned(),
+        reason: "not ready, ask @team".to_owned(),
+        owner: Some("team-ai".to_owned()),
+        until: Some(day("2026-12-31")),
+    }]
+}
+
+#[test]
+fn p12_the_comment_shows_the_difference_first() {
+    let before = lock_of(&[("cart", "old"), ("gone", "x"), ("same", "s")], Vec::new());
+    let after = lock_of(&[("cart", "new"), ("fresh", "f"), ("same", "s")], vec![exception("2026-01-31")]);
+    let text = lock_comment(&LockComment {
+        lock: &after,
+        before: Some(&before),
+        release: &freight("new").release,
+        target_branch: "staging",
+        base: &commit("base"),
+        head: &commit("head"),
+        policy: PolicySource::Bootstrap,
+        risks: &[],
+        policy_relaxations: &["production: `approvals.count` 4 → 1".to_owned()],
+        not_deployed: &not_deployed(),
+        warnings: &[],
+        commits: &[],
+    });
+    let short = |word: &str| commit(word).short(7).to_owned();
+    let expected = format!(
+        "<!-- orchestrator:lock -->\n\
+         ## Lock `{lock}`\n\
+         \n\
+         Release `{release}`: `{head}` merged into `staging` at `{base}`.\n\
+         \n\
+         | service | commit | image |  |\n\
+         | --- | --- | --- | --- |\n\
+         | `cart` | `{old}` → `{new}` | `main-{old}` → `main-{new}` | self-asserted |\n\
+         | `fresh` | `{fresh}` | `main-{fresh}` | new, self-asserted |\n\
+         | `gone` | `{gone}` | `main-{gone}` | **removed** |\n\
+         \n\
+         1 service is unchanged.\n\
+         \n\
+         ### Rules that this pull request loosens\n\
+         \n\
+         - production: \\`approvals.count\\` 4 → 1\n\
+         \n\
+         ### Bootstrap\n\
+         \n\
+         The target branch has no configuration yet: the rules are those of this pull request (bootstrap).\n\
+         \n\
+         ### Exceptions\n\
+         \n\
+         | exception | of | reason | owner | until |\n\
+         | --- | --- | --- | --- | --- |\n\
+         | left-out | `services/chat` | not ready | team-ai | 2026-01-31 |\n\
+         \n\
+         ### Locked, not deployed\n\
+         \n\
+         | service | not in | reason | owner | until |\n\
+         | --- | --- | --- | --- | --- |\n\
+         | `chat` | staging | not ready, ask @\u{200b}team | team-ai | 2026-12-31 |\n\
+         \n\
+         ### Identity\n\
+         \n\
+         - `{id}`\n",
+        lock = after.id().hex().get(..12).unwrap(),
+        release = freight("new").release.id8(),
+        head = short("head"),
+        base = short("base"),
+        old = short("old"),
+        new = short("new"),
+        fresh = short("f"),
+        gone = short("x"),
+        id = after.id(),
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn t7_a_tag_that_moved_is_said() {
+    let before = lock("a");
+    let mut parts = before.parts().clone();
+    let service = parts.services.values_mut().next().unwrap();
+    let mut image = image("cart", "a");
+    image.digest = lock_model::Digest::of(b"another image");
+    image.revision = lock_model::Revision::Absent;
+    service.content = lock_model::Content::Image(image);
+    service.git.url = "https://look-alike.example/shop/cart.git".try_into().unwrap();
+    let after = lock_model::Lock::new(parts).unwrap();
+    let text = promotion_body(&body(&after, Some(&before)));
+    assert!(text.contains("**the tag moved**: `"), "{text}");
+    assert!(text.contains("**no revision label**"), "{text}");
+    assert!(
+        text.contains("**repository changed**: `https://forge.example/shop/cart.git` → `https://look-alike"),
+        "{text}"
+    );
+}
+
+fn body<'a>(lock: &'a lock_model::Lock, before: Option<&'a lock_model::Lock>) -> PromotionBody<'a> {
+    // Leaked, so that the tests can borrow without ceremony.
+    let leak = |name: &str| -> &'static lock_model::EnvironmentName { Box::leak(Box::new(environment(name))) };
+    PromotionBody {
+        release: Box::leak(Box::new(freight("a").release)),
+        lock,
+        before,
+        from: leak("staging"),
+        to: leak("production"),
+        proof: None,
+        obstacles: &[],
+        hold: None,
+        approvals: Some(4),
+        pull_requests: &[7, 8],
+        policy_relaxations: &[],
+        unreviewed: None,
+        policy: PolicySource::Target,
+        not_deployed: &[],
+    }
+}
+
+#[test]
+fn a_promotion_says_what_its_approvers_approve() {
+    let mut ledger = Ledger::empty();
+    tell(&mut ledger, &staging(), &freight("a"), STAGED);
+    append(&mut ledger, note(Step::Hold, Some(&production()), "fair <b>"));
+    let ProofVerdict::Proven(proof) = ledger.proof_of(&staging(), &freight("a").release) else { panic!("not proven") };
+    let hold = ledger.held(&production());
+    let lock = lock("a");
+    let text = promotion_body(&PromotionBody {
+        proof: Some(&proof),
+        hold: hold.as_ref(),
+        obstacles: &["`system` failed".to_owned()],
+        unreviewed: Some((Unreviewed::DirectPush, "hurry")),
+        ..body(&lock, Some(&lock))
+    });
+    for expected in [
+        "<!-- orchestrator:promotion -->\nRelease `",
+        "goes from staging to production, with the lock unchanged.",
+        "**Not to be merged:**\n\n- \\`system\\` failed\n",
+        "No service changes.\n\n1 service is unchanged.\n",
+        "- **Nobody reviewed this lock**: it came by a push without a pull request: hurry\n",
+        "- **production is held** since 2025-11-24T16:00:00Z by robot: fair &lt;b&gt;\n",
+        "- proven in staging at 2025-11-24T16:00:00Z, stored (record 10)\n- green: `system`\n",
+        "- needs 4 approvals of exactly this content\n- carries #7, #8\n",
+    ] {
+        assert!(text.contains(expected), "{expected}\n--\n{text}");
+    }
+    assert_eq!(
+        title(&freight("a").release, &production()),
+        format!("Promote release {} to production", freight("a").release.id8())
+    );
+}
+
+#[test]
+fn p2_a_lock_that_cannot_be_made_says_what_was_tried() {
+    let problems = [LockProblemText {
+        service: Some("cart".to_owned()),
+        message: "no image was found".to_owned(),
+        tried: vec!["registry.example/shop/cart:main-1111111: not found".to_owned()],
+        details: vec!["asked as @nobody".to_owned()],
+    }];
+    let hints = ["push the branch; ask @team".to_owned()];
+    let comment = |problems: &[LockProblemText]| {
+        let head = commit("head");
+        lock_failure_comment(&LockFailure { target_branch: "staging", head: &head, problems, hints: &hints })
+    };
+    let text = comment(&problems);
+    assert!(text.starts_with("<!-- orchestrator:lock -->\n## No lock\n"));
+    assert!(
+        text.ends_with(
+            "- `cart`: no image was found\n  - tried `registry.example/shop/cart:main-1111111: not found`\n  - asked as \
+             @\u{200b}nobody\n\n### What to do\n\n- push the branch; ask @\u{200b}team\n"
+        ),
+        "{text}"
+    );
+    let many: Vec<LockProblemText> = std::iter::repeat_n(problems[0].clone(), 5000).collect();
+    let text = comment(&many);
+    assert!(text.chars().count() <= 65_000);
+    assert!(text.starts_with("<!-- orchestrator:lock -->\n## No lock\n"));
+}

@@ -1,0 +1,121 @@
+//! Which steps a run takes, which of them are done already, and which are tried again.
+
+use ledger::{DeploymentCycle, Ledger, Step, StepKey, StepResult, SuiteRef};
+use lock_model::{EnvironmentName, ReleaseId};
+
+/// What a deployment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A normal run: the environment gets a release that it is asked to take.
+    Run,
+    /// The environment goes back to an older release.
+    Rollback,
+}
+
+/// The order of steps that an environment asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanShape {
+    /// Whether locks are committed here (staging) or arrive with the merge (production).
+    pub locks: Locks,
+    /// The suites, in the order in which they run.
+    pub suites: Vec<SuiteRef>,
+    /// What follows the proof.
+    pub then: AfterProof,
+}
+
+/// Where the lock comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Locks {
+    /// This environment's run commits it.
+    Committed,
+    /// It is in the tree already.
+    #[default]
+    InTree,
+}
+
+/// What follows a proof.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AfterProof {
+    /// The run ends.
+    #[default]
+    Nothing,
+    /// The pull request to the next environment is opened.
+    Promote,
+    /// The release is tagged.
+    Release,
+    /// The release is tagged, then promoted.
+    ReleaseAndPromote,
+    /// The rollback's record is completed; the hold stays.
+    EndRollback,
+}
+
+/// One step of a plan, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedStep {
+    /// The step.
+    pub key: StepKey,
+    /// Whether it runs or is skipped.
+    pub action: StepAction,
+}
+
+/// Whether a step runs or is skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepAction {
+    /// It runs.
+    Run {
+        /// Which attempt within the deployment cycle this is, from 1.
+        attempt: u32,
+    },
+    /// It is done.
+    Skip {
+        /// Number of the record that says so.
+        seq: u64,
+    },
+}
+
+/// The steps of a run, in order.
+pub fn plan(shape: &PlanShape) -> Vec<StepKey> {
+    let before: &[Step] = match shape.locks {
+        Locks::Committed => &[Step::LockCommit],
+        Locks::InTree => &[],
+    };
+    let after: &[Step] = match shape.then {
+        AfterProof::Nothing => &[],
+        AfterProof::Promote => &[Step::Promote],
+        AfterProof::Release => &[Step::Release],
+        AfterProof::ReleaseAndPromote => &[Step::Release, Step::Promote],
+        AfterProof::EndRollback => &[Step::Rollback],
+    };
+    let deployment = [Step::Gates, Step::Health, Step::Deploy, Step::Verify];
+    let mut steps: Vec<StepKey> = before.iter().copied().chain(deployment).map(StepKey::Step).collect();
+    steps.extend(shape.suites.iter().cloned().map(StepKey::Suite));
+    steps.extend([Step::Proof].iter().chain(after).copied().map(StepKey::Step));
+    steps
+}
+
+/// Decides for each step of a plan whether it is done already in the release's current deployment cycle.
+///
+/// `ok` is done, except for [steps that run every time](Step::runs_every_time): [`Ledger::changes`] says whether their
+/// answer is worth a record. A deployment that a later `verify` found to be different is not done any more. `started`,
+/// `failed`, `refused` and `superseded` run again.
+pub fn next_steps(
+    ledger: &Ledger,
+    environment: &EnvironmentName,
+    release: &ReleaseId,
+    plan: &[StepKey],
+) -> Vec<PlannedStep> {
+    let cycle = ledger.cycle(environment, release);
+    plan.iter().map(|key| PlannedStep { key: key.clone(), action: action(&cycle, key) }).collect()
+}
+
+fn action(cycle: &DeploymentCycle, key: &StepKey) -> StepAction {
+    let Some(state) = cycle.state(key) else { return StepAction::Run { attempt: 1 } };
+    let verify = cycle.state(&StepKey::Step(Step::Verify));
+    let found_changed = key.step() == Step::Deploy
+        && verify.is_some_and(|verify| verify.seq > state.seq && verify.result == StepResult::Failed);
+    if state.result != StepResult::Ok || key.step().runs_every_time() || found_changed {
+        StepAction::Run { attempt: state.attempts + 1 }
+    } else {
+        StepAction::Skip { seq: state.seq }
+    }
+}

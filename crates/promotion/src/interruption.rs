@@ -1,0 +1,62 @@
+//! Whether a run may go on to its next effect.
+
+use ledger::{Hold, Ledger, Rejection, RunIdentity};
+use lock_model::{EnvironmentName, LockId, ReleaseId};
+
+use crate::attempts::Purpose;
+
+/// A run whose gates have passed.
+#[derive(Clone, Copy, Debug)]
+pub struct Underway<'a> {
+    /// The environment that it changes.
+    pub environment: &'a EnvironmentName,
+    /// The lock of its release.
+    pub lock: &'a LockId,
+    /// The run's identity.
+    pub run: &'a RunIdentity,
+    /// Number of the newest record that this run knew when its gates passed.
+    pub since: u64,
+    /// A rollback goes on under a hold.
+    pub purpose: Purpose,
+}
+
+/// Why a run must stop before its next effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// The environment was held meanwhile.
+    Held(Hold),
+    /// The lock was rejected meanwhile.
+    Rejected(Rejection),
+    /// Another run changes the environment.
+    TakenOver {
+        /// Number of its first record.
+        seq: u64,
+        /// The release that it deploys.
+        release: Option<ReleaseId>,
+        /// Its identity.
+        run: RunIdentity,
+    },
+}
+
+/// Asks again after the ledger turned out to be longer than this run knew, which is what a lost compare-and-swap
+/// means: anything that was stored first counts.
+pub fn interruption(ledger: &Ledger, underway: &Underway<'_>) -> Option<Interruption> {
+    if let Some(rejection) = ledger.rejected(underway.lock) {
+        return Some(Interruption::Rejected(rejection));
+    }
+    if underway.purpose == Purpose::Run
+        && let Some(hold) = ledger.held(underway.environment)
+    {
+        return Some(Interruption::Held(hold));
+    }
+    ledger
+        .of(underway.environment)
+        .find(|record| {
+            record.seq > underway.since && record.occupies_environment() && record.entry.run != *underway.run
+        })
+        .map(|record| Interruption::TakenOver {
+            seq: record.seq,
+            release: record.entry.release.clone(),
+            run: record.entry.run.clone(),
+        })
+}

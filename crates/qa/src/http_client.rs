@@ -1,0 +1,201 @@
+//! The HTTP client for requests to an environment: no redirects, no proxy, no retries, no link-local addresses.
+//!
+//! `healthcheck` and `qa` both need it and do not depend on each other, so `crates/qa/src/http_client.rs` is a symbolic
+//! link to this file: one text that cannot drift. It becomes a crate when a third crate needs it.
+
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lock_model::ErrorClass;
+use lock_model::escaping::escape_terminal;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Method, RequestBuilder};
+use url::{Host, Url};
+
+/// The AWS metadata service over IPv6, which is not link-local.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// The Alibaba Cloud metadata service, in the range for shared address space.
+const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+
+/// A client that follows no redirect, uses no proxy, retries nothing, and connects to no link-local address, where
+/// clouds hand out credentials. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct HttpClient(reqwest::Client);
+
+/// Why an [`HttpClient`] cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpClientError {
+    /// The process has no TLS provider, and the feature `ring`, which installs one, is off.
+    #[error(
+        "no TLS provider is installed: turn on the feature `ring`, or call \
+         `rustls::crypto::ring::default_provider().install_default()` first"
+    )]
+    NoTlsProvider,
+    /// The user agent is no header value, or the system has no trusted certificates.
+    #[error("the HTTP client cannot be built")]
+    Build(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl HttpClientError {
+    /// [`Bug`](ErrorClass::Bug) for a missing TLS provider, [`Invalid`](ErrorClass::Invalid) for what the caller or the
+    /// system provides.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::NoTlsProvider => ErrorClass::Bug,
+            Self::Build(_) => ErrorClass::Invalid,
+        }
+    }
+}
+
+/// A URL to which no request is sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RefusedUrl {
+    #[error("scheme `{}` is not supported: use `http` or `https`", escape_terminal(.0))]
+    Scheme(String),
+    #[error("`{0}` is a link-local address, to which no request is sent")]
+    LinkLocal(IpAddr),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LookupError {
+    #[error("`{}` resolves to link-local addresses only, to which no request is sent", escape_terminal(.0))]
+    LinkLocal(String),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl HttpClient {
+    /// `connect_deadline` covers name lookup, connection and TLS handshake of each request.
+    pub fn new(user_agent: &str, connect_deadline: Duration) -> Result<Self, HttpClientError> {
+        // Without a provider, reqwest panics.
+        if !has_tls_provider() {
+            return Err(HttpClientError::NoTlsProvider);
+        }
+        reqwest::Client::builder()
+            .user_agent(user_agent)
+            .connect_timeout(connect_deadline)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .dns_resolver(Arc::new(GuardedResolver))
+            .build()
+            .map(Self)
+            .map_err(|error| HttpClientError::Build(error.into()))
+    }
+
+    /// Begins a request; only a name reaches the resolver, so an address in the URL is judged here.
+    pub(crate) fn request(&self, method: Method, url: Url) -> Result<RequestBuilder, RefusedUrl> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(RefusedUrl::Scheme(url.scheme().to_owned()));
+        }
+        let literal: Option<IpAddr> = match url.host() {
+            Some(Host::Ipv4(address)) => Some(address.into()),
+            Some(Host::Ipv6(address)) => Some(address.into()),
+            Some(Host::Domain(_)) | None => None,
+        };
+        match literal.filter(|address| is_denied(*address)) {
+            Some(address) => Err(RefusedUrl::LinkLocal(address)),
+            None => Ok(self.0.request(method, url)),
+        }
+    }
+}
+
+fn has_tls_provider() -> bool {
+    let is_installed = || rustls::crypto::CryptoProvider::get_default().is_some();
+    #[cfg(feature = "ring")]
+    if !is_installed() {
+        // Refused only when another thread has just installed one.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
+    is_installed()
+}
+
+/// Removes denied addresses after the lookup, since a name can point anywhere.
+#[derive(Debug)]
+struct GuardedResolver;
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses: Addrs = Box::new(lookup(name.as_str(), 0).await?.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// Resolves a name, without the denied addresses.
+pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
+    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+    let allowed: Vec<SocketAddr> = found.iter().copied().filter(|address| !is_denied(address.ip())).collect();
+    if allowed.is_empty() && !found.is_empty() {
+        return Err(LookupError::LinkLocal(host.to_owned()));
+    }
+    Ok(allowed)
+}
+
+/// Whether an address is link-local, unspecified, or a cloud's metadata service.
+fn is_denied(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_denied_v4(address),
+        IpAddr::V6(address) => {
+            address.is_unicast_link_local() || address == METADATA_V6 || embedded_v4(address).is_some_and(is_denied_v4)
+        }
+    }
+}
+
+fn is_denied_v4(address: Ipv4Addr) -> bool {
+    address.is_link_local() || address.is_unspecified() || address == METADATA_V4
+}
+
+/// IPv4 in IPv6: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`), and NAT64 (`64:ff9b::a.b.c.d`).
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [.., a, b, c, d] = address.octets();
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => {
+            (address != Ipv6Addr::LOCALHOST).then(|| Ipv4Addr::new(a, b, c, d))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "ring")]
+    #[test]
+    fn a_client_needs_no_installed_tls_provider() {
+        HttpClient::new("test", Duration::from_secs(1)).unwrap();
+    }
+
+    #[cfg(not(feature = "ring"))]
+    #[test]
+    fn a_missing_tls_provider_is_an_error_and_no_panic() {
+        let error = HttpClient::new("test", Duration::from_secs(1)).unwrap_err();
+        assert!(error.to_string().starts_with("no TLS provider is installed: "), "{error}");
+        assert_eq!(error.class(), ErrorClass::Bug);
+    }
+
+    #[test]
+    fn t31_link_local_addresses_are_denied_in_every_form() {
+        for denied in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "fe80::1",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "0.0.0.0",
+            "::",
+        ] {
+            assert!(is_denied(denied.parse().unwrap()), "{denied}");
+        }
+        for allowed in ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "2001:db8::1", "::ffff:10.0.0.1", "fd00::1"] {
+            assert!(!is_denied(allowed.parse().unwrap()), "{allowed}");
+        }
+    }
+}
