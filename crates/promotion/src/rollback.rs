@@ -246,7 +246,11 @@ fn open_rollback(ledger: &Ledger, environment: &EnvironmentName) -> Option<Rollb
     let cycle = ledger.cycle(environment, newest.entry.release.as_ref()?);
     let CycleOrigin::Rollback { seq } = cycle.origin else { return None };
     let state = match cycle.state(&StepKey::Step(Step::Rollback)) {
-        Some(state) if state.result == StepResult::Ok => TargetState::Done { seq: state.seq },
+        Some(state) if state.result == StepResult::Ok => {
+            // Deploying again what was changed since needs a mark of its own.
+            let differs = |record: &Record| record.seq > state.seq && record.is(Step::Verify, StepResult::Failed);
+            if ledger.of(environment).any(differs) { TargetState::New } else { TargetState::Done { seq: state.seq } }
+        }
         Some(_) | None => TargetState::Underway { seq },
     };
     Some(RollbackTarget { state, ..of_record(newest)? })

@@ -831,3 +831,23 @@ fn with_one_kill(world: &mut World, killed_after: Option<usize>) -> usize {
     }
     done
 }
+
+#[test]
+fn a_rollback_that_deploys_again_after_drift_has_a_mark_of_its_own() {
+    settle(play(&[
+        Event::Train(0),
+        Event::Train(1),
+        Event::Rollback(Place::Production),
+        Event::Push(0),
+        Event::Step { process: 0, times: 6 },
+        Event::Step { process: 0, times: 11 },
+        Event::Drift(Place::Production),
+        Event::Push(0),
+        Event::Rollback(Place::Production),
+        Event::Whole { place: Place::Staging, back: 0 },
+        Event::Step { process: 0, times: 6 },
+        Event::Step { process: 0, times: 11 },
+        Event::Rollback(Place::Production),
+        Event::Step { process: 0, times: 9 },
+    ]));
+}
