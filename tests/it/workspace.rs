@@ -18,8 +18,9 @@ const OWN: &[(&str, &[&str])] = &[
     ("lock-gen", &["lock-model", "orchestrator-git", "orchestrator-process"]),
     ("registry", &["lock-model", "orchestrator-process"]),
     ("deployer", &["lock-model", "orchestrator-git", "orchestrator-process"]),
-    ("healthcheck", &["lock-model", "orchestrator-process"]),
-    ("orchestrator-qa", &["lock-model", "orchestrator-process"]),
+    ("orchestrator-http-client", &["lock-model"]),
+    ("healthcheck", &["lock-model", "orchestrator-http-client", "orchestrator-process"]),
+    ("orchestrator-qa", &["lock-model", "orchestrator-http-client", "orchestrator-process"]),
     ("orchestrator-forge", &["lock-model", "orchestrator-git", "orchestrator-process"]),
     (
         "orchestrator",
@@ -66,7 +67,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("oci-client", &["registry"]),
     ("kube", &["cluster"]),
     ("clap", &["orchestrator-cli"]),
-    ("reqwest", &["healthcheck", "orchestrator-forge", "orchestrator-qa", "registry"]),
+    ("reqwest", &["healthcheck", "orchestrator-forge", "orchestrator-http-client", "orchestrator-qa", "registry"]),
 ];
 
 /// Crates of ours that only compute, and what must not be anywhere below them.

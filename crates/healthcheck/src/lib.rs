@@ -47,14 +47,13 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;
-mod http_client;
 mod probe;
 mod report;
 mod run;
 mod text;
 
 pub use check::{Check, CommandProbe, HttpProbe, Probe, Severity, TcpProbe, UrlError};
-pub use http_client::{HttpClient, HttpClientError};
+pub use http_client::{self, HttpClient, HttpClientError};
 /// [`ErrorClass`](lock_model::ErrorClass) is what `class()` of an error says.
 pub use lock_model;
 /// What a [`CommandProbe`] is made of.

@@ -10,9 +10,9 @@ use tokio::time::timeout;
 use process::{Invocation, ProcessError};
 
 use crate::check::{Check, CommandProbe, HttpProbe, Probe, TcpProbe};
-use crate::http_client::{HttpClient, LookupError, lookup};
 use crate::report::CheckState;
 use crate::text::innermost;
+use http_client::{HttpClient, LookupError, lookup};
 
 /// How much of a program's output is kept.
 const OUTPUT_KEPT: usize = 64 * 1024;

@@ -7,9 +7,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::check::Check;
-use crate::http_client::HttpClient;
 use crate::probe;
 use crate::report::{CheckResult, CheckState, HealthReport};
+use http_client::HttpClient;
 
 /// Runs every check, at most `concurrency` at a time.
 ///

@@ -6,11 +6,11 @@ use lock_model::escaping::excerpt;
 use reqwest::{Response, Url};
 use tokio::time::{Instant, timeout_at};
 
-use crate::http_client::HttpClient;
 use crate::http_file::{HttpRequest, HttpSuite};
 use crate::report::{Case, SuiteReport, Verdict};
 use crate::template::Variables;
 use crate::text::{in_words, innermost};
+use http_client::HttpClient;
 
 /// Largest body that is read.
 const BODY_LIMIT: usize = 1024 * 1024;

@@ -60,7 +60,6 @@
 mod command;
 mod expectation;
 mod http;
-mod http_client;
 mod http_file;
 mod junit;
 mod markdown;
@@ -71,7 +70,7 @@ mod text;
 
 pub use command::CommandSuite;
 pub use http::HttpRun;
-pub use http_client::{HttpClient, HttpClientError};
+pub use http_client::{self, HttpClient, HttpClientError};
 pub use http_file::{HttpRequest, HttpSuite, HttpSuiteError, HttpSuiteProblem};
 pub use junit::to_junit;
 /// [`ErrorClass`](lock_model::ErrorClass) is what `class()` of an error says.

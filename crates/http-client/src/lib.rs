@@ -1,7 +1,30 @@
 //! The HTTP client for requests to an environment: no redirects, no proxy, no retries, no link-local addresses.
 //!
-//! `healthcheck` and `qa` both need it and do not depend on each other, so `crates/qa/src/http_client.rs` is a symbolic
-//! link to this file: one text that cannot drift. It becomes a crate when a third crate needs it.
+//! ```
+//! use std::time::Duration;
+//!
+//! use http_client::HttpClient;
+//! use http_client::reqwest::Method;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = HttpClient::new("my-tool/1.0", Duration::from_secs(5))?;
+//! // Where clouds hand out credentials, nothing is sent.
+//! assert!(client.request(Method::GET, "http://169.254.169.254/latest/meta-data".parse()?).is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `ring` | yes | [`HttpClient::new`] installs ring as the TLS provider where the process has none |
+//!
+//! # Runtime
+//!
+//! [`lookup`], and a request when it is sent, need a tokio runtime with its network and time drivers (`enable_all`).
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,6 +36,13 @@ use lock_model::escaping::escape_terminal;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Method, RequestBuilder};
 use url::{Host, Url};
+
+/// [`ErrorClass`] is what `class()` of an error says.
+pub use lock_model;
+/// Requests and answers are its types.
+pub use reqwest;
+/// What [`HttpClient::request`] takes.
+pub use url;
 
 /// The AWS metadata service over IPv6, which is not link-local.
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
@@ -50,25 +80,35 @@ impl HttpClientError {
     }
 }
 
-/// A URL to which no request is sent.
+/// Why no request is sent to a URL.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RefusedUrl {
+#[non_exhaustive]
+pub enum RefusedUrl {
+    /// The scheme is neither `http` nor `https`.
     #[error("scheme `{}` is not supported: use `http` or `https`", escape_terminal(.0))]
     Scheme(String),
+    /// The host is a link-local or unspecified address, or a cloud's metadata service.
     #[error("`{0}` is a link-local address, to which no request is sent")]
     LinkLocal(IpAddr),
 }
 
+/// Why a host name has no address to connect to.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LookupError {
+pub enum LookupError {
+    /// Every address of the name is denied, as in [`RefusedUrl::LinkLocal`].
     #[error("`{}` resolves to link-local addresses only, to which no request is sent", escape_terminal(.0))]
     LinkLocal(String),
+    /// The name was not found, or the resolver did not answer.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
 impl HttpClient {
     /// `connect_deadline` covers name lookup, connection and TLS handshake of each request.
+    ///
+    /// # Errors
+    ///
+    /// As the variants of [`HttpClientError`] say.
     pub fn new(user_agent: &str, connect_deadline: Duration) -> Result<Self, HttpClientError> {
         // Without a provider, reqwest panics.
         if !has_tls_provider() {
@@ -86,11 +126,17 @@ impl HttpClient {
             .map_err(|error| HttpClientError::Build(error.into()))
     }
 
-    /// Begins a request; only a name reaches the resolver, so an address in the URL is judged here.
-    pub(crate) fn request(&self, method: Method, url: Url) -> Result<RequestBuilder, RefusedUrl> {
+    /// Begins a request.
+    ///
+    /// # Errors
+    ///
+    /// Another scheme than `http` and `https`, and an address that is denied. A name that resolves to denied addresses
+    /// alone fails when the request is sent.
+    pub fn request(&self, method: Method, url: Url) -> Result<RequestBuilder, RefusedUrl> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(RefusedUrl::Scheme(url.scheme().to_owned()));
         }
+        // Only a name reaches the resolver.
         let literal: Option<IpAddr> = match url.host() {
             Some(Host::Ipv4(address)) => Some(address.into()),
             Some(Host::Ipv6(address)) => Some(address.into()),
@@ -126,8 +172,16 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// Resolves a name, without the denied addresses.
-pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
+/// Resolves a name, without the addresses to which the client does not connect. An empty answer stays empty.
+///
+/// # Errors
+///
+/// The name cannot be resolved, or resolves to denied addresses alone.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+pub async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
     let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
     let allowed: Vec<SocketAddr> = found.iter().copied().filter(|address| !is_denied(address.ip())).collect();
     if allowed.is_empty() && !found.is_empty() {
