@@ -5,23 +5,23 @@ use lock_model::BranchName;
 lock_model::words! {
     /// What a branch is for.
     Role, "role of a branch" {
-        /// Where developers' work comes together: `dev`.
+        /// Developers merge their work here; promotions to staging start from it.
         Integration = "integration",
-        /// What staging runs.
+        /// The staging environment deploys its newest commit.
         Staging = "staging",
-        /// What production runs.
+        /// The production environment deploys its newest commit.
         Production = "production",
     }
 }
 
-/// `branches:`
+/// The branch of each [`Role`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branches {
-    /// Branch of [`Role::Integration`].
+    /// `dev` by default.
     pub integration: BranchName,
-    /// Branch of [`Role::Staging`].
+    /// `staging` by default.
     pub staging: BranchName,
-    /// Branch of [`Role::Production`].
+    /// `main` by default.
     pub production: BranchName,
 }
 

@@ -76,9 +76,9 @@ const PROJECT: &[Key] =
     &[defaults("prefix", "\"\"", Text(Format::Prefix), "What `{short}` leaves out of a service's name.")];
 
 const BRANCHES: &[Key] = &[
-    defaults("integration", "dev", Text(Format::Branch), "Where developers' work comes together."),
-    defaults("staging", "staging", Text(Format::Branch), "What staging runs."),
-    defaults("production", "main", Text(Format::Branch), "What production runs."),
+    defaults("integration", "dev", Text(Format::Branch), "The branch that developers merge into."),
+    defaults("staging", "staging", Text(Format::Branch), "The branch that staging deploys."),
+    defaults("production", "main", Text(Format::Branch), "The branch that production deploys."),
 ];
 
 const FORGE: &[Key] = &[

@@ -68,7 +68,7 @@ pub struct CommitLine {
     pub is_merge: bool,
 }
 
-/// Two commits of a submodule whose history is asked for.
+/// Asks for the commits of a submodule between two of its commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryQuery {
     /// The path of the submodule: the key of the answer.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use lock_model::Timestamp;
 
-/// The clock of a local forge: what it is asked for the time of everything that it writes.
+/// Gives the local forge the times that it writes into its files.
 ///
 /// A forge on a server has a clock of its own; the local one reads no clock and is given this one. Clones are the
 /// same clock.

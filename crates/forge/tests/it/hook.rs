@@ -175,7 +175,7 @@ fn a_missing_rules_file_is_not_no_rules() {
     shop.at(1);
     let judged = shop.forge("ana").simulator().judge_update("refs/heads/staging", old.as_str(), new.as_str());
     assert_eq!(judged.unwrap_err().to_string(), "the forge's `branches.json` does not exist");
-    let nobody = LocalForge::open(shop.root(), shop.git(), None, Clock::fixed(at(1))).unwrap();
-    let verdict = nobody.simulator().judge_update("refs/heads/dev", old.as_str(), new.as_str()).unwrap();
+    let without_user = LocalForge::open(shop.root(), shop.git(), None, Clock::fixed(at(1))).unwrap();
+    let verdict = without_user.simulator().judge_update("refs/heads/dev", old.as_str(), new.as_str()).unwrap();
     assert_eq!(verdict, PushVerdict::Refused { reasons: vec!["no acting user is named".to_owned()] });
 }

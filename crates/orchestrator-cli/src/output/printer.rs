@@ -140,7 +140,8 @@ fn fenced(text: &str) -> String {
     format!("{fence}text\n{}\n{fence}\n", text.trim_end())
 }
 
-/// The work is done or not, whoever can read about it; but a report that is lost is never a silent success.
+/// Turns a failed write into an exit code other than 0, except where the reader closed the pipe: the command's own
+/// result stands then.
 fn ended(written: io::Result<()>, code: ExitCode) -> ExitCode {
     let Err(error) = written else { return code };
     if error.kind() == io::ErrorKind::BrokenPipe {

@@ -94,8 +94,9 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
     let mut warnings = made.warnings;
     if context.superproject.commit(&older.commit).is_err() {
         let commit = lock_model::escaping::shorten(&older.commit, 50);
-        warnings
-            .push(format!("the commit that it names, `{commit}`, is not in this repository: nobody can look it up"));
+        warnings.push(format!(
+            "the commit that it names, `{commit}`, is not in this repository, so its history cannot be shown"
+        ));
     }
     if let Some(folder) = &request.output {
         write_lock_folder(folder, &made.file.bytes)?;
