@@ -59,6 +59,19 @@ fn t39_too_many_values_are_refused() {
         Lock::parse("- a\n".repeat(1_000_001).as_bytes(), "bomb.yaml").unwrap_err().kind(),
         ParseErrorKind::TooLarge
     );
+    // The list is a value as well: one fewer is read, and is no lock for another reason.
+    assert_eq!(
+        Lock::parse("- a\n".repeat(999_999).as_bytes(), "list.yaml").unwrap_err().kind(),
+        ParseErrorKind::Invalid
+    );
+}
+
+#[test]
+fn t39_a_repeated_key_is_refused_wherever_it_stands() {
+    for text in ["a: 1\na: 2\n", "a: 1\nb: 2\nb: 3\n", "b: 1\na: 2\nb: 3\n", "a: 1\na: 2\na: 3\n"] {
+        let error = Lock::parse(text.as_bytes(), "twice.yaml").unwrap_err();
+        assert!(error.to_string().contains("stands here twice"), "{text}: {error}");
+    }
 }
 
 #[test]
