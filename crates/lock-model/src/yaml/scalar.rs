@@ -258,7 +258,8 @@ mod tests {
             false,
             "~ null Null NULL true False yes No ON off y N << = 2286238 1111111111111111111111111111111111111111 0 -1 +1 \
              0777 0o17 0x1F 0X1f 0b10 0B1 0b_ 0x_ 0b-1 1_000 1__0 1_ 0_x1F 1.5 1. .5 -.5 1e3 1E3 1.5e-3 123456e1 \
-             1e999999 .inf -.Inf +.INF .nan 1_0.5_ 1.4.0 24.0.0 127.0.0.1 . .. 1:30 190:20:30 190:20:30.15 1_0:30 \
+             1e999999 .inf -.Inf +.INF .nan 1_0.5_ 1.4.0 24.0.0 127.0.0.1 . .. 1.4.0e3 1:5 1:30 190:20:30 190:20:30.15 \
+             1_0:30 \
              2025-11-20 2025-1-2 2025-13-40 2025-11-20T21:14:07Z 2025-11-20T21:14:07+01:00",
             &["", "2025-11-20 21:14:07", "2025-11-20t1:2:3.5 +1"],
         );
@@ -270,9 +271,26 @@ mod tests {
             true,
             "main-1111111 v1 v1.4.0 1.4.0-rc.1 24.x linux/amd64 sha256:00 https://github.com/shop/cart.git nullable nO \
              aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa e3 1e 1e+ 0x 0b2 0o8 1:60 a:b 127.0.0.1:5000/x 2025-11-20-x \
-             2025-11 20251-1-1 a#b déjà -x ?x :x a] 12345678901234567890a _1 .x .gitignore 1-1 + 0_z",
+             2025-11 20251-1-1 a#b déjà -x ?x :x a] 12345678901234567890a _1 .x .gitignore 1-1 + 0_z 0xg 1.4.0ex \
+             2025-111-1 2025-ab-1 2025-11-20T21:14 2025-11-20T21:14:07x 2025-11-20T21:14:07+01:xx",
             &["a b", "a, b", "--- x", "1 2"],
         );
+    }
+
+    #[test]
+    fn an_unquoted_scalar_is_what_the_core_schema_says() {
+        for (kind, texts) in [
+            (Plain::Null, "~ null Null NULL"),
+            (Plain::Bool, "true True TRUE false False FALSE"),
+            (Plain::Integer, "0 12 -1 +1 0o17 0x1F 0xff"),
+            (Plain::Float, "1.5 -.5 1. 1e3 .inf -.INF .nan"),
+            (Plain::String, "nULL yes on 0o 0x 0o8 0xg -0x1 0X1F 0b1 1_000 1:30 1.4.0 2025-11-20 x"),
+        ] {
+            for text in texts.split_whitespace() {
+                assert_eq!(Plain::of(text), kind, "`{text}`");
+            }
+        }
+        assert_eq!(Plain::of(""), Plain::Null);
     }
 
     #[test]
