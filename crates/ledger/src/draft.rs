@@ -1,6 +1,8 @@
-use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, ErrorClass, LockId, ReleaseId, Timestamp, TreeId};
+use lock_model::{
+    BranchName, CommitId, ConfigDigest, Digest, EnvironmentName, ErrorClass, LockId, ReleaseId, Timestamp, TreeId,
+};
 
-use crate::{Evidence, PolicySource, ProofLevel, RunIdentity, Step, StepKey, StepResult, SuiteRef, Unreviewed};
+use crate::{Accepts, Evidence, Policy, ProofLevel, RunIdentity, Step, StepKey, StepResult, SuiteRef, Unreviewed};
 
 /// What a record says, without its place in the chain.
 ///
@@ -75,10 +77,25 @@ pub struct RecordDraft {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Unreviewed")]
     pub unreviewed: Option<Unreviewed>,
-    /// Where the rules of the gates came from.
+    /// The rules that the gates judged by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "PolicySource")]
-    pub policy: Option<PolicySource>,
+    #[schemars(with = "Policy")]
+    pub policy: Option<Policy>,
+    /// What a decision lets pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Accepts")]
+    pub accepts: Option<Accepts>,
+    /// The branch that a pull request's suite was run for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BranchName")]
+    pub base: Option<BranchName>,
+    /// The tree of the pull request's merge without `locks/`, in the record of a pull request's suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TreeId")]
+    pub merge_tree: Option<TreeId>,
+    /// Numbers of the pull requests that came with a lock commit, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pulls: Vec<u64>,
 }
 
 /// One fault of a draft.
@@ -149,6 +166,10 @@ impl RecordDraft {
             proof: None,
             unreviewed: None,
             policy: None,
+            accepts: None,
+            base: None,
+            merge_tree: None,
+            pulls: Vec::new(),
         }
     }
 
@@ -190,6 +211,35 @@ impl RecordDraft {
         field("suite", self.suite.is_some(), only(Step::Suite));
         field("tag", self.tag.is_some(), rule.tag.when(ok));
         field("proof", self.proof.is_some(), only(Step::Proof).when(ok));
+        field(
+            "accepts",
+            self.accepts.is_some(),
+            match self.step {
+                Step::Policy => Need::Required,
+                Step::Unhold => Need::Optional,
+                Step::LockCommit
+                | Step::Gates
+                | Step::Health
+                | Step::Deploy
+                | Step::Verify
+                | Step::Suite
+                | Step::Proof
+                | Step::Promote
+                | Step::Release
+                | Step::Reject
+                | Step::Hold
+                | Step::Rollback => Need::Absent,
+            },
+        );
+        let of_suite = if self.step == Step::Suite { Need::Optional } else { Need::Absent };
+        field("base", self.base.is_some(), of_suite);
+        field(
+            "merge_tree",
+            self.merge_tree.is_some(),
+            if self.base.is_some() { of_suite.required() } else { Need::Absent },
+        );
+        let of_lock = if self.step == Step::LockCommit { Need::Optional } else { Need::Absent };
+        field("pulls", !self.pulls.is_empty(), of_lock);
         field("reason", self.reason.is_some(), if self.result.is_negative() { Need::Required } else { rule.reason });
         let started = self.result == StepResult::Started;
         field("finished", self.finished.is_some(), if started { Need::Absent } else { Need::Required });
@@ -244,6 +294,14 @@ enum Need {
 }
 
 impl Need {
+    /// Required where it is optional.
+    fn required(self) -> Self {
+        match self {
+            Self::Required | Self::Optional => Self::Required,
+            Self::Absent => Self::Absent,
+        }
+    }
+
     /// Required only where `condition` holds, else optional.
     fn when(self, condition: bool) -> Self {
         match self {
@@ -284,7 +342,7 @@ impl Rule {
             Step::Reject => {
                 Self { environment: Optional, release: Optional, lock_file: Optional, reason: Required, ..of_release }
             }
-            Step::Hold | Step::Unhold => {
+            Step::Hold | Step::Unhold | Step::Policy => {
                 Self { release: Optional, lock: Optional, lock_file: Optional, reason: Required, ..of_release }
             }
         }

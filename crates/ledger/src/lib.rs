@@ -38,5 +38,5 @@ pub use query::{Hold, HoldOrigin, LockFile, ProofVerdict, ProvenRelease, Rejecti
 pub use record::{MAX_RECORD_BYTES, Record, RecordError};
 pub use serde_json;
 pub use step::{Step, StepKey, StepResult};
-pub use values::{Evidence, PolicySource, ProofLevel, RunIdentity, SuiteRef, Unreviewed};
+pub use values::{Accepts, Evidence, Policy, PolicySource, ProofLevel, RunIdentity, SuiteRef, Unreviewed};
 pub use wire::record_schema;

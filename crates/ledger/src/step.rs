@@ -31,6 +31,8 @@ lock_model::words! {
         Unhold = "unhold",
         /// The deployment of an older release. Its first record opens a deployment cycle and holds the environment.
         Rollback = "rollback",
+        /// A decision of an administrator about the rules or the place of an environment.
+        Policy = "policy",
     }
 }
 
@@ -61,7 +63,9 @@ impl Step {
             | Self::Promote
             | Self::Release
             | Self::Rollback => true,
-            Self::Gates | Self::Health | Self::Verify | Self::Reject | Self::Hold | Self::Unhold => false,
+            Self::Gates | Self::Health | Self::Verify | Self::Reject | Self::Hold | Self::Unhold | Self::Policy => {
+                false
+            }
         }
     }
 
@@ -78,7 +82,8 @@ impl Step {
             | Self::Reject
             | Self::Hold
             | Self::Unhold
-            | Self::Rollback => false,
+            | Self::Rollback
+            | Self::Policy => false,
         }
     }
 
@@ -96,7 +101,8 @@ impl Step {
             | Self::Release
             | Self::Reject
             | Self::Hold
-            | Self::Unhold => false,
+            | Self::Unhold
+            | Self::Policy => false,
         }
     }
 }
@@ -184,7 +190,7 @@ mod tests {
         }
         assert_eq!(
             "Deploy".parse::<Step>().unwrap_err().to_string(),
-            "`Deploy` is not a valid step: one of `lock-commit` `gates` `health` `deploy` `verify` `suite` `proof` `promote` `release` `reject` `hold` `unhold` `rollback`"
+            "`Deploy` is not a valid step: one of `lock-commit` `gates` `health` `deploy` `verify` `suite` `proof` `promote` `release` `reject` `hold` `unhold` `rollback` `policy`"
         );
         assert_eq!(
             "".parse::<StepResult>().unwrap_err().to_string(),

@@ -1,4 +1,4 @@
-use lock_model::{Digest, SuiteDigest, SuiteName};
+use lock_model::{CommitId, Digest, ReleaseId, SuiteDigest, SuiteName};
 
 /// One run of the program, or one job of a CI.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -77,9 +77,37 @@ lock_model::words! {
 lock_model::words! {
     /// Where the rules of the gates came from.
     PolicySource, "source of a policy" {
-        /// From the target branch, as it was before the change.
-        Target = "target",
-        /// From the change itself, because the target had no configuration yet.
+        /// From the newest commit of the branch whose gates passed.
+        Passed = "passed",
+        /// From the commit that an administrator accepted.
+        Accepted = "accepted",
+        /// From the commit before the change: no gates of the environment have passed yet.
+        Parent = "parent",
+        /// From the change itself, because the branch had no configuration yet.
         Bootstrap = "bootstrap",
     }
+}
+
+/// The rules that a change is judged by.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Why these rules hold.
+    pub source: PolicySource,
+    /// The commit whose configuration has them; absent where they are the change's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CommitId")]
+    pub commit: Option<CommitId>,
+}
+
+/// What a decision of a person lets pass that would be refused without it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accepts {
+    /// This commit's configuration holds the rules from now on.
+    Commit(CommitId),
+    /// This release may be deployed again.
+    Release(ReleaseId),
+    /// The environment may write to this place, which belonged to another one.
+    Place(String),
 }

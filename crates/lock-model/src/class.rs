@@ -10,6 +10,8 @@ words! {
         Denied = "denied",
         /// A remote could not be reached, was busy, or did not answer in time. Asking again can help.
         Temporary = "temporary",
+        /// A file cannot be read or written here: the disk is full, read-only, or permission is missing.
+        Storage = "storage",
         /// An input, a setting or an answer is wrong and stays wrong: a file, a certificate that is not trusted, a digest
         /// that does not fit. Asking again does not help.
         Invalid = "invalid",

@@ -48,6 +48,10 @@ impl ExitCode {
             ErrorKind::Temporary => {
                 (14, "A remote is unreachable or busy after retries: the only code that is worth running again for.")
             }
+            ErrorKind::Storage => (
+                15,
+                "A file cannot be read or written here: disk full, read-only, or no permission; the message names it.",
+            ),
             ErrorKind::Refused => (20, "A gate, a hold or a missing proof refused, before any change was made."),
             ErrorKind::Deploy => (21, "The deployment failed after some changes; the report lists them."),
             ErrorKind::Deadline => (22, "A deadline passed."),

@@ -62,7 +62,7 @@ pub async fn approvals(
         counted: Vec::new(),
         not_counted: Vec::new(),
         policy: match found.source {
-            PolicySource::Target => Policy::Target,
+            PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => Policy::Target,
             PolicySource::Bootstrap => Policy::Bootstrap,
         },
         summary: format!("`{name}` asks for no approvals"),
@@ -89,7 +89,7 @@ pub async fn approvals(
             .collect();
         report.counted = approvals.counted;
         match found.source {
-            PolicySource::Target => {
+            PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {
                 let relaxed = policy_relaxations(found.config(&revision.config), &revision.config);
                 report.warnings.extend(relaxed.iter().map(|rule| format!("the pull request loosens a rule: {rule}")));
             }

@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Denied,
     /// A remote is unreachable or busy after retries, or another run holds the environment: the same call may succeed later.
     Temporary,
+    /// A file cannot be written or read: the disk is full, read-only, or the user has no permission.
+    Storage,
     /// A gate, a hold or a missing proof refused before any change.
     Refused,
     /// A deployment failed after some changes.
@@ -39,7 +41,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in ascending order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Negative,
         Self::Usage,
         Self::Lock,
@@ -47,6 +49,7 @@ impl ErrorKind {
         Self::Image,
         Self::Denied,
         Self::Temporary,
+        Self::Storage,
         Self::Refused,
         Self::Deploy,
         Self::Deadline,
@@ -64,6 +67,7 @@ impl ErrorKind {
             Self::Image => "image",
             Self::Denied => "denied",
             Self::Temporary => "temporary",
+            Self::Storage => "storage",
             Self::Refused => "refused",
             Self::Deploy => "deploy",
             Self::Deadline => "deadline",
@@ -78,6 +82,7 @@ impl ErrorKind {
             ErrorClass::NotFound => not_found,
             ErrorClass::Denied => Self::Denied,
             ErrorClass::Temporary => Self::Temporary,
+            ErrorClass::Storage => Self::Storage,
             ErrorClass::Invalid => invalid,
             ErrorClass::Bug => Self::Bug,
         }

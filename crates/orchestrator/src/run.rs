@@ -114,6 +114,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
             lock_model::ErrorClass::NotFound
             | lock_model::ErrorClass::Denied
             | lock_model::ErrorClass::Temporary
+            | lock_model::ErrorClass::Storage
             | lock_model::ErrorClass::Bug => ErrorKind::Refused,
         };
         Error::from_source(code, format!("`{name}` cannot be rolled back"), error)

@@ -351,10 +351,11 @@ impl RegistryErrorKind {
 pub fn overall_class(classes: impl IntoIterator<Item = ErrorClass>) -> Option<ErrorClass> {
     classes.into_iter().max_by_key(|class| match class {
         ErrorClass::Temporary => 0,
-        ErrorClass::Denied => 1,
-        ErrorClass::NotFound => 2,
-        ErrorClass::Invalid => 3,
-        ErrorClass::Bug => 4,
+        ErrorClass::Storage => 1,
+        ErrorClass::Denied => 2,
+        ErrorClass::NotFound => 3,
+        ErrorClass::Invalid => 4,
+        ErrorClass::Bug => 5,
     })
 }
 

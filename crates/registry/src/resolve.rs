@@ -232,7 +232,7 @@ fn may_come(unresolved: &Unresolved, polls: &Polls) -> bool {
         ErrorClass::Temporary => {
             unresolved.failure().and_then(RegistryErrorKind::retry_after).is_none_or(|wait| wait <= left)
         }
-        ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Bug => false,
+        ErrorClass::Denied | ErrorClass::Storage | ErrorClass::Invalid | ErrorClass::Bug => false,
     }
 }
 

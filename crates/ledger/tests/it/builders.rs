@@ -1,6 +1,8 @@
 //! Short ways to say what the tests are about.
 
-use ledger::{Ledger, PolicySource, ProofLevel, RecordDraft, RunIdentity, Step, StepKey, StepResult, SuiteRef};
+use ledger::{
+    Accepts, Ledger, Policy, PolicySource, ProofLevel, RecordDraft, RunIdentity, Step, StepKey, StepResult, SuiteRef,
+};
 use lock_model::{
     CommitId, ConfigDigest, Content, CreatedFrom, Digest, EnvironmentName, Exception, GitSource, Lock, LockId,
     LockParts, LockedImage, Platform, ReleaseId, Revision, Service, ServiceName, Source, SuiteDigest, Timestamp,
@@ -118,7 +120,8 @@ pub(crate) fn draft(
     draft.suite = key.suite().cloned();
     match (key.step(), result) {
         (Step::Proof, StepResult::Ok) => draft.proof = Some(ProofLevel::Stored),
-        (Step::Gates, _) => draft.policy = Some(PolicySource::Target),
+        (Step::Policy, _) => draft.accepts = Some(Accepts::Release(freight.release.clone())),
+        (Step::Gates, _) => draft.policy = Some(Policy { source: PolicySource::Parent, commit: None }),
         (Step::Release, _) => draft.tag = Some(format!("release-2025-11-24-{}", freight.release.id8())),
         (Step::Rollback, _) => draft = draft.reason("production is broken"),
         _ => {}

@@ -1,9 +1,13 @@
 //! Which fields the record of each step has.
 
-use ledger::{DraftProblem, Evidence, ProofLevel, RecordDraft, Step, StepKey, StepResult};
-use lock_model::Digest;
+use ledger::{Accepts, DraftProblem, Evidence, ProofLevel, RecordDraft, Step, StepKey, StepResult};
+use lock_model::{Digest, TreeId};
 
 use crate::builders::*;
+
+fn merged_tree() -> TreeId {
+    "4b825dc642cb6eb9a060e54bf8d69288fbee4904".parse().unwrap()
+}
 
 /// A draft with every field that any step may have.
 fn full(step: Step, result: StepResult) -> RecordDraft {
@@ -13,10 +17,14 @@ fn full(step: Step, result: StepResult) -> RecordDraft {
     draft
 }
 
+fn accepted() -> Accepts {
+    Accepts::Release(freight("b").release)
+}
+
 /// What a step says about each field: `+` must be there, `?` may, `-` must not.
 fn rules(step: Step, result: StepResult) -> String {
     type Field = (&'static str, fn(&mut RecordDraft, bool));
-    let fields: [Field; 8] = [
+    let fields: [Field; 12] = [
         ("environment", |draft, there| draft.environment = there.then(staging)),
         ("release", |draft, there| draft.release = there.then(|| freight("a").release)),
         ("lock", |draft, there| draft.lock = there.then(|| freight("a").lock)),
@@ -25,6 +33,10 @@ fn rules(step: Step, result: StepResult) -> String {
         ("tag", |draft, there| draft.tag = there.then(|| "v1".to_owned())),
         ("proof", |draft, there| draft.proof = there.then_some(ProofLevel::Stored)),
         ("reason", |draft, there| draft.reason = there.then(|| "because".to_owned())),
+        ("accepts", |draft, there| draft.accepts = there.then(accepted)),
+        ("base", |draft, there| draft.base = there.then(|| "staging".parse().unwrap())),
+        ("merge_tree", |draft, there| draft.merge_tree = there.then(merged_tree)),
+        ("pulls", |draft, there| draft.pulls = if there { vec![7] } else { Vec::new() }),
     ];
     let allowed = |name: &'static str, set: fn(&mut RecordDraft, bool), there| {
         let mut draft = full(step, result);
@@ -49,23 +61,24 @@ fn each_step_has_its_own_fields() {
         .iter()
         .map(|step| format!("{step} {} {}", rules(*step, StepResult::Ok), rules(*step, StepResult::Failed)))
         .collect();
-    // environment, release, lock, lock file, suite, tag, proof, reason: of `ok`, then of `failed`
+    // environment, release, lock, lock file, suite, tag, proof, reason, accepts, base, merge tree, pulls: of `ok`, then of `failed`
     assert_eq!(
         table,
         [
-            "lock-commit ??++-?-? ??++-?-+",
-            "gates ++++---? ++++---+",
-            "health ++++---? ++++---+",
-            "deploy ++++---? ++++---+",
-            "verify ++++---? ++++---+",
-            "suite +++++--? +++++--+",
-            "proof ++++--+? ++++--?+",
-            "promote ++++---? ++++---+",
-            "release ++++-+-? ++++-?-+",
-            "reject ??+?---+ ??+?---+",
-            "hold +???---+ +???---+",
-            "unhold +???---+ +???---+",
-            "rollback ++++-?-+ ++++-?-+",
+            "lock-commit ??++-?-?---? ??++-?-+---?",
+            "gates ++++---?---- ++++---+----",
+            "health ++++---?---- ++++---+----",
+            "deploy ++++---?---- ++++---+----",
+            "verify ++++---?---- ++++---+----",
+            "suite +++++--?-?-- +++++--+-?--",
+            "proof ++++--+?---- ++++--?+----",
+            "promote ++++---?---- ++++---+----",
+            "release ++++-+-?---- ++++-?-+----",
+            "reject ??+?---+---- ??+?---+----",
+            "hold +???---+---- +???---+----",
+            "unhold +???---+?--- +???---+?---",
+            "rollback ++++-?-+---- ++++-?-+----",
+            "policy +???---++--- +???---++---",
         ]
     );
 }
@@ -84,7 +97,10 @@ fn a_commit_is_asked_for_with_a_release() {
 fn only_steps_with_an_effect_are_started() {
     for step in Step::ALL {
         let refused = full(*step, StepResult::Started).problems().contains(&DraftProblem::Result);
-        let asks = matches!(step, Step::Gates | Step::Health | Step::Verify | Step::Reject | Step::Hold | Step::Unhold);
+        let asks = matches!(
+            step,
+            Step::Gates | Step::Health | Step::Verify | Step::Reject | Step::Hold | Step::Unhold | Step::Policy
+        );
         assert_eq!((refused, step.has_effect()), (asks, !asks), "{step}");
     }
 }

@@ -175,7 +175,7 @@ impl PolicyFound {
     /// The policy of a configuration; the bootstrap case where it is missing or does not have the environment.
     pub(crate) fn of(config: Option<Config>, environment: &EnvironmentName) -> Self {
         let config = config.filter(|config| config.environments.contains_key(environment));
-        let source = if config.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
+        let source = if config.is_some() { PolicySource::Parent } else { PolicySource::Bootstrap };
         Self { source, config }
     }
 

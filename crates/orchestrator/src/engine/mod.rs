@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction};
 use ::promotion::interruption::{Interruption, Underway, interruption};
 use config::Environment;
-use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
+use ledger::{Ledger, Policy, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
 pub(crate) use gates::{PolicyFound, mergers, pull_request_facts};
@@ -220,7 +220,7 @@ impl<'a> Engine<'a> {
             StepKey::Step(Step::Rollback) => {
                 StepOutcome::ok(format!("{} is back; the hold stays", self.environment.name))
             }
-            StepKey::Step(Step::LockCommit | Step::Suite | Step::Reject | Step::Hold | Step::Unhold) => {
+            StepKey::Step(Step::LockCommit | Step::Suite | Step::Reject | Step::Hold | Step::Unhold | Step::Policy) => {
                 return Err(Error::new(ErrorKind::Bug, format!("step `{key}` is not part of a run")));
             }
         };
@@ -278,7 +278,7 @@ impl<'a> Engine<'a> {
             draft = draft.reason("the rollback is complete");
         }
         draft.tag = answer.tag.clone();
-        draft.policy = answer.policy;
+        draft.policy = answer.policy.map(|source| Policy { source, commit: None });
         self.append(draft, &answer.documents).await?;
         self.warnings.extend(answer.warnings);
         self.line(&key.to_string(), word, answer.detail);

@@ -92,10 +92,12 @@ impl Engine<'_> {
         let before = self.lock_at(target)?;
         let old = PolicyFound::of(load_config(self.context, target)?, to);
         let loosened: Vec<String> = match old.source {
-            PolicySource::Target => policy_relaxations(old.config(&self.revision.config), &self.revision.config)
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {
+                policy_relaxations(old.config(&self.revision.config), &self.revision.config)
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect()
+            }
             PolicySource::Bootstrap => Vec::new(),
         };
         let rules = environment_of(old.config(&self.revision.config), to)?;

@@ -189,7 +189,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     let changes = changes(context, before.as_ref(), &generated.lock, &declared).await?;
     let release = merge.revision.release(&generated.lock);
     let old = load_config(context, base.as_str())?;
-    let source = if old.is_some() { PolicySource::Target } else { PolicySource::Bootstrap };
+    let source = if old.is_some() { PolicySource::Parent } else { PolicySource::Bootstrap };
     let loosened: Vec<String> =
         old.iter().flat_map(|old| policy_relaxations(old, config)).map(|relaxation| relaxation.to_string()).collect();
     let now = context.now();

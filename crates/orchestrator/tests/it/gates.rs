@@ -280,7 +280,7 @@ async fn t1_approvals_are_those_of_the_branch_as_it_was_before() {
     shop.review("ana", 4, ReviewState::Approved).await;
     shop.merge_past_rules(4).await;
     refuses(&shop, &production(), &[Gate::Approvals], ErrorKind::Refused).await;
-    assert_eq!(shop.newest(&production(), Step::Gates).policy, Some(PolicySource::Target));
+    assert_eq!(shop.newest(&production(), Step::Gates).policy.map(|policy| policy.source), Some(PolicySource::Parent));
 }
 
 #[tokio::test]
@@ -288,10 +288,13 @@ async fn the_first_configuration_of_a_branch_brings_its_own_rules() {
     let shop = promoted().await;
     let report = shop.run_ok(&production()).await;
     assert!(report.warnings.iter().any(|warning| warning.starts_with("bootstrap: `main`")), "{report:#?}");
-    assert_eq!(shop.newest(&production(), Step::Gates).policy, Some(PolicySource::Bootstrap));
+    assert_eq!(
+        shop.newest(&production(), Step::Gates).policy.map(|policy| policy.source),
+        Some(PolicySource::Bootstrap)
+    );
     assert_eq!(report.steps[0].detail, format!("{} gates passed", Gate::ALL.len()));
     // The rules are read before the merge, not before the lock commit on it.
-    assert_eq!(shop.newest(&staging(), Step::Gates).policy, Some(PolicySource::Bootstrap));
+    assert_eq!(shop.newest(&staging(), Step::Gates).policy.map(|policy| policy.source), Some(PolicySource::Bootstrap));
     let report = shop.run_ok(&staging()).await;
     assert_eq!(report.steps[1].detail, "8 gates passed", "staging asks neither for a proof nor for approvals");
 }
@@ -302,7 +305,7 @@ async fn a_branch_with_a_configuration_is_judged_by_it() {
     for name in [staging(), production()] {
         let report = shop.run_ok(&name).await;
         assert_eq!(report.warnings, [""; 0], "{report:#?}");
-        assert_eq!(shop.newest(&name, Step::Gates).policy, Some(PolicySource::Target));
+        assert_eq!(shop.newest(&name, Step::Gates).policy.map(|policy| policy.source), Some(PolicySource::Parent));
     }
 }
 

@@ -49,7 +49,7 @@ fn comment(after: &Lock, before: &Lock, risks: &[ServiceRisk], commits: &[Servic
         target_branch: "staging",
         base: &id(0xba5e),
         head: &id(0x4ead),
-        policy: PolicySource::Target,
+        policy: PolicySource::Parent,
         risks,
         policy_relaxations: &[],
         not_deployed: &[],

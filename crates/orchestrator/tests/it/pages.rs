@@ -123,7 +123,7 @@ fn body<'a>(lock: &'a lock_model::Lock, before: Option<&'a lock_model::Lock>) ->
         pull_requests: &[7, 8],
         policy_relaxations: &[],
         unreviewed: None,
-        policy: PolicySource::Target,
+        policy: PolicySource::Parent,
         not_deployed: &[],
     }
 }

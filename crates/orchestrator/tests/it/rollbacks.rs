@@ -196,5 +196,5 @@ async fn staging_goes_back_to_the_lock_commit_and_promotes_nothing() {
     assert_eq!(shop.file("deploy/staging", MANIFEST).unwrap(), before);
     assert_eq!(shop.forge(BOT).pull_requests(None).unwrap().len(), pull_requests);
     // The rules are those beside the lock: the commit before it has them.
-    assert_eq!(shop.newest(&staging(), Step::Gates).policy, Some(PolicySource::Target));
+    assert_eq!(shop.newest(&staging(), Step::Gates).policy.map(|policy| policy.source), Some(PolicySource::Parent));
 }

@@ -43,7 +43,7 @@ fn scene() -> Scene {
         head_in_history: Ancestry::Ancestor,
         older_than_newest: Ancestry::Unrelated,
         policy: GatePolicy {
-            source: PolicySource::Target,
+            source: PolicySource::Parent,
             proven_in: Some(ProvenIn {
                 environment: staging(),
                 level: ProofLevel::Stored,
@@ -116,7 +116,7 @@ fn everything_in_order_passes() {
 
 #[test]
 fn no_answers_let_nothing_pass() {
-    let report = GateReport { findings: Vec::new(), policy: PolicySource::Target };
+    let report = GateReport { findings: Vec::new(), policy: PolicySource::Parent };
     assert!(!report.lets_pass());
     assert_eq!(report.verdict(), GateVerdict::Unknown);
 }
@@ -402,10 +402,10 @@ fn a_report_is_as_good_as_its_worst_answer() {
 #[test]
 fn a_policy_is_made_of_what_it_requires() {
     let proven_in = ProvenIn { environment: staging(), level: ProofLevel::Running, suites: BTreeMap::new() };
-    let mut made = GatePolicy::new(PolicySource::Target);
+    let mut made = GatePolicy::new(PolicySource::Parent);
     made.proven_in = Some(proven_in.clone());
     made.approvals = Some(policy(2));
-    let written = GatePolicy { source: PolicySource::Target, proven_in: Some(proven_in), approvals: Some(policy(2)) };
+    let written = GatePolicy { source: PolicySource::Parent, proven_in: Some(proven_in), approvals: Some(policy(2)) };
     assert_eq!(made, written);
     let none = GatePolicy { source: PolicySource::Bootstrap, proven_in: None, approvals: None };
     assert_eq!(GatePolicy::new(PolicySource::Bootstrap), none);
@@ -429,7 +429,7 @@ fn what_is_not_required_is_not_asked() {
     };
     let mut scene = scene();
     assert_eq!(not_asked(&scene), []);
-    scene.policy = GatePolicy::new(PolicySource::Target);
+    scene.policy = GatePolicy::new(PolicySource::Parent);
     let of_policy = [Gate::StagingProof, Gate::Suites, Gate::Approvals, Gate::MergedTree];
     assert_eq!(not_asked(&scene), of_policy);
     scene.policy = self::scene().policy;

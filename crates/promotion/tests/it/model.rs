@@ -438,7 +438,9 @@ impl Process {
                 self.then(Op::Effect(step.key));
                 self.then(Op::Ancestry(Box::new(draft)))
             }
-            Step::LockCommit | Step::Reject | Step::Hold | Step::Unhold => unreachable!("not part of this plan"),
+            Step::LockCommit | Step::Reject | Step::Hold | Step::Unhold | Step::Policy => {
+                unreachable!("not part of this plan")
+            }
         }
     }
 
@@ -549,9 +551,9 @@ impl Process {
             Some(_) | None => vec!["the lock is another content's".to_owned()],
         };
         let rules = match self.place {
-            Place::Staging => GatePolicy { source: PolicySource::Target, proven_in: None, approvals: None },
+            Place::Staging => GatePolicy { source: PolicySource::Parent, proven_in: None, approvals: None },
             Place::Production => GatePolicy {
-                source: PolicySource::Target,
+                source: PolicySource::Parent,
                 proven_in: Some(ProvenIn {
                     environment: staging(),
                     level: ProofLevel::Stored,

@@ -80,7 +80,7 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
     text.push_str(&section("Look at these first", &risks(facts.risks)));
     text.push_str(&section("Rules that this pull request loosens", &sentences(facts.policy_relaxations)));
     match facts.policy {
-        PolicySource::Target => {}
+        PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {}
         PolicySource::Bootstrap => {
             let said =
                 "The target branch has no configuration yet: the rules are those of this pull request (bootstrap).\n";

@@ -89,7 +89,7 @@ fn attention(facts: &PromotionBody<'_>) -> String {
         ));
     }
     match facts.policy {
-        PolicySource::Target => {}
+        PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {}
         PolicySource::Bootstrap => {
             items.push(
                 "The target branch has no configuration yet: the rules are this branch's (bootstrap).".to_owned(),

@@ -68,8 +68,9 @@ fn row(record: &Record) -> HistoryRow {
         entry.unreviewed.map(|unreviewed| format!("unreviewed: {}", unreviewed.as_str())),
         entry
             .policy
-            .filter(|policy| *policy == ledger::PolicySource::Bootstrap)
-            .map(|policy| policy.as_str().to_owned()),
+            .as_ref()
+            .filter(|policy| policy.source == ledger::PolicySource::Bootstrap)
+            .map(|policy| policy.source.as_str().to_owned()),
         entry.reason.clone(),
     ]
     .into_iter()
