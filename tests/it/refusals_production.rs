@@ -303,7 +303,7 @@ type Attack<'a> = Box<dyn Fn(&Repository) + 'a>;
 fn t10_a_ledger_that_was_rewritten_stops_production() {
     let shop = proven();
     shop.approve_and_merge(2);
-    let names: Vec<String> = shop.records().into_iter().map(|record| format!("records/{}", record.name)).collect();
+    let names: Vec<String> = shop.records().into_iter().map(|record| format!("records/000/{}", record.name)).collect();
     assert!(names.len() > 8, "{names:?}");
     let proof = names.iter().find(|name| name.contains("-proof-ok")).unwrap().clone();
     let attacks: [(&str, Attack<'_>); 6] = [

@@ -296,7 +296,7 @@ impl Shop {
     /// The ledger's records, in their order: file name, bytes, predicate.
     pub(crate) fn records(&self) -> Vec<LedgerRecord> {
         let repository = self.superproject();
-        let names = repository.try_git(&["ls-tree", "--name-only", "orchestrator/ledger", "records/"]);
+        let names = repository.try_git(&["ls-tree", "-r", "--name-only", "orchestrator/ledger", "records/"]);
         if !names.success() {
             return Vec::new();
         }
@@ -309,7 +309,7 @@ impl Shop {
             .map(|(name, line)| {
                 let statement: Value = serde_json::from_str(line).expect("a record is one line of JSON");
                 LedgerRecord {
-                    name: name.trim_start_matches("records/").to_owned(),
+                    name: name.rsplit('/').next().unwrap_or(name).to_owned(),
                     digest: Digest::of(format!("{line}\n").as_bytes()).to_string(),
                     predicate: statement["predicate"].clone(),
                 }

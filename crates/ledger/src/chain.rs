@@ -205,6 +205,6 @@ impl Ledger {
 
 /// The number at the front of a record's file name, or 0.
 fn number_in(name: &str) -> u64 {
-    let rest = name.strip_prefix("records/").unwrap_or(name);
-    rest.split('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.split('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }

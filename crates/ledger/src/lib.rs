@@ -1,6 +1,6 @@
 //! What happened to each lock in each environment: an append-only chain of records.
 //!
-//! One file a record, `records/000007-staging-deploy-ok.json`; each names the digest of the one before. Nothing here
+//! One file a record, `records/000/000007-staging-deploy-ok.json`; each names the digest of the one before. Nothing here
 //! reads a branch: callers hand in the files, and store what [`Ledger::next`] makes only while the branch is where they
 //! read it.
 //!
@@ -13,7 +13,7 @@
 //!     .environment(&"staging".parse()?)
 //!     .reason("the fair is this week");
 //! let new = ledger.next(hold)?;
-//! assert_eq!(new.file_name, "records/000001-staging-hold-ok.json");
+//! assert_eq!(new.file_name, "records/000/000001-staging-hold-ok.json");
 //! ledger.push(&new)?;
 //!
 //! let read = Ledger::parse([(new.file_name, new.bytes)], ledger.seen().as_ref())?;

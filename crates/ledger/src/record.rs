@@ -71,11 +71,17 @@ impl Record {
         if record.to_json() == bytes { Ok(record) } else { Err(RecordError::NotCanonical) }
     }
 
-    /// Where the record lies on the ledger's branch: `records/000007-staging-deploy-ok.json`, with `_` in place of
-    /// an environment where there is none.
+    /// Where the record lies on the ledger's branch: `records/000/000007-staging-deploy-ok.json`, with `_` in place of
+    /// an environment where there is none. A folder holds the records of one thousand numbers, so that adding one
+    /// writes small trees however long the ledger is.
     pub fn file_name(&self) -> String {
+        format!("records/{:03}/{}.json", self.seq / 1000, self.title())
+    }
+
+    /// Number, environment, step and result: `000007-staging-deploy-ok`.
+    pub fn title(&self) -> String {
         let environment = self.entry.environment.as_ref().map_or("_", |name| name.as_str());
-        format!("records/{:06}-{environment}-{}-{}.json", self.seq, self.entry.step, self.entry.result)
+        format!("{:06}-{environment}-{}-{}", self.seq, self.entry.step, self.entry.result)
     }
 
     /// When the step ended; when it began, where it is only started.

@@ -89,8 +89,7 @@ impl LedgerStore {
             for (evidence, document) in draft.evidence.iter().zip(documents) {
                 changes.push(FileChange::Write { path: tree_path(&evidence.path())?, bytes: document.bytes.clone() });
             }
-            let message =
-                format!("[ledger] {}", new.file_name.trim_start_matches("records/").trim_end_matches(".json"));
+            let message = format!("[ledger] {}", new.record.title());
             context.clock.ledger_holds(self.len() + 1);
             let outcome = context.forge.commit_files(&branch, self.head.as_ref(), &changes, &message).await;
             if !matches!(outcome, Ok(CommitOutcome::Committed(_) | CommitOutcome::AlreadyThere(_))) {

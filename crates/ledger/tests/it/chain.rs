@@ -28,9 +28,24 @@ fn a_ledger_is_read_as_it_was_written() {
 #[test]
 fn file_names_say_what_is_inside() {
     let names: Vec<String> = story().records().iter().map(Record::file_name).collect();
-    assert_eq!(names[0], "records/000001-staging-lock-commit-started.json");
-    assert_eq!(names[7], "records/000008-staging-suite-started.json");
-    assert_eq!(names[13], "records/000014-_-reject-ok.json");
+    assert_eq!(names[0], "records/000/000001-staging-lock-commit-started.json");
+    assert_eq!(names[7], "records/000/000008-staging-suite-started.json");
+    assert_eq!(names[13], "records/000/000014-_-reject-ok.json");
+}
+
+#[test]
+fn t47_a_folder_holds_the_records_of_one_thousand_numbers() {
+    let mut record = story().records().first().unwrap().clone();
+    let folders = [(999, "records/000/000999-"), (1000, "records/001/001000-"), (1_234_567, "records/1234/1234567-")];
+    for (seq, start) in folders {
+        record.seq = seq;
+        assert!(record.file_name().starts_with(start), "{}", record.file_name());
+    }
+    // The flat form is no ledger.
+    let mut files = files(&story());
+    files[0].0 = files[0].0.replace("records/000/", "records/");
+    let broken = Ledger::parse(files, None).unwrap_err();
+    assert!(matches!(broken.what, Broken::FileName { .. }), "{}", broken.what);
 }
 
 #[test]
@@ -78,13 +93,13 @@ fn t10_every_change_of_the_past_is_found() {
         }),
         ("a record is there twice, under another name", 3, |files| {
             let (_, bytes) = files[2].clone();
-            files.push(("records/000003-staging-gates-failed.json".to_owned(), bytes));
+            files.push(("records/000/000003-staging-gates-failed.json".to_owned(), bytes));
         }),
         ("a result is changed", 4, |files| {
             edit(files, 3, r#""result":"ok""#, r#""result":"failed","reason":"x""#);
         }),
         ("a word is changed in place", 5, |files| edit(files, 3, "robot", "rabot")),
-        ("a file is renamed", 4, |files| "records/000004-production-health-ok.json".clone_into(&mut files[3].0)),
+        ("a file is renamed", 4, |files| "records/000/000004-production-health-ok.json".clone_into(&mut files[3].0)),
         ("a record is written differently", 6, |files| {
             let text = String::from_utf8(files[5].1.clone()).unwrap();
             files[5].1 = text.replace("\":", "\": ").into_bytes();
