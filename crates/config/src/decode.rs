@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use lock_model::{BranchName, CommitId, EnvironmentName, ImageRepository, ServiceName, SuiteName, Tag, TreePath};
+use lock_model::{CommitId, EnvironmentName, ImageRepository, ServiceName, SuiteName, Tag, TreePath};
 
 use super::branches::{Branches, Role};
 use super::decode_environment::{environment, source_value};
-use super::environment::{Environment, Target};
+use super::environment::Environment;
 use super::layers::Layers;
+use super::places;
 use super::problem::Problems;
 use super::schema_keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::submodules::Submodules;
@@ -39,7 +40,7 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Config>
         .map(|environment| environment.map(|environment| (environment.name.clone(), environment)))
         .collect();
     if let (Some(environments), Some(branches)) = (&environments, &branches) {
-        check_rendered_branches(environments, branches, problems);
+        places::check(environments, branches, problems);
     }
     Some(Config {
         project: Project { prefix: prefix.to_owned() },
@@ -235,39 +236,6 @@ pub(super) fn command_line(node: &Node) -> Option<CommandLine> {
     };
     let arguments = rest.iter().map(|word| template(word, RUN_VARIABLES)).collect::<Option<_>>()?;
     Some(CommandLine { program, arguments, environment: parsed_list(node, "env")? })
-}
-
-/// A rendered tree replaces its branch: it must be the only thing that lives there.
-fn check_rendered_branches(
-    environments: &BTreeMap<EnvironmentName, Environment>,
-    branches: &Branches,
-    problems: &mut Problems,
-) {
-    let mut seen: BTreeMap<&BranchName, &EnvironmentName> = BTreeMap::new();
-    for environment in environments.values() {
-        let Some(Target::Render(target)) = &environment.target else { continue };
-        let name = target.branch.as_str();
-        let origin = &environment.origin;
-        if let Some(role) = branches.role_of(name) {
-            problems.add(
-                origin,
-                format!("`{}` would be rendered to `{name}`, the branch of role `{role}`", environment.name),
-            );
-        } else if name == "orchestrator" || name.starts_with("orchestrator/") {
-            problems.add(
-                origin,
-                format!(
-                    "`{}` would be rendered to `{name}`; branches under `orchestrator/` hold records",
-                    environment.name
-                ),
-            );
-        }
-        if let Some(other) = seen.insert(&target.branch, &environment.name) {
-            problems
-                .add(origin, format!("`{}` and `{other}` would both be rendered to branch `{name}`", environment.name))
-                .with_hint("`{mode}` in `target.branch` keeps them apart");
-        }
-    }
 }
 
 /// Reports that a filled-in template does not parse as what it stands for.

@@ -78,11 +78,8 @@ fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
     let branch = BranchName::try_from(branch);
     let branch = branch.map_err(|error| violation(&branch_node.origin, &error.to_string(), problems)).ok()?;
     let folder = optional(node, "folder", |found| {
-        let folder = template(found, MODE_VARIABLES)?.expand(&values).ok()?;
-        if folder.starts_with('-') || folder.contains(char::is_control) {
-            violation(&found.origin, "the folder begins with `-` or holds a control character", problems);
-        }
-        Some(folder)
+        let folder = TreePath::try_from(template(found, MODE_VARIABLES)?.expand(&values).ok()?);
+        folder.map_err(|error| violation(&found.origin, &error.to_string(), problems)).ok()
     })?;
     Some(Target::Render(RenderTarget { source, branch, folder }))
 }

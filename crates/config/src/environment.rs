@@ -68,8 +68,8 @@ pub struct RenderTarget {
     pub source: Template,
     /// The branch they are written to.
     pub branch: BranchName,
-    /// The folder they are written to, relative to the superproject's top folder.
-    pub folder: Option<String>,
+    /// The folder they are written to, below the superproject's top folder.
+    pub folder: Option<TreePath>,
 }
 
 /// `not-deployed.NAME:`

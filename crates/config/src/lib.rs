@@ -32,6 +32,7 @@ mod load;
 mod merge;
 mod parse;
 mod patterns;
+mod places;
 mod policy_relaxation;
 mod problem;
 mod references;
@@ -58,6 +59,7 @@ pub use environment::{
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};
+pub use places::{NoPlace, TargetPlace};
 pub use policy_relaxation::{PolicyRelaxation, RelaxationKind, policy_relaxations};
 pub use problem::{ConfigErrors, Problem};
 pub use release_inputs::InputCoverage;

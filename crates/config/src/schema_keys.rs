@@ -253,7 +253,7 @@ const TARGET: Shape = Kinds(&[Kind {
         optional(
             "folder",
             Text(Format::Template(MODE_VARIABLES)),
-            "A folder that they are written to as well, relative to the superproject.",
+            "A folder below the superproject's top folder that they are written to as well.",
         ),
     ],
 }]);

@@ -80,7 +80,10 @@ fn the_demo_has_its_values() {
     assert_eq!(staging.branch.as_ref().unwrap().as_str(), "staging");
     assert!(matches!(&staging.url, Some(SourceValue::Env(name)) if name.as_str() == "STAGING_URL"));
     let Some(Target::Render(target)) = &staging.target else { panic!("rendered") };
-    assert_eq!((target.branch.as_str(), target.folder.as_deref()), ("deploy/staging", Some("rendered/staging")));
+    assert_eq!(
+        (target.branch.as_str(), target.folder.as_ref().map(TreePath::as_str)),
+        ("deploy/staging", Some("rendered/staging"))
+    );
     assert_eq!(staging.promote.as_ref().unwrap().to, environment("production"));
     assert_eq!(staging.requires.approvals, None);
     let gateway = &staging.health.probes["gateway"];

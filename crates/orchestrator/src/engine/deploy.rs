@@ -91,7 +91,7 @@ pub(super) fn deployable(
         return Err(Error::new(ErrorKind::Usage, format!("`target.folder` of `{}` needs a clone", environment.name))
             .hint("run in a clone: a bare repository has no folder beside its files"));
     }
-    let folder = target.folder.as_ref().map(|path| RenderFolder::new(&context.top, path.clone()));
+    let folder = target.folder.as_ref().map(|path| RenderFolder::new(&context.top, path.to_string()));
     Ok(Deployable { request, branch: target.branch.clone(), folder, expired })
 }
 
