@@ -93,5 +93,7 @@ pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
 pub use problem::{DeployProblem, DeployProblems, ProblemKind};
 pub use proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProofVerdict, ProvenImage};
 pub use render::{RenderFolder, RenderTarget};
-pub use request::{DeployRequest, DeployService, ForeignNamespace, NamespaceRule, NotDeployed, UnpinnedImageRule};
+pub use request::{
+    DeployRequest, DeployService, ForeignNamespace, NamespaceRule, NotDeployed, OccupiedPlace, UnpinnedImageRule,
+};
 pub use target::Target;

@@ -31,6 +31,8 @@ pub enum ProblemKind {
     Request,
     /// A path that leaves its folder, names `.git`, or is there twice.
     Path,
+    /// A branch or folder that holds something else than a tree of the environment.
+    Place,
     /// Not YAML, or YAML that is not a Kubernetes object.
     Unreadable,
     /// A chart, which this target does not render.

@@ -18,6 +18,8 @@ pub struct DeployRequest {
     pub namespace_rule: NamespaceRule,
     /// What happens to images that are neither locked nor written with a digest.
     pub unpinned_images: UnpinnedImageRule,
+    /// What happens to a place that holds something else than this environment's tree.
+    pub occupied: OccupiedPlace,
     /// Lock and configuration together.
     pub release: ReleaseId,
     /// The lock.
@@ -33,7 +35,7 @@ pub struct DeployRequest {
 }
 
 impl DeployRequest {
-    /// A request without services: foreign namespaces are refused, unpinned images listed.
+    /// A request without services: foreign namespaces and occupied places are refused, unpinned images listed.
     pub fn new(
         environment: EnvironmentName,
         namespace: impl Into<String>,
@@ -46,6 +48,7 @@ impl DeployRequest {
             namespace: namespace.into(),
             namespace_rule: NamespaceRule::default(),
             unpinned_images: UnpinnedImageRule::default(),
+            occupied: OccupiedPlace::default(),
             release,
             lock,
             commit,
@@ -130,4 +133,14 @@ pub enum UnpinnedImageRule {
     List,
     /// Plan and proof refuse it.
     Refuse,
+}
+
+/// What happens to a branch or folder that holds something else than a tree of the request's environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OccupiedPlace {
+    /// The request is refused.
+    #[default]
+    Refuse,
+    /// It is replaced: somebody who may decide it gave the place to the environment.
+    TakeOver,
 }

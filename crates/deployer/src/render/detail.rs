@@ -1,8 +1,9 @@
 //! What plans, answers and proofs of this target say beyond those of every target.
 
-use lock_model::{CommitId, Digest, ServiceName};
+use lock_model::{CommitId, Digest, EnvironmentName, ServiceName};
 
 use super::tree::RenderedTree;
+use crate::request::OccupiedPlace;
 
 /// What [`apply`](crate::Target::apply) stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,10 @@ pub struct RenderPlan {
     pub base: Option<CommitId>,
     /// Message of the commit.
     pub message: String,
+    /// Whose tree it is.
+    pub environment: EnvironmentName,
+    /// What happens to a folder that holds something else.
+    pub occupied: OccupiedPlace,
     /// Files of services that are no manifests, and are not written: `(service, file)`.
     pub ignored: Vec<(ServiceName, String)>,
 }

@@ -9,10 +9,11 @@ use lock_model::ErrorClass;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
-use super::record::{RELEASE_FILE, ReleaseRecord};
+use super::detail::RenderPlan;
 use super::tree::RenderedTree;
 use crate::error::DeployError;
 use crate::problem::escaped;
+use crate::request::OccupiedPlace;
 
 /// A folder below a trusted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +67,9 @@ impl RenderFolder {
         Ok(path)
     }
 
-    /// Makes the folder hold these files; says whether anything was done.
-    pub(super) fn swap(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<bool, DeployError> {
+    /// Makes the folder hold the plan's files; says whether anything was done.
+    pub(super) fn swap(&self, plan: &RenderPlan) -> Result<bool, DeployError> {
+        let files = &plan.tree.files;
         let full = self.checked_path()?;
         let swap = Swap { folder: &full };
         let fresh = swap.beside("orchestrator-new")?;
@@ -81,11 +83,9 @@ impl RenderFolder {
             if current.holds(files) {
                 return Ok(false);
             }
-            let is_ours = current.files.get(RELEASE_FILE).is_some_and(|bytes| ReleaseRecord::parse(bytes).is_some());
-            if !is_ours && !current.holds(&BTreeMap::new()) {
-                return Err(
-                    swap.unusable("it holds files that were not rendered, since it has no readable `release.yaml`")
-                );
+            match (current.occupant(&plan.environment), plan.occupied) {
+                (None, _) | (Some(_), OccupiedPlace::TakeOver) => {}
+                (Some(occupant), OccupiedPlace::Refuse) => return Err(swap.unusable(&format!("it holds {occupant}"))),
             }
         }
         let parent = full.parent().unwrap_or(Path::new("/"));

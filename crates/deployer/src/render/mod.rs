@@ -19,4 +19,4 @@ pub use plan::plan;
 pub use proof::prove;
 pub use record::{RELEASE_FILE, ReleaseRecord};
 pub use target::RenderTarget;
-pub use tree::RenderedTree;
+pub use tree::{Occupant, RenderedTree};

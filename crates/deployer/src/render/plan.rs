@@ -47,7 +47,14 @@ pub fn plan(request: &DeployRequest, current: Option<&RenderedTree>) -> Result<P
         digest: tree.digest(),
         changes: changes::between(current, &tree.files),
         unpinned_images,
-        detail: PlanDetail::Render(RenderPlan { tree, base, message, ignored }),
+        detail: PlanDetail::Render(RenderPlan {
+            tree,
+            base,
+            message,
+            environment: request.environment.clone(),
+            occupied: request.occupied,
+            ignored,
+        }),
     })
 }
 

@@ -10,8 +10,9 @@ use super::tree::RenderedTree;
 use crate::apply::{Applied, AppliedDetail, ApplyOptions, DeployEvent};
 use crate::error::DeployError;
 use crate::plan::Plan;
+use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
 use crate::proof::Proof;
-use crate::request::DeployRequest;
+use crate::request::{DeployRequest, OccupiedPlace};
 
 /// A branch that holds nothing but the rendered tree of one environment, and perhaps a folder with the same files.
 #[derive(Clone, Debug)]
@@ -40,8 +41,16 @@ impl RenderTarget {
     }
 
     pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
-        let (branch, request) = (self.branch.clone(), request.clone());
-        run_blocking(move || Ok(super::plan(&request, branch.read()?.as_ref())?)).await
+        let (target, request) = (self.clone(), request.clone());
+        run_blocking(move || {
+            let current = target.branch.read()?;
+            let folder = target.folder.as_ref().map(RenderFolder::read).transpose()?.flatten();
+            let folder_subject = target.folder.as_ref().map(RenderFolder::subject);
+            let places = [(Some(target.branch.subject()), current.as_ref()), (folder_subject, folder.as_ref())];
+            refuse_occupied(&request, places)?;
+            Ok(super::plan(&request, current.as_ref())?)
+        })
+        .await
     }
 
     pub(crate) async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
@@ -74,8 +83,8 @@ impl RenderTarget {
         if let Some(folder) = self.folder.clone() {
             let subject = folder.subject();
             events(DeployEvent::Started { subject: subject.clone() });
-            let files = detail.tree.files.clone();
-            let swapped = run_blocking(move || folder.swap(&files)).await?;
+            let stored = detail.clone();
+            let swapped = run_blocking(move || folder.swap(&stored)).await?;
             events(DeployEvent::Finished { subject, changed: swapped });
             change = Some(if swapped { FolderChange::Swapped } else { FolderChange::Unchanged });
         }
@@ -83,6 +92,21 @@ impl RenderTarget {
             changes: if pushed { plan.changes.clone() } else { Vec::new() },
             detail: AppliedDetail::Render(RenderApplied { commit, branch, folder: change }),
         })
+    }
+}
+
+/// A place with somebody else's content is not written, unless it was given to the environment.
+fn refuse_occupied(
+    request: &DeployRequest,
+    places: [(Option<String>, Option<&RenderedTree>); 2],
+) -> Result<(), DeployProblems> {
+    let occupied = places.into_iter().filter_map(|(subject, tree)| {
+        let occupant = tree?.occupant(&request.environment)?;
+        Some(DeployProblem::new(ProblemKind::Place, format!("{} holds {occupant}", subject?)))
+    });
+    match request.occupied {
+        OccupiedPlace::TakeOver => Ok(()),
+        OccupiedPlace::Refuse => DeployProblems::new(occupied.collect()).map_or(Ok(()), Err),
     }
 }
 

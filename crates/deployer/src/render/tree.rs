@@ -1,8 +1,12 @@
 //! A rendered tree: files by path, as a branch or a folder holds them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use lock_model::{CommitId, Digest, ServiceName};
+use lock_model::{CommitId, Digest, EnvironmentName, ServiceName};
+
+use super::record::RELEASE_FILE;
+use crate::problem::escaped;
 
 /// The folder of the tree that holds one folder a service.
 pub(super) const SERVICES_FOLDER: &str = "services";
@@ -29,6 +33,38 @@ impl RenderedTree {
     /// Whether it holds exactly these files.
     pub(super) fn holds(&self, files: &BTreeMap<String, Vec<u8>>) -> bool {
         self.files == *files && self.irregular.is_empty()
+    }
+}
+
+/// What a place holds that is not the environment's own tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Occupant {
+    /// A rendered tree of the environment that its record names, as it is written there.
+    Environment(String),
+    /// Something that was not rendered: there is no readable record.
+    Foreign,
+}
+
+impl fmt::Display for Occupant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment(name) => write!(f, "the tree of environment `{}`", escaped(name)),
+            Self::Foreign => {
+                write!(f, "files that were not rendered, since it has no readable `{RELEASE_FILE}`")
+            }
+        }
+    }
+}
+
+impl RenderedTree {
+    /// Who else's it is; none where it is the environment's own, or empty.
+    pub fn occupant(&self, environment: &EnvironmentName) -> Option<Occupant> {
+        match self.record() {
+            Some(record) if record.environment == environment.as_str() => None,
+            Some(record) => Some(Occupant::Environment(record.environment)),
+            None if self.files.is_empty() && self.irregular.is_empty() => None,
+            None => Some(Occupant::Foreign),
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use deployer::render::{BranchChange, FolderChange, RenderApplied, RenderedTree};
 use deployer::{
-    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployRequest, Plan, Proof, RenderFolder, RenderTarget,
-    Target,
+    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployRequest, OccupiedPlace, Plan, ProblemKind, Proof,
+    RenderFolder, RenderTarget, Target,
 };
 use git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, TreeChange};
 use lock_model::{ErrorClass, Timestamp};
@@ -17,7 +17,7 @@ use process::{EnvVars, Invocation, Program};
 use tempfile::TempDir;
 use test_support::{GitShim, When};
 
-use crate::shop::{pin, rendered, shop, tree};
+use crate::shop::{pin, rendered, shop, text, tree};
 
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const BRANCH: &str = "deploy/staging";
@@ -291,6 +291,82 @@ fn t27_the_folder_is_reached_through_no_link_and_foreign_files_are_kept() {
         let folder = RenderFolder::new(store.folder.path(), path);
         assert!(folder.read().unwrap_err().to_string().contains("no way below the top"), "{path}");
     }
+}
+
+/// The plan of another environment that is rendered to the same branch and folder.
+fn plan_of_production(store: &Store, occupied: OccupiedPlace) -> Result<Plan, DeployError> {
+    let mut request = shop();
+    request.environment = "production".try_into().unwrap();
+    request.occupied = occupied;
+    wait(store.target().plan(&request))
+}
+
+#[test]
+fn t60_the_places_of_another_environment_are_not_planned_over_unless_they_were_given() {
+    let store = Store::new();
+    store.deploy(&shop());
+    let DeployError::Problems(problems) = plan_of_production(&store, OccupiedPlace::Refuse).unwrap_err() else {
+        panic!("both places are problems of the request")
+    };
+    let told: Vec<String> = problems.as_slice().iter().map(ToString::to_string).collect();
+    let folder = format!("folder `{}` holds the tree of environment `staging`", store.rendered().display());
+    assert_eq!(told, ["branch `deploy/staging` holds the tree of environment `staging`".to_owned(), folder]);
+    assert!(problems.as_slice().iter().all(|problem| problem.kind == ProblemKind::Place));
+    assert_eq!(store.commits(), 1);
+
+    let plan = plan_of_production(&store, OccupiedPlace::TakeOver).unwrap();
+    store.apply(&plan).unwrap();
+    store.assert_holds(&plan);
+    let error = wait(store.target().plan(&shop())).unwrap_err();
+    assert!(error.to_string().contains("holds the tree of environment `production`"), "{error}");
+}
+
+#[test]
+fn t60_a_folder_that_another_environment_filled_after_the_plan_is_kept() {
+    let store = Store::new();
+    let plan = store.plan(&shop());
+    let theirs = {
+        let other = Store::new();
+        other.apply(&plan_of_production(&other, OccupiedPlace::Refuse).unwrap()).unwrap();
+        other
+    };
+    fs::create_dir_all(store.folder.path().join("rendered")).unwrap();
+    fs::rename(theirs.rendered(), store.rendered()).unwrap();
+    let before = store.folder_tree();
+    let error = store.apply(&plan).unwrap_err();
+    assert!(error.to_string().contains("holds the tree of environment `production`"), "{error}");
+    assert_eq!(store.folder_tree(), before);
+}
+
+#[test]
+fn t60_what_was_not_rendered_is_not_planned_over_and_an_empty_place_is_free() {
+    let commit = |store: &Store, changes: &[TreeChange]| {
+        let tree = store.git.write_tree(None, changes).unwrap();
+        let commit = store.git.commit_tree(&tree, &[], "by hand\n", &identity()).unwrap();
+        store.git.push(&store.remote(), commit.as_str(), "refs/heads/deploy/staging", None).unwrap();
+    };
+    let file = |path: &str, text: &str| TreeChange::Write {
+        path: path.to_owned(),
+        mode: MODE_FILE,
+        bytes: text.as_bytes().to_vec(),
+    };
+    for hostile in [
+        vec![file("README.md", "# The documentation")],
+        vec![file("release.yaml", "not: a record")],
+        vec![file("Release.yaml", "kind: ConfigMap")],
+        vec![file("deploy/release.yaml", text(&tree(&shop()), "release.yaml"))],
+        vec![TreeChange::Write { path: "link".to_owned(), mode: 0o120_000, bytes: b"release.yaml".to_vec() }],
+    ] {
+        let store = Store::new();
+        commit(&store, &hostile);
+        let error = wait(store.target().plan(&shop())).unwrap_err();
+        assert!(error.to_string().contains("files that were not rendered"), "{error}: {hostile:?}");
+    }
+    let store = Store::new();
+    commit(&store, &[]);
+    fs::create_dir_all(store.rendered()).unwrap();
+    store.deploy(&shop());
+    store.assert_holds(&store.plan(&shop()));
 }
 
 #[test]
