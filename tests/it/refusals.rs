@@ -241,9 +241,7 @@ fn p21_a_promotion_goes_back_to_draft_when_its_next_commit_is_not_proven() {
     assert_eq!(shop.pull_request(2)["draft"], true);
     let comments = shop.comments(2);
     assert!(comments.iter().any(|body| body.starts_with("Back to draft: `staging` did not prove")), "{comments:?}");
-    for reviewer in ["ana", "ben", "chloe", "dan"] {
-        shop.ok(&format!("--as {reviewer} forge review 2 --stance approve"));
-    }
+    shop.approve(2, &["ana", "ben", "chloe", "dan"]);
     shop.ok("approvals --pull-request 2");
     refuses(&shop, "--as ana forge merge 2", 20, &["draft", "required status `orchestrator/staging-proof` is failure"]);
     shop.broken("staging", "system", false);

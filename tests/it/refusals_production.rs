@@ -9,13 +9,6 @@ use crate::refusals::refuses;
 use crate::shop::{CONFIGURATION, Shop};
 use crate::stops::{proven, released};
 
-/// Approves the open promotion as some people.
-fn approve(shop: &Shop, number: u64, people: &[&str]) {
-    for person in people {
-        shop.ok(&format!("--as {person} forge review {number} --stance approve"));
-    }
-}
-
 /// A run of production that must refuse, change nothing, and leave its refusal in the ledger.
 #[track_caller]
 fn production_refuses(shop: &Shop, line: &str, words: &[&str]) {
@@ -40,30 +33,50 @@ fn configure(shop: &Shop, from: &str, to: &str) {
 #[test]
 fn three_of_four_approvals_are_not_enough() {
     let shop = proven();
-    approve(&shop, 2, &["ana", "ben", "chloe"]);
+    shop.approve(2, &["ana", "ben", "chloe"]);
     refuses(&shop, "approvals --pull-request 2", 1, &["3 of 4 approvals, 1 missing"]);
     let head = shop.head("staging").unwrap();
     assert_eq!(shop.status(&head, "orchestrator/approvals"), "pending");
     refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals` is pending"]);
     // One person is one person, and the author's own (the bot's) counts for nothing.
-    approve(&shop, 2, &["ana", "ana"]);
+    shop.approve(2, &["ana", "ana"]);
     refuses(&shop, "approvals --pull-request 2", 1, &["3 of 4 approvals, 1 missing"]);
-    refuses(&shop, "forge review 2 --stance approve", 13, &["`orchestrator` opened it and can only comment"]);
+    let own = format!("forge review 2 --stance approve --expected-head {head}");
+    refuses(&shop, &own, 13, &["`orchestrator` opened it and can only comment"]);
     // A later no takes a yes back.
     shop.ok("--as ben forge review 2 --stance request-changes");
-    approve(&shop, 2, &["dan", "dana"]);
+    shop.approve(2, &["dan", "eve"]);
     let blocked = shop.json("approvals --pull-request 2", 1);
     assert!(blocked["not_counted"].to_string().contains("ben"), "{blocked:#}");
     assert_eq!(shop.status(&head, "orchestrator/approvals"), "failure");
-    refuses(&shop, "--as eve forge review 2 --stance dismiss", 2, &["`eve` has given no verdict on pull request 2"]);
+    refuses(&shop, "--as dana forge review 2 --stance dismiss", 2, &["`dana` has given no verdict on pull request 2"]);
     shop.ok("--as ben forge review 2 --stance dismiss");
     shop.ok("approvals --pull-request 2");
 }
 
 #[test]
+fn t52_an_approval_names_the_head_that_was_looked_at() {
+    let shop = proven();
+    let head = shop.head("staging").unwrap();
+    let line = "--as ana forge review 2 --stance approve";
+    refuses(&shop, line, 2, &["has to name the head", "hint: `orchestrator --as ana forge pr show 2`"]);
+    let shown = shop.ok("--as ana forge pr show 2").stdout().to_owned();
+    assert!(shown.contains(&format!("approve this head: orchestrator {line} --expected-head {head}")), "{shown}");
+    refuses(&shop, line, 2, &[&format!("hint: if that is what you looked at: `orchestrator {line} --expected-head")]);
+    refuses(&shop, &format!("{line} --expected-head {}", &head[..6]), 2, &["7 to 64 lower-case hexadecimal digits"]);
+    shop.bump("services/shop-web", 2);
+    shop.merge_dev();
+    let moved = shop.head("staging").unwrap();
+    let old = &head[..7];
+    refuses(&shop, &format!("{line} --expected-head {old}"), 20, &[&format!("is {moved}, not {old}")]);
+    assert_eq!(shop.json("forge pr show 2", 0)["reviews"], Value::Null, "nothing was approved");
+    shop.ok(&format!("{line} --expected-head {}", &moved[..7]));
+}
+
+#[test]
 fn an_approval_of_other_content_is_stale() {
     let shop = proven();
-    approve(&shop, 2, &["ana", "ben", "chloe", "dan"]);
+    shop.approve(2, &["ana", "ben", "chloe", "dan"]);
     shop.ok("approvals --pull-request 2");
     let first = shop.head("staging").unwrap();
     shop.bump("services/shop-web", 2);
@@ -73,9 +86,9 @@ fn an_approval_of_other_content_is_stale() {
     refuses(&shop, "approvals --pull-request 2", 1, &["0 of 4 approvals, 4 missing", &stale]);
     // The status of the first head says nothing about the second.
     refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals`"]);
-    approve(&shop, 2, &["ana", "ben", "chloe"]);
+    shop.approve(2, &["ana", "ben", "chloe"]);
     refuses(&shop, "approvals --pull-request 2", 1, &["3 of 4 approvals, 1 missing", &stale]);
-    approve(&shop, 2, &["dan"]);
+    shop.approve(2, &["dan"]);
     shop.ok("approvals --pull-request 2");
     shop.ok("--as ana forge merge 2");
 }
@@ -91,7 +104,7 @@ fn t1_a_pull_request_is_judged_by_the_rules_that_it_wants_to_loosen() {
     let body = shop.pull_request(4)["body"].as_str().unwrap().to_owned();
     assert!(body.contains("Rules that it loosens") && body.contains("approvals"), "{body}");
 
-    approve(&shop, 4, &["ana"]);
+    shop.approve(4, &["ana"]);
     let counted = shop.json("approvals --pull-request 4", 1);
     assert_eq!((&counted["needed"], &counted["missing"]), (&Value::from(4), &Value::from(3)), "{counted:#}");
     assert_eq!(counted["policy"], "target");
@@ -128,7 +141,7 @@ fn p9_what_staging_never_proved_does_not_reach_production() {
     shop.work_on("main").gitlink("services/shop-web", &web);
     shop.commit_and_push("hotfix", "web 2, at once");
     shop.ok("--as dana forge pr open --head hotfix --base main --title Hotfix");
-    approve(&shop, 3, &["ana", "ben", "chloe", "dan"]);
+    shop.approve(3, &["ana", "ben", "chloe", "dan"]);
     refuses(&shop, "--as ana forge merge 3", 20, &["required status `orchestrator/staging-proof` is missing"]);
     shop.ok("--as eve forge merge 3 --bypass");
     let before = shop.untouched();
@@ -175,7 +188,7 @@ fn t12_a_status_that_somebody_else_posted_opens_no_gate() {
 #[test]
 fn t13_main_holds_what_nobody_approved() {
     let shop = proven();
-    approve(&shop, 2, &["ana", "ben", "chloe", "dan"]);
+    shop.approve(2, &["ana", "ben", "chloe", "dan"]);
     shop.ok("approvals --pull-request 2");
     // After the approvals something lands on main that staging never had.
     shop.work_on("main").write("HOTFIX.md", "in a hurry\n");

@@ -265,11 +265,18 @@ impl Shop {
         number
     }
 
+    /// People approve the present head of a pull request.
+    pub(crate) fn approve(&self, number: u64, people: &[&str]) {
+        let shown = self.json(&format!("forge pr show {number}"), 0);
+        let head = shown["pull_request"]["head"].as_str().expect("a pull request has a head");
+        for person in people {
+            self.ok(&format!("--as {person} forge review {number} --stance approve --expected-head {head}"));
+        }
+    }
+
     /// Four people approve the promotion, and one merges it.
     pub(crate) fn approve_and_merge(&self, number: u64) {
-        for reviewer in ["ana", "ben", "chloe", "dan"] {
-            self.ok(&format!("--as {reviewer} forge review {number} --stance approve"));
-        }
+        self.approve(number, &["ana", "ben", "chloe", "dan"]);
         self.ok(&format!("approvals --pull-request {number}"));
         self.ok(&format!("--as ana forge merge {number}"));
     }

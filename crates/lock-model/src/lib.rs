@@ -82,9 +82,9 @@ pub use files::{
     LOCK_SCHEMA_FILE,
 };
 pub use identifier::{
-    BranchName, ChartReference, ChartVersion, CommitId, ConfigDigest, Digest, EnvironmentName, IdentifierError,
-    ImageReference, ImageRepository, KindName, LockId, OneLine, Platform, ReleaseId, ReleaseTag, RepositoryUrl,
-    ServiceName, SuiteDigest, SuiteName, Tag, ThirdPartyName, TreeId, TreePath, UserName, is_host_name,
+    BranchName, ChartReference, ChartVersion, CommitId, CommitPrefix, ConfigDigest, Digest, EnvironmentName,
+    IdentifierError, ImageReference, ImageRepository, KindName, LockId, OneLine, Platform, ReleaseId, ReleaseTag,
+    RepositoryUrl, ServiceName, SuiteDigest, SuiteName, Tag, ThirdPartyName, TreeId, TreePath, UserName, is_host_name,
 };
 pub use legacy::{LegacyLock, LegacyService};
 pub use lock::Lock;

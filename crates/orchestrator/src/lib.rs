@@ -51,6 +51,7 @@ pub mod lock;
 mod lock_builder;
 mod registry_client;
 pub mod report;
+mod review;
 mod revision;
 mod run;
 pub mod simulator;

@@ -7,19 +7,22 @@ use forge::local::{self, LocalForge};
 use forge::simulator::{Bypass, ForgeSettings, HookProgram, MergeOutcome, PushVerdict};
 use forge::{
     BranchRules, MergeRef, NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness,
-    RequiredStatus, Review, ReviewState, Role, User, WriteOutcome,
+    RequiredStatus, ReviewState, Role, User, WriteOutcome,
 };
 use git::Git;
 use lock_model::{BranchName, CommitId, Timestamp, UserName};
+
+pub use crate::review::{Ask, ReviewRequest, review_pull_request};
 
 use crate::clock::Clock;
 use crate::context::{Context, Surroundings, find_git, git_options};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{
-    ForgeInitReport, ForgeReviewReport, MergeReport, PullRequestList, PullRequestReport, PullRequestSummary,
-    ShownComment, ShownReview, ShownStatus, UpdateVerdictReport,
+    ForgeInitReport, MergeReport, PullRequestList, PullRequestReport, PullRequestSummary, ShownComment, ShownReview,
+    ShownStatus, UpdateVerdictReport,
 };
+use crate::review::show_head;
 
 /// How to make a local forge.
 #[derive(Clone, Debug)]
@@ -163,7 +166,7 @@ pub async fn ready_pull_request(context: &Context, number: u64) -> Result<PullRe
     Ok(report(&pull_request, format!("pull request {number} is ready")))
 }
 
-/// A pull request with its statuses, reviews and comments.
+/// A pull request with its statuses, reviews and comments, and with the command that approves the head that it shows.
 ///
 /// # Errors
 ///
@@ -175,6 +178,7 @@ pub async fn show_pull_request(context: &Context, number: u64) -> Result<PullReq
         None => format!("pull request {number} is {}", state_word(&pull_request)),
     };
     let mut shown = report(&pull_request, summary);
+    shown.approve = show_head(context, &pull_request).await?;
     if let MergeRef::Conflict { paths, .. } = context.forge.merge_ref(number).await?
         && pull_request.merge.is_none()
     {
@@ -216,42 +220,6 @@ pub async fn list_pull_requests(context: &Context) -> Result<PullRequestList> {
     Ok(PullRequestList { pull_requests: all.iter().map(summary).collect() })
 }
 
-/// Reviews the head of an open pull request; `Dismissed` takes back the reviewer's own newest verdict.
-///
-/// # Errors
-///
-/// Where the forge refuses, and where there is no verdict to take back.
-pub async fn review_pull_request(context: &Context, number: u64, state: ReviewState) -> Result<ForgeReviewReport> {
-    let pull_request = context.forge.pull_request(number).await?;
-    LedgerStore::check(context).await?;
-    let review = if state == ReviewState::Dismissed {
-        dismiss(context, number).await?
-    } else {
-        context.local_forge().simulator().submit_review(number, &pull_request.head, state)?
-    };
-    Ok(ForgeReviewReport {
-        pull_request: number,
-        user: review.user.to_string(),
-        state: state_of(review.state).to_owned(),
-        commit: review.commit,
-        tree: review.tree,
-    })
-}
-
-/// Takes back the acting user's newest verdict.
-async fn dismiss(context: &Context, number: u64) -> Result<Review> {
-    let reviews = context.forge.reviews(number).await?;
-    let mine = |review: &Review| review.user.as_str() == context.run.actor && review.state != ReviewState::Commented;
-    let Some(mut review) = reviews.into_iter().rfind(mine) else {
-        let message = format!("`{}` has given no verdict on pull request {number}", context.run.actor);
-        return Err(Error::new(ErrorKind::Usage, message).hint("say whose it is with `--as USER`"));
-    };
-    let simulator = context.local_forge().simulator();
-    simulator.dismiss_review(number, review.seq, "taken back by its author")?;
-    review.state = ReviewState::Dismissed;
-    Ok(review)
-}
-
 /// Merges a pull request whose head is `expected_head`, or whatever it is now.
 ///
 /// # Errors
@@ -287,6 +255,7 @@ fn report(pull_request: &PullRequest, summary_line: String) -> PullRequestReport
     PullRequestReport {
         pull_request: summary(pull_request),
         summary: summary_line,
+        approve: None,
         conflicts: Vec::new(),
         statuses: Vec::new(),
         reviews: Vec::new(),
@@ -318,7 +287,7 @@ fn state_word(pull_request: &PullRequest) -> &'static str {
     }
 }
 
-fn state_of(state: ReviewState) -> &'static str {
+pub(crate) fn state_of(state: ReviewState) -> &'static str {
     match state {
         ReviewState::Approved => "approved",
         ReviewState::ChangesRequested => "changes_requested",

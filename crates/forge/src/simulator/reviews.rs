@@ -1,4 +1,4 @@
-use lock_model::CommitId;
+use lock_model::{CommitId, CommitPrefix};
 
 use super::Simulator;
 use crate::error::ForgeError;
@@ -61,6 +61,12 @@ impl Simulator<'_> {
         };
         writer.write_json(&path(number, seq), &file)?;
         Ok(file.into_review(&users))
+    }
+
+    /// The objects of the repository whose ids begin with these digits, as git lists them.
+    pub fn objects_named(&self, prefix: &CommitPrefix) -> Result<Vec<String>, ForgeError> {
+        let text = self.forge.git.text(["rev-parse", &format!("--disambiguate={prefix}")])?;
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// Dismisses a review: its own author and users with write access may.

@@ -11,6 +11,16 @@ identifier!(
 );
 
 identifier!(
+    /// The first digits of a commit id, as a person copies them; all of them are better.
+    CommitPrefix,
+    "abbreviated commit id",
+    "7 to 64 lower-case hexadecimal digits",
+    at most 64 characters,
+    pattern r"^[0-9a-f]{7,64}$",
+    check is_commit_prefix
+);
+
+identifier!(
     /// Full object id of a git tree.
     TreeId,
     "tree id",
@@ -59,6 +69,19 @@ impl CommitId {
     }
 }
 
+impl CommitPrefix {
+    /// Whether the commit's id begins with these digits.
+    pub fn is_of(&self, commit: &CommitId) -> bool {
+        commit.as_str().starts_with(&self.0)
+    }
+}
+
+impl From<&CommitId> for CommitPrefix {
+    fn from(commit: &CommitId) -> Self {
+        Self(commit.0.clone())
+    }
+}
+
 impl TreeId {
     /// The first `length` digits, at most all of them.
     pub fn short(&self, length: usize) -> &str {
@@ -75,6 +98,10 @@ impl TreePath {
 
 fn is_object_id(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_commit_prefix(text: &str) -> bool {
+    (7..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn is_repository_url(text: &str) -> bool {

@@ -138,6 +138,7 @@ fn p4_schema_and_parser_agree_on_every_identifier() {
     check::<KindName>();
     check::<OneLine>();
     check::<CommitId>();
+    check::<CommitPrefix>();
     check::<TreeId>();
     check::<Digest>();
     check::<LockId>();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lock_model::{BranchName, CommitId, UserName};
+use lock_model::{BranchName, CommitId, CommitPrefix, UserName};
 
 /// Commands on the local forge.
 #[derive(Debug, clap::Subcommand)]
@@ -78,6 +78,9 @@ pub(crate) struct ReviewArgs {
     /// What the reviewer says.
     #[arg(long, value_enum)]
     pub stance: StanceArgument,
+    /// The head that was looked at, 7 or more digits; `forge pr show` prints it. An approval needs it.
+    #[arg(long, value_name = "SHA")]
+    pub expected_head: Option<CommitPrefix>,
 }
 
 /// What a reviewer says.

@@ -1,11 +1,12 @@
 //! The `forge` commands: what people do on the local forge.
 
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use lock_model::{BranchName, UserName};
 use orchestrator::forge::simulator::Bypass;
 use orchestrator::forge::{ReviewState, Role};
-use orchestrator::simulator::{self, ForgeInitRequest, RefPush};
+use orchestrator::simulator::{self, ForgeInitRequest, RefPush, ReviewRequest};
 use orchestrator::{Context, Error, ErrorKind, Result};
 
 use super::dispatched_earlier;
@@ -45,7 +46,24 @@ async fn review(context: &Context, args: &ReviewArgs) -> Result<Shown> {
         StanceArgument::Comment => ReviewState::Commented,
         StanceArgument::Dismiss => ReviewState::Dismissed,
     };
-    Ok(Shown::report(&simulator::review_pull_request(context, args.number, state).await?))
+    let mut request = ReviewRequest::new(args.number, state);
+    request.expected_head.clone_from(&args.expected_head);
+    request.ask = is_interactive().then_some(&is_yes);
+    Ok(Shown::report(&simulator::review_pull_request(context, &request).await?))
+}
+
+/// Whether a person reads the question and can answer it.
+fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks on the terminal; everything but a yes is a no.
+fn is_yes(question: &str) -> bool {
+    let mut errors = std::io::stderr().lock();
+    let mut answer = String::new();
+    let asked = write!(errors, "{question} [y/N] ").and_then(|()| errors.flush());
+    asked.and_then(|()| std::io::stdin().lock().read_line(&mut answer)).is_ok()
+        && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 async fn merge(context: &Context, args: ForgeMergeArgs) -> Result<Shown> {

@@ -40,7 +40,7 @@ fn before(stage: &mut Stage) -> Result<()> {
     merge_to_staging(stage, 1, Show::First)?;
     stage.orchestrator("run --env staging", 0, Show::First)?;
     for reviewer in ["ana", "ben", "chloe", "dan"] {
-        stage.orchestrator(&format!("--as {reviewer} forge review 2 --stance approve"), 0, Show::First)?;
+        approve(stage, reviewer, 2, Show::First)?;
     }
     stage.orchestrator("approvals --pull-request 2", 0, Show::First)?;
     stage.orchestrator("--as ana forge merge 2", 0, Show::First)?;
@@ -138,10 +138,12 @@ fn promotion(stage: &mut Stage) -> Result<()> {
 fn three_approvals(stage: &mut Stage) -> Result<()> {
     stage.scene(
         "Three of four approvals",
-        "Production asks for four people; the rule is main's, not the pull request's, and the merge is refused (exit 20).",
+        "Production asks for four people. Each names the head that they looked at; a merge with three approvals is refused (exit 20).",
     );
+    stage.orchestrator("--as ana forge review 4 --stance approve", 2, Show::All)?;
+    stage.orchestrator("--as ana forge pr show 4", 0, Show::All)?;
     for reviewer in ["ana", "ben", "chloe"] {
-        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), 0, Show::All)?;
+        approve(stage, reviewer, 4, Show::All)?;
     }
     stage.orchestrator("approvals --pull-request 4", 1, Show::All)?;
     stage.orchestrator("--as ana forge merge 4", 20, Show::All)?;
@@ -159,7 +161,7 @@ fn second_train(stage: &mut Stage) -> Result<()> {
     merge_to_staging(stage, 5, Show::First)?;
     stage.orchestrator("run --env staging", 0, Show::All)?;
     for reviewer in ["ana", "ben", "dan"] {
-        stage.orchestrator(&format!("--as {reviewer} forge review 4 --stance approve"), 0, Show::First)?;
+        approve(stage, reviewer, 4, Show::First)?;
     }
     stage.orchestrator("approvals --pull-request 4", 1, Show::All)?;
     Ok(())
@@ -170,7 +172,7 @@ fn fourth_approval(stage: &mut Stage) -> Result<String> {
         "The fourth approval",
         "Four people approved exactly this content: the merge commit carries the same tree.",
     );
-    stage.orchestrator("--as chloe forge review 4 --stance approve", 0, Show::All)?;
+    approve(stage, "chloe", 4, Show::All)?;
     stage.orchestrator("approvals --pull-request 4", 0, Show::All)?;
     stage.orchestrator("--as ana forge merge 4", 0, Show::All)?;
     let merged = stage.shop.superproject()?.rev_parse("refs/heads/main").ok().flatten();
@@ -228,6 +230,16 @@ fn open_and_lock(stage: &mut Stage, number: u64, title: &str, show: Show) -> Res
 fn merge_to_staging(stage: &mut Stage, number: u64, show: Show) -> Result<()> {
     stage.orchestrator(&format!("test run --env pull-request --pull-request {number}"), 0, show)?;
     stage.orchestrator(&format!("--as dana forge merge {number}"), 0, show)?;
+    Ok(())
+}
+
+/// A person approves the present head of a promotion.
+fn approve(stage: &mut Stage, reviewer: &str, number: u64, show: Show) -> Result<()> {
+    let head = stage.shop.superproject()?.rev_parse("refs/heads/staging").ok().flatten();
+    let head = head.ok_or_else(|| Error::new(ErrorKind::Bug, "staging has no commit"))?;
+    let short: String = head.chars().take(12).collect();
+    let line = format!("--as {reviewer} forge review {number} --stance approve --expected-head {short}");
+    stage.orchestrator(&line, 0, show)?;
     Ok(())
 }
 

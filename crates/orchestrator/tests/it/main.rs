@@ -13,6 +13,7 @@ mod locks;
 mod pages;
 mod people;
 mod resume;
+mod reviewing;
 mod rollbacks;
 mod send;
 mod shop;

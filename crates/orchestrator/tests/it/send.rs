@@ -9,7 +9,7 @@ use orchestrator::lock::{
     diff_locks_with_commits, generate_lock, migrate_lock, publish_lock, reject_lock,
 };
 use orchestrator::simulator::{
-    list_pull_requests, merge_pull_request, open_pull_request, ready_pull_request, review_pull_request,
+    ReviewRequest, list_pull_requests, merge_pull_request, open_pull_request, ready_pull_request, review_pull_request,
     show_pull_request,
 };
 use orchestrator::{
@@ -57,6 +57,6 @@ fn futures(context: &Context, file: &Path) {
     is_send(ready_pull_request(context, 1));
     is_send(show_pull_request(context, 1));
     is_send(list_pull_requests(context));
-    is_send(review_pull_request(context, 1, ReviewState::Approved));
+    is_send(review_pull_request(context, &ReviewRequest::new(1, ReviewState::Approved)));
     is_send(merge_pull_request(context, 1, None, Bypass::No));
 }

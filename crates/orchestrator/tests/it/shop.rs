@@ -19,7 +19,7 @@ use orchestrator::forge::{CommitOutcome, FileChange, ReviewState, Role};
 use orchestrator::lock::{LockPublishRequest, publish_lock};
 use orchestrator::report::v1::{RunReport, StepResult as StepWord};
 use orchestrator::simulator::{
-    ForgeInitRequest, init_forge, merge_pull_request, open_pull_request, review_pull_request,
+    ForgeInitRequest, ReviewRequest, init_forge, merge_pull_request, open_pull_request, review_pull_request,
 };
 use orchestrator::{
     Clock, Context, Error, ErrorKind, Event, Events, RunRequest, Settings, Surroundings, TestRequest, approvals, run,
@@ -322,7 +322,9 @@ impl Shop {
     }
 
     pub(crate) async fn review(&self, actor: &str, number: u64, action: ReviewState) {
-        review_pull_request(&self.context(actor), number, action).await.unwrap();
+        let mut request = ReviewRequest::new(number, action);
+        request.expected_head = Some((&self.forge(actor).pull_request(number).unwrap().head).into());
+        review_pull_request(&self.context(actor), &request).await.unwrap();
     }
 
     /// Two people approve a promotion; the button merges it.

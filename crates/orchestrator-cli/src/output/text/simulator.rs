@@ -46,6 +46,9 @@ impl Text for PullRequestReport {
                 text += &table.render();
             }
         }
+        if let Some(command) = &self.approve {
+            append(&mut text, format!("\napprove this head: {command}\n"));
+        }
         for comment in &self.comments {
             append(&mut text, format!("\n--- comment by {}\n{}\n", comment.user, comment.body.trim_end()));
         }

@@ -72,6 +72,9 @@ pub struct PullRequestReport {
     pub pull_request: PullRequestSummary,
     /// What was done, or how it stands, in one line.
     pub summary: String,
+    /// The command by which the acting user approves this head; absent where that approval could not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approve: Option<String>,
     /// Files that were changed on both sides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<String>,

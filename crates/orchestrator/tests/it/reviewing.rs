@@ -1,0 +1,151 @@
+//! An approval names the head that was looked at.
+
+use std::sync::Mutex;
+
+use git::CommitIdentity;
+use lock_model::{CommitId, CommitPrefix, Timestamp};
+use orchestrator::forge::ReviewState;
+use orchestrator::report::v1::ForgeReviewReport;
+use orchestrator::simulator::{ReviewRequest, review_pull_request, show_pull_request};
+use orchestrator::{Error, ErrorKind};
+
+use crate::shop::{BOT, Shop, fails, proven, write};
+
+/// `ana` approves, with or without a head.
+async fn approve(shop: &Shop, number: u64, head: Option<&str>) -> Result<ForgeReviewReport, Error> {
+    let mut request = ReviewRequest::new(number, ReviewState::Approved);
+    request.expected_head = head.map(|head| head.try_into().unwrap());
+    review_pull_request(&shop.context("ana"), &request).await
+}
+
+/// The head of the promotion, and one that `dana` pushes afterwards.
+fn push(shop: &Shop) -> (CommitId, CommitId) {
+    let before = shop.head("staging").unwrap();
+    (before, shop.commit("staging", &[write("README.md", "# In a hurry\n")], "in a hurry"))
+}
+
+fn reviews(shop: &Shop, number: u64) -> usize {
+    shop.forge(BOT).reviews(number).unwrap().len()
+}
+
+#[tokio::test]
+async fn t52_an_approval_without_a_head_is_refused_with_the_command_for_what_was_shown() {
+    let shop = proven();
+    let unseen = fails(approve(&shop, 2, None).await, ErrorKind::Usage);
+    assert!(unseen.hints()[0].contains("`orchestrator --as ana forge pr show 2`"), "{:?}", unseen.hints());
+
+    let shown = show_pull_request(&shop.context("ana"), 2).await.unwrap();
+    let head = shop.head("staging").unwrap();
+    let command = format!("orchestrator --as ana forge review 2 --stance approve --expected-head {head}");
+    assert_eq!(shown.approve.as_deref(), Some(command.as_str()));
+    let (_, later) = push(&shop);
+    let seen = fails(approve(&shop, 2, None).await, ErrorKind::Usage);
+    // The command is for what `ana` saw, not for what is there now.
+    assert!(seen.hints()[0].contains(&command), "{:?}", seen.hints());
+    assert!(!seen.hints()[0].contains(later.as_str()));
+    // What one person was shown says nothing about another.
+    let ben = review_pull_request(&shop.context("ben"), &ReviewRequest::new(2, ReviewState::Approved)).await;
+    assert!(fails(ben, ErrorKind::Usage).hints()[0].contains("--as ben forge pr show 2"));
+    assert_eq!(reviews(&shop, 2), 0);
+    // Other stances need no head.
+    for state in [ReviewState::ChangesRequested, ReviewState::Commented, ReviewState::Dismissed] {
+        review_pull_request(&shop.context("ana"), &ReviewRequest::new(2, state)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn t52_who_cannot_approve_is_shown_no_command() {
+    let shop = proven();
+    assert_eq!(show_pull_request(&shop.bot(), 2).await.unwrap().approve, None, "a bot");
+    assert_eq!(show_pull_request(&shop.context("dana"), 1).await.unwrap().approve, None, "it is merged");
+    shop.commit("dev", &[write("README.md", "# Next\n")], "next");
+    let number = shop.open_pull_request("dev", "staging").await;
+    assert_eq!(show_pull_request(&shop.context("dana"), number).await.unwrap().approve, None, "she opened it");
+    assert!(show_pull_request(&shop.context("ben"), number).await.unwrap().approve.is_some());
+}
+
+#[tokio::test]
+async fn t52_a_head_that_moved_is_not_approved() {
+    let shop = proven();
+    let (old, new) = push(&shop);
+    for named in [old.as_str(), old.short(12), old.short(7)] {
+        let error = fails(approve(&shop, 2, Some(named)).await, ErrorKind::Refused);
+        assert!(error.message().contains(named) && error.message().contains(new.as_str()), "{error}");
+        assert!(error.hints()[0].contains(&format!("git diff {named} {new}")), "{:?}", error.hints());
+    }
+    // The same holds for a verdict that names a head without having to.
+    let mut request = ReviewRequest::new(2, ReviewState::ChangesRequested);
+    request.expected_head = Some((&old).into());
+    fails(review_pull_request(&shop.context("ana"), &request).await, ErrorKind::Refused);
+    assert_eq!(reviews(&shop, 2), 0);
+    assert_eq!(approve(&shop, 2, Some(new.short(7))).await.unwrap().commit, new);
+}
+
+#[tokio::test]
+async fn t52_a_question_names_the_head_that_was_shown_last() {
+    let shop = proven();
+    let asked = Mutex::new(Vec::new());
+    let ask = async |answer: bool| {
+        let answering = |question: &str| {
+            asked.lock().unwrap().push(question.to_owned());
+            answer
+        };
+        let mut request = ReviewRequest::new(2, ReviewState::Approved);
+        request.ask = Some(&answering);
+        review_pull_request(&shop.context("ana"), &request).await
+    };
+    // Nothing was shown: there is nothing to say yes to.
+    fails(ask(true).await, ErrorKind::Usage);
+    assert!(asked.lock().unwrap().is_empty());
+
+    show_pull_request(&shop.context("ana"), 2).await.unwrap();
+    let (old, new) = push(&shop);
+    // A yes is for the head that was shown, which is not there any more.
+    let error = fails(ask(true).await, ErrorKind::Refused);
+    assert!(error.message().contains(new.as_str()), "{error}");
+    assert!(asked.lock().unwrap()[0].contains(old.short(12)), "{asked:?}");
+    show_pull_request(&shop.context("ana"), 2).await.unwrap();
+    fails(ask(false).await, ErrorKind::Usage);
+    assert_eq!(reviews(&shop, 2), 0);
+    assert_eq!(ask(true).await.unwrap().commit, new);
+}
+
+#[tokio::test]
+async fn t52_seven_digits_that_two_commits_share_name_neither() {
+    let shop = proven();
+    let git = shop.git();
+    let tree = git.write_tree(None, &[write("README.md", "# A shop\n")]).unwrap();
+    let who = CommitIdentity::new("Dana", "dana@shop.example", Timestamp::from_unix_seconds(1_763_672_400));
+    let root = git.commit_tree(&tree, &[], "root", &who).unwrap();
+    // The two messages were searched for: whoever pushes can do the same.
+    let commits = ["look 1021", "look 4877"]
+        .map(|message| git.commit_tree(&tree, std::slice::from_ref(&root), message, &who).unwrap());
+    let [looked_at, pushed_later] = commits;
+    assert_eq!(looked_at.short(7), pushed_later.short(7));
+    shop.force("base", &root);
+    shop.force("twins", &looked_at);
+    let number = shop.open_pull_request("twins", "base").await;
+    shop.force("twins", &pushed_later);
+
+    let short = fails(approve(&shop, number, Some(looked_at.short(7))).await, ErrorKind::Usage);
+    assert!(short.message().contains("several objects"), "{short}");
+    fails(approve(&shop, number, Some(looked_at.as_str())).await, ErrorKind::Refused);
+    assert_eq!(reviews(&shop, number), 0);
+    assert_eq!(approve(&shop, number, Some(pushed_later.as_str())).await.unwrap().commit, pushed_later);
+}
+
+#[tokio::test]
+async fn t52_too_few_digits_a_foreign_commit_and_a_pull_request_that_is_over() {
+    for text in ["", "abc123", "main", "ABCDEF0", "abcdefg", "--stance", "abcdef0 "] {
+        assert!(CommitPrefix::try_from(text).is_err(), "`{text}`");
+    }
+    let shop = proven();
+    let head = shop.head("staging").unwrap();
+    fails(approve(&shop, 2, Some(shop.head("main").unwrap().as_str())).await, ErrorKind::Refused);
+    shop.forge("dana").simulator().close_pull_request(2).unwrap();
+    let closed = fails(approve(&shop, 2, Some(head.as_str())).await, ErrorKind::Denied);
+    assert!(closed.causes().concat().contains("it is closed"), "{closed}: {:?}", closed.causes());
+    let merged = shop.forge(BOT).pull_request(1).unwrap().head;
+    fails(approve(&shop, 1, Some(merged.as_str())).await, ErrorKind::Denied);
+    assert_eq!(reviews(&shop, 2), 0);
+}
