@@ -12,6 +12,7 @@ mod lock_comment;
 mod locks;
 mod pages;
 mod people;
+mod policy;
 mod resume;
 mod reviewing;
 mod rollbacks;

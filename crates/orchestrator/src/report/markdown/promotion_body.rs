@@ -4,9 +4,11 @@ use lock_model::{EnvironmentName, Lock, ReleaseId};
 
 use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
-use ledger::{Hold, PolicySource, ProvenRelease, Unreviewed};
+use ledger::{Hold, ProvenRelease, Unreviewed};
 use lock_model::escaping::{code_span, escape_markdown};
 use promotion::pull_request::marker;
+
+use crate::report::v1::PolicyReport;
 
 /// What the body says.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +37,8 @@ pub struct PromotionBody<'a> {
     pub policy_relaxations: &'a [String],
     /// Why the lock was not reviewed, and the recorded reason; absent where it was.
     pub unreviewed: Option<(Unreviewed, &'a str)>,
-    /// Where the rules came from.
-    pub policy: PolicySource,
+    /// Where the rules of the next environment were read.
+    pub rules: &'a PolicyReport,
     /// What is locked and not deployed.
     pub not_deployed: &'a [NotDeployedRow],
 }
@@ -88,13 +90,8 @@ fn attention(facts: &PromotionBody<'_>) -> String {
             escape_markdown(&hold.reason)
         ));
     }
-    match facts.policy {
-        PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {}
-        PolicySource::Bootstrap => {
-            items.push(
-                "The target branch has no configuration yet: the rules are this branch's (bootstrap).".to_owned(),
-            );
-        }
+    if facts.rules.is_unusual() {
+        items.push(escape_markdown(&facts.rules.sentence()));
     }
     list(&items)
 }
@@ -110,6 +107,9 @@ fn proof(facts: &PromotionBody<'_>) -> String {
     }
     if let Some(count) = facts.approvals {
         items.push(format!("needs {count} approvals of exactly this content"));
+    }
+    if !facts.rules.is_unusual() {
+        items.push(escape_markdown(&facts.rules.sentence()));
     }
     if !facts.pull_requests.is_empty() {
         let numbers: Vec<String> = facts.pull_requests.iter().map(|number| format!("#{number}")).collect();
