@@ -43,6 +43,7 @@ mod events;
 mod health;
 mod hold;
 mod image_availability;
+mod image_failure;
 mod images;
 mod labels;
 mod lease;
