@@ -240,9 +240,9 @@ impl<'a> Engine<'a> {
         };
         let mut started = self.draft(key, StepResult::Started);
         started.tag.clone_from(&tag);
-        self.append(started, &[]).await?;
-        let answer = match (effect, prepared) {
-            (Effect::Deploy, Some(prepared)) => self.deploy(&prepared).await,
+        let number = self.append(started, &[]).await?;
+        let answer = match (effect, prepared.zip(number)) {
+            (Effect::Deploy, Some((prepared, number))) => self.deploy(&prepared, number).await,
             (Effect::Deploy, None) => Err(Error::new(ErrorKind::Bug, "the deployment was not prepared")),
             (Effect::Suite, _) => self.suite(key).await,
             (Effect::Promote, _) => self.promote().await,

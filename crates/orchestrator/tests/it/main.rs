@@ -6,6 +6,7 @@
 mod builders;
 #[path = "../../../promotion/tests/it/days.rs"]
 mod days;
+mod fencing;
 mod gates;
 mod ledger_reports;
 mod lock_comment;
