@@ -51,5 +51,5 @@ pub use process;
 pub use refs::{ABSENT, RefChange, RefUpdate, Reference};
 pub use remote::{PushOutcome, without_credentials};
 pub use repository::Git;
-pub use trees::{MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, PathChange, TreeEntry, TreeFile};
+pub use trees::{LineCount, MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, PathChange, TreeEntry, TreeFile};
 pub use write::{CommitIdentity, TreeChange};

@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
 use crate::output::{self, BatchObject, batch_header, take, take_until, unexpected};
 use crate::{Git, GitError, operand};
 
@@ -44,6 +47,15 @@ pub struct PathChange {
     pub status: char,
     /// The path from the top of the tree.
     pub path: String,
+}
+
+/// How many lines differ between two versions of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LineCount {
+    /// Lines that only the later version has.
+    pub added: u64,
+    /// Lines that only the earlier version has.
+    pub removed: u64,
 }
 
 impl Git {
@@ -147,6 +159,50 @@ impl Git {
             changes.push(PathChange { status: char::from(*status), path });
         }
         Ok(changes)
+    }
+
+    /// Counts the lines that differ between two commits or trees in those of the paths that differ; `None` for a file that is
+    /// binary by its first bytes. No attribute of a work tree, an index or the trees is asked.
+    pub fn count_lines(
+        &self,
+        before: &str,
+        after: &str,
+        paths: &[&str],
+    ) -> Result<BTreeMap<String, Option<LineCount>>, GitError> {
+        operand::treeish(before)?;
+        operand::treeish(after)?;
+        paths.iter().try_for_each(|path| operand::tree_path(path))?;
+        if paths.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut elsewhere = OsString::from("--work-tree=");
+        elsewhere.push(self.git_dir());
+        let output = self
+            .invocation([elsewhere.as_os_str()])
+            .current_dir(self.git_dir())
+            .env("GIT_INDEX_FILE", self.git_dir().join("no-index"))
+            .args(["-c", "core.attributesFile=/dev/null", "diff-tree", "-r", "-z", "--numstat"])
+            .args(["--no-renames", "--no-ext-diff", "--no-textconv", before, after, "--"])
+            .args(paths)
+            .run()?;
+        let output = output::checked(output, &[before, after])?;
+        let mut counts = BTreeMap::new();
+        let mut rest = output.stdout.as_slice();
+        while !rest.is_empty() {
+            let expected = "`ADDED<tab>REMOVED<tab>PATH`";
+            let line = take_until(&mut rest, 0).ok_or_else(|| unexpected(&output, expected))?;
+            let mut parts = output::text(line, &output)?.splitn(3, '\t');
+            let (Some(added), Some(removed), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
+                return Err(unexpected(&output, expected));
+            };
+            let count = match (added.parse(), removed.parse()) {
+                (Ok(added), Ok(removed)) => Some(LineCount { added, removed }),
+                _ if added == "-" => None,
+                _ => return Err(unexpected(&output, expected)),
+            };
+            counts.insert(path.to_owned(), count);
+        }
+        Ok(counts)
     }
 }
 

@@ -1,4 +1,4 @@
-use git::{Git, GitErrorKind, MODE_GITLINK, MergeTree, TreeChange, TreeFile};
+use git::{Git, GitErrorKind, InitOptions, LineCount, MODE_GITLINK, MergeTree, TreeChange, TreeFile};
 use lock_model::CommitId;
 
 use crate::sandbox::{Sandbox, commit, program, write};
@@ -97,6 +97,30 @@ fn files_are_read_as_git_stores_them() {
     assert_eq!(error.to_string(), "`nothing` does not exist in the repository");
     assert!(git.read_files("nothing", None).unwrap_err().kind() == GitErrorKind::NotFound);
     assert!(git.diff_names("nothing", head.as_str()).unwrap_err().kind() == GitErrorKind::NotFound);
+}
+
+#[test]
+fn t41_lines_are_counted_whatever_attributes_say() {
+    let sandbox = Sandbox::new();
+    let git = sandbox.init("shop", &InitOptions { bare: false, ..InitOptions::default() });
+    let before = [write("a.yaml", "1\n2\n3\n"), write("b", "x\0y"), write("gone", "1\n2"), write("same", "s\n")];
+    let first = commit(&git, None, "1", &before);
+    let gone = TreeChange::Remove { path: "gone".to_owned() };
+    let attributes = "* -diff -text binary\n";
+    let after = [write("a.yaml", "1\n4\n5\n3\n"), write("b", "x\0z"), gone, write(".gitattributes", attributes)];
+    let second = commit(&git, Some(&first), "2", &after);
+    // As if it were checked out and staged.
+    std::fs::write(git.work_tree().unwrap().join(".gitattributes"), attributes).unwrap();
+    let _done = git.checked(["read-tree", second.as_str()]).unwrap();
+    let counts = |paths: &[&str]| git.count_lines(first.as_str(), second.as_str(), paths).unwrap();
+    let line = |added, removed| Some(LineCount { added, removed });
+    let expected = [("a.yaml", line(2, 1)), ("b", None), ("gone", line(0, 2))];
+    let expected = expected.map(|(path, count)| (path.to_owned(), count)).into();
+    assert_eq!(counts(&["a.yaml", "b", "gone", "same", "nothing"]), expected);
+    assert!(counts(&[]).is_empty(), "nothing is asked for");
+    assert!(counts(&["*.yaml"]).is_empty(), "a path is no pattern");
+    let error = git.count_lines("nothing", second.as_str(), &["a"]).unwrap_err();
+    assert_eq!(error.kind(), GitErrorKind::NotFound);
 }
 
 #[test]
