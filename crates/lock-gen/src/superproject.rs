@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use lock_model::{CommitId, RepositoryUrl, TreeId, TreePath};
 
+use crate::listing::{ListedEntry, list};
 use crate::objects::{CommitInfo, Objects};
 use crate::tree::{ContentLimits, Gitlinks, TreeFile, read_file, read_files};
 use crate::{ContentError, OpenError, ReadError, Scan, scan};
@@ -69,6 +70,16 @@ impl Superproject {
     pub fn scan(&self, tree: &TreeId, repository: &RepositoryUrl) -> Result<Scan, ReadError> {
         let root = self.objects.tree_root(tree)?;
         scan::scan(&self.objects.reader(), root, repository)
+    }
+
+    /// The entries at the paths of a tree and, where a folder is there, below it, sorted. No link is followed; where
+    /// something that is no folder stands in the way of a path, it is listed itself.
+    pub fn list<'a>(
+        &self,
+        tree: &TreeId,
+        paths: impl IntoIterator<Item = &'a TreePath>,
+    ) -> Result<Vec<ListedEntry>, ReadError> {
+        list(&self.objects.reader(), self.objects.tree_root(tree)?, paths)
     }
 
     /// The file at a path of a tree; nothing where there is no file.

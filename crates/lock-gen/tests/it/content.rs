@@ -292,3 +292,35 @@ fn files_of_the_superproject_leave_submodules_out() {
     let error = superproject.files(&"1".repeat(40).parse().unwrap(), None).unwrap_err();
     assert_eq!(error.class(), ErrorClass::NotFound);
 }
+
+#[test]
+fn t41_what_stands_at_a_path_is_listed_and_no_link_is_followed() {
+    let world = World::new();
+    let git = world.bare("shop.git");
+    let executable = TreeChange::Write { path: "ops/run".to_owned(), mode: 0o100_755, bytes: b"x".to_vec() };
+    let changes = [
+        file("ops/a.yaml", "a"),
+        file("ops/in/b.yaml", "b"),
+        file("ops-other", "c"),
+        executable,
+        link("ops/to-b", "in/b.yaml"),
+        link("away", "ops"),
+        gitlink("services/cart", &"1".repeat(40).parse().unwrap()),
+    ];
+    let commit = commit(&git, &changes);
+    let superproject = Superproject::open(git.git_dir()).unwrap();
+    let tree = superproject.commit(commit.as_str()).unwrap().tree;
+    let list = |paths: &[&str]| -> Vec<String> {
+        let paths: Vec<TreePath> = paths.iter().map(|text| path(text)).collect();
+        let entries = superproject.list(&tree, &paths).unwrap();
+        entries.iter().map(|it| format!("{} {:?}", String::from_utf8_lossy(&it.path), it.kind)).collect()
+    };
+    let below = ["ops/a.yaml File", "ops/in/b.yaml File", "ops/run Executable", "ops/to-b Link"];
+    assert_eq!(list(&["ops"]), below);
+    assert_eq!(list(&["ops/in", "ops", "ops/a.yaml"]), below, "each once");
+    assert_eq!(list(&["ops/a.yaml", "nothing", "ops/nothing"]), ["ops/a.yaml File"]);
+    let in_the_way = ["away Link", "ops/a.yaml File", "services/cart Gitlink"];
+    assert_eq!(list(&["away/in/b.yaml", "ops/a.yaml/x", "services/cart/deploy"]), in_the_way);
+    let id = &superproject.list(&tree, [&path("ops/a.yaml")]).unwrap()[0].id;
+    assert_eq!(git.read_blobs(&[id]).unwrap(), [b"a"]);
+}
