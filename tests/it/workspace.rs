@@ -190,6 +190,45 @@ fn libraries_read_no_environment_and_no_clock_and_print_nothing() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// What a commit of the superproject says decides about deployments: all of it is read in one place, which knows what the
+/// release id covers. Clippy refuses the calls, and only these files may be excepted.
+#[test]
+fn t41_one_module_reads_the_superproject() {
+    let sources = sources_of("orchestrator");
+    let excepted = ["context.rs", "inputs/mod.rs"];
+    let calls = [
+        ".read_file(",
+        ".read_files(",
+        ".read_blobs(",
+        ".list_files(",
+        ".superproject.",
+        ".invocation(",
+        "disallowed_methods",
+    ];
+    let mut found = Vec::new();
+    for file in rust_files(&sources) {
+        let name = file.strip_prefix(&sources).unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&file).unwrap();
+        let commits = text.replace(".superproject.commit(", "");
+        found.extend(calls.iter().filter(|call| commits.contains(**call)).map(|call| format!("{name}: {call}")));
+    }
+    found.retain(|line| !excepted.iter().any(|name| line.starts_with(&format!("{name}: "))));
+    assert!(found.is_empty(), "read by `Inputs`, or declared there: {found:#?}");
+
+    let lines = |path: &str| -> BTreeSet<String> {
+        let text = fs::read_to_string(workspace().join(path)).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    let own = lines("crates/orchestrator/clippy.toml");
+    assert!(lines("clippy.toml").is_subset(&own), "the engine's own rules begin with those of the workspace");
+    for method in ["read_file", "read_files", "read_blobs", "list_files", "invocation", "run", "checked", "text"] {
+        assert!(own.iter().any(|line| line.contains(&format!("\"git::Git::{method}\""))), "{method}");
+    }
+    for method in ["scan", "list", "files", "read_file"] {
+        assert!(own.iter().any(|line| line.contains(&format!("\"lock_gen::Superproject::{method}\""))), "{method}");
+    }
+}
+
 #[test]
 fn pure_crates_name_neither_files_nor_network_nor_programs() {
     let mut found = Vec::new();

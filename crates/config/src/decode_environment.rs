@@ -15,7 +15,7 @@ use super::environment::{
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
 use super::schema_keys::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
-use super::tree::Node;
+use super::tree::{Node, Origin};
 use super::values::{Mode, SourceValue, parse_duration};
 use crate::variables::{Template, Values, Variable};
 
@@ -72,7 +72,7 @@ fn with_mode(mode: &Mode) -> Values {
 
 fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
     let values = with_mode(mode);
-    let source = source_template(node.get("source")?, mode, problems)?;
+    let (source, source_origin) = source_template(node.get("source")?, mode, problems)?;
     let branch_node = node.get("branch")?;
     let branch = template(branch_node, MODE_VARIABLES)?.expand(&values).ok()?;
     let branch = BranchName::try_from(branch);
@@ -81,16 +81,16 @@ fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
         let folder = TreePath::try_from(template(found, MODE_VARIABLES)?.expand(&values).ok()?);
         folder.map_err(|error| violation(&found.origin, &error.to_string(), problems)).ok()
     })?;
-    Some(Target::Render(RenderTarget { source, branch, folder }))
+    Some(Target::Render(RenderTarget { source, branch, folder, source_origin }))
 }
 
-fn source_template(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Template> {
+fn source_template(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<(Template, Origin)> {
     let source = template(node, SOURCE_VARIABLES)?;
     let filled = source.expand(&with_mode(mode)).ok()?;
-    if let Err(error) = TreePath::try_from(filled.as_str()) {
-        violation(&node.origin, &error.to_string(), problems);
+    if let Err(error) = RenderTarget::folder(&filled) {
+        violation(&node.origin, &error, problems);
     }
-    Some(source)
+    Some((source, node.origin.clone()))
 }
 
 fn release(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Release> {

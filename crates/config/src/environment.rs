@@ -70,6 +70,7 @@ pub struct RenderTarget {
     pub branch: BranchName,
     /// The folder they are written to, below the superproject's top folder.
     pub folder: Option<TreePath>,
+    pub(super) source_origin: Origin,
 }
 
 /// `not-deployed.NAME:`
@@ -256,7 +257,7 @@ pub enum SourceFolder {
 #[derive(Clone, Debug)]
 pub(super) struct Override {
     pub pattern: Pattern,
-    pub source: Option<Template>,
+    pub source: Option<(Template, Origin)>,
     pub allow: Option<BTreeSet<Namespace>>,
     pub rewrite: Option<bool>,
     pub match_origin: Origin,

@@ -62,7 +62,7 @@ pub use patterns::{Pattern, PatternError};
 pub use places::{NoPlace, TargetPlace};
 pub use policy_relaxation::{PolicyRelaxation, RelaxationKind, policy_relaxations};
 pub use problem::{ConfigErrors, Problem};
-pub use release_inputs::InputCoverage;
+pub use release_inputs::{InputCoverage, ReleaseInputs};
 pub use schema::config_schema;
 pub use service_rules::{AssignedKind, ImageAssignment, ServiceAssignment};
 pub use show::{ShowOrigin, Shown};

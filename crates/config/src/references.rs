@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::layers::{EnvironmentLayers, Layers};
 use super::problem::Problems;
+use super::release_inputs::named_file;
 use super::tree::{Node, Origin};
 
 /// Adds a problem for every reference to something that does not exist or is not allowed there.
@@ -19,6 +20,7 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
         check_target(environment, problems);
         check_approvals(environment, problems);
     }
+    check_programs(layers, problems);
     check_promotions(layers, problems);
     check_proofs(layers, problems);
     check_branches(layers, problems);
@@ -27,6 +29,19 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
 fn keys_of(node: Option<&Node>) -> Vec<&str> {
     let entries = node.and_then(Node::map).map(|map| map.entries.as_slice()).unwrap_or_default();
     entries.iter().map(|entry| entry.key.as_str()).collect()
+}
+
+/// Programs of suites and probes that lie in the superproject.
+fn check_programs(layers: &Layers, problems: &mut Problems) {
+    let probes = layers.environments.iter().filter_map(|environment| environment.merged.get("health")?.get("probes"));
+    for entry in layers.file.get("suites").into_iter().chain(probes).filter_map(Node::map).flat_map(|map| &map.entries)
+    {
+        let Some(program) = entry.node.get("command").and_then(Node::list).and_then(<[Node]>::first) else { continue };
+        let Some(path) = program.text().and_then(|text| text.strip_prefix("./")) else { continue };
+        if let Err(error) = named_file(path) {
+            problems.add(&program.origin, error);
+        }
+    }
 }
 
 fn check_suites(environment: &EnvironmentLayers, suites: &[&str], problems: &mut Problems) {

@@ -1,6 +1,6 @@
 //! Which submodule is which service, and what an environment does with it.
 
-use lock_model::{CommitId, Date, ImageRepository, Platform, ServiceName, Tag, TreePath};
+use lock_model::{CommitId, Date, IdentifierError, ImageRepository, Platform, ServiceName, Tag, TreePath};
 
 use super::decode::longest_commit;
 use super::environment::{
@@ -8,9 +8,9 @@ use super::environment::{
 };
 use super::problem::{ConfigErrors, Problems};
 use super::tree::{Node, Origin};
-use super::types::{Config, ImageRule, RevisionPolicy, ServiceKind};
+use super::types::{Config, ImageRule, RevisionPolicy, ServiceKind, ServiceRule};
 use crate::patterns::Pattern;
-use crate::variables::{Values, Variable};
+use crate::variables::{Template, Values, Variable};
 
 /// What the rules make of one submodule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,17 +104,14 @@ impl Config {
             if let Some(used) = used.get_mut(index) {
                 *used = true;
             }
-            let name = match &rule.name {
-                Some(name) => name.clone(),
-                None => match ServiceName::try_from(path.file_name()) {
-                    Ok(name) => name,
-                    Err(error) => {
-                        problems
-                            .add(&rule.origin, format!("submodule `{path}`: {error}"))
-                            .with_hint("a rule with `name:` gives it another");
-                        continue;
-                    }
-                },
+            let name = match rule.name_of(path) {
+                Ok(name) => name,
+                Err(error) => {
+                    problems
+                        .add(&rule.origin, format!("submodule `{path}`: {error}"))
+                        .with_hint("a rule with `name:` gives it another");
+                    continue;
+                }
             };
             if let Some(other) = services.iter().find(|service| service.name == name) {
                 problems
@@ -153,6 +150,11 @@ impl Config {
         services
     }
 
+    /// The name of the service at a path; `None` where no rule gives it one.
+    pub(super) fn service_name(&self, path: &TreePath) -> Option<ServiceName> {
+        self.services.iter().find(|rule| rule.pattern.matches_path(path))?.name_of(path).ok()
+    }
+
     fn check_environment(&self, environment: &Environment, services: &[ServiceAssignment], problems: &mut Problems) {
         let matched = |pattern: &Pattern| services.iter().any(|service| pattern.matches(&service.name, &service.path));
         let tree = self.tree.get("environments").and_then(|node| node.get(environment.name.as_str()));
@@ -182,9 +184,11 @@ impl Config {
         for service in services {
             let deployed = environment.deploys(&service.name, &service.path);
             if let (Some(Target::Render(target)), true) = (&environment.target, deployed)
-                && let Err(error) = TreePath::try_from(environment.source(target, &service.name, &service.path))
+                && let Err(error) =
+                    source_folder(&environment.source(target, &service.name, &service.path), &service.path)
             {
-                problems.add(&environment.origin, format!("service `{}`: {error}", service.name));
+                let origin = environment.source_origin(target, &service.name, &service.path);
+                problems.add(origin, format!("service `{}`: {error}", service.name));
             }
         }
         if environment.target.is_some() && environment.locked_only.is_none() {
@@ -211,6 +215,12 @@ impl Config {
     }
 }
 
+impl ServiceRule {
+    fn name_of(&self, path: &TreePath) -> Result<ServiceName, IdentifierError> {
+        self.name.clone().map_or_else(|| ServiceName::try_from(path.file_name()), Ok)
+    }
+}
+
 impl Environment {
     /// What becomes of a locked service here, on a day.
     pub fn decide(&self, name: &ServiceName, path: &TreePath, today: Date) -> Deployment {
@@ -230,7 +240,7 @@ impl Environment {
         }
     }
 
-    fn deploys(&self, name: &ServiceName, path: &TreePath) -> bool {
+    pub(super) fn deploys(&self, name: &ServiceName, path: &TreePath) -> bool {
         self.deploy.iter().any(|pattern| pattern.matches(name, path))
     }
 
@@ -243,25 +253,48 @@ impl Environment {
             }
             namespaces.rewrite = entry.rewrite.unwrap_or(namespaces.rewrite);
         }
-        ServiceSettings { source: source_folder(&self.source(target, name, path), path), namespaces }
+        let source = source_folder(&self.source(target, name, path), path)
+            .expect("`Config::release_inputs` has checked the folder of every deployed service");
+        ServiceSettings { source, namespaces }
     }
 
     /// The folder of a service's manifests, as the last override that matches says it.
-    fn source(&self, target: &RenderTarget, name: &ServiceName, path: &TreePath) -> String {
-        let mut matching = self.overrides.iter().rev().filter(|entry| entry.pattern.matches(name, path));
-        let source = matching.find_map(|entry| entry.source.as_ref()).unwrap_or(&target.source);
+    pub(super) fn source(&self, target: &RenderTarget, name: &ServiceName, path: &TreePath) -> String {
+        let (source, _) = self.source_template(target, name, path);
         let values = Values::new().service(name, path, &self.prefix).with(Variable::Mode, self.mode.as_str());
         source.expand(&values).expect("`Config::parse` has filled the template in")
     }
+
+    /// Where the folder of a service's manifests is said.
+    pub(super) fn source_origin<'a>(
+        &'a self,
+        target: &'a RenderTarget,
+        name: &ServiceName,
+        path: &TreePath,
+    ) -> &'a Origin {
+        self.source_template(target, name, path).1
+    }
+
+    fn source_template<'a>(
+        &'a self,
+        target: &'a RenderTarget,
+        name: &ServiceName,
+        path: &TreePath,
+    ) -> (&'a Template, &'a Origin) {
+        let mut matching = self.overrides.iter().rev().filter(|entry| entry.pattern.matches(name, path));
+        let said = matching.find_map(|entry| entry.source.as_ref().map(|(source, origin)| (source, origin)));
+        said.unwrap_or((&target.source, &target.source_origin))
+    }
 }
 
-fn source_folder(filled: &str, path: &TreePath) -> SourceFolder {
-    let folder = |text: &str| {
-        TreePath::try_from(text).expect("`Config::assign_services` has checked the folder of every deployed service")
-    };
-    match filled.strip_prefix(path.as_str()) {
+pub(super) fn source_folder(filled: &str, path: &TreePath) -> Result<SourceFolder, String> {
+    let folder = RenderTarget::folder(filled)?;
+    Ok(match filled.strip_prefix(path.as_str()) {
         Some("") => SourceFolder::InService(None),
-        Some(rest) if rest.starts_with('/') => SourceFolder::InService(Some(folder(rest.trim_start_matches('/')))),
-        _ => SourceFolder::InTree(folder(filled)),
-    }
+        Some(rest) if rest.starts_with('/') => {
+            let within = TreePath::try_from(rest.trim_start_matches('/')).map_err(|error| error.to_string())?;
+            SourceFolder::InService(Some(within))
+        }
+        _ => SourceFolder::InTree(folder),
+    })
 }

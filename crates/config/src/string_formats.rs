@@ -1,9 +1,10 @@
 //! Formats of text in the configuration: how each is checked, and what the JSON Schema says of it.
 
-use lock_model::{BranchName, Date, EnvironmentName, Platform, RepositoryUrl, ServiceName, SuiteName, TreePath};
+use lock_model::{BranchName, Date, EnvironmentName, Platform, RepositoryUrl, ServiceName, SuiteName};
 use schemars::JsonSchema;
 
 use super::hosts::{is_host, is_host_port};
+use super::release_inputs::named_file;
 use super::submodules::{AcceptedRef, AllowedSource};
 use super::values::{EnvironmentVariable, Mode, Namespace, parse_duration};
 use crate::patterns::Pattern;
@@ -81,7 +82,7 @@ impl Format {
             Self::Mode => parse::<Mode>(text),
             Self::Namespace => parse::<Namespace>(text),
             Self::EnvironmentVariable => parse::<EnvironmentVariable>(text),
-            Self::Path => parse::<TreePath>(text),
+            Self::Path => named_file(text).map(drop).map_err(Violation::from),
             Self::Pattern => Pattern::new(text).map(drop).map_err(|error| error.to_string().into()),
             Self::Platform => parse::<Platform>(text),
             Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string().into()),
@@ -161,7 +162,8 @@ impl Format {
 }
 
 const HOST: &str = r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])";
-const TREE_PATH: &str = r"^(?!-)(?!(.*/)?(\.{0,2}|\.[Gg][Ii][Tt])(/|$))[^\\\x00-\x1f\x7f]+$";
+/// A path that [`named_file`] takes.
+const TREE_PATH: &str = r"^(?!-)(?!locks(/|$))(?!(.*/)?(\.{0,2}|\.[Gg][Ii][Tt])(/|$))[^\\\x00-\x1f\x7f]+$";
 
 fn template_pattern(allowed: &[Variable]) -> String {
     let names: Vec<String> = allowed.iter().map(|variable| variable.as_str().replace('.', "\\.")).collect();

@@ -93,7 +93,7 @@ pub use metadata::{
 };
 pub use parse_error::{ParseError, ParseErrorKind};
 pub use problem::{Problem, one_per_line};
-pub use release_identity::{config_digest, release_id, suite_digest};
+pub use release_identity::{FileMode, config_digest, release_id, suite_digest};
 #[cfg(feature = "schema")]
 pub use schema::{lock_schema, metadata_schema, schema_text, sorted_schema};
 /// For the code that [`identifier!`] and [`words!`] make.

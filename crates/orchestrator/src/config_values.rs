@@ -1,27 +1,20 @@
 //! Values that the configuration names instead of holding them: `{ env: NAME }`, `{ file: PATH }`.
 
 use config::{EnvironmentVariable, SourceValue};
-use lock_model::CommitId;
 use secrecy::SecretString;
 
-use crate::context::{Context, git_error};
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::inputs::Inputs;
 
 /// The text of a source, trimmed. `place` is the key that names it; a file is read from the commit, never from the work
 /// tree.
-pub(crate) fn text(context: &Context, commit: &CommitId, place: &str, source: &SourceValue) -> Result<String> {
+pub(crate) fn text(context: &Context, inputs: &Inputs, place: &str, source: &SourceValue) -> Result<String> {
     match source {
         SourceValue::Value(value) => Ok(value.clone()),
         SourceValue::Env(name) => context.variable(name.as_str()).ok_or_else(|| unset(place, name)),
         SourceValue::File(path) => {
-            let bytes = context
-                .git
-                .read_file(commit.as_str(), path.as_str())
-                .map_err(|error| git_error(&format!("`{place}` cannot be read"), error))?
-                .ok_or_else(|| {
-                    Error::new(ErrorKind::Usage, format!("`{place}`: there is no file `{path}` in the tree"))
-                })?;
-            let text = String::from_utf8(bytes)
+            let text = String::from_utf8(inputs.file(context, path)?.bytes)
                 .map_err(|_| Error::new(ErrorKind::Usage, format!("`{place}`: file `{path}` is not UTF-8")))?;
             Ok(text.trim().to_owned())
         }

@@ -9,6 +9,7 @@ use lock_model::{CONFIG_FILE, EnvironmentName};
 use crate::context::{Local, Surroundings, git_error};
 use crate::environment_policy::unknown_environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::inputs::Inputs;
 use crate::report::v1::{ConfigCheckReport, ConfigShowReport};
 use crate::revision::parse_config;
 
@@ -79,9 +80,7 @@ fn variables(config: &Config) -> Vec<String> {
 fn read(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) -> Result<Config> {
     if let Some(revision) = revision {
         let local = Local::open(repository, surroundings)?;
-        let bytes = local
-            .git
-            .read_file(revision, CONFIG_FILE)
+        let bytes = Inputs::config(&local.git, revision)
             .map_err(|error| git_error("the configuration cannot be read", error))?
             .ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in `{revision}`")))?;
         return parse_config(CONFIG_FILE, &bytes);

@@ -1,10 +1,11 @@
 //! What every call of this crate works with: repository, forge, clock, and what the caller lets it see of the process.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use forge::Forge;
@@ -12,7 +13,7 @@ use forge::local::{self, LocalForge};
 use git::{CommitFacts, Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
 use lock_gen::{Ownership, Superproject};
-use lock_model::{BranchName, CommitId, Timestamp, UserName};
+use lock_model::{BranchName, CommitId, Digest, Timestamp, UserName};
 use process::{EnvVars, Interrupt, Program};
 
 use crate::clock::Clock;
@@ -127,6 +128,8 @@ pub struct Context {
     pub(crate) top: PathBuf,
     /// When the whole call must be done.
     pub(crate) deadline: Instant,
+    /// What is known of blobs that were hashed, by their ids.
+    pub(crate) digests: Mutex<BTreeMap<String, Digest>>,
 }
 
 /// The other side of the superproject's repository.
@@ -213,6 +216,7 @@ impl Context {
         // The `git` program has judged the owner, by the user's own `safe.directory`.
         let superproject = Superproject::open_as(&settings.repository, Ownership::Vouched)
             .map_err(|error| Error::from_source(ErrorKind::Repository, "the superproject cannot be opened", error))?;
+        #[expect(clippy::disallowed_methods, reason = "a setting of the clone, not a file of a commit")]
         let origin = local.git.text(["config", "--get", "remote.origin.url"]).ok().map(|url| url.trim().to_owned());
         let (root, repository, remote) = locate_forge(settings.forge.as_deref(), &local, origin.as_deref())?;
         let home = root.join(&repository);
@@ -246,6 +250,7 @@ impl Context {
             cache,
             top: local.top,
             deadline: settings.deadline,
+            digests: Mutex::default(),
         })
     }
 

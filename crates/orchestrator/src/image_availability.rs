@@ -16,7 +16,7 @@ pub(crate) async fn gone(
     lock: &Lock,
     matters: impl Fn(&ServiceName, &Service) -> bool,
 ) -> Result<Vec<Problem>> {
-    let registry = registry_client::client(context, &revision.config, &revision.commit)?;
+    let registry = registry_client::client(context, &revision.config, &revision.inputs)?;
     let (services, requests): (Vec<&ServiceName>, Vec<DigestRequest>) = lock
         .services()
         .iter()

@@ -9,12 +9,11 @@ use lock_model::{
     Content, ImageReference, Lock, LockedImage, Origin, Revision as ImageRevision, Service, ServiceName, Source,
     TreePath,
 };
-use registry::{Event, ImageRequest, Resolution, RevisionPolicy, Unresolved, WaitPolicy};
+use registry::{Attempt, Event, ImageRequest, Resolution, RevisionPolicy, Unresolved, WaitPolicy};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
-use crate::image_failure::unresolved;
 use crate::registry_client;
 use crate::report::v1::PushedRefs;
 use crate::revision::Revision;
@@ -243,7 +242,7 @@ async fn resolve(
 ) -> Result<BTreeMap<ServiceName, LockedImage>> {
     let (services, requests): (Vec<&ServiceName>, Vec<ImageRequest>) =
         wanted.iter().filter_map(|assigned| Some((&assigned.assignment.name, request(assigned)?))).unzip();
-    let registry = registry_client::client(context, &revision.config, &revision.commit)?;
+    let registry = registry_client::client(context, &revision.config, &revision.inputs)?;
     let all = requests.len();
     let resolving = Resolving::start(context, all);
     let on_event = |event: Event<'_>| match event {
@@ -273,7 +272,7 @@ async fn resolve(
         }
     }
     if !failures.is_empty() {
-        return Err(unresolved(context, &failures, all));
+        return Err(unresolved(&failures, all));
     }
     warnings.extend(registry_client::warnings(&registry));
     Ok(images)
@@ -318,7 +317,7 @@ pub(crate) async fn explain(context: &Context, revision: &Revision, name: &Servi
     let submodule = submodule.ok_or_else(|| Error::new(ErrorKind::Bug, format!("`{name}` has no submodule")))?;
     let assigned = Assigned { assignment: assignment.clone(), submodule };
     let Some(request) = request(&assigned) else { return Ok(None) };
-    let registry = registry_client::client(context, &revision.config, &revision.commit)?;
+    let registry = registry_client::client(context, &revision.config, &revision.inputs)?;
     let repositories: BTreeSet<_> = request.candidates.iter().map(|candidate| candidate.repository.clone()).collect();
     let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.pop();
     let logins = repositories
@@ -326,4 +325,35 @@ pub(crate) async fn explain(context: &Context, revision: &Revision, name: &Servi
         .filter_map(|repository| Some(format!("{}: {}", repository.host(), registry.login_of(repository)?.source)))
         .collect();
     Ok(answer.map(|answer| Explained { answer, logins, warnings: registry_client::warnings(&registry) }))
+}
+
+/// All failures as one error. A permanent cause decides its kind; it is temporary only where every failure is.
+pub(crate) fn unresolved(failures: &[(ServiceName, Unresolved)], of: usize) -> Error {
+    let code = failures
+        .iter()
+        .map(|(_, failure)| ErrorKind::of(failure.class(), ErrorKind::Image, ErrorKind::Image))
+        .min_by_key(|code| match code {
+            ErrorKind::Bug => 0,
+            ErrorKind::Image => 1,
+            ErrorKind::Denied => 2,
+            _ => 3,
+        })
+        .unwrap_or(ErrorKind::Image);
+    let problems = failures.iter().map(|(service, failure)| Problem {
+        subject: service.to_string(),
+        message: failure.reason.to_string(),
+        details: failure.tried.iter().map(|attempt: &Attempt| format!("tried {attempt}")).collect(),
+    });
+    let hint = match code {
+        ErrorKind::Temporary => "every failure is temporary: run the same command again",
+        ErrorKind::Denied => {
+            "log in with `docker login` or `podman login`, or set `ORCHESTRATOR_REGISTRY_HOST` and its companions"
+        }
+        _ => {
+            "wait until the service's CI has published the image, or correct `images:` and `services:` in orchestrator.yaml"
+        }
+    };
+    Error::new(code, format!("{} of {of} services have no image that can be locked", failures.len()))
+        .problems(problems)
+        .hint(hint)
 }

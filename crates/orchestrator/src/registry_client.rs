@@ -5,7 +5,6 @@ use std::fmt;
 use std::path::PathBuf;
 
 use config::{Config, RegistrySettings};
-use lock_model::CommitId;
 use process::EnvVars;
 use registry::credentials::{EnvCredential, HelperPrograms};
 use registry::{
@@ -16,6 +15,7 @@ use registry::{
 use crate::config_values;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::inputs::Inputs;
 
 /// Logins, proxies and authorities: what a caller knows about registries besides the configuration.
 #[derive(Clone, Default)]
@@ -27,8 +27,6 @@ pub struct RegistryAccess {
     pub job_login: Option<EnvCredential>,
     /// Where docker and podman keep logins; the first that exists counts.
     pub login_files: Vec<PathBuf>,
-    /// What is odd about where logins are looked for, a sentence each.
-    pub login_notes: Vec<String>,
     /// What credential helpers see besides what every program inherits.
     pub helper_variables: EnvVars,
     /// Proxies on the way to registries.
@@ -45,12 +43,12 @@ impl fmt::Debug for RegistryAccess {
     }
 }
 
-/// Makes the client of a configuration; files that it names are those of `commit`.
-pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> Result<Registry> {
+/// Makes the client of a configuration; files that it names are among the inputs.
+pub(crate) fn client(context: &Context, config: &Config, inputs: &Inputs) -> Result<Registry> {
     let access = (context.surroundings.registry)()?;
     let mut options = RegistryOptions::default();
     for (host, settings) in &config.registries {
-        options.hosts.insert(host.clone(), host_options(context, commit, host, settings)?);
+        options.hosts.insert(host.clone(), host_options(context, inputs, host, settings)?);
         let Some(mirror) = &settings.mirror else { continue };
         let mirror = match mirror {
             config::Mirror::OciLayout(folder) => Mirror::OciLayout(context.top.join(PathBuf::from(folder))),
@@ -70,19 +68,19 @@ pub(crate) fn client(context: &Context, config: &Config, commit: &CommitId) -> R
 }
 
 /// What the configuration says about one host.
-fn host_options(context: &Context, commit: &CommitId, host: &str, settings: &RegistrySettings) -> Result<HostOptions> {
+fn host_options(context: &Context, inputs: &Inputs, host: &str, settings: &RegistrySettings) -> Result<HostOptions> {
     let mut options = HostOptions::default();
     options.plain_http = settings.plain_http;
     if let Some(ca) = &settings.ca {
         let place = format!("registries.{host}.ca");
-        let pem = config_values::text(context, commit, &place, ca)?.into_bytes();
+        let pem = config_values::text(context, inputs, &place, ca)?.into_bytes();
         options.authorities.push(PemAuthority::new(config_values::name(&place, ca), pem));
     }
     if let Some(ours) = &settings.client_certificate {
         let place = format!("registries.{host}.client-certificate.certificate");
         options.client_certificate = Some(ClientCertificate::new(
             config_values::name(&place, &ours.certificate),
-            config_values::text(context, commit, &place, &ours.certificate)?,
+            config_values::text(context, inputs, &place, &ours.certificate)?,
             config_values::secret(context, &format!("registries.{host}.client-certificate.key"), &ours.key)?,
         ));
     }

@@ -1,8 +1,6 @@
 //! What a commit of the superproject says: configuration, gitlinks, lock, and the identities that follow from them. It is
 //! read from git objects; no checkout, no file of the work tree.
 
-use std::collections::BTreeMap;
-
 use config::{Config, Environment};
 use ledger::{RecordDraft, Step, StepResult};
 use lock_gen::{LockDrift, Scan};
@@ -13,6 +11,7 @@ use lock_model::{
 use crate::context::{Context, git_error};
 use crate::environment_policy::environment_of;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::inputs::{Inputs, declared};
 
 /// A commit of the superproject with its configuration and submodules.
 #[derive(Debug)]
@@ -23,7 +22,9 @@ pub(crate) struct Revision {
     pub parents: Vec<CommitId>,
     pub time: Timestamp,
     pub config: Config,
-    /// Digest of the configuration and every file that it names.
+    /// What is read of it, and what of it is hashed.
+    pub inputs: Inputs,
+    /// Digest of the inputs.
     pub config_digest: ConfigDigest,
     pub scan: Scan,
 }
@@ -53,17 +54,17 @@ impl Revision {
             Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in commit {}", commit.short(12)))
                 .hint("add it to the superproject's top folder; `orchestrator demo` shows a complete one")
         })?;
-        let config_digest = config_digest(context, commit.as_str(), &config)?;
-        let scan = context
-            .superproject
-            .scan(&facts.tree, &config.forge.repository)
+        let scan = Inputs::submodules(context, &facts.tree, &config.forge.repository)
             .map_err(|error| Error::from_source(ErrorKind::Repository, "the submodules cannot be read", error))?;
+        let inputs = Inputs::open(context, &facts.id, &facts.tree, declared(&config, Some(&scan))?)?;
+        let config_digest = inputs.digest(context)?;
         Ok(Self {
             commit: facts.id,
             tree: facts.tree,
             parents: facts.parents,
             time: facts.committer_time,
             config,
+            inputs,
             config_digest,
             scan,
         })
@@ -71,9 +72,7 @@ impl Revision {
 
     /// The lock in this tree; absent where there is none.
     pub(crate) fn lock(&self, context: &Context) -> Result<Option<LockFile>> {
-        let bytes = context
-            .git
-            .read_file(self.commit.as_str(), LOCK_FILE)
+        let bytes = Inputs::lock(&context.git, self.commit.as_str())
             .map_err(|error| git_error("the lock cannot be read", error))?;
         bytes.map(|bytes| LockFile::parse(bytes, &format!("{}:{LOCK_FILE}", self.commit.short(12)))).transpose()
     }
@@ -128,42 +127,14 @@ impl Revision {
 
 /// The configuration of a revision; absent where the revision has none.
 pub(crate) fn load_config(context: &Context, revision: &str) -> Result<Option<Config>> {
-    let bytes = context
-        .git
-        .read_file(revision, CONFIG_FILE)
-        .map_err(|error| git_error("the configuration cannot be read", error))?;
+    let bytes =
+        Inputs::config(&context.git, revision).map_err(|error| git_error("the configuration cannot be read", error))?;
     bytes.map(|bytes| parse_config(CONFIG_FILE, &bytes)).transpose()
 }
 
 /// Parses a configuration; the error lists every problem with its place.
 pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> Result<Config> {
     Config::parse(name, bytes).map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))
-}
-
-fn config_digest(context: &Context, revision: &str, config: &Config) -> Result<ConfigDigest> {
-    let mut digests = BTreeMap::new();
-    let mut missing = Vec::new();
-    for path in config.hashed_files() {
-        let bytes = context
-            .git
-            .read_file(revision, path.as_str())
-            .map_err(|error| git_error("a file that the configuration names cannot be read", error))?;
-        match bytes {
-            Some(bytes) => {
-                digests.insert(path, Digest::of(&bytes));
-            }
-            None => missing.push(Problem {
-                subject: path.to_string(),
-                message: "is named in the configuration, but not in the tree".to_owned(),
-                details: Vec::new(),
-            }),
-        }
-    }
-    if missing.is_empty() {
-        Ok(lock_model::config_digest(&digests))
-    } else {
-        Err(Error::new(ErrorKind::Usage, "the configuration names files that do not exist").problems(missing))
-    }
 }
 
 /// An error of the lock's reader.

@@ -8,7 +8,7 @@ use config::{
     RelaxationKind, RevisionPolicy, Role, ServiceSettings, Severity, ShowOrigin, SourceFolder, SourceValue, Submodules,
     SuiteKind, Target, policy_relaxations,
 };
-use lock_model::{CommitId, Date, Digest, EnvironmentName, ServiceName, SuiteName, TreePath, config_digest};
+use lock_model::{CommitId, Date, Digest, EnvironmentName, FileMode, ServiceName, SuiteName, TreePath, config_digest};
 
 const DEMO: &str = include_str!("../fixtures/config/valid/demo.yaml");
 const LAYERS: &str = include_str!("../fixtures/config/valid/layers.yaml");
@@ -243,47 +243,56 @@ fn manifests_may_lie_in_the_superproject() {
     assert_eq!(cart.source, SourceFolder::InTree(TreePath::try_from("ops/cart").unwrap()));
 }
 
+fn names<'a>(found: impl Iterator<Item = &'a TreePath>) -> Vec<&'a str> {
+    found.map(TreePath::as_str).collect()
+}
+
 #[test]
 fn p13_the_digest_covers_every_file_that_is_named() {
     let config = demo();
-    let files: Vec<String> = config.hashed_files().iter().map(ToString::to_string).collect();
+    let inputs = config.release_inputs(&[]).unwrap();
     assert_eq!(
-        files,
+        names(inputs.files()),
         ["ops/check", "orchestrator.yaml", "tests/lib.sh", "tests/lint", "tests/smoke.yaml", "tests/system"]
     );
-    let digest = |own: &str, smoke: &[u8]| {
-        let digests = config.hashed_files().into_iter().map(|path| {
-            let digest = match path.as_str() {
-                "orchestrator.yaml" => Digest::of(own.as_bytes()),
-                "tests/smoke.yaml" => Digest::of(smoke),
-                _ => Digest::of(b"content"),
-            };
-            (path, digest)
+    let digest = |own: &str, smoke: &[u8], mode: FileMode| {
+        let digests = inputs.files().map(|path| match path.as_str() {
+            "orchestrator.yaml" => (path.clone(), (FileMode::Plain, Digest::of(own.as_bytes()))),
+            "tests/smoke.yaml" => (path.clone(), (FileMode::Plain, Digest::of(smoke))),
+            _ => (path.clone(), (mode, Digest::of(b"content"))),
         });
         config_digest(&digests.collect())
     };
-    let before = digest(DEMO, b"content");
-    assert_eq!(before, digest(DEMO, b"content"));
-    assert_ne!(before, digest(LAYERS, b"content"));
-    assert_ne!(before, digest(DEMO, b"other"));
+    let before = digest(DEMO, b"content", FileMode::Executable);
+    assert_eq!(before, digest(DEMO, b"content", FileMode::Executable));
+    assert_ne!(before, digest(LAYERS, b"content", FileMode::Executable));
+    assert_ne!(before, digest(DEMO, b"other", FileMode::Executable));
+    assert_ne!(before, digest(DEMO, b"content", FileMode::Plain), "a mode counts");
 }
 
 #[test]
 fn a_release_reads_what_is_hashed_and_what_the_lock_covers() {
-    let inputs = demo().release_inputs();
-    let covered = |path: &str| inputs.get(&TreePath::try_from(path).unwrap()).copied();
-    assert_eq!(covered("locks/lock.yaml"), Some(InputCoverage::Lock));
-    assert_eq!(covered(".gitmodules"), Some(InputCoverage::Lock));
+    let submodules = paths(&["services/shop-cart"]);
+    let inputs = demo().release_inputs(&submodules).unwrap();
+    let covered = |path: &str| inputs.coverage(&TreePath::try_from(path).unwrap());
+    for path in ["locks/lock.yaml", "locks/schema.json", ".gitmodules", "services/shop-cart"] {
+        assert_eq!(covered(path), Some(InputCoverage::Lock), "{path}");
+    }
     assert_eq!(covered("orchestrator.yaml"), Some(InputCoverage::Hashed));
-    assert_eq!(covered("README.md"), None);
+    for path in ["README.md", "locks.yaml", "services/shop-cart/deploy/app.yaml", "ops/x/orchestrator.yaml"] {
+        assert_eq!(covered(path), None, "{path}");
+    }
 
     let with = |rest: &str| {
         let head = "version: 1\nforge: { kind: local, repository: \"https://forge.example/shop/shop\" }\n";
-        load(&format!("{head}{rest}"))
+        load(&format!("{head}{rest}")).release_inputs(&[]).unwrap()
     };
     let named = with("suites:\n  x: { kind: command, command: [make], files: [.gitmodules] }\n");
-    let paths: Vec<String> = named.hashed_files().iter().map(ToString::to_string).collect();
-    assert_eq!(paths, [".gitmodules", "orchestrator.yaml"], "a file that the configuration names is hashed");
+    assert_eq!(
+        names(named.files()),
+        [".gitmodules", "orchestrator.yaml"],
+        "a file that the configuration names is hashed"
+    );
 
     let text = "\
 registries:
@@ -292,8 +301,66 @@ environments:
   test: { url: { file: ops/url } }
   review: { url: { value: \"https://x.example\" } }
 ";
-    let paths: Vec<String> = with(text).hashed_files().iter().map(ToString::to_string).collect();
-    assert_eq!(paths, ["ops/ca.pem", "ops/url", "ops/us.pem", "orchestrator.yaml"]);
+    assert_eq!(names(with(text).files()), ["ops/ca.pem", "ops/url", "ops/us.pem", "orchestrator.yaml"]);
+}
+
+/// Manifests of two environments in the superproject; one of three services is deployed in one of them only, one nowhere.
+const IN_TREE: &str = r#"version: 1
+forge: { kind: local, repository: "https://forge.example/shop/shop" }
+images: { repository: "ghcr.io/shop/{name}", tags: ["main-{sha7}"] }
+services: [{ match: "**" }]
+base:
+  target: { kind: render, source: "ops/{mode}/{name}", branch: "deploy/{mode}" }
+  deploy: [cart, web]
+  locked-only: { reason: no container }
+environments:
+  staging:
+    mode: test
+    namespace: s
+    not-deployed: { web: { reason: r, owner: o, until: "2030-01-01" } }
+    overrides: [{ match: cart, target: { source: "{path}/deploy" } }]
+  production: { mode: live, namespace: p }
+"#;
+
+#[test]
+fn t41_manifests_of_every_service_and_environment_are_inputs() {
+    let submodules = paths(&["services/cart", "services/web", "services/tools"]);
+    let inputs = load(IN_TREE).release_inputs(&submodules).unwrap();
+    assert_eq!(
+        names(inputs.folders()),
+        ["ops/live/cart", "ops/live/tools", "ops/live/web", "ops/test/tools", "ops/test/web"]
+    );
+    let path = |text: &str| TreePath::try_from(text).unwrap();
+    for read in ["ops/live/cart/a.yaml", "ops/test/web/x/b.yml", "ops/live/web/c.json", "ops/live/web/Kustomization"] {
+        assert_eq!(inputs.coverage(&path(read)), Some(InputCoverage::Hashed), "{read}");
+    }
+    for unread in ["ops/live/cart/README.md", "ops/live/a.yaml", "ops/test/cart/a.yaml", "ops/live/cart/yaml", "x.yaml"]
+    {
+        assert_eq!(inputs.coverage(&path(unread)), None, "{unread}");
+    }
+    let services = |text: &str| inputs.services(&path(text)).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(services("ops/live/web/c.json"), ["web"]);
+    assert!(services("orchestrator.yaml").is_empty());
+    assert!(inputs.is_deployed_from("ops/test/web/x/b.yml"), "left out for a time");
+    assert!(!inputs.is_deployed_from("ops/live/tools/a.yaml") && !inputs.is_deployed_from("ops/live"));
+    let shared = IN_TREE.replace("ops/{mode}/{name}", "ops/all");
+    let services = load(&shared).release_inputs(&submodules).unwrap().services(&path("ops/all/a.yaml"));
+    assert_eq!(services.len(), 3, "one folder for all of them");
+}
+
+#[test]
+fn t41_a_source_that_the_lock_stands_for_is_refused_with_its_place() {
+    let refused =
+        |config: &Config| config.release_inputs(&paths(&["services/cart", "x/locks"])).unwrap_err().to_string();
+    let named =
+        load(&IN_TREE.replace("ops/{mode}/{name}", "{name}/deploy").replace("deploy: [cart, web]", "deploy: [\"**\"]"));
+    let text = refused(&named);
+    assert!(text.starts_with("orchestrator.yaml:6:35: "), "{text}");
+    assert!(text.contains("service `locks`: the source lies in `locks/`, where `lock commit` alone writes"), "{text}");
+    assert_eq!(text.matches("service `locks`").count(), 1, "said once: {text}");
+    let elsewhere = load(&IN_TREE.replace("ops/{mode}/{name}", "{name}/deploy"));
+    elsewhere.release_inputs(&paths(&["services/cart", "x/locks"])).expect("nobody deploys it");
+    assert!(named.assign_services(&paths(&["services/cart", "x/locks"])).is_err(), "a lock is not made either");
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{CommandLine, Environment, ProgramName, Template, Values, Variable};
-use lock_model::TreePath;
+use lock_model::{FileMode, TreePath};
 use process::{EnvVars, Program};
 
 use crate::config_values;
-use crate::context::{Context, git_error};
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::revision::Revision;
 
@@ -24,7 +24,7 @@ pub(super) fn values_of(context: &Context, revision: &Revision, environment: &En
     Ok(match &environment.url {
         Some(source) => {
             let place = format!("environments.{}.url", environment.name);
-            values.with(Variable::Url, config_values::text(context, &revision.commit, &place, source)?)
+            values.with(Variable::Url, config_values::text(context, &revision.inputs, &place, source)?)
         }
         None => values,
     })
@@ -35,32 +35,6 @@ pub(super) fn expand(template: &Template, values: &Values) -> Result<String> {
     template.expand(values).map_err(|error| {
         Error::from_source(ErrorKind::Usage, "a template of the configuration has no value for a variable", error)
             .hint("`{url}` needs the environment's `url:`")
-    })
-}
-
-/// A file of the tree.
-pub(super) fn file(context: &Context, revision: &Revision, path: &TreePath) -> Result<Vec<u8>> {
-    context
-        .git
-        .read_file(revision.commit.as_str(), path.as_str())
-        .map_err(|error| git_error(&format!("`{path}` cannot be read"), error))?
-        .ok_or_else(|| {
-            Error::new(ErrorKind::Usage, format!("`{path}` is not in the tree of {}", revision.commit.short(12)))
-        })
-}
-
-/// The mode of an executable file in a tree.
-const MODE_EXECUTABLE: u32 = 0o100_755;
-
-/// A file of the tree with its mode.
-fn file_with_mode(context: &Context, revision: &Revision, path: &TreePath) -> Result<(Vec<u8>, u32)> {
-    let files = context
-        .git
-        .read_files(revision.commit.as_str(), Some(path.as_str()))
-        .map_err(|error| git_error(&format!("`{path}` cannot be read"), error))?;
-    let found = files.into_iter().find(|file| file.path == path.as_str());
-    found.map(|file| (file.bytes, file.mode)).ok_or_else(|| {
-        Error::new(ErrorKind::Usage, format!("`{path}` is not in the tree of {}", revision.commit.short(12)))
     })
 }
 
@@ -97,9 +71,9 @@ impl<'a> Workspace<'a> {
     pub(super) fn command(&mut self, command: &CommandLine, files: &[TreePath], values: &Values) -> Result<Ready> {
         let folder = self.folder()?;
         for path in files.iter().chain(command.file()) {
-            let (bytes, mode) = file_with_mode(self.context, self.revision, path)?;
-            let executable = mode == MODE_EXECUTABLE || command.file() == Some(path);
-            write(&folder, path, &bytes, executable)?;
+            let file = self.revision.inputs.file(self.context, path)?;
+            let executable = file.mode == FileMode::Executable || command.file() == Some(path);
+            write(&folder, path, &file.bytes, executable)?;
         }
         let program = match &command.program {
             ProgramName::InTree(path) => Program::at(folder.join(path.as_str())),

@@ -8,7 +8,7 @@ use lock_model::{Digest, SuiteName, suite_digest};
 use qa::{CommandSuite, HttpClient, HttpRun, HttpSuite, SuiteReport};
 
 use super::Engine;
-use super::execution::{CONNECT_DEADLINE, USER_AGENT, Workspace, expand, file, values_of};
+use super::execution::{CONNECT_DEADLINE, USER_AGENT, Workspace, expand, values_of};
 use super::step_outcome::StepOutcome;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,8 +40,8 @@ pub(crate) fn suite_reference(context: &Context, revision: &Revision, name: &Sui
     let suite = suite(revision, name)?;
     let mut files = BTreeMap::new();
     for path in suite.files() {
-        let bytes = file(context, revision, &path)?;
-        files.insert(path, Digest::of(&bytes));
+        let file = revision.inputs.file(context, &path)?;
+        files.insert(path, Digest::of(&file.bytes));
     }
     let digest = suite_digest(suite.kind_name(), &suite.definition, &files, None);
     Ok(SuiteRef { name: name.clone(), digest })
@@ -66,7 +66,7 @@ pub(crate) async fn run_suite(
             qa::Suite::Command(suite)
         }
         SuiteKind::Http { file: path } => {
-            let bytes = file(context, revision, path)?;
+            let bytes = revision.inputs.file(context, path)?.bytes;
             let suite = HttpSuite::parse(path.as_str(), &bytes)
                 .map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))?;
             let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)

@@ -3,23 +3,21 @@
 use std::time::Duration;
 
 use forge::FileChange;
-use git::{ABSENT, CommitIdentity, PushOutcome, TreeChange};
+use git::{ABSENT, CommitIdentity, MODE_EXECUTABLE, MODE_FILE, PushOutcome, TreeChange};
 use ledger::{Step, StepResult, Unreviewed};
-use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Timestamp, TreePath};
+use lock_model::{CommitId, EnvironmentName, FileMode, LOCK_FILE, Timestamp};
 use promotion::rollback::known_good;
 
 use crate::context::{Context, git_error};
 use crate::engine::lock_files;
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
+use crate::inputs::Inputs;
 use crate::labels::short_id;
 use crate::lease::lease;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::AdoptedLock;
 use crate::revision::{LockFile, Revision, load_config};
-
-/// File mode of what is added to a tree.
-const REGULAR_FILE: u32 = 0o100_644;
 
 /// An environment that gets somewhere to go back to.
 pub(super) struct Adopter<'a> {
@@ -98,22 +96,17 @@ fn commit_of(
     let mut changes = Vec::new();
     for change in lock_files(lock)? {
         let FileChange::Write { path, bytes } = change else { continue };
-        changes.push(TreeChange::Write { path: path.to_string(), mode: REGULAR_FILE, bytes });
+        changes.push(TreeChange::Write { path: path.to_string(), mode: MODE_FILE, bytes });
     }
     if let Some(rules_at) = rules_at {
         let config = load_config(context, rules_at.as_str())?
             .ok_or_else(|| Error::new(ErrorKind::Bug, "the rules were there a moment ago"))?;
-        let hashed = config.hashed_files();
-        for path in hashed.iter().map(TreePath::as_str) {
-            let files = context
-                .git
-                .read_files(rules_at.as_str(), Some(path))
-                .map_err(|error| git_error("a file of the configuration cannot be read", error))?;
-            changes.extend(files.into_iter().map(|file| TreeChange::Write {
-                path: file.path,
-                mode: file.mode,
-                bytes: file.bytes,
-            }));
+        for file in Inputs::named(context, rules_at, &config)?.read_all(context, |_| true)? {
+            let mode = match file.mode {
+                FileMode::Plain => MODE_FILE,
+                FileMode::Executable => MODE_EXECUTABLE,
+            };
+            changes.push(TreeChange::Write { path: file.path.to_string(), mode, bytes: file.bytes });
         }
     }
     let unwritten = |error| git_error("the commit cannot be written", error);

@@ -8,6 +8,7 @@ use lock_model::{CONFIG_FILE, Content, Lock};
 use super::files::{candidates, read_lock_file, write_file};
 use crate::context::{Local, Surroundings, git_error};
 use crate::error::{Error, ErrorKind, Result};
+use crate::inputs::Inputs;
 use crate::report::v1::LockComposeReport;
 use crate::revision::parse_config;
 
@@ -73,7 +74,7 @@ fn prefix(repository: &Path, lock: &str, surroundings: &Surroundings) -> Result<
         if local.git.commit(candidate).map_err(unreadable)?.is_none() {
             continue;
         }
-        let bytes = local.git.read_file(candidate, CONFIG_FILE).map_err(unreadable)?;
+        let bytes = Inputs::config(&local.git, candidate).map_err(unreadable)?;
         let Some(bytes) = bytes else { break };
         return Ok(parse_config(CONFIG_FILE, &bytes)?.project.prefix);
     }

@@ -6,6 +6,7 @@ use lock_model::TreeId;
 use super::files::read_lock_file;
 use crate::context::{Context, Local, Surroundings};
 use crate::error::Result;
+use crate::inputs::Inputs;
 use crate::labels::diff_problems;
 use crate::report::v1::LockDiffReport;
 use crate::revision::LockFile;
@@ -56,7 +57,7 @@ fn report(before: &LockFile, after: &LockFile) -> LockDiffReport {
 /// The commits between two locks. Where their submodules are fetched from is said by the tree of the newer one.
 async fn between(context: &Context, before: &LockFile, after: &LockFile) -> Result<Changes> {
     let source = after.lock.source();
-    let scan = |tree: &TreeId| context.superproject.scan(tree, &source.repository).ok();
+    let scan = |tree: &TreeId| Inputs::submodules(context, tree, &source.repository).ok();
     let head = || context.git.commit("HEAD").ok().flatten().and_then(|facts| scan(&facts.tree));
     let scan: Scan = scan(&source.tree).or_else(head).unwrap_or_default();
     changes(context, Some(&before.lock), &after.lock, &Declared::new(&scan)).await

@@ -7,6 +7,7 @@ use lock_model::{LOCK_FILE, Lock};
 use crate::context::{Context, Local, git_error};
 use crate::engine::lock_files;
 use crate::error::{Error, ErrorKind, Result};
+use crate::inputs::Inputs;
 use crate::revision::LockFile;
 
 /// Reads a lock by the name of a file, or of a revision that holds one; the repository is opened only for the latter.
@@ -27,8 +28,7 @@ pub(super) fn read_lock_file(name: &str, repository: impl FnOnce() -> Result<Loc
         if local.git.commit(candidate).map_err(|error| git_error("the revision cannot be read", error))?.is_none() {
             continue;
         }
-        let bytes =
-            local.git.read_file(candidate, LOCK_FILE).map_err(|error| git_error("the lock cannot be read", error))?;
+        let bytes = Inputs::lock(&local.git, candidate).map_err(|error| git_error("the lock cannot be read", error))?;
         let bytes = bytes.ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{LOCK_FILE}` is not in `{name}`")))?;
         return LockFile::parse(bytes, &format!("{name}:{LOCK_FILE}"));
     }
@@ -46,8 +46,7 @@ pub(super) fn candidates(text: &str) -> [String; 4] {
 }
 
 pub(super) fn lock_file_at(context: &Context, revision: &str) -> Result<Option<LockFile>> {
-    let bytes =
-        context.git.read_file(revision, LOCK_FILE).map_err(|error| git_error("the lock cannot be read", error))?;
+    let bytes = Inputs::lock(&context.git, revision).map_err(|error| git_error("the lock cannot be read", error))?;
     bytes.map(|bytes| LockFile::parse(bytes, LOCK_FILE)).transpose()
 }
 

@@ -16,8 +16,8 @@ use super::files::write_lock_folder;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
-use crate::image_failure::unresolved;
-use crate::lock_builder::{Resolving, image_policy};
+use crate::inputs::Inputs;
+use crate::lock_builder::{Resolving, image_policy, unresolved};
 use crate::registry_client;
 use crate::report::v1::{LockMigrateReport, locked_services};
 use crate::revision::{LockFile, load_config, lock_error};
@@ -182,7 +182,7 @@ impl Place {
             )
         };
         let facts = context.superproject.commit(commit.as_str()).map_err(unreadable)?;
-        let scan = context.superproject.scan(&facts.tree, &rules.forge.repository).map_err(unreadable)?;
+        let scan = Inputs::submodules(context, &facts.tree, &rules.forge.repository).map_err(unreadable)?;
         Ok(Self { commit, facts, scan })
     }
 
@@ -290,7 +290,8 @@ async fn resolve(
             Some((assignment.name.clone(), request))
         })
         .unzip();
-    let registry = registry_client::client(context, rules.config, rules.commit)?;
+    let registry =
+        registry_client::client(context, rules.config, &Inputs::named(context, rules.commit, rules.config)?)?;
     let resolving = Resolving::start(context, requests.len());
     let on_event = |event: Event<'_>| {
         if let Event::Looked { request, .. } = event {
@@ -328,7 +329,7 @@ async fn resolve(
     }
     warnings.extend(registry_client::warnings(&registry));
     if !failures.is_empty() {
-        let error = unresolved(context, &failures, requests.len()).problems(others);
+        let error = unresolved(&failures, requests.len()).problems(others);
         return Err(error.hint("images that never said their commit can be taken with `--revision warn`"));
     }
     if others.is_empty() {

@@ -1,9 +1,11 @@
 //! The lock of a pull request, as artefact, comment and status.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::forge::{PullRequest, PullRequestState, StatusState};
-use config::Config;
+use config::{Config, policy_relaxations};
+use ledger::PolicySource;
 use lock_model::{CommitId, LOCK_FOLDER};
 
 use super::files::lock_file_at;
@@ -11,12 +13,12 @@ use super::generate::{TestMerge, test_merge};
 use crate::context::{Context, git_error};
 use crate::engine::{LOCK_ARTEFACT, LOCK_STATUS, rows_of};
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::inputs::{Inputs, changes as input_changes};
 use crate::labels::{diff_problems, short_id};
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Generated, Scope};
-use crate::policy_found::{PolicyFound, relaxed_rules};
 use crate::report::markdown::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
-use crate::report::v1::{LockPublishReport, PublishedLock, locked_services};
+use crate::report::v1::{InputChanges, LockPublishReport, PublishedLock, locked_services};
 use crate::revision::load_config;
 use crate::submodules::{Changes, Declared, changes};
 
@@ -95,6 +97,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
                     source: generated.lock.source().into(),
                     summary: made.line,
                     services: locked_services(&generated.lock),
+                    inputs: made.inputs,
                     commits: made.changes.commit_documents(),
                     risks: made.changes.risk_lines(),
                     pushed: generated.pushed,
@@ -169,6 +172,7 @@ async fn make_of_the_present(
 
 struct Made {
     generated: Generated,
+    inputs: InputChanges,
     changes: Changes,
     comment: String,
     line: String,
@@ -188,10 +192,11 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     let declared = Declared::new(&merge.revision.scan);
     let changes = changes(context, before.as_ref(), &generated.lock, &declared).await?;
     let release = merge.revision.release(&generated.lock);
-    let branch = pull_request.base_branch.as_str();
-    let found = PolicyFound::of_branch(context, LedgerStore::read(context).await?.ledger(), config, branch).await?;
-    let loosened = relaxed_rules(&found.iter().collect::<Vec<_>>(), &merge.revision);
-    let rules: Vec<String> = found.iter().map(|found| found.report().sentence()).collect();
+    let inputs = input_changes(context, Inputs::before(context, &base)?.as_ref(), &merge.revision.inputs)?;
+    let old = load_config(context, base.as_str())?;
+    let source = if old.is_some() { PolicySource::Parent } else { PolicySource::Bootstrap };
+    let loosened: Vec<String> =
+        old.iter().flat_map(|old| policy_relaxations(old, config)).map(|relaxation| relaxation.to_string()).collect();
     let now = context.now();
     let mut rows = Vec::new();
     for environment in config.environments.values().filter(|environment| environment.target.is_some()) {
@@ -201,14 +206,15 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
         lock: &generated.lock,
         before: before.as_ref(),
         release: &release,
-        target_branch: branch,
+        target_branch: pull_request.base_branch.as_str(),
         base: &base,
         head: &pull_request.head,
-        rules: &rules,
+        policy: source,
         risks: &changes.risks,
         policy_relaxations: &loosened,
         not_deployed: &rows,
         warnings: &generated.warnings,
+        inputs: &inputs,
         commits: &changes.commits,
     });
     let changed = before.as_ref().map_or(generated.lock.services().len(), |before| {
@@ -218,15 +224,20 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
         0 => String::new(),
         risks => format!(", {risks} to look at first"),
     };
+    let files = match inputs.count {
+        0 => String::new(),
+        1 => ", and 1 file that it reads".to_owned(),
+        files => format!(", and {files} files that it reads"),
+    };
     let line = format!(
-        "lock {}: {changed} of {} services change{unusual}",
+        "lock {}: {changed} of {} services change{files}{unusual}",
         short_id(generated.lock.id().as_str()),
         generated.lock.services().len()
     );
     let mut warnings: Vec<String> = changes.risks.iter().map(ToString::to_string).collect();
     warnings.extend(generated.warnings.iter().cloned());
     warnings.extend(loosened.iter().map(|relaxation| format!("the pull request loosens a rule: {relaxation}")));
-    Ok(Made { generated, changes, comment, line, release, base, warnings })
+    Ok(Made { generated, inputs, changes, comment, line, release, base, warnings })
 }
 
 fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> Result<()> {
@@ -249,21 +260,18 @@ fn own_lock_changes(context: &Context, merge: &TestMerge) -> Result<()> {
     let Some(fork) = context.git.merge_base(base.as_str(), head.as_str()).map_err(cannot)? else {
         return Ok(());
     };
-    let changes = context.git.diff_names(fork.as_str(), head.as_str()).map_err(cannot)?;
-    let prefix = format!("{LOCK_FOLDER}/");
-    let touched: Vec<&str> =
-        changes.iter().map(|change| change.path.as_str()).filter(|path| path.starts_with(&prefix)).collect();
-    if touched.is_empty() {
+    let locks = |commit: &CommitId| Inputs::lock_folder(&context.git, commit.as_str()).map_err(cannot);
+    let (before, after) = (locks(&fork)?, locks(head)?);
+    if before == after {
         return Ok(());
     }
-    let production = context.resolve(merge.revision.config.branches.production.as_str())?;
-    let mut foreign = Vec::new();
-    for path in touched {
-        let of = |revision: &str| context.git.read_file(revision, path).map_err(cannot);
-        if of(head.as_str())? != of(production.as_str())? {
-            foreign.push(Problem::new(path.to_owned(), "is changed by this pull request".to_owned()));
-        }
-    }
+    let production = locks(&context.resolve(merge.revision.config.branches.production.as_str())?)?;
+    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let foreign: Vec<Problem> = paths
+        .into_iter()
+        .filter(|path| before.get(*path) != after.get(*path) && after.get(*path) != production.get(*path))
+        .map(|path| Problem::new(path, "is changed by this pull request"))
+        .collect();
     if foreign.is_empty() {
         return Ok(());
     }

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::{PushedPolicy, Submodules};
+use git::GitError;
 use lock_gen::{Pins, Submodule, SubmoduleChange, changes_to_review, lock_pins};
 use lock_model::{CONFIG_FILE, CommitId, ErrorClass, GitSource, LOCK_FILE, Lock, RepositoryUrl, ServiceName, TreePath};
 
 use super::allowed_sources;
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::inputs::Inputs;
 use crate::revision::{LockFile, Revision, parse_config};
 
 /// What the branch that a change goes to says of submodules: no change decides about that itself.
@@ -25,12 +27,15 @@ impl Target {
     /// Reads the commit that a change goes to. A commit that is not here, and a file that makes no sense, say nothing:
     /// whoever needs more than that says what is wrong with them. A repository that cannot be read is no answer.
     pub(crate) fn load(context: &Context, base: &CommitId) -> Result<Self> {
-        let read = |path: &str| match context.git.read_file(base.as_str(), path) {
+        let known = |read: Result<Option<Vec<u8>>, GitError>| match read {
             Err(error) if error.class() == ErrorClass::NotFound => Ok(None),
             read => read.map_err(|error| git_error("the rules for submodules cannot be read", error)),
         };
-        let config = read(CONFIG_FILE)?.and_then(|bytes| parse_config(CONFIG_FILE, &bytes).ok());
-        let lock = read(LOCK_FILE)?.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock);
+        let config = known(Inputs::config(&context.git, base.as_str()))?
+            .and_then(|bytes| parse_config(CONFIG_FILE, &bytes).ok());
+        let lock = known(Inputs::lock(&context.git, base.as_str()))?
+            .and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok())
+            .map(|file| file.lock);
         let names = lock.iter().flat_map(Lock::services);
         let names = names.map(|(name, service)| (name.clone(), service.path.clone())).collect();
         let pins = lock.as_ref().map(lock_pins).unwrap_or_default();

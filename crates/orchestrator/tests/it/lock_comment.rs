@@ -1,11 +1,12 @@
 //! The comment of a lock where services moved: what is unusual comes first, what others wrote stays text, and the
 //! whole stays below the forge's limit.
 
+use ledger::PolicySource;
 use lock_model::{CommitId, Lock, Timestamp};
 use orchestrator::report::markdown::{
     LockComment, MAX_COMMENT_CHARACTERS, RiskKind, ServiceCommits, ServiceRisk, Step, lock_comment,
 };
-use orchestrator::report::v1::{CommitLine, CommitLines, SubmoduleCommits};
+use orchestrator::report::v1::{CommitLine, CommitLines, InputChanges, SubmoduleCommits};
 
 use crate::builders::*;
 
@@ -48,11 +49,12 @@ fn comment(after: &Lock, before: &Lock, risks: &[ServiceRisk], commits: &[Servic
         target_branch: "staging",
         base: &id(0xba5e),
         head: &id(0x4ead),
-        rules: &[],
+        policy: PolicySource::Parent,
         risks,
         policy_relaxations: &[],
         not_deployed: &[],
         warnings: &[],
+        inputs: &InputChanges::default(),
         commits,
     })
 }

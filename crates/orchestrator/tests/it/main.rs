@@ -1,19 +1,19 @@
 //! The library through its public interface.
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests look at what was stored")]
 
 #[path = "../../../ledger/tests/it/builders.rs"]
 mod builders;
 #[path = "../../../promotion/tests/it/days.rs"]
 mod days;
-mod fencing;
 mod gates;
+mod inputs;
 mod ledger_reports;
 mod lock_comment;
 mod locks;
 mod pages;
 mod people;
-mod policy;
 mod resume;
 mod reviewing;
 mod rollbacks;

@@ -665,7 +665,7 @@ fn released_original() -> Arc<Shop> {
 }
 
 /// A service's manifests.
-fn manifest(service: &str) -> String {
+pub(crate) fn manifest(service: &str) -> String {
     format!(
         "apiVersion: apps/v1
 kind: Deployment
@@ -689,7 +689,7 @@ pub(crate) fn write(path: &str, text: &str) -> TreeChange {
     TreeChange::Write { path: path.into(), mode: git::MODE_FILE, bytes: text.into() }
 }
 
-fn executable(path: &str, text: &str) -> TreeChange {
+pub(crate) fn executable(path: &str, text: &str) -> TreeChange {
     TreeChange::Write { path: path.into(), mode: git::MODE_EXECUTABLE, bytes: text.into() }
 }
 

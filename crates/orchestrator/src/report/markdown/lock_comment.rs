@@ -5,7 +5,10 @@ use lock_model::{CommitId, Lock, ReleaseId};
 use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
 use super::commits::{ServiceCommits, commits};
+use super::inputs::inputs;
 use super::risks::{ServiceRisk, risks};
+use crate::report::v1::InputChanges;
+use ledger::PolicySource;
 use lock_model::escaping::{code_span, escape_markdown};
 use promotion::pull_request::marker;
 
@@ -24,8 +27,8 @@ pub struct LockComment<'a> {
     pub base: &'a CommitId,
     /// The head of the pull request.
     pub head: &'a CommitId,
-    /// Where the rules of the target branch were read, a sentence for each environment.
-    pub rules: &'a [String],
+    /// Where the rules came from.
+    pub policy: PolicySource,
     /// What is unusual about the changes.
     pub risks: &'a [ServiceRisk],
     /// Rules that the pull request loosens.
@@ -34,6 +37,8 @@ pub struct LockComment<'a> {
     pub not_deployed: &'a [NotDeployedRow],
     /// What else should be looked at.
     pub warnings: &'a [String],
+    /// What changes of the files of the superproject that the release reads.
+    pub inputs: &'a InputChanges,
     /// The commits of the services that moved.
     pub commits: &'a [ServiceCommits],
 }
@@ -76,12 +81,20 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
         code_span(facts.base.short(7)),
     );
     text.push_str(&services(facts.before, facts.lock));
+    text.push_str(&section("Changed files that the release reads", &inputs(facts.inputs)));
     text.push_str(&section("Look at these first", &risks(facts.risks)));
     text.push_str(&section("Rules that this pull request loosens", &sentences(facts.policy_relaxations)));
+    match facts.policy {
+        PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {}
+        PolicySource::Bootstrap => {
+            let said =
+                "The target branch has no configuration yet: the rules are those of this pull request (bootstrap).\n";
+            text.push_str(&section("Bootstrap", said));
+        }
+    }
     text.push_str(&section("To look at", &sentences(facts.warnings)));
     text.push_str(&section("Exceptions", &exceptions(facts.lock)));
     text.push_str(&section("Locked, not deployed", &not_deployed(facts.not_deployed)));
-    text.push_str(&section("Rules", &sentences(facts.rules)));
     let identity = section("Identity", &list(&[code_span(facts.lock.id().as_str())]));
     let used = section("Commits", "\n").chars().count() + text.chars().count() + identity.chars().count();
     let room = MAX_COMMENT_CHARACTERS.saturating_sub(used);

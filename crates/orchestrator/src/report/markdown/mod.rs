@@ -3,6 +3,7 @@
 mod blocks;
 mod changes;
 mod commits;
+mod inputs;
 mod lock_comment;
 mod promotion_body;
 mod risks;

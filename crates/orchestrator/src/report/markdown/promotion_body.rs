@@ -4,11 +4,11 @@ use lock_model::{EnvironmentName, Lock, ReleaseId};
 
 use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
-use ledger::{Hold, ProvenRelease, Unreviewed};
+use super::inputs::inputs;
+use crate::report::v1::InputChanges;
+use ledger::{Hold, PolicySource, ProvenRelease, Unreviewed};
 use lock_model::escaping::{code_span, escape_markdown};
 use promotion::pull_request::marker;
-
-use crate::report::v1::PolicyReport;
 
 /// What the body says.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ pub struct PromotionBody<'a> {
     pub to: &'a EnvironmentName,
     /// The proof; absent while there is none.
     pub proof: Option<&'a ProvenRelease>,
+    /// What changes of the files of the superproject that the release reads.
+    pub inputs: &'a InputChanges,
     /// Why it is a draft; empty where it may be merged.
     pub obstacles: &'a [String],
     /// The hold of the next environment.
@@ -37,8 +39,8 @@ pub struct PromotionBody<'a> {
     pub policy_relaxations: &'a [String],
     /// Why the lock was not reviewed, and the recorded reason; absent where it was.
     pub unreviewed: Option<(Unreviewed, &'a str)>,
-    /// Where the rules of the next environment were read.
-    pub rules: &'a PolicyReport,
+    /// Where the rules came from.
+    pub policy: PolicySource,
     /// What is locked and not deployed.
     pub not_deployed: &'a [NotDeployedRow],
 }
@@ -58,6 +60,7 @@ pub fn promotion_body(facts: &PromotionBody<'_>) -> String {
         text.push('\n');
     }
     text.push_str(&services(facts.before, facts.lock));
+    text.push_str(&section("Changed files that the release reads", &inputs(facts.inputs)));
     text.push_str(&section("To look at", &attention(facts)));
     text.push_str(&section("Rules that it loosens", &sentences(facts.policy_relaxations)));
     text.push_str(&section("Proof", &proof(facts)));
@@ -90,8 +93,13 @@ fn attention(facts: &PromotionBody<'_>) -> String {
             escape_markdown(&hold.reason)
         ));
     }
-    if facts.rules.is_unusual() {
-        items.push(escape_markdown(&facts.rules.sentence()));
+    match facts.policy {
+        PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {}
+        PolicySource::Bootstrap => {
+            items.push(
+                "The target branch has no configuration yet: the rules are this branch's (bootstrap).".to_owned(),
+            );
+        }
     }
     list(&items)
 }
@@ -107,9 +115,6 @@ fn proof(facts: &PromotionBody<'_>) -> String {
     }
     if let Some(count) = facts.approvals {
         items.push(format!("needs {count} approvals of exactly this content"));
-    }
-    if !facts.rules.is_unusual() {
-        items.push(escape_markdown(&facts.rules.sentence()));
     }
     if !facts.pull_requests.is_empty() {
         let numbers: Vec<String> = facts.pull_requests.iter().map(|number| format!("#{number}")).collect();

@@ -2,7 +2,6 @@ use lock_model::{CommitId, EnvironmentName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::policy::PolicyReport;
 use super::verdict::{Report, Verdict};
 
 /// `approvals`.
@@ -26,12 +25,12 @@ pub struct ApprovalsReport {
     /// Who does not, and why.
     pub not_counted: Vec<NotCountedReview>,
     /// Where the rules were read.
-    pub policy: PolicyReport,
+    pub policy: Policy,
     /// The answer in one line.
     pub summary: String,
     /// Whether the pull request has what the rules ask for.
     pub approved: bool,
-    /// Rules that the pull request relaxes, and where the rules were read where that is unusual.
+    /// Rules that the pull request relaxes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -43,6 +42,16 @@ pub struct NotCountedReview {
     pub user: String,
     /// Why it does not count.
     pub reason: String,
+}
+
+/// Where rules were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// The branch that the change goes to, as it was before.
+    Target,
+    /// The change itself, since that branch has none yet.
+    Bootstrap,
 }
 
 impl Report for ApprovalsReport {

@@ -7,6 +7,7 @@ use lock_model::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::inputs::InputChanges;
 use super::pushed::PushedRefs;
 use super::submodules::{RiskLine, SubmoduleCommits};
 use super::verdict::{Report, Verdict};
@@ -318,6 +319,8 @@ pub struct PublishedLock {
     pub summary: String,
     /// The services of the lock, by name.
     pub services: BTreeMap<ServiceName, LockedService>,
+    /// The files of the superproject that the release reads and that the pull request changes.
+    pub inputs: InputChanges,
     /// The commits since the lock before, by service.
     pub commits: BTreeMap<ServiceName, SubmoduleCommits>,
     /// What a person should look at.

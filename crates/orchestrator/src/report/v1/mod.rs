@@ -12,8 +12,8 @@ mod health;
 mod history;
 mod hold;
 mod images;
+mod inputs;
 mod lock;
-mod policy;
 mod pushed;
 mod run;
 mod schema;
@@ -22,7 +22,7 @@ mod submodules;
 mod suites;
 mod verdict;
 
-pub use approvals::{ApprovalsReport, NotCountedReview};
+pub use approvals::{ApprovalsReport, NotCountedReview, Policy};
 pub use configuration::{ConfigCheckReport, ConfigShowReport};
 pub use deployment::{NotDeployedService, PlanReport, VerifyReport};
 pub use environment_status::{Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status};
@@ -30,12 +30,12 @@ pub use health::HealthReport;
 pub use history::{HistoryReport, HistoryRow, history};
 pub use hold::HoldReport;
 pub use images::{ImageAttempt, ImagesExplainReport, TakenImage};
+pub use inputs::{InputChange, InputChanges, Lines, MAX_INPUTS_LISTED};
 pub use lock::{
     AdoptedLock, CheckAnswer, LockCheckReport, LockCommitReport, LockComposeReport, LockDiffReport, LockGenerateReport,
     LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport, LockSource, LockedService, PublishedLock,
     ServiceImage, locked_services,
 };
-pub use policy::{PolicyAcceptReport, PolicyReport};
 pub use pushed::PushedRefs;
 pub use run::{Operation, RunReport, StepLine, StepResult};
 pub use schema::{evidence_schema, report_schema};
