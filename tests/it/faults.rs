@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use test_support::{GitShim, Repository, When};
 
-use crate::shop::{Built, Shop};
+use crate::shop::{Built, Shop, wait_until};
 use crate::stops::{locked, proven};
 use crate::trace::{assert_chain, differences, end_state, forge_side, good_records};
 
@@ -357,4 +357,28 @@ fn t5_two_commits_that_share_seven_digits_are_told_apart() {
 
     shop.build_image("shop-cart", &ours, &ours);
     shop.ok(&format!("lock publish --pull-request {number}"));
+}
+
+#[test]
+fn f28_the_push_of_a_killed_run_does_not_land_after_a_rollback() {
+    let shop = proven();
+    shop.approve_and_merge(2);
+    shop.ok("run --env production");
+    let first = shop.deployed_image("production", "shop-cart").unwrap();
+    shop.bump("services/shop-cart", 2);
+    shop.merge_dev();
+    shop.ok("run --env staging");
+    shop.approve_and_merge(4);
+
+    let shim = GitShim::holding(":refs/heads/deploy/production");
+    let mut run = shop.orchestrator("run --env production").search_path(shim.search_path()).start();
+    wait_until("the push is under way", || shim.has_held());
+    run.kill();
+    let back = shop.ok("rollback --env production --reason \"orders are lost\"");
+    assert!(back.stdout().contains("no change, in a new commit: deploy/production"), "{back}");
+    shim.release();
+    wait_until("the orphaned push has ended", || shim.held_code().is_some());
+    assert_ne!(shim.held_code(), Some(0), "the branch is not where that run saw it");
+    assert_eq!(shop.deployed_image("production", "shop-cart").unwrap(), first);
+    shop.ok("verify --env production");
 }

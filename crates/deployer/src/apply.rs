@@ -15,12 +15,32 @@ pub struct ApplyOptions {
     pub actor: String,
     /// The time of the deployment.
     pub time: Timestamp,
+    /// The deployment's number, in whatever the caller counts them by. What is written names it, so that a later deployment
+    /// can tell whether this one arrived.
+    pub number: Option<u64>,
+    /// What becomes of a target that holds the planned files already.
+    pub same_files: SameFiles,
+}
+
+/// What becomes of a target that holds the planned files already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SameFiles {
+    /// It is left as it is.
+    #[default]
+    Keep,
+    /// It is written all the same: what a deployment that was cut off still has under way cannot arrive after that.
+    ///
+    /// A target that the deployment with the number `unless` wrote is left as it is, since that one has arrived.
+    Write {
+        /// The number of the deployment that was cut off, where it asked for the same files.
+        unless: Option<u64>,
+    },
 }
 
 impl ApplyOptions {
-    /// Both are required.
+    /// Without a number, and with files that are kept where they are the same.
     pub fn new(actor: impl Into<String>, time: Timestamp) -> Self {
-        Self { actor: actor.into(), time }
+        Self { actor: actor.into(), time, number: None, same_files: SameFiles::default() }
     }
 }
 

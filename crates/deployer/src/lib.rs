@@ -83,7 +83,7 @@ mod rules;
 mod target;
 mod yaml_writer;
 
-pub use apply::{Applied, AppliedDetail, ApplyOptions, DeployEvent};
+pub use apply::{Applied, AppliedDetail, ApplyOptions, DeployEvent, SameFiles};
 pub use compose_override::{ComposeError, ComposeOverride, ComposeWarning, compose_override};
 pub use error::DeployError;
 pub use git;

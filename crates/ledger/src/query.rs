@@ -273,7 +273,7 @@ impl Ledger {
     }
 }
 
-/// Equal apart from who, when, at which commit, and with which documents.
+/// Equal apart from who, when, at which commit, and with which documents. What gates answer is about one commit.
 fn says_the_same(recorded: &RecordDraft, draft: &RecordDraft) -> bool {
     recorded.result == draft.result
         && recorded.lock == draft.lock
@@ -283,4 +283,5 @@ fn says_the_same(recorded: &RecordDraft, draft: &RecordDraft) -> bool {
         && recorded.proof == draft.proof
         && recorded.unreviewed == draft.unreviewed
         && recorded.policy == draft.policy
+        && (recorded.step != Step::Gates || recorded.commit == draft.commit)
 }

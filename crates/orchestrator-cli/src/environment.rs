@@ -59,7 +59,7 @@ pub(crate) const DOCKER_CONFIG: Variable = Variable {
 /// Podman's file with logins.
 pub(crate) const REGISTRY_AUTH_FILE: Variable = Variable {
     name: "REGISTRY_AUTH_FILE",
-    description: "File with logins as podman writes it, read where docker's file does not exist.",
+    description: "File with logins, as docker and podman write it; where it is set, no other file is read.",
 };
 /// Folder of podman's logins of this session.
 pub(crate) const XDG_RUNTIME_DIR: Variable =

@@ -1,6 +1,6 @@
 //! What the library may see of this process: variables, programs, logins, the clock and the run's identity.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,6 +81,12 @@ fn registry_access() -> Result<RegistryAccess> {
         EnvCredential::new(environment::GITHUB_TOKEN.name, GITHUB_REGISTRY, login)
     });
     access.login_files = login_files();
+    if let Some(file) = environment::read(environment::DOCKER_CONFIG).filter(|path| Path::new(path).is_file()) {
+        access.login_notes.push(format!(
+            "`{}` names the file `{file}`: docker means the folder that holds `config.json`",
+            environment::DOCKER_CONFIG.name
+        ));
+    }
     for (name, value) in environment::named(&HELPER_VARIABLES, &HELPER_PREFIXES) {
         access.helper_variables.insert(name, value);
     }
@@ -100,16 +106,18 @@ fn authorities() -> Result<Vec<PemAuthority>> {
     Ok(vec![PemAuthority::new(path, pem)])
 }
 
-/// Where docker and podman keep logins.
+/// Where docker and podman keep logins: the file that is named explicitly, else docker's, else podman's.
 fn login_files() -> Vec<PathBuf> {
     let path = |variable: Variable| environment::read(variable).map(PathBuf::from);
+    if let Some(explicit) = path(environment::REGISTRY_AUTH_FILE) {
+        return vec![explicit];
+    }
     let home = path(environment::HOME);
     let below_home = |rest: &str| home.as_ref().map(|home| home.join(rest));
     let docker = path(environment::DOCKER_CONFIG).or_else(|| below_home(".docker"));
     let configuration = path(environment::XDG_CONFIG_HOME).or_else(|| below_home(".config"));
     [
         docker.map(|folder| folder.join("config.json")),
-        path(environment::REGISTRY_AUTH_FILE),
         path(environment::XDG_RUNTIME_DIR).map(|folder| folder.join("containers/auth.json")),
         configuration.map(|folder| folder.join("containers/auth.json")),
     ]

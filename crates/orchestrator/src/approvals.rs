@@ -1,18 +1,17 @@
 //! Who approved a promotion, by the rules of the environment that it goes to.
 
-use config::policy_relaxations;
 use forge::{PullRequest, PullRequestState, StatusState};
-use ledger::PolicySource;
 use lock_model::EnvironmentName;
 use promotion::approvals::{ApprovalVerdict, count};
 
 use crate::context::{Context, branch_name};
-use crate::engine::{APPROVALS_STATUS, PolicyFound, mergers, pull_request_facts};
+use crate::engine::{APPROVALS_STATUS, mergers, pull_request_facts};
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
-use crate::report::v1::{ApprovalsReport, NotCountedReview, Policy};
-use crate::revision::{Revision, load_config};
+use crate::policy_found::{PolicyFound, relaxed_rules};
+use crate::report::v1::{ApprovalsReport, NotCountedReview};
+use crate::revision::Revision;
 
 /// Counts the approvals of a pull request, or of the one open promotion, and sets its status while it is open.
 ///
@@ -41,17 +40,13 @@ pub async fn approvals(
         ));
     }
     let revision = Revision::load(context, &pull_request.head)?;
-    // The rules are the target branch's: what the pull request says about itself does not count.
-    let target = match &pull_request.merge {
-        Some(merge) => Revision::load(context, &merge.commit)?.parents.first().cloned(),
-        None => Some(context.branch_head(&branch).await?),
+    let store = LedgerStore::read(context).await?;
+    let found = match &pull_request.merge {
+        Some(merge) => PolicyFound::of_commit(context, store.ledger(), &environment, &branch, &merge.commit).await?,
+        None => PolicyFound::of_next(context, store.ledger(), name, &branch).await?,
     };
-    let rules = match &target {
-        Some(target) => load_config(context, target.as_str())?,
-        None => None,
-    };
-    let found = PolicyFound::of(rules, name);
-    let policy = found.gates(context, &revision, name, &mergers(context, &pull_request).await?)?;
+    let policy = found.gates(context, &revision, &mergers(context, &pull_request).await?)?;
+    let rules = found.report();
     let mut report = ApprovalsReport {
         pull_request: pull_request.number,
         environment: name.clone(),
@@ -61,10 +56,7 @@ pub async fn approvals(
         missing: 0,
         counted: Vec::new(),
         not_counted: Vec::new(),
-        policy: match found.source {
-            PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => Policy::Target,
-            PolicySource::Bootstrap => Policy::Bootstrap,
-        },
+        policy: rules.clone(),
         summary: format!("`{name}` asks for no approvals"),
         approved: true,
         warnings: Vec::new(),
@@ -88,18 +80,13 @@ pub async fn approvals(
             .map(|review| NotCountedReview { user: review.user.clone(), reason: review.reason.to_string() })
             .collect();
         report.counted = approvals.counted;
-        match found.source {
-            PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {
-                let relaxed = policy_relaxations(found.config(&revision.config), &revision.config);
-                report.warnings.extend(relaxed.iter().map(|rule| format!("the pull request loosens a rule: {rule}")));
-            }
-            PolicySource::Bootstrap => report.warnings.push(format!(
-                "bootstrap: `{branch}` has no configuration yet, so the rules are the pull request's own"
-            )),
-        }
+    }
+    let relaxed = relaxed_rules(&[&found], &revision);
+    report.warnings.extend(relaxed.iter().map(|rule| format!("the pull request loosens a rule: {rule}")));
+    if rules.is_unusual() {
+        report.warnings.push(rules.sentence());
     }
     if pull_request.merge.is_none() {
-        LedgerStore::check(context).await?;
         context.forge.set_status(&pull_request.head, APPROVALS_STATUS, state, &report.summary).await?;
     }
     Ok(report)

@@ -70,7 +70,8 @@ async fn deployed_branch(context: &Context, name: &EnvironmentName) -> Result<Op
     if context.commit(commit.as_str())?.is_none() {
         return Ok(None);
     }
-    let config = load_config(context, commit.as_str())?;
+    // What an older version of this program wrote may not be readable any more; the branches say it as well.
+    let config = load_config(context, commit.as_str()).ok().flatten();
     let environment = config.and_then(|config| config.environments.get(name).cloned());
     Ok(environment.and_then(|environment| environment.branch).map(|branch| branch.to_string()))
 }

@@ -13,7 +13,8 @@ use crate::report::v1::HoldReport;
 ///
 /// # Errors
 ///
-/// Where repository, forge or ledger cannot be read or written, and for an environment that no configuration knows.
+/// Where repository, forge or ledger cannot be read or written, and for an environment that neither a configuration nor the
+/// ledger knows.
 pub async fn hold(context: &Context, environment: &EnvironmentName, reason: &str) -> Result<HoldReport> {
     let record = record(context, environment, Step::Hold, reason).await?;
     Ok(HoldReport { environment: environment.clone(), held: true, reason: reason.to_owned(), record })
@@ -31,10 +32,17 @@ pub async fn unhold(context: &Context, environment: &EnvironmentName, reason: &s
 
 async fn record(context: &Context, name: &EnvironmentName, step: Step, reason: &str) -> Result<Option<u64>> {
     context.sync()?;
-    let environment = find_environment(context, name).await?;
     let mut store = LedgerStore::read(context).await?;
+    let commit = match find_environment(context, name).await {
+        Ok(environment) => Some(commit_of(context, &branch_of(&environment)?, None).await?),
+        // An environment that the ledger knows can be held when no configuration has it any more, or none can be read.
+        Err(error) => {
+            let last = store.ledger().of(name).rfind(|record| record.entry.commit.is_some());
+            last.ok_or(error)?.entry.commit.clone()
+        }
+    };
     let mut draft =
         RecordDraft::new(step, StepResult::Ok, context.run.clone(), context.now()).environment(name).reason(reason);
-    draft.commit = Some(commit_of(context, &branch_of(&environment)?, None).await?);
+    draft.commit = commit;
     store.append(context, draft, &[], |_| Ok(())).await
 }

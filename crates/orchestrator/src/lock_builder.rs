@@ -9,11 +9,12 @@ use lock_model::{
     Content, ImageReference, Lock, LockedImage, Origin, Revision as ImageRevision, Service, ServiceName, Source,
     TreePath,
 };
-use registry::{Attempt, Event, ImageRequest, Resolution, RevisionPolicy, Unresolved, WaitPolicy};
+use registry::{Event, ImageRequest, Resolution, RevisionPolicy, Unresolved, WaitPolicy};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
+use crate::image_failure::unresolved;
 use crate::registry_client;
 use crate::report::v1::PushedRefs;
 use crate::revision::Revision;
@@ -272,7 +273,7 @@ async fn resolve(
         }
     }
     if !failures.is_empty() {
-        return Err(unresolved(&failures, all));
+        return Err(unresolved(context, &failures, all));
     }
     warnings.extend(registry_client::warnings(&registry));
     Ok(images)
@@ -325,35 +326,4 @@ pub(crate) async fn explain(context: &Context, revision: &Revision, name: &Servi
         .filter_map(|repository| Some(format!("{}: {}", repository.host(), registry.login_of(repository)?.source)))
         .collect();
     Ok(answer.map(|answer| Explained { answer, logins, warnings: registry_client::warnings(&registry) }))
-}
-
-/// All failures as one error. A permanent cause decides its kind; it is temporary only where every failure is.
-pub(crate) fn unresolved(failures: &[(ServiceName, Unresolved)], of: usize) -> Error {
-    let code = failures
-        .iter()
-        .map(|(_, failure)| ErrorKind::of(failure.class(), ErrorKind::Image, ErrorKind::Image))
-        .min_by_key(|code| match code {
-            ErrorKind::Bug => 0,
-            ErrorKind::Image => 1,
-            ErrorKind::Denied => 2,
-            _ => 3,
-        })
-        .unwrap_or(ErrorKind::Image);
-    let problems = failures.iter().map(|(service, failure)| Problem {
-        subject: service.to_string(),
-        message: failure.reason.to_string(),
-        details: failure.tried.iter().map(|attempt: &Attempt| format!("tried {attempt}")).collect(),
-    });
-    let hint = match code {
-        ErrorKind::Temporary => "every failure is temporary: run the same command again",
-        ErrorKind::Denied => {
-            "log in with `docker login` or `podman login`, or set `ORCHESTRATOR_REGISTRY_HOST` and its companions"
-        }
-        _ => {
-            "wait until the service's CI has published the image, or correct `images:` and `services:` in orchestrator.yaml"
-        }
-    };
-    Error::new(code, format!("{} of {of} services have no image that can be locked", failures.len()))
-        .problems(problems)
-        .hint(hint)
 }

@@ -27,6 +27,8 @@ pub struct RegistryAccess {
     pub job_login: Option<EnvCredential>,
     /// Where docker and podman keep logins; the first that exists counts.
     pub login_files: Vec<PathBuf>,
+    /// What is odd about where logins are looked for, a sentence each.
+    pub login_notes: Vec<String>,
     /// What credential helpers see besides what every program inherits.
     pub helper_variables: EnvVars,
     /// Proxies on the way to registries.

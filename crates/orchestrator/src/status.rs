@@ -8,7 +8,8 @@ use crate::context::Context;
 use crate::engine::suite_reference;
 use crate::error::Result;
 use crate::ledger_store::LedgerStore;
-use crate::report::v1::{self, HistoryReport, StatusReport};
+use crate::policy_found::PolicyFound;
+use crate::report::v1::{self, HistoryReport, PolicyReport, StatusReport};
 use crate::revision::{Revision, load_config};
 
 /// The records of the ledger, oldest first: of one environment or of all, the newest `limit` of them.
@@ -44,7 +45,7 @@ pub async fn status(context: &Context) -> Result<StatusReport> {
             config = Some(found);
         }
     }
-    let mut environments = Vec::new();
+    let (mut environments, mut warnings) = (Vec::new(), Vec::new());
     for environment in config.iter().flat_map(|config| config.environments.values()) {
         let Some(branch) = &environment.branch else { continue };
         let mut suites = Vec::new();
@@ -58,9 +59,16 @@ pub async fn status(context: &Context) -> Result<StatusReport> {
             }
         }
         let steps = plan(&PlanShape { locks: Locks::InTree, suites, then: then(environment) });
-        environments.push(v1::status(store.ledger(), &environment.name, &steps));
+        let mut row = v1::status(store.ledger(), &environment.name, &steps);
+        match PolicyFound::of_next(context, store.ledger(), &environment.name, branch.as_str()).await {
+            Ok(found) => row.policy = Some(found.report()),
+            Err(error) => warnings.push(format!("{}: {}", error.message(), error.causes().join(": "))),
+        }
+        let accepted = row.policy.as_ref().filter(|policy| policy.accepted.is_some());
+        warnings.extend(accepted.map(PolicyReport::sentence));
+        environments.push(row);
     }
-    Ok(StatusReport { environments })
+    Ok(StatusReport { environments, warnings })
 }
 
 /// What follows the proof of an environment.

@@ -1,5 +1,7 @@
 //! Running suites without making a proof.
 
+use std::collections::BTreeSet;
+
 use forge::{MergeRef, StatusState};
 use lock_model::{CommitId, EnvironmentName, SuiteName};
 
@@ -9,8 +11,9 @@ use crate::environment_policy::{branch_of, commit_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
 use crate::ledger_store::LedgerStore;
+use crate::policy_found::PolicyFound;
 use crate::report::v1::TestReport;
-use crate::revision::{Revision, load_config};
+use crate::revision::Revision;
 
 /// Which suites to run, and on what.
 #[derive(Clone, Debug)]
@@ -40,11 +43,11 @@ impl TestRequest {
 pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestReport> {
     let name = &request.environment;
     context.sync()?;
-    let (revision, tested) = if let Some(number) = request.pull_request {
+    let (revision, head) = if let Some(number) = request.pull_request {
         match context.forge.merge_ref(number).await? {
-            MergeRef::Clean { commit, base, head, .. } => {
+            MergeRef::Clean { commit, head, .. } => {
                 context.sync()?;
-                (Revision::load(context, &commit)?, Some(Tested { base, head }))
+                (Revision::load(context, &commit)?, Some(head))
             }
             MergeRef::Conflict { paths, .. } => {
                 return Err(Error::new(
@@ -60,7 +63,15 @@ pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestR
     };
     let environment = revision.environment(name)?.clone();
     let mut warnings = Vec::new();
-    let required = required(context, &revision, name, tested.as_ref(), &mut warnings)?;
+    let rules = match request.pull_request {
+        Some(number) => {
+            let branch = context.forge.pull_request(number).await?.base_branch;
+            let store = LedgerStore::read(context).await?;
+            PolicyFound::of_branch(context, store.ledger(), &revision.config, branch.as_str()).await?
+        }
+        None => Vec::new(),
+    };
+    let required = required(&revision, name, &rules, &mut warnings)?;
     let suites = if request.suites.is_empty() { &required } else { &request.suites };
     if suites.is_empty() {
         return Err(Error::new(ErrorKind::Usage, format!("environment `{name}` has no suites: nothing was tested"))
@@ -71,9 +82,9 @@ pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestR
         context.note(format!("suite {suite}: running"));
         reports.push(run_suite(context, &revision, &environment, suite).await?);
     }
-    if let Some(tested) = tested {
+    if let Some(head) = head {
         if required.iter().all(|suite| suites.contains(suite)) {
-            set_status(context, &tested.head, &reports).await?;
+            set_status(context, &head, &reports).await?;
         } else {
             warnings.push(format!(
                 "status `{SUITES_STATUS}` is not set: it stands for all suites of `{name}`, and only some were run"
@@ -83,28 +94,21 @@ pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestR
     Ok(TestReport { environment: name.clone(), suites: reports, warnings })
 }
 
-/// What a pull request's test merge was made of.
-struct Tested {
-    base: CommitId,
-    head: CommitId,
-}
-
-/// The suites that count: the environment's, and with a pull request also those of the branch that it goes to, since a
-/// change does not choose what it is tested by.
+/// The suites that count: the environment's, and with a pull request also those that the rules of the branch name that it
+/// goes to, since a change does not choose what it is tested by.
 fn required(
-    context: &Context,
     revision: &Revision,
     name: &EnvironmentName,
-    tested: Option<&Tested>,
+    rules: &[PolicyFound],
     warnings: &mut Vec<String>,
 ) -> Result<Vec<SuiteName>> {
     let mut suites = revision.environment(name)?.suites.clone();
-    let before = match tested {
-        Some(tested) => load_config(context, tested.base.as_str())?,
-        None => None,
-    };
-    let Some(before) = before.as_ref().and_then(|config| config.environments.get(name)) else { return Ok(suites) };
-    for suite in &before.suites {
+    let configurations = rules.iter().flat_map(PolicyFound::configurations);
+    let before: BTreeSet<&SuiteName> = configurations
+        .filter_map(|rules| rules.config.environments.get(name))
+        .flat_map(|environment| &environment.suites)
+        .collect();
+    for suite in before {
         if suites.contains(suite) {
             continue;
         }

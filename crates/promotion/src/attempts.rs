@@ -119,3 +119,37 @@ fn action(cycle: &DeploymentCycle, key: &StepKey) -> StepAction {
         StepAction::Skip { seq: state.seq }
     }
 }
+
+/// Whether a deployment has to move its target's branch even where that holds the same files already.
+///
+/// The push of a run that died may still be under way, and lands as long as the branch is where that run saw it. Once the
+/// branch has moved it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// The deployment before ended, so nothing of it is under way.
+    NotNeeded,
+    /// The branch moves, unless its newest commit is that of deployment `unless`, which has arrived then.
+    Needed {
+        /// Number of the record that began the deployment before; absent where that one was not of this rollback.
+        unless: Option<u64>,
+    },
+}
+
+/// Says whether the deployment that record `number` began needs a fence: the first one of a rollback, and every one after
+/// a deployment that did not end well.
+pub fn fence(ledger: &Ledger, environment: &EnvironmentName, number: u64) -> Fence {
+    let mut newest_first = ledger.of(environment).rev().filter(|record| record.seq < number);
+    let Some(before) = newest_first.by_ref().find(|record| record.occupies_environment()) else {
+        return Fence::NotNeeded;
+    };
+    if before.opens_rollback() {
+        return Fence::Needed { unless: None };
+    }
+    match before.entry.result {
+        StepResult::Ok => Fence::NotNeeded,
+        StepResult::Started => Fence::Needed { unless: Some(before.seq) },
+        StepResult::Failed | StepResult::Refused | StepResult::Superseded => Fence::Needed {
+            unless: newest_first.find(|record| record.is(Step::Deploy, StepResult::Started)).map(|record| record.seq),
+        },
+    }
+}

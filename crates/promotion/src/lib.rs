@@ -36,6 +36,7 @@ pub mod approvals;
 pub mod attempts;
 pub mod gates;
 pub mod interruption;
+pub mod policy_commit;
 pub mod pull_request;
 pub mod release_names;
 pub mod rollback;

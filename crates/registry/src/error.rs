@@ -189,7 +189,7 @@ pub enum RegistryErrorKind {
         /// `HOST[:PORT]` of the token service.
         host: String,
         /// What is wrong with it.
-        reason: &'static str,
+        reason: String,
     },
     /// The registry refuses permission (403).
     #[error("{}`{host}` refuses ({status}){detail}{}", login.as_ref().map(|login| login.problems_first()).unwrap_or_default(), asked_by(login.as_deref()))]
@@ -229,7 +229,7 @@ pub enum RegistryErrorKind {
         /// To where, and why that is not followed.
         reason: String,
     },
-    /// The registry is busy: 408, 429, 502, 503 or 504, also after the retries.
+    /// The registry is busy: 408, 429, 500, 502, 503 or 504, also after the retries.
     #[error("`{host}` is busy ({status}){}", retry_after.map_or_else(String::new, |wait| format!(" and asks to wait {} s", wait.as_secs())))]
     Busy {
         /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
@@ -312,10 +312,10 @@ impl RegistryErrorKind {
             | Self::TooLarge { .. }
             | Self::Status { .. }
             | Self::Redirect { .. }
-            | Self::TokenAnswer { .. }
             | Self::Client { .. } => ErrorClass::Invalid,
             Self::LoginNeeded { .. }
             | Self::LoginRefused { .. }
+            | Self::TokenAnswer { .. }
             | Self::Realm { .. }
             | Self::Refused { .. }
             | Self::Untrusted { .. } => ErrorClass::Denied,

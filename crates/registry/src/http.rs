@@ -183,7 +183,7 @@ impl Http {
             }
             let response = request.send().await.map_err(|error| broken(&url, error))?;
             let status = response.status();
-            if is_busy(status) {
+            if is_busy(status, &ask.method) {
                 let retry_after = retry_after(response.headers());
                 return Err(RegistryErrorKind::Busy { host: host_of(&url), status: status.as_u16(), retry_after });
             }
@@ -235,8 +235,14 @@ impl Answer {
 }
 
 /// The statuses after which the same request can succeed.
-fn is_busy(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504)
+///
+/// A registry that fails only at HEAD answers a GET, which is what follows.
+fn is_busy(status: StatusCode, method: &Method) -> bool {
+    match status.as_u16() {
+        408 | 429 | 502 | 503 | 504 => true,
+        500 => *method != Method::HEAD,
+        _ => false,
+    }
 }
 
 fn is_redirect(status: StatusCode) -> bool {

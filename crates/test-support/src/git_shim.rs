@@ -61,6 +61,33 @@ impl GitShim {
         })
     }
 
+    /// Makes a shim that holds the first call whose arguments contain `text`, as a slow network does: the call goes on
+    /// after [`release`](Self::release), whether its caller still lives or not.
+    pub fn holding(text: &str) -> Self {
+        Self::make(|at, git| {
+            format!(
+                "case \"$*\" in *'{text}'*) if /bin/mkdir '{at}/held' 2>/dev/null; then\n\
+                 while [ ! -d '{at}/released' ]; do /bin/sleep 0.05; done\n\
+                 '{git}' \"$@\"; code=$?; echo $code > '{at}/ended.new'; /bin/mv '{at}/ended.new' '{at}/ended'; exit $code; fi;; esac\n"
+            )
+        })
+    }
+
+    /// Whether a call is held, or was.
+    pub fn has_held(&self) -> bool {
+        self.folder.path().join("held").is_dir()
+    }
+
+    /// Lets the held call go on.
+    pub fn release(&self) {
+        fs::create_dir(self.folder.path().join("released")).expect("the shim's folder can be written");
+    }
+
+    /// The exit code of the call that was held, once it has ended.
+    pub fn held_code(&self) -> Option<i32> {
+        fs::read_to_string(self.folder.path().join("ended")).ok()?.trim().parse().ok()
+    }
+
     /// Makes a shim that runs a line of shell before and after every call, to look at what a crash would leave there;
     /// `$GIT` in it is the real git. Its answers are [`sightings`](Self::sightings).
     pub fn watching(line: &str) -> Self {

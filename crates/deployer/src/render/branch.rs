@@ -5,8 +5,11 @@ use lock_model::{BranchName, CommitId};
 
 use super::detail::{BranchChange, RenderPlan};
 use super::tree::RenderedTree;
-use crate::apply::ApplyOptions;
+use crate::apply::{ApplyOptions, SameFiles};
 use crate::error::DeployError;
+
+/// Names the deployment in the message of a commit.
+const NUMBER_TRAILER: &str = "Deployment: ";
 
 /// A branch of a remote, and the repository that new objects are written to.
 #[derive(Clone, Debug)]
@@ -66,7 +69,22 @@ impl Branch {
         Ok(Some(tree))
     }
 
-    /// Stores a plan with one commit, if the branch is where the plan saw it. The same plan again pushes nothing.
+    /// Whether what the branch holds may stay, since it is what is asked for and nothing older can arrive any more.
+    fn may_stay(&self, head: &CommitId, same_files: SameFiles) -> Result<bool, DeployError> {
+        let unless = match same_files {
+            SameFiles::Keep => return Ok(true),
+            SameFiles::Write { unless: None } => return Ok(false),
+            SameFiles::Write { unless: Some(number) } => number.to_string(),
+        };
+        let facts = self.git.commit(head.as_str()).map_err(self.failed("read it"))?;
+        let named = facts
+            .as_ref()
+            .and_then(|facts| facts.message.lines().rev().find_map(|line| line.strip_prefix(NUMBER_TRAILER)));
+        Ok(named == Some(unless.as_str()))
+    }
+
+    /// Stores a plan with one commit, if the branch is where the plan saw it. The same plan again pushes nothing, unless
+    /// the options ask for it.
     pub(super) fn store(
         &self,
         plan: &RenderPlan,
@@ -77,6 +95,7 @@ impl Branch {
         let head = stored.as_ref().and_then(|tree| tree.commit.clone());
         if let (Some(head), Some(stored)) = (&head, &stored)
             && stored.holds(files)
+            && self.may_stay(head, options.same_files)?
         {
             return Ok((head.clone(), BranchChange::Unchanged));
         }
@@ -92,7 +111,9 @@ impl Branch {
         let failed = self.failed("commit to it");
         let tree = self.git.write_tree(None, &changes).map_err(&failed)?;
         let parents: Vec<CommitId> = head.iter().cloned().collect();
-        let commit = self.git.commit_tree(&tree, &parents, &plan.message, &identity).map_err(&failed)?;
+        let number = options.number.map(|number| format!("{NUMBER_TRAILER}{number}\n")).unwrap_or_default();
+        let message = format!("{}{number}", plan.message);
+        let commit = self.git.commit_tree(&tree, &parents, &message, &identity).map_err(&failed)?;
         let expected = head.as_ref().map_or(ABSENT, CommitId::as_str);
         match self.git.push(&self.remote, commit.as_str(), &self.full_name(), Some(expected)) {
             Ok(PushOutcome::Done) => Ok((commit, BranchChange::Pushed)),

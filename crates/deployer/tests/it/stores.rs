@@ -9,7 +9,7 @@ use std::time::Duration;
 use deployer::render::{BranchChange, FolderChange, RenderApplied, RenderedTree};
 use deployer::{
     AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployRequest, OccupiedPlace, Plan, ProblemKind, Proof,
-    RenderFolder, RenderTarget, Target,
+    RenderFolder, RenderTarget, SameFiles, Target,
 };
 use git::{CommitIdentity, Git, GitOptions, InitOptions, LocalProtocol, MODE_FILE, TreeChange};
 use lock_model::{ErrorClass, Timestamp};
@@ -213,6 +213,45 @@ fn f23_a_push_whose_answer_was_lost_is_looked_up() {
     let applied = apply(&Target::Render(store.render_target(&lossy)), &plan).unwrap();
     assert_eq!((applied.branch, store.commits()), (BranchChange::Pushed, 1));
     store.assert_holds(&plan);
+}
+
+/// Applies a plan as deployment `number`.
+fn numbered_apply(store: &Store, plan: &Plan, number: u64, same_files: SameFiles) -> RenderApplied {
+    let mut options = ApplyOptions::new("orchestrator", Timestamp::from_unix_seconds(1_700_000_000));
+    options.number = Some(number);
+    options.same_files = same_files;
+    let AppliedDetail::Render(detail) = wait(store.target().apply(plan, &options, &|_| ())).unwrap().detail;
+    detail
+}
+
+#[test]
+fn f28_what_a_dead_deployment_pushes_late_is_refused_once_the_branch_moved() {
+    let store = Store::new();
+    let plan = store.plan(&shop());
+    let first = numbered_apply(&store, &plan, 3, SameFiles::Keep);
+    // Deployment 7 dies with its push under way: made for the branch as it is.
+    let orphan = store.git.write_tree(None, &[]).unwrap();
+    let orphan = store.git.commit_tree(&orphan, std::slice::from_ref(&first.commit), "late\n", &identity()).unwrap();
+    let late = |expected: &lock_model::CommitId| {
+        store.git.push(&store.remote(), orphan.as_str(), "refs/heads/deploy/staging", Some(expected.as_str())).unwrap()
+    };
+    // The deployment after it asks for what is there.
+    let fenced = numbered_apply(&store, &store.plan(&shop()), 9, SameFiles::Write { unless: Some(7) });
+    assert_eq!((fenced.branch, store.commits()), (BranchChange::Pushed, 2));
+    assert_eq!(late(&first.commit), git::PushOutcome::Moved);
+    store.assert_holds(&plan);
+
+    // What deployment 9 wrote is there: the one that goes on from it has nothing left to do.
+    let done = numbered_apply(&store, &store.plan(&shop()), 12, SameFiles::Write { unless: Some(9) });
+    assert_eq!((done.branch, done.commit), (BranchChange::Unchanged, fenced.commit.clone()));
+    for unless in [None, Some(1), Some(12), Some(90)] {
+        let before = store.commits();
+        let again = numbered_apply(&store, &store.plan(&shop()), 20, SameFiles::Write { unless });
+        assert_eq!((again.branch, store.commits()), (BranchChange::Pushed, before + 1), "{unless:?}");
+    }
+    let bare = store.git.open_other(Path::new(&store.remote())).unwrap();
+    let message = bare.text(["log", "--format=%B", "-1", BRANCH]).unwrap();
+    assert!(message.starts_with("staging: sha256:aa") && message.contains("\nDeployment: 20\n"), "{message}");
 }
 
 #[test]

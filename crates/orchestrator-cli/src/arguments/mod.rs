@@ -19,8 +19,8 @@ pub(crate) use lock::{
     LockPublishArgs, LockRejectArgs, LockShowArgs, RevisionArgument,
 };
 pub(crate) use operate::{
-    ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PromoteArgs, ReleaseArgs,
-    RollbackArgs, RunArgs, TestCommand, TestRunArgs, UnholdArgs,
+    ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs, PolicyCommand,
+    PromoteArgs, ReleaseArgs, RollbackArgs, RunArgs, TestCommand, TestRunArgs, UnholdArgs,
 };
 
 use crate::output::Format;
@@ -62,6 +62,7 @@ impl Arguments {
             | Command::Release(_)
             | Command::Hold(_)
             | Command::Unhold(_)
+            | Command::Policy(_)
             | Command::Status
             | Command::History(_)
             | Command::Config(_)
@@ -160,6 +161,9 @@ pub(crate) enum Command {
     Hold(HoldArgs),
     /// Allow deployments to an environment again.
     Unhold(UnholdArgs),
+    /// Decide, as an administrator, about the rules of an environment.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Show where each environment stands.
     Status,
     /// Show the ledger as a table.

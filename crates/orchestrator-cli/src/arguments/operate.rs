@@ -153,6 +153,27 @@ pub(crate) struct UnholdArgs {
     pub reason: String,
 }
 
+/// Commands about the rules of an environment.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Put the rules of a commit in force where those in force cannot be met or read any more.
+    Accept(PolicyAcceptArgs),
+}
+
+/// Which rules.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PolicyAcceptArgs {
+    /// A commit that was a tip of the environment's branch; its configuration has the rules.
+    #[arg(value_name = "COMMIT")]
+    pub commit: String,
+    /// The environment.
+    #[arg(value_name = "ENVIRONMENT")]
+    pub environment: EnvironmentName,
+    /// Why.
+    #[arg(long, value_name = "TEXT", value_parser = super::reason)]
+    pub reason: String,
+}
+
 /// Which records.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HistoryArgs {

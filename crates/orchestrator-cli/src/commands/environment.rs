@@ -4,8 +4,8 @@ use orchestrator::{self as library, Context, DeployRequest, Error, ErrorKind, Re
 use orchestrator::{RollbackRequest, RunRequest, TestRequest};
 
 use crate::arguments::{
-    ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PromoteArgs, ReleaseArgs,
-    RollbackArgs, RunArgs, TestRunArgs, UnholdArgs,
+    ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs, PromoteArgs,
+    ReleaseArgs, RollbackArgs, RunArgs, TestRunArgs, UnholdArgs,
 };
 use crate::output::Shown;
 
@@ -75,6 +75,10 @@ pub(crate) async fn hold(context: &Context, args: &HoldArgs) -> Result<Shown> {
 
 pub(crate) async fn unhold(context: &Context, args: &UnholdArgs) -> Result<Shown> {
     Ok(Shown::report(&library::unhold(context, &args.environment.env, &args.reason).await?))
+}
+
+pub(crate) async fn accept_policy(context: &Context, args: &PolicyAcceptArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::accept_policy(context, &args.environment, &args.commit, &args.reason).await?))
 }
 
 pub(crate) async fn status(context: &Context) -> Result<Shown> {

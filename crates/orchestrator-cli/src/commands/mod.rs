@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use orchestrator::{Context, Error, ErrorKind, Result};
 
-use crate::arguments::{Command, GlobalArgs, ImagesCommand, TestCommand};
+use crate::arguments::{Command, GlobalArgs, ImagesCommand, PolicyCommand, TestCommand};
 use crate::output::Shown;
 use crate::surroundings;
 
@@ -47,6 +47,7 @@ impl Session {
             Command::Rollback(args) => environment::rollback(&self.context()?, args).await,
             Command::Hold(args) => environment::hold(&self.context()?, &args).await,
             Command::Unhold(args) => environment::unhold(&self.context()?, &args).await,
+            Command::Policy(PolicyCommand::Accept(args)) => environment::accept_policy(&self.context()?, &args).await,
             Command::Status => environment::status(&self.context()?).await,
             Command::History(args) => environment::history(&self.context()?, &args).await,
             Command::Forge(command) => forge::run(&self.context()?, command).await,

@@ -6,10 +6,11 @@ use config::{Deployment, Environment, SourceFolder};
 use deployer::render::BranchChange;
 use deployer::{
     AppliedDetail, ApplyOptions, DeployError, DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule,
-    NotDeployed, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, Target,
+    NotDeployed, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
 };
 use lock_gen::SubmoduleStore;
 use lock_model::{BranchName, Content, Lock, ReleaseId, Service, ServiceName, Timestamp};
+use promotion::attempts::Fence;
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result, causes};
@@ -192,12 +193,27 @@ impl Deployable {
         })
     }
 
-    /// Applies a plan and says in one line what changed.
-    pub(crate) async fn apply(&self, context: &Context, plan: &Plan, now: Timestamp) -> Result<String> {
-        let options = ApplyOptions::new(&context.run.actor, now);
+    /// Applies a plan, as the deployment that record `number` of the ledger began, and says in one line what changed.
+    pub(crate) async fn apply(
+        &self,
+        context: &Context,
+        plan: &Plan,
+        now: Timestamp,
+        number: u64,
+        fence: Fence,
+    ) -> Result<String> {
+        let mut options = ApplyOptions::new(&context.run.actor, now);
+        options.number = Some(number);
+        options.same_files = match fence {
+            Fence::NotNeeded => SameFiles::Keep,
+            Fence::Needed { unless } => SameFiles::Write { unless },
+        };
         let applied = self.target(context).apply(plan, &options, &|_| ()).await.map_err(apply_error)?;
         let (PlanDetail::Render(planned), AppliedDetail::Render(applied)) = (&plan.detail, applied.detail);
         Ok(match applied.branch {
+            BranchChange::Pushed if plan.changes.is_empty() => {
+                format!("no change, in a new commit: {} at {}", self.branch, applied.commit.short(12))
+            }
             BranchChange::Pushed => {
                 format!(
                     "{} of {} files, {} at {}",

@@ -1,29 +1,26 @@
 //! The facts that the gates judge: what git and the forge say, and the policy of the target branch.
 
-use std::collections::BTreeMap;
-
-use config::{Config, Excluded, ProofRequirement};
 use forge::{PullRequest, PullRequestState, Role};
-use ledger::{Ledger, PolicySource, ProofLevel};
-use lock_model::{CommitId, EnvironmentName, SuiteName};
-use promotion::approvals::{
-    Access, ApprovalPolicy, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, ReviewState,
-};
+use ledger::Ledger;
+use lock_model::CommitId;
+use promotion::approvals::{Access, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, ReviewState};
 use promotion::attempts::Purpose;
-use promotion::gates::{Ancestry, DeployFacts, GateCode, GatePolicy, GateReport, ProvenIn, PullRequestFound, judge};
+use promotion::gates::{Ancestry, DeployFacts, GateCode, GatePolicy, GateReport, PullRequestFound, judge};
 
 use super::step_outcome::StepOutcome;
-use super::suites::suite_reference;
 use super::{Engine, merged_pull_request};
-use crate::context::{Context, git_error};
+use crate::context::Context;
 use crate::environment_policy::branch_of;
 use crate::error::{ErrorKind, Result};
 use crate::labels::count;
-use crate::revision::{Revision, load_config};
+use crate::policy_found::{PolicyFound, changes_only_the_lock, way_out};
+use crate::report::v1::PolicyReport;
+use crate::revision::Revision;
 
 impl Engine<'_> {
     pub(super) async fn ask_gates(&mut self) -> Result<StepOutcome> {
         let report = self.gate_report().await?;
+        let rules = self.findings.as_ref().and_then(|findings| findings.rules.clone());
         let answer = if report.lets_pass() {
             let asked = report.findings.iter().filter(|f| f.verdict == promotion::gates::GateVerdict::Passed).count();
             StepOutcome::ok(format!("{} passed", count(asked, "gate")))
@@ -37,17 +34,19 @@ impl Engine<'_> {
                 lines.push(format!("{}: {}", finding.gate, finding.message));
                 lines.extend(finding.hint.iter().map(|hint| format!("  hint: {hint}")));
             }
+            if let Some(rules) =
+                rules.as_ref().filter(|_| report.refusals().any(|finding| finding.gate.asks_by_rules()))
+            {
+                lines.push(rules.sentence());
+                let hint = way_out(&self.environment.name, self.revision.commit.as_str());
+                lines.push(format!("  hint: {hint}"));
+            }
             StepOutcome::refused(code, lines.join("\n"))
         };
         let mut answer = answer.document("gates.json", &report);
-        answer.policy = Some(report.policy);
         answer.reason = report.reason();
-        if report.policy == PolicySource::Bootstrap && self.purpose == Purpose::Run {
-            answer.warnings.push(format!(
-                "bootstrap: `{}` has no configuration yet, so the rules are the change's own",
-                branch_of(&self.environment)?
-            ));
-        }
+        answer.policy = report.policy;
+        answer.warnings.extend(rules.filter(PolicyReport::is_unusual).map(|rules| rules.sentence()));
         Ok(answer)
     }
 
@@ -57,12 +56,19 @@ impl Engine<'_> {
         let branch = branch_of(&self.environment)?;
         let origin = self.origin_commit()?;
         let pull_request = merged_pull_request(self.context, &branch, &origin).await?;
-        let found = policy_for(self.context, &origin, &self.environment.name)?;
-        let mergers = match &pull_request {
-            Some(pull_request) => mergers(self.context, pull_request).await?,
-            None => Vec::new(),
+        let (policy, rules) = match self.purpose {
+            Purpose::Rollback => (GatePolicy::default(), None),
+            Purpose::Run => {
+                let mergers = match &pull_request {
+                    Some(pull_request) => mergers(self.context, pull_request).await?,
+                    None => Vec::new(),
+                };
+                let (context, commit) = (self.context, &self.revision.commit);
+                let found =
+                    PolicyFound::of_commit(context, self.store.ledger(), &self.environment, &branch, commit).await?;
+                (found.gates(context, &self.revision, &mergers)?, Some(found.report()))
+            }
         };
-        let policy = found.gates(self.context, &self.revision, &self.environment.name, &mergers)?;
         let pull_request = match &pull_request {
             Some(pull_request) => Some(pull_request_facts(self.context, pull_request).await?),
             None => None,
@@ -80,6 +86,7 @@ impl Engine<'_> {
             head_in_history: is_ancestor(self.context, &self.lock.lock.source().head, &self.revision.commit)?,
             older_than_newest: older,
             policy,
+            rules,
             pull_request,
         };
         let report = self.judge(self.store.ledger(), &findings);
@@ -124,12 +131,7 @@ impl Engine<'_> {
 /// The commit that brought a change to the branch: the parent of a commit that changes the lock alone, else the commit.
 pub(super) fn arrival(context: &Context, revision: &Revision) -> Result<CommitId> {
     let [parent] = revision.parents.as_slice() else { return Ok(revision.commit.clone()) };
-    let changed = context
-        .git
-        .diff_names(parent.as_str(), revision.commit.as_str())
-        .map_err(|error| git_error("the lock commit cannot be compared with its parent", error))?;
-    let only_lock = !changed.is_empty()
-        && changed.iter().all(|change| change.path.starts_with(&format!("{}/", lock_model::LOCK_FOLDER)));
+    let only_lock = changes_only_the_lock(context, &revision.commit, parent)?;
     Ok(if only_lock { parent.clone() } else { revision.commit.clone() })
 }
 
@@ -141,6 +143,8 @@ pub(super) struct Findings {
     head_in_history: Ancestry,
     older_than_newest: Ancestry,
     policy: GatePolicy,
+    /// Where the rules were read; absent for a rollback.
+    rules: Option<PolicyReport>,
     pull_request: Option<PullRequestFacts>,
 }
 
@@ -151,85 +155,6 @@ fn is_ancestor(context: &Context, ancestor: &CommitId, descendant: &CommitId) ->
     }
     let answer = context.is_ancestor(ancestor.as_str(), descendant.as_str())?;
     Ok(if answer { Ancestry::Ancestor } else { Ancestry::Unrelated })
-}
-
-/// The configuration whose policy judges a change: the target branch's, as it was before the change.
-#[derive(Debug)]
-pub(crate) struct PolicyFound {
-    pub source: PolicySource,
-    /// Absent in the bootstrap case, where the change is judged by its own configuration.
-    config: Option<Config>,
-}
-
-/// The policy for a change that arrived with this commit: the configuration of its first parent.
-fn policy_for(context: &Context, commit: &CommitId, environment: &EnvironmentName) -> Result<PolicyFound> {
-    let facts = context.commit(commit.as_str())?;
-    let before = match facts.as_ref().and_then(|facts| facts.parents.first()) {
-        Some(parent) => load_config(context, parent.as_str())?,
-        None => None,
-    };
-    Ok(PolicyFound::of(before, environment))
-}
-
-impl PolicyFound {
-    /// The policy of a configuration; the bootstrap case where it is missing or does not have the environment.
-    pub(crate) fn of(config: Option<Config>, environment: &EnvironmentName) -> Self {
-        let config = config.filter(|config| config.environments.contains_key(environment));
-        let source = if config.is_some() { PolicySource::Parent } else { PolicySource::Bootstrap };
-        Self { source, config }
-    }
-
-    /// The configuration that decides; `own` is the change's.
-    pub(crate) fn config<'a>(&'a self, own: &'a Config) -> &'a Config {
-        self.config.as_ref().unwrap_or(own)
-    }
-
-    /// The policy of an environment, with the suites' digests as they are in the revision.
-    pub(crate) fn gates(
-        &self,
-        context: &Context,
-        revision: &Revision,
-        environment: &EnvironmentName,
-        mergers: &[String],
-    ) -> Result<GatePolicy> {
-        let rules = self.config(&revision.config);
-        let requires = &crate::environment_policy::environment_of(rules, environment)?.requires;
-        let mut proven_in = None;
-        if let Some(before) = &requires.proven_in {
-            let names = |config: &Config| -> Vec<SuiteName> {
-                config.environments.get(before).map(|environment| environment.suites.clone()).unwrap_or_default()
-            };
-            let mut suites = BTreeMap::new();
-            for name in names(rules).into_iter().chain(names(&revision.config)) {
-                let digest = if revision.config.suites.contains_key(&name) {
-                    Some(suite_reference(context, revision, &name)?.digest)
-                } else {
-                    None
-                };
-                suites.insert(name, digest);
-            }
-            let level = match requires.proof {
-                ProofRequirement::Stored => ProofLevel::Stored,
-                ProofRequirement::Running => ProofLevel::Running,
-            };
-            proven_in = Some(ProvenIn { environment: before.clone(), level, suites });
-        }
-        let approvals = requires.approvals.as_ref().map(|required| {
-            let mut excluded = BTreeMap::new();
-            for who in &required.exclude {
-                match who {
-                    // Approvals of the author never count, with and without this entry.
-                    Excluded::Author => {}
-                    Excluded::Merger => {
-                        let why = "merged what the pull request carries".to_owned();
-                        excluded.extend(mergers.iter().map(|merger| (merger.clone(), why.clone())));
-                    }
-                }
-            }
-            ApprovalPolicy { count: required.count, excluded }
-        });
-        Ok(GatePolicy { source: self.source, proven_in, approvals })
-    }
 }
 
 /// The users who merged the pull requests that a promotion carries, sorted.

@@ -17,10 +17,10 @@ use std::collections::BTreeSet;
 use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction};
 use ::promotion::interruption::{Interruption, Underway, interruption};
 use config::Environment;
-use ledger::{Ledger, Policy, ProofLevel, RecordDraft, Step, StepKey, StepResult};
+use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
-pub(crate) use gates::{PolicyFound, mergers, pull_request_facts};
+pub(crate) use gates::{mergers, pull_request_facts};
 pub(crate) use health::health;
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, lock_files, merged_pull_request,
@@ -240,9 +240,9 @@ impl<'a> Engine<'a> {
         };
         let mut started = self.draft(key, StepResult::Started);
         started.tag.clone_from(&tag);
-        self.append(started, &[]).await?;
-        let answer = match (effect, prepared) {
-            (Effect::Deploy, Some(prepared)) => self.deploy(&prepared).await,
+        let number = self.append(started, &[]).await?;
+        let answer = match (effect, prepared.zip(number)) {
+            (Effect::Deploy, Some((prepared, number))) => self.deploy(&prepared, number).await,
             (Effect::Deploy, None) => Err(Error::new(ErrorKind::Bug, "the deployment was not prepared")),
             (Effect::Suite, _) => self.suite(key).await,
             (Effect::Promote, _) => self.promote().await,
@@ -278,7 +278,7 @@ impl<'a> Engine<'a> {
             draft = draft.reason("the rollback is complete");
         }
         draft.tag = answer.tag.clone();
-        draft.policy = answer.policy.map(|source| Policy { source, commit: None });
+        draft.policy = answer.policy;
         self.append(draft, &answer.documents).await?;
         self.warnings.extend(answer.warnings);
         self.line(&key.to_string(), word, answer.detail);

@@ -2,19 +2,19 @@
 
 use crate::report::markdown::{NotDeployedRow, PromotionBody, promotion_body};
 use ::promotion::pull_request;
-use config::{Deployment, policy_relaxations};
+use config::Deployment;
 use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness, WriteOutcome};
-use ledger::{PolicySource, ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
+use ledger::{ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
 use lock_model::{EnvironmentName, LOCK_FILE, Lock};
 
 use super::Engine;
-use super::gates::PolicyFound;
 use super::step_outcome::StepOutcome;
 use crate::context::branch_name;
-use crate::environment_policy::{branch_of, environment_of};
+use crate::environment_policy::branch_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inputs::{Inputs, changes};
-use crate::revision::{LockFile, load_config};
+use crate::policy_found::{PolicyFound, relaxed_rules};
+use crate::revision::LockFile;
 
 /// Status of a promotion's approvals.
 pub(crate) const APPROVALS_STATUS: &str = "orchestrator/approvals";
@@ -93,17 +93,11 @@ impl Engine<'_> {
         let before = self.lock_at(target)?;
         let inputs_before = Inputs::before(self.context, &self.context.resolve(target)?)?;
         let changed = changes(self.context, inputs_before.as_ref(), &self.revision.inputs)?;
-        let old = PolicyFound::of(load_config(self.context, target)?, to);
-        let loosened: Vec<String> = match old.source {
-            PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {
-                policy_relaxations(old.config(&self.revision.config), &self.revision.config)
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect()
-            }
-            PolicySource::Bootstrap => Vec::new(),
-        };
-        let rules = environment_of(old.config(&self.revision.config), to)?;
+        let next = self.revision.environment(to)?;
+        let found = PolicyFound::of_next(self.context, ledger, to, &branch_of(next)?).await?;
+        let loosened = relaxed_rules(&[&found], &self.revision);
+        let policy = found.gates(self.context, &self.revision, &[])?;
+        let rules = found.report();
         let unreviewed: Option<(Unreviewed, String)> = ledger
             .records()
             .iter()
@@ -125,11 +119,11 @@ impl Engine<'_> {
             proof: proof.as_ref(),
             obstacles: &[],
             hold: hold.as_ref(),
-            approvals: rules.requires.approvals.as_ref().map(|approvals| approvals.count),
+            approvals: policy.approvals.as_ref().map(|approvals| approvals.count),
             pull_requests: &pull_requests,
             policy_relaxations: &loosened,
             unreviewed: unreviewed.as_ref().map(|(why, reason)| (*why, reason.as_str())),
-            policy: old.source,
+            rules: &rules,
             not_deployed: &rows,
         }))
     }

@@ -5,7 +5,7 @@ use deployer::Plan;
 use forge::{NewRelease, ReleaseOutcome};
 use ledger::ProofVerdict;
 use lock_model::ReleaseTag;
-use promotion::attempts::Purpose;
+use promotion::attempts::{self, Purpose};
 use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 
 use super::Engine;
@@ -56,8 +56,10 @@ impl Engine<'_> {
         Ok(Prepared { deployable, plan })
     }
 
-    pub(super) async fn deploy(&mut self, prepared: &Prepared) -> Result<StepOutcome> {
-        let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now()).await?;
+    /// Applies what was prepared; record `number` says that it began.
+    pub(super) async fn deploy(&mut self, prepared: &Prepared, number: u64) -> Result<StepOutcome> {
+        let fence = attempts::fence(self.store.ledger(), &self.environment.name, number);
+        let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now(), number, fence).await?;
         self.deployed_now = true;
         let evidence = DeployedPlan { plan: prepared.plan.digest.clone(), changes: prepared.plan.changes.clone() };
         Ok(StepOutcome::ok(detail).document("plan.json", &evidence))

@@ -1,6 +1,6 @@
 //! The outcome of a step.
 
-use ledger::PolicySource;
+use ledger::Policy;
 use serde::Serialize;
 
 use crate::error::ErrorKind;
@@ -22,8 +22,8 @@ pub(crate) struct StepOutcome {
     /// What people should know although the answer is positive.
     pub warnings: Vec<String>,
     pub tag: Option<String>,
-    /// Where the rules came from.
-    pub policy: Option<PolicySource>,
+    /// Where the rules of the gates were read.
+    pub policy: Option<Policy>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

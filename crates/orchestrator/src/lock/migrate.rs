@@ -16,8 +16,9 @@ use super::files::write_lock_folder;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
+use crate::image_failure::unresolved;
 use crate::inputs::Inputs;
-use crate::lock_builder::{Resolving, image_policy, unresolved};
+use crate::lock_builder::{Resolving, image_policy};
 use crate::registry_client;
 use crate::report::v1::{LockMigrateReport, locked_services};
 use crate::revision::{LockFile, load_config, lock_error};
@@ -329,7 +330,7 @@ async fn resolve(
     }
     warnings.extend(registry_client::warnings(&registry));
     if !failures.is_empty() {
-        let error = unresolved(&failures, requests.len()).problems(others);
+        let error = unresolved(context, &failures, requests.len()).problems(others);
         return Err(error.hint("images that never said their commit can be taken with `--revision warn`"));
     }
     if others.is_empty() {

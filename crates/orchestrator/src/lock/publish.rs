@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::forge::{PullRequest, PullRequestState, StatusState};
-use config::{Config, policy_relaxations};
-use ledger::PolicySource;
+use config::Config;
 use lock_model::{CommitId, LOCK_FOLDER};
 
 use super::files::lock_file_at;
@@ -17,6 +16,7 @@ use crate::inputs::{Inputs, changes as input_changes};
 use crate::labels::{diff_problems, short_id};
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Generated, Scope};
+use crate::policy_found::{PolicyFound, relaxed_rules};
 use crate::report::markdown::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
 use crate::report::v1::{InputChanges, LockPublishReport, PublishedLock, locked_services};
 use crate::revision::load_config;
@@ -193,10 +193,10 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     let changes = changes(context, before.as_ref(), &generated.lock, &declared).await?;
     let release = merge.revision.release(&generated.lock);
     let inputs = input_changes(context, Inputs::before(context, &base)?.as_ref(), &merge.revision.inputs)?;
-    let old = load_config(context, base.as_str())?;
-    let source = if old.is_some() { PolicySource::Parent } else { PolicySource::Bootstrap };
-    let loosened: Vec<String> =
-        old.iter().flat_map(|old| policy_relaxations(old, config)).map(|relaxation| relaxation.to_string()).collect();
+    let branch = pull_request.base_branch.as_str();
+    let found = PolicyFound::of_branch(context, LedgerStore::read(context).await?.ledger(), config, branch).await?;
+    let loosened = relaxed_rules(&found.iter().collect::<Vec<_>>(), &merge.revision);
+    let rules: Vec<String> = found.iter().map(|found| found.report().sentence()).collect();
     let now = context.now();
     let mut rows = Vec::new();
     for environment in config.environments.values().filter(|environment| environment.target.is_some()) {
@@ -206,10 +206,10 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
         lock: &generated.lock,
         before: before.as_ref(),
         release: &release,
-        target_branch: pull_request.base_branch.as_str(),
+        target_branch: branch,
         base: &base,
         head: &pull_request.head,
-        policy: source,
+        rules: &rules,
         risks: &changes.risks,
         policy_relaxations: &loosened,
         not_deployed: &rows,

@@ -280,7 +280,7 @@ async fn t1_approvals_are_those_of_the_branch_as_it_was_before() {
     shop.review("ana", 4, ReviewState::Approved).await;
     shop.merge_past_rules(4).await;
     refuses(&shop, &production(), &[Gate::Approvals], ErrorKind::Refused).await;
-    assert_eq!(shop.newest(&production(), Step::Gates).policy.map(|policy| policy.source), Some(PolicySource::Parent));
+    assert_eq!(shop.newest(&production(), Step::Gates).policy.map(|policy| policy.source), Some(PolicySource::Passed));
 }
 
 #[tokio::test]
@@ -305,7 +305,7 @@ async fn a_branch_with_a_configuration_is_judged_by_it() {
     for name in [staging(), production()] {
         let report = shop.run_ok(&name).await;
         assert_eq!(report.warnings, [""; 0], "{report:#?}");
-        assert_eq!(shop.newest(&name, Step::Gates).policy.map(|policy| policy.source), Some(PolicySource::Parent));
+        assert_eq!(shop.newest(&name, Step::Gates).policy.map(|policy| policy.source), Some(PolicySource::Passed));
     }
 }
 

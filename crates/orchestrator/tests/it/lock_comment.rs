@@ -1,7 +1,6 @@
 //! The comment of a lock where services moved: what is unusual comes first, what others wrote stays text, and the
 //! whole stays below the forge's limit.
 
-use ledger::PolicySource;
 use lock_model::{CommitId, Lock, Timestamp};
 use orchestrator::report::markdown::{
     LockComment, MAX_COMMENT_CHARACTERS, RiskKind, ServiceCommits, ServiceRisk, Step, lock_comment,
@@ -49,7 +48,7 @@ fn comment(after: &Lock, before: &Lock, risks: &[ServiceRisk], commits: &[Servic
         target_branch: "staging",
         base: &id(0xba5e),
         head: &id(0x4ead),
-        policy: PolicySource::Parent,
+        rules: &[],
         risks,
         policy_relaxations: &[],
         not_deployed: &[],

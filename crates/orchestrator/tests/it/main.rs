@@ -7,6 +7,7 @@
 mod builders;
 #[path = "../../../promotion/tests/it/days.rs"]
 mod days;
+mod fencing;
 mod gates;
 mod inputs;
 mod ledger_reports;
@@ -14,6 +15,7 @@ mod lock_comment;
 mod locks;
 mod pages;
 mod people;
+mod policy;
 mod resume;
 mod reviewing;
 mod rollbacks;

@@ -3,7 +3,7 @@ use orchestrator::report::markdown::{
     LockComment, LockFailure, LockProblemText, NotDeployedRow, PromotionBody, lock_comment, lock_failure_comment,
     promotion_body,
 };
-use orchestrator::report::v1::InputChanges;
+use orchestrator::report::v1::{InputChanges, PolicyReport};
 use promotion::pull_request::title;
 
 use crate::builders::*;
@@ -30,7 +30,7 @@ fn p12_the_comment_shows_the_difference_first() {
         target_branch: "staging",
         base: &commit("base"),
         head: &commit("head"),
-        policy: PolicySource::Bootstrap,
+        rules: &["the rules of `staging` are those of 1111111".to_owned()],
         risks: &[],
         policy_relaxations: &["production: `approvals.count` 4 → 1".to_owned()],
         not_deployed: &not_deployed(),
@@ -57,10 +57,6 @@ fn p12_the_comment_shows_the_difference_first() {
          \n\
          - production: \\`approvals.count\\` 4 → 1\n\
          \n\
-         ### Bootstrap\n\
-         \n\
-         The target branch has no configuration yet: the rules are those of this pull request (bootstrap).\n\
-         \n\
          ### Exceptions\n\
          \n\
          | exception | of | reason | owner | until |\n\
@@ -72,6 +68,10 @@ fn p12_the_comment_shows_the_difference_first() {
          | service | not in | reason | owner | until |\n\
          | --- | --- | --- | --- | --- |\n\
          | `chat` | staging | not ready, ask @\u{200b}team | team-ai | 2026-12-31 |\n\
+         \n\
+         ### Rules\n\
+         \n\
+         - the rules of \\`staging\\` are those of 1111111\n\
          \n\
          ### Identity\n\
          \n\
@@ -109,6 +109,17 @@ fn t7_a_tag_that_moved_is_said() {
     );
 }
 
+fn rules(source: PolicySource) -> PolicyReport {
+    PolicyReport {
+        environment: production(),
+        branch: "main".to_owned(),
+        source,
+        commit: Some(commit("passed")),
+        accepted: None,
+        together_with: Vec::new(),
+    }
+}
+
 fn body<'a>(lock: &'a lock_model::Lock, before: Option<&'a lock_model::Lock>) -> PromotionBody<'a> {
     // Leaked, so that the tests can borrow without ceremony.
     let leak = |name: &str| -> &'static lock_model::EnvironmentName { Box::leak(Box::new(environment(name))) };
@@ -126,7 +137,7 @@ fn body<'a>(lock: &'a lock_model::Lock, before: Option<&'a lock_model::Lock>) ->
         pull_requests: &[7, 8],
         policy_relaxations: &[],
         unreviewed: None,
-        policy: PolicySource::Parent,
+        rules: Box::leak(Box::new(rules(PolicySource::Passed))),
         not_deployed: &[],
     }
 }
@@ -154,7 +165,8 @@ fn a_promotion_says_what_its_approvers_approve() {
         "- **Nobody reviewed this lock**: it came by a push without a pull request: hurry\n",
         "- **production is held** since 2025-11-24T16:00:00Z by robot: fair &lt;b&gt;\n",
         "- proven in staging at 2025-11-24T16:00:00Z, stored (record 10)\n- green: `system`\n",
-        "- needs 4 approvals of exactly this content\n- carries #7, #8\n",
+        "- needs 4 approvals of exactly this content\n- the rules of \\`production\\` are those of ",
+        ", which passed them\n- carries #7, #8\n",
     ] {
         assert!(text.contains(expected), "{expected}\n--\n{text}");
     }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use ledger::{Step, StepResult};
+use ledger::{PolicySource, Step, StepResult};
 use orchestrator::forge::ReviewState;
 use orchestrator::forge::{LeaseOutcome, StatusState};
-use orchestrator::report::v1::Policy;
 use orchestrator::{
     DeployRequest, ErrorKind, RollbackRequest, RunRequest, approvals, deploy, hold, plan, promote, release, rollback,
     run, status, verify,
@@ -40,7 +39,7 @@ async fn approvals_are_of_different_people_who_may_approve() {
     shop.review("ben", 2, ReviewState::Approved).await;
     assert_eq!(counted(&shop, 2).await, (true, 2, 0, Some(StatusState::Success)));
     let report = approvals(&shop.bot(), &production(), None).await.unwrap();
-    assert_eq!((report.pull_request, report.policy), (2, Policy::Bootstrap));
+    assert_eq!((report.pull_request, report.policy.source), (2, PolicySource::Bootstrap));
     assert_eq!(report.counted, ["ana", "ben"]);
     let not_counted: Vec<&str> = report.not_counted.iter().map(|review| review.user.as_str()).collect();
     assert_eq!(not_counted, ["rita"], "she may only read");
@@ -81,7 +80,7 @@ async fn t1_a_pull_request_is_counted_by_the_rules_that_it_wants_to_relax() {
     shop.run_ok(&staging()).await;
     shop.review("ana", 4, ReviewState::Approved).await;
     let report = approvals(&shop.bot(), &production(), Some(4)).await.unwrap();
-    assert_eq!((report.approved, report.needed, report.policy), (false, 2, Policy::Target));
+    assert_eq!((report.approved, report.needed, report.policy.source), (false, 2, PolicySource::Passed));
     assert_eq!(report.warnings.len(), 1, "{report:#?}");
 }
 

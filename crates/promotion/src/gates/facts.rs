@@ -4,7 +4,7 @@ use lock_model::{CommitId, Date, Digest, EnvironmentName, Lock, ReleaseId, Suite
 
 use crate::approvals::{ApprovalPolicy, PullRequestFacts};
 use crate::attempts::Purpose;
-use ledger::{PolicySource, ProofLevel};
+use ledger::{Policy, ProofLevel};
 
 /// Everything that the gates look at besides the ledger.
 ///
@@ -51,21 +51,21 @@ pub enum Ancestry {
     Unknown,
 }
 
-/// The rules of one environment, read from the target branch as it was before the change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The rules of one environment, read at its [policy commit](crate::policy_commit).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GatePolicy {
-    /// Whether the target branch had a configuration to read.
-    pub source: PolicySource,
-    /// Which environment must have proven the release, and how.
-    pub proven_in: Option<ProvenIn>,
+    /// Where the rules were read; absent for a rollback, which asks nothing that rules decide.
+    pub policy: Option<Policy>,
+    /// Which environments must have proven the release, and how; several only where the environment is new on its branch.
+    pub proven_in: Vec<ProvenIn>,
     /// How many people must have approved.
     pub approvals: Option<ApprovalPolicy>,
 }
 
 impl GatePolicy {
     /// A policy that requires neither a proof nor approvals.
-    pub fn new(source: PolicySource) -> Self {
-        Self { source, proven_in: None, approvals: None }
+    pub fn new(policy: Policy) -> Self {
+        Self { policy: Some(policy), ..Self::default() }
     }
 }
 
@@ -76,8 +76,8 @@ pub struct ProvenIn {
     pub environment: EnvironmentName,
     /// What its proof must rest on, at least.
     pub level: ProofLevel,
-    /// The suites that must be green in the same cycle: every suite that the release's own configuration or the target
-    /// branch's names for that environment. The digest is the release's; where the release has no such suite any more,
+    /// The suites that must be green in the same cycle: every suite that the release's own configuration or the rules
+    /// name for that environment. The digest is the release's; where the release has no such suite any more,
     /// there is none.
     pub suites: BTreeMap<SuiteName, Option<SuiteDigest>>,
 }

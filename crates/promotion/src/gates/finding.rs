@@ -1,6 +1,6 @@
 use std::fmt;
 
-use ledger::PolicySource;
+use ledger::Policy;
 
 lock_model::words! {
     /// One question before a deployment.
@@ -111,6 +111,16 @@ impl GateFinding {
         Self { verdict: GateVerdict::Unknown, hint: Some(hint.into()), ..Self::passed(gate, message) }
     }
 
+    /// One answer for several of the same gate: the worst, with every text that is as bad.
+    pub(super) fn worst(gate: Gate, findings: Vec<Self>) -> Self {
+        let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(GateVerdict::Unknown);
+        let worst: Vec<Self> = findings.into_iter().filter(|finding| finding.verdict == verdict).collect();
+        let messages: Vec<&str> = worst.iter().map(|finding| finding.message.as_str()).collect();
+        let message = messages.join("; ");
+        let hint = worst.iter().find_map(|finding| finding.hint.clone());
+        Self { verdict, hint, ..Self::passed(gate, message) }
+    }
+
     pub(super) fn of_repository(self) -> Self {
         Self { code: GateCode::NotBelonging, ..self }
     }
@@ -121,8 +131,27 @@ impl GateFinding {
 pub struct GateReport {
     /// One a gate, in the order of [`Gate::ALL`].
     pub findings: Vec<GateFinding>,
-    /// Where the rules came from.
-    pub policy: PolicySource,
+    /// Where the rules were read; absent for a rollback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Policy")]
+    pub policy: Option<Policy>,
+}
+
+impl Gate {
+    /// Whether the answer depends on the rules of the environment.
+    pub fn asks_by_rules(self) -> bool {
+        match self {
+            Self::StagingProof | Self::Suites | Self::Approvals | Self::MergedTree => true,
+            Self::BelongsToTree
+            | Self::ReviewedHead
+            | Self::RecordedLock
+            | Self::NotRejected
+            | Self::Resolved
+            | Self::Exceptions
+            | Self::NotHeld
+            | Self::NoDowngrade => false,
+        }
+    }
 }
 
 impl GateReport {

@@ -30,5 +30,5 @@ pub fn judge(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateReport {
     ];
     findings.extend(proof::gates(ledger, facts));
     findings.extend(people::gates(facts));
-    GateReport { findings, policy: facts.policy.source }
+    GateReport { findings, policy: facts.policy.policy.clone() }
 }

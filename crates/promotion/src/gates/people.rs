@@ -9,14 +9,14 @@ use crate::attempts::Purpose;
 
 pub(super) fn gates(facts: &DeployFacts<'_>) -> [GateFinding; 2] {
     match (&facts.policy.approvals, facts.purpose) {
-        (None, Purpose::Run | Purpose::Rollback) => {
+        (None, Purpose::Run) => {
             let message = format!("`{}` requires no approvals", facts.environment);
             [
                 GateFinding::not_asked(Gate::Approvals, message.clone()),
                 GateFinding::not_asked(Gate::MergedTree, message),
             ]
         }
-        (Some(_), Purpose::Rollback) => {
+        (Some(_) | None, Purpose::Rollback) => {
             let message = "a rollback goes to what was approved before";
             [GateFinding::not_asked(Gate::Approvals, message), GateFinding::not_asked(Gate::MergedTree, message)]
         }

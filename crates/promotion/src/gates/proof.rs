@@ -8,19 +8,21 @@ use ledger::{Ledger, ProofVerdict};
 use lock_model::ReleaseId;
 
 pub(super) fn gates(ledger: &Ledger, facts: &DeployFacts<'_>) -> [GateFinding; 2] {
-    match (&facts.policy.proven_in, facts.purpose) {
-        (None, Purpose::Run | Purpose::Rollback) => {
-            let message = format!("`{}` requires no other environment's proof", facts.environment);
-            [GateFinding::not_asked(Gate::StagingProof, message.clone()), GateFinding::not_asked(Gate::Suites, message)]
+    let not_asked = |message: String| {
+        [GateFinding::not_asked(Gate::StagingProof, message.clone()), GateFinding::not_asked(Gate::Suites, message)]
+    };
+    let required = &facts.policy.proven_in;
+    match facts.purpose {
+        Purpose::Rollback => not_asked(format!("this release was proven in `{}` itself", facts.environment)),
+        Purpose::Run if required.is_empty() => {
+            not_asked(format!("`{}` requires no other environment's proof", facts.environment))
         }
-        (Some(_), Purpose::Rollback) => {
-            let message = format!("this release was proven in `{}` itself", facts.environment);
-            [GateFinding::not_asked(Gate::StagingProof, message.clone()), GateFinding::not_asked(Gate::Suites, message)]
+        Purpose::Run => {
+            let approvals = facts.policy.approvals.as_ref();
+            let proofs = required.iter().map(|one| proof_in(ledger, one, facts.release)).collect();
+            let suites = required.iter().map(|one| suites_in(ledger, one, facts.release, approvals)).collect();
+            [GateFinding::worst(Gate::StagingProof, proofs), GateFinding::worst(Gate::Suites, suites)]
         }
-        (Some(proven_in), Purpose::Run) => [
-            proof_in(ledger, proven_in, facts.release),
-            suites_in(ledger, proven_in, facts.release, facts.policy.approvals.as_ref()),
-        ],
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is done, skipped and tried again, and what stops a run that is underway.
 
 use ledger::{Ledger, Step, StepKey, StepResult};
-use promotion::attempts::{AfterProof, Locks, PlanShape, Purpose, StepAction, next_steps, plan};
+use promotion::attempts::{AfterProof, Fence, Locks, PlanShape, Purpose, StepAction, fence, next_steps, plan};
 use promotion::interruption::{Interruption, Underway, interruption};
 
 use crate::builders::*;
@@ -150,6 +150,10 @@ fn p13_running_a_finished_release_again_adds_no_record() {
                     answer.commit = Some(commit("readme"));
                     answer.started = now(500);
                     answer.finished = Some(now(501));
+                    // That its gates passed as well is worth knowing: its rules are those of the next change.
+                    let says_something = step.key.step() == Step::Gates;
+                    assert_eq!(ledger.changes(&answer), says_something, "{} in {environment}", step.key);
+                    answer.commit = Some(a.commit.clone());
                     assert!(!ledger.changes(&answer), "{} in {environment}", step.key);
                 }
             }
@@ -229,4 +233,33 @@ fn a_run_knows_what_was_recorded_before_its_gates_passed() {
         None,
         "nothing else was changed here"
     );
+}
+
+#[test]
+fn f28_a_deployment_is_fenced_where_the_one_before_was_cut_off_and_where_a_rollback_begins() {
+    let (a, b) = (freight("a"), freight("b"));
+    let asked = |stories: &[(&Freight, &str)]| {
+        let mut ledger = Ledger::empty();
+        for (freight, story) in stories {
+            tell(&mut ledger, &production(), freight, story);
+        }
+        // What happens in another environment, and what comes later, is nobody's business.
+        tell(&mut ledger, &staging(), &b, "deploy:started");
+        let number = append(&mut ledger, draft(&production(), &b, &Step::Deploy.into(), StepResult::Started));
+        tell(&mut ledger, &production(), &b, "deploy:ok");
+        fence(&ledger, &production(), number)
+    };
+    let needed = |unless| Fence::Needed { unless };
+    assert_eq!(asked(&[]), Fence::NotNeeded);
+    assert_eq!(asked(&[(&a, "deploy:started deploy:ok verify:failed")]), Fence::NotNeeded);
+    assert_eq!(asked(&[(&a, "gates:refused")]), Fence::NotNeeded, "nothing was begun");
+    assert_eq!(asked(&[(&a, "deploy:started deploy:ok deploy:started")]), needed(Some(3)));
+    assert_eq!(asked(&[(&a, "deploy:started"), (&b, "gates:ok deploy:started deploy:ok")]), Fence::NotNeeded);
+    assert_eq!(asked(&[(&a, "deploy:started deploy:failed gates:ok")]), needed(Some(1)), "who knows what it pushed");
+    // The first deployment of a rollback, whatever was before; then it is an attempt like others.
+    assert_eq!(asked(&[(&a, "deploy:started deploy:ok rollback:started gates:ok")]), needed(None));
+    assert_eq!(asked(&[(&a, "deploy:started rollback:started")]), needed(None));
+    assert_eq!(asked(&[(&a, "deploy:started rollback:started deploy:started")]), needed(Some(3)));
+    let done = "deploy:started rollback:started deploy:started deploy:ok rollback:ok";
+    assert_eq!(asked(&[(&a, done)]), Fence::NotNeeded);
 }

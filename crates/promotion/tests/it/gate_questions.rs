@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use ledger::{Ledger, PolicySource, ProofLevel, Step};
+use ledger::{Ledger, Policy, PolicySource, ProofLevel, Step};
 use lock_model::{Date, Digest, EnvironmentName, Lock, Origin, ReleaseId, TreeId};
 use promotion::attempts::Purpose;
 use promotion::gates::{
@@ -27,6 +27,10 @@ struct Scene {
     pull_request: Option<promotion::approvals::PullRequestFacts>,
 }
 
+fn parent() -> Policy {
+    Policy { source: PolicySource::Parent, commit: Some(commit("before")) }
+}
+
 fn scene() -> Scene {
     let freight = freight("a");
     let mut ledger = Ledger::empty();
@@ -43,12 +47,12 @@ fn scene() -> Scene {
         head_in_history: Ancestry::Ancestor,
         older_than_newest: Ancestry::Unrelated,
         policy: GatePolicy {
-            source: PolicySource::Parent,
-            proven_in: Some(ProvenIn {
+            policy: Some(parent()),
+            proven_in: vec![ProvenIn {
                 environment: staging(),
                 level: ProofLevel::Stored,
                 suites: BTreeMap::from([(suite("system", "system").name, Some(suite("system", "system").digest))]),
-            }),
+            }],
             approvals: Some(policy(4)),
         },
         pull_request: Some(pull_request(&FOUR)),
@@ -108,15 +112,15 @@ fn everything_in_order_passes() {
     scene().passes();
     let mut staged = scene();
     staged.environment = staging();
-    staged.policy = GatePolicy { source: PolicySource::Bootstrap, proven_in: None, approvals: None };
+    staged.policy = GatePolicy::new(Policy { source: PolicySource::Bootstrap, commit: None });
     staged.pull_request = None;
     staged.passes();
-    assert_eq!(staged.judge().policy, PolicySource::Bootstrap);
+    assert_eq!(staged.judge().policy, staged.policy.policy);
 }
 
 #[test]
 fn no_answers_let_nothing_pass() {
-    let report = GateReport { findings: Vec::new(), policy: PolicySource::Parent };
+    let report = GateReport { findings: Vec::new(), policy: None };
     assert!(!report.lets_pass());
     assert_eq!(report.verdict(), GateVerdict::Unknown);
 }
@@ -254,7 +258,7 @@ fn p9_only_a_release_that_staging_proved_goes_on() {
     other_configuration.refused_by(&both, GateCode::Refused, "was never proven in `staging`");
 
     let mut weaker = scene();
-    weaker.policy.proven_in.as_mut().unwrap().level = ProofLevel::Running;
+    weaker.policy.proven_in[0].level = ProofLevel::Running;
     weaker.refused_by(&[Gate::StagingProof], GateCode::Refused, "is `stored`, required is `running`");
 }
 
@@ -278,7 +282,7 @@ fn a_proof_is_taken_back_by_what_fails_later() {
 fn suites_must_be_green_with_the_same_content() {
     let set = |scene: &mut Scene, name: &str, content: Option<&str>| {
         let digest = content.map(|content| suite(name, content).digest);
-        scene.policy.proven_in.as_mut().unwrap().suites.insert(suite(name, "").name, digest);
+        scene.policy.proven_in[0].suites.insert(suite(name, "").name, digest);
     };
     let mut changed = scene();
     set(&mut changed, "system", Some("changed"));
@@ -297,7 +301,7 @@ fn suites_must_be_green_with_the_same_content() {
 #[test]
 fn t1_a_suite_that_the_change_leaves_out_needs_the_approvals_of_the_target() {
     let mut scene = scene();
-    scene.policy.proven_in.as_mut().unwrap().suites.insert(suite("load", "").name, None);
+    scene.policy.proven_in[0].suites.insert(suite("load", "").name, None);
     scene.passes();
     let message = scene.judge().findings.iter().find(|finding| finding.gate == Gate::Suites).unwrap().message.clone();
     assert_eq!(
@@ -402,20 +406,20 @@ fn a_report_is_as_good_as_its_worst_answer() {
 #[test]
 fn a_policy_is_made_of_what_it_requires() {
     let proven_in = ProvenIn { environment: staging(), level: ProofLevel::Running, suites: BTreeMap::new() };
-    let mut made = GatePolicy::new(PolicySource::Parent);
-    made.proven_in = Some(proven_in.clone());
+    let mut made = GatePolicy::new(parent());
+    made.proven_in = vec![proven_in.clone()];
     made.approvals = Some(policy(2));
-    let written = GatePolicy { source: PolicySource::Parent, proven_in: Some(proven_in), approvals: Some(policy(2)) };
+    let written = GatePolicy { policy: Some(parent()), proven_in: vec![proven_in], approvals: Some(policy(2)) };
     assert_eq!(made, written);
-    let none = GatePolicy { source: PolicySource::Bootstrap, proven_in: None, approvals: None };
-    assert_eq!(GatePolicy::new(PolicySource::Bootstrap), none);
+    let none = GatePolicy { policy: None, proven_in: Vec::new(), approvals: None };
+    assert_eq!(GatePolicy::default(), none);
     assert_eq!(promotion::approvals::ApprovalPolicy::new(3), policy(3));
 }
 
 #[test]
 fn a_stored_proof_is_not_enough_where_a_running_one_is_required() {
     let mut scene = scene();
-    if let Some(proven_in) = &mut scene.policy.proven_in {
+    if let [proven_in] = scene.policy.proven_in.as_mut_slice() {
         proven_in.level = ProofLevel::Running;
     }
     scene.refused_by(&[Gate::StagingProof], GateCode::Refused, "is `stored`, required is `running`");
@@ -429,7 +433,7 @@ fn what_is_not_required_is_not_asked() {
     };
     let mut scene = scene();
     assert_eq!(not_asked(&scene), []);
-    scene.policy = GatePolicy::new(PolicySource::Parent);
+    scene.policy = GatePolicy::new(parent());
     let of_policy = [Gate::StagingProof, Gate::Suites, Gate::Approvals, Gate::MergedTree];
     assert_eq!(not_asked(&scene), of_policy);
     scene.policy = self::scene().policy;
@@ -443,7 +447,7 @@ fn what_is_not_required_is_not_asked() {
 #[test]
 fn t1_a_policy_of_no_approvals_covers_no_suite_that_is_left_out() {
     let mut scene = scene();
-    if let Some(proven_in) = &mut scene.policy.proven_in {
+    if let [proven_in] = scene.policy.proven_in.as_mut_slice() {
         proven_in.suites.insert(suite("load", "load").name, None);
     }
     scene.passes();

@@ -10,4 +10,5 @@ mod gate_questions;
 mod going_back;
 mod model;
 mod people;
+mod policy_commits;
 mod pull_request;

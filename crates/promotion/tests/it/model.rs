@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ledger::{
-    Ledger, LockFile, NewRecord, PolicySource, ProofLevel, ProofVerdict, Record, RecordDraft, RunIdentity, Step,
-    StepKey, StepResult, SuiteRef,
+    Ledger, LockFile, NewRecord, Policy, PolicySource, ProofLevel, ProofVerdict, Record, RecordDraft, RunIdentity,
+    Step, StepKey, StepResult, SuiteRef,
 };
 use lock_model::{CommitId, Digest, Lock};
 use promotion::approvals::{MergeFacts, PullRequestFacts};
@@ -283,6 +283,10 @@ struct Process {
     suites_failed: bool,
 }
 
+fn policy_of_parent() -> Policy {
+    Policy { source: PolicySource::Parent, commit: None }
+}
+
 impl Process {
     fn new(world: &mut World, place: Place, purpose: Purpose, commit: Commit) -> Self {
         world.runs += 1;
@@ -551,14 +555,14 @@ impl Process {
             Some(_) | None => vec!["the lock is another content's".to_owned()],
         };
         let rules = match self.place {
-            Place::Staging => GatePolicy { source: PolicySource::Parent, proven_in: None, approvals: None },
+            Place::Staging => GatePolicy::new(policy_of_parent()),
             Place::Production => GatePolicy {
-                source: PolicySource::Parent,
-                proven_in: Some(ProvenIn {
+                policy: Some(policy_of_parent()),
+                proven_in: vec![ProvenIn {
                     environment: staging(),
                     level: ProofLevel::Stored,
                     suites: suites(Place::Staging).into_iter().map(|suite| (suite.name, Some(suite.digest))).collect(),
-                }),
+                }],
                 approvals: Some(policy(4)),
             },
         };

@@ -302,15 +302,20 @@ async fn fetch(
         ..Ask::new(method, url, authenticator.options().limits.token, &gate, ask.deadline)
     };
     let asked_at = Instant::now();
-    let answer = authenticator.http.exchange(&question, header.as_ref()).await?;
+    let unusable = |reason: String| RegistryErrorKind::TokenAnswer { host: host.clone(), reason };
+    let answer = authenticator.http.exchange(&question, header.as_ref()).await.map_err(|failure| match failure {
+        RegistryErrorKind::TooLarge { limit } => unusable(format!("is larger than {limit} bytes")),
+        RegistryErrorKind::Redirect { reason, .. } => unusable(format!("is a redirect {reason}")),
+        RegistryErrorKind::NotAnImage { reason } => unusable(format!("cannot be used: {reason}")),
+        other => other,
+    })?;
     match answer.status.as_u16() {
         200..=299 => {
-            let unusable = |reason| RegistryErrorKind::TokenAnswer { host, reason };
-            token::parse(&answer.body, asked_at).map(Fetched::Token).map_err(unusable)
+            token::parse(&answer.body, asked_at).map(Fetched::Token).map_err(|reason| unusable(reason.to_owned()))
         }
         // 400 is what the grant of an identity token that has ended is answered with.
         status @ (400 | 401 | 403) => Ok(Fetched::Refused(Refusal { host, status, detail: detail(&answer.body) })),
-        status => Err(RegistryErrorKind::Status { host, status, detail: detail(&answer.body) }),
+        status => Err(unusable(format!("has the status {status}{}", detail(&answer.body)))),
     }
 }
 

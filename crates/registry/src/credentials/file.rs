@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::credential_key::canonical;
 use super::error::{CredentialError, CredentialProblem};
@@ -52,18 +53,27 @@ pub(crate) enum EntryContent {
 #[derive(Debug)]
 pub(crate) struct NamedHelper {
     pub(crate) key: String,
-    pub(crate) helper: HelperName,
+    /// Absent where the name is no plain word, so that it could name a program elsewhere.
+    pub(crate) helper: Option<HelperName>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
     #[serde(default)]
-    auths: Option<BTreeMap<String, Option<WireEntry>>>,
+    auths: Option<BTreeMap<String, Option<Lenient<WireEntry>>>>,
     #[serde(default)]
-    cred_helpers: Option<BTreeMap<String, String>>,
+    cred_helpers: Option<BTreeMap<String, Option<Lenient<String>>>>,
     #[serde(default)]
     creds_store: Option<String>,
+}
+
+/// One entry of many: one that is of another shape makes the others no worse.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient<T> {
+    Known(T),
+    Other(IgnoredAny),
 }
 
 #[derive(Default, Deserialize)]
@@ -98,32 +108,37 @@ impl AuthFile {
     }
 
     pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CredentialError> {
+        // What `touch` leaves, and docker takes for `{}`.
+        let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
         let wire: Wire = serde_json::from_slice(bytes).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             CredentialError::new(path, [CredentialProblem::NotReadable { line, column }])
         })?;
-        let mut problems = Vec::new();
-        let mut helper = |setting: String, name: String| {
-            let helper = HelperName::parse(&name);
-            if helper.is_none() {
-                problems.push(CredentialProblem::HelperName { setting, name });
-            }
-            helper
+        // The store is for every host, a helper for its own: only the first is a fault of the whole file.
+        let store = match wire.creds_store.filter(|name| !name.is_empty()) {
+            Some(name) => Some(HelperName::parse(&name).ok_or_else(|| {
+                CredentialError::new(path, [CredentialProblem::HelperName { setting: "credsStore".to_owned(), name }])
+            })?),
+            None => None,
         };
-        let store =
-            wire.creds_store.filter(|name| !name.is_empty()).and_then(|name| helper("credsStore".to_owned(), name));
         let mut helpers = BTreeMap::new();
         for (key, name) in wire.cred_helpers.unwrap_or_default() {
-            if let Some(helper) = helper(format!("credHelpers.{}", lock_model::escaping::escape_terminal(&key)), name) {
-                helpers.insert(canonical(&key), NamedHelper { key, helper });
-            }
-        }
-        if !problems.is_empty() {
-            return Err(CredentialError::new(path, problems));
+            let helper = match name {
+                // As docker takes it: no helper for this host.
+                None => continue,
+                Some(Lenient::Known(name)) if name.is_empty() => continue,
+                Some(Lenient::Known(name)) => HelperName::parse(&name),
+                Some(Lenient::Other(_)) => None,
+            };
+            helpers.insert(canonical(&key), NamedHelper { key, helper });
         }
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         for (key, entry) in wire.auths.unwrap_or_default() {
-            let content = entry.unwrap_or_default().content();
+            let content = match entry {
+                None => EntryContent::Empty,
+                Some(Lenient::Known(entry)) => entry.content(),
+                Some(Lenient::Other(_)) => EntryContent::Unreadable,
+            };
             let name = canonical(&key);
             // One name in two spellings: the one that holds a login.
             let known = entries.get(&name).is_some_and(|known| matches!(known.content, EntryContent::Login(_)));
@@ -227,23 +242,36 @@ mod tests {
     }
 
     #[test]
-    fn t22_helper_names_with_a_path_are_refused_all_at_once() {
-        let text = r#"{"credsStore":"../../evil","credHelpers":{"a":"x/y","b":"good-1.2_3","c":"","d":"$(id)"}}"#;
-        let errors = parse(text).unwrap_err();
-        assert_eq!(errors.problems().len(), 4);
-        let first = "`/home/me/config.json` `credsStore` names the credential helper `../../evil`: only letters, digits, `.`, `_` and `-` may be in it; ";
+    fn t22_helper_names_with_a_path_are_refused() {
+        let helpers = r#""credHelpers":{"a":"x/y","b":"good-1.2_3","c":"","d":"$(id)","e":null,"f":7}"#;
+        let file = parse(&format!("{{{helpers}}}")).unwrap();
+        let named: Vec<(&str, bool)> =
+            file.helpers.iter().map(|(key, named)| (key.as_str(), named.helper.is_some())).collect();
+        assert_eq!(named, [("a", false), ("b", true), ("d", false), ("f", false)]);
+
+        let errors = parse(&format!(r#"{{"credsStore":"../../evil",{helpers}}}"#)).unwrap_err();
+        assert_eq!(errors.problems().len(), 1);
+        let first = "`/home/me/config.json` `credsStore` names the credential helper `../../evil`: only letters, digits, `.`, `_` and `-` may be in it";
         assert!(errors.to_string().starts_with(first), "{errors}");
     }
 
     #[test]
+    fn b4_an_entry_of_another_shape_leaves_the_others_as_they_are() {
+        let file =
+            parse(r#"{"auths":{"a":{"auth":{"canary":1}},"b":"canary","c":["canary"],"d":{"auth":"bWU6c2VjcmV0"}}}"#)
+                .unwrap();
+        let unreadable = |key: &str| matches!(file.entries[key].content, EntryContent::Unreadable);
+        assert!(unreadable("a") && unreadable("b") && unreadable("c"));
+        assert!(matches!(file.entries["d"].content, EntryContent::Login(_)));
+        assert!(!format!("{file:?}").contains("canary"));
+        for empty in ["", " \n\t", "{}"] {
+            assert!(parse(empty).unwrap().entries.is_empty(), "{empty:?}");
+        }
+    }
+
+    #[test]
     fn t22_an_unreadable_file_is_located_and_not_quoted() {
-        for text in [
-            r#"{"auths":"canary"}"#,
-            r#"{"auths":{"a":{"auth":{"canary":1}}}}"#,
-            r#"{"auths":{"a":"canary"}}"#,
-            r#"{"auths": canary}"#,
-            r#"{"credsStore":["canary"]}"#,
-        ] {
+        for text in [r#"{"auths":"canary"}"#, r#"{"auths": canary}"#, r#"{"credsStore":["canary"]}"#] {
             let errors = parse(text).unwrap_err();
             let shown = format!("{errors} {errors:?}");
             assert!(shown.contains("line 1, column ") && !shown.contains("canary"), "{shown}");

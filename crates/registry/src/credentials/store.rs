@@ -66,16 +66,41 @@ impl Credentials {
         if let Some((_, login)) = fitting.max_by_key(|(fit, _)| *fit) {
             return Found::login(login.login.clone(), LoginSource::Env { name: login.name.clone() });
         }
-        match file {
+        let mut found = match file {
             Some(file) => self.find_in(file, key).await,
             None => Found::none(Vec::new()),
+        };
+        if found.login.is_none() && found.trace.problems.is_empty() {
+            found.trace.problems = self.without_port(key);
         }
+        found
+    }
+
+    /// Logins that would fit if they named the port that is asked.
+    fn without_port(&self, key: &CredentialKey) -> Vec<String> {
+        let Some((bare, _)) = key.host.rsplit_once(':') else { return Vec::new() };
+        let bare = CredentialKey::new(bare, &key.path);
+        let Inner { env, file, .. } = &*self.inner;
+        let variables = env.iter().filter(|login| login.fits(&bare).is_some()).map(|login| format!("`{}`", login.name));
+        let files = file.iter().filter(|file| bare.names().any(|name| file.entries.contains_key(&name)));
+        let files = files.map(|file| format!("`{}`", file.path.display()));
+        variables
+            .chain(files)
+            .map(|source| format!("the login of {source} is for `{}`, without the port of `{}`", bare.host, key.host))
+            .collect()
     }
 
     async fn find_in(&self, file: &AuthFile, key: &CredentialKey) -> Found {
         for name in key.names() {
             if let Some(named) = file.helpers.get(&name) {
-                if let Some(found) = self.ask(file, &named.helper, &named.key).await {
+                let Some(helper) = &named.helper else {
+                    return Found::none(vec![format!(
+                        "`credHelpers.{}` of `{}` names no program: only letters, digits, `.`, `_` and `-` may be in it",
+                        lock_model::escaping::escape_terminal(&named.key),
+                        file.path.display()
+                    )]);
+                };
+                if let Some(found) = self.ask(file, helper, &named.key).await {
                     return found;
                 }
                 continue;

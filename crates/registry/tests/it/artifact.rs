@@ -226,7 +226,7 @@ async fn t40_a_registry_without_an_answer_has_no_empty_list() {
     for (status, class) in [
         (403, ErrorClass::Denied),
         (429, ErrorClass::Temporary),
-        (500, ErrorClass::Invalid),
+        (500, ErrorClass::Temporary),
         (503, ErrorClass::Temporary),
     ] {
         let fake = Fake::start().await;

@@ -62,7 +62,7 @@ async fn b45_a_digest_that_nobody_has_is_missing() {
 async fn what_cannot_be_found_out_is_no_answer() {
     let index = index();
     let store = Store::default().index("a", &index);
-    for (status, class) in [(503, ErrorClass::Temporary), (401, ErrorClass::Denied), (500, ErrorClass::Invalid)] {
+    for (status, class) in [(503, ErrorClass::Temporary), (401, ErrorClass::Denied), (500, ErrorClass::Temporary)] {
         let fake = store.serve().await;
         let path = format!("manifests/{}", index.images[1].manifest.digest);
         fake.on("GET", &path, [ResponseTemplate::new(status)]);

@@ -284,9 +284,9 @@ async fn t22_a_checkout_names_neither_logins_nor_programs() {
 #[tokio::test]
 async fn t22_helper_names_with_a_path_stop_everything() {
     let mut bench = Bench::new().await;
-    bench.file("config.json", &json!({ "credsStore": "../../evil", "credHelpers": { "ghcr.io": "a b" } }));
+    bench.file("config.json", &json!({ "credsStore": "../../evil" }));
     let errors = Credentials::load(bench.sources.clone()).unwrap_err();
-    assert_eq!(errors.problems().len(), 2);
+    assert_eq!(errors.problems().len(), 1);
     assert_eq!(errors.class(), ErrorClass::Invalid);
 }
 
@@ -324,6 +324,33 @@ async fn b5_an_entry_that_cannot_be_read_is_named_first() {
         "{text}"
     );
     assert_eq!(trace.problems.len(), 1);
+}
+
+#[tokio::test]
+async fn b5_a_helper_of_another_host_ends_nothing_and_the_own_one_is_named() {
+    let mut bench = Bench::new().await;
+    let host = bench.fake.host();
+    let helpers = json!({ "other.example": "", "third.example": "x/y", "fourth.example": 7 });
+    bench.file("config.json", &json!({ "auths": { &host: auth("good") }, "credHelpers": helpers }));
+    bench.outcome().await.1.unwrap();
+
+    let mut bench = Bench::new().await;
+    let host = bench.fake.host();
+    bench.file("config.json", &json!({ "credHelpers": { &host: "x/y" } }));
+    let text = bench.outcome().await.1.unwrap_err();
+    assert!(text.contains(&format!("`credHelpers.{host}` of `")) && text.contains("names no program"), "{text}");
+}
+
+#[tokio::test]
+async fn b7_a_login_without_the_port_is_named_where_none_fits() {
+    let mut bench = Bench::new().await;
+    let host = bench.fake.host();
+    let (bare, _) = host.rsplit_once(':').unwrap();
+    bench.sources.env = vec![EnvCredential::new("THE_VARIABLE", bare, Login::password("good", CANARY))];
+    bench.file("config.json", &json!({ "auths": { bare: auth("good") } }));
+    let text = bench.outcome().await.1.unwrap_err();
+    let shown = format!("the login of `THE_VARIABLE` is for `{bare}`, without the port of `{host}`; the login of `");
+    assert!(text.contains(&shown), "{text}");
 }
 
 #[test]

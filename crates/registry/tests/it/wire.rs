@@ -224,8 +224,32 @@ async fn the_statuses_that_pass_are_asked_again() {
 }
 
 #[tokio::test]
+async fn a_registry_that_answers_500_is_asked_again_and_then_called_busy() {
+    let (fake, built) = with_image("a").await;
+    fake.on("HEAD", "manifests/a", [status(500)]);
+    fake.on("GET", "manifests/a", [status(500), status(500), served(&built.manifest)]);
+    let found = resolve(&fake.registry(), &request(&["a"])).await.unwrap();
+    assert_eq!(found.image.digest, built.manifest.digest, "HEAD alone fails at some registries");
+
+    fake.on("GET", "manifests/b", [status(500)]);
+    let (class, text) = {
+        let unresolved = resolve(&fake.registry(), &request(&["b"])).await.unwrap_err();
+        (unresolved.class(), unresolved.reason.to_string())
+    };
+    assert_eq!(class, ErrorClass::Temporary);
+    assert!(text.ends_with("is busy (500)"), "{text}");
+    let asked = fake
+        .requests()
+        .await
+        .iter()
+        .filter(|request| request.starts_with("GET") && request.ends_with("manifests/b"))
+        .count();
+    assert_eq!(asked, 4, "once, and three times again");
+}
+
+#[tokio::test]
 async fn the_statuses_that_stay_are_not_asked_again() {
-    for code in [400, 410, 418, 500, 501] {
+    for code in [400, 410, 418, 501] {
         let fake = Fake::start().await;
         fake.on("GET", "manifests/a", [status(code)]);
         let (class, text) = refusal(&fake).await;

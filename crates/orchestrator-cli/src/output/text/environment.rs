@@ -1,7 +1,7 @@
 use lock_model::escaping::shorten;
 use orchestrator::report::v1::{
-    ApprovalsReport, HealthReport, HistoryReport, HistoryRow, HoldReport, Next, PlanReport, ProofSummary, StatusReport,
-    TestReport, VerifyReport,
+    ApprovalsReport, HealthReport, HistoryReport, HistoryRow, HoldReport, Next, PlanReport, PolicyAcceptReport,
+    ProofSummary, StatusReport, TestReport, VerifyReport,
 };
 use orchestrator::report::v1::{ChangeKind, Severity};
 
@@ -114,11 +114,12 @@ impl Text for ApprovalsReport {
             return format!("{}\n", self.summary);
         }
         let mut text = format!(
-            "pull request {}: {} (head {}, rules of `{}`)\n",
+            "pull request {}: {} (head {}, rules of `{}` at {})\n",
             self.pull_request,
             self.summary,
             self.head.short(12),
-            self.branch
+            self.branch,
+            self.policy.commit.as_ref().map_or("the head itself", |commit| commit.short(12))
         );
         let mut table = Table::new(&["who", "counts", "why"]);
         for user in &self.counted {
@@ -144,6 +145,19 @@ impl Text for HoldReport {
             (false, Some(record)) => format!("{name} is free again: {reason} (record {record})\n"),
             (false, None) => format!("{name} was not held\n"),
         }
+    }
+}
+
+impl Text for PolicyAcceptReport {
+    fn text(&self) -> String {
+        let record = self.record.map(|record| format!(" (record {record})")).unwrap_or_default();
+        format!(
+            "{} is judged by the rules of {}, until a later commit of `{}` passes: {}{record}\n",
+            self.environment,
+            self.commit.short(12),
+            self.branch,
+            self.reason
+        )
     }
 }
 

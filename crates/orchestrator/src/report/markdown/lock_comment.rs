@@ -8,7 +8,6 @@ use super::commits::{ServiceCommits, commits};
 use super::inputs::inputs;
 use super::risks::{ServiceRisk, risks};
 use crate::report::v1::InputChanges;
-use ledger::PolicySource;
 use lock_model::escaping::{code_span, escape_markdown};
 use promotion::pull_request::marker;
 
@@ -27,8 +26,8 @@ pub struct LockComment<'a> {
     pub base: &'a CommitId,
     /// The head of the pull request.
     pub head: &'a CommitId,
-    /// Where the rules came from.
-    pub policy: PolicySource,
+    /// Where the rules of the target branch were read, a sentence for each environment.
+    pub rules: &'a [String],
     /// What is unusual about the changes.
     pub risks: &'a [ServiceRisk],
     /// Rules that the pull request loosens.
@@ -84,17 +83,10 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
     text.push_str(&section("Changed files that the release reads", &inputs(facts.inputs)));
     text.push_str(&section("Look at these first", &risks(facts.risks)));
     text.push_str(&section("Rules that this pull request loosens", &sentences(facts.policy_relaxations)));
-    match facts.policy {
-        PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {}
-        PolicySource::Bootstrap => {
-            let said =
-                "The target branch has no configuration yet: the rules are those of this pull request (bootstrap).\n";
-            text.push_str(&section("Bootstrap", said));
-        }
-    }
     text.push_str(&section("To look at", &sentences(facts.warnings)));
     text.push_str(&section("Exceptions", &exceptions(facts.lock)));
     text.push_str(&section("Locked, not deployed", &not_deployed(facts.not_deployed)));
+    text.push_str(&section("Rules", &sentences(facts.rules)));
     let identity = section("Identity", &list(&[code_span(facts.lock.id().as_str())]));
     let used = section("Commits", "\n").chars().count() + text.chars().count() + identity.chars().count();
     let room = MAX_COMMENT_CHARACTERS.saturating_sub(used);

@@ -6,9 +6,11 @@ use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
 use super::inputs::inputs;
 use crate::report::v1::InputChanges;
-use ledger::{Hold, PolicySource, ProvenRelease, Unreviewed};
+use ledger::{Hold, ProvenRelease, Unreviewed};
 use lock_model::escaping::{code_span, escape_markdown};
 use promotion::pull_request::marker;
+
+use crate::report::v1::PolicyReport;
 
 /// What the body says.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +41,8 @@ pub struct PromotionBody<'a> {
     pub policy_relaxations: &'a [String],
     /// Why the lock was not reviewed, and the recorded reason; absent where it was.
     pub unreviewed: Option<(Unreviewed, &'a str)>,
-    /// Where the rules came from.
-    pub policy: PolicySource,
+    /// Where the rules of the next environment were read.
+    pub rules: &'a PolicyReport,
     /// What is locked and not deployed.
     pub not_deployed: &'a [NotDeployedRow],
 }
@@ -93,13 +95,8 @@ fn attention(facts: &PromotionBody<'_>) -> String {
             escape_markdown(&hold.reason)
         ));
     }
-    match facts.policy {
-        PolicySource::Passed | PolicySource::Accepted | PolicySource::Parent => {}
-        PolicySource::Bootstrap => {
-            items.push(
-                "The target branch has no configuration yet: the rules are this branch's (bootstrap).".to_owned(),
-            );
-        }
+    if facts.rules.is_unusual() {
+        items.push(escape_markdown(&facts.rules.sentence()));
     }
     list(&items)
 }
@@ -115,6 +112,9 @@ fn proof(facts: &PromotionBody<'_>) -> String {
     }
     if let Some(count) = facts.approvals {
         items.push(format!("needs {count} approvals of exactly this content"));
+    }
+    if !facts.rules.is_unusual() {
+        items.push(escape_markdown(&facts.rules.sentence()));
     }
     if !facts.pull_requests.is_empty() {
         let numbers: Vec<String> = facts.pull_requests.iter().map(|number| format!("#{number}")).collect();

@@ -2,6 +2,7 @@ use lock_model::{CommitId, EnvironmentName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::policy::PolicyReport;
 use super::verdict::{Report, Verdict};
 
 /// `approvals`.
@@ -25,12 +26,12 @@ pub struct ApprovalsReport {
     /// Who does not, and why.
     pub not_counted: Vec<NotCountedReview>,
     /// Where the rules were read.
-    pub policy: Policy,
+    pub policy: PolicyReport,
     /// The answer in one line.
     pub summary: String,
     /// Whether the pull request has what the rules ask for.
     pub approved: bool,
-    /// Rules that the pull request relaxes.
+    /// Rules that the pull request relaxes, and where the rules were read where that is unusual.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -42,16 +43,6 @@ pub struct NotCountedReview {
     pub user: String,
     /// Why it does not count.
     pub reason: String,
-}
-
-/// Where rules were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// The branch that the change goes to, as it was before.
-    Target,
-    /// The change itself, since that branch has none yet.
-    Bootstrap,
 }
 
 impl Report for ApprovalsReport {

@@ -6,17 +6,26 @@ use ledger::{CycleOrigin, Hold, Ledger, ProofLevel, ProofVerdict, Record, StepKe
 use promotion::attempts::{StepAction, next_steps};
 use promotion::rollback::{TargetState, target};
 
+use super::policy::PolicyReport;
+
 /// `status`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct StatusReport {
     /// The environments that have a branch, in the order of the configuration.
     pub environments: Vec<EnvironmentStatus>,
+    /// Rules that an administrator put in force, and rules that cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
-impl super::Report for StatusReport {}
+impl super::Report for StatusReport {
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
 
-/// The state of one environment, from the ledger alone.
+/// The state of one environment.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct EnvironmentStatus {
     /// The environment, as the configuration names it.
@@ -32,6 +41,9 @@ pub struct EnvironmentStatus {
     /// The hold in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Where the rules for the next change are read; absent where they cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyReport>,
     /// The newest record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<LastStep>,
@@ -123,7 +135,7 @@ pub enum Next {
     Nothing,
 }
 
-/// Says where an environment stands. `plan` is what `run` would do there, as [`plan`](promotion::attempts::plan) makes it.
+/// Says where an environment stands. `plan` is what `run` would do there, as [`plan`](promotion::attempts::plan) makes it. Where the rules are read is for the caller to add.
 pub fn status(ledger: &Ledger, environment: &EnvironmentName, plan: &[StepKey]) -> EnvironmentStatus {
     let deployed = ledger.latest_touched(environment).and_then(deployed);
     let release = deployed.as_ref().map(|deployed| &deployed.release);
@@ -135,6 +147,7 @@ pub fn status(ledger: &Ledger, environment: &EnvironmentName, plan: &[StepKey]) 
             made.and_then(|record| record.entry.tag.clone())
         }),
         hold: ledger.held(environment),
+        policy: None,
         last: ledger.of(environment).next_back().map(last_step),
         next: next(ledger, environment, release, plan),
         deployed,

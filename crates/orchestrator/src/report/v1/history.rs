@@ -42,7 +42,7 @@ pub struct HistoryRow {
     /// How long it took; absent for what was only started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<i64>,
-    /// The tag, the proof level, why the lock was not reviewed, a bootstrap policy, and the reason, as far as there are any.
+    /// The tag, the proof level, why the lock was not reviewed, where rules were read that nothing passed by, and the reason, as far as there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -69,7 +69,7 @@ fn row(record: &Record) -> HistoryRow {
         entry
             .policy
             .as_ref()
-            .filter(|policy| policy.source == ledger::PolicySource::Bootstrap)
+            .filter(|policy| policy.source != ledger::PolicySource::Passed)
             .map(|policy| policy.source.as_str().to_owned()),
         entry.reason.clone(),
     ]

@@ -14,6 +14,7 @@ mod hold;
 mod images;
 mod inputs;
 mod lock;
+mod policy;
 mod pushed;
 mod run;
 mod schema;
@@ -22,7 +23,7 @@ mod submodules;
 mod suites;
 mod verdict;
 
-pub use approvals::{ApprovalsReport, NotCountedReview, Policy};
+pub use approvals::{ApprovalsReport, NotCountedReview};
 pub use configuration::{ConfigCheckReport, ConfigShowReport};
 pub use deployment::{NotDeployedService, PlanReport, VerifyReport};
 pub use environment_status::{Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status};
@@ -36,6 +37,7 @@ pub use lock::{
     LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport, LockSource, LockedService, PublishedLock,
     ServiceImage, locked_services,
 };
+pub use policy::{PolicyAcceptReport, PolicyReport};
 pub use pushed::PushedRefs;
 pub use run::{Operation, RunReport, StepLine, StepResult};
 pub use schema::{evidence_schema, report_schema};

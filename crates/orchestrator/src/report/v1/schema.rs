@@ -9,8 +9,8 @@ use super::{
     ApprovalsReport, ConfigCheckReport, ConfigShowReport, ForgeInitReport, ForgeReviewReport, HealthReport,
     HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport, LockComposeReport,
     LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport,
-    MergeReport, PlanReport, PullRequestList, PullRequestReport, RunReport, StatusReport, TestReport,
-    UpdateVerdictReport, VerifyReport,
+    MergeReport, PlanReport, PolicyAcceptReport, PullRequestList, PullRequestReport, RunReport, StatusReport,
+    TestReport, UpdateVerdictReport, VerifyReport,
 };
 use crate::error::Problem;
 
@@ -45,6 +45,7 @@ const COMMANDS: &[(&str, Part)] = &[
     ("lock reject", part::<LockRejectReport>),
     ("lock show", part::<LockShowReport>),
     ("plan", part::<PlanReport>),
+    ("policy accept", part::<PolicyAcceptReport>),
     ("promote", part::<RunReport>),
     ("release", part::<RunReport>),
     ("rollback", part::<RunReport>),

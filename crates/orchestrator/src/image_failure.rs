@@ -1,0 +1,226 @@
+//! Images that cannot be locked: one error for all of them, with a hint for each cause.
+
+use std::path::PathBuf;
+
+use lock_model::{ErrorClass, ServiceName};
+use registry::credentials::LoginSource;
+use registry::{Attempt, RegistryErrorKind, Unresolved, UnresolvedReason};
+
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Problem};
+
+/// All failures as one error. A permanent cause decides its kind; it is temporary only where every failure is. What a host
+/// did to several services alike is said once.
+pub(crate) fn unresolved(context: &Context, failures: &[(ServiceName, Unresolved)], of: usize) -> Error {
+    let code = failures
+        .iter()
+        .map(|(_, failure)| ErrorKind::of(failure.class(), ErrorKind::Image, ErrorKind::Image))
+        .min_by_key(|code| match code {
+            ErrorKind::Bug => 0,
+            ErrorKind::Image => 1,
+            ErrorKind::Denied => 2,
+            _ => 3,
+        })
+        .unwrap_or(ErrorKind::Image);
+    // What cannot be gathered was an error before; the hint has no files to name then.
+    let access = (context.surroundings.registry)().unwrap_or_default();
+    let files = access.login_files;
+    let mut hints: Vec<String> = Vec::new();
+    for (_, failure) in failures {
+        let hint = reason_hint(&failure.reason, &files);
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    let error = Error::new(code, format!("{} of {of} services have no image that can be locked", failures.len()))
+        .problems(problems(failures));
+    let notes = if code == ErrorKind::Denied { access.login_notes } else { Vec::new() };
+    hints.into_iter().chain(notes).fold(error, Error::hint)
+}
+
+/// One problem a service, and one for all services that a host treated alike.
+fn problems(failures: &[(ServiceName, Unresolved)]) -> Vec<Problem> {
+    let mut problems: Vec<(Option<String>, Vec<&ServiceName>, &Unresolved)> = Vec::new();
+    for (service, failure) in failures {
+        let shared = host_failure(&failure.reason);
+        match problems.iter_mut().find(|(known, ..)| shared.is_some() && *known == shared) {
+            Some((_, services, _)) => services.push(service),
+            None => problems.push((shared, vec![service], failure)),
+        }
+    }
+    problems
+        .into_iter()
+        .map(|(shared, services, failure)| match (shared, services.as_slice()) {
+            (Some(message), [_, _, ..]) => {
+                let names: Vec<&str> = services.iter().map(|service| service.as_str()).collect();
+                Problem::new(format!("{} services", services.len()), message).details([names.join(", ")])
+            }
+            (_, services) => {
+                let subject = services.first().map(ToString::to_string).unwrap_or_default();
+                Problem::new(subject, failure.reason.to_string())
+                    .details(failure.tried.iter().map(|attempt: &Attempt| format!("tried {attempt}")))
+            }
+        })
+        .collect()
+}
+
+/// What a host did, where that is not about one image.
+fn host_failure(reason: &UnresolvedReason) -> Option<String> {
+    let UnresolvedReason::Failed(error) = reason else { return None };
+    match error.kind() {
+        kind @ (RegistryErrorKind::LoginNeeded { .. }
+        | RegistryErrorKind::LoginRefused { .. }
+        | RegistryErrorKind::Realm { .. }
+        | RegistryErrorKind::TokenAnswer { .. }
+        | RegistryErrorKind::Untrusted { .. }
+        | RegistryErrorKind::Busy { .. }
+        | RegistryErrorKind::Unreachable { .. }
+        | RegistryErrorKind::TimedOut { .. }
+        | RegistryErrorKind::Deadline { .. }) => Some(kind.to_string()),
+        _ => None,
+    }
+}
+
+/// What to do about a service that has no image.
+fn reason_hint(reason: &UnresolvedReason, login_files: &[PathBuf]) -> String {
+    match reason {
+        UnresolvedReason::NoCandidates => {
+            "say where the image lies: `repository` and `tags` in `images:` of orchestrator.yaml".to_owned()
+        }
+        UnresolvedReason::AllMissing => {
+            "wait until the service's CI has published the image (`--wait 10m`), or correct `images:` and `services:` in \
+             orchestrator.yaml; a commit that was never pushed is not built (`lock check --check-pushed`)"
+                .to_owned()
+        }
+        UnresolvedReason::OtherRevision { found, .. } if found.iter().all(|image| image.revision.is_none()) => {
+            "let the build set the label `org.opencontainers.image.revision` to the full commit id, or set \
+             `revision: warn` for images that cannot"
+                .to_owned()
+        }
+        UnresolvedReason::OtherRevision { .. } => {
+            "the tag holds the image of another commit: build the locked commit again, or move the gitlink to the \
+             commit that was built"
+                .to_owned()
+        }
+        UnresolvedReason::Failed(error) => kind_hint(error.kind(), login_files),
+        _ => "`orchestrator images explain SERVICE` shows what was asked and answered".to_owned(),
+    }
+}
+
+/// What to do about an answer of a registry.
+fn kind_hint(kind: &RegistryErrorKind, login_files: &[PathBuf]) -> String {
+    match kind {
+        RegistryErrorKind::LoginNeeded { host, .. } => format!(
+            "log in with `docker login {host}` or `podman login {host}`, or set `ORCHESTRATOR_REGISTRY_HOST` and its \
+             companions; {}",
+            looked_in(login_files)
+        ),
+        RegistryErrorKind::LoginRefused { host, login, .. } => match &login.source {
+            LoginSource::Anonymous => format!("log in to `{host}`; {}", looked_in(login_files)),
+            source => format!("renew the login for `{host}` that comes from {source}"),
+        },
+        RegistryErrorKind::Refused { host, .. } => {
+            format!(
+                "the login needs permission to read this repository at `{host}`; some registries say so of one that does not exist"
+            )
+        }
+        RegistryErrorKind::Realm { host, .. } => format!(
+            "whoever runs `{host}` must name a token service at a public https address; a registry of this machine is \
+             named by `registries.HOST.plain-http`"
+        ),
+        RegistryErrorKind::TokenAnswer { host, .. } => {
+            format!(
+                "no login helps against a token service that is broken: ask who runs `{host}`, or look at the proxy before it"
+            )
+        }
+        RegistryErrorKind::Untrusted { host, .. } => format!(
+            "name the authority that signed it: `registries.{host}.ca` in orchestrator.yaml, or `ORCHESTRATOR_CA_FILE`"
+        ),
+        RegistryErrorKind::PlatformMissing { .. } => {
+            "build the image for these platforms, or correct `platforms:` in orchestrator.yaml".to_owned()
+        }
+        RegistryErrorKind::Moved { .. } => {
+            "somebody pushed the tag meanwhile: run the same command again when the build is done".to_owned()
+        }
+        RegistryErrorKind::Missing
+        | RegistryErrorKind::Gone { .. }
+        | RegistryErrorKind::ChildMissing { .. }
+        | RegistryErrorKind::PlatformTwice { .. }
+        | RegistryErrorKind::PlatformDiffers { .. }
+        | RegistryErrorKind::DigestDiffers { .. }
+        | RegistryErrorKind::SizeDiffers { .. }
+        | RegistryErrorKind::NotAnImage { .. }
+        | RegistryErrorKind::TooLarge { .. } => {
+            "build and push the image again: what the registry holds under this tag cannot be used".to_owned()
+        }
+        RegistryErrorKind::Status { host, .. } | RegistryErrorKind::Redirect { host, .. } => {
+            format!("make sure that `{host}` is a registry and not a web page or a proxy before it")
+        }
+        RegistryErrorKind::Layout(_) => {
+            "correct the folder that `registries.HOST.mirror` names, or write it again with a tool that names each \
+             image by repository and tag"
+                .to_owned()
+        }
+        kind => match kind.class() {
+            ErrorClass::Temporary => "temporary: run the same command again".to_owned(),
+            ErrorClass::NotFound | ErrorClass::Denied | ErrorClass::Storage | ErrorClass::Invalid | ErrorClass::Bug => {
+                "`orchestrator images explain SERVICE` shows what was asked and answered".to_owned()
+            }
+        },
+    }
+}
+
+/// Which files were looked at for logins: docker's and podman's.
+fn looked_in(files: &[PathBuf]) -> String {
+    let shown: Vec<String> = files
+        .iter()
+        .map(|file| format!("`{}`{}", file.display(), if file.is_file() { "" } else { " (absent)" }))
+        .collect();
+    if shown.is_empty() { "no file with logins is known".to_owned() } else { format!("looked in {}", shown.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// The hint of each answer, by the words that tell it from the others.
+    #[test]
+    fn each_cause_has_its_own_hint() {
+        let host = || "registry.example".to_owned();
+        let digest = || lock_model::Digest::of(b"x");
+        let files = [PathBuf::from("/nowhere/config.json")];
+        let cases = [
+            (
+                RegistryErrorKind::Untrusted { host: host(), source: io::Error::other("x").into() },
+                "registries.registry.example.ca",
+            ),
+            (RegistryErrorKind::TokenAnswer { host: host(), reason: "holds none".to_owned() }, "no login helps"),
+            (RegistryErrorKind::PlatformMissing { wanted: Vec::new(), available: Vec::new() }, "`platforms:`"),
+            (RegistryErrorKind::Gone { digest: digest() }, "push the image again"),
+            (RegistryErrorKind::Moved { before: digest(), after: None }, "meanwhile"),
+            (RegistryErrorKind::NotAnImage { reason: "x".to_owned() }, "push the image again"),
+            (RegistryErrorKind::Status { host: host(), status: 404, detail: String::new() }, "is a registry"),
+            (RegistryErrorKind::Busy { host: host(), status: 503, retry_after: None }, "temporary"),
+            (RegistryErrorKind::Unreachable { host: host(), source: io::Error::other("x").into() }, "temporary"),
+            (
+                RegistryErrorKind::Refused { host: host(), status: 403, detail: String::new(), login: None },
+                "permission to read",
+            ),
+            (
+                RegistryErrorKind::Realm { host: host(), realm: "http://x".to_owned(), reason: "x".to_owned() },
+                "public https address",
+            ),
+        ];
+        for (kind, words) in cases {
+            let hint = kind_hint(&kind, &files);
+            assert!(hint.contains(words), "{kind}: {hint}");
+            assert!(!hint.contains("docker login"), "{kind}: {hint}");
+            assert!(!hint.contains("wait until"), "{kind}: {hint}");
+        }
+        assert_eq!(looked_in(&files), "looked in `/nowhere/config.json` (absent)");
+        assert!(reason_hint(&UnresolvedReason::NoCandidates, &files).contains("`tags`"));
+        assert!(reason_hint(&UnresolvedReason::AllMissing, &files).contains("wait until"));
+    }
+}
