@@ -34,6 +34,7 @@ pub(crate) enum Document {
 pub(crate) struct Index {
     pub(crate) entries: Vec<Descriptor>,
     pub(crate) created: Option<String>,
+    pub(crate) revision: Option<String>,
     pub(crate) foreign_urls: bool,
 }
 
@@ -42,6 +43,7 @@ pub(crate) struct Index {
 pub(crate) struct Manifest {
     pub(crate) config: Descriptor,
     pub(crate) created: Option<String>,
+    pub(crate) revision: Option<String>,
     pub(crate) foreign_urls: bool,
 }
 
@@ -97,12 +99,26 @@ struct Labels {
 }
 
 impl Descriptor {
-    /// The platform of an index's entry; `None` when the entry is no image for a platform.
+    /// Whether the entry does not say which platform it is for, so that its configuration must.
+    pub(crate) fn names_no_platform(&self) -> bool {
+        self.platform.is_none()
+            && !self.is_attestation()
+            && DocumentKind::of(&self.media_type) == Some(DocumentKind::Manifest)
+    }
+
+    fn is_attestation(&self) -> bool {
+        self.annotations.as_ref().is_some_and(|annotations| annotations.reference_type.is_some())
+    }
+
+    /// The platform of an index's entry; `None` when the entry is no image for a platform, or does not say.
     pub(crate) fn platform_key(&self) -> Option<PlatformKey> {
         let platform = self.platform.as_ref()?;
         // BuildKit stores provenance beside the images, as manifests for a platform that does not exist.
-        let attestation = self.annotations.as_ref().is_some_and(|annotations| annotations.reference_type.is_some());
-        if attestation || platform.os == "unknown" || platform.architecture == "unknown" || platform.os.is_empty() {
+        if self.is_attestation()
+            || platform.os == "unknown"
+            || platform.architecture == "unknown"
+            || platform.os.is_empty()
+        {
             return None;
         }
         Some(PlatformKey::new(&platform.os, &platform.architecture, platform.variant.as_deref()))
@@ -115,6 +131,9 @@ impl Descriptor {
 
 impl ImageConfig {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, RegistryErrorKind> {
+        if is_too_deep(bytes) {
+            return Err(not_an_image(format!("its configuration {TOO_DEEP}")));
+        }
         serde_json::from_slice(bytes)
             .map_err(|error| not_an_image(format!("its configuration is unreadable ({error})")))
     }
@@ -135,6 +154,9 @@ impl ImageConfig {
 /// `served_as` is the type that the answer, or the entry that led here, gives it. It must agree with what the document
 /// says of itself and with what it is: a document that is an index for one reader and a manifest for another is refused.
 pub(crate) fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Document, RegistryErrorKind> {
+    if is_too_deep(bytes) {
+        return Err(not_an_image(TOO_DEEP.to_owned()));
+    }
     let wire: Wire =
         serde_json::from_slice(bytes).map_err(|error| not_an_image(unreadable(bytes, served_as, &error)))?;
     let media_type = media_type(served_as, wire.media_type.as_deref()).map_err(not_an_image)?;
@@ -153,14 +175,15 @@ pub(crate) fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Document, R
         }
         (DocumentKind::Index, Some(entries), None, None) => {
             let foreign_urls = entries.iter().any(Descriptor::has_urls);
-            Ok(Document::Index(Index { entries, created: wire.created, foreign_urls }))
+            Ok(Document::Index(Index { entries, created: wire.created, revision: wire.revision, foreign_urls }))
         }
-        (DocumentKind::Manifest, None, Some(config), Some(layers)) => {
+        (DocumentKind::Manifest, None, Some(config), layers) if layers.is_some() || wire.null_layers => {
+            let layers = layers.unwrap_or_default();
             if config.media_type != OCI_CONFIG && config.media_type != DOCKER_CONFIG {
                 return Err(not_an_image(format!("its configuration is `{}`", escaped(&config.media_type))));
             }
             let foreign_urls = config.has_urls() || layers.iter().any(Descriptor::has_urls);
-            Ok(Document::Manifest(Manifest { config, created: wire.created, foreign_urls }))
+            Ok(Document::Manifest(Manifest { config, created: wire.created, revision: wire.revision, foreign_urls }))
         }
         (DocumentKind::Index, _, _, _) => Err(not_an_image("an index without `manifests`".to_owned())),
         (DocumentKind::Manifest, _, _, _) => Err(not_an_image("a manifest without `config` and `layers`".to_owned())),
@@ -185,6 +208,28 @@ pub(crate) fn creation_date(text: &str) -> Result<Option<Timestamp>, ()> {
     Ok(Some(time).filter(|time| time.as_unix_seconds() > 0))
 }
 
+const TOO_DEEP: &str = "is nested deeper than container runtimes read";
+
+/// Whether lists and maps are nested deeper than Go's JSON reader accepts: what runs the image is written in Go.
+fn is_too_deep(bytes: &[u8]) -> bool {
+    const DEEPEST: u32 = 10_000;
+    let (mut depth, mut in_text, mut escaped) = (0_u32, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    false
+}
+
 fn not_an_image(reason: String) -> RegistryErrorKind {
     RegistryErrorKind::NotAnImage { reason }
 }
@@ -206,7 +251,10 @@ struct Wire {
     manifests: Option<Vec<Descriptor>>,
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
+    /// `layers` stands there as `null`, as Go writes a list that nothing was put into.
+    null_layers: bool,
     created: Option<String>,
+    revision: Option<String>,
     old_schema: bool,
 }
 
@@ -214,6 +262,8 @@ struct Wire {
 struct DocumentAnnotations {
     #[serde(rename = "org.opencontainers.image.created")]
     created: Option<String>,
+    #[serde(rename = "org.opencontainers.image.revision")]
+    revision: Option<String>,
 }
 
 const KEYS: [&str; 6] = ["schemaVersion", "mediaType", "manifests", "config", "layers", "annotations"];
@@ -254,9 +304,15 @@ impl<'de> Visitor<'de> for WireVisitor {
                 "mediaType" => wire.media_type = Some(map.next_value()?),
                 "manifests" => wire.manifests = Some(map.next_value()?),
                 "config" => wire.config = Some(map.next_value()?),
-                "layers" => wire.layers = Some(map.next_value()?),
+                "layers" => {
+                    wire.layers = map.next_value()?;
+                    wire.null_layers = wire.layers.is_none();
+                }
                 _ => {
-                    wire.created = map.next_value::<Option<DocumentAnnotations>>()?.and_then(|known| known.created);
+                    if let Some(known) = map.next_value::<Option<DocumentAnnotations>>()? {
+                        wire.created = known.created;
+                        wire.revision = known.revision;
+                    }
                 }
             }
         }
@@ -346,6 +402,28 @@ mod tests {
         let chart = descriptor("application/vnd.cncf.helm.config.v1+json");
         let manifest = json!({ "schemaVersion": 2, "config": chart, "layers": [] }).to_string();
         assert!(refusal(&manifest, Some(OCI_MANIFEST)).contains("helm.config"));
+    }
+
+    #[test]
+    fn a_list_that_nothing_was_put_into_is_an_empty_one() {
+        let config = descriptor(OCI_CONFIG);
+        let manifest = |layers: Value| json!({ "schemaVersion": 2, "config": config, "layers": layers }).to_string();
+        assert!(matches!(parse(manifest(Value::Null).as_bytes(), Some(OCI_MANIFEST)), Ok(Document::Manifest(_))));
+        let index = json!({ "schemaVersion": 2, "manifests": [], "layers": null }).to_string();
+        assert!(matches!(parse(index.as_bytes(), Some(OCI_INDEX)), Ok(Document::Index(_))));
+        let without = json!({ "schemaVersion": 2, "config": config }).to_string();
+        assert!(refusal(&without, Some(OCI_MANIFEST)).contains("without `config` and `layers`"));
+    }
+
+    #[test]
+    fn t33_documents_that_go_does_not_read_are_refused() {
+        let nested = |depth: usize| {
+            format!(r#"{{"schemaVersion":2,"manifests":[],"x":{}{}}}"#, "[".repeat(depth), "]".repeat(depth))
+        };
+        assert!(matches!(parse(nested(9_999).as_bytes(), Some(OCI_INDEX)), Ok(Document::Index(_))));
+        assert!(refusal(&nested(10_000), Some(OCI_INDEX)).contains("deeper"));
+        let in_text = format!(r#"{{"schemaVersion":2,"manifests":[],"x":"\"{}"}}"#, "[".repeat(20_000));
+        assert!(matches!(parse(in_text.as_bytes(), Some(OCI_INDEX)), Ok(Document::Index(_))));
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub(crate) struct Inspected {
     pub(crate) warnings: Vec<Warning>,
 }
 
+/// Most entries of an index without a platform that are looked into.
+const MOST_SILENT: usize = 16;
+
 #[derive(Debug)]
 struct Child {
     platform: Platform,
@@ -38,20 +41,57 @@ pub(crate) async fn inspect(
     fetched: Fetched,
     required: &[Platform],
 ) -> Result<Inspected, RegistryErrorKind> {
-    let (children, annotated, foreign_urls) = match document::parse(&fetched.bytes, fetched.media_type.as_deref())? {
-        Document::Manifest(manifest) => {
-            let child = single(backend, digest, manifest, required).await?;
-            (vec![child], None, false)
-        }
-        Document::Index(index) => {
-            let entries = choose(&index.entries, required)?;
-            let children = entries.into_iter().map(|(platform, entry)| of_platform(backend, platform, entry));
-            // All of them, and then the first problem in the platforms' order: the same one each time.
-            let children = join_all(children).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-            (children, index.created, index.foreign_urls)
-        }
+    let (children, annotated, of_the_index, foreign_urls) =
+        match document::parse(&fetched.bytes, fetched.media_type.as_deref())? {
+            Document::Manifest(manifest) => {
+                let child = single(backend, digest, manifest, required).await?;
+                (vec![child], None, None, false)
+            }
+            Document::Index(index) => {
+                let images = with_platforms(backend, &index.entries).await?;
+                let entries = choose(images, required)?;
+                let children = entries.into_iter().map(|(platform, entry)| of_platform(backend, platform, entry));
+                // All of them, and then the first problem in the platforms' order: the same one each time.
+                let children = join_all(children).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+                (children, index.created, index.revision, index.foreign_urls)
+            }
+        };
+    Ok(summary(children, annotated.as_ref(), of_the_index.as_deref(), foreign_urls))
+}
+
+/// The images of an index with their platforms. Those of entries that name none are read from their configurations; what
+/// has none, such as a signature, is no image.
+async fn with_platforms<'a>(
+    backend: &Backend<'_>,
+    entries: &'a [Descriptor],
+) -> Result<Vec<(PlatformKey, &'a Descriptor)>, RegistryErrorKind> {
+    let silent: Vec<&Descriptor> = entries.iter().filter(|entry| entry.names_no_platform()).collect();
+    if silent.len() > MOST_SILENT {
+        let reason = format!("an index with {} entries that name no platform", silent.len());
+        return Err(RegistryErrorKind::NotAnImage { reason });
+    }
+    let mut images: Vec<(PlatformKey, &Descriptor)> =
+        entries.iter().filter_map(|entry| Some((entry.platform_key()?, entry))).collect();
+    let found = join_all(silent.iter().map(|entry| platform_of(backend, entry))).await;
+    for (entry, platform) in silent.into_iter().zip(found) {
+        images.extend(platform?.map(|platform| (platform, entry)));
+    }
+    Ok(images)
+}
+
+/// The platform that the configuration of an entry names; `None` where the entry is no image.
+async fn platform_of(backend: &Backend<'_>, entry: &Descriptor) -> Result<Option<PlatformKey>, RegistryErrorKind> {
+    let fetched = match backend.manifest(&entry.digest).await {
+        Err(RegistryErrorKind::Gone { .. }) => return Ok(None),
+        other => other?,
     };
-    Ok(summary(children, annotated.as_ref(), foreign_urls))
+    let Ok(Document::Manifest(manifest)) = document::parse(&fetched.bytes, Some(&entry.media_type)) else {
+        return Ok(None);
+    };
+    let config = configuration(backend, &manifest.config).await?;
+    let reported = config.platform();
+    let is_image = !reported.os.is_empty() && reported.os != "unknown";
+    Ok(is_image.then(|| PlatformKey::new(reported.os, reported.architecture, reported.variant)))
 }
 
 /// An image that has no index: its configuration alone says what platform it is for.
@@ -112,7 +152,12 @@ async fn configuration(backend: &Backend<'_>, descriptor: &Descriptor) -> Result
     ImageConfig::parse(&bytes)
 }
 
-fn summary(children: Vec<Child>, annotated: Option<&String>, foreign_urls: bool) -> Inspected {
+fn summary(
+    children: Vec<Child>,
+    annotated: Option<&String>,
+    of_the_index: Option<&str>,
+    foreign_urls: bool,
+) -> Inspected {
     let mut warnings = Vec::new();
     if foreign_urls || children.iter().any(|child| child.manifest.foreign_urls) {
         warnings.push(Warning::ForeignUrls);
@@ -131,8 +176,12 @@ fn summary(children: Vec<Child>, annotated: Option<&String>, foreign_urls: bool)
             .or_else(|| children.iter().filter_map(|child| date(child.manifest.created.as_ref())).max())
             .map(|time| ImageDate { time, from: CreatedFrom::Annotation }),
     };
-    let revisions =
-        children.iter().map(|child| (child.platform.clone(), child.config.revision().map(str::to_owned))).collect();
+    // The label is part of what runs; annotations are what builders write where they cannot set it.
+    let revision = |child: &Child| {
+        let annotated = child.manifest.revision.as_deref().or(of_the_index);
+        child.config.revision().or(annotated).map(str::to_owned)
+    };
+    let revisions = children.iter().map(|child| (child.platform.clone(), revision(child))).collect();
     let platforms = children.into_iter().map(|child| (child.platform, child.digest)).collect();
     Inspected { platforms, created, revisions, warnings }
 }

@@ -71,15 +71,16 @@ impl std::fmt::Display for ReportedPlatform<'_> {
 
 /// Chooses the entry of an index for each required platform, or for all its platforms when none is required.
 ///
-/// Entries that are no image for a platform (attestations, entries without a platform) are never chosen. Two entries
-/// for one platform are refused even when both are the same: the next reader may take the other.
+/// Entries that are no image for a platform, such as attestations, are not among `images`. Two different entries for one
+/// platform are refused: the next reader may take the other.
 pub(crate) fn choose<'a>(
-    entries: &'a [Descriptor],
+    mut images: Vec<(PlatformKey, &'a Descriptor)>,
     required: &[Platform],
 ) -> Result<Vec<(Platform, &'a Descriptor)>, RegistryErrorKind> {
-    let mut images: Vec<(PlatformKey, &Descriptor)> =
-        entries.iter().filter_map(|entry| Some((entry.platform_key()?, entry))).collect();
     images.sort_by(|(one, _), (other, _)| one.cmp(other));
+    images.dedup_by(|(one, entry), (other, known)| {
+        one == other && (&entry.digest, &entry.media_type, entry.size) == (&known.digest, &known.media_type, known.size)
+    });
     let required: Vec<Platform> = if required.is_empty() {
         let mut all: Vec<Platform> = images.iter().filter_map(|(key, _)| key.to_platform()).collect();
         all.dedup();

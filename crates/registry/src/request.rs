@@ -245,8 +245,7 @@ impl fmt::Display for AttemptOutcome {
         match self {
             Self::Found { digest } => write!(f, "found, {digest}"),
             Self::Missing => f.write_str("does not exist"),
-            Self::OtherRevision { revision: Some(revision), .. } => write!(f, "was built from commit {revision}"),
-            Self::OtherRevision { revision: None, .. } => f.write_str("does not say which commit it was built from"),
+            Self::OtherRevision { revision, .. } => f.write_str(&revision_words(revision.as_deref())),
             Self::Failed { message, .. } => f.write_str(message),
         }
     }
@@ -391,9 +390,18 @@ impl DigestAnswer {
 }
 
 fn revision_text(found: &FoundRevision) -> String {
-    match &found.revision {
-        Some(revision) => format!("`{}` was built from commit `{revision}`", found.reference),
-        None => format!("`{}` does not say which commit it was built from", found.reference),
+    format!("`{}` {}", found.reference, revision_words(found.revision.as_deref()))
+}
+
+/// What an image says about its commit. A short id may be anybody's: commits that share one are made in hours.
+fn revision_words(revision: Option<&str>) -> String {
+    match revision {
+        None => "does not say which commit it was built from".to_owned(),
+        Some(revision) if CommitId::try_from(revision).is_ok() => format!("was built from commit `{revision}`"),
+        Some(revision) if revision.len() >= 4 && revision.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            format!("names only `{revision}`, which is too short to prove a commit")
+        }
+        Some(revision) => format!("names `{revision}`, which is no commit"),
     }
 }
 

@@ -11,6 +11,9 @@ use super::{LAYOUT_VERSION, LayoutError, LayoutErrorKind, REFERENCE_ANNOTATION};
 /// Most bytes that `index.json` may have: about 100,000 entries.
 const INDEX_LIMIT: u64 = 64 << 20;
 
+/// Where docker and buildx write the full name; the other annotation holds the tag alone then.
+const CONTAINERD_ANNOTATION: &str = "io.containerd.image.name";
+
 /// A layout folder as it was when it was opened: `index.json` is read once, blobs when they are asked for.
 #[derive(Clone, Debug)]
 pub struct LayoutReader {
@@ -71,9 +74,18 @@ impl LayoutReader {
         let mut duplicates = BTreeSet::new();
         for IndexEntry { media_type, digest, size, mut annotations } in manifests {
             // An entry without a name is reachable by its digest only.
-            let Some(reference) = annotations.remove(REFERENCE_ANNOTATION) else { continue };
-            if entries.insert(reference.clone(), LayoutEntry { media_type, digest, size }).is_some() {
-                duplicates.insert(reference);
+            let name = annotations.remove(CONTAINERD_ANNOTATION).or_else(|| annotations.remove(REFERENCE_ANNOTATION));
+            let Some(reference) = name else { continue };
+            let entry = LayoutEntry { media_type, digest, size };
+            match entries.get(&reference) {
+                // `docker save` names an image once for each name that it was asked for.
+                Some(known) if *known == entry => {}
+                Some(_) => {
+                    duplicates.insert(reference);
+                }
+                None => {
+                    entries.insert(reference, entry);
+                }
             }
         }
         if !duplicates.is_empty() {

@@ -77,6 +77,12 @@ fn names_that_stand_twice_are_all_listed() {
     let entries = index["manifests"].as_array_mut().unwrap();
     entries.extend(entries.clone());
     fs::write(&path, index.to_string()).unwrap();
+    let names = LayoutReader::open(folder.path()).unwrap().entries().len();
+    assert_eq!(names, 2, "the same entry twice is one");
+    for entry in index["manifests"].as_array_mut().unwrap().iter_mut().skip(2) {
+        entry["digest"] = Digest::of(b"another").as_str().into();
+    }
+    fs::write(&path, index.to_string()).unwrap();
     let error = LayoutReader::open(folder.path()).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Invalid);
     let text = error.to_string();
@@ -84,6 +90,22 @@ fn names_that_stand_twice_are_all_listed() {
         text.ends_with("more than one entry is named `registry.example/shop/cart:a`, `registry.example/shop/cart:b`"),
         "{text}"
     );
+}
+
+#[test]
+fn a_folder_of_docker_or_buildx_is_read_by_its_full_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest =
+        LayoutWriter::create(folder.path()).unwrap().add_image(&cart(), &tag("a"), &image("linux/amd64")).unwrap();
+    let path = folder.path().join("index.json");
+    let mut index: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    index["manifests"][0]["annotations"] = serde_json::json!({
+        "io.containerd.image.name": "registry.example/shop/cart:main-1",
+        "org.opencontainers.image.ref.name": "main-1",
+    });
+    fs::write(&path, index.to_string()).unwrap();
+    let reader = LayoutReader::open(folder.path()).unwrap();
+    assert_eq!(reader.entry(&cart(), &tag("main-1")).map(|entry| &entry.digest), Some(&digest));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use lock_model::{CreatedFrom, Digest, ErrorClass, ImageReference, Platform, Revi
 use registry::layout::{Blob, ImageContent, IndexContent, LayoutWriter};
 use registry::media_type::{DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use registry::{
-    AttemptOutcome, CREATED_ANNOTATION, Event, ImageRequest, Resolution, RevisionPolicy, UnresolvedReason, Warning,
-    overall_class,
+    AttemptOutcome, CREATED_ANNOTATION, Event, ImageRequest, REVISION_LABEL, Resolution, RevisionPolicy,
+    UnresolvedReason, Warning, overall_class,
 };
 use serde_json::{Value, json};
 
@@ -119,6 +119,42 @@ async fn t34_two_entries_for_one_platform_are_refused() {
     for image in &index.images {
         assert!(text.contains(image.manifest.digest.as_str()), "{text}");
     }
+}
+
+#[tokio::test]
+async fn t34_the_same_entry_twice_is_one() {
+    let index = IndexContent::new([image("linux/amd64")]).build();
+    let mut value = parsed(&index.index);
+    let twice = value["manifests"][0].clone();
+    value["manifests"].as_array_mut().unwrap().push(twice);
+    let store = Store::default().index("a", &index).document("a", document(OCI_INDEX, &value));
+    let found = store.resolves(&request(&["a"])).await;
+    assert_eq!(found.image.platforms[&platform("linux/amd64")], index.images[0].manifest.digest);
+}
+
+#[tokio::test]
+async fn t34_an_entry_without_a_platform_is_read_from_its_configuration() {
+    let index = IndexContent::new([image("linux/amd64"), image("linux/arm64")]).attestations().build();
+    let mut value = parsed(&index.index);
+    for entry in value["manifests"].as_array_mut().unwrap() {
+        entry.as_object_mut().unwrap().remove("platform");
+    }
+    let store = Store::default().index("a", &index).document("a", document(OCI_INDEX, &value));
+    let mut wanted = request(&["a"]);
+    wanted.platforms = vec![platform("linux/amd64"), platform("linux/arm64")];
+    let found = store.resolves(&wanted).await;
+    for (at, name) in ["linux/amd64", "linux/arm64"].into_iter().enumerate() {
+        assert_eq!(found.image.platforms[&platform(name)], index.images[at].manifest.digest);
+    }
+    wanted.platforms = vec![platform("linux/s390x")];
+    assert_eq!(store.refuses(&wanted).await.class(), ErrorClass::NotFound);
+
+    let entries = value["manifests"].as_array_mut().unwrap();
+    let silent = entries.last().unwrap().clone();
+    entries.extend(vec![silent; 16]);
+    let store = Store::default().index("a", &index).document("a", document(OCI_INDEX, &value));
+    let text = store.refuses(&request(&["a"])).await.reason.to_string();
+    assert!(text.contains("18 entries that name no platform"), "{text}");
 }
 
 #[tokio::test]
@@ -275,10 +311,40 @@ async fn t5_a_short_tag_with_the_image_of_another_commit_is_refused() {
     assert_eq!(
         tried,
         [
-            format!("registry.example/shop/cart:main-1111111: was built from commit {THEIRS}"),
+            format!("registry.example/shop/cart:main-1111111: was built from commit `{THEIRS}`"),
             "registry.example/shop/cart:sha-111111111111: does not exist".to_owned(),
         ]
     );
+}
+
+#[tokio::test]
+async fn t5_a_short_revision_proves_no_commit() {
+    let labelled = |text: &str| ImageContent::new(platform("linux/amd64")).label(REVISION_LABEL, text).build();
+    for (label, words) in [
+        (OURS.get(..7).unwrap(), "names only `1111111`, which is too short to prove a commit"),
+        ("v1.4.0", "names `v1.4.0`, which is no commit"),
+    ] {
+        let unresolved = Store::default().image("a", &labelled(label)).refuses(&request(&["a"])).await;
+        assert!(unresolved.reason.to_string().contains(words), "{}", unresolved.reason);
+    }
+}
+
+#[tokio::test]
+async fn a_revision_in_an_annotation_counts_where_no_label_says_another() {
+    let annotated = |commit: &str| ImageContent::new(platform("linux/amd64")).annotation(REVISION_LABEL, commit);
+    let store = Store::default()
+        .image("annotated", &annotated(OURS).build())
+        .image("both", &annotated(OURS).revision(&commit(THEIRS)).build());
+    let found = store.resolves(&request(&["annotated"])).await;
+    assert_eq!(found.image.revision, Revision::SelfAsserted);
+    let text = store.refuses(&request(&["both"])).await.reason.to_string();
+    assert!(text.contains(&format!("was built from commit `{THEIRS}`")), "{text}");
+
+    let index = IndexContent::new([ImageContent::new(platform("linux/amd64"))]).build();
+    let mut value = parsed(&index.index);
+    value["annotations"] = json!({ REVISION_LABEL: OURS });
+    let store = Store::default().index("a", &index).document("a", document(OCI_INDEX, &value));
+    assert_eq!(store.resolves(&request(&["a"])).await.image.revision, Revision::SelfAsserted);
 }
 
 #[tokio::test]
