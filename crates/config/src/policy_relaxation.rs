@@ -4,10 +4,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::branches::Role;
-use super::environment::{Environment, Health, NotDeployed, ProbeKind, ProofRequirement, Severity};
+use super::environment::{
+    ApprovalRequirement, Environment, Health, NotDeployed, Probe, ProbeKind, Promote, ProofRequirement, Release,
+    RenderTarget, Requires, Severity, Target,
+};
+use super::service_relaxation::compare_services;
 use super::submodules::Submodules;
-use super::types::{Config, DirectPush, ImageRule, ServiceKind};
-use lock_model::EnvironmentName;
+use super::suite_relaxation::{compare_suites, compare_variables};
+use super::types::{ClientCertificate, Config, DirectPush, Forge, RegistrySettings};
+use super::values::SourceValue;
+use lock_model::{EnvironmentName, TreePath};
 
 /// One thing that a new configuration asks less of than the old one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,41 +62,96 @@ impl fmt::Display for PolicyRelaxation {
     }
 }
 
-/// Lists what `new` asks less of than `old`; sorted, empty where `new` is at least as strict.
+/// What two configurations are compared on: the tree of the newer one.
+#[derive(Clone, Copy, Debug)]
+pub struct ComparedTree<'a> {
+    /// The paths of its submodules: what a rule says counts for them, not how it is written.
+    pub services: &'a [TreePath],
+    /// The paths whose content or mode differs from the tree of the older configuration.
+    pub changed: &'a BTreeSet<String>,
+}
+
+impl ComparedTree<'_> {
+    pub(super) fn has_changed(&self, path: &TreePath) -> bool {
+        self.changed.contains(path.as_str())
+    }
+}
+
+/// Lists what `new` asks less of than `old`, and what it does elsewhere or with other files; sorted, empty where `new` is
+/// at least as strict.
 ///
-/// Gates read `old`, the target branch's configuration, so that a change does not decide about itself; reviewers are
-/// shown this list.
-pub fn policy_relaxations(old: &Config, new: &Config) -> Vec<PolicyRelaxation> {
+/// Gates read `old`, the rules in force, so that a change does not decide about itself; reviewers are shown this list.
+/// Every structure is taken apart by name, so that a new field cannot be left out of the comparison unseen.
+pub fn policy_relaxations(old: &Config, new: &Config, tree: ComparedTree<'_>) -> Vec<PolicyRelaxation> {
+    let Config {
+        // Part of a service's image and source, which are compared as they come out.
+        project: _,
+        images: _,
+        services: _,
+        branches: _,
+        forge: _,
+        registries: _,
+        submodules,
+        // Those that an environment lists are compared with it.
+        suites: _,
+        environments,
+        // Where the rest was read.
+        tree: _,
+        source: _,
+    } = old;
     let mut found = Found { environment: None, list: Vec::new() };
     compare_forge(old, new, &mut found);
-    compare_images(old, new, &mut found);
-    compare_submodules(&old.submodules, &new.submodules, &mut found);
-    for (name, before) in &old.environments {
+    compare_registries(old, new, tree, &mut found);
+    compare_submodules(submodules, &new.submodules, &mut found);
+    compare_services(old, new, tree, &mut found);
+    for (name, before) in environments {
         found.environment = Some(name.clone());
         match new.environments.get(name) {
             None => found.add(RelaxationKind::Environment, "the environment is gone".to_owned()),
             Some(after) => {
-                compare_environment(before, after, &mut found);
-                compare_suites(old, new, before, after, &mut found);
+                compare_environment(before, after, tree, &mut found);
+                compare_suites(old, new, before, after, tree, &mut found);
+                compare_variables(old, new, before, after, &mut found);
             }
+        }
+    }
+    for (name, after) in new.environments.iter().filter(|(name, _)| !environments.contains_key(*name)) {
+        found.environment = Some(name.clone());
+        if let Some(branch) = &after.branch {
+            found.add(RelaxationKind::Environment, format!("the environment is new, and runs branch `{branch}`"));
         }
     }
     found.list.sort();
     found.list
 }
 
-struct Found {
-    environment: Option<EnvironmentName>,
+pub(super) struct Found {
+    pub environment: Option<EnvironmentName>,
     list: Vec<PolicyRelaxation>,
 }
 
 impl Found {
-    fn add(&mut self, kind: RelaxationKind, message: String) {
+    pub(super) fn add(&mut self, kind: RelaxationKind, message: String) {
         self.list.push(PolicyRelaxation { environment: self.environment.clone(), kind, message });
     }
 }
 
+/// A setting that may be absent, as messages show it.
+pub(super) fn shown(value: Option<impl fmt::Display>) -> String {
+    value.map_or("none".to_owned(), |value| format!("`{value}`"))
+}
+
+/// Whether a value comes from elsewhere, or from a file with other content.
+fn is_another(before: Option<&SourceValue>, after: Option<&SourceValue>, tree: ComparedTree<'_>) -> bool {
+    let has_changed = match after {
+        Some(SourceValue::File(path)) => tree.has_changed(path),
+        Some(SourceValue::Value(_) | SourceValue::Env(_)) | None => false,
+    };
+    before != after || has_changed
+}
+
 fn compare_forge(old: &Config, new: &Config, found: &mut Found) {
+    let Forge { kind: _, repository: _, direct_push: _ } = old.forge;
     if old.forge.repository != new.forge.repository || old.forge.kind != new.forge.kind {
         found.add(
             RelaxationKind::Forge,
@@ -108,66 +169,36 @@ fn compare_forge(old: &Config, new: &Config, found: &mut Found) {
     }
 }
 
-fn compare_images(old: &Config, new: &Config, found: &mut Found) {
-    for (host, after) in &new.registries {
+fn compare_registries(old: &Config, new: &Config, tree: ComparedTree<'_>, found: &mut Found) {
+    for host in old.registries.keys().chain(new.registries.keys()).collect::<BTreeSet<_>>() {
         let before = old.registries.get(host).cloned().unwrap_or_default();
-        if let Some(mirror) = &after.mirror
-            && before.mirror != after.mirror
-        {
-            found.add(RelaxationKind::Images, format!("requests to `{host}` go to `{mirror}`"));
+        let after = new.registries.get(host).cloned().unwrap_or_default();
+        let RegistrySettings { mirror, plain_http, ca, client_certificate } = &after;
+        if before.mirror != *mirror {
+            let place = mirror.as_ref().map_or("the registry itself".to_owned(), |mirror| format!("`{mirror}`"));
+            found.add(RelaxationKind::Images, format!("requests to `{host}` go to {place}"));
         }
-        if after.plain_http && !before.plain_http {
+        if *plain_http && !before.plain_http {
             found.add(RelaxationKind::Images, format!("`{host}` is asked without TLS"));
         }
-        if after.ca.is_some() && after.ca != before.ca {
+        if is_another(before.ca.as_ref(), ca.as_ref(), tree) {
             found.add(RelaxationKind::Images, format!("other authorities are trusted for `{host}`"));
         }
-        if after.client_certificate.is_some() && after.client_certificate != before.client_certificate {
+        let certificate = |settings: Option<&ClientCertificate>| {
+            settings.map(|ClientCertificate { certificate, key }| (certificate.clone(), key.clone()))
+        };
+        let (ours, theirs) =
+            (certificate(before.client_certificate.as_ref()), certificate(client_certificate.as_ref()));
+        let is_other = is_another(ours.as_ref().map(|(one, _)| one), theirs.as_ref().map(|(one, _)| one), tree);
+        if theirs.is_some() && (is_other || ours != theirs) {
             found.add(RelaxationKind::Images, format!("`{host}` is shown another certificate of ours"));
         }
-    }
-    compare_rule("images", &old.images, &new.images, found);
-    for after in &new.services {
-        let before = old.services.iter().find(|before| before.pattern == after.pattern);
-        let place = format!("services `{}`", after.pattern);
-        match (before.map(|rule| &rule.kind), &after.kind) {
-            (Some(ServiceKind::Image(before)), ServiceKind::Image(after)) => compare_rule(&place, before, after, found),
-            (Some(ServiceKind::Image(_)), ServiceKind::Configuration) => {
-                found.add(RelaxationKind::Images, format!("{place}: no image is locked any more"));
-            }
-            (None, ServiceKind::Configuration) => {
-                found.add(RelaxationKind::Images, format!("{place}: a new rule locks no image"));
-            }
-            (None, ServiceKind::Image(after)) => {
-                compare_rule(&format!("{place}, a new rule"), &old.images, after, found);
-            }
-            (Some(ServiceKind::Configuration), _) => {}
-        }
-    }
-}
-
-fn compare_rule(place: &str, before: &ImageRule, after: &ImageRule, found: &mut Found) {
-    if after.revision > before.revision {
-        let message = format!("{place}: `revision` is `{}`, it was `{}`", after.revision, before.revision);
-        found.add(RelaxationKind::Images, message);
-    }
-    if before.repository != after.repository
-        && let Some(repository) = &after.repository
-    {
-        found.add(RelaxationKind::Images, format!("{place}: images come from `{repository}`"));
-    }
-    let tags = after.tags.iter().filter(|tag| !before.tags.contains(tag));
-    if let Some(tags) = quoted(tags) {
-        found.add(RelaxationKind::Images, format!("{place}: images are looked for under {tags}"));
-    }
-    let gone = before.platforms.iter().filter(|platform| !after.platforms.contains(platform));
-    if let Some(gone) = quoted(gone) {
-        found.add(RelaxationKind::Images, format!("{place}: {gone} is not required any more"));
     }
 }
 
 fn compare_submodules(old: &Submodules, new: &Submodules, found: &mut Found) {
     let mut add = |message: String| found.add(RelaxationKind::Submodules, message);
+    let Submodules { allow: _, branches: _, pushed: _ } = old;
     match (&old.allow, &new.allow) {
         (None, None) => {}
         (Some(_), None) => add("submodules may come from everywhere".to_owned()),
@@ -198,30 +229,70 @@ fn compare_submodules(old: &Submodules, new: &Submodules, found: &mut Found) {
     }
 }
 
-fn compare_environment(before: &Environment, after: &Environment, found: &mut Found) {
-    let shown = |value: Option<&str>| value.map_or("none".to_owned(), |value| format!("`{value}`"));
+fn compare_environment(before: &Environment, after: &Environment, tree: ComparedTree<'_>, found: &mut Found) {
+    let Environment {
+        name: _,
+        // Shows in the branch.
+        role: _,
+        branch,
+        mode,
+        namespace,
+        url,
+        target,
+        // What becomes of each service is compared as it comes out.
+        deploy: _,
+        overrides: _,
+        namespaces: _,
+        prefix: _,
+        // A text for readers.
+        locked_only: _,
+        not_deployed,
+        health,
+        // By themselves, with their files.
+        suites: _,
+        promote,
+        requires: _,
+        release,
+        // Where it was read.
+        origin: _,
+    } = before;
     let pairs = [
-        ("branch", before.branch.as_ref().map(AsRef::as_ref), after.branch.as_ref().map(AsRef::as_ref)),
-        ("namespace", before.namespace.as_ref().map(AsRef::as_ref), after.namespace.as_ref().map(AsRef::as_ref)),
-        ("mode", Some(before.mode.as_str()), Some(after.mode.as_str())),
+        ("branch", branch.as_ref().map(AsRef::as_ref), after.branch.as_ref().map(AsRef::as_ref)),
+        ("namespace", namespace.as_ref().map(AsRef::as_ref), after.namespace.as_ref().map(AsRef::as_ref)),
+        ("mode", Some(mode.as_str()), Some(after.mode.as_str())),
     ];
     for (key, old, new) in pairs {
         if old != new {
             found.add(RelaxationKind::Environment, format!("`{key}` is {}, it was {}", shown(new), shown(old)));
         }
     }
-    if before.target.is_some() && after.target.is_none() {
-        found.add(RelaxationKind::Deployment, "nothing is deployed any more".to_owned());
+    if is_another(url.as_ref(), after.url.as_ref(), tree) {
+        let now = after.url.as_ref().map_or("none".to_owned(), ToString::to_string);
+        let was = url.as_ref().map_or("none".to_owned(), ToString::to_string);
+        let message = if now == was {
+            format!("the address in {now} is another")
+        } else {
+            format!("`url` is {now}, it was {was}")
+        };
+        found.add(RelaxationKind::Environment, message);
     }
+    compare_target(target.as_ref(), after.target.as_ref(), found);
     compare_requirements(before, after, found);
-    compare_namespaces(before, after, found);
-    compare_health(&before.health, &after.health, found);
-    let gone = before.deploy.iter().filter(|pattern| !after.deploy.contains(pattern));
-    if let Some(gone) = quoted(gone) {
-        found.add(RelaxationKind::Deployment, format!("`deploy` has lost {gone}"));
+    compare_health(health, &after.health, tree, found);
+    let to = |promote: &Option<Promote>| shown(promote.as_ref().map(|Promote { to }| to));
+    if promote != &after.promote {
+        found.add(
+            RelaxationKind::Environment,
+            format!("releases are promoted to {}, it was {}", to(&after.promote), to(promote)),
+        );
     }
-    for (name, NotDeployed { until, .. }) in &after.not_deployed {
-        match before.not_deployed.get(name) {
+    let tag = |release: &Option<Release>| shown(release.as_ref().map(|Release { tag }| tag));
+    if release != &after.release {
+        let message = format!("the tag of a release is {}, it was {}", tag(&after.release), tag(release));
+        found.add(RelaxationKind::Environment, message);
+    }
+    for (name, NotDeployed { until, reason: _, owner: _ }) in &after.not_deployed {
+        match not_deployed.get(name) {
             None => found.add(RelaxationKind::Deployment, format!("`{name}` is not deployed until {until}")),
             Some(old) if old.until < *until => found.add(
                 RelaxationKind::Deployment,
@@ -232,8 +303,34 @@ fn compare_environment(before: &Environment, after: &Environment, found: &mut Fo
     }
 }
 
+fn compare_target(before: Option<&Target>, after: Option<&Target>, found: &mut Found) {
+    let (Some(Target::Render(before)), Some(Target::Render(after))) = (before, after) else {
+        if before.is_some() {
+            found.add(RelaxationKind::Deployment, "nothing is deployed any more".to_owned());
+        } else if after.is_some() {
+            found.add(RelaxationKind::Deployment, "it is deployed to now".to_owned());
+        }
+        return;
+    };
+    // The source is compared for each service.
+    let RenderTarget { source: _, source_origin: _, branch, folder } = before;
+    if *branch != after.branch {
+        let message = format!("manifests are written to branch `{}`, it was `{branch}`", after.branch);
+        found.add(RelaxationKind::Deployment, message);
+    }
+    if *folder != after.folder {
+        let message = format!(
+            "manifests are written to folder {}, it was {}",
+            shown(after.folder.as_ref()),
+            shown(folder.as_ref())
+        );
+        found.add(RelaxationKind::Deployment, message);
+    }
+}
+
 fn compare_requirements(before: &Environment, after: &Environment, found: &mut Found) {
     let (old, new) = (&before.requires, &after.requires);
+    let Requires { proven_in: _, proof: _, approvals: _ } = old;
     match (&old.proven_in, &new.proven_in) {
         (Some(old), None) => found.add(RelaxationKind::Proof, format!("no proof of `{old}` is required any more")),
         (Some(old), Some(new)) if old != new => {
@@ -245,6 +342,7 @@ fn compare_requirements(before: &Environment, after: &Environment, found: &mut F
         found.add(RelaxationKind::Proof, "a proof of what is stored is enough, it was of what runs".to_owned());
     }
     let Some(old) = &old.approvals else { return };
+    let ApprovalRequirement { count: _, exclude: _ } = old;
     let Some(new) = &new.approvals else {
         found.add(RelaxationKind::Approvals, format!("no approvals are required, it was {}", old.count));
         return;
@@ -257,41 +355,30 @@ fn compare_requirements(before: &Environment, after: &Environment, found: &mut F
     }
 }
 
-fn compare_namespaces(before: &Environment, after: &Environment, found: &mut Found) {
-    let mut allowed: BTreeSet<_> = after.namespaces.allow.clone();
-    allowed.extend(after.overrides.iter().flat_map(|entry| entry.allow.iter().flatten().cloned()));
-    let mut known: BTreeSet<_> = before.namespaces.allow.clone();
-    known.extend(before.overrides.iter().flat_map(|entry| entry.allow.iter().flatten().cloned()));
-    for namespace in allowed.difference(&known) {
-        found.add(RelaxationKind::Namespaces, format!("objects may lie in namespace `{namespace}`"));
-    }
-    let rewrites = |environment: &Environment| {
-        environment.namespaces.rewrite || environment.overrides.iter().any(|entry| entry.rewrite == Some(true))
-    };
-    if rewrites(after) && !rewrites(before) {
-        found.add(RelaxationKind::Namespaces, "foreign namespaces are rewritten, they were refused".to_owned());
-    }
-}
-
-fn compare_health(before: &Health, after: &Health, found: &mut Found) {
-    for (name, old) in &before.probes {
+fn compare_health(before: &Health, after: &Health, tree: ComparedTree<'_>, found: &mut Found) {
+    let Health { probes, dependencies } = before;
+    for (name, old) in probes {
         match after.probes.get(name) {
             None => found.add(RelaxationKind::Health, format!("probe `{name}` is gone")),
             Some(new) => {
+                // A deadline makes no answer a good one.
+                let Probe { kind: _, severity: _, deadline: _ } = old;
                 if (old.severity, new.severity) == (Severity::Block, Severity::Warn) {
                     found.add(RelaxationKind::Health, format!("probe `{name}` does not stop a deployment any more"));
                 }
-                if old.kind != new.kind {
-                    let what = match new.kind {
-                        ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => "asks something else",
-                        ProbeKind::Command(_) => "runs something else",
-                    };
+                let (what, has_changed) = match &new.kind {
+                    ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => ("asks something else", false),
+                    ProbeKind::Command(command) => {
+                        ("runs something else", command.file().is_some_and(|file| tree.has_changed(file)))
+                    }
+                };
+                if old.kind != new.kind || has_changed {
                     found.add(RelaxationKind::Health, format!("probe `{name}` {what}"));
                 }
             }
         }
     }
-    for (name, old) in &before.dependencies {
+    for (name, old) in dependencies {
         match after.dependencies.get(name) {
             None => found.add(RelaxationKind::Health, format!("dependency `{name}` is not asked any more")),
             Some(new) if new != old => {
@@ -302,20 +389,8 @@ fn compare_health(before: &Health, after: &Health, found: &mut Found) {
     }
 }
 
-fn compare_suites(old: &Config, new: &Config, before: &Environment, after: &Environment, found: &mut Found) {
-    for name in &before.suites {
-        if !after.suites.contains(name) {
-            found.add(RelaxationKind::Suites, format!("suite `{name}` is not run any more"));
-        } else if old.suites.get(name).map(|suite| &suite.definition)
-            != new.suites.get(name).map(|suite| &suite.definition)
-        {
-            found.add(RelaxationKind::Suites, format!("suite `{name}` is defined differently"));
-        }
-    }
-}
-
 /// The values in backticks, separated by commas; `None` where there are none.
-fn quoted(values: impl IntoIterator<Item = impl fmt::Display>) -> Option<String> {
+pub(super) fn quoted(values: impl IntoIterator<Item = impl fmt::Display>) -> Option<String> {
     let list: Vec<String> = values.into_iter().map(|value| format!("`{value}`")).collect();
     if list.is_empty() { None } else { Some(list.join(", ")) }
 }

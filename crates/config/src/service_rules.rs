@@ -4,7 +4,7 @@ use lock_model::{CommitId, Date, IdentifierError, ImageRepository, Platform, Ser
 
 use super::decode::longest_commit;
 use super::environment::{
-    Deployment, Environment, NamespaceRule, NotDeployed, RenderTarget, ServiceSettings, SourceFolder, Target,
+    Deployment, Environment, NamespaceRule, NotDeployed, Override, RenderTarget, ServiceSettings, SourceFolder, Target,
 };
 use super::problem::{ConfigErrors, Problems};
 use super::tree::{Node, Origin};
@@ -36,6 +36,19 @@ pub enum AssignedKind {
     Configuration,
 }
 
+impl AssignedKind {
+    fn of(kind: &ServiceKind) -> Self {
+        match kind {
+            ServiceKind::Configuration => Self::Configuration,
+            ServiceKind::Image(rule) => Self::Image(ImageAssignment {
+                platforms: rule.platforms.clone(),
+                revision: rule.revision,
+                rule: rule.clone(),
+            }),
+        }
+    }
+}
+
 /// How a service's image is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageAssignment {
@@ -56,6 +69,11 @@ impl ServiceAssignment {
                 .expect("`Config::assign_services` has filled the templates in for the longest commit id"),
             AssignedKind::Configuration => Vec::new(),
         }
+    }
+
+    /// The same by any rule, for a commit that stands for all of them; empty where the rule cannot be filled in.
+    pub(super) fn sample_candidates(&self, rule: &ImageRule) -> Vec<(ImageRepository, Tag)> {
+        self.expand(rule, &longest_commit()).unwrap_or_default()
     }
 
     fn expand(&self, rule: &ImageRule, commit: &CommitId) -> Result<Vec<(ImageRepository, Tag)>, String> {
@@ -90,6 +108,18 @@ impl Config {
         if problems.is_empty() { Ok(services) } else { Err(problems.into_errors()) }
     }
 
+    /// What a rule makes of a path; `None` where the service has no name.
+    pub(super) fn assignment(&self, rule: &ServiceRule, path: &TreePath) -> Option<ServiceAssignment> {
+        let own = || ServiceName::try_from(path.file_name()).ok();
+        Some(ServiceAssignment {
+            name: rule.name.clone().or_else(own)?,
+            path: path.clone(),
+            kind: AssignedKind::of(&rule.kind),
+            rule: rule.origin.clone(),
+            prefix: self.project.prefix.clone(),
+        })
+    }
+
     fn assign(&self, paths: &[TreePath], problems: &mut Problems) -> Vec<ServiceAssignment> {
         let mut services: Vec<ServiceAssignment> = Vec::new();
         let mut used = vec![false; self.services.len()];
@@ -119,14 +149,7 @@ impl Config {
                     .with_hint("a rule with `name:` gives one of them another");
                 continue;
             }
-            let kind = match &rule.kind {
-                ServiceKind::Configuration => AssignedKind::Configuration,
-                ServiceKind::Image(rule) => AssignedKind::Image(ImageAssignment {
-                    platforms: rule.platforms.clone(),
-                    revision: rule.revision,
-                    rule: rule.clone(),
-                }),
-            };
+            let kind = AssignedKind::of(&rule.kind);
             let prefix = self.project.prefix.clone();
             let service = ServiceAssignment { name, path: path.clone(), kind, rule: rule.origin.clone(), prefix };
             if let ServiceKind::Image(image) = &rule.kind
@@ -246,16 +269,23 @@ impl Environment {
 
     /// All overrides that match are laid over the environment's own settings, in their order.
     fn settings(&self, target: &RenderTarget, name: &ServiceName, path: &TreePath) -> ServiceSettings {
-        let mut namespaces: NamespaceRule = self.namespaces.clone();
-        for entry in self.overrides.iter().filter(|entry| entry.pattern.matches(name, path)) {
-            if let Some(allow) = &entry.allow {
-                namespaces.allow.clone_from(allow);
-            }
-            namespaces.rewrite = entry.rewrite.unwrap_or(namespaces.rewrite);
-        }
         let source = source_folder(&self.source(target, name, path), path)
             .expect("`Config::release_inputs` has checked the folder of every deployed service");
-        ServiceSettings { source, namespaces }
+        ServiceSettings { source, namespaces: self.namespaces_of(name, path) }
+    }
+
+    /// The namespaces that objects of a service may name.
+    pub(super) fn namespaces_of(&self, name: &ServiceName, path: &TreePath) -> NamespaceRule {
+        let mut namespaces: NamespaceRule = self.namespaces.clone();
+        for entry in self.overrides.iter().filter(|entry| entry.pattern.matches(name, path)) {
+            // A setting that is new here is compared in `service_relaxation` as well.
+            let Override { pattern: _, source: _, allow, rewrite, match_origin: _ } = entry;
+            if let Some(allow) = allow {
+                namespaces.allow.clone_from(allow);
+            }
+            namespaces.rewrite = rewrite.unwrap_or(namespaces.rewrite);
+        }
+        namespaces
     }
 
     /// The folder of a service's manifests, as the last override that matches says it.

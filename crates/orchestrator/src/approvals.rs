@@ -9,7 +9,8 @@ use crate::engine::{APPROVALS_STATUS, mergers, pull_request_facts};
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
-use crate::policy_found::{PolicyFound, relaxed_rules};
+use crate::policy_found::PolicyFound;
+use crate::relaxed_rules::relaxed_rules;
 use crate::report::v1::{ApprovalsReport, NotCountedReview};
 use crate::revision::Revision;
 
@@ -81,7 +82,7 @@ pub async fn approvals(
             .collect();
         report.counted = approvals.counted;
     }
-    let relaxed = relaxed_rules(&[&found], &revision);
+    let relaxed = relaxed_rules(context, std::slice::from_ref(&found), &revision)?;
     report.warnings.extend(relaxed.iter().map(|rule| format!("the pull request loosens a rule: {rule}")));
     if rules.is_unusual() {
         report.warnings.push(rules.sentence());

@@ -31,6 +31,7 @@
 //! ```
 
 mod approvals;
+mod branch_line;
 mod clock;
 mod config_values;
 mod configuration;
@@ -54,6 +55,7 @@ mod lock_builder;
 mod policy;
 mod policy_found;
 mod registry_client;
+mod relaxed_rules;
 pub mod report;
 mod review;
 mod revision;

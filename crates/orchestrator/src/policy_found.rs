@@ -10,9 +10,10 @@ use promotion::approvals::ApprovalPolicy;
 use promotion::gates::{GatePolicy, ProvenIn};
 use promotion::policy_commit::{Acceptance, Line, environments_of, policy_commit};
 
-use crate::context::{Context, branch_name, git_error};
+use crate::branch_line::{first_parents, line_around};
+use crate::context::{Context, branch_name};
 use crate::engine::suite_reference;
-use crate::environment_policy::{commits_locks, environment_of};
+use crate::environment_policy::environment_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::v1::PolicyReport;
 use crate::revision::{Revision, load_config};
@@ -272,58 +273,6 @@ pub(crate) fn way_out(environment: &EnvironmentName, commit: &str) -> String {
     )
 }
 
-/// The branch's line around a commit of it; of a commit that is on no branch any more, what it came from.
-fn line_around(
-    context: &Context,
-    environment: &Environment,
-    head: Option<&CommitId>,
-    commit: &CommitId,
-) -> Result<Line> {
-    let mut line = match head {
-        Some(head) => first_parents(context, head)?,
-        None => Vec::new(),
-    };
-    if !line.contains(commit) {
-        line = first_parents(context, commit)?;
-    }
-    let at = line.iter().position(|other| other == commit).unwrap_or(0);
-    let (mut top, mut bottom) = (at, at);
-    if commits_locks(environment) {
-        while let (Some(above), Some(below)) = (line.get(bottom), line.get(bottom + 1))
-            && changes_only_the_lock(context, above, below)?
-        {
-            bottom += 1;
-        }
-        while let Some(above) = top.checked_sub(1)
-            && let (Some(lock), Some(below)) = (line.get(above), line.get(top))
-            && changes_only_the_lock(context, lock, below)?
-        {
-            top = above;
-        }
-    }
-    let before = line.split_off((bottom + 1).min(line.len()));
-    let change = line.split_off(top);
-    Ok(Line { after: line, change, before })
-}
-
-/// Whether a commit without a second parent changes nothing but the lock of the commit below it.
-pub(crate) fn changes_only_the_lock(context: &Context, commit: &CommitId, parent: &CommitId) -> Result<bool> {
-    let facts = context.commit(commit.as_str())?;
-    if facts.is_none_or(|facts| facts.parents != [parent.clone()]) {
-        return Ok(false);
-    }
-    let changed = context
-        .git
-        .diff_names(parent.as_str(), commit.as_str())
-        .map_err(|error| git_error("the lock commit cannot be compared with its parent", error))?;
-    let folder = format!("{}/", lock_model::LOCK_FOLDER);
-    Ok(!changed.is_empty() && changed.iter().all(|change| change.path.starts_with(&folder)))
-}
-
-fn first_parents(context: &Context, commit: &CommitId) -> Result<Vec<CommitId>> {
-    context.rev_list(&["--first-parent", commit.as_str()])
-}
-
 fn strongest(judges: &[(&Config, &Requires)]) -> ProofLevel {
     let level = |proof: ProofRequirement| match proof {
         ProofRequirement::Stored => ProofLevel::Stored,
@@ -375,12 +324,4 @@ fn approvals<'a>(
         }
     }
     policy
-}
-
-/// The rules that a change asks less of than those that judge it, each once.
-pub(crate) fn relaxed_rules(found: &[&PolicyFound], revision: &Revision) -> Vec<String> {
-    let compared = found.iter().flat_map(|found| found.configurations());
-    let relaxed: BTreeSet<config::PolicyRelaxation> =
-        compared.flat_map(|rules| config::policy_relaxations(&rules.config, &revision.config)).collect();
-    relaxed.iter().map(ToString::to_string).collect()
 }

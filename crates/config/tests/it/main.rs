@@ -4,3 +4,4 @@
 
 mod config_rules;
 mod fixtures;
+mod relaxed_rules;

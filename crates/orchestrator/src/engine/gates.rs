@@ -9,11 +9,12 @@ use promotion::gates::{Ancestry, DeployFacts, GateCode, GatePolicy, GateReport, 
 
 use super::step_outcome::StepOutcome;
 use super::{Engine, merged_pull_request};
+use crate::branch_line::changes_only_the_lock;
 use crate::context::Context;
 use crate::environment_policy::branch_of;
 use crate::error::{ErrorKind, Result};
 use crate::labels::count;
-use crate::policy_found::{PolicyFound, changes_only_the_lock, way_out};
+use crate::policy_found::{PolicyFound, way_out};
 use crate::report::v1::PolicyReport;
 use crate::revision::Revision;
 
@@ -38,7 +39,7 @@ impl Engine<'_> {
                 rules.as_ref().filter(|_| report.refusals().any(|finding| finding.gate.asks_by_rules()))
             {
                 lines.push(rules.sentence());
-                let hint = way_out(&self.environment.name, self.revision.commit.as_str());
+                let hint = way_out(&self.environment.name, self.revision.commit.short(12));
                 lines.push(format!("  hint: {hint}"));
             }
             StepOutcome::refused(code, lines.join("\n"))

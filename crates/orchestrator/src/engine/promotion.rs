@@ -13,7 +13,8 @@ use crate::context::branch_name;
 use crate::environment_policy::branch_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inputs::{Inputs, changes};
-use crate::policy_found::{PolicyFound, relaxed_rules};
+use crate::policy_found::PolicyFound;
+use crate::relaxed_rules::relaxed_rules;
 use crate::revision::LockFile;
 
 /// Status of a promotion's approvals.
@@ -95,7 +96,7 @@ impl Engine<'_> {
         let changed = changes(self.context, inputs_before.as_ref(), &self.revision.inputs)?;
         let next = self.revision.environment(to)?;
         let found = PolicyFound::of_next(self.context, ledger, to, &branch_of(next)?).await?;
-        let loosened = relaxed_rules(&[&found], &self.revision);
+        let loosened = relaxed_rules(self.context, std::slice::from_ref(&found), &self.revision)?;
         let policy = found.gates(self.context, &self.revision, &[])?;
         let rules = found.report();
         let unreviewed: Option<(Unreviewed, String)> = ledger

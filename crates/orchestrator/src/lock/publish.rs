@@ -16,7 +16,8 @@ use crate::inputs::{Inputs, changes as input_changes};
 use crate::labels::{diff_problems, short_id};
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Generated, Scope};
-use crate::policy_found::{PolicyFound, relaxed_rules};
+use crate::policy_found::PolicyFound;
+use crate::relaxed_rules::relaxed_rules;
 use crate::report::markdown::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
 use crate::report::v1::{InputChanges, LockPublishReport, PublishedLock, locked_services};
 use crate::revision::load_config;
@@ -195,7 +196,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     let inputs = input_changes(context, Inputs::before(context, &base)?.as_ref(), &merge.revision.inputs)?;
     let branch = pull_request.base_branch.as_str();
     let found = PolicyFound::of_branch(context, LedgerStore::read(context).await?.ledger(), config, branch).await?;
-    let loosened = relaxed_rules(&found.iter().collect::<Vec<_>>(), &merge.revision);
+    let loosened = relaxed_rules(context, &found, &merge.revision)?;
     let rules: Vec<String> = found.iter().map(|found| found.report().sentence()).collect();
     let now = context.now();
     let mut rows = Vec::new();

@@ -166,7 +166,7 @@ fn a_promotion_says_what_its_approvers_approve() {
         "- **production is held** since 2025-11-24T16:00:00Z by robot: fair &lt;b&gt;\n",
         "- proven in staging at 2025-11-24T16:00:00Z, stored (record 10)\n- green: `system`\n",
         "- needs 4 approvals of exactly this content\n- the rules of \\`production\\` are those of ",
-        ", which passed them\n- carries #7, #8\n",
+        ", the newest commit whose gates passed\n- carries #7, #8\n",
     ] {
         assert!(text.contains(expected), "{expected}\n--\n{text}");
     }

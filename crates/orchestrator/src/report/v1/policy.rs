@@ -42,7 +42,9 @@ impl PolicyReport {
             );
         }
         match self.source {
-            PolicySource::Passed => format!("the rules of `{environment}` are those of {commit}, which passed them"),
+            PolicySource::Passed => {
+                format!("the rules of `{environment}` are those of {commit}, the newest commit whose gates passed")
+            }
             PolicySource::Accepted => match &self.accepted {
                 Some(accepted) => format!(
                     "the rules of `{environment}` are those of {commit}, put in force by {} (record {}): {}",

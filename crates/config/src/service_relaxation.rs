@@ -1,0 +1,179 @@
+//! What becomes of each service, for the list of policy relaxations: results are compared, so that it does not matter by
+//! which rule, pattern or override they change.
+
+use std::collections::BTreeMap;
+
+use lock_model::{EnvironmentName, Platform, ServiceName, TreePath};
+
+use super::environment::{Environment, NamespaceRule, Target};
+use super::policy_relaxation::{ComparedTree, Found, RelaxationKind, quoted, shown};
+use super::service_rules::ServiceAssignment;
+use super::types::{Config, ImageRule, RevisionPolicy, ServiceKind};
+
+/// How many services a message names.
+const NAMED: usize = 6;
+
+/// Messages about services, each with those that it concerns.
+type Messages = BTreeMap<(Option<EnvironmentName>, RelaxationKind, String), Vec<ServiceName>>;
+
+/// Compares how the services of a tree are found and deployed.
+pub(super) fn compare_services(old: &Config, new: &Config, tree: ComparedTree<'_>, found: &mut Found) {
+    let mut messages = Messages::new();
+    for path in tree.services {
+        let (before, after) = (service(old, path), service(new, path));
+        let Some(after) = after else { continue };
+        let name = after.assignment.name.clone();
+        let mut add = |environment: Option<&EnvironmentName>, kind, message: String| {
+            messages.entry((environment.cloned(), kind, message)).or_default().push(name.clone());
+        };
+        for message in compare_images(before.as_ref(), &old.images, &after) {
+            add(None, RelaxationKind::Images, message);
+        }
+        let earlier = before.as_ref().map_or(&name, |before| &before.assignment.name);
+        if *earlier != name {
+            add(None, RelaxationKind::Images, format!("it was named `{earlier}`"));
+        }
+        for (environment, before) in &old.environments {
+            let Some(after) = new.environments.get(environment) else { continue };
+            let (was, is) = (Deployed::of(before, earlier, path), Deployed::of(after, &name, path));
+            for (kind, message) in compare_deployed(was, is) {
+                add(Some(environment), kind, message);
+            }
+        }
+    }
+    for ((environment, kind, message), names) in messages {
+        found.environment = environment;
+        found.add(kind, format!("{}: {message}", list(&names, tree.services.len())));
+    }
+    found.environment = None;
+}
+
+/// The services that a message concerns.
+fn list(names: &[ServiceName], all: usize) -> String {
+    if names.len() == all && all > NAMED {
+        return format!("all {all} services");
+    }
+    let named = quoted(names.iter().take(NAMED)).unwrap_or_default();
+    match names.len().checked_sub(NAMED) {
+        None | Some(0) => named,
+        Some(more) => format!("{named} and {more} more"),
+    }
+}
+
+/// What the rules make of a submodule.
+struct Assigned<'a> {
+    assignment: ServiceAssignment,
+    kind: &'a ServiceKind,
+}
+
+fn service<'a>(config: &'a Config, path: &TreePath) -> Option<Assigned<'a>> {
+    let rule = config.services.iter().find(|rule| rule.pattern.matches_path(path))?;
+    Some(Assigned { assignment: config.assignment(rule, path)?, kind: &rule.kind })
+}
+
+/// How an image is found, as it comes out for one service.
+struct Image<'a> {
+    rule: &'a ImageRule,
+    repository: Option<String>,
+    tags: Vec<String>,
+}
+
+impl<'a> Image<'a> {
+    fn of(service: &ServiceAssignment, rule: &'a ImageRule) -> Self {
+        let candidates = service.sample_candidates(rule);
+        let repository = candidates.first().map(|(repository, _)| repository.to_string());
+        Self { rule, repository, tags: candidates.into_iter().map(|(_, tag)| tag.to_string()).collect() }
+    }
+}
+
+fn compare_images(before: Option<&Assigned<'_>>, default: &ImageRule, after: &Assigned<'_>) -> Vec<String> {
+    let rule = match after.kind {
+        ServiceKind::Configuration => {
+            return match before.map(|before| before.kind) {
+                Some(ServiceKind::Configuration) => Vec::new(),
+                Some(ServiceKind::Image(_)) => vec!["no image is locked any more".to_owned()],
+                None => vec!["no image is locked".to_owned()],
+            };
+        }
+        ServiceKind::Image(rule) => rule,
+    };
+    let before = match before.map(|before| (&before.assignment, before.kind)) {
+        // Nothing was asked of an image before.
+        Some((_, ServiceKind::Configuration)) => return Vec::new(),
+        Some((assignment, ServiceKind::Image(rule))) => Image::of(assignment, rule),
+        None => Image::of(&after.assignment, default),
+    };
+    let after = Image::of(&after.assignment, rule);
+    let ImageRule { repository, tags, platforms, revision } = after.rule;
+    let mut messages = Vec::new();
+    if before.repository != after.repository {
+        let (now, was) = (shown(repository.as_ref()), shown(before.rule.repository.as_ref()));
+        messages.push(if now == was {
+            // Only what the variables stand for is another.
+            let (now, was) = (shown(after.repository.as_ref()), shown(before.repository.as_ref()));
+            format!("images come from {now}, it was {was}")
+        } else {
+            format!("images come from {now}, it was {was}")
+        });
+    }
+    if !is_part_in_order(&after.tags, &before.tags) {
+        let list = |tags: &[crate::Template]| quoted(tags).unwrap_or_else(|| "nothing".to_owned());
+        messages.push(format!("images are looked for under {}, it was {}", list(tags), list(&before.rule.tags)));
+    }
+    let gone: Vec<&Platform> = before.rule.platforms.iter().filter(|platform| !platforms.contains(platform)).collect();
+    if let Some(gone) = quoted(gone) {
+        messages.push(format!("{gone} is not required any more"));
+    }
+    let asked: RevisionPolicy = before.rule.revision;
+    if *revision > asked {
+        messages.push(format!("`revision` is `{revision}`, it was `{asked}`"));
+    }
+    messages
+}
+
+/// Whether every value stands in the other list, in the same order: what was looked for is looked for less.
+fn is_part_in_order(part: &[String], whole: &[String]) -> bool {
+    let mut rest = whole.iter();
+    part.iter().all(|value| rest.any(|other| other == value))
+}
+
+/// What an environment does with a service, apart from leaving it out for a time.
+struct Deployed {
+    source: String,
+    namespaces: NamespaceRule,
+}
+
+impl Deployed {
+    /// `None` where it is only locked.
+    fn of(environment: &Environment, name: &ServiceName, path: &TreePath) -> Option<Self> {
+        let Some(Target::Render(target)) = &environment.target else { return None };
+        environment.deploys(name, path).then(|| Self {
+            source: environment.source(target, name, path),
+            namespaces: environment.namespaces_of(name, path),
+        })
+    }
+}
+
+fn compare_deployed(before: Option<Deployed>, after: Option<Deployed>) -> Vec<(RelaxationKind, String)> {
+    let (before, after) = match (before, after) {
+        (None, None) => return Vec::new(),
+        (Some(_), None) => return vec![(RelaxationKind::Deployment, "not deployed any more".to_owned())],
+        (None, Some(_)) => return vec![(RelaxationKind::Deployment, "deployed now, and was not".to_owned())],
+        (Some(before), Some(after)) => (before, after),
+    };
+    let Deployed { source, namespaces } = before;
+    let NamespaceRule { allow, rewrite } = namespaces;
+    let mut messages = Vec::new();
+    if source != after.source {
+        messages
+            .push((RelaxationKind::Deployment, format!("manifests come from `{}`, it was `{source}`", after.source)));
+    }
+    if let Some(wider) = quoted(after.namespaces.allow.difference(&allow)) {
+        messages.push((RelaxationKind::Namespaces, format!("objects may lie in namespace {wider}")));
+    }
+    if after.namespaces.rewrite && !rewrite {
+        let message = "foreign namespaces are rewritten, they were refused".to_owned();
+        messages.push((RelaxationKind::Namespaces, message));
+    }
+    messages
+}

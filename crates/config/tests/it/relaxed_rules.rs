@@ -1,0 +1,220 @@
+//! What a changed configuration does differently, by results: which rule brings it about does not matter.
+
+use std::collections::BTreeSet;
+
+use config::{ComparedTree, Config, policy_relaxations};
+use lock_model::TreePath;
+
+const DEMO: &str = include_str!("../fixtures/config/valid/demo.yaml");
+const SERVICES: [&str; 5] =
+    ["ops/shop-grafana", "services/shop-cart", "services/shop-catalog", "services/shop-reports", "services/gateway"];
+
+fn load(text: &str) -> Config {
+    Config::parse("orchestrator.yaml", text.as_bytes()).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+}
+
+fn edited(edits: &[(&str, &str)]) -> String {
+    let mut text = DEMO.to_owned();
+    for (from, to) in edits {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    text
+}
+
+fn compared(old: &str, new: &str, services: &[&str], changed: &[&str]) -> Vec<String> {
+    let services: Vec<TreePath> = services.iter().map(|path| TreePath::try_from(*path).unwrap()).collect();
+    let changed: BTreeSet<String> = changed.iter().map(|path| (*path).to_owned()).collect();
+    let tree = ComparedTree { services: &services, changed: &changed };
+    policy_relaxations(&load(old), &load(new), tree).iter().map(ToString::to_string).collect()
+}
+
+/// What the demo with some edits asks less of.
+fn relaxed(edits: &[(&str, &str)]) -> Vec<String> {
+    compared(DEMO, &edited(edits), &SERVICES, &[])
+}
+
+/// What another content of some files makes weaker.
+fn with_other_files(changed: &[&str]) -> Vec<String> {
+    compared(DEMO, DEMO, &SERVICES, changed)
+}
+
+#[test]
+fn t44_files_of_suites_and_probes_are_part_of_them() {
+    assert_eq!(with_other_files(&[]), [""; 0]);
+    assert_eq!(with_other_files(&["README.md", "services/shop-cart", "tests/lint2"]), [""; 0]);
+    assert_eq!(with_other_files(&["tests/lint"]), ["pull-request: suite `lint` has other content: `tests/lint`"]);
+    assert_eq!(
+        with_other_files(&["tests/smoke.yaml"]),
+        ["production: suite `smoke` has other content: `tests/smoke.yaml`"]
+    );
+    assert_eq!(
+        with_other_files(&["tests/lib.sh", "tests/system", "ops/check"]),
+        [
+            "staging: suite `system` has other content: `tests/lib.sh`, `tests/system`",
+            "staging: probe `script` runs something else",
+        ]
+    );
+}
+
+#[test]
+fn t44_addresses_and_what_is_read_for_them() {
+    assert_eq!(
+        relaxed(&[("url: { env: STAGING_URL }", "url: { value: \"http://127.0.0.1:1\" }")]),
+        ["staging: `url` is `http://127.0.0.1:1`, it was environment variable `STAGING_URL`"]
+    );
+    assert_eq!(
+        relaxed(&[("    url: { env: STAGING_URL }\n", "")]),
+        ["staging: `url` is none, it was environment variable `STAGING_URL`"]
+    );
+    let file = edited(&[("url: { env: STAGING_URL }", "url: { file: ops/address }")]);
+    assert_eq!(
+        compared(&file, &file, &SERVICES, &["ops/address"]),
+        ["staging: the address in file `ops/address` is another"]
+    );
+    let authorities = edited(&[("{ mirror: \"oci-layout:../registry\" }", "{ ca: { file: ops/ca.pem } }")]);
+    assert_eq!(
+        compared(&authorities, &authorities, &SERVICES, &["ops/ca.pem"]),
+        ["other authorities are trusted for `registry.example`"]
+    );
+    assert_eq!(
+        compared(&authorities, &edited(&[("{ mirror: \"oci-layout:../registry\" }", "{}")]), &SERVICES, &[]),
+        ["other authorities are trusted for `registry.example`"]
+    );
+}
+
+#[test]
+fn t44_where_an_environment_writes_and_what_follows_its_proof() {
+    assert_eq!(
+        relaxed(&[("branch: \"deploy/{mode}\"", "branch: \"deploy2/{mode}\"")]),
+        [
+            "production: manifests are written to branch `deploy2/production`, it was `deploy/production`",
+            "staging: manifests are written to branch `deploy2/staging`, it was `deploy/staging`",
+        ]
+    );
+    assert_eq!(
+        relaxed(&[(", folder: \"rendered/{mode}\"", "")]),
+        [
+            "production: manifests are written to folder none, it was `rendered/production`",
+            "staging: manifests are written to folder none, it was `rendered/staging`",
+        ]
+    );
+    assert_eq!(
+        relaxed(&[("    release: { tag: \"release-{date}-{id8}\" }\n", "")]),
+        ["production: the tag of a release is none, it was `release-{date}-{id8}`"]
+    );
+    assert_eq!(
+        relaxed(&[("    promote: { to: production }\n", "")]),
+        ["staging: releases are promoted to none, it was `production`"]
+    );
+}
+
+#[test]
+fn t44_a_service_is_compared_by_what_comes_out() {
+    // A rule before the strict one takes its service away from it.
+    let found = relaxed(&[(
+        "  - { match: \"ops/*\"",
+        "  - { match: \"services/shop-ca*\", revision: off }\n  - { match: \"ops/*\"",
+    )]);
+    for expected in [
+        "`shop-cart`: images are looked for under `main-{sha7}`, `sha-{sha12}`, it was `main-{sha12}`",
+        "`shop-cart`: it was named `basket`",
+        "`shop-cart`, `shop-catalog`: `revision` is `off`, it was `require`",
+        "staging: `shop-cart`: manifests come from `services/shop-cart/deploy`, it was `services/shop-cart/manifests`",
+    ] {
+        assert!(found.iter().any(|line| line == expected), "{expected}: {found:#?}");
+    }
+    // A prefix changes what `{short}` stands for, where it stood for something shorter.
+    assert_eq!(
+        relaxed(&[("project: { prefix: shop- }", "project: { prefix: other- }")]),
+        [
+            "`shop-catalog`: images come from `registry.example/shop/shop-catalog`, it was `registry.example/shop/catalog`",
+            "`shop-reports`: images come from `registry.example/shop/shop-reports`, it was `registry.example/shop/reports`",
+        ]
+    );
+    // The strict rule goes, and what is left is weaker; the order of tags counts, fewer of them do not.
+    assert_eq!(
+        relaxed(&[("tags: [\"main-{sha7}\", \"sha-{sha12}\"]", "tags: [\"sha-{sha12}\", \"main-{sha7}\"]")]).len(),
+        1
+    );
+    assert_eq!(relaxed(&[("tags: [\"main-{sha7}\", \"sha-{sha12}\"]", "tags: [\"sha-{sha12}\"]")]), [""; 0]);
+    assert_eq!(relaxed(&[("name: basket", "name: basket, kind: image")]), [""; 0]);
+}
+
+#[test]
+fn t44_manifests_from_elsewhere_and_more_or_fewer_services() {
+    assert_eq!(
+        relaxed(&[("source: \"{path}/deploy\"", "source: \"evil/{name}\"")]),
+        [
+            "production: `gateway`: manifests come from `evil/gateway`, it was `services/gateway/deploy`",
+            "production: `shop-catalog`: manifests come from `evil/shop-catalog`, it was `services/shop-catalog/deploy`",
+            "production: `shop-reports`: manifests come from `evil/shop-reports`, it was `services/shop-reports/deploy`",
+            "staging: `gateway`: manifests come from `evil/gateway`, it was `services/gateway/deploy`",
+            "staging: `shop-catalog`: manifests come from `evil/shop-catalog`, it was `services/shop-catalog/deploy`",
+            "staging: `shop-reports`: manifests come from `evil/shop-reports`, it was `services/shop-reports/deploy`",
+        ]
+    );
+    assert_eq!(
+        relaxed(&[("deploy: [\"services/*\"]", "deploy: [\"services/gateway\", \"ops/*\"]")]),
+        [
+            "production: `basket`, `shop-catalog`, `shop-reports`: not deployed any more",
+            "production: `shop-grafana`: deployed now, and was not",
+            "staging: `basket`, `shop-catalog`, `shop-reports`: not deployed any more",
+            "staging: `shop-grafana`: deployed now, and was not",
+        ]
+    );
+    // Written differently, and the same for every service.
+    assert_eq!(relaxed(&[("deploy: [\"services/*\"]", "deploy: [\"services/{gateway,shop-*}\"]")]), [""; 0]);
+    // An allowed namespace that goes from one service to another.
+    assert_eq!(
+        relaxed(&[(
+            "{ match: shop-catalog, namespaces: { allow: [] } }",
+            "{ match: gateway, namespaces: { allow: [] } }"
+        )]),
+        ["production: `shop-catalog`: objects may lie in namespace `shared`"]
+    );
+}
+
+#[test]
+fn t44_variables_that_nothing_was_given_before() {
+    let given = |env: &str| format!("command: [./tests/system, \"{{url}}\"], env: [{env}], files");
+    let found = relaxed(&[("command: [./tests/system, \"{url}\"], files", &given("DEPLOY_TOKEN"))]);
+    assert_eq!(
+        found,
+        [
+            "staging: suite `system` is defined differently",
+            "staging: suite `system` is given `DEPLOY_TOKEN`, which nothing was given here",
+        ]
+    );
+    // A suite that is new takes the variables along.
+    let new = ("suites: [lint] }", "suites: [lint, token] }");
+    let suite = (
+        "suites:\n  lint:",
+        "suites:\n  token: { kind: command, command: [\"true\"], env: [PATH, CI_TOKEN] }\n  lint:",
+    );
+    assert_eq!(
+        relaxed(&[new, suite]),
+        ["pull-request: suite `token` is given `CI_TOKEN`, which nothing was given here"]
+    );
+}
+
+#[test]
+fn t44_an_environment_that_is_new_is_said() {
+    let shadow = "environments:\n  shadow: { base: none, branch: production, mode: shadow, namespace: shop-prod2 }\n";
+    assert_eq!(relaxed(&[("environments:\n", shadow)]), ["shadow: the environment is new, and runs branch `main`"]);
+}
+
+#[test]
+fn t44_many_services_are_one_message() {
+    let paths: Vec<String> = (0..9).map(|number| format!("services/shop-{number}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let weaker = edited(&[("  revision: require", "  revision: warn")]);
+    assert_eq!(compared(DEMO, &weaker, &paths, &[]), ["all 9 services: `revision` is `warn`, it was `require`"]);
+    let some: Vec<&str> = paths.iter().copied().chain(["ops/shop-x"]).collect();
+    assert_eq!(
+        compared(DEMO, &weaker, &some, &[]),
+        [
+            "`shop-0`, `shop-1`, `shop-2`, `shop-3`, `shop-4`, `shop-5` and 3 more: `revision` is `warn`, it was `require`"
+        ]
+    );
+}
