@@ -42,20 +42,25 @@ pub(crate) fn list<'a>(
     let mut lookup = Lookup::new(reader, root);
     let mut found = Vec::new();
     for path in paths {
-        let ends = path.as_str().match_indices('/').map(|(end, _)| end).chain([path.as_str().len()]);
-        for part in ends.filter_map(|end| path.as_str().get(..end)) {
-            let Some(entry) = lookup.entry(part)? else { break };
-            if entry.kind() != EntryKind::Folder {
-                found.push(listed(part.as_bytes().to_vec(), &entry));
-                break;
-            }
-            if part == path.as_str() {
-                below(&mut lookup, part, entry.id, &mut found)?;
+        let (names, mut folders) = (path.as_str().split('/').collect::<Vec<_>>(), vec![(0, root)]);
+        while let Some((depth, folder)) = folders.pop() {
+            let (Some(name), Some(here)) = (names.get(depth), names.get(..=depth)) else { continue };
+            let here = here.join("/");
+            // A broken tree may have two entries of one name: both are listed.
+            let entries: Vec<Entry> = lookup.folder(folder)?.iter().filter(|it| it.name == *name).cloned().collect();
+            for entry in entries {
+                match entry.kind() {
+                    EntryKind::Folder if depth + 1 < names.len() => folders.push((depth + 1, entry.id)),
+                    EntryKind::Folder => below(&mut lookup, &here, entry.id, &mut found)?,
+                    EntryKind::File | EntryKind::Link | EntryKind::Gitlink => {
+                        found.push(listed(here.as_bytes().to_vec(), &entry));
+                    }
+                }
             }
         }
     }
     found.sort();
-    // Paths may lie in one another; what a broken tree has twice stays twice where it is not the same.
+    // Paths may lie in one another.
     found.dedup();
     Ok(found)
 }

@@ -324,3 +324,14 @@ fn t41_what_stands_at_a_path_is_listed_and_no_link_is_followed() {
     let id = &superproject.list(&tree, [&path("ops/a.yaml")]).unwrap()[0].id;
     assert_eq!(git.read_blobs(&[id]).unwrap(), [b"a"]);
 }
+
+#[test]
+fn t41_what_a_broken_tree_has_twice_is_listed_twice() {
+    let world = World::new();
+    let git = world.bare("shop.git");
+    let (one, other) = (blob(&git, b"1"), blob(&git, b"2"));
+    let commit = commit_raw(&git, &[("100644", b"a", &one), ("100644", b"a", &other)]);
+    let superproject = Superproject::open(git.git_dir()).unwrap();
+    let tree = superproject.commit(commit.as_str()).unwrap().tree;
+    assert_eq!(superproject.list(&tree, [&path("a")]).unwrap().len(), 2);
+}

@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::revision::load_config;
 
 /// How many files are read by one child of git.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// The declared inputs of a release, as they are in one commit.
 #[derive(Debug)]
