@@ -39,8 +39,9 @@ fn three_of_four_approvals_are_not_enough() {
     assert_eq!(shop.status(&head, "orchestrator/approvals"), "pending");
     refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals` is pending"]);
     // One person is one person, and the author's own (the bot's) counts for nothing.
-    shop.approve(2, &["ana", "ana"]);
-    refuses(&shop, "approvals --pull-request 2", 1, &["3 of 4 approvals, 1 missing"]);
+    shop.approve(2, &["ana", "ana", "dana"]);
+    let words = ["3 of 4 approvals, 1 missing", "opened #1, which is carried", "could approve: dan, eve"];
+    refuses(&shop, "approvals --pull-request 2", 1, &words);
     let own = format!("forge review 2 --stance approve --expected-head {head}");
     refuses(&shop, &own, 13, &["`orchestrator` opened it and can only comment"]);
     // A later no takes a yes back.
@@ -49,7 +50,7 @@ fn three_of_four_approvals_are_not_enough() {
     let blocked = shop.json("approvals --pull-request 2", 1);
     assert!(blocked["not_counted"].to_string().contains("ben"), "{blocked:#}");
     assert_eq!(shop.status(&head, "orchestrator/approvals"), "failure");
-    refuses(&shop, "--as dana forge review 2 --stance dismiss", 2, &["`dana` has given no verdict on pull request 2"]);
+    refuses(&shop, "forge review 2 --stance dismiss", 2, &["`orchestrator` has given no verdict on pull request 2"]);
     shop.ok("--as ben forge review 2 --stance dismiss");
     shop.ok("approvals --pull-request 2");
 }
@@ -203,6 +204,21 @@ fn t13_main_holds_what_nobody_approved() {
         "hint: merge the target branch into the source branch",
     ];
     production_refuses(&shop, "run --env production", &words);
+}
+
+#[test]
+fn t54_what_production_must_refuse_is_said_before_the_merge() {
+    let shop = proven();
+    shop.approve(2, &["ana", "ben", "chloe", "dan"]);
+    shop.work_on("main").write("HOTFIX.md", "in a hurry\n");
+    shop.commit_and_push("hotfix", "a hotfix");
+    shop.ok("--as eve forge pr open --head hotfix --base main --title Hotfix");
+    shop.ok("--as eve forge merge 3 --bypass");
+    let words = ["4 of 4 approvals", "must not be merged: `main` has content that `staging` lacks", "a hotfix)"];
+    refuses(&shop, "approvals --pull-request 2", 20, &words);
+    refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals` is failure"]);
+    refuses(&shop, "run --env staging", 20, &["promote", "must not be merged"]);
+    assert_eq!(shop.status(&shop.head("staging").unwrap(), "orchestrator/staging-proof"), "success");
 }
 
 #[test]

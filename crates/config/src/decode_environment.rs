@@ -9,8 +9,8 @@ use super::decode::{
     command_line, optional, parsed, parsed_items, parsed_list, parsed_text, pattern, sample_values, template, violation,
 };
 use super::environment::{
-    ApprovalRequirement, Dependency, Environment, Health, NamespaceRule, NotDeployed, Override, Probe, ProbeKind,
-    Promote, Release, RenderTarget, Requires, Target,
+    ApprovalFallback, ApprovalRequirement, Dependency, Environment, Health, NamespaceRule, NotDeployed, Override,
+    Probe, ProbeKind, Promote, Release, RenderTarget, Requires, Target,
 };
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
@@ -158,7 +158,15 @@ fn requires(node: &Node) -> Option<Requires> {
     let proof = parsed(node, "proof")?;
     let approvals = optional(node, "approvals", |node| {
         let count = node.get("count")?.integer()?.try_into().ok()?;
-        Some(ApprovalRequirement { count, exclude: parsed_list(node, "exclude")? })
+        let fallback = optional(node, "fallback", |node| {
+            Some(ApprovalFallback {
+                count: node.get("count")?.integer()?.try_into().ok()?,
+                owner: parsed(node, "owner")?,
+                reason: parsed(node, "reason")?,
+                until: parsed(node, "until")?,
+            })
+        })?;
+        Some(ApprovalRequirement { count, exclude: parsed_list(node, "exclude")?, fallback })
     })?;
     Some(Requires { proven_in: optional(node, "proven-in", parsed_text)?, proof, approvals })
 }

@@ -192,15 +192,33 @@ pub struct ApprovalRequirement {
     pub count: u32,
     /// Users whose approvals do not count.
     pub exclude: BTreeSet<Excluded>,
+    /// What applies where fewer people than `count` are left.
+    pub fallback: Option<ApprovalFallback>,
+}
+
+/// `requires.approvals.fallback:`
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApprovalFallback {
+    /// How many users must approve then: at least 1, fewer than the requirement's count.
+    pub count: u32,
+    /// The person or team that decided it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it applies.
+    pub until: Date,
 }
 
 lock_model::words! {
     /// `requires.approvals.exclude`
     Excluded, "user whose approval does not count" {
-        /// The user who opened the pull request.
+        /// Who opened the pull request, or one that it carries.
         Author = "author",
-        /// The user who merged it.
+        /// Who merged a pull request that it carries.
         Merger = "merger",
+        /// Whose mail stands in a commit that it carries.
+        Committer = "committer",
     }
 }
 

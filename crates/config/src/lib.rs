@@ -55,9 +55,9 @@ mod variables;
 
 pub use branches::{Branches, Role};
 pub use environment::{
-    ApprovalRequirement, Dependency, Deployment, Environment, Excluded, Health, NamespaceRule, NotDeployed, Probe,
-    ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings, Severity, SourceFolder,
-    Target,
+    ApprovalFallback, ApprovalRequirement, Dependency, Deployment, Environment, Excluded, Health, NamespaceRule,
+    NotDeployed, Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings,
+    Severity, SourceFolder, Target,
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};

@@ -5,8 +5,8 @@ use std::fmt;
 
 use super::branches::Role;
 use super::environment::{
-    ApprovalRequirement, Environment, Health, NotDeployed, Probe, ProbeKind, Promote, ProofRequirement, Release,
-    RenderTarget, Requires, Severity, Target,
+    ApprovalFallback, ApprovalRequirement, Environment, Health, NotDeployed, Probe, ProbeKind, Promote,
+    ProofRequirement, Release, RenderTarget, Requires, Severity, Target,
 };
 use super::service_relaxation::compare_services;
 use super::submodules::Submodules;
@@ -342,13 +342,21 @@ fn compare_requirements(before: &Environment, after: &Environment, found: &mut F
         found.add(RelaxationKind::Proof, "a proof of what is stored is enough, it was of what runs".to_owned());
     }
     let Some(old) = &old.approvals else { return };
-    let ApprovalRequirement { count: _, exclude: _ } = old;
+    let ApprovalRequirement { count: _, exclude: _, fallback: _ } = old;
     let Some(new) = &new.approvals else {
         found.add(RelaxationKind::Approvals, format!("no approvals are required, it was {}", old.count));
         return;
     };
     if new.count < old.count {
         found.add(RelaxationKind::Approvals, format!("{} approvals are required, it was {}", new.count, old.count));
+    }
+    if let Some(after) = &new.fallback {
+        let ApprovalFallback { count, until, owner: _, reason: _ } = after;
+        let is_wider = old.fallback.as_ref().is_none_or(|before| *count < before.count || *until > before.until);
+        if is_wider {
+            let said = format!("{count} approvals are enough until {until} where too few people are left");
+            found.add(RelaxationKind::Approvals, said);
+        }
     }
     for excluded in old.exclude.difference(&new.exclude) {
         found.add(RelaxationKind::Approvals, format!("the {excluded}'s own approval counts"));

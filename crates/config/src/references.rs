@@ -109,6 +109,14 @@ fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
 fn check_approvals(environment: &EnvironmentLayers, problems: &mut Problems) {
     let role = environment.merged.get("branch").and_then(Node::text);
     let approvals = environment.merged.get("requires").and_then(|requires| requires.get("approvals"));
+    let count = approvals.and_then(|approvals| approvals.get("count")).and_then(Node::integer);
+    let fallback = approvals.and_then(|approvals| approvals.get("fallback")).and_then(|node| node.get("count"));
+    if let (Some(count), Some(fallback)) = (count, fallback)
+        && fallback.integer().is_some_and(|fewer| fewer >= count)
+    {
+        problems
+            .add(&fallback.origin, format!("the fallback must be less than the {count} approvals that it stands for"));
+    }
     if let (Some("staging"), Some(approvals)) = (role, approvals)
         && approvals.get("count").and_then(Node::integer).is_some_and(|count| count > 0)
     {

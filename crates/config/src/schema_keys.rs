@@ -385,8 +385,22 @@ const REQUIRES: &[Key] = &[
             defaults(
                 "exclude",
                 "[author]",
-                List(&Choice(&[("author", "who opened the pull request"), ("merger", "who merged it")])),
-                "Whose do not count.",
+                List(&Choice(&[
+                    ("author", "who opened the pull request, or one that it carries"),
+                    ("merger", "who merged a pull request that it carries"),
+                    ("committer", "whose mail stands in a commit that it carries"),
+                ])),
+                "Whose do not count; authors never do.",
+            ),
+            optional(
+                "fallback",
+                Keys(&[
+                    required("count", Integer { least: 1, most: 99 }, "How many people must approve then."),
+                    required("owner", Text(Format::Sentence), "Who decided it."),
+                    required("reason", Text(Format::Sentence), "Why."),
+                    required("until", Text(Format::Date), "The last day on which it applies, in quotes."),
+                ]),
+                "What applies where fewer people than `count` are left.",
             ),
         ]),
         "The approvals that the promotion needs.",

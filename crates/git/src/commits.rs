@@ -24,6 +24,18 @@ pub struct CommitFacts {
     pub message: String,
 }
 
+/// Who a commit says has made it. Anybody can write any address there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommitMails {
+    /// The commit.
+    pub id: CommitId,
+    /// Mail address of the author.
+    pub author: String,
+    /// Mail address of the committer.
+    pub committer: String,
+}
+
 impl Git {
     /// The full id of the object that a revision names; nothing where there is no such revision.
     pub fn rev_parse(&self, revision: &str) -> Result<Option<String>, GitError> {
@@ -85,6 +97,26 @@ impl Git {
         all.extend(arguments);
         let output = output::checked(self.run(all)?, arguments)?;
         output::line(&output)?.lines().map(|line| commit_id(line, &output)).collect()
+    }
+
+    /// The commits of a range with the mail addresses of author and committer, newest first; `arguments` as
+    /// `git rev-list` takes them.
+    pub fn commit_mails(&self, arguments: &[&str]) -> Result<Vec<CommitMails>, GitError> {
+        let mut all = vec!["rev-list", "--no-commit-header", "--format=%H%x00%ae%x00%ce%x00"];
+        all.extend(arguments);
+        let output = output::checked(self.run(all)?, arguments)?;
+        let mut rest = output.stdout.as_slice();
+        let mut commits = Vec::new();
+        while let Some(id) = output::take_until(&mut rest, 0) {
+            let mut mail = || output::take_until(&mut rest, 0).map(|mail| String::from_utf8_lossy(mail).into_owned());
+            let (Some(author), Some(committer)) = (mail(), mail()) else {
+                return Err(unexpected(&output, "two addresses of a commit"));
+            };
+            // Each entry ends with a line feed.
+            let id = id.strip_prefix(b"\n").unwrap_or(id);
+            commits.push(CommitMails { id: commit_id(output::text(id, &output)?, &output)?, author, committer });
+        }
+        Ok(commits)
     }
 
     /// The content of the objects that the lines name.

@@ -42,7 +42,7 @@ mod repository;
 mod trees;
 mod write;
 
-pub use commits::CommitFacts;
+pub use commits::{CommitFacts, CommitMails};
 pub use error::{GitError, GitErrorKind};
 pub use lock_model;
 pub use merge::MergeTree;

@@ -2,16 +2,17 @@
 
 use forge::{PullRequest, PullRequestState, StatusState};
 use lock_model::EnvironmentName;
-use promotion::approvals::{ApprovalVerdict, count};
+use lock_model::escaping::escape_short;
+use promotion::approvals::{ApprovalVerdict, Approvals, Fallback, FallbackUse, NotCounted, count};
 
 use crate::context::{Context, branch_name};
-use crate::engine::{APPROVALS_STATUS, mergers, pull_request_facts};
+use crate::engine::{APPROVALS_STATUS, promotion_obstacles, pull_request_facts};
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
 use crate::relaxed_rules::relaxed_rules;
-use crate::report::v1::{ApprovalsReport, NotCountedReview};
+use crate::report::v1::{AppliedFallback, ApprovalsReport, NotCountedReview};
 use crate::revision::Revision;
 
 /// Counts the approvals of a pull request, or of the one open promotion, and sets its status while it is open.
@@ -46,7 +47,7 @@ pub async fn approvals(
         Some(merge) => PolicyFound::of_commit(context, store.ledger(), &environment, &branch, &merge.commit).await?,
         None => PolicyFound::of_next(context, store.ledger(), name, &branch).await?,
     };
-    let policy = found.gates(context, &revision, &mergers(context, &pull_request).await?)?;
+    let policy = found.gates(context, &revision)?;
     let rules = found.report();
     let mut report = ApprovalsReport {
         pull_request: pull_request.number,
@@ -57,30 +58,32 @@ pub async fn approvals(
         missing: 0,
         counted: Vec::new(),
         not_counted: Vec::new(),
+        eligible: Vec::new(),
+        excluded: Vec::new(),
+        fallback: None,
+        obstacles: Vec::new(),
         policy: rules.clone(),
         summary: format!("`{name}` asks for no approvals"),
         approved: true,
         warnings: Vec::new(),
     };
     let mut state = StatusState::Success;
-    if let Some(policy) = policy.approvals {
-        let facts = pull_request_facts(context, &pull_request).await?;
-        let approvals = count(&policy, &facts);
+    if let Some(required) = &policy.approvals {
+        let facts = pull_request_facts(context, &pull_request, policy.passed()).await?;
+        let approvals = count(required, &facts, context.now().date());
+        if pull_request.merge.is_none() {
+            let target = context.branch_head(&branch).await?;
+            let (into, from) = ((branch.as_str(), &target), (pull_request.head_branch.as_str(), &pull_request.head));
+            report.obstacles = promotion_obstacles(context, &approvals, into, from)?;
+        }
         state = match approvals.verdict() {
+            _ if !report.obstacles.is_empty() => StatusState::Failure,
             ApprovalVerdict::Enough => StatusState::Success,
             ApprovalVerdict::Missing => StatusState::Pending,
             ApprovalVerdict::Blocked | ApprovalVerdict::Impossible => StatusState::Failure,
         };
         report.approved = state == StatusState::Success;
-        report.needed = approvals.needed;
-        report.missing = approvals.missing;
-        report.summary = approvals.summary();
-        report.not_counted = approvals
-            .not_counted
-            .iter()
-            .map(|review| NotCountedReview { user: review.user.clone(), reason: review.reason.to_string() })
-            .collect();
-        report.counted = approvals.counted;
+        fill(&mut report, approvals);
     }
     let relaxed = relaxed_rules(context, std::slice::from_ref(&found), &revision)?;
     report.warnings.extend(relaxed.iter().map(|rule| format!("the pull request loosens a rule: {rule}")));
@@ -88,9 +91,36 @@ pub async fn approvals(
         report.warnings.push(rules.sentence());
     }
     if pull_request.merge.is_none() {
-        context.forge.set_status(&pull_request.head, APPROVALS_STATUS, state, &report.summary).await?;
+        let said = report.obstacles.first().unwrap_or(&report.summary);
+        let said = lock_model::escaping::shorten(said, 140);
+        context.forge.set_status(&pull_request.head, APPROVALS_STATUS, state, &said).await?;
     }
     Ok(report)
+}
+
+/// Who approved, who could, and who cannot.
+fn fill(report: &mut ApprovalsReport, approvals: Approvals) {
+    let lines = |people: &[NotCounted]| -> Vec<NotCountedReview> {
+        let line = |one: &NotCounted| NotCountedReview { user: one.user.clone(), reason: one.reason.to_string() };
+        people.iter().map(line).collect()
+    };
+    report.needed = approvals.needed;
+    report.missing = approvals.missing;
+    report.summary = approvals.summary();
+    report.not_counted = lines(&approvals.not_counted);
+    report.excluded = lines(&approvals.excluded);
+    report.fallback = match approvals.fallback {
+        FallbackUse::Applies(Fallback { count, owner, reason, until }) => {
+            Some(AppliedFallback { count, owner, reason, until })
+        }
+        FallbackUse::Unused | FallbackUse::Ended(_) => None,
+    };
+    let unknown = approvals.unknown_mails.iter();
+    report.warnings.extend(unknown.map(|mail| {
+        format!("the mail `{}` of a commit belongs to no user of the forge", escape_short(mail.as_bytes(), 100))
+    }));
+    report.eligible = approvals.eligible;
+    report.counted = approvals.counted;
 }
 
 /// The one open pull request into a branch.

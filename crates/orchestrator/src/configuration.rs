@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use ::forge::{Role, User};
 use config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind};
 use lock_model::{CONFIG_FILE, EnvironmentName};
 
-use crate::context::{Local, Surroundings, git_error};
+use crate::context::{Local, Surroundings, find_forge, git_error};
 use crate::environment_policy::unknown_environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inputs::Inputs;
-use crate::report::v1::{ConfigCheckReport, ConfigShowReport};
+use crate::report::v1::{Approvers, ConfigCheckReport, ConfigShowReport};
 use crate::revision::parse_config;
 
-/// Judges the configuration of a revision, or of the work tree in `repository`.
+/// Judges the configuration of a revision, or of the work tree in `repository`. Where a forge is named or found, its
+/// users are compared with the approvals that are asked for.
 ///
 /// # Errors
 ///
@@ -21,10 +23,18 @@ use crate::revision::parse_config;
 pub fn check_config(
     repository: &Path,
     revision: Option<&str>,
+    forge: Option<&Path>,
     surroundings: &Surroundings,
 ) -> Result<ConfigCheckReport> {
     let config = read(repository, revision, surroundings)?;
+    let users = match find_forge(repository, forge, surroundings)? {
+        Some(forge) => Some(forge.users()?),
+        None => None,
+    };
+    let approvers = users.map(|users| approvers(&config, &users)).unwrap_or_default();
     Ok(ConfigCheckReport {
+        warnings: approvers.iter().filter_map(too_few).collect(),
+        approvers,
         service_rules: config.services.len(),
         environments: config.environments.keys().cloned().collect(),
         suites: config.suites.keys().cloned().collect(),
@@ -51,6 +61,41 @@ pub fn show_config(
         (None, None) => return Err(Error::new(ErrorKind::Bug, "the configuration cannot be shown")),
     };
     Ok(ConfigShowReport { config: shown.to_json(origin), yaml: shown.to_yaml(origin) })
+}
+
+/// Who could approve what goes to each environment that asks for approvals.
+fn approvers(config: &Config, users: &[User]) -> Vec<Approvers> {
+    let may_approve = |user: &&User| !user.bot && user.role >= Role::Write;
+    let people: Vec<String> = users.iter().filter(may_approve).map(|user| user.name.to_string()).collect();
+    let required = config.environments.values().filter_map(|environment| {
+        let required = environment.requires.approvals.as_ref().filter(|required| required.count > 0)?;
+        Some(Approvers {
+            environment: environment.name.clone(),
+            needed: required.count,
+            // Somebody opened what is promoted.
+            left: u32::try_from(people.len().saturating_sub(1)).unwrap_or(u32::MAX),
+            people: people.clone(),
+            fallback: required.fallback.as_ref().map(|fallback| fallback.count),
+        })
+    });
+    required.collect()
+}
+
+/// What is wrong where more approvals are asked for than a change of one person could get.
+fn too_few(approvers: &Approvers) -> Option<String> {
+    let Approvers { environment, needed, people, left, fallback } = approvers;
+    if left >= needed {
+        return None;
+    }
+    let way_out = match fallback {
+        Some(count) => format!("the fallback of {count} decides"),
+        None => "give more people write access, or declare `approvals.fallback`".to_owned(),
+    };
+    Some(format!(
+        "`{environment}` asks for {needed} approvals, and at most {left} people are left when one of {} opened the \
+         change: {way_out}",
+        if people.is_empty() { "nobody".to_owned() } else { people.join(", ") }
+    ))
 }
 
 /// The environment variables that the configuration names, sorted.

@@ -175,6 +175,12 @@ impl Local {
         let top = git.work_tree().unwrap_or_else(|| git.common_dir()).to_path_buf();
         Ok(Self { git, git_program, top })
     }
+
+    /// Where the clone came from, as it says itself.
+    #[expect(clippy::disallowed_methods, reason = "a setting of the clone, not a file of a commit")]
+    fn origin(&self) -> Option<String> {
+        self.git.text(["config", "--get", "remote.origin.url"]).ok().map(|url| url.trim().to_owned())
+    }
 }
 
 /// Finds the `git` program.
@@ -216,8 +222,7 @@ impl Context {
         // The `git` program has judged the owner, by the user's own `safe.directory`.
         let superproject = Superproject::open_as(&settings.repository, Ownership::Vouched)
             .map_err(|error| Error::from_source(ErrorKind::Repository, "the superproject cannot be opened", error))?;
-        #[expect(clippy::disallowed_methods, reason = "a setting of the clone, not a file of a commit")]
-        let origin = local.git.text(["config", "--get", "remote.origin.url"]).ok().map(|url| url.trim().to_owned());
+        let origin = local.origin();
         let (root, repository, remote) = locate_forge(settings.forge.as_deref(), &local, origin.as_deref())?;
         let home = root.join(&repository);
         let options = git_options(&surroundings, settings.actor.as_ref());
@@ -374,6 +379,28 @@ impl Context {
     /// The time now.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+}
+
+/// The local forge of a repository, for who only looks at it; `None` where none is named and none is found.
+pub(crate) fn find_forge(
+    repository: &Path,
+    forge: Option<&Path>,
+    surroundings: &Surroundings,
+) -> Result<Option<LocalForge>> {
+    let open = || -> Result<LocalForge> {
+        let local = Local::open(repository, surroundings)?;
+        let origin = local.origin();
+        let (root, name, _) = locate_forge(forge, &local, origin.as_deref())?;
+        let git = Git::open(&local.git_program, &root.join(name), git_options(surroundings, None))
+            .map_err(|error| git_error("the forge's repository cannot be opened", error))?;
+        // Nothing that carries a time is written.
+        Ok(LocalForge::open(&root, git, None, local::Clock::fixed(Timestamp::from_unix_seconds(0)))?)
+    };
+    match open() {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if forge.is_some() => Err(error),
+        Err(_) => Ok(None),
     }
 }
 

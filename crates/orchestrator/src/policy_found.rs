@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config::{ApprovalRequirement, Config, Environment, Excluded, ProofRequirement, Requires};
+use config::{Config, Environment, ProofRequirement, Requires};
 use ledger::{Ledger, Policy, PolicySource, ProofLevel};
 use lock_model::{CommitId, EnvironmentName, SuiteName};
 use promotion::approvals::ApprovalPolicy;
@@ -12,7 +12,7 @@ use promotion::policy_commit::{Acceptance, Line, environments_of, policy_commit}
 
 use crate::branch_line::{first_parents, line_around};
 use crate::context::{Context, branch_name};
-use crate::engine::suite_reference;
+use crate::engine::{approval_policy, suite_reference};
 use crate::environment_policy::environment_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::v1::PolicyReport;
@@ -170,7 +170,7 @@ impl PolicyFound {
     }
 
     /// The rules as the gates take them, with the suites' digests as they are in the revision.
-    pub(crate) fn gates(&self, context: &Context, revision: &Revision, mergers: &[String]) -> Result<GatePolicy> {
+    pub(crate) fn gates(&self, context: &Context, revision: &Revision) -> Result<GatePolicy> {
         let own = &revision.config;
         let mut judges = Vec::new();
         for (name, rules) in self.judges(own) {
@@ -184,8 +184,24 @@ impl PolicyFound {
                 environment: before,
             });
         }
-        policy.approvals = approvals(judges.iter().filter_map(|(_, requires)| requires.approvals.as_ref()), mergers);
+        policy.approvals = self.approvals(own)?;
         Ok(policy)
+    }
+
+    /// The approvals that are asked for: the highest number, without anybody whom one of the rules excludes.
+    pub(crate) fn approvals(&self, own: &Config) -> Result<Option<ApprovalPolicy>> {
+        let mut strictest: Option<ApprovalPolicy> = None;
+        for (name, rules) in self.judges(own) {
+            let Some(required) = &environment_of(rules, name)?.requires.approvals else { continue };
+            let policy = approval_policy(required);
+            strictest = Some(strictest.map_or_else(|| policy.clone(), |other| other.and(policy.clone())));
+        }
+        Ok(strictest)
+    }
+
+    /// The commit that passed these rules; absent where nothing has passed yet.
+    pub(crate) fn passed(&self) -> Option<CommitId> {
+        GatePolicy::new(self.policy.clone()).passed().cloned()
     }
 
     /// The environments that must have proven a release. Of an environment that is new on its branch nothing is asked that
@@ -301,27 +317,4 @@ fn suites_of(
         }
     }
     Ok(suites)
-}
-
-/// The highest number of approvals, without anybody whom one of the rules excludes.
-fn approvals<'a>(
-    required: impl Iterator<Item = &'a ApprovalRequirement>,
-    mergers: &[String],
-) -> Option<ApprovalPolicy> {
-    let mut policy: Option<ApprovalPolicy> = None;
-    for required in required {
-        let policy = policy.get_or_insert_default();
-        policy.count = policy.count.max(required.count);
-        for who in &required.exclude {
-            match who {
-                // Approvals of the author never count, with and without this entry.
-                Excluded::Author => {}
-                Excluded::Merger => {
-                    let why = "merged what the pull request carries".to_owned();
-                    policy.excluded.extend(mergers.iter().map(|merger| (merger.clone(), why.clone())));
-                }
-            }
-        }
-    }
-    policy
 }

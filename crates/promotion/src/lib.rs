@@ -16,17 +16,19 @@
 //!     tree: Some(tree.clone()),
 //!     at: "2025-11-20T21:14:07Z".parse()?,
 //! };
-//! let person = |name: &str| Person { name: name.to_owned(), kind: PersonKind::Human, access: Access::Write };
+//! let person = |name: &str| Person { name: name.to_owned(), kind: PersonKind::Human, access: Access::Write, mails: Vec::new() };
 //! let pull_request = PullRequestFacts {
 //!     number: 7,
 //!     author: "ana".to_owned(),
 //!     head: commit,
 //!     head_tree: tree,
 //!     merged: None,
+//!     carried: Vec::new(),
+//!     commits: Vec::new(),
 //!     reviews: vec![review],
 //!     people: vec![person("ana"), person("ben")],
 //! };
-//! let approvals = count(&ApprovalPolicy::new(1), &pull_request);
+//! let approvals = count(&ApprovalPolicy::new(1), &pull_request, "2025-11-21".parse()?);
 //! assert_eq!(approvals.verdict(), ApprovalVerdict::Enough);
 //! assert_eq!(approvals.counted, ["ben"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,8 +1,9 @@
 //! The pull request to the next environment: whether it is due, how it is found again, which statuses it needs.
 
-use lock_model::{EnvironmentName, LockId, ReleaseId};
+use lock_model::{EnvironmentName, LockId, ReleaseId, TreeId};
 
-use crate::gates::{GateVerdict, ProvenIn, proof_in, suites_in};
+use crate::approvals::{ApprovalVerdict, Approvals};
+use crate::gates::{CANNOT_BE_MET, GateVerdict, ProvenIn, proof_in, suites_in};
 use ledger::{Hold, Ledger, ProofVerdict, Rejection};
 
 /// Whether the pull request to the next environment is due.
@@ -71,6 +72,49 @@ pub fn marker(kind: &str) -> String {
     let kind: String =
         kind.chars().filter(|character| character.is_ascii_alphanumeric() || *character == '-').collect();
     format!("<!-- orchestrator:{kind} -->")
+}
+
+/// What merging a promotion would give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MergeResult {
+    /// This content.
+    Clean(TreeId),
+    /// Nothing: these paths are in conflict.
+    Conflict(Vec<String>),
+}
+
+/// Why the target environment must refuse a promotion whoever approves it, one sentence each; empty where nothing
+/// stands against it. `ahead` names commits of the target branch that the head lacks.
+pub fn obstacles(
+    approvals: &Approvals,
+    merge: &MergeResult,
+    head_tree: &TreeId,
+    base_branch: &str,
+    head_branch: &str,
+    ahead: &[String],
+) -> Vec<String> {
+    let lacks = || {
+        let named = if ahead.is_empty() { String::new() } else { format!(" ({})", ahead.join(", ")) };
+        format!("`{base_branch}` has content that `{head_branch}` lacks{named}")
+    };
+    let way_out = format!("bring `{base_branch}` to `{head_branch}` by a pull request, and prove the result");
+    let mut found = Vec::new();
+    match merge {
+        MergeResult::Clean(tree) if tree == head_tree => {}
+        MergeResult::Clean(_) => {
+            found.push(format!("{}, so that the merge would not be what was proven and approved: {way_out}", lacks()));
+        }
+        MergeResult::Conflict(paths) => {
+            let paths: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+            found.push(format!("{}, in conflict at {}: {way_out}", lacks(), paths.join(", ")));
+        }
+    }
+    if approvals.verdict() == ApprovalVerdict::Impossible {
+        let excluded = approvals.exclusions();
+        let without = if excluded.is_empty() { String::new() } else { format!(" (not {})", excluded.join("; not ")) };
+        found.push(format!("{}{without}: {CANNOT_BE_MET}", approvals.summary()));
+    }
+    found
 }
 
 /// The title of a promotion's pull request.

@@ -19,6 +19,8 @@ pub struct ReleaseMessage {
     pub environment: EnvironmentName,
     /// Number of the proof's record.
     pub proof: u64,
+    /// The fallback by which fewer people approved than the rules ask for; absent where enough did.
+    pub fallback: Option<String>,
 }
 
 /// A tag of the repository.
@@ -83,10 +85,13 @@ pub fn plan_tag(tags: &[TagFacts], release: &ReleaseId, name: &str) -> ReleasePl
 impl ReleaseMessage {
     /// The annotated tag's message: a title, an empty line, and one line a fact, as git's trailers are written.
     pub fn write(&self, name: &str) -> String {
-        let Self { release, lock, lock_file, config, environment, proof } = self;
+        let Self { release, lock, lock_file, config, environment, proof, fallback } = self;
+        // A line feed in a reason would begin another fact.
+        let fallback = fallback.as_ref().map(|text| format!("Approvals: {}\n", text.replace(['\n', '\r'], " ")));
         format!(
             "{name}\n\nRelease-Id: {release}\nLock-Id: {lock}\nLock-File: {lock_file}\nConfig: {config}\n\
-             Environment: {environment}\nProof-Record: {proof}\n"
+             Environment: {environment}\nProof-Record: {proof}\n{}",
+            fallback.unwrap_or_default()
         )
     }
 
@@ -105,6 +110,7 @@ impl ReleaseMessage {
             config: value("Config")?.parse().ok()?,
             environment: value("Environment")?.parse().ok()?,
             proof: value("Proof-Record")?.parse().ok()?,
+            fallback: value("Approvals").map(str::to_owned),
         })
     }
 }

@@ -452,6 +452,11 @@ fn t1_lowering_what_is_asked_is_seen() {
         ("count: 4", "count: 1", "production: 1 approvals are required, it was 4"),
         (", approvals: { count: 4, exclude: [author, merger] }", "", "production: no approvals are required, it was 4"),
         ("exclude: [author, merger]", "exclude: [author]", "production: the merger's own approval counts"),
+        (
+            "exclude: [author, merger]",
+            "exclude: [author, merger], fallback: { count: 2, owner: x, reason: small, until: \"2026-12-31\" }",
+            "production: 2 approvals are enough until 2026-12-31 where too few people are left",
+        ),
         ("proven-in: staging, ", "", "production: no proof of `staging` is required any more"),
         ("    suites: [system]\n", "", "staging: suite `system` is not run any more"),
         ("[./tests/system, \"{url}\"]", "[\"true\"]", "staging: suite `system` is defined differently"),

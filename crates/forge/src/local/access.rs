@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use lock_model::{BranchName, UserName};
 
 use super::LocalForge;
+use super::commits::mail_of;
 use super::wire::{BranchesFile, UsersFile};
 use crate::error::ForgeError;
 use crate::model::{BranchRules, Role, User};
@@ -11,7 +12,7 @@ impl LocalForge {
     /// Every user, by name.
     pub fn users(&self) -> Result<Vec<User>, ForgeError> {
         let file = self.read_users()?;
-        Ok(file.users.into_iter().map(|(name, entry)| User { name, role: entry.role, bot: entry.bot }).collect())
+        Ok(file.users.keys().map(|name| file.user(name)).collect())
     }
 
     /// The protected branches with their rules.
@@ -47,8 +48,11 @@ impl LocalForge {
 impl UsersFile {
     /// A name that is not in the file has no role.
     pub(crate) fn user(&self, name: &UserName) -> User {
-        let (role, bot) = self.users.get(name).map_or((Role::None, false), |entry| (entry.role, entry.bot));
-        User { name: name.clone(), role, bot }
+        let Some(entry) = self.users.get(name) else { return User::person(name.clone(), Role::None) };
+        // Merges and commits of the forge itself carry an address of its own.
+        let own = mail_of(name);
+        let mails = entry.mail.iter().cloned().chain([own]).collect();
+        User { name: name.clone(), role: entry.role, bot: entry.bot, mails }
     }
 }
 

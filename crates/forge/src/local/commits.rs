@@ -96,7 +96,12 @@ impl LocalForge {
 
 /// Author and committer of what a user does through the forge.
 pub(crate) fn identity(user: &UserName, now: Timestamp) -> CommitIdentity {
-    CommitIdentity { name: user.to_string(), email: format!("{user}@users.forge.invalid"), time: now }
+    CommitIdentity { name: user.to_string(), email: mail_of(user), time: now }
+}
+
+/// The address that commits of this forge carry for a user.
+pub(crate) fn mail_of(user: &UserName) -> String {
+    format!("{user}@users.forge.invalid")
 }
 
 fn tree_change(change: &FileChange) -> TreeChange {

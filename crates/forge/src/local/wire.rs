@@ -25,6 +25,9 @@ pub(crate) struct UserEntry {
     pub(crate) role: Role,
     #[serde(default)]
     pub(crate) bot: bool,
+    /// Addresses by which commits name the user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mail: Vec<String>,
 }
 
 /// `branches.json`: the protected branches.

@@ -31,16 +31,18 @@ pub struct User {
     pub role: Role,
     /// Whether it is a program.
     pub bot: bool,
+    /// The mail addresses that the forge knows of the user, for commits.
+    pub mails: Vec<String>,
 }
 
 impl User {
     /// A person.
     pub fn person(name: UserName, role: Role) -> Self {
-        Self { name, role, bot: false }
+        Self { name, role, bot: false, mails: Vec::new() }
     }
 
     /// A program.
     pub fn bot(name: UserName, role: Role) -> Self {
-        Self { name, role, bot: true }
+        Self { name, role, bot: true, mails: Vec::new() }
     }
 }

@@ -23,7 +23,8 @@ pub struct ForgeSettings {
 /// The same settings again change nothing; a forge with other settings is refused and not changed.
 pub fn init(root: &Path, settings: &ForgeSettings) -> Result<WriteOutcome, ForgeError> {
     let store = Store::new(root);
-    let entry = |user: &User| (user.name.clone(), UserEntry { role: user.role, bot: user.bot });
+    let entry =
+        |user: &User| (user.name.clone(), UserEntry { role: user.role, bot: user.bot, mail: user.mails.clone() });
     let users = UsersFile { users: settings.users.iter().map(entry).collect() };
     let branches = BranchesFile { protected: settings.branches.clone() };
     let writer = store.writer()?;

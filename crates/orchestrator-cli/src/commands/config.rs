@@ -8,7 +8,12 @@ use crate::output::Shown;
 use crate::surroundings::surroundings;
 
 pub(crate) fn check(args: &ConfigArgs, global: &GlobalArgs) -> Result<Shown> {
-    Ok(Shown::report(&check_config(&global.repository, args.rev.as_deref(), &surroundings())?))
+    Ok(Shown::report(&check_config(
+        &global.repository,
+        args.rev.as_deref(),
+        global.forge().as_deref(),
+        &surroundings(),
+    )?))
 }
 
 pub(crate) fn show(args: &ConfigShowArgs, global: &GlobalArgs) -> Result<Shown> {

@@ -1,12 +1,12 @@
 //! The facts that the gates judge: what git and the forge say, and the policy of the target branch.
 
-use forge::{PullRequest, PullRequestState, Role};
 use ledger::Ledger;
 use lock_model::CommitId;
-use promotion::approvals::{Access, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, ReviewState};
+use promotion::approvals::{self, FallbackUse, PullRequestFacts};
 use promotion::attempts::Purpose;
 use promotion::gates::{Ancestry, DeployFacts, GateCode, GatePolicy, GateReport, PullRequestFound, judge};
 
+use super::people::pull_request_facts;
 use super::step_outcome::StepOutcome;
 use super::{Engine, merged_pull_request};
 use crate::branch_line::changes_only_the_lock;
@@ -60,18 +60,14 @@ impl Engine<'_> {
         let (policy, rules) = match self.purpose {
             Purpose::Rollback => (GatePolicy::default(), None),
             Purpose::Run => {
-                let mergers = match &pull_request {
-                    Some(pull_request) => mergers(self.context, pull_request).await?,
-                    None => Vec::new(),
-                };
                 let (context, commit) = (self.context, &self.revision.commit);
                 let found =
                     PolicyFound::of_commit(context, self.store.ledger(), &self.environment, &branch, commit).await?;
-                (found.gates(context, &self.revision, &mergers)?, Some(found.report()))
+                (found.gates(context, &self.revision)?, Some(found.report()))
             }
         };
         let pull_request = match &pull_request {
-            Some(pull_request) => Some(pull_request_facts(self.context, pull_request).await?),
+            Some(pull_request) => Some(pull_request_facts(self.context, pull_request, policy.passed()).await?),
             None => None,
         };
         let mismatches: Vec<String> =
@@ -136,6 +132,23 @@ pub(super) fn arrival(context: &Context, revision: &Revision) -> Result<CommitId
     Ok(if only_lock { parent.clone() } else { revision.commit.clone() })
 }
 
+impl Engine<'_> {
+    /// The fallback by which fewer people approved this release than the rules ask for.
+    pub(super) async fn fallback(&mut self) -> Result<Option<String>> {
+        if self.findings.is_none() {
+            self.gate_report().await?;
+        }
+        let Some(findings) = &self.findings else { return Ok(None) };
+        let (Some(policy), Some(facts)) = (&findings.policy.approvals, &findings.pull_request) else {
+            return Ok(None);
+        };
+        Ok(match approvals::count(policy, facts, findings.today).fallback {
+            FallbackUse::Applies(fallback) => Some(fallback.to_string()),
+            FallbackUse::Unused | FallbackUse::Ended(_) => None,
+        })
+    }
+}
+
 /// The facts of one question to the gates.
 #[derive(Debug)]
 pub(super) struct Findings {
@@ -156,83 +169,4 @@ fn is_ancestor(context: &Context, ancestor: &CommitId, descendant: &CommitId) ->
     }
     let answer = context.is_ancestor(ancestor.as_str(), descendant.as_str())?;
     Ok(if answer { Ancestry::Ancestor } else { Ancestry::Unrelated })
-}
-
-/// The users who merged the pull requests that a promotion carries, sorted.
-pub(crate) async fn mergers(context: &Context, pull_request: &PullRequest) -> Result<Vec<String>> {
-    let base = match &pull_request.merge {
-        Some(merge) => context.commit(merge.commit.as_str())?.and_then(|facts| facts.parents.into_iter().next()),
-        None => Some(context.branch_head(pull_request.base_branch.as_str()).await?),
-    };
-    let Some(base) = base else { return Ok(Vec::new()) };
-    let range = format!("{base}..{}", pull_request.head);
-    let carried = context.rev_list(&["--first-parent", range.as_str()])?;
-    let merged = context.forge.pull_requests(Some(PullRequestState::Merged)).await?;
-    let mut names: Vec<String> = merged
-        .into_iter()
-        .filter(|one| one.base_branch == pull_request.head_branch)
-        .filter_map(|one| one.merge)
-        .filter(|merge| carried.contains(&merge.commit))
-        .map(|merge| merge.by.to_string())
-        .collect();
-    names.sort();
-    names.dedup();
-    Ok(names)
-}
-
-/// The facts of a pull request that approvals are counted by.
-pub(crate) async fn pull_request_facts(context: &Context, pull_request: &PullRequest) -> Result<PullRequestFacts> {
-    let tree_of = |commit: &CommitId| -> Result<Option<lock_model::TreeId>> {
-        let facts = context.commit(commit.as_str())?;
-        Ok(facts.map(|facts| facts.tree))
-    };
-    let missing = |commit: &CommitId| {
-        crate::error::Error::new(
-            ErrorKind::Repository,
-            format!("commit {} is not in this repository", commit.short(12)),
-        )
-        .hint("fetch the whole history: a shallow clone cannot be judged")
-    };
-    let head_tree = tree_of(&pull_request.head)?.ok_or_else(|| missing(&pull_request.head))?;
-    let merged = match &pull_request.merge {
-        Some(merge) => Some(MergeFacts {
-            tree: tree_of(&merge.commit)?.ok_or_else(|| missing(&merge.commit))?,
-            commit: merge.commit.clone(),
-            by: merge.by.to_string(),
-        }),
-        None => None,
-    };
-    let reviews = context.forge.reviews(pull_request.number).await?;
-    let users = context.forge.users().await?;
-    Ok(PullRequestFacts {
-        number: pull_request.number,
-        author: pull_request.author.to_string(),
-        head: pull_request.head.clone(),
-        head_tree,
-        merged,
-        reviews: reviews
-            .into_iter()
-            .map(|review| ReviewFacts {
-                seq: review.seq,
-                user: review.user.to_string(),
-                state: match review.state {
-                    forge::ReviewState::Approved => ReviewState::Approved,
-                    forge::ReviewState::ChangesRequested => ReviewState::ChangesRequested,
-                    forge::ReviewState::Commented => ReviewState::Commented,
-                    forge::ReviewState::Dismissed => ReviewState::Dismissed,
-                },
-                tree: Some(review.tree),
-                commit: review.commit,
-                at: review.at,
-            })
-            .collect(),
-        people: users
-            .into_iter()
-            .map(|user| Person {
-                name: user.name.to_string(),
-                kind: if user.bot { PersonKind::Bot } else { PersonKind::Human },
-                access: if user.role >= Role::Write { Access::Write } else { Access::Read },
-            })
-            .collect(),
-    })
 }

@@ -6,6 +6,7 @@ mod execution;
 mod gates;
 mod health;
 mod lock_commit;
+mod people;
 mod promotion;
 mod release;
 mod statuses;
@@ -20,11 +21,11 @@ use config::Environment;
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
-pub(crate) use gates::{mergers, pull_request_facts};
 pub(crate) use health::health;
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, lock_files, merged_pull_request,
 };
+pub(crate) use people::{approval_policy, promotion_obstacles, prospect, pull_request_facts};
 pub(crate) use promotion::{APPROVALS_STATUS, rows_of};
 pub(crate) use statuses::SUITES_STATUS;
 pub(crate) use step_outcome::{Outcome, StepOutcome};
@@ -132,6 +133,8 @@ impl<'a> Engine<'a> {
             self.status_pending().await?;
         }
         let mut stopped: Option<ErrorKind> = None;
+        // What cannot be promoted or released is proven all the same.
+        let mut after_proof = false;
         let steps = attempts::next_steps(self.store.ledger(), &self.environment.name, &self.release, &plan);
         for PlannedStep { key, action } in steps {
             let asked_for = match wanted {
@@ -143,7 +146,9 @@ impl<'a> Engine<'a> {
             }
             let attempt = match action {
                 StepAction::Skip { seq } if repeat != Repeat::Deploy || key.step() != Step::Deploy => {
-                    self.skipped(&key, seq).await?;
+                    let ended = self.skipped(&key, seq).await?;
+                    after_proof |= stopped.is_none() && ended.is_some();
+                    stopped = stopped.max(ended);
                     continue;
                 }
                 StepAction::Skip { .. } => 1,
@@ -171,6 +176,7 @@ impl<'a> Engine<'a> {
             };
             if ended.is_some() {
                 stopped = stopped.max(ended);
+                after_proof = matches!(key.step(), Step::Promote | Step::Release);
                 if key.step() != Step::Suite {
                     break;
                 }
@@ -178,6 +184,7 @@ impl<'a> Engine<'a> {
         }
         if let Some(kind) = stopped
             && *wanted == Wanted::All
+            && !after_proof
         {
             self.not_proven(kind).await?;
         } else if self.speaks_for_the_branch() && *wanted == Wanted::All {
@@ -199,11 +206,19 @@ impl<'a> Engine<'a> {
         self.has_proof() && self.store.ledger().cycle(&self.environment.name, &self.release).is_ok(&Step::Proof.into())
     }
 
-    /// Skips a step that is done; the promotion is brought up to date nevertheless.
-    async fn skipped(&mut self, key: &StepKey, seq: u64) -> Result<()> {
-        let detail = if key.step() == Step::Promote { self.promote_again().await? } else { None };
-        self.line(&key.to_string(), StepWord::Done, detail.unwrap_or_else(|| format!("since record {seq}")));
-        Ok(())
+    /// Skips a step that is done; the promotion is brought up to date nevertheless, and refused where it became one that
+    /// cannot be merged.
+    async fn skipped(&mut self, key: &StepKey, seq: u64) -> Result<Option<ErrorKind>> {
+        let promotion = if key.step() == Step::Promote { Some(self.ensure_promotion().await?) } else { None };
+        let (word, detail, stopped) = match promotion {
+            Some(promotion) if !promotion.obstacles.is_empty() => {
+                (StepWord::Refused, promotion.refusal(), Some(ErrorKind::Refused))
+            }
+            Some(promotion) if promotion.changed => (StepWord::Done, promotion.text, None),
+            Some(_) | None => (StepWord::Done, format!("since record {seq}"), None),
+        };
+        self.line(&key.to_string(), word, detail);
+        Ok(stopped)
     }
 
     async fn step(&mut self, key: &StepKey) -> Result<Option<ErrorKind>> {

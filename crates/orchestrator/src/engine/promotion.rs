@@ -1,13 +1,15 @@
 //! The pull request that carries proven content to the next environment.
 
 use crate::report::markdown::{NotDeployedRow, PromotionBody, promotion_body};
+use ::promotion::approvals::Approvals;
 use ::promotion::pull_request;
 use config::Deployment;
-use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness, WriteOutcome};
+use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, Readiness, StatusState, WriteOutcome};
 use ledger::{ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
-use lock_model::{EnvironmentName, LOCK_FILE, Lock};
+use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Lock};
 
 use super::Engine;
+use super::people::{carried, promotion_obstacles, prospect};
 use super::step_outcome::StepOutcome;
 use crate::context::branch_name;
 use crate::environment_policy::branch_of;
@@ -23,14 +25,13 @@ pub(crate) const APPROVALS_STATUS: &str = "orchestrator/approvals";
 impl Engine<'_> {
     /// Opens the promotion, or brings the open one up to date.
     pub(super) async fn promote(&mut self) -> Result<StepOutcome> {
-        let (text, _changed) = self.ensure_promotion().await?;
-        Ok(StepOutcome::ok(text))
-    }
-
-    /// Brings the pull request of a recorded promotion up to date; `None` where nothing had to be changed.
-    pub(super) async fn promote_again(&mut self) -> Result<Option<String>> {
-        let (text, changed) = self.ensure_promotion().await?;
-        Ok(changed.then_some(text))
+        let promotion = self.ensure_promotion().await?;
+        if promotion.obstacles.is_empty() {
+            return Ok(StepOutcome::ok(promotion.text));
+        }
+        let mut answer = StepOutcome::refused(ErrorKind::Refused, promotion.refusal());
+        answer.reason = Some(promotion.obstacles.join("; "));
+        Ok(answer)
     }
 
     /// The open pull request from this environment's branch to the next one's.
@@ -46,7 +47,7 @@ impl Engine<'_> {
         Ok(Some((promote.to.clone(), branch_of(&self.environment)?, branch_of(next)?)))
     }
 
-    async fn ensure_promotion(&mut self) -> Result<(String, bool)> {
+    pub(super) async fn ensure_promotion(&mut self) -> Result<Promotion> {
         let Some((to, from_branch, to_branch)) = self.way()? else {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -58,14 +59,32 @@ impl Engine<'_> {
         let tip = self.context.branch_head(&from_branch).await?;
         if tip != self.revision.commit {
             // The pull request would carry the newer commit, which this proof is not about.
-            return Ok((format!("`{from_branch}` went on to {}: its own run promotes", tip.short(12)), false));
+            return Ok(Promotion::unchanged(format!(
+                "`{from_branch}` went on to {}: its own run promotes",
+                tip.short(12)
+            )));
         }
         let target = self.context.branch_head(&to_branch).await?;
         let merged = self.context.is_ancestor(self.revision.commit.as_str(), target.as_str())?;
         if merged {
-            return Ok((format!("`{to_branch}` holds {} already", self.revision.commit.short(12)), false));
+            let text = format!("`{to_branch}` holds {} already", self.revision.commit.short(12));
+            return Ok(Promotion::unchanged(text));
         }
-        let body = self.promotion_text(&to, target.as_str()).await?;
+        let found = PolicyFound::of_next(self.context, self.store.ledger(), &to, &to_branch).await?;
+        let since = found.passed().unwrap_or_else(|| target.clone());
+        let commits = [&self.revision.commit];
+        let approvers = match found.approvals(&self.revision.config)? {
+            Some(policy) => Some(prospect(self.context, &policy, &since, &commits, None).await?),
+            None => None,
+        };
+        let obstacles = match &approvers {
+            Some(approvers) => {
+                let (into, from) = ((to_branch.as_str(), &target), (from_branch.as_str(), &self.revision.commit));
+                promotion_obstacles(self.context, approvers, into, from)?
+            }
+            None => Vec::new(),
+        };
+        let body = self.promotion_text(&to, &target, &found, approvers.as_ref(), &obstacles).await?;
         let title = pull_request::title(&self.release, &to);
         let open = self.context.forge.find_open(&head, &base).await?;
         let (pull_request, verb, changed) = if let Some(open) = open {
@@ -82,22 +101,33 @@ impl Engine<'_> {
                 OpenOutcome::Exists(other) => (other, "exists", true),
             }
         };
-        Ok((format!("pull request {} {verb}: {from_branch} → {to_branch}", pull_request.number), changed))
+        if !obstacles.is_empty() {
+            let said = lock_model::escaping::shorten(&obstacles.join("; "), 140);
+            let forge = &self.context.forge;
+            forge.set_status(&self.revision.commit, APPROVALS_STATUS, StatusState::Failure, &said).await?;
+        }
+        let text = format!("pull request {} {verb}: {from_branch} → {to_branch}", pull_request.number);
+        Ok(Promotion { text, changed, obstacles })
     }
 
-    async fn promotion_text(&self, to: &EnvironmentName, target: &str) -> Result<String> {
+    async fn promotion_text(
+        &self,
+        to: &EnvironmentName,
+        target: &CommitId,
+        found: &PolicyFound,
+        approvers: Option<&Approvals>,
+        obstacles: &[String],
+    ) -> Result<String> {
+        let (base, target) = (target, target.as_str());
         let ledger = self.store.ledger();
         let proof: Option<ProvenRelease> = match ledger.proof_of(&self.environment.name, &self.release) {
             ProofVerdict::Proven(proven) => Some(proven),
             ProofVerdict::Failed { .. } | ProofVerdict::Absent => None,
         };
         let before = self.lock_at(target)?;
-        let inputs_before = Inputs::before(self.context, &self.context.resolve(target)?)?;
+        let inputs_before = Inputs::before(self.context, base)?;
         let changed = changes(self.context, inputs_before.as_ref(), &self.revision.inputs)?;
-        let next = self.revision.environment(to)?;
-        let found = PolicyFound::of_next(self.context, ledger, to, &branch_of(next)?).await?;
-        let loosened = relaxed_rules(self.context, std::slice::from_ref(&found), &self.revision)?;
-        let policy = found.gates(self.context, &self.revision, &[])?;
+        let loosened = relaxed_rules(self.context, std::slice::from_ref(found), &self.revision)?;
         let rules = found.report();
         let unreviewed: Option<(Unreviewed, String)> = ledger
             .records()
@@ -109,7 +139,8 @@ impl Engine<'_> {
             .find_map(|record| Some((record.entry.unreviewed?, record.entry.reason.clone().unwrap_or_default())));
         let hold = ledger.held(to);
         let rows = not_deployed(self, to)?;
-        let pull_requests = self.carried(target).await?;
+        let carried = carried(self.context, base, &[&self.revision.commit], None).await?;
+        let pull_requests: Vec<u64> = carried.pull_requests.iter().map(|one| one.number).collect();
         Ok(promotion_body(&PromotionBody {
             release: &self.release,
             lock: &self.lock.lock,
@@ -118,9 +149,9 @@ impl Engine<'_> {
             from: &self.environment.name,
             to,
             proof: proof.as_ref(),
-            obstacles: &[],
+            obstacles,
             hold: hold.as_ref(),
-            approvals: policy.approvals.as_ref().map(|approvals| approvals.count),
+            approvals: approvers,
             pull_requests: &pull_requests,
             policy_relaxations: &loosened,
             unreviewed: unreviewed.as_ref().map(|(why, reason)| (*why, reason.as_str())),
@@ -135,23 +166,27 @@ impl Engine<'_> {
             .map_err(|error| crate::context::git_error("the target's lock cannot be read", error))?;
         Ok(bytes.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock))
     }
+}
 
-    /// The pull requests that came to this branch and are not in the target yet.
-    async fn carried(&self, target: &str) -> Result<Vec<u64>> {
-        let branch = branch_name(&branch_of(&self.environment)?)?;
-        let range = format!("{target}..{}", self.revision.commit);
-        let commits = self.context.rev_list(&["--first-parent", range.as_str()])?;
-        let merged = self.context.forge.pull_requests(Some(PullRequestState::Merged)).await?;
-        let mut numbers: Vec<u64> = merged
-            .into_iter()
-            .filter(|pull_request| {
-                pull_request.base_branch == branch
-                    && pull_request.merge.as_ref().is_some_and(|merge| commits.contains(&merge.commit))
-            })
-            .map(|pull_request| pull_request.number)
-            .collect();
-        numbers.sort_unstable();
-        Ok(numbers)
+/// The pull request to the next environment, as it stands now.
+pub(super) struct Promotion {
+    /// What was done, in one line.
+    pub text: String,
+    /// Whether anything had to be changed.
+    pub changed: bool,
+    /// Why the next environment must refuse it, whoever approves.
+    pub obstacles: Vec<String>,
+}
+
+impl Promotion {
+    fn unchanged(text: String) -> Self {
+        Self { text, changed: false, obstacles: Vec::new() }
+    }
+
+    /// What a refusal says: what was done, and each obstacle on a line of its own.
+    pub(super) fn refusal(&self) -> String {
+        let obstacles = self.obstacles.iter().map(|obstacle| format!("\n  {obstacle}"));
+        format!("{}, and must not be merged:{}", self.text, obstacles.collect::<String>())
     }
 }
 

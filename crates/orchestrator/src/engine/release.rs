@@ -102,7 +102,7 @@ impl Engine<'_> {
     }
 
     /// Tags the commit and archives the lock, unless a tag carries this release already.
-    pub(super) async fn make_release(&self, name: Option<&str>) -> Result<StepOutcome> {
+    pub(super) async fn make_release(&mut self, name: Option<&str>) -> Result<StepOutcome> {
         let name = name.ok_or_else(|| Error::new(ErrorKind::Bug, "the release has no name"))?;
         let ProofVerdict::Proven(proof) = self.store.ledger().proof_of(&self.environment.name, &self.release) else {
             return Ok(StepOutcome::refused(
@@ -130,6 +130,7 @@ impl Engine<'_> {
             }
             ReleasePlan::Make { name } => name,
         };
+        let fallback = self.fallback().await?;
         let message = ReleaseMessage {
             release: self.release.clone(),
             lock: self.lock.lock.id().clone(),
@@ -137,6 +138,7 @@ impl Engine<'_> {
             config: self.revision.config_digest.clone(),
             environment: self.environment.name.clone(),
             proof: proof.seq,
+            fallback: fallback.clone(),
         };
         let name = ReleaseTag::try_from(tag.as_str())
             .map_err(|error| Error::from_source(ErrorKind::Usage, "the release's tag is no tag name", error))?;
@@ -145,9 +147,10 @@ impl Engine<'_> {
         match forge.create_release(&new).await? {
             ReleaseOutcome::Created(_) => {
                 let mut answer = StepOutcome::ok(format!(
-                    "{tag} at {}, lock {} archived",
+                    "{tag} at {}, lock {} archived{}",
                     self.revision.commit.short(12),
-                    short_id(self.lock.lock.id().as_str())
+                    short_id(self.lock.lock.id().as_str()),
+                    fallback.map(|fallback| format!("; approved by a {fallback}")).unwrap_or_default()
                 ));
                 answer.tag = Some(tag);
                 Ok(answer)

@@ -1,6 +1,7 @@
 //! Making, judging, comparing, publishing, committing and rejecting locks.
 
 mod adopt;
+mod approvers;
 mod check;
 mod commit;
 mod compose;

@@ -7,6 +7,7 @@ use ::forge::{PullRequest, PullRequestState, StatusState};
 use config::Config;
 use lock_model::{CommitId, LOCK_FOLDER};
 
+use super::approvers::approver_warnings;
 use super::files::lock_file_at;
 use super::generate::{TestMerge, test_merge};
 use crate::context::{Context, git_error};
@@ -195,7 +196,8 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     let release = merge.revision.release(&generated.lock);
     let inputs = input_changes(context, Inputs::before(context, &base)?.as_ref(), &merge.revision.inputs)?;
     let branch = pull_request.base_branch.as_str();
-    let found = PolicyFound::of_branch(context, LedgerStore::read(context).await?.ledger(), config, branch).await?;
+    let store = LedgerStore::read(context).await?;
+    let found = PolicyFound::of_branch(context, store.ledger(), config, branch).await?;
     let loosened = relaxed_rules(context, &found, &merge.revision)?;
     let rules: Vec<String> = found.iter().map(|found| found.report().sentence()).collect();
     let now = context.now();
@@ -203,6 +205,8 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     for environment in config.environments.values().filter(|environment| environment.target.is_some()) {
         rows.extend(rows_of(&merge.revision, &environment.name, &generated.lock, now)?);
     }
+    let mut to_look_at = generated.warnings.clone();
+    to_look_at.extend(approver_warnings(context, store.ledger(), config, pull_request, &base).await?);
     let comment = lock_comment(&LockComment {
         lock: &generated.lock,
         before: before.as_ref(),
@@ -214,7 +218,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
         risks: &changes.risks,
         policy_relaxations: &loosened,
         not_deployed: &rows,
-        warnings: &generated.warnings,
+        warnings: &to_look_at,
         inputs: &inputs,
         commits: &changes.commits,
     });
@@ -236,7 +240,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
         generated.lock.services().len()
     );
     let mut warnings: Vec<String> = changes.risks.iter().map(ToString::to_string).collect();
-    warnings.extend(generated.warnings.iter().cloned());
+    warnings.extend(to_look_at);
     warnings.extend(loosened.iter().map(|relaxation| format!("the pull request loosens a rule: {relaxation}")));
     Ok(Made { generated, inputs, changes, comment, line, release, base, warnings })
 }

@@ -4,6 +4,9 @@ use orchestrator::report::markdown::{
     promotion_body,
 };
 use orchestrator::report::v1::{InputChanges, PolicyReport};
+use promotion::approvals::{
+    Access, ApprovalPolicy, Approvals, CarriedPullRequest, Person, PersonKind, PullRequestFacts, count,
+};
 use promotion::pull_request::title;
 
 use crate::builders::*;
@@ -120,6 +123,28 @@ fn rules(source: PolicySource) -> PolicyReport {
     }
 }
 
+/// Two people are left: who opened a carried pull request does not count.
+fn four_approvals() -> Approvals {
+    let person = |name: &str| Person {
+        name: name.to_owned(),
+        kind: PersonKind::Human,
+        access: Access::Write,
+        mails: Vec::new(),
+    };
+    let facts = PullRequestFacts {
+        number: 9,
+        author: "robot".to_owned(),
+        head: commit("head"),
+        head_tree: tree("content"),
+        merged: None,
+        carried: vec![CarriedPullRequest { number: 7, author: "_dana".to_owned(), merged_by: None }],
+        commits: Vec::new(),
+        reviews: Vec::new(),
+        people: ["_dana", "ben", "eve"].map(person).to_vec(),
+    };
+    count(&ApprovalPolicy::new(4), &facts, "2025-11-24".parse().unwrap())
+}
+
 fn body<'a>(lock: &'a lock_model::Lock, before: Option<&'a lock_model::Lock>) -> PromotionBody<'a> {
     // Leaked, so that the tests can borrow without ceremony.
     let leak = |name: &str| -> &'static lock_model::EnvironmentName { Box::leak(Box::new(environment(name))) };
@@ -133,7 +158,7 @@ fn body<'a>(lock: &'a lock_model::Lock, before: Option<&'a lock_model::Lock>) ->
         proof: None,
         obstacles: &[],
         hold: None,
-        approvals: Some(4),
+        approvals: Some(Box::leak(Box::new(four_approvals()))),
         pull_requests: &[7, 8],
         policy_relaxations: &[],
         unreviewed: None,
@@ -165,7 +190,8 @@ fn a_promotion_says_what_its_approvers_approve() {
         "- **Nobody reviewed this lock**: it came by a push without a pull request: hurry\n",
         "- **production is held** since 2025-11-24T16:00:00Z by robot: fair &lt;b&gt;\n",
         "- proven in staging at 2025-11-24T16:00:00Z, stored (record 10)\n- green: `system`\n",
-        "- needs 4 approvals of exactly this content\n- the rules of \\`production\\` are those of ",
+        "### Approvals\n\n- needs 4 approvals of exactly this content\n- could approve: ben, eve\n- not \\_dana opened #\u{200b}7, which is carried\n",
+        "- green: `system`\n- the rules of \\`production\\` are those of ",
         ", the newest commit whose gates passed\n- carries #7, #8\n",
     ] {
         assert!(text.contains(expected), "{expected}\n--\n{text}");

@@ -75,10 +75,13 @@ async fn t42_what_was_refused_never_has_the_rules_of_what_comes_on_top() {
     // The next promotion is counted by the same rules.
     shop.bump("shop-web", 2);
     shop.merge_dev().await;
-    shop.run_ok(&staging()).await;
+    // What was merged past the rules is not in staging, and the promotion says so at once.
+    let stopped = run_of(&shop, &staging()).await;
+    assert_eq!((stopped.stopped, stopped.steps.last().unwrap().step.as_str()), (Some(ErrorKind::Refused), "promote"));
     let number = shop.forge(BOT).find_open(&branch("staging"), &branch("main")).unwrap().unwrap().number;
     let report = approvals(&shop.bot(), &production(), Some(number)).await.unwrap();
-    assert_eq!((report.needed, report.policy.commit), (2, Some(good)));
+    assert_eq!((report.needed, report.policy.commit.as_ref()), (2, Some(&good)));
+    assert!(report.obstacles[0].contains("a note"), "{report:#?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use lock_model::{CommitId, Date, Digest, EnvironmentName, Lock, ReleaseId, Suite
 
 use crate::approvals::{ApprovalPolicy, PullRequestFacts};
 use crate::attempts::Purpose;
-use ledger::{Policy, ProofLevel};
+use ledger::{Policy, PolicySource, ProofLevel};
 
 /// Everything that the gates look at besides the ledger.
 ///
@@ -66,6 +66,16 @@ impl GatePolicy {
     /// A policy that requires neither a proof nor approvals.
     pub fn new(policy: Policy) -> Self {
         Self { policy: Some(policy), ..Self::default() }
+    }
+
+    /// The commit that passed these rules; absent where nothing has passed yet. What came to the branch after it was never
+    /// approved, whoever merged it.
+    pub fn passed(&self) -> Option<&CommitId> {
+        let policy = self.policy.as_ref()?;
+        match policy.source {
+            PolicySource::Passed => policy.commit.as_ref(),
+            PolicySource::Accepted | PolicySource::Parent | PolicySource::Bootstrap => None,
+        }
     }
 }
 

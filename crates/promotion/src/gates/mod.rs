@@ -11,7 +11,7 @@ mod proof;
 
 pub use facts::{Ancestry, DeployFacts, GatePolicy, ProvenIn, PullRequestFound};
 pub use finding::{Gate, GateCode, GateFinding, GateReport, GateVerdict};
-pub use people::{approvals, merged_tree};
+pub use people::{CANNOT_BE_MET, approvals, merged_tree};
 pub use proof::{proof_in, suites_in};
 
 use ledger::Ledger;

@@ -1,6 +1,6 @@
 //! Gates about reviews: enough users approved exactly this content.
 
-use lock_model::{CommitId, TreeId};
+use lock_model::{CommitId, Date, TreeId};
 
 use super::facts::{DeployFacts, PullRequestFound};
 use super::finding::{Gate, GateFinding};
@@ -22,7 +22,7 @@ pub(super) fn gates(facts: &DeployFacts<'_>) -> [GateFinding; 2] {
         }
         (Some(policy), Purpose::Run) => match facts.pull_request {
             PullRequestFound::Found(pull_request) => {
-                [approvals(policy, pull_request), merged_tree(pull_request, facts.commit, facts.tree)]
+                [approvals(policy, pull_request, facts.today), merged_tree(pull_request, facts.commit, facts.tree)]
             }
             PullRequestFound::Absent => {
                 let message = format!("no merged pull request made {}", facts.commit.short(7));
@@ -36,9 +36,13 @@ pub(super) fn gates(facts: &DeployFacts<'_>) -> [GateFinding; 2] {
     }
 }
 
+/// What helps where too few people are left to approve.
+pub const CANNOT_BE_MET: &str = "waiting does not help: give more people write access, declare `approvals.fallback` on the \
+    target branch, or let an administrator accept other rules with `orchestrator policy accept`";
+
 /// Did enough people approve the content of the pull request's head?
-pub fn approvals(policy: &ApprovalPolicy, pull_request: &PullRequestFacts) -> GateFinding {
-    let approvals = count(policy, pull_request);
+pub fn approvals(policy: &ApprovalPolicy, pull_request: &PullRequestFacts, today: Date) -> GateFinding {
+    let approvals = count(policy, pull_request, today);
     let mut message = format!("#{}: {}", pull_request.number, approvals.summary());
     let explanations = approvals.explanations();
     if !explanations.is_empty() {
@@ -52,11 +56,7 @@ pub fn approvals(policy: &ApprovalPolicy, pull_request: &PullRequestFacts) -> Ga
         ApprovalVerdict::Blocked => {
             GateFinding::refused(Gate::Approvals, message, "who requested changes has to approve, or be dismissed")
         }
-        ApprovalVerdict::Impossible => GateFinding::refused(
-            Gate::Approvals,
-            message,
-            "nobody can meet this policy: give more people write access, or lower `approvals.count` on the target branch",
-        ),
+        ApprovalVerdict::Impossible => GateFinding::refused(Gate::Approvals, message, CANNOT_BE_MET),
     }
 }
 

@@ -150,7 +150,17 @@ fn message(word: &str) -> ReleaseMessage {
         config: freight.config,
         environment: production(),
         proof: 8,
+        fallback: None,
     }
+}
+
+#[test]
+fn t54_a_tag_says_by_which_fallback_it_was_approved_in_one_line() {
+    let fallback = Some("fallback of 2, by x: why\nRelease-Id: sha256:0".to_owned());
+    let text = ReleaseMessage { fallback, ..message("a") }.write("v1");
+    let read = ReleaseMessage::parse(&text).unwrap();
+    assert_eq!(read.release, message("a").release);
+    assert_eq!(read.fallback.as_deref(), Some("fallback of 2, by x: why Release-Id: sha256:0"));
 }
 
 #[test]

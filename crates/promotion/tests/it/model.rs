@@ -155,7 +155,7 @@ impl World {
         let merged = if hotfix { tree("content and a hotfix") } else { tree("content") };
         self.push(Place::Production, staged.content, staged.lock, None);
         let commit = self.branches.get_mut(&Place::Production).unwrap().last_mut().unwrap();
-        facts.merged = Some(MergeFacts { commit: commit.id.clone(), tree: merged, by: "fay".to_owned() });
+        facts.merged = Some(MergeFacts { commit: commit.id.clone(), tree: merged, by: "fay".to_owned(), at: now(0) });
         commit.merge = Some(facts);
         commit.sound = approved && !hotfix;
     }
@@ -496,6 +496,7 @@ impl Process {
                             config: freight.config,
                             environment: production(),
                             proof: 1,
+                            fallback: None,
                         }
                         .write(&name);
                         world.tags.push(TagFacts { name: name.clone(), message, commit: self.commit.id.clone() });

@@ -1,12 +1,28 @@
+use lock_model::Date;
 use promotion::approvals::{
-    Access, ApprovalPolicy, ApprovalVerdict, ExclusionReason, MergeFacts, Person, PersonKind, PullRequestFacts,
-    ReviewFacts, ReviewState, count,
+    Access, ApprovalPolicy, ApprovalVerdict, Approvals, CarriedCommit, CarriedPullRequest, ExclusionReason, Fallback,
+    FallbackUse, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, ReviewState,
 };
+use promotion::pull_request::{MergeResult, obstacles};
 
 use crate::builders::*;
+use crate::days::day;
+
+fn today() -> Date {
+    day("2025-11-24")
+}
+
+fn count(policy: &ApprovalPolicy, pull_request: &PullRequestFacts) -> Approvals {
+    promotion::approvals::count(policy, pull_request, today())
+}
 
 fn person(name: &str) -> Person {
-    Person { name: name.to_owned(), kind: PersonKind::Human, access: Access::Write }
+    Person {
+        name: name.to_owned(),
+        kind: PersonKind::Human,
+        access: Access::Write,
+        mails: vec![format!("{name}@shop.example")],
+    }
 }
 
 pub(crate) fn pull_request(reviews: &[(&str, ReviewState, &str)]) -> PullRequestFacts {
@@ -18,7 +34,9 @@ pub(crate) fn pull_request(reviews: &[(&str, ReviewState, &str)]) -> PullRequest
         author: "ana".to_owned(),
         head: commit("head of nine"),
         head_tree: tree("content"),
-        merged: Some(MergeFacts { commit: commit("merge"), tree: tree("content"), by: "fay".to_owned() }),
+        merged: Some(MergeFacts { commit: commit("merge"), tree: tree("content"), by: "fay".to_owned(), at: now(0) }),
+        carried: Vec::new(),
+        commits: Vec::new(),
         reviews: (1..)
             .zip(reviews)
             .map(|(seq, (user, stance, content))| ReviewFacts {
@@ -69,11 +87,10 @@ fn t13_who_does_not_count_is_said_with_the_reason() {
         ("ed", ReviewState::Dismissed, "content"),
         ("fay", ReviewState::Approved, "content"),
     ];
-    let policy = ApprovalPolicy {
-        count: 2,
-        excluded: [("fay".to_owned(), "merged the changes into staging".to_owned())].into(),
-    };
-    let answer = count(&policy, &pull_request(&reviews));
+    let policy = ApprovalPolicy { exclude_mergers: true, ..policy(2) };
+    let mut carrying = pull_request(&reviews);
+    carrying.carried.push(carried(5, "bot", Some("fay")));
+    let answer = count(&policy, &carrying);
     assert_eq!(answer.verdict(), ApprovalVerdict::Missing);
     assert_eq!(
         answer.explanations(),
@@ -83,7 +100,7 @@ fn t13_who_does_not_count_is_said_with_the_reason() {
             &format!("cy approved other content, at {}", commit("gone").short(7)),
             "di commented only",
             "ed review was dismissed",
-            "fay merged the changes into staging",
+            "fay merged #5, which is carried",
             "reader has no write access",
             "robot is a bot",
             "stranger has no write access",
@@ -144,9 +161,13 @@ fn only_people_who_count_can_block() {
 fn a_policy_that_nobody_can_meet_says_so() {
     let answer = count(&policy(6), &pull_request(&FOUR));
     assert_eq!(answer.verdict(), ApprovalVerdict::Impossible);
-    assert_eq!(answer.summary(), "6 approvals are required and only 5 people could give one");
-    let excluded = ApprovalPolicy { count: 5, excluded: [("FAY".to_owned(), "merged it".to_owned())].into() };
-    assert_eq!(count(&excluded, &pull_request(&FOUR)).verdict(), ApprovalVerdict::Impossible);
+    let summary = "6 approvals are required and only 5 people could give one: bo, cy, di, ed, fay";
+    assert_eq!(answer.summary(), summary);
+    let mut carrying = pull_request(&FOUR);
+    carrying.carried.push(carried(5, "bot", Some("FAY")));
+    let excluded = ApprovalPolicy { exclude_mergers: true, ..policy(5) };
+    assert_eq!(count(&excluded, &carrying).verdict(), ApprovalVerdict::Impossible);
+    assert_eq!(count(&policy(5), &carrying).verdict(), ApprovalVerdict::Missing, "who merges is asked for no more");
     assert_eq!(count(&policy(0), &pull_request(&[])).verdict(), ApprovalVerdict::Enough);
 }
 
@@ -156,7 +177,7 @@ fn a_request_for_changes_is_explained_and_goes_before_what_is_missing() {
     let answer = count(&policy(4), &pull_request(&reviews));
     assert_eq!(answer.verdict(), ApprovalVerdict::Blocked, "three are missing as well");
     assert_eq!((answer.counted, answer.blocked_by), (vec!["cy".to_owned()], vec!["bo".to_owned()]));
-    assert_eq!((answer.needed, answer.missing, answer.eligible), (4, 3, 5));
+    assert_eq!((answer.needed, answer.missing, answer.eligible.len()), (4, 3, 5));
     let answer = count(&policy(4), &pull_request(&reviews));
     assert_eq!(answer.explanations(), ["bo requests changes"]);
     assert_eq!(answer.summary(), "1 of 4 approvals, changes requested by bo");
@@ -177,4 +198,107 @@ fn more_approvals_than_needed_are_enough() {
 fn a_comment_before_an_approval_does_not_hide_it() {
     let reviews = [("bo", ReviewState::Commented, "older"), ("bo", ReviewState::Approved, "content")];
     assert_eq!(count(&policy(1), &pull_request(&reviews)).counted, ["bo"]);
+}
+
+fn carried(number: u64, author: &str, merged_by: Option<&str>) -> CarriedPullRequest {
+    CarriedPullRequest { number, author: author.to_owned(), merged_by: merged_by.map(str::to_owned) }
+}
+
+fn fallback(count: u32, until: &str) -> Fallback {
+    let (owner, reason) = ("platform".to_owned(), "a team of five".to_owned());
+    Fallback { count, owner, reason, until: day(until) }
+}
+
+#[test]
+fn t53_who_opened_what_is_carried_never_counts_and_never_blocks() {
+    let mut promotion = pull_request(&[FOUR[0], FOUR[1], FOUR[2], ("ed", ReviewState::ChangesRequested, "content")]);
+    promotion.author = "robot".to_owned();
+    promotion.carried = vec![carried(3, "Bo", Some("cy")), carried(4, "robot", None), carried(5, "ed", Some("ed"))];
+    let answer = count(&policy(2), &promotion);
+    assert_eq!(answer.counted, ["cy", "di"]);
+    assert_eq!(answer.verdict(), ApprovalVerdict::Enough, "an author cannot block either");
+    assert_eq!(answer.explanations(), ["bo opened #3, which is carried", "ed opened #5, which is carried"]);
+    // Everybody who is left is named, reviewers or not; the bot opened the promotion and excludes nobody.
+    assert_eq!(answer.eligible, ["ana", "cy", "di", "fay"]);
+    assert_eq!(answer.exclusions(), ["bo opened #3, which is carried", "ed opened #5, which is carried"]);
+    let mergers = ApprovalPolicy { exclude_mergers: true, ..policy(2) };
+    let answer = count(&mergers, &promotion);
+    assert_eq!((answer.counted.as_slice(), answer.verdict()), (&["di".to_owned()][..], ApprovalVerdict::Missing));
+}
+
+#[test]
+fn t53_a_mail_excludes_its_user_and_an_unknown_one_is_said() {
+    let mut promotion = pull_request(&FOUR);
+    promotion.author = "robot".to_owned();
+    let mails = |mails: &[&str]| mails.iter().map(|mail| (*mail).to_owned()).collect();
+    promotion.commits = vec![
+        CarriedCommit { commit: commit("one"), mails: mails(&["BO@shop.example", "nobody@elsewhere.example"]) },
+        CarriedCommit { commit: commit("two"), mails: mails(&["robot@shop.example"]) },
+    ];
+    let anybody = count(&policy(4), &promotion);
+    assert_eq!((anybody.counted.len(), anybody.unknown_mails.len()), (4, 0), "nobody asked for mails");
+    let committers = ApprovalPolicy { exclude_committers: true, ..policy(4) };
+    let answer = count(&committers, &promotion);
+    assert_eq!(answer.counted, ["cy", "di", "ed"]);
+    assert_eq!(answer.explanations(), [format!("bo is named by the mail of commit {}", commit("one").short(7))]);
+    assert_eq!(answer.unknown_mails, ["nobody@elsewhere.example"], "it is said, not guessed");
+}
+
+#[test]
+fn t54_a_fallback_applies_only_where_the_forge_leaves_too_few() {
+    // Six people; two opened what is carried: four are left.
+    let mut promotion = pull_request(&FOUR);
+    promotion.merged = None;
+    promotion.author = "robot".to_owned();
+    promotion.carried = vec![carried(3, "ana", None), carried(4, "fay", None)];
+    let with = |count: u32| ApprovalPolicy { fallback: Some(fallback(2, "2025-11-24")), ..policy(count) };
+    let enough = count(&with(4), &promotion);
+    assert_eq!((enough.needed, &enough.fallback), (4, &FallbackUse::Unused));
+    promotion.carried.push(carried(5, "ed", None));
+    let answer = count(&with(4), &promotion);
+    assert_eq!((answer.needed, answer.verdict()), (2, ApprovalVerdict::Enough));
+    assert_eq!(answer.summary(), "3 of 2 approvals (fallback of 2 until 2025-11-24, by platform: a team of five)");
+    // Its last day counts, the next one does not.
+    let ended = promotion::approvals::count(&with(4), &promotion, day("2025-11-25"));
+    assert_eq!((ended.needed, ended.verdict()), (4, ApprovalVerdict::Impossible));
+    assert!(ended.summary().ends_with("(the fallback ended on 2025-11-24)"), "{}", ended.summary());
+    // A merge is judged by its own day, however long its deployment takes.
+    promotion.merged = pull_request(&[]).merged.map(|merged| MergeFacts { at: now(0), ..merged });
+    let late = promotion::approvals::count(&with(4), &promotion, day("2026-05-01"));
+    assert_eq!(late.needed, 2);
+}
+
+#[test]
+fn t54_forged_mails_never_bring_a_fallback_about() {
+    let mut promotion = pull_request(&FOUR[..2]);
+    promotion.merged = None;
+    promotion.author = "robot".to_owned();
+    let everybody = ["ana", "cy", "di", "ed", "fay"].map(|name| format!("{name}@shop.example"));
+    promotion.commits = vec![CarriedCommit { commit: commit("forged"), mails: everybody.into() }];
+    let policy = ApprovalPolicy { exclude_committers: true, fallback: Some(fallback(1, "2030-01-01")), ..policy(4) };
+    let answer = count(&policy, &promotion);
+    assert_eq!((answer.needed, &answer.fallback), (4, &FallbackUse::Unused));
+    assert_eq!((answer.verdict(), answer.eligible.as_slice()), (ApprovalVerdict::Impossible, &["bo".to_owned()][..]));
+    // Where it applies, the mails still exclude.
+    promotion.carried = ["ana", "cy", "di"].iter().map(|name| carried(3, name, None)).collect();
+    let answer = count(&policy, &promotion);
+    assert_eq!((answer.needed, answer.counted.as_slice()), (1, &["bo".to_owned()][..]));
+    promotion.reviews.remove(0);
+    assert_eq!(count(&policy, &promotion).counted, [] as [&str; 0]);
+}
+
+#[test]
+fn t54_obstacles_are_what_no_approval_removes() {
+    let open = pull_request(&[]);
+    let said = |policy: &ApprovalPolicy, merge: &MergeResult| {
+        obstacles(&count(policy, &open), merge, &open.head_tree, "main", "staging", &["abc1234 hotfix".to_owned()])
+    };
+    let same = MergeResult::Clean(tree("content"));
+    assert_eq!(said(&policy(4), &same), [] as [&str; 0], "missing approvals can still come");
+    let other = said(&policy(4), &MergeResult::Clean(tree("with a hotfix")));
+    assert_eq!(other.len(), 1);
+    assert!(other[0].starts_with("`main` has content that `staging` lacks (abc1234 hotfix)"), "{other:?}");
+    let both = said(&policy(6), &MergeResult::Conflict(vec!["README.md".to_owned()]));
+    assert!(both[0].contains("in conflict at `README.md`"), "{both:?}");
+    assert!(both[1].contains("only 5 people could give one: bo, cy, di, ed, fay (not ana opened"), "{both:?}");
 }

@@ -1,5 +1,5 @@
 use lock_model::CONFIG_FILE;
-use orchestrator::report::v1::{ConfigCheckReport, ConfigShowReport};
+use orchestrator::report::v1::{Approvers, ConfigCheckReport, ConfigShowReport};
 
 use super::{Text, append};
 use crate::output::count;
@@ -16,6 +16,10 @@ impl Text for ConfigCheckReport {
             count(self.service_rules, "rule"),
             count(self.suites.len(), "suite"),
         );
+        for Approvers { environment, needed, people, .. } in &self.approvers {
+            let (people, needed) = (people.join(", "), usize::try_from(*needed).unwrap_or(usize::MAX));
+            append(&mut text, format!("{environment} needs {} of: {people}\n", count(needed, "approval")));
+        }
         if !self.environment_variables.is_empty() {
             append(
                 &mut text,

@@ -128,9 +128,21 @@ impl Text for ApprovalsReport {
         for review in &self.not_counted {
             table.row([review.user.as_str(), "no", review.reason.as_str()]);
         }
+        let waiting = self.eligible.iter().filter(|user| !self.counted.contains(user));
+        let waiting: Vec<&str> =
+            waiting.filter(|user| self.not_counted.iter().all(|one| one.user != **user)).map(String::as_str).collect();
+        for person in self.excluded.iter().filter(|one| self.not_counted.iter().all(|known| known.user != one.user)) {
+            table.row([person.user.as_str(), "never", person.reason.as_str()]);
+        }
         if !table.is_empty() {
             text += "\n";
             text += &table.render();
+        }
+        if self.missing > 0 && !waiting.is_empty() {
+            append(&mut text, format!("\ncould approve: {}\n", waiting.join(", ")));
+        }
+        for obstacle in &self.obstacles {
+            append(&mut text, format!("must not be merged: {obstacle}\n"));
         }
         text
     }

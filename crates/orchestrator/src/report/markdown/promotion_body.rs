@@ -8,6 +8,7 @@ use super::inputs::inputs;
 use crate::report::v1::InputChanges;
 use ledger::{Hold, ProvenRelease, Unreviewed};
 use lock_model::escaping::{code_span, escape_markdown};
+use promotion::approvals::{Approvals, FallbackUse};
 use promotion::pull_request::marker;
 
 use crate::report::v1::PolicyReport;
@@ -33,8 +34,8 @@ pub struct PromotionBody<'a> {
     pub obstacles: &'a [String],
     /// The hold of the next environment.
     pub hold: Option<&'a Hold>,
-    /// How many approvals are needed.
-    pub approvals: Option<u32>,
+    /// Who could approve it and how many must; absent where no approvals are required.
+    pub approvals: Option<&'a Approvals>,
     /// The pull requests that it carries.
     pub pull_requests: &'a [u64],
     /// Rules that it loosens.
@@ -65,6 +66,7 @@ pub fn promotion_body(facts: &PromotionBody<'_>) -> String {
     text.push_str(&section("Changed files that the release reads", &inputs(facts.inputs)));
     text.push_str(&section("To look at", &attention(facts)));
     text.push_str(&section("Rules that it loosens", &sentences(facts.policy_relaxations)));
+    text.push_str(&section("Approvals", &approvals(facts)));
     text.push_str(&section("Proof", &proof(facts)));
     text.push_str(&section("Exceptions", &exceptions(facts.lock)));
     text.push_str(&section("Locked, not deployed", &not_deployed(facts.not_deployed)));
@@ -101,6 +103,25 @@ fn attention(facts: &PromotionBody<'_>) -> String {
     list(&items)
 }
 
+fn approvals(facts: &PromotionBody<'_>) -> String {
+    let Some(approvals) = facts.approvals else { return String::new() };
+    let mut items = vec![format!("needs {} approvals of exactly this content", approvals.needed)];
+    match &approvals.fallback {
+        FallbackUse::Unused => {}
+        FallbackUse::Applies(fallback) => items.push(format!("**{}**", escape_markdown(&fallback.to_string()))),
+        FallbackUse::Ended(fallback) => items.push(format!("the fallback ended on {}", fallback.until)),
+    }
+    if !approvals.eligible.is_empty() {
+        items.push(format!("could approve: {}", escape_markdown(&approvals.eligible.join(", "))));
+    }
+    items.extend(approvals.exclusions().iter().map(|person| format!("not {}", escape_markdown(person))));
+    if !approvals.unknown_mails.is_empty() {
+        let mails: Vec<String> = approvals.unknown_mails.iter().map(|mail| code_span(mail)).collect();
+        items.push(format!("mail of commits that belongs to no user of the forge: {}", mails.join(", ")));
+    }
+    list(&items)
+}
+
 fn proof(facts: &PromotionBody<'_>) -> String {
     let mut items = Vec::new();
     if let Some(proof) = facts.proof {
@@ -109,9 +130,6 @@ fn proof(facts: &PromotionBody<'_>) -> String {
             let suites: Vec<String> = proof.suites.keys().map(|name| code_span(name.as_str())).collect();
             items.push(format!("green: {}", suites.join(", ")));
         }
-    }
-    if let Some(count) = facts.approvals {
-        items.push(format!("needs {count} approvals of exactly this content"));
     }
     if !facts.rules.is_unusual() {
         items.push(escape_markdown(&facts.rules.sentence()));

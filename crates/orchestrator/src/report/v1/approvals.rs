@@ -1,9 +1,10 @@
-use lock_model::{CommitId, EnvironmentName};
+use lock_model::{CommitId, Date, EnvironmentName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::policy::PolicyReport;
 use super::verdict::{Report, Verdict};
+use crate::error::ErrorKind;
 
 /// `approvals`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -25,6 +26,16 @@ pub struct ApprovalsReport {
     pub counted: Vec<String>,
     /// Who does not, and why.
     pub not_counted: Vec<NotCountedReview>,
+    /// Who is left: the users whose approval counts or would count.
+    pub eligible: Vec<String>,
+    /// People with write access whose approval never counts here, and why.
+    pub excluded: Vec<NotCountedReview>,
+    /// What applies because too few people are left; absent where enough are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<AppliedFallback>,
+    /// Why the environment must refuse the merge, whoever approves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub obstacles: Vec<String>,
     /// Where the rules were read.
     pub policy: PolicyReport,
     /// The answer in one line.
@@ -34,6 +45,19 @@ pub struct ApprovalsReport {
     /// Rules that the pull request relaxes, and where the rules were read where that is unusual.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// A smaller number of approvals, which the rules declare for a team that is too small.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AppliedFallback {
+    /// How many approvals are enough.
+    pub count: u32,
+    /// The person or team that decided it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it applies.
+    pub until: Date,
 }
 
 /// A review that does not count.
@@ -47,7 +71,8 @@ pub struct NotCountedReview {
 
 impl Report for ApprovalsReport {
     fn verdict(&self) -> Verdict {
-        Verdict::of(self.approved)
+        // Approvals that are missing can still come; an obstacle stays.
+        if self.obstacles.is_empty() { Verdict::of(self.approved) } else { Verdict::Negative(ErrorKind::Refused) }
     }
 
     fn warnings(&self) -> &[String] {

@@ -16,9 +16,35 @@ pub struct ConfigCheckReport {
     pub suites: Vec<SuiteName>,
     /// The environment variables that a run reads, sorted.
     pub environment_variables: Vec<String>,
+    /// Who could approve what goes to an environment that asks for approvals; empty where no forge is found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<Approvers>,
+    /// Rules that the forge's users cannot meet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
-impl Report for ConfigCheckReport {}
+/// Who could approve what goes to an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Approvers {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// How many approvals it asks for.
+    pub needed: u32,
+    /// The people with write access, sorted.
+    pub people: Vec<String>,
+    /// How many of them are left at most: who opens a change does not count.
+    pub left: u32,
+    /// How many approvals are enough where fewer are left; absent where no fallback is declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<u32>,
+}
+
+impl Report for ConfigCheckReport {
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
 
 /// `config show`.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]

@@ -23,8 +23,8 @@ mod submodules;
 mod suites;
 mod verdict;
 
-pub use approvals::{ApprovalsReport, NotCountedReview};
-pub use configuration::{ConfigCheckReport, ConfigShowReport};
+pub use approvals::{AppliedFallback, ApprovalsReport, NotCountedReview};
+pub use configuration::{Approvers, ConfigCheckReport, ConfigShowReport};
 pub use deployment::{NotDeployedService, PlanReport, VerifyReport};
 pub use environment_status::{Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status};
 pub use health::HealthReport;

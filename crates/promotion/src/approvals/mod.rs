@@ -1,23 +1,65 @@
 //! Whose approval counts: it is for the content of the pull request's head, not for the pull request.
 
-use std::collections::BTreeMap;
+mod standing;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use lock_model::{CommitId, Timestamp, TreeId};
+use lock_model::{CommitId, Date, Timestamp, TreeId};
 
-/// How many approvals a promotion needs, as the target branch says.
+use standing::Standing;
+
+/// How many approvals a promotion needs, as the policy commit says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApprovalPolicy {
-    /// How many people must approve.
+    /// How many people must approve. Who opened the pull request, or one that it carries, never counts.
     pub count: u32,
-    /// Users whose approvals do not count, each with the reason; the author's never count and need no entry.
-    pub excluded: BTreeMap<String, String>,
+    /// Whether who merged a carried pull request does not count either.
+    pub exclude_mergers: bool,
+    /// Whether whose mail stands in a carried commit does not count either.
+    pub exclude_committers: bool,
+    /// What applies instead of `count` where too few people are left.
+    pub fallback: Option<Fallback>,
 }
 
 impl ApprovalPolicy {
-    /// A policy that excludes only the author.
+    /// A policy that excludes only authors.
     pub fn new(count: u32) -> Self {
-        Self { count, excluded: BTreeMap::new() }
+        Self { count, ..Self::default() }
+    }
+}
+
+impl ApprovalPolicy {
+    /// What both ask for. Where one of them has no fallback, there is none.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let fallback = self.fallback.zip(other.fallback);
+        Self {
+            count: self.count.max(other.count),
+            exclude_mergers: self.exclude_mergers || other.exclude_mergers,
+            exclude_committers: self.exclude_committers || other.exclude_committers,
+            fallback: fallback.map(|(one, other)| if one.count < other.count { other } else { one }),
+        }
+    }
+}
+
+/// A smaller number of approvals, for a team that is too small for the declared one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// How many people must approve.
+    pub count: u32,
+    /// The person or team that decided it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it applies.
+    pub until: Date,
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { count, owner, reason, until } = self;
+        write!(f, "fallback of {count} until {until}, by {owner}: {reason}")
     }
 }
 
@@ -34,6 +76,10 @@ pub struct PullRequestFacts {
     pub head_tree: TreeId,
     /// How it was merged; absent while it is open.
     pub merged: Option<MergeFacts>,
+    /// The pull requests that it carries: those that reached its head and are not in its base.
+    pub carried: Vec<CarriedPullRequest>,
+    /// The commits that it carries, without the merges that the forge made; looked at only where committers are excluded.
+    pub commits: Vec<CarriedCommit>,
     /// All reviews, in any order.
     pub reviews: Vec<ReviewFacts>,
     /// Every user who has access to the repository now.
@@ -49,6 +95,28 @@ pub struct MergeFacts {
     pub tree: TreeId,
     /// The user who merged.
     pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A pull request that another one carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarriedPullRequest {
+    /// Its number at the forge.
+    pub number: u64,
+    /// The user who opened it.
+    pub author: String,
+    /// The user who merged it; absent where its commits came by a push, or come with the merge that is looked at.
+    pub merged_by: Option<String>,
+}
+
+/// A commit that a pull request carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarriedCommit {
+    /// The commit.
+    pub commit: CommitId,
+    /// The mail addresses of its author and committer. Anybody can write any address there.
+    pub mails: BTreeSet<String>,
 }
 
 /// One review.
@@ -90,6 +158,8 @@ pub struct Person {
     pub kind: PersonKind,
     /// What the user may do now.
     pub access: Access,
+    /// The mail addresses that the forge knows of the user.
+    pub mails: Vec<String>,
 }
 
 /// What uses an account.
@@ -110,11 +180,11 @@ pub enum Access {
     Write,
 }
 
-/// Which reviews count, which do not and why, and how many approvals are missing.
+/// Which reviews count, which do not and why, how many approvals are missing, and who could give them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Approvals {
-    /// How many approvals the policy requires.
+    /// How many approvals are required, by the policy or by its fallback.
     pub needed: u32,
     /// Users whose approval counts, sorted.
     pub counted: Vec<String>,
@@ -124,8 +194,25 @@ pub struct Approvals {
     pub blocked_by: Vec<String>,
     /// How many more approvals are needed.
     pub missing: u32,
-    /// How many users could approve at all.
-    pub eligible: u32,
+    /// Who is left: the users whose approval counts or would count, sorted.
+    pub eligible: Vec<String>,
+    /// People with write access whose approval never counts here, sorted, each with the reason.
+    pub excluded: Vec<NotCounted>,
+    /// What became of the policy's fallback.
+    pub fallback: FallbackUse,
+    /// Mail addresses of carried commits that belong to no user of the forge, sorted; empty where committers may approve.
+    pub unknown_mails: Vec<String>,
+}
+
+/// What became of a policy's fallback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FallbackUse {
+    /// There is none, or enough people are left without it.
+    Unused,
+    /// Too few people are left by the forge's own data: it applies.
+    Applies(Fallback),
+    /// It would apply, and its last day has passed.
+    Ended(Fallback),
 }
 
 /// A review that does not count.
@@ -144,15 +231,25 @@ pub struct NotCounted {
 pub enum ExclusionReason {
     /// The reviewer opened the pull request.
     Author,
+    /// The reviewer opened a pull request that this one carries.
+    CarriedAuthor {
+        /// Its number.
+        number: u64,
+    },
+    /// The policy excludes who merged a pull request that this one carries.
+    Merger {
+        /// Its number.
+        number: u64,
+    },
+    /// The policy excludes whose mail stands in a commit that this pull request carries.
+    Committer {
+        /// The commit.
+        commit: CommitId,
+    },
     /// The reviewer is a program.
     Bot,
     /// The reviewer cannot push to the repository, or cannot any more.
     NoWriteAccess,
-    /// The policy excludes the reviewer.
-    Excluded {
-        /// The reason in the policy.
-        reason: String,
-    },
     /// The reviewer approved other content.
     Stale {
         /// The commit that was reviewed.
@@ -170,9 +267,11 @@ impl fmt::Display for ExclusionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Author => f.write_str("opened the pull request"),
+            Self::CarriedAuthor { number } => write!(f, "opened #{number}, which is carried"),
+            Self::Merger { number } => write!(f, "merged #{number}, which is carried"),
+            Self::Committer { commit } => write!(f, "is named by the mail of commit {}", commit.short(7)),
             Self::Bot => f.write_str("is a bot"),
             Self::NoWriteAccess => f.write_str("has no write access"),
-            Self::Excluded { reason } => f.write_str(reason),
             Self::Stale { commit } => write!(f, "approved other content, at {}", commit.short(7)),
             Self::ChangesRequested => f.write_str("requests changes"),
             Self::Dismissed => f.write_str("review was dismissed"),
@@ -197,26 +296,13 @@ pub enum ApprovalVerdict {
 /// Counts the approvals of a pull request's present content.
 ///
 /// A review counts when the tree of the reviewed commit is the tree of the head. Of each user the newest review that is
-/// not a mere comment is taken; a request for changes blocks, on whatever content it was made. Authors, bots, users
-/// without write access and excluded users neither count nor block.
-pub fn count(policy: &ApprovalPolicy, pull_request: &PullRequestFacts) -> Approvals {
-    let people: BTreeMap<String, &Person> =
-        pull_request.people.iter().map(|person| (key(&person.name), person)).collect();
-    let excluded: BTreeMap<String, &String> =
-        policy.excluded.iter().map(|(name, reason)| (key(name), reason)).collect();
-    let author = key(&pull_request.author);
-    let exclusion = |name: &str| -> Option<ExclusionReason> {
-        if name == author {
-            return Some(ExclusionReason::Author);
-        }
-        match people.get(name).map(|person| (person.kind, person.access)) {
-            Some((PersonKind::Bot, Access::Read | Access::Write)) => return Some(ExclusionReason::Bot),
-            None | Some((PersonKind::Human, Access::Read)) => return Some(ExclusionReason::NoWriteAccess),
-            Some((PersonKind::Human, Access::Write)) => {}
-        }
-        excluded.get(name).map(|reason| ExclusionReason::Excluded { reason: (*reason).clone() })
-    };
-
+/// not a mere comment is taken; a request for changes blocks, on whatever content it was made. Authors of what is
+/// carried, bots, users without write access and excluded users neither count nor block.
+///
+/// The fallback applies where fewer people than `count` are left by what the forge itself knows; `today` is compared
+/// with its last day while the pull request is open, the day of the merge afterwards.
+pub fn count(policy: &ApprovalPolicy, pull_request: &PullRequestFacts, today: Date) -> Approvals {
+    let standing = Standing::of(policy, pull_request);
     let mut reviews: Vec<&ReviewFacts> = pull_request.reviews.iter().collect();
     reviews.sort_by_key(|review| review.seq);
     let mut in_force: BTreeMap<String, &ReviewFacts> = BTreeMap::new();
@@ -232,18 +318,32 @@ pub fn count(policy: &ApprovalPolicy, pull_request: &PullRequestFacts) -> Approv
         }
     }
 
-    let eligible = people.keys().filter(|name| exclusion(name).is_none()).count();
+    let day = pull_request.merged.as_ref().map_or(today, |merged| merged.at.date());
+    let too_few = standing.left_by_forge < usize::try_from(policy.count).unwrap_or(usize::MAX);
+    let fallback = match &policy.fallback {
+        Some(fallback) if too_few && day <= fallback.until => FallbackUse::Applies(fallback.clone()),
+        Some(fallback) if too_few => FallbackUse::Ended(fallback.clone()),
+        Some(_) | None => FallbackUse::Unused,
+    };
+    let needed = match &fallback {
+        FallbackUse::Applies(fallback) => fallback.count,
+        FallbackUse::Unused | FallbackUse::Ended(_) => policy.count,
+    };
     let mut approvals = Approvals {
-        needed: policy.count,
+        needed,
         counted: Vec::new(),
         not_counted: Vec::new(),
         blocked_by: Vec::new(),
-        missing: policy.count,
-        eligible: u32::try_from(eligible).unwrap_or(u32::MAX),
+        missing: needed,
+        eligible: standing.eligible,
+        excluded: standing.excluded,
+        fallback,
+        unknown_mails: standing.unknown_mails,
     };
     for (name, review) in in_force {
         let user = review.user.clone();
-        let reason = exclusion(&name).or_else(|| match review.state {
+        let reason = standing.reasons.get(&name).cloned().unwrap_or(Some(ExclusionReason::NoWriteAccess));
+        let reason = reason.or_else(|| match review.state {
             ReviewState::Approved if review.tree.as_ref() == Some(&pull_request.head_tree) => None,
             ReviewState::Approved => Some(ExclusionReason::Stale { commit: review.commit.clone() }),
             ReviewState::ChangesRequested => Some(ExclusionReason::ChangesRequested),
@@ -271,7 +371,7 @@ fn key(name: &str) -> String {
 impl Approvals {
     /// Whether there are enough. A policy that cannot be met goes before everything else: waiting would not help.
     pub fn verdict(&self) -> ApprovalVerdict {
-        if self.eligible < self.needed {
+        if self.eligible.len() < usize::try_from(self.needed).unwrap_or(usize::MAX) {
             ApprovalVerdict::Impossible
         } else if !self.blocked_by.is_empty() {
             ApprovalVerdict::Blocked
@@ -282,17 +382,36 @@ impl Approvals {
         }
     }
 
-    /// One line: how many there are, how many are missing.
+    /// One line: how many there are, how many are missing, and whether a fallback decides that.
     pub fn summary(&self) -> String {
         let have = format!("{} of {} approvals", self.counted.len(), self.needed);
-        match self.verdict() {
+        let line = match self.verdict() {
             ApprovalVerdict::Enough => have,
             ApprovalVerdict::Missing => format!("{have}, {} missing", self.missing),
             ApprovalVerdict::Blocked => format!("{have}, changes requested by {}", self.blocked_by.join(", ")),
             ApprovalVerdict::Impossible => {
-                format!("{} approvals are required and only {} people could give one", self.needed, self.eligible)
+                let needed = self.needed;
+                match self.eligible.as_slice() {
+                    [] => format!("{needed} approvals are required and nobody could give one"),
+                    [one] => format!("{needed} approvals are required and only {one} could give one"),
+                    some => format!(
+                        "{needed} approvals are required and only {} people could give one: {}",
+                        some.len(),
+                        some.join(", ")
+                    ),
+                }
             }
+        };
+        match &self.fallback {
+            FallbackUse::Unused => line,
+            FallbackUse::Applies(fallback) => format!("{line} ({fallback})"),
+            FallbackUse::Ended(fallback) => format!("{line} (the fallback ended on {})", fallback.until),
         }
+    }
+
+    /// One line for each person who could not approve whatever they say.
+    pub fn exclusions(&self) -> Vec<String> {
+        self.excluded.iter().map(|person| format!("{} {}", person.user, person.reason)).collect()
     }
 
     /// One line for each review that does not count.
