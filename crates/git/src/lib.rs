@@ -49,7 +49,7 @@ pub use merge::MergeTree;
 pub use options::{GitOptions, InitOptions, LocalProtocol, MINIMUM_VERSION, ObjectFormat, PlainHttp};
 pub use process;
 pub use refs::{ABSENT, RefChange, RefUpdate, Reference};
-pub use remote::{PushOutcome, without_credentials};
+pub use remote::PushOutcome;
 pub use repository::Git;
 pub use trees::{LineCount, MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, PathChange, TreeEntry, TreeFile};
 pub use write::{CommitIdentity, TreeChange};

@@ -1,4 +1,5 @@
 use lock_model::ErrorClass;
+use lock_model::escaping::{credentials_of, mask_address};
 use process::{Output, Redactor};
 
 use crate::output::{self, failed, unexpected};
@@ -152,16 +153,18 @@ impl Git {
         Ok(references)
     }
 
-    /// Hides the password of a remote's address too: the address is an argument, and commands are shown in errors.
+    /// Hides the credentials of a remote's address too: the address is an argument, and commands are shown in errors.
     fn redactor(&self, remote: &str) -> Redactor {
         let mut redactor = self.options().redactor.clone();
-        let authority = remote.split_once("://").and_then(|(_, rest)| rest.split('/').next());
-        if let Some((user, _host)) = authority.and_then(|authority| authority.rsplit_once('@')) {
-            // A user without a password may be a token, but not where it only says which account ssh logs in to.
-            match user.split_once(':') {
-                Some((_, password)) => redactor.add(password),
-                None if remote.starts_with("http") => redactor.add(user),
-                None => {}
+        for credentials in credentials_of(remote) {
+            // An account of ssh is no secret.
+            if remote.starts_with("ssh") && !credentials.contains(':') {
+                continue;
+            }
+            redactor.add(credentials);
+            for part in credentials.split('&') {
+                // Before the mark stands a user or the name of a parameter.
+                redactor.add(part.split_once([':', '=']).map_or(part, |(_, secret)| secret));
             }
         }
         redactor
@@ -228,15 +231,7 @@ fn remote_failed(output: Output, remote: &str, action: &'static str) -> GitError
         ErrorClass::Invalid
     };
     match output.checked() {
-        Err(source) => GitError::remote(without_credentials(remote), class, action, source),
+        Err(source) => GitError::remote(mask_address(remote), class, action, source),
         Ok(output) => unexpected(&output, "a failure"),
     }
-}
-
-/// A remote's URL without user and password, to be shown; a name or folder stays as it is.
-pub fn without_credentials(remote: &str) -> String {
-    let Some((scheme, rest)) = remote.split_once("://") else { return remote.to_owned() };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use crate::output::{self, BatchObject, batch_header, take, take_until, unexpected};
+use crate::output::{self, BatchObject, batch_header, failed, take, take_until, unexpected};
 use crate::{Git, GitError, operand};
 
 /// The mode of a gitlink in a tree: the commit of a submodule.
@@ -79,6 +79,19 @@ impl Git {
                 Ok(Some(content.to_vec()))
             }
             BatchObject::Missing | BatchObject::Found { .. } => Ok(None),
+        }
+    }
+
+    /// Whether a file of a commit or tree holds a text. The text has one line.
+    pub fn holds_text(&self, treeish: &str, text: &str) -> Result<bool, GitError> {
+        operand::treeish(treeish)?;
+        // By standard input: every user of the machine can read a program's arguments.
+        let invocation = self.invocation(["grep", "--quiet", "--fixed-strings", "-f", "-", treeish]);
+        let output = invocation.stdin(text).run()?;
+        match output.code {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(failed(output)),
         }
     }
 

@@ -54,7 +54,7 @@ impl Git {
                 change;
             operand::tree_path(path)?;
             // NOTE: git only warns and leaves such an entry out.
-            if path.split('/').any(|segment| segment.eq_ignore_ascii_case(".git")) {
+            if path.split('/').any(lock_model::is_git_folder) {
                 return Err(GitError::operand("a path in a tree", path));
             }
         }

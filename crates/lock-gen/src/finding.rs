@@ -72,8 +72,11 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Foreign text for people: what a terminal acts on or hides is escaped, as are bytes that are not UTF-8; at most 200
-/// characters.
+/// Foreign text for people: what a terminal acts on or hides is escaped, as are bytes that are not UTF-8, and credentials
+/// of addresses are masked; at most 200 characters.
 pub(crate) fn shown(bytes: &[u8]) -> String {
-    lock_model::escaping::escape_short(bytes, 200)
+    match std::str::from_utf8(bytes) {
+        Ok(text) => lock_model::escaping::escape_short(lock_model::escaping::mask_credentials(text).as_bytes(), 200),
+        Err(_) => lock_model::escaping::escape_short(bytes, 200),
+    }
 }

@@ -10,7 +10,7 @@ use crate::mirror_cache::object_format;
 use crate::objects::Objects;
 use crate::parallel::{AT_ONCE, in_parallel};
 use crate::store::at_hand;
-use crate::url::shown_url;
+use crate::url::shown;
 use crate::walk::between;
 use crate::{HistoryError, ReadError, SubmoduleStore};
 
@@ -96,7 +96,7 @@ impl SubmoduleStore {
         let format = object_format(after);
         let read = |objects: &Objects| {
             between(objects, before, after, limit)
-                .map_err(|error| HistoryError::Read { url: shown_url(url), source: Arc::new(error) })
+                .map_err(|error| HistoryError::Read { url: shown(url), source: Arc::new(error) })
         };
         let whole =
             |objects: &Objects| !objects.is_shallow() && objects.has_commit(before) && objects.has_commit(after);
@@ -115,7 +115,7 @@ impl SubmoduleStore {
             if object_format(commit) != format
                 || !mirror.objects()?.has_commit(commit) && !mirror.bring_commit(commit)?
             {
-                return Err(HistoryError::NotPublished { commit: commit.clone(), url: shown_url(url) });
+                return Err(HistoryError::NotPublished { commit: commit.clone(), url: shown(url) });
             }
         }
         read(&mirror.objects()?)

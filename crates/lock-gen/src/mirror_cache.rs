@@ -11,7 +11,7 @@ use process::Program;
 
 use crate::HistoryError;
 use crate::objects::Objects;
-use crate::url::shown_url;
+use crate::url::shown;
 
 /// Below it lie the remote's branches and tags, as `heads/…` and `tags/…`: what is reachable from there is published.
 const PUBLISHED: &str = "refs/orchestrator/on/";
@@ -123,7 +123,7 @@ impl Mirror {
     }
 
     pub(crate) fn remote_error(&self, error: GitError) -> HistoryError {
-        HistoryError::Remote { url: shown_url(&self.url), source: Arc::new(error) }
+        HistoryError::Remote { url: shown(&self.url), source: Arc::new(error) }
     }
 
     /// The branches and tags that the remote has now: full names, and the commits that they point to.

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::finding::{Finding, FindingKind};
 use crate::mirror_cache::{Mirror, MirrorCache, object_format};
 use crate::parallel::{AT_ONCE, in_parallel};
-use crate::url::shown_url;
+use crate::url::shown;
 use crate::{HistoryError, RefPolicy, Submodule, UrlError, fetch_url};
 
 /// Asks remotes which of their branches and tags have commits in their history.
@@ -212,7 +212,7 @@ impl Remote {
         }
         // Only for the text of the finding: the commit is not published either way.
         let served = self.mirror.bring_commit(commit).ok();
-        Ok(Publication::Nowhere { url: shown_url(&query.url), commit: commit.clone(), served })
+        Ok(Publication::Nowhere { url: shown(&query.url), commit: commit.clone(), served })
     }
 }
 

@@ -95,7 +95,7 @@ fn walk(reader: &Reader, root: ObjectId) -> Result<Found, ReadError> {
                 path.push(b'/');
             }
             path.extend_from_slice(&entry.name);
-            if entry.name.eq_ignore_ascii_case(b".git") {
+            if lock_model::is_git_folder(&String::from_utf8_lossy(&entry.name)) {
                 found.problems.push(Finding::new(
                     FindingKind::UnsafePath,
                     &path,

@@ -7,7 +7,7 @@ use process::Program;
 use crate::mirror_cache::{MirrorCache, object_format, open_owned};
 use crate::objects::{CommitInfo, Objects};
 use crate::tree::{ContentLimits, Gitlinks, TreeFile, read_file, read_files};
-use crate::url::shown_url;
+use crate::url::shown;
 use crate::{ContentError, Submodule};
 
 /// Finds the objects of submodules: in the clone of the superproject, in a cache, or by fetching one commit.
@@ -90,7 +90,7 @@ fn having(objects: Objects, commit: &CommitId) -> Option<Objects> {
 fn fetch_error(submodule: &Submodule, url: &str, error: GitError) -> ContentError {
     let (path, commit, source) = (submodule.path.clone(), submodule.commit.clone(), Box::new(error));
     if source.is_unknown_object() {
-        ContentError::NotPublished { path, commit, url: shown_url(url), source }
+        ContentError::NotPublished { path, commit, url: shown(url), source }
     } else {
         ContentError::Fetch { path, commit, source }
     }

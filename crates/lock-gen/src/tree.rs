@@ -128,7 +128,7 @@ impl Collector<'_> {
                     continue;
                 }
                 // One entry is one name: what a name hides in itself, such as `../x`, is refused with the path.
-                let plain = !entry.name.contains(&b'/') && !is_git_folder(&entry.name);
+                let plain = !entry.name.contains(&b'/');
                 let path = match String::from_utf8(path) {
                     Ok(path) if plain && TreePath::try_from(path.as_str()).is_ok() => path,
                     Ok(path) => {
@@ -221,13 +221,4 @@ impl Collector<'_> {
         self.files.push(TreeFile { path: tree_path, mode, bytes: self.reader.blob(entry.id)?, link });
         Ok(())
     }
-}
-
-/// `.git` as file systems see it: without regard to capitals, to what Windows drops at the end, to its short name.
-fn is_git_folder(name: &[u8]) -> bool {
-    let name = name.to_ascii_lowercase();
-    let end = name.iter().rposition(|byte| !matches!(byte, b' ' | b'.')).map_or(0, |last| last + 1);
-    let (name, _) = name.split_at(end);
-    let name = name.split(|&byte| byte == b':').next().unwrap_or(name);
-    matches!(name, b".git" | b"git~1")
 }

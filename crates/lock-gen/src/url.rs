@@ -125,14 +125,9 @@ pub fn fetch_url(declared_url: &str, superproject_remote: &str) -> Result<String
     Ok(joined)
 }
 
-/// The URL for people.
-fn shown(url: &str) -> String {
-    crate::finding::shown(url.as_bytes())
-}
-
-/// The URL without user and password.
-pub(crate) fn shown_url(url: &str) -> String {
-    shown(&git::without_credentials(url))
+/// The URL for people: without user, password and query, whatever it is.
+pub(crate) fn shown(url: &str) -> String {
+    lock_model::escaping::escape_short(lock_model::escaping::mask_address(url), 200)
 }
 
 fn is_relative(url: &str) -> bool {
@@ -148,7 +143,7 @@ fn check_characters(url: &str) -> Result<(), UrlError> {
         || url.len() > 2048
         || url.contains(bad)
     {
-        return Err(UrlError::Hostile { url: shown_url(url) });
+        return Err(UrlError::Hostile { url: shown(url) });
     }
     Ok(())
 }
@@ -342,6 +337,42 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn t49_no_error_shows_credentials() {
+        let shop = shop();
+        for declared in [
+            "https://h/a/b.git?token=S3CRET",
+            "https://S3CRET@h/a/b%20c.git",
+            "https://bob:S3CRET@h",
+            "https://S3CRET@h",
+            "https://bob:pa/S3CRET@h/a/b",
+            "ftp://bob:S3CRET@h/x",
+            "file://bob:S3CRET@h/x",
+            "HTTPS://bob:S3CRET@h/a/b",
+            "ext::https://bob:S3CRET@h/x",
+            "bob:S3CRET@h:a/b",
+            "//bob:S3CRET@h/a/b",
+            "ssh://bob:S3CRET@h",
+            "git://bob:S3CRET@h/a",
+            "S3CRET::https://h/a@b",
+            "../a.git?token=S3CRET",
+            "../../../../bob:S3CRET@h/x",
+            "https://bob:pa S3CRET@h/a/b",
+            "-bob:S3CRET@h",
+        ] {
+            for refused in [lock_url(declared, &shop).map(drop), fetch_url(declared, "https://h.example/a").map(drop)] {
+                if let Err(error) = refused {
+                    let text = format!("{error} {error:?} {}", error.hint());
+                    assert!(!text.contains("S3CRET@") && !text.contains("=S3CRET"), "{declared}: {text}");
+                }
+            }
+            assert!(lock_url(declared, &shop).is_err(), "{declared}");
+        }
+        let base = "https://bob:S3CRET@h/a";
+        let error = fetch_url("../../../x", base).unwrap_err().to_string();
+        assert!(!error.contains("S3CRET"), "{error}");
     }
 
     #[test]

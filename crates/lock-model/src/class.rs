@@ -25,4 +25,17 @@ impl ErrorClass {
     pub fn is_temporary(self) -> bool {
         self == Self::Temporary
     }
+
+    /// [`Storage`](Self::Storage) where the disk is full or read-only or a permission is missing, else `otherwise`.
+    pub fn of_io(error: &std::io::Error, otherwise: Self) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::FileTooLarge
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::PermissionDenied => Self::Storage,
+            _ => otherwise,
+        }
+    }
 }

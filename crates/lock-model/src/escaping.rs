@@ -10,8 +10,9 @@
 //! assert_eq!(code_span("a`b"), "``a`b``");
 //! ```
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
+
+pub use crate::credentials::{credentials_of, mask_address, mask_credentials, mask_credentials_in_place};
 
 /// How many characters of an answer [`excerpt`] shows.
 pub const EXCERPT_CHARACTERS: usize = 200;
@@ -127,41 +128,6 @@ pub fn escape_short(text: impl AsRef<[u8]>, characters: usize) -> String {
 /// most [`EXCERPT_CHARACTERS`].
 pub fn excerpt(text: impl AsRef<[u8]>) -> String {
     escape_short(text.as_ref().trim_ascii(), EXCERPT_CHARACTERS)
-}
-
-/// Writes `***` for the user and the password of every address in a text: an error must not carry them into a log.
-///
-/// ```
-/// assert_eq!(lock_model::escaping::mask_credentials("see https://me:secret@host/a"), "see https://***@host/a");
-/// ```
-pub fn mask_credentials(text: &str) -> Cow<'_, str> {
-    mask(text, |_| "***".to_owned())
-}
-
-/// The same with one `*` for each character, so that what follows keeps its column.
-pub fn mask_credentials_in_place(text: &str) -> Cow<'_, str> {
-    mask(text, |credentials| "*".repeat(credentials.chars().count()))
-}
-
-fn mask(text: &str, stars: impl Fn(&str) -> String) -> Cow<'_, str> {
-    let mut masked = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '`')).unwrap_or(after.len());
-        let (authority, tail) = after.split_at(end);
-        masked.push_str(before);
-        masked.push_str("://");
-        match authority.rsplit_once('@') {
-            Some((credentials, host)) => {
-                masked.push_str(&stars(credentials));
-                masked.push('@');
-                masked.push_str(host);
-            }
-            None => masked.push_str(authority),
-        }
-        rest = tail;
-    }
-    if masked.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(masked + rest) }
 }
 
 /// Cuts text to at most `bytes`, at the border of a character, and says so with `…`.

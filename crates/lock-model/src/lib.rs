@@ -52,6 +52,7 @@ mod class;
 #[macro_use]
 mod identifier;
 mod consistency;
+mod credentials;
 mod date;
 mod difference;
 pub mod escaping;
@@ -84,7 +85,8 @@ pub use files::{
 pub use identifier::{
     BranchName, ChartReference, ChartVersion, CommitId, CommitPrefix, ConfigDigest, Digest, EnvironmentName,
     IdentifierError, ImageReference, ImageRepository, KindName, LockId, OneLine, Platform, ReleaseId, ReleaseTag,
-    RepositoryUrl, ServiceName, SuiteDigest, SuiteName, Tag, ThirdPartyName, TreeId, TreePath, UserName, is_host_name,
+    RepositoryUrl, ServiceName, SuiteDigest, SuiteName, Tag, ThirdPartyName, TreeId, TreePath, UserName, is_git_folder,
+    is_host_name,
 };
 pub use legacy::{LegacyLock, LegacyService};
 pub use lock::Lock;

@@ -1,10 +1,12 @@
 use std::fmt;
 
-use crate::escaping::{escape_terminal, mask_credentials};
+use crate::escaping::{escape_short, escape_terminal, mask_credentials_in_place};
 
 /// How many characters of a long line are shown around the place.
 const SHOWN_BEFORE: usize = 60;
 const SHOWN_AFTER: usize = 60;
+/// How many characters of a message are shown; a value in it can be as long as the file.
+const LONGEST: usize = 1000;
 
 /// One fault of an input: what is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ impl Problem {
 
     pub(crate) fn new(text: &str, at: Option<Position>, keys: Vec<String>, message: &str) -> Self {
         let excerpt = at.map(|at| excerpt(text, at)).unwrap_or_default();
-        Self { at, keys, message: escape_terminal(message), excerpt }
+        Self { at, keys, message: escape_short(message, LONGEST), excerpt }
     }
 
     /// The line, from 1; absent when the problem is about the whole file, or the input is not a file.
@@ -62,7 +64,7 @@ impl Problem {
 
     /// The keys as text, such as `services.cart.image.digest`; empty at the top.
     pub fn path(&self) -> String {
-        escape_terminal(&self.keys.join("."))
+        escape_short(self.keys.join("."), LONGEST)
     }
 
     /// What is wrong, without the place.
@@ -101,8 +103,10 @@ pub fn one_per_line<P: fmt::Display>(problems: &[P]) -> String {
 fn excerpt(text: &str, at: Position) -> String {
     let line = text.split('\n').nth(at.line - 1).unwrap_or_default();
     let column = at.column - 1;
-    let after = mask_credentials(&line.chars().skip(column).collect::<String>()).into_owned();
-    let before = mask_credentials(&line.chars().take(column).collect::<String>()).into_owned();
+    // Before the line is cut: the column may lie within a password.
+    let line = mask_credentials_in_place(line);
+    let after: String = line.chars().skip(column).collect();
+    let before: String = line.chars().take(column).collect();
     let start = before.chars().count().saturating_sub(SHOWN_BEFORE);
     let shown_before = escape_terminal(&before.chars().skip(start).collect::<String>());
     let shown_after = escape_terminal(&after.chars().take(SHOWN_AFTER).collect::<String>());

@@ -56,7 +56,7 @@ impl RenderFolder {
         let refuse = |reason: String| DeployError::Unusable { subject: self.subject(), reason };
         let mut path = self.top.clone();
         for part in self.path.split('/') {
-            if matches!(part, "" | "." | "..") || part.eq_ignore_ascii_case(".git") {
+            if matches!(part, "" | "." | "..") || lock_model::is_git_folder(part) {
                 return Err(refuse(format!("`{}` is no way below the top", escaped(&self.path))));
             }
             path.push(part);

@@ -309,7 +309,7 @@ fn file_kind(file: &str) -> Result<FileKind, &'static str> {
     if file.contains('\\') || file.contains(char::is_control) {
         return Err("a path with a backslash or a control character is not written");
     }
-    if file.split('/').any(|part| matches!(part, "" | "." | "..") || part.eq_ignore_ascii_case(".git")) {
+    if file.split('/').any(|part| matches!(part, "" | "." | "..") || lock_model::is_git_folder(part)) {
         return Err("a path with an empty, `.`, `..` or `.git` part is not written");
     }
     let name = file.rsplit('/').next().unwrap_or(file);

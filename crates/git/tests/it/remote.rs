@@ -166,15 +166,25 @@ fn credentials_in_a_url_are_not_shown() {
     let sandbox = Sandbox::new();
     let git = sandbox.bare("a.git");
     let error = git.fetch("https://user:secret@127.0.0.1:1/x.git", &["main"], None).unwrap_err();
-    assert_eq!(error.to_string(), "remote `https://127.0.0.1:1/x.git`: cannot be fetched from");
+    assert_eq!(error.to_string(), "remote `https://***@127.0.0.1:1/x.git`: cannot be fetched from");
     assert_eq!(error.class(), ErrorClass::Temporary);
 }
 
 #[test]
-fn t25_a_password_in_a_url_is_hidden_in_everything_that_git_was_told_and_says() {
+fn t25_t49_a_password_in_a_url_is_hidden_in_everything_that_git_was_told_and_says() {
     let sandbox = Sandbox::new();
     let git = sandbox.bare("a.git");
-    for url in ["https://user:s3cretword@127.0.0.1:1/x.git", "https://s3cretword@127.0.0.1:1/x.git"] {
+    for url in [
+        "https://user:s3cretword@127.0.0.1:1/x.git",
+        "https://s3cretword@127.0.0.1:1/x.git",
+        "https://127.0.0.1:1/x.git?token=s3cretword",
+        "https://127.0.0.1:1/x.git?a=b&token=s3cretword",
+        "https://user:pa/s3cretword@127.0.0.1:1/x.git",
+        "HTTPS://user:s3cretword@127.0.0.1:1/x.git",
+        "ext::https://user:s3cretword@127.0.0.1:1/x.git",
+        "user:s3cretword@127.0.0.1:x.git",
+        "//user:s3cretword@127.0.0.1/x.git",
+    ] {
         for error in [
             git.fetch(url, &["main"], None).unwrap_err(),
             git.fetch_commits(url, &["refs/heads/*:refs/on/heads/*"]).unwrap_err(),

@@ -1,5 +1,13 @@
 use super::macros::{is_forbidden, is_host};
 
+/// The characters of [`is_unseen`] that [`is_forbidden`] accepts, for a pattern.
+#[cfg(feature = "schema")]
+macro_rules! unseen_pattern {
+    () => {
+        r"[\u200c\u200d\u206a-\u206f]"
+    };
+}
+
 identifier!(
     /// Full object id of a git commit, in either of git's hash functions.
     CommitId,
@@ -58,7 +66,12 @@ identifier!(
     "relative, `/` between segments, no `.`, `..` or `.git` segment, no leading `-`, no control or direction character, \
      no backslash",
     at most 4096 characters,
-    pattern concat!(r"^(?!-)(?!(.*/)?(\.{0,2}|\.[gG][iI][tT])(/|$))[^\\", forbidden_pattern!(), r"]+$"),
+    pattern concat!(
+        r"^(?!-)(?!(.*/)?(\.{0,2}|",
+        unseen_pattern!(), r"*(\.", unseen_pattern!(), r"*[gG]", unseen_pattern!(), r"*[iI]", unseen_pattern!(), r"*[tT]|[gG]",
+        unseen_pattern!(), r"*[iI]", unseen_pattern!(), r"*[tT]", unseen_pattern!(), r"*~", unseen_pattern!(), r"*1)",
+        r"([ .]|", unseen_pattern!(), r")*(:[^/]*)?)(/|$))[^\\", forbidden_pattern!(), r"]+$"
+    ),
     check is_tree_path
 );
 
@@ -120,7 +133,23 @@ fn is_repository_url(text: &str) -> bool {
 fn is_tree_path(text: &str) -> bool {
     !text.starts_with('-')
         && !text.contains(|c: char| is_forbidden(c) || c == '\\')
-        && text.split('/').all(|segment| !matches!(segment, "" | "." | "..") && !segment.eq_ignore_ascii_case(".git"))
+        && text.split('/').all(|segment| !matches!(segment, "" | "." | "..") && !is_git_folder(segment))
+}
+
+/// Whether a name is git's own folder to some file system: in any capitals, by its short name, with the dots, spaces and
+/// streams that NTFS drops (`GIT~1`, `.git. `, `.git::$INDEX_ALLOCATION`), and with the characters that HFS+ does not see.
+pub fn is_git_folder(name: &str) -> bool {
+    let seen: String = name.chars().filter(|character| !is_unseen(*character)).collect();
+    let plain = seen.split(':').next().unwrap_or_default().trim_end_matches([' ', '.']);
+    plain.eq_ignore_ascii_case(".git") || plain.eq_ignore_ascii_case("git~1")
+}
+
+/// What HFS+ leaves out when it compares names.
+fn is_unseen(character: char) -> bool {
+    matches!(
+        character,
+        '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 #[cfg(test)]
@@ -151,9 +180,36 @@ mod tests {
     }
 
     #[test]
-    fn t29_no_path_leaves_the_tree_or_reads_as_an_option() {
+    fn t29_t50_no_path_leaves_the_tree_or_reads_as_an_option() {
         for hostile in ["-x", "a/../b", "/a", "a//b", ".git/config", "a/.GIT", "a\r", "a\\b", "", "a/", "a\u{202e}b"] {
             assert!(TreePath::try_from(hostile).is_err(), "{hostile}");
+        }
+        for spelling in [
+            ".git",
+            ".GiT",
+            "git~1",
+            "GIT~1",
+            ".git ",
+            ".git.",
+            ".git . .",
+            "git~1.",
+            ".git:",
+            ".git::$INDEX_ALLOCATION",
+            ".git.:x",
+            ".g\u{200c}it",
+            "\u{200d}.git",
+            ".git\u{206f}",
+            "\u{206a}g\u{200c}i\u{200d}t~1 .:x",
+            ".git\u{200c}. ",
+        ] {
+            for path in [spelling.to_owned(), format!("a/{spelling}"), format!("{spelling}/config")] {
+                assert!(TreePath::try_from(path.as_str()).is_err(), "{path:?}");
+            }
+        }
+        for harmless in
+            [".gitignore", ".git-x", "git", "x.git", "git~2", ".github/x", "a.git/b", "\u{200c}git", "..git"]
+        {
+            assert!(TreePath::try_from(harmless).is_ok(), "{harmless:?}");
         }
         for hostile in ["$(id)", "--post-renderer=x", "a\";DROP", "-u", "a b", "a\n", "../x", ""] {
             assert!(CommitId::try_from(hostile).is_err(), "{hostile}");

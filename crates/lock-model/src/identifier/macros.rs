@@ -13,8 +13,10 @@ pub struct IdentifierError {
 impl IdentifierError {
     /// Quotes the text without credentials and at most 120 characters of it. For [`identifier!`](crate::identifier).
     pub fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
-        let masked = crate::escaping::mask_credentials(text);
-        Self { kind, escaped: crate::escaping::escape_short(masked.as_bytes(), SHOWN), expected }
+        use crate::escaping::{escape_short, mask_address, mask_credentials};
+        // An address may hold spaces, which are then part of its password.
+        let masked = if text.contains("://") { mask_address(text).into() } else { mask_credentials(text) };
+        Self { kind, escaped: escape_short(masked.as_bytes(), SHOWN), expected }
     }
 
     /// The same error about another text: the one that the caller wrote.

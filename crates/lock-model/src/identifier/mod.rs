@@ -19,7 +19,7 @@ pub use chart::{ChartReference, ChartVersion};
 pub use digest::{Digest, LockId};
 pub use environment::{EnvironmentName, SuiteName};
 pub use forge::{BranchName, ReleaseTag, UserName};
-pub use git::{CommitId, CommitPrefix, RepositoryUrl, TreeId, TreePath};
+pub use git::{CommitId, CommitPrefix, RepositoryUrl, TreeId, TreePath, is_git_folder};
 pub use image::{ImageRepository, Platform, Tag};
 pub use macros::{IdentifierError, is_host_name};
 pub use name::{KindName, OneLine, ServiceName, ThirdPartyName};

@@ -1,6 +1,6 @@
 use lock_model::escaping::{
-    code_block, code_span, escape_markdown, escape_short, escape_terminal, escape_terminal_lines, excerpt, is_hidden,
-    mask_credentials, mask_credentials_in_place, shorten,
+    code_block, code_span, credentials_of, escape_markdown, escape_short, escape_terminal, escape_terminal_lines,
+    excerpt, is_hidden, mask_address, mask_credentials, mask_credentials_in_place, shorten,
 };
 
 /// One of every kind of character that no output shows raw.
@@ -87,10 +87,16 @@ fn credentials_of_addresses_are_masked() {
         ("url: https://user:secret@host/a", "url: https://***@host/a", "url: https://***********@host/a"),
         ("https://a@b@host", "https://***@host", "https://***@host"),
         (
-            "https://host/a@b and ssh://git@host/x",
-            "https://host/a@b and ssh://***@host/x",
-            "https://host/a@b and ssh://***@host/x",
+            "https://host/a and ssh://git@host/x",
+            "https://host/a and ssh://***@host/x",
+            "https://host/a and ssh://***@host/x",
         ),
+        ("(https://host/a?token=secret).", "(https://host/a?***).", "(https://host/a?************)."),
+        ("bob:secret@host:a/b", "***@host:a/b", "**********@host:a/b"),
+        ("git@host:a/b", "git@host:a/b", "git@host:a/b"),
+        ("https://host/a#usage, really?", "https://host/a#usage, really?", "https://host/a#usage, really?"),
+        ("host/cart:1@sha256:00", "host/cart:1@sha256:00", "host/cart:1@sha256:00"),
+        ("oci://host/cart:1@sha256:00", "oci://host/cart:1@sha256:00", "oci://host/cart:1@sha256:00"),
         ("`https://a:b@c`, `d@e`", "`https://***@c`, `d@e`", "`https://***@c`, `d@e`"),
         ("https://é:p?#@host", "https://***@host", "https://*****@host"),
         ("no address @ all", "no address @ all", "no address @ all"),
@@ -98,6 +104,72 @@ fn credentials_of_addresses_are_masked() {
         assert_eq!(mask_credentials(text), masked);
         assert_eq!(mask_credentials_in_place(text), in_place);
     }
+}
+
+/// Every way to write credentials into an address, well formed or not.
+#[test]
+fn t49_credentials_are_masked_in_every_form_of_an_address() {
+    let schemes = [
+        "https://",
+        "HTTPS://",
+        "HtTp://",
+        "ssh://",
+        "git+ssh://",
+        "ftp://",
+        "file://",
+        "ext::https://",
+        "x::",
+        "//",
+        "",
+        "https:",
+        "https:/",
+        "https:\\\\",
+        "https:////",
+    ];
+    let users = [
+        "bob:S3CRET@",
+        "bob:pa/S3CRET@",
+        "bob:p?S3CRET@",
+        "bob:p#S3CRET@",
+        "bob:a@S3CRET@",
+        "bob:p:S3CRET@",
+        ":S3CRET@",
+        "S3CRET:@",
+        "bob:S3CRET%2F@",
+    ];
+    let hosts = ["host", "host:8443", "[::1]:22", "127.0.0.1"];
+    let paths = ["", "/", "/a/b.git", ":a/b", "/a/b%20c.git", "/a@sha256:00"];
+    let queries = ["", "?token=S3CRET", "?S3CRET", "#S3CRET", "?a=b&token=S3CRET#c"];
+    for scheme in schemes {
+        for user in users {
+            for host in hosts {
+                for path in paths {
+                    for query in queries {
+                        let address = format!("{scheme}{user}{host}{path}{query}");
+                        let shown = mask_address(&address);
+                        assert!(!shown.contains("S3CRET"), "{address} is shown as {shown}");
+                        assert!(shown.contains(host), "{address} is shown as {shown}");
+                        assert!(!credentials_of(&address).is_empty(), "{address}");
+                        if !query.starts_with('#') {
+                            let text = mask_credentials(&format!("the URL `{address}`, which")).into_owned();
+                            assert!(!text.contains("S3CRET"), "{address} is shown as {text}");
+                        }
+                    }
+                }
+            }
+        }
+        if scheme.contains("://") || scheme == "//" {
+            assert!(!mask_address(&format!("{scheme}S3CRET@host")).contains("S3CRET"), "{scheme}");
+            assert!(!mask_credentials(&format!("{scheme}S3CRET@host/a")).contains("S3CRET"), "{scheme}");
+        }
+    }
+    assert_eq!(mask_address("https://bob:pa S3CRET\"'@host/a"), "https://***@host/a");
+    for plain in ["../cart.git", "git@host:a/b", "/srv/git/cart.git", "https://host/a", "", "@", "https://@host", "?"] {
+        assert_eq!(mask_address(plain), plain);
+        assert!(credentials_of(plain).is_empty());
+    }
+    let error = lock_model::RepositoryUrl::try_from("https://bob:pa S3CRET@host/a").unwrap_err().to_string();
+    assert!(!error.contains("S3CRET"), "{error}");
 }
 
 #[test]
