@@ -173,6 +173,14 @@ impl RecordDraft {
         }
     }
 
+    /// The same draft of a step that began then. Where the clock was set back meanwhile, it ended no earlier.
+    #[must_use]
+    pub fn started(mut self, started: Timestamp) -> Self {
+        self.started = started;
+        self.finished = self.finished.map(|finished| finished.max(started));
+        self
+    }
+
     /// The same draft for one environment.
     #[must_use]
     pub fn environment(mut self, environment: &EnvironmentName) -> Self {

@@ -1,6 +1,7 @@
 //! The clock: read here and nowhere else.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use lock_model::Timestamp;
 use orchestrator::{Clock, Error, ErrorKind, Result};
@@ -10,8 +11,14 @@ use crate::environment;
 /// Where the time comes from.
 #[derive(Debug)]
 pub(crate) enum ProgramClock {
-    /// The machine's clock.
-    System,
+    /// The machine's clock, read once: from there on time passes as the monotonic clock says, so that a machine whose clock
+    /// is set meanwhile ends no step before its beginning.
+    System {
+        /// What the machine's clock said, since 1970.
+        began: Duration,
+        /// The same moment.
+        at: Instant,
+    },
     /// A fixed start that advances a second with each record of the ledger: for tests and the demo.
     Fixed {
         start: Timestamp,
@@ -22,7 +29,7 @@ pub(crate) enum ProgramClock {
 
 /// The fixed clock that the environment names, or the machine's.
 pub(crate) fn clock() -> Result<ProgramClock> {
-    let Some(text) = environment::read(environment::CLOCK) else { return Ok(ProgramClock::System) };
+    let Some(text) = environment::read(environment::CLOCK) else { return Ok(ProgramClock::system()) };
     let start = text.parse().map_err(|error: lock_model::TimestampError| {
         Error::from_source(ErrorKind::Usage, format!("`{}` is no time", environment::CLOCK.name), error)
     })?;
@@ -32,7 +39,10 @@ pub(crate) fn clock() -> Result<ProgramClock> {
 impl Clock for ProgramClock {
     fn now(&self) -> Timestamp {
         match self {
-            Self::System => system_now(),
+            Self::System { began, at } => {
+                let seconds = began.saturating_add(at.elapsed()).as_secs();
+                Timestamp::from_unix_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
+            }
             Self::Fixed { start, records } => {
                 let seconds = start.as_unix_seconds().saturating_add(records.load(Ordering::Relaxed));
                 Timestamp::from_unix_seconds(seconds)
@@ -47,10 +57,10 @@ impl Clock for ProgramClock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
-fn system_now() -> Timestamp {
-    let seconds = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |elapsed| i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX));
-    Timestamp::from_unix_seconds(seconds)
+impl ProgramClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+    fn system() -> Self {
+        let began = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self::System { began, at: Instant::now() }
+    }
 }

@@ -155,3 +155,13 @@ fn texts_have_limits() {
     };
     assert_eq!((evidence(256), evidence(257)), (vec![], vec![DraftProblem::Text("evidence")]));
 }
+
+#[test]
+fn f25_a_step_ends_no_earlier_than_it_began_wherever_the_clock_goes() {
+    for (began, ended) in [(0, 0), (0, 60), (60, 0), (86_400, 1)] {
+        let draft = RecordDraft::new(Step::Health, StepResult::Ok, run("1"), now(ended)).started(now(began));
+        assert_eq!(draft.started, now(began));
+        assert_eq!(draft.finished, Some(now(began.max(ended))));
+        assert!(!draft.problems().contains(&DraftProblem::Times));
+    }
+}

@@ -310,7 +310,7 @@ impl<'a> Engine<'a> {
     fn draft(&self, key: &StepKey, result: StepResult) -> RecordDraft {
         let mut draft = self.revision.record(self.context, &self.environment.name, key.step(), result, &self.lock);
         if let Some(started) = self.started.filter(|_| result != StepResult::Started) {
-            draft.started = started;
+            draft = draft.started(started);
         }
         draft.suite = key.suite().cloned();
         draft

@@ -65,6 +65,22 @@ async fn f1_f3_a_production_run_that_died_after_any_step_goes_on() {
     assert_eq!(shop.forge(BOT).releases().unwrap().len(), 1);
 }
 
+#[tokio::test]
+async fn f25_a_clock_that_jumps_inside_every_step_stops_no_run() {
+    let shop = merged().await;
+    let jumping = || shop.watched(BOT, &Watcher::jumping());
+    assert_eq!(run(&jumping(), &RunRequest::new(staging())).await.unwrap().stopped, None);
+    let promotion = shop.forge(BOT).find_open(&branch("staging"), &branch("main")).unwrap().unwrap();
+    shop.approve_and_merge(promotion.number).await;
+    assert_eq!(run(&jumping(), &RunRequest::new(production())).await.unwrap().stopped, None);
+    assert_eq!(run(&jumping(), &RunRequest::new(production())).await.unwrap().stopped, None, "and once more");
+    let ledger = shop.ledger();
+    assert!(ledger.records().windows(2).any(|pair| pair[1].entry.started < pair[0].entry.started), "it did jump");
+    for record in ledger.records() {
+        assert!(record.entry.finished.is_none_or(|finished| finished >= record.entry.started), "{}", record.seq);
+    }
+}
+
 fn proof_status(shop: &Shop, commit: &lock_model::CommitId) -> Option<StatusState> {
     let statuses = shop.forge(BOT).statuses(commit).unwrap();
     statuses.iter().find(|status| status.context == "orchestrator/staging-proof").map(|status| status.state)
