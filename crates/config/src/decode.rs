@@ -235,7 +235,7 @@ pub(super) fn command_line(node: &Node) -> Option<CommandLine> {
         None => ProgramName::OnPath(first.text()?.to_owned()),
     };
     let arguments = rest.iter().map(|word| template(word, RUN_VARIABLES)).collect::<Option<_>>()?;
-    Some(CommandLine { program, arguments, environment: parsed_list(node, "env")? })
+    Some(CommandLine { program, arguments, environment: parsed_list(node, "env")?, plain: parsed_list(node, "plain")? })
 }
 
 /// Reports that a filled-in template does not parse as what it stands for.

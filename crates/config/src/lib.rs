@@ -41,6 +41,7 @@ mod scalar;
 mod schema;
 mod schema_keys;
 mod schema_shape;
+mod secret_variables;
 mod service_relaxation;
 mod service_rules;
 mod show;
@@ -75,5 +76,5 @@ pub use types::{
     ClientCertificate, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, Project, RegistrySettings,
     RevisionPolicy, ServiceKind, ServiceRule,
 };
-pub use values::{DurationError, EnvironmentVariable, Mode, Namespace, SourceValue, parse_duration};
+pub use values::{DurationError, EnvironmentVariable, Mode, Namespace, SourceValue, is_login, parse_duration};
 pub use variables::{MissingValue, Template, TemplateError, Values, Variable};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use lock_model::ErrorClass;
-use lock_model::escaping::{escape_terminal, mask_credentials, mask_credentials_in_place};
+use lock_model::escaping::{escape_short, escape_terminal, mask_credentials, mask_credentials_in_place};
 
 use super::tree::{Origin, Place};
 
@@ -30,7 +30,7 @@ pub struct Problem {
     place: Option<Place>,
     message: String,
     hint: Option<String>,
-    line_text: Option<String>,
+    excerpt: Option<Excerpt>,
     pub(super) topic: Topic,
 }
 
@@ -91,16 +91,14 @@ impl fmt::Display for Problem {
         if let Some(place) = &self.place {
             write!(f, ":{}:{}", place.line, place.column)?;
             if !place.path.is_empty() {
-                write!(f, ": {}", escape_terminal(&place.path))?;
+                write!(f, ": {}", escape_short(&place.path, LONGEST_MESSAGE))?;
             }
         }
         write!(f, ": {}", self.message)?;
         let gutter = self.place.as_ref().map_or(1, |place| place.line.to_string().len());
-        if let (Some(place), Some(line)) = (&self.place, &self.line_text) {
-            let excerpt = Excerpt::new(line, place.column, place.width);
-            let Excerpt { text, indent, width } = excerpt;
+        if let (Some(place), Some(Excerpt { text, indent, width })) = (&self.place, &self.excerpt) {
             write!(f, "\n{:gutter$} |\n{} | {text}", "", place.line)?;
-            write!(f, "\n{:gutter$} | {:indent$}{}", "", "", "^".repeat(width))?;
+            write!(f, "\n{:gutter$} | {:indent$}{}", "", "", "^".repeat(*width), indent = *indent)?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n{:gutter$} = hint: {hint}", "")?;
@@ -110,6 +108,7 @@ impl fmt::Display for Problem {
 }
 
 /// The part of a line around a place, with nothing in it that a terminal would obey.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Excerpt {
     text: String,
     indent: usize,
@@ -143,10 +142,15 @@ impl Excerpt {
     }
 }
 
-/// What a message may say of the file's text: nothing that a terminal obeys, no passwords.
+/// What a message may say of the file's text: nothing that a terminal obeys, no passwords, and not all of a long one.
 fn shown(text: &str) -> String {
-    escape_terminal(&mask_credentials(text))
+    escape_short(mask_credentials(text).as_bytes(), LONGEST_MESSAGE)
 }
+
+/// How many characters of a message are shown; a value in it can be as long as the file.
+const LONGEST_MESSAGE: usize = 1000;
+/// How many problems are listed.
+const MOST_PROBLEMS: usize = 1000;
 
 /// The text of a file, for showing lines of it.
 #[derive(Clone, Debug)]
@@ -160,11 +164,16 @@ pub(super) struct Source {
 pub(super) struct Problems {
     source: Source,
     list: Vec<Problem>,
+    /// What stands for every problem after the first thousand.
+    unlisted: Problem,
 }
 
 impl Problems {
     pub(super) fn new(source: Source) -> Self {
-        Self { source, list: Vec::new() }
+        let message = format!("there are more than these {MOST_PROBLEMS} problems");
+        let file = Arc::clone(&source.name);
+        let unlisted = Problem { file, place: None, message, hint: None, excerpt: None, topic: Topic::Other };
+        Self { source, list: Vec::new(), unlisted }
     }
 
     pub(super) fn source(&self) -> &Source {
@@ -176,16 +185,17 @@ impl Problems {
     }
 
     pub(super) fn add_at(&mut self, place: Option<Place>, message: impl Into<String>) -> &mut Problem {
-        let line_text = place.as_ref().and_then(|place| {
-            self.source
-                .text
-                .lines()
-                .nth(place.line.saturating_sub(1))
-                .map(|line| mask_credentials_in_place(line).into_owned())
+        if self.list.len() == MOST_PROBLEMS {
+            // What is said now would only be counted.
+            return &mut self.unlisted;
+        }
+        let excerpt = place.as_ref().and_then(|place| {
+            let line = self.source.text.lines().nth(place.line.saturating_sub(1))?;
+            Some(Excerpt::new(&mask_credentials_in_place(line), place.column, place.width))
         });
         let file = Arc::clone(&self.source.name);
         let message = shown(&message.into());
-        let problem = Problem { file, place, message, hint: None, line_text, topic: Topic::Other };
+        let problem = Problem { file, place, message, hint: None, excerpt, topic: Topic::Other };
         // Base is read once for each environment: the same sentence about the same place is said once.
         let known = self.list.iter().position(|other| other.place == problem.place && other.message == problem.message);
         let index = known.unwrap_or_else(|| {
@@ -210,6 +220,9 @@ impl Problems {
 
     pub(super) fn into_errors(mut self) -> ConfigErrors {
         self.list.sort_by_key(|problem| problem.place.as_ref().map(|place| (place.line, place.column)));
+        if self.list.len() == MOST_PROBLEMS {
+            self.list.push(self.unlisted);
+        }
         ConfigErrors { problems: self.list }
     }
 }

@@ -19,8 +19,11 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
         }
         check_target(environment, problems);
         check_approvals(environment, problems);
+        let probes = environment.merged.get("health").and_then(|health| health.get("probes"));
+        check_plain_variables(probes, problems);
     }
     check_programs(layers, problems);
+    check_plain_variables(layers.file.get("suites"), problems);
     check_promotions(layers, problems);
     check_proofs(layers, problems);
     check_branches(layers, problems);
@@ -55,6 +58,21 @@ fn check_suites(environment: &EnvironmentLayers, suites: &[&str], problems: &mut
             problems.add(&node.origin, format!("suite `{name}` stands twice"));
         }
         seen.push(name);
+    }
+}
+
+/// A variable that is called plain is one that the program is given.
+fn check_plain_variables(commands: Option<&Node>, problems: &mut Problems) {
+    let entries = commands.and_then(Node::map).map(|map| map.entries.as_slice()).unwrap_or_default();
+    for command in entries {
+        let list = |key: &str| command.node.get(key).and_then(Node::list).unwrap_or_default();
+        let given: Vec<&str> = list("env").iter().filter_map(Node::text).collect();
+        for node in list("plain") {
+            let Some(name) = node.text().filter(|name| !given.contains(name)) else { continue };
+            problems
+                .add(&node.origin, format!("`{name}` is not in `env`"))
+                .with_hint("`plain` says which of the variables in `env` hold no secret");
+        }
     }
 }
 

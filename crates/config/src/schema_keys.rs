@@ -204,6 +204,12 @@ const COMMAND: Key = required(
 
 const ENV: Key = defaults("env", "[]", ENVIRONMENT_LIST, "Environment variables that the program is given, by name.");
 
+const PLAIN: Key = optional(
+    "plain",
+    ENVIRONMENT_LIST,
+    "Those of `env` whose value is no secret: it is not masked in what the program prints.",
+);
+
 const SUITE_KINDS: &[Kind] = &[
     Kind {
         name: "command",
@@ -211,6 +217,7 @@ const SUITE_KINDS: &[Kind] = &[
         keys: &[
             COMMAND,
             ENV,
+            PLAIN,
             defaults(
                 "files",
                 "[]",
@@ -293,7 +300,7 @@ const PROBE_KINDS: &[Kind] = &[
     Kind {
         name: "command",
         doc: "A program that exits with 0.",
-        keys: &joined::<2, 2, 4>(&[COMMAND, ENV], &PROBE_COMMON),
+        keys: &joined::<3, 2, 5>(&[COMMAND, ENV, PLAIN], &PROBE_COMMON),
     },
 ];
 

@@ -1,12 +1,12 @@
 //! Formats of text in the configuration: how each is checked, and what the JSON Schema says of it.
 
-use lock_model::{BranchName, Date, EnvironmentName, Platform, RepositoryUrl, ServiceName, SuiteName};
+use lock_model::{BranchName, Date, EnvironmentName, Platform, RepositoryUrl, ServiceName, SuiteName, TreePath};
 use schemars::JsonSchema;
 
 use super::hosts::{is_host, is_host_port};
 use super::release_inputs::named_file;
 use super::submodules::{AcceptedRef, AllowedSource};
-use super::values::{EnvironmentVariable, Mode, Namespace, parse_duration};
+use super::values::{EnvironmentVariable, Mode, Namespace, is_login, login_pattern, parse_duration};
 use crate::patterns::Pattern;
 use crate::variables::{Template, Variable};
 
@@ -81,6 +81,9 @@ impl Format {
             Self::Branch => parse::<BranchName>(text),
             Self::Mode => parse::<Mode>(text),
             Self::Namespace => parse::<Namespace>(text),
+            Self::EnvironmentVariable if is_login(text) => refused(format!(
+                "`{escaped}` is a variable of orchestrator itself or a login: no suite, probe or address is given it"
+            )),
             Self::EnvironmentVariable => parse::<EnvironmentVariable>(text),
             Self::Path => named_file(text).map(drop).map_err(Violation::from),
             Self::Pattern => Pattern::new(text).map(drop).map_err(|error| error.to_string().into()),
@@ -133,8 +136,11 @@ impl Format {
             Self::Branch => pattern_of::<BranchName>(),
             Self::Mode => pattern_of::<Mode>(),
             Self::Namespace => pattern_of::<Namespace>(),
-            Self::EnvironmentVariable => pattern_of::<EnvironmentVariable>(),
-            Self::Path => TREE_PATH.to_owned(),
+            Self::EnvironmentVariable => {
+                let name = pattern_of::<EnvironmentVariable>();
+                format!("^(?!{}){}", login_pattern(), name.trim_start_matches('^'))
+            }
+            Self::Path => pattern_of::<TreePath>().replacen('^', "^(?!locks(/|$))", 1),
             Self::Pattern => r"^(?![-/])(?!\.\.?/)(?!.*/$)[^\s\[\]!\\]+$".to_owned(),
             Self::Platform => pattern_of::<Platform>(),
             Self::Duration => "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$".to_owned(),
@@ -162,8 +168,6 @@ impl Format {
 }
 
 const HOST: &str = r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])";
-/// A path that [`named_file`] takes.
-const TREE_PATH: &str = r"^(?!-)(?!locks(/|$))(?!(.*/)?(\.{0,2}|\.[Gg][Ii][Tt])(/|$))[^\\\x00-\x1f\x7f]+$";
 
 fn template_pattern(allowed: &[Variable]) -> String {
     let names: Vec<String> = allowed.iter().map(|variable| variable.as_str().replace('.', "\\.")).collect();

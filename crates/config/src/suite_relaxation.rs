@@ -81,7 +81,7 @@ fn command_of<'a>(config: &'a Config, name: &SuiteName) -> Option<&'a CommandLin
 }
 
 fn variables(command: &CommandLine) -> BTreeSet<EnvironmentVariable> {
-    // Program and arguments are part of the definition.
-    let CommandLine { program: _, arguments: _, environment } = command;
+    // Program, arguments and what is not masked are part of the definition.
+    let CommandLine { program: _, arguments: _, environment, plain: _ } = command;
     environment.iter().cloned().collect()
 }

@@ -74,6 +74,8 @@ pub struct CommandLine {
     pub arguments: Vec<Template>,
     /// Names of the environment variables that it is given.
     pub environment: Vec<EnvironmentVariable>,
+    /// Those of them whose value is no secret.
+    pub plain: BTreeSet<EnvironmentVariable>,
 }
 
 impl CommandLine {

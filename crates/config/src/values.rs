@@ -38,6 +38,47 @@ identifier!(
     }
 );
 
+/// Variables that hold logins to forges and registries, or where these lie, besides `ORCHESTRATOR_…`.
+const LOGIN_VARIABLES: [&str; 17] = [
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+    "CI_JOB_TOKEN",
+    "CI_REGISTRY_PASSWORD",
+    "DOCKER_AUTH_CONFIG",
+    "DOCKER_CONFIG",
+    "FORGEJO_TOKEN",
+    "GH_ENTERPRISE_TOKEN",
+    "GH_TOKEN",
+    "GITEA_TOKEN",
+    "GITHUB_ENTERPRISE_TOKEN",
+    "GITHUB_TOKEN",
+    "GITLAB_TOKEN",
+    "GIT_ASKPASS",
+    "REGISTRY_AUTH_FILE",
+    "SSH_ASKPASS",
+    "SSH_AUTH_SOCK",
+];
+/// What the names of orchestrator's own variables begin with.
+const OWN_PREFIX: &str = "ORCHESTRATOR_";
+
+impl EnvironmentVariable {
+    /// Whether the variable is orchestrator's own, or a login to a forge or registry: a configuration cannot name it, since
+    /// whoever changes the configuration could then read it.
+    pub fn is_login(&self) -> bool {
+        is_login(self.as_str())
+    }
+}
+
+/// [`EnvironmentVariable::is_login`] of any name.
+pub fn is_login(variable: &str) -> bool {
+    variable.starts_with(OWN_PREFIX) || LOGIN_VARIABLES.contains(&variable)
+}
+
+/// The names that [`is_login`] refuses, for a pattern of the JSON Schema.
+pub(super) fn login_pattern() -> String {
+    format!("{OWN_PREFIX}|({})$", LOGIN_VARIABLES.join("|"))
+}
+
 /// A value, or where the command line finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceValue {

@@ -1,5 +1,7 @@
 //! The results of all checks, and the verdict.
 
+use process::Redactor;
+
 use crate::check::Severity;
 
 /// The results of all checks of an environment.
@@ -80,6 +82,15 @@ impl HealthReport {
             .max()
             .unwrap_or(HealthVerdict::NothingChecked);
         Self { verdict, checks }
+    }
+
+    /// The same report without secrets in its details, such as those that a server's answer repeats.
+    #[must_use]
+    pub fn redacted(mut self, redactor: &Redactor) -> Self {
+        for check in &mut self.checks {
+            check.detail = redactor.redact(&check.detail);
+        }
+        self
     }
 
     /// Whether the environment can take a deployment: something was checked, and nothing blocks.

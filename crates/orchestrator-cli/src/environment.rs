@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use lock_model::escaping::credentials_of;
 use secrecy::SecretString;
 
 /// A variable that changes what the program does.
@@ -186,6 +187,27 @@ pub(crate) fn named(names: &[&str], prefixes: &[&str]) -> Vec<(OsString, OsStrin
                 .is_some_and(|name| names.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix)))
         })
         .collect()
+}
+
+/// The values of this program's own logins, and of the proxies' addresses: what no program's output may repeat.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+pub(crate) fn logins() -> Vec<SecretString> {
+    let is_secret = |name: &str| {
+        let own_setting =
+            name.starts_with("ORCHESTRATOR_") && !["PASSWORD", "TOKEN"].iter().any(|word| name.contains(word));
+        config::is_login(name) && !own_setting
+    };
+    let texts =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut values = Vec::new();
+    for (name, value) in texts {
+        if is_secret(&name) {
+            values.push(SecretString::from(value));
+        } else if name.to_ascii_uppercase().ends_with("_PROXY") {
+            values.extend(credentials_of(&value).into_iter().map(SecretString::from));
+        }
+    }
+    values
 }
 
 /// The search path for programs.

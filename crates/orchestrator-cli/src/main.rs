@@ -13,5 +13,18 @@ mod reference;
 mod surroundings;
 
 fn main() -> std::process::ExitCode {
+    hide_own_environment();
     std::process::ExitCode::from(app::run().number())
 }
+
+/// Closes `/proc/PID/environ`, which holds our logins, to the programs of suites and probes. Root may read it nevertheless.
+#[cfg(target_os = "linux")]
+fn hide_own_environment() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    // A kernel without this call has other ways in, too: the command works all the same.
+    let _unsupported = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Other systems show the environment of a process to its own user only.
+#[cfg(not(target_os = "linux"))]
+fn hide_own_environment() {}

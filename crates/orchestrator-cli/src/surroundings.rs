@@ -45,6 +45,9 @@ pub(crate) fn surroundings() -> Surroundings {
     surroundings.variables = Arc::new(environment::read_named);
     surroundings.registry = Arc::new(registry_access);
     surroundings.interrupt = interruption::interrupt();
+    for login in environment::logins() {
+        surroundings.redactor.add(login.expose_secret());
+    }
     surroundings.actor_variable = Some(environment::ACTOR.name.to_owned());
     surroundings
 }

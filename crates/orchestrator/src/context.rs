@@ -1,11 +1,11 @@
 //! What every call of this crate works with: repository, forge, clock, and what the caller lets it see of the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use forge::Forge;
@@ -14,11 +14,12 @@ use git::{CommitFacts, Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
 use lock_gen::{Ownership, Superproject};
 use lock_model::{BranchName, CommitId, Digest, Timestamp, UserName};
-use process::{EnvVars, Interrupt, Program};
+use process::{EnvVars, Interrupt, Program, Redactor};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Events};
+use crate::output_file::{MissingFolders, write_output};
 use crate::registry_client::RegistryAccess;
 
 /// Longest time of one call of the `git` program.
@@ -44,6 +45,8 @@ pub struct Surroundings {
     pub registry: RegistryLookup,
     /// Ends programs that were started when it is requested.
     pub interrupt: Interrupt,
+    /// Masks the caller's own logins in what programs print.
+    pub redactor: Redactor,
     /// The variable by which a push tells the local forge's hook whose it is; `None`: it does not tell.
     pub actor_variable: Option<String>,
 }
@@ -57,6 +60,7 @@ impl Surroundings {
             variables: Arc::new(|_| None),
             registry: Arc::new(|| Ok(RegistryAccess::default())),
             interrupt: Interrupt::new(),
+            redactor: Redactor::new(),
             actor_variable: None,
         }
     }
@@ -120,6 +124,8 @@ pub struct Context {
     /// Who runs this, for the ledger.
     pub(crate) run: RunIdentity,
     events: Arc<dyn Events>,
+    /// What [`note_once`](Self::note_once) has said.
+    said: Mutex<BTreeSet<String>>,
     pub(crate) surroundings: Surroundings,
     pub(crate) git_program: Program,
     /// Folder for fetched submodule commits and manifests of images.
@@ -201,6 +207,7 @@ pub(crate) fn git_options(surroundings: &Surroundings, actor: Option<&UserName>)
         deadline: GIT_DEADLINE,
         local_protocol: LocalProtocol::Allowed,
         interrupt: surroundings.interrupt.clone(),
+        redactor: surroundings.redactor.clone(),
         ..GitOptions::default()
     }
 }
@@ -250,6 +257,7 @@ impl Context {
             clock,
             run,
             events,
+            said: Mutex::default(),
             surroundings,
             git_program: local.git_program,
             cache,
@@ -279,6 +287,15 @@ impl Context {
         self.emit(Event::Note(text.as_ref()));
     }
 
+    /// The same, unless this context has said it before.
+    pub(crate) fn note_once(&self, text: String) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.contains(&text) {
+            self.note(&text);
+            said.insert(text);
+        }
+    }
+
     /// Fetches the forge's branches, tags and pull requests into refs of our own; the user's own refs stay as they are.
     pub(crate) fn sync(&self) -> Result<()> {
         let Remote::Url(url) = &self.remote else { return Ok(()) };
@@ -303,6 +320,11 @@ impl Context {
         let file = File::options().create(true).truncate(false).write(true).open(folder.join("fetch.lock")).ok()?;
         file.lock().ok()?;
         Some(file)
+    }
+
+    /// Writes a file that the caller asks for, as [`write_output`](crate::write_output) does.
+    pub fn write_output(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        write_output(self.git.work_tree(), path, bytes, MissingFolders::Refuse)
     }
 
     /// The commit that a revision names: a branch of the forge first, then its tags, then whatever git knows by that

@@ -191,6 +191,17 @@ impl Error {
     }
 }
 
+/// A file that cannot be read or written: [`ErrorKind::Storage`] where the disk or a permission is the reason, else
+/// `otherwise`.
+pub(crate) fn storage(otherwise: ErrorKind, context: impl Into<String>, error: std::io::Error) -> Error {
+    let kind = ErrorKind::of(ErrorClass::of_io(&error, ErrorClass::Invalid), otherwise, otherwise);
+    let error = Error::from_source(kind, context, error);
+    if kind == ErrorKind::Storage { error.hint(STORAGE_HINT) } else { error }
+}
+
+/// What to do about a file that cannot be read or written.
+const STORAGE_HINT: &str = "make room on the disk, or let this user write there; then run the same command again";
+
 /// The texts of an error and of its sources, from the outside in.
 pub(crate) fn causes(error: Option<&(dyn StdError + 'static)>) -> Vec<String> {
     let mut texts = Vec::new();

@@ -8,7 +8,7 @@ use ledger::{Evidence, Ledger, LedgerBroken, RecordDraft, Seen};
 use lock_model::{CommitId, Digest, TreePath};
 
 use crate::context::{Context, branch_name};
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::error::{Error, ErrorKind, Problem, Result, storage};
 
 /// How often an append is tried while other writers win.
 const ATTEMPTS: u32 = 64;
@@ -164,11 +164,7 @@ fn remembered(context: &Context) -> Result<Option<Seen>> {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            return Err(Error::from_source(
-                ErrorKind::Repository,
-                format!("`{}` cannot be read", path.display()),
-                error,
-            ));
+            return Err(storage(ErrorKind::Repository, format!("`{}` cannot be read", path.display()), error));
         }
     };
     let unreadable = || {

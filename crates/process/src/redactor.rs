@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 const MASK: &str = "***";
 /// Shorter texts cannot be told from ordinary words: masking them would destroy the output and protect nothing.
 const SHORTEST: usize = 4;
+/// The same for one line of a secret: those of a key file in JSON are `}` or `"type": "x",`.
+const SHORTEST_LINE: usize = 8;
 
 /// Hides registered secrets in text, in every form in which they usually leak: as they are, line by line, in
-/// base64 (at each of the three alignments, both alphabets), percent-encoded, and escaped as in JSON.
+/// base64 (at each of the three alignments, both alphabets), in hexadecimal digits, percent-encoded, and escaped as in
+/// JSON; each also where a program broke it into lines.
 ///
 /// The debug form says only how many forms are known.
 #[derive(Clone, Default)]
@@ -21,12 +24,13 @@ impl Redactor {
         Self::default()
     }
 
-    /// Registers a secret and each of its lines. What is shorter than four bytes is ignored.
+    /// Registers a secret and each of its lines. A secret of less than four bytes is ignored, a line of less than eight.
     pub fn add(&mut self, secret: impl AsRef<[u8]>) {
         let secret = secret.as_ref();
         let mut needles: BTreeSet<Vec<u8>> = self.needles.drain(..).collect();
         let trimmed = secret.trim_ascii();
         let lines = secret.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+        let lines = lines.filter(|line| line.len() >= SHORTEST_LINE);
         for form in std::iter::once(secret).chain(std::iter::once(trimmed)).chain(lines) {
             if form.len() >= SHORTEST {
                 needles.extend(forms(form));
@@ -55,11 +59,11 @@ impl Redactor {
         let mut masked_until = 0;
         for at in 0..bytes.len() {
             let rest = bytes.get(at..).unwrap_or_default();
-            if let Some(needle) = self.needles.iter().find(|needle| rest.starts_with(needle)) {
+            if let Some(length) = self.needles.iter().find_map(|needle| wrapped_length(rest, needle)) {
                 if at >= masked_until {
                     shown.extend_from_slice(MASK.as_bytes());
                 }
-                masked_until = masked_until.max(at + needle.len());
+                masked_until = masked_until.max(at + length);
             }
             if at >= masked_until {
                 shown.extend(rest.first());
@@ -75,8 +79,27 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
+/// How many bytes of a text are the needle that it begins with; line breaks within it do not count, as `base64` and
+/// `xxd` write them.
+fn wrapped_length(text: &[u8], needle: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for byte in needle {
+        while at > 0 && byte != text.get(at)? && matches!(text.get(at), Some(b'\n' | b'\r')) {
+            at += 1;
+        }
+        if byte != text.get(at)? {
+            return None;
+        }
+        at += 1;
+    }
+    Some(at)
+}
+
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     let mut forms = vec![secret.to_vec()];
+    for digits in [|byte: &u8| format!("{byte:02x}"), |byte: &u8| format!("{byte:02X}")] {
+        forms.push(secret.iter().map(digits).collect::<String>().into_bytes());
+    }
     for alphabet in [STANDARD, URL_SAFE] {
         for alignment in 0..3 {
             let encoded = base64_inside(secret, alignment, alphabet);
@@ -88,7 +111,10 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     forms.push(percent_encoded(secret, |byte| format!("%{byte:02X}")));
     forms.push(percent_encoded(secret, |byte| format!("%{byte:02x}")));
     if let Ok(text) = std::str::from_utf8(secret) {
-        forms.push(json_escaped(text).into_bytes());
+        let json = json_escaped(text);
+        forms.push(json.replace('/', "\\/").into_bytes());
+        forms.push(in_ascii(&json).into_bytes());
+        forms.push(json.into_bytes());
         forms.push(text.escape_default().to_string().into_bytes());
     }
     forms
@@ -131,6 +157,15 @@ fn json_escaped(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
+/// JSON as some programs write it: other characters than ASCII as `\u` and four digits.
+fn in_ascii(json: &str) -> String {
+    let escape = |unit: u16| match u8::try_from(unit) {
+        Ok(byte) if byte.is_ascii() => char::from(byte).to_string(),
+        Ok(_) | Err(_) => format!("\\u{unit:04x}"),
+    };
+    json.encode_utf16().map(escape).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +184,14 @@ mod tests {
         assert_eq!(redactor.redact("s3cr3t%2F%2Bpa%22ss%20w%C3%B6rd"), "***");
         assert_eq!(redactor.redact("s3cr3t%2f%2bpa%22ss%20w%c3%b6rd"), "***");
         assert_eq!(redactor.redact(r#"{"token":"s3cr3t/+pa\"ss wörd"}"#), r#"{"token":"***"}"#);
+        assert_eq!(redactor.redact(r#"{"token":"s3cr3t\/+pa\"ss wörd"}"#), r#"{"token":"***"}"#);
+        assert_eq!(redactor.redact(r#"{"token":"s3cr3t/+pa\"ss w\u00f6rd"}"#), r#"{"token":"***"}"#);
+        assert_eq!(
+            redactor.redact("7333637233742f2b7061227373 2077c3b67264"),
+            "7333637233742f2b7061227373 2077c3b67264"
+        );
+        assert_eq!(redactor.redact("7333637233742f2b70612273732077c3b67264"), "***");
+        assert_eq!(redactor.redact("7333637233742F2B70612273732077C3B67264"), "***");
     }
 
     #[test]
@@ -170,6 +213,19 @@ mod tests {
     fn t25_each_line_of_a_secret_counts() {
         let redactor = redactor("-----BEGIN KEY-----\nabcdefgh\n\nxy\n-----END KEY-----\n");
         assert_eq!(redactor.redact("line abcdefgh, xy"), "line ***, xy");
+    }
+
+    #[test]
+    fn t48_line_breaks_within_a_secret_do_not_show_it() {
+        let secret = "a-secret-that-is-longer-than-one-line-of-base64-output-can-hold-1234567890";
+        let redactor = redactor(secret);
+        // `printf %s "$SECRET" | base64`, which breaks lines after 76 characters.
+        let encoded =
+            "YS1zZWNyZXQtdGhhdC1pcy1sb25nZXItdGhhbi1vbmUtbGluZS1vZi1iYXNlNjQtb3V0cHV0LWNh\nbi1ob2xkLTEyMzQ1Njc4OTA=";
+        assert_eq!(redactor.redact(encoded), "***A=", "the last character belongs to the secret in part only");
+        let (begin, end) = secret.split_at(20);
+        assert_eq!(redactor.redact(&format!("{begin}\r\n{end}")), "***");
+        assert_eq!(redactor.redact("a\n\nb"), "a\n\nb");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The results of suites.
 
+use process::Redactor;
+
 /// The result of a suite or of one case, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -82,6 +84,16 @@ impl SuiteReport {
             cases,
             log_tail: Vec::new(),
         }
+    }
+
+    /// The same report without secrets in what was found, such as those that a server's answer repeats.
+    #[must_use]
+    pub fn redacted(mut self, redactor: &Redactor) -> Self {
+        let found = self.cases.iter_mut().map(|case| &mut case.message);
+        for text in found.chain(&mut self.log_tail).chain(&mut self.reason) {
+            *text = redactor.redact(text);
+        }
+        self
     }
 
     /// How many cases passed, or every case that did not, a line each, with the end of the log.

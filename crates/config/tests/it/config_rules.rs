@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{
-    AssignedKind, ComparedTree, Config, Dependency, Deployment, InputCoverage, Mirror, PolicyRelaxation, ProbeKind,
-    ProgramName, PushedPolicy, RelaxationKind, RevisionPolicy, Role, ServiceSettings, Severity, ShowOrigin,
-    SourceFolder, SourceValue, Submodules, SuiteKind, Target, policy_relaxations,
+    AssignedKind, ComparedTree, Config, Dependency, Deployment, EnvironmentVariable, InputCoverage, Mirror,
+    PolicyRelaxation, ProbeKind, ProgramName, PushedPolicy, RelaxationKind, RevisionPolicy, Role, ServiceSettings,
+    Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target, policy_relaxations,
 };
 use lock_model::{CommitId, Date, Digest, EnvironmentName, FileMode, ServiceName, SuiteName, TreePath, config_digest};
 
@@ -101,6 +101,23 @@ fn the_demo_has_its_values() {
     let pull_request = &config.environments["pull-request"];
     assert_eq!((pull_request.branch.as_ref(), pull_request.target.as_ref()), (None, None), "`base: none`");
     assert_eq!(pull_request.suites, [SuiteName::try_from("lint").unwrap()]);
+}
+
+#[test]
+fn t48_a_variable_is_secret_unless_every_entry_calls_it_plain() {
+    let config = load(
+        "version: 1
+forge: { kind: local, repository: https://forge.example/shop/shop }
+suites:
+  a: { kind: command, command: [./a], env: [A, B, C], plain: [A, B] }
+  b: { kind: command, command: [./b], env: [B] }
+environments:
+  staging:
+    health: { probes: { p: { kind: command, command: [./p], env: [A, D, E], plain: [A, E] } } }
+",
+    );
+    let names: Vec<&str> = config.secret_variables().into_iter().map(EnvironmentVariable::as_str).collect();
+    assert_eq!(names, ["B", "C", "D"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The commands that work on an environment.
 
-use orchestrator::{self as library, Context, DeployRequest, Error, ErrorKind, Result};
+use orchestrator::{self as library, Context, DeployRequest, Result};
 use orchestrator::{RollbackRequest, RunRequest, TestRequest};
 
 use crate::arguments::{
@@ -62,9 +62,7 @@ pub(crate) async fn test(context: &Context, args: TestRunArgs) -> Result<Shown> 
     request.pull_request = args.pull_request;
     let report = library::run_tests(context, &request).await?;
     if let Some(path) = &args.junit {
-        std::fs::write(path, report.to_junit()).map_err(|error| {
-            Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", path.display()), error)
-        })?;
+        context.write_output(path, report.to_junit().as_bytes())?;
     }
     Ok(Shown::report(&report))
 }

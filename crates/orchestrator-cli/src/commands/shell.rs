@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 
 use crate::arguments::{Arguments, CompletionsArgs, ManArgs};
 use crate::output::Shown;
-use orchestrator::{Error, ErrorKind, Result};
+use orchestrator::{Error, ErrorKind, MissingFolders, Result};
 
 /// Prints the completions of a shell.
 pub(crate) fn completions(args: &CompletionsArgs) -> Shown {
@@ -26,7 +26,6 @@ pub(crate) fn man(args: &ManArgs) -> Result<Shown> {
         let result = serde_json::json!({ "page": text });
         return Ok(Shown::with_result(text, result));
     };
-    std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, error))?;
     let mut written = Vec::new();
     write_pages(&command, "orchestrator", folder, &mut written)?;
     let text = format!("{} pages are in {}\n", written.len(), folder.display());
@@ -38,7 +37,7 @@ fn write_pages(command: &clap::Command, name: &str, folder: &Path, written: &mut
     let file = format!("{name}.1");
     let path = folder.join(&file);
     let text = page(command)?;
-    std::fs::write(&path, text).map_err(|error| cannot_write(&path, error))?;
+    orchestrator::write_output(None, &path, text.as_bytes(), MissingFolders::Make)?;
     written.push(file);
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
         write_pages(sub, &format!("{name}-{}", sub.get_name()), folder, written)?;
@@ -52,8 +51,4 @@ fn page(command: &clap::Command) -> Result<String> {
         .render(&mut bytes)
         .map_err(|error| Error::from_source(ErrorKind::Bug, "the manual page cannot be made", error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn cannot_write(path: &Path, error: std::io::Error) -> Error {
-    Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", path.display()), error)
 }

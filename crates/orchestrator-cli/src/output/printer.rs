@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 
-use lock_model::escaping::{escape_terminal, escape_terminal_lines};
-use orchestrator::{Error, ErrorKind};
+use lock_model::escaping::{escape_terminal, escape_terminal_lines, is_hidden, shorten};
+use orchestrator::{Error, ErrorKind, Problem};
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
 
 use super::shown::Json;
@@ -34,7 +36,7 @@ impl Printer {
                 .write_all(notes.as_bytes())
                 .and_then(|()| {
                     let mut warnings = shown.warnings.iter();
-                    warnings.try_for_each(|warning| writeln!(log, "warning: {}", escape_terminal(warning)))
+                    warnings.try_for_each(|warning| writeln!(log, "warning: {}", escape_terminal(&bounded(warning))))
                 })
                 .and_then(|()| out.write_all(human.as_bytes())),
             Format::Json => match &shown.json {
@@ -44,7 +46,8 @@ impl Printer {
             Format::Github => {
                 let mut text = github::inert(&human);
                 for warning in &shown.warnings {
-                    text.push_str(&github::annotation("warning", "orchestrator", &escape_terminal_lines(warning)));
+                    let warning = escape_terminal_lines(&bounded(warning));
+                    text.push_str(&github::annotation("warning", "orchestrator", &warning));
                 }
                 if shown.code != ExitCode::DONE {
                     let first = human.lines().next().unwrap_or_default();
@@ -67,7 +70,8 @@ impl Printer {
             Format::Human => io::stderr().lock().write_all(text.as_bytes()),
             Format::Json => write_json(&mut io::stdout().lock(), &self.envelope(code, "error", &document(error, code))),
             Format::Github => {
-                let annotation = github::annotation("error", code.word(), &escape_terminal_lines(error.message()));
+                let message = escape_terminal_lines(&bounded(error.message()));
+                let annotation = github::annotation("error", code.word(), &message);
                 let page = github::inert(&text) + &annotation;
                 io::stdout()
                     .lock()
@@ -84,33 +88,63 @@ impl Printer {
     }
 }
 
+/// How many bytes of one text of an error or warning are shown: a value in it can be as long as a file.
+const LONGEST_TEXT: usize = 16 * 1024;
+/// How many bytes of all problems of an error are shown.
+const LONGEST_PROBLEMS: usize = 1024 * 1024;
+
+fn bounded(text: &str) -> String {
+    shorten(text, LONGEST_TEXT)
+}
+
+/// The problems of an error, as many as people can read.
+fn problems(error: &Error) -> Vec<Problem> {
+    let mut left = LONGEST_PROBLEMS;
+    let mut take = |text: &String| {
+        let text = bounded(text);
+        left = left.saturating_sub(text.len() + 1);
+        (left > 0).then_some(text)
+    };
+    let all = error.all_problems();
+    let shown = all.iter().map_while(|problem| {
+        let (subject, message) = (take(&problem.subject)?, take(&problem.message)?);
+        Some(Problem::new(subject, message).details(problem.details.iter().map_while(&mut take)))
+    });
+    let mut shown: Vec<Problem> = shown.collect();
+    if let Some(more) = all.len().checked_sub(shown.len()).filter(|more| *more > 0) {
+        shown.push(Problem::new("…", format!("{more} more problems are not listed")));
+    }
+    shown
+}
+
 /// An error for people.
 fn human(error: &Error) -> String {
-    let mut text = format!("error: {}\n", error.message());
+    let mut text = format!("error: {}\n", bounded(error.message()));
     let write = &mut text;
     for cause in &error.causes() {
-        let _written = writeln!(write, "  because: {}", indent(cause, 4));
+        let _written = writeln!(write, "  because: {}", indent(&bounded(cause), 4));
     }
-    for problem in error.all_problems() {
+    for problem in problems(error) {
         let _written = writeln!(write, "  {}: {}", problem.subject, indent(&problem.message, 4));
         for detail in &problem.details {
             let _written = writeln!(write, "      {}", indent(detail, 6));
         }
     }
     for hint in error.hints() {
-        let _written = writeln!(write, "  hint: {}", indent(hint, 4));
+        let _written = writeln!(write, "  hint: {}", indent(&bounded(hint), 4));
     }
     text
 }
 
 /// An error for machines.
 fn document(error: &Error, code: ExitCode) -> Value {
+    let each = |texts: &[String]| texts.iter().map(|text| bounded(text)).collect::<Vec<String>>();
     json!({
         "kind": code.word(),
-        "message": error.message(),
-        "causes": error.causes(),
-        "problems": error.all_problems(),
-        "hints": error.hints(),
+        "message": bounded(error.message()),
+        "causes": each(&error.causes()),
+        "problems": problems(error),
+        "hints": each(error.hints()),
     })
 }
 
@@ -119,15 +153,33 @@ fn indent(text: &str, by: usize) -> String {
     text.trim_end().replace('\n', &format!("\n{}", " ".repeat(by)))
 }
 
-fn write_json(out: &mut impl Write, document: &serde_json::Value) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, document)?;
+fn write_json(out: &mut impl Write, document: &Value) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(document)?;
+    out.write_all(in_plain_sight(&text).as_bytes())?;
     out.write_all(b"\n")
+}
+
+/// JSON that a terminal shows as it is: what moves its cursor, turns text around or cannot be seen stands only within
+/// strings, where an escape means the same.
+fn in_plain_sight(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character == '\n' || !is_hidden(character) {
+            text.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            let _written = write!(text, "\\u{unit:04x}");
+        }
+    }
+    text
 }
 
 /// Adds to the step summary file, where there is one.
 fn append(summary: Option<&str>, page: &str) -> io::Result<()> {
     let Some(path) = summary else { return Ok(()) };
-    let written = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).expect("the flag is one of the first bits");
+    let written = std::fs::OpenOptions::new().append(true).create(true).custom_flags(no_follow).open(path);
     written
         .and_then(|mut file| file.write_all(page.as_bytes()))
         .map_err(|error| io::Error::new(error.kind(), format!("step summary `{path}`: {error}")))
@@ -150,4 +202,39 @@ fn ended(written: io::Result<()>, code: ExitCode) -> ExitCode {
     // Nowhere is left to say it when this fails too.
     let _unsaid = writeln!(io::stderr().lock(), "error: the report cannot be written: {error}");
     if code == ExitCode::DONE { ErrorKind::Usage.into() } else { code }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t51_json_holds_nothing_that_a_terminal_obeys_and_means_the_same() {
+        let hostile = "a\u{1b}[31m\u{7f}\u{9b}\u{202e}\u{200b}\u{feff}\u{2028}\u{e0041}\u{ad}\n\té🚂\"\\";
+        let document = json!({ hostile: [hostile] });
+        let mut out = Vec::new();
+        write_json(&mut out, &document).expect("a vector takes everything");
+        let text = String::from_utf8(out).expect("it is text");
+        assert!(!text.contains(|c| c != '\n' && is_hidden(c)), "{text:?}");
+        assert!(text.contains("\\u202e") && text.contains("\\udb40\\udc41") && text.contains("é🚂"), "{text}");
+        let read: Value = serde_json::from_str(&text).expect("it is JSON");
+        assert_eq!(read, document);
+    }
+
+    #[test]
+    fn t51_no_text_of_an_error_is_longer_than_people_read() {
+        let long = "x".repeat(20 * 1024 * 1024);
+        let source = std::io::Error::other(long.clone());
+        let many = (0..5000).map(|_| Problem::new("s", "m").details(["y".repeat(100_000)]));
+        let error = Error::from_source(ErrorKind::Usage, long.clone(), source)
+            .hint(long.clone())
+            .problems([Problem::new(long.clone(), long.clone())])
+            .problems(many);
+        let text = human(&error);
+        assert!(text.len() < 2 * LONGEST_PROBLEMS, "{}", text.len());
+        assert!(text.contains(" more problems are not listed"));
+        assert!(text.lines().all(|line| line.len() < 2 * LONGEST_TEXT + 100));
+        let json = document(&error, ErrorKind::Usage.into());
+        assert_eq!(json["message"].as_str().map(str::len), Some(LONGEST_TEXT));
+    }
 }

@@ -10,7 +10,7 @@ use process::{EnvVars, Program};
 
 use crate::config_values;
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, storage};
 use crate::revision::Revision;
 
 /// What probes and suites say they are.
@@ -113,7 +113,8 @@ impl<'a> Workspace<'a> {
 
     fn made(&mut self, name: &str) -> Result<PathBuf> {
         let failed = |error: std::io::Error| {
-            Error::from_source(ErrorKind::Repository, "a temporary folder for the suite cannot be made", error)
+            // The error names the place.
+            storage(ErrorKind::Repository, "a temporary folder for the suite cannot be made", error)
         };
         let folder = match self.folder.take() {
             Some(folder) => folder,
@@ -135,6 +136,5 @@ fn write(folder: &Path, path: &TreePath, bytes: &[u8], executable: bool) -> Resu
                 std::fs::set_permissions(&target, std::fs::Permissions::from_mode(mode))
             },
         );
-    written
-        .map_err(|error| Error::from_source(ErrorKind::Repository, format!("`{path}` cannot be put in place"), error))
+    written.map_err(|error| storage(ErrorKind::Repository, format!("`{}` cannot be written", target.display()), error))
 }

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
 use crate::revision::Revision;
+use crate::secrets::redactor;
 
 /// How many probes are asked at once.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
@@ -61,6 +62,7 @@ pub(crate) async fn health(
         return Ok(None);
     }
     let values = values_of(context, revision, environment)?;
+    let redactor = redactor(context, revision)?;
     let mut workspace = Workspace::new(context, revision);
     let mut checks = Vec::new();
     for (name, probe) in &health.probes {
@@ -72,6 +74,7 @@ pub(crate) async fn health(
                 let mut probe = CommandProbe::new(ready.program, ready.folder);
                 (probe.args, probe.envs) = (ready.arguments, ready.environment);
                 probe.interrupt = context.surroundings.interrupt.clone();
+                probe.redactor = redactor.clone();
                 Probe::Command(probe)
             }
         };
@@ -92,7 +95,7 @@ pub(crate) async fn health(
     }
     let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
         .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
-    Ok(Some(healthcheck::run(&checks, &client, CONCURRENCY).await))
+    Ok(Some(healthcheck::run(&checks, &client, CONCURRENCY).await.redacted(&redactor)))
 }
 
 fn http_probe(name: &str, url: &str) -> Result<HttpProbe> {

@@ -13,6 +13,7 @@ use super::step_outcome::StepOutcome;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::revision::Revision;
+use crate::secrets::redactor;
 
 impl Engine<'_> {
     /// Runs one suite of the plan.
@@ -56,6 +57,7 @@ pub(crate) async fn run_suite(
 ) -> Result<SuiteReport> {
     let definition = suite(revision, name)?;
     let values = values_of(context, revision, environment)?;
+    let redactor = redactor(context, revision)?;
     let mut workspace = Workspace::new(context, revision);
     let runnable = match &definition.kind {
         SuiteKind::Command(command) => {
@@ -63,6 +65,7 @@ pub(crate) async fn run_suite(
             let mut suite = CommandSuite::new(ready.program, ready.folder, definition.deadline);
             (suite.args, suite.envs) = (ready.arguments, ready.environment);
             suite.interrupt = context.surroundings.interrupt.clone();
+            suite.redactor = redactor.clone();
             qa::Suite::Command(suite)
         }
         SuiteKind::Http { file: path } => {
@@ -79,7 +82,7 @@ pub(crate) async fn run_suite(
             qa::Suite::Http(run)
         }
     };
-    Ok(qa::run(name.as_str(), &runnable).await)
+    Ok(qa::run(name.as_str(), &runnable).await.redacted(&redactor))
 }
 
 fn url_of(context: &Context, revision: &Revision, environment: &Environment) -> Result<String> {

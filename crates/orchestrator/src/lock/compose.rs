@@ -5,10 +5,11 @@ use config::{Template, Values, Variable};
 use deployer::ImagePin;
 use lock_model::{CONFIG_FILE, Content, Lock};
 
-use super::files::{candidates, read_lock_file, write_file};
+use super::files::{candidates, read_lock_file};
 use crate::context::{Local, Surroundings, git_error};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, storage};
 use crate::inputs::Inputs;
+use crate::output_file::{MissingFolders, write_output};
 use crate::report::v1::LockComposeReport;
 use crate::revision::parse_config;
 
@@ -44,16 +45,17 @@ pub fn compose_override(
     surroundings: &Surroundings,
 ) -> Result<LockComposeReport> {
     let lock = read_lock_file(&request.lock, || Local::open(repository, surroundings))?.lock;
-    let bytes = std::fs::read(&request.file).map_err(|error| {
-        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", request.file.display()), error)
-    })?;
+    let bytes = std::fs::read(&request.file)
+        .map_err(|error| storage(ErrorKind::Usage, format!("`{}` cannot be read", request.file.display()), error))?;
     let pins = pins(&lock, &request.service, &prefix(repository, &request.lock, surroundings)?)?;
     let made = deployer::compose_override(&bytes, &request.file.display().to_string(), &pins).map_err(|error| {
         Error::from_source(ErrorKind::Usage, "there is no override file to make", error)
             .hint("`--service TEMPLATE` says what the file calls a service, such as `{name}` or `{short}`")
     })?;
     if let Some(path) = &request.output {
-        write_file(path, made.text.as_bytes())?;
+        let local = Local::open(repository, surroundings).ok();
+        let work_tree = local.as_ref().and_then(|local| local.git.work_tree());
+        write_output(work_tree, path, made.text.as_bytes(), MissingFolders::Refuse)?;
     }
     Ok(LockComposeReport {
         lock: lock.id().clone(),

@@ -6,8 +6,9 @@ use lock_model::{LOCK_FILE, Lock};
 
 use crate::context::{Context, Local, git_error};
 use crate::engine::lock_files;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, storage};
 use crate::inputs::Inputs;
+use crate::output_file::{MissingFolders, write_output};
 use crate::revision::LockFile;
 
 /// Reads a lock by the name of a file, or of a revision that holds one; the repository is opened only for the latter.
@@ -52,33 +53,16 @@ pub(super) fn lock_file_at(context: &Context, revision: &str) -> Result<Option<L
 
 pub(super) fn read_file(path: &Path) -> Result<LockFile> {
     let bytes = std::fs::read(path)
-        .map_err(|error| Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error))?;
+        .map_err(|error| storage(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error))?;
     LockFile::parse(bytes, &path.display().to_string())
 }
 
-/// Writes a file: old or new, never a mix.
-pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", path.display()), error)
-    };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
 /// Writes `lock.yaml`, `schema.json` and `.gitattributes`, each old or new and never a mix.
-pub(super) fn write_lock_folder(folder: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_lock_folder(context: &Context, folder: &Path, bytes: &[u8]) -> Result<()> {
     let lock = LockFile::parse(bytes.to_vec(), LOCK_FILE)?;
-    let failed = |error: std::io::Error| {
-        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be written", folder.display()), error)
-    };
-    std::fs::create_dir_all(folder).map_err(failed)?;
     for change in lock_files(&lock)? {
         let forge::FileChange::Write { path, bytes } = change else { continue };
-        write_file(&folder.join(path.file_name()), &bytes)?;
+        write_output(context.git.work_tree(), &folder.join(path.file_name()), &bytes, MissingFolders::Make)?;
     }
     Ok(())
 }

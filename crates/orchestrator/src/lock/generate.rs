@@ -86,7 +86,7 @@ pub async fn generate_lock(context: &Context, request: &LockGenerateRequest) -> 
     };
     let generated = lock_builder::generate(context, &revision, source, scope).await?;
     if let Some(folder) = &request.output {
-        write_lock_folder(folder, &generated.bytes)?;
+        write_lock_folder(context, folder, &generated.bytes)?;
     }
     Ok(LockGenerateReport {
         lock: generated.lock.id().clone(),

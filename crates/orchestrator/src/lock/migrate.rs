@@ -101,7 +101,7 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
         ));
     }
     if let Some(folder) = &request.output {
-        write_lock_folder(folder, &made.file.bytes)?;
+        write_lock_folder(context, folder, &made.file.bytes)?;
     }
     let adopted = match adopter {
         // The time of the commit that it belongs to: the same commit whenever it is made.

@@ -170,12 +170,16 @@ impl Shop {
         LocalForge::open(self.sandbox.path(), self.git.clone(), Some(user(actor)), clock).unwrap()
     }
 
-    /// What this crate may see of the process.
+    /// What this crate may see of the process. A variable `CANARY_…` has a value that a test can look for.
     pub(crate) fn surroundings(&self) -> Surroundings {
         let children = EnvVars::new().set("PATH", search_path()).set("HOME", self.sandbox.home());
         let mut surroundings = Surroundings::new(search_path(), children);
         let state = self.sandbox.home().to_str().unwrap().to_owned();
-        surroundings.variables = Arc::new(move |name| (name == "SHOP_STATE").then(|| state.clone()));
+        surroundings.variables = Arc::new(move |name| match name {
+            "SHOP_STATE" => Some(state.clone()),
+            "SHORT_PIN" => Some("1234567".to_owned()),
+            name => name.strip_prefix("CANARY_").map(|rest| format!("canary/{rest}+0451")),
+        });
         surroundings
     }
 
@@ -455,6 +459,9 @@ pub(crate) struct Watcher {
     records: AtomicU64,
     heard: Mutex<Vec<String>>,
     actions: Mutex<BTreeMap<String, Action>>,
+    /// Whether the clock is set forward and back between any two looks at it.
+    jumps: bool,
+    looks: AtomicU64,
 }
 
 /// What happens at a moment.
@@ -474,6 +481,11 @@ impl Watcher {
     /// A clock that is some days ahead.
     pub(crate) fn days_later(days: u64) -> Arc<Self> {
         Arc::new(Self { later: AtomicU64::new(days * 24 * 60 * 60), ..Self::default() })
+    }
+
+    /// A clock that jumps by up to an hour whenever it is looked at.
+    pub(crate) fn jumping() -> Arc<Self> {
+        Arc::new(Self { jumps: true, ..Self::default() })
     }
 
     /// Once, when a step has ended well or not and its record is written; `images`: when all images were looked at.
@@ -510,7 +522,9 @@ impl Clock for Watcher {
     fn now(&self) -> Timestamp {
         let start = START.parse::<Timestamp>().unwrap().as_unix_seconds();
         let later = self.later.load(Ordering::Relaxed) + self.records.load(Ordering::Relaxed);
-        Timestamp::from_unix_seconds(start + i64::try_from(later).unwrap())
+        let look = self.looks.fetch_add(1, Ordering::Relaxed);
+        let jump = if self.jumps { look.wrapping_mul(2_654_435_761) % 7200 } else { 3600 };
+        Timestamp::from_unix_seconds(start + i64::try_from(later + jump).unwrap() - 3600)
     }
 
     fn ledger_holds(&self, records: u64) {
@@ -689,6 +703,7 @@ pub(crate) fn write(path: &str, text: &str) -> TreeChange {
     TreeChange::Write { path: path.into(), mode: git::MODE_FILE, bytes: text.into() }
 }
 
+/// A program.
 pub(crate) fn executable(path: &str, text: &str) -> TreeChange {
     TreeChange::Write { path: path.into(), mode: git::MODE_EXECUTABLE, bytes: text.into() }
 }

@@ -1,0 +1,77 @@
+//! Files that a caller asks for.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use orchestrator::{ErrorKind, MissingFolders, write_output};
+use test_support::Sandbox;
+
+fn kind(work_tree: Option<&Path>, path: &Path) -> ErrorKind {
+    let error = write_output(work_tree, path, b"new", MissingFolders::Make).unwrap_err();
+    assert!(error.message().contains(path.to_str().unwrap()), "{error} names the path");
+    error.kind()
+}
+
+#[test]
+fn t50_no_output_follows_a_link() {
+    let sandbox = Sandbox::new();
+    let top = sandbox.join("clone");
+    fs::create_dir_all(top.join("real")).unwrap();
+    fs::create_dir(sandbox.join("outside")).unwrap();
+    fs::write(sandbox.join("victim"), "precious").unwrap();
+    symlink("../victim", top.join("report.xml")).unwrap();
+    symlink("../nowhere", top.join("dangling.xml")).unwrap();
+    symlink("../outside", top.join("out")).unwrap();
+    symlink("real", top.join("inside")).unwrap();
+    symlink("../../victim", top.join("real/lock.yaml")).unwrap();
+    fs::create_dir(top.join("folder.xml")).unwrap();
+    fs::write(top.join("file"), "").unwrap();
+    for path in [
+        "report.xml",
+        "dangling.xml",
+        "out/x.xml",
+        "out/new/x.xml",
+        "inside/x.xml",
+        "real/lock.yaml",
+        "folder.xml",
+        "file/x.xml",
+        "real/../out/x.xml",
+    ] {
+        assert_eq!(kind(Some(&top), &top.join(path)), ErrorKind::Usage, "{path}");
+    }
+    assert_eq!(fs::read_to_string(sandbox.join("victim")).unwrap(), "precious");
+    assert_eq!(fs::read_dir(sandbox.join("outside")).unwrap().count(), 0);
+    assert!(!sandbox.join("nowhere").exists());
+    assert!(
+        fs::read_dir(top.join("real")).unwrap().all(|entry| entry.unwrap().file_name() == "lock.yaml"),
+        "no leftovers"
+    );
+
+    // The folders on the way to a work tree are the caller's own.
+    symlink(&top, sandbox.join("linked-clone")).unwrap();
+    let linked = sandbox.join("linked-clone");
+    write_output(Some(&linked), &linked.join("deep/er/x.xml"), b"new", MissingFolders::Make).unwrap();
+    assert_eq!(fs::read_to_string(top.join("deep/er/x.xml")).unwrap(), "new");
+    write_output(None, &sandbox.join("linked-clone/y.xml"), b"new", MissingFolders::Refuse).unwrap();
+    write_output(Some(&top), &top.join("deep/er/x.xml"), b"newer", MissingFolders::Refuse).unwrap();
+    assert_eq!(fs::read_to_string(top.join("deep/er/x.xml")).unwrap(), "newer");
+    assert_eq!(fs::read_dir(top.join("deep/er")).unwrap().count(), 1, "no leftovers");
+}
+
+#[test]
+fn f26_a_place_that_cannot_be_written_is_named() {
+    let sandbox = Sandbox::new();
+    let missing = sandbox.join("missing/x.xml");
+    let error = write_output(None, &missing, b"new", MissingFolders::Refuse).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+    // Nobody makes a file there, not even root.
+    for place in ["/sys/kernel/orchestrator.xml", "/proc/self/task/orchestrator.xml"] {
+        let error = write_output(None, Path::new(place), b"new", MissingFolders::Refuse).unwrap_err();
+        if error.kind() == ErrorKind::Storage {
+            assert!(error.message().contains(place) && !error.hints().is_empty(), "{error}");
+            return;
+        }
+    }
+    panic!("no place of this machine refuses to be written to");
+}
