@@ -17,7 +17,7 @@ pub const MODE_FILE: u32 = 0o100_644;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct TreeEntry {
-    /// The path from the top of the tree.
+    /// The path from the top of the tree, with U+FFFD for what is not UTF-8.
     pub path: String,
     /// One of [`MODE_FILE`], [`MODE_EXECUTABLE`], [`MODE_SYMLINK`] and [`MODE_GITLINK`].
     pub mode: u32,
@@ -45,7 +45,7 @@ pub struct TreeFile {
 pub struct PathChange {
     /// `A` added, `D` deleted, `M` modified, `T` changed its type, such as from a file to a link.
     pub status: char,
-    /// The path from the top of the tree.
+    /// The path from the top of the tree, with U+FFFD for what is not UTF-8.
     pub path: String,
 }
 
@@ -109,8 +109,7 @@ impl Git {
         while !rest.is_empty() {
             let entry = take_until(&mut rest, 0).and_then(parse_entry);
             let (mode, id, path) = entry.ok_or_else(|| unexpected(&output, "`MODE TYPE ID<tab>PATH`"))?;
-            let path = output::text(path, &output)?;
-            entries.push(TreeEntry { path: path.to_owned(), mode, id: id.to_owned() });
+            entries.push(TreeEntry { path: path_of(path), mode, id: id.to_owned() });
         }
         Ok(entries)
     }
@@ -168,8 +167,7 @@ impl Git {
             let (Some([status, ..]), Some(path)) = (take_until(&mut rest, 0), take_until(&mut rest, 0)) else {
                 return Err(unexpected(&output, "status and path"));
             };
-            let path = output::text(path, &output)?.to_owned();
-            changes.push(PathChange { status: char::from(*status), path });
+            changes.push(PathChange { status: char::from(*status), path: path_of(path) });
         }
         Ok(changes)
     }
@@ -217,6 +215,11 @@ impl Git {
         }
         Ok(counts)
     }
+}
+
+/// A path as text. A name that is not UTF-8 is no name of ours: it must not keep the others from being read.
+fn path_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// `MODE TYPE ID<tab>PATH`

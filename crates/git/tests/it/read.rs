@@ -197,3 +197,20 @@ fn a_repository_is_found_from_inside() {
     let outside = Git::open(&program("git"), "/proc".as_ref(), sandbox.options()).unwrap_err();
     assert!(outside.kind() == GitErrorKind::NotARepository, "{outside}");
 }
+
+#[test]
+fn a_name_that_is_no_text_does_not_hide_the_others() {
+    let sandbox = Sandbox::new();
+    let git = sandbox.bare("a.git");
+    let first = commit(&git, None, "1", &[write("a", "1")]);
+    let stream = format!(
+        "commit refs/heads/odd\ncommitter T <t@shop.example> 0 +0000\ndata 1\nx\nfrom {first}\n\
+         M 100644 inline \"b\\377\"\ndata 1\n2\n"
+    );
+    let _done = git.invocation(["fast-import", "--quiet"]).stdin(stream).run().unwrap().checked().unwrap();
+    let changes = git.diff_names(first.as_str(), "odd").unwrap();
+    assert_eq!(changes.iter().map(|one| one.path.as_str()).collect::<Vec<_>>(), ["b\u{fffd}"]);
+    let files = git.read_files("odd", None).unwrap();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|one| (one.path.as_str(), one.bytes.as_slice())).collect();
+    assert_eq!(files, [("a", b"1".as_slice()), ("b\u{fffd}", b"2".as_slice())]);
+}
