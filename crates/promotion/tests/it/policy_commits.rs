@@ -181,3 +181,148 @@ fn t42_other_decisions_put_no_rules_in_force() {
     judged(&ledger, "a [b]", PolicySource::Passed, "a");
     assert_eq!(environments_of(&ledger, &line("x [b]")), [].into());
 }
+
+/// What people and runs do with a branch whose commits say how many approvals they ask for.
+#[derive(Clone, Debug)]
+enum Event {
+    /// Somebody merges a commit with these rules and these approvals, past the button where they are too few.
+    Merge { asks: u32, approvals: u32 },
+    /// A run asks the gates of the newest commit.
+    Run,
+    /// An older commit runs again: so many below the newest.
+    RunAgain(usize),
+    /// A rollback deploys an older commit.
+    Rollback(usize),
+    /// An administrator accepts the rules of a commit.
+    Accept(usize),
+}
+
+#[derive(Clone, Debug)]
+struct Commit {
+    word: String,
+    asks: u32,
+    approvals: u32,
+    /// Whether its rules are in force by right: the first, accepted, or passed by such rules.
+    trusted: bool,
+}
+
+#[derive(Default)]
+struct Branch {
+    ledger: Ledger,
+    commits: Vec<Commit>,
+}
+
+impl Branch {
+    fn merge(&mut self, asks: u32, approvals: u32) {
+        let word = format!("commit {}", self.commits.len());
+        let trusted = self.commits.is_empty();
+        self.commits.push(Commit { word, asks, approvals, trusted });
+    }
+
+    fn below(&self, steps: usize) -> Option<usize> {
+        Some(self.commits.len().checked_sub(1)? - steps % self.commits.len())
+    }
+
+    /// The commit that judges another one; `None`: itself.
+    fn judge(&self, at: usize) -> Option<(PolicySource, usize)> {
+        let ids = |commits: &[Commit]| commits.iter().rev().map(|one| commit(&one.word)).collect();
+        let (before, rest) = self.commits.split_at(at);
+        let (change, after) = rest.split_at(1);
+        let line = Line { after: ids(after), change: ids(change), before: ids(before) };
+        let found = policy_commit(&self.ledger, &production(), &line)?;
+        let judge = self.commits.iter().position(|one| commit(&one.word) == found.commit).unwrap();
+        Some((found.source, judge))
+    }
+
+    fn run(&mut self, at: usize) -> bool {
+        let judge = self.judge(at);
+        let rules = judge.map_or(at, |(_, judge)| judge);
+        let passes = self.commits[at].approvals >= self.commits[rules].asks;
+        let result = if passes { StepResult::Ok } else { StepResult::Refused };
+        let word = self.commits[at].word.clone();
+        let named = judge.map(|(_, judge)| self.commits[judge].word.clone());
+        gates(&mut self.ledger, &production(), &word, named.as_deref(), result);
+        self.commits[at].trusted |= passes && self.commits[rules].trusted;
+        passes
+    }
+
+    /// Nothing that was refused judges, and before the first pass only what nobody has looked at yet.
+    fn check(&self, at: usize) -> Result<(), String> {
+        let Some((source, judge)) = self.judge(at) else { return Ok(()) };
+        let refused = self.ledger.of(&production()).rfind(|record| {
+            record.entry.step == Step::Gates && record.entry.commit == Some(commit(&self.commits[judge].word))
+        });
+        let was_refused = refused.is_some_and(|record| record.entry.result == StepResult::Refused);
+        let by_right = match source {
+            PolicySource::Accepted => true,
+            PolicySource::Passed => self.commits[judge].trusted || !self.commits.iter().any(|one| one.trusted),
+            PolicySource::Parent => !was_refused || self.commits[judge].trusted,
+            PolicySource::Bootstrap => false,
+        };
+        if by_right { Ok(()) } else { Err(format!("{at} is judged by {judge} ({source}): {:#?}", self.commits)) }
+    }
+}
+
+fn event() -> impl proptest::strategy::Strategy<Value = Event> {
+    use proptest::prelude::{Strategy as _, prop_oneof};
+    prop_oneof![
+        4 => (0..5_u32, 0..5_u32).prop_map(|(asks, approvals)| Event::Merge { asks, approvals }),
+        4 => proptest::strategy::Just(Event::Run),
+        1 => (0..6_usize).prop_map(Event::RunAgain),
+        1 => (0..6_usize).prop_map(Event::Rollback),
+        1 => (0..6_usize).prop_map(Event::Accept),
+    ]
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(512) })]
+
+    /// Bypasses, runs, runs again, rollbacks and decisions in any order: rules that were refused never judge, and nobody
+    /// is locked out: what meets the rules in force passes, and so does what an administrator accepted and it meets.
+    #[test]
+    fn t42_refused_rules_never_judge_and_nobody_is_locked_out(events in proptest::collection::vec(event(), 1..40)) {
+        let mut branch = Branch::default();
+        branch.merge(3, 3);
+        branch.run(0);
+        for event in events {
+            match event {
+                Event::Merge { asks, approvals } => branch.merge(asks, approvals),
+                Event::Run => {
+                    branch.run(branch.commits.len() - 1);
+                }
+                Event::RunAgain(steps) => {
+                    let at = branch.below(steps).unwrap();
+                    let before = branch.judge(at);
+                    let first = branch.run(at);
+                    proptest::prop_assert_eq!(branch.judge(at), before, "a commit does not judge itself");
+                    proptest::prop_assert_eq!(branch.run(at), first);
+                }
+                Event::Rollback(steps) => {
+                    let at = branch.below(steps).unwrap();
+                    let mut rollback =
+                        draft(&production(), &freight(&branch.commits[at].word), &StepKey::Step(Step::Gates), StepResult::Ok);
+                    rollback.policy = None;
+                    append(&mut branch.ledger, rollback);
+                }
+                Event::Accept(steps) => {
+                    let at = branch.below(steps).unwrap();
+                    branch.commits[at].trusted = true;
+                    let word = branch.commits[at].word.clone();
+                    accepts_commit(&mut branch.ledger, &word);
+                }
+            }
+            for at in 0..branch.commits.len() {
+                branch.check(at).map_err(proptest::test_runner::TestCaseError::fail)?;
+            }
+        }
+        // An honest team goes on: with the approvals that the rules ask for, and then by its own rules.
+        branch.merge(1, 4);
+        let at = branch.commits.len() - 1;
+        proptest::prop_assert!(branch.run(at));
+        branch.merge(1, 1);
+        let last = branch.commits.len() - 1;
+        // Accepted rules hold until a later commit passes; this one was it.
+        proptest::prop_assert_eq!(branch.judge(last), Some((PolicySource::Passed, at)));
+        proptest::prop_assert!(branch.run(last));
+    }
+}
