@@ -201,6 +201,7 @@ fn t41_one_module_reads_the_superproject() {
         ".read_files(",
         ".read_blobs(",
         ".list_files(",
+        ".holds_text(",
         ".superproject.",
         ".invocation(",
         "disallowed_methods",
@@ -221,7 +222,9 @@ fn t41_one_module_reads_the_superproject() {
     };
     let own = lines("crates/orchestrator/clippy.toml");
     assert!(lines("clippy.toml").is_subset(&own), "the engine's own rules begin with those of the workspace");
-    for method in ["read_file", "read_files", "read_blobs", "list_files", "invocation", "run", "checked", "text"] {
+    for method in
+        ["read_file", "read_files", "read_blobs", "list_files", "holds_text", "invocation", "run", "checked", "text"]
+    {
         assert!(own.iter().any(|line| line.contains(&format!("\"git::Git::{method}\""))), "{method}");
     }
     for method in ["scan", "list", "files", "read_file"] {

@@ -4,6 +4,7 @@ use process::Redactor;
 
 use crate::context::{Context, git_error};
 use crate::error::Result;
+use crate::inputs::Inputs;
 use crate::revision::Revision;
 
 /// Shorter values cannot be told from ordinary words: masking them would destroy the output and protect nothing.
@@ -32,8 +33,6 @@ fn stands_in_tree(context: &Context, revision: &Revision, value: &str) -> Result
     if value.contains('\n') {
         return Ok(false);
     }
-    context
-        .git
-        .holds_text(revision.commit.as_str(), value)
+    Inputs::tree_holds(&context.git, revision.commit.as_str(), value)
         .map_err(|error| git_error("the tree cannot be searched for a value", error))
 }

@@ -70,6 +70,11 @@ impl Inputs {
         Ok(files.into_iter().map(|entry| (entry.path, (entry.mode, entry.id))).collect())
     }
 
+    /// Whether any file holds a text: for what is no secret because it stands in the tree, and for nothing else.
+    pub(crate) fn tree_holds(git: &Git, revision: &str, text: &str) -> Result<bool, GitError> {
+        git.holds_text(revision, text)
+    }
+
     /// The gitlinks, by `.gitmodules`.
     pub(crate) fn submodules(context: &Context, tree: &TreeId, own: &RepositoryUrl) -> Result<Scan, ReadError> {
         context.superproject.scan(tree, own)
