@@ -117,6 +117,28 @@ async fn t53_who_opens_a_pull_request_with_the_commits_of_others_is_its_author()
     assert_eq!(promotion.author.as_str(), BOT);
 }
 
+/// What was merged past the rules and refused comes to production with the next promotion: its authors are authors still.
+#[tokio::test]
+async fn t53_what_was_merged_and_refused_keeps_its_authors() {
+    let shop = released();
+    let feature = feature(&shop, "ana").await;
+    shop.merge("ben", feature).await;
+    let (_, promotion) = train(&shop).await;
+    shop.merge_past_rules(promotion).await;
+    let stopped = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    assert_eq!(stopped.stopped, Some(ErrorKind::Refused));
+    shop.bump("shop-web", 3);
+    shop.merge_dev().await;
+    shop.run_ok(&staging()).await;
+    let next = shop.forge(BOT).find_open(&branch("staging"), &branch("main")).unwrap().unwrap().number;
+    assert_ne!(next, promotion);
+    let report = everybody_approves(&shop, next).await;
+    assert_eq!(report.counted, ["ben", "eve"], "{report:#?}");
+    assert_eq!(reason(&report, "ana"), opened(feature));
+    shop.merge("ben", next).await;
+    shop.run_ok(&production()).await;
+}
+
 #[tokio::test]
 async fn t53_who_merged_what_is_carried_does_not_count_where_the_rules_say_so() {
     let shop = shop_with("count: 2, exclude: [author, merger]", "eve").await;
