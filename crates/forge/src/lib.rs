@@ -60,11 +60,12 @@ pub mod simulator;
 
 pub use error::{ForgeError, ForgeErrorKind};
 pub use git;
+pub use ledger;
 pub use lock_model;
 pub use model::{
-    Asset, BranchContent, BranchRules, CommitOutcome, FileChange, LEDGER_BRANCH, Lease, LeaseHolder, LeaseOutcome,
-    MergeInfo, MergeRef, NewAsset, NewPullRequest, NewRelease, OpenOutcome, PullRequest, PullRequestEdit,
-    PullRequestState, Readiness, Release, ReleaseOutcome, RequiredStatus, Review, ReviewState, Role, Status,
-    StatusState, User, WriteOutcome,
+    Asset, BranchRules, CommitOutcome, FileChange, LEDGER_BRANCH, Lease, LeaseHolder, LeaseOutcome, MergeInfo,
+    MergeRef, NewAsset, NewPullRequest, NewRelease, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState,
+    Readiness, RefPattern, Release, ReleaseOutcome, RequiredStatus, Review, ReviewState, Role, Status, StatusState,
+    User, WriteOutcome,
 };
 pub use port::Forge;

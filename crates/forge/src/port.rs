@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
-use lock_model::{BranchName, CommitId, EnvironmentName};
+use git::FolderEntry;
+use lock_model::{BranchName, CommitId, EnvironmentName, TreePath};
 
 use crate::error::ForgeError;
 use crate::local::LocalForge;
 use crate::model::{
-    BranchContent, BranchRules, CommitOutcome, FileChange, LeaseOutcome, MergeRef, NewPullRequest, NewRelease,
-    OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Release, ReleaseOutcome, Review, Status, StatusState,
+    BranchRules, CommitOutcome, FileChange, LeaseOutcome, MergeRef, NewPullRequest, NewRelease, OpenOutcome,
+    PullRequest, PullRequestEdit, PullRequestState, RefPattern, Release, ReleaseOutcome, Review, Status, StatusState,
     User, WriteOutcome,
 };
 
@@ -52,12 +53,20 @@ port! {
     users() -> Vec<User>;
     /// The protected branches with their rules.
     protected_branches() -> BTreeMap<BranchName, BranchRules>;
+    /// The branches and tags that only bots move.
+    reserved_refs() -> Vec<RefPattern>;
+    /// The user for whom the forge was opened, with the role of now; the role `none` for a name that it does not know.
+    acting_user() -> User;
     /// Every branch with its tip.
     branches() -> BTreeMap<BranchName, CommitId>;
     /// Tip of a branch; absent when there is no such branch.
     branch_head(branch: &BranchName) -> Option<CommitId>;
-    /// Tip and regular files of a branch, read at one moment; absent when there is no such branch.
-    read_branch(branch: &BranchName) -> Option<BranchContent>;
+    /// The entries of a folder at a commit, in git's order; none where there is no such folder.
+    list_folder(commit: &CommitId, folder: &TreePath) -> Vec<FolderEntry>;
+    /// The sizes of files in bytes, by the ids of their blobs, in that order.
+    blob_sizes(ids: &[&str]) -> Vec<u64>;
+    /// The content of files, by the ids of their blobs, in that order.
+    blob_contents(ids: &[&str]) -> Vec<Vec<u8>>;
     /// Commits changes onto a branch whose tip must be `expected_head` (`None`: there must be no such branch).
     ///
     /// The branch's rules hold as for a push. A tip that has the wanted content already is success: an earlier

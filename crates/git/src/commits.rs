@@ -119,6 +119,13 @@ impl Git {
         Ok(commits)
     }
 
+    /// The trees of a commit and of every commit before it, newest first.
+    pub fn tree_history(&self, revision: &str) -> Result<Vec<TreeId>, GitError> {
+        operand::revision(revision)?;
+        let output = output::checked(self.run(["log", "--format=%T", revision, "--"])?, &[revision])?;
+        output::line(&output)?.lines().map(|line| output::tree_id(line, &output)).collect()
+    }
+
     /// The content of the objects that the lines name.
     pub(crate) fn batch(&self, input: &str) -> Result<Output, GitError> {
         Ok(self.invocation(["cat-file", "--batch"]).stdin(input).run()?.checked()?)

@@ -51,5 +51,8 @@ pub use process;
 pub use refs::{ABSENT, RefChange, RefUpdate, Reference};
 pub use remote::PushOutcome;
 pub use repository::Git;
-pub use trees::{LineCount, MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, PathChange, TreeEntry, TreeFile};
+pub use trees::{
+    FolderEntry, LineCount, MODE_EXECUTABLE, MODE_FILE, MODE_FOLDER, MODE_GITLINK, MODE_SYMLINK, PathChange, TreeEntry,
+    TreeFile,
+};
 pub use write::{CommitIdentity, TreeChange};

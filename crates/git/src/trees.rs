@@ -10,6 +10,8 @@ pub const MODE_GITLINK: u32 = 0o160_000;
 pub const MODE_SYMLINK: u32 = 0o120_000;
 /// The mode of an executable file in a tree.
 pub const MODE_EXECUTABLE: u32 = 0o100_755;
+/// The mode of a folder in a tree.
+pub const MODE_FOLDER: u32 = 0o040_000;
 /// The mode of a plain file in a tree.
 pub const MODE_FILE: u32 = 0o100_644;
 
@@ -47,6 +49,22 @@ pub struct PathChange {
     pub status: char,
     /// The path from the top of the tree, with U+FFFD for what is not UTF-8.
     pub path: String,
+    /// The mode afterwards; 0 for what is deleted.
+    pub mode: u32,
+    /// The id of the blob, or of the commit of a gitlink, afterwards; zeros for what is deleted.
+    pub id: String,
+}
+
+/// One entry of a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct FolderEntry {
+    /// The name, without the folder.
+    pub name: String,
+    /// [`MODE_FOLDER`] or one of the modes of a [`TreeEntry`].
+    pub mode: u32,
+    /// The id of the tree, the blob, or the commit of a gitlink.
+    pub id: String,
 }
 
 /// How many lines differ between two versions of a file.
@@ -114,6 +132,44 @@ impl Git {
         Ok(entries)
     }
 
+    /// The entries of one folder of a commit or tree, in git's order; none where there is no such folder.
+    pub fn list_folder(&self, treeish: &str, folder: &str) -> Result<Vec<FolderEntry>, GitError> {
+        operand::treeish(treeish)?;
+        operand::tree_path(folder)?;
+        let folder = format!("{}/", folder.trim_end_matches('/'));
+        let arguments = ["ls-tree", "-z", "--full-tree", treeish, "--", &folder];
+        let output = output::checked(self.run(arguments)?, &[treeish])?;
+        let mut entries = Vec::new();
+        let mut rest = output.stdout.as_slice();
+        while !rest.is_empty() {
+            let entry = take_until(&mut rest, 0).and_then(parse_entry);
+            let (mode, id, path) = entry.ok_or_else(|| unexpected(&output, "`MODE TYPE ID<tab>PATH`"))?;
+            let name = path.strip_prefix(folder.as_bytes());
+            let name = path_of(name.ok_or_else(|| unexpected(&output, "entries of the folder"))?);
+            entries.push(FolderEntry { name, mode, id: id.to_owned() });
+        }
+        Ok(entries)
+    }
+
+    /// The sizes of blobs in bytes, in the order of the ids, without reading them. One child, none without ids.
+    pub fn blob_sizes(&self, ids: &[&str]) -> Result<Vec<u64>, GitError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        ids.iter().try_for_each(|id| operand::revision(id))?;
+        let input = ids.join("\n") + "\n";
+        let output = self.invocation(["cat-file", "--batch-check"]).stdin(input).run()?.checked()?;
+        let mut rest = output.stdout.as_slice();
+        let mut sizes = Vec::with_capacity(ids.len());
+        for id in ids {
+            match batch_header(&mut rest, id.as_bytes(), &output)? {
+                BatchObject::Found { size, kind: "blob", .. } => sizes.push(size as u64),
+                BatchObject::Missing | BatchObject::Found { .. } => return Err(GitError::not_found(*id)),
+            }
+        }
+        Ok(sizes)
+    }
+
     /// The files of a commit or tree below a folder (or the one file of that name), with their content.
     ///
     /// Gitlinks are listed without bytes. Two children, however many files there are.
@@ -159,15 +215,16 @@ impl Git {
         operand::treeish(after)?;
         // Git would leave out what the work tree's `.gitmodules` tells it to ignore, and fail where that file is hostile.
         let all = ["--no-renames", "--no-ext-diff", "--ignore-submodules=none"];
-        let arguments = ["diff-tree", "-r", "-z", "--name-status"].into_iter().chain(all).chain([before, after]);
+        let arguments = ["diff-tree", "-r", "-z", "--raw"].into_iter().chain(all).chain([before, after]);
         let output = output::checked(self.run(arguments)?, &[before, after])?;
         let mut changes = Vec::new();
         let mut rest = output.stdout.as_slice();
         while !rest.is_empty() {
-            let (Some([status, ..]), Some(path)) = (take_until(&mut rest, 0), take_until(&mut rest, 0)) else {
-                return Err(unexpected(&output, "status and path"));
+            let facts = take_until(&mut rest, 0).and_then(parse_change);
+            let (Some((mode, id, status)), Some(path)) = (facts, take_until(&mut rest, 0)) else {
+                return Err(unexpected(&output, "modes, ids, status and path"));
             };
-            changes.push(PathChange { status: char::from(*status), path: path_of(path) });
+            changes.push(PathChange { status, path: path_of(path), mode, id: id.to_owned() });
         }
         Ok(changes)
     }
@@ -230,4 +287,11 @@ fn parse_entry(entry: &[u8]) -> Option<(u32, &str, &[u8])> {
     let mode = u32::from_str_radix(facts.next()?, 8).ok()?;
     let _kind = facts.next()?;
     Some((mode, facts.next()?, path.get(1..)?))
+}
+
+/// `:OLDMODE NEWMODE OLDID NEWID STATUS`: what comes afterwards.
+fn parse_change(facts: &[u8]) -> Option<(u32, &str, char)> {
+    let mut facts = std::str::from_utf8(facts).ok()?.split(' ');
+    let (_old_mode, mode, _old_id, id) = (facts.next()?, facts.next()?, facts.next()?, facts.next()?);
+    Some((u32::from_str_radix(mode, 8).ok()?, id, facts.next()?.chars().next()?))
 }

@@ -1,6 +1,6 @@
 use lock_model::{Digest, ErrorClass};
 
-use crate::{DraftProblems, Record, RecordDraft, RecordError};
+use crate::{DraftProblems, Record, RecordDraft, RecordError, Segment};
 
 /// Every record, in order, with an intact chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,11 @@ pub struct LedgerBroken {
 }
 
 impl LedgerBroken {
+    /// There is something under `records/` that is neither a record nor a folder of records, or is too large to be one.
+    pub fn foreign(file: &str) -> Self {
+        Self { at: number_in(file), what: Broken::Foreign { file: file.to_owned() } }
+    }
+
     /// Always [`ErrorClass::Invalid`]: what is stored stays broken.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Invalid
@@ -61,6 +66,12 @@ pub enum Broken {
         /// Why.
         #[source]
         source: RecordError,
+    },
+    /// A link, a submodule, an executable file, a file outside of the folders, or one that is larger than any record.
+    #[error("`{file}` is neither a record nor a folder of records")]
+    Foreign {
+        /// Its path.
+        file: String,
     },
     /// A number is missing.
     #[error("the record is missing, `{next}` follows")]
@@ -114,56 +125,49 @@ impl Ledger {
         files: impl IntoIterator<Item = (N, B)>,
         seen: Option<&Seen>,
     ) -> Result<Self, LedgerBroken> {
-        let mut parsed = Vec::new();
-        let mut unreadable = Vec::new();
-        for (name, bytes) in files {
-            let (name, bytes) = (name.as_ref(), bytes.as_ref());
-            if !name.starts_with("records/") {
-                continue;
-            }
-            match Record::parse(bytes) {
-                Ok(record) => parsed.push((record, name.to_owned(), Digest::of(bytes))),
-                Err(source) => unreadable.push((number_in(name), name.to_owned(), source)),
-            }
-        }
-        parsed.sort_by(|left, right| (left.0.seq, &left.1).cmp(&(right.0.seq, &right.1)));
-        let broken = |at, what| LedgerBroken { at, what };
-        unreadable.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
-        if let Some((at, file, source)) = unreadable.into_iter().next() {
-            return Err(broken(at, Broken::Unreadable { file, source }));
-        }
-
         let mut ledger = Self::empty();
-        let mut at_seen = None;
-        for (record, file, digest) in parsed {
-            let expected_seq = ledger.next_seq();
-            if record.seq < expected_seq {
-                return Err(broken(record.seq, Broken::Duplicate { file }));
-            }
-            if record.seq > expected_seq {
-                return Err(broken(expected_seq, Broken::Gap { next: file }));
-            }
-            let expected = record.file_name();
-            if file != expected {
-                return Err(broken(record.seq, Broken::FileName { file, expected }));
-            }
-            if record.previous != ledger.head {
-                return Err(broken(record.seq, Broken::Previous { file }));
-            }
-            if seen.is_some_and(|seen| seen.seq == record.seq) {
-                at_seen = Some(digest.clone());
-            }
-            ledger.head = Some(digest);
-            ledger.records.push(record);
+        if let Some(segment) = Segment::parse(files)? {
+            ledger.join(segment)?;
         }
-        match (seen, at_seen) {
-            (Some(seen), Some(digest)) if digest != seen.digest => Err(broken(seen.seq, Broken::Rewritten)),
-            (Some(seen), None) if seen.seq > 0 => {
-                let found = ledger.next_seq() - 1;
-                Err(broken(found + 1, Broken::Shorter { found, seen: seen.seq }))
+        ledger.check_seen(seen)?;
+        Ok(ledger)
+    }
+
+    /// Takes over the segment that continues this ledger.
+    pub fn join(&mut self, segment: Segment) -> Result<(), LedgerBroken> {
+        let Segment { records, head } = segment;
+        if let Some(first) = records.first() {
+            let next = self.next_seq();
+            let broken = |at, what| Err(LedgerBroken { at, what });
+            if first.seq < next {
+                return broken(first.seq, Broken::Duplicate { file: first.file_name() });
             }
-            (None | Some(_), None | Some(_)) => Ok(ledger),
+            if first.seq > next {
+                return broken(next, Broken::Gap { next: first.file_name() });
+            }
+            if first.previous != self.head {
+                return broken(next, Broken::Previous { file: first.file_name() });
+            }
         }
+        self.records.extend(records);
+        self.head = Some(head);
+        Ok(())
+    }
+
+    /// Compares the ledger with what a reader saw last: one that is shorter, or different at that place, is broken.
+    pub fn check_seen(&self, seen: Option<&Seen>) -> Result<(), LedgerBroken> {
+        let Some(seen) = seen.filter(|seen| seen.seq > 0) else { return Ok(()) };
+        let found = self.next_seq() - 1;
+        if found < seen.seq {
+            let what = Broken::Shorter { found, seen: seen.seq };
+            return Err(LedgerBroken { at: found + 1, what });
+        }
+        // Each record names the one before.
+        let there = self.record(seen.seq + 1).map_or(self.head.as_ref(), |after| after.previous.as_ref());
+        if there == Some(&seen.digest) {
+            return Ok(());
+        }
+        Err(LedgerBroken { at: seen.seq, what: Broken::Rewritten })
     }
 
     /// Every record, oldest first.
@@ -204,7 +208,7 @@ impl Ledger {
 }
 
 /// The number at the front of a record's file name, or 0.
-fn number_in(name: &str) -> u64 {
+pub(crate) fn number_in(name: &str) -> u64 {
     let file = name.rsplit('/').next().unwrap_or(name);
     file.split('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }

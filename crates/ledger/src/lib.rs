@@ -21,11 +21,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod append_rules;
 mod chain;
 mod deployment_cycle;
 mod draft;
 mod query;
 mod record;
+mod segment;
 mod step;
 mod values;
 mod wire;
@@ -36,6 +38,7 @@ pub use draft::{DraftProblem, DraftProblems, RecordDraft};
 pub use lock_model;
 pub use query::{Hold, HoldOrigin, LockFile, ProofVerdict, ProvenRelease, Rejection};
 pub use record::{MAX_RECORD_BYTES, Record, RecordError};
+pub use segment::Segment;
 pub use serde_json;
 pub use step::{Step, StepKey, StepResult};
 pub use values::{Accepts, Evidence, Policy, PolicySource, ProofLevel, RunIdentity, SuiteRef, Unreviewed};

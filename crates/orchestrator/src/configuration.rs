@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ::forge::{Role, User};
-use config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind};
+use ::forge::{RefPattern, Role, User};
+use config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind, Target};
 use lock_model::{CONFIG_FILE, EnvironmentName};
 
 use crate::context::{Local, Surroundings, find_forge, git_error};
@@ -27,14 +27,15 @@ pub fn check_config(
     surroundings: &Surroundings,
 ) -> Result<ConfigCheckReport> {
     let config = read(repository, revision, surroundings)?;
-    let users = match find_forge(repository, forge, surroundings)? {
-        Some(forge) => Some(forge.users()?),
-        None => None,
+    let forge = find_forge(repository, forge, surroundings)?;
+    let (approvers, unreserved) = match &forge {
+        Some(forge) => (approvers(&config, &forge.users()?), unreserved(&config, &forge.reserved_refs()?)),
+        None => (Vec::new(), Vec::new()),
     };
-    let approvers = users.map(|users| approvers(&config, &users)).unwrap_or_default();
     Ok(ConfigCheckReport {
         warnings: approvers.iter().filter_map(too_few).collect(),
         approvers,
+        unreserved,
         service_rules: config.services.len(),
         environments: config.environments.keys().cloned().collect(),
         suites: config.suites.keys().cloned().collect(),
@@ -96,6 +97,39 @@ fn too_few(approvers: &Approvers) -> Option<String> {
          change: {way_out}",
         if people.is_empty() { "nobody".to_owned() } else { people.join(", ") }
     ))
+}
+
+/// What the configuration lets orchestrator write, and the forge does not reserve for bots: anybody with write access
+/// could change it.
+fn unreserved(config: &Config, reserved: &[RefPattern]) -> Vec<String> {
+    let mut lines = BTreeSet::new();
+    for environment in config.environments.values() {
+        let name = &environment.name;
+        if let Some(Target::Render(target)) = &environment.target
+            && !reserved.iter().any(|pattern| pattern.covers_branch(target.branch.as_str()))
+        {
+            lines.insert(format!("branch `{}`, which `{name}` is rendered to: `--reserve {0}`", target.branch));
+        }
+        if let Some(release) = &environment.release {
+            let pattern = tag_pattern(release.tag.as_str());
+            if !reserved.iter().any(|reserved| reserved.covers_tag(&pattern.replace('*', "x"))) {
+                lines.insert(format!("tags `{}` of `{name}`: `--reserve tag:{pattern}`", release.tag));
+            }
+        }
+    }
+    lines.into_iter().collect()
+}
+
+/// The pattern of the tags that a template gives: `release-{date}-{id8}` is `release-*-*`.
+fn tag_pattern(template: &str) -> String {
+    let mut pattern = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        pattern.push_str(before);
+        pattern.push('*');
+        rest = after.split_once('}').map_or("", |(_, rest)| rest);
+    }
+    pattern + rest
 }
 
 /// The environment variables that the configuration names, sorted.

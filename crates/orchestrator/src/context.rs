@@ -13,7 +13,7 @@ use forge::local::{self, LocalForge};
 use git::{CommitFacts, Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
 use lock_gen::{Ownership, Superproject};
-use lock_model::{BranchName, CommitId, Digest, Timestamp, UserName};
+use lock_model::{BranchName, CommitId, Digest, ReleaseTag, Timestamp, UserName};
 use process::{EnvVars, Interrupt, Program, Redactor};
 
 use crate::clock::Clock;
@@ -371,6 +371,22 @@ impl Context {
     /// What git knows about a commit; `None` where it is not in this repository.
     pub(crate) fn commit(&self, revision: &str) -> Result<Option<CommitFacts>> {
         self.git.commit(revision).map_err(|error| git_error("history cannot be read", error))
+    }
+
+    /// The commit that a tag of the forge names; `None` where there is no such tag.
+    pub(crate) fn tag_commit(&self, tag: &ReleaseTag) -> Result<Option<CommitId>> {
+        let own = match self.remote {
+            Remote::Itself => "refs",
+            Remote::Url(_) => "refs/orchestrator",
+        };
+        Ok(self.commit(&format!("{own}/tags/{tag}"))?.map(|facts| facts.id))
+    }
+
+    /// The paths that differ between two commits.
+    pub(crate) fn changed_paths(&self, before: &CommitId, after: &CommitId) -> Result<Vec<String>> {
+        let changes = self.git.diff_names(before.as_str(), after.as_str());
+        let changes = changes.map_err(|error| git_error("history cannot be read", error))?;
+        Ok(changes.into_iter().map(|change| change.path).collect())
     }
 
     /// Whether one commit is in the history of another, or is that commit.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ledger::Step;
+use ledger::{Step, StepResult};
 use lock_model::EnvironmentName;
 use promotion::attempts::Purpose;
 
@@ -12,6 +12,7 @@ use crate::engine::{Engine, Repeat, Wanted};
 use crate::environment_policy::{branch_of, commit_of, find_environment};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::lease::lease;
+use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{NotDeployedService, Operation, PlanReport, RunReport, VerifyReport};
 use crate::revision::Revision;
@@ -75,6 +76,7 @@ pub async fn plan(context: &Context, environment: &EnvironmentName, revision: Op
 ///
 /// Where something cannot be found out or done; a gate that refuses is a report.
 pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunReport> {
+    may_record(context, Step::Gates, StepResult::Ok).await?;
     let _lease = lease(context, &request.environment, request.wait).await?;
     let mut engine = open(context, &request.environment, request.revision.as_deref()).await?;
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));

@@ -11,22 +11,28 @@ use crate::revision::load_config;
 /// The environment, as the configuration of the branch that it runs defines it.
 ///
 /// The branch decides whose policy judges a change, so the change itself must not choose it. The commit that was deployed
-/// there last names the branch. Before the first deployment it is a protected branch whose own configuration gives it to the
-/// environment, then what `HEAD` and the other branches say, protected branches before the others.
+/// there last names the branch, if that is protected: anybody can write to another one. Else it is a protected branch whose
+/// own configuration gives it to the environment, then the branch of that deployment, then what `HEAD` and the other
+/// branches say, protected branches before the others.
 pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) -> Result<Environment> {
-    if let Some(branch) = deployed_branch(context, name).await?
-        && let Some(environment) = own_environment(context, name, &branch).await?
-    {
-        return Ok(environment);
-    }
     let protected: Vec<String> =
         context.forge.protected_branches().await?.into_keys().map(|branch| branch.to_string()).collect();
+    let deployed = match deployed_branch(context, name).await? {
+        Some(branch) => own_environment(context, name, &branch).await?.map(|environment| (branch, environment)),
+        None => None,
+    };
+    if let Some((_, environment)) = deployed.as_ref().filter(|(branch, _)| protected.contains(branch)) {
+        return Ok(environment.clone());
+    }
     for branch in &protected {
         if let Some(environment) = own_environment(context, name, branch).await?
             && environment.branch.as_ref().is_some_and(|own| own.as_str() == branch)
         {
             return Ok(environment);
         }
+    }
+    if let Some((_, environment)) = deployed {
+        return Ok(environment);
     }
     let mut revisions = vec!["HEAD".to_owned()];
     let branches = context.forge.branches().await?;

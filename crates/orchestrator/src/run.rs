@@ -16,9 +16,11 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event;
 use crate::image_availability;
 use crate::lease::lease;
+use crate::ledger_rights::{may_continue_rollback, may_record, may_set_branch};
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{Operation, RunReport, StepLine, StepResult};
 use crate::revision::Revision;
+use crate::rollback_ground::RollbackGround;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -69,6 +71,7 @@ impl RollbackRequest {
 /// Where something cannot be found out or done; a gate that refuses and a suite that fails are reports.
 pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let name = request.environment.clone();
+    may_record(context, Step::Gates, RecordResult::Ok).await?;
     context.sync()?;
     let environment = find_environment(context, &name).await?;
     let branch = branch_of(&environment)?;
@@ -105,10 +108,13 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
 /// was changed then.
 pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<RunReport> {
     let name = request.environment.clone();
+    may_record(context, Step::Rollback, RecordResult::Started).await?;
     let _lease = lease(context, &name, request.wait).await?;
     context.sync()?;
     let store = LedgerStore::read(context).await?;
-    let target = rollback::target(store.ledger(), &name, request.to.as_deref()).map_err(|error| {
+    let ground = RollbackGround::of(context, &name, store.ledger()).await?;
+    let stands = |target: &RollbackTarget| ground.holds(target);
+    let target = rollback::target(store.ledger(), &name, request.to.as_deref(), &stands).map_err(|error| {
         let code = match error.class() {
             lock_model::ErrorClass::Invalid => ErrorKind::Usage,
             lock_model::ErrorClass::NotFound
@@ -135,9 +141,10 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
         .hint("the repository was rewritten: restore the release's commit"));
     }
     match target.state {
-        TargetState::New | TargetState::Underway { .. } => images_are_there(context, &engine, &target).await?,
+        TargetState::New | TargetState::Underway { .. } => images_are_there(context, &engine, &target, &ground).await?,
         TargetState::Done { .. } => {}
     }
+    may_roll_back(context, &engine, &target).await?;
     match target.state {
         TargetState::New => engine.begin_rollback(&request.reason, target.tag.clone()).await?,
         TargetState::Underway { .. } | TargetState::Done { .. } => {}
@@ -146,8 +153,28 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     Ok(engine.into_report(Operation::Rollback, None, stopped))
 }
 
+/// Refuses a rollback that a person could begin and not end.
+async fn may_roll_back(context: &Context, engine: &Engine<'_>, target: &RollbackTarget) -> Result<()> {
+    if context.forge.acting_user().await?.bot {
+        return Ok(());
+    }
+    let (ledger, name) = (engine.store.ledger(), &engine.environment.name);
+    match target.state {
+        TargetState::New => {}
+        TargetState::Underway { .. } => may_continue_rollback(context, ledger, name, &target.release).await?,
+        TargetState::Done { .. } => return may_continue_rollback(context, ledger, name, &target.release).await,
+    }
+    let deployable = engine.deployable()?;
+    may_set_branch(context, &deployable.branch, &deployable.plan(context).await?).await
+}
+
 /// Refuses a release whose images are gone from the registry, and names the newest release whose images are all there.
-async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &RollbackTarget) -> Result<()> {
+async fn images_are_there(
+    context: &Context,
+    engine: &Engine<'_>,
+    target: &RollbackTarget,
+    ground: &RollbackGround,
+) -> Result<()> {
     let gone = gone_of(context, &engine.revision, &engine.lock.lock, &engine.environment.name).await?;
     if gone.is_empty() {
         return Ok(());
@@ -159,7 +186,7 @@ async fn images_are_there(context: &Context, engine: &Engine<'_>, target: &Rollb
         .hint("nothing was changed; push the images again, or go back to another release");
     let ledger = engine.store.ledger();
     let current = ledger.latest_touched(name).and_then(|record| record.entry.release.clone());
-    for other in rollback::known_good(ledger, name) {
+    for other in rollback::known_good(ledger, name, &|target| ground.holds(target)) {
         if other.release == target.release || Some(&other.release) == current.as_ref() {
             continue;
         }
@@ -232,6 +259,7 @@ async fn after_the_proof(
     step: Step,
     operation: Operation,
 ) -> Result<RunReport> {
+    may_record(context, step, RecordResult::Ok).await?;
     context.sync()?;
     let environment = find_environment(context, name).await?;
     let _lease = lease(context, name, Duration::ZERO).await?;

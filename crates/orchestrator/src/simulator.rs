@@ -7,7 +7,7 @@ use forge::local::{self, LocalForge};
 use forge::simulator::{Bypass, ForgeSettings, HookProgram, MergeOutcome, PushVerdict};
 use forge::{
     BranchRules, MergeRef, NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness,
-    RequiredStatus, ReviewState, Role, User, WriteOutcome,
+    RefPattern, RequiredStatus, ReviewState, Role, User, WriteOutcome,
 };
 use git::Git;
 use lock_model::{BranchName, CommitId, Timestamp, UserName};
@@ -28,12 +28,18 @@ use crate::review::show_head;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ForgeInitRequest {
-    /// The bot that orchestrator acts as; it may push to protected branches.
+    /// The bot that orchestrator acts as.
     pub bot: UserName,
     /// The people.
     pub users: Vec<(UserName, Role)>,
     /// The protected branches, and the statuses that a merge to each needs.
     pub protect: Vec<(BranchName, Vec<String>)>,
+    /// The protected branch that the bot commits locks to, past its rules; `None`: `staging`, where it is protected.
+    pub locks_on: Option<BranchName>,
+    /// The branches and tags that only bots move.
+    pub reserve: Vec<RefPattern>,
+    /// Change a forge that is there already.
+    pub update: bool,
     /// The program that the `update` hook calls, with `forge hook`.
     pub binary: std::path::PathBuf,
 }
@@ -41,15 +47,24 @@ pub struct ForgeInitRequest {
 impl ForgeInitRequest {
     /// A forge whose only user is a bot.
     pub fn new(bot: UserName, binary: impl Into<std::path::PathBuf>) -> Self {
-        Self { bot, users: Vec::new(), protect: Vec::new(), binary: binary.into() }
+        Self {
+            bot,
+            users: Vec::new(),
+            protect: Vec::new(),
+            locks_on: None,
+            reserve: RefPattern::defaults(),
+            update: false,
+            binary: binary.into(),
+        }
     }
 }
 
-/// Makes the forge's files beside a bare repository and installs its hook.
+/// Makes the forge's files beside a bare repository and installs its hook, or gives a forge that is there these settings.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Usage`] where the repository is not bare.
+/// [`ErrorKind::Usage`] where the repository is not bare, and where locks are to be committed to a branch that is not
+/// protected.
 pub fn init_forge(
     repository: &Path,
     request: &ForgeInitRequest,
@@ -64,15 +79,32 @@ pub fn init_forge(
             .hint("make one with `git clone --bare`, and name it with `--repository`"));
     }
     let bot = &request.bot;
+    let locks_on = match &request.locks_on {
+        Some(branch) if !request.protect.iter().any(|(protected, _)| protected == branch) => {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("locks are to be committed to `{branch}`, which is not protected"),
+            )
+            .hint(format!("protect it: `--protect {branch}=orchestrator/lock,orchestrator/suites`")));
+        }
+        Some(branch) => branch.as_str(),
+        None => "staging",
+    };
     let mut settings = ForgeSettings::default();
+    settings.reserved.clone_from(&request.reserve);
     settings.users.push(User::bot(bot.clone(), Role::Write));
     settings.users.extend(request.users.iter().map(|(name, role)| User::person(name.clone(), *role)));
     for (branch, required) in &request.protect {
         let required_statuses =
             required.iter().map(|context| RequiredStatus::new(context.clone(), Some(bot.clone()))).collect();
-        settings.branches.insert(branch.clone(), BranchRules::new(required_statuses, vec![bot.clone()]));
+        let bypass = if branch.as_str() == locks_on { vec![bot.clone()] } else { Vec::new() };
+        settings.branches.insert(branch.clone(), BranchRules::new(required_statuses, bypass));
     }
-    let written = forge::simulator::init(&root, &settings)?;
+    let (written, changes) = if request.update {
+        (WriteOutcome::Updated, forge::simulator::update(&root, &settings)?)
+    } else {
+        (forge::simulator::init(&root, &settings)?, Vec::new())
+    };
     // Nothing that carries a time is written.
     let clock = local::Clock::fixed(Timestamp::from_unix_seconds(0));
     let forge = LocalForge::open(&root, git, Some(bot.clone()), clock)?;
@@ -82,7 +114,7 @@ pub fn init_forge(
         WriteOutcome::Created => true,
         WriteOutcome::Updated | WriteOutcome::Unchanged => false,
     };
-    Ok(ForgeInitReport { forge: root.join("forge").display().to_string(), created })
+    Ok(ForgeInitReport { forge: root.join("forge").display().to_string(), created, changes })
 }
 
 fn folder_around(git: &Git) -> Result<std::path::PathBuf> {

@@ -99,6 +99,16 @@ pub enum NoTarget {
         /// The rejection.
         rejection: Rejection,
     },
+    /// The environment's branch never held its commit, whatever the ledger says of it.
+    #[error("the commit of `{name}`, {}, is not one that the branch of `{environment}` has had", commit.short(12))]
+    NotOnBranch {
+        /// The environment that has to go back.
+        environment: EnvironmentName,
+        /// The release.
+        name: String,
+        /// The commit that the ledger names.
+        commit: CommitId,
+    },
     /// The environment has that release.
     #[error("`{environment}` has `{name}` already")]
     AlreadyThere {
@@ -116,7 +126,7 @@ impl NoTarget {
         match self {
             Self::NeverDeployed { .. } | Self::NothingOlder { .. } | Self::Unknown { .. } => ErrorClass::NotFound,
             Self::Ambiguous { .. } | Self::AlreadyThere { .. } => ErrorClass::Invalid,
-            Self::Rejected { .. } => ErrorClass::Denied,
+            Self::Rejected { .. } | Self::NotOnBranch { .. } => ErrorClass::Denied,
         }
     }
 }
@@ -135,17 +145,21 @@ pub fn steps(suites: Vec<SuiteRef>) -> Vec<StepKey> {
 ///
 /// While a rollback is underway, or its hold is in force, no name means that same rollback: a command that is run again
 /// after a crash must not go one release further back.
+///
+/// `stands` says whether the repository vouches for a target: its commit was on the environment's branch, or is a
+/// migrated release on top of one that was. Records alone name no target.
 pub fn target(
     ledger: &Ledger,
     environment: &EnvironmentName,
     requested: Option<&str>,
+    stands: &dyn Fn(&RollbackTarget) -> bool,
 ) -> Result<RollbackTarget, NoTarget> {
-    let good = known_good(ledger, environment);
+    let good = known_good(ledger, environment, stands);
     let current = current(ledger, environment);
     if let Some(target) = open_rollback(ledger, environment)
         && requested.is_none_or(|name| is_called(&target, name))
     {
-        return check(ledger, target);
+        return if stands(&target) { check(ledger, target) } else { Err(not_on_branch(environment, &target)) };
     }
     let Some(current) = current else {
         return Err(NoTarget::NeverDeployed { environment: environment.clone() });
@@ -154,7 +168,7 @@ pub fn target(
         None => earlier(ledger, environment, &good, &current),
         Some(name) => {
             let mut known = good;
-            known.extend(migrated(ledger, environment, &known));
+            known.extend(migrated(ledger, environment, &known).into_iter().filter(stands));
             named(ledger, environment, &known, &current, name)
         }
     }
@@ -207,6 +221,12 @@ fn named(
     let target = match found.as_slice() {
         [target] => target,
         [] => {
+            // It may be a name that only records give.
+            let mut recorded = known_good(ledger, environment, &|_| true);
+            recorded.extend(migrated(ledger, environment, &recorded));
+            if let Some(target) = recorded.iter().find(|target| is_called(target, name)) {
+                return Err(not_on_branch(environment, target));
+            }
             return Err(NoTarget::Unknown {
                 environment: environment.clone(),
                 requested: name.to_owned(),
@@ -237,8 +257,8 @@ fn current(ledger: &Ledger, environment: &EnvironmentName) -> Option<ReleaseId> 
     ledger.of(environment).rfind(|record| record.occupies_environment()).and_then(|record| record.entry.release.clone())
 }
 
-/// The rollback that holds the environment, and how far it is.
-fn open_rollback(ledger: &Ledger, environment: &EnvironmentName) -> Option<RollbackTarget> {
+/// The rollback that holds the environment, as its first record tells it, and how far it is.
+pub fn open_rollback(ledger: &Ledger, environment: &EnvironmentName) -> Option<RollbackTarget> {
     if ledger.held(environment)?.origin != HoldOrigin::Rollback {
         return None;
     }
@@ -256,15 +276,25 @@ fn open_rollback(ledger: &Ledger, environment: &EnvironmentName) -> Option<Rollb
     Some(RollbackTarget { state, ..of_record(newest)? })
 }
 
-/// Releases that proved themselves in this environment, newest first, each once.
-pub fn known_good(ledger: &Ledger, environment: &EnvironmentName) -> Vec<RollbackTarget> {
+fn not_on_branch(environment: &EnvironmentName, target: &RollbackTarget) -> NoTarget {
+    let (environment, commit) = (environment.clone(), target.commit.clone());
+    NoTarget::NotOnBranch { environment, name: called(target), commit }
+}
+
+/// Releases that proved themselves in this environment, newest first, each once; of several records of one release the
+/// newest whose commit stands.
+pub fn known_good(
+    ledger: &Ledger,
+    environment: &EnvironmentName,
+    stands: &dyn Fn(&RollbackTarget) -> bool,
+) -> Vec<RollbackTarget> {
     let mut seen = BTreeSet::new();
     ledger
         .of(environment)
         .rev()
         .filter(|record| record.is(Step::Proof, StepResult::Ok) || record.is(Step::Release, StepResult::Ok))
         .filter_map(of_record)
-        .filter(|target| seen.insert(target.release.clone()))
+        .filter(|target| stands(target) && seen.insert(target.release.clone()))
         .filter(|target| match ledger.proof_of(environment, &target.release) {
             ProofVerdict::Proven(_) => true,
             ProofVerdict::Failed { .. } | ProofVerdict::Absent => false,

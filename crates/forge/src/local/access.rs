@@ -6,7 +6,7 @@ use super::LocalForge;
 use super::commits::mail_of;
 use super::wire::{BranchesFile, UsersFile};
 use crate::error::ForgeError;
-use crate::model::{BranchRules, Role, User};
+use crate::model::{BranchRules, RefPattern, Role, User};
 
 impl LocalForge {
     /// Every user, by name.
@@ -17,13 +17,29 @@ impl LocalForge {
 
     /// The protected branches with their rules.
     pub fn protected_branches(&self) -> Result<BTreeMap<BranchName, BranchRules>, ForgeError> {
-        // A missing file does not mean that nothing is protected.
-        let file: Option<BranchesFile> = self.store.read_json("branches.json")?;
-        file.map(|file| file.protected).ok_or_else(|| ForgeError::not_found("the forge's `branches.json`"))
+        Ok(self.read_branch_rules()?.protected)
+    }
+
+    /// The branches and tags that only bots move.
+    pub fn reserved_refs(&self) -> Result<Vec<RefPattern>, ForgeError> {
+        Ok(self.read_branch_rules()?.reserved)
+    }
+
+    /// A missing file does not mean that nothing is protected.
+    pub(crate) fn read_branch_rules(&self) -> Result<BranchesFile, ForgeError> {
+        self.store.read_json("branches.json")?.ok_or_else(|| ForgeError::not_found("the forge's `branches.json`"))
     }
 
     pub(crate) fn read_users(&self) -> Result<UsersFile, ForgeError> {
         self.store.read_json("users.json")?.ok_or_else(|| ForgeError::not_found("the forge's `users.json`"))
+    }
+
+    /// The user for whom the forge was opened, with the role of now.
+    pub fn acting_user(&self) -> Result<User, ForgeError> {
+        match &self.actor {
+            Some(name) => Ok(self.read_users()?.user(name)),
+            None => Err(ForgeError::refused("act", vec!["no acting user is named".to_owned()])),
+        }
     }
 
     /// The acting user, or why that user may not do what needs this role.

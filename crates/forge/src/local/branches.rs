@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use git::{MODE_EXECUTABLE, MODE_FILE};
-use lock_model::{BranchName, CommitId};
+use git::FolderEntry;
+use lock_model::{BranchName, CommitId, ReleaseId, TreePath};
 
 use super::LocalForge;
 use super::refs::Refs;
+use super::wire::BranchesFile;
 use crate::error::ForgeError;
-use crate::model::{BranchContent, BranchRules, LEDGER_BRANCH, User};
+use crate::model::{BranchRules, LEDGER_BRANCH, User};
 
 /// What a push does to a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,17 +71,102 @@ impl LocalForge {
         Ok(self.git.commit(&branch.full())?.map(|commit| commit.id))
     }
 
-    /// Tip and regular files of a branch, read at one moment; absent when there is no such branch.
-    pub fn read_branch(&self, branch: &BranchName) -> Result<Option<BranchContent>, ForgeError> {
-        let Some(head) = self.branch_head(branch)? else { return Ok(None) };
-        let files = self
-            .git
-            .read_files(head.as_str(), None)?
-            .into_iter()
-            .filter(|file| matches!(file.mode, MODE_FILE | MODE_EXECUTABLE))
-            .map(|file| (file.path, file.bytes))
-            .collect();
-        Ok(Some(BranchContent { head, files }))
+    /// The entries of a folder at a commit; none where there is no such folder.
+    pub fn list_folder(&self, commit: &CommitId, folder: &TreePath) -> Result<Vec<FolderEntry>, ForgeError> {
+        Ok(self.git.list_folder(commit.as_str(), folder.as_str())?)
+    }
+
+    /// The sizes of files in bytes, by the ids of their blobs, in that order.
+    pub fn blob_sizes(&self, ids: &[&str]) -> Result<Vec<u64>, ForgeError> {
+        Ok(self.git.blob_sizes(ids)?)
+    }
+
+    /// The content of files, by the ids of their blobs, in that order.
+    pub fn blob_contents(&self, ids: &[&str]) -> Result<Vec<Vec<u8>>, ForgeError> {
+        Ok(self.git.read_blobs(ids)?)
+    }
+
+    /// Why a pull request into this branch is not taken; `None` where it is.
+    pub(crate) fn takes_no_pull_request(&self, base: &BranchName) -> Result<Option<String>, ForgeError> {
+        if base.as_str() == LEDGER_BRANCH {
+            return Ok(Some(format!("`{base}` is the ledger: records are appended, not merged")));
+        }
+        let reserved = self.read_branch_rules()?.is_reserved(base);
+        Ok(reserved.then(|| format!("`{base}` is reserved: only bots move it, and no pull request does")))
+    }
+
+    /// What the rules say to a user with write access who moves a branch: by a push, or with commits that the forge has
+    /// just made. `new` continues `old` where this is a [`Move::FastForward`].
+    pub(crate) fn judge_move(
+        &self,
+        branch: &BranchName,
+        user: &User,
+        movement: Move,
+        old: Option<&CommitId>,
+        new: Option<&CommitId>,
+    ) -> Result<PushVerdict, ForgeError> {
+        let rules = self.read_branch_rules()?;
+        let mut verdict = judge_branch(branch, rules.protected.get(branch), user, movement);
+        let new = match movement {
+            Move::Create | Move::FastForward => new,
+            Move::Force | Move::Delete => None,
+        };
+        let reasons = match new {
+            Some(new) if branch.as_str() == LEDGER_BRANCH => self.judge_ledger(user, old, new)?,
+            Some(new) if rules.is_reserved(branch) && !user.bot => {
+                let reason = |why| format!("`{branch}` is reserved for bots, and for a rollback of one's own: {why}");
+                self.judge_own_rollback(user, old, new)?.map(reason).into_iter().collect()
+            }
+            Some(_) | None => {
+                let guarded = rules.is_reserved(branch) && branch.as_str() != LEDGER_BRANCH;
+                match movement {
+                    Move::Force if guarded => vec![format!("`{branch}` is reserved: its history is not rewritten")],
+                    Move::Delete if guarded => vec![format!("`{branch}` is reserved: it is not deleted")],
+                    Move::Create | Move::FastForward | Move::Force | Move::Delete => Vec::new(),
+                }
+            }
+        };
+        if !reasons.is_empty() {
+            verdict = match verdict {
+                PushVerdict::Refused { reasons: more } => PushVerdict::Refused { reasons: [more, reasons].concat() },
+                PushVerdict::Allowed | PushVerdict::Bypassed { .. } => PushVerdict::Refused { reasons },
+            };
+        }
+        Ok(verdict)
+    }
+
+    /// Why a person may not set a reserved branch to this commit: it may only be a step of a rollback of one's own, back
+    /// to what the branch has held. `None` where it is.
+    fn judge_own_rollback(
+        &self,
+        user: &User,
+        old: Option<&CommitId>,
+        new: &CommitId,
+    ) -> Result<Option<String>, ForgeError> {
+        let rollback = match self.own_rollback(user)? {
+            Ok(Some(rollback)) => rollback,
+            Ok(None) => return Ok(Some(format!("`{}` has begun none that is in force", user.name))),
+            Err(reason) => return Ok(Some(reason)),
+        };
+        let facts = self.commit_facts(new)?;
+        let one_further = old.is_some_and(|old| matches!(facts.parents.as_slice(), [parent] if parent == old));
+        let Some(old) = old.filter(|_| one_further) else {
+            return Ok(Some("it must be one commit on top of the branch".to_owned()));
+        };
+        if !self.git.tree_history(old.as_str())?.contains(&facts.tree) {
+            return Ok(Some("the branch has never held this tree".to_owned()));
+        }
+        // The rendered tree names the release that it is of.
+        let release = rollback.entry.release.as_ref().map(ReleaseId::as_str).unwrap_or_default();
+        let named = self.git.run(["grep", "--quiet", "--fixed-strings", "-e", release, new.as_str()])?;
+        Ok((!named.success()).then(|| format!("this tree is not of the release of record {}", rollback.seq)))
+    }
+}
+
+impl BranchesFile {
+    /// Whether only bots move this branch.
+    pub(crate) fn is_reserved(&self, branch: &BranchName) -> bool {
+        self.reserved.iter().any(|pattern| pattern.covers_branch(branch.as_str()))
     }
 }
 

@@ -62,6 +62,10 @@ impl LocalForge {
             }
             let parents: Vec<CommitId> = tip.cloned().into_iter().collect();
             let commit = self.git.commit_tree(&tree, &parents, message, &identity)?;
+            match self.judge_move(branch, &user, movement, tip, Some(&commit))? {
+                PushVerdict::Allowed | PushVerdict::Bypassed { .. } => {}
+                PushVerdict::Refused { reasons } => return Ok(CommitOutcome::Refused { reasons }),
+            }
             let expected = tip.map_or(ABSENT, CommitId::as_str);
             if self.git.update_ref(&branch.full(), commit.as_str(), Some(expected))? == RefUpdate::Done {
                 record(tip.cloned(), commit.clone())?;

@@ -10,6 +10,7 @@ mod clock;
 pub(crate) mod comments;
 pub(crate) mod commits;
 mod lease;
+mod ledger_rules;
 mod merge_ref;
 mod open;
 pub(crate) mod pull_files;

@@ -84,7 +84,9 @@ impl LocalForge {
                 return Err(ForgeError::refused(action(), reasons));
             }
         };
-        let reason = if self.git.is_ancestor(head.as_str(), base.as_str())? {
+        let reason = if let Some(reason) = self.takes_no_pull_request(&new.base)? {
+            Some(reason)
+        } else if self.git.is_ancestor(head.as_str(), base.as_str())? {
             Some(format!("`{}` has no commits that `{}` has not", new.head, new.base))
         } else if self.git.merge_base(base.as_str(), head.as_str())?.is_none() {
             Some(format!("`{}` and `{}` have no common history", new.head, new.base))

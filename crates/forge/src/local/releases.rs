@@ -33,6 +33,12 @@ impl LocalForge {
             Ok(user) => user,
             Err(reason) => return Ok(ReleaseOutcome::Refused { reasons: vec![reason] }),
         };
+        let is_reserved = self.reserved_refs()?.iter().any(|pattern| pattern.covers_tag(new.tag.as_str()));
+        if is_reserved && !user.bot {
+            return Ok(ReleaseOutcome::Refused {
+                reasons: vec![format!("tag `{}` is reserved: only bots make it", new.tag)],
+            });
+        }
         let writer = self.store.writer()?;
         let asset = |NewAsset { name, bytes }: &NewAsset| Asset {
             name: name.clone(),

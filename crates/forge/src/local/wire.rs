@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::comments::Comment;
-use crate::model::{BranchRules, MergeInfo, PullRequest, ReviewState, Role};
+use crate::model::{BranchRules, MergeInfo, PullRequest, RefPattern, ReviewState, Role};
 
 /// `users.json`: `{"version": 1, "users": {"ana": {"role": "write", "bot": false}}}`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -30,17 +30,20 @@ pub(crate) struct UserEntry {
     pub(crate) mail: Vec<String>,
 }
 
-/// `branches.json`: the protected branches.
+/// `branches.json`: the protected branches, and the refs that only bots move.
 ///
 /// ```json
 /// {"version": 1, "protected": {"staging": {
 ///   "required_statuses": [{"context": "orchestrator/lock", "source": "robot"}],
-///   "bypass": ["robot"]}}}
+///   "bypass": ["robot"]}},
+///  "reserved": ["deploy/**", "tag:release-*"]}
 /// ```
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BranchesFile {
     pub(crate) protected: BTreeMap<BranchName, BranchRules>,
+    #[serde(default)]
+    pub(crate) reserved: Vec<RefPattern>,
 }
 
 /// `pulls/N.json`: a pull request, its tips as last seen while it is open.

@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 
 /// Short name of the branch that holds the ledger.
 ///
-/// A forge lets it only go forward and never deletes it, whether it is protected or not.
+/// Whether it is protected or not, a forge lets it only go forward, by commits that add one valid record each, and never
+/// deletes it.
 pub const LEDGER_BRANCH: &str = "orchestrator/ledger";
 
 /// The rules of one protected branch.
@@ -43,16 +44,6 @@ impl RequiredStatus {
     pub fn new(context: impl Into<String>, source: Option<UserName>) -> Self {
         Self { context: context.into(), source }
     }
-}
-
-/// A branch as it was read at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BranchContent {
-    /// The branch's tip.
-    pub head: CommitId,
-    /// Path and bytes of every regular file, by path.
-    pub files: Vec<(String, Vec<u8>)>,
 }
 
 /// A change of one file in a commit.

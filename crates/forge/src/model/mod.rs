@@ -6,16 +6,18 @@ mod branch;
 mod lease;
 mod pull_request;
 mod release;
+mod reserved;
 mod review;
 mod status;
 mod user;
 
-pub use branch::{BranchContent, BranchRules, CommitOutcome, FileChange, LEDGER_BRANCH, RequiredStatus};
+pub use branch::{BranchRules, CommitOutcome, FileChange, LEDGER_BRANCH, RequiredStatus};
 pub use lease::{Lease, LeaseHolder, LeaseOutcome};
 pub use pull_request::{
     MergeInfo, MergeRef, NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness,
 };
 pub use release::{Asset, NewAsset, NewRelease, Release, ReleaseOutcome};
+pub use reserved::RefPattern;
 pub use review::{Review, ReviewState};
 pub use status::{Status, StatusState};
 pub use user::{Role, User};

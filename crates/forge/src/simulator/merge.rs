@@ -72,6 +72,7 @@ impl Simulator<'_> {
             if pull.draft {
                 reasons.push("it is a draft".to_owned());
             }
+            reasons.extend(forge.takes_no_pull_request(&pull.base_branch)?);
             let mut merged_tree = None;
             if forge.git.is_ancestor(pull.head.as_str(), pull.base.as_str())? {
                 reasons.push(format!("`{}` has no commits that `{}` has not", pull.head_branch, pull.base_branch));

@@ -16,7 +16,7 @@ pub use crate::local::bypasses::BypassRecord;
 pub use crate::local::comments::Comment;
 pub use hook::HookProgram;
 pub use merge::{Bypass, MergeOutcome};
-pub use settings::{ForgeSettings, init};
+pub use settings::{ForgeSettings, init, update};
 
 use crate::local::LocalForge;
 

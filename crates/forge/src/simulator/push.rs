@@ -3,7 +3,7 @@ use lock_model::{BranchName, CommitId, ReleaseTag};
 
 use super::Simulator;
 use crate::error::ForgeError;
-use crate::local::branches::{Move, PushVerdict, judge_branch};
+use crate::local::branches::{Move, PushVerdict};
 use crate::local::bypasses::BypassRecord;
 use crate::model::Role;
 
@@ -29,7 +29,7 @@ impl Simulator<'_> {
                 (Some(old), Some(new)) if forge.git.is_ancestor(old.as_str(), new.as_str())? => Move::FastForward,
                 (Some(_), Some(_)) => Move::Force,
             };
-            let verdict = judge_branch(&branch, forge.protected_branches()?.get(&branch), &user, movement);
+            let verdict = forge.judge_move(&branch, &user, movement, old.as_ref(), new.as_ref())?;
             if let (PushVerdict::Bypassed { rules }, Some(after)) = (&verdict, new) {
                 let record = BypassRecord::new(&branch, old, after, &user.name, forge.clock.now(), rules);
                 forge.record_bypass(&forge.store.writer()?, record)?;
@@ -40,9 +40,16 @@ impl Simulator<'_> {
         if reference.starts_with("refs/pull/") {
             reasons.push(format!("`{reference}` is made by the forge alone"));
         } else if let Some(tag) = reference.strip_prefix("refs/tags/") {
+            let reserved = forge.reserved_refs()?.iter().any(|pattern| pattern.covers_tag(tag));
+            if reserved && !user.bot {
+                reasons.push(format!("tag `{tag}` is reserved: only bots make it"));
+            }
             match ReleaseTag::try_from(tag) {
                 Ok(tag) if old != ABSENT && self.release(&tag)?.is_some() => {
                     reasons.push(format!("tag `{tag}` belongs to a release: it is neither moved nor deleted"));
+                }
+                Ok(tag) if old != ABSENT && reserved => {
+                    reasons.push(format!("tag `{tag}` is reserved: it is neither moved nor deleted"));
                 }
                 Ok(_) => {}
                 Err(error) => reasons.push(error.to_string()),

@@ -1,10 +1,10 @@
+use std::collections::BTreeSet;
 use std::thread;
 
-use forge::local::LocalForge;
 use forge::{CommitOutcome, FileChange, LEDGER_BRANCH};
 use lock_model::CommitId;
 
-use crate::shop::{Shop, branch};
+use crate::shop::{Shop, append, branch, ledger_of};
 
 fn write(path: &str, text: &str) -> FileChange {
     FileChange::Write { path: path.try_into().unwrap(), bytes: text.as_bytes().to_vec() }
@@ -29,11 +29,15 @@ fn files_are_written_and_removed_on_top_of_the_expected_head() {
     assert_eq!(forge.branch_head(&dev).unwrap(), Some(commit.clone()));
     let said = shop.bare.git(&["show", "--no-patch", "--format=%P %an %ce %cI %s", commit.as_str()]);
     assert_eq!(said, format!("{head} ana ana@users.forge.invalid 2025-11-20T21:07:00+00:00 The lock"));
-    let snapshot = forge.read_branch(&dev).unwrap().unwrap();
-    assert_eq!(snapshot.head, commit);
-    let paths: Vec<&str> = snapshot.files.iter().map(|(path, _)| path.as_str()).collect();
-    assert_eq!(paths, [".gitmodules", "locks/lock.yaml"], "files only: the gitlink is none");
-    assert_eq!(forge.read_branch(&branch("none")).unwrap(), None);
+    let locks = forge.list_folder(&commit, &"locks".try_into().unwrap()).unwrap();
+    let names: Vec<(&str, u32)> = locks.iter().map(|entry| (entry.name.as_str(), entry.mode)).collect();
+    assert_eq!(names, [("lock.yaml", git::MODE_FILE)]);
+    assert_eq!(forge.blob_sizes(&[&locks[0].id]).unwrap(), [11]);
+    assert_eq!(forge.blob_contents(&[&locks[0].id]).unwrap(), [b"version: 1\n"]);
+    let services = forge.list_folder(&commit, &"services".try_into().unwrap()).unwrap();
+    assert_eq!((services[0].name.as_str(), services[0].mode), ("cart", git::MODE_GITLINK));
+    assert_eq!(forge.list_folder(&commit, &"none".try_into().unwrap()).unwrap(), []);
+    assert_eq!(shop.bare.read(commit.as_str(), "README.md"), None);
 }
 
 #[test]
@@ -84,13 +88,10 @@ fn the_rules_of_a_branch_hold_for_commits_too() {
 
 /// Everything that was appended is there, once, in one chain.
 fn check_ledger(shop: &Shop, expected: usize) {
-    let ledger = shop.forge("ana").read_branch(&branch(LEDGER_BRANCH)).unwrap().unwrap();
-    let numbers: Vec<String> = (1..=expected).map(|number| format!("records/{number:06}.json")).collect();
-    assert_eq!(ledger.files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>(), numbers);
-    let mut names: Vec<&[u8]> = ledger.files.iter().map(|(_, bytes)| bytes.as_slice()).collect();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), expected);
+    let forge = shop.forge("ana");
+    let ledger = ledger_of(&forge, forge.branch_head(&branch(LEDGER_BRANCH)).unwrap().as_ref());
+    let reasons: BTreeSet<_> = ledger.records().iter().map(|record| record.entry.reason.clone()).collect();
+    assert_eq!((ledger.records().len(), reasons.len()), (expected, expected));
     let count = |arguments: &[&str]| {
         let mut all = vec!["rev-list", "--count"];
         all.extend(arguments);
@@ -100,27 +101,13 @@ fn check_ledger(shop: &Shop, expected: usize) {
     assert_eq!(count(&["--min-parents=1", "--max-parents=1"]), (expected - 1).to_string(), "one chain");
 }
 
-fn append(forge: &LocalForge, name: &str) {
-    let ledger = branch(LEDGER_BRANCH);
-    loop {
-        let snapshot = forge.read_branch(&ledger).unwrap();
-        let (head, count) = snapshot.map_or((None, 0), |snapshot| (Some(snapshot.head), snapshot.files.len()));
-        let record = [write(&format!("records/{:06}.json", count + 1), name)];
-        match forge.commit_files(&ledger, head.as_ref(), &record, name).unwrap() {
-            CommitOutcome::Committed(_) => return,
-            CommitOutcome::Moved { .. } => {}
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
 #[test]
 fn f10_twenty_writing_threads_make_one_chain_of_twenty_records() {
     let shop = Shop::new();
     thread::scope(|scope| {
         for writer in 0..20 {
             let forge = shop.forge("ana");
-            scope.spawn(move || append(&forge, &format!("writer-{writer}")));
+            scope.spawn(move || append(&forge, "ana", &format!("writer-{writer}")));
         }
     });
     check_ledger(&shop, 20);

@@ -90,7 +90,13 @@ const EXPECTED: &str = r##"branches.json
         "robot"
       ]
     }
-  }
+  },
+  "reserved": [
+    "deploy/**",
+    "orchestrator/**",
+    "tag:release-*",
+    "tag:migrated-*"
+  ]
 }
 pulls/1.json
 {

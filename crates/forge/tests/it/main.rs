@@ -8,6 +8,7 @@ mod crashes;
 mod formats;
 mod hook;
 mod lease;
+mod ledger;
 mod merge_ref;
 mod merging;
 mod notes;

@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use forge::ledger::{Ledger, RecordDraft, RunIdentity, Step, StepResult};
 use forge::simulator::Bypass;
 use forge::{
     CommitOutcome, FileChange, Forge, ForgeError, ForgeErrorKind, LEDGER_BRANCH, LeaseOutcome, MergeRef, NewRelease,
@@ -75,9 +76,20 @@ fn the_port_is_enough_from_pull_request_to_release() {
     assert_eq!(late, CommitOutcome::Moved { actual: Some(merge.commit.clone()) });
     let outcome = answer(forge.commit_files(&staging, Some(&merge.commit), &lock, "Lock\n")).unwrap();
     let CommitOutcome::Committed(locked) = outcome else { panic!("{outcome:?}") };
-    let ledger = branch(LEDGER_BRANCH);
-    answer(forge.commit_files(&ledger, None, &write("records/000001.json"), "Record\n")).unwrap();
-    assert_eq!(answer(forge.read_branch(&ledger)).unwrap().unwrap().files.len(), 1);
+    let hold = RecordDraft::new(Step::Hold, StepResult::Ok, RunIdentity::new("run-7", "robot"), at(9))
+        .environment(&environment("staging"))
+        .reason("a fair");
+    let record = Ledger::empty().next(hold).unwrap();
+    let path = record.file_name.as_str().try_into().unwrap();
+    let change = FileChange::Write { path, bytes: record.bytes.clone() };
+    let appended = answer(forge.commit_files(&branch(LEDGER_BRANCH), None, &[change], "Record\n")).unwrap();
+    let CommitOutcome::Committed(tip) = appended else { panic!("{appended:?}") };
+    let files = answer(forge.list_folder(&tip, &"records/000".try_into().unwrap())).unwrap();
+    let ids: Vec<&str> = files.iter().map(|file| file.id.as_str()).collect();
+    assert_eq!(answer(forge.blob_sizes(&ids)).unwrap(), [record.bytes.len() as u64]);
+    assert_eq!(answer(forge.blob_contents(&ids)).unwrap(), [record.bytes]);
+    assert_eq!(answer(forge.reserved_refs()).unwrap().len(), 4);
+    assert_eq!(answer(forge.acting_user()).unwrap().name.as_str(), "robot");
 
     let new = NewRelease::new("release-1".parse().unwrap(), locked, "Release 1\n").asset("lock.yaml", b"version: 1\n");
     let outcome = answer(forge.create_release(&new)).unwrap();

@@ -6,10 +6,12 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use forge::ledger::{Ledger, RecordDraft, RunIdentity, Step, StepResult};
 use forge::local::{Clock, LocalForge};
 use forge::simulator::{self, ForgeSettings, HookProgram};
 use forge::{
-    BranchRules, NewPullRequest, OpenOutcome, PullRequest, RequiredStatus, Role, StatusState, User, WriteOutcome,
+    BranchRules, CommitOutcome, FileChange, LEDGER_BRANCH, NewPullRequest, OpenOutcome, PullRequest, RefPattern,
+    RequiredStatus, Role, StatusState, User, WriteOutcome,
 };
 use git::{Git, GitOptions};
 use lock_model::{BranchName, CommitId, EnvironmentName, Timestamp, UserName};
@@ -180,8 +182,36 @@ pub(crate) fn settings() -> ForgeSettings {
         person("root", Role::Admin),
         User::bot(user("robot"), Role::Write),
     ];
+    settings.reserved = RefPattern::defaults();
     settings.branches = [(branch("main"), main), (branch("staging"), staging)].into();
     settings
+}
+
+/// The ledger at a commit of its branch, of fewer than a thousand records.
+pub(crate) fn ledger_of(forge: &LocalForge, head: Option<&CommitId>) -> Ledger {
+    let Some(head) = head else { return Ledger::empty() };
+    let files = forge.list_folder(head, &"records/000".try_into().unwrap()).unwrap();
+    let ids: Vec<&str> = files.iter().map(|file| file.id.as_str()).collect();
+    let names = files.iter().map(|file| format!("records/000/{}", file.name));
+    Ledger::parse(names.zip(forge.blob_contents(&ids).unwrap()), None).unwrap()
+}
+
+/// Appends a hold to the ledger as orchestrator does: the next number, the tip that was read, again when it moved.
+pub(crate) fn append(forge: &LocalForge, actor: &str, reason: &str) {
+    let ledger = branch(LEDGER_BRANCH);
+    loop {
+        let head = forge.branch_head(&ledger).unwrap();
+        let draft = RecordDraft::new(Step::Hold, StepResult::Ok, RunIdentity::new("run-1", actor), at(9))
+            .environment(&environment("production"))
+            .reason(reason);
+        let new = ledger_of(forge, head.as_ref()).next(draft).unwrap();
+        let change = FileChange::Write { path: new.file_name.as_str().try_into().unwrap(), bytes: new.bytes };
+        match forge.commit_files(&ledger, head.as_ref(), &[change], reason).unwrap() {
+            CommitOutcome::Committed(_) => return,
+            CommitOutcome::Moved { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 pub(crate) fn new_pull(head: &str, base: &str) -> NewPullRequest {

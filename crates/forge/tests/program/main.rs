@@ -10,6 +10,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use forge::ledger::{Ledger, RecordDraft, RunIdentity, Step, StepResult};
 use forge::local::{Clock, LocalForge};
 use forge::simulator::{Bypass, MergeOutcome, PushVerdict};
 use forge::{CommitOutcome, FileChange, LEDGER_BRANCH, LeaseOutcome, NewRelease, ReleaseOutcome};
@@ -48,18 +49,18 @@ fn run(arguments: &[&str]) -> Result<ExitCode, Failure> {
         [command, root, actor, rest @ ..] => {
             let root = Path::new(root);
             let forge = open(root, &root.join("shop.git"), Some(UserName::try_from(*actor)?))?;
-            serve(&forge, command, rest)
+            serve(&forge, actor, command, rest)
         }
         _ => Err("wrong arguments".into()),
     }
 }
 
-fn serve(forge: &LocalForge, command: &str, rest: &[&str]) -> Result<ExitCode, Failure> {
+fn serve(forge: &LocalForge, actor: &str, command: &str, rest: &[&str]) -> Result<ExitCode, Failure> {
     match (command, rest) {
         ("append", [name, count]) => {
             let count: u64 = count.parse()?;
             for number in 0..count {
-                append(forge, &format!("{name}-{number}"))?;
+                append(forge, actor, &format!("{name}-{number}"))?;
             }
         }
         ("merge", [number, head, bypass]) => {
@@ -105,15 +106,27 @@ fn serve(forge: &LocalForge, command: &str, rest: &[&str]) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-/// One record of a ledger as the train writes it: the next number, the tip that was read, again when it moved.
-fn append(forge: &LocalForge, name: &str) -> Result<(), Failure> {
+/// One record of a ledger as orchestrator writes it: the next number, the tip that was read, again when it moved.
+fn append(forge: &LocalForge, actor: &str, reason: &str) -> Result<(), Failure> {
     let branch = BranchName::try_from(LEDGER_BRANCH)?;
     loop {
-        let snapshot = forge.read_branch(&branch)?;
-        let (head, count) = snapshot.map_or((None, 0), |snapshot| (Some(snapshot.head), snapshot.files.len()));
-        let path = TreePath::try_from(format!("records/{:06}.json", count + 1))?;
-        let change = FileChange::Write { path, bytes: name.as_bytes().to_vec() };
-        match forge.commit_files(&branch, head.as_ref(), &[change], name)? {
+        let head = forge.branch_head(&branch)?;
+        let ledger = match &head {
+            Some(head) => {
+                let files = forge.list_folder(head, &"records/000".try_into()?)?;
+                let ids: Vec<&str> = files.iter().map(|file| file.id.as_str()).collect();
+                let names = files.iter().map(|file| format!("records/000/{}", file.name));
+                Ledger::parse(names.zip(forge.blob_contents(&ids)?), None)?
+            }
+            None => Ledger::empty(),
+        };
+        let now = Timestamp::from_unix_seconds(1_763_676_000);
+        let draft = RecordDraft::new(Step::Hold, StepResult::Ok, RunIdentity::new("run-1", actor), now)
+            .environment(&"production".try_into()?)
+            .reason(reason);
+        let new = ledger.next(draft)?;
+        let change = FileChange::Write { path: TreePath::try_from(new.file_name)?, bytes: new.bytes };
+        match forge.commit_files(&branch, head.as_ref(), &[change], reason)? {
             CommitOutcome::Committed(_) => return Ok(()),
             CommitOutcome::Moved { .. } => {}
             other => return Err(format!("{other:?}").into()),

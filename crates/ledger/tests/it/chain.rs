@@ -1,5 +1,5 @@
 use ledger::{
-    Broken, DraftProblem, Evidence, Ledger, LockFile, Record, RecordDraft, RecordError, Seen, Step, StepKey,
+    Broken, DraftProblem, Evidence, Ledger, LockFile, Record, RecordDraft, RecordError, Seen, Segment, Step, StepKey,
     StepResult, record_schema,
 };
 
@@ -119,6 +119,37 @@ fn edit(files: &mut [(String, Vec<u8>)], index: usize, from: &str, to: &str) {
     let text = String::from_utf8(files[index].1.clone()).unwrap();
     assert!(text.contains(from));
     files[index].1 = text.replace(from, to).into_bytes();
+}
+
+#[test]
+fn t47_a_ledger_is_joined_of_segments_that_were_kept() {
+    let whole = story();
+    let files = files(&whole);
+    let mut joined = Ledger::empty();
+    for part in files.chunks(5) {
+        let segment = Segment::parse(part.iter().map(|(name, bytes)| (name, bytes))).unwrap().unwrap();
+        let kept = Segment::from_kept(&segment.to_kept()).unwrap();
+        assert_eq!(kept, segment);
+        joined.join(kept).unwrap();
+    }
+    assert_eq!(joined, whole);
+    joined.check_seen(whole.seen().as_ref()).unwrap();
+    for bad in [&b""[..], b"{}", b"{\"head\":\"x\",\"records\":[]}"] {
+        assert_eq!(Segment::from_kept(bad), None);
+    }
+    // A segment of another ledger, one too early and one too late do not fit.
+    let segment = |range: std::ops::Range<usize>| Segment::parse(files[range].iter().cloned()).unwrap().unwrap();
+    let mut early = Ledger::empty();
+    early.join(segment(0..5)).unwrap();
+    assert!(matches!(early.join(segment(4..8)).unwrap_err().what, Broken::Duplicate { .. }));
+    assert!(matches!(early.join(segment(6..8)).unwrap_err().what, Broken::Gap { .. }));
+    let mut other = Ledger::empty();
+    for record in whole.records().iter().take(5) {
+        let mut entry = record.entry.clone();
+        entry.run.id = "another".to_owned();
+        append(&mut other, entry);
+    }
+    assert!(matches!(other.join(segment(5..8)).unwrap_err().what, Broken::Previous { .. }));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lock_model::{BranchName, CommitId, CommitPrefix, UserName};
+use orchestrator::forge::RefPattern;
 
 /// Commands on the local forge.
 #[derive(Debug, clap::Subcommand)]
@@ -26,12 +27,25 @@ pub(crate) struct ForgeInitArgs {
     /// A user as `NAME:ROLE`; roles are `read`, `write`, `admin`.
     #[arg(long = "user", value_name = "NAME:ROLE", required = true)]
     pub users: Vec<String>,
-    /// Name of the bot that orchestrator acts as; it may push to protected branches.
+    /// Name of the bot that orchestrator acts as.
     #[arg(long, value_name = "NAME", default_value = "orchestrator")]
     pub bot: UserName,
     /// A protected branch and the statuses that a merge to it needs, as `BRANCH` or `BRANCH=CONTEXT,CONTEXT`.
     #[arg(long, value_name = "RULE")]
     pub protect: Vec<String>,
+    /// The protected branch that the bot commits locks to, past its rules [default: staging].
+    #[arg(long, value_name = "BRANCH")]
+    pub locks_on: Option<BranchName>,
+    /// Branches that only bots move, or `tag:PATTERN` for tags; in place of the default patterns.
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        default_values = ["deploy/**", "orchestrator/**", "tag:release-*", "tag:migrated-*"]
+    )]
+    pub reserve: Vec<RefPattern>,
+    /// Give the forge that is there these settings, and show what that changes.
+    #[arg(long)]
+    pub update: bool,
 }
 
 /// Commands on pull requests.

@@ -165,6 +165,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Show where each environment stands.
+    ///
+    /// The ledger alone says it. Records are not signed: who can move the ledger's branch past the forge's rules can make
+    /// them up, and a fresh clone does not notice (docs/ledger.md).
     Status,
     /// Show the ledger as a table.
     History(HistoryArgs),

@@ -77,6 +77,9 @@ pub(crate) fn init(args: &ForgeInitArgs, global: &GlobalArgs) -> Result<Shown> {
     let mut request = ForgeInitRequest::new(args.bot.clone(), binary);
     request.users = args.users.iter().map(|text| parse_user(text)).collect::<Result<_>>()?;
     request.protect = args.protect.iter().map(|text| parse_rule(text)).collect::<Result<_>>()?;
+    request.locks_on.clone_from(&args.locks_on);
+    request.reserve.clone_from(&args.reserve);
+    request.update = args.update;
     Ok(Shown::report(&simulator::init_forge(&global.repository, &request, &surroundings())?))
 }
 

@@ -166,6 +166,11 @@ impl Inputs {
         Err(Error::new(ErrorKind::Usage, "the configuration names files that do not exist").problems(missing))
     }
 
+    /// Whether a path is declared as an input that the release id covers, whether a file lies there or not.
+    pub(crate) fn covers(&self, path: &TreePath) -> bool {
+        self.declared.coverage(path) == Some(InputCoverage::Hashed)
+    }
+
     /// The configuration digest: over path, mode and bytes of everything that is hashed.
     pub(crate) fn digest(&self, context: &Context) -> Result<ConfigDigest> {
         self.check()?;

@@ -15,9 +15,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::inputs::Inputs;
 use crate::labels::short_id;
 use crate::lease::lease;
+use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::AdoptedLock;
 use crate::revision::{LockFile, Revision, load_config};
+use crate::rollback_ground::RollbackGround;
 
 /// An environment that gets somewhere to go back to.
 pub(super) struct Adopter<'a> {
@@ -29,6 +31,7 @@ pub(super) struct Adopter<'a> {
 
 impl<'a> Adopter<'a> {
     pub(super) async fn find(context: &Context, name: &EnvironmentName, reason: &'a str) -> Result<Self> {
+        may_record(context, Step::LockCommit, StepResult::Ok).await?;
         let environment = find_environment(context, name).await?;
         Ok(Self { branch: branch_of(&environment)?, name: name.clone(), reason })
     }
@@ -50,8 +53,11 @@ impl<'a> Adopter<'a> {
         revision.environment(&self.name)?;
         let release = revision.release(&lock.lock);
         let mut store = LedgerStore::read(context).await?;
+        let ground = RollbackGround::of(context, &self.name, store.ledger()).await?;
         // The same content may have come this way since: then it is proven, and has its name.
-        let known = known_good(store.ledger(), &self.name).into_iter().find(|target| target.release == release);
+        let known = known_good(store.ledger(), &self.name, &|target| ground.holds(target))
+            .into_iter()
+            .find(|target| target.release == release);
         if let Some(known) = known {
             let tag = known.tag.unwrap_or_else(|| release.id8().to_owned());
             return Ok(AdoptedLock { environment: self.name.clone(), tag, commit: known.commit, release });

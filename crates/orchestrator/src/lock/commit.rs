@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use ledger::{Step, StepResult};
 use lock_model::EnvironmentName;
 
 use crate::context::Context;
@@ -7,6 +8,7 @@ use crate::engine::{LockCommit, OnDifference};
 use crate::environment_policy::{branch_of, commit_of, commits_locks, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lease::lease;
+use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::LockCommitReport;
 use crate::run::ready_commit;
@@ -24,6 +26,7 @@ pub async fn commit_lock(
     name: &EnvironmentName,
     accept_new: Option<&str>,
 ) -> Result<LockCommitReport> {
+    may_record(context, Step::LockCommit, StepResult::Started).await?;
     context.sync()?;
     let environment = find_environment(context, name).await?;
     if !commits_locks(&environment) {

@@ -11,6 +11,7 @@ mod days;
 mod fencing;
 mod gates;
 mod inputs;
+mod ledger;
 mod ledger_reports;
 mod lock_comment;
 mod locks;

@@ -3,7 +3,7 @@
 use orchestrator::report::v1::Report as _;
 use orchestrator::{ErrorKind, RunRequest, TestRequest, run, run_tests};
 
-use crate::shop::{BOT, Shop, Watcher, branch, environment, executable, staging};
+use crate::shop::{BOT, Shop, Watcher, environment, executable, staging};
 
 /// Prints its secrets in several forms and fails.
 const LEAK: &str = r#"#!/bin/sh
@@ -29,9 +29,9 @@ fn leaking() -> Shop {
 /// Every file of the forge, and of the ledger's branch.
 fn everything_stored(shop: &Shop) -> String {
     let mut texts = Vec::new();
-    let ledger = branch(lock_model::LEDGER_BRANCH);
-    if let Some(content) = shop.forge(BOT).read_branch(&ledger).unwrap() {
-        texts.extend(content.files.into_iter().map(|(_, bytes)| bytes));
+    if let Some(head) = shop.head(lock_model::LEDGER_BRANCH) {
+        let files = shop.git().read_files(head.as_str(), None).unwrap();
+        texts.extend(files.into_iter().map(|file| file.bytes));
     }
     let mut folders = vec![shop.join("forge")];
     while let Some(folder) = folders.pop() {

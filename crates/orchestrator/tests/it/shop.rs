@@ -374,8 +374,9 @@ impl Shop {
 
     /// The ledger as it is stored.
     pub(crate) fn ledger(&self) -> Ledger {
-        let files = self.forge(BOT).read_branch(&branch(lock_model::LEDGER_BRANCH)).unwrap();
-        Ledger::parse(files.map_or_else(Vec::new, |content| content.files), None).unwrap()
+        let Some(head) = self.head(lock_model::LEDGER_BRANCH) else { return Ledger::empty() };
+        let files = self.git.read_files(head.as_str(), Some("records")).unwrap();
+        Ledger::parse(files.into_iter().map(|file| (file.path, file.bytes)), None).unwrap()
     }
 
     /// Environment, step and result of every record from number `after` + 1 on.

@@ -14,7 +14,7 @@ fn released(words: &[&str]) -> Ledger {
 }
 
 fn back(ledger: &Ledger) -> Result<RollbackTarget, NoTarget> {
-    target(ledger, &production(), None)
+    target(ledger, &production(), None, &|_| true)
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn b39_only_what_proved_itself_is_known_to_be_good() {
     let mut ledger = released(&["a"]);
     tell(&mut ledger, &production(), &freight("b"), "deploy:started deploy:ok suite(smoke):failed proof:failed");
     tell(&mut ledger, &production(), &freight("c"), RELEASED);
-    let good: Vec<_> = known_good(&ledger, &production()).into_iter().map(|target| target.release).collect();
+    let good: Vec<_> = known_good(&ledger, &production(), &|_| true).into_iter().map(|target| target.release).collect();
     assert_eq!(good, [freight("c").release, freight("a").release]);
     assert_eq!(back(&ledger).unwrap().release, freight("a").release, "b is passed over");
 }
@@ -49,7 +49,7 @@ fn a_rejected_release_is_passed_over_and_refused_by_name() {
     let mut ledger = released(&["a", "b", "c"]);
     append(&mut ledger, reject(&freight("b"), "leaks memory"));
     assert_eq!(back(&ledger).unwrap().release, freight("a").release);
-    let error = target(&ledger, &production(), Some(freight("b").release.id8())).unwrap_err();
+    let error = target(&ledger, &production(), Some(freight("b").release.id8()), &|_| true).unwrap_err();
     assert!(error.to_string().ends_with("was rejected by robot: leaks memory"), "{error}");
 }
 
@@ -58,14 +58,14 @@ fn targets_are_asked_for_by_tag_or_id() {
     let ledger = released(&["a", "b", "c"]);
     let a = freight("a").release;
     for name in [format!("release-2025-11-24-{}", a.id8()), a.id8().to_owned(), a.to_string(), a.hex().to_owned()] {
-        assert_eq!(target(&ledger, &production(), Some(&name)).unwrap().release, a, "{name}");
+        assert_eq!(target(&ledger, &production(), Some(&name), &|_| true).unwrap().release, a, "{name}");
     }
     for (name, expected) in [
         ("1234567".to_owned(), "names no proven or migrated release of `production`; known are release-2025-11-24-"),
         (String::new(), "names no proven or migrated release"),
         (freight("c").release.id8().to_owned(), "`production` has `release-2025-11-24-"),
     ] {
-        let error = target(&ledger, &production(), Some(&name)).unwrap_err().to_string();
+        let error = target(&ledger, &production(), Some(&name), &|_| true).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -79,11 +79,17 @@ fn a_migrated_release_must_be_asked_for_until_it_proved_itself() {
     adopted.tag = Some("migrated-2025-11-24".to_owned());
     append(&mut ledger, adopted);
     assert!(matches!(back(&ledger), Err(NoTarget::NothingOlder { .. })), "nobody goes there by accident");
-    let found = target(&ledger, &production(), Some("migrated-2025-11-24")).unwrap();
+    let found = target(&ledger, &production(), Some("migrated-2025-11-24"), &|_| true).unwrap();
     assert_eq!((&found.release, found.state), (&freight("old").release, TargetState::New));
-    assert!(target(&ledger, &staging(), Some("migrated-2025-11-24")).is_err(), "it was taken over for production");
+    assert!(
+        target(&ledger, &staging(), Some("migrated-2025-11-24"), &|_| true).is_err(),
+        "it was taken over for production"
+    );
     append(&mut ledger, reject(&freight("old"), "was broken then, too"));
-    assert!(matches!(target(&ledger, &production(), Some("migrated-2025-11-24")), Err(NoTarget::Rejected { .. })));
+    assert!(matches!(
+        target(&ledger, &production(), Some("migrated-2025-11-24"), &|_| true),
+        Err(NoTarget::Rejected { .. })
+    ));
 }
 
 #[test]
@@ -104,7 +110,7 @@ fn b37_a_killed_rollback_is_found_again() {
         tell(&mut ledger, &production(), &freight("b"), &words[..killed_after].join(" "));
         let found = back(&ledger).unwrap();
         assert_eq!(found.release, freight("b").release, "after {killed_after}");
-        let by_name = target(&ledger, &production(), Some(freight("b").release.id8())).unwrap();
+        let by_name = target(&ledger, &production(), Some(freight("b").release.id8()), &|_| true).unwrap();
         assert_eq!(by_name, found);
         match (killed_after, found.state) {
             (0, TargetState::New) | (10, TargetState::Done { seq: 76 }) => assert_eq!(words.len(), 10),
@@ -123,7 +129,7 @@ fn a_second_rollback_goes_further_back_and_never_forward() {
     tell(&mut ledger, &production(), &freight("b"), rolled);
     append(&mut ledger, note(Step::Unhold, Some(&production()), "looked at"));
     assert_eq!(back(&ledger).unwrap().release, freight("a").release, "not c, which was left");
-    let by_name = target(&ledger, &production(), Some(freight("c").release.id8())).unwrap();
+    let by_name = target(&ledger, &production(), Some(freight("c").release.id8()), &|_| true).unwrap();
     assert_eq!(by_name.release, freight("c").release, "but c can be asked for");
 }
 
@@ -133,7 +139,7 @@ fn a_failed_rollback_can_be_pointed_elsewhere() {
     tell(&mut ledger, &production(), &freight("b"), "rollback:started deploy:started deploy:failed rollback:failed");
     let again = back(&ledger).unwrap();
     assert!(matches!(again.state, TargetState::Underway { .. }));
-    let other = target(&ledger, &production(), Some(freight("a").release.id8())).unwrap();
+    let other = target(&ledger, &production(), Some(freight("a").release.id8()), &|_| true).unwrap();
     assert_eq!((other.release, other.state), (freight("a").release, TargetState::New));
     tell(&mut ledger, &production(), &freight("a"), "rollback:started");
     let found = back(&ledger).unwrap();
@@ -198,4 +204,32 @@ fn f9_a_release_is_named_after_the_day_of_its_first_attempt() {
     assert_eq!(date_of(&ledger, &production(), &a.release, tomorrow).to_string(), "2025-11-25");
     tell(&mut ledger, &production(), &a, "release:started");
     assert_eq!(date_of(&ledger, &production(), &a.release, tomorrow).to_string(), "2025-11-24");
+}
+
+#[test]
+fn t46_a_record_alone_names_no_target() {
+    let mut ledger = Ledger::empty();
+    for word in ["a", "b", "c"] {
+        tell(&mut ledger, &production(), &freight(word), RELEASED);
+    }
+    let commit = |word: &str| freight(word).commit;
+    // Somebody wrote that `b` was here: its commit never was on the branch.
+    let stands = |target: &RollbackTarget| target.commit != commit("b");
+    let found = target(&ledger, &production(), None, &stands).unwrap();
+    assert_eq!(found.release, freight("a").release, "what is made up is passed over");
+    let error = target(&ledger, &production(), Some(freight("b").release.id8()), &stands).unwrap_err();
+    assert!(matches!(&error, NoTarget::NotOnBranch { commit: other, .. } if *other == commit("b")), "{error}");
+    assert_eq!(error.class(), lock_model::ErrorClass::Denied);
+    // A second record of `a`, with another commit, does not take the first one's place.
+    let mut other = freight("a");
+    other.commit = commit("b");
+    tell(&mut ledger, &production(), &other, "proof:ok");
+    let found = target(&ledger, &production(), Some(freight("a").release.id8()), &stands);
+    assert_eq!(found.map(|target| target.commit), Ok(commit("a")));
+    // A rollback that was begun to such a commit does not go on.
+    tell(&mut ledger, &production(), &freight("b"), "rollback:started");
+    for name in [None, Some(freight("b").release.id8().to_owned())] {
+        let error = target(&ledger, &production(), name.as_deref(), &stands).unwrap_err();
+        assert!(matches!(error, NoTarget::NotOnBranch { .. }), "{error}");
+    }
 }

@@ -26,6 +26,15 @@ impl Text for ConfigCheckReport {
                 format!("it reads the environment variables {}\n", self.environment_variables.join(", ")),
             );
         }
+        if !self.unreserved.is_empty() {
+            append(
+                &mut text,
+                "anybody with write access can change these: `forge init --update` reserves them for bots\n",
+            );
+        }
+        for line in &self.unreserved {
+            append(&mut text, format!("  {line}\n"));
+        }
         text
     }
 }

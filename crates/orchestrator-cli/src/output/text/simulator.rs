@@ -7,8 +7,16 @@ use crate::output::Table;
 
 impl Text for ForgeInitReport {
     fn text(&self) -> String {
-        let words = if self.created { "is made" } else { "is there already" };
-        format!("the forge {words}: {}\n", self.forge)
+        let words = match (self.created, self.changes.as_slice()) {
+            (true, _) => "is made",
+            (false, []) => "is there already",
+            (false, _) => "is changed",
+        };
+        let mut text = format!("the forge {words}: {}\n", self.forge);
+        for change in &self.changes {
+            append(&mut text, format!("  {change}\n"));
+        }
+        text
     }
 }
 

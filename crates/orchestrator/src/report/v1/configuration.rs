@@ -22,6 +22,9 @@ pub struct ConfigCheckReport {
     /// Rules that the forge's users cannot meet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Render branches and tags that the forge does not reserve for bots, with the argument of `forge init` that does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreserved: Vec<String>,
 }
 
 /// Who could approve what goes to an environment.

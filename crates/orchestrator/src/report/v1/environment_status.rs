@@ -4,7 +4,7 @@ use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
 
 use ledger::{CycleOrigin, Hold, Ledger, ProofLevel, ProofVerdict, Record, StepKey, StepResult};
 use promotion::attempts::{StepAction, next_steps};
-use promotion::rollback::{TargetState, target};
+use promotion::rollback::{TargetState, open_rollback};
 
 use super::policy::PolicyReport;
 
@@ -186,12 +186,10 @@ fn last_step(record: &Record) -> LastStep {
 
 fn next(ledger: &Ledger, environment: &EnvironmentName, release: Option<&ReleaseId>, plan: &[StepKey]) -> Next {
     if ledger.held(environment).is_some() {
-        return match target(ledger, environment, None) {
-            Ok(target) => match target.state {
-                TargetState::Underway { .. } => Next::ContinueRollback { release: target.release },
-                TargetState::New | TargetState::Done { .. } => Next::Unhold,
-            },
-            Err(_) => Next::Unhold,
+        let open = open_rollback(ledger, environment).filter(|target| ledger.rejected(&target.lock).is_none());
+        return match open.map(|target| (target.state, target.release)) {
+            Some((TargetState::Underway { .. }, release)) => Next::ContinueRollback { release },
+            Some((TargetState::New | TargetState::Done { .. }, _)) | None => Next::Unhold,
         };
     }
     let Some(release) = release else { return Next::First };

@@ -11,8 +11,11 @@ use crate::error::ErrorKind;
 pub struct ForgeInitReport {
     /// Path of the folder with the forge's files.
     pub forge: String,
-    /// Whether it was made now; `false`: it was there with the same settings.
+    /// Whether it was made now.
     pub created: bool,
+    /// What was changed of a forge that was there, a line each: `+`, `-` or `~`, then a user, branch or pattern.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
 }
 
 impl Report for ForgeInitReport {}

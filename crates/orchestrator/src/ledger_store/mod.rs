@@ -1,14 +1,16 @@
-//! The ledger's branch: read whole, and appended by compare-and-swap. A clone remembers the newest record that it has seen,
-//! so that a ledger that was cut short is noticed.
+//! The ledger's branch: read folder by folder, and appended by compare-and-swap. A clone remembers the newest record that
+//! it has seen, so that a ledger that was cut short is noticed, and keeps what it has checked.
 
-use std::path::PathBuf;
+mod kept;
+mod reader;
 
 use forge::{CommitOutcome, FileChange};
-use ledger::{Evidence, Ledger, LedgerBroken, RecordDraft, Seen};
+use ledger::{Evidence, Ledger, LedgerBroken, RecordDraft};
 use lock_model::{CommitId, Digest, TreePath};
 
 use crate::context::{Context, branch_name};
-use crate::error::{Error, ErrorKind, Problem, Result, storage};
+use crate::error::{Error, ErrorKind, Result};
+use kept::{remember, remembered};
 
 /// How often an append is tried while other writers win.
 const ATTEMPTS: u32 = 64;
@@ -33,10 +35,12 @@ impl LedgerStore {
     pub(crate) async fn read(context: &Context) -> Result<Self> {
         let seen = remembered(context)?;
         let branch = branch_name(lock_model::LEDGER_BRANCH)?;
-        let revision = context.forge.read_branch(&branch).await?;
-        let (head, files) = revision.map_or((None, Vec::new()), |revision| (Some(revision.head), revision.files));
-        check_evidence(&files)?;
-        let ledger = Ledger::parse(files, seen.as_ref()).map_err(broken)?;
+        let head = context.forge.branch_head(&branch).await?;
+        let ledger = match &head {
+            Some(head) => reader::ledger_at(context, head).await?,
+            None => Ledger::empty(),
+        };
+        ledger.check_seen(seen.as_ref()).map_err(broken)?;
         remember(context, &ledger, seen.as_ref());
         let store = Self { ledger, head };
         context.clock.ledger_holds(store.len());
@@ -125,22 +129,6 @@ impl LedgerStore {
     }
 }
 
-/// Refuses evidence whose bytes do not have the digest that its path names.
-fn check_evidence(files: &[(String, Vec<u8>)]) -> Result<()> {
-    let changed: Vec<Problem> = files
-        .iter()
-        .filter_map(|(path, bytes)| Some((path, path.strip_prefix("evidence/sha256/")?, bytes)))
-        .filter(|(_, hex, bytes)| Digest::of(bytes).hex() != *hex)
-        .map(|(path, _, bytes)| Problem::new(path.clone(), format!("has the content of {}", Digest::of(bytes))))
-        .collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Refused, "the ledger is broken: documents were changed after they were recorded")
-        .problems(changed)
-        .hint(format!("look at the history of `{}`: it was rewritten", lock_model::LEDGER_BRANCH)))
-}
-
 /// The error of a ledger whose chain does not hold.
 fn broken(error: LedgerBroken) -> Error {
     Error::from_source(ErrorKind::Refused, "the ledger is broken; nothing that asks it goes on", error).hint(format!(
@@ -151,46 +139,4 @@ fn broken(error: LedgerBroken) -> Error {
 
 fn tree_path(text: &str) -> Result<TreePath> {
     TreePath::try_from(text).map_err(|error| Error::from_source(ErrorKind::Bug, "a ledger path is no path", error))
-}
-
-/// The file in which this clone remembers the newest record that it has seen.
-fn memory(context: &Context) -> PathBuf {
-    context.git.common_dir().join("orchestrator").join("ledger-seen.json")
-}
-
-fn remembered(context: &Context) -> Result<Option<Seen>> {
-    let path = memory(context);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(storage(ErrorKind::Repository, format!("`{}` cannot be read", path.display()), error));
-        }
-    };
-    let unreadable = || {
-        Error::new(ErrorKind::Refused, format!("`{}` does not say which record was seen last", path.display()))
-            .hint("remove the file if you know that the ledger is whole")
-    };
-    let document: serde_json::Value = serde_json::from_slice(&text).map_err(|_| unreadable())?;
-    let seq = document.get("seq").and_then(serde_json::Value::as_u64).ok_or_else(unreadable)?;
-    let digest = document.get("digest").and_then(serde_json::Value::as_str).ok_or_else(unreadable)?;
-    Ok(Some(Seen { seq, digest: Digest::try_from(digest).map_err(|_| unreadable())? }))
-}
-
-/// Remembers the newest record, and never an older one. A clone that cannot be written to remembers nothing.
-fn remember(context: &Context, ledger: &Ledger, before: Option<&Seen>) {
-    let Some(seen) = ledger.seen() else { return };
-    if before.is_some_and(|before| before.seq >= seen.seq) {
-        return;
-    }
-    let path = memory(context);
-    let text = serde_json::json!({ "seq": seen.seq, "digest": seen.digest }).to_string();
-    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
-        let beside = path.with_extension(format!("{}.tmp", std::process::id()));
-        std::fs::write(&beside, text)?;
-        std::fs::rename(&beside, &path)
-    });
-    if written.is_err() {
-        context.note("warning: this clone cannot remember the ledger's newest record");
-    }
 }

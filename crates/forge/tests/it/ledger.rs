@@ -1,0 +1,683 @@
+//! What comes onto the ledger's branch, and onto the refs that only bots move: real pushes, the real hook.
+
+use forge::ledger::{
+    Evidence, Ledger, NewRecord, ProofLevel, Record, RecordDraft, RunIdentity, Step, StepResult, append_rules,
+};
+use forge::{CommitOutcome, FileChange, LEDGER_BRANCH, NewPullRequest, NewRelease, ReleaseOutcome};
+use lock_model::{Digest, LockId, ReleaseId};
+use test_support::{GitAnswer, Repository};
+
+use crate::shop::{ACTOR_VARIABLE, Shop, append, at, branch, environment, ledger_of, new_pull};
+
+/// A shop with a ledger of three records, one with a document, and a clone of its branch.
+struct Book {
+    shop: Shop,
+    clone: Repository,
+}
+
+const DOCUMENT: &[u8] = b"{\"version\":1}\n";
+
+fn document_path(bytes: &[u8]) -> String {
+    format!("evidence/sha256/{}", Digest::of(bytes).hex())
+}
+
+fn hold(actor: &str, reason: &str) -> RecordDraft {
+    RecordDraft::new(Step::Hold, StepResult::Ok, RunIdentity::new("run-1", actor), at(9))
+        .environment(&environment("production"))
+        .reason(reason)
+}
+
+fn release(word: &str) -> ReleaseId {
+    Digest::of(word.as_bytes()).as_str().try_into().unwrap()
+}
+
+/// A complete record of a step of one release, by the name of its release.
+fn step(actor: &str, step: Step, result: StepResult, word: &str) -> RecordDraft {
+    let mut draft =
+        RecordDraft::new(step, result, RunIdentity::new("run-1", actor), at(9)).environment(&environment("production"));
+    draft.release = Some(release(word));
+    draft.lock = Some(LockId::try_from(Digest::of(b"lock").as_str()).unwrap());
+    draft.lock_file = Some(Digest::of(b"file"));
+    draft.commit = Some("1".repeat(40).try_into().unwrap());
+    if result == StepResult::Failed || step == Step::Rollback {
+        draft = draft.reason("orders are lost");
+    }
+    if (step, result) == (Step::Proof, StepResult::Ok) {
+        draft.proof = Some(ProofLevel::Stored);
+    }
+    draft
+}
+
+impl Book {
+    fn new() -> Self {
+        let shop = Shop::new();
+        let robot = shop.forge("robot");
+        append(&robot, "robot", "first");
+        append(&robot, "robot", "second");
+        let ledger = branch(LEDGER_BRANCH);
+        let head = robot.branch_head(&ledger).unwrap();
+        let mut draft = hold("robot", "third");
+        draft.evidence = vec![Evidence { name: "plan.json".to_owned(), sha256: Digest::of(DOCUMENT) }];
+        let new = ledger_of(&robot, head.as_ref()).next(draft).unwrap();
+        let file = |path: &str, bytes: &[u8]| FileChange::Write { path: path.try_into().unwrap(), bytes: bytes.into() };
+        let changes = [file(&new.file_name, &new.bytes), file(&document_path(DOCUMENT), DOCUMENT)];
+        let outcome = robot.commit_files(&ledger, head.as_ref(), &changes, "[ledger] third\n").unwrap();
+        assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
+        shop.install_hook();
+        let clone = Repository::clone_from(shop.bare.path(), shop.root().join("clone"));
+        let book = Self { shop, clone };
+        book.reset();
+        book
+    }
+
+    fn ledger(&self) -> Ledger {
+        let robot = self.shop.forge("robot");
+        let head = robot.branch_head(&branch(LEDGER_BRANCH)).unwrap();
+        ledger_of(&robot, head.as_ref())
+    }
+
+    /// The branch as the forge has it, in the work tree.
+    fn reset(&self) {
+        self.clone.git(&["fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*"]);
+        self.clone.git(&["checkout", "--quiet", "--force", "--detach", "origin/orchestrator/ledger"]);
+        self.clone.git(&["clean", "--quiet", "-ffdx"]);
+    }
+
+    /// Commits the record that continues the work tree's ledger.
+    fn commit(&self, ledger: &mut Ledger, draft: RecordDraft) -> NewRecord {
+        let new = ledger.next(draft).unwrap();
+        self.clone.write(&new.file_name, &new.bytes);
+        self.clone.commit("[ledger] one more");
+        ledger.push(&new).unwrap();
+        new
+    }
+
+    fn push(&self, actor: &str) -> GitAnswer {
+        let arguments = ["push", "--quiet", "origin", "HEAD:refs/heads/orchestrator/ledger"];
+        self.clone.try_git_with(&arguments, &[(ACTOR_VARIABLE, actor)])
+    }
+
+    /// The push is refused for this reason, and changes nothing.
+    #[track_caller]
+    fn refuses(&self, actor: &str, what: &str, reason: &str) {
+        let before = self.shop.rev("refs/heads/orchestrator/ledger");
+        let answer = self.push(actor);
+        assert!(!answer.success() && answer.stderr.contains(reason), "{what}: {answer:?}");
+        assert_eq!(self.shop.rev("refs/heads/orchestrator/ledger"), before, "{what}");
+        self.reset();
+    }
+
+    /// A person or bot records this, by one push of one commit.
+    #[track_caller]
+    fn record(&self, actor: &str, draft: RecordDraft) -> Result<(), String> {
+        self.reset();
+        self.commit(&mut self.ledger(), draft);
+        let answer = self.push(actor);
+        if answer.success() { Ok(()) } else { Err(answer.stderr) }
+    }
+}
+
+type Attack<'a> = Box<dyn Fn() + 'a>;
+
+#[test]
+fn t45_a_commit_on_the_ledger_adds_one_record_and_its_documents() {
+    let book = Book::new();
+    let clone = &book.clone;
+    let names: Vec<String> = book.ledger().records().iter().map(Record::file_name).collect();
+    let next = || book.ledger().next(hold("ana", "fair")).unwrap();
+    let add = || {
+        let new = next();
+        clone.write(&new.file_name, &new.bytes);
+    };
+    let name = next().file_name;
+    let changed = "was there before and is changed, or is no plain file: the ledger only grows";
+    let foreign = "is neither a record nor a document of the ledger";
+    let attacks: Vec<(&str, &str, Attack<'_>)> = vec![
+        (
+            "an edit",
+            changed,
+            Box::new(|| {
+                add();
+                clone.write(&names[1], clone.read("HEAD", &names[1]).unwrap().replace("second", "secund"));
+            }),
+        ),
+        (
+            "a rename",
+            changed,
+            Box::new(|| {
+                let text = clone.read("HEAD", &names[1]).unwrap();
+                clone.remove(&names[1]).write(&names[1].replace("-ok", "-no"), text);
+            }),
+        ),
+        (
+            "a record is taken away",
+            changed,
+            Box::new(|| {
+                clone.remove(&names[2]);
+            }),
+        ),
+        (
+            "all records are taken away",
+            changed,
+            Box::new(|| {
+                clone.git(&["rm", "--quiet", "-r", "records"]);
+            }),
+        ),
+        (
+            "a document is edited",
+            changed,
+            Box::new(|| {
+                add();
+                clone.write(&document_path(DOCUMENT), "{\"version\":2}\n");
+            }),
+        ),
+        (
+            "a document is taken away",
+            changed,
+            Box::new(|| {
+                add();
+                clone.remove(&document_path(DOCUMENT));
+            }),
+        ),
+        (
+            "a record becomes executable",
+            changed,
+            Box::new(|| {
+                add();
+                clone.write_executable(&names[0], clone.read("HEAD", &names[0]).unwrap());
+            }),
+        ),
+        (
+            "a folder becomes a link to itself",
+            changed,
+            Box::new(|| {
+                clone.git(&["rm", "--quiet", "-r", "records/000"]);
+                clone.symlink("records/000", "../x");
+            }),
+        ),
+        (
+            "a new record is executable",
+            changed,
+            Box::new(|| {
+                clone.write_executable(&name, next().bytes);
+            }),
+        ),
+        (
+            "a new record is a link",
+            changed,
+            Box::new(|| {
+                clone.symlink(&name, "000001-production-hold-ok.json");
+            }),
+        ),
+        (
+            "a new record is a submodule",
+            changed,
+            Box::new(|| {
+                clone.gitlink(&name, &"1".repeat(40));
+            }),
+        ),
+        (
+            "no record",
+            "it adds 0 records; each commit adds one",
+            Box::new(|| {
+                clone.git(&["commit", "--quiet", "--allow-empty", "-m", "nothing"]);
+            }),
+        ),
+        (
+            "two records",
+            "it adds 2 records; each commit adds one",
+            Box::new(|| {
+                let mut ledger = book.ledger();
+                for reason in ["one", "two"] {
+                    let new = ledger.next(hold("ana", reason)).unwrap();
+                    clone.write(&new.file_name, &new.bytes);
+                    ledger.push(&new).unwrap();
+                }
+            }),
+        ),
+        (
+            "something else",
+            foreign,
+            Box::new(|| {
+                add();
+                clone.write("x/f", "x");
+            }),
+        ),
+        (
+            "a document under no digest",
+            foreign,
+            Box::new(|| {
+                add();
+                clone.write("evidence/sha256/README", "x");
+            }),
+        ),
+        (
+            "a document under a digest in capitals",
+            foreign,
+            Box::new(|| {
+                add();
+                clone.write(&format!("evidence/sha256/{}", "A".repeat(64)), "x");
+            }),
+        ),
+        (
+            "a folder under a digest",
+            foreign,
+            Box::new(|| {
+                add();
+                clone.write(&format!("{}/x", document_path(b"x")), "x");
+            }),
+        ),
+        (
+            "a document with another content",
+            "has another content than its name says",
+            Box::new(|| {
+                add();
+                clone.write(&document_path(b"x"), "y");
+            }),
+        ),
+        (
+            "a document that no record names",
+            "the record does not name",
+            Box::new(|| {
+                add();
+                clone.write(&document_path(b"x"), "x");
+            }),
+        ),
+        (
+            "a record in the flat folder",
+            "should be named `records/000/",
+            Box::new(|| {
+                clone.write(&name.replace("records/000/", "records/"), next().bytes);
+            }),
+        ),
+        (
+            "a record in another folder",
+            "should be named `records/000/",
+            Box::new(|| {
+                clone.write(&name.replace("records/000/", "records/001/"), next().bytes);
+            }),
+        ),
+        (
+            "a record under another name",
+            "should be named",
+            Box::new(|| {
+                clone.write(&name.replace("-hold-", "-unhold-"), next().bytes);
+            }),
+        ),
+        (
+            "a file under records that is none",
+            "is no record",
+            Box::new(|| {
+                clone.write("records/000/README.md", "x");
+            }),
+        ),
+        (
+            "a record that is written differently",
+            "is not in the form that is written",
+            Box::new(|| {
+                let text = String::from_utf8(next().bytes).unwrap();
+                clone.write(&name, text.replace("\":", "\": "));
+            }),
+        ),
+        (
+            "a record with a field of its own",
+            "is no record",
+            Box::new(|| {
+                let text = String::from_utf8(next().bytes).unwrap();
+                clone.write(&name, text.replace("\"step\"", "\"sign\":1,\"step\""));
+            }),
+        ),
+        (
+            "a record that leaves a number out",
+            "has the number 5, and 4 is the next",
+            Box::new(|| {
+                let mut record = next().record;
+                record.seq = 5;
+                clone.write(&record.file_name(), record.to_json());
+            }),
+        ),
+        (
+            "a number that is there already",
+            "has the number 3, and 4 is the next",
+            Box::new(|| {
+                let mut record = next().record;
+                (record.seq, record.entry.step) = (3, Step::Unhold);
+                clone.write(&record.file_name(), record.to_json());
+            }),
+        ),
+        (
+            "a record that does not continue the chain",
+            "does not continue the record before it",
+            Box::new(|| {
+                let mut record = next().record;
+                record.previous = Some(Digest::of(b"another history"));
+                clone.write(&record.file_name(), record.to_json());
+            }),
+        ),
+        (
+            "a record without a predecessor",
+            "does not continue the record before it",
+            Box::new(|| {
+                let mut record = next().record;
+                record.previous = None;
+                clone.write(&record.file_name(), record.to_json());
+            }),
+        ),
+        (
+            "a document that is nowhere",
+            "which is not there",
+            Box::new(|| {
+                let mut draft = hold("ana", "fair");
+                draft.evidence = vec![Evidence { name: "plan.json".to_owned(), sha256: Digest::of(b"nowhere") }];
+                let new = book.ledger().next(draft).unwrap();
+                clone.write(&new.file_name, new.bytes);
+            }),
+        ),
+    ];
+    for (what, reason, attack) in &attacks {
+        for actor in ["ana", "robot", "root"] {
+            attack();
+            if !clone.git(&["status", "--porcelain"]).is_empty() {
+                clone.commit("[ledger] tidy");
+            }
+            book.refuses(actor, what, reason);
+        }
+    }
+    // The same files through the port.
+    let ledger = branch(LEDGER_BRANCH);
+    let head = book.shop.rev("refs/heads/orchestrator/ledger");
+    let removal = FileChange::Remove { path: names[2].as_str().try_into().unwrap() };
+    for actor in ["ana", "robot", "root"] {
+        let outcome =
+            book.shop.forge(actor).commit_files(&ledger, Some(&head), std::slice::from_ref(&removal), "x\n").unwrap();
+        let CommitOutcome::Refused { reasons } = outcome else { panic!("{outcome:?}") };
+        assert!(reasons.iter().any(|reason| reason.contains(changed)), "{reasons:?}");
+    }
+    // What is in order goes through, with a document that is there already and one that is new.
+    let mut draft = hold("ana", "fair");
+    draft.evidence =
+        [DOCUMENT, b"new"].map(|bytes| Evidence { name: "plan.json".to_owned(), sha256: Digest::of(bytes) }).into();
+    clone.write(&document_path(b"new"), "new");
+    book.commit(&mut book.ledger(), draft);
+    let answer = book.push("ana");
+    assert!(answer.success(), "{answer:?}");
+    assert_eq!(book.ledger().records().len(), 4);
+}
+
+#[test]
+fn t45_every_commit_of_a_push_is_judged() {
+    let book = Book::new();
+    let mut ledger = book.ledger();
+    book.commit(&mut ledger, hold("ana", "one"));
+    book.clone.write("x/f", "x");
+    let new = book.commit(&mut ledger, hold("ana", "two"));
+    // What the middle one adds is gone at the end.
+    book.clone.remove("x/f");
+    book.commit(&mut ledger, hold("ana", "three"));
+    book.refuses("ana", "the one in the middle is bad", "is neither a record nor a document");
+
+    let mut ledger = book.ledger();
+    book.commit(&mut ledger, hold("ana", "one"));
+    book.clone.git(&["branch", "--force", "side", "HEAD~1"]);
+    book.clone.git(&[
+        "merge",
+        "--quiet",
+        "--no-ff",
+        "-m",
+        "merge",
+        "-s",
+        "ours",
+        "origin/main",
+        "--allow-unrelated-histories",
+    ]);
+    book.refuses("ana", "a merge", "is a merge: the ledger's branch has one line");
+
+    let mut ledger = book.ledger();
+    for reason in ["one", "two", "three"] {
+        book.commit(&mut ledger, hold("ana", reason));
+    }
+    let answer = book.push("ana");
+    assert!(answer.success(), "three good commits: {answer:?}");
+    assert_eq!(new.record.seq, 5);
+    assert_eq!(book.ledger().records().len(), 6);
+}
+
+#[test]
+fn t45_the_ledger_begins_with_its_first_record_and_is_never_begun_again() {
+    let shop = Shop::new();
+    shop.install_hook();
+    let target = "HEAD:refs/heads/orchestrator/ledger";
+    let answer = shop.push_as("robot", &[target]);
+    assert!(!answer.success() && answer.stderr.contains("is neither a record nor a document"), "{answer:?}");
+    shop.work.git(&["switch", "--quiet", "--orphan", "book"]);
+    let second = {
+        let mut ledger = Ledger::empty();
+        let first = ledger.next(hold("ana", "one")).unwrap();
+        shop.work.write(&first.file_name, &first.bytes);
+        ledger.push(&first).unwrap();
+        ledger.next(hold("ana", "two")).unwrap()
+    };
+    shop.work.commit("[ledger] one");
+    assert!(shop.push_as("ana", &[target]).success());
+    shop.work.write(&second.file_name, &second.bytes);
+    shop.work.commit("[ledger] two");
+    assert!(shop.push_as("ana", &[target]).success());
+    shop.work.git(&["switch", "--quiet", "--orphan", "again"]);
+    let first = Ledger::empty().next(hold("ana", "another one")).unwrap();
+    shop.work.write(&first.file_name, &first.bytes);
+    shop.work.git(&["add", &first.file_name]);
+    shop.work.git(&["commit", "--quiet", "-m", "[ledger] one"]);
+    for actor in ["ana", "robot", "root"] {
+        let answer = shop.push_as(actor, &["--force", target]);
+        assert!(!answer.success() && answer.stderr.contains("its history is not rewritten"), "{answer:?}");
+        let answer = shop.push_as(actor, &["--delete", "refs/heads/orchestrator/ledger"]);
+        assert!(!answer.success() && answer.stderr.contains("it is not deleted"), "{answer:?}");
+    }
+}
+
+#[test]
+fn t47_what_a_commit_adds_is_capped_before_it_is_read() {
+    let book = Book::new();
+    let large = |bytes: u64, byte: u8| vec![byte; usize::try_from(bytes).unwrap()];
+    let with = |documents: &[Vec<u8>]| {
+        let mut draft = hold("robot", "fair");
+        for bytes in documents {
+            book.clone.write(&document_path(bytes), bytes);
+            draft.evidence.push(Evidence { name: "plan.json".to_owned(), sha256: Digest::of(bytes) });
+        }
+        book.commit(&mut book.ledger(), draft);
+    };
+    with(&[large(append_rules::MAX_DOCUMENT_BYTES + 1, b'a')]);
+    book.refuses("robot", "a large document", "has 4194305 bytes; at most 4194304 are allowed");
+    with(&[b'a', b'b', b'c', b'd'].map(|byte| large(append_rules::MAX_DOCUMENT_BYTES, byte)));
+    book.refuses("robot", "many documents", "at most 16777216 are allowed");
+    let next = book.ledger().next(hold("robot", "fair")).unwrap();
+    book.clone.write(&next.file_name, large(70_000, b' '));
+    book.clone.commit("[ledger] large");
+    book.refuses("robot", "a large record", "has 70000 bytes; at most 65536 are allowed");
+    with(&[b'a', b'b', b'c'].map(|byte| large(append_rules::MAX_DOCUMENT_BYTES, byte)));
+    assert!(book.push("robot").success());
+}
+
+#[test]
+fn t46_a_person_records_decisions_under_their_own_name_and_bots_the_rest() {
+    let book = Book::new();
+    let production = environment("production");
+    let decision = |step: Step, actor: &str| {
+        let mut draft = RecordDraft::new(step, StepResult::Ok, RunIdentity::new("run-1", actor), at(9)).reason("fair");
+        if step == Step::Reject {
+            draft.lock = Some(LockId::try_from(Digest::of(b"lock").as_str()).unwrap());
+        } else {
+            draft = draft.environment(&production);
+        }
+        draft
+    };
+    for decided in [Step::Hold, Step::Unhold, Step::Reject] {
+        book.record("ana", decision(decided, "ana")).unwrap();
+        let refused = book.record("ana", decision(decided, "ben")).unwrap_err();
+        assert!(refused.contains("the record names `ben`, and `ana` brings it"), "{refused}");
+        let refused = book.record("root", decision(decided, "ana")).unwrap_err();
+        assert!(refused.contains("the record names `ana`, and `root` brings it"), "{refused}");
+    }
+    for made_up in [Step::Gates, Step::Health, Step::Deploy, Step::Verify, Step::Proof, Step::Rollback] {
+        for actor in ["ana", "root"] {
+            let refused = book.record(actor, step(actor, made_up, StepResult::Ok, "evil")).unwrap_err();
+            assert!(refused.contains("no rollback holds the environment"), "{refused}");
+        }
+    }
+    for made_up in [Step::LockCommit, Step::Promote] {
+        let refused = book.record("root", step("root", made_up, StepResult::Ok, "evil")).unwrap_err();
+        assert!(refused.contains("comes from a bot"), "{refused}");
+    }
+    // A bot brings what others asked for.
+    book.record("robot", step("ana", Step::Deploy, StepResult::Ok, "good")).unwrap();
+    let mut policy = decision(Step::Policy, "root");
+    policy.accepts = Some(forge::ledger::Accepts::Place("deploy/production".to_owned()));
+    let by = |actor: &str| {
+        let mut draft = policy.clone();
+        draft.run.actor = actor.to_owned();
+        draft
+    };
+    for (pusher, actor, reason) in [
+        ("ana", "ana", "is no administrator of the forge"),
+        ("ana", "root", "is no administrator of the forge"),
+        ("robot", "robot", "is a bot"),
+        ("robot", "root", "is a bot"),
+        ("root", "ana", "the record names `ana`, and `root` brings it"),
+    ] {
+        let refused = book.record(pusher, by(actor)).unwrap_err();
+        assert!(refused.contains(reason), "{pusher} {actor}: {refused}");
+    }
+    book.record("root", by("root")).unwrap();
+    let refused = book.record("rita", decision(Step::Hold, "rita")).unwrap_err();
+    assert!(refused.contains("`rita` has the role read, and this needs write"), "{refused}");
+}
+
+#[test]
+fn t46_a_person_takes_the_steps_of_their_own_rollback_until_the_hold_is_lifted() {
+    let book = Book::new();
+    let begin = |actor: &str, word: &str| book.record(actor, step(actor, Step::Rollback, StepResult::Started, word));
+    begin("ana", "good").unwrap();
+    let steps = [Step::Gates, Step::Deploy, Step::Verify, Step::Proof];
+    for taken in steps {
+        book.record("ana", step("ana", taken, StepResult::Ok, "good")).unwrap();
+    }
+    // A hold by hand meanwhile does not leave it half done.
+    book.record("ben", hold("ben", "wait for me")).unwrap();
+    book.record("ana", step("ana", Step::Rollback, StepResult::Ok, "good")).unwrap();
+    for (actor, word, reason) in [
+        ("ben", "good", "`ana` began the one of record 4"),
+        ("ana", "evil", "the one of record 4 is to another release"),
+    ] {
+        let refused = book.record(actor, step(actor, Step::Deploy, StepResult::Ok, word)).unwrap_err();
+        assert!(refused.contains(reason), "{refused}");
+    }
+    let mut elsewhere = step("ana", Step::Deploy, StepResult::Ok, "good");
+    elsewhere.environment = Some(environment("staging"));
+    let refused = book.record("ana", elsewhere).unwrap_err();
+    assert!(refused.contains("no rollback holds the environment"), "{refused}");
+    let mut lifted = hold("ben", "it was the network");
+    lifted.step = Step::Unhold;
+    book.record("ben", lifted).unwrap();
+    let refused = book.record("ana", step("ana", Step::Deploy, StepResult::Ok, "good")).unwrap_err();
+    assert!(refused.contains("no rollback holds the environment"), "{refused}");
+}
+
+#[test]
+fn t45_no_pull_request_goes_into_the_ledger_or_a_reserved_branch() {
+    let book = Book::new();
+    let (shop, robot) = (&book.shop, book.shop.forge("robot"));
+    shop.work.write("news.txt", "news\n");
+    shop.work.commit("News");
+    assert!(shop.push_as("ana", &["HEAD:refs/heads/dev"]).success());
+    let (dev, main) = (shop.rev("refs/heads/dev"), shop.rev("refs/heads/main"));
+    shop.bare.git(&["update-ref", "refs/heads/deploy/production", main.as_str()]);
+    for (base, reason) in [
+        (LEDGER_BRANCH, "is the ledger: records are appended, not merged"),
+        ("deploy/production", "is reserved: only bots move it, and no pull request does"),
+    ] {
+        let error = robot.open_pull_request(&NewPullRequest::new(branch("dev"), branch(base), "x")).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    // One that was open before the branch was reserved.
+    let rules = shop.file("branches.json");
+    let reserved = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(&rules, reserved.replace("deploy/**", "other/**")).unwrap();
+    robot.open_pull_request(&new_pull("dev", "deploy/production")).unwrap();
+    std::fs::write(&rules, reserved).unwrap();
+    let outcome = shop.forge("root").simulator().merge(1, &dev, forge::simulator::Bypass::Yes).unwrap();
+    assert!(format!("{outcome:?}").contains("is reserved: only bots move it"), "{outcome:?}");
+    assert_eq!(shop.rev("refs/heads/deploy/production"), main);
+}
+
+#[test]
+fn t46_reserved_refs_are_moved_by_bots_alone() {
+    let shop = Shop::new();
+    shop.install_hook();
+    let refused = |actor: &str, arguments: &[&str], reason: &str| {
+        let answer = shop.push_as(actor, arguments);
+        assert!(!answer.success() && answer.stderr.contains(reason), "{actor} {arguments:?}: {answer:?}");
+    };
+    for actor in ["ana", "root"] {
+        refused(actor, &["HEAD:refs/heads/deploy/production"], "is reserved for bots");
+        refused(actor, &["HEAD:refs/heads/orchestrator/state"], "is reserved for bots");
+        refused(actor, &["HEAD:refs/tags/release-1"], "tag `release-1` is reserved: only bots make it");
+        refused(actor, &["HEAD:refs/tags/migrated-1"], "tag `migrated-1` is reserved: only bots make it");
+        let new = NewRelease::new("release-1".try_into().unwrap(), shop.rev("refs/heads/main"), "First");
+        let outcome = shop.forge(actor).create_release(&new).unwrap();
+        assert!(matches!(&outcome, ReleaseOutcome::Refused { .. }), "{outcome:?}");
+    }
+    for reference in ["heads/deploy/production", "heads/deploy/eu/west", "tags/release-1"] {
+        assert!(shop.push_as("robot", &[&format!("HEAD:refs/{reference}")]).success());
+    }
+    shop.work.write("x.txt", "x\n");
+    shop.work.commit("A change");
+    assert!(shop.push_as("robot", &["HEAD:refs/heads/deploy/production"]).success());
+    refused("ana", &["HEAD:refs/heads/deploy/eu/west"], "is reserved for bots");
+    for actor in ["ana", "root", "robot"] {
+        refused(actor, &["--force", "HEAD:refs/tags/release-1"], "it is neither moved nor deleted");
+        refused(actor, &["--delete", "refs/tags/release-1"], "it is neither moved nor deleted");
+        refused(actor, &["--force", "HEAD~1:refs/heads/deploy/production"], "its history is not rewritten");
+        refused(actor, &["--delete", "refs/heads/deploy/production"], "it is not deleted");
+    }
+}
+
+#[test]
+fn t46_a_persons_rollback_sets_a_branch_to_what_it_has_held_of_that_release() {
+    let book = Book::new();
+    let shop = &book.shop;
+    let work = &shop.work;
+    let target = "HEAD:refs/heads/deploy/production";
+    let render = |word: &str| {
+        work.git(&["rm", "--quiet", "-r", "--force", "--ignore-unmatch", "."]);
+        work.write("release.yaml", format!("release: {}\n", release(word)));
+        work.commit(&format!("render {word}"));
+    };
+    work.git(&["switch", "--quiet", "--orphan", "render"]);
+    for word in ["older", "good", "bad"] {
+        render(word);
+        assert!(shop.push_as("robot", &[target]).success());
+    }
+    let refused = |actor: &str, reason: &str| {
+        let answer = shop.push_as(actor, &[target]);
+        assert!(!answer.success() && answer.stderr.contains(reason), "{answer:?}");
+        work.git(&["reset", "--quiet", "--hard"]);
+        work.git(&["fetch", "--quiet", "origin", "deploy/production"]);
+        work.git(&["checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"]);
+    };
+    render("good");
+    refused("ana", "`ana` has begun none that is in force");
+    book.record("ana", step("ana", Step::Rollback, StepResult::Started, "good")).unwrap();
+    render("evil");
+    refused("ana", "the branch has never held this tree");
+    render("older");
+    refused("ana", "this tree is not of the release of record 4");
+    render("evil");
+    render("good");
+    refused("ana", "it must be one commit on top of the branch");
+    render("good");
+    refused("ben", "`ben` has begun none that is in force");
+    render("good");
+    let answer = shop.push_as("ana", &[target]);
+    assert!(answer.success(), "{answer:?}");
+}

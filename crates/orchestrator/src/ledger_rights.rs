@@ -1,0 +1,90 @@
+//! Who may write to the ledger: asked before anything is written, so that nothing stops half way. The forge asks the same
+//! again of each record that comes in.
+
+use deployer::{Plan, PlanDetail};
+use forge::git::{MODE_FILE, TreeChange};
+use forge::{Role, User};
+use ledger::append_rules::{Permission, decides_rollback, is_step_of, permission};
+use ledger::{Ledger, RecordDraft, Step, StepResult};
+use lock_model::{BranchName, EnvironmentName, ReleaseId};
+
+use crate::context::{Context, git_error};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Refuses a call that would record steps which the acting user may not record.
+pub(crate) async fn may_record(context: &Context, step: Step, result: StepResult) -> Result<()> {
+    let user = writer(context).await?;
+    let draft = RecordDraft::new(step, result, context.run.clone(), context.now());
+    match permission(&draft, &user.as_pusher()) {
+        Permission::Granted => Ok(()),
+        Permission::InOwnRollback => is_step_of(&draft, None).map_err(denied),
+        Permission::Denied(reason) => Err(denied(reason)),
+    }
+}
+
+/// Refuses to go on with a rollback that somebody else began, where the acting user is a person.
+pub(crate) async fn may_continue_rollback(
+    context: &Context,
+    ledger: &Ledger,
+    environment: &EnvironmentName,
+    release: &ReleaseId,
+) -> Result<()> {
+    let user = writer(context).await?;
+    if user.bot {
+        return Ok(());
+    }
+    let mut draft =
+        RecordDraft::new(Step::Gates, StepResult::Ok, context.run.clone(), context.now()).environment(environment);
+    draft.release = Some(release.clone());
+    let decider = ledger.of(environment).rfind(|record| decides_rollback(record, environment));
+    is_step_of(&draft, decider).map_err(denied)
+}
+
+/// Refuses a person's rollback that would set a reserved branch to a tree which the branch has never held: the forge takes
+/// that from bots alone.
+pub(crate) async fn may_set_branch(context: &Context, branch: &BranchName, plan: &Plan) -> Result<()> {
+    let user = writer(context).await?;
+    let reserved = context.forge.reserved_refs().await?;
+    if user.bot || !reserved.iter().any(|pattern| pattern.covers_branch(branch.as_str())) {
+        return Ok(());
+    }
+    let PlanDetail::Render(planned) = &plan.detail;
+    let unread = |error| git_error("the branch's history cannot be read", error);
+    let changes: Vec<TreeChange> = planned
+        .tree
+        .files
+        .iter()
+        .map(|(path, bytes)| TreeChange::Write { path: path.clone(), mode: MODE_FILE, bytes: bytes.clone() })
+        .collect();
+    let tree = context.git.write_tree(None, &changes).map_err(unread)?;
+    let held = match &planned.base {
+        Some(base) => context.git.tree_history(base.as_str()).map_err(unread)?,
+        None => Vec::new(),
+    };
+    if held.contains(&tree) {
+        return Ok(());
+    }
+    Err(denied(format!(
+        "`{branch}` is reserved for bots: `{}` may set it back to what it has held, and it has never held what this release \
+         makes of it now",
+        user.name
+    )))
+}
+
+/// The acting user, who must be allowed to write.
+async fn writer(context: &Context) -> Result<User> {
+    let user = context.forge.acting_user().await?;
+    if user.role >= Role::Write {
+        return Ok(user);
+    }
+    let (name, role) = (&user.name, user.role);
+    Err(Error::new(
+        ErrorKind::Denied,
+        format!("`{name}` may not write to the ledger: the role is {role}, and this needs write"),
+    ))
+}
+
+fn denied(reason: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Denied, format!("the ledger would not take this: {reason}"))
+        .hint("let the forge's bot do it: without `--as` and `ORCHESTRATOR_AS`, as a CI job does")
+}

@@ -1,0 +1,140 @@
+//! What people try on the ledger's branch, with the real hook: taking records away, making records up.
+
+use lock_model::Digest;
+use serde_json::Value;
+use test_support::{GitAnswer, Repository};
+
+use crate::refusals::refuses;
+use crate::shop::Shop;
+use crate::stops::{proven, released};
+
+const LEDGER: &str = "HEAD:refs/heads/orchestrator/ledger";
+
+/// A clone of the ledger's branch, as anybody with write access has it.
+fn ledger_clone(shop: &Shop) -> Repository {
+    let clone = Repository::clone_from(shop.join("shop.git"), shop.join("book"));
+    clone.git(&["switch", "--quiet", "--detach", "origin/orchestrator/ledger"]);
+    clone
+}
+
+fn push(clone: &Repository, actor: &str, target: &str) -> GitAnswer {
+    clone.try_git_with(&["push", "--quiet", "origin", target], &[("ORCHESTRATOR_AS", actor)])
+}
+
+/// Commits a record that continues the ledger: the newest one of a step, changed.
+fn make_up(clone: &Repository, name: &str, change: impl FnOnce(&mut Value)) {
+    let names = clone.git(&["ls-tree", "-r", "--name-only", "HEAD", "records/"]);
+    let newest = names.lines().last().unwrap();
+    let model = names.lines().rfind(|path| path.ends_with(name)).unwrap();
+    let mut record: Value = serde_json::from_str(&clone.read("HEAD", model).unwrap()).unwrap();
+    let seq = names.lines().count() + 1;
+    record["predicate"]["seq"] = seq.into();
+    record["predicate"]["previous"] = Digest::of(clone.read("HEAD", newest).unwrap().as_bytes()).to_string().into();
+    record["predicate"]["evidence"] = Value::Array(Vec::new());
+    change(&mut record["predicate"]);
+    let path = format!("records/000/{seq:06}-{name}");
+    clone.write(&path, format!("{record}\n")).commit(&format!("[ledger] {seq:06}"));
+}
+
+#[test]
+fn t45_a_hold_and_a_rejection_stay_whatever_is_pushed() {
+    let shop = proven();
+    shop.approve_and_merge(2);
+    shop.ok("--as ana lock reject main --reason \"loses orders\"");
+    shop.ok("--as ana hold --env production --reason \"incident 42\"");
+    let records = shop.records().len();
+    let clone = ledger_clone(&shop);
+    for newest in shop.records().iter().rev().take(2) {
+        clone.remove(&format!("records/000/{}", newest.name));
+    }
+    clone.commit("[ledger] tidy");
+    for actor in ["dana", "eve", "orchestrator"] {
+        let answer = push(&clone, actor, LEDGER);
+        assert!(!answer.success() && answer.stderr.contains("the ledger only grows"), "{answer:?}");
+    }
+    assert_eq!(shop.records().len(), records);
+    refuses(&shop, "run --env production", 20, &["loses orders", "incident 42"]);
+}
+
+#[test]
+fn t46_what_a_person_makes_up_is_not_taken_and_what_is_forced_in_names_no_rollback() {
+    let shop = released();
+    // A commit that nobody merged, and the story that it ran in production.
+    let work = shop.work_on("main");
+    work.write("orchestrator.yaml", format!("{}\n# mine\n", work.read("HEAD", "orchestrator.yaml").unwrap()));
+    let evil = work.commit("evil");
+    assert!(push(&work, "dana", "HEAD:refs/heads/evil").success());
+    let clone = ledger_clone(&shop);
+    let id = format!("sha256:{}", "e".repeat(64));
+    for step in ["production-deploy-ok.json", "production-verify-ok.json", "production-proof-ok.json"] {
+        make_up(&clone, step, |predicate| {
+            predicate["release"] = id.as_str().into();
+            predicate["commit"] = evil.as_str().into();
+        });
+    }
+    make_up(&clone, "production-deploy-started.json", |_| ());
+    let before = shop.untouched();
+    let answer = push(&clone, "dana", LEDGER);
+    let said = "the record names `orchestrator`, and `dana` brings it";
+    assert!(!answer.success() && answer.stderr.contains(said), "{answer:?}");
+    assert_eq!(shop.untouched(), before);
+    // Somebody with a hand on the server forces it in.
+    shop.superproject().git(&["fetch", "--quiet", "../book", "+HEAD:refs/heads/orchestrator/ledger"]);
+    let records = shop.records().len();
+    let said = "is not one that the branch of `production` has had";
+    refuses(&shop, "rollback --env production --to eeeeeeee --reason back", 20, &[said]);
+    refuses(&shop, "rollback --env production --reason back", 20, &["has no earlier release"]);
+    assert_eq!(shop.records().len(), records);
+    assert_eq!(shop.untouched(), before);
+}
+
+#[test]
+fn t46_a_run_of_a_person_is_refused_before_it_begins() {
+    let shop = proven();
+    let before = shop.untouched();
+    let records = shop.records().len();
+    let words = ["the ledger would not take this: `dana` is a person", "hint: let the forge's bot do it"];
+    refuses(&shop, "--as dana run --env staging", 13, &words);
+    refuses(&shop, "--as eve deploy --env staging", 13, &["`eve` is a person"]);
+    assert_eq!((shop.untouched(), shop.records().len()), (before, records));
+}
+
+#[test]
+fn t46_an_existing_forge_is_given_reserved_refs_and_shows_what_changes() {
+    let shop = Shop::new();
+    let rules = shop.join("forge/branches.json");
+    let text = std::fs::read_to_string(&rules).unwrap();
+    let mut document: Value = serde_json::from_str(&text).unwrap();
+    document["reserved"] = serde_json::json!(["orchestrator/**"]);
+    document["protected"]["main"]["bypass"] = serde_json::json!(["orchestrator"]);
+    std::fs::write(&rules, document.to_string()).unwrap();
+    let checked = shop.ok("config check");
+    for said in [
+        "branch `deploy/production`, which `production` is rendered to: `--reserve deploy/production`",
+        "tags `release-{date}-{id8}` of `production`: `--reserve tag:release-*-*`",
+    ] {
+        assert!(checked.stdout().contains(said), "{}", checked.stdout());
+    }
+    let init = "-C shop.git forge init --user ana:write --user ben:write --user chloe:write --user dan:write \
+        --user eve:admin --protect staging=orchestrator/lock,orchestrator/suites \
+        --protect main=orchestrator/staging-proof,orchestrator/approvals";
+    let refused = shop.in_root(init).run().expect_code(13);
+    assert!(refused.stderr().contains("there is a forge with other users or branches"), "{}", refused.stderr());
+    let changed = shop.in_root(&format!("{init} --update")).run().expect_code(0);
+    for said in [
+        "the forge is changed",
+        "- user dana: write",
+        "~ branch main: statuses orchestrator/staging-proof from orchestrator, orchestrator/approvals from orchestrator; \
+         bypass orchestrator → statuses orchestrator/staging-proof from orchestrator, orchestrator/approvals from \
+         orchestrator; bypass none",
+        "+ reserved deploy/**",
+        "+ reserved tag:release-*",
+    ] {
+        assert!(changed.stdout().contains(said), "{said}: {}", changed.stdout());
+    }
+    let again = shop.in_root(&format!("{init} --update")).run().expect_code(0);
+    assert!(again.stdout().starts_with("the forge is there already"), "{}", again.stdout());
+    assert!(!shop.ok("config check").stdout().contains("--reserve"));
+    let typo = shop.in_root(&format!("{init} --update --locks-on stagin")).run().expect_code(2);
+    assert!(typo.stderr().contains("`stagin`, which is not protected"), "{}", typo.stderr());
+}
