@@ -14,7 +14,6 @@ use super::problem::Problems;
 ///
 /// Its text, such as `branch deploy/staging`, is what records of the ledger call it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
 pub enum TargetPlace {
     /// A branch of the forge that holds a rendered tree.
     Branch(BranchName),

@@ -42,11 +42,12 @@ impl DeployRequest {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Repository`] where the lock does not belong to the commit, [`ErrorKind::Refused`] with every problem of
-/// every service where the manifests cannot be deployed.
+/// [`ErrorKind::Repository`] where the lock does not belong to the commit, [`ErrorKind::Refused`] where a place of the
+/// environment belongs to another one, and with every problem of every service where the manifests cannot be deployed.
 pub async fn plan(context: &Context, environment: &EnvironmentName, revision: Option<&str>) -> Result<PlanReport> {
     let engine = open(context, environment, revision).await?;
     belongs(&engine)?;
+    engine.refuse_foreign_places().await?;
     let deployable = engine.deployable()?;
     let plan = deployable.plan(context).await?;
     let warnings = plan

@@ -144,6 +144,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
         TargetState::New | TargetState::Underway { .. } => images_are_there(context, &engine, &target, &ground).await?,
         TargetState::Done { .. } => {}
     }
+    engine.refuse_foreign_places().await?;
     may_roll_back(context, &engine, &target).await?;
     match target.state {
         TargetState::New => engine.begin_rollback(&request.reason, target.tag.clone()).await?,

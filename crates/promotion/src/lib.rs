@@ -38,10 +38,12 @@ pub mod approvals;
 pub mod attempts;
 pub mod gates;
 pub mod interruption;
+pub mod places;
 pub mod policy_commit;
 pub mod pull_request;
 pub mod release_names;
 pub mod rollback;
 
+pub use config;
 pub use ledger;
 pub use lock_model;

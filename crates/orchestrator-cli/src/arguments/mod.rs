@@ -20,7 +20,7 @@ pub(crate) use lock::{
 };
 pub(crate) use operate::{
     ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs, PolicyCommand,
-    PromoteArgs, ReleaseArgs, RollbackArgs, RunArgs, TestCommand, TestRunArgs, UnholdArgs,
+    PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, RollbackArgs, RunArgs, TestCommand, TestRunArgs, UnholdArgs,
 };
 
 use crate::output::Format;

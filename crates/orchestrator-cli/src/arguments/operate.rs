@@ -158,6 +158,8 @@ pub(crate) struct UnholdArgs {
 pub(crate) enum PolicyCommand {
     /// Put the rules of a commit in force where those in force cannot be met or read any more.
     Accept(PolicyAcceptArgs),
+    /// Give an environment the places that its target writes, although they belonged to another one.
+    TakeOver(PolicyTakeOverArgs),
 }
 
 /// Which rules.
@@ -167,6 +169,17 @@ pub(crate) struct PolicyAcceptArgs {
     #[arg(value_name = "COMMIT")]
     pub commit: String,
     /// The environment.
+    #[arg(value_name = "ENVIRONMENT")]
+    pub environment: EnvironmentName,
+    /// Why.
+    #[arg(long, value_name = "TEXT", value_parser = super::reason)]
+    pub reason: String,
+}
+
+/// Which environment takes its places over.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PolicyTakeOverArgs {
+    /// The environment, as the configuration names it now.
     #[arg(value_name = "ENVIRONMENT")]
     pub environment: EnvironmentName,
     /// Why.

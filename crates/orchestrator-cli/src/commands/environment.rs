@@ -4,8 +4,8 @@ use orchestrator::{self as library, Context, DeployRequest, Result};
 use orchestrator::{RollbackRequest, RunRequest, TestRequest};
 
 use crate::arguments::{
-    ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs, PromoteArgs,
-    ReleaseArgs, RollbackArgs, RunArgs, TestRunArgs, UnholdArgs,
+    ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs, PolicyTakeOverArgs,
+    PromoteArgs, ReleaseArgs, RollbackArgs, RunArgs, TestRunArgs, UnholdArgs,
 };
 use crate::output::Shown;
 
@@ -77,6 +77,10 @@ pub(crate) async fn unhold(context: &Context, args: &UnholdArgs) -> Result<Shown
 
 pub(crate) async fn accept_policy(context: &Context, args: &PolicyAcceptArgs) -> Result<Shown> {
     Ok(Shown::report(&library::accept_policy(context, &args.environment, &args.commit, &args.reason).await?))
+}
+
+pub(crate) async fn take_over(context: &Context, args: &PolicyTakeOverArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::take_over(context, &args.environment, &args.reason).await?))
 }
 
 pub(crate) async fn status(context: &Context) -> Result<Shown> {

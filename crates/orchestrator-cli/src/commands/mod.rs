@@ -48,6 +48,7 @@ impl Session {
             Command::Hold(args) => environment::hold(&self.context()?, &args).await,
             Command::Unhold(args) => environment::unhold(&self.context()?, &args).await,
             Command::Policy(PolicyCommand::Accept(args)) => environment::accept_policy(&self.context()?, &args).await,
+            Command::Policy(PolicyCommand::TakeOver(args)) => environment::take_over(&self.context()?, &args).await,
             Command::Status => environment::status(&self.context()?).await,
             Command::History(args) => environment::history(&self.context()?, &args).await,
             Command::Forge(command) => forge::run(&self.context()?, command).await,

@@ -178,7 +178,14 @@ impl Deployable {
     /// Plans the deployment; the error lists every problem of every service.
     pub(crate) async fn plan(&self, context: &Context) -> Result<Plan> {
         self.target(context).plan(&self.request).await.map_err(|error| {
-            let DeployError::Problems(problems) = &error else { return apply_error(error) };
+            let problems = match &error {
+                DeployError::Problems(problems) => problems,
+                DeployError::Unusable { .. } => {
+                    return Error::from_source(ErrorKind::Refused, "the target cannot be written as it is", error)
+                        .hint("nothing was changed");
+                }
+                _ => return apply_error(error),
+            };
             let needs_other_target = problems.as_slice().iter().any(|problem| {
                 matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
             });

@@ -5,6 +5,7 @@ use lock_model::CommitId;
 use promotion::approvals::{self, FallbackUse, PullRequestFacts};
 use promotion::attempts::Purpose;
 use promotion::gates::{Ancestry, DeployFacts, GateCode, GatePolicy, GateReport, PullRequestFound, judge};
+use promotion::places::PlaceFacts;
 
 use super::people::pull_request_facts;
 use super::step_outcome::StepOutcome;
@@ -14,6 +15,7 @@ use crate::context::Context;
 use crate::environment_policy::branch_of;
 use crate::error::{ErrorKind, Result};
 use crate::labels::count;
+use crate::places::place_facts;
 use crate::policy_found::{PolicyFound, way_out};
 use crate::report::v1::PolicyReport;
 use crate::revision::Revision;
@@ -82,6 +84,7 @@ impl Engine<'_> {
             mismatches,
             head_in_history: is_ancestor(self.context, &self.lock.lock.source().head, &self.revision.commit)?,
             older_than_newest: older,
+            places: place_facts(self.context, self.store.ledger(), &self.environment).await?,
             policy,
             rules,
             pull_request,
@@ -107,6 +110,7 @@ impl Engine<'_> {
                 mismatches: &findings.mismatches,
                 head_in_history: findings.head_in_history,
                 older_than_newest: findings.older_than_newest,
+                places: &findings.places,
                 policy: &findings.policy,
                 pull_request: match &findings.pull_request {
                     Some(facts) => PullRequestFound::Found(facts),
@@ -156,6 +160,7 @@ pub(super) struct Findings {
     mismatches: Vec<String>,
     head_in_history: Ancestry,
     older_than_newest: Ancestry,
+    pub(super) places: PlaceFacts,
     policy: GatePolicy,
     /// Where the rules were read; absent for a rollback.
     rules: Option<PolicyReport>,

@@ -1,11 +1,12 @@
 //! The steps deploy, verify, proof and release.
 
 use config::{Values, Variable};
-use deployer::Plan;
+use deployer::{OccupiedPlace, Plan};
 use forge::{NewRelease, ReleaseOutcome};
 use ledger::ProofVerdict;
 use lock_model::ReleaseTag;
 use promotion::attempts::{self, Purpose};
+use promotion::places;
 use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 
 use super::Engine;
@@ -15,6 +16,7 @@ use super::step_outcome::StepOutcome;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
 use crate::labels::short_id;
+use crate::places::place_facts;
 use crate::report::v1::StepResult as StepWord;
 use crate::report::v1::evidence::DeployedPlan;
 
@@ -28,7 +30,20 @@ impl Engine<'_> {
     /// What this environment deploys of the lock.
     pub(crate) fn deployable(&self) -> Result<Deployable> {
         let now = self.now();
-        deployable(self.context, &self.revision, &self.environment, &self.lock.lock, &self.release, now)
+        let mut deployable =
+            deployable(self.context, &self.revision, &self.environment, &self.lock.lock, &self.release, now)?;
+        let (ledger, name) = (self.store.ledger(), &self.environment.name);
+        if self.environment.places().iter().any(|place| places::is_given(ledger, name, place)) {
+            deployable.request.occupied = OccupiedPlace::TakeOver;
+        }
+        Ok(deployable)
+    }
+
+    /// Refuses an environment whose places belong to others.
+    pub(crate) async fn refuse_foreign_places(&self) -> Result<()> {
+        let (ledger, name) = (self.store.ledger(), &self.environment.name);
+        let facts = place_facts(self.context, ledger, &self.environment).await?;
+        crate::places::refuse(name, &places::refusals(ledger, name, &facts))
     }
 
     /// Plans the deployment; nothing is recorded or changed.
@@ -61,6 +76,9 @@ impl Engine<'_> {
         let fence = attempts::fence(self.store.ledger(), &self.environment.name, number);
         let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now(), number, fence).await?;
         self.deployed_now = true;
+        if let Some(findings) = &mut self.findings {
+            findings.places.written();
+        }
         let evidence = DeployedPlan { plan: prepared.plan.digest.clone(), changes: prepared.plan.changes.clone() };
         Ok(StepOutcome::ok(detail).document("plan.json", &evidence))
     }

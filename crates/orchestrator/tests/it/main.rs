@@ -18,6 +18,7 @@ mod locks;
 mod output_files;
 mod pages;
 mod people;
+mod places;
 mod policy;
 mod resume;
 mod reviewing;

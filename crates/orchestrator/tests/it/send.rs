@@ -14,7 +14,7 @@ use orchestrator::simulator::{
 };
 use orchestrator::{
     Context, DeployRequest, RollbackRequest, RunRequest, TestRequest, approvals, deploy, explain_image, health,
-    history, hold, plan, promote, release, rollback, run, run_tests, status, unhold, verify,
+    history, hold, plan, promote, release, rollback, run, run_tests, status, take_over, unhold, verify,
 };
 
 use crate::shop::{branch, environment};
@@ -36,6 +36,7 @@ fn futures(context: &Context, file: &Path) {
     is_send(health(context, name));
     is_send(hold(context, name, ""));
     is_send(unhold(context, name, ""));
+    is_send(take_over(context, name, ""));
     is_send(explain_image(context, "dev", &"shop-cart".try_into().unwrap()));
     is_send(run(context, &RunRequest::new(name.clone())));
     is_send(rollback(context, &RollbackRequest::new(name.clone(), "")));

@@ -1,8 +1,9 @@
-//! Gates about the environment: it is not held, and does not go back.
+//! Gates about the environment: it is not held, does not go back, and writes what is its own.
 
 use super::facts::{Ancestry, DeployFacts};
 use super::finding::{Gate, GateFinding};
 use crate::attempts::Purpose;
+use crate::places::{self, PlaceRefusal};
 use ledger::{HoldOrigin, Ledger};
 
 pub(super) fn not_held(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFinding {
@@ -65,4 +66,22 @@ pub(super) fn no_downgrade(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFind
         )
         .of_repository(),
     }
+}
+
+/// Asked of every deployment, also of a rollback: whatever is deployed, it must not replace what belongs to another.
+pub(super) fn own_place(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFinding {
+    let (gate, environment) = (Gate::OwnPlace, facts.environment);
+    if facts.places.places.is_empty() {
+        return GateFinding::not_asked(gate, format!("`{environment}` has no target"));
+    }
+    let refusals = places::refusals(ledger, environment, facts.places);
+    if refusals.is_empty() {
+        let own: Vec<String> = facts.places.places.iter().map(|found| found.place.quoted()).collect();
+        return GateFinding::passed(gate, format!("`{environment}` writes what is its own: {}", own.join(", ")));
+    }
+    let messages: Vec<String> = refusals.iter().map(PlaceRefusal::message).collect();
+    let mut hints: Vec<String> = refusals.iter().map(|refusal| refusal.hint(environment)).collect();
+    hints.sort();
+    hints.dedup();
+    GateFinding::refused(gate, messages.join("; "), hints.join("; "))
 }

@@ -4,6 +4,7 @@ use lock_model::{CommitId, Date, Digest, EnvironmentName, Lock, ReleaseId, Suite
 
 use crate::approvals::{ApprovalPolicy, PullRequestFacts};
 use crate::attempts::Purpose;
+use crate::places::PlaceFacts;
 use ledger::{Policy, PolicySource, ProofLevel};
 
 /// Everything that the gates look at besides the ledger.
@@ -34,6 +35,8 @@ pub struct DeployFacts<'a> {
     /// Is `commit` an ancestor of the commit of [`Ledger::latest_touched`](ledger::Ledger::latest_touched)?
     /// Not looked at where there is none.
     pub older_than_newest: Ancestry,
+    /// The places that are written, and who says whose they are.
+    pub places: &'a PlaceFacts,
     /// The rules of the environment.
     pub policy: &'a GatePolicy,
     /// The pull request whose merge made `commit`; looked at only where the rules ask for approvals.

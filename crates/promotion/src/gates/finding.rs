@@ -21,6 +21,8 @@ lock_model::words! {
         NotHeld = "not-held",
         /// The commit is not older than what the environment was given last.
         NoDowngrade = "no-downgrade",
+        /// Every place that the target writes is the environment's own.
+        OwnPlace = "own-place",
         /// The environment before proved this release.
         StagingProof = "staging-proof",
         /// The suites of that proof are the ones that are required.
@@ -149,7 +151,8 @@ impl Gate {
             | Self::Resolved
             | Self::Exceptions
             | Self::NotHeld
-            | Self::NoDowngrade => false,
+            | Self::NoDowngrade
+            | Self::OwnPlace => false,
         }
     }
 }

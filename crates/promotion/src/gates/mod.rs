@@ -27,6 +27,7 @@ pub fn judge(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateReport {
         lock::exceptions(facts),
         environment::not_held(ledger, facts),
         environment::no_downgrade(ledger, facts),
+        environment::own_place(ledger, facts),
     ];
     findings.extend(proof::gates(ledger, facts));
     findings.extend(people::gates(facts));

@@ -7,6 +7,8 @@ use promotion::gates::{
     Ancestry, DeployFacts, Gate, GateCode, GatePolicy, GateReport, GateVerdict, ProvenIn, PullRequestFound, judge,
 };
 
+use promotion::places::PlaceFacts;
+
 use crate::builders::*;
 use crate::days::*;
 use crate::people::{FOUR, policy, pull_request};
@@ -23,6 +25,7 @@ struct Scene {
     mismatches: Vec<String>,
     head_in_history: Ancestry,
     older_than_newest: Ancestry,
+    places: PlaceFacts,
     policy: GatePolicy,
     pull_request: Option<promotion::approvals::PullRequestFacts>,
 }
@@ -46,6 +49,7 @@ fn scene() -> Scene {
         mismatches: Vec::new(),
         head_in_history: Ancestry::Ancestor,
         older_than_newest: Ancestry::Unrelated,
+        places: crate::places::own(&production()),
         policy: GatePolicy {
             policy: Some(parent()),
             proven_in: vec![ProvenIn {
@@ -75,6 +79,7 @@ impl Scene {
                 mismatches: &self.mismatches,
                 head_in_history: self.head_in_history,
                 older_than_newest: self.older_than_newest,
+                places: &self.places,
                 policy: &self.policy,
                 pull_request: match &self.pull_request {
                     Some(facts) => PullRequestFound::Found(facts),
@@ -112,10 +117,25 @@ fn everything_in_order_passes() {
     scene().passes();
     let mut staged = scene();
     staged.environment = staging();
+    staged.places = crate::places::own(&staging());
     staged.policy = GatePolicy::new(Policy { source: PolicySource::Bootstrap, commit: None });
     staged.pull_request = None;
     staged.passes();
     assert_eq!(staged.judge().policy, staged.policy.policy);
+}
+
+#[test]
+fn t60_the_place_of_another_environment_is_refused_to_a_run_and_to_a_rollback() {
+    for purpose in [Purpose::Run, Purpose::Rollback] {
+        let mut scene = scene();
+        scene.purpose = purpose;
+        scene.places.claims = crate::places::own(&environment("live")).claims;
+        scene.passes();
+        scene.places.places = crate::places::own(&environment("live")).places;
+        scene.refused_by(&[Gate::OwnPlace], GateCode::Refused, "branch `deploy/live` belongs to `live`");
+        scene.places = PlaceFacts::default();
+        scene.passes();
+    }
 }
 
 #[test]
@@ -374,6 +394,7 @@ fn gates_and_verdicts_have_words() {
             "exceptions",
             "not-held",
             "no-downgrade",
+            "own-place",
             "staging-proof",
             "suites",
             "approvals",

@@ -10,5 +10,6 @@ mod gate_questions;
 mod going_back;
 mod model;
 mod people;
+mod places;
 mod policy_commits;
 mod pull_request;

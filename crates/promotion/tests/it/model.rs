@@ -582,6 +582,7 @@ impl Process {
             mismatches: &mismatches,
             head_in_history: Ancestry::Ancestor,
             older_than_newest: older,
+            places: &crate::places::own(&name(self.place)),
             policy: &rules,
             pull_request: merged.map_or(PullRequestFound::Absent, PullRequestFound::Found),
         };

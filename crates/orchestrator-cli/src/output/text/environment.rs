@@ -1,7 +1,7 @@
 use lock_model::escaping::shorten;
 use orchestrator::report::v1::{
     ApprovalsReport, HealthReport, HistoryReport, HistoryRow, HoldReport, Next, PlanReport, PolicyAcceptReport,
-    ProofSummary, StatusReport, TestReport, VerifyReport,
+    ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
 };
 use orchestrator::report::v1::{ChangeKind, Severity};
 
@@ -170,6 +170,33 @@ impl Text for PolicyAcceptReport {
             self.branch,
             self.reason
         )
+    }
+}
+
+impl Text for TakeOverReport {
+    fn text(&self) -> String {
+        let name = &self.environment;
+        if self.places.is_empty() {
+            return format!("every place that {name} writes is its own\n");
+        }
+        let mut text = String::new();
+        for taken in &self.places {
+            let record = taken.record.map(|record| format!(" (record {record})")).unwrap_or_default();
+            append(&mut text, format!("{} belongs to {name} from now on{record}\n", taken.place));
+            for reason in &taken.reasons {
+                append(&mut text, format!("  before: {reason}\n"));
+            }
+        }
+        if let Some(record) = self.hold {
+            append(
+                &mut text,
+                format!(
+                    "{name} is held, as the environment was that had the place (record {record}): \
+                     `orchestrator unhold --env {name} --reason …` lets deployments go on\n"
+                ),
+            );
+        }
+        text
     }
 }
 

@@ -21,6 +21,7 @@ mod schema;
 mod simulator;
 mod submodules;
 mod suites;
+mod take_over;
 mod verdict;
 
 pub use approvals::{AppliedFallback, ApprovalsReport, NotCountedReview};
@@ -47,6 +48,7 @@ pub use simulator::{
 };
 pub use submodules::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
 pub use suites::TestReport;
+pub use take_over::{TakeOverReport, TakenPlace};
 pub use verdict::{Report, Verdict};
 
 pub use deployer::{Change, ChangeKind, ImageChange, Proof, UnpinnedImage};

@@ -10,7 +10,7 @@ use super::{
     HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport, LockComposeReport,
     LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport,
     MergeReport, PlanReport, PolicyAcceptReport, PullRequestList, PullRequestReport, RunReport, StatusReport,
-    TestReport, UpdateVerdictReport, VerifyReport,
+    TakeOverReport, TestReport, UpdateVerdictReport, VerifyReport,
 };
 use crate::error::Problem;
 
@@ -46,6 +46,7 @@ const COMMANDS: &[(&str, Part)] = &[
     ("lock show", part::<LockShowReport>),
     ("plan", part::<PlanReport>),
     ("policy accept", part::<PolicyAcceptReport>),
+    ("policy take-over", part::<TakeOverReport>),
     ("promote", part::<RunReport>),
     ("release", part::<RunReport>),
     ("rollback", part::<RunReport>),

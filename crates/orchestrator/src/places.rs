@@ -1,0 +1,161 @@
+//! Whose the places of an environment are: what protected branches say, and what lies there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::{Config, Environment, TargetPlace};
+use deployer::render::Occupant;
+use deployer::{DeployError, RenderFolder, RenderTarget};
+use ledger::{Ledger, PolicySource};
+use lock_model::{BranchName, CommitId, EnvironmentName};
+use promotion::places::{Claim, PlaceContent, PlaceFacts, PlaceFound, PlaceRefusal, Protection, Standing};
+use promotion::policy_commit::{Line, environments_of, policy_commit};
+
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::policy_found::way_out;
+use crate::revision::load_config;
+
+/// Gathers what decides about the places that an environment writes.
+pub(crate) async fn place_facts(context: &Context, ledger: &Ledger, environment: &Environment) -> Result<PlaceFacts> {
+    let places = environment.places();
+    if places.is_empty() {
+        return Ok(PlaceFacts::default());
+    }
+    let protected: BTreeSet<BranchName> = context.forge.protected_branches().await?.into_keys().collect();
+    let mut facts = PlaceFacts { places: Vec::new(), claims: claims(context, ledger, &protected).await? };
+    for place in places {
+        let is_protected = protected.iter().any(|branch| TargetPlace::Branch(branch.clone()).overlaps(&place));
+        facts.places.push(PlaceFound {
+            protection: if is_protected { Protection::Protected } else { Protection::Open },
+            content: content(context, &environment.name, &place).await?,
+            place,
+        });
+    }
+    Ok(facts)
+}
+
+/// Refuses an environment that may not write its places, with every reason and the ways out.
+pub(crate) fn refuse(environment: &EnvironmentName, refusals: &[PlaceRefusal]) -> Result<()> {
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let problems = refusals.iter().map(|refusal| Problem::new(environment.to_string(), refusal.message()));
+    let hints: BTreeSet<String> = refusals.iter().map(|refusal| refusal.hint(environment)).collect();
+    let error = Error::new(ErrorKind::Refused, format!("`{environment}` may not write where its target is"));
+    Err(hints.into_iter().fold(error.problems(problems), Error::hint))
+}
+
+/// A protected branch, and what its configurations say.
+struct Voice {
+    branch: BranchName,
+    /// The policy commit of each environment of which one is on the branch.
+    in_force: BTreeMap<EnvironmentName, Said>,
+    /// The newest of them, or the newest commit where there is none.
+    newest: Said,
+}
+
+/// What a commit says.
+struct Said {
+    commit: CommitId,
+    config: Config,
+    standing: Standing,
+}
+
+/// What the protected branches say about places.
+///
+/// A branch speaks for the environments that run it, by the policy commit of each. Its newest one also names the places of
+/// environments that have not passed anywhere, unless another protected branch speaks for them.
+async fn claims(context: &Context, ledger: &Ledger, protected: &BTreeSet<BranchName>) -> Result<Vec<Claim>> {
+    let mut voices = Vec::new();
+    for branch in protected {
+        voices.extend(voice(context, ledger, branch).await?);
+    }
+    let mut claims = Vec::new();
+    for voice in &voices {
+        for (name, said) in &voice.in_force {
+            let own = said.config.environments.get(name).filter(|own| own.branch.as_ref() == Some(&voice.branch));
+            claims.extend(own.into_iter().flat_map(|own| claims_of(own, voice, &said.commit, said.standing)));
+        }
+        for environment in voice.newest.config.environments.values() {
+            let is_elsewhere = voices
+                .iter()
+                .any(|other| other.branch != voice.branch && environment.branch.as_ref() == Some(&other.branch));
+            if !is_elsewhere && !voice.in_force.contains_key(&environment.name) {
+                claims.extend(claims_of(environment, voice, &voice.newest.commit, Standing::Declared));
+            }
+        }
+    }
+    Ok(claims)
+}
+
+fn claims_of(environment: &Environment, voice: &Voice, commit: &CommitId, standing: Standing) -> Vec<Claim> {
+    let claim = |place| Claim {
+        environment: environment.name.clone(),
+        place,
+        branch: voice.branch.clone(),
+        commit: commit.clone(),
+        standing,
+    };
+    environment.places().into_iter().map(claim).collect()
+}
+
+/// None where the branch does not exist or has no configuration.
+async fn voice(context: &Context, ledger: &Ledger, branch: &BranchName) -> Result<Option<Voice>> {
+    let Some(head) = context.find_branch_head(branch.as_str()).await? else { return Ok(None) };
+    let line = Line { before: context.rev_list(&["--first-parent", head.as_str()])?, ..Line::default() };
+    let mut in_force = BTreeMap::new();
+    for name in environments_of(ledger, &line) {
+        let Some(found) = policy_commit(ledger, &name, &line) else { continue };
+        let standing = match found.source {
+            PolicySource::Passed => Standing::Passed,
+            PolicySource::Accepted => Standing::Accepted,
+            PolicySource::Parent | PolicySource::Bootstrap => Standing::Declared,
+        };
+        let said =
+            said(context, branch, &found.commit, standing).map_err(|error| error.hint(way_out(&name, "COMMIT")))?;
+        in_force.extend(said.map(|said| (name, said)));
+    }
+    let is_in_force = |commit: &&CommitId| in_force.values().any(|said| said.commit == **commit);
+    let newest = line.before.iter().find(is_in_force).unwrap_or(&head);
+    let newest = said(context, branch, newest, Standing::Declared)?;
+    Ok(newest.map(|newest| Voice { branch: branch.clone(), in_force, newest }))
+}
+
+fn said(context: &Context, branch: &BranchName, commit: &CommitId, standing: Standing) -> Result<Option<Said>> {
+    let config = load_config(context, commit.as_str()).map_err(|error| {
+        let what = format!(
+            "whose places there are cannot be read from the configuration of `{branch}` at {}",
+            commit.short(12)
+        );
+        Error::from_source(error.kind(), what, error)
+    })?;
+    Ok(config.map(|config| Said { commit: commit.clone(), config, standing }))
+}
+
+async fn content(context: &Context, environment: &EnvironmentName, place: &TargetPlace) -> Result<PlaceContent> {
+    let stored = match place {
+        TargetPlace::Branch(name) => {
+            RenderTarget::new(context.git.clone(), context.remote.url(), name.clone()).read_stored().await
+        }
+        // Where there is no work tree, the deployment says so.
+        TargetPlace::Folder(path) => match context.git.work_tree() {
+            Some(top) => RenderFolder::new(top, path.to_string()).read(),
+            None => Ok(None),
+        },
+    };
+    let tree = stored.map_err(|error| unreadable(place, error))?;
+    Ok(match tree.and_then(|tree| tree.occupant(environment)) {
+        None => PlaceContent::Own,
+        Some(Occupant::Environment(name)) => PlaceContent::Environment(name),
+        Some(Occupant::Foreign) => PlaceContent::Foreign,
+    })
+}
+
+/// A place that is no place, such as a symbolic link, is refused like one of somebody else.
+fn unreadable(place: &TargetPlace, error: DeployError) -> Error {
+    let kind = match &error {
+        DeployError::Unusable { .. } => ErrorKind::Refused,
+        other => ErrorKind::of(other.class(), ErrorKind::Repository, ErrorKind::Repository),
+    };
+    Error::from_source(kind, format!("what {} holds cannot be read", place.quoted()), error).hint("nothing was changed")
+}
