@@ -45,6 +45,7 @@ mod secret_variables;
 mod service_relaxation;
 mod service_rules;
 mod show;
+mod source_relaxation;
 mod string_formats;
 mod submodules;
 mod suite_relaxation;

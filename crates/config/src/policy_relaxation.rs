@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::branches::Role;
 use super::environment::{
     ApprovalFallback, ApprovalRequirement, Environment, Health, NotDeployed, Probe, ProbeKind, Promote,
     ProofRequirement, Release, RenderTarget, Requires, Severity, Target,
 };
 use super::service_relaxation::compare_services;
-use super::submodules::Submodules;
+use super::source_relaxation::{compare_forge, compare_registries, compare_submodules};
 use super::suite_relaxation::{compare_suites, compare_variables};
-use super::types::{ClientCertificate, Config, DirectPush, Forge, RegistrySettings};
+use super::types::Config;
 use super::values::SourceValue;
 use lock_model::{EnvironmentName, TreePath};
 
@@ -142,91 +141,12 @@ pub(super) fn shown(value: Option<impl fmt::Display>) -> String {
 }
 
 /// Whether a value comes from elsewhere, or from a file with other content.
-fn is_another(before: Option<&SourceValue>, after: Option<&SourceValue>, tree: ComparedTree<'_>) -> bool {
+pub(super) fn is_another(before: Option<&SourceValue>, after: Option<&SourceValue>, tree: ComparedTree<'_>) -> bool {
     let has_changed = match after {
         Some(SourceValue::File(path)) => tree.has_changed(path),
         Some(SourceValue::Value(_) | SourceValue::Env(_)) | None => false,
     };
     before != after || has_changed
-}
-
-fn compare_forge(old: &Config, new: &Config, found: &mut Found) {
-    let Forge { kind: _, repository: _, direct_push: _ } = old.forge;
-    if old.forge.repository != new.forge.repository || old.forge.kind != new.forge.kind {
-        found.add(
-            RelaxationKind::Forge,
-            format!("the repository is `{}`, it was `{}`", new.forge.repository, old.forge.repository),
-        );
-    }
-    if (old.forge.direct_push, new.forge.direct_push) == (DirectPush::Refuse, DirectPush::Relock) {
-        found.add(RelaxationKind::Forge, "commits without a pull request get a lock".to_owned());
-    }
-    for role in Role::ALL {
-        let (before, after) = (old.branches.of(*role), new.branches.of(*role));
-        if before != after {
-            found.add(RelaxationKind::Forge, format!("branch of role `{role}` is `{after}`, it was `{before}`"));
-        }
-    }
-}
-
-fn compare_registries(old: &Config, new: &Config, tree: ComparedTree<'_>, found: &mut Found) {
-    for host in old.registries.keys().chain(new.registries.keys()).collect::<BTreeSet<_>>() {
-        let before = old.registries.get(host).cloned().unwrap_or_default();
-        let after = new.registries.get(host).cloned().unwrap_or_default();
-        let RegistrySettings { mirror, plain_http, ca, client_certificate } = &after;
-        if before.mirror != *mirror {
-            let place = mirror.as_ref().map_or("the registry itself".to_owned(), |mirror| format!("`{mirror}`"));
-            found.add(RelaxationKind::Images, format!("requests to `{host}` go to {place}"));
-        }
-        if *plain_http && !before.plain_http {
-            found.add(RelaxationKind::Images, format!("`{host}` is asked without TLS"));
-        }
-        if is_another(before.ca.as_ref(), ca.as_ref(), tree) {
-            found.add(RelaxationKind::Images, format!("other authorities are trusted for `{host}`"));
-        }
-        let certificate = |settings: Option<&ClientCertificate>| {
-            settings.map(|ClientCertificate { certificate, key }| (certificate.clone(), key.clone()))
-        };
-        let (ours, theirs) =
-            (certificate(before.client_certificate.as_ref()), certificate(client_certificate.as_ref()));
-        let is_other = is_another(ours.as_ref().map(|(one, _)| one), theirs.as_ref().map(|(one, _)| one), tree);
-        if theirs.is_some() && (is_other || ours != theirs) {
-            found.add(RelaxationKind::Images, format!("`{host}` is shown another certificate of ours"));
-        }
-    }
-}
-
-fn compare_submodules(old: &Submodules, new: &Submodules, found: &mut Found) {
-    let mut add = |message: String| found.add(RelaxationKind::Submodules, message);
-    let Submodules { allow: _, branches: _, pushed: _ } = old;
-    match (&old.allow, &new.allow) {
-        (None, None) => {}
-        (Some(_), None) => add("submodules may come from everywhere".to_owned()),
-        // Without a list each keeps its owner.
-        (None, Some(after)) => {
-            let after = quoted(after).unwrap_or_default();
-            add(format!("a submodule may change its owner to any of {after}, that was refused"));
-        }
-        (Some(before), Some(after)) => {
-            let wider = after.iter().filter(|entry| !before.iter().any(|allowed| allowed.covers(entry)));
-            if let Some(wider) = quoted(wider) {
-                add(format!("submodules may come from {wider}"));
-            }
-        }
-    }
-    match (&old.branches, &new.branches) {
-        (None, _) => {}
-        (Some(_), None) => add("commits of submodules may be on any branch or tag".to_owned()),
-        (Some(before), Some(after)) => {
-            let wider = after.iter().filter(|pattern| !before.iter().any(|accepted| accepted.covers(pattern)));
-            if let Some(wider) = quoted(wider) {
-                add(format!("commits of submodules may be on {wider}"));
-            }
-        }
-    }
-    if new.pushed > old.pushed {
-        add("whether the commits of submodules are pushed is not asked any more".to_owned());
-    }
 }
 
 fn compare_environment(before: &Environment, after: &Environment, tree: ComparedTree<'_>, found: &mut Found) {
