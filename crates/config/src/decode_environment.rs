@@ -168,7 +168,12 @@ fn requires(node: &Node) -> Option<Requires> {
         })?;
         Some(ApprovalRequirement { count, exclude: parsed_list(node, "exclude")?, fallback })
     })?;
-    Some(Requires { proven_in: optional(node, "proven-in", parsed_text)?, proof, approvals })
+    Some(Requires {
+        proven_in: optional(node, "proven-in", parsed_text)?,
+        pull_request: optional(node, "pull-request", parsed_text)?,
+        proof,
+        approvals,
+    })
 }
 
 fn service_override(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Override> {

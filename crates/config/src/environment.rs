@@ -168,6 +168,8 @@ pub struct Promote {
 pub struct Requires {
     /// The environment that must have proven the same release.
     pub proven_in: Option<EnvironmentName>,
+    /// The environment whose suites a pull request must pass before its lock is deployed.
+    pub pull_request: Option<EnvironmentName>,
     /// How strong a proof must be.
     pub proof: ProofRequirement,
     /// The approvals that the promotion needs.

@@ -250,13 +250,20 @@ fn compare_target(before: Option<&Target>, after: Option<&Target>, found: &mut F
 
 fn compare_requirements(before: &Environment, after: &Environment, found: &mut Found) {
     let (old, new) = (&before.requires, &after.requires);
-    let Requires { proven_in: _, proof: _, approvals: _ } = old;
+    let Requires { proven_in: _, pull_request: _, proof: _, approvals: _ } = old;
     match (&old.proven_in, &new.proven_in) {
         (Some(old), None) => found.add(RelaxationKind::Proof, format!("no proof of `{old}` is required any more")),
         (Some(old), Some(new)) if old != new => {
             found.add(RelaxationKind::Proof, format!("a proof of `{new}` is required, it was `{old}`"));
         }
         (Some(_), Some(_)) | (None, _) => {}
+    }
+    if let Some(old) = &old.pull_request
+        && new.pull_request.as_ref() != Some(old)
+    {
+        let now = new.pull_request.as_ref().map_or("no suites".to_owned(), |new| format!("the suites of `{new}`"));
+        let message = format!("a pull request must pass {now}, it was the suites of `{old}`");
+        found.add(RelaxationKind::Suites, message);
     }
     if (old.proof, new.proof) == (ProofRequirement::Running, ProofRequirement::Stored) {
         found.add(RelaxationKind::Proof, "a proof of what is stored is enough, it was of what runs".to_owned());

@@ -13,7 +13,7 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
     let names: Vec<&str> = layers.environments.iter().map(|environment| environment.name.as_str()).collect();
     for environment in &layers.environments {
         check_suites(environment, &suites, problems);
-        for (outer, inner) in [("promote", "to"), ("requires", "proven-in")] {
+        for (outer, inner) in [("promote", "to"), ("requires", "proven-in"), ("requires", "pull-request")] {
             let node = environment.merged.get(outer).and_then(|node| node.get(inner));
             check_environment(environment, node, &names, problems);
         }
@@ -21,6 +21,7 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
         check_approvals(environment, problems);
         let probes = environment.merged.get("health").and_then(|health| health.get("probes"));
         check_plain_variables(probes, problems);
+        check_pull_request(environment, &layers.environments, problems);
     }
     check_programs(layers, problems);
     check_plain_variables(layers.file.get("suites"), problems);
@@ -147,6 +148,25 @@ fn check_approvals(environment: &EnvironmentLayers, problems: &mut Problems) {
                 ),
             )
             .with_hint("ask for approvals where the content arrives finished: in the environment that it promotes to");
+    }
+}
+
+/// The suites of pull requests are asked where locks are committed, and belong to an environment that runs no branch.
+fn check_pull_request(environment: &EnvironmentLayers, all: &[EnvironmentLayers], problems: &mut Problems) {
+    let required = environment.merged.get("requires").and_then(|requires| requires.get("pull-request"));
+    let Some((node, name)) = required.and_then(|node| Some((node, node.text()?))) else { return };
+    if environment.merged.get("branch").and_then(Node::text) != Some("staging") {
+        problems
+            .add(&node.origin, format!("environment `{}` commits no locks", environment.name))
+            .with_hint("`pull-request` belongs to the environment of the staging branch; others have `proven-in`");
+    }
+    let Some(tested) = all.iter().find(|other| other.name == name && name != environment.name) else { return };
+    if tested.merged.get("branch").is_some() {
+        problems.add(&node.origin, format!("`{name}` runs a branch: it is no environment of pull requests"));
+    } else if tested.merged.get("suites").and_then(Node::list).unwrap_or_default().is_empty() {
+        problems
+            .add(&node.origin, format!("`{name}` has no suites: every pull request would pass"))
+            .with_hint(format!("list some under `environments.{name}.suites`"));
     }
 }
 

@@ -379,6 +379,11 @@ const ENVIRONMENT_KEYS: &[Key] = &[
 
 const REQUIRES: &[Key] = &[
     optional("proven-in", Text(Format::EnvironmentName), "The environment that must have proven the same release."),
+    optional(
+        "pull-request",
+        Text(Format::EnvironmentName),
+        "The environment whose suites a pull request must pass; where locks are committed.",
+    ),
     defaults(
         "proof",
         "stored",

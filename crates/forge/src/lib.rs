@@ -23,7 +23,7 @@
 //! let pull_request = match forge.open_pull_request(&new).await? {
 //!     OpenOutcome::Created(pull_request) | OpenOutcome::Exists(pull_request) => pull_request,
 //! };
-//! forge.set_status(&pull_request.head, "orchestrator/lock", StatusState::Pending, "the lock is being made").await?;
+//! forge.set_status(&pull_request.head, None, "orchestrator/lock", StatusState::Pending, "the lock is being made").await?;
 //! # Ok(())
 //! # }
 //! ```

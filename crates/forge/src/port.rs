@@ -96,7 +96,12 @@ port! {
     /// All reviews of a pull request, in order of arrival, with what each reviewer may do *now*.
     reviews(number: u64) -> Vec<Review>;
     /// Sets the status of a commit in a context. A description of more than 140 characters is cut.
-    set_status(commit: &CommitId, context: &str, state: StatusState, description: &str) -> WriteOutcome;
+    ///
+    /// `base` is the tip of the base branch that it was earned against: the status opens no merge into another one,
+    /// where the forge can tell.
+    set_status(
+        commit: &CommitId, base: Option<&CommitId>, context: &str, state: StatusState, description: &str
+    ) -> WriteOutcome;
     /// The newest status of each context of a commit, by context.
     statuses(commit: &CommitId) -> Vec<Status>;
     /// Stores a file of at most 64 MiB with a pull request, in place of one of the same name.

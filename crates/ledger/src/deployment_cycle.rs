@@ -20,6 +20,8 @@ pub struct DeploymentCycle {
     pub number: u32,
     /// How the stay began.
     pub origin: CycleOrigin,
+    /// Number of the newest record of the stay that withdraws a proof.
+    pub withdrawn_by: Option<u64>,
     steps: BTreeMap<StepKey, StepState>,
 }
 
@@ -58,6 +60,7 @@ impl DeploymentCycle {
             release: release.clone(),
             number: 0,
             origin: CycleOrigin::Run,
+            withdrawn_by: None,
             steps: BTreeMap::new(),
         };
         let mut occupant: Option<&ReleaseId> = None;
@@ -68,6 +71,7 @@ impl DeploymentCycle {
                 if record.occupies_environment() {
                     cycle.number += u32::from(newcomer);
                     cycle.origin = CycleOrigin::Run;
+                    cycle.withdrawn_by = None;
                     cycle.steps.clear();
                 }
                 continue;
@@ -78,6 +82,9 @@ impl DeploymentCycle {
                     cycle.steps.clear();
                 }
                 cycle.origin = CycleOrigin::Rollback { seq: record.seq };
+            }
+            if record.withdraws_proof() {
+                cycle.withdrawn_by = Some(record.seq);
             }
             let key = record.entry.key();
             let earlier = cycle.steps.get(&key).map_or(0, |state| state.attempts);

@@ -212,9 +212,12 @@ impl RecordDraft {
         let ok = self.result == StepResult::Ok;
         let only = |step: Step| if self.step == step { Need::Required } else { Need::Absent };
         field("environment", self.environment.is_some(), rule.environment);
-        field("release", self.release.is_some(), rule.release);
-        field("lock", self.lock.is_some(), rule.lock);
-        field("lock_file", self.lock_file.is_some(), rule.lock_file);
+        // A suite of a pull request is run before there is a release.
+        let of_pull_request = self.step == Step::Suite && self.base.is_some();
+        let of_release = |need: Need| if of_pull_request { Need::Absent } else { need };
+        field("release", self.release.is_some(), of_release(rule.release));
+        field("lock", self.lock.is_some(), of_release(rule.lock));
+        field("lock_file", self.lock_file.is_some(), of_release(rule.lock_file));
         field("commit", self.commit.is_some(), rule.release);
         field("suite", self.suite.is_some(), only(Step::Suite));
         field("tag", self.tag.is_some(), rule.tag.when(ok));

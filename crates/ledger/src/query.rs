@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, SuiteDigest, SuiteName, Timestamp};
+use lock_model::{
+    BranchName, CommitId, Digest, EnvironmentName, LockId, ReleaseId, SuiteDigest, SuiteName, Timestamp, TreeId,
+};
 
-use crate::{DeploymentCycle, Ledger, ProofLevel, Record, RecordDraft, Step, StepResult};
+use crate::{DeploymentCycle, Ledger, ProofLevel, Record, RecordDraft, Step, StepResult, SuiteRef};
 
 /// What the ledger knows about a lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub enum ProofVerdict {
         seq: u64,
         /// The reason in that record.
         reason: String,
+        /// Number of the proof that this record takes back; absent where there was none.
+        withdrawn: Option<u64>,
     },
     /// It has neither a proof nor a failed one.
     Absent,
@@ -96,6 +100,17 @@ pub struct ProvenRelease {
     pub commit: Option<CommitId>,
     /// When it was proven.
     pub at: Timestamp,
+}
+
+/// What the suites of a pull request were run on: the merge without its lock, into this branch, for an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestedMerge {
+    /// The environment whose suites they are.
+    pub environment: EnvironmentName,
+    /// The branch that the pull request goes into.
+    pub base: BranchName,
+    /// The tree of the merge without `locks/`.
+    pub tree: TreeId,
 }
 
 impl Ledger {
@@ -140,12 +155,13 @@ impl Ledger {
         }
     }
 
-    /// Whether the environment proved the release: the newest answer counts, and a suite that failed after the proof
-    /// takes it back.
+    /// Whether the environment proved the release: the newest answer counts. A suite or a comparison of what is stored
+    /// that failed after the proof withdraws it, also in a later deployment cycle, until the release is proven again.
     pub fn proof_of(&self, environment: &EnvironmentName, release: &ReleaseId) -> ProofVerdict {
         let mut verdict = ProofVerdict::Absent;
         let mut green = BTreeMap::new();
         let mut proven_in_this_cycle = false;
+        let mut newest_proof = None;
         for record in self.of(environment) {
             let entry = &record.entry;
             let ours = entry.release.as_ref() == Some(release);
@@ -156,7 +172,10 @@ impl Ledger {
             if !ours {
                 continue;
             }
-            let failed = || ProofVerdict::Failed { seq: record.seq, reason: record.reason() };
+            let failed = || ProofVerdict::Failed { seq: record.seq, reason: record.reason(), withdrawn: newest_proof };
+            if record.withdraws_proof() && verdict != ProofVerdict::Absent {
+                verdict = failed();
+            }
             if let Some(suite) = &entry.suite {
                 match entry.result {
                     StepResult::Ok => {
@@ -169,9 +188,6 @@ impl Ledger {
                     }
                     StepResult::Failed => {
                         green.remove(&suite.name);
-                        if verdict != ProofVerdict::Absent {
-                            verdict = failed();
-                        }
                     }
                     StepResult::Started | StepResult::Refused | StepResult::Superseded => {}
                 }
@@ -179,6 +195,7 @@ impl Ledger {
                 verdict = failed();
             } else if let (StepResult::Ok, Some(level)) = (entry.result, entry.proof) {
                 proven_in_this_cycle = true;
+                newest_proof = Some(record.seq);
                 verdict = ProofVerdict::Proven(ProvenRelease {
                     seq: record.seq,
                     level,
@@ -189,6 +206,23 @@ impl Ledger {
             }
         }
         verdict
+    }
+
+    /// The newest result of a suite on the merge of a pull request, among the records of actors that count.
+    pub fn pull_request_suite(
+        &self,
+        tested: &TestedMerge,
+        suite: &SuiteRef,
+        counts: impl Fn(&str) -> bool,
+    ) -> Option<&Record> {
+        self.of(&tested.environment).rfind(|record| {
+            let entry = &record.entry;
+            entry.base.as_ref() == Some(&tested.base)
+                && entry.merge_tree.as_ref() == Some(&tested.tree)
+                && entry.suite.as_ref() == Some(suite)
+                && matches!(entry.result, StepResult::Ok | StepResult::Failed)
+                && counts(&entry.run.actor)
+        })
     }
 
     /// The hold that is in force.
@@ -266,7 +300,19 @@ impl Ledger {
         if draft.step == Step::Unhold {
             return self.held(environment).is_some();
         }
+        if let (Some(base), Some(tree), Some(suite)) = (&draft.base, &draft.merge_tree, &draft.suite) {
+            let tested = TestedMerge { environment: environment.clone(), base: base.clone(), tree: tree.clone() };
+            let newest = self.pull_request_suite(&tested, suite, |actor| actor == draft.run.actor);
+            return newest.is_none_or(|record| record.entry.result != draft.result);
+        }
         let Some(release) = &draft.release else { return true };
+        let withdrawn = match self.proof_of(environment, release) {
+            ProofVerdict::Failed { .. } => true,
+            ProofVerdict::Proven(_) | ProofVerdict::Absent => false,
+        };
+        if draft.step == Step::Proof && draft.result == StepResult::Ok && withdrawn {
+            return true;
+        }
         let cycle = self.cycle(environment, release);
         let newest = cycle.state(&draft.key()).and_then(|state| self.record(state.seq));
         newest.is_none_or(|record| !says_the_same(&record.entry, draft))

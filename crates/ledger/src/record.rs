@@ -104,6 +104,11 @@ impl Record {
         self.is(Step::Rollback, StepResult::Started)
     }
 
+    /// Whether the record says that a release does not do, or is not, what a proof said of it.
+    pub fn withdraws_proof(&self) -> bool {
+        self.entry.result == StepResult::Failed && matches!(self.entry.step, Step::Suite | Step::Verify)
+    }
+
     /// The reason, which every negative record and every record of a decision has.
     pub(crate) fn reason(&self) -> String {
         self.entry.reason.clone().unwrap_or_default()

@@ -93,7 +93,7 @@ pub async fn approvals(
     if pull_request.merge.is_none() {
         let said = report.obstacles.first().unwrap_or(&report.summary);
         let said = lock_model::escaping::shorten(said, 140);
-        context.forge.set_status(&pull_request.head, APPROVALS_STATUS, state, &said).await?;
+        context.forge.set_status(&pull_request.head, None, APPROVALS_STATUS, state, &said).await?;
     }
     Ok(report)
 }

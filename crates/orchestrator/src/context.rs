@@ -349,6 +349,12 @@ impl Context {
             .hint("give a branch of the forge, a tag or a full commit id"))
     }
 
+    /// The programs among the forge's users: only their records are evidence.
+    pub(crate) async fn bots(&self) -> Result<BTreeSet<String>> {
+        let users = self.forge.users().await?;
+        Ok(users.into_iter().filter(|user| user.bot).map(|user| user.name.to_string()).collect())
+    }
+
     /// The newest commit of a branch of the forge; its objects are here.
     pub(crate) async fn branch_head(&self, branch: &str) -> Result<CommitId> {
         self.find_branch_head(branch)

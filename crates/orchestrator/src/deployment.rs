@@ -86,7 +86,8 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     Ok(engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped))
 }
 
-/// Compares what is stored with the lock of the newest deployment.
+/// Compares what is stored with the lock of the newest deployment. A difference that a bot finds is recorded: it withdraws
+/// the release's proof.
 ///
 /// # Errors
 ///
@@ -104,13 +105,37 @@ pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<
         Error::new(ErrorKind::Refused, format!("record {} does not say which commit was deployed", record.seq))
     })?;
     let revision = Revision::load(context, &commit)?;
-    let engine = Engine::new(context, store, revision, environment, Purpose::Run)?;
+    let mut engine = Engine::new(context, store, revision, environment, Purpose::Run)?;
+    let proof = engine.deployable()?.prove(context).await?;
+    if !proof.is_proven() && context.bots().await?.contains(&context.run.actor) {
+        record_difference(context, &mut engine).await?;
+    }
     Ok(VerifyReport {
         environment: environment.clone(),
         release: engine.release.clone(),
         lock: engine.lock.lock.id().clone(),
-        proof: engine.deployable()?.prove(context).await?,
+        proof,
     })
+}
+
+/// Compares again under the environment's lease, and records a difference. Where another run has the environment, the
+/// difference may be its own work, and it compares itself.
+async fn record_difference(context: &Context, engine: &mut Engine<'_>) -> Result<()> {
+    let name = engine.environment.name.clone();
+    let _lease = match lease(context, &name, Duration::ZERO).await {
+        Ok(lease) => lease,
+        Err(error) if error.kind() == ErrorKind::Temporary => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    engine.store = LedgerStore::read(context).await?;
+    let newest = engine.store.ledger().latest_touched(&name).and_then(|record| record.entry.release.as_ref());
+    if newest != Some(&engine.release) {
+        return Ok(());
+    }
+    match engine.run(&Wanted::Only(BTreeSet::from([Step::Verify])), Repeat::No).await? {
+        Some(kind) => engine.not_proven(kind).await,
+        None => Ok(()),
+    }
 }
 
 async fn open<'a>(context: &'a Context, name: &EnvironmentName, revision: Option<&str>) -> Result<Engine<'a>> {

@@ -204,6 +204,13 @@ impl PolicyFound {
         GatePolicy::new(self.policy.clone()).passed().cloned()
     }
 
+    /// The environments whose suites a pull request must pass.
+    pub(crate) fn pull_request_environments(&self, own: &Config) -> BTreeSet<EnvironmentName> {
+        let judges = self.judges(own).into_iter();
+        let required = judges.filter_map(|(name, rules)| rules.environments.get(name)?.requires.pull_request.clone());
+        required.collect()
+    }
+
     /// The environments that must have proven a release. Of an environment that is new on its branch nothing is asked that
     /// it could not have: a proof of itself, or of an environment that the change takes away.
     fn proven_in(&self, judges: &[(&Config, &Requires)], own: &Config) -> BTreeSet<EnvironmentName> {

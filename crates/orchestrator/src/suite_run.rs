@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use config::Config;
 use forge::{MergeRef, StatusState};
-use lock_model::{CommitId, EnvironmentName, SuiteName};
+use lock_model::{BranchName, CommitId, EnvironmentName, SuiteName};
 
 use crate::context::Context;
-use crate::engine::{SUITES_STATUS, run_suite};
+use crate::engine::{Ran, RequiredSuites, SUITES_STATUS, record_suite, required_suites, run_suite, tested_merge};
 use crate::environment_policy::{branch_of, commit_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
@@ -34,103 +35,140 @@ impl TestRequest {
     }
 }
 
-/// Runs suites and says what they said; with a pull request its status is set. Nothing is recorded in the ledger: only a
-/// run makes a proof.
+/// Runs suites and says what they said. With a pull request its status is set, and where the rules of its base branch ask
+/// for these suites, the results are recorded as evidence; only a run makes a proof.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Usage`] where there is no suite to run. A suite that fails is a report.
+/// [`ErrorKind::Usage`] where there is no suite to run, [`ErrorKind::Refused`] where a pull request removes a suite that
+/// its base branch requires. A suite that fails is a report.
 pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestReport> {
     let name = &request.environment;
     context.sync()?;
-    let (revision, head) = if let Some(number) = request.pull_request {
-        match context.forge.merge_ref(number).await? {
-            MergeRef::Clean { commit, head, .. } => {
-                context.sync()?;
-                (Revision::load(context, &commit)?, Some(head))
-            }
-            MergeRef::Conflict { paths, .. } => {
-                return Err(Error::new(
-                    ErrorKind::Repository,
-                    format!("pull request {number} has conflicts: {}", paths.join(", ")),
-                ));
-            }
-        }
+    let (revision, tested) = if let Some(number) = request.pull_request {
+        let (revision, tested) = merge_of(context, number).await?;
+        (revision, Some(tested))
     } else {
         let environment = find_environment(context, name).await?;
         let commit = commit_of(context, &branch_of(&environment)?, None).await?;
         (Revision::load(context, &commit)?, None)
     };
-    let environment = revision.environment(name)?.clone();
-    let mut warnings = Vec::new();
-    let rules = match request.pull_request {
-        Some(number) => {
-            let branch = context.forge.pull_request(number).await?.base_branch;
+    let rules = match &tested {
+        Some(tested) => {
             let store = LedgerStore::read(context).await?;
-            PolicyFound::of_branch(context, store.ledger(), &revision.config, branch.as_str()).await?
+            PolicyFound::of_branch(context, store.ledger(), &revision.config, tested.branch.as_str()).await?
         }
         None => Vec::new(),
     };
-    let required = required(&revision, name, &rules, &mut warnings)?;
-    let suites = if request.suites.is_empty() { &required } else { &request.suites };
+    let configurations: Vec<&Config> =
+        rules.iter().flat_map(PolicyFound::configurations).map(|rules| &rules.config).collect();
+    let required = required_suites(&revision, &configurations, name)?;
+    let suites = if request.suites.is_empty() { &required.present } else { &request.suites };
     if suites.is_empty() {
         return Err(Error::new(ErrorKind::Usage, format!("environment `{name}` has no suites: nothing was tested"))
             .hint("list some under `suites:`, or name one with `--suite`"));
     }
+    let asked: BTreeSet<EnvironmentName> =
+        rules.iter().flat_map(|found| found.pull_request_environments(&revision.config)).collect();
+    if let Some(tested) = &tested
+        && asked.contains(name)
+        && !required.removed.is_empty()
+    {
+        return Err(removed(context, tested, &required).await?);
+    }
+    let mut warnings: Vec<String> = required
+        .taken_out
+        .iter()
+        .map(|suite| format!("the pull request takes suite `{suite}` out of `{name}`: it runs all the same"))
+        .collect();
+    warnings.extend(
+        required
+            .removed
+            .iter()
+            .map(|suite| format!("the pull request removes suite `{suite}`, which `{name}` asks for")),
+    );
     let mut reports = Vec::new();
+    let mut started = Vec::new();
     for suite in suites {
         context.note(format!("suite {suite}: running"));
-        reports.push(run_suite(context, &revision, &environment, suite).await?);
+        started.push(context.now());
+        reports.push(run_suite(context, &revision, &required.environment, suite).await?);
     }
-    if let Some(head) = head {
-        if required.iter().all(|suite| suites.contains(suite)) {
-            set_status(context, &head, &reports).await?;
+    let Some(tested) = tested else {
+        return Ok(TestReport { environment: name.clone(), suites: reports, warnings });
+    };
+    let mut store = LedgerStore::read(context).await?;
+    if asked.contains(name) {
+        if context.bots().await?.contains(&context.run.actor) {
+            let merge = tested_merge(context, &revision, name, &tested.branch)?;
+            for ((suite, report), started) in suites.iter().zip(&reports).zip(started) {
+                let ran = Ran { suite: suite.clone(), report, started, why: None };
+                record_suite(context, &mut store, &revision, &merge, ran).await?;
+            }
         } else {
-            warnings.push(format!(
-                "status `{SUITES_STATUS}` is not set: it stands for all suites of `{name}`, and only some were run"
-            ));
+            warnings.push(format!("`{}` is no bot: these results are no evidence", context.run.actor));
         }
+    }
+    let all = required.present.iter().all(|suite| suites.contains(suite));
+    if !asked.is_empty() && !asked.contains(name) {
+        let asked: Vec<String> = asked.iter().map(|asked| format!("`{asked}`")).collect();
+        warnings.push(format!(
+            "status `{SUITES_STATUS}` is not set: pull requests into `{}` must pass the suites of {}",
+            tested.branch,
+            asked.join(", ")
+        ));
+    } else if all {
+        set_status(context, &tested, &reports).await?;
+    } else {
+        warnings.push(format!(
+            "status `{SUITES_STATUS}` is not set: it stands for all suites of `{name}`, and only some were run"
+        ));
     }
     Ok(TestReport { environment: name.clone(), suites: reports, warnings })
 }
 
-/// The suites that count: the environment's, and with a pull request also those that the rules of the branch name that it
-/// goes to, since a change does not choose what it is tested by.
-fn required(
-    revision: &Revision,
-    name: &EnvironmentName,
-    rules: &[PolicyFound],
-    warnings: &mut Vec<String>,
-) -> Result<Vec<SuiteName>> {
-    let mut suites = revision.environment(name)?.suites.clone();
-    let configurations = rules.iter().flat_map(PolicyFound::configurations);
-    let before: BTreeSet<&SuiteName> = configurations
-        .filter_map(|rules| rules.config.environments.get(name))
-        .flat_map(|environment| &environment.suites)
-        .collect();
-    for suite in before {
-        if suites.contains(suite) {
-            continue;
+/// What a pull request's test merge was made of.
+struct Tested {
+    branch: BranchName,
+    base: CommitId,
+    head: CommitId,
+}
+
+/// What merging a pull request gives.
+async fn merge_of(context: &Context, number: u64) -> Result<(Revision, Tested)> {
+    let branch = context.forge.pull_request(number).await?.base_branch;
+    match context.forge.merge_ref(number).await? {
+        MergeRef::Clean { commit, base, head, .. } => {
+            context.sync()?;
+            Ok((Revision::load(context, &commit)?, Tested { branch, base, head }))
         }
-        if revision.config.suites.contains_key(suite) {
-            warnings.push(format!("the pull request takes suite `{suite}` out of `{name}`: it runs all the same"));
-            suites.push(suite.clone());
-        } else {
-            warnings.push(format!("the pull request removes suite `{suite}`, which `{name}` asks for"));
+        MergeRef::Conflict { paths, .. } => {
+            Err(Error::new(ErrorKind::Repository, format!("pull request {number} has conflicts: {}", paths.join(", "))))
         }
     }
-    Ok(suites)
+}
+
+/// Refuses a pull request without suites that its base branch requires, and sets its status.
+async fn removed(context: &Context, tested: &Tested, required: &RequiredSuites) -> Result<Error> {
+    let name = &required.environment.name;
+    let list: Vec<String> = required.removed.iter().map(|suite| format!("`{suite}`")).collect();
+    let text = format!("the pull request removes what `{}` requires: {}", tested.branch, list.join(", "));
+    LedgerStore::check(context).await?;
+    let state = StatusState::Failure;
+    context.forge.set_status(&tested.head, Some(&tested.base), SUITES_STATUS, state, &text).await?;
+    Ok(Error::new(ErrorKind::Refused, text).hint(format!(
+        "take it out of `environments.{name}.suites` first, and remove its definition with a later pull request"
+    )))
 }
 
 /// Says on the head that was tested what the suites said.
-async fn set_status(context: &Context, head: &CommitId, reports: &[qa::SuiteReport]) -> Result<()> {
+async fn set_status(context: &Context, tested: &Tested, reports: &[qa::SuiteReport]) -> Result<()> {
     let failed = reports.iter().filter(|report| !report.is_passed()).count();
     let (state, text) = if failed == 0 {
         (StatusState::Success, format!("{} passed", count(reports.len(), "suite")))
     } else {
         (StatusState::Failure, format!("{failed} of {} suites failed", reports.len()))
     };
-    LedgerStore::check(context).await?;
-    context.forge.set_status(head, SUITES_STATUS, state, &text).await?;
+    context.forge.set_status(&tested.head, Some(&tested.base), SUITES_STATUS, state, &text).await?;
     Ok(())
 }

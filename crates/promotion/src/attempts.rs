@@ -96,8 +96,9 @@ pub fn plan(shape: &PlanShape) -> Vec<StepKey> {
 /// Decides for each step of a plan whether it is done already in the release's current deployment cycle.
 ///
 /// `ok` is done, except for [steps that run every time](Step::runs_every_time): [`Ledger::changes`] says whether their
-/// answer is worth a record. A deployment that a later `verify` found to be different is not done any more. `started`,
-/// `failed`, `refused` and `superseded` run again.
+/// answer is worth a record. A deployment that a later `verify` found to be different is not done any more, nor is a suite
+/// of the deployment before, nor a proof that a later suite or `verify` withdrew. `started`, `failed`,
+/// `refused` and `superseded` run again.
 pub fn next_steps(
     ledger: &Ledger,
     environment: &EnvironmentName,
@@ -110,10 +111,30 @@ pub fn next_steps(
 
 fn action(cycle: &DeploymentCycle, key: &StepKey) -> StepAction {
     let Some(state) = cycle.state(key) else { return StepAction::Run { attempt: 1 } };
-    let verify = cycle.state(&StepKey::Step(Step::Verify));
-    let found_changed = key.step() == Step::Deploy
-        && verify.is_some_and(|verify| verify.seq > state.seq && verify.result == StepResult::Failed);
-    if state.result != StepResult::Ok || key.step().runs_every_time() || found_changed {
+    let newer = |step: Step| cycle.state(&StepKey::Step(step)).filter(|other| other.seq > state.seq);
+    let outdated = match key.step() {
+        Step::Deploy => newer(Step::Verify).is_some_and(|verify| verify.result == StepResult::Failed),
+        Step::Suite => {
+            let deploys = match action(cycle, &StepKey::Step(Step::Deploy)) {
+                StepAction::Run { .. } => true,
+                StepAction::Skip { .. } => false,
+            };
+            deploys || newer(Step::Deploy).is_some()
+        }
+        Step::Proof => cycle.withdrawn_by.is_some_and(|seq| seq > state.seq),
+        Step::LockCommit
+        | Step::Gates
+        | Step::Health
+        | Step::Verify
+        | Step::Promote
+        | Step::Release
+        | Step::Reject
+        | Step::Hold
+        | Step::Unhold
+        | Step::Rollback
+        | Step::Policy => key.step().runs_every_time(),
+    };
+    if state.result != StepResult::Ok || outdated {
         StepAction::Run { attempt: state.attempts + 1 }
     } else {
         StepAction::Skip { seq: state.seq }

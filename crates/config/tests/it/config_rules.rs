@@ -612,6 +612,27 @@ fn t1_an_environment_that_is_gone_asks_nothing() {
     assert_eq!(said(&relaxed(&demo(), &load(&without), &[])), ["pull-request: the environment is gone"]);
 }
 
+#[test]
+fn t57_suites_of_pull_requests_that_are_not_required_any_more_are_listed() {
+    let with = |required: &str| {
+        let place = "    namespace: shop-staging\n";
+        assert!(DEMO.contains(place));
+        let other = "  other: { base: none, mode: other, suites: [lint] }\n  staging:\n";
+        load(&DEMO.replace("  staging:\n", other).replace(place, &format!("{place}{required}")))
+    };
+    let required = "    requires: { pull-request: pull-request }\n";
+    let found = |before: &str, after: &str| -> Vec<String> { said(&relaxed(&with(before), &with(after), &[])) };
+    assert_eq!(
+        found(required, ""),
+        ["staging: a pull request must pass no suites, it was the suites of `pull-request`"]
+    );
+    assert_eq!(
+        found(required, "    requires: { pull-request: other }\n"),
+        ["staging: a pull request must pass the suites of `other`, it was the suites of `pull-request`"]
+    );
+    assert_eq!(found("", required), Vec::<String>::new());
+}
+
 /// Words that a file can be broken with.
 const WORDS: &[&str] = &[
     "null",

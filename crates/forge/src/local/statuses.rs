@@ -12,9 +12,12 @@ const CONTEXT_LIMIT: usize = 100;
 
 impl LocalForge {
     /// Sets the status of a commit in a context. A description of more than 140 characters is cut.
+    ///
+    /// `base` is the tip of the base branch that it was earned against: the status opens no merge into another one.
     pub fn set_status(
         &self,
         commit: &CommitId,
+        base: Option<&CommitId>,
         context: &str,
         state: StatusState,
         description: &str,
@@ -24,7 +27,8 @@ impl LocalForge {
         let by = self.require(Role::Write, || format!("set the status `{context}` of `{commit}`"))?.name;
         self.commit_facts(commit)?;
         let at = self.clock.now();
-        let status = Status { context: context.to_owned(), state, description: shortened(description), by, at };
+        let description = shortened(description);
+        let status = Status { context: context.to_owned(), state, description, base: base.cloned(), by, at };
         let writer = self.store.writer()?;
         // The same status at another time is no change.
         let before = self.store.read_json(&path)?.map(|before| Status { at, ..before });

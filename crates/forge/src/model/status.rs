@@ -1,4 +1,4 @@
-use lock_model::{Timestamp, UserName};
+use lock_model::{CommitId, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 
 /// State of a status.
@@ -31,6 +31,9 @@ pub struct Status {
     pub state: StatusState,
     /// One line of at most 140 characters.
     pub description: String,
+    /// The tip of the base branch that it was earned against; absent where it belongs to the commit alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<CommitId>,
     /// The user who set it.
     pub by: UserName,
     /// When it was set.

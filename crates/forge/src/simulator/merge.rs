@@ -87,7 +87,7 @@ impl Simulator<'_> {
             }
             let branches = forge.protected_branches()?;
             let unmet = match branches.get(&pull.base_branch) {
-                Some(rules) => unmet_statuses(forge, rules, &pull.head)?,
+                Some(rules) => unmet_statuses(forge, rules, &pull.head, &pull.base)?,
                 None => Vec::new(),
             };
             let is_admin = user.as_ref().is_ok_and(|user| user.role == Role::Admin);
@@ -127,7 +127,12 @@ impl Simulator<'_> {
 }
 
 /// The rules of a pull request's base that its head does not meet yet, in words.
-fn unmet_statuses(forge: &LocalForge, rules: &BranchRules, head: &CommitId) -> Result<Vec<String>, ForgeError> {
+fn unmet_statuses(
+    forge: &LocalForge,
+    rules: &BranchRules,
+    head: &CommitId,
+    base: &CommitId,
+) -> Result<Vec<String>, ForgeError> {
     let statuses = forge.statuses(head)?;
     let mut unmet = Vec::new();
     for required in &rules.required_statuses {
@@ -142,7 +147,17 @@ fn unmet_statuses(forge: &LocalForge, rules: &BranchRules, head: &CommitId) -> R
                 head.short(12),
                 status.by
             )),
-            Some(_) | None if status.state == StatusState::Success => {}
+            Some(_) | None if status.state == StatusState::Success => {
+                let earned = status.base.as_ref().filter(|earned| *earned != base);
+                unmet.extend(earned.map(|earned| {
+                    format!(
+                        "required status `{context}` on `{}` was earned against base `{}`, which is now `{}`",
+                        head.short(12),
+                        earned.short(12),
+                        base.short(12)
+                    )
+                }));
+            }
             Some(_) | None => {
                 let state = status.state;
                 unmet.push(format!("required status `{context}` is {state} on `{}`", head.short(12)));

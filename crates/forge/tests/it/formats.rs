@@ -11,7 +11,7 @@ fn every_file_is_one_readable_object_with_a_version() {
     let pull = shop.pull();
     let (robot, head) = (shop.forge("robot"), pull.head.as_str());
     shop.at(2);
-    robot.set_status(&pull.head, "orchestrator/lock", StatusState::Success, "6 services").unwrap();
+    robot.set_status(&pull.head, None, "orchestrator/lock", StatusState::Success, "6 services").unwrap();
     shop.at(3);
     robot.upsert_comment(1, "lock", "# The lock\n").unwrap();
     shop.at(4);

@@ -1,7 +1,8 @@
 use std::thread;
 
 use forge::simulator::{Bypass, MergeOutcome};
-use forge::{MergeRef, PullRequestEdit, PullRequestState, Readiness, StatusState};
+use forge::{MergeRef, PullRequestEdit, PullRequestState, Readiness, StatusState, WriteOutcome};
+use lock_model::CommitId;
 
 use crate::shop::{Shop, at, commit_id, new_pull, user};
 
@@ -60,7 +61,7 @@ fn a_refused_merge_says_every_reason() {
     shop.at(2);
     forge.edit_pull_request(1, &draft).unwrap();
     shop.at(3);
-    shop.forge("robot").set_status(&head, "orchestrator/lock", StatusState::Pending, "asking").unwrap();
+    shop.forge("robot").set_status(&head, None, "orchestrator/lock", StatusState::Pending, "asking").unwrap();
     let base = shop.rev("refs/heads/staging");
     shop.at(4);
     let said = reasons(shop.forge("rita").simulator().merge(1, &stale, Bypass::Yes).unwrap());
@@ -86,12 +87,39 @@ fn t12_a_status_of_somebody_else_does_not_count() {
     let head = shop.pull().head;
     shop.green(&head);
     shop.at(3);
-    shop.forge("ben").set_status(&head, "orchestrator/suites", StatusState::Success, "trust me").unwrap();
+    shop.forge("ben").set_status(&head, None, "orchestrator/suites", StatusState::Success, "trust me").unwrap();
     shop.at(4);
     let said = reasons(shop.forge("ana").simulator().merge(1, &head, Bypass::No).unwrap());
     let expected =
         format!("required status `orchestrator/suites` on `{}` comes from `ben`; only `robot` counts", head.short(12));
     assert_eq!(said, [expected]);
+}
+
+#[test]
+fn t57_a_status_opens_a_merge_into_the_base_that_it_was_earned_against() {
+    let shop = Shop::new();
+    let pull = shop.pull();
+    let (head, base) = (pull.head, pull.base);
+    let earn = |at: i64, context: &str, base: Option<&CommitId>| {
+        shop.at(at);
+        shop.forge("robot").set_status(&head, base, context, StatusState::Success, "fine").unwrap()
+    };
+    let merge = || shop.forge("ana").simulator().merge(1, &head, Bypass::No).unwrap();
+    earn(2, "orchestrator/lock", None);
+    let other = shop.rev("refs/heads/dev");
+    earn(3, "orchestrator/suites", Some(&other));
+    let expected = format!(
+        "required status `orchestrator/suites` on `{}` was earned against base `{}`, which is now `{}`",
+        head.short(12),
+        other.short(12),
+        base.short(12)
+    );
+    shop.at(4);
+    assert_eq!(reasons(merge()), [expected]);
+    assert_eq!(earn(5, "orchestrator/suites", Some(&base)), WriteOutcome::Updated, "another base is another status");
+    assert_eq!(earn(6, "orchestrator/suites", Some(&base)), WriteOutcome::Unchanged);
+    shop.at(7);
+    assert!(matches!(merge(), MergeOutcome::Merged(_)));
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn a_status_is_the_newest_of_its_context_on_its_commit() {
     let robot = shop.forge("robot");
     let set = |state, text, minute| {
         shop.at(minute);
-        robot.set_status(&head, "orchestrator/lock", state, text).unwrap()
+        robot.set_status(&head, None, "orchestrator/lock", state, text).unwrap()
     };
     assert_eq!(set(StatusState::Pending, "asking", 2), WriteOutcome::Created);
     assert_eq!(set(StatusState::Pending, "asking", 3), WriteOutcome::Unchanged);
@@ -174,11 +174,11 @@ fn a_status_is_the_newest_of_its_context_on_its_commit() {
 
     let unknown = commit_id(&"9".repeat(40));
     shop.at(1);
-    let error = robot.set_status(&unknown, "x", StatusState::Success, "").unwrap_err();
+    let error = robot.set_status(&unknown, None, "x", StatusState::Success, "").unwrap_err();
     assert_eq!(error.class(), ErrorClass::NotFound);
-    let error = shop.forge("rita").set_status(&head, "x", StatusState::Success, "").unwrap_err();
+    let error = shop.forge("rita").set_status(&head, None, "x", StatusState::Success, "").unwrap_err();
     assert_eq!(error.class(), ErrorClass::Denied);
-    let error = robot.set_status(&head, "a\nb", StatusState::Success, "").unwrap_err();
+    let error = robot.set_status(&head, None, "a\nb", StatusState::Success, "").unwrap_err();
     assert_eq!(error.class(), ErrorClass::Invalid);
 }
 

@@ -47,7 +47,7 @@ fn the_port_is_enough_from_pull_request_to_release() {
     assert_eq!(answer(forge.artefact(1, "lock.yaml")).unwrap().as_deref(), Some(&b"version: 1\n"[..]));
     assert_eq!(answer(forge.upsert_comment(1, "lock", "# The lock\n")).unwrap(), WriteOutcome::Created);
     for context in ["orchestrator/lock", "orchestrator/suites"] {
-        let set = answer(forge.set_status(&head, context, StatusState::Success, "fine")).unwrap();
+        let set = answer(forge.set_status(&head, None, context, StatusState::Success, "fine")).unwrap();
         assert_eq!(set, WriteOutcome::Created);
     }
     assert_eq!(answer(forge.statuses(&head)).unwrap().len(), 2);

@@ -120,7 +120,7 @@ impl Shop {
     pub(crate) fn green(&self, commit: &CommitId) {
         for context in ["orchestrator/lock", "orchestrator/suites"] {
             self.at(2);
-            self.forge("robot").set_status(commit, context, StatusState::Success, "fine").unwrap();
+            self.forge("robot").set_status(commit, None, context, StatusState::Success, "fine").unwrap();
         }
     }
 

@@ -94,6 +94,21 @@ fn a_commit_is_asked_for_with_a_release() {
 }
 
 #[test]
+fn t57_a_suite_of_a_pull_request_belongs_to_a_tree_and_to_no_release() {
+    let mut draft = full(Step::Suite, StepResult::Ok);
+    draft.base = Some("staging".parse().unwrap());
+    let unexpected = ["release", "lock", "lock_file"].map(DraftProblem::Unexpected);
+    assert_eq!(draft.problems(), [&unexpected[..], &[DraftProblem::Missing("merge_tree")]].concat());
+    draft.merge_tree = Some(merged_tree());
+    (draft.release, draft.lock, draft.lock_file) = (None, None, None);
+    assert_eq!(draft.problems(), []);
+    draft.commit = None;
+    assert_eq!(draft.problems(), [DraftProblem::Missing("commit")]);
+    draft.base = None;
+    assert!(draft.problems().contains(&DraftProblem::Unexpected("merge_tree")));
+}
+
+#[test]
 fn only_steps_with_an_effect_are_started() {
     for step in Step::ALL {
         let refused = full(*step, StepResult::Started).problems().contains(&DraftProblem::Result);

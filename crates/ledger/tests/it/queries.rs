@@ -94,7 +94,7 @@ fn a_lock_file_is_known_by_bytes_and_id() {
 fn the_newest_proof_counts() {
     let verdict = |story: &str| match ledger_of(&[("a", story)]).proof_of(&staging(), &freight("a").release) {
         ProofVerdict::Proven(proven) => format!("proven {}", proven.seq),
-        ProofVerdict::Failed { seq, reason } => format!("failed {seq} {reason}"),
+        ProofVerdict::Failed { seq, reason, .. } => format!("failed {seq} {reason}"),
         ProofVerdict::Absent => "absent".to_owned(),
     };
     for (story, expected) in [
@@ -110,7 +110,11 @@ fn the_newest_proof_counts() {
         ("proof:ok suite(system):failed", "failed 2 it did not work"),
         ("proof:ok suite(system):started suite(system):refused suite(system):superseded", "proven 1"),
         ("proof:ok suite(system):failed suite(system):ok", "failed 2 it did not work"),
-        ("proof:ok deploy:failed verify:failed gates:refused", "proven 1"),
+        ("proof:ok deploy:failed gates:refused health:failed", "proven 1"),
+        ("verify:failed", "absent"),
+        ("proof:ok verify:failed", "failed 2 it did not work"),
+        ("proof:ok verify:failed verify:ok suite(system):ok", "failed 2 it did not work"),
+        ("proof:ok verify:failed deploy:started deploy:ok verify:ok proof:ok", "proven 6"),
     ] {
         assert_eq!(verdict(story), expected, "{story}");
     }

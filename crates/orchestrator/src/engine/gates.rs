@@ -4,10 +4,13 @@ use ledger::Ledger;
 use lock_model::CommitId;
 use promotion::approvals::{self, FallbackUse, PullRequestFacts};
 use promotion::attempts::Purpose;
-use promotion::gates::{Ancestry, DeployFacts, GateCode, GatePolicy, GateReport, PullRequestFound, judge};
+use promotion::gates::{
+    Ancestry, DeployFacts, Gate, GateCode, GatePolicy, GateReport, PullRequestFound, PullRequestSuites, judge,
+};
 use promotion::places::PlaceFacts;
 
 use super::people::pull_request_facts;
+use super::pull_request_suites::AskedSuites;
 use super::step_outcome::StepOutcome;
 use super::{Engine, merged_pull_request};
 use crate::branch_line::changes_only_the_lock;
@@ -22,11 +25,22 @@ use crate::revision::Revision;
 
 impl Engine<'_> {
     pub(super) async fn ask_gates(&mut self) -> Result<StepOutcome> {
-        let report = self.gate_report().await?;
+        let mut report = self.gate_report().await?;
+        let mut rerun = Vec::new();
+        if report.is_refused_only_by(Gate::PullRequestSuites)
+            && let Some(findings) = self.findings.take()
+        {
+            for asked in &findings.asked_suites {
+                rerun.extend(self.rerun_suites(asked).await?);
+            }
+            report = self.judge(self.store.ledger(), &findings);
+            self.findings = Some(findings);
+        }
         let rules = self.findings.as_ref().and_then(|findings| findings.rules.clone());
         let answer = if report.lets_pass() {
             let asked = report.findings.iter().filter(|f| f.verdict == promotion::gates::GateVerdict::Passed).count();
-            StepOutcome::ok(format!("{} passed", count(asked, "gate")))
+            let detail = std::iter::once(format!("{} passed", count(asked, "gate"))).chain(rerun);
+            StepOutcome::ok(detail.collect::<Vec<_>>().join("; "))
         } else {
             let code = match report.code() {
                 Some(GateCode::NotBelonging) => ErrorKind::Repository,
@@ -59,13 +73,14 @@ impl Engine<'_> {
         let branch = branch_of(&self.environment)?;
         let origin = self.origin_commit()?;
         let pull_request = merged_pull_request(self.context, &branch, &origin).await?;
-        let (policy, rules) = match self.purpose {
-            Purpose::Rollback => (GatePolicy::default(), None),
+        let (policy, rules, asked_suites) = match self.purpose {
+            Purpose::Rollback => (GatePolicy::default(), None, Vec::new()),
             Purpose::Run => {
                 let (context, commit) = (self.context, &self.revision.commit);
                 let found =
                     PolicyFound::of_commit(context, self.store.ledger(), &self.environment, &branch, commit).await?;
-                (found.gates(context, &self.revision)?, Some(found.report()))
+                let asked = self.asked_suites(&found).await?;
+                (found.gates(context, &self.revision)?, Some(found.report()), asked)
             }
         };
         let pull_request = match &pull_request {
@@ -87,6 +102,7 @@ impl Engine<'_> {
             places: place_facts(self.context, self.store.ledger(), &self.environment).await?,
             policy,
             rules,
+            asked_suites,
             pull_request,
         };
         let report = self.judge(self.store.ledger(), &findings);
@@ -96,6 +112,7 @@ impl Engine<'_> {
 
     /// Asks every gate about facts that were gathered before.
     pub(super) fn judge(&self, ledger: &Ledger, findings: &Findings) -> GateReport {
+        let tested: Vec<&PullRequestSuites> = findings.asked_suites.iter().map(|asked| &asked.suites).collect();
         judge(
             ledger,
             &DeployFacts {
@@ -112,6 +129,7 @@ impl Engine<'_> {
                 older_than_newest: findings.older_than_newest,
                 places: &findings.places,
                 policy: &findings.policy,
+                pull_request_suites: &tested,
                 pull_request: match &findings.pull_request {
                     Some(facts) => PullRequestFound::Found(facts),
                     None => PullRequestFound::Absent,
@@ -164,6 +182,7 @@ pub(super) struct Findings {
     policy: GatePolicy,
     /// Where the rules were read; absent for a rollback.
     rules: Option<PolicyReport>,
+    asked_suites: Vec<AskedSuites>,
     pull_request: Option<PullRequestFacts>,
 }
 

@@ -2,9 +2,10 @@
 
 use config::DirectPush;
 use forge::{CommitOutcome, FileChange, PullRequest, StatusState};
-use ledger::{Ledger, LockFile as RecordedLock, Step, StepResult, Unreviewed};
-use lock_model::{CommitId, EnvironmentName, LOCK_FILE, LockDiff, Source, TreePath};
+use ledger::{Ledger, LockFile as RecordedLock, RecordDraft, Step, StepResult, Unreviewed};
+use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Source, TreePath};
 
+use super::merged_locks::{Arrivals, Compared};
 use crate::context::{Context, branch_name};
 use crate::engine::gates::arrival;
 use crate::error::{Error, ErrorKind, Problem, Result};
@@ -55,19 +56,20 @@ pub(crate) async fn lock_commit(
         return already_there(context, store, environment, branch, tip, &lock).await;
     }
     let merged = merged_pull_request(context, branch, &tip.commit).await?;
-    let (lock, unreviewed, reason) = match merged {
-        Some(pull_request) => reviewed(context, tip, &pull_request, on_difference).await?,
+    let made = match merged {
+        Some(pull_request) => reviewed(context, store.ledger(), branch, tip, &pull_request, on_difference).await?,
         None => match tip.config.forge.direct_push {
             DirectPush::Refuse => return Err(direct_push(context, branch, tip).await?),
             DirectPush::Relock => {
                 let generated =
                     lock_builder::generate(context, tip, source(tip, None, &tip.commit), Scope::default()).await?;
                 let reason = "the commit came without a pull request".to_owned();
-                (locked(generated)?, Some(Unreviewed::DirectPush), Some(reason))
+                let unreviewed = Some(Unreviewed::DirectPush);
+                ToCommit { lock: locked(generated)?, unreviewed, reason: Some(reason), pulls: Vec::new() }
             }
         },
     };
-    commit(context, store, environment, branch, tip, &lock, unreviewed, reason.as_deref()).await
+    commit(context, store, environment, branch, tip, &made).await
 }
 
 /// Whether the lock in the tree, whose gitlinks are the tree's, is also the lock of this commit.
@@ -119,6 +121,7 @@ async fn already_there(
             if let Some(started) = store.ledger().record(seq) {
                 done.unreviewed = started.entry.unreviewed;
                 done.reason.clone_from(&started.entry.reason);
+                done.pulls.clone_from(&started.entry.pulls);
             }
             store.append(context, done, &[], |_| Ok(())).await?;
             format!("already committed; the record that was missing after {seq} is written")
@@ -151,13 +154,25 @@ pub(crate) async fn merged_pull_request(
     }))
 }
 
-/// Resolves a merged pull request's tree again and compares the answer with what was published.
+/// A lock that is ready to be committed, and what its record says about it.
+struct ToCommit {
+    lock: LockFile,
+    unreviewed: Option<Unreviewed>,
+    reason: Option<String>,
+    /// The pull requests that came with it.
+    pulls: Vec<u64>,
+}
+
+/// Resolves a merged pull request's tree again and compares the answer with what was published, also by the pull requests
+/// that were merged since the last lock commit.
 async fn reviewed(
     context: &Context,
+    ledger: &Ledger,
+    branch: &str,
     tip: &Revision,
     pull_request: &PullRequest,
     on_difference: OnDifference<'_>,
-) -> Result<(LockFile, Option<Unreviewed>, Option<String>)> {
+) -> Result<ToCommit> {
     let reachable = context.is_ancestor(pull_request.head.as_str(), tip.commit.as_str())?;
     if !reachable {
         return Err(not_a_merge(context, pull_request, tip).await?);
@@ -165,60 +180,82 @@ async fn reviewed(
     let base = tip.parents.first().unwrap_or(&tip.commit).clone();
     let source = source(tip, Some((pull_request.number, &pull_request.head)), &base);
     let generated = lock_builder::generate(context, tip, source, Scope::default()).await?;
-    let published = context.forge.artefact(pull_request.number, LOCK_ARTEFACT).await?;
-    let Some(published) = published else {
-        return Ok((locked(generated)?, None, None));
+    let accepted = |generated: Generated, reason: &str, pulls: Vec<u64>| -> Result<ToCommit> {
+        let unreviewed = Some(Unreviewed::AcceptedNew);
+        Ok(ToCommit { lock: locked(generated)?, unreviewed, reason: Some(reason.to_owned()), pulls })
     };
-    let name = format!("the lock published on pull request {}", pull_request.number);
-    let published = match (LockFile::parse(published, &name), on_difference) {
-        (Ok(published), OnDifference::Refuse | OnDifference::AcceptNew(_)) => published,
+    let arrivals = match (Arrivals::read(context, ledger, branch, tip).await, on_difference) {
+        (Ok(arrivals), OnDifference::Refuse | OnDifference::AcceptNew(_)) => arrivals,
         // An artefact that cannot be read must not block the branch for good: users with write access can store one.
-        (Err(_), OnDifference::AcceptNew(reason)) => {
-            return Ok((locked(generated)?, Some(Unreviewed::AcceptedNew), Some(reason.to_owned())));
+        (Err(error), OnDifference::AcceptNew(reason)) if error.kind() == ErrorKind::Lock => {
+            return accepted(generated, reason, vec![pull_request.number]);
         }
-        (Err(error), OnDifference::Refuse) => {
+        (Err(error), OnDifference::Refuse) if error.kind() == ErrorKind::Lock => {
             return Err(error.hint(
                 "to take what the registry says now: `orchestrator lock commit --accept-new --reason …`, recorded as unreviewed",
             ));
         }
+        (Err(error), OnDifference::Refuse | OnDifference::AcceptNew(_)) => return Err(error),
     };
-    if published.lock.id() == generated.lock.id() {
-        let same_source = published.lock.source().tree == generated.lock.source().tree
-            && published.lock.source().head == generated.lock.source().head;
-        let lock = if same_source { published } else { locked(generated)? };
-        return Ok((lock, None, None));
-    }
-    let changes = lock_model::diff(&published.lock, &generated.lock);
-    match on_difference {
-        OnDifference::Refuse => Err(moved(&published, &generated, &changes)),
-        OnDifference::AcceptNew(reason) => {
-            Ok((locked(generated)?, Some(Unreviewed::AcceptedNew), Some(reason.to_owned())))
+    let pulls = arrivals.numbers();
+    let (unreviewed, reason) = match (arrivals.compare(&generated.lock)?, on_difference) {
+        (Compared::Equal, OnDifference::Refuse | OnDifference::AcceptNew(_)) => (None, None),
+        (Compared::Different(error), OnDifference::Refuse) => return Err(error),
+        (Compared::Different(_) | Compared::Pushed(_), OnDifference::AcceptNew(reason)) => {
+            return accepted(generated, reason, pulls);
         }
-    }
+        (Compared::Pushed(commit), OnDifference::Refuse) => match tip.config.forge.direct_push {
+            DirectPush::Refuse => return Err(moved_by_push(branch, &commit)),
+            DirectPush::Relock => {
+                (Some(Unreviewed::DirectPush), Some(format!("{} came without a pull request", commit.short(12))))
+            }
+        },
+    };
+    let same = arrivals.newest_published().filter(|published| {
+        let (one, other) = (published.lock.source(), generated.lock.source());
+        published.lock.id() == generated.lock.id() && one.tree == other.tree && one.head == other.head
+    });
+    let lock = match same {
+        Some(published) => published.clone(),
+        None => locked(generated)?,
+    };
+    Ok(ToCommit { lock, unreviewed, reason, pulls })
 }
 
-#[expect(clippy::too_many_arguments, reason = "one private call, each argument a thing of its own")]
+/// Refuses a commit below the merge that moved a service and that no pull request merged.
+fn moved_by_push(branch: &str, commit: &CommitId) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("commit {} came to `{branch}` without a pull request, and moved services", commit.short(12)),
+    )
+    .hint("revert it with a pull request, or open one whose lock has these services: then they are reviewed")
+    .hint("or set `forge.direct-push: relock`, which marks such locks as unreviewed")
+}
+
 async fn commit(
     context: &Context,
     store: &mut LedgerStore,
     environment: &EnvironmentName,
     branch: &str,
     tip: &Revision,
-    lock: &LockFile,
-    unreviewed: Option<Unreviewed>,
-    reason: Option<&str>,
+    made: &ToCommit,
 ) -> Result<LockCommit> {
+    let ToCommit { lock, unreviewed, reason, pulls } = made;
+    let about = |mut draft: RecordDraft| {
+        draft.unreviewed = *unreviewed;
+        draft.pulls.clone_from(pulls);
+        match reason {
+            Some(reason) => draft.reason(reason),
+            None => draft,
+        }
+    };
     let still = |ledger: &Ledger| match ledger.rejected(lock.lock.id()) {
         Some(rejection) => Err(rejected(&lock.lock, &rejection.reason, &rejection.by)),
         None => Ok(()),
     };
     still(store.ledger())?;
-    let mut started = tip.record(context, environment, Step::LockCommit, StepResult::Started, lock);
-    started.unreviewed = unreviewed;
-    if let Some(reason) = reason {
-        started = started.reason(reason);
-    }
-    store.append(context, started, &[], still).await?;
+    let started = tip.record(context, environment, Step::LockCommit, StepResult::Started, lock);
+    store.append(context, about(started), &[], still).await?;
     let message = lock_message(lock);
     let outcome =
         context.forge.commit_files(&branch_name(branch)?, Some(&tip.commit), &lock_files(lock)?, &message).await?;
@@ -241,12 +278,8 @@ async fn commit(
     };
     context.sync()?;
     let with_lock = Revision::load(context, &committed)?;
-    let mut done = with_lock.record(context, environment, Step::LockCommit, StepResult::Ok, lock);
-    done.unreviewed = unreviewed;
-    if let Some(reason) = reason {
-        done = done.reason(reason);
-    }
-    store.append(context, done, &[], |_| Ok(())).await?;
+    let done = with_lock.record(context, environment, Step::LockCommit, StepResult::Ok, lock);
+    store.append(context, about(done), &[], |_| Ok(())).await?;
     let words = unreviewed.map(|why| format!(", unreviewed: {}", why.as_str())).unwrap_or_default();
     let note = format!("{} on {branch} at {}{words}", labels::short_id(lock.lock.id().as_str()), committed.short(12));
     Ok(LockCommit::Ready { commit: committed, note: Some(note) })
@@ -311,24 +344,8 @@ async fn not_a_merge(context: &Context, pull_request: &PullRequest, tip: &Revisi
 }
 
 async fn gets_no_lock(context: &Context, tip: &Revision, text: &str) -> Result<()> {
-    context.forge.set_status(&tip.commit, LOCK_STATUS, StatusState::Failure, text).await?;
+    context.forge.set_status(&tip.commit, None, LOCK_STATUS, StatusState::Failure, text).await?;
     Ok(())
-}
-
-fn moved(published: &LockFile, generated: &Generated, changes: &LockDiff) -> Error {
-    Error::new(
-        ErrorKind::Image,
-        format!(
-            "the registry no longer gives what was reviewed: lock {} was published, {} would be made now",
-            labels::short_id(published.lock.id().as_str()),
-            labels::short_id(generated.lock.id().as_str()),
-        ),
-    )
-    .problems(labels::diff_problems(changes))
-    .hint("find out who moved the tag; nothing was committed")
-    .hint(
-        "to take the new images after all: `orchestrator lock commit --accept-new --reason …`, recorded as unreviewed",
-    )
 }
 
 fn rejected(lock: &lock_model::Lock, reason: &str, by: &str) -> Error {

@@ -6,8 +6,10 @@ mod execution;
 mod gates;
 mod health;
 mod lock_commit;
+mod merged_locks;
 mod people;
 mod promotion;
+mod pull_request_suites;
 mod release;
 mod statuses;
 mod step_outcome;
@@ -27,6 +29,7 @@ pub(crate) use lock_commit::{
 };
 pub(crate) use people::{approval_policy, promotion_obstacles, prospect, pull_request_facts};
 pub(crate) use promotion::{APPROVALS_STATUS, rows_of};
+pub(crate) use pull_request_suites::{Ran, RequiredSuites, record_suite, required_suites, tested_merge};
 pub(crate) use statuses::SUITES_STATUS;
 pub(crate) use step_outcome::{Outcome, StepOutcome};
 pub(crate) use suites::{run_suite, suite_reference};
@@ -144,16 +147,6 @@ impl<'a> Engine<'a> {
             if !asked_for {
                 continue;
             }
-            let attempt = match action {
-                StepAction::Skip { seq } if repeat != Repeat::Deploy || key.step() != Step::Deploy => {
-                    let ended = self.skipped(&key, seq).await?;
-                    after_proof |= stopped.is_none() && ended.is_some();
-                    stopped = stopped.max(ended);
-                    continue;
-                }
-                StepAction::Skip { .. } => 1,
-                StepAction::Run { attempt } => attempt,
-            };
             if let Some(kind) = stopped
                 && key.step() != Step::Suite
             {
@@ -164,6 +157,16 @@ impl<'a> Engine<'a> {
                 }
                 break;
             }
+            let attempt = match action {
+                StepAction::Skip { seq } if repeat != Repeat::Deploy || key.step() != Step::Deploy => {
+                    let ended = self.skipped(&key, seq).await?;
+                    after_proof |= stopped.is_none() && ended.is_some();
+                    stopped = stopped.max(ended);
+                    continue;
+                }
+                StepAction::Skip { .. } => 1,
+                StepAction::Run { attempt } => attempt,
+            };
             self.attempt = attempt;
             let ended = match self.step(&key).await {
                 Ok(ended) => ended,

@@ -104,7 +104,7 @@ impl Engine<'_> {
         if !obstacles.is_empty() {
             let said = lock_model::escaping::shorten(&obstacles.join("; "), 140);
             let forge = &self.context.forge;
-            forge.set_status(&self.revision.commit, APPROVALS_STATUS, StatusState::Failure, &said).await?;
+            forge.set_status(&self.revision.commit, None, APPROVALS_STATUS, StatusState::Failure, &said).await?;
         }
         let text = format!("pull request {} {verb}: {from_branch} → {to_branch}", pull_request.number);
         Ok(Promotion { text, changed, obstacles })

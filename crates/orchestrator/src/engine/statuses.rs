@@ -2,6 +2,7 @@
 
 use forge::{PullRequestEdit, PullRequestState, Readiness, StatusState};
 use ledger::StepKey;
+use lock_model::CommitId;
 use promotion::attempts::Purpose;
 
 use super::{Engine, LOCK_ARTEFACT, LOCK_STATUS};
@@ -9,7 +10,7 @@ use crate::context::branch_name;
 use crate::environment_policy::branch_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::v1::StepResult as StepWord;
-use crate::revision::LockFile;
+use crate::revision::{LockFile, Revision};
 
 /// Status of a pull request's suites.
 pub(crate) const SUITES_STATUS: &str = "orchestrator/suites";
@@ -22,17 +23,17 @@ pub(super) fn proof_status(environment: &lock_model::EnvironmentName) -> String 
 impl Engine<'_> {
     /// Says on the commit that its proof is being made.
     pub(super) async fn status_pending(&self) -> Result<()> {
-        self.set_proof(StatusState::Pending, "the proof is being made").await
+        self.set_proof(&self.revision.commit, StatusState::Pending, "the proof is being made").await
     }
 
     /// Says on the commit that the release is proven, be it by this run or by an earlier commit with the same release.
     pub(super) async fn status_success(&self) -> Result<()> {
         let text = format!("release {} is proven", self.release.id8());
-        self.set_proof(StatusState::Success, &text).await
+        self.set_proof(&self.revision.commit, StatusState::Success, &text).await
     }
 
     /// Says on the commit, and on an open promotion, that there is no proof.
-    pub(super) async fn not_proven(&mut self, kind: ErrorKind) -> Result<()> {
+    pub(crate) async fn not_proven(&mut self, kind: ErrorKind) -> Result<()> {
         if !self.speaks_for_the_branch() || self.proof_stays(kind).await? {
             return Ok(());
         }
@@ -42,10 +43,13 @@ impl Engine<'_> {
             .rev()
             .find(|line| line.result == StepWord::Failed || line.result == StepWord::Refused)
             .map_or_else(|| kind.to_string(), |line| format!("{}: {}", line.step, first_line(&line.detail)));
-        self.set_proof(StatusState::Failure, &why).await?;
+        self.set_proof(&self.revision.commit, StatusState::Failure, &why).await?;
         let Some(pull_request) = self.open_promotion().await? else { return Ok(()) };
         if pull_request.head != self.revision.commit {
-            return Ok(());
+            if !self.is_this_release(&pull_request.head)? {
+                return Ok(());
+            }
+            self.set_proof(&pull_request.head, StatusState::Failure, &why).await?;
         }
         let edit = PullRequestEdit::default().readiness(Readiness::Draft);
         context_edit(self, pull_request.number, &edit).await?;
@@ -90,15 +94,22 @@ impl Engine<'_> {
         Ok(is_held || self.context.branch_head(&branch_of(&self.environment)?).await? != self.revision.commit)
     }
 
+    /// Whether another commit has this release, such as one that changed only a README.
+    fn is_this_release(&self, commit: &CommitId) -> Result<bool> {
+        let revision = Revision::load(self.context, commit)?;
+        let lock = revision.lock(self.context)?;
+        Ok(lock.is_some_and(|file| revision.release(&file.lock) == self.release))
+    }
+
     /// Whether the promotion from this branch depends on this run.
     pub(super) fn speaks_for_the_branch(&self) -> bool {
         crate::environment_policy::commits_locks(&self.environment) && self.purpose == Purpose::Run
     }
 
-    async fn set_proof(&self, state: StatusState, text: &str) -> Result<()> {
+    async fn set_proof(&self, commit: &CommitId, state: StatusState, text: &str) -> Result<()> {
         let context = proof_status(&self.environment.name);
         let text = lock_model::escaping::shorten(first_line(text), 140);
-        self.context.forge.set_status(&self.revision.commit, &context, state, &text).await?;
+        self.context.forge.set_status(commit, None, &context, state, &text).await?;
         Ok(())
     }
 
@@ -123,7 +134,7 @@ impl Engine<'_> {
                 continue;
             }
             let text = format!("`{branch}` moved: the lock must be made again");
-            forge.set_status(&pull_request.head, LOCK_STATUS, StatusState::Pending, &text).await?;
+            forge.set_status(&pull_request.head, None, LOCK_STATUS, StatusState::Pending, &text).await?;
         }
         Ok(())
     }

@@ -69,13 +69,13 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
         goes_to_staging(&pull_request, rules)?;
     }
     LedgerStore::check(context).await?;
-    let status = async |state: StatusState, text: &str| -> Result<()> {
+    let status = async |base: &CommitId, state: StatusState, text: &str| -> Result<()> {
         let text = lock_model::escaping::shorten(text, 140);
-        context.forge.set_status(&pull_request.head, LOCK_STATUS, state, &text).await?;
+        context.forge.set_status(&pull_request.head, Some(base), LOCK_STATUS, state, &text).await?;
         Ok(())
     };
-    status(StatusState::Pending, "the lock is being made").await?;
-    let Some(made) = make_of_the_present(context, &pull_request, request, base).await? else {
+    status(&base, StatusState::Pending, "the lock is being made").await?;
+    let Some(made) = make_of_the_present(context, &pull_request, request, base.clone()).await? else {
         return Ok(LockPublishReport {
             pull_request: number,
             published: None,
@@ -88,7 +88,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
         Ok(made) => {
             context.forge.put_artefact(number, LOCK_ARTEFACT, &made.generated.bytes).await?;
             context.forge.upsert_comment(number, COMMENT, &made.comment).await?;
-            status(StatusState::Success, &made.line).await?;
+            status(&made.base, StatusState::Success, &made.line).await?;
             let generated = made.generated;
             Ok(LockPublishReport {
                 pull_request: number,
@@ -118,7 +118,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
                 hints: error.hints(),
             });
             context.forge.upsert_comment(number, COMMENT, &comment).await?;
-            status(StatusState::Failure, error.message()).await?;
+            status(&base, StatusState::Failure, error.message()).await?;
             Err(error)
         }
     }

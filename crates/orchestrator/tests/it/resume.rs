@@ -403,8 +403,10 @@ async fn a_deployment_that_somebody_changed_is_found_and_deployed_again() {
     let other = stored.replace(digest, lock_model::Digest::of(b"another image").as_str());
     assert_ne!(other, stored);
     shop.commit("deploy/production", &[write(path, &other)], "by hand");
-    let verified = orchestrator::verify(&shop.bot(), &production()).await.unwrap();
+    let records = shop.ledger().records().len();
+    let verified = orchestrator::verify(&shop.context("dana"), &production()).await.unwrap();
     assert!(!verified.proof.is_proven());
+    assert_eq!(shop.ledger().records().len(), records, "a person's look is no record");
     let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
     assert_eq!(report.stopped, Some(ErrorKind::Negative), "{report:#?}");
     assert_eq!(step_words(&report).last(), Some(&("verify", StepWord::Failed)));

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use lock_model::{CommitId, Date, Digest, EnvironmentName, Lock, ReleaseId, SuiteDigest, SuiteName, TreeId};
 
+use super::pull_request_suites::PullRequestSuites;
 use crate::approvals::{ApprovalPolicy, PullRequestFacts};
 use crate::attempts::Purpose;
 use crate::places::PlaceFacts;
@@ -39,6 +40,8 @@ pub struct DeployFacts<'a> {
     pub places: &'a PlaceFacts,
     /// The rules of the environment.
     pub policy: &'a GatePolicy,
+    /// The suites that what was merged must have passed, by environment; none where the rules require none.
+    pub pull_request_suites: &'a [&'a PullRequestSuites],
     /// The pull request whose merge made `commit`; looked at only where the rules ask for approvals.
     pub pull_request: PullRequestFound<'a>,
 }

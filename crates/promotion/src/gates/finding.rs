@@ -23,6 +23,8 @@ lock_model::words! {
         NoDowngrade = "no-downgrade",
         /// Every place that the target writes is the environment's own.
         OwnPlace = "own-place",
+        /// The suites of pull requests passed on this content.
+        PullRequestSuites = "pull-request-suites",
         /// The environment before proved this release.
         StagingProof = "staging-proof",
         /// The suites of that proof are the ones that are required.
@@ -143,7 +145,7 @@ impl Gate {
     /// Whether the answer depends on the rules of the environment.
     pub fn asks_by_rules(self) -> bool {
         match self {
-            Self::StagingProof | Self::Suites | Self::Approvals | Self::MergedTree => true,
+            Self::PullRequestSuites | Self::StagingProof | Self::Suites | Self::Approvals | Self::MergedTree => true,
             Self::BelongsToTree
             | Self::ReviewedHead
             | Self::RecordedLock
@@ -179,6 +181,12 @@ impl GateReport {
     /// The negative answers.
     pub fn refusals(&self) -> impl Iterator<Item = &GateFinding> {
         self.findings.iter().filter(|finding| !finding.verdict.lets_pass())
+    }
+
+    /// Whether this gate refuses and every other lets pass.
+    pub fn is_refused_only_by(&self, gate: Gate) -> bool {
+        let mut refusals = self.refusals().peekable();
+        refusals.peek().is_some() && refusals.all(|finding| finding.gate == gate)
     }
 
     /// The negative answers in one line, for the record.

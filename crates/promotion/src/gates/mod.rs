@@ -8,11 +8,13 @@ mod finding;
 mod lock;
 mod people;
 mod proof;
+mod pull_request_suites;
 
 pub use facts::{Ancestry, DeployFacts, GatePolicy, ProvenIn, PullRequestFound};
 pub use finding::{Gate, GateCode, GateFinding, GateReport, GateVerdict};
 pub use people::{CANNOT_BE_MET, approvals, merged_tree};
 pub use proof::{proof_in, suites_in};
+pub use pull_request_suites::PullRequestSuites;
 
 use ledger::Ledger;
 
@@ -28,6 +30,7 @@ pub fn judge(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateReport {
         environment::not_held(ledger, facts),
         environment::no_downgrade(ledger, facts),
         environment::own_place(ledger, facts),
+        pull_request_suites::pull_request_suites(ledger, facts),
     ];
     findings.extend(proof::gates(ledger, facts));
     findings.extend(people::gates(facts));

@@ -44,11 +44,17 @@ pub fn proof_in(ledger: &Ledger, proven_in: &ProvenIn, release: &ReleaseId) -> G
             ),
             hint,
         ),
-        ProofVerdict::Failed { seq, reason } => GateFinding::refused(
-            Gate::StagingProof,
-            format!("release {id8} failed in `{environment}` (record {seq}): {reason}"),
-            hint,
-        ),
+        ProofVerdict::Failed { seq, reason, withdrawn } => {
+            let what = match withdrawn {
+                Some(proof) => {
+                    format!(
+                        "the proof of release {id8} in `{environment}` (record {proof}) was withdrawn by record {seq}"
+                    )
+                }
+                None => format!("release {id8} failed in `{environment}` (record {seq})"),
+            };
+            GateFinding::refused(Gate::StagingProof, format!("{what}: {reason}"), hint)
+        }
         ProofVerdict::Absent => {
             GateFinding::refused(Gate::StagingProof, format!("release {id8} was never proven in `{environment}`"), hint)
         }

@@ -122,9 +122,14 @@ fn a_deployment_that_verify_found_changed_is_done_again() {
     let mut ledger = Ledger::empty();
     tell(&mut ledger, &staging(), &a, STAGED);
     tell(&mut ledger, &staging(), &a, "verify:failed");
-    assert!(shown(&ledger, &a).contains("deploy:2"), "{}", shown(&ledger, &a));
-    tell(&mut ledger, &staging(), &a, "deploy:started deploy:ok");
-    assert!(shown(&ledger, &a).contains("deploy verify:1"), "{}", shown(&ledger, &a));
+    let again = shown(&ledger, &a);
+    assert!(again.contains("deploy:2 verify:1 suite system:2 proof:1"), "{again}");
+    tell(&mut ledger, &staging(), &a, "deploy:started deploy:ok verify:ok");
+    let again = shown(&ledger, &a);
+    assert!(again.contains("deploy verify:1 suite system:2 proof:1"), "{again}");
+    tell(&mut ledger, &staging(), &a, "suite(system):started suite(system):ok proof:ok");
+    let again = shown(&ledger, &a);
+    assert!(again.contains("deploy verify:1 suite system proof promote"), "{again}");
 }
 
 #[test]

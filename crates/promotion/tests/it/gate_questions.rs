@@ -1,10 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::{Ledger, Policy, PolicySource, ProofLevel, Step};
+use ledger::{Ledger, Policy, PolicySource, ProofLevel, RecordDraft, RunIdentity, Step, StepResult, TestedMerge};
 use lock_model::{Date, Digest, EnvironmentName, Lock, Origin, ReleaseId, TreeId};
 use promotion::attempts::Purpose;
 use promotion::gates::{
-    Ancestry, DeployFacts, Gate, GateCode, GatePolicy, GateReport, GateVerdict, ProvenIn, PullRequestFound, judge,
+    Ancestry, DeployFacts, Gate, GateCode, GatePolicy, GateReport, GateVerdict, ProvenIn, PullRequestFound,
+    PullRequestSuites, judge,
 };
 
 use promotion::places::PlaceFacts;
@@ -27,6 +28,7 @@ struct Scene {
     older_than_newest: Ancestry,
     places: PlaceFacts,
     policy: GatePolicy,
+    tested: Option<PullRequestSuites>,
     pull_request: Option<promotion::approvals::PullRequestFacts>,
 }
 
@@ -38,6 +40,7 @@ fn scene() -> Scene {
     let freight = freight("a");
     let mut ledger = Ledger::empty();
     tell(&mut ledger, &staging(), &freight, STAGED);
+    append(&mut ledger, evidence(&tested(), "robot", StepResult::Ok));
     Scene {
         ledger,
         purpose: Purpose::Run,
@@ -59,8 +62,35 @@ fn scene() -> Scene {
             }],
             approvals: Some(policy(4)),
         },
+        tested: Some(PullRequestSuites {
+            tested: tested(),
+            suites: BTreeMap::from([(suite("lint", "lint").name, Some(suite("lint", "lint").digest))]),
+            bots: BTreeSet::from(["robot".to_owned()]),
+            merges: vec![(7, commit("merge"))],
+        }),
         pull_request: Some(pull_request(&FOUR)),
     }
+}
+
+/// What the suites of a pull request ran on.
+fn tested() -> TestedMerge {
+    TestedMerge {
+        environment: "pull-request".parse().unwrap(),
+        base: "staging".parse().unwrap(),
+        tree: tree("merge without lock"),
+    }
+}
+
+/// A record of the suite `lint`.
+fn evidence(tested: &TestedMerge, actor: &str, result: StepResult) -> RecordDraft {
+    let mut draft = RecordDraft::new(Step::Suite, result, RunIdentity::new("run-1", actor), now(0))
+        .environment(&tested.environment)
+        .reason("two of three cases failed");
+    draft.base = Some(tested.base.clone());
+    draft.merge_tree = Some(tested.tree.clone());
+    draft.commit = Some(commit("test merge"));
+    draft.suite = Some(suite("lint", "lint"));
+    draft
 }
 
 impl Scene {
@@ -81,6 +111,7 @@ impl Scene {
                 older_than_newest: self.older_than_newest,
                 places: &self.places,
                 policy: &self.policy,
+                pull_request_suites: &self.tested.iter().collect::<Vec<_>>(),
                 pull_request: match &self.pull_request {
                     Some(facts) => PullRequestFound::Found(facts),
                     None => PullRequestFound::Absent,
@@ -266,7 +297,7 @@ fn t14_the_same_release_again_is_no_downgrade() {
 fn p9_only_a_release_that_staging_proved_goes_on() {
     let both = [Gate::StagingProof, Gate::Suites];
     let mut never = scene();
-    never.ledger = Ledger::empty();
+    (never.ledger, never.tested) = (Ledger::empty(), None);
     tell(&mut never.ledger, &staging(), &freight("a"), "lock-commit:started lock-commit:ok deploy:started deploy:ok");
     never.refused_by(&both, GateCode::Refused, "was never proven in `staging`");
     tell(&mut never.ledger, &production(), &freight("a"), "proof:ok");
@@ -395,6 +426,7 @@ fn gates_and_verdicts_have_words() {
             "not-held",
             "no-downgrade",
             "own-place",
+            "pull-request-suites",
             "staging-proof",
             "suites",
             "approvals",
@@ -455,14 +487,75 @@ fn what_is_not_required_is_not_asked() {
     let mut scene = scene();
     assert_eq!(not_asked(&scene), []);
     scene.policy = GatePolicy::new(parent());
-    let of_policy = [Gate::StagingProof, Gate::Suites, Gate::Approvals, Gate::MergedTree];
+    scene.tested = None;
+    let of_policy = [Gate::PullRequestSuites, Gate::StagingProof, Gate::Suites, Gate::Approvals, Gate::MergedTree];
     assert_eq!(not_asked(&scene), of_policy);
     scene.policy = self::scene().policy;
+    scene.tested = self::scene().tested;
     scene.purpose = Purpose::Rollback;
     assert_eq!(not_asked(&scene), of_policy, "a rollback goes to what was proven and approved before");
     append(&mut scene.ledger, note(Step::Hold, Some(&production()), "fair"));
     tell(&mut scene.ledger, &production(), &crate::builders::freight("b"), "deploy:started");
     assert_eq!(not_asked(&scene), [&[Gate::NotHeld, Gate::NoDowngrade][..], &of_policy].concat());
+}
+
+#[test]
+fn t57_evidence_is_of_this_content_for_this_branch_by_a_bot() {
+    let only = |tested: &TestedMerge, actor: &str, result: StepResult| {
+        let mut scene = scene();
+        scene.ledger = Ledger::empty();
+        tell(&mut scene.ledger, &staging(), &freight("a"), STAGED);
+        append(&mut scene.ledger, evidence(tested, actor, result));
+        scene
+    };
+    only(&tested(), "robot", StepResult::Ok).passes();
+    let none = "no bot recorded `lint` for this tree";
+    let refused = |scene: &Scene, text: &str| scene.refused_by(&[Gate::PullRequestSuites], GateCode::Refused, text);
+    refused(&only(&TestedMerge { tree: tree("another"), ..tested() }, "robot", StepResult::Ok), none);
+    refused(&only(&TestedMerge { base: "play".parse().unwrap(), ..tested() }, "robot", StepResult::Ok), none);
+    refused(&only(&TestedMerge { environment: production(), ..tested() }, "robot", StepResult::Ok), none);
+    refused(&only(&tested(), "ana", StepResult::Ok), none);
+    refused(&only(&tested(), "robot", StepResult::Superseded), none);
+    refused(&only(&tested(), "robot", StepResult::Failed), "`lint` failed (record 13): two of three cases failed");
+
+    // The newest counts; another version of the suite is another suite.
+    let mut scene = scene();
+    append(&mut scene.ledger, evidence(&tested(), "robot", StepResult::Failed));
+    refused(&scene, "`lint` failed");
+    assert!(scene.judge().is_refused_only_by(Gate::PullRequestSuites));
+    append(&mut scene.ledger, evidence(&tested(), "robot", StepResult::Ok));
+    scene.passes();
+    assert!(!scene.judge().is_refused_only_by(Gate::PullRequestSuites));
+    let suites = |scene: &mut Scene, name: &str, digest| {
+        scene.tested.as_mut().unwrap().suites.insert(suite(name, "").name, digest);
+    };
+    suites(&mut scene, "lint", Some(suite("lint", "changed").digest));
+    refused(&scene, none);
+    suites(&mut scene, "lint", None);
+    refused(&scene, "the change removes what `pull-request` requires: `lint`");
+}
+
+#[test]
+fn t57_the_way_out_names_what_was_merged() {
+    let hint = |merges: Vec<(u64, lock_model::CommitId)>| {
+        let mut scene = scene();
+        append(&mut scene.ledger, evidence(&tested(), "robot", StepResult::Failed));
+        scene.tested.as_mut().unwrap().merges = merges;
+        scene.judge().refusals().next().unwrap().hint.clone().unwrap()
+    };
+    let (one, two) = (commit("one"), commit("two"));
+    assert_eq!(
+        hint(vec![(7, one.clone())]),
+        format!(
+            "revert pull request 7 (`git revert -m 1 {}`) with a pull request into `staging`, or repair it with one",
+            one.short(12)
+        )
+    );
+    let both = hint(vec![(8, two), (7, one)]);
+    assert!(
+        both.starts_with("each was tested without the others") && both.contains("8 (`git") && both.contains("7 (`git")
+    );
+    assert!(hint(Vec::new()).starts_with("take back what was pushed"));
 }
 
 #[test]

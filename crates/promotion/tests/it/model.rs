@@ -226,7 +226,7 @@ impl World {
                         if past.release == entry.release {
                             match (past.step, past.result) {
                                 (Step::Proof, StepResult::Ok) => proven = true,
-                                (Step::Proof | Step::Suite, StepResult::Failed) => proven = false,
+                                (Step::Proof | Step::Suite | Step::Verify, StepResult::Failed) => proven = false,
                                 _ => {}
                             }
                         }
@@ -584,6 +584,7 @@ impl Process {
             older_than_newest: older,
             places: &crate::places::own(&name(self.place)),
             policy: &rules,
+            pull_request_suites: &[],
             pull_request: merged.map_or(PullRequestFound::Absent, PullRequestFound::Found),
         };
         judge(&world.ledger, &facts).lets_pass()

@@ -244,6 +244,7 @@ impl Text for StatusReport {
                 match &row.proof {
                     ProofSummary::Proven { level, .. } => level.to_string(),
                     ProofSummary::Failed { .. } => "failed".to_owned(),
+                    ProofSummary::Withdrawn { seq, .. } => format!("withdrawn (record {seq})"),
                     ProofSummary::None => dash(),
                 },
                 row.tag.clone().unwrap_or_else(dash),

@@ -89,6 +89,15 @@ pub enum ProofSummary {
         /// Number of the record in the ledger.
         seq: u64,
     },
+    /// It was proven, and what was found later withdraws the proof until the release is proven again.
+    Withdrawn {
+        /// Why, one line.
+        reason: String,
+        /// Number of the record that withdraws it.
+        seq: u64,
+        /// Number of the proof.
+        proof: u64,
+    },
     /// There is neither a proof nor a failed one.
     None,
 }
@@ -168,7 +177,8 @@ fn deployed(record: &Record) -> Option<Deployed> {
 fn proof(ledger: &Ledger, environment: &EnvironmentName, release: &ReleaseId) -> ProofSummary {
     match ledger.proof_of(environment, release) {
         ProofVerdict::Proven(proven) => ProofSummary::Proven { level: proven.level, at: proven.at, seq: proven.seq },
-        ProofVerdict::Failed { seq, reason } => ProofSummary::Failed { reason, seq },
+        ProofVerdict::Failed { seq, reason, withdrawn: None } => ProofSummary::Failed { reason, seq },
+        ProofVerdict::Failed { seq, reason, withdrawn: Some(proof) } => ProofSummary::Withdrawn { reason, seq, proof },
         ProofVerdict::Absent => ProofSummary::None,
     }
 }
