@@ -299,7 +299,8 @@ async fn t60_a_rollback_does_not_go_back_to_a_place_that_another_environment_has
     (draft.step, draft.policy, draft.evidence) = (Step::Policy, None, Vec::new());
     draft.reason = Some("production has another branch".to_owned());
     draft.accepts = Some(Accepts::Place("branch deploy/production".to_owned()));
-    shop.append(draft);
+    draft.run.actor = "eve".to_owned();
+    shop.append_as("eve", draft);
     let (before, records) = (shop.untouched(), shop.ledger().records().len());
     let error = fails(rollback(&shop.bot(), &RollbackRequest::new(production(), "broken")).await, ErrorKind::Refused);
     assert!(error.to_string().contains("branch `deploy/production` belongs to `staging`"), "{error}");

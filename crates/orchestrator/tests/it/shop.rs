@@ -398,8 +398,13 @@ impl Shop {
 
     /// Appends a record as another run would.
     pub(crate) fn append(&self, draft: RecordDraft) {
+        self.append_as(BOT, draft);
+    }
+
+    /// Appends a record that this user brings.
+    pub(crate) fn append_as(&self, actor: &str, draft: RecordDraft) {
         let new = self.ledger().next(draft).unwrap();
-        let forge = self.forge(BOT);
+        let forge = self.forge(actor);
         let ledger = branch(lock_model::LEDGER_BRANCH);
         let head = forge.branch_head(&ledger).unwrap();
         let change = FileChange::Write { path: new.file_name.as_str().try_into().unwrap(), bytes: new.bytes };
