@@ -5,14 +5,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ledger::{
-    Ledger, LockFile, NewRecord, Policy, PolicySource, ProofLevel, ProofVerdict, Record, RecordDraft, RunIdentity,
-    Step, StepKey, StepResult, SuiteRef,
+    Accepts, Ledger, LockFile, NewRecord, Policy, PolicySource, ProofLevel, ProofVerdict, Record, RecordDraft,
+    RunIdentity, Step, StepKey, StepResult, SuiteRef,
 };
 use lock_model::{CommitId, Digest, Lock};
 use promotion::approvals::{MergeFacts, PullRequestFacts};
 use promotion::attempts::{AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction, next_steps, plan};
 use promotion::gates::{Ancestry, DeployFacts, GatePolicy, ProvenIn, PullRequestFound, judge};
 use promotion::interruption::{Underway, interruption};
+use promotion::policy_commit::{Line, policy_commit};
 use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 use promotion::rollback::{self, TargetState};
 use proptest::prelude::*;
@@ -57,11 +58,28 @@ enum Event {
     Hold(Place),
     Unhold(Place),
     Reject(u8),
-    /// Staging's head is merged into main, with or without enough approvals, with or without something else on main.
+    /// Staging's head is merged into main by everybody who is left, with or without something else on main.
     Merge {
-        approved: bool,
         hotfix: bool,
+        asks: u8,
     },
+    /// An administrator merges staging's head into main with fewer approvals than anybody asks for.
+    Bypass {
+        approvals: u8,
+        asks: u8,
+    },
+    /// Two bypasses, of which the second would be allowed by the rules of the first; proven content, and a run after each
+    /// bypass or after both.
+    Wash {
+        content: u8,
+        run_between: bool,
+    },
+    /// An administrator puts the rules of main's head, or of an older commit, in force.
+    Accept {
+        back: u8,
+    },
+    /// Somebody leaves the team, or comes back: so many can approve from now on.
+    Team(u8),
     /// From now on the suites of this content are green, or not.
     Suites {
         content: u8,
@@ -79,7 +97,11 @@ struct Commit {
     lock: Option<(Digest, u8)>,
     /// For main: the pull request that made it.
     merge: Option<PullRequestFacts>,
-    sound: bool,
+    /// How many approvals its configuration asks for in production.
+    asks: u8,
+    /// How many approvals its pull request got.
+    approvals: u8,
+    hotfix: bool,
 }
 
 #[derive(Debug)]
@@ -91,11 +113,18 @@ struct World {
     mutex: BTreeMap<Place, u32>,
     tags: Vec<TagFacts>,
     red: [bool; CONTENTS],
+    /// How many people can approve.
+    team: u8,
+    /// The rules of production were lowered by those who may: by as many approvals as they ask for, by an administrator's
+    /// decision, or before anything had passed by them.
+    lowered: bool,
     freights: Vec<Freight>,
     locks: Vec<Lock>,
     runs: u32,
     commits: u32,
 }
+
+const FULL_TEAM: u8 = 4;
 
 /// The last two are kept for the end: nobody rejects them.
 const CONTENTS: usize = 6;
@@ -125,19 +154,46 @@ impl World {
             mutex: BTreeMap::new(),
             tags: Vec::new(),
             red: [false; CONTENTS],
+            team: FULL_TEAM,
+            lowered: false,
             freights: words.iter().map(|word| freight(word)).collect(),
             locks: words.iter().map(|word| lock(word)).collect(),
             runs: 0,
             commits: 0,
         };
-        world.push(Place::Staging, 0, None, None);
+        world.push(Place::Staging, 0, None);
+        // The branch was there before, with its rules; it has no lock, so that it is never deployed.
+        world.push(Place::Production, 0, None);
         world
     }
 
-    fn push(&mut self, place: Place, content: u8, lock: Option<(Digest, u8)>, merge: Option<PullRequestFacts>) {
+    fn push(&mut self, place: Place, content: u8, lock: Option<(Digest, u8)>) -> &mut Commit {
         self.commits += 1;
         let id = commit(&format!("commit {}", self.commits));
-        self.branches.get_mut(&place).unwrap().push(Commit { id, content, lock, merge, sound: true });
+        let branch = self.branches.get_mut(&place).unwrap();
+        branch.push(Commit { id, content, lock, merge: None, asks: FULL_TEAM, approvals: 0, hotfix: false });
+        branch.last_mut().unwrap()
+    }
+
+    /// How many approvals the rules ask for that judge a commit of main.
+    fn asked_of(&self, commit: &Commit) -> (Policy, u8) {
+        let line = &self.branches[&Place::Production];
+        let at = line.iter().position(|known| known.id == commit.id).unwrap();
+        let ids = |commits: &[Commit]| commits.iter().rev().map(|commit| commit.id.clone()).collect();
+        let around = Line { after: ids(&line[at + 1..]), change: vec![commit.id.clone()], before: ids(&line[..at]) };
+        match policy_commit(&self.ledger, &production(), &around) {
+            Some(found) => {
+                let judge = line.iter().find(|known| known.id == found.commit).expect("a policy commit is on the line");
+                (Policy { source: found.source, commit: Some(found.commit) }, judge.asks)
+            }
+            None => (Policy { source: PolicySource::Bootstrap, commit: None }, commit.asks),
+        }
+    }
+
+    /// Whether the gates of production ever passed for a run.
+    fn has_rules_in_force(&self) -> bool {
+        let passed = |record: &Record| record.is(Step::Gates, StepResult::Ok) && record.entry.policy.is_some();
+        self.ledger.of(&production()).any(passed)
     }
 
     fn head(&self, place: Place) -> Option<&Commit> {
@@ -148,16 +204,26 @@ impl World {
         self.branches[&place].iter().position(|known| known.id == *commit)
     }
 
-    fn merge(&mut self, approved: bool, hotfix: bool) {
+    fn merge(&mut self, approvals: u8, hotfix: bool, asks: u8) {
         let staged = self.head(Place::Staging).unwrap().clone();
-        let reviews = if approved { &FOUR[..] } else { &FOUR[..3] };
-        let mut facts = pull_request(reviews);
+        let mut facts = pull_request(&FOUR[..usize::from(approvals)]);
         let merged = if hotfix { tree("content and a hotfix") } else { tree("content") };
-        self.push(Place::Production, staged.content, staged.lock, None);
-        let commit = self.branches.get_mut(&Place::Production).unwrap().last_mut().unwrap();
+        self.lowered |= asks < FULL_TEAM && (approvals >= FULL_TEAM || !self.has_rules_in_force());
+        let commit = self.push(Place::Production, staged.content, staged.lock);
         facts.merged = Some(MergeFacts { commit: commit.id.clone(), tree: merged, by: "fay".to_owned(), at: now(0) });
-        commit.merge = Some(facts);
-        commit.sound = approved && !hotfix;
+        *commit = Commit { merge: Some(facts), asks, approvals, hotfix, ..commit.clone() };
+    }
+
+    /// An administrator puts the rules of a commit of main in force.
+    fn accept(&mut self, back: u8) {
+        let line = &self.branches[&Place::Production];
+        let Some(at) = line.len().checked_sub(1 + usize::from(back)) else { return };
+        let commit = line[at].clone();
+        self.lowered |= commit.asks < FULL_TEAM;
+        let mut draft = note(Step::Policy, Some(&production()), "accepted");
+        draft.commit = Some(commit.id.clone());
+        draft.accepts = Some(Accepts::Commit(commit.id));
+        self.by_hand(draft);
     }
 
     /// Stores a record where nobody else stored one: the compare-and-swap of the branch.
@@ -233,7 +299,11 @@ impl World {
                     }
                     assert!(proven, "production takes only what staging proved");
                     let at = self.place_of(place, entry.commit.as_ref().unwrap()).unwrap();
-                    assert!(self.branches[&place][at].sound, "four people saw exactly this");
+                    let deployed = &self.branches[&place][at];
+                    if !self.lowered {
+                        assert!(deployed.approvals >= FULL_TEAM, "as many approvals as the rules ask for");
+                        assert!(!deployed.hotfix, "they saw exactly this");
+                    }
                 }
             }
         }
@@ -281,10 +351,6 @@ struct Process {
     since: u64,
     todo: VecDeque<Op>,
     suites_failed: bool,
-}
-
-fn policy_of_parent() -> Policy {
-    Policy { source: PolicySource::Parent, commit: None }
 }
 
 impl Process {
@@ -335,7 +401,7 @@ impl Process {
                     return false;
                 }
                 let content = self.commit.content;
-                world.push(Place::Staging, content, Some((file.clone(), content)), None);
+                world.push(Place::Staging, content, Some((file.clone(), content)));
                 self.commit = world.head(Place::Staging).unwrap().clone();
                 self.then(Op::LockStored(file))
             }
@@ -529,6 +595,14 @@ impl Process {
     fn draft(&self, world: &World, key: &StepKey, result: StepResult) -> RecordDraft {
         let mut draft = draft(&name(self.place), &self.freight(world), key, result);
         draft.run = self.run.clone();
+        if key.step() == Step::Gates {
+            draft.policy = match (self.purpose, self.place) {
+                // A rollback asks nothing that rules decide.
+                (Purpose::Rollback, _) => None,
+                (Purpose::Run, Place::Staging) => Some(Policy { source: PolicySource::Parent, commit: None }),
+                (Purpose::Run, Place::Production) => Some(world.asked_of(&self.commit).0),
+            };
+        }
         draft
     }
 
@@ -556,15 +630,17 @@ impl Process {
             Some(_) | None => vec!["the lock is another content's".to_owned()],
         };
         let rules = match self.place {
-            Place::Staging => GatePolicy::new(policy_of_parent()),
+            Place::Staging => GatePolicy::new(Policy { source: PolicySource::Parent, commit: None }),
             Place::Production => GatePolicy {
-                policy: Some(policy_of_parent()),
+                policy: Some(world.asked_of(&self.commit).0),
                 proven_in: vec![ProvenIn {
                     environment: staging(),
                     level: ProofLevel::Stored,
                     suites: suites(Place::Staging).into_iter().map(|suite| (suite.name, Some(suite.digest))).collect(),
                 }],
-                approvals: Some(policy(4)),
+                approvals: Some(world.asked_of(&self.commit).1)
+                    .filter(|asked| *asked > 0)
+                    .map(|asked| policy(asked.into())),
             },
         };
         let merged = self.commit.merge.as_ref();
@@ -647,11 +723,11 @@ fn apply(world: &mut World, processes: &mut Vec<Process>, event: Event) {
     match event {
         Event::Push(content) => {
             let lock = world.head(Place::Staging).unwrap().lock.clone();
-            world.push(Place::Staging, content, lock, None);
+            world.push(Place::Staging, content, lock);
         }
         Event::Forge(content) => {
             let forged = Digest::of(format!("forged {}", world.commits).as_bytes());
-            world.push(Place::Staging, content, Some((forged, content)), None);
+            world.push(Place::Staging, content, Some((forged, content)));
         }
         Event::Start { place, back } => {
             let branch = &world.branches[&place];
@@ -669,7 +745,8 @@ fn apply(world: &mut World, processes: &mut Vec<Process>, event: Event) {
         Event::Train(content) => {
             apply(world, processes, Event::Push(content));
             finish(world, Place::Staging, Purpose::Run);
-            world.merge(true, false);
+            let team = world.team;
+            world.merge(team, false, FULL_TEAM);
             finish(world, Place::Production, Purpose::Run);
         }
         Event::Rollback(place) => {
@@ -701,7 +778,24 @@ fn apply(world: &mut World, processes: &mut Vec<Process>, event: Event) {
             let draft = reject(&world.freights[usize::from(content)], "rejected");
             world.by_hand(draft);
         }
-        Event::Merge { approved, hotfix } => world.merge(approved, hotfix),
+        Event::Merge { hotfix, asks } => {
+            let team = world.team;
+            world.merge(team, hotfix, asks);
+        }
+        Event::Bypass { approvals, asks } => world.merge(approvals, false, asks),
+        Event::Wash { content, run_between } => {
+            apply(world, processes, Event::Push(content));
+            finish(world, Place::Staging, Purpose::Run);
+            for _ in 0..2 {
+                world.merge(0, false, 0);
+                if run_between {
+                    finish(world, Place::Production, Purpose::Run);
+                }
+            }
+            finish(world, Place::Production, Purpose::Run);
+        }
+        Event::Accept { back } => world.accept(back),
+        Event::Team(people) => world.team = people,
         Event::Suites { content, green } => world.red[usize::from(content)] = !green,
         Event::Drift(place) => {
             world.environments.insert(place, None);
@@ -741,12 +835,21 @@ fn settle(mut world: World) {
     world.check();
 }
 
+/// One content all the way. Where the team is too small for the rules in force, an administrator puts those of the change
+/// in force, which ask for what the team can give.
 fn through(world: &mut World, content: u8) {
     let old_lock = world.head(Place::Staging).unwrap().lock.clone();
-    world.push(Place::Staging, content, old_lock, None);
+    world.push(Place::Staging, content, old_lock);
     for place in [Place::Staging, Place::Production] {
         if place == Place::Production {
-            world.merge(true, false);
+            let team = world.team;
+            world.merge(team, false, team);
+            let (_, asked) = world.asked_of(world.head(Place::Production).unwrap());
+            if asked > team {
+                finish(world, place, Purpose::Run);
+                assert_ne!(world.environments[&place], Some(content), "refused while the rules ask for more");
+                world.accept(0);
+            }
         }
         finish(world, place, Purpose::Run);
         let release = world.freights[usize::from(content)].release.clone();
@@ -769,6 +872,7 @@ fn place() -> impl Strategy<Value = Place> {
 fn event() -> impl Strategy<Value = Event> {
     let content = 0..u8::try_from(CONTENTS - 2).unwrap();
     let back = || prop_oneof![3 => Just(0_u8), 1 => 1..4_u8];
+    let asks = || prop_oneof![3 => Just(FULL_TEAM), 1 => 0..FULL_TEAM];
     prop_oneof![
         3 => content.clone().prop_map(Event::Push),
         1 => content.clone().prop_map(Event::Forge),
@@ -782,8 +886,12 @@ fn event() -> impl Strategy<Value = Event> {
         1 => place().prop_map(Event::Hold),
         2 => place().prop_map(Event::Unhold),
         1 => content.clone().prop_map(Event::Reject),
-        3 => (prop::bool::weighted(0.8), prop::bool::weighted(0.15))
-            .prop_map(|(approved, hotfix)| Event::Merge { approved, hotfix }),
+        3 => (prop::bool::weighted(0.15), asks()).prop_map(|(hotfix, asks)| Event::Merge { hotfix, asks }),
+        2 => (0..FULL_TEAM, asks()).prop_map(|(approvals, asks)| Event::Bypass { approvals, asks }),
+        1 => (content.clone(), any::<bool>())
+            .prop_map(|(content, run_between)| Event::Wash { content, run_between }),
+        1 => (0..3_u8).prop_map(|back| Event::Accept { back }),
+        1 => (2..=FULL_TEAM).prop_map(Event::Team),
         1 => (content, any::<bool>()).prop_map(|(content, green)| Event::Suites { content, green }),
         1 => place().prop_map(Event::Drift),
     ]
@@ -821,7 +929,7 @@ fn with_one_kill(world: &mut World, killed_after: Option<usize>) -> usize {
     let mut done = 0;
     for place in [Place::Staging, Place::Production] {
         if place == Place::Production {
-            world.merge(true, false);
+            world.merge(FULL_TEAM, false, FULL_TEAM);
         }
         let commit = world.head(place).unwrap().clone();
         let mut process = Process::new(world, place, Purpose::Run, commit);
@@ -839,6 +947,28 @@ fn with_one_kill(world: &mut World, killed_after: Option<usize>) -> usize {
         }
     }
     done
+}
+
+#[test]
+fn t42_two_bypasses_do_not_lower_the_rules() {
+    for run_between in [false, true] {
+        let world = play(&[Event::Train(0), Event::Wash { content: 1, run_between }]);
+        assert_eq!(world.environments[&Place::Production], Some(0), "run between: {run_between}");
+        settle(world);
+    }
+}
+
+#[test]
+fn t42_a_team_that_shrank_gets_on_by_an_administrators_decision() {
+    for people in 2..FULL_TEAM {
+        let mut world = play(&[Event::Train(0), Event::Team(people), Event::Train(1)]);
+        assert_eq!(world.environments[&Place::Production], Some(0), "the rules ask for more than there are");
+        world.merge(people, false, people);
+        world.accept(0);
+        finish(&mut world, Place::Production, Purpose::Run);
+        assert_eq!(world.environments[&Place::Production], Some(1));
+        settle(world);
+    }
 }
 
 #[test]
