@@ -100,8 +100,7 @@ impl ForgeError {
     pub(crate) fn file(action: &str, path: &Path, source: std::io::Error) -> Self {
         let class = match source.kind() {
             std::io::ErrorKind::NotFound => ErrorClass::NotFound,
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => ErrorClass::Denied,
-            _ => ErrorClass::Temporary,
+            _ => ErrorClass::of_io(&source, ErrorClass::Temporary),
         };
         let message = format!("cannot {action} `{}`", path.display());
         Self { source: Some(source.into()), ..Self::new(ForgeErrorKind::File, class, message) }

@@ -80,7 +80,8 @@ impl GitError {
     }
 
     pub(crate) fn io(folder: &Path, source: std::io::Error) -> Self {
-        Self::new(GitErrorKind::Io, ErrorClass::Invalid, folder.to_string_lossy(), "").with_source(source)
+        let class = ErrorClass::of_io(&source, ErrorClass::Invalid);
+        Self::new(GitErrorKind::Io, class, folder.to_string_lossy(), "").with_source(source)
     }
 
     /// What went wrong.
@@ -90,7 +91,8 @@ impl GitError {
 
     /// Of a remote, read from git's messages: not found, denied, temporary, or invalid. Of a program, see
     /// [`ProcessError::class`]. Otherwise missing things are [`NotFound`](ErrorClass::NotFound), a repository of another
-    /// user is [`Denied`](ErrorClass::Denied), unexpected output is a [`Bug`](ErrorClass::Bug), and the rest is
+    /// user is [`Denied`](ErrorClass::Denied), a disk that is full or not to be written to is
+    /// [`Storage`](ErrorClass::Storage), unexpected output is a [`Bug`](ErrorClass::Bug), and the rest is
     /// [`Invalid`](ErrorClass::Invalid).
     pub fn class(&self) -> ErrorClass {
         self.class
@@ -124,9 +126,24 @@ impl GitError {
     }
 }
 
+/// Whether git says that it cannot write here. What a remote says of its own disk begins with `remote:`.
+pub(crate) fn names_storage(lines: &[String]) -> bool {
+    const WORDS: [&str; 6] = [
+        "No space left on device",
+        "Disk quota exceeded",
+        "Read-only file system",
+        "File too large",
+        "Permission denied",
+        "insufficient permission for adding an object",
+    ];
+    let own = lines.iter().filter(|line| !line.starts_with("remote:") && !line.contains("publickey"));
+    own.into_iter().any(|line| WORDS.iter().any(|words| line.contains(words)))
+}
+
 impl From<ProcessError> for GitError {
     fn from(error: ProcessError) -> Self {
-        Self::new(GitErrorKind::Process, error.class(), error.to_string(), "").with_source(error)
+        let class = if names_storage(error.stderr()) { ErrorClass::Storage } else { error.class() };
+        Self::new(GitErrorKind::Process, class, error.to_string(), "").with_source(error)
     }
 }
 

@@ -2,6 +2,7 @@ use lock_model::ErrorClass;
 use lock_model::escaping::{credentials_of, mask_address};
 use process::{Output, Redactor};
 
+use crate::error::names_storage;
 use crate::output::{self, failed, unexpected};
 use crate::refs::is_absent;
 use crate::{Git, GitError, Reference, operand};
@@ -211,7 +212,11 @@ fn remote_failed(output: Output, remote: &str, action: &'static str) -> GitError
     let status = |codes: &[&str]| {
         codes.iter().any(|code| has(&[format!("error: {code}").as_str(), format!("HTTP {code}").as_str()]))
     };
-    let class = if has(&["not our ref", "couldn't find remote ref", "does not appear to be a git repository"])
+    let local: Vec<String> =
+        stderr.lines().filter(|line| !line.contains("Permission denied")).map(str::to_owned).collect();
+    let class = if names_storage(&local) {
+        ErrorClass::Storage
+    } else if has(&["not our ref", "couldn't find remote ref", "does not appear to be a git repository"])
         || has(&["epository not found", "does not exist"])
     {
         ErrorClass::NotFound

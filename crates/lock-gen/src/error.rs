@@ -142,7 +142,7 @@ impl HistoryError {
         match self {
             Self::Remote { source, .. } => source.class(),
             Self::NotPublished { .. } => ErrorClass::NotFound,
-            Self::Cache { .. } => ErrorClass::Invalid,
+            Self::Cache { source, .. } => class_of_cache(&**source),
             Self::Busy { .. } => ErrorClass::Temporary,
             Self::Read { source, .. } => source.class(),
         }
@@ -160,6 +160,12 @@ impl HistoryError {
     pub(crate) fn cache(folder: &std::path::Path, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Cache { folder: folder.to_owned(), source: Arc::new(source) }
     }
+}
+
+/// A cache that cannot be used: the disk is full or not to be written to, or what is there is broken.
+fn class_of_cache(source: &(dyn std::error::Error + Send + Sync + 'static)) -> ErrorClass {
+    let io = source.downcast_ref::<std::io::Error>();
+    io.map_or(ErrorClass::Invalid, |error| ErrorClass::of_io(error, ErrorClass::Invalid))
 }
 
 /// Files of a tree or submodule that cannot be read.
@@ -215,7 +221,8 @@ impl ContentError {
         match self {
             Self::NotPublished { .. } => ErrorClass::NotFound,
             Self::Fetch { source, .. } => source.class(),
-            Self::Unsafe { .. } | Self::Cache { .. } => ErrorClass::Invalid,
+            Self::Unsafe { .. } => ErrorClass::Invalid,
+            Self::Cache { source, .. } => class_of_cache(&**source),
             Self::Read(error) => error.class(),
         }
     }

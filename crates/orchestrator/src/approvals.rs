@@ -25,6 +25,7 @@ pub async fn approvals(
     name: &EnvironmentName,
     pull_request: Option<u64>,
 ) -> Result<ApprovalsReport> {
+    context.needs_history()?;
     context.sync()?;
     let environment = find_environment(context, name).await?;
     let branch = branch_of(&environment)?;

@@ -322,6 +322,22 @@ impl Context {
         Some(file)
     }
 
+    /// Refuses a clone without its whole history, before anything is written: gates ask who is whose ancestor, and the
+    /// answer "unknown" would be recorded for everybody.
+    pub(crate) fn needs_history(&self) -> Result<()> {
+        if !self.superproject.is_shallow() {
+            return Ok(());
+        }
+        let commits = self.rev_list(&["--first-parent", "HEAD"]).map_or(0, |commits| commits.len());
+        let depth = crate::labels::count(commits, "commit");
+        Err(Error::new(
+            ErrorKind::Repository,
+            format!("this clone is shallow: of its branch it has the newest {depth}"),
+        )
+        .hint("fetch the rest: `git fetch --unshallow`; in GitHub Actions `fetch-depth: 0` at `actions/checkout`")
+        .hint("nothing was written"))
+    }
+
     /// Writes a file that the caller asks for, as [`write_output`](crate::write_output) does.
     pub fn write_output(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         write_output(self.git.work_tree(), path, bytes, MissingFolders::Refuse)

@@ -77,6 +77,7 @@ pub async fn plan(context: &Context, environment: &EnvironmentName, revision: Op
 ///
 /// Where something cannot be found out or done; a gate that refuses is a report.
 pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunReport> {
+    context.needs_history()?;
     may_record(context, Step::Gates, StepResult::Ok).await?;
     let _lease = lease(context, &request.environment, request.wait).await?;
     let mut engine = open(context, &request.environment, request.revision.as_deref()).await?;

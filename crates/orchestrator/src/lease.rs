@@ -13,6 +13,7 @@ const LEASE_POLL: Duration = Duration::from_millis(200);
 
 /// Takes the environment's lease, waiting up to `wait`. It ends with the value, and with the process.
 pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Duration) -> Result<Lease> {
+    context.needs_history()?;
     let holder = format!("{} (run {}, attempt {})", context.run.actor, context.run.id, context.run.attempt);
     let patience = Instant::now() + wait;
     let mut said = false;

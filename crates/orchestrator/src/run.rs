@@ -71,6 +71,7 @@ impl RollbackRequest {
 /// Where something cannot be found out or done; a gate that refuses and a suite that fails are reports.
 pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let name = request.environment.clone();
+    context.needs_history()?;
     may_record(context, Step::Gates, RecordResult::Ok).await?;
     context.sync()?;
     let environment = find_environment(context, &name).await?;
@@ -240,6 +241,7 @@ pub(crate) async fn ready_commit(
 ///
 /// [`ErrorKind::Refused`] where nothing is proven.
 pub async fn promote(context: &Context, environment: &EnvironmentName) -> Result<RunReport> {
+    context.needs_history()?;
     after_the_proof(context, environment, None, Step::Promote, Operation::Promote).await
 }
 
@@ -249,6 +251,7 @@ pub async fn promote(context: &Context, environment: &EnvironmentName) -> Result
 ///
 /// [`ErrorKind::Refused`] where nothing is proven.
 pub async fn release(context: &Context, environment: &EnvironmentName, revision: Option<&str>) -> Result<RunReport> {
+    context.needs_history()?;
     after_the_proof(context, environment, revision, Step::Release, Operation::Release).await
 }
 

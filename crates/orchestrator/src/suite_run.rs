@@ -43,6 +43,7 @@ impl TestRequest {
 /// [`ErrorKind::Usage`] where there is no suite to run, [`ErrorKind::Refused`] where a pull request removes a suite that
 /// its base branch requires. A suite that fails is a report.
 pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestReport> {
+    context.needs_history()?;
     let name = &request.environment;
     context.sync()?;
     let (revision, tested) = if let Some(number) = request.pull_request {

@@ -116,7 +116,7 @@ impl Swap<'_> {
         DeployError::Failed {
             subject: subject(self.folder),
             action: format!("{action} `{}`", path.display()),
-            class: ErrorClass::Invalid,
+            class: ErrorClass::of_io(&source, ErrorClass::Invalid),
             source: Box::new(source),
         }
     }

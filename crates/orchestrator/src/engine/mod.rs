@@ -256,6 +256,7 @@ impl<'a> Engine<'a> {
             Effect::Deploy => Some(self.prepare_deployment().await?),
             Effect::Suite | Effect::Promote | Effect::Release => None,
         };
+        self.ask_again().await?;
         let mut started = self.draft(key, StepResult::Started);
         started.tag.clone_from(&tag);
         let number = self.append(started, &[]).await?;
@@ -275,6 +276,22 @@ impl<'a> Engine<'a> {
                 self.line(&key.to_string(), StepWord::Failed, error.message().to_owned());
                 Err(error)
             }
+        }
+    }
+
+    /// Asks the forge again before an effect, like the ledger: reviews, people and branches can have changed since the gates
+    /// passed.
+    async fn ask_again(&mut self) -> Result<()> {
+        if self.findings.is_none() {
+            return Ok(());
+        }
+        match self.gate_report().await?.reason() {
+            None => Ok(()),
+            Some(reason) => Err(Error::new(
+                ErrorKind::Refused,
+                format!("the forge says something else than before, and now a gate refuses: {reason}"),
+            )
+            .hint("nothing was changed by this step; run the same command again once the gate passes")),
         }
     }
 

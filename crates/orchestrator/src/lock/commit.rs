@@ -26,6 +26,7 @@ pub async fn commit_lock(
     name: &EnvironmentName,
     accept_new: Option<&str>,
 ) -> Result<LockCommitReport> {
+    context.needs_history()?;
     may_record(context, Step::LockCommit, StepResult::Started).await?;
     context.sync()?;
     let environment = find_environment(context, name).await?;

@@ -54,6 +54,7 @@ impl LockPublishRequest {
 ///
 /// As [`generate_lock`](super::generate_lock): the comment and the status say why, too.
 pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Result<LockPublishReport> {
+    context.needs_history()?;
     context.sync()?;
     let number = request.pull_request;
     let pull_request = context.forge.pull_request(number).await?;

@@ -496,3 +496,26 @@ async fn t12_a_push_past_the_pull_request_is_not_deployed_because_its_lock_is_th
         assert_eq!(shop.untouched(), before);
     }
 }
+
+#[tokio::test]
+async fn f25_the_forge_is_asked_again_before_an_effect() {
+    let shop = promoted().await;
+    let before = shop.untouched();
+    // After the gates passed, two approvers lose the permission that makes their approvals count.
+    let users = shop.join("forge/users.json");
+    let watcher = Watcher::new().after("health", move || {
+        let text = std::fs::read_to_string(&users).unwrap();
+        let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for (name, user) in document["users"].as_object_mut().unwrap() {
+            if name != BOT {
+                user["role"] = "read".into();
+            }
+        }
+        std::fs::write(&users, document.to_string()).unwrap();
+    });
+    let error = run(&shop.watched(BOT, &watcher), &RunRequest::new(production())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    assert!(error.message().contains("the forge says something else than before"), "{error}");
+    assert_eq!(shop.count(&production(), Step::Deploy, StepResult::Started), 0, "nothing was begun");
+    assert_eq!(shop.untouched(), before);
+}

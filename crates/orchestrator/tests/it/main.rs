@@ -27,5 +27,6 @@ mod reviewing;
 mod rollbacks;
 mod secrets;
 mod send;
+mod shallow;
 mod shop;
 mod withdrawn_proofs;

@@ -52,8 +52,7 @@ impl LayoutError {
         match &self.kind {
             LayoutErrorKind::Io { source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound => ErrorClass::NotFound,
-                std::io::ErrorKind::PermissionDenied => ErrorClass::Denied,
-                _ => ErrorClass::Invalid,
+                _ => ErrorClass::of_io(source, ErrorClass::Invalid),
             },
             LayoutErrorKind::Missing { .. } => ErrorClass::NotFound,
             LayoutErrorKind::NotALayout
