@@ -37,6 +37,7 @@ environments:
     url: { env: STAGING_URL }
     not-deployed:
       shop-reports: { reason: needs the data warehouse, owner: team-data, until: "2099-12-31" }
+    requires: { pull-request: pull-request }
     suites: [system]
     promote: { to: production }
   production:
