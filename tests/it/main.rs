@@ -21,6 +21,7 @@ mod lock_cases;
 mod lock_check;
 mod logins;
 mod migrate;
+mod places;
 mod proxy;
 mod readers;
 mod refusals;

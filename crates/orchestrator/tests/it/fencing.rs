@@ -6,7 +6,9 @@ use lock_model::{CommitId, EnvironmentName};
 use orchestrator::report::v1::StepResult as StepWord;
 use orchestrator::{RollbackRequest, RunRequest, rollback, verify};
 
-use crate::shop::{BOT, Shop, Watcher, die, dies, production, proven, released, staging, step_words, write};
+use crate::shop::{
+    BOT, Shop, Watcher, die, dies, production, proven, released, released_twice, staging, step_words, write,
+};
 
 /// A push that is still under way: the commit, and where the branch was when it began.
 struct Late {
@@ -122,4 +124,26 @@ async fn f28_a_late_push_that_lands_first_is_what_the_next_run_goes_on_from() {
     let report = shop.run_ok(&production()).await;
     assert!(step_words(&report).contains(&("deploy", StepWord::Ok)), "{report:#?}");
     assert_eq!(shop.head("deploy/production"), Some(late.commit), "it has arrived: nothing is pushed again");
+}
+
+#[tokio::test]
+async fn f28_a_late_push_of_a_rollback_does_not_land_after_the_rollback_was_begun_again() {
+    let shop = released_twice();
+    let expected = shop.head("deploy/production").unwrap();
+    let begun = shop.count(&production(), Step::Deploy, StepResult::Started);
+    while shop.count(&production(), Step::Deploy, StepResult::Started) == begun {
+        let known = u64::try_from(shop.ledger().records().len()).unwrap();
+        let context = shop.watched(BOT, &Watcher::new().before_record(known + 2, die));
+        let ended = tokio::spawn(async move { rollback(&context, &back()).await.map(drop) }).await;
+        assert!(ended.unwrap_err().is_panic());
+    }
+    let branch = "deploy/production".to_owned();
+    let commit = shop.head(&branch).unwrap();
+    assert_ne!(commit, expected);
+    shop.force(&branch, &expected);
+    let late = Late { branch, commit, expected };
+    let report = rollback(&shop.bot(), &back()).await.unwrap();
+    assert_eq!(report.stopped, None, "{report:#?}");
+    assert_eq!(late.arrives(&shop), PushOutcome::Moved);
+    assert!(verify(&shop.bot(), &production()).await.unwrap().proof.is_proven());
 }

@@ -1,5 +1,6 @@
 //! Who may record what, what the ledger is read from, and what its records alone do not say.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use git::{CommitIdentity, MODE_FILE, TreeChange};
@@ -11,6 +12,7 @@ use orchestrator::{
     DeployRequest, ErrorKind, RollbackRequest, RunRequest, deploy, hold, promote, release, rollback, run, status,
     unhold,
 };
+use promotion::gates::Gate;
 
 use crate::shop::{Shop, Watcher, fails, production, proven, released, released_twice, staging};
 
@@ -124,6 +126,39 @@ async fn t46_a_rollback_goes_to_a_commit_that_the_branch_has_had() {
     assert_eq!(shop.newest(&production(), Step::Rollback).tag, None);
     let opened = shop.ledger().of(&production()).rfind(|record| record.opens_rollback()).unwrap().entry.clone();
     assert_eq!(opened.tag, Some(first));
+}
+
+#[tokio::test]
+async fn t46_a_proof_that_somebody_made_up_deploys_nothing_that_was_not_merged_and_approved() {
+    let shop = released();
+    let head = shop.head("main").unwrap();
+    shop.force("evil", &head);
+    let evil = shop.configure("evil", "severity: block, deadline: 1m", "severity: block, deadline: 2m");
+    let number = shop.open_pull_request("evil", "main").await;
+    let merge = shop.merge_past_rules(number).await;
+    let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    assert_eq!(
+        shop.refused_gates(&production()),
+        BTreeSet::from([Gate::StagingProof, Gate::Suites, Gate::Approvals]),
+        "{report:#?}"
+    );
+    // The story that staging ran it, forced onto the branch.
+    for step in [Step::Deploy, Step::Verify, Step::Suite, Step::Proof] {
+        let mut draft = shop.newest(&staging(), step);
+        draft.release.clone_from(&report.release);
+        draft.commit = Some(merge.clone());
+        shop.append(draft);
+    }
+    let before = shop.untouched();
+    let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    assert_eq!(report.stopped, Some(ErrorKind::Refused), "{report:#?}");
+    assert_eq!(shop.refused_gates(&production()), BTreeSet::from([Gate::Approvals]));
+    // The same content from a commit that the branch never was at.
+    let mut request = RunRequest::new(production());
+    request.revision = Some(evil.as_str().to_owned());
+    let error = fails(run(&shop.bot(), &request).await, ErrorKind::Repository);
+    assert!(error.to_string().contains("was never the tip of `main`"), "{error}");
+    assert_eq!(shop.untouched(), before);
 }
 
 #[tokio::test]
