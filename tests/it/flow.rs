@@ -152,7 +152,10 @@ fn p1_p2_p9_p13_p24_t14_from_a_pull_request_to_a_rollback_with_a_real_registry()
     let held = shop.json("run --env production", 20);
     assert_eq!(steps(&held), ["gates refused"]);
     assert!(held["steps"][0]["detail"].as_str().unwrap().contains("unhold --env production"), "{held:#}");
-    shop.ok("unhold --env production --reason \"the trouble is over\"");
+    let lifted = shop.json("unhold --env production --reason \"the trouble is over\"", 0);
+    let left = lifted["next"]["refused"]["release"].as_str().unwrap().trim_start_matches("sha256:")[..8].to_owned();
+    shop.ends("run --env production", 20);
+    shop.ok(&format!("unhold --env production --accept {left} --reason \"it was the network\""));
 
     // Forward again: a new cycle of the second release, which has its tag already.
     let forward = shop.json("run --env production", 0);

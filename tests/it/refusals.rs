@@ -545,7 +545,7 @@ fn t29_t36_hostile_names_and_titles_are_text_everywhere() {
         "test run --env staging --suite=-x",
         "--as dana forge pr open --head=--exec=x --base staging --title x",
         "--as=-x forge pr list",
-        "rollback --to=--output=x --reason x",
+        "rollback --env production --to=--output=x --reason x",
     ] {
         let code = shop.orchestrator(line).run().code();
         assert!(matches!(code, Some(2 | 20)), "`{line}` ended with {code:?}");

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use lock_model::{BranchName, EnvironmentName, ServiceName, TreePath};
+use lock_model::{BranchName, EnvironmentName, ImageReference, ServiceName, TreePath};
 
 use super::branches::Branches;
 use super::decode::{
     command_line, optional, parsed, parsed_items, parsed_list, parsed_text, pattern, sample_values, template, violation,
 };
 use super::environment::{
-    ApprovalFallback, ApprovalRequirement, Dependency, Environment, Health, NamespaceRule, NotDeployed, Override,
-    Probe, ProbeKind, Promote, Release, RenderTarget, Requires, Target,
+    AllowedImage, ApprovalFallback, ApprovalRequirement, Dependency, Environment, Health, NamespaceRule, NotDeployed,
+    Override, Probe, ProbeKind, Promote, Release, RenderTarget, Requires, Target,
 };
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
@@ -42,6 +42,7 @@ pub(super) fn environment(
         deploy: node.get("deploy")?.list()?.iter().map(pattern).collect::<Option<_>>()?,
         locked_only: optional(node, "locked-only", |node| parsed(node, "reason"))?,
         not_deployed: not_deployed(node.get("not-deployed")?)?,
+        unpinned_images: unpinned_images(node.get("unpinned-images")?)?,
         namespaces: namespaces(node.get("namespaces")?)?,
         health: health(node.get("health")?)?,
         suites: parsed_list(node, "suites")?,
@@ -111,6 +112,17 @@ fn release(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Release>
 fn not_deployed(node: &Node) -> Option<BTreeMap<ServiceName, NotDeployed>> {
     let decode = |node: &Node| {
         Some(NotDeployed {
+            reason: parsed(node, "reason")?,
+            owner: parsed(node, "owner")?,
+            until: parsed(node, "until")?,
+        })
+    };
+    node.map()?.entries.iter().map(|entry| Some((entry.key.parse().ok()?, decode(&entry.node)?))).collect()
+}
+
+fn unpinned_images(node: &Node) -> Option<BTreeMap<ImageReference, AllowedImage>> {
+    let decode = |node: &Node| {
+        Some(AllowedImage {
             reason: parsed(node, "reason")?,
             owner: parsed(node, "owner")?,
             until: parsed(node, "until")?,

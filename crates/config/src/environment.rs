@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lock_model::{BranchName, Date, EnvironmentName, ServiceName, SuiteName, TreePath};
+use lock_model::{BranchName, Date, EnvironmentName, ImageReference, ServiceName, SuiteName, TreePath};
 
 use super::branches::Role;
 use super::suites::CommandLine;
@@ -35,6 +35,8 @@ pub struct Environment {
     pub locked_only: Option<String>,
     /// Services that are left out for a time.
     pub not_deployed: BTreeMap<ServiceName, NotDeployed>,
+    /// Images that may be deployed although neither the lock nor a digest decides them.
+    pub unpinned_images: BTreeMap<ImageReference, AllowedImage>,
     /// Namespaces of objects other than the environment's own.
     pub namespaces: NamespaceRule,
     /// What is asked before anything is changed.
@@ -78,6 +80,18 @@ pub struct RenderTarget {
 #[non_exhaustive]
 pub struct NotDeployed {
     /// Why it is left out.
+    pub reason: String,
+    /// The person or team that decided it.
+    pub owner: String,
+    /// The last day on which it holds.
+    pub until: Date,
+}
+
+/// `unpinned-images.IMAGE:`
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AllowedImage {
+    /// Why it has no digest.
     pub reason: String,
     /// The person or team that decided it.
     pub owner: String,

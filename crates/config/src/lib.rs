@@ -57,9 +57,9 @@ mod variables;
 
 pub use branches::{Branches, Role};
 pub use environment::{
-    ApprovalFallback, ApprovalRequirement, Dependency, Deployment, Environment, Excluded, Health, NamespaceRule,
-    NotDeployed, Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings,
-    Severity, SourceFolder, Target,
+    AllowedImage, ApprovalFallback, ApprovalRequirement, Dependency, Deployment, Environment, Excluded, Health,
+    NamespaceRule, NotDeployed, Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires,
+    ServiceSettings, Severity, SourceFolder, Target,
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::environment::{
-    ApprovalFallback, ApprovalRequirement, Environment, Health, NotDeployed, Probe, ProbeKind, Promote,
+    AllowedImage, ApprovalFallback, ApprovalRequirement, Environment, Health, NotDeployed, Probe, ProbeKind, Promote,
     ProofRequirement, Release, RenderTarget, Requires, Severity, Target,
 };
 use super::service_relaxation::compare_services;
@@ -167,6 +167,8 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         // A text for readers.
         locked_only: _,
         not_deployed,
+        // By themselves, with their days.
+        unpinned_images: _,
         health,
         // By themselves, with their files.
         suites: _,
@@ -198,6 +200,7 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
     }
     compare_target(target.as_ref(), after.target.as_ref(), found);
     compare_requirements(before, after, found);
+    compare_unpinned_images(before, after, found);
     compare_health(health, &after.health, tree, found);
     let to = |promote: &Option<Promote>| shown(promote.as_ref().map(|Promote { to }| to));
     if promote != &after.promote {
@@ -220,6 +223,18 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
             ),
             Some(_) => {}
         }
+    }
+}
+
+fn compare_unpinned_images(before: &Environment, after: &Environment, found: &mut Found) {
+    for (image, AllowedImage { reason: _, owner: _, until }) in &after.unpinned_images {
+        let was = match before.unpinned_images.get(image) {
+            None => String::new(),
+            Some(old) if old.until < *until => format!(", it was {}", old.until),
+            Some(_) => continue,
+        };
+        let message = format!("`{image}` may be deployed without a digest until {until}{was}");
+        found.add(RelaxationKind::Images, message);
     }
 }
 

@@ -34,8 +34,8 @@ pub(super) const FILE: Shape = Keys(FILE_KEYS);
 pub(super) const ENVIRONMENT: Shape = Keys(ENVIRONMENT_KEYS);
 
 /// `base:` and every entry of `environments:`, as they stand in the file.
-pub(super) const BASE_LAYER: Shape = Keys(&joined::<14, 1, 15>(ENVIRONMENT_KEYS, &[OVERRIDES]));
-const ENVIRONMENT_LAYER: Shape = Keys(&joined::<14, 2, 16>(
+pub(super) const BASE_LAYER: Shape = Keys(&joined::<15, 1, 16>(ENVIRONMENT_KEYS, &[OVERRIDES]));
+const ENVIRONMENT_LAYER: Shape = Keys(&joined::<15, 2, 17>(
     ENVIRONMENT_KEYS,
     &[OVERRIDES, optional("base", Choice(&[("none", "nothing is taken from `base:`")]), "`none` leaves `base:` out.")],
 ));
@@ -343,6 +343,19 @@ const ENVIRONMENT_KEYS: &[Key] = &[
             ]),
         ),
         "Services that are left out for a time.",
+    ),
+    defaults(
+        "unpinned-images",
+        "{}",
+        Named(
+            Format::UnpinnedImage,
+            &Keys(&[
+                required("reason", Text(Format::Sentence), "Why."),
+                required("owner", Text(Format::Sentence), "Who decided it."),
+                required("until", Text(Format::Date), "The last day on which it holds, in quotes."),
+            ]),
+        ),
+        "Images that may be deployed although neither the lock nor a digest decides them, as the manifests write them.",
     ),
     defaults("namespaces", "{}", NAMESPACES, "Namespaces other than the environment's own."),
     defaults(

@@ -1,6 +1,8 @@
 //! Formats of text in the configuration: how each is checked, and what the JSON Schema says of it.
 
-use lock_model::{BranchName, Date, EnvironmentName, Platform, RepositoryUrl, ServiceName, SuiteName, TreePath};
+use lock_model::{
+    BranchName, Date, EnvironmentName, ImageReference, Platform, RepositoryUrl, ServiceName, SuiteName, TreePath,
+};
 use schemars::JsonSchema;
 
 use super::hosts::{is_host, is_host_port};
@@ -28,6 +30,8 @@ pub(super) enum Format {
     Path,
     Pattern,
     Platform,
+    /// An image reference without a digest.
+    UnpinnedImage,
     Duration,
     Date,
     RepositoryUrl,
@@ -88,6 +92,13 @@ impl Format {
             Self::Path => named_file(text).map(drop).map_err(Violation::from),
             Self::Pattern => Pattern::new(text).map(drop).map_err(|error| error.to_string().into()),
             Self::Platform => parse::<Platform>(text),
+            Self::UnpinnedImage => match text.parse::<ImageReference>() {
+                Ok(reference) if reference.digest.is_some() => {
+                    refused(format!("`{escaped}` has a digest, and needs no exception"))
+                }
+                Ok(_) => Ok(()),
+                Err(error) => refused(error.to_string()),
+            },
             Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string().into()),
             Self::Date => parse::<Date>(text),
             Self::RepositoryUrl => parse::<RepositoryUrl>(text),
@@ -143,6 +154,7 @@ impl Format {
             Self::Path => pattern_of::<TreePath>().replacen('^', "^(?!locks(/|$))", 1),
             Self::Pattern => r"^(?![-/])(?!\.\.?/)(?!.*/$)[^\s\[\]!\\]+$".to_owned(),
             Self::Platform => pattern_of::<Platform>(),
+            Self::UnpinnedImage => r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$".to_owned(),
             Self::Duration => "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$".to_owned(),
             Self::Date => "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$".to_owned(),
             Self::RepositoryUrl => pattern_of::<RepositoryUrl>(),

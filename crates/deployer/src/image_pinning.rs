@@ -75,6 +75,13 @@ pub struct UnpinnedImage {
     pub reason: UnpinnedReason,
 }
 
+impl UnpinnedImage {
+    /// The reference, without the scheme that some texts put before it; none where it is too long to be one.
+    pub fn reference(&self) -> Option<ImageReference> {
+        without_scheme(&self.image).parse().ok()
+    }
+}
+
 /// Why an image counts as unpinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -248,8 +255,11 @@ fn split_images(object: &Map<String, Value>, own: Option<&ImagePin>, pins: &Pins
 
 /// The reference in a word of a text, if it names a registry host.
 fn named_image(token: &str) -> Option<ImageReference> {
-    let token = token.strip_prefix("docker://").or_else(|| token.strip_prefix("oci://")).unwrap_or(token);
-    ImageReference::parse_qualified(token).ok()
+    ImageReference::parse_qualified(without_scheme(token)).ok()
+}
+
+fn without_scheme(text: &str) -> &str {
+    text.strip_prefix("docker://").or_else(|| text.strip_prefix("oci://")).unwrap_or(text)
 }
 
 /// The words of a text; what separates them cannot stand in an image reference.

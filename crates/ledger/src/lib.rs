@@ -36,7 +36,7 @@ pub use chain::{Broken, Ledger, LedgerBroken, NewRecord, Seen};
 pub use deployment_cycle::{CycleOrigin, DeploymentCycle, StepState};
 pub use draft::{DraftProblem, DraftProblems, RecordDraft};
 pub use lock_model;
-pub use query::{Hold, HoldOrigin, LockFile, ProofVerdict, ProvenRelease, Rejection, TestedMerge};
+pub use query::{Hold, HoldOrigin, LockFile, ProofVerdict, ProvenRelease, Rejection, RolledBack, TestedMerge};
 pub use record::{MAX_RECORD_BYTES, Record, RecordError};
 pub use segment::Segment;
 pub use serde_json;

@@ -6,7 +6,7 @@ use lock_model::{
     BranchName, CommitId, Digest, EnvironmentName, LockId, ReleaseId, SuiteDigest, SuiteName, Timestamp, TreeId,
 };
 
-use crate::{DeploymentCycle, Ledger, ProofLevel, Record, RecordDraft, Step, StepResult, SuiteRef};
+use crate::{Accepts, DeploymentCycle, Ledger, ProofLevel, Record, RecordDraft, Step, StepResult, SuiteRef};
 
 /// What the ledger knows about a lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,25 @@ pub struct Rejection {
     /// When it was rejected.
     pub at: Timestamp,
     /// Number of the record.
+    pub seq: u64,
+}
+
+/// A release that a rollback took out of an environment.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[non_exhaustive]
+pub struct RolledBack {
+    /// The release that was in place, or about to be, when the rollback began.
+    pub release: ReleaseId,
+    /// Its lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockId>,
+    /// Why, as the record says.
+    pub reason: String,
+    /// The user who went back.
+    pub by: String,
+    /// When the rollback began.
+    pub at: Timestamp,
+    /// Number of the rollback's first record.
     pub seq: u64,
 }
 
@@ -249,6 +268,44 @@ impl Ledger {
         })
     }
 
+    /// The newest record of a deployment or rollback that may have changed something: what the environment holds, or began
+    /// to hold.
+    pub fn occupant(&self, environment: &EnvironmentName) -> Option<&Record> {
+        self.of(environment).rfind(|record| record.occupies_environment())
+    }
+
+    /// The releases that rollbacks took out of an environment, oldest first. One that somebody accepted since, or that a
+    /// later rollback went to, is not among them.
+    pub fn rolled_back(&self, environment: &EnvironmentName) -> Vec<RolledBack> {
+        let mut gone: Vec<RolledBack> = Vec::new();
+        let mut occupant: Option<&Record> = None;
+        for record in self.of(environment) {
+            if let (Step::Unhold, Some(Accepts::Release(accepted))) = (record.entry.step, &record.entry.accepts) {
+                gone.retain(|one| one.release != *accepted);
+            }
+            if record.opens_rollback() {
+                let left = occupant.filter(|left| left.entry.release != record.entry.release);
+                let left = left.and_then(|left| Some((left.entry.release.clone()?, left.entry.lock.clone())));
+                gone.retain(|one| Some(&one.release) != record.entry.release.as_ref());
+                if let Some((release, lock)) = left {
+                    gone.retain(|one| one.release != release);
+                    gone.push(RolledBack {
+                        release,
+                        lock,
+                        reason: record.reason(),
+                        by: record.entry.run.actor.clone(),
+                        at: record.recorded_at(),
+                        seq: record.seq,
+                    });
+                }
+            }
+            if record.occupies_environment() {
+                occupant = Some(record);
+            }
+        }
+        gone
+    }
+
     /// The rejection of a lock. It is never taken back: a new lock is needed.
     pub fn rejected(&self, lock: &LockId) -> Option<Rejection> {
         let rejects =
@@ -298,7 +355,13 @@ impl Ledger {
             return self.held(environment).is_none_or(|hold| Some(&hold.reason) != draft.reason.as_ref());
         }
         if draft.step == Step::Unhold {
-            return self.held(environment).is_some();
+            let accepts = match &draft.accepts {
+                Some(Accepts::Release(release)) => {
+                    self.rolled_back(environment).iter().any(|one| one.release == *release)
+                }
+                Some(Accepts::Commit(_) | Accepts::Place(_)) | None => false,
+            };
+            return accepts || self.held(environment).is_some();
         }
         if let (Some(base), Some(tree), Some(suite)) = (&draft.base, &draft.merge_tree, &draft.suite) {
             let tested = TestedMerge { environment: environment.clone(), base: base.clone(), tree: tree.clone() };

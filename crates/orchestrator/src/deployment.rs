@@ -45,11 +45,14 @@ impl DeployRequest {
 /// [`ErrorKind::Repository`] where the lock does not belong to the commit, [`ErrorKind::Refused`] where a place of the
 /// environment belongs to another one, and with every problem of every service where the manifests cannot be deployed.
 pub async fn plan(context: &Context, environment: &EnvironmentName, revision: Option<&str>) -> Result<PlanReport> {
-    let engine = open(context, environment, revision).await?;
+    let mut engine = open(context, environment, revision).await?;
     belongs(&engine)?;
     engine.refuse_foreign_places().await?;
     let deployable = engine.deployable()?;
     let plan = deployable.plan(context).await?;
+    if !plan.unpinned_images.is_empty() {
+        engine.refuse_unpinned().await?;
+    }
     let warnings = plan
         .unpinned_images
         .iter()

@@ -17,6 +17,7 @@ use crate::environment_policy::environment_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::v1::PolicyReport;
 use crate::revision::{Revision, load_config};
+use crate::unpinned_images::UnpinnedRules;
 
 /// The rules for one change in one environment.
 #[derive(Debug)]
@@ -209,6 +210,22 @@ impl PolicyFound {
         let judges = self.judges(own).into_iter();
         let required = judges.filter_map(|(name, rules)| rules.environments.get(name)?.requires.pull_request.clone());
         required.collect()
+    }
+
+    /// What the rules say about images that neither the lock nor a digest decides.
+    pub(crate) fn unpinned(&self, own: &Config) -> UnpinnedRules {
+        let environment = |config: &'_ Config| config.environments.get(&self.environment).cloned();
+        let judges = self.judges(own);
+        let judging = judges.iter().filter_map(|(name, config)| config.environments.get(*name));
+        let mut rules = UnpinnedRules::new(judging, environment(own).as_ref());
+        rules.reviewed = match (&self.rules, self.others.is_empty()) {
+            (Some(found), _) => environment(&found.config),
+            (None, true) => environment(own),
+            (None, false) => None,
+        }
+        .map(|environment| environment.unpinned_images)
+        .unwrap_or_default();
+        rules
     }
 
     /// The environments that must have proven a release. Of an environment that is new on its branch nothing is asked that

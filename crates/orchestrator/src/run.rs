@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{Deployment, Environment};
-use ledger::{RecordDraft, Step, StepResult as RecordResult};
-use lock_model::{CommitId, EnvironmentName, Lock};
+use ledger::{Accepts, Ledger, RecordDraft, Step, StepResult as RecordResult};
+use lock_model::{CommitId, EnvironmentName, Lock, LockId, ReleaseId};
 use promotion::attempts::Purpose;
 use promotion::rollback::{self, RollbackTarget, TargetState};
 
@@ -14,13 +14,15 @@ use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commi
 use crate::environment_policy::{branch_of, commit_of, commits_locks, find_environment};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event;
+use crate::hold::accepted;
 use crate::image_availability;
 use crate::lease::lease;
 use crate::ledger_rights::{may_continue_rollback, may_record, may_set_branch};
 use crate::ledger_store::LedgerStore;
-use crate::report::v1::{Operation, RunReport, StepLine, StepResult};
+use crate::report::v1::{Operation, RollbackPlanReport, RunReport, StepLine, StepResult};
 use crate::revision::Revision;
 use crate::rollback_ground::RollbackGround;
+use crate::unpinned_images::warning as unpinned_warning;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -34,12 +36,15 @@ pub struct RunRequest {
     pub wait: Duration,
     /// Lift the environment's hold first, for this reason.
     pub lift_hold: Option<String>,
+    /// A release that a rollback took out and that may be deployed again, by its tag or at least eight digits of its id;
+    /// looked at only where the hold is lifted.
+    pub accept: Option<String>,
 }
 
 impl RunRequest {
     /// The newest commit, without waiting; a hold stays.
     pub fn new(environment: EnvironmentName) -> Self {
-        Self { environment, revision: None, wait: Duration::ZERO, lift_hold: None }
+        Self { environment, revision: None, wait: Duration::ZERO, lift_hold: None, accept: None }
     }
 }
 
@@ -55,12 +60,14 @@ pub struct RollbackRequest {
     pub reason: String,
     /// How long to wait for another run of the same environment.
     pub wait: Duration,
+    /// Whether the lock of the release that it leaves is rejected as well, for the same reason.
+    pub reject: bool,
 }
 
 impl RollbackRequest {
-    /// The release before the present one, without waiting.
+    /// The release before the present one, without waiting, and without a rejection.
     pub fn new(environment: EnvironmentName, reason: impl Into<String>) -> Self {
-        Self { environment, to: None, reason: reason.into(), wait: Duration::ZERO }
+        Self { environment, to: None, reason: reason.into(), wait: Duration::ZERO, reject: false }
     }
 }
 
@@ -82,7 +89,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let commit = commit_of(context, &branch, request.revision.as_deref()).await?;
     let mut store = LedgerStore::read(context).await?;
     if let Some(reason) = &request.lift_hold {
-        lift_hold(context, &mut store, &name, reason).await?;
+        lift_hold(context, &mut store, &name, reason, request.accept.as_deref()).await?;
     }
     let ready = ready_commit(context, &mut store, &environment, &branch, commit, OnDifference::Refuse).await?;
     let (commit, lock_note) = match ready {
@@ -112,10 +119,83 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     may_record(context, Step::Rollback, RecordResult::Started).await?;
     let _lease = lease(context, &name, request.wait).await?;
     context.sync()?;
+    let (mut engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
+    match target.state {
+        TargetState::New | TargetState::Underway { .. } => {
+            images_are_there(context, &engine, &target, &ground).await?;
+        }
+        TargetState::Done { .. } => {}
+    }
+    engine.refuse_foreign_places().await?;
+    may_roll_back(context, &engine, &target).await?;
+    let leaves = leaves(engine.store.ledger(), &name, &target);
+    let rejected = match &leaves {
+        Some(left) if request.reject => Some(rejection(context, &target, left, &request.reason)?),
+        Some(_) | None => None,
+    };
+    match target.state {
+        TargetState::New => engine.begin_rollback(&request.reason, target.tag.clone()).await?,
+        TargetState::Underway { .. } | TargetState::Done { .. } => {}
+    }
+    if let Some(draft) = rejected {
+        engine.store.append(context, draft, &[], |_| Ok(())).await?;
+        context.emit(Event::StepEnded { step: "reject", result: "ok", detail: &request.reason });
+    }
+    let stopped = engine.run(&Wanted::All, Repeat::No).await?;
+    let rejectable = leaves.filter(|left| !request.reject && left.lock != Some(target.lock.clone()));
+    let mut report = engine.into_report(Operation::Rollback, None, stopped);
+    report.left = rejectable.and_then(|left| left.lock);
+    Ok(report)
+}
+
+/// Says what a rollback would do. Nothing is recorded, written or held, and nobody is kept from running.
+///
+/// # Errors
+///
+/// As [`rollback`].
+pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Result<RollbackPlanReport> {
+    let name = request.environment.clone();
+    context.sync()?;
+    let (engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
+    let images = images_are_there(context, &engine, &target, &ground).await?;
+    engine.refuse_foreign_places().await?;
+    let leaves = leaves(engine.store.ledger(), &name, &target);
+    if let Some(left) = leaves.as_ref().filter(|_| request.reject) {
+        rejection(context, &target, left, &request.reason)?;
+    }
+    let deployable = engine.deployable()?;
+    let plan = deployable.plan(context).await?;
+    let is_done = match target.state {
+        TargetState::Done { .. } => true,
+        TargetState::New | TargetState::Underway { .. } => false,
+    };
+    Ok(RollbackPlanReport {
+        environment: name,
+        release: target.release,
+        tag: target.tag,
+        lock: target.lock,
+        commit: target.commit,
+        since: target.since,
+        is_done,
+        images,
+        leaves: leaves.as_ref().map(|left| left.release.clone()),
+        leaves_lock: leaves.and_then(|left| left.lock),
+        changes: plan.changes,
+        warnings: plan.unpinned_images.iter().map(unpinned_warning).collect(),
+        unpinned: plan.unpinned_images,
+    })
+}
+
+/// What to go back to, with its engine.
+async fn rollback_target<'a>(
+    context: &'a Context,
+    name: &EnvironmentName,
+    to: Option<&str>,
+) -> Result<(Engine<'a>, RollbackTarget, RollbackGround)> {
     let store = LedgerStore::read(context).await?;
-    let ground = RollbackGround::of(context, &name, store.ledger()).await?;
+    let ground = RollbackGround::of(context, name, store.ledger()).await?;
     let stands = |target: &RollbackTarget| ground.holds(target);
-    let target = rollback::target(store.ledger(), &name, request.to.as_deref(), &stands).map_err(|error| {
+    let target = rollback::target(store.ledger(), name, to, &stands).map_err(|error| {
         let code = match error.class() {
             lock_model::ErrorClass::Invalid => ErrorKind::Usage,
             lock_model::ErrorClass::NotFound
@@ -128,7 +208,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
             .hint(format!("`orchestrator history --env {name}` shows what was proven there"))
     })?;
     let revision = Revision::load(context, &target.commit)?;
-    let mut engine = Engine::new(context, store, revision, &name, Purpose::Rollback)?;
+    let engine = Engine::new(context, store, revision, name, Purpose::Rollback)?;
     if engine.release != target.release {
         return Err(Error::new(
             ErrorKind::Repository,
@@ -141,18 +221,47 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
         )
         .hint("the repository was rewritten: restore the release's commit"));
     }
-    match target.state {
-        TargetState::New | TargetState::Underway { .. } => images_are_there(context, &engine, &target, &ground).await?,
-        TargetState::Done { .. } => {}
+    Ok((engine, target, ground))
+}
+
+/// A release that a rollback leaves.
+struct Left {
+    release: ReleaseId,
+    lock: Option<LockId>,
+}
+
+/// The release that the rollback leaves, or left when it began.
+fn leaves(ledger: &Ledger, name: &EnvironmentName, target: &RollbackTarget) -> Option<Left> {
+    let left = match target.state {
+        TargetState::New => {
+            let entry = &ledger.occupant(name)?.entry;
+            Left { release: entry.release.clone()?, lock: entry.lock.clone() }
+        }
+        TargetState::Underway { .. } | TargetState::Done { .. } => {
+            let one = ledger.rolled_back(name).pop()?;
+            Left { release: one.release, lock: one.lock }
+        }
+    };
+    (left.release != target.release).then_some(left)
+}
+
+/// The record that rejects the lock of the release that is left.
+fn rejection(context: &Context, target: &RollbackTarget, left: &Left, reason: &str) -> Result<RecordDraft> {
+    let mut draft = RecordDraft::new(Step::Reject, RecordResult::Ok, context.run.clone(), context.now()).reason(reason);
+    match &left.lock {
+        Some(lock) if *lock != target.lock => draft.lock = Some(lock.clone()),
+        Some(_) | None => {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "release {} has the lock that the rollback goes to: rejecting it would forbid both",
+                    left.release.id8()
+                ),
+            )
+            .hint("nothing was changed; go back without `--reject`"));
+        }
     }
-    engine.refuse_foreign_places().await?;
-    may_roll_back(context, &engine, &target).await?;
-    match target.state {
-        TargetState::New => engine.begin_rollback(&request.reason, target.tag.clone()).await?,
-        TargetState::Underway { .. } | TargetState::Done { .. } => {}
-    }
-    let stopped = engine.run(&Wanted::All, Repeat::No).await?;
-    Ok(engine.into_report(Operation::Rollback, None, stopped))
+    Ok(draft)
 }
 
 /// Refuses a rollback that a person could begin and not end.
@@ -171,15 +280,18 @@ async fn may_roll_back(context: &Context, engine: &Engine<'_>, target: &Rollback
 }
 
 /// Refuses a release whose images are gone from the registry, and names the newest release whose images are all there.
+/// Gives the images that were asked for.
 async fn images_are_there(
     context: &Context,
     engine: &Engine<'_>,
     target: &RollbackTarget,
     ground: &RollbackGround,
-) -> Result<()> {
-    let gone = gone_of(context, &engine.revision, &engine.lock.lock, &engine.environment.name).await?;
+) -> Result<Vec<String>> {
+    let lock = &engine.lock.lock;
+    let gone = gone_of(context, &engine.revision, lock, &engine.environment.name).await?;
     if gone.is_empty() {
-        return Ok(());
+        let images = lock.services().values().filter_map(|service| service.content.image());
+        return Ok(images.map(|image| format!("{}:{}@{}", image.repository, image.tag, image.digest)).collect());
     }
     let name = &engine.environment.name;
     let called = |target: &RollbackTarget| target.tag.clone().unwrap_or_else(|| target.release.id8().to_owned());
@@ -281,16 +393,23 @@ async fn after_the_proof(
     Ok(engine.into_report(operation, revision, stopped))
 }
 
-async fn lift_hold(context: &Context, store: &mut LedgerStore, name: &EnvironmentName, reason: &str) -> Result<()> {
-    let draft = RecordDraft::new(Step::Unhold, RecordResult::Ok, context.run.clone(), context.now())
+async fn lift_hold(
+    context: &Context,
+    store: &mut LedgerStore,
+    name: &EnvironmentName,
+    reason: &str,
+    accept: Option<&str>,
+) -> Result<()> {
+    let ledger = store.ledger();
+    let accepted = accept.map(|release| accepted(ledger, name, release)).transpose()?;
+    let mut draft = RecordDraft::new(Step::Unhold, RecordResult::Ok, context.run.clone(), context.now())
         .environment(name)
         .reason(reason);
-    let Some(last) = store.ledger().held(name).and_then(|hold| store.ledger().record(hold.seq).cloned()) else {
-        return Ok(());
-    };
-    let mut draft = draft;
-    draft.commit = last.entry.commit.clone();
-    store.append(context, draft, &[], |_| Ok(())).await?;
-    context.emit(Event::StepEnded { step: "unhold", result: "ok", detail: reason });
+    let last = ledger.held(name).and_then(|hold| ledger.record(hold.seq)).or_else(|| ledger.occupant(name));
+    draft.commit = last.and_then(|record| record.entry.commit.clone());
+    draft.accepts = accepted.map(Accepts::Release);
+    if store.append(context, draft, &[], |_| Ok(())).await?.is_some() {
+        context.emit(Event::StepEnded { step: "unhold", result: "ok", detail: reason });
+    }
     Ok(())
 }

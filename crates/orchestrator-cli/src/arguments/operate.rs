@@ -30,6 +30,9 @@ pub(crate) struct RunArgs {
     /// Why the hold is lifted.
     #[arg(long, value_name = "TEXT", requires = "lift_hold", value_parser = super::reason)]
     pub reason: Option<String>,
+    /// A release that a rollback took out and that may be deployed again: its tag, or at least eight digits of its id.
+    #[arg(long, value_name = "RELEASE", requires = "lift_hold")]
+    pub accept: Option<String>,
 }
 
 /// What to plan.
@@ -118,14 +121,20 @@ pub(crate) struct ReleaseArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct RollbackArgs {
     /// The environment.
-    #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
-    pub env: EnvironmentName,
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
     /// The release's tag; default: the release before the present one.
     #[arg(long, value_name = "TAG")]
     pub to: Option<String>,
     /// Why, for everybody who meets the hold later.
-    #[arg(long, value_name = "TEXT", value_parser = super::reason)]
-    pub reason: String,
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run", value_parser = super::reason)]
+    pub reason: Option<String>,
+    /// Only say what it would go back to, whether the images are there, and what would change.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Reject the lock of the release that it leaves as well, so that no environment deploys it again.
+    #[arg(long)]
+    pub reject: bool,
     /// How long to wait for another run of the same environment; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     pub wait: Option<Duration>,
@@ -151,6 +160,9 @@ pub(crate) struct UnholdArgs {
     /// Why.
     #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
+    /// A release that a rollback took out and that may be deployed again: its tag, or at least eight digits of its id.
+    #[arg(long, value_name = "RELEASE")]
+    pub accept: Option<String>,
 }
 
 /// Commands about the rules of an environment.

@@ -14,13 +14,18 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Shown> {
     request.revision = args.rev;
     request.wait = args.wait.unwrap_or_default();
     request.lift_hold = args.reason.filter(|_| args.lift_hold);
+    request.accept = args.accept;
     Ok(Shown::report(&library::run(context, &request).await?))
 }
 
 pub(crate) async fn rollback(context: &Context, args: RollbackArgs) -> Result<Shown> {
-    let mut request = RollbackRequest::new(args.env, args.reason);
+    let mut request = RollbackRequest::new(args.environment.env, args.reason.unwrap_or_default());
     request.to = args.to;
     request.wait = args.wait.unwrap_or_default();
+    request.reject = args.reject;
+    if args.dry_run {
+        return Ok(Shown::report(&library::plan_rollback(context, &request).await?));
+    }
     Ok(Shown::report(&library::rollback(context, &request).await?))
 }
 
@@ -72,7 +77,11 @@ pub(crate) async fn hold(context: &Context, args: &HoldArgs) -> Result<Shown> {
 }
 
 pub(crate) async fn unhold(context: &Context, args: &UnholdArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::unhold(context, &args.environment.env, &args.reason).await?))
+    let (environment, reason) = (&args.environment.env, &args.reason);
+    Ok(Shown::report(&match &args.accept {
+        Some(release) => library::accept_release(context, environment, release, reason).await?,
+        None => library::unhold(context, environment, reason).await?,
+    }))
 }
 
 pub(crate) async fn accept_policy(context: &Context, args: &PolicyAcceptArgs) -> Result<Shown> {

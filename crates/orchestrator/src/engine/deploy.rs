@@ -1,6 +1,7 @@
 //! The deployment of an environment: a request to its target, made of a revision and its lock.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use config::{Deployment, Environment, SourceFolder};
 use deployer::render::BranchChange;
@@ -26,14 +27,16 @@ pub(crate) struct Deployable {
     pub expired: Vec<(ServiceName, String)>,
 }
 
-/// Makes the target's request: manifests at their locked commits, images by digest.
-pub(super) fn deployable(
+/// Makes the target's request: manifests at their locked commits, images by digest. With `patience` no remote is waited
+/// for longer, and the first service that cannot be read ends it.
+pub(crate) fn deployable(
     context: &Context,
     revision: &Revision,
     environment: &Environment,
     lock: &Lock,
     release: &ReleaseId,
     now: Timestamp,
+    patience: Option<Duration>,
 ) -> Result<Deployable> {
     let Some(config::Target::Render(target)) = &environment.target else {
         return Err(Error::new(ErrorKind::Usage, format!("environment `{}` has no target", environment.name))
@@ -51,7 +54,7 @@ pub(super) fn deployable(
     for (name, service) in lock.services() {
         let reason = match environment.decide(name, &service.path, today) {
             Deployment::Deploy(settings) => {
-                match files(context, revision, name, service, &settings.source) {
+                match files(context, revision, name, service, &settings.source, patience) {
                     Ok(files) => {
                         let mut deployed = DeployService::new(name.clone());
                         deployed.image = pin(service);
@@ -60,6 +63,9 @@ pub(super) fn deployable(
                         services.push(deployed);
                     }
                     Err(problem) => problems.push(problem),
+                }
+                if patience.is_some() && !problems.is_empty() {
+                    break;
                 }
                 continue;
             }
@@ -120,6 +126,7 @@ fn files(
     name: &ServiceName,
     service: &Service,
     source: &SourceFolder,
+    patience: Option<Duration>,
 ) -> Result<Vec<(String, Vec<u8>)>, Problem> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Problem::new(name.to_string(), error.to_string()).details(causes(error.source()))
@@ -134,12 +141,9 @@ fn files(
                 .ok_or_else(|| Problem::new(name.to_string(), "is not a submodule of this tree"))?;
             let url =
                 lock_gen::fetch_url(&submodule.declared_url, &context.remote_location()).map_err(|e| failed(&e))?;
-            let store = SubmoduleStore::new(
-                &context.git_program,
-                context.git_options(),
-                &context.cache,
-                context.git.common_dir(),
-            );
+            let mut options = context.git_options();
+            options.deadline = patience.map_or(options.deadline, |patience| options.deadline.min(patience));
+            let store = SubmoduleStore::new(&context.git_program, options, &context.cache, context.git.common_dir());
             let content = store.content(submodule, &url).map_err(|error| failed(&error))?;
             let files = content.files(folder.as_ref()).map_err(|error| failed(&error))?;
             let prefix = folder.as_ref().map(|folder| format!("{folder}/")).unwrap_or_default();

@@ -16,12 +16,13 @@ use super::{Engine, merged_pull_request};
 use crate::branch_line::changes_only_the_lock;
 use crate::context::Context;
 use crate::environment_policy::branch_of;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Problem, Result};
 use crate::labels::count;
 use crate::places::place_facts;
 use crate::policy_found::{PolicyFound, way_out};
 use crate::report::v1::PolicyReport;
 use crate::revision::Revision;
+use crate::unpinned_images::{self, UnpinnedRules};
 
 impl Engine<'_> {
     pub(super) async fn ask_gates(&mut self) -> Result<StepOutcome> {
@@ -73,14 +74,15 @@ impl Engine<'_> {
         let branch = branch_of(&self.environment)?;
         let origin = self.origin_commit()?;
         let pull_request = merged_pull_request(self.context, &branch, &origin).await?;
-        let (policy, rules, asked_suites) = match self.purpose {
-            Purpose::Rollback => (GatePolicy::default(), None, Vec::new()),
+        let (policy, unpinned, rules, asked_suites) = match self.purpose {
+            Purpose::Rollback => (GatePolicy::default(), None, None, Vec::new()),
             Purpose::Run => {
                 let (context, commit) = (self.context, &self.revision.commit);
                 let found =
                     PolicyFound::of_commit(context, self.store.ledger(), &self.environment, &branch, commit).await?;
                 let asked = self.asked_suites(&found).await?;
-                (found.gates(context, &self.revision)?, Some(found.report()), asked)
+                let unpinned = self.unpinned(&found.unpinned(&self.revision.config)).await;
+                (found.gates(context, &self.revision)?, unpinned, Some(found.report()), asked)
             }
         };
         let pull_request = match &pull_request {
@@ -94,6 +96,7 @@ impl Engine<'_> {
             Some(newest) => is_ancestor(self.context, &self.revision.commit, newest)?,
             None => Ancestry::Unrelated,
         };
+        let sentences = unpinned.as_ref().map(|refused| refused.iter().map(unpinned_images::sentence).collect());
         let findings = Findings {
             today: self.now().date(),
             mismatches,
@@ -101,6 +104,8 @@ impl Engine<'_> {
             older_than_newest: older,
             places: place_facts(self.context, self.store.ledger(), &self.environment).await?,
             policy,
+            unpinned,
+            sentences,
             rules,
             asked_suites,
             pull_request,
@@ -108,6 +113,25 @@ impl Engine<'_> {
         let report = self.judge(self.store.ledger(), &findings);
         self.findings = Some(findings);
         Ok(report)
+    }
+
+    /// Refuses a plan with images that neither the lock nor a digest decides, where the rules do.
+    pub(crate) async fn refuse_unpinned(&mut self) -> Result<()> {
+        self.gate_report().await?;
+        let refused = self.findings.as_ref().and_then(|findings| findings.unpinned.as_deref()).unwrap_or_default();
+        if refused.is_empty() { Ok(()) } else { Err(unpinned_images::refusal(&self.environment.name, refused)) }
+    }
+
+    /// The images that the rules refuse; `None` where they let all of them be deployed, and where nothing can be rendered,
+    /// which the plan says.
+    async fn unpinned(&self, rules: &UnpinnedRules) -> Option<Vec<Problem>> {
+        if !rules.refuses() {
+            return None;
+        }
+        let request = self.deployable().ok()?.request;
+        let images = deployer::render::plan(&request, None).ok()?.unpinned_images;
+        let refused = rules.refusals(&images, self.now().date());
+        Some(unpinned_images::problems(self.context, &self.revision, &refused).await)
     }
 
     /// Asks every gate about facts that were gathered before.
@@ -127,6 +151,7 @@ impl Engine<'_> {
                 mismatches: &findings.mismatches,
                 head_in_history: findings.head_in_history,
                 older_than_newest: findings.older_than_newest,
+                unpinned_images: findings.sentences.as_deref(),
                 places: &findings.places,
                 policy: &findings.policy,
                 pull_request_suites: &tested,
@@ -180,6 +205,10 @@ pub(super) struct Findings {
     older_than_newest: Ancestry,
     pub(super) places: PlaceFacts,
     policy: GatePolicy,
+    /// The images that are refused because nothing decides them; absent where such images are deployed.
+    unpinned: Option<Vec<Problem>>,
+    /// The same, a sentence each.
+    sentences: Option<Vec<String>>,
     /// Where the rules were read; absent for a rollback.
     rules: Option<PolicyReport>,
     asked_suites: Vec<AskedSuites>,

@@ -18,6 +18,7 @@ use crate::inputs::{Inputs, changes};
 use crate::policy_found::PolicyFound;
 use crate::relaxed_rules::relaxed_rules;
 use crate::revision::LockFile;
+use crate::unpinned_images;
 
 /// Status of a promotion's approvals.
 pub(crate) const APPROVALS_STATUS: &str = "orchestrator/approvals";
@@ -141,6 +142,10 @@ impl Engine<'_> {
         let rows = not_deployed(self, to)?;
         let carried = carried(self.context, base, &[&self.revision.commit], None).await?;
         let pull_requests: Vec<u64> = carried.pull_requests.iter().map(|one| one.number).collect();
+        let unpinned_rules = found.unpinned(&self.revision.config);
+        let (revision, lock, release) = (&self.revision, &self.lock.lock, &self.release);
+        let next = revision.environment(to)?;
+        let unpinned = unpinned_images::rows(self.context, revision, next, lock, release, &unpinned_rules, self.now());
         Ok(promotion_body(&PromotionBody {
             release: &self.release,
             lock: &self.lock.lock,
@@ -156,6 +161,7 @@ impl Engine<'_> {
             policy_relaxations: &loosened,
             unreviewed: unreviewed.as_ref().map(|(why, reason)| (*why, reason.as_str())),
             rules: &rules,
+            unpinned: &unpinned,
             not_deployed: &rows,
         }))
     }

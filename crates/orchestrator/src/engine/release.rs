@@ -19,6 +19,7 @@ use crate::labels::short_id;
 use crate::places::place_facts;
 use crate::report::v1::StepResult as StepWord;
 use crate::report::v1::evidence::DeployedPlan;
+use crate::unpinned_images;
 
 /// A deployment that was planned without problems.
 pub(super) struct Prepared {
@@ -31,7 +32,7 @@ impl Engine<'_> {
     pub(crate) fn deployable(&self) -> Result<Deployable> {
         let now = self.now();
         let mut deployable =
-            deployable(self.context, &self.revision, &self.environment, &self.lock.lock, &self.release, now)?;
+            deployable(self.context, &self.revision, &self.environment, &self.lock.lock, &self.release, now, None)?;
         let (ledger, name) = (self.store.ledger(), &self.environment.name);
         if self.environment.places().iter().any(|place| places::is_given(ledger, name, place)) {
             deployable.request.occupied = OccupiedPlace::TakeOver;
@@ -65,8 +66,7 @@ impl Engine<'_> {
         }
         let plan = deployable.plan(self.context).await?;
         for image in &plan.unpinned_images {
-            self.warnings
-                .push(format!("{} at {} is not pinned by the lock: {}", image.object, image.place, image.image));
+            self.warnings.push(unpinned_images::warning(image));
         }
         Ok(Prepared { deployable, plan })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::forge::{PullRequest, PullRequestState, StatusState};
-use config::Config;
+use config::{Config, Environment};
 use lock_model::{CommitId, LOCK_FOLDER};
 
 use super::approvers::approver_warnings;
@@ -21,8 +21,10 @@ use crate::policy_found::PolicyFound;
 use crate::relaxed_rules::relaxed_rules;
 use crate::report::markdown::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
 use crate::report::v1::{InputChanges, LockPublishReport, PublishedLock, locked_services};
+use crate::revision::Revision;
 use crate::revision::load_config;
 use crate::submodules::{Changes, Declared, changes};
+use crate::unpinned_images::{self, UnpinnedRules};
 
 /// Marker of our comment on a pull request.
 const COMMENT: &str = "orchestrator-lock";
@@ -203,8 +205,12 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     let rules: Vec<String> = found.iter().map(|found| found.report().sentence()).collect();
     let now = context.now();
     let mut rows = Vec::new();
+    let mut unpinned = Vec::new();
     for environment in config.environments.values().filter(|environment| environment.target.is_some()) {
         rows.extend(rows_of(&merge.revision, &environment.name, &generated.lock, now)?);
+        let rules = unpinned_rules(context, &merge.revision, environment).await?;
+        let revision = &merge.revision;
+        unpinned.extend(unpinned_images::rows(context, revision, environment, &generated.lock, &release, &rules, now));
     }
     let mut to_look_at = generated.warnings.clone();
     to_look_at.extend(approver_warnings(context, store.ledger(), config, pull_request, &base).await?);
@@ -218,6 +224,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
         rules: &rules,
         risks: &changes.risks,
         policy_relaxations: &loosened,
+        unpinned: &unpinned,
         not_deployed: &rows,
         warnings: &to_look_at,
         inputs: &inputs,
@@ -242,8 +249,19 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     );
     let mut warnings: Vec<String> = changes.risks.iter().map(ToString::to_string).collect();
     warnings.extend(to_look_at);
+    warnings.extend(unpinned.iter().map(ToString::to_string));
     warnings.extend(loosened.iter().map(|relaxation| format!("the pull request loosens a rule: {relaxation}")));
     Ok(Made { generated, inputs, changes, comment, line, release, base, warnings })
+}
+
+/// What the present rules of an environment say about images that no lock decides.
+async fn unpinned_rules(context: &Context, revision: &Revision, environment: &Environment) -> Result<UnpinnedRules> {
+    let own = &revision.config;
+    let Some(branch) = &environment.branch else { return Ok(UnpinnedRules::of_change(environment)) };
+    let store = LedgerStore::read(context).await?;
+    // Rules that cannot be read refuse the release anyhow.
+    let found = PolicyFound::of_next(context, store.ledger(), &environment.name, branch.as_str()).await;
+    Ok(found.map_or_else(|_| UnpinnedRules::of_change(environment), |found| found.unpinned(own)))
 }
 
 fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> Result<()> {

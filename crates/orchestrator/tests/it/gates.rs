@@ -301,7 +301,7 @@ async fn the_first_configuration_of_a_branch_brings_its_own_rules() {
     // The rules are read before the merge, not before the lock commit on it.
     assert_eq!(shop.newest(&staging(), Step::Gates).policy.map(|policy| policy.source), Some(PolicySource::Bootstrap));
     let report = shop.run_ok(&staging()).await;
-    assert_eq!(report.steps[1].detail, "9 gates passed", "staging asks neither for a proof nor for approvals");
+    assert_eq!(report.steps[1].detail, "10 gates passed", "staging asks neither for a proof nor for approvals");
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ fn comment(after: &Lock, before: &Lock, risks: &[ServiceRisk], commits: &[Servic
         rules: &[],
         risks,
         policy_relaxations: &[],
+        unpinned: &[],
         not_deployed: &[],
         warnings: &[],
         inputs: &InputChanges::default(),

@@ -29,4 +29,5 @@ mod secrets;
 mod send;
 mod shallow;
 mod shop;
+mod unpinned;
 mod withdrawn_proofs;

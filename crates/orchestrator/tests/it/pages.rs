@@ -36,6 +36,7 @@ fn p12_the_comment_shows_the_difference_first() {
         rules: &["the rules of `staging` are those of 1111111".to_owned()],
         risks: &[],
         policy_relaxations: &["production: `approvals.count` 4 → 1".to_owned()],
+        unpinned: &[],
         not_deployed: &not_deployed(),
         warnings: &[],
         inputs: &InputChanges::default(),
@@ -163,6 +164,7 @@ fn body<'a>(lock: &'a lock_model::Lock, before: Option<&'a lock_model::Lock>) ->
         policy_relaxations: &[],
         unreviewed: None,
         rules: Box::leak(Box::new(rules(PolicySource::Passed))),
+        unpinned: &[],
         not_deployed: &[],
     }
 }

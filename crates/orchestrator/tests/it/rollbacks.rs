@@ -3,10 +3,16 @@
 use ledger::{HoldOrigin, Step, StepResult};
 use orchestrator::lock::reject_lock;
 use orchestrator::report::v1::{Next, Operation, RunReport, StepResult as StepWord};
-use orchestrator::{ErrorKind, RollbackRequest, RunRequest, rollback, run, status, unhold};
+use orchestrator::{
+    ErrorKind, RollbackRequest, RunRequest, accept_release, plan_rollback, rollback, run, status, unhold,
+};
 use registry::layout::LayoutWriter;
 
-use crate::shop::{BOT, Shop, Watcher, fails, production, proven, released, released_twice, staging, step_words};
+use promotion::gates::Gate;
+
+use crate::shop::{
+    BOT, Shop, Watcher, branch, fails, production, proven, released, released_twice, staging, step_words,
+};
 
 fn request(to: Option<&str>) -> RollbackRequest {
     let mut request = RollbackRequest::new(production(), "orders are lost");
@@ -70,7 +76,12 @@ async fn b38_a_rollback_deploys_the_release_before_and_holds_the_environment() {
     let standing = status(&shop.bot()).await.unwrap();
     let standing = standing.environments.iter().find(|one| one.environment == production()).unwrap();
     assert_eq!((&standing.next, standing.hold.is_some()), (&Next::Unhold, true), "{standing:#?}");
-    unhold(&shop.bot(), &production(), "it was the network").await.unwrap();
+    let lifted = unhold(&shop.bot(), &production(), "it was the network").await.unwrap();
+    let next = lifted.next.unwrap();
+    assert_eq!((Some(&next.commit), next.is_deployed), (main.as_ref(), false));
+    assert_eq!(next.refused.unwrap().reason, "orders are lost");
+    let id8 = next.release.unwrap().id8().to_owned();
+    accept_release(&shop.bot(), &production(), &id8, "it was the network").await.unwrap();
     let report = shop.run_ok(&production()).await;
     assert!(step_words(&report).contains(&("deploy", StepWord::Ok)), "{report:#?}");
     assert_ne!(deployed(&shop), manifest);
@@ -197,4 +208,97 @@ async fn staging_goes_back_to_the_lock_commit_and_promotes_nothing() {
     assert_eq!(shop.forge(BOT).pull_requests(None).unwrap().len(), pull_requests);
     // Nothing is asked that rules decide, so the record names none, and the commit did not pass again by it.
     assert_eq!(shop.newest(&staging(), Step::Gates).policy, None);
+}
+
+#[tokio::test]
+async fn t56_the_release_that_a_rollback_left_is_not_deployed_again_by_itself() {
+    let (shop, first, manifest) = two_releases();
+    let second = shop.newest_release();
+    is_complete(&rollback(&shop.context("eve"), &request(None)).await.unwrap());
+    unhold(&shop.bot(), &production(), "on we go").await.unwrap();
+    let (before, records) = (shop.untouched(), shop.ledger().records().len());
+    let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    assert_eq!(report.stopped, Some(ErrorKind::Refused), "{report:#?}");
+    assert!(report.steps[0].detail.contains("by eve: orders are lost"), "{report:#?}");
+    assert_eq!(shop.refused_gates(&production()), [Gate::NotRolledBack].into());
+    // Neither does the same release from another commit: nothing that counts has changed.
+    shop.commit("dev", &[crate::shop::write("README.md", "# Words\n")], "words");
+    shop.merge_dev().await;
+    shop.run_ok(&staging()).await;
+    let promotion = shop.forge(BOT).find_open(&branch("staging"), &branch("main")).unwrap().unwrap();
+    shop.approve_and_merge(promotion.number).await;
+    let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    assert_eq!(report.stopped, Some(ErrorKind::Refused), "{report:#?}");
+    assert_eq!(shop.refused_gates(&production()), [Gate::NotRolledBack].into());
+    assert_eq!(deployed(&shop), manifest);
+    assert_eq!(shop.untouched().get("refs/heads/deploy/production"), before.get("refs/heads/deploy/production"));
+    assert!(shop.ledger().records().len() > records);
+    // Accepting another release is refused, and records nothing.
+    let records = shop.ledger().records().len();
+    for other in [first.as_str(), "00000000", "release-1999-01-01-00000000", ""] {
+        fails(accept_release(&shop.bot(), &production(), other, "that one").await, ErrorKind::Refused);
+        let mut lifting = RunRequest::new(production());
+        (lifting.lift_hold, lifting.accept) = (Some("that one".to_owned()), Some(other.to_owned()));
+        fails(run(&shop.bot(), &lifting).await, ErrorKind::Refused);
+    }
+    assert_eq!(shop.ledger().records().len(), records);
+    let mut lifting = RunRequest::new(production());
+    (lifting.lift_hold, lifting.accept) = (Some("it was the network".to_owned()), Some(second));
+    let report = run(&shop.bot(), &lifting).await.unwrap();
+    assert_eq!(report.stopped, None, "{report:#?}");
+    assert_ne!(deployed(&shop), manifest);
+    let accepted = shop.newest(&production(), Step::Unhold);
+    assert_eq!(accepted.accepts, Some(ledger::Accepts::Release(report.release.unwrap())));
+    assert_eq!(accepted.reason.as_deref(), Some("it was the network"));
+}
+
+#[tokio::test]
+async fn t56_a_new_release_goes_out_after_a_rollback_and_what_two_rollbacks_left_does_not() {
+    let (shop, first, _) = two_releases();
+    shop.bump("shop-cart", 2);
+    shop.release_next().await;
+    is_complete(&rollback(&shop.bot(), &request(None)).await.unwrap());
+    is_complete(&rollback(&shop.bot(), &request(Some(&first))).await.unwrap());
+    assert_eq!(shop.ledger().rolled_back(&production()).len(), 2, "the third release, then the second");
+    unhold(&shop.bot(), &production(), "on we go").await.unwrap();
+    let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    assert_eq!(report.stopped, Some(ErrorKind::Refused), "{report:#?}");
+    shop.bump("shop-cart", 3);
+    shop.release_next().await;
+    assert_eq!(shop.releases().len(), 4, "a release of its own");
+}
+
+#[tokio::test]
+async fn t56_a_dry_run_writes_nothing_and_says_what_would_happen() {
+    let (shop, first, _) = two_releases();
+    let left = shop.newest(&production(), Step::Proof);
+    let (before, records) = (shop.untouched(), shop.ledger().records().len());
+    let plan = plan_rollback(&shop.bot(), &request(None)).await.unwrap();
+    assert_eq!((plan.tag.as_deref(), plan.is_done), (Some(first.as_str()), false));
+    assert_eq!((plan.leaves, plan.leaves_lock), (left.release, left.lock));
+    assert_eq!(plan.images.len(), 2);
+    assert!(plan.changes.iter().any(|change| change.path == MANIFEST), "{:?}", plan.changes);
+    assert_eq!((shop.untouched(), shop.ledger().records().len()), (before, records));
+    assert!(shop.ledger().held(&production()).is_none());
+}
+
+#[tokio::test]
+async fn t56_a_rollback_rejects_the_lock_that_it_leaves_where_it_is_asked_to() {
+    let (shop, ..) = two_releases();
+    let left = shop.newest(&production(), Step::Proof);
+    let mut rejecting = request(None);
+    rejecting.reject = true;
+    let report = rollback(&shop.bot(), &rejecting).await.unwrap();
+    is_complete(&report);
+    assert_eq!(report.left, None);
+    let rejection = shop.ledger().rejected(&left.lock.unwrap()).unwrap();
+    assert_eq!(rejection.reason, "orders are lost");
+    // Again: the rollback is done, and so is the rejection.
+    let records = shop.ledger().records().len();
+    is_complete_or_done(&rollback(&shop.bot(), &rejecting).await.unwrap());
+    assert_eq!(shop.ledger().records().len(), records);
+}
+
+fn is_complete_or_done(report: &RunReport) {
+    assert_eq!(report.stopped, None, "{report:#?}");
 }

@@ -220,6 +220,26 @@ impl Shop {
         commit
     }
 
+    /// Another version of a service on `dev` with more manifests and its image.
+    pub(crate) fn bump_with(&self, service: &str, version: u32, manifests: &str) -> CommitId {
+        let repository = init(&self.join(&format!("{service}.git")));
+        let parent = repository.commit("refs/heads/main").unwrap().map(|facts| facts.id);
+        let changes = [write("VERSION", &format!("{version}\n")), write("deploy/more.yaml", manifests)];
+        let commit = commit_in(&repository, parent.as_ref(), &changes, &format!("version {version}"));
+        set_branch(&repository, "main", &commit);
+        self.build_image(service, &commit, "");
+        let path = SUBMODULES.iter().find(|path| name_of(path) == service).unwrap();
+        self.commit("dev", &[TreeChange::Gitlink { path: (*path).into(), commit }], &format!("{service} {version}"))
+    }
+
+    /// An image in the layout folder under any name.
+    pub(crate) fn foreign_image(&self, repository: &str, tag: &str) -> Digest {
+        let image =
+            ImageContent::new(Platform::try_from("linux/amd64").unwrap()).file("tool.txt", "a tool\n".to_owned());
+        let (repository, tag) = (repository.try_into().unwrap(), tag.try_into().unwrap());
+        LayoutWriter::create(&self.join("registry")).unwrap().add_image(&repository, &tag, &image).unwrap()
+    }
+
     /// An image in the layout folder, under the tag of its commit. Another `build` has another digest.
     pub(crate) fn build_image(&self, service: &str, commit: &CommitId, build: &str) -> Digest {
         let repository: ImageRepository = format!("registry.example/shop/{}", short(service)).try_into().unwrap();

@@ -4,7 +4,7 @@ use super::facts::{Ancestry, DeployFacts};
 use super::finding::{Gate, GateFinding};
 use crate::attempts::Purpose;
 use crate::places::{self, PlaceRefusal};
-use ledger::{HoldOrigin, Ledger};
+use ledger::{HoldOrigin, Ledger, RolledBack};
 
 pub(super) fn not_held(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFinding {
     let environment = facts.environment;
@@ -84,4 +84,51 @@ pub(super) fn own_place(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFinding
     hints.sort();
     hints.dedup();
     GateFinding::refused(gate, messages.join("; "), hints.join("; "))
+}
+
+/// What a rollback took out does not come back by itself, also not as the same release from another commit.
+pub(super) fn not_rolled_back(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFinding {
+    let (environment, release) = (facts.environment, facts.release);
+    let found = ledger.rolled_back(environment).into_iter().find(|one| one.release == *release);
+    let Some(RolledBack { reason, by, at, seq, .. }) = found else {
+        return GateFinding::passed(
+            Gate::NotRolledBack,
+            format!("no rollback took this release out of `{environment}`"),
+        );
+    };
+    let id8 = release.id8();
+    let message =
+        format!("a rollback took release {id8} out of `{environment}` on {at}, by {by}: {reason} (record {seq})");
+    match facts.purpose {
+        Purpose::Run => GateFinding::refused(
+            Gate::NotRolledBack,
+            message,
+            format!(
+                "merge what repairs it, or let it be deployed again: \
+                 `orchestrator unhold --env {environment} --accept {id8} --reason …`"
+            ),
+        ),
+        Purpose::Rollback => GateFinding::not_asked(Gate::NotRolledBack, format!("{message}; a rollback goes to it")),
+    }
+}
+
+/// An image that nothing decides can be another one tomorrow, and nobody proved or approved that one.
+pub(super) fn pinned_images(facts: &DeployFacts<'_>) -> GateFinding {
+    let environment = facts.environment;
+    match (facts.purpose, facts.unpinned_images) {
+        (Purpose::Rollback, _) | (Purpose::Run, None) => {
+            GateFinding::not_asked(Gate::PinnedImages, format!("`{environment}` lists such images, and deploys them"))
+        }
+        (Purpose::Run, Some([])) => {
+            GateFinding::passed(Gate::PinnedImages, "the lock, a digest or an exception decides every image")
+        }
+        (Purpose::Run, Some(images)) => GateFinding::refused(
+            Gate::PinnedImages,
+            images.join("; "),
+            format!(
+                "write the digest, or let `environments.{environment}.unpinned-images` name the image with `owner`, \
+                 `reason` and `until`, in a change that is reviewed"
+            ),
+        ),
+    }
 }

@@ -36,6 +36,10 @@ pub struct DeployFacts<'a> {
     /// Is `commit` an ancestor of the commit of [`Ledger::latest_touched`](ledger::Ledger::latest_touched)?
     /// Not looked at where there is none.
     pub older_than_newest: Ancestry,
+    /// Images that neither the lock nor a digest decides and no exception allows, a sentence each; absent where the rules
+    /// let them be deployed. An exception that the change itself brings counts where the rules ask for approvals: that gate
+    /// says whether they were given.
+    pub unpinned_images: Option<&'a [String]>,
     /// The places that are written, and who says whose they are.
     pub places: &'a PlaceFacts,
     /// The rules of the environment.

@@ -21,6 +21,10 @@ lock_model::words! {
         NotHeld = "not-held",
         /// The commit is not older than what the environment was given last.
         NoDowngrade = "no-downgrade",
+        /// No rollback took this release out of the environment, or somebody accepted it since.
+        NotRolledBack = "not-rolled-back",
+        /// Every image that would be deployed is decided by the lock, by a digest, or by an exception that holds.
+        PinnedImages = "pinned-images",
         /// Every place that the target writes is the environment's own.
         OwnPlace = "own-place",
         /// The suites of pull requests passed on this content.
@@ -145,7 +149,12 @@ impl Gate {
     /// Whether the answer depends on the rules of the environment.
     pub fn asks_by_rules(self) -> bool {
         match self {
-            Self::PullRequestSuites | Self::StagingProof | Self::Suites | Self::Approvals | Self::MergedTree => true,
+            Self::PinnedImages
+            | Self::PullRequestSuites
+            | Self::StagingProof
+            | Self::Suites
+            | Self::Approvals
+            | Self::MergedTree => true,
             Self::BelongsToTree
             | Self::ReviewedHead
             | Self::RecordedLock
@@ -154,6 +163,7 @@ impl Gate {
             | Self::Exceptions
             | Self::NotHeld
             | Self::NoDowngrade
+            | Self::NotRolledBack
             | Self::OwnPlace => false,
         }
     }

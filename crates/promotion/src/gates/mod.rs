@@ -29,6 +29,8 @@ pub fn judge(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateReport {
         lock::exceptions(facts),
         environment::not_held(ledger, facts),
         environment::no_downgrade(ledger, facts),
+        environment::not_rolled_back(ledger, facts),
+        environment::pinned_images(facts),
         environment::own_place(ledger, facts),
         pull_request_suites::pull_request_suites(ledger, facts),
     ];

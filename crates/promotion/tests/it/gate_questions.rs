@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::{Ledger, Policy, PolicySource, ProofLevel, RecordDraft, RunIdentity, Step, StepResult, TestedMerge};
+use ledger::{
+    Accepts, Ledger, Policy, PolicySource, ProofLevel, RecordDraft, RunIdentity, Step, StepResult, TestedMerge,
+};
 use lock_model::{Date, Digest, EnvironmentName, Lock, Origin, ReleaseId, TreeId};
 use promotion::attempts::Purpose;
 use promotion::gates::{
@@ -27,6 +29,7 @@ struct Scene {
     head_in_history: Ancestry,
     older_than_newest: Ancestry,
     places: PlaceFacts,
+    unpinned_images: Option<Vec<String>>,
     policy: GatePolicy,
     tested: Option<PullRequestSuites>,
     pull_request: Option<promotion::approvals::PullRequestFacts>,
@@ -53,6 +56,7 @@ fn scene() -> Scene {
         head_in_history: Ancestry::Ancestor,
         older_than_newest: Ancestry::Unrelated,
         places: crate::places::own(&production()),
+        unpinned_images: Some(Vec::new()),
         policy: GatePolicy {
             policy: Some(parent()),
             proven_in: vec![ProvenIn {
@@ -110,6 +114,7 @@ impl Scene {
                 head_in_history: self.head_in_history,
                 older_than_newest: self.older_than_newest,
                 places: &self.places,
+                unpinned_images: self.unpinned_images.as_deref(),
                 policy: &self.policy,
                 pull_request_suites: &self.tested.iter().collect::<Vec<_>>(),
                 pull_request: match &self.pull_request {
@@ -425,6 +430,8 @@ fn gates_and_verdicts_have_words() {
             "exceptions",
             "not-held",
             "no-downgrade",
+            "not-rolled-back",
+            "pinned-images",
             "own-place",
             "pull-request-suites",
             "staging-proof",
@@ -488,10 +495,19 @@ fn what_is_not_required_is_not_asked() {
     assert_eq!(not_asked(&scene), []);
     scene.policy = GatePolicy::new(parent());
     scene.tested = None;
-    let of_policy = [Gate::PullRequestSuites, Gate::StagingProof, Gate::Suites, Gate::Approvals, Gate::MergedTree];
+    scene.unpinned_images = None;
+    let of_policy = [
+        Gate::PinnedImages,
+        Gate::PullRequestSuites,
+        Gate::StagingProof,
+        Gate::Suites,
+        Gate::Approvals,
+        Gate::MergedTree,
+    ];
     assert_eq!(not_asked(&scene), of_policy);
     scene.policy = self::scene().policy;
     scene.tested = self::scene().tested;
+    scene.unpinned_images = self::scene().unpinned_images;
     scene.purpose = Purpose::Rollback;
     assert_eq!(not_asked(&scene), of_policy, "a rollback goes to what was proven and approved before");
     append(&mut scene.ledger, note(Step::Hold, Some(&production()), "fair"));
@@ -580,4 +596,55 @@ fn the_approvals_gate_names_the_reviews_that_do_not_count() {
     assert_eq!(message(&FOUR), "#9: 4 of 4 approvals");
     let with_author = [&FOUR[..], &[("ana", promotion::approvals::ReviewState::Approved, "content")]].concat();
     assert_eq!(message(&with_author), "#9: 4 of 4 approvals (not counted: ana opened the pull request)");
+}
+
+#[test]
+fn t56_what_a_rollback_took_out_comes_back_only_where_somebody_accepts_it() {
+    let mut scene = scene();
+    tell(&mut scene.ledger, &production(), &freight("old"), RELEASED);
+    tell(&mut scene.ledger, &production(), &freight("a"), RELEASED);
+    scene.passes();
+    tell(&mut scene.ledger, &production(), &freight("old"), "rollback:started deploy:started deploy:ok rollback:ok");
+    append(&mut scene.ledger, note(Step::Unhold, Some(&production()), "on we go"));
+    scene.refused_by(&[Gate::NotRolledBack], GateCode::Refused, "by robot: production is broken (record");
+    let hint = scene.judge().refusals().next().unwrap().hint.clone().unwrap();
+    assert!(hint.contains(&format!("--accept {}", scene.freight.release.id8())), "{hint}");
+    // The same release from another commit is the same release; accepting another one changes nothing.
+    scene.freight.commit = commit("merged again");
+    let mut other = note(Step::Unhold, Some(&production()), "the other one");
+    other.accepts = Some(Accepts::Release(freight("old").release));
+    append(&mut scene.ledger, other);
+    scene.refused_by(&[Gate::NotRolledBack], GateCode::Refused, "a rollback took release");
+    let mut accepts = note(Step::Unhold, Some(&production()), "it was the network");
+    accepts.accepts = Some(Accepts::Release(scene.freight.release.clone()));
+    append(&mut scene.ledger, accepts);
+    scene.passes();
+    // Taken out once more, it has to be accepted once more; a rollback to it is a decision, too.
+    tell(&mut scene.ledger, &production(), &scene.freight.clone(), "deploy:started deploy:ok");
+    tell(&mut scene.ledger, &production(), &freight("old"), "rollback:started");
+    append(&mut scene.ledger, note(Step::Unhold, Some(&production()), "on we go"));
+    scene.refused_by(&[Gate::NotRolledBack], GateCode::Refused, "a rollback took release");
+    tell(
+        &mut scene.ledger,
+        &production(),
+        &scene.freight.clone(),
+        "rollback:started deploy:started deploy:ok rollback:ok",
+    );
+    append(&mut scene.ledger, note(Step::Unhold, Some(&production()), "on we go"));
+    scene.passes();
+    assert_eq!(scene.ledger.rolled_back(&production()).len(), 1, "the old one was left for it");
+    assert!(scene.ledger.rolled_back(&staging()).is_empty());
+}
+
+#[test]
+fn t55_an_image_that_nothing_decides_is_refused_where_the_rules_ask() {
+    let mut scene = scene();
+    scene.unpinned_images = Some(vec!["web: `a:1` is not locked".to_owned(), "web: `b:1` is not locked".to_owned()]);
+    let both = "web: `a:1` is not locked; web: `b:1` is not locked";
+    scene.refused_by(&[Gate::PinnedImages], GateCode::Refused, both);
+    scene.unpinned_images = None;
+    let report = scene.judge();
+    assert!(report.lets_pass());
+    let finding = report.findings.iter().find(|finding| finding.gate == Gate::PinnedImages).unwrap();
+    assert_eq!(finding.verdict, GateVerdict::NotAsked);
 }

@@ -659,6 +659,7 @@ impl Process {
             head_in_history: Ancestry::Ancestor,
             older_than_newest: older,
             places: &crate::places::own(&name(self.place)),
+            unpinned_images: None,
             policy: &rules,
             pull_request_suites: &[],
             pull_request: merged.map_or(PullRequestFound::Absent, PullRequestFound::Found),
@@ -822,6 +823,11 @@ fn settle(mut world: World) {
     for content in fresh {
         for place in [Place::Staging, Place::Production] {
             world.by_hand(note(Step::Unhold, Some(&name(place)), "settled"));
+            for gone in world.ledger.rolled_back(&name(place)) {
+                let mut draft = note(Step::Unhold, Some(&name(place)), "settled");
+                draft.accepts = Some(Accepts::Release(gone.release));
+                world.by_hand(draft);
+            }
         }
         through(&mut world, u8::try_from(content).unwrap());
     }

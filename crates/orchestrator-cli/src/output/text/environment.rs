@@ -1,9 +1,10 @@
 use lock_model::escaping::shorten;
+use lock_model::{EnvironmentName, ReleaseId};
 use orchestrator::report::v1::{
-    ApprovalsReport, HealthReport, HistoryReport, HistoryRow, HoldReport, Next, PlanReport, PolicyAcceptReport,
-    ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
+    ApprovalsReport, HealthReport, HistoryReport, HistoryRow, HoldReport, Next, NextRun, PlanReport,
+    PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
 };
-use orchestrator::report::v1::{ChangeKind, Severity};
+use orchestrator::report::v1::{Change, ChangeKind, RollbackPlanReport, Severity};
 
 use super::{Text, append, short_id, short_image};
 use crate::output::Table;
@@ -45,27 +46,51 @@ impl Text for PlanReport {
     fn text(&self) -> String {
         let mut text =
             format!("{}: release {} from commit {}\n", self.environment, self.release.id8(), self.commit.short(12));
-        if self.changes.is_empty() {
-            text += "nothing would change\n";
-        } else {
-            let mut table = Table::new(&["service", "change", "file", "image"]);
-            for change in &self.changes {
-                let service = change.service.as_ref().map_or("-", |service| service.as_str());
-                let shown = |image: &Option<String>| image.as_deref().map_or_else(|| "none".to_owned(), short_image);
-                let images: Vec<String> = change
-                    .images
-                    .iter()
-                    .map(|image| format!("{} → {}", shown(&image.from), shown(&image.to)))
-                    .collect();
-                table.row([service, verb(change.kind), change.path.as_str(), images.join(", ").as_str()]);
-            }
-            text += "\n";
-            text += &table.render();
-        }
+        text += &changes(&self.changes);
         for skipped in &self.not_deployed {
             append(&mut text, format!("not deployed: {} ({})\n", skipped.service, skipped.reason));
         }
         text
+    }
+}
+
+/// What would change, as a table.
+fn changes(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "nothing would change\n".to_owned();
+    }
+    let mut table = Table::new(&["service", "change", "file", "image"]);
+    for change in changes {
+        let service = change.service.as_ref().map_or("-", |service| service.as_str());
+        let shown = |image: &Option<String>| image.as_deref().map_or_else(|| "none".to_owned(), short_image);
+        let images: Vec<String> =
+            change.images.iter().map(|image| format!("{} → {}", shown(&image.from), shown(&image.to))).collect();
+        table.row([service, verb(change.kind), change.path.as_str(), images.join(", ").as_str()]);
+    }
+    format!("\n{}", table.render())
+}
+
+impl Text for RollbackPlanReport {
+    fn text(&self) -> String {
+        let name = &self.environment;
+        let tag = self.tag.as_ref().map(|tag| format!(" ({tag})")).unwrap_or_default();
+        let mut text = format!(
+            "{name}: a rollback would go back to release {}{tag}\n  commit {}  lock {}  proven {}\n",
+            self.release.id8(),
+            self.commit.short(12),
+            short_id(self.lock.as_str()),
+            self.since
+        );
+        if let Some(left) = &self.leaves {
+            let lock = self.leaves_lock.as_ref().map_or("-", |lock| short_id(lock.as_str()));
+            append(&mut text, format!("it would leave release {}, lock {lock}\n", left.id8()));
+        }
+        append(&mut text, format!("the registry has its {} images\n", self.images.len()));
+        if self.is_done {
+            text += "the rollback is done already\n";
+        }
+        text += &changes(&self.changes);
+        text + "nothing was written; suites and probes were not asked\n"
     }
 }
 
@@ -151,12 +176,35 @@ impl Text for ApprovalsReport {
 impl Text for HoldReport {
     fn text(&self) -> String {
         let (name, reason) = (&self.environment, &self.reason);
-        match (self.held, self.record) {
+        let mut text = match (self.held, self.record) {
             (true, Some(record)) => format!("{name} is held: {reason} (record {record})\n"),
             (true, None) => format!("{name} is held already for this reason\n"),
             (false, Some(record)) => format!("{name} is free again: {reason} (record {record})\n"),
             (false, None) => format!("{name} was not held\n"),
+        };
+        if let Some(release) = &self.accepted {
+            append(&mut text, format!("release {} may be deployed there again\n", release.id8()));
         }
+        if let Some(next) = &self.next {
+            append(&mut text, next_run(name, next));
+        }
+        text
+    }
+}
+
+fn next_run(name: &EnvironmentName, next: &NextRun) -> String {
+    let commit = next.commit.short(12);
+    let Some(release) = next.release.as_ref().map(ReleaseId::id8) else {
+        return format!("the next run would take up commit {commit}, whose lock is not committed yet\n");
+    };
+    match &next.refused {
+        Some(gone) => format!(
+            "the next run would refuse release {release} of commit {commit}: a rollback took it out on {}, by {}: {}\n\
+             hint: `orchestrator unhold --env {name} --accept {release} --reason …` lets it be deployed again\n",
+            gone.at, gone.by, gone.reason
+        ),
+        None if next.is_deployed => format!("the next run would find release {release} of commit {commit} in place\n"),
+        None => format!("the next run would deploy release {release} of commit {commit}\n"),
     }
 }
 

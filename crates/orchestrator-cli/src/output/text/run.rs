@@ -41,6 +41,12 @@ impl Text for RunReport {
                 format!("\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets deployments go on.\n"),
             );
         }
+        if let Some(lock) = &self.left {
+            append(
+                &mut text,
+                format!("`orchestrator lock reject {lock} --reason …` keeps what it left out of every environment.\n"),
+            );
+        }
         text
     }
 }

@@ -75,6 +75,41 @@ pub(super) fn not_deployed(rows: &[NotDeployedRow]) -> String {
     table(&["service", "not in", "reason", "owner", "until"], &rows)
 }
 
+/// An image that an environment would deploy although the lock does not decide it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnpinnedRow {
+    /// Where.
+    pub environment: EnvironmentName,
+    /// The service whose manifests name it; empty where they cannot be read.
+    pub service: String,
+    /// The image as it is written; empty where manifests cannot be read.
+    pub image: String,
+    /// What the environment does with it.
+    pub standing: String,
+}
+
+impl std::fmt::Display for UnpinnedRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { environment, service, image, standing } = self;
+        match image.as_str() {
+            "" => write!(f, "{environment}: images that are not pinned: {standing}"),
+            image => write!(f, "{environment}: `{image}` of {service} is not pinned: {standing}"),
+        }
+    }
+}
+
+/// The images that no lock decides.
+pub(super) fn unpinned(rows: &[UnpinnedRow]) -> String {
+    let span = |text: &str| if text.is_empty() { String::new() } else { code_span(text) };
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            vec![span(&row.image), span(&row.service), row.environment.to_string(), escape_markdown(&row.standing)]
+        })
+        .collect();
+    table(&["image", "of", "in", ""], &rows)
+}
+
 /// The declared exceptions of a lock.
 pub(super) fn exceptions(lock: &Lock) -> String {
     let rows: Vec<Vec<String>> = lock

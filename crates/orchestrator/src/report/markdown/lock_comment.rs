@@ -3,7 +3,7 @@
 use lock_model::{CommitId, Lock, ReleaseId};
 
 use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
-use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
+use super::changes::{NotDeployedRow, UnpinnedRow, exceptions, not_deployed, sentences, services, unpinned};
 use super::commits::{ServiceCommits, commits};
 use super::inputs::inputs;
 use super::risks::{ServiceRisk, risks};
@@ -32,6 +32,8 @@ pub struct LockComment<'a> {
     pub risks: &'a [ServiceRisk],
     /// Rules that the pull request loosens.
     pub policy_relaxations: &'a [String],
+    /// Images that are deployed although the lock does not decide them.
+    pub unpinned: &'a [UnpinnedRow],
     /// What is locked and not deployed.
     pub not_deployed: &'a [NotDeployedRow],
     /// What else should be looked at.
@@ -84,6 +86,7 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
     text.push_str(&section("Look at these first", &risks(facts.risks)));
     text.push_str(&section("Rules that this pull request loosens", &sentences(facts.policy_relaxations)));
     text.push_str(&section("To look at", &sentences(facts.warnings)));
+    text.push_str(&section("Images that the lock does not decide", &unpinned(facts.unpinned)));
     text.push_str(&section("Exceptions", &exceptions(facts.lock)));
     text.push_str(&section("Locked, not deployed", &not_deployed(facts.not_deployed)));
     text.push_str(&section("Rules", &sentences(facts.rules)));

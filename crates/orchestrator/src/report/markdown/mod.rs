@@ -9,7 +9,7 @@ mod promotion_body;
 mod risks;
 
 pub use blocks::{MAX_COMMENT_CHARACTERS, limited};
-pub use changes::NotDeployedRow;
+pub use changes::{NotDeployedRow, UnpinnedRow};
 pub use commits::{MAX_COMMITS_SHOWN, ServiceCommits};
 pub use lock_comment::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
 pub use promotion_body::{PromotionBody, promotion_body};

@@ -3,7 +3,7 @@
 use lock_model::{EnvironmentName, Lock, ReleaseId};
 
 use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
-use super::changes::{NotDeployedRow, exceptions, not_deployed, sentences, services};
+use super::changes::{NotDeployedRow, UnpinnedRow, exceptions, not_deployed, sentences, services, unpinned};
 use super::inputs::inputs;
 use crate::report::v1::InputChanges;
 use ledger::{Hold, ProvenRelease, Unreviewed};
@@ -44,6 +44,8 @@ pub struct PromotionBody<'a> {
     pub unreviewed: Option<(Unreviewed, &'a str)>,
     /// Where the rules of the next environment were read.
     pub rules: &'a PolicyReport,
+    /// Images that are deployed although the lock does not decide them.
+    pub unpinned: &'a [UnpinnedRow],
     /// What is locked and not deployed.
     pub not_deployed: &'a [NotDeployedRow],
 }
@@ -68,6 +70,7 @@ pub fn promotion_body(facts: &PromotionBody<'_>) -> String {
     text.push_str(&section("Rules that it loosens", &sentences(facts.policy_relaxations)));
     text.push_str(&section("Approvals", &approvals(facts)));
     text.push_str(&section("Proof", &proof(facts)));
+    text.push_str(&section("Images that the lock does not decide", &unpinned(facts.unpinned)));
     text.push_str(&section("Exceptions", &exceptions(facts.lock)));
     text.push_str(&section("Locked, not deployed", &not_deployed(facts.not_deployed)));
     let identity = [

@@ -30,7 +30,7 @@ pub use deployment::{NotDeployedService, PlanReport, VerifyReport};
 pub use environment_status::{Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status};
 pub use health::HealthReport;
 pub use history::{HistoryReport, HistoryRow, history};
-pub use hold::HoldReport;
+pub use hold::{HoldReport, NextRun};
 pub use images::{ImageAttempt, ImagesExplainReport, TakenImage};
 pub use inputs::{InputChange, InputChanges, Lines, MAX_INPUTS_LISTED};
 pub use lock::{
@@ -40,7 +40,7 @@ pub use lock::{
 };
 pub use policy::{PolicyAcceptReport, PolicyReport};
 pub use pushed::PushedRefs;
-pub use run::{Operation, RunReport, StepLine, StepResult};
+pub use run::{Operation, RollbackPlanReport, RunReport, StepLine, StepResult};
 pub use schema::{evidence_schema, report_schema};
 pub use simulator::{
     ForgeInitReport, ForgeReviewReport, MergeReport, PullRequestList, PullRequestReport, PullRequestSummary,

@@ -1,4 +1,4 @@
-use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId};
+use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -86,6 +86,9 @@ pub struct RunReport {
     /// The kind of failure that stopped it; absent where it came through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<ErrorKind>,
+    /// Lock of the release that a rollback left, where it could be rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<LockId>,
     /// What people should know although nothing failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -104,6 +107,7 @@ impl RunReport {
             steps: Vec::new(),
             superseded: Some(note),
             stopped: None,
+            left: None,
             warnings: Vec::new(),
         }
     }
@@ -114,6 +118,48 @@ impl Report for RunReport {
         self.stopped.map_or(Verdict::Positive, Verdict::Negative)
     }
 
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+/// What a rollback would do: `rollback --dry-run`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct RollbackPlanReport {
+    /// The environment, as the configuration names it.
+    pub environment: EnvironmentName,
+    /// The release that it would go back to.
+    pub release: ReleaseId,
+    /// The tag of that release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Id of its lock.
+    pub lock: LockId,
+    /// The commit that lock, configuration and manifests are taken from.
+    pub commit: CommitId,
+    /// When it was proven there.
+    pub since: Timestamp,
+    /// Whether that rollback is done already, so that the command would change nothing.
+    pub is_done: bool,
+    /// The images of its lock; the registry has all of those that are deployed.
+    pub images: Vec<String>,
+    /// The release that it would leave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<ReleaseId>,
+    /// Id of that release's lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaves_lock: Option<LockId>,
+    /// What would change.
+    pub changes: Vec<deployer::Change>,
+    /// Images that no lock decides: they stop no rollback.
+    pub unpinned: Vec<deployer::UnpinnedImage>,
+    /// What people should know before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl Report for RollbackPlanReport {
     fn warnings(&self) -> &[String] {
         &self.warnings
     }

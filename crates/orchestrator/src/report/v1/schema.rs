@@ -9,8 +9,8 @@ use super::{
     ApprovalsReport, ConfigCheckReport, ConfigShowReport, ForgeInitReport, ForgeReviewReport, HealthReport,
     HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport, LockComposeReport,
     LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport,
-    MergeReport, PlanReport, PolicyAcceptReport, PullRequestList, PullRequestReport, RunReport, StatusReport,
-    TakeOverReport, TestReport, UpdateVerdictReport, VerifyReport,
+    MergeReport, PlanReport, PolicyAcceptReport, PullRequestList, PullRequestReport, RollbackPlanReport, RunReport,
+    StatusReport, TakeOverReport, TestReport, UpdateVerdictReport, VerifyReport,
 };
 use crate::error::Problem;
 
@@ -50,6 +50,8 @@ const COMMANDS: &[(&str, Part)] = &[
     ("promote", part::<RunReport>),
     ("release", part::<RunReport>),
     ("rollback", part::<RunReport>),
+    // With `--dry-run`.
+    ("rollback", part::<RollbackPlanReport>),
     ("run", part::<RunReport>),
     ("status", part::<StatusReport>),
     ("test run", part::<TestReport>),
