@@ -14,37 +14,65 @@ use crate::revision::load_config;
 /// there last names the branch, if that is protected: anybody can write to another one. Else it is a protected branch whose
 /// own configuration gives it to the environment, then the branch of that deployment, then what `HEAD` and the other
 /// branches say, protected branches before the others.
+///
+/// Where the branch's newest configuration cannot be read, the environment is as it was deployed: it can be rolled back, and
+/// the repair can be approved. What cannot be read on a branch that nobody protects is passed over.
 pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) -> Result<Environment> {
     let protected: Vec<String> =
         context.forge.protected_branches().await?.into_keys().map(|branch| branch.to_string()).collect();
-    let deployed = match deployed_branch(context, name).await? {
-        Some(branch) => own_environment(context, name, &branch).await?.map(|environment| (branch, environment)),
+    let deployed = match deployed_environment(context, name).await? {
+        Some((branch, environment)) => match own_environment(context, name, &branch).await {
+            Err(error) if error.kind() == ErrorKind::Usage => Some((branch, environment)),
+            own => own?.map(|own| (branch, own)),
+        },
         None => None,
     };
     if let Some((_, environment)) = deployed.as_ref().filter(|(branch, _)| protected.contains(branch)) {
         return Ok(environment.clone());
     }
+    let mut unreadable = None;
     for branch in &protected {
-        if let Some(environment) = own_environment(context, name, branch).await?
-            && environment.branch.as_ref().is_some_and(|own| own.as_str() == branch)
-        {
-            return Ok(environment);
+        match own_environment(context, name, branch).await {
+            Err(error) if error.kind() == ErrorKind::Usage => unreadable = unreadable.or(Some(error)),
+            own => {
+                let runs_it = |own: &Environment| own.branch.as_ref().is_some_and(|own| own.as_str() == branch);
+                if let Some(environment) = own?.filter(runs_it) {
+                    return Ok(environment);
+                }
+            }
         }
     }
     if let Some((_, environment)) = deployed {
         return Ok(environment);
     }
+    // It may be the one that decides, so nobody else is asked.
+    if let Some(error) = unreadable {
+        return Err(error);
+    }
+    named_elsewhere(context, name, &protected).await
+}
+
+/// The environment, where neither a deployment nor a protected branch says which branch it runs.
+async fn named_elsewhere(context: &Context, name: &EnvironmentName, protected: &[String]) -> Result<Environment> {
     let mut revisions = vec!["HEAD".to_owned()];
     let branches = context.forge.branches().await?;
     revisions.extend(branches.into_values().map(|head| head.to_string()));
     let mut known = None;
     let mut open = None;
+    let mut unreadable = None;
     for revision in revisions {
         let exists = context.commit(&revision)?;
         if exists.is_none() {
             continue;
         }
-        let Some(config) = load_config(context, &revision)? else { continue };
+        let config = match load_config(context, &revision) {
+            Err(error) if error.kind() == ErrorKind::Usage => {
+                unreadable = unreadable.or(Some(error));
+                continue;
+            }
+            config => config?,
+        };
+        let Some(config) = config else { continue };
         if let Some(environment) = config.environments.get(name) {
             // The branch's own configuration decides; this one only says which branch it is.
             let Some(branch) = &environment.branch else { return Ok(environment.clone()) };
@@ -60,15 +88,16 @@ pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) 
         let branch = branch_of(&environment)?;
         return Ok(own_environment(context, name, &branch).await?.unwrap_or(environment));
     }
-    match known {
-        Some(config) => environment_of(&config, name).cloned(),
-        None => Err(Error::new(ErrorKind::Usage, "no branch of the forge has an `orchestrator.yaml`")
+    match (known, unreadable) {
+        (Some(config), _) => environment_of(&config, name).cloned(),
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(Error::new(ErrorKind::Usage, "no branch of the forge has an `orchestrator.yaml`")
             .hint("commit one to the integration branch")),
     }
 }
 
-/// The branch that the newest deployment came from, by the configuration that was deployed.
-async fn deployed_branch(context: &Context, name: &EnvironmentName) -> Result<Option<String>> {
+/// The environment as it was deployed last, with the branch that it came from.
+async fn deployed_environment(context: &Context, name: &EnvironmentName) -> Result<Option<(String, Environment)>> {
     let store = LedgerStore::read(context).await?;
     let Some(commit) = store.ledger().latest_touched(name).and_then(|record| record.entry.commit.clone()) else {
         return Ok(None);
@@ -79,7 +108,7 @@ async fn deployed_branch(context: &Context, name: &EnvironmentName) -> Result<Op
     // What an older version of this program wrote may not be readable any more; the branches say it as well.
     let config = load_config(context, commit.as_str()).ok().flatten();
     let environment = config.and_then(|config| config.environments.get(name).cloned());
-    Ok(environment.and_then(|environment| environment.branch).map(|branch| branch.to_string()))
+    Ok(environment.and_then(|environment| Some((environment.branch.as_ref()?.to_string(), environment))))
 }
 
 /// The environment in the newest configuration of a branch; `None` where it has none of that name.

@@ -1,12 +1,12 @@
 //! What the ledger says: where each environment stands, and what happened.
 
-use config::Environment;
+use config::{Config, Environment};
 use lock_model::EnvironmentName;
 use promotion::attempts::{AfterProof, Locks, PlanShape, plan};
 
 use crate::context::Context;
 use crate::engine::suite_reference;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
 use crate::report::v1::{self, HistoryReport, PolicyReport, StatusReport};
@@ -38,20 +38,14 @@ pub async fn history(
 pub async fn status(context: &Context) -> Result<StatusReport> {
     context.sync()?;
     let store = LedgerStore::read(context).await?;
-    let mut config = None;
-    for (branch, head) in context.forge.branches().await? {
-        let Some(found) = load_config(context, head.as_str())? else { continue };
-        if *branch.as_str() == *found.branches.staging.as_str() || config.is_none() {
-            config = Some(found);
-        }
-    }
-    let (mut environments, mut warnings) = (Vec::new(), Vec::new());
+    let (config, mut warnings) = shown_config(context).await?;
+    let mut environments = Vec::new();
     for environment in config.iter().flat_map(|config| config.environments.values()) {
         let Some(branch) = &environment.branch else { continue };
         let mut suites = Vec::new();
-        let head = context.forge.branch_head(branch).await?;
-        if let Some(head) = head
-            && load_config(context, head.as_str())?.is_some()
+        // A configuration that cannot be read names no suites; it is a warning above.
+        if let Some(head) = context.forge.branch_head(branch).await?
+            && load_config(context, head.as_str()).is_ok_and(|config| config.is_some())
         {
             let revision = Revision::load(context, &head)?;
             for suite in environment.suites.iter().filter(|suite| revision.config.suites.contains_key(*suite)) {
@@ -69,6 +63,33 @@ pub async fn status(context: &Context) -> Result<StatusReport> {
         environments.push(row);
     }
     Ok(StatusReport { environments, warnings })
+}
+
+/// The configuration of the staging branch, or another one where that has none, protected branches first; with a warning
+/// for each protected branch whose configuration cannot be read. Those of other branches are their owners' matter.
+async fn shown_config(context: &Context) -> Result<(Option<Config>, Vec<String>)> {
+    let protected = context.forge.protected_branches().await?;
+    let branches = context.forge.branches().await?;
+    let (first, then): (Vec<_>, Vec<_>) = branches.into_iter().partition(|(branch, _)| protected.contains_key(branch));
+    let (mut config, mut warnings) = (None, Vec::new());
+    for (branch, head) in first.into_iter().chain(then) {
+        match load_config(context, head.as_str()) {
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                if branch == found.branches.staging || config.is_none() {
+                    config = Some(found);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Usage => {
+                if protected.contains_key(&branch) {
+                    let what = error.message().lines().next().unwrap_or_default();
+                    warnings.push(format!("the configuration of `{branch}` cannot be read: {what}"));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((config, warnings))
 }
 
 /// What follows the proof of an environment.

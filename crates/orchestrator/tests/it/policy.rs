@@ -415,3 +415,37 @@ async fn t44_what_a_change_weakens_is_said_on_comment_promotion_and_approvals() 
         assert!(counted.warnings.iter().any(|one| one.ends_with(line)), "{line}: {:#?}", counted.warnings);
     }
 }
+
+#[tokio::test]
+async fn t42_a_configuration_that_cannot_be_read_stops_only_what_it_would_deploy() {
+    let shop = released();
+    let good = shop.head("main").unwrap();
+    // Half-done work of anybody is nobody else's matter.
+    shop.force("wip", &good);
+    shop.commit("wip", &[write("orchestrator.yaml", "version: 1\nbroken: [\n")], "half done");
+    let shown = status(&shop.bot()).await.unwrap();
+    assert_eq!((shown.environments.len(), shown.warnings.as_slice()), (2, [].as_slice()));
+    let unknown = fails(run(&shop.bot(), &RunRequest::new(environment("nosuch"))).await, ErrorKind::Usage);
+    assert!(unknown.message().contains("there is no environment `nosuch`"), "{unknown:#?}");
+
+    // On the branch of the environment it stops runs.
+    shop.force("weak", &good);
+    shop.commit("weak", &[write("orchestrator.yaml", "version: 1\nbroken: [\n")], "half done");
+    let number = shop.open_pull_request("weak", "main").await;
+    shop.merge_past_rules(number).await;
+    fails(run(&shop.bot(), &RunRequest::new(production())).await, ErrorKind::Usage);
+    let shown = status(&shop.bot()).await.unwrap();
+    assert_eq!(shown.environments.len(), 2);
+    assert!(shown.warnings.iter().any(|line| line.contains("`main` cannot be read")), "{:?}", shown.warnings);
+    // Staging goes on, and production can be held and let go.
+    shop.run_ok(&staging()).await;
+    hold(&shop.bot(), &production(), "broken").await.unwrap();
+    unhold(&shop.bot(), &production(), "seen").await.unwrap();
+    // The repair is counted by the rules that passed last.
+    shop.force("repair", &shop.head("main").unwrap());
+    let text = shop.file(good.as_str(), "orchestrator.yaml").unwrap();
+    shop.commit("repair", &[write("orchestrator.yaml", &text)], "as before");
+    let repair = shop.open_pull_request("repair", "main").await;
+    let report = approvals(&shop.bot(), &production(), Some(repair)).await.unwrap();
+    assert_eq!((report.needed, report.policy.commit.as_ref()), (2, Some(&good)));
+}
