@@ -17,6 +17,11 @@ impl Simulator<'_> {
             Ok(user) => user,
             Err(reason) => return Ok(PushVerdict::Refused { reasons: vec![reason] }),
         };
+        if new != ABSENT && hides_another(reference) {
+            return Ok(PushVerdict::Refused {
+                reasons: vec![format!("git takes `{reference}` for another ref as well")],
+            });
+        }
         if let Some(branch) = reference.strip_prefix("refs/heads/") {
             let branch = match BranchName::try_from(branch) {
                 Ok(branch) => branch,
@@ -57,6 +62,13 @@ impl Simulator<'_> {
         }
         Ok(PushVerdict::refused_for(reasons))
     }
+}
+
+/// Whether git would not know which ref is meant: with `refs/heads/refs/heads/x` beside `refs/heads/x`, every push to the
+/// latter ends with "matches more than one".
+fn hides_another(reference: &str) -> bool {
+    let name = reference.strip_prefix("refs/heads/").or_else(|| reference.strip_prefix("refs/tags/"));
+    name.is_some_and(|name| name == "HEAD" || name.starts_with("refs/"))
 }
 
 /// An object id as git's hooks get it.

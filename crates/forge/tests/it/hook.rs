@@ -112,6 +112,25 @@ fn t10_nobody_rewrites_or_deletes_protected_branches_or_the_ledger() {
 }
 
 #[test]
+fn t61_no_ref_hides_another_from_git() {
+    let shop = Shop::new();
+    // One that was there before the hook was.
+    let old = "refs/heads/refs/heads/staging";
+    assert!(shop.push_as("ana", &[&format!("HEAD:{old}")]).success());
+    shop.install_hook();
+    for actor in ["ana", "root", "robot"] {
+        for name in ["refs/heads/refs/heads/dev", "refs/tags/refs/heads/dev", "refs/heads/HEAD", "refs/tags/HEAD"] {
+            let answer = shop.push_as(actor, &[&format!("HEAD:{name}")]);
+            let said = format!("git takes `{name}` for another ref as well");
+            assert!(!answer.success() && answer.stderr.contains(&said), "{answer:?}");
+        }
+    }
+    assert!(shop.push_as("ana", &["HEAD:refs/heads/heads/dev"]).success(), "that is a branch like others");
+    assert!(shop.push_as("ana", &["--force", "HEAD:refs/heads/dev"]).success());
+    assert!(shop.push_as("ana", &["--delete", old]).success(), "what is there already can be taken away");
+}
+
+#[test]
 fn the_forges_own_refs_are_nobodys() {
     let shop = Shop::new();
     let pull = shop.pull();
