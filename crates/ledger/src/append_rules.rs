@@ -10,7 +10,7 @@ use std::error::Error as _;
 
 use lock_model::{Digest, EnvironmentName};
 
-use crate::{Evidence, MAX_RECORD_BYTES, Record, RecordDraft, Seen, Step, StepResult};
+use crate::{Evidence, MAX_RECORD_BYTES, Record, RecordDraft, Seen, Step, StepResult, Unreviewed};
 
 /// The largest document that is kept beside a record.
 pub const MAX_DOCUMENT_BYTES: u64 = 4 * 1024 * 1024;
@@ -146,6 +146,9 @@ pub struct Pusher<'a> {
 pub enum Permission {
     /// It may.
     Granted,
+    /// It may begin a rollback to what the environment has proven or taken over: [`can_be_gone_back_to`] looks at the
+    /// records before.
+    BeginsRollback,
     /// It may as a step of a rollback of this release that the same person began and that still holds the environment:
     /// [`is_step_of`] looks at the record that [`decides_rollback`] finds.
     InOwnRollback,
@@ -174,11 +177,14 @@ pub fn permission(entry: &RecordDraft, pusher: &Pusher<'_>) -> Permission {
     }
     match step {
         Step::Hold | Step::Unhold | Step::Reject => under_own_name(entry, pusher),
-        Step::Rollback if entry.result == StepResult::Started => under_own_name(entry, pusher),
+        Step::Rollback if entry.result == StepResult::Started => match under_own_name(entry, pusher) {
+            Permission::Granted => Permission::BeginsRollback,
+            denied @ (Permission::BeginsRollback | Permission::InOwnRollback | Permission::Denied(_)) => denied,
+        },
         Step::Rollback | Step::Gates | Step::Health | Step::Deploy | Step::Verify | Step::Suite | Step::Proof => {
             match under_own_name(entry, pusher) {
                 Permission::Granted => Permission::InOwnRollback,
-                denied @ (Permission::InOwnRollback | Permission::Denied(_)) => denied,
+                denied @ (Permission::BeginsRollback | Permission::InOwnRollback | Permission::Denied(_)) => denied,
             }
         }
         Step::LockCommit | Step::Promote | Step::Release | Step::Policy => Permission::Denied(format!(
@@ -193,6 +199,17 @@ fn under_own_name(entry: &RecordDraft, pusher: &Pusher<'_>) -> Permission {
         return Permission::Granted;
     }
     Permission::Denied(format!("the record names `{}`, and `{}` brings it", escaped(actor), pusher.name))
+}
+
+/// Whether the record is why the rollback that `opener` begins can be: the environment proved this very commit of the
+/// release, or a bot took the release over from an older pipeline.
+pub fn can_be_gone_back_to(record: &Record, opener: &RecordDraft) -> bool {
+    let entry = &record.entry;
+    let is_reason = record.is(Step::Proof, StepResult::Ok)
+        || record.is(Step::LockCommit, StepResult::Ok) && entry.unreviewed == Some(Unreviewed::Migrated);
+    is_reason
+        && entry.release.is_some()
+        && (&entry.environment, &entry.release, &entry.commit) == (&opener.environment, &opener.release, &opener.commit)
 }
 
 /// Whether the record says if a rollback holds the environment: it began one, or it ended a hold. The newest such record
@@ -217,6 +234,9 @@ pub fn is_step_of(entry: &RecordDraft, decider: Option<&Record>) -> Result<(), S
     }
     if opened.entry.release != entry.release {
         return denied(format!("the one of record {} is to another release", opened.seq));
+    }
+    if entry.policy.is_some() {
+        return denied("no rules judge it, so that its records name none".to_owned());
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ pub(crate) async fn may_record(context: &Context, step: Step, result: StepResult
     let user = writer(context).await?;
     let draft = RecordDraft::new(step, result, context.run.clone(), context.now());
     match permission(&draft, &user.as_pusher()) {
-        Permission::Granted => Ok(()),
+        // Where to, the rollback asks the ledger itself.
+        Permission::Granted | Permission::BeginsRollback => Ok(()),
         Permission::InOwnRollback => is_step_of(&draft, None).map_err(denied),
         Permission::Denied(reason) => Err(denied(reason)),
     }

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use git::MODE_FILE;
-use ledger::append_rules::{Outline, PathChange, Permission, Pusher, decides_rollback, is_step_of, permission};
+use ledger::append_rules::{
+    Outline, PathChange, Permission, Pusher, can_be_gone_back_to, decides_rollback, is_step_of, permission,
+};
 use ledger::{MAX_RECORD_BYTES, Record, Seen};
 use lock_model::{CommitId, Digest};
 
@@ -94,6 +96,17 @@ impl LocalForge {
         match permission(&record.entry, &user.as_pusher()) {
             Permission::Granted => {}
             Permission::Denied(reason) => reasons.push(reason),
+            Permission::BeginsRollback => {
+                match self.find_record(parent, |other| can_be_gone_back_to(other, &record.entry))? {
+                    Ok(Some(_)) => {}
+                    Ok(None) => reasons.push(format!(
+                        "`{}` is a person, and begins a rollback only to a release and commit that the environment has \
+                         proven, or that a bot migrated",
+                        user.name
+                    )),
+                    Err(reason) => reasons.push(reason),
+                }
+            }
             Permission::InOwnRollback => {
                 let decides = |other: &Record| {
                     record.entry.environment.as_ref().is_some_and(|environment| decides_rollback(other, environment))

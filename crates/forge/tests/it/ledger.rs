@@ -557,6 +557,7 @@ fn t46_a_person_records_decisions_under_their_own_name_and_bots_the_rest() {
 fn t46_a_person_takes_the_steps_of_their_own_rollback_until_the_hold_is_lifted() {
     let book = Book::new();
     let begin = |actor: &str, word: &str| book.record(actor, step(actor, Step::Rollback, StepResult::Started, word));
+    book.record("robot", step("robot", Step::Proof, StepResult::Ok, "good")).unwrap();
     begin("ana", "good").unwrap();
     let steps = [Step::Gates, Step::Deploy, Step::Verify, Step::Proof];
     for taken in steps {
@@ -566,8 +567,8 @@ fn t46_a_person_takes_the_steps_of_their_own_rollback_until_the_hold_is_lifted()
     book.record("ben", hold("ben", "wait for me")).unwrap();
     book.record("ana", step("ana", Step::Rollback, StepResult::Ok, "good")).unwrap();
     for (actor, word, reason) in [
-        ("ben", "good", "`ana` began the one of record 4"),
-        ("ana", "evil", "the one of record 4 is to another release"),
+        ("ben", "good", "`ana` began the one of record 5"),
+        ("ana", "evil", "the one of record 5 is to another release"),
     ] {
         let refused = book.record(actor, step(actor, Step::Deploy, StepResult::Ok, word)).unwrap_err();
         assert!(refused.contains(reason), "{refused}");
@@ -581,6 +582,36 @@ fn t46_a_person_takes_the_steps_of_their_own_rollback_until_the_hold_is_lifted()
     book.record("ben", lifted).unwrap();
     let refused = book.record("ana", step("ana", Step::Deploy, StepResult::Ok, "good")).unwrap_err();
     assert!(refused.contains("no rollback holds the environment"), "{refused}");
+}
+
+#[test]
+fn t46_a_persons_rollback_proves_nothing_that_was_not_proven() {
+    let book = Book::new();
+    let begin = |word: &str| step("ana", Step::Rollback, StepResult::Started, word);
+    let refused = |draft: RecordDraft, reason: &str| {
+        let refused = book.record("ana", draft).unwrap_err();
+        assert!(refused.contains(reason), "{refused}");
+    };
+    let unproven = "only to a release and commit that the environment has proven";
+    refused(begin("evil"), unproven);
+    // Gates and a deployment of the bot are no proof; nor is one of another environment, or of another commit.
+    book.record("robot", step("robot", Step::Gates, StepResult::Ok, "evil")).unwrap();
+    book.record("robot", step("robot", Step::Deploy, StepResult::Ok, "evil")).unwrap();
+    let mut elsewhere = step("robot", Step::Proof, StepResult::Ok, "evil");
+    elsewhere.environment = Some(environment("staging"));
+    book.record("robot", elsewhere).unwrap();
+    refused(begin("evil"), unproven);
+    book.record("robot", step("robot", Step::Proof, StepResult::Ok, "good")).unwrap();
+    let mut moved = begin("good");
+    moved.commit = Some("2".repeat(40).try_into().unwrap());
+    refused(moved, unproven);
+    book.record("ana", begin("good")).unwrap();
+    // A rollback is judged by no rules, so it puts none in force.
+    let mut passed = step("ana", Step::Gates, StepResult::Ok, "good");
+    passed.policy =
+        Some(forge::ledger::Policy { source: forge::ledger::PolicySource::Passed, commit: passed.commit.clone() });
+    refused(passed, "its records name none");
+    book.record("ana", step("ana", Step::Gates, StepResult::Ok, "good")).unwrap();
 }
 
 #[test]
@@ -667,11 +698,12 @@ fn t46_a_persons_rollback_sets_a_branch_to_what_it_has_held_of_that_release() {
     };
     render("good");
     refused("ana", "`ana` has begun none that is in force");
+    book.record("robot", step("robot", Step::Proof, StepResult::Ok, "good")).unwrap();
     book.record("ana", step("ana", Step::Rollback, StepResult::Started, "good")).unwrap();
     render("evil");
     refused("ana", "the branch has never held this tree");
     render("older");
-    refused("ana", "this tree is not of the release of record 4");
+    refused("ana", "this tree is not of the release of record 5");
     render("evil");
     render("good");
     refused("ana", "it must be one commit on top of the branch");
