@@ -93,7 +93,7 @@ impl ReleaseInputs {
 }
 
 /// Whether target `render` reads a file of this name. A `Kustomization` stops it.
-pub(super) fn is_manifest(path: &str) -> bool {
+pub fn is_manifest(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
     matches!(extension, Some("yaml" | "yml" | "json")) || name == "Kustomization"

@@ -54,22 +54,34 @@ pub enum Probe {
 }
 
 /// One GET request, whose status is compared; a redirect is not followed, its status is the result.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct HttpProbe {
     pub(crate) url: Url,
     pub(crate) status: u16,
+    pub(crate) redactor: Redactor,
 }
 
 impl HttpProbe {
     /// A request that expects status 200.
     pub fn new(url: &str) -> Result<Self, UrlError> {
-        Ok(Self { url: url.parse().map_err(|error: url::ParseError| UrlError(error.into()))?, status: 200 })
+        Ok(Self {
+            url: url.parse().map_err(|error: url::ParseError| UrlError(error.into()))?,
+            status: 200,
+            redactor: Redactor::new(),
+        })
     }
 
     /// Sets the status that means healthy.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.status = status;
+        self
+    }
+
+    /// Sets what removes secrets from what is reported of the answer.
+    #[must_use]
+    pub fn redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
         self
     }
 }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use process::{Invocation, ProcessError};
+use process::{Invocation, ProcessError, Redactor};
 
 use crate::check::{Check, CommandProbe, HttpProbe, Probe, TcpProbe};
 use crate::report::CheckState;
@@ -63,7 +63,7 @@ async fn http(probe: &HttpProbe, client: &HttpClient) -> Found {
     let mut detail = format!("status {}, expected {}", status.as_u16(), probe.status);
     if status.is_redirection() {
         detail.push_str("; redirects are not followed");
-    } else if let Some(body) = beginning(&mut response).await {
+    } else if let Some(body) = beginning(&mut response, &probe.redactor).await {
         detail.push_str(": ");
         detail.push_str(&body);
     }
@@ -83,17 +83,31 @@ fn connect_state(error: &reqwest::Error) -> CheckState {
     CheckState::Unknown
 }
 
-/// The first characters of a body; the rest is never read.
-async fn beginning(response: &mut reqwest::Response) -> Option<String> {
-    let mut bytes = Vec::new();
+/// The first characters of a body; the rest is never read. Secrets are masked before anything is cut, and where reading
+/// ended within one, what was read of it.
+async fn beginning(response: &mut reqwest::Response, secrets: &Redactor) -> Option<String> {
     // A character has at most four bytes, and one more is needed to see that there is a rest.
-    while bytes.len() < (EXCERPT_CHARACTERS + 1) * 4 {
+    const ENOUGH: usize = (EXCERPT_CHARACTERS + 1) * 4;
+    let mut bytes = Vec::new();
+    let is_whole = loop {
         match response.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) | Err(_) => break,
+            Ok(None) => break true,
+            Err(_) => break false,
         }
+        if bytes.len() > ENOUGH {
+            bytes.truncate(ENOUGH);
+            break false;
+        }
+    };
+    let mut text = if secrets.is_empty() {
+        excerpt(&bytes)
+    } else {
+        excerpt(secrets.redact_beginning(&String::from_utf8_lossy(&bytes)))
+    };
+    if !is_whole && !text.is_empty() && !text.ends_with('…') {
+        text.push('…');
     }
-    let text = excerpt(&bytes);
     (!text.is_empty()).then_some(text)
 }
 

@@ -65,11 +65,27 @@ pub(crate) fn list<'a>(
     Ok(found)
 }
 
+/// The entries at a folder and below it, or of the whole tree.
+pub(crate) fn list_folder(
+    reader: &Reader,
+    root: ObjectId,
+    folder: Option<&TreePath>,
+) -> Result<Vec<ListedEntry>, ReadError> {
+    if folder.is_some() {
+        return list(reader, root, folder);
+    }
+    let mut found = Vec::new();
+    below(&mut Lookup::new(reader, root), "", root, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
 fn below(lookup: &mut Lookup<'_>, top: &str, id: ObjectId, found: &mut Vec<ListedEntry>) -> Result<(), ReadError> {
     let mut folders = vec![(top.as_bytes().to_vec(), id)];
     while let Some((folder, id)) = folders.pop() {
         for entry in lookup.folder(id)? {
-            let path = [folder.as_slice(), b"/", entry.name.as_slice()].concat();
+            let separator: &[u8] = if folder.is_empty() { b"" } else { b"/" };
+            let path = [folder.as_slice(), separator, entry.name.as_slice()].concat();
             match entry.kind() {
                 EntryKind::Folder => folders.push((path, entry.id)),
                 EntryKind::File | EntryKind::Link | EntryKind::Gitlink => found.push(listed(path, entry)),

@@ -1,14 +1,17 @@
 use std::path::{Path, PathBuf};
 
+use gix::hash::ObjectId;
+
 use git::{Git, GitError, GitOptions, InitOptions};
 use lock_model::{CommitId, TreePath};
 use process::Program;
 
+use crate::listing::{ListedEntry, list_folder};
 use crate::mirror_cache::{MirrorCache, object_format, open_owned};
 use crate::objects::{CommitInfo, Objects};
-use crate::tree::{ContentLimits, Gitlinks, TreeFile, read_file, read_files};
+use crate::tree::{Allowance, ContentLimits, Gitlinks, TreeFile, read_file, read_files};
 use crate::url::shown;
-use crate::{ContentError, Submodule};
+use crate::{ContentError, Finding, FindingKind, ReadError, Submodule};
 
 /// Finds the objects of submodules: in the clone of the superproject, in a cache, or by fetching one commit.
 ///
@@ -113,7 +116,7 @@ impl SubmoduleContent {
         Ok(Self { what, objects, commit, origin, limits: ContentLimits::default() })
     }
 
-    /// Replaces the default limits of [`files`](Self::files).
+    /// Replaces the default limits of [`files`](Self::files) and [`read`](Self::read).
     #[must_use]
     pub fn with_limits(mut self, limits: ContentLimits) -> Self {
         self.limits = limits;
@@ -137,6 +140,38 @@ impl SubmoduleContent {
     pub fn files(&self, prefix: Option<&TreePath>) -> Result<Vec<TreeFile>, ContentError> {
         let root = self.objects.tree_root(&self.commit.tree)?;
         read_files(&self.objects.reader(), root, prefix, Gitlinks::Refuse, self.limits, &self.what)
+    }
+
+    /// What stands at a folder and below it, or in the whole repository, sorted; nothing is read. No link is followed; where
+    /// something that is no folder stands in the way, it is listed itself.
+    pub fn list(&self, folder: Option<&TreePath>) -> Result<Vec<ListedEntry>, ContentError> {
+        let root = self.objects.tree_root(&self.commit.tree)?;
+        Ok(list_folder(&self.objects.reader(), root, folder)?)
+    }
+
+    /// The bytes of listed files, in their order. Those that exceed the [limits](Self::with_limits) are an error, which
+    /// names all of them; nothing else of the repository counts.
+    pub fn read(&self, files: &[ListedEntry]) -> Result<Vec<Vec<u8>>, ContentError> {
+        let reader = self.objects.reader();
+        let mut allowance = Allowance::new(self.limits);
+        let (mut ids, mut problems) = (Vec::new(), Vec::new());
+        for (index, file) in files.iter().enumerate() {
+            let id =
+                ObjectId::from_hex(file.id.as_bytes()).map_err(|_| ReadError::NotFound { what: file.id.clone() })?;
+            if index == self.limits.files {
+                let message = format!("is one of more than {} files", self.limits.files);
+                problems.push(Finding::new(FindingKind::TooLarge, &file.path, message, "name a smaller folder"));
+                break;
+            }
+            match allowance.take(&file.path, reader.blob_size(id)?) {
+                Ok(()) => ids.push(id),
+                Err(finding) => problems.extend(finding),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ContentError::Unsafe { what: format!("`{}`", self.what), problems });
+        }
+        Ok(ids.into_iter().map(|id| reader.blob(id)).collect::<Result<_, _>>()?)
     }
 
     /// The file at a path; absent where there is none.

@@ -50,6 +50,36 @@ pub(crate) enum Gitlinks {
     Refuse,
 }
 
+/// What may still be read within the limits.
+pub(crate) struct Allowance {
+    limits: ContentLimits,
+    total: u64,
+    is_exceeded: bool,
+}
+
+impl Allowance {
+    pub(crate) fn new(limits: ContentLimits) -> Self {
+        Self { limits, total: 0, is_exceeded: false }
+    }
+
+    /// Takes the bytes of one more file. It is not read where that is too much, which is said once of all files together.
+    pub(crate) fn take(&mut self, path: &[u8], size: u64) -> Result<(), Option<Finding>> {
+        let ContentLimits { files: _, file_bytes, total_bytes } = self.limits;
+        let finding = |message, hint| Some(Finding::new(FindingKind::TooLarge, path, message, hint));
+        if size > file_bytes {
+            let message = format!("has {size} bytes, more than the {file_bytes} that are read");
+            return Err(finding(message, "keep large files elsewhere"));
+        }
+        self.total = self.total.saturating_add(size);
+        if self.total <= total_bytes {
+            return Ok(());
+        }
+        let is_said = std::mem::replace(&mut self.is_exceeded, true);
+        let message = format!("is where the files exceed {total_bytes} bytes together");
+        Err(finding(message, "name a smaller folder").filter(|_| !is_said))
+    }
+}
+
 pub(crate) fn read_file(reader: &Reader, root: ObjectId, path: &TreePath) -> Result<Option<TreeFile>, ContentError> {
     let mut lookup = Lookup::new(reader, root);
     match lookup.entry(path.as_str())?.map(|entry| entry.kind()) {
@@ -74,7 +104,7 @@ pub(crate) fn read_files(
         lookup: Lookup::new(reader, root),
         gitlinks,
         limits,
-        total: 0,
+        allowance: Allowance::new(limits),
         files: Vec::new(),
         problems: Vec::new(),
     };
@@ -101,7 +131,7 @@ struct Collector<'a> {
     lookup: Lookup<'a>,
     gitlinks: Gitlinks,
     limits: ContentLimits,
-    total: u64,
+    allowance: Allowance,
     files: Vec<TreeFile>,
     problems: Vec<Finding>,
 }
@@ -192,19 +222,8 @@ impl Collector<'_> {
                 return Ok(());
             }
         };
-        let size = self.reader.blob_size(entry.id)?;
-        if size > self.limits.file_bytes {
-            let message = format!("has {size} bytes, more than the {} that are read", self.limits.file_bytes);
-            self.problem(FindingKind::TooLarge, path, message, "keep large files elsewhere");
-            return Ok(());
-        }
-        self.total = self.total.saturating_add(size);
-        if self.total > self.limits.total_bytes {
-            let total = self.limits.total_bytes;
-            if !self.problems.iter().any(|problem| problem.message.starts_with("is where")) {
-                let message = format!("is where the files exceed {total} bytes together");
-                self.problem(FindingKind::TooLarge, path, message, "name a smaller folder");
-            }
+        if let Err(finding) = self.allowance.take(path.as_bytes(), self.reader.blob_size(entry.id)?) {
+            self.problems.extend(finding);
             return Ok(());
         }
         let link = if target == path {

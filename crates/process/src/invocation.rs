@@ -256,11 +256,17 @@ impl Output {
     pub fn last_lines(&self, lines: usize) -> Vec<String> {
         let stderr = self.stderr_text();
         let text = if stderr.trim().is_empty() { self.stdout_text() } else { stderr };
-        let text = self.redactor.redact(&text);
+        let text = self.redactor.redact(self.whole_lines(&text));
         let mut last: Vec<String> =
             text.lines().rev().filter(|line| !line.trim().is_empty()).take(lines).map(escape_line).collect();
         last.reverse();
         last
+    }
+
+    /// A text of this output without what may be the rest of a line: where the beginning was dropped, it may be the rest of a
+    /// secret, which no redactor knows.
+    pub fn whole_lines<'a>(&self, text: &'a str) -> &'a str {
+        if self.dropped == 0 { text } else { text.split_once('\n').map_or("", |(_, rest)| rest) }
     }
 
     fn error(self, kind: ProcessErrorKind) -> ProcessError {

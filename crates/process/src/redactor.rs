@@ -50,16 +50,21 @@ impl Redactor {
         if self.needles.is_empty() {
             return text.to_owned();
         }
-        String::from_utf8_lossy(&self.redact_bytes(text.as_bytes())).into_owned()
+        String::from_utf8_lossy(&self.redact_bytes(text.as_bytes(), Ends::Here)).into_owned()
     }
 
-    fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+    /// The same for the beginning of a text whose rest was cut off: at its end, the beginning of a secret is masked too.
+    pub fn redact_beginning(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.redact_bytes(text.as_bytes(), Ends::Later)).into_owned()
+    }
+
+    fn redact_bytes(&self, bytes: &[u8], ends: Ends) -> Vec<u8> {
         let mut shown = Vec::with_capacity(bytes.len());
         // Everything before `masked_until` belongs to a match; overlapping matches melt into one mask.
         let mut masked_until = 0;
         for at in 0..bytes.len() {
             let rest = bytes.get(at..).unwrap_or_default();
-            if let Some(length) = self.needles.iter().find_map(|needle| wrapped_length(rest, needle)) {
+            if let Some(length) = self.needles.iter().find_map(|needle| wrapped_length(rest, needle, ends)) {
                 if at >= masked_until {
                     shown.extend_from_slice(MASK.as_bytes());
                 }
@@ -79,18 +84,26 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
+/// Whether a text is whole, or only its beginning is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    Here,
+    Later,
+}
+
 /// How many bytes of a text are the needle that it begins with; line breaks within it do not count, as `base64` and
 /// `xxd` write them.
-fn wrapped_length(text: &[u8], needle: &[u8]) -> Option<usize> {
+fn wrapped_length(text: &[u8], needle: &[u8], ends: Ends) -> Option<usize> {
     let mut at = 0;
     for byte in needle {
-        while at > 0 && byte != text.get(at)? && matches!(text.get(at), Some(b'\n' | b'\r')) {
+        while at > 0 && text.get(at).is_some_and(|found| found != byte && matches!(found, b'\n' | b'\r')) {
             at += 1;
         }
-        if byte != text.get(at)? {
-            return None;
+        match text.get(at) {
+            Some(found) if found == byte => at += 1,
+            None if at > 0 && ends == Ends::Later => return Some(at),
+            Some(_) | None => return None,
         }
-        at += 1;
     }
     Some(at)
 }
@@ -226,6 +239,20 @@ mod tests {
         let (begin, end) = secret.split_at(20);
         assert_eq!(redactor.redact(&format!("{begin}\r\n{end}")), "***");
         assert_eq!(redactor.redact("a\n\nb"), "a\n\nb");
+    }
+
+    #[test]
+    fn t48_the_beginning_of_a_secret_at_a_cut_is_hidden() {
+        let redactor = redactor("hunter2-hunter2");
+        let text = "the password is hunter2-hunter2";
+        for length in 17..text.len() {
+            let cut = &text[..length];
+            assert_eq!(redactor.redact_beginning(cut), "the password is ***", "{cut}");
+            assert_eq!(redactor.redact(cut), cut, "a whole text that ends so is another");
+        }
+        assert_eq!(redactor.redact_beginning("x aHVudGVy"), "x ***", "in base64 too");
+        assert_eq!(redactor.redact_beginning("x hunter2-\n"), "x ***");
+        assert_eq!(redactor.redact_beginning("hunter3 and more"), "hunter3 and more");
     }
 
     #[test]

@@ -83,9 +83,7 @@ impl CommandSuite {
     fn log_tail(&self, output: &Output) -> Vec<String> {
         let mut tail = Vec::new();
         for text in [output.stdout_text(), output.stderr_text()] {
-            // Where the beginning was dropped, the first line may begin within a secret.
-            let whole = if output.dropped == 0 { &*text } else { text.split_once('\n').map_or("", |(_, rest)| rest) };
-            let text = self.redactor.redact(whole);
+            let text = self.redactor.redact(output.whole_lines(&text));
             let lines: Vec<&str> = text.lines().collect();
             let first = lines.len().saturating_sub(LINES_SHOWN);
             tail.extend(lines.iter().skip(first).map(|line| log_line(line)));

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use lock_model::escaping::excerpt;
+use process::Redactor;
 use reqwest::{Response, Url};
 use tokio::time::{Instant, timeout_at};
 
 use crate::http_file::{HttpRequest, HttpSuite};
 use crate::report::{Case, SuiteReport, Verdict};
 use crate::template::Variables;
-use crate::text::{in_words, innermost};
+use crate::text::{in_words, innermost, masked_excerpt};
 use http_client::HttpClient;
 
 /// Largest body that is read.
@@ -27,12 +28,14 @@ pub struct HttpRun {
     pub variables: Variables,
     /// The time for all requests together; cases without an answer by then are unknown.
     pub deadline: Duration,
+    /// Removes secrets from what is reported of answers.
+    pub redactor: Redactor,
 }
 
 impl HttpRun {
-    /// A run without variables.
+    /// A run without variables or secrets.
     pub fn new(suite: HttpSuite, client: HttpClient, deadline: Duration) -> Self {
-        Self { suite, client, variables: Variables::default(), deadline }
+        Self { suite, client, variables: Variables::default(), deadline, redactor: Redactor::new() }
     }
 
     pub(crate) async fn run(&self, name: &str) -> SuiteReport {
@@ -58,7 +61,8 @@ impl HttpRun {
     /// Every mismatch between answer and expectation; the error is the reason why there is no answer.
     async fn send(&self, request: &HttpRequest) -> Result<Vec<String>, String> {
         let url = request.url.fill(&self.variables)?;
-        let url = Url::parse(&url).map_err(|error| format!("`{}` is not a URL: {error}", excerpt(&url)))?;
+        let url = Url::parse(&url)
+            .map_err(|error| format!("`{}` is not a URL: {error}", masked_excerpt(&self.redactor, url.as_bytes())))?;
         let mut outgoing = self.client.request(request.method.clone(), url).map_err(|error| error.to_string())?;
         for (name, value) in &request.headers {
             outgoing = outgoing.header(name, value.fill(&self.variables)?);
@@ -68,7 +72,7 @@ impl HttpRun {
         }
         let mut response = outgoing.send().await.map_err(|error| format!("no answer: {}", innermost(&error)))?;
         let body = read(&mut response).await?;
-        Ok(request.expect.mismatches(response.status().as_u16(), response.headers(), &body))
+        Ok(request.expect.mismatches(response.status().as_u16(), response.headers(), &body, &self.redactor))
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::{Arguments, Write as _};
 use std::time::Duration;
 
 use lock_model::escaping::{escape_short, excerpt};
+use process::Redactor;
 
 /// How many characters of a log's line are shown.
 const LINE_SHOWN: usize = 1000;
@@ -12,6 +13,14 @@ const LINE_SHOWN: usize = 1000;
 /// One line of a log, safe for a terminal.
 pub(crate) fn log_line(text: &str) -> String {
     escape_short(text.trim_end(), LINE_SHOWN)
+}
+
+/// What a message quotes of an answer. Secrets are masked first: a cut would leave their beginning.
+pub(crate) fn masked_excerpt(redactor: &Redactor, text: &[u8]) -> String {
+    if redactor.is_empty() {
+        return excerpt(text);
+    }
+    excerpt(redactor.redact(&String::from_utf8_lossy(text)))
 }
 
 /// The innermost reason of an error: `connection refused`, not "error sending request".

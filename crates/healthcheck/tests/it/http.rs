@@ -2,6 +2,7 @@
 
 use healthcheck::lock_model::ErrorClass;
 use healthcheck::{CheckState, HttpProbe, Probe};
+use process::Redactor;
 use test_support::HOSTILE_TEXT;
 use tokio::net::TcpListener;
 
@@ -65,6 +66,22 @@ async fn t36_a_foreign_body_is_short_and_harmless() {
         let raw = |it: char| it.is_control() || matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         assert!(!body.contains(raw), "{what}: {body:?}");
         assert!(body.ends_with('…') && body.chars().count() < 300, "{what}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn t48_no_beginning_of_a_secret_is_left_where_an_answer_is_cut() {
+    let secret = "s3cr3t-of-the-probe";
+    let mut redactor = Redactor::new();
+    redactor.add(secret);
+    // Cut where it is shown, and where reading ends: what is masked makes the text shorter.
+    let texts = (170..205).map(|padding| "p".repeat(padding) + secret).chain([secret.repeat(100)]);
+    for text in texts {
+        let body = format!("{text}{}", "long ".repeat(1000));
+        let server = Server::start(move |_| response("500 No", "", &body)).await;
+        let probe = HttpProbe::new(&server.url).unwrap().redactor(redactor.clone());
+        let detail = ask(Probe::Http(probe), PATIENCE).await.detail;
+        assert!(!detail.contains("s3") && detail.ends_with('…'), "{text}: {detail}");
     }
 }
 

@@ -277,6 +277,32 @@ fn t28_content_is_capped() {
 }
 
 #[test]
+fn t41_only_listed_files_are_read_and_count() {
+    let world = World::new();
+    let cart = world.bare("cart.git");
+    let large = file("deploy/model.bin", &"x".repeat(100));
+    let sha = commit(&cart, &[file("deploy/a.yaml", "1234"), file("deploy/b.yaml", "12345"), large, file("c", "c")]);
+    let store = world.store(&world.path("no-clone"));
+    let limits = |files, file_bytes, total_bytes| ContentLimits { files, file_bytes, total_bytes };
+    let read = |limits| {
+        let content = store.content(&submodule("cart", &sha), &folder(&cart)).unwrap().with_limits(limits);
+        let mut listed = content.list(Some(&path("deploy"))).unwrap();
+        assert_eq!((listed.len(), content.list(None).unwrap().len()), (3, 4));
+        listed.retain(|entry| entry.path.ends_with(b".yaml"));
+        content.read(&listed)
+    };
+    assert_eq!(read(limits(2, 5, 9)).unwrap(), [b"1234".to_vec(), b"12345".to_vec()]);
+    for (limits, expected) in [
+        (limits(1, 5, 9), "`deploy/b.yaml` is one of more than 1 files"),
+        (limits(2, 4, 9), "`deploy/b.yaml` has 5 bytes, more than the 4 that are read"),
+        (limits(2, 5, 8), "`deploy/b.yaml` is where the files exceed 8 bytes together"),
+    ] {
+        let error = read(limits).unwrap_err().to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+}
+
+#[test]
 fn files_of_the_superproject_leave_submodules_out() {
     let world = World::new();
     let git = world.bare("shop.git");

@@ -15,6 +15,7 @@ use promotion::attempts::Fence;
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result, causes};
+use crate::inputs::manifests_of;
 use crate::revision::Revision;
 
 /// What an environment's deployment consists of.
@@ -145,14 +146,11 @@ fn files(
             options.deadline = patience.map_or(options.deadline, |patience| options.deadline.min(patience));
             let store = SubmoduleStore::new(&context.git_program, options, &context.cache, context.git.common_dir());
             let content = store.content(submodule, &url).map_err(|error| failed(&error))?;
-            let files = content.files(folder.as_ref()).map_err(|error| failed(&error))?;
+            let files = manifests_of(name, &content, folder.as_ref())?;
             let prefix = folder.as_ref().map(|folder| format!("{folder}/")).unwrap_or_default();
             Ok(files
                 .into_iter()
-                .map(|file| {
-                    let path = file.path.to_string();
-                    (path.strip_prefix(&prefix).unwrap_or(&path).to_owned(), file.bytes)
-                })
+                .map(|(path, bytes)| (path.as_str().strip_prefix(&prefix).unwrap_or(path.as_str()).to_owned(), bytes))
                 .collect())
         }
         SourceFolder::InTree(folder) => {

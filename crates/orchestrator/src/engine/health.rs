@@ -67,7 +67,10 @@ pub(crate) async fn health(
     let mut checks = Vec::new();
     for (name, probe) in &health.probes {
         let question = match &probe.kind {
-            ProbeKind::Http { url, status } => Probe::Http(http_probe(name, &expand(url, &values)?)?.status(*status)),
+            ProbeKind::Http { url, status } => {
+                let probe = http_probe(name, &expand(url, &values)?)?.status(*status);
+                Probe::Http(probe.redactor(redactor.clone()))
+            }
             ProbeKind::Tcp { address } => Probe::Tcp(TcpProbe::new(address)),
             ProbeKind::Command(command) => {
                 let ready = workspace.command(command, &[], &values)?;
@@ -88,7 +91,7 @@ pub(crate) async fn health(
     }
     for (name, dependency) in &health.dependencies {
         let probe = match dependency {
-            Dependency::Http(url) => Probe::Http(http_probe(name, &expand(url, &values)?)?),
+            Dependency::Http(url) => Probe::Http(http_probe(name, &expand(url, &values)?)?.redactor(redactor.clone())),
             Dependency::Tcp(address) => Probe::Tcp(TcpProbe::new(address)),
         };
         checks.push(Check::new(name, probe, DEPENDENCY_DEADLINE));

@@ -75,6 +75,7 @@ pub(crate) async fn run_suite(
             let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
                 .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
             let mut run = HttpRun::new(suite, client, definition.deadline);
+            run.redactor = redactor.clone();
             run.variables.mode = Some(environment.mode.to_string());
             if environment.url.is_some() {
                 run.variables.url = Some(url_of(context, revision, environment)?);

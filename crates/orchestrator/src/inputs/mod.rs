@@ -4,6 +4,7 @@
 //! tree everywhere else in this crate, so that nothing can decide about a deployment without being part of its identity.
 
 mod changes;
+mod service_folder;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use lock_model::{
 };
 
 pub(crate) use changes::changes;
+pub(crate) use service_folder::manifests_of;
 
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Problem, Result};
@@ -23,6 +25,12 @@ use crate::revision::load_config;
 
 /// How many files are read by one child of git.
 const BATCH: usize = 256;
+
+/// What is wrong with an entry where a release reads files.
+const LINK: &str = "is a symbolic link where a release reads a file: commit the file itself";
+const GITLINK: &str = "is a submodule where a release reads files: keep them beside the submodules";
+const NAME: &str = "has a name that cannot be used: UTF-8, no backslash, nothing hidden";
+const TWICE: &str = "is in the tree twice";
 
 /// The declared inputs of a release, as they are in one commit.
 #[derive(Debug)]
@@ -121,12 +129,8 @@ impl Inputs {
         let wrong = match entry.kind {
             ListedKind::File => self.take_file(entry, FileMode::Plain, is_manifest),
             ListedKind::Executable => self.take_file(entry, FileMode::Executable, is_manifest),
-            ListedKind::Link if is_manifest || is_needed => {
-                Some("is a symbolic link where a release reads a file: commit the file itself")
-            }
-            ListedKind::Gitlink if in_folder || is_needed => {
-                Some("is a submodule where a release reads files: keep them beside the submodules")
-            }
+            ListedKind::Link if is_manifest || is_needed => Some(LINK),
+            ListedKind::Gitlink if in_folder || is_needed => Some(GITLINK),
             ListedKind::Link | ListedKind::Gitlink => None,
         };
         if let Some(wrong) = wrong {
@@ -138,12 +142,12 @@ impl Inputs {
     fn take_file(&mut self, entry: ListedEntry, mode: FileMode, is_manifest: bool) -> Option<&'static str> {
         let path = String::from_utf8(entry.path).ok().and_then(|path| TreePath::try_from(path).ok());
         let Some(path) = path else {
-            return is_manifest.then_some("has a name that cannot be used: UTF-8, no backslash, nothing hidden");
+            return is_manifest.then_some(NAME);
         };
         if self.declared.coverage(&path) != Some(InputCoverage::Hashed) {
             return None;
         }
-        self.files.insert(path, Input { mode, id: entry.id }).map(|_other| "is in the tree twice")
+        self.files.insert(path, Input { mode, id: entry.id }).map(|_other| TWICE)
     }
 
     /// Refuses what cannot be read, all of it at once.

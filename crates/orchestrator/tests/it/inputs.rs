@@ -5,7 +5,7 @@ use ledger::{Step, StepResult};
 use lock_model::{CommitId, LOCK_FILE, Lock, ReleaseId};
 use orchestrator::lock::{LockPublishRequest, publish_lock};
 use orchestrator::report::v1::{ChangeKind, InputChange, Lines, PublishedLock, Report as _};
-use orchestrator::{Error, ErrorKind, plan};
+use orchestrator::{Error, ErrorKind, RunRequest, plan, run};
 
 use crate::shop::{
     BOT, CONFIGURATION, Shop, branch, executable, fails, manifest, production, staging, step_words, write,
@@ -270,6 +270,76 @@ async fn t41_what_is_no_file_where_a_release_reads_one_is_refused() {
     // Links where nothing is deployed from hide nothing.
     let report = published(&shop, &[link("manifests/staging/dashboards", "cart")]).await;
     assert_eq!(report.release, before);
+}
+
+/// Adds a file whose name is no text to the newest commit of a repository.
+fn add_odd_name(git: &git::Git, name: &str) {
+    let stream = format!(
+        "commit refs/heads/main\ncommitter Dana <dana@shop.example> 1763672400 +0000\ndata 3\nodd\nfrom refs/heads/main^0\nM 100644 inline \"{name}\"\ndata 3\n# x\n\n",
+    );
+    let import = git.invocation(["fast-import", "--quiet", "--force"]).stdin(stream);
+    let _done = import.run().unwrap().checked().unwrap();
+}
+
+#[tokio::test]
+async fn t41_t50_what_is_no_file_in_a_services_own_repository_is_refused() {
+    let shop = Shop::new();
+    let app = || write("deploy/app.yaml", &manifest("shop-cart"));
+    let gitlink =
+        |path: &str| TreeChange::Gitlink { path: path.to_owned(), commit: CommitId::try_from("1".repeat(40)).unwrap() };
+    let inside = link("deploy/x.yaml", "app.yaml");
+    let cases = [
+        ("`deploy/x.yaml` is a symbolic link", vec![app(), inside], None),
+        ("`deploy/in/x.json` is a symbolic link", vec![app(), link("deploy/in/x.json", "/etc/hostname")], None),
+        (
+            "`deploy` is a symbolic link",
+            vec![write("k8s/app.yaml", &manifest("shop-cart")), link("deploy", "k8s")],
+            None,
+        ),
+        ("`deploy/charts` is a submodule", vec![app(), gitlink("deploy/charts")], None),
+        ("`deploy` is a submodule", vec![gitlink("deploy")], None),
+        ("`deploy/\u{fffd}.yaml` has a name that cannot be used", vec![app()], Some("deploy/\\377.yaml")),
+    ];
+    let cart = crate::shop::open(&shop.join("shop-cart.git"));
+    for (wrong, changes, odd) in cases {
+        shop.rewrite("shop-cart", &changes);
+        if let Some(odd) = odd {
+            add_odd_name(&cart, odd);
+            shop.take_newest("shop-cart");
+        }
+        shop.merge_dev().await;
+        let error = fails(run(&shop.bot(), &RunRequest::new(staging())).await, ErrorKind::Repository);
+        let problems = error.all_problems();
+        let details: Vec<&String> = problems.iter().flat_map(|problem| &problem.details).collect();
+        assert_eq!((problems.len(), problems[0].subject.as_str()), (1, "shop-cart"), "{wrong}: {problems:?}");
+        assert!(details.len() == 1 && details[0].starts_with(wrong), "{wrong}: {details:?}");
+        assert_eq!(shop.head("deploy/staging"), None, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn t41_what_lies_beside_the_manifests_of_a_service_is_not_read() {
+    let shop = Shop::new();
+    // More than is read of one file.
+    let large = write("deploy/model.bin", &"x".repeat(17 * 1024 * 1024));
+    let app = write("deploy/app.yaml", &manifest("shop-cart"));
+    let links = [link("deploy/LICENCE", "../../LICENCE"), link("deploy/common", "../common")];
+    let nested = TreeChange::Gitlink { path: "vendor/x".into(), commit: "1".repeat(40).try_into().unwrap() };
+    let [licence, common] = links;
+    shop.rewrite("shop-cart", &[large.clone(), app.clone(), licence, common, nested]);
+    add_odd_name(&crate::shop::open(&shop.join("shop-cart.git")), "deploy/\\377.md");
+    shop.take_newest("shop-cart");
+    shop.merge_dev().await;
+    shop.run_ok(&staging()).await;
+    assert!(shop.file("deploy/staging", "services/shop-cart/app.yaml").is_some());
+
+    // A manifest of this size is named.
+    let TreeChange::Write { mode, bytes, .. } = large else { panic!("it is a file") };
+    shop.rewrite("shop-cart", &[app, TreeChange::Write { path: "deploy/model.json".into(), mode, bytes }]);
+    shop.merge_dev().await;
+    let error = fails(run(&shop.bot(), &RunRequest::new(staging())).await, ErrorKind::Repository);
+    let problem = &error.all_problems()[0];
+    assert!(problem.subject == "shop-cart" && problem.message.contains("deploy/model.json"), "{problem:?}");
 }
 
 #[tokio::test]

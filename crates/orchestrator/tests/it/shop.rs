@@ -270,6 +270,22 @@ impl Shop {
         self.commit("dev", &[TreeChange::Gitlink { path: (*path).into(), commit }], &format!("{service} {version}"))
     }
 
+    /// The history of a service is another one, of one commit with its image, which `dev` takes.
+    pub(crate) fn rewrite(&self, service: &str, changes: &[TreeChange]) {
+        let repository = open(&self.join(&format!("{service}.git")));
+        set_branch(&repository, "main", &commit_in(&repository, None, changes, "another history"));
+        self.take_newest(service);
+    }
+
+    /// `dev` takes the newest commit of a service, whose image is built.
+    pub(crate) fn take_newest(&self, service: &str) {
+        let repository = open(&self.join(&format!("{service}.git")));
+        let commit = repository.commit("refs/heads/main").unwrap().unwrap().id;
+        self.build_image(service, &commit, "");
+        let path = SUBMODULES.iter().find(|path| name_of(path) == service).unwrap();
+        self.commit("dev", &[TreeChange::Gitlink { path: (*path).into(), commit }], &format!("another {service}"));
+    }
+
     /// A change of `orchestrator.yaml` on a branch.
     pub(crate) fn configure(&self, branch: &str, from: &str, to: &str) -> CommitId {
         let before = self.file(branch, "orchestrator.yaml").unwrap();
@@ -743,7 +759,7 @@ fn init(folder: &Path) -> Git {
     Git::init(&program, folder, &InitOptions::default(), git_options()).unwrap()
 }
 
-fn open(folder: &Path) -> Git {
+pub(crate) fn open(folder: &Path) -> Git {
     Git::open(&Program::find("git", &search_path()).unwrap(), folder, git_options()).unwrap()
 }
 

@@ -1,0 +1,69 @@
+//! The manifests in a service's own repository, by the same rules as those in the superproject.
+
+use lock_gen::{ContentError, ListedEntry, ListedKind, SubmoduleContent};
+use lock_model::escaping::escape_terminal;
+use lock_model::{ServiceName, TreePath};
+
+use super::{GITLINK, LINK, NAME, TWICE};
+use crate::error::{Problem, causes};
+
+/// The manifests in a folder of a service's repository, or in all of it, at the locked commit. Nothing else is read. The
+/// problem lists everything that is in the way.
+pub(crate) fn manifests_of(
+    name: &ServiceName,
+    content: &SubmoduleContent,
+    folder: Option<&TreePath>,
+) -> Result<Vec<(TreePath, Vec<u8>)>, Problem> {
+    let failed = |error: ContentError| {
+        Problem::new(name.to_string(), error.to_string()).details(causes(std::error::Error::source(&error)))
+    };
+    let mut paths: Vec<TreePath> = Vec::new();
+    let mut wanted = Vec::new();
+    let mut unreadable = Vec::new();
+    for entry in content.list(folder).map_err(failed)? {
+        let shown = String::from_utf8_lossy(&entry.path).into_owned();
+        let wrong = match path_of_manifest(&entry, &shown, folder) {
+            Ok(None) => None,
+            Ok(Some(path)) if paths.last() == Some(&path) => Some(TWICE),
+            Ok(Some(path)) => {
+                paths.push(path);
+                wanted.push(entry);
+                None
+            }
+            Err(wrong) => Some(wrong),
+        };
+        unreadable.extend(wrong.map(|wrong| format!("`{}` {wrong}", escape_terminal(&shown))));
+    }
+    if !unreadable.is_empty() {
+        let commit = content.commit().id.short(12);
+        let message =
+            format!("{} of the paths that a release reads in its commit {commit} are no files", unreadable.len());
+        return Err(Problem::new(name.to_string(), message).details(unreadable));
+    }
+    let contents = content.read(&wanted).map_err(failed)?;
+    Ok(paths.into_iter().zip(contents).collect())
+}
+
+/// The path of a file that the target reads, none for an entry that it does not read, or why it cannot.
+fn path_of_manifest(
+    entry: &ListedEntry,
+    shown: &str,
+    folder: Option<&TreePath>,
+) -> Result<Option<TreePath>, &'static str> {
+    let is_inside = folder.is_none_or(|folder| is_at_or_below(shown, folder.as_str()));
+    let is_in_the_way = folder.is_some_and(|folder| is_at_or_below(folder.as_str(), shown));
+    let is_manifest = is_inside && config::is_manifest(shown);
+    match entry.kind {
+        ListedKind::File | ListedKind::Executable if is_manifest => {
+            let path = std::str::from_utf8(&entry.path).ok().and_then(|path| TreePath::try_from(path).ok());
+            path.map(Some).ok_or(NAME)
+        }
+        ListedKind::Link if is_manifest || is_in_the_way => Err(LINK),
+        ListedKind::Gitlink if is_inside || is_in_the_way => Err(GITLINK),
+        ListedKind::File | ListedKind::Executable | ListedKind::Link | ListedKind::Gitlink => Ok(None),
+    }
+}
+
+fn is_at_or_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
