@@ -8,7 +8,7 @@ use ledger::{
     Accepts, Ledger, LockFile, NewRecord, Policy, PolicySource, ProofLevel, ProofVerdict, Record, RecordDraft,
     RunIdentity, Step, StepKey, StepResult, SuiteRef,
 };
-use lock_model::{CommitId, Digest, Lock};
+use lock_model::{CommitId, Digest, Lock, Timestamp};
 use promotion::approvals::{MergeFacts, PullRequestFacts};
 use promotion::attempts::{AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction, next_steps, plan};
 use promotion::gates::{Ancestry, DeployFacts, GatePolicy, ProvenIn, PullRequestFound, judge};
@@ -87,6 +87,8 @@ enum Event {
     },
     /// Somebody changes the environment behind our back.
     Drift(Place),
+    /// The machine's clock is set so many minutes forth, or back where they are negative.
+    Clock(i8),
 }
 
 #[derive(Clone, Debug)]
@@ -115,6 +117,8 @@ struct World {
     red: [bool; CONTENTS],
     /// How many people can approve.
     team: u8,
+    /// What the machine's clock says: seconds after the ledger's beginning.
+    clock: i64,
     /// The rules of production were lowered by those who may: by as many approvals as they ask for, by an administrator's
     /// decision, or before anything had passed by them.
     lowered: bool,
@@ -155,6 +159,7 @@ impl World {
             tags: Vec::new(),
             red: [false; CONTENTS],
             team: FULL_TEAM,
+            clock: 0,
             lowered: false,
             freights: words.iter().map(|word| freight(word)).collect(),
             locks: words.iter().map(|word| lock(word)).collect(),
@@ -351,6 +356,8 @@ struct Process {
     since: u64,
     todo: VecDeque<Op>,
     suites_failed: bool,
+    /// When the present step began.
+    began: Option<Timestamp>,
 }
 
 impl Process {
@@ -367,6 +374,7 @@ impl Process {
             since: 0,
             todo: VecDeque::from([Op::Enter]),
             suites_failed: false,
+            began: None,
         }
     }
 
@@ -498,6 +506,7 @@ impl Process {
             StepAction::Skip { .. } => return true,
             StepAction::Run { .. } => {}
         }
+        self.began = Some(now(world.clock));
         match step.key.step() {
             Step::Gates | Step::Health | Step::Verify | Step::Proof | Step::Rollback => self.then(Op::Ask(step.key)),
             Step::Deploy | Step::Suite | Step::Promote | Step::Release => {
@@ -595,6 +604,11 @@ impl Process {
     fn draft(&self, world: &World, key: &StepKey, result: StepResult) -> RecordDraft {
         let mut draft = draft(&name(self.place), &self.freight(world), key, result);
         draft.run = self.run.clone();
+        draft.started = now(world.clock);
+        draft.finished = draft.finished.map(|_| now(world.clock));
+        if let Some(began) = self.began.filter(|_| result != StepResult::Started) {
+            draft = draft.started(began);
+        }
         if key.step() == Step::Gates {
             draft.policy = match (self.purpose, self.place) {
                 // A rollback asks nothing that rules decide.
@@ -801,6 +815,7 @@ fn apply(world: &mut World, processes: &mut Vec<Process>, event: Event) {
         Event::Drift(place) => {
             world.environments.insert(place, None);
         }
+        Event::Clock(minutes) => world.clock += i64::from(minutes) * 60,
     }
 }
 
@@ -900,6 +915,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (2..=FULL_TEAM).prop_map(Event::Team),
         1 => (content, any::<bool>()).prop_map(|(content, green)| Event::Suites { content, green }),
         1 => place().prop_map(Event::Drift),
+        2 => any::<i8>().prop_map(Event::Clock),
     ]
 }
 
@@ -975,6 +991,22 @@ fn t42_a_team_that_shrank_gets_on_by_an_administrators_decision() {
         assert_eq!(world.environments[&Place::Production], Some(1));
         settle(world);
     }
+}
+
+/// Before every small thing that a run does, the clock goes back by an hour: no step ends before it began.
+#[test]
+fn f9_a_clock_that_goes_back_within_every_step_stops_nothing() {
+    let mut world = play(&[Event::Train(0), Event::Push(1)]);
+    let commit = world.head(Place::Staging).unwrap().clone();
+    let mut process = Process::new(&mut world, Place::Staging, Purpose::Run, commit);
+    while process.advance(&mut world) {
+        world.clock -= 3600;
+    }
+    assert_eq!(world.environments[&Place::Staging], Some(1));
+    let records = world.ledger.records();
+    assert!(records.iter().any(|record| record.entry.started < now(0)), "the clock went back");
+    assert!(records.iter().all(|record| record.entry.finished.is_none_or(|finished| finished >= record.entry.started)));
+    settle(world);
 }
 
 #[test]
