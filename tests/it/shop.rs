@@ -168,6 +168,13 @@ impl Shop {
         self.sandbox.orchestrator().env("ORCHESTRATOR_CLOCK", CLOCK).env("SHOP_STATE", state).args(words(line))
     }
 
+    /// Another program in the clone, which runs the product: its own arguments, and then those of the product.
+    pub(crate) fn program(&self, program: &str, arguments: &[&str], line: &str) -> Invocation {
+        let program = self.sandbox.orchestrator_at(program).current_dir(self.join("shop"));
+        let state = self.join("home");
+        program.env("ORCHESTRATOR_CLOCK", CLOCK).env("SHOP_STATE", state).args(arguments).args(words(line))
+    }
+
     /// Runs a command that must end with 0.
     #[track_caller]
     pub(crate) fn ok(&self, line: &str) -> Finished {

@@ -164,6 +164,11 @@ impl HistoryError {
 
 /// A cache that cannot be used: the disk is full or not to be written to, or what is there is broken.
 fn class_of_cache(source: &(dyn std::error::Error + Send + Sync + 'static)) -> ErrorClass {
+    if let Some(error) = source.downcast_ref::<GitError>()
+        && error.class() == ErrorClass::Storage
+    {
+        return ErrorClass::Storage;
+    }
     let io = source.downcast_ref::<std::io::Error>();
     io.map_or(ErrorClass::Invalid, |error| ErrorClass::of_io(error, ErrorClass::Invalid))
 }

@@ -246,7 +246,7 @@ mod tests {
         let redactor = redactor("hunter2-hunter2");
         let text = "the password is hunter2-hunter2";
         for length in 17..text.len() {
-            let cut = &text[..length];
+            let cut = text.get(..length).unwrap();
             assert_eq!(redactor.redact_beginning(cut), "the password is ***", "{cut}");
             assert_eq!(redactor.redact(cut), cut, "a whole text that ends so is another");
         }

@@ -280,7 +280,7 @@ fn t28_content_is_capped() {
 fn t41_only_listed_files_are_read_and_count() {
     let world = World::new();
     let cart = world.bare("cart.git");
-    let large = file("deploy/model.bin", &"x".repeat(100));
+    let large = file("deploy/model.bin", "x".repeat(100));
     let sha = commit(&cart, &[file("deploy/a.yaml", "1234"), file("deploy/b.yaml", "12345"), large, file("c", "c")]);
     let store = world.store(&world.path("no-clone"));
     let limits = |files, file_bytes, total_bytes| ContentLimits { files, file_bytes, total_bytes };

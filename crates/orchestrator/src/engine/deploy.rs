@@ -10,12 +10,12 @@ use deployer::{
     NotDeployed, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
 };
 use lock_gen::SubmoduleStore;
-use lock_model::{BranchName, Content, Lock, ReleaseId, Service, ServiceName, Timestamp};
+use lock_model::{BranchName, Content, ErrorClass, Lock, ReleaseId, Service, ServiceName, Timestamp};
 use promotion::attempts::Fence;
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result, causes};
-use crate::inputs::manifests_of;
+use crate::inputs::{Unreadable, manifests_of};
 use crate::revision::Revision;
 
 /// What an environment's deployment consists of.
@@ -52,6 +52,7 @@ pub(crate) fn deployable(
     let mut not_deployed = Vec::new();
     let mut expired = Vec::new();
     let mut problems = Vec::new();
+    let mut kind = ErrorKind::Repository;
     for (name, service) in lock.services() {
         let reason = match environment.decide(name, &service.path, today) {
             Deployment::Deploy(settings) => {
@@ -63,7 +64,12 @@ pub(crate) fn deployable(
                         deployed.namespace_rule = Some(namespace_rule(&settings.namespaces));
                         services.push(deployed);
                     }
-                    Err(problem) => problems.push(problem),
+                    Err((class, problem)) => {
+                        if class == ErrorClass::Storage {
+                            kind = ErrorKind::Storage;
+                        }
+                        problems.push(problem);
+                    }
                 }
                 if patience.is_some() && !problems.is_empty() {
                     break;
@@ -82,7 +88,7 @@ pub(crate) fn deployable(
         not_deployed.push(NotDeployed { name: name.clone(), reason });
     }
     if !problems.is_empty() {
-        return Err(Error::new(ErrorKind::Repository, "manifests of locked services cannot be read").problems(problems));
+        return Err(Error::new(kind, "manifests of locked services cannot be read").problems(problems));
     }
     let mut request = DeployRequest::new(
         environment.name.clone(),
@@ -128,9 +134,9 @@ fn files(
     service: &Service,
     source: &SourceFolder,
     patience: Option<Duration>,
-) -> Result<Vec<(String, Vec<u8>)>, Problem> {
-    let failed = |error: &(dyn std::error::Error + 'static)| {
-        Problem::new(name.to_string(), error.to_string()).details(causes(error.source()))
+) -> Result<Vec<(String, Vec<u8>)>, Unreadable> {
+    let failed = |class: ErrorClass, error: &(dyn std::error::Error + 'static)| {
+        (class, Problem::new(name.to_string(), error.to_string()).details(causes(error.source())))
     };
     match source {
         SourceFolder::InService(folder) => {
@@ -139,13 +145,15 @@ fn files(
                 .submodules
                 .iter()
                 .find(|submodule| submodule.path == service.path && submodule.commit == service.git.commit)
-                .ok_or_else(|| Problem::new(name.to_string(), "is not a submodule of this tree"))?;
-            let url =
-                lock_gen::fetch_url(&submodule.declared_url, &context.remote_location()).map_err(|e| failed(&e))?;
+                .ok_or_else(|| {
+                    (ErrorClass::NotFound, Problem::new(name.to_string(), "is not a submodule of this tree"))
+                })?;
+            let url = lock_gen::fetch_url(&submodule.declared_url, &context.remote_location())
+                .map_err(|error| failed(ErrorClass::Invalid, &error))?;
             let mut options = context.git_options();
             options.deadline = patience.map_or(options.deadline, |patience| options.deadline.min(patience));
             let store = SubmoduleStore::new(&context.git_program, options, &context.cache, context.git.common_dir());
-            let content = store.content(submodule, &url).map_err(|error| failed(&error))?;
+            let content = store.content(submodule, &url).map_err(|error| failed(error.class(), &error))?;
             let files = manifests_of(name, &content, folder.as_ref())?;
             let prefix = folder.as_ref().map(|folder| format!("{folder}/")).unwrap_or_default();
             Ok(files
@@ -154,7 +162,7 @@ fn files(
                 .collect())
         }
         SourceFolder::InTree(folder) => {
-            let files = revision.inputs.folder(context, folder).map_err(|error| failed(&error))?;
+            let files = revision.inputs.folder(context, folder).map_err(|error| failed(ErrorClass::Invalid, &error))?;
             let prefix = format!("{folder}/");
             Ok(files
                 .into_iter()

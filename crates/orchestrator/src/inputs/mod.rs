@@ -17,7 +17,7 @@ use lock_model::{
 };
 
 pub(crate) use changes::changes;
-pub(crate) use service_folder::manifests_of;
+pub(crate) use service_folder::{Unreadable, manifests_of};
 
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Problem, Result};

@@ -2,10 +2,13 @@
 
 use lock_gen::{ContentError, ListedEntry, ListedKind, SubmoduleContent};
 use lock_model::escaping::escape_terminal;
-use lock_model::{ServiceName, TreePath};
+use lock_model::{ErrorClass, ServiceName, TreePath};
 
 use super::{GITLINK, LINK, NAME, TWICE};
 use crate::error::{Problem, causes};
+
+/// Why the manifests of a service cannot be read.
+pub(crate) type Unreadable = (ErrorClass, Problem);
 
 /// The manifests in a folder of a service's repository, or in all of it, at the locked commit. Nothing else is read. The
 /// problem lists everything that is in the way.
@@ -13,9 +16,10 @@ pub(crate) fn manifests_of(
     name: &ServiceName,
     content: &SubmoduleContent,
     folder: Option<&TreePath>,
-) -> Result<Vec<(TreePath, Vec<u8>)>, Problem> {
+) -> Result<Vec<(TreePath, Vec<u8>)>, Unreadable> {
     let failed = |error: ContentError| {
-        Problem::new(name.to_string(), error.to_string()).details(causes(std::error::Error::source(&error)))
+        let details = causes(std::error::Error::source(&error));
+        (error.class(), Problem::new(name.to_string(), error.to_string()).details(details))
     };
     let mut paths: Vec<TreePath> = Vec::new();
     let mut wanted = Vec::new();
@@ -38,7 +42,7 @@ pub(crate) fn manifests_of(
         let commit = content.commit().id.short(12);
         let message =
             format!("{} of the paths that a release reads in its commit {commit} are no files", unreadable.len());
-        return Err(Problem::new(name.to_string(), message).details(unreadable));
+        return Err((ErrorClass::Invalid, Problem::new(name.to_string(), message).details(unreadable)));
     }
     let contents = content.read(&wanted).map_err(failed)?;
     Ok(paths.into_iter().zip(contents).collect())
