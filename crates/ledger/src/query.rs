@@ -1,12 +1,8 @@
 //! Queries over the records.
 
-use std::collections::BTreeMap;
+use lock_model::{BranchName, Digest, EnvironmentName, LockId, ReleaseId, Timestamp, TreeId};
 
-use lock_model::{
-    BranchName, CommitId, Digest, EnvironmentName, LockId, ReleaseId, SuiteDigest, SuiteName, Timestamp, TreeId,
-};
-
-use crate::{Accepts, DeploymentCycle, Ledger, ProofLevel, Record, RecordDraft, Step, StepResult, SuiteRef};
+use crate::{Accepts, DeploymentCycle, Ledger, ProofVerdict, Record, RecordDraft, Step, StepResult, SuiteRef};
 
 /// What the ledger knows about a lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,40 +83,6 @@ pub struct RolledBack {
     pub seq: u64,
 }
 
-/// What an environment says about a release.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProofVerdict {
-    /// It has fulfilled everything that the environment requires.
-    Proven(ProvenRelease),
-    /// The newest answer is negative.
-    Failed {
-        /// Number of the record.
-        seq: u64,
-        /// The reason in that record.
-        reason: String,
-        /// Number of the proof that this record takes back; absent where there was none.
-        withdrawn: Option<u64>,
-    },
-    /// It has neither a proof nor a failed one.
-    Absent,
-}
-
-/// A release that an environment proved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ProvenRelease {
-    /// Number of the proof's record.
-    pub seq: u64,
-    /// What the proof rests on.
-    pub level: ProofLevel,
-    /// The suites that are green in the same deployment cycle.
-    pub suites: BTreeMap<SuiteName, SuiteDigest>,
-    /// The commit that was deployed.
-    pub commit: Option<CommitId>,
-    /// When it was proven.
-    pub at: Timestamp,
-}
-
 /// What the suites of a pull request were run on: the merge without its lock, into this branch, for an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestedMerge {
@@ -172,59 +134,6 @@ impl Ledger {
             (None, Some(record)) => LockFile::Started { seq: record.seq },
             (None, None) => LockFile::Unknown,
         }
-    }
-
-    /// Whether the environment proved the release: the newest answer counts. A suite or a comparison of what is stored
-    /// that failed after the proof withdraws it, also in a later deployment cycle, until the release is proven again.
-    pub fn proof_of(&self, environment: &EnvironmentName, release: &ReleaseId) -> ProofVerdict {
-        let mut verdict = ProofVerdict::Absent;
-        let mut green = BTreeMap::new();
-        let mut proven_in_this_cycle = false;
-        let mut newest_proof = None;
-        for record in self.of(environment) {
-            let entry = &record.entry;
-            let ours = entry.release.as_ref() == Some(release);
-            if record.occupies_environment() && (!ours || record.opens_rollback()) {
-                green.clear();
-                proven_in_this_cycle = false;
-            }
-            if !ours {
-                continue;
-            }
-            let failed = || ProofVerdict::Failed { seq: record.seq, reason: record.reason(), withdrawn: newest_proof };
-            if record.withdraws_proof() && verdict != ProofVerdict::Absent {
-                verdict = failed();
-            }
-            if let Some(suite) = &entry.suite {
-                match entry.result {
-                    StepResult::Ok => {
-                        green.insert(suite.name.clone(), suite.digest.clone());
-                        if let ProofVerdict::Proven(proven) = &mut verdict
-                            && proven_in_this_cycle
-                        {
-                            proven.suites.clone_from(&green);
-                        }
-                    }
-                    StepResult::Failed => {
-                        green.remove(&suite.name);
-                    }
-                    StepResult::Started | StepResult::Refused | StepResult::Superseded => {}
-                }
-            } else if entry.step == Step::Proof && entry.result.is_negative() {
-                verdict = failed();
-            } else if let (StepResult::Ok, Some(level)) = (entry.result, entry.proof) {
-                proven_in_this_cycle = true;
-                newest_proof = Some(record.seq);
-                verdict = ProofVerdict::Proven(ProvenRelease {
-                    seq: record.seq,
-                    level,
-                    suites: green.clone(),
-                    commit: entry.commit.clone(),
-                    at: record.recorded_at(),
-                });
-            }
-        }
-        verdict
     }
 
     /// The newest result of a suite on the merge of a pull request, among the records of actors that count.

@@ -5,7 +5,7 @@
 //! environment. A killed rollback is therefore found, and goes on with the same target; until it ends nothing else is
 //! deployed. Its last record is `rollback ok`. The hold stays until a user lifts it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lock_model::{CommitId, ConfigDigest, Digest, EnvironmentName, ErrorClass, LockId, ReleaseId, Timestamp};
 
@@ -181,14 +181,14 @@ fn earlier(
     good: &[RollbackTarget],
     current: &ReleaseId,
 ) -> Result<RollbackTarget, NoTarget> {
+    let good: BTreeMap<&ReleaseId, &RollbackTarget> = good.iter().map(|target| (&target.release, target)).collect();
     line(ledger, environment)
         .iter()
         .rev()
         .filter(|release| *release != current)
-        .find_map(|release| {
-            good.iter().find(|target| target.release == *release && ledger.rejected(&target.lock).is_none())
-        })
-        .cloned()
+        .filter_map(|release| good.get(release))
+        .find(|target| ledger.rejected(&target.lock).is_none())
+        .map(|target| (*target).clone())
         .ok_or_else(|| NoTarget::NothingOlder { environment: environment.clone() })
 }
 
@@ -289,17 +289,23 @@ pub fn known_good(
     stands: &dyn Fn(&RollbackTarget) -> bool,
 ) -> Vec<RollbackTarget> {
     let mut seen = BTreeSet::new();
+    let proofs = ledger.proofs(environment);
+    // Of several tags of one release the newest.
+    let tags: BTreeMap<&ReleaseId, &Option<String>> = ledger
+        .releases(environment)
+        .filter_map(|record| Some((record.entry.release.as_ref()?, &record.entry.tag)))
+        .collect();
     ledger
         .of(environment)
         .rev()
         .filter(|record| record.is(Step::Proof, StepResult::Ok) || record.is(Step::Release, StepResult::Ok))
         .filter_map(of_record)
-        .filter(|target| stands(target) && seen.insert(target.release.clone()))
-        .filter(|target| match ledger.proof_of(environment, &target.release) {
-            ProofVerdict::Proven(_) => true,
-            ProofVerdict::Failed { .. } | ProofVerdict::Absent => false,
+        .filter(|target| match proofs.get(&target.release) {
+            Some(ProofVerdict::Proven(_)) => true,
+            Some(ProofVerdict::Failed { .. } | ProofVerdict::Absent) | None => false,
         })
-        .map(|target| RollbackTarget { tag: tag_of(ledger, environment, &target.release), ..target })
+        .filter(|target| !seen.contains(&target.release) && stands(target) && seen.insert(target.release.clone()))
+        .map(|target| RollbackTarget { tag: tags.get(&target.release).and_then(|tag| (*tag).clone()), ..target })
         .collect()
 }
 
@@ -316,13 +322,6 @@ pub fn migrated(ledger: &Ledger, environment: &EnvironmentName, good: &[Rollback
         .filter_map(of_record)
         .filter(|target| seen.insert(target.release.clone()))
         .collect()
-}
-
-fn tag_of(ledger: &Ledger, environment: &EnvironmentName, release: &ReleaseId) -> Option<String> {
-    ledger
-        .releases(environment)
-        .rfind(|record| record.entry.release.as_ref() == Some(release))
-        .and_then(|record| record.entry.tag.clone())
 }
 
 fn of_record(record: &Record) -> Option<RollbackTarget> {

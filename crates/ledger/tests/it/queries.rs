@@ -4,6 +4,7 @@ use ledger::{
     CycleOrigin, Evidence, HoldOrigin, Ledger, LockFile, ProofLevel, ProofVerdict, Step, StepKey, StepResult,
 };
 use lock_model::Digest;
+use proptest::prelude::*;
 
 use crate::builders::*;
 
@@ -296,4 +297,30 @@ fn what_no_cycle_can_hold_is_always_worth_a_record() {
     assert!(!ledger.changes(&elsewhere));
     elsewhere.environment = Some(production());
     assert!(ledger.changes(&elsewhere));
+}
+
+proptest! {
+    /// One pass over all releases says what a pass for each of them says.
+    #[test]
+    fn the_proofs_of_all_releases_are_the_proof_of_each(
+        words in prop::collection::vec((0..3_usize, 0..12_usize), 0..60),
+    ) {
+        const STORY: [&str; 12] = [
+            "gates:ok", "deploy:started", "deploy:ok", "deploy:failed", "verify:failed", "suite(system):ok",
+            "suite(smoke):ok", "suite(smoke):failed", "proof:ok", "proof:failed", "rollback:started", "rollback:ok",
+        ];
+        let releases = ["a", "b", "c"];
+        let mut ledger = Ledger::empty();
+        for (release, word) in words {
+            tell(&mut ledger, &staging(), &freight(releases[release]), STORY[word]);
+            append(&mut ledger, note(Step::Hold, Some(&staging()), "of no release"));
+        }
+        let proofs = ledger.proofs(&staging());
+        for word in releases {
+            let release = freight(word).release;
+            let of_all = proofs.get(&release).cloned().unwrap_or_default();
+            prop_assert_eq!(of_all, ledger.proof_of(&staging(), &release), "{}", word);
+        }
+        prop_assert!(ledger.proofs(&production()).is_empty());
+    }
 }

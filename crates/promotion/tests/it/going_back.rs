@@ -233,3 +233,32 @@ fn t46_a_record_alone_names_no_target() {
         assert!(matches!(error, NoTarget::NotOnBranch { .. }), "{error}");
     }
 }
+
+#[test]
+fn b39_of_thousands_of_records_each_release_is_known_once_and_as_its_newest_say() {
+    const RELEASES: usize = 600;
+    let of = |number: usize| freight(&format!("release {number}"));
+    let mut ledger = Ledger::empty();
+    let mut expected = Vec::new();
+    for number in (0..RELEASES).step_by(3) {
+        for (number, story) in [
+            (number, RELEASED),
+            (number + 1, RELEASED),
+            (number + 1, "suite(smoke):failed"),
+            (number + 2, RELEASED),
+            (number, RELEASED),
+        ] {
+            tell(&mut ledger, &production(), &of(number), story);
+        }
+        expected.extend([of(number + 2).release, of(number).release]);
+    }
+    expected.reverse();
+    let good = known_good(&ledger, &production(), &|_| true);
+    assert_eq!(good.iter().map(|target| target.release.clone()).collect::<Vec<_>>(), expected);
+    assert!(good.iter().all(|target| target.tag.is_some()));
+    // Where every newer one is rejected, back is the oldest.
+    for number in 1..RELEASES {
+        append(&mut ledger, reject(&of(number), "leaks memory"));
+    }
+    assert_eq!(back(&ledger).unwrap().release, of(0).release);
+}
