@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use git::FolderEntry;
+use ledger::{Ledger, NewRecord};
 use lock_model::{BranchName, CommitId, EnvironmentName, TreePath};
 
 use crate::error::ForgeError;
@@ -74,6 +75,12 @@ port! {
     /// reads and judges again.
     commit_files(
         branch: &BranchName, expected_head: Option<&CommitId>, changes: &[FileChange], message: &str
+    ) -> CommitOutcome;
+    /// Appends a record that continues `ledger`, which is what the ledger's branch holds at `expected_head`, with all
+    /// documents that it names, in its order. The branch's rules hold as for a push; outcomes are those of
+    /// [`commit_files`](Self::commit_files).
+    append_record(
+        ledger: &Ledger, expected_head: Option<&CommitId>, new: &NewRecord, documents: &[&[u8]]
     ) -> CommitOutcome;
     /// One pull request, with the tips of its branches as they are now.
     pull_request(number: u64) -> PullRequest;

@@ -10,7 +10,7 @@ use std::error::Error as _;
 
 use lock_model::{Digest, EnvironmentName};
 
-use crate::{Evidence, MAX_RECORD_BYTES, Record, RecordDraft, Seen, Step, StepResult, Unreviewed};
+use crate::{Evidence, Ledger, MAX_RECORD_BYTES, NewRecord, Record, RecordDraft, Seen, Step, StepResult, Unreviewed};
 
 /// The largest document that is kept beside a record.
 pub const MAX_DOCUMENT_BYTES: u64 = 4 * 1024 * 1024;
@@ -210,6 +210,54 @@ pub fn can_be_gone_back_to(record: &Record, opener: &RecordDraft) -> bool {
     is_reason
         && entry.release.is_some()
         && (&entry.environment, &entry.release, &entry.commit) == (&opener.environment, &opener.release, &opener.commit)
+}
+
+/// The reason where no record [`can_be_gone_back_to`].
+pub fn no_way_back(person: &str) -> String {
+    format!(
+        "`{person}` is a person, and begins a rollback only to a release and commit that the environment has proven, or \
+         that a bot migrated"
+    )
+}
+
+/// Why a record that [`Ledger::next`] made may not be appended: what the rules above say of the commit that would bring
+/// it, from memory. Nothing where it may. `documents` are all that the record names, in its order.
+pub fn append_reasons(
+    ledger: &Ledger,
+    new: &NewRecord,
+    documents: &[impl AsRef<[u8]>],
+    pusher: &Pusher<'_>,
+) -> Vec<String> {
+    let mut files = BTreeMap::from([(new.file_name.clone(), new.bytes.as_slice())]);
+    for (evidence, document) in new.record.entry.evidence.iter().zip(documents) {
+        files.insert(evidence.path(), document.as_ref());
+    }
+    let added =
+        |(path, bytes): (&String, &&[u8])| PathChange { path: path.clone(), added_bytes: Some(bytes.len() as u64) };
+    let content = |path: &str| files.get(path).copied().unwrap_or_default();
+    let judged = Outline::of(&files.iter().map(added).collect::<Vec<_>>()).and_then(|outline| {
+        let record = outline.record(content, ledger.seen().as_ref())?;
+        let missing = |evidence: &Evidence| format!("the record names `{}`, which is not there", evidence.path());
+        Ok((outline.missing(&record).map(missing).collect::<Vec<_>>(), record))
+    });
+    let (mut reasons, record) = match judged {
+        Ok(judged) => judged,
+        Err(reasons) => return reasons,
+    };
+    match permission(&record.entry, pusher) {
+        Permission::Granted => {}
+        Permission::Denied(reason) => reasons.push(reason),
+        Permission::BeginsRollback => {
+            if !ledger.records().iter().any(|other| can_be_gone_back_to(other, &record.entry)) {
+                reasons.push(no_way_back(pusher.name));
+            }
+        }
+        Permission::InOwnRollback => {
+            let decides = |environment| ledger.of(environment).rfind(|other| decides_rollback(other, environment));
+            reasons.extend(is_step_of(&record.entry, record.entry.environment.as_ref().and_then(decides)).err());
+        }
+    }
+    reasons
 }
 
 /// Whether the record says if a rollback holds the environment: it began one, or it ended a hold. The newest such record

@@ -1,11 +1,13 @@
 use git::{ABSENT, CommitFacts, CommitIdentity, MODE_FILE, RefUpdate, TreeChange};
-use lock_model::{BranchName, CommitId, Timestamp, UserName};
+use ledger::append_rules::append_reasons;
+use ledger::{Ledger, NewRecord};
+use lock_model::{BranchName, CommitId, Timestamp, TreePath, UserName};
 
 use super::LocalForge;
 use super::branches::{Move, PushVerdict, judge_branch};
 use super::bypasses::BypassRecord;
 use crate::error::ForgeError;
-use crate::model::{CommitOutcome, FileChange, Role};
+use crate::model::{CommitOutcome, FileChange, LEDGER_BRANCH, Role, User};
 
 impl LocalForge {
     /// Commits changes onto a branch whose tip must be `expected_head` (`None`: there must be no such branch).
@@ -18,6 +20,48 @@ impl LocalForge {
         expected_head: Option<&CommitId>,
         changes: &[FileChange],
         message: &str,
+    ) -> Result<CommitOutcome, ForgeError> {
+        let judge = |user: &User, movement: Move, tip: Option<&CommitId>, commit: &CommitId| {
+            self.judge_move(branch, user, movement, tip, Some(commit))
+        };
+        self.commit_judged(branch, expected_head, changes, message, judge)
+    }
+
+    /// Appends a record that continues `ledger`, which is what the branch holds at `expected_head`, with all documents
+    /// that it names, in its order.
+    ///
+    /// The rules hold as for a push; they are asked of what is here in memory, without the children of git that a pushed
+    /// commit takes.
+    pub fn append_record(
+        &self,
+        ledger: &Ledger,
+        expected_head: Option<&CommitId>,
+        new: &NewRecord,
+        documents: &[&[u8]],
+    ) -> Result<CommitOutcome, ForgeError> {
+        let path =
+            |text: &str| TreePath::try_from(text).map_err(|error| ForgeError::invalid(format!("path `{text}`"), error));
+        let branch = BranchName::try_from(LEDGER_BRANCH)
+            .map_err(|error| ForgeError::invalid(format!("branch `{LEDGER_BRANCH}`"), error))?;
+        let mut changes = vec![FileChange::Write { path: path(&new.file_name)?, bytes: new.bytes.clone() }];
+        for (evidence, document) in new.record.entry.evidence.iter().zip(documents) {
+            changes.push(FileChange::Write { path: path(&evidence.path())?, bytes: document.to_vec() });
+        }
+        let judge = |user: &User, _: Move, _: Option<&CommitId>, _: &CommitId| {
+            Ok(PushVerdict::refused_for(append_reasons(ledger, new, documents, &user.as_pusher())))
+        };
+        let message = format!("[ledger] {}", new.record.title());
+        self.commit_judged(&branch, expected_head, &changes, &message, judge)
+    }
+
+    /// `judge` is asked before the branch moves to a commit that has just been made, on top of the tip.
+    fn commit_judged(
+        &self,
+        branch: &BranchName,
+        expected_head: Option<&CommitId>,
+        changes: &[FileChange],
+        message: &str,
+        judge: impl Fn(&User, Move, Option<&CommitId>, &CommitId) -> Result<PushVerdict, ForgeError>,
     ) -> Result<CommitOutcome, ForgeError> {
         let user = match self.actor_with(Role::Write)? {
             Ok(user) => user,
@@ -62,7 +106,7 @@ impl LocalForge {
             }
             let parents: Vec<CommitId> = tip.cloned().into_iter().collect();
             let commit = self.git.commit_tree(&tree, &parents, message, &identity)?;
-            match self.judge_move(branch, &user, movement, tip, Some(&commit))? {
+            match judge(&user, movement, tip, &commit)? {
                 PushVerdict::Allowed | PushVerdict::Bypassed { .. } => {}
                 PushVerdict::Refused { reasons } => return Ok(CommitOutcome::Refused { reasons }),
             }

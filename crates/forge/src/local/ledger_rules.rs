@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use git::MODE_FILE;
 use ledger::append_rules::{
-    Outline, PathChange, Permission, Pusher, can_be_gone_back_to, decides_rollback, is_step_of, permission,
+    Outline, PathChange, Permission, Pusher, can_be_gone_back_to, decides_rollback, is_step_of, no_way_back, permission,
 };
 use ledger::{MAX_RECORD_BYTES, Record, Seen};
 use lock_model::{CommitId, Digest};
@@ -99,11 +99,7 @@ impl LocalForge {
             Permission::BeginsRollback => {
                 match self.find_record(parent, |other| can_be_gone_back_to(other, &record.entry))? {
                     Ok(Some(_)) => {}
-                    Ok(None) => reasons.push(format!(
-                        "`{}` is a person, and begins a rollback only to a release and commit that the environment has \
-                         proven, or that a bot migrated",
-                        user.name
-                    )),
+                    Ok(None) => reasons.push(no_way_back(user.name.as_str())),
                     Err(reason) => reasons.push(reason),
                 }
             }

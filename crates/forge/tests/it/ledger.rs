@@ -713,3 +713,70 @@ fn t46_a_persons_rollback_sets_a_branch_to_what_it_has_held_of_that_release() {
     let answer = shop.push_as("ana", &[target]);
     assert!(answer.success(), "{answer:?}");
 }
+
+#[test]
+fn t46_the_port_appends_from_memory_what_a_push_may_bring_and_nothing_else() {
+    let book = Book::new();
+    let ledger = branch(LEDGER_BRANCH);
+    let head = book.shop.rev("refs/heads/orchestrator/ledger");
+    let with = |mut draft: RecordDraft, documents: &[&[u8]]| {
+        draft.evidence =
+            documents.iter().map(|bytes| Evidence { name: "x".to_owned(), sha256: Digest::of(bytes) }).collect();
+        draft
+    };
+    let large = vec![b'x'; 4 * 1024 * 1024 + 1];
+    let proof = || step("robot", Step::Proof, StepResult::Ok, "a");
+    let attempts: [(&str, RecordDraft, Vec<&[u8]>, &str); 8] = [
+        ("ana", hold("ben", "fair"), vec![], "the record names `ben`, and `ana` brings it"),
+        ("ana", proof(), vec![], "the record names `robot`, and `ana` brings it"),
+        ("ana", step("ana", Step::Proof, StepResult::Ok, "a"), vec![], "no rollback holds the environment"),
+        ("ana", step("ana", Step::Promote, StepResult::Ok, "a"), vec![], "`promote` comes from a bot"),
+        ("robot", with(proof(), &[b"x"]), vec![b"y"], "has another content than its name says"),
+        ("robot", with(proof(), &[b"x"]), vec![], "which is not there"),
+        ("robot", with(proof(), &[&large]), vec![&large], "has 4194305 bytes; at most 4194304 are allowed"),
+        ("eve", hold("eve", "fair"), vec![], "eve"),
+    ];
+    for (actor, draft, documents, reason) in attempts {
+        let new = book.ledger().next(draft).unwrap();
+        let outcome = book.shop.forge(actor).append_record(&book.ledger(), Some(&head), &new, &documents).unwrap();
+        let CommitOutcome::Refused { reasons } = outcome else { panic!("{reason}: {outcome:?}") };
+        assert!(reasons.iter().any(|found| found.contains(reason)), "{reason}: {reasons:?}");
+        assert_eq!(book.shop.rev("refs/heads/orchestrator/ledger"), head, "{reason}");
+    }
+    // What continues another ledger than the branch holds: the tip decides.
+    let mut other = book.ledger();
+    let ours = other.next(hold("ana", "fair")).unwrap();
+    append(&book.shop.forge("robot"), "robot", "meanwhile");
+    let outcome = book.shop.forge("ana").append_record(&other, Some(&head), &ours, &[]).unwrap();
+    assert!(matches!(outcome, CommitOutcome::Moved { .. }), "{outcome:?}");
+    other.push(&ours).unwrap();
+    let after = other.next(hold("ana", "later")).unwrap();
+    let tip = book.shop.rev("refs/heads/orchestrator/ledger");
+    let outcome = book.shop.forge("ana").append_record(&book.ledger(), Some(&tip), &after, &[]).unwrap();
+    assert!(matches!(outcome, CommitOutcome::Refused { .. }), "{outcome:?}");
+    // Every append is one that the hook takes too, and the same again is there already.
+    let documents: [&[u8]; 2] = [DOCUMENT, b"new"];
+    let mut read = book.ledger();
+    let mut tip = tip;
+    for (actor, draft) in [
+        ("robot", with(proof(), &documents)),
+        ("ana", step("ana", Step::Rollback, StepResult::Started, "a")),
+        ("ana", with(step("ana", Step::Deploy, StepResult::Started, "a"), &documents[..1])),
+    ] {
+        let new = read.next(draft).unwrap();
+        let given = &documents[..new.record.entry.evidence.len()];
+        let forge = book.shop.forge(actor);
+        let outcome = forge.append_record(&read, Some(&tip), &new, given).unwrap();
+        let CommitOutcome::Committed(commit) = outcome else { panic!("{outcome:?}") };
+        let again = forge.append_record(&read, Some(&tip), &new, given).unwrap();
+        assert!(matches!(&again, CommitOutcome::AlreadyThere(there) if *there == commit), "{again:?}");
+        read.push(&new).unwrap();
+        book.reset();
+        book.shop.bare.git(&["update-ref", "refs/heads/orchestrator/ledger", tip.as_str()]);
+        let pushed = book.push(actor);
+        assert!(pushed.success(), "{pushed:?}");
+        tip = commit;
+    }
+    assert_eq!(book.ledger(), read);
+    assert_eq!(book.shop.forge("robot").branch_head(&ledger).unwrap(), Some(tip));
+}

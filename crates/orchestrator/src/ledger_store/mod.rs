@@ -4,7 +4,7 @@
 mod kept;
 mod reader;
 
-use forge::{CommitOutcome, FileChange};
+use forge::CommitOutcome;
 use ledger::{Evidence, Ledger, LedgerBroken, RecordDraft};
 use lock_model::{CommitId, Digest, TreePath};
 
@@ -80,7 +80,7 @@ impl LedgerStore {
             .iter()
             .map(|document| Evidence { name: document.name.clone(), sha256: Digest::of(&document.bytes) })
             .collect();
-        let branch = branch_name(lock_model::LEDGER_BRANCH)?;
+        let contents: Vec<&[u8]> = documents.iter().map(|document| document.bytes.as_slice()).collect();
         for _attempt in 0..ATTEMPTS {
             if !self.ledger.changes(&draft) {
                 return Ok(None);
@@ -89,13 +89,8 @@ impl LedgerStore {
                 .ledger
                 .next(draft.clone())
                 .map_err(|error| Error::from_source(ErrorKind::Bug, "a record of the ledger is incomplete", error))?;
-            let mut changes = vec![FileChange::Write { path: tree_path(&new.file_name)?, bytes: new.bytes.clone() }];
-            for (evidence, document) in draft.evidence.iter().zip(documents) {
-                changes.push(FileChange::Write { path: tree_path(&evidence.path())?, bytes: document.bytes.clone() });
-            }
-            let message = format!("[ledger] {}", new.record.title());
             context.clock.ledger_holds(self.len() + 1);
-            let outcome = context.forge.commit_files(&branch, self.head.as_ref(), &changes, &message).await;
+            let outcome = context.forge.append_record(&self.ledger, self.head.as_ref(), &new, &contents).await;
             if !matches!(outcome, Ok(CommitOutcome::Committed(_) | CommitOutcome::AlreadyThere(_))) {
                 context.clock.ledger_holds(self.len());
             }
