@@ -2,8 +2,9 @@
 //! killed and started again anywhere. The product's functions decide; what must never happen is checked here by other,
 //! simpler means.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use ledger::append_rules::{Pusher, append_reasons};
 use ledger::{
     Accepts, Ledger, LockFile, NewRecord, Policy, PolicySource, ProofLevel, ProofVerdict, Record, RecordDraft,
     RunIdentity, Step, StepKey, StepResult, SuiteRef,
@@ -34,6 +35,11 @@ enum Event {
     Push(u8),
     /// Somebody commits a lock file of their own making with this content.
     Forge(u8),
+    /// A person commits a lock file of content that nobody ever ran, and pushes records that say it went through
+    /// staging: as if a bot had written them, or as a rollback of one's own.
+    MakeUp {
+        own_rollback: bool,
+    },
     /// `run` begins at the branch's head, or at an older commit.
     Start {
         place: Place,
@@ -114,7 +120,12 @@ struct World {
     environments: BTreeMap<Place, Option<u8>>,
     mutex: BTreeMap<Place, u32>,
     tags: Vec<TagFacts>,
-    red: [bool; CONTENTS],
+    red: [bool; CONTENTS + 1],
+    /// Whether the forge judges what comes onto the ledger's branch; it always does, but where a test shows what happens
+    /// otherwise.
+    judges: bool,
+    /// The records that a person made up and the forge took.
+    made_up: BTreeSet<u64>,
     /// How many people can approve.
     team: u8,
     /// What the machine's clock says: seconds after the ledger's beginning.
@@ -132,6 +143,8 @@ const FULL_TEAM: u8 = 4;
 
 /// The last two are kept for the end: nobody rejects them.
 const CONTENTS: usize = 6;
+/// This is never run: only made-up records speak of it.
+const MADE_UP: u8 = 6;
 
 fn name(place: Place) -> lock_model::EnvironmentName {
     match place {
@@ -149,7 +162,7 @@ fn suites(place: Place) -> Vec<SuiteRef> {
 
 impl World {
     fn new() -> Self {
-        let words: Vec<String> = (0..CONTENTS).map(|content| format!("content {content}")).collect();
+        let words: Vec<String> = (0..=CONTENTS).map(|content| format!("content {content}")).collect();
         let mut world = Self {
             ledger: Ledger::empty(),
             files: Vec::new(),
@@ -157,7 +170,9 @@ impl World {
             environments: BTreeMap::from([(Place::Staging, None), (Place::Production, None)]),
             mutex: BTreeMap::new(),
             tags: Vec::new(),
-            red: [false; CONTENTS],
+            red: [false; CONTENTS + 1],
+            judges: true,
+            made_up: BTreeSet::new(),
             team: FULL_TEAM,
             clock: 0,
             lowered: false,
@@ -241,6 +256,42 @@ impl World {
         self.files.push((new.file_name.clone(), new.bytes.clone()));
     }
 
+    /// Records that a person pushes one by one, in the name of a bot or in the own one.
+    fn make_up(&mut self, own_rollback: bool) {
+        const STORY: [(Step, StepResult); 8] = [
+            (Step::LockCommit, StepResult::Ok),
+            (Step::Rollback, StepResult::Started),
+            (Step::Gates, StepResult::Ok),
+            (Step::Deploy, StepResult::Ok),
+            (Step::Verify, StepResult::Ok),
+            (Step::Suite, StepResult::Ok),
+            (Step::Proof, StepResult::Ok),
+            (Step::Rollback, StepResult::Ok),
+        ];
+        let forged = Digest::of(format!("forged {}", self.commits).as_bytes());
+        let commit = self.push(Place::Staging, MADE_UP, Some((forged.clone(), MADE_UP))).id.clone();
+        let mallory = Pusher { name: "mallory", bot: false, admin: false };
+        for (step, result) in STORY {
+            if step == Step::Rollback && !own_rollback {
+                continue;
+            }
+            let key = if step == Step::Suite { StepKey::Suite(suite("system", "system")) } else { step.into() };
+            let mut draft = draft(&staging(), &self.freights[usize::from(MADE_UP)], &key, result);
+            draft.lock_file = Some(forged.clone());
+            draft.commit = Some(commit.clone());
+            if own_rollback {
+                mallory.name.clone_into(&mut draft.run.actor);
+            }
+            let new = self.ledger.next(draft).unwrap();
+            let nothing: [&[u8]; 0] = [];
+            if !self.judges || append_reasons(&self.ledger, &new, &nothing, &mallory).is_empty() {
+                self.made_up.insert(new.record.seq);
+                self.ledger.push(&new).unwrap();
+                self.files.push((new.file_name, new.bytes));
+            }
+        }
+    }
+
     fn by_hand(&mut self, draft: RecordDraft) {
         if self.ledger.changes(&draft) {
             let new = self.ledger.next(draft).unwrap();
@@ -252,7 +303,9 @@ impl World {
     fn check_deployment(&self, record: &Record, by: &Process) {
         let place = by.place;
         let entry = &record.entry;
-        let past: Vec<&RecordDraft> = self.ledger.records().iter().map(|record| &record.entry).collect();
+        let happened = |record: &&Record| !self.made_up.contains(&record.seq);
+        let past: Vec<&RecordDraft> =
+            self.ledger.records().iter().filter(happened).map(|record| &record.entry).collect();
         let here: Vec<&&RecordDraft> = past.iter().filter(|past| past.environment == entry.environment).collect();
         assert_eq!(self.mutex.get(&place), Some(&by.number), "one run an environment");
         assert!(
@@ -719,7 +772,10 @@ impl Process {
 }
 
 fn play(events: &[Event]) -> World {
-    let mut world = World::new();
+    play_in(World::new(), events)
+}
+
+fn play_in(mut world: World, events: &[Event]) -> World {
     let mut processes: Vec<Process> = Vec::new();
     let mut seen = Vec::new();
     for event in events {
@@ -744,6 +800,7 @@ fn apply(world: &mut World, processes: &mut Vec<Process>, event: Event) {
             let forged = Digest::of(format!("forged {}", world.commits).as_bytes());
             world.push(Place::Staging, content, Some((forged, content)));
         }
+        Event::MakeUp { own_rollback } => world.make_up(own_rollback),
         Event::Start { place, back } => {
             let branch = &world.branches[&place];
             let Some(at) = branch.len().checked_sub(1 + usize::from(back)) else { return };
@@ -834,7 +891,7 @@ fn finish_at(world: &mut World, place: Place, purpose: Purpose, commit: Commit) 
 /// The first content comes back after the second, and is deployed again without being released again.
 fn settle(mut world: World) {
     let fresh = [CONTENTS - 2, CONTENTS - 1, CONTENTS - 2];
-    world.red = [false; CONTENTS];
+    world.red = [false; CONTENTS + 1];
     for content in fresh {
         for place in [Place::Staging, Place::Production] {
             world.by_hand(note(Step::Unhold, Some(&name(place)), "settled"));
@@ -897,6 +954,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => content.clone().prop_map(Event::Push),
         1 => content.clone().prop_map(Event::Forge),
+        1 => any::<bool>().prop_map(|own_rollback| Event::MakeUp { own_rollback }),
         6 => (place(), back()).prop_map(|(place, back)| Event::Start { place, back }),
         3 => (place(), back()).prop_map(|(place, back)| Event::Whole { place, back }),
         2 => content.clone().prop_map(Event::Train),
@@ -969,6 +1027,32 @@ fn with_one_kill(world: &mut World, killed_after: Option<usize>) -> usize {
         }
     }
     done
+}
+
+/// Made-up records, and what they are made for: a promotion by everybody, who believe the ledger, before a run of staging
+/// looks at what is stored there.
+fn promoted_from_made_up_records(judges: bool, own_rollback: bool) -> World {
+    let world = World { judges, ..World::new() };
+    let merge = Event::Merge { hotfix: false, asks: FULL_TEAM };
+    let run = Event::Whole { place: Place::Production, back: 0 };
+    play_in(world, &[Event::Train(0), Event::MakeUp { own_rollback }, merge, run])
+}
+
+#[test]
+fn t46_made_up_records_are_refused_one_by_one_and_carry_nothing_to_production() {
+    for own_rollback in [false, true] {
+        let world = promoted_from_made_up_records(true, own_rollback);
+        assert_eq!(world.made_up, BTreeSet::new());
+        assert_eq!(world.environments[&Place::Production], Some(0));
+        settle(world);
+    }
+}
+
+/// Without the judge the model notices: it looks at what happened, not at what is written.
+#[test]
+#[should_panic(expected = "the lock was recorded")]
+fn t46_without_the_judge_made_up_records_would_reach_production() {
+    drop(promoted_from_made_up_records(false, false));
 }
 
 #[test]
