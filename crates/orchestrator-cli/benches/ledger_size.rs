@@ -139,7 +139,7 @@ fn import(git: &Git, stream: Vec<u8>) {
     }
 }
 
-/// Bytes that do not compress, another text for each number.
+/// Hexadecimal digits without a pattern, others for each number.
 fn noise(number: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(DOCUMENT_BYTES);
     let mut block = Digest::of(number.to_string().as_bytes());
