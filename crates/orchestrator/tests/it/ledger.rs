@@ -9,8 +9,8 @@ use lock_model::{CommitId, EnvironmentName, LEDGER_BRANCH};
 use orchestrator::lock::commit_lock;
 use orchestrator::report::v1::Operation;
 use orchestrator::{
-    DeployRequest, ErrorKind, RollbackRequest, RunRequest, deploy, hold, promote, release, rollback, run, status,
-    unhold,
+    DeployRequest, ErrorKind, RollbackRequest, RunRequest, accept_release, deploy, hold, promote, release, rollback,
+    run, status, unhold,
 };
 use promotion::gates::Gate;
 
@@ -62,7 +62,9 @@ async fn t46_a_persons_own_rollback_comes_through_and_only_that_person_goes_on_w
     let began = ledger.of(&production()).rfind(|record| record.opens_rollback()).unwrap().seq;
     let mut steps = ledger.records().iter().filter(|record| record.seq >= began);
     assert!(steps.all(|record| record.entry.run.actor == "ana"));
-    unhold(&shop.context("ben"), &production(), "it was the network").await.unwrap();
+    let lifted = unhold(&shop.context("ben"), &production(), "it was the network").await.unwrap();
+    let left = lifted.next.unwrap().release.unwrap();
+    accept_release(&shop.context("ben"), &production(), left.id8(), "it was the network").await.unwrap();
     shop.run_ok(&production()).await;
 }
 
