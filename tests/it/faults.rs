@@ -262,14 +262,14 @@ fn f16_a_head_that_moves_while_its_lock_is_made_gets_no_status() {
 fn f16_p10_staging_that_moves_while_the_lock_is_committed_gets_the_lock_of_its_newest_commit() {
     let shop = locked();
     shop.ok("--as dana forge merge 1");
-    // A second pull request is ready to be merged at any moment.
+    // A second pull request is merged at any moment; past the button, which asks for a lock that knows the first one's.
     shop.bump("services/shop-web", 2);
     let number = shop.open();
     shop.check(number);
     let binary = test_support::built_binary();
     let merge_line = |shop: &Shop| {
         format!(
-            "cd '{}' && PATH=/usr/bin:/bin ORCHESTRATOR_CLOCK=2026-01-05T09:00:00Z '{}' --as dana forge merge {number}",
+            "cd '{}' && PATH=/usr/bin:/bin ORCHESTRATOR_CLOCK=2026-01-05T09:00:00Z '{}' --as eve forge merge {number} --bypass",
             shop.join("shop").display(),
             binary.display()
         ) + " > /dev/null"

@@ -41,6 +41,10 @@ fn with_a_past() -> AtStop {
     let clone = shop.work_on("main");
     clone.remove("orchestrator.yaml").remove("locks").gitlink("services/shop-cart", &cart);
     shop.commit_and_push("older", "as it was before");
+    // It was on `main` once, as what an older pipeline deployed: nobody goes back to what never was.
+    let bare = shop.superproject();
+    let since = bare.git(&["commit-tree", "-p", "older", "-m", "as it is now", "main^{tree}"]);
+    bare.git(&["update-ref", "refs/heads/main", since.trim()]);
     fs::write(shop.join("shop/lock-pr-1.yml"), older_lock(&shop, "older")).unwrap();
     shop
 }

@@ -152,7 +152,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
 ///
 /// # Errors
 ///
-/// As [`rollback`].
+/// As [`rollback()`].
 pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Result<RollbackPlanReport> {
     let name = request.environment.clone();
     context.sync()?;

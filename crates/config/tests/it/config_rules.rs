@@ -413,6 +413,7 @@ fn every_value_says_where_it_comes_from() {
     release:
       tag: "{mode}-{id8}"            # orchestrator.yaml:19:19
     not-deployed: {}                 # default
+    unpinned-images: {}              # default
     namespaces:
       allow: []                      # default
       rewrite: false                 # default
