@@ -17,11 +17,11 @@ lock_model::words! {
 /// The branch of each [`Role`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branches {
-    /// `dev` by default.
+    /// Where services are integrated; default `dev`.
     pub integration: BranchName,
-    /// `staging` by default.
+    /// Where locks are committed; default `staging`.
     pub staging: BranchName,
-    /// `main` by default.
+    /// What production runs; default `main`.
     pub production: BranchName,
 }
 

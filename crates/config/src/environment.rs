@@ -87,7 +87,7 @@ pub struct NotDeployed {
     pub until: Date,
 }
 
-/// `unpinned-images.IMAGE:`
+/// An exception for an image without a digest, in force up to and including `until`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AllowedImage {
@@ -212,7 +212,7 @@ pub struct ApprovalRequirement {
     pub fallback: Option<ApprovalFallback>,
 }
 
-/// `requires.approvals.fallback:`
+/// A lower number of approvals, which applies while too few users are left who may approve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApprovalFallback {
@@ -220,7 +220,7 @@ pub struct ApprovalFallback {
     pub count: u32,
     /// The person or team that decided it.
     pub owner: String,
-    /// Why.
+    /// The reason, shown on promotion and release.
     pub reason: String,
     /// The last day on which it applies.
     pub until: Date,

@@ -63,7 +63,7 @@ const OWN_PREFIX: &str = "ORCHESTRATOR_";
 
 impl EnvironmentVariable {
     /// Whether the variable is orchestrator's own, or a login to a forge or registry: a configuration cannot name it, since
-    /// whoever changes the configuration could then read it.
+    /// the author of a pull request could then print its value with a suite.
     pub fn is_login(&self) -> bool {
         is_login(self.as_str())
     }

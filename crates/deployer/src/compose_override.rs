@@ -109,7 +109,7 @@ pub enum ComposeError {
         file: String,
         /// The line, where it is known.
         line: Option<u64>,
-        /// Why.
+        /// What the reader says.
         message: String,
     },
     /// It has no services.

@@ -141,6 +141,6 @@ pub enum OccupiedPlace {
     /// The request is refused.
     #[default]
     Refuse,
-    /// It is replaced: somebody who may decide it gave the place to the environment.
+    /// The plan replaces it: an administrator of the forge gave the place to the environment.
     TakeOver,
 }

@@ -63,7 +63,7 @@ pub enum Broken {
     Unreadable {
         /// Its path.
         file: String,
-        /// Why.
+        /// What is wrong with its bytes.
         #[source]
         source: RecordError,
     },

@@ -59,7 +59,7 @@ pub struct RecordDraft {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Timestamp")]
     pub finished: Option<Timestamp>,
-    /// Why.
+    /// The reason of a negative result or of a decision; absent where the result needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(min = 1, max = 4096))]
     pub reason: Option<String>,

@@ -90,7 +90,7 @@ pub enum Standing {
 pub struct PlaceRefusal {
     /// The place.
     pub place: TargetPlace,
-    /// Why.
+    /// Who owns it, or what else is against it.
     pub reason: RefusalReason,
 }
 

@@ -376,7 +376,9 @@ fn t41_a_source_that_the_lock_stands_for_is_refused_with_its_place() {
     assert!(text.contains("service `locks`: the source lies in `locks/`, where `lock commit` alone writes"), "{text}");
     assert_eq!(text.matches("service `locks`").count(), 1, "said once: {text}");
     let elsewhere = load(&IN_TREE.replace("ops/{mode}/{name}", "{name}/deploy"));
-    elsewhere.release_inputs(&paths(&["services/cart", "x/locks"])).expect("nobody deploys it");
+    elsewhere
+        .release_inputs(&paths(&["services/cart", "x/locks"]))
+        .expect("no environment deploys a service whose source lies in `locks/`");
     assert!(named.assign_services(&paths(&["services/cart", "x/locks"])).is_err(), "a lock is not made either");
 }
 

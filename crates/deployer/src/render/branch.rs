@@ -69,7 +69,8 @@ impl Branch {
         Ok(Some(tree))
     }
 
-    /// Whether what the branch holds may stay, since it is what is asked for and nothing older can arrive any more.
+    /// Whether a branch that has the wanted tree gets no new commit: none is asked for, or the head is the one that the
+    /// interrupted deployment itself pushed.
     fn may_stay(&self, head: &CommitId, same_files: SameFiles) -> Result<bool, DeployError> {
         let unless = match same_files {
             SameFiles::Keep => return Ok(true),

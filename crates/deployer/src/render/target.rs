@@ -95,7 +95,8 @@ impl RenderTarget {
     }
 }
 
-/// A place with somebody else's content is not written, unless it was given to the environment.
+/// Refuses a branch or folder with files of another environment or another program, unless an administrator gave it to
+/// this environment.
 fn refuse_occupied(
     request: &DeployRequest,
     places: [(Option<String>, Option<&RenderedTree>); 2],

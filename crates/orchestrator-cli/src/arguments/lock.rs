@@ -160,7 +160,7 @@ pub(crate) struct LockCommitArgs {
     /// Take the registry's present answer where a tag moved since the review; recorded as unreviewed.
     #[arg(long, requires = "reason")]
     pub accept_new: bool,
-    /// Why.
+    /// The reason, for the record in the ledger.
     #[arg(long, value_name = "TEXT", requires = "accept_new", value_parser = super::reason)]
     pub reason: Option<String>,
 }

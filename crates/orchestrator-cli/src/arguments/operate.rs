@@ -146,7 +146,7 @@ pub(crate) struct HoldArgs {
     /// The environment.
     #[command(flatten)]
     pub environment: EnvironmentArgs,
-    /// Why.
+    /// The reason, for the record in the ledger.
     #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
 }
@@ -157,7 +157,7 @@ pub(crate) struct UnholdArgs {
     /// The environment.
     #[command(flatten)]
     pub environment: EnvironmentArgs,
-    /// Why.
+    /// The reason, for the record in the ledger.
     #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
     /// A release that a rollback took out and that may be deployed again: its tag, or at least eight digits of its id.
@@ -183,7 +183,7 @@ pub(crate) struct PolicyAcceptArgs {
     /// The environment.
     #[arg(value_name = "ENVIRONMENT")]
     pub environment: EnvironmentName,
-    /// Why.
+    /// The reason, for the record in the ledger.
     #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
 }
@@ -194,7 +194,7 @@ pub(crate) struct PolicyTakeOverArgs {
     /// The environment, as the configuration names it now.
     #[arg(value_name = "ENVIRONMENT")]
     pub environment: EnvironmentName,
-    /// Why.
+    /// The reason, for the record in the ledger.
     #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
 }

@@ -17,7 +17,7 @@ pub struct NotDeployedRow {
     pub environment: EnvironmentName,
     /// The service's name.
     pub service: String,
-    /// Why.
+    /// The reason that the configuration gives.
     pub reason: String,
     /// Who answers for it, where it is an exception with an end.
     pub owner: Option<String>,

@@ -54,7 +54,7 @@ pub struct AppliedFallback {
     pub count: u32,
     /// The person or team that decided it.
     pub owner: String,
-    /// Why.
+    /// The reason that the configuration gives.
     pub reason: String,
     /// The last day on which it applies.
     pub until: Date,
