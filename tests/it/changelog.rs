@@ -42,7 +42,7 @@ fn t37_t36_subjects_and_authors_make_nothing_of_the_comment() {
         last = say(&cart, "@lead", word);
     }
     let number = move_cart(&shop, &last);
-    let published = shop.json(&format!("lock publish --pull-request {number}"), 0);
+    let published = shop.json(&format!("lock publish --pr {number}"), 0);
     let count = test_support::HOSTILE_TEXT.len() + 2;
     let commits = &published["commits"]["shop-cart"];
     assert_eq!(commits["direction"], "forward");
@@ -86,10 +86,10 @@ fn t8_a_step_back_and_a_step_aside_are_shown_first() {
     let number = move_cart(&shop, &third);
     shop.check(number);
     shop.ok(&format!("--as dana forge merge {number}"));
-    shop.ok("run --env staging");
+    shop.ok("run staging");
 
     let number = move_cart(&shop, &first);
-    let published = shop.json(&format!("lock publish --pull-request {number}"), 0);
+    let published = shop.json(&format!("lock publish --pr {number}"), 0);
     assert_eq!(published["risks"][0]["risk"], "backward", "{published:#}");
     assert_eq!(published["commits"]["shop-cart"]["removed"]["count"], 2);
     assert!(published["warnings"][0].as_str().unwrap().starts_with("`shop-cart` goes back: "), "{published:#}");
@@ -104,14 +104,14 @@ fn t8_a_step_back_and_a_step_aside_are_shown_first() {
     cart.git(&["switch", "--quiet", "--create", "aside", &second]);
     let aside = say(&cart, "Chloe", "aside");
     move_cart_on(&shop, &aside);
-    let published = shop.json(&format!("lock publish --pull-request {number}"), 0);
+    let published = shop.json(&format!("lock publish --pr {number}"), 0);
     assert_eq!(published["risks"][0]["risk"], "diverged", "{published:#}");
     assert!(comment(&shop, number).contains("<code>shop-cart</code>: 1 commit, and 1 is gone"));
     cart.git(&["switch", "--quiet", "--orphan", "anew"]);
     cart.write("deploy/app.yaml", "{}\n");
     let anew = cart.commit("anew");
     move_cart_on(&shop, &anew);
-    let published = shop.json(&format!("lock publish --pull-request {number}"), 0);
+    let published = shop.json(&format!("lock publish --pr {number}"), 0);
     assert_eq!(published["risks"][0]["risk"], "unrelated", "{published:#}");
 }
 
@@ -127,7 +127,7 @@ fn commits_that_cannot_be_had_are_said_and_the_lock_is_published() {
     let hosts = format!("[forge.example, \"{}\", \"{closed}\"]", silent.local_addr().unwrap());
     let shop = Shop::with(&CONFIGURATION.replace("suites:\n", &format!("submodules: {{ allow: {hosts} }}\nsuites:\n")));
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     shop.work_on("dev");
     for (path, host) in [("services/shop-cart", closed), ("services/shop-web", silent.local_addr().unwrap())] {
         let key = format!("submodule.{path}.url");
@@ -138,7 +138,7 @@ fn commits_that_cannot_be_had_are_said_and_the_lock_is_published() {
     shop.commit_and_push("dev", "hosts that are away");
     let number = shop.open();
     // Half of what is left is spent on waiting for a host that says nothing.
-    let published = shop.json(&format!("--deadline 20s lock publish --pull-request {number}"), 0);
+    let published = shop.json(&format!("--deadline 20s lock publish --pr {number}"), 0);
     let text = comment(&shop, number);
     for service in ["shop-cart", "shop-web"] {
         let unknown = published["commits"][service]["unknown"].as_str().unwrap_or_else(|| panic!("{published:#}"));

@@ -14,10 +14,10 @@ fn f5_p23_of_two_runs_at_once_one_works_and_the_other_waits_or_ends_with_14() {
     let shop = locked();
     shop.ok("--as dana forge merge 1");
     let undisturbed = shop.copy();
-    undisturbed.ok("run --env staging");
+    undisturbed.ok("run staging");
 
     let paused = shop.pause("staging", "system");
-    let run = |id: &str| shop.orchestrator("run --env staging").env("GITHUB_RUN_ID", id);
+    let run = |id: &str| shop.orchestrator("run staging").env("GITHUB_RUN_ID", id);
     let first = run("4711").start();
     paused.reached();
     let before = forge_side(&shop);
@@ -26,7 +26,7 @@ fn f5_p23_of_two_runs_at_once_one_works_and_the_other_waits_or_ends_with_14() {
     assert!(busy.stderr().contains("`staging` is busy") && busy.stderr().contains("(run 4711, attempt 1)"), "{busy}");
     let busy = run("4713").args(["--wait", "1s"]).run().expect_code(14);
     assert!(busy.stderr().contains("run 4711"), "{busy}");
-    for command in ["deploy --env staging", "lock commit --env staging", "rollback --env staging --reason busy"] {
+    for command in ["deploy staging", "lock commit staging", "rollback staging --reason busy"] {
         let busy = shop.ends(command, 14);
         assert!(busy.stderr().contains("run 4711"), "{busy}");
     }
@@ -50,9 +50,9 @@ fn f5_f16_a_run_that_waited_takes_the_newest_commit() {
     shop.bump("services/shop-cart", 2);
     shop.merge_dev();
     let paused = shop.pause("staging", "system");
-    let first = shop.orchestrator("run --env staging").start();
+    let first = shop.orchestrator("run staging").start();
     paused.reached();
-    let waiting = shop.orchestrator("run --env staging --wait 1m").start();
+    let waiting = shop.orchestrator("run staging --wait 1m").start();
     waiting.wait_for("waiting: ");
     // While both are under way, another pull request is merged.
     let cart = shop.bump("services/shop-cart", 3);
@@ -62,7 +62,7 @@ fn f5_f16_a_run_that_waited_takes_the_newest_commit() {
     waiting.wait().expect_code(0);
     let lock = shop.superproject().read("staging", "locks/lock.yaml").expect("the newest commit has its lock");
     assert!(lock.contains(&cart), "{lock}");
-    shop.ok("verify --env staging");
+    shop.ok("verify staging");
     let rendered = shop.superproject().read("deploy/staging", "release.yaml").expect("staging is deployed");
     assert!(rendered.contains(&shop.superproject().rev("staging")), "{rendered}");
 }
@@ -79,13 +79,13 @@ fn f9_neither_the_time_zone_nor_an_hour_more_or_less_changes_the_outcome() {
             let (clock, zone) = clocks.next().expect("there is a clock for each command");
             shop.orchestrator(line).env("ORCHESTRATOR_CLOCK", clock).env("TZ", zone).run().expect_code(0);
         };
-        run("lock publish --pull-request 1");
-        run("test run --env pull-request --pull-request 1");
+        run("lock publish --pr 1");
+        run("test run pull-request --pr 1");
         run("--as dana forge merge 1");
-        run("run --env staging");
+        run("run staging");
         shop.approve_and_merge(2);
-        run("run --env production");
-        run("run --env production");
+        run("run production");
+        run("run production");
         end_state(&shop)
     };
     let calm = play([("2026-01-05T09:00:00Z", "UTC"); 6]);
@@ -107,7 +107,7 @@ fn f10_twenty_writers_make_twenty_records_and_one_chain() {
     shop.ok("--as dana forge merge 1");
     let before = shop.records().len();
     let running: Vec<_> = (1..=20)
-        .map(|number| shop.orchestrator(&format!("hold --env staging --reason \"reason {number}\"")).start())
+        .map(|number| shop.orchestrator(&format!("hold staging --reason \"reason {number}\"")).start())
         .collect();
     for running in running {
         running.wait().expect_code(0);
@@ -131,11 +131,11 @@ fn f10_a_rejection_or_a_hold_that_lands_first_stops_the_waiting_deploy() {
     shop.ok("--as dana forge merge 1");
     for (command, says) in [
         ("lock reject staging --reason \"it eats carts\"", "it eats carts"),
-        ("hold --env staging --reason \"a customer visits\"", "a customer visits"),
+        ("hold staging --reason \"a customer visits\"", "a customer visits"),
     ] {
         let shop = shop.copy();
         let paused = shop.pause("staging", "platform");
-        let run = shop.orchestrator("run --env staging").start();
+        let run = shop.orchestrator("run staging").start();
         // The lock is committed, the gates have said yes; nothing is deployed yet.
         paused.reached();
         shop.ok(command);
@@ -146,7 +146,7 @@ fn f10_a_rejection_or_a_hold_that_lands_first_stops_the_waiting_deploy() {
         let records = shop.records();
         assert_chain(&records);
         assert!(good_records(&records).iter().all(|record| !record.contains(" deploy ")), "{records:?}");
-        let again = shop.ends("run --env staging", 20);
+        let again = shop.ends("run staging", 20);
         assert!(format!("{again}").contains(says), "{again}");
     }
 }
@@ -205,14 +205,14 @@ fn f10_a_hold_at_any_moment_before_the_deployment_stops_it() {
     Repository::clone_from(shop.join("shop.git"), shop.join("other"));
     let binary = test_support::built_binary();
     Race {
-        command: "run --env staging",
+        command: "run staging",
         // The lock is committed; the gates, health and the beginning of the deployment are not recorded yet.
         records: 2..=4,
         disturbance: |shop: &Shop| {
             let (other, binary) = (shop.join("other"), binary.display());
             format!(
                 "cd '{}' && git remote set-url origin ../shop.git && \
-                 PATH=/usr/bin:/bin '{binary}' hold --env staging --reason 'a customer visits' > /dev/null",
+                 PATH=/usr/bin:/bin '{binary}' hold staging --reason 'a customer visits' > /dev/null",
                 other.display()
             )
         },
@@ -249,13 +249,12 @@ fn f16_a_head_that_moves_while_its_lock_is_made_gets_no_status() {
                 assert!(published.contains(&format!("head: {head}")), "{other} was published as {head}, {place}");
             }
         }
-        shop.ok("lock publish --pull-request 1");
+        shop.ok("lock publish --pr 1");
         assert_eq!(shop.status(&new, "orchestrator/lock"), "success", "{place}");
         let published = std::fs::read_to_string(shop.join("forge/artefacts/pull-1/lock.yaml")).expect("it is there");
         assert!(published.contains(&format!("head: {new}")), "{place}");
     };
-    Race { command: "lock publish --pull-request 1", records: 0..=0, disturbance: push_line, code: 0, judge }
-        .anywhere(&shop);
+    Race { command: "lock publish --pr 1", records: 0..=0, disturbance: push_line, code: 0, judge }.anywhere(&shop);
 }
 
 #[test]
@@ -276,15 +275,14 @@ fn f16_p10_staging_that_moves_while_the_lock_is_committed_gets_the_lock_of_its_n
     };
     let judge = |shop: &Shop, place: &str| {
         let staging = shop.superproject().rev("staging");
-        shop.ok("lock commit --env staging");
+        shop.ok("lock commit staging");
         let lock = shop.superproject().read("staging", "locks/lock.yaml").expect("staging has a lock");
         assert!(lock.contains(&shop.service("shop-web").head()), "{place}");
         assert!(shop.superproject().git(&["rev-list", "staging"]).contains(&staging), "nothing is lost, {place}");
         assert_chain(&shop.records());
         shop.ok("lock check --rev staging");
     };
-    Race { command: "lock commit --env staging", records: 0..=2, disturbance: merge_line, code: 0, judge }
-        .anywhere(&shop);
+    Race { command: "lock commit staging", records: 0..=2, disturbance: merge_line, code: 0, judge }.anywhere(&shop);
 }
 
 #[test]
@@ -295,7 +293,7 @@ fn f17_staging_that_was_pushed_over_is_not_deployed() {
     let bare = shop.superproject();
     let forced = bare.git(&["commit-tree", "-p", "main", "-m", "rewritten", "staging^{tree}"]);
     bare.git(&["update-ref", "refs/heads/staging", &forced]);
-    let refused = shop.ends("run --env staging", 11);
+    let refused = shop.ends("run staging", 11);
     assert!(format!("{refused}").contains("is not an ancestor of"), "{refused}");
     assert_eq!(bare.rev("deploy/staging"), deployed);
     assert_eq!(shop.status(&forced, "orchestrator/staging-proof"), "failure");
@@ -307,13 +305,13 @@ fn f23_deployed_but_not_recorded_is_not_proven_and_the_next_run_changes_nothing(
     shop.approve_and_merge(2);
     let counting = GitShim::counting();
     let calm = shop.copy();
-    calm.orchestrator("run --env production").search_path(counting.search_path()).run().expect_code(0);
+    calm.orchestrator("run production").search_path(counting.search_path()).run().expect_code(0);
     let log = counting.log();
     let is_push = |call: &str| call.contains(" push --") && call.contains("refs/heads/deploy/production");
     let push = 1 + log.lines().position(is_push).expect(&log);
 
     let shim = GitShim::killing(push, When::After);
-    let killed = shop.orchestrator("run --env production").search_path(shim.search_path()).run();
+    let killed = shop.orchestrator("run production").search_path(shim.search_path()).run();
     assert_eq!(killed.signal(), Some(9), "{killed}");
     let deployed = shop.superproject().rev("deploy/production");
     let before = good_records(&shop.records());
@@ -322,9 +320,9 @@ fn f23_deployed_but_not_recorded_is_not_proven_and_the_next_run_changes_nothing(
     let line = status.stdout().lines().find(|line| line.starts_with("production")).expect("production has a line");
     assert!(!line.contains("proven"), "{status}");
     // Without its deployment on record a release cannot be made either.
-    shop.ends("release --env production", 20);
+    shop.ends("release production", 20);
 
-    shop.ok("run --env production");
+    shop.ok("run production");
     assert_eq!(shop.superproject().rev("deploy/production"), deployed, "nothing is deployed a second time");
     let records = shop.records();
     let deployments = records.iter().filter(|record| record.name.contains("-production-deploy-ok"));
@@ -349,36 +347,36 @@ fn t5_two_commits_that_share_seven_digits_are_told_apart() {
     let number = shop.open();
 
     shop.build_image("shop-cart", &ours, &theirs);
-    let refused = shop.ends(&format!("lock publish --pull-request {number}"), 12);
+    let refused = shop.ends(&format!("lock publish --pr {number}"), 12);
     let text = refused.stderr();
     assert!(text.contains(&ours) && text.contains(&theirs), "both commits are named: {refused}");
     assert!(text.contains(&format!("registry.example/shop/cart:main-{}", &ours[..7])), "{refused}");
     assert_eq!(shop.status(&shop.superproject().rev("dev"), "orchestrator/lock"), "failure");
 
     shop.build_image("shop-cart", &ours, &ours);
-    shop.ok(&format!("lock publish --pull-request {number}"));
+    shop.ok(&format!("lock publish --pr {number}"));
 }
 
 #[test]
 fn f28_the_push_of_a_killed_run_does_not_land_after_a_rollback() {
     let shop = proven();
     shop.approve_and_merge(2);
-    shop.ok("run --env production");
+    shop.ok("run production");
     let first = shop.deployed_image("production", "shop-cart").unwrap();
     shop.bump("services/shop-cart", 2);
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     shop.approve_and_merge(4);
 
     let shim = GitShim::holding(":refs/heads/deploy/production");
-    let mut run = shop.orchestrator("run --env production").search_path(shim.search_path()).start();
+    let mut run = shop.orchestrator("run production").search_path(shim.search_path()).start();
     wait_until("the push is under way", || shim.has_held());
     run.kill();
-    let back = shop.ok("rollback --env production --reason \"orders are lost\"");
+    let back = shop.ok("rollback production --reason \"orders are lost\"");
     assert!(back.stdout().contains("no change, in a new commit: deploy/production"), "{back}");
     shim.release();
     wait_until("the orphaned push has ended", || shim.held_code().is_some());
     assert_ne!(shim.held_code(), Some(0), "the branch is not where that run saw it");
     assert_eq!(shop.deployed_image("production", "shop-cart").unwrap(), first);
-    shop.ok("verify --env production");
+    shop.ok("verify production");
 }

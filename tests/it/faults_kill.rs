@@ -54,16 +54,16 @@ impl Stations {
         staging.commit_and_push("readme", "a better title");
         staging.open_from("readme");
         staging.check(2);
-        shop.ok("run --env staging");
+        shop.ok("run staging");
         shop.approve_and_merge(2);
         let production = shop.copy();
         let hold = shop.copy();
-        shop.ok("run --env production");
+        shop.ok("run production");
         shop.bump("services/shop-cart", 2);
         shop.merge_dev();
-        shop.ok("run --env staging");
+        shop.ok("run staging");
         shop.approve_and_merge(4);
-        shop.ok("run --env production");
+        shop.ok("run production");
         let rollback = shop.copy();
         // A pull request whose lock and comment are there already, and out of date.
         shop.bump("services/shop-web", 2);
@@ -157,12 +157,12 @@ fn look(shop: &Shop) -> String {
 
 #[test]
 fn f1_f13_lock_publish_killed_at_every_call_of_git() {
-    killed_anywhere(&stations().publish, "lock publish --pull-request 1");
+    killed_anywhere(&stations().publish, "lock publish --pr 1");
 }
 
 #[test]
 fn p12_f13_lock_publish_over_an_older_lock_killed_at_every_call_of_git() {
-    killed_anywhere(&stations().publish_again, "lock publish --pull-request 5");
+    killed_anywhere(&stations().publish_again, "lock publish --pr 5");
 }
 
 #[test]
@@ -172,25 +172,25 @@ fn f13_forge_merge_killed_at_every_call_of_git() {
 
 #[test]
 fn f1_t7_lock_commit_of_a_moved_tag_killed_at_every_call_of_git() {
-    killed_anywhere(&stations().accept_new, "lock commit --env staging --accept-new --reason rebuilt");
+    killed_anywhere(&stations().accept_new, "lock commit staging --accept-new --reason rebuilt");
 }
 
 #[test]
 fn f1_f3_p11_run_staging_killed_at_every_call_of_git() {
-    killed_anywhere(&stations().staging, "run --env staging");
+    killed_anywhere(&stations().staging, "run staging");
 }
 
 #[test]
 fn f3_f13_f23_run_production_killed_at_every_call_of_git() {
-    killed_anywhere(&stations().production, "run --env production");
+    killed_anywhere(&stations().production, "run production");
 }
 
 #[test]
 fn f3_f23_rollback_killed_at_every_call_of_git() {
-    killed_anywhere(&stations().rollback, "rollback --env production --reason \"customers cannot pay\"");
+    killed_anywhere(&stations().rollback, "rollback production --reason \"customers cannot pay\"");
 }
 
 #[test]
 fn f10_hold_killed_at_every_call_of_git() {
-    killed_anywhere(&stations().hold, "hold --env production --reason inventory");
+    killed_anywhere(&stations().hold, "hold production --reason inventory");
 }

@@ -66,7 +66,7 @@ fn p1_p2_p9_p13_p24_t14_from_a_pull_request_to_a_rollback_with_a_real_registry()
 
     // The lock: every digest is what an independent client finds in the registry, and what the bytes hash to.
     assert_eq!(shop.open(), 1);
-    let published = shop.json("lock publish --pull-request 1", 0);
+    let published = shop.json("lock publish --pr 1", 0);
     let services = published["services"].as_object().unwrap();
     assert_eq!(services.keys().collect::<Vec<_>>(), ["shop-cart", "shop-dashboards", "shop-web"]);
     for (service, repository) in [("shop-cart", "shop/cart"), ("shop-web", "shop/web")] {
@@ -83,9 +83,9 @@ fn p1_p2_p9_p13_p24_t14_from_a_pull_request_to_a_rollback_with_a_real_registry()
     assert_eq!(folder.json("lock generate --rev dev", 0)["lock"], published["lock"]);
 
     // Staging: one command, every step, and the lock of the pull request byte for byte.
-    shop.ok("test run --env pull-request --pull-request 1");
+    shop.ok("test run pull-request --pr 1");
     shop.ok("--as dana forge merge 1");
-    let staged = shop.json("run --env staging", 0);
+    let staged = shop.json("run staging", 0);
     assert_eq!(
         steps(&staged),
         [
@@ -110,7 +110,7 @@ fn p1_p2_p9_p13_p24_t14_from_a_pull_request_to_a_rollback_with_a_real_registry()
 
     // Production: the same bytes and the same images, a release, its tag on the commit that is deployed.
     shop.approve_and_merge(2);
-    let produced = shop.json("run --env production", 0);
+    let produced = shop.json("run production", 0);
     assert_eq!(
         steps(&produced),
         ["gates ok", "health ok", "deploy ok", "verify ok", "suite smoke ok", "proof ok", "release ok"]
@@ -135,35 +135,35 @@ fn p1_p2_p9_p13_p24_t14_from_a_pull_request_to_a_rollback_with_a_real_registry()
     push_all(&shop, &skopeo, &registry);
     shop.push_to_dev(&[("services/shop-cart", &cart)], "cart 2");
     assert_eq!(shop.merge_dev(), 3);
-    let second = shop.json("run --env staging", 0);
+    let second = shop.json("run staging", 0);
     assert_ne!(second["release"], staged["release"]);
     shop.approve_and_merge(4);
-    assert_eq!(shop.json("run --env production", 0)["release"], second["release"]);
+    assert_eq!(shop.json("run production", 0)["release"], second["release"]);
     assert_eq!(tags(&shop).len(), 2);
     let second_images = images(&shop, "production");
     assert_ne!(second_images[0], first_images[0]);
     assert_eq!(second_images[1], first_images[1]);
 
     // Back: the older release from its own commit, and nothing goes on until somebody lifts the hold.
-    let back = shop.json("rollback --env production --reason trouble", 0);
+    let back = shop.json("rollback production --reason trouble", 0);
     assert_eq!(back["release"], staged["release"]);
     assert_eq!(steps(&back).last().unwrap(), "rollback ok");
     assert_eq!(images(&shop, "production"), first_images);
-    let held = shop.json("run --env production", 20);
+    let held = shop.json("run production", 20);
     assert_eq!(steps(&held), ["gates refused"]);
-    assert!(held["steps"][0]["detail"].as_str().unwrap().contains("unhold --env production"), "{held:#}");
-    let lifted = shop.json("unhold --env production --reason \"the trouble is over\"", 0);
+    assert!(held["steps"][0]["detail"].as_str().unwrap().contains("unhold production"), "{held:#}");
+    let lifted = shop.json("unhold production --reason \"the trouble is over\"", 0);
     let left = lifted["next"]["refused"]["release"].as_str().unwrap().trim_start_matches("sha256:")[..8].to_owned();
-    shop.ends("run --env production", 20);
-    shop.ok(&format!("unhold --env production --accept {left} --reason \"it was the network\""));
+    shop.ends("run production", 20);
+    shop.ok(&format!("unhold production --accept {left} --reason \"it was the network\""));
 
     // Forward again: a new cycle of the second release, which has its tag already.
-    let forward = shop.json("run --env production", 0);
+    let forward = shop.json("run production", 0);
     assert_eq!(forward["release"], second["release"]);
     assert!(steps(&forward).contains(&"deploy ok".to_owned()), "{forward:#}");
     assert_eq!(images(&shop, "production"), second_images);
     assert_eq!(tags(&shop).len(), 2);
-    shop.ok("verify --env production");
+    shop.ok("verify production");
 
     // The ledger is the whole story, and one chain.
     let records = shop.records();

@@ -81,7 +81,7 @@ fn p5_p25_what_has_no_image_and_what_is_left_out_is_locked_and_said() {
     shop.merge_dev();
     let lock = shop.file("dev", "locks/lock.yaml");
     assert_eq!(lock, None, "the lock is never on dev");
-    shop.ok("run --env staging");
+    shop.ok("run staging");
 
     let shown = shop.json("lock show staging", 0);
     assert_eq!(shown["services"]["shop-dashboards"]["image"], serde_json::Value::Null, "nothing is invented");
@@ -95,7 +95,7 @@ fn p5_p25_what_has_no_image_and_what_is_left_out_is_locked_and_said() {
     let comments = shop.comments(1);
     assert!(comments[0].contains(said) && comments[0].contains("team-data"), "{}", comments[0]);
     assert!(shop.file("deploy/staging", "release.yaml").unwrap().contains(said));
-    let plan = shop.ok("plan --env staging");
+    let plan = shop.ok("plan staging");
     assert!(
         plan.stdout().contains("not deployed: shop-reports (needs the data warehouse (team-data, until 2099-12-31))")
     );
@@ -106,7 +106,7 @@ fn p5_p25_what_has_no_image_and_what_is_left_out_is_locked_and_said() {
 fn p25_a_service_that_was_left_out_for_too_long_stops_the_train() {
     let shop = with_reports("2026-01-04");
     shop.merge_dev();
-    let refused = shop.json("run --env staging", 20);
+    let refused = shop.json("run staging", 20);
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(message.contains("shop-reports (until 2026-01-04)"), "{message}");
     assert_eq!(shop.head("deploy/staging"), None);
@@ -118,7 +118,7 @@ fn p11_a_lock_is_committed_once_and_never_after_its_own_commit() {
     let shop = locked();
     shop.ok("--as dana forge merge 1");
     let merge = shop.head("staging").unwrap();
-    let first = shop.json("lock commit", 0);
+    let first = shop.json("lock commit staging", 0);
     let tip = shop.head("staging").unwrap();
     assert_eq!(first["commit"], tip.as_str());
     assert_eq!(shop.superproject().rev("staging^"), merge, "one commit on the merge");
@@ -127,12 +127,12 @@ fn p11_a_lock_is_committed_once_and_never_after_its_own_commit() {
     let records = shop.story();
     // The push of the lock commit starts the same job again, and the job may be repeated for ever.
     for _again in 0..2 {
-        let again = shop.json("lock commit", 0);
+        let again = shop.json("lock commit staging", 0);
         assert_eq!(again["note"], "already committed (record 2)");
         assert_eq!(shop.head("staging").unwrap(), tip);
         assert_eq!(shop.story(), records);
     }
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     assert_eq!(shop.head("staging").unwrap(), tip);
 }
 
@@ -145,15 +145,15 @@ fn p12_one_comment_that_begins_with_what_changes() {
         comments.into_iter().next().unwrap()
     };
     let first = one("published once");
-    shop.ok("lock publish --pull-request 1");
+    shop.ok("lock publish --pr 1");
     assert_eq!(one("published again"), first, "nothing new to say");
     let web = shop.bump("services/shop-web", 2);
-    shop.ok("lock publish --pull-request 1");
+    shop.ok("lock publish --pr 1");
     let third = one("published a third time");
     // A missing image takes the place of the lock's comment, and is replaced in turn.
     let cart = shop.new_version("shop-cart", 2, Built::No);
     shop.push_to_dev(&[("services/shop-cart", &cart)], "cart 2");
-    shop.ends("lock publish --pull-request 1", 12);
+    shop.ends("lock publish --pr 1", 12);
     let missing = one("no image");
     assert!(missing.contains("## No lock"), "{missing}");
     assert!(missing.contains(&format!("tried `registry.example/shop/cart:main-{}", &cart[..7])), "{missing}");
@@ -179,7 +179,7 @@ fn p13_a_readme_edit_gets_its_status_from_the_proof_and_nothing_else() {
     assert_eq!(published["state"], "merged");
     let records = shop.story().len();
 
-    let staged = shop.json("run --env staging", 0);
+    let staged = shop.json("run staging", 0);
     let proven = shop.head("staging").unwrap();
     let done: Vec<String> = steps(&staged);
     for step in ["deploy", "suite system", "proof"] {
@@ -195,7 +195,7 @@ fn p13_a_readme_edit_gets_its_status_from_the_proof_and_nothing_else() {
 
     // Production: approved and merged, and still the same release with the same one tag.
     shop.approve_and_merge(4);
-    let produced = shop.json("run --env production", 0);
+    let produced = shop.json("run production", 0);
     assert_eq!(produced["release"], staged["release"]);
     assert!(steps(&produced).contains(&"release done".to_owned()), "{produced:#}");
     assert_eq!(shop.untouched()["refs/heads/deploy/production"], before["refs/heads/deploy/production"]);
@@ -207,12 +207,12 @@ fn p10_a_push_past_the_pull_request_is_locked_anew_where_that_is_configured() {
     let configuration = CONFIGURATION.replace("shop/shop\" }", "shop/shop\", direct-push: relock }");
     let shop = Shop::with(&configuration);
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     let cart = shop.new_version("shop-cart", 2, Built::Yes);
     shop.work_on("staging").gitlink("services/shop-cart", &cart);
     shop.clone_folder().commit("cart 2, in a hurry");
     shop.force("staging");
-    let run = shop.json("run --env staging", 0);
+    let run = shop.json("run staging", 0);
     assert!(run["steps"][0]["detail"].as_str().unwrap().contains("unreviewed: direct-push"), "{run:#}");
     let lock = shop.file("staging", "locks/lock.yaml").unwrap();
     assert!(lock.contains(&cart) && !lock.contains("pull_request:"), "{lock}");
@@ -228,10 +228,10 @@ fn p23_f5_a_busy_environment_ends_with_14_and_names_who_works_on_it() {
     let shop = locked();
     shop.ok("--as dana forge merge 1");
     let pause = shop.pause("staging", "system");
-    let first = shop.orchestrator("run --env staging").env("GITHUB_RUN_ID", "4711").start();
+    let first = shop.orchestrator("run staging").env("GITHUB_RUN_ID", "4711").start();
     pause.reached();
     let records = shop.story();
-    for line in ["run --env staging", "deploy --env staging", "promote", "lock commit"] {
+    for line in ["run staging", "deploy staging", "promote staging", "lock commit staging"] {
         let busy = shop.json(line, 14);
         let message = busy["error"]["message"].as_str().unwrap();
         assert!(message.starts_with("`staging` is busy: orchestrator (run 4711, attempt 1) works on it"), "{message}");
@@ -239,10 +239,10 @@ fn p23_f5_a_busy_environment_ends_with_14_and_names_who_works_on_it() {
     }
     assert_eq!(shop.story(), records, "who waits writes nothing");
     // Production is another environment: its questions are answered.
-    shop.ends("verify --env production", 20);
+    shop.ends("verify production", 20);
     pause.release();
     first.wait().expect_code(0);
-    shop.ok("run --env staging");
+    shop.ok("run staging");
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn p26_an_object_in_another_namespace_is_refused_before_any_change() {
     let cart = shop.new_version("shop-cart", 2, Built::Yes);
     shop.push_to_dev(&[("services/shop-cart", &cart)], "cart 2");
     shop.merge_dev();
-    let refused = shop.json("run --env staging", 20);
+    let refused = shop.json("run staging", 20);
     let problem = refused["error"]["problems"][0].to_string();
     assert!(problem.contains("shop-cart") && problem.contains("shop-production"), "{refused:#}");
     assert!(problem.contains("vectors"), "{refused:#}");
@@ -298,9 +298,7 @@ fn p4_t39_every_command_that_reads_a_lock_judges_all_of_it() {
     shop.clone_folder().commit("a lock by hand");
     shop.force("staging");
     let before = shop.untouched();
-    for line in
-        ["run --env staging", "deploy --env staging", "plan --env staging", "lock commit", "lock check --rev staging"]
-    {
+    for line in ["run staging", "deploy staging", "plan staging", "lock commit staging", "lock check --rev staging"] {
         shop.json(line, 10);
     }
     assert_eq!(shop.untouched(), before);

@@ -41,7 +41,7 @@ fn t45_a_hold_and_a_rejection_stay_whatever_is_pushed() {
     let shop = proven();
     shop.approve_and_merge(2);
     shop.ok("--as ana lock reject main --reason \"loses orders\"");
-    shop.ok("--as ana hold --env production --reason \"incident 42\"");
+    shop.ok("--as ana hold production --reason \"incident 42\"");
     let records = shop.records().len();
     let clone = ledger_clone(&shop);
     for newest in shop.records().iter().rev().take(2) {
@@ -53,7 +53,7 @@ fn t45_a_hold_and_a_rejection_stay_whatever_is_pushed() {
         assert!(!answer.success() && answer.stderr.contains("the ledger only grows"), "{answer:?}");
     }
     assert_eq!(shop.records().len(), records);
-    refuses(&shop, "run --env production", 20, &["loses orders", "incident 42"]);
+    refuses(&shop, "run production", 20, &["loses orders", "incident 42"]);
 }
 
 #[test]
@@ -82,8 +82,8 @@ fn t46_what_a_person_makes_up_is_not_taken_and_what_is_forced_in_names_no_rollba
     shop.superproject().git(&["fetch", "--quiet", "../book", "+HEAD:refs/heads/orchestrator/ledger"]);
     let records = shop.records().len();
     let said = "is not one that the branch of `production` has had";
-    refuses(&shop, "rollback --env production --to eeeeeeee --reason back", 20, &[said]);
-    refuses(&shop, "rollback --env production --reason back", 20, &["has no earlier release"]);
+    refuses(&shop, "rollback production --to eeeeeeee --reason back", 20, &[said]);
+    refuses(&shop, "rollback production --reason back", 20, &["has no earlier release"]);
     assert_eq!(shop.records().len(), records);
     assert_eq!(shop.untouched(), before);
 }
@@ -94,8 +94,8 @@ fn t46_a_run_of_a_person_is_refused_before_it_begins() {
     let before = shop.untouched();
     let records = shop.records().len();
     let words = ["the ledger would not take this: `dana` is a person", "hint: let the forge's bot do it"];
-    refuses(&shop, "--as dana run --env staging", 13, &words);
-    refuses(&shop, "--as eve deploy --env staging", 13, &["`eve` is a person"]);
+    refuses(&shop, "--as dana run staging", 13, &words);
+    refuses(&shop, "--as eve deploy staging", 13, &["`eve` is a person"]);
     assert_eq!((shop.untouched(), shop.records().len()), (before, records));
 }
 

@@ -93,9 +93,9 @@ fn b14_b15_what_is_not_committed_is_not_read() {
     let shop = locked();
     let lines = [
         "lock generate --rev dev",
-        "lock publish --pull-request 1",
+        "lock publish --pr 1",
         "images explain shop-cart --rev dev",
-        "test run --env pull-request --pull-request 1",
+        "test run pull-request --pr 1",
     ];
     let answers = || -> Vec<serde_json::Value> { lines.iter().map(|line| shop.json(line, 0)).collect() };
     let without_time = |mut answers: Vec<serde_json::Value>| {
@@ -202,10 +202,8 @@ fn t9_a_hostile_gitmodules_is_listed_whole_and_runs_nothing() {
     // The hooks work: this commit ran one.
     fs::remove_file(&mark).unwrap();
     shop.open();
-    for line in [
-        format!("lock generate --rev {head} --check-pushed"),
-        "lock publish --pull-request 1 --check-pushed".to_owned(),
-    ] {
+    for line in [format!("lock generate --rev {head} --check-pushed"), "lock publish --pr 1 --check-pushed".to_owned()]
+    {
         let refused = shop.ends(&line, 11).text();
         for (path, _) in &sections {
             assert!(refused.contains(path.rsplit('/').next().unwrap()), "{path} is not named:\n{refused}");
@@ -254,7 +252,7 @@ fn t30_a_clones_configuration_runs_nothing() {
         fs::copy(&program, shop.join(hook)).unwrap();
     }
     for line in [
-        format!("lock publish --pull-request {number} --check-pushed"),
+        format!("lock publish --pr {number} --check-pushed"),
         "lock generate --rev dev --check-pushed".to_owned(),
         "lock check --rev staging --check-pushed".to_owned(),
         "lock show staging".to_owned(),
@@ -277,7 +275,7 @@ fn t30_a_clone_of_another_user_is_refused() {
             return;
         }
     }
-    for line in ["lock generate --rev dev", "lock check", "lock publish --pull-request 1"] {
+    for line in ["lock generate --rev dev", "lock check", "lock publish --pr 1"] {
         refuses(&shop, line, 11, &["belongs to another user"]);
     }
 }

@@ -96,23 +96,23 @@ fn b38_p1_production_goes_back_to_what_ran_before_the_train() {
     assert_eq!(shop.untouched(), before);
     // It is no release: nobody goes there without naming it, and `run` cannot go there at all.
     let commit = adopted["commit"].as_str().unwrap();
-    refuses(&shop, &format!("run --env production --rev {commit}"), 11, &["was never the tip of `main`"]);
+    refuses(&shop, &format!("run production --rev {commit}"), 11, &["was never the tip of `main`"]);
 
-    let back = shop.ok(&format!("rollback --env production --to {tag} --reason \"customers cannot pay\""));
+    let back = shop.ok(&format!("rollback production --to {tag} --reason \"customers cannot pay\""));
     assert!(back.stdout().contains("is back"), "{}", back.stdout());
     let old = shop.deployed_image("production", "shop-cart");
     assert_ne!(old, new);
     let lock = shop.json(&format!("lock show {tag}"), 0);
     let digest = lock["services"]["shop-cart"]["image"]["digest"].as_str().unwrap();
     assert!(old.as_deref().unwrap().ends_with(digest));
-    shop.ok("verify --env production");
+    shop.ok("verify production");
     // The train goes on from there as from every rollback.
-    refuses(&shop, "run --env production", 20, &["held by a rollback"]);
+    refuses(&shop, "run production", 20, &["held by a rollback"]);
     shop.bump("services/shop-cart", 10);
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     shop.approve_and_merge(4);
-    shop.ok("run --env production --lift-hold --reason repaired");
+    shop.ok("run production --lift-hold --reason repaired");
     let image = shop.deployed_image("production", "shop-cart");
     assert!(image != new && image != old, "{image:?}");
 }
@@ -135,7 +135,7 @@ fn p1_a_migrated_lock_is_no_promotion() {
     let before = shop.untouched();
     let words =
         ["resolved: taken over from an older pipeline: shop-cart", "hint: such a lock is for `orchestrator rollback`"];
-    refuses(&shop, "run --env production", 11, &words);
+    refuses(&shop, "run production", 11, &words);
     assert_eq!(shop.untouched(), before);
 }
 

@@ -27,7 +27,7 @@ fn merged() -> AtStop {
 fn refuses_to_write(shop: &Shop, name: &str, words: &[&str]) {
     let before = shop.untouched();
     for command in ["plan", "run", "deploy"] {
-        refuses(shop, &format!("{command} --env {name}"), 20, words);
+        refuses(shop, &format!("{command} {name}"), 20, words);
     }
     assert_eq!(shop.untouched(), before);
 }
@@ -38,7 +38,7 @@ fn t60_staging_gets_productions_place_neither_by_a_merge_nor_by_accepted_rules()
     let words = [OWNER, "folder `rendered/production` belongs to `production`", "policy take-over staging"];
     refuses_to_write(&shop, "staging", &words);
     let tip = shop.head("staging").unwrap();
-    shop.ok(&format!("--as eve policy accept {tip} staging --reason \"the modes were agreed\""));
+    shop.ok(&format!("--as eve policy accept staging {tip} --reason \"the modes were agreed\""));
     refuses_to_write(&shop, "staging", &words);
     // Nor as what a branch says that nobody protects, with the same modes.
     let open = swapped().replace("staging: staging,", "staging: open,");
@@ -47,7 +47,7 @@ fn t60_staging_gets_productions_place_neither_by_a_merge_nor_by_accepted_rules()
     let commit = shop.commit_and_push("open", "staging is ours");
     let before = shop.untouched();
     for command in ["plan", "run"] {
-        let line = format!("{command} --env staging --rev {commit}");
+        let line = format!("{command} staging --rev {commit}");
         refuses(&shop, &line, 11, &["was never the tip of `staging`"]);
     }
     assert_eq!(shop.untouched(), before);
@@ -56,7 +56,7 @@ fn t60_staging_gets_productions_place_neither_by_a_merge_nor_by_accepted_rules()
 #[test]
 fn t60_an_administrator_lets_an_environment_take_a_place_over() {
     let shop = merged();
-    shop.ok("--as ana hold --env production --reason \"incident 42\"");
+    shop.ok("--as ana hold production --reason \"incident 42\"");
     let line = "policy take-over staging --reason \"staging is production now\"";
     let records = shop.records().len();
     for (actor, why) in [("orchestrator", "`orchestrator`"), ("dana", "`dana`")] {
@@ -76,11 +76,11 @@ fn t60_an_administrator_lets_an_environment_take_a_place_over() {
     }
     let newest = shop.records().pop().unwrap().predicate;
     assert_eq!((newest["step"].as_str(), newest["run"]["actor"].as_str()), (Some("policy"), Some("eve")));
-    refuses(&shop, "run --env staging", 20, &["incident 42"]);
-    shop.ok("unhold --env staging --reason \"it is over\"");
-    shop.ok("run --env staging");
+    refuses(&shop, "run staging", 20, &["incident 42"]);
+    shop.ok("unhold staging --reason \"it is over\"");
+    shop.ok("run staging");
     assert!(shop.file("deploy/production", "release.yaml").unwrap().contains("environment: staging"));
-    shop.ok("unhold --env production --reason \"it is over\"");
+    shop.ok("unhold production --reason \"it is over\"");
     refuses_to_write(&shop, "production", &["branch `deploy/production` belongs to `staging`, which took it over"]);
     assert!(shop.ok(&format!("--as eve {line}")).stdout().contains("every place that staging writes is its own"));
 }

@@ -70,7 +70,7 @@ fn p2_missing_images_are_refused_with_everything_that_was_tried() {
     let mut words =
         vec!["2 of 2 services", "shop-cart:", "shop-web:", "hint: wait until the service's CI has published"];
     words.extend(tried.iter().map(String::as_str));
-    refuses(&shop, "lock publish --pull-request 1", 12, &words);
+    refuses(&shop, "lock publish --pr 1", 12, &words);
     let head = shop.head("dev").unwrap();
     assert_eq!(shop.status(&head, "orchestrator/lock"), "failure");
     // Without the status there is no merge.
@@ -94,7 +94,7 @@ fn p3_an_edited_digest_breaks_the_id() {
     shop.clone_folder().commit("a digest by hand");
     shop.force("staging");
     let before = shop.untouched();
-    refuses(&shop, "run --env staging", 10, &["the id is not that of the content"]);
+    refuses(&shop, "run staging", 10, &["the id is not that of the content"]);
     assert_eq!(shop.untouched(), before);
 }
 
@@ -111,9 +111,9 @@ fn p3_t10_a_lock_with_its_id_made_right_again_is_not_the_ledgers_file() {
     shop.force("staging");
     let before = shop.untouched();
     let hint = "hint: restore the file of the last lock commit";
-    refuses(&shop, "run --env staging", 20, &["is not the file that orchestrator committed", hint]);
-    refuses(&shop, "lock commit", 20, &["is not the file that orchestrator committed", hint]);
-    refuses(&shop, "deploy --env staging", 20, &["recorded-lock: no lock commit in the ledger wrote this file"]);
+    refuses(&shop, "run staging", 20, &["is not the file that orchestrator committed", hint]);
+    refuses(&shop, "lock commit staging", 20, &["is not the file that orchestrator committed", hint]);
+    refuses(&shop, "deploy staging", 20, &["recorded-lock: no lock commit in the ledger wrote this file"]);
     assert_eq!(shop.untouched(), before);
     let tip = shop.head("staging").unwrap();
     assert_eq!(shop.status(&tip, "orchestrator/staging-proof"), "none", "it is not proven by its parent");
@@ -144,17 +144,12 @@ fn p10_a_direct_push_is_refused_by_the_hook_and_by_every_run_where_it_got_throug
     shop.force("staging");
     let before = shop.untouched();
     let hint = "hint: open a pull request for the change";
-    refuses(&shop, "run --env staging", 20, &["came to `staging` without a pull request", hint]);
+    refuses(&shop, "run staging", 20, &["came to `staging` without a pull request", hint]);
     assert_eq!(shop.status(&commit, "orchestrator/lock"), "failure");
-    let mismatch = "hint: `orchestrator run --env staging` commits the lock of a merge";
-    refuses(
-        &shop,
-        "plan --env staging",
-        11,
-        &["does not belong to commit", "services/shop-cart", &cart[..12], mismatch],
-    );
+    let mismatch = "hint: `orchestrator run staging` commits the lock of a merge";
+    refuses(&shop, "plan staging", 11, &["does not belong to commit", "services/shop-cart", &cart[..12], mismatch]);
     refuses(&shop, "lock check --rev staging", 1, &["belongs to the tree", &cart[..12]]);
-    refuses(&shop, "deploy --env staging", 11, &["belongs-to-tree: the lock does not belong to the tree"]);
+    refuses(&shop, "deploy staging", 11, &["belongs-to-tree: the lock does not belong to the tree"]);
     assert_eq!(shop.untouched(), before);
 }
 
@@ -162,20 +157,20 @@ fn p10_a_direct_push_is_refused_by_the_hook_and_by_every_run_where_it_got_throug
 fn p21_an_environment_that_is_not_healthy_gets_no_deployment() {
     let shop = merged();
     shop.broken("staging", "platform", true);
-    let again = "Once the cause is gone: `orchestrator run --env staging` goes on from here.";
+    let again = "Once the cause is gone: `orchestrator run staging` goes on from here.";
     refuses(
         &shop,
-        "run --env staging",
+        "run staging",
         1,
         &["health       failed", "platform: ended with exit status 1: platform is broken in staging", again],
     );
-    refuses(&shop, "health --env staging", 1, &["platform is broken in staging"]);
+    refuses(&shop, "health staging", 1, &["platform is broken in staging"]);
     assert_eq!(shop.head("deploy/staging"), None);
     let tip = shop.head("staging").unwrap();
     assert_eq!(shop.status(&tip, "orchestrator/staging-proof"), "failure");
     assert!(!shop.story().contains(&"staging deploy started".to_owned()), "{:?}", shop.story());
     shop.broken("staging", "platform", false);
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     assert_eq!(shop.status(&tip, "orchestrator/staging-proof"), "success");
 }
 
@@ -185,7 +180,7 @@ fn p21_a_probe_without_an_answer_is_not_healthy() {
     let probe = "      silent: { kind: tcp, address: \"127.0.0.1:1\", severity: block, deadline: 2s }\nenvironments:\n";
     let shop = Shop::with(&CONFIGURATION.replace("environments:\n", probe));
     shop.merge_dev();
-    let refused = shop.json("run --env staging", 1);
+    let refused = shop.json("run staging", 1);
     assert_eq!(steps(&refused), ["lock-commit ok", "gates ok", "health failed"]);
     assert!(refused["steps"][2]["detail"].as_str().unwrap().starts_with("silent: "), "{refused:#}");
 }
@@ -198,7 +193,7 @@ fn p17_p18_p21_a_suite_that_fails_or_does_not_end_stops_the_promotion_and_the_ot
     let shop = Shop::with(&configuration);
     shop.merge_dev();
     shop.broken("staging", "system", true);
-    let failed = shop.json("run --env staging", 1);
+    let failed = shop.json("run staging", 1);
     let steps = steps(&failed);
     assert_eq!(
         steps[steps.len() - 4..],
@@ -219,13 +214,13 @@ fn p17_p18_p21_a_suite_that_fails_or_does_not_end_stops_the_promotion_and_the_ot
     assert!(shop.deployed_image("staging", "shop-cart").is_some(), "deployed it is");
     refuses(
         &shop,
-        "promote",
+        "promote staging",
         20,
-        &["is not proven in `staging`", "hint: `orchestrator run --env staging` makes the proof"],
+        &["is not proven in `staging`", "hint: `orchestrator run staging` makes the proof"],
     );
     // `test run` answers the same question for people, with a report that is written in any case.
     let report = shop.join("report.xml");
-    shop.ends(&format!("test run --env staging --suite system --suite after --junit {}", report.display()), 1);
+    shop.ends(&format!("test run staging --suite system --suite after --junit {}", report.display()), 1);
     let report = fs::read_to_string(report).unwrap();
     assert!(report.contains("<failure") && report.contains("name=\"after"), "{report}");
 }
@@ -237,15 +232,15 @@ fn p21_a_promotion_goes_back_to_draft_when_its_next_commit_is_not_proven() {
     shop.bump("services/shop-web", 2);
     shop.merge_dev();
     shop.broken("staging", "system", true);
-    shop.ends("run --env staging", 1);
+    shop.ends("run staging", 1);
     assert_eq!(shop.pull_request(2)["draft"], true);
     let comments = shop.comments(2);
     assert!(comments.iter().any(|body| body.starts_with("Back to draft: `staging` did not prove")), "{comments:?}");
     shop.approve(2, &["ana", "ben", "chloe", "dan"]);
-    shop.ok("approvals --pull-request 2");
+    shop.ok("approvals --pr 2");
     refuses(&shop, "--as ana forge merge 2", 20, &["draft", "required status `orchestrator/staging-proof` is failure"]);
     shop.broken("staging", "system", false);
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     assert_eq!(shop.pull_request(2)["draft"], false);
     shop.ok("--as ana forge merge 2");
 }
@@ -257,18 +252,18 @@ fn t7_p27_a_tag_that_moved_since_the_review_commits_nothing() {
     let reviewed = digest_in(&lock, "shop-cart");
     let moved = shop.rebuild_image("shop-cart", &shop.service("shop-cart").head());
     let merge = shop.head("staging").unwrap();
-    let refused = shop.json("lock commit", 12);
+    let refused = shop.json("lock commit staging", 12);
     let problem = refused["error"]["problems"].to_string();
     assert!(problem.contains("shop-cart"), "{refused:#}");
     assert!(problem.contains(&reviewed) && problem.contains(&moved), "both digests are said: {refused:#}");
     assert!(!problem.contains("shop-web"), "{refused:#}");
     let hints = ["hint: find out who moved the tag; nothing was committed", "--accept-new --reason"];
-    refuses(&shop, "run --env staging", 12, &hints);
+    refuses(&shop, "run staging", 12, &hints);
     assert_eq!(shop.head("staging").unwrap(), merge);
     assert_eq!(shop.head("deploy/staging"), None);
     assert_eq!(shop.file("staging", "locks/lock.yaml"), None);
     assert!(shop.story().is_empty(), "{:?}", shop.story());
-    refuses(&shop, "lock commit --accept-new", 2, &["--reason"]);
+    refuses(&shop, "lock commit staging --accept-new", 2, &["--reason"]);
 }
 
 #[test]
@@ -276,12 +271,12 @@ fn t7_a_moved_tag_that_somebody_takes_is_on_record_as_unreviewed() {
     let shop = merged();
     shop.rebuild_image("shop-cart", &shop.service("shop-cart").head());
     let reason = "the base image was rebuilt";
-    let committed = shop.json(&format!("lock commit --accept-new --reason \"{reason}\""), 0);
+    let committed = shop.json(&format!("lock commit staging --accept-new --reason \"{reason}\""), 0);
     assert!(committed["note"].as_str().unwrap().contains("unreviewed: accepted-new"), "{committed:#}");
     let records = shop.records();
     let record = &records.iter().find(|record| record.name.contains("lock-commit-ok")).unwrap().predicate;
     assert_eq!((&record["unreviewed"], &record["reason"]), (&Value::from("accepted-new"), &Value::from(reason)));
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     let body = shop.pull_request(2)["body"].as_str().unwrap().to_owned();
     assert!(body.contains(reason), "whoever approves reads it:\n{body}");
 }
@@ -294,13 +289,13 @@ fn t11_a_forged_artefact_is_compared_and_never_believed() {
     let real = digest_in(&lock, "shop-cart");
     fs::write(shop.join(artefact), with_other_digest(&lock, "shop-cart")).unwrap();
     let merge = shop.head("staging").unwrap();
-    refuses(&shop, "run --env staging", 12, &["shop-cart", &real, &sha256(b"an image that nobody reviewed")]);
+    refuses(&shop, "run staging", 12, &["shop-cart", &real, &sha256(b"an image that nobody reviewed")]);
     fs::write(shop.join(artefact), "- not\n- a lock\n").unwrap();
-    refuses(&shop, "run --env staging", 10, &["the lock published on pull request 1"]);
+    refuses(&shop, "run staging", 10, &["the lock published on pull request 1"]);
     assert_eq!((shop.head("staging").unwrap(), shop.head("deploy/staging")), (merge, None));
     // Without any the tree is resolved alone.
     fs::remove_file(shop.join(artefact)).unwrap();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     assert_eq!(digest_in(&shop.file("staging", "locks/lock.yaml").unwrap(), "shop-cart"), real);
 }
 
@@ -312,7 +307,7 @@ fn t5_a_short_tag_that_holds_another_commits_image_is_refused_naming_both() {
     shop.build_image("shop-cart", &cart, &other);
     shop.push_to_dev(&[("services/shop-cart", &cart)], "cart 2");
     shop.open();
-    refuses(&shop, "lock publish --pull-request 1", 12, &["shop-cart", &other, &cart]);
+    refuses(&shop, "lock publish --pr 1", 12, &["shop-cart", &other, &cart]);
 }
 
 #[test]
@@ -332,7 +327,7 @@ fn f16_a_pull_request_that_moves_meanwhile_is_superseded_and_gets_no_status() {
     };
     // The head: its own push has a run of its own.
     let new = pushed_meanwhile("dev", "dana");
-    let superseded = shop.json("lock publish --pull-request 1", 0);
+    let superseded = shop.json("lock publish --pr 1", 0);
     assert_eq!(superseded["superseded"], "pull request 1 moved while its lock was made", "{superseded:#}");
     assert_eq!(shop.head("dev").unwrap(), new);
     assert!(shop.statuses(&new).is_empty(), "{:?}", shop.statuses(&new));
@@ -342,7 +337,7 @@ fn f16_a_pull_request_that_moves_meanwhile_is_superseded_and_gets_no_status() {
 
     // The base: nobody else would make this pull request's lock anew.
     let base = pushed_meanwhile("staging", "orchestrator");
-    let published = shop.ok("lock publish --pull-request 1");
+    let published = shop.ok("lock publish --pr 1");
     assert!(published.stderr().contains("`staging` moved meanwhile: the lock is made again"), "{published}");
     let artefact = || fs::read_to_string(shop.join("forge/artefacts/pull-1/lock.yaml")).unwrap();
     assert!(artefact().contains(&format!("base: {base}\n")), "{}", artefact());
@@ -376,7 +371,7 @@ fn f16_a_base_that_never_rests_is_given_up_after_some_attempts() {
     shop.open();
     shop.work_on("staging");
     never_rests(&proxy, shop.join("shop"));
-    let given_up = shop.ok("lock publish --pull-request 1");
+    let given_up = shop.ok("lock publish --pr 1");
     assert_eq!(given_up.stderr().matches("moved meanwhile: the lock is made again").count(), 2, "{given_up}");
     assert!(given_up.stdout().starts_with("superseded: pull request 1 moved"), "{given_up}");
     assert!(shop.comments(1).is_empty());
@@ -395,7 +390,7 @@ fn f17_a_squashed_merge_is_cut_off_from_what_was_reviewed() {
     pull_request["merge"] = serde_json::json!({ "commit": squash, "by": "dana", "at": "2026-01-05T09:00:00Z" });
     fs::write(shop.join("forge/pulls/1.json"), pull_request.to_string()).unwrap();
     let hint = "hint: merge pull requests with merge commits";
-    refuses(&shop, "run --env staging", 11, &["the reviewed commit", "is not part of", hint]);
+    refuses(&shop, "run staging", 11, &["the reviewed commit", "is not part of", hint]);
     assert_eq!(shop.head("staging").unwrap(), squash);
     assert_eq!(shop.head("deploy/staging"), None);
     assert_eq!(shop.status(&squash, "orchestrator/lock"), "failure", "{:?}", shop.statuses(&squash));
@@ -408,12 +403,7 @@ fn a_pull_request_that_edits_locks_is_refused() {
     shop.work_on("dev").write("locks/lock.yaml", with_other_digest(&lock, "shop-cart"));
     shop.commit_and_push("dev", "a lock by hand");
     let hint = "hint: take the changes of `locks/` out of the branch";
-    refuses(
-        &shop,
-        "lock publish --pull-request 1",
-        20,
-        &["locks are written by `lock commit` only", "locks/lock.yaml", hint],
-    );
+    refuses(&shop, "lock publish --pr 1", 20, &["locks are written by `lock commit` only", "locks/lock.yaml", hint]);
     let head = shop.head("dev").unwrap();
     assert_eq!(shop.status(&head, "orchestrator/lock"), "failure");
 }
@@ -427,26 +417,21 @@ fn a_rejected_lock_and_a_held_environment_stop_every_deployment() {
     };
     shop.ok("lock reject ../forge/artefacts/pull-1/lock.yaml --reason \"loses orders\"");
     let words = ["was rejected by orchestrator: loses orders", "hint: a rejected lock is never deployed"];
-    refuses(&shop, "run --env staging", 20, &words);
+    refuses(&shop, "run staging", 20, &words);
     refuses(&shop, &format!("lock reject {id} --reason again"), 0, &["was rejected before"]);
     assert_eq!(shop.file("staging", "locks/lock.yaml"), None, "it is not even committed");
 
     let shop = proven();
     shop.ok("lock reject staging --reason \"loses orders\"");
-    refuses(
-        &shop,
-        "deploy --env staging",
-        20,
-        &["not-rejected: rejected by orchestrator", "loses orders", "make a new one"],
-    );
+    refuses(&shop, "deploy staging", 20, &["not-rejected: rejected by orchestrator", "loses orders", "make a new one"]);
 
     let shop = merged();
-    shop.ok("hold --env staging --reason \"a demonstration\"");
-    let hint = "hint: lift it when its reason is gone: `orchestrator unhold --env staging --reason …`";
-    refuses(&shop, "run --env staging", 20, &["not-held: `staging` is held", "a demonstration", hint]);
+    shop.ok("hold staging --reason \"a demonstration\"");
+    let hint = "hint: lift it when its reason is gone: `orchestrator unhold staging --reason …`";
+    refuses(&shop, "run staging", 20, &["not-held: `staging` is held", "a demonstration", hint]);
     assert_eq!(shop.head("deploy/staging"), None);
-    refuses(&shop, "run --env staging --lift-hold", 2, &["--reason"]);
-    shop.ok("run --env staging --lift-hold --reason \"it is over\"");
+    refuses(&shop, "run staging --lift-hold", 2, &["--reason"]);
+    shop.ok("run staging --lift-hold --reason \"it is over\"");
 }
 
 #[test]
@@ -456,7 +441,7 @@ fn a_chart_needs_another_target() {
     let cart = shop.new_version("shop-cart", 2, Built::Yes);
     shop.push_to_dev(&[("services/shop-cart", &cart)], "cart 2");
     shop.merge_dev();
-    refuses(&shop, "run --env staging", 2, &["shop-cart", "needs target helm", "hint: nothing was changed"]);
+    refuses(&shop, "run staging", 2, &["shop-cart", "needs target helm", "hint: nothing was changed"]);
     assert_eq!(shop.head("deploy/staging"), None);
 }
 
@@ -478,17 +463,17 @@ fn every_mistake_of_a_configuration_is_said_with_its_place() {
     refuses(&shop, "config check", 2, &words);
     shop.commit_and_push("dev", "a wrong configuration");
     shop.open();
-    refuses(&shop, "lock publish --pull-request 1", 2, &words);
+    refuses(&shop, "lock publish --pr 1", 2, &words);
     assert_eq!(shop.status(&shop.head("dev").unwrap(), "orchestrator/lock"), "failure");
 }
 
 #[test]
 fn t35_foreign_text_makes_no_workflow_command() {
     let shop = merged();
-    shop.ok("hold --env staging --reason \"::error::x ##[group]y ::add-mask::z %0A::stop-commands::w\"");
+    shop.ok("hold staging --reason \"::error::x ##[group]y ::add-mask::z %0A::stop-commands::w\"");
     shop.broken("staging", "platform", true);
     let summary = shop.join("summary.md");
-    for (line, code) in [("run --env staging", 20), ("status", 0), ("history", 0), ("health --env staging", 1)] {
+    for (line, code) in [("run staging", 20), ("status", 0), ("history", 0), ("health staging", 1)] {
         let command = shop.orchestrator(&format!("--format github {line}")).env("GITHUB_STEP_SUMMARY", &summary);
         let finished = command.run().expect_code(code);
         for shown in finished.stdout().lines().chain(finished.stderr().lines()) {
@@ -514,20 +499,20 @@ fn t29_t36_hostile_names_and_titles_are_text_everywhere() {
     let open = shop.orchestrator("--as dana forge pr open --base staging --head").args([branch, "--title", &title]);
     let mut seen = vec![open.run().expect_code(0)];
     for line in [
-        "lock publish --pull-request 3",
-        "test run --env pull-request --pull-request 3",
+        "lock publish --pr 3",
+        "test run pull-request --pr 3",
         "forge pr show 3",
         "forge pr list",
         "--as dana forge merge 3",
-        "run --env staging",
+        "run staging",
     ] {
         seen.push(shop.ok(line));
     }
-    seen.push(shop.orchestrator("hold --env staging --reason").arg(&title).run().expect_code(0));
+    seen.push(shop.orchestrator("hold staging --reason").arg(&title).run().expect_code(0));
     for line in ["status", "history", "history --format github"] {
         seen.push(shop.ok(line));
     }
-    seen.push(shop.ends("run --env staging", 20));
+    seen.push(shop.ends("run staging", 20));
     for finished in &seen {
         for stream in [finished.stdout(), finished.stderr()] {
             let raw = stream.chars().find(|c| {
@@ -541,11 +526,11 @@ fn t29_t36_hostile_names_and_titles_are_text_everywhere() {
     }
     // What begins like an option is no name.
     for line in [
-        "run --env=--upload-pack=x",
-        "test run --env staging --suite=-x",
+        "run -- --upload-pack=x",
+        "test run staging --suite=-x",
         "--as dana forge pr open --head=--exec=x --base staging --title x",
         "--as=-x forge pr list",
-        "rollback --env production --to=--output=x --reason x",
+        "rollback production --to=--output=x --reason x",
     ] {
         let code = shop.orchestrator(line).run().code();
         assert!(matches!(code, Some(2 | 20)), "`{line}` ended with {code:?}");
@@ -559,7 +544,7 @@ fn an_empty_variable_is_unset_and_a_wrong_one_stops_only_those_who_need_it() {
     let shop = merged();
     for (name, value) in [("ORCHESTRATOR_AS", ""), ("ORCHESTRATOR_AS", "a b"), ("ORCHESTRATOR_FORGE", "")] {
         shop.orchestrator("config check").env(name, value).run().expect_code(0);
-        shop.orchestrator("completions bash").env(name, value).run().expect_code(0);
+        shop.orchestrator("completion bash").env(name, value).run().expect_code(0);
     }
     for name in ["ORCHESTRATOR_AS", "ORCHESTRATOR_CACHE"] {
         shop.orchestrator("status").env(name, "").run().expect_code(0);
@@ -572,12 +557,18 @@ fn an_empty_variable_is_unset_and_a_wrong_one_stops_only_those_who_need_it() {
 fn refused_arguments_keep_the_format_and_name_the_command() {
     let shop = merged();
     let summary = shop.join("arguments.md");
-    let command = shop.orchestrator("--format github run --env STAGING").env("GITHUB_STEP_SUMMARY", &summary);
+    let command = shop.orchestrator("--format github run STAGING").env("GITHUB_STEP_SUMMARY", &summary);
     let refused = command.run().expect_code(2);
     assert!(refused.stdout().contains("::error title=usage::"), "{refused}");
     assert!(fs::read_to_string(summary).unwrap().contains("STAGING"));
     // The values of options are no commands.
-    for line in ["-C run status --nonsense --format json", "--format=json --forge lock status --nonsense"] {
+    for line in [
+        "-C run status --nonsense --format json",
+        "--format=json --forge lock status --nonsense",
+        "status --nonsense -o json",
+        "-ojson status --nonsense",
+        "-o=json status --nonsense",
+    ] {
         let refused = shop.orchestrator(line).run().expect_code(2);
         let document: serde_json::Value = serde_json::from_str(refused.stdout()).unwrap();
         assert_eq!(document["command"], "status", "{refused}");

@@ -34,25 +34,25 @@ fn configure(shop: &Shop, from: &str, to: &str) {
 fn three_of_four_approvals_are_not_enough() {
     let shop = proven();
     shop.approve(2, &["ana", "ben", "chloe"]);
-    refuses(&shop, "approvals --pull-request 2", 1, &["3 of 4 approvals, 1 missing"]);
+    refuses(&shop, "approvals --pr 2", 1, &["3 of 4 approvals, 1 missing"]);
     let head = shop.head("staging").unwrap();
     assert_eq!(shop.status(&head, "orchestrator/approvals"), "pending");
     refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals` is pending"]);
     // One person is one person, and the author's own (the bot's) counts for nothing.
     shop.approve(2, &["ana", "ana", "dana"]);
     let words = ["3 of 4 approvals, 1 missing", "opened #1, which is carried", "could approve: dan, eve"];
-    refuses(&shop, "approvals --pull-request 2", 1, &words);
+    refuses(&shop, "approvals --pr 2", 1, &words);
     let own = format!("forge review 2 --stance approve --expected-head {head}");
     refuses(&shop, &own, 13, &["`orchestrator` opened it and can only comment"]);
     // A later no takes a yes back.
     shop.ok("--as ben forge review 2 --stance request-changes");
     shop.approve(2, &["dan", "eve"]);
-    let blocked = shop.json("approvals --pull-request 2", 1);
+    let blocked = shop.json("approvals --pr 2", 1);
     assert!(blocked["not_counted"].to_string().contains("ben"), "{blocked:#}");
     assert_eq!(shop.status(&head, "orchestrator/approvals"), "failure");
     refuses(&shop, "forge review 2 --stance dismiss", 2, &["`orchestrator` has given no verdict on pull request 2"]);
     shop.ok("--as ben forge review 2 --stance dismiss");
-    shop.ok("approvals --pull-request 2");
+    shop.ok("approvals --pr 2");
 }
 
 #[test]
@@ -78,19 +78,19 @@ fn t52_an_approval_names_the_head_that_was_looked_at() {
 fn an_approval_of_other_content_is_stale() {
     let shop = proven();
     shop.approve(2, &["ana", "ben", "chloe", "dan"]);
-    shop.ok("approvals --pull-request 2");
+    shop.ok("approvals --pr 2");
     let first = shop.head("staging").unwrap();
     shop.bump("services/shop-web", 2);
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     let stale = format!("approved other content, at {}", &first[..7]);
-    refuses(&shop, "approvals --pull-request 2", 1, &["0 of 4 approvals, 4 missing", &stale]);
+    refuses(&shop, "approvals --pr 2", 1, &["0 of 4 approvals, 4 missing", &stale]);
     // The status of the first head says nothing about the second.
     refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals`"]);
     shop.approve(2, &["ana", "ben", "chloe"]);
-    refuses(&shop, "approvals --pull-request 2", 1, &["3 of 4 approvals, 1 missing", &stale]);
+    refuses(&shop, "approvals --pr 2", 1, &["3 of 4 approvals, 1 missing", &stale]);
     shop.approve(2, &["dan"]);
-    shop.ok("approvals --pull-request 2");
+    shop.ok("approvals --pr 2");
     shop.ok("--as ana forge merge 2");
 }
 
@@ -101,21 +101,21 @@ fn t1_a_pull_request_is_judged_by_the_rules_that_it_wants_to_loosen() {
     assert_eq!(shop.merge_dev(), 3);
     let comment = &shop.comments(3)[0];
     assert!(comment.contains("Rules that this pull request loosens") && comment.contains("approvals"), "{comment}");
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     let body = shop.pull_request(4)["body"].as_str().unwrap().to_owned();
     assert!(body.contains("Rules that it loosens") && body.contains("approvals"), "{body}");
 
     shop.approve(4, &["ana"]);
-    let counted = shop.json("approvals --pull-request 4", 1);
+    let counted = shop.json("approvals --pr 4", 1);
     assert_eq!((&counted["needed"], &counted["missing"]), (&Value::from(4), &Value::from(3)), "{counted:#}");
     assert_eq!(counted["policy"]["source"], "passed");
     assert!(counted["warnings"][0].as_str().unwrap().contains("loosens"), "{counted:#}");
-    refuses(&shop, "approvals --pull-request 4", 1, &["1 of 4 approvals, 3 missing", "rules of `main`"]);
+    refuses(&shop, "approvals --pr 4", 1, &["1 of 4 approvals, 3 missing", "rules of `main`"]);
     refuses(&shop, "--as ana forge merge 4", 20, &["required status `orchestrator/approvals` is pending"]);
     // Merged all the same: the rules are those of main as it was before.
     shop.ok("--as eve forge merge 4 --bypass");
-    production_refuses(&shop, "run --env production", &["approvals: #4: 1 of 4 approvals, 3 missing"]);
-    refuses(&shop, "approvals --pull-request 4", 1, &["1 of 4 approvals, 3 missing"]);
+    production_refuses(&shop, "run production", &["approvals: #4: 1 of 4 approvals, 3 missing"]);
+    refuses(&shop, "approvals --pr 4", 1, &["1 of 4 approvals, 3 missing"]);
 }
 
 #[test]
@@ -124,14 +124,14 @@ fn p18_a_suite_that_was_taken_off_the_list_is_still_required() {
     configure(&shop, "    suites: [system]\n", "");
     shop.merge_dev();
     assert!(shop.comments(3)[0].contains("system"), "{}", shop.comments(3)[0]);
-    let staged = shop.json("run --env staging", 0);
+    let staged = shop.json("run staging", 0);
     assert!(!staged["steps"].to_string().contains("suite"), "{staged:#}");
     let body = shop.pull_request(4)["body"].as_str().unwrap().to_owned();
     assert!(body.contains("Rules that it loosens") && body.contains("system"), "{body}");
     shop.approve_and_merge(4);
     let words =
-        ["suites: in `staging`: `system` is not green", "hint: `orchestrator run --env staging` runs what is missing"];
-    production_refuses(&shop, "run --env production", &words);
+        ["suites: in `staging`: `system` is not green", "hint: `orchestrator run staging` runs what is missing"];
+    production_refuses(&shop, "run production", &words);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn p9_what_staging_never_proved_does_not_reach_production() {
     refuses(&shop, "--as ana forge merge 3", 20, &["required status `orchestrator/staging-proof` is missing"]);
     shop.ok("--as eve forge merge 3 --bypass");
     let before = shop.untouched();
-    refuses(&shop, "run --env production", 11, &["belongs-to-tree", "services/shop-web", "hint:"]);
+    refuses(&shop, "run production", 11, &["belongs-to-tree", "services/shop-web", "hint:"]);
     assert_eq!(shop.untouched(), before);
 }
 
@@ -155,14 +155,14 @@ fn a_bypassed_merge_is_asked_every_question_again() {
     let shop = proven();
     let merged = shop.json("--as eve forge merge 2 --bypass", 0);
     assert!(merged["bypassed"].to_string().contains("orchestrator/approvals"), "{merged:#}");
-    for line in ["run --env production", "deploy --env production"] {
+    for line in ["run production", "deploy production"] {
         production_refuses(
             &shop,
             line,
             &["approvals: #2: 0 of 4 approvals, 4 missing", "hint: approve the pull request's present head"],
         );
     }
-    refuses(&shop, "release --env production", 20, &["is not proven in `production`"]);
+    refuses(&shop, "release production", 20, &["is not proven in `production`"]);
     assert_eq!(shop.head("deploy/production"), None);
 }
 
@@ -183,14 +183,14 @@ fn t12_a_status_that_somebody_else_posted_opens_no_gate() {
     refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals`", "dana"]);
     post("orchestrator");
     shop.ok("--as ana forge merge 2");
-    production_refuses(&shop, "run --env production", &["approvals: #2: 0 of 4 approvals, 4 missing"]);
+    production_refuses(&shop, "run production", &["approvals: #2: 0 of 4 approvals, 4 missing"]);
 }
 
 #[test]
 fn t13_main_holds_what_nobody_approved() {
     let shop = proven();
     shop.approve(2, &["ana", "ben", "chloe", "dan"]);
-    shop.ok("approvals --pull-request 2");
+    shop.ok("approvals --pr 2");
     // After the approvals something lands on main that staging never had.
     shop.work_on("main").write("HOTFIX.md", "in a hurry\n");
     shop.commit_and_push("hotfix", "a hotfix");
@@ -203,7 +203,7 @@ fn t13_main_holds_what_nobody_approved() {
         "the target branch held something that nobody saw",
         "hint: merge the target branch into the source branch",
     ];
-    production_refuses(&shop, "run --env production", &words);
+    production_refuses(&shop, "run production", &words);
 }
 
 #[test]
@@ -215,9 +215,9 @@ fn t54_what_production_must_refuse_is_said_before_the_merge() {
     shop.ok("--as eve forge pr open --head hotfix --base main --title Hotfix");
     shop.ok("--as eve forge merge 3 --bypass");
     let words = ["4 of 4 approvals", "must not be merged: `main` has content that `staging` lacks", "a hotfix)"];
-    refuses(&shop, "approvals --pull-request 2", 20, &words);
+    refuses(&shop, "approvals --pr 2", 20, &words);
     refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals` is failure"]);
-    refuses(&shop, "run --env staging", 20, &["promote", "must not be merged"]);
+    refuses(&shop, "run staging", 20, &["promote", "must not be merged"]);
     assert_eq!(shop.status(&shop.head("staging").unwrap(), "orchestrator/staging-proof"), "success");
 }
 
@@ -232,7 +232,7 @@ fn p10_a_push_to_main_past_every_pull_request_is_refused() {
         "merged-tree: no merged pull request made",
         "hint: changes arrive by the promotion pull request",
     ];
-    production_refuses(&shop, "run --env production", &words);
+    production_refuses(&shop, "run production", &words);
 }
 
 #[test]
@@ -241,21 +241,21 @@ fn t14_an_old_run_that_is_started_again_does_not_take_production_back() {
     let old = shop.head("main").unwrap();
     shop.bump("services/shop-web", 2);
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     shop.approve_and_merge(4);
-    shop.ok("run --env production");
+    shop.ok("run production");
     let new = shop.json("status", 0);
     let words = [
         "no-downgrade: ",
         "is older than release",
-        "hint: going back is a decision of its own: `orchestrator rollback --env production",
+        "hint: going back is a decision of its own: `orchestrator rollback production",
     ];
     for line in ["run", "deploy"] {
-        production_refuses(&shop, &format!("{line} --env production --rev {old}"), &words);
+        production_refuses(&shop, &format!("{line} production --rev {old}"), &words);
     }
     // The newest again is no change.
     let before = shop.untouched();
-    shop.ok("run --env production");
+    shop.ok("run production");
     assert_eq!(shop.untouched(), before);
     assert_eq!(
         shop.json("status", 0)["environments"][0]["deployed"]["release"],
@@ -268,7 +268,7 @@ fn t14_an_old_run_that_is_started_again_does_not_take_production_back() {
     assert_ne!(foreign, unmerged);
     refuses(
         &shop,
-        &format!("run --env production --rev {unmerged}"),
+        &format!("run production --rev {unmerged}"),
         11,
         &["was never the tip of `main`", "hint: what runs in this environment is merged to `main` first"],
     );
@@ -281,20 +281,20 @@ fn f20_b45_a_rollback_whose_images_are_gone_changes_nothing_and_names_one_that_i
     for (version, promotion) in [(2, 4), (3, 6)] {
         shop.bump("services/shop-cart", version);
         shop.merge_dev();
-        shop.ok("run --env staging");
+        shop.ok("run staging");
         shop.approve_and_merge(promotion);
-        shop.ok("run --env production");
+        shop.ok("run production");
     }
     // Somebody cleans the registry up: the image of version 2 is gone.
     let second = shop.json("lock show main~1^2", 0);
     let digest = second["services"]["shop-cart"]["image"]["digest"].as_str().unwrap();
     fs::remove_file(shop.join("registry/blobs/sha256").join(digest.strip_prefix("sha256:").unwrap())).unwrap();
     let (before, story) = (shop.untouched(), shop.story());
-    let again = format!("hint: `orchestrator rollback --env production --to {first} --reason …`");
+    let again = format!("hint: `orchestrator rollback production --to {first} --reason …`");
     let words = ["images of `release-", "shop-cart", digest, "is gone", "nothing was changed", &again];
-    refuses(&shop, "rollback --env production --reason trouble", 12, &words);
+    refuses(&shop, "rollback production --reason trouble", 12, &words);
     assert_eq!((shop.untouched(), shop.story()), (before, story), "no hold either: nothing was begun");
-    shop.ok(&format!("rollback --env production --to {first} --reason trouble"));
+    shop.ok(&format!("rollback production --to {first} --reason trouble"));
 }
 
 #[test]
@@ -302,17 +302,17 @@ fn a_rollback_goes_to_a_release_or_nowhere() {
     let shop = released();
     refuses(
         &shop,
-        "rollback --env production --reason trouble",
+        "rollback production --reason trouble",
         20,
         &["cannot be rolled back", "hint: `orchestrator history"],
     );
     refuses(
         &shop,
-        "rollback --env production --to release-1999-01-01-00000000 --reason trouble",
+        "rollback production --to release-1999-01-01-00000000 --reason trouble",
         20,
         &["release-1999-01-01-00000000"],
     );
-    refuses(&shop, "rollback --env production", 2, &["--reason"]);
+    refuses(&shop, "rollback production", 2, &["--reason"]);
     assert!(!shop.story().contains(&"production rollback started".to_owned()));
 }
 
@@ -392,7 +392,7 @@ fn t10_a_ledger_that_was_rewritten_stops_production() {
         let copy = shop.copy();
         rewrite(&copy, attack);
         let before = copy.untouched();
-        refuses(&copy, "run --env production", 20, &broken);
+        refuses(&copy, "run production", 20, &broken);
         refuses(&copy, "status", 20, &broken);
         assert_eq!(copy.untouched(), before, "{what}");
     }
@@ -406,16 +406,16 @@ fn t10_f11_a_ledger_that_is_shorter_than_seen_stops_production() {
     let repository = |shop: &Shop| Repository::open(shop.join("shop.git"));
     let reset = shop.copy();
     repository(&reset).git(&["update-ref", "refs/heads/orchestrator/ledger", "orchestrator/ledger~3"]);
-    refuses(&reset, "run --env production", 20, &broken);
+    refuses(&reset, "run production", 20, &broken);
     let deleted = shop.copy();
     repository(&deleted).git(&["update-ref", "-d", "refs/heads/orchestrator/ledger"]);
-    refuses(&deleted, "run --env production", 20, &broken);
+    refuses(&deleted, "run production", 20, &broken);
     // A rejection that somebody takes back with its record.
     let rejected = shop.copy();
     rejected.ok("lock reject main --reason \"loses orders\"");
-    refuses(&rejected, "run --env production", 20, &["not-rejected", "loses orders"]);
+    refuses(&rejected, "run production", 20, &["not-rejected", "loses orders"]);
     repository(&rejected).git(&["update-ref", "refs/heads/orchestrator/ledger", "orchestrator/ledger~2"]);
-    refuses(&rejected, "run --env production", 20, &broken);
+    refuses(&rejected, "run production", 20, &broken);
     for copy in [&reset, &deleted, &rejected] {
         assert_eq!(copy.head("deploy/production"), None);
     }

@@ -8,9 +8,9 @@ use crate::shop::{CONFIGURATION, Shop};
 fn released() -> Shop {
     let shop = Shop::new();
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     shop.approve_and_merge(2);
-    shop.ok("run --env production");
+    shop.ok("run production");
     shop
 }
 
@@ -38,12 +38,12 @@ fn t1_a_branch_that_calls_itself_production_is_not_deployed_there() {
     clone.write("README.md", "whose parent has rules of its own\n");
     let mine = shop.commit_and_push("mine", "content of my own");
 
-    for line in ["run --env production --rev mine", "deploy --env production --rev mine"] {
+    for line in ["run production --rev mine", "deploy production --rev mine"] {
         let refused = shop.ends(line, 11);
         assert!(refused.stderr().contains("was never the tip of `main`"), "{refused}");
     }
     assert_eq!(clone.rev("HEAD"), mine, "and the clone's own commit decides nothing either");
-    shop.ok("run --env production");
+    shop.ok("run production");
     assert_eq!(shop.superproject().rev("deploy/production"), deployed);
 }
 
@@ -51,12 +51,12 @@ fn t1_a_branch_that_calls_itself_production_is_not_deployed_there() {
 fn t13_a_commit_that_came_inside_a_merge_is_not_run() {
     let shop = Shop::new();
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     shop.approve_and_merge(2);
     let inside = shop.superproject().rev("staging");
-    let refused = shop.ends(&format!("run --env production --rev {inside}"), 11);
+    let refused = shop.ends(&format!("run production --rev {inside}"), 11);
     assert!(refused.stderr().contains("name the merge"), "{refused}");
-    shop.ok("run --env production");
+    shop.ok("run production");
 }
 
 #[test]
@@ -65,11 +65,11 @@ fn t14_an_old_staging_run_takes_no_proof_and_no_promotion_back() {
     let old = shop.superproject().rev("staging");
     shop.bump("services/shop-cart", 2);
     shop.merge_dev();
-    shop.ok("run --env staging");
-    shop.ends(&format!("run --env staging --rev {old}"), 20);
+    shop.ok("run staging");
+    shop.ends(&format!("run staging --rev {old}"), 20);
     assert_eq!(status(&shop, &old, "orchestrator/staging-proof").as_deref(), Some("success"));
-    shop.ok("hold --env staging --reason \"a customer visits\"");
-    shop.ends("run --env staging", 20);
+    shop.ok("hold staging --reason \"a customer visits\"");
+    shop.ends("run staging", 20);
     let new = shop.superproject().rev("staging");
     assert_eq!(status(&shop, &new, "orchestrator/staging-proof").as_deref(), Some("success"));
     let list = shop.ok("forge pr list");
@@ -85,10 +85,10 @@ fn p10_a_change_of_the_rules_gets_the_lock_that_was_reviewed() {
     shop.work_on("dev").write("orchestrator.yaml", rules);
     shop.commit_and_push("dev", "web has no image of its own");
     let number = shop.open();
-    let published = document(shop.ok(&format!("--format json lock publish --pull-request {number}")).stdout());
-    shop.ok(&format!("test run --env pull-request --pull-request {number}"));
+    let published = document(shop.ok(&format!("--format json lock publish --pr {number}")).stdout());
+    shop.ok(&format!("test run pull-request --pr {number}"));
     shop.ok(&format!("--as dana forge merge {number}"));
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     let after = shop.superproject().read("staging", "locks/lock.yaml").expect("staging has a lock");
     assert_ne!(before, after);
     assert!(after.contains(published["result"]["lock"].as_str().expect("an id")), "{after}");
@@ -97,7 +97,7 @@ fn p10_a_change_of_the_rules_gets_the_lock_that_was_reviewed() {
     shop.work_on("dev").write("README.md", "# The same shop\n");
     shop.commit_and_push("dev", "words");
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     assert_eq!(shop.superproject().read("staging", "locks/lock.yaml").expect("a lock"), after);
     assert_eq!(shop.superproject().rev("deploy/staging"), deployed);
 }
@@ -111,7 +111,7 @@ fn t12_a_push_past_the_pull_request_is_not_deployed_because_its_lock_is_there() 
     let commit = clone.commit("no suite in staging");
     let push = ["push", "--quiet", "origin", "HEAD:staging"];
     assert!(clone.try_git_with(&push, &[("ORCHESTRATOR_AS", "orchestrator")]).success(), "the bot may");
-    let refused = shop.ends("run --env staging", 20);
+    let refused = shop.ends("run staging", 20);
     assert!(refused.stderr().contains("without a pull request"), "{refused}");
     assert_eq!(status(&shop, &commit, "orchestrator/lock").as_deref(), Some("failure"));
     assert_eq!(shop.superproject().rev("deploy/staging"), deployed);
@@ -128,10 +128,10 @@ fn t1_a_change_does_not_choose_the_suites_that_it_is_tested_by() {
     let head = shop.commit_and_push("dev", "an easier suite");
     let number = shop.open();
     shop.broken("pr", "lint", true);
-    let partly = shop.ok(&format!("test run --env pull-request --pull-request {number} --suite easy"));
+    let partly = shop.ok(&format!("test run pull-request --pr {number} --suite easy"));
     assert!(partly.stderr().contains("is not set"), "{partly}");
     assert_eq!(status(&shop, &head, "orchestrator/suites"), None);
-    let failed = shop.ends(&format!("test run --env pull-request --pull-request {number}"), 1);
+    let failed = shop.ends(&format!("test run pull-request --pr {number}"), 1);
     assert!(failed.stderr().contains("it runs all the same"), "{failed}");
     assert_eq!(status(&shop, &head, "orchestrator/suites").as_deref(), Some("failure"));
 }
@@ -140,9 +140,9 @@ fn t1_a_change_does_not_choose_the_suites_that_it_is_tested_by() {
 fn a_lock_for_a_promotion_is_refused_before_anything_is_said_on_it() {
     let shop = Shop::new();
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     let head = shop.superproject().rev("staging");
-    shop.ends("lock publish --pull-request 2", 2);
+    shop.ends("lock publish --pr 2", 2);
     assert_eq!(status(&shop, &head, "orchestrator/lock"), None);
 }
 
@@ -171,8 +171,8 @@ fn every_answer_is_one_document() {
         ("--format json run --help", 0),
         ("--format json --version", 0),
         ("--format json run", 2),
-        ("--format json hold --env staging --reason \" \"", 2),
-        ("--format json run --env staging --reason alone", 2),
+        ("--format json hold staging --reason \" \"", 2),
+        ("--format json run staging --reason alone", 2),
         ("--format json lock check --rev dev", 11),
         ("--format json status", 0),
     ] {
@@ -183,7 +183,7 @@ fn every_answer_is_one_document() {
 #[test]
 fn t36_a_reason_reaches_no_terminal_as_it_is() {
     let shop = released();
-    let held = shop.orchestrator("hold --env staging").args(["--reason", "red \u{1b}[31m\rand back"]).run();
+    let held = shop.orchestrator("hold staging").args(["--reason", "red \u{1b}[31m\rand back"]).run();
     let held = held.expect_code(0);
     assert!(held.stdout().contains("red \\u{1b}[31m\\rand back"), "{held}");
 }

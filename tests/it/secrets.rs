@@ -54,8 +54,8 @@ fn assert_shown_masked(what: &str, finished: &Finished) {
 #[test]
 fn t48_a_secret_of_a_suite_is_shown_and_stored_nowhere() {
     let shop = leaking();
-    assert_shown_masked("the run", &given(&shop, "run --env staging").on_terminal().run().expect_code(1));
-    let line = "test run --env staging --suite leak --junit ../report.xml";
+    assert_shown_masked("the run", &given(&shop, "run staging").on_terminal().run().expect_code(1));
+    let line = "test run staging --suite leak --junit ../report.xml";
     assert_shown_masked("the terminal", &given(&shop, line).on_terminal().run().expect_code(1));
     assert_shown_masked("JSON", &given(&shop, &format!("--format json {line}")).run().expect_code(1));
     let summary = shop.join("summary.md");
@@ -75,7 +75,7 @@ fn t48_a_secret_of_a_suite_is_shown_and_stored_nowhere() {
 fn t50_no_output_of_the_binary_follows_a_link() {
     let shop = locked();
     shop.ok("--as dana forge merge 1");
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     let victim = shop.join("victim");
     fs::write(&victim, "precious").unwrap();
     symlink(&victim, shop.join("shop/report.xml")).unwrap();
@@ -83,9 +83,9 @@ fn t50_no_output_of_the_binary_follows_a_link() {
     fs::create_dir(shop.join("outside")).unwrap();
     symlink(shop.join("outside"), shop.join("shop/out")).unwrap();
     for (line, path) in [
-        ("test run --env staging --suite system --junit report.xml", "report.xml"),
-        ("test run --env staging --suite system --junit dangling.xml", "dangling.xml"),
-        ("test run --env staging --suite system --junit out/report.xml", "out"),
+        ("test run staging --suite system --junit report.xml", "report.xml"),
+        ("test run staging --suite system --junit dangling.xml", "dangling.xml"),
+        ("test run staging --suite system --junit out/report.xml", "out"),
         ("lock generate --rev dev --output out", "out"),
         ("lock generate --rev dev --output out/deeper", "out"),
     ] {

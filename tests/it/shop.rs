@@ -260,8 +260,8 @@ impl Shop {
 
     /// The lock and the suites of a pull request.
     pub(crate) fn check(&self, number: u64) {
-        self.ok(&format!("lock publish --pull-request {number}"));
-        self.ok(&format!("test run --env pull-request --pull-request {number}"));
+        self.ok(&format!("lock publish --pr {number}"));
+        self.ok(&format!("test run pull-request --pr {number}"));
     }
 
     /// A pull request from `dev` to `staging`, locked, tested and merged.
@@ -284,7 +284,7 @@ impl Shop {
     /// Four people approve the promotion, and one merges it.
     pub(crate) fn approve_and_merge(&self, number: u64) {
         self.approve(number, &["ana", "ben", "chloe", "dan"]);
-        self.ok(&format!("approvals --pull-request {number}"));
+        self.ok(&format!("approvals --pr {number}"));
         self.ok(&format!("--as ana forge merge {number}"));
     }
 

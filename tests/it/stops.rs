@@ -68,7 +68,7 @@ fn proven_original() -> Arc<Original> {
         let before = locked_original();
         let shop = before.shop.copy();
         shop.ok("--as dana forge merge 1");
-        shop.ok("run --env staging");
+        shop.ok("run staging");
         Original { shop, _before: Some(before) }
     })
 }
@@ -78,7 +78,7 @@ fn released_original() -> Arc<Original> {
         let before = proven_original();
         let shop = before.shop.copy();
         shop.approve_and_merge(2);
-        shop.ok("run --env production");
+        shop.ok("run production");
         Original { shop, _before: Some(before) }
     })
 }

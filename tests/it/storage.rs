@@ -51,10 +51,10 @@ fn f4_f26_on_a_full_disk_the_old_file_stays_and_the_path_is_named() {
     }
     let shop = locked();
     shop.ok("--as dana forge merge 1");
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     for (line, path) in [
         ("lock generate --rev dev --output ../full", "full/"),
-        ("test run --env staging --suite system --junit ../full/report.xml", "full/report.xml"),
+        ("test run staging --suite system --junit ../full/report.xml", "full/report.xml"),
     ] {
         let refused = with_full_disk(&shop, line).expect_code(15);
         assert!(refused.stderr().contains(path), "{line}: {refused}");
@@ -63,7 +63,7 @@ fn f4_f26_on_a_full_disk_the_old_file_stays_and_the_path_is_named() {
     }
     // Manifests of services are fetched into the cache: without it nothing can be deployed, and nothing is.
     let before = files(&shop.join("forge")).len();
-    let refused = with_full_disk(&shop, "--cache ../full/cache plan --env staging");
+    let refused = with_full_disk(&shop, "--cache ../full/cache plan staging");
     assert!(refused.code() == Some(15) && refused.stderr().contains("full/cache"), "{refused}");
     assert_eq!(files(&shop.join("forge")).len(), before);
 }

@@ -47,7 +47,7 @@ fn p19_commits_that_were_never_pushed_are_all_named_and_no_lock_is_made() {
     // Nobody asked: the images are there.
     shop.ok("lock generate --rev dev");
 
-    let line = "lock publish --pull-request 1 --check-pushed";
+    let line = "lock publish --pr 1 --check-pushed";
     let url = "[SANDBOX]/shop/../shop-cart.git";
     refuses(
         &shop,
@@ -100,7 +100,7 @@ fn t8_a_commit_that_a_host_gives_out_by_its_id_alone_is_not_pushed() {
     other.git(&["fetch", "--quiet", "../shop-cart.git", &imposter]);
     let said =
         ["shop-cart: is at", "though the remote has it: it may be a fork's", "hint: merge it in the submodule's"];
-    for line in ["lock publish --pull-request 1", "lock generate --rev dev"] {
+    for line in ["lock publish --pr 1", "lock generate --rev dev"] {
         refuses(&shop, line, 11, &said);
     }
     // Merged past the lock's job, it gets no lock either.
@@ -111,7 +111,7 @@ fn t8_a_commit_that_a_host_gives_out_by_its_id_alone_is_not_pushed() {
     pull_request["state"] = "merged".into();
     pull_request["merge"] = serde_json::json!({ "commit": merge, "by": "dana", "at": "2026-01-05T09:00:00Z" });
     std::fs::write(shop.join("forge/pulls/1.json"), pull_request.to_string()).unwrap();
-    refuses(&shop, "lock commit", 11, &said[..2]);
+    refuses(&shop, "lock commit staging", 11, &said[..2]);
     assert_eq!(shop.head("staging").unwrap(), merge, "nothing is committed");
 }
 
@@ -124,17 +124,17 @@ fn t8_only_branches_that_count_make_a_commit_pushed() {
     shop.open();
     refuses(
         &shop,
-        "lock publish --pull-request 1",
+        "lock publish --pr 1",
         11,
         &["1 of 3 commits are on no branch that counts", "branches that count: `main`, `release/*`, `refs/tags/v*`"],
     );
     // A pull request that changes the rule is judged by the rule as it is: staging has none yet, so by its own.
     shop.work_on("dev").write("orchestrator.yaml", with_rules("{ branches: [experiment, main], pushed: require }"));
     shop.commit_and_push("dev", "experiments count");
-    shop.ok("lock publish --pull-request 1");
-    shop.ok("test run --env pull-request --pull-request 1");
+    shop.ok("lock publish --pr 1");
+    shop.ok("test run pull-request --pr 1");
     shop.ok("--as dana forge merge 1");
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     // Now staging's rules hold, beside those of the pull request.
     clone.write("VERSION", "later\n");
     let later = clone.commit("later");
@@ -144,7 +144,7 @@ fn t8_only_branches_that_count_make_a_commit_pushed() {
     shop.work_on("dev").write("orchestrator.yaml", with_rules("{ pushed: off }"));
     shop.commit_and_push("dev", "no rules");
     let number = shop.open();
-    let line = format!("lock publish --pull-request {number}");
+    let line = format!("lock publish --pr {number}");
     refuses(&shop, &line, 11, &["branches that count: `experiment`, `main`"]);
     clone.git(&["push", "--quiet", "origin", "HEAD:refs/heads/experiment"]);
     shop.ok(&line);
@@ -165,7 +165,7 @@ fn p19_a_remote_that_does_not_answer_is_no_yes() {
     }
     shop.commit_and_push("dev", "another host");
     shop.open();
-    let refused = shop.json("lock publish --pull-request 1", 14);
+    let refused = shop.json("lock publish --pr 1", 14);
     assert_eq!(subjects(&refused), ["shop-dashboards", "shop-web"]);
     assert_eq!(refused["error"]["message"], "whether 2 of 3 commits are pushed is not known");
     let head = shop.head("dev").unwrap();
@@ -174,12 +174,12 @@ fn p19_a_remote_that_does_not_answer_is_no_yes() {
     // With something that is known to be wrong, trying again is no help: all are listed.
     let (_clone, commit) = unpushed(&shop, "shop-cart");
     shop.push_to_dev(&[("services/shop-cart", &commit)], "and one that nobody has");
-    let refused = shop.json("lock publish --pull-request 1", 11);
+    let refused = shop.json("lock publish --pr 1", 11);
     assert_eq!(subjects(&refused), ["shop-cart", "shop-dashboards", "shop-web"]);
     // A repository that is not there will not come by waiting.
     set_url(&shop, "services/shop-web", "../nowhere.git");
     shop.commit_and_push("dev", "a wrong name");
-    let refused = shop.json("lock publish --pull-request 1", 11);
+    let refused = shop.json("lock publish --pr 1", 11);
     assert_eq!(subjects(&refused), ["shop-cart", "shop-dashboards", "shop-web"]);
 }
 
@@ -221,7 +221,7 @@ fn t8_a_look_alike_owner_is_refused_showing_both() {
     set_url(&shop, "services/shop-web", "../../shop-evil/shop-web.git");
     shop.commit_and_push("dev", "a letter");
     let number = shop.open();
-    let line = format!("lock publish --pull-request {number}");
+    let line = format!("lock publish --pr {number}");
     refuses(
         &shop,
         &line,
@@ -256,14 +256,14 @@ fn t8_the_list_of_the_target_decides_which_owners_there_are() {
     let rules = with_rules("{ allow: [forge.example/shop, \"tools.example:8443\"] }");
     let shop = Shop::with(&rules);
     shop.merge_dev();
-    shop.ok("run --env staging");
+    shop.ok("run staging");
     shop.work_on("dev");
     let clone = shop.clone_folder();
     set_url(&shop, "services/shop-cart", "https://forge.example/sh0p/shop-cart.git");
     clone.write("orchestrator.yaml", with_rules("{ allow: [forge.example, \"tools.example:8443\"] }"));
     shop.commit_and_push("dev", "a wider list, and its use");
     let number = shop.open();
-    let line = format!("lock publish --pull-request {number}");
+    let line = format!("lock publish --pr {number}");
     refuses(
         &shop,
         &line,

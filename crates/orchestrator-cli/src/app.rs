@@ -65,10 +65,15 @@ fn command_in(words: &[String]) -> String {
 }
 
 /// The format that the arguments ask for, whatever else is wrong with them.
-fn format_in(words: &[String]) -> Format {
-    let separate = words.windows(2).filter(|pair| pair[0] == "--format").map(|pair| pair[1].as_str());
-    let mut values = words.iter().filter_map(|word| word.strip_prefix("--format=")).chain(separate);
-    values.find_map(|value| Format::from_str(value, false).ok()).unwrap_or(Format::Human)
+fn format_in<'a>(words: &'a [String]) -> Format {
+    let separate = words.windows(2).filter(|pair| matches!(pair[0].as_str(), "--format" | "-o"));
+    let separate = separate.map(|pair| pair[1].as_str());
+    let joined = |word: &'a String| {
+        let short = || word.strip_prefix("-o").map(|value| value.strip_prefix('=').unwrap_or(value));
+        word.strip_prefix("--format=").or_else(short)
+    };
+    let joined = words.iter().filter_map(joined);
+    joined.chain(separate).find_map(|value| Format::from_str(value, false).ok()).unwrap_or(Format::Human)
 }
 
 /// Shows what clap says: help and version are answers, the rest is a usage error, both in the asked-for format.
@@ -99,7 +104,8 @@ fn execute(arguments: Arguments) -> Result<Shown> {
     match &arguments.command {
         Command::Schema(SchemaCommand::Print(args)) => return Ok(commands::schema::print(args)),
         Command::Reference(args) => return Ok(crate::reference::page(args.page)),
-        Command::Completions(args) => return Ok(commands::shell::completions(args)),
+        Command::Completion(args) => return Ok(commands::shell::completion(args)),
+        Command::Version => return Ok(commands::shell::version()),
         Command::Man(args) => return commands::shell::man(args),
         Command::Demo(args) => return crate::demo::run(args, global),
         Command::Forge(ForgeCommand::Hook(args)) => return commands::forge::hook(args, global),

@@ -133,9 +133,9 @@ async fn open_promotion(context: &Context, branch: &str) -> Result<PullRequest> 
         (Some(one), true) => Ok(one),
         (Some(_), false) => {
             Err(Error::new(ErrorKind::Usage, format!("several pull requests into `{branch}` are open"))
-                .hint("name one with `--pull-request N`"))
+                .hint("name one with `--pr N`"))
         }
         (None, _) => Err(Error::new(ErrorKind::Refused, format!("no pull request into `{branch}` is open"))
-            .hint("`orchestrator run --env staging` opens the promotion when its proof is there")),
+            .hint("`orchestrator run staging` opens the promotion when its proof is there")),
     }
 }

@@ -161,5 +161,5 @@ fn belongs(engine: &Engine<'_>) -> Result<()> {
         format!("the lock does not belong to commit {}", engine.revision.commit.short(12)),
     )
     .problems(mismatches.iter().map(|mismatch| Problem::new(mismatch.path(), mismatch.to_string())))
-    .hint("`orchestrator run --env staging` commits the lock of a merge"))
+    .hint("`orchestrator run staging` commits the lock of a merge"))
 }

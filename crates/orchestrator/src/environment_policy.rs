@@ -152,7 +152,7 @@ pub(crate) fn branch_of(environment: &Environment) -> Result<String> {
     environment.branch.as_ref().map(ToString::to_string).ok_or_else(|| {
         Error::new(ErrorKind::Usage, format!("environment `{}` has no branch", environment.name))
             .hint("give it `branch:` with a role of `branches:` if it should be deployed")
-            .hint("an environment of pull requests is tested with `--pull-request N`")
+            .hint("an environment of pull requests is tested with `--pr N`")
     })
 }
 

@@ -309,7 +309,7 @@ fn cannot_be_read(environment: &EnvironmentName, error: Error) -> Error {
 pub(crate) fn way_out(environment: &EnvironmentName, commit: &str) -> String {
     format!(
         "where these rules cannot be met any more, an administrator puts those of another commit in force: \
-         `orchestrator policy accept {commit} {environment} --reason …`"
+         `orchestrator policy accept {environment} {commit} --reason …`"
     )
 }
 

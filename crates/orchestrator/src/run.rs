@@ -205,7 +205,7 @@ async fn rollback_target<'a>(
             | lock_model::ErrorClass::Bug => ErrorKind::Refused,
         };
         Error::from_source(code, format!("`{name}` cannot be rolled back"), error)
-            .hint(format!("`orchestrator history --env {name}` shows what was proven there"))
+            .hint(format!("`orchestrator history {name}` shows what was proven there"))
     })?;
     let revision = Revision::load(context, &target.commit)?;
     let engine = Engine::new(context, store, revision, name, Purpose::Rollback)?;
@@ -307,7 +307,7 @@ async fn images_are_there(
         let Ok(revision) = Revision::load(context, &other.commit) else { continue };
         let Ok(Some(lock)) = revision.lock(context) else { continue };
         if gone_of(context, &revision, &lock.lock, name).await.is_ok_and(|gone| gone.is_empty()) {
-            let again = format!("orchestrator rollback --env {name} --to {} --reason …", called(&other));
+            let again = format!("orchestrator rollback {name} --to {} --reason …", called(&other));
             return Err(error.hint(format!("`{again}`: all images of that release are there")));
         }
     }
@@ -387,7 +387,7 @@ async fn after_the_proof(
             ErrorKind::Refused,
             format!("release {} is not proven in `{name}`: there is nothing to {step}", engine.release.id8()),
         )
-        .hint(format!("`orchestrator run --env {name}` makes the proof")));
+        .hint(format!("`orchestrator run {name}` makes the proof")));
     }
     let stopped = engine.run(&Wanted::Only(BTreeSet::from([step])), Repeat::No).await?;
     Ok(engine.into_report(operation, revision, stopped))

@@ -6,6 +6,7 @@ use promotion::attempts::{AfterProof, Locks, PlanShape, plan};
 
 use crate::context::Context;
 use crate::engine::suite_reference;
+use crate::environment_policy::{branch_of, environment_of};
 use crate::error::{ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
@@ -30,17 +31,22 @@ pub async fn history(
     Ok(HistoryReport { records })
 }
 
-/// Where each environment that has a branch stands, by the configuration of the staging branch.
+/// Where an environment stands, or each one that has a branch, by the configuration of the staging branch.
 ///
 /// # Errors
 ///
-/// Where repository, forge or ledger cannot be read.
-pub async fn status(context: &Context) -> Result<StatusReport> {
+/// Where repository, forge or ledger cannot be read, [`ErrorKind::Usage`] where the named environment is unknown or has no
+/// branch.
+pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result<StatusReport> {
     context.sync()?;
     let store = LedgerStore::read(context).await?;
     let (config, mut warnings) = shown_config(context).await?;
+    if let (Some(config), Some(name)) = (&config, only) {
+        let _branch = branch_of(environment_of(config, name)?)?;
+    }
     let mut environments = Vec::new();
-    for environment in config.iter().flat_map(|config| config.environments.values()) {
+    let is_asked = |environment: &&Environment| only.is_none_or(|name| environment.name == *name);
+    for environment in config.iter().flat_map(|config| config.environments.values()).filter(is_asked) {
         let Some(branch) = &environment.branch else { continue };
         let mut suites = Vec::new();
         // A configuration that cannot be read names no suites; it is a warning above.

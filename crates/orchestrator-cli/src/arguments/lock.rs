@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use lock_model::{EnvironmentName, ServiceName};
 
+use super::EnvironmentArgs;
+
 /// Commands about locks.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum LockCommand {
@@ -32,7 +34,7 @@ pub(crate) enum LockCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockGenerateArgs {
     /// Lock what merging this pull request gives.
-    #[arg(long, value_name = "N", conflicts_with = "rev")]
+    #[arg(long = "pr", value_name = "N", conflicts_with = "rev")]
     pub pull_request: Option<u64>,
     /// Lock this commit or branch.
     #[arg(long, value_name = "REV", default_value = "HEAD")]
@@ -141,7 +143,7 @@ pub(crate) struct LockShowArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockPublishArgs {
     /// The pull request.
-    #[arg(long, value_name = "N")]
+    #[arg(long = "pr", value_name = "N")]
     pub pull_request: u64,
     /// Ask the remote of every submodule whether its commit is on a branch; also where the configuration does not.
     #[arg(long)]
@@ -155,8 +157,8 @@ pub(crate) struct LockPublishArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockCommitArgs {
     /// Environment whose branch it is.
-    #[arg(long, value_name = "ENVIRONMENT", default_value = "staging")]
-    pub env: EnvironmentName,
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
     /// Take the registry's present answer where a tag moved since the review; recorded as unreviewed.
     #[arg(long, requires = "reason")]
     pub accept_new: bool,

@@ -19,8 +19,9 @@ pub(crate) use lock::{
     LockPublishArgs, LockRejectArgs, LockShowArgs, RevisionArgument,
 };
 pub(crate) use operate::{
-    ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs, PolicyCommand,
-    PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, RollbackArgs, RunArgs, TestCommand, TestRunArgs, UnholdArgs,
+    AnyEnvironmentArgs, ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs,
+    PolicyCommand, PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, RollbackArgs, RunArgs, TestCommand, TestRunArgs,
+    UnholdArgs,
 };
 
 use crate::output::Format;
@@ -51,7 +52,8 @@ impl Arguments {
             Command::Lock(LockCommand::Publish(args)) => DEADLINE + args.wait.unwrap_or_default(),
             Command::Lock(_)
             | Command::Images(_)
-            | Command::Completions(_)
+            | Command::Completion(_)
+            | Command::Version
             | Command::Man(_)
             | Command::Health(_)
             | Command::Plan(_)
@@ -63,7 +65,7 @@ impl Arguments {
             | Command::Hold(_)
             | Command::Unhold(_)
             | Command::Policy(_)
-            | Command::Status
+            | Command::Status(_)
             | Command::History(_)
             | Command::Config(_)
             | Command::Schema(_)
@@ -88,7 +90,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long = "as", global = true, value_name = "USER", env = crate::environment::ACTOR.name, hide_env_values = true)]
     actor: Option<String>,
     /// Output for people, for machines, or for a GitHub Actions log.
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
+    #[arg(short = 'o', long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub format: Format,
     /// Longest time that the whole command may take, such as `90s` or `10m`; default: 5m, and 1h where suites run.
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
@@ -168,7 +170,7 @@ pub(crate) enum Command {
     ///
     /// The ledger alone says it. Records are not signed: who can move the ledger's branch past the forge's rules can make
     /// them up, and a fresh clone does not notice (docs/ledger.md).
-    Status,
+    Status(AnyEnvironmentArgs),
     /// Show the ledger as a table.
     History(HistoryArgs),
     /// Judge and show the configuration.
@@ -183,9 +185,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Forge(ForgeCommand),
     /// Print the completions of a shell.
-    Completions(CompletionsArgs),
+    Completion(CompletionArgs),
     /// Write the manual pages.
     Man(ManArgs),
+    /// Print the version.
+    Version,
     /// Write the reference pages.
     #[command(hide = true)]
     Reference(ReferenceArgs),
@@ -215,8 +219,8 @@ pub(crate) struct ConfigShowArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Only this environment, everything merged.
-    #[arg(long, value_name = "ENVIRONMENT")]
-    pub env: Option<lock_model::EnvironmentName>,
+    #[arg(value_name = "ENVIRONMENT")]
+    pub environment: Option<lock_model::EnvironmentName>,
     /// Say for each value where it came from.
     #[arg(long)]
     pub origin: bool,
@@ -267,7 +271,7 @@ pub(crate) struct DemoArgs {
 
 /// Which shell.
 #[derive(Debug, clap::Args)]
-pub(crate) struct CompletionsArgs {
+pub(crate) struct CompletionArgs {
     /// The shell.
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,

@@ -8,8 +8,16 @@ use lock_model::{EnvironmentName, SuiteName};
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct EnvironmentArgs {
     /// The environment, as the configuration names it.
-    #[arg(long, value_name = "ENVIRONMENT")]
-    pub env: EnvironmentName,
+    #[arg(value_name = "ENVIRONMENT")]
+    pub name: EnvironmentName,
+}
+
+/// An environment, or all of them.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct AnyEnvironmentArgs {
+    /// Only this environment, as the configuration names it.
+    #[arg(value_name = "ENVIRONMENT")]
+    pub name: Option<EnvironmentName>,
 }
 
 /// How to run.
@@ -80,7 +88,7 @@ pub(crate) struct TestRunArgs {
     #[arg(long, value_name = "SUITE")]
     pub suite: Vec<SuiteName>,
     /// Run them on what merging this pull request gives, and set its status `orchestrator/suites`.
-    #[arg(long, value_name = "N")]
+    #[arg(long = "pr", value_name = "N")]
     pub pull_request: Option<u64>,
     /// Write a `JUnit` report into this file.
     #[arg(long, value_name = "FILE")]
@@ -91,27 +99,27 @@ pub(crate) struct TestRunArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct PromoteArgs {
     /// The environment that holds the proof.
-    #[arg(long, value_name = "ENVIRONMENT", default_value = "staging")]
-    pub env: EnvironmentName,
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
 }
 
 /// Whose approvals.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApprovalsArgs {
-    /// The promotion pull request; default: the open one.
-    #[arg(long, value_name = "N")]
-    pub pull_request: Option<u64>,
     /// The environment that asks for them.
-    #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
-    pub env: EnvironmentName,
+    #[arg(value_name = "ENVIRONMENT", default_value = "production")]
+    pub environment: EnvironmentName,
+    /// The promotion pull request; default: the open one.
+    #[arg(long = "pr", value_name = "N")]
+    pub pull_request: Option<u64>,
 }
 
 /// What to release.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReleaseArgs {
     /// The environment.
-    #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
-    pub env: EnvironmentName,
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
     /// The commit; default: the newest of the environment's branch.
     #[arg(long, value_name = "REV")]
     pub rev: Option<String>,
@@ -177,12 +185,12 @@ pub(crate) enum PolicyCommand {
 /// Which rules.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyAcceptArgs {
+    /// The environment.
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
     /// A commit that was a tip of the environment's branch; its configuration has the rules.
     #[arg(value_name = "COMMIT")]
     pub commit: String,
-    /// The environment.
-    #[arg(value_name = "ENVIRONMENT")]
-    pub environment: EnvironmentName,
     /// The reason, for the record in the ledger.
     #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
@@ -192,8 +200,8 @@ pub(crate) struct PolicyAcceptArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyTakeOverArgs {
     /// The environment, as the configuration names it now.
-    #[arg(value_name = "ENVIRONMENT")]
-    pub environment: EnvironmentName,
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
     /// The reason, for the record in the ledger.
     #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     pub reason: String,
@@ -202,10 +210,10 @@ pub(crate) struct PolicyTakeOverArgs {
 /// Which records.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HistoryArgs {
-    /// Only this environment.
-    #[arg(long, value_name = "ENVIRONMENT")]
-    pub env: Option<EnvironmentName>,
+    /// The environment.
+    #[command(flatten)]
+    pub environment: AnyEnvironmentArgs,
     /// At most this many, the newest.
-    #[arg(long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N")]
     pub limit: Option<usize>,
 }

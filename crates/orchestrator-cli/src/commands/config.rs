@@ -19,6 +19,6 @@ pub(crate) fn check(args: &ConfigArgs, global: &GlobalArgs) -> Result<Shown> {
 pub(crate) fn show(args: &ConfigShowArgs, global: &GlobalArgs) -> Result<Shown> {
     let origin = if args.origin { ShowOrigin::Shown } else { ShowOrigin::Hidden };
     let revision = args.config.rev.as_deref();
-    let report = show_config(&global.repository, revision, args.env.as_ref(), origin, &surroundings())?;
+    let report = show_config(&global.repository, revision, args.environment.as_ref(), origin, &surroundings())?;
     Ok(Shown::report(&report))
 }

@@ -4,13 +4,13 @@ use orchestrator::{self as library, Context, DeployRequest, Result};
 use orchestrator::{RollbackRequest, RunRequest, TestRequest};
 
 use crate::arguments::{
-    ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs, PolicyTakeOverArgs,
-    PromoteArgs, ReleaseArgs, RollbackArgs, RunArgs, TestRunArgs, UnholdArgs,
+    AnyEnvironmentArgs, ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs,
+    PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, RollbackArgs, RunArgs, TestRunArgs, UnholdArgs,
 };
 use crate::output::Shown;
 
 pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Shown> {
-    let mut request = RunRequest::new(args.environment.env);
+    let mut request = RunRequest::new(args.environment.name);
     request.revision = args.rev;
     request.wait = args.wait.unwrap_or_default();
     request.lift_hold = args.reason.filter(|_| args.lift_hold);
@@ -19,7 +19,7 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Shown> {
 }
 
 pub(crate) async fn rollback(context: &Context, args: RollbackArgs) -> Result<Shown> {
-    let mut request = RollbackRequest::new(args.environment.env, args.reason.unwrap_or_default());
+    let mut request = RollbackRequest::new(args.environment.name, args.reason.unwrap_or_default());
     request.to = args.to;
     request.wait = args.wait.unwrap_or_default();
     request.reject = args.reject;
@@ -30,7 +30,7 @@ pub(crate) async fn rollback(context: &Context, args: RollbackArgs) -> Result<Sh
 }
 
 pub(crate) async fn deploy(context: &Context, args: DeployArgs) -> Result<Shown> {
-    let mut request = DeployRequest::new(args.environment.env);
+    let mut request = DeployRequest::new(args.environment.name);
     request.revision = args.rev;
     request.wait = args.wait.unwrap_or_default();
     request.again = args.again;
@@ -38,31 +38,31 @@ pub(crate) async fn deploy(context: &Context, args: DeployArgs) -> Result<Shown>
 }
 
 pub(crate) async fn promote(context: &Context, args: &PromoteArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::promote(context, &args.env).await?))
+    Ok(Shown::report(&library::promote(context, &args.environment.name).await?))
 }
 
 pub(crate) async fn release(context: &Context, args: &ReleaseArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::release(context, &args.env, args.rev.as_deref()).await?))
+    Ok(Shown::report(&library::release(context, &args.environment.name, args.rev.as_deref()).await?))
 }
 
 pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::approvals(context, &args.env, args.pull_request).await?))
+    Ok(Shown::report(&library::approvals(context, &args.environment, args.pull_request).await?))
 }
 
 pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::plan(context, &args.environment.env, args.rev.as_deref()).await?))
+    Ok(Shown::report(&library::plan(context, &args.environment.name, args.rev.as_deref()).await?))
 }
 
 pub(crate) async fn verify(context: &Context, args: &EnvironmentArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::verify(context, &args.env).await?))
+    Ok(Shown::report(&library::verify(context, &args.name).await?))
 }
 
 pub(crate) async fn health(context: &Context, args: &EnvironmentArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::health(context, &args.env).await?))
+    Ok(Shown::report(&library::health(context, &args.name).await?))
 }
 
 pub(crate) async fn test(context: &Context, args: TestRunArgs) -> Result<Shown> {
-    let mut request = TestRequest::new(args.environment.env);
+    let mut request = TestRequest::new(args.environment.name);
     request.suites = args.suite;
     request.pull_request = args.pull_request;
     let report = library::run_tests(context, &request).await?;
@@ -73,11 +73,11 @@ pub(crate) async fn test(context: &Context, args: TestRunArgs) -> Result<Shown> 
 }
 
 pub(crate) async fn hold(context: &Context, args: &HoldArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::hold(context, &args.environment.env, &args.reason).await?))
+    Ok(Shown::report(&library::hold(context, &args.environment.name, &args.reason).await?))
 }
 
 pub(crate) async fn unhold(context: &Context, args: &UnholdArgs) -> Result<Shown> {
-    let (environment, reason) = (&args.environment.env, &args.reason);
+    let (environment, reason) = (&args.environment.name, &args.reason);
     Ok(Shown::report(&match &args.accept {
         Some(release) => library::accept_release(context, environment, release, reason).await?,
         None => library::unhold(context, environment, reason).await?,
@@ -85,17 +85,17 @@ pub(crate) async fn unhold(context: &Context, args: &UnholdArgs) -> Result<Shown
 }
 
 pub(crate) async fn accept_policy(context: &Context, args: &PolicyAcceptArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::accept_policy(context, &args.environment, &args.commit, &args.reason).await?))
+    Ok(Shown::report(&library::accept_policy(context, &args.environment.name, &args.commit, &args.reason).await?))
 }
 
 pub(crate) async fn take_over(context: &Context, args: &PolicyTakeOverArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::take_over(context, &args.environment, &args.reason).await?))
+    Ok(Shown::report(&library::take_over(context, &args.environment.name, &args.reason).await?))
 }
 
-pub(crate) async fn status(context: &Context) -> Result<Shown> {
-    Ok(Shown::report(&library::status(context).await?))
+pub(crate) async fn status(context: &Context, args: &AnyEnvironmentArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::status(context, args.name.as_ref()).await?))
 }
 
 pub(crate) async fn history(context: &Context, args: &HistoryArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::history(context, args.env.as_ref(), args.limit).await?))
+    Ok(Shown::report(&library::history(context, args.environment.name.as_ref(), args.limit).await?))
 }

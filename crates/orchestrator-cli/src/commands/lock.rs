@@ -74,7 +74,7 @@ async fn publish(context: &Context, args: &LockPublishArgs) -> Result<Shown> {
 
 async fn commit(context: &Context, args: &LockCommitArgs) -> Result<Shown> {
     let accept_new = args.reason.as_deref().filter(|_| args.accept_new);
-    Ok(Shown::report(&library::commit_lock(context, &args.env, accept_new).await?))
+    Ok(Shown::report(&library::commit_lock(context, &args.environment.name, accept_new).await?))
 }
 
 async fn reject(context: &Context, args: &LockRejectArgs) -> Result<Shown> {

@@ -49,14 +49,15 @@ impl Session {
             Command::Unhold(args) => environment::unhold(&self.context()?, &args).await,
             Command::Policy(PolicyCommand::Accept(args)) => environment::accept_policy(&self.context()?, &args).await,
             Command::Policy(PolicyCommand::TakeOver(args)) => environment::take_over(&self.context()?, &args).await,
-            Command::Status => environment::status(&self.context()?).await,
+            Command::Status(args) => environment::status(&self.context()?, &args).await,
             Command::History(args) => environment::history(&self.context()?, &args).await,
             Command::Forge(command) => forge::run(&self.context()?, command).await,
             Command::Config(_)
             | Command::Schema(_)
             | Command::Reference(_)
             | Command::Demo(_)
-            | Command::Completions(_)
+            | Command::Completion(_)
+            | Command::Version
             | Command::Man(_) => Err(dispatched_earlier()),
         }
     }

@@ -1,20 +1,26 @@
-//! `completions` and `man`: made from the same argument definitions as the program itself.
+//! `completion`, `man` and `version`: made from the same argument definitions as the program itself.
 
 use std::path::Path;
 
 use clap::CommandFactory as _;
 
-use crate::arguments::{Arguments, CompletionsArgs, ManArgs};
+use crate::arguments::{Arguments, CompletionArgs, ManArgs};
 use crate::output::Shown;
 use orchestrator::{Error, ErrorKind, MissingFolders, Result};
 
 /// Prints the completions of a shell.
-pub(crate) fn completions(args: &CompletionsArgs) -> Shown {
+pub(crate) fn completion(args: &CompletionArgs) -> Shown {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Arguments::command(), "orchestrator", &mut text);
     let text = String::from_utf8_lossy(&text).into_owned();
     let result = serde_json::json!({ "shell": args.shell.to_string(), "script": text });
     Shown::with_result(text, result)
+}
+
+/// Prints the version.
+pub(crate) fn version() -> Shown {
+    let version = env!("CARGO_PKG_VERSION");
+    Shown::with_result(format!("orchestrator {version}\n"), serde_json::json!({ "version": version }))
 }
 
 /// Writes the manual pages.

@@ -57,7 +57,9 @@ pub(crate) async fn lock_commit(
     }
     let merged = merged_pull_request(context, branch, &tip.commit).await?;
     let made = match merged {
-        Some(pull_request) => reviewed(context, store.ledger(), branch, tip, &pull_request, on_difference).await?,
+        Some(pull_request) => {
+            reviewed(context, store.ledger(), (environment, branch), tip, &pull_request, on_difference).await?
+        }
         None => match tip.config.forge.direct_push {
             DirectPush::Refuse => return Err(direct_push(context, branch, tip).await?),
             DirectPush::Relock => {
@@ -163,12 +165,17 @@ struct ToCommit {
     pulls: Vec<u64>,
 }
 
+/// The command that commits what the registry says now.
+fn accept_new(environment: &EnvironmentName) -> String {
+    format!("`orchestrator lock commit {environment} --accept-new --reason …`, recorded as unreviewed")
+}
+
 /// Resolves a merged pull request's tree again and compares the answer with what was published, also by the pull requests
 /// that were merged since the last lock commit.
 async fn reviewed(
     context: &Context,
     ledger: &Ledger,
-    branch: &str,
+    (environment, branch): (&EnvironmentName, &str),
     tip: &Revision,
     pull_request: &PullRequest,
     on_difference: OnDifference<'_>,
@@ -191,16 +198,16 @@ async fn reviewed(
             return accepted(generated, reason, vec![pull_request.number]);
         }
         (Err(error), OnDifference::Refuse) if error.kind() == ErrorKind::Lock => {
-            return Err(error.hint(
-                "to take what the registry says now: `orchestrator lock commit --accept-new --reason …`, recorded as unreviewed",
-            ));
+            return Err(error.hint(format!("to take what the registry says now: {}", accept_new(environment))));
         }
         (Err(error), OnDifference::Refuse | OnDifference::AcceptNew(_)) => return Err(error),
     };
     let pulls = arrivals.numbers();
     let (unreviewed, reason) = match (arrivals.compare(&generated.lock)?, on_difference) {
         (Compared::Equal, OnDifference::Refuse | OnDifference::AcceptNew(_)) => (None, None),
-        (Compared::Different(error), OnDifference::Refuse) => return Err(error),
+        (Compared::Different(error), OnDifference::Refuse) => {
+            return Err(error.hint(format!("to take the new images after all: {}", accept_new(environment))));
+        }
         (Compared::Different(_) | Compared::Pushed(_), OnDifference::AcceptNew(reason)) => {
             return accepted(generated, reason, pulls);
         }

@@ -231,7 +231,7 @@ fn different(reviewed: &Lock, made: &Lock, whose: &BTreeMap<ServiceName, Whose>)
         short_id(reviewed.id().as_str()),
         short_id(made.id().as_str())
     );
-    let error = if changes.services.values().any(tag_moved) {
+    if changes.services.values().any(tag_moved) {
         Error::new(ErrorKind::Image, format!("the registry no longer gives what was reviewed: {ids}"))
             .problems(problems)
             .hint("find out who moved the tag; nothing was committed")
@@ -239,10 +239,7 @@ fn different(reviewed: &Lock, made: &Lock, whose: &BTreeMap<ServiceName, Whose>)
         Error::new(ErrorKind::Image, format!("the merge is not what its pull requests published: {ids}"))
             .problems(problems)
             .hint("the pull request was merged with another head or base than its lock was made for; nothing was committed")
-    };
-    error.hint(
-        "to take the new images after all: `orchestrator lock commit --accept-new --reason …`, recorded as unreviewed",
-    )
+    }
 }
 
 /// Whether the same tag of the same repository, at the same commit, has another digest.

@@ -91,8 +91,9 @@ impl<'a> Engine<'a> {
         purpose: Purpose,
     ) -> Result<Self> {
         let lock = revision.lock(context)?.ok_or_else(|| {
-            Error::new(ErrorKind::Repository, format!("commit {} has no lock", revision.commit.short(12)))
-                .hint("locks are committed to the staging branch when a pull request is merged: `orchestrator run --env staging`")
+            Error::new(ErrorKind::Repository, format!("commit {} has no lock", revision.commit.short(12))).hint(
+                "locks are committed to the staging branch when a pull request is merged: `orchestrator run staging`",
+            )
         })?;
         let release = revision.release(&lock.lock);
         let environment = revision.environment(environment)?.clone();
@@ -426,7 +427,7 @@ fn interrupted(environment: &EnvironmentName, interruption: &Interruption) -> Er
             ErrorKind::Refused,
             format!("`{environment}` was held meanwhile by {}: {}", hold.by, hold.reason),
         )
-        .hint(format!("`orchestrator unhold --env {environment} --reason …` lifts it")),
+        .hint(format!("`orchestrator unhold {environment} --reason …` lifts it")),
         Interruption::Rejected(rejection) => Error::new(
             ErrorKind::Refused,
             format!("the lock was rejected meanwhile by {}: {}", rejection.by, rejection.reason),

@@ -187,11 +187,11 @@ async fn t47_what_lies_beside_the_records_stops_nobody() {
     let large = vec![b'x'; 8 * 1024 * 1024];
     let file = |path: &str| TreeChange::Write { path: path.to_owned(), mode: MODE_FILE, bytes: large.clone() };
     shop.commit(LEDGER_BRANCH, &[file("x/f"), file(&format!("evidence/sha256/{}", "0".repeat(64)))], "x");
-    status(&shop.bot()).await.unwrap();
+    status(&shop.bot(), None).await.unwrap();
     shop.run_ok(&production()).await;
     // A large file among the records is none, and is not read.
     shop.commit(LEDGER_BRANCH, &[file("records/000/x.json")], "x");
-    let error = fails(status(&shop.bot()).await, ErrorKind::Refused);
+    let error = fails(status(&shop.bot(), None).await, ErrorKind::Refused);
     let causes = error.causes().join("\n");
     assert!(causes.contains("`records/000/x.json` is neither a record nor a folder of records"), "{causes}");
 }
@@ -211,7 +211,7 @@ async fn t47_what_is_kept_of_the_ledger_is_believed_only_whole_and_of_the_same_f
     let shop = released();
     let kept = shop.join("shop.git/orchestrator/ledger/000");
     fs::remove_file(&kept).unwrap_or_default();
-    let before = status(&shop.bot()).await.unwrap();
+    let before = status(&shop.bot(), None).await.unwrap();
     let text = fs::read_to_string(&kept).unwrap();
     assert!(text.contains("\"rollback\"") || text.contains("\"deploy\""), "records are kept");
     // It is what is read next time: the same folder need not be checked again.
@@ -224,16 +224,16 @@ async fn t47_what_is_kept_of_the_ledger_is_believed_only_whole_and_of_the_same_f
         text.chars().take(text.len() / 2).collect(),
     ] {
         fs::write(&kept, damaged).unwrap();
-        assert_eq!(status(&shop.bot()).await.unwrap(), before);
+        assert_eq!(status(&shop.bot(), None).await.unwrap(), before);
         assert_eq!(fs::read_to_string(&kept).unwrap(), text, "it is kept anew");
     }
     // One more record is another folder.
     hold(&shop.context("eve"), &production(), "a holiday").await.unwrap();
-    let held = status(&shop.bot()).await.unwrap();
+    let held = status(&shop.bot(), None).await.unwrap();
     assert_ne!(held, before);
     // What a clone remembers holds although the folder that is there was checked before.
     fs::write(&kept, &text).unwrap();
     let shorter = shop.git().rev_list(&["refs/heads/orchestrator/ledger"]).unwrap()[1].clone();
     shop.force(LEDGER_BRANCH, &shorter);
-    fails(status(&shop.bot()).await, ErrorKind::Refused);
+    fails(status(&shop.bot(), None).await, ErrorKind::Refused);
 }

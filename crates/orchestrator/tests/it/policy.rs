@@ -58,7 +58,7 @@ async fn t42_what_was_refused_never_has_the_rules_of_what_comes_on_top() {
     let good = shop.head("main").unwrap();
     bypass(&shop, RULES, "").await;
     let detail = refused(&shop, &production()).await;
-    for part in ["approvals: ", "staging-proof: ", good.short(12), "policy accept", "production --reason"] {
+    for part in ["approvals: ", "staging-proof: ", good.short(12), "policy accept production "] {
         assert!(detail.contains(part), "{part}: {detail}");
     }
     assert_eq!(judged_by(&shop, &production()), (PolicySource::Passed, Some(good.clone())));
@@ -190,7 +190,7 @@ async fn t42_a_team_that_shrank_goes_on_after_an_administrator_accepted_its_rule
     let report = shop.run_ok(&production()).await;
     assert_eq!(judged_by(&shop, &production()), (PolicySource::Accepted, Some(merge.clone())));
     assert!(report.warnings.iter().any(|one| one.contains("put in force by eve")), "{report:#?}");
-    let shown = status(&shop.bot()).await.unwrap();
+    let shown = status(&shop.bot(), None).await.unwrap();
     assert!(shown.warnings.iter().any(|one| one.contains("we are fewer")), "{shown:#?}");
 
     // The next promotion says so, and passes by the accepted rules; then the decision is over.
@@ -208,7 +208,7 @@ async fn t42_a_team_that_shrank_goes_on_after_an_administrator_accepted_its_rule
     let report = shop.run_ok(&production()).await;
     assert_eq!(judged_by(&shop, &production()), (PolicySource::Accepted, Some(merge)));
     assert!(!report.warnings.is_empty());
-    assert_eq!(status(&shop.bot()).await.unwrap().warnings, [""; 0]);
+    assert_eq!(status(&shop.bot(), None).await.unwrap().warnings, [""; 0]);
 }
 
 #[tokio::test]
@@ -423,7 +423,7 @@ async fn t42_a_configuration_that_cannot_be_read_stops_only_what_it_would_deploy
     // Half-done work of anybody is nobody else's matter.
     shop.force("wip", &good);
     shop.commit("wip", &[write("orchestrator.yaml", "version: 1\nbroken: [\n")], "half done");
-    let shown = status(&shop.bot()).await.unwrap();
+    let shown = status(&shop.bot(), None).await.unwrap();
     assert_eq!((shown.environments.len(), shown.warnings.as_slice()), (2, [].as_slice()));
     let unknown = fails(run(&shop.bot(), &RunRequest::new(environment("nosuch"))).await, ErrorKind::Usage);
     assert!(unknown.message().contains("there is no environment `nosuch`"), "{unknown:#?}");
@@ -434,7 +434,7 @@ async fn t42_a_configuration_that_cannot_be_read_stops_only_what_it_would_deploy
     let number = shop.open_pull_request("weak", "main").await;
     shop.merge_past_rules(number).await;
     fails(run(&shop.bot(), &RunRequest::new(production())).await, ErrorKind::Usage);
-    let shown = status(&shop.bot()).await.unwrap();
+    let shown = status(&shop.bot(), None).await.unwrap();
     assert_eq!(shown.environments.len(), 2);
     assert!(shown.warnings.iter().any(|line| line.contains("`main` cannot be read")), "{:?}", shown.warnings);
     // Staging goes on, and production can be held and let go.

@@ -87,7 +87,7 @@ async fn t57_what_a_bot_recorded_for_the_merge_counts_for_the_commit_with_the_lo
     assert_eq!(shop.ledger().records().len(), records, "{:?}", shop.story(records));
     // No other step is looked for among these records.
     assert_eq!(shop.count(&pull_request(), Step::Deploy, StepResult::Ok), 0);
-    let status = orchestrator::status(&shop.bot()).await.unwrap();
+    let status = orchestrator::status(&shop.bot(), None).await.unwrap();
     assert!(status.environments.iter().all(|one| one.environment != pull_request()));
 }
 

@@ -73,7 +73,7 @@ async fn b38_a_rollback_deploys_the_release_before_and_holds_the_environment() {
     let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
     assert_eq!(report.stopped, Some(ErrorKind::Refused), "{report:#?}");
     assert_eq!(deployed(&shop), manifest);
-    let standing = status(&shop.bot()).await.unwrap();
+    let standing = status(&shop.bot(), None).await.unwrap();
     let standing = standing.environments.iter().find(|one| one.environment == production()).unwrap();
     assert_eq!((&standing.next, standing.hold.is_some()), (&Next::Unhold, true), "{standing:#?}");
     let lifted = unhold(&shop.bot(), &production(), "it was the network").await.unwrap();

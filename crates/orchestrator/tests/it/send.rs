@@ -43,7 +43,7 @@ fn futures(context: &Context, file: &Path) {
     is_send(promote(context, name));
     is_send(release(context, name, None));
     is_send(history(context, None, None));
-    is_send(status(context));
+    is_send(status(context, None));
     is_send(run_tests(context, &TestRequest::new(name.clone())));
 
     is_send(check_lock(context, &LockCheckRequest::new("dev")));

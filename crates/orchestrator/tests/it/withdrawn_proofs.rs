@@ -12,7 +12,7 @@ use crate::shop::*;
 
 /// The release that staging was given last, and whether it is proven.
 async fn proof(shop: &Shop) -> ProofSummary {
-    let report = status(&shop.bot()).await.unwrap();
+    let report = status(&shop.bot(), None).await.unwrap();
     report.environments.into_iter().find(|one| one.environment == staging()).unwrap().proof
 }
 

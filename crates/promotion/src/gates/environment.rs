@@ -20,7 +20,7 @@ pub(super) fn not_held(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFinding 
         Purpose::Run => GateFinding::refused(
             Gate::NotHeld,
             message,
-            format!("lift it when its reason is gone: `orchestrator unhold --env {environment} --reason …`"),
+            format!("lift it when its reason is gone: `orchestrator unhold {environment} --reason …`"),
         ),
         Purpose::Rollback => GateFinding::not_asked(Gate::NotHeld, format!("{message}; a rollback goes on")),
     }
@@ -57,7 +57,7 @@ pub(super) fn no_downgrade(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFind
         Ancestry::Ancestor => GateFinding::refused(
             Gate::NoDowngrade,
             format!("{} is older than {what}", facts.commit.short(7)),
-            format!("going back is a decision of its own: `orchestrator rollback --env {environment} --reason …`"),
+            format!("going back is a decision of its own: `orchestrator rollback {environment} --reason …`"),
         ),
         Ancestry::Unknown => GateFinding::unknown(
             Gate::NoDowngrade,
@@ -105,7 +105,7 @@ pub(super) fn not_rolled_back(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateF
             message,
             format!(
                 "merge what repairs it, or let it be deployed again: \
-                 `orchestrator unhold --env {environment} --accept {id8} --reason …`"
+                 `orchestrator unhold {environment} --accept {id8} --reason …`"
             ),
         ),
         Purpose::Rollback => GateFinding::not_asked(Gate::NotRolledBack, format!("{message}; a rollback goes to it")),

@@ -30,7 +30,7 @@ pub(super) fn gates(ledger: &Ledger, facts: &DeployFacts<'_>) -> [GateFinding; 2
 pub fn proof_in(ledger: &Ledger, proven_in: &ProvenIn, release: &ReleaseId) -> GateFinding {
     let environment = &proven_in.environment;
     let id8 = release.id8();
-    let hint = format!("`orchestrator run --env {environment}` deploys it there and proves it");
+    let hint = format!("`orchestrator run {environment}` deploys it there and proves it");
     match ledger.proof_of(environment, release) {
         ProofVerdict::Proven(proven) if proven.level >= proven_in.level => GateFinding::passed(
             Gate::StagingProof,
@@ -72,7 +72,7 @@ pub fn suites_in(
     approvals: Option<&ApprovalPolicy>,
 ) -> GateFinding {
     let environment = &proven_in.environment;
-    let hint = format!("`orchestrator run --env {environment}` runs what is missing");
+    let hint = format!("`orchestrator run {environment}` runs what is missing");
     let proven = match ledger.proof_of(environment, release) {
         ProofVerdict::Proven(proven) => proven,
         ProofVerdict::Failed { .. } | ProofVerdict::Absent => {

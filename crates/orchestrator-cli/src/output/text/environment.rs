@@ -114,7 +114,7 @@ impl Text for VerifyReport {
         for finding in &self.proof.findings {
             append(&mut text, format!("  {finding}\n"));
         }
-        text + &format!("hint: `orchestrator deploy --env {name} --again` puts it back\n")
+        text + &format!("hint: `orchestrator deploy {name} --again` puts it back\n")
     }
 }
 
@@ -200,7 +200,7 @@ fn next_run(name: &EnvironmentName, next: &NextRun) -> String {
     match &next.refused {
         Some(gone) => format!(
             "the next run would refuse release {release} of commit {commit}: a rollback took it out on {}, by {}: {}\n\
-             hint: `orchestrator unhold --env {name} --accept {release} --reason …` lets it be deployed again\n",
+             hint: `orchestrator unhold {name} --accept {release} --reason …` lets it be deployed again\n",
             gone.at, gone.by, gone.reason
         ),
         None if next.is_deployed => format!("the next run would find release {release} of commit {commit} in place\n"),
@@ -240,7 +240,7 @@ impl Text for TakeOverReport {
                 &mut text,
                 format!(
                     "{name} is held, as the environment was that had the place (record {record}): \
-                     `orchestrator unhold --env {name} --reason …` lets deployments go on\n"
+                     `orchestrator unhold {name} --reason …` lets deployments go on\n"
                 ),
             );
         }

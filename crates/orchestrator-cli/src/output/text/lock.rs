@@ -86,7 +86,7 @@ impl Text for LockMigrateReport {
             append(
                 &mut text,
                 format!(
-                    "\n{name} takes it over as `{tag}`: `orchestrator rollback --env {name} --to {tag} --reason …` goes there\n"
+                    "\n{name} takes it over as `{tag}`: `orchestrator rollback {name} --to {tag} --reason …` goes there\n"
                 ),
             );
         }

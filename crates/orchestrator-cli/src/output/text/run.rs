@@ -30,7 +30,7 @@ impl Text for RunReport {
             append(
                 &mut text,
                 format!(
-                    "Once the cause is gone: `orchestrator {} --env {name}{revision}{reason}` goes on from here.\n",
+                    "Once the cause is gone: `orchestrator {} {name}{revision}{reason}` goes on from here.\n",
                     command(self.operation)
                 ),
             );
@@ -38,7 +38,7 @@ impl Text for RunReport {
         if self.operation == Operation::Rollback {
             append(
                 &mut text,
-                format!("\n`{name}` is held: `orchestrator unhold --env {name} --reason …` lets deployments go on.\n"),
+                format!("\n`{name}` is held: `orchestrator unhold {name} --reason …` lets deployments go on.\n"),
             );
         }
         if let Some(lock) = &self.left {

@@ -63,9 +63,10 @@ const COMMANDS: &[(&str, Part)] = &[
 /// `--help` and `--version` print.
 const TEXTS: &[(Option<&str>, &[&str])] = &[
     (None, &["text"]),
-    (Some("completions"), &["shell", "script"]),
+    (Some("completion"), &["shell", "script"]),
     (Some("man"), &["page"]),
     (Some("man"), &["pages"]),
+    (Some("version"), &["version"]),
 ];
 
 /// The documents that the ledger keeps beside its records.
