@@ -283,6 +283,9 @@ pub fn is_step_of(entry: &RecordDraft, decider: Option<&Record>) -> Result<(), S
     if opened.entry.release != entry.release {
         return denied(format!("the one of record {} is to another release", opened.seq));
     }
+    if opened.entry.commit != entry.commit {
+        return denied(format!("the one of record {} is to that release at another commit", opened.seq));
+    }
     if entry.policy.is_some() {
         return denied("no rules judge it, so that its records name none".to_owned());
     }

@@ -51,6 +51,16 @@ pub struct StepState {
     pub run: RunIdentity,
     /// When that record's step ended, or began.
     pub at: Timestamp,
+    /// Whether a person wrote the newest record, in a rollback of their own.
+    pub by_person: bool,
+}
+
+impl StepState {
+    /// Whether the step needs no repetition by this actor: its newest record is `ok`. What a person recorded is done for
+    /// that person alone.
+    pub fn is_done_for(&self, actor: &str) -> bool {
+        self.result == StepResult::Ok && (!self.by_person || self.run.actor == actor)
+    }
 }
 
 impl DeploymentCycle {
@@ -63,6 +73,7 @@ impl DeploymentCycle {
             withdrawn_by: None,
             steps: BTreeMap::new(),
         };
+        let people = ledger.people();
         let mut occupant: Option<&ReleaseId> = None;
         for record in ledger.of(environment) {
             let Some(recorded) = &record.entry.release else { continue };
@@ -94,6 +105,7 @@ impl DeploymentCycle {
                 attempts: earlier + u32::from(record.entry.result == StepResult::Started),
                 run: record.entry.run.clone(),
                 at: record.recorded_at(),
+                by_person: people.contains(record.entry.run.actor.as_str()),
             };
             cycle.steps.insert(key, state);
         }
@@ -110,8 +122,8 @@ impl DeploymentCycle {
         &self.steps
     }
 
-    /// Whether the step's newest record in this cycle is `ok`.
-    pub fn is_ok(&self, key: &StepKey) -> bool {
-        self.steps.get(key).is_some_and(|state| state.result == StepResult::Ok)
+    /// Whether the step is [done](StepState::is_done_for) in this cycle for this actor.
+    pub fn is_done_for(&self, key: &StepKey, actor: &str) -> bool {
+        self.state(key).is_some_and(|state| state.is_done_for(actor))
     }
 }

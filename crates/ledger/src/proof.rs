@@ -1,6 +1,6 @@
 //! Whether an environment proved a release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lock_model::{CommitId, EnvironmentName, ReleaseId, SuiteDigest, SuiteName, Timestamp};
 
@@ -44,7 +44,9 @@ pub struct ProvenRelease {
 impl Ledger {
     /// Whether the environment proved the release: the newest answer counts. A suite or a comparison of what is stored
     /// that failed after the proof withdraws it, also in a later deployment cycle, until the release is proven again.
+    /// A bot proves: what a person records in a rollback of their own withdraws a proof, and never gives one.
     pub fn proof_of(&self, environment: &EnvironmentName, release: &ReleaseId) -> ProofVerdict {
+        let people = self.people();
         let mut answer = Answer::default();
         for record in self.of(environment) {
             let ours = record.entry.release.as_ref() == Some(release);
@@ -52,7 +54,7 @@ impl Ledger {
                 answer.end_stay();
             }
             if ours {
-                answer.take(record);
+                answer.take(record, &people);
             }
         }
         answer.verdict
@@ -60,6 +62,7 @@ impl Ledger {
 
     /// What [`proof_of`](Self::proof_of) says of each release that the environment has a record of, in one pass.
     pub fn proofs(&self, environment: &EnvironmentName) -> BTreeMap<&ReleaseId, ProofVerdict> {
+        let people = self.people();
         let mut answers: BTreeMap<&ReleaseId, Answer> = BTreeMap::new();
         let mut occupations = 0;
         for record in self.of(environment) {
@@ -73,7 +76,7 @@ impl Ledger {
             if std::mem::replace(&mut answer.other_occupations, others) != others || record.opens_rollback() {
                 answer.end_stay();
             }
-            answer.take(record);
+            answer.take(record, &people);
         }
         answers.into_iter().map(|(release, answer)| (release, answer.verdict)).collect()
     }
@@ -96,8 +99,11 @@ impl Answer {
         self.proven_in_this_cycle = false;
     }
 
-    fn take(&mut self, record: &Record) {
+    fn take(&mut self, record: &Record, people: &BTreeSet<&str>) {
         let entry = &record.entry;
+        if entry.result == StepResult::Ok && people.contains(entry.run.actor.as_str()) {
+            return;
+        }
         let withdrawn = self.newest_proof;
         let failed = || ProofVerdict::Failed { seq: record.seq, reason: record.reason(), withdrawn };
         if record.withdraws_proof() && self.verdict != ProofVerdict::Absent {

@@ -1,5 +1,7 @@
 //! Queries over the records.
 
+use std::collections::BTreeSet;
+
 use lock_model::{BranchName, Digest, EnvironmentName, LockId, ReleaseId, Timestamp, TreeId};
 
 use crate::{Accepts, DeploymentCycle, Ledger, ProofVerdict, Record, RecordDraft, Step, StepResult, SuiteRef};
@@ -107,6 +109,21 @@ impl Ledger {
     pub fn record(&self, seq: u64) -> Option<&Record> {
         let index = usize::try_from(seq.checked_sub(1)?).ok()?;
         self.records().get(index)
+    }
+
+    /// The people who recorded steps of a release: each began a rollback, and recorded nothing that a forge takes from bots
+    /// alone.
+    pub fn people(&self) -> BTreeSet<&str> {
+        let actors = |wanted: fn(&Record) -> bool| {
+            self.records().iter().filter(move |record| wanted(record)).map(|record| record.entry.run.actor.as_str())
+        };
+        let mut people: BTreeSet<&str> = actors(Record::opens_rollback).collect();
+        if !people.is_empty() {
+            for bot in actors(Record::is_of_a_bot) {
+                people.remove(bot);
+            }
+        }
+        people
     }
 
     /// The newest deployment that was carried through.
@@ -243,7 +260,8 @@ impl Ledger {
     /// Whether a record of this draft would say anything that the ledger does not say already.
     ///
     /// The steps that always run are recorded only when their answer changes, so that running a finished release
-    /// again adds nothing. A `started` always says something: an effect is about to follow.
+    /// again adds nothing. A `started` always says something: an effect is about to follow; so does the answer of another
+    /// actor than the person who gave the newest one.
     pub fn changes(&self, draft: &RecordDraft) -> bool {
         if draft.result == StepResult::Started {
             return true;
@@ -287,7 +305,10 @@ impl Ledger {
         }
         let cycle = self.cycle(environment, release);
         let newest = cycle.state(&draft.key()).and_then(|state| self.record(state.seq));
-        newest.is_none_or(|record| !says_the_same(&record.entry, draft))
+        newest.is_none_or(|record| {
+            let by = record.entry.run.actor.as_str();
+            !says_the_same(&record.entry, draft) || (by != draft.run.actor && self.people().contains(by))
+        })
     }
 }
 

@@ -104,6 +104,25 @@ impl Record {
         self.is(Step::Rollback, StepResult::Started)
     }
 
+    /// Whether a forge takes such a record from a bot alone, whatever was recorded before. The gates of a person's rollback
+    /// are judged by no rules, so that their record names none.
+    pub(crate) fn is_of_a_bot(&self) -> bool {
+        match self.entry.step {
+            Step::LockCommit | Step::Promote | Step::Release => true,
+            Step::Gates => self.entry.policy.is_some(),
+            Step::Health
+            | Step::Deploy
+            | Step::Verify
+            | Step::Suite
+            | Step::Proof
+            | Step::Reject
+            | Step::Hold
+            | Step::Unhold
+            | Step::Rollback
+            | Step::Policy => false,
+        }
+    }
+
     /// Whether the record says that a release does not do, or is not, what a proof said of it.
     pub fn withdraws_proof(&self) -> bool {
         self.entry.result == StepResult::Failed && matches!(self.entry.step, Step::Suite | Step::Verify)

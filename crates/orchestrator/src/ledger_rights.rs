@@ -6,7 +6,8 @@ use forge::git::{MODE_FILE, TreeChange};
 use forge::{Role, User};
 use ledger::append_rules::{Permission, decides_rollback, is_step_of, permission};
 use ledger::{Ledger, RecordDraft, Step, StepResult};
-use lock_model::{BranchName, EnvironmentName, ReleaseId};
+use lock_model::{BranchName, EnvironmentName};
+use promotion::rollback::RollbackTarget;
 
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +29,7 @@ pub(crate) async fn may_continue_rollback(
     context: &Context,
     ledger: &Ledger,
     environment: &EnvironmentName,
-    release: &ReleaseId,
+    target: &RollbackTarget,
 ) -> Result<()> {
     let user = writer(context).await?;
     if user.bot {
@@ -36,7 +37,8 @@ pub(crate) async fn may_continue_rollback(
     }
     let mut draft =
         RecordDraft::new(Step::Gates, StepResult::Ok, context.run.clone(), context.now()).environment(environment);
-    draft.release = Some(release.clone());
+    draft.release = Some(target.release.clone());
+    draft.commit = Some(target.commit.clone());
     let decider = ledger.of(environment).rfind(|record| decides_rollback(record, environment));
     is_step_of(&draft, decider).map_err(denied)
 }

@@ -142,6 +142,9 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
         context.emit(Event::StepEnded { step: "reject", result: "ok", detail: &request.reason });
     }
     let stopped = engine.run(&Wanted::All, Repeat::No).await?;
+    if stopped.is_none() && !engine.has_proof() {
+        engine.warnings.push(unproven(&name, &target));
+    }
     let rejectable = leaves.filter(|left| !request.reject && left.lock != Some(target.lock.clone()));
     let mut report = engine.into_report(Operation::Rollback, None, stopped);
     report.left = rejectable.and_then(|left| left.lock);
@@ -264,6 +267,15 @@ fn rejection(context: &Context, target: &RollbackTarget, left: &Left, reason: &s
     Ok(draft)
 }
 
+/// What a person should know whose rollback deployed a release without a proof in force.
+fn unproven(name: &EnvironmentName, target: &RollbackTarget) -> String {
+    format!(
+        "release {} is not proven in `{name}`: a person's rollback proves nothing; while the hold is in force, the same \
+         rollback by the forge's bot proves it, and afterwards the next run does",
+        target.release.id8()
+    )
+}
+
 /// Refuses a rollback that a person could begin and not end.
 async fn may_roll_back(context: &Context, engine: &Engine<'_>, target: &RollbackTarget) -> Result<()> {
     if context.forge.acting_user().await?.bot {
@@ -272,8 +284,8 @@ async fn may_roll_back(context: &Context, engine: &Engine<'_>, target: &Rollback
     let (ledger, name) = (engine.store.ledger(), &engine.environment.name);
     match target.state {
         TargetState::New => {}
-        TargetState::Underway { .. } => may_continue_rollback(context, ledger, name, &target.release).await?,
-        TargetState::Done { .. } => return may_continue_rollback(context, ledger, name, &target.release).await,
+        TargetState::Underway { .. } => may_continue_rollback(context, ledger, name, target).await?,
+        TargetState::Done { .. } => return may_continue_rollback(context, ledger, name, target).await,
     }
     let deployable = engine.deployable()?;
     may_set_branch(context, &deployable.branch, &deployable.plan(context).await?).await

@@ -98,24 +98,26 @@ pub fn plan(shape: &PlanShape) -> Vec<StepKey> {
 /// `ok` is done, except for [steps that run every time](Step::runs_every_time): [`Ledger::changes`] says whether their
 /// answer is worth a record. A deployment that a later `verify` found to be different is not done any more, nor is a suite
 /// of the deployment before, nor a proof that a later suite or `verify` withdrew. `started`, `failed`,
-/// `refused` and `superseded` run again.
+/// `refused` and `superseded` run again. What a person recorded in a rollback is done for that person alone: every other
+/// `actor` does it again.
 pub fn next_steps(
     ledger: &Ledger,
     environment: &EnvironmentName,
     release: &ReleaseId,
     plan: &[StepKey],
+    actor: &str,
 ) -> Vec<PlannedStep> {
     let cycle = ledger.cycle(environment, release);
-    plan.iter().map(|key| PlannedStep { key: key.clone(), action: action(&cycle, key) }).collect()
+    plan.iter().map(|key| PlannedStep { key: key.clone(), action: action(&cycle, key, actor) }).collect()
 }
 
-fn action(cycle: &DeploymentCycle, key: &StepKey) -> StepAction {
+fn action(cycle: &DeploymentCycle, key: &StepKey, actor: &str) -> StepAction {
     let Some(state) = cycle.state(key) else { return StepAction::Run { attempt: 1 } };
     let newer = |step: Step| cycle.state(&StepKey::Step(step)).filter(|other| other.seq > state.seq);
     let outdated = match key.step() {
         Step::Deploy => newer(Step::Verify).is_some_and(|verify| verify.result == StepResult::Failed),
         Step::Suite => {
-            let deploys = match action(cycle, &StepKey::Step(Step::Deploy)) {
+            let deploys = match action(cycle, &StepKey::Step(Step::Deploy), actor) {
                 StepAction::Run { .. } => true,
                 StepAction::Skip { .. } => false,
             };
@@ -134,7 +136,7 @@ fn action(cycle: &DeploymentCycle, key: &StepKey) -> StepAction {
         | Step::Rollback
         | Step::Policy => key.step().runs_every_time(),
     };
-    if state.result != StepResult::Ok || outdated {
+    if !state.is_done_for(actor) || outdated {
         StepAction::Run { attempt: state.attempts + 1 }
     } else {
         StepAction::Skip { seq: state.seq }

@@ -114,6 +114,9 @@ fn t46_the_steps_of_a_rollback_are_of_who_began_it() {
     append(&mut ledger, note(Step::Unhold, Some(&staging()), "another environment"));
     assert_eq!(is_step_of(&deploy, decider(&ledger).as_ref()), Ok(()));
     assert!(is_step_of(&entry(Step::Deploy, StepResult::Ok, "b"), decider(&ledger).as_ref()).is_err());
+    let mut elsewhere = deploy.clone();
+    elsewhere.commit = Some(commit("another"));
+    assert!(is_step_of(&elsewhere, decider(&ledger).as_ref()).is_err(), "the release at another commit");
     let mut other = deploy.clone();
     other.run.actor = "ana".to_owned();
     assert!(is_step_of(&other, decider(&ledger).as_ref()).is_err());

@@ -140,7 +140,8 @@ impl<'a> Engine<'a> {
         let mut stopped: Option<ErrorKind> = None;
         // What cannot be promoted or released is proven all the same.
         let mut after_proof = false;
-        let steps = attempts::next_steps(self.store.ledger(), &self.environment.name, &self.release, &plan);
+        let (ledger, actor) = (self.store.ledger(), self.context.run.actor.as_str());
+        let steps = attempts::next_steps(ledger, &self.environment.name, &self.release, &plan, actor);
         for PlannedStep { key, action } in steps {
             let asked_for = match wanted {
                 Wanted::All => true,
@@ -208,7 +209,8 @@ impl<'a> Engine<'a> {
 
     /// Whether the environment proved this release since it was deployed there last.
     pub(crate) fn is_proven(&self) -> bool {
-        self.has_proof() && self.store.ledger().cycle(&self.environment.name, &self.release).is_ok(&Step::Proof.into())
+        let cycle = self.store.ledger().cycle(&self.environment.name, &self.release);
+        self.has_proof() && cycle.is_done_for(&Step::Proof.into(), &self.context.run.actor)
     }
 
     /// Skips a step that is done; the promotion is brought up to date nevertheless, and refused where it became one that

@@ -5,7 +5,7 @@ use orchestrator::forge::simulator::Bypass;
 use orchestrator::forge::{PullRequest, StatusState};
 use orchestrator::report::v1::{ProofSummary, StepResult as StepWord};
 use orchestrator::simulator::merge_pull_request;
-use orchestrator::{ErrorKind, RunRequest, promote, run, status, verify};
+use orchestrator::{ErrorKind, RollbackRequest, RunRequest, promote, rollback, run, status, unhold, verify};
 use promotion::gates::Gate;
 
 use crate::shop::*;
@@ -142,4 +142,60 @@ async fn t59_a_red_suite_in_a_later_deployment_cycle_withdraws_the_proof() {
     shop.broken("staging", "system", false);
     shop.run_ok(&staging()).await;
     assert!(matches!(proof(&shop).await, ProofSummary::Proven { .. }));
+}
+
+#[tokio::test]
+async fn t62_records_of_a_persons_rollback_lift_no_withdrawal_and_the_next_run_does() {
+    let shop = promoted().await;
+    drift(&shop);
+    verify(&shop.bot(), &staging()).await.unwrap();
+    // Ana goes back to the release that is there, on paper: the forge takes each of these records.
+    let of = |step: Step| shop.newest(&staging(), step);
+    let mut opener = of(Step::Proof);
+    (opener.step, opener.result, opener.proof, opener.finished) = (Step::Rollback, StepResult::Started, None, None);
+    let records = [opener.reason("by hand"), of(Step::Deploy), of(Step::Suite), of(Step::Proof)];
+    for mut record in records {
+        record.run.actor = "ana".to_owned();
+        record.evidence.clear();
+        shop.append_as("ana", record);
+    }
+    assert!(matches!(proof(&shop).await, ProofSummary::Withdrawn { .. }));
+    unhold(&shop.context("ana"), &staging(), "done").await.unwrap();
+    assert!(matches!(proof(&shop).await, ProofSummary::Withdrawn { .. }));
+    fails(promote(&shop.bot(), &staging()).await, ErrorKind::Refused);
+    let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    assert_eq!(report.stopped, Some(ErrorKind::Refused), "{report:#?}");
+    assert!(shop.refused_gates(&production()).contains(&Gate::StagingProof));
+    // The ordinary way out.
+    let report = shop.run_ok(&staging()).await;
+    for step in ["deploy", "suite system", "proof"] {
+        assert!(step_words(&report).contains(&(step, StepWord::Ok)), "{step} is done again: {report:#?}");
+    }
+    assert!(matches!(proof(&shop).await, ProofSummary::Proven { .. }));
+    shop.run_ok(&production()).await;
+}
+
+#[tokio::test]
+async fn t62_a_persons_rollback_whose_suite_failed_once_is_proven_by_the_bot() {
+    let shop = released_twice();
+    shop.broken("production", "smoke", true);
+    let back = RollbackRequest::new(production(), "orders are lost");
+    let report = rollback(&shop.context("ana"), &back).await.unwrap();
+    assert_eq!(report.stopped, Some(ErrorKind::Negative), "{report:#?}");
+    shop.broken("production", "smoke", false);
+    let report = rollback(&shop.context("ana"), &back).await.unwrap();
+    assert_eq!(report.stopped, None, "{report:#?}");
+    assert!(report.warnings.iter().any(|warning| warning.contains("is not proven in `production`")), "{report:#?}");
+    let target = report.release.unwrap();
+    let is_proven = |shop: &Shop| matches!(shop.ledger().proof_of(&production(), &target), ProofVerdict::Proven(_));
+    assert!(!is_proven(&shop));
+    let report = rollback(&shop.bot(), &back).await.unwrap();
+    assert_eq!((report.stopped, report.warnings.len()), (None, 0), "{report:#?}");
+    assert!(is_proven(&shop));
+    // Now that is all: the same again changes nothing, for the bot and for ana.
+    let records = shop.ledger().records().len();
+    for context in [shop.bot(), shop.context("ana")] {
+        assert_eq!(rollback(&context, &back).await.unwrap().stopped, None);
+    }
+    assert_eq!(shop.ledger().records().len(), records, "{:?}", shop.story(records));
 }

@@ -12,7 +12,7 @@ fn staging_plan() -> Vec<StepKey> {
 
 /// `step:attempt` for what runs, `step` for what is skipped.
 fn shown(ledger: &Ledger, freight: &Freight) -> String {
-    next_steps(ledger, &staging(), &freight.release, &staging_plan())
+    next_steps(ledger, &staging(), &freight.release, &staging_plan(), "robot")
         .into_iter()
         .map(|step| match step.action {
             StepAction::Run { attempt } => format!("{}:{attempt}", step.key),
@@ -112,7 +112,7 @@ fn a_suite_with_other_content_is_another_step() {
     let mut ledger = Ledger::empty();
     tell(&mut ledger, &staging(), &a, STAGED);
     let changed = [StepKey::Suite(suite("system", "changed"))];
-    let steps = next_steps(&ledger, &staging(), &a.release, &changed);
+    let steps = next_steps(&ledger, &staging(), &a.release, &changed, "robot");
     assert_eq!(steps.first().unwrap().action, StepAction::Run { attempt: 1 });
 }
 
@@ -133,6 +133,28 @@ fn a_deployment_that_verify_found_changed_is_done_again() {
 }
 
 #[test]
+fn t62_what_a_person_recorded_is_done_for_that_person_alone() {
+    let a = freight("a");
+    let mut ledger = Ledger::empty();
+    tell(&mut ledger, &staging(), &a, STAGED);
+    let story = "rollback:started gates:ok health:ok deploy:started deploy:ok verify:ok suite(system):started \
+                 suite(system):ok proof:ok";
+    tell_as(&mut ledger, "ana", &staging(), &a, story);
+    let steps = |ledger: &Ledger, actor: &str| {
+        let steps = next_steps(ledger, &staging(), &a.release, &staging_plan(), actor).into_iter();
+        let runs = steps.filter(|step| !step.key.step().runs_every_time() && step.key.step() != Step::Promote);
+        runs.map(|step| matches!(step.action, StepAction::Run { .. })).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(&ledger, "ana"), [false; 3], "deploy, suite and proof");
+    assert_eq!(steps(&ledger, "ben"), [true; 3]);
+    assert_eq!(steps(&ledger, "robot"), [true; 3]);
+    append(&mut ledger, note(Step::Unhold, Some(&staging()), "over"));
+    assert_eq!(steps(&ledger, "robot"), [true; 3], "also when the rollback is over");
+    tell(&mut ledger, &staging(), &a, "deploy:started deploy:ok suite(system):started suite(system):ok proof:ok");
+    assert_eq!(steps(&ledger, "robot"), [false; 3]);
+}
+
+#[test]
 fn p13_running_a_finished_release_again_adds_no_record() {
     let a = freight("a");
     let mut ledger = Ledger::empty();
@@ -145,7 +167,7 @@ fn p13_running_a_finished_release_again_adds_no_record() {
             plan(&PlanShape { locks: Locks::InTree, suites: vec![suite("smoke", "smoke")], then: AfterProof::Release }),
         ),
     ] {
-        for step in next_steps(&ledger, &environment, &a.release, &plan) {
+        for step in next_steps(&ledger, &environment, &a.release, &plan, "robot") {
             match step.action {
                 StepAction::Skip { .. } => {}
                 StepAction::Run { .. } => {

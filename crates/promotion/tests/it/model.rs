@@ -484,7 +484,7 @@ impl Process {
                 };
                 let plan = plan(&PlanShape { locks: Locks::InTree, suites: suites(self.place), then });
                 let release = self.freight(world).release;
-                let steps = next_steps(&world.ledger, &name(self.place), &release, &plan);
+                let steps = next_steps(&world.ledger, &name(self.place), &release, &plan, "robot");
                 self.todo.extend(steps.into_iter().map(Op::Begin));
                 true
             }

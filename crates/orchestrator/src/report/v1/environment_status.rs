@@ -208,7 +208,8 @@ fn next(ledger: &Ledger, environment: &EnvironmentName, release: Option<&Release
         CycleOrigin::Rollback { .. } => return Next::Nothing,
         CycleOrigin::Run => {}
     }
-    next_steps(ledger, environment, release, plan)
+    // People take steps in rollbacks alone, so that it makes no difference who asks.
+    next_steps(ledger, environment, release, plan, "")
         .into_iter()
         // Steps that run every time are what comes next only when nothing else is.
         .filter(|step| !step.key.step().runs_every_time())
