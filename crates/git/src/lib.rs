@@ -1,8 +1,9 @@
 //! The `git` program as a typed interface: trees, commits, refs, merges, fetch and push.
 //!
 //! Each call is one or a few short-lived children. None of them sees a `GIT_*` variable of the caller, runs a hook of the
-//! repository, or speaks a protocol that was not allowed; operands never pass for options. Nothing reads or changes a work
-//! tree or an index.
+//! repository, or speaks a protocol that was not allowed; operands never pass for options. Settings of a user that would
+//! change an answer or stop a command (`safe.bareRepository`, signatures, merge drivers, …) are overridden. Nothing reads
+//! or changes a work tree or an index.
 //!
 //! ```
 //! use git::{ABSENT, CommitIdentity, Git, GitOptions, InitOptions, MODE_FILE, RefUpdate, TreeChange};

@@ -1,5 +1,9 @@
-use lock_model::TreeId;
+use std::ffi::OsString;
 
+use lock_model::TreeId;
+use tempfile::TempDir;
+
+use crate::options::base_invocation;
 use crate::output::{self, failed, missing_or_failed, take_until, tree_id, unexpected};
 use crate::{Git, GitError, operand};
 
@@ -18,11 +22,25 @@ pub enum MergeTree {
 }
 
 impl Git {
-    /// Merges two commits without a work tree and without making a commit.
+    /// Merges two commits, by their full ids, without a work tree and without making a commit.
+    ///
+    /// Neither attributes nor merge drivers of the repository or its user take part: the result is the same in every
+    /// clone, and runs no program of theirs.
     pub fn merge_tree(&self, ours: &str, theirs: &str) -> Result<MergeTree, GitError> {
         operand::revision(ours)?;
         operand::revision(theirs)?;
-        let output = self.run(["merge-tree", "--write-tree", "--name-only", "--messages", "-z", ours, theirs])?;
+        let elsewhere = self.without_configuration(ours)?;
+        let mut git_dir = OsString::from("--git-dir=");
+        git_dir.push(elsewhere.path());
+        let output = base_invocation(self.program(), self.options())
+            .env("GIT_OBJECT_DIRECTORY", self.common_dir().join("objects"))
+            .env("GIT_SHALLOW_FILE", self.common_dir().join("shallow"))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .current_dir(elsewhere.path())
+            .arg(git_dir)
+            .args(["merge-tree", "--write-tree", "--name-only", "--messages", "-z", ours, theirs])
+            .run()?;
         // NOTE: a tree is printed in both cases; only the exit status tells them apart.
         match output.code {
             Some(0) => {
@@ -51,7 +69,28 @@ impl Git {
             _ => Err(failed(output)),
         }
     }
+
+    /// A bare repository without refs, configuration and attributes, for a command that is given this one's objects.
+    fn without_configuration(&self, id: &str) -> Result<TempDir, GitError> {
+        let objects = self.common_dir().join("objects");
+        let make = || {
+            // `git prune` removes what starts like this, should this process be killed.
+            let folder = tempfile::Builder::new().prefix("tmp_orchestrator_").tempdir_in(&objects)?;
+            let format = if id.len() == SHA256_DIGITS { SHA256_CONFIG } else { SHA1_CONFIG };
+            std::fs::create_dir(folder.path().join("refs"))?;
+            std::fs::write(folder.path().join("HEAD"), "ref: refs/heads/none\n")?;
+            std::fs::write(folder.path().join("config"), format)?;
+            Ok(folder)
+        };
+        make().map_err(|error| GitError::io(&objects, error))
+    }
 }
+
+/// Hexadecimal digits of an id in a repository with SHA-256.
+const SHA256_DIGITS: usize = 64;
+const SHA1_CONFIG: &str = "[core]\n\trepositoryFormatVersion = 0\n\tbare = true\n";
+const SHA256_CONFIG: &str =
+    "[core]\n\trepositoryFormatVersion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = sha256\n";
 
 /// Groups of: number of paths, the paths, a stable word for the kind, the message.
 fn messages(mut rest: &[u8]) -> Vec<String> {

@@ -112,46 +112,77 @@ pub(crate) fn base_invocation(program: &Program, options: &GitOptions) -> Invoca
     }
     environment.extend([
         ("GIT_ALLOW_PROTOCOL", protocols.as_str()),
-        ("GIT_CONFIG_NOSYSTEM", "1"),
         ("GIT_TERMINAL_PROMPT", "0"),
         ("GIT_OPTIONAL_LOCKS", "0"),
         ("GIT_LITERAL_PATHSPECS", "1"),
         ("GIT_NO_REPLACE_OBJECTS", "1"),
         ("GIT_ADVICE", "0"),
+        ("GIT_ATTR_NOSYSTEM", "1"),
+        // What is traced to standard error would stand among git's own messages.
+        ("GIT_TRACE2", "0"),
+        ("GIT_TRACE2_PERF", "0"),
         ("LC_ALL", "C"),
     ]);
     environment.insert("GIT_SSH_COMMAND", &options.ssh_command);
     Invocation::new(program)
         .envs(&environment)
+        .envs(&configuration([]))
         .deadline(options.deadline)
         .redact(&options.redactor)
         .interrupt(&options.interrupt)
         .arg("--no-pager")
-        .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
 }
 
-/// Overrides what a repository's configuration could use to run a program or to change an answer.
-const SETTINGS: &[&str] = &[
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.alternateRefsCommand=",
-    "core.askPass=",
-    "core.quotePath=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "submodule.recurse=false",
-    "fetch.recurseSubmodules=false",
-    "push.recurseSubmodules=no",
-    "push.followTags=false",
-    "push.gpgSign=false",
-    "commit.gpgSign=false",
-    "tag.gpgSign=false",
-    "log.showSignature=false",
-    "i18n.commitEncoding=UTF-8",
-    "i18n.logOutputEncoding=UTF-8",
-    "merge.renames=true",
-    "merge.directoryRenames=conflict",
-    "merge.conflictStyle=merge",
+/// The variables that hand [`SETTINGS`] and more to git: they win over every file, and stand in no command line.
+pub(crate) fn configuration<'a>(more: impl IntoIterator<Item = (&'a str, &'a str)>) -> EnvVars {
+    let mut variables = EnvVars::new();
+    let mut count = 0;
+    for (key, value) in SETTINGS.iter().copied().chain(more) {
+        variables.insert(format!("GIT_CONFIG_KEY_{count}"), key);
+        variables.insert(format!("GIT_CONFIG_VALUE_{count}"), value);
+        count += 1;
+    }
+    variables.set("GIT_CONFIG_COUNT", count.to_string())
+}
+
+/// Overrides what the configuration of a repository, a user or a machine could use to run a program or to change an
+/// answer.
+const SETTINGS: &[(&str, &str)] = &[
+    // Nothing of a bare repository's configuration runs, so it need not be named by `--git-dir`.
+    ("safe.bareRepository", "all"),
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("core.alternateRefsCommand", ""),
+    ("core.askPass", ""),
+    ("core.quotePath", "false"),
+    ("core.attributesFile", "/dev/null"),
+    ("core.bigFileThreshold", "512m"),
+    ("core.splitIndex", "false"),
+    ("attr.tree", ""),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("submodule.recurse", "false"),
+    ("fetch.recurseSubmodules", "false"),
+    ("fetch.prune", "false"),
+    ("fetch.pruneTags", "false"),
+    ("fetch.writeCommitGraph", "false"),
+    ("push.recurseSubmodules", "no"),
+    ("push.followTags", "false"),
+    ("push.gpgSign", "false"),
+    ("push.negotiate", "false"),
+    ("push.useForceIfIncludes", "false"),
+    // The empty value forgets those of the files.
+    ("push.pushOption", ""),
+    ("commit.gpgSign", "false"),
+    ("tag.gpgSign", "false"),
+    ("log.showSignature", "false"),
+    ("i18n.commitEncoding", "UTF-8"),
+    ("i18n.logOutputEncoding", "UTF-8"),
+    ("merge.renames", "true"),
+    ("merge.renameLimit", "7000"),
+    ("merge.directoryRenames", "conflict"),
+    ("merge.conflictStyle", "merge"),
+    ("merge.renormalize", "false"),
 ];
 
 pub(crate) fn check_version(program: &Program, options: &GitOptions) -> Result<(), GitError> {

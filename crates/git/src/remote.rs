@@ -3,6 +3,7 @@ use lock_model::escaping::{credentials_of, mask_address};
 use process::{Output, Redactor};
 
 use crate::error::names_storage;
+use crate::options::configuration;
 use crate::output::{self, failed, unexpected};
 use crate::refs::is_absent;
 use crate::{Git, GitError, Reference, operand};
@@ -41,19 +42,25 @@ impl Git {
     /// submodule is touched.
     pub fn fetch(&self, remote: &str, refspecs: &[&str], depth: Option<u32>) -> Result<(), GitError> {
         let depth = depth.map(|depth| format!("--depth={depth}"));
-        self.fetch_with(remote, refspecs, depth.as_deref())
+        self.fetch_with(remote, refspecs, &["--no-prune"], depth.as_deref())
     }
 
     /// [`fetch`](Self::fetch), and what the refspecs cover here and the remote no longer has is removed: a namespace that
     /// is always what the remote is. Without that, a branch `a` that is gone would be in the way of a new `a/b`.
     pub fn fetch_mirror(&self, remote: &str, refspecs: &[&str]) -> Result<(), GitError> {
-        self.fetch_with(remote, refspecs, Some("--prune"))
+        self.fetch_with(remote, refspecs, &["--prune"], None)
     }
 
-    fn fetch_with(&self, remote: &str, refspecs: &[&str], option: Option<&str>) -> Result<(), GitError> {
+    fn fetch_with(
+        &self,
+        remote: &str,
+        refspecs: &[&str],
+        options: &[&str],
+        depth: Option<&str>,
+    ) -> Result<(), GitError> {
         operand::remote(remote)?;
         refspecs.iter().try_for_each(|refspec| operand::revision(refspec))?;
-        let invocation = self.invocation(FETCH).args(option).args(["--", remote]).args(refspecs);
+        let invocation = self.invocation(FETCH).args(options).args(depth).args(["--", remote]).args(refspecs);
         let output = invocation.redact(&self.redactor(remote)).run()?;
         if output.success() { Ok(()) } else { Err(remote_failed(output, remote, "cannot be fetched from")) }
     }
@@ -67,13 +74,9 @@ impl Git {
         refspecs.iter().try_for_each(|refspec| operand::revision(refspec))?;
         let input: String = refspecs.iter().flat_map(|refspec| [*refspec, "\n"]).collect();
         let invocation = self.invocation(FETCH).args(["--prune", "--filter=tree:0", "--stdin", "--", COMMITS_ONLY]);
-        let output = invocation
-            .env("GIT_CONFIG_COUNT", "1")
-            .env("GIT_CONFIG_KEY_0", format!("remote.{COMMITS_ONLY}.url"))
-            .env("GIT_CONFIG_VALUE_0", url)
-            .redact(&self.redactor(url))
-            .stdin(input)
-            .run()?;
+        let key = format!("remote.{COMMITS_ONLY}.url");
+        let output =
+            invocation.envs(&configuration([(key.as_str(), url)])).redact(&self.redactor(url)).stdin(input).run()?;
         if output.success() { Ok(()) } else { Err(remote_failed(output, url, "cannot be fetched from")) }
     }
 

@@ -35,7 +35,11 @@ impl Git {
     /// No template: a new repository has no sample hooks.
     pub fn init(program: &Program, folder: &Path, init: &InitOptions, options: GitOptions) -> Result<Self, GitError> {
         check_version(program, &options)?;
-        let mut invocation = base_invocation(program, &options).args(["init", "--quiet", "--template="]);
+        let mut invocation = base_invocation(program, &options).env("GIT_DEFAULT_REF_FORMAT", "files").args([
+            "init",
+            "--quiet",
+            "--template=",
+        ]);
         if init.bare {
             invocation = invocation.arg("--bare");
         }

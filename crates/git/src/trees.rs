@@ -249,7 +249,7 @@ impl Git {
             .invocation([elsewhere.as_os_str()])
             .current_dir(self.git_dir())
             .env("GIT_INDEX_FILE", self.git_dir().join("no-index"))
-            .args(["-c", "core.attributesFile=/dev/null", "diff-tree", "-r", "-z", "--numstat"])
+            .args(["diff-tree", "-r", "-z", "--numstat", "--diff-algorithm=default"])
             .args(["--no-renames", "--no-ext-diff", "--no-textconv", before, after, "--"])
             .args(paths)
             .run()?;

@@ -28,8 +28,14 @@ impl HookProgram {
     }
 }
 
+/// Where git looks for hooks.
+const HOOKS_KEY: &str = "core.hooksPath";
+/// Seen from the bare repository, where git starts its hooks: a copy of the forge has hooks of its own.
+const HOOKS_FOLDER: &str = "hooks";
+
 impl Simulator<'_> {
-    /// Puts the `update` hook into the repository.
+    /// Puts the `update` hook into the repository, whose own configuration names the hook's folder: the one of a user or a
+    /// machine would lead elsewhere, and every rule would be off.
     ///
     /// When the program is gone later, every push is refused.
     pub fn install_hook(&self, program: &HookProgram) -> Result<WriteOutcome, ForgeError> {
@@ -39,10 +45,15 @@ impl Simulator<'_> {
                 "its path is not absolute",
             ));
         }
-        let folder = self.forge.git.common_dir().join("hooks");
+        let folder = self.forge.git.common_dir().join(HOOKS_FOLDER);
         let path = folder.join("update");
         let script = script(program);
         let _writer = self.forge.store.writer()?;
+        let git = &self.forge.git;
+        let named = git.run(["config", "--local", "--get-all", HOOKS_KEY]).map_err(ForgeError::from)?;
+        if named.stdout_text().lines().ne([HOOKS_FOLDER]) {
+            let _done = git.checked(["config", "--local", "--replace-all", HOOKS_KEY, HOOKS_FOLDER])?;
+        }
         let outcome = WriteOutcome::of(std::fs::read(&path).ok().as_ref(), &script);
         if outcome != WriteOutcome::Unchanged {
             store::make_folders(&folder)?;

@@ -28,6 +28,55 @@ fn a_direct_push_to_a_protected_branch_is_refused_and_says_why() {
 }
 
 #[test]
+fn t70_no_configuration_of_the_pusher_switches_the_hook_off() {
+    let shop = Shop::new();
+    let elsewhere = "[core]\n\thooksPath = /nonexistent\n";
+    shop.bare.git(&["config", "core.hooksPath", "/nonexistent"]);
+    shop.bare.git(&["config", "--add", "core.hooksPath", ".git/hooks"]);
+    shop.install_hook();
+    shop.work.write("x.txt", "x\n");
+    shop.work.commit("Straight to staging");
+    let file = |name: &str, text: &str| {
+        let path = shop.root().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let global = file("global", elsewhere);
+    let including = file("including", &format!("[include]\n\tpath = {global}\n"));
+    let only_there = file("only-there", &format!("[includeIf \"gitdir:**/shop.git\"]\n\tpath = {global}\n"));
+    let other_hook = file("other-hook", "[receive]\n\tprocReceiveRefs = refs/heads\n");
+    let count = ("GIT_CONFIG_COUNT", "1");
+    let key = ("GIT_CONFIG_KEY_0", "core.hooksPath");
+    let before = shop.rev("refs/heads/staging");
+    let rewritten = shop.work.git(&["commit-tree", "-m", "No history", "HEAD^{tree}"]);
+    let rewritten = format!("+{rewritten}:refs/heads/staging");
+    for environment in [
+        &[("GIT_CONFIG_GLOBAL", global.as_str())][..],
+        &[("GIT_CONFIG_GLOBAL", &including)],
+        &[("GIT_CONFIG_GLOBAL", &only_there)],
+        &[("GIT_CONFIG_GLOBAL", &other_hook)],
+        &[("GIT_CONFIG_NOSYSTEM", "0"), ("GIT_CONFIG_SYSTEM", &global)],
+        &[count, key, ("GIT_CONFIG_VALUE_0", "/nonexistent")],
+        &[("GIT_CONFIG_PARAMETERS", "'core.hooksPath'='/nonexistent'")],
+        &[],
+    ] {
+        for target in ["HEAD:refs/heads/staging", &rewritten, ":refs/heads/staging"] {
+            let environment = [environment, &[(ACTOR_VARIABLE, "ana")]].concat();
+            let option = ["-c", "core.hooksPath=/nonexistent", "push", "--no-verify", "--quiet", "origin", target];
+            let answer = shop.work.try_git_with(&option, &environment);
+            assert!(!answer.success(), "{environment:?} {answer:?}");
+            assert_eq!(shop.rev("refs/heads/staging"), before, "{environment:?}");
+        }
+    }
+    assert_eq!(shop.bare.git(&["config", "--local", "--get-all", "core.hooksPath"]), "hooks");
+    let copy = shop.copy();
+    std::fs::write(copy.bare.path().join("hooks/update"), "#!/bin/sh\necho this hook is of the copy >&2\nexit 1\n")
+        .unwrap();
+    let answer = copy.push_as("ana", &["HEAD:refs/heads/dev"]);
+    assert!(answer.stderr.contains("this hook is of the copy"), "{answer:?}");
+}
+
+#[test]
 fn our_own_pushes_are_judged_like_everybodys() {
     let shop = Shop::new();
     shop.install_hook();

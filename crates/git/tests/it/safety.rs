@@ -1,11 +1,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use git::{Git, GitErrorKind, GitOptions, InitOptions, TreeChange};
+use git::{Git, GitErrorKind, GitOptions, InitOptions, MergeTree, PushOutcome, TreeChange};
 use lock_model::CommitId;
 use process::Program;
 
-use crate::sandbox::{Sandbox, commit, program, write};
+use crate::sandbox::{Sandbox, commit, identity, program, write};
 
 fn script(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
@@ -32,7 +32,11 @@ fn t30_hostile_configuration_and_hooks_never_run() {
     for key in ["core.fsmonitor", "core.sshCommand", "core.editor", "core.pager", "core.askPass", "core.gitProxy"] {
         let _done = git.checked(["config", key, evil]).unwrap();
     }
-    for key in ["diff.external", "gpg.program", "remote.origin.uploadpack", "remote.origin.receivepack"] {
+    let drivers = ["merge.x.driver", "merge.text.driver", "diff.x.command", "diff.x.textconv"];
+    for key in ["diff.external", "gpg.program", "remote.origin.uploadpack", "remote.origin.receivepack"]
+        .into_iter()
+        .chain(drivers)
+    {
         let _done = git.checked(["config", key, evil]).unwrap();
     }
     let _done = git.checked(["config", "core.hooksPath", hooks.to_str().unwrap()]).unwrap();
@@ -42,16 +46,26 @@ fn t30_hostile_configuration_and_hooks_never_run() {
     let _done = git.checked(["config", "commit.gpgSign", "true"]).unwrap();
     let _done = git.checked(["config", "push.gpgSign", "true"]).unwrap();
 
-    let attributes = write(".gitattributes", "* filter=x diff=x\n");
-    let first = commit(&git, None, "1", &[attributes, write("a", "1")]);
-    let second = commit(&git, Some(&first), "2", &[write("a", "2")]);
+    let _done = git.checked(["config", "merge.default", "x"]).unwrap();
+    let attributes = "* filter=x diff=x merge=x\n";
+    std::fs::write(git.work_tree().unwrap().join(".gitattributes"), attributes).unwrap();
+    std::fs::create_dir_all(git.common_dir().join("info")).unwrap();
+    std::fs::write(git.common_dir().join("info/attributes"), attributes).unwrap();
+
+    let first = commit(&git, None, "1", &[write(".gitattributes", attributes), write("a", "1\n2\n3\n4\n5\n")]);
+    let second = commit(&git, Some(&first), "2", &[write("a", "x\n2\n3\n4\n5\n")]);
+    let beside = commit(&git, Some(&first), "beside", &[write("a", "1\n2\n3\n4\ny\n")]);
     git.update_ref("refs/heads/main", second.as_str(), None).unwrap();
     git.push("origin", second.as_str(), "refs/heads/main", None).unwrap();
     git.fetch("origin", &["+refs/heads/*:refs/remotes/origin/*"], None).unwrap();
     git.ls_remote("origin", &[]).unwrap();
     git.read_files("main", None).unwrap();
     git.diff_names(first.as_str(), second.as_str()).unwrap();
-    git.merge_tree(first.as_str(), second.as_str()).unwrap();
+    let MergeTree::Clean(merged) = git.merge_tree(second.as_str(), beside.as_str()).unwrap() else {
+        panic!("conflict")
+    };
+    assert_eq!(git.read_file(merged.as_str(), "a").unwrap().as_deref(), Some(&b"x\n2\n3\n4\ny\n"[..]));
+    git.count_lines(first.as_str(), second.as_str(), &["a"]).unwrap();
     git.merge_base(first.as_str(), second.as_str()).unwrap();
     drop(git.fetch("ssh://127.0.0.1:1/x", &["main"], None));
     let _status = git.run(["status", "--porcelain"]).unwrap();
@@ -146,4 +160,143 @@ fn a_program_that_fails_is_shown_once() {
     assert_eq!((error.kind(), error.is_deadline()), (GitErrorKind::Process, true), "{error}");
     assert!(error.to_string().contains("did not end within 0 ms"), "{error}");
     assert!(std::error::Error::source(&error).is_none(), "the text is that of the program's error");
+}
+
+/// What people and companies have in `~/.gitconfig`, and what git makes of it without our settings.
+const USER_CONFIGURATION: &str = "
+[safe]
+	bareRepository = explicit
+[core]
+	hooksPath = /nonexistent/hooks
+	fsmonitor = true
+	autocrlf = true
+	safecrlf = true
+	splitIndex = true
+	abbrev = 4
+	attributesFile = ~/attributes
+	logAllRefUpdates = always
+	bigFileThreshold = 1
+[init]
+	defaultBranch = trunk
+	templateDir = /nonexistent/template
+	defaultObjectFormat = sha256
+	defaultRefFormat = reftable
+[user]
+	useConfigOnly = true
+[commit]
+	gpgSign = true
+[tag]
+	gpgSign = true
+	forceSignAnnotated = true
+[push]
+	gpgSign = true
+	default = nothing
+	followTags = true
+	pushOption = ci.skip
+	negotiate = true
+	useForceIfIncludes = true
+	recurseSubmodules = check
+[fetch]
+	prune = true
+	pruneTags = true
+	recurseSubmodules = true
+	fsckObjects = true
+	writeCommitGraph = true
+	output = compact
+[transfer]
+	fsckObjects = true
+[receive]
+	fsckObjects = true
+[protocol]
+	version = 0
+	allow = never
+[protocol \"file\"]
+	allow = never
+[submodule]
+	recurse = true
+[color]
+	ui = always
+[diff]
+	algorithm = patience
+	noprefix = true
+	renames = copies
+	external = false
+	ignoreSubmodules = all
+[merge]
+	ff = only
+	default = x
+	renormalize = true
+	conflictStyle = diff3
+	directoryRenames = true
+[merge \"x\"]
+	driver = false
+[log]
+	showSignature = true
+	decorate = full
+	date = relative
+[format]
+	pretty = oneline
+[i18n]
+	commitEncoding = latin1
+	logOutputEncoding = latin1
+[trace2]
+	normalTarget = 1
+[rerere]
+	enabled = true
+[gc]
+	auto = 1
+[status]
+	showUntrackedFiles = no
+[grep]
+	lineNumber = true
+";
+
+/// Makes, merges, fetches, pushes and lists, and gives everything that came out of it.
+fn flow(sandbox: &Sandbox) -> Vec<String> {
+    let remote = sandbox.bare("remote.git");
+    let git = sandbox.init("work", &InitOptions { bare: false, ..InitOptions::default() });
+    let _done = git.checked(["remote", "add", "origin", remote.common_dir().to_str().unwrap()]).unwrap();
+    let head = std::fs::read_to_string(remote.git_dir().join("HEAD")).unwrap();
+    let first = commit(&git, None, "ä", &[write("a", "1\r\n2\n3\n4\n5\n"), write("gone", "1\n2\n")]);
+    let second = commit(&git, Some(&first), "2", &[write("a", "x\n2\n3\n4\n5\n"), write("ü", "1\n2\n")]);
+    let beside = commit(&git, Some(&first), "beside", &[write("a", "1\r\n2\n3\n4\ny\n")]);
+    let merged = git.merge_tree(second.as_str(), beside.as_str()).unwrap();
+    let tag = git.write_tag("v1", &second, "x", &identity()).unwrap();
+    git.update_ref("refs/tags/v1", &tag, None).unwrap();
+    for (object, name) in [(second.as_str(), "refs/heads/main"), (tag.as_str(), "refs/tags/v1")] {
+        assert_eq!(git.push("origin", object, name, Some(git::ABSENT)).unwrap(), PushOutcome::Done, "{name}");
+    }
+    git.fetch("origin", &["+refs/heads/*:refs/remotes/origin/*"], None).unwrap();
+    let only_commits = sandbox.bare("commits.git");
+    only_commits.fetch_commits(remote.git_dir().to_str().unwrap(), &["+refs/heads/*:refs/on/*"]).unwrap();
+    vec![
+        head,
+        format!("{:?}", git.commit("refs/remotes/origin/main").unwrap()),
+        format!("{merged:?}"),
+        format!("{:?}", git.diff_names(first.as_str(), second.as_str()).unwrap()),
+        format!("{:?}", git.count_lines(first.as_str(), second.as_str(), &["a", "gone", "ü"]).unwrap()),
+        format!("{:?}", git.ls_remote("origin", &[]).unwrap()),
+        format!("{:?}", git.refs("refs/").unwrap()),
+        format!("{:?}", git.tree_history(second.as_str()).unwrap()),
+        format!("{:?}", git.rev_parse("nothing").unwrap()),
+        format!("{:?}", git.rev_parse("main:a^{commit}").unwrap()),
+        format!("{:?}", only_commits.refs_containing(&second, "refs/on/").unwrap()),
+        format!("{:?}", git.read_files(second.as_str(), None).unwrap()),
+    ]
+}
+
+#[test]
+fn t70_the_users_configuration_changes_no_answer_and_stops_nothing() {
+    let (plain, configured) = (Sandbox::new(), Sandbox::new());
+    std::fs::write(configured.path().join(".gitconfig"), USER_CONFIGURATION).unwrap();
+    std::fs::write(configured.path().join("attributes"), "* merge=x -diff text eol=crlf\n").unwrap();
+    let (expected, found) = (flow(&plain), flow(&configured));
+    for (expected, found) in expected.iter().zip(&found) {
+        let path = |sandbox: &Sandbox| sandbox.path().to_str().unwrap().to_owned();
+        assert_eq!(found.replace(&path(&configured), ""), expected.replace(&path(&plain), ""));
+    }
+    let hooks = configured.bare("remote.git");
+    let indexes =
+        std::fs::read_dir(hooks.git_dir()).unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    assert_eq!(indexes.filter(|name| name.starts_with("sharedindex")).count(), 0);
 }
