@@ -34,4 +34,5 @@ mod storage;
 mod submodule_rules;
 mod terminal;
 mod trace;
+mod user_git;
 mod workspace;

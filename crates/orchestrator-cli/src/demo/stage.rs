@@ -117,7 +117,12 @@ impl Stage {
     pub(super) fn git(&mut self, line: &str, user: &str, expected: i32) -> Result<String> {
         let program = super::find_git()?;
         let folder = self.shop.clone_folder();
-        let invocation = Invocation::new(&program).args(words(line)).envs(&self.environment(Some(user)));
+        // The user in the story has no signing key, and no hooks of a company.
+        let invocation = Invocation::new(&program)
+            .args(words(line))
+            .envs(&self.environment(Some(user)))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1");
         let command = format!("{}={user} git {line}", environment::ACTOR.name);
         self.execute(&command, invocation, &folder, expected, Show::All)
     }
