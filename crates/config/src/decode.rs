@@ -45,7 +45,7 @@ pub(super) fn decode(layers: &Layers, problems: &mut Problems) -> Option<Config>
     Some(Config {
         project: Project { prefix: prefix.to_owned() },
         branches: branches?,
-        forge: forge(file)?,
+        forge: optional(file, "forge", forge)?,
         registries: registries(file)?,
         images: image_rule(file.get("images")?, problems)?,
         services: services?,
@@ -102,8 +102,7 @@ fn branches(file: &Node) -> Option<Branches> {
     })
 }
 
-fn forge(file: &Node) -> Option<Forge> {
-    let node = file.get("forge")?;
+fn forge(node: &Node) -> Option<Forge> {
     Some(Forge {
         kind: parsed(node, "kind")?,
         repository: parsed(node, "repository")?,

@@ -47,7 +47,11 @@ const FILE_KEYS: &[Key] = &[
     required("version", Integer { least: 1, most: 1 }, "Version of this file's format: 1."),
     defaults("project", "{}", Keys(PROJECT), "What the services have in common."),
     defaults("branches", "{}", Keys(BRANCHES), "Which branch plays which role."),
-    required("forge", Keys(FORGE), "Where pull requests and reviews are."),
+    optional(
+        "forge",
+        Keys(FORGE),
+        "Where pull requests and reviews are; without it locks are made and judged, not published.",
+    ),
     defaults("registries", "{}", Named(Format::RegistryHost, &Keys(REGISTRY)), "Settings by registry host."),
     defaults("images", "{}", Keys(IMAGES), "How a service's image is found."),
     defaults(

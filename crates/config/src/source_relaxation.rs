@@ -2,20 +2,27 @@
 
 use std::collections::BTreeSet;
 
+use lock_model::RepositoryUrl;
+
 use super::branches::Role;
 use super::policy_relaxation::{ComparedTree, Found, RelaxationKind, is_another, quoted};
 use super::submodules::Submodules;
-use super::types::{ClientCertificate, Config, DirectPush, Forge, RegistrySettings};
+use super::types::{ClientCertificate, Config, DirectPush, Forge, ForgeKind, RegistrySettings};
 
 pub(super) fn compare_forge(old: &Config, new: &Config, found: &mut Found) {
-    let Forge { kind: _, repository: _, direct_push: _ } = old.forge;
-    if old.forge.repository != new.forge.repository || old.forge.kind != new.forge.kind {
-        found.add(
-            RelaxationKind::Forge,
-            format!("the repository is `{}`, it was `{}`", new.forge.repository, old.forge.repository),
-        );
+    let place = |config: &Config| {
+        config.forge.as_ref().map(|Forge { kind, repository, direct_push: _ }| (*kind, repository.clone()))
+    };
+    let repository = |place: Option<(ForgeKind, RepositoryUrl)>| {
+        place.map_or("of no forge".to_owned(), |(_, repository)| format!("`{repository}`"))
+    };
+    let (before, after) = (place(old), place(new));
+    if before != after {
+        let sentence = format!("the repository is {}, it was {}", repository(after), repository(before));
+        found.add(RelaxationKind::Forge, sentence);
     }
-    if (old.forge.direct_push, new.forge.direct_push) == (DirectPush::Refuse, DirectPush::Relock) {
+    let relocks = |config: &Config| config.forge.as_ref().is_some_and(|forge| forge.direct_push == DirectPush::Relock);
+    if relocks(new) && !relocks(old) {
         found.add(RelaxationKind::Forge, "commits without a pull request get a lock".to_owned());
     }
     for role in Role::ALL {

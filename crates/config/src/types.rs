@@ -22,8 +22,8 @@ pub struct Config {
     pub project: Project,
     /// `branches:` which branch plays which role.
     pub branches: Branches,
-    /// `forge:` where pull requests and reviews are.
-    pub forge: Forge,
+    /// `forge:` where pull requests and reviews are; absent where locks are only made and judged.
+    pub forge: Option<Forge>,
     /// `registries:` settings by registry host, such as `ghcr.io` or `127.0.0.1:5000`.
     pub registries: BTreeMap<String, RegistrySettings>,
     /// `images:` how images are found unless a service's rule says otherwise.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lock_model::UserName;
-use orchestrator::{Context, Error, ErrorKind, Problem, RegistryAccess, Result, Settings, Surroundings};
+use orchestrator::{Context, Error, ErrorKind, Opened, Problem, RegistryAccess, Result, Settings, Surroundings};
 use process::EnvVars;
 use registry::credentials::{EnvCredential, Login};
 use registry::{PemAuthority, Proxies};
@@ -28,6 +28,17 @@ const HELPER_PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
 /// Opens repository and forge for a command.
 pub(crate) fn context(global: &GlobalArgs, deadline: Duration) -> Result<Context> {
+    let (clock, events) = (Arc::new(clock::clock()?), Arc::new(Progress::new(global.format)));
+    Context::open(settings(global, deadline)?, surroundings(), clock, events)
+}
+
+/// Opens the repository for a command that needs no forge, with its forge where it has one.
+pub(crate) fn opened(global: &GlobalArgs, deadline: Duration) -> Result<Opened> {
+    let (clock, events) = (Arc::new(clock::clock()?), Arc::new(Progress::new(global.format)));
+    Opened::open(settings(global, deadline)?, surroundings(), clock, events)
+}
+
+fn settings(global: &GlobalArgs, deadline: Duration) -> Result<Settings> {
     let mut settings = Settings::new(&global.repository);
     settings.forge = global.forge();
     settings.actor = global.actor()?;
@@ -36,7 +47,7 @@ pub(crate) fn context(global: &GlobalArgs, deadline: Duration) -> Result<Context
     settings.run_attempt = environment::read(environment::RUN_ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
     settings.nonce = Some(nonce());
     settings.deadline = Instant::now() + deadline;
-    Context::open(settings, surroundings(), Arc::new(clock::clock()?), Arc::new(Progress::new(global.format)))
+    Ok(settings)
 }
 
 /// Variables, programs and logins.

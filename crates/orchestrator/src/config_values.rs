@@ -3,13 +3,13 @@
 use config::{EnvironmentVariable, SourceValue};
 use secrecy::SecretString;
 
-use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inputs::Inputs;
+use crate::workspace::Workspace;
 
 /// The text of a source, trimmed. `place` is the key that names it; a file is read from the commit, never from the work
 /// tree.
-pub(crate) fn text(context: &Context, inputs: &Inputs, place: &str, source: &SourceValue) -> Result<String> {
+pub(crate) fn text(context: &Workspace, inputs: &Inputs, place: &str, source: &SourceValue) -> Result<String> {
     match source {
         SourceValue::Value(value) => Ok(value.clone()),
         SourceValue::Env(name) => context.variable(name.as_str()).ok_or_else(|| unset(place, name)),
@@ -22,7 +22,7 @@ pub(crate) fn text(context: &Context, inputs: &Inputs, place: &str, source: &Sou
 }
 
 /// A secret: always from the environment.
-pub(crate) fn secret(context: &Context, place: &str, name: &EnvironmentVariable) -> Result<SecretString> {
+pub(crate) fn secret(context: &Workspace, place: &str, name: &EnvironmentVariable) -> Result<SecretString> {
     context.variable(name.as_str()).map(SecretString::from).ok_or_else(|| unset(place, name))
 }
 

@@ -1,26 +1,27 @@
 //! What every call of this crate works with: repository, forge, clock, and what the caller lets it see of the process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use forge::Forge;
 use forge::local::{self, LocalForge};
-use git::{CommitFacts, Git, GitOptions, LocalProtocol};
+use git::{Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
-use lock_gen::{Ownership, Superproject};
-use lock_model::{BranchName, CommitId, Digest, ReleaseTag, Timestamp, UserName};
+use lock_model::{BranchName, CommitId, ReleaseTag, Timestamp, UserName};
 use process::{EnvVars, Interrupt, Program, Redactor};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{Event, Events};
-use crate::output_file::{MissingFolders, write_output};
+use crate::events::Events;
 use crate::registry_client::RegistryAccess;
+use crate::report::v1::NotJudged;
+use crate::workspace::{Side, Workspace};
 
 /// Longest time of one call of the `git` program.
 const GIT_DEADLINE: Duration = Duration::from_secs(120);
@@ -110,32 +111,33 @@ impl Settings {
     }
 }
 
-/// Everything that a call needs.
+/// A workspace with its forge: everything that a call needs.
 #[derive(Debug)]
 pub struct Context {
-    /// The superproject's repository: a clone, or the forge's own bare repository.
-    pub(crate) git: Git,
-    /// The same repository, read without the `git` program.
-    pub(crate) superproject: Superproject,
+    workspace: Workspace,
     pub(crate) forge: Forge,
     /// Where `git` fetches from and pushes to.
     pub(crate) remote: Remote,
-    pub(crate) clock: Arc<dyn Clock>,
     /// Who runs this, for the ledger.
     pub(crate) run: RunIdentity,
-    events: Arc<dyn Events>,
-    /// What [`note_once`](Self::note_once) has said.
-    said: Mutex<BTreeSet<String>>,
-    pub(crate) surroundings: Surroundings,
-    pub(crate) git_program: Program,
-    /// Folder for fetched submodule commits and manifests of images.
-    pub(crate) cache: PathBuf,
-    /// Folder that relative paths in the configuration start from.
-    pub(crate) top: PathBuf,
-    /// When the whole call must be done.
-    pub(crate) deadline: Instant,
-    /// What is known of blobs that were hashed, by their ids.
-    pub(crate) digests: Mutex<BTreeMap<String, Digest>>,
+}
+
+/// What needs no forge is asked of the workspace.
+impl Deref for Context {
+    type Target = Workspace;
+
+    fn deref(&self) -> &Workspace {
+        &self.workspace
+    }
+}
+
+/// A repository as it was found: with a forge, or alone.
+#[derive(Debug)]
+pub enum Opened {
+    /// Its forge is at hand.
+    WithForge(Box<Context>),
+    /// There is none: what only a forge knows is not judged.
+    Alone(Box<Workspace>),
 }
 
 /// The other side of the superproject's repository.
@@ -161,9 +163,11 @@ impl Remote {
 #[derive(Debug)]
 pub struct Local {
     pub(crate) git: Git,
-    git_program: Program,
+    pub(crate) git_program: Program,
     /// Folder that relative paths start from.
     pub(crate) top: PathBuf,
+    /// What [`origin`](Self::origin) found.
+    origin: OnceLock<Option<String>>,
 }
 
 impl Local {
@@ -179,13 +183,29 @@ impl Local {
                 .hint("run inside the superproject, or name it with `--repository DIR`")
         })?;
         let top = git.work_tree().unwrap_or_else(|| git.common_dir()).to_path_buf();
-        Ok(Self { git, git_program, top })
+        Ok(Self { git, git_program, top, origin: OnceLock::new() })
     }
 
-    /// Where the clone came from, as it says itself.
+    /// Where the clone came from, or itself where it came from nowhere; a folder is absolute.
+    pub(crate) fn location(&self) -> String {
+        let itself = || self.top.to_string_lossy().into_owned();
+        let Some(origin) = self.origin() else { return itself() };
+        let is_folder = !origin.contains("://") && (origin.starts_with('.') || !origin.contains(':'));
+        let folder = if is_folder { self.top.join(origin).canonicalize().ok() } else { None };
+        folder.map_or_else(|| origin.to_owned(), |folder| folder.to_string_lossy().into_owned())
+    }
+
+    /// The address of the remote `origin`, or of the only remote.
     #[expect(clippy::disallowed_methods, reason = "a setting of the clone, not a file of a commit")]
-    fn origin(&self) -> Option<String> {
-        self.git.text(["config", "--get", "remote.origin.url"]).ok().map(|url| url.trim().to_owned())
+    fn origin(&self) -> Option<&str> {
+        let read = || {
+            let text = self.git.text(["config", "--get-regexp", r"^remote\..*\.url$"]).ok()?;
+            let remotes: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(' ')).collect();
+            let origin = remotes.iter().find(|(name, _)| *name == "remote.origin.url");
+            let only = || if let [only] = remotes.as_slice() { Some(only) } else { None };
+            origin.or_else(only).map(|(_, url)| url.trim().to_owned()).filter(|url| !url.is_empty())
+        };
+        self.origin.get_or_init(read).as_deref()
     }
 }
 
@@ -212,13 +232,13 @@ pub(crate) fn git_options(surroundings: &Surroundings, actor: Option<&UserName>)
     }
 }
 
-impl Context {
-    /// Opens repository and forge.
+impl Opened {
+    /// Opens the repository, and its forge where one is named or found.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Repository`] where one of them cannot be opened, [`ErrorKind::Usage`] where no forge is found, or no
-    /// acting user is named and the forge does not have exactly one bot.
+    /// [`ErrorKind::Repository`] where one of them cannot be opened, [`ErrorKind::Usage`] where no acting user is named and
+    /// the forge does not have exactly one bot.
     pub fn open(
         settings: Settings,
         surroundings: Surroundings,
@@ -226,74 +246,126 @@ impl Context {
         events: Arc<dyn Events>,
     ) -> Result<Self> {
         let local = Local::open(&settings.repository, &surroundings)?;
-        // The `git` program has judged the owner, by the user's own `safe.directory`.
-        let superproject = Superproject::open_as(&settings.repository, Ownership::Vouched)
-            .map_err(|error| Error::from_source(ErrorKind::Repository, "the superproject cannot be opened", error))?;
-        let origin = local.origin();
-        let (root, repository, remote) = locate_forge(settings.forge.as_deref(), &local, origin.as_deref())?;
+        match locate_forge(settings.forge.as_deref(), &local) {
+            Some(found) => {
+                Context::with(local, found, settings, surroundings, clock, events).map(Box::new).map(Self::WithForge)
+            }
+            None => Workspace::open(local, &settings, surroundings, clock, events, None).map(Box::new).map(Self::Alone),
+        }
+    }
+}
+
+/// What a call about any clone is given: a [`Context`], a [`Workspace`] or what was [`Opened`].
+#[derive(Clone, Copy, Debug)]
+pub enum Site<'a> {
+    /// With its forge.
+    WithForge(&'a Context),
+    /// Without one.
+    Alone(&'a Workspace),
+}
+
+impl<'a> From<&'a Context> for Site<'a> {
+    fn from(context: &'a Context) -> Self {
+        Self::WithForge(context)
+    }
+}
+
+impl<'a> From<&'a Workspace> for Site<'a> {
+    fn from(workspace: &'a Workspace) -> Self {
+        Self::Alone(workspace)
+    }
+}
+
+impl<'a> From<&'a Opened> for Site<'a> {
+    fn from(opened: &'a Opened) -> Self {
+        match opened {
+            Opened::WithForge(context) => Self::WithForge(context),
+            Opened::Alone(workspace) => Self::Alone(workspace),
+        }
+    }
+}
+
+impl<'a> Site<'a> {
+    /// The repository.
+    pub(crate) fn workspace(self) -> &'a Workspace {
+        match self {
+            Self::WithForge(context) => context,
+            Self::Alone(workspace) => workspace,
+        }
+    }
+
+    /// The repository with its forge; `None` where there is none.
+    pub(crate) fn context(self) -> Option<&'a Context> {
+        match self {
+            Self::WithForge(context) => Some(context),
+            Self::Alone(_) => None,
+        }
+    }
+
+    /// The repository with its forge, for what only a forge answers.
+    pub(crate) fn forge(self) -> Result<&'a Context> {
+        self.context().ok_or_else(no_forge)
+    }
+
+    /// Fetches what the forge has; nothing where there is none.
+    pub(crate) fn sync(self) -> Result<()> {
+        self.context().map_or(Ok(()), Context::sync)
+    }
+
+    /// What cannot be judged without a forge; empty where there is one.
+    pub(crate) fn not_judged(self, questions: &[&str]) -> Vec<NotJudged> {
+        if self.context().is_some() { Vec::new() } else { NotJudged::without_forge(questions) }
+    }
+}
+
+impl Context {
+    /// Opens repository and forge.
+    ///
+    /// # Errors
+    ///
+    /// As [`Opened::open`], and [`ErrorKind::Usage`] where there is no forge.
+    pub fn open(
+        settings: Settings,
+        surroundings: Surroundings,
+        clock: Arc<dyn Clock>,
+        events: Arc<dyn Events>,
+    ) -> Result<Self> {
+        let local = Local::open(&settings.repository, &surroundings)?;
+        let found = locate_forge(settings.forge.as_deref(), &local).ok_or_else(no_forge)?;
+        Self::with(local, found, settings, surroundings, clock, events)
+    }
+
+    fn with(
+        local: Local,
+        found: FoundForge,
+        settings: Settings,
+        surroundings: Surroundings,
+        clock: Arc<dyn Clock>,
+        events: Arc<dyn Events>,
+    ) -> Result<Self> {
+        let FoundForge { root, repository, remote } = found;
         let home = root.join(&repository);
         let options = git_options(&surroundings, settings.actor.as_ref());
         let forge_git = Git::open(&local.git_program, &home, options)
             .map_err(|error| git_error("the forge's repository cannot be opened", error))?;
-        let actor = match settings.actor {
-            Some(actor) => actor,
+        let actor = match &settings.actor {
+            Some(actor) => actor.clone(),
             None => the_bot(&root, &forge_git, &clock)?,
         };
         let forge = LocalForge::open(&root, forge_git, Some(actor.clone()), forge_clock(&clock))?;
-        let git = Git::open(&local.git_program, &settings.repository, git_options(&surroundings, Some(&actor)))
-            .map_err(|error| git_error("the superproject cannot be opened", error))?;
-        let cache = settings.cache.unwrap_or_else(|| git.common_dir().join("orchestrator/cache"));
+        let (refs, location) = match &remote {
+            Remote::Itself => ("refs", local.git.common_dir().to_string_lossy().into_owned()),
+            Remote::Url(url) => ("refs/orchestrator", url.clone()),
+        };
+        let side = Side { refs, location, actor: actor.clone() };
+        let workspace = Workspace::open(local, &settings, surroundings, clock, events, Some(side))?;
         let run = RunIdentity {
             id: settings.run_id,
             attempt: settings.run_attempt,
             actor: actor.to_string(),
             nonce: settings.nonce,
         };
-        Ok(Self {
-            git,
-            superproject,
-            forge: Forge::Local(forge),
-            remote,
-            clock,
-            run,
-            events,
-            said: Mutex::default(),
-            surroundings,
-            git_program: local.git_program,
-            cache,
-            top: local.top,
-            deadline: settings.deadline,
-            digests: Mutex::default(),
-        })
-    }
-
-    /// How `git` is run on behalf of this context's user.
-    pub(crate) fn git_options(&self) -> GitOptions {
-        git_options(&self.surroundings, UserName::try_from(self.run.actor.as_str()).ok().as_ref())
-    }
-
-    /// An environment variable that the configuration names; `None` where it is unset or empty.
-    pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        (self.surroundings.variables)(name)
-    }
-
-    /// Says that something happened.
-    pub(crate) fn emit(&self, event: Event<'_>) {
-        self.events.event(event);
-    }
-
-    /// Says something in one line.
-    pub(crate) fn note(&self, text: impl AsRef<str>) {
-        self.emit(Event::Note(text.as_ref()));
-    }
-
-    /// The same, unless this context has said it before.
-    pub(crate) fn note_once(&self, text: String) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if !said.contains(&text) {
-            self.note(&text);
-            said.insert(text);
-        }
+        Ok(Self { workspace, forge: Forge::Local(forge), remote, run })
     }
 
     /// Fetches the forge's branches, tags and pull requests into refs of our own; the user's own refs stay as they are.
@@ -322,49 +394,6 @@ impl Context {
         Some(file)
     }
 
-    /// Refuses a clone without its whole history, before anything is written: gates ask who is whose ancestor, and the
-    /// answer "unknown" would be recorded for everybody.
-    pub(crate) fn needs_history(&self) -> Result<()> {
-        if !self.superproject.is_shallow() {
-            return Ok(());
-        }
-        let commits = self.rev_list(&["--first-parent", "HEAD"]).map_or(0, |commits| commits.len());
-        let depth = crate::labels::count(commits, "commit");
-        Err(Error::new(
-            ErrorKind::Repository,
-            format!("this clone is shallow: of its branch it has the newest {depth}"),
-        )
-        .hint("fetch the rest: `git fetch --unshallow`; in GitHub Actions `fetch-depth: 0` at `actions/checkout`")
-        .hint("nothing was written"))
-    }
-
-    /// Writes a file that the caller asks for, as [`write_output`](crate::write_output) does.
-    pub fn write_output(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        write_output(self.git.work_tree(), path, bytes, MissingFolders::Refuse)
-    }
-
-    /// The commit that a revision names: a branch of the forge first, then its tags, then whatever git knows by that
-    /// name. A full commit id is that commit, whatever branch is called like it.
-    pub(crate) fn resolve(&self, revision: &str) -> Result<CommitId> {
-        let own = match self.remote {
-            Remote::Itself => "refs",
-            Remote::Url(_) => "refs/orchestrator",
-        };
-        let mut candidates = vec![revision.to_owned()];
-        if CommitId::try_from(revision).is_err() {
-            candidates.splice(0..0, [format!("{own}/heads/{revision}"), format!("{own}/tags/{revision}")]);
-        }
-        for candidate in candidates {
-            if let Some(facts) =
-                self.git.commit(&candidate).map_err(|error| git_error("the revision cannot be read", error))?
-            {
-                return Ok(facts.id);
-            }
-        }
-        Err(Error::new(ErrorKind::Repository, format!("`{revision}` names no commit"))
-            .hint("give a branch of the forge, a tag or a full commit id"))
-    }
-
     /// The programs among the forge's users: only their records are evidence.
     pub(crate) async fn bots(&self) -> Result<BTreeSet<String>> {
         let users = self.forge.users().await?;
@@ -390,43 +419,10 @@ impl Context {
         Ok(Some(head))
     }
 
-    /// What git knows about a commit; `None` where it is not in this repository.
-    pub(crate) fn commit(&self, revision: &str) -> Result<Option<CommitFacts>> {
-        self.git.commit(revision).map_err(|error| git_error("history cannot be read", error))
-    }
-
     /// The commit that a tag of the forge names; `None` where there is no such tag.
     pub(crate) fn tag_commit(&self, tag: &ReleaseTag) -> Result<Option<CommitId>> {
-        let own = match self.remote {
-            Remote::Itself => "refs",
-            Remote::Url(_) => "refs/orchestrator",
-        };
+        let own = self.forge_refs.unwrap_or("refs");
         Ok(self.commit(&format!("{own}/tags/{tag}"))?.map(|facts| facts.id))
-    }
-
-    /// The paths that differ between two commits.
-    pub(crate) fn changed_paths(&self, before: &CommitId, after: &CommitId) -> Result<Vec<String>> {
-        let changes = self.git.diff_names(before.as_str(), after.as_str());
-        let changes = changes.map_err(|error| git_error("history cannot be read", error))?;
-        Ok(changes.into_iter().map(|change| change.path).collect())
-    }
-
-    /// Whether one commit is in the history of another, or is that commit.
-    pub(crate) fn is_ancestor(&self, ancestor: &str, descendant: &str) -> Result<bool> {
-        self.git.is_ancestor(ancestor, descendant).map_err(|error| git_error("history cannot be read", error))
-    }
-
-    /// The commits that `git rev-list` names, newest first.
-    pub(crate) fn rev_list(&self, arguments: &[&str]) -> Result<Vec<CommitId>> {
-        self.git.rev_list(arguments).map_err(|error| git_error("history cannot be read", error))
-    }
-
-    /// Where the superproject's remote lies, for relative submodule URLs.
-    pub(crate) fn remote_location(&self) -> String {
-        match &self.remote {
-            Remote::Itself => self.git.common_dir().to_string_lossy().into_owned(),
-            Remote::Url(url) => url.clone(),
-        }
     }
 
     /// The local forge: the only kind so far.
@@ -434,11 +430,6 @@ impl Context {
         match &self.forge {
             Forge::Local(local) => local,
         }
-    }
-
-    /// The time now.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 }
 
@@ -450,9 +441,8 @@ pub(crate) fn find_forge(
 ) -> Result<Option<LocalForge>> {
     let open = || -> Result<LocalForge> {
         let local = Local::open(repository, surroundings)?;
-        let origin = local.origin();
-        let (root, name, _) = locate_forge(forge, &local, origin.as_deref())?;
-        let git = Git::open(&local.git_program, &root.join(name), git_options(surroundings, None))
+        let FoundForge { root, repository, remote: _ } = locate_forge(forge, &local).ok_or_else(no_forge)?;
+        let git = Git::open(&local.git_program, &root.join(repository), git_options(surroundings, None))
             .map_err(|error| git_error("the forge's repository cannot be opened", error))?;
         // Nothing that carries a time is written.
         Ok(LocalForge::open(&root, git, None, local::Clock::fixed(Timestamp::from_unix_seconds(0)))?)
@@ -487,15 +477,31 @@ pub(crate) fn branch_name(text: &str) -> Result<BranchName> {
     BranchName::try_from(text).map_err(|error| Error::from_source(ErrorKind::Usage, "not a branch", error))
 }
 
+/// Where a local forge lies.
+struct FoundForge {
+    /// The folder that holds repository and forge.
+    root: PathBuf,
+    /// The repository's name in it.
+    repository: String,
+    remote: Remote,
+}
+
+/// The error of a call that cannot do without a forge.
+fn no_forge() -> Error {
+    Error::new(ErrorKind::Usage, "there is no local forge for this repository")
+        .hint("make one with `orchestrator forge init`, clone the superproject from beside it, or name it with `--forge DIR`")
+        .hint("`lock generate`, `lock check`, `images explain` and `plan` work without a forge")
+}
+
 /// Where the local forge lies: named, or beside the repository, or where `origin` is.
-fn locate_forge(forge: Option<&Path>, local: &Local, origin: Option<&str>) -> Result<(PathBuf, String, Remote)> {
+fn locate_forge(forge: Option<&Path>, local: &Local) -> Option<FoundForge> {
     let bare = local.git.common_dir().to_path_buf();
     let beside = |repository: &Path| -> Option<(PathBuf, String)> {
         let root = repository.parent()?;
         let name = repository.file_name()?.to_str()?.to_owned();
         root.join("forge").is_dir().then(|| (root.to_path_buf(), name))
     };
-    let origin_path = origin.map(|url| {
+    let origin_path = local.origin().map(|url| {
         let path = Path::new(url.strip_prefix("file://").unwrap_or(url));
         if path.is_absolute() { path.to_path_buf() } else { local.top.join(path) }
     });
@@ -505,18 +511,13 @@ fn locate_forge(forge: Option<&Path>, local: &Local, origin: Option<&str>) -> Re
         let root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
         (root, from_origin.unwrap_or("shop.git").to_owned())
     });
-    let found = named
+    let (root, repository) = named
         .or_else(|| local.git.work_tree().is_none().then(|| beside(&bare)).flatten())
-        .or_else(|| origin_path.as_deref().and_then(beside));
-    let Some((root, repository)) = found else {
-        return Err(Error::new(ErrorKind::Usage, "there is no local forge for this repository").hint(
-            "make one with `orchestrator forge init`, clone the superproject from beside it, or name it with `--forge DIR`",
-        ));
-    };
+        .or_else(|| origin_path.as_deref().and_then(beside))?;
     let home = root.join(&repository);
     let same = home.canonicalize().ok().is_some_and(|home| bare.canonicalize().ok() == Some(home));
     let remote = if same { Remote::Itself } else { Remote::Url(home.to_string_lossy().into_owned()) };
-    Ok((root, repository, remote))
+    Some(FoundForge { root, repository, remote })
 }
 
 /// An error of the `git` program with its code.

@@ -3,19 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use deployer::{Plan, UnpinnedImage};
 use ledger::{Step, StepResult};
-use lock_model::EnvironmentName;
+use lock_model::{EnvironmentName, Lock};
 use promotion::attempts::Purpose;
 
-use crate::context::Context;
-use crate::engine::{Engine, Repeat, Wanted};
+use crate::context::{Context, Site};
+use crate::engine::{Deployable, Engine, Repeat, Wanted, deployable};
 use crate::environment_policy::{branch_of, commit_of, find_environment};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::lease::lease;
 use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
-use crate::report::v1::{NotDeployedService, Operation, PlanReport, RunReport, VerifyReport};
+use crate::lock_builder::{self, Scope};
+use crate::report::v1::{NotDeployedService, NotJudged, Operation, PlanReport, RunReport, VerifyReport};
 use crate::revision::Revision;
+use crate::workspace::Workspace;
 
 /// What to deploy.
 #[derive(Clone, Debug)]
@@ -44,7 +47,15 @@ impl DeployRequest {
 ///
 /// [`ErrorKind::Repository`] where the lock does not belong to the commit, [`ErrorKind::Refused`] where a place of the
 /// environment belongs to another one, and with every problem of every service where the manifests cannot be deployed.
-pub async fn plan(context: &Context, environment: &EnvironmentName, revision: Option<&str>) -> Result<PlanReport> {
+pub async fn plan<'a>(
+    site: impl Into<Site<'a>>,
+    environment: &EnvironmentName,
+    revision: Option<&str>,
+) -> Result<PlanReport> {
+    let context = match site.into() {
+        Site::WithForge(context) => context,
+        Site::Alone(workspace) => return plan_alone(workspace, environment, revision).await,
+    };
     let mut engine = open(context, environment, revision).await?;
     belongs(&engine)?;
     engine.refuse_foreign_places().await?;
@@ -53,25 +64,57 @@ pub async fn plan(context: &Context, environment: &EnvironmentName, revision: Op
     if !plan.unpinned_images.is_empty() {
         engine.refuse_unpinned().await?;
     }
-    let warnings = plan
-        .unpinned_images
-        .iter()
-        .map(|image| format!("{} at {} is not pinned: {}", image.object, image.place, image.image))
-        .collect();
-    let not_deployed = deployable.request.not_deployed.iter();
-    Ok(PlanReport {
-        environment: environment.clone(),
-        release: engine.release.clone(),
-        lock: engine.lock.lock.id().clone(),
-        commit: engine.revision.commit.clone(),
-        plan: plan.digest.clone(),
+    Ok(report(&engine.revision, &engine.lock.lock, &deployable, plan))
+}
+
+/// The same in a clone without a forge: nothing counts as deployed. The lock is the one in the tree where that belongs to
+/// it, else the one that `lock generate` makes.
+async fn plan_alone(
+    workspace: &Workspace,
+    environment: &EnvironmentName,
+    revision: Option<&str>,
+) -> Result<PlanReport> {
+    let revision = Revision::load(workspace, &workspace.resolve(revision.unwrap_or("HEAD"))?)?;
+    let environment = revision.environment(environment)?;
+    let in_tree = revision.lock(workspace)?.filter(|file| revision.mismatches(&file.lock).is_empty());
+    let (lock, mut warnings) = if let Some(file) = in_tree {
+        (file.lock, Vec::new())
+    } else {
+        let made = lock_builder::generate(workspace, &revision, revision.source(), Scope::default()).await?;
+        (made.lock, made.warnings)
+    };
+    let release = revision.release(&lock);
+    let now = workspace.now();
+    let deployable = deployable(workspace, &revision, environment, &lock, &release, now, None)?;
+    let plan = deployable.plan_from_nothing()?;
+    let mut report = report(&revision, &lock, &deployable, plan);
+    warnings.append(&mut report.warnings);
+    report.warnings = warnings;
+    report.not_judged =
+        NotJudged::without_forge(&["what is deployed", "the rules of its branch", "whose the target's branch is"]);
+    Ok(report)
+}
+
+fn report(revision: &Revision, lock: &Lock, deployable: &Deployable, plan: Plan) -> PlanReport {
+    let request = &deployable.request;
+    let unpinned =
+        |image: &UnpinnedImage| format!("{} at {} is not pinned: {}", image.object, image.place, image.image);
+    PlanReport {
+        environment: request.environment.clone(),
+        release: request.release.clone(),
+        lock: lock.id().clone(),
+        commit: revision.commit.clone(),
+        plan: plan.digest,
         changes: plan.changes,
+        warnings: plan.unpinned_images.iter().map(unpinned).collect(),
         unpinned: plan.unpinned_images,
-        not_deployed: not_deployed
+        not_deployed: request
+            .not_deployed
+            .iter()
             .map(|skipped| NotDeployedService { service: skipped.name.clone(), reason: skipped.reason.clone() })
             .collect(),
-        warnings,
-    })
+        not_judged: Vec::new(),
+    }
 }
 
 /// Gates, health, deployment and its proof, without suites.

@@ -3,15 +3,15 @@
 use lock_model::{Content, ErrorClass, Lock, Service, ServiceName};
 use registry::DigestRequest;
 
-use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::registry_client;
 use crate::revision::Revision;
+use crate::workspace::Workspace;
 
 /// The digests of a lock, those of single platforms too, that the registries no longer have, for the services that `matters`
 /// selects.
 pub(crate) async fn gone(
-    context: &Context,
+    context: &Workspace,
     revision: &Revision,
     lock: &Lock,
     matters: impl Fn(&ServiceName, &Service) -> bool,

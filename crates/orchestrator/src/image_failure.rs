@@ -6,12 +6,12 @@ use lock_model::{ErrorClass, ServiceName};
 use registry::credentials::LoginSource;
 use registry::{Attempt, RegistryErrorKind, Unresolved, UnresolvedReason};
 
-use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem};
+use crate::workspace::Workspace;
 
 /// All failures as one error. A permanent cause decides its kind; it is temporary only where every failure is. What a host
 /// did to several services alike is said once.
-pub(crate) fn unresolved(context: &Context, failures: &[(ServiceName, Unresolved)], of: usize) -> Error {
+pub(crate) fn unresolved(context: &Workspace, failures: &[(ServiceName, Unresolved)], of: usize) -> Error {
     let code = failures
         .iter()
         .map(|(_, failure)| ErrorKind::of(failure.class(), ErrorKind::Image, ErrorKind::Image))

@@ -3,7 +3,7 @@
 use lock_model::ServiceName;
 use registry::Attempt;
 
-use crate::context::Context;
+use crate::context::Site;
 use crate::error::{ErrorKind, Result};
 use crate::lock_builder;
 use crate::report::v1::{ImageAttempt, ImagesExplainReport, TakenImage};
@@ -14,8 +14,14 @@ use crate::revision::Revision;
 /// # Errors
 ///
 /// Where the revision cannot be read, and for a service that it has not. An image that cannot be found is a report.
-pub async fn explain_image(context: &Context, revision: &str, service: &ServiceName) -> Result<ImagesExplainReport> {
-    context.sync()?;
+pub async fn explain_image<'a>(
+    site: impl Into<Site<'a>>,
+    revision: &str,
+    service: &ServiceName,
+) -> Result<ImagesExplainReport> {
+    let site = site.into();
+    site.sync()?;
+    let context = site.workspace();
     let revision = Revision::load(context, &context.resolve(revision)?)?;
     let mut report = ImagesExplainReport {
         service: service.clone(),

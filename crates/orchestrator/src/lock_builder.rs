@@ -11,7 +11,6 @@ use lock_model::{
 };
 use registry::{Event, ImageRequest, Resolution, RevisionPolicy, Unresolved, WaitPolicy};
 
-use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
 use crate::image_failure::unresolved;
@@ -19,6 +18,7 @@ use crate::registry_client;
 use crate::report::v1::PushedRefs;
 use crate::revision::Revision;
 use crate::submodules::{Target, ask_pushed, check_sources};
+use crate::workspace::Workspace;
 
 /// A lock that was just made.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(crate) struct Scope<'a> {
 
 /// Resolves the services of a revision.
 pub(crate) async fn generate(
-    context: &Context,
+    context: &Workspace,
     revision: &Revision,
     source: Source,
     scope: Scope<'_>,
@@ -97,7 +97,7 @@ struct Assigned<'a> {
 /// Checks the sources of the submodules and, where it is asked for, whether their commits are pushed. This comes before any
 /// request to a registry.
 async fn judge(
-    context: &Context,
+    context: &Workspace,
     revision: &Revision,
     source: &Source,
     assigned: &[Assigned<'_>],
@@ -235,7 +235,7 @@ pub(crate) fn image_policy(image: &ImageAssignment) -> RevisionPolicy {
 }
 
 async fn resolve(
-    context: &Context,
+    context: &Workspace,
     revision: &Revision,
     wanted: &[&Assigned<'_>],
     patience: Duration,
@@ -280,10 +280,10 @@ async fn resolve(
 }
 
 /// Emits the start of the work on images, and its end when it is dropped.
-pub(crate) struct Resolving<'a>(&'a Context);
+pub(crate) struct Resolving<'a>(&'a Workspace);
 
 impl<'a> Resolving<'a> {
-    pub(crate) fn start(context: &'a Context, total: usize) -> Self {
+    pub(crate) fn start(context: &'a Workspace, total: usize) -> Self {
         context.emit(Progress::ResolvingStarted { total });
         Self(context)
     }
@@ -306,7 +306,7 @@ pub(crate) struct Explained {
 }
 
 /// What was asked and answered for one service.
-pub(crate) async fn explain(context: &Context, revision: &Revision, name: &ServiceName) -> Result<Option<Explained>> {
+pub(crate) async fn explain(context: &Workspace, revision: &Revision, name: &ServiceName) -> Result<Option<Explained>> {
     revision.check_submodules()?;
     let assignments = assign(revision)?;
     let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();

@@ -13,9 +13,9 @@ use registry::{
 };
 
 use crate::config_values;
-use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inputs::Inputs;
+use crate::workspace::Workspace;
 
 /// Logins, proxies and authorities: what a caller knows about registries besides the configuration.
 #[derive(Clone, Default)]
@@ -46,7 +46,7 @@ impl fmt::Debug for RegistryAccess {
 }
 
 /// Makes the client of a configuration; files that it names are among the inputs.
-pub(crate) fn client(context: &Context, config: &Config, inputs: &Inputs) -> Result<Registry> {
+pub(crate) fn client(context: &Workspace, config: &Config, inputs: &Inputs) -> Result<Registry> {
     let access = (context.surroundings.registry)()?;
     let mut options = RegistryOptions::default();
     for (host, settings) in &config.registries {
@@ -70,7 +70,7 @@ pub(crate) fn client(context: &Context, config: &Config, inputs: &Inputs) -> Res
 }
 
 /// What the configuration says about one host.
-fn host_options(context: &Context, inputs: &Inputs, host: &str, settings: &RegistrySettings) -> Result<HostOptions> {
+fn host_options(context: &Workspace, inputs: &Inputs, host: &str, settings: &RegistrySettings) -> Result<HostOptions> {
     let mut options = HostOptions::default();
     options.plain_http = settings.plain_http;
     if let Some(ca) = &settings.ca {
@@ -102,7 +102,7 @@ pub(crate) fn warnings(registry: &Registry) -> Vec<String> {
     warnings
 }
 
-fn credentials(context: &Context, access: &RegistryAccess) -> Result<Credentials> {
+fn credentials(context: &Workspace, access: &RegistryAccess) -> Result<Credentials> {
     let mut env = access.env_credentials.clone();
     if !access.login_files.iter().any(|file| file.is_file()) {
         env.extend(access.job_login.clone());

@@ -1,17 +1,20 @@
 //! What a commit of the superproject says: configuration, gitlinks, lock, and the identities that follow from them. It is
 //! read from git objects; no checkout, no file of the work tree.
 
-use config::{Config, Environment};
+use config::{Config, Environment, Forge};
 use ledger::{RecordDraft, Step, StepResult};
 use lock_gen::{LockDrift, Scan};
 use lock_model::{
-    CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, LOCK_FILE, Lock, ReleaseId, Timestamp, TreeId,
+    CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, LOCK_FILE, Lock, ReleaseId, RepositoryUrl, Source,
+    Timestamp, TreeId,
 };
 
 use crate::context::{Context, git_error};
 use crate::environment_policy::environment_of;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inputs::{Inputs, declared};
+use crate::starter::no_configuration;
+use crate::workspace::Workspace;
 
 /// A commit of the superproject with its configuration and submodules.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(crate) struct Revision {
     pub parents: Vec<CommitId>,
     pub time: Timestamp,
     pub config: Config,
+    /// The superproject's address, as locks write it.
+    pub address: RepositoryUrl,
     /// What is read of it, and what of it is hashed.
     pub inputs: Inputs,
     /// Digest of the inputs.
@@ -46,15 +51,13 @@ impl LockFile {
 }
 
 impl Revision {
-    pub(crate) fn load(context: &Context, commit: &CommitId) -> Result<Self> {
+    pub(crate) fn load(context: &Workspace, commit: &CommitId) -> Result<Self> {
         let facts = context
             .commit(commit.as_str())?
             .ok_or_else(|| Error::new(ErrorKind::Repository, format!("commit `{commit}` is not in this repository")))?;
-        let config = load_config(context, commit.as_str())?.ok_or_else(|| {
-            Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in commit {}", commit.short(12)))
-                .hint("add it to the superproject's top folder; `orchestrator demo` shows a complete one")
-        })?;
-        let scan = Inputs::submodules(context, &facts.tree, &config.forge.repository)
+        let config = load_config(context, commit.as_str())?.ok_or_else(|| no_configuration(context, &facts))?;
+        let address = context.address(&config);
+        let scan = Inputs::submodules(context, &facts.tree, &address)
             .map_err(|error| Error::from_source(ErrorKind::Repository, "the submodules cannot be read", error))?;
         let inputs = Inputs::open(context, &facts.id, &facts.tree, declared(&config, Some(&scan))?)?;
         let config_digest = inputs.digest(context)?;
@@ -64,14 +67,21 @@ impl Revision {
             parents: facts.parents,
             time: facts.committer_time,
             config,
+            address,
             inputs,
             config_digest,
             scan,
         })
     }
 
+    /// What a lock of this commit is made from, without a pull request.
+    pub(crate) fn source(&self) -> Source {
+        let base = self.parents.first().unwrap_or(&self.commit);
+        Source::new(self.address.clone(), self.commit.clone(), base.clone(), self.tree.clone())
+    }
+
     /// The lock in this tree; absent where there is none.
-    pub(crate) fn lock(&self, context: &Context) -> Result<Option<LockFile>> {
+    pub(crate) fn lock(&self, context: &Workspace) -> Result<Option<LockFile>> {
         let bytes = Inputs::lock(&context.git, self.commit.as_str())
             .map_err(|error| git_error("the lock cannot be read", error))?;
         bytes.map(|bytes| LockFile::parse(bytes, &format!("{}:{LOCK_FILE}", self.commit.short(12)))).transpose()
@@ -119,6 +129,15 @@ impl Revision {
         draft
     }
 
+    /// What the configuration says about the forge, for what only a forge makes possible.
+    pub(crate) fn forge(&self) -> Result<&Forge> {
+        self.config.forge.as_ref().ok_or_else(|| {
+            let commit = self.commit.short(12);
+            Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` in commit {commit} has no key `forge`"))
+                .hint("locks are published and committed where a forge is: `forge: { kind: local, repository: \"https://…\" }`")
+        })
+    }
+
     /// An environment of the configuration.
     pub(crate) fn environment(&self, name: &EnvironmentName) -> Result<&Environment> {
         environment_of(&self.config, name)
@@ -126,7 +145,7 @@ impl Revision {
 }
 
 /// The configuration of a revision; absent where the revision has none.
-pub(crate) fn load_config(context: &Context, revision: &str) -> Result<Option<Config>> {
+pub(crate) fn load_config(context: &Workspace, revision: &str) -> Result<Option<Config>> {
     let bytes =
         Inputs::config(&context.git, revision).map_err(|error| git_error("the configuration cannot be read", error))?;
     bytes.map(|bytes| parse_config(CONFIG_FILE, &bytes)).transpose()

@@ -2,10 +2,11 @@
 
 use process::Redactor;
 
-use crate::context::{Context, git_error};
+use crate::context::git_error;
 use crate::error::Result;
 use crate::inputs::Inputs;
 use crate::revision::Revision;
+use crate::workspace::Workspace;
 
 /// Shorter values cannot be told from ordinary words: masking them would destroy the output and protect nothing.
 const SHORTEST: usize = 8;
@@ -14,7 +15,7 @@ const SHORTEST: usize = 8;
 /// with all of them, since one suite can store what another prints.
 ///
 /// A value that stands in the tree is no secret.
-pub(crate) fn redactor(context: &Context, revision: &Revision) -> Result<Redactor> {
+pub(crate) fn redactor(context: &Workspace, revision: &Revision) -> Result<Redactor> {
     let mut redactor = context.surroundings.redactor.clone();
     for name in revision.config.secret_variables() {
         let Some(value) = context.variable(name.as_str()) else { continue };
@@ -29,7 +30,7 @@ pub(crate) fn redactor(context: &Context, revision: &Revision) -> Result<Redacto
     Ok(redactor)
 }
 
-fn stands_in_tree(context: &Context, revision: &Revision, value: &str) -> Result<bool> {
+fn stands_in_tree(context: &Workspace, revision: &Revision, value: &str) -> Result<bool> {
     if value.contains('\n') {
         return Ok(false);
     }

@@ -8,12 +8,12 @@ use deployer::UnpinnedImage;
 use lock_model::{Date, Digest, EnvironmentName, ImageReference, Lock, ReleaseId, Tag, Timestamp};
 use registry::ImageRequest;
 
-use crate::context::Context;
 use crate::engine::deployable;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::registry_client;
 use crate::report::markdown::UnpinnedRow;
 use crate::revision::Revision;
+use crate::workspace::Workspace;
 
 /// How long registries are asked for the digests that a refusal shows.
 const DIGEST_DEADLINE: Duration = Duration::from_secs(10);
@@ -121,7 +121,7 @@ impl UnpinnedRules {
 }
 
 /// The refused images as problems, with the digests that the registries give now.
-pub(crate) async fn problems(context: &Context, revision: &Revision, refused: &[Refused<'_>]) -> Vec<Problem> {
+pub(crate) async fn problems(context: &Workspace, revision: &Revision, refused: &[Refused<'_>]) -> Vec<Problem> {
     let references: BTreeSet<ImageReference> = refused.iter().filter_map(|one| one.image.reference()).collect();
     if refused.is_empty() {
         return Vec::new();
@@ -163,7 +163,7 @@ pub(crate) fn refusal(environment: &EnvironmentName, problems: &[Problem]) -> Er
 /// Each reference with the digest that its registry gives now, or why there is none. Where nothing can be found out,
 /// the refusal stands all the same.
 async fn present_digests(
-    context: &Context,
+    context: &Workspace,
     revision: &Revision,
     references: BTreeSet<ImageReference>,
 ) -> BTreeMap<ImageReference, Result<ImageReference, String>> {
@@ -198,7 +198,7 @@ async fn present_digests(
 /// What an environment would deploy of a revision without that its lock decides it, for reviewers. What cannot be rendered
 /// cannot be listed, and the answer says so.
 pub(crate) fn rows(
-    context: &Context,
+    context: &Workspace,
     revision: &Revision,
     environment: &Environment,
     lock: &Lock,

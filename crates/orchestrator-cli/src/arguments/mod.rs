@@ -202,6 +202,19 @@ pub(crate) enum ConfigCommand {
     Check(ConfigArgs),
     /// Show the configuration after merging.
     Show(ConfigShowArgs),
+    /// Write the shortest `orchestrator.yaml` that fits the submodules of this repository.
+    Init(ConfigInitArgs),
+}
+
+/// What the images are called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigInitArgs {
+    /// The repository of a service's image; default: the registry of the submodules' host, such as `ghcr.io/shop/{name}`.
+    #[arg(long, value_name = "TEMPLATE")]
+    pub image: Option<String>,
+    /// A tag to look for; can be given several times; default: `sha-{sha7}`, `main-{sha7}`, `{sha}`.
+    #[arg(long, value_name = "TEMPLATE")]
+    pub tag: Vec<String>,
 }
 
 /// Which configuration.

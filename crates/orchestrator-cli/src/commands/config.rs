@@ -1,9 +1,9 @@
-//! `config check` and `config show`.
+//! `config check`, `config show` and `config init`.
 
 use config::ShowOrigin;
-use orchestrator::{Result, check_config, show_config};
+use orchestrator::{ConfigInitRequest, Opened, Result, check_config, init_config, show_config};
 
-use crate::arguments::{ConfigArgs, ConfigShowArgs, GlobalArgs};
+use crate::arguments::{ConfigArgs, ConfigInitArgs, ConfigShowArgs, GlobalArgs};
 use crate::output::Shown;
 use crate::surroundings::surroundings;
 
@@ -21,4 +21,11 @@ pub(crate) fn show(args: &ConfigShowArgs, global: &GlobalArgs) -> Result<Shown> 
     let revision = args.config.rev.as_deref();
     let report = show_config(&global.repository, revision, args.environment.as_ref(), origin, &surroundings())?;
     Ok(Shown::report(&report))
+}
+
+pub(crate) fn init(opened: &Opened, args: ConfigInitArgs) -> Result<Shown> {
+    let mut request = ConfigInitRequest::default();
+    request.repository = args.image;
+    request.tags = args.tag;
+    Ok(Shown::report(&init_config(opened, &request)?))
 }

@@ -1,6 +1,6 @@
 //! The commands that work on an environment.
 
-use orchestrator::{self as library, Context, DeployRequest, Result};
+use orchestrator::{self as library, Context, DeployRequest, Opened, Result};
 use orchestrator::{RollbackRequest, RunRequest, TestRequest};
 
 use crate::arguments::{
@@ -49,8 +49,8 @@ pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> Result
     Ok(Shown::report(&library::approvals(context, &args.environment, args.pull_request).await?))
 }
 
-pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::plan(context, &args.environment.name, args.rev.as_deref()).await?))
+pub(crate) async fn plan(opened: &Opened, args: &PlanArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::plan(opened, &args.environment.name, args.rev.as_deref()).await?))
 }
 
 pub(crate) async fn verify(context: &Context, args: &EnvironmentArgs) -> Result<Shown> {

@@ -1,10 +1,10 @@
 //! `images explain`.
 
-use orchestrator::{Context, Result, explain_image};
+use orchestrator::{Opened, Result, explain_image};
 
 use crate::arguments::ImagesExplainArgs;
 use crate::output::Shown;
 
-pub(crate) async fn explain(context: &Context, args: &ImagesExplainArgs) -> Result<Shown> {
-    Ok(Shown::report(&explain_image(context, &args.rev, &args.service).await?))
+pub(crate) async fn explain(opened: &Opened, args: &ImagesExplainArgs) -> Result<Shown> {
+    Ok(Shown::report(&explain_image(opened, &args.rev, &args.service).await?))
 }

@@ -4,7 +4,7 @@ use orchestrator::lock::{
     self as library, Adoption, ComposeRequest, LockCheckRequest, LockGenerateRequest, LockMigrateRequest,
     LockPublishRequest,
 };
-use orchestrator::{Context, Result};
+use orchestrator::{Context, Opened, Result};
 
 use super::{Session, dispatched_earlier};
 use crate::arguments::{
@@ -16,9 +16,9 @@ use crate::surroundings::surroundings;
 
 pub(crate) async fn run(session: &Session, command: LockCommand) -> Result<Shown> {
     match command {
-        LockCommand::Generate(args) => generate(&session.context()?, args).await,
+        LockCommand::Generate(args) => generate(&session.opened()?, args).await,
         LockCommand::Migrate(args) => migrate(&session.context()?, args).await,
-        LockCommand::Check(args) => check(&session.context()?, args).await,
+        LockCommand::Check(args) => check(&session.opened()?, args).await,
         LockCommand::Diff(args) => diff(session, &args).await,
         LockCommand::Publish(args) => publish(&session.context()?, &args).await,
         LockCommand::Commit(args) => commit(&session.context()?, &args).await,
@@ -27,7 +27,7 @@ pub(crate) async fn run(session: &Session, command: LockCommand) -> Result<Shown
     }
 }
 
-async fn generate(context: &Context, args: LockGenerateArgs) -> Result<Shown> {
+async fn generate(opened: &Opened, args: LockGenerateArgs) -> Result<Shown> {
     let mut request = LockGenerateRequest::new(args.rev);
     request.pull_request = args.pull_request;
     request.services = args.service.into_iter().collect();
@@ -35,7 +35,7 @@ async fn generate(context: &Context, args: LockGenerateArgs) -> Result<Shown> {
     request.wait = args.wait.unwrap_or_default();
     request.check_pushed = args.check_pushed;
     request.output = args.output;
-    Ok(Shown::report(&library::generate_lock(context, &request).await?))
+    Ok(Shown::report(&library::generate_lock(opened, &request).await?))
 }
 
 async fn migrate(context: &Context, args: LockMigrateArgs) -> Result<Shown> {
@@ -48,11 +48,11 @@ async fn migrate(context: &Context, args: LockMigrateArgs) -> Result<Shown> {
     Ok(Shown::report(&library::migrate_lock(context, &request).await?))
 }
 
-async fn check(context: &Context, args: LockCheckArgs) -> Result<Shown> {
+async fn check(opened: &Opened, args: LockCheckArgs) -> Result<Shown> {
     let mut request = LockCheckRequest::new(args.rev);
     request.file = args.file;
     request.check_pushed = args.check_pushed;
-    Ok(Shown::report(&library::check_lock(context, &request).await?))
+    Ok(Shown::report(&library::check_lock(opened, &request).await?))
 }
 
 async fn diff(session: &Session, args: &LockDiffArgs) -> Result<Shown> {

@@ -10,9 +10,9 @@ pub(crate) mod shell;
 
 use std::time::Duration;
 
-use orchestrator::{Context, Error, ErrorKind, Result};
+use orchestrator::{Context, Error, ErrorKind, Opened, Result};
 
-use crate::arguments::{Command, GlobalArgs, ImagesCommand, PolicyCommand, TestCommand};
+use crate::arguments::{Command, ConfigCommand, GlobalArgs, ImagesCommand, PolicyCommand, TestCommand};
 use crate::output::Shown;
 use crate::surroundings;
 
@@ -30,14 +30,19 @@ impl Session {
         surroundings::context(&self.global, self.deadline)
     }
 
+    /// Opens the repository, with its forge where it has one.
+    pub(crate) fn opened(&self) -> Result<Opened> {
+        surroundings::opened(&self.global, self.deadline)
+    }
+
     /// Runs a command that needs a runtime.
     pub(crate) async fn dispatch(&self, command: Command) -> Result<Shown> {
         match command {
             Command::Lock(command) => lock::run(self, command).await,
-            Command::Images(ImagesCommand::Explain(args)) => images::explain(&self.context()?, &args).await,
+            Command::Images(ImagesCommand::Explain(args)) => images::explain(&self.opened()?, &args).await,
             Command::Run(args) => environment::run(&self.context()?, args).await,
             Command::Health(args) => environment::health(&self.context()?, &args).await,
-            Command::Plan(args) => environment::plan(&self.context()?, &args).await,
+            Command::Plan(args) => environment::plan(&self.opened()?, &args).await,
             Command::Deploy(args) => environment::deploy(&self.context()?, args).await,
             Command::Verify(args) => environment::verify(&self.context()?, &args).await,
             Command::Test(TestCommand::Run(args)) => environment::test(&self.context()?, args).await,
@@ -52,7 +57,8 @@ impl Session {
             Command::Status(args) => environment::status(&self.context()?, &args).await,
             Command::History(args) => environment::history(&self.context()?, &args).await,
             Command::Forge(command) => forge::run(&self.context()?, command).await,
-            Command::Config(_)
+            Command::Config(ConfigCommand::Init(args)) => config::init(&self.opened()?, args),
+            Command::Config(ConfigCommand::Check(_) | ConfigCommand::Show(_))
             | Command::Schema(_)
             | Command::Reference(_)
             | Command::Demo(_)

@@ -6,8 +6,8 @@ use std::time::Duration;
 use config::{Deployment, Environment, SourceFolder};
 use deployer::render::BranchChange;
 use deployer::{
-    AppliedDetail, ApplyOptions, DeployError, DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule,
-    NotDeployed, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
+    AppliedDetail, ApplyOptions, DeployError, DeployProblems, DeployRequest, DeployService, ForeignNamespace, ImagePin,
+    NamespaceRule, NotDeployed, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
 };
 use lock_gen::SubmoduleStore;
 use lock_model::{BranchName, Content, ErrorClass, Lock, ReleaseId, Service, ServiceName, Timestamp};
@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result, causes};
 use crate::inputs::{Unreadable, manifests_of};
 use crate::revision::Revision;
+use crate::workspace::Workspace;
 
 /// What an environment's deployment consists of.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(crate) struct Deployable {
 /// Makes the target's request: manifests at their locked commits, images by digest. With `patience` no remote is waited
 /// for longer, and the first service that cannot be read ends it.
 pub(crate) fn deployable(
-    context: &Context,
+    context: &Workspace,
     revision: &Revision,
     environment: &Environment,
     lock: &Lock,
@@ -128,7 +129,7 @@ fn pin(service: &Service) -> Option<ImagePin> {
 
 /// The manifests of a service: from its own repository at the locked commit, or from the superproject's tree.
 fn files(
-    context: &Context,
+    context: &Workspace,
     revision: &Revision,
     name: &ServiceName,
     service: &Service,
@@ -148,7 +149,7 @@ fn files(
                 .ok_or_else(|| {
                     (ErrorClass::NotFound, Problem::new(name.to_string(), "is not a submodule of this tree"))
                 })?;
-            let url = lock_gen::fetch_url(&submodule.declared_url, &context.remote_location())
+            let url = lock_gen::fetch_url(&submodule.declared_url, context.remote_location())
                 .map_err(|error| failed(ErrorClass::Invalid, &error))?;
             let mut options = context.git_options();
             options.deadline = patience.map_or(options.deadline, |patience| options.deadline.min(patience));
@@ -187,27 +188,33 @@ impl Deployable {
 
     /// Plans the deployment; the error lists every problem of every service.
     pub(crate) async fn plan(&self, context: &Context) -> Result<Plan> {
-        self.target(context).plan(&self.request).await.map_err(|error| {
-            let problems = match &error {
-                DeployError::Problems(problems) => problems,
-                DeployError::Unusable { .. } => {
-                    return Error::from_source(ErrorKind::Refused, "the target cannot be written as it is", error)
-                        .hint("nothing was changed");
-                }
-                _ => return apply_error(error),
-            };
-            let needs_other_target = problems.as_slice().iter().any(|problem| {
-                matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
-            });
-            let code = if needs_other_target { ErrorKind::Usage } else { ErrorKind::Refused };
-            Error::new(code, format!("the manifests of `{}` cannot be deployed", self.request.environment))
-                .problems(problems.as_slice().iter().map(|problem| Problem {
-                    subject: problem.service.as_ref().map_or_else(|| "request".to_owned(), ToString::to_string),
-                    message: problem.to_string(),
-                    details: Vec::new(),
-                }))
-                .hint("nothing was changed")
+        self.target(context).plan(&self.request).await.map_err(|error| match &error {
+            DeployError::Problems(problems) => self.refused(problems),
+            DeployError::Unusable { .. } => {
+                Error::from_source(ErrorKind::Refused, "the target cannot be written as it is", error)
+                    .hint("nothing was changed")
+            }
+            _ => apply_error(error),
         })
+    }
+
+    /// The same where nothing is deployed; no target is asked.
+    pub(crate) fn plan_from_nothing(&self) -> Result<Plan> {
+        deployer::render::plan(&self.request, None).map_err(|problems| self.refused(&problems))
+    }
+
+    fn refused(&self, problems: &DeployProblems) -> Error {
+        let needs_other_target = problems.as_slice().iter().any(|problem| {
+            matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
+        });
+        let code = if needs_other_target { ErrorKind::Usage } else { ErrorKind::Refused };
+        Error::new(code, format!("the manifests of `{}` cannot be deployed", self.request.environment))
+            .problems(problems.as_slice().iter().map(|problem| Problem {
+                subject: problem.service.as_ref().map_or_else(|| "request".to_owned(), ToString::to_string),
+                message: problem.to_string(),
+                details: Vec::new(),
+            }))
+            .hint("nothing was changed")
     }
 
     /// Applies a plan, as the deployment that record `number` of the ledger began, and says in one line what changed.

@@ -55,12 +55,13 @@ pub(crate) async fn lock_commit(
     {
         return already_there(context, store, environment, branch, tip, &lock).await;
     }
+    tip.forge()?;
     let merged = merged_pull_request(context, branch, &tip.commit).await?;
     let made = match merged {
         Some(pull_request) => {
             reviewed(context, store.ledger(), (environment, branch), tip, &pull_request, on_difference).await?
         }
-        None => match tip.config.forge.direct_push {
+        None => match tip.forge()?.direct_push {
             DirectPush::Refuse => return Err(direct_push(context, branch, tip).await?),
             DirectPush::Relock => {
                 let generated =
@@ -211,7 +212,7 @@ async fn reviewed(
         (Compared::Different(_) | Compared::Pushed(_), OnDifference::AcceptNew(reason)) => {
             return accepted(generated, reason, pulls);
         }
-        (Compared::Pushed(commit), OnDifference::Refuse) => match tip.config.forge.direct_push {
+        (Compared::Pushed(commit), OnDifference::Refuse) => match tip.forge()?.direct_push {
             DirectPush::Refuse => return Err(moved_by_push(branch, &commit)),
             DirectPush::Relock => {
                 (Some(Unreviewed::DirectPush), Some(format!("{} came without a pull request", commit.short(12))))
@@ -317,7 +318,7 @@ pub(crate) fn lock_files(lock: &LockFile) -> Result<Vec<FileChange>> {
 
 fn source(tip: &Revision, reviewed: Option<(u64, &CommitId)>, base: &CommitId) -> Source {
     let head = reviewed.map_or_else(|| tip.commit.clone(), |(_, head)| head.clone());
-    let mut source = Source::new(tip.config.forge.repository.clone(), head, base.clone(), tip.tree.clone());
+    let mut source = Source::new(tip.address.clone(), head, base.clone(), tip.tree.clone());
     source.pull_request = reviewed.map(|(number, _)| number);
     source
 }

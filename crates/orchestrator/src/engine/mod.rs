@@ -23,7 +23,7 @@ use config::Environment;
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
-pub(crate) use deploy::deployable;
+pub(crate) use deploy::{Deployable, deployable};
 pub(crate) use health::health;
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, lock_files, merged_pull_request,

@@ -7,16 +7,17 @@ use git::LineCount;
 use lock_model::{FileMode, TreePath};
 
 use super::{Input, Inputs, read};
-use crate::context::{Context, git_error};
+use crate::context::git_error;
 use crate::error::Result;
 use crate::report::v1::{InputChange, InputChanges, MAX_INPUTS_LISTED};
+use crate::workspace::Workspace;
 
 /// By how many first bytes git judges whether a file is binary.
 const BINARY_PREFIX: usize = 8000;
 
 /// What changes between two commits; all inputs are new where there is nothing before. Lines are counted for the files that
 /// are listed.
-pub(crate) fn changes(context: &Context, before: Option<&Inputs>, after: &Inputs) -> Result<InputChanges> {
+pub(crate) fn changes(context: &Workspace, before: Option<&Inputs>, after: &Inputs) -> Result<InputChanges> {
     let old = |path: &TreePath| before.and_then(|before| before.files.get(path));
     let paths: BTreeSet<&TreePath> =
         before.into_iter().flat_map(|before| before.files.keys()).chain(after.files.keys()).collect();
@@ -62,7 +63,7 @@ pub(crate) fn changes(context: &Context, before: Option<&Inputs>, after: &Inputs
 }
 
 /// The lines of a whole file; `None` for a binary one.
-fn lines_of(context: &Context, file: &Input) -> Result<Option<u64>> {
+fn lines_of(context: &Workspace, file: &Input) -> Result<Option<u64>> {
     let bytes = read(context, &[&file.id])?.pop().unwrap_or_default();
     if bytes.iter().take(BINARY_PREFIX).any(|byte| *byte == 0) {
         return Ok(None);

@@ -19,9 +19,10 @@ use lock_model::{
 pub(crate) use changes::changes;
 pub(crate) use service_folder::{Unreadable, manifests_of};
 
-use crate::context::{Context, git_error};
+use crate::context::git_error;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::revision::load_config;
+use crate::workspace::Workspace;
 
 /// How many files are read by one child of git.
 const BATCH: usize = 256;
@@ -84,14 +85,14 @@ impl Inputs {
     }
 
     /// The gitlinks, by `.gitmodules`.
-    pub(crate) fn submodules(context: &Context, tree: &TreeId, own: &RepositoryUrl) -> Result<Scan, ReadError> {
+    pub(crate) fn submodules(context: &Workspace, tree: &TreeId, own: &RepositoryUrl) -> Result<Scan, ReadError> {
         context.superproject.scan(tree, own)
     }
 }
 
 impl Inputs {
     /// Finds the inputs in a commit; nothing is read yet.
-    pub(crate) fn open(context: &Context, commit: &CommitId, tree: &TreeId, declared: ReleaseInputs) -> Result<Self> {
+    pub(crate) fn open(context: &Workspace, commit: &CommitId, tree: &TreeId, declared: ReleaseInputs) -> Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "these paths alone are asked for")]
         let entries = context.superproject.list(tree, declared.files().chain(declared.folders())).map_err(|error| {
             Error::from_source(ErrorKind::Repository, "the files that a release reads cannot be listed", error)
@@ -104,16 +105,16 @@ impl Inputs {
     }
 
     /// The files that a configuration names, without manifests.
-    pub(crate) fn named(context: &Context, commit: &CommitId, config: &Config) -> Result<Self> {
+    pub(crate) fn named(context: &Workspace, commit: &CommitId, config: &Config) -> Result<Self> {
         Self::open(context, commit, &tree_of(context, commit)?, declared(config, None)?)
     }
 
     /// The inputs of the commit that a change is compared with; `None` where it has no configuration that makes sense.
-    pub(crate) fn before(context: &Context, commit: &CommitId) -> Result<Option<Self>> {
+    pub(crate) fn before(context: &Workspace, commit: &CommitId) -> Result<Option<Self>> {
         let found = || -> Result<Option<Self>> {
             let Some(config) = load_config(context, commit.as_str())? else { return Ok(None) };
             let tree = tree_of(context, commit)?;
-            let scan = Self::submodules(context, &tree, &config.forge.repository)
+            let scan = Self::submodules(context, &tree, &context.address(&config))
                 .map_err(|error| Error::from_source(ErrorKind::Repository, "the submodules cannot be read", error))?;
             Self::open(context, commit, &tree, declared(&config, Some(&scan))?).map(Some)
         };
@@ -176,7 +177,7 @@ impl Inputs {
     }
 
     /// The configuration digest: over path, mode and bytes of everything that is hashed.
-    pub(crate) fn digest(&self, context: &Context) -> Result<ConfigDigest> {
+    pub(crate) fn digest(&self, context: &Workspace) -> Result<ConfigDigest> {
         self.check()?;
         let mut known = context.digests.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut unknown: Vec<&str> = self.files.values().map(|file| file.id.as_str()).collect();
@@ -196,7 +197,7 @@ impl Inputs {
     }
 
     /// A file that the configuration names.
-    pub(crate) fn file(&self, context: &Context, path: &TreePath) -> Result<InputFile> {
+    pub(crate) fn file(&self, context: &Workspace, path: &TreePath) -> Result<InputFile> {
         if self.declared.coverage(path) != Some(InputCoverage::Hashed) {
             return Err(undeclared(path));
         }
@@ -209,7 +210,7 @@ impl Inputs {
     }
 
     /// The files of a folder with manifests: those that its target reads.
-    pub(crate) fn folder(&self, context: &Context, folder: &TreePath) -> Result<Vec<InputFile>> {
+    pub(crate) fn folder(&self, context: &Workspace, folder: &TreePath) -> Result<Vec<InputFile>> {
         if !self.declared.folders().any(|declared| declared == folder) {
             return Err(undeclared(folder));
         }
@@ -220,7 +221,7 @@ impl Inputs {
     }
 
     /// Everything that is hashed, with its content.
-    pub(crate) fn read_all(&self, context: &Context, wanted: impl Fn(&TreePath) -> bool) -> Result<Vec<InputFile>> {
+    pub(crate) fn read_all(&self, context: &Workspace, wanted: impl Fn(&TreePath) -> bool) -> Result<Vec<InputFile>> {
         let found: Vec<(&TreePath, &Input)> = self.files.iter().filter(|(path, _)| wanted(path)).collect();
         let mut files = Vec::with_capacity(found.len());
         for found in found.chunks(BATCH) {
@@ -246,13 +247,13 @@ fn undeclared(path: &TreePath) -> Error {
     Error::new(ErrorKind::Bug, format!("`{path}` is read, and is no declared input of a release"))
 }
 
-fn tree_of(context: &Context, commit: &CommitId) -> Result<TreeId> {
+fn tree_of(context: &Workspace, commit: &CommitId) -> Result<TreeId> {
     let facts = context.commit(commit.as_str())?;
     let missing = || Error::new(ErrorKind::Repository, format!("commit `{commit}` is not in this repository"));
     facts.map(|facts| facts.tree).ok_or_else(missing)
 }
 
-fn read(context: &Context, ids: &[&str]) -> Result<Vec<Vec<u8>>> {
+fn read(context: &Workspace, ids: &[&str]) -> Result<Vec<Vec<u8>>> {
     #[expect(clippy::disallowed_methods, reason = "the ids are those of declared files")]
     let contents = context.git.read_blobs(ids);
     contents.map_err(|error| git_error("files that a release reads cannot be read", error))

@@ -6,7 +6,7 @@ use lock_gen::Submodule;
 use lock_model::{LOCK_FILE, Lock, Service, ServiceName};
 
 use super::files::read_file;
-use crate::context::Context;
+use crate::context::Site;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::image_availability;
 use crate::labels::short_id;
@@ -15,6 +15,11 @@ use crate::lock_builder;
 use crate::report::v1::{CheckAnswer, LockCheckReport};
 use crate::revision::Revision;
 use crate::submodules::{Target, ask_pushed, foreign_sources};
+
+/// Whether a run committed the very file.
+const RECORDED: &str = "the ledger's file";
+/// Whether a person rejected the lock.
+const NOT_REJECTED: &str = "not rejected";
 
 /// Which lock is judged, and against what.
 #[derive(Clone, Debug)]
@@ -40,8 +45,10 @@ impl LockCheckRequest {
 /// # Errors
 ///
 /// Where a question cannot be answered; a lock that cannot be used is a report.
-pub async fn check_lock(context: &Context, request: &LockCheckRequest) -> Result<LockCheckReport> {
-    context.sync()?;
+pub async fn check_lock<'a>(site: impl Into<Site<'a>>, request: &LockCheckRequest) -> Result<LockCheckReport> {
+    let site = site.into();
+    site.sync()?;
+    let context = site.workspace();
     let commit = context.resolve(&request.revision)?;
     let revision = Revision::load(context, &commit)?;
     let lock = match &request.file {
@@ -69,21 +76,23 @@ pub async fn check_lock(context: &Context, request: &LockCheckRequest) -> Result
     answer("sources are allowed", sentences(foreign), String::new());
     let violations = lock_builder::violations(&revision, &lock.lock)?;
     answer("fits the configuration", violations, "images, platforms, revisions".to_owned());
-    let store = LedgerStore::read(context).await?;
-    let (unknown, known) = match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
-        RecordedLock::Committed { seq } | RecordedLock::Started { seq } => (Vec::new(), format!("record {seq}")),
-        RecordedLock::Unknown => (
-            vec![format!(
-                "no record of the ledger knows a lock file with these bytes ({})",
-                short_id(lock.digest.as_str())
-            )],
-            String::new(),
-        ),
-    };
-    answer("the ledger's file", unknown, known);
-    let rejected = store.ledger().rejected(lock.lock.id());
-    let rejections = rejected.iter().map(|one| format!("rejected by {}: {}", one.by, one.reason)).collect();
-    answer("not rejected", rejections, String::new());
+    if let Some(context) = site.context() {
+        let store = LedgerStore::read(context).await?;
+        let (unknown, known) = match store.ledger().lock_file(&lock.digest, lock.lock.id()) {
+            RecordedLock::Committed { seq } | RecordedLock::Started { seq } => (Vec::new(), format!("record {seq}")),
+            RecordedLock::Unknown => (
+                vec![format!(
+                    "no record of the ledger knows a lock file with these bytes ({})",
+                    short_id(lock.digest.as_str())
+                )],
+                String::new(),
+            ),
+        };
+        answer(RECORDED, unknown, known);
+        let rejected = store.ledger().rejected(lock.lock.id());
+        let rejections = rejected.iter().map(|one| format!("rejected by {}: {}", one.by, one.reason)).collect();
+        answer(NOT_REJECTED, rejections, String::new());
+    }
     let mut pushed = None;
     if request.check_pushed {
         let asked = ask_pushed(context, &revision, &Target::none(), &services).await?.known()?;
@@ -98,6 +107,7 @@ pub async fn check_lock(context: &Context, request: &LockCheckRequest) -> Result
         usable: answers.iter().all(|one| one.answer),
         answers,
         pushed,
+        not_judged: site.not_judged(&[RECORDED, NOT_REJECTED]),
     })
 }
 

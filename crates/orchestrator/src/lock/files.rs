@@ -4,12 +4,13 @@ use std::path::Path;
 
 use lock_model::{LOCK_FILE, Lock};
 
-use crate::context::{Context, Local, git_error};
+use crate::context::{Local, git_error};
 use crate::engine::lock_files;
 use crate::error::{Error, ErrorKind, Result, storage};
 use crate::inputs::Inputs;
 use crate::output_file::{MissingFolders, write_output};
 use crate::revision::LockFile;
+use crate::workspace::Workspace;
 
 /// Reads a lock by the name of a file, or of a revision that holds one; the repository is opened only for the latter.
 ///
@@ -46,7 +47,7 @@ pub(super) fn candidates(text: &str) -> [String; 4] {
     ]
 }
 
-pub(super) fn lock_file_at(context: &Context, revision: &str) -> Result<Option<LockFile>> {
+pub(super) fn lock_file_at(context: &Workspace, revision: &str) -> Result<Option<LockFile>> {
     let bytes = Inputs::lock(&context.git, revision).map_err(|error| git_error("the lock cannot be read", error))?;
     bytes.map(|bytes| LockFile::parse(bytes, LOCK_FILE)).transpose()
 }
@@ -58,7 +59,7 @@ pub(super) fn read_file(path: &Path) -> Result<LockFile> {
 }
 
 /// Writes `lock.yaml`, `schema.json` and `.gitattributes`, each old or new and never a mix.
-pub(super) fn write_lock_folder(context: &Context, folder: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_lock_folder(context: &Workspace, folder: &Path, bytes: &[u8]) -> Result<()> {
     let lock = LockFile::parse(bytes.to_vec(), LOCK_FILE)?;
     for change in lock_files(&lock)? {
         let forge::FileChange::Write { path, bytes } = change else { continue };

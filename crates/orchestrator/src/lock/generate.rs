@@ -6,7 +6,7 @@ use forge::MergeRef;
 use lock_model::{ServiceName, Source};
 
 use super::files::{lock_file_at, read_file, write_lock_folder};
-use crate::context::Context;
+use crate::context::{Context, Site};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::lock_builder::{self, Scope};
 use crate::report::v1::{LockGenerateReport, locked_services};
@@ -53,20 +53,17 @@ impl LockGenerateRequest {
 ///
 /// [`ErrorKind::Image`] with every service whose image cannot be locked, [`ErrorKind::Repository`] for submodules that
 /// cannot be used.
-pub async fn generate_lock(context: &Context, request: &LockGenerateRequest) -> Result<LockGenerateReport> {
-    context.sync()?;
+pub async fn generate_lock<'a>(site: impl Into<Site<'a>>, request: &LockGenerateRequest) -> Result<LockGenerateReport> {
+    let site = site.into();
+    site.sync()?;
+    let context = site.workspace();
     let (revision, source) = if let Some(number) = request.pull_request {
-        let merge = test_merge(context, number).await?;
+        let merge = test_merge(site.forge()?, number).await?;
         (merge.revision, merge.source)
     } else {
         let commit = context.resolve(&request.revision)?;
         let revision = Revision::load(context, &commit)?;
-        let source = Source::new(
-            revision.config.forge.repository.clone(),
-            commit.clone(),
-            revision.parents.first().unwrap_or(&commit).clone(),
-            revision.tree.clone(),
-        );
+        let source = revision.source();
         (revision, source)
     };
     let only = &request.services;
@@ -94,6 +91,8 @@ pub async fn generate_lock(context: &Context, request: &LockGenerateRequest) -> 
         pushed: generated.pushed,
         folder: request.output.as_ref().map(|folder| folder.display().to_string()),
         file: String::from_utf8_lossy(&generated.bytes).into_owned(),
+        not_judged: site
+            .not_judged(&["the rules of the branch that it goes to", "whether a submodule changed its owner"]),
         warnings: generated.warnings,
     })
 }
@@ -116,7 +115,7 @@ pub(super) async fn test_merge(context: &Context, number: u64) -> Result<TestMer
     };
     context.sync()?;
     let revision = Revision::load(context, &commit)?;
-    let repository = revision.config.forge.repository.clone();
+    let repository = revision.forge()?.repository.clone();
     let source = Source::new(repository, head, base, tree).with_pull_request(number);
     Ok(TestMerge { revision, source })
 }

@@ -183,7 +183,7 @@ impl Place {
             )
         };
         let facts = context.superproject.commit(commit.as_str()).map_err(unreadable)?;
-        let scan = Inputs::submodules(context, &facts.tree, &rules.forge.repository).map_err(unreadable)?;
+        let scan = Inputs::submodules(context, &facts.tree, &context.address(rules)).map_err(unreadable)?;
         Ok(Self { commit, facts, scan })
     }
 
@@ -246,7 +246,7 @@ async fn make(
     let mut warnings = Vec::new();
     let images = resolve(context, rules, place, &entries, revision, &mut warnings).await?;
     let source = Source::new(
-        rules.config.forge.repository.clone(),
+        context.address(rules.config),
         place.commit.clone(),
         place.facts.parents.first().unwrap_or(&place.commit).clone(),
         place.facts.tree.clone(),

@@ -13,8 +13,8 @@ use lock_model::{Lock, ServiceName, TreePath};
 
 use super::pushed::reason;
 use super::run_blocking::run_blocking;
-use crate::context::Context;
 use crate::error::Result;
+use crate::workspace::Workspace;
 
 /// The longest time that histories are waited for: a lock is made without them as well.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ impl<'a> Declared<'a> {
 
 /// Looks at the services that are in both locks. What cannot be found out is said in the answer and is no error.
 pub(crate) async fn changes(
-    context: &Context,
+    context: &Workspace,
     before: Option<&Lock>,
     after: &Lock,
     declared: &Declared<'_>,
@@ -53,7 +53,7 @@ pub(crate) async fn changes(
         let Some(pin) = pins.get(&service.path).filter(|pin| pin.commit != service.git.commit) else { continue };
         let submodule = declared.0.get(&service.path).filter(|submodule| submodule.url == service.git.url);
         let (name, url) = match submodule {
-            Some(submodule) => (submodule.name.clone(), fetch_url(&submodule.declared_url, &remote)),
+            Some(submodule) => (submodule.name.clone(), fetch_url(&submodule.declared_url, remote)),
             None => (service.path.to_string(), Ok(service.git.url.to_string())),
         };
         let path = service.path.clone();
@@ -108,7 +108,7 @@ fn pins_at_their_new_paths(before: &Lock, after: &Lock) -> Pins {
 }
 
 async fn histories(
-    context: &Context,
+    context: &Workspace,
     moved: Vec<HistoryQuery>,
 ) -> Result<BTreeMap<TreePath, Result<History, HistoryError>>> {
     if moved.is_empty() {

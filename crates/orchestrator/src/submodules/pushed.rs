@@ -10,10 +10,10 @@ use lock_model::{ErrorClass, ServiceName, TreePath};
 
 use super::run_blocking::run_blocking;
 use super::{Target, accepted_refs};
-use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::report::v1::PushedRefs;
 use crate::revision::Revision;
+use crate::workspace::Workspace;
 
 #[derive(Debug)]
 pub(crate) struct PushedAnswer {
@@ -65,7 +65,7 @@ impl PushedAnswer {
 
 /// Asks the remotes of all services, by the target's rules and by the tree's own.
 pub(crate) async fn ask_pushed(
-    context: &Context,
+    context: &Workspace,
     revision: &Revision,
     target: &Target,
     services: &BTreeMap<ServiceName, &Submodule>,
@@ -82,7 +82,7 @@ pub(crate) async fn ask_pushed(
     let mut names: BTreeMap<TreePath, &ServiceName> = BTreeMap::new();
     for (name, submodule) in services {
         names.insert(submodule.path.clone(), name);
-        match PublicationQuery::new(submodule, &remote) {
+        match PublicationQuery::new(submodule, remote) {
             Ok(question) => questions.push(question),
             Err(error) => answer.unknown.push((ErrorClass::Invalid, problem(name, error.to_string(), &error))),
         }

@@ -8,10 +8,11 @@ use lock_gen::{Pins, Submodule, SubmoduleChange, changes_to_review, lock_pins};
 use lock_model::{CONFIG_FILE, CommitId, ErrorClass, GitSource, LOCK_FILE, Lock, RepositoryUrl, ServiceName, TreePath};
 
 use super::allowed_sources;
-use crate::context::{Context, git_error};
+use crate::context::git_error;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inputs::Inputs;
 use crate::revision::{LockFile, Revision, parse_config};
+use crate::workspace::Workspace;
 
 /// What the branch that a change goes to says of submodules: no change decides about that itself.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct Target {
 impl Target {
     /// Reads the commit that a change goes to. A commit that is not here, and a file that makes no sense, say nothing:
     /// whoever needs more than that says what is wrong with them. A repository that cannot be read is no answer.
-    pub(crate) fn load(context: &Context, base: &CommitId) -> Result<Self> {
+    pub(crate) fn load(context: &Workspace, base: &CommitId) -> Result<Self> {
         let known = |read: Result<Option<Vec<u8>>, GitError>| match read {
             Err(error) if error.class() == ErrorClass::NotFound => Ok(None),
             read => read.map_err(|error| git_error("the rules for submodules cannot be read", error)),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests look at what was stored")]
 
+mod any_clone;
 mod approvers;
 #[path = "../../../ledger/tests/it/builders.rs"]
 mod builders;

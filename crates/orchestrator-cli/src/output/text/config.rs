@@ -1,5 +1,5 @@
 use lock_model::CONFIG_FILE;
-use orchestrator::report::v1::{Approvers, ConfigCheckReport, ConfigShowReport};
+use orchestrator::report::v1::{Approvers, ConfigCheckReport, ConfigInitReport, ConfigShowReport};
 
 use super::{Text, append};
 use crate::output::count;
@@ -42,5 +42,15 @@ impl Text for ConfigCheckReport {
 impl Text for ConfigShowReport {
     fn text(&self) -> String {
         self.yaml().to_owned()
+    }
+}
+
+impl Text for ConfigInitReport {
+    fn text(&self) -> String {
+        format!(
+            "{CONFIG_FILE} for {}:\n\n{}\nlook at `images`, then `git add {CONFIG_FILE}`, `git commit`, `orchestrator lock generate`\n",
+            count(self.services, "submodule"),
+            self.yaml
+        )
     }
 }

@@ -6,7 +6,7 @@ use orchestrator::report::v1::{
 };
 use orchestrator::report::v1::{Change, ChangeKind, RollbackPlanReport, Severity};
 
-use super::{Text, append, short_id, short_image};
+use super::{Text, append, not_judged, short_id, short_image};
 use crate::output::Table;
 
 /// How much of a note the table of the ledger shows, in bytes; the JSON form has all of it.
@@ -50,7 +50,7 @@ impl Text for PlanReport {
         for skipped in &self.not_deployed {
             append(&mut text, format!("not deployed: {} ({})\n", skipped.service, skipped.reason));
         }
-        text
+        text + &not_judged(&self.not_judged)
     }
 }
 

@@ -8,7 +8,7 @@ use orchestrator::report::v1::{
     PushedRefs, SubmoduleCommits,
 };
 
-use super::{Text, append, short_id};
+use super::{Text, append, not_judged, short_id};
 use crate::output::{Table, count};
 
 /// A lock with its services.
@@ -60,15 +60,18 @@ impl Text for LockGenerateReport {
         // Without a folder, stdout is the lock and nothing else.
         let Some(folder) = &self.folder else { return self.file.clone() };
         format!(
-            "lock {} of {} services is in {folder}\n{}",
+            "lock {} of {} is in {folder}\n{}{}",
             short_id(self.lock.as_str()),
-            self.services.len(),
-            self.pushed.as_ref().map(|on| format!("\n{}", pushed(on))).unwrap_or_default()
+            count(self.services.len(), "service"),
+            self.pushed.as_ref().map(|on| format!("\n{}", pushed(on))).unwrap_or_default(),
+            not_judged(&self.not_judged),
         )
     }
 
     fn notes(&self) -> Option<String> {
-        self.pushed.as_ref().filter(|_| self.folder.is_none()).map(pushed)
+        let pushed = self.pushed.as_ref().map(pushed).unwrap_or_default();
+        let notes = pushed + &not_judged(&self.not_judged);
+        (self.folder.is_none() && !notes.is_empty()).then_some(notes)
     }
 }
 
@@ -118,8 +121,12 @@ impl Text for LockCheckReport {
                 table.row([question, answer, finding.as_str()]);
             }
         }
-        let verdict = if self.usable { "can be used" } else { "cannot be used" };
-        format!("the lock {verdict}\n\n{}", table.render())
+        let verdict = match (self.usable, self.not_judged.is_empty()) {
+            (true, true) => "can be used",
+            (true, false) => "can be used, as far as it was judged",
+            (false, _) => "cannot be used",
+        };
+        format!("the lock {verdict}\n\n{}{}", table.render(), not_judged(&self.not_judged))
     }
 }
 

@@ -7,6 +7,10 @@ mod lock;
 mod run;
 mod simulator;
 
+use std::collections::BTreeMap;
+
+use orchestrator::report::v1::NotJudged;
+
 /// A report as text.
 pub(crate) trait Text {
     /// Complete lines, not yet escaped for a terminal.
@@ -30,6 +34,16 @@ fn short_image(image: &str) -> String {
         Some((name, hex)) => format!("{name}@{}", hex.chars().take(12).collect::<String>()),
         None => image.to_owned(),
     }
+}
+
+/// One line of questions that were not judged, for each reason; nothing where all were.
+fn not_judged(questions: &[NotJudged]) -> String {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for one in questions {
+        by_reason.entry(&one.reason).or_default().push(&one.question);
+    }
+    let line = |(reason, questions): (&str, Vec<&str>)| format!("not judged: {reason}: {}\n", questions.join(", "));
+    by_reason.into_iter().map(line).collect()
 }
 
 /// Adds text that was just made.

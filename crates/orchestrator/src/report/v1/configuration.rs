@@ -68,3 +68,24 @@ impl ConfigShowReport {
 }
 
 impl Report for ConfigShowReport {}
+
+/// `config init`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct ConfigInitReport {
+    /// The file that was written, from the superproject's top folder.
+    pub file: String,
+    /// Its content.
+    pub yaml: String,
+    /// How many submodules it makes services of.
+    pub services: usize,
+    /// What has to be mended before a lock can be made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl Report for ConfigInitReport {
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}

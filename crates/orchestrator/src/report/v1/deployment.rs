@@ -2,7 +2,7 @@ use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, ServiceNa
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::verdict::{Report, Verdict};
+use super::verdict::{NotJudged, Report, Verdict};
 
 /// `plan`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -24,6 +24,9 @@ pub struct PlanReport {
     pub unpinned: Vec<deployer::UnpinnedImage>,
     /// Locked services that the environment does not deploy.
     pub not_deployed: Vec<NotDeployedService>,
+    /// What could not be judged here, and why; empty where a forge answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_judged: Vec<NotJudged>,
     /// What people should know before they deploy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::inputs::InputChanges;
 use super::pushed::PushedRefs;
 use super::submodules::{RiskLine, SubmoduleCommits};
-use super::verdict::{Report, Verdict};
+use super::verdict::{NotJudged, Report, Verdict};
 use crate::error::Problem;
 
 /// A service as the lock pins it.
@@ -129,6 +129,9 @@ pub struct LockGenerateReport {
     pub folder: Option<String>,
     /// The lock file's content.
     pub file: String,
+    /// What could not be judged here, and why; empty where a forge answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_judged: Vec<NotJudged>,
     /// What people should know although the lock could be made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -219,13 +222,16 @@ pub struct LockCheckReport {
     pub lock: LockId,
     /// The commit that it was compared with.
     pub commit: CommitId,
-    /// Whether every answer is yes.
+    /// Whether every answer is yes; what was not judged has none.
     pub usable: bool,
     /// The answers, in order.
     pub answers: Vec<CheckAnswer>,
     /// On which branches the commits are; absent where the remotes were not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pushed: Option<BTreeMap<ServiceName, PushedRefs>>,
+    /// What could not be judged here, and why; empty where a forge answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_judged: Vec<NotJudged>,
 }
 
 impl Report for LockCheckReport {

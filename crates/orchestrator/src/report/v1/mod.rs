@@ -25,7 +25,7 @@ mod take_over;
 mod verdict;
 
 pub use approvals::{AppliedFallback, ApprovalsReport, NotCountedReview};
-pub use configuration::{Approvers, ConfigCheckReport, ConfigShowReport};
+pub use configuration::{Approvers, ConfigCheckReport, ConfigInitReport, ConfigShowReport};
 pub use deployment::{NotDeployedService, PlanReport, VerifyReport};
 pub use environment_status::{Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status};
 pub use health::HealthReport;
@@ -49,7 +49,7 @@ pub use simulator::{
 pub use submodules::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
 pub use suites::TestReport;
 pub use take_over::{TakeOverReport, TakenPlace};
-pub use verdict::{Report, Verdict};
+pub use verdict::{NotJudged, Report, Verdict};
 
 pub use deployer::{Change, ChangeKind, ImageChange, Proof, UnpinnedImage};
 pub use healthcheck::{CheckState, Severity};

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::evidence::{DeployedPlan, Evidence};
 use super::{
-    ApprovalsReport, ConfigCheckReport, ConfigShowReport, ForgeInitReport, ForgeReviewReport, HealthReport,
-    HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport, LockComposeReport,
+    ApprovalsReport, ConfigCheckReport, ConfigInitReport, ConfigShowReport, ForgeInitReport, ForgeReviewReport,
+    HealthReport, HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport, LockComposeReport,
     LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport,
     MergeReport, PlanReport, PolicyAcceptReport, PullRequestList, PullRequestReport, RollbackPlanReport, RunReport,
     StatusReport, TakeOverReport, TestReport, UpdateVerdictReport, VerifyReport,
@@ -21,6 +21,7 @@ type Part = fn(&mut SchemaGenerator) -> Value;
 const COMMANDS: &[(&str, Part)] = &[
     ("approvals", part::<ApprovalsReport>),
     ("config check", part::<ConfigCheckReport>),
+    ("config init", part::<ConfigInitReport>),
     ("config show", part::<ConfigShowReport>),
     ("deploy", part::<RunReport>),
     ("forge hook", part::<UpdateVerdictReport>),

@@ -36,3 +36,20 @@ pub trait Report: Serialize + JsonSchema {
         None
     }
 }
+
+/// A question that was not judged: its answer is neither yes nor no.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NotJudged {
+    /// The question, such as `what is deployed`.
+    pub question: String,
+    /// Why it was not judged, such as `no forge`.
+    pub reason: String,
+}
+
+impl NotJudged {
+    /// Questions that only a forge answers.
+    pub(crate) fn without_forge(questions: &[&str]) -> Vec<Self> {
+        let one = |question: &&str| Self { question: (*question).to_owned(), reason: "no forge".to_owned() };
+        questions.iter().map(one).collect()
+    }
+}

@@ -1,0 +1,217 @@
+//! The first configuration of a repository: as short as one can be, fitted to its submodules.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use git::CommitFacts;
+use lock_gen::Submodule;
+use lock_model::{CONFIG_FILE, CommitId, TreeId, TreePath};
+
+use crate::context::Site;
+use crate::error::{Error, ErrorKind, Result};
+use crate::inputs::Inputs;
+use crate::labels::count;
+use crate::report::v1::ConfigInitReport;
+use crate::revision::parse_config;
+use crate::workspace::Workspace;
+
+/// Tags that CI systems give an image by its commit: those of `docker/metadata-action`, and the commit itself.
+const TAGS: [&str; 3] = ["sha-{sha7}", "main-{sha7}", "{sha}"];
+/// The host of a registry that has yet to be named.
+const SOME_REGISTRY: &str = "registry.example.com";
+
+/// What the caller knows of the images.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ConfigInitRequest {
+    /// `images.repository`; `None`: the registry that goes with the submodules' host, and their names.
+    pub repository: Option<String>,
+    /// `images.tags`; empty: the usual ones.
+    pub tags: Vec<String>,
+}
+
+/// Writes an `orchestrator.yaml` for the submodules of `HEAD` into the work tree.
+///
+/// # Errors
+///
+/// [`ErrorKind::Usage`] where there is one already, or no work tree, [`ErrorKind::Repository`] without submodules.
+pub fn init_config<'a>(site: impl Into<Site<'a>>, request: &ConfigInitRequest) -> Result<ConfigInitReport> {
+    let workspace = site.into().workspace();
+    let Some(top) = workspace.git.work_tree() else {
+        return Err(Error::new(ErrorKind::Usage, format!("a bare repository has no place for `{CONFIG_FILE}`"))
+            .hint("run in a clone"));
+    };
+    let path = top.join(CONFIG_FILE);
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is there already"))
+            .hint("`orchestrator config check` judges it"));
+    }
+    let head = workspace.resolve("HEAD")?;
+    let facts = workspace.commit(head.as_str())?.ok_or_else(|| no_submodules(&head))?;
+    let submodules = submodules(workspace, &facts.tree);
+    if submodules.is_empty() {
+        return Err(no_submodules(&head));
+    }
+    let yaml = starter(&submodules, request);
+    let config = parse_config(CONFIG_FILE, yaml.as_bytes())?;
+    let paths: Vec<TreePath> = submodules.iter().map(|submodule| submodule.path.clone()).collect();
+    let warnings = config.assign_services(&paths).err().map(|error| error.to_string().trim_end().to_owned());
+    workspace.write_output(&path, yaml.as_bytes())?;
+    Ok(ConfigInitReport {
+        file: CONFIG_FILE.to_owned(),
+        yaml,
+        services: submodules.len(),
+        warnings: warnings.into_iter().collect(),
+    })
+}
+
+fn no_submodules(commit: &CommitId) -> Error {
+    Error::new(ErrorKind::Repository, format!("commit {} has no submodule that can be used", commit.short(12)))
+        .hint("the services of a superproject are its submodules: `git submodule add URL PATH`, then commit")
+}
+
+/// The error of a commit without a configuration: it lies uncommitted, or this would be one.
+pub(crate) fn no_configuration(workspace: &Workspace, commit: &CommitFacts) -> Error {
+    let error = Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in commit {}", commit.id.short(12)));
+    if workspace.git.work_tree().is_some_and(|top| top.join(CONFIG_FILE).is_file()) {
+        return error.hint(format!(
+            "it lies in the work tree, and commits are read: `git add {CONFIG_FILE}`, then `git commit`"
+        ));
+    }
+    let submodules = submodules(workspace, &commit.tree);
+    if submodules.is_empty() {
+        return error.hint("run in the superproject, whose submodules are the services: this commit has none");
+    }
+    let services = count(submodules.len(), "submodule");
+    let yaml = starter(&submodules, &ConfigInitRequest::default());
+    error.hint(format!(
+        "`orchestrator config init` writes one for its {services}, to be looked at and committed:\n{yaml}"
+    ))
+}
+
+/// The submodules of a tree, as far as they can be used.
+fn submodules(workspace: &Workspace, tree: &TreeId) -> Vec<Submodule> {
+    let scan = Inputs::submodules(workspace, tree, &workspace.own_address());
+    scan.map_or_else(|_| Vec::new(), |scan| scan.submodules)
+}
+
+fn starter(submodules: &[Submodule], request: &ConfigInitRequest) -> String {
+    let repository = request.repository.clone().unwrap_or_else(|| images_of(submodules));
+    let mut yaml = "version: 1\n".to_owned();
+    let prefix = common_prefix(submodules);
+    if repository.contains("{short") && !prefix.is_empty() {
+        let _written = writeln!(yaml, "project: {{ prefix: {} }}", quoted(&prefix));
+    }
+    let tags: Vec<String> = if request.tags.is_empty() {
+        TAGS.iter().map(|tag| quoted(tag)).collect()
+    } else {
+        request.tags.iter().map(|tag| quoted(tag)).collect()
+    };
+    let _written = write!(
+        yaml,
+        "images:\n  repository: {}\n  tags: [{}]\nservices:\n- {{ match: \"**\" }}\n",
+        quoted(&repository),
+        tags.join(", ")
+    );
+    yaml
+}
+
+/// A text as YAML takes it: JSON is YAML.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Where the images of most submodules lie, if they are where the host of the repositories keeps images.
+fn images_of(submodules: &[Submodule]) -> String {
+    let mut owners: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for submodule in submodules {
+        let address = submodule.url.as_str().split_once("://").map_or("", |(_, rest)| rest);
+        let Some((host, path)) = address.split_once('/') else { continue };
+        let owner = path.rsplit_once('/').map_or("", |(owner, _)| owner);
+        *owners.entry((host, owner)).or_default() += 1;
+    }
+    let (host, owner) = owners.into_iter().max_by_key(|(_, times)| *times).map(|(place, _)| place).unwrap_or_default();
+    let registry = match host {
+        "github.com" => "ghcr.io",
+        "gitlab.com" => "registry.gitlab.com",
+        // Gitea and Forgejo keep packages under their own name, and so do most forges of one's own.
+        host if !owner.is_empty() && !host.ends_with(".invalid") => host,
+        _ => SOME_REGISTRY,
+    };
+    let owner = owner.to_lowercase();
+    let parts = [registry, owner.as_str(), "{name}"];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+}
+
+/// What all names begin with, to its last `-`; nothing for a single service.
+fn common_prefix(submodules: &[Submodule]) -> String {
+    let names: Vec<&str> = submodules.iter().map(|submodule| submodule.path.file_name()).collect();
+    let [first, others @ ..] = names.as_slice() else { return String::new() };
+    if others.is_empty() {
+        return String::new();
+    }
+    let prefixes = first.match_indices('-').filter_map(|(at, dash)| first.get(..at + dash.len()));
+    let is_shared = |prefix: &&str| names.iter().all(|name| name.len() > prefix.len() && name.starts_with(*prefix));
+    prefixes.rev().find(is_shared).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn submodules(of: &[(&str, &str)]) -> Vec<Submodule> {
+        let commit = CommitId::try_from("1".repeat(40)).unwrap();
+        let one = |(path, url): &(&str, &str)| {
+            Submodule::new(*path, TreePath::try_from(*path).unwrap(), (*url).try_into().unwrap(), commit.clone())
+        };
+        of.iter().map(one).collect()
+    }
+
+    #[test]
+    fn the_first_configuration_fits_the_submodules_and_can_be_read() {
+        let github = [
+            ("services/shop-cart", "https://github.com/Shop/shop-cart.git"),
+            ("services/shop-web", "https://github.com/Shop/shop-web"),
+            ("tools/lint", "https://github.com/other/lint"),
+        ];
+        let gitea = [("cart", "https://git.shop.example:3000/team/cart")];
+        let nested =
+            [("a/x-one", "https://gitlab.com/group/sub/one.git"), ("a/x-two", "https://gitlab.com/group/sub/two")];
+        let nowhere = [("cart", "https://no-forge.invalid/cart.git")];
+        for (of, expected) in [
+            (github.as_slice(), "ghcr.io/shop/{name}"),
+            (gitea.as_slice(), "git.shop.example:3000/team/{name}"),
+            (nested.as_slice(), "registry.gitlab.com/group/sub/{name}"),
+            (nowhere.as_slice(), "registry.example.com/{name}"),
+        ] {
+            let submodules = submodules(of);
+            let yaml = starter(&submodules, &ConfigInitRequest::default());
+            assert!(yaml.contains(&format!("  repository: \"{expected}\"\n")), "{yaml}");
+            assert!(yaml.lines().count() <= 7, "{yaml}");
+            let config = parse_config(CONFIG_FILE, yaml.as_bytes()).unwrap();
+            let paths: Vec<TreePath> = submodules.iter().map(|submodule| submodule.path.clone()).collect();
+            assert_eq!(config.assign_services(&paths).unwrap().len(), of.len());
+        }
+    }
+
+    #[test]
+    fn what_all_names_begin_with_is_the_prefix_where_it_is_asked_for() {
+        let request = ConfigInitRequest {
+            repository: Some("registry.example/shop/{short}".to_owned()),
+            tags: vec!["v-{sha12}".to_owned()],
+        };
+        let url = "https://github.com/shop/x";
+        for (paths, expected) in [
+            (vec!["s/shop-cart", "s/shop-web"], "shop-"),
+            (vec!["s/my-shop-cart", "s/my-shop-web"], "my-shop-"),
+            (vec!["s/shop-cart", "s/shop-"], ""),
+            (vec!["s/shop-cart", "s/web"], ""),
+            (vec!["s/shop-cart"], ""),
+        ] {
+            let of: Vec<(&str, &str)> = paths.into_iter().map(|path| (path, url)).collect();
+            let yaml = starter(&submodules(&of), &request);
+            assert_eq!(parse_config(CONFIG_FILE, yaml.as_bytes()).unwrap().project.prefix, expected, "{yaml}");
+            assert!(yaml.contains("  tags: [\"v-{sha12}\"]\n"), "{yaml}");
+        }
+    }
+}

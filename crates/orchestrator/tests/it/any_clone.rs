@@ -1,0 +1,225 @@
+//! What needs no forge works in every kind of clone, and says what it did not judge.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use lock_model::{LOCK_FILE, Lock};
+use orchestrator::lock::{
+    LockCheckRequest, LockGenerateRequest, LockPublishRequest, check_lock, generate_lock, publish_lock,
+};
+use orchestrator::report::v1::{ChangeKind, NotJudged};
+use orchestrator::{
+    ConfigInitRequest, Context, ErrorKind, NoEvents, Opened, RunRequest, Settings, Workspace, explain_image,
+    init_config, plan, run,
+};
+
+use crate::shop::{BOT, CONFIGURATION, Shop, Watcher, fails, staging, user, write};
+
+/// The line of the configuration that names the forge.
+const FORGE: &str = "forge: { kind: local, repository: \"https://forge.example/shop/shop\" }\n";
+
+/// A shop whose configuration on `dev` names no forge.
+fn shop() -> Shop {
+    Shop::with(&CONFIGURATION.replace(FORGE, ""))
+}
+
+/// Runs git in a folder below the shop's, as a person would.
+fn git(shop: &Shop, folder: &str, arguments: &[&str]) {
+    let ran = Command::new("git")
+        .args(["-c", "user.name=Ana", "-c", "user.email=ana@shop.example"])
+        .args(arguments)
+        .current_dir(shop.join(folder))
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+}
+
+/// A clone on `dev` that does not know where it came from.
+fn clone(shop: &Shop, name: &str) {
+    git(shop, ".", &["clone", "--quiet", "--branch=dev", "shop.git", name]);
+    git(shop, name, &["remote", "remove", "origin"]);
+}
+
+fn opened(shop: &Shop, folder: &str) -> Opened {
+    Opened::open(Settings::new(shop.join(folder)), shop.surroundings(), Watcher::new(), std::sync::Arc::new(NoEvents))
+        .unwrap()
+}
+
+fn alone(shop: &Shop, folder: &str) -> Workspace {
+    match opened(shop, folder) {
+        Opened::Alone(workspace) => *workspace,
+        Opened::WithForge(_) => panic!("{folder} has a forge"),
+    }
+}
+
+fn questions(not_judged: &[NotJudged]) -> Vec<&str> {
+    assert!(not_judged.iter().all(|one| one.reason == "no forge"), "{not_judged:?}");
+    not_judged.iter().map(|one| one.question.as_str()).collect()
+}
+
+/// Everything that needs no forge, in one clone.
+async fn works(shop: &Shop, folder: &str) -> Lock {
+    let workspace = alone(shop, folder);
+    let mut request = LockGenerateRequest::new("HEAD");
+    request.output = Some(shop.join(folder).join("made"));
+    let made = generate_lock(&workspace, &request).await.unwrap();
+    assert_eq!(made.services.len(), 3, "{folder}");
+    assert_eq!(
+        questions(&made.not_judged),
+        ["the rules of the branch that it goes to", "whether a submodule changed its owner"]
+    );
+    let mut request = LockCheckRequest::new("HEAD");
+    request.file = Some(shop.join(folder).join("made/lock.yaml"));
+    let checked = check_lock(&workspace, &request).await.unwrap();
+    assert!(checked.usable, "{folder}: {:#?}", checked.answers);
+    assert_eq!(questions(&checked.not_judged), ["the ledger's file", "not rejected"]);
+    let explained = explain_image(&workspace, "HEAD", &"shop-cart".try_into().unwrap()).await.unwrap();
+    assert!(explained.taken.is_some(), "{folder}: {:#?}", explained.reason);
+    let planned = plan(&workspace, &staging(), None).await.unwrap();
+    assert_eq!(planned.lock, made.lock, "{folder}");
+    assert!(!planned.changes.is_empty() && planned.changes.iter().all(|change| change.kind == ChangeKind::Added));
+    let not_judged = questions(&planned.not_judged);
+    assert_eq!(not_judged, ["what is deployed", "the rules of its branch", "whose the target's branch is"]);
+    Lock::parse(made.file.as_bytes(), LOCK_FILE).unwrap()
+}
+
+#[tokio::test]
+async fn locks_are_made_judged_and_planned_in_every_kind_of_clone() {
+    let shop = shop();
+    clone(&shop, "plain");
+    let lock = works(&shop, "plain").await;
+    assert_eq!(lock.source().repository.as_str(), "https://no-forge.invalid/plain");
+    let cart = &lock.services()["shop-cart"].git.url;
+    assert_eq!(cart.as_str(), "https://no-forge.invalid/shop-cart.git");
+
+    git(&shop, "plain", &["switch", "--quiet", "--create", "topic"]);
+    works(&shop, "plain").await;
+    git(&shop, "plain", &["switch", "--quiet", "--detach"]);
+    works(&shop, "plain").await;
+    git(&shop, "plain", &["worktree", "add", "--quiet", "--detach", "../linked", "HEAD"]);
+    works(&shop, "linked").await;
+
+    // Where a remote that is no local forge is known, its address is the lock's, whatever a job's clone carries.
+    git(&shop, "plain", &["remote", "add", "upstream", "https://ci:token@forge.example/shop/shop.git"]);
+    let made = generate_lock(&alone(&shop, "plain"), &LockGenerateRequest::new("HEAD")).await.unwrap();
+    let lock = Lock::parse(made.file.as_bytes(), LOCK_FILE).unwrap();
+    assert_eq!(lock.source().repository.as_str(), "https://forge.example/shop/shop.git");
+    assert!(!made.file.contains("token"), "{}", made.file);
+    assert_eq!(lock.services()["shop-cart"].git.url.as_str(), "https://forge.example/shop/shop-cart.git");
+}
+
+#[tokio::test]
+async fn a_lock_that_is_committed_is_what_a_plan_without_a_forge_takes() {
+    let shop = shop();
+    clone(&shop, "plain");
+    let workspace = alone(&shop, "plain");
+    let mut request = LockGenerateRequest::new("HEAD");
+    request.output = Some(shop.join("plain/locks"));
+    let made = generate_lock(&workspace, &request).await.unwrap();
+    git(&shop, "plain", &["add", "locks"]);
+    git(&shop, "plain", &["commit", "--quiet", "--message", "a lock"]);
+    // No image has to be there.
+    fs::remove_dir_all(shop.join("registry")).unwrap();
+    let planned = plan(&alone(&shop, "plain"), &staging(), Some("dev")).await.unwrap();
+    assert_eq!(planned.lock, made.lock);
+    // A lock of another tree is not taken.
+    shop.new_version("shop-cart", 2, crate::shop::Built::No);
+    let cart = shop.new_version("shop-cart", 3, crate::shop::Built::No);
+    git(&shop, "plain", &["update-index", "--cacheinfo", &format!("160000,{cart},services/shop-cart")]);
+    git(&shop, "plain", &["commit", "--quiet", "--message", "cart 3"]);
+    fails(plan(&alone(&shop, "plain"), &staging(), None).await, ErrorKind::Image);
+}
+
+#[tokio::test]
+async fn what_only_a_forge_makes_possible_names_what_is_missing() {
+    let shop = shop();
+    clone(&shop, "plain");
+    let mut settings = Settings::new(shop.join("plain"));
+    settings.actor = Some(user(BOT));
+    let answer = Context::open(settings, shop.surroundings(), Watcher::new(), std::sync::Arc::new(NoEvents));
+    let error = fails(answer, ErrorKind::Usage);
+    assert!(error.message().contains("no local forge"), "{error}");
+    assert!(error.hints().iter().any(|hint| hint.contains("`lock generate`")), "{error:?}");
+    let mut request = LockGenerateRequest::new("HEAD");
+    request.pull_request = Some(1);
+    fails(generate_lock(&alone(&shop, "plain"), &request).await, ErrorKind::Usage);
+
+    // A forge is at hand, and the configuration does not name it: nothing is published or committed.
+    generate_lock(&shop.bot(), &LockGenerateRequest::new("dev")).await.unwrap();
+    let number = shop.open_pull_request("dev", "staging").await;
+    let error = fails(publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await, ErrorKind::Usage);
+    assert!(error.message().contains("has no key `forge`"), "{error}");
+    shop.force("staging", &shop.head("dev").unwrap());
+    let error = fails(run(&shop.bot(), &RunRequest::new(staging())).await, ErrorKind::Usage);
+    assert!(error.message().contains("has no key `forge`"), "{error}");
+    assert!(shop.file("staging", LOCK_FILE).is_none());
+}
+
+#[tokio::test]
+async fn a_clone_without_a_configuration_is_offered_the_one_that_fits_it() {
+    let shop = shop();
+    clone(&shop, "plain");
+    git(&shop, "plain", &["rm", "--quiet", "orchestrator.yaml"]);
+    git(&shop, "plain", &["commit", "--quiet", "--message", "no configuration yet"]);
+    let answer = generate_lock(&alone(&shop, "plain"), &LockGenerateRequest::new("HEAD")).await;
+    let error = fails(answer, ErrorKind::Usage);
+    let hint = error.hints().join("\n");
+    assert!(hint.contains("`orchestrator config init` writes one for its 3 submodules"), "{hint}");
+
+    // What the hint shows is what the command writes.
+    let written = init_config(&alone(&shop, "plain"), &ConfigInitRequest::default()).unwrap();
+    assert!(hint.ends_with(&written.yaml), "{hint}");
+    assert!(written.yaml.lines().count() <= 7, "{}", written.yaml);
+    assert_eq!(fs::read_to_string(shop.join("plain/orchestrator.yaml")).unwrap(), written.yaml);
+    let again = init_config(&alone(&shop, "plain"), &ConfigInitRequest::default());
+    assert!(fails(again, ErrorKind::Usage).message().contains("is there already"));
+
+    // It lies there, and is not committed.
+    let answer = generate_lock(&alone(&shop, "plain"), &LockGenerateRequest::new("HEAD")).await;
+    let error = fails(answer, ErrorKind::Usage);
+    assert!(error.hints().iter().any(|hint| hint.contains("`git add orchestrator.yaml`")), "{error:?}");
+
+    // With the image names of the shop, its seven lines and where its images lie are enough for a lock.
+    fs::remove_file(shop.join("plain/orchestrator.yaml")).unwrap();
+    let mut request = ConfigInitRequest::default();
+    request.repository = Some("registry.example/shop/{short}".to_owned());
+    let written = init_config(&alone(&shop, "plain"), &request).unwrap();
+    assert!(written.yaml.contains("prefix: \"shop-\""), "{}", written.yaml);
+    add_to(
+        &shop.join("plain/orchestrator.yaml"),
+        "registries: { registry.example: { mirror: \"oci-layout:../registry\" } }\n",
+    );
+    git(&shop, "plain", &["rm", "--quiet", "--cached", "ops/shop-dashboards"]);
+    git(&shop, "plain", &["add", "orchestrator.yaml"]);
+    git(&shop, "plain", &["commit", "--quiet", "--message", "the shortest configuration"]);
+    let made = generate_lock(&alone(&shop, "plain"), &LockGenerateRequest::new("HEAD")).await.unwrap();
+    assert_eq!(made.services.len(), 2);
+}
+
+#[tokio::test]
+async fn a_repository_without_submodules_gets_no_configuration() {
+    let shop = shop();
+    git(&shop, ".", &["clone", "--quiet", "--branch=main", "shop.git", "empty"]);
+    git(&shop, "empty", &["remote", "remove", "origin"]);
+    fails(init_config(&alone(&shop, "empty"), &ConfigInitRequest::default()), ErrorKind::Repository);
+    let answer = generate_lock(&alone(&shop, "empty"), &LockGenerateRequest::new("HEAD")).await;
+    assert!(fails(answer, ErrorKind::Usage).hints().join("").contains("this commit has none"));
+    assert!(!shop.join("empty/orchestrator.yaml").exists());
+}
+
+#[tokio::test]
+async fn a_clone_beside_its_forge_is_judged_whole() {
+    let shop = Shop::new();
+    git(&shop, ".", &["clone", "--quiet", "--branch=dev", "shop.git", "beside"]);
+    let with_forge = opened(&shop, "beside");
+    assert!(matches!(with_forge, Opened::WithForge(_)));
+    let made = generate_lock(&with_forge, &LockGenerateRequest::new("HEAD")).await.unwrap();
+    assert_eq!(made.not_judged, []);
+    shop.commit("dev", &[write("README.md", "a word\n")], "a word");
+}
+
+fn add_to(file: &Path, text: &str) {
+    fs::write(file, fs::read_to_string(file).unwrap() + text).unwrap();
+}
