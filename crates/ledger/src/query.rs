@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use lock_model::{BranchName, Digest, EnvironmentName, LockId, ReleaseId, Timestamp, TreeId};
+use lock_model::{BranchName, CommitId, Digest, EnvironmentName, LockId, ReleaseId, Timestamp, TreeId};
 
-use crate::{Accepts, DeploymentCycle, Ledger, ProofVerdict, Record, RecordDraft, Step, StepResult, SuiteRef};
+use crate::{Accepts, DeploymentCycle, Ledger, Policy, ProofVerdict, Record, RecordDraft, Step, StepResult, SuiteRef};
 
 /// What the ledger knows about a lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +167,22 @@ impl Ledger {
                 && entry.suite.as_ref() == Some(suite)
                 && matches!(entry.result, StepResult::Ok | StepResult::Failed)
                 && counts(&entry.run.actor)
+        })
+    }
+
+    /// The newest of the first `count` records that the gates passed at a commit by these rules.
+    pub fn gates_passed(
+        &self,
+        count: u64,
+        environment: &EnvironmentName,
+        commit: &CommitId,
+        policy: &Policy,
+    ) -> Option<&Record> {
+        self.of(environment).rfind(|record| {
+            record.seq <= count
+                && record.is(Step::Gates, StepResult::Ok)
+                && record.entry.commit.as_ref() == Some(commit)
+                && record.entry.policy.as_ref() == Some(policy)
         })
     }
 

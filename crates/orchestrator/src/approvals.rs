@@ -6,7 +6,8 @@ use lock_model::escaping::escape_short;
 use promotion::approvals::{ApprovalVerdict, Approvals, Fallback, FallbackUse, NotCounted, count};
 
 use crate::context::{Context, branch_name};
-use crate::engine::{APPROVALS_STATUS, promotion_obstacles, pull_request_facts};
+use crate::displayed_status::set_status;
+use crate::engine::{APPROVALS_STATUS, gates_passed, promotion_obstacles, pull_request_facts};
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
@@ -70,7 +71,10 @@ pub async fn approvals(
     };
     let mut state = StatusState::Success;
     if let Some(required) = &policy.approvals {
-        let facts = pull_request_facts(context, &pull_request, policy.passed()).await?;
+        let merge = pull_request.merge.as_ref();
+        let passed = merge
+            .and_then(|merge| gates_passed(store.ledger(), store.len(), name, &merge.commit, policy.policy.as_ref()));
+        let facts = pull_request_facts(context, &pull_request, policy.passed(), passed).await?;
         let approvals = count(required, &facts, context.now().date());
         if pull_request.merge.is_none() {
             let target = context.branch_head(&branch).await?;
@@ -94,7 +98,7 @@ pub async fn approvals(
     if pull_request.merge.is_none() {
         let said = report.obstacles.first().unwrap_or(&report.summary);
         let said = lock_model::escaping::shorten(said, 140);
-        context.forge.set_status(&pull_request.head, None, APPROVALS_STATUS, state, &said).await?;
+        report.warnings.extend(set_status(context, &pull_request.head, None, APPROVALS_STATUS, state, &said).await?);
     }
     Ok(report)
 }

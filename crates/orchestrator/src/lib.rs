@@ -37,6 +37,7 @@ mod config_values;
 mod configuration;
 mod context;
 mod deployment;
+mod displayed_status;
 mod engine;
 mod environment_policy;
 mod error;

@@ -7,6 +7,7 @@ use forge::{MergeRef, StatusState};
 use lock_model::{BranchName, CommitId, EnvironmentName, SuiteName};
 
 use crate::context::Context;
+use crate::displayed_status::set_status;
 use crate::engine::{Ran, RequiredSuites, SUITES_STATUS, record_suite, required_suites, run_suite, tested_merge};
 use crate::environment_policy::{branch_of, commit_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
@@ -119,7 +120,7 @@ pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestR
             asked.join(", ")
         ));
     } else if all {
-        set_status(context, &tested, &reports).await?;
+        warnings.extend(set_suites_status(context, &tested, &reports).await?);
     } else {
         warnings.push(format!(
             "status `{SUITES_STATUS}` is not set: it stands for all suites of `{name}`, and only some were run"
@@ -156,20 +157,20 @@ async fn removed(context: &Context, tested: &Tested, required: &RequiredSuites) 
     let text = format!("the pull request removes what `{}` requires: {}", tested.branch, list.join(", "));
     LedgerStore::check(context).await?;
     let state = StatusState::Failure;
-    context.forge.set_status(&tested.head, Some(&tested.base), SUITES_STATUS, state, &text).await?;
-    Ok(Error::new(ErrorKind::Refused, text).hint(format!(
+    let kept = set_status(context, &tested.head, Some(&tested.base), SUITES_STATUS, state, &text).await?;
+    let error = Error::new(ErrorKind::Refused, text);
+    Ok(kept.into_iter().fold(error, Error::hint).hint(format!(
         "take it out of `environments.{name}.suites` first, and remove its definition with a later pull request"
     )))
 }
 
-/// Says on the head that was tested what the suites said.
-async fn set_status(context: &Context, tested: &Tested, reports: &[qa::SuiteReport]) -> Result<()> {
+/// Says on the head that was tested what the suites said, or why not.
+async fn set_suites_status(context: &Context, tested: &Tested, reports: &[qa::SuiteReport]) -> Result<Option<String>> {
     let failed = reports.iter().filter(|report| !report.is_passed()).count();
     let (state, text) = if failed == 0 {
         (StatusState::Success, format!("{} passed", count(reports.len(), "suite")))
     } else {
         (StatusState::Failure, format!("{failed} of {} suites failed", reports.len()))
     };
-    context.forge.set_status(&tested.head, Some(&tested.base), SUITES_STATUS, state, &text).await?;
-    Ok(())
+    set_status(context, &tested.head, Some(&tested.base), SUITES_STATUS, state, &text).await
 }

@@ -18,6 +18,7 @@
 //! };
 //! let person = |name: &str| Person { name: name.to_owned(), kind: PersonKind::Human, access: Access::Write, mails: Vec::new() };
 //! let pull_request = PullRequestFacts {
+//!     passed: None,
 //!     number: 7,
 //!     author: "ana".to_owned(),
 //!     head: commit,

@@ -21,6 +21,7 @@ impl ReviewFile {
             user: self.user,
             role: user.role,
             bot: user.bot,
+            dismissed_at: self.dismissed.as_ref().map(|entry| entry.at),
             state: if self.dismissed.is_some() { ReviewState::Dismissed } else { self.stance },
             commit: self.commit,
             tree: self.tree,

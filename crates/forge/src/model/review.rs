@@ -37,4 +37,6 @@ pub struct Review {
     pub tree: TreeId,
     /// When it was given.
     pub at: Timestamp,
+    /// When it was dismissed; absent while it is in force.
+    pub dismissed_at: Option<Timestamp>,
 }

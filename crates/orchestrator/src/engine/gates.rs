@@ -9,7 +9,7 @@ use promotion::gates::{
 };
 use promotion::places::PlaceFacts;
 
-use super::people::pull_request_facts;
+use super::people::{gates_passed, pull_request_facts};
 use super::pull_request_suites::AskedSuites;
 use super::step_outcome::StepOutcome;
 use super::{Engine, merged_pull_request};
@@ -86,7 +86,11 @@ impl Engine<'_> {
             }
         };
         let pull_request = match &pull_request {
-            Some(pull_request) => Some(pull_request_facts(self.context, pull_request, policy.passed()).await?),
+            Some(pull_request) => {
+                let (name, commit) = (&self.environment.name, &self.revision.commit);
+                let passed = gates_passed(self.store.ledger(), self.since, name, commit, policy.policy.as_ref());
+                Some(pull_request_facts(self.context, pull_request, policy.passed(), passed).await?)
+            }
             None => None,
         };
         let mismatches: Vec<String> =

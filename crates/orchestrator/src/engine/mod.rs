@@ -28,7 +28,7 @@ pub(crate) use health::health;
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, lock_files, merged_pull_request,
 };
-pub(crate) use people::{approval_policy, promotion_obstacles, prospect, pull_request_facts};
+pub(crate) use people::{approval_policy, gates_passed, promotion_obstacles, prospect, pull_request_facts};
 pub(crate) use promotion::{APPROVALS_STATUS, rows_of};
 pub(crate) use pull_request_suites::{Ran, RequiredSuites, record_suite, required_suites, tested_merge};
 pub(crate) use statuses::SUITES_STATUS;

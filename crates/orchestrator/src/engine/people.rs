@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use config::{ApprovalRequirement, Excluded};
 use forge::{PullRequest, Role};
 use git::MergeTree;
-use lock_model::{CommitId, TreeId};
+use ledger::{Ledger, Policy};
+use lock_model::{CommitId, EnvironmentName, TreeId};
 use promotion::approvals::{
-    Access, ApprovalPolicy, Approvals, CarriedCommit, CarriedPullRequest, Fallback, MergeFacts, Person, PersonKind,
-    PullRequestFacts, ReviewFacts, ReviewState, count,
+    Access, ApprovalPolicy, Approvals, CarriedCommit, CarriedPullRequest, Fallback, GatesPassed, MergeFacts, Person,
+    PersonKind, PullRequestFacts, ReviewFacts, ReviewState, count,
 };
 use promotion::pull_request::{MergeResult, obstacles};
 
@@ -96,11 +97,12 @@ fn carried_pull_request(pull_request: &PullRequest) -> CarriedPullRequest {
 }
 
 /// The facts of a pull request that approvals are counted by. What it carries is what `since` lacks, or its base where
-/// that is absent.
+/// that is absent; `passed` says that the gates passed at its merge before.
 pub(crate) async fn pull_request_facts(
     context: &Context,
     pull_request: &PullRequest,
     since: Option<&CommitId>,
+    passed: Option<GatesPassed>,
 ) -> Result<PullRequestFacts> {
     let base = match (since, &pull_request.merge) {
         (Some(since), _) => Some(since.clone()),
@@ -131,7 +133,21 @@ pub(crate) async fn pull_request_facts(
         commits: carried.commits,
         reviews: reviews.into_iter().map(review_facts).collect(),
         people: people(context).await?,
+        passed,
     })
+}
+
+/// That the gates passed at a commit by these rules, among the first `count` records.
+pub(crate) fn gates_passed(
+    ledger: &Ledger,
+    count: u64,
+    environment: &EnvironmentName,
+    commit: &CommitId,
+    policy: Option<&Policy>,
+) -> Option<GatesPassed> {
+    let record = ledger.gates_passed(count, environment, commit, policy?)?;
+    // What was said while the gates were asked may have come too late for them.
+    Some(GatesPassed { seq: record.seq, at: record.entry.started })
 }
 
 /// Who would be left to approve the promotion of these heads, before it is opened; `joining` is a pull request that
@@ -157,6 +173,7 @@ pub(crate) async fn prospect(
         commits: carried.commits,
         reviews: Vec::new(),
         people: people(context).await?,
+        passed: None,
     };
     Ok(count(policy, &facts, context.now().date()))
 }
@@ -202,7 +219,7 @@ fn review_facts(review: forge::Review) -> ReviewFacts {
         },
         tree: Some(review.tree),
         commit: review.commit,
-        at: review.at,
+        at: review.dismissed_at.unwrap_or(review.at),
     }
 }
 

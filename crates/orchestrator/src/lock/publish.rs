@@ -11,6 +11,7 @@ use super::approvers::approver_warnings;
 use super::files::lock_file_at;
 use super::generate::{TestMerge, test_merge};
 use crate::context::{Context, git_error};
+use crate::displayed_status::set_status;
 use crate::engine::{LOCK_ARTEFACT, LOCK_STATUS, rows_of};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inputs::{Inputs, changes as input_changes};
@@ -72,10 +73,9 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
         goes_to_staging(&pull_request, rules)?;
     }
     LedgerStore::check(context).await?;
-    let status = async |base: &CommitId, state: StatusState, text: &str| -> Result<()> {
+    let status = async |base: &CommitId, state: StatusState, text: &str| {
         let text = lock_model::escaping::shorten(text, 140);
-        context.forge.set_status(&pull_request.head, Some(base), LOCK_STATUS, state, &text).await?;
-        Ok(())
+        set_status(context, &pull_request.head, Some(base), LOCK_STATUS, state, &text).await
     };
     status(&base, StatusState::Pending, "the lock is being made").await?;
     let Some(made) = make_of_the_present(context, &pull_request, request, base.clone()).await? else {
@@ -91,7 +91,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
         Ok(made) => {
             context.forge.put_artefact(number, LOCK_ARTEFACT, &made.generated.bytes).await?;
             context.forge.upsert_comment(number, COMMENT, &made.comment).await?;
-            status(&made.base, StatusState::Success, &made.line).await?;
+            let kept = status(&made.base, StatusState::Success, &made.line).await?;
             let generated = made.generated;
             Ok(LockPublishReport {
                 pull_request: number,
@@ -108,7 +108,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
                     pushed: generated.pushed,
                 }),
                 superseded: None,
-                warnings: made.warnings,
+                warnings: made.warnings.into_iter().chain(kept).collect(),
                 comment: Some(made.comment),
             })
         }
@@ -121,8 +121,8 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
                 hints: error.hints(),
             });
             context.forge.upsert_comment(number, COMMENT, &comment).await?;
-            status(&base, StatusState::Failure, error.message()).await?;
-            Err(error)
+            let kept = status(&base, StatusState::Failure, error.message()).await?;
+            Err(kept.into_iter().fold(error, Error::hint))
         }
     }
 }

@@ -5,11 +5,13 @@ use ledger::{Step, StepResult};
 use lock_model::{CommitId, Timestamp};
 use orchestrator::forge::{ReviewState, StatusState};
 use orchestrator::lock::{LockPublishRequest, publish_lock};
-use orchestrator::report::v1::{ApprovalsReport, Report as _, Verdict};
-use orchestrator::simulator::open_pull_request;
+use orchestrator::report::v1::{ApprovalsReport, Report as _, StepResult as StepWord, Verdict};
+use orchestrator::simulator::{ReviewRequest, open_pull_request, review_pull_request};
 use orchestrator::{ErrorKind, RunRequest, approvals, check_config, run};
 
-use crate::shop::{BOT, CONFIGURATION, Shop, branch, production, proven, released, staging, step_words, write};
+use crate::shop::{
+    BOT, CONFIGURATION, Shop, Watcher, branch, production, proven, released, staging, step_words, write,
+};
 
 /// A shop with other rules for approvals, whose first change `dana` opened and `merger` merged; it is proven in staging.
 async fn shop_with(rules: &str, merger: &str) -> Shop {
@@ -301,4 +303,45 @@ async fn t54_what_main_has_and_staging_lacks_is_said_before_anybody_merges() {
     shop.run_ok(&staging()).await;
     shop.approve_and_merge(2).await;
     shop.run_ok(&production()).await;
+}
+
+/// Changes the users of the forge.
+fn edit_users(shop: &Shop, edit: impl Fn(&mut serde_json::Map<String, serde_json::Value>)) {
+    let path = shop.join("forge/users.json");
+    let mut document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    edit(document["users"].as_object_mut().unwrap());
+    std::fs::write(&path, document.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn t63_a_release_that_passed_is_repaired_after_its_approvers_left_and_the_next_one_is_counted_by_today() {
+    let shop = released();
+    edit_users(&shop, |users| {
+        users["ana"]["role"] = "read".into();
+        users.remove("ben");
+    });
+    // Somebody edits what is deployed; the run puts it back.
+    let path = "services/shop-web/app.yaml";
+    let deployed = shop.file("deploy/production", path).unwrap();
+    shop.commit("deploy/production", &[write(path, "a: 1\n")], "by hand");
+    assert!(!orchestrator::verify(&shop.bot(), &production()).await.unwrap().proof.is_proven());
+    let report = shop.run_ok(&production()).await;
+    assert!(step_words(&report).contains(&("deploy", StepWord::Ok)), "{report:#?}");
+    assert_eq!(shop.file("deploy/production", path).unwrap(), deployed);
+    let report = approvals(&shop.bot(), &production(), Some(2)).await.unwrap();
+    assert!(report.approved && report.missing == 0, "{report:#?}");
+    assert!(report.summary.contains("0 of 2 approvals by today's roles, and enough when"), "{}", report.summary);
+    // An approval that is taken back is missing: nobody is left who could give it.
+    let later = shop.watched("ana", &Watcher::days_later(1));
+    review_pull_request(&later, &ReviewRequest::new(2, ReviewState::Dismissed)).await.unwrap();
+    let stopped = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    assert_eq!(stopped.stopped, Some(ErrorKind::Refused), "{stopped:#?}");
+    let reason = shop.newest(&production(), Step::Gates).reason.unwrap();
+    assert!(reason.contains("2 approvals are required and only eve could give one"), "{reason}");
+    // Another commit is judged by the roles of the day.
+    shop.bump("shop-web", 2);
+    shop.merge_dev().await;
+    let report = run(&shop.bot(), &RunRequest::new(staging())).await.unwrap();
+    let promote = report.steps.last().unwrap();
+    assert!(promote.step == "promote" && promote.detail.contains("only eve could give one"), "{report:#?}");
 }

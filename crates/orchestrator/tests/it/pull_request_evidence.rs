@@ -201,6 +201,36 @@ async fn t57_another_environment_earns_neither_status_nor_evidence() {
 }
 
 #[tokio::test]
+async fn t64_a_persons_command_leaves_the_status_of_the_bot() {
+    let shop = begun().await;
+    shop.bump("shop-web", 2);
+    let number = shop.open_pull_request("dev", "staging").await;
+    shop.check(number).await;
+    let status = |name: &str| {
+        let statuses = shop.forge(BOT).statuses(&shop.head("dev").unwrap()).unwrap();
+        let status = statuses.into_iter().find(|status| status.context == name).unwrap();
+        (status.state, status.by.to_string())
+    };
+    let of_bot = (StatusState::Success, BOT.to_owned());
+    // Red for dana, who is told so; nothing changes for the button.
+    shop.broken("pr", "lint", true);
+    let report = test(&shop, "dana", "pull-request", number).await.unwrap();
+    assert!(!report.is_passed());
+    let said = format!("status `orchestrator/suites` stays success, as `{BOT}` set it: `dana` is no bot");
+    assert!(report.warnings.contains(&said), "{:?}", report.warnings);
+    assert_eq!(status("orchestrator/suites"), of_bot);
+    let published = publish_lock(&shop.context("dana"), &LockPublishRequest::new(number)).await.unwrap();
+    assert!(published.warnings.iter().any(|warning| warning.starts_with("status `orchestrator/lock` stays success")));
+    assert_eq!(status("orchestrator/lock"), of_bot);
+    merge_pull_request(&shop.context("dana"), number, None, Bypass::No).await.unwrap();
+    shop.run_ok(&staging()).await;
+    let promotion = shop.forge(BOT).find_open(&branch("staging"), &branch("main")).unwrap().unwrap();
+    orchestrator::approvals(&shop.bot(), &production(), Some(promotion.number)).await.unwrap();
+    let counted = orchestrator::approvals(&shop.context("ana"), &production(), Some(promotion.number)).await.unwrap();
+    assert!(counted.warnings.iter().any(|one| one.starts_with("status `orchestrator/approvals` stays pending")));
+}
+
+#[tokio::test]
 async fn t57_a_persons_results_are_no_evidence() {
     let shop = Shop::with(&configuration());
     let number = shop.open_pull_request("dev", "staging").await;

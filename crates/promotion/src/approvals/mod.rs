@@ -84,6 +84,17 @@ pub struct PullRequestFacts {
     pub reviews: Vec<ReviewFacts>,
     /// Every user who has access to the repository now.
     pub people: Vec<Person>,
+    /// That the gates passed at the merged commit before, by the same rules; absent where they did not.
+    pub passed: Option<GatesPassed>,
+}
+
+/// The record that the gates passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatesPassed {
+    /// Its number.
+    pub seq: u64,
+    /// When the gates were asked.
+    pub at: Timestamp,
 }
 
 /// How a pull request was merged.
@@ -132,7 +143,7 @@ pub struct ReviewFacts {
     pub commit: CommitId,
     /// The tree of that commit; absent where the commit is gone.
     pub tree: Option<TreeId>,
-    /// When it was submitted.
+    /// When it was submitted, or dismissed.
     pub at: Timestamp,
 }
 
@@ -202,6 +213,9 @@ pub struct Approvals {
     pub fallback: FallbackUse,
     /// Mail addresses of carried commits that belong to no user of the forge, sorted; empty where committers may approve.
     pub unknown_mails: Vec<String>,
+    /// Number of the record by which there were enough, where there are too few by today's roles and no reviewer has
+    /// objected since.
+    pub passed: Option<u64>,
 }
 
 /// What became of a policy's fallback.
@@ -299,6 +313,9 @@ pub enum ApprovalVerdict {
 /// not a mere comment is taken; a request for changes blocks, on whatever content it was made. Authors of what is
 /// carried, bots, users without write access and excluded users neither count nor block.
 ///
+/// Where the gates passed before, what counted then goes on to count, whatever became of the reviewers' roles, until a
+/// review requests changes or is dismissed.
+///
 /// The fallback applies where fewer people than `count` are left by what the forge itself knows; `today` is compared
 /// with its last day while the pull request is open, the day of the merge afterwards.
 pub fn count(policy: &ApprovalPolicy, pull_request: &PullRequestFacts, today: Date) -> Approvals {
@@ -339,6 +356,7 @@ pub fn count(policy: &ApprovalPolicy, pull_request: &PullRequestFacts, today: Da
         excluded: standing.excluded,
         fallback,
         unknown_mails: standing.unknown_mails,
+        passed: None,
     };
     for (name, review) in in_force {
         let user = review.user.clone();
@@ -360,7 +378,23 @@ pub fn count(policy: &ApprovalPolicy, pull_request: &PullRequestFacts, today: Da
         }
         approvals.not_counted.push(NotCounted { user, reason });
     }
+    if approvals.verdict() != ApprovalVerdict::Enough
+        && let Some(seq) = passed(pull_request)
+    {
+        approvals.passed = Some(seq);
+        approvals.missing = 0;
+    }
     approvals
+}
+
+/// The record by which there were enough approvals, unless a reviewer has objected since.
+fn passed(pull_request: &PullRequestFacts) -> Option<u64> {
+    let passed = pull_request.passed?;
+    let objects = |review: &ReviewFacts| match review.state {
+        ReviewState::ChangesRequested | ReviewState::Dismissed => review.at > passed.at,
+        ReviewState::Approved | ReviewState::Commented => false,
+    };
+    (!pull_request.reviews.iter().any(objects)).then_some(passed.seq)
 }
 
 /// To a forge `Ana` and `ana` are one user.
@@ -371,7 +405,9 @@ fn key(name: &str) -> String {
 impl Approvals {
     /// Whether there are enough. A policy that cannot be met goes before everything else: waiting would not help.
     pub fn verdict(&self) -> ApprovalVerdict {
-        if self.eligible.len() < usize::try_from(self.needed).unwrap_or(usize::MAX) {
+        if self.passed.is_some() {
+            ApprovalVerdict::Enough
+        } else if self.eligible.len() < usize::try_from(self.needed).unwrap_or(usize::MAX) {
             ApprovalVerdict::Impossible
         } else if !self.blocked_by.is_empty() {
             ApprovalVerdict::Blocked
@@ -386,7 +422,10 @@ impl Approvals {
     pub fn summary(&self) -> String {
         let have = format!("{} of {} approvals", self.counted.len(), self.needed);
         let line = match self.verdict() {
-            ApprovalVerdict::Enough => have,
+            ApprovalVerdict::Enough => match self.passed {
+                Some(seq) => format!("{have} by today's roles, and enough when the gates passed (record {seq})"),
+                None => have,
+            },
             ApprovalVerdict::Missing => format!("{have}, {} missing", self.missing),
             ApprovalVerdict::Blocked => format!("{have}, changes requested by {}", self.blocked_by.join(", ")),
             ApprovalVerdict::Impossible => {

@@ -1,7 +1,7 @@
 use lock_model::Date;
 use promotion::approvals::{
     Access, ApprovalPolicy, ApprovalVerdict, Approvals, CarriedCommit, CarriedPullRequest, ExclusionReason, Fallback,
-    FallbackUse, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, ReviewState,
+    FallbackUse, GatesPassed, MergeFacts, Person, PersonKind, PullRequestFacts, ReviewFacts, ReviewState,
 };
 use promotion::pull_request::{MergeResult, obstacles};
 
@@ -49,6 +49,7 @@ pub(crate) fn pull_request(reviews: &[(&str, ReviewState, &str)]) -> PullRequest
             })
             .collect(),
         people,
+        passed: None,
     }
 }
 
@@ -72,6 +73,48 @@ fn b40_each_person_counts_once() {
     let answer = count(&policy(4), &pull_request(&twice));
     assert_eq!((answer.counted.len(), answer.missing), (2, 2));
     assert_eq!(answer.summary(), "2 of 4 approvals, 2 missing");
+}
+
+#[test]
+fn t63_what_passed_once_stays_approved_until_a_reviewer_objects() {
+    use ReviewState::{Approved, ChangesRequested, Commented, Dismissed};
+    let approved = [("bo", Approved, "content"), ("cy", Approved, "content")];
+    let passed = Some(GatesPassed { seq: 35, at: now(2) });
+    let judge = |reviews: &[(&str, ReviewState, &str)], passed, left: &[&str]| {
+        let mut facts = pull_request(reviews);
+        facts.passed = passed;
+        facts.people.retain(|person| !left.contains(&person.name.as_str()));
+        let answer = count(&policy(2), &facts);
+        (answer.verdict(), answer.passed)
+    };
+    let with = |state| [approved[0], approved[1], ("di", state, "content")];
+    for (reviews, passed, left, expected) in [
+        (&approved[..], passed, &[][..], (ApprovalVerdict::Enough, None)),
+        (&approved, passed, &["bo"], (ApprovalVerdict::Enough, Some(35))),
+        (&approved, passed, &["bo", "cy", "di", "ed", "fay"], (ApprovalVerdict::Enough, Some(35))),
+        (&approved, None, &["bo"], (ApprovalVerdict::Missing, None)),
+        // Whoever speaks up later without an objection changes nothing.
+        (&with(Commented), passed, &["bo"], (ApprovalVerdict::Enough, Some(35))),
+        (&with(Approved), passed, &["bo", "di"], (ApprovalVerdict::Enough, Some(35))),
+        (&with(ChangesRequested), passed, &["bo"], (ApprovalVerdict::Blocked, None)),
+        (&with(ChangesRequested), passed, &[], (ApprovalVerdict::Blocked, None)),
+        (&with(Dismissed), passed, &["bo"], (ApprovalVerdict::Missing, None)),
+        // Who objects and has left again is not heard, and what passed is counted again all the same.
+        (&with(ChangesRequested), passed, &["bo", "di"], (ApprovalVerdict::Missing, None)),
+        // What was objected before is what the gates knew.
+        (
+            &with(ChangesRequested),
+            Some(GatesPassed { seq: 35, at: now(3) }),
+            &["bo"],
+            (ApprovalVerdict::Enough, Some(35)),
+        ),
+    ] {
+        assert_eq!(judge(reviews, passed, left), expected, "{reviews:?} without {left:?}");
+    }
+    let mut facts = pull_request(&approved[..1]);
+    facts.passed = passed;
+    let summary = count(&policy(2), &facts).summary();
+    assert_eq!(summary, "1 of 2 approvals by today's roles, and enough when the gates passed (record 35)");
 }
 
 #[test]

@@ -1,0 +1,32 @@
+//! Statuses on the head of a pull request, which whoever may write can set, and which count only from a bot.
+
+use forge::StatusState;
+use lock_model::CommitId;
+
+use crate::context::Context;
+use crate::error::Result;
+
+/// Sets a status; a person leaves the one that a bot has set there as it is, since nobody else's would count in its place.
+/// Says so then.
+pub(crate) async fn set_status(
+    context: &Context,
+    head: &CommitId,
+    base: Option<&CommitId>,
+    name: &str,
+    state: StatusState,
+    text: &str,
+) -> Result<Option<String>> {
+    let bots = context.bots().await?;
+    let actor = &context.run.actor;
+    if !bots.contains(actor) {
+        let statuses = context.forge.statuses(head).await?;
+        if let Some(kept) = statuses.iter().find(|one| one.context == name && bots.contains(one.by.as_str())) {
+            return Ok(Some(format!(
+                "status `{name}` stays {}, as `{}` set it: `{actor}` is no bot",
+                kept.state, kept.by
+            )));
+        }
+    }
+    context.forge.set_status(head, base, name, state, text).await?;
+    Ok(None)
+}
