@@ -109,6 +109,7 @@ pub fn policy_relaxations(old: &Config, new: &Config, tree: ComparedTree<'_>) ->
             None => found.add(RelaxationKind::Environment, "the environment is gone".to_owned()),
             Some(after) => {
                 compare_environment(before, after, tree, &mut found);
+                compare_promotion(old, new, before, after, &mut found);
                 compare_suites(old, new, before, after, tree, &mut found);
                 compare_variables(old, new, before, after, &mut found);
             }
@@ -172,7 +173,8 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         health,
         // By themselves, with their files.
         suites: _,
-        promote,
+        // By itself, with the branch that it leads to.
+        promote: _,
         requires: _,
         release,
         // Where it was read.
@@ -202,13 +204,6 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
     compare_requirements(before, after, found);
     compare_unpinned_images(before, after, found);
     compare_health(health, &after.health, tree, found);
-    let to = |promote: &Option<Promote>| shown(promote.as_ref().map(|Promote { to }| to));
-    if promote != &after.promote {
-        found.add(
-            RelaxationKind::Environment,
-            format!("releases are promoted to {}, it was {}", to(&after.promote), to(promote)),
-        );
-    }
     let tag = |release: &Option<Release>| shown(release.as_ref().map(|Release { tag }| tag));
     if release != &after.release {
         let message = format!("the tag of a release is {}, it was {}", tag(&after.release), tag(release));
@@ -223,6 +218,22 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
             ),
             Some(_) => {}
         }
+    }
+}
+
+/// Where the pull request goes that a bot opens once a release is proven: also where only the other environment's branch
+/// has changed.
+fn compare_promotion(old: &Config, new: &Config, before: &Environment, after: &Environment, found: &mut Found) {
+    let goes_to = |config: &Config, environment: &Environment| match &environment.promote {
+        None => "nowhere".to_owned(),
+        Some(Promote { to }) => {
+            let branch = config.environments.get(to).and_then(|to| to.branch.as_ref());
+            format!("to `{to}`, into branch {}", shown(branch))
+        }
+    };
+    let (was, now) = (goes_to(old, before), goes_to(new, after));
+    if was != now {
+        found.add(RelaxationKind::Environment, format!("releases are promoted {now}, it was {was}"));
     }
 }
 

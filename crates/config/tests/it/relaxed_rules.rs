@@ -105,7 +105,21 @@ fn t44_where_an_environment_writes_and_what_follows_its_proof() {
     );
     assert_eq!(
         relaxed(&[("    promote: { to: production }\n", "")]),
-        ["staging: releases are promoted to none, it was `production`"]
+        ["staging: releases are promoted nowhere, it was to `production`, into branch `main`"]
+    );
+}
+
+#[test]
+fn t65_where_the_promotion_goes_shows_whatever_moves_it() {
+    let was = "it was to `production`, into branch `main`";
+    let moved = |edit: (&str, &str)| {
+        let found = relaxed(&[edit]);
+        let line = found.iter().find(|line| line.contains("releases are promoted"));
+        line.unwrap_or_else(|| panic!("{edit:?}: {found:#?}")).clone()
+    };
+    assert_eq!(
+        moved(("production: main", "production: play")),
+        format!("staging: releases are promoted to `production`, into branch `play`, {was}")
     );
 }
 

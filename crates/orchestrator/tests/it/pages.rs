@@ -49,6 +49,8 @@ fn p12_the_comment_shows_the_difference_first() {
          \n\
          Release `{release}`: `{head}` merged into `staging` at `{base}`.\n\
          \n\
+         **This loosens 1 rule, see below.**\n\
+         \n\
          | service | commit | image |  |\n\
          | --- | --- | --- | --- |\n\
          | `cart` | `{old}` → `{new}` | `main-{old}` → `main-{new}` | self-asserted |\n\
@@ -142,6 +144,7 @@ fn four_approvals() -> Approvals {
         commits: Vec::new(),
         reviews: Vec::new(),
         people: ["_dana", "ben", "eve"].map(person).to_vec(),
+        passed: None,
     };
     count(&ApprovalPolicy::new(4), &facts, "2025-11-24".parse().unwrap())
 }

@@ -405,6 +405,8 @@ async fn t44_what_a_change_weakens_is_said_on_comment_promotion_and_approvals() 
         assert!(comment.contains(line), "{line}: {comment}");
     }
     assert!(comment.contains("the newest commit whose gates passed"), "{comment}");
+    let first = comment.lines().find(|line| line.starts_with("**")).unwrap();
+    assert!(first.contains("This loosens") && first.contains("see below"), "{comment}");
     shop.check(number).await;
     shop.merge("dana", number).await;
     shop.run_ok(&staging()).await;
@@ -414,6 +416,19 @@ async fn t44_what_a_change_weakens_is_said_on_comment_promotion_and_approvals() 
         assert!(promotion.body.replace('\\', "").contains(line), "{line}: {}", promotion.body);
         assert!(counted.warnings.iter().any(|one| one.ends_with(line)), "{line}: {:#?}", counted.warnings);
     }
+}
+
+#[tokio::test]
+async fn t65_a_change_that_sends_the_promotion_elsewhere_is_said_first() {
+    let shop = released();
+    shop.configure("dev", "production: main }", "production: play }");
+    let number = shop.open_pull_request("dev", "staging").await;
+    publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await.unwrap();
+    let shown = orchestrator::simulator::show_pull_request(&shop.bot(), number).await.unwrap();
+    let comment = shown.comments[0].body.replace('\\', "");
+    let expected = "staging: releases are promoted to `production`, into branch `play`, it was to `production`, into branch `main`";
+    assert!(comment.contains(expected), "{comment}");
+    assert!(comment.find("**This loosens").unwrap() < comment.find("No service changes").unwrap(), "{comment}");
 }
 
 #[tokio::test]

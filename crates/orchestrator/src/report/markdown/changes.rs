@@ -8,6 +8,7 @@ use lock_model::{
 };
 
 use super::blocks::{list, table};
+use crate::labels::count;
 use lock_model::escaping::{code_span, escape_markdown};
 
 /// A service that is locked and not deployed.
@@ -23,6 +24,14 @@ pub struct NotDeployedRow {
     pub owner: Option<String>,
     /// The last day of the exception.
     pub until: Option<Date>,
+}
+
+/// The first line for reviewers where rules are loosened; their list follows below the services.
+pub(super) fn loosened(relaxations: &[String]) -> String {
+    if relaxations.is_empty() {
+        return String::new();
+    }
+    format!("**This loosens {}, see below.**\n\n", count(relaxations.len(), "rule"))
 }
 
 /// The table of changed services, and a line about the others.

@@ -3,7 +3,7 @@
 use lock_model::{CommitId, Lock, ReleaseId};
 
 use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
-use super::changes::{NotDeployedRow, UnpinnedRow, exceptions, not_deployed, sentences, services, unpinned};
+use super::changes::{NotDeployedRow, UnpinnedRow, exceptions, loosened, not_deployed, sentences, services, unpinned};
 use super::commits::{ServiceCommits, commits};
 use super::inputs::inputs;
 use super::risks::{ServiceRisk, risks};
@@ -81,6 +81,7 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
         escape_markdown(facts.target_branch),
         code_span(facts.base.short(7)),
     );
+    text.push_str(&loosened(facts.policy_relaxations));
     text.push_str(&services(facts.before, facts.lock));
     text.push_str(&section("Changed files that the release reads", &inputs(facts.inputs)));
     text.push_str(&section("Look at these first", &risks(facts.risks)));

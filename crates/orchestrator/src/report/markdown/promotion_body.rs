@@ -3,7 +3,7 @@
 use lock_model::{EnvironmentName, Lock, ReleaseId};
 
 use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
-use super::changes::{NotDeployedRow, UnpinnedRow, exceptions, not_deployed, sentences, services, unpinned};
+use super::changes::{NotDeployedRow, UnpinnedRow, exceptions, loosened, not_deployed, sentences, services, unpinned};
 use super::inputs::inputs;
 use crate::report::v1::InputChanges;
 use ledger::{Hold, ProvenRelease, Unreviewed};
@@ -64,6 +64,7 @@ pub fn promotion_body(facts: &PromotionBody<'_>) -> String {
         text.push_str(&sentences(facts.obstacles));
         text.push('\n');
     }
+    text.push_str(&loosened(facts.policy_relaxations));
     text.push_str(&services(facts.before, facts.lock));
     text.push_str(&section("Changed files that the release reads", &inputs(facts.inputs)));
     text.push_str(&section("To look at", &attention(facts)));
