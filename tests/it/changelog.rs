@@ -85,7 +85,7 @@ fn t8_a_step_back_and_a_step_aside_are_shown_first() {
     let (second, third) = (say(&cart, "Ben", "two"), say(&cart, "Ben", "three"));
     let number = move_cart(&shop, &third);
     shop.check(number);
-    shop.ok(&format!("--as dana forge merge {number}"));
+    shop.ok(&format!("--as dana forge pr merge {number}"));
     shop.ok("run staging");
 
     let number = move_cart(&shop, &first);

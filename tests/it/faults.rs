@@ -12,7 +12,7 @@ use crate::trace::{assert_chain, differences, end_state, forge_side, good_record
 #[test]
 fn f5_p23_of_two_runs_at_once_one_works_and_the_other_waits_or_ends_with_14() {
     let shop = locked();
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     let undisturbed = shop.copy();
     undisturbed.ok("run staging");
 
@@ -81,7 +81,7 @@ fn f9_neither_the_time_zone_nor_an_hour_more_or_less_changes_the_outcome() {
         };
         run("lock publish --pr 1");
         run("test run pull-request --pr 1");
-        run("--as dana forge merge 1");
+        run("--as dana forge pr merge 1");
         run("run staging");
         shop.approve_and_merge(2);
         run("run production");
@@ -104,7 +104,7 @@ fn f9_neither_the_time_zone_nor_an_hour_more_or_less_changes_the_outcome() {
 #[test]
 fn f10_twenty_writers_make_twenty_records_and_one_chain() {
     let shop = locked();
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     let before = shop.records().len();
     let running: Vec<_> = (1..=20)
         .map(|number| shop.orchestrator(&format!("hold staging --reason \"reason {number}\"")).start())
@@ -128,7 +128,7 @@ fn f10_twenty_writers_make_twenty_records_and_one_chain() {
 #[test]
 fn f10_a_rejection_or_a_hold_that_lands_first_stops_the_waiting_deploy() {
     let shop = locked();
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     for (command, says) in [
         ("lock reject staging --reason \"it eats carts\"", "it eats carts"),
         ("hold staging --reason \"a customer visits\"", "a customer visits"),
@@ -200,7 +200,7 @@ impl<D: Fn(&Shop) -> String + Sync, J: Fn(&Shop, &str) + Sync> Race<D, J> {
 #[test]
 fn f10_a_hold_at_any_moment_before_the_deployment_stops_it() {
     let shop = locked();
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     // Whoever holds the environment sits at another machine.
     Repository::clone_from(shop.join("shop.git"), shop.join("other"));
     let binary = test_support::built_binary();
@@ -260,7 +260,7 @@ fn f16_a_head_that_moves_while_its_lock_is_made_gets_no_status() {
 #[test]
 fn f16_p10_staging_that_moves_while_the_lock_is_committed_gets_the_lock_of_its_newest_commit() {
     let shop = locked();
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     // A second pull request is merged at any moment; past the button, which asks for a lock that knows the first one's.
     shop.bump("services/shop-web", 2);
     let number = shop.open();
@@ -268,7 +268,7 @@ fn f16_p10_staging_that_moves_while_the_lock_is_committed_gets_the_lock_of_its_n
     let binary = test_support::built_binary();
     let merge_line = |shop: &Shop| {
         format!(
-            "cd '{}' && PATH=/usr/bin:/bin ORCHESTRATOR_CLOCK=2026-01-05T09:00:00Z '{}' --as eve forge merge {number} --bypass",
+            "cd '{}' && PATH=/usr/bin:/bin ORCHESTRATOR_CLOCK=2026-01-05T09:00:00Z '{}' --as eve forge pr merge {number} --admin",
             shop.join("shop").display(),
             binary.display()
         ) + " > /dev/null"

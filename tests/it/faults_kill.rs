@@ -44,7 +44,7 @@ impl Stations {
         let publish = shop.copy();
         shop.check(1);
         let merge = shop.copy();
-        shop.ok("--as dana forge merge 1");
+        shop.ok("--as dana forge pr merge 1");
         // A tag that moved after the review.
         let accept_new = shop.copy();
         accept_new.rebuild_image("shop-cart", &accept_new.service("shop-cart").head());
@@ -167,7 +167,7 @@ fn p12_f13_lock_publish_over_an_older_lock_killed_at_every_call_of_git() {
 
 #[test]
 fn f13_forge_merge_killed_at_every_call_of_git() {
-    killed_anywhere(&stations().merge, "--as dana forge merge 1");
+    killed_anywhere(&stations().merge, "--as dana forge pr merge 1");
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn p1_p2_p9_p13_p24_t14_from_a_pull_request_to_a_rollback_with_a_real_registry()
 
     // Staging: one command, every step, and the lock of the pull request byte for byte.
     shop.ok("test run pull-request --pr 1");
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     let staged = shop.json("run staging", 0);
     assert_eq!(
         steps(&staged),

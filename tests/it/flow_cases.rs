@@ -116,7 +116,7 @@ fn p25_a_service_that_was_left_out_for_too_long_stops_the_train() {
 #[test]
 fn p11_a_lock_is_committed_once_and_never_after_its_own_commit() {
     let shop = locked();
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     let merge = shop.head("staging").unwrap();
     let first = shop.json("lock commit staging", 0);
     let tip = shop.head("staging").unwrap();
@@ -226,7 +226,7 @@ fn p10_a_push_past_the_pull_request_is_locked_anew_where_that_is_configured() {
 #[test]
 fn p23_f5_a_busy_environment_ends_with_14_and_names_who_works_on_it() {
     let shop = locked();
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     let pause = shop.pause("staging", "system");
     let first = shop.orchestrator("run staging").env("GITHUB_RUN_ID", "4711").start();
     pause.reached();

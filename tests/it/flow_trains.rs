@@ -16,13 +16,13 @@ fn the_lock_of_an_open_pull_request_is_made_again_when_staging_moves() {
     shop.check(second);
     let head = shop.head("other").unwrap();
     assert_eq!(shop.status(&head, "orchestrator/lock"), "success");
-    shop.ok(&format!("--as dana forge merge {first}"));
+    shop.ok(&format!("--as dana forge pr merge {first}"));
     shop.ok("run staging");
 
     // Its lock was made for a staging without the new cart: merged now, nobody would have seen the result.
     let (state, text) = shop.statuses(&head).remove("orchestrator/lock").unwrap();
     assert_eq!((state.as_str(), text.contains("staging")), ("pending", true), "{text}");
-    let merge = format!("--as dana forge merge {second}");
+    let merge = format!("--as dana forge pr merge {second}");
     refuses(&shop, &merge, 20, &["required status `orchestrator/lock` is pending"]);
     shop.check(second);
     shop.ok(&merge);

@@ -130,8 +130,8 @@ fn p1_a_migrated_lock_is_no_promotion() {
     let clone = shop.work_on("main");
     clone.write("locks/lock.yaml", lock + "\n").gitlink("services/shop-cart", &shop.service("shop-cart").head());
     shop.commit_and_push("sneak", "a lock that nobody tested");
-    shop.ok("--as dana forge pr open --head sneak --base main --title Sneak");
-    shop.ok("--as eve forge merge 3 --bypass");
+    shop.ok("--as dana forge pr create --head sneak --base main --title Sneak");
+    shop.ok("--as eve forge pr merge 3 --admin");
     let before = shop.untouched();
     let words =
         ["resolved: taken over from an older pipeline: shop-cart", "hint: such a lock is for `orchestrator rollback`"];

@@ -49,7 +49,7 @@ fn digest_in(text: &str, service: &str) -> String {
 /// The merged staging of `locked`, not run yet.
 fn merged() -> crate::stops::AtStop {
     let shop = locked();
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     shop
 }
 
@@ -74,7 +74,7 @@ fn p2_missing_images_are_refused_with_everything_that_was_tried() {
     let head = shop.head("dev").unwrap();
     assert_eq!(shop.status(&head, "orchestrator/lock"), "failure");
     // Without the status there is no merge.
-    refuses(&shop, "--as dana forge merge 1", 20, &["required status `orchestrator/lock` is failure"]);
+    refuses(&shop, "--as dana forge pr merge 1", 20, &["required status `orchestrator/lock` is failure"]);
     assert!(!shop.join("forge/artefacts/pull-1/lock.yaml").exists(), "no partial lock");
 }
 
@@ -238,11 +238,16 @@ fn p21_a_promotion_goes_back_to_draft_when_its_next_commit_is_not_proven() {
     assert!(comments.iter().any(|body| body.starts_with("Back to draft: `staging` did not prove")), "{comments:?}");
     shop.approve(2, &["ana", "ben", "chloe", "dan"]);
     shop.ok("approvals --pr 2");
-    refuses(&shop, "--as ana forge merge 2", 20, &["draft", "required status `orchestrator/staging-proof` is failure"]);
+    refuses(
+        &shop,
+        "--as ana forge pr merge 2",
+        20,
+        &["draft", "required status `orchestrator/staging-proof` is failure"],
+    );
     shop.broken("staging", "system", false);
     shop.ok("run staging");
     assert_eq!(shop.pull_request(2)["draft"], false);
-    shop.ok("--as ana forge merge 2");
+    shop.ok("--as ana forge pr merge 2");
 }
 
 #[test]
@@ -496,14 +501,14 @@ fn t29_t36_hostile_names_and_titles_are_text_everywhere() {
     let web = shop.new_version("shop-web", 2, Built::Yes);
     shop.work_on("dev").gitlink("services/shop-web", &web);
     shop.commit_and_push(branch, "web 2\u{1b}[2J");
-    let open = shop.orchestrator("--as dana forge pr open --base staging --head").args([branch, "--title", &title]);
+    let open = shop.orchestrator("--as dana forge pr create --base staging --head").args([branch, "--title", &title]);
     let mut seen = vec![open.run().expect_code(0)];
     for line in [
         "lock publish --pr 3",
         "test run pull-request --pr 3",
-        "forge pr show 3",
+        "forge pr view 3",
         "forge pr list",
-        "--as dana forge merge 3",
+        "--as dana forge pr merge 3",
         "run staging",
     ] {
         seen.push(shop.ok(line));
@@ -528,7 +533,7 @@ fn t29_t36_hostile_names_and_titles_are_text_everywhere() {
     for line in [
         "run -- --upload-pack=x",
         "test run staging --suite=-x",
-        "--as dana forge pr open --head=--exec=x --base staging --title x",
+        "--as dana forge pr create --head=--exec=x --base staging --title x",
         "--as=-x forge pr list",
         "rollback production --to=--output=x --reason x",
     ] {

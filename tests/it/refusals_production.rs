@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_support::Repository;
 
 use crate::refusals::refuses;
@@ -37,21 +37,21 @@ fn three_of_four_approvals_are_not_enough() {
     refuses(&shop, "approvals --pr 2", 1, &["3 of 4 approvals, 1 missing"]);
     let head = shop.head("staging").unwrap();
     assert_eq!(shop.status(&head, "orchestrator/approvals"), "pending");
-    refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals` is pending"]);
+    refuses(&shop, "--as ana forge pr merge 2", 20, &["required status `orchestrator/approvals` is pending"]);
     // One person is one person, and the author's own (the bot's) counts for nothing.
     shop.approve(2, &["ana", "ana", "dana"]);
     let words = ["3 of 4 approvals, 1 missing", "opened #1, which is carried", "could approve: dan, eve"];
     refuses(&shop, "approvals --pr 2", 1, &words);
-    let own = format!("forge review 2 --stance approve --expected-head {head}");
+    let own = format!("forge pr review 2 --approve --expected-head {head}");
     refuses(&shop, &own, 13, &["`orchestrator` opened it and can only comment"]);
     // A later no takes a yes back.
-    shop.ok("--as ben forge review 2 --stance request-changes");
+    shop.ok("--as ben forge pr review 2 --request-changes --body \"not yet\"");
     shop.approve(2, &["dan", "eve"]);
     let blocked = shop.json("approvals --pr 2", 1);
     assert!(blocked["not_counted"].to_string().contains("ben"), "{blocked:#}");
     assert_eq!(shop.status(&head, "orchestrator/approvals"), "failure");
-    refuses(&shop, "forge review 2 --stance dismiss", 2, &["`orchestrator` has given no verdict on pull request 2"]);
-    shop.ok("--as ben forge review 2 --stance dismiss");
+    refuses(&shop, "forge pr review 2 --dismiss", 2, &["`orchestrator` has given no verdict on pull request 2"]);
+    shop.ok("--as ben forge pr review 2 --dismiss");
     shop.ok("approvals --pr 2");
 }
 
@@ -59,9 +59,9 @@ fn three_of_four_approvals_are_not_enough() {
 fn t52_an_approval_names_the_head_that_was_looked_at() {
     let shop = proven();
     let head = shop.head("staging").unwrap();
-    let line = "--as ana forge review 2 --stance approve";
-    refuses(&shop, line, 2, &["has to name the head", "hint: `orchestrator --as ana forge pr show 2`"]);
-    let shown = shop.ok("--as ana forge pr show 2").stdout().to_owned();
+    let line = "--as ana forge pr review 2 --approve";
+    refuses(&shop, line, 2, &["has to name the head", "hint: `orchestrator --as ana forge pr view 2`"]);
+    let shown = shop.ok("--as ana forge pr view 2").stdout().to_owned();
     assert!(shown.contains(&format!("approve this head: orchestrator {line} --expected-head {head}")), "{shown}");
     refuses(&shop, line, 2, &[&format!("hint: if that is what you looked at: `orchestrator {line} --expected-head")]);
     refuses(&shop, &format!("{line} --expected-head {}", &head[..6]), 2, &["7 to 64 lower-case hexadecimal digits"]);
@@ -70,7 +70,7 @@ fn t52_an_approval_names_the_head_that_was_looked_at() {
     let moved = shop.head("staging").unwrap();
     let old = &head[..7];
     refuses(&shop, &format!("{line} --expected-head {old}"), 20, &[&format!("is {moved}, not {old}")]);
-    assert_eq!(shop.json("forge pr show 2", 0)["reviews"], Value::Null, "nothing was approved");
+    assert_eq!(shop.json("forge pr view 2", 0)["reviews"], json!([]), "nothing was approved");
     shop.ok(&format!("{line} --expected-head {}", &moved[..7]));
 }
 
@@ -86,12 +86,12 @@ fn an_approval_of_other_content_is_stale() {
     let stale = format!("approved other content, at {}", &first[..7]);
     refuses(&shop, "approvals --pr 2", 1, &["0 of 4 approvals, 4 missing", &stale]);
     // The status of the first head says nothing about the second.
-    refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals`"]);
+    refuses(&shop, "--as ana forge pr merge 2", 20, &["required status `orchestrator/approvals`"]);
     shop.approve(2, &["ana", "ben", "chloe"]);
     refuses(&shop, "approvals --pr 2", 1, &["3 of 4 approvals, 1 missing", &stale]);
     shop.approve(2, &["dan"]);
     shop.ok("approvals --pr 2");
-    shop.ok("--as ana forge merge 2");
+    shop.ok("--as ana forge pr merge 2");
 }
 
 #[test]
@@ -111,9 +111,9 @@ fn t1_a_pull_request_is_judged_by_the_rules_that_it_wants_to_loosen() {
     assert_eq!(counted["policy"]["source"], "passed");
     assert!(counted["warnings"][0].as_str().unwrap().contains("loosens"), "{counted:#}");
     refuses(&shop, "approvals --pr 4", 1, &["1 of 4 approvals, 3 missing", "rules of `main`"]);
-    refuses(&shop, "--as ana forge merge 4", 20, &["required status `orchestrator/approvals` is pending"]);
+    refuses(&shop, "--as ana forge pr merge 4", 20, &["required status `orchestrator/approvals` is pending"]);
     // Merged all the same: the rules are those of main as it was before.
-    shop.ok("--as eve forge merge 4 --bypass");
+    shop.ok("--as eve forge pr merge 4 --admin");
     production_refuses(&shop, "run production", &["approvals: #4: 1 of 4 approvals, 3 missing"]);
     refuses(&shop, "approvals --pr 4", 1, &["1 of 4 approvals, 3 missing"]);
 }
@@ -141,10 +141,10 @@ fn p9_what_staging_never_proved_does_not_reach_production() {
     let web = shop.new_version("shop-web", 2, crate::shop::Built::Yes);
     shop.work_on("main").gitlink("services/shop-web", &web);
     shop.commit_and_push("hotfix", "web 2, at once");
-    shop.ok("--as dana forge pr open --head hotfix --base main --title Hotfix");
+    shop.ok("--as dana forge pr create --head hotfix --base main --title Hotfix");
     shop.approve(3, &["ana", "ben", "chloe", "dan"]);
-    refuses(&shop, "--as ana forge merge 3", 20, &["required status `orchestrator/staging-proof` is missing"]);
-    shop.ok("--as eve forge merge 3 --bypass");
+    refuses(&shop, "--as ana forge pr merge 3", 20, &["required status `orchestrator/staging-proof` is missing"]);
+    shop.ok("--as eve forge pr merge 3 --admin");
     let before = shop.untouched();
     refuses(&shop, "run production", 11, &["belongs-to-tree", "services/shop-web", "hint:"]);
     assert_eq!(shop.untouched(), before);
@@ -153,7 +153,7 @@ fn p9_what_staging_never_proved_does_not_reach_production() {
 #[test]
 fn a_bypassed_merge_is_asked_every_question_again() {
     let shop = proven();
-    let merged = shop.json("--as eve forge merge 2 --bypass", 0);
+    let merged = shop.json("--as eve forge pr merge 2 --admin", 0);
     assert!(merged["bypassed"].to_string().contains("orchestrator/approvals"), "{merged:#}");
     for line in ["run production", "deploy production"] {
         production_refuses(
@@ -180,9 +180,9 @@ fn t12_a_status_that_somebody_else_posted_opens_no_gate() {
     };
     // Anybody's word does not press the button; a word in the right name does, and production asks for itself.
     post("dana");
-    refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals`", "dana"]);
+    refuses(&shop, "--as ana forge pr merge 2", 20, &["required status `orchestrator/approvals`", "dana"]);
     post("orchestrator");
-    shop.ok("--as ana forge merge 2");
+    shop.ok("--as ana forge pr merge 2");
     production_refuses(&shop, "run production", &["approvals: #2: 0 of 4 approvals, 4 missing"]);
 }
 
@@ -194,10 +194,10 @@ fn t13_main_holds_what_nobody_approved() {
     // After the approvals something lands on main that staging never had.
     shop.work_on("main").write("HOTFIX.md", "in a hurry\n");
     shop.commit_and_push("hotfix", "a hotfix");
-    shop.ok("--as eve forge pr open --head hotfix --base main --title Hotfix");
-    shop.ok("--as eve forge merge 3 --bypass");
+    shop.ok("--as eve forge pr create --head hotfix --base main --title Hotfix");
+    shop.ok("--as eve forge pr merge 3 --admin");
     // The button still works: the statuses are the head's.
-    shop.ok("--as ana forge merge 2");
+    shop.ok("--as ana forge pr merge 2");
     let words = [
         "merged-tree: the merge of #2",
         "the target branch held something that nobody saw",
@@ -212,11 +212,11 @@ fn t54_what_production_must_refuse_is_said_before_the_merge() {
     shop.approve(2, &["ana", "ben", "chloe", "dan"]);
     shop.work_on("main").write("HOTFIX.md", "in a hurry\n");
     shop.commit_and_push("hotfix", "a hotfix");
-    shop.ok("--as eve forge pr open --head hotfix --base main --title Hotfix");
-    shop.ok("--as eve forge merge 3 --bypass");
+    shop.ok("--as eve forge pr create --head hotfix --base main --title Hotfix");
+    shop.ok("--as eve forge pr merge 3 --admin");
     let words = ["4 of 4 approvals", "must not be merged: `main` has content that `staging` lacks", "a hotfix)"];
     refuses(&shop, "approvals --pr 2", 20, &words);
-    refuses(&shop, "--as ana forge merge 2", 20, &["required status `orchestrator/approvals` is failure"]);
+    refuses(&shop, "--as ana forge pr merge 2", 20, &["required status `orchestrator/approvals` is failure"]);
     refuses(&shop, "run staging", 20, &["promote", "must not be merged"]);
     assert_eq!(shop.status(&shop.head("staging").unwrap(), "orchestrator/staging-proof"), "success");
 }

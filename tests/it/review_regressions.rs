@@ -87,7 +87,7 @@ fn p10_a_change_of_the_rules_gets_the_lock_that_was_reviewed() {
     let number = shop.open();
     let published = document(shop.ok(&format!("--format json lock publish --pr {number}")).stdout());
     shop.ok(&format!("test run pull-request --pr {number}"));
-    shop.ok(&format!("--as dana forge merge {number}"));
+    shop.ok(&format!("--as dana forge pr merge {number}"));
     shop.ok("run staging");
     let after = shop.superproject().read("staging", "locks/lock.yaml").expect("staging has a lock");
     assert_ne!(before, after);

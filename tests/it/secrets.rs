@@ -74,7 +74,7 @@ fn t48_a_secret_of_a_suite_is_shown_and_stored_nowhere() {
 #[test]
 fn t50_no_output_of_the_binary_follows_a_link() {
     let shop = locked();
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     shop.ok("run staging");
     let victim = shop.join("victim");
     fs::write(&victim, "precious").unwrap();

@@ -252,7 +252,7 @@ impl Shop {
 
     /// Opens a pull request from any branch to `staging`.
     pub(crate) fn open_from(&self, branch: &str) -> u64 {
-        let line = format!("--as dana --format json forge pr open --head {branch} --base staging --title Train");
+        let line = format!("--as dana --format json forge pr create --head {branch} --base staging --title Train");
         let opened = self.ok(&line);
         let document: Value = serde_json::from_str(opened.stdout()).expect("the report is JSON");
         document["result"]["pull_request"]["number"].as_u64().expect("a pull request has a number")
@@ -268,16 +268,16 @@ impl Shop {
     pub(crate) fn merge_dev(&self) -> u64 {
         let number = self.open();
         self.check(number);
-        self.ok(&format!("--as dana forge merge {number}"));
+        self.ok(&format!("--as dana forge pr merge {number}"));
         number
     }
 
     /// People approve the present head of a pull request.
     pub(crate) fn approve(&self, number: u64, people: &[&str]) {
-        let shown = self.json(&format!("forge pr show {number}"), 0);
+        let shown = self.json(&format!("forge pr view {number}"), 0);
         let head = shown["pull_request"]["head"].as_str().expect("a pull request has a head");
         for person in people {
-            self.ok(&format!("--as {person} forge review {number} --stance approve --expected-head {head}"));
+            self.ok(&format!("--as {person} forge pr review {number} --approve --expected-head {head}"));
         }
     }
 
@@ -285,7 +285,7 @@ impl Shop {
     pub(crate) fn approve_and_merge(&self, number: u64) {
         self.approve(number, &["ana", "ben", "chloe", "dan"]);
         self.ok(&format!("approvals --pr {number}"));
-        self.ok(&format!("--as ana forge merge {number}"));
+        self.ok(&format!("--as ana forge pr merge {number}"));
     }
 
     /// A suite or probe fails from now on, or no longer.

@@ -67,7 +67,7 @@ fn proven_original() -> Arc<Original> {
     original(&PROVEN, || {
         let before = locked_original();
         let shop = before.shop.copy();
-        shop.ok("--as dana forge merge 1");
+        shop.ok("--as dana forge pr merge 1");
         shop.ok("run staging");
         Original { shop, _before: Some(before) }
     })

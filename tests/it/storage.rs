@@ -50,7 +50,7 @@ fn f4_f26_on_a_full_disk_the_old_file_stays_and_the_path_is_named() {
         return;
     }
     let shop = locked();
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     shop.ok("run staging");
     for (line, path) in [
         ("lock generate --rev dev --output ../full", "full/"),

@@ -133,7 +133,7 @@ fn t8_only_branches_that_count_make_a_commit_pushed() {
     shop.commit_and_push("dev", "experiments count");
     shop.ok("lock publish --pr 1");
     shop.ok("test run pull-request --pr 1");
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     shop.ok("run staging");
     // Now staging's rules hold, beside those of the pull request.
     clone.write("VERSION", "later\n");

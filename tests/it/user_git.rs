@@ -68,7 +68,7 @@ fn t70_no_setting_of_a_users_git_stops_a_command_or_switches_a_rule_off() {
     let pushed = shop.clone_folder().try_git_with(&[&push[..], &["origin", "dev:staging"]].concat(), &user);
     assert!(!pushed.success() && pushed.stderr.contains("`staging` is protected"), "{pushed:?}");
     assert_eq!(shop.head("staging").unwrap(), before);
-    shop.ok("--as dana forge merge 1");
+    shop.ok("--as dana forge pr merge 1");
     shop.ok("run staging");
     shop.ok("status");
     assert_ne!(shop.head("deploy/staging"), None, "the manifests were pushed");

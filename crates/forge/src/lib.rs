@@ -63,9 +63,9 @@ pub use git;
 pub use ledger;
 pub use lock_model;
 pub use model::{
-    Asset, BranchRules, CommitOutcome, FileChange, LEDGER_BRANCH, Lease, LeaseHolder, LeaseOutcome, MergeInfo,
+    Asset, BranchRules, Comment, CommitOutcome, FileChange, LEDGER_BRANCH, Lease, LeaseHolder, LeaseOutcome, MergeInfo,
     MergeRef, NewAsset, NewPullRequest, NewRelease, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState,
     Readiness, RefPattern, Release, ReleaseOutcome, RequiredStatus, Review, ReviewState, Role, Status, StatusState,
-    User, WriteOutcome,
+    UnmetStatus, User, WriteOutcome,
 };
 pub use port::Forge;

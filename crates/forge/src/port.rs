@@ -7,7 +7,7 @@ use lock_model::{BranchName, CommitId, EnvironmentName, TreePath};
 use crate::error::ForgeError;
 use crate::local::LocalForge;
 use crate::model::{
-    BranchRules, CommitOutcome, FileChange, LeaseOutcome, MergeRef, NewPullRequest, NewRelease, OpenOutcome,
+    BranchRules, Comment, CommitOutcome, FileChange, LeaseOutcome, MergeRef, NewPullRequest, NewRelease, OpenOutcome,
     PullRequest, PullRequestEdit, PullRequestState, RefPattern, Release, ReleaseOutcome, Review, Status, StatusState,
     User, WriteOutcome,
 };
@@ -100,6 +100,8 @@ port! {
     /// Writes the acting user's comment with this marker; another user's comment with the same marker is neither
     /// found nor changed.
     upsert_comment(number: u64, marker: &str, body: &str) -> WriteOutcome;
+    /// All comments of a pull request, oldest first.
+    comments(number: u64) -> Vec<Comment>;
     /// All reviews of a pull request, in order of arrival, with what each reviewer may do *now*.
     reviews(number: u64) -> Vec<Review>;
     /// Sets the status of a commit in a context. A description of more than 140 characters is cut.

@@ -1,20 +1,24 @@
 //! Who approved a promotion, by the rules of the environment that it goes to.
 
-use forge::{PullRequest, PullRequestState, StatusState};
-use lock_model::EnvironmentName;
-use lock_model::escaping::escape_short;
-use promotion::approvals::{ApprovalVerdict, Approvals, Fallback, FallbackUse, NotCounted, count};
+use std::collections::BTreeSet;
 
-use crate::context::{Context, branch_name};
+use forge::{PullRequest, PullRequestState, Review, ReviewState, StatusState};
+use lock_model::escaping::escape_short;
+use lock_model::{Digest, EnvironmentName};
+use promotion::approvals::{ApprovalVerdict, Approvals, CarriedPullRequest, Fallback, FallbackUse, NotCounted, count};
+
+use crate::context::{Context, branch_name, git_error};
 use crate::displayed_status::set_status;
 use crate::engine::{APPROVALS_STATUS, gates_passed, promotion_obstacles, pull_request_facts};
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
+use crate::inputs::{Inputs, changes};
 use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
 use crate::relaxed_rules::relaxed_rules;
-use crate::report::v1::{AppliedFallback, ApprovalsReport, NotCountedReview};
+use crate::report::v1::{AppliedFallback, ApprovalsReport, CarriedReview, NotCountedReview, UnreviewedLock};
 use crate::revision::Revision;
+use crate::unreviewed_lock::unreviewed_lock;
 
 /// Counts the approvals of a pull request, or of the one open promotion, and sets its status while it is open.
 ///
@@ -63,6 +67,11 @@ pub async fn approvals(
         eligible: Vec::new(),
         excluded: Vec::new(),
         fallback: None,
+        carried: Vec::new(),
+        unreviewed: None,
+        hold: store.ledger().held(name),
+        policy_relaxations: relaxed_rules(context, std::slice::from_ref(&found), &revision)?,
+        inputs: changes(context, Inputs::before(context, &pull_request.base)?.as_ref(), &revision.inputs)?,
         obstacles: Vec::new(),
         policy: rules.clone(),
         summary: format!("`{name}` asks for no approvals"),
@@ -76,6 +85,7 @@ pub async fn approvals(
             .and_then(|merge| gates_passed(store.ledger(), store.len(), name, &merge.commit, policy.policy.as_ref()));
         let facts = pull_request_facts(context, &pull_request, policy.passed(), passed).await?;
         let approvals = count(required, &facts, context.now().date());
+        report.carried = carried_reviews(context, &facts.carried).await?;
         if pull_request.merge.is_none() {
             let target = context.branch_head(&branch).await?;
             let (into, from) = ((branch.as_str(), &target), (pull_request.head_branch.as_str(), &pull_request.head));
@@ -90,17 +100,52 @@ pub async fn approvals(
         report.approved = state == StatusState::Success;
         fill(&mut report, approvals);
     }
-    let relaxed = relaxed_rules(context, std::slice::from_ref(&found), &revision)?;
-    report.warnings.extend(relaxed.iter().map(|rule| format!("the pull request loosens a rule: {rule}")));
-    if rules.is_unusual() {
-        report.warnings.push(rules.sentence());
+    if pull_request.base_branch != revision.config.branches.staging {
+        let lock = Inputs::lock(&context.git, pull_request.head.as_str());
+        let lock = lock.map_err(|error| git_error("the pull request's lock cannot be read", error))?;
+        report.unreviewed = lock.and_then(|bytes| unreviewed_lock(store.ledger(), &Digest::of(&bytes)));
     }
+    report.warnings.extend(to_look_at(&report));
     if pull_request.merge.is_none() {
         let said = report.obstacles.first().unwrap_or(&report.summary);
         let said = lock_model::escaping::shorten(said, 140);
         report.warnings.extend(set_status(context, &pull_request.head, None, APPROVALS_STATUS, state, &said).await?);
     }
     Ok(report)
+}
+
+/// What approvers must not overlook, a sentence each.
+fn to_look_at(report: &ApprovalsReport) -> Vec<String> {
+    let unreviewed = report.unreviewed.iter().map(UnreviewedLock::sentence);
+    let hold = report
+        .hold
+        .iter()
+        .map(|hold| format!("`{}` is held since {} by `{}`: {}", report.environment, hold.since, hold.by, hold.reason));
+    let relaxed = report.policy_relaxations.iter().map(|rule| format!("the pull request loosens a rule: {rule}"));
+    let rules = report.policy.is_unusual().then(|| report.policy.sentence());
+    unreviewed.chain(hold).chain(relaxed).chain(rules).collect()
+}
+
+/// The people who approved what is carried, each pull request by its last head.
+async fn carried_reviews(context: &Context, carried: &[CarriedPullRequest]) -> Result<Vec<CarriedReview>> {
+    let mut rows = Vec::new();
+    for one in carried {
+        let pull_request = context.forge.pull_request(one.number).await?;
+        let reviews = context.forge.reviews(one.number).await?;
+        let accepts = |review: &&Review| {
+            let is_of_head = review.state == ReviewState::Approved && review.commit == pull_request.head;
+            is_of_head && !review.bot && review.user != pull_request.author
+        };
+        let people: BTreeSet<String> = reviews.iter().filter(accepts).map(|review| review.user.to_string()).collect();
+        rows.push(CarriedReview {
+            number: one.number,
+            title: pull_request.title,
+            author: one.author.clone(),
+            merged_by: one.merged_by.clone(),
+            approved_by: people.into_iter().collect(),
+        });
+    }
+    Ok(rows)
 }
 
 /// Who approved, who could, and who cannot.

@@ -394,6 +394,23 @@ impl Context {
         Some(file)
     }
 
+    /// The branch that the clone is on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] in the forge's own repository, and where a commit is checked out instead of a branch.
+    #[expect(clippy::disallowed_methods, reason = "a setting of the clone, not a file of a commit")]
+    pub fn present_branch(&self) -> Result<BranchName> {
+        let name =
+            self.git.work_tree().and_then(|_| self.git.text(["symbolic-ref", "--quiet", "--short", "HEAD"]).ok());
+        match name {
+            Some(name) => branch_name(name.trim()),
+            None => {
+                Err(Error::new(ErrorKind::Usage, "this repository is on no branch").hint("name one: `--head BRANCH`"))
+            }
+        }
+    }
+
     /// The programs among the forge's users: only their records are evidence.
     pub(crate) async fn bots(&self) -> Result<BTreeSet<String>> {
         let users = self.forge.users().await?;

@@ -1,28 +1,18 @@
-//! What people do on the local forge: making it, opening, reviewing and merging pull requests.
+//! The local forge itself: making it, and judging pushes for its hook.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use forge::local::{self, LocalForge};
-use forge::simulator::{Bypass, ForgeSettings, HookProgram, MergeOutcome, PushVerdict};
-use forge::{
-    BranchRules, MergeRef, NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness,
-    RefPattern, RequiredStatus, ReviewState, Role, User, WriteOutcome,
-};
+use forge::simulator::{ForgeSettings, HookProgram, PushVerdict};
+use forge::{BranchRules, RefPattern, RequiredStatus, Role, User, WriteOutcome};
 use git::Git;
-use lock_model::{BranchName, CommitId, Timestamp, UserName};
-
-pub use crate::review::{Ask, ReviewRequest, review_pull_request};
+use lock_model::{BranchName, Timestamp, UserName};
 
 use crate::clock::Clock;
-use crate::context::{Context, Surroundings, find_git, git_options};
-use crate::error::{Error, ErrorKind, Problem, Result};
-use crate::ledger_store::LedgerStore;
-use crate::report::v1::{
-    ForgeInitReport, MergeReport, PullRequestList, PullRequestReport, PullRequestSummary, ShownComment, ShownReview,
-    ShownStatus, UpdateVerdictReport,
-};
-use crate::review::show_head;
+use crate::context::{Surroundings, find_git, git_options};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::v1::{ForgeInitReport, UpdateVerdictReport};
 
 /// How to make a local forge.
 #[derive(Clone, Debug)]
@@ -161,169 +151,4 @@ pub fn judge_push(
         bypassed: matches!(verdict, PushVerdict::Bypassed { .. }),
         verdict: verdict.to_string(),
     })
-}
-
-/// Opens a pull request unless one between the same branches is open.
-///
-/// # Errors
-///
-/// Where the forge refuses, or a branch is not there.
-pub async fn open_pull_request(
-    context: &Context,
-    head: BranchName,
-    base: BranchName,
-    title: &str,
-    body: &str,
-) -> Result<PullRequestReport> {
-    LedgerStore::check(context).await?;
-    let new = NewPullRequest::new(head, base, title).body(body);
-    let opened = context.forge.open_pull_request(&new).await?;
-    let (words, pull_request) = match opened {
-        OpenOutcome::Created(made) => ("opened", made),
-        OpenOutcome::Exists(other) => ("is open already", other),
-    };
-    Ok(report(&pull_request, format!("pull request {} {words}", pull_request.number)))
-}
-
-/// Takes a pull request out of draft.
-///
-/// # Errors
-///
-/// Where the forge refuses, or there is no such pull request.
-pub async fn ready_pull_request(context: &Context, number: u64) -> Result<PullRequestReport> {
-    LedgerStore::check(context).await?;
-    let edit = PullRequestEdit::default().readiness(Readiness::Ready);
-    context.forge.edit_pull_request(number, &edit).await?;
-    let pull_request = context.forge.pull_request(number).await?;
-    Ok(report(&pull_request, format!("pull request {number} is ready")))
-}
-
-/// A pull request with its statuses, reviews and comments, and with the command that approves the head that it shows.
-///
-/// # Errors
-///
-/// Where there is no such pull request.
-pub async fn show_pull_request(context: &Context, number: u64) -> Result<PullRequestReport> {
-    let pull_request = context.forge.pull_request(number).await?;
-    let summary = match &pull_request.merge {
-        Some(merge) => format!("pull request {number} was merged by {} as {}", merge.by, merge.commit.short(12)),
-        None => format!("pull request {number} is {}", state_word(&pull_request)),
-    };
-    let mut shown = report(&pull_request, summary);
-    shown.approve = show_head(context, &pull_request).await?;
-    if let MergeRef::Conflict { paths, .. } = context.forge.merge_ref(number).await?
-        && pull_request.merge.is_none()
-    {
-        shown.conflicts = paths;
-    }
-    let statuses = context.forge.statuses(&pull_request.head).await?;
-    shown.statuses = statuses
-        .into_iter()
-        .map(|status| ShownStatus {
-            context: status.context,
-            state: status.state.to_string(),
-            description: status.description,
-        })
-        .collect();
-    let reviews = context.forge.reviews(number).await?;
-    shown.reviews = reviews
-        .into_iter()
-        .map(|review| ShownReview {
-            user: review.user.to_string(),
-            state: state_of(review.state).to_owned(),
-            commit: review.commit,
-        })
-        .collect();
-    let comments = context.local_forge().simulator().comments(number)?;
-    shown.comments = comments
-        .into_iter()
-        .map(|comment| ShownComment { user: comment.user.to_string(), body: comment.body })
-        .collect();
-    Ok(shown)
-}
-
-/// All pull requests.
-///
-/// # Errors
-///
-/// Where the forge cannot be read.
-pub async fn list_pull_requests(context: &Context) -> Result<PullRequestList> {
-    let all = context.forge.pull_requests(None).await?;
-    Ok(PullRequestList { pull_requests: all.iter().map(summary).collect() })
-}
-
-/// Merges a pull request whose head is `expected_head`, or whatever it is now.
-///
-/// # Errors
-///
-/// [`ErrorKind::Refused`] with every rule that speaks against it.
-pub async fn merge_pull_request(
-    context: &Context,
-    number: u64,
-    expected_head: Option<CommitId>,
-    bypass: Bypass,
-) -> Result<MergeReport> {
-    let expected = match expected_head {
-        Some(expected) => expected,
-        None => context.forge.pull_request(number).await?.head,
-    };
-    LedgerStore::check(context).await?;
-    let outcome = context.local_forge().simulator().merge(number, &expected, bypass)?;
-    match outcome {
-        MergeOutcome::Merged(merge) | MergeOutcome::AlreadyMerged(merge) => Ok(MergeReport {
-            pull_request: number,
-            commit: merge.commit,
-            by: merge.by.to_string(),
-            bypassed: merge.bypassed,
-        }),
-        MergeOutcome::Refused { reasons } => {
-            Err(Error::new(ErrorKind::Refused, format!("pull request {number} cannot be merged"))
-                .problems(reasons.into_iter().map(|reason| Problem::new("rule", reason))))
-        }
-    }
-}
-
-fn report(pull_request: &PullRequest, summary_line: String) -> PullRequestReport {
-    PullRequestReport {
-        pull_request: summary(pull_request),
-        summary: summary_line,
-        approve: None,
-        conflicts: Vec::new(),
-        statuses: Vec::new(),
-        reviews: Vec::new(),
-        comments: Vec::new(),
-    }
-}
-
-fn summary(pull_request: &PullRequest) -> PullRequestSummary {
-    PullRequestSummary {
-        number: pull_request.number,
-        title: pull_request.title.clone(),
-        author: pull_request.author.to_string(),
-        state: state_word(pull_request).to_owned(),
-        head_branch: pull_request.head_branch.to_string(),
-        base_branch: pull_request.base_branch.to_string(),
-        head: pull_request.head.clone(),
-        base: pull_request.base.clone(),
-        merge_commit: pull_request.merge.as_ref().map(|merge| merge.commit.clone()),
-        merged_by: pull_request.merge.as_ref().map(|merge| merge.by.to_string()),
-    }
-}
-
-fn state_word(pull_request: &PullRequest) -> &'static str {
-    match (pull_request.state, pull_request.draft) {
-        (PullRequestState::Open, true) => "draft",
-        (PullRequestState::Open, false) => "open",
-        (PullRequestState::Merged, _) => "merged",
-        (PullRequestState::Closed, _) => "closed",
-    }
-}
-
-pub(crate) fn state_of(state: ReviewState) -> &'static str {
-    match state {
-        ReviewState::Approved => "approved",
-        ReviewState::ChangesRequested => "changes_requested",
-        ReviewState::Commented => "commented",
-        ReviewState::Dismissed => "dismissed",
-    }
 }

@@ -73,7 +73,7 @@ impl UsersFile {
 }
 
 /// Checks a text that is stored as it is.
-pub(super) fn check_text(subject: &str, text: &str, limit: usize) -> Result<(), ForgeError> {
+pub(crate) fn check_text(subject: &str, text: &str, limit: usize) -> Result<(), ForgeError> {
     let length = text.chars().count();
     if length > limit {
         let problem = format!("it has {length} characters; at most {limit} are allowed");

@@ -1,30 +1,12 @@
-use lock_model::{Timestamp, UserName};
-use serde::{Deserialize, Serialize};
-
 use super::LocalForge;
 use super::access::{check_line, check_text};
 use super::pulls::BODY_LIMIT;
 use super::store;
 use super::wire::CommentsFile;
 use crate::error::ForgeError;
-use crate::model::{Role, WriteOutcome};
+use crate::model::{Comment, Role, WriteOutcome};
 
 const MARKER_LIMIT: usize = 100;
-
-/// A comment on a pull request; an author has one for each marker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Comment {
-    /// The author.
-    pub user: UserName,
-    /// Markdown.
-    pub body: String,
-    /// When it was first written.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-}
 
 impl LocalForge {
     /// Writes the acting user's comment with this marker.
@@ -50,14 +32,23 @@ impl LocalForge {
                 comment.updated_at = now;
             }
             None => {
-                file.comments.push(Comment { user, body: body.to_owned(), created_at: now, updated_at: now });
+                file.comments.push(Comment::new(user, body, now));
             }
         }
         writer.write_json(&path, &file)?;
         Ok(outcome)
     }
+
+    /// All comments of a pull request, oldest first.
+    pub fn comments(&self, number: u64) -> Result<Vec<Comment>, ForgeError> {
+        self.read_pull(number)?;
+        let files: Vec<CommentsFile> = self.store.read_folder(&folder(number))?;
+        let mut comments: Vec<Comment> = files.into_iter().flat_map(|file| file.comments).collect();
+        comments.sort_by(|one, other| (one.created_at, &one.user).cmp(&(other.created_at, &other.user)));
+        Ok(comments)
+    }
 }
 
-pub(crate) fn folder(number: u64) -> String {
+fn folder(number: u64) -> String {
     format!("pulls/{number}/comments")
 }

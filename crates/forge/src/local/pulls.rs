@@ -13,7 +13,7 @@ use crate::model::{
 
 const TITLE_LIMIT: usize = 256;
 /// What GitHub accepts as the text of a pull request or comment.
-pub(super) const BODY_LIMIT: usize = 65_536;
+pub(crate) const BODY_LIMIT: usize = 65_536;
 
 impl LocalForge {
     /// One pull request, with the tips of its branches as they are now.

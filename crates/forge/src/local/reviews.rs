@@ -23,6 +23,7 @@ impl ReviewFile {
             bot: user.bot,
             dismissed_at: self.dismissed.as_ref().map(|entry| entry.at),
             state: if self.dismissed.is_some() { ReviewState::Dismissed } else { self.stance },
+            body: self.body,
             commit: self.commit,
             tree: self.tree,
             at: self.at,

@@ -9,8 +9,7 @@ use lock_model::{BranchName, CommitId, Timestamp, TreeId, UserName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::comments::Comment;
-use crate::model::{BranchRules, MergeInfo, PullRequest, RefPattern, ReviewState, Role};
+use crate::model::{BranchRules, Comment, MergeInfo, PullRequest, RefPattern, ReviewState, Role};
 
 /// `users.json`: `{"version": 1, "users": {"ana": {"role": "write", "bot": false}}}`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -82,6 +81,8 @@ pub(crate) struct ReviewFile {
     pub(crate) seq: u64,
     pub(crate) user: UserName,
     pub(crate) stance: ReviewState,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) body: String,
     pub(crate) commit: CommitId,
     pub(crate) tree: TreeId,
     pub(crate) at: Timestamp,

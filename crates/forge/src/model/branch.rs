@@ -1,5 +1,9 @@
+use std::fmt;
+
 use lock_model::{CommitId, TreePath, UserName};
 use serde::{Deserialize, Serialize};
+
+use super::{Status, StatusState};
 
 /// Short name of the branch that holds the ledger.
 ///
@@ -24,6 +28,80 @@ impl BranchRules {
     /// Protects a branch with these required statuses and this bypass list.
     pub fn new(required_statuses: Vec<RequiredStatus>, bypass: Vec<UserName>) -> Self {
         Self { required_statuses, bypass }
+    }
+
+    /// The required statuses that keep this head out, with the base branch at `base`; `statuses` are those of the head.
+    pub fn unmet(&self, statuses: &[Status], head: &CommitId, base: &CommitId) -> Vec<UnmetStatus> {
+        let why = |required: &RequiredStatus| {
+            let Some(status) = statuses.iter().find(|status| status.context == required.context) else {
+                return Some(Unmet::Missing);
+            };
+            match &required.source {
+                Some(source) if *source != status.by => {
+                    Some(Unmet::Foreign { by: status.by.clone(), source: source.clone() })
+                }
+                Some(_) | None if status.state == StatusState::Success => {
+                    let earned = status.base.clone().filter(|earned| earned != base)?;
+                    Some(Unmet::OtherBase { earned, base: base.clone() })
+                }
+                Some(_) | None => Some(Unmet::State(status.state)),
+            }
+        };
+        let unmet = |required: &RequiredStatus| {
+            let (context, head) = (required.context.clone(), head.clone());
+            why(required).map(|why| UnmetStatus { context, head, why })
+        };
+        self.required_statuses.iter().filter_map(unmet).collect()
+    }
+}
+
+/// A required status that does not let a head in, and in its [`Display`](fmt::Display) why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnmetStatus {
+    context: String,
+    head: CommitId,
+    why: Unmet,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Unmet {
+    Missing,
+    State(StatusState),
+    Foreign { by: UserName, source: UserName },
+    OtherBase { earned: CommitId, base: CommitId },
+}
+
+impl UnmetStatus {
+    /// Such as `orchestrator/lock`.
+    pub fn context(&self) -> &str {
+        &self.context
+    }
+
+    /// Whether the head has a good status in this context, which does not count.
+    pub fn is_ineffective(&self) -> bool {
+        match self.why {
+            Unmet::Missing | Unmet::State(_) => false,
+            Unmet::Foreign { .. } | Unmet::OtherBase { .. } => true,
+        }
+    }
+}
+
+impl fmt::Display for UnmetStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (context, head) = (&self.context, self.head.short(12));
+        match &self.why {
+            Unmet::Missing => write!(f, "required status `{context}` is missing on `{head}`"),
+            Unmet::State(state) => write!(f, "required status `{context}` is {state} on `{head}`"),
+            Unmet::Foreign { by, source } => {
+                write!(f, "required status `{context}` on `{head}` comes from `{by}`; only `{source}` counts")
+            }
+            Unmet::OtherBase { earned, base } => write!(
+                f,
+                "required status `{context}` on `{head}` was earned against base `{}`, which is now `{}`",
+                earned.short(12),
+                base.short(12)
+            ),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The serialised form of these types is that of the local forge's files.
 
 mod branch;
+mod comment;
 mod lease;
 mod pull_request;
 mod release;
@@ -11,7 +12,8 @@ mod review;
 mod status;
 mod user;
 
-pub use branch::{BranchRules, CommitOutcome, FileChange, LEDGER_BRANCH, RequiredStatus};
+pub use branch::{BranchRules, CommitOutcome, FileChange, LEDGER_BRANCH, RequiredStatus, UnmetStatus};
+pub use comment::Comment;
 pub use lease::{Lease, LeaseHolder, LeaseOutcome};
 pub use pull_request::{
     MergeInfo, MergeRef, NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, Readiness,

@@ -31,6 +31,8 @@ pub struct Review {
     pub bot: bool,
     /// Approved, changes requested, commented or dismissed.
     pub state: ReviewState,
+    /// Markdown; may be empty.
+    pub body: String,
     /// The head that was reviewed.
     pub commit: CommitId,
     /// The tree of that head.

@@ -3,10 +3,9 @@ use lock_model::CommitId;
 
 use super::Simulator;
 use crate::error::ForgeError;
-use crate::local::LocalForge;
 use crate::local::commits::identity;
 use crate::local::refs::Refs;
-use crate::model::{BranchRules, MergeInfo, MergeRef, PullRequestState, Role, StatusState};
+use crate::model::{MergeInfo, MergeRef, PullRequestState, Role};
 
 /// Whether required statuses that are not met stop a merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +86,10 @@ impl Simulator<'_> {
             }
             let branches = forge.protected_branches()?;
             let unmet = match branches.get(&pull.base_branch) {
-                Some(rules) => unmet_statuses(forge, rules, &pull.head, &pull.base)?,
+                Some(rules) => {
+                    let unmet = rules.unmet(&forge.statuses(&pull.head)?, &pull.head, &pull.base);
+                    unmet.iter().map(ToString::to_string).collect()
+                }
                 None => Vec::new(),
             };
             let is_admin = user.as_ref().is_ok_and(|user| user.role == Role::Admin);
@@ -124,45 +126,4 @@ impl Simulator<'_> {
         forge.settle(&writer, number, &Refs::read(&forge.git)?)?;
         Ok(MergeOutcome::Refused { reasons: vec!["the base branch moved again and again".to_owned()] })
     }
-}
-
-/// The rules of a pull request's base that its head does not meet yet, in words.
-fn unmet_statuses(
-    forge: &LocalForge,
-    rules: &BranchRules,
-    head: &CommitId,
-    base: &CommitId,
-) -> Result<Vec<String>, ForgeError> {
-    let statuses = forge.statuses(head)?;
-    let mut unmet = Vec::new();
-    for required in &rules.required_statuses {
-        let context = &required.context;
-        let Some(status) = statuses.iter().find(|status| status.context == *context) else {
-            unmet.push(format!("required status `{context}` is missing on `{}`", head.short(12)));
-            continue;
-        };
-        match &required.source {
-            Some(source) if *source != status.by => unmet.push(format!(
-                "required status `{context}` on `{}` comes from `{}`; only `{source}` counts",
-                head.short(12),
-                status.by
-            )),
-            Some(_) | None if status.state == StatusState::Success => {
-                let earned = status.base.as_ref().filter(|earned| *earned != base);
-                unmet.extend(earned.map(|earned| {
-                    format!(
-                        "required status `{context}` on `{}` was earned against base `{}`, which is now `{}`",
-                        head.short(12),
-                        earned.short(12),
-                        base.short(12)
-                    )
-                }));
-            }
-            Some(_) | None => {
-                let state = status.state;
-                unmet.push(format!("required status `{context}` is {state} on `{}`", head.short(12)));
-            }
-        }
-    }
-    Ok(unmet)
 }

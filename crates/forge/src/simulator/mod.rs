@@ -13,7 +13,6 @@ mod settings;
 
 pub use crate::local::branches::PushVerdict;
 pub use crate::local::bypasses::BypassRecord;
-pub use crate::local::comments::Comment;
 pub use hook::HookProgram;
 pub use merge::{Bypass, MergeOutcome};
 pub use settings::{ForgeSettings, init, update};

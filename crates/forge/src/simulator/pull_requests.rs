@@ -1,10 +1,8 @@
 use super::Simulator;
 use crate::error::ForgeError;
 use crate::local::bypasses::{self, BypassRecord};
-use crate::local::comments::{Comment, folder};
 use crate::local::pull_files::require_open;
 use crate::local::refs::Refs;
-use crate::local::wire::CommentsFile;
 use crate::model::{PullRequestState, Role, WriteOutcome};
 
 impl Simulator<'_> {
@@ -23,15 +21,6 @@ impl Simulator<'_> {
         file.pull.updated_at = forge.clock.now();
         writer.write_pull(&file)?;
         Ok(WriteOutcome::Updated)
-    }
-
-    /// All comments of a pull request, oldest first.
-    pub fn comments(&self, number: u64) -> Result<Vec<Comment>, ForgeError> {
-        self.forge.read_pull(number)?;
-        let files: Vec<CommentsFile> = self.forge.store.read_folder(&folder(number))?;
-        let mut comments: Vec<Comment> = files.into_iter().flat_map(|file| file.comments).collect();
-        comments.sort_by(|one, other| (one.created_at, &one.user).cmp(&(other.created_at, &other.user)));
-        Ok(comments)
     }
 
     /// Every push and merge that bypassed a rule, in order.

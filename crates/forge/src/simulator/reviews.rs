@@ -2,11 +2,12 @@ use lock_model::{CommitId, CommitPrefix};
 
 use super::Simulator;
 use crate::error::ForgeError;
-use crate::local::check_line;
 use crate::local::pull_files::require_open;
+use crate::local::pulls::BODY_LIMIT;
 use crate::local::refs::Refs;
 use crate::local::reviews::folder;
 use crate::local::wire::{DismissalEntry, ReviewFile};
+use crate::local::{check_line, check_text};
 use crate::model::{Review, ReviewState, Role, WriteOutcome};
 
 const REASON_LIMIT: usize = 500;
@@ -14,13 +15,15 @@ const REASON_LIMIT: usize = 500;
 impl Simulator<'_> {
     /// Reviews the head of an open pull request, which must be `expected_head`: the commit that the reviewer saw.
     ///
-    /// The author can only comment. The same state for the same head again is one review.
+    /// The author can only comment. The same state and text for the same head again is one review.
     pub fn submit_review(
         &self,
         number: u64,
         expected_head: &CommitId,
         state: ReviewState,
+        body: &str,
     ) -> Result<Review, ForgeError> {
+        check_text("the review", body, BODY_LIMIT)?;
         let action = || format!("review pull request {number}");
         let forge = self.forge;
         let user = forge.require(Role::Read, action)?;
@@ -44,7 +47,7 @@ impl Simulator<'_> {
         let before: Vec<ReviewFile> = forge.store.read_numbered(&folder(number))?;
         let last = before.into_iter().rev().find(|review| review.user == user.name && review.dismissed.is_none());
         if let Some(last) = last
-            && (last.stance, &last.commit) == (state, &file.pull.head)
+            && (last.stance, last.body.as_str(), &last.commit) == (state, body, &file.pull.head)
         {
             return Ok(last.into_review(&users));
         }
@@ -54,6 +57,7 @@ impl Simulator<'_> {
             seq,
             user: user.name,
             stance: state,
+            body: body.to_owned(),
             commit: commit.id,
             tree: commit.tree,
             at: forge.clock.now(),

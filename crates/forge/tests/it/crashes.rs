@@ -112,7 +112,7 @@ fn f3_a_writer_killed_in_the_middle_leaves_the_old_file_or_the_new_one() {
         }
         writer.kill().unwrap();
         writer.wait().unwrap();
-        let comments = shop.forge("ana").simulator().comments(1).unwrap();
+        let comments = shop.forge("ana").comments(1).unwrap();
         assert_eq!(comments.len(), 1);
         let body = &comments[0].body;
         let first = body.split(' ').next().unwrap();
@@ -121,5 +121,5 @@ fn f3_a_writer_killed_in_the_middle_leaves_the_old_file_or_the_new_one() {
     // Nobody cleans up, and nobody has to: the next writer works.
     shop.at(9);
     shop.forge("ben").upsert_comment(1, "endless", "mine").unwrap();
-    assert_eq!(shop.forge("ana").simulator().comments(1).unwrap().len(), 2);
+    assert_eq!(shop.forge("ana").comments(1).unwrap().len(), 2);
 }

@@ -15,7 +15,7 @@ fn every_file_is_one_readable_object_with_a_version() {
     shop.at(3);
     robot.upsert_comment(1, "lock", "# The lock\n").unwrap();
     shop.at(4);
-    shop.forge("ben").simulator().submit_review(1, &pull.head, ReviewState::Approved).unwrap();
+    shop.forge("ben").simulator().submit_review(1, &pull.head, ReviewState::Approved, "tried it").unwrap();
     shop.at(5);
     shop.forge("cara").simulator().dismiss_review(1, 1, "too early").unwrap();
     shop.at(6);
@@ -141,6 +141,7 @@ pulls/1/reviews/1.json
   "seq": 1,
   "user": "ben",
   "stance": "approved",
+  "body": "tried it",
   "commit": "[HEAD]",
   "tree": "[TREE]",
   "at": "2025-11-20T21:04:00Z",

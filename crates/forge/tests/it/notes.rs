@@ -18,22 +18,24 @@ fn t13_a_review_is_of_one_commit_and_its_tree() {
     let seen = shop.pull().head;
     let ben = shop.forge("ben");
     shop.at(2);
-    let review = ben.simulator().submit_review(1, &seen, ReviewState::Approved).unwrap();
+    let review = ben.simulator().submit_review(1, &seen, ReviewState::Approved, "").unwrap();
     assert_eq!((review.seq, &review.commit), (1, &seen));
     assert_eq!(review.tree.as_str(), shop.bare.tree(seen.as_str()));
     shop.at(3);
-    let again = ben.simulator().submit_review(1, &seen, ReviewState::Approved).unwrap();
+    let again = ben.simulator().submit_review(1, &seen, ReviewState::Approved, "").unwrap();
     assert_eq!(again, review, "said again, it is the same review");
+    let more = ben.simulator().submit_review(1, &seen, ReviewState::Approved, "tried it").unwrap();
+    assert_eq!((more.seq, more.body.as_str()), (2, "tried it"), "another text is another review");
 
     let head = shop.push_dev("sneaked-in.txt", "x\n");
     shop.at(4);
-    let error = ben.simulator().submit_review(1, &seen, ReviewState::Approved).unwrap_err();
+    let error = ben.simulator().submit_review(1, &seen, ReviewState::Approved, "").unwrap_err();
     assert_eq!(reasons(&error), [format!("the head is `{head}`, not the expected `{seen}`")]);
     shop.at(5);
-    let next = ben.simulator().submit_review(1, &head, ReviewState::ChangesRequested).unwrap();
-    assert_eq!(next.seq, 2);
+    let next = ben.simulator().submit_review(1, &head, ReviewState::ChangesRequested, "").unwrap();
+    assert_eq!(next.seq, 3);
     assert_ne!(next.tree, review.tree);
-    assert_eq!(ben.reviews(1).unwrap(), [review, next]);
+    assert_eq!(ben.reviews(1).unwrap(), [review, more, next]);
 }
 
 #[test]
@@ -42,12 +44,12 @@ fn the_author_only_comments_and_strangers_say_nothing() {
     let head = shop.pull().head;
     let ana = shop.forge("ana");
     shop.at(2);
-    let error = ana.simulator().submit_review(1, &head, ReviewState::Approved).unwrap_err();
+    let error = ana.simulator().submit_review(1, &head, ReviewState::Approved, "").unwrap_err();
     assert_eq!(reasons(&error), ["`ana` opened it and can only comment"]);
-    ana.simulator().submit_review(1, &head, ReviewState::Commented).unwrap();
-    let error = shop.forge("mallory").simulator().submit_review(1, &head, ReviewState::Approved).unwrap_err();
+    ana.simulator().submit_review(1, &head, ReviewState::Commented, "").unwrap();
+    let error = shop.forge("mallory").simulator().submit_review(1, &head, ReviewState::Approved, "").unwrap_err();
     assert_eq!(reasons(&error), ["`mallory` is not a user of this forge"]);
-    shop.forge("rita").simulator().submit_review(1, &head, ReviewState::Approved).unwrap();
+    shop.forge("rita").simulator().submit_review(1, &head, ReviewState::Approved, "").unwrap();
     let roles: Vec<_> = ana.reviews(1).unwrap().iter().map(|review| (review.user.to_string(), review.role)).collect();
     assert_eq!(roles, [("ana".to_owned(), Role::Write), ("rita".to_owned(), Role::Read)]);
 }
@@ -57,8 +59,8 @@ fn t13_a_reviewers_role_is_the_one_of_now() {
     let shop = Shop::new();
     let head = shop.pull().head;
     shop.at(2);
-    shop.forge("ben").simulator().submit_review(1, &head, ReviewState::Approved).unwrap();
-    shop.forge("cara").simulator().submit_review(1, &head, ReviewState::Approved).unwrap();
+    shop.forge("ben").simulator().submit_review(1, &head, ReviewState::Approved, "").unwrap();
+    shop.forge("cara").simulator().submit_review(1, &head, ReviewState::Approved, "").unwrap();
     let file = shop.file("users.json");
     let text = std::fs::read_to_string(&file).unwrap();
     let text = text.replace(
@@ -76,7 +78,7 @@ fn a_review_is_dismissed_by_its_author_or_a_writer() {
     let shop = Shop::new();
     let head = shop.pull().head;
     shop.at(2);
-    shop.forge("ben").simulator().submit_review(1, &head, ReviewState::Approved).unwrap();
+    shop.forge("ben").simulator().submit_review(1, &head, ReviewState::Approved, "").unwrap();
     shop.at(3);
     let error = shop.forge("rita").simulator().dismiss_review(1, 1, "no").unwrap_err();
     assert_eq!(error.class(), ErrorClass::Denied);
@@ -87,7 +89,7 @@ fn a_review_is_dismissed_by_its_author_or_a_writer() {
     assert_eq!(cara.reviews(1).unwrap()[0].state, ReviewState::Dismissed);
     assert_eq!(cara.simulator().dismiss_review(1, 9, "x").unwrap_err().class(), ErrorClass::NotFound);
     shop.at(5);
-    let again = shop.forge("ben").simulator().submit_review(1, &head, ReviewState::Approved).unwrap();
+    let again = shop.forge("ben").simulator().submit_review(1, &head, ReviewState::Approved, "").unwrap();
     assert_eq!((again.seq, again.state), (2, ReviewState::Approved), "given again after the dismissal");
 }
 
@@ -106,7 +108,7 @@ fn f5_twenty_reviews_at_once_have_numbers_of_their_own() {
         for n in 0..20 {
             let (forge, head) = (shop.forge(&format!("reader-{n}")), &head);
             shop.at(2);
-            scope.spawn(move || forge.simulator().submit_review(1, head, ReviewState::Approved).unwrap());
+            scope.spawn(move || forge.simulator().submit_review(1, head, ReviewState::Approved, "").unwrap());
         }
     });
     let reviews = shop.forge("ana").reviews(1).unwrap();
@@ -130,7 +132,7 @@ fn t37_a_marker_counts_on_our_own_comment_only() {
     assert_eq!(robot.upsert_comment(1, marker, "The lock").unwrap(), WriteOutcome::Unchanged);
     shop.at(4);
     assert_eq!(robot.upsert_comment(1, marker, "The new lock").unwrap(), WriteOutcome::Updated);
-    let comments = robot.simulator().comments(1).unwrap();
+    let comments = robot.comments(1).unwrap();
     let said: Vec<_> = comments.iter().map(|comment| (comment.user.as_str(), comment.body.as_str())).collect();
     assert_eq!(said, [("rita", "All fine, trust me."), ("robot", "The new lock")]);
     assert_eq!((comments[1].created_at, comments[1].updated_at), (at(2), at(4)));
@@ -151,7 +153,7 @@ fn f13_twenty_writers_of_one_comment_make_one() {
             scope.spawn(move || robot.upsert_comment(1, "lock", &format!("writer {n}")).unwrap());
         }
     });
-    assert_eq!(shop.forge("robot").simulator().comments(1).unwrap().len(), 1);
+    assert_eq!(shop.forge("robot").comments(1).unwrap().len(), 1);
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn the_port_is_enough_from_pull_request_to_release() {
     assert_eq!(answer(forge.put_artefact(1, "lock.yaml", b"version: 1\n")).unwrap(), WriteOutcome::Created);
     assert_eq!(answer(forge.artefact(1, "lock.yaml")).unwrap().as_deref(), Some(&b"version: 1\n"[..]));
     assert_eq!(answer(forge.upsert_comment(1, "lock", "# The lock\n")).unwrap(), WriteOutcome::Created);
+    assert_eq!(answer(forge.comments(1)).unwrap()[0].body, "# The lock\n");
     for context in ["orchestrator/lock", "orchestrator/suites"] {
         let set = answer(forge.set_status(&head, None, context, StatusState::Success, "fine")).unwrap();
         assert_eq!(set, WriteOutcome::Created);
@@ -56,7 +57,7 @@ fn the_port_is_enough_from_pull_request_to_release() {
     assert!(!answer(forge.pull_request(1)).unwrap().draft);
 
     // People act on the forge's own side.
-    shop.forge("ben").simulator().submit_review(1, &head, ReviewState::Approved).unwrap();
+    shop.forge("ben").simulator().submit_review(1, &head, ReviewState::Approved, "").unwrap();
     shop.forge("ben").simulator().merge(1, &head, Bypass::No).unwrap();
     let reviews = answer(forge.reviews(1)).unwrap();
     assert_eq!((reviews.len(), reviews[0].state, &reviews[0].commit), (1, ReviewState::Approved, &head));

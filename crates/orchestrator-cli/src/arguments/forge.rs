@@ -10,13 +10,9 @@ use orchestrator::forge::RefPattern;
 pub(crate) enum ForgeCommand {
     /// Make the folder `forge/` beside a bare repository, with its users, rules and hook.
     Init(ForgeInitArgs),
-    /// Open, show and list pull requests.
+    /// Open, show, review and merge pull requests.
     #[command(subcommand)]
     Pr(PullRequestCommand),
-    /// Review a pull request.
-    Review(ReviewArgs),
-    /// Merge a pull request.
-    Merge(ForgeMergeArgs),
     /// Judge a push, called by the bare repository's `update` hook.
     Hook(HookArgs),
 }
@@ -52,16 +48,33 @@ pub(crate) struct ForgeInitArgs {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum PullRequestCommand {
     /// Open a pull request.
-    Open(OpenArgs),
-    /// Show a pull request with its reviews and statuses.
-    Show {
+    Create(PrCreateArgs),
+    /// Show a pull request: its text, statuses, reviews and comments.
+    View {
         /// Its number.
         number: u64,
     },
     /// List pull requests.
-    List,
+    List(PrListArgs),
+    /// Show the statuses of a pull request's head, and those that a merge needs: 1 unless all are successful.
+    Checks {
+        /// The number of the pull request.
+        number: u64,
+        /// Only those that a merge needs.
+        #[arg(long)]
+        required: bool,
+    },
     /// Take a pull request out of draft.
     Ready {
+        /// Its number.
+        number: u64,
+    },
+    /// Review a pull request.
+    Review(PrReviewArgs),
+    /// Merge a pull request with a merge commit.
+    Merge(PrMergeArgs),
+    /// Close a pull request without merging it.
+    Close {
         /// Its number.
         number: u64,
     },
@@ -69,58 +82,105 @@ pub(crate) enum PullRequestCommand {
 
 /// A new pull request.
 #[derive(Debug, clap::Args)]
-pub(crate) struct OpenArgs {
-    /// The branch to merge.
-    #[arg(long, value_name = "BRANCH")]
-    pub head: BranchName,
-    /// The branch to merge into.
-    #[arg(long, value_name = "BRANCH")]
-    pub base: BranchName,
+pub(crate) struct PrCreateArgs {
     /// Its title.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT")]
     pub title: String,
-    /// Its text.
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// Its text, in Markdown.
+    #[arg(short, long, value_name = "TEXT", default_value = "")]
     pub body: String,
+    /// The branch to merge into.
+    #[arg(short = 'B', long, value_name = "BRANCH")]
+    pub base: BranchName,
+    /// The branch to merge; default: the one that the clone is on.
+    #[arg(short = 'H', long, value_name = "BRANCH")]
+    pub head: Option<BranchName>,
+    /// Open it as a draft, which cannot be merged.
+    #[arg(short, long)]
+    pub draft: bool,
+}
+
+/// Which pull requests.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PrListArgs {
+    /// Those in this state.
+    #[arg(short, long, value_enum, default_value_t = PrState::Open)]
+    pub state: PrState,
+    /// Those into this branch.
+    #[arg(short = 'B', long, value_name = "BRANCH")]
+    pub base: Option<BranchName>,
+    /// Those from this branch.
+    #[arg(short = 'H', long, value_name = "BRANCH")]
+    pub head: Option<BranchName>,
+    /// Those that this user opened.
+    #[arg(short = 'A', long, value_name = "USER")]
+    pub author: Option<UserName>,
+    /// At most this many, the newest.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// States of pull requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PrState {
+    /// Not merged and not closed.
+    Open,
+    /// Closed without a merge.
+    Closed,
+    /// Merged.
+    Merged,
+    /// Any.
+    All,
 }
 
 /// A review.
 #[derive(Debug, clap::Args)]
-pub(crate) struct ReviewArgs {
+pub(crate) struct PrReviewArgs {
     /// The pull request.
     pub number: u64,
     /// What the reviewer says.
-    #[arg(long, value_enum)]
-    pub stance: StanceArgument,
-    /// The head that was looked at, 7 or more digits; `forge pr show` prints it. An approval needs it.
+    #[command(flatten)]
+    pub verdict: VerdictArgs,
+    /// The text, in Markdown; a comment and a request for changes need one.
+    #[arg(short, long, value_name = "TEXT", default_value = "")]
+    pub body: String,
+    /// The head that was looked at, 7 or more digits; `forge pr view` prints it. An approval needs it.
     #[arg(long, value_name = "SHA")]
     pub expected_head: Option<CommitPrefix>,
 }
 
 /// What a reviewer says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum StanceArgument {
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct VerdictArgs {
     /// Approve.
-    Approve,
+    #[arg(short, long)]
+    pub approve: bool,
     /// Ask for changes.
-    RequestChanges,
+    #[arg(short, long)]
+    pub request_changes: bool,
     /// Say something without a verdict.
-    Comment,
+    #[arg(short, long)]
+    pub comment: bool,
     /// Take back the own verdict.
-    Dismiss,
+    #[arg(long)]
+    pub dismiss: bool,
 }
 
 /// A merge.
 #[derive(Debug, clap::Args)]
-pub(crate) struct ForgeMergeArgs {
+pub(crate) struct PrMergeArgs {
     /// The pull request.
     pub number: u64,
     /// Merge only when this is its head.
-    #[arg(long, value_name = "SHA")]
+    #[arg(long, visible_alias = "match-head-commit", value_name = "SHA")]
     pub expected_head: Option<CommitId>,
+    /// Merge with a merge commit, the only kind that keeps what was reviewed; the default.
+    #[arg(short, long)]
+    pub merge: bool,
     /// Ignore the branch's rules; for administrators, and recorded.
     #[arg(long)]
-    pub bypass: bool,
+    pub admin: bool,
 }
 
 /// What git hands to an `update` hook.

@@ -11,7 +11,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use orchestrator::{Error, ErrorKind};
 
 pub(crate) use forge::{
-    ForgeCommand, ForgeInitArgs, ForgeMergeArgs, HookArgs, OpenArgs, PullRequestCommand, ReviewArgs, StanceArgument,
+    ForgeCommand, ForgeInitArgs, HookArgs, PrCreateArgs, PrListArgs, PrMergeArgs, PrReviewArgs, PrState,
+    PullRequestCommand, VerdictArgs,
 };
 pub(crate) use images::{ImagesCommand, ImagesExplainArgs};
 pub(crate) use lock::{

@@ -5,6 +5,7 @@ pub(crate) mod environment;
 pub(crate) mod forge;
 pub(crate) mod images;
 pub(crate) mod lock;
+mod pull_request;
 pub(crate) mod schema;
 pub(crate) mod shell;
 

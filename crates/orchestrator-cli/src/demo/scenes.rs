@@ -43,7 +43,7 @@ fn before(stage: &mut Stage) -> Result<()> {
         approve(stage, reviewer, 2, Show::First)?;
     }
     stage.orchestrator("approvals --pr 2", 0, Show::First)?;
-    stage.orchestrator("--as ana forge merge 2", 0, Show::First)?;
+    stage.orchestrator("--as ana forge pr merge 2", 0, Show::First)?;
     stage.orchestrator("run production", 0, Show::First)?;
     Ok(())
 }
@@ -57,7 +57,7 @@ fn lock_and_comment(stage: &mut Stage) -> Result<()> {
     stage.shop.commit_to_dev(&[gitlink("shop-cart", &cart)], "cart: version 2")?;
     stage.note("cart's CI built an image; dana pushed the new gitlink to dev");
     open_and_lock(stage, 3, "Cart 2", Show::All)?;
-    stage.orchestrator("forge pr show 3", 0, Show::All)?;
+    stage.orchestrator("forge pr view 3", 0, Show::All)?;
     Ok(())
 }
 
@@ -140,13 +140,13 @@ fn three_approvals(stage: &mut Stage) -> Result<()> {
         "Three of four approvals",
         "Production asks for four people. Each names the head that they looked at; a merge with three approvals is refused (exit 20).",
     );
-    stage.orchestrator("--as ana forge review 4 --stance approve", 2, Show::All)?;
-    stage.orchestrator("--as ana forge pr show 4", 0, Show::All)?;
+    stage.orchestrator("--as ana forge pr review 4 --approve", 2, Show::All)?;
+    stage.orchestrator("--as ana forge pr view 4", 0, Show::All)?;
     for reviewer in ["ana", "ben", "chloe"] {
         approve(stage, reviewer, 4, Show::All)?;
     }
     stage.orchestrator("approvals --pr 4", 1, Show::All)?;
-    stage.orchestrator("--as ana forge merge 4", 20, Show::All)?;
+    stage.orchestrator("--as ana forge pr merge 4", 20, Show::All)?;
     Ok(())
 }
 
@@ -174,7 +174,7 @@ fn fourth_approval(stage: &mut Stage) -> Result<String> {
     );
     approve(stage, "chloe", 4, Show::All)?;
     stage.orchestrator("approvals --pr 4", 0, Show::All)?;
-    stage.orchestrator("--as ana forge merge 4", 0, Show::All)?;
+    stage.orchestrator("--as ana forge pr merge 4", 0, Show::All)?;
     let merged = stage.shop.superproject()?.rev_parse("refs/heads/main").ok().flatten();
     merged.ok_or_else(|| Error::new(ErrorKind::Bug, "main has no commit"))
 }
@@ -189,8 +189,8 @@ fn bypass(stage: &mut Stage) -> Result<()> {
         stage.shop.commit_on("main", &[write("tests/smoke.yaml", &hurried)], "hotfix: fewer smoke tests")?;
     stage.shop.push("hotfix", &hotfix, None)?;
     stage.note("eve pushed a branch `hotfix` that drops a smoke test");
-    stage.orchestrator("--as eve forge pr open --head hotfix --base main --title Hotfix", 0, Show::All)?;
-    stage.orchestrator("--as eve forge merge 6 --bypass", 0, Show::All)?;
+    stage.orchestrator("--as eve forge pr create --head hotfix --base main --title Hotfix", 0, Show::All)?;
+    stage.orchestrator("--as eve forge pr merge 6 --admin", 0, Show::All)?;
     stage.orchestrator("run production", 20, Show::All)?;
     Ok(())
 }
@@ -221,7 +221,7 @@ fn rollback(stage: &mut Stage, approved: &str) -> Result<()> {
 }
 
 fn open_and_lock(stage: &mut Stage, number: u64, title: &str, show: Show) -> Result<()> {
-    let open = format!("--as dana forge pr open --head dev --base staging --title \"{title}\"");
+    let open = format!("--as dana forge pr create --head dev --base staging --title \"{title}\"");
     stage.orchestrator(&open, 0, show)?;
     stage.orchestrator(&format!("lock publish --pr {number}"), 0, show)?;
     Ok(())
@@ -229,7 +229,7 @@ fn open_and_lock(stage: &mut Stage, number: u64, title: &str, show: Show) -> Res
 
 fn merge_to_staging(stage: &mut Stage, number: u64, show: Show) -> Result<()> {
     stage.orchestrator(&format!("test run pull-request --pr {number}"), 0, show)?;
-    stage.orchestrator(&format!("--as dana forge merge {number}"), 0, show)?;
+    stage.orchestrator(&format!("--as dana forge pr merge {number}"), 0, show)?;
     Ok(())
 }
 
@@ -238,7 +238,7 @@ fn approve(stage: &mut Stage, reviewer: &str, number: u64, show: Show) -> Result
     let head = stage.shop.superproject()?.rev_parse("refs/heads/staging").ok().flatten();
     let head = head.ok_or_else(|| Error::new(ErrorKind::Bug, "staging has no commit"))?;
     let short: String = head.chars().take(12).collect();
-    let line = format!("--as {reviewer} forge review {number} --stance approve --expected-head {short}");
+    let line = format!("--as {reviewer} forge pr review {number} --approve --expected-head {short}");
     stage.orchestrator(&line, 0, show)?;
     Ok(())
 }
@@ -269,7 +269,7 @@ Try, by copy:
   orchestrator lock diff main staging
   orchestrator verify production
   orchestrator config show production --origin
-  orchestrator forge pr show 4
+  orchestrator forge pr view 4
   orchestrator unhold production --reason \"the payment provider is back\"
   git -C ../shop.git log --oneline orchestrator/ledger
   git -C ../shop.git show deploy/production:services/shop-cart/app.yaml

@@ -1,6 +1,7 @@
 //! What a command says: one report, shown for people, for machines or for GitHub Actions.
 
 mod github;
+pub(crate) mod markdown;
 mod printer;
 mod progress;
 mod shown;

@@ -5,14 +5,15 @@ use lock_model::escaping::escape_terminal;
 /// Rows under headings.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    headings: Vec<&'static str>,
+    headings: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table without rows.
-    pub(crate) fn new(headings: &[&'static str]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+    pub(crate) fn new<S: AsRef<str>>(headings: &[S]) -> Self {
+        let headings = headings.iter().map(|heading| escape_terminal(heading.as_ref())).collect();
+        Self { headings, rows: Vec::new() }
     }
 
     /// Adds a row; control characters in a cell are shown, not sent to the terminal.

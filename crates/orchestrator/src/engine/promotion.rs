@@ -5,7 +5,7 @@ use ::promotion::approvals::Approvals;
 use ::promotion::pull_request;
 use config::Deployment;
 use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, Readiness, StatusState, WriteOutcome};
-use ledger::{ProofVerdict, ProvenRelease, Step, StepResult, Unreviewed};
+use ledger::{ProofVerdict, ProvenRelease};
 use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Lock};
 
 use super::Engine;
@@ -19,6 +19,7 @@ use crate::policy_found::PolicyFound;
 use crate::relaxed_rules::relaxed_rules;
 use crate::revision::LockFile;
 use crate::unpinned_images;
+use crate::unreviewed_lock::unreviewed_lock;
 
 /// Status of a promotion's approvals.
 pub(crate) const APPROVALS_STATUS: &str = "orchestrator/approvals";
@@ -130,14 +131,7 @@ impl Engine<'_> {
         let changed = changes(self.context, inputs_before.as_ref(), &self.revision.inputs)?;
         let loosened = relaxed_rules(self.context, std::slice::from_ref(found), &self.revision)?;
         let rules = found.report();
-        let unreviewed: Option<(Unreviewed, String)> = ledger
-            .records()
-            .iter()
-            .filter(|record| {
-                record.is(Step::LockCommit, StepResult::Ok)
-                    && record.entry.lock_file.as_ref() == Some(&self.lock.digest)
-            })
-            .find_map(|record| Some((record.entry.unreviewed?, record.entry.reason.clone().unwrap_or_default())));
+        let unreviewed = unreviewed_lock(ledger, &self.lock.digest);
         let hold = ledger.held(to);
         let rows = not_deployed(self, to)?;
         let carried = carried(self.context, base, &[&self.revision.commit], None).await?;
@@ -159,7 +153,7 @@ impl Engine<'_> {
             approvals: approvers,
             pull_requests: &pull_requests,
             policy_relaxations: &loosened,
-            unreviewed: unreviewed.as_ref().map(|(why, reason)| (*why, reason.as_str())),
+            unreviewed: unreviewed.as_ref(),
             rules: &rules,
             unpinned: &unpinned,
             not_deployed: &rows,

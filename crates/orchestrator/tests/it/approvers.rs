@@ -3,10 +3,10 @@
 use git::{CommitIdentity, MergeTree};
 use ledger::{Step, StepResult};
 use lock_model::{CommitId, Timestamp};
-use orchestrator::forge::{ReviewState, StatusState};
+use orchestrator::forge::{NewPullRequest, ReviewState, StatusState};
 use orchestrator::lock::{LockPublishRequest, publish_lock};
+use orchestrator::pull_requests::{ReviewRequest, open_pull_request, review_pull_request};
 use orchestrator::report::v1::{ApprovalsReport, Report as _, StepResult as StepWord, Verdict};
-use orchestrator::simulator::{ReviewRequest, open_pull_request, review_pull_request};
 use orchestrator::{ErrorKind, RunRequest, approvals, check_config, run};
 
 use crate::shop::{
@@ -42,12 +42,16 @@ fn opened(number: u64) -> String {
     format!("opened #{number}, which is carried")
 }
 
+fn new(head: &str, base: &str, title: &str) -> NewPullRequest {
+    NewPullRequest::new(branch(head), branch(base), title)
+}
+
 /// A branch `feature` with a change on top of `dev`, and a pull request of a person into `dev`.
 async fn feature(shop: &Shop, author: &str) -> u64 {
     shop.force("feature", &shop.head("dev").unwrap());
     shop.commit("feature", &[write("notes.md", "x\n")], "a feature");
     let context = shop.context(author);
-    let opened = open_pull_request(&context, branch("feature"), branch("dev"), "Feature", "").await.unwrap();
+    let opened = open_pull_request(&context, &new("feature", "dev", "Feature")).await.unwrap();
     opened.pull_request.number
 }
 
@@ -93,7 +97,7 @@ async fn t53_a_pull_request_that_arrived_by_a_push_has_an_author_too() {
     shop.force("dev", &shop.head("feature").unwrap());
     // Not one that was opened by mistake and goes elsewhere.
     let context = shop.context("ben");
-    open_pull_request(&context, branch("dev"), branch("main"), "By mistake", "").await.unwrap();
+    open_pull_request(&context, &new("dev", "main", "By mistake")).await.unwrap();
     let (_, promotion) = train(&shop).await;
     let report = everybody_approves(&shop, promotion).await;
     assert_eq!(report.counted, ["ben", "eve"], "{report:#?}");
@@ -106,7 +110,7 @@ async fn t53_who_opens_a_pull_request_with_the_commits_of_others_is_its_author()
     // Every commit of this shop is by Dana.
     shop.bump("shop-web", 2);
     let context = shop.context("eve");
-    let number = open_pull_request(&context, branch("dev"), branch("staging"), "Release", "").await.unwrap();
+    let number = open_pull_request(&context, &new("dev", "staging", "Release")).await.unwrap();
     let number = number.pull_request.number;
     shop.check(number).await;
     shop.merge("dana", number).await;

@@ -11,7 +11,7 @@ use orchestrator::lock::{
     reject_lock,
 };
 use orchestrator::report::v1::LockCheckReport;
-use orchestrator::{ErrorKind, RunRequest, TestRequest, run, run_tests};
+use orchestrator::{ErrorKind, RunRequest, TestRequest, approvals, run, run_tests};
 
 use crate::shop::{
     BOT, Built, Shop, Watcher, branch, environment, fails, locked, merged, production, proven, staging, write,
@@ -48,7 +48,7 @@ async fn p12_the_lock_of_a_pull_request_is_published_with_status_and_one_comment
     publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await.unwrap();
     shop.bump("shop-web", 2);
     publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await.unwrap();
-    let shown = orchestrator::simulator::show_pull_request(&shop.bot(), number).await.unwrap();
+    let shown = orchestrator::pull_requests::view_pull_request(&shop.bot(), number).await.unwrap();
     assert_eq!(shown.comments.len(), 1, "{shown:#?}");
 }
 
@@ -201,6 +201,9 @@ async fn p10_a_push_past_the_pull_request_is_locked_anew_where_that_is_configure
     shop.commit("staging", &[change], "straight to staging");
     shop.run_ok(&staging()).await;
     assert_eq!(shop.newest(&staging(), Step::LockCommit).unreviewed, Some(Unreviewed::DirectPush));
+    let report = approvals(&shop.bot(), &production(), None).await.unwrap();
+    assert_eq!(report.unreviewed.as_ref().map(|lock| lock.kind), Some(Unreviewed::DirectPush));
+    assert!(report.warnings[0].contains("a push brought it past the pull requests"), "{:?}", report.warnings);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use orchestrator::report::markdown::{
     LockComment, LockFailure, LockProblemText, NotDeployedRow, PromotionBody, lock_comment, lock_failure_comment,
     promotion_body,
 };
-use orchestrator::report::v1::{InputChanges, PolicyReport};
+use orchestrator::report::v1::{InputChanges, PolicyReport, UnreviewedLock};
 use promotion::approvals::{
     Access, ApprovalPolicy, Approvals, CarriedPullRequest, Person, PersonKind, PullRequestFacts, count,
 };
@@ -180,11 +180,18 @@ fn a_promotion_says_what_its_approvers_approve() {
     let ProofVerdict::Proven(proof) = ledger.proof_of(&staging(), &freight("a").release) else { panic!("not proven") };
     let hold = ledger.held(&production());
     let lock = lock("a");
+    let unreviewed = UnreviewedLock {
+        kind: Unreviewed::DirectPush,
+        reason: "hurry".to_owned(),
+        pull_requests: vec![7],
+        by: "robot".to_owned(),
+        record: 3,
+    };
     let text = promotion_body(&PromotionBody {
         proof: Some(&proof),
         hold: hold.as_ref(),
         obstacles: &["`system` failed".to_owned()],
-        unreviewed: Some((Unreviewed::DirectPush, "hurry")),
+        unreviewed: Some(&unreviewed),
         ..body(&lock, Some(&lock))
     });
     for expected in [
@@ -192,7 +199,7 @@ fn a_promotion_says_what_its_approvers_approve() {
         "goes from staging to production, with the lock unchanged.",
         "**Not to be merged:**\n\n- \\`system\\` failed\n",
         "No service changes.\n\n1 service is unchanged.\n",
-        "- **Nobody reviewed this lock**: it came by a push without a pull request: hurry\n",
+        "- **The lock has no review**: the reviewers of #\u{200b}7 did not see this lock: a push brought it past the pull requests: hurry \\(record 3\\)\n",
         "- **production is held** since 2025-11-24T16:00:00Z by robot: fair &lt;b&gt;\n",
         "- proven in staging at 2025-11-24T16:00:00Z, stored (record 10)\n- green: `system`\n",
         "### Approvals\n\n- needs 4 approvals of exactly this content\n- could approve: ben, eve\n- not \\_dana opened #\u{200b}7, which is carried\n",

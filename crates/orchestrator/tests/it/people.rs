@@ -79,9 +79,19 @@ async fn t1_a_pull_request_is_counted_by_the_rules_that_it_wants_to_relax() {
     shop.merge_dev().await;
     shop.run_ok(&staging()).await;
     shop.review("ana", 4, ReviewState::Approved).await;
+    hold(&shop.context("eve"), &production(), "the fair").await.unwrap();
     let report = approvals(&shop.bot(), &production(), Some(4)).await.unwrap();
     assert_eq!((report.approved, report.needed, report.policy.source), (false, 2, PolicySource::Passed));
-    assert_eq!(report.warnings.len(), 1, "{report:#?}");
+    // What an approver must not overlook.
+    let [held, loosened] = report.warnings.as_slice() else { panic!("{:?}", report.warnings) };
+    assert!(held.contains("`production` is held") && held.contains("by `eve`: the fair"), "{held}");
+    assert!(loosened.contains("loosens a rule"), "{loosened}");
+    assert_eq!((report.policy_relaxations.len(), report.unreviewed), (1, None));
+    let inputs: Vec<&str> = report.inputs.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(inputs, ["orchestrator.yaml"]);
+    let [carried] = report.carried.as_slice() else { panic!("{:?}", report.carried) };
+    assert_eq!((carried.number, carried.author.as_str(), carried.merged_by.as_deref()), (3, "dana", Some("dana")));
+    assert!(carried.approved_by.is_empty());
 }
 
 #[tokio::test]

@@ -398,7 +398,7 @@ async fn t44_what_a_change_weakens_is_said_on_comment_promotion_and_approvals() 
     ];
     let number = shop.open_pull_request("dev", "staging").await;
     let published = publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await.unwrap();
-    let shown = orchestrator::simulator::show_pull_request(&shop.bot(), number).await.unwrap();
+    let shown = orchestrator::pull_requests::view_pull_request(&shop.bot(), number).await.unwrap();
     let comment = shown.comments[0].body.replace('\\', "");
     for line in expected {
         assert!(published.warnings.iter().any(|one| one.ends_with(line)), "{line}: {:#?}", published.warnings);
@@ -424,7 +424,7 @@ async fn t65_a_change_that_sends_the_promotion_elsewhere_is_said_first() {
     shop.configure("dev", "production: main }", "production: play }");
     let number = shop.open_pull_request("dev", "staging").await;
     publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await.unwrap();
-    let shown = orchestrator::simulator::show_pull_request(&shop.bot(), number).await.unwrap();
+    let shown = orchestrator::pull_requests::view_pull_request(&shop.bot(), number).await.unwrap();
     let comment = shown.comments[0].body.replace('\\', "");
     let expected = "staging: releases are promoted to `production`, into branch `play`, it was to `production`, into branch `main`";
     assert!(comment.contains(expected), "{comment}");

@@ -5,8 +5,8 @@ use ledger::{RecordDraft, RunIdentity, Step, StepResult};
 use orchestrator::forge::StatusState;
 use orchestrator::forge::simulator::Bypass;
 use orchestrator::lock::{LockPublishRequest, publish_lock};
+use orchestrator::pull_requests::merge_pull_request;
 use orchestrator::report::v1::{RunReport, StepResult as StepWord, TestReport};
-use orchestrator::simulator::merge_pull_request;
 use orchestrator::{Error, ErrorKind, RunRequest, TestRequest, run, run_tests};
 use promotion::gates::Gate;
 

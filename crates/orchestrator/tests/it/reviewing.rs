@@ -4,9 +4,9 @@ use std::sync::Mutex;
 
 use git::CommitIdentity;
 use lock_model::{CommitId, CommitPrefix, Timestamp};
-use orchestrator::forge::ReviewState;
+use orchestrator::forge::{ReviewState, StatusState};
+use orchestrator::pull_requests::{ReviewRequest, check_pull_request, review_pull_request, view_pull_request};
 use orchestrator::report::v1::ForgeReviewReport;
-use orchestrator::simulator::{ReviewRequest, review_pull_request, show_pull_request};
 use orchestrator::{Error, ErrorKind};
 
 use crate::shop::{BOT, Shop, fails, proven, write};
@@ -32,11 +32,11 @@ fn reviews(shop: &Shop, number: u64) -> usize {
 async fn t52_an_approval_without_a_head_is_refused_with_the_command_for_what_was_shown() {
     let shop = proven();
     let unseen = fails(approve(&shop, 2, None).await, ErrorKind::Usage);
-    assert!(unseen.hints()[0].contains("`orchestrator --as ana forge pr show 2`"), "{:?}", unseen.hints());
+    assert!(unseen.hints()[0].contains("`orchestrator --as ana forge pr view 2`"), "{:?}", unseen.hints());
 
-    let shown = show_pull_request(&shop.context("ana"), 2).await.unwrap();
+    let shown = view_pull_request(&shop.context("ana"), 2).await.unwrap();
     let head = shop.head("staging").unwrap();
-    let command = format!("orchestrator --as ana forge review 2 --stance approve --expected-head {head}");
+    let command = format!("orchestrator --as ana forge pr review 2 --approve --expected-head {head}");
     assert_eq!(shown.approve.as_deref(), Some(command.as_str()));
     let (_, later) = push(&shop);
     let seen = fails(approve(&shop, 2, None).await, ErrorKind::Usage);
@@ -45,23 +45,25 @@ async fn t52_an_approval_without_a_head_is_refused_with_the_command_for_what_was
     assert!(!seen.hints()[0].contains(later.as_str()));
     // What one person was shown says nothing about another.
     let ben = review_pull_request(&shop.context("ben"), &ReviewRequest::new(2, ReviewState::Approved)).await;
-    assert!(fails(ben, ErrorKind::Usage).hints()[0].contains("--as ben forge pr show 2"));
+    assert!(fails(ben, ErrorKind::Usage).hints()[0].contains("--as ben forge pr view 2"));
     assert_eq!(reviews(&shop, 2), 0);
     // Other stances need no head.
     for state in [ReviewState::ChangesRequested, ReviewState::Commented, ReviewState::Dismissed] {
-        review_pull_request(&shop.context("ana"), &ReviewRequest::new(2, state)).await.unwrap();
+        let mut request = ReviewRequest::new(2, state);
+        "look at the cart".clone_into(&mut request.body);
+        review_pull_request(&shop.context("ana"), &request).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn t52_who_cannot_approve_is_shown_no_command() {
     let shop = proven();
-    assert_eq!(show_pull_request(&shop.bot(), 2).await.unwrap().approve, None, "a bot");
-    assert_eq!(show_pull_request(&shop.context("dana"), 1).await.unwrap().approve, None, "it is merged");
+    assert_eq!(view_pull_request(&shop.bot(), 2).await.unwrap().approve, None, "a bot");
+    assert_eq!(view_pull_request(&shop.context("dana"), 1).await.unwrap().approve, None, "it is merged");
     shop.commit("dev", &[write("README.md", "# Next\n")], "next");
     let number = shop.open_pull_request("dev", "staging").await;
-    assert_eq!(show_pull_request(&shop.context("dana"), number).await.unwrap().approve, None, "she opened it");
-    assert!(show_pull_request(&shop.context("ben"), number).await.unwrap().approve.is_some());
+    assert_eq!(view_pull_request(&shop.context("dana"), number).await.unwrap().approve, None, "she opened it");
+    assert!(view_pull_request(&shop.context("ben"), number).await.unwrap().approve.is_some());
 }
 
 #[tokio::test]
@@ -75,6 +77,7 @@ async fn t52_a_head_that_moved_is_not_approved() {
     }
     // The same holds for a verdict that names a head without having to.
     let mut request = ReviewRequest::new(2, ReviewState::ChangesRequested);
+    "not like this".clone_into(&mut request.body);
     request.expected_head = Some((&old).into());
     fails(review_pull_request(&shop.context("ana"), &request).await, ErrorKind::Refused);
     assert_eq!(reviews(&shop, 2), 0);
@@ -98,13 +101,13 @@ async fn t52_a_question_names_the_head_that_was_shown_last() {
     fails(ask(true).await, ErrorKind::Usage);
     assert!(asked.lock().unwrap().is_empty());
 
-    show_pull_request(&shop.context("ana"), 2).await.unwrap();
+    view_pull_request(&shop.context("ana"), 2).await.unwrap();
     let (old, new) = push(&shop);
     // A yes is for the head that was shown, which is not there any more.
     let error = fails(ask(true).await, ErrorKind::Refused);
     assert!(error.message().contains(new.as_str()), "{error}");
     assert!(asked.lock().unwrap()[0].contains(old.short(12)), "{asked:?}");
-    show_pull_request(&shop.context("ana"), 2).await.unwrap();
+    view_pull_request(&shop.context("ana"), 2).await.unwrap();
     fails(ask(false).await, ErrorKind::Usage);
     assert_eq!(reviews(&shop, 2), 0);
     assert_eq!(ask(true).await.unwrap().commit, new);
@@ -148,4 +151,64 @@ async fn t52_too_few_digits_a_foreign_commit_and_a_pull_request_that_is_over() {
     let merged = shop.forge(BOT).pull_request(1).unwrap().head;
     fails(approve(&shop, 1, Some(merged.as_str())).await, ErrorKind::Denied);
     assert_eq!(reviews(&shop, 2), 0);
+}
+
+#[tokio::test]
+async fn a_view_has_all_that_an_approver_reads() {
+    let shop = proven();
+    shop.review("ana", 2, ReviewState::Approved).await;
+    let mut request = ReviewRequest::new(2, ReviewState::Commented);
+    fails(review_pull_request(&shop.context("ben"), &request).await, ErrorKind::Usage);
+    "is **cart** tested?".clone_into(&mut request.body);
+    review_pull_request(&shop.context("ben"), &request).await.unwrap();
+    shop.forge(BOT).upsert_comment(2, "note", "| a |\n| --- |\n| b |\n").unwrap();
+
+    let view = view_pull_request(&shop.context("ben"), 2).await.unwrap();
+    let forge = shop.forge(BOT);
+    assert_eq!(view.body, forge.pull_request(2).unwrap().body);
+    assert!(view.body.contains("### Approvals"), "{}", view.body);
+    let reviews: Vec<(&str, &str, &str)> =
+        view.reviews.iter().map(|review| (review.user.as_str(), review.state.as_str(), review.body.as_str())).collect();
+    assert_eq!(reviews, [("ana", "approved", "because"), ("ben", "commented", "is **cart** tested?")]);
+    assert_eq!(view.comments.last().map(|comment| comment.body.as_str()), Some("| a |\n| --- |\n| b |\n"));
+    // One of the two statuses that `main` asks for is there; the other one is missing, and is shown all the same.
+    let statuses: Vec<(&str, &str, bool, bool)> = view
+        .statuses
+        .iter()
+        .map(|status| (status.context.as_str(), status.state.as_str(), status.required, status.counts))
+        .collect();
+    let expected =
+        [("orchestrator/approvals", "missing", true, false), ("orchestrator/staging-proof", "success", true, true)];
+    assert_eq!(statuses, expected);
+}
+
+#[tokio::test]
+async fn checks_are_good_only_where_each_counts() {
+    let shop = proven();
+    let bot = shop.bot();
+    let checks = check_pull_request(&bot, 2, false).await.unwrap();
+    assert_eq!((checks.passed, checks.summary.as_str()), (false, "1 of 2 statuses are successful"));
+    shop.review("ana", 2, ReviewState::Approved).await;
+    shop.review("ben", 2, ReviewState::Approved).await;
+    orchestrator::approvals(&bot, &crate::shop::production(), Some(2)).await.unwrap();
+    assert!(check_pull_request(&bot, 2, false).await.unwrap().passed);
+    // A failure that no rule asks for.
+    let head = shop.head("staging").unwrap();
+    let set = |who: &str, context: &str, state: StatusState| {
+        shop.forge(who).set_status(&head, None, context, state, "said so").unwrap();
+    };
+    set("dana", "ci/lint", StatusState::Failure);
+    assert!(!check_pull_request(&bot, 2, false).await.unwrap().passed);
+    assert!(check_pull_request(&bot, 2, true).await.unwrap().passed);
+    // A success that does not come from the bot.
+    set("dana", "orchestrator/approvals", StatusState::Success);
+    let foreign = check_pull_request(&bot, 2, true).await.unwrap();
+    assert!(!foreign.passed);
+    let problem = foreign.checks[0].problem.as_deref().unwrap();
+    assert!(problem.contains("comes from `dana`; only `orchestrator` counts"), "{problem}");
+    // Nothing is asked for on `dev`, and nothing is said: that is no yes.
+    shop.force("feature", &shop.head("dev").unwrap());
+    shop.commit("feature", &[write("README.md", "# Feature\n")], "feature");
+    let feature = shop.open_pull_request("feature", "dev").await;
+    assert!(!check_pull_request(&bot, feature, false).await.unwrap().passed);
 }

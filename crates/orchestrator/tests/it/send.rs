@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use orchestrator::forge::ReviewState;
 use orchestrator::forge::simulator::Bypass;
+use orchestrator::forge::{NewPullRequest, ReviewState};
 use orchestrator::lock::{
     LockCheckRequest, LockGenerateRequest, LockMigrateRequest, LockPublishRequest, check_lock, commit_lock,
     diff_locks_with_commits, generate_lock, migrate_lock, publish_lock, reject_lock,
 };
-use orchestrator::simulator::{
-    ReviewRequest, list_pull_requests, merge_pull_request, open_pull_request, ready_pull_request, review_pull_request,
-    show_pull_request,
+use orchestrator::pull_requests::{
+    PullRequestFilter, ReviewRequest, check_pull_request, close_pull_request, list_pull_requests, merge_pull_request,
+    open_pull_request, ready_pull_request, review_pull_request, view_pull_request,
 };
 use orchestrator::{
     Context, DeployRequest, RollbackRequest, RunRequest, TestRequest, approvals, deploy, explain_image, health,
@@ -54,10 +54,12 @@ fn futures(context: &Context, file: &Path) {
     is_send(publish_lock(context, &LockPublishRequest::new(1)));
     is_send(reject_lock(context, "dev", ""));
 
-    is_send(open_pull_request(context, branch("dev"), branch("staging"), "", ""));
+    is_send(open_pull_request(context, &NewPullRequest::new(branch("dev"), branch("staging"), "")));
     is_send(ready_pull_request(context, 1));
-    is_send(show_pull_request(context, 1));
-    is_send(list_pull_requests(context));
+    is_send(view_pull_request(context, 1));
+    is_send(list_pull_requests(context, &PullRequestFilter::default()));
+    is_send(check_pull_request(context, 1, false));
+    is_send(close_pull_request(context, 1));
     is_send(review_pull_request(context, &ReviewRequest::new(1, ReviewState::Approved)));
     is_send(merge_pull_request(context, 1, None, Bypass::No));
 }

@@ -15,12 +15,11 @@ use lock_model::{
 };
 use orchestrator::forge::local::{self, LocalForge};
 use orchestrator::forge::simulator::Bypass;
-use orchestrator::forge::{CommitOutcome, FileChange, ReviewState, Role};
+use orchestrator::forge::{CommitOutcome, FileChange, NewPullRequest, ReviewState, Role};
 use orchestrator::lock::{LockPublishRequest, publish_lock};
+use orchestrator::pull_requests::{ReviewRequest, merge_pull_request, open_pull_request, review_pull_request};
 use orchestrator::report::v1::{RunReport, StepResult as StepWord};
-use orchestrator::simulator::{
-    ForgeInitRequest, ReviewRequest, init_forge, merge_pull_request, open_pull_request, review_pull_request,
-};
+use orchestrator::simulator::{ForgeInitRequest, init_forge};
 use orchestrator::{
     Clock, Context, Error, ErrorKind, Event, Events, RunRequest, Settings, Surroundings, TestRequest, approvals, run,
     run_tests,
@@ -331,7 +330,8 @@ impl Shop {
     /// Opens a pull request as `dana`.
     pub(crate) async fn open_pull_request(&self, head: &str, base: &str) -> u64 {
         let dana = self.context("dana");
-        let opened = open_pull_request(&dana, branch(head), branch(base), "Release", "").await.unwrap();
+        let opened =
+            open_pull_request(&dana, &NewPullRequest::new(branch(head), branch(base), "Release")).await.unwrap();
         opened.pull_request.number
     }
 
@@ -363,6 +363,7 @@ impl Shop {
 
     pub(crate) async fn review(&self, actor: &str, number: u64, action: ReviewState) {
         let mut request = ReviewRequest::new(number, action);
+        "because".clone_into(&mut request.body);
         request.expected_head = Some((&self.forge(actor).pull_request(number).unwrap().head).into());
         review_pull_request(&self.context(actor), &request).await.unwrap();
     }

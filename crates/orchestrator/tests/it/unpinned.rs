@@ -140,7 +140,7 @@ async fn t55_an_exception_holds_until_its_day_where_the_rules_or_the_approvers_h
     shop.bump_with("shop-web", 2, &pod(&format!("containers: [{{ name: s, image: \"{TOOL}\" }}]")));
     let number = shop.open_pull_request("dev", "staging").await;
     publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await.unwrap();
-    let shown = orchestrator::simulator::show_pull_request(&shop.bot(), number).await.unwrap();
+    let shown = orchestrator::pull_requests::view_pull_request(&shop.bot(), number).await.unwrap();
     let comment = shown.comments[0].body.replace('\\', "");
     assert!(comment.contains("allowed: its vendor (eve, until 2026-01-31)"), "{comment}");
     assert!(comment.contains("may be deployed without a digest until 2026-01-31"), "{comment}");

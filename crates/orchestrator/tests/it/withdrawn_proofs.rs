@@ -3,8 +3,8 @@
 use ledger::{ProofVerdict, Step, StepResult};
 use orchestrator::forge::simulator::Bypass;
 use orchestrator::forge::{PullRequest, StatusState};
+use orchestrator::pull_requests::merge_pull_request;
 use orchestrator::report::v1::{ProofSummary, StepResult as StepWord};
-use orchestrator::simulator::merge_pull_request;
 use orchestrator::{ErrorKind, RollbackRequest, RunRequest, promote, rollback, run, status, unhold, verify};
 use promotion::gates::Gate;
 

@@ -1,10 +1,10 @@
 use lock_model::escaping::shorten;
 use lock_model::{EnvironmentName, ReleaseId};
 use orchestrator::report::v1::{
-    ApprovalsReport, HealthReport, HistoryReport, HistoryRow, HoldReport, Next, NextRun, PlanReport,
-    PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
+    AppliedFallback, ApprovalsReport, CarriedReview, HealthReport, HistoryReport, HistoryRow, HoldReport, Next,
+    NextRun, PlanReport, PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
 };
-use orchestrator::report::v1::{Change, ChangeKind, RollbackPlanReport, Severity};
+use orchestrator::report::v1::{Change, ChangeKind, InputChanges, RollbackPlanReport, Severity};
 
 use super::{Text, append, not_judged, short_id, short_image};
 use crate::output::Table;
@@ -136,7 +136,7 @@ impl Text for TestReport {
 impl Text for ApprovalsReport {
     fn text(&self) -> String {
         if self.needed == 0 {
-            return format!("{}\n", self.summary);
+            return format!("{}\n{}", self.summary, changed_inputs(&self.inputs));
         }
         let mut text = format!(
             "pull request {}: {} (head {}, rules of `{}` at {})\n",
@@ -166,10 +166,46 @@ impl Text for ApprovalsReport {
         if self.missing > 0 && !waiting.is_empty() {
             append(&mut text, format!("\ncould approve: {}\n", waiting.join(", ")));
         }
+        if let Some(fallback) = &self.fallback {
+            let AppliedFallback { count, owner, reason, until } = fallback;
+            let enough = crate::output::count(usize::try_from(*count).unwrap_or(usize::MAX), "approval");
+            append(&mut text, format!("fallback until {until}: {enough} instead, decided by {owner}: {reason}\n"));
+        }
+        if !self.carried.is_empty() {
+            append(&mut text, format!("\n{}", carried(&self.carried)));
+        }
+        text += &changed_inputs(&self.inputs);
         for obstacle in &self.obstacles {
             append(&mut text, format!("must not be merged: {obstacle}\n"));
         }
         text
+    }
+}
+
+/// The pull requests in a promotion, with those who looked at each.
+fn carried(pull_requests: &[CarriedReview]) -> String {
+    let mut table = Table::new(&["carries", "opened by", "merged by", "approved by", "title"]);
+    for one in pull_requests {
+        let approved = if one.approved_by.is_empty() { "no review".to_owned() } else { one.approved_by.join(", ") };
+        let number = format!("#{}", one.number);
+        table.row([&number, &one.author, one.merged_by.as_ref().unwrap_or(&dash()), &approved, &one.title]);
+    }
+    table.render()
+}
+
+/// The files that a release reads and a change changes, a line each.
+fn changed_inputs(inputs: &InputChanges) -> String {
+    if inputs.files.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nchanged files that the release reads:\n".to_owned();
+    for file in &inputs.files {
+        let lines = file.lines.map(|lines| format!(" +{} -{}", lines.added, lines.removed)).unwrap_or_default();
+        append(&mut text, format!("  {} {}{lines}\n", verb(file.change), file.path));
+    }
+    match inputs.count.saturating_sub(inputs.files.len()) {
+        0 => text,
+        more => text + &format!("  and {more} more\n"),
     }
 }
 

@@ -4,6 +4,7 @@ mod config;
 mod environment;
 mod images;
 mod lock;
+mod pull_requests;
 mod run;
 mod simulator;
 

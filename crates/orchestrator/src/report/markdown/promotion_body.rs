@@ -5,8 +5,8 @@ use lock_model::{EnvironmentName, Lock, ReleaseId};
 use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::changes::{NotDeployedRow, UnpinnedRow, exceptions, loosened, not_deployed, sentences, services, unpinned};
 use super::inputs::inputs;
-use crate::report::v1::InputChanges;
-use ledger::{Hold, ProvenRelease, Unreviewed};
+use crate::report::v1::{InputChanges, UnreviewedLock};
+use ledger::{Hold, ProvenRelease};
 use lock_model::escaping::{code_span, escape_markdown};
 use promotion::approvals::{Approvals, FallbackUse};
 use promotion::pull_request::marker;
@@ -40,8 +40,8 @@ pub struct PromotionBody<'a> {
     pub pull_requests: &'a [u64],
     /// Rules that it loosens.
     pub policy_relaxations: &'a [String],
-    /// Why the lock was not reviewed, and the recorded reason; absent where it was.
-    pub unreviewed: Option<(Unreviewed, &'a str)>,
+    /// Why no pull request shows the lock; absent where one does.
+    pub unreviewed: Option<&'a UnreviewedLock>,
     /// Where the rules of the next environment were read.
     pub rules: &'a PolicyReport,
     /// Images that are deployed although the lock does not decide them.
@@ -84,13 +84,8 @@ pub fn promotion_body(facts: &PromotionBody<'_>) -> String {
 
 fn attention(facts: &PromotionBody<'_>) -> String {
     let mut items = Vec::new();
-    if let Some((unreviewed, reason)) = facts.unreviewed {
-        let what = match unreviewed {
-            Unreviewed::AcceptedNew => "an image changed after the review, and the new one was taken",
-            Unreviewed::DirectPush => "it came by a push without a pull request",
-            Unreviewed::Migrated => "it was taken over from an older pipeline",
-        };
-        items.push(format!("**Nobody reviewed this lock**: {what}: {}", escape_markdown(reason)));
+    if let Some(unreviewed) = facts.unreviewed {
+        items.push(format!("**The lock has no review**: {}", escape_markdown(&unreviewed.sentence())));
     }
     if let Some(hold) = facts.hold {
         items.push(format!(

@@ -15,6 +15,7 @@ mod images;
 mod inputs;
 mod lock;
 mod policy;
+mod pull_requests;
 mod pushed;
 mod run;
 mod schema;
@@ -24,7 +25,7 @@ mod suites;
 mod take_over;
 mod verdict;
 
-pub use approvals::{AppliedFallback, ApprovalsReport, NotCountedReview};
+pub use approvals::{AppliedFallback, ApprovalsReport, CarriedReview, NotCountedReview, UnreviewedLock};
 pub use configuration::{Approvers, ConfigCheckReport, ConfigInitReport, ConfigShowReport};
 pub use deployment::{NotDeployedService, PlanReport, VerifyReport};
 pub use environment_status::{Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status};
@@ -39,13 +40,15 @@ pub use lock::{
     ServiceImage, locked_services,
 };
 pub use policy::{PolicyAcceptReport, PolicyReport};
+pub(crate) use pull_requests::review_word;
+pub use pull_requests::{
+    ForgeReviewReport, MergeReport, PullRequestChecks, PullRequestList, PullRequestReport, PullRequestSummary,
+    PullRequestView, ShownComment, ShownReview, ShownStatus,
+};
 pub use pushed::PushedRefs;
 pub use run::{Operation, RollbackPlanReport, RunReport, StepLine, StepResult};
 pub use schema::{evidence_schema, report_schema};
-pub use simulator::{
-    ForgeInitReport, ForgeReviewReport, MergeReport, PullRequestList, PullRequestReport, PullRequestSummary,
-    ShownComment, ShownReview, ShownStatus, UpdateVerdictReport,
-};
+pub use simulator::{ForgeInitReport, UpdateVerdictReport};
 pub use submodules::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
 pub use suites::TestReport;
 pub use take_over::{TakeOverReport, TakenPlace};

@@ -1,4 +1,4 @@
-//! Reviews on the local forge: an approval names the head that the reviewer looked at.
+//! Reviews: an approval names the head that the reviewer looked at.
 
 use std::path::PathBuf;
 
@@ -9,8 +9,7 @@ use lock_model::{CommitId, CommitPrefix};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
-use crate::report::v1::ForgeReviewReport;
-use crate::simulator::state_of;
+use crate::report::v1::{ForgeReviewReport, review_word};
 
 /// Puts a question to the reviewer and says whether the answer is yes.
 pub type Ask<'a> = &'a (dyn Fn(&str) -> bool + Sync);
@@ -23,6 +22,8 @@ pub struct ReviewRequest<'a> {
     pub pull_request: u64,
     /// What the reviewer says; `Dismissed` takes back the reviewer's own newest verdict.
     pub state: ReviewState,
+    /// The text, in Markdown; a comment and a request for changes need one.
+    pub body: String,
     /// The head that the reviewer looked at; an approval needs it.
     pub expected_head: Option<CommitPrefix>,
     /// How to ask whether the head that the reviewer was shown last is meant; absent where nobody can be asked.
@@ -40,9 +41,9 @@ impl std::fmt::Debug for ReviewRequest<'_> {
 }
 
 impl ReviewRequest<'_> {
-    /// A review that names no head.
+    /// A review that names no head and has no text.
     pub fn new(pull_request: u64, state: ReviewState) -> Self {
-        Self { pull_request, state, expected_head: None, ask: None }
+        Self { pull_request, state, body: String::new(), expected_head: None, ask: None }
     }
 }
 
@@ -50,24 +51,38 @@ impl ReviewRequest<'_> {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Usage`] for an approval that names no head, and where there is no verdict to take back;
+/// [`ErrorKind::Usage`] for an approval that names no head, for other reviews without a text, and where there is no
+/// verdict to take back;
 /// [`ErrorKind::Refused`] where the head is not the named one any more; where the forge refuses.
 pub async fn review_pull_request(context: &Context, request: &ReviewRequest<'_>) -> Result<ForgeReviewReport> {
     let number = request.pull_request;
+    if let Some(what) = needs_text(request) {
+        return Err(Error::new(ErrorKind::Usage, format!("{what} needs a text")).hint("give it: `--body TEXT`"));
+    }
     LedgerStore::check(context).await?;
     let review = if request.state == ReviewState::Dismissed {
         dismiss(context, number).await?
     } else {
         let expected = expected_head(context, request).await?;
-        submit(context, number, request.state, expected.as_ref()).await?
+        submit(context, request, expected.as_ref()).await?
     };
     Ok(ForgeReviewReport {
         pull_request: number,
         user: review.user.to_string(),
-        state: state_of(review.state).to_owned(),
+        state: review_word(review.state).to_owned(),
         commit: review.commit,
         tree: review.tree,
     })
+}
+
+/// The review that says nothing without a text.
+fn needs_text(request: &ReviewRequest<'_>) -> Option<&'static str> {
+    match request.state {
+        _ if !request.body.trim().is_empty() => None,
+        ReviewState::Approved | ReviewState::Dismissed => None,
+        ReviewState::ChangesRequested => Some("a request for changes"),
+        ReviewState::Commented => Some("a comment"),
+    }
 }
 
 /// The head that the reviewer names, or says yes to.
@@ -79,7 +94,7 @@ async fn expected_head(context: &Context, request: &ReviewRequest<'_>) -> Result
     let refused = |message: String, hint: String| Err(Error::new(ErrorKind::Usage, message).hint(hint));
     let unnamed = format!("an approval of pull request {number} has to name the head that was looked at");
     let Some(shown) = last_shown(context, number) else {
-        let look = format!("`orchestrator --as {} forge pr show {number}`", context.run.actor);
+        let look = format!("`orchestrator --as {} forge pr view {number}`", context.run.actor);
         return refused(unnamed, format!("{look} shows it, and prints the command that approves it"));
     };
     let ready = format!("if that is what you looked at: `{}`", approval_command(context, number, &shown));
@@ -97,7 +112,8 @@ async fn expected_head(context: &Context, request: &ReviewRequest<'_>) -> Result
     if ask(&question) { Ok(Some((&shown).into())) } else { refused("nothing was approved".to_owned(), ready) }
 }
 
-async fn submit(context: &Context, number: u64, state: ReviewState, expected: Option<&CommitPrefix>) -> Result<Review> {
+async fn submit(context: &Context, request: &ReviewRequest<'_>, expected: Option<&CommitPrefix>) -> Result<Review> {
+    let number = request.pull_request;
     let head = context.forge.pull_request(number).await?.head;
     let simulator = context.local_forge().simulator();
     if let Some(expected) = expected {
@@ -111,7 +127,7 @@ async fn submit(context: &Context, number: u64, state: ReviewState, expected: Op
             return Err(Error::new(ErrorKind::Usage, message).hint("name the whole commit id"));
         }
     }
-    match simulator.submit_review(number, &head, state) {
+    match simulator.submit_review(number, &head, request.state, &request.body) {
         Ok(review) => Ok(review),
         Err(error) => {
             // The head may have moved since it was read.
@@ -124,7 +140,7 @@ async fn submit(context: &Context, number: u64, state: ReviewState, expected: Op
 fn moved(number: u64, expected: &str, now: &CommitId) -> Error {
     let message = format!("the head of pull request {number} is {now}, not {expected}");
     Error::new(ErrorKind::Refused, message)
-        .hint(format!("look at what came since: `git diff {expected} {now}`, `orchestrator forge pr show {number}`"))
+        .hint(format!("look at what came since: `git diff {expected} {now}`, `orchestrator forge pr view {number}`"))
 }
 
 /// Takes back the acting user's newest verdict.
@@ -143,7 +159,7 @@ async fn dismiss(context: &Context, number: u64) -> Result<Review> {
 
 /// The command by which the acting user approves the head that is shown, and remembers that it was shown. Absent where
 /// an approval of this user could not count.
-pub(crate) async fn show_head(context: &Context, pull_request: &PullRequest) -> Result<Option<String>> {
+pub(super) async fn show_head(context: &Context, pull_request: &PullRequest) -> Result<Option<String>> {
     let number = pull_request.number;
     let users = context.forge.users().await?;
     let is_person = users.iter().any(|user| user.name.as_str() == context.run.actor && !user.bot);
@@ -164,7 +180,7 @@ pub(crate) async fn show_head(context: &Context, pull_request: &PullRequest) -> 
 
 fn approval_command(context: &Context, number: u64, head: &CommitId) -> String {
     let user = &context.run.actor;
-    format!("orchestrator --as {user} forge review {number} --stance approve --expected-head {head}")
+    format!("orchestrator --as {user} forge pr review {number} --approve --expected-head {head}")
 }
 
 /// The head that this clone showed the acting user last.

@@ -1,0 +1,83 @@
+use forge::simulator::{Bypass, MergeOutcome};
+use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, Readiness, WriteOutcome};
+use lock_model::CommitId;
+
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::ledger_store::LedgerStore;
+use crate::report::v1::{MergeReport, PullRequestReport};
+
+/// Opens a pull request unless one between the same branches is open.
+///
+/// # Errors
+///
+/// Where the forge refuses, or a branch is not there.
+pub async fn open_pull_request(context: &Context, new: &NewPullRequest) -> Result<PullRequestReport> {
+    LedgerStore::check(context).await?;
+    let (words, pull_request) = match context.forge.open_pull_request(new).await? {
+        OpenOutcome::Created(made) => ("opened", made),
+        OpenOutcome::Exists(other) => ("is open already", other),
+    };
+    Ok(report(&pull_request, words))
+}
+
+/// Takes a pull request out of draft.
+///
+/// # Errors
+///
+/// Where the forge refuses, or there is no such pull request.
+pub async fn ready_pull_request(context: &Context, number: u64) -> Result<PullRequestReport> {
+    LedgerStore::check(context).await?;
+    let edit = PullRequestEdit::default().readiness(Readiness::Ready);
+    context.forge.edit_pull_request(number, &edit).await?;
+    Ok(report(&context.forge.pull_request(number).await?, "is ready"))
+}
+
+/// Closes a pull request without merging it.
+///
+/// # Errors
+///
+/// Where the forge refuses, or there is no such pull request.
+pub async fn close_pull_request(context: &Context, number: u64) -> Result<PullRequestReport> {
+    LedgerStore::check(context).await?;
+    let words = match context.local_forge().simulator().close_pull_request(number)? {
+        WriteOutcome::Created | WriteOutcome::Updated => "closed",
+        WriteOutcome::Unchanged => "is closed already",
+    };
+    Ok(report(&context.forge.pull_request(number).await?, words))
+}
+
+/// Merges a pull request whose head is `expected_head`, or whatever it is now.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] with every rule that speaks against it.
+pub async fn merge_pull_request(
+    context: &Context,
+    number: u64,
+    expected_head: Option<CommitId>,
+    bypass: Bypass,
+) -> Result<MergeReport> {
+    let expected = match expected_head {
+        Some(expected) => expected,
+        None => context.forge.pull_request(number).await?.head,
+    };
+    LedgerStore::check(context).await?;
+    match context.local_forge().simulator().merge(number, &expected, bypass)? {
+        MergeOutcome::Merged(merge) | MergeOutcome::AlreadyMerged(merge) => Ok(MergeReport {
+            pull_request: number,
+            commit: merge.commit,
+            by: merge.by.to_string(),
+            bypassed: merge.bypassed,
+        }),
+        MergeOutcome::Refused { reasons } => {
+            Err(Error::new(ErrorKind::Refused, format!("pull request {number} cannot be merged"))
+                .problems(reasons.into_iter().map(|reason| Problem::new("rule", reason))))
+        }
+    }
+}
+
+fn report(pull_request: &PullRequest, words: &str) -> PullRequestReport {
+    let summary = format!("pull request {} {words}", pull_request.number);
+    PullRequestReport { pull_request: pull_request.into(), summary }
+}
