@@ -159,7 +159,7 @@ fn a_bypassed_merge_is_asked_every_question_again() {
         production_refuses(
             &shop,
             line,
-            &["approvals: #2: 0 of 4 approvals, 4 missing", "hint: approve the pull request's present head"],
+            &["approvals: #2: 0 of 4 approvals, 4 missing", "hint: a merged pull request takes no approvals"],
         );
     }
     refuses(&shop, "release production", 20, &["is not proven in `production`"]);

@@ -18,7 +18,7 @@ pub struct DeployProblem {
     pub line: Option<u64>,
     /// For programs.
     pub kind: ProblemKind,
-    /// What is wrong, and what to do.
+    /// What is wrong; what helps depends on who made the request.
     pub message: String,
 }
 

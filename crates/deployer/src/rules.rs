@@ -31,10 +31,7 @@ pub(crate) fn place_in_namespace(
     let placement = Placement { id: id.short(), namespace, rule };
     if id.is_cluster_scoped() {
         if !id.is_in(&rule.cluster_scoped) {
-            violations.push((
-                ProblemKind::ClusterScoped,
-                format!("{id} belongs to no namespace: allow `{}` by name, or leave it out", escaped(&id.short())),
-            ));
+            violations.push((ProblemKind::ClusterScoped, format!("{id} belongs to no namespace")));
         }
     } else {
         let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
@@ -81,8 +78,7 @@ impl Placement<'_> {
                 ForeignNamespace::Refuse => Err((
                     ProblemKind::Namespace,
                     format!(
-                        "{field} of {} is `{}`, the environment's namespace is `{}`: leave the field out, allow the \
-                         namespace by name, or let it be rewritten",
+                        "{field} of {} is `{}`, the environment's namespace is `{}`",
                         escaped(&self.id),
                         escaped(named),
                         self.namespace
@@ -158,6 +154,5 @@ pub(crate) fn node_privileges(object: &Map<String, Value>, id: &ObjectId, rule: 
             }
         }
     });
-    let hint = format!("allow `{}` by name, or leave it out", escaped(&id.short()));
-    asked.into_iter().map(|what| (ProblemKind::Privileged, format!("{id} asks for {what}: {hint}"))).collect()
+    asked.into_iter().map(|what| (ProblemKind::Privileged, format!("{id} asks for {what}"))).collect()
 }

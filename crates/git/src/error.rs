@@ -67,7 +67,7 @@ impl GitError {
     }
 
     pub(crate) fn remote(remote: String, class: ErrorClass, detail: &'static str, source: ProcessError) -> Self {
-        Self::new(GitErrorKind::Remote, class, remote, detail).with_source(source)
+        Self::new(GitErrorKind::Remote, class, remote, detail).with_source(in_short(source))
     }
 
     pub(crate) fn operand(meant_as: &'static str, value: &str) -> Self {
@@ -87,6 +87,11 @@ impl GitError {
     /// What went wrong.
     pub fn kind(&self) -> GitErrorKind {
         self.kind
+    }
+
+    /// What it is about: a folder, a revision, a remote without credentials, a value; of a program its whole message.
+    pub fn subject(&self) -> &str {
+        &self.subject
     }
 
     /// Of a remote, read from git's messages: not found, denied, temporary, or invalid. Of a program, see
@@ -140,9 +145,29 @@ pub(crate) fn names_storage(lines: &[String]) -> bool {
     own.into_iter().any(|line| WORDS.iter().any(|words| line.contains(words)))
 }
 
+/// The error without the arguments, which may be many and long: git's own last lines say what is wrong.
+fn in_short(error: ProcessError) -> ProcessError {
+    let mut words = error.command().split_whitespace();
+    let Some(program) = words.next() else { return error };
+    let mut subcommand = None;
+    while let Some(word) = words.next() {
+        match word {
+            "-C" | "-c" | "--git-dir" | "--work-tree" => drop(words.next()),
+            option if option.starts_with('-') => {}
+            other => {
+                subcommand = Some(other);
+                break;
+            }
+        }
+    }
+    let short = subcommand.map_or_else(|| program.to_owned(), |subcommand| format!("{program} {subcommand}"));
+    error.with_command(short)
+}
+
 impl From<ProcessError> for GitError {
     fn from(error: ProcessError) -> Self {
         let class = if names_storage(error.stderr()) { ErrorClass::Storage } else { error.class() };
+        let error = in_short(error);
         Self::new(GitErrorKind::Process, class, error.to_string(), "").with_source(error)
     }
 }

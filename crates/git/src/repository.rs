@@ -65,7 +65,7 @@ impl Git {
             .run()?;
         if !output.success() {
             return Err(match output.stderr_text() {
-                text if text.contains("dubious ownership") => GitError::foreign_owner(folder),
+                text if text.contains("dubious ownership") => GitError::foreign_owner(&judged_folder(&text, folder)),
                 text if text.contains("not a git repository") => not_a_repository(),
                 _ => output::failed(output),
             });
@@ -159,4 +159,10 @@ impl Git {
         let output = self.checked(arguments)?;
         output::line(&output).map(str::to_owned)
     }
+}
+
+/// The folder whose owner git looks at, as its message names it: `safe.directory` must name the same.
+fn judged_folder(message: &str, folder: &Path) -> PathBuf {
+    let named = message.split_once("repository at '").and_then(|(_, rest)| rest.split_once('\''));
+    named.map_or_else(|| folder.to_owned(), |(path, _)| PathBuf::from(path))
 }

@@ -185,6 +185,6 @@ async fn open_promotion(context: &Context, branch: &str) -> Result<PullRequest> 
                 .hint("name one with `--pr N`"))
         }
         (None, _) => Err(Error::new(ErrorKind::Refused, format!("no pull request into `{branch}` is open"))
-            .hint("`orchestrator run staging` opens the promotion when its proof is there")),
+            .hint("the run of the environment before opens the promotion once the release is proven there")),
     }
 }

@@ -10,6 +10,7 @@ use lock_model::{CONFIG_FILE, EnvironmentName};
 use crate::context::{Local, Surroundings, find_forge, git_error};
 use crate::environment_policy::unknown_environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hints;
 use crate::inputs::Inputs;
 use crate::report::v1::{Approvers, ConfigCheckReport, ConfigShowReport};
 use crate::revision::parse_config;
@@ -161,7 +162,11 @@ fn read(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
         let local = Local::open(repository, surroundings)?;
         let bytes = Inputs::config(&local.git, revision)
             .map_err(|error| git_error("the configuration cannot be read", error))?
-            .ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in `{revision}`")))?;
+            .ok_or_else(|| {
+                let hint = hints::of_configuration_elsewhere(&local.git);
+                let error = Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in `{revision}`"));
+                hint.into_iter().fold(error, Error::hint)
+            })?;
         return parse_config(CONFIG_FILE, &bytes);
     }
     let path = repository.join(CONFIG_FILE);

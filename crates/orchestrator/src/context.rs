@@ -19,6 +19,7 @@ use process::{EnvVars, Interrupt, Program, Redactor};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Events;
+use crate::hints;
 use crate::registry_client::RegistryAccess;
 use crate::report::v1::NotJudged;
 use crate::workspace::{Side, Workspace};
@@ -178,10 +179,8 @@ impl Local {
     /// [`ErrorKind::Usage`] without a `git` program, [`ErrorKind::Repository`] where there is no repository.
     pub fn open(repository: &Path, surroundings: &Surroundings) -> Result<Self> {
         let git_program = find_git(surroundings)?;
-        let git = Git::open(&git_program, repository, git_options(surroundings, None)).map_err(|error| {
-            Error::from_source(ErrorKind::Repository, "the superproject cannot be opened", error)
-                .hint("run inside the superproject, or name it with `--repository DIR`")
-        })?;
+        let git = Git::open(&git_program, repository, git_options(surroundings, None))
+            .map_err(|error| git_error("the superproject cannot be opened", error))?;
         let top = git.work_tree().unwrap_or_else(|| git.common_dir()).to_path_buf();
         Ok(Self { git, git_program, top, origin: OnceLock::new() })
     }
@@ -539,8 +538,13 @@ fn locate_forge(forge: Option<&Path>, local: &Local) -> Option<FoundForge> {
 
 /// An error of the `git` program with its code.
 pub(crate) fn git_error(context: &str, error: git::GitError) -> Error {
-    let kind = ErrorKind::of(error.class(), ErrorKind::Repository, ErrorKind::Repository);
-    Error::from_source(kind, context, error)
+    let hint = hints::of_git(&error);
+    let kind = match error.kind() {
+        // No remote refuses anything: this clone belongs to another user.
+        git::GitErrorKind::ForeignOwner => ErrorKind::Repository,
+        _ => ErrorKind::of(error.class(), ErrorKind::Repository, ErrorKind::Repository),
+    };
+    hint.into_iter().fold(Error::from_source(kind, context, error), Error::hint)
 }
 
 impl From<forge::ForgeError> for Error {

@@ -10,7 +10,7 @@ use promotion::attempts::Purpose;
 
 use crate::context::{Context, Site};
 use crate::engine::{Deployable, Engine, Repeat, Wanted, deployable};
-use crate::environment_policy::{branch_of, commit_of, find_environment};
+use crate::environment_policy::{branch_of, commit_of, find_environment, locking_command};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::lease::lease;
 use crate::ledger_rights::may_record;
@@ -204,5 +204,5 @@ fn belongs(engine: &Engine<'_>) -> Result<()> {
         format!("the lock does not belong to commit {}", engine.revision.commit.short(12)),
     )
     .problems(mismatches.iter().map(|mismatch| Problem::new(mismatch.path(), mismatch.to_string())))
-    .hint("`orchestrator run staging` commits the lock of a merge"))
+    .hint(format!("{} commits the lock of a merge", locking_command(&engine.revision.config))))
 }

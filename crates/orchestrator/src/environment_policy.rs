@@ -5,6 +5,7 @@ use lock_model::{CommitId, EnvironmentName};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hints;
 use crate::ledger_store::LedgerStore;
 use crate::revision::load_config;
 
@@ -91,8 +92,11 @@ async fn named_elsewhere(context: &Context, name: &EnvironmentName, protected: &
     match (known, unreadable) {
         (Some(config), _) => environment_of(&config, name).cloned(),
         (None, Some(error)) => Err(error),
-        (None, None) => Err(Error::new(ErrorKind::Usage, "no branch of the forge has an `orchestrator.yaml`")
-            .hint("commit one to the integration branch")),
+        (None, None) => {
+            let hint = hints::of_configuration_elsewhere(&context.git);
+            Err(Error::new(ErrorKind::Usage, "no branch of the forge has an `orchestrator.yaml`")
+                .hint(hint.unwrap_or_else(|| "commit one, and push it to a branch of the forge".to_owned())))
+        }
     }
 }
 
@@ -154,6 +158,12 @@ pub(crate) fn branch_of(environment: &Environment) -> Result<String> {
             .hint("give it `branch:` with a role of `branches:` if it should be deployed")
             .hint("an environment of pull requests is tested with `--pr N`")
     })
+}
+
+/// The command that commits the lock of what is merged, by a configuration.
+pub(crate) fn locking_command(config: &Config) -> String {
+    let name = config.environments.values().find(|environment| commits_locks(environment));
+    format!("`orchestrator run {}`", name.map_or("ENVIRONMENT", |environment| environment.name.as_str()))
 }
 
 /// Whether this environment's branch is where locks are committed.

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use lock_model::{ErrorClass, ServiceName};
-use registry::credentials::LoginSource;
+use registry::credentials::{EnvCredential, LoginSource};
 use registry::{Attempt, RegistryErrorKind, Unresolved, UnresolvedReason};
 
 use crate::error::{Error, ErrorKind, Problem};
+use crate::registry_client::RegistryAccess;
 use crate::workspace::Workspace;
 
 /// All failures as one error. A permanent cause decides its kind; it is temporary only where every failure is. What a host
@@ -24,10 +25,9 @@ pub(crate) fn unresolved(context: &Workspace, failures: &[(ServiceName, Unresolv
         .unwrap_or(ErrorKind::Image);
     // What cannot be gathered was an error before; the hint has no files to name then.
     let access = (context.surroundings.registry)().unwrap_or_default();
-    let files = access.login_files;
     let mut hints: Vec<String> = Vec::new();
     for (_, failure) in failures {
-        let hint = reason_hint(&failure.reason, &files);
+        let hint = reason_hint(&failure.reason, &access);
         if !hints.contains(&hint) {
             hints.push(hint);
         }
@@ -82,7 +82,7 @@ fn host_failure(reason: &UnresolvedReason) -> Option<String> {
 }
 
 /// What to do about a service that has no image.
-fn reason_hint(reason: &UnresolvedReason, login_files: &[PathBuf]) -> String {
+fn reason_hint(reason: &UnresolvedReason, access: &RegistryAccess) -> String {
     match reason {
         UnresolvedReason::NoCandidates => {
             "say where the image lies: `repository` and `tags` in `images:` of orchestrator.yaml".to_owned()
@@ -102,21 +102,26 @@ fn reason_hint(reason: &UnresolvedReason, login_files: &[PathBuf]) -> String {
              commit that was built"
                 .to_owned()
         }
-        UnresolvedReason::Failed(error) => kind_hint(error.kind(), login_files),
+        UnresolvedReason::Failed(error) => kind_hint(error.kind(), access),
         _ => "`orchestrator images explain SERVICE` shows what was asked and answered".to_owned(),
     }
 }
 
 /// What to do about an answer of a registry.
-fn kind_hint(kind: &RegistryErrorKind, login_files: &[PathBuf]) -> String {
+fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> String {
     match kind {
-        RegistryErrorKind::LoginNeeded { host, .. } => format!(
-            "log in with `docker login {host}` or `podman login {host}`, or set `ORCHESTRATOR_REGISTRY_HOST` and its \
-             companions; {}",
-            looked_in(login_files)
-        ),
+        RegistryErrorKind::LoginNeeded { host, .. } => {
+            without_port(host, &access.env_credentials).unwrap_or_else(|| {
+                format!(
+                    "log in with `docker login {host}` or `podman login {host}`, or set `ORCHESTRATOR_REGISTRY_HOST` and \
+                     its companions; {}",
+                    looked_in(&access.login_files)
+                )
+            })
+        }
         RegistryErrorKind::LoginRefused { host, login, .. } => match &login.source {
-            LoginSource::Anonymous => format!("log in to `{host}`; {}", looked_in(login_files)),
+            LoginSource::Anonymous => without_port(host, &access.env_credentials)
+                .unwrap_or_else(|| format!("log in to `{host}`; {}", looked_in(&access.login_files))),
             source => format!("renew the login for `{host}` that comes from {source}"),
         },
         RegistryErrorKind::Refused { host, .. } => {
@@ -170,6 +175,16 @@ fn kind_hint(kind: &RegistryErrorKind, login_files: &[PathBuf]) -> String {
     }
 }
 
+/// What to do where a login of the environment names this host, and not its port.
+fn without_port(host: &str, logins: &[EnvCredential]) -> Option<String> {
+    let (name, port) = host.rsplit_once(':')?;
+    let login = logins.iter().find(|login| login.registry.split('/').next() == Some(name))?;
+    Some(format!(
+        "the login of `{}` is for `{}`: with port {port} it is another registry; the variable `…_HOST` must name `{host}`",
+        login.name, login.registry
+    ))
+}
+
 /// Which files were looked at for logins: docker's and podman's.
 fn looked_in(files: &[PathBuf]) -> String {
     let shown: Vec<String> = files
@@ -190,7 +205,8 @@ mod tests {
     fn each_cause_has_its_own_hint() {
         let host = || "registry.example".to_owned();
         let digest = || lock_model::Digest::of(b"x");
-        let files = [PathBuf::from("/nowhere/config.json")];
+        let files = vec![PathBuf::from("/nowhere/config.json")];
+        let access = RegistryAccess { login_files: files.clone(), ..RegistryAccess::default() };
         let cases = [
             (
                 RegistryErrorKind::Untrusted { host: host(), source: io::Error::other("x").into() },
@@ -214,13 +230,21 @@ mod tests {
             ),
         ];
         for (kind, words) in cases {
-            let hint = kind_hint(&kind, &files);
+            let hint = kind_hint(&kind, &access);
             assert!(hint.contains(words), "{kind}: {hint}");
             assert!(!hint.contains("docker login"), "{kind}: {hint}");
             assert!(!hint.contains("wait until"), "{kind}: {hint}");
         }
+        let login = EnvCredential::new(
+            "ORCHESTRATOR_REGISTRY_PASSWORD",
+            "localhost/shop",
+            registry::credentials::Login::registry("x"),
+        );
+        let names = |host: &str| without_port(host, std::slice::from_ref(&login));
+        assert!(names("localhost:5000").is_some_and(|hint| hint.contains("must name `localhost:5000`")));
+        assert_eq!((names("localhost"), names("other:5000")), (None, None));
         assert_eq!(looked_in(&files), "looked in `/nowhere/config.json` (absent)");
-        assert!(reason_hint(&UnresolvedReason::NoCandidates, &files).contains("`tags`"));
-        assert!(reason_hint(&UnresolvedReason::AllMissing, &files).contains("wait until"));
+        assert!(reason_hint(&UnresolvedReason::NoCandidates, &access).contains("`tags`"));
+        assert!(reason_hint(&UnresolvedReason::AllMissing, &access).contains("wait until"));
     }
 }

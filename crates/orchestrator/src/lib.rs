@@ -43,6 +43,7 @@ mod environment_policy;
 mod error;
 mod events;
 mod health;
+mod hints;
 mod hold;
 mod image_availability;
 mod image_failure;

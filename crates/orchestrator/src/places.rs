@@ -157,5 +157,6 @@ fn unreadable(place: &TargetPlace, error: DeployError) -> Error {
         DeployError::Unusable { .. } => ErrorKind::Refused,
         other => ErrorKind::of(other.class(), ErrorKind::Repository, ErrorKind::Repository),
     };
-    Error::from_source(kind, format!("what {} holds cannot be read", place.quoted()), error).hint("nothing was changed")
+    Error::from_source(kind, format!("what {} holds cannot be read", place.quoted()), error)
+        .hint("nothing was deployed")
 }

@@ -290,7 +290,8 @@ fn config_at(context: &Context, commit: &CommitId) -> Result<Option<Config>> {
     let is_known = context.commit(commit.as_str())?.is_some();
     if !is_known {
         let message = format!("commit {} is not in this repository", commit.short(12));
-        return Err(Error::new(ErrorKind::Repository, message).hint("fetch the whole history"));
+        return Err(Error::new(ErrorKind::Repository, message)
+            .hint(format!("`git fetch origin {commit}` brings it, unless the server has lost it")));
     }
     load_config(context, commit.as_str())
 }

@@ -9,6 +9,7 @@ use lock_model::{CONFIG_FILE, CommitId, TreeId, TreePath};
 
 use crate::context::Site;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hints;
 use crate::inputs::Inputs;
 use crate::labels::count;
 use crate::report::v1::ConfigInitReport;
@@ -73,10 +74,8 @@ fn no_submodules(commit: &CommitId) -> Error {
 /// The error of a commit without a configuration: it lies uncommitted, or this would be one.
 pub(crate) fn no_configuration(workspace: &Workspace, commit: &CommitFacts) -> Error {
     let error = Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in commit {}", commit.id.short(12)));
-    if workspace.git.work_tree().is_some_and(|top| top.join(CONFIG_FILE).is_file()) {
-        return error.hint(format!(
-            "it lies in the work tree, and commits are read: `git add {CONFIG_FILE}`, then `git commit`"
-        ));
+    if let Some(hint) = hints::of_configuration_elsewhere(&workspace.git) {
+        return error.hint(hint);
     }
     let submodules = submodules(workspace, &commit.tree);
     if submodules.is_empty() {

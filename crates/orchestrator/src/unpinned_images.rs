@@ -151,7 +151,7 @@ pub(crate) fn sentence(problem: &Problem) -> String {
 pub(crate) fn refusal(environment: &EnvironmentName, problems: &[Problem]) -> Error {
     Error::new(
         ErrorKind::Refused,
-        format!("`{environment}` deploys only images that the lock or a digest decides; nothing was changed"),
+        format!("`{environment}` deploys only images that the lock or a digest decides; nothing was deployed"),
     )
     .problems(problems.iter().cloned())
     .hint(format!(

@@ -54,6 +54,12 @@ impl ProcessError {
         &self.command
     }
 
+    /// The same error, with another text for the command: one that is shorter, for example.
+    #[must_use]
+    pub fn with_command(self, command: impl Into<String>) -> Self {
+        Self { command: command.into(), ..self }
+    }
+
     /// The last lines of standard error, or of standard output where that is empty: after a deadline or a failure.
     pub fn stderr(&self) -> &[String] {
         &self.stderr

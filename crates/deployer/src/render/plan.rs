@@ -117,7 +117,12 @@ impl<'a> Draft<'a> {
         let problems_before = self.problems.len();
         let objects_before = self.objects.len();
         let mut targets: BTreeMap<String, &str> = BTreeMap::new();
+        let sources = other_sources(service);
         for (file, bytes) in &service.files {
+            if sources.iter().any(|folder| *file != folder.file && file.starts_with(&folder.path)) {
+                // Part of what is refused as a whole: templates and values are no manifests.
+                continue;
+            }
             let (kind, message) = match file_kind(file) {
                 Ok(FileKind::Other) => {
                     self.ignored.push((service.name.clone(), file.clone()));
@@ -132,13 +137,12 @@ impl<'a> Draft<'a> {
                     let message = format!("`{}` is written to the same file `{}`", escaped(other), escaped(&target));
                     (ProblemKind::Path, message)
                 }
-                Ok(FileKind::Chart) => (
-                    ProblemKind::NeedsHelm,
-                    "this is a chart: needs target helm, render writes plain manifests only".to_owned(),
-                ),
+                Ok(FileKind::Chart) => {
+                    (ProblemKind::NeedsHelm, "this is a chart, and `render` writes plain manifests only".to_owned())
+                }
                 Ok(FileKind::Kustomization) => (
                     ProblemKind::NeedsKustomize,
-                    "this is a kustomization: needs target manifests, render writes plain manifests only".to_owned(),
+                    "this is a kustomization, and `render` writes plain manifests only".to_owned(),
                 ),
                 Err(reason) => (ProblemKind::Path, reason.to_owned()),
             };
@@ -303,6 +307,35 @@ enum FileKind {
     Kustomization,
     /// Not written: a README, a script.
     Other,
+}
+
+/// A folder whose files another target would make manifests of.
+struct OtherSource<'a> {
+    /// Its chart or kustomization.
+    file: &'a str,
+    /// The folder's path with a `/` at its end; empty at the top.
+    path: String,
+}
+
+/// The charts and kustomizations of a service, without those that lie within another one.
+fn other_sources(service: &DeployService) -> Vec<OtherSource<'_>> {
+    let mut sources: Vec<OtherSource<'_>> = service
+        .files
+        .iter()
+        .filter(|(file, _)| matches!(file_kind(file), Ok(FileKind::Chart | FileKind::Kustomization)))
+        .map(|(file, _)| {
+            let path = file.rsplit_once('/').map_or_else(String::new, |(folder, _)| format!("{folder}/"));
+            OtherSource { file, path }
+        })
+        .collect();
+    sources.sort_by_key(|source| source.path.len());
+    let mut tops: Vec<OtherSource<'_>> = Vec::new();
+    for source in sources {
+        if !tops.iter().any(|top| source.path.starts_with(&top.path)) {
+            tops.push(source);
+        }
+    }
+    tops
 }
 
 fn file_kind(file: &str) -> Result<FileKind, &'static str> {

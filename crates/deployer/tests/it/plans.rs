@@ -94,13 +94,35 @@ fn every_problem_of_every_service_is_in_one_list_with_its_place() {
     insta::assert_snapshot!(refused(&request), @r"
     `cart`: `../up.yaml`: a path with an empty, `.`, `..` or `.git` part is not written
     `cart`: `broken.yaml` (line 2): not readable as YAML: unclosed bracket '[' at line 2, column 4
-    `cart`: `cart.yaml` document 1 (line 1): `metadata.namespace` of Service/a is `shop-prod`, the environment's namespace is `shop-staging`: leave the field out, allow the namespace by name, or let it be rewritten
+    `cart`: `cart.yaml` document 1 (line 1): `metadata.namespace` of Service/a is `shop-prod`, the environment's namespace is `shop-staging`
     `cart`: `cart.yaml` document 2 (line 5): the object has no `apiVersion`
-    `cart`: `chart/Chart.yaml`: this is a chart: needs target helm, render writes plain manifests only
+    `cart`: `chart/Chart.yaml`: this is a chart, and `render` writes plain manifests only
     `empty`: the service is deployed here, but there is no manifest among its 1 files
-    `web`: `kustomization.yaml`: this is a kustomization: needs target manifests, render writes plain manifests only
+    `web`: `kustomization.yaml`: this is a kustomization, and `render` writes plain manifests only
     `wrong`: no container of its image `registry.example/shop/wrong`: its manifests have only `registry.example/shop/cart:main-1111111@sha256:1111111111111111111111111111111111111111111111111111111111111111`
     ");
+}
+
+#[test]
+fn a_chart_is_one_problem_whatever_lies_in_it() {
+    let broken = "a: {{ .Values.x }}\n- b\n";
+    let chart = [
+        ("chart/Chart.yaml", "name: cart\n"),
+        ("chart/charts/db/Chart.yaml", "name: db\n"),
+        ("chart/charts/db/templates/a.yaml", broken),
+        ("chart/templates/a.yaml", broken),
+        ("chart/values.yaml", "- a\n"),
+        ("overlays/staging/kustomization.yaml", "resources: []\n"),
+        ("overlays/staging/patch.yaml", "- op: add\n"),
+        ("plain.yaml", broken),
+    ];
+    let request = request(vec![service("cart", None, &chart)]);
+    let lines = refused(&request);
+    let lines: Vec<&str> = lines.lines().map(|line| line.rsplit_once(": ").map_or(line, |(place, _)| place)).collect();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert_eq!(lines[0], "`cart`: `chart/Chart.yaml`");
+    assert_eq!(lines[1], "`cart`: `overlays/staging/kustomization.yaml`");
+    assert!(lines[2].starts_with("`cart`: `plain.yaml`"), "{lines:#?}");
 }
 
 #[test]

@@ -100,6 +100,19 @@ fn t30_repository_of_another_user_is_refused() {
     }
     let error = Git::open(&program("git"), git.common_dir(), sandbox.options()).unwrap_err();
     assert!(error.kind() == GitErrorKind::ForeignOwner, "{error}");
+    assert_eq!(error.subject(), git.common_dir().to_str().unwrap(), "what `safe.directory` must name");
+}
+
+#[test]
+fn a_failure_of_git_is_its_own_last_lines_and_no_list_of_arguments() {
+    let sandbox = Sandbox::new();
+    let git = sandbox.bare("a.git");
+    let many: Vec<String> = (0..200).map(|number| format!("--option-{number}")).collect();
+    let error = git.text(["merge-tree".to_owned()].into_iter().chain(many)).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("`git merge-tree` ended with exit status 129\n  "), "{text}");
+    assert!(text.lines().next().is_some_and(|line| line.len() < 60), "{text}");
+    assert!(text.contains("usage: git merge-tree"), "{text}");
 }
 
 #[test]

@@ -117,6 +117,33 @@ fn problems(error: &Error) -> Vec<Problem> {
     shown
 }
 
+/// How many subjects stand before what is said of all of them; more are listed below it.
+const SUBJECTS_IN_FRONT: usize = 4;
+
+/// The problems for people: what is said of several subjects in the same words is said once.
+fn merged(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut merged: Vec<(Vec<String>, Problem)> = Vec::new();
+    for problem in problems {
+        let is_same = |known: &Problem| (&known.message, &known.details) == (&problem.message, &problem.details);
+        match merged.iter_mut().find(|(_, known)| is_same(known)) {
+            Some((subjects, _)) if subjects.contains(&problem.subject) => {}
+            Some((subjects, _)) => subjects.push(problem.subject),
+            None => merged.push((vec![problem.subject.clone()], problem)),
+        }
+    }
+    let said_once = merged.into_iter().map(|(subjects, mut problem)| {
+        let list = subjects.join(", ");
+        if subjects.len() > SUBJECTS_IN_FRONT {
+            problem.subject = format!("{} and {} more", problem.subject, subjects.len() - 1);
+            problem.details.insert(0, list);
+        } else {
+            problem.subject = list;
+        }
+        problem
+    });
+    said_once.collect()
+}
+
 /// An error for people.
 fn human(error: &Error) -> String {
     let mut text = format!("error: {}\n", bounded(error.message()));
@@ -124,7 +151,7 @@ fn human(error: &Error) -> String {
     for cause in &error.causes() {
         let _written = writeln!(write, "  because: {}", indent(&bounded(cause), 4));
     }
-    for problem in problems(error) {
+    for problem in merged(problems(error)) {
         let _written = writeln!(write, "  {}: {}", problem.subject, indent(&problem.message, 4));
         for detail in &problem.details {
             let _written = writeln!(write, "      {}", indent(detail, 6));
@@ -219,6 +246,32 @@ mod tests {
         assert!(text.contains("\\u202e") && text.contains("\\udb40\\udc41") && text.contains("é🚂"), "{text}");
         let read: Value = serde_json::from_str(&text).expect("it is JSON");
         assert_eq!(read, document);
+    }
+
+    #[test]
+    fn what_is_said_of_several_subjects_alike_is_said_once() {
+        let problem = |subject: &str, message: &str| Problem::new(subject, message).details(["tried x".to_owned()]);
+        let error = Error::new(ErrorKind::Image, "3 of 3").problems([
+            problem("cart", "is missing"),
+            problem("web", "is old"),
+            problem("shop", "is missing"),
+            Problem::new("api", "is missing"),
+        ]);
+        let lines: Vec<String> = human(&error).lines().map(str::to_owned).collect();
+        assert_eq!(
+            lines,
+            [
+                "error: 3 of 3",
+                "  cart, shop: is missing",
+                "      tried x",
+                "  web: is old",
+                "      tried x",
+                "  api: is missing",
+            ]
+        );
+        let many = ["a", "b", "c", "d", "e"].map(|subject| Problem::new(subject, "is missing"));
+        let text = human(&Error::new(ErrorKind::Image, "5 of 5").problems(many));
+        assert_eq!(text, "error: 5 of 5\n  a and 4 more: is missing\n      a, b, c, d, e\n");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use promotion::attempts::Fence;
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result, causes};
+use crate::hints;
 use crate::inputs::{Unreadable, manifests_of};
 use crate::revision::Revision;
 use crate::workspace::Workspace;
@@ -192,7 +193,7 @@ impl Deployable {
             DeployError::Problems(problems) => self.refused(problems),
             DeployError::Unusable { .. } => {
                 Error::from_source(ErrorKind::Refused, "the target cannot be written as it is", error)
-                    .hint("nothing was changed")
+                    .hint(NOTHING_DEPLOYED)
             }
             _ => apply_error(error),
         })
@@ -208,13 +209,16 @@ impl Deployable {
             matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
         });
         let code = if needs_other_target { ErrorKind::Usage } else { ErrorKind::Refused };
-        Error::new(code, format!("the manifests of `{}` cannot be deployed", self.request.environment))
-            .problems(problems.as_slice().iter().map(|problem| Problem {
-                subject: problem.service.as_ref().map_or_else(|| "request".to_owned(), ToString::to_string),
-                message: problem.to_string(),
-                details: Vec::new(),
-            }))
-            .hint("nothing was changed")
+        let environment = &self.request.environment;
+        let all = problems.as_slice();
+        let hints: BTreeSet<String> = all.iter().filter_map(|one| hints::of_manifest(one.kind, environment)).collect();
+        let problems = all.iter().map(|problem| {
+            let mut problem = problem.clone();
+            let service = problem.service.take();
+            Problem::new(service.map_or_else(|| "request".to_owned(), |name| name.to_string()), problem.to_string())
+        });
+        let error = Error::new(code, format!("the manifests of `{environment}` cannot be deployed")).problems(problems);
+        hints.into_iter().fold(error, Error::hint).hint(NOTHING_DEPLOYED)
     }
 
     /// Applies a plan, as the deployment that record `number` of the ledger began, and says in one line what changed.
@@ -256,6 +260,9 @@ impl Deployable {
         self.target(context).prove(&self.request).await.map_err(apply_error)
     }
 }
+
+/// A plan is made before anything is written to a target; the run may have committed a lock and written records.
+const NOTHING_DEPLOYED: &str = "nothing was deployed";
 
 /// An error of the target. The render target moves its branch last, so a failure leaves the old tree or the new one.
 fn apply_error(error: DeployError) -> Error {

@@ -36,6 +36,7 @@ pub(crate) use step_outcome::{Outcome, StepOutcome};
 pub(crate) use suites::{run_suite, suite_reference};
 
 use crate::context::Context;
+use crate::environment_policy::locking_command;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Event;
 use crate::ledger_store::{Document, LedgerStore};
@@ -91,9 +92,10 @@ impl<'a> Engine<'a> {
         purpose: Purpose,
     ) -> Result<Self> {
         let lock = revision.lock(context)?.ok_or_else(|| {
-            Error::new(ErrorKind::Repository, format!("commit {} has no lock", revision.commit.short(12))).hint(
-                "locks are committed to the staging branch when a pull request is merged: `orchestrator run staging`",
-            )
+            Error::new(ErrorKind::Repository, format!("commit {} has no lock", revision.commit.short(12))).hint(format!(
+                "locks are committed to the staging branch when a pull request is merged, and travel from there: {}",
+                locking_command(&revision.config)
+            ))
         })?;
         let release = revision.release(&lock.lock);
         let environment = revision.environment(environment)?.clone();

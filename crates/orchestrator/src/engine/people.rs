@@ -203,7 +203,7 @@ pub(crate) fn promotion_obstacles(
 fn commit_facts(context: &Context, commit: &CommitId) -> Result<git::CommitFacts> {
     context.commit(commit.as_str())?.ok_or_else(|| {
         Error::new(ErrorKind::Repository, format!("commit {} is not in this repository", commit.short(12)))
-            .hint("fetch the whole history: a shallow clone cannot be judged")
+            .hint(format!("`git fetch origin {commit}` brings it, unless the server has lost it"))
     })
 }
 

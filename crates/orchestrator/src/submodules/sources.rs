@@ -18,6 +18,8 @@ use crate::workspace::Workspace;
 #[derive(Debug)]
 pub(crate) struct Target {
     rules: Option<Submodules>,
+    /// The commit that both were read from; absent where there is no such branch.
+    base: Option<CommitId>,
     /// The pins of its lock. A submodule that was never locked has no earlier owner.
     pins: Pins,
     /// The paths of that lock's services.
@@ -40,12 +42,12 @@ impl Target {
         let names = lock.iter().flat_map(Lock::services);
         let names = names.map(|(name, service)| (name.clone(), service.path.clone())).collect();
         let pins = lock.as_ref().map(lock_pins).unwrap_or_default();
-        Ok(Self { rules: config.map(|config| config.submodules), pins, names })
+        Ok(Self { rules: config.map(|config| config.submodules), base: Some(base.clone()), pins, names })
     }
 
     /// Nothing but the tree's own rules: for questions about a tree as it is.
     pub(crate) fn none() -> Self {
-        Self { rules: None, pins: Pins::new(), names: BTreeMap::new() }
+        Self { rules: None, base: None, pins: Pins::new(), names: BTreeMap::new() }
     }
 
     /// The rules that hold for a tree: the target's, and the tree's own where they ask for more.
@@ -53,6 +55,16 @@ impl Target {
         match &self.rules {
             Some(rules) if rules != own => vec![rules, own],
             Some(_) | None => vec![own],
+        }
+    }
+
+    /// Whose rules these are, for people: a list may stand in no file that the author of a change has.
+    fn whose(&self, rules: &Submodules) -> String {
+        match (&self.rules, &self.base) {
+            (Some(own), Some(base)) if own == rules => {
+                format!("`submodules.allow` of {}, which the change goes to", base.short(12))
+            }
+            (Some(_) | None, _) => "`submodules.allow` of this commit".to_owned(),
         }
     }
 
@@ -101,7 +113,7 @@ pub(crate) fn foreign_sources(
             let entries: Vec<String> = entries.iter().map(|entry| format!("`{entry}`")).collect();
             let problem = Problem {
                 subject: name.to_string(),
-                message: format!("comes from `{}`, which `submodules.allow` does not name", submodule.url),
+                message: format!("comes from `{}`, which {} does not name", submodule.url, target.whose(rules)),
                 details: vec![
                     format!(
                         "`.gitmodules`, submodule `{}`: `{}`, owner `{}`",

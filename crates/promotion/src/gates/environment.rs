@@ -62,7 +62,10 @@ pub(super) fn no_downgrade(ledger: &Ledger, facts: &DeployFacts<'_>) -> GateFind
         Ancestry::Unknown => GateFinding::unknown(
             Gate::NoDowngrade,
             format!("whether {} is older than {what} cannot be told: history is missing", facts.commit.short(7)),
-            "fetch the whole history: `git fetch --unshallow`",
+            format!(
+                "`git fetch origin {}` brings that commit, unless the server has lost it",
+                commit.map_or("COMMIT", |commit| commit.as_str())
+            ),
         )
         .of_repository(),
     }

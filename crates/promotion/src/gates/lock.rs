@@ -35,7 +35,7 @@ pub(super) fn reviewed_head(facts: &DeployFacts<'_>) -> GateFinding {
         Ancestry::Unknown => GateFinding::unknown(
             Gate::ReviewedHead,
             format!("{head}, which was reviewed, is not in this clone"),
-            "fetch the whole history: `git fetch --unshallow`",
+            format!("`git fetch origin {}` brings it, unless the server has lost it", facts.lock.source().head),
         )
         .of_repository(),
     }

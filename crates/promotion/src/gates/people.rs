@@ -40,6 +40,10 @@ pub(super) fn gates(facts: &DeployFacts<'_>) -> [GateFinding; 2] {
 pub const CANNOT_BE_MET: &str = "waiting does not help: give more people write access, declare `approvals.fallback` on the \
     target branch, or let an administrator accept other rules with `orchestrator policy accept`";
 
+/// What helps where a pull request was merged past its missing approvals.
+const MERGED_TOO_EARLY: &str = "a merged pull request takes no approvals: what it brought goes out with the next promotion \
+    that enough people approve, or is reverted";
+
 /// Did enough people approve the content of the pull request's head?
 pub fn approvals(policy: &ApprovalPolicy, pull_request: &PullRequestFacts, today: Date) -> GateFinding {
     let approvals = count(policy, pull_request, today);
@@ -50,8 +54,14 @@ pub fn approvals(policy: &ApprovalPolicy, pull_request: &PullRequestFacts, today
     }
     match approvals.verdict() {
         ApprovalVerdict::Enough => GateFinding::passed(Gate::Approvals, message),
+        ApprovalVerdict::Missing if pull_request.merged.is_some() => {
+            GateFinding::refused(Gate::Approvals, message, MERGED_TOO_EARLY)
+        }
         ApprovalVerdict::Missing => {
             GateFinding::refused(Gate::Approvals, message, "approve the pull request's present head")
+        }
+        ApprovalVerdict::Blocked if pull_request.merged.is_some() => {
+            GateFinding::refused(Gate::Approvals, message, "the request for changes has to be dismissed")
         }
         ApprovalVerdict::Blocked => {
             GateFinding::refused(Gate::Approvals, message, "who requested changes has to approve, or be dismissed")

@@ -42,7 +42,7 @@ pub fn proof_in(ledger: &Ledger, proven_in: &ProvenIn, release: &ReleaseId) -> G
                 "the proof of release {id8} in `{environment}` is `{}`, required is `{}`",
                 proven.level, proven_in.level
             ),
-            hint,
+            format!("`{environment}` proves no more than its target can: ask for `proof: {}`", proven.level),
         ),
         ProofVerdict::Failed { seq, reason, withdrawn } => {
             let what = match withdrawn {
@@ -72,27 +72,32 @@ pub fn suites_in(
     approvals: Option<&ApprovalPolicy>,
 ) -> GateFinding {
     let environment = &proven_in.environment;
-    let hint = format!("`orchestrator run {environment}` runs what is missing");
+    let run = format!("`orchestrator run {environment}` runs what is missing");
     let proven = match ledger.proof_of(environment, release) {
         ProofVerdict::Proven(proven) => proven,
         ProofVerdict::Failed { .. } | ProofVerdict::Absent => {
-            return GateFinding::refused(Gate::Suites, format!("no proof in `{environment}` to look at"), hint);
+            return GateFinding::refused(Gate::Suites, format!("no proof in `{environment}` to look at"), run);
         }
     };
     let covered = approvals.is_some_and(|policy| policy.count > 0);
     let mut problems = Vec::new();
-    let mut left_out = Vec::new();
+    let (mut left_out, mut removed) = (Vec::new(), Vec::new());
     for (name, digest) in &proven_in.suites {
         match (digest, proven.suites.get(name)) {
             (Some(wanted), Some(green)) if wanted == green => {}
             (Some(_), Some(_)) => problems.push(format!("`{name}` was green with other content")),
             (Some(_), None) => problems.push(format!("`{name}` is not green")),
             (None, Some(_) | None) if covered => left_out.push(format!("`{name}`")),
-            (None, Some(_) | None) => problems.push(format!("`{name}` is required and the release left it out")),
+            (None, Some(_) | None) => removed.push(format!("`{name}` is required and the release left it out")),
         }
     }
-    if !problems.is_empty() {
+    if !removed.is_empty() {
+        problems.extend(removed);
+        let hint = format!("list these suites again in `environments.{environment}.suites`, with their definitions");
         return GateFinding::refused(Gate::Suites, format!("in `{environment}`: {}", problems.join(", ")), hint);
+    }
+    if !problems.is_empty() {
+        return GateFinding::refused(Gate::Suites, format!("in `{environment}`: {}", problems.join(", ")), run);
     }
     let count = proven_in.suites.len() - left_out.len();
     let mut message = format!("{count} required suites are green in `{environment}`");

@@ -138,6 +138,12 @@ impl Scene {
         assert!(report.refusals().all(|finding| finding.hint.is_some()), "every refusal says what to do");
     }
 
+    fn hint_of(&self, gate: Gate) -> String {
+        let report = self.judge();
+        let hint = report.refusals().find(|finding| finding.gate == gate).and_then(|finding| finding.hint.clone());
+        hint.unwrap_or_default()
+    }
+
     #[track_caller]
     fn passes(&self) {
         let report = self.judge();
@@ -366,6 +372,7 @@ fn t1_a_suite_that_the_change_leaves_out_needs_the_approvals_of_the_target() {
     );
     scene.policy.approvals = None;
     scene.refused_by(&[Gate::Suites], GateCode::Refused, "`load` is required and the release left it out");
+    assert!(scene.hint_of(Gate::Suites).contains("list these suites again in `environments.staging.suites`"));
 }
 
 #[test]
@@ -483,6 +490,7 @@ fn a_stored_proof_is_not_enough_where_a_running_one_is_required() {
         proven_in.level = ProofLevel::Running;
     }
     scene.refused_by(&[Gate::StagingProof], GateCode::Refused, "is `stored`, required is `running`");
+    assert!(scene.hint_of(Gate::StagingProof).contains("ask for `proof: stored`"));
 }
 
 #[test]

@@ -76,6 +76,24 @@ fn b40_each_person_counts_once() {
 }
 
 #[test]
+fn what_helps_against_missing_approvals_depends_on_the_merge() {
+    use ReviewState::{Approved, ChangesRequested};
+    for (state, merged, words) in [
+        (Approved, true, "goes out with the next promotion"),
+        (Approved, false, "approve the pull request's present head"),
+        (ChangesRequested, true, "has to be dismissed"),
+        (ChangesRequested, false, "has to approve, or be dismissed"),
+    ] {
+        let mut facts = pull_request(&[("bo", state, "content")]);
+        facts.merged = facts.merged.filter(|_| merged);
+        let hint = promotion::gates::approvals(&policy(2), &facts, today()).hint.unwrap();
+        assert!(hint.contains(words), "{state:?}, merged: {merged}: {hint}");
+    }
+    let impossible = promotion::gates::approvals(&policy(9), &pull_request(&[]), today());
+    assert_eq!(impossible.hint.as_deref(), Some(promotion::gates::CANNOT_BE_MET));
+}
+
+#[test]
 fn t63_what_passed_once_stays_approved_until_a_reviewer_objects() {
     use ReviewState::{Approved, ChangesRequested, Commented, Dismissed};
     let approved = [("bo", Approved, "content"), ("cy", Approved, "content")];

@@ -76,7 +76,7 @@ fn verdict(report: &RunReport) -> String {
         }
         (None, Operation::Promote) => "is promoted",
         (None, Operation::Release) => "is released",
-        (Some(ErrorKind::Refused | ErrorKind::Repository), _) if !deployed => "was refused, nothing was changed",
+        (Some(ErrorKind::Refused | ErrorKind::Repository), _) if !deployed => "was refused, nothing was deployed",
         (Some(_), _) => "did not come through",
     };
     format!("{release} {words}")

@@ -1,0 +1,149 @@
+//! What to do about a failure of a library below, by its cause. A cause without an entry has no hint: a wrong one is worse
+//! than none.
+
+use deployer::ProblemKind;
+use git::{GitError, GitErrorKind};
+use lock_model::{CONFIG_FILE, EnvironmentName};
+
+use crate::inputs::Inputs;
+
+/// What to do about an error of git.
+pub(crate) fn of_git(error: &GitError) -> Option<String> {
+    of_git_kind(error.kind(), error.subject())
+}
+
+fn of_git_kind(kind: GitErrorKind, subject: &str) -> Option<String> {
+    match kind {
+        GitErrorKind::NotARepository => {
+            Some("run inside the superproject, or name it with `--repository DIR`".to_owned())
+        }
+        GitErrorKind::ForeignOwner => Some(format!(
+            "if you trust that user's files: `git config --global --add safe.directory {}`; else run as the user who owns them",
+            shell_word(subject)
+        )),
+        GitErrorKind::TooOld => Some("install git 2.38 or newer".to_owned()),
+        GitErrorKind::NotFound
+        | GitErrorKind::Remote
+        | GitErrorKind::Operand
+        | GitErrorKind::UnexpectedOutput
+        | GitErrorKind::Io
+        | GitErrorKind::Process => None,
+        _ => None,
+    }
+}
+
+/// A path as a shell reads it back.
+fn shell_word(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+%".contains(c);
+    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
+/// What to do about a service that cannot be deployed to an environment.
+pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> Option<String> {
+    let hint = match kind {
+        ProblemKind::Path => "rename these files in the service's repository",
+        ProblemKind::Unreadable => {
+            "correct these files in the service's repository; what is no manifest lies outside of `target.source`"
+        }
+        ProblemKind::NeedsHelm => {
+            "let the service's repository hold the output of `helm template` in `target.source`, or leave the service out \
+             for a time with `not-deployed`"
+        }
+        ProblemKind::NeedsKustomize => {
+            "let the service's repository hold the output of `kubectl kustomize` in `target.source`, or leave the service \
+             out for a time with `not-deployed`"
+        }
+        ProblemKind::Namespace => {
+            return Some(format!(
+                "leave the namespace out of the manifest, name it in `environments.{environment}.namespaces.allow`, or let \
+                 it be replaced with `namespaces: {{ rewrite: true }}`"
+            ));
+        }
+        ProblemKind::ClusterScoped => {
+            "leave these objects out: who administers the cluster creates what belongs to no namespace, and no key allows it \
+             here"
+        }
+        ProblemKind::Privileged => "leave this out of the manifest: no key allows it here",
+        ProblemKind::Duplicate => "keep the object in one place",
+        ProblemKind::NothingToDeploy => {
+            "correct `target.source` or the service's `images:`; a service that is never deployed here is no match of \
+             `deploy:`"
+        }
+        ProblemKind::Image => "write the image as `REPOSITORY:TAG`, with the tag of the lock",
+        ProblemKind::UnpinnedImage => {
+            return Some(format!(
+                "write the digest, or name the image in `environments.{environment}.unpinned-images`"
+            ));
+        }
+        // What lies in a place is judged before; the others are faults of this program.
+        ProblemKind::Place | ProblemKind::Request | ProblemKind::Proof => return None,
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// What to do about a commit without a configuration, where this clone has one elsewhere.
+pub(crate) fn of_configuration_elsewhere(git: &git::Git) -> Option<String> {
+    let work_tree = git.work_tree()?;
+    match Inputs::config(git, "HEAD") {
+        Ok(Some(_)) => Some(format!(
+            "`HEAD` has one, and it has not arrived there: push it, or bring `{CONFIG_FILE}` there with a pull request"
+        )),
+        Ok(None) | Err(_) => work_tree.join(CONFIG_FILE).is_file().then(|| {
+            format!("it lies in the work tree, and commits are read: `git add {CONFIG_FILE}`, then `git commit`")
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every kind of problem of a deployment, and the words of its hint that tell it from the others.
+    #[test]
+    fn each_manifest_problem_has_its_own_way_out() {
+        let shop = EnvironmentName::try_from("shop").expect("it is a name");
+        let hint = |kind: ProblemKind| of_manifest(kind, &shop);
+        for (kind, words) in [
+            (ProblemKind::Path, "rename these files"),
+            (ProblemKind::Unreadable, "correct these files"),
+            (ProblemKind::NeedsHelm, "helm template"),
+            (ProblemKind::NeedsKustomize, "kubectl kustomize"),
+            (ProblemKind::Namespace, "environments.shop.namespaces.allow"),
+            (ProblemKind::ClusterScoped, "who administers the cluster"),
+            (ProblemKind::Privileged, "no key allows it"),
+            (ProblemKind::Duplicate, "in one place"),
+            (ProblemKind::NothingToDeploy, "target.source"),
+            (ProblemKind::Image, "REPOSITORY:TAG"),
+            (ProblemKind::UnpinnedImage, "environments.shop.unpinned-images"),
+        ] {
+            let hint = hint(kind).unwrap_or_default();
+            assert!(hint.contains(words), "{kind:?}: {hint}");
+            assert!(!hint.contains("by name"), "no key is filled with names of objects: {hint}");
+        }
+        for kind in [ProblemKind::Place, ProblemKind::Request, ProblemKind::Proof] {
+            assert_eq!(hint(kind), None, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn each_error_of_git_has_the_hint_of_its_cause() {
+        for (kind, words) in [
+            (GitErrorKind::NotARepository, Some("--repository DIR")),
+            (GitErrorKind::ForeignOwner, Some("safe.directory '/srv/my shop'")),
+            (GitErrorKind::TooOld, Some("git 2.38")),
+            (GitErrorKind::NotFound, None),
+            (GitErrorKind::Remote, None),
+            (GitErrorKind::Operand, None),
+            (GitErrorKind::UnexpectedOutput, None),
+            (GitErrorKind::Io, None),
+            (GitErrorKind::Process, None),
+        ] {
+            let hint = of_git_kind(kind, "/srv/my shop");
+            assert_eq!(hint.is_some(), words.is_some(), "{kind:?}: {hint:?}");
+            assert!(words.is_none_or(|words| hint.unwrap_or_default().contains(words)), "{kind:?}");
+        }
+        assert_eq!(shell_word("/a/b-c.d"), "/a/b-c.d");
+        assert_eq!(shell_word("/a/it's"), r"'/a/it'\''s'");
+    }
+}
