@@ -93,7 +93,8 @@ fn t46_a_run_of_a_person_is_refused_before_it_begins() {
     let shop = proven();
     let before = shop.untouched();
     let records = shop.records().len();
-    let words = ["the ledger would not take this: `dana` is a person", "hint: let the forge's bot do it"];
+    let printed = "hint: let the bot do it, as a CI job does: `orchestrator --as orchestrator run staging`";
+    let words = ["the ledger would not take this: `dana` is a person", printed];
     refuses(&shop, "--as dana run staging", 13, &words);
     refuses(&shop, "--as eve deploy staging", 13, &["`eve` is a person"]);
     assert_eq!((shop.untouched(), shop.records().len()), (before, records));

@@ -16,6 +16,7 @@ mod faults_kill;
 mod flow;
 mod flow_cases;
 mod flow_trains;
+mod identity;
 mod ledger_attacks;
 mod lock_cases;
 mod lock_check;

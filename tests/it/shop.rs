@@ -19,7 +19,7 @@ pub(crate) const CLOCK: &str = "2026-01-05T09:00:00Z";
 const SERVICES: &[&str] = &["ops/shop-dashboards", "services/shop-cart", "services/shop-web"];
 
 /// Four people may approve, one administers.
-const FORGE: &str = "-C shop.git forge init --user ana:write --user ben:write --user chloe:write --user dan:write \
+pub(crate) const FORGE: &str = "-C shop.git forge init --user ana:write --user ben:write --user chloe:write --user dan:write \
     --user dana:write --user eve:admin --protect staging=orchestrator/lock,orchestrator/suites \
     --protect main=orchestrator/staging-proof,orchestrator/approvals";
 
@@ -165,14 +165,17 @@ impl Shop {
     /// The same in the shop's folder.
     pub(crate) fn in_root(&self, line: &str) -> Invocation {
         let state = self.join("home");
-        self.sandbox.orchestrator().env("ORCHESTRATOR_CLOCK", CLOCK).env("SHOP_STATE", state).args(words(line))
+        // Where no user is named, the bot acts, as in a CI job.
+        let job = self.sandbox.orchestrator().env("ORCHESTRATOR_AS", "orchestrator");
+        job.env("ORCHESTRATOR_CLOCK", CLOCK).env("SHOP_STATE", state).args(words(line))
     }
 
     /// Another program in the clone, which runs the product: its own arguments, and then those of the product.
     pub(crate) fn program(&self, program: &str, arguments: &[&str], line: &str) -> Invocation {
         let program = self.sandbox.orchestrator_at(program).current_dir(self.join("shop"));
         let state = self.join("home");
-        program.env("ORCHESTRATOR_CLOCK", CLOCK).env("SHOP_STATE", state).args(arguments).args(words(line))
+        let program = program.env("ORCHESTRATOR_AS", "orchestrator").env("ORCHESTRATOR_CLOCK", CLOCK);
+        program.env("SHOP_STATE", state).args(arguments).args(words(line))
     }
 
     /// Runs a command that must end with 0.

@@ -21,7 +21,8 @@ pub(crate) const FORGE: Variable =
 /// Acting user.
 pub(crate) const ACTOR: Variable = Variable {
     name: "ORCHESTRATOR_AS",
-    description: "User of the local forge who acts, as `--as`. The update hook reads it too: it names who pushes.",
+    description: "User of the local forge who acts, as `--as`; default: the person with git's `user.email`. The update \
+                  hook reads it too: it names who pushes.",
 };
 /// Fixed clock.
 pub(crate) const CLOCK: Variable = Variable {
@@ -106,8 +107,11 @@ pub(crate) const NO_COLOR: Variable =
 pub(crate) const TERM: Variable =
     Variable { name: "TERM", description: "`dumb`, or nothing: plain lines instead of progress bars." };
 /// Set by CI systems.
-pub(crate) const CI: Variable =
-    Variable { name: "CI", description: "When set: plain lines instead of progress bars, even on a terminal." };
+pub(crate) const CI: Variable = Variable {
+    name: "CI",
+    description: "When `true` and no user is named: the forge's bot acts. When set at all: plain lines instead of progress \
+                  bars, even on a terminal.",
+};
 
 /// All of them, in the order of the reference.
 pub(crate) const ALL: [Variable; 23] = [

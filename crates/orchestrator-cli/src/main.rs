@@ -3,6 +3,7 @@
 mod app;
 mod arguments;
 mod clock;
+mod command_line;
 mod commands;
 mod demo;
 mod environment;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lock_model::UserName;
-use orchestrator::{Context, Error, ErrorKind, Opened, Problem, RegistryAccess, Result, Settings, Surroundings};
+use orchestrator::{Actor, Context, Error, ErrorKind, Opened, Problem, RegistryAccess, Result, Settings, Surroundings};
 use process::EnvVars;
 use registry::credentials::{EnvCredential, Login};
 use registry::{PemAuthority, Proxies};
@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::arguments::GlobalArgs;
 use crate::clock;
+use crate::command_line;
 use crate::environment::{self, Variable};
 use crate::interruption;
 use crate::output::Progress;
@@ -39,15 +40,24 @@ pub(crate) fn opened(global: &GlobalArgs, deadline: Duration) -> Result<Opened> 
 }
 
 fn settings(global: &GlobalArgs, deadline: Duration) -> Result<Settings> {
-    let mut settings = Settings::new(&global.repository);
+    let mut settings = Settings::new(&global.repository, actor(global)?);
+    settings.command = Some(command_line::without_actor(std::env::args_os().skip(1)));
     settings.forge = global.forge();
-    settings.actor = global.actor()?;
     settings.cache = global.cache();
     settings.run_id = environment::read(environment::RUN_ID).unwrap_or_else(|| "local".to_owned());
     settings.run_attempt = environment::read(environment::RUN_ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
     settings.nonce = Some(nonce());
     settings.deadline = Instant::now() + deadline;
     Ok(settings)
+}
+
+/// Who acts: as named, the bot in a CI job, and else the person whose address git has.
+fn actor(global: &GlobalArgs) -> Result<Actor> {
+    Ok(match global.actor()? {
+        Some(name) => Actor::Named(name),
+        None if environment::read(environment::CI).as_deref() == Some("true") => Actor::Bot,
+        None => Actor::OfGit,
+    })
 }
 
 /// Variables, programs and logins.

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Events;
 use crate::hints;
+use crate::identity::{Actor, Unknown, identify};
 use crate::registry_client::RegistryAccess;
 use crate::report::v1::NotJudged;
 use crate::workspace::{Side, Workspace};
@@ -82,8 +83,10 @@ pub struct Settings {
     pub repository: PathBuf,
     /// Folder of the local forge; `None`: beside the bare repository, or where the clone's `origin` lies.
     pub forge: Option<PathBuf>,
-    /// Who acts; `None`: the forge's only bot.
-    pub actor: Option<UserName>,
+    /// Who acts.
+    pub actor: Actor,
+    /// The words of the caller's command line, without who acts: for hints that repeat it.
+    pub command: Option<String>,
     /// Folder for what was fetched; `None`: beside the git objects.
     pub cache: Option<PathBuf>,
     /// Identity of the CI run, for the ledger.
@@ -97,12 +100,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A repository on behalf of the forge's bot, with five minutes to go.
-    pub fn new(repository: impl Into<PathBuf>) -> Self {
+    /// A repository on behalf of a user, with five minutes to go.
+    pub fn new(repository: impl Into<PathBuf>, actor: Actor) -> Self {
         Self {
             repository: repository.into(),
             forge: None,
-            actor: None,
+            actor,
+            command: None,
             cache: None,
             run_id: "local".to_owned(),
             run_attempt: 1,
@@ -119,8 +123,11 @@ pub struct Context {
     pub(crate) forge: Forge,
     /// Where `git` fetches from and pushes to.
     pub(crate) remote: Remote,
-    /// Who runs this, for the ledger.
+    /// Who runs this, for the ledger; without a name where it is not known who acts.
     pub(crate) run: RunIdentity,
+    unknown_actor: Option<Unknown>,
+    /// The words of the caller's command line, without who acts.
+    pub(crate) command: Option<String>,
 }
 
 /// What needs no forge is asked of the workspace.
@@ -208,6 +215,26 @@ impl Local {
     }
 }
 
+/// A setting of a repository or of the user; `None` where there is none.
+#[expect(clippy::disallowed_methods, reason = "a setting, not a file of a commit")]
+fn setting(git: &Git, name: &str) -> Option<String> {
+    git.text(["config", "--get", name]).ok().map(|value| value.trim().to_owned())
+}
+
+/// The name of who acts, among the users of the forge in a folder.
+pub(crate) fn who_acts(actor: &Actor, git: &Git, root: &Path) -> Result<Result<UserName, Unknown>> {
+    let mail = match actor {
+        Actor::OfGit => setting(git, "user.email"),
+        Actor::Named(_) | Actor::Bot => None,
+    };
+    let users = match actor {
+        // The forge looks a named user up when the role is needed.
+        Actor::Named(_) => Vec::new(),
+        Actor::Bot | Actor::OfGit => reader(root, git)?.users()?,
+    };
+    Ok(identify(actor, &users, mail.as_deref()))
+}
+
 /// Finds the `git` program.
 pub(crate) fn find_git(surroundings: &Surroundings) -> Result<Program> {
     Program::find("git", &surroundings.search_path).map_err(|error| {
@@ -236,8 +263,8 @@ impl Opened {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Repository`] where one of them cannot be opened, [`ErrorKind::Usage`] where no acting user is named and
-    /// the forge does not have exactly one bot.
+    /// [`ErrorKind::Repository`] where one of them cannot be opened. Where it is not known who acts, only calls that write
+    /// end with an error.
     pub fn open(
         settings: Settings,
         surroundings: Surroundings,
@@ -344,14 +371,13 @@ impl Context {
     ) -> Result<Self> {
         let FoundForge { root, repository, remote } = found;
         let home = root.join(&repository);
-        let options = git_options(&surroundings, settings.actor.as_ref());
-        let forge_git = Git::open(&local.git_program, &home, options)
-            .map_err(|error| git_error("the forge's repository cannot be opened", error))?;
-        let actor = match &settings.actor {
-            Some(actor) => actor.clone(),
-            None => the_bot(&root, &forge_git, &clock)?,
+        let (actor, unknown_actor) = match who_acts(&settings.actor, &local.git, &root)? {
+            Ok(actor) => (Some(actor), None),
+            Err(unknown) => (None, Some(unknown)),
         };
-        let forge = LocalForge::open(&root, forge_git, Some(actor.clone()), forge_clock(&clock))?;
+        let forge_git = Git::open(&local.git_program, &home, git_options(&surroundings, actor.as_ref()))
+            .map_err(|error| git_error("the forge's repository cannot be opened", error))?;
+        let forge = LocalForge::open(&root, forge_git, actor.clone(), forge_clock(&clock))?;
         let (refs, location) = match &remote {
             Remote::Itself => ("refs", local.git.common_dir().to_string_lossy().into_owned()),
             Remote::Url(url) => ("refs/orchestrator", url.clone()),
@@ -361,10 +387,10 @@ impl Context {
         let run = RunIdentity {
             id: settings.run_id,
             attempt: settings.run_attempt,
-            actor: actor.to_string(),
+            actor: actor.map(|actor| actor.to_string()).unwrap_or_default(),
             nonce: settings.nonce,
         };
-        Ok(Self { workspace, forge: Forge::Local(forge), remote, run })
+        Ok(Self { workspace, forge: Forge::Local(forge), remote, run, unknown_actor, command: settings.command })
     }
 
     /// Fetches the forge's branches, tags and pull requests into refs of our own; the user's own refs stay as they are.
@@ -408,6 +434,21 @@ impl Context {
                 Err(Error::new(ErrorKind::Usage, "this repository is on no branch").hint("name one: `--head BRANCH`"))
             }
         }
+    }
+
+    /// Whether it is known who acts.
+    pub(crate) fn knows_actor(&self) -> bool {
+        self.unknown_actor.is_none()
+    }
+
+    /// Refuses to write where it is not known who acts.
+    pub(crate) fn needs_actor(&self) -> Result<()> {
+        self.unknown_actor.as_ref().map_or(Ok(()), |unknown| Err(unknown.error()))
+    }
+
+    /// Whether a bot acts, whose statuses and records count.
+    pub(crate) async fn acts_as_bot(&self) -> Result<bool> {
+        Ok(self.bots().await?.contains(&self.run.actor))
     }
 
     /// The programs among the forge's users: only their records are evidence.
@@ -460,8 +501,7 @@ pub(crate) fn find_forge(
         let FoundForge { root, repository, remote: _ } = locate_forge(forge, &local).ok_or_else(no_forge)?;
         let git = Git::open(&local.git_program, &root.join(repository), git_options(surroundings, None))
             .map_err(|error| git_error("the forge's repository cannot be opened", error))?;
-        // Nothing that carries a time is written.
-        Ok(LocalForge::open(&root, git, None, local::Clock::fixed(Timestamp::from_unix_seconds(0)))?)
+        reader(&root, &git)
     };
     match open() {
         Ok(found) => Ok(Some(found)),
@@ -470,16 +510,10 @@ pub(crate) fn find_forge(
     }
 }
 
-/// The forge's only bot, which acts where no user is named.
-fn the_bot(root: &Path, git: &Git, clock: &Arc<dyn Clock>) -> Result<UserName> {
-    let forge = LocalForge::open(root, git.clone(), None, forge_clock(clock))?;
-    let mut bots = forge.users()?.into_iter().filter(|user| user.bot);
-    match (bots.next(), bots.next()) {
-        (Some(bot), None) => Ok(bot.name),
-        (None, _) | (Some(_), Some(_)) => {
-            Err(Error::new(ErrorKind::Usage, "the forge has not exactly one bot").hint("say who acts with `--as USER`"))
-        }
-    }
+/// A local forge for nobody in particular, which only reads.
+fn reader(root: &Path, git: &Git) -> Result<LocalForge> {
+    // Nothing that carries a time is written.
+    Ok(LocalForge::open(root, git.clone(), None, local::Clock::fixed(Timestamp::from_unix_seconds(0)))?)
 }
 
 /// The same clock for the local forge.

@@ -154,7 +154,7 @@ pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<
     let revision = Revision::load(context, &commit)?;
     let mut engine = Engine::new(context, store, revision, environment, Purpose::Run)?;
     let proof = engine.deployable()?.prove(context).await?;
-    if !proof.is_proven() && context.bots().await?.contains(&context.run.actor) {
+    if !proof.is_proven() && context.acts_as_bot().await? {
         record_difference(context, &mut engine).await?;
     }
     Ok(VerifyReport {

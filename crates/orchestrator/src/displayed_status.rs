@@ -16,6 +16,9 @@ pub(crate) async fn set_status(
     state: StatusState,
     text: &str,
 ) -> Result<Option<String>> {
+    if !context.knows_actor() {
+        return Ok(Some(format!("status `{name}` is not set: it is not known who acts")));
+    }
     let bots = context.bots().await?;
     let actor = &context.run.actor;
     if !bots.contains(actor) {

@@ -19,8 +19,11 @@ pub(crate) async fn may_record(context: &Context, step: Step, result: StepResult
     match permission(&draft, &user.as_pusher()) {
         // Where to, the rollback asks the ledger itself.
         Permission::Granted | Permission::BeginsRollback => Ok(()),
-        Permission::InOwnRollback => is_step_of(&draft, None).map_err(denied),
-        Permission::Denied(reason) => Err(denied(reason)),
+        Permission::InOwnRollback => match is_step_of(&draft, None) {
+            Ok(()) => Ok(()),
+            Err(reason) => Err(denied(context, reason).await),
+        },
+        Permission::Denied(reason) => Err(denied(context, reason).await),
     }
 }
 
@@ -40,7 +43,10 @@ pub(crate) async fn may_continue_rollback(
     draft.release = Some(target.release.clone());
     draft.commit = Some(target.commit.clone());
     let decider = ledger.of(environment).rfind(|record| decides_rollback(record, environment));
-    is_step_of(&draft, decider).map_err(denied)
+    match is_step_of(&draft, decider) {
+        Ok(()) => Ok(()),
+        Err(reason) => Err(denied(context, reason).await),
+    }
 }
 
 /// Refuses a person's rollback that would set a reserved branch to a tree which the branch has never held: the forge takes
@@ -67,15 +73,37 @@ pub(crate) async fn may_set_branch(context: &Context, branch: &BranchName, plan:
     if held.contains(&tree) {
         return Ok(());
     }
-    Err(denied(format!(
+    let reason = format!(
         "`{branch}` is reserved for bots: `{}` may set it back to what it has held, and it has never held what this release \
          makes of it now",
         user.name
-    )))
+    );
+    Err(denied(context, reason).await)
 }
 
-/// The acting user, who must be allowed to write.
+/// Refuses a person to do what only a bot's word counts for, before anything is written.
+pub(crate) async fn needs_bot(context: &Context, what: &str) -> Result<()> {
+    let user = writer(context).await?;
+    if user.bot {
+        return Ok(());
+    }
+    let message = format!("`{}` is a person, and {what} by a bot", user.name);
+    Err(Error::new(ErrorKind::Denied, message).hint(as_bot(context).await?))
+}
+
+/// The command line by which the bot does the same.
+async fn as_bot(context: &Context) -> Result<String> {
+    let bots = context.bots().await?;
+    let bot = bots.first().map_or("BOT", String::as_str);
+    Ok(match &context.command {
+        Some(words) => format!("let the bot do it, as a CI job does: `orchestrator --as {bot} {words}`"),
+        None => format!("let the bot `{bot}` do it, as a CI job does"),
+    })
+}
+
+/// The acting user, who must be known and allowed to write.
 async fn writer(context: &Context) -> Result<User> {
+    context.needs_actor()?;
     let user = context.forge.acting_user().await?;
     if user.role >= Role::Write {
         return Ok(user);
@@ -87,7 +115,10 @@ async fn writer(context: &Context) -> Result<User> {
     ))
 }
 
-fn denied(reason: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Denied, format!("the ledger would not take this: {reason}"))
-        .hint("let the forge's bot do it: without `--as` and `ORCHESTRATOR_AS`, as a CI job does")
+async fn denied(context: &Context, reason: impl std::fmt::Display) -> Error {
+    let error = Error::new(ErrorKind::Denied, format!("the ledger would not take this: {reason}"));
+    match as_bot(context).await {
+        Ok(hint) => error.hint(hint),
+        Err(_) => error,
+    }
 }

@@ -9,7 +9,7 @@
 //!
 //! use orchestrator::lock_model::Timestamp;
 //! use orchestrator::process::EnvVars;
-//! use orchestrator::{Clock, Context, NoEvents, Settings, Surroundings};
+//! use orchestrator::{Actor, Clock, Context, NoEvents, Settings, Surroundings};
 //!
 //! #[derive(Debug)]
 //! struct SystemClock;
@@ -22,7 +22,7 @@
 //!
 //! # async fn example() -> orchestrator::Result<()> {
 //! let surroundings = Surroundings::new(std::env::var_os("PATH").unwrap_or_default(), EnvVars::new());
-//! let context = Context::open(Settings::new("shop.git"), surroundings, Arc::new(SystemClock), Arc::new(NoEvents))?;
+//! let context = Context::open(Settings::new("shop.git", Actor::Bot), surroundings, Arc::new(SystemClock), Arc::new(NoEvents))?;
 //! for environment in orchestrator::status(&context).await?.environments {
 //!     println!("{}: {}", environment.environment, environment.tag.unwrap_or_default());
 //! }
@@ -45,6 +45,7 @@ mod events;
 mod health;
 mod hints;
 mod hold;
+mod identity;
 mod image_availability;
 mod image_failure;
 mod images;
@@ -92,6 +93,7 @@ pub use error::{Error, ErrorKind, Problem, Result};
 pub use events::{Event, Events, NoEvents};
 pub use health::health;
 pub use hold::{accept_release, hold, unhold};
+pub use identity::Actor;
 pub use images::explain_image;
 pub use output_file::{MissingFolders, write_output};
 pub use policy::accept_policy;

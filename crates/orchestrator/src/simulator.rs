@@ -1,5 +1,6 @@
 //! The local forge itself: making it, and judging pushes for its hook.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +11,9 @@ use git::Git;
 use lock_model::{BranchName, Timestamp, UserName};
 
 use crate::clock::Clock;
-use crate::context::{Surroundings, find_git, git_options};
+use crate::context::{Surroundings, find_git, git_options, who_acts};
 use crate::error::{Error, ErrorKind, Result};
+use crate::identity::Actor;
 use crate::report::v1::{ForgeInitReport, UpdateVerdictReport};
 
 /// How to make a local forge.
@@ -21,7 +23,7 @@ pub struct ForgeInitRequest {
     /// The bot that orchestrator acts as.
     pub bot: UserName,
     /// The people.
-    pub users: Vec<(UserName, Role)>,
+    pub users: Vec<User>,
     /// The protected branches, and the statuses that a merge to each needs.
     pub protect: Vec<(BranchName, Vec<String>)>,
     /// The protected branch that the bot commits locks to, past its rules; `None`: `staging`, where it is protected.
@@ -53,8 +55,8 @@ impl ForgeInitRequest {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Usage`] where the repository is not bare, and where locks are to be committed to a branch that is not
-/// protected.
+/// [`ErrorKind::Usage`] where the repository is not bare, where two people have one address, and where locks are to be
+/// committed to a branch that is not protected.
 pub fn init_forge(
     repository: &Path,
     request: &ForgeInitRequest,
@@ -68,6 +70,7 @@ pub fn init_forge(
         return Err(Error::new(ErrorKind::Usage, format!("`{}` is no bare repository", repository.display()))
             .hint("make one with `git clone --bare`, and name it with `--repository`"));
     }
+    one_user_a_mail(&request.users)?;
     let bot = &request.bot;
     let locks_on = match &request.locks_on {
         Some(branch) if !request.protect.iter().any(|(protected, _)| protected == branch) => {
@@ -83,7 +86,7 @@ pub fn init_forge(
     let mut settings = ForgeSettings::default();
     settings.reserved.clone_from(&request.reserve);
     settings.users.push(User::bot(bot.clone(), Role::Write));
-    settings.users.extend(request.users.iter().map(|(name, role)| User::person(name.clone(), *role)));
+    settings.users.extend(request.users.iter().cloned());
     for (branch, required) in &request.protect {
         let required_statuses =
             required.iter().map(|context| RequiredStatus::new(context.clone(), Some(bot.clone()))).collect();
@@ -105,6 +108,18 @@ pub fn init_forge(
         WriteOutcome::Updated | WriteOutcome::Unchanged => false,
     };
     Ok(ForgeInitReport { forge: root.join("forge").display().to_string(), created, changes })
+}
+
+/// Refuses an address that would stand for two people.
+fn one_user_a_mail(users: &[User]) -> Result<()> {
+    let mut owners: BTreeMap<String, &UserName> = BTreeMap::new();
+    for (mail, name) in users.iter().flat_map(|user| user.mails.iter().map(move |mail| (mail, &user.name))) {
+        if let Some(other) = owners.insert(mail.to_ascii_lowercase(), name).filter(|other| *other != name) {
+            let message = format!("`{mail}` is to be the address of `{other}` and of `{name}`");
+            return Err(Error::new(ErrorKind::Usage, message).hint("an address says who acts: give it to one user"));
+        }
+    }
+    Ok(())
 }
 
 fn folder_around(git: &Git) -> Result<std::path::PathBuf> {
@@ -134,17 +149,26 @@ pub struct RefPush<'a> {
 /// Where the forge cannot be read; a push that is refused is a report.
 pub fn judge_push(
     push: RefPush<'_>,
-    actor: Option<&UserName>,
+    actor: &Actor,
     surroundings: &Surroundings,
     clock: Arc<dyn Clock>,
 ) -> Result<UpdateVerdictReport> {
     let program = find_git(surroundings)?;
-    let git = Git::open(&program, push.bare, git_options(surroundings, actor))
+    let git = Git::open(&program, push.bare, git_options(surroundings, None))
         .map_err(|error| Error::from_source(ErrorKind::Repository, "the bare repository cannot be opened", error))?;
     let root = folder_around(&git)?;
     let clock = local::Clock::new(move || clock.now());
-    let forge = LocalForge::open(&root, git, actor.cloned(), clock)?;
-    let verdict = forge.simulator().judge_update(push.reference, push.old, push.new)?;
+    let verdict = match who_acts(actor, &git, &root)? {
+        Ok(name) => {
+            let forge = LocalForge::open(&root, git, Some(name), clock)?;
+            forge.simulator().judge_update(push.reference, push.old, push.new)?
+        }
+        Err(unknown) => {
+            let error = unknown.error();
+            let hints = error.hints().iter().map(|hint| format!("hint: {hint}"));
+            PushVerdict::Refused { reasons: [error.message().to_owned()].into_iter().chain(hints).collect() }
+        }
+    };
     Ok(UpdateVerdictReport {
         reference: push.reference.to_owned(),
         allowed: !matches!(verdict, PushVerdict::Refused { .. }),

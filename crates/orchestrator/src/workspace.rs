@@ -45,7 +45,7 @@ pub struct Workspace {
     pub(crate) deadline: Instant,
     /// What is known of blobs that were hashed, by their ids.
     pub(crate) digests: Mutex<BTreeMap<String, Digest>>,
-    /// On whose behalf `git` is run; absent where there is no forge.
+    /// On whose behalf `git` is run; absent where there is no forge, and where it is not known who acts.
     actor: Option<UserName>,
 }
 
@@ -53,7 +53,8 @@ pub struct Workspace {
 pub(crate) struct Side {
     pub refs: &'static str,
     pub location: String,
-    pub actor: UserName,
+    /// Absent where it is not known who acts.
+    pub actor: Option<UserName>,
 }
 
 impl Workspace {
@@ -70,7 +71,7 @@ impl Workspace {
         let superproject = Superproject::open_as(&settings.repository, Ownership::Vouched)
             .map_err(|error| Error::from_source(ErrorKind::Repository, "the superproject cannot be opened", error))?;
         let (forge_refs, location, actor) = match side {
-            Some(Side { refs, location, actor }) => (Some(refs), location, Some(actor)),
+            Some(Side { refs, location, actor }) => (Some(refs), location, actor),
             None => (None, local.location(), None),
         };
         let git = match &actor {

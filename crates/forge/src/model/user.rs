@@ -45,4 +45,10 @@ impl User {
     pub fn bot(name: UserName, role: Role) -> Self {
         Self { name, role, bot: true, mails: Vec::new() }
     }
+
+    /// Sets the mail addresses.
+    #[must_use]
+    pub fn mails(self, mails: impl IntoIterator<Item = String>) -> Self {
+        Self { mails: mails.into_iter().collect(), ..self }
+    }
 }

@@ -20,8 +20,9 @@ pub(crate) enum ForgeCommand {
 /// How to make a local forge.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ForgeInitArgs {
-    /// A user as `NAME:ROLE`; roles are `read`, `write`, `admin`.
-    #[arg(long = "user", value_name = "NAME:ROLE", required = true)]
+    /// A person as `NAME:ROLE` or `NAME:ROLE:MAIL`; roles are `read`, `write`, `admin`. By the address, as git has it in
+    /// `user.email`, a person is known without `--as`.
+    #[arg(long = "user", value_name = "NAME:ROLE[:MAIL]", required = true)]
     pub users: Vec<String>,
     /// Name of the bot that orchestrator acts as.
     #[arg(long, value_name = "NAME", default_value = "orchestrator")]

@@ -87,7 +87,7 @@ pub(crate) struct GlobalArgs {
     /// Folder of the local forge (it holds `shop.git` and `forge/`); default: where the clone's `origin` lies.
     #[arg(long, global = true, value_name = "DIR", env = crate::environment::FORGE.name, hide_env_values = true, value_parser = folder())]
     forge: Option<PathBuf>,
-    /// User of the local forge who acts; default: the forge's bot.
+    /// User of the local forge who acts; default: the person with git's `user.email`, and the forge's bot where `CI` is `true`.
     #[arg(long = "as", global = true, value_name = "USER", env = crate::environment::ACTOR.name, hide_env_values = true)]
     actor: Option<String>,
     /// Output for people, for machines, or for a GitHub Actions log.

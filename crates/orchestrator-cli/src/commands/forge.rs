@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use lock_model::{BranchName, UserName};
-use orchestrator::forge::Role;
+use lock_model::BranchName;
+use orchestrator::forge::{Role, User};
 use orchestrator::simulator::{self, ForgeInitRequest, RefPush};
-use orchestrator::{Context, Error, ErrorKind, Result};
+use orchestrator::{Actor, Context, Error, ErrorKind, Result};
 
 use super::{dispatched_earlier, pull_request};
 use crate::arguments::{ForgeCommand, ForgeInitArgs, GlobalArgs, HookArgs};
@@ -35,17 +35,22 @@ pub(crate) fn init(args: &ForgeInitArgs, global: &GlobalArgs) -> Result<Shown> {
 /// Judges a push; git refuses it where this ends with another code than 0.
 pub(crate) fn hook(args: &HookArgs, global: &GlobalArgs) -> Result<Shown> {
     let push = RefPush { bare: &args.bare, reference: &args.reference, old: &args.old, new: &args.new };
-    let actor = global.actor()?;
-    Ok(Shown::report(&simulator::judge_push(push, actor.as_ref(), &surroundings(), Arc::new(clock::clock()?))?))
+    // A push in a CI job names its user as well: `CI` alone makes nobody the bot here.
+    let actor = global.actor()?.map_or(Actor::OfGit, Actor::Named);
+    Ok(Shown::report(&simulator::judge_push(push, &actor, &surroundings(), Arc::new(clock::clock()?))?))
 }
 
-/// `NAME:ROLE`.
-fn parse_user(text: &str) -> Result<(UserName, Role)> {
+/// `NAME:ROLE` or `NAME:ROLE:MAIL,MAIL`.
+fn parse_user(text: &str) -> Result<User> {
     let wrong = || {
-        Error::new(ErrorKind::Usage, format!("`--user {}` is not `NAME:ROLE`", text.escape_default()))
-            .hint("roles are `read`, `write`, `admin`")
+        Error::new(
+            ErrorKind::Usage,
+            format!("`--user {}` is not `NAME:ROLE` or `NAME:ROLE:MAIL`", text.escape_default()),
+        )
+        .hint("roles are `read`, `write`, `admin`; several addresses are separated by commas")
     };
-    let (name, role) = text.split_once(':').ok_or_else(wrong)?;
+    let (name, rest) = text.split_once(':').ok_or_else(wrong)?;
+    let (role, mails) = rest.split_once(':').map_or((rest, None), |(role, mails)| (role, Some(mails)));
     let role = match role {
         "read" => Role::Read,
         "write" => Role::Write,
@@ -55,7 +60,9 @@ fn parse_user(text: &str) -> Result<(UserName, Role)> {
     let name = name.parse().map_err(|error: lock_model::IdentifierError| {
         Error::from_source(ErrorKind::Usage, "`--user` names no user", error)
     })?;
-    Ok((name, role))
+    let mails: Vec<String> = mails.iter().flat_map(|mails| mails.split(',')).map(str::to_owned).collect();
+    let is_mail = |mail: &String| mail.contains('@') && !mail.contains(|c: char| c.is_whitespace() || c.is_control());
+    if mails.iter().all(is_mail) { Ok(User::person(name, role).mails(mails)) } else { Err(wrong()) }
 }
 
 /// `BRANCH` or `BRANCH=CONTEXT,CONTEXT`.

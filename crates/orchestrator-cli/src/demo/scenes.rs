@@ -38,13 +38,13 @@ fn before(stage: &mut Stage) -> Result<()> {
     )?;
     open_and_lock(stage, 1, "Six services", Show::First)?;
     merge_to_staging(stage, 1, Show::First)?;
-    stage.orchestrator("run staging", 0, Show::First)?;
+    stage.job("run staging", 0, Show::First)?;
     for reviewer in ["ana", "ben", "chloe", "dan"] {
         approve(stage, reviewer, 2, Show::First)?;
     }
-    stage.orchestrator("approvals --pr 2", 0, Show::First)?;
+    stage.job("approvals --pr 2", 0, Show::First)?;
     stage.orchestrator("--as ana forge pr merge 2", 0, Show::First)?;
-    stage.orchestrator("run production", 0, Show::First)?;
+    stage.job("run production", 0, Show::First)?;
     Ok(())
 }
 
@@ -69,10 +69,10 @@ fn missing_image(stage: &mut Stage) -> Result<()> {
     let payments = stage.shop.new_version("shop-payments", 2, Built::No)?;
     stage.shop.commit_to_dev(&[gitlink("shop-payments", &payments)], "payments: version 2")?;
     stage.note("dana pushed payments 2 before its CI had built the image");
-    stage.orchestrator("lock publish --pr 3", 12, Show::All)?;
+    stage.job("lock publish --pr 3", 12, Show::All)?;
     stage.shop.build_image("shop-payments", &payments)?;
     stage.note("payments' CI has built the image: the same command again");
-    stage.orchestrator("lock publish --pr 3", 0, Show::All)?;
+    stage.job("lock publish --pr 3", 0, Show::All)?;
     Ok(())
 }
 
@@ -106,7 +106,7 @@ fn unhealthy(stage: &mut Stage) -> Result<()> {
     merge_to_staging(stage, 3, Show::All)?;
     stage.outage("staging-platform", true)?;
     stage.note("staging's platform is down: file outages/staging-platform");
-    stage.orchestrator("run staging", 1, Show::All)?;
+    stage.job("run staging", 1, Show::All)?;
     Ok(())
 }
 
@@ -118,7 +118,7 @@ fn failing_suite(stage: &mut Stage) -> Result<()> {
     stage.outage("staging-platform", false)?;
     stage.outage("staging-checkout", true)?;
     stage.note("the platform is back; the payment provider's sandbox is down");
-    stage.orchestrator("run staging", 1, Show::All)?;
+    stage.job("run staging", 1, Show::All)?;
     stage.orchestrator("forge pr list", 0, Show::All)?;
     Ok(())
 }
@@ -130,8 +130,8 @@ fn promotion(stage: &mut Stage) -> Result<()> {
     );
     stage.outage("staging-checkout", false)?;
     stage.note("the sandbox is back");
-    stage.orchestrator("run staging", 0, Show::All)?;
-    stage.orchestrator("run staging", 0, Show::All)?;
+    stage.job("run staging", 0, Show::All)?;
+    stage.job("run staging", 0, Show::All)?;
     Ok(())
 }
 
@@ -145,7 +145,7 @@ fn three_approvals(stage: &mut Stage) -> Result<()> {
     for reviewer in ["ana", "ben", "chloe"] {
         approve(stage, reviewer, 4, Show::All)?;
     }
-    stage.orchestrator("approvals --pr 4", 1, Show::All)?;
+    stage.job("approvals --pr 4", 1, Show::All)?;
     stage.orchestrator("--as ana forge pr merge 4", 20, Show::All)?;
     Ok(())
 }
@@ -159,11 +159,11 @@ fn second_train(stage: &mut Stage) -> Result<()> {
     stage.shop.commit_to_dev(&[gitlink("shop-web", &web)], "web: version 2")?;
     open_and_lock(stage, 5, "Web 2", Show::First)?;
     merge_to_staging(stage, 5, Show::First)?;
-    stage.orchestrator("run staging", 0, Show::All)?;
+    stage.job("run staging", 0, Show::All)?;
     for reviewer in ["ana", "ben", "dan"] {
         approve(stage, reviewer, 4, Show::First)?;
     }
-    stage.orchestrator("approvals --pr 4", 1, Show::All)?;
+    stage.job("approvals --pr 4", 1, Show::All)?;
     Ok(())
 }
 
@@ -173,7 +173,7 @@ fn fourth_approval(stage: &mut Stage) -> Result<String> {
         "Four people approved exactly this content: the merge commit carries the same tree.",
     );
     approve(stage, "chloe", 4, Show::All)?;
-    stage.orchestrator("approvals --pr 4", 0, Show::All)?;
+    stage.job("approvals --pr 4", 0, Show::All)?;
     stage.orchestrator("--as ana forge pr merge 4", 0, Show::All)?;
     let merged = stage.shop.superproject()?.rev_parse("refs/heads/main").ok().flatten();
     merged.ok_or_else(|| Error::new(ErrorKind::Bug, "main has no commit"))
@@ -191,7 +191,7 @@ fn bypass(stage: &mut Stage) -> Result<()> {
     stage.note("eve pushed a branch `hotfix` that drops a smoke test");
     stage.orchestrator("--as eve forge pr create --head hotfix --base main --title Hotfix", 0, Show::All)?;
     stage.orchestrator("--as eve forge pr merge 6 --admin", 0, Show::All)?;
-    stage.orchestrator("run production", 20, Show::All)?;
+    stage.job("run production", 20, Show::All)?;
     Ok(())
 }
 
@@ -202,8 +202,8 @@ fn release(stage: &mut Stage, approved: &str) -> Result<()> {
     );
     let short: String = approved.chars().take(12).collect();
     stage.orchestrator(&format!("plan production --rev {short}"), 0, Show::All)?;
-    stage.orchestrator(&format!("run production --rev {short}"), 0, Show::All)?;
-    stage.orchestrator(&format!("run production --rev {short}"), 0, Show::All)?;
+    stage.job(&format!("run production --rev {short}"), 0, Show::All)?;
+    stage.job(&format!("run production --rev {short}"), 0, Show::All)?;
     Ok(())
 }
 
@@ -213,8 +213,8 @@ fn rollback(stage: &mut Stage, approved: &str) -> Result<()> {
         "The release before is deployed from its own commit through the same steps; nothing newer goes on until somebody lifts the hold.",
     );
     let short: String = approved.chars().take(12).collect();
-    stage.orchestrator("rollback production --reason \"customers cannot pay\"", 0, Show::All)?;
-    stage.orchestrator(&format!("run production --rev {short}"), 20, Show::All)?;
+    stage.job("rollback production --reason \"customers cannot pay\"", 0, Show::All)?;
+    stage.job(&format!("run production --rev {short}"), 20, Show::All)?;
     stage.orchestrator("status", 0, Show::All)?;
     stage.orchestrator("history production", 0, Show::All)?;
     Ok(())
@@ -223,12 +223,12 @@ fn rollback(stage: &mut Stage, approved: &str) -> Result<()> {
 fn open_and_lock(stage: &mut Stage, number: u64, title: &str, show: Show) -> Result<()> {
     let open = format!("--as dana forge pr create --head dev --base staging --title \"{title}\"");
     stage.orchestrator(&open, 0, show)?;
-    stage.orchestrator(&format!("lock publish --pr {number}"), 0, show)?;
+    stage.job(&format!("lock publish --pr {number}"), 0, show)?;
     Ok(())
 }
 
 fn merge_to_staging(stage: &mut Stage, number: u64, show: Show) -> Result<()> {
-    stage.orchestrator(&format!("test run pull-request --pr {number}"), 0, show)?;
+    stage.job(&format!("test run pull-request --pr {number}"), 0, show)?;
     stage.orchestrator(&format!("--as dana forge pr merge {number}"), 0, show)?;
     Ok(())
 }
@@ -270,7 +270,7 @@ Try, by copy:
   orchestrator verify production
   orchestrator config show production --origin
   orchestrator forge pr view 4
-  orchestrator unhold production --reason \"the payment provider is back\"
+  orchestrator --as eve unhold production --reason \"the payment provider is back\"
   git -C ../shop.git log --oneline orchestrator/ledger
   git -C ../shop.git show deploy/production:services/shop-cart/app.yaml
 "

@@ -100,6 +100,11 @@ impl Stage {
         self.run(line, &self.shop.clone_folder(), expected, show)
     }
 
+    /// The same as the forge's bot: what a CI job does.
+    pub(super) fn job(&mut self, line: &str, expected: i32, show: Show) -> Result<String> {
+        self.orchestrator(&format!("--as orchestrator {line}"), expected, show)
+    }
+
     /// The same in the demo's own folder.
     pub(super) fn orchestrator_in_root(&mut self, line: &str, expected: i32, show: Show) -> Result<String> {
         let root = self.root.clone();

@@ -165,7 +165,7 @@ pub(crate) async fn prospect(
     let facts = PullRequestFacts {
         number: 0,
         // Promotions are opened by the bot.
-        author: context.run.actor.clone(),
+        author: context.bots().await?.into_iter().next().unwrap_or_default(),
         head: head.clone(),
         head_tree: commit_facts(context, head)?.tree,
         merged: None,

@@ -47,8 +47,10 @@ impl LedgerStore {
         Ok(store)
     }
 
-    /// Reads the ledger only to check its chain and to advance a clock that follows it.
+    /// Reads the ledger before something is written to the forge: its chain must hold, a clock that follows it advances,
+    /// and it must be known who writes.
     pub(crate) async fn check(context: &Context) -> Result<()> {
+        context.needs_actor()?;
         Self::read(context).await.map(drop)
     }
 
@@ -75,6 +77,7 @@ impl LedgerStore {
     where
         F: Fn(&Ledger) -> Result<()>,
     {
+        context.needs_actor()?;
         let mut draft = draft;
         draft.evidence = documents
             .iter()

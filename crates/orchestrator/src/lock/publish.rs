@@ -16,6 +16,7 @@ use crate::engine::{LOCK_ARTEFACT, LOCK_STATUS, rows_of};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inputs::{Inputs, changes as input_changes};
 use crate::labels::{diff_problems, short_id};
+use crate::ledger_rights::needs_bot;
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Generated, Scope};
 use crate::policy_found::PolicyFound;
@@ -58,6 +59,7 @@ impl LockPublishRequest {
 /// As [`generate_lock`](super::generate_lock): the comment and the status say why, too.
 pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Result<LockPublishReport> {
     context.needs_history()?;
+    needs_bot(context, "locks are published").await?;
     context.sync()?;
     let number = request.pull_request;
     let pull_request = context.forge.pull_request(number).await?;

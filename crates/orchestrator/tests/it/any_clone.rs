@@ -10,7 +10,7 @@ use orchestrator::lock::{
 };
 use orchestrator::report::v1::{ChangeKind, NotJudged};
 use orchestrator::{
-    ConfigInitRequest, Context, ErrorKind, NoEvents, Opened, RunRequest, Settings, Workspace, explain_image,
+    Actor, ConfigInitRequest, Context, ErrorKind, NoEvents, Opened, RunRequest, Settings, Workspace, explain_image,
     init_config, plan, run,
 };
 
@@ -43,8 +43,13 @@ fn clone(shop: &Shop, name: &str) {
 }
 
 fn opened(shop: &Shop, folder: &str) -> Opened {
-    Opened::open(Settings::new(shop.join(folder)), shop.surroundings(), Watcher::new(), std::sync::Arc::new(NoEvents))
-        .unwrap()
+    Opened::open(
+        Settings::new(shop.join(folder), Actor::OfGit),
+        shop.surroundings(),
+        Watcher::new(),
+        std::sync::Arc::new(NoEvents),
+    )
+    .unwrap()
 }
 
 fn alone(shop: &Shop, folder: &str) -> Workspace {
@@ -136,8 +141,7 @@ async fn a_lock_that_is_committed_is_what_a_plan_without_a_forge_takes() {
 async fn what_only_a_forge_makes_possible_names_what_is_missing() {
     let shop = shop();
     clone(&shop, "plain");
-    let mut settings = Settings::new(shop.join("plain"));
-    settings.actor = Some(user(BOT));
+    let settings = Settings::new(shop.join("plain"), Actor::Named(user(BOT)));
     let answer = Context::open(settings, shop.surroundings(), Watcher::new(), std::sync::Arc::new(NoEvents));
     let error = fails(answer, ErrorKind::Usage);
     assert!(error.message().contains("no local forge"), "{error}");

@@ -35,7 +35,11 @@ async fn t46_a_person_who_may_not_record_a_run_begins_none() {
         let dana = || shop.context(actor);
         let error = fails(run(&dana(), &RunRequest::new(staging())).await, ErrorKind::Denied);
         assert!(error.to_string().contains("comes from a bot, except in a rollback of one's own"), "{error}");
-        assert!(error.hints().iter().any(|hint| hint.contains("without `--as`")), "{:?}", error.hints());
+        assert!(
+            error.hints().iter().any(|hint| hint.contains("let the bot `orchestrator` do it")),
+            "{:?}",
+            error.hints()
+        );
         fails(deploy(&dana(), &DeployRequest::new(staging())).await, ErrorKind::Denied);
         fails(commit_lock(&dana(), &staging(), None).await, ErrorKind::Denied);
         fails(promote(&dana(), &staging()).await, ErrorKind::Denied);

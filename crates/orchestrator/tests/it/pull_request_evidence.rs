@@ -219,8 +219,8 @@ async fn t64_a_persons_command_leaves_the_status_of_the_bot() {
     let said = format!("status `orchestrator/suites` stays success, as `{BOT}` set it: `dana` is no bot");
     assert!(report.warnings.contains(&said), "{:?}", report.warnings);
     assert_eq!(status("orchestrator/suites"), of_bot);
-    let published = publish_lock(&shop.context("dana"), &LockPublishRequest::new(number)).await.unwrap();
-    assert!(published.warnings.iter().any(|warning| warning.starts_with("status `orchestrator/lock` stays success")));
+    let refused = fails(publish_lock(&shop.context("dana"), &LockPublishRequest::new(number)).await, ErrorKind::Denied);
+    assert!(refused.message().contains("`dana` is a person, and locks are published by a bot"), "{refused}");
     assert_eq!(status("orchestrator/lock"), of_bot);
     merge_pull_request(&shop.context("dana"), number, None, Bypass::No).await.unwrap();
     shop.run_ok(&staging()).await;

@@ -15,14 +15,14 @@ use lock_model::{
 };
 use orchestrator::forge::local::{self, LocalForge};
 use orchestrator::forge::simulator::Bypass;
-use orchestrator::forge::{CommitOutcome, FileChange, NewPullRequest, ReviewState, Role};
+use orchestrator::forge::{CommitOutcome, FileChange, NewPullRequest, ReviewState, Role, User};
 use orchestrator::lock::{LockPublishRequest, publish_lock};
 use orchestrator::pull_requests::{ReviewRequest, merge_pull_request, open_pull_request, review_pull_request};
 use orchestrator::report::v1::{RunReport, StepResult as StepWord};
 use orchestrator::simulator::{ForgeInitRequest, init_forge};
 use orchestrator::{
-    Clock, Context, Error, ErrorKind, Event, Events, RunRequest, Settings, Surroundings, TestRequest, approvals, run,
-    run_tests,
+    Actor, Clock, Context, Error, ErrorKind, Event, Events, RunRequest, Settings, Surroundings, TestRequest, approvals,
+    run, run_tests,
 };
 use process::{EnvVars, Program};
 use promotion::gates::Gate;
@@ -134,7 +134,7 @@ impl Shop {
         }
         shop.commit("dev", &changes, "three services and their configuration");
         let mut request = ForgeInitRequest::new(user(BOT), Program::find("true", &search_path()).unwrap().path());
-        request.users = PEOPLE.iter().map(|(name, role)| (user(name), *role)).collect();
+        request.users = PEOPLE.iter().map(|(name, role)| User::person(user(name), *role)).collect();
         let statuses = |names: [&str; 2]| names.map(str::to_owned).to_vec();
         request.protect = vec![
             (branch("staging"), statuses(["orchestrator/lock", "orchestrator/suites"])),
@@ -194,8 +194,7 @@ impl Shop {
 
     /// The same in any repository below the shop's folder.
     pub(crate) fn context_at(&self, repository: &str, actor: &str, watcher: &Arc<Watcher>) -> Context {
-        let mut settings = Settings::new(self.join(repository));
-        settings.actor = Some(user(actor));
+        let mut settings = Settings::new(self.join(repository), Actor::Named(user(actor)));
         settings.nonce = Some(self.runs.fetch_add(1, Ordering::Relaxed).to_string());
         let (clock, events) = (Arc::clone(watcher) as Arc<dyn Clock>, Arc::clone(watcher) as Arc<dyn Events>);
         Context::open(settings, self.surroundings(), clock, events).unwrap()

@@ -1,0 +1,148 @@
+//! Who acts on the forge: a user who is named, the forge's bot, or the person whose address git has. A person is never
+//! taken for the bot.
+
+use forge::User;
+use lock_model::UserName;
+use lock_model::escaping::escape_short;
+
+use crate::error::{Error, ErrorKind};
+
+/// How a caller says who acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Actor {
+    /// This user.
+    Named(UserName),
+    /// The forge's only bot, as in a CI job.
+    Bot,
+    /// The person to whom the forge gives the `user.email` that git has in the repository.
+    OfGit,
+}
+
+/// Why nobody is known to act: enough to read, and not to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// Git has no address.
+    NoAddress,
+    /// No user of the forge has git's address.
+    Stranger { mail: String },
+    /// Several have it.
+    Several { mail: String, names: Vec<String> },
+    /// A bot has it.
+    IsBot { mail: String, bot: String },
+    /// The forge has no bot, or several.
+    NoSingleBot { bots: Vec<String> },
+}
+
+/// Finds who acts among the forge's users; `mail` is git's address.
+pub(crate) fn identify(actor: &Actor, users: &[User], mail: Option<&str>) -> Result<UserName, Unknown> {
+    match actor {
+        Actor::Named(name) => Ok(name.clone()),
+        Actor::Bot => match users.iter().filter(|user| user.bot).collect::<Vec<_>>().as_slice() {
+            [bot] => Ok(bot.name.clone()),
+            bots => Err(Unknown::NoSingleBot { bots: bots.iter().map(|bot| bot.name.to_string()).collect() }),
+        },
+        Actor::OfGit => {
+            let Some(mail) = mail.map(str::trim).filter(|mail| !mail.is_empty()) else {
+                return Err(Unknown::NoAddress);
+            };
+            let has = |user: &&User| user.mails.iter().any(|known| known.eq_ignore_ascii_case(mail));
+            let mail = mail.to_owned();
+            match users.iter().filter(has).collect::<Vec<_>>().as_slice() {
+                [] => Err(Unknown::Stranger { mail }),
+                [user] if user.bot => Err(Unknown::IsBot { mail, bot: user.name.to_string() }),
+                [user] => Ok(user.name.clone()),
+                several => {
+                    Err(Unknown::Several { mail, names: several.iter().map(|user| user.name.to_string()).collect() })
+                }
+            }
+        }
+    }
+}
+
+impl Unknown {
+    /// What a command that needs somebody who acts ends with.
+    pub(crate) fn error(&self) -> Error {
+        let name_yourself = "name the user who acts: `--as USER`, or `ORCHESTRATOR_AS=USER`";
+        let shown = |mail: &str| format!("`{}`, the `user.email` of git,", escape_short(mail.as_bytes(), 100));
+        match self {
+            Self::NoAddress => Error::new(ErrorKind::Usage, "it is not known who acts: git has no `user.email` here")
+                .hint(name_yourself)
+                .hint("or give git the address that the forge has for you: `git config user.email ADDRESS`"),
+            Self::Stranger { mail } => {
+                let address = escape_short(mail.as_bytes(), 100);
+                Error::new(ErrorKind::Denied, format!("{} belongs to no user of the forge", shown(mail)))
+                    .hint(name_yourself)
+                    .hint(format!(
+                        "or give the forge the address: `\"mail\": [\"{address}\"]` at your name in its `users.json`, \
+                         or `forge init --update` with `--user NAME:ROLE:{address}`"
+                    ))
+            }
+            Self::Several { mail, names } => {
+                let message = format!("{} belongs to several users of the forge: {}", shown(mail), names.join(", "));
+                Error::new(ErrorKind::Usage, message).hint(name_yourself)
+            }
+            Self::IsBot { mail, bot } => {
+                Error::new(ErrorKind::Denied, format!("{} belongs to the bot `{bot}`", shown(mail)))
+                    .hint(format!("a bot acts where it is named, `--as {bot}`, and where `CI` is `true`"))
+                    .hint("as a person, give git an address of your own: `git config user.email ADDRESS`")
+            }
+            Self::NoSingleBot { bots } => {
+                let message = match bots.as_slice() {
+                    [] => "the forge has no bot".to_owned(),
+                    several => format!("the forge has several bots: {}", several.join(", ")),
+                };
+                Error::new(ErrorKind::Usage, message).hint(name_yourself)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use forge::Role;
+
+    use super::*;
+
+    fn user(name: &str, bot: bool, mails: &[&str]) -> User {
+        let name = name.parse().unwrap();
+        let user = if bot { User::bot(name, Role::Write) } else { User::person(name, Role::Write) };
+        user.mails(mails.iter().map(|&mail| mail.to_owned()))
+    }
+
+    #[test]
+    fn t10_a_person_is_never_taken_for_the_bot() {
+        let users = [
+            user("ana", false, &["ana@shop.example", "Shared@shop.example"]),
+            user("ben", false, &["shared@shop.example"]),
+            user("robot", true, &["ci@shop.example"]),
+        ];
+        let found = |actor: &Actor, mail: Option<&str>| match identify(actor, &users, mail) {
+            Ok(name) => name.to_string(),
+            Err(unknown) => {
+                let error = unknown.error();
+                assert!(error.hints().iter().any(|hint| hint.contains("--as ")), "{error}");
+                format!("{:?}: {}", error.kind(), error.message())
+            }
+        };
+        for (mail, expected) in [
+            (Some("ana@shop.example"), "ana"),
+            (Some(" ANA@Shop.example\n"), "ana"),
+            (None, "Usage: it is not known who acts: git has no `user.email` here"),
+            (Some(" "), "Usage: it is not known who acts: git has no `user.email` here"),
+            (Some("eve@x\u{1b}"), "Denied: `eve@x\\u{1b}`, the `user.email` of git, belongs to no user of the forge"),
+            (
+                Some("shared@shop.example"),
+                "Usage: `shared@shop.example`, the `user.email` of git, belongs to several users of the forge: ana, ben",
+            ),
+            (Some("ci@shop.example"), "Denied: `ci@shop.example`, the `user.email` of git, belongs to the bot `robot`"),
+        ] {
+            assert_eq!(found(&Actor::OfGit, mail), expected, "{mail:?}");
+        }
+        assert_eq!(found(&Actor::Bot, Some("ana@shop.example")), "robot");
+        assert_eq!(found(&Actor::Named("ben".parse().unwrap()), None), "ben");
+        let two = [user("robot", true, &[]), user("other", true, &[])];
+        assert_eq!(identify(&Actor::Bot, &two, None).unwrap_err().error().kind(), ErrorKind::Usage);
+        assert_eq!(identify(&Actor::Bot, &[], None).unwrap_err().error().kind(), ErrorKind::Usage);
+    }
+}
