@@ -48,7 +48,8 @@ pub(crate) fn refuse(environment: &EnvironmentName, refusals: &[PlaceRefusal]) -
 /// A protected branch, and what its configurations say.
 struct Voice {
     branch: BranchName,
-    /// The policy commit of each environment of which one is on the branch.
+    /// The policy commit of each environment of which one is on the branch; where nothing of them has passed, of each that
+    /// the newest commit names.
     in_force: BTreeMap<EnvironmentName, Said>,
     /// The newest of them, or the newest commit where there is none.
     newest: Said,
@@ -103,8 +104,16 @@ fn claims_of(environment: &Environment, voice: &Voice, commit: &CommitId, standi
 async fn voice(context: &Context, ledger: &Ledger, branch: &BranchName) -> Result<Option<Voice>> {
     let Some(head) = context.find_branch_head(branch.as_str()).await? else { return Ok(None) };
     let line = Line { before: context.rev_list(&["--first-parent", head.as_str()])?, ..Line::default() };
+    let mut names = environments_of(ledger, &line);
+    if names.is_empty()
+        && let Some(newest) = said(context, branch, &head, Standing::Declared)?
+    {
+        // Nothing has passed, and a commit that was refused says nothing either: its policy commit does.
+        let runs_it = |environment: &&Environment| environment.branch.as_ref() == Some(branch);
+        names.extend(newest.config.environments.values().filter(runs_it).map(|environment| environment.name.clone()));
+    }
     let mut in_force = BTreeMap::new();
-    for name in environments_of(ledger, &line) {
+    for name in names {
         let Some(found) = policy_commit(ledger, &name, &line) else { continue };
         let standing = match found.source {
             PolicySource::Passed => Standing::Passed,

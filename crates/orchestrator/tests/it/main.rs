@@ -16,6 +16,7 @@ mod ledger;
 mod ledger_reports;
 mod lock_comment;
 mod locks;
+mod merges_at_random;
 mod output_files;
 mod pages;
 mod parallel_merges;

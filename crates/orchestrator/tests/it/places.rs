@@ -141,6 +141,22 @@ async fn t60_before_production_was_ever_deployed_its_branch_is_kept_for_it() {
 }
 
 #[tokio::test]
+async fn t60_before_production_was_ever_deployed_what_was_refused_gives_its_branch_to_nobody() {
+    let shop = proven();
+    let honest = shop.head("staging").unwrap();
+    shop.force("main", &honest);
+    let swapped = [write("orchestrator.yaml", &swapped(CONFIGURATION))];
+    shop.commit("main", &swapped, "past the rules");
+    run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
+    assert!(!shop.refused_gates(&production()).is_empty());
+    shop.commit("dev", &swapped, "the same");
+    shop.merge_dev().await;
+    run(&shop.bot(), &RunRequest::new(staging())).await.unwrap();
+    let words = "branch `deploy/production` belongs to `production`, by the configuration of `main` at ";
+    refuses_alone(&shop, &staging(), &format!("{words}{}", honest.short(12))).await;
+}
+
+#[tokio::test]
 async fn t60_a_first_deployment_into_a_branch_with_other_content_is_refused() {
     let shop = merged().await;
     shop.commit("deploy/staging", &[write("README.md", "# The documentation\n")], "years of work");

@@ -77,7 +77,7 @@ fn scene() -> Scene {
 }
 
 /// What the suites of a pull request ran on.
-fn tested() -> TestedMerge {
+pub(crate) fn tested() -> TestedMerge {
     TestedMerge {
         environment: "pull-request".parse().unwrap(),
         base: "staging".parse().unwrap(),
@@ -86,7 +86,7 @@ fn tested() -> TestedMerge {
 }
 
 /// A record of the suite `lint`.
-fn evidence(tested: &TestedMerge, actor: &str, result: StepResult) -> RecordDraft {
+pub(crate) fn evidence(tested: &TestedMerge, actor: &str, result: StepResult) -> RecordDraft {
     let mut draft = RecordDraft::new(Step::Suite, result, RunIdentity::new("run-1", actor), now(0))
         .environment(&tested.environment)
         .reason("two of three cases failed");
