@@ -95,8 +95,9 @@ pub(super) fn remember(context: &Context, ledger: &Ledger, before: Option<&Seen>
     }
     let path = memory(context);
     let text = serde_json::json!({ "seq": seen.seq, "digest": seen.digest }).to_string();
-    if replace(&path, text.as_bytes()).is_err() {
-        context.note("warning: this clone cannot remember the ledger's newest record");
+    if let Err(error) = replace(&path, text.as_bytes()) {
+        let path = path.display();
+        context.note(format!("warning: this clone cannot remember the ledger's newest record in `{path}`: {error}"));
     }
 }
 

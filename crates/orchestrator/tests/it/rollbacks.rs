@@ -1,5 +1,6 @@
 //! Going back: to the release before, to a named one, and what is refused.
 
+use git::TreeChange;
 use ledger::{HoldOrigin, Step, StepResult};
 use orchestrator::lock::reject_lock;
 use orchestrator::report::v1::{Next, Operation, RunReport, StepResult as StepWord};
@@ -11,7 +12,7 @@ use registry::layout::LayoutWriter;
 use promotion::gates::Gate;
 
 use crate::shop::{
-    BOT, Shop, Watcher, branch, fails, production, proven, released, released_twice, staging, step_words,
+    BOT, Shop, Watcher, branch, fails, production, proven, released, released_twice, staging, step_words, write,
 };
 
 fn request(to: Option<&str>) -> RollbackRequest {
@@ -85,6 +86,30 @@ async fn b38_a_rollback_deploys_the_release_before_and_holds_the_environment() {
     let report = shop.run_ok(&production()).await;
     assert!(step_words(&report).contains(&("deploy", StepWord::Ok)), "{report:#?}");
     assert_ne!(deployed(&shop), manifest);
+}
+
+/// What lies on the branch since the release may be what broke it: a rollback asks only what was deployed.
+#[tokio::test]
+async fn f29_a_rollback_goes_past_a_configuration_that_cannot_be_read() {
+    let whole = released_twice().file("main", "orchestrator.yaml").unwrap();
+    let gone = whole.split("  production:\n").next().unwrap().replace("    promote: { to: production }\n", "");
+    for (what, text) in
+        [("no YAML", Some("version: [1".to_owned())), ("no environment of that name", Some(gone)), ("no file", None)]
+    {
+        let (shop, _, manifest) = two_releases();
+        let change = match &text {
+            Some(text) => write("orchestrator.yaml", text),
+            None => TreeChange::Remove { path: "orchestrator.yaml".to_owned() },
+        };
+        let broken = shop.commit("main", &[change], what);
+        let stopped = run(&shop.bot(), &RunRequest::new(production())).await.map(|report| report.stopped);
+        assert!(!matches!(stopped, Ok(None)), "{what}: a run must not get past it: {stopped:?}");
+        let report = rollback(&shop.bot(), &request(None)).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        is_complete(&report);
+        assert_eq!(deployed(&shop), manifest, "{what}");
+        assert_eq!(shop.head("main"), Some(broken), "{what}");
+        assert_eq!(shop.ledger().held(&production()).unwrap().origin, HoldOrigin::Rollback, "{what}");
+    }
 }
 
 #[tokio::test]
