@@ -273,6 +273,8 @@ fn t8_the_list_of_the_target_decides_which_owners_there_are() {
             "`.gitmodules`, submodule `services/shop-cart`: `https://forge.example/sh0p/shop-cart.git`, owner \
              `forge.example/sh0p`",
             "allowed: `forge.example/shop`, `tools.example:8443`",
+            &format!("the list is that of {}, which this goes to", &shop.head("staging").unwrap()[..12]),
+            "of the branch that this goes to, by a change of its own",
         ],
     );
     // Its own list holds as well, where it is narrower.
@@ -281,6 +283,8 @@ fn t8_the_list_of_the_target_decides_which_owners_there_are() {
     shop.commit_and_push("dev", "a narrow list");
     let refused = shop.json(&line, 11);
     assert_eq!(subjects(&refused), ["shop-cart", "shop-dashboards", "shop-web"]);
+    assert!(refused.to_string().contains("the list is that of this commit's `orchestrator.yaml`"), "{refused:#}");
+    assert!(refused.to_string().contains("or add the source to `submodules.allow`"), "{refused:#}");
     // What both name is taken, and shown to whoever reviews it.
     set_url(&shop, "services/shop-cart", "https://tools.example:8443/shop/shop-cart.git");
     clone.write("orchestrator.yaml", &rules);

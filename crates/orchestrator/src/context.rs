@@ -584,6 +584,7 @@ pub(crate) fn git_error(context: &str, error: git::GitError) -> Error {
 impl From<forge::ForgeError> for Error {
     fn from(error: forge::ForgeError) -> Self {
         let kind = ErrorKind::of(error.class(), ErrorKind::Repository, ErrorKind::Usage);
-        Self::from_source(kind, "the forge did not do what it was asked", error)
+        let hint = hints::of_forge(error.kind(), error.class());
+        hint.into_iter().fold(Self::from_source(kind, "the forge did not do what it was asked", error), Self::hint)
     }
 }

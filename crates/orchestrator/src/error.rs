@@ -5,6 +5,8 @@ use std::fmt;
 
 use lock_model::ErrorClass;
 
+use crate::hints::STORAGE;
+
 /// What a failure means for the caller, and for the verdict of a report.
 ///
 /// The order is by weight: where several failures meet, the greatest speaks for all.
@@ -196,11 +198,8 @@ impl Error {
 pub(crate) fn storage(otherwise: ErrorKind, context: impl Into<String>, error: std::io::Error) -> Error {
     let kind = ErrorKind::of(ErrorClass::of_io(&error, ErrorClass::Invalid), otherwise, otherwise);
     let error = Error::from_source(kind, context, error);
-    if kind == ErrorKind::Storage { error.hint(STORAGE_HINT) } else { error }
+    if kind == ErrorKind::Storage { error.hint(STORAGE) } else { error }
 }
-
-/// What to do about a file that cannot be read or written.
-const STORAGE_HINT: &str = "make room on the disk, or let this user write there; then run the same command again";
 
 /// The texts of an error and of its sources, from the outside in.
 pub(crate) fn causes(error: Option<&(dyn StdError + 'static)>) -> Vec<String> {

@@ -2,17 +2,18 @@
 //! than none.
 
 use deployer::ProblemKind;
+use forge::ForgeErrorKind;
 use git::{GitError, GitErrorKind};
-use lock_model::{CONFIG_FILE, EnvironmentName};
+use lock_model::{CONFIG_FILE, EnvironmentName, ErrorClass};
 
 use crate::inputs::Inputs;
 
 /// What to do about an error of git.
 pub(crate) fn of_git(error: &GitError) -> Option<String> {
-    of_git_kind(error.kind(), error.subject())
+    of_git_kind(error.kind(), error.class(), error.subject())
 }
 
-fn of_git_kind(kind: GitErrorKind, subject: &str) -> Option<String> {
+fn of_git_kind(kind: GitErrorKind, class: ErrorClass, subject: &str) -> Option<String> {
     match kind {
         GitErrorKind::NotARepository => {
             Some("run inside the superproject, or name it with `--repository DIR`".to_owned())
@@ -22,12 +23,44 @@ fn of_git_kind(kind: GitErrorKind, subject: &str) -> Option<String> {
             shell_word(subject)
         )),
         GitErrorKind::TooOld => Some("install git 2.38 or newer".to_owned()),
+        GitErrorKind::Remote => of_remote(class),
+        GitErrorKind::Io | GitErrorKind::Process if class == ErrorClass::Storage => Some(STORAGE.to_owned()),
         GitErrorKind::NotFound
-        | GitErrorKind::Remote
         | GitErrorKind::Operand
         | GitErrorKind::UnexpectedOutput
         | GitErrorKind::Io
         | GitErrorKind::Process => None,
+        _ => None,
+    }
+}
+
+/// What to do about a remote that did not give what it was asked for.
+pub(crate) fn of_remote(class: ErrorClass) -> Option<String> {
+    match class {
+        ErrorClass::Denied => Some(
+            "`git ls-remote URL` must work for who runs this: give git a credential helper or an ssh key".to_owned(),
+        ),
+        ErrorClass::Temporary => Some("run the same command again".to_owned()),
+        ErrorClass::Storage => Some(STORAGE.to_owned()),
+        ErrorClass::NotFound | ErrorClass::Invalid | ErrorClass::Bug => None,
+    }
+}
+
+/// What to do about a disk that is full, or a file that this user may not write.
+pub(crate) const STORAGE: &str = "make room on the disk, or let this user write there; then run the same command again";
+
+/// What to do about an error of the forge; why it refuses something it says itself.
+pub(crate) fn of_forge(kind: ForgeErrorKind, class: ErrorClass) -> Option<&'static str> {
+    match kind {
+        ForgeErrorKind::Busy => Some("run the same command again"),
+        ForgeErrorKind::UnknownVersion => Some("a newer orchestrator wrote this file: install that one"),
+        ForgeErrorKind::File | ForgeErrorKind::Git if class == ErrorClass::Storage => Some(STORAGE),
+        ForgeErrorKind::NotFound
+        | ForgeErrorKind::Refused
+        | ForgeErrorKind::Invalid
+        | ForgeErrorKind::Damaged
+        | ForgeErrorKind::File
+        | ForgeErrorKind::Git => None,
         _ => None,
     }
 }
@@ -128,20 +161,42 @@ mod tests {
 
     #[test]
     fn each_error_of_git_has_the_hint_of_its_cause() {
-        for (kind, words) in [
-            (GitErrorKind::NotARepository, Some("--repository DIR")),
-            (GitErrorKind::ForeignOwner, Some("safe.directory '/srv/my shop'")),
-            (GitErrorKind::TooOld, Some("git 2.38")),
-            (GitErrorKind::NotFound, None),
-            (GitErrorKind::Remote, None),
-            (GitErrorKind::Operand, None),
-            (GitErrorKind::UnexpectedOutput, None),
-            (GitErrorKind::Io, None),
-            (GitErrorKind::Process, None),
+        use ErrorClass::{Bug, Denied, Invalid, NotFound, Storage, Temporary};
+        for (kind, class, words) in [
+            (GitErrorKind::NotARepository, NotFound, "--repository DIR"),
+            (GitErrorKind::ForeignOwner, Denied, "safe.directory '/srv/my shop'"),
+            (GitErrorKind::TooOld, Invalid, "git 2.38"),
+            (GitErrorKind::NotFound, NotFound, ""),
+            (GitErrorKind::Remote, Denied, "git ls-remote URL"),
+            (GitErrorKind::Remote, Temporary, "the same command again"),
+            (GitErrorKind::Remote, NotFound, ""),
+            (GitErrorKind::Remote, Invalid, ""),
+            (GitErrorKind::Operand, Invalid, ""),
+            (GitErrorKind::UnexpectedOutput, Bug, ""),
+            (GitErrorKind::Io, Storage, "make room"),
+            (GitErrorKind::Io, Invalid, ""),
+            (GitErrorKind::Process, Storage, "make room"),
+            (GitErrorKind::Process, Invalid, ""),
         ] {
-            let hint = of_git_kind(kind, "/srv/my shop");
-            assert_eq!(hint.is_some(), words.is_some(), "{kind:?}: {hint:?}");
-            assert!(words.is_none_or(|words| hint.unwrap_or_default().contains(words)), "{kind:?}");
+            let hint = of_git_kind(kind, class, "/srv/my shop").unwrap_or_default();
+            assert_eq!(hint.is_empty(), words.is_empty(), "{kind:?} {class:?}: {hint}");
+            assert!(hint.contains(words), "{kind:?} {class:?}: {hint}");
+        }
+        for (kind, class, words) in [
+            (ForgeErrorKind::Busy, Temporary, "the same command again"),
+            (ForgeErrorKind::UnknownVersion, Invalid, "newer orchestrator"),
+            (ForgeErrorKind::File, Storage, "make room"),
+            (ForgeErrorKind::Git, Storage, "make room"),
+            (ForgeErrorKind::File, Temporary, ""),
+            (ForgeErrorKind::Git, Invalid, ""),
+            (ForgeErrorKind::NotFound, NotFound, ""),
+            (ForgeErrorKind::Refused, Denied, ""),
+            (ForgeErrorKind::Invalid, Invalid, ""),
+            (ForgeErrorKind::Damaged, Invalid, ""),
+        ] {
+            let hint = of_forge(kind, class).unwrap_or_default();
+            assert_eq!(hint.is_empty(), words.is_empty(), "{kind:?} {class:?}: {hint}");
+            assert!(hint.contains(words), "{kind:?} {class:?}: {hint}");
         }
         assert_eq!(shell_word("/a/b-c.d"), "/a/b-c.d");
         assert_eq!(shell_word("/a/it's"), r"'/a/it'\''s'");

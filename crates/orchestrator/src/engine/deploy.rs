@@ -54,7 +54,7 @@ pub(crate) fn deployable(
     let mut not_deployed = Vec::new();
     let mut expired = Vec::new();
     let mut problems = Vec::new();
-    let mut kind = ErrorKind::Repository;
+    let mut classes = Vec::new();
     for (name, service) in lock.services() {
         let reason = match environment.decide(name, &service.path, today) {
             Deployment::Deploy(settings) => {
@@ -67,9 +67,7 @@ pub(crate) fn deployable(
                         services.push(deployed);
                     }
                     Err((class, problem)) => {
-                        if class == ErrorClass::Storage {
-                            kind = ErrorKind::Storage;
-                        }
+                        classes.push(class);
                         problems.push(problem);
                     }
                 }
@@ -90,7 +88,10 @@ pub(crate) fn deployable(
         not_deployed.push(NotDeployed { name: name.clone(), reason });
     }
     if !problems.is_empty() {
-        return Err(Error::new(kind, "manifests of locked services cannot be read").problems(problems));
+        let class = registry::overall_class(classes).unwrap_or(ErrorClass::Invalid);
+        let kind = ErrorKind::of(class, ErrorKind::Repository, ErrorKind::Repository);
+        let error = Error::new(kind, "manifests of locked services cannot be read").problems(problems);
+        return Err(hints::of_remote(class).into_iter().fold(error, Error::hint));
     }
     let mut request = DeployRequest::new(
         environment.name.clone(),

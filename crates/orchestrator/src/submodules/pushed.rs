@@ -11,6 +11,7 @@ use lock_model::{ErrorClass, ServiceName, TreePath};
 use super::run_blocking::run_blocking;
 use super::{Target, accepted_refs};
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::hints::of_remote;
 use crate::report::v1::PushedRefs;
 use crate::revision::Revision;
 use crate::workspace::Workspace;
@@ -54,12 +55,7 @@ impl PushedAnswer {
         problems.sort_by(|a, b| a.subject.cmp(&b.subject));
         let error = Error::new(code, message).problems(problems);
         let error = self.hints.into_iter().fold(error, Error::hint);
-        match code {
-            ErrorKind::Temporary => error.hint("every failure is temporary: run the same command again"),
-            ErrorKind::Denied => error
-                .hint("`git ls-remote URL` must work for who runs this: give git a credential helper or an ssh key"),
-            _ => error,
-        }
+        of_remote(class).into_iter().fold(error, Error::hint)
     }
 }
 

@@ -58,14 +58,9 @@ impl Target {
         }
     }
 
-    /// Whose rules these are, for people: a list may stand in no file that the author of a change has.
-    fn whose(&self, rules: &Submodules) -> String {
-        match (&self.rules, &self.base) {
-            (Some(own), Some(base)) if own == rules => {
-                format!("`submodules.allow` of {}, which the change goes to", base.short(12))
-            }
-            (Some(_) | None, _) => "`submodules.allow` of this commit".to_owned(),
-        }
+    /// The commit of the target whose list this is; absent for the tree's own.
+    fn base_of(&self, rules: &Submodules) -> Option<&CommitId> {
+        self.base.as_ref().filter(|_| self.rules.as_ref() == Some(rules))
     }
 
     /// Whether a configuration requires that the commits are pushed.
@@ -113,7 +108,7 @@ pub(crate) fn foreign_sources(
             let entries: Vec<String> = entries.iter().map(|entry| format!("`{entry}`")).collect();
             let problem = Problem {
                 subject: name.to_string(),
-                message: format!("comes from `{}`, which {} does not name", submodule.url, target.whose(rules)),
+                message: format!("comes from `{}`, which `submodules.allow` does not name", submodule.url),
                 details: vec![
                     format!(
                         "`.gitmodules`, submodule `{}`: `{}`, owner `{}`",
@@ -122,13 +117,19 @@ pub(crate) fn foreign_sources(
                         owner(&submodule.url)
                     ),
                     format!("allowed: {}", entries.join(", ")),
+                    match target.base_of(rules) {
+                        Some(base) => format!("the list is that of {}, which this goes to", base.short(12)),
+                        None => format!("the list is that of this commit's `{CONFIG_FILE}`"),
+                    },
                 ],
             };
             problems.entry(name).or_insert(problem);
-            hints.insert(
+            hints.insert(if target.base_of(rules).is_some() {
                 "check every letter of the URL; a new source is added to `submodules.allow` of the branch that this goes \
-                 to, by a change of its own",
-            );
+                 to, by a change of its own"
+            } else {
+                "check every letter of the URL, or add the source to `submodules.allow`"
+            });
         }
     }
     let deciding = target.rules.as_ref().unwrap_or(own);
