@@ -8,6 +8,7 @@
 
 mod cache;
 mod changelog;
+mod children;
 mod compose;
 mod demo;
 mod examples;

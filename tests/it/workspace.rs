@@ -63,7 +63,7 @@ const OWN: &[(&str, &[&str])] = &[
 
 /// Crates of others that belong to one place, with the crates of ours that may name them.
 const FOREIGN: &[(&str, &[&str])] = &[
-    ("gix", &["lock-gen"]),
+    ("gix", &["lock-gen", "orchestrator-git"]),
     ("oci-client", &["registry"]),
     ("kube", &["cluster"]),
     ("clap", &["orchestrator-cli"]),

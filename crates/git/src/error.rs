@@ -29,6 +29,8 @@ pub enum GitErrorKind {
     TooOld,
     /// A revision, tree or object does not exist in the repository.
     NotFound,
+    /// An object, ref or repository is there and cannot be read: it is damaged, or too large.
+    Unreadable,
     /// A remote could not be reached, or did not do what it was asked; [`GitError::class`] says which.
     Remote,
     /// A value was refused before git saw it: git could take it for an option, a pattern, or several lines.
@@ -64,6 +66,10 @@ impl GitError {
 
     pub(crate) fn not_found(object: impl Into<String>) -> Self {
         Self::new(GitErrorKind::NotFound, ErrorClass::NotFound, object, "")
+    }
+
+    pub(crate) fn unreadable(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(GitErrorKind::Unreadable, ErrorClass::Invalid, what, "").with_source(source)
     }
 
     pub(crate) fn remote(remote: String, class: ErrorClass, detail: &'static str, source: ProcessError) -> Self {
@@ -183,6 +189,7 @@ impl fmt::Display for GitError {
                 write!(f, "git {subject} is too old: {major}.{minor} or newer is needed")
             }
             GitErrorKind::NotFound => write!(f, "`{subject}` does not exist in the repository"),
+            GitErrorKind::Unreadable => write!(f, "`{subject}` cannot be read"),
             GitErrorKind::Remote => write!(f, "remote `{subject}`: {detail}"),
             GitErrorKind::Operand => write!(f, "`{subject}` is not usable as {detail}"),
             GitErrorKind::UnexpectedOutput => write!(f, "answer of `{subject}` not understood: {detail}"),

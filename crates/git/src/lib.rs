@@ -1,9 +1,10 @@
-//! The `git` program as a typed interface: trees, commits, refs, merges, fetch and push.
+//! A git repository as a typed interface: trees, commits, refs, merges, fetch and push.
 //!
-//! Each call is one or a few short-lived children. None of them sees a `GIT_*` variable of the caller, runs a hook of the
-//! repository, or speaks a protocol that was not allowed; operands never pass for options. Settings of a user that would
-//! change an answer or stop a command (`safe.bareRepository`, signatures, merge drivers, …) are overridden. Nothing reads
-//! or changes a work tree or an index.
+//! Trees, commits and refs are read in this process; what writes, merges or asks a remote is one or a few short-lived
+//! children of the `git` program. None of them sees a `GIT_*` variable of the caller, runs a hook of the repository, or
+//! speaks a protocol that was not allowed; operands never pass for options. Settings of a user that would change an answer
+//! or stop a command (`safe.bareRepository`, signatures, merge drivers, …) are overridden. Nothing reads or changes a work
+//! tree or an index.
 //!
 //! ```
 //! use git::{ABSENT, CommitIdentity, Git, GitOptions, InitOptions, MODE_FILE, RefUpdate, TreeChange};
@@ -33,17 +34,20 @@
 
 mod commits;
 mod error;
+mod history;
 mod merge;
 mod operand;
 mod options;
 mod output;
+mod reader;
 mod refs;
 mod remote;
 mod repository;
+mod tree_reads;
 mod trees;
 mod write;
 
-pub use commits::{CommitFacts, CommitMails};
+pub use commits::CommitFacts;
 pub use error::{GitError, GitErrorKind};
 pub use lock_model;
 pub use merge::MergeTree;

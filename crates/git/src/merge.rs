@@ -29,6 +29,13 @@ impl Git {
     pub fn merge_tree(&self, ours: &str, theirs: &str) -> Result<MergeTree, GitError> {
         operand::revision(ours)?;
         operand::revision(theirs)?;
+        // Where one has all of the other's history, nothing is to be merged.
+        for (newer, older) in [(theirs, ours), (ours, theirs)] {
+            if self.is_ancestor(older, newer)? {
+                let tree = self.commit(newer)?.ok_or_else(|| GitError::not_found(newer))?.tree;
+                return Ok(MergeTree::Clean(tree));
+            }
+        }
         let elsewhere = self.without_configuration(ours)?;
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(elsewhere.path());

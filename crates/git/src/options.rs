@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use process::{EnvVars, Interrupt, Invocation, Program, Redactor};
@@ -185,7 +188,14 @@ const SETTINGS: &[(&str, &str)] = &[
     ("merge.renormalize", "false"),
 ];
 
+/// The programs that were found to be new enough: asked once a process.
+static CHECKED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
 pub(crate) fn check_version(program: &Program, options: &GitOptions) -> Result<(), GitError> {
+    let mut checked = CHECKED.lock().unwrap_or_else(PoisonError::into_inner);
+    if checked.contains(program.path()) {
+        return Ok(());
+    }
     let output = base_invocation(program, options).arg("version").run()?.checked()?;
     let text = output::line(&output)?;
     let found = text.strip_prefix("git version ").unwrap_or(text);
@@ -194,5 +204,6 @@ pub(crate) fn check_version(program: &Program, options: &GitOptions) -> Result<(
     if version < MINIMUM_VERSION {
         return Err(GitError::too_old(found));
     }
+    checked.insert(program.path().to_owned());
     Ok(())
 }

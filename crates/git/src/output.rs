@@ -80,7 +80,7 @@ pub(crate) fn text<'a>(bytes: &'a [u8], output: &Output) -> Result<&'a str, GitE
 /// An object of `cat-file --batch`.
 pub(crate) enum BatchObject<'a> {
     Missing,
-    Found { id: &'a str, kind: &'a str, size: usize },
+    Found { kind: &'a str, size: usize },
 }
 
 /// Reads one header of `cat-file --batch` for an object that was asked for as `name`.
@@ -97,7 +97,7 @@ pub(crate) fn batch_header<'a>(rest: &mut &'a [u8], name: &[u8], output: &Output
     let header = text(header, output)?;
     let mut parts = header.split(' ');
     match (parts.next(), parts.next(), parts.next().and_then(|size| size.parse().ok()), parts.next()) {
-        (Some(id), Some(kind), Some(size), None) => Ok(BatchObject::Found { id, kind, size }),
+        (Some(_id), Some(kind), Some(size), None) => Ok(BatchObject::Found { kind, size }),
         _ => Err(unexpected(output, expected)),
     }
 }

@@ -1,6 +1,7 @@
+use gix::objs::Kind;
 use lock_model::CommitId;
 
-use crate::output::{self, commit_id, failed, unexpected};
+use crate::output::{self, commit_id, failed};
 use crate::{Git, GitError, operand};
 
 /// The expected old value of a ref that must not exist yet, and the new value of one that is to be removed.
@@ -103,16 +104,7 @@ impl Git {
     /// The refs below a prefix such as `refs/heads/`, or the one of that name, sorted by name.
     pub fn refs(&self, prefix: &str) -> Result<Vec<Reference>, GitError> {
         operand::revision(prefix)?;
-        let format = "--format=%(refname) %(objectname) %(*objectname)";
-        let output = self.checked(["for-each-ref", format, "--", prefix])?;
-        let parse = |line: &str| {
-            let (name, ids) = line.split_once(' ')?;
-            let (id, peeled) = ids.split_once(' ')?;
-            let peeled = (!peeled.is_empty()).then(|| peeled.to_owned());
-            Some(Reference { name: name.to_owned(), id: id.to_owned(), peeled })
-        };
-        let lines = output::line(&output)?.lines();
-        lines.map(|line| parse(line).ok_or_else(|| unexpected(&output, "`REF ID [ID]`"))).collect()
+        self.objects().references(prefix)
     }
 
     /// The refs below a prefix from which a commit can be reached, sorted by name. The commit must be in the repository.
@@ -129,11 +121,10 @@ impl Git {
     /// The message of an annotated tag, given its ref or object id; nothing for a lightweight tag or a missing one.
     pub fn tag_message(&self, tag: &str) -> Result<Option<String>, GitError> {
         operand::revision(tag)?;
-        let output = self.run(["cat-file", "tag", tag])?;
-        if !output.success() {
-            return Ok(None);
-        }
-        let text = output.stdout_text();
+        let objects = self.objects();
+        let Some(id) = objects.named(tag)? else { return Ok(None) };
+        let Some(object) = objects.find(id)?.filter(|object| object.kind == Kind::Tag) else { return Ok(None) };
+        let text = String::from_utf8_lossy(&object.data);
         Ok(Some(text.split_once("\n\n").map_or("", |(_, message)| message).to_owned()))
     }
 }

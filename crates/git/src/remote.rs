@@ -47,8 +47,30 @@ impl Git {
 
     /// [`fetch`](Self::fetch), and what the refspecs cover here and the remote no longer has is removed: a namespace that
     /// is always what the remote is. Without that, a branch `a` that is gone would be in the way of a new `a/b`.
+    ///
+    /// Nothing is fetched from a folder whose refs all have been fetched.
     pub fn fetch_mirror(&self, remote: &str, refspecs: &[&str]) -> Result<(), GitError> {
+        // What cannot be compared is fetched.
+        if self.mirrors(remote, refspecs).unwrap_or(false) {
+            return Ok(());
+        }
         self.fetch_with(remote, refspecs, &["--prune"], None)
+    }
+
+    /// Whether the remote is a folder, and everything that the refspecs cover is here as it is there.
+    fn mirrors(&self, remote: &str, refspecs: &[&str]) -> Result<bool, GitError> {
+        let Some(there) = self.beside(remote) else { return Ok(false) };
+        let (there, here) = (there.objects(), self.objects());
+        for refspec in refspecs {
+            let sides = refspec.strip_prefix('+').and_then(|spec| spec.split_once(':'));
+            let prefixes = sides.and_then(|(from, to)| Some((from.strip_suffix('*')?, to.strip_suffix('*')?)));
+            let Some((from, to)) = prefixes else { return Ok(false) };
+            let theirs = there.ids(from)?.into_iter().map(|(name, id)| (name.replacen(from, to, 1), id));
+            if !theirs.eq(here.ids(to)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn fetch_with(
@@ -122,6 +144,17 @@ impl Git {
         }
     }
 
+    /// A ref of a remote, by its full name; nothing where there is no such ref.
+    pub fn remote_ref(&self, remote: &str, name: &str) -> Result<Option<Reference>, GitError> {
+        operand::ref_name(name)?;
+        let references = match self.beside(remote) {
+            Some(there) => there.refs(name)?,
+            // The pattern also matches the end of longer names.
+            None => self.ls_remote(remote, &[name])?,
+        };
+        Ok(references.into_iter().find(|reference| reference.name == name))
+    }
+
     /// The refs of a remote that match the patterns; all of them without a pattern.
     pub fn ls_remote(&self, remote: &str, patterns: &[&str]) -> Result<Vec<Reference>, GitError> {
         self.list_remote(remote, &[], patterns)
@@ -174,16 +207,30 @@ impl Git {
         redactor
     }
 
+    /// The names and addresses of the configured remotes, in the order of the configuration.
+    pub fn remotes(&self) -> Result<Vec<(String, String)>, GitError> {
+        if let Some(remotes) = self.objects().remotes() {
+            return Ok(remotes);
+        }
+        let output = self.run(["config", "-z", "--get-regexp", r"^remote\..*\.url$"])?;
+        match output.code {
+            Some(0) => {}
+            Some(1) => return Ok(Vec::new()),
+            _ => return Err(failed(output)),
+        }
+        let text = output::text(&output.stdout, &output)?;
+        let remote = |entry: &str| {
+            let (key, url) = entry.split_once('\n')?;
+            let name = key.strip_prefix("remote.")?.strip_suffix(".url")?;
+            Some((name.to_owned(), url.to_owned()))
+        };
+        Ok(text.split('\0').filter_map(remote).collect())
+    }
+
     /// The URL (or folder) of a named remote, as it is configured.
     pub fn remote_url(&self, name: &str) -> Result<Option<String>, GitError> {
         operand::revision(name)?;
-        let key = format!("remote.{name}.url");
-        let output = self.run(["config", "--get", key.as_str()])?;
-        match output.code {
-            Some(0) => Ok(Some(output::line(&output)?.to_owned())),
-            Some(1) => Ok(None),
-            _ => Err(failed(output)),
-        }
+        Ok(self.remotes()?.into_iter().rev().find(|(remote, _)| remote == name).map(|(_, url)| url))
     }
 }
 

@@ -1,16 +1,19 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use process::{Invocation, Output, Program};
 
-use crate::options::{GitOptions, InitOptions, ObjectFormat, base_invocation, check_version};
+use crate::options::{GitOptions, InitOptions, LocalProtocol, ObjectFormat, base_invocation, check_version};
+use crate::reader::{self, Found, Reader};
 use crate::{GitError, output};
 
-/// One repository, bare or with a work tree, seen through the `git` program.
+/// One repository, bare or with a work tree. Clones share what they have read.
 #[derive(Clone, Debug)]
 pub struct Git {
     program: Program,
     options: GitOptions,
+    pub(crate) reader: Arc<Reader>,
     own_dir: PathBuf,
     common_dir: PathBuf,
     work_tree: Option<PathBuf>,
@@ -28,6 +31,22 @@ impl Git {
     /// Opens another repository with the same program and options.
     pub fn open_other(&self, folder: &Path) -> Result<Self, GitError> {
         Self::discover(&self.program, folder, self.options.clone())
+    }
+
+    /// The repository of a remote that is a folder of this user's, where folders are allowed as remotes: it is read here.
+    pub(crate) fn beside(&self, remote: &str) -> Option<Self> {
+        if self.options.local_protocol == LocalProtocol::Refused || !Path::new(remote).is_absolute() {
+            return None;
+        }
+        let Found { reader, git_dir, common_dir, work_tree, is_ours: _ } = reader::at(Path::new(remote))?;
+        let (program, options, reader) = (self.program.clone(), self.options.clone(), Arc::new(reader));
+        Some(Self { program, options, reader, own_dir: git_dir, common_dir, work_tree })
+    }
+
+    /// The same repository with other options for its children.
+    #[must_use]
+    pub fn with_options(&self, options: GitOptions) -> Self {
+        Self { options, ..self.clone() }
     }
 
     /// Makes a repository in `folder` and opens it. A repository that is there already is left as it is.
@@ -57,6 +76,11 @@ impl Git {
         if !folder.is_dir() {
             return Err(not_a_repository());
         }
+        if let Some(Found { reader, git_dir, common_dir, work_tree, is_ours: true }) = reader::discover(folder) {
+            let (program, reader) = (program.clone(), Arc::new(reader));
+            return Ok(Self { program, options, reader, own_dir: git_dir, common_dir, work_tree });
+        }
+        // It may be another user's, and that user's `safe.directory` may name it: git knows. Or git says what is wrong.
         let output = base_invocation(program, &options)
             .arg("-C")
             .arg(folder)
@@ -88,6 +112,7 @@ impl Git {
         Ok(Self {
             program: program.clone(),
             options,
+            reader: Arc::new(reader::open(Path::new(git_dir))?),
             own_dir: PathBuf::from(git_dir),
             common_dir: PathBuf::from(common_dir),
             work_tree,

@@ -58,5 +58,5 @@ pub(crate) fn changes_only_the_lock(context: &Context, commit: &CommitId, parent
 
 /// The first parents of a commit, itself first.
 pub(crate) fn first_parents(context: &Context, commit: &CommitId) -> Result<Vec<CommitId>> {
-    context.rev_list(&["--first-parent", commit.as_str()])
+    context.first_parents(commit.as_str())
 }

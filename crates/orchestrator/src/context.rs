@@ -202,12 +202,10 @@ impl Local {
     }
 
     /// The address of the remote `origin`, or of the only remote.
-    #[expect(clippy::disallowed_methods, reason = "a setting of the clone, not a file of a commit")]
     fn origin(&self) -> Option<&str> {
         let read = || {
-            let text = self.git.text(["config", "--get-regexp", r"^remote\..*\.url$"]).ok()?;
-            let remotes: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(' ')).collect();
-            let origin = remotes.iter().find(|(name, _)| *name == "remote.origin.url");
+            let remotes = self.git.remotes().ok()?;
+            let origin = remotes.iter().find(|(name, _)| name == "origin");
             let only = || if let [only] = remotes.as_slice() { Some(only) } else { None };
             origin.or_else(only).map(|(_, url)| url.trim().to_owned()).filter(|url| !url.is_empty())
         };
@@ -478,12 +476,8 @@ impl Context {
 
     /// The commit that a tag of the forge names; `None` where there is no such tag.
     pub(crate) fn tag_commit(&self, tag: &ReleaseTag) -> Result<Option<CommitId>> {
-        Ok(self.commit(&format!("{}{tag}", self.tag_prefix()))?.map(|facts| facts.id))
-    }
-
-    /// Where the forge's tags are in this repository.
-    pub(crate) fn tag_prefix(&self) -> String {
-        format!("{}/tags/", self.forge_refs.unwrap_or("refs"))
+        let own = self.forge_refs.unwrap_or("refs");
+        Ok(self.commit(&format!("{own}/tags/{tag}"))?.map(|facts| facts.id))
     }
 
     /// The local forge: the only kind so far.

@@ -128,7 +128,7 @@ pub(crate) async fn commit_of(context: &Context, branch: &str, revision: Option<
     let Some(revision) = revision else { return Ok(head) };
     let commit = context.resolve(revision)?;
     // First parents alone were tips of the branch: the policy of a commit that came with a merge was never in force.
-    let line = context.rev_list(&["--first-parent", head.as_str()])?;
+    let line = context.first_parents(head.as_str())?;
     if line.contains(&commit) {
         Ok(commit)
     } else {

@@ -103,7 +103,7 @@ fn claims_of(environment: &Environment, voice: &Voice, commit: &CommitId, standi
 /// None where the branch does not exist or has no configuration.
 async fn voice(context: &Context, ledger: &Ledger, branch: &BranchName) -> Result<Option<Voice>> {
     let Some(head) = context.find_branch_head(branch.as_str()).await? else { return Ok(None) };
-    let line = Line { before: context.rev_list(&["--first-parent", head.as_str()])?, ..Line::default() };
+    let line = Line { before: context.first_parents(head.as_str())?, ..Line::default() };
     let mut names = environments_of(ledger, &line);
     if names.is_empty()
         && let Some(newest) = said(context, branch, &head, Standing::Declared)?

@@ -27,7 +27,7 @@ impl RollbackGround {
             return Ok(Self { commits: BTreeSet::new() });
         };
         let head = context.branch_head(&branch).await?;
-        let line: BTreeSet<CommitId> = context.rev_list(&["--first-parent", head.as_str()])?.into_iter().collect();
+        let line: BTreeSet<CommitId> = context.first_parents(head.as_str())?.into_iter().collect();
         let users = context.forge.users().await?;
         let bots: BTreeSet<&str> = users.iter().filter(|user| user.bot).map(|user| user.name.as_str()).collect();
         let mut commits = BTreeSet::new();

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use config::{Deployment, Environment};
 use ledger::{Accepts, Ledger, RecordDraft, Step, StepResult as RecordResult};
-use lock_model::{EnvironmentName, Lock, LockId, ReleaseId};
+use lock_model::{CommitId, EnvironmentName, Lock, LockId, ReleaseId};
 use promotion::attempts::Purpose;
 use promotion::rollback::{self, RollbackTarget, TargetState};
 
 use crate::context::Context;
-use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Suites, Wanted, lock_commit, preflight};
+use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commit};
 use crate::environment_policy::{branch_of, commit_of, commits_locks, find_environment};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event;
@@ -88,17 +88,15 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     context.sync()?;
     let commit = commit_of(context, &branch, request.revision.as_deref()).await?;
     let mut store = LedgerStore::read(context).await?;
-    let tip = Box::new(Revision::load(context, &commit)?);
-    Box::pin(preflight(context, store.ledger(), &tip, tip.environment(&name)?, Suites::Open)).await?;
     if let Some(reason) = &request.lift_hold {
         lift_hold(context, &mut store, &name, reason, request.accept.as_deref()).await?;
     }
-    let ready = Box::pin(ready_commit(context, &mut store, &environment, &branch, &tip, OnDifference::Refuse)).await?;
+    let ready = ready_commit(context, &mut store, &environment, &branch, commit, OnDifference::Refuse).await?;
     let (commit, lock_note) = match ready {
         LockCommit::Ready { commit, note } => (commit, note),
         LockCommit::Superseded { note } => return Ok(RunReport::superseded(name, note)),
     };
-    let revision = if commit == tip.commit { *tip } else { Revision::load(context, &commit)? };
+    let revision = Revision::load(context, &commit)?;
     let mut engine = Engine::new(context, store, revision, &name, Purpose::Run)?;
     if let Some(note) = lock_note {
         engine.lines.push(StepLine { step: "lock-commit".into(), result: StepResult::Ok, detail: note });
@@ -106,7 +104,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     if commits_locks(&environment) {
         engine.outdate_other_locks().await?;
     }
-    let stopped = Box::pin(engine.run(&Wanted::All, Repeat::No)).await?;
+    let stopped = engine.run(&Wanted::All, Repeat::No).await?;
     Ok(engine.into_report(Operation::Run, request.revision.as_deref(), stopped))
 }
 
@@ -128,7 +126,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
         }
         TargetState::Done { .. } => {}
     }
-    engine.planning().refuse_foreign_places(context).await?;
+    engine.refuse_foreign_places().await?;
     may_roll_back(context, &engine, &target).await?;
     let leaves = leaves(engine.store.ledger(), &name, &target);
     let rejected = match &leaves {
@@ -163,7 +161,7 @@ pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Resu
     context.sync()?;
     let (engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
     let images = images_are_there(context, &engine, &target, &ground).await?;
-    engine.planning().refuse_foreign_places(context).await?;
+    engine.refuse_foreign_places().await?;
     let leaves = leaves(engine.store.ledger(), &name, &target);
     if let Some(left) = leaves.as_ref().filter(|_| request.reject) {
         rejection(context, &target, left, &request.reason)?;
@@ -347,13 +345,14 @@ pub(crate) async fn ready_commit(
     store: &mut LedgerStore,
     environment: &Environment,
     branch: &str,
-    tip: &Revision,
+    commit: CommitId,
     on_difference: OnDifference<'_>,
 ) -> Result<LockCommit> {
     if !commits_locks(environment) {
-        return Ok(LockCommit::Ready { commit: tip.commit.clone(), note: None });
+        return Ok(LockCommit::Ready { commit, note: None });
     }
-    let done = lock_commit(context, store, &environment.name, branch, tip, on_difference).await?;
+    let tip = Revision::load(context, &commit)?;
+    let done = lock_commit(context, store, &environment.name, branch, &tip, on_difference).await?;
     if let LockCommit::Ready { note: Some(note), .. } = &done {
         context.emit(Event::StepEnded { step: "lock-commit", result: "ok", detail: note });
     }

@@ -67,7 +67,7 @@ impl Workspace {
         events: Arc<dyn Events>,
         side: Option<Side>,
     ) -> Result<Self> {
-        // The `git` program has judged the owner, by the user's own `safe.directory`.
+        // Its owner was judged when `local` was opened, where need be by the user's own `safe.directory`.
         let superproject = Superproject::open_as(&settings.repository, Ownership::Vouched)
             .map_err(|error| Error::from_source(ErrorKind::Repository, "the superproject cannot be opened", error))?;
         let (forge_refs, location, actor) = match side {
@@ -75,8 +75,7 @@ impl Workspace {
             None => (None, local.location(), None),
         };
         let git = match &actor {
-            Some(actor) => Git::open(&local.git_program, &settings.repository, git_options(&surroundings, Some(actor)))
-                .map_err(|error| git_error("the superproject cannot be opened", error))?,
+            Some(actor) => local.git.with_options(git_options(&surroundings, Some(actor))),
             None => local.git,
         };
         let cache = settings.cache.clone().unwrap_or_else(|| git.common_dir().join("orchestrator/cache"));
@@ -96,6 +95,11 @@ impl Workspace {
             digests: Mutex::default(),
             actor,
         })
+    }
+
+    /// The line of first parents of a commit, itself first.
+    pub(crate) fn first_parents(&self, tip: &str) -> Result<Vec<CommitId>> {
+        self.git.first_parents(tip).map_err(|error| git_error("history cannot be read", error))
     }
 
     /// Where the superproject's remote lies, for relative submodule URLs.
@@ -152,7 +156,7 @@ impl Workspace {
         if !self.superproject.is_shallow() {
             return Ok(());
         }
-        let commits = self.rev_list(&["--first-parent", "HEAD"]).map_or(0, |commits| commits.len());
+        let commits = self.first_parents("HEAD").map_or(0, |commits| commits.len());
         let depth = crate::labels::count(commits, "commit");
         Err(Error::new(
             ErrorKind::Repository,

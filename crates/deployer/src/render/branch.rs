@@ -44,10 +44,8 @@ impl Branch {
     }
 
     fn head(&self) -> Result<Option<CommitId>, GitError> {
-        let name = self.full_name();
-        let references = self.git.ls_remote(&self.remote, &[&name])?;
-        // The pattern also matches the end of longer names.
-        references.into_iter().find(|reference| reference.name == name).map(|reference| reference.commit()).transpose()
+        let head = self.git.remote_ref(&self.remote, &self.full_name())?;
+        head.map(|reference| reference.commit()).transpose()
     }
 
     /// What the branch holds now; nothing where there is no branch.

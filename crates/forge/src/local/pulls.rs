@@ -42,13 +42,14 @@ impl LocalForge {
         if self.git.commit(commit.as_str())?.is_none() {
             return Ok(Vec::new());
         }
-        let contains = format!("--contains={commit}");
-        let holders = self.git.text(["for-each-ref", "--format=%(refname)", &contains, "refs/pull"])?;
+        let refs = Refs::read(&self.git)?;
+        let heads: Vec<&CommitId> = pulls.iter().filter_map(|pull| Some(&refs.pull_head(pull.number)?.id)).collect();
+        let holders = self.git.containing(commit, &heads)?;
         let (mut merges, mut bringers) = (Vec::new(), Vec::new());
         for pull in pulls.into_iter().rev() {
             if pull.merge.as_ref().is_some_and(|merge| merge.commit == *commit) {
                 merges.push(pull);
-            } else if holders.lines().any(|name| name == pull_head(pull.number))
+            } else if refs.pull_head(pull.number).is_some_and(|head| holders.contains(&head.id))
                 && !self.git.is_ancestor(commit.as_str(), pull.base.as_str())?
             {
                 bringers.push(pull);

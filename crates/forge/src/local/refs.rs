@@ -18,23 +18,17 @@ pub(crate) struct RefCommit {
 pub(crate) struct Refs(BTreeMap<String, RefCommit>);
 
 impl Refs {
-    /// One child process, however many refs there are.
     pub(crate) fn read(git: &Git) -> Result<Self, ForgeError> {
-        let text = git.text([
-            "for-each-ref",
-            "--format=%(refname) %(objectname) %(tree) %(parent)",
-            "refs/heads",
-            "refs/pull",
-        ])?;
         let mut refs = BTreeMap::new();
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            let mut next = || words.next().unwrap_or_default();
-            let (name, id, tree) = (next(), next(), next());
-            // A ref to something other than a commit has no tree here, and is not a branch.
-            let (Ok(id), Ok(tree)) = (CommitId::try_from(id), TreeId::try_from(tree)) else { continue };
-            let parents = words.filter_map(|parent| CommitId::try_from(parent).ok()).collect();
-            refs.insert(name.to_owned(), RefCommit { id, tree, parents });
+        for prefix in ["refs/heads", "refs/pull"] {
+            for reference in git.refs(prefix)? {
+                // A ref to something other than a commit is not a branch.
+                let Some(facts) = git.commit(&reference.id)?.filter(|facts| facts.id.as_str() == reference.id) else {
+                    continue;
+                };
+                let commit = RefCommit { id: facts.id, tree: facts.tree, parents: facts.parents };
+                refs.insert(reference.name, commit);
+            }
         }
         Ok(Self(refs))
     }

@@ -119,15 +119,19 @@ fn a_failure_of_git_is_its_own_last_lines_and_no_list_of_arguments() {
 fn old_git_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.bare("a.git");
-    for (version, fine) in [
+    for (number, (version, fine)) in [
         ("2.37.9", false),
         ("1.99.0", false),
         ("2.38.0", true),
         ("2.39.5 (Apple Git-154)", true),
         ("3.0.0-rc1", true),
         ("garbage", false),
-    ] {
-        let fake = sandbox.path().join("git");
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // A program that is new enough is not asked again.
+        let fake = sandbox.path().join(format!("git-{number}"));
         script(
             &fake,
             &format!(
@@ -169,7 +173,7 @@ fn t9_the_work_trees_gitmodules_hides_no_change_and_stops_none() {
 fn a_program_that_fails_is_shown_once() {
     let sandbox = Sandbox::new();
     let options = GitOptions { deadline: std::time::Duration::ZERO, ..sandbox.options() };
-    let error = Git::open(&program("git"), sandbox.path(), options).unwrap_err();
+    let error = sandbox.bare("a.git").with_options(options).text(["version"]).unwrap_err();
     assert_eq!((error.kind(), error.is_deadline()), (GitErrorKind::Process, true), "{error}");
     assert!(error.to_string().contains("did not end within 0 ms"), "{error}");
     assert!(std::error::Error::source(&error).is_none(), "the text is that of the program's error");

@@ -11,17 +11,20 @@
 #[expect(dead_code, reason = "the other bench needs more of it")]
 mod images;
 mod shop;
+#[path = "../../../../tests/it/shop.rs"]
+#[expect(dead_code, reason = "the system tests need more of it")]
+mod train;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lock_model::{Lock, LockParts};
 use process::{EnvVars, Invocation, Program};
-use test_support::Skopeo;
 use test_support::bench::{self, Missing};
 use test_support::measure::{Mode, Quantity, Table, fastest};
+use test_support::{GitShim, Skopeo};
 
-use crate::shop::{ONE_PLATFORM, Shop, TWO_PLATFORMS};
+use crate::shop::{NO_IMAGES, ONE_PLATFORM, Shop, TWO_PLATFORMS};
 
 fn main() {
     let mode = Mode::from_arguments();
@@ -40,7 +43,7 @@ fn main() {
 
 fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     let services = mode.choose(1_000, 3);
-    let shop = Shop::new(services)?;
+    let shop = Shop::new(services, 0)?;
     let text = shop.lock(ONE_PLATFORM, "kept");
     let lock = lock_model::Lock::parse(text.as_bytes(), "lock.yaml").unwrap();
     for digest in shop.digests() {
@@ -79,7 +82,76 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     table.at_most("`orchestrator --version`", version, None, Quantity::Time(Duration::from_millis(10)));
     let size = std::fs::metadata(shop::binary().path()).unwrap().len();
     table.at_most("the binary", Quantity::Bytes(size), None, Quantity::Bytes(25_000_000));
+    real_size(mode, table)?;
+    settled(mode, table);
     Ok(())
+}
+
+/// What a pull request of a shop costs that has 19 submodules, 16 of them with images.
+fn real_size(mode: Mode, table: &mut Table) -> Result<(), Missing> {
+    let shop = Shop::new(16, 3)?;
+    let runs = mode.choose(20, 1);
+    let references = shop.references();
+    let part = bench::part("crane")?;
+    let home = shop.home();
+    let cold = shop::median(runs, numbered(|run| drop(shop.lock(ONE_PLATFORM, &format!("cold-{run}")))));
+    let warm = shop::median(runs, || drop(shop.lock(ONE_PLATFORM, "kept")));
+    let crane = shop::median(runs, || {
+        side_by_side(&part, &["digest", "--insecure"], &references, &home);
+    });
+    let [cold, warm, crane] = [cold, warm, crane].map(Quantity::Time);
+    table.times("19 submodules, 16 images, cold; `crane digest` in `xargs -P 32`", cold, crane, 1.5);
+    table.times("the same, warm", warm, crane, 4.0);
+    let (children, time) = shop.command(runs, &["lock", "generate", "--rev", NO_IMAGES]);
+    let theirs = Some(Quantity::Time(shop.by_git(runs)));
+    table.at_most("19 submodules without images; `git ls-tree` and `git config`", Quantity::Time(time), theirs, ms(10));
+    table.at_most("git processes of it", count(children), None, count(3));
+    Ok(())
+}
+
+/// What commands cost that find everything done, in the same shop once it is deployed.
+fn settled(mode: Mode, table: &mut Table) {
+    let names: Vec<String> = (0..16).map(|number| format!("services/shop-service-{number:02}")).collect();
+    let others = (0..3).map(|number| format!("ops/shop-other-{number}"));
+    let all: Vec<String> = names.into_iter().chain(others).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let shop = train::Shop::with_services(&all, train::CONFIGURATION);
+    shop.merge_dev();
+    shop.ok("run staging");
+    let runs = mode.choose(20, 1);
+    for line in ["run staging", "status", "config check"] {
+        let counting = GitShim::counting();
+        shop.orchestrator(line).search_path(counting.search_path()).run().expect_code(0);
+        let time = shop::median(runs, || drop(shop.ok(line)));
+        table.at_most(&format!("`{line}`, nothing to do"), Quantity::Time(time), None, ms(50));
+        table.at_most("git processes of it", count(counting.count()), None, count(15));
+    }
+}
+
+impl train::Shop {
+    /// What a part of the shop asks for that the system tests have elsewhere.
+    fn json(&self, line: &str, code: i32) -> serde_json::Value {
+        let finished = self.ends(&format!("--format json {line}"), code);
+        let document: serde_json::Value = serde_json::from_str(finished.stdout()).unwrap();
+        document["result"].clone()
+    }
+}
+
+/// Gives each call its number.
+fn numbered(mut what: impl FnMut(usize)) -> impl FnMut() {
+    let mut number = 0;
+    move || {
+        number += 1;
+        what(number);
+    }
+}
+
+fn ms(number: u64) -> Quantity {
+    Quantity::Time(Duration::from_millis(number))
+}
+
+fn count(number: usize) -> Quantity {
+    Quantity::Count(u64::try_from(number).unwrap())
 }
 
 /// The loop that a pipeline without us would run: some of its rounds, and from them the time of all.

@@ -12,7 +12,7 @@ use registry::layout::Blob;
 use tempfile::TempDir;
 use test_support::bench::Missing;
 use test_support::measure::fastest;
-use test_support::{DockerRegistry, Invocation, Repository, Sandbox};
+use test_support::{DockerRegistry, GitShim, Invocation, Repository, Sandbox};
 
 use crate::images::Image;
 
@@ -22,6 +22,8 @@ const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 pub(crate) const ONE_PLATFORM: &str = "main";
 /// The branch that wants two.
 pub(crate) const TWO_PLATFORMS: &str = "both";
+/// The branch whose services are configuration alone.
+pub(crate) const NO_IMAGES: &str = "none";
 
 /// The shop; everything of it goes away when this is dropped.
 pub(crate) struct Shop {
@@ -32,14 +34,15 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
-    pub(crate) fn new(services: usize) -> Result<Self, Missing> {
+    /// A shop of some services with images, and of some submodules that are only configuration.
+    pub(crate) fn new(services: usize, others: usize) -> Result<Self, Missing> {
         let registry = DockerRegistry::start_silent()?;
         let images: Vec<Image> = (0..services).map(Image::new).collect();
         for image in &images {
             store(&registry.storage(), image);
         }
         let sandbox = Sandbox::new();
-        superproject(&sandbox.join("shop.git"), &images, &registry.url());
+        superproject(&sandbox.join("shop.git"), &images, others, &registry.url());
         let forge = ["-C", "shop.git", "forge", "init", "--user", "ana:write"];
         orchestrator(&sandbox).args(forge).run().expect_code(0);
         drop(Repository::clone_from(sandbox.join("shop.git"), sandbox.join("shop")));
@@ -64,6 +67,30 @@ impl Shop {
         })
     }
 
+    /// How often a command starts git, and the median of its times; what it prints is thrown away.
+    pub(crate) fn command(&self, runs: usize, arguments: &[&str]) -> (usize, Duration) {
+        let folder = self.sandbox.join("shop");
+        let cache = self.caches.path().join("kept");
+        let command = || orchestrator(&self.sandbox).current_dir(&folder).arg("--cache").arg(&cache).args(arguments);
+        let counting = GitShim::counting();
+        command().search_path(counting.search_path()).run().expect_code(0);
+        (counting.count(), median(runs, || drop(command().run().expect_code(0))))
+    }
+
+    /// What a script does for the gitlinks alone.
+    pub(crate) fn by_git(&self, runs: usize) -> Duration {
+        let git = Program::find("git", SEARCH_PATH.as_ref()).unwrap();
+        let folder = self.sandbox.join("shop");
+        let run = |arguments: &[&str]| {
+            let invocation = process::Invocation::new(&git).args(arguments).current_dir(&folder);
+            drop(invocation.run().unwrap().checked().unwrap());
+        };
+        median(runs, || {
+            run(&["ls-tree", "-r", NO_IMAGES_HERE]);
+            run(&["config", "--blob", &[NO_IMAGES_HERE, ":.gitmodules"].concat(), "--list"]);
+        })
+    }
+
     /// Every image, as people write it.
     pub(crate) fn references(&self) -> Vec<String> {
         let reference = |image: &Image| format!("{}/{}:{}", self.registry.address(), image.repository, image.tag);
@@ -84,6 +111,16 @@ impl Shop {
     }
 }
 
+/// The branch without images in the clone.
+const NO_IMAGES_HERE: &str = "origin/none";
+
+/// The median of the times of some runs.
+pub(crate) fn median(runs: usize, mut what: impl FnMut()) -> Duration {
+    let mut times: Vec<Duration> = (0..runs).map(|_| fastest(1, &mut what)).collect();
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
 /// The fastest `--version` of some.
 pub(crate) fn version(runs: usize) -> Duration {
     let program = binary();
@@ -102,18 +139,29 @@ fn orchestrator(sandbox: &Sandbox) -> Invocation {
 }
 
 /// A bare repository with all submodules in one commit.
-fn superproject(folder: &Path, images: &[Image], registry: &str) {
+fn superproject(folder: &Path, images: &[Image], others: usize, registry: &str) {
     let mut gitmodules = String::new();
     let mut links = String::new();
+    let mut submodule = |path: &str, name: &str, commit: &str| {
+        writeln!(gitmodules, "[submodule \"{path}\"]\n\tpath = {path}\n\turl = ../shop-{name}.git").unwrap();
+        writeln!(links, "M 160000 {commit} {path}").unwrap();
+    };
     for image in images {
         let name = image.repository.rsplit('/').next().unwrap();
-        let path = format!("services/shop-{name}");
-        writeln!(gitmodules, "[submodule \"{path}\"]\n\tpath = {path}\n\turl = ../shop-{name}.git").unwrap();
-        writeln!(links, "M 160000 {} {path}", image.tag.strip_prefix("main-").unwrap()).unwrap();
+        submodule(&format!("services/shop-{name}"), name, image.tag.strip_prefix("main-").unwrap());
+    }
+    for number in 0..others {
+        submodule(&format!("ops/shop-other-{number}"), &format!("other-{number}"), &format!("{:040x}", number + 1));
     }
     let mut stream = String::new();
-    for (branch, platforms) in [(ONE_PLATFORM, "linux/amd64"), (TWO_PLATFORMS, "linux/amd64, linux/arm64")] {
-        let configuration = configuration(registry, platforms);
+    let plain = r#"{ match: "ops/*", kind: configuration }, "#;
+    let rules = format!(r#"[{}{{ match: "**" }}]"#, if others == 0 { "" } else { plain });
+    for (branch, platforms, rules) in [
+        (ONE_PLATFORM, "linux/amd64", rules.as_str()),
+        (TWO_PLATFORMS, "linux/amd64, linux/arm64", rules.as_str()),
+        (NO_IMAGES, "linux/amd64", r#"[{ match: "**", kind: configuration }]"#),
+    ] {
+        let configuration = configuration(registry, platforms, rules);
         writeln!(stream, "commit refs/heads/{branch}\ncommitter T <t@shop.example> 1700000000 +0000\ndata 1\nx")
             .unwrap();
         for (name, text) in [(".gitmodules", &gitmodules), ("orchestrator.yaml", &configuration)] {
@@ -130,7 +178,7 @@ fn superproject(folder: &Path, images: &[Image], registry: &str) {
     drop(import.unwrap());
 }
 
-fn configuration(registry: &str, platforms: &str) -> String {
+fn configuration(registry: &str, platforms: &str, rules: &str) -> String {
     format!(
         r#"version: 1
 project: {{ prefix: shop- }}
@@ -143,8 +191,7 @@ images:
   tags: ["main-{{sha}}"]
   platforms: [{platforms}]
   revision: require
-services:
-- {{ match: "**" }}
+services: {rules}
 suites:
   lint: {{ kind: command, command: ["true"], deadline: 1m }}
 environments:

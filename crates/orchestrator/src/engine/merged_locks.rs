@@ -81,7 +81,7 @@ impl Arrivals {
         };
         let paths: Vec<&TreePath> = tip.scan.submodules.iter().map(|submodule| &submodule.path).collect();
         let mut arrivals = Self { merges: Vec::new(), movers: BTreeMap::new(), before: None };
-        let line = context.rev_list(&["--first-parent", tip.commit.as_str()])?;
+        let line = context.first_parents(tip.commit.as_str())?;
         for (place, commit) in line.iter().enumerate().take(MOST) {
             if place > 0 && has_lock(commit) {
                 arrivals.before = lock_at(context, commit)?;

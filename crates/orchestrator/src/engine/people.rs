@@ -54,10 +54,8 @@ pub(crate) async fn carried(
     heads: &[&CommitId],
     own: Option<u64>,
 ) -> Result<Carried> {
-    let without = format!("^{base}");
-    let mut arguments: Vec<&str> = heads.iter().map(|head| head.as_str()).collect();
-    arguments.push(&without);
-    let commits = context.git.commit_mails(&arguments).map_err(|error| git_error("history cannot be read", error))?;
+    let commits =
+        context.git.commits_without(heads, base).map_err(|error| git_error("history cannot be read", error))?;
     let ids: BTreeSet<&CommitId> = commits.iter().map(|commit| &commit.id).collect();
     let mut merges = BTreeSet::new();
     let mut pull_requests = Vec::new();
@@ -75,7 +73,7 @@ pub(crate) async fn carried(
     let commits = commits
         .into_iter()
         .filter(|commit| !merges.contains(&commit.id))
-        .map(|commit| CarriedCommit { commit: commit.id, mails: [commit.author, commit.committer].into() })
+        .map(|commit| CarriedCommit { mails: commit.mails().map(str::to_owned).into(), commit: commit.id })
         .collect();
     Ok(Carried { pull_requests, commits })
 }
@@ -191,12 +189,15 @@ pub(crate) fn promotion_obstacles(
         MergeTree::Conflict { paths, .. } => MergeResult::Conflict(paths),
     };
     let tree: TreeId = commit_facts(context, head)?.tree;
-    let range = format!("{head}..{base}");
-    let mut ahead = Vec::new();
-    for commit in context.rev_list(&["--no-merges", range.as_str()])?.iter().take(NAMED_COMMITS) {
-        let subject = lock_model::escaping::escape_short(commit_facts(context, commit)?.subject.as_bytes(), 60);
-        ahead.push(format!("{} {subject}", commit.short(7)));
-    }
+    let ahead = context.git.commits_without(&[base], head);
+    let ahead = ahead.map_err(|error| git_error("history cannot be read", error))?;
+    let named = ahead.iter().filter(|commit| commit.parents.len() < 2).take(NAMED_COMMITS);
+    let ahead: Vec<String> = named
+        .map(|commit| {
+            let subject = lock_model::escaping::escape_short(commit.subject.as_bytes(), 60);
+            format!("{} {subject}", commit.id.short(7))
+        })
+        .collect();
     Ok(obstacles(approvals, &result, &tree, base_branch, head_branch, &ahead))
 }
 

@@ -73,11 +73,8 @@ pub(crate) fn tested_merge(
 fn without_locks(context: &Context, revision: &Revision) -> Result<TreeId> {
     let cannot = |error| git_error("the tree without its lock cannot be made", error);
     let locks = Inputs::lock_folder(&context.git, revision.tree.as_str()).map_err(cannot)?;
-    if locks.is_empty() {
-        return Ok(revision.tree.clone());
-    }
-    let changes: Vec<git::TreeChange> = locks.into_keys().map(|path| git::TreeChange::Remove { path }).collect();
-    context.git.write_tree(Some(revision.tree.as_str()), &changes).map_err(cannot)
+    let paths: Vec<&str> = locks.keys().map(String::as_str).collect();
+    context.git.tree_without(revision.tree.as_str(), &paths).map_err(cannot)
 }
 
 /// Records the result of a suite on the merge of a pull request.
@@ -164,7 +161,7 @@ impl Engine<'_> {
             records.any(|record| record.is(Step::Gates, StepResult::Ok) && record.entry.commit.as_ref() == Some(commit))
         };
         let merged = merged_into(self.context, branch.as_str()).await?;
-        let line = self.context.rev_list(&["--first-parent", self.revision.commit.as_str()])?;
+        let line = self.context.first_parents(self.revision.commit.as_str())?;
         let since = line.into_iter().take(MOST).take_while(|commit| !passed(commit));
         Ok(since.filter_map(|commit| Some((merged.get(&commit)?.number, commit))).collect())
     }

@@ -39,7 +39,6 @@ fn p12_the_comment_shows_the_difference_first() {
         unpinned: &[],
         not_deployed: &not_deployed(),
         warnings: &[],
-        plans: &[],
         inputs: &InputChanges::default(),
         commits: &[],
     });
