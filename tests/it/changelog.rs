@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use test_support::Repository;
 
-use crate::shop::{Built, CONFIGURATION, Shop};
+use crate::shop::{Built, CONFIGURATION, Shop, manifest};
 use crate::stops::proven;
 
 /// The only comment of a pull request.
@@ -108,7 +108,7 @@ fn t8_a_step_back_and_a_step_aside_are_shown_first() {
     assert_eq!(published["risks"][0]["risk"], "diverged", "{published:#}");
     assert!(comment(&shop, number).contains("<code>shop-cart</code>: 1 commit, and 1 is gone"));
     cart.git(&["switch", "--quiet", "--orphan", "anew"]);
-    cart.write("deploy/app.yaml", "{}\n");
+    cart.write("deploy/app.yaml", manifest("shop-cart"));
     let anew = cart.commit("anew");
     move_cart_on(&shop, &anew);
     let published = shop.json(&format!("lock publish --pr {number}"), 0);

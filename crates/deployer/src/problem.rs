@@ -75,22 +75,22 @@ impl DeployProblem {
     }
 }
 
+impl DeployProblem {
+    /// Place and message without the service: equal texts of several services are one problem to a reader.
+    pub fn text(&self) -> String {
+        let Some(file) = &self.file else { return self.message.clone() };
+        let document = self.document.map(|document| format!(" document {document}")).unwrap_or_default();
+        let line = self.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+        format!("`{}`{document}{line}: {}", escaped(file), self.message)
+    }
+}
+
 impl fmt::Display for DeployProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(service) = &self.service {
             write!(f, "`{service}`: ")?;
         }
-        if let Some(file) = &self.file {
-            write!(f, "`{}`", escaped(file))?;
-            if let Some(document) = self.document {
-                write!(f, " document {document}")?;
-            }
-            if let Some(line) = self.line {
-                write!(f, " (line {line})")?;
-            }
-            f.write_str(": ")?;
-        }
-        f.write_str(&self.message)
+        f.write_str(&self.text())
     }
 }
 

@@ -476,8 +476,12 @@ impl Context {
 
     /// The commit that a tag of the forge names; `None` where there is no such tag.
     pub(crate) fn tag_commit(&self, tag: &ReleaseTag) -> Result<Option<CommitId>> {
-        let own = self.forge_refs.unwrap_or("refs");
-        Ok(self.commit(&format!("{own}/tags/{tag}"))?.map(|facts| facts.id))
+        Ok(self.commit(&format!("{}{tag}", self.tag_prefix()))?.map(|facts| facts.id))
+    }
+
+    /// Where the forge's tags are in this repository.
+    pub(crate) fn tag_prefix(&self) -> String {
+        format!("{}/tags/", self.forge_refs.unwrap_or("refs"))
     }
 
     /// The local forge: the only kind so far.

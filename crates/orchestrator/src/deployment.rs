@@ -3,21 +3,23 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use deployer::{Plan, UnpinnedImage};
-use ledger::{Step, StepResult};
+use ledger::{Ledger, Step, StepResult};
 use lock_model::{EnvironmentName, Lock};
 use promotion::attempts::Purpose;
 
 use crate::context::{Context, Site};
-use crate::engine::{Deployable, Engine, Repeat, Wanted, deployable};
+use crate::engine::{Engine, Planning, Repeat, Suites, Wanted, preflight};
 use crate::environment_policy::{branch_of, commit_of, find_environment, locking_command};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::lease::lease;
 use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Scope};
-use crate::report::v1::{NotDeployedService, NotJudged, Operation, PlanReport, RunReport, VerifyReport};
+use crate::merge_plan::{Merge, plan_merge};
+use crate::report::v1::{NotJudged, Operation, PlanReport, RunReport, VerifyReport};
 use crate::revision::Revision;
+use crate::submodules::Target;
+use crate::test_merge::{TestMerge, test_merge};
 use crate::workspace::Workspace;
 
 /// What to deploy.
@@ -57,14 +59,15 @@ pub async fn plan<'a>(
         Site::Alone(workspace) => return plan_alone(workspace, environment, revision).await,
     };
     let mut engine = open(context, environment, revision).await?;
-    belongs(&engine)?;
-    engine.refuse_foreign_places().await?;
+    belongs(&engine.revision, &engine.lock.lock)?;
+    engine.planning().refuse_foreign_places(context).await?;
     let deployable = engine.deployable()?;
     let plan = deployable.plan(context).await?;
     if !plan.unpinned_images.is_empty() {
         engine.refuse_unpinned().await?;
     }
-    Ok(report(&engine.revision, &engine.lock.lock, &deployable, plan))
+    let planned = engine.planning();
+    Ok(PlanReport::new(&planned, Some(plan), deployable.request.not_deployed))
 }
 
 /// The same in a clone without a forge: nothing counts as deployed. The lock is the one in the tree where that belongs to
@@ -84,10 +87,12 @@ async fn plan_alone(
         (made.lock, made.warnings)
     };
     let release = revision.release(&lock);
-    let now = workspace.now();
-    let deployable = deployable(workspace, &revision, environment, &lock, &release, now, None)?;
+    let nothing = Ledger::empty();
+    let (lock, release) = (&lock, &release);
+    let planning = Planning { context: workspace, ledger: &nothing, revision: &revision, environment, lock, release };
+    let deployable = planning.deployable()?;
     let plan = deployable.plan_from_nothing()?;
-    let mut report = report(&revision, &lock, &deployable, plan);
+    let mut report = PlanReport::new(&planning, Some(plan), deployable.request.not_deployed);
     warnings.append(&mut report.warnings);
     report.warnings = warnings;
     report.not_judged =
@@ -95,26 +100,53 @@ async fn plan_alone(
     Ok(report)
 }
 
-fn report(revision: &Revision, lock: &Lock, deployable: &Deployable, plan: Plan) -> PlanReport {
-    let request = &deployable.request;
-    let unpinned =
-        |image: &UnpinnedImage| format!("{} at {} is not pinned: {}", image.object, image.place, image.image);
-    PlanReport {
-        environment: request.environment.clone(),
-        release: request.release.clone(),
-        lock: lock.id().clone(),
-        commit: revision.commit.clone(),
-        plan: plan.digest,
-        changes: plan.changes,
-        warnings: plan.unpinned_images.iter().map(unpinned).collect(),
-        unpinned: plan.unpinned_images,
-        not_deployed: request
-            .not_deployed
-            .iter()
-            .map(|skipped| NotDeployedService { service: skipped.name.clone(), reason: skipped.reason.clone() })
-            .collect(),
-        not_judged: Vec::new(),
+/// Says what merging a pull request would deploy to an environment of the merge result, also to one that comes later.
+///
+/// A pull request to the branch where locks are committed gets its lock made; another one carries it.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] with everything for which the environment would refuse it, and as
+/// [`generate_lock`](crate::lock::generate_lock) where the lock cannot be made.
+pub async fn plan_pull_request<'a>(
+    site: impl Into<Site<'a>>,
+    environment: &EnvironmentName,
+    number: u64,
+) -> Result<PlanReport> {
+    let context = site.into().forge()?;
+    context.sync()?;
+    let into = context.forge.pull_request(number).await?.base_branch;
+    let TestMerge { revision, source } = test_merge(context, number).await?;
+    let base = source.base.clone();
+    let (lock, must_be_pushed) = if into == revision.config.branches.staging {
+        let generated = lock_builder::generate(context, &revision, source, Scope::default()).await?;
+        (generated.lock, generated.must_be_pushed)
+    } else {
+        let file = revision.lock(context)?.ok_or_else(|| {
+            Error::new(ErrorKind::Repository, format!("the merge of pull request {number} has no lock"))
+                .hint(format!("a pull request to `{into}` carries the lock that was proven before"))
+        })?;
+        belongs(&revision, &file.lock)?;
+        (file.lock, Target::load(context, &base)?.requires_pushed(&revision.config.submodules))
+    };
+    let release = revision.release(&lock);
+    let store = LedgerStore::read(context).await?;
+    let ledger = store.ledger();
+    let merge =
+        Merge { context, ledger, revision: &revision, lock: &lock, release: &release, into: &into, must_be_pushed };
+    let environment = revision.environment(environment)?;
+    let planned = plan_merge(&merge, &[environment], &[]).await?;
+    let planned = planned.into_iter().next().ok_or_else(|| Error::new(ErrorKind::Bug, "nothing was planned"))?;
+    if !planned.report.problems.is_empty() {
+        let message = format!("`{}` would refuse what merging pull request {number} gives", environment.name);
+        let problems = planned.report.problems.into_iter().map(Problem::from);
+        let error = Error::new(ErrorKind::Refused, message).problems(problems);
+        return Err(planned.report.hints.into_iter().fold(error, Error::hint));
     }
+    let mut report = PlanReport::new(&merge.planning(environment), planned.plan, planned.not_deployed);
+    report.pull_request = Some(number);
+    report.not_checked = planned.report.not_checked;
+    Ok(report)
 }
 
 /// Gates, health, deployment and its proof, without suites.
@@ -127,6 +159,7 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     may_record(context, Step::Gates, StepResult::Ok).await?;
     let _lease = lease(context, &request.environment, request.wait).await?;
     let mut engine = open(context, &request.environment, request.revision.as_deref()).await?;
+    preflight(context, engine.store.ledger(), &engine.revision, &engine.environment, Suites::None).await?;
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
     let repeat = if request.again { Repeat::Deploy } else { Repeat::No };
     let stopped = engine.run(&wanted, repeat).await?;
@@ -194,15 +227,12 @@ async fn open<'a>(context: &'a Context, name: &EnvironmentName, revision: Option
 }
 
 /// Refuses the lock of another tree.
-fn belongs(engine: &Engine<'_>) -> Result<()> {
-    let mismatches = engine.revision.mismatches(&engine.lock.lock);
+fn belongs(revision: &Revision, lock: &Lock) -> Result<()> {
+    let mismatches = revision.mismatches(lock);
     if mismatches.is_empty() {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorKind::Repository,
-        format!("the lock does not belong to commit {}", engine.revision.commit.short(12)),
-    )
-    .problems(mismatches.iter().map(|mismatch| Problem::new(mismatch.path(), mismatch.to_string())))
-    .hint(format!("{} commits the lock of a merge", locking_command(&engine.revision.config))))
+    Err(Error::new(ErrorKind::Repository, format!("the lock does not belong to commit {}", revision.commit.short(12)))
+        .problems(mismatches.iter().map(|mismatch| Problem::new(mismatch.path(), mismatch.to_string())))
+        .hint(format!("{} commits the lock of a merge", locking_command(&revision.config))))
 }

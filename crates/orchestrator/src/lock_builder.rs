@@ -29,6 +29,8 @@ pub(crate) struct Generated {
     pub warnings: Vec<String>,
     /// On which branches the commits are, where that was asked.
     pub pushed: Option<BTreeMap<ServiceName, PushedRefs>>,
+    /// Whether the rules want every commit to be pushed.
+    pub must_be_pushed: bool,
 }
 
 /// Which services are resolved, and how patiently.
@@ -56,7 +58,7 @@ pub(crate) async fn generate(
         .into_iter()
         .filter_map(|assignment| Some(Assigned { submodule: by_path.get(&assignment.path)?, assignment }))
         .collect();
-    let pushed = judge(context, revision, &source, &assigned, scope.check_pushed).await?;
+    let (must_be_pushed, pushed) = judge(context, revision, &source, &assigned, scope.check_pushed).await?;
     let kept = match scope.only {
         Some((only, previous)) => kept(&assigned, only, previous)?,
         None => BTreeMap::new(),
@@ -85,7 +87,7 @@ pub(crate) async fn generate(
         .assemble(&revision.scan)
         .map_err(|error| Error::from_source(ErrorKind::Usage, "the lock cannot be made", error))?;
     let bytes = lock.to_yaml().into_bytes();
-    Ok(Generated { lock, bytes, warnings, pushed })
+    Ok(Generated { lock, bytes, warnings, pushed, must_be_pushed })
 }
 
 /// A service with its submodule.
@@ -95,22 +97,24 @@ struct Assigned<'a> {
 }
 
 /// Checks the sources of the submodules and, where it is asked for, whether their commits are pushed. This comes before any
-/// request to a registry.
+/// request to a registry. The first value says whether the rules ask for it.
 async fn judge(
     context: &Workspace,
     revision: &Revision,
     source: &Source,
     assigned: &[Assigned<'_>],
     check_pushed: bool,
-) -> Result<Option<BTreeMap<ServiceName, PushedRefs>>> {
+) -> Result<(bool, Option<BTreeMap<ServiceName, PushedRefs>>)> {
     let services: BTreeMap<ServiceName, &Submodule> =
         assigned.iter().map(|one| (one.assignment.name.clone(), one.submodule)).collect();
     let target = Target::load(context, &source.base)?;
     check_sources(revision, &target, &services)?;
-    if !check_pushed && !target.requires_pushed(&revision.config.submodules) {
-        return Ok(None);
+    let must_be_pushed = target.requires_pushed(&revision.config.submodules);
+    if !check_pushed && !must_be_pushed {
+        return Ok((must_be_pushed, None));
     }
-    ask_pushed(context, revision, &target, &services).await?.all_pushed().map(Some)
+    let pushed = ask_pushed(context, revision, &target, &services).await?.all_pushed()?;
+    Ok((must_be_pushed, Some(pushed)))
 }
 
 /// Names and kinds of all services, by the configuration's rules.

@@ -135,6 +135,11 @@ impl PolicyFound {
         Ok(found)
     }
 
+    /// The environment that they are for.
+    pub(crate) fn environment(&self) -> &EnvironmentName {
+        &self.environment
+    }
+
     /// Where the rules were read, for people and reports.
     pub(crate) fn report(&self) -> PolicyReport {
         PolicyReport {

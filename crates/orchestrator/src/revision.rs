@@ -1,6 +1,8 @@
 //! What a commit of the superproject says: configuration, gitlinks, lock, and the identities that follow from them. It is
 //! read from git objects; no checkout, no file of the work tree.
 
+use std::sync::OnceLock;
+
 use config::{Config, Environment, Forge};
 use ledger::{RecordDraft, Step, StepResult};
 use lock_gen::{LockDrift, Scan};
@@ -32,6 +34,8 @@ pub(crate) struct Revision {
     /// Digest of the inputs.
     pub config_digest: ConfigDigest,
     pub scan: Scan,
+    /// The lock, once it was asked for.
+    lock: OnceLock<Option<LockFile>>,
 }
 
 /// A lock file as it lies in a tree.
@@ -71,6 +75,7 @@ impl Revision {
             inputs,
             config_digest,
             scan,
+            lock: OnceLock::new(),
         })
     }
 
@@ -82,9 +87,14 @@ impl Revision {
 
     /// The lock in this tree; absent where there is none.
     pub(crate) fn lock(&self, context: &Workspace) -> Result<Option<LockFile>> {
+        if let Some(known) = self.lock.get() {
+            return Ok(known.clone());
+        }
         let bytes = Inputs::lock(&context.git, self.commit.as_str())
             .map_err(|error| git_error("the lock cannot be read", error))?;
-        bytes.map(|bytes| LockFile::parse(bytes, &format!("{}:{LOCK_FILE}", self.commit.short(12)))).transpose()
+        let parse = |bytes| LockFile::parse(bytes, &format!("{}:{LOCK_FILE}", self.commit.short(12)));
+        let lock = bytes.map(parse).transpose()?;
+        Ok(self.lock.get_or_init(|| lock).clone())
     }
 
     /// How the lock differs from this tree's submodules.

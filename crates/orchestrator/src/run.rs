@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use config::{Deployment, Environment};
 use ledger::{Accepts, Ledger, RecordDraft, Step, StepResult as RecordResult};
-use lock_model::{CommitId, EnvironmentName, Lock, LockId, ReleaseId};
+use lock_model::{EnvironmentName, Lock, LockId, ReleaseId};
 use promotion::attempts::Purpose;
 use promotion::rollback::{self, RollbackTarget, TargetState};
 
 use crate::context::Context;
-use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Wanted, lock_commit};
+use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Suites, Wanted, lock_commit, preflight};
 use crate::environment_policy::{branch_of, commit_of, commits_locks, find_environment};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event;
@@ -88,15 +88,17 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     context.sync()?;
     let commit = commit_of(context, &branch, request.revision.as_deref()).await?;
     let mut store = LedgerStore::read(context).await?;
+    let tip = Box::new(Revision::load(context, &commit)?);
+    Box::pin(preflight(context, store.ledger(), &tip, tip.environment(&name)?, Suites::Open)).await?;
     if let Some(reason) = &request.lift_hold {
         lift_hold(context, &mut store, &name, reason, request.accept.as_deref()).await?;
     }
-    let ready = ready_commit(context, &mut store, &environment, &branch, commit, OnDifference::Refuse).await?;
+    let ready = Box::pin(ready_commit(context, &mut store, &environment, &branch, &tip, OnDifference::Refuse)).await?;
     let (commit, lock_note) = match ready {
         LockCommit::Ready { commit, note } => (commit, note),
         LockCommit::Superseded { note } => return Ok(RunReport::superseded(name, note)),
     };
-    let revision = Revision::load(context, &commit)?;
+    let revision = if commit == tip.commit { *tip } else { Revision::load(context, &commit)? };
     let mut engine = Engine::new(context, store, revision, &name, Purpose::Run)?;
     if let Some(note) = lock_note {
         engine.lines.push(StepLine { step: "lock-commit".into(), result: StepResult::Ok, detail: note });
@@ -104,7 +106,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     if commits_locks(&environment) {
         engine.outdate_other_locks().await?;
     }
-    let stopped = engine.run(&Wanted::All, Repeat::No).await?;
+    let stopped = Box::pin(engine.run(&Wanted::All, Repeat::No)).await?;
     Ok(engine.into_report(Operation::Run, request.revision.as_deref(), stopped))
 }
 
@@ -126,7 +128,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
         }
         TargetState::Done { .. } => {}
     }
-    engine.refuse_foreign_places().await?;
+    engine.planning().refuse_foreign_places(context).await?;
     may_roll_back(context, &engine, &target).await?;
     let leaves = leaves(engine.store.ledger(), &name, &target);
     let rejected = match &leaves {
@@ -161,7 +163,7 @@ pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Resu
     context.sync()?;
     let (engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
     let images = images_are_there(context, &engine, &target, &ground).await?;
-    engine.refuse_foreign_places().await?;
+    engine.planning().refuse_foreign_places(context).await?;
     let leaves = leaves(engine.store.ledger(), &name, &target);
     if let Some(left) = leaves.as_ref().filter(|_| request.reject) {
         rejection(context, &target, left, &request.reason)?;
@@ -345,14 +347,13 @@ pub(crate) async fn ready_commit(
     store: &mut LedgerStore,
     environment: &Environment,
     branch: &str,
-    commit: CommitId,
+    tip: &Revision,
     on_difference: OnDifference<'_>,
 ) -> Result<LockCommit> {
     if !commits_locks(environment) {
-        return Ok(LockCommit::Ready { commit, note: None });
+        return Ok(LockCommit::Ready { commit: tip.commit.clone(), note: None });
     }
-    let tip = Revision::load(context, &commit)?;
-    let done = lock_commit(context, store, &environment.name, branch, &tip, on_difference).await?;
+    let done = lock_commit(context, store, &environment.name, branch, tip, on_difference).await?;
     if let LockCommit::Ready { note: Some(note), .. } = &done {
         context.emit(Event::StepEnded { step: "lock-commit", result: "ok", detail: note });
     }

@@ -8,7 +8,9 @@ use lock_model::{BranchName, CommitId, EnvironmentName, SuiteName};
 
 use crate::context::Context;
 use crate::displayed_status::set_status;
-use crate::engine::{Ran, RequiredSuites, SUITES_STATUS, record_suite, required_suites, run_suite, tested_merge};
+use crate::engine::{
+    Ran, RequiredSuites, SUITES_STATUS, preflight_suites, record_suite, required_suites, run_suite, tested_merge,
+};
 use crate::environment_policy::{branch_of, commit_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
@@ -89,6 +91,7 @@ pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestR
             .iter()
             .map(|suite| format!("the pull request removes suite `{suite}`, which `{name}` asks for")),
     );
+    preflight_suites(context, &revision, &required.environment, suites)?;
     let mut reports = Vec::new();
     let mut started = Vec::new();
     for suite in suites {

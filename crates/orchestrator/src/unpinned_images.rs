@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use config::{AllowedImage, Environment};
 use deployer::UnpinnedImage;
-use lock_model::{Date, Digest, EnvironmentName, ImageReference, Lock, ReleaseId, Tag, Timestamp};
+use lock_model::{Date, Digest, EnvironmentName, ImageReference, Tag};
 use registry::ImageRequest;
 
-use crate::engine::deployable;
+use crate::engine::{Planning, fetch_manifests};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::registry_client;
 use crate::report::markdown::UnpinnedRow;
@@ -197,47 +197,50 @@ async fn present_digests(
 
 /// What an environment would deploy of a revision without that its lock decides it, for reviewers. What cannot be rendered
 /// cannot be listed, and the answer says so.
-pub(crate) fn rows(
-    context: &Workspace,
-    revision: &Revision,
-    environment: &Environment,
-    lock: &Lock,
-    release: &ReleaseId,
-    rules: &UnpinnedRules,
-    now: Timestamp,
-) -> Vec<UnpinnedRow> {
+pub(crate) async fn rows(planning: &Planning<'_>, rules: &UnpinnedRules) -> Result<Vec<UnpinnedRow>> {
+    let Planning { context, revision, environment, lock, .. } = *planning;
     if environment.target.is_none() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let row = |service: String, image: String, standing: String| UnpinnedRow {
-        environment: environment.name.clone(),
-        service,
-        image,
-        standing,
-    };
     let unknown = |reason: String| {
         let said = reason.lines().next().unwrap_or_default().to_owned();
-        vec![row(String::new(), String::new(), format!("unknown: its manifests cannot be rendered: {said}"))]
+        let standing = format!("unknown: its manifests cannot be rendered: {said}");
+        vec![UnpinnedRow {
+            environment: environment.name.clone(),
+            service: String::new(),
+            image: String::new(),
+            standing,
+            is_refused: false,
+        }]
     };
-    // A list for readers is not worth what is left of the command's time.
-    let left = context.deadline.saturating_duration_since(Instant::now());
-    let patience = LIST_PATIENCE.min(left / 4);
-    let images = match deployable(context, revision, environment, lock, release, now, Some(patience)) {
-        Ok(deployable) => match deployer::render::plan(&deployable.request, None) {
-            Ok(plan) => plan.unpinned_images,
-            Err(problems) => return unknown(problems.to_string()),
-        },
-        Err(error) => return unknown(error.message().to_owned()),
+    let missing = fetch_manifests(context, revision, lock, &[environment], LIST_PATIENCE).await?;
+    let draft = match planning.draft(&missing) {
+        Ok(draft) => draft,
+        Err(error) => return Ok(unknown(error.message().to_owned())),
     };
-    let today = now.date();
-    let mut rows: Vec<UnpinnedRow> = images
-        .iter()
-        .map(|image| {
-            let service = image.service.as_ref().map(ToString::to_string).unwrap_or_default();
-            row(service, image.image.clone(), rules.standing(image, today))
-        })
-        .collect();
-    rows.sort();
-    rows.dedup();
-    rows
+    if let Some((_, problem)) = draft.unread.first() {
+        return Ok(unknown(format!("{}: {}", problem.subject, problem.message)));
+    }
+    Ok(match deployer::render::plan(&draft.request, None) {
+        Ok(plan) => rows_of(environment, &plan.unpinned_images, rules, context.now().date()),
+        Err(problems) => unknown(problems.to_string()),
+    })
+}
+
+/// The images of a plan that its lock does not decide, each once.
+pub(crate) fn rows_of(
+    environment: &Environment,
+    images: &[UnpinnedImage],
+    rules: &UnpinnedRules,
+    today: Date,
+) -> Vec<UnpinnedRow> {
+    let row = |image: &UnpinnedImage| UnpinnedRow {
+        environment: environment.name.clone(),
+        service: image.service.as_ref().map(ToString::to_string).unwrap_or_default(),
+        image: image.image.clone(),
+        standing: rules.standing(image, today),
+        is_refused: rules.refusal(image, today).is_some(),
+    };
+    let rows: BTreeSet<UnpinnedRow> = images.iter().map(row).collect();
+    rows.into_iter().collect()
 }

@@ -116,6 +116,12 @@ impl HttpSuite {
         &self.requests
     }
 
+    /// Whether a request needs the environment's address.
+    pub fn uses_url(&self) -> bool {
+        let of = |one: &HttpRequest| one.url.uses_url() || one.headers.iter().any(|(_, value)| value.uses_url());
+        self.requests.iter().any(of)
+    }
+
     /// Parses the content of a file; `file` is its name in problems.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, HttpSuiteError> {
         let single = |place: Option<(u64, u64)>, message: String| HttpSuiteError {

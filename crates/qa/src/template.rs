@@ -64,6 +64,10 @@ impl Template {
         Ok(Self(parts))
     }
 
+    pub(crate) fn uses_url(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Url))
+    }
+
     /// Fills the variables in; the error names the first one without a value.
     pub(crate) fn fill(&self, variables: &Variables) -> Result<String, String> {
         let mut out = String::new();

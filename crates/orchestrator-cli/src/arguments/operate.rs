@@ -50,8 +50,11 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub environment: EnvironmentArgs,
     /// The commit to plan; default: the newest of the environment's branch.
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", conflicts_with = "pull_request")]
     pub rev: Option<String>,
+    /// Plan what merging this pull request would deploy, also where the environment's turn comes later.
+    #[arg(long = "pr", value_name = "N")]
+    pub pull_request: Option<u64>,
 }
 
 /// What to deploy.

@@ -50,7 +50,11 @@ pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> Result
 }
 
 pub(crate) async fn plan(opened: &Opened, args: &PlanArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::plan(opened, &args.environment.name, args.rev.as_deref()).await?))
+    let environment = &args.environment.name;
+    Ok(Shown::report(&match args.pull_request {
+        Some(number) => library::plan_pull_request(opened, environment, number).await?,
+        None => library::plan(opened, environment, args.rev.as_deref()).await?,
+    }))
 }
 
 pub(crate) async fn verify(context: &Context, args: &EnvironmentArgs) -> Result<Shown> {

@@ -8,6 +8,7 @@ use config::{CommandLine, Environment, ProgramName, Template, Values, Variable};
 use lock_model::{FileMode, TreePath};
 use process::{EnvVars, Program};
 
+use super::needs::program;
 use crate::config_values;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result, storage};
@@ -77,11 +78,7 @@ impl<'a> Workspace<'a> {
         }
         let program = match &command.program {
             ProgramName::InTree(path) => Program::at(folder.join(path.as_str())),
-            ProgramName::OnPath(name) => {
-                Program::find(name, &self.context.surroundings.search_path).map_err(|error| {
-                    Error::from_source(ErrorKind::Usage, format!("program `{name}` cannot be started"), error)
-                })?
-            }
+            ProgramName::OnPath(name) => program(self.context, name)?,
         };
         let arguments =
             command.arguments.iter().map(|argument| expand(argument, values)).collect::<Result<Vec<String>>>()?;

@@ -7,7 +7,10 @@ mod gates;
 mod health;
 mod lock_commit;
 mod merged_locks;
+mod needs;
 mod people;
+mod planning;
+mod preflight;
 mod promotion;
 mod pull_request_suites;
 mod release;
@@ -23,12 +26,14 @@ use config::Environment;
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
-pub(crate) use deploy::{Deployable, deployable};
 pub(crate) use health::health;
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, lock_files, merged_pull_request,
 };
+pub(crate) use needs::{Probes, needs};
 pub(crate) use people::{approval_policy, gates_passed, promotion_obstacles, prospect, pull_request_facts};
+pub(crate) use planning::{Planning, fetch_manifests};
+pub(crate) use preflight::{Suites, preflight, preflight_suites};
 pub(crate) use promotion::{APPROVALS_STATUS, rows_of};
 pub(crate) use pull_request_suites::{Ran, RequiredSuites, record_suite, required_suites, tested_merge};
 pub(crate) use statuses::SUITES_STATUS;
@@ -203,16 +208,12 @@ impl<'a> Engine<'a> {
 
     /// Whether the environment proved this release, at any time.
     pub(crate) fn has_proof(&self) -> bool {
-        match self.store.ledger().proof_of(&self.environment.name, &self.release) {
-            ledger::ProofVerdict::Proven(_) => true,
-            ledger::ProofVerdict::Failed { .. } | ledger::ProofVerdict::Absent => false,
-        }
+        has_proof(self.store.ledger(), &self.environment.name, &self.release)
     }
 
     /// Whether the environment proved this release since it was deployed there last.
     pub(crate) fn is_proven(&self) -> bool {
-        let cycle = self.store.ledger().cycle(&self.environment.name, &self.release);
-        self.has_proof() && cycle.is_done_for(&Step::Proof.into(), &self.context.run.actor)
+        is_proven(self.context, self.store.ledger(), &self.environment.name, &self.release)
     }
 
     /// Skips a step that is done; the promotion is brought up to date nevertheless, and refused where it became one that
@@ -422,6 +423,18 @@ enum Effect {
     Suite,
     Promote,
     Release,
+}
+
+fn has_proof(ledger: &Ledger, environment: &EnvironmentName, release: &ReleaseId) -> bool {
+    match ledger.proof_of(environment, release) {
+        ledger::ProofVerdict::Proven(_) => true,
+        ledger::ProofVerdict::Failed { .. } | ledger::ProofVerdict::Absent => false,
+    }
+}
+
+fn is_proven(context: &Context, ledger: &Ledger, environment: &EnvironmentName, release: &ReleaseId) -> bool {
+    let cycle = ledger.cycle(environment, release);
+    has_proof(ledger, environment, release) && cycle.is_done_for(&Step::Proof.into(), &context.run.actor)
 }
 
 /// The error of a run that a record of another writer stops.

@@ -10,6 +10,7 @@ use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Lock};
 
 use super::Engine;
 use super::people::{carried, promotion_obstacles, prospect};
+use super::planning::Planning;
 use super::step_outcome::StepOutcome;
 use crate::context::branch_name;
 use crate::environment_policy::branch_of;
@@ -137,9 +138,8 @@ impl Engine<'_> {
         let carried = carried(self.context, base, &[&self.revision.commit], None).await?;
         let pull_requests: Vec<u64> = carried.pull_requests.iter().map(|one| one.number).collect();
         let unpinned_rules = found.unpinned(&self.revision.config);
-        let (revision, lock, release) = (&self.revision, &self.lock.lock, &self.release);
-        let next = revision.environment(to)?;
-        let unpinned = unpinned_images::rows(self.context, revision, next, lock, release, &unpinned_rules, self.now());
+        let planning = Planning { environment: self.revision.environment(to)?, ..self.planning() };
+        let unpinned = unpinned_images::rows(&planning, &unpinned_rules).await?;
         Ok(promotion_body(&PromotionBody {
             release: &self.release,
             lock: &self.lock.lock,

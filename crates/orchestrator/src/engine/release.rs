@@ -1,22 +1,21 @@
 //! The steps deploy, verify, proof and release.
 
-use config::{Values, Variable};
-use deployer::{OccupiedPlace, Plan};
+use config::{Environment, Values, Variable};
+use deployer::Plan;
 use forge::{NewRelease, ReleaseOutcome};
-use ledger::ProofVerdict;
-use lock_model::ReleaseTag;
+use ledger::{Ledger, ProofVerdict};
+use lock_model::{ReleaseId, ReleaseTag, Timestamp};
 use promotion::attempts::{self, Purpose};
-use promotion::places;
 use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 
 use super::Engine;
-use super::deploy::{Deployable, deployable};
+use super::deploy::Deployable;
 use super::execution::expand;
 use super::step_outcome::StepOutcome;
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
 use crate::labels::short_id;
-use crate::places::place_facts;
 use crate::report::v1::StepResult as StepWord;
 use crate::report::v1::evidence::DeployedPlan;
 use crate::unpinned_images;
@@ -30,30 +29,13 @@ pub(super) struct Prepared {
 impl Engine<'_> {
     /// What this environment deploys of the lock.
     pub(crate) fn deployable(&self) -> Result<Deployable> {
-        let now = self.now();
-        let mut deployable =
-            deployable(self.context, &self.revision, &self.environment, &self.lock.lock, &self.release, now, None)?;
-        let (ledger, name) = (self.store.ledger(), &self.environment.name);
-        if self.environment.places().iter().any(|place| places::is_given(ledger, name, place)) {
-            deployable.request.occupied = OccupiedPlace::TakeOver;
-        }
-        Ok(deployable)
-    }
-
-    /// Refuses an environment whose places belong to others.
-    pub(crate) async fn refuse_foreign_places(&self) -> Result<()> {
-        let (ledger, name) = (self.store.ledger(), &self.environment.name);
-        let facts = place_facts(self.context, ledger, &self.environment).await?;
-        crate::places::refuse(name, &places::refusals(ledger, name, &facts))
+        self.planning().deployable()
     }
 
     /// Plans the deployment; nothing is recorded or changed.
     pub(super) async fn prepare_deployment(&mut self) -> Result<Prepared> {
         let deployable = self.deployable()?;
-        if !deployable.expired.is_empty() {
-            let list: Vec<String> =
-                deployable.expired.iter().map(|(service, until)| format!("{service} (until {until})")).collect();
-            let message = format!("`not-deployed` of `{}` has expired for {}", self.environment.name, list.join(", "));
+        if let Some(message) = deployable.expired_sentence() {
             match self.purpose {
                 Purpose::Run => {
                     return Err(Error::new(ErrorKind::Refused, message).hint(
@@ -108,15 +90,9 @@ impl Engine<'_> {
         StepOutcome::failed(kind, format!("not proven: {}", failed.join(", ")))
     }
 
-    /// The release's tag: its day is that of the first attempt.
+    /// The tag of this release; none where the environment makes no releases.
     pub(super) fn release_name(&self) -> Result<Option<String>> {
-        let Some(release) = &self.environment.release else { return Ok(None) };
-        let day = date_of(self.store.ledger(), &self.environment.name, &self.release, self.now());
-        let values = Values::new()
-            .with(Variable::Date, day.to_string())
-            .with(Variable::Id8, self.release.id8())
-            .with(Variable::Mode, self.environment.mode.to_string());
-        Ok(Some(expand(&release.tag, &values)?))
+        release_name(self.store.ledger(), &self.environment, &self.release, self.now())
     }
 
     /// Tags the commit and archives the lock, unless a tag carries this release already.
@@ -129,12 +105,7 @@ impl Engine<'_> {
             ));
         };
         let forge = &self.context.forge;
-        let known: Vec<TagFacts> = forge
-            .releases()
-            .await?
-            .into_iter()
-            .map(|release| TagFacts { name: release.tag.to_string(), message: release.message, commit: release.commit })
-            .collect();
+        let known = known_tags(self.context).await?;
         let plan = plan_tag(&known, &self.release, name);
         let tag = match plan {
             ReleasePlan::Exists { name, commit } => {
@@ -143,8 +114,7 @@ impl Engine<'_> {
                 return Ok(answer);
             }
             ReleasePlan::NameTaken { name, by } => {
-                let by = by.map_or_else(|| "no release of ours".to_owned(), |by| format!("release {}", by.id8()));
-                return Ok(StepOutcome::refused(ErrorKind::Refused, format!("tag {name} is taken: it carries {by}")));
+                return Ok(StepOutcome::refused(ErrorKind::Refused, format!("tag {name} {}", taken(by.as_ref()))));
             }
             ReleasePlan::Make { name } => name,
         };
@@ -184,4 +154,35 @@ impl Engine<'_> {
             )),
         }
     }
+}
+
+/// The tag of a release: its day is that of the first attempt.
+pub(super) fn release_name(
+    ledger: &Ledger,
+    environment: &Environment,
+    release: &ReleaseId,
+    now: Timestamp,
+) -> Result<Option<String>> {
+    let Some(named) = &environment.release else { return Ok(None) };
+    let values = Values::new()
+        .with(Variable::Date, date_of(ledger, &environment.name, release, now).to_string())
+        .with(Variable::Id8, release.id8())
+        .with(Variable::Mode, environment.mode.to_string());
+    Ok(Some(expand(&named.tag, &values)?))
+}
+
+/// The tags of all releases.
+pub(super) async fn known_tags(context: &Context) -> Result<Vec<TagFacts>> {
+    let facts = |release: forge::Release| TagFacts {
+        name: release.tag.to_string(),
+        message: release.message,
+        commit: release.commit,
+    };
+    Ok(context.forge.releases().await?.into_iter().map(facts).collect())
+}
+
+/// What is wrong with a tag that another release has, or none.
+pub(super) fn taken(by: Option<&ReleaseId>) -> String {
+    let by = by.map_or_else(|| "no release of ours".to_owned(), |by| format!("release {}", by.id8()));
+    format!("is taken: it carries {by}")
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use config::{Environment, Suite, SuiteKind, Variable};
 use ledger::{StepKey, SuiteRef};
 use lock_model::{Digest, SuiteName, suite_digest};
-use qa::{CommandSuite, HttpClient, HttpRun, HttpSuite, SuiteReport};
+use qa::{CommandSuite, HttpClient, HttpRun, SuiteReport};
 
 use super::Engine;
 use super::execution::{CONNECT_DEADLINE, USER_AGENT, Workspace, expand, values_of};
+use super::needs::http_suite;
 use super::step_outcome::StepOutcome;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +29,7 @@ impl Engine<'_> {
 }
 
 /// A suite of the configuration.
-fn suite<'a>(revision: &'a Revision, name: &SuiteName) -> Result<&'a Suite> {
+pub(super) fn suite<'a>(revision: &'a Revision, name: &SuiteName) -> Result<&'a Suite> {
     revision.config.suites.get(name).ok_or_else(|| {
         let known: Vec<&str> = revision.config.suites.keys().map(SuiteName::as_str).collect();
         Error::new(ErrorKind::Usage, format!("there is no suite `{name}`"))
@@ -70,8 +71,7 @@ pub(crate) async fn run_suite(
         }
         SuiteKind::Http { file: path } => {
             let bytes = revision.inputs.file(context, path)?.bytes;
-            let suite = HttpSuite::parse(path.as_str(), &bytes)
-                .map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))?;
+            let suite = http_suite(path, &bytes)?;
             let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
                 .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
             let mut run = HttpRun::new(suite, client, definition.deadline);

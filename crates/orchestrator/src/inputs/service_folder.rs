@@ -24,7 +24,13 @@ pub(crate) fn manifests_of(
     let mut paths: Vec<TreePath> = Vec::new();
     let mut wanted = Vec::new();
     let mut unreadable = Vec::new();
-    for entry in content.list(folder).map_err(failed)? {
+    let entries = content.list(folder).map_err(failed)?;
+    if let (Some(folder), true) = (folder, entries.is_empty()) {
+        let commit = content.commit().id.short(12);
+        let message = format!("its commit {commit} has no folder `{folder}`, where its manifests should be");
+        return Err((ErrorClass::Invalid, Problem::new(name.to_string(), message)));
+    }
+    for entry in entries {
         let shown = String::from_utf8_lossy(&entry.path).into_owned();
         let wrong = match path_of_manifest(&entry, &shown, folder) {
             Ok(None) => None,

@@ -10,6 +10,7 @@ use lock_model::{CommitId, Digest, TreePath};
 
 use crate::context::{Context, branch_name};
 use crate::error::{Error, ErrorKind, Result};
+use crate::refs_in_the_way::Branches;
 use kept::{remember, remembered};
 
 /// How often an append is tried while other writers win.
@@ -83,6 +84,9 @@ impl LedgerStore {
             .iter()
             .map(|document| Evidence { name: document.name.clone(), sha256: Digest::of(&document.bytes) })
             .collect();
+        if self.head.is_none() {
+            refuse_blocked(context).await?;
+        }
         let contents: Vec<&[u8]> = documents.iter().map(|document| document.bytes.as_slice()).collect();
         for _attempt in 0..ATTEMPTS {
             if !self.ledger.changes(&draft) {
@@ -125,6 +129,17 @@ impl LedgerStore {
         Err(Error::new(ErrorKind::Temporary, "the ledger has too many writers at once; the record was not written")
             .hint("run the same command again"))
     }
+}
+
+/// Refuses to begin a ledger whose branch git cannot make.
+async fn refuse_blocked(context: &Context) -> Result<()> {
+    let blocked = Branches::read(context).await?.in_the_way([lock_model::LEDGER_BRANCH]);
+    if blocked.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Repository, "the ledger cannot be begun")
+        .problems(blocked)
+        .hint("delete the branch that is in the way, or give it another name"))
 }
 
 /// The error of a ledger whose chain does not hold.

@@ -11,6 +11,7 @@ use crate::lease::lease;
 use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::LockCommitReport;
+use crate::revision::Revision;
 use crate::run::ready_commit;
 
 /// Commits the lock of the merged pull request that an environment's branch ends with.
@@ -38,10 +39,10 @@ pub async fn commit_lock(
     let _lease = lease(context, name, Duration::ZERO).await?;
     // The run that held the lease before may have moved the branch.
     context.sync()?;
-    let commit = commit_of(context, &branch, None).await?;
+    let tip = Revision::load(context, &commit_of(context, &branch, None).await?)?;
     let mut store = LedgerStore::read(context).await?;
     let difference = accept_new.map_or(OnDifference::Refuse, OnDifference::AcceptNew);
-    Ok(match ready_commit(context, &mut store, &environment, &branch, commit, difference).await? {
+    Ok(match ready_commit(context, &mut store, &environment, &branch, &tip, difference).await? {
         LockCommit::Superseded { note } => LockCommitReport { commit: None, note: None, superseded: Some(note) },
         LockCommit::Ready { commit, note } => LockCommitReport { commit: Some(commit), note, superseded: None },
     })

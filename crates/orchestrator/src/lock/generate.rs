@@ -2,15 +2,15 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use forge::MergeRef;
-use lock_model::{ServiceName, Source};
+use lock_model::ServiceName;
 
 use super::files::{lock_file_at, read_file, write_lock_folder};
-use crate::context::{Context, Site};
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::context::Site;
+use crate::error::{Error, ErrorKind, Result};
 use crate::lock_builder::{self, Scope};
 use crate::report::v1::{LockGenerateReport, locked_services};
 use crate::revision::Revision;
+use crate::test_merge::test_merge;
 
 /// Which tree a lock is made of, and where it goes.
 #[derive(Clone, Debug)]
@@ -95,27 +95,4 @@ pub async fn generate_lock<'a>(site: impl Into<Site<'a>>, request: &LockGenerate
             .not_judged(&["the rules of the branch that it goes to", "whether a submodule changed its owner"]),
         warnings: generated.warnings,
     })
-}
-
-/// What merging a pull request gives.
-pub(super) struct TestMerge {
-    pub revision: Revision,
-    pub source: Source,
-}
-
-pub(super) async fn test_merge(context: &Context, number: u64) -> Result<TestMerge> {
-    let pull_request = context.forge.pull_request(number).await?;
-    let (commit, tree, base, head) = match context.forge.merge_ref(number).await? {
-        MergeRef::Clean { commit, tree, base, head } => (commit, tree, base, head),
-        MergeRef::Conflict { paths, .. } => {
-            return Err(Error::new(ErrorKind::Repository, format!("pull request {number} has conflicts"))
-                .problems(paths.into_iter().map(|path| Problem::new(path, "was changed on both sides".to_owned())))
-                .hint(format!("merge `{}` into `{}` and push", pull_request.base_branch, pull_request.head_branch)));
-        }
-    };
-    context.sync()?;
-    let revision = Revision::load(context, &commit)?;
-    let repository = revision.forge()?.repository.clone();
-    let source = Source::new(repository, head, base, tree).with_pull_request(number);
-    Ok(TestMerge { revision, source })
 }

@@ -9,7 +9,6 @@ use lock_model::{CommitId, LOCK_FOLDER};
 
 use super::approvers::approver_warnings;
 use super::files::lock_file_at;
-use super::generate::{TestMerge, test_merge};
 use crate::context::{Context, git_error};
 use crate::displayed_status::set_status;
 use crate::engine::{LOCK_ARTEFACT, LOCK_STATUS, rows_of};
@@ -19,14 +18,14 @@ use crate::labels::{diff_problems, short_id};
 use crate::ledger_rights::needs_bot;
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Generated, Scope};
+use crate::merge_plan::{Merge, plan_merge};
 use crate::policy_found::PolicyFound;
 use crate::relaxed_rules::relaxed_rules;
 use crate::report::markdown::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
-use crate::report::v1::{InputChanges, LockPublishReport, PublishedLock, locked_services};
-use crate::revision::Revision;
+use crate::report::v1::{InputChanges, LockPublishReport, MergePlan, PlanVerdict, PublishedLock, locked_services};
 use crate::revision::load_config;
 use crate::submodules::{Changes, Declared, changes};
-use crate::unpinned_images::{self, UnpinnedRules};
+use crate::test_merge::{TestMerge, test_merge};
 
 /// Marker of our comment on a pull request.
 const COMMENT: &str = "orchestrator-lock";
@@ -93,7 +92,12 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
         Ok(made) => {
             context.forge.put_artefact(number, LOCK_ARTEFACT, &made.generated.bytes).await?;
             context.forge.upsert_comment(number, COMMENT, &made.comment).await?;
-            let kept = status(&made.base, StatusState::Success, &made.line).await?;
+            let refusal = made.plans.iter().find_map(MergePlan::refusal);
+            let (state, text) = match &refusal {
+                None => (StatusState::Success, &made.line),
+                Some(refusal) => (StatusState::Failure, refusal),
+            };
+            let kept = status(&made.base, state, text).await?;
             let generated = made.generated;
             Ok(LockPublishReport {
                 pull_request: number,
@@ -108,6 +112,7 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
                     commits: made.changes.commit_documents(),
                     risks: made.changes.risk_lines(),
                     pushed: generated.pushed,
+                    plans: made.plans,
                 }),
                 superseded: None,
                 warnings: made.warnings.into_iter().chain(kept).collect(),
@@ -179,6 +184,7 @@ async fn make_of_the_present(
 
 struct Made {
     generated: Generated,
+    plans: Vec<MergePlan>,
     inputs: InputChanges,
     changes: Changes,
     comment: String,
@@ -206,13 +212,26 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     let loosened = relaxed_rules(context, &found, &merge.revision)?;
     let rules: Vec<String> = found.iter().map(|found| found.report().sentence()).collect();
     let now = context.now();
+    let mut planned: Vec<&Environment> = config.environments.values().filter(|one| one.target.is_some()).collect();
+    // What decides comes first.
+    planned.sort_by_key(|one| one.branch.as_ref() != Some(&pull_request.base_branch));
     let mut rows = Vec::new();
-    let mut unpinned = Vec::new();
-    for environment in config.environments.values().filter(|environment| environment.target.is_some()) {
+    for environment in &planned {
         rows.extend(rows_of(&merge.revision, &environment.name, &generated.lock, now)?);
-        let rules = unpinned_rules(context, &merge.revision, environment).await?;
-        let revision = &merge.revision;
-        unpinned.extend(unpinned_images::rows(context, revision, environment, &generated.lock, &release, &rules, now));
+    }
+    let question = Merge {
+        context,
+        ledger: store.ledger(),
+        revision: &merge.revision,
+        lock: &generated.lock,
+        release: &release,
+        into: &pull_request.base_branch,
+        must_be_pushed: generated.must_be_pushed,
+    };
+    let (mut plans, mut unpinned) = (Vec::new(), Vec::new());
+    for planned in plan_merge(&question, &planned, &found).await? {
+        plans.push(planned.report);
+        unpinned.extend(planned.unpinned);
     }
     let mut to_look_at = generated.warnings.clone();
     to_look_at.extend(approver_warnings(context, store.ledger(), config, pull_request, &base).await?);
@@ -224,6 +243,7 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
         base: &base,
         head: &pull_request.head,
         rules: &rules,
+        plans: &plans,
         risks: &changes.risks,
         policy_relaxations: &loosened,
         unpinned: &unpinned,
@@ -244,26 +264,27 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
         1 => ", and 1 file that it reads".to_owned(),
         files => format!(", and {files} files that it reads"),
     };
+    let refused: Vec<&str> = plans
+        .iter()
+        .filter(|plan| plan.verdict == PlanVerdict::Refused)
+        .map(|plan| plan.environment.as_str())
+        .collect();
+    let refused = match refused.as_slice() {
+        [] => String::new(),
+        names => format!("; {} will refuse it", names.join(" and ")),
+    };
     let line = format!(
-        "lock {}: {changed} of {} services change{files}{unusual}",
+        "lock {}: {changed} of {} services change{files}{unusual}{refused}",
         short_id(generated.lock.id().as_str()),
         generated.lock.services().len()
     );
-    let mut warnings: Vec<String> = changes.risks.iter().map(ToString::to_string).collect();
+    let mut warnings: Vec<String> = plans.iter().filter_map(MergePlan::warning).collect();
+    warnings.extend(changes.risks.iter().map(ToString::to_string));
     warnings.extend(to_look_at);
-    warnings.extend(unpinned.iter().map(ToString::to_string));
+    // The plan names those that are refused.
+    warnings.extend(unpinned.iter().filter(|row| !row.is_refused).map(ToString::to_string));
     warnings.extend(loosened.iter().map(|relaxation| format!("the pull request loosens a rule: {relaxation}")));
-    Ok(Made { generated, inputs, changes, comment, line, release, base, warnings })
-}
-
-/// What the present rules of an environment say about images that no lock decides.
-async fn unpinned_rules(context: &Context, revision: &Revision, environment: &Environment) -> Result<UnpinnedRules> {
-    let own = &revision.config;
-    let Some(branch) = &environment.branch else { return Ok(UnpinnedRules::of_change(environment)) };
-    let store = LedgerStore::read(context).await?;
-    // Rules that cannot be read refuse the release anyhow.
-    let found = PolicyFound::of_next(context, store.ledger(), &environment.name, branch.as_str()).await;
-    Ok(found.map_or_else(|_| UnpinnedRules::of_change(environment), |found| found.unpinned(own)))
+    Ok(Made { generated, plans, inputs, changes, comment, line, release, base, warnings })
 }
 
 fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> Result<()> {

@@ -19,7 +19,7 @@ impl Drop for Abandoned {
 
 /// Does work that starts `git`, with options of its own: programs end with the command's deadline, with a signal, and
 /// when `patience` is over, each of which leaves the work with the answers that it has.
-pub(super) async fn run_blocking<T, W>(context: &Workspace, patience: Option<Duration>, work: W) -> Result<T>
+pub(crate) async fn run_blocking<T, W>(context: &Workspace, patience: Option<Duration>, work: W) -> Result<T>
 where
     T: Send + 'static,
     W: FnOnce(GitOptions) -> T + Send + 'static,

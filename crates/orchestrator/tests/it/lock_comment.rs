@@ -54,6 +54,7 @@ fn comment(after: &Lock, before: &Lock, risks: &[ServiceRisk], commits: &[Servic
         unpinned: &[],
         not_deployed: &[],
         warnings: &[],
+        plans: &[],
         inputs: &InputChanges::default(),
         commits,
     })

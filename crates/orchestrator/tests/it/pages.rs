@@ -39,6 +39,7 @@ fn p12_the_comment_shows_the_difference_first() {
         unpinned: &[],
         not_deployed: &not_deployed(),
         warnings: &[],
+        plans: &[],
         inputs: &InputChanges::default(),
         commits: &[],
     });

@@ -44,11 +44,23 @@ impl Text for HealthReport {
 
 impl Text for PlanReport {
     fn text(&self) -> String {
-        let mut text =
-            format!("{}: release {} from commit {}\n", self.environment, self.release.id8(), self.commit.short(12));
-        text += &changes(&self.changes);
+        let (name, release, commit) = (&self.environment, self.release.id8(), self.commit.short(12));
+        let mut text = match self.pull_request {
+            Some(number) => format!("{name}: merging pull request {number} makes release {release}\n"),
+            None => format!("{name}: release {release} from commit {commit}\n"),
+        };
+        text += &match &self.plan {
+            Some(_) => changes(&self.changes),
+            None => "what would change there is not known\n".to_owned(),
+        };
         for skipped in &self.not_deployed {
             append(&mut text, format!("not deployed: {} ({})\n", skipped.service, skipped.reason));
+        }
+        for open in &self.not_checked {
+            append(&mut text, format!("not checked: {open}\n"));
+            for detail in &open.details {
+                append(&mut text, format!("  {detail}\n"));
+            }
         }
         text + &not_judged(&self.not_judged)
     }

@@ -1,11 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lock_model::ServiceName;
 use lock_model::escaping::escape_terminal;
 use orchestrator::report::v1::{
     CommitLines, LockCheckReport, LockCommitReport, LockComposeReport, LockDiffReport, LockGenerateReport,
-    LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport, LockSource, LockedService, PublishedLock,
-    PushedRefs, SubmoduleCommits,
+    LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport, LockSource, LockedService, MergePlan,
+    PlanVerdict, PublishedLock, PushedRefs, SubmoduleCommits,
 };
 
 use super::{Text, append, not_judged, short_id};
@@ -186,12 +186,46 @@ impl Text for LockPublishReport {
 }
 
 fn published_text(number: u64, published: &PublishedLock) -> String {
+    let refused = published.plans.iter().any(|plan| plan.decides && plan.verdict == PlanVerdict::Refused);
+    let status = if refused { "published; the status fails" } else { "published" };
     format!(
-        "pull request {number}: {}\n\n{}{}\nartefact, comment and status `orchestrator/lock` are published\n",
+        "pull request {number}: {}\n\n{}{}{}\nartefact, comment and status `orchestrator/lock` are {status}\n",
         published.summary,
         lock(published.lock.as_str(), &published.source, &published.services),
         published.pushed.as_ref().map(|on| format!("\n{}", pushed(on))).unwrap_or_default(),
+        plans(&published.plans),
     )
+}
+
+/// What the merge would deploy: a row for each environment, and one for each thing that was found.
+fn plans(plans: &[MergePlan]) -> String {
+    let mut table = Table::new(&["environment", "plan", "detail"]);
+    for plan in plans {
+        let services = count(plan.services, "service");
+        let changed = plan.changes.map_or_else(String::new, |changes| format!(", {} changed", count(changes, "file")));
+        let verdict = match plan.verdict {
+            PlanVerdict::Deploys => "deploys",
+            PlanVerdict::Refused => "refuses",
+        };
+        table.row([plan.environment.as_str(), verdict, &format!("{services}{changed}")]);
+    }
+    for found in MergePlan::findings(plans) {
+        let environments: Vec<&str> = found.environments.iter().map(|name| name.as_str()).collect();
+        let kind = if found.is_problem { "problem" } else { "not checked" };
+        table.row([&environments.join(", "), kind, &found.what.to_string()]);
+        for detail in &found.what.details {
+            table.row(["", "", detail]);
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    let hints: BTreeSet<&String> = plans.iter().flat_map(|plan| &plan.hints).collect();
+    let mut text = format!("\n{}", table.render());
+    for hint in hints {
+        append(&mut text, format!("hint: {hint}\n"));
+    }
+    text
 }
 
 impl Text for LockCommitReport {

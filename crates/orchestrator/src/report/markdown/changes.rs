@@ -95,11 +95,13 @@ pub struct UnpinnedRow {
     pub image: String,
     /// What the environment does with it.
     pub standing: String,
+    /// Whether the environment refuses it.
+    pub is_refused: bool,
 }
 
 impl std::fmt::Display for UnpinnedRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { environment, service, image, standing } = self;
+        let Self { environment, service, image, standing, is_refused: _ } = self;
         match image.as_str() {
             "" => write!(f, "{environment}: images that are not pinned: {standing}"),
             image => write!(f, "{environment}: `{image}` of {service} is not pinned: {standing}"),

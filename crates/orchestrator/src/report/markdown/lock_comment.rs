@@ -6,8 +6,9 @@ use super::blocks::{MAX_COMMENT_CHARACTERS, limited, list, section};
 use super::changes::{NotDeployedRow, UnpinnedRow, exceptions, loosened, not_deployed, sentences, services, unpinned};
 use super::commits::{ServiceCommits, commits};
 use super::inputs::inputs;
+use super::merge_plan::merge_plans;
 use super::risks::{ServiceRisk, risks};
-use crate::report::v1::InputChanges;
+use crate::report::v1::{InputChanges, MergePlan};
 use lock_model::escaping::{code_span, escape_markdown};
 use promotion::pull_request::marker;
 
@@ -28,6 +29,8 @@ pub struct LockComment<'a> {
     pub head: &'a CommitId,
     /// Where the rules of the target branch were read, a sentence for each environment.
     pub rules: &'a [String],
+    /// What the merge would deploy, by environment.
+    pub plans: &'a [MergePlan],
     /// What is unusual about the changes.
     pub risks: &'a [ServiceRisk],
     /// Rules that the pull request loosens.
@@ -83,6 +86,7 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
     );
     text.push_str(&loosened(facts.policy_relaxations));
     text.push_str(&services(facts.before, facts.lock));
+    text.push_str(&section("What the merge deploys", &merge_plans(facts.plans)));
     text.push_str(&section("Changed files that the release reads", &inputs(facts.inputs)));
     text.push_str(&section("Look at these first", &risks(facts.risks)));
     text.push_str(&section("Rules that this pull request loosens", &sentences(facts.policy_relaxations)));

@@ -5,6 +5,7 @@ mod changes;
 mod commits;
 mod inputs;
 mod lock_comment;
+mod merge_plan;
 mod promotion_body;
 mod risks;
 

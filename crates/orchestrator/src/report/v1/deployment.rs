@@ -1,8 +1,12 @@
+use deployer::{NotDeployed, Plan};
 use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, ServiceName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::merge_plan::SharedProblem;
 use super::verdict::{NotJudged, Report, Verdict};
+use crate::engine::Planning;
+use crate::unpinned_images;
 
 /// `plan`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -14,11 +18,15 @@ pub struct PlanReport {
     pub release: ReleaseId,
     /// Id of the release's lock.
     pub lock: LockId,
-    /// The commit of the superproject.
+    /// The commit of the superproject; for a pull request the merge that the forge would make.
     pub commit: CommitId,
-    /// Digest of the plan: equal plans have equal digests.
-    pub plan: Digest,
-    /// What would change; empty where nothing would.
+    /// The pull request whose merge was planned; absent for a commit of the environment's branch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<u64>,
+    /// Digest of the plan: equal plans have equal digests. Absent where `not_checked` says why nothing could be compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
+    /// What would change; empty where nothing would, or nothing could be compared.
     pub changes: Vec<deployer::Change>,
     /// Images that the lock does not pin.
     pub unpinned: Vec<deployer::UnpinnedImage>,
@@ -27,9 +35,35 @@ pub struct PlanReport {
     /// What could not be judged here, and why; empty where a forge answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_judged: Vec<NotJudged>,
+    /// What only the deployment itself can find out, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_checked: Vec<SharedProblem>,
     /// What people should know before they deploy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+impl PlanReport {
+    /// What a plan says; none where nothing could be compared.
+    pub(crate) fn new(planned: &Planning<'_>, plan: Option<Plan>, not_deployed: Vec<NotDeployed>) -> Self {
+        let digest = plan.as_ref().map(|plan| plan.digest.clone());
+        let (changes, unpinned) = plan.map(|plan| (plan.changes, plan.unpinned_images)).unwrap_or_default();
+        let skipped = |one: NotDeployed| NotDeployedService { service: one.name, reason: one.reason };
+        Self {
+            environment: planned.environment.name.clone(),
+            release: planned.release.clone(),
+            lock: planned.lock.id().clone(),
+            commit: planned.revision.commit.clone(),
+            pull_request: None,
+            plan: digest,
+            changes,
+            warnings: unpinned.iter().map(unpinned_images::warning).collect(),
+            unpinned,
+            not_deployed: not_deployed.into_iter().map(skipped).collect(),
+            not_judged: Vec::new(),
+            not_checked: Vec::new(),
+        }
+    }
 }
 
 impl Report for PlanReport {

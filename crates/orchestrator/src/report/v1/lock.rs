@@ -8,10 +8,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::inputs::InputChanges;
+use super::merge_plan::MergePlan;
 use super::pushed::PushedRefs;
 use super::submodules::{RiskLine, SubmoduleCommits};
 use super::verdict::{NotJudged, Report, Verdict};
-use crate::error::Problem;
+use crate::error::{ErrorKind, Problem};
 
 /// A service as the lock pins it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -301,6 +302,14 @@ pub struct LockPublishReport {
 }
 
 impl Report for LockPublishReport {
+    fn verdict(&self) -> Verdict {
+        let mut plans = self.published.iter().flat_map(|published| &published.plans);
+        match plans.find_map(MergePlan::refusal) {
+            Some(_) => Verdict::Negative(ErrorKind::Refused),
+            None => Verdict::Positive,
+        }
+    }
+
     fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -334,6 +343,8 @@ pub struct PublishedLock {
     /// On which branches the commits are; absent where the remotes were not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pushed: Option<BTreeMap<ServiceName, PushedRefs>>,
+    /// What the merge would deploy, one entry for each environment that has a target.
+    pub plans: Vec<MergePlan>,
 }
 
 /// `lock commit`.

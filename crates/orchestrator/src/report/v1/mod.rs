@@ -14,6 +14,7 @@ mod hold;
 mod images;
 mod inputs;
 mod lock;
+mod merge_plan;
 mod policy;
 mod pull_requests;
 mod pushed;
@@ -39,6 +40,7 @@ pub use lock::{
     LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport, LockSource, LockedService, PublishedLock,
     ServiceImage, locked_services,
 };
+pub use merge_plan::{MergePlan, PlanFinding, PlanVerdict, SharedProblem};
 pub use policy::{PolicyAcceptReport, PolicyReport};
 pub(crate) use pull_requests::review_word;
 pub use pull_requests::{

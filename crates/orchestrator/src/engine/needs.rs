@@ -1,0 +1,250 @@
+//! What the suites and probes of an environment need of the tree and of the machine. A run asks before its first effect, and
+//! a pull request of what it would merge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use config::{
+    CommandLine, Dependency, Environment, ProbeKind, ProgramName, SourceValue, SuiteKind, Template, Variable,
+};
+use lock_model::escaping::excerpt;
+use lock_model::{SuiteName, TreePath};
+use process::Program;
+use qa::HttpSuite;
+
+use super::suites::suite;
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::revision::Revision;
+
+/// What is needed, as far as it can be known without starting anything.
+#[derive(Debug, Default)]
+pub(crate) struct Needs {
+    /// What is wrong with the files of suites and probes.
+    pub problems: Vec<Problem>,
+    /// The programs that this machine does not have.
+    pub programs: Vec<Problem>,
+    /// The environment variables of the job, and what reads each.
+    pub variables: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Needs {
+    /// The variables that this job does not have.
+    pub(crate) fn missing_variables(&self, context: &Context) -> Vec<Problem> {
+        let missing = self.variables.iter().filter(|(name, _)| context.variable(name).is_none());
+        missing
+            .map(|(name, readers)| {
+                let readers: Vec<&str> = readers.iter().map(String::as_str).collect();
+                Problem::new(name, format!("is not set, and read by {}", readers.join(", ")))
+            })
+            .collect()
+    }
+
+    fn reads<'a>(&mut self, names: impl IntoIterator<Item = &'a config::EnvironmentVariable>, reader: &str) {
+        for name in names {
+            self.variables.entry(name.to_string()).or_default().insert(reader.to_owned());
+        }
+    }
+}
+
+/// Whether the environment's probes are asked as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probes {
+    Asked,
+    NotAsked,
+}
+
+/// What these suites of an environment need, and its probes.
+pub(crate) fn needs(
+    context: &Context,
+    revision: &Revision,
+    environment: &Environment,
+    suites: &[SuiteName],
+    probes: Probes,
+) -> Result<Needs> {
+    let mut needs = Needs::default();
+    let none = config::Health::default();
+    let health = if probes == Probes::Asked { &environment.health } else { &none };
+    let probes = &health.probes;
+    if suites.is_empty() && probes.is_empty() && health.dependencies.is_empty() {
+        return Ok(needs);
+    }
+    if let Some(SourceValue::Env(name)) = &environment.url {
+        needs.reads([name], &format!("environments.{}.url", environment.name));
+    }
+    let definitions = suites.iter().map(|name| suite(revision, name)).collect::<Result<Vec<_>>>()?;
+    let commands = |kind: &'_ ProbeKind| match kind {
+        ProbeKind::Command(command) => command.file().cloned(),
+        ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => None,
+    };
+    let mut wanted: BTreeSet<TreePath> = probes.values().filter_map(|probe| commands(&probe.kind)).collect();
+    for definition in &definitions {
+        wanted.extend(match &definition.kind {
+            SuiteKind::Command(command) => command.command.file().cloned(),
+            SuiteKind::Http { file } => Some(file.clone()),
+        });
+    }
+    let files = revision.inputs.read_all(context, |path| wanted.contains(path))?;
+    let files: BTreeMap<TreePath, Vec<u8>> = files.into_iter().map(|file| (file.path, file.bytes)).collect();
+    let mut looking = Looking { context, environment, files: &files, needs };
+    for definition in definitions {
+        let subject = format!("suite {}", definition.name);
+        match &definition.kind {
+            SuiteKind::Command(command) => looking.command(&subject, &command.command),
+            SuiteKind::Http { file } => looking.http_file(&subject, file),
+        }
+    }
+    for (name, probe) in probes {
+        let subject = format!("probe {name}");
+        match &probe.kind {
+            ProbeKind::Command(command) => looking.command(&subject, command),
+            ProbeKind::Http { url, .. } => looking.address(&subject, [url]),
+            ProbeKind::Tcp { .. } => {}
+        }
+    }
+    for (name, dependency) in &health.dependencies {
+        match dependency {
+            Dependency::Http(url) => looking.address(&format!("probe {name}"), [url]),
+            Dependency::Tcp(_) => {}
+        }
+    }
+    Ok(looking.needs)
+}
+
+struct Looking<'a> {
+    context: &'a Context,
+    environment: &'a Environment,
+    files: &'a BTreeMap<TreePath, Vec<u8>>,
+    needs: Needs,
+}
+
+impl Looking<'_> {
+    fn wrong(&mut self, subject: &str, message: impl Into<String>) {
+        self.needs.problems.push(Problem::new(subject, message));
+    }
+
+    fn command(&mut self, subject: &str, command: &CommandLine) {
+        self.needs.reads(&command.environment, subject);
+        self.address(subject, &command.arguments);
+        match &command.program {
+            ProgramName::OnPath(name) => {
+                if let Err(error) = program(self.context, name) {
+                    self.needs.programs.push(Problem::new(subject, error.message()));
+                }
+            }
+            ProgramName::InTree(path) => {
+                let interpreter = self.files.get(path).and_then(|bytes| interpreter(bytes));
+                let missing = interpreter.filter(|interpreter| !interpreter.is_there(self.context));
+                if let Some(interpreter) = missing {
+                    let message = format!("`./{path}` is run by `{}`, which this machine has not", interpreter.name());
+                    self.needs.programs.push(Problem::new(subject, message));
+                }
+            }
+        }
+    }
+
+    fn http_file(&mut self, subject: &str, path: &TreePath) {
+        let Some(bytes) = self.files.get(path) else { return };
+        match HttpSuite::parse(path.as_str(), bytes) {
+            Ok(suite) if suite.uses_url() && self.environment.url.is_none() => self.no_address(subject),
+            Ok(_) => {}
+            Err(error) => {
+                for problem in error.problems {
+                    self.wrong(subject, problem.to_string());
+                }
+            }
+        }
+    }
+
+    /// Templates that need the environment's address, where it has none.
+    fn address<'a>(&mut self, subject: &str, templates: impl IntoIterator<Item = &'a Template>) {
+        if self.environment.url.is_none() && templates.into_iter().any(|template| template.uses(Variable::Url)) {
+            self.no_address(subject);
+        }
+    }
+
+    fn no_address(&mut self, subject: &str) {
+        let name = &self.environment.name;
+        self.wrong(subject, format!("uses `{{url}}`, and `environments.{name}` has no `url:`"));
+    }
+}
+
+/// What to do about a program that is not there.
+pub(super) const PROGRAM_HINT: &str =
+    "install the program where this command runs; a program of the tree is written `./PATH`";
+
+/// Finds a program of the machine.
+pub(super) fn program(context: &Context, name: &str) -> Result<Program> {
+    Program::find(name, &context.surroundings.search_path).map_err(|error| {
+        Error::from_source(ErrorKind::Usage, format!("program `{name}` is not on the search path of this job"), error)
+            .hint(PROGRAM_HINT)
+    })
+}
+
+/// Parses the file of an HTTP suite.
+pub(super) fn http_suite(path: &TreePath, bytes: &[u8]) -> Result<HttpSuite> {
+    HttpSuite::parse(path.as_str(), bytes).map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))
+}
+
+/// What the first line of a script names.
+#[derive(Debug, PartialEq, Eq)]
+enum Interpreter {
+    /// A path.
+    At(String),
+    /// A program that `env` looks for.
+    OnPath(String),
+}
+
+impl Interpreter {
+    fn is_there(&self, context: &Context) -> bool {
+        match self {
+            Self::At(path) => Path::new(path).exists(),
+            Self::OnPath(name) => program(context, name).is_ok(),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::At(name) | Self::OnPath(name) => excerpt(name),
+        }
+    }
+}
+
+/// The interpreter of a script; none for a program of another kind, and where the line makes no sense.
+fn interpreter(bytes: &[u8]) -> Option<Interpreter> {
+    let line = bytes.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
+    let path = words.next().filter(|path| path.starts_with('/'))?;
+    if !path.ends_with("/env") {
+        return Some(Interpreter::At(path.to_owned()));
+    }
+    // Options and variables of `env` itself.
+    let name = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
+    let is_path = name.contains('/');
+    Some(if is_path { Interpreter::At(name.to_owned()) } else { Interpreter::OnPath(name.to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_names_its_interpreter() {
+        let on_path = |name: &str| Some(Interpreter::OnPath(name.to_owned()));
+        let at = |name: &str| Some(Interpreter::At(name.to_owned()));
+        for (text, expected) in [
+            ("#!/bin/sh\necho", at("/bin/sh")),
+            ("#! /usr/bin/perl -w\n", at("/usr/bin/perl")),
+            ("#!/usr/bin/env python3\n", on_path("python3")),
+            ("#!/usr/bin/env -S PYTHONPATH=x python3 -u\n", on_path("python3")),
+            ("#!/usr/bin/env /opt/k6\n", at("/opt/k6")),
+            ("#!/usr/bin/env\n", None),
+            ("#!relative\n", None),
+            ("\x7fELF", None),
+            ("echo\n", None),
+            ("", None),
+        ] {
+            assert_eq!(interpreter(text.as_bytes()), expected, "{text}");
+        }
+    }
+}

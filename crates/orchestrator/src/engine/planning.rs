@@ -1,0 +1,268 @@
+//! What a deployment is planned from: a run asks it of the commit that it deploys, and a pull request of what its merge
+//! would deploy. Both ask here, so that what passes on the pull request passes in the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use config::{Deployment, Environment, ServiceSettings, SourceFolder};
+use deployer::RenderFolder;
+use deployer::{DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace};
+use ledger::Ledger;
+use lock_gen::{Submodule, SubmoduleStore, fetch_url};
+use lock_model::{Content, ErrorClass, Lock, ReleaseId, Service, ServiceName, TreePath};
+use promotion::places;
+
+use super::Engine;
+use super::deploy::Deployable;
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Problem, Result, causes};
+use crate::hints;
+use crate::inputs::{Unreadable, manifests_of};
+use crate::places::place_facts;
+use crate::revision::Revision;
+use crate::submodules::run_blocking;
+use crate::workspace::Workspace;
+
+/// One release in one environment, about to be planned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planning<'a> {
+    pub context: &'a Workspace,
+    pub ledger: &'a Ledger,
+    pub revision: &'a Revision,
+    pub environment: &'a Environment,
+    pub lock: &'a Lock,
+    pub release: &'a ReleaseId,
+}
+
+/// Services whose repositories were asked for and cannot be had.
+pub(crate) type Missing = BTreeMap<ServiceName, Unreadable>;
+
+impl Engine<'_> {
+    pub(crate) fn planning(&self) -> Planning<'_> {
+        Planning {
+            context: self.context,
+            ledger: self.store.ledger(),
+            revision: &self.revision,
+            environment: &self.environment,
+            lock: &self.lock.lock,
+            release: &self.release,
+        }
+    }
+}
+
+impl Planning<'_> {
+    /// What the environment deploys of the lock: every manifest at its locked commit, every image by digest.
+    pub(crate) fn deployable(&self) -> Result<Deployable> {
+        let mut deployable = self.draft(&Missing::new())?;
+        if !deployable.unread.is_empty() {
+            let classes = deployable.unread.iter().map(|(class, _)| *class);
+            let class = registry::overall_class(classes).unwrap_or(ErrorClass::Invalid);
+            let kind = ErrorKind::of(class, ErrorKind::Repository, ErrorKind::Repository);
+            let problems = deployable.unread.into_iter().map(|(_, problem)| problem);
+            let error = Error::new(kind, "manifests of locked services cannot be read").problems(problems);
+            return Err(hints::of_remote(class).into_iter().fold(error, Error::hint));
+        }
+        let Some(config::Target::Render(target)) = &self.environment.target else { return Ok(deployable) };
+        if target.folder.is_some() && self.context.git.work_tree().is_none() {
+            let message = format!("`target.folder` of `{}` needs a clone", self.environment.name);
+            return Err(Error::new(ErrorKind::Usage, message)
+                .hint("run in a clone: a bare repository has no folder beside its files"));
+        }
+        let folder = |path: &TreePath| RenderFolder::new(&self.context.top, path.to_string());
+        deployable.folder = target.folder.as_ref().map(folder);
+        Ok(deployable)
+    }
+
+    /// The same without the folder, which belongs to the machine that deploys, and without services whose manifests
+    /// cannot be read: they are named. A service that is known to be missing is not asked for again.
+    pub(crate) fn draft(&self, missing: &Missing) -> Result<Deployable> {
+        let environment = self.environment;
+        let Some(config::Target::Render(target)) = &environment.target else {
+            return Err(Error::new(ErrorKind::Usage, format!("environment `{}` has no target", environment.name))
+                .hint("give it a `target:` in orchestrator.yaml"));
+        };
+        let namespace = environment.namespace.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("environment `{}` has a target but no `namespace:`", environment.name))
+        })?;
+        let mut request = DeployRequest::new(
+            environment.name.clone(),
+            namespace.to_string(),
+            self.release.clone(),
+            self.lock.id().clone(),
+            self.revision.commit.clone(),
+        );
+        request.namespace_rule = namespace_rule(&environment.namespaces);
+        if environment.places().iter().any(|place| places::is_given(self.ledger, &environment.name, place)) {
+            request.occupied = OccupiedPlace::TakeOver;
+        }
+        let today = self.context.now().date();
+        let (mut unread, mut expired) = (Vec::new(), Vec::new());
+        for (name, service) in self.lock.services() {
+            let reason = match environment.decide(name, &service.path, today) {
+                Deployment::Deploy(ServiceSettings { source, namespaces }) => {
+                    let files = match missing.get(name) {
+                        Some(unreadable) => Err(unreadable.clone()),
+                        None => self.files(name, service, &source),
+                    };
+                    match files {
+                        Ok(files) => {
+                            let mut deployed = DeployService::new(name.clone());
+                            deployed.image = pin(service);
+                            deployed.files = files;
+                            deployed.namespace_rule = Some(namespace_rule(&namespaces));
+                            request.services.push(deployed);
+                        }
+                        Err(unreadable) => {
+                            request.other_images.extend(pin(service));
+                            unread.push(unreadable);
+                        }
+                    }
+                    continue;
+                }
+                Deployment::NotDeployed { reason, owner, until, expired: passed } => {
+                    if passed {
+                        expired.push((name.clone(), until.to_string()));
+                    }
+                    format!("{reason} ({owner}, until {until})")
+                }
+                Deployment::LockedOnly { reason } => reason,
+            };
+            request.other_images.extend(pin(service));
+            request.not_deployed.push(NotDeployed { name: name.clone(), reason });
+        }
+        Ok(Deployable { request, branch: target.branch.clone(), folder: None, expired, unread })
+    }
+
+    /// Refuses an environment whose places belong to others.
+    pub(crate) async fn refuse_foreign_places(&self, context: &Context) -> Result<()> {
+        let name = &self.environment.name;
+        let facts = place_facts(context, self.ledger, self.environment).await?;
+        crate::places::refuse(name, &places::refusals(self.ledger, name, &facts))
+    }
+
+    /// The manifests of a service: from its own repository at the locked commit, or from the superproject's tree.
+    fn files(
+        &self,
+        name: &ServiceName,
+        service: &Service,
+        source: &SourceFolder,
+    ) -> Result<Vec<(String, Vec<u8>)>, Unreadable> {
+        let context = self.context;
+        match source {
+            SourceFolder::InService(folder) => {
+                let (submodule, url) = origin(context, self.revision, name, service)?;
+                let content = store(context, context.git_options()).content(submodule, &url);
+                let content = content.map_err(|error| unreadable(name, error.class(), &error))?;
+                let files = manifests_of(name, &content, folder.as_ref())?;
+                let prefix = folder.as_ref().map(|folder| format!("{folder}/")).unwrap_or_default();
+                Ok(files.into_iter().map(|(path, bytes)| (within(&prefix, &path), bytes)).collect())
+            }
+            SourceFolder::InTree(folder) => {
+                let files = self.revision.inputs.folder(context, folder);
+                let files = files.map_err(|error| unreadable(name, ErrorClass::Invalid, &error))?;
+                if files.is_empty() {
+                    let message = format!("`{folder}` of the superproject holds no manifest of it");
+                    return Err((ErrorClass::Invalid, Problem::new(name.to_string(), message)));
+                }
+                let prefix = format!("{folder}/");
+                Ok(files.into_iter().map(|file| (within(&prefix, &file.path), file.bytes)).collect())
+            }
+        }
+    }
+}
+
+/// Brings what the environments deploy from the services' own repositories, several at once and no longer than
+/// `patience`. Gives those that cannot be had.
+pub(crate) async fn fetch_manifests(
+    context: &Workspace,
+    revision: &Revision,
+    lock: &Lock,
+    environments: &[&Environment],
+    patience: Duration,
+) -> Result<Missing> {
+    let today = context.now().date();
+    let (mut missing, mut names, mut wanted) = (Missing::new(), Vec::new(), Vec::new());
+    for (name, service) in lock.services() {
+        let is_read = environments.iter().any(|environment| match environment.decide(name, &service.path, today) {
+            Deployment::Deploy(settings) => matches!(settings.source, SourceFolder::InService(_)),
+            Deployment::NotDeployed { .. } | Deployment::LockedOnly { .. } => false,
+        });
+        if !is_read {
+            continue;
+        }
+        match origin(context, revision, name, service) {
+            Ok((submodule, url)) => {
+                names.push(name.clone());
+                wanted.push((submodule.clone(), url));
+            }
+            Err(unreadable) => {
+                missing.insert(name.clone(), unreadable);
+            }
+        }
+    }
+    // What is only looked at is not worth what is left of the command's time.
+    let left = context.deadline.saturating_duration_since(Instant::now());
+    let (program, cache, clone) =
+        (context.git_program.clone(), context.cache.clone(), context.git.common_dir().to_path_buf());
+    let answers = run_blocking(context, Some(patience.min(left / 4)), move |options| {
+        let answers = SubmoduleStore::new(&program, options, &cache, &clone).contents(&wanted);
+        answers.into_iter().map(|answer| answer.map(drop)).collect::<Vec<_>>()
+    })
+    .await?;
+    for (name, answer) in names.into_iter().zip(answers) {
+        if let Err(error) = answer {
+            let unreadable = unreadable(&name, error.class(), &error);
+            missing.insert(name, unreadable);
+        }
+    }
+    Ok(missing)
+}
+
+/// The submodule of a service in the revision's tree, and where git fetches it from.
+fn origin<'a>(
+    context: &Workspace,
+    revision: &'a Revision,
+    name: &ServiceName,
+    service: &Service,
+) -> Result<(&'a Submodule, String), Unreadable> {
+    let is_it = |submodule: &&Submodule| submodule.path == service.path && submodule.commit == service.git.commit;
+    let submodule = revision
+        .scan
+        .submodules
+        .iter()
+        .find(is_it)
+        .ok_or_else(|| (ErrorClass::Invalid, Problem::new(name.to_string(), "is not a submodule of this tree")))?;
+    let url = fetch_url(&submodule.declared_url, context.remote_location())
+        .map_err(|error| unreadable(name, ErrorClass::Invalid, &error))?;
+    Ok((submodule, url))
+}
+
+fn store(context: &Workspace, options: git::GitOptions) -> SubmoduleStore {
+    SubmoduleStore::new(&context.git_program, options, &context.cache, context.git.common_dir())
+}
+
+fn unreadable(name: &ServiceName, class: ErrorClass, error: &(dyn std::error::Error + 'static)) -> Unreadable {
+    (class, Problem::new(name.to_string(), error.to_string()).details(causes(error.source())))
+}
+
+/// A path in a folder, written from there.
+fn within(prefix: &str, path: &TreePath) -> String {
+    path.as_str().strip_prefix(prefix).unwrap_or(path.as_str()).to_owned()
+}
+
+/// The namespaces that objects may name. Cluster-scoped objects are never allowed.
+fn namespace_rule(rule: &config::NamespaceRule) -> NamespaceRule {
+    NamespaceRule {
+        allow: rule.allow.iter().map(ToString::to_string).collect(),
+        foreign: if rule.rewrite { ForeignNamespace::Rewrite } else { ForeignNamespace::Refuse },
+        cluster_scoped: BTreeSet::new(),
+        privileged: BTreeSet::new(),
+    }
+}
+
+fn pin(service: &Service) -> Option<ImagePin> {
+    match &service.content {
+        Content::Image(image) => Some(ImagePin::from(image)),
+        Content::Configuration => None,
+    }
+}

@@ -1,0 +1,200 @@
+//! What merging a pull request would deploy, environment by environment, planned by the code of a run.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use config::Environment;
+use deployer::{DeployError, DeployProblem, Plan};
+use ledger::Ledger;
+use lock_model::{BranchName, ErrorClass, Lock, ReleaseId};
+
+use crate::context::Context;
+use crate::engine::{Planning, Probes, fetch_manifests, needs};
+use crate::error::{ErrorKind, Problem, Result};
+use crate::hints;
+use crate::policy_found::PolicyFound;
+use crate::refs_in_the_way::Branches;
+use crate::report::markdown::UnpinnedRow;
+use crate::report::v1::{MergePlan, PlanVerdict, SharedProblem};
+use crate::revision::Revision;
+use crate::unpinned_images::{self, UnpinnedRules};
+
+/// How long the services' repositories are waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The merge result of a pull request, with the lock that it will have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Merge<'a> {
+    pub context: &'a Context,
+    pub ledger: &'a Ledger,
+    pub revision: &'a Revision,
+    pub lock: &'a Lock,
+    pub release: &'a ReleaseId,
+    /// The branch that the pull request goes to.
+    pub into: &'a BranchName,
+    /// Whether content that cannot be read is a problem: the rules want every commit to be pushed.
+    pub must_be_pushed: bool,
+}
+
+/// What one environment would do.
+#[derive(Debug)]
+pub(crate) struct PlannedMerge {
+    pub report: MergePlan,
+    /// What it deploys although the lock does not decide it, for reviewers.
+    pub unpinned: Vec<UnpinnedRow>,
+    /// Services that it leaves out, with the reason.
+    pub not_deployed: Vec<deployer::NotDeployed>,
+    /// The plan against what is deployed now; none where there is a problem, or content could not be read.
+    pub plan: Option<Plan>,
+}
+
+impl<'a> Merge<'a> {
+    pub(crate) fn planning(&self, environment: &'a Environment) -> Planning<'a> {
+        let Self { context, ledger, revision, lock, release, .. } = *self;
+        Planning { context, ledger, revision, environment, lock, release }
+    }
+}
+
+/// Plans what merging would deploy to each of these environments, in their order. `found` has the rules of those that run
+/// the branch.
+pub(crate) async fn plan_merge(
+    merge: &Merge<'_>,
+    environments: &[&Environment],
+    found: &[PolicyFound],
+) -> Result<Vec<PlannedMerge>> {
+    let Merge { context, revision, lock, .. } = *merge;
+    let missing = fetch_manifests(context, revision, lock, environments, PATIENCE).await?;
+    let branches = Branches::read(context).await?;
+    let mut plans = Vec::new();
+    for environment in environments {
+        let planning = merge.planning(environment);
+        let mut findings = Findings::default();
+        let draft = match planning.draft(&missing) {
+            Ok(draft) => Some(draft),
+            Err(error) if error.kind() == ErrorKind::Usage => {
+                findings.wrong("", error.message());
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let mut unpinned = Vec::new();
+        let mut plan = None;
+        if let Some(draft) = &draft {
+            findings.unread(&draft.unread, merge.must_be_pushed);
+            findings.problems.extend(draft.expired_sentence().map(|sentence| Problem::new("", sentence)));
+            match deployer::render::plan(&draft.request, None) {
+                Err(problems) => {
+                    let all = problems.as_slice();
+                    findings.problems.extend(all.iter().map(rendering));
+                    let hints = all.iter().filter_map(|one| hints::of_manifest(one.kind, &environment.name));
+                    findings.hints.extend(hints);
+                }
+                Ok(rendered) => {
+                    let rules = unpinned_rules(merge, environment, found).await;
+                    let today = context.now().date();
+                    unpinned = unpinned_images::rows_of(environment, &rendered.unpinned_images, &rules, today);
+                    let refused = rules.refusals(&rendered.unpinned_images, today);
+                    findings.problems.extend(unpinned_images::problems(context, revision, &refused).await);
+                    // A service that is not in the request would be one that is taken away.
+                    if draft.unread.is_empty() {
+                        plan = findings.compared(draft.compare(context).await);
+                    }
+                }
+            }
+        }
+        findings.problems.extend(branches.in_the_way_of(environment));
+        let needs = needs(context, revision, environment, &environment.suites, Probes::Asked)?;
+        findings.problems.extend(needs.problems.into_iter().chain(needs.programs));
+        if !needs.variables.is_empty() {
+            let names: Vec<String> = needs.variables.keys().map(|name| format!("`{name}`")).collect();
+            findings.open("", format!("variables of the job that deploys: {}", names.join(", ")));
+        }
+        let request = draft.map(|draft| draft.request);
+        plans.push(PlannedMerge {
+            report: MergePlan {
+                environment: environment.name.clone(),
+                decides: environment.branch.as_ref() == Some(merge.into),
+                verdict: if findings.problems.is_empty() { PlanVerdict::Deploys } else { PlanVerdict::Refused },
+                services: request.as_ref().map_or(0, |request| request.services.len()),
+                changes: plan.as_ref().map(|plan| plan.changes.len()),
+                problems: SharedProblem::join(findings.problems),
+                hints: findings.hints.into_iter().collect(),
+                not_checked: SharedProblem::join(findings.not_checked),
+            },
+            unpinned,
+            not_deployed: request.map(|request| request.not_deployed).unwrap_or_default(),
+            plan,
+        });
+    }
+    Ok(plans)
+}
+
+/// What is found out about one environment.
+#[derive(Debug, Default)]
+struct Findings {
+    problems: Vec<Problem>,
+    not_checked: Vec<Problem>,
+    hints: BTreeSet<String>,
+}
+
+impl Findings {
+    fn wrong(&mut self, subject: &str, message: impl Into<String>) {
+        self.problems.push(Problem::new(subject, message));
+    }
+
+    fn open(&mut self, subject: &str, message: impl Into<String>) {
+        self.not_checked.push(Problem::new(subject, message));
+    }
+
+    /// What is wrong with content is a problem; content that cannot be had is one where it must be pushed.
+    fn unread(&mut self, unread: &[(ErrorClass, Problem)], must_be_pushed: bool) {
+        for (class, problem) in unread {
+            match class {
+                ErrorClass::Invalid => self.problems.push(problem.clone()),
+                ErrorClass::NotFound
+                | ErrorClass::Denied
+                | ErrorClass::Temporary
+                | ErrorClass::Storage
+                | ErrorClass::Bug => {
+                    let list = if must_be_pushed { &mut self.problems } else { &mut self.not_checked };
+                    list.push(problem.clone());
+                }
+            }
+        }
+    }
+
+    /// What is in the target's place now is no property of the merge: an administrator may give the place away until then.
+    fn compared(&mut self, answer: Result<Plan, DeployError>) -> Option<Plan> {
+        match answer {
+            Ok(plan) => return Some(plan),
+            Err(DeployError::Problems(problems)) => {
+                for problem in problems.as_slice() {
+                    self.open("", format!("whether the place is its own by then: {}", problem.text()));
+                }
+            }
+            Err(error) => {
+                let causes: Vec<String> = crate::error::causes(std::error::Error::source(&error));
+                let problem = Problem::new("", format!("what changes there: {error}")).details(causes);
+                self.not_checked.push(problem);
+            }
+        }
+        None
+    }
+}
+
+/// A problem of rendering, so that equal ones of several services are one.
+fn rendering(problem: &DeployProblem) -> Problem {
+    Problem::new(problem.service.as_ref().map(ToString::to_string).unwrap_or_default(), problem.text())
+}
+
+/// What the rules in force say about images that no lock decides.
+async fn unpinned_rules(merge: &Merge<'_>, environment: &Environment, found: &[PolicyFound]) -> UnpinnedRules {
+    let own = &merge.revision.config;
+    let Some(branch) = &environment.branch else { return UnpinnedRules::of_change(environment) };
+    if let Some(found) = found.iter().find(|found| found.environment() == &environment.name) {
+        return found.unpinned(own);
+    }
+    // Rules that cannot be read refuse the release anyhow.
+    let found = PolicyFound::of_next(merge.context, merge.ledger, &environment.name, branch.as_str()).await;
+    found.map_or_else(|_| UnpinnedRules::of_change(environment), |found| found.unpinned(own))
+}

@@ -1,0 +1,67 @@
+//! What a merge would deploy, short: a line for each environment, and one for each thing that was found.
+
+use std::collections::BTreeSet;
+
+use lock_model::escaping::{code_span, escape_markdown};
+
+use super::blocks::list;
+use crate::report::v1::{MergePlan, PlanFinding, PlanVerdict};
+
+/// How many problems are listed.
+const LISTED: usize = 20;
+
+/// The plans of all environments, and what was found.
+pub(super) fn merge_plans(plans: &[MergePlan]) -> String {
+    let environment = |plan: &MergePlan| {
+        let what = match (plan.verdict, plan.decides) {
+            (PlanVerdict::Deploys, _) => sentence(plan),
+            (PlanVerdict::Refused, true) => "**would refuse it**, and so the status fails".to_owned(),
+            (PlanVerdict::Refused, false) => "**will refuse it** when its turn comes".to_owned(),
+        };
+        format!("**{}** {what}", escape_markdown(plan.environment.as_str()))
+    };
+    let mut text = list(&plans.iter().map(environment).collect::<Vec<_>>());
+    for (is_problem, heading) in [(true, "Problems:"), (false, "Not checked:")] {
+        let found: Vec<PlanFinding<'_>> =
+            MergePlan::findings(plans).into_iter().filter(|one| one.is_problem == is_problem).collect();
+        if found.is_empty() {
+            continue;
+        }
+        let mut items: Vec<String> = found.iter().take(LISTED).map(item).collect();
+        if let Some(more) = found.len().checked_sub(LISTED).filter(|more| *more > 0) {
+            items.push(format!("and {more} more"));
+        }
+        let hints: BTreeSet<&String> = plans.iter().flat_map(|plan| &plan.hints).collect();
+        if is_problem {
+            items.extend(hints.into_iter().map(|hint| format!("hint: {}", escape_markdown(hint))));
+        }
+        text = format!("{text}\n{heading}\n\n{}", list(&items));
+    }
+    text
+}
+
+fn sentence(plan: &MergePlan) -> String {
+    let services = match plan.services {
+        1 => "deploys 1 service".to_owned(),
+        services => format!("deploys {services} services"),
+    };
+    match plan.changes {
+        Some(0) => format!("{services}; nothing changes"),
+        Some(1) => format!("{services}; 1 file changes"),
+        Some(changes) => format!("{services}; {changes} files change"),
+        None => services,
+    }
+}
+
+fn item(found: &PlanFinding<'_>) -> String {
+    let environments: Vec<String> = found.environments.iter().map(|name| escape_markdown(name.as_str())).collect();
+    let environments = environments.join(", ");
+    let who = match found.what.subjects.as_slice() {
+        [] => environments,
+        [_] => format!("{} ({environments})", code_span(&found.what.who())),
+        _ => format!("{} ({environments})", escape_markdown(&found.what.who())),
+    };
+    let mut lines = vec![format!("{who}: {}", escape_markdown(&found.what.message))];
+    lines.extend(found.what.details.iter().map(|detail| format!("  - {}", escape_markdown(detail))));
+    lines.join("\n")
+}

@@ -1,0 +1,126 @@
+//! What a run needs is asked before its first effect, and everything that is missing is one message.
+
+use std::sync::Arc;
+
+use git::RefUpdate;
+use orchestrator::{
+    Actor, Context, DeployRequest, ErrorKind, RunRequest, Settings, TestRequest, deploy, hold, run, run_tests,
+};
+
+use crate::shop::{BOT, CONFIGURATION, Shop, Watcher, environment, fails, production, promoted, staging, user, write};
+
+/// A job without any variable.
+fn bare_job(shop: &Shop) -> Context {
+    let settings = Settings::new(shop.join("shop.git"), Actor::Named(user(BOT)));
+    let mut surroundings = shop.surroundings();
+    surroundings.variables = Arc::new(|_| None);
+    let watcher = Watcher::new();
+    Context::open(settings, surroundings, watcher.clone(), watcher).unwrap()
+}
+
+fn branch_at(shop: &Shop, name: &str) {
+    let commit = shop.head("dev").unwrap();
+    assert_eq!(shop.git().update_ref(name, commit.as_str(), None).unwrap(), RefUpdate::Done);
+}
+
+#[tokio::test]
+async fn everything_that_is_missing_is_one_message_before_any_effect() {
+    let configuration = CONFIGURATION
+        .replace("    suites: [system]\n", "    url: { env: STAGING_URL }\n    suites: [system, web, k6]\n")
+        .replace(
+            "suites:\n  lint:",
+            "suites:\n  web: { kind: http, file: tests/web.yaml }\n  k6: { kind: command, command: [no-such-program], env: [TOKEN] }\n  lint:",
+        );
+    let shop = Shop::with(&configuration);
+    shop.commit(
+        "dev",
+        &[write(
+            "tests/web.yaml",
+            "requests:\n- { name: one, method: FETCH, url: \"{url}\", expect: { status: 1 } }\n",
+        )],
+        "a suite",
+    );
+    branch_at(&shop, "refs/heads/deploy");
+    let number = shop.open_pull_request("dev", "staging").await;
+    shop.merge_past_rules(number).await;
+    let before = shop.untouched();
+    let error = fails(run(&bare_job(&shop), &RunRequest::new(staging())).await, ErrorKind::Repository);
+    let problems: Vec<String> =
+        error.all_problems().iter().map(|problem| format!("{}: {}", problem.subject, problem.message)).collect();
+    assert_eq!(
+        problems,
+        [
+            "suite web: tests/web.yaml:2:24: `FETCH` is not one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+            "suite web: tests/web.yaml:2:63: 1 is not a status: 100 to 599",
+            "suite k6: program `no-such-program` is not on the search path of this job",
+            "SHOP_STATE: is not set, and read by probe platform, suite system",
+            "STAGING_URL: is not set, and read by environments.staging.url",
+            "TOKEN: is not set, and read by suite k6",
+            "branch `deploy/staging`: cannot be made beside branch `deploy`: git keeps no ref inside another",
+        ],
+        "{error}"
+    );
+    assert_eq!(shop.untouched(), before);
+    assert!(shop.ledger().records().is_empty(), "nothing is recorded");
+    let statuses = shop.forge(BOT).statuses(&shop.head("staging").unwrap()).unwrap();
+    assert!(statuses.is_empty(), "{statuses:?}");
+
+    // The suites of a pull request are asked for by themselves.
+    let mut request = TestRequest::new(environment("pull-request"));
+    request.pull_request = Some(number);
+    let error = fails(run_tests(&bare_job(&shop), &request).await, ErrorKind::Usage);
+    assert_eq!(error.all_problems().len(), 1, "{error}");
+}
+
+#[tokio::test]
+async fn a_branch_in_the_way_of_the_ledger_is_named_by_whatever_writes_first() {
+    let shop = Shop::new();
+    branch_at(&shop, "refs/heads/orchestrator");
+    let number = shop.open_pull_request("dev", "staging").await;
+    shop.merge_past_rules(number).await;
+    let errors = [
+        fails(run(&shop.bot(), &RunRequest::new(staging())).await.map(drop), ErrorKind::Repository),
+        fails(hold(&shop.bot(), &staging(), "a freeze").await.map(drop), ErrorKind::Repository),
+    ];
+    for error in errors {
+        let text = error.to_string();
+        assert!(
+            text.contains("branch `orchestrator/ledger`") && text.contains("beside branch `orchestrator`"),
+            "{text}"
+        );
+        assert!(error.hints().iter().any(|hint| hint.starts_with("delete the branch")), "{:?}", error.hints());
+    }
+}
+
+#[tokio::test]
+async fn a_tag_that_is_taken_is_found_before_the_deployment() {
+    for (tag, expected) in [
+        ("release-ID", "is taken: it carries no release of ours"),
+        ("release-ID/old", "cannot be made beside tag `release-ID/old`: git keeps no ref inside another"),
+    ] {
+        let shop = Shop::with(&CONFIGURATION.replace("release-{date}-{id8}", "release-{id8}"));
+        shop.merge_dev().await;
+        shop.run_ok(&staging()).await;
+        shop.approve_and_merge(2).await;
+        let plan = orchestrator::plan(&shop.bot(), &production(), None).await.unwrap();
+        let tag = tag.replace("ID", plan.release.id8());
+        branch_at(&shop, &format!("refs/tags/{tag}"));
+        let before = (shop.untouched(), shop.ledger().records().len());
+        let error = fails(run(&shop.bot(), &RunRequest::new(production())).await, ErrorKind::Refused);
+        let expected = expected.replace("ID", plan.release.id8());
+        assert!(error.to_string().contains(&expected), "{error}");
+        assert_eq!((shop.untouched(), shop.ledger().records().len()), before, "nothing was deployed");
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_needs_nothing_any_more() {
+    let shop = promoted().await;
+    shop.run_ok(&production()).await;
+    let job = shop.bot();
+    // A suite that passed is not run again, and its program not looked for.
+    assert_eq!(run(&job, &RunRequest::new(production())).await.unwrap().stopped, None);
+    let error = fails(deploy(&bare_job(&shop), &DeployRequest::new(production())).await, ErrorKind::Usage);
+    assert!(error.to_string().contains("SHOP_STATE: is not set, and read by probe platform"), "{error}");
+    assert!(!error.to_string().contains("suite"), "{error}");
+}
