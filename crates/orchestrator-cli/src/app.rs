@@ -1,36 +1,45 @@
 //! From arguments to an exit code.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum as _};
+use clap::{ColorChoice, FromArgMatches as _};
 use orchestrator::{Error, ErrorKind, Result};
 
-use crate::arguments::{Arguments, Command, ConfigCommand, ForgeCommand, LockCommand, SchemaCommand};
+use crate::arguments::{self, Arguments, Command, ConfigCommand, ForgeCommand, LockCommand, SchemaCommand};
 use crate::commands::{self, Session};
 use crate::environment;
 use crate::exit_code::ExitCode;
 use crate::interruption;
-use crate::output::{Format, Printer, Shown};
+use crate::output::{Console, Format, Printer, Progress, Shown, show_trace};
 
 /// Runs the program.
 pub(crate) fn run() -> ExitCode {
     let summary = environment::read(environment::STEP_SUMMARY);
-    let parsed = Arguments::command()
+    // Words that are no text are one of the things that clap refuses.
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let parsed = arguments::command()
+        .color(colour_in(&words))
         .try_get_matches()
         .and_then(|matches| Ok((command_name(&matches), Arguments::from_arg_matches(&matches)?)));
     let (name, arguments) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return refuse_arguments(&error, summary),
+        Err(error) => return refuse_arguments(&error, &words, summary),
     };
-    let printer = Printer { format: arguments.global.format, command: name, summary };
-    match execute(arguments) {
+    let global = &arguments.global;
+    let console = Console::new(global);
+    if global.verbose {
+        show_trace(console);
+    }
+    let printer = Printer { console, command: name, summary };
+    match execute(arguments, console) {
         Ok(shown) => printer.print(&shown),
         Err(error) => printer.print_error(&error),
     }
 }
 
 /// The words of the command, such as `lock check`.
-fn command_name(matches: &clap::ArgMatches) -> String {
+pub(crate) fn command_name(matches: &clap::ArgMatches) -> String {
     let mut words = Vec::new();
     let mut next = matches.subcommand();
     while let Some((word, matches)) = next {
@@ -42,7 +51,7 @@ fn command_name(matches: &clap::ArgMatches) -> String {
 
 /// The words of the command in arguments that cannot be parsed, as far as they name one.
 fn command_in(words: &[String]) -> String {
-    let program = Arguments::command();
+    let program = arguments::command();
     let mut command = &program;
     let mut found = Vec::new();
     let mut words = words.iter();
@@ -65,22 +74,31 @@ fn command_in(words: &[String]) -> String {
 }
 
 /// The format that the arguments ask for, whatever else is wrong with them.
-fn format_in<'a>(words: &'a [String]) -> Format {
-    let separate = words.windows(2).filter(|pair| matches!(pair[0].as_str(), "--format" | "-o"));
-    let separate = separate.map(|pair| pair[1].as_str());
-    let joined = |word: &'a String| {
-        let short = || word.strip_prefix("-o").map(|value| value.strip_prefix('=').unwrap_or(value));
-        word.strip_prefix("--format=").or_else(short)
+fn format_in(words: &[String]) -> Format {
+    value_in(words, "--format", Some("-o")).unwrap_or(Format::Human)
+}
+
+/// When the arguments ask for colours, whatever else is wrong with them.
+fn colour_in(words: &[String]) -> ColorChoice {
+    value_in(words, "--color", None).unwrap_or(ColorChoice::Auto)
+}
+
+/// The first value of an option that is one of its words.
+fn value_in<T: clap::ValueEnum>(words: &[String], long: &str, short: Option<&str>) -> Option<T> {
+    let joined = |word: &String| {
+        let after_long = word.strip_prefix(long).and_then(|rest| rest.strip_prefix('='));
+        let after_short = || short.and_then(|short| word.strip_prefix(short));
+        let value = after_long.or_else(|| after_short().map(|value| value.strip_prefix('=').unwrap_or(value)))?;
+        T::from_str(value, false).ok()
     };
-    let joined = words.iter().filter_map(joined);
-    joined.chain(separate).find_map(|value| Format::from_str(value, false).ok()).unwrap_or(Format::Human)
+    let named = |word: &String| word == long || Some(word.as_str()) == short;
+    let separate = |pair: &[String]| named(&pair[0]).then(|| T::from_str(&pair[1], false).ok()).flatten();
+    words.iter().find_map(joined).or_else(|| words.windows(2).find_map(separate))
 }
 
 /// Shows what clap says: help and version are answers, the rest is a usage error, both in the asked-for format.
-fn refuse_arguments(error: &clap::Error, summary: Option<String>) -> ExitCode {
-    // Words that are no text are one of the things that clap refuses.
-    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let format = format_in(&words);
+fn refuse_arguments(error: &clap::Error, words: &[String], summary: Option<String>) -> ExitCode {
+    let format = format_in(words);
     let is_error = error.use_stderr();
     if format == Format::Human || (format == Format::Github && !is_error) {
         // A reader that closed the pipe is no error.
@@ -88,7 +106,8 @@ fn refuse_arguments(error: &clap::Error, summary: Option<String>) -> ExitCode {
         return if is_error { ErrorKind::Usage.into() } else { ExitCode::DONE };
     }
     let text = error.render().to_string();
-    let printer = Printer { format, command: command_in(&words), summary };
+    let console = Console::of(format, colour_in(words));
+    let printer = Printer { console, command: command_in(words), summary };
     if is_error {
         let (message, _advice) = text.split_once("\n\nFor more information").unwrap_or((&text, ""));
         let message = message.trim_end();
@@ -98,7 +117,7 @@ fn refuse_arguments(error: &clap::Error, summary: Option<String>) -> ExitCode {
     }
 }
 
-fn execute(arguments: Arguments) -> Result<Shown> {
+fn execute(arguments: Arguments, console: Console) -> Result<Shown> {
     // These need neither a repository nor a runtime.
     let global = &arguments.global;
     match &arguments.command {
@@ -125,7 +144,8 @@ fn execute(arguments: Arguments) -> Result<Shown> {
         .build()
         .map_err(|error| Error::from_source(ErrorKind::Bug, "the async runtime does not start", error))?;
     let deadline = arguments.deadline();
-    let session = Session { global: arguments.global, deadline };
+    let progress = Arc::new(Progress::new(console));
+    let session = Session { global: arguments.global, deadline, progress: Arc::clone(&progress) };
     let result = runtime.block_on(async {
         tokio::select! {
             result = tokio::time::timeout(deadline, session.dispatch(arguments.command)) => {
@@ -134,6 +154,7 @@ fn execute(arguments: Arguments) -> Result<Shown> {
             () = interruption::requested() => Err(interrupted()),
         }
     });
+    progress.end(result.is_ok());
     match result {
         // What a child's end looked like to the command is of no interest: the user asked for it.
         Err(_) if interruption::is_requested() => Err(interrupted()),

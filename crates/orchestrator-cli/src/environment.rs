@@ -100,12 +100,20 @@ pub(crate) const CA_FILE: Variable = Variable {
                   machine's own: for a proxy that looks into TLS.",
 };
 /// Colour switch.
-pub(crate) const NO_COLOR: Variable =
-    Variable { name: "NO_COLOR", description: "No colours, whatever the terminal can do (no-color.org)." };
+pub(crate) const NO_COLOR: Variable = Variable {
+    name: "NO_COLOR",
+    description: "No colours, whatever the terminal can do (no-color.org); `--color` counts before it.",
+};
+/// Colours without a terminal.
+pub(crate) const CLICOLOR_FORCE: Variable =
+    Variable { name: "CLICOLOR_FORCE", description: "Other than `0`: colours in files and pipes, too." };
+/// Colours on a terminal.
+pub(crate) const CLICOLOR: Variable =
+    Variable { name: "CLICOLOR", description: "`0`: no colours on a terminal either (bixense.com/clicolors)." };
 
 /// What the terminal can do.
 pub(crate) const TERM: Variable =
-    Variable { name: "TERM", description: "`dumb`, or nothing: plain lines instead of progress bars." };
+    Variable { name: "TERM", description: "`dumb`, or nothing: plain lines instead of progress bars, and no colours." };
 /// Set by CI systems.
 pub(crate) const CI: Variable = Variable {
     name: "CI",
@@ -114,7 +122,7 @@ pub(crate) const CI: Variable = Variable {
 };
 
 /// All of them, in the order of the reference.
-pub(crate) const ALL: [Variable; 23] = [
+pub(crate) const ALL: [Variable; 25] = [
     ACTOR,
     CACHE,
     CA_FILE,
@@ -122,6 +130,8 @@ pub(crate) const ALL: [Variable; 23] = [
     FORGE,
     REGISTRY_LOGIN,
     CI,
+    CLICOLOR,
+    CLICOLOR_FORCE,
     DOCKER_CONFIG,
     GITHUB_ACTOR,
     RUN_ATTEMPT,
@@ -212,6 +222,20 @@ pub(crate) fn logins() -> Vec<SecretString> {
         }
     }
     values
+}
+
+/// Whether a stream gets colours where `--color` leaves it open.
+pub(crate) fn wants_colour(is_terminal: bool) -> bool {
+    if read(NO_COLOR).is_some() {
+        return false;
+    }
+    let is_forced = read(CLICOLOR_FORCE).is_some_and(|value| value != "0");
+    is_forced || (is_terminal && !is_dumb_terminal() && read(CLICOLOR).is_none_or(|value| value != "0"))
+}
+
+/// Whether the terminal can neither move its cursor nor show colours.
+pub(crate) fn is_dumb_terminal() -> bool {
+    read(TERM).is_none_or(|term| term == "dumb")
 }
 
 /// The search path for programs.

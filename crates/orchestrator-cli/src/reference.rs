@@ -1,8 +1,6 @@
 //! The generated reference pages: they come from the same tables as the program's behaviour.
 
-use clap::CommandFactory as _;
-
-use crate::arguments::{Arguments, ReferencePage};
+use crate::arguments::{self, ReferencePage};
 use crate::environment;
 use crate::exit_code::ExitCode;
 use crate::output::Shown;
@@ -44,7 +42,7 @@ fn format_row(cells: &[&str]) -> String {
 
 fn command_line() -> String {
     let mut text = format!("{GENERATED}# Commands\n\n");
-    let mut root = Arguments::command().term_width(100);
+    let mut root = arguments::command().term_width(100);
     root.build();
     text.push_str("Every command takes the global options that `orchestrator --help` lists.\n");
     describe(&root, "orchestrator", &mut text);

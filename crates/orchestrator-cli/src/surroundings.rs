@@ -28,15 +28,13 @@ const HELPER_VARIABLES: [&str; 4] = ["DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "P
 const HELPER_PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
 /// Opens repository and forge for a command.
-pub(crate) fn context(global: &GlobalArgs, deadline: Duration) -> Result<Context> {
-    let (clock, events) = (Arc::new(clock::clock()?), Arc::new(Progress::new(global.format)));
-    Context::open(settings(global, deadline)?, surroundings(), clock, events)
+pub(crate) fn context(global: &GlobalArgs, deadline: Duration, progress: Arc<Progress>) -> Result<Context> {
+    Context::open(settings(global, deadline)?, surroundings(), Arc::new(clock::clock()?), progress)
 }
 
 /// Opens the repository for a command that needs no forge, with its forge where it has one.
-pub(crate) fn opened(global: &GlobalArgs, deadline: Duration) -> Result<Opened> {
-    let (clock, events) = (Arc::new(clock::clock()?), Arc::new(Progress::new(global.format)));
-    Opened::open(settings(global, deadline)?, surroundings(), clock, events)
+pub(crate) fn opened(global: &GlobalArgs, deadline: Duration, progress: Arc<Progress>) -> Result<Opened> {
+    Opened::open(settings(global, deadline)?, surroundings(), Arc::new(clock::clock()?), progress)
 }
 
 fn settings(global: &GlobalArgs, deadline: Duration) -> Result<Settings> {

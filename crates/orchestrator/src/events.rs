@@ -6,13 +6,18 @@ use std::fmt;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// A step of a run began; [`Event::StepEnded`] follows.
+    StepStarted {
+        /// The step, such as `suite smoke`.
+        step: &'a str,
+    },
     /// A step of a run ended.
     StepEnded {
         /// The step, such as `suite smoke`.
         step: &'a str,
         /// How it ended, such as `ok`.
         result: &'a str,
-        /// The first line of what it says.
+        /// What it says, one line or more.
         detail: &'a str,
     },
     /// Work on a number of images began: [`Event::ImageResolved`] follows for each, [`Event::ResolvingEnded`] at last.

@@ -19,7 +19,7 @@ use crate::image_availability;
 use crate::lease::lease;
 use crate::ledger_rights::{may_continue_rollback, may_record, may_set_branch};
 use crate::ledger_store::LedgerStore;
-use crate::report::v1::{Operation, RollbackPlanReport, RunReport, StepLine, StepResult};
+use crate::report::v1::{Operation, RollbackPlanReport, RunReport, StepLine};
 use crate::revision::Revision;
 use crate::rollback_ground::RollbackGround;
 use crate::unpinned_images::warning as unpinned_warning;
@@ -90,8 +90,9 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let mut store = LedgerStore::read(context).await?;
     let tip = Box::new(Revision::load(context, &commit)?);
     Box::pin(preflight(context, store.ledger(), &tip, tip.environment(&name)?, Suites::Open)).await?;
+    let mut lines = Vec::new();
     if let Some(reason) = &request.lift_hold {
-        lift_hold(context, &mut store, &name, reason, request.accept.as_deref()).await?;
+        lines.extend(lift_hold(context, &mut store, &name, reason, request.accept.as_deref()).await?);
     }
     let ready = Box::pin(ready_commit(context, &mut store, &environment, &branch, &tip, OnDifference::Refuse)).await?;
     let (commit, lock_note) = match ready {
@@ -100,9 +101,8 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     };
     let revision = if commit == tip.commit { *tip } else { Revision::load(context, &commit)? };
     let mut engine = Engine::new(context, store, revision, &name, Purpose::Run)?;
-    if let Some(note) = lock_note {
-        engine.lines.push(StepLine { step: "lock-commit".into(), result: StepResult::Ok, detail: note });
-    }
+    lines.extend(lock_note.map(|note| StepLine::ok("lock-commit", note)));
+    engine.lines = lines;
     if commits_locks(&environment) {
         engine.outdate_other_locks().await?;
     }
@@ -141,7 +141,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     }
     if let Some(draft) = rejected {
         engine.store.append(context, draft, &[], |_| Ok(())).await?;
-        context.emit(Event::StepEnded { step: "reject", result: "ok", detail: &request.reason });
+        engine.lines.push(said(context, StepLine::ok("reject", request.reason.as_str())));
     }
     let stopped = engine.run(&Wanted::All, Repeat::No).await?;
     if stopped.is_none() && !engine.has_proof() {
@@ -412,7 +412,7 @@ async fn lift_hold(
     name: &EnvironmentName,
     reason: &str,
     accept: Option<&str>,
-) -> Result<()> {
+) -> Result<Option<StepLine>> {
     let ledger = store.ledger();
     let accepted = accept.map(|release| accepted(ledger, name, release)).transpose()?;
     let mut draft = RecordDraft::new(Step::Unhold, RecordResult::Ok, context.run.clone(), context.now())
@@ -421,8 +421,12 @@ async fn lift_hold(
     let last = ledger.held(name).and_then(|hold| ledger.record(hold.seq)).or_else(|| ledger.occupant(name));
     draft.commit = last.and_then(|record| record.entry.commit.clone());
     draft.accepts = accepted.map(Accepts::Release);
-    if store.append(context, draft, &[], |_| Ok(())).await?.is_some() {
-        context.emit(Event::StepEnded { step: "unhold", result: "ok", detail: reason });
-    }
-    Ok(())
+    let record = store.append(context, draft, &[], |_| Ok(())).await?;
+    Ok(record.map(|_| said(context, StepLine::ok("unhold", reason))))
+}
+
+/// Says a line of the report as soon as it is known.
+fn said(context: &Context, line: StepLine) -> StepLine {
+    context.emit(Event::StepEnded { step: &line.step, result: line.result.as_str(), detail: &line.detail });
+    line
 }

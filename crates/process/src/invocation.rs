@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lock_model::escaping::escape_terminal;
 
@@ -136,9 +136,13 @@ impl Invocation {
     /// Runs the program to its end. An exit status other than zero is a value, not an error: see [`Output`].
     pub fn run(self) -> Result<Output, ProcessError> {
         let command = self.command_line();
+        let began = Instant::now();
         let child = self.start()?;
         let ended = supervise(child, self.stdin.unwrap_or_default(), &self.limits)
             .map_err(|error| ProcessError::new(ProcessErrorKind::Supervision, &command).with_source(error))?;
+        let status =
+            ended.status.code().filter(|code| *code != 0).map(|code| format!(", exit {code}")).unwrap_or_default();
+        log::debug!(target: "process", "{command} ({} ms{status})", began.elapsed().as_millis());
         let output = Output {
             code: ended.status.code(),
             signal: ended.status.signal(),

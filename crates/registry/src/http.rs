@@ -181,8 +181,10 @@ impl Http {
             if let Some(payload) = &ask.payload {
                 request = request.header(CONTENT_TYPE, &payload.media_type).body(payload.bytes.clone());
             }
+            let began = Instant::now();
             let response = request.send().await.map_err(|error| broken(&url, error))?;
             let status = response.status();
+            trace(&ask.method, &url, status, began);
             if is_busy(status, &ask.method) {
                 let retry_after = retry_after(response.headers());
                 return Err(RegistryErrorKind::Busy { host: host_of(&url), status: status.as_u16(), retry_after });
@@ -259,6 +261,12 @@ pub(crate) fn judge_redirect(from: &Url, to: &Url, options: &RegistryOptions) ->
         ("https", "http") => Err(format!("from https to plain HTTP (`{shown}`)")),
         _ => Err(format!("to `{shown}`, which is neither https nor this machine")),
     }
+}
+
+/// Says what was asked, without the query, which may be a signature.
+fn trace(method: &Method, url: &Url, status: StatusCode, began: Instant) {
+    let (origin, path, took) = (url.origin().ascii_serialization(), url.path(), began.elapsed().as_millis());
+    log::debug!(target: "registry", "{method} {origin}{path}: {} ({took} ms)", status.as_u16());
 }
 
 async fn read(

@@ -32,8 +32,16 @@ pub struct Invocation {
     stdin: Vec<u8>,
     filters: Filters,
     line: String,
-    terminal: bool,
+    terminal: Option<Terminal>,
     nobody_reads: bool,
+    one_log: bool,
+}
+
+/// A terminal that a program is given.
+#[derive(Clone, Copy, Debug)]
+struct Terminal {
+    columns: u16,
+    has_stdout: bool,
 }
 
 impl Invocation {
@@ -45,8 +53,9 @@ impl Invocation {
             stdin: Vec::new(),
             filters,
             line: "orchestrator".to_owned(),
-            terminal: false,
+            terminal: None,
             nobody_reads: false,
+            one_log: false,
         }
     }
 
@@ -97,8 +106,23 @@ impl Invocation {
     /// [`Finished::stderr`], with every sequence that moves the cursor.
     #[must_use]
     pub fn on_terminal(mut self) -> Self {
-        self.terminal = true;
+        self.terminal = Some(Terminal { columns: 100, has_stdout: false });
         self.command.env("TERM", "xterm-256color");
+        self
+    }
+
+    /// Makes standard output and standard error one terminal of this many columns; all of it is [`Finished::stderr`].
+    #[must_use]
+    pub fn on_screen(mut self, columns: u16) -> Self {
+        self.terminal = Some(Terminal { columns, has_stdout: true });
+        self.command.env("TERM", "xterm-256color");
+        self
+    }
+
+    /// Lets standard output and standard error be one pipe, as CI systems do; all of it is [`Finished::stderr`].
+    #[must_use]
+    pub fn in_one_log(mut self) -> Self {
+        self.one_log = true;
         self
     }
 
@@ -116,9 +140,12 @@ impl Invocation {
 
     /// Starts and gives it back running: for two at once, and for kills.
     pub fn start(mut self) -> Running {
-        let screen = self.terminal.then(pseudo_terminal);
-        let (screen, end) = screen.map_or((None, None), |(screen, end)| (Some(screen), Some(end)));
+        let made = self.terminal.map(|terminal| pseudo_terminal(terminal.columns)).or_else(|| self.one_log.then(pipe));
+        let (screen, end) = made.map_or((None, None), |(screen, end)| (Some(screen), Some(end)));
         self.command.stdout(Stdio::piped());
+        if let Some(end) = end.as_ref().filter(|_| self.one_log || self.terminal.is_some_and(|one| one.has_stdout)) {
+            self.command.stdout(end.try_clone().expect("a descriptor can be copied"));
+        }
         if self.nobody_reads {
             let (reader, writer) = std::io::pipe().expect("a pipe can be made");
             drop(reader);
@@ -145,14 +172,20 @@ impl Invocation {
     }
 }
 
+/// A pipe: the side that reads, and the side that a program writes to.
+fn pipe() -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    (reader.into(), writer.into())
+}
+
 /// A terminal: the side that reads what is shown, and the side that a program writes to.
-fn pseudo_terminal() -> (OwnedFd, OwnedFd) {
+fn pseudo_terminal(columns: u16) -> (OwnedFd, OwnedFd) {
     let screen =
         openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal can be made");
     grantpt(&screen).and_then(|()| unlockpt(&screen)).expect("the terminal is ours");
     let name = ptsname(&screen, Vec::new()).expect("the terminal has a name");
     let end = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).expect("it can be opened");
-    tcsetwinsize(&end, Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).expect("it has a size");
+    tcsetwinsize(&end, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).expect("it has a size");
     (screen, end)
 }
 

@@ -1,5 +1,6 @@
 //! Arguments: plain values only; their meaning is resolved in `context` and in the commands.
 
+mod examples;
 mod forge;
 mod images;
 mod lock;
@@ -30,6 +31,7 @@ use crate::output::Format;
 /// Carries microservices from the integration branch to staging to production by one lock.
 #[derive(Debug, clap::Parser)]
 #[command(name = "orchestrator", version, arg_required_else_help = true, max_term_width = 120)]
+#[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
     /// What holds for every command.
     #[command(flatten)]
@@ -37,6 +39,12 @@ pub(crate) struct Arguments {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The whole command line, with the examples of each command.
+pub(crate) fn command() -> clap::Command {
+    use clap::CommandFactory as _;
+    examples::with_examples(Arguments::command())
 }
 
 /// How long a command may take.
@@ -81,10 +89,10 @@ impl Arguments {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// Folder of the superproject: a clone or a bare repository.
+    /// Clone or bare repository of the superproject.
     #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
     pub repository: PathBuf,
-    /// Folder of the local forge (it holds `shop.git` and `forge/`); default: where the clone's `origin` lies.
+    /// Folder of the local forge; default: where the clone's `origin` lies.
     #[arg(long, global = true, value_name = "DIR", env = crate::environment::FORGE.name, hide_env_values = true, value_parser = folder())]
     forge: Option<PathBuf>,
     /// User of the local forge who acts; default: the person with git's `user.email`, and the forge's bot where `CI` is `true`.
@@ -93,12 +101,25 @@ pub(crate) struct GlobalArgs {
     /// Output for people, for machines, or for a GitHub Actions log.
     #[arg(short = 'o', long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub format: Format,
-    /// Longest time that the whole command may take, such as `90s` or `10m`; default: 5m, and 1h where suites run.
+    /// When to use colours.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = clap::ColorChoice::Auto)]
+    pub color: clap::ColorChoice,
+    /// No progress; results, warnings and errors stay.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Show every program that is started and every request to a registry.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Longest time of the whole command, such as `90s`; default: 5m, and 1h where suites run.
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub(crate) deadline: Option<std::time::Duration>,
-    /// Folder for what was fetched: commits of submodules, manifests of images; default: beside the git objects.
+    /// Folder for what was fetched; default: beside the git objects.
     #[arg(long, global = true, value_name = "DIR", env = crate::environment::CACHE.name, hide_env_values = true, value_parser = folder())]
     cache: Option<PathBuf>,
+    /// Print help.
+    // One form for both names: the long one takes three lines an option.
+    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 /// Empty counts as not given: CI systems set variables to nothing where an input is missing. What is not a user's name
@@ -168,9 +189,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Show where each environment stands.
-    ///
-    /// The ledger alone says it. Records are not signed: who can move the ledger's branch past the forge's rules can make
-    /// them up, and a fresh clone does not notice (docs/ledger.md).
+    #[command(
+        after_help = "The ledger alone says it. Records are not signed: a user who can move the ledger's branch \
+                            past the forge's rules can make them up, and a fresh clone does not notice (docs/ledger.md)."
+    )]
     Status(AnyEnvironmentArgs),
     /// Show the ledger as a table.
     History(HistoryArgs),

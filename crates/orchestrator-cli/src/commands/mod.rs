@@ -9,12 +9,13 @@ mod pull_request;
 pub(crate) mod schema;
 pub(crate) mod shell;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use orchestrator::{Context, Error, ErrorKind, Opened, Result};
 
 use crate::arguments::{Command, ConfigCommand, GlobalArgs, ImagesCommand, PolicyCommand, TestCommand};
-use crate::output::Shown;
+use crate::output::{Progress, Shown};
 use crate::surroundings;
 
 /// What the commands share that need a runtime.
@@ -23,17 +24,19 @@ pub(crate) struct Session {
     pub global: GlobalArgs,
     /// How long the whole command may take.
     pub deadline: Duration,
+    /// What is said while the work goes on.
+    pub progress: Arc<Progress>,
 }
 
 impl Session {
     /// Opens repository and forge.
     pub(crate) fn context(&self) -> Result<Context> {
-        surroundings::context(&self.global, self.deadline)
+        surroundings::context(&self.global, self.deadline, Arc::clone(&self.progress))
     }
 
     /// Opens the repository, with its forge where it has one.
     pub(crate) fn opened(&self) -> Result<Opened> {
-        surroundings::opened(&self.global, self.deadline)
+        surroundings::opened(&self.global, self.deadline, Arc::clone(&self.progress))
     }
 
     /// Runs a command that needs a runtime.

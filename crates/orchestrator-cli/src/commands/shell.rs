@@ -2,16 +2,14 @@
 
 use std::path::Path;
 
-use clap::CommandFactory as _;
-
-use crate::arguments::{Arguments, CompletionArgs, ManArgs};
+use crate::arguments::{self, CompletionArgs, ManArgs};
 use crate::output::Shown;
 use orchestrator::{Error, ErrorKind, MissingFolders, Result};
 
 /// Prints the completions of a shell.
 pub(crate) fn completion(args: &CompletionArgs) -> Shown {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Arguments::command(), "orchestrator", &mut text);
+    clap_complete::generate(args.shell, &mut arguments::command(), "orchestrator", &mut text);
     let text = String::from_utf8_lossy(&text).into_owned();
     let result = serde_json::json!({ "shell": args.shell.to_string(), "script": text });
     Shown::with_result(text, result)
@@ -25,7 +23,7 @@ pub(crate) fn version() -> Shown {
 
 /// Writes the manual pages.
 pub(crate) fn man(args: &ManArgs) -> Result<Shown> {
-    let mut command = Arguments::command();
+    let mut command = arguments::command();
     command.build();
     let Some(folder) = &args.output else {
         let text = page(&command)?;

@@ -113,7 +113,8 @@ impl Stage {
 
     fn run(&mut self, line: &str, folder: &Path, expected: i32, show: Show) -> Result<String> {
         let words = words(line);
-        let invocation = Invocation::new(&self.binary).args(&words).envs(&self.environment(None));
+        // A terminal shows progress while the command works; what stays there is what is shown here.
+        let invocation = Invocation::new(&self.binary).arg("-q").args(&words).envs(&self.environment(None));
         let command = format!("orchestrator {line}");
         self.execute(&command, invocation, folder, expected, show)
     }

@@ -2,20 +2,22 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::Table;
+use super::{Page, Table};
 
 /// Complete lines; empty where there is nothing to read.
-pub(crate) fn to_text(markdown: &str) -> String {
+pub(crate) fn to_page(markdown: &str) -> Page {
     let mut reader = Reader::default();
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH) {
         reader.take(event);
     }
     let text = reader.text.trim_end();
-    if text.is_empty() { String::new() } else { format!("{text}\n") }
+    if text.is_empty() { reader.page } else { reader.page + format!("{text}\n") }
 }
 
 #[derive(Default)]
 struct Reader {
+    page: Page,
+    /// What follows on the page.
     text: String,
     /// What has been read of the present paragraph, heading, item or cell.
     line: String,
@@ -129,7 +131,8 @@ impl Reader {
                 for row in rows {
                     table.row(row);
                 }
-                self.text.push_str(&table.render());
+                self.page += std::mem::take(&mut self.text);
+                self.page += table;
                 self.gap();
             }
             _ => {}
@@ -160,7 +163,8 @@ impl Reader {
 
     /// Makes the next line begin after an empty one.
     fn gap(&mut self) {
-        if !self.text.is_empty() && !self.text.ends_with("\n\n") {
+        let is_first = self.text.is_empty() && self.page.is_empty();
+        if !is_first && !self.text.ends_with("\n\n") && self.text != "\n" {
             self.text.push('\n');
         }
     }
@@ -180,7 +184,12 @@ fn without_tags(html: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::to_text;
+    use super::to_page;
+    use crate::output::Screen;
+
+    fn to_text(markdown: &str) -> String {
+        to_page(markdown).to_text(&Screen::PLAIN)
+    }
 
     #[test]
     fn a_comment_is_text_and_tables_on_a_terminal() {

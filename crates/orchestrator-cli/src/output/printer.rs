@@ -4,19 +4,19 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use lock_model::escaping::{escape_terminal, escape_terminal_lines, is_hidden, shorten};
+use lock_model::escaping::{code_block, escape_terminal, escape_terminal_lines, is_hidden, shorten};
 use orchestrator::{Error, ErrorKind, Problem};
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
 
 use super::shown::Json;
-use super::{Format, Shown, github};
+use super::{Console, Format, Page, Screen, Shown, Tone, github};
 use crate::exit_code::ExitCode;
 
 /// Prints what a command answers. A reader that closed the pipe is no error.
 #[derive(Debug)]
 pub(crate) struct Printer {
-    pub format: Format,
+    pub console: Console,
     /// The words of the command, such as `lock check`; empty where the arguments name none.
     pub command: String,
     /// The step summary file of GitHub Actions.
@@ -28,19 +28,20 @@ impl Printer {
     pub(crate) fn print(&self, shown: &Shown) -> ExitCode {
         let mut out = io::stdout().lock();
         let mut log = io::stderr().lock();
-        // Names, titles, reasons and answers of other programs are in there: none of them reaches a terminal as it is.
-        let human = escape_terminal_lines(&shown.human);
-        let notes = escape_terminal_lines(shown.notes.as_deref().unwrap_or_default());
-        let written = match self.format {
-            Format::Human => log
-                .write_all(notes.as_bytes())
-                .and_then(|()| {
-                    let mut warnings = shown.warnings.iter();
-                    warnings.try_for_each(|warning| writeln!(log, "warning: {}", escape_terminal(&bounded(warning))))
-                })
-                .and_then(|()| out.write_all(human.as_bytes())),
+        let Console { out: screen, log: log_screen, .. } = self.console;
+        let page = if self.console.keeps_progress() { shown.page.untold() } else { shown.page.clone() };
+        let human = page.to_text(&screen);
+        let notes = shown.notes.clone().unwrap_or_default();
+        let written = match self.console.format {
+            Format::Human => {
+                let warnings = shown.warnings.iter().fold(notes, |page, warning| {
+                    page + Page::toned(Tone::Doubtful, "warning:")
+                        + format!(" {}\n", escape_terminal(&bounded(warning)))
+                });
+                log.write_all(warnings.to_text(&log_screen).as_bytes()).and_then(|()| out.write_all(human.as_bytes()))
+            }
             Format::Json => match &shown.json {
-                Json::Bare => out.write_all(shown.human.as_bytes()),
+                Json::Bare(document) => out.write_all(document.as_bytes()),
                 Json::Result(result) => write_json(&mut out, &self.envelope(shown.code, "result", result)),
             },
             Format::Github => {
@@ -53,8 +54,8 @@ impl Printer {
                     let first = human.lines().next().unwrap_or_default();
                     text.push_str(&github::annotation("error", shown.code.word(), first));
                 }
-                let page = shown.markdown.clone().unwrap_or_else(|| fenced(&human));
-                log.write_all(github::inert(&notes).as_bytes())
+                let page = shown.markdown.clone().unwrap_or_else(|| shown.page.to_markdown());
+                log.write_all(github::inert(&notes.to_text(&log_screen)).as_bytes())
                     .and_then(|()| out.write_all(text.as_bytes()))
                     .and_then(|()| append(self.summary.as_deref(), &page))
             }
@@ -65,18 +66,18 @@ impl Printer {
     /// Prints an error and says what to end with.
     pub(crate) fn print_error(&self, error: &Error) -> ExitCode {
         let code = ExitCode::from(error.kind());
-        let text = escape_terminal_lines(&human(error));
-        let written = match self.format {
-            Format::Human => io::stderr().lock().write_all(text.as_bytes()),
+        let page = human(error);
+        let written = match self.console.format {
+            Format::Human => io::stderr().lock().write_all(page.to_text(&self.console.log).as_bytes()),
             Format::Json => write_json(&mut io::stdout().lock(), &self.envelope(code, "error", &document(error, code))),
             Format::Github => {
                 let message = escape_terminal_lines(&bounded(error.message()));
                 let annotation = github::annotation("error", code.word(), &message);
-                let page = github::inert(&text) + &annotation;
+                let text = page.to_text(&Screen::PLAIN);
                 io::stdout()
                     .lock()
-                    .write_all(page.as_bytes())
-                    .and_then(|()| append(self.summary.as_deref(), &fenced(&text)))
+                    .write_all((github::inert(&page.to_text(&self.console.out)) + &annotation).as_bytes())
+                    .and_then(|()| append(self.summary.as_deref(), &code_block(&text)))
             }
         };
         ended(written, code)
@@ -145,22 +146,23 @@ fn merged(problems: Vec<Problem>) -> Vec<Problem> {
 }
 
 /// An error for people.
-fn human(error: &Error) -> String {
-    let mut text = format!("error: {}\n", bounded(error.message()));
-    let write = &mut text;
+fn human(error: &Error) -> Page {
+    let mut page = Page::toned(Tone::Bad, "error:") + format!(" {}\n", bounded(error.message()));
     for cause in &error.causes() {
-        let _written = writeln!(write, "  because: {}", indent(&bounded(cause), 4));
+        page += format!("  because: {}\n", indent(&bounded(cause), 4));
     }
     for problem in merged(problems(error)) {
-        let _written = writeln!(write, "  {}: {}", problem.subject, indent(&problem.message, 4));
+        page += "  ";
+        page += Page::toned(Tone::Heading, problem.subject) + format!(": {}\n", indent(&problem.message, 4));
         for detail in &problem.details {
-            let _written = writeln!(write, "      {}", indent(detail, 6));
+            page += format!("      {}\n", indent(detail, 6));
         }
     }
     for hint in error.hints() {
-        let _written = writeln!(write, "  hint: {}", indent(&bounded(hint), 4));
+        page += "  ";
+        page += Page::hint(indent(&bounded(hint), 4));
     }
-    text
+    page
 }
 
 /// An error for machines.
@@ -212,13 +214,6 @@ fn append(summary: Option<&str>, page: &str) -> io::Result<()> {
         .map_err(|error| io::Error::new(error.kind(), format!("step summary `{path}`: {error}")))
 }
 
-/// A code block whose fence is longer than any in the text.
-fn fenced(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}text\n{}\n{fence}\n", text.trim_end())
-}
-
 /// Turns a failed write into an exit code other than 0, except where the reader closed the pipe: the command's own
 /// result stands then.
 fn ended(written: io::Result<()>, code: ExitCode) -> ExitCode {
@@ -234,6 +229,10 @@ fn ended(written: io::Result<()>, code: ExitCode) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn plain(error: &Error) -> String {
+        human(error).to_text(&Screen::PLAIN)
+    }
 
     #[test]
     fn t51_json_holds_nothing_that_a_terminal_obeys_and_means_the_same() {
@@ -257,7 +256,7 @@ mod tests {
             problem("shop", "is missing"),
             Problem::new("api", "is missing"),
         ]);
-        let lines: Vec<String> = human(&error).lines().map(str::to_owned).collect();
+        let lines: Vec<String> = plain(&error).lines().map(str::to_owned).collect();
         assert_eq!(
             lines,
             [
@@ -270,7 +269,7 @@ mod tests {
             ]
         );
         let many = ["a", "b", "c", "d", "e"].map(|subject| Problem::new(subject, "is missing"));
-        let text = human(&Error::new(ErrorKind::Image, "5 of 5").problems(many));
+        let text = plain(&Error::new(ErrorKind::Image, "5 of 5").problems(many));
         assert_eq!(text, "error: 5 of 5\n  a and 4 more: is missing\n      a, b, c, d, e\n");
     }
 
@@ -283,7 +282,7 @@ mod tests {
             .hint(long.clone())
             .problems([Problem::new(long.clone(), long.clone())])
             .problems(many);
-        let text = human(&error);
+        let text = plain(&error);
         assert!(text.len() < 2 * LONGEST_PROBLEMS, "{}", text.len());
         assert!(text.contains(" more problems are not listed"));
         assert!(text.lines().all(|line| line.len() < 2 * LONGEST_TEXT + 100));

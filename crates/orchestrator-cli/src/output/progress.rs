@@ -1,74 +1,125 @@
-//! Progress of long work, on stderr: a bar on a terminal, plain lines everywhere else, nothing where a machine reads.
+//! Progress of long work, on stderr: a list and a bar on a terminal, which go away in the end, plain lines everywhere
+//! else, nothing where a machine reads.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lock_model::escaping::{escape_terminal, shorten};
 
 use orchestrator::{Event, Events};
 
-use super::{Format, count, github};
-use crate::environment;
+use super::{Console, Format, Tone, count, github};
 
 /// How often plain lines say how far the work is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// How often a bar is drawn: it costs something, and nobody reads faster.
+/// How often a bar is drawn: it costs something, and no reader is faster.
 const DRAWS_A_SECOND: u8 = 10;
 /// How much of a name stands beside a bar.
 const NAME_WIDTH: usize = 40;
 
-/// Says what is going on; silent where a machine reads.
+/// Says what is going on; silent where a machine reads or the user asked for silence.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    format: Format,
-    resolving: Mutex<Option<Resolving>>,
+    console: Console,
+    /// What is drawn on a terminal.
+    drawn: Option<MultiProgress>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    resolving: Option<Resolving>,
+    /// The step that is under way.
+    running: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Progress for one output format.
-    pub(crate) fn new(format: Format) -> Self {
-        Self { format, resolving: Mutex::new(None) }
+    /// Progress for what the streams can show.
+    pub(crate) fn new(console: Console) -> Self {
+        let drawn = (console.live && !console.quiet)
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_A_SECOND)));
+        Self { console, drawn, state: Mutex::default() }
+    }
+
+    /// The work is done. What is drawn goes away where a report shows it again, and stays where there is none.
+    pub(crate) fn end(&self, has_report: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.resolving = None;
+        if let Some(running) = state.running.take() {
+            running.abandon();
+        }
+        if let Some(drawn) = self.drawn.as_ref().filter(|_| has_report) {
+            // A terminal that went away shows nothing any more.
+            let _gone = drawn.clear();
+        }
     }
 
     /// One line, which stays.
     fn line(&self, text: &str) {
-        match self.format {
-            Format::Json => {}
-            Format::Human => say(&format!("{}\n", escape_terminal(text))),
+        let text = escape_terminal(text) + "\n";
+        match (self.console.format, &self.drawn) {
+            (Format::Json, _) => {}
+            (Format::Human | Format::Github, _) if self.console.quiet => {}
+            (Format::Human, Some(drawn)) => drawn.suspend(|| say(&text)),
+            (Format::Human, None) => say(&text),
             // The runner looks for commands in both streams.
-            Format::Github => say(&github::inert(&escape_terminal(text))),
+            (Format::Github, _) => say(&github::inert(&text)),
         }
+    }
+
+    fn step_started(&self, state: &mut State, step: &str) {
+        let Some(drawn) = &self.drawn else { return };
+        let bar = drawn.add(ProgressBar::new_spinner());
+        bar.set_style(style("{spinner} {wide_msg}"));
+        bar.set_message(escape_terminal(step));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        state.running = Some(bar);
+    }
+
+    fn step_ended(&self, state: &mut State, step: &str, result: &str, detail: &str) {
+        let mut lines = detail.lines();
+        let first = lines.next().unwrap_or_default();
+        let Some(drawn) = &self.drawn else {
+            self.line(&format!("{step}: {result} ({first})"));
+            lines.for_each(|line| self.line(&format!("  {line}")));
+            return;
+        };
+        let bar = state.running.take().unwrap_or_else(|| drawn.add(ProgressBar::new_spinner()));
+        let (mark, tone) = match result {
+            "ok" => ("✓", Tone::Good),
+            "done" => ("·", Tone::Quiet),
+            _ => ("✗", Tone::Bad),
+        };
+        bar.set_style(style(&format!("{} {{wide_msg}}", self.console.log.paint(tone, mark))));
+        bar.finish_with_message(escape_terminal(&format!("{step}: {result} ({first})")));
     }
 }
 
 impl Events for Progress {
     fn event(&self, event: Event<'_>) {
-        let mut resolving = self.resolving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::StepEnded { step, result, detail } => self.line(&format!("{step}: {result} ({detail})")),
+            Event::StepStarted { step } => self.step_started(&mut state, step),
+            Event::StepEnded { step, result, detail } => self.step_ended(&mut state, step, result, detail),
             Event::ResolvingStarted { total } => {
-                let bar = (self.format == Format::Human && shows_bars()).then(|| bar(total, "resolving"));
+                let bar = self.drawn.as_ref().map(|drawn| bar(drawn, total, self.console.log.colour));
                 if bar.is_none() {
                     self.line(&format!("resolving {}", count(total, "image")));
                 }
-                *resolving = Some(Resolving { bar, total, done: BTreeSet::new(), said: Instant::now() });
+                state.resolving = Some(Resolving { bar, total, done: BTreeSet::new(), said: Instant::now() });
             }
             Event::ImageResolved { service } => {
-                if let Some(text) = resolving.as_mut().and_then(|resolving| resolving.done(service)) {
+                if let Some(text) = state.resolving.as_mut().and_then(|resolving| resolving.done(service)) {
                     self.line(&text);
                 }
             }
             Event::WaitingForImages { missing, total } => {
-                let text = format!("waiting for {} of {total} images: {}", missing.len(), missing.join(", "));
-                match resolving.as_ref().and_then(|resolving| resolving.bar.as_ref()) {
-                    Some(bar) => bar.suspend(|| self.line(&text)),
-                    None => self.line(&text),
-                }
+                self.line(&format!("waiting for {} of {total} images: {}", missing.len(), missing.join(", ")));
             }
-            Event::ResolvingEnded => *resolving = None,
+            Event::ResolvingEnded => state.resolving = None,
             Event::Note(text) => self.line(text),
             _ => {}
         }
@@ -112,27 +163,21 @@ impl Drop for Resolving {
     }
 }
 
-/// A bar is for somebody who looks at it: not for a file, not for a terminal that cannot move its cursor.
-fn shows_bars() -> bool {
-    let dumb = environment::read(environment::TERM).is_none_or(|term| term == "dumb");
-    let in_ci = environment::read(environment::CI).is_some();
-    std::io::stderr().is_terminal() && !dumb && !in_ci
-}
-
-fn bar(total: usize, doing: &'static str) -> ProgressBar {
-    let total = u64::try_from(total).unwrap_or(u64::MAX);
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(DRAWS_A_SECOND));
-    let coloured = environment::read(environment::NO_COLOR).is_none();
-    let template = if coloured {
+fn bar(drawn: &MultiProgress, total: usize, colour: bool) -> ProgressBar {
+    let bar = drawn.add(ProgressBar::new(u64::try_from(total).unwrap_or(u64::MAX)));
+    let template = if colour {
         "{prefix} [{bar:30.cyan}] {pos}/{len} {msg:.dim}"
     } else {
         "{prefix} [{bar:30}] {pos}/{len} {msg}"
     };
-    let style = ProgressStyle::with_template(template).expect("the constant is a template");
-    bar.set_style(style.progress_chars("=> "));
-    bar.set_prefix(doing);
+    bar.set_style(style(template).progress_chars("=> "));
+    bar.set_prefix("resolving");
     bar.tick();
     bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates of this module are correct")
 }
 
 fn say(line: &str) {

@@ -3,22 +3,22 @@
 use orchestrator::report::v1::Report;
 use serde_json::Value;
 
-use super::Text;
+use super::{Page, Text};
 use crate::exit_code::ExitCode;
 
 /// The answer of a command that could do its work; the answer itself may be negative.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
     pub code: ExitCode,
-    /// Text for people, complete lines.
-    pub human: String,
+    /// The report for people.
+    pub page: Page,
     /// The same for machines.
     pub json: Json,
     /// Things that people should see even when all went well.
     pub warnings: Vec<String>,
     /// Lines for stderr that are neither result nor warning.
-    pub notes: Option<String>,
-    /// Markdown for the step summary, where it says more than the text.
+    pub notes: Option<Page>,
+    /// Markdown for the step summary, where it says more than the page.
     pub markdown: Option<String>,
 }
 
@@ -27,8 +27,8 @@ pub(crate) struct Shown {
 pub(crate) enum Json {
     /// The result in the envelope that all commands share.
     Result(Value),
-    /// The text itself, which is JSON already.
-    Bare,
+    /// A document that stands there as it is.
+    Bare(String),
 }
 
 impl Shown {
@@ -36,7 +36,7 @@ impl Shown {
     pub(crate) fn report<R: Report + Text>(report: &R) -> Self {
         Self {
             code: report.verdict().into(),
-            human: report.text(),
+            page: report.text(),
             json: Json::Result(serde_json::to_value(report).expect("a report is plain data")),
             warnings: report.warnings().to_vec(),
             notes: report.notes(),
@@ -47,7 +47,8 @@ impl Shown {
     /// Text that is its own result.
     pub(crate) fn text(text: String) -> Self {
         let json = Json::Result(serde_json::json!({ "text": text }));
-        Self { code: ExitCode::DONE, human: text, json, warnings: Vec::new(), notes: None, markdown: None }
+        let page = Page::document(text);
+        Self { code: ExitCode::DONE, page, json, warnings: Vec::new(), notes: None, markdown: None }
     }
 
     /// Text with another result for machines.
@@ -57,6 +58,6 @@ impl Shown {
 
     /// A JSON document that is printed as it is in every format.
     pub(crate) fn bare(document: String) -> Self {
-        Self { json: Json::Bare, ..Self::text(document) }
+        Self { json: Json::Bare(document.clone()), ..Self::text(document) }
     }
 }

@@ -233,6 +233,7 @@ impl<'a> Engine<'a> {
 
     async fn step(&mut self, key: &StepKey) -> Result<Option<ErrorKind>> {
         self.started = Some(self.now());
+        self.context.emit(Event::StepStarted { step: &key.to_string() });
         let answer = match key {
             StepKey::Step(Step::Gates) => self.ask_gates().await?,
             StepKey::Step(Step::Health) => self.ask_health().await?,
@@ -328,8 +329,7 @@ impl<'a> Engine<'a> {
     }
 
     fn line(&mut self, step: &str, result: StepWord, detail: String) {
-        let first = detail.lines().next().unwrap_or_default();
-        self.context.emit(Event::StepEnded { step, result: result.as_str(), detail: first });
+        self.context.emit(Event::StepEnded { step, result: result.as_str(), detail: &detail });
         self.lines.push(StepLine { step: step.to_owned(), result, detail });
     }
 

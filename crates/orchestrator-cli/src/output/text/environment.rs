@@ -1,13 +1,16 @@
+use ledger::StepResult;
 use lock_model::escaping::shorten;
 use lock_model::{EnvironmentName, ReleaseId};
 use orchestrator::report::v1::{
     AppliedFallback, ApprovalsReport, CarriedReview, HealthReport, HistoryReport, HistoryRow, HoldReport, Next,
     NextRun, PlanReport, PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
 };
-use orchestrator::report::v1::{Change, ChangeKind, InputChanges, RollbackPlanReport, Severity};
+use orchestrator::report::v1::{
+    Change, ChangeKind, CheckState, InputChanges, RollbackPlanReport, Severity, SuiteVerdict,
+};
 
-use super::{Text, append, not_judged, short_id, short_image};
-use crate::output::Table;
+use super::{Text, not_judged, short_id, short_image};
+use crate::output::{Page, Table, Tone};
 
 /// How much of a note the table of the ledger shows, in bytes; the JSON form has all of it.
 const NOTE_BYTES: usize = 120;
@@ -32,232 +35,268 @@ fn dash() -> String {
 }
 
 impl Text for HealthReport {
-    fn text(&self) -> String {
-        let mut table = Table::new(&["check", "state", "weight", "detail"]);
+    fn text(&self) -> Page {
+        let mut table = Table::new(&["check", "state", "weight", "detail"]).dispensable(&["weight"]);
         for check in &self.report.checks {
-            table.row([check.name.as_str(), check.state.word(), weight(check.severity), check.detail.as_str()]);
+            let tone = match check.state {
+                CheckState::Healthy => Tone::Good,
+                CheckState::Unknown => Tone::Doubtful,
+                CheckState::Unhealthy => Tone::Bad,
+            };
+            let cells = [check.name.as_str(), check.state.word(), weight(check.severity), check.detail.as_str()];
+            table.row(cells).paint("state", tone);
         }
-        let verdict = if self.report.is_healthy() { "can take a deployment" } else { "must not be deployed to now" };
-        format!("{} {verdict}\n\n{}", self.environment, table.render())
+        let verdict = if self.report.is_healthy() {
+            Page::toned(Tone::Good, format!("{} can take a deployment", self.environment))
+        } else {
+            Page::toned(Tone::Bad, format!("{} must not be deployed to now", self.environment))
+        };
+        verdict + "\n\n" + table
     }
 }
 
 impl Text for PlanReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let (name, release, commit) = (&self.environment, self.release.id8(), self.commit.short(12));
-        let mut text = match self.pull_request {
+        let mut text = Page::from(match self.pull_request {
             Some(number) => format!("{name}: merging pull request {number} makes release {release}\n"),
             None => format!("{name}: release {release} from commit {commit}\n"),
-        };
-        text += &match &self.plan {
+        });
+        text += match &self.plan {
             Some(_) => changes(&self.changes),
-            None => "what would change there is not known\n".to_owned(),
+            None => "what would change there is not known\n".into(),
         };
         for skipped in &self.not_deployed {
-            append(&mut text, format!("not deployed: {} ({})\n", skipped.service, skipped.reason));
+            text += format!("not deployed: {} ({})\n", skipped.service, skipped.reason);
         }
         for open in &self.not_checked {
-            append(&mut text, format!("not checked: {open}\n"));
+            text += Page::toned(Tone::Doubtful, "not checked") + format!(": {open}\n");
             for detail in &open.details {
-                append(&mut text, format!("  {detail}\n"));
+                text += format!("  {detail}\n");
             }
         }
-        text + &not_judged(&self.not_judged)
+        text + not_judged(&self.not_judged)
     }
 }
 
 /// What would change, as a table.
-fn changes(changes: &[Change]) -> String {
+fn changes(changes: &[Change]) -> Page {
     if changes.is_empty() {
-        return "nothing would change\n".to_owned();
+        return "nothing would change\n".into();
     }
-    let mut table = Table::new(&["service", "change", "file", "image"]);
+    let mut table = Table::new(&["service", "change", "file", "image"]).dispensable(&["file"]);
     for change in changes {
         let service = change.service.as_ref().map_or("-", |service| service.as_str());
         let shown = |image: &Option<String>| image.as_deref().map_or_else(|| "none".to_owned(), short_image);
         let images: Vec<String> =
             change.images.iter().map(|image| format!("{} → {}", shown(&image.from), shown(&image.to))).collect();
-        table.row([service, verb(change.kind), change.path.as_str(), images.join(", ").as_str()]);
+        let tone = match change.kind {
+            ChangeKind::Added => Tone::Good,
+            ChangeKind::Removed => Tone::Bad,
+            ChangeKind::Changed => Tone::Doubtful,
+        };
+        table.row([service, verb(change.kind), change.path.as_str(), images.join(", ").as_str()]).paint("change", tone);
     }
-    format!("\n{}", table.render())
+    Page::from("\n") + table
 }
 
 impl Text for RollbackPlanReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let name = &self.environment;
         let tag = self.tag.as_ref().map(|tag| format!(" ({tag})")).unwrap_or_default();
-        let mut text = format!(
+        let mut text = Page::from(format!(
             "{name}: a rollback would go back to release {}{tag}\n  commit {}  lock {}  proven {}\n",
             self.release.id8(),
             self.commit.short(12),
             short_id(self.lock.as_str()),
             self.since
-        );
+        ));
         if let Some(left) = &self.leaves {
             let lock = self.leaves_lock.as_ref().map_or("-", |lock| short_id(lock.as_str()));
-            append(&mut text, format!("it would leave release {}, lock {lock}\n", left.id8()));
+            text += format!("it would leave release {}, lock {lock}\n", left.id8());
         }
-        append(&mut text, format!("the registry has its {} images\n", self.images.len()));
+        text += format!("the registry has its {} images\n", self.images.len());
         if self.is_done {
             text += "the rollback is done already\n";
         }
-        text += &changes(&self.changes);
+        text += changes(&self.changes);
         text + "nothing was written; suites and probes were not asked\n"
     }
 }
 
 impl Text for VerifyReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let name = &self.environment;
-        let verdict = if self.proof.is_proven() { "is what the lock says" } else { "is not what the lock says" };
-        let mut text = format!(
-            "{name}: what is stored {verdict} (release {}, lock {})\n",
-            self.release.id8(),
-            short_id(self.lock.as_str())
-        );
+        let (tone, verdict) = if self.proof.is_proven() {
+            (Tone::Good, "is what the lock says")
+        } else {
+            (Tone::Bad, "is not what the lock says")
+        };
+        let mut text = Page::toned(tone, format!("{name}: what is stored {verdict}"));
+        text += format!(" (release {}, lock {})\n", self.release.id8(), short_id(self.lock.as_str()));
         if self.proof.is_proven() {
-            let mut table = Table::new(&["service", "object", "image"]);
+            let mut table = Table::new(&["service", "object", "image"]).dispensable(&["object"]);
             for image in &self.proof.images {
                 let service = image.service.as_ref().map_or("-", |service| service.as_str());
                 table.row([service, image.object.as_str(), short_image(&image.image).as_str()]);
             }
-            return text + "\n" + &table.render();
+            return text + "\n" + table;
         }
         for finding in &self.proof.findings {
-            append(&mut text, format!("  {finding}\n"));
+            text += format!("  {finding}\n");
         }
-        text + &format!("hint: `orchestrator deploy {name} --again` puts it back\n")
+        text + Page::hint(format!("`orchestrator deploy {name} --again` puts it back"))
     }
 }
 
 impl Text for TestReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let mut table = Table::new(&["suite", "verdict", "detail"]);
         for report in &self.suites {
             for (index, line) in report.summary().lines().enumerate() {
                 let (suite, verdict) =
                     if index == 0 { (report.suite.as_str(), report.verdict.word()) } else { ("", "") };
-                table.row([suite, verdict, line]);
+                let tone = match report.verdict {
+                    SuiteVerdict::Passed => Tone::Good,
+                    SuiteVerdict::Skipped => Tone::Quiet,
+                    SuiteVerdict::Unknown => Tone::Doubtful,
+                    SuiteVerdict::Failed => Tone::Bad,
+                };
+                table.row([suite, verdict, line]).paint("verdict", tone);
             }
         }
-        let verdict = if self.is_passed() { "all suites passed" } else { "not all suites passed" };
-        format!("{}: {verdict}\n\n{}", self.environment, table.render())
+        let (tone, verdict) =
+            if self.is_passed() { (Tone::Good, "all suites passed") } else { (Tone::Bad, "not all suites passed") };
+        Page::toned(tone, format!("{}: {verdict}", self.environment)) + "\n\n" + table
     }
 }
 
 impl Text for ApprovalsReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         if self.needed == 0 {
-            return format!("{}\n{}", self.summary, changed_inputs(&self.inputs));
+            return Page::from(format!("{}\n", self.summary)) + changed_inputs(&self.inputs);
         }
-        let mut text = format!(
-            "pull request {}: {} (head {}, rules of `{}` at {})\n",
-            self.pull_request,
-            self.summary,
+        let tone = if self.missing == 0 && self.obstacles.is_empty() { Tone::Good } else { Tone::Bad };
+        let mut text = Page::toned(tone, format!("pull request {}: {}", self.pull_request, self.summary));
+        text += format!(
+            " (head {}, rules of `{}` at {})\n",
             self.head.short(12),
             self.branch,
             self.policy.commit.as_ref().map_or("the head itself", |commit| commit.short(12))
         );
         let mut table = Table::new(&["who", "counts", "why"]);
         for user in &self.counted {
-            table.row([user.as_str(), "yes", "approved this content"]);
+            table.row([user.as_str(), "yes", "approved this content"]).paint("counts", Tone::Good);
         }
         for review in &self.not_counted {
-            table.row([review.user.as_str(), "no", review.reason.as_str()]);
+            table.row([review.user.as_str(), "no", review.reason.as_str()]).paint("counts", Tone::Bad);
         }
         let waiting = self.eligible.iter().filter(|user| !self.counted.contains(user));
         let waiting: Vec<&str> =
             waiting.filter(|user| self.not_counted.iter().all(|one| one.user != **user)).map(String::as_str).collect();
         for person in self.excluded.iter().filter(|one| self.not_counted.iter().all(|known| known.user != one.user)) {
-            table.row([person.user.as_str(), "never", person.reason.as_str()]);
+            table.row([person.user.as_str(), "never", person.reason.as_str()]).paint("counts", Tone::Quiet);
         }
         if !table.is_empty() {
             text += "\n";
-            text += &table.render();
+            text += table;
         }
         if self.missing > 0 && !waiting.is_empty() {
-            append(&mut text, format!("\ncould approve: {}\n", waiting.join(", ")));
+            text += format!("\ncould approve: {}\n", waiting.join(", "));
         }
         if let Some(fallback) = &self.fallback {
             let AppliedFallback { count, owner, reason, until } = fallback;
             let enough = crate::output::count(usize::try_from(*count).unwrap_or(usize::MAX), "approval");
-            append(&mut text, format!("fallback until {until}: {enough} instead, decided by {owner}: {reason}\n"));
+            text += format!("fallback until {until}: {enough} instead, decided by {owner}: {reason}\n");
         }
         if !self.carried.is_empty() {
-            append(&mut text, format!("\n{}", carried(&self.carried)));
+            text += Page::from("\n") + carried(&self.carried);
         }
-        text += &changed_inputs(&self.inputs);
+        text += changed_inputs(&self.inputs);
         for obstacle in &self.obstacles {
-            append(&mut text, format!("must not be merged: {obstacle}\n"));
+            text += format!("must not be merged: {obstacle}\n");
         }
         text
     }
 }
 
 /// The pull requests in a promotion, with those who looked at each.
-fn carried(pull_requests: &[CarriedReview]) -> String {
-    let mut table = Table::new(&["carries", "opened by", "merged by", "approved by", "title"]);
+fn carried(pull_requests: &[CarriedReview]) -> Table {
+    let mut table =
+        Table::new(&["carries", "opened by", "merged by", "approved by", "title"]).dispensable(&["title", "merged by"]);
     for one in pull_requests {
         let approved = if one.approved_by.is_empty() { "no review".to_owned() } else { one.approved_by.join(", ") };
         let number = format!("#{}", one.number);
         table.row([&number, &one.author, one.merged_by.as_ref().unwrap_or(&dash()), &approved, &one.title]);
+        if one.approved_by.is_empty() {
+            table.paint("approved by", Tone::Doubtful);
+        }
     }
-    table.render()
+    table
 }
 
 /// The files that a release reads and a change changes, a line each.
-fn changed_inputs(inputs: &InputChanges) -> String {
+fn changed_inputs(inputs: &InputChanges) -> Page {
     if inputs.files.is_empty() {
-        return String::new();
+        return Page::default();
     }
-    let mut text = "\nchanged files that the release reads:\n".to_owned();
+    let mut text = Page::from("\nchanged files that the release reads:\n");
     for file in &inputs.files {
         let lines = file.lines.map(|lines| format!(" +{} -{}", lines.added, lines.removed)).unwrap_or_default();
-        append(&mut text, format!("  {} {}{lines}\n", verb(file.change), file.path));
+        text += format!("  {} {}{lines}\n", verb(file.change), file.path);
     }
     match inputs.count.saturating_sub(inputs.files.len()) {
         0 => text,
-        more => text + &format!("  and {more} more\n"),
+        more => text + format!("  and {more} more\n"),
     }
 }
 
 impl Text for HoldReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let (name, reason) = (&self.environment, &self.reason);
         let mut text = match (self.held, self.record) {
-            (true, Some(record)) => format!("{name} is held: {reason} (record {record})\n"),
-            (true, None) => format!("{name} is held already for this reason\n"),
-            (false, Some(record)) => format!("{name} is free again: {reason} (record {record})\n"),
-            (false, None) => format!("{name} was not held\n"),
+            (true, Some(record)) => {
+                Page::toned(Tone::Doubtful, format!("{name} is held")) + format!(": {reason} (record {record})\n")
+            }
+            (true, None) => format!("{name} is held already for this reason\n").into(),
+            (false, Some(record)) => {
+                Page::toned(Tone::Good, format!("{name} is free again")) + format!(": {reason} (record {record})\n")
+            }
+            (false, None) => format!("{name} was not held\n").into(),
         };
         if let Some(release) = &self.accepted {
-            append(&mut text, format!("release {} may be deployed there again\n", release.id8()));
+            text += format!("release {} may be deployed there again\n", release.id8());
         }
         if let Some(next) = &self.next {
-            append(&mut text, next_run(name, next));
+            text += next_run(name, next);
         }
         text
     }
 }
 
-fn next_run(name: &EnvironmentName, next: &NextRun) -> String {
+fn next_run(name: &EnvironmentName, next: &NextRun) -> Page {
     let commit = next.commit.short(12);
     let Some(release) = next.release.as_ref().map(ReleaseId::id8) else {
-        return format!("the next run would take up commit {commit}, whose lock is not committed yet\n");
+        return format!("the next run would take up commit {commit}, whose lock is not committed yet\n").into();
     };
     match &next.refused {
-        Some(gone) => format!(
-            "the next run would refuse release {release} of commit {commit}: a rollback took it out on {}, by {}: {}\n\
-             hint: `orchestrator unhold {name} --accept {release} --reason …` lets it be deployed again\n",
-            gone.at, gone.by, gone.reason
-        ),
-        None if next.is_deployed => format!("the next run would find release {release} of commit {commit} in place\n"),
-        None => format!("the next run would deploy release {release} of commit {commit}\n"),
+        Some(gone) => {
+            Page::from(format!(
+                "the next run would refuse release {release} of commit {commit}: a rollback took it out on {}, by {}: {}\n",
+                gone.at, gone.by, gone.reason
+            )) + Page::hint(format!(
+                "`orchestrator unhold {name} --accept {release} --reason …` lets it be deployed again"
+            ))
+        }
+        None if next.is_deployed => {
+            format!("the next run would find release {release} of commit {commit} in place\n").into()
+        }
+        None => format!("the next run would deploy release {release} of commit {commit}\n").into(),
     }
 }
 
 impl Text for PolicyAcceptReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let record = self.record.map(|record| format!(" (record {record})")).unwrap_or_default();
         format!(
             "{} is judged by the rules of {}, until a later commit of `{}` passes: {}{record}\n",
@@ -266,30 +305,28 @@ impl Text for PolicyAcceptReport {
             self.branch,
             self.reason
         )
+        .into()
     }
 }
 
 impl Text for TakeOverReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let name = &self.environment;
         if self.places.is_empty() {
-            return format!("every place that {name} writes is its own\n");
+            return format!("every place that {name} writes is its own\n").into();
         }
-        let mut text = String::new();
+        let mut text = Page::default();
         for taken in &self.places {
             let record = taken.record.map(|record| format!(" (record {record})")).unwrap_or_default();
-            append(&mut text, format!("{} belongs to {name} from now on{record}\n", taken.place));
+            text += format!("{} belongs to {name} from now on{record}\n", taken.place);
             for reason in &taken.reasons {
-                append(&mut text, format!("  before: {reason}\n"));
+                text += format!("  before: {reason}\n");
             }
         }
         if let Some(record) = self.hold {
-            append(
-                &mut text,
-                format!(
-                    "{name} is held, as the environment was that had the place (record {record}): \
+            text += format!(
+                "{name} is held, as the environment was that had the place (record {record}): \
                      `orchestrator unhold {name} --reason …` lets deployments go on\n"
-                ),
             );
         }
         text
@@ -297,15 +334,22 @@ impl Text for TakeOverReport {
 }
 
 impl Text for HistoryReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         if self.records.is_empty() {
-            return "the ledger has no records yet\n".to_owned();
+            return "the ledger has no records yet\n".into();
         }
-        let mut table = Table::new(&["seq", "at", "environment", "step", "result", "release", "commit", "by", "note"]);
+        let mut table = Table::new(&["seq", "at", "environment", "step", "result", "release", "commit", "by", "note"])
+            .dispensable(&["commit", "by", "at", "note", "seq"]);
         for row in &self.records {
-            table.row(cells(row));
+            let tone = match row.result {
+                StepResult::Ok => Tone::Good,
+                StepResult::Failed | StepResult::Refused => Tone::Bad,
+                StepResult::Started => Tone::Doubtful,
+                StepResult::Superseded => Tone::Quiet,
+            };
+            table.row(cells(row)).paint("result", tone);
         }
-        table.render()
+        table.into()
     }
 }
 
@@ -325,11 +369,12 @@ fn cells(row: &HistoryRow) -> [String; 9] {
 }
 
 impl Text for StatusReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         if self.environments.is_empty() {
-            return "no environment with a branch is configured yet\n".to_owned();
+            return "no environment with a branch is configured yet\n".into();
         }
-        let mut table = Table::new(&["environment", "release", "commit", "proof", "tag", "hold", "next"]);
+        let mut table = Table::new(&["environment", "release", "commit", "proof", "tag", "hold", "next"])
+            .dispensable(&["tag", "commit"]);
         for row in &self.environments {
             let deployed = row.deployed.as_ref();
             let commit = deployed.and_then(|deployed| deployed.commit.as_ref());
@@ -354,6 +399,6 @@ impl Text for StatusReport {
                 },
             ]);
         }
-        table.render()
+        table.into()
     }
 }

@@ -1,27 +1,28 @@
 use orchestrator::report::v1::ImagesExplainReport;
 
-use super::{Text, append};
-use crate::output::Table;
+use super::Text;
+use crate::output::{Page, Table, Tone};
 
 impl Text for ImagesExplainReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let name = &self.service;
         if !self.has_image {
-            return format!("{name} has no image: it is configuration only\n");
+            return format!("{name} has no image: it is configuration only\n").into();
         }
         let verdict = match &self.taken {
-            Some(image) => {
-                format!("{} is taken (revision {}, created {})", image.reference, image.revision, image.created)
-            }
-            None => format!("none is taken: {}", self.reason.as_deref().unwrap_or_default()),
+            Some(image) => Page::toned(
+                Tone::Good,
+                format!("{} is taken (revision {}, created {})", image.reference, image.revision, image.created),
+            ),
+            None => Page::toned(Tone::Bad, format!("none is taken: {}", self.reason.as_deref().unwrap_or_default())),
         };
         let mut table = Table::new(&["candidate", "answer"]);
         for attempt in &self.tried {
             table.row([&attempt.reference, &attempt.answer]);
         }
-        let mut text = format!("{name}: {verdict}\n\n{}", table.render());
+        let mut text = Page::from(format!("{name}: ")) + verdict + "\n\n" + table;
         for login in &self.logins {
-            append(&mut text, format!("login at {login}\n"));
+            text += format!("login at {login}\n");
         }
         text
     }

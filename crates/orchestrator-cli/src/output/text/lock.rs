@@ -8,89 +8,84 @@ use orchestrator::report::v1::{
     PlanVerdict, PublishedLock, PushedRefs, SubmoduleCommits,
 };
 
-use super::{Text, append, not_judged, short_id};
-use crate::output::{Table, count};
+use super::{Text, not_judged, short_id, superseded};
+use crate::output::{Page, Table, Tone, count};
 
 /// A lock with its services.
-fn lock(id: &str, source: &LockSource, services: &BTreeMap<ServiceName, LockedService>) -> String {
+fn lock(id: &str, source: &LockSource, services: &BTreeMap<ServiceName, LockedService>) -> Page {
     let from = source.pull_request.map_or_else(String::new, |number| format!(" of pull request {number}"));
-    let mut table = Table::new(&["service", "commit", "image", "digest", "created", "revision"]);
+    let mut table = Table::new(&["service", "commit", "image", "digest", "created", "revision"])
+        .dispensable(&["created", "revision", "commit"]);
     for (name, service) in services {
         let commit = service.commit.short(12);
         match &service.image {
-            Some(image) => table.row([
-                name.as_str(),
-                commit,
-                &format!("{}:{}", image.repository, image.tag),
-                short_id(image.digest.as_str()),
-                &image.created.to_string(),
-                &image.revision,
-            ]),
-            None => table.row([name.as_str(), commit, "configuration only", "-", "-", "-"]),
+            Some(image) => {
+                let reference = format!("{}:{}", image.repository, image.tag);
+                let (digest, created) = (short_id(image.digest.as_str()), image.created.to_string());
+                table.row([name.as_str(), commit, &reference, digest, &created, &image.revision]);
+            }
+            None => {
+                table.row([name.as_str(), commit, "configuration only", "-", "-", "-"]);
+            }
         }
     }
-    format!(
-        "lock {id}\nfrom {}{from}, head {}, base {}, tree {}\n\n{}",
+    let origin = format!(
+        "lock {id}\nfrom {}{from}, head {}, base {}, tree {}\n\n",
         source.repository,
         source.head.short(12),
         source.base.short(12),
-        source.tree.short(12),
-        table.render()
-    )
+        source.tree.short(12)
+    );
+    Page::from(origin) + table
 }
 
 /// The branches and tags that commits are on.
-fn pushed(on: &BTreeMap<ServiceName, PushedRefs>) -> String {
+fn pushed(on: &BTreeMap<ServiceName, PushedRefs>) -> Table {
     let mut table = Table::new(&["service", "branches", "tags"]);
     for (name, refs) in on {
         let list = |names: &[String]| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
         table.row([name.as_str(), &list(&refs.branches), &list(&refs.tags)]);
     }
-    table.render()
+    table
 }
 
 impl Text for LockShowReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         lock(self.lock.as_str(), &self.source, &self.services)
     }
 }
 
 impl Text for LockGenerateReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         // Without a folder, stdout is the lock and nothing else.
-        let Some(folder) = &self.folder else { return self.file.clone() };
-        format!(
-            "lock {} of {} is in {folder}\n{}{}",
-            short_id(self.lock.as_str()),
-            count(self.services.len(), "service"),
-            self.pushed.as_ref().map(|on| format!("\n{}", pushed(on))).unwrap_or_default(),
-            not_judged(&self.not_judged),
-        )
+        let Some(folder) = &self.folder else { return Page::document(self.file.as_str()) };
+        let (id, services) = (short_id(self.lock.as_str()), count(self.services.len(), "service"));
+        let mut text = Page::from(format!("lock {id} of {services} is in {folder}\n"));
+        if let Some(on) = &self.pushed {
+            text += Page::from("\n") + pushed(on);
+        }
+        text + not_judged(&self.not_judged)
     }
 
-    fn notes(&self) -> Option<String> {
-        let pushed = self.pushed.as_ref().map(pushed).unwrap_or_default();
-        let notes = pushed + &not_judged(&self.not_judged);
-        (self.folder.is_none() && !notes.is_empty()).then_some(notes)
+    fn notes(&self) -> Option<Page> {
+        let pushed: Page = self.pushed.as_ref().map(|on| pushed(on).into()).unwrap_or_default();
+        self.folder.is_none().then(|| pushed + not_judged(&self.not_judged))
     }
 }
 
 impl Text for LockMigrateReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         if self.folder.is_none() && self.adopted.is_none() {
-            return self.file.clone();
+            return Page::document(self.file.as_str());
         }
         let mut text = lock(self.lock.as_str(), &self.source, &self.services);
         if let Some(folder) = &self.folder {
-            append(&mut text, format!("\nit is in {folder}\n"));
+            text += format!("\nit is in {folder}\n");
         }
         if let Some(adopted) = &self.adopted {
             let (name, tag) = (&adopted.environment, &adopted.tag);
-            append(
-                &mut text,
-                format!(
-                    "\n{name} takes it over as `{tag}`: `orchestrator rollback {name} --to {tag} --reason …` goes there\n"
-                ),
+            text += format!(
+                "\n{name} takes it over as `{tag}`: `orchestrator rollback {name} --to {tag} --reason …` goes there\n"
             );
         }
         text
@@ -98,41 +93,42 @@ impl Text for LockMigrateReport {
 }
 
 impl Text for LockComposeReport {
-    fn text(&self) -> String {
-        let Some(output) = &self.written else { return self.file.clone() };
+    fn text(&self) -> Page {
+        let Some(output) = &self.written else { return Page::document(self.file.as_str()) };
         let images = count(self.services.len(), "image");
         let id = short_id(self.lock.as_str());
         format!(
             "{images} of lock {id} in {output}: `docker compose -f {} -f {output} up` runs them\n",
             self.compose_file
         )
+        .into()
     }
 }
 
 impl Text for LockCheckReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let mut table = Table::new(&["question", "answer", "detail"]);
         for one in &self.answers {
             if one.answer {
-                table.row([one.question.as_str(), "yes", one.detail.as_str()]);
+                table.row([one.question.as_str(), "yes", one.detail.as_str()]).paint("answer", Tone::Good);
             }
             for (index, finding) in one.findings.iter().enumerate() {
                 let (question, answer) = if index == 0 { (one.question.as_str(), "no") } else { ("", "") };
-                table.row([question, answer, finding.as_str()]);
+                table.row([question, answer, finding.as_str()]).paint("answer", Tone::Bad);
             }
         }
-        let verdict = match (self.usable, self.not_judged.is_empty()) {
-            (true, true) => "can be used",
-            (true, false) => "can be used, as far as it was judged",
-            (false, _) => "cannot be used",
+        let (tone, verdict) = match (self.usable, self.not_judged.is_empty()) {
+            (true, true) => (Tone::Good, "can be used"),
+            (true, false) => (Tone::Good, "can be used, as far as it was judged"),
+            (false, _) => (Tone::Bad, "cannot be used"),
         };
-        format!("the lock {verdict}\n\n{}{}", table.render(), not_judged(&self.not_judged))
+        Page::toned(tone, format!("the lock {verdict}")) + "\n\n" + table + not_judged(&self.not_judged)
     }
 }
 
 impl Text for LockDiffReport {
-    fn text(&self) -> String {
-        let mut text = format!("{} → {}\n", short_id(self.before.as_str()), short_id(self.after.as_str()));
+    fn text(&self) -> Page {
+        let mut text = Page::from(format!("{} → {}\n", short_id(self.before.as_str()), short_id(self.after.as_str())));
         if self.changes.is_empty() {
             text += "nothing changes\n";
         } else {
@@ -144,10 +140,10 @@ impl Text for LockDiffReport {
                 }
             }
             text += "\n";
-            text += &table.render();
+            text += table;
         }
         for (service, commits) in self.commits.iter().flatten() {
-            text += &commits_of(service, commits);
+            text += commits_of(service, commits);
         }
         text
     }
@@ -173,76 +169,72 @@ fn listed(sign: char, commits: &CommitLines) -> impl Iterator<Item = String> {
 }
 
 impl Text for LockPublishReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let number = self.pull_request;
         match (&self.published, &self.superseded) {
             (Some(published), _) => published_text(number, published),
-            (None, note) => format!(
-                "superseded: {}; `lock publish` again makes the lock of what it is now\n",
+            (None, note) => superseded(&format!(
+                "{}; `lock publish` again makes the lock of what it is now",
                 note.as_deref().unwrap_or_default()
-            ),
+            )),
         }
     }
 }
 
-fn published_text(number: u64, published: &PublishedLock) -> String {
+fn published_text(number: u64, published: &PublishedLock) -> Page {
     let refused = published.plans.iter().any(|plan| plan.decides && plan.verdict == PlanVerdict::Refused);
-    let status = if refused { "published; the status fails" } else { "published" };
-    format!(
-        "pull request {number}: {}\n\n{}{}{}\nartefact, comment and status `orchestrator/lock` are {status}\n",
-        published.summary,
-        lock(published.lock.as_str(), &published.source, &published.services),
-        published.pushed.as_ref().map(|on| format!("\n{}", pushed(on))).unwrap_or_default(),
-        plans(&published.plans),
-    )
+    let (tone, status) = if refused { (Tone::Bad, "published; the status fails") } else { (Tone::Good, "published") };
+    let mut text = Page::toned(tone, format!("pull request {number}")) + format!(": {}\n\n", published.summary);
+    text += lock(published.lock.as_str(), &published.source, &published.services);
+    if let Some(on) = &published.pushed {
+        text += Page::from("\n") + pushed(on);
+    }
+    text += plans(&published.plans);
+    text + format!("\nartefact, comment and status `orchestrator/lock` are {status}\n")
 }
 
 /// What the merge would deploy: a row for each environment, and one for each thing that was found.
-fn plans(plans: &[MergePlan]) -> String {
+fn plans(plans: &[MergePlan]) -> Page {
     let mut table = Table::new(&["environment", "plan", "detail"]);
     for plan in plans {
         let services = count(plan.services, "service");
         let changed = plan.changes.map_or_else(String::new, |changes| format!(", {} changed", count(changes, "file")));
-        let verdict = match plan.verdict {
-            PlanVerdict::Deploys => "deploys",
-            PlanVerdict::Refused => "refuses",
+        let (tone, verdict) = match plan.verdict {
+            PlanVerdict::Deploys => (Tone::Good, "deploys"),
+            PlanVerdict::Refused => (Tone::Bad, "refuses"),
         };
-        table.row([plan.environment.as_str(), verdict, &format!("{services}{changed}")]);
+        table.row([plan.environment.as_str(), verdict, &format!("{services}{changed}")]).paint("plan", tone);
     }
     for found in MergePlan::findings(plans) {
         let environments: Vec<&str> = found.environments.iter().map(|name| name.as_str()).collect();
-        let kind = if found.is_problem { "problem" } else { "not checked" };
-        table.row([&environments.join(", "), kind, &found.what.to_string()]);
+        let (tone, kind) = if found.is_problem { (Tone::Bad, "problem") } else { (Tone::Doubtful, "not checked") };
+        table.row([&environments.join(", "), kind, &found.what.to_string()]).paint("plan", tone);
         for detail in &found.what.details {
             table.row(["", "", detail]);
         }
     }
     if table.is_empty() {
-        return String::new();
+        return Page::default();
     }
     let hints: BTreeSet<&String> = plans.iter().flat_map(|plan| &plan.hints).collect();
-    let mut text = format!("\n{}", table.render());
-    for hint in hints {
-        append(&mut text, format!("hint: {hint}\n"));
-    }
-    text
+    hints.into_iter().fold(Page::from("\n") + table, |text, hint| text + Page::hint(hint))
 }
 
 impl Text for LockCommitReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         match &self.superseded {
-            Some(note) => format!("superseded: {note}\n"),
-            None => format!("{}\n", self.note.as_deref().unwrap_or_default()),
+            Some(note) => superseded(note),
+            None => format!("{}\n", self.note.as_deref().unwrap_or_default()).into(),
         }
     }
 }
 
 impl Text for LockRejectReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let id = short_id(self.lock.as_str());
         match self.record {
-            Some(record) => format!("lock {id} is rejected for ever: {} (record {record})\n", self.reason),
-            None => format!("lock {id} was rejected before\n"),
+            Some(record) => format!("lock {id} is rejected for ever: {} (record {record})\n", self.reason).into(),
+            None => format!("lock {id} was rejected before\n").into(),
         }
     }
 }

@@ -12,13 +12,15 @@ use std::collections::BTreeMap;
 
 use orchestrator::report::v1::NotJudged;
 
+use crate::output::{Page, Tone};
+
 /// A report as text.
 pub(crate) trait Text {
-    /// Complete lines, not yet escaped for a terminal.
-    fn text(&self) -> String;
+    /// Complete lines and tables.
+    fn text(&self) -> Page;
 
     /// Lines for stderr, where stdout holds something else than text for people.
-    fn notes(&self) -> Option<String> {
+    fn notes(&self) -> Option<Page> {
         None
     }
 }
@@ -38,16 +40,17 @@ fn short_image(image: &str) -> String {
 }
 
 /// One line of questions that were not judged, for each reason; nothing where all were.
-fn not_judged(questions: &[NotJudged]) -> String {
+fn not_judged(questions: &[NotJudged]) -> Page {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for one in questions {
         by_reason.entry(&one.reason).or_default().push(&one.question);
     }
-    let line = |(reason, questions): (&str, Vec<&str>)| format!("not judged: {reason}: {}\n", questions.join(", "));
-    by_reason.into_iter().map(line).collect()
+    by_reason.into_iter().fold(Page::default(), |page, (reason, questions)| {
+        page + Page::toned(Tone::Doubtful, "not judged") + format!(": {reason}: {}\n", questions.join(", "))
+    })
 }
 
-/// Adds text that was just made.
-fn append(text: &mut String, more: impl AsRef<str>) {
-    text.push_str(more.as_ref());
+/// Newer work took the place of this one.
+fn superseded(note: &str) -> Page {
+    Page::toned(Tone::Doubtful, "superseded") + format!(": {note}\n")
 }

@@ -1,53 +1,53 @@
 use orchestrator::ErrorKind;
 use orchestrator::report::v1::{Operation, RunReport, StepResult};
 
-use super::{Text, append, short_id};
-use crate::output::Table;
+use super::{Text, short_id, superseded};
+use crate::output::{Page, Table, Tone};
 
 impl Text for RunReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         if let Some(note) = &self.superseded {
-            return format!("superseded: {note}\n");
+            return superseded(note);
         }
         let mut table = Table::new(&["step", "result", "detail"]);
         for line in &self.steps {
             for (index, detail) in line.detail.lines().enumerate() {
                 let (step, result) = if index == 0 { (line.step.as_str(), line.result.as_str()) } else { ("", "") };
-                table.row([step, result, detail]);
+                table.row([step, result, detail]).paint("result", tone(line.result));
             }
         }
         let name = &self.environment;
-        let mut text = format!(
-            "{}\n  commit {}  lock {}\n\n{}",
-            verdict(self),
+        let mut text = verdict(self);
+        text += format!(
+            "\n  commit {}  lock {}\n\n",
             self.commit.as_ref().map_or("-", |commit| commit.short(12)),
             self.lock.as_ref().map_or("-", |lock| short_id(lock.as_str())),
-            table.render()
         );
+        text += Page::told(table);
         if self.stopped.is_some() {
             let revision = self.revision.as_ref().map(|revision| format!(" --rev {revision}")).unwrap_or_default();
             let reason = if self.operation == Operation::Rollback { " --reason …" } else { "" };
-            append(
-                &mut text,
-                format!(
-                    "Once the cause is gone: `orchestrator {} {name}{revision}{reason}` goes on from here.\n",
-                    command(self.operation)
-                ),
+            text += format!(
+                "Once the cause is gone: `orchestrator {} {name}{revision}{reason}` goes on from here.\n",
+                command(self.operation)
             );
         }
         if self.operation == Operation::Rollback {
-            append(
-                &mut text,
-                format!("\n`{name}` is held: `orchestrator unhold {name} --reason …` lets deployments go on.\n"),
-            );
+            text += format!("\n`{name}` is held: `orchestrator unhold {name} --reason …` lets deployments go on.\n");
         }
         if let Some(lock) = &self.left {
-            append(
-                &mut text,
-                format!("`orchestrator lock reject {lock} --reason …` keeps what it left out of every environment.\n"),
-            );
+            text +=
+                format!("`orchestrator lock reject {lock} --reason …` keeps what it left out of every environment.\n");
         }
         text
+    }
+}
+
+fn tone(result: StepResult) -> Tone {
+    match result {
+        StepResult::Ok => Tone::Good,
+        StepResult::Failed | StepResult::Refused => Tone::Bad,
+        StepResult::Done => Tone::Quiet,
     }
 }
 
@@ -62,7 +62,7 @@ fn command(operation: Operation) -> &'static str {
 }
 
 /// The first line.
-fn verdict(report: &RunReport) -> String {
+fn verdict(report: &RunReport) -> Page {
     let ended = |result: StepResult| report.steps.iter().any(move |line| line.result == result);
     let deployed = report.steps.iter().any(|line| line.step == "deploy" && line.result == StepResult::Ok);
     let release =
@@ -72,12 +72,13 @@ fn verdict(report: &RunReport) -> String {
         (None, Operation::Deploy) => "is deployed",
         (None, Operation::Rollback) => "is back",
         (None, Operation::Promote | Operation::Release) if !ended(StepResult::Ok) => {
-            return format!("{release}: nothing was left to do");
+            return Page::toned(Tone::Good, format!("{release}: nothing was left to do"));
         }
         (None, Operation::Promote) => "is promoted",
         (None, Operation::Release) => "is released",
         (Some(ErrorKind::Refused | ErrorKind::Repository), _) if !deployed => "was refused, nothing was deployed",
         (Some(_), _) => "did not come through",
     };
-    format!("{release} {words}")
+    let tone = if report.stopped.is_none() { Tone::Good } else { Tone::Bad };
+    Page::toned(tone, format!("{release} {words}"))
 }

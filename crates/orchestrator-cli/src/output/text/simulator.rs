@@ -1,24 +1,29 @@
 use orchestrator::report::v1::{ForgeInitReport, UpdateVerdictReport};
 
-use super::{Text, append};
+use super::Text;
+use crate::output::Page;
 
 impl Text for ForgeInitReport {
-    fn text(&self) -> String {
+    fn text(&self) -> Page {
         let words = match (self.created, self.changes.as_slice()) {
             (true, _) => "is made",
             (false, []) => "is there already",
             (false, _) => "is changed",
         };
-        let mut text = format!("the forge {words}: {}\n", self.forge);
+        let mut text = Page::from(format!("the forge {words}: {}\n", self.forge));
         for change in &self.changes {
-            append(&mut text, format!("  {change}\n"));
+            text += format!("  {change}\n");
         }
         text
     }
 }
 
 impl Text for UpdateVerdictReport {
-    fn text(&self) -> String {
-        if self.allowed && !self.bypassed { String::new() } else { format!("{}: {}\n", self.reference, self.verdict) }
+    fn text(&self) -> Page {
+        if self.allowed && !self.bypassed {
+            Page::default()
+        } else {
+            format!("{}: {}\n", self.reference, self.verdict).into()
+        }
     }
 }

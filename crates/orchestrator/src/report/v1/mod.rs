@@ -58,4 +58,4 @@ pub use verdict::{NotJudged, Report, Verdict};
 
 pub use deployer::{Change, ChangeKind, ImageChange, Proof, UnpinnedImage};
 pub use healthcheck::{CheckState, Severity};
-pub use qa::SuiteReport;
+pub use qa::{SuiteReport, Verdict as SuiteVerdict};

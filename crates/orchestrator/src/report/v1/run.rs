@@ -58,6 +58,13 @@ pub struct StepLine {
     pub detail: String,
 }
 
+impl StepLine {
+    /// A step that was done.
+    pub(crate) fn ok(step: &str, detail: impl Into<String>) -> Self {
+        Self { step: step.to_owned(), result: StepResult::Ok, detail: detail.into() }
+    }
+}
+
 /// A way through an environment, as far as it went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
