@@ -1,7 +1,7 @@
 //! What to do about a failure of a library below, by its cause. A cause without an entry has no hint: a wrong one is worse
 //! than none.
 
-use deployer::ProblemKind;
+use deployer::{DeployError, ProblemKind};
 use forge::ForgeErrorKind;
 use git::{GitError, GitErrorKind};
 use lock_model::{CONFIG_FILE, EnvironmentName, ErrorClass};
@@ -43,6 +43,19 @@ pub(crate) fn of_remote(class: ErrorClass) -> Option<String> {
         ErrorClass::Temporary => Some("run the same command again".to_owned()),
         ErrorClass::Storage => Some(STORAGE.to_owned()),
         ErrorClass::NotFound | ErrorClass::Invalid | ErrorClass::Bug => None,
+    }
+}
+
+/// What to do about a target that was not read or written.
+pub(crate) fn of_target(error: &DeployError) -> Option<String> {
+    match error {
+        DeployError::Moved { .. } => Some("another run wrote it meanwhile: run the same command again".to_owned()),
+        DeployError::Refused { .. } => {
+            Some("the user who deploys must be allowed to push there: a bot, where the branch is reserved".to_owned())
+        }
+        DeployError::Failed { class, .. } => of_remote(*class),
+        DeployError::Problems(_) | DeployError::Unusable { .. } => None,
+        _ => None,
     }
 }
 
@@ -156,6 +169,26 @@ mod tests {
         }
         for kind in [ProblemKind::Place, ProblemKind::Request, ProblemKind::Proof] {
             assert_eq!(hint(kind), None, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn each_failure_of_a_target_has_the_hint_of_its_cause() {
+        let subject = || "branch `deploy/shop`".to_owned();
+        let failed =
+            |class| DeployError::Failed { subject: subject(), action: "push".to_owned(), class, source: "x".into() };
+        for (error, words) in [
+            (DeployError::Moved { subject: subject(), expected: None, actual: None }, "another run wrote it"),
+            (DeployError::Refused { subject: subject(), reason: "no".to_owned() }, "must be allowed to push"),
+            (DeployError::Unusable { subject: subject(), reason: "no".to_owned() }, ""),
+            (failed(ErrorClass::Denied), "git ls-remote URL"),
+            (failed(ErrorClass::Temporary), "the same command again"),
+            (failed(ErrorClass::Storage), "make room"),
+            (failed(ErrorClass::Invalid), ""),
+        ] {
+            let hint = of_target(&error).unwrap_or_default();
+            assert_eq!(hint.is_empty(), words.is_empty(), "{error}: {hint}");
+            assert!(hint.contains(words), "{error}: {hint}");
         }
     }
 

@@ -209,8 +209,8 @@ async fn rollback_target<'a>(
             | lock_model::ErrorClass::Storage
             | lock_model::ErrorClass::Bug => ErrorKind::Refused,
         };
-        Error::from_source(code, format!("`{name}` cannot be rolled back"), error)
-            .hint(format!("`orchestrator history {name}` shows what was proven there"))
+        let hint = error.hint();
+        Error::from_source(code, format!("`{name}` cannot be rolled back"), error).hint(hint)
     })?;
     let revision = Revision::load(context, &target.commit)?;
     let engine = Engine::new(context, store, revision, name, Purpose::Rollback)?;

@@ -129,6 +129,28 @@ impl NoTarget {
             Self::Rejected { .. } | Self::NotOnBranch { .. } => ErrorClass::Denied,
         }
     }
+
+    /// What to do instead.
+    pub fn hint(&self) -> String {
+        let history =
+            |environment: &EnvironmentName| format!("`orchestrator history {environment}` shows what was proven there");
+        match self {
+            Self::NeverDeployed { environment } => {
+                format!("there is nothing to go back from: `orchestrator run {environment}` is the first deployment")
+            }
+            Self::NothingOlder { environment } => {
+                format!(
+                    "repair it with a pull request, and keep it as it is until then: `orchestrator hold {environment} --reason …`"
+                )
+            }
+            Self::Unknown { environment, known, .. } if known.is_empty() => history(environment),
+            Self::Unknown { .. } => "name one of these with `--to`".to_owned(),
+            Self::Ambiguous { .. } => "name it by its tag, or with more digits of its id".to_owned(),
+            Self::Rejected { .. } => "a rejection stays: go back to another release with `--to`".to_owned(),
+            Self::NotOnBranch { environment, .. } => history(environment),
+            Self::AlreadyThere { .. } => "leave `--to` out to go back to the release before it".to_owned(),
+        }
+    }
 }
 
 fn list(names: &[String]) -> String {

@@ -60,7 +60,7 @@ impl Deployable {
                 Error::from_source(ErrorKind::Refused, "the target cannot be written as it is", error)
                     .hint(NOTHING_DEPLOYED)
             }
-            _ => apply_error(error),
+            _ => not_read(error),
         })
     }
 
@@ -100,7 +100,7 @@ impl Deployable {
             Fence::NotNeeded => SameFiles::Keep,
             Fence::Needed { unless } => SameFiles::Write { unless },
         };
-        let applied = self.target(context).apply(plan, &options, &|_| ()).await.map_err(apply_error)?;
+        let applied = self.target(context).apply(plan, &options, &|_| ()).await.map_err(not_stored)?;
         let (PlanDetail::Render(planned), AppliedDetail::Render(applied)) = (&plan.detail, applied.detail);
         Ok(match applied.branch {
             BranchChange::Pushed if plan.changes.is_empty() => {
@@ -121,16 +121,26 @@ impl Deployable {
 
     /// Reads back what is stored and compares it with the lock.
     pub(crate) async fn prove(&self, context: &Context) -> Result<Proof> {
-        self.target(context).prove(&self.request).await.map_err(apply_error)
+        self.target(context).prove(&self.request).await.map_err(not_read)
     }
 }
 
 /// A plan is made before anything is written to a target; the run may have committed a lock and written records.
 const NOTHING_DEPLOYED: &str = "nothing was deployed";
 
-/// An error of the target. The render target moves its branch last, so a failure leaves the old tree or the new one.
-fn apply_error(error: DeployError) -> Error {
+/// An error of the target while it was written. The render target moves its branch last.
+fn not_stored(error: DeployError) -> Error {
+    of_target("the rendered tree could not be stored", error)
+        .hint("the branch holds the old tree or the new one, nothing between")
+}
+
+/// An error of the target while it was read.
+fn not_read(error: DeployError) -> Error {
+    of_target("what is stored in the target cannot be read", error)
+}
+
+fn of_target(context: &str, error: DeployError) -> Error {
     let code = ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy);
-    Error::from_source(code, "the rendered tree could not be stored", error)
-        .hint("the branch holds the old tree or the new one, nothing between: run the same command again")
+    let hint = hints::of_target(&error);
+    hint.into_iter().fold(Error::from_source(code, context, error), Error::hint)
 }

@@ -281,7 +281,10 @@ async fn commit(
                 ErrorKind::Denied,
                 format!("the forge refuses the lock commit: {}", reasons.join("; ")),
             )
-            .hint(format!("`{}` must be allowed to push to `{branch}`", context.run.actor)));
+            .hint(format!(
+                "`{}` must be on the bypass list of `{branch}`: `orchestrator forge init --update --locks-on {branch} …`",
+                context.run.actor
+            )));
         }
     };
     context.sync()?;

@@ -117,12 +117,7 @@ impl LedgerStore {
                     return Err(Error::new(
                         ErrorKind::Denied,
                         format!("the forge refuses the ledger's record: {}", reasons.join("; ")),
-                    )
-                    .hint(format!(
-                        "`{}` must be allowed to push to `{}`",
-                        context.run.actor,
-                        lock_model::LEDGER_BRANCH
-                    )));
+                    ));
                 }
             }
         }

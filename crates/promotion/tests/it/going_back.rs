@@ -18,6 +18,31 @@ fn back(ledger: &Ledger) -> Result<RollbackTarget, NoTarget> {
 }
 
 #[test]
+fn each_reason_to_go_nowhere_has_its_own_way_out() {
+    let (environment, name) = (production(), "release-a".to_owned());
+    let unknown =
+        |known: Vec<String>| NoTarget::Unknown { environment: production(), requested: "x".to_owned(), known };
+    let mut ledger = Ledger::empty();
+    append(&mut ledger, reject(&freight("a"), "loses orders"));
+    let rejection = ledger.rejected(&freight("a").lock).unwrap();
+    for (reason, words) in [
+        (NoTarget::NeverDeployed { environment: environment.clone() }, "orchestrator run production"),
+        (NoTarget::NothingOlder { environment: environment.clone() }, "with a pull request"),
+        (unknown(vec![name.clone()]), "one of these"),
+        (unknown(Vec::new()), "orchestrator history production"),
+        (NoTarget::Ambiguous { requested: "aaaaaaaa".to_owned(), candidates: Vec::new() }, "more digits"),
+        (NoTarget::Rejected { name: name.clone(), rejection }, "another release"),
+        (
+            NoTarget::NotOnBranch { environment: environment.clone(), name: name.clone(), commit: commit("a") },
+            "history",
+        ),
+        (NoTarget::AlreadyThere { environment, name }, "leave `--to` out"),
+    ] {
+        assert!(reason.hint().contains(words), "{reason}: {}", reason.hint());
+    }
+}
+
+#[test]
 fn b38_back_is_the_release_before() {
     let ledger = released(&["a", "b", "c"]);
     let found = back(&ledger).unwrap();
