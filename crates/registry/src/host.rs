@@ -10,6 +10,9 @@ use crate::retry::RetryPolicy;
 
 /// The longest pauses double this often.
 const HIGHEST_LEVEL: u32 = 8;
+/// How many times as many requests a host gets over HTTP/2: they share its connections. With 32 as the option, that is
+/// what servers commonly take on one connection.
+const MULTIPLEXED: usize = 4;
 
 /// One host that is asked: all requests to it pass here.
 ///
@@ -18,12 +21,14 @@ const HIGHEST_LEVEL: u32 = 8;
 #[derive(Debug)]
 pub(crate) struct HostGate {
     slots: Semaphore,
-    most: usize,
     pace: Mutex<Pace>,
 }
 
 #[derive(Debug)]
 struct Pace {
+    /// Requests at a time where nothing is wrong.
+    most: usize,
+    is_multiplexed: bool,
     /// Requests at a time now.
     limit: usize,
     /// Slots that are in use and go away when they come back.
@@ -51,8 +56,33 @@ pub(crate) struct PausedBeyond(pub(crate) Duration);
 impl HostGate {
     pub(crate) fn new(concurrency: usize) -> Self {
         let most = concurrency.min(Semaphore::MAX_PERMITS);
-        let pace = Pace { limit: most, owed: 0, good: 0, level: 0, slowed_at: None, paused_until: None };
-        Self { slots: Semaphore::new(most), most, pace: Mutex::new(pace) }
+        let pace = Pace {
+            most,
+            is_multiplexed: false,
+            limit: most,
+            owed: 0,
+            good: 0,
+            level: 0,
+            slowed_at: None,
+            paused_until: None,
+        };
+        Self { slots: Semaphore::new(most), pace: Mutex::new(pace) }
+    }
+
+    /// The host answers over HTTP/2: it gets more at a time from now on. One that was too busy has to earn it.
+    pub(crate) fn is_multiplexed(&self) {
+        let mut pace = self.pace();
+        if pace.is_multiplexed {
+            return;
+        }
+        pace.is_multiplexed = true;
+        let more = pace.most.saturating_mul(MULTIPLEXED - 1).min(Semaphore::MAX_PERMITS - pace.most);
+        let was_busy = pace.limit < pace.most || pace.level > 0;
+        pace.most += more;
+        if !was_busy {
+            pace.limit += more;
+            self.slots.add_permits(more);
+        }
     }
 
     /// Waits for a free slot and for the end of a pause. The caller bounds the wait for a slot by its deadline.
@@ -80,12 +110,12 @@ impl Slot<'_> {
     pub(crate) fn went_well(&self) {
         let mut pace = self.gate.pace();
         pace.good += 1;
-        if pace.good < pace.limit || (pace.level == 0 && pace.limit == self.gate.most) {
+        if pace.good < pace.limit || (pace.level == 0 && pace.limit == pace.most) {
             return;
         }
         pace.good = 0;
         pace.level = pace.level.saturating_sub(1);
-        if pace.limit < self.gate.most {
+        if pace.limit < pace.most {
             pace.limit += 1;
             if pace.owed > 0 {
                 pace.owed -= 1;
@@ -196,6 +226,24 @@ mod tests {
             gate.enter(far()).await.unwrap().went_well();
         }
         assert_eq!(width(&gate).await, 8, "never more than allowed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b8_a_host_with_http_2_gets_more_unless_it_was_too_busy() {
+        let gate = HostGate::new(2);
+        gate.is_multiplexed();
+        gate.is_multiplexed();
+        assert_eq!(width(&gate).await, 8);
+        pause(&gate, None).await;
+        assert_eq!(width(&gate).await, 4);
+        let gate = HostGate::new(2);
+        pause(&gate, None).await;
+        gate.is_multiplexed();
+        assert_eq!(width(&gate).await, 1);
+        for _ in 0..100 {
+            gate.enter(far()).await.unwrap().went_well();
+        }
+        assert_eq!(width(&gate).await, 8, "earned");
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use lock_model::ErrorClass;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE,
 };
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, Version};
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
@@ -183,6 +183,10 @@ impl Http {
             }
             let began = Instant::now();
             let response = request.send().await.map_err(|error| broken(&url, error))?;
+            // A host that it was sent on to has no part in the pace of this one.
+            if hops == 0 && response.version() == Version::HTTP_2 {
+                ask.gate.is_multiplexed();
+            }
             let status = response.status();
             trace(&ask.method, &url, status, began);
             if is_busy(status, &ask.method) {

@@ -30,7 +30,8 @@ pub struct RegistryOptions {
     pub cache: Option<PathBuf>,
     /// Most bytes that the cache may take of the disk, by default 256 MiB: what was not used for longest is deleted.
     pub cache_limit: u64,
-    /// Most requests at one time to one host, by default 32. A host that is busy gets fewer, until it answers well again.
+    /// Most requests at one time to one host, by default 32, and four times as many over HTTP/2, where they share
+    /// connections. A host that is busy gets fewer, until it answers well again.
     pub concurrency: usize,
     /// Longest time until there is a connection, by default 5 s.
     pub connect_timeout: Duration,

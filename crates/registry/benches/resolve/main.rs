@@ -13,8 +13,9 @@ mod server;
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use process::{EnvVars, Invocation, Program};
 use tempfile::TempDir;
 use test_support::bench;
 use test_support::measure::{Mode, Quantity, Table, cost};
@@ -22,7 +23,7 @@ use test_support::measure::{Mode, Quantity, Table, cost};
 use crate::client::{CLIENT, Errand, Spent};
 use crate::images::{CHAIN, COLD_QUESTIONS, Image, computed};
 use crate::latency::LongWay;
-use crate::server::Nginx;
+use crate::server::{AUTHORITY, Nginx};
 
 /// Requests at one time, as by default.
 const CONCURRENCY: usize = 32;
@@ -40,6 +41,7 @@ fn main() {
     let mut table = Table::new("registry");
     processor(mode, &mut table);
     long_way(mode, &mut table);
+    multiplexed(mode, &mut table);
     tokens(mode, &mut table);
     match mode {
         Mode::Measure => {
@@ -56,7 +58,7 @@ fn processor(mode: Mode, table: &mut Table) {
     let images: Vec<Image> = (0..number).map(Image::new).collect();
     let server = Nginx::of_images(&images).unwrap();
     let folder = folder();
-    let errand = |cache| Errand { host: server.address().to_owned(), images: number, cache };
+    let errand = |cache| Errand { host: server.address().to_owned(), images: number, cache, authority: None };
     let mut run = 0;
     let mut fresh = || {
         run += 1;
@@ -126,13 +128,48 @@ fn long_way(mode: Mode, table: &mut Table) {
     let proxy = LongWay::to(server.address(), round_trip);
     let folder = folder();
     let cache = Some(folder.path().to_owned());
-    let errand = Errand { host: proxy.address().to_owned(), images: number, cache };
+    let errand = Errand { host: proxy.address().to_owned(), images: number, cache, authority: None };
     for (what, chain, requests) in [("cold", CHAIN, number * COLD_QUESTIONS), ("warm", 1, number)] {
         let spent = asked(&server, &errand, requests);
         let computed = computed(chain, requests, CONCURRENCY, round_trip);
         let what = format!("1,000 images, {} ms away, {what}", ROUND_TRIP.as_millis());
         table.within(&what, Quantity::Time(spent.wall), Quantity::Time(computed), 1.2);
     }
+}
+
+/// A registry that is far away, as those of the net are: over HTTP/2. Beside it a process an image, 32 at one time.
+fn multiplexed(mode: Mode, table: &mut Table) {
+    let number = mode.choose(1_000, 2);
+    let images: Vec<Image> = (0..number).map(Image::new).collect();
+    let server = Nginx::of_images_with_tls(&images).unwrap();
+    let proxy = LongWay::to(server.address(), ROUND_TRIP);
+    let folder = folder();
+    let errand = |run: usize| Errand {
+        host: proxy.address().to_owned(),
+        images: number,
+        cache: Some(folder.path().join(run.to_string())),
+        authority: Some(AUTHORITY.into()),
+    };
+    let cold = (0..mode.choose(3, 1)).map(|run| errand(run).run().wall).min().unwrap();
+    let crane = crane(proxy.address(), &images);
+    let limit = Quantity::Time(Duration::from_secs(4));
+    let what = "1,000 images for two platforms, 50 ms away over HTTP/2, cold; `crane digest` in `xargs -P 32`";
+    table.at_most(what, Quantity::Time(cold), crane.map(Quantity::Time), limit);
+}
+
+/// How long `crane digest` takes for all images.
+fn crane(host: &str, images: &[Image]) -> Option<Duration> {
+    let part = bench::part("crane").ok()?;
+    let xargs = Program::find("xargs", "/usr/bin:/bin".as_ref()).unwrap();
+    let references: Vec<String> =
+        images.iter().map(|image| format!("{host}/{}:{}", image.repository, image.tag)).collect();
+    let invocation = Invocation::new(&xargs).args(["-P", "32", "-n", "1"]).arg(part.program()).arg("digest");
+    let environment = EnvVars::new().set("HOME", folder().path()).set("SSL_CERT_FILE", AUTHORITY);
+    let start = Instant::now();
+    let output = invocation.envs(&environment).stdin(references.join("\n")).run().unwrap().checked().unwrap();
+    let time = start.elapsed();
+    assert_eq!(output.stdout_text().matches("sha256:").count(), images.len());
+    Some(time)
 }
 
 /// The same, with a token for each repository.
@@ -145,7 +182,7 @@ fn tokens(mode: Mode, table: &mut Table) {
     let server = Nginx::behind_tokens(&images, &format!("http://{}", way_to_service.address())).unwrap();
     let proxy = LongWay::to(server.address(), round_trip);
     let before = server.served();
-    let spent = Errand { host: proxy.address().to_owned(), images: number, cache: None }.run();
+    let spent = Errand { host: proxy.address().to_owned(), images: number, cache: None, authority: None }.run();
     let served = server.served().since(before);
     let scopes = service.scopes();
     let different: BTreeSet<&String> = scopes.iter().collect();

@@ -13,6 +13,10 @@ use test_support::bench::{self, Missing};
 
 use crate::images::Image;
 
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+/// The authority of the certificate for TLS.
+pub(crate) const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/authority.pem");
+
 /// A server; it ends when this is dropped.
 pub(crate) struct Nginx {
     process: Child,
@@ -46,6 +50,13 @@ impl Nginx {
     /// Serves images to everybody.
     pub(crate) fn of_images(images: &[Image]) -> Result<Self, Missing> {
         Self::start("", "", "", |folder| write(folder, images))
+    }
+
+    /// The same with TLS, over HTTP/2 for those who speak it; the certificate is one of [`AUTHORITY`].
+    pub(crate) fn of_images_with_tls(images: &[Image]) -> Result<Self, Missing> {
+        let certificate =
+            format!("ssl_certificate {FIXTURES}/server.pem;\n        ssl_certificate_key {FIXTURES}/server.key.pem;");
+        Self::listening("ssl http2", "", &certificate, "", |folder| write(folder, images))
     }
 
     /// Serves images to those with a token for their repository, which is given out at `realm`.
@@ -83,6 +94,10 @@ impl Nginx {
     }
 
     fn start(maps: &str, inside: &str, door: &str, fill: impl FnOnce(&Path)) -> Result<Self, Missing> {
+        Self::listening("", maps, inside, door, fill)
+    }
+
+    fn listening(how: &str, maps: &str, inside: &str, door: &str, fill: impl FnOnce(&Path)) -> Result<Self, Missing> {
         let part = bench::part("nginx")?;
         let folder = crate::folder();
         fill(folder.path());
@@ -90,7 +105,7 @@ impl Nginx {
         for _ in 0..10 {
             let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
             let address = free.to_string();
-            fs::write(folder.path().join("nginx.conf"), configuration(&address, maps, inside, door)).unwrap();
+            fs::write(folder.path().join("nginx.conf"), configuration(&address, how, maps, inside, door)).unwrap();
             let mut command = part.command();
             command.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "errors.log"]);
             let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -147,7 +162,7 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(address: &str, maps: &str, inside: &str, door: &str) -> String {
+fn configuration(address: &str, how: &str, maps: &str, inside: &str, door: &str) -> String {
     format!(
         r"daemon off;
 master_process off;
@@ -172,7 +187,7 @@ http {{
     map_hash_bucket_size 256;
     types {{}}{CONTENT}{maps}
     server {{
-        listen {address} backlog=1024;
+        listen {address} backlog=1024 {how};
         location = /status {{
             stub_status;
         }}
