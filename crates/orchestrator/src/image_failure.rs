@@ -110,20 +110,8 @@ fn reason_hint(reason: &UnresolvedReason, access: &RegistryAccess) -> String {
 /// What to do about an answer of a registry.
 fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> String {
     match kind {
-        RegistryErrorKind::LoginNeeded { host, .. } => {
-            without_port(host, &access.env_credentials).unwrap_or_else(|| {
-                format!(
-                    "log in with `docker login {host}` or `podman login {host}`, or set `ORCHESTRATOR_REGISTRY_HOST` and \
-                     its companions; {}",
-                    looked_in(&access.login_files)
-                )
-            })
-        }
-        RegistryErrorKind::LoginRefused { host, login, .. } => match &login.source {
-            LoginSource::Anonymous => without_port(host, &access.env_credentials)
-                .unwrap_or_else(|| format!("log in to `{host}`; {}", looked_in(&access.login_files))),
-            source => format!("renew the login for `{host}` that comes from {source}"),
-        },
+        RegistryErrorKind::LoginNeeded { host, .. } => login_hint(host, &LoginSource::Anonymous, access),
+        RegistryErrorKind::LoginRefused { host, login, .. } => login_hint(host, &login.source, access),
         RegistryErrorKind::Refused { host, .. } => {
             format!(
                 "the login needs permission to read this repository at `{host}`; some registries say so of one that does not exist"
@@ -173,6 +161,20 @@ fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> String {
             }
         },
     }
+}
+
+/// What to do about a registry that takes no request with this login.
+fn login_hint(host: &str, source: &LoginSource, access: &RegistryAccess) -> String {
+    if *source != LoginSource::Anonymous {
+        return format!("renew the login for `{host}` that comes from {source}");
+    }
+    without_port(host, &access.env_credentials).unwrap_or_else(|| {
+        format!(
+            "log in with `docker login {host}` or `podman login {host}`, or set `ORCHESTRATOR_REGISTRY_HOST` and its \
+             companions; {}",
+            looked_in(&access.login_files)
+        )
+    })
 }
 
 /// What to do where a login of the environment names this host, and not its port.
@@ -240,9 +242,24 @@ mod tests {
             "localhost/shop",
             registry::credentials::Login::registry("x"),
         );
-        let names = |host: &str| without_port(host, std::slice::from_ref(&login));
-        assert!(names("localhost:5000").is_some_and(|hint| hint.contains("must name `localhost:5000`")));
-        assert_eq!((names("localhost"), names("other:5000")), (None, None));
+        let with_login = RegistryAccess { env_credentials: vec![login], ..RegistryAccess::default() };
+        let path = || PathBuf::from("/home/x/config.json");
+        let of_variable = LoginSource::Env { name: "ORCHESTRATOR_REGISTRY_PASSWORD".to_owned() };
+        let helper = LoginSource::Helper { program: "docker-credential-x".to_owned(), path: path() };
+        for (host, source, access, words) in [
+            ("other:5000", LoginSource::Anonymous, &access, "`docker login other:5000`"),
+            ("other:5000", LoginSource::Anonymous, &access, "looked in `/nowhere/config.json` (absent)"),
+            ("other:5000", LoginSource::Anonymous, &with_login, "`docker login other:5000`"),
+            ("localhost:5000", LoginSource::Anonymous, &with_login, "must name `localhost:5000`"),
+            ("localhost", of_variable, &with_login, "renew the login for `localhost` that comes from"),
+            ("other", LoginSource::File { path: path() }, &access, "renew the login for `other`"),
+            ("other", helper, &access, "docker-credential-x"),
+        ] {
+            let hint = login_hint(host, &source, access);
+            assert!(hint.contains(words), "{host}: {hint}");
+            let is_known = source != LoginSource::Anonymous || words.contains("must name");
+            assert!(!is_known || !hint.contains("docker login"), "{host}: {hint}");
+        }
         assert_eq!(looked_in(&files), "looked in `/nowhere/config.json` (absent)");
         assert!(reason_hint(&UnresolvedReason::NoCandidates, &access).contains("`tags`"));
         assert!(reason_hint(&UnresolvedReason::AllMissing, &access).contains("wait until"));
