@@ -407,7 +407,7 @@ fn a_pull_request_that_edits_locks_is_refused() {
     let lock = fs::read_to_string(shop.join("forge/artefacts/pull-1/lock.yaml")).unwrap();
     shop.work_on("dev").write("locks/lock.yaml", with_other_digest(&lock, "shop-cart"));
     shop.commit_and_push("dev", "a lock by hand");
-    let hint = "hint: take the changes of `locks/` out of the branch";
+    let hint = "hint: take the changes of these files out of the branch";
     refuses(&shop, "lock publish --pr 1", 20, &["locks are written by `lock commit` only", "locks/lock.yaml", hint]);
     let head = shop.head("dev").unwrap();
     assert_eq!(shop.status(&head, "orchestrator/lock"), "failure");

@@ -80,7 +80,7 @@ pub use date::{Date, DateError};
 pub use difference::{Change, FieldChange, LockDiff, ServiceChange, ThirdPartyChange, diff};
 pub use files::{
     CONFIG_FILE, GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, GITMODULES_FILE, LEDGER_BRANCH, LOCK_FILE, LOCK_FOLDER,
-    LOCK_SCHEMA_FILE,
+    LOCK_SCHEMA_BESIDE_FILE, LOCK_SCHEMA_FILE, is_foreign_lock_file, is_lock_file,
 };
 pub use identifier::{
     BranchName, ChartReference, ChartVersion, CommitId, CommitPrefix, ConfigDigest, Digest, EnvironmentName,
@@ -89,7 +89,7 @@ pub use identifier::{
     is_host_name,
 };
 pub use legacy::{LegacyLock, LegacyService};
-pub use lock::Lock;
+pub use lock::{Lock, SchemaPlace};
 pub use metadata::{
     METADATA_ARTIFACT_TYPE, METADATA_FILE, METADATA_VERSION, MetadataError, MetadataImage, ServiceMetadata,
 };

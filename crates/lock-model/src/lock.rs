@@ -31,6 +31,30 @@ use crate::{Exception, LockId, LockParts, Service, ServiceName, Source, ThirdPar
 pub struct Lock {
     id: LockId,
     parts: LockParts,
+    schema: SchemaPlace,
+}
+
+/// Where a lock's first line looks for its schema. It is part of the bytes, not of the id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SchemaPlace {
+    /// [`LOCK_SCHEMA_FILE`](crate::LOCK_SCHEMA_FILE).
+    #[default]
+    Usual,
+    /// [`LOCK_SCHEMA_BESIDE_FILE`](crate::LOCK_SCHEMA_BESIDE_FILE), because the usual one is a file of another tool.
+    Beside,
+}
+
+impl SchemaPlace {
+    /// Both, the usual one first.
+    pub const ALL: [Self; 2] = [Self::Usual, Self::Beside];
+
+    /// The path of the schema in the superproject.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Usual => crate::LOCK_SCHEMA_FILE,
+            Self::Beside => crate::LOCK_SCHEMA_BESIDE_FILE,
+        }
+    }
 }
 
 impl Lock {
@@ -45,12 +69,24 @@ impl Lock {
             }
         }
         parts.exceptions.sort();
-        Ok(Self { id: identity::lock_id(&parts), parts })
+        Ok(Self { id: identity::lock_id(&parts), parts, schema: SchemaPlace::default() })
     }
 
     /// The digest over what the lock pins; descriptions such as `source` and `created` do not change it.
     pub fn id(&self) -> &LockId {
         &self.id
+    }
+
+    /// Where its first line looks for the schema.
+    pub fn schema(&self) -> SchemaPlace {
+        self.schema
+    }
+
+    /// Sets where its first line looks for the schema.
+    #[must_use]
+    pub fn with_schema(mut self, schema: SchemaPlace) -> Self {
+        self.schema = schema;
+        self
     }
 
     /// Where and from what the lock was made.

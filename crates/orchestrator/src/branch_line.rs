@@ -1,7 +1,8 @@
 //! A branch's line of first parents: what was its tip at some time.
 
 use config::Environment;
-use lock_model::CommitId;
+use git::PathChange;
+use lock_model::{CommitId, is_foreign_lock_file, is_lock_file};
 use promotion::policy_commit::Line;
 
 use crate::context::{Context, git_error};
@@ -42,18 +43,73 @@ pub(crate) fn line_around(
     Ok(Line { after: line, change, before })
 }
 
-/// Whether a commit without a second parent changes nothing but the lock of the commit below it.
-pub(crate) fn changes_only_the_lock(context: &Context, commit: &CommitId, parent: &CommitId) -> Result<bool> {
-    let facts = context.commit(commit.as_str())?;
-    if facts.is_none_or(|facts| facts.parents != [parent.clone()]) {
-        return Ok(false);
+/// Whether a commit without a second parent changes nothing but `locks/` of the commit below it.
+fn changes_only_the_lock(context: &Context, commit: &CommitId, parent: &CommitId) -> Result<bool> {
+    Ok(match change_of(context, commit)? {
+        Change::Lock { below } | Change::ForeignFiles { below } => below == *parent,
+        Change::Other => false,
+    })
+}
+
+/// The commit that brought a change to its branch, below those that decide nothing.
+pub(crate) struct Arrival {
+    pub commit: CommitId,
+    /// What was passed over, newest first.
+    pub above: Vec<CommitId>,
+}
+
+/// Which commits decide nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PassOver {
+    /// Those that only touch files of other tools in `locks/`, any number.
+    ForeignFiles,
+    /// These, and one that changes the lock alone.
+    ForeignFilesAndTheLock,
+}
+
+/// Goes down a line of commits to the one that brought its change.
+pub(crate) fn arrival(context: &Context, commit: &CommitId, passed: PassOver) -> Result<Arrival> {
+    let mut arrival = Arrival { commit: commit.clone(), above: Vec::new() };
+    let mut takes_lock = passed == PassOver::ForeignFilesAndTheLock;
+    loop {
+        let below = match change_of(context, &arrival.commit)? {
+            Change::ForeignFiles { below } => below,
+            Change::Lock { below } if takes_lock => {
+                takes_lock = false;
+                below
+            }
+            Change::Lock { .. } | Change::Other => return Ok(arrival),
+        };
+        arrival.above.push(std::mem::replace(&mut arrival.commit, below));
     }
+}
+
+/// What a commit changes, as far as it decides something.
+enum Change {
+    /// Files of other tools in `locks/`, and nothing else.
+    ForeignFiles { below: CommitId },
+    /// Files of `locks/`, the lock or its companions among them, and nothing else.
+    Lock { below: CommitId },
+    /// Anything else, nothing at all, or a merge.
+    Other,
+}
+
+fn change_of(context: &Context, commit: &CommitId) -> Result<Change> {
+    let facts = context.commit(commit.as_str())?;
+    let Some([below]) = facts.as_ref().map(|facts| facts.parents.as_slice()) else { return Ok(Change::Other) };
     let changed = context
         .git
-        .diff_names(parent.as_str(), commit.as_str())
-        .map_err(|error| git_error("the lock commit cannot be compared with its parent", error))?;
-    let folder = format!("{}/", lock_model::LOCK_FOLDER);
-    Ok(!changed.is_empty() && changed.iter().all(|change| change.path.starts_with(&folder)))
+        .diff_names(below.as_str(), commit.as_str())
+        .map_err(|error| git_error("a commit cannot be compared with its parent", error))?;
+    let is_foreign = |change: &PathChange| is_foreign_lock_file(&change.path);
+    let is_locks = |change: &PathChange| is_foreign(change) || is_lock_file(&change.path);
+    let below = below.clone();
+    Ok(match changed.as_slice() {
+        [] => Change::Other,
+        changed if changed.iter().all(is_foreign) => Change::ForeignFiles { below },
+        changed if changed.iter().all(is_locks) => Change::Lock { below },
+        _ => Change::Other,
+    })
 }
 
 /// The first parents of a commit, itself first.

@@ -56,6 +56,7 @@ mod ledger_rights;
 mod ledger_store;
 pub mod lock;
 mod lock_builder;
+mod lock_folder;
 mod merge_plan;
 mod output_file;
 mod places;

@@ -14,6 +14,7 @@ use registry::{Event, ImageRequest, Resolution, RevisionPolicy, Unresolved, Wait
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
 use crate::image_failure::unresolved;
+use crate::lock_folder::schema_place;
 use crate::registry_client;
 use crate::report::v1::PushedRefs;
 use crate::revision::Revision;
@@ -86,6 +87,7 @@ pub(crate) async fn generate(
     let lock = draft
         .assemble(&revision.scan)
         .map_err(|error| Error::from_source(ErrorKind::Usage, "the lock cannot be made", error))?;
+    let lock = lock.with_schema(schema_place(context, &revision.tree)?);
     let bytes = lock.to_yaml().into_bytes();
     Ok(Generated { lock, bytes, warnings, pushed, must_be_pushed })
 }

@@ -2,11 +2,12 @@ use serde::Deserialize as _;
 
 use super::node::{Node, Value};
 use super::syntax::{self, SyntaxError};
-use crate::Lock;
+use super::write::header;
 use crate::json::text_of;
 use crate::parse_error::{ParseError, ParseErrorKind};
 use crate::problem::{Position, Problem};
 use crate::wire::{LOCK_VERSION, WireLock};
+use crate::{Lock, SchemaPlace};
 
 /// The largest lock file that is read: about 20,000 services.
 const MAX_BYTES: usize = 20 << 20;
@@ -64,6 +65,8 @@ impl File<'_> {
             let message = format!("the id is not that of the content, which is `{}`", lock.id());
             return Err(self.error(ParseErrorKind::WrongId, at, keys, &message, Some(HINT_HAND_EDIT)));
         }
+        let said = SchemaPlace::ALL.into_iter().find(|schema| self.text.starts_with(header(*schema)));
+        let lock = lock.with_schema(said.unwrap_or_default());
         self.check_canonical(&root, &lock.to_yaml())?;
         Ok(lock)
     }

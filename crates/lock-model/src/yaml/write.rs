@@ -1,12 +1,17 @@
 use super::scalar::push_scalar;
 use crate::wire::LOCK_VERSION;
 use crate::{
-    Content, Exception, Lock, LockedChart, LockedImage, LockedManifests, Origin, Service, Source, ThirdParty,
-    ThirdPartySource,
+    Content, Exception, Lock, LockedChart, LockedImage, LockedManifests, Origin, SchemaPlace, Service, Source,
+    ThirdParty, ThirdPartySource,
 };
 
 /// The first line: where editors find the schema. It is part of the bytes.
-const HEADER: &str = "# yaml-language-server: $schema=./schema.json\n";
+pub(super) fn header(schema: SchemaPlace) -> &'static str {
+    match schema {
+        SchemaPlace::Usual => "# yaml-language-server: $schema=./schema.json\n",
+        SchemaPlace::Beside => "# yaml-language-server: $schema=./lock.schema.json\n",
+    }
+}
 
 impl Lock {
     /// Writes the lock file in its only form: the same lock is always the same bytes.
@@ -40,7 +45,7 @@ impl Lock {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn to_yaml(&self) -> String {
-        let mut out = Writer { text: HEADER.to_owned() };
+        let mut out = Writer { text: header(self.schema()).to_owned() };
         out.number(0, "version", LOCK_VERSION);
         out.field(0, "id", self.id().as_str());
         out.source(self.source());

@@ -1,7 +1,7 @@
 //! The facts that the gates judge: what git and the forge say, and the policy of the target branch.
 
 use ledger::Ledger;
-use lock_model::CommitId;
+use lock_model::{CommitId, TreeId};
 use promotion::approvals::{self, FallbackUse, PullRequestFacts};
 use promotion::attempts::Purpose;
 use promotion::gates::{
@@ -13,7 +13,7 @@ use super::people::{gates_passed, pull_request_facts};
 use super::pull_request_suites::AskedSuites;
 use super::step_outcome::StepOutcome;
 use super::{Engine, merged_pull_request};
-use crate::branch_line::changes_only_the_lock;
+use crate::branch_line::{PassOver, arrival};
 use crate::context::Context;
 use crate::environment_policy::branch_of;
 use crate::error::{ErrorKind, Problem, Result};
@@ -21,7 +21,6 @@ use crate::labels::count;
 use crate::places::place_facts;
 use crate::policy_found::{PolicyFound, way_out};
 use crate::report::v1::PolicyReport;
-use crate::revision::Revision;
 use crate::unpinned_images::{self, UnpinnedRules};
 
 impl Engine<'_> {
@@ -103,6 +102,7 @@ impl Engine<'_> {
         let sentences = unpinned.as_ref().map(|refused| refused.iter().map(unpinned_images::sentence).collect());
         let findings = Findings {
             today: self.now().date(),
+            tree: self.merged_tree(&origin)?,
             mismatches,
             head_in_history: is_ancestor(self.context, &self.lock.lock.source().head, &self.revision.commit)?,
             older_than_newest: older,
@@ -150,7 +150,7 @@ impl Engine<'_> {
                 lock: &self.lock.lock,
                 lock_file: &self.lock.digest,
                 commit: &self.revision.commit,
-                tree: &self.revision.tree,
+                tree: &findings.tree,
                 today: findings.today,
                 mismatches: &findings.mismatches,
                 head_in_history: findings.head_in_history,
@@ -167,20 +167,28 @@ impl Engine<'_> {
         )
     }
 
-    /// The merge commit: the revision itself, or the parent of a lock commit.
+    /// The merge commit: below the lock commit, and below what other tools committed to `locks/`.
     fn origin_commit(&self) -> Result<CommitId> {
-        if !crate::environment_policy::commits_locks(&self.environment) || self.purpose == Purpose::Rollback {
+        if self.purpose == Purpose::Rollback {
             return Ok(self.revision.commit.clone());
         }
-        arrival(self.context, &self.revision)
+        let passed = if crate::environment_policy::commits_locks(&self.environment) {
+            PassOver::ForeignFilesAndTheLock
+        } else {
+            PassOver::ForeignFiles
+        };
+        Ok(arrival(self.context, &self.revision.commit, passed)?.commit)
     }
-}
 
-/// The commit that brought a change to the branch: the parent of a commit that changes the lock alone, else the commit.
-pub(super) fn arrival(context: &Context, revision: &Revision) -> Result<CommitId> {
-    let [parent] = revision.parents.as_slice() else { return Ok(revision.commit.clone()) };
-    let only_lock = changes_only_the_lock(context, &revision.commit, parent)?;
-    Ok(if only_lock { parent.clone() } else { revision.commit.clone() })
+    /// The tree that was merged: files of other tools in `locks/` are no content.
+    fn merged_tree(&self, origin: &CommitId) -> Result<TreeId> {
+        let is_below_the_lock = crate::environment_policy::commits_locks(&self.environment);
+        if is_below_the_lock || *origin == self.revision.commit {
+            return Ok(self.revision.tree.clone());
+        }
+        let facts = self.context.commit(origin.as_str())?;
+        Ok(facts.map_or_else(|| self.revision.tree.clone(), |facts| facts.tree))
+    }
 }
 
 impl Engine<'_> {
@@ -204,6 +212,8 @@ impl Engine<'_> {
 #[derive(Debug)]
 pub(super) struct Findings {
     today: lock_model::Date,
+    /// The tree that is compared with what was approved.
+    tree: TreeId,
     mismatches: Vec<String>,
     head_in_history: Ancestry,
     older_than_newest: Ancestry,

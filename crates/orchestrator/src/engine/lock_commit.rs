@@ -1,17 +1,18 @@
 //! The lock commit: the images are resolved again, and the reviewed lock is committed only if the answer is the same.
 
 use config::DirectPush;
-use forge::{CommitOutcome, FileChange, PullRequest, StatusState};
+use forge::{CommitOutcome, PullRequest, StatusState};
 use ledger::{Ledger, LockFile as RecordedLock, RecordDraft, Step, StepResult, Unreviewed};
-use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Source, TreePath};
+use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Source, TreeId};
 
 use super::merged_locks::{Arrivals, Compared};
+use crate::branch_line::{PassOver, arrival};
 use crate::context::{Context, branch_name};
-use crate::engine::gates::arrival;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::labels;
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Generated, Scope};
+use crate::lock_folder::lock_files_on;
 use crate::revision::{LockFile, Revision};
 
 /// Status of the lock on a pull request's head, and on a commit that gets none.
@@ -56,16 +57,20 @@ pub(crate) async fn lock_commit(
         return already_there(context, store, environment, branch, tip, &lock).await;
     }
     tip.forge()?;
-    let merged = merged_pull_request(context, branch, &tip.commit).await?;
+    // What another tool committed to `locks/` since the merge decides nothing.
+    let merge = arrival(context, &tip.commit, PassOver::ForeignFiles)?.commit;
+    let merged = merged_pull_request(context, branch, &merge).await?;
     let made = match merged {
         Some(pull_request) => {
-            reviewed(context, store.ledger(), (environment, branch), tip, &pull_request, on_difference).await?
+            let merge = Merge { commit: &merge, pull_request: &pull_request };
+            reviewed(context, store.ledger(), (environment, branch), tip, merge, on_difference).await?
         }
         None => match tip.forge()?.direct_push {
             DirectPush::Refuse => return Err(direct_push(context, branch, tip).await?),
             DirectPush::Relock => {
                 let generated =
-                    lock_builder::generate(context, tip, source(tip, None, &tip.commit), Scope::default()).await?;
+                    lock_builder::generate(context, tip, source(tip, None, &tip.commit, &tip.tree), Scope::default())
+                        .await?;
                 let reason = "the commit came without a pull request".to_owned();
                 let unreviewed = Some(Unreviewed::DirectPush);
                 ToCommit { lock: locked(generated)?, unreviewed, reason: Some(reason), pulls: Vec::new() }
@@ -86,11 +91,12 @@ async fn stays(context: &Context, store: &LedgerStore, branch: &str, tip: &Revis
         RecordedLock::Unknown => return Ok(true),
         RecordedLock::Committed { .. } | RecordedLock::Started { .. } => {}
     }
-    let arrived = arrival(context, tip)?;
+    let arrived = arrival(context, &tip.commit, PassOver::ForeignFilesAndTheLock)?;
+    let is_its = |commit: &CommitId| *commit == arrived.commit || arrived.above.contains(commit);
     let committed_for_it = store.ledger().records().iter().any(|record| {
         record.entry.step == Step::LockCommit
             && record.entry.lock_file.as_ref() == Some(&lock.digest)
-            && record.entry.commit.as_ref().is_some_and(|commit| *commit == tip.commit || *commit == arrived)
+            && record.entry.commit.as_ref().is_some_and(is_its)
     });
     if committed_for_it {
         return Ok(true);
@@ -100,7 +106,8 @@ async fn stays(context: &Context, store: &LedgerStore, branch: &str, tip: &Revis
     if !reviewed {
         return Ok(true);
     }
-    Ok(merged_pull_request(context, branch, &arrived).await?.is_some() && lock_builder::would_make(tip, &lock.lock)?)
+    Ok(merged_pull_request(context, branch, &arrived.commit).await?.is_some()
+        && lock_builder::would_make(tip, &lock.lock)?)
 }
 
 /// Goes on with a lock that is in the tree already: it must be one that a run committed.
@@ -119,7 +126,8 @@ async fn already_there(
             // missing record is written now.
             let message = lock_message(lock);
             let parent = tip.parents.first();
-            context.forge.commit_files(&branch_name(branch)?, parent, &lock_files(lock)?, &message).await?;
+            let files = lock_files_on(context, &tip.tree, lock)?;
+            context.forge.commit_files(&branch_name(branch)?, parent, &files, &message).await?;
             let mut done = tip.record(context, environment, Step::LockCommit, StepResult::Ok, lock);
             if let Some(started) = store.ledger().record(seq) {
                 done.unreviewed = started.entry.unreviewed;
@@ -171,6 +179,12 @@ fn accept_new(environment: &EnvironmentName) -> String {
     format!("`orchestrator lock commit {environment} --accept-new --reason …`, recorded as unreviewed")
 }
 
+/// A pull request and the commit that merged it: the tip of the branch, or below it.
+struct Merge<'a> {
+    commit: &'a CommitId,
+    pull_request: &'a PullRequest,
+}
+
 /// Resolves a merged pull request's tree again and compares the answer with what was published, also by the pull requests
 /// that were merged since the last lock commit.
 async fn reviewed(
@@ -178,15 +192,17 @@ async fn reviewed(
     ledger: &Ledger,
     (environment, branch): (&EnvironmentName, &str),
     tip: &Revision,
-    pull_request: &PullRequest,
+    Merge { commit: merge, pull_request }: Merge<'_>,
     on_difference: OnDifference<'_>,
 ) -> Result<ToCommit> {
     let reachable = context.is_ancestor(pull_request.head.as_str(), tip.commit.as_str())?;
     if !reachable {
         return Err(not_a_merge(context, pull_request, tip).await?);
     }
-    let base = tip.parents.first().unwrap_or(&tip.commit).clone();
-    let source = source(tip, Some((pull_request.number, &pull_request.head)), &base);
+    let missing = || Error::new(ErrorKind::Repository, format!("commit `{merge}` is not in this repository"));
+    let merged = context.commit(merge.as_str())?.ok_or_else(missing)?;
+    let base = merged.parents.first().unwrap_or(merge);
+    let source = source(tip, Some((pull_request.number, &pull_request.head)), base, &merged.tree);
     let generated = lock_builder::generate(context, tip, source, Scope::default()).await?;
     let accepted = |generated: Generated, reason: &str, pulls: Vec<u64>| -> Result<ToCommit> {
         let unreviewed = Some(Unreviewed::AcceptedNew);
@@ -265,8 +281,8 @@ async fn commit(
     let started = tip.record(context, environment, Step::LockCommit, StepResult::Started, lock);
     store.append(context, about(started), &[], still).await?;
     let message = lock_message(lock);
-    let outcome =
-        context.forge.commit_files(&branch_name(branch)?, Some(&tip.commit), &lock_files(lock)?, &message).await?;
+    let files = lock_files_on(context, &tip.tree, lock)?;
+    let outcome = context.forge.commit_files(&branch_name(branch)?, Some(&tip.commit), &files, &message).await?;
     let committed = match outcome {
         CommitOutcome::Committed(commit) | CommitOutcome::AlreadyThere(commit) => commit,
         CommitOutcome::Moved { .. } => {
@@ -301,27 +317,9 @@ fn lock_message(lock: &LockFile) -> String {
     format!("[lock] {id}\n\nLock-Id: {id}\n")
 }
 
-/// The files of a lock commit.
-pub(crate) fn lock_files(lock: &LockFile) -> Result<Vec<FileChange>> {
-    let path = |text: &str| {
-        TreePath::try_from(text).map_err(|error| Error::from_source(ErrorKind::Bug, "a lock path is no path", error))
-    };
-    Ok(vec![
-        FileChange::Write { path: path(LOCK_FILE)?, bytes: lock.bytes.clone() },
-        FileChange::Write {
-            path: path(lock_model::LOCK_SCHEMA_FILE)?,
-            bytes: lock_model::schema_text(&lock_model::lock_schema()).into_bytes(),
-        },
-        FileChange::Write {
-            path: path(lock_model::GIT_ATTRIBUTES_FILE)?,
-            bytes: lock_model::GIT_ATTRIBUTES.as_bytes().to_vec(),
-        },
-    ])
-}
-
-fn source(tip: &Revision, reviewed: Option<(u64, &CommitId)>, base: &CommitId) -> Source {
+fn source(tip: &Revision, reviewed: Option<(u64, &CommitId)>, base: &CommitId, tree: &TreeId) -> Source {
     let head = reviewed.map_or_else(|| tip.commit.clone(), |(_, head)| head.clone());
-    let mut source = Source::new(tip.address.clone(), head, base.clone(), tip.tree.clone());
+    let mut source = Source::new(tip.address.clone(), head, base.clone(), tree.clone());
     source.pull_request = reviewed.map(|(number, _)| number);
     source
 }

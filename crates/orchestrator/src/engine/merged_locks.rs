@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use forge::{PullRequest, PullRequestState};
 use ledger::{Ledger, Step, StepResult};
-use lock_model::{CommitId, LOCK_FILE, Lock, LockDiff, Service, ServiceName, TreePath};
+use lock_model::{CommitId, LOCK_FILE, Lock, LockDiff, Service, ServiceName, TreePath, is_foreign_lock_file};
 
 use super::lock_commit::LOCK_ARTEFACT;
 use crate::context::{Context, git_error};
@@ -82,7 +82,11 @@ impl Arrivals {
         let paths: Vec<&TreePath> = tip.scan.submodules.iter().map(|submodule| &submodule.path).collect();
         let mut arrivals = Self { merges: Vec::new(), movers: BTreeMap::new(), before: None };
         let line = context.first_parents(tip.commit.as_str())?;
-        for (place, commit) in line.iter().enumerate().take(MOST) {
+        let mut looked_at = 0;
+        for (place, commit) in line.iter().enumerate() {
+            if looked_at == MOST {
+                break;
+            }
             if place > 0 && has_lock(commit) {
                 arrivals.before = lock_at(context, commit)?;
                 break;
@@ -99,6 +103,8 @@ impl Arrivals {
                 .git
                 .diff_names(parent.as_str(), commit.as_str())
                 .map_err(|error| git_error("what a merge changed cannot be read", error))?;
+            // What other tools write into `locks/` is passed over, however often.
+            looked_at += usize::from(!changes.iter().all(|change| is_foreign_lock_file(&change.path)));
             for path in paths.iter().filter(|path| changes.iter().any(|change| change.path == path.as_str())) {
                 arrivals.movers.entry((*path).clone()).or_insert_with(|| mover.clone());
             }

@@ -9,7 +9,6 @@ use lock_model::{CommitId, EnvironmentName, FileMode, LOCK_FILE, Timestamp};
 use promotion::rollback::known_good;
 
 use crate::context::{Context, git_error};
-use crate::engine::lock_files;
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inputs::Inputs;
@@ -17,6 +16,7 @@ use crate::labels::short_id;
 use crate::lease::lease;
 use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
+use crate::lock_folder::lock_files_on;
 use crate::report::v1::AdoptedLock;
 use crate::revision::{LockFile, Revision, load_config};
 use crate::rollback_ground::RollbackGround;
@@ -100,7 +100,9 @@ fn commit_of(
     rules_at: Option<&CommitId>,
 ) -> Result<CommitId> {
     let mut changes = Vec::new();
-    for change in lock_files(lock)? {
+    let facts = context.commit(base.as_str())?;
+    let facts = facts.ok_or_else(|| Error::new(ErrorKind::Bug, "the commit was there a moment ago"))?;
+    for change in lock_files_on(context, &facts.tree, lock)? {
         let FileChange::Write { path, bytes } = change else { continue };
         changes.push(TreeChange::Write { path: path.to_string(), mode: MODE_FILE, bytes });
     }

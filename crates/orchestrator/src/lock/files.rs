@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use lock_model::{LOCK_FILE, Lock};
+use lock_model::{LOCK_FILE, Lock, TreePath};
 
 use crate::context::{Local, git_error};
-use crate::engine::lock_files;
 use crate::error::{Error, ErrorKind, Result, storage};
 use crate::inputs::Inputs;
+use crate::lock_folder::lock_files;
 use crate::output_file::{MissingFolders, write_output};
 use crate::revision::LockFile;
 use crate::workspace::Workspace;
@@ -58,10 +58,17 @@ pub(super) fn read_file(path: &Path) -> Result<LockFile> {
     LockFile::parse(bytes, &path.display().to_string())
 }
 
-/// Writes `lock.yaml`, `schema.json` and `.gitattributes`, each old or new and never a mix.
+/// Writes `lock.yaml`, its schema and `.gitattributes`, each old or new and never a mix, and never over the file of another
+/// tool.
 pub(super) fn write_lock_folder(context: &Workspace, folder: &Path, bytes: &[u8]) -> Result<()> {
     let lock = LockFile::parse(bytes.to_vec(), LOCK_FILE)?;
-    for change in lock_files(&lock)? {
+    let present = |path: &TreePath| match std::fs::read(folder.join(path.file_name())) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        // No file that orchestrator wrote: a link or folder is refused when it is written to.
+        Err(_) => Ok(Some(Vec::new())),
+    };
+    for change in lock_files(&lock, present)? {
         let forge::FileChange::Write { path, bytes } = change else { continue };
         write_output(context.git.work_tree(), &folder.join(path.file_name()), &bytes, MissingFolders::Make)?;
     }

@@ -19,6 +19,7 @@ use crate::events::Event as Progress;
 use crate::image_failure::unresolved;
 use crate::inputs::Inputs;
 use crate::lock_builder::{Resolving, image_policy};
+use crate::lock_folder::schema_place;
 use crate::registry_client;
 use crate::report::v1::{LockMigrateReport, locked_services};
 use crate::revision::{LockFile, load_config, lock_error};
@@ -267,6 +268,7 @@ async fn make(
     let lock = draft
         .assemble(&place.scan)
         .map_err(|error| Error::from_source(ErrorKind::Lock, "the lock cannot be made", error))?;
+    let lock = lock.with_schema(schema_place(context, &place.facts.tree)?);
     Ok(Made { file: LockFile::parse(lock.to_yaml().into_bytes(), LOCK_FILE)?, warnings })
 }
 

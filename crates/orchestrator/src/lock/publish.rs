@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ::forge::{PullRequest, PullRequestState, StatusState};
 use config::{Config, Environment};
-use lock_model::{CommitId, LOCK_FOLDER};
+use lock_model::{CommitId, LOCK_FOLDER, TreeId};
 
 use super::approvers::approver_warnings;
 use super::files::lock_file_at;
@@ -18,6 +18,7 @@ use crate::labels::{diff_problems, short_id};
 use crate::ledger_rights::needs_bot;
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Generated, Scope};
+use crate::lock_folder::is_foreign;
 use crate::merge_plan::{Merge, plan_merge};
 use crate::policy_found::PolicyFound;
 use crate::relaxed_rules::relaxed_rules;
@@ -299,8 +300,8 @@ fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> Result<()> {
     .hint(format!("locks are made for pull requests into `{staging}`; a promotion carries one already")))
 }
 
-/// Only `lock commit` writes locks: a pull request that edits them is refused, unless it brings exactly what the
-/// production branch has (a hotfix merged back).
+/// Only `lock commit` writes locks: a pull request that edits them or their companions is refused, unless it brings exactly
+/// what the production branch has (a hotfix merged back). Files of other tools beside them are theirs.
 fn own_lock_changes(context: &Context, merge: &TestMerge) -> Result<()> {
     let (base, head) = (&merge.source.base, &merge.source.head);
     let cannot = |error| git_error("the pull request's own changes cannot be read", error);
@@ -314,15 +315,23 @@ fn own_lock_changes(context: &Context, merge: &TestMerge) -> Result<()> {
     }
     let production = locks(&context.resolve(merge.revision.config.branches.production.as_str())?)?;
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let foreign: Vec<Problem> = paths
+    let changed: Vec<&String> = paths
         .into_iter()
         .filter(|path| before.get(*path) != after.get(*path) && after.get(*path) != production.get(*path))
-        .map(|path| Problem::new(path, "is changed by this pull request"))
         .collect();
-    if foreign.is_empty() {
+    let tree =
+        |commit: &CommitId| -> Result<Option<TreeId>> { Ok(context.commit(commit.as_str())?.map(|facts| facts.tree)) };
+    let sides: Vec<TreeId> = [tree(&fork)?, tree(head)?].into_iter().flatten().collect();
+    let mut edited: Vec<Problem> = Vec::new();
+    for path in changed {
+        if !is_foreign(context, &sides, path)? {
+            edited.push(Problem::new(path, "is changed by this pull request"));
+        }
+    }
+    if edited.is_empty() {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Refused, "locks are written by `lock commit` only")
-        .problems(foreign)
-        .hint(format!("take the changes of `{LOCK_FOLDER}/` out of the branch")))
+        .problems(edited)
+        .hint(format!("take the changes of these files out of the branch; other files of `{LOCK_FOLDER}/` may change")))
 }

@@ -18,6 +18,7 @@ mod lock_comment;
 mod locks;
 mod merge_plans;
 mod merges_at_random;
+mod older_pipeline;
 mod output_files;
 mod pages;
 mod parallel_merges;
