@@ -108,18 +108,24 @@ fn the_guide_can_be_followed() {
         return bench::skip("`python3` is not on PATH, and the guide starts a web server with it");
     }
     let sandbox = Sandbox::new();
-    let script = sandbox.join("guide.sh");
-    fs::write(&script, guide_script(&page("docs/guide.md"))).unwrap();
     fs::write(
         sandbox.home().join(".gitconfig"),
         "[user]\n\tname = Dana\n\temail = dana@shop.example\n[init]\n\tdefaultBranch = main\n",
     )
     .unwrap();
+    let shown = follow(&sandbox, &guide_script(&page("docs/guide.md")));
+    for wanted in ["pull request 4 is merged", "`production` is held", "what is stored is what the lock says"] {
+        assert!(shown.contains(wanted), "`{wanted}` is not in:\n{shown}");
+    }
+}
+
+/// Runs a script as a reader would, with our binary on `PATH`. Gives what it prints.
+fn follow(sandbox: &Sandbox, script: &str) -> String {
     let binary = built_binary();
     let mut path = binary.parent().unwrap().as_os_str().to_owned();
     path.push(":/usr/local/bin:/usr/bin:/bin");
     let output = command("bash")
-        .arg(&script)
+        .args(["-c", script])
         .current_dir(sandbox.path())
         .env("PATH", path)
         .env("HOME", sandbox.home())
@@ -129,16 +135,16 @@ fn the_guide_can_be_followed() {
     let shown =
         format!("{}\n--- stderr\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "the guide stops here:\n{shown}");
-    for wanted in ["pull request 4 is merged", "`production` is held", "what is stored is what the lock says"] {
-        assert!(shown.contains(wanted), "`{wanted}` is not in:\n{shown}");
-    }
+    shown
 }
 
 /// The guide as one script. The web server gets a free port, and is waited for.
 fn guide_script(page: &str) -> String {
+    let longer_story =
+        |block: &Block| block.attributes != "own" && block.language != "yaml" || block.attribute("title").is_some();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let mut script = String::from("set -eu\ntrap 'kill $(jobs -p)' EXIT\n");
-    for block in blocks(page) {
+    for block in blocks(page).into_iter().filter(longer_story) {
         let text = block.text.replace(GUIDE_PORT, &port);
         if let Some(file) = block.attribute("title") {
             writeln!(script, "cat > '{file}' <<'END OF FILE'\n{text}END OF FILE").unwrap();
@@ -159,6 +165,55 @@ fn guide_script(page: &str) -> String {
     }
     script
 }
+
+/// The first page, with a repository of one's own that nobody made for orchestrator: two services with images in a registry.
+#[test]
+fn ones_own_repository_in_ten_minutes() {
+    let sandbox = Sandbox::new();
+    let identity = "[user]\n\tname = Dana\n\temail = dana@shop.example\n[init]\n\tdefaultBranch = main\n";
+    // The page's address leads to the repository here, and its registry to a folder.
+    let elsewhere = format!("[url \"file://{}/\"]\n\tinsteadOf = https://github.com/shop/\n", sandbox.path().display());
+    let allowed = "[protocol \"file\"]\n\tallow = always\n";
+    fs::write(sandbox.home().join(".gitconfig"), [identity, &elsewhere, allowed].concat()).unwrap();
+    let mut script = String::from(OWN_REPOSITORY);
+    for block in blocks(&page("docs/guide.md")).iter().filter(|block| block.attributes == "own") {
+        for line in block.text.lines() {
+            writeln!(script, "{line}").unwrap();
+            if line.contains("config init") {
+                script.push_str(
+                    "echo 'registries: { ghcr.io: { mirror: \"oci-layout:../registry\" } }' >> orchestrator.yaml\n",
+                );
+            }
+        }
+    }
+    let output = follow(&sandbox, &script);
+    assert!(output.contains("of 2 services is in made"), "{output}");
+    assert!(output.contains("the lock can be used, as far as it was judged"), "{output}");
+    assert!(output.contains("none → ghcr.io/shop/cart:main-"), "{output}");
+    let first: Vec<Block> =
+        blocks(&page("docs/guide.md")).into_iter().filter(|block| block.attributes == "own").collect();
+    assert_eq!(first[0].text.lines().count(), 5, "five commands to the first lock");
+}
+
+/// What somebody has before the first page.
+const OWN_REPOSITORY: &str = r#"set -eu
+for service in cart web; do
+  git init --quiet $service
+  mkdir $service/deploy
+  sed "s/cart/$service/g; s/shop-$service/$service/g; s|registry.example/shop|ghcr.io/shop|" \
+    "$ORCHESTRATOR/examples/shop/services/shop-cart/deploy/app.yaml" > $service/deploy/app.yaml
+  git -C $service add deploy
+  git -C $service commit --quiet --message first
+  "$ORCHESTRATOR/examples/shop/ci/build-image" registry ghcr.io/shop/$service "$(git -C $service rev-parse HEAD)"
+done
+git init --quiet superproject
+for service in cart web; do
+  git -C superproject submodule --quiet add https://github.com/shop/$service services/$service
+done
+git -C superproject commit --quiet --message "two services"
+mv superproject shop.origin
+git config --global url."file://$PWD/shop.origin".insteadOf https://github.com/shop/shop
+"#;
 
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))

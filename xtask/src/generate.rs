@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::{Outcome, cases, program, workspace};
+use crate::{Outcome, cases, picture, program, workspace};
 
 /// Whether files are written or compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) fn from_built_binary(mode: Mode) -> Outcome {
 fn handle(mode: Mode, binary: Outcome) -> Outcome {
     let mut problems: Vec<String> = Vec::new();
     let mut stale = Vec::new();
-    let mut files = vec![(cases::PAGE, cases::page(&workspace()))];
+    let mut files = vec![(cases::PAGE, cases::page(&workspace())), (picture::FILE, picture::svg(&workspace()))];
     match binary {
         Ok(()) => files.extend(PRINTED.iter().map(|(arguments, path)| (*path, print(arguments)))),
         Err(problem) => problems.push(problem),

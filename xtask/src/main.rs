@@ -9,6 +9,7 @@ mod bench;
 mod cases;
 mod debian;
 mod generate;
+mod picture;
 mod program;
 mod test;
 
