@@ -84,7 +84,12 @@ fn b12_a_partial_refresh_keeps_every_other_entry() {
         &["the earlier lock cannot be kept", "shop-web: is at", "name these services with `--service`"],
     );
     shop.ok(&format!("{line} --service shop-web"));
-    refuses(&shop, &format!("{line} --service shop-nothing"), 11, &["shop-nothing: is no service of this tree"]);
+    refuses(
+        &shop,
+        &format!("{line} --service shop-nothing"),
+        2,
+        &["there is no service `shop-nothing`", "hint: the tree has: "],
+    );
     refuses(&shop, "lock generate --rev dev --service shop-cart", 2, &["there is no earlier lock", "--previous"]);
 }
 

@@ -65,7 +65,7 @@ pub use lock_model;
 pub use patterns::{Pattern, PatternError};
 pub use places::{NoPlace, TargetPlace};
 pub use policy_relaxation::{ComparedTree, PolicyRelaxation, RelaxationKind, policy_relaxations};
-pub use problem::{ConfigErrors, Problem};
+pub use problem::{ConfigErrors, Problem, nearest};
 pub use release_inputs::{InputCoverage, ReleaseInputs, is_manifest};
 pub use schema::config_schema;
 pub use service_rules::{AssignedKind, ImageAssignment, ServiceAssignment};

@@ -108,6 +108,22 @@ impl Config {
         if problems.is_empty() { Ok(services) } else { Err(problems.into_errors()) }
     }
 
+    /// The same for a tree of the past, which today's rules may not fit: what matches nothing there is a warning, a sentence
+    /// each, and environments are not compared with it.
+    pub fn assign_services_of_past(
+        &self,
+        paths: &[TreePath],
+    ) -> Result<(Vec<ServiceAssignment>, Vec<String>), ConfigErrors> {
+        let mut problems = Problems::new(self.source.clone());
+        let services = self.assign_paths(paths, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems.into_errors());
+        }
+        let unmatched = self.services.iter().filter(|rule| !paths.iter().any(|path| rule.pattern.matches_path(path)));
+        let warnings = unmatched.map(|rule| format!("pattern `{}` matches no submodule of this tree", rule.pattern));
+        Ok((services, warnings.collect()))
+    }
+
     /// What a rule makes of a path; `None` where the service has no name.
     pub(super) fn assignment(&self, rule: &ServiceRule, path: &TreePath) -> Option<ServiceAssignment> {
         let own = || ServiceName::try_from(path.file_name()).ok();
@@ -121,19 +137,36 @@ impl Config {
     }
 
     fn assign(&self, paths: &[TreePath], problems: &mut Problems) -> Vec<ServiceAssignment> {
+        let services = self.assign_paths(paths, problems);
+        for rule in &self.services {
+            let origin = &rule.match_origin;
+            let decides = |path: &TreePath| {
+                let first = self.services.iter().find(|other| other.pattern.matches_path(path));
+                first.is_some_and(|first| std::ptr::eq(first, rule))
+            };
+            if !paths.iter().any(|path| rule.pattern.matches_path(path)) {
+                problems.add(origin, format!("pattern `{}` matches no submodule", rule.pattern));
+            } else if rule.pattern.as_str() != "**" && !paths.iter().any(decides) {
+                problems.add(
+                    origin,
+                    format!("rule `{}` never decides: rules before it match all that it matches", rule.pattern),
+                );
+            }
+        }
+        services
+    }
+
+    /// What the rules make of each path.
+    fn assign_paths(&self, paths: &[TreePath], problems: &mut Problems) -> Vec<ServiceAssignment> {
         let mut services: Vec<ServiceAssignment> = Vec::new();
-        let mut used = vec![false; self.services.len()];
         for path in paths {
-            let found = self.services.iter().enumerate().find(|(_, rule)| rule.pattern.matches_path(path));
-            let Some((index, rule)) = found else {
+            let found = self.services.iter().find(|rule| rule.pattern.matches_path(path));
+            let Some(rule) = found else {
                 problems
                     .add_at(None, format!("no rule of `services` matches the submodule at `{path}`"))
                     .with_hint("a rule `- match: \"**\"` at the end is for all that is left");
                 continue;
             };
-            if let Some(used) = used.get_mut(index) {
-                *used = true;
-            }
             let name = match rule.name_of(path) {
                 Ok(name) => name,
                 Err(error) => {
@@ -158,17 +191,6 @@ impl Config {
                 problems.add(&rule.origin, format!("service `{}`: {error}", service.name));
             }
             services.push(service);
-        }
-        for (rule, used) in self.services.iter().zip(used) {
-            let origin = &rule.match_origin;
-            if !paths.iter().any(|path| rule.pattern.matches_path(path)) {
-                problems.add(origin, format!("pattern `{}` matches no submodule", rule.pattern));
-            } else if !used && rule.pattern.as_str() != "**" {
-                problems.add(
-                    origin,
-                    format!("rule `{}` never decides: rules before it match all that it matches", rule.pattern),
-                );
-            }
         }
         services
     }

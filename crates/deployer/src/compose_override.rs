@@ -49,6 +49,11 @@ pub enum ComposeWarning {
         /// The service.
         service: String,
     },
+    /// A pinned service that the file builds at every start: the override takes that away.
+    NotBuilt {
+        /// The service.
+        service: String,
+    },
     /// A hook with an image of its own: hooks of an override are added, they replace nothing.
     Hook {
         /// The service.
@@ -84,6 +89,12 @@ impl fmt::Display for ComposeWarning {
             Self::MayBeBuilt { service } => {
                 write!(f, "`{}` has `build:` as well: with `--build` it is not the locked image", escaped(service))
             }
+            Self::NotBuilt { service } => write!(
+                f,
+                "`{}` is not built here any more: the override takes its `build:` away, which docker compose 2.24 and newer \
+                 understand",
+                escaped(service)
+            ),
             Self::Hook { service, hook, image } => write!(
                 f,
                 "`{}` runs `{}` in `{hook}`, which an override file cannot replace",
@@ -160,7 +171,9 @@ pub fn compose_override(
     for (name, service) in services {
         if let Some(pin) = pins.get(name) {
             pinned.insert(name.clone(), pin.clone());
-            if service.get("build").is_some() {
+            if builds_at_every_start(service) {
+                warnings.insert(ComposeWarning::NotBuilt { service: name.clone() });
+            } else if service.get("build").is_some() {
                 warnings.insert(ComposeWarning::MayBeBuilt { service: name.clone() });
             }
         } else if let Some(image) = service.get("image").and_then(Value::as_str) {
@@ -182,11 +195,24 @@ pub fn compose_override(
     let absent = pins.keys().filter(|name| !services.contains_key(*name));
     warnings.extend(absent.map(|service| ComposeWarning::NotInFile { service: service.clone() }));
     let images = pinned.iter().map(|(name, pin)| {
-        let image = Map::from_iter([("image".to_owned(), Value::String(pin.to_string()))]);
+        let mut image = Map::from_iter([("image".to_owned(), Value::String(pin.to_string()))]);
+        if services.get(name).is_some_and(builds_at_every_start) {
+            image.insert("build".to_owned(), Value::Null);
+            image.insert("pull_policy".to_owned(), Value::String("missing".to_owned()));
+        }
         (name.clone(), Value::Object(image))
     });
     let top = Map::from_iter([("services".to_owned(), Value::Object(images.collect()))]);
-    Ok(ComposeOverride { text: yaml_writer::to_yaml([&top]), pinned, warnings: warnings.into_iter().collect() })
+    // The writer knows no tags of an application, and nothing else here is null.
+    let text = yaml_writer::to_yaml([&top]).replace("    build: null\n", "    build: !reset null\n");
+    Ok(ComposeOverride { text, pinned, warnings: warnings.into_iter().collect() })
+}
+
+/// Whether `up` builds a service without being asked to: an image of an override would never run. A policy that comes from
+/// a variable may say so.
+fn builds_at_every_start(service: &Value) -> bool {
+    let policy = service.get("pull_policy").and_then(Value::as_str);
+    policy.is_some_and(|policy| policy == "build" || policy.contains('$'))
 }
 
 /// Images that a service runs beside its own.

@@ -1,7 +1,9 @@
 //! What the library may see of this process: variables, programs, logins, the clock and the run's identity.
 
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lock_model::UserName;
@@ -63,12 +65,24 @@ pub(crate) fn surroundings() -> Surroundings {
     let mut surroundings = Surroundings::new(environment::search_path(), children(None));
     surroundings.variables = Arc::new(environment::read_named);
     surroundings.registry = Arc::new(registry_access);
+    surroundings.standard_input = Arc::new(standard_input);
     surroundings.interrupt = interruption::interrupt();
     for login in environment::logins() {
         surroundings.redactor.add(login.expose_secret());
     }
     surroundings.actor_variable = Some(environment::ACTOR.name.to_owned());
     surroundings
+}
+
+/// The bytes of standard input, which can be read once.
+fn standard_input() -> io::Result<Vec<u8>> {
+    static IS_READ: AtomicBool = AtomicBool::new(false);
+    if IS_READ.swap(true, Ordering::Relaxed) {
+        return Err(io::Error::other("it was read for another argument already"));
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The named list that children get; the acting user travels to the update hook.

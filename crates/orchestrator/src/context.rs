@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -34,6 +35,9 @@ pub type VariableLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// Gathers what a caller knows about registries.
 pub type RegistryLookup = Arc<dyn Fn() -> Result<RegistryAccess> + Send + Sync>;
 
+/// Gives the bytes of standard input.
+pub type StandardInput = Arc<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>;
+
 /// What a caller lets this crate see of the process that it runs in.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -46,6 +50,8 @@ pub struct Surroundings {
     pub variables: VariableLookup,
     /// Logins, proxies and authorities for registries; asked for once a registry is needed.
     pub registry: RegistryLookup,
+    /// Reads standard input to its end, for a file that is called `-`.
+    pub standard_input: StandardInput,
     /// Ends programs that were started when it is requested.
     pub interrupt: Interrupt,
     /// Masks the caller's own logins in what programs print.
@@ -62,6 +68,7 @@ impl Surroundings {
             children,
             variables: Arc::new(|_| None),
             registry: Arc::new(|| Ok(RegistryAccess::default())),
+            standard_input: Arc::new(|| Err(io::Error::other("there is no standard input here"))),
             interrupt: Interrupt::new(),
             redactor: Redactor::new(),
             actor_variable: None,

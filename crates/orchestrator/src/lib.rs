@@ -91,7 +91,9 @@ pub use registry;
 pub use approvals::approvals;
 pub use clock::Clock;
 pub use configuration::{check_config, show_config};
-pub use context::{Context, Local, Opened, RegistryLookup, Settings, Site, Surroundings, VariableLookup};
+pub use context::{
+    Context, Local, Opened, RegistryLookup, Settings, Site, StandardInput, Surroundings, VariableLookup,
+};
 pub use deployment::{DeployRequest, deploy, plan, plan_pull_request, verify};
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use events::{Event, Events, NoEvents};

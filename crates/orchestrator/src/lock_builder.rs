@@ -121,21 +121,40 @@ async fn judge(
 
 /// Names and kinds of all services, by the configuration's rules.
 fn assign(revision: &Revision) -> Result<Vec<ServiceAssignment>> {
-    let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    revision.config.assign_services(&paths).map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))
+    revision.config.assign_services(&paths(revision)).map_err(unassigned)
+}
+
+/// The same for a tree that may be of the past.
+fn assign_past(revision: &Revision) -> Result<Vec<ServiceAssignment>> {
+    let (services, _unmatched) = revision.config.assign_services_of_past(&paths(revision)).map_err(unassigned)?;
+    Ok(services)
+}
+
+fn paths(revision: &Revision) -> Vec<TreePath> {
+    revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` takes")]
+fn unassigned(error: config::ConfigErrors) -> Error {
+    Error::new(ErrorKind::Usage, error.to_string().trim_end())
 }
 
 /// Whether the revision's configuration could have made this lock. No registry is asked.
 pub(crate) fn would_make(revision: &Revision, lock: &Lock) -> Result<bool> {
-    Ok(violations(revision, lock)?.is_empty())
+    Ok(violations_of(&assign(revision)?, lock).is_empty())
 }
 
 /// What in this lock the revision's configuration would not have made: other services, another kind, images that are not
 /// candidates, missing platforms, revisions that the policy refuses.
+///
+/// The tree may be one of the past: rules that match nothing there decide nothing about the lock.
 pub(crate) fn violations(revision: &Revision, lock: &Lock) -> Result<Vec<String>> {
-    let assignments = assign(revision)?;
+    Ok(violations_of(&assign_past(revision)?, lock))
+}
+
+fn violations_of(assignments: &[ServiceAssignment], lock: &Lock) -> Vec<String> {
     let mut violations = Vec::new();
-    for assignment in &assignments {
+    for assignment in assignments {
         let name = &assignment.name;
         match lock.services().get(name) {
             None => violations.push(format!("{name}: is not in the lock")),
@@ -148,7 +167,7 @@ pub(crate) fn violations(revision: &Revision, lock: &Lock) -> Result<Vec<String>
     let known: BTreeSet<&ServiceName> = assignments.iter().map(|assignment| &assignment.name).collect();
     let foreign = lock.services().keys().filter(|name| !known.contains(name));
     violations.extend(foreign.map(|name| format!("{name}: is no service of this configuration")));
-    Ok(violations)
+    violations
 }
 
 fn service_violations(assignment: &ServiceAssignment, service: &Service) -> Vec<String> {
@@ -186,12 +205,12 @@ fn kept(
     only: &BTreeSet<ServiceName>,
     previous: &Lock,
 ) -> Result<BTreeMap<ServiceName, Service>> {
-    let known: BTreeSet<&ServiceName> = assigned.iter().map(|assigned| &assigned.assignment.name).collect();
-    let mut problems: Vec<Problem> = only
-        .iter()
-        .filter(|name| !known.contains(name))
-        .map(|name| Problem::new(name.to_string(), "is no service of this tree".to_owned()))
-        .collect();
+    let known: Vec<&str> = assigned.iter().map(|assigned| assigned.assignment.name.as_str()).collect();
+    let unknown: Vec<&ServiceName> = only.iter().filter(|name| !known.contains(&name.as_str())).collect();
+    if !unknown.is_empty() {
+        return Err(unknown_services(&unknown, &known));
+    }
+    let mut problems: Vec<Problem> = Vec::new();
     let mut kept = BTreeMap::new();
     for Assigned { assignment, submodule } in assigned.iter().filter(|one| !only.contains(&one.assignment.name)) {
         let name = &assignment.name;
@@ -219,6 +238,20 @@ fn kept(
     Err(Error::new(ErrorKind::Repository, "the earlier lock cannot be kept for services that are not refreshed")
         .problems(problems)
         .hint("name these services with `--service` too, or leave it out to resolve everything"))
+}
+
+/// The error for services that a tree has not.
+fn unknown_services(unknown: &[&ServiceName], known: &[&str]) -> Error {
+    let problems = unknown.iter().map(|name| {
+        let near = config::nearest(name.as_str(), known.iter().copied());
+        let near = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+        Problem::new(name.to_string(), format!("is no service of this tree{near}"))
+    });
+    let message = match unknown {
+        [name] => format!("there is no service `{name}`"),
+        _ => format!("there are no services of {} names", unknown.len()),
+    };
+    Error::new(ErrorKind::Usage, message).problems(problems).hint(format!("the tree has: {}", known.join(", ")))
 }
 
 /// What the registry is asked for a service.
@@ -314,11 +347,10 @@ pub(crate) struct Explained {
 /// What was asked and answered for one service.
 pub(crate) async fn explain(context: &Workspace, revision: &Revision, name: &ServiceName) -> Result<Option<Explained>> {
     revision.check_submodules()?;
-    let assignments = assign(revision)?;
+    let assignments = assign_past(revision)?;
     let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
     let Some(assignment) = assignments.iter().find(|assignment| assignment.name == *name) else {
-        return Err(Error::new(ErrorKind::Usage, format!("there is no service `{name}`"))
-            .hint(format!("the tree has: {}", known.join(", "))));
+        return Err(unknown_services(&[name], &known));
     };
     let submodule = revision.scan.submodules.iter().find(|submodule| submodule.path == assignment.path);
     let submodule = submodule.ok_or_else(|| Error::new(ErrorKind::Bug, format!("`{name}` has no submodule")))?;

@@ -14,16 +14,13 @@ use crate::workspace::Workspace;
 
 /// The files of a lock, as they are written into a folder; `present` gives what lies at a path there. A file of another
 /// tool is left as it is.
-pub(crate) fn lock_files(
-    lock: &LockFile,
-    present: impl Fn(&TreePath) -> Result<Option<Vec<u8>>>,
-) -> Result<Vec<FileChange>> {
+pub(crate) fn lock_files(lock: &LockFile, present: impl Fn(&TreePath) -> Option<Vec<u8>>) -> Result<Vec<FileChange>> {
     let schema = lock_model::schema_text(&lock_model::lock_schema()).into_bytes();
     let attributes = GIT_ATTRIBUTES.as_bytes().to_vec();
     let mut files = vec![FileChange::Write { path: path(LOCK_FILE)?, bytes: lock.bytes.clone() }];
     for (name, bytes) in [(lock.lock.schema().path(), schema), (GIT_ATTRIBUTES_FILE, attributes)] {
         let path = path(name)?;
-        if present(&path)?.is_none_or(|present| is_ours(name, &present)) {
+        if present(&path).is_none_or(|present| is_ours(name, &present)) {
             files.push(FileChange::Write { path, bytes });
         }
     }
@@ -37,7 +34,7 @@ pub(crate) fn lock_files_on(context: &Workspace, tree: &TreeId, lock: &LockFile)
 
 /// Where a lock of this tree has its schema: beside the file of another tool, where there is one.
 pub(crate) fn schema_place(context: &Workspace, tree: &TreeId) -> Result<SchemaPlace> {
-    let there = Inputs::lock_companion(context, tree, &path(LOCK_SCHEMA_FILE)?)?;
+    let there = Inputs::lock_companion(context, tree, &path(LOCK_SCHEMA_FILE)?);
     let is_free = there.is_none_or(|there| is_ours(LOCK_SCHEMA_FILE, &there));
     Ok(if is_free { SchemaPlace::Usual } else { SchemaPlace::Beside })
 }
@@ -53,7 +50,7 @@ pub(crate) fn is_foreign(context: &Workspace, trees: &[TreeId], name: &str) -> R
     }
     let path = path(name)?;
     for tree in trees {
-        if Inputs::lock_companion(context, tree, &path)?.is_some_and(|there| is_ours(name, &there)) {
+        if Inputs::lock_companion(context, tree, &path).is_some_and(|there| is_ours(name, &there)) {
             return Ok(false);
         }
     }

@@ -394,6 +394,7 @@ async fn after_the_proof(
     let _lease = lease(context, name, Duration::ZERO).await?;
     let commit = commit_of(context, &branch_of(&environment)?, revision).await?;
     let loaded = Revision::load(context, &commit)?;
+    has_key_of(step, loaded.environment(name)?)?;
     let mut engine = Engine::new(context, LedgerStore::read(context).await?, loaded, name, Purpose::Run)?;
     if !engine.is_proven() {
         return Err(Error::new(
@@ -404,6 +405,20 @@ async fn after_the_proof(
     }
     let stopped = engine.run(&Wanted::Only(BTreeSet::from([step])), Repeat::No).await?;
     Ok(engine.into_report(operation, revision, stopped))
+}
+
+/// Refuses a step that the configuration does not ask for in this environment: it would be passed over without a word.
+fn has_key_of(step: Step, environment: &Environment) -> Result<()> {
+    let (key, line) = match step {
+        Step::Promote if environment.promote.is_none() => ("promote", "promote: { to: production }"),
+        Step::Release if environment.release.is_none() => ("release", "release: { tag: \"release-{date}-{id8}\" }"),
+        _ => return Ok(()),
+    };
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("environment `{}` has no key `{key}`: there is nothing to {step}", environment.name),
+    )
+    .hint(format!("give it one on its branch, such as `{line}`")))
 }
 
 async fn lift_hold(

@@ -97,3 +97,23 @@ fn t39_what_is_no_compose_file_is_refused_with_its_line() {
     let error = refused(bomb.as_bytes());
     assert!(!error.contains("no `services:`"), "{error}");
 }
+
+#[test]
+fn b16_a_service_that_is_built_at_every_start_runs_the_locked_image_all_the_same() {
+    for policy in ["build", "${POLICY:-build}"] {
+        let file = format!(
+            "services:\n  cart:\n    build: .\n    pull_policy: \"{policy}\"\n  web: {{ build: ., pull_policy: always }}\n"
+        );
+        let made = compose_override(file.as_bytes(), "compose.yml", &pins(&["cart", "web"])).unwrap();
+        let cart = made.text.split("  web:").next().unwrap();
+        assert!(
+            cart.contains("    build: !reset null\n") && cart.contains("    pull_policy: missing\n"),
+            "{}",
+            made.text
+        );
+        assert!(!made.text.split("  web:").last().unwrap().contains("build"), "{}", made.text);
+        let warnings: Vec<String> = made.warnings.iter().map(ToString::to_string).collect();
+        assert!(warnings.iter().any(|warning| warning.contains("`cart` is not built here any more")), "{warnings:?}");
+        assert!(warnings.iter().any(|warning| warning.contains("`web` has `build:` as well")), "{warnings:?}");
+    }
+}

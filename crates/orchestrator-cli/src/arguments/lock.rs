@@ -59,7 +59,7 @@ pub(crate) struct LockGenerateArgs {
 /// Which lock to take over.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockMigrateArgs {
-    /// The older lock: JSON, whatever its name ends with.
+    /// The older lock, or `-` for standard input: JSON, whatever its name ends with.
     pub file: PathBuf,
     /// The commit that it was made for; default: the newest before `HEAD` whose gitlinks are the lock's.
     #[arg(long, value_name = "REV")]
@@ -93,7 +93,7 @@ pub(crate) enum RevisionArgument {
 /// What to run with locked images.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockComposeArgs {
-    /// The compose file: read, never changed.
+    /// The compose file, or `-` for standard input: read, never changed.
     pub file: PathBuf,
     /// A lock file, or a revision that holds one.
     #[arg(long, value_name = "LOCK", default_value = "HEAD")]
@@ -109,7 +109,7 @@ pub(crate) struct LockComposeArgs {
 /// Which lock to judge.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockCheckArgs {
-    /// A lock file; default: `locks/lock.yaml` of the revision.
+    /// A lock file, or `-` for standard input; default: `locks/lock.yaml` of the revision.
     pub file: Option<PathBuf>,
     /// The commit or branch whose tree the lock must belong to.
     #[arg(long, value_name = "REV", default_value = "HEAD")]
@@ -122,9 +122,9 @@ pub(crate) struct LockCheckArgs {
 /// Two locks.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockDiffArgs {
-    /// The older lock: a file, or a revision that holds one.
+    /// The older lock: a file, `-` for standard input, or a revision that holds one.
     pub before: String,
-    /// The newer lock: a file, or a revision that holds one.
+    /// The newer lock: a file, `-` for standard input, or a revision that holds one.
     pub after: String,
     /// Show the commits of the services that moved, too; asks their remotes where the commits are not at hand.
     #[arg(long)]
@@ -134,7 +134,7 @@ pub(crate) struct LockDiffArgs {
 /// One lock.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockShowArgs {
-    /// A lock file, or a revision that holds one.
+    /// A lock file, `-` for standard input, or a revision that holds one.
     #[arg(default_value = "HEAD")]
     pub lock: String,
 }

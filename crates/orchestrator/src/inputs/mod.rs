@@ -81,12 +81,12 @@ impl Inputs {
 
     /// The bytes of a file in `locks/` that lies where one of the lock's companions would; nothing is read of what is no
     /// plain file.
-    pub(crate) fn lock_companion(context: &Workspace, tree: &TreeId, path: &TreePath) -> Result<Option<Vec<u8>>> {
-        Ok(match context.superproject.read_file(tree, path) {
+    pub(crate) fn lock_companion(context: &Workspace, tree: &TreeId, path: &TreePath) -> Option<Vec<u8>> {
+        match context.superproject.read_file(tree, path) {
             Ok(Some(file)) if file.link.is_none() => Some(file.bytes),
             Ok(None) => None,
             Ok(Some(_)) | Err(_) => Some(Vec::new()),
-        })
+        }
     }
 
     /// Whether any file holds a text: for what is no secret because it stands in the tree, and for nothing else.

@@ -27,7 +27,7 @@ const NOT_REJECTED: &str = "not rejected";
 pub struct LockCheckRequest {
     /// The branch, tag or commit that the lock is compared with.
     pub revision: String,
-    /// The lock's file; `None`: the one in the tree.
+    /// The lock's file, `-` for standard input; `None`: the one in the tree.
     pub file: Option<PathBuf>,
     /// Ask the remotes whether the commits are pushed.
     pub check_pushed: bool,
@@ -52,7 +52,7 @@ pub async fn check_lock<'a>(site: impl Into<Site<'a>>, request: &LockCheckReques
     let commit = context.resolve(&request.revision)?;
     let revision = Revision::load(context, &commit)?;
     let lock = match &request.file {
-        Some(path) => read_file(path)?,
+        Some(path) => read_file(path, &context.surroundings)?,
         None => revision.lock(context)?.ok_or_else(|| {
             Error::new(ErrorKind::Repository, format!("`{LOCK_FILE}` is not in {}", commit.short(12))).hint(
                 "a lock is committed once a pull request is merged (`lock commit`); `lock generate` shows what it would be, \

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use config::{Template, Values, Variable};
 use deployer::ImagePin;
 use lock_model::{CONFIG_FILE, Content, Lock};
 
-use super::files::{candidates, read_lock_file};
+use super::files::{STANDARD_INPUT, candidates, read_bytes, read_lock_file};
 use crate::context::{Local, Surroundings, git_error};
-use crate::error::{Error, ErrorKind, Result, storage};
+use crate::error::{Error, ErrorKind, Result};
 use crate::inputs::Inputs;
 use crate::output_file::{MissingFolders, write_output};
 use crate::report::v1::LockComposeReport;
@@ -17,7 +18,7 @@ use crate::revision::parse_config;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ComposeRequest {
-    /// The compose file: read, never changed.
+    /// The compose file, `-` for standard input: read, never changed.
     pub file: PathBuf,
     /// A lock file, or a revision that holds one.
     pub lock: String,
@@ -44,9 +45,13 @@ pub fn compose_override(
     request: &ComposeRequest,
     surroundings: &Surroundings,
 ) -> Result<LockComposeReport> {
-    let lock = read_lock_file(&request.lock, || Local::open(repository, surroundings))?.lock;
-    let bytes = std::fs::read(&request.file)
-        .map_err(|error| storage(ErrorKind::Usage, format!("`{}` cannot be read", request.file.display()), error))?;
+    let lock = read_lock_file(&request.lock, surroundings, || Local::open(repository, surroundings))?.lock;
+    if let Some(output) = &request.output {
+        for input in [request.file.as_path(), Path::new(&request.lock)] {
+            keeps(input, output)?;
+        }
+    }
+    let bytes = read_bytes(&request.file, surroundings)?;
     let pins = pins(&lock, &request.service, &prefix(repository, &request.lock, surroundings)?)?;
     let made = deployer::compose_override(&bytes, &request.file.display().to_string(), &pins).map_err(|error| {
         Error::from_source(ErrorKind::Usage, "there is no override file to make", error)
@@ -67,10 +72,20 @@ pub fn compose_override(
     })
 }
 
+/// Refuses an output that is one of the inputs, by whatever name.
+fn keeps(input: &Path, output: &Path) -> Result<()> {
+    let (Ok(one), Ok(other)) = (input.metadata(), output.metadata()) else { return Ok(()) };
+    if (one.dev(), one.ino()) != (other.dev(), other.ino()) {
+        return Ok(());
+    }
+    let message = format!("`{}` would be written over, and it is read", output.display());
+    Err(Error::new(ErrorKind::Usage, message).hint("an override is a file of its own: `-f compose.yml -f locked.yml`"))
+}
+
 /// What service names begin with, by the configuration beside the lock; nothing where there is none.
 fn prefix(repository: &Path, lock: &str, surroundings: &Surroundings) -> Result<String> {
     let Ok(local) = Local::open(repository, surroundings) else { return Ok(String::new()) };
-    let revision = if Path::new(lock).is_file() { "HEAD" } else { lock };
+    let revision = if lock == STANDARD_INPUT || Path::new(lock).is_file() { "HEAD" } else { lock };
     let unreadable = |error| git_error("the configuration cannot be read", error);
     for candidate in &candidates(revision) {
         if local.git.commit(candidate).map_err(unreadable)?.is_none() {

@@ -19,7 +19,7 @@ use crate::submodules::{Changes, Declared, changes};
 /// Where one of them cannot be read.
 pub fn diff_locks(repository: &Path, before: &str, after: &str, surroundings: &Surroundings) -> Result<LockDiffReport> {
     let open = || Local::open(repository, surroundings);
-    Ok(report(&read_lock_file(before, open)?, &read_lock_file(after, open)?))
+    Ok(report(&read_lock_file(before, surroundings, open)?, &read_lock_file(after, surroundings, open)?))
 }
 
 /// Compares two locks, and lists the commits of each service between them.
@@ -34,7 +34,8 @@ pub async fn diff_locks_with_commits(
     after: &str,
 ) -> Result<LockDiffReport> {
     let open = || Local::open(repository, &context.surroundings);
-    let (before, after) = (read_lock_file(before, open)?, read_lock_file(after, open)?);
+    let (before, after) =
+        (read_lock_file(before, &context.surroundings, open)?, read_lock_file(after, &context.surroundings, open)?);
     let between = between(context, &before, &after).await?;
     let mut report = report(&before, &after);
     report.commits = Some(between.commit_documents());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lock_model::{LOCK_FILE, Lock, TreePath};
 
-use crate::context::{Local, git_error};
+use crate::context::{Local, Surroundings, git_error};
 use crate::error::{Error, ErrorKind, Result, storage};
 use crate::inputs::Inputs;
 use crate::lock_folder::lock_files;
@@ -12,18 +12,26 @@ use crate::output_file::{MissingFolders, write_output};
 use crate::revision::LockFile;
 use crate::workspace::Workspace;
 
-/// Reads a lock by the name of a file, or of a revision that holds one; the repository is opened only for the latter.
+/// What a caller calls standard input.
+pub(super) const STANDARD_INPUT: &str = "-";
+
+/// Reads a lock by the name of a file (`-` is standard input), or of a revision that holds one; the repository is opened
+/// only for the latter.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Lock`] for a lock that cannot be read, [`ErrorKind::Usage`] where there is none of that name.
-pub fn read_lock(name: &str, repository: impl FnOnce() -> Result<Local>) -> Result<Lock> {
-    Ok(read_lock_file(name, repository)?.lock)
+pub fn read_lock(name: &str, surroundings: &Surroundings, repository: impl FnOnce() -> Result<Local>) -> Result<Lock> {
+    Ok(read_lock_file(name, surroundings, repository)?.lock)
 }
 
-pub(super) fn read_lock_file(name: &str, repository: impl FnOnce() -> Result<Local>) -> Result<LockFile> {
-    if Path::new(name).is_file() {
-        return read_file(Path::new(name));
+pub(super) fn read_lock_file(
+    name: &str,
+    surroundings: &Surroundings,
+    repository: impl FnOnce() -> Result<Local>,
+) -> Result<LockFile> {
+    if name == STANDARD_INPUT || Path::new(name).is_file() {
+        return read_file(Path::new(name), surroundings);
     }
     let local = repository()?;
     for candidate in &candidates(name) {
@@ -52,10 +60,18 @@ pub(super) fn lock_file_at(context: &Workspace, revision: &str) -> Result<Option
     bytes.map(|bytes| LockFile::parse(bytes, LOCK_FILE)).transpose()
 }
 
-pub(super) fn read_file(path: &Path) -> Result<LockFile> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| storage(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error))?;
-    LockFile::parse(bytes, &path.display().to_string())
+pub(super) fn read_file(path: &Path, surroundings: &Surroundings) -> Result<LockFile> {
+    LockFile::parse(read_bytes(path, surroundings)?, &path.display().to_string())
+}
+
+/// The bytes of a file that the caller names; `-` is standard input.
+pub(super) fn read_bytes(path: &Path, surroundings: &Surroundings) -> Result<Vec<u8>> {
+    let (read, what) = if path == Path::new(STANDARD_INPUT) {
+        ((surroundings.standard_input)(), "standard input".to_owned())
+    } else {
+        (std::fs::read(path), format!("`{}`", path.display()))
+    };
+    read.map_err(|error| storage(ErrorKind::Usage, format!("{what} cannot be read"), error))
 }
 
 /// Writes `lock.yaml`, its schema and `.gitattributes`, each old or new and never a mix, and never over the file of another
@@ -63,10 +79,10 @@ pub(super) fn read_file(path: &Path) -> Result<LockFile> {
 pub(super) fn write_lock_folder(context: &Workspace, folder: &Path, bytes: &[u8]) -> Result<()> {
     let lock = LockFile::parse(bytes.to_vec(), LOCK_FILE)?;
     let present = |path: &TreePath| match std::fs::read(folder.join(path.file_name())) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         // No file that orchestrator wrote: a link or folder is refused when it is written to.
-        Err(_) => Ok(Some(Vec::new())),
+        Err(_) => Some(Vec::new()),
     };
     for change in lock_files(&lock, present)? {
         let forge::FileChange::Write { path, bytes } = change else { continue };

@@ -69,7 +69,7 @@ pub async fn generate_lock<'a>(site: impl Into<Site<'a>>, request: &LockGenerate
     let only = &request.services;
     let previous = match (&request.previous, only.is_empty()) {
         (_, true) => None,
-        (Some(path), false) => Some(read_file(path)?),
+        (Some(path), false) => Some(read_file(path, &context.surroundings)?),
         (None, false) => lock_file_at(context, revision.commit.as_str())?,
     };
     let everything = Scope { only: None, patience: request.wait, check_pushed: request.check_pushed };

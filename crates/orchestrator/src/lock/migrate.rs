@@ -1,7 +1,7 @@
 //! A lock of the older pipeline becomes somewhere to go back to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use config::{AssignedKind, Config, ServiceAssignment};
 use lock_gen::{LockDraft, Scan, Submodule};
@@ -12,7 +12,7 @@ use lock_model::{
 use registry::{Event, ImageRequest, RevisionPolicy};
 
 use super::adopt::Adopter;
-use super::files::write_lock_folder;
+use super::files::{read_bytes, write_lock_folder};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
@@ -31,7 +31,7 @@ const MOST_COMMITS: &str = "--max-count=10000";
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LockMigrateRequest {
-    /// The older lock: JSON, whatever its name ends with.
+    /// The older lock, `-` for standard input: JSON, whatever its name ends with.
     pub file: PathBuf,
     /// The commit that it was made for; `None`: the newest before `HEAD` whose gitlinks are the lock's.
     pub revision: Option<String>,
@@ -70,7 +70,8 @@ impl LockMigrateRequest {
 /// [`ErrorKind::Image`] where the registry has something else than it meant.
 pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Result<LockMigrateReport> {
     context.sync()?;
-    let older = read(&request.file)?;
+    let older = read_bytes(&request.file, &context.surroundings)?;
+    let older = LegacyLock::parse(&older, &request.file.display().to_string()).map_err(|error| lock_error(&error))?;
     let adopter = match &request.adopt {
         Some(adoption) => Some(Adopter::find(context, &adoption.environment, &adoption.reason).await?),
         None => None,
@@ -121,12 +122,6 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
         file: String::from_utf8_lossy(&made.file.bytes).into_owned(),
         warnings,
     })
-}
-
-fn read(path: &Path) -> Result<LegacyLock> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error))?;
-    LegacyLock::parse(&bytes, &path.display().to_string()).map_err(|error| lock_error(&error))
 }
 
 /// The commit whose gitlinks are those of the lock.
@@ -233,9 +228,9 @@ async fn make(
     revision: Option<RevisionPolicy>,
 ) -> Result<Made> {
     let paths: Vec<TreePath> = place.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    let assignments = rules
+    let (assignments, mut warnings) = rules
         .config
-        .assign_services(&paths)
+        .assign_services_of_past(&paths)
         .map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))?;
     let entries: Vec<(&ServiceAssignment, &LegacyService, &Submodule)> = assignments
         .iter()
@@ -244,7 +239,6 @@ async fn make(
             Some((assignment, older.services.get(&assignment.path)?, submodule))
         })
         .collect();
-    let mut warnings = Vec::new();
     let images = resolve(context, rules, place, &entries, revision, &mut warnings).await?;
     let source = Source::new(
         context.address(rules.config),

@@ -40,5 +40,5 @@ pub fn show_lock(lock: &Lock) -> LockShowReport {
 ///
 /// As [`read_lock`].
 pub fn show_lock_of(repository: &std::path::Path, name: &str, surroundings: &Surroundings) -> Result<LockShowReport> {
-    Ok(show_lock(&read_lock(name, || Local::open(repository, surroundings))?))
+    Ok(show_lock(&read_lock(name, surroundings, || Local::open(repository, surroundings))?))
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 use ledger::{RecordDraft, Step, StepResult};
 use lock_model::{LOCK_FILE, LockId};
 
-use super::files::{lock_file_at, read_file};
+use super::files::{STANDARD_INPUT, lock_file_at, read_file};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
@@ -25,8 +25,8 @@ pub async fn reject_lock(context: &Context, lock: &str, reason: &str) -> Result<
         };
         (id, known.entry.lock_file.clone(), known.entry.commit.clone())
     } else {
-        let lock = if Path::new(lock).is_file() {
-            read_file(Path::new(lock))?
+        let lock = if lock == STANDARD_INPUT || Path::new(lock).is_file() {
+            read_file(Path::new(lock), &context.surroundings)?
         } else {
             let commit = context.resolve(lock)?;
             lock_file_at(context, commit.as_str())?

@@ -3,18 +3,20 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use lock_model::{LOCK_FILE, Lock};
 use orchestrator::lock::{
-    LockCheckRequest, LockGenerateRequest, LockPublishRequest, check_lock, generate_lock, publish_lock,
+    ComposeRequest, LockCheckRequest, LockGenerateRequest, LockMigrateRequest, LockPublishRequest, check_lock,
+    compose_override, diff_locks, generate_lock, migrate_lock, publish_lock, show_lock_of,
 };
 use orchestrator::report::v1::{ChangeKind, NotJudged};
 use orchestrator::{
     Actor, ConfigInitRequest, Context, ErrorKind, NoEvents, Opened, RunRequest, Settings, Workspace, explain_image,
-    init_config, plan, run,
+    init_config, plan, promote, release, run,
 };
 
-use crate::shop::{BOT, CONFIGURATION, Shop, Watcher, fails, staging, user, write};
+use crate::shop::{BOT, CONFIGURATION, Shop, Watcher, fails, production, released, staging, user, write};
 
 /// The line of the configuration that names the forge.
 const FORGE: &str = "forge: { kind: local, repository: \"https://forge.example/shop/shop\" }\n";
@@ -47,7 +49,7 @@ fn opened(shop: &Shop, folder: &str) -> Opened {
         Settings::new(shop.join(folder), Actor::OfGit),
         shop.surroundings(),
         Watcher::new(),
-        std::sync::Arc::new(NoEvents),
+        Arc::new(NoEvents),
     )
     .unwrap()
 }
@@ -142,7 +144,7 @@ async fn what_only_a_forge_makes_possible_names_what_is_missing() {
     let shop = shop();
     clone(&shop, "plain");
     let settings = Settings::new(shop.join("plain"), Actor::Named(user(BOT)));
-    let answer = Context::open(settings, shop.surroundings(), Watcher::new(), std::sync::Arc::new(NoEvents));
+    let answer = Context::open(settings, shop.surroundings(), Watcher::new(), Arc::new(NoEvents));
     let error = fails(answer, ErrorKind::Usage);
     assert!(error.message().contains("no local forge"), "{error}");
     assert!(error.hints().iter().any(|hint| hint.contains("`lock generate`")), "{error:?}");
@@ -222,6 +224,103 @@ async fn a_clone_beside_its_forge_is_judged_whole() {
     let made = generate_lock(&with_forge, &LockGenerateRequest::new("HEAD")).await.unwrap();
     assert_eq!(made.not_judged, []);
     shop.commit("dev", &[write("README.md", "a word\n")], "a word");
+}
+
+#[tokio::test]
+async fn a_file_that_is_called_dash_is_standard_input() {
+    let shop = shop();
+    clone(&shop, "plain");
+    let mut request = LockGenerateRequest::new("HEAD");
+    request.output = Some(shop.join("plain/made"));
+    let made = generate_lock(&alone(&shop, "plain"), &request).await.unwrap();
+    let (repository, file) = (shop.join("plain"), shop.join("plain/made/lock.yaml"));
+    let given = |text: &str| {
+        let (text, mut surroundings) = (text.to_owned(), shop.surroundings());
+        surroundings.standard_input = Arc::new(move || Ok(text.clone().into_bytes()));
+        surroundings
+    };
+    let opened =
+        Opened::open(Settings::new(&repository, Actor::OfGit), given(&made.file), Watcher::new(), Arc::new(NoEvents))
+            .unwrap();
+    let mut request = LockCheckRequest::new("HEAD");
+    request.file = Some("-".into());
+    assert!(check_lock(&opened, &request).await.unwrap().usable);
+    let compared = diff_locks(&repository, "-", file.to_str().unwrap(), &given(&made.file)).unwrap();
+    assert_eq!((&compared.before, compared.changes.len()), (&made.lock, 0));
+    assert_eq!(show_lock_of(&repository, "-", &given(&made.file)).unwrap().lock, made.lock);
+    fails(diff_locks(&repository, "-", "HEAD", &given("no lock")), ErrorKind::Lock);
+
+    let compose = "services: { cart: { image: cart } }\n";
+    let mut request = ComposeRequest::new("-");
+    request.lock = file.to_str().unwrap().to_owned();
+    let pinned = compose_override(&repository, &request, &given(compose)).unwrap();
+    assert_eq!(pinned.services.len(), 1);
+    let mut request = ComposeRequest::new(shop.join("plain/compose.yml"));
+    fs::write(&request.file, compose).unwrap();
+    request.lock = "-".to_owned();
+    assert_eq!(compose_override(&repository, &request, &given(&made.file)).unwrap().file, pinned.file);
+
+    // No output takes the place of what it is made from.
+    for (output, input) in
+        [("compose.yml", "compose.yml"), ("made/lock.yaml", "made/lock.yaml"), ("made/../compose.yml", "compose.yml")]
+    {
+        let before = fs::read_to_string(repository.join(input)).unwrap();
+        request.lock = file.to_str().unwrap().to_owned();
+        request.output = Some(repository.join(output));
+        let error = fails(compose_override(&repository, &request, &given("")), ErrorKind::Usage);
+        assert!(error.message().contains("would be written over"), "{error}");
+        assert_eq!(fs::read_to_string(repository.join(input)).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_service_is_a_mistake_of_the_caller_and_the_near_one_is_named() {
+    let shop = released();
+    let mut request = LockGenerateRequest::new("staging");
+    request.services.insert("shop-crat".try_into().unwrap());
+    let error = fails(generate_lock(&shop.bot(), &request).await, ErrorKind::Usage);
+    assert!(error.all_problems()[0].message.contains("did you mean `shop-cart`?"), "{error}");
+    let answer = explain_image(&shop.bot(), "staging", &"shop-wbe".try_into().unwrap()).await;
+    let error = fails(answer, ErrorKind::Usage);
+    assert!(error.all_problems()[0].message.contains("did you mean `shop-web`?"), "{error}");
+
+    // So is a step that the configuration does not have.
+    let error = fails(promote(&shop.bot(), &production()).await, ErrorKind::Usage);
+    assert!(error.message().contains("has no key `promote`"), "{error}");
+    let error = fails(release(&shop.bot(), &staging(), None).await, ErrorKind::Usage);
+    assert!(error.message().contains("has no key `release`"), "{error}");
+}
+
+#[tokio::test]
+async fn p1_an_old_tree_is_read_by_rules_that_have_more_services_than_it_had() {
+    let rules = CONFIGURATION.replace("services:\n", "services:\n- { match: \"later/*\", kind: configuration }\n");
+    let shop = Shop::with(&rules);
+    let entries = ["ops/shop-dashboards", "services/shop-cart", "services/shop-web"].map(|path| {
+        let (commit, name) = (shop.gitlink("dev", path), path.rsplit('/').next().unwrap());
+        let image = format!(
+            "\"repository\": \"registry.example/shop/{}\", \"tag\": \"main-{}\"",
+            name.trim_start_matches("shop-"),
+            commit.short(7)
+        );
+        format!("\"{name}\": {{ \"submodule_path\": \"{path}\", \"git_sha\": \"{commit}\", \"image\": {{ {image} }} }}")
+    });
+    let metadata = "{ \"commit\": \"\", \"generated_at\": \"2025-12-01T08:00:00Z\", \"generator\": \"x\", \"source_branch\": \"HEAD\" }";
+    let older = format!("{{ \"metadata\": {metadata}, \"services\": {{ {} }} }}", entries.join(", "));
+    fs::write(shop.join("older.yml"), older).unwrap();
+    let mut request = LockMigrateRequest::new(shop.join("older.yml"));
+    request.revision = Some("dev".to_owned());
+    request.rules = Some("dev".to_owned());
+    let migrated = migrate_lock(&shop.bot(), &request).await.unwrap();
+    assert_eq!(migrated.services.len(), 3);
+    assert!(
+        migrated.warnings.iter().any(|warning| warning.contains("`later/*` matches no submodule")),
+        "{migrated:#?}"
+    );
+    // A new lock of the same tree is refused: there the rule is a mistake.
+    let error = fails(generate_lock(&shop.bot(), &LockGenerateRequest::new("dev")).await, ErrorKind::Usage);
+    assert!(error.message().contains("`later/*` matches no submodule"), "{error}");
+    let taken = explain_image(&shop.bot(), "dev", &"shop-cart".try_into().unwrap()).await.unwrap().taken;
+    assert!(taken.is_some());
 }
 
 fn add_to(file: &Path, text: &str) {
