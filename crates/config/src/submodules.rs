@@ -1,7 +1,7 @@
 //! `submodules:` where their code may come from, and which of their commits may be locked.
 
 use super::hosts::{is_host, is_host_port};
-use lock_model::{BranchName, identifier};
+use lock_model::{BranchName, RepositoryUrl, identifier};
 
 identifier!(
     /// A host, an owner on it, or one repository: `github.com`, `github.com/shop`, `github.com/shop/cart`.
@@ -9,7 +9,7 @@ identifier!(
     "source of submodules",
     "`HOST`, `HOST/OWNER` or `HOST/OWNER/REPOSITORY`, without scheme, user, `*` and `.git`",
     at most 300 characters,
-    pattern "^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/(?!\\.{1,2}(/|$))[A-Za-z0-9._~+-]+)*(?<!\\.git)$",
+    pattern "^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/(?!\\.{1,2}(/|$))([A-Za-z0-9._~+-]|%(2[016-9BC]|3[BD]))+)*(?<!\\.git)$",
     check is_source
 );
 
@@ -82,8 +82,11 @@ impl AcceptedRef {
 fn is_source(text: &str) -> bool {
     let mut segments = text.split('/');
     let host = segments.next().unwrap_or_default();
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '+' | '-');
-    let good = |segment: &str| !matches!(segment, "" | "." | "..") && segment.chars().all(plain);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '+' | '-' | '%');
+    // The escapes of an address, such as `%20`, in the one spelling that they have there.
+    let good = |segment: &str| {
+        segment.chars().all(plain) && RepositoryUrl::try_from(format!("https://host/{segment}")).is_ok()
+    };
     // A repository has one name, with and without the suffix.
     (is_host(host) || is_host_port(host)) && segments.all(good) && text.strip_suffix(".git").is_none()
 }
@@ -111,8 +114,15 @@ mod tests {
 
     #[test]
     fn t8_sources_are_whole_names() {
-        for good in ["github.com", "github.com/shop", "git.shop.example:8443/a/b/c", "[::1]:3000/x", "h/~me", "h:443/a"]
-        {
+        for good in [
+            "github.com",
+            "github.com/shop",
+            "git.shop.example:8443/a/b/c",
+            "[::1]:3000/x",
+            "h/~me",
+            "h:443/a",
+            "dev.azure.com/shop/My%20Shop",
+        ] {
             source(good);
         }
         for bad in [
@@ -133,6 +143,9 @@ mod tests {
             "h:0/a",
             "h:x/a",
             "h/%2e",
+            "h/%2b",
+            "h/%",
+            "h%20/a",
             "h/é",
         ] {
             AllowedSource::try_from(bad).unwrap_err();

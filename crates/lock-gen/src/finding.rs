@@ -46,6 +46,8 @@ lock_model::words! {
         Stale = "stale",
         /// A URL without TLS.
         PlainHttp = "plain-http",
+        /// A user, perhaps a token, in a URL.
+        User = "user",
         /// A section of `.gitmodules` that has no meaning there: git ignores it.
         Ignored = "ignored",
         /// A commit that is on no branch of its remote.

@@ -108,4 +108,4 @@ pub use store::{ContentOrigin, SubmoduleContent, SubmoduleStore};
 pub use submodule_changes::{Pins, SubmoduleChange, changes_to_review, lock_pins};
 pub use superproject::{Ownership, Superproject};
 pub use tree::{ContentLimits, TreeFile};
-pub use url::{UrlError, fetch_url, lock_url};
+pub use url::{UrlError, fetch_url, lock_url, source_url};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use git::{Git, GitError, GitErrorKind, GitOptions, InitOptions, ObjectFormat};
+use lock_model::escaping::mask_address;
 use lock_model::{CommitId, Digest, ErrorClass};
 use process::Program;
 
@@ -54,7 +55,9 @@ impl MirrorCache {
 
     /// Where a repository of a remote lies: one for each hash function and purpose.
     pub(crate) fn folder_for(&self, url: &str, format: ObjectFormat, ending: &str) -> PathBuf {
-        let digest = Digest::of(url.as_bytes());
+        // A token in the address may be another one in each job.
+        let web = url.starts_with("http").then(|| mask_address(url));
+        let digest = Digest::of(web.as_deref().unwrap_or(url).as_bytes());
         let (short, _) = digest.hex().split_at(32);
         let format = if format == ObjectFormat::Sha256 { "-sha256" } else { "" };
         self.folder.join(format!("{short}{format}{ending}"))

@@ -10,7 +10,7 @@ use crate::ReadError;
 use crate::finding::{Finding, FindingKind, shown};
 use crate::gitmodules::Gitmodules;
 use crate::objects::{EntryKind, Reader, commit_id};
-use crate::url::lock_url;
+use crate::url::{lock_url, names_user};
 
 /// The submodules of a tree, and the findings about them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -180,6 +180,14 @@ impl Scan {
                             &path,
                             format!("has the URL `{resolved}`, without TLS"),
                             "use `https://`",
+                        ));
+                    }
+                    if names_user(url) {
+                        self.warnings.push(Finding::new(
+                            FindingKind::User,
+                            &path,
+                            "has a URL with a user in it, which the lock leaves out: it may be a token",
+                            "take the user out of the URL in `.gitmodules`; git's credential helpers supply it",
                         ));
                     }
                     self.submodules.push(Submodule {

@@ -36,12 +36,13 @@ impl AllowedSources {
         let read = |text: &str| {
             let bare = text.strip_prefix("https://").unwrap_or(text);
             let bare = bare.strip_suffix('/').unwrap_or(bare);
-            let odd = |c: char| c.is_whitespace() || lock_model::escaping::is_hidden(c) || "@\\?#%*".contains(c);
+            let odd = |c: char| c.is_whitespace() || lock_model::escaping::is_hidden(c) || "@\\?#*".contains(c);
             let (host, path) = split(bare);
             let good = !host.is_empty()
                 && !bare.contains(odd)
                 && !bare.contains("://")
-                && path.iter().all(|segment| !matches!(*segment, "" | "." | ".."));
+                && !host.contains('%')
+                && path.iter().all(|segment| RepositoryUrl::try_from(format!("https://host/{segment}")).is_ok());
             if good {
                 Ok((host, path.into_iter().map(str::to_owned).collect()))
             } else {
@@ -107,8 +108,14 @@ mod tests {
 
     #[test]
     fn t8_sources_are_compared_by_whole_names() {
-        let allowed =
-            AllowedSources::new(["github.com/shop", "https://git.shop.example:8443/", "h.example/a/b"]).unwrap();
+        let allowed = AllowedSources::new([
+            "github.com/shop",
+            "https://git.shop.example:8443/",
+            "h.example/a/b",
+            "dev.azure.com/shop/My%20Shop",
+            "[::1]",
+        ])
+        .unwrap();
         for (url, expected) in [
             ("https://github.com/shop/cart", true),
             ("https://GitHub.com/shop/cart.git", true),
@@ -124,10 +131,14 @@ mod tests {
             ("https://h.example/a/b", true),
             ("https://h.example/a/b.git", true),
             ("https://h.example/a/bc", false),
+            ("https://dev.azure.com/shop/My%20Shop/_git/cart", true),
+            ("https://dev.azure.com/shop/My/_git/cart", false),
+            ("https://[::1]/a", true),
+            ("https://[::2]/a", false),
         ] {
             assert_eq!(allowed.allows(&url.parse().unwrap()), expected, "{url}");
         }
-        for bad in ["", "/a", "http://h/a", "h/../a", "h//a", "u@h/a", "h/*", "h\n"] {
+        for bad in ["", "/a", "http://h/a", "h/../a", "h//a", "u@h/a", "h/*", "h\n", "h/%2e", "h/%2b", "h%20/a"] {
             AllowedSources::new([bad]).unwrap_err();
         }
         assert!(!AllowedSources::new([""; 0]).unwrap().allows(&"https://h.example/a".parse().unwrap()));

@@ -43,11 +43,38 @@ impl SubmoduleStore {
 
     /// The content of a submodule at the commit of its gitlink, whether that was pushed or not.
     pub fn content(&self, submodule: &Submodule, fetch_url: &str) -> Result<SubmoduleContent, ContentError> {
-        let clone = at_hand(&self.modules, &submodule.name);
-        if let Some(objects) = clone.and_then(|objects| having(objects, &submodule.commit)) {
-            return SubmoduleContent::new(submodule, objects, ContentOrigin::Clone);
+        match self.content_in_clone(submodule)? {
+            Some(content) => Ok(content),
+            None => self.published_content(submodule, fetch_url),
         }
-        self.published_content(submodule, fetch_url)
+    }
+
+    /// The same where no remote need be asked: absent where neither the clone nor the cache has the commit.
+    pub fn content_at_hand(
+        &self,
+        submodule: &Submodule,
+        fetch_url: &str,
+    ) -> Result<Option<SubmoduleContent>, ContentError> {
+        match self.content_in_clone(submodule)? {
+            Some(content) => Ok(Some(content)),
+            None => self.content_in_cache(submodule, fetch_url),
+        }
+    }
+
+    fn content_in_clone(&self, submodule: &Submodule) -> Result<Option<SubmoduleContent>, ContentError> {
+        let clone = at_hand(&self.modules, &submodule.name);
+        let objects = clone.and_then(|objects| having(objects, &submodule.commit));
+        objects.map(|objects| SubmoduleContent::new(submodule, objects, ContentOrigin::Clone)).transpose()
+    }
+
+    fn content_in_cache(
+        &self,
+        submodule: &Submodule,
+        fetch_url: &str,
+    ) -> Result<Option<SubmoduleContent>, ContentError> {
+        let folder = self.cache.folder_for(fetch_url, object_format(&submodule.commit), ".git");
+        let objects = open_owned(&folder).and_then(|objects| having(objects, &submodule.commit));
+        objects.map(|objects| SubmoduleContent::new(submodule, objects, ContentOrigin::Cache)).transpose()
     }
 
     /// The same for several submodules, each with the URL that it is fetched from, eight at once; in their order.
@@ -58,12 +85,11 @@ impl SubmoduleStore {
     /// The content of a submodule at the commit of its gitlink, from the cache or the remote: a commit that only the clone
     /// has is [not published](ContentError::NotPublished).
     pub fn published_content(&self, submodule: &Submodule, fetch_url: &str) -> Result<SubmoduleContent, ContentError> {
+        if let Some(content) = self.content_in_cache(submodule, fetch_url)? {
+            return Ok(content);
+        }
         let format = object_format(&submodule.commit);
         let folder = self.cache.folder_for(fetch_url, format, ".git");
-        let cached = || open_owned(&folder).and_then(|objects| having(objects, &submodule.commit));
-        if let Some(objects) = cached() {
-            return SubmoduleContent::new(submodule, objects, ContentOrigin::Cache);
-        }
         let cache_error = |source: crate::error::Source| ContentError::Cache { folder: folder.clone(), source };
         let init = InitOptions { format, ..InitOptions::default() };
         let MirrorCache { program, options, folder: cache } = &self.cache;
@@ -72,9 +98,9 @@ impl SubmoduleStore {
         // A ref keeps the commit from being pruned; one a commit, so that two runs do not fight over it.
         let refspec = format!("+{commit}:refs/orchestrator/{commit}", commit = submodule.commit);
         let fetched = git.fetch(fetch_url, &[&refspec], Some(1));
-        match (fetched, cached()) {
+        match (fetched, self.content_in_cache(submodule, fetch_url)?) {
             // Another run may have brought it while this one failed.
-            (_, Some(objects)) => SubmoduleContent::new(submodule, objects, ContentOrigin::Fetched),
+            (_, Some(content)) => Ok(SubmoduleContent { origin: ContentOrigin::Fetched, ..content }),
             (Err(error), None) => Err(fetch_error(submodule, fetch_url, error)),
             (Ok(()), None) => {
                 Err(cache_error(format!("commit `{}` was fetched but is not there", submodule.commit).into()))

@@ -40,7 +40,7 @@ identifier!(
 
 identifier!(
     /// Address of a git repository as the lock writes it: `https://` (or, with a warning, `http://`), no user,
-    /// no password, no query.
+    /// no password, no query. Of the `%` escapes it takes those of marks that names have, such as `%20`.
     ///
     /// ```
     /// use lock_model::RepositoryUrl;
@@ -54,7 +54,8 @@ identifier!(
     "`https://HOST/PATH` without user, query or fragment",
     at most 2048 characters,
     pattern concat!(
-        r"^https?://", host_pattern!(), r"(/(?!\.{1,2}(/|$))[^\s/?#@\\%", forbidden_pattern!(), r"]+)+/?$"
+        r"^https?://(", host_pattern!(), r"|\[[0-9a-f:.]+\](:[0-9]{1,5})?)",
+        r"(/(?!\.{1,2}(/|$))([^\s/?#@\\%", forbidden_pattern!(), r"]|%(2[016-9BC]|3[BD]))+)+/?$"
     ),
     check is_repository_url
 );
@@ -121,13 +122,33 @@ fn is_repository_url(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else { return false };
     let Some((host, path)) = rest.split_once('/') else { return false };
     let path = path.strip_suffix('/').unwrap_or(path);
-    is_host(host)
+    (is_host(host) || is_ipv6_host(host))
         && path.split('/').all(|segment| {
+            let mut escapes = segment.split('%');
+            let begins_plainly = escapes.next().is_some();
             !matches!(segment, "" | "." | "..")
-                && !segment.contains(|c: char| {
-                    c.is_whitespace() || is_forbidden(c) || matches!(c, '?' | '#' | '@' | '\\' | '%')
-                })
+                && begins_plainly
+                && escapes.all(|rest| rest.get(..2).is_some_and(is_url_escape))
+                && !segment
+                    .contains(|c: char| c.is_whitespace() || is_forbidden(c) || matches!(c, '?' | '#' | '@' | '\\'))
         })
+}
+
+/// The two digits of a `%` escape: a space, or a mark that means nothing in an address. Not `@`, `[` and `:`: git decodes
+/// an ssh address before it looks for the host in it.
+fn is_url_escape(digits: &str) -> bool {
+    matches!(digits, "20" | "21" | "26" | "27" | "28" | "29" | "2B" | "2C" | "3B" | "3D")
+}
+
+/// An IPv6 address in brackets, with or without a port.
+fn is_ipv6_host(text: &str) -> bool {
+    let Some((address, port)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return false };
+    let port_is_good = match port.strip_prefix(':') {
+        Some(port) => matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit()),
+        None => port.is_empty(),
+    };
+    let in_address = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b':' | b'.');
+    !address.is_empty() && address.bytes().all(in_address) && port_is_good
 }
 
 fn is_tree_path(text: &str) -> bool {
@@ -158,9 +179,14 @@ mod tests {
 
     #[test]
     fn urls_carry_no_credentials() {
-        for good in
-            ["https://github.com/Shopifake/shopifake-back", "https://host.example:8443/a/b.git", "http://host/a"]
-        {
+        for good in [
+            "https://github.com/Shopifake/shopifake-back",
+            "https://host.example:8443/a/b.git",
+            "http://host/a",
+            "https://dev.azure.com/shop/My%20Shop/_git/cart",
+            "https://[::1]:8443/a",
+            "https://[2001:db8::1]/a",
+        ] {
             assert!(RepositoryUrl::try_from(good).is_ok(), "{good}");
         }
         for bad in [
@@ -171,6 +197,17 @@ mod tests {
             "https://host/../a",
             "https://host/a?b",
             "https://host/%0a",
+            "https://host/%2e%2e",
+            "https://host/%2F",
+            "https://host/%2b",
+            "https://host/%",
+            "https://host/%2",
+            "https://%20host/a",
+            "https://host/%40%5Bother.example%5D/a",
+            "https://[]/a",
+            "https://[::1/a",
+            "https://[::1]x/a",
+            "https://[::1%25eth0]/a",
             "file:///a",
             "https://host/a\nb",
             "-uhttps://host/a",
