@@ -1,4 +1,4 @@
-//! Reading manifests: YAML streams of Kubernetes objects, without YAML's reuse tricks.
+//! Reading manifests: YAML streams of Kubernetes objects. Anchors, aliases and merge keys are written out.
 
 use std::fmt;
 
@@ -10,6 +10,10 @@ use crate::problem::{DeployProblem, ProblemKind, escaped};
 
 /// Largest manifest that is read.
 const SIZE_LIMIT: usize = 8 * 1024 * 1024;
+/// Most text that a manifest has once its aliases are written out.
+const WRITTEN_OUT_LIMIT: usize = 2 * SIZE_LIMIT;
+/// Most values that its aliases stand for.
+const ALIASED_VALUES: usize = 100_000;
 
 /// One object of a manifest.
 #[derive(Clone, Debug)]
@@ -34,20 +38,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Document>, Vec<DeployProblem>> {
         return Err(whole(format!("the file has {} bytes, the limit is {SIZE_LIMIT}", bytes.len())));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| whole(format!("the file is not UTF-8: {error}")))?;
-    let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::Error,
-        merge_keys: MergeKeyPolicy::Error,
-        legacy_octal_numbers: true,
-        strict_booleans: false,
-        reject_unsupported_tags: true,
-        non_finite_float_policy: NonFiniteFloatPolicy::Reject,
-        with_snippet: false,
-        budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
-    };
-    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let line = error.location().map(|place| place.line()).filter(|line| *line > 0);
-        vec![unreadable(&parser_message(&error)).at(None, line)]
-    })?;
+    let documents = documents::<Node>(text, MergeKeyPolicy::Merge)?;
+    if text.contains("<<") {
+        same_to_kubectl(text, &documents)?;
+    }
     let mut found = Vec::new();
     let mut wrong = Vec::new();
     for (index, document) in documents.into_iter().enumerate() {
@@ -61,6 +55,52 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Document>, Vec<DeployProblem>> {
         }
     }
     if wrong.is_empty() { Ok(found) } else { Err(wrong) }
+}
+
+fn documents<N: for<'de> Deserialize<'de>>(
+    text: &str,
+    merge_keys: MergeKeyPolicy,
+) -> Result<Vec<Spanned<N>>, Vec<DeployProblem>> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: merge_keys,
+        legacy_octal_numbers: true,
+        strict_booleans: false,
+        reject_unsupported_tags: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::Reject,
+        with_snippet: false,
+        // What an alias stands for counts each time.
+        budget: serde_saphyr::budget! {
+            max_anchors: 10_000,
+            max_aliases: 10_000,
+            max_total_scalar_bytes: WRITTEN_OUT_LIMIT,
+            enforce_alias_anchor_ratio: false,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: ALIASED_VALUES,
+            max_replay_stack_depth: 16,
+        },
+    };
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+        let line = error.location().map(|place| place.line()).filter(|line| *line > 0);
+        vec![DeployProblem::new(ProblemKind::Unreadable, parser_message(&error)).at(None, line)]
+    })
+}
+
+/// Refuses a map that `kubectl` and the YAML specification read differently: to the specification a key of its own wins
+/// over one that `<<` brings, to `kubectl` the later of the two.
+fn same_to_kubectl(text: &str, documents: &[Spanned<Node>]) -> Result<(), Vec<DeployProblem>> {
+    let kubectl = self::documents::<InOrder>(text, MergeKeyPolicy::AsOrdinary)?;
+    let mut problems = Vec::new();
+    for (index, (document, theirs)) in documents.iter().zip(&kubectl).enumerate() {
+        if document.value.0 != theirs.value.0.0 {
+            let message = "a key stands before the `<<` that brings it too, and YAML readers do not agree which one counts: \
+                           write `<<` first in its map";
+            let line = document.referenced.line();
+            problems.push(DeployProblem::new(ProblemKind::Unreadable, message).at(Some(index + 1), Some(line)));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 fn unfold(
@@ -90,8 +130,8 @@ fn unfold(
 fn parser_message(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let text = escaped(text.lines().next().unwrap_or("unreadable"));
-    if text.contains("anchor") || text.contains("alias") {
-        "anchors and aliases are not accepted: write the value out".to_owned()
+    if text.contains("budget") || text.contains("replay") {
+        format!("too large once its aliases are written out: {text}")
     } else {
         format!("not readable as YAML: {text}")
     }
@@ -161,6 +201,72 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 }
 
+/// The same where `<<` is read as `kubectl` does: in the order of the map, whatever stands there already.
+struct InOrder(Node);
+
+impl<'de> Deserialize<'de> for InOrder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(InOrderVisitor)
+    }
+}
+
+struct InOrderVisitor;
+
+impl<'de> Visitor<'de> for InOrderVisitor {
+    type Value = InOrder;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        NodeVisitor.expecting(f)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<InOrder, E> {
+        NodeVisitor.visit_bool(value).map(InOrder)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<InOrder, E> {
+        NodeVisitor.visit_i64(value).map(InOrder)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<InOrder, E> {
+        NodeVisitor.visit_u64(value).map(InOrder)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<InOrder, E> {
+        NodeVisitor.visit_f64(value).map(InOrder)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<InOrder, E> {
+        NodeVisitor.visit_str(value).map(InOrder)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<InOrder, E> {
+        NodeVisitor.visit_unit().map(InOrder)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<InOrder, A::Error> {
+        let mut items = Vec::new();
+        while let Some(InOrder(Node(item))) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(InOrder(Node(Value::Array(items))))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<InOrder, A::Error> {
+        let mut entries = Map::new();
+        while let Some((key, InOrder(Node(value)))) = access.next_entry::<String, InOrder>()? {
+            match (key.as_str(), value) {
+                ("<<", Value::Object(merged)) => entries.extend(merged),
+                // Of several the first counts most.
+                ("<<", Value::Array(several)) => {
+                    entries.extend(several.into_iter().rev().filter_map(|one| one.as_object().cloned()).flatten());
+                }
+                (_, value) => drop(entries.insert(key, value)),
+            }
+        }
+        Ok(InOrder(Node(Value::Object(entries))))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,10 +292,76 @@ mod tests {
     }
 
     #[test]
-    fn reuse_tricks_and_doubled_keys_are_refused() {
-        assert_eq!(message("a: &x 1\nb: *x\n"), "anchors and aliases are not accepted: write the value out");
+    fn anchors_and_merge_keys_are_written_out_as_kubectl_does() {
+        let shared = "x: &x { a: 1, l: [1] }\ny: &y { a: 2, b: 2 }\n";
+        for (text, expected) in [
+            ("name: &app cart\nagain: *app\n", r#"{"name":"cart","again":"cart"}"#),
+            (
+                "a: &n ~\nb: *n\nc: &t yes\nd: *t\ne: &s 'yes'\nf: *s\n",
+                r#"{"a":null,"b":null,"c":true,"d":true,"e":"yes","f":"yes"}"#,
+            ),
+            ("&k a: 1\nb: *k\n", r#"{"a":1,"b":"a"}"#),
+            ("a: &a [1, &b { c: 2 }]\nd: *a\ne: *b\n", r#"{"a":[1,{"c":2}],"d":[1,{"c":2}],"e":{"c":2}}"#),
+            ("a: &x 1\nb: *x\nc: &x 2\nd: *x\n", r#"{"a":1,"b":1,"c":2,"d":2}"#),
+            ("a: { <<: { b: 1, c: 1 }, b: 2 }\n", r#"{"a":{"b":2,"c":1}}"#),
+            ("a: { b: 1, <<: { b: 1 } }\n", r#"{"a":{"b":1}}"#),
+        ] {
+            let documents = parse(text.as_bytes()).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+            let expected: Map<String, Value> = serde_json::from_str(expected).unwrap();
+            assert_eq!(documents[0].object, expected, "{text}");
+        }
+        for (rest, expected) in [
+            ("m: { <<: *x, a: 3 }\n", r#"{"a":3,"l":[1]}"#),
+            ("m: { <<: [*x, *y] }\n", r#"{"a":1,"l":[1],"b":2}"#),
+            ("m: { <<: [*y, *x], b: 3 }\n", r#"{"a":2,"l":[1],"b":3}"#),
+            ("m: { <<: *x, l: { <<: *y } }\n", r#"{"a":1,"l":{"a":2,"b":2}}"#),
+            ("m: { \"<<\": 1 }\n", r#"{"<<":1}"#),
+        ] {
+            let text = format!("{shared}{rest}");
+            let documents = parse(text.as_bytes()).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+            let expected: Value = serde_json::from_str(expected).unwrap();
+            assert_eq!(documents[0].object["m"], expected, "{text}");
+        }
+        // To one reader this is 1, to the other 3.
+        for rest in ["m: { a: 3, <<: *x }\n", "m: { \"<<\": *x }\n", "m: { a: 3, <<: [*y, *x] }\n"] {
+            let said = message(&format!("{shared}{rest}"));
+            assert!(said.contains("YAML readers do not agree"), "{rest}: {said}");
+        }
+        for text in ["m: { <<: 1 }\n", "m: { <<: [1] }\n", "m: { <<: {a: 1}, <<: {b: 1} }\n"] {
+            assert!(message(text).contains("not readable as YAML"), "{text}: {}", message(text));
+        }
+    }
+
+    #[test]
+    fn t40_bombs_of_aliases_cycles_and_anchors_of_other_documents_are_refused() {
+        let laughs = (1..=12).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, level| {
+            format!("{text}a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(","))
+        });
+        let quadratic = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 9_000].join(","));
+        let many = format!("a: &a [1,2,3,4,5,6,7,8,9]\nb: [{}]\n", vec!["*a"; 9_999].join(","));
+        let merges = (1..=30).fold("a0: &a0 {x: 1}\n".to_owned(), |text, level| {
+            format!("{text}a{level}: &a{level} {{<<: *a{0}, k{level}: [*a{0}, *a{0}]}}\n", level - 1)
+        });
+        let anchors = (0..11_000).map(|number| format!("- &a{number} x\n")).collect::<String>();
+        for (what, text) in
+            [("laughs", laughs), ("quadratic", quadratic), ("many", many), ("merges", merges), ("anchors", anchors)]
+        {
+            let start = std::time::Instant::now();
+            let said = message(&text);
+            assert!(said.contains("too large once its aliases are written out"), "{what}: {said}");
+            assert!(start.elapsed().as_secs() < 10, "{what}");
+        }
+        for text in ["a: &a [*a]\n", "a: &a { b: *a }\n", "a: &a { <<: *a }\n", "a: *nothing\n", "a: *b\nb: &b 1\n"] {
+            assert!(message(text).contains("not readable as YAML"), "{text}: {}", message(text));
+        }
+        let across = "a: &a 1\n---\nb: *a\n";
+        assert!(message(across).contains("not readable as YAML"), "{}", message(across));
+        assert_eq!(parse(b"a: &a 1\nb: *a\n---\na: &a 2\nb: *a\n").unwrap()[1].object["b"], 2);
+    }
+
+    #[test]
+    fn doubled_keys_and_what_json_has_no_word_for_are_refused() {
         assert!(message("a: 1\na: 2\n").contains("duplicate"), "{}", message("a: 1\na: 2\n"));
-        assert!(message("a: {<<: {b: 1}}\n").contains("merge"), "{}", message("a: {<<: {b: 1}}\n"));
         assert!(message("a: .nan\n").contains("not readable as YAML"));
         assert!(message("a: !custom x\n").contains("not readable as YAML"));
         assert_eq!(message("- a\n"), "the document is not a Kubernetes object");

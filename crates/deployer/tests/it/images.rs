@@ -166,3 +166,37 @@ fn b26_an_image_volume_is_no_container() {
     let request = request(vec![service("cart", Some(pin("cart", "1")), &[("pod.yaml", pod)])]);
     assert!(refused(&request).contains("its manifests have only `quay.io/a/b:1`"), "{}", refused(&request));
 }
+
+/// A pod that is described once and used twice, as kustomize users and charts' authors write it.
+const ANCHORED: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: &app two }
+spec:
+  selector: { matchLabels: &labels { app: *app } }
+  template:
+    metadata: { labels: *labels }
+    spec: &pod
+      containers:
+      - &container { name: app, image: 'registry.example/shop/cart:dev' }
+      - { <<: *container, name: again }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: &app extra }
+spec: { selector: { app: *app }, ports: [{ port: 80 }] }
+";
+
+#[test]
+fn t17_each_use_of_an_anchored_image_is_pinned_and_written_out() {
+    let request = with_file("anchored.yaml", ANCHORED);
+    let plan = planned(&request);
+    let tree = tree(&request);
+    let written = text(&tree, "services/cart/anchored.yaml");
+    let image = "image: registry.example/shop/cart:main-";
+    let pinned = written.lines().filter(|line| line.contains(image) && line.contains("@sha256:"));
+    assert_eq!(pinned.count(), 2, "{written}");
+    assert!(!written.contains(['&', '*']) && !written.contains("<<"), "{written}");
+    assert!(written.contains("app: extra") && written.contains("app: two"), "{written}");
+    assert!(plan.unpinned_images.iter().all(|image| image.object.to_string() != "Deployment/two"));
+}
