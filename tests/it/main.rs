@@ -17,6 +17,7 @@ mod faults_kill;
 mod flow;
 mod flow_cases;
 mod flow_trains;
+mod git_credentials;
 mod identity;
 mod ledger_attacks;
 mod lock_cases;

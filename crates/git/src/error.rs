@@ -33,6 +33,8 @@ pub enum GitErrorKind {
     Unreadable,
     /// A remote could not be reached, or did not do what it was asked; [`GitError::class`] says which.
     Remote,
+    /// An `insteadOf` of the configuration makes a folder or a remote helper of an address that was none.
+    Rewritten,
     /// A value was refused before git saw it: git could take it for an option, a pattern, or several lines.
     Operand,
     /// Git ended well, but printed something that its manual does not describe.
@@ -74,6 +76,11 @@ impl GitError {
 
     pub(crate) fn remote(remote: String, class: ErrorClass, detail: &'static str, source: ProcessError) -> Self {
         Self::new(GitErrorKind::Remote, class, remote, detail).with_source(in_short(source))
+    }
+
+    pub(crate) fn rewritten(address: String, url: &str) -> Self {
+        let source = format!("an `insteadOf` makes `{url}` of it, which is neither https nor ssh");
+        Self::new(GitErrorKind::Rewritten, ErrorClass::Invalid, address, "").with_source(source)
     }
 
     pub(crate) fn operand(meant_as: &'static str, value: &str) -> Self {
@@ -191,6 +198,7 @@ impl fmt::Display for GitError {
             GitErrorKind::NotFound => write!(f, "`{subject}` does not exist in the repository"),
             GitErrorKind::Unreadable => write!(f, "`{subject}` cannot be read"),
             GitErrorKind::Remote => write!(f, "remote `{subject}`: {detail}"),
+            GitErrorKind::Rewritten => write!(f, "`{subject}` is not fetched from where git's configuration leads"),
             GitErrorKind::Operand => write!(f, "`{subject}` is not usable as {detail}"),
             GitErrorKind::UnexpectedOutput => write!(f, "answer of `{subject}` not understood: {detail}"),
             GitErrorKind::Io => write!(f, "cannot write in `{subject}`"),

@@ -1,8 +1,8 @@
 //! A git repository as a typed interface: trees, commits, refs, merges, fetch and push.
 //!
 //! Trees, commits and refs are read in this process; what writes, merges or asks a remote is one or a few short-lived
-//! children of the `git` program. None of them sees a `GIT_*` variable of the caller, runs a hook of the repository, or
-//! speaks a protocol that was not allowed; operands never pass for options. Settings of a user that would change an answer
+//! children of the `git` program. None of them sees a `GIT_*` variable of the caller but for what a [`Transport`] takes,
+//! runs a hook of the repository, or speaks a protocol that was not allowed; operands never pass for options. Settings of a user that would change an answer
 //! or stop a command (`safe.bareRepository`, signatures, merge drivers, …) are overridden. Nothing reads or changes a work
 //! tree or an index.
 //!
@@ -32,6 +32,7 @@
 //!
 //! None is needed: every call blocks the calling thread until its children have ended.
 
+mod address;
 mod commits;
 mod error;
 mod history;
@@ -43,6 +44,7 @@ mod reader;
 mod refs;
 mod remote;
 mod repository;
+mod transport;
 mod tree_reads;
 mod trees;
 mod write;
@@ -56,6 +58,7 @@ pub use process;
 pub use refs::{ABSENT, RefChange, RefUpdate, Reference};
 pub use remote::PushOutcome;
 pub use repository::Git;
+pub use transport::Transport;
 pub use trees::{
     FolderEntry, LineCount, MODE_EXECUTABLE, MODE_FILE, MODE_FOLDER, MODE_GITLINK, MODE_SYMLINK, PathChange, TreeEntry,
     TreeFile,

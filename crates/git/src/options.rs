@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use process::{EnvVars, Interrupt, Invocation, Program, Redactor};
 
-use crate::{GitError, output};
+use crate::{GitError, Transport, output};
 
 /// The oldest git that has `merge-tree --write-tree` and `cat-file -z`.
 pub const MINIMUM_VERSION: (u32, u32) = (2, 38);
@@ -47,6 +47,9 @@ pub struct GitOptions {
     pub plain_http: PlainHttp,
     /// The ssh command: `ssh` in batch mode by default, and never the one of a repository's configuration.
     pub ssh_command: OsString,
+    /// What the job has to reach remotes with, for fetches and listings of URLs. Without it, or for a folder, git sees
+    /// what the repository and its user have configured.
+    pub transport: Option<Arc<Transport>>,
     /// Masks secrets in errors.
     pub redactor: Redactor,
     /// Ends running children.
@@ -68,6 +71,7 @@ impl Default for GitOptions {
             local_protocol: LocalProtocol::default(),
             plain_http: PlainHttp::default(),
             ssh_command: OsString::from("ssh -oBatchMode=yes"),
+            transport: None,
             redactor: Redactor::new(),
             interrupt: Interrupt::new(),
         }
@@ -105,16 +109,8 @@ impl Default for InitOptions {
 pub(crate) fn base_invocation(program: &Program, options: &GitOptions) -> Invocation {
     let mut environment = options.environment.clone();
     environment.retain(|name| !name.as_encoded_bytes().starts_with(b"GIT_"));
-    // An allow list in the environment overrides every `protocol.*` of a repository's configuration.
-    let mut protocols = String::from("https:ssh");
-    if options.plain_http == PlainHttp::Allowed {
-        protocols.push_str(":http");
-    }
-    if options.local_protocol == LocalProtocol::Allowed {
-        protocols.push_str(":file");
-    }
     environment.extend([
-        ("GIT_ALLOW_PROTOCOL", protocols.as_str()),
+        ("GIT_ALLOW_PROTOCOL", protocols(options).as_str()),
         ("GIT_TERMINAL_PROMPT", "0"),
         ("GIT_OPTIONAL_LOCKS", "0"),
         ("GIT_LITERAL_PATHSPECS", "1"),
@@ -129,23 +125,40 @@ pub(crate) fn base_invocation(program: &Program, options: &GitOptions) -> Invoca
     environment.insert("GIT_SSH_COMMAND", &options.ssh_command);
     Invocation::new(program)
         .envs(&environment)
-        .envs(&configuration([]))
+        .envs(&configuration(own_settings()))
         .deadline(options.deadline)
         .redact(&options.redactor)
         .interrupt(&options.interrupt)
         .arg("--no-pager")
 }
 
-/// The variables that hand [`SETTINGS`] and more to git: they win over every file, and stand in no command line.
-pub(crate) fn configuration<'a>(more: impl IntoIterator<Item = (&'a str, &'a str)>) -> EnvVars {
+/// An allow list in the environment overrides every `protocol.*` of a configuration.
+pub(crate) fn protocols(options: &GitOptions) -> String {
+    let mut protocols = String::from("https:ssh");
+    if options.plain_http == PlainHttp::Allowed {
+        protocols.push_str(":http");
+    }
+    if options.local_protocol == LocalProtocol::Allowed {
+        protocols.push_str(":file");
+    }
+    protocols
+}
+
+/// The variables that hand settings to git: they win over every file, and stand in no command line.
+pub(crate) fn configuration(settings: impl IntoIterator<Item = (String, OsString)>) -> EnvVars {
     let mut variables = EnvVars::new();
     let mut count = 0;
-    for (key, value) in SETTINGS.iter().copied().chain(more) {
+    for (key, value) in settings {
         variables.insert(format!("GIT_CONFIG_KEY_{count}"), key);
         variables.insert(format!("GIT_CONFIG_VALUE_{count}"), value);
         count += 1;
     }
     variables.set("GIT_CONFIG_COUNT", count.to_string())
+}
+
+/// [`SETTINGS`], to be handed to git.
+pub(crate) fn own_settings() -> impl Iterator<Item = (String, OsString)> {
+    SETTINGS.iter().map(|(key, value)| ((*key).to_owned(), OsString::from(value)))
 }
 
 /// Overrides what the configuration of a repository, a user or a machine could use to run a program or to change an

@@ -1,9 +1,11 @@
+use std::ffi::OsString;
+
 use lock_model::ErrorClass;
 use lock_model::escaping::{credentials_of, mask_address};
-use process::{Output, Redactor};
+use process::{Invocation, Output, Redactor};
 
 use crate::error::names_storage;
-use crate::options::configuration;
+use crate::options::{configuration, own_settings};
 use crate::output::{self, failed, unexpected};
 use crate::refs::is_absent;
 use crate::{Git, GitError, Reference, operand};
@@ -11,6 +13,8 @@ use crate::{Git, GitError, Reference, operand};
 /// The remote of [`Git::fetch_commits`]. Git stores that name, and never the address: so it cannot bring what was left
 /// out on its own, and no credentials of an address end in a file.
 const COMMITS_ONLY: &str = "orchestrator-commits";
+/// The name of any other remote whose address git is not given in its arguments.
+const ELSEWHERE: &str = "orchestrator-remote";
 
 /// Fetches without tags, submodules and files that tell of it, by the upload program of the search path.
 const FETCH: [&str; 7] = [
@@ -80,10 +84,9 @@ impl Git {
         options: &[&str],
         depth: Option<&str>,
     ) -> Result<(), GitError> {
-        operand::remote(remote)?;
         refspecs.iter().try_for_each(|refspec| operand::revision(refspec))?;
-        let invocation = self.invocation(FETCH).args(options).args(depth).args(["--", remote]).args(refspecs);
-        let output = invocation.redact(&self.redactor(remote)).run()?;
+        let (invocation, named) = self.to_remote(remote, ELSEWHERE, FETCH)?;
+        let output = invocation.args(options).args(depth).args(["--", named]).args(refspecs).run()?;
         if output.success() { Ok(()) } else { Err(remote_failed(output, remote, "cannot be fetched from")) }
     }
 
@@ -92,13 +95,15 @@ impl Git {
     /// Refs that the refspecs cover and that the remote no longer has are removed. The repository becomes a partial
     /// clone for good: use a bare repository in which only commits are looked for.
     pub fn fetch_commits(&self, url: &str, refspecs: &[&str]) -> Result<(), GitError> {
-        operand::remote(url)?;
         refspecs.iter().try_for_each(|refspec| operand::revision(refspec))?;
         let input: String = refspecs.iter().flat_map(|refspec| [*refspec, "\n"]).collect();
-        let invocation = self.invocation(FETCH).args(["--prune", "--filter=tree:0", "--stdin", "--", COMMITS_ONLY]);
-        let key = format!("remote.{COMMITS_ONLY}.url");
-        let output =
-            invocation.envs(&configuration([(key.as_str(), url)])).redact(&self.redactor(url)).stdin(input).run()?;
+        let (mut invocation, named) = self.to_remote(url, COMMITS_ONLY, FETCH)?;
+        if named != COMMITS_ONLY {
+            let address = (format!("remote.{COMMITS_ONLY}.url"), OsString::from(url));
+            invocation = invocation.envs(&configuration(own_settings().chain([address])));
+        }
+        let invocation = invocation.args(["--prune", "--filter=tree:0", "--stdin", "--", COMMITS_ONLY]);
+        let output = invocation.stdin(input).run()?;
         if output.success() { Ok(()) } else { Err(remote_failed(output, url, "cannot be fetched from")) }
     }
 
@@ -166,11 +171,10 @@ impl Git {
     }
 
     fn list_remote(&self, remote: &str, options: &[&str], patterns: &[&str]) -> Result<Vec<Reference>, GitError> {
-        operand::remote(remote)?;
         patterns.iter().try_for_each(|pattern| operand::revision(pattern))?;
-        let invocation = self.invocation(["ls-remote", "--quiet", "--upload-pack=git-upload-pack"]);
-        let invocation = invocation.args(options).args(["--", remote]).args(patterns);
-        let output = invocation.redact(&self.redactor(remote)).run()?;
+        let command = ["ls-remote", "--quiet", "--upload-pack=git-upload-pack"];
+        let (invocation, named) = self.to_remote(remote, ELSEWHERE, command)?;
+        let output = invocation.args(options).args(["--", named]).args(patterns).run()?;
         if !output.success() {
             return Err(remote_failed(output, remote, "cannot be listed"));
         }
@@ -190,20 +194,32 @@ impl Git {
         Ok(references)
     }
 
+    /// Begins a command to a remote, and says what it must call the remote: with a transport, git learns the address by a
+    /// setting, and is given a name in its place.
+    fn to_remote<'a>(
+        &self,
+        remote: &'a str,
+        name: &'a str,
+        command: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(Invocation, &'a str), GitError> {
+        operand::remote(remote)?;
+        let invocation = self.invocation(command);
+        let mut redactor = self.redactor(remote);
+        let Some(transport) = &self.options().transport else { return Ok((invocation.redact(&redactor), remote)) };
+        let destination = transport.destination(remote)?;
+        if destination.is_local {
+            return Ok((invocation.redact(&redactor), remote));
+        }
+        transport.redact(&mut redactor);
+        hide_credentials(&mut redactor, &destination.url);
+        let invocation = transport.apply(invocation, self.options(), name, &destination.url);
+        Ok((invocation.redact(&redactor), name))
+    }
+
     /// Hides the credentials of a remote's address too: the address is an argument, and commands are shown in errors.
     fn redactor(&self, remote: &str) -> Redactor {
         let mut redactor = self.options().redactor.clone();
-        for credentials in credentials_of(remote) {
-            // An account of ssh is no secret.
-            if remote.starts_with("ssh") && !credentials.contains(':') {
-                continue;
-            }
-            redactor.add(credentials);
-            for part in credentials.split('&') {
-                // Before the mark stands a user or the name of a parameter.
-                redactor.add(part.split_once([':', '=']).map_or(part, |(_, secret)| secret));
-            }
-        }
+        hide_credentials(&mut redactor, remote);
         redactor
     }
 
@@ -231,6 +247,20 @@ impl Git {
     pub fn remote_url(&self, name: &str) -> Result<Option<String>, GitError> {
         operand::revision(name)?;
         Ok(self.remotes()?.into_iter().rev().find(|(remote, _)| remote == name).map(|(_, url)| url))
+    }
+}
+
+fn hide_credentials(redactor: &mut Redactor, address: &str) {
+    for credentials in credentials_of(address) {
+        // An account of ssh is no secret.
+        if address.starts_with("ssh") && !credentials.contains(':') {
+            continue;
+        }
+        redactor.add(credentials);
+        for part in credentials.split('&') {
+            // Before the mark stands a user or the name of a parameter.
+            redactor.add(part.split_once([':', '=']).map_or(part, |(_, secret)| secret));
+        }
     }
 }
 

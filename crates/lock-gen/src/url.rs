@@ -228,12 +228,11 @@ struct Authority<'a> {
 impl<'a> Authority<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let (user, rest) = text.rsplit_once('@').map_or((None, text), |(user, rest)| (Some(user), rest));
-        let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, port)) => (Cow::Owned(format!("[{}]", address.parse::<Ipv6Addr>().ok()?)), port),
-            None => {
-                let (host, port) = rest.find(':').map_or((rest, ""), |colon| rest.split_at(colon));
-                (Cow::Borrowed(host), port)
-            }
+        let (host, port) = if let Some((address, port)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            (Cow::Owned(format!("[{}]", address.parse::<Ipv6Addr>().ok()?)), port)
+        } else {
+            let (host, port) = rest.find(':').map_or((rest, ""), |colon| rest.split_at(colon));
+            (Cow::Borrowed(host), port)
         };
         let port = match port.strip_prefix(':') {
             Some(digits) => {

@@ -166,6 +166,48 @@ const INHERITED: [&str; 11] = [
     "USER",
 ];
 
+/// What `git` sees besides when it fetches submodules: who the job is towards their hosts, and the way there. The library
+/// takes no other variable that begins with `GIT_`, such as one that names a repository.
+pub(crate) const FOR_SUBMODULES: [&str; 32] = [
+    "GIT_ASKPASS",
+    "GIT_HTTP_PROXY_AUTHMETHOD",
+    "GIT_PASSWORD",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",
+    "GIT_USERNAME",
+    "SSH_ASKPASS",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    // Proxies, as curl reads them.
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    // What credential helpers ask.
+    "CI_JOB_TOKEN",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "GH_CONFIG_DIR",
+    "GH_ENTERPRISE_TOKEN",
+    "GH_HOST",
+    "GH_TOKEN",
+    "GITHUB_ENTERPRISE_TOKEN",
+    "GITHUB_TOKEN",
+    "GITLAB_HOST",
+    "GITLAB_TOKEN",
+    "GNUPGHOME",
+    "GPG_TTY",
+    "PASSWORD_STORE_DIR",
+    "SYSTEM_ACCESSTOKEN",
+    "XDG_RUNTIME_DIR",
+];
+/// The same for whole families of variables.
+pub(crate) const FOR_SUBMODULES_PREFIXES: [&str; 7] =
+    ["AWS_", "AZURE_", "GCM_", "GIT_CONFIG_", "GIT_PROXY_SSL_", "GIT_SSL_", "GOOGLE_"];
+
 /// Reads a variable; empty counts as unset.
 pub(crate) fn read(variable: Variable) -> Option<String> {
     read_named(variable.name)
@@ -201,6 +243,11 @@ pub(crate) fn named(names: &[&str], prefixes: &[&str]) -> Vec<(OsString, OsStrin
                 .is_some_and(|name| names.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix)))
         })
         .collect()
+}
+
+/// What `git` is given to fetch submodules.
+pub(crate) fn for_submodules() -> Vec<(OsString, OsString)> {
+    named(&FOR_SUBMODULES, &FOR_SUBMODULES_PREFIXES)
 }
 
 /// The values of this program's own logins, and of the proxies' addresses: what no program's output may repeat.

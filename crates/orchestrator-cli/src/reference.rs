@@ -31,9 +31,17 @@ fn variables() -> String {
         text.push_str(&format_row(&[&format!("`{}`", variable.name), variable.description]));
     }
     text.push_str(
-        "\nThe configuration can name further variables (`{ env: NAME }`); `orchestrator config check` lists them.\n",
+        "\nThe configuration can name further variables (`{ env: NAME }`); `orchestrator config check` lists them.\n\n\
+         ## Handed to git for submodules\n\n\
+         When git fetches submodules, it also sees the variables below, and those that the programs of the job's own git \
+         configuration ask for. Of the variables that begin with `GIT_` it sees no other: none that names a repository, an \
+         index or a log.\n\n",
     );
-    text
+    let families = environment::FOR_SUBMODULES_PREFIXES.iter().map(|prefix| format!("`{prefix}…`"));
+    let names = environment::FOR_SUBMODULES.iter().map(|name| format!("`{name}`"));
+    let mut names: Vec<String> = names.chain(families).collect();
+    names.sort();
+    text + &names.join(", ") + ".\n"
 }
 
 fn format_row(cells: &[&str]) -> String {

@@ -46,6 +46,9 @@ pub struct Surroundings {
     pub search_path: OsString,
     /// What `git` and the programs of suites inherit; nothing that carries a token.
     pub children: EnvVars,
+    /// What `git` sees besides when it fetches submodules: the variables by which the job says how its remotes are reached
+    /// (see [`git::Transport`]), and what credential helpers need.
+    pub job: EnvVars,
     /// Looks up an environment variable that a configuration names (`{ env: NAME }`); `None` where it is unset or empty.
     pub variables: VariableLookup,
     /// Logins, proxies and authorities for registries; asked for once a registry is needed.
@@ -66,6 +69,7 @@ impl Surroundings {
         Self {
             search_path: search_path.into(),
             children,
+            job: EnvVars::new(),
             variables: Arc::new(|_| None),
             registry: Arc::new(|| Ok(RegistryAccess::default())),
             standard_input: Arc::new(|| Err(io::Error::other("there is no standard input here"))),

@@ -24,6 +24,7 @@ fn of_git_kind(kind: GitErrorKind, class: ErrorClass, subject: &str) -> Option<S
         )),
         GitErrorKind::TooOld => Some("install git 2.38 or newer".to_owned()),
         GitErrorKind::Remote => of_remote(class),
+        GitErrorKind::Rewritten => Some(REWRITTEN.to_owned()),
         GitErrorKind::Io | GitErrorKind::Process if class == ErrorClass::Storage => Some(STORAGE.to_owned()),
         GitErrorKind::NotFound
         | GitErrorKind::Operand
@@ -38,7 +39,9 @@ fn of_git_kind(kind: GitErrorKind, class: ErrorClass, subject: &str) -> Option<S
 pub(crate) fn of_remote(class: ErrorClass) -> Option<String> {
     match class {
         ErrorClass::Denied => Some(
-            "`git ls-remote URL` must work for who runs this: give git a credential helper or an ssh key".to_owned(),
+            "`git ls-remote URL` must work for who runs this, with what the job gives git: a header or helper in its \
+             configuration, `GIT_ASKPASS`, `GIT_SSH_COMMAND`, an ssh key"
+                .to_owned(),
         ),
         ErrorClass::Temporary => Some("run the same command again".to_owned()),
         ErrorClass::Storage => Some(STORAGE.to_owned()),
@@ -58,6 +61,10 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
         _ => None,
     }
 }
+
+/// What to do about an `insteadOf` that leads where submodules may not come from.
+pub(crate) const REWRITTEN: &str =
+    "take the `url.*.insteadOf` out of git's configuration, or name the place that it leads to in `submodules.allow`";
 
 /// What to do about a disk that is full, or a file that this user may not write.
 pub(crate) const STORAGE: &str = "make room on the disk, or let this user write there; then run the same command again";
@@ -204,6 +211,7 @@ mod tests {
             (GitErrorKind::Remote, Temporary, "the same command again"),
             (GitErrorKind::Remote, NotFound, ""),
             (GitErrorKind::Remote, Invalid, ""),
+            (GitErrorKind::Rewritten, Invalid, "insteadOf"),
             (GitErrorKind::Operand, Invalid, ""),
             (GitErrorKind::UnexpectedOutput, Bug, ""),
             (GitErrorKind::Io, Storage, "make room"),

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use config::Config;
-use git::{CommitFacts, Git, GitOptions};
+use git::{CommitFacts, Git, GitOptions, Transport};
 use lock_gen::{Ownership, Superproject};
 use lock_model::{CommitId, Digest, RepositoryUrl, Timestamp, UserName};
 use process::Program;
@@ -43,6 +43,8 @@ pub struct Workspace {
     pub(crate) top: PathBuf,
     /// When the whole call must be done.
     pub(crate) deadline: Instant,
+    /// How submodules' remotes are reached; read when the first one is asked.
+    transport: OnceLock<Arc<Transport>>,
     /// What is known of blobs that were hashed, by their ids.
     pub(crate) digests: Mutex<BTreeMap<String, Digest>>,
     /// On whose behalf `git` is run; absent where there is no forge, and where it is not known who acts.
@@ -92,6 +94,7 @@ impl Workspace {
             cache,
             top: local.top,
             deadline: settings.deadline,
+            transport: OnceLock::new(),
             digests: Mutex::default(),
             actor,
         })
@@ -124,6 +127,24 @@ impl Workspace {
     /// How `git` is run on behalf of the user who acts.
     pub(crate) fn git_options(&self) -> GitOptions {
         git_options(&self.surroundings, self.actor.as_ref())
+    }
+
+    /// How `git` is run to fetch submodules: with the credentials of the job, as they hold in this clone.
+    pub(crate) fn submodule_git_options(&self) -> Result<GitOptions> {
+        Ok(GitOptions { transport: Some(Arc::clone(self.transport()?)), ..self.git_options() })
+    }
+
+    /// How submodules' remotes are reached. Settings of the clone that are not used are said once.
+    pub(crate) fn transport(&self) -> Result<&Arc<Transport>> {
+        if let Some(known) = self.transport.get() {
+            return Ok(known);
+        }
+        let read = self.git.transport(&self.surroundings.job);
+        let read = read.map_err(|error| git_error("the configuration of git cannot be read", error))?;
+        for key in read.ignored() {
+            self.note_once(unused_setting(key));
+        }
+        Ok(self.transport.get_or_init(|| Arc::new(read)))
     }
 
     /// An environment variable that the configuration names; `None` where it is unset or empty.
@@ -222,6 +243,18 @@ impl Workspace {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// What to do about a setting of a clone that git does not use for submodules, because it runs a program.
+pub(crate) fn unused_setting(key: &str) -> String {
+    let instead = match key.rsplit('.').next() {
+        Some("sshcommand") => "set `GIT_SSH_COMMAND`, or `git config --global core.sshCommand`",
+        Some("askpass") => "set `GIT_ASKPASS`, or `git config --global core.askPass`",
+        _ => "set it with `git config --global`",
+    };
+    format!(
+        "`{key}` of this clone's own configuration is not used for submodules, because it runs a program: {instead}"
+    )
 }
 
 /// An address without user and password: a job's clone has a token there.

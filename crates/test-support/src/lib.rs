@@ -8,6 +8,7 @@
 pub mod bench;
 mod environment;
 mod filters;
+mod git_server;
 mod git_shim;
 mod gitea;
 mod hostile;
@@ -25,6 +26,7 @@ mod toxiproxy;
 mod workspace;
 
 pub use filters::Filters;
+pub use git_server::GitServer;
 pub use git_shim::{GitShim, When};
 pub use gitea::{Gitea, GiteaUser, Visibility};
 pub use hostile::HOSTILE_TEXT;

@@ -342,7 +342,8 @@ mod tests {
         let merges = (1..=30).fold("a0: &a0 {x: 1}\n".to_owned(), |text, level| {
             format!("{text}a{level}: &a{level} {{<<: *a{0}, k{level}: [*a{0}, *a{0}]}}\n", level - 1)
         });
-        let anchors = (0..11_000).map(|number| format!("- &a{number} x\n")).collect::<String>();
+        let anchors: Vec<String> = (0..11_000).map(|number| format!("- &a{number} x\n")).collect();
+        let anchors = anchors.concat();
         for (what, text) in
             [("laughs", laughs), ("quadratic", quadratic), ("many", many), ("merges", merges), ("anchors", anchors)]
         {

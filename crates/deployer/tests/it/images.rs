@@ -198,5 +198,5 @@ fn t17_each_use_of_an_anchored_image_is_pinned_and_written_out() {
     assert_eq!(pinned.count(), 2, "{written}");
     assert!(!written.contains(['&', '*']) && !written.contains("<<"), "{written}");
     assert!(written.contains("app: extra") && written.contains("app: two"), "{written}");
-    assert!(plan.unpinned_images.iter().all(|image| image.object.to_string() != "Deployment/two"));
+    assert!(plan.unpinned_images.iter().all(|image| image.object != "Deployment/two"));
 }

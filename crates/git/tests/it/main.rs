@@ -7,4 +7,5 @@ mod read;
 mod remote;
 mod safety;
 mod sandbox;
+mod transport;
 mod write;

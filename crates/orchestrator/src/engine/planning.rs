@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use config::{Deployment, Environment, ServiceSettings, SourceFolder};
 use deployer::RenderFolder;
 use deployer::{DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace};
+use git::GitOptions;
 use ledger::Ledger;
-use lock_gen::{Submodule, SubmoduleStore, fetch_url};
+use lock_gen::{ContentError, Submodule, SubmoduleStore, fetch_url};
 use lock_model::{Content, ErrorClass, Lock, ReleaseId, Service, ServiceName, TreePath};
 use promotion::places;
 
@@ -20,7 +21,7 @@ use crate::hints;
 use crate::inputs::{Unreadable, manifests_of};
 use crate::places::place_facts;
 use crate::revision::Revision;
-use crate::submodules::run_blocking;
+use crate::submodules::{run_blocking, submodule_access};
 use crate::workspace::Workspace;
 
 /// One release in one environment, about to be planned.
@@ -151,8 +152,14 @@ impl Planning<'_> {
         match source {
             SourceFolder::InService(folder) => {
                 let (submodule, url) = origin(context, self.revision, name, service)?;
-                let content = store(context, context.git_options()).content(submodule, &url);
-                let content = content.map_err(|error| unreadable(name, error.class(), &error))?;
+                let unread = |error: ContentError| unreadable(name, error.class(), &error);
+                let at_hand = store(context, context.git_options()).content_at_hand(submodule, &url).map_err(unread)?;
+                let content = if let Some(content) = at_hand {
+                    content
+                } else {
+                    let options = access(context, self.revision, name, &url)?;
+                    store(context, options).content(submodule, &url).map_err(unread)?
+                };
                 let files = manifests_of(name, &content, folder.as_ref())?;
                 let prefix = folder.as_ref().map(|folder| format!("{folder}/")).unwrap_or_default();
                 Ok(files.into_iter().map(|(path, bytes)| (within(&prefix, &path), bytes)).collect())
@@ -182,6 +189,7 @@ pub(crate) async fn fetch_manifests(
 ) -> Result<Missing> {
     let today = context.now().date();
     let (mut missing, mut names, mut wanted) = (Missing::new(), Vec::new(), Vec::new());
+    let at_hand = store(context, context.git_options());
     for (name, service) in lock.services() {
         let is_read = environments.iter().any(|environment| match environment.decide(name, &service.path, today) {
             Deployment::Deploy(settings) => matches!(settings.source, SourceFolder::InService(_)),
@@ -191,14 +199,25 @@ pub(crate) async fn fetch_manifests(
             continue;
         }
         match origin(context, revision, name, service) {
-            Ok((submodule, url)) => {
-                names.push(name.clone());
-                wanted.push((submodule.clone(), url));
-            }
+            Ok((submodule, url)) => match at_hand.content_at_hand(submodule, &url) {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => match access(context, revision, name, &url) {
+                    Ok(_) => {
+                        names.push(name.clone());
+                        wanted.push((submodule.clone(), url));
+                    }
+                    Err(unreadable) => {
+                        missing.insert(name.clone(), unreadable);
+                    }
+                },
+            },
             Err(unreadable) => {
                 missing.insert(name.clone(), unreadable);
             }
         }
+    }
+    if wanted.is_empty() {
+        return Ok(missing);
     }
     // What is only looked at is not worth what is left of the command's time.
     let left = context.deadline.saturating_duration_since(Instant::now());
@@ -237,7 +256,13 @@ fn origin<'a>(
     Ok((submodule, url))
 }
 
-fn store(context: &Workspace, options: git::GitOptions) -> SubmoduleStore {
+/// How git fetches a service's repository, where it may go there.
+fn access(context: &Workspace, revision: &Revision, name: &ServiceName, url: &str) -> Result<GitOptions, Unreadable> {
+    submodule_access(context, &[&revision.config.submodules], url)
+        .map_err(|error| unreadable(name, ErrorClass::Invalid, &error))
+}
+
+fn store(context: &Workspace, options: GitOptions) -> SubmoduleStore {
     SubmoduleStore::new(&context.git_program, options, &context.cache, context.git.common_dir())
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) use changes::{Changes, Declared, changes};
 pub(crate) use pushed::ask_pushed;
 pub(crate) use run_blocking::run_blocking;
-pub(crate) use sources::{Target, check_sources, foreign_sources};
+pub(crate) use sources::{Target, check_sources, foreign_sources, submodule_access};
 
 /// The list of allowed sources, where there is one.
 fn allowed_sources(rules: &Submodules) -> Result<Option<AllowedSources>> {

@@ -9,12 +9,12 @@ use lock_gen::{
 use lock_model::{ErrorClass, ServiceName, TreePath};
 
 use super::run_blocking::run_blocking;
-use super::{Target, accepted_refs};
+use super::{Target, accepted_refs, submodule_access};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::hints::of_remote;
 use crate::report::v1::PushedRefs;
 use crate::revision::Revision;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, unused_setting};
 
 #[derive(Debug)]
 pub(crate) struct PushedAnswer {
@@ -78,9 +78,21 @@ pub(crate) async fn ask_pushed(
     let mut names: BTreeMap<TreePath, &ServiceName> = BTreeMap::new();
     for (name, submodule) in services {
         names.insert(submodule.path.clone(), name);
-        match PublicationQuery::new(submodule, remote) {
-            Ok(question) => questions.push(question),
-            Err(error) => answer.unknown.push((ErrorClass::Invalid, problem(name, error.to_string(), &error))),
+        let question = match PublicationQuery::new(submodule, remote) {
+            Ok(question) => question,
+            Err(error) => {
+                answer.unknown.push((ErrorClass::Invalid, problem(name, error.to_string(), &error)));
+                continue;
+            }
+        };
+        match submodule_access(context, &target.rules(&revision.config.submodules), &question.url) {
+            Ok(_) => questions.push(question),
+            Err(error) => {
+                answer.hints.extend(
+                    error.hints().iter().filter(|hint| !answer.hints.contains(hint)).cloned().collect::<Vec<_>>(),
+                );
+                answer.unknown.push((ErrorClass::Invalid, problem(name, error.to_string(), &error)));
+            }
         }
     }
     context.note(format!("asking on which branches {} commits are", services.len()));
@@ -97,6 +109,9 @@ pub(crate) async fn ask_pushed(
         })
         .await?;
         answer.take(&report, rules, &names);
+    }
+    if answer.unknown.iter().any(|(class, _)| *class == ErrorClass::Denied) {
+        answer.hints.extend(context.transport()?.ignored().iter().map(|key| unused_setting(key)));
     }
     Ok(answer)
 }

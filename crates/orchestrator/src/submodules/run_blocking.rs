@@ -26,7 +26,7 @@ where
 {
     let stop = Interrupt::new();
     let left = context.deadline.saturating_duration_since(Instant::now());
-    let mut options = context.git_options();
+    let mut options = context.submodule_git_options()?;
     options.deadline = options.deadline.min(left);
     options.interrupt = stop.clone();
     let _abandoned = Abandoned(stop.clone());

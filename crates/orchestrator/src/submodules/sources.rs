@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::{PushedPolicy, Submodules};
-use git::GitError;
+use git::{GitError, GitOptions};
 use lock_gen::{Pins, Submodule, SubmoduleChange, changes_to_review, lock_pins};
+use lock_model::escaping::mask_address;
 use lock_model::{CONFIG_FILE, CommitId, ErrorClass, GitSource, LOCK_FILE, Lock, RepositoryUrl, ServiceName, TreePath};
 
 use super::allowed_sources;
 use crate::context::git_error;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::hints::REWRITTEN;
 use crate::inputs::Inputs;
 use crate::revision::{LockFile, Revision, parse_config};
 use crate::workspace::Workspace;
@@ -113,7 +115,7 @@ pub(crate) fn foreign_sources(
                     format!(
                         "`.gitmodules`, submodule `{}`: `{}`, owner `{}`",
                         submodule.name,
-                        submodule.declared_url,
+                        mask_address(&submodule.declared_url),
                         owner(&submodule.url)
                     ),
                     format!("allowed: {}", entries.join(", ")),
@@ -156,6 +158,27 @@ pub(crate) fn foreign_sources(
         }
     }
     Ok((problems.into_values().collect(), hints))
+}
+
+/// How git fetches a submodule from an address, where the job's configuration leads it to no source that a list of allowed
+/// ones does not name.
+pub(crate) fn submodule_access(context: &Workspace, rules: &[&Submodules], url: &str) -> Result<GitOptions> {
+    let options = context.submodule_git_options()?;
+    let rewritten = context.transport()?.rewritten(url);
+    if rewritten == url {
+        return Ok(options);
+    }
+    let source = lock_gen::source_url(&rewritten).map_err(|error| {
+        let message = format!("git's configuration leads to `{}`", mask_address(&rewritten));
+        Error::from_source(ErrorKind::Repository, message, error).hint(REWRITTEN)
+    })?;
+    for rules in rules {
+        if allowed_sources(rules)?.is_some_and(|allowed| !allowed.allows(&source)) {
+            let message = format!("git's configuration leads to `{source}`, which `submodules.allow` does not name");
+            return Err(Error::new(ErrorKind::Repository, message).hint(REWRITTEN));
+        }
+    }
+    Ok(options)
 }
 
 /// Host and owner of a repository, for people.
