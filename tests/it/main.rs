@@ -26,6 +26,7 @@ mod logins;
 mod migrate;
 mod places;
 mod proxy;
+mod pull_requests;
 mod readers;
 mod refusals;
 mod refusals_production;

@@ -1,4 +1,4 @@
-//! What the ledger says: where each environment stands, and what happened.
+//! Where each environment stands, by the ledger.
 
 use config::{Config, Environment};
 use lock_model::EnvironmentName;
@@ -10,26 +10,8 @@ use crate::environment_policy::{branch_of, environment_of};
 use crate::error::{ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
-use crate::report::v1::{self, HistoryReport, PolicyReport, StatusReport};
+use crate::report::v1::{self, PolicyReport, StatusReport};
 use crate::revision::{Revision, load_config};
-
-/// The records of the ledger, oldest first: of one environment or of all, the newest `limit` of them.
-///
-/// # Errors
-///
-/// Where the ledger cannot be read.
-pub async fn history(
-    context: &Context,
-    environment: Option<&EnvironmentName>,
-    limit: Option<usize>,
-) -> Result<HistoryReport> {
-    let store = LedgerStore::read(context).await?;
-    let mut records = v1::history(store.ledger(), environment);
-    if let Some(limit) = limit {
-        records = records.split_off(records.len().saturating_sub(limit));
-    }
-    Ok(HistoryReport { records })
-}
 
 /// Where an environment stands, or each one that has a branch, by the configuration of the staging branch.
 ///

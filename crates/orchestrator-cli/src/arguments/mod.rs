@@ -21,9 +21,9 @@ pub(crate) use lock::{
     LockPublishArgs, LockRejectArgs, LockShowArgs, RevisionArgument,
 };
 pub(crate) use operate::{
-    AnyEnvironmentArgs, ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs,
-    PolicyCommand, PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, RollbackArgs, RunArgs, TestCommand, TestRunArgs,
-    UnholdArgs,
+    AnyEnvironmentArgs, ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HistoryCommand, HoldArgs, PlanArgs,
+    PolicyAcceptArgs, PolicyCommand, PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, ReleasesArgs, RollbackArgs, RunArgs,
+    TestCommand, TestRunArgs, UnholdArgs,
 };
 
 use crate::output::Format;
@@ -76,6 +76,7 @@ impl Arguments {
             | Command::Policy(_)
             | Command::Status(_)
             | Command::History(_)
+            | Command::Releases(_)
             | Command::Config(_)
             | Command::Schema(_)
             | Command::Demo(_)
@@ -196,6 +197,8 @@ pub(crate) enum Command {
     Status(AnyEnvironmentArgs),
     /// Show the ledger as a table.
     History(HistoryArgs),
+    /// List the releases that were proven or archived, and where each can be gone back to.
+    Releases(ReleasesArgs),
     /// Judge and show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -343,6 +346,13 @@ pub(crate) enum ReferencePage {
 /// Parses durations such as `90s`, `5m`, `1h30m`.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     config::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// Parses a time, or a day, which begins at midnight UTC.
+fn moment(text: &str) -> Result<lock_model::Timestamp, String> {
+    let day = text.parse::<lock_model::Date>().map(|day| format!("{day}T00:00:00Z"));
+    let wanted = "a day such as `2026-01-05`, or a time such as `2026-01-05T09:00:00Z`";
+    day.as_deref().unwrap_or(text).parse().map_err(|_| format!("not {wanted}"))
 }
 
 /// A reason that people read later: the ledger takes no empty one.

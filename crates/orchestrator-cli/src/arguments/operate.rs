@@ -212,8 +212,39 @@ pub(crate) struct PolicyTakeOverArgs {
 
 /// Which records.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct HistoryArgs {
+    /// What to do instead of listing.
+    #[command(subcommand)]
+    pub command: Option<HistoryCommand>,
     /// The environment.
+    #[command(flatten)]
+    pub environment: AnyEnvironmentArgs,
+    /// Only from this day or time on, UTC: `2026-01-05`, or `2026-01-05T09:00:00Z`.
+    #[arg(long, value_name = "DATE", value_parser = super::moment)]
+    pub since: Option<lock_model::Timestamp>,
+    /// Only of this release: its tag, or at least eight digits of its id.
+    #[arg(long, value_name = "RELEASE")]
+    pub release: Option<String>,
+    /// At most this many, the newest.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// Commands on single records.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Show everything that one record says.
+    Show {
+        /// Its number in the ledger.
+        seq: u64,
+    },
+}
+
+/// Which releases.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReleasesArgs {
+    /// The environment that proved or archived them.
     #[command(flatten)]
     pub environment: AnyEnvironmentArgs,
     /// At most this many, the newest.

@@ -1,11 +1,12 @@
 //! The commands that work on an environment.
 
 use orchestrator::{self as library, Context, DeployRequest, Opened, Result};
-use orchestrator::{RollbackRequest, RunRequest, TestRequest};
+use orchestrator::{HistoryRequest, RollbackRequest, RunRequest, TestRequest};
 
 use crate::arguments::{
-    AnyEnvironmentArgs, ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HoldArgs, PlanArgs, PolicyAcceptArgs,
-    PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, RollbackArgs, RunArgs, TestRunArgs, UnholdArgs,
+    AnyEnvironmentArgs, ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HistoryCommand, HoldArgs, PlanArgs,
+    PolicyAcceptArgs, PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, ReleasesArgs, RollbackArgs, RunArgs, TestRunArgs,
+    UnholdArgs,
 };
 use crate::output::Shown;
 
@@ -101,5 +102,17 @@ pub(crate) async fn status(context: &Context, args: &AnyEnvironmentArgs) -> Resu
 }
 
 pub(crate) async fn history(context: &Context, args: &HistoryArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::history(context, args.environment.name.as_ref(), args.limit).await?))
+    if let Some(HistoryCommand::Show { seq }) = args.command {
+        return Ok(Shown::report(&library::show_record(context, seq).await?));
+    }
+    let mut request = HistoryRequest::default();
+    request.environment.clone_from(&args.environment.name);
+    request.since = args.since;
+    request.release.clone_from(&args.release);
+    request.limit = args.limit;
+    Ok(Shown::report(&library::history(context, &request).await?))
+}
+
+pub(crate) async fn releases(context: &Context, args: &ReleasesArgs) -> Result<Shown> {
+    Ok(Shown::report(&library::releases(context, args.environment.name.as_ref(), args.limit).await?))
 }

@@ -60,6 +60,7 @@ impl Session {
             Command::Policy(PolicyCommand::TakeOver(args)) => environment::take_over(&self.context()?, &args).await,
             Command::Status(args) => environment::status(&self.context()?, &args).await,
             Command::History(args) => environment::history(&self.context()?, &args).await,
+            Command::Releases(args) => environment::releases(&self.context()?, &args).await,
             Command::Forge(command) => forge::run(&self.context()?, command).await,
             Command::Config(ConfigCommand::Init(args)) => config::init(&self.opened()?, args),
             Command::Config(ConfigCommand::Check(_) | ConfigCommand::Show(_))

@@ -11,6 +11,7 @@ mod builders;
 mod days;
 mod fencing;
 mod gates;
+mod history;
 mod inputs;
 mod ledger;
 mod ledger_reports;

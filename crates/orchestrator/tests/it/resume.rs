@@ -6,7 +6,7 @@ use ledger::{Step, StepResult};
 use lock_model::EnvironmentName;
 use orchestrator::forge::{PullRequestEdit, Readiness, StatusState};
 use orchestrator::report::v1::StepResult as StepWord;
-use orchestrator::{ErrorKind, RunRequest, deploy, promote, release, run};
+use orchestrator::{ErrorKind, HistoryRequest, RunRequest, deploy, promote, release, run};
 
 use crate::shop::{
     BOT, Shop, Watcher, branch, die, dies, fails, merged, production, promoted, proven, released, staging, step_words,
@@ -342,12 +342,16 @@ async fn a_tag_that_somebody_took_is_never_moved() {
 async fn the_ledgers_records_are_what_history_shows() {
     let shop = proven();
     let records = shop.ledger().records().len();
-    let all = orchestrator::history(&shop.bot(), None, None).await.unwrap().records;
+    let all = orchestrator::history(&shop.bot(), &HistoryRequest::default()).await.unwrap().records;
     assert_eq!(all.len(), records);
-    let two = orchestrator::history(&shop.bot(), Some(&staging()), Some(2)).await.unwrap().records;
+    let mut two = HistoryRequest::default();
+    (two.environment, two.limit) = (Some(staging()), Some(2));
+    let two = orchestrator::history(&shop.bot(), &two).await.unwrap().records;
     let rows: Vec<_> = two.iter().map(|row| (row.step.as_str(), row.result, row.by.as_str())).collect();
     assert_eq!(rows, [("promote", StepResult::Started, BOT), ("promote", StepResult::Ok, BOT)]);
-    assert!(orchestrator::history(&shop.bot(), Some(&production()), None).await.unwrap().records.is_empty());
+    let mut none = HistoryRequest::default();
+    none.environment = Some(production());
+    assert!(orchestrator::history(&shop.bot(), &none).await.unwrap().records.is_empty());
 }
 
 #[tokio::test]

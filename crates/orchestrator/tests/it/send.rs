@@ -13,8 +13,9 @@ use orchestrator::pull_requests::{
     open_pull_request, ready_pull_request, review_pull_request, view_pull_request,
 };
 use orchestrator::{
-    Context, DeployRequest, RollbackRequest, RunRequest, TestRequest, approvals, deploy, explain_image, health,
-    history, hold, plan, promote, release, rollback, run, run_tests, status, take_over, unhold, verify,
+    Context, DeployRequest, HistoryRequest, RollbackRequest, RunRequest, TestRequest, approvals, deploy, explain_image,
+    health, history, hold, plan, promote, release, releases, rollback, run, run_tests, show_record, status, take_over,
+    unhold, verify,
 };
 
 use crate::shop::{branch, environment};
@@ -42,7 +43,9 @@ fn futures(context: &Context, file: &Path) {
     is_send(rollback(context, &RollbackRequest::new(name.clone(), "")));
     is_send(promote(context, name));
     is_send(release(context, name, None));
-    is_send(history(context, None, None));
+    is_send(history(context, &HistoryRequest::default()));
+    is_send(show_record(context, 1));
+    is_send(releases(context, None, None));
     is_send(status(context, None));
     is_send(run_tests(context, &TestRequest::new(name.clone())));
 

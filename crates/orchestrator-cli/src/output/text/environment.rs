@@ -1,9 +1,7 @@
-use ledger::StepResult;
-use lock_model::escaping::shorten;
 use lock_model::{EnvironmentName, ReleaseId};
 use orchestrator::report::v1::{
-    AppliedFallback, ApprovalsReport, CarriedReview, HealthReport, HistoryReport, HistoryRow, HoldReport, Next,
-    NextRun, PlanReport, PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
+    AppliedFallback, ApprovalsReport, CarriedReview, HealthReport, HoldReport, Next, NextRun, PlanReport,
+    PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
 };
 use orchestrator::report::v1::{
     Change, ChangeKind, CheckState, InputChanges, RollbackPlanReport, Severity, SuiteVerdict,
@@ -11,9 +9,6 @@ use orchestrator::report::v1::{
 
 use super::{Text, not_judged, short_id, short_image};
 use crate::output::{Page, Table, Tone};
-
-/// How much of a note the table of the ledger shows, in bytes; the JSON form has all of it.
-const NOTE_BYTES: usize = 120;
 
 fn weight(severity: Severity) -> &'static str {
     match severity {
@@ -30,7 +25,7 @@ fn verb(kind: ChangeKind) -> &'static str {
     }
 }
 
-fn dash() -> String {
+pub(super) fn dash() -> String {
     "-".to_owned()
 }
 
@@ -331,41 +326,6 @@ impl Text for TakeOverReport {
         }
         text
     }
-}
-
-impl Text for HistoryReport {
-    fn text(&self) -> Page {
-        if self.records.is_empty() {
-            return "the ledger has no records yet\n".into();
-        }
-        let mut table = Table::new(&["seq", "at", "environment", "step", "result", "release", "commit", "by", "note"])
-            .dispensable(&["commit", "by", "at", "note", "seq"]);
-        for row in &self.records {
-            let tone = match row.result {
-                StepResult::Ok => Tone::Good,
-                StepResult::Failed | StepResult::Refused => Tone::Bad,
-                StepResult::Started => Tone::Doubtful,
-                StepResult::Superseded => Tone::Quiet,
-            };
-            table.row(cells(row)).paint("result", tone);
-        }
-        table.into()
-    }
-}
-
-fn cells(row: &HistoryRow) -> [String; 9] {
-    let note = row.note.as_deref().and_then(|note| note.lines().next()).unwrap_or_default();
-    [
-        row.seq.to_string(),
-        row.at.to_string(),
-        row.environment.as_ref().map_or_else(dash, ToString::to_string),
-        row.step.clone(),
-        row.result.to_string(),
-        row.release.as_ref().map_or_else(dash, |release| release.id8().to_owned()),
-        row.commit.as_ref().map_or_else(dash, |commit| commit.short(7).to_owned()),
-        row.by.clone(),
-        shorten(note, NOTE_BYTES),
-    ]
 }
 
 impl Text for StatusReport {

@@ -2,6 +2,7 @@
 
 mod config;
 mod environment;
+mod history;
 mod images;
 mod lock;
 mod pull_requests;

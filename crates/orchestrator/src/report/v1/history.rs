@@ -1,8 +1,8 @@
 //! The ledger as a table.
 
-use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
+use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, Timestamp};
 
-use ledger::{Ledger, Record, StepResult};
+use ledger::{Ledger, Record, RecordDraft, StepResult};
 
 /// `history`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
@@ -45,6 +45,41 @@ pub struct HistoryRow {
     /// The tag, the proof level, why the lock was not reviewed, where rules were read that nothing passed by, and the reason, as far as there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// `history show`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[non_exhaustive]
+pub struct RecordReport {
+    /// Number of the record in the ledger.
+    pub seq: u64,
+    /// Path of its file on the ledger's branch.
+    pub file: String,
+    /// SHA-256 of that file.
+    pub sha256: Digest,
+    /// SHA-256 of the record before; absent in the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Digest>,
+    /// SHA-256 of the lock file that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock_file: Option<Digest>,
+    /// What it says. Its documents lie at `evidence/sha256/HEX` on the ledger's branch.
+    pub entry: RecordDraft,
+}
+
+impl super::Report for RecordReport {}
+
+impl From<&Record> for RecordReport {
+    fn from(record: &Record) -> Self {
+        Self {
+            seq: record.seq,
+            file: record.file_name(),
+            sha256: Digest::of(&record.to_json()),
+            previous: record.previous.clone(),
+            lock_file: record.entry.lock_file.clone(),
+            entry: record.entry.clone(),
+        }
+    }
 }
 
 /// The rows of one environment, or of all of them with what concerns all; oldest first.

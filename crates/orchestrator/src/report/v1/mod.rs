@@ -18,6 +18,7 @@ mod merge_plan;
 mod policy;
 mod pull_requests;
 mod pushed;
+mod releases;
 mod run;
 mod schema;
 mod simulator;
@@ -31,7 +32,7 @@ pub use configuration::{Approvers, ConfigCheckReport, ConfigInitReport, ConfigSh
 pub use deployment::{NotDeployedService, PlanReport, VerifyReport};
 pub use environment_status::{Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status};
 pub use health::HealthReport;
-pub use history::{HistoryReport, HistoryRow, history};
+pub use history::{HistoryReport, HistoryRow, RecordReport, history};
 pub use hold::{HoldReport, NextRun};
 pub use images::{ImageAttempt, ImagesExplainReport, TakenImage};
 pub use inputs::{InputChange, InputChanges, Lines, MAX_INPUTS_LISTED};
@@ -48,6 +49,7 @@ pub use pull_requests::{
     PullRequestView, ShownComment, ShownReview, ShownStatus,
 };
 pub use pushed::PushedRefs;
+pub use releases::{ProvenIn, ReleaseRow, ReleasesReport, RollbackChoice};
 pub use run::{Operation, RollbackPlanReport, RunReport, StepLine, StepResult};
 pub use schema::{evidence_schema, report_schema};
 pub use simulator::{ForgeInitReport, UpdateVerdictReport};

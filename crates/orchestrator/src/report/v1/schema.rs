@@ -10,8 +10,8 @@ use super::{
     HealthReport, HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport, LockComposeReport,
     LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport,
     MergeReport, PlanReport, PolicyAcceptReport, PullRequestChecks, PullRequestList, PullRequestReport,
-    PullRequestView, RollbackPlanReport, RunReport, StatusReport, TakeOverReport, TestReport, UpdateVerdictReport,
-    VerifyReport,
+    PullRequestView, RecordReport, ReleasesReport, RollbackPlanReport, RunReport, StatusReport, TakeOverReport,
+    TestReport, UpdateVerdictReport, VerifyReport,
 };
 use crate::error::Problem;
 
@@ -37,6 +37,7 @@ const COMMANDS: &[(&str, Part)] = &[
     ("forge pr view", part::<PullRequestView>),
     ("health", part::<HealthReport>),
     ("history", part::<HistoryReport>),
+    ("history show", part::<RecordReport>),
     ("hold", part::<HoldReport>),
     ("images explain", part::<ImagesExplainReport>),
     ("lock check", part::<LockCheckReport>),
@@ -53,6 +54,7 @@ const COMMANDS: &[(&str, Part)] = &[
     ("policy take-over", part::<TakeOverReport>),
     ("promote", part::<RunReport>),
     ("release", part::<RunReport>),
+    ("releases", part::<ReleasesReport>),
     ("rollback", part::<RunReport>),
     // With `--dry-run`.
     ("rollback", part::<RollbackPlanReport>),

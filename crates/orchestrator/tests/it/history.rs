@@ -1,0 +1,96 @@
+//! What happened, and the releases that came of it.
+
+use ledger::{Step, StepResult};
+use lock_model::EnvironmentName;
+use orchestrator::lock::reject_lock;
+use orchestrator::report::v1::{HistoryRow, ReleaseRow};
+use orchestrator::{ErrorKind, HistoryRequest, RollbackRequest, history, releases, rollback, show_record};
+
+use crate::shop::{BOT, Shop, fails, production, released, staging};
+
+async fn rows(shop: &Shop, fill: impl FnOnce(&mut HistoryRequest)) -> Vec<HistoryRow> {
+    let mut request = HistoryRequest::default();
+    fill(&mut request);
+    history(&shop.bot(), &request).await.unwrap().records
+}
+
+/// Names of environments where the release is proven, where it is, and where it can be gone back to.
+fn places(row: &ReleaseRow) -> (Vec<&str>, Vec<&str>, Vec<&str>) {
+    let proven = row.proven.iter().map(|proven| proven.environment.as_str()).collect();
+    let deployed = row.deployed.iter().map(EnvironmentName::as_str).collect();
+    let back = row.rollback.iter().filter(|one| one.possible).map(|one| one.environment.as_str()).collect();
+    (proven, deployed, back)
+}
+
+#[tokio::test]
+async fn history_is_narrowed_by_release_and_time() {
+    let shop = released();
+    let all = rows(&shop, |_| ()).await;
+    let release = all.iter().find_map(|row| row.release.clone()).unwrap();
+    let tag = shop.newest(&production(), Step::Release).tag.unwrap();
+    let of_release = all.iter().filter(|row| row.release.as_ref() == Some(&release)).count();
+    for name in [tag.as_str(), release.as_str(), release.id8()] {
+        let found = rows(&shop, |request| request.release = Some(name.to_owned())).await;
+        assert_eq!(found.len(), of_release, "{name}");
+    }
+    let last = all.last().unwrap();
+    let newest = rows(&shop, |request| request.since = Some(last.at)).await;
+    assert!(!newest.is_empty() && newest.iter().all(|row| row.at == last.at), "{newest:?}");
+    let seven: String = release.id8().chars().take(7).collect();
+    for wrong in ["release-0", seven.as_str(), ""] {
+        let mut request = HistoryRequest::default();
+        request.release = Some(wrong.to_owned());
+        let error = fails(history(&shop.bot(), &request).await, ErrorKind::Usage);
+        assert!(error.hints()[0].contains("orchestrator releases"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_is_shown_with_all_that_it_says() {
+    let shop = released();
+    let ledger = shop.ledger();
+    let record = ledger.records().iter().find(|record| record.is(Step::Deploy, StepResult::Ok)).unwrap();
+    let shown = show_record(&shop.bot(), record.seq).await.unwrap();
+    assert_eq!((shown.seq, &shown.entry, &shown.previous), (record.seq, &record.entry, &record.previous));
+    assert_eq!(shown.lock_file, record.entry.lock_file);
+    let bytes = shop.git().read_file("orchestrator/ledger", &shown.file).unwrap().unwrap();
+    assert_eq!(shown.sha256, lock_model::Digest::of(&bytes));
+    let count = ledger.records().len();
+    let error = fails(show_record(&shop.bot(), 999).await, ErrorKind::Usage);
+    assert!(error.hints()[0].contains(&format!("records 1 to {count}")), "{error}");
+}
+
+#[tokio::test]
+async fn releases_say_where_they_can_be_gone_back_to() {
+    let shop = released();
+    let first = shop.newest(&production(), Step::Release);
+    let one = releases(&shop.bot(), None, None).await.unwrap().releases;
+    let [only] = one.as_slice() else { panic!("{one:#?}") };
+    assert_eq!((only.tag.as_ref(), Some(&only.release)), (first.tag.as_ref(), first.release.as_ref()));
+    assert_eq!(places(only), (vec!["production", "staging"], vec!["production", "staging"], vec![]));
+
+    // The next release is in staging alone.
+    shop.bump("shop-web", 2);
+    shop.merge_dev().await;
+    shop.run_ok(&staging()).await;
+    let two = releases(&shop.bot(), None, None).await.unwrap().releases;
+    let [new, old] = two.as_slice() else { panic!("{two:#?}") };
+    assert_eq!((places(new), &new.tag), ((vec!["staging"], vec!["staging"], vec![]), &None));
+    assert_eq!(places(old), (vec!["production", "staging"], vec!["production"], vec!["staging"]));
+    let of_production = releases(&shop.bot(), Some(&production()), None).await.unwrap().releases;
+    assert_eq!(of_production.iter().map(|row| &row.release).collect::<Vec<_>>(), [&old.release]);
+    assert_eq!(releases(&shop.bot(), None, Some(1)).await.unwrap().releases.len(), 1);
+
+    // What the list says is what a rollback does.
+    let mut back = RollbackRequest::new(staging(), "orders are lost");
+    back.to = Some(old.release.id8().to_owned());
+    rollback(&shop.bot(), &back).await.unwrap();
+    let back = releases(&shop.bot(), Some(&staging()), None).await.unwrap().releases;
+    assert_eq!(places(&back[1]), (vec!["staging"], vec!["staging"], vec![]));
+    assert_eq!(places(&back[0]), (vec!["staging"], vec![], vec!["staging"]));
+    reject_lock(&shop.bot(), new.lock.as_str(), "loses orders").await.unwrap();
+    let rejected = releases(&shop.bot(), Some(&staging()), None).await.unwrap().releases;
+    let [choice] = rejected[0].rollback.as_slice() else { panic!("{rejected:#?}") };
+    let reason = format!("`{BOT}` rejected its lock: loses orders");
+    assert_eq!((choice.possible, choice.reason.as_deref()), (false, Some(reason.as_str())));
+}
