@@ -21,6 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod against_tree;
 mod branches;
 mod check;
 mod decode;
@@ -55,6 +56,7 @@ mod types;
 mod values;
 mod variables;
 
+pub use against_tree::{SuitesStatus, SuperprojectTree, TreeEntry};
 pub use branches::{Branches, Role};
 pub use environment::{
     AllowedImage, ApprovalFallback, ApprovalRequirement, Dependency, Deployment, Environment, Excluded, Health,

@@ -67,6 +67,37 @@ impl Pattern {
         self.matches_text(path.file_name(), path.as_str())
     }
 
+    /// Each alternative in braces, with the pattern that it alone would make.
+    pub(super) fn alternatives(&self) -> Vec<(String, Self)> {
+        let mut alternatives = Vec::new();
+        let (mut depth, mut begin, mut cuts) = (0_usize, 0, Vec::new());
+        for (index, character) in self.text.char_indices() {
+            match character {
+                '{' if depth == 0 => (depth, begin, cuts) = (1, index, vec![index]),
+                '{' => depth += 1,
+                ',' if depth == 1 => cuts.push(index),
+                '}' if depth == 1 => {
+                    depth = 0;
+                    cuts.push(index);
+                    for cut in cuts.windows(2) {
+                        let (&[from, to], Some(before), Some(after)) =
+                            (cut, self.text.get(..begin), self.text.get(index + 1..))
+                        else {
+                            continue;
+                        };
+                        let part = self.text.get(from + 1..to).unwrap_or_default();
+                        let alone = Self::new(&format!("{before}{part}{after}"));
+                        alternatives
+                            .extend(alone.map(|alone| (part.to_owned(), Self { by_name: self.by_name, ..alone })));
+                    }
+                }
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        alternatives
+    }
+
     fn matches_text(&self, name: &str, path: &str) -> bool {
         self.matcher.is_match(if self.by_name { name } else { path })
     }
@@ -177,6 +208,31 @@ mod tests {
         assert!(Pattern::new("basket").unwrap().matches(&name, &path));
         assert!(!Pattern::new("cart").unwrap().matches(&name, &path));
         assert!(Pattern::new("services/cart").unwrap().matches(&name, &path));
+    }
+
+    #[test]
+    fn each_alternative_stands_alone() {
+        let alternatives = |text: &str| -> Vec<(String, String, bool)> {
+            let all = Pattern::new(text).unwrap().alternatives();
+            all.into_iter().map(|(part, alone)| (part, alone.text.clone(), alone.by_name)).collect()
+        };
+        let one = |part: &str, text: &str, by_name| (part.to_owned(), text.to_owned(), by_name);
+        assert_eq!(alternatives("services/*"), []);
+        assert_eq!(alternatives("shop-{a,b-*}"), [one("a", "shop-a", true), one("b-*", "shop-b-*", true)]);
+        assert_eq!(
+            alternatives("{a,b}/{c,d}"),
+            [
+                one("a", "a/{c,d}", false),
+                one("b", "b/{c,d}", false),
+                one("c", "{a,b}/c", false),
+                one("d", "{a,b}/d", false)
+            ]
+        );
+        // A word alone would be a name: within this pattern it is a path.
+        assert_eq!(
+            alternatives("{services/cart,web}"),
+            [one("services/cart", "services/cart", false), one("web", "web", false)]
+        );
     }
 
     #[test]

@@ -79,6 +79,13 @@ impl Problem {
         &self.message
     }
 
+    /// Place, message and hint in one line, without the excerpt.
+    pub fn line_text(&self) -> String {
+        let place = self.place.as_ref().map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
+        let hint = self.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{}{place}: {}{hint}", self.file, self.message)
+    }
+
     /// The change that cures it, where one is known.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
@@ -216,6 +223,11 @@ impl Problems {
 
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// The problems of a list that makes nothing an error.
+    pub(super) fn into_list(self) -> Vec<Problem> {
+        self.into_errors().problems
     }
 
     pub(super) fn into_errors(mut self) -> ConfigErrors {

@@ -18,6 +18,7 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
             check_environment(environment, node, &names, problems);
         }
         check_target(environment, problems);
+        check_proof_level(environment, &layers.environments, problems);
         check_approvals(environment, problems);
         let probes = environment.merged.get("health").and_then(|health| health.get("probes"));
         check_plain_variables(probes, problems);
@@ -104,22 +105,27 @@ fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
         }
         (Some(_), true) | (None, false) => {}
     }
-    if let Some(target) = node.get("target") {
-        if node.get("namespace").is_none() {
-            problems.add(
-                &environment.key_origin,
-                format!("environment `{}` has a target and no `namespace`", environment.name),
-            );
-        }
-        let proof = node.get("requires").and_then(|requires| requires.get("proof"));
-        if let Some(proof) = proof
-            && proof.text() == Some("running")
-            && target.get("kind").and_then(Node::text) == Some("render")
-        {
-            problems
-                .add(&proof.origin, "target `render` starts nothing, so that no proof of what runs can be given")
-                .with_hint("`proof: stored`");
-        }
+    if node.get("target").is_some() && node.get("namespace").is_none() {
+        problems.add(
+            &environment.key_origin,
+            format!("environment `{}` has a target and no `namespace`", environment.name),
+        );
+    }
+}
+
+/// A proof of what runs, of an environment whose target starts nothing.
+fn check_proof_level(environment: &EnvironmentLayers, all: &[EnvironmentLayers], problems: &mut Problems) {
+    let Some(requires) = environment.merged.get("requires") else { return };
+    let Some(proof) = requires.get("proof").filter(|proof| proof.text() == Some("running")) else { return };
+    let before = requires.get("proven-in").and_then(Node::text);
+    let before = all.iter().filter(|other| Some(other.name.as_str()) == before);
+    let is_rendered = |one: &EnvironmentLayers| {
+        one.merged.get("target").and_then(|target| target.get("kind")).and_then(Node::text) == Some("render")
+    };
+    if std::iter::once(environment).chain(before).any(is_rendered) {
+        problems
+            .add(&proof.origin, "target `render` starts nothing, so that no proof of what runs can be given")
+            .with_hint("`proof: stored`");
     }
 }
 

@@ -101,10 +101,7 @@ impl Config {
     /// services that do not exist, and services that an environment neither deploys nor explains are errors.
     pub fn assign_services(&self, paths: &[TreePath]) -> Result<Vec<ServiceAssignment>, ConfigErrors> {
         let mut problems = Problems::new(self.source.clone());
-        let services = self.assign(paths, &mut problems);
-        for environment in self.environments.values() {
-            self.check_environment(environment, &services, &mut problems);
-        }
+        let services = self.assign_all(paths, &mut problems);
         if problems.is_empty() { Ok(services) } else { Err(problems.into_errors()) }
     }
 
@@ -122,6 +119,15 @@ impl Config {
         let unmatched = self.services.iter().filter(|rule| !paths.iter().any(|path| rule.pattern.matches_path(path)));
         let warnings = unmatched.map(|rule| format!("pattern `{}` matches no submodule of this tree", rule.pattern));
         Ok((services, warnings.collect()))
+    }
+
+    /// The same with what is wrong beside it.
+    pub(super) fn assign_all(&self, paths: &[TreePath], problems: &mut Problems) -> Vec<ServiceAssignment> {
+        let services = self.assign(paths, problems);
+        for environment in self.environments.values() {
+            self.check_environment(environment, &services, problems);
+        }
+        services
     }
 
     /// What a rule makes of a path; `None` where the service has no name.

@@ -77,6 +77,21 @@ pub struct LineCount {
 }
 
 impl Git {
+    /// The paths of the gitlinks in the index, from the top of the work tree, with U+FFFD for what is not UTF-8; none in a
+    /// bare repository.
+    pub fn index_gitlinks(&self) -> Result<Vec<String>, GitError> {
+        let Some(top) = self.work_tree() else { return Ok(Vec::new()) };
+        let output = self.invocation(["ls-files", "--stage", "-z"]).current_dir(top).run()?.checked()?;
+        let entries = output.stdout.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+        // `MODE ID STAGE<tab>PATH`
+        let gitlinks = entries.filter(|entry| entry.starts_with(b"160000 "));
+        let path = |entry: &[u8]| {
+            let tab = entry.iter().position(|byte| *byte == b'\t')?;
+            Some(String::from_utf8_lossy(entry.get(tab + 1..)?).into_owned())
+        };
+        Ok(gitlinks.filter_map(path).collect())
+    }
+
     /// Counts the lines that differ between two commits or trees in those of the paths that differ; `None` for a file that is
     /// binary by its first bytes. No attribute of a work tree, an index or the trees is asked.
     pub fn count_lines(

@@ -1,22 +1,24 @@
 //! Judging and showing the configuration.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ::forge::{RefPattern, Role, User};
-use config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind, Target};
-use lock_model::{CONFIG_FILE, EnvironmentName};
+use ::forge::{BranchRules, RefPattern, Role, User};
+use config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind, SuitesStatus, SuperprojectTree, Target};
+use lock_model::{BranchName, CONFIG_FILE, EnvironmentName};
 
 use crate::context::{Local, Surroundings, find_forge, git_error};
+use crate::engine::SUITES_STATUS;
 use crate::environment_policy::unknown_environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints;
 use crate::inputs::Inputs;
-use crate::report::v1::{Approvers, ConfigCheckReport, ConfigShowReport};
+use crate::judged_tree::{CommitTree, WorkTree};
+use crate::report::v1::{Approvers, ConfigCheckReport, ConfigShowReport, NotJudged};
 use crate::revision::parse_config;
 
-/// Judges the configuration of a revision, or of the work tree in `repository`. Where a forge is named or found, its
-/// users are compared with the approvals that are asked for.
+/// Judges the configuration of a revision, or of the work tree that `repository` lies in, together with the tree: files,
+/// folders and patterns. Where a forge is named or found, its users and rules are compared with what is asked for.
 ///
 /// # Errors
 ///
@@ -27,21 +29,44 @@ pub fn check_config(
     forge: Option<&Path>,
     surroundings: &Surroundings,
 ) -> Result<ConfigCheckReport> {
-    let config = read(repository, revision, surroundings)?;
+    let Found { config, tree } = find(repository, revision, surroundings)?;
     let forge = find_forge(repository, forge, surroundings)?;
     let (approvers, unreserved) = match &forge {
         Some(forge) => (approvers(&config, &forge.users()?), unreserved(&config, &forge.reserved_refs()?)),
         None => (Vec::new(), Vec::new()),
     };
+    let required = match &forge {
+        Some(forge) => suites_status(&config, &forge.protected_branches()?),
+        None => SuitesStatus::NotRequired,
+    };
+    let (mut warnings, mut not_judged) = (Vec::new(), Vec::new());
+    if let Some(tree) = tree.as_deref() {
+        let found = config.check_tree(tree, required);
+        let found = found.map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))?;
+        warnings.extend(found.iter().map(config::Problem::line_text));
+    } else {
+        let question = "files and patterns against the tree".to_owned();
+        let reason = "the file is not at the top of a git work tree".to_owned();
+        not_judged.push(NotJudged { question, reason });
+    }
+    warnings.extend(approvers.iter().filter_map(too_few));
     Ok(ConfigCheckReport {
-        warnings: approvers.iter().filter_map(too_few).collect(),
+        warnings,
         approvers,
         unreserved,
+        not_judged,
         service_rules: config.services.len(),
         environments: config.environments.keys().cloned().collect(),
         suites: config.suites.keys().cloned().collect(),
         environment_variables: variables(&config),
     })
+}
+
+/// Whether the forge asks for the status of suites before anything is merged to the staging branch.
+fn suites_status(config: &Config, protected: &BTreeMap<BranchName, BranchRules>) -> SuitesStatus {
+    let rules = protected.get(&config.branches.staging);
+    let is_required = rules.is_some_and(|rules| rules.required_statuses.iter().any(|one| one.context == SUITES_STATUS));
+    if is_required { SuitesStatus::Required } else { SuitesStatus::NotRequired }
 }
 
 /// Shows the configuration after merging: of one environment, or all of it.
@@ -158,6 +183,17 @@ fn variables(config: &Config) -> Vec<String> {
 }
 
 fn read(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) -> Result<Config> {
+    Ok(find(repository, revision, surroundings)?.config)
+}
+
+/// A configuration, and the tree that it lies at the top of.
+struct Found {
+    config: Config,
+    tree: Option<Box<dyn SuperprojectTree>>,
+}
+
+/// Finds the configuration of a revision, or of the work tree that a folder lies in.
+fn find(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) -> Result<Found> {
     if let Some(revision) = revision {
         let local = Local::open(repository, surroundings)?;
         let bytes = Inputs::config(&local.git, revision)
@@ -167,12 +203,32 @@ fn read(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
                 let error = Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in `{revision}`"));
                 hint.into_iter().fold(error, Error::hint)
             })?;
-        return parse_config(CONFIG_FILE, &bytes);
+        let config = parse_config(CONFIG_FILE, &bytes)?;
+        let modes =
+            Inputs::modes(&local.git, revision).map_err(|error| git_error("the tree cannot be listed", error))?;
+        return Ok(Found { config, tree: Some(Box::new(CommitTree(modes))) });
     }
-    let path = repository.join(CONFIG_FILE);
+    // Without git the file alone is judged.
+    let local = Local::open(repository, surroundings).ok();
+    let top = local.as_ref().and_then(|local| local.git.work_tree()).map(Path::to_path_buf);
+    let here = repository.join(CONFIG_FILE);
+    let path = match &top {
+        Some(top) if !here.is_file() => top.join(CONFIG_FILE),
+        Some(_) | None => here,
+    };
     let bytes = std::fs::read(&path).map_err(|error| {
         Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error)
             .hint("name the superproject with `--repository DIR`, or a commit with `--rev REV`")
     })?;
-    parse_config(CONFIG_FILE, &bytes)
+    let config = parse_config(CONFIG_FILE, &bytes)?;
+    let folder = path
+        .parent()
+        .and_then(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.canonicalize().ok());
+    let (Some(local), Some(top), Some(folder)) = (local, top, folder) else { return Ok(Found { config, tree: None }) };
+    if top.canonicalize().ok().as_ref() != Some(&folder) {
+        return Ok(Found { config, tree: None });
+    }
+    let gitlinks = local.git.index_gitlinks().map_err(|error| git_error("the index cannot be read", error))?;
+    let tree = WorkTree { top, gitlinks: gitlinks.into_iter().collect() };
+    Ok(Found { config, tree: Some(Box::new(tree)) })
 }

@@ -51,6 +51,7 @@ mod image_availability;
 mod image_failure;
 mod images;
 mod inputs;
+mod judged_tree;
 mod labels;
 mod lease;
 mod ledger_rights;

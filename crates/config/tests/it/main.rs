@@ -5,3 +5,4 @@
 mod config_rules;
 mod fixtures;
 mod relaxed_rules;
+mod tree_rules;

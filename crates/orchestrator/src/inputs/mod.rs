@@ -89,6 +89,12 @@ impl Inputs {
         }
     }
 
+    /// The mode of everything in the tree, by path: `config check` compares names with it, and reads no content.
+    pub(crate) fn modes(git: &Git, revision: &str) -> Result<BTreeMap<String, u32>, GitError> {
+        let files = git.list_files(revision, None)?;
+        Ok(files.into_iter().map(|entry| (entry.path, entry.mode)).collect())
+    }
+
     /// Whether any file holds a text: for what is no secret because it stands in the tree, and for nothing else.
     pub(crate) fn tree_holds(git: &Git, revision: &str, text: &str) -> Result<bool, GitError> {
         git.holds_text(revision, text)

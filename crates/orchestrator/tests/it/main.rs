@@ -7,6 +7,7 @@ mod any_clone;
 mod approvers;
 #[path = "../../../ledger/tests/it/builders.rs"]
 mod builders;
+mod config_check;
 #[path = "../../../promotion/tests/it/days.rs"]
 mod days;
 mod fencing;

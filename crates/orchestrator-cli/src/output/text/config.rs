@@ -1,7 +1,7 @@
 use lock_model::CONFIG_FILE;
 use orchestrator::report::v1::{Approvers, ConfigCheckReport, ConfigInitReport, ConfigShowReport};
 
-use super::Text;
+use super::{Text, not_judged};
 use crate::output::{Page, Tone, count};
 
 impl Text for ConfigCheckReport {
@@ -30,7 +30,7 @@ impl Text for ConfigCheckReport {
         for line in &self.unreserved {
             text += format!("  {line}\n");
         }
-        text
+        text + not_judged(&self.not_judged)
     }
 }
 

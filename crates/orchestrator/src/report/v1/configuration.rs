@@ -2,7 +2,7 @@ use lock_model::{EnvironmentName, SuiteName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::verdict::Report;
+use super::verdict::{NotJudged, Report};
 
 /// `config check`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -19,9 +19,12 @@ pub struct ConfigCheckReport {
     /// Who could approve what goes to an environment that asks for approvals; empty where no forge is found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<Approvers>,
-    /// Rules that the forge's users cannot meet.
+    /// Rules that the forge's users cannot meet, and what is worth a look although nothing is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What could not be judged here, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_judged: Vec<NotJudged>,
     /// Render branches and tags that the forge does not reserve for bots, with the argument of `forge init` that does.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreserved: Vec<String>,
