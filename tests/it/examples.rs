@@ -92,6 +92,29 @@ fn complete_configurations_of_the_pages_are_accepted() {
     assert_eq!(checked, 3, "configuration.md, guide.md and guide.fr.md show one each");
 }
 
+/// What a page shows of a configuration is accepted beside the keys that every one needs.
+#[test]
+fn parts_of_configurations_on_the_pages_are_accepted() {
+    let schema: Value = serde_json::from_str(&page("schemas/config.schema.json")).unwrap();
+    let keys: BTreeSet<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    let rest = "version: 1\nimages: { repository: \"ghcr.io/shop/{name}\", tags: [\"main-{sha7}\"] }\n";
+    let mut checked = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for block in blocks(&text).iter().filter(|block| block.language == "yaml" && block.attributes.is_empty()) {
+            let first = block.text.split(':').next().unwrap_or_default().to_owned();
+            if !keys.contains(&first) || first == "version" {
+                continue;
+            }
+            let sandbox = Sandbox::new();
+            fs::write(sandbox.join("orchestrator.yaml"), format!("{rest}{}", block.text)).unwrap();
+            sandbox.orchestrator().args(["config", "check"]).run().expect_code(0);
+            checked += 1;
+        }
+    }
+    assert!(checked >= 3, "configuration.md, guide.md and guide.fr.md show some: {checked}");
+}
+
 #[test]
 fn the_french_guide_has_the_same_commands_and_files() {
     let runnable = |name: &str| -> Vec<(String, String, String)> {
