@@ -210,7 +210,7 @@ fn t41_one_module_reads_the_superproject() {
     for file in rust_files(&sources) {
         let name = file.strip_prefix(&sources).unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&file).unwrap();
-        let commits = text.replace(".superproject.commit(", "");
+        let commits = text.replace(".superproject.commit(", "").replace(".superproject.is_shallow(", "");
         found.extend(calls.iter().filter(|call| commits.contains(**call)).map(|call| format!("{name}: {call}")));
     }
     found.retain(|line| !excepted.iter().any(|name| line.starts_with(&format!("{name}: "))));
