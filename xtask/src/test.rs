@@ -43,7 +43,9 @@ const STEPS: &[Step] = &[
 pub(crate) fn run(extent: Extent) -> Outcome {
     let (steps, left_out): (Vec<&Step>, Vec<&Step>) =
         STEPS.iter().partition(|step| step.fast || extent == Extent::Everything);
-    println!("The plan (on two cores: about twenty minutes the first time, about five later):");
+    println!(
+        "The plan (on two cores: about forty minutes the first time, of which the parts take half; about ten later):"
+    );
     for (number, step) in (1..).zip(&steps) {
         println!("  {number}. {}: {}", step.name, step.what);
     }

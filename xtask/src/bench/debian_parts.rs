@@ -57,19 +57,19 @@ pub(super) fn pyyaml(bench: &Bench) -> Result<Found, String> {
 }
 
 /// A program that needs the libraries unpacked beside it.
-struct WithLibraries {
-    name: &'static str,
+pub(super) struct WithLibraries {
+    pub(super) name: &'static str,
     /// Several programs may come out of one folder.
-    folder: &'static str,
+    pub(super) folder: &'static str,
     /// Below the unpacked root.
-    program: &'static str,
-    packages: &'static [&'static [&'static str]],
+    pub(super) program: &'static str,
+    pub(super) packages: &'static [&'static [&'static str]],
     /// Arguments with which it ends well and does nothing.
-    harmless: &'static [&'static str],
+    pub(super) harmless: &'static [&'static str],
 }
 
 impl WithLibraries {
-    fn bring(&self, bench: &Bench) -> Result<Found, String> {
+    pub(super) fn bring(&self, bench: &Bench) -> Result<Found, String> {
         let probe = |root: &Path| {
             let mut command = program::program(root.join(self.program));
             program::text(command.env("LD_LIBRARY_PATH", debian::library_path(root)).args(self.harmless)).map(drop)

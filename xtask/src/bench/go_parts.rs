@@ -7,24 +7,24 @@ use super::{Bench, Found};
 use crate::{program, workspace};
 
 /// A program out of a Go module of ours.
-struct GoPart {
-    name: &'static str,
+pub(super) struct GoPart {
+    pub(super) name: &'static str,
     /// The folder of our module, below the workspace.
-    module: &'static str,
+    pub(super) module: &'static str,
     /// What is built: a package of a module that ours requires, or one of ours.
-    package: &'static str,
+    pub(super) package: &'static str,
     /// The required module that gives the part its version.
-    versioned_by: &'static str,
+    pub(super) versioned_by: &'static str,
     /// Whether it is linked with C code; then it needs a C compiler.
-    with_c: bool,
-    tags: &'static str,
+    pub(super) with_c: bool,
+    pub(super) tags: &'static str,
     /// More for the linker; `VERSION` stands for the version without its `v`.
-    link: &'static str,
+    pub(super) link: &'static str,
     /// Folders of the required module that the program reads while it runs: copied into `static` beside it.
-    folders: &'static [&'static str],
+    pub(super) folders: &'static [&'static str],
 }
 
-const PLAIN: GoPart =
+pub(super) const PLAIN: GoPart =
     GoPart { name: "", module: "", package: "", versioned_by: "", with_c: false, tags: "", link: "", folders: &[] };
 
 /// A reader of a few lines around Go's yaml.v3.
@@ -104,7 +104,7 @@ pub(super) fn gitea(bench: &Bench) -> Result<Found, String> {
 
 impl GoPart {
     /// The built program: from an earlier run when everything is as it was then, or built now.
-    fn bring(&self, bench: &Bench) -> Result<Found, String> {
+    pub(super) fn bring(&self, bench: &Bench) -> Result<Found, String> {
         program::find("go").ok_or("`go` is not on PATH")?;
         let module = workspace().join(self.module);
         let text = read(&module.join("go.mod"))?;

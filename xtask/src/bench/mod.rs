@@ -3,6 +3,7 @@
 //! Each lies in `target/bench/NAME-VERSION` and is brought once. `target/bench/parts.tsv` tells the tests what is
 //! there and why the rest is not; the crate `test-support` reads it.
 
+mod cluster_parts;
 mod debian_parts;
 mod go_parts;
 
@@ -33,6 +34,22 @@ const PARTS: &[Part] = &[
     Part { name: "referrers-registry", bring: go_parts::referrers_registry },
     Part { name: "toxiproxy", bring: go_parts::toxiproxy },
     Part { name: "gitea", bring: go_parts::gitea },
+    Part { name: "openssl", bring: cluster_parts::openssl },
+    Part { name: "etcd", bring: cluster_parts::etcd },
+    Part { name: "kube-apiserver", bring: cluster_parts::kube_apiserver },
+    Part { name: "kube-controller-manager", bring: cluster_parts::kube_controller_manager },
+    Part { name: "kube-scheduler", bring: cluster_parts::kube_scheduler },
+    Part { name: "kubectl", bring: cluster_parts::kubectl },
+    Part { name: "kubelet", bring: cluster_parts::kubelet },
+    Part { name: "kube-proxy", bring: cluster_parts::kube_proxy },
+    Part { name: "containerd", bring: cluster_parts::containerd },
+    Part { name: "runc", bring: cluster_parts::runc },
+    Part { name: "cni-ptp", bring: cluster_parts::cni_ptp },
+    Part { name: "iptables", bring: cluster_parts::iptables },
+    Part { name: "busybox", bring: cluster_parts::busybox },
+    Part { name: "kwok", bring: cluster_parts::kwok },
+    Part { name: "helm3", bring: cluster_parts::helm3 },
+    Part { name: "helm4", bring: cluster_parts::helm4 },
 ];
 
 /// A part that is there.
