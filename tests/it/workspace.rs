@@ -13,6 +13,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("orchestrator-config", &["lock-model"]),
     ("orchestrator-ledger", &["lock-model"]),
     ("orchestrator-promotion", &["lock-model", "orchestrator-config", "orchestrator-ledger"]),
+    ("orchestrator-cluster", &["lock-model"]),
     ("orchestrator-process", &["lock-model"]),
     ("orchestrator-git", &["lock-model", "orchestrator-process"]),
     ("lock-gen", &["lock-model", "orchestrator-git", "orchestrator-process"]),
@@ -65,7 +66,8 @@ const OWN: &[(&str, &[&str])] = &[
 const FOREIGN: &[(&str, &[&str])] = &[
     ("gix", &["lock-gen", "orchestrator-git"]),
     ("oci-client", &["registry"]),
-    ("kube", &["cluster"]),
+    ("kube", &["orchestrator-cluster"]),
+    ("k8s-openapi", &["orchestrator-cluster"]),
     ("clap", &["orchestrator-cli"]),
     ("reqwest", &["healthcheck", "orchestrator-forge", "orchestrator-http-client", "orchestrator-qa", "registry"]),
 ];

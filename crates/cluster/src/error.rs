@@ -1,0 +1,246 @@
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use lock_model::ErrorClass;
+
+use crate::kubeconfig::Risk;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A question to a cluster that has no answer, or a write that it did not accept.
+#[derive(Debug)]
+pub struct ClusterError {
+    subject: String,
+    kind: ClusterErrorKind,
+}
+
+impl ClusterError {
+    pub(crate) fn new(subject: impl fmt::Display, kind: ClusterErrorKind) -> Self {
+        Self { subject: subject.to_string(), kind }
+    }
+
+    /// What was asked for: an object, a kind, or the kubeconfig.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// What the API server said, or why it could not be asked.
+    pub fn kind(&self) -> &ClusterErrorKind {
+        &self.kind
+    }
+
+    /// What kind of failure this is.
+    pub fn class(&self) -> ErrorClass {
+        self.kind.class()
+    }
+
+    /// What fixes this cause; absent where the cause itself says it, or where it is not known.
+    pub fn hint(&self) -> Option<String> {
+        self.kind.hint()
+    }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self.kind, ClusterErrorKind::NotFound | ClusterErrorKind::UnknownKind)
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            ClusterErrorKind::Busy { retry_after, .. } => retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ClusterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.kind)
+    }
+}
+
+impl Error for ClusterError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+/// Why a cluster gave no good answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterErrorKind {
+    /// A kubeconfig does not say how to reach a cluster.
+    #[error("{reason}")]
+    Kubeconfig {
+        /// What is wrong with it; holds no value of the file.
+        reason: String,
+    },
+    /// A kubeconfig asks for something that is refused unless it is allowed by name.
+    #[error("{}", risks_text(risks))]
+    Risk {
+        /// Everything that is refused, in the order of [`Risk::ALL`].
+        risks: Vec<Risk>,
+    },
+    /// The TLS client cannot be made.
+    #[error("no client can be made: {reason}")]
+    Client {
+        /// What the library says.
+        reason: String,
+    },
+    /// The API server does not accept the credentials (401).
+    #[error("the API server does not accept the credentials of the kubeconfig (401)")]
+    Unauthorized,
+    /// The user of the kubeconfig lacks a right, or an admission rule refuses (403).
+    #[error("the API server refuses (403): {message}")]
+    Forbidden {
+        /// What it says: cut and escaped.
+        message: String,
+    },
+    /// There is no such object.
+    #[error("does not exist")]
+    NotFound,
+    /// The API server has no such kind.
+    #[error("the API server does not serve this kind")]
+    UnknownKind,
+    /// The object was changed or replaced by another writer (409).
+    #[error("was changed by another writer meanwhile (409): {message}")]
+    Conflict {
+        /// What the API server says: cut and escaped.
+        message: String,
+    },
+    /// Other field managers own fields that were to be set.
+    #[error("{}", conflicts_text(conflicts))]
+    FieldConflicts {
+        /// Each field with the manager that owns it.
+        conflicts: Vec<FieldConflict>,
+    },
+    /// The object is not valid, or an admission rule refuses it (400, 422 and the like).
+    #[error("the API server rejects it ({status}): {message}")]
+    Rejected {
+        /// As in 422.
+        status: u16,
+        /// What it says: cut and escaped.
+        message: String,
+    },
+    /// The API server is busy, or starting: 408, 429, 5xx, also after the retries.
+    #[error("the API server is busy ({status}): {message}")]
+    Busy {
+        /// As in 429.
+        status: u16,
+        /// What it says: cut and escaped.
+        message: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// No connection, or one that broke, also after the retries.
+    #[error("the API server cannot be reached")]
+    Unreachable {
+        /// What the HTTP client says.
+        source: BoxError,
+    },
+    /// The API server did not answer in time, also after the retries.
+    #[error("the API server did not answer within {} s", limit.as_secs_f32())]
+    TimedOut {
+        /// How long one request was waited for.
+        limit: Duration,
+    },
+    /// The certificate of the API server is not the one that the kubeconfig trusts.
+    #[error("the certificate of the API server is not trusted")]
+    Untrusted {
+        /// What the TLS library says.
+        source: BoxError,
+    },
+    /// The answer cannot be read.
+    #[error("the answer of the API server {reason}")]
+    Answer {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A document is not a Kubernetes object.
+    #[error("is not a Kubernetes object: {reason}")]
+    NotAnObject {
+        /// What is missing.
+        reason: String,
+    },
+}
+
+impl ClusterErrorKind {
+    /// What kind of failure this is, and so whether asking again can help.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unauthorized | Self::Forbidden { .. } | Self::Untrusted { .. } => ErrorClass::Denied,
+            Self::NotFound | Self::UnknownKind => ErrorClass::NotFound,
+            Self::Conflict { .. } | Self::Busy { .. } | Self::Unreachable { .. } | Self::TimedOut { .. } => {
+                ErrorClass::Temporary
+            }
+            Self::Kubeconfig { .. }
+            | Self::Risk { .. }
+            | Self::Client { .. }
+            | Self::FieldConflicts { .. }
+            | Self::Rejected { .. }
+            | Self::Answer { .. }
+            | Self::NotAnObject { .. } => ErrorClass::Invalid,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unauthorized => {
+                Some("make a new kubeconfig: its token or client certificate has expired or was revoked".to_owned())
+            }
+            Self::Risk { risks } => {
+                let words: Vec<_> = risks.iter().map(|risk| risk.as_str()).collect();
+                Some(format!(
+                    "use a kubeconfig with a token or inline certificates, or allow it by name: {}",
+                    words.join(", ")
+                ))
+            }
+            Self::Untrusted { .. } => Some(
+                "put the certificate authority of the cluster into `certificate-authority-data` of the kubeconfig"
+                    .to_owned(),
+            ),
+            Self::UnknownKind => {
+                Some("install the definition of the kind (CRD), or use a version that the cluster serves".to_owned())
+            }
+            Self::FieldConflicts { conflicts } => {
+                let mut managers: Vec<_> = conflicts.iter().map(|conflict| conflict.manager.as_str()).collect();
+                managers.sort_unstable();
+                managers.dedup();
+                Some(format!(
+                    "leave these fields out of the manifest, or take them over with `conflicts: {{ take: [{}] }}`",
+                    managers.join(", ")
+                ))
+            }
+            Self::Kubeconfig { .. }
+            | Self::Client { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound
+            | Self::Conflict { .. }
+            | Self::Rejected { .. }
+            | Self::Busy { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Answer { .. }
+            | Self::NotAnObject { .. } => None,
+        }
+    }
+}
+
+/// A field that another manager owns.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldConflict {
+    /// The name of the field manager, such as `kubectl-client-side-apply`.
+    pub manager: String,
+    /// The field, as the API server names it: `.spec.replicas`.
+    pub field: String,
+}
+
+fn conflicts_text(conflicts: &[FieldConflict]) -> String {
+    let fields: Vec<_> =
+        conflicts.iter().map(|conflict| format!("`{}` by `{}`", conflict.field, conflict.manager)).collect();
+    format!("other field managers own {}", fields.join(", "))
+}
+
+fn risks_text(risks: &[Risk]) -> String {
+    let texts: Vec<_> = risks.iter().map(|risk| risk.refusal()).collect();
+    texts.join("; ")
+}

@@ -1,0 +1,36 @@
+//! A Kubernetes cluster as a typed interface: objects, readiness, server-side apply, leases and running images.
+//!
+//! [`Connection`] is the client: it takes a [`Kubeconfig`] that can do no more than connect, and answers with [`Object`]s.
+//! A [`Verdict`] says whether an object is ready, and why not.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `ring` | yes | uses ring as the TLS provider, where the program has not installed one |
+//! | `schema` | no | `schemars::JsonSchema` of the words of this crate |
+//!
+//! # Runtime
+//!
+//! A [`Connection`] is made and used inside a tokio runtime with its network and time drivers (`enable_all`); its futures
+//! are `Send`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod connection;
+mod discovery;
+mod error;
+mod kubeconfig;
+mod object;
+mod transport;
+mod verdict;
+
+pub use connection::{ApplyMode, Connection, Deleted, FIELD_MANAGER, Propagation, Selection, ServerVersion};
+pub use discovery::{Discovery, Resource};
+pub use error::{ClusterError, ClusterErrorKind, FieldConflict};
+pub use kubeconfig::{Kubeconfig, Risk};
+/// [`ErrorClass`](lock_model::ErrorClass) is what `class()` of an error says.
+pub use lock_model;
+pub use object::{Condition, Kind, Object, ObjectKey};
+pub use transport::Patience;
+pub use verdict::{Cause, FailureClass, Permanence, Verdict};

@@ -1,0 +1,197 @@
+//! One request: deadline, retries of what is temporary, and the answer as JSON or as an error with a kind.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{Method, Request};
+use kube::core::response::Status;
+use lock_model::escaping::excerpt;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::error::{ClusterError, ClusterErrorKind, FieldConflict};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// How long is waited for answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For one request.
+    pub request: Duration,
+    /// For one question with all retries of a server that is busy or away; zero turns retries off.
+    pub retries: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { request: Duration::from_secs(30), retries: Duration::from_secs(60) }
+    }
+}
+
+/// The client with its patience.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    pub(crate) client: kube::Client,
+    pub(crate) patience: Patience,
+}
+
+/// A request that has the same effect when it is sent twice.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) path: String,
+    pub(crate) content_type: &'static str,
+    pub(crate) accept: &'static str,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Call {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path, Vec::new())
+    }
+
+    pub(crate) fn new(method: Method, path: impl Into<String>, body: Vec<u8>) -> Self {
+        Self { method, path: path.into(), content_type: JSON, accept: JSON, body }
+    }
+
+    pub(crate) fn json(method: Method, path: impl Into<String>, body: &Value) -> Self {
+        Self::new(method, path, body.to_string().into_bytes())
+    }
+
+    fn request(&self) -> Request<Vec<u8>> {
+        Request::builder()
+            .method(self.method.clone())
+            .uri(&self.path)
+            .header("content-type", self.content_type)
+            .header("accept", self.accept)
+            .body(self.body.clone())
+            .expect("paths are made of checked segments")
+    }
+}
+
+const JSON: &str = "application/json";
+
+impl Transport {
+    /// Sends a call, again and again while what fails is temporary and there is patience left.
+    pub(crate) async fn send(&self, subject: &impl fmt::Display, call: &Call) -> Result<Value, ClusterError> {
+        self.retrying(subject, || async { self.client.request::<Value>(call.request()).await }).await
+    }
+
+    /// The same for an answer that is text.
+    pub(crate) async fn send_text(&self, subject: &impl fmt::Display, call: &Call) -> Result<String, ClusterError> {
+        self.retrying(subject, || async { self.client.request_text(call.request()).await }).await
+    }
+
+    async fn retrying<T, F: Future<Output = Result<T, kube::Error>>>(
+        &self,
+        subject: &impl fmt::Display,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, ClusterError> {
+        let end = Instant::now() + self.patience.retries;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let limit = self.patience.request;
+            let error = match tokio::time::timeout(limit, attempt()).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => from_kube(subject, error),
+                Err(_) => ClusterError::new(subject, ClusterErrorKind::TimedOut { limit }),
+            };
+            let wait = error.retry_after().unwrap_or_default().max(pause);
+            if !can_retry(&error) || Instant::now() + wait >= end {
+                return Err(error);
+            }
+            log::debug!("{error}; again in {} ms", wait.as_millis());
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// A conflict is temporary too, but the same request would have the same answer.
+pub(crate) fn can_retry(error: &ClusterError) -> bool {
+    match error.kind() {
+        ClusterErrorKind::Busy { .. } | ClusterErrorKind::Unreachable { .. } | ClusterErrorKind::TimedOut { .. } => {
+            true
+        }
+        ClusterErrorKind::Kubeconfig { .. }
+        | ClusterErrorKind::Risk { .. }
+        | ClusterErrorKind::Client { .. }
+        | ClusterErrorKind::Unauthorized
+        | ClusterErrorKind::Forbidden { .. }
+        | ClusterErrorKind::NotFound
+        | ClusterErrorKind::UnknownKind
+        | ClusterErrorKind::Conflict { .. }
+        | ClusterErrorKind::FieldConflicts { .. }
+        | ClusterErrorKind::Rejected { .. }
+        | ClusterErrorKind::Untrusted { .. }
+        | ClusterErrorKind::Answer { .. }
+        | ClusterErrorKind::NotAnObject { .. } => false,
+    }
+}
+
+pub(crate) fn from_kube(subject: &impl fmt::Display, error: kube::Error) -> ClusterError {
+    ClusterError::new(subject, kind_of(error))
+}
+
+fn kind_of(error: kube::Error) -> ClusterErrorKind {
+    match error {
+        kube::Error::Api(status) => kind_of_status(&status),
+        kube::Error::SerdeError(error) => ClusterErrorKind::Answer {
+            reason: format!("is not the JSON that was expected: {}", excerpt(error.to_string())),
+        },
+        kube::Error::FromUtf8(_) => ClusterErrorKind::Answer { reason: "is not UTF-8 text".to_owned() },
+        kube::Error::Service(source) if is_untrusted(source.as_ref()) => ClusterErrorKind::Untrusted { source },
+        kube::Error::Service(source) => ClusterErrorKind::Unreachable { source },
+        kube::Error::HyperError(source) => ClusterErrorKind::Unreachable { source: source.into() },
+        kube::Error::ReadEvents(source) => ClusterErrorKind::Unreachable { source: source.into() },
+        other => ClusterErrorKind::Client { reason: excerpt(other.to_string()) },
+    }
+}
+
+fn kind_of_status(status: &Status) -> ClusterErrorKind {
+    let message = excerpt(&status.message);
+    let conflicts = field_conflicts(status);
+    match status.code {
+        401 => ClusterErrorKind::Unauthorized,
+        403 => ClusterErrorKind::Forbidden { message },
+        404 | 410 => ClusterErrorKind::NotFound,
+        409 if !conflicts.is_empty() => ClusterErrorKind::FieldConflicts { conflicts },
+        409 => ClusterErrorKind::Conflict { message },
+        code @ (408 | 429 | 500..=599) => {
+            let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+            let retry_after = (asked > 0).then(|| Duration::from_secs(asked.into()));
+            ClusterErrorKind::Busy { status: code, message, retry_after }
+        }
+        status => ClusterErrorKind::Rejected { status, message },
+    }
+}
+
+/// The API server names manager and field in the causes: `conflict with "kubectl" using apps/v1`.
+fn field_conflicts(status: &Status) -> Vec<FieldConflict> {
+    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+    let mut conflicts: Vec<_> = causes
+        .iter()
+        .filter(|cause| cause.reason == "FieldManagerConflict")
+        .map(|cause| {
+            let manager = cause.message.split('"').nth(1).unwrap_or(&cause.message);
+            FieldConflict { manager: excerpt(manager), field: excerpt(&cause.field) }
+        })
+        .collect();
+    conflicts.sort();
+    conflicts
+}
+
+fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref::<rustls::Error>());
+        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        next = error.source().or_else(|| inner.and_then(std::error::Error::source));
+    }
+    false
+}
