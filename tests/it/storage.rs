@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use test_support::{Finished, Sandbox, bench, built_binary};
+use test_support::{DockerRegistry, Finished, Sandbox, Skopeo, bench, built_binary};
 
 use crate::cache::files;
-use crate::shop::Shop;
+use crate::flow::push_all;
+use crate::shop::{CONFIGURATION, Shop};
 use crate::stops::locked;
 
 /// Mounts 64 KiB at the first argument, with `old` in `lock.yaml` and in `report.xml`, fills it, runs the others, and prints
@@ -66,4 +67,72 @@ fn f4_f26_on_a_full_disk_the_old_file_stays_and_the_path_is_named() {
     let refused = with_full_disk(&shop, "--cache ../full/cache plan staging");
     assert!(refused.code() == Some(15) && refused.stderr().contains("full/cache"), "{refused}");
     assert_eq!(files(&shop.join("forge")).len(), before);
+}
+
+#[test]
+fn f26_a_cache_that_cannot_be_written_is_a_warning() {
+    let (Some(registry), Some(skopeo)) = (DockerRegistry::start_or_skip(), Skopeo::find_or_skip()) else { return };
+    let shop = Shop::with(&CONFIGURATION.replace("oci-layout:../registry", &registry.url()));
+    push_all(&shop, &skopeo, &registry);
+    let lock = shop.ok("lock generate --rev dev").stdout().to_owned();
+    fs::write(shop.join("file"), "").unwrap();
+    let warns = |finished: Finished, place: &str| {
+        let finished = finished.expect_code(0);
+        let warnings = finished.stderr().matches("nothing is kept for the next command: ").count();
+        assert!(warnings == 1 && finished.stderr().contains(place), "{place}: {finished}");
+        finished
+    };
+    // A file in the way, and a file system in which nobody makes a folder, not even root.
+    for place in ["../file/cache", "/sys/kernel/orchestrator-cache"] {
+        let line = format!("--cache {place} lock generate --rev dev");
+        let finished = warns(shop.orchestrator(&line).run(), place.trim_start_matches("../"));
+        assert_eq!(finished.stdout(), lock, "{place}");
+    }
+    if can_mount() {
+        let finished = warns(with_full_disk(&shop, "--cache ../full/cache lock generate --rev dev"), "full/cache");
+        assert!(finished.stdout().starts_with(&lock) && finished.stderr().contains("No space left"), "{finished}");
+    }
+}
+
+/// Makes `.git` of the present folder read-only for the command.
+const IN_READ_ONLY_CLONE: &str = r#"
+set -e
+mount --bind .git .git
+mount -o remount,bind,ro .git
+exec "$@"
+"#;
+
+#[test]
+fn f26_a_clone_that_cannot_be_written_is_named() {
+    if !can_mount() {
+        return;
+    }
+    let shop = locked();
+    shop.ok("--as dana forge pr merge 1");
+    shop.ok("run staging");
+    let binary = built_binary();
+    let before = files(&shop.join("forge")).len();
+    for line in ["status", "run staging", "history staging"] {
+        let script = ["-rm", "sh", "-c", IN_READ_ONLY_CLONE, "sh", binary.to_str().unwrap()];
+        let refused = shop.program("/usr/bin/unshare", &script, line).run().expect_code(15);
+        assert!(refused.stderr().contains("shop/.git") || refused.stderr().contains(".git/"), "{line}: {refused}");
+        assert!(refused.stderr().contains("Read-only file system"), "{line}: {refused}");
+    }
+    assert_eq!(files(&shop.join("forge")).len(), before);
+}
+
+/// As a user without rights, as root, and without a file system of one's own: what is no folder holds no memory.
+#[test]
+fn f26_a_file_in_place_of_the_clones_own_folder_is_named() {
+    let shop = locked();
+    let folder = shop.join("shop/.git/orchestrator");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::write(&folder, "no folder").unwrap();
+    for line in ["status", "history staging"] {
+        let finished = shop.orchestrator(line).run();
+        assert!(finished.stderr().contains(".git/orchestrator"), "{line}: {finished}");
+        assert!(!matches!(finished.code(), Some(70) | None), "{line}: {finished}");
+    }
 }
