@@ -1,7 +1,8 @@
 //! Formats of text in the configuration: how each is checked, and what the JSON Schema says of it.
 
 use lock_model::{
-    BranchName, Date, EnvironmentName, ImageReference, Platform, RepositoryUrl, ServiceName, SuiteName, TreePath,
+    BranchName, Date, EnvironmentName, ImageReference, ImageRepository, Platform, RepositoryUrl, ServiceName,
+    SuiteName, TreePath,
 };
 use schemars::JsonSchema;
 
@@ -116,7 +117,7 @@ impl Format {
             }
             Self::Mirror if is_mirror(text) => Ok(()),
             Self::Mirror => refused(format!(
-                "`{escaped}` is no mirror: `oci-layout:DIR`, `https://HOST`, or `http://` on this machine"
+                "`{escaped}` is no mirror: `oci-layout:DIR`, `https://HOST` or `https://HOST/PATH`, or `http://` on this machine"
             )),
             Self::Template(allowed) | Self::Argument(allowed) => {
                 if text.is_empty() {
@@ -164,7 +165,7 @@ impl Format {
             Self::HostPort => format!("^{HOST}:[0-9]{{1,5}}$"),
             Self::RegistryHost => format!("^{HOST}(:[0-9]{{1,5}})?$"),
             Self::Mirror => format!(
-                "^(oci-layout:[^-].*|https://{HOST}(:[0-9]{{1,5}})?|http://(127\\.0\\.0\\.1|localhost|\\[::1\\])(:[0-9]{{1,5}})?)$"
+                "^(oci-layout:[^-].*|(https://{HOST}|http://(127\\.0\\.0\\.1|localhost|\\[::1\\]))(:[0-9]{{1,5}})?{FOLDERS})$"
             ),
             Self::Template(allowed) | Self::Argument(allowed) => format!("^{}$", template_pattern(allowed)),
             Self::Dependency(allowed) => {
@@ -178,6 +179,9 @@ impl Format {
         map
     }
 }
+
+/// Folders of an image repository, or none.
+const FOLDERS: &str = r"(/[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*)*";
 
 const HOST: &str = r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])";
 
@@ -217,10 +221,16 @@ fn is_mirror(text: &str) -> bool {
     if let Some(folder) = text.strip_prefix("oci-layout:") {
         return !folder.is_empty() && !folder.starts_with('-') && !folder.contains(char::is_control);
     }
-    if let Some(host) = text.strip_prefix("https://") {
-        return is_host(host) || is_host_port(host);
+    let Some((scheme, address)) = text.split_once("://") else { return false };
+    let (host, path) = address.split_at(address.find('/').unwrap_or(address.len()));
+    if !path.is_empty() && ImageRepository::try_from(format!("mirror.example{path}")).is_err() {
+        return false;
     }
-    let Some(host) = text.strip_prefix("http://") else { return false };
+    match scheme {
+        "https" => return is_host(host) || is_host_port(host),
+        "http" => {}
+        _ => return false,
+    }
     let name = if is_host_port(host) { host.rsplit_once(':').map_or(host, |(name, _)| name) } else { host };
     matches!(name, "127.0.0.1" | "localhost" | "[::1]")
 }
@@ -237,13 +247,22 @@ mod tests {
             "http://[::1]:5000",
             "http://localhost",
             "https://mirror.example",
+            "https://harbor.example:8443/dockerhub-proxy/library",
+            "http://127.0.0.1:5000/hub_proxy",
         ] {
             assert!(is_mirror(good), "{good}");
         }
         for bad in [
             "http://registry.example",
             "http://127.0.0.1.evil.example",
-            "http://127.0.0.1:5000/x",
+            "https://mirror.example/",
+            "https://mirror.example/x/",
+            "https://mirror.example/a//b",
+            "https://mirror.example/../x",
+            "https://mirror.example/X",
+            "https://mirror.example/x?y",
+            "https://mirror.example/%61",
+            "https://user@mirror.example/x",
             "oci-layout:",
             "ftp://x",
             "",

@@ -130,7 +130,7 @@ pub struct ClientCertificate {
 pub enum Mirror {
     /// `oci-layout:DIR`: an OCI image layout folder, relative to the superproject's top folder.
     OciLayout(String),
-    /// `https://HOST`, or `http://` on this machine.
+    /// `https://HOST`, or `http://` on this machine; with a path where the repositories lie below one.
     Http(String),
 }
 

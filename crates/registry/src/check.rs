@@ -41,7 +41,7 @@ async fn check(
     context: Context<'_>,
 ) -> Result<DigestAnswer, RegistryError> {
     let DigestRequest { repository, digest, platforms } = request;
-    let failed = |digest: &_, kind| RegistryError::new(format!("{repository}@{digest}"), kind);
+    let failed = |digest: &_, kind| session.registry.failed(repository, format!("{repository}@{digest}"), kind);
     let backend = session.backend(repository, context).map_err(|kind| failed(digest, kind))?;
     // The image of a single platform is its own manifest.
     let platforms = platforms.iter().filter(|(_, child)| *child != digest);

@@ -8,8 +8,10 @@ use rustls::crypto::CryptoProvider;
 use url::Url;
 
 use crate::auth::{PublicOnly, Reach};
+use crate::connection::HostOptions;
 use crate::error::RegistryErrorKind;
 use crate::options::RegistryOptions;
+use crate::own_certificate;
 use crate::text::{host_of, with_causes};
 
 /// Addresses of this machine, which no proxy can reach for us.
@@ -79,24 +81,26 @@ fn plain(options: &RegistryOptions) -> Result<ClientBuilder, String> {
 }
 
 fn secure(options: &RegistryOptions) -> Result<ClientBuilder, String> {
-    let mut builder = base(options)?.https_only(true);
-    for authority in &options.authorities {
-        builder = builder.tls_certs_merge(authority.parse().map_err(|error| error.to_string())?);
-    }
-    Ok(builder)
+    with_tls(options, &HostOptions::default())
 }
 
 fn of_host(options: &RegistryOptions, name: &str) -> Result<ClientBuilder, String> {
-    let mut builder = secure(options)?;
-    if let Some(host) = options.hosts.get(name) {
-        for authority in &host.authorities {
-            builder = builder.tls_certs_merge(authority.parse().map_err(|error| error.to_string())?);
-        }
-        if let Some(certificate) = &host.client_certificate {
-            builder = builder.identity(certificate.parse().map_err(|error| error.to_string())?);
-        }
+    let own = HostOptions::default();
+    with_tls(options, options.hosts.get(name).unwrap_or(&own))
+}
+
+/// The client for hosts with these settings, beside those of all hosts.
+fn with_tls(options: &RegistryOptions, host: &HostOptions) -> Result<ClientBuilder, String> {
+    let builder = base(options)?.https_only(true);
+    let shown = host.client_certificate.as_ref();
+    if options.authorities.is_empty() && host.authorities.is_empty() {
+        return match shown {
+            None => Ok(builder),
+            Some(shown) => Ok(builder.identity(shown.parse().map_err(|error| error.to_string())?)),
+        };
     }
-    Ok(builder)
+    let authorities = options.authorities.iter().chain(&host.authorities);
+    Ok(builder.tls_backend_preconfigured(own_certificate::config(authorities, shown)?))
 }
 
 fn base(options: &RegistryOptions) -> Result<ClientBuilder, String> {

@@ -14,7 +14,8 @@ pub struct HostOptions {
     /// Plain HTTP is spoken to it although it is another machine: every machine on the way can read and change everything,
     /// logins too.
     pub plain_http: bool,
-    /// Certificate authorities that are trusted for it, beside those of the machine and of all hosts.
+    /// Certificate authorities that are trusted for it, beside those of the machine and of all hosts. A server may also
+    /// show one of these certificates as its own: name and period are looked at then, too.
     pub authorities: Vec<PemAuthority>,
     /// What we show it of ourselves.
     pub client_certificate: Option<ClientCertificate>,

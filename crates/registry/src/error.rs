@@ -13,12 +13,19 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub struct RegistryError {
     reference: String,
+    asked: Option<String>,
     kind: RegistryErrorKind,
 }
 
 impl RegistryError {
     pub(crate) fn new(reference: impl Into<String>, kind: RegistryErrorKind) -> Self {
-        Self { reference: reference.into(), kind }
+        Self { reference: reference.into(), asked: None, kind }
+    }
+
+    /// Names the repository that a mirror was asked for, where it has another name there.
+    #[must_use]
+    pub(crate) fn asked_as(self, asked: Option<String>) -> Self {
+        Self { asked, ..self }
     }
 
     /// What was asked for: `repository:tag` or `repository@digest`.
@@ -39,7 +46,10 @@ impl RegistryError {
 
 impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}", self.reference, self.kind)
+        match &self.asked {
+            None => write!(f, "`{}`: {}", self.reference, self.kind),
+            Some(asked) => write!(f, "`{}` (asked for as `{asked}`): {}", self.reference, self.kind),
+        }
     }
 }
 

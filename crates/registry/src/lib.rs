@@ -85,6 +85,7 @@ pub mod layout;
 pub mod media_type;
 mod options;
 mod options_error;
+mod own_certificate;
 mod platform;
 mod prune;
 mod registry;

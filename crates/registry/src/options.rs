@@ -2,11 +2,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lock_model::ImageRepository;
 use url::{Host, Url};
 
 use crate::connection::{HostOptions, PemAuthority, Proxies};
 use crate::credentials::Credentials;
 use crate::options_error::OptionsError;
+use crate::remote::path_at;
 use crate::retry::RetryPolicy;
 use crate::text::{host_of, without_credentials};
 
@@ -96,7 +98,8 @@ pub enum Mirror {
     /// An OCI layout folder, in which names are full `repository:tag`.
     OciLayout(PathBuf),
     /// Another registry: `https://HOST[:PORT]`, or `http://` when the host is this machine or is named in
-    /// [`RegistryOptions::hosts`] as one without TLS.
+    /// [`RegistryOptions::hosts`] as one without TLS. Behind it a path may stand, below which it has the repositories:
+    /// `https://harbor.example/dockerhub-proxy`.
     Http(Url),
 }
 
@@ -139,6 +142,17 @@ impl RegistryOptions {
         self.proxies.check()
     }
 
+    /// The name that a repository has at the mirror that answers for its host, where it is another one than behind the
+    /// mirror's host.
+    pub(crate) fn asked_as(&self, repository: &ImageRepository) -> Option<String> {
+        match self.mirrors.get(repository.host()) {
+            Some(Mirror::Http(url)) if url.path() != "/" => {
+                Some(format!("{}/{}", host_of(url), path_at(url, repository)))
+            }
+            Some(Mirror::Http(_) | Mirror::OciLayout(_)) | None => None,
+        }
+    }
+
     /// Whether plain HTTP may be spoken to an address: it is this machine, or the options name it.
     pub(crate) fn may_be_plain(&self, url: &Url) -> bool {
         is_loopback(url) || self.hosts.get(&host_of(url)).is_some_and(|host| host.plain_http)
@@ -153,8 +167,10 @@ impl RegistryOptions {
         }
         if !url.username().is_empty() || url.password().is_some() {
             Some("holds a user or a password")
-        } else if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            Some("has more than a host and a port")
+        } else if url.query().is_some() || url.fragment().is_some() {
+            Some("has more than a host, a port and a path")
+        } else if url.path() != "/" && ImageRepository::try_from(format!("mirror.example{}", url.path())).is_err() {
+            Some("has a path that no repository can have")
         } else {
             None
         }
@@ -199,7 +215,7 @@ mod tests {
             "http://127.0.0.1.evil.example",
             "ftp://127.0.0.1",
             "https://u:p@a.b",
-            "https://a.b/x",
+            "https://a.b/x/",
             "https://a.b/?x",
         ] {
             assert!(unusable(&Url::parse(elsewhere).unwrap()).is_some(), "{elsewhere}");

@@ -7,12 +7,12 @@ use url::Url;
 use crate::auth::Authenticator;
 use crate::backend::{Backend, Source, Target, base_of, target_of};
 use crate::credentials::LoginTrace;
-use crate::error::RegistryErrorKind;
+use crate::error::{RegistryError, RegistryErrorKind};
 use crate::host::HostGate;
 use crate::layout::LayoutReader;
 use crate::options::{Mirror, RegistryOptions};
 use crate::options_error::OptionsError;
-use crate::remote::{Context, Remote};
+use crate::remote::{Context, Remote, path_at};
 
 /// Asks registries, and layout folders that stand for them, about images.
 ///
@@ -47,7 +47,7 @@ pub struct LoginUse {
 /// One pass over registries: a layout folder is read once and stays what it was.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
-    registry: &'a Registry,
+    pub(crate) registry: &'a Registry,
     layouts: Mutex<BTreeMap<String, Arc<LayoutReader>>>,
     /// Where hosts are asked: an address is read once, not once for each image.
     bases: Mutex<BTreeMap<String, (Url, Arc<HostGate>)>>,
@@ -85,11 +85,21 @@ impl Registry {
         let Ok(Target::Http(base)) = target_of(repository.host(), self.inner.authenticator.options()) else {
             return None;
         };
-        self.inner.authenticator.account(&base, repository.path()).trace()
+        self.inner.authenticator.account(&base, &path_at(&base, repository)).trace()
     }
 
     pub(crate) fn authenticator(&self) -> &Authenticator {
         &self.inner.authenticator
+    }
+
+    /// An error about something in a repository, which a mirror may have under another name.
+    pub(crate) fn failed(
+        &self,
+        repository: &ImageRepository,
+        reference: impl Into<String>,
+        kind: RegistryErrorKind,
+    ) -> RegistryError {
+        RegistryError::new(reference, kind).asked_as(self.authenticator().options().asked_as(repository))
     }
 
     /// Waits for the turn to write a list of referrers.
@@ -144,8 +154,9 @@ impl<'a> Session<'a> {
             });
         }
         let (base, gate) = self.base(host)?;
-        let account = authenticator.account(&base, repository.path());
-        let cache = authenticator.cache.as_ref().map(|cache| cache.of(&account.host(), repository.path()));
+        let path = path_at(&base, repository);
+        let account = authenticator.account(&base, &path);
+        let cache = authenticator.cache.as_ref().map(|cache| cache.of(&account.host(), &path));
         let remote = Remote { repository, authenticator, base, gate, account, context };
         Ok(Backend { repository, source: Source::Http { remote, cache } })
     }

@@ -38,7 +38,7 @@ impl<'a> Remote<'a> {
         base: Url,
         context: Context<'a>,
     ) -> Self {
-        let (gate, account) = (authenticator.gate(&base), authenticator.account(&base, repository.path()));
+        let (gate, account) = (authenticator.gate(&base), authenticator.account(&base, &path_at(&base, repository)));
         Self { repository, authenticator, base, gate, account, context }
     }
 
@@ -82,6 +82,14 @@ impl<'a> Remote<'a> {
 
 pub(crate) fn address(base: &Url, repository: &ImageRepository, kind: &str, name: &str) -> Url {
     let mut url = base.clone();
-    url.set_path(&format!("/v2/{}/{kind}/{name}", repository.path()));
+    url.set_path(&format!("/v2/{}/{kind}/{name}", path_at(base, repository)));
     url
+}
+
+/// The repository at an address: below the path of a mirror that has one.
+pub(crate) fn path_at(base: &Url, repository: &ImageRepository) -> String {
+    match base.path().trim_matches('/') {
+        "" => repository.path().to_owned(),
+        folder => format!("{folder}/{}", repository.path()),
+    }
 }

@@ -203,13 +203,18 @@ pub struct FoundRevision {
 pub struct Attempt {
     /// As it was asked for.
     pub reference: ImageReference,
+    /// The repository that a mirror was asked for, where it has another name there.
+    pub asked: Option<String>,
     /// What came of it.
     pub outcome: AttemptOutcome,
 }
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.reference, self.outcome)
+        match &self.asked {
+            None => write!(f, "{}: {}", self.reference, self.outcome),
+            Some(asked) => write!(f, "{} (asked for as {asked}): {}", self.reference, self.outcome),
+        }
     }
 }
 

@@ -274,6 +274,14 @@ impl<'a> Search<'a> {
         (self.on_event)(event);
     }
 
+    fn asked_as(&self, repository: &ImageRepository) -> Option<String> {
+        self.session.registry.authenticator().options().asked_as(repository)
+    }
+
+    fn attempt(&self, candidate: &ImageReference, outcome: AttemptOutcome) -> Attempt {
+        Attempt { reference: candidate.clone(), asked: self.asked_as(&candidate.repository), outcome }
+    }
+
     fn on_retry(self) -> impl Fn(Duration, &str) + Sync + 'a {
         move |wait, reason| self.tell(Event::Retrying { request: self.position, wait, reason })
     }
@@ -300,11 +308,10 @@ impl<'a> Search<'a> {
         if !matches!(found.revision, Revision::SelfAsserted | Revision::Unchecked) {
             return None;
         }
-        let missing =
-            |candidate: &ImageReference| Attempt { reference: candidate.clone(), outcome: AttemptOutcome::Missing };
+        let missing = |candidate: &ImageReference| self.attempt(candidate, AttemptOutcome::Missing);
         let mut tried: Vec<Attempt> = candidates.iter().take(earlier).map(missing).collect();
         let outcome = AttemptOutcome::Found { digest: found.digest.clone() };
-        let attempt = Attempt { reference: candidate.clone(), outcome };
+        let attempt = self.attempt(candidate, outcome);
         self.tell(Event::Asked { request: self.position, attempt: &attempt });
         tried.push(attempt);
         Some((self.resolution(found, &[], tried).0, earlier))
@@ -337,7 +344,7 @@ impl<'a> Search<'a> {
                 Err(RegistryErrorKind::Missing) => AttemptOutcome::Missing,
                 Err(error) => AttemptOutcome::Failed { class: error.class(), message: with_causes(error) },
             };
-            let attempt = Attempt { reference: candidate.clone(), outcome };
+            let attempt = self.attempt(candidate, outcome);
             self.tell(Event::Asked { request: self.position, attempt: &attempt });
             tried.push(attempt);
             match answer {
@@ -345,7 +352,9 @@ impl<'a> Search<'a> {
                 Ok(found) => passed_over.push(found),
                 Err(RegistryErrorKind::Missing) => {}
                 Err(kind) => {
-                    let reason = UnresolvedReason::Failed(RegistryError::new(candidate.to_string(), kind));
+                    let reason = UnresolvedReason::Failed(
+                        RegistryError::new(candidate.to_string(), kind).asked_as(self.asked_as(&candidate.repository)),
+                    );
                     return Err(Unresolved { tried, reason });
                 }
             }
@@ -501,7 +510,8 @@ impl<'a> Search<'a> {
         match look.await {
             Ok(()) => Ok(resolution),
             Err(kind) => {
-                let reason = UnresolvedReason::Failed(RegistryError::new(format!("{repository}:{tag}"), kind));
+                let error = RegistryError::new(format!("{repository}:{tag}"), kind).asked_as(self.asked_as(repository));
+                let reason = UnresolvedReason::Failed(error);
                 Err(Unresolved { tried: resolution.tried, reason })
             }
         }
@@ -510,7 +520,7 @@ impl<'a> Search<'a> {
 
 /// What the images of all platforms say together: the first one that disagrees, else whether all name the commit.
 fn judge(revisions: &BTreeMap<Platform, Option<String>>, wanted: &CommitId) -> (Revision, Option<String>) {
-    let other = revisions.values().flatten().find(|revision| *revision != wanted.as_str());
+    let other = revisions.values().flatten().find(|revision| !revision.eq_ignore_ascii_case(wanted.as_str()));
     if let Some(other) = other {
         (Revision::Mismatch, Some(escaped(other)))
     } else if revisions.values().all(Option::is_some) {

@@ -48,7 +48,7 @@ impl Registry {
                 subject: manifest.subject.map(|subject| subject.digest),
             })
         };
-        pulled.await.map_err(|kind| RegistryError::new(format!("{repository}@{digest}"), kind))
+        pulled.await.map_err(|kind| self.failed(repository, format!("{repository}@{digest}"), kind))
     }
 }
 

@@ -62,7 +62,7 @@ impl Registry {
             Ok(Pushed { digest: manifest.digest, sent, listed_by: Some(listed_by) })
         };
         let reference = tag.map_or_else(|| repository.to_string(), |tag| format!("{repository}:{tag}"));
-        pushed.await.map_err(|kind| RegistryError::new(reference, kind))
+        pushed.await.map_err(|kind| self.failed(repository, reference, kind))
     }
 }
 

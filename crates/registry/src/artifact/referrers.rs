@@ -37,7 +37,7 @@ impl Registry {
             };
             Ok(lists.into_iter().flat_map(List::into_referrers))
         };
-        let listed = listed.await.map_err(|kind| RegistryError::new(format!("{repository}@{subject}"), kind))?;
+        let listed = listed.await.map_err(|kind| self.failed(repository, format!("{repository}@{subject}"), kind))?;
         // Registries need not understand the question for one type, and may say so or not.
         let wanted =
             |referrer: &Referrer| artifact_type.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted));

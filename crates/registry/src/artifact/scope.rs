@@ -10,6 +10,7 @@ use crate::backend::{Target, target_of};
 use crate::error::{RegistryError, RegistryErrorKind};
 use crate::http::Ask;
 use crate::registry::Registry;
+use crate::remote::path_at;
 
 /// What is to be done in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,7 +68,8 @@ impl Registry {
             let Target::Http(mut url) = target_of(repository.host(), options)? else {
                 return Ok(ScopedLogin::Anonymous);
             };
-            let (gate, account) = (authenticator.gate(&url), authenticator.account(&url, repository.path()));
+            let path = path_at(&url, repository);
+            let (gate, account) = (authenticator.gate(&url), authenticator.account(&url, &path));
             url.set_path("/v2/");
             let ask = Ask::new(Method::GET, url, options.limits.token, &gate, Instant::from_std(deadline));
             let answer = authenticator.send(&ask, &account).await?;
@@ -75,10 +77,10 @@ impl Registry {
                 return Err(answer.into_failure(RegistryErrorKind::Missing));
             }
             let need = Need { account: &account, authenticator, ask: &ask };
-            let header = need.granted(scope.as_requested(repository.path())).await?;
+            let header = need.granted(scope.as_requested(&path)).await?;
             header.map_or(Ok(ScopedLogin::Anonymous), |header| read(&header).ok_or_else(unreadable))
         };
-        login.await.map_err(|kind| RegistryError::new(repository.to_string(), kind))
+        login.await.map_err(|kind| self.failed(repository, repository.to_string(), kind))
     }
 }
 

@@ -342,6 +342,53 @@ async fn t21_a_mirror_is_given_its_own_login_and_not_the_one_of_the_name_in_the_
     resolve(&with(&fake, password()), &request(&["a"])).await.unwrap();
 }
 
+/// A proxy cache has the repositories of a registry below a path of its own: `harbor.example/dockerhub-proxy/shop/cart`.
+#[tokio::test]
+async fn t21_below_the_path_of_a_mirror_repository_scope_and_login_have_that_path() {
+    let built = built();
+    let (fake, auth) = behind_tokens(&["Bearer t1"]).await;
+    let (manifest, config) = (&built.manifest, &built.config);
+    for (path, blob) in [
+        ("manifests/a".to_owned(), manifest),
+        (format!("manifests/{}", manifest.digest), manifest),
+        (format!("blobs/{}", config.digest), config),
+    ] {
+        for method in ["HEAD", "GET"] {
+            fake.on_path(method, &format!("/v2/hub-proxy/of-us/shop/cart/{path}"), [served(blob)]);
+        }
+    }
+    // The challenge names no scope: it is ours to know.
+    fake.guard(&[&format!("Bearer realm=\"{}/token\",service=\"s\"", auth.uri())], &["Bearer t1"]);
+    let of_path = |path: &str| {
+        let login = EnvCredential::new("THE_VARIABLE", format!("{}/{path}", fake.host()), password());
+        let mut options = options_with_logins(env_sources(vec![login]));
+        let mirror = format!("{}/hub-proxy/of-us", fake.uri());
+        options.mirrors.insert(HOST.to_owned(), Mirror::Http(mirror.parse().unwrap()));
+        Registry::new(options).unwrap()
+    };
+    let found = resolve(&of_path("hub-proxy"), &request(&["a"])).await.unwrap();
+    let reference = found.image.reference().to_string();
+    assert_eq!(reference, format!("{HOST}/shop/cart:a@{}", manifest.digest), "the lock keeps the real name");
+    let asked = fake.requests().await;
+    assert!(asked.iter().all(|asked| asked.contains(" /v2/hub-proxy/of-us/shop/cart/")), "{asked:?}");
+    let tokens = auth.received().await;
+    assert!(tokens.iter().all(|one| {
+        one.url.query_pairs().any(|(key, scope)| key == "scope" && scope == "repository:hub-proxy/of-us/shop/cart:pull")
+    }));
+    assert!(tokens.iter().all(|one| one.headers.contains_key("authorization")), "the login of that path");
+
+    // What is missing is named as it was asked for, and by its own name.
+    let unresolved = resolve(&of_path("hub-proxy"), &request(&["missing"])).await.unwrap_err();
+    let both = format!("{HOST}/shop/cart:missing (asked for as {}/hub-proxy/of-us/shop/cart)", fake.host());
+    assert!(unresolved.to_string().contains(&both), "{unresolved}");
+    // A login for another path of the mirror is none of ours.
+    auth.on_path("GET", "/token", [ResponseTemplate::new(401)]);
+    let refused = resolve(&of_path("other-proxy"), &request(&["a"])).await.unwrap_err();
+    assert_eq!(refused.class(), ErrorClass::Denied);
+    let asked_as = format!("(asked for as `{}/hub-proxy/of-us/shop/cart`)", fake.host());
+    assert!(refused.reason.to_string().contains(&asked_as), "{}", refused.reason);
+}
+
 #[tokio::test]
 async fn t20_a_token_service_that_fails_or_lies_is_classed_by_what_it_did() {
     let status = ResponseTemplate::new;

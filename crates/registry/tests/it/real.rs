@@ -70,6 +70,23 @@ async fn b1_a_real_registry_and_a_folder_give_the_same_lock_entry_as_skopeo_sees
 }
 
 #[tokio::test]
+async fn b1_a_real_registry_is_a_mirror_below_a_path() {
+    let Some(copied) = Copied::make() else { return };
+    let reference = format!("{}:single", repository());
+    let below = "hub-proxy/of-us/shop/cart:single";
+    copied.skopeo.push_layout(copied.folder.path(), &reference, &copied.server, below);
+    let mirror: url::Url = format!("{}/hub-proxy/of-us", copied.server.url()).parse().unwrap();
+    let registry = Registry::new(options().mirror(HOST, Mirror::Http(mirror))).unwrap();
+    let one = resolve(&registry, &request(&["single"])).await.unwrap();
+    let other = resolve(&copied.mirrored(), &request(&["single"])).await.unwrap();
+    assert_eq!(one.image, other.image, "the names in the lock are the real ones");
+    let answer = registry.check_digests(&[DigestRequest::from(&one.image)], soon(), &|_| ()).await.remove(0);
+    assert!(answer.unwrap().is_complete());
+    let missing = resolve(&registry, &request(&["index"])).await.unwrap_err();
+    assert_eq!(missing.class(), ErrorClass::NotFound, "only what is below the path is there: {missing}");
+}
+
+#[tokio::test]
 async fn b1_a_registry_on_this_machine_needs_no_mirror() {
     let Some(copied) = Copied::make() else { return };
     let mut wanted = request(&[]);

@@ -318,6 +318,16 @@ async fn t5_a_short_tag_with_the_image_of_another_commit_is_refused() {
 }
 
 #[tokio::test]
+async fn t5_a_revision_in_capitals_is_the_same_commit() {
+    let ours = "abcdef0123".repeat(4);
+    let upper = ImageContent::new(platform("linux/amd64")).label(REVISION_LABEL, ours.to_uppercase()).build();
+    let fake = Store::default().image("a", &upper).serve().await;
+    let wanted = request(&["a"]).built_from(commit(&ours), RevisionPolicy::Require);
+    let found = resolve(&fake.registry(), &wanted).await.unwrap();
+    assert_eq!(found.image.revision, Revision::SelfAsserted);
+}
+
+#[tokio::test]
 async fn t5_a_short_revision_proves_no_commit() {
     let labelled = |text: &str| ImageContent::new(platform("linux/amd64")).label(REVISION_LABEL, text).build();
     for (label, words) in [

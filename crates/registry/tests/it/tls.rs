@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use lock_model::ErrorClass;
 use registry::credentials::{EnvCredential, Login};
 use registry::layout::BuiltImage;
-use registry::{Credentials, ImageRequest, Mirror, PemAuthority, Registry, RegistryOptions};
+use registry::{Credentials, HostOptions, ImageRequest, Mirror, PemAuthority, Registry, RegistryOptions};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -188,6 +188,51 @@ async fn t21_a_redirect_from_https_to_plain_http_is_refused_even_on_this_machine
     assert_eq!(unresolved.class(), ErrorClass::Invalid);
     let text = unresolved.reason.to_string();
     assert!(text.contains("redirects from https to plain HTTP"), "{text}");
+}
+
+const OWN_KEY: &str = include_str!("../fixtures/own.key.pem");
+const OWN: &str = include_str!("../fixtures/own.pem");
+/// The same name and key, in another certificate.
+const OWN_AGAIN: &str = include_str!("../fixtures/own-again.pem");
+const OWN_EXPIRED: &str = include_str!("../fixtures/own-expired.pem");
+const OWN_EARLY: &str = include_str!("../fixtures/own-early.pem");
+const OWN_ELSEWHERE: &str = include_str!("../fixtures/own-elsewhere.pem");
+
+/// `openssl req -x509` marks what it makes as an authority, and people hand us exactly that file.
+#[tokio::test]
+async fn t21_a_server_that_vouches_for_itself_is_trusted_by_exactly_its_certificate() {
+    let built = image("linux/amd64").build();
+    let both = format!("{AUTHORITY}{OWN}");
+    for (shown, trusted, refusal) in [
+        (OWN, OWN, None),
+        (OWN, &both, None),
+        (OWN_AGAIN, OWN, Some("CaUsedAsEndEntity")),
+        (OWN, AUTHORITY, Some("CaUsedAsEndEntity")),
+        (OWN_EXPIRED, OWN_EXPIRED, Some("Expired")),
+        (OWN_EARLY, OWN_EARLY, Some("NotValidYet")),
+        (OWN_ELSEWHERE, OWN_ELSEWHERE, Some("NotValidForName")),
+        (SERVER.0, OWN, Some("UnknownIssuer")),
+    ] {
+        let key = if shown == SERVER.0 { SERVER.1 } else { OWN_KEY };
+        let server = Server::start((shown, key), &[b"h2", b"http/1.1"], &built, false);
+        let address = server.address.to_string();
+        let of_all = trusting(&format!("https://{address}"), trusted);
+        let mut of_host = of_all.clone();
+        let mut host = HostOptions::default();
+        host.authorities = std::mem::take(&mut of_host.authorities);
+        of_host.hosts.insert(address, host);
+        for options in [of_all, of_host] {
+            let answer = resolve(&Registry::new(options).unwrap(), &request(&["a"])).await;
+            match (answer, refusal) {
+                (Ok(found), None) => assert_eq!(found.image.digest, built.manifest.digest),
+                (Err(unresolved), Some(words)) => {
+                    assert_eq!(unresolved.class(), ErrorClass::Denied, "{unresolved}");
+                    assert!(format!("{unresolved:?}").contains(words), "{words}: {unresolved:?}");
+                }
+                (answer, refusal) => panic!("{refusal:?}: {answer:?}"),
+            }
+        }
+    }
 }
 
 /// A proxy that knows one name and lets in whoever knows its password; gives its address and what it was asked.

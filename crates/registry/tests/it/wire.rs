@@ -390,7 +390,12 @@ fn t20_mirrors_over_plain_http_are_on_this_machine() {
         ("http://mirror.example", false),
         ("http://10.0.0.1:5000", false),
         ("https://user:secret@mirror.example", false),
-        ("https://mirror.example/prefix", false),
+        ("https://mirror.example/prefix/of-it", true),
+        ("https://mirror.example/Prefix", false),
+        ("https://mirror.example/prefix/", false),
+        ("https://mirror.example/a//b", false),
+        ("https://mirror.example/%61", false),
+        ("https://mirror.example/prefix?x", false),
         ("file:///srv", false),
     ] {
         let mut options = options();
