@@ -14,7 +14,7 @@ use forge::Forge;
 use forge::local::{self, LocalForge};
 use git::{Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
-use lock_model::{BranchName, CommitId, ReleaseTag, Timestamp, UserName};
+use lock_model::{BranchName, CommitId, ErrorClass, ReleaseTag, Timestamp, UserName};
 use process::{EnvVars, Interrupt, Program, Redactor};
 
 use crate::clock::Clock;
@@ -412,10 +412,20 @@ impl Context {
             "+refs/tags/*:refs/orchestrator/tags/*",
         ];
         // Another command in this clone may be writing the same refs: then they are there the second time.
-        self.git
-            .fetch_mirror(url, &specs)
-            .or_else(|_| self.git.fetch_mirror(url, &specs))
-            .map_err(|error| git_error("the forge's branches cannot be fetched", error))
+        self.git.fetch_mirror(url, &specs).or_else(|_| self.git.fetch_mirror(url, &specs)).map_err(|error| {
+            // Git says that it cannot write, and not where.
+            let what = match error.class() {
+                ErrorClass::Storage => {
+                    format!("the forge's branches cannot be fetched into `{}`", self.git.common_dir().display())
+                }
+                ErrorClass::NotFound
+                | ErrorClass::Denied
+                | ErrorClass::Temporary
+                | ErrorClass::Invalid
+                | ErrorClass::Bug => "the forge's branches cannot be fetched".to_owned(),
+            };
+            git_error(&what, error)
+        })
     }
 
     /// Commands in one clone fetch one after the other: git gives up where two move the same ref. A clone that cannot
