@@ -1,7 +1,8 @@
 //! A Kubernetes cluster as a typed interface: objects, readiness, server-side apply, leases and running images.
 //!
 //! [`Connection`] is the client: it takes a [`Kubeconfig`] that can do no more than connect, and answers with [`Object`]s.
-//! A [`Verdict`] says whether an object is ready, and why not.
+//! [`ready::judge`] is the rules: it takes an object with what belongs to it and returns a [`Verdict`], so that the same
+//! rules work on a live cluster and in a table of YAML documents.
 //!
 //! # Features
 //!
@@ -22,6 +23,7 @@ mod discovery;
 mod error;
 mod kubeconfig;
 mod object;
+pub mod ready;
 mod transport;
 mod verdict;
 

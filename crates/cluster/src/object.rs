@@ -196,6 +196,16 @@ impl Object {
     pub fn condition(&self, condition: &str) -> Option<Condition<'_>> {
         Condition::all(self.list("/status/conditions")).find(|found| found.name == condition)
     }
+
+    /// The condition of a type, where its status is `True`.
+    pub fn true_condition(&self, condition: &str) -> Option<Condition<'_>> {
+        self.condition(condition).filter(Condition::is_true)
+    }
+
+    /// The condition of a type, where its status is `False`.
+    pub fn false_condition(&self, condition: &str) -> Option<Condition<'_>> {
+        self.condition(condition).filter(Condition::is_false)
+    }
 }
 
 /// One entry of `status.conditions`.

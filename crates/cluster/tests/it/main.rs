@@ -1,5 +1,8 @@
 //! Rules on tables of objects, and the client against a real control plane.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic, in shared code too")]
+
 mod kubeconfig;
 mod objects;
+mod readiness;
 mod send;

@@ -1,0 +1,258 @@
+use serde_json::Value;
+
+use crate::object::Object;
+use crate::ready::{Facts, Memory, Rules, Tolerance, pull};
+use crate::verdict::{Cause, FailureClass, Permanence, Verdict};
+
+/// What one pod adds to the verdict on its owner.
+pub(super) struct PodState {
+    pub(super) is_ready: bool,
+    pub(super) causes: Vec<Cause>,
+}
+
+impl PodState {
+    /// Whether the pod cannot become ready by itself.
+    pub(super) fn is_doomed(&self) -> bool {
+        !self.is_ready && self.causes.iter().any(Cause::is_permanent)
+    }
+}
+
+pub(super) fn state(pod: &Object, facts: &Facts<'_>, rules: &Rules, memory: &mut Memory) -> PodState {
+    let is_ready = is_ready(pod);
+    let causes = if is_ready { Vec::new() } else { causes(pod, facts, &rules.tolerance, memory) };
+    PodState { is_ready, causes: causes.into_iter().map(|cause| memory.noted(cause)).collect() }
+}
+
+pub(super) fn is_ready(pod: &Object) -> bool {
+    pod.text("/status/phase") == Some("Running") && pod.condition("Ready").is_some_and(|ready| ready.is_true())
+}
+
+/// A pod that no controller replaces: its end is final.
+pub(super) fn bare(facts: &Facts<'_>, rules: &Rules, memory: &mut Memory) -> Verdict {
+    let pod = facts.object;
+    match pod.text("/status/phase") {
+        Some("Succeeded") => Verdict::ready("has ended well"),
+        Some("Failed") => {
+            let mut causes = causes(pod, facts, &rules.tolerance, memory);
+            if causes.is_empty() {
+                let message =
+                    pod.text("/status/message").or_else(|| pod.text("/status/reason")).unwrap_or("phase Failed");
+                causes.push(Cause::new(FailureClass::Crash, Permanence::Permanent, pod.key(), message));
+            }
+            for cause in &mut causes {
+                cause.permanence = Permanence::Permanent;
+            }
+            Verdict::failed("has failed, and no controller replaces it", causes)
+        }
+        _ => {
+            let state = state(pod, facts, rules, memory);
+            if state.is_ready { Verdict::ready("is ready") } else { memory.judged(phase_text(pod), state.causes) }
+        }
+    }
+}
+
+fn phase_text(pod: &Object) -> &'static str {
+    match pod.text("/status/phase") {
+        Some("Running") => "runs and is not ready",
+        Some("Unknown") => "its node does not report",
+        _ => "has not started",
+    }
+}
+
+/// Reasons of a failed pod that say nothing about what runs in it.
+const DISTURBANCES: &[&str] = &[
+    "Evicted",
+    "Preempting",
+    "NodeShutdown",
+    "Terminated",
+    "NodeLost",
+    "NodeAffinity",
+    "Shutdown",
+    "UnexpectedAdmissionError",
+    "OutOfcpu",
+    "OutOfmemory",
+    "OutOfpods",
+    "OutOfephemeral-storage",
+    "DeletionByPodGC",
+];
+
+/// Why a pod is not ready, as far as it says it.
+pub(super) fn causes(pod: &Object, facts: &Facts<'_>, tolerance: &Tolerance, memory: &Memory) -> Vec<Cause> {
+    let key = pod.key();
+    let phase = pod.text("/status/phase").unwrap_or_default();
+    let reason = pod.text("/status/reason").unwrap_or_default();
+    let disturbed = pod.true_condition("DisruptionTarget");
+    if phase == "Failed" && (DISTURBANCES.contains(&reason) || disturbed.is_some()) {
+        let said = pod.text("/status/message").or_else(|| disturbed.map(|condition| condition.message));
+        let message = format!("{reason} {}", said.unwrap_or_default());
+        return vec![Cause::new(FailureClass::Evicted, Permanence::Temporary, key, message)];
+    }
+    if let Some(scheduled) = pod.false_condition("PodScheduled") {
+        let permanence = match scheduled.reason {
+            "Unschedulable" => Permanence::After(tolerance.room),
+            _ => Permanence::Temporary,
+        };
+        return vec![Cause::new(FailureClass::Scheduling, permanence, key, scheduled.message)];
+    }
+    let mut causes: Vec<_> = containers(pod).filter_map(|container| container.cause(pod, tolerance, memory)).collect();
+    if causes.is_empty() {
+        causes.extend(mounts(pod, facts, tolerance));
+    }
+    if causes.is_empty() && phase == "Running" {
+        causes.extend(probes(pod, facts));
+    }
+    causes
+}
+
+/// A pod whose volumes cannot be mounted stays in `ContainerCreating` for ever, and only events say why.
+fn mounts(pod: &Object, facts: &Facts<'_>, tolerance: &Tolerance) -> Option<Cause> {
+    if pod.text("/status/phase") != Some("Pending") {
+        return None;
+    }
+    let failed = |reason: &str| matches!(reason, "FailedMount" | "FailedAttachVolume" | "FailedMapVolume");
+    let warning =
+        facts.warnings.iter().find(|warning| Some(warning.uid.as_str()) == pod.uid() && failed(&warning.reason))?;
+    let names_config = ["secret", "configmap"].iter().any(|kind| warning.message.contains(kind));
+    let is_missing = warning.message.contains("not found") || warning.message.contains("non-existent config key");
+    let (class, permanence) = if names_config && is_missing {
+        (FailureClass::Config, Permanence::After(tolerance.settling))
+    } else {
+        (FailureClass::Volume, Permanence::Temporary)
+    };
+    Some(Cause::new(class, permanence, pod.key(), &warning.message))
+}
+
+/// Containers that run and are not ready: their probes, or a readiness gate.
+fn probes(pod: &Object, facts: &Facts<'_>) -> Vec<Cause> {
+    let said = facts
+        .warnings
+        .iter()
+        .find(|warning| Some(warning.uid.as_str()) == pod.uid() && warning.reason == "Unhealthy")
+        .map(|warning| warning.message.as_str());
+    let mut causes = Vec::new();
+    for container in
+        containers(pod).filter(|container| !container.is_ready() && container.at("/state/running").is_some())
+    {
+        let has_probe = container
+            .spec
+            .is_some_and(|spec| ["readinessProbe", "startupProbe"].iter().any(|probe| spec.get(probe).is_some()));
+        if has_probe {
+            let message = said.unwrap_or("its probe has not succeeded");
+            let cause = Cause::new(FailureClass::Probe, Permanence::Temporary, pod.key(), message);
+            causes.push(cause.in_container(container.name));
+        }
+    }
+    if causes.is_empty()
+        && let Some(ready) = pod.condition("Ready").filter(|ready| ready.reason == "ReadinessGatesNotReady")
+    {
+        causes.push(Cause::new(FailureClass::Condition, Permanence::Temporary, pod.key(), ready.message));
+    }
+    causes
+}
+
+struct Container<'a> {
+    name: &'a str,
+    status: &'a Value,
+    spec: Option<&'a Value>,
+}
+
+fn containers(pod: &Object) -> impl Iterator<Item = Container<'_>> {
+    ["/status/initContainerStatuses", "/status/containerStatuses"].into_iter().flat_map(move |list| {
+        pod.list(list).iter().filter_map(move |status| {
+            let name = status.get("name")?.as_str()?;
+            let spec = ["/spec/initContainers", "/spec/containers"]
+                .into_iter()
+                .flat_map(|list| pod.list(list))
+                .find(|spec| spec.get("name").and_then(Value::as_str) == Some(name));
+            Some(Container { name, status, spec })
+        })
+    })
+}
+
+impl<'a> Container<'a> {
+    fn at(&self, pointer: &str) -> Option<&'a Value> {
+        self.status.pointer(pointer).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, pointer: &str) -> &'a str {
+        self.at(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.at("/ready").and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    fn restarts(&self) -> i64 {
+        self.at("/restartCount").and_then(Value::as_i64).unwrap_or_default()
+    }
+
+    fn image(&self) -> &'a str {
+        let wanted = self.spec.and_then(|spec| spec.get("image")).and_then(Value::as_str);
+        wanted.unwrap_or_else(|| self.text("/image"))
+    }
+
+    fn cause(&self, pod: &Object, tolerance: &Tolerance, memory: &Memory) -> Option<Cause> {
+        let message = self.text("/state/waiting/message");
+        let cause = |class, permanence, message: &str| {
+            Some(Cause::new(class, permanence, pod.key(), message).in_container(self.name))
+        };
+        match self.text("/state/waiting/reason") {
+            "" => self.ended(pod, tolerance),
+            "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" | "ImageInspectError" => {
+                let (class, permanence) = pull::classify(message, self.image(), tolerance);
+                // Older kubelets do not repeat what the registry said while they wait for the next attempt.
+                let before = memory.message(pod.key(), self.name, FailureClass::PullMissing);
+                match before.filter(|_| class == FailureClass::PullTemporary && !message.contains("ErrImagePull: ")) {
+                    Some(said) if self.text("/state/waiting/reason") == "ImagePullBackOff" => {
+                        let (class, permanence) = pull::classify(said, self.image(), tolerance);
+                        cause(class, permanence, said)
+                    }
+                    Some(_) | None => cause(class, permanence, message),
+                }
+            }
+            "InvalidImageName" | "ErrImageNeverPull" => cause(FailureClass::Config, Permanence::Permanent, message),
+            // A kubelet that has not read a Secret yet says this too.
+            "CreateContainerConfigError" if message.contains("failed to sync") => {
+                cause(FailureClass::Config, Permanence::Temporary, message)
+            }
+            "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "PostStartHookError" => {
+                cause(FailureClass::Config, Permanence::After(tolerance.settling), message)
+            }
+            "CrashLoopBackOff" => Some(self.crash(pod, "/lastState/terminated", tolerance)),
+            _ => None,
+        }
+    }
+
+    /// A container that has ended, or that runs again after it had ended.
+    fn ended(&self, pod: &Object, tolerance: &Tolerance) -> Option<Cause> {
+        let exit = |place: &str| self.at(&format!("{place}/exitCode")).and_then(Value::as_i64);
+        if exit("/state/terminated").is_some_and(|code| code != 0) {
+            return Some(self.crash(pod, "/state/terminated", tolerance));
+        }
+        if self.at("/state/running").is_some()
+            && !self.is_ready()
+            && exit("/lastState/terminated").is_some_and(|code| code != 0)
+        {
+            let crash = self.crash(pod, "/lastState/terminated", tolerance);
+            return Some(Cause { permanence: Permanence::Temporary, ..crash });
+        }
+        None
+    }
+
+    fn crash(&self, pod: &Object, place: &str, tolerance: &Tolerance) -> Cause {
+        let at = |key: &str| self.at(&format!("{place}/{key}"));
+        let reason = at("reason").and_then(Value::as_str).unwrap_or("ended");
+        let code = at("exitCode").and_then(Value::as_i64).unwrap_or_default();
+        let class = match reason {
+            "OOMKilled" => FailureClass::OutOfMemory,
+            // The program of the container could not be started at all.
+            "StartError" | "ContainerCannotRun" => FailureClass::Config,
+            _ => FailureClass::Crash,
+        };
+        let restarts = self.restarts();
+        let permanence = if restarts >= tolerance.restarts { Permanence::Permanent } else { Permanence::Temporary };
+        let said = at("message").and_then(Value::as_str).unwrap_or_default();
+        let message = format!("exit code {code} ({reason}), {restarts} restarts {said}");
+        Cause::new(class, permanence, pod.key(), message).in_container(self.name)
+    }
+}
