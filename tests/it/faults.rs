@@ -353,8 +353,12 @@ fn t5_two_commits_that_share_seven_digits_are_told_apart() {
     assert!(text.contains(&format!("registry.example/shop/cart:main-{}", &ours[..7])), "{refused}");
     assert_eq!(shop.status(&shop.superproject().rev("dev"), "orchestrator/lock"), "failure");
 
+    // The lock is made. What the commits have no manifests for stays refused.
     shop.build_image("shop-cart", &ours, &ours);
-    shop.ok(&format!("lock publish --pr {number}"));
+    let published = shop.ends(&format!("lock publish --pr {number}"), 20);
+    let text = published.stdout();
+    assert!(text.contains("artefact, comment and status `orchestrator/lock` are published"), "{published}");
+    assert!(text.contains(&format!("registry.example/shop/cart:main-{}", &ours[..7])), "{published}");
 }
 
 #[test]

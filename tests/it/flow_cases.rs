@@ -104,11 +104,12 @@ fn p5_p25_what_has_no_image_and_what_is_left_out_is_locked_and_said() {
 
 #[test]
 fn p25_a_service_that_was_left_out_for_too_long_stops_the_train() {
-    let shop = with_reports("2026-01-04");
+    let shop = with_reports("2026-01-05");
     shop.merge_dev();
-    let refused = shop.json("run staging", 20);
-    let message = refused["error"]["message"].as_str().unwrap();
-    assert!(message.contains("shop-reports (until 2026-01-04)"), "{message}");
+    // It was merged on the last day, and runs on the next one.
+    let late = shop.orchestrator("--format json run staging").env("ORCHESTRATOR_CLOCK", "2026-01-06T09:00:00Z");
+    let refused = late.run().expect_code(20);
+    assert!(refused.stdout().contains("shop-reports (until 2026-01-05)"), "{refused}");
     assert_eq!(shop.head("deploy/staging"), None);
     assert!(!shop.story().iter().any(|record| record.contains(" deploy ")), "{:?}", shop.story());
 }

@@ -304,7 +304,11 @@ fn a_rollback_goes_to_a_release_or_nowhere() {
         &shop,
         "rollback production --reason trouble",
         20,
-        &["cannot be rolled back", "hint: `orchestrator history"],
+        &[
+            "no earlier release that was proven there",
+            "hint: repair it with a pull request",
+            "`orchestrator hold production",
+        ],
     );
     refuses(
         &shop,

@@ -183,7 +183,8 @@ mod tests {
         assert_eq!(Case::read("tag"), None);
         let names = BTreeMap::from([(case, vec!["registry: `t7_moved`".to_owned()])]);
         let error = fill("| T7 | a | b | |\n", &names).unwrap_err();
-        assert!(error.starts_with("P1 has no row; P2 has no row"), "{error}");
+        assert!(error.starts_with("B1 has no row; B2 has no row"), "{error}");
+        assert!(error.contains("; P1 has no row; "), "{error}");
 
         let page: String = LAST
             .iter()

@@ -23,7 +23,7 @@
 //! # async fn example() -> orchestrator::Result<()> {
 //! let surroundings = Surroundings::new(std::env::var_os("PATH").unwrap_or_default(), EnvVars::new());
 //! let context = Context::open(Settings::new("shop.git", Actor::Bot), surroundings, Arc::new(SystemClock), Arc::new(NoEvents))?;
-//! for environment in orchestrator::status(&context).await?.environments {
+//! for environment in orchestrator::status(&context, None).await?.environments {
 //!     println!("{}: {}", environment.environment, environment.tag.unwrap_or_default());
 //! }
 //! # Ok(())

@@ -245,8 +245,7 @@ async fn nothing_is_promoted_released_or_compared_before_it_is_proven() {
     shop.run_ok(&production()).await;
     assert_eq!(plan(&shop.bot(), &production(), None).await.unwrap().changes, []);
     // A production that promotes to nowhere.
-    let promoted = promote(&shop.bot(), &production()).await.unwrap();
-    assert!(promoted.steps.is_empty(), "{promoted:#?}");
+    fails(promote(&shop.bot(), &production()).await, ErrorKind::Usage);
     let standing = status(&shop.bot(), None).await.unwrap();
     let names: Vec<&str> = standing.environments.iter().map(|one| one.environment.as_str()).collect();
     assert_eq!(names, ["production", "staging"]);

@@ -326,15 +326,17 @@ async fn a_tag_that_somebody_took_is_never_moved() {
     let dev = shop.head("dev").unwrap();
     shop.git().update_ref(&tag, dev.as_str(), None).unwrap();
     shop.broken("production", "smoke", false);
-    let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
-    assert_eq!(report.stopped, Some(ErrorKind::Denied), "{report:#?}");
-    assert_eq!(step_words(&report).last(), Some(&("release", StepWord::Refused)));
+    let before = shop.untouched();
+    let error = run(&shop.bot(), &RunRequest::new(production())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    assert!(format!("{error:?}").contains("carries no release of ours"), "{error:?}");
+    assert_eq!(shop.untouched(), before);
     assert_eq!(shop.git().commit(&tag).unwrap().unwrap().id, dev);
     assert!(shop.forge(BOT).releases().unwrap().is_empty());
     // Once it is free, the run goes on where it was.
     shop.git().update_ref(&tag, git::ABSENT, None).unwrap();
     let report = shop.run_ok(&production()).await;
-    assert!(step_words(&report).contains(&("proof", StepWord::Done)), "{report:#?}");
+    assert!(step_words(&report).contains(&("proof", StepWord::Ok)), "{report:#?}");
     assert_eq!(shop.forge(BOT).releases().unwrap().len(), 1);
 }
 
