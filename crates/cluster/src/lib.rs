@@ -26,6 +26,7 @@ mod object;
 pub mod ready;
 mod transport;
 mod verdict;
+mod wait;
 
 pub use connection::{ApplyMode, Connection, Deleted, FIELD_MANAGER, Propagation, Selection, ServerVersion};
 pub use discovery::{Discovery, Resource};
@@ -36,3 +37,4 @@ pub use lock_model;
 pub use object::{Condition, Kind, Object, ObjectKey};
 pub use transport::Patience;
 pub use verdict::{Cause, FailureClass, Permanence, Verdict};
+pub use wait::{Awaited, WaitEnd, WaitEvent, WaitOptions, WaitOutcome};

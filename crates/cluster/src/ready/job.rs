@@ -22,7 +22,7 @@ pub(super) fn job(facts: &Facts<'_>, rules: &Rules, memory: &mut Memory) -> Verd
     let count = |field: &str| object.integer(&format!("/status/{field}")).unwrap_or_default();
     let detail =
         format!("{} pods run, {} have failed, {} have succeeded", count("active"), count("failed"), count("succeeded"));
-    let mut causes = workload::refused(object, facts, rules);
+    let mut causes = if pods.is_empty() { workload::refused(object, facts, rules) } else { Vec::new() };
     for pod in pods.into_iter().filter(|pod| !pod.is_terminating()) {
         for mut cause in pod::causes(pod, facts, &rules.tolerance, memory) {
             // The Job counts crashes itself; it never sees a pod that does not start.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use memory::Memory;
 
-use crate::object::Object;
+use crate::object::{Object, ObjectKey};
 use crate::verdict::{Cause, FailureClass, Permanence, Verdict};
 
 /// An object with everything that its verdict rests on.
@@ -108,6 +108,16 @@ impl Default for Tolerance {
     fn default() -> Self {
         Self { restarts: 2, settling: Duration::from_secs(20), room: Duration::from_secs(90) }
     }
+}
+
+/// The verdict on an object that is not there.
+pub(crate) fn absent(key: &ObjectKey, rules: &Rules, memory: &mut Memory) -> Verdict {
+    memory.begin();
+    let permanence = Permanence::After(rules.tolerance.settling);
+    let cause = Cause::new(FailureClass::Deleted, permanence, key, "does not exist");
+    let verdict = memory.judged("does not exist", vec![cause]);
+    memory.forget_the_rest();
+    verdict
 }
 
 /// Whether an object is ready. `memory` is the object's own, kept from one call to the next.

@@ -187,8 +187,8 @@ fn decide(progress: Progress, refused: Vec<Cause>, pods: Vec<PodState>, doom: Do
     };
     let mut unready = pods.iter().filter(|pod| !pod.is_ready).peekable();
     let is_doomed = judged && unready.peek().is_some() && unready.all(PodState::is_doomed);
-    // Without a single pod, what keeps them from being made decides.
-    let is_refused = refused.iter().any(Cause::is_permanent) && none_is_ready;
+    // Without a single pod, what keeps them from being made decides. Beside pods it may be an old story.
+    let is_refused = refused.iter().any(Cause::is_permanent) && pods.is_empty();
     let causes: Vec<_> = refused.into_iter().chain(pods.into_iter().flat_map(|pod| pod.causes)).collect();
     if is_doomed || is_refused { Verdict::failed(detail, causes) } else { Verdict::waiting_for(detail, causes) }
 }

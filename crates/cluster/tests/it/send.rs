@@ -1,6 +1,8 @@
 //! Every public future can be spawned on a runtime with several threads.
 
-use cluster::{ApplyMode, Connection, Kind, Kubeconfig, Object, Patience, Propagation, Selection};
+use std::future::ready;
+
+use cluster::{ApplyMode, Connection, Kind, Kubeconfig, Object, Patience, Propagation, Selection, WaitOptions};
 
 fn is_send<T: Send>(future: T) {
     drop(future);
@@ -22,6 +24,7 @@ fn every_future(connection: &Connection, kubeconfig: &Kubeconfig, object: &Objec
     is_send(connection.apply(object, ApplyMode::default()));
     is_send(connection.create(object));
     is_send(connection.replace(object));
+    is_send(connection.wait(&[], &WaitOptions::default(), ready(()), &|_| ()));
     is_send(connection.delete(object.key(), "", Propagation::Background));
 }
 
