@@ -15,14 +15,17 @@ const HOLDER_LIMIT: usize = 500;
 #[derive(Debug)]
 struct LocalLease {
     note: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Drop for LocalLease {
     fn drop(&mut self) {
-        // Before the lock goes, with the fields. A note that cannot be removed costs nothing: the next holder reports
+        // Before the lock goes. A note that cannot be removed costs nothing: the next holder reports
         // this run as one that did not give the environment back.
         drop(store::remove_file(&self.note));
+        // Closing the file is not enough: a program that another thread starts at this moment has a copy of its
+        // descriptor until it runs, and the lock lives as long as any copy.
+        drop(self.lock.unlock());
     }
 }
 
@@ -47,6 +50,6 @@ impl LocalForge {
             LeaseHolder { environment: environment.clone(), holder: holder.to_owned(), since: self.clock.now() };
         let note = self.store.path(&note);
         store::replace_file(&note, &store::to_json(&holder))?;
-        Ok(LeaseOutcome::Held(Lease::new(holder, abandoned_by, LocalLease { note, _lock: lock })))
+        Ok(LeaseOutcome::Held(Lease::new(holder, abandoned_by, LocalLease { note, lock })))
     }
 }

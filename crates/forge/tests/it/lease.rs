@@ -1,4 +1,7 @@
 use std::io::{BufRead as _, BufReader};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use forge::{Lease, LeaseOutcome};
 use lock_model::{EnvironmentName, ErrorClass};
@@ -79,4 +82,27 @@ fn t29_an_environments_name_is_no_path_and_a_reader_holds_nothing() {
     assert_eq!(error.class(), ErrorClass::Denied);
     let error = ana.lease(&staging, "").unwrap_err();
     assert_eq!(error.class(), ErrorClass::Invalid);
+}
+
+#[test]
+fn a_lease_that_was_given_back_is_free_while_other_threads_start_programs() {
+    let shop = Shop::new();
+    let (forge, staging) = (shop.forge("robot"), environment("staging"));
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _thread in 0..4 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    Command::new("true").status().unwrap();
+                }
+            });
+        }
+        let busy = (0..300).filter(|_| match forge.lease(&staging, "run 7").unwrap() {
+            LeaseOutcome::Held(_lease) => false,
+            LeaseOutcome::Busy { .. } => true,
+        });
+        let busy = busy.count();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(busy, 0);
+    });
 }
