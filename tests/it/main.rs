@@ -24,6 +24,7 @@ mod lock_cases;
 mod lock_check;
 mod logins;
 mod migrate;
+mod names;
 mod places;
 mod proxy;
 mod pull_requests;

@@ -146,6 +146,10 @@ fn p10_a_direct_push_is_refused_by_the_hook_and_by_every_run_where_it_got_throug
     let hint = "hint: open a pull request for the change";
     refuses(&shop, "run staging", 20, &["came to `staging` without a pull request", hint]);
     assert_eq!(shop.status(&commit, "orchestrator/lock"), "failure");
+    let blocked =
+        format!("staging is blocked at {}: commit {0} came to `staging` without a pull request", &commit[..12]);
+    let standing = shop.ok("status");
+    assert!(standing.stdout().contains(&blocked), "{standing}");
     let mismatch = "hint: `orchestrator run staging` commits the lock of a merge";
     refuses(&shop, "plan staging", 11, &["does not belong to commit", "services/shop-cart", &cart[..12], mismatch]);
     refuses(&shop, "lock check --rev staging", 1, &["belongs to the tree", &cart[..12]]);

@@ -27,6 +27,13 @@ pub struct ServiceAssignment {
     prefix: String,
 }
 
+impl ServiceAssignment {
+    /// The name as `{short}` gives it.
+    pub fn short_name(&self) -> &str {
+        super::variables::short(self.name.as_str(), &self.prefix)
+    }
+}
+
 /// What a service consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AssignedKind {

@@ -218,7 +218,7 @@ impl Values {
     #[must_use]
     pub fn service(self, name: &ServiceName, path: &TreePath, prefix: &str) -> Self {
         let name = name.as_str();
-        let short = name.strip_prefix(prefix).filter(|rest| !rest.is_empty()).unwrap_or(name);
+        let short = short(name, prefix);
         let underscored = |text: &str| text.replace(['-', '.'], "_");
         self.with(Variable::Name, name)
             .with(Variable::Short, short)
@@ -235,6 +235,11 @@ impl Values {
             .with(Variable::Sha7, commit.short(7))
             .with(Variable::Sha12, commit.short(12))
     }
+}
+
+/// What `{short}` is for a name.
+pub(super) fn short<'a>(name: &'a str, prefix: &str) -> &'a str {
+    name.strip_prefix(prefix).filter(|rest| !rest.is_empty()).unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use crate::output::{Console, Format, Printer, Progress, Shown, show_trace};
 
 /// Runs the program.
 pub(crate) fn run() -> ExitCode {
+    // Ends the process where a shell asks what comes next.
+    clap_complete::CompleteEnv::with_factory(arguments::command).var(environment::COMPLETE.name).complete();
     let summary = environment::read(environment::STEP_SUMMARY);
     // Words that are no text are one of the things that clap refuses.
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
@@ -123,7 +125,7 @@ fn execute(arguments: Arguments, console: Console) -> Result<Shown> {
     match &arguments.command {
         Command::Schema(SchemaCommand::Print(args)) => return Ok(commands::schema::print(args)),
         Command::Reference(args) => return Ok(crate::reference::page(args.page)),
-        Command::Completion(args) => return Ok(commands::shell::completion(args)),
+        Command::Completion(args) => return commands::shell::completion(args),
         Command::Version => return Ok(commands::shell::version()),
         Command::Man(args) => return commands::shell::man(args),
         Command::Demo(args) => return crate::demo::run(args, global),

@@ -24,6 +24,11 @@ pub(crate) const ACTOR: Variable = Variable {
     description: "User of the local forge who acts, as `--as`; default: the person with git's `user.email`. The update \
                   hook reads it too: it names who pushes.",
 };
+/// What a shell asks for completions with.
+pub(crate) const COMPLETE: Variable = Variable {
+    name: "ORCHESTRATOR_COMPLETE",
+    description: "Set by the script that `completion` prints, to the name of the shell that asks.",
+};
 /// Fixed clock.
 pub(crate) const CLOCK: Variable = Variable {
     name: "ORCHESTRATOR_CLOCK",
@@ -122,11 +127,12 @@ pub(crate) const CI: Variable = Variable {
 };
 
 /// All of them, in the order of the reference.
-pub(crate) const ALL: [Variable; 25] = [
+pub(crate) const ALL: [Variable; 26] = [
     ACTOR,
     CACHE,
     CA_FILE,
     CLOCK,
+    COMPLETE,
     FORGE,
     REGISTRY_LOGIN,
     CI,

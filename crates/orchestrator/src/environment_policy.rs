@@ -6,6 +6,7 @@ use lock_model::{CommitId, EnvironmentName};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints;
+use crate::labels::other_names;
 use crate::ledger_store::LedgerStore;
 use crate::revision::load_config;
 
@@ -146,9 +147,12 @@ pub(crate) fn environment_of<'a>(config: &'a Config, name: &EnvironmentName) -> 
 
 /// Says which environments there are.
 pub(crate) fn unknown_environment(config: &Config, name: &EnvironmentName) -> Error {
-    let known: Vec<&str> = config.environments.keys().map(EnvironmentName::as_str).collect();
-    Error::new(ErrorKind::Usage, format!("there is no environment `{name}`"))
-        .hint(format!("the configuration has: {}", known.join(", ")))
+    let known = config.environments.keys().map(EnvironmentName::as_str);
+    Error::new(ErrorKind::Usage, format!("there is no environment `{name}`")).hint(other_names(
+        name.as_str(),
+        "the configuration",
+        known,
+    ))
 }
 
 /// The branch of the forge that an environment runs.

@@ -123,6 +123,22 @@ impl Problem {
     }
 }
 
+/// Where in a file a fault is, and what is wrong there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The file, as the repository names it.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: Option<usize>,
+    /// The column in characters, counted from 1.
+    pub column: Option<usize>,
+    /// What is wrong, one sentence.
+    pub message: String,
+    /// The change that cures it, where one is known.
+    pub hint: Option<String>,
+}
+
 /// Why a call did not do what it was asked for.
 ///
 /// [`Display`](fmt::Display) shows the message and every problem; the cause is the [`source`](StdError::source).
@@ -132,6 +148,7 @@ pub struct Error {
     message: String,
     problems: Vec<Problem>,
     hints: Vec<String>,
+    places: Vec<Place>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -141,7 +158,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with nothing but its first line.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), problems: Vec::new(), hints: Vec::new(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            problems: Vec::new(),
+            hints: Vec::new(),
+            places: Vec::new(),
+            source: None,
+        }
     }
 
     /// An error of a library below, with what was being done.
@@ -165,6 +189,18 @@ impl Error {
     pub fn problems(mut self, problems: impl IntoIterator<Item = Problem>) -> Self {
         self.problems.extend(problems);
         self
+    }
+
+    /// Adds places in files; the message or a problem says the same for people.
+    #[must_use]
+    pub(crate) fn at(mut self, places: impl IntoIterator<Item = Place>) -> Self {
+        self.places.extend(places);
+        self
+    }
+
+    /// The places in files that are at fault, where they are known.
+    pub fn places(&self) -> &[Place] {
+        &self.places
     }
 
     /// What the failure means.

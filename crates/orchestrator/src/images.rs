@@ -33,7 +33,9 @@ pub async fn explain_image<'a>(
         warnings: Vec::new(),
         failure: None,
     };
-    let Some(explained) = lock_builder::explain(context, &revision, service).await? else { return Ok(report) };
+    let (service, explained) = lock_builder::explain(context, &revision, service).await?;
+    report.service = service;
+    let Some(explained) = explained else { return Ok(report) };
     report.has_image = true;
     let tried = match &explained.answer {
         Ok(resolution) => {

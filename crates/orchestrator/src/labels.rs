@@ -17,6 +17,16 @@ pub(crate) fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
+/// What helps with a name that is not known: the nearest that there is, and all of them.
+pub(crate) fn other_names<'a>(word: &str, holder: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    let all = format!("{holder} has: {}", names.join(", "));
+    match config::nearest(word, names) {
+        Some(near) => format!("did you mean `{near}`? {all}"),
+        None => all,
+    }
+}
+
 /// What differs between two locks, one entry a service.
 pub(crate) fn diff_problems(diff: &LockDiff) -> Vec<Problem> {
     let services = diff.services.iter().map(|(name, change)| (name.to_string(), change_lines(change)));
@@ -50,5 +60,19 @@ fn change_lines<T>(change: &Change<T>) -> Vec<String> {
                 format!("{}: {} → {}", field.field, shown(&field.before), shown(&field.after))
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::other_names;
+
+    #[test]
+    fn a_wrong_name_gets_the_nearest_one_and_all() {
+        for (word, near) in [("stagign", "staging"), ("Staging", "staging"), ("prodution", "production")] {
+            let expected = format!("did you mean `{near}`? the configuration has: staging, production");
+            assert_eq!(other_names(word, "the configuration", ["staging", "production"]), expected);
+        }
+        assert_eq!(other_names("canary", "the tree", ["staging"]), "the tree has: staging");
     }
 }

@@ -60,6 +60,7 @@ pub mod lock;
 mod lock_builder;
 mod lock_folder;
 mod merge_plan;
+mod names;
 mod output_file;
 mod places;
 mod policy;
@@ -97,13 +98,14 @@ pub use context::{
     Context, Local, Opened, RegistryLookup, Settings, Site, StandardInput, Surroundings, VariableLookup,
 };
 pub use deployment::{DeployRequest, deploy, plan, plan_pull_request, verify};
-pub use error::{Error, ErrorKind, Problem, Result};
+pub use error::{Error, ErrorKind, Place, Problem, Result};
 pub use events::{Event, Events, NoEvents};
 pub use health::health;
 pub use history::{HistoryRequest, history, releases, show_record};
 pub use hold::{accept_release, hold, unhold};
 pub use identity::Actor;
 pub use images::explain_image;
+pub use names::{KnownNames, known_names};
 pub use output_file::{MissingFolders, write_output};
 pub use policy::accept_policy;
 pub use registry_client::RegistryAccess;

@@ -17,7 +17,7 @@ use crate::image_failure::unresolved;
 use crate::lock_folder::schema_place;
 use crate::registry_client;
 use crate::report::v1::PushedRefs;
-use crate::revision::Revision;
+use crate::revision::{Revision, config_error};
 use crate::submodules::{Target, ask_pushed, check_sources};
 use crate::workspace::Workspace;
 
@@ -121,22 +121,18 @@ async fn judge(
 
 /// Names and kinds of all services, by the configuration's rules.
 fn assign(revision: &Revision) -> Result<Vec<ServiceAssignment>> {
-    revision.config.assign_services(&paths(revision)).map_err(unassigned)
+    revision.config.assign_services(&paths(revision)).map_err(|error| config_error(&error))
 }
 
 /// The same for a tree that may be of the past.
 fn assign_past(revision: &Revision) -> Result<Vec<ServiceAssignment>> {
-    let (services, _unmatched) = revision.config.assign_services_of_past(&paths(revision)).map_err(unassigned)?;
+    let assigned = revision.config.assign_services_of_past(&paths(revision));
+    let (services, _unmatched) = assigned.map_err(|error| config_error(&error))?;
     Ok(services)
 }
 
 fn paths(revision: &Revision) -> Vec<TreePath> {
     revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect()
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` takes")]
-fn unassigned(error: config::ConfigErrors) -> Error {
-    Error::new(ErrorKind::Usage, error.to_string().trim_end())
 }
 
 /// Whether the revision's configuration could have made this lock. No registry is asked.
@@ -345,17 +341,26 @@ pub(crate) struct Explained {
 }
 
 /// What was asked and answered for one service.
-pub(crate) async fn explain(context: &Workspace, revision: &Revision, name: &ServiceName) -> Result<Option<Explained>> {
+///
+/// The service is named in full, or by its short name where only one has it.
+pub(crate) async fn explain(
+    context: &Workspace,
+    revision: &Revision,
+    name: &ServiceName,
+) -> Result<(ServiceName, Option<Explained>)> {
     revision.check_submodules()?;
     let assignments = assign_past(revision)?;
-    let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
-    let Some(assignment) = assignments.iter().find(|assignment| assignment.name == *name) else {
+    let mut short = assignments.iter().filter(|assignment| assignment.short_name() == name.as_str());
+    let by_short = short.next().filter(|_| short.next().is_none());
+    let Some(assignment) = assignments.iter().find(|assignment| assignment.name == *name).or(by_short) else {
+        let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
         return Err(unknown_services(&[name], &known));
     };
+    let service = assignment.name.clone();
     let submodule = revision.scan.submodules.iter().find(|submodule| submodule.path == assignment.path);
-    let submodule = submodule.ok_or_else(|| Error::new(ErrorKind::Bug, format!("`{name}` has no submodule")))?;
+    let submodule = submodule.ok_or_else(|| Error::new(ErrorKind::Bug, format!("`{service}` has no submodule")))?;
     let assigned = Assigned { assignment: assignment.clone(), submodule };
-    let Some(request) = request(&assigned) else { return Ok(None) };
+    let Some(request) = request(&assigned) else { return Ok((service, None)) };
     let registry = registry_client::client(context, &revision.config, &revision.inputs)?;
     let repositories: BTreeSet<_> = request.candidates.iter().map(|candidate| candidate.repository.clone()).collect();
     let answer = registry.resolve_all(&[request], context.deadline, &|_event| {}).await.pop();
@@ -363,5 +368,6 @@ pub(crate) async fn explain(context: &Workspace, revision: &Revision, name: &Ser
         .iter()
         .filter_map(|repository| Some(format!("{}: {}", repository.host(), registry.login_of(repository)?.source)))
         .collect();
-    Ok(answer.map(|answer| Explained { answer, logins, warnings: registry_client::warnings(&registry) }))
+    let explained = answer.map(|answer| Explained { answer, logins, warnings: registry_client::warnings(&registry) });
+    Ok((service, explained))
 }

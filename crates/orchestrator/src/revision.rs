@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use config::{Config, Environment, Forge};
+use config::{Config, ConfigErrors, Environment, Forge};
 use ledger::{RecordDraft, Step, StepResult};
 use lock_gen::{LockDrift, Scan};
 use lock_model::{
@@ -13,7 +13,7 @@ use lock_model::{
 
 use crate::context::{Context, git_error};
 use crate::environment_policy::environment_of;
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::error::{Error, ErrorKind, Place, Problem, Result};
 use crate::inputs::{Inputs, declared};
 use crate::starter::no_configuration;
 use crate::workspace::Workspace;
@@ -161,9 +161,24 @@ pub(crate) fn load_config(context: &Workspace, revision: &str) -> Result<Option<
     bytes.map(|bytes| parse_config(CONFIG_FILE, &bytes)).transpose()
 }
 
+/// Every problem of a configuration, with its place.
+pub(crate) fn config_error(errors: &ConfigErrors) -> Error {
+    let places = errors.problems().iter().map(|problem| Place {
+        file: problem.file().to_owned(),
+        line: problem.line(),
+        column: problem.column(),
+        message: match problem.path() {
+            "" => problem.message().to_owned(),
+            path => format!("{path}: {}", problem.message()),
+        },
+        hint: problem.hint().map(str::to_owned),
+    });
+    Error::new(ErrorKind::Usage, errors.to_string().trim_end()).at(places)
+}
+
 /// Parses a configuration; the error lists every problem with its place.
 pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> Result<Config> {
-    Config::parse(name, bytes).map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))
+    Config::parse(name, bytes).map_err(|error| config_error(&error))
 }
 
 /// An error of the lock's reader.

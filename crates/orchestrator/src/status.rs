@@ -1,16 +1,17 @@
 //! Where each environment stands, by the ledger.
 
 use config::{Config, Environment};
+use ledger::Ledger;
 use lock_model::EnvironmentName;
 use promotion::attempts::{AfterProof, Locks, PlanShape, plan};
 
 use crate::context::Context;
-use crate::engine::suite_reference;
-use crate::environment_policy::{branch_of, environment_of};
+use crate::engine::{refused_arrival, suite_reference};
+use crate::environment_policy::{branch_of, commits_locks, environment_of};
 use crate::error::{ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
-use crate::report::v1::{self, PolicyReport, StatusReport};
+use crate::report::v1::{self, Blocked, PolicyReport, StatusReport};
 use crate::revision::{Revision, load_config};
 
 /// Where an environment stands, or each one that has a branch, by the configuration of the staging branch.
@@ -30,7 +31,7 @@ pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result
     let is_asked = |environment: &&Environment| only.is_none_or(|name| environment.name == *name);
     for environment in config.iter().flat_map(|config| config.environments.values()).filter(is_asked) {
         let Some(branch) = &environment.branch else { continue };
-        let mut suites = Vec::new();
+        let (mut suites, mut stopped) = (Vec::new(), None);
         // A configuration that cannot be read names no suites; it is a warning above.
         if let Some(head) = context.forge.branch_head(branch).await?
             && load_config(context, head.as_str()).is_ok_and(|config| config.is_some())
@@ -39,9 +40,11 @@ pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result
             for suite in environment.suites.iter().filter(|suite| revision.config.suites.contains_key(*suite)) {
                 suites.push(suite_reference(context, &revision, suite)?);
             }
+            stopped = blocked(context, store.ledger(), environment, branch.as_str(), &revision).await?;
         }
         let steps = plan(&PlanShape { locks: Locks::InTree, suites, then: then(environment) });
         let mut row = v1::status(store.ledger(), &environment.name, &steps);
+        row.blocked = stopped;
         match PolicyFound::of_next(context, store.ledger(), &environment.name, branch.as_str()).await {
             Ok(found) => row.policy = Some(found.report()),
             Err(error) => warnings.push(format!("{}: {}", error.message(), error.causes().join(": "))),
@@ -51,6 +54,31 @@ pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result
         environments.push(row);
     }
     Ok(StatusReport { environments, warnings })
+}
+
+/// Why the newest commit of an environment's branch gets no further: the last step that was taken with it failed or was
+/// refused, or no pull request brought it.
+async fn blocked(
+    context: &Context,
+    ledger: &Ledger,
+    environment: &Environment,
+    branch: &str,
+    tip: &Revision,
+) -> Result<Option<Blocked>> {
+    let last = ledger.of(&environment.name).next_back();
+    let negative = last.filter(|record| record.entry.commit.as_ref() == Some(&tip.commit));
+    let reason = match negative.filter(|record| record.entry.result.is_negative()) {
+        Some(record) => {
+            let reason = record.entry.reason.as_deref().unwrap_or_default();
+            format!("{} {}: {reason} (record {})", record.entry.key(), record.entry.result, record.seq)
+        }
+        None if commits_locks(environment) => match refused_arrival(context, branch, tip).await? {
+            Some(refused) => refused.message().to_owned(),
+            None => return Ok(None),
+        },
+        None => return Ok(None),
+    };
+    Ok(Some(Blocked { commit: tip.commit.clone(), reason }))
 }
 
 /// The configuration of the staging branch, or another one where that has none, protected branches first; with a warning

@@ -10,7 +10,8 @@ pub(crate) enum ImagesCommand {
 /// Whose image.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImagesExplainArgs {
-    /// The service.
+    /// The service: its name, or its short name.
+    #[arg(add = super::completions::services())]
     pub service: lock_model::ServiceName,
     /// The commit or branch whose gitlink counts.
     #[arg(long, value_name = "REV", default_value = "HEAD")]

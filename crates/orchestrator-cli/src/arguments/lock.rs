@@ -40,7 +40,7 @@ pub(crate) struct LockGenerateArgs {
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub rev: String,
     /// Resolve only this service and keep the other entries of the earlier lock; can be given several times.
-    #[arg(long, value_name = "SERVICE")]
+    #[arg(long, value_name = "SERVICE", add = super::completions::services())]
     pub service: Vec<ServiceName>,
     /// The earlier lock; default: the one in the tree.
     #[arg(long, value_name = "FILE", requires = "service")]
@@ -74,7 +74,7 @@ pub(crate) struct LockMigrateArgs {
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Let this environment go back to it: a tagged commit and a record of the ledger.
-    #[arg(long, value_name = "ENVIRONMENT", requires = "reason")]
+    #[arg(long, value_name = "ENVIRONMENT", requires = "reason", add = super::completions::environments())]
     pub adopt: Option<EnvironmentName>,
     /// Why it may be gone back to.
     #[arg(long, value_name = "TEXT", requires = "adopt", value_parser = super::reason)]

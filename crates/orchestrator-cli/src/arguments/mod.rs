@@ -1,5 +1,6 @@
 //! Arguments: plain values only; their meaning is resolved in `context` and in the commands.
 
+mod completions;
 mod examples;
 mod forge;
 mod images;
@@ -258,7 +259,7 @@ pub(crate) struct ConfigShowArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Only this environment, everything merged.
-    #[arg(value_name = "ENVIRONMENT")]
+    #[arg(value_name = "ENVIRONMENT", add = completions::environments())]
     pub environment: Option<lock_model::EnvironmentName>,
     /// Say for each value where it came from.
     #[arg(long)]

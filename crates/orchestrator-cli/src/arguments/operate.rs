@@ -8,7 +8,7 @@ use lock_model::{EnvironmentName, SuiteName};
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct EnvironmentArgs {
     /// The environment, as the configuration names it.
-    #[arg(value_name = "ENVIRONMENT")]
+    #[arg(value_name = "ENVIRONMENT", add = super::completions::environments())]
     pub name: EnvironmentName,
 }
 
@@ -16,7 +16,7 @@ pub(crate) struct EnvironmentArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct AnyEnvironmentArgs {
     /// Only this environment, as the configuration names it.
-    #[arg(value_name = "ENVIRONMENT")]
+    #[arg(value_name = "ENVIRONMENT", add = super::completions::environments())]
     pub name: Option<EnvironmentName>,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct TestRunArgs {
     #[command(flatten)]
     pub environment: EnvironmentArgs,
     /// Only these suites; default: all that the environment lists.
-    #[arg(long, value_name = "SUITE")]
+    #[arg(long, value_name = "SUITE", add = super::completions::suites())]
     pub suite: Vec<SuiteName>,
     /// Run them on what merging this pull request gives, and set its status `orchestrator/suites`.
     #[arg(long = "pr", value_name = "N")]
@@ -110,7 +110,7 @@ pub(crate) struct PromoteArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApprovalsArgs {
     /// The environment that asks for them.
-    #[arg(value_name = "ENVIRONMENT", default_value = "production")]
+    #[arg(value_name = "ENVIRONMENT", default_value = "production", add = super::completions::environments())]
     pub environment: EnvironmentName,
     /// The promotion pull request; default: the open one.
     #[arg(long = "pr", value_name = "N")]

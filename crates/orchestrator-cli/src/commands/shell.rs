@@ -2,17 +2,26 @@
 
 use std::path::Path;
 
+use clap_complete::env::Shells;
+
 use crate::arguments::{self, CompletionArgs, ManArgs};
+use crate::environment;
 use crate::output::Shown;
 use orchestrator::{Error, ErrorKind, MissingFolders, Result};
 
-/// Prints the completions of a shell.
-pub(crate) fn completion(args: &CompletionArgs) -> Shown {
+/// Prints what makes a shell ask this program for completions.
+pub(crate) fn completion(args: &CompletionArgs) -> Result<Shown> {
+    let (name, variable) = ("orchestrator", environment::COMPLETE.name);
+    let failed = |error| Error::from_source(ErrorKind::Bug, "the completions cannot be made", error);
+    let shells = Shells::builtins();
+    let shell = shells
+        .completer(&args.shell.to_string())
+        .ok_or_else(|| Error::new(ErrorKind::Bug, format!("there are no completions for {}", args.shell)))?;
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut arguments::command(), "orchestrator", &mut text);
+    shell.write_registration(variable, name, name, name, &mut text).map_err(failed)?;
     let text = String::from_utf8_lossy(&text).into_owned();
     let result = serde_json::json!({ "shell": args.shell.to_string(), "script": text });
-    Shown::with_result(text, result)
+    Ok(Shown::with_result(text, result))
 }
 
 /// Prints the version.

@@ -1,8 +1,26 @@
 //! Workflow commands of GitHub Actions: foreign text never begins a line of its own, and never ends a command early.
 
+use lock_model::escaping::escape_terminal_lines;
+use orchestrator::Place;
+
 /// An annotation line, such as `::error title=lock::…`.
 pub(super) fn annotation(level: &str, title: &str, message: &str) -> String {
     format!("::{level} title={}::{}\n", property(title), data(message))
+}
+
+/// An annotation at a place in a file.
+pub(super) fn annotation_at(level: &str, title: &str, place: &Place) -> String {
+    let number =
+        |name: &str, number: Option<usize>| number.map(|number| format!(",{name}={number}")).unwrap_or_default();
+    let hint = place.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    format!(
+        "::{level} title={},file={}{}{}::{}\n",
+        property(title),
+        property(&place.file),
+        number("line", place.line),
+        number("col", place.column),
+        data(&escape_terminal_lines(&format!("{}{hint}", place.message)))
+    )
 }
 
 /// Escapes text after `::`.

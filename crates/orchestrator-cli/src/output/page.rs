@@ -82,6 +82,19 @@ impl Page {
         texts.collect()
     }
 
+    /// What is wrong by this page: the rows with something bad in them, or its first line where no table says more.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let rows = self.parts.iter().flat_map(|part| match part {
+            Part::Table(table) | Part::Told(table) => table.bad_rows(),
+            Part::Text(..) | Part::Document(_) => Vec::new(),
+        });
+        let rows: Vec<String> = rows.collect();
+        if !rows.is_empty() {
+            return rows;
+        }
+        self.to_text(&Screen::PLAIN).lines().next().map(str::to_owned).into_iter().collect()
+    }
+
     /// The page for a step summary: every line stays one, tables are tables.
     pub(crate) fn to_markdown(&self) -> String {
         let mut markdown = String::new();

@@ -51,8 +51,9 @@ impl Printer {
                     text.push_str(&github::annotation("warning", "orchestrator", &warning));
                 }
                 if shown.code != ExitCode::DONE {
-                    let first = human.lines().next().unwrap_or_default();
-                    text.push_str(&github::annotation("error", shown.code.word(), first));
+                    for problem in shown.page.problems() {
+                        text.push_str(&github::annotation("error", shown.code.word(), &bounded(&problem)));
+                    }
                 }
                 let page = shown.markdown.clone().unwrap_or_else(|| shown.page.to_markdown());
                 log.write_all(github::inert(&notes.to_text(&log_screen)).as_bytes())
@@ -71,8 +72,7 @@ impl Printer {
             Format::Human => io::stderr().lock().write_all(page.to_text(&self.console.log).as_bytes()),
             Format::Json => write_json(&mut io::stdout().lock(), &self.envelope(code, "error", &document(error, code))),
             Format::Github => {
-                let message = escape_terminal_lines(&bounded(error.message()));
-                let annotation = github::annotation("error", code.word(), &message);
+                let annotation = annotations(error, code);
                 let text = page.to_text(&Screen::PLAIN);
                 io::stdout()
                     .lock()
@@ -143,6 +143,27 @@ fn merged(problems: Vec<Problem>) -> Vec<Problem> {
         problem
     });
     said_once.collect()
+}
+
+/// An annotation for each problem, with what to do about it.
+fn annotations(error: &Error, code: ExitCode) -> String {
+    if !error.places().is_empty() {
+        return error.places().iter().map(|place| github::annotation_at("error", code.word(), place)).collect();
+    }
+    let hints: String = error.hints().iter().map(|hint| format!("\nhint: {}", bounded(hint))).collect();
+    let one = |title: &str, message: String| {
+        github::annotation("error", title, &escape_terminal_lines(&(bounded(&message) + &hints)))
+    };
+    let problems = problems(error);
+    if problems.is_empty() {
+        let causes: String = error.causes().iter().map(|cause| format!("\nbecause: {cause}")).collect();
+        return one(code.word(), format!("{}{causes}", error.message()));
+    }
+    let each = |problem: &Problem| {
+        let lines = std::iter::once(&problem.message).chain(&problem.details).cloned().collect::<Vec<String>>();
+        one(&format!("{}: {}", code.word(), escape_terminal(&problem.subject)), lines.join("\n"))
+    };
+    problems.iter().map(each).collect()
 }
 
 /// An error for people.

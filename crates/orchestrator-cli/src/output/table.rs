@@ -58,6 +58,26 @@ impl Table {
         self
     }
 
+    /// The rows with a bad cell, each with the rows that go on below it.
+    pub(super) fn bad_rows(&self) -> Vec<String> {
+        let mut bad: Vec<String> = Vec::new();
+        let mut goes_on = false;
+        for row in &self.rows {
+            let said: Vec<&str> = row.iter().map(|cell| cell.text.trim()).filter(|text| !text.is_empty()).collect();
+            if row.first().is_some_and(|cell| cell.text.is_empty()) {
+                if let Some(last) = bad.last_mut().filter(|_| goes_on) {
+                    last.extend(["\n", &said.join(": ")]);
+                }
+                continue;
+            }
+            goes_on = row.iter().any(|cell| cell.tone == Tone::Bad);
+            if goes_on {
+                bad.push(said.join(": "));
+            }
+        }
+        bad
+    }
+
     /// True where there is no row.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()

@@ -332,13 +332,26 @@ fn locked(generated: Generated) -> Result<LockFile> {
 async fn direct_push(context: &Context, branch: &str, tip: &Revision) -> Result<Error> {
     let text = "no pull request merged this commit: it gets no lock and is not deployed";
     gets_no_lock(context, tip, text).await?;
-    Ok(Error::new(
-        ErrorKind::Refused,
-        format!("commit {} came to `{branch}` without a pull request", tip.commit.short(12)),
-    )
-    .hint(
+    Ok(no_pull_request(branch, tip).hint(
         "open a pull request for the change; or set `forge.direct-push: relock`, which marks such locks as unreviewed",
     ))
+}
+
+fn no_pull_request(branch: &str, tip: &Revision) -> Error {
+    let text = format!("commit {} came to `{branch}` without a pull request", tip.commit.short(12));
+    Error::new(ErrorKind::Refused, text)
+}
+
+/// Why the newest commit of a branch that locks are committed to gets none, as far as the way says by which it came.
+pub(crate) async fn refused_arrival(context: &Context, branch: &str, tip: &Revision) -> Result<Option<Error>> {
+    let has_lock = tip.lock(context)?.is_some_and(|lock| tip.mismatches(&lock.lock).is_empty());
+    match tip.forge()?.direct_push {
+        DirectPush::Relock => Ok(None),
+        DirectPush::Refuse if has_lock || merged_pull_request(context, branch, &tip.commit).await?.is_some() => {
+            Ok(None)
+        }
+        DirectPush::Refuse => Ok(Some(no_pull_request(branch, tip))),
+    }
 }
 
 /// Refuses a commit that does not have the reviewed commit in its history, and sets its status.

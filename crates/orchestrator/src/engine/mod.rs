@@ -27,7 +27,9 @@ use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
 pub(crate) use health::health;
-pub(crate) use lock_commit::{LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, merged_pull_request};
+pub(crate) use lock_commit::{
+    LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, merged_pull_request, refused_arrival,
+};
 pub(crate) use needs::{Probes, needs};
 pub(crate) use people::{approval_policy, gates_passed, promotion_obstacles, prospect, pull_request_facts};
 pub(crate) use planning::{Planning, fetch_manifests};

@@ -31,9 +31,12 @@ impl Engine<'_> {
 /// A suite of the configuration.
 pub(super) fn suite<'a>(revision: &'a Revision, name: &SuiteName) -> Result<&'a Suite> {
     revision.config.suites.get(name).ok_or_else(|| {
-        let known: Vec<&str> = revision.config.suites.keys().map(SuiteName::as_str).collect();
-        Error::new(ErrorKind::Usage, format!("there is no suite `{name}`"))
-            .hint(format!("the configuration has: {}", known.join(", ")))
+        let known = revision.config.suites.keys().map(SuiteName::as_str);
+        Error::new(ErrorKind::Usage, format!("there is no suite `{name}`")).hint(crate::labels::other_names(
+            name.as_str(),
+            "the configuration",
+            known,
+        ))
     })
 }
 

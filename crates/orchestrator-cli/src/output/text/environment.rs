@@ -359,6 +359,10 @@ impl Text for StatusReport {
                 },
             ]);
         }
-        table.into()
+        let blocked = self.environments.iter().filter_map(|row| Some((&row.environment, row.blocked.as_ref()?)));
+        blocked.fold(table.into(), |page: Page, (name, blocked)| {
+            let what = format!("{name} is blocked at {}", blocked.commit.short(12));
+            page + Page::toned(Tone::Bad, what) + format!(": {}\n", blocked.reason)
+        })
     }
 }

@@ -47,8 +47,20 @@ pub struct EnvironmentStatus {
     /// The newest record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<LastStep>,
+    /// Why the newest commit of its branch gets no further.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<Blocked>,
     /// What would come next.
     pub next: Next,
+}
+
+/// A commit that gets no further.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct Blocked {
+    /// The newest commit of the environment's branch.
+    pub commit: CommitId,
+    /// What stopped it.
+    pub reason: String,
 }
 
 /// What an environment was given.
@@ -157,6 +169,7 @@ pub fn status(ledger: &Ledger, environment: &EnvironmentName, plan: &[StepKey]) 
         }),
         hold: ledger.held(environment),
         policy: None,
+        blocked: None,
         last: ledger.of(environment).next_back().map(last_step),
         next: next(ledger, environment, release, plan),
         deployed,

@@ -30,7 +30,9 @@ mod verdict;
 pub use approvals::{AppliedFallback, ApprovalsReport, CarriedReview, NotCountedReview, UnreviewedLock};
 pub use configuration::{Approvers, ConfigCheckReport, ConfigInitReport, ConfigShowReport};
 pub use deployment::{NotDeployedService, PlanReport, VerifyReport};
-pub use environment_status::{Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status};
+pub use environment_status::{
+    Blocked, Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status,
+};
 pub use health::HealthReport;
 pub use history::{HistoryReport, HistoryRow, RecordReport, history};
 pub use hold::{HoldReport, NextRun};
