@@ -46,6 +46,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("forge pr view", ["forge pr view 7", "forge pr view 7 -o json"]),
     ("health", ["health staging", "health production -o json"]),
     ("history", ["history", "history production -n 20"]),
+    ("history show", ["history show 42", "history show 42 -o json"]),
     (
         "hold",
         ["hold production --reason \"the shop is being audited\"", "hold staging --reason \"load test until noon\""],
@@ -99,6 +100,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
     ),
     ("promote", ["promote staging", "promote staging -o json"]),
     ("release", ["release production", "release production --rev 3c7592c662a5"]),
+    ("releases", ["releases", "releases production -n 5"]),
     (
         "rollback",
         [
