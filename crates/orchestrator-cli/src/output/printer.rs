@@ -150,14 +150,16 @@ fn annotations(error: &Error, code: ExitCode) -> String {
     if !error.places().is_empty() {
         return error.places().iter().map(|place| github::annotation_at("error", code.word(), place)).collect();
     }
-    let hints: String = error.hints().iter().map(|hint| format!("\nhint: {}", bounded(hint))).collect();
+    let lines = |word: &str, texts: &[String]| {
+        texts.iter().fold(String::new(), |lines, text| lines + "\n" + word + ": " + &bounded(text))
+    };
+    let hints = lines("hint", error.hints());
     let one = |title: &str, message: String| {
         github::annotation("error", title, &escape_terminal_lines(&(bounded(&message) + &hints)))
     };
     let problems = problems(error);
     if problems.is_empty() {
-        let causes: String = error.causes().iter().map(|cause| format!("\nbecause: {cause}")).collect();
-        return one(code.word(), format!("{}{causes}", error.message()));
+        return one(code.word(), format!("{}{}", error.message(), lines("because", &error.causes())));
     }
     let each = |problem: &Problem| {
         let lines = std::iter::once(&problem.message).chain(&problem.details).cloned().collect::<Vec<String>>();
