@@ -9,7 +9,7 @@ use promotion::gates::{
 };
 use promotion::places::PlaceFacts;
 
-use super::people::{gates_passed, pull_request_facts};
+use super::people::{content, gates_passed, pull_request_facts};
 use super::pull_request_suites::AskedSuites;
 use super::step_outcome::StepOutcome;
 use super::{Engine, merged_pull_request};
@@ -102,7 +102,7 @@ impl Engine<'_> {
         let sentences = unpinned.as_ref().map(|refused| refused.iter().map(unpinned_images::sentence).collect());
         let findings = Findings {
             today: self.now().date(),
-            tree: self.merged_tree(&origin)?,
+            tree: content(self.context, &self.revision.tree)?,
             mismatches,
             head_in_history: is_ancestor(self.context, &self.lock.lock.source().head, &self.revision.commit)?,
             older_than_newest: older,
@@ -178,16 +178,6 @@ impl Engine<'_> {
             PassOver::ForeignFiles
         };
         Ok(arrival(self.context, &self.revision.commit, passed)?.commit)
-    }
-
-    /// The tree that was merged: files of other tools in `locks/` are no content.
-    fn merged_tree(&self, origin: &CommitId) -> Result<TreeId> {
-        let is_below_the_lock = crate::environment_policy::commits_locks(&self.environment);
-        if is_below_the_lock || *origin == self.revision.commit {
-            return Ok(self.revision.tree.clone());
-        }
-        let facts = self.context.commit(origin.as_str())?;
-        Ok(facts.map_or_else(|| self.revision.tree.clone(), |facts| facts.tree))
     }
 }
 

@@ -15,6 +15,7 @@ use promotion::pull_request::{MergeResult, obstacles};
 
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Result};
+use crate::inputs::Inputs;
 
 /// How many commits of the target branch a message names.
 const NAMED_COMMITS: usize = 5;
@@ -113,7 +114,7 @@ pub(crate) async fn pull_request_facts(
     };
     let merged = match &pull_request.merge {
         Some(merge) => Some(MergeFacts {
-            tree: commit_facts(context, &merge.commit)?.tree,
+            tree: content(context, &commit_facts(context, &merge.commit)?.tree)?,
             commit: merge.commit.clone(),
             by: merge.by.to_string(),
             at: merge.at,
@@ -125,11 +126,11 @@ pub(crate) async fn pull_request_facts(
         number: pull_request.number,
         author: pull_request.author.to_string(),
         head: pull_request.head.clone(),
-        head_tree: commit_facts(context, &pull_request.head)?.tree,
+        head_tree: content(context, &commit_facts(context, &pull_request.head)?.tree)?,
         merged,
         carried: carried.pull_requests,
         commits: carried.commits,
-        reviews: reviews.into_iter().map(review_facts).collect(),
+        reviews: reviews.into_iter().map(|review| review_facts(context, review)).collect(),
         people: people(context).await?,
         passed,
     })
@@ -165,7 +166,7 @@ pub(crate) async fn prospect(
         // Promotions are opened by the bot.
         author: context.bots().await?.into_iter().next().unwrap_or_default(),
         head: head.clone(),
-        head_tree: commit_facts(context, head)?.tree,
+        head_tree: content(context, &commit_facts(context, head)?.tree)?,
         merged: None,
         carried: carried.pull_requests,
         commits: carried.commits,
@@ -185,10 +186,10 @@ pub(crate) fn promotion_obstacles(
 ) -> Result<Vec<String>> {
     let merged = context.git.merge_tree(base.as_str(), head.as_str());
     let result = match merged.map_err(|error| git_error("the merge cannot be computed", error))? {
-        MergeTree::Clean(tree) => MergeResult::Clean(tree),
+        MergeTree::Clean(tree) => MergeResult::Clean(content(context, &tree)?),
         MergeTree::Conflict { paths, .. } => MergeResult::Conflict(paths),
     };
-    let tree: TreeId = commit_facts(context, head)?.tree;
+    let tree = content(context, &commit_facts(context, head)?.tree)?;
     let ahead = context.git.commits_without(&[base], head);
     let ahead = ahead.map_err(|error| git_error("history cannot be read", error))?;
     let named = ahead.iter().filter(|commit| commit.parents.len() < 2).take(NAMED_COMMITS);
@@ -208,7 +209,14 @@ fn commit_facts(context: &Context, commit: &CommitId) -> Result<git::CommitFacts
     })
 }
 
-fn review_facts(review: forge::Review) -> ReviewFacts {
+/// The tree that people approve and that a deployment is compared with: files of other tools in `locks/` are no content.
+pub(super) fn content(context: &Context, tree: &TreeId) -> Result<TreeId> {
+    Inputs::content(&context.git, tree).map_err(|error| git_error("the files in `locks/` cannot be listed", error))
+}
+
+fn review_facts(context: &Context, review: forge::Review) -> ReviewFacts {
+    // A tree that this clone has not is none that is merged.
+    let tree = content(context, &review.tree).unwrap_or(review.tree);
     ReviewFacts {
         seq: review.seq,
         user: review.user.to_string(),
@@ -218,7 +226,7 @@ fn review_facts(review: forge::Review) -> ReviewFacts {
             forge::ReviewState::Commented => ReviewState::Commented,
             forge::ReviewState::Dismissed => ReviewState::Dismissed,
         },
-        tree: Some(review.tree),
+        tree: Some(tree),
         commit: review.commit,
         at: review.dismissed_at.unwrap_or(review.at),
     }

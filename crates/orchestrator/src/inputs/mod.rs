@@ -9,11 +9,12 @@ mod service_folder;
 use std::collections::BTreeMap;
 
 use config::{Config, InputCoverage, ReleaseInputs};
-use git::{Git, GitError};
+use git::{Git, GitError, MODE_GITLINK};
 use lock_gen::{ListedEntry, ListedKind, ReadError, Scan};
 use lock_model::escaping::escape_terminal;
 use lock_model::{
     CONFIG_FILE, CommitId, ConfigDigest, Digest, FileMode, LOCK_FILE, LOCK_FOLDER, RepositoryUrl, TreeId, TreePath,
+    is_foreign_lock_file,
 };
 
 pub(crate) use changes::changes;
@@ -77,6 +78,16 @@ impl Inputs {
     pub(crate) fn lock_folder(git: &Git, revision: &str) -> Result<BTreeMap<String, (u32, String)>, GitError> {
         let files = git.list_files(revision, Some(LOCK_FOLDER))?;
         Ok(files.into_iter().map(|entry| (entry.path, (entry.mode, entry.id))).collect())
+    }
+
+    /// The id of a tree without the files of other tools in `locks/`: no configuration can name one, so that no release
+    /// reads them.
+    pub(crate) fn content(git: &Git, tree: &TreeId) -> Result<TreeId, GitError> {
+        let locks = Self::lock_folder(git, tree.as_str())?;
+        let is_foreign = |path: &str, mode: u32| is_foreign_lock_file(path) && mode != MODE_GITLINK;
+        let foreign: Vec<&str> =
+            locks.iter().filter(|(path, (mode, _))| is_foreign(path, *mode)).map(|(path, _)| path.as_str()).collect();
+        if foreign.is_empty() { Ok(tree.clone()) } else { git.tree_without(tree.as_str(), &foreign) }
     }
 
     /// The bytes of a file in `locks/` that lies where one of the lock's companions would; nothing is read of what is no

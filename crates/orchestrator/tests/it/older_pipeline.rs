@@ -1,10 +1,11 @@
 //! An older pipeline that still writes its own files into `locks/`: both run side by side, and nobody hides behind it.
 
+use forge::ReviewState;
 use git::TreeChange;
 use ledger::{Step, StepResult};
 use lock_model::{GIT_ATTRIBUTES_FILE, LOCK_FILE, LOCK_SCHEMA_BESIDE_FILE, LOCK_SCHEMA_FILE, SchemaPlace};
 use orchestrator::lock::{LockGenerateRequest, LockPublishRequest, generate_lock, publish_lock};
-use orchestrator::{ErrorKind, RunRequest, run};
+use orchestrator::{ErrorKind, RunRequest, approvals, run};
 use promotion::gates::Gate;
 
 use crate::shop::{BOT, Shop, branch, fails, production, promoted, proven, staging, write};
@@ -66,9 +67,17 @@ async fn two_pipelines_run_side_by_side_from_the_pull_request_to_the_release() {
     shop.run_ok(&staging()).await;
     assert_eq!(shop.count(&staging(), Step::LockCommit, StepResult::Ok), 2);
 
-    // Above the promotion, too.
+    // In the target before the promotion, above what was approved, and above the promotion.
+    theirs(&shop, "main", 71);
     let promotion = shop.forge(BOT).find_open(&branch("staging"), &branch("main")).unwrap().unwrap();
-    shop.approve_and_merge(promotion.number).await;
+    for reviewer in ["ana", "ben"] {
+        shop.review(reviewer, promotion.number, ReviewState::Approved).await;
+    }
+    theirs(&shop, "staging", 72);
+    shop.run_ok(&staging()).await;
+    let counted = approvals(&shop.bot(), &production(), Some(promotion.number)).await.unwrap();
+    assert!(counted.approved && counted.obstacles.is_empty(), "{counted:#?}");
+    shop.merge("ana", promotion.number).await;
     theirs(&shop, "main", 7);
     theirs(&shop, "main", 8);
     shop.run_ok(&production()).await;
@@ -162,6 +171,17 @@ async fn t12_nothing_but_files_of_others_is_passed_over() {
         );
     }
     assert_eq!(shop.count(&staging(), Step::Deploy, StepResult::Ok), 1);
+}
+
+/// The target has more than a file of the other pipeline: what the merge gives is not what was proven and approved.
+#[tokio::test]
+async fn t13_a_promotion_into_a_branch_with_other_content_is_refused() {
+    let shop = proven();
+    let more = [write("locks/lock-20260101.yml", "{}\n"), write("README.md", "not approved\n")];
+    shop.commit("main", &more, "hidden behind a file of the older pipeline");
+    let counted = approvals(&shop.bot(), &production(), Some(2)).await.unwrap();
+    let refused = "`main` has content that `staging` lacks";
+    assert!(counted.obstacles.iter().any(|obstacle| obstacle.starts_with(refused)), "{counted:#?}");
 }
 
 #[tokio::test]

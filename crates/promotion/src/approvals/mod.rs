@@ -72,7 +72,7 @@ pub struct PullRequestFacts {
     pub author: String,
     /// The commit that would be, or was, merged.
     pub head: CommitId,
-    /// The tree of that commit: what an approval is for.
+    /// The content of that commit: what an approval is for. A tree without the files that no release can read.
     pub head_tree: TreeId,
     /// How it was merged; absent while it is open.
     pub merged: Option<MergeFacts>,
@@ -102,7 +102,7 @@ pub struct GatesPassed {
 pub struct MergeFacts {
     /// The merge commit.
     pub commit: CommitId,
-    /// Its tree.
+    /// Its content, as that of the head.
     pub tree: TreeId,
     /// The user who merged.
     pub by: String,
@@ -141,7 +141,7 @@ pub struct ReviewFacts {
     pub state: ReviewState,
     /// The commit that was reviewed.
     pub commit: CommitId,
-    /// The tree of that commit; absent where the commit is gone.
+    /// The content of that commit, as that of the head; absent where the commit is gone.
     pub tree: Option<TreeId>,
     /// When it was submitted, or dismissed.
     pub at: Timestamp,
