@@ -39,7 +39,7 @@ fn a_pull_request_is_worked_on_as_with_gh() {
     assert_eq!(all["reviews"][0]["body"], "Is cart _tested_?");
     assert!(all["comments"][0]["body"].as_str().unwrap().contains("## Lock"), "{all:#}");
 
-    assert!(ok("--as dana forge pr close 1").contains("pull request 1 closed"));
+    assert!(ok("--as dana forge pr close 1 --comment Twice").contains("pull request 1 closed"));
     assert!(ok("--as dana forge pr close 1").contains("is closed already"));
     let numbers = |line: &str| shop.json(line, 0)["pull_requests"].as_array().unwrap().len();
     assert_eq!(

@@ -9,8 +9,11 @@ use promotion::rollback::{RollbackTarget, known_good, migrated};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::labels::other_names;
 use crate::ledger_store::LedgerStore;
-use crate::report::v1::{self, HistoryReport, ProvenIn, RecordReport, ReleaseRow, ReleasesReport, RollbackChoice};
+use crate::report::v1::{
+    self, EvidenceReport, HistoryReport, ProvenIn, RecordReport, ReleaseRow, ReleasesReport, RollbackChoice,
+};
 use crate::rollback_ground::RollbackGround;
 
 /// Which records to list.
@@ -52,7 +55,10 @@ pub async fn history(context: &Context, request: &HistoryRequest) -> Result<Hist
 ///
 /// [`ErrorKind::Usage`] where the ledger has no such record; where the ledger cannot be read.
 pub async fn show_record(context: &Context, seq: u64) -> Result<RecordReport> {
-    let store = LedgerStore::read(context).await?;
+    record(&LedgerStore::read(context).await?, seq)
+}
+
+fn record(store: &LedgerStore, seq: u64) -> Result<RecordReport> {
     let records = store.ledger().records();
     store.ledger().record(seq).map(RecordReport::from).ok_or_else(|| {
         let known = match records.last() {
@@ -61,6 +67,28 @@ pub async fn show_record(context: &Context, seq: u64) -> Result<RecordReport> {
         };
         Error::new(ErrorKind::Usage, format!("there is no record {seq}")).hint(known)
     })
+}
+
+/// A document that a record names, as it was checked against its digest.
+///
+/// # Errors
+///
+/// [`ErrorKind::Usage`] where the ledger has no such record, or the record no such document; [`ErrorKind::Refused`] where
+/// its content is not what the record names; where the ledger cannot be read.
+pub async fn show_evidence(context: &Context, seq: u64, name: &str) -> Result<EvidenceReport> {
+    let store = LedgerStore::read(context).await?;
+    let record = record(&store, seq)?;
+    let Some(evidence) = record.entry.evidence.iter().find(|evidence| evidence.name == name) else {
+        let names = record.entry.evidence.iter().map(|evidence| evidence.name.as_str());
+        let message = format!("record {seq} has no document `{}`", escape_short(name.as_bytes(), 80));
+        return Err(Error::new(ErrorKind::Usage, message).hint(match record.entry.evidence.as_slice() {
+            [] => "it names none".to_owned(),
+            _ => other_names(name, "the record", names),
+        }));
+    };
+    let bytes = store.document(context, &evidence.sha256).await?;
+    let content = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(EvidenceReport { seq, name: evidence.name.clone(), sha256: evidence.sha256.clone(), content })
 }
 
 /// The release that has this tag, or whose id begins with these digits.

@@ -101,7 +101,7 @@ pub use deployment::{DeployRequest, deploy, plan, plan_pull_request, verify};
 pub use error::{Error, ErrorKind, Place, Problem, Result};
 pub use events::{Event, Events, NoEvents};
 pub use health::health;
-pub use history::{HistoryRequest, history, releases, show_record};
+pub use history::{HistoryRequest, history, releases, show_evidence, show_record};
 pub use hold::{accept_release, hold, unhold};
 pub use identity::Actor;
 pub use images::explain_image;

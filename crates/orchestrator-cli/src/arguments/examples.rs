@@ -25,7 +25,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
     ),
     ("forge pr", ["forge pr list", "forge pr view 7"]),
     ("forge pr checks", ["forge pr checks 7", "forge pr checks 7 --required"]),
-    ("forge pr close", ["--as ana forge pr close 7", "--as ana forge pr close 7 -o json"]),
+    ("forge pr close", ["--as ana forge pr close 7", "--as ana forge pr close fix --comment \"7 does the same\""]),
     (
         "forge pr create",
         [
@@ -43,9 +43,10 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
             "--as ben forge pr review 7 --request-changes --body \"the suite is gone\"",
         ],
     ),
-    ("forge pr view", ["forge pr view 7", "forge pr view 7 -o json"]),
+    ("forge pr view", ["forge pr view 7", "forge pr view staging -o json"]),
     ("health", ["health staging", "health production -o json"]),
     ("history", ["history", "history production -n 20"]),
+    ("history evidence", ["history evidence 42 gates.json", "history evidence 42 report.json -o json"]),
     ("history show", ["history show 42", "history show 42 -o json"]),
     (
         "hold",

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use lock_model::{BranchName, CommitId, CommitPrefix, UserName};
 use orchestrator::forge::RefPattern;
+use orchestrator::pull_requests::PullRequestName;
 
 /// Commands on the local forge.
 #[derive(Debug, clap::Subcommand)]
@@ -52,23 +53,26 @@ pub(crate) enum PullRequestCommand {
     Create(PrCreateArgs),
     /// Show a pull request: its text, statuses, reviews and comments.
     View {
-        /// Its number.
-        number: u64,
+        /// Its number, or the branch that it merges; default: the branch that the clone is on.
+        #[arg(value_name = "N|BRANCH")]
+        pull_request: Option<PullRequestName>,
     },
     /// List pull requests.
     List(PrListArgs),
     /// Show the statuses of a pull request's head, and those that a merge needs: 1 unless all are successful.
     Checks {
-        /// The number of the pull request.
-        number: u64,
+        /// The number of the pull request, or the branch that it merges; default: the branch that the clone is on.
+        #[arg(value_name = "N|BRANCH")]
+        pull_request: Option<PullRequestName>,
         /// Only those that a merge needs.
         #[arg(long)]
         required: bool,
     },
     /// Take a pull request out of draft.
     Ready {
-        /// Its number.
-        number: u64,
+        /// Its number, or the branch that it merges.
+        #[arg(value_name = "N|BRANCH")]
+        pull_request: PullRequestName,
     },
     /// Review a pull request.
     Review(PrReviewArgs),
@@ -76,8 +80,12 @@ pub(crate) enum PullRequestCommand {
     Merge(PrMergeArgs),
     /// Close a pull request without merging it.
     Close {
-        /// Its number.
-        number: u64,
+        /// Its number, or the branch that it merges.
+        #[arg(value_name = "N|BRANCH")]
+        pull_request: PullRequestName,
+        /// A comment that says why, in Markdown.
+        #[arg(short, long, value_name = "TEXT")]
+        comment: Option<String>,
     },
 }
 
@@ -137,8 +145,9 @@ pub(crate) enum PrState {
 /// A review.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PrReviewArgs {
-    /// The pull request.
-    pub number: u64,
+    /// The number of the pull request, or the branch that it merges.
+    #[arg(value_name = "N|BRANCH")]
+    pub pull_request: PullRequestName,
     /// What the reviewer says.
     #[command(flatten)]
     pub verdict: VerdictArgs,
@@ -171,8 +180,9 @@ pub(crate) struct VerdictArgs {
 /// A merge.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PrMergeArgs {
-    /// The pull request.
-    pub number: u64,
+    /// The number of the pull request, or the branch that it merges.
+    #[arg(value_name = "N|BRANCH")]
+    pub pull_request: PullRequestName,
     /// Merge only when this is its head.
     #[arg(long, visible_alias = "match-head-commit", value_name = "SHA")]
     pub expected_head: Option<CommitId>,

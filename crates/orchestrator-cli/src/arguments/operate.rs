@@ -239,6 +239,13 @@ pub(crate) enum HistoryCommand {
         /// Its number in the ledger.
         seq: u64,
     },
+    /// Show a document that a record names, such as a suite's report or what the gates answered.
+    Evidence {
+        /// The record's number in the ledger.
+        seq: u64,
+        /// The document's name; `history show` lists them.
+        name: String,
+    },
 }
 
 /// Which releases.

@@ -102,8 +102,12 @@ pub(crate) async fn status(context: &Context, args: &AnyEnvironmentArgs) -> Resu
 }
 
 pub(crate) async fn history(context: &Context, args: &HistoryArgs) -> Result<Shown> {
-    if let Some(HistoryCommand::Show { seq }) = args.command {
-        return Ok(Shown::report(&library::show_record(context, seq).await?));
+    match &args.command {
+        Some(HistoryCommand::Show { seq }) => return Ok(Shown::report(&library::show_record(context, *seq).await?)),
+        Some(HistoryCommand::Evidence { seq, name }) => {
+            return Ok(Shown::report(&library::show_evidence(context, *seq, name).await?));
+        }
+        None => {}
     }
     let mut request = HistoryRequest::default();
     request.environment.clone_from(&args.environment.name);

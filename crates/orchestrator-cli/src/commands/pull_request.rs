@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use orchestrator::forge::simulator::Bypass;
 use orchestrator::forge::{NewPullRequest, PullRequestState, Readiness, ReviewState};
-use orchestrator::pull_requests::{self as library, PullRequestFilter, ReviewRequest};
+use orchestrator::pull_requests::{self as library, PullRequestFilter, PullRequestName, ReviewRequest};
 use orchestrator::{Context, Result};
 
 use crate::arguments::{PrCreateArgs, PrListArgs, PrMergeArgs, PrReviewArgs, PrState, PullRequestCommand, VerdictArgs};
@@ -13,16 +13,32 @@ use crate::output::Shown;
 pub(super) async fn run(context: &Context, command: PullRequestCommand) -> Result<Shown> {
     match command {
         PullRequestCommand::Create(args) => create(context, args).await,
-        PullRequestCommand::View { number } => Ok(Shown::report(&library::view_pull_request(context, number).await?)),
+        PullRequestCommand::View { pull_request } => {
+            let number = number_or_present(context, pull_request).await?;
+            Ok(Shown::report(&library::view_pull_request(context, number).await?))
+        }
         PullRequestCommand::List(args) => list(context, args).await,
-        PullRequestCommand::Checks { number, required } => {
+        PullRequestCommand::Checks { pull_request, required } => {
+            let number = number_or_present(context, pull_request).await?;
             Ok(Shown::report(&library::check_pull_request(context, number, required).await?))
         }
-        PullRequestCommand::Ready { number } => Ok(Shown::report(&library::ready_pull_request(context, number).await?)),
+        PullRequestCommand::Ready { pull_request } => {
+            let number = library::find_pull_request(context, &pull_request).await?;
+            Ok(Shown::report(&library::ready_pull_request(context, number).await?))
+        }
         PullRequestCommand::Review(args) => review(context, args).await,
         PullRequestCommand::Merge(args) => merge(context, args).await,
-        PullRequestCommand::Close { number } => Ok(Shown::report(&library::close_pull_request(context, number).await?)),
+        PullRequestCommand::Close { pull_request, comment } => {
+            let number = library::find_pull_request(context, &pull_request).await?;
+            Ok(Shown::report(&library::close_pull_request(context, number, comment.as_deref()).await?))
+        }
     }
+}
+
+/// The number of the pull request that was named, or of the one that merges the branch that the clone is on.
+async fn number_or_present(context: &Context, named: Option<PullRequestName>) -> Result<u64> {
+    let named = named.map_or_else(|| context.present_branch().map(PullRequestName::Head), Ok)?;
+    library::find_pull_request(context, &named).await
 }
 
 async fn create(context: &Context, args: PrCreateArgs) -> Result<Shown> {
@@ -57,7 +73,8 @@ async fn review(context: &Context, args: PrReviewArgs) -> Result<Shown> {
         VerdictArgs { dismiss: true, .. } => ReviewState::Dismissed,
         VerdictArgs { .. } => ReviewState::Commented,
     };
-    let mut request = ReviewRequest::new(args.number, state);
+    let number = library::find_pull_request(context, &args.pull_request).await?;
+    let mut request = ReviewRequest::new(number, state);
     request.body = args.body;
     request.expected_head = args.expected_head;
     request.ask = is_interactive().then_some(&is_yes);
@@ -80,5 +97,6 @@ fn is_yes(question: &str) -> bool {
 
 async fn merge(context: &Context, args: PrMergeArgs) -> Result<Shown> {
     let bypass = if args.admin { Bypass::Yes } else { Bypass::No };
-    Ok(Shown::report(&library::merge_pull_request(context, args.number, args.expected_head, bypass).await?))
+    let number = library::find_pull_request(context, &args.pull_request).await?;
+    Ok(Shown::report(&library::merge_pull_request(context, number, args.expected_head, bypass).await?))
 }

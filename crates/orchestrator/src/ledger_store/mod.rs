@@ -55,6 +55,14 @@ impl LedgerStore {
         Self::read(context).await.map(drop)
     }
 
+    /// A document that one of its records names.
+    pub(crate) async fn document(&self, context: &Context, digest: &Digest) -> Result<Vec<u8>> {
+        match &self.head {
+            Some(head) => reader::document(context, head, digest).await,
+            None => Err(Error::new(ErrorKind::Bug, "a ledger without a branch names no document")),
+        }
+    }
+
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use forge::git::{FolderEntry, MODE_FILE, MODE_FOLDER};
 use ledger::{Ledger, LedgerBroken, MAX_RECORD_BYTES, Segment};
-use lock_model::{CommitId, TreePath};
+use lock_model::{CommitId, Digest, TreePath};
 
 use super::kept::KeptSegments;
 use super::{broken, tree_path};
@@ -63,6 +63,21 @@ async fn segment_in(context: &Context, head: &CommitId, folder: &str) -> Result<
     Segment::parse(names.zip(context.forge.blob_contents(&ids).await?)).map_err(broken)
 }
 
+/// A document by its digest, and with no other content.
+pub(super) async fn document(context: &Context, head: &CommitId, digest: &Digest) -> Result<Vec<u8>> {
+    let entries = context.forge.list_folder(head, &tree_path(DOCUMENTS)?).await?;
+    let entry = entries.iter().find(|entry| entry.name == digest.hex() && entry.mode == MODE_FILE);
+    let bytes = match entry {
+        Some(entry) => context.forge.blob_contents(&[&entry.id]).await?.pop(),
+        None => None,
+    };
+    bytes.filter(|bytes| Digest::of(bytes) == *digest).ok_or_else(|| {
+        Error::new(ErrorKind::Refused, "the ledger is broken: a document has another content than its name")
+            .problems([Problem::new(format!("{DOCUMENTS}/{}", digest.hex()), "is not what a record names")])
+            .hint(rewritten())
+    })
+}
+
 /// Refuses a ledger that names documents which are gone. Their content is not read: a document's name is its digest, and
 /// who reads one compares the two.
 async fn check_documents(context: &Context, head: &CommitId, ledger: &Ledger) -> Result<()> {
@@ -82,5 +97,9 @@ async fn check_documents(context: &Context, head: &CommitId, ledger: &Ledger) ->
     }
     Err(Error::new(ErrorKind::Refused, "the ledger is broken: documents that records name are gone")
         .problems(gone)
-        .hint(format!("look at the history of `{}`: it was rewritten on the server", lock_model::LEDGER_BRANCH)))
+        .hint(rewritten()))
+}
+
+fn rewritten() -> String {
+    format!("look at the history of `{}`: it was rewritten on the server", lock_model::LEDGER_BRANCH)
 }

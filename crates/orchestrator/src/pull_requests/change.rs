@@ -7,6 +7,9 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{MergeReport, PullRequestReport};
 
+/// Marks the comment that a user closed a pull request with: closing it again changes no second one.
+const CLOSING_COMMENT: &str = "closed";
+
 /// Opens a pull request unless one between the same branches is open.
 ///
 /// # Errors
@@ -33,17 +36,20 @@ pub async fn ready_pull_request(context: &Context, number: u64) -> Result<PullRe
     Ok(report(&context.forge.pull_request(number).await?, "is ready"))
 }
 
-/// Closes a pull request without merging it.
+/// Closes a pull request without merging it, and says why in a comment where there is a text.
 ///
 /// # Errors
 ///
 /// Where the forge refuses, or there is no such pull request.
-pub async fn close_pull_request(context: &Context, number: u64) -> Result<PullRequestReport> {
+pub async fn close_pull_request(context: &Context, number: u64, comment: Option<&str>) -> Result<PullRequestReport> {
     LedgerStore::check(context).await?;
     let words = match context.local_forge().simulator().close_pull_request(number)? {
         WriteOutcome::Created | WriteOutcome::Updated => "closed",
         WriteOutcome::Unchanged => "is closed already",
     };
+    if let Some(comment) = comment {
+        context.forge.upsert_comment(number, CLOSING_COMMENT, comment).await?;
+    }
     Ok(report(&context.forge.pull_request(number).await?, words))
 }
 

@@ -4,7 +4,9 @@ use ledger::{Step, StepResult};
 use lock_model::EnvironmentName;
 use orchestrator::lock::reject_lock;
 use orchestrator::report::v1::{HistoryRow, ReleaseRow};
-use orchestrator::{ErrorKind, HistoryRequest, RollbackRequest, history, releases, rollback, show_record};
+use orchestrator::{
+    ErrorKind, HistoryRequest, RollbackRequest, history, releases, rollback, show_evidence, show_record,
+};
 
 use crate::shop::{BOT, Shop, fails, production, released, staging};
 
@@ -56,6 +58,14 @@ async fn a_record_is_shown_with_all_that_it_says() {
     let bytes = shop.git().read_file("orchestrator/ledger", &shown.file).unwrap().unwrap();
     assert_eq!(shown.sha256, lock_model::Digest::of(&bytes));
     let count = ledger.records().len();
+    for evidence in ledger.records().iter().flat_map(|record| &record.entry.evidence).take(3) {
+        let seq = ledger.records().iter().find(|record| record.entry.evidence.contains(evidence)).unwrap().seq;
+        let shown = show_evidence(&shop.bot(), seq, &evidence.name).await.unwrap();
+        assert_eq!((&shown.name, &shown.sha256), (&evidence.name, &evidence.sha256));
+        assert_eq!(lock_model::Digest::of(shown.content.as_bytes()), evidence.sha256);
+        let wrong = fails(show_evidence(&shop.bot(), seq, &format!("{}x", evidence.name)).await, ErrorKind::Usage);
+        assert!(wrong.hints()[0].contains(&format!("did you mean `{}`?", evidence.name)), "{wrong:?}");
+    }
     let error = fails(show_record(&shop.bot(), 999).await, ErrorKind::Usage);
     assert!(error.hints()[0].contains(&format!("records 1 to {count}")), "{error}");
 }

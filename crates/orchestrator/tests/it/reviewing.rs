@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use git::CommitIdentity;
 use lock_model::{CommitId, CommitPrefix, Timestamp};
 use orchestrator::forge::{ReviewState, StatusState};
-use orchestrator::pull_requests::{ReviewRequest, check_pull_request, review_pull_request, view_pull_request};
+use orchestrator::pull_requests::{
+    ReviewRequest, check_pull_request, close_pull_request, find_pull_request, review_pull_request, view_pull_request,
+};
 use orchestrator::report::v1::ForgeReviewReport;
 use orchestrator::{Error, ErrorKind};
 
@@ -180,6 +182,26 @@ async fn a_view_has_all_that_an_approver_reads() {
     let expected =
         [("orchestrator/approvals", "missing", true, false), ("orchestrator/staging-proof", "success", true, true)];
     assert_eq!(statuses, expected);
+}
+
+#[tokio::test]
+async fn a_pull_request_is_named_by_number_or_branch_and_closed_with_a_reason() {
+    let shop = proven();
+    let named = async |text: &str| find_pull_request(&shop.context("ben"), &text.parse().unwrap()).await;
+    for (text, number) in [("2", 2), ("#7", 7), ("staging", 2), ("dev", 1)] {
+        assert_eq!(named(text).await.unwrap(), number, "{text}");
+    }
+    assert!(fails(named("nothing").await, ErrorKind::Usage).message().contains("no pull request merges `nothing`"));
+    let third = shop.open_pull_request("staging", "dev").await;
+    let several = fails(named("staging").await, ErrorKind::Usage);
+    assert_eq!(several.all_problems().iter().map(|one| one.subject.as_str()).collect::<Vec<_>>(), ["#2", "#3"]);
+    for why in ["it is too late", "it was too late"] {
+        close_pull_request(&shop.context("ana"), third, Some(why)).await.unwrap();
+    }
+    let comments = shop.forge(BOT).comments(third).unwrap();
+    let said: Vec<(&str, &str)> = comments.iter().map(|one| (one.user.as_str(), one.body.as_str())).collect();
+    assert_eq!(said, [("ana", "it was too late")]);
+    assert_eq!(named("staging").await.unwrap(), 2);
 }
 
 #[tokio::test]

@@ -9,13 +9,14 @@ use orchestrator::lock::{
     diff_locks_with_commits, generate_lock, migrate_lock, publish_lock, reject_lock,
 };
 use orchestrator::pull_requests::{
-    PullRequestFilter, ReviewRequest, check_pull_request, close_pull_request, list_pull_requests, merge_pull_request,
-    open_pull_request, ready_pull_request, review_pull_request, view_pull_request,
+    PullRequestFilter, PullRequestName, ReviewRequest, check_pull_request, close_pull_request, find_pull_request,
+    list_pull_requests, merge_pull_request, open_pull_request, ready_pull_request, review_pull_request,
+    view_pull_request,
 };
 use orchestrator::{
     Context, DeployRequest, HistoryRequest, RollbackRequest, RunRequest, TestRequest, approvals, deploy, explain_image,
-    health, history, hold, plan, promote, release, releases, rollback, run, run_tests, show_record, status, take_over,
-    unhold, verify,
+    health, history, hold, plan, promote, release, releases, rollback, run, run_tests, show_evidence, show_record,
+    status, take_over, unhold, verify,
 };
 
 use crate::shop::{branch, environment};
@@ -45,6 +46,7 @@ fn futures(context: &Context, file: &Path) {
     is_send(release(context, name, None));
     is_send(history(context, &HistoryRequest::default()));
     is_send(show_record(context, 1));
+    is_send(show_evidence(context, 1, "plan.json"));
     is_send(releases(context, None, None));
     is_send(status(context, None));
     is_send(run_tests(context, &TestRequest::new(name.clone())));
@@ -60,9 +62,10 @@ fn futures(context: &Context, file: &Path) {
     is_send(open_pull_request(context, &NewPullRequest::new(branch("dev"), branch("staging"), "")));
     is_send(ready_pull_request(context, 1));
     is_send(view_pull_request(context, 1));
+    is_send(find_pull_request(context, &PullRequestName::Number(1)));
     is_send(list_pull_requests(context, &PullRequestFilter::default()));
     is_send(check_pull_request(context, 1, false));
-    is_send(close_pull_request(context, 1));
+    is_send(close_pull_request(context, 1, None));
     is_send(review_pull_request(context, &ReviewRequest::new(1, ReviewState::Approved)));
     is_send(merge_pull_request(context, 1, None, Bypass::No));
 }

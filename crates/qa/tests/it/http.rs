@@ -31,6 +31,24 @@ fn case(report: &SuiteReport, index: usize) -> (Verdict, &str) {
     (case.verdict, case.message.as_str())
 }
 
+/// The example of the page passes against a server that answers as the example expects.
+#[tokio::test]
+async fn the_example_of_the_page_runs() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, requests) = page.split_once("```yaml\nrequests:\n").expect("the page has an example");
+    let (requests, _) = requests.split_once("```").unwrap();
+    let server = Server::start(|_| {
+        let answer = r#"{"status":"paid","items":[{"count":1}]}"#;
+        response("200 OK", "content-type: application/json\r\n", answer)
+    })
+    .await;
+    let report = run(&server.url, requests).await;
+    assert!(report.is_passed(), "{report:#?}");
+    let sent = server.requests();
+    assert!(sent[0].starts_with("POST /checkout?mode=staging ") && sent[0].ends_with("{ \"cart\": 1 }"), "{sent:?}");
+}
+
 #[tokio::test]
 async fn requests_are_sent_as_written_and_answers_compared() {
     let server = Server::start(|path| match path {

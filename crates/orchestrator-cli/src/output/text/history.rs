@@ -1,7 +1,7 @@
 use ledger::StepResult;
 use lock_model::EnvironmentName;
 use lock_model::escaping::shorten;
-use orchestrator::report::v1::{HistoryReport, HistoryRow, RecordReport, ReleaseRow, ReleasesReport};
+use orchestrator::report::v1::{EvidenceReport, HistoryReport, HistoryRow, RecordReport, ReleaseRow, ReleasesReport};
 
 use super::environment::dash;
 use super::{Text, short_id};
@@ -87,7 +87,16 @@ impl Text for RecordReport {
         for evidence in &entry.evidence {
             text += format!("  evidence     {}\n               {}\n", evidence.name, evidence.path());
         }
+        if let Some(evidence) = entry.evidence.first() {
+            text += format!("`orchestrator history evidence {} {}` shows it\n", self.seq, evidence.name);
+        }
         text
+    }
+}
+
+impl Text for EvidenceReport {
+    fn text(&self) -> Page {
+        Page::document(self.content.clone())
     }
 }
 
@@ -106,7 +115,8 @@ impl Text for ReleasesReport {
                 refusals.extend([name, " cannot go back to ", id, ": ", reason, "\n"]);
             }
         }
-        Page::from(table) + refusals
+        let unasked = "whether their images still exist is not asked here: `orchestrator rollback E --dry-run` asks\n";
+        Page::from(table) + refusals + unasked
     }
 }
 

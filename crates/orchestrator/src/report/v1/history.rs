@@ -63,11 +63,27 @@ pub struct RecordReport {
     /// SHA-256 of the lock file that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock_file: Option<Digest>,
-    /// What it says. Its documents lie at `evidence/sha256/HEX` on the ledger's branch.
+    /// What it says. Its documents lie at `evidence/sha256/HEX` on the ledger's branch; `history evidence` shows them.
     pub entry: RecordDraft,
 }
 
 impl super::Report for RecordReport {}
+
+/// `history evidence`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[non_exhaustive]
+pub struct EvidenceReport {
+    /// Number of the record that names it.
+    pub seq: u64,
+    /// What it is, such as `gates.json`.
+    pub name: String,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// The document; bytes that are no UTF-8 are replaced.
+    pub content: String,
+}
+
+impl super::Report for EvidenceReport {}
 
 impl From<&Record> for RecordReport {
     fn from(record: &Record) -> Self {

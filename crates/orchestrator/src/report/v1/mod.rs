@@ -34,7 +34,7 @@ pub use environment_status::{
     Blocked, Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status,
 };
 pub use health::HealthReport;
-pub use history::{HistoryReport, HistoryRow, RecordReport, history};
+pub use history::{EvidenceReport, HistoryReport, HistoryRow, RecordReport, history};
 pub use hold::{HoldReport, NextRun};
 pub use images::{ImageAttempt, ImagesExplainReport, TakenImage};
 pub use inputs::{InputChange, InputChanges, Lines, MAX_INPUTS_LISTED};

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::evidence::{DeployedPlan, Evidence};
 use super::{
-    ApprovalsReport, ConfigCheckReport, ConfigInitReport, ConfigShowReport, ForgeInitReport, ForgeReviewReport,
-    HealthReport, HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport, LockComposeReport,
-    LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport,
-    MergeReport, PlanReport, PolicyAcceptReport, PullRequestChecks, PullRequestList, PullRequestReport,
+    ApprovalsReport, ConfigCheckReport, ConfigInitReport, ConfigShowReport, EvidenceReport, ForgeInitReport,
+    ForgeReviewReport, HealthReport, HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport,
+    LockComposeReport, LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport, LockRejectReport,
+    LockShowReport, MergeReport, PlanReport, PolicyAcceptReport, PullRequestChecks, PullRequestList, PullRequestReport,
     PullRequestView, RecordReport, ReleasesReport, RollbackPlanReport, RunReport, StatusReport, TakeOverReport,
     TestReport, UpdateVerdictReport, VerifyReport,
 };
@@ -37,6 +37,7 @@ const COMMANDS: &[(&str, Part)] = &[
     ("forge pr view", part::<PullRequestView>),
     ("health", part::<HealthReport>),
     ("history", part::<HistoryReport>),
+    ("history evidence", part::<EvidenceReport>),
     ("history show", part::<RecordReport>),
     ("hold", part::<HoldReport>),
     ("images explain", part::<ImagesExplainReport>),
