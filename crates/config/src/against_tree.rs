@@ -2,7 +2,7 @@
 
 use lock_model::TreePath;
 
-use super::environment::{SourceFolder, Target};
+use super::environment::SourceFolder;
 use super::problem::{ConfigErrors, Problem, Problems};
 use super::service_rules::{ServiceAssignment, source_folder};
 use super::tree::{Node, Origin};
@@ -142,7 +142,7 @@ impl Config {
     /// Folders of manifests in the superproject.
     fn check_folders(&self, tree: &dyn SuperprojectTree, services: &[ServiceAssignment], problems: &mut Problems) {
         for environment in self.environments.values() {
-            let Some(Target::Render(target)) = &environment.target else { continue };
+            let Some(target) = &environment.target else { continue };
             for service in services.iter().filter(|one| environment.deploys(&one.name, &one.path)) {
                 let source = environment.source(target, &service.name, &service.path);
                 let Ok(SourceFolder::InTree(folder)) = source_folder(&source, &service.path) else { continue };

@@ -2,9 +2,10 @@
 
 use super::parse;
 use super::problem::{Problems, nearest};
-use super::schema_shape::{Key, Kind, Layer, Need, Shape};
+use super::schema_shape::{Availability, Key, Kind, Layer, Need, Shape};
 use super::string_formats::{Format, Violation};
 use super::tree::{Entry, Map, Node, Origin, Place, Value};
+use crate::variables::Variable;
 
 /// Adds what is wrong with a tree.
 pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Problems) {
@@ -58,7 +59,21 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
             check_keys(node, map, keys, None, layer, problems);
             check_source(node, map, keys, layer, problems);
         }
+        (Shape::Tree(variables), Value::Map(_)) => check_tree(node, variables, problems),
         _ => expected(node, shape, problems),
+    }
+}
+
+/// Values of any type: only text that readers disagree about, and variables in text, can be wrong.
+fn check_tree(node: &Node, variables: &'static [Variable], problems: &mut Problems) {
+    match &node.value {
+        Value::Map(map) => map.entries.iter().for_each(|entry| check_tree(&entry.node, variables, problems)),
+        Value::List(items) => items.iter().for_each(|item| check_tree(item, variables, problems)),
+        Value::Text(text) if text.is_empty() => {}
+        Value::Text(_) | Value::Ambiguous { .. } => {
+            check(node, &Shape::Text(Format::Template(variables)), Layer::Whole, problems);
+        }
+        Value::Null { .. } | Value::Boolean(_) | Value::Integer(_) => {}
     }
 }
 
@@ -134,8 +149,9 @@ fn check_keys(node: &Node, map: &Map, keys: &[Key], kind: Option<&str>, layer: L
             continue;
         }
         match keys.iter().find(|key| key.name == entry.key) {
+            Some(Key { shape: Shape::Later, .. }) => not_available(&entry.key_origin, &entry.key, problems),
             Some(key) => check(&entry.node, &key.shape, layer, problems),
-            None => unknown_key(entry, keys.iter().map(|key| key.name), kind, problems),
+            None => unknown_key(entry, available(keys.iter()), kind, problems),
         }
     }
     if layer == Layer::Partial {
@@ -165,6 +181,15 @@ fn hint_of(doc: &str) -> String {
     characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
+fn available<'a>(keys: impl Iterator<Item = &'a Key> + Clone) -> impl Iterator<Item = &'a str> + Clone {
+    keys.filter(|key| key.is_available()).map(|key| key.name)
+}
+
+/// A key, kind or variable that a later version has.
+fn not_available(origin: &Origin, name: &str, problems: &mut Problems) {
+    problems.add(origin, format!("`{name}` is not available yet")).with_hint("remove it");
+}
+
 /// Keys that had another name in an older version: old, new.
 const RENAMED_KEYS: [(&str, &str); 1] = [("others", "locked-only")];
 
@@ -191,7 +216,7 @@ fn unknown_key<'a>(
 fn check_kinds(node: &Node, map: &Map, kinds: &[Kind], layer: Layer, problems: &mut Problems) {
     let Some(kind_node) = map.get("kind").filter(|node| !matches!(node.value, Value::Null { .. })) else {
         if layer == Layer::Whole {
-            let list: Vec<String> = kinds.iter().map(|kind| format!("`{}`", kind.name)).collect();
+            let list: Vec<String> = Kind::available(kinds).map(|kind| format!("`{}`", kind.name)).collect();
             problems.add(&node.origin, "`kind` is missing").with_hint(format!("it is {}", list.join(" or ")));
             return;
         }
@@ -199,8 +224,9 @@ fn check_kinds(node: &Node, map: &Map, kinds: &[Kind], layer: Layer, problems: &
         for entry in map.entries.iter().filter(|entry| entry.key != "kind") {
             let keys = || kinds.iter().flat_map(|kind| kind.keys.iter());
             match keys().find(|key| key.name == entry.key) {
+                Some(Key { shape: Shape::Later, .. }) => not_available(&entry.key_origin, &entry.key, problems),
                 Some(key) => check(&entry.node, &key.shape, layer, problems),
-                None => unknown_key(entry, keys().map(|key| key.name), None, problems),
+                None => unknown_key(entry, keys().filter(|key| key.is_available()).map(|key| key.name), None, problems),
             }
         }
         return;
@@ -210,8 +236,9 @@ fn check_kinds(node: &Node, map: &Map, kinds: &[Kind], layer: Layer, problems: &
         return;
     };
     match kinds.iter().find(|kind| kind.name == name) {
+        Some(Kind { availability: Availability::Later, .. }) => not_available(&kind_node.origin, name, problems),
         Some(kind) => check_keys(node, map, kind.keys, Some(kind.name), layer, problems),
-        None => not_one_of(kind_node, name, kinds.iter().map(|kind| kind.name).collect(), problems),
+        None => not_one_of(kind_node, name, Kind::available(kinds).map(|kind| kind.name).collect(), problems),
     }
 }
 

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use lock_model::{BranchName, EnvironmentName, ImageReference, ServiceName, TreePath};
 
 use super::branches::Branches;
+use super::chart_values::ChartValues;
 use super::decode::{
     command_line, optional, parsed, parsed_items, parsed_list, parsed_text, pattern, sample_values, template, violation,
 };
 use super::environment::{
-    AllowedImage, ApprovalFallback, ApprovalRequirement, Dependency, Environment, Health, NamespaceRule, NotDeployed,
-    Override, Probe, ProbeKind, Promote, Release, RenderTarget, Requires, Target,
+    AllowedImage, ApprovalFallback, ApprovalRequirement, Dependency, Environment, Health, HelmTarget, Kubeconfig,
+    NamespaceRule, NotDeployed, Override, Probe, ProbeKind, Promote, Release, RenderTarget, Requires, Target,
 };
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
+use super::release_inputs::named_folder;
 use super::schema_keys::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
 use super::tree::{Node, Origin};
 use super::values::{Mode, SourceValue, parse_duration};
@@ -38,6 +40,7 @@ pub(super) fn environment(
         branch: role.and_then(|role| Some(branches?.of(role).clone())),
         namespace: optional(node, "namespace", parsed_text)?,
         url: optional(node, "url", source_value)?,
+        kubeconfig: optional(node, "kubeconfig", kubeconfig)?,
         target,
         deploy: node.get("deploy")?.list()?.iter().map(pattern).collect::<Option<_>>()?,
         locked_only: optional(node, "locked-only", |node| parsed(node, "reason"))?,
@@ -71,7 +74,33 @@ fn with_mode(mode: &Mode) -> Values {
     sample_values().with(Variable::Mode, mode.as_str())
 }
 
+fn kubeconfig(node: &Node) -> Option<Kubeconfig> {
+    Some(Kubeconfig {
+        env: parsed(node, "env")?,
+        encoding: parsed(node, "encoding")?,
+        context: optional(node, "context", |node| node.text().map(str::to_owned))?,
+    })
+}
+
 fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
+    match node.get("kind")?.text()? {
+        "render" => render_target(node, mode, problems),
+        "helm" => helm_target(node, mode, problems),
+        _ => None,
+    }
+}
+
+fn helm_target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
+    let (chart, chart_origin) = source_template(node.get("chart")?, mode, problems)?;
+    let values = ChartValues::decode(node)?;
+    let origin = node.get("image-values").map_or(&node.origin, |found| &found.origin);
+    for conflict in values.conflicts() {
+        problems.add(origin, conflict);
+    }
+    Some(Target::Helm(HelmTarget { chart, values, chart_origin }))
+}
+
+fn render_target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
     let values = with_mode(mode);
     let (source, source_origin) = source_template(node.get("source")?, mode, problems)?;
     let branch_node = node.get("branch")?;
@@ -88,7 +117,7 @@ fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
 fn source_template(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<(Template, Origin)> {
     let source = template(node, SOURCE_VARIABLES)?;
     let filled = source.expand(&with_mode(mode)).ok()?;
-    if let Err(error) = RenderTarget::folder(&filled) {
+    if let Err(error) = named_folder(&filled) {
         violation(&node.origin, &error, problems);
     }
     Some((source, node.origin.clone()))
@@ -190,12 +219,19 @@ fn requires(node: &Node) -> Option<Requires> {
 
 fn service_override(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Override> {
     let source = match node.get("target") {
-        Some(target) => optional(target, "source", |found| source_template(found, mode, problems))?,
+        Some(target) => {
+            let key = if target.get("chart").is_some() { "chart" } else { "source" };
+            optional(target, key, |found| source_template(found, mode, problems))?
+        }
         None => None,
+    };
+    let values = match node.get("target") {
+        Some(target) => ChartValues::decode(target)?,
+        None => ChartValues::default(),
     };
     let rule = node.get("namespaces");
     let allow = optional(rule.unwrap_or(node), "allow", parsed_items)?;
     let rewrite = optional(rule.unwrap_or(node), "rewrite", Node::boolean)?;
     let matched = node.get("match")?;
-    Some(Override { pattern: pattern(matched)?, source, allow, rewrite, match_origin: matched.origin.clone() })
+    Some(Override { pattern: pattern(matched)?, source, values, allow, rewrite, match_origin: matched.origin.clone() })
 }

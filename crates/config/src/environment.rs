@@ -6,9 +6,10 @@ use std::time::Duration;
 use lock_model::{BranchName, Date, EnvironmentName, ImageReference, ServiceName, SuiteName, TreePath};
 
 use super::branches::Role;
+use super::chart_values::ChartValues;
 use super::suites::CommandLine;
 use super::tree::Origin;
-use super::values::{Mode, Namespace, SourceValue};
+use super::values::{EnvironmentVariable, Mode, Namespace, SourceValue};
 use crate::patterns::Pattern;
 use crate::variables::Template;
 
@@ -27,6 +28,8 @@ pub struct Environment {
     pub namespace: Option<Namespace>,
     /// Its address: `{url}` in templates.
     pub url: Option<SourceValue>,
+    /// How its cluster is reached.
+    pub kubeconfig: Option<Kubeconfig>,
     /// How it is deployed to; `None`: nothing is.
     pub target: Option<Target>,
     /// Which services are deployed.
@@ -60,6 +63,77 @@ pub struct Environment {
 pub enum Target {
     /// `kind: render`
     Render(RenderTarget),
+    /// `kind: helm`
+    Helm(HelmTarget),
+}
+
+/// `kind: helm`: a release of helm for each service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HelmTarget {
+    /// Where a service's chart is, with variables of the service.
+    pub chart: Template,
+    pub(super) values: ChartValues,
+    pub(super) chart_origin: Origin,
+}
+
+impl Target {
+    /// Where a service's files are, with variables of the service; and where that is said.
+    pub(super) fn source(&self) -> (&Template, &Origin) {
+        match self {
+            Self::Render(target) => (&target.source, &target.source_origin),
+            Self::Helm(target) => (&target.chart, &target.chart_origin),
+        }
+    }
+
+    /// Which files below that folder it reads.
+    pub fn reads(&self) -> SourceFiles {
+        match self {
+            Self::Render(_) => SourceFiles::Manifests,
+            Self::Helm(_) => SourceFiles::All,
+        }
+    }
+}
+
+/// Which files a target reads in the folder of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceFiles {
+    /// Those that [`is_manifest`](crate::is_manifest) names.
+    Manifests,
+    /// Every file: templates read files of any name.
+    All,
+}
+
+impl SourceFiles {
+    /// Whether a file of this name is one of them.
+    pub fn include(self, path: &str) -> bool {
+        match self {
+            Self::Manifests => crate::is_manifest(path),
+            Self::All => true,
+        }
+    }
+}
+
+/// `kubeconfig:`
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Kubeconfig {
+    /// The environment variable that holds it.
+    pub env: EnvironmentVariable,
+    /// What the variable holds.
+    pub encoding: KubeconfigEncoding,
+    /// The context; `None`: the one that the kubeconfig calls current.
+    pub context: Option<String>,
+}
+
+lock_model::words! {
+    /// `kubeconfig.encoding`
+    KubeconfigEncoding, "encoding of a kubeconfig" {
+        /// The kubeconfig itself.
+        Text = "text",
+        /// The kubeconfig in base64.
+        Base64 = "base64",
+    }
 }
 
 /// `kind: render`: the pinned manifests are written to a branch, and to a folder where one is named.
@@ -276,6 +350,8 @@ pub struct ServiceSettings {
     pub source: SourceFolder,
     /// Namespaces that its objects may name.
     pub namespaces: NamespaceRule,
+    /// What its chart is given; empty where the target reads no charts.
+    pub values: ChartValues,
 }
 
 /// Where a service's manifests are.
@@ -292,6 +368,7 @@ pub enum SourceFolder {
 pub(super) struct Override {
     pub pattern: Pattern,
     pub source: Option<(Template, Origin)>,
+    pub values: ChartValues,
     pub allow: Option<BTreeSet<Namespace>>,
     pub rewrite: Option<bool>,
     pub match_origin: Origin,

@@ -23,6 +23,7 @@
 
 mod against_tree;
 mod branches;
+mod chart_values;
 mod check;
 mod decode;
 mod decode_environment;
@@ -58,14 +59,15 @@ mod variables;
 
 pub use against_tree::{SuitesStatus, SuperprojectTree, TreeEntry};
 pub use branches::{Branches, Role};
+pub use chart_values::ChartValues;
 pub use environment::{
     AllowedImage, ApprovalFallback, ApprovalRequirement, Dependency, Deployment, Environment, Excluded, Health,
-    NamespaceRule, NotDeployed, Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires,
-    ServiceSettings, Severity, SourceFolder, Target,
+    HelmTarget, Kubeconfig, KubeconfigEncoding, NamespaceRule, NotDeployed, Probe, ProbeKind, Promote,
+    ProofRequirement, Release, RenderTarget, Requires, ServiceSettings, Severity, SourceFiles, SourceFolder, Target,
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};
-pub use places::{NoPlace, TargetPlace};
+pub use places::{ClusterNamespace, NoPlace, TargetPlace};
 pub use policy_relaxation::{ComparedTree, PolicyRelaxation, RelaxationKind, policy_relaxations};
 pub use problem::{ConfigErrors, Problem, nearest};
 pub use release_inputs::{InputCoverage, ReleaseInputs, is_manifest};
@@ -79,5 +81,7 @@ pub use types::{
     ClientCertificate, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, Project, RegistrySettings,
     RevisionPolicy, ServiceKind, ServiceRule,
 };
-pub use values::{DurationError, EnvironmentVariable, Mode, Namespace, SourceValue, is_login, parse_duration};
+pub use values::{
+    DurationError, EnvironmentVariable, Mode, Namespace, SourceValue, ValuesPath, is_login, parse_duration,
+};
 pub use variables::{MissingValue, Template, TemplateError, Values, Variable};

@@ -7,8 +7,9 @@ use std::str::FromStr;
 use lock_model::{BranchName, EnvironmentName, TreePath};
 
 use super::branches::{Branches, Role};
-use super::environment::{Environment, Target};
+use super::environment::{Environment, Kubeconfig, Target};
 use super::problem::Problems;
+use super::values::{EnvironmentVariable, Namespace};
 
 /// One thing that a target replaces as a whole, so that two environments cannot share it.
 ///
@@ -19,6 +20,44 @@ pub enum TargetPlace {
     Branch(BranchName),
     /// A folder below the superproject's top folder.
     Folder(TreePath),
+    /// A namespace of a cluster.
+    Namespace(ClusterNamespace),
+}
+
+/// A namespace, and the kubeconfig that leads to its cluster: the configuration knows no other name for that.
+///
+/// Displayed as `shop-staging of KUBECONFIG`, or `shop-staging of KUBECONFIG, context west`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct ClusterNamespace {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// The environment variable that holds the kubeconfig.
+    pub kubeconfig: EnvironmentVariable,
+    /// The context in it; `None`: the current one.
+    pub context: Option<String>,
+}
+
+impl fmt::Display for ClusterNamespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.namespace, self.kubeconfig)?;
+        self.context.iter().try_for_each(|context| write!(f, ", context {context}"))
+    }
+}
+
+impl FromStr for ClusterNamespace {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let (namespace, rest) = text.split_once(" of ").ok_or(NoPlace)?;
+        let (kubeconfig, context) =
+            rest.split_once(", context ").map_or((rest, None), |(variable, context)| (variable, Some(context)));
+        Ok(Self {
+            namespace: namespace.parse().map_err(|_| NoPlace)?,
+            kubeconfig: kubeconfig.parse().map_err(|_| NoPlace)?,
+            context: context.map(str::to_owned),
+        })
+    }
 }
 
 impl TargetPlace {
@@ -30,14 +69,18 @@ impl TargetPlace {
         match (self, other) {
             (Self::Branch(one), Self::Branch(other)) => overlap(one.as_str(), other.as_str()),
             (Self::Folder(one), Self::Folder(other)) => overlap(one.as_str(), other.as_str()),
-            (Self::Branch(_), Self::Folder(_)) | (Self::Folder(_), Self::Branch(_)) => false,
+            (Self::Namespace(one), Self::Namespace(other)) => one == other,
+            (Self::Branch(_), Self::Folder(_) | Self::Namespace(_))
+            | (Self::Folder(_), Self::Branch(_) | Self::Namespace(_))
+            | (Self::Namespace(_), Self::Branch(_) | Self::Folder(_)) => false,
         }
     }
 
-    fn words(&self) -> (&'static str, &str) {
+    fn words(&self) -> (&'static str, String) {
         match self {
-            Self::Branch(name) => ("branch", name.as_str()),
-            Self::Folder(path) => ("folder", path.as_str()),
+            Self::Branch(name) => ("branch", name.to_string()),
+            Self::Folder(path) => ("folder", path.to_string()),
+            Self::Namespace(namespace) => ("namespace", namespace.to_string()),
         }
     }
 
@@ -66,7 +109,7 @@ pub struct NoPlace;
 
 impl fmt::Display for NoPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a place is `branch NAME` or `folder PATH`")
+        f.write_str("a place is `branch NAME`, `folder PATH` or `namespace NAME of VARIABLE`")
     }
 }
 
@@ -79,12 +122,20 @@ impl FromStr for TargetPlace {
         match text.split_once(' ') {
             Some(("branch", name)) => BranchName::try_from(name).map(Self::Branch).map_err(|_| NoPlace),
             Some(("folder", path)) => TreePath::try_from(path).map(Self::Folder).map_err(|_| NoPlace),
+            Some(("namespace", text)) => text.parse().map(Self::Namespace),
             Some(_) | None => Err(NoPlace),
         }
     }
 }
 
 impl Environment {
+    /// The namespace of the cluster that it is deployed to.
+    pub fn cluster_namespace(&self) -> Option<ClusterNamespace> {
+        let Kubeconfig { env, context, .. } = self.kubeconfig.as_ref()?;
+        let namespace = self.namespace.clone()?;
+        Some(ClusterNamespace { namespace, kubeconfig: env.clone(), context: context.clone() })
+    }
+
     /// The places that its target writes.
     pub fn places(&self) -> Vec<TargetPlace> {
         match &self.target {
@@ -93,6 +144,7 @@ impl Environment {
                 let folder = target.folder.clone().map(TargetPlace::Folder);
                 [TargetPlace::Branch(target.branch.clone())].into_iter().chain(folder).collect()
             }
+            Some(Target::Helm(_)) => self.cluster_namespace().map(TargetPlace::Namespace).into_iter().collect(),
         }
     }
 }
@@ -147,6 +199,10 @@ fn not_for_trees(name: &BranchName, branches: &Branches) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn namespace(text: &str) -> TargetPlace {
+        TargetPlace::Namespace(text.parse().unwrap())
+    }
+
     fn branch(name: &str) -> TargetPlace {
         TargetPlace::Branch(name.try_into().unwrap())
     }
@@ -170,10 +226,23 @@ mod tests {
 
     #[test]
     fn a_place_is_read_back_from_its_text() {
-        for place in [branch("deploy/staging"), folder("rendered/a b")] {
+        let (current, west) = (namespace("shop of KUBECONFIG"), namespace("shop of KUBECONFIG, context west"));
+        assert!(current.overlaps(&current) && !current.overlaps(&west) && !current.overlaps(&branch("shop")));
+        for place in [branch("deploy/staging"), folder("rendered/a b"), current, west] {
             assert_eq!(place.to_string().parse(), Ok(place));
         }
-        for text in ["", "branch", "branch ", "tag v1", "folder ../x", "folder a/", "deploy/staging", "branch a b"] {
+        for text in [
+            "",
+            "branch",
+            "branch ",
+            "tag v1",
+            "folder ../x",
+            "folder a/",
+            "deploy/staging",
+            "branch a b",
+            "namespace a",
+            "namespace A of B",
+        ] {
             assert_eq!(text.parse::<TargetPlace>(), Err(NoPlace), "{text}");
         }
     }

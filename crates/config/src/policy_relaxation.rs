@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::environment::{
-    AllowedImage, ApprovalFallback, ApprovalRequirement, Environment, Health, NotDeployed, Probe, ProbeKind, Promote,
-    ProofRequirement, Release, RenderTarget, Requires, Severity, Target,
+    AllowedImage, ApprovalFallback, ApprovalRequirement, Environment, Health, Kubeconfig, NotDeployed, Probe,
+    ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, Severity, Target,
 };
 use super::service_relaxation::compare_services;
 use super::source_relaxation::{compare_forge, compare_registries, compare_submodules};
@@ -159,6 +159,7 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         mode,
         namespace,
         url,
+        kubeconfig,
         target,
         // What becomes of each service is compared as it comes out.
         deploy: _,
@@ -198,6 +199,17 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         } else {
             format!("`url` is {now}, it was {was}")
         };
+        found.add(RelaxationKind::Environment, message);
+    }
+    let cluster = |kubeconfig: &Option<Kubeconfig>| {
+        let one = kubeconfig.as_ref().map(|Kubeconfig { env, encoding: _, context }| match context {
+            Some(context) => format!("{env}, context {context}"),
+            None => env.to_string(),
+        });
+        shown(one)
+    };
+    if cluster(kubeconfig) != cluster(&after.kubeconfig) {
+        let message = format!("`kubeconfig` is {}, it was {}", cluster(&after.kubeconfig), cluster(kubeconfig));
         found.add(RelaxationKind::Environment, message);
     }
     compare_target(target.as_ref(), after.target.as_ref(), found);
@@ -250,13 +262,26 @@ fn compare_unpinned_images(before: &Environment, after: &Environment, found: &mu
 }
 
 fn compare_target(before: Option<&Target>, after: Option<&Target>, found: &mut Found) {
-    let (Some(Target::Render(before)), Some(Target::Render(after))) = (before, after) else {
-        if before.is_some() {
+    let (before, after) = match (before, after) {
+        // The charts and their values are compared for each service.
+        (None, None) | (Some(Target::Helm(_)), Some(Target::Helm(_))) => return,
+        (Some(Target::Render(before)), Some(Target::Render(after))) => (before, after),
+        (Some(_), None) => {
             found.add(RelaxationKind::Deployment, "nothing is deployed any more".to_owned());
-        } else if after.is_some() {
-            found.add(RelaxationKind::Deployment, "it is deployed to now".to_owned());
+            return;
         }
-        return;
+        (None, Some(_)) => {
+            found.add(RelaxationKind::Deployment, "it is deployed to now".to_owned());
+            return;
+        }
+        (Some(Target::Render(_)), Some(Target::Helm(_))) => {
+            found.add(RelaxationKind::Deployment, "the target is `helm`, it was `render`".to_owned());
+            return;
+        }
+        (Some(Target::Helm(_)), Some(Target::Render(_))) => {
+            found.add(RelaxationKind::Deployment, "the target is `render`, it was `helm`".to_owned());
+            return;
+        }
     };
     // The source is compared for each service.
     let RenderTarget { source: _, source_origin: _, branch, folder } = before;

@@ -105,6 +105,15 @@ fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
         }
         (Some(_), true) | (None, false) => {}
     }
+    let is_helm = node.get("target").and_then(|target| target.get("kind")).and_then(Node::text) == Some("helm");
+    if is_helm && node.get("kubeconfig").is_none() {
+        problems
+            .add(
+                &environment.key_origin,
+                format!("environment `{}` has a target in a cluster and no `kubeconfig`", environment.name),
+            )
+            .with_hint("`kubeconfig: { env: KUBECONFIG_STAGING, encoding: base64 }`");
+    }
     if node.get("target").is_some() && node.get("namespace").is_none() {
         problems.add(
             &environment.key_origin,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lock_model::{CONFIG_FILE, GITMODULES_FILE, LOCK_FOLDER, ServiceName, TreePath};
 
-use super::environment::{ProbeKind, RenderTarget, SourceFolder, Target};
+use super::environment::{ProbeKind, SourceFiles, SourceFolder};
 use super::problem::{ConfigErrors, Problems};
 use super::service_rules::source_folder;
 use super::suites::Suite;
@@ -29,10 +29,11 @@ pub struct ReleaseInputs {
     submodules: BTreeSet<TreePath>,
 }
 
-/// A folder of the superproject with manifests.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A folder of the superproject with manifests, or with a chart.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct ManifestFolder {
     services: BTreeSet<ServiceName>,
+    files: SourceFiles,
     /// Whether an environment's `deploy` names one of the services.
     deployed: bool,
 }
@@ -61,7 +62,7 @@ impl ReleaseInputs {
 
     /// Whether a path, which need not be a [`TreePath`], is a file that a target reads.
     pub fn holds_manifest(&self, path: &str) -> bool {
-        is_manifest(path) && self.folders_of(path).next().is_some()
+        self.folders_of(path).any(|folder| folder.files.include(path))
     }
 
     /// Whether a path lies in a folder that a target reads for a service that an environment deploys, or is such a folder.
@@ -79,10 +80,11 @@ impl ReleaseInputs {
 
     /// The services whose manifests a file holds; none for what concerns all of them.
     pub fn services(&self, path: &TreePath) -> BTreeSet<ServiceName> {
-        if self.files.contains(path) || !is_manifest(path.as_str()) {
+        if self.files.contains(path) {
             return BTreeSet::new();
         }
-        self.folders_of(path.as_str()).flat_map(|folder| folder.services.iter().cloned()).collect()
+        let reading = self.folders_of(path.as_str()).filter(|folder| folder.files.include(path.as_str()));
+        reading.flat_map(|folder| folder.services.iter().cloned()).collect()
     }
 
     /// The folders that a path lies in, and the one that it is itself.
@@ -143,12 +145,17 @@ impl Config {
 
     fn add_folders(&self, name: &ServiceName, path: &TreePath, inputs: &mut ReleaseInputs, problems: &mut Problems) {
         for environment in self.environments.values() {
-            let Some(Target::Render(target)) = &environment.target else { continue };
+            let Some(target) = &environment.target else { continue };
             let deployed = environment.deploys(name, path);
             match source_folder(&environment.source(target, name, path), path) {
                 Ok(SourceFolder::InService(_)) => {}
                 Ok(SourceFolder::InTree(folder)) => {
-                    let folder = inputs.folders.entry(folder).or_default();
+                    let folder = inputs.folders.entry(folder).or_insert_with(|| ManifestFolder {
+                        services: BTreeSet::new(),
+                        files: target.reads(),
+                        deployed: false,
+                    });
+                    folder.files = folder.files.max(target.reads());
                     folder.services.insert(name.clone());
                     folder.deployed |= deployed;
                 }
@@ -180,18 +187,16 @@ impl Config {
     }
 }
 
-impl RenderTarget {
-    /// Why a filled-in source cannot be a folder of manifests, or the folder.
-    pub(super) fn folder(filled: &str) -> Result<TreePath, String> {
-        if matches!(filled, "." | "./") {
-            return Err(format!(
-                "the source is the top folder, which holds `{LOCK_FOLDER}/`: manifests lie in a folder of their own"
-            ));
-        }
-        let folder = TreePath::try_from(filled).map_err(|error| error.to_string())?;
-        if is_of_the_lock(&folder) {
-            return Err(format!("the source lies in `{LOCK_FOLDER}/`, where `lock commit` alone writes"));
-        }
-        Ok(folder)
+/// Why a filled-in source cannot be a folder of manifests or a chart, or the folder.
+pub(super) fn named_folder(filled: &str) -> Result<TreePath, String> {
+    if matches!(filled, "." | "./") {
+        return Err(format!(
+            "the source is the top folder, which holds `{LOCK_FOLDER}/`: manifests lie in a folder of their own"
+        ));
     }
+    let folder = TreePath::try_from(filled).map_err(|error| error.to_string())?;
+    if is_of_the_lock(&folder) {
+        return Err(format!("the source lies in `{LOCK_FOLDER}/`, where `lock commit` alone writes"));
+    }
+    Ok(folder)
 }

@@ -43,6 +43,8 @@ fn schema(shape: &Shape, layer: Layer) -> Map<String, Value> {
         }
         Shape::Keys(keys) => keys_schema(keys, layer),
         Shape::Kinds(kinds) => kinds_schema(kinds, layer),
+        Shape::Tree(_) => json!({ "type": "object" }),
+        Shape::Later => json!(false),
         Shape::Source(keys) => {
             let mut value = keys_schema(keys, layer);
             if let (Layer::Whole, Some(map)) = (layer, value.as_object_mut()) {
@@ -60,11 +62,12 @@ fn schema(shape: &Shape, layer: Layer) -> Map<String, Value> {
 }
 
 fn keys_schema(keys: &[Key], layer: Layer) -> Value {
-    let properties: Map<String, Value> = keys.iter().map(|key| (key.name.to_owned(), key_schema(key, layer))).collect();
+    let keys = || keys.iter().filter(|key| key.is_available());
+    let properties: Map<String, Value> = keys().map(|key| (key.name.to_owned(), key_schema(key, layer))).collect();
     let mut map = Map::new();
     map.insert("type".to_owned(), "object".into());
     map.insert("properties".to_owned(), properties.into());
-    let required: Vec<&str> = keys.iter().filter(|key| is_required(key, layer)).map(|key| key.name).collect();
+    let required: Vec<&str> = keys().filter(|key| is_required(key, layer)).map(|key| key.name).collect();
     if !required.is_empty() {
         map.insert("required".to_owned(), required.into());
     }
@@ -109,8 +112,9 @@ fn nullable(mut map: Map<String, Value>, layer: Layer) -> Value {
 }
 
 fn kinds_schema(kinds: &[Kind], layer: Layer) -> Value {
-    let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
-    let docs: Vec<String> = kinds.iter().map(|kind| format!("`{}`: {}", kind.name, kind.doc)).collect();
+    let kinds = || Kind::available(kinds);
+    let names: Vec<&str> = kinds().map(|kind| kind.name).collect();
+    let docs: Vec<String> = kinds().map(|kind| format!("`{}`: {}", kind.name, kind.doc)).collect();
     let kind_key = json!({ "enum": names, "description": docs.join(" ") });
     let with_kind = |mut schema: Value| {
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
@@ -118,8 +122,7 @@ fn kinds_schema(kinds: &[Kind], layer: Layer) -> Value {
         }
         schema
     };
-    let branches: Vec<Value> = kinds
-        .iter()
+    let branches: Vec<Value> = kinds()
         .map(|kind| {
             json!({
                 "if": { "type": "object", "properties": { "kind": { "const": kind.name } }, "required": ["kind"] },
@@ -134,9 +137,9 @@ fn kinds_schema(kinds: &[Kind], layer: Layer) -> Value {
         map.insert("required".to_owned(), json!(["kind"]));
     } else {
         // Without a kind, any kind's keys: it stands in another layer.
-        let all: Map<String, Value> = kinds
-            .iter()
+        let all: Map<String, Value> = kinds()
             .flat_map(|kind| kind.keys.iter())
+            .filter(|key| key.is_available())
             .map(|key| (key.name.to_owned(), Value::Bool(true)))
             .chain([("kind".to_owned(), Value::Bool(true))])
             .collect();

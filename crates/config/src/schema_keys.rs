@@ -1,7 +1,9 @@
 //! Every key of `orchestrator.yaml`, as data.
 
-use super::schema_shape::Shape::{Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, Source, Text};
-use super::schema_shape::{Key, Kind, Shape, defaults, optional, required};
+use super::schema_shape::Shape::{
+    Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, Source, Text, Tree,
+};
+use super::schema_shape::{Key, Kind, Shape, defaults, kind, later, later_kind, optional, required};
 use super::string_formats::Format;
 use crate::variables::Variable;
 
@@ -20,6 +22,31 @@ pub(super) const TAG_VARIABLES: &[Variable] =
 /// Variables of `target.source`.
 pub(super) const SOURCE_VARIABLES: &[Variable] =
     &[Variable::Name, Variable::Short, Variable::ShortUnderscore, Variable::Path, Variable::Mode];
+/// Variables of `target.values`.
+pub(super) const VALUE_VARIABLES: &[Variable] = &[
+    Variable::Name,
+    Variable::Short,
+    Variable::ShortUnderscore,
+    Variable::NameUpper,
+    Variable::ShortUpper,
+    Variable::Path,
+    Variable::Mode,
+    Variable::ImageRegistry,
+    Variable::ImagePath,
+    Variable::ImageRepository,
+    Variable::ImageTag,
+    Variable::ImageDigest,
+    Variable::ImageReference,
+];
+/// Variables of `target.image-values`.
+pub(super) const IMAGE_VALUE_VARIABLES: &[Variable] = &[
+    Variable::ImageRegistry,
+    Variable::ImagePath,
+    Variable::ImageRepository,
+    Variable::ImageTag,
+    Variable::ImageDigest,
+    Variable::ImageReference,
+];
 /// Variables of what runs against an environment.
 pub(super) const RUN_VARIABLES: &[Variable] = &[Variable::Url, Variable::Mode];
 /// Variables of what is fixed for an environment.
@@ -34,8 +61,8 @@ pub(super) const FILE: Shape = Keys(FILE_KEYS);
 pub(super) const ENVIRONMENT: Shape = Keys(ENVIRONMENT_KEYS);
 
 /// `base:` and every entry of `environments:`, as they stand in the file.
-pub(super) const BASE_LAYER: Shape = Keys(&joined::<15, 1, 16>(ENVIRONMENT_KEYS, &[OVERRIDES]));
-const ENVIRONMENT_LAYER: Shape = Keys(&joined::<15, 2, 17>(
+pub(super) const BASE_LAYER: Shape = Keys(&joined::<31, 1, 32>(ENVIRONMENT_KEYS, &[OVERRIDES]));
+const ENVIRONMENT_LAYER: Shape = Keys(&joined::<31, 2, 33>(
     ENVIRONMENT_KEYS,
     &[OVERRIDES, optional("base", Choice(&[("none", "nothing is taken from `base:`")]), "`none` leaves `base:` out.")],
 ));
@@ -74,6 +101,8 @@ const FILE_KEYS: &[Key] = &[
         Named(Format::EnvironmentName, &ENVIRONMENT_LAYER),
         "The environments, by name: each is laid over `base:`.",
     ),
+    later("third-party"),
+    later("databases"),
 ];
 
 const PROJECT: &[Key] =
@@ -215,10 +244,10 @@ const PLAIN: Key = optional(
 );
 
 const SUITE_KINDS: &[Kind] = &[
-    Kind {
-        name: "command",
-        doc: "A program that exits with 0.",
-        keys: &[
+    kind(
+        "command",
+        "A program that exits with 0.",
+        &[
             COMMAND,
             ENV,
             PLAIN,
@@ -230,15 +259,15 @@ const SUITE_KINDS: &[Kind] = &[
             ),
             defaults("deadline", "10m", Text(Format::Duration), "How long it may take."),
         ],
-    },
-    Kind {
-        name: "http",
-        doc: "A file of requests and what their answers must be.",
-        keys: &[
+    ),
+    kind(
+        "http",
+        "A file of requests and what their answers must be.",
+        &[
             required("file", Text(Format::Path), "The file, in the superproject."),
             defaults("deadline", "5m", Text(Format::Duration), "How long it may take."),
         ],
-    },
+    ),
 ];
 
 const OVERRIDES: Key = optional(
@@ -247,27 +276,66 @@ const OVERRIDES: Key = optional(
         required("match", Text(Format::Pattern), "Which services are meant."),
         optional("target", TARGET, "What is different in their target."),
         optional("namespaces", NAMESPACES, "What is different in their namespaces."),
+        later("config"),
+        later("secret"),
+        later("await-jobs"),
+        later("migrations"),
     ])),
     "What is different for some services: all that match, in file order.",
 );
 
-const TARGET: Shape = Kinds(&[Kind {
-    name: "render",
-    doc: "Pinned manifests are written to a branch, and to a folder.",
-    keys: &[
-        required(
-            "source",
-            Text(Format::Template(SOURCE_VARIABLES)),
-            "Folder of a service's manifests, such as `{path}/deploy`.",
-        ),
-        required("branch", Text(Format::Template(MODE_VARIABLES)), "The branch that they are written to."),
-        optional(
-            "folder",
-            Text(Format::Template(MODE_VARIABLES)),
-            "A folder below the superproject's top folder that they are written to as well.",
-        ),
-    ],
-}]);
+const TARGET: Shape = Kinds(&[
+    kind(
+        "render",
+        "Pinned manifests are written to a branch, and to a folder.",
+        &[
+            required(
+                "source",
+                Text(Format::Template(SOURCE_VARIABLES)),
+                "Folder of a service's manifests, such as `{path}/deploy`.",
+            ),
+            required("branch", Text(Format::Template(MODE_VARIABLES)), "The branch that they are written to."),
+            optional(
+                "folder",
+                Text(Format::Template(MODE_VARIABLES)),
+                "A folder below the superproject's top folder that they are written to as well.",
+            ),
+        ],
+    ),
+    kind(
+        "helm",
+        "Charts are installed in a cluster, a helm release for each service.",
+        &[
+            required(
+                "chart",
+                Text(Format::Template(SOURCE_VARIABLES)),
+                "Folder of a service's chart, such as `{path}/chart`.",
+            ),
+            optional("values", Tree(VALUE_VARIABLES), "What the chart is given besides its own `values.yaml`."),
+            optional(
+                "image-values",
+                Named(Format::ValuesPath, &Text(Format::Template(IMAGE_VALUE_VARIABLES))),
+                "Where the chart takes the locked image from; by default `image.repository` and `image.tag`.",
+            ),
+            later("test-hooks"),
+        ],
+    ),
+    later_kind("apply"),
+    later_kind("compose"),
+]);
+
+/// Where the cluster of an environment is.
+const KUBECONFIG: Shape = Keys(&[
+    required("env", Text(Format::EnvironmentVariable), "The environment variable that holds the kubeconfig."),
+    defaults(
+        "encoding",
+        "text",
+        Choice(&[("text", "it is the kubeconfig itself"), ("base64", "it is the kubeconfig in base64")]),
+        "What the variable holds.",
+    ),
+    optional("context", Text(Format::Sentence), "The context; by default the kubeconfig's current one."),
+    later("file"),
+]);
 
 const NAMESPACES: Shape = Keys(&[
     defaults("allow", "[]", List(&Text(Format::Namespace)), "Other namespaces that objects may name."),
@@ -285,27 +353,23 @@ const PROBE_COMMON: [Key; 2] = [
 ];
 
 const PROBE_KINDS: &[Kind] = &[
-    Kind {
-        name: "http",
-        doc: "A GET request answered with a status.",
-        keys: &joined::<2, 2, 4>(
+    kind(
+        "http",
+        "A GET request answered with a status.",
+        &joined::<2, 2, 4>(
             &[
                 required("url", Text(Format::Template(RUN_VARIABLES)), "The address, such as `{url}/healthz`."),
                 defaults("status", "200", Integer { least: 100, most: 599 }, "The status that means healthy."),
             ],
             &PROBE_COMMON,
         ),
-    },
-    Kind {
-        name: "tcp",
-        doc: "A connection that is accepted.",
-        keys: &joined::<1, 2, 3>(&[required("address", Text(Format::HostPort), "`HOST:PORT`.")], &PROBE_COMMON),
-    },
-    Kind {
-        name: "command",
-        doc: "A program that exits with 0.",
-        keys: &joined::<3, 2, 5>(&[COMMAND, ENV, PLAIN], &PROBE_COMMON),
-    },
+    ),
+    kind(
+        "tcp",
+        "A connection that is accepted.",
+        &joined::<1, 2, 3>(&[required("address", Text(Format::HostPort), "`HOST:PORT`.")], &PROBE_COMMON),
+    ),
+    kind("command", "A program that exits with 0.", &joined::<3, 2, 5>(&[COMMAND, ENV, PLAIN], &PROBE_COMMON)),
 ];
 
 /// The keys of a source.
@@ -328,6 +392,7 @@ const ENVIRONMENT_KEYS: &[Key] = &[
     optional("mode", Text(Format::Mode), "What suites and templates call it; by default its name."),
     optional("namespace", Text(Format::Namespace), "Where its objects live."),
     optional("url", Source(SOURCE_KEYS), "Its address: `{url}` in templates."),
+    optional("kubeconfig", KUBECONFIG, "How its cluster is reached, where the target is one."),
     optional("target", TARGET, "How it is deployed to."),
     defaults("deploy", "[]", List(&Text(Format::Pattern)), "Which services are deployed."),
     optional(
@@ -373,6 +438,7 @@ const ENVIRONMENT_KEYS: &[Key] = &[
                 Named(Format::Label, &Text(Format::Dependency(RUN_VARIABLES))),
                 "What the environment depends on: addresses, by name.",
             ),
+            later("checks"),
         ]),
         "What is asked before anything is changed.",
     ),
@@ -392,6 +458,21 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         )]),
         "How releases are tagged.",
     ),
+    later("config"),
+    later("secret"),
+    later("pull-secret"),
+    later("await-jobs"),
+    later("migrations"),
+    later("ready"),
+    later("conflicts"),
+    later("removed"),
+    later("waves"),
+    later("containers"),
+    later("stack"),
+    later("third-party"),
+    later("databases"),
+    later("sleep"),
+    later("adopt"),
 ];
 
 const REQUIRES: &[Key] = &[

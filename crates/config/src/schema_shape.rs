@@ -2,6 +2,7 @@
 //! so that they cannot disagree.
 
 use super::string_formats::Format;
+use crate::variables::Variable;
 
 /// What a value must look like.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,10 @@ pub(super) enum Shape {
     Kinds(&'static [Kind]),
     /// A map with exactly one of the sources' keys.
     Source(&'static [Key]),
+    /// A map with any keys, of values of any type; text may hold variables.
+    Tree(&'static [Variable]),
+    /// A key that a later version has.
+    Later,
 }
 
 /// A key of a map.
@@ -53,6 +58,15 @@ pub(super) struct Kind {
     pub name: &'static str,
     pub doc: &'static str,
     pub keys: &'static [Key],
+    /// Whether this version has it.
+    pub availability: Availability,
+}
+
+/// Whether this version has a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Availability {
+    Now,
+    Later,
 }
 
 /// Whether layers below can hold what is missing in a map, so that keys are only required after merging.
@@ -76,6 +90,35 @@ pub(super) const fn defaults(name: &'static str, default: &'static str, shape: S
     Key { name, doc, need: Need::Default(default), shape }
 }
 
+/// A kind that this version has.
+pub(super) const fn kind(name: &'static str, doc: &'static str, keys: &'static [Key]) -> Kind {
+    Kind { name, doc, keys, availability: Availability::Now }
+}
+
+/// A key that is answered with "not available yet".
+pub(super) const fn later(name: &'static str) -> Key {
+    Key { name, doc: "", need: Need::Optional, shape: Shape::Later }
+}
+
+/// A kind that is answered with "not available yet".
+pub(super) const fn later_kind(name: &'static str) -> Kind {
+    Kind { name, doc: "", keys: &[], availability: Availability::Later }
+}
+
+impl Key {
+    /// Whether this version has it.
+    pub(super) fn is_available(&self) -> bool {
+        !matches!(self.shape, Shape::Later)
+    }
+}
+
+impl Kind {
+    /// Those that this version has.
+    pub(super) fn available(kinds: &[Self]) -> impl Iterator<Item = &Self> + Clone {
+        kinds.iter().filter(|kind| kind.availability == Availability::Now)
+    }
+}
+
 impl Shape {
     /// What a message calls a value of this shape.
     pub(super) fn expected(&self) -> &'static str {
@@ -84,7 +127,8 @@ impl Shape {
             Self::Integer { .. } => "a number",
             Self::Boolean => "`true` or `false`",
             Self::List(_) | Self::NonEmptyList(_) => "a list",
-            Self::Named(..) | Self::Keys(_) | Self::Kinds(_) | Self::Source(_) => "a map",
+            Self::Named(..) | Self::Keys(_) | Self::Kinds(_) | Self::Source(_) | Self::Tree(_) => "a map",
+            Self::Later => "nothing",
         }
     }
 }

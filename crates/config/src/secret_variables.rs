@@ -8,7 +8,8 @@ use super::types::Config;
 use super::values::EnvironmentVariable;
 
 impl Config {
-    /// The variables that some suite or probe is given and does not call `plain`, over all environments.
+    /// The variables that some suite or probe is given and does not call `plain`, and those that hold kubeconfigs, over all
+    /// environments.
     pub fn secret_variables(&self) -> BTreeSet<&EnvironmentVariable> {
         let suites = self.suites.values().filter_map(|suite| match &suite.kind {
             SuiteKind::Command(suite) => Some(&suite.command),
@@ -19,7 +20,9 @@ impl Config {
             ProbeKind::Command(command) => Some(command),
             ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => None,
         });
-        suites.chain(probes).flat_map(CommandLine::secret_variables).collect()
+        let kubeconfigs = self.environments.values().filter_map(|environment| environment.kubeconfig.as_ref());
+        let kubeconfigs = kubeconfigs.map(|kubeconfig| &kubeconfig.env);
+        suites.chain(probes).flat_map(CommandLine::secret_variables).chain(kubeconfigs).collect()
     }
 }
 

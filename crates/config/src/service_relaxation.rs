@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use lock_model::{EnvironmentName, Platform, ServiceName, TreePath};
 
-use super::environment::{Environment, NamespaceRule, Target};
+use super::chart_values::ChartValues;
+use super::environment::{Environment, NamespaceRule};
 use super::policy_relaxation::{ComparedTree, Found, RelaxationKind, quoted, shown};
 use super::service_rules::ServiceAssignment;
 use super::types::{Config, ImageRule, RevisionPolicy, ServiceKind};
@@ -141,15 +142,17 @@ fn is_part_in_order(part: &[String], whole: &[String]) -> bool {
 struct Deployed {
     source: String,
     namespaces: NamespaceRule,
+    values: ChartValues,
 }
 
 impl Deployed {
     /// `None` where it is only locked.
     fn of(environment: &Environment, name: &ServiceName, path: &TreePath) -> Option<Self> {
-        let Some(Target::Render(target)) = &environment.target else { return None };
+        let target = environment.target.as_ref()?;
         environment.deploys(name, path).then(|| Self {
             source: environment.source(target, name, path),
             namespaces: environment.namespaces_of(name, path),
+            values: environment.chart_values(target, name, path),
         })
     }
 }
@@ -161,12 +164,15 @@ fn compare_deployed(before: Option<Deployed>, after: Option<Deployed>) -> Vec<(R
         (None, Some(_)) => return vec![(RelaxationKind::Deployment, "deployed now, and was not".to_owned())],
         (Some(before), Some(after)) => (before, after),
     };
-    let Deployed { source, namespaces } = before;
+    let Deployed { source, namespaces, values } = before;
     let NamespaceRule { allow, rewrite } = namespaces;
     let mut messages = Vec::new();
     if source != after.source {
         messages
             .push((RelaxationKind::Deployment, format!("manifests come from `{}`, it was `{source}`", after.source)));
+    }
+    if values != after.values {
+        messages.push((RelaxationKind::Deployment, "the values of its chart are others".to_owned()));
     }
     if let Some(wider) = quoted(after.namespaces.allow.difference(&allow)) {
         messages.push((RelaxationKind::Namespaces, format!("objects may lie in namespace {wider}")));

@@ -2,11 +2,13 @@
 
 use lock_model::{CommitId, Date, IdentifierError, ImageRepository, Platform, ServiceName, Tag, TreePath};
 
+use super::chart_values::ChartValues;
 use super::decode::longest_commit;
 use super::environment::{
-    Deployment, Environment, NamespaceRule, NotDeployed, Override, RenderTarget, ServiceSettings, SourceFolder, Target,
+    Deployment, Environment, NamespaceRule, NotDeployed, Override, ServiceSettings, SourceFolder, Target,
 };
 use super::problem::{ConfigErrors, Problems};
+use super::release_inputs::named_folder;
 use super::tree::{Node, Origin};
 use super::types::{Config, ImageRule, RevisionPolicy, ServiceKind, ServiceRule};
 use crate::patterns::Pattern;
@@ -241,12 +243,18 @@ impl Config {
         }
         for service in services {
             let deployed = environment.deploys(&service.name, &service.path);
-            if let (Some(Target::Render(target)), true) = (&environment.target, deployed)
+            if let (Some(target), true) = (&environment.target, deployed)
                 && let Err(error) =
                     source_folder(&environment.source(target, &service.name, &service.path), &service.path)
             {
                 let origin = environment.source_origin(target, &service.name, &service.path);
                 problems.add(origin, format!("service `{}`: {error}", service.name));
+            }
+            if let (Some(target @ Target::Helm(_)), true) = (&environment.target, deployed) {
+                for conflict in environment.chart_values(target, &service.name, &service.path).conflicts() {
+                    let origin = origin_in(&["overrides"]).unwrap_or_else(|| environment.origin.clone());
+                    problems.add(&origin, format!("service `{}`: {conflict}", service.name));
+                }
             }
         }
         if environment.target.is_some() && environment.locked_only.is_none() {
@@ -291,9 +299,7 @@ impl Environment {
             };
         }
         match &self.target {
-            Some(Target::Render(target)) if self.deploys(name, path) => {
-                Deployment::Deploy(self.settings(target, name, path))
-            }
+            Some(target) if self.deploys(name, path) => Deployment::Deploy(self.settings(target, name, path)),
             Some(_) | None => Deployment::LockedOnly { reason: self.locked_only.clone().unwrap_or_default() },
         }
     }
@@ -303,10 +309,21 @@ impl Environment {
     }
 
     /// All overrides that match are laid over the environment's own settings, in their order.
-    fn settings(&self, target: &RenderTarget, name: &ServiceName, path: &TreePath) -> ServiceSettings {
+    fn settings(&self, target: &Target, name: &ServiceName, path: &TreePath) -> ServiceSettings {
         let source = source_folder(&self.source(target, name, path), path)
             .expect("`Config::release_inputs` has checked the folder of every deployed service");
-        ServiceSettings { source, namespaces: self.namespaces_of(name, path) }
+        let (namespaces, values) = (self.namespaces_of(name, path), self.chart_values(target, name, path));
+        ServiceSettings { source, namespaces, values }
+    }
+
+    /// What the chart of a service is given.
+    pub(super) fn chart_values(&self, target: &Target, name: &ServiceName, path: &TreePath) -> ChartValues {
+        let Target::Helm(target) = target else { return ChartValues::default() };
+        let mut values = target.values.clone();
+        for entry in self.overrides.iter().filter(|entry| entry.pattern.matches(name, path)) {
+            values.lay_over(&entry.values);
+        }
+        values
     }
 
     /// The namespaces that objects of a service may name.
@@ -314,7 +331,7 @@ impl Environment {
         let mut namespaces: NamespaceRule = self.namespaces.clone();
         for entry in self.overrides.iter().filter(|entry| entry.pattern.matches(name, path)) {
             // A setting that is new here is compared in `service_relaxation` as well.
-            let Override { pattern: _, source: _, allow, rewrite, match_origin: _ } = entry;
+            let Override { pattern: _, source: _, values: _, allow, rewrite, match_origin: _ } = entry;
             if let Some(allow) = allow {
                 namespaces.allow.clone_from(allow);
             }
@@ -324,36 +341,31 @@ impl Environment {
     }
 
     /// The folder of a service's manifests, as the last override that matches says it.
-    pub(super) fn source(&self, target: &RenderTarget, name: &ServiceName, path: &TreePath) -> String {
+    pub(super) fn source(&self, target: &Target, name: &ServiceName, path: &TreePath) -> String {
         let (source, _) = self.source_template(target, name, path);
         let values = Values::new().service(name, path, &self.prefix).with(Variable::Mode, self.mode.as_str());
         source.expand(&values).expect("`Config::parse` has filled the template in")
     }
 
     /// Where the folder of a service's manifests is said.
-    pub(super) fn source_origin<'a>(
-        &'a self,
-        target: &'a RenderTarget,
-        name: &ServiceName,
-        path: &TreePath,
-    ) -> &'a Origin {
+    pub(super) fn source_origin<'a>(&'a self, target: &'a Target, name: &ServiceName, path: &TreePath) -> &'a Origin {
         self.source_template(target, name, path).1
     }
 
     fn source_template<'a>(
         &'a self,
-        target: &'a RenderTarget,
+        target: &'a Target,
         name: &ServiceName,
         path: &TreePath,
     ) -> (&'a Template, &'a Origin) {
         let mut matching = self.overrides.iter().rev().filter(|entry| entry.pattern.matches(name, path));
         let said = matching.find_map(|entry| entry.source.as_ref().map(|(source, origin)| (source, origin)));
-        said.unwrap_or((&target.source, &target.source_origin))
+        said.unwrap_or_else(|| target.source())
     }
 }
 
 pub(super) fn source_folder(filled: &str, path: &TreePath) -> Result<SourceFolder, String> {
-    let folder = RenderTarget::folder(filled)?;
+    let folder = named_folder(filled)?;
     Ok(match filled.strip_prefix(path.as_str()) {
         Some("") => SourceFolder::InService(None),
         Some(rest) if rest.starts_with('/') => {

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use super::hosts::{is_host, is_host_port};
 use super::release_inputs::named_file;
 use super::submodules::{AcceptedRef, AllowedSource};
-use super::values::{EnvironmentVariable, Mode, Namespace, is_login, login_pattern, parse_duration};
+use super::values::{EnvironmentVariable, Mode, Namespace, ValuesPath, is_login, login_pattern, parse_duration};
 use crate::patterns::Pattern;
 use crate::variables::{Template, Variable};
 
@@ -28,6 +28,7 @@ pub(super) enum Format {
     Mode,
     Namespace,
     EnvironmentVariable,
+    ValuesPath,
     Path,
     Pattern,
     Platform,
@@ -90,6 +91,7 @@ impl Format {
                 "`{escaped}` is a variable of orchestrator itself or a login: no suite, probe or address is given it"
             )),
             Self::EnvironmentVariable => parse::<EnvironmentVariable>(text),
+            Self::ValuesPath => parse::<ValuesPath>(text),
             Self::Path => named_file(text).map(drop).map_err(Violation::from),
             Self::Pattern => Pattern::new(text).map(drop).map_err(|error| error.to_string().into()),
             Self::Platform => parse::<Platform>(text),
@@ -152,6 +154,7 @@ impl Format {
                 let name = pattern_of::<EnvironmentVariable>();
                 format!("^(?!{}){}", login_pattern(), name.trim_start_matches('^'))
             }
+            Self::ValuesPath => pattern_of::<ValuesPath>(),
             Self::Path => pattern_of::<TreePath>().replacen('^', "^(?!locks(/|$))", 1),
             Self::Pattern => r"^(?![-/])(?!\.\.?/)(?!.*/$)[^\s\[\]!\\]+$".to_owned(),
             Self::Platform => pattern_of::<Platform>(),

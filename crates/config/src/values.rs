@@ -38,6 +38,20 @@ identifier!(
     }
 );
 
+identifier!(
+    /// Where a value stands in the values of a chart: `image.tag`.
+    ValuesPath,
+    "path of a chart's value",
+    "names of letters, digits, `_` and `-`, separated by `.`",
+    at most 256 characters,
+    pattern "^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*$",
+    check |text| {
+        text.split('.').all(|name| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        })
+    }
+);
+
 /// Variables that hold logins to forges and registries, or where these lie, besides `ORCHESTRATOR_…`.
 const LOGIN_VARIABLES: [&str; 17] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",

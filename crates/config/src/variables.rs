@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lock_model::{CommitId, ErrorClass, ServiceName, TreePath};
+use lock_model::{CommitId, Digest, ErrorClass, ImageRepository, ServiceName, Tag, TreePath};
 
 lock_model::words! {
     /// A variable of the configuration's templates. The set is fixed; there are no expressions.
@@ -34,6 +34,20 @@ lock_model::words! {
         Config = "config",
         /// Name of the service's secret.
         Secret = "secret",
+        /// Name of the pull secret.
+        PullSecret = "pull-secret",
+        /// The registry of the service's locked image: `ghcr.io`.
+        ImageRegistry = "image.registry",
+        /// Its repository without the registry: `shop/cart`.
+        ImagePath = "image.path",
+        /// Its repository: `ghcr.io/shop/cart`.
+        ImageRepository = "image.repository",
+        /// Its tag.
+        ImageTag = "image.tag",
+        /// Its digest.
+        ImageDigest = "image.digest",
+        /// All of it: `ghcr.io/shop/cart:main-1111111@sha256:2222…`.
+        ImageReference = "image.reference",
         /// The day, UTC, as `2025-11-20`.
         Date = "date",
         /// The first eight digits of the release id.
@@ -44,6 +58,21 @@ lock_model::words! {
         DatabaseName = "db.name",
         /// The password of the service's database.
         DatabasePassword = "db.password",
+    }
+}
+
+impl Variable {
+    /// Whether a later version gives it values.
+    fn is_later(self) -> bool {
+        matches!(
+            self,
+            Self::Config
+                | Self::Secret
+                | Self::PullSecret
+                | Self::DatabaseUser
+                | Self::DatabaseName
+                | Self::DatabasePassword
+        )
     }
 }
 
@@ -189,7 +218,11 @@ fn find(name: &str, allowed: &[Variable]) -> Result<Variable, String> {
         return Ok(*variable);
     }
     let shown = lock_model::escaping::escape_terminal(name);
-    let what = if name.parse::<Variable>().is_ok() { "has no value here" } else { "is no variable" };
+    let what = match name.parse::<Variable>() {
+        Ok(variable) if variable.is_later() => return Err(format!("`{{{shown}}}` is not available yet: remove it")),
+        Ok(_) => "has no value here",
+        Err(_) => "is no variable",
+    };
     let list: Vec<String> = allowed.iter().map(|variable| format!("`{{{variable}}}`")).collect();
     match list.as_slice() {
         [] => Err(format!("`{{{shown}}}` {what}")),
@@ -226,6 +259,17 @@ impl Values {
             .with(Variable::NameUpper, underscored(name).to_ascii_uppercase())
             .with(Variable::ShortUpper, underscored(short).to_ascii_uppercase())
             .with(Variable::Path, path.as_str())
+    }
+
+    /// Gives the variables of a locked image their values.
+    #[must_use]
+    pub fn image(self, repository: &ImageRepository, tag: &Tag, digest: &Digest) -> Self {
+        self.with(Variable::ImageRegistry, repository.host())
+            .with(Variable::ImagePath, repository.path())
+            .with(Variable::ImageRepository, repository.as_str())
+            .with(Variable::ImageTag, tag.as_str())
+            .with(Variable::ImageDigest, digest.as_str())
+            .with(Variable::ImageReference, format!("{repository}:{tag}@{digest}"))
     }
 
     /// Gives the variables of a commit their values.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use lock_model::Timestamp;
 
+use crate::helm::HelmApplied;
 use crate::plan::Change;
 use crate::render::RenderApplied;
 
@@ -88,4 +89,6 @@ pub struct Applied {
 pub enum AppliedDetail {
     /// Of [`Target::Render`](crate::Target::Render).
     Render(RenderApplied),
+    /// Of [`Target::Helm`](crate::Target::Helm).
+    Helm(HelmApplied),
 }

@@ -37,6 +37,33 @@ pub enum DeployError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A program that the target needs is missing, or of a version that is not known.
+    #[error("`{program}` cannot be used: {reason}")]
+    Program {
+        /// The program.
+        program: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A cluster gives no answer, or does not take a change.
+    #[error(transparent)]
+    Cluster(#[from] cluster::ClusterError),
+    /// A chart is rendered to something else than when it was planned; nothing of it was changed.
+    #[error("{subject} would be another than planned: {difference} differs")]
+    PlanMoved {
+        /// The part.
+        subject: String,
+        /// What differs.
+        difference: String,
+    },
+    /// A change was begun and is not as planned.
+    #[error("{subject} is not as planned: {reason}")]
+    NotDeployed {
+        /// The part.
+        subject: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Reading or writing failed.
     #[error("{subject}: cannot {action}")]
     Failed {
@@ -58,8 +85,11 @@ impl DeployError {
         match self {
             Self::Problems(problems) => problems.class(),
             Self::Moved { .. } => ErrorClass::Temporary,
+            Self::Cluster(error) => error.class(),
             Self::Refused { .. } => ErrorClass::Denied,
-            Self::Unusable { .. } => ErrorClass::Invalid,
+            Self::Unusable { .. } | Self::Program { .. } | Self::PlanMoved { .. } | Self::NotDeployed { .. } => {
+                ErrorClass::Invalid
+            }
             Self::Failed { class, .. } => *class,
         }
     }

@@ -2,6 +2,7 @@
 
 use lock_model::{Digest, ServiceName};
 
+use crate::helm::HelmPlan;
 use crate::image_pinning::UnpinnedImage;
 use crate::render::RenderPlan;
 
@@ -24,6 +25,8 @@ pub struct Plan {
 pub enum PlanDetail {
     /// Of [`Target::Render`](crate::Target::Render).
     Render(RenderPlan),
+    /// Of [`Target::Helm`](crate::Target::Helm).
+    Helm(HelmPlan),
 }
 
 /// One thing that a deployment adds, removes or changes.
@@ -33,7 +36,7 @@ pub enum PlanDetail {
 pub struct Change {
     /// The service it belongs to; none for the release's own record.
     pub service: Option<ServiceName>,
-    /// What changes: for the target `render`, the path of a file.
+    /// What changes: for the target `render` the path of a file, for `helm` an object.
     pub path: String,
     /// What happens to it.
     pub kind: ChangeKind,

@@ -37,6 +37,14 @@ pub enum ProblemKind {
     Unreadable,
     /// A chart, which this target does not render.
     NeedsHelm,
+    /// A chart that helm does not render, or files that are no chart.
+    Chart,
+    /// A chart that is rendered differently each time.
+    Unstable,
+    /// An object that the cluster would not take, or a release that helm cannot go on from there.
+    Cluster,
+    /// A label with a value that no label may have.
+    Label,
     /// A kustomization, which this target does not render.
     NeedsKustomize,
     /// An object outside the environment's namespace.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use lock_model::ServiceName;
 
+use crate::helm::HelmProof;
 use crate::image_pinning::UnpinnedImage;
 use crate::problem::escaped;
 use crate::render::RenderProof;
@@ -35,6 +36,8 @@ pub struct Proof {
 pub enum ProofDetail {
     /// Of [`Target::Render`](crate::Target::Render).
     Render(RenderProof),
+    /// Of [`Target::Helm`](crate::Target::Helm).
+    Helm(HelmProof),
 }
 
 /// What a proof looked at, the weakest first.
@@ -111,6 +114,8 @@ pub enum FindingKind {
     NothingDeployed,
     /// An object outside the namespace, or with reach beyond it.
     Reach,
+    /// Fewer pods run than are wanted, or one does not say what it runs.
+    NotRunning,
     /// An object that is there twice.
     Duplicate,
     /// An image that is neither locked nor written with a digest, where the rule refuses those.

@@ -1,8 +1,10 @@
 //! What is to be deployed: services, their files, their locked images, and the rules of the environment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, ServiceName};
+use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, ServiceName};
+
+use serde_json::{Map, Value};
 
 use crate::image_pinning::ImagePin;
 
@@ -32,6 +34,8 @@ pub struct DeployRequest {
     pub other_images: Vec<ImagePin>,
     /// Services of the lock that are not deployed here.
     pub not_deployed: Vec<NotDeployed>,
+    /// The manifests of the platforms of each locked index: what a container reports may be one of them.
+    pub platform_digests: BTreeMap<Digest, BTreeSet<Digest>>,
 }
 
 impl DeployRequest {
@@ -55,6 +59,7 @@ impl DeployRequest {
             services: Vec::new(),
             other_images: Vec::new(),
             not_deployed: Vec::new(),
+            platform_digests: BTreeMap::new(),
         }
     }
 
@@ -77,8 +82,10 @@ pub struct DeployService {
     pub name: ServiceName,
     /// Its locked image; none for a service of kind `configuration`.
     pub image: Option<ImagePin>,
-    /// Files below the target's `source` folder: path relative to it, and bytes.
+    /// Files below the target's `source` folder, or of the chart: path relative to that folder, and bytes.
     pub files: Vec<(String, Vec<u8>)>,
+    /// What a chart is given besides its own values; only the target `helm` reads it.
+    pub values: Map<String, Value>,
     /// Which of its objects may leave the namespace; without one, the request's rule holds.
     pub namespace_rule: Option<NamespaceRule>,
 }
@@ -86,7 +93,7 @@ pub struct DeployService {
 impl DeployService {
     /// A service without image and files.
     pub fn new(name: ServiceName) -> Self {
-        Self { name, image: None, files: Vec::new(), namespace_rule: None }
+        Self { name, image: None, files: Vec::new(), values: Map::new(), namespace_rule: None }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::apply::{Applied, ApplyOptions, DeployEvent};
 use crate::error::DeployError;
+use crate::helm::HelmTarget;
 use crate::plan::{Plan, PlanDetail};
 use crate::proof::Proof;
 use crate::render::RenderTarget;
@@ -12,6 +13,8 @@ use crate::request::DeployRequest;
 pub enum Target {
     /// Rendered manifests in a git branch and a folder.
     Render(RenderTarget),
+    /// A helm release for each service in a namespace of a cluster.
+    Helm(HelmTarget),
 }
 
 impl Target {
@@ -19,6 +22,7 @@ impl Target {
     pub async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
         match self {
             Self::Render(target) => target.plan(request).await,
+            Self::Helm(target) => target.plan(request).await,
         }
     }
 
@@ -34,6 +38,13 @@ impl Target {
     ) -> Result<Applied, DeployError> {
         match (self, &plan.detail) {
             (Self::Render(target), PlanDetail::Render(detail)) => target.apply(plan, detail, options, events).await,
+            (Self::Helm(target), PlanDetail::Helm(detail)) => target.apply(plan, detail, events).await,
+            (Self::Render(_), PlanDetail::Helm(_)) | (Self::Helm(_), PlanDetail::Render(_)) => {
+                Err(DeployError::Unusable {
+                    subject: "the plan".to_owned(),
+                    reason: "it is of another target".to_owned(),
+                })
+            }
         }
     }
 
@@ -43,6 +54,7 @@ impl Target {
     pub async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
         match self {
             Self::Render(target) => target.prove(request).await,
+            Self::Helm(target) => target.prove(request).await,
         }
     }
 }

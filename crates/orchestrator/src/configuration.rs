@@ -165,6 +165,7 @@ fn variables(config: &Config) -> Vec<String> {
         if let Some(SourceValue::Env(name)) = &environment.url {
             names.insert(name.to_string());
         }
+        names.extend(environment.kubeconfig.iter().map(|kubeconfig| kubeconfig.env.to_string()));
         for probe in environment.health.probes.values() {
             if let ProbeKind::Command(command) = &probe.kind {
                 names.extend(command.environment.iter().map(ToString::to_string));

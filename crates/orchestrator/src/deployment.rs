@@ -91,7 +91,7 @@ async fn plan_alone(
     let (lock, release) = (&lock, &release);
     let planning = Planning { context: workspace, ledger: &nothing, revision: &revision, environment, lock, release };
     let deployable = planning.deployable()?;
-    let plan = deployable.plan_from_nothing()?;
+    let plan = deployable.plan_from_nothing(workspace).await?;
     let mut report = PlanReport::new(&planning, Some(plan), deployable.request.not_deployed);
     warnings.append(&mut report.warnings);
     report.warnings = warnings;

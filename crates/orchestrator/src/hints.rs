@@ -56,10 +56,27 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
         DeployError::Refused { .. } => {
             Some("the user who deploys must be allowed to push there: a bot, where the branch is reserved".to_owned())
         }
+        DeployError::Failed { class, subject, .. } if subject.starts_with("helm") => match class {
+            ErrorClass::Temporary => Some("run the same command again".to_owned()),
+            ErrorClass::Storage => Some(STORAGE.to_owned()),
+            ErrorClass::NotFound | ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Bug => None,
+        },
         DeployError::Failed { class, .. } => of_remote(*class),
-        DeployError::Problems(_) | DeployError::Unusable { .. } => None,
+        DeployError::Program { .. } => Some("install helm 3.13 or newer, or helm 4, and put it on `PATH`".to_owned()),
+        DeployError::Cluster(error) => of_cluster(error),
+        DeployError::PlanMoved { .. } => Some("nothing of it was changed; run the same command again".to_owned()),
+        DeployError::NotDeployed { .. } | DeployError::Problems(_) | DeployError::Unusable { .. } => None,
         _ => None,
     }
+}
+
+/// What to do about a cluster that gave no answer.
+pub(crate) fn of_cluster(error: &cluster::ClusterError) -> Option<String> {
+    let by_class = match error.class() {
+        ErrorClass::Temporary => Some("run the same command again".to_owned()),
+        ErrorClass::NotFound | ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Storage | ErrorClass::Bug => None,
+    };
+    error.hint().or(by_class)
 }
 
 /// What to do about an `insteadOf` that leads where submodules may not come from.
@@ -128,6 +145,17 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
                 "write the digest, or name the image in `environments.{environment}.unpinned-images`"
             ));
         }
+        ProblemKind::Chart => "correct the chart in the service's repository, or `target.values`",
+        ProblemKind::Unstable => {
+            "take the time, chance and `lookup` out of the chart: what is reviewed must be what is installed"
+        }
+        ProblemKind::Cluster => {
+            "correct the chart; an object whose field cannot be changed is deleted by hand, and a kind that is served no more \
+             is taken out of the stored release as helm's documentation says (`helm mapkubeapis`)"
+        }
+        ProblemKind::Label => {
+            "let the chart take the label from another value than the image's tag, and give the digest in `image-values`"
+        }
         // What lies in a place is judged before; the others are faults of this program.
         ProblemKind::Place | ProblemKind::Request | ProblemKind::Proof => return None,
         _ => return None,
@@ -169,6 +197,10 @@ mod tests {
             (ProblemKind::NothingToDeploy, "target.source"),
             (ProblemKind::Image, "REPOSITORY:TAG"),
             (ProblemKind::UnpinnedImage, "environments.shop.unpinned-images"),
+            (ProblemKind::Chart, "target.values"),
+            (ProblemKind::Unstable, "the time, chance"),
+            (ProblemKind::Cluster, "correct the chart"),
+            (ProblemKind::Label, "image-values"),
         ] {
             let hint = hint(kind).unwrap_or_default();
             assert!(hint.contains(words), "{kind:?}: {hint}");
@@ -188,6 +220,9 @@ mod tests {
             (DeployError::Moved { subject: subject(), expected: None, actual: None }, "another run wrote it"),
             (DeployError::Refused { subject: subject(), reason: "no".to_owned() }, "must be allowed to push"),
             (DeployError::Unusable { subject: subject(), reason: "no".to_owned() }, ""),
+            (DeployError::Program { program: "helm".to_owned(), reason: "no".to_owned() }, "install helm"),
+            (DeployError::PlanMoved { subject: subject(), difference: "x".to_owned() }, "the same command again"),
+            (DeployError::NotDeployed { subject: subject(), reason: "no".to_owned() }, ""),
             (failed(ErrorClass::Denied), "git ls-remote URL"),
             (failed(ErrorClass::Temporary), "the same command again"),
             (failed(ErrorClass::Storage), "make room"),

@@ -1,7 +1,7 @@
 //! Who may write to the ledger: asked before anything is written, so that nothing stops half way. The forge asks the same
 //! again of each record that comes in.
 
-use deployer::{Plan, PlanDetail};
+use deployer::render::RenderPlan;
 use forge::git::{MODE_FILE, TreeChange};
 use forge::{Role, User};
 use ledger::append_rules::{Permission, decides_rollback, is_step_of, permission};
@@ -51,13 +51,12 @@ pub(crate) async fn may_continue_rollback(
 
 /// Refuses a person's rollback that would set a reserved branch to a tree which the branch has never held: the forge takes
 /// that from bots alone.
-pub(crate) async fn may_set_branch(context: &Context, branch: &BranchName, plan: &Plan) -> Result<()> {
+pub(crate) async fn may_set_branch(context: &Context, branch: &BranchName, planned: &RenderPlan) -> Result<()> {
     let user = writer(context).await?;
     let reserved = context.forge.reserved_refs().await?;
     if user.bot || !reserved.iter().any(|pattern| pattern.covers_branch(branch.as_str())) {
         return Ok(());
     }
-    let PlanDetail::Render(planned) = &plan.detail;
     let unread = |error| git_error("the branch's history cannot be read", error);
     let changes: Vec<TreeChange> = planned
         .tree

@@ -33,6 +33,7 @@
 mod approvals;
 mod branch_line;
 mod clock;
+mod cluster_target;
 mod config_values;
 mod configuration;
 mod context;

@@ -82,13 +82,15 @@ pub(crate) async fn plan_merge(
         if let Some(draft) = &draft {
             findings.unread(&draft.unread, merge.must_be_pushed);
             findings.problems.extend(draft.expired_sentence().map(|sentence| Problem::new("", sentence)));
-            match deployer::render::plan(&draft.request, None) {
-                Err(problems) => {
+            match draft.render(context).await {
+                Err(DeployError::Problems(problems)) => {
                     let all = problems.as_slice();
                     findings.problems.extend(all.iter().map(rendering));
                     let hints = all.iter().filter_map(|one| hints::of_manifest(one.kind, &environment.name));
                     findings.hints.extend(hints);
                 }
+                // What this machine cannot render, the one that deploys may.
+                Err(error) => findings.open("", format!("whether its charts can be rendered: {error}")),
                 Ok(rendered) => {
                     let rules = unpinned_rules(merge, environment, found).await;
                     let today = context.now().date();
@@ -97,7 +99,13 @@ pub(crate) async fn plan_merge(
                     findings.problems.extend(unpinned_images::problems(context, revision, &refused).await);
                     // A service that is not in the request would be one that is taken away.
                     if draft.unread.is_empty() {
-                        plan = findings.compared(draft.compare(context).await);
+                        plan = match draft.compare(context).await {
+                            Ok(answer) => findings.compared(answer),
+                            Err(error) => {
+                                findings.open("", format!("what changes there: {}", error.message()));
+                                None
+                            }
+                        };
                     }
                 }
             }

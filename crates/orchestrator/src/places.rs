@@ -10,13 +10,19 @@ use lock_model::{BranchName, CommitId, EnvironmentName};
 use promotion::places::{Claim, PlaceContent, PlaceFacts, PlaceFound, PlaceRefusal, Protection, Standing};
 use promotion::policy_commit::{Line, environments_of, policy_commit};
 
+use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::policy_found::way_out;
 use crate::revision::load_config;
 
 /// Gathers what decides about the places that an environment writes.
-pub(crate) async fn place_facts(context: &Context, ledger: &Ledger, environment: &Environment) -> Result<PlaceFacts> {
+pub(crate) async fn place_facts(
+    context: &Context,
+    ledger: &Ledger,
+    config: &Config,
+    environment: &Environment,
+) -> Result<PlaceFacts> {
     let places = environment.places();
     if places.is_empty() {
         return Ok(PlaceFacts::default());
@@ -24,10 +30,11 @@ pub(crate) async fn place_facts(context: &Context, ledger: &Ledger, environment:
     let protected: BTreeSet<BranchName> = context.forge.protected_branches().await?.into_keys().collect();
     let mut facts = PlaceFacts { places: Vec::new(), claims: claims(context, ledger, &protected).await? };
     for place in places {
+        let content = content(context, config, environment, &place).await?;
         let is_protected = protected.iter().any(|branch| TargetPlace::Branch(branch.clone()).overlaps(&place));
         facts.places.push(PlaceFound {
             protection: if is_protected { Protection::Protected } else { Protection::Open },
-            content: content(context, &environment.name, &place).await?,
+            content,
             place,
         });
     }
@@ -141,7 +148,12 @@ fn said(context: &Context, branch: &BranchName, commit: &CommitId, standing: Sta
     Ok(config.map(|config| Said { commit: commit.clone(), config, standing }))
 }
 
-async fn content(context: &Context, environment: &EnvironmentName, place: &TargetPlace) -> Result<PlaceContent> {
+async fn content(
+    context: &Context,
+    config: &Config,
+    environment: &Environment,
+    place: &TargetPlace,
+) -> Result<PlaceContent> {
     let stored = match place {
         TargetPlace::Branch(name) => {
             RenderTarget::new(context.git.clone(), context.remote.url(), name.clone()).read_stored().await
@@ -151,12 +163,29 @@ async fn content(context: &Context, environment: &EnvironmentName, place: &Targe
             Some(top) => RenderFolder::new(top, path.to_string()).read(),
             None => Ok(None),
         },
+        TargetPlace::Namespace(_) => return namespace_content(context, config, environment, place).await,
     };
     let tree = stored.map_err(|error| unreadable(place, error))?;
-    Ok(match tree.and_then(|tree| tree.occupant(environment)) {
+    Ok(match tree.and_then(|tree| tree.occupant(&environment.name)) {
         None => PlaceContent::Own,
         Some(Occupant::Environment(name)) => PlaceContent::Environment(name),
         Some(Occupant::Foreign) => PlaceContent::Foreign,
+    })
+}
+
+/// Whose a namespace is, by what orchestrator wrote there.
+async fn namespace_content(
+    context: &Context,
+    config: &Config,
+    environment: &Environment,
+    place: &TargetPlace,
+) -> Result<PlaceContent> {
+    let Some(cluster) = ClusterPlace::of(context, config, environment) else { return Ok(PlaceContent::Own) };
+    let other = cluster.target(context).await?.other_owner(environment.name.as_str()).await;
+    Ok(match other.map_err(|error| unreadable(place, error))? {
+        None => PlaceContent::Own,
+        Some(other) if other.repository == cluster.repository => PlaceContent::Environment(other.environment),
+        Some(other) => PlaceContent::OtherRepository { repository: other.repository, environment: other.environment },
     })
 }
 

@@ -25,8 +25,9 @@ impl Branches {
 
     /// Those beside which an environment's render branch and the ledger cannot be made.
     pub(crate) fn in_the_way_of(&self, environment: &Environment) -> Vec<Problem> {
-        let own = environment.target.iter().map(|target| match target {
-            Target::Render(target) => target.branch.as_str(),
+        let own = environment.target.iter().filter_map(|target| match target {
+            Target::Render(target) => Some(target.branch.as_str()),
+            Target::Helm(_) => None,
         });
         self.in_the_way(own.chain([LEDGER_BRANCH]))
     }

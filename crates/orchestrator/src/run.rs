@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{Deployment, Environment};
+use deployer::PlanDetail;
 use ledger::{Accepts, Ledger, RecordDraft, Step, StepResult as RecordResult};
 use lock_model::{EnvironmentName, Lock, LockId, ReleaseId};
 use promotion::attempts::Purpose;
 use promotion::rollback::{self, RollbackTarget, TargetState};
 
 use crate::context::Context;
-use crate::engine::{Engine, LockCommit, OnDifference, Repeat, Suites, Wanted, lock_commit, preflight};
+use crate::engine::{Destination, Engine, LockCommit, OnDifference, Repeat, Suites, Wanted, lock_commit, preflight};
 use crate::environment_policy::{branch_of, commit_of, commits_locks, find_environment};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event;
@@ -290,7 +291,13 @@ async fn may_roll_back(context: &Context, engine: &Engine<'_>, target: &Rollback
         TargetState::Done { .. } => return may_continue_rollback(context, ledger, name, target).await,
     }
     let deployable = engine.deployable()?;
-    may_set_branch(context, &deployable.branch, &deployable.plan(context).await?).await
+    match (&deployable.destination, deployable.plan(context).await?.detail) {
+        (Destination::Render { branch, .. }, PlanDetail::Render(planned)) => {
+            may_set_branch(context, branch, &planned).await
+        }
+        // Who may write to a cluster, its kubeconfig says.
+        (Destination::Render { .. } | Destination::Helm(_), _) => Ok(()),
+    }
 }
 
 /// Refuses a release whose images are gone from the registry, and names the newest release whose images are all there.

@@ -13,6 +13,7 @@ use crate::ledger_store::LedgerStore;
 use crate::places::{place_facts, refuse};
 use crate::policy::by_administrator;
 use crate::report::v1::{TakeOverReport, TakenPlace};
+use crate::revision::load_config;
 
 /// Lets the next run of an environment write the places of its newest configuration that belong to another environment,
 /// or hold something else. A hold of an environment that they belonged to comes with them.
@@ -26,7 +27,9 @@ pub async fn take_over(context: &Context, name: &EnvironmentName, reason: &str) 
     let environment = find_environment(context, name).await?;
     let commit = commit_of(context, &branch_of(&environment)?, None).await?;
     let mut store = LedgerStore::read(context).await?;
-    let facts = place_facts(context, store.ledger(), &environment).await?;
+    let config = load_config(context, commit.as_str())?
+        .ok_or_else(|| Error::new(ErrorKind::Usage, format!("commit {} has no configuration", commit.short(12))))?;
+    let facts = place_facts(context, store.ledger(), &config, &environment).await?;
     let refusals = refusals(store.ledger(), name, &facts);
     let protected: Vec<PlaceRefusal> =
         refusals.iter().filter(|refusal| refusal.reason == RefusalReason::Protected).cloned().collect();

@@ -221,9 +221,9 @@ pub(crate) async fn rows(planning: &Planning<'_>, rules: &UnpinnedRules) -> Resu
     if let Some((_, problem)) = draft.unread.first() {
         return Ok(unknown(format!("{}: {}", problem.subject, problem.message)));
     }
-    Ok(match deployer::render::plan(&draft.request, None) {
+    Ok(match draft.render(context).await {
         Ok(plan) => rows_of(environment, &plan.unpinned_images, rules, context.now().date()),
-        Err(problems) => unknown(problems.to_string()),
+        Err(error) => unknown(error.to_string()),
     })
 }
 

@@ -54,6 +54,13 @@ pub enum PlaceContent {
     Own,
     /// The rendered tree of another environment, by the name that is written there.
     Environment(String),
+    /// What an environment of another repository deploys.
+    OtherRepository {
+        /// The other superproject's address, as it is written there.
+        repository: String,
+        /// Name of its environment.
+        environment: String,
+    },
     /// Something that was not rendered.
     Foreign,
 }
@@ -110,6 +117,13 @@ pub enum RefusalReason {
     Claimed(Claim),
     /// It holds the tree of another environment, by the name that is written there.
     Holds(String),
+    /// It belongs to another repository.
+    OtherRepository {
+        /// The other superproject's address, as it is written there.
+        repository: String,
+        /// Name of its environment.
+        environment: String,
+    },
     /// It holds something that was not rendered.
     Foreign,
 }
@@ -121,7 +135,7 @@ impl PlaceRefusal {
             RefusalReason::TakenOver { by, .. } => Some(by.clone()),
             RefusalReason::Claimed(claim) => Some(claim.environment.clone()),
             RefusalReason::Holds(name) => name.parse().ok(),
-            RefusalReason::Protected | RefusalReason::Foreign => None,
+            RefusalReason::Protected | RefusalReason::OtherRepository { .. } | RefusalReason::Foreign => None,
         }
     }
 
@@ -143,7 +157,17 @@ impl PlaceRefusal {
                     claim.commit.short(12)
                 )
             }
-            RefusalReason::Holds(name) => format!("{place} holds the tree of `{}`", escape_short(name, 100)),
+            RefusalReason::Holds(name) => match self.place {
+                TargetPlace::Branch(_) | TargetPlace::Folder(_) => {
+                    format!("{place} holds the tree of `{}`", escape_short(name, 100))
+                }
+                TargetPlace::Namespace(_) => format!("{place} belongs to `{}`", escape_short(name, 100)),
+            },
+            RefusalReason::OtherRepository { repository, environment } => format!(
+                "{place} belongs to `{}` of `{}`",
+                escape_short(environment, 100),
+                escape_short(repository, 200)
+            ),
             RefusalReason::Foreign => {
                 format!("{place} holds files that were not rendered: it has no readable `release.yaml`")
             }
@@ -159,7 +183,7 @@ impl PlaceRefusal {
             RefusalReason::TakenOver { .. } | RefusalReason::Claimed(_) | RefusalReason::Holds(_) => {
                 format!("{own}; where it is the same environment under a new name, an administrator says so: {taken}")
             }
-            RefusalReason::Foreign => {
+            RefusalReason::OtherRepository { .. } | RefusalReason::Foreign => {
                 format!(
                     "{own}, or remove what lies there; an administrator gives it away with everything in it: {taken}"
                 )
@@ -201,6 +225,10 @@ fn reasons(
         match &found.content {
             PlaceContent::Own => {}
             PlaceContent::Environment(name) => reasons.push(RefusalReason::Holds(name.clone())),
+            PlaceContent::OtherRepository { repository, environment } => {
+                let (repository, environment) = (repository.clone(), environment.clone());
+                reasons.push(RefusalReason::OtherRepository { repository, environment });
+            }
             PlaceContent::Foreign => reasons.push(RefusalReason::Foreign),
         }
     }

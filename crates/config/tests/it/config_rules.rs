@@ -6,7 +6,8 @@ use std::time::Duration;
 use config::{
     AssignedKind, ComparedTree, Config, Dependency, Deployment, EnvironmentVariable, InputCoverage, Mirror,
     PolicyRelaxation, ProbeKind, ProgramName, PushedPolicy, RelaxationKind, RevisionPolicy, Role, ServiceSettings,
-    Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target, policy_relaxations,
+    Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target, Values, Variable,
+    policy_relaxations,
 };
 use lock_model::{CommitId, Date, Digest, EnvironmentName, FileMode, ServiceName, SuiteName, TreePath, config_digest};
 
@@ -721,4 +722,54 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[test]
+fn p6_a_chart_is_given_typed_values_and_the_locked_image() {
+    let text = include_str!("../fixtures/config/valid/helm.yaml");
+    let config = load(text);
+    let staging = &config.environments["staging"];
+    let values_of = |name: &str| {
+        let (service, path) = (ServiceName::try_from(name).unwrap(), TreePath::try_from("services/x").unwrap());
+        let today = "2026-01-01".parse().unwrap();
+        let Deployment::Deploy(settings) = staging.decide(&service, &path, today) else { panic!("deployed") };
+        let digest = format!("sha256:{}", "2".repeat(64)).try_into().unwrap();
+        let values = Values::new().service(&service, &path, "shop-").with(Variable::Mode, "staging").image(
+            &"ghcr.io/shop/cart".try_into().unwrap(),
+            &"2286238".try_into().unwrap(),
+            &digest,
+        );
+        (settings.source, serde_json::Value::Object(settings.values.fill(&values).unwrap()))
+    };
+    let digest = format!("sha256:{}", "2".repeat(64));
+    assert_eq!(
+        values_of("shop-web"),
+        (
+            SourceFolder::InService(Some("chart".try_into().unwrap())),
+            serde_json::json!({
+                "replicas": 2, "debug": false, "labels": ["a", "web"],
+                "ingress": { "host": "web.staging.example", "tls": true },
+                "image": { "repository": "ghcr.io/shop/cart", "tag": format!("2286238@{digest}") },
+            })
+        )
+    );
+    assert_eq!(
+        values_of("shop-cart"),
+        (
+            SourceFolder::InTree("charts/shop-cart".try_into().unwrap()),
+            serde_json::json!({
+                "replicas": 2, "debug": true, "labels": ["a", "cart"], "nothing": "",
+                "ingress": { "host": "cart.staging.example" },
+                "image": format!("ghcr.io/shop/cart:2286238@{digest}"),
+                "sidecar": { "image": { "digest": digest } },
+            })
+        )
+    );
+    // A chart in the superproject is an input with all of its files.
+    let path = |text: &str| TreePath::try_from(text).unwrap();
+    let inputs = config.release_inputs(&[path("services/shop-cart")]).unwrap();
+    assert!(inputs.coverage(&path("charts/shop-cart/templates/_helpers.tpl")).is_some());
+    assert!(inputs.coverage(&path("charts/shop-web/Chart.yaml")).is_none());
+    let places: Vec<String> = staging.places().iter().map(ToString::to_string).collect();
+    assert_eq!(places, ["namespace shop-staging of KUBECONFIG_BASE64"]);
 }

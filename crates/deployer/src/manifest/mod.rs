@@ -4,4 +4,4 @@ mod object;
 mod parse;
 
 pub(crate) use object::ObjectId;
-pub(crate) use parse::{Document, Node, parse};
+pub(crate) use parse::{Document, Node, parse, parse_map};

@@ -57,6 +57,17 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Document>, Vec<DeployProblem>> {
     if wrong.is_empty() { Ok(found) } else { Err(wrong) }
 }
 
+/// Reads a file that is one map, such as `Chart.yaml`.
+pub(crate) fn parse_map(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("the file is not UTF-8: {error}"))?;
+    let mut found = documents::<Node>(text, MergeKeyPolicy::Merge)
+        .map_err(|problems| problems.first().map(DeployProblem::text).unwrap_or_default())?;
+    match (found.pop().map(|document| document.value.0), found.is_empty()) {
+        (Some(Value::Object(map)), true) => Ok(map),
+        _ => Err("the file is not one map".to_owned()),
+    }
+}
+
 fn documents<N: for<'de> Deserialize<'de>>(
     text: &str,
     merge_keys: MergeKeyPolicy,

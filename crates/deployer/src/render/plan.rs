@@ -338,13 +338,19 @@ fn other_sources(service: &DeployService) -> Vec<OtherSource<'_>> {
     tops
 }
 
-fn file_kind(file: &str) -> Result<FileKind, &'static str> {
+/// Why a path of a service's files cannot be written.
+pub(crate) fn check_path(file: &str) -> Result<(), &'static str> {
     if file.contains('\\') || file.contains(char::is_control) {
         return Err("a path with a backslash or a control character is not written");
     }
     if file.split('/').any(|part| matches!(part, "" | "." | "..") || lock_model::is_git_folder(part)) {
         return Err("a path with an empty, `.`, `..` or `.git` part is not written");
     }
+    Ok(())
+}
+
+fn file_kind(file: &str) -> Result<FileKind, &'static str> {
+    check_path(file)?;
     let name = file.rsplit('/').next().unwrap_or(file);
     match name {
         "Chart.yaml" | "Chart.yml" => return Ok(FileKind::Chart),

@@ -89,7 +89,7 @@ pub(crate) fn planned(request: &DeployRequest) -> Plan {
 
 /// The part of a plan that belongs to the target.
 pub(crate) fn rendered(plan: &Plan) -> &RenderPlan {
-    let PlanDetail::Render(rendered) = &plan.detail;
+    let PlanDetail::Render(rendered) = &plan.detail else { panic!("rendered") };
     rendered
 }
 

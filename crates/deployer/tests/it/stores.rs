@@ -99,7 +99,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 fn apply(target: &Target, plan: &Plan) -> Result<RenderApplied, DeployError> {
     let options = ApplyOptions::new("orchestrator", Timestamp::from_unix_seconds(1_700_000_000));
     let applied = wait(target.apply(plan, &options, &|_| ()))?;
-    let AppliedDetail::Render(detail) = applied.detail;
+    let AppliedDetail::Render(detail) = applied.detail else { panic!("rendered") };
     assert_eq!(applied.changes.is_empty(), detail.branch == BranchChange::Unchanged);
     Ok(detail)
 }
@@ -220,7 +220,9 @@ fn numbered_apply(store: &Store, plan: &Plan, number: u64, same_files: SameFiles
     let mut options = ApplyOptions::new("orchestrator", Timestamp::from_unix_seconds(1_700_000_000));
     options.number = Some(number);
     options.same_files = same_files;
-    let AppliedDetail::Render(detail) = wait(store.target().apply(plan, &options, &|_| ())).unwrap().detail;
+    let AppliedDetail::Render(detail) = wait(store.target().apply(plan, &options, &|_| ())).unwrap().detail else {
+        panic!("rendered")
+    };
     detail
 }
 

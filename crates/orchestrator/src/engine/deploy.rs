@@ -2,39 +2,56 @@
 
 use std::collections::BTreeSet;
 
-use deployer::render::BranchChange;
+use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
+use deployer::render::{BranchChange, RenderApplied, RenderPlan};
 use deployer::{
-    AppliedDetail, ApplyOptions, DeployError, DeployProblems, DeployRequest, Plan, PlanDetail, Proof, RenderFolder,
-    RenderTarget, SameFiles, Target,
+    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployProblems, DeployRequest, Plan, PlanDetail, Proof,
+    RenderFolder, RenderTarget, SameFiles, Target,
 };
 use lock_model::{BranchName, ServiceName, Timestamp};
 use promotion::attempts::Fence;
 
+use crate::cluster_target::{ClusterPlace, helm_search};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::hints;
 use crate::inputs::Unreadable;
+use crate::labels::count;
+use crate::workspace::Workspace;
 
 /// What an environment's deployment consists of.
 #[derive(Debug)]
 pub(crate) struct Deployable {
     pub request: DeployRequest,
-    pub branch: BranchName,
-    pub folder: Option<RenderFolder>,
+    pub destination: Destination,
     /// Declared skips whose day has passed.
     pub expired: Vec<(ServiceName, String)>,
     /// Services that belong to it and whose manifests cannot be read: they are not in the request.
     pub unread: Vec<Unreadable>,
 }
 
+/// Where an environment is deployed to.
+#[derive(Clone, Debug)]
+pub(crate) enum Destination {
+    /// Manifests in a branch, and a folder on the machine that deploys.
+    Render { branch: BranchName, folder: Option<RenderFolder> },
+    /// Releases of helm in a namespace.
+    Helm(ClusterPlace),
+}
+
 impl Deployable {
-    /// Where the target's tree is stored.
-    pub(crate) fn target(&self, context: &Context) -> Target {
-        let target = RenderTarget::new(context.git.clone(), context.remote.url(), self.branch.clone());
-        Target::Render(match &self.folder {
-            Some(folder) => target.with_folder(folder.clone()),
-            None => target,
-        })
+    /// Opens what is deployed to.
+    async fn target(&self, context: &Context) -> Result<Target> {
+        match &self.destination {
+            Destination::Render { branch, folder } => {
+                let target = RenderTarget::new(context.git.clone(), context.remote.url(), branch.clone());
+                Ok(Target::Render(match folder {
+                    Some(folder) => target.with_folder(folder.clone()),
+                    None => target,
+                }))
+            }
+            Destination::Helm(place) => place.target(context).await.map(Target::Helm),
+        }
     }
 
     /// The exceptions of `not-deployed` whose last day has passed, as one sentence.
@@ -47,26 +64,38 @@ impl Deployable {
         Some(format!("`not-deployed` of `{}` has expired for {}", self.request.environment, list.join(", ")))
     }
 
-    /// Compares with what is deployed now.
-    pub(crate) async fn compare(&self, context: &Context) -> Result<Plan, DeployError> {
-        self.target(context).plan(&self.request).await
+    /// Compares with what is deployed now; an error where the target cannot even be asked.
+    pub(crate) async fn compare(&self, context: &Context) -> Result<Result<Plan, DeployError>> {
+        Ok(self.target(context).await?.plan(&self.request).await)
     }
 
     /// Plans the deployment; the error lists every problem of every service.
     pub(crate) async fn plan(&self, context: &Context) -> Result<Plan> {
-        self.compare(context).await.map_err(|error| match &error {
+        self.compare(context).await?.map_err(|error| self.not_planned(error))
+    }
+
+    /// What would be deployed to an empty target; none is asked.
+    pub(crate) async fn render(&self, context: &Workspace) -> Result<Plan, DeployError> {
+        match &self.destination {
+            Destination::Render { .. } => Ok(deployer::render::plan(&self.request, None)?),
+            Destination::Helm(_) => deployer::helm::plan_from_nothing(&helm_search(context), &self.request).await,
+        }
+    }
+
+    /// The same, with every problem of every service as one error.
+    pub(crate) async fn plan_from_nothing(&self, context: &Workspace) -> Result<Plan> {
+        self.render(context).await.map_err(|error| self.not_planned(error))
+    }
+
+    fn not_planned(&self, error: DeployError) -> Error {
+        match &error {
             DeployError::Problems(problems) => self.refused(problems),
             DeployError::Unusable { .. } => {
                 Error::from_source(ErrorKind::Refused, "the target cannot be written as it is", error)
                     .hint(NOTHING_DEPLOYED)
             }
             _ => not_read(error),
-        })
-    }
-
-    /// The same where nothing is deployed; no target is asked.
-    pub(crate) fn plan_from_nothing(&self) -> Result<Plan> {
-        deployer::render::plan(&self.request, None).map_err(|problems| self.refused(&problems))
+        }
     }
 
     fn refused(&self, problems: &DeployProblems) -> Error {
@@ -100,29 +129,60 @@ impl Deployable {
             Fence::NotNeeded => SameFiles::Keep,
             Fence::Needed { unless } => SameFiles::Write { unless },
         };
-        let applied = self.target(context).apply(plan, &options, &|_| ()).await.map_err(not_stored)?;
-        let (PlanDetail::Render(planned), AppliedDetail::Render(applied)) = (&plan.detail, applied.detail);
-        Ok(match applied.branch {
-            BranchChange::Pushed if plan.changes.is_empty() => {
-                format!("no change, in a new commit: {} at {}", self.branch, applied.commit.short(12))
+        let events = |event: DeployEvent| context.note(event.to_string());
+        let target = self.target(context).await?;
+        match &self.destination {
+            Destination::Render { branch, .. } => {
+                let applied = target.apply(plan, &options, &|_| ()).await.map_err(not_stored)?;
+                match (&plan.detail, applied.detail) {
+                    (PlanDetail::Render(planned), AppliedDetail::Render(applied)) => {
+                        Ok(rendered(plan, planned, &applied, branch))
+                    }
+                    (PlanDetail::Render(_) | PlanDetail::Helm(_), _) => Err(of_another_target()),
+                }
             }
-            BranchChange::Pushed => {
-                format!(
-                    "{} of {} files, {} at {}",
-                    plan.changes.len(),
-                    planned.tree.files.len(),
-                    self.branch,
-                    applied.commit.short(12)
-                )
+            Destination::Helm(_) => {
+                let applied = target.apply(plan, &options, &events).await.map_err(not_installed)?;
+                match (&plan.detail, applied.detail) {
+                    (PlanDetail::Helm(planned), AppliedDetail::Helm(applied)) => Ok(installed(plan, planned, &applied)),
+                    (PlanDetail::Render(_) | PlanDetail::Helm(_), _) => Err(of_another_target()),
+                }
             }
-            BranchChange::Unchanged => format!("no change, {} at {}", self.branch, applied.commit.short(12)),
-        })
+        }
     }
 
-    /// Reads back what is stored and compares it with the lock.
+    /// Reads back what is stored, and what runs, and compares it with the lock.
     pub(crate) async fn prove(&self, context: &Context) -> Result<Proof> {
-        self.target(context).prove(&self.request).await.map_err(not_read)
+        self.target(context).await?.prove(&self.request).await.map_err(not_read)
     }
+}
+
+fn rendered(plan: &Plan, planned: &RenderPlan, applied: &RenderApplied, branch: &BranchName) -> String {
+    let commit = applied.commit.short(12);
+    match applied.branch {
+        BranchChange::Pushed if plan.changes.is_empty() => format!("no change, in a new commit: {branch} at {commit}"),
+        BranchChange::Pushed => {
+            format!("{} of {} files, {branch} at {commit}", plan.changes.len(), planned.tree.files.len())
+        }
+        BranchChange::Unchanged => format!("no change, {branch} at {commit}"),
+    }
+}
+
+fn installed(plan: &Plan, planned: &HelmPlan, applied: &HelmApplied) -> String {
+    let changed = planned.releases.iter().filter(|release| release.action != ReleaseAction::Keep).count();
+    let namespace = &applied.namespace;
+    if changed == 0 {
+        return format!("no change in namespace {namespace}");
+    }
+    let objects = count(plan.changes.len(), "object");
+    format!(
+        "{changed} of {} in namespace {namespace}, {objects} changed",
+        count(applied.releases.len(), "helm release")
+    )
+}
+
+fn of_another_target() -> Error {
+    Error::new(ErrorKind::Bug, "the plan is of another target than the answer")
 }
 
 /// A plan is made before anything is written to a target; the run may have committed a lock and written records.
@@ -134,13 +194,33 @@ fn not_stored(error: DeployError) -> Error {
         .hint("the branch holds the old tree or the new one, nothing between")
 }
 
+/// An error of the cluster, or of helm, while it was written.
+fn not_installed(error: DeployError) -> Error {
+    let kind = match &error {
+        DeployError::PlanMoved { .. } => Some(ErrorKind::Refused),
+        DeployError::NotDeployed { .. } => Some(ErrorKind::Deploy),
+        _ => None,
+    };
+    let context = "the deployment is not complete";
+    match kind {
+        Some(kind) => {
+            let hint = hints::of_target(&error);
+            hint.into_iter().fold(Error::from_source(kind, context, error), Error::hint)
+        }
+        None => of_target(context, error),
+    }
+}
+
 /// An error of the target while it was read.
 fn not_read(error: DeployError) -> Error {
     of_target("what is stored in the target cannot be read", error)
 }
 
 fn of_target(context: &str, error: DeployError) -> Error {
-    let code = ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy);
+    let code = match &error {
+        DeployError::Program { .. } => ErrorKind::Usage,
+        _ => ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy),
+    };
     let hint = hints::of_target(&error);
     hint.into_iter().fold(Error::from_source(code, context, error), Error::hint)
 }

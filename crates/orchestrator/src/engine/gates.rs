@@ -106,7 +106,7 @@ impl Engine<'_> {
             mismatches,
             head_in_history: is_ancestor(self.context, &self.lock.lock.source().head, &self.revision.commit)?,
             older_than_newest: older,
-            places: place_facts(self.context, self.store.ledger(), &self.environment).await?,
+            places: place_facts(self.context, self.store.ledger(), &self.revision.config, &self.environment).await?,
             policy,
             unpinned,
             sentences,

@@ -26,6 +26,7 @@ use config::Environment;
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
+pub(crate) use deploy::Destination;
 pub(crate) use health::health;
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, merged_pull_request, refused_arrival,
@@ -64,6 +65,8 @@ pub(crate) struct Engine<'a> {
     attempt: u32,
     started: Option<lock_model::Timestamp>,
     deployed_now: bool,
+    /// What the newest proof rests on.
+    verified: ProofLevel,
     findings: Option<gates::Findings>,
     /// What happened, a line a step.
     pub lines: Vec<StepLine>,
@@ -117,6 +120,7 @@ impl<'a> Engine<'a> {
             attempt: 1,
             started: None,
             deployed_now: false,
+            verified: ProofLevel::Stored,
             findings: None,
             lines: Vec::new(),
             warnings: Vec::new(),
@@ -315,7 +319,7 @@ impl<'a> Engine<'a> {
             draft = draft.reason(answer.reason.as_deref().unwrap_or(&answer.detail));
         }
         if key.step() == Step::Proof && result == StepResult::Ok {
-            draft.proof = Some(ProofLevel::Stored);
+            draft.proof = Some(self.verified);
         }
         if key.step() == Step::Rollback {
             draft = draft.reason("the rollback is complete");

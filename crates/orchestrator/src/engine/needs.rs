@@ -63,6 +63,11 @@ pub(crate) fn needs(
     probes: Probes,
 ) -> Result<Needs> {
     let mut needs = Needs::default();
+    if probes == Probes::Asked
+        && let Some(kubeconfig) = &environment.kubeconfig
+    {
+        needs.reads([&kubeconfig.env], &format!("environments.{}.kubeconfig", environment.name));
+    }
     let none = config::Health::default();
     let health = if probes == Probes::Asked { &environment.health } else { &none };
     let probes = &health.probes;

@@ -4,21 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use config::{Deployment, Environment, ServiceSettings, SourceFolder};
+use config::{ChartValues, Deployment, Environment, ServiceSettings, SourceFiles, SourceFolder, Values, Variable};
 use deployer::RenderFolder;
 use deployer::{DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace};
 use git::GitOptions;
 use ledger::Ledger;
 use lock_gen::{ContentError, Submodule, SubmoduleStore, fetch_url};
-use lock_model::{Content, ErrorClass, Lock, ReleaseId, Service, ServiceName, TreePath};
+use lock_model::{Content, Digest, ErrorClass, Lock, ReleaseId, Service, ServiceName, TreePath};
 use promotion::places;
 
 use super::Engine;
-use super::deploy::Deployable;
+use super::deploy::{Deployable, Destination};
+use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result, causes};
 use crate::hints;
-use crate::inputs::{Unreadable, manifests_of};
+use crate::inputs::{Unreadable, files_of};
 use crate::places::place_facts;
 use crate::revision::Revision;
 use crate::submodules::{run_blocking, submodule_access};
@@ -69,8 +70,8 @@ impl Planning<'_> {
             return Err(Error::new(ErrorKind::Usage, message)
                 .hint("run in a clone: a bare repository has no folder beside its files"));
         }
-        let folder = |path: &TreePath| RenderFolder::new(&self.context.top, path.to_string());
-        deployable.folder = target.folder.as_ref().map(folder);
+        let folder = target.folder.as_ref().map(|path| RenderFolder::new(&self.context.top, path.to_string()));
+        deployable.destination = Destination::Render { branch: target.branch.clone(), folder };
         Ok(deployable)
     }
 
@@ -78,13 +79,22 @@ impl Planning<'_> {
     /// cannot be read: they are named. A service that is known to be missing is not asked for again.
     pub(crate) fn draft(&self, missing: &Missing) -> Result<Deployable> {
         let environment = self.environment;
-        let Some(config::Target::Render(target)) = &environment.target else {
+        let Some(target) = &environment.target else {
             return Err(Error::new(ErrorKind::Usage, format!("environment `{}` has no target", environment.name))
                 .hint("give it a `target:` in orchestrator.yaml"));
         };
         let namespace = environment.namespace.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Usage, format!("environment `{}` has a target but no `namespace:`", environment.name))
         })?;
+        let destination = match target {
+            config::Target::Render(target) => Destination::Render { branch: target.branch.clone(), folder: None },
+            config::Target::Helm(_) => {
+                let place = ClusterPlace::of(self.context, &self.revision.config, environment);
+                Destination::Helm(place.ok_or_else(|| {
+                    Error::new(ErrorKind::Usage, format!("environment `{}` has no `kubeconfig:`", environment.name))
+                })?)
+            }
+        };
         let mut request = DeployRequest::new(
             environment.name.clone(),
             namespace.to_string(),
@@ -96,18 +106,20 @@ impl Planning<'_> {
         if environment.places().iter().any(|place| places::is_given(self.ledger, &environment.name, place)) {
             request.occupied = OccupiedPlace::TakeOver;
         }
+        request.platform_digests = platform_digests(self.lock);
         let today = self.context.now().date();
         let (mut unread, mut expired) = (Vec::new(), Vec::new());
         for (name, service) in self.lock.services() {
             let reason = match environment.decide(name, &service.path, today) {
-                Deployment::Deploy(ServiceSettings { source, namespaces }) => {
+                Deployment::Deploy(ServiceSettings { source, namespaces, values }) => {
                     let files = match missing.get(name) {
                         Some(unreadable) => Err(unreadable.clone()),
-                        None => self.files(name, service, &source),
+                        None => self.files(name, service, &source, target.reads()),
                     };
-                    match files {
-                        Ok(files) => {
+                    match files.and_then(|files| Ok((files, self.values(name, service, values)?))) {
+                        Ok((files, values)) => {
                             let mut deployed = DeployService::new(name.clone());
+                            deployed.values = values;
                             deployed.image = pin(service);
                             deployed.files = files;
                             deployed.namespace_rule = Some(namespace_rule(&namespaces));
@@ -131,22 +143,44 @@ impl Planning<'_> {
             request.other_images.extend(pin(service));
             request.not_deployed.push(NotDeployed { name: name.clone(), reason });
         }
-        Ok(Deployable { request, branch: target.branch.clone(), folder: None, expired, unread })
+        Ok(Deployable { request, destination, expired, unread })
+    }
+
+    /// What the chart of a service is given.
+    fn values(
+        &self,
+        name: &ServiceName,
+        service: &Service,
+        values: ChartValues,
+    ) -> Result<serde_json::Map<String, serde_json::Value>, Unreadable> {
+        let variables = Values::new()
+            .service(name, &service.path, &self.revision.config.project.prefix)
+            .with(Variable::Mode, self.environment.mode.as_str());
+        let (values, variables) = match &service.content {
+            Content::Image(image) => (values, variables.image(&image.repository, &image.tag, &image.digest)),
+            Content::Configuration => (values.without_image(), variables),
+        };
+        values.fill(&variables).map_err(|error| {
+            let message = format!("its chart is given the image of a service that has none: {error}");
+            (ErrorClass::Invalid, Problem::new(name.to_string(), message))
+        })
     }
 
     /// Refuses an environment whose places belong to others.
     pub(crate) async fn refuse_foreign_places(&self, context: &Context) -> Result<()> {
         let name = &self.environment.name;
-        let facts = place_facts(context, self.ledger, self.environment).await?;
+        let facts = place_facts(context, self.ledger, &self.revision.config, self.environment).await?;
         crate::places::refuse(name, &places::refusals(self.ledger, name, &facts))
     }
 
-    /// The manifests of a service: from its own repository at the locked commit, or from the superproject's tree.
+    /// The files that the target reads of a service: from its own repository at the locked commit, or from the superproject's
+    /// tree.
     fn files(
         &self,
         name: &ServiceName,
         service: &Service,
         source: &SourceFolder,
+        wanted: SourceFiles,
     ) -> Result<Vec<(String, Vec<u8>)>, Unreadable> {
         let context = self.context;
         match source {
@@ -160,7 +194,7 @@ impl Planning<'_> {
                     let options = access(context, self.revision, name, &url)?;
                     store(context, options).content(submodule, &url).map_err(unread)?
                 };
-                let files = manifests_of(name, &content, folder.as_ref())?;
+                let files = files_of(name, &content, folder.as_ref(), wanted)?;
                 let prefix = folder.as_ref().map(|folder| format!("{folder}/")).unwrap_or_default();
                 Ok(files.into_iter().map(|(path, bytes)| (within(&prefix, &path), bytes)).collect())
             }
@@ -283,6 +317,12 @@ fn namespace_rule(rule: &config::NamespaceRule) -> NamespaceRule {
         cluster_scoped: BTreeSet::new(),
         privileged: BTreeSet::new(),
     }
+}
+
+/// The manifests of every platform of each locked index.
+fn platform_digests(lock: &Lock) -> BTreeMap<Digest, BTreeSet<Digest>> {
+    let images = lock.services().values().filter_map(|service| service.content.image());
+    images.map(|image| (image.digest.clone(), image.platforms.values().cloned().collect())).collect()
 }
 
 fn pin(service: &Service) -> Option<ImagePin> {

@@ -1,7 +1,7 @@
 //! The steps deploy, verify, proof and release.
 
 use config::{Environment, Values, Variable};
-use deployer::Plan;
+use deployer::{Plan, ProofDetail};
 use forge::{NewRelease, ReleaseOutcome};
 use ledger::{Ledger, ProofVerdict};
 use lock_model::{ReleaseId, ReleaseTag, Timestamp};
@@ -19,6 +19,14 @@ use crate::labels::short_id;
 use crate::report::v1::StepResult as StepWord;
 use crate::report::v1::evidence::DeployedPlan;
 use crate::unpinned_images;
+
+/// How many containers run what is locked.
+fn running(detail: &ProofDetail) -> String {
+    match detail {
+        ProofDetail::Render(_) => String::new(),
+        ProofDetail::Helm(proof) => format!(", {} run what is locked", count(proof.running.len(), "container")),
+    }
+}
 
 /// A deployment that was planned without problems.
 pub(super) struct Prepared {
@@ -69,7 +77,12 @@ impl Engine<'_> {
     pub(super) async fn verify(&mut self) -> Result<StepOutcome> {
         let proof = self.deployable()?.prove(self.context).await?;
         let answer = if proof.is_proven() {
-            StepOutcome::ok(format!("{} stored as locked", count(proof.images.len(), "image")))
+            let (level, detail) = match proof.level {
+                deployer::ProofLevel::Stored => (ledger::ProofLevel::Stored, String::new()),
+                deployer::ProofLevel::Running => (ledger::ProofLevel::Running, running(&proof.detail)),
+            };
+            self.verified = level;
+            StepOutcome::ok(format!("{} stored as locked{detail}", count(proof.images.len(), "image")))
         } else {
             let code = if self.deployed_now { ErrorKind::Deploy } else { ErrorKind::Negative };
             let lines: Vec<String> = proof.findings.iter().map(ToString::to_string).collect();

@@ -18,7 +18,7 @@ use lock_model::{
 };
 
 pub(crate) use changes::changes;
-pub(crate) use service_folder::{Unreadable, manifests_of};
+pub(crate) use service_folder::{Unreadable, files_of};
 
 use crate::context::git_error;
 use crate::error::{Error, ErrorKind, Problem, Result};

@@ -1,5 +1,6 @@
-//! The manifests in a service's own repository, by the same rules as those in the superproject.
+//! The manifests or the chart in a service's own repository, by the same rules as those in the superproject.
 
+use config::SourceFiles;
 use lock_gen::{ContentError, ListedEntry, ListedKind, SubmoduleContent};
 use lock_model::escaping::escape_terminal;
 use lock_model::{ErrorClass, ServiceName, TreePath};
@@ -10,12 +11,13 @@ use crate::error::{Problem, causes};
 /// Why the manifests of a service cannot be read.
 pub(crate) type Unreadable = (ErrorClass, Problem);
 
-/// The manifests in a folder of a service's repository, or in all of it, at the locked commit. Nothing else is read. The
+/// The files that a target reads in a folder of a service's repository, or in all of it, at the locked commit. Nothing else is read. The
 /// problem lists everything that is in the way.
-pub(crate) fn manifests_of(
+pub(crate) fn files_of(
     name: &ServiceName,
     content: &SubmoduleContent,
     folder: Option<&TreePath>,
+    files: SourceFiles,
 ) -> Result<Vec<(TreePath, Vec<u8>)>, Unreadable> {
     let failed = |error: ContentError| {
         let details = causes(std::error::Error::source(&error));
@@ -32,7 +34,7 @@ pub(crate) fn manifests_of(
     }
     for entry in entries {
         let shown = String::from_utf8_lossy(&entry.path).into_owned();
-        let wrong = match path_of_manifest(&entry, &shown, folder) {
+        let wrong = match path_of_file(&entry, &shown, folder, files) {
             Ok(None) => None,
             Ok(Some(path)) if paths.last() == Some(&path) => Some(TWICE),
             Ok(Some(path)) => {
@@ -55,20 +57,21 @@ pub(crate) fn manifests_of(
 }
 
 /// The path of a file that the target reads, none for an entry that it does not read, or why it cannot.
-fn path_of_manifest(
+fn path_of_file(
     entry: &ListedEntry,
     shown: &str,
     folder: Option<&TreePath>,
+    files: SourceFiles,
 ) -> Result<Option<TreePath>, &'static str> {
     let is_inside = folder.is_none_or(|folder| is_at_or_below(shown, folder.as_str()));
     let is_in_the_way = folder.is_some_and(|folder| is_at_or_below(folder.as_str(), shown));
-    let is_manifest = is_inside && config::is_manifest(shown);
+    let is_read = is_inside && files.include(shown);
     match entry.kind {
-        ListedKind::File | ListedKind::Executable if is_manifest => {
+        ListedKind::File | ListedKind::Executable if is_read => {
             let path = std::str::from_utf8(&entry.path).ok().and_then(|path| TreePath::try_from(path).ok());
             path.map(Some).ok_or(NAME)
         }
-        ListedKind::Link if is_manifest || is_in_the_way => Err(LINK),
+        ListedKind::Link if is_read || is_in_the_way => Err(LINK),
         ListedKind::Gitlink if is_inside || is_in_the_way => Err(GITLINK),
         ListedKind::File | ListedKind::Executable | ListedKind::Link | ListedKind::Gitlink => Ok(None),
     }

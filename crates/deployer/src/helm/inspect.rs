@@ -1,0 +1,142 @@
+//! Whether rendered objects are what a request asks for: the same questions to a plan and to what helm stored.
+
+use std::collections::BTreeSet;
+
+use lock_model::ImageReference;
+use serde_json::{Map, Value};
+
+use super::rendering::Rendering;
+use crate::image_fields::Slot;
+use crate::image_pinning::{FoundImage, ImagePin, ImageVerdict, Pins, UnpinnedImage, UnpinnedReason, pin_images};
+use crate::manifest::ObjectId;
+use crate::problem::{ProblemKind, escaped};
+use crate::proof::ProvenImage;
+use crate::request::{DeployRequest, DeployService, ForeignNamespace, NamespaceRule, UnpinnedImageRule};
+use crate::rules::{self, Violation};
+
+/// What was found in one service's objects.
+#[derive(Debug, Default)]
+pub(super) struct Inspection {
+    pub(super) violations: Vec<Violation>,
+    pub(super) proven: BTreeSet<ProvenImage>,
+    pub(super) unpinned: BTreeSet<UnpinnedImage>,
+    /// Images of hooks that only `helm test` starts, which is never done here, and that the lock does not decide.
+    pub(super) not_started: BTreeSet<UnpinnedImage>,
+}
+
+pub(super) fn inspect(request: &DeployRequest, service: &DeployService, pins: &Pins, all: &Rendering) -> Inspection {
+    let mut inspection = Inspection::default();
+    let rule = request.rule_of(service).clone();
+    // helm installs what the chart says: nothing can be moved to another namespace.
+    let rule = NamespaceRule { foreign: ForeignNamespace::Refuse, ..rule };
+    let mut own_container = false;
+    for (id, object) in all.started() {
+        inspection.violations.extend(reach(request, &rule, id, object));
+        inspection.violations.extend(labels(id, object));
+        for image in images_of(object, service, pins) {
+            own_container |= image.slot == Slot::Container && is_own(&image, service);
+            inspection.image(image, request, service, id);
+        }
+    }
+    for (id, object) in all.test_hooks() {
+        inspection.violations.extend(reach(request, &rule, id, object));
+        let unpinned = images_of(object, service, pins).into_iter().filter_map(|image| match image.verdict {
+            ImageVerdict::Unpinned(reason) => Some(image.unpinned(reason, &service.name, service.name.as_str(), id)),
+            ImageVerdict::Locked(_) | ImageVerdict::Pinned | ImageVerdict::Ambiguous(_) | ImageVerdict::NotAnImage => {
+                None
+            }
+        });
+        inspection.not_started.extend(unpinned);
+    }
+    if all.started().next().is_none() {
+        let message = "the service is deployed here, but its chart is rendered to no object".to_owned();
+        inspection.violations.push((ProblemKind::NothingToDeploy, message));
+    } else if let (Some(own), false) = (&service.image, own_container) {
+        let message = format!("no container of its chart runs `{own}`");
+        inspection.violations.push((ProblemKind::NothingToDeploy, message));
+    }
+    inspection
+}
+
+fn images_of(object: &Map<String, Value>, service: &DeployService, pins: &Pins) -> Vec<FoundImage> {
+    pin_images(&mut object.clone(), service.image.as_ref(), pins)
+}
+
+fn is_own(image: &FoundImage, service: &DeployService) -> bool {
+    let Some(own) = &service.image else { return false };
+    image.before.parse::<ImageReference>().is_ok_and(|found| is_pinned_by(&found, own))
+}
+
+/// The digest decides; a tag beside it is for people.
+fn is_pinned_by(found: &ImageReference, pin: &ImagePin) -> bool {
+    found.repository == pin.repository && found.digest.as_ref() == Some(&pin.digest)
+}
+
+impl Inspection {
+    fn image(&mut self, image: FoundImage, request: &DeployRequest, service: &DeployService, id: &ObjectId) {
+        let found = format!("`{}` of {id} is `{}`", image.place, escaped(&image.before));
+        let message = match &image.verdict {
+            ImageVerdict::Locked(wanted) => {
+                let reference = image.before.parse::<ImageReference>().ok();
+                let locked = wanted.parse::<ImageReference>().ok();
+                let is_same = reference.zip(locked).is_some_and(|(found, locked)| {
+                    found.repository == locked.repository && found.digest == locked.digest
+                });
+                if is_same {
+                    let (service, object) = (Some(service.name.clone()), id.to_string());
+                    self.proven.insert(ProvenImage { service, object, place: image.place, image: image.before });
+                    return;
+                }
+                format!("{found}, locked is `{wanted}`")
+            }
+            ImageVerdict::Pinned => return,
+            ImageVerdict::Unpinned(reason) => {
+                let reason = *reason;
+                if request.unpinned_images == UnpinnedImageRule::Refuse || reason == UnpinnedReason::LockedElsewhere {
+                    let why = match reason {
+                        UnpinnedReason::NoDigest => "which is neither locked nor written with a digest",
+                        UnpinnedReason::LockedElsewhere => "a locked image without its locked digest",
+                    };
+                    self.violations.push((ProblemKind::UnpinnedImage, format!("{found}, {why}")));
+                }
+                self.unpinned.insert(image.unpinned(reason, &service.name, service.name.as_str(), id));
+                return;
+            }
+            ImageVerdict::Ambiguous(which) => format!("{found}, locked are {}", which.join(", ")),
+            ImageVerdict::NotAnImage => format!("{found}, which is not an image reference"),
+        };
+        self.violations.push((ProblemKind::Image, message));
+    }
+}
+
+fn reach(request: &DeployRequest, rule: &NamespaceRule, id: &ObjectId, object: &Map<String, Value>) -> Vec<Violation> {
+    let (mut object, mut placed) = (object.clone(), id.clone());
+    let mut violations = rules::node_privileges(&object, id, rule);
+    violations.extend(rules::place_in_namespace(&mut object, &mut placed, &request.namespace, rule));
+    violations
+}
+
+/// Values of labels that no API server takes, such as a tag with a digest.
+fn labels(id: &ObjectId, object: &Map<String, Value>) -> Vec<Violation> {
+    let mut found = BTreeSet::new();
+    crate::image_fields::maps(object, &mut |map| {
+        for key in ["labels", "matchLabels"] {
+            let labels = map.get(key).and_then(Value::as_object).into_iter().flatten();
+            let wrong = labels
+                .filter_map(|(name, value)| value.as_str().filter(|text| !is_label(text)).map(|text| (name, text)));
+            found.extend(wrong.map(|(name, text)| {
+                format!("label `{}` of {id} would be `{}`, which no label may be", escaped(name), escaped(text))
+            }));
+        }
+    });
+    found.into_iter().map(|message| (ProblemKind::Label, message)).collect()
+}
+
+fn is_label(text: &str) -> bool {
+    let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    text.is_empty()
+        || text.len() <= 63
+            && edge(text.bytes().next())
+            && edge(text.bytes().next_back())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}

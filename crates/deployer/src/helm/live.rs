@@ -1,0 +1,139 @@
+//! Rendered objects beside the live ones, as the API server would have them: by a server-side apply that writes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster::{ApplyMode, ClusterError, ClusterErrorKind, Connection, Kind, Object};
+use lock_model::ServiceName;
+use serde_json::{Map, Value};
+use tokio::task::JoinSet;
+
+use super::rendering::Rendering;
+use crate::error::DeployError;
+use crate::manifest::ObjectId;
+use crate::problem::{DeployProblem, ProblemKind};
+
+/// How many objects are asked about at once.
+const AT_ONCE: usize = 16;
+/// What tells two writes of the same content apart.
+const BOOKKEEPING: [&str; 5] = ["managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"];
+
+/// What a service's live objects are to a plan.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    /// Objects that are missing, or that a write would change.
+    pub(super) differing: BTreeMap<ObjectId, Presence>,
+    pub(super) problems: Vec<DeployProblem>,
+}
+
+/// Whether an object is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    Missing,
+    Other,
+}
+
+/// What the API server says about one object.
+enum Answer {
+    Same,
+    Differs(Presence),
+    Refused(ClusterError),
+}
+
+/// Asks about every object of services; hooks are made anew each time, and not asked about.
+pub(super) async fn compare(
+    connection: &Connection,
+    namespace: &str,
+    services: &[(ServiceName, &Rendering)],
+) -> Result<BTreeMap<ServiceName, Live>, DeployError> {
+    let mut found: BTreeMap<ServiceName, Live> =
+        services.iter().map(|(service, _)| (service.clone(), Live::default())).collect();
+    let mut asked = Vec::new();
+    for (service, rendering) in services {
+        let objects = rendering.objects.iter();
+        asked.extend(objects.map(|(id, object)| (service.clone(), id.clone(), object.clone())));
+    }
+    let mut asked = asked.into_iter();
+    let mut running = JoinSet::new();
+    loop {
+        while running.len() < AT_ONCE
+            && let Some((service, id, object)) = asked.next()
+        {
+            let (connection, namespace) = (connection.clone(), namespace.to_owned());
+            running.spawn(async move {
+                let answer = ask(&connection, &namespace, object).await;
+                (service, id, answer)
+            });
+        }
+        let Some(answer) = running.join_next().await else { return Ok(found) };
+        let (service, id, answer) = answer.map_err(|error| DeployError::Failed {
+            subject: "the live objects".to_owned(),
+            action: "compare them".to_owned(),
+            class: lock_model::ErrorClass::Bug,
+            source: Box::new(error),
+        })?;
+        let Some(live) = found.get_mut(&service) else { continue };
+        match answer? {
+            Answer::Same => {}
+            Answer::Differs(presence) => {
+                live.differing.insert(id, presence);
+            }
+            Answer::Refused(error) => {
+                let message = format!("the cluster would not take {id}: {}", error.kind());
+                live.problems.push(DeployProblem::new(ProblemKind::Cluster, message).service(&service));
+            }
+        }
+    }
+}
+
+async fn ask(connection: &Connection, namespace: &str, mut object: Map<String, Value>) -> Result<Answer, DeployError> {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.entry("namespace").or_insert_with(|| namespace.into());
+    }
+    let object = Object::new(Value::Object(object))?;
+    let live = match connection.find(object.key()).await {
+        Ok(live) => live,
+        Err(error) => return refused(error),
+    };
+    let mode = ApplyMode { dry_run: true, take_over: true, strict: true };
+    let after = match connection.apply(&object, mode).await {
+        Ok(after) => after,
+        Err(error) => return refused(error),
+    };
+    let Some(live) = live else { return Ok(Answer::Differs(Presence::Missing)) };
+    Ok(if content(live) == content(after) { Answer::Same } else { Answer::Differs(Presence::Other) })
+}
+
+/// An object that the cluster does not take is a finding; a cluster that gives no answer is an error.
+fn refused(error: ClusterError) -> Result<Answer, DeployError> {
+    match error.kind() {
+        ClusterErrorKind::Rejected { .. } | ClusterErrorKind::UnknownKind | ClusterErrorKind::NotAnObject { .. } => {
+            Ok(Answer::Refused(error))
+        }
+        _ => Err(error.into()),
+    }
+}
+
+fn content(object: Object) -> Value {
+    let mut value = object.into_value();
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|key, _| !BOOKKEEPING.contains(&key.as_str()));
+    }
+    if let Some(object) = value.as_object_mut() {
+        object.remove("status");
+    }
+    value
+}
+
+/// The kinds of a stored revision that the cluster serves no more: helm reads it before it makes another one.
+pub(super) async fn unserved_kinds(
+    connection: &Connection,
+    stored: &Rendering,
+) -> Result<BTreeSet<String>, DeployError> {
+    let discovery = connection.discovery().await?;
+    let kinds = stored.objects.values().filter_map(|object| {
+        let text = |key: &str| object.get(key).and_then(Value::as_str);
+        Some(Kind::new(text("apiVersion")?, text("kind")?))
+    });
+    let unserved = kinds.filter(|kind| discovery.resource(kind).is_none() && !discovery.is_stale(&kind.group));
+    Ok(unserved.map(|kind| format!("{} ({})", kind.kind, kind.api_version())).collect())
+}

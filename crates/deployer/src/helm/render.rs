@@ -1,0 +1,233 @@
+//! Rendering charts: without a cluster, and with what the cluster says.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use lock_model::ErrorClass;
+use process::{Output, ProcessError};
+use serde_json::{Map, Value};
+
+use super::chart_folder::ChartFolder;
+use super::live::Live;
+use super::plan::{RenderedService, assemble, chart_problems};
+use super::program::{Capabilities, HelmProgram, HelmSearch, ReleaseName};
+use super::rendering::Rendering;
+use super::stored::rendering_of;
+use crate::error::DeployError;
+use crate::plan::Plan;
+use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
+use crate::request::{DeployRequest, DeployService};
+
+/// How many charts helm works on at once.
+const AT_ONCE: usize = 4;
+
+/// A rendering, or what is wrong with the chart.
+pub(super) type Answer = Result<Rendering, Vec<DeployProblem>>;
+
+/// Plans as if nothing were deployed, without a cluster: each chart is rendered twice, and must be the same.
+///
+/// # Errors
+///
+/// [`DeployError::Problems`] with every problem of every service.
+pub async fn plan_from_nothing(search: &HelmSearch, request: &DeployRequest) -> Result<Plan, DeployError> {
+    let (search, request) = (search.clone(), request.clone());
+    run_blocking(move || {
+        fail_with(chart_problems(&request))?;
+        let helm = HelmProgram::find(&search)?;
+        let answers = in_parallel(&request.services, |service| render_twice(&helm, &request, service));
+        let rendered = all_rendered(request.services.iter().zip(answers))?;
+        let rendered = rendered.into_iter().map(|(service, rendering)| RenderedService {
+            service,
+            rendering,
+            stored: None,
+            live: Live::default(),
+        });
+        Ok(assemble(&request, rendered.collect(), helm.version())?)
+    })
+    .await
+}
+
+/// The renderings of services, or the problems of all of them.
+pub(super) fn all_rendered<'a>(
+    answers: impl IntoIterator<Item = (&'a DeployService, Result<Answer, DeployError>)>,
+) -> Result<Vec<(&'a DeployService, Rendering)>, DeployError> {
+    let (mut problems, mut rendered) = (Vec::new(), Vec::new());
+    for (service, answer) in answers {
+        match answer? {
+            Ok(rendering) => rendered.push((service, rendering)),
+            Err(wrong) => problems.extend(wrong),
+        }
+    }
+    fail_with(problems)?;
+    Ok(rendered)
+}
+
+/// What depends on time or chance differs.
+fn render_twice(helm: &HelmProgram, request: &DeployRequest, service: &DeployService) -> Result<Answer, DeployError> {
+    let folder = ChartFolder::write(&service.files, &service.values)?;
+    let template = || template(helm, &folder, request, service, &Capabilities::default(), Operation::Install);
+    Ok(same(service, template()?, template()?))
+}
+
+/// Renders without the cluster, and again with it.
+pub(super) fn render_for_cluster(
+    helm: &HelmProgram,
+    request: &DeployRequest,
+    service: &DeployService,
+    capabilities: &Capabilities,
+    operation: Operation,
+    kubeconfig: &str,
+) -> Result<Answer, DeployError> {
+    let folder = ChartFolder::write(&service.files, &service.values)?.with_kubeconfig(kubeconfig)?;
+    let without = template(helm, &folder, request, service, capabilities, operation)?;
+    if without.is_err() {
+        return Ok(without);
+    }
+    let release = ReleaseName { name: service.name.as_str(), namespace: &request.namespace };
+    Ok(same(service, without, dry_run(helm, &folder, service, release)?))
+}
+
+fn same(service: &DeployService, first: Answer, second: Answer) -> Answer {
+    let (first, second) = match (first, second) {
+        (Ok(first), Ok(second)) => (first, second),
+        (Err(wrong), _) | (_, Err(wrong)) => return Err(wrong),
+    };
+    match first.difference(&second) {
+        None => Ok(first),
+        Some(difference) => {
+            let message = format!("its chart is rendered differently each time: {difference}");
+            Err(vec![DeployProblem::new(ProblemKind::Unstable, message).service(&service.name)])
+        }
+    }
+}
+
+/// What helm would do: charts can ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Install,
+    Upgrade,
+}
+
+fn template(
+    helm: &HelmProgram,
+    folder: &ChartFolder,
+    request: &DeployRequest,
+    service: &DeployService,
+    capabilities: &Capabilities,
+    operation: Operation,
+) -> Result<Answer, DeployError> {
+    let release = ReleaseName { name: service.name.as_str(), namespace: &request.namespace };
+    let output = helm
+        .template(folder, release, capabilities, operation == Operation::Upgrade)
+        .map_err(|error| failed(service.name.as_str(), "render its chart", error))?;
+    let output = match output.checked() {
+        Ok(output) => output,
+        Err(error) => return Ok(Err(vec![refused_chart(service, "render its chart", &error)])),
+    };
+    let rendering = Rendering::parse([output.stdout.as_slice()], &request.namespace);
+    Ok(rendering.map_err(|problems| problems.into_iter().map(|problem| problem.service(&service.name)).collect()))
+}
+
+fn dry_run(
+    helm: &HelmProgram,
+    folder: &ChartFolder,
+    service: &DeployService,
+    release: ReleaseName<'_>,
+) -> Result<Answer, DeployError> {
+    const ACTION: &str = "render its chart with the cluster";
+    let output = helm.dry_run(folder, release).map_err(|error| failed(release.name, ACTION, error))?;
+    let output = match output.checked() {
+        Ok(output) => output,
+        Err(error) if is_about_the_cluster(&error) => return Err(failed(release.name, ACTION, error)),
+        Err(error) => return Ok(Err(vec![refused_chart(service, ACTION, &error)])),
+    };
+    let read = read_release(&output.stdout, release.namespace);
+    Ok(read.map_err(|reason| vec![DeployProblem::new(ProblemKind::Chart, reason).service(&service.name)]))
+}
+
+/// Renders with the cluster what was planned; what is wrong with it now was not when it was planned.
+pub(super) fn render_again(
+    helm: &HelmProgram,
+    folder: &ChartFolder,
+    release: ReleaseName<'_>,
+) -> Result<Rendering, DeployError> {
+    const ACTION: &str = "render its chart with the cluster";
+    let output = helm.dry_run(folder, release).and_then(Output::checked);
+    let output = output.map_err(|error| failed(release.name, ACTION, error))?;
+    read_release(&output.stdout, release.namespace).map_err(|reason| DeployError::Failed {
+        subject: format!("helm release `{}`", release.name),
+        action: ACTION.to_owned(),
+        class: ErrorClass::Invalid,
+        source: reason.into(),
+    })
+}
+
+fn read_release(stdout: &[u8], namespace: &str) -> Result<Rendering, String> {
+    let release = serde_json::from_slice::<Map<String, Value>>(stdout);
+    rendering_of(&release.map_err(|error| format!("helm prints no JSON: {error}"))?, namespace)
+}
+
+/// Whether helm could not ask the cluster; our own client has asked it before.
+fn is_about_the_cluster(error: &ProcessError) -> bool {
+    const WORDS: [&str; 5] =
+        ["cluster unreachable", "connection refused", "i/o timeout", "TLS handshake", "connection reset"];
+    error.stderr().iter().any(|line| WORDS.iter().any(|word| line.contains(word)))
+}
+
+/// helm's own words about a chart that it does not take.
+fn refused_chart(service: &DeployService, action: &str, error: &ProcessError) -> DeployProblem {
+    let message = format!("helm does not {action}: {}", words_of(error));
+    DeployProblem::new(ProblemKind::Chart, message).service(&service.name)
+}
+
+/// What helm wrote about a failure, in one line.
+pub(super) fn words_of(error: &ProcessError) -> String {
+    let lines = error.stderr().iter().filter(|line| !line.starts_with("WARNING") && !line.trim().is_empty());
+    let said = lines.map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    lock_model::escaping::escape_short(said.strip_prefix("Error: ").unwrap_or(&said), 1000)
+}
+
+/// A helm that was not started, or was ended.
+pub(super) fn failed(release: &str, action: &str, error: ProcessError) -> DeployError {
+    DeployError::Failed {
+        subject: format!("helm release `{release}`"),
+        action: action.to_owned(),
+        class: error.class(),
+        source: Box::new(error),
+    }
+}
+
+pub(super) fn fail_with(problems: Vec<DeployProblem>) -> Result<(), DeployProblems> {
+    DeployProblems::new(problems).map_or(Ok(()), Err)
+}
+
+/// Runs work on every item, several at once; the answers are in the order of the items.
+pub(super) fn in_parallel<T: Sync, A: Send>(items: &[T], work: impl Fn(&T) -> A + Sync) -> Vec<A> {
+    let next = AtomicUsize::new(0);
+    let answers: Mutex<Vec<(usize, A)>> = Mutex::new(Vec::with_capacity(items.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(items.len()) {
+            scope.spawn(|| {
+                while let Some((index, item)) =
+                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, items.get(index)?)))
+                {
+                    let answer = work(item);
+                    answers.lock().unwrap_or_else(PoisonError::into_inner).push((index, answer));
+                }
+            });
+        }
+    });
+    let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// Programs and files block: a thread that may block runs them.
+pub(super) async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DeployError> + Send + 'static,
+) -> Result<T, DeployError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,217 @@
+//! Whether what runs is what is locked: by the digest that each container of each pod reports.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster::{Connection, Kind, Object, ObjectKey, Selection};
+use lock_model::{Digest, ImageReference, ServiceName};
+use serde_json::{Map, Value};
+
+use super::rendering::Rendering;
+use crate::error::DeployError;
+use crate::image_pinning::Pins;
+use crate::image_pinning::{Choice, ImagePin};
+use crate::manifest::ObjectId;
+use crate::problem::escaped;
+use crate::proof::{Finding, FindingKind};
+use crate::request::{DeployRequest, DeployService};
+
+/// A container that runs a locked image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct RunningContainer {
+    /// The service.
+    pub service: ServiceName,
+    /// `Kind/name` of the object that the pod belongs to.
+    pub object: String,
+    /// Name of the pod.
+    pub pod: String,
+    /// What tells the pod apart from others of its name.
+    pub uid: String,
+    /// Name of the container.
+    pub container: String,
+    /// The digest that it reports: of the index, or of the manifest for its platform.
+    pub digest: Digest,
+}
+
+/// What was found about one service.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    pub(super) containers: BTreeSet<RunningContainer>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// A stored object whose pods run all the time.
+struct Workload<'a> {
+    id: &'a ObjectId,
+    object: &'a Map<String, Value>,
+    /// The locked images of its containers, by the container's name.
+    images: BTreeMap<String, &'a ImagePin>,
+}
+
+/// Looks at every pod of a service.
+pub(super) async fn running(
+    connection: &Connection,
+    request: &DeployRequest,
+    service: &DeployService,
+    pins: &Pins,
+    stored: &Rendering,
+) -> Result<Running, DeployError> {
+    let mut found = Running::default();
+    for (id, object) in &stored.objects {
+        let is_workload = match (id.group.as_str(), id.kind.as_str()) {
+            ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => true,
+            ("", "Pod") => true,
+            // Jobs end, and are proven by what was stored.
+            _ => false,
+        };
+        let workload = Workload { id, object, images: locked_images(object, service, pins) };
+        if is_workload && !workload.images.is_empty() {
+            workload.look(connection, request, service, &mut found).await?;
+        }
+    }
+    Ok(found)
+}
+
+impl Workload<'_> {
+    async fn look(
+        &self,
+        connection: &Connection,
+        request: &DeployRequest,
+        service: &DeployService,
+        found: &mut Running,
+    ) -> Result<(), DeployError> {
+        let Self { id, object, .. } = self;
+        let mut find = |kind, message: String| {
+            found.findings.push(Finding { service: Some(service.name.clone()), path: None, kind, message });
+        };
+        let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        let namespace = id.namespace.as_deref().unwrap_or(&request.namespace);
+        let key = ObjectKey::namespaced(Kind::new(api_version, &id.kind), namespace, &id.name);
+        let Some(live) = connection.find(&key).await? else {
+            find(FindingKind::NotRunning, format!("{id} is not in the cluster"));
+            return Ok(());
+        };
+        let (wanted, pods) = if id.kind == "Pod" {
+            (1, vec![live])
+        } else {
+            let wanted = match id.kind.as_str() {
+                "DaemonSet" => live.integer("/status/desiredNumberScheduled").unwrap_or_default(),
+                _ => live.integer("/spec/replicas").unwrap_or(1),
+            };
+            let Some(labels) = selector(&live) else {
+                find(FindingKind::NotRunning, format!("the pods of {id} cannot be told from others by their labels"));
+                return Ok(());
+            };
+            let selection = Selection { labels, fields: String::new() };
+            (wanted, connection.list(&Kind::new("v1", "Pod"), Some(namespace), &selection).await?)
+        };
+        if wanted == 0 {
+            find(FindingKind::NotRunning, format!("{id} wants no pod: nothing of it runs"));
+            return Ok(());
+        }
+        let mut proven = 0;
+        for pod in pods.iter().filter(|pod| is_alive(pod)) {
+            match self.judge(pod, request, service) {
+                Ok(containers) => {
+                    found.containers.extend(containers);
+                    proven += 1;
+                }
+                Err(wrong) => {
+                    let wrong = wrong.into_iter().map(|(kind, message)| Finding {
+                        service: Some(service.name.clone()),
+                        path: None,
+                        kind,
+                        message: format!("{id}: pod `{}` {message}", escaped(&pod.key().name)),
+                    });
+                    found.findings.extend(wrong);
+                }
+            }
+        }
+        if proven < wanted {
+            let message = format!("{id} wants {wanted} pods, and {proven} run what is locked");
+            let (service, path) = (Some(service.name.clone()), None);
+            found.findings.push(Finding { service, path, kind: FindingKind::NotRunning, message });
+        }
+        Ok(())
+    }
+
+    /// The containers of a pod that run what is locked, or what is wrong with it.
+    fn judge(
+        &self,
+        pod: &Object,
+        request: &DeployRequest,
+        service: &DeployService,
+    ) -> Result<Vec<RunningContainer>, Vec<(FindingKind, String)>> {
+        let (mut containers, mut wrong) = (Vec::new(), Vec::new());
+        let statuses: BTreeMap<&str, &str> = ["/status/containerStatuses", "/status/initContainerStatuses"]
+            .into_iter()
+            .flat_map(|pointer| pod.list(pointer))
+            .filter_map(|status| Some((status.get("name")?.as_str()?, status.get("imageID")?.as_str()?)))
+            .collect();
+        for (container, pin) in &self.images {
+            let Some(image_id) = statuses.get(container.as_str()).filter(|id| !id.is_empty()) else {
+                wrong.push((
+                    FindingKind::NotRunning,
+                    format!("does not say what container `{}` runs", escaped(container)),
+                ));
+                continue;
+            };
+            let reported = image_id.rsplit_once('@').map_or(*image_id, |(_, digest)| digest);
+            let platforms = request.platform_digests.get(&pin.digest);
+            match Digest::try_from(reported) {
+                Ok(digest) if digest == pin.digest || platforms.is_some_and(|all| all.contains(&digest)) => {
+                    containers.push(RunningContainer {
+                        service: service.name.clone(),
+                        object: self.id.to_string(),
+                        pod: pod.key().name.clone(),
+                        uid: pod.uid().unwrap_or_default().to_owned(),
+                        container: container.clone(),
+                        digest,
+                    });
+                }
+                Ok(_) | Err(_) => wrong.push((
+                    FindingKind::Image,
+                    format!("runs `{}` in container `{}`, locked is `{pin}`", escaped(image_id), escaped(container)),
+                )),
+            }
+        }
+        if wrong.is_empty() { Ok(containers) } else { Err(wrong) }
+    }
+}
+
+/// A pod that has not ended and is not ending: what a controller has replaced proves nothing.
+fn is_alive(pod: &Object) -> bool {
+    !pod.is_terminating() && !matches!(pod.text("/status/phase"), Some("Succeeded" | "Failed"))
+}
+
+/// The labels that select the pods of a workload; `None` for a selector that says more than equality.
+fn selector(workload: &Object) -> Option<String> {
+    if !workload.list("/spec/selector/matchExpressions").is_empty() {
+        return None;
+    }
+    let labels = workload.at("/spec/selector/matchLabels")?.as_object()?;
+    let labels = labels.iter().map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
+    let labels = labels.collect::<Option<Vec<_>>>()?;
+    (!labels.is_empty()).then(|| labels.join(","))
+}
+
+fn locked_images<'a>(
+    object: &'a Map<String, Value>,
+    service: &'a DeployService,
+    pins: &'a Pins,
+) -> BTreeMap<String, &'a ImagePin> {
+    let object_spec = object.get("spec");
+    let spec = object_spec.and_then(|spec| spec.pointer("/template/spec")).or(object_spec);
+    let lists = ["containers", "initContainers"].into_iter().filter_map(|list| spec?.get(list)?.as_array()).flatten();
+    lists
+        .filter_map(|container| {
+            let name = container.get("name")?.as_str()?.to_owned();
+            let reference: ImageReference = container.get("image")?.as_str()?.parse().ok()?;
+            match pins.choose(service.image.as_ref(), &reference) {
+                Choice::Pin(pin) => Some((name, pin)),
+                Choice::Ambiguous(_) | Choice::NotLocked => None,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,209 @@
+//! What helm has stored of its releases: a Secret for each revision.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{Read as _, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use cluster::{Connection, Kind, Object, Selection};
+use lock_model::ErrorClass;
+use serde_json::{Map, Value};
+
+use super::rendering::Rendering;
+use crate::error::DeployError;
+use crate::problem::escaped;
+
+/// Largest release that is read, unpacked.
+const SIZE_LIMIT: u64 = 32 * 1024 * 1024;
+
+/// The newest revision of a release.
+#[derive(Clone, Debug)]
+pub(super) struct StoredRelease {
+    pub(super) revision: u64,
+    pub(super) status: Status,
+    /// Name of the chart.
+    pub(super) chart: String,
+    pub(super) rendering: Rendering,
+    secret: Object,
+    /// All of the revision, as helm reads it.
+    payload: Payload,
+}
+
+/// What became of a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Deployed,
+    /// A helm works on it, or was killed while it did.
+    Pending,
+    /// Any other status: the word.
+    Other(String),
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deployed => f.write_str("deployed"),
+            Self::Pending => f.write_str("pending"),
+            Self::Other(word) => write!(f, "`{}`", escaped(word)),
+        }
+    }
+}
+
+/// A revision as JSON; it holds values and manifests, and is never shown.
+#[derive(Clone)]
+struct Payload(Map<String, Value>);
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Payload")
+    }
+}
+
+/// The newest revision of each release of a namespace, by name. A release that was uninstalled is none.
+pub(super) async fn stored_releases(
+    connection: &Connection,
+    namespace: &str,
+) -> Result<BTreeMap<String, StoredRelease>, DeployError> {
+    let selection =
+        Selection { labels: "owner=helm,status!=superseded".to_owned(), fields: "type=helm.sh/release.v1".to_owned() };
+    let secrets = connection.list(&Kind::new("v1", "Secret"), Some(namespace), &selection).await?;
+    let mut newest: BTreeMap<String, (u64, Object)> = BTreeMap::new();
+    for secret in secrets {
+        let revision = secret.label("version").and_then(|text| text.parse().ok());
+        let (Some(name), Some(revision)) = (secret.label("name").map(str::to_owned), revision) else { continue };
+        if newest.get(&name).is_none_or(|(known, _)| *known < revision) {
+            newest.insert(name, (revision, secret));
+        }
+    }
+    let mut releases = BTreeMap::new();
+    for (name, (revision, secret)) in newest {
+        let release = StoredRelease::read(secret, revision, namespace).map_err(|reason| DeployError::Failed {
+            subject: format!("helm release `{}`", escaped(&name)),
+            action: format!("read its revision {revision}"),
+            class: ErrorClass::Invalid,
+            source: reason.into(),
+        })?;
+        if release.status != Status::Other("uninstalled".to_owned()) {
+            releases.insert(name, release);
+        }
+    }
+    Ok(releases)
+}
+
+impl StoredRelease {
+    fn read(secret: Object, revision: u64, namespace: &str) -> Result<Self, String> {
+        let data = secret.text("/data/release").ok_or("its Secret has no `release`")?;
+        let payload = unpack(data)?;
+        let text = |pointer: &str| pointer_in(&payload, pointer).and_then(Value::as_str);
+        let status = match text("/info/status").ok_or("it has no status")? {
+            "deployed" => Status::Deployed,
+            pending if pending.starts_with("pending-") => Status::Pending,
+            other => Status::Other(other.to_owned()),
+        };
+        let chart = text("/chart/metadata/name").ok_or("it names no chart")?.to_owned();
+        let rendering = rendering_of(&payload, namespace)?;
+        Ok(Self { revision, status, chart, rendering, secret, payload: Payload(payload) })
+    }
+
+    /// The Secret of the same revision, called failed: helm goes on from there, and nothing is uninstalled.
+    pub(super) fn called_failed(&self) -> Result<Object, DeployError> {
+        let Payload(mut payload) = self.payload.clone();
+        if let Some(info) = payload.get_mut("info").and_then(Value::as_object_mut) {
+            info.insert("status".to_owned(), "failed".into());
+            info.insert("description".to_owned(), "ended by orchestrator: the helm that worked on it is gone".into());
+        }
+        let mut secret = self.secret.value().clone();
+        let packed = pack(&payload);
+        if let Some(data) = secret.pointer_mut("/data/release") {
+            *data = packed.into();
+        }
+        if let Some(label) = secret.pointer_mut("/metadata/labels/status") {
+            *label = "failed".into();
+        }
+        Ok(Object::new(secret)?)
+    }
+}
+
+/// Reads what `helm upgrade --dry-run=server --output json` prints, and what a Secret holds.
+pub(super) fn rendering_of(release: &Map<String, Value>, namespace: &str) -> Result<Rendering, String> {
+    let manifest = release.get("manifest").and_then(Value::as_str).unwrap_or_default();
+    let hooks = release.get("hooks").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let hooks = hooks.iter().map(|hook| hook.get("manifest").and_then(Value::as_str).ok_or("a hook has no manifest"));
+    let hooks = hooks.collect::<Result<Vec<_>, _>>()?;
+    let texts = std::iter::once(manifest).chain(hooks).map(str::as_bytes);
+    Rendering::parse(texts, namespace).map_err(|problems| {
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        texts.join("; ")
+    })
+}
+
+fn pointer_in<'a>(map: &'a Map<String, Value>, pointer: &str) -> Option<&'a Value> {
+    let mut keys = pointer.trim_start_matches('/').split('/');
+    let first = map.get(keys.next()?)?;
+    keys.try_fold(first, |value, key| value.get(key))
+}
+
+/// base64 of the API, base64 of helm, gzip, JSON.
+fn unpack(data: &str) -> Result<Map<String, Value>, String> {
+    let inner = BASE64.decode(data).map_err(|error| format!("it is no base64: {error}"))?;
+    let packed = BASE64.decode(inner).map_err(|error| format!("it is no base64: {error}"))?;
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(packed.as_slice())
+        .take(SIZE_LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("it cannot be unpacked: {error}"))?;
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return Err(format!("it has more than {SIZE_LIMIT} bytes"));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| format!("it is no JSON: {error}"))
+}
+
+fn pack(release: &Map<String, Value>) -> String {
+    let json = serde_json::to_vec(release).expect("JSON that was read can be written");
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    writer.write_all(&json).expect("a vector takes every byte");
+    BASE64.encode(BASE64.encode(writer.finish().expect("a vector takes every byte")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn secret(status: &str) -> Object {
+        let payload = json!({
+            "name": "cart", "version": 3, "namespace": "shop",
+            "info": { "status": status, "description": "x" },
+            "chart": { "metadata": { "name": "cart", "version": "0.1.0" } },
+            "manifest": "---\n# Source: cart/templates/a.yaml\napiVersion: v1\nkind: Service\nmetadata:\n  name: cart\n",
+            "hooks": [{ "name": "h", "manifest": "apiVersion: v1\nkind: Pod\nmetadata: { name: h, annotations: { helm.sh/hook: post-install } }\n" }],
+        });
+        let Value::Object(payload) = payload else { unreachable!("the macro was given a map") };
+        Object::new(json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": { "name": "sh.helm.release.v1.cart.v3", "namespace": "shop", "labels": { "status": status } },
+            "data": { "release": pack(&payload) },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn f2_a_pending_revision_is_called_failed_and_keeps_everything_else() {
+        let release = StoredRelease::read(secret("pending-upgrade"), 3, "shop").unwrap();
+        assert_eq!((release.status.clone(), release.chart.as_str()), (Status::Pending, "cart"));
+        assert_eq!((release.rendering.objects.len(), release.rendering.hooks.len()), (1, 1));
+        let failed = StoredRelease::read(release.called_failed().unwrap(), 3, "shop").unwrap();
+        assert_eq!(failed.status, Status::Other("failed".to_owned()));
+        assert_eq!(failed.secret.label("status"), Some("failed"));
+        assert_eq!(failed.rendering, release.rendering);
+    }
+
+    #[test]
+    fn what_is_no_release_is_an_error() {
+        for data in ["", "%", "aGVsbG8=", &BASE64.encode(BASE64.encode("hello"))] {
+            assert!(unpack(data).is_err(), "{data}");
+        }
+    }
+}

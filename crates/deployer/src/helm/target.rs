@@ -1,0 +1,342 @@
+//! Planning with the cluster, installing, and comparing what helm stored.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cluster::{Connection, Kubeconfig};
+use lock_model::ServiceName;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::chart_folder::ChartFolder;
+use super::live::{compare, unserved_kinds};
+use super::plan::{
+    HelmPlan, PlannedRelease, ReleaseAction, RenderedService, StoredState, assemble, chart_name, chart_problems,
+};
+use super::program::{Capabilities, HelmProgram, HelmSearch, ReleaseName};
+use super::render::{
+    Operation, all_rendered, fail_with, in_parallel, render_again, render_for_cluster, run_blocking, words_of,
+};
+use super::state::{NamespaceOwner, NamespaceState, Owner, Phase};
+use super::stored::{Status, StoredRelease, stored_releases};
+use crate::apply::{Applied, AppliedDetail, DeployEvent};
+use crate::error::DeployError;
+use crate::plan::Plan;
+use crate::problem::{DeployProblem, ProblemKind, escaped};
+use crate::request::{DeployRequest, OccupiedPlace};
+
+/// The releases of one environment, in one namespace of a cluster.
+#[derive(Clone)]
+pub struct HelmTarget {
+    search: HelmSearch,
+    connection: Connection,
+    kubeconfig: Arc<SecretString>,
+    repository: String,
+    namespace: String,
+    deadline: Instant,
+}
+
+impl fmt::Debug for HelmTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HelmTarget").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+/// What applying did.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct HelmApplied {
+    /// The namespace.
+    pub namespace: String,
+    /// Every release of the plan.
+    pub releases: Vec<AppliedRelease>,
+}
+
+/// A release, as it is after applying.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct AppliedRelease {
+    /// The service.
+    pub service: ServiceName,
+    /// helm's number of the revision.
+    pub revision: u64,
+}
+
+impl HelmTarget {
+    /// A target whose releases are in `namespace` of the cluster that the kubeconfig leads to.
+    ///
+    /// `repository` is the superproject's address, which the namespace is marked with. At `deadline` nothing is waited for
+    /// any more.
+    ///
+    /// # Errors
+    ///
+    /// Where no client can be made of the kubeconfig; the cluster is not asked yet.
+    pub async fn new(
+        mut search: HelmSearch,
+        kubeconfig: &Kubeconfig,
+        namespace: impl Into<String>,
+        repository: impl Into<String>,
+        deadline: Instant,
+    ) -> Result<Self, DeployError> {
+        for secret in kubeconfig.secrets() {
+            search.redactor.add(secret.expose_secret());
+        }
+        let connection = Connection::new(kubeconfig, cluster::Patience::default()).await?;
+        let kubeconfig = Arc::new(kubeconfig.to_json());
+        let (namespace, repository) = (namespace.into(), repository.into());
+        Ok(Self { search, connection, kubeconfig, repository, namespace, deadline })
+    }
+
+    /// Whose the namespace is, where it is not this environment's.
+    pub async fn other_owner(&self, environment: &str) -> Result<Option<NamespaceOwner>, DeployError> {
+        let state = NamespaceState::read(&self.connection, &self.namespace).await?;
+        let owner = Owner { repository: &self.repository, environment };
+        Ok(state.and_then(|state| state.other_owner(owner)))
+    }
+
+    pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
+        fail_with(chart_problems(request))?;
+        if let (OccupiedPlace::Refuse, Some(other)) =
+            (request.occupied, self.other_owner(request.environment.as_str()).await?)
+        {
+            let message = format!("namespace `{}` belongs to {other}", self.namespace);
+            fail_with(vec![DeployProblem::new(ProblemKind::Place, message)])?;
+        }
+        let mut stored = stored_releases(&self.connection, &self.namespace).await?;
+        let mut problems = foreign_charts(request, &stored);
+        problems.extend(self.unserved(request, &stored).await?);
+        fail_with(problems)?;
+        let capabilities = Capabilities {
+            kube_version: Some(self.connection.server_version().await?.text),
+            api_versions: self.connection.discovery().await?.api_versions(),
+        };
+        let operations: BTreeMap<String, Operation> = request
+            .services
+            .iter()
+            .map(|service| {
+                let name = service.name.to_string();
+                let operation = if stored.contains_key(&name) { Operation::Upgrade } else { Operation::Install };
+                (name, operation)
+            })
+            .collect();
+        let (search, kubeconfig, asked) = (self.search.clone(), Arc::clone(&self.kubeconfig), request.clone());
+        let (helm, answers) = run_blocking(move || {
+            let helm = HelmProgram::find(&search)?;
+            let answers = in_parallel(&asked.services, |service| {
+                let operation = operations.get(service.name.as_str()).copied().unwrap_or(Operation::Install);
+                render_for_cluster(&helm, &asked, service, &capabilities, operation, kubeconfig.expose_secret())
+            });
+            Ok((helm, answers))
+        })
+        .await?;
+        let rendered = all_rendered(request.services.iter().zip(answers))?;
+        let asked: Vec<_> = rendered.iter().map(|(service, rendering)| (service.name.clone(), rendering)).collect();
+        let mut live = compare(&self.connection, &self.namespace, &asked).await?;
+        let rendered = rendered.into_iter().map(|(service, rendering)| {
+            let stored = stored.remove(service.name.as_str()).map(|stored| StoredState {
+                is_deployed: stored.status == Status::Deployed,
+                rendering: stored.rendering,
+            });
+            RenderedService { service, rendering, stored, live: live.remove(&service.name).unwrap_or_default() }
+        });
+        Ok(assemble(request, rendered.collect(), helm.version())?)
+    }
+
+    /// Releases that helm cannot go on from.
+    async fn unserved(
+        &self,
+        request: &DeployRequest,
+        stored: &BTreeMap<String, StoredRelease>,
+    ) -> Result<Vec<DeployProblem>, DeployError> {
+        let mut problems = Vec::new();
+        for service in &request.services {
+            let Some(stored) = stored.get(service.name.as_str()) else { continue };
+            let kinds = unserved_kinds(&self.connection, &stored.rendering).await?;
+            if !kinds.is_empty() {
+                let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
+                let message = format!(
+                    "helm cannot go on from revision {} of its release: it has objects of kinds that the cluster serves no \
+                     more: {kinds}",
+                    stored.revision
+                );
+                problems.push(DeployProblem::new(ProblemKind::Cluster, message).service(&service.name));
+            }
+        }
+        Ok(problems)
+    }
+
+    /// Installs what changes, compares what helm stored with the plan, and waits until all of it is ready.
+    ///
+    /// Killed at any point, the same call goes on: a revision that no helm works on any more is called failed, and the
+    /// next one is made of the same plan.
+    pub(crate) async fn apply(
+        &self,
+        plan: &Plan,
+        detail: &HelmPlan,
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<Applied, DeployError> {
+        let owner = Owner { repository: &self.repository, environment: detail.request.environment.as_str() };
+        let state = NamespaceState::read(&self.connection, &self.namespace).await?;
+        if let (OccupiedPlace::Refuse, Some(other)) =
+            (detail.request.occupied, state.as_ref().and_then(|state| state.other_owner(owner)))
+        {
+            let (subject, reason) = (self.subject(), format!("it belongs to {other}"));
+            return Err(DeployError::Unusable { subject, reason });
+        }
+        let write = |before, phase| NamespaceState::write(&self.connection, before, owner, &detail.request, phase);
+        let state = write(state.as_ref(), Phase::Begun).await?;
+        let changing: Vec<PlannedRelease> =
+            detail.releases.iter().filter(|release| release.action != ReleaseAction::Keep).cloned().collect();
+        self.call_pending_failed(&changing).await?;
+        for release in &changing {
+            events(DeployEvent::Started { subject: subject_of(&release.service) });
+        }
+        self.upgrade(changing, detail.request.release.as_str()).await?;
+        let stored = stored_releases(&self.connection, &self.namespace).await?;
+        let mut releases = Vec::new();
+        for release in &detail.releases {
+            let revision = as_planned(release, stored.get(release.service.as_str()))?;
+            releases.push(AppliedRelease { service: release.service.clone(), revision });
+            let changed = release.action != ReleaseAction::Keep;
+            events(DeployEvent::Finished { subject: subject_of(&release.service), changed });
+        }
+        self.wait(detail).await?;
+        write(Some(&state), Phase::Done).await?;
+        let namespace = self.namespace.clone();
+        Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(super) fn owner<'a>(&'a self, environment: &'a str) -> Owner<'a> {
+        Owner { repository: &self.repository, environment }
+    }
+
+    pub(super) fn subject(&self) -> String {
+        format!("namespace `{}`", self.namespace)
+    }
+
+    /// The environment has one deployment at a time, so a helm that works on a revision is one that was killed.
+    async fn call_pending_failed(&self, changing: &[PlannedRelease]) -> Result<(), DeployError> {
+        let stored = stored_releases(&self.connection, &self.namespace).await?;
+        for release in changing {
+            if let Some(pending) =
+                stored.get(release.service.as_str()).filter(|stored| stored.status == Status::Pending)
+            {
+                self.connection.replace(&pending.called_failed()?).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Several at once; after a failure no further one is begun, and those under way come to their end.
+    async fn upgrade(&self, changing: Vec<PlannedRelease>, release: &str) -> Result<(), DeployError> {
+        if changing.is_empty() {
+            return Ok(());
+        }
+        let (search, kubeconfig, namespace) =
+            (self.search.clone(), Arc::clone(&self.kubeconfig), self.namespace.clone());
+        let (deadline, description) = (self.deadline, format!("orchestrator {release}"));
+        run_blocking(move || {
+            let helm = HelmProgram::find(&search)?;
+            let stop = std::sync::atomic::AtomicBool::new(false);
+            let answers = in_parallel(&changing, |planned| {
+                if stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    return Ok(Upgraded::NotBegun);
+                }
+                let patience = deadline.saturating_duration_since(Instant::now());
+                let answer =
+                    upgrade_one(&helm, planned, &namespace, kubeconfig.expose_secret(), &description, patience);
+                if answer.is_err() {
+                    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+                }
+                answer
+            });
+            for answer in answers {
+                answer?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// What became of a release in a batch.
+enum Upgraded {
+    Done,
+    NotBegun,
+}
+
+fn upgrade_one(
+    helm: &HelmProgram,
+    planned: &PlannedRelease,
+    namespace: &str,
+    kubeconfig: &str,
+    description: &str,
+    patience: Duration,
+) -> Result<Upgraded, DeployError> {
+    let folder = ChartFolder::write(&planned.chart, &planned.values)?.with_kubeconfig(kubeconfig)?;
+    let release = ReleaseName { name: planned.service.as_str(), namespace };
+    // The cluster may say something else than when it was planned.
+    let rendering = render_again(helm, &folder, release)?;
+    if let Some(difference) = planned.rendering.difference(&rendering) {
+        return Err(DeployError::PlanMoved {
+            subject: subject_of(&planned.service),
+            difference: difference.to_string(),
+        });
+    }
+    let output = helm.upgrade(&folder, release, description, patience);
+    let output = output.map_err(|error| super::render::failed(release.name, "install it", error))?;
+    match output.checked() {
+        Ok(_) => Ok(Upgraded::Done),
+        Err(error) => {
+            let reason = format!("helm does not install it: {}", words_of(&error));
+            Err(DeployError::NotDeployed { subject: subject_of(&planned.service), reason })
+        }
+    }
+}
+
+/// Compares a stored revision with the plan; gives its number.
+fn as_planned(planned: &PlannedRelease, stored: Option<&StoredRelease>) -> Result<u64, DeployError> {
+    let not = |reason: String| DeployError::NotDeployed { subject: subject_of(&planned.service), reason };
+    let Some(stored) = stored else { return Err(not("helm has stored no revision".to_owned())) };
+    if stored.status != Status::Deployed {
+        return Err(not(format!("its revision {} is {}", stored.revision, stored.status)));
+    }
+    match planned.rendering.difference(&stored.rendering) {
+        None => Ok(stored.revision),
+        Some(difference) => Err(not(format!("what helm stored is not what was planned: {difference}"))),
+    }
+}
+
+/// Releases of the services' names that another chart made.
+fn foreign_charts(request: &DeployRequest, stored: &BTreeMap<String, StoredRelease>) -> Vec<DeployProblem> {
+    let foreign = request.services.iter().filter_map(|service| {
+        let stored = stored.get(service.name.as_str())?;
+        let chart = chart_name(service).ok()?;
+        let message = format!(
+            "the namespace has a helm release `{}` of another chart, `{}` (this one is `{}`)",
+            service.name,
+            escaped(&stored.chart),
+            escaped(&chart)
+        );
+        (stored.chart != chart).then(|| DeployProblem::new(ProblemKind::Place, message).service(&service.name))
+    });
+    foreign.collect()
+}
+
+pub(super) fn subject_of(service: &ServiceName) -> String {
+    format!("helm release `{service}`")
+}

@@ -1,0 +1,94 @@
+//! The cluster of an environment: where its kubeconfig is, and the target that deploys there.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use cluster::{ClusterError, ClusterErrorKind};
+use config::{ClusterNamespace, Config, Environment, KubeconfigEncoding};
+use deployer::HelmTarget;
+use deployer::helm::HelmSearch;
+use lock_model::EnvironmentName;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::hints;
+use crate::workspace::Workspace;
+
+/// The namespace that an environment is deployed to, and how its cluster is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClusterPlace {
+    pub environment: EnvironmentName,
+    pub namespace: ClusterNamespace,
+    pub encoding: KubeconfigEncoding,
+    /// The superproject's address: a namespace is marked with it.
+    pub repository: String,
+}
+
+impl ClusterPlace {
+    /// None where the environment names no cluster.
+    pub(crate) fn of(context: &Workspace, config: &Config, environment: &Environment) -> Option<Self> {
+        Some(Self {
+            environment: environment.name.clone(),
+            namespace: environment.cluster_namespace()?,
+            encoding: environment.kubeconfig.as_ref()?.encoding,
+            repository: context.address(config).to_string(),
+        })
+    }
+
+    /// Opens the cluster; it is not asked yet.
+    pub(crate) async fn target(&self, context: &Workspace) -> Result<HelmTarget> {
+        let kubeconfig = self.kubeconfig(context)?;
+        let namespace = self.namespace.namespace.to_string();
+        HelmTarget::new(helm_search(context), &kubeconfig, namespace, self.repository.clone(), context.deadline)
+            .await
+            .map_err(|error| Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error))
+    }
+
+    /// The kubeconfig of the variable, with nothing in it that a job should not follow.
+    fn kubeconfig(&self, context: &Workspace) -> Result<cluster::Kubeconfig> {
+        let variable = &self.namespace.kubeconfig;
+        let text = context.variable(variable.as_str()).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, self.message("is missing: the variable is not set"))
+                .hint(format!("set `{variable}` in the job that runs this command"))
+        })?;
+        let bytes = match self.encoding {
+            KubeconfigEncoding::Text => text.into_bytes(),
+            KubeconfigEncoding::Base64 => {
+                let digits: String = text.split_whitespace().collect();
+                BASE64.decode(digits).map_err(|_| {
+                    let hint = "`base64 -w0 < KUBECONFIG` makes it; for the file itself, `encoding: text`";
+                    Error::new(ErrorKind::Usage, self.message("is no base64")).hint(hint)
+                })?
+            }
+        };
+        let context_name = self.namespace.context.as_deref();
+        cluster::Kubeconfig::parse(&bytes, context_name, &BTreeSet::new()).map_err(|error| {
+            let hint = hint_of(&error);
+            let error = Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error);
+            hint.into_iter().fold(error, Error::hint)
+        })
+    }
+
+    fn message(&self, what: &str) -> String {
+        format!("the kubeconfig of `{}` in `{}` {what}", self.environment, self.namespace.kubeconfig)
+    }
+}
+
+/// Where helm is looked for.
+pub(crate) fn helm_search(context: &Workspace) -> HelmSearch {
+    let mut search = HelmSearch::new(context.surroundings.search_path.clone());
+    search.interrupt = context.surroundings.interrupt.clone();
+    search.redactor = context.surroundings.redactor.clone();
+    search
+}
+
+/// What to do about a kubeconfig that is refused.
+fn hint_of(error: &ClusterError) -> Option<String> {
+    match error.kind() {
+        // No key allows it yet.
+        ClusterErrorKind::Risk { .. } => Some(
+            "use a kubeconfig with a token or inline certificates, such as the one of a service account".to_owned(),
+        ),
+        _ => hints::of_cluster(error),
+    }
+}
