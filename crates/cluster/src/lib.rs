@@ -22,8 +22,12 @@ mod connection;
 mod discovery;
 mod error;
 mod kubeconfig;
+mod lease;
 mod object;
 pub mod ready;
+mod running;
+mod state;
+mod traces;
 mod transport;
 mod verdict;
 mod wait;
@@ -32,9 +36,16 @@ pub use connection::{ApplyMode, Connection, Deleted, FIELD_MANAGER, Propagation,
 pub use discovery::{Discovery, Resource};
 pub use error::{ClusterError, ClusterErrorKind, FieldConflict};
 pub use kubeconfig::{Kubeconfig, Risk};
+pub use lease::{
+    HeldLease, LEASE_DURATION, LEASE_RENEWAL, LeaseAnswer, LeaseCheck, LeaseHolder, LeaseKeeper, LeasePlace,
+    LeaseRequest, LeaseState,
+};
 /// [`ErrorClass`](lock_model::ErrorClass) is what `class()` of an error says.
 pub use lock_model;
 pub use object::{Condition, Kind, Object, ObjectKey};
+pub use running::{ContainerRole, RunningContainer, RunningPod};
+pub use state::{NamespaceState, StateKey};
+pub use traces::{Access, ClusterEvent, LogTail};
 pub use transport::Patience;
 pub use verdict::{Cause, FailureClass, Permanence, Verdict};
 pub use wait::{Awaited, WaitEnd, WaitEvent, WaitOptions, WaitOutcome};

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use memory::Memory;
+pub(crate) use pod::is_ready;
 
 use crate::object::{Object, ObjectKey};
 use crate::verdict::{Cause, FailureClass, Permanence, Verdict};

@@ -23,7 +23,7 @@ pub(super) fn state(pod: &Object, facts: &Facts<'_>, rules: &Rules, memory: &mut
     PodState { is_ready, causes: causes.into_iter().map(|cause| memory.noted(cause)).collect() }
 }
 
-pub(super) fn is_ready(pod: &Object) -> bool {
+pub(crate) fn is_ready(pod: &Object) -> bool {
     pod.text("/status/phase") == Some("Running") && pod.condition("Ready").is_some_and(|ready| ready.is_true())
 }
 

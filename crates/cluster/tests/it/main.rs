@@ -5,4 +5,5 @@
 mod kubeconfig;
 mod objects;
 mod readiness;
+mod running;
 mod send;

@@ -1,0 +1,264 @@
+//! The right of one run to change an environment of a cluster, as a Kubernetes Lease with a fencing number.
+//!
+//! Clocks are not compared: a waiter takes a Lease over when it has not seen a renewal for the whole duration on its own
+//! monotonic clock, and a holder gives up before that time is over on its own (F6–F9).
+
+mod keeper;
+mod record;
+
+use std::time::Duration;
+
+use lock_model::Timestamp;
+use tokio::time::Instant;
+
+use crate::connection::Connection;
+use crate::error::{ClusterError, ClusterErrorKind};
+use crate::object::{Kind, Object, ObjectKey};
+use crate::transport::can_retry;
+pub use keeper::{LeaseKeeper, LeaseState};
+use record::Record;
+
+/// How long a Lease holds without a renewal.
+pub const LEASE_DURATION: Duration = Duration::from_secs(60);
+/// How often it is renewed.
+pub const LEASE_RENEWAL: Duration = Duration::from_secs(15);
+/// How often a waiter looks whether the holder renews.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Which Lease: `orchestrator-ENVIRONMENT` in the namespace of the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeasePlace {
+    /// The namespace of the environment.
+    pub namespace: String,
+    /// The name of the environment.
+    pub environment: String,
+}
+
+impl LeasePlace {
+    /// The key of the Lease.
+    pub fn key(&self) -> ObjectKey {
+        let kind = Kind::new("coordination.k8s.io/v1", "Lease");
+        ObjectKey::namespaced(kind, &self.namespace, format!("orchestrator-{}", self.environment))
+    }
+}
+
+/// Who holds a Lease, or wants to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseHolder {
+    /// Identity of the repository: a holder of another one is never waited for.
+    pub repository: String,
+    /// Identity of the run.
+    pub run: String,
+    /// The attempt of the run: a second one has the same identity otherwise.
+    pub attempt: u32,
+    /// Different for each process.
+    pub nonce: String,
+    /// Where people see the run.
+    pub link: Option<String>,
+}
+
+/// A Lease is held under a condition that the caller decides.
+#[derive(Clone, Debug, Default)]
+pub struct LeaseRequest {
+    /// How long another holder is waited for.
+    pub wait: Duration,
+    /// The fencing number is larger than this: the largest one in the records.
+    pub above: u64,
+    /// A holder that is known to have ended, or that a person wants to break, by its nonce.
+    pub ended: Option<String>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum LeaseAnswer {
+    /// It is held from now on.
+    Held(Box<HeldLease>),
+    /// Another run of this repository holds it and renews.
+    Busy(LeaseHolder),
+    /// A run of another repository holds it: the namespace belongs to another environment.
+    Foreign(LeaseHolder),
+}
+
+/// A Lease that was held at the time of the last renewal.
+#[derive(Clone, Debug)]
+pub struct HeldLease {
+    connection: Connection,
+    place: LeasePlace,
+    holder: LeaseHolder,
+    number: u64,
+    /// When the last renewal that succeeded was sent.
+    renewed: Instant,
+}
+
+/// What the live Lease says to its holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseCheck {
+    /// It is ours.
+    Ours,
+    /// It is ours, and a rollback asks for it.
+    YieldTo(String),
+    /// Another holder has it, or it is gone.
+    Lost,
+}
+
+impl Connection {
+    /// Takes the Lease, waiting for another run of the same repository; `now` gives the wall time, which is only written.
+    pub async fn acquire_lease(
+        &self,
+        place: &LeasePlace,
+        holder: &LeaseHolder,
+        request: &LeaseRequest,
+        now: &(dyn Fn() -> Timestamp + Sync),
+        waiting: &(dyn Fn(&LeaseHolder) + Sync),
+    ) -> Result<LeaseAnswer, ClusterError> {
+        let end = Instant::now() + request.wait;
+        let mut observed: Option<(String, Instant)> = None;
+        loop {
+            let sent = Instant::now();
+            let live = self.find(&place.key()).await?;
+            let record = live.as_ref().map(Record::of);
+            let free = match &record {
+                None => true,
+                Some(record) => match &record.holder {
+                    None => true,
+                    Some(other) if other.nonce == holder.nonce => true,
+                    Some(other) if other.repository != holder.repository => {
+                        return Ok(LeaseAnswer::Foreign(other.clone()));
+                    }
+                    Some(other) => {
+                        let version = record.renewal.clone();
+                        let since = match &observed {
+                            Some((seen, since)) if *seen == version => *since,
+                            Some(_) | None => {
+                                waiting(other);
+                                observed = Some((version, sent));
+                                sent
+                            }
+                        };
+                        request.ended.as_ref() == Some(&other.nonce) || since.elapsed() >= record.duration
+                    }
+                },
+            };
+            if free {
+                match self.take_lease(place, holder, request, live.as_ref(), record.as_ref(), now()).await {
+                    Ok(number) => {
+                        let (connection, place, holder) = (self.clone(), place.clone(), holder.clone());
+                        let lease = HeldLease { connection, place, holder, number, renewed: sent };
+                        return Ok(LeaseAnswer::Held(Box::new(lease)));
+                    }
+                    // Another waiter was faster, or our own answer was lost: look again.
+                    Err(error) if matches!(error.kind(), ClusterErrorKind::Conflict { .. }) => continue,
+                    Err(error) => return Err(error),
+                }
+            }
+            let holder = record.and_then(|record| record.holder);
+            match holder.filter(|_| Instant::now() + LOOK > end) {
+                Some(holder) => return Ok(LeaseAnswer::Busy(holder)),
+                None => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
+    async fn take_lease(
+        &self,
+        place: &LeasePlace,
+        holder: &LeaseHolder,
+        request: &LeaseRequest,
+        live: Option<&Object>,
+        record: Option<&Record>,
+        now: Timestamp,
+    ) -> Result<u64, ClusterError> {
+        let held = record.filter(|record| record.holder.as_ref().is_some_and(|held| held.nonce == holder.nonce));
+        let number = match held {
+            Some(record) if record.number > request.above => record.number,
+            Some(_) | None => record.map_or(0, |record| record.number).max(request.above) + 1,
+        };
+        let object = Record::object(place, holder, number, now, live)?;
+        match live {
+            None => self.create(&object).await?,
+            Some(_) => self.replace(&object).await?,
+        };
+        Ok(number)
+    }
+
+    /// Asks the present holder to stop, as a rollback does. `false` where nobody holds it.
+    pub async fn ask_to_yield(&self, place: &LeasePlace, to: &str) -> Result<bool, ClusterError> {
+        loop {
+            let Some(live) = self.find(&place.key()).await? else { return Ok(false) };
+            if Record::of(&live).holder.is_none() {
+                return Ok(false);
+            }
+            match self.replace(&Record::with_yield(&live, to)?).await {
+                Ok(_) => return Ok(true),
+                Err(error) if matches!(error.kind(), ClusterErrorKind::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Who holds the Lease now; `None` where nobody does.
+    pub async fn lease_holder(&self, place: &LeasePlace) -> Result<Option<LeaseHolder>, ClusterError> {
+        Ok(self.find(&place.key()).await?.and_then(|live| Record::of(&live).holder))
+    }
+}
+
+impl HeldLease {
+    /// The fencing number: larger than that of every holder before.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How long this process may still count on the Lease without a renewal.
+    pub fn remaining(&self) -> Duration {
+        LEASE_DURATION.saturating_sub(self.renewed.elapsed())
+    }
+
+    /// Reads the live Lease: to be asked before each write.
+    pub async fn check(&self) -> Result<LeaseCheck, ClusterError> {
+        Ok(self.read().await?.map_or(LeaseCheck::Lost, |(_, check)| check))
+    }
+
+    async fn read(&self) -> Result<Option<(Object, LeaseCheck)>, ClusterError> {
+        let Some(live) = self.connection.find(&self.place.key()).await? else { return Ok(None) };
+        let record = Record::of(&live);
+        let is_ours = record.number == self.number && record.holder.is_some_and(|held| held.nonce == self.holder.nonce);
+        Ok(is_ours.then(|| {
+            let check = record.yield_to.map_or(LeaseCheck::Ours, LeaseCheck::YieldTo);
+            (live, check)
+        }))
+    }
+
+    /// Renews it, unless it was lost.
+    pub async fn renew(&mut self, now: Timestamp) -> Result<LeaseCheck, ClusterError> {
+        let sent = Instant::now();
+        loop {
+            let Some((live, check)) = self.read().await? else { return Ok(LeaseCheck::Lost) };
+            match self.connection.replace(&Record::renewed(&live, now)?).await {
+                Ok(_) => {
+                    self.renewed = sent;
+                    return Ok(check);
+                }
+                // A request to yield came in between.
+                Err(error) if matches!(error.kind(), ClusterErrorKind::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives it back; the number stays, so that the next holder has a larger one.
+    pub async fn release(self) -> Result<(), ClusterError> {
+        loop {
+            let Some((live, _)) = self.read().await? else { return Ok(()) };
+            match self.connection.replace(&Record::released(&live)?).await {
+                Ok(_) => return Ok(()),
+                Err(error) if matches!(error.kind(), ClusterErrorKind::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether a failed renewal may be tried again.
+    fn can_try_again(error: &ClusterError) -> bool {
+        can_retry(error) || matches!(error.kind(), ClusterErrorKind::Unauthorized | ClusterErrorKind::Forbidden { .. })
+    }
+}

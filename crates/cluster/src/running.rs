@@ -1,0 +1,152 @@
+use std::collections::BTreeMap;
+
+use lock_model::Digest;
+use serde_json::Value;
+
+use crate::connection::{Connection, Selection};
+use crate::error::ClusterError;
+use crate::object::{Kind, Object, ObjectKey};
+use crate::ready;
+
+/// One pod with the images that really run in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunningPod {
+    /// Which pod.
+    pub key: ObjectKey,
+    /// What tells it apart from an earlier pod of the same name.
+    pub uid: String,
+    /// The topmost object that made it: a Deployment rather than its replica set. Absent for a pod that nobody controls.
+    pub owner: Option<ObjectKey>,
+    /// As in `Running`.
+    pub phase: String,
+    /// Whether it takes requests.
+    pub is_ready: bool,
+    /// Whether it is being deleted.
+    pub is_terminating: bool,
+    /// All of them: init containers, sidecars and ephemeral ones too, also those that a webhook added.
+    pub containers: Vec<RunningContainer>,
+}
+
+/// One container of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunningContainer {
+    /// As in `app`.
+    pub name: String,
+    /// How it takes part in the pod.
+    pub role: ContainerRole,
+    /// The image as the pod's specification names it.
+    pub image: String,
+    /// The image as the container runtime reports it; empty before it was pulled.
+    pub image_id: String,
+    /// The digest in the report of the runtime: of an index, a manifest or a configuration. The text of a tag is none.
+    pub digest: Option<Digest>,
+    /// Whether it runs now.
+    pub is_running: bool,
+    /// Whether it is ready.
+    pub is_ready: bool,
+    /// How often it was started again.
+    pub restarts: i64,
+}
+
+lock_model::words! {
+    /// How a container takes part in its pod.
+    ContainerRole, "role of a container" {
+        /// It runs as long as the pod.
+        Main = "main",
+        /// It ends before the others start, or is a sidecar.
+        Init = "init",
+        /// It was added to the running pod by hand.
+        Ephemeral = "ephemeral",
+    }
+}
+
+const ROLES: &[(ContainerRole, &str, &str)] = &[
+    (ContainerRole::Init, "/spec/initContainers", "/status/initContainerStatuses"),
+    (ContainerRole::Main, "/spec/containers", "/status/containerStatuses"),
+    (ContainerRole::Ephemeral, "/spec/ephemeralContainers", "/status/ephemeralContainerStatuses"),
+];
+
+impl RunningPod {
+    /// Reads a pod; its owner is the one that it names itself.
+    pub fn of(pod: &Object) -> Self {
+        Self {
+            key: pod.key().clone(),
+            uid: pod.uid().unwrap_or_default().to_owned(),
+            owner: controller(pod),
+            phase: pod.text("/status/phase").unwrap_or_default().to_owned(),
+            is_ready: ready::is_ready(pod),
+            is_terminating: pod.is_terminating(),
+            containers: containers(pod),
+        }
+    }
+}
+
+fn containers(pod: &Object) -> Vec<RunningContainer> {
+    let mut containers = Vec::new();
+    for (role, specs, statuses) in ROLES {
+        for spec in pod.list(specs) {
+            let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let name = text(spec, "name");
+            let status = pod.list(statuses).iter().find(|status| text(status, "name") == name).unwrap_or(&Value::Null);
+            let image_id = text(status, "imageID");
+            containers.push(RunningContainer {
+                name,
+                role: *role,
+                image: text(spec, "image"),
+                digest: image_id.rsplit(['@', '/']).next().and_then(|digest| digest.parse().ok()),
+                image_id,
+                is_running: status.pointer("/state/running").is_some_and(|running| !running.is_null()),
+                is_ready: status.get("ready").and_then(Value::as_bool).unwrap_or_default(),
+                restarts: status.get("restartCount").and_then(Value::as_i64).unwrap_or_default(),
+            });
+        }
+    }
+    containers
+}
+
+fn controller(object: &Object) -> Option<ObjectKey> {
+    let owners = object.list("/metadata/ownerReferences");
+    let owner = owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))?;
+    let text = |key: &str| owner.get(key).and_then(Value::as_str);
+    let kind = Kind::new(text("apiVersion")?, text("kind")?);
+    Some(ObjectKey { kind, namespace: object.key().namespace.clone(), name: text("name")?.to_owned() })
+}
+
+impl Connection {
+    /// The pods of a namespace with what runs in them, each under its topmost owner.
+    pub async fn running(&self, namespace: &str, selection: &Selection) -> Result<Vec<RunningPod>, ClusterError> {
+        let pods = self.list(&Kind::new("v1", "Pod"), Some(namespace), selection).await?;
+        let mut pods: Vec<_> = pods.iter().map(RunningPod::of).collect();
+        let mut above = BTreeMap::new();
+        for (version, kind) in [("apps/v1", "ReplicaSet"), ("batch/v1", "Job")] {
+            let kind = Kind::new(version, kind);
+            if pods.iter().any(|pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == kind)) {
+                let owners = self.list(&kind, Some(namespace), &Selection::default()).await?;
+                above.extend(owners.into_iter().filter_map(|owner| Some((owner.key().clone(), controller(&owner)?))));
+            }
+        }
+        for pod in &mut pods {
+            if let Some(top) = pod.owner.as_ref().and_then(|owner| above.get(owner)) {
+                pod.owner = Some(top.clone());
+            }
+        }
+        Ok(pods)
+    }
+
+    /// The UIDs of the pods that take the requests of a Service now.
+    pub async fn ready_endpoints(&self, namespace: &str, service: &str) -> Result<Vec<String>, ClusterError> {
+        let selection = Selection { labels: format!("kubernetes.io/service-name={service}"), ..Selection::default() };
+        let slices = self.list(&Kind::new("discovery.k8s.io/v1", "EndpointSlice"), Some(namespace), &selection).await?;
+        let mut uids: Vec<_> = slices
+            .iter()
+            .flat_map(|slice| slice.list("/endpoints"))
+            .filter(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true))
+            .filter_map(|endpoint| endpoint.pointer("/targetRef/uid")?.as_str().map(str::to_owned))
+            .collect();
+        uids.sort();
+        uids.dedup();
+        Ok(uids)
+    }
+}

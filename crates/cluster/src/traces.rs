@@ -1,0 +1,129 @@
+//! What a cluster remembers of something that failed: events and logs.
+
+use serde_json::Value;
+
+use crate::connection::{Connection, Selection, with_query};
+use crate::error::{ClusterError, ClusterErrorKind};
+use crate::object::{Kind, ObjectKey};
+use crate::transport::Call;
+
+/// One event that the cluster recorded for an object; its texts are foreign and not escaped.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct ClusterEvent {
+    /// When it was seen last, as RFC 3339; empty where the cluster does not say.
+    pub last_seen: String,
+    /// Whether it is of the type `Warning`.
+    pub is_warning: bool,
+    /// As in `BackOff`.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// How often it was seen.
+    pub count: i64,
+}
+
+/// Which part of a container's log is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogTail {
+    /// Of the container that ran before the last restart.
+    pub previous: bool,
+    /// At most so many of the last lines.
+    pub lines: u32,
+    /// At most so many bytes of them.
+    pub bytes: u32,
+}
+
+impl Connection {
+    /// The events of one object, the oldest first.
+    pub async fn events(&self, object: &ObjectKey, uid: &str) -> Result<Vec<ClusterEvent>, ClusterError> {
+        let selection = Selection { fields: format!("involvedObject.uid={uid}"), ..Selection::default() };
+        let found = self.list(&Kind::new("v1", "Event"), object.namespace.as_deref(), &selection).await?;
+        let mut events: Vec<_> = found
+            .iter()
+            .map(|event| {
+                let text = |pointer: &str| event.text(pointer).unwrap_or_default().to_owned();
+                let times = ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"];
+                let count = event.integer("/series/count").or_else(|| event.integer("/count"));
+                ClusterEvent {
+                    last_seen: times.into_iter().find_map(|time| event.text(time)).unwrap_or_default().to_owned(),
+                    is_warning: event.text("/type") == Some("Warning"),
+                    reason: text("/reason"),
+                    message: text("/message"),
+                    count: count.unwrap_or(1),
+                }
+            })
+            .collect();
+        events.sort();
+        Ok(events)
+    }
+
+    /// The end of a container's log: foreign text, not escaped. `None` where the container has not run, or its log
+    /// was removed.
+    pub async fn logs(&self, pod: &ObjectKey, container: &str, tail: LogTail) -> Result<Option<String>, ClusterError> {
+        let address = self.resource(&pod.kind).await?.address(pod)?;
+        let query = [
+            ("container", container.to_owned()),
+            ("previous", tail.previous.to_string()),
+            ("tailLines", tail.lines.to_string()),
+            ("limitBytes", tail.bytes.to_string()),
+        ];
+        let call = Call::get(with_query(&format!("{address}/log"), &query));
+        match self.transport.send_text(&format!("the log of {pod}, container {container}"), &call).await {
+            // The kubelet answers so, with success, when it has removed the log already.
+            Ok(text) if text.starts_with("unable to retrieve container logs for ") && !text.contains('\n') => Ok(None),
+            Ok(text) => Ok(Some(text)),
+            Err(error) => match error.kind() {
+                ClusterErrorKind::NotFound | ClusterErrorKind::Rejected { .. } => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+/// One thing that the user of a connection may want to do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Access {
+    /// As in `create`.
+    pub verb: String,
+    /// As in `apps`; empty for the core group.
+    pub group: String,
+    /// The plural, as in `deployments`.
+    pub resource: String,
+    /// Absent for kinds without namespaces.
+    pub namespace: Option<String>,
+    /// The only object that it is needed for; absent for all.
+    pub name: Option<String>,
+}
+
+impl Connection {
+    /// Whether the user of this connection may do it. A right on one object counts where its name is given.
+    pub async fn may(&self, access: &Access) -> Result<bool, ClusterError> {
+        let general = Access { name: None, ..access.clone() };
+        if self.review(&general).await? {
+            return Ok(true);
+        }
+        if access.name.is_some() { self.review(access).await } else { Ok(false) }
+    }
+
+    async fn review(&self, access: &Access) -> Result<bool, ClusterError> {
+        let review = serde_json::json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": { "resourceAttributes": {
+                "verb": access.verb,
+                "group": access.group,
+                "resource": access.resource,
+                "namespace": access.namespace.as_deref().unwrap_or_default(),
+                "name": access.name.as_deref().unwrap_or_default(),
+            } },
+        });
+        let subject = format!("the right to {} {}", access.verb, access.resource);
+        let call = Call::json(http::Method::POST, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &review);
+        let answer = self.transport.send(&subject, &call).await?;
+        answer.pointer("/status/allowed").and_then(Value::as_bool).ok_or_else(|| {
+            let reason = "says neither yes nor no".to_owned();
+            ClusterError::new(subject, ClusterErrorKind::Answer { reason })
+        })
+    }
+}
