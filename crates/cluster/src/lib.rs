@@ -25,6 +25,7 @@ mod kubeconfig;
 mod lease;
 mod object;
 pub mod ready;
+mod references;
 mod running;
 mod state;
 mod traces;
@@ -43,6 +44,7 @@ pub use lease::{
 /// [`ErrorClass`](lock_model::ErrorClass) is what `class()` of an error says.
 pub use lock_model;
 pub use object::{Condition, Kind, Object, ObjectKey};
+pub use references::{MissingReference, Reference, ReferenceReport, references};
 pub use running::{ContainerRole, RunningContainer, RunningPod};
 pub use state::{NamespaceState, StateKey};
 pub use traces::{Access, ClusterEvent, LogTail};

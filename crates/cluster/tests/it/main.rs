@@ -5,5 +5,6 @@
 mod kubeconfig;
 mod objects;
 mod readiness;
+mod references;
 mod running;
 mod send;

@@ -46,6 +46,7 @@ fn every_future(
     is_send(lease.renew(now()));
     is_send(keeper.ended());
     is_send(connection.namespace_state(""));
+    is_send(connection.missing_references(&[]));
     is_send(connection.running("", &Selection::default()));
     is_send(connection.ready_endpoints("", ""));
     is_send(connection.events(object.key(), ""));
