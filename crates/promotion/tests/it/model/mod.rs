@@ -256,3 +256,16 @@ fn a_rollback_that_deploys_again_after_drift_has_a_mark_of_its_own() {
         Event::Step { process: 0, times: 9 },
     ]));
 }
+
+#[test]
+fn t60_a_place_that_gates_passed_for_stays_given_when_main_takes_its_word_back() {
+    settle(play(&[
+        Event::Swap { content: 0, into_main: false },
+        Event::Start { place: Place::Staging, back: 0 },
+        Event::Bypass { approvals: 0, asks: 4 },
+        Event::Step { process: 0, times: 6 },
+        Event::Kill(0),
+        Event::Whole { place: Place::Production, back: 0 },
+        Event::Swap { content: 0, into_main: false },
+    ]));
+}

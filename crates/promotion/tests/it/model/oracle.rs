@@ -20,9 +20,8 @@ impl World {
         let name = entry.environment.as_ref().expect("a deployment has an environment");
         assert_eq!(self.mutex.get(name), Some(&by.number), "one run an environment");
         let owner = self.owners.get(&by.target());
-        let is_unsaid = self.branches[&Place::Production].iter().any(|commit| self.says_otherwise(commit));
-        let is_first = by.target() == place || is_unsaid;
-        assert!(owner.map_or(is_first, |owner| owner == name), "only its owner writes a place");
+        let may_begin = self.is_first(by) || self.granted.contains(&(by.target(), name.clone()));
+        assert!(owner.map_or(may_begin, |owner| owner == name), "only its owner writes a place");
         assert!(
             past.iter().any(|past| past.step == Step::LockCommit
                 && past.lock == entry.lock
@@ -84,6 +83,12 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Whether a place that nobody wrote is this process's to write, by what main says at this moment.
+    pub(super) fn is_first(&self, by: &Process) -> bool {
+        let says_otherwise = || self.branches[&Place::Production].iter().any(|commit| self.says_otherwise(commit));
+        by.target() == by.place || says_otherwise()
     }
 
     /// Before a place was written, main says whose it is, for one name of production: what was refused does not.

@@ -125,6 +125,8 @@ pub(super) struct World {
     pub stored: BTreeMap<Place, Stored>,
     /// Whose the places are, by what happened: whoever wrote one first, or whom an administrator gave it.
     pub owners: BTreeMap<Place, EnvironmentName>,
+    /// Whose gates passed for a place that nobody had written, when what main said was not judged yet.
+    pub granted: BTreeSet<(Place, EnvironmentName)>,
     pub mutex: BTreeMap<EnvironmentName, u32>,
     pub tags: Vec<TagFacts>,
     pub red: [bool; CONTENTS + 1],
@@ -181,6 +183,7 @@ impl World {
             branches: BTreeMap::from(Place::ALL.map(|place| (place, Vec::new()))),
             stored: BTreeMap::from(Place::ALL.map(|place| (place, Stored::default()))),
             owners: BTreeMap::new(),
+            granted: BTreeSet::new(),
             mutex: BTreeMap::new(),
             tags: Vec::new(),
             red: [false; CONTENTS + 1],
@@ -317,6 +320,11 @@ impl World {
         assert_eq!(new.record.seq, self.ledger.next_seq(), "the compare-and-swap lets only the next record in");
         if new.record.entry.step == Step::Deploy && new.record.entry.result == StepResult::Started {
             self.check_deployment(&new.record, by.expect("only processes deploy"));
+        }
+        if let (true, Some(by)) = (new.record.is(Step::Gates, StepResult::Ok), by)
+            && self.is_first(by)
+        {
+            self.granted.insert((by.target(), by.name()));
         }
         self.ledger.push(new).unwrap();
         self.files.push((new.file_name.clone(), new.bytes.clone()));
