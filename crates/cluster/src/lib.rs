@@ -18,6 +18,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod capacity;
 mod connection;
 mod discovery;
 mod error;

@@ -1,0 +1,135 @@
+//! Whether what is to be deployed fits into the quotas of its namespace, at its highest moment.
+//!
+//! Pure: the used amounts are those that each quota counts by its own rule (`pods` leaves finished pods out, `count/pods`
+//! does not), and the model adds what the deployment needs beyond them, wave by wave.
+
+mod pods;
+mod quantity;
+mod quota;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::object::Object;
+pub use quantity::{Amount, QuantityError};
+
+/// One object that is to be deployed, with the one that is there now.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    /// The service that it belongs to.
+    pub service: &'a str,
+    /// The wave in which it is deployed; waves run one after another.
+    pub wave: usize,
+    /// As it is to be.
+    pub wanted: &'a Object,
+    /// As it is; absent where it is new.
+    pub live: Option<&'a Object>,
+}
+
+/// What a namespace sets bounds by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bounds<'a> {
+    /// Its resource quotas, with their status.
+    pub quotas: &'a [Object],
+    /// Its limit ranges: they give containers what those do not name.
+    pub limit_ranges: &'a [Object],
+    /// How many nodes a new `DaemonSet` runs on.
+    pub nodes: i64,
+}
+
+/// An amount that a quota does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shortage {
+    /// The name of the quota.
+    pub quota: String,
+    /// As the quota names it: `limits.memory`.
+    pub resource: String,
+    /// The wave in which it is missing.
+    pub wave: usize,
+    /// What the deployment needs beyond what is used now.
+    pub needed: Amount,
+    /// What the quota has left now.
+    pub free: Amount,
+    /// What each service of that wave needs at its highest moment.
+    pub services: BTreeMap<String, Amount>,
+}
+
+impl Shortage {
+    /// By how much the quota is too small.
+    pub fn missing(&self) -> Amount {
+        self.needed - self.free
+    }
+}
+
+/// What is known of the room for a deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Headroom {
+    /// What does not fit, by quota, resource and wave.
+    pub shortages: Vec<Shortage>,
+    /// What could not be computed, so that it does not count as fitting.
+    pub unknown: BTreeSet<String>,
+}
+
+impl Headroom {
+    /// Whether everything is known to fit.
+    pub fn is_enough(&self) -> bool {
+        self.shortages.is_empty() && self.unknown.is_empty()
+    }
+}
+
+/// Amounts by the name of the resource, as a quota names it.
+pub(crate) type Amounts = BTreeMap<String, Amount>;
+
+/// What one object adds to the use of a quota.
+#[derive(Clone, Debug, Default)]
+struct Growth {
+    /// At the highest moment of its rollout.
+    peak: Amounts,
+    /// Once it is done; negative where it becomes smaller.
+    settled: Amounts,
+}
+
+/// Compares what a deployment needs with what the quotas have left.
+pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
+    let mut report = Headroom::default();
+    let defaults = pods::Defaults::of(bounds.limit_ranges, &mut report.unknown);
+    for quota in bounds.quotas {
+        let quota = quota::Quota::of(quota, &mut report.unknown);
+        let mut settled = Amounts::new();
+        let waves: BTreeSet<_> = demands.iter().map(|demand| demand.wave).collect();
+        let mut short: BTreeSet<&str> = BTreeSet::new();
+        for wave in waves {
+            let mut services: BTreeMap<String, Amounts> = BTreeMap::new();
+            let mut after = Amounts::new();
+            for demand in demands.iter().filter(|demand| demand.wave == wave) {
+                let growth = quota.growth(demand, &defaults, bounds.nodes, &mut report.unknown);
+                add(services.entry(demand.service.to_owned()).or_default(), &growth.peak);
+                add(&mut after, &growth.settled);
+            }
+            for (resource, free) in &quota.free {
+                let amount = |amounts: &Amounts| amounts.get(resource).copied().unwrap_or_default();
+                let of_services: BTreeMap<_, _> = services
+                    .iter()
+                    .map(|(service, amounts)| (service.clone(), amount(amounts)))
+                    .filter(|(_, amount)| *amount > Amount::default())
+                    .collect();
+                let needed = of_services.values().fold(amount(&settled), |sum, amount| sum + *amount);
+                // The first wave that does not fit is the one to look at.
+                if !of_services.is_empty() && needed > *free && short.insert(resource) {
+                    let (quota, resource, services) = (quota.name.clone(), resource.clone(), of_services);
+                    report.shortages.push(Shortage { quota, resource, wave, needed, free: *free, services });
+                }
+            }
+            add(&mut settled, &after);
+        }
+    }
+    report
+}
+
+fn add(sum: &mut Amounts, more: &Amounts) {
+    for (resource, amount) in more {
+        let entry = sum.entry(resource.clone()).or_default();
+        *entry = *entry + *amount;
+    }
+}

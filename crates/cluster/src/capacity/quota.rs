@@ -1,0 +1,270 @@
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::capacity::pods::{Defaults, amounts, pod_amounts};
+use crate::capacity::{Amount, Amounts, Demand, Growth};
+use crate::object::Object;
+use crate::references::pod_spec;
+
+/// One quota: what is free, and which pods it counts.
+pub(super) struct Quota {
+    pub(super) name: String,
+    pub(super) free: Amounts,
+    scopes: Vec<Scope>,
+}
+
+#[derive(Clone, Debug)]
+enum Scope {
+    /// Pods with a deadline of their own, or those without.
+    HasDeadline(bool),
+    /// Pods without any request or limit, or those with one.
+    BestEffort(bool),
+    /// Pods of these priority classes; empty for any.
+    Priority(Vec<String>, bool),
+}
+
+impl Quota {
+    pub(super) fn of(object: &Object, unknown: &mut BTreeSet<String>) -> Self {
+        let name = object.key().name.clone();
+        let hard = object.at("/status/hard").or_else(|| object.at("/spec/hard"));
+        let used = amounts(object.at("/status/used"), unknown);
+        let mut free = Amounts::new();
+        for (resource, hard) in amounts(hard, unknown) {
+            if is_known(&resource) {
+                let used = used.get(&resource).copied().unwrap_or_default();
+                free.insert(resource, hard - used);
+            } else {
+                unknown.insert(format!("quota {name}: `{resource}` is not a resource that is computed here"));
+            }
+        }
+        let scopes: Vec<_> = scopes(object)
+            .into_iter()
+            .filter_map(|scope| match scope {
+                Ok(scope) => Some(scope),
+                Err(scope) => {
+                    unknown.insert(format!("quota {name}: its scope {scope} is not one that is computed here"));
+                    None
+                }
+            })
+            .collect();
+        Self { name, free, scopes }
+    }
+
+    /// What an object adds to what this quota counts.
+    pub(super) fn growth(
+        &self,
+        demand: &Demand<'_>,
+        defaults: &Defaults,
+        nodes: i64,
+        unknown: &mut BTreeSet<String>,
+    ) -> Growth {
+        let mut growth = Growth::default();
+        let new_pod = self.pod(demand.wanted, defaults, unknown);
+        let old_pod = demand.live.map(|live| self.pod(live, defaults, unknown)).unwrap_or_default();
+        let counts = Counts::of(demand, nodes);
+        for resource in new_pod.keys().chain(old_pod.keys()).collect::<BTreeSet<_>>() {
+            let amount = |pod: &Amounts| pod.get(resource).copied().unwrap_or_default();
+            let (new, old) = (amount(&new_pod), amount(&old_pod));
+            let now = old * counts.old;
+            let peak = if counts.is_replaced_first {
+                new * counts.new
+            } else if new >= old {
+                new * counts.new.min(counts.most) + old * (counts.most - counts.new).max(0)
+            } else {
+                old * counts.old + new * (counts.most - counts.old).max(0)
+            };
+            let settled = new * counts.new - now;
+            growth.peak.insert(resource.clone(), (peak - now).max(settled).max(Amount::default()));
+            growth.settled.insert(resource.clone(), settled);
+        }
+        if demand.live.is_none() && self.scopes.is_empty() {
+            for (resource, amount) in object_counts(demand.wanted, unknown) {
+                for part in [&mut growth.peak, &mut growth.settled] {
+                    let entry = part.entry(resource.clone()).or_default();
+                    *entry = *entry + amount;
+                }
+            }
+        }
+        growth
+    }
+
+    fn pod(&self, object: &Object, defaults: &Defaults, unknown: &mut BTreeSet<String>) -> Amounts {
+        let Some(spec) = pod_spec(object) else { return Amounts::new() };
+        let amounts = pod_amounts(spec, defaults, unknown);
+        let counts = self.scopes.iter().all(|scope| match scope {
+            Scope::HasDeadline(wanted) => spec.get("activeDeadlineSeconds").is_some() == *wanted,
+            Scope::BestEffort(wanted) => {
+                let sized = amounts.keys().any(|key| key.starts_with("requests.") || key.starts_with("limits."));
+                sized != *wanted
+            }
+            Scope::Priority(classes, wanted) => {
+                let class = spec.get("priorityClassName").and_then(Value::as_str);
+                let is_one = class.is_some_and(|class| classes.is_empty() || classes.iter().any(|name| name == class));
+                is_one == *wanted
+            }
+        });
+        if counts { amounts } else { Amounts::new() }
+    }
+}
+
+fn scopes(object: &Object) -> Vec<Result<Scope, String>> {
+    let named = object.list("/spec/scopes").iter().filter_map(Value::as_str).map(|scope| match scope {
+        // Not "is being deleted".
+        "Terminating" => Ok(Scope::HasDeadline(true)),
+        "NotTerminating" => Ok(Scope::HasDeadline(false)),
+        "BestEffort" => Ok(Scope::BestEffort(true)),
+        "NotBestEffort" => Ok(Scope::BestEffort(false)),
+        other => Err(other.to_owned()),
+    });
+    let selected = object.list("/spec/scopeSelector/matchExpressions").iter().map(|expression| {
+        let text = |key: &str| expression.get(key).and_then(Value::as_str).unwrap_or_default();
+        let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
+        let values: Vec<_> = values.filter_map(Value::as_str).map(str::to_owned).collect();
+        match (text("scopeName"), text("operator")) {
+            ("PriorityClass", "In") => Ok(Scope::Priority(values, true)),
+            ("PriorityClass", "NotIn") => Ok(Scope::Priority(values, false)),
+            ("PriorityClass", "Exists") => Ok(Scope::Priority(Vec::new(), true)),
+            ("PriorityClass", "DoesNotExist") => Ok(Scope::Priority(Vec::new(), false)),
+            ("Terminating", "Exists") => Ok(Scope::HasDeadline(true)),
+            ("NotTerminating", "Exists") => Ok(Scope::HasDeadline(false)),
+            ("BestEffort", "Exists") => Ok(Scope::BestEffort(true)),
+            ("NotBestEffort", "Exists") => Ok(Scope::BestEffort(false)),
+            (name, operator) => Err(format!("{name} {operator}")),
+        }
+    });
+    named.chain(selected).collect()
+}
+
+fn is_known(resource: &str) -> bool {
+    let plain = ["cpu", "memory", "ephemeral-storage", "pods", "persistentvolumeclaims"].contains(&resource);
+    let object = matches!(
+        resource,
+        "services"
+            | "services.loadbalancers"
+            | "services.nodeports"
+            | "configmaps"
+            | "secrets"
+            | "replicationcontrollers"
+    );
+    plain
+        || object
+        || resource.starts_with("requests.")
+        || resource.starts_with("limits.")
+        || resource.starts_with("count/")
+        || resource.contains(".storageclass.storage.k8s.io/")
+}
+
+/// How many pods there are, are to be, and are there at most at one time.
+struct Counts {
+    old: i64,
+    new: i64,
+    most: i64,
+    /// Whether old pods are gone before new ones come.
+    is_replaced_first: bool,
+}
+
+impl Counts {
+    fn of(demand: &Demand<'_>, nodes: i64) -> Self {
+        let wanted = demand.wanted;
+        let pods = |object: &Object| match object.key().kind.kind.as_str() {
+            "Pod" => 1,
+            "Job" => object.integer("/spec/parallelism").unwrap_or(1),
+            "DaemonSet" => object.integer("/status/desiredNumberScheduled").unwrap_or(nodes),
+            // Its runs come later, by its schedule.
+            "CronJob" => 0,
+            _ => object.integer("/spec/replicas").unwrap_or(1),
+        };
+        let old = demand.live.map_or(0, pods);
+        let new = match (wanted.key().kind.kind.as_str(), demand.live) {
+            ("DaemonSet", Some(live)) => pods(live),
+            // An autoscaler owns the number, where the manifest names none.
+            (_, Some(live)) if wanted.at("/spec/replicas").is_none() => pods(live),
+            _ => pods(wanted),
+        };
+        let is_same = demand.live.is_some_and(|live| pod_spec(live) == pod_spec(wanted));
+        let is_deployment = wanted.key().kind.is("apps", "Deployment");
+        let is_recreated = wanted.text("/spec/strategy/type") == Some("Recreate");
+        let surge = |pointer: &str, default: &str, up: bool| {
+            let value = wanted.at(pointer).cloned().unwrap_or_else(|| default.into());
+            percent_of(&value, new, up)
+        };
+        let step = if is_same || old == 0 {
+            0
+        } else if is_deployment {
+            let more = surge("/spec/strategy/rollingUpdate/maxSurge", "25%", true);
+            // Old pods count until they are gone, so that one that may be missing is still there.
+            more + surge("/spec/strategy/rollingUpdate/maxUnavailable", "25%", false).max(i64::from(more == 0))
+        } else {
+            0
+        };
+        Self {
+            old,
+            new,
+            most: old.max(new) + step.min(new),
+            is_replaced_first: !is_same && (!is_deployment || is_recreated),
+        }
+    }
+}
+
+/// A number of pods, or a share of them as Kubernetes rounds it.
+fn percent_of(value: &Value, pods: i64, up: bool) -> i64 {
+    let percent = value.as_str().and_then(|text| text.strip_suffix('%')).and_then(|text| text.parse::<i64>().ok());
+    match percent {
+        Some(percent) if up => (pods * percent + 99) / 100,
+        Some(percent) => pods * percent / 100,
+        None => value.as_i64().unwrap_or_default(),
+    }
+}
+
+/// What the object itself counts as, apart from its pods.
+fn object_counts(object: &Object, unknown: &mut BTreeSet<String>) -> Amounts {
+    let kind = &object.key().kind;
+    let one = Amount::whole(1);
+    let mut counts = Amounts::new();
+    let plural = format!("{}s", kind.kind.to_lowercase());
+    let plural = if kind.kind == "Ingress" { "ingresses".to_owned() } else { plural };
+    let name = if kind.group.is_empty() { plural.clone() } else { format!("{plural}.{}", kind.group) };
+    if kind.kind != "Pod" {
+        counts.insert(format!("count/{name}"), one);
+    }
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "ConfigMap" | "Secret" | "ReplicationController") => drop(counts.insert(plural, one)),
+        ("", "Service") => {
+            counts.insert(plural, one);
+            let ports = Amount::whole(i64::try_from(object.list("/spec/ports").len()).unwrap_or(i64::MAX));
+            match object.text("/spec/type") {
+                Some("LoadBalancer") => {
+                    counts.insert("services.loadbalancers".to_owned(), one);
+                    counts.insert("services.nodeports".to_owned(), ports);
+                }
+                Some("NodePort") => drop(counts.insert("services.nodeports".to_owned(), ports)),
+                Some(_) | None => {}
+            }
+        }
+        ("", "PersistentVolumeClaim") => claim(&mut counts, object.at("/spec"), 1, unknown),
+        ("apps", "StatefulSet") => {
+            let replicas = object.integer("/spec/replicas").unwrap_or(1);
+            for template in object.list("/spec/volumeClaimTemplates") {
+                claim(&mut counts, template.get("spec"), replicas, unknown);
+            }
+        }
+        _ => {}
+    }
+    counts
+}
+
+fn claim(counts: &mut Amounts, spec: Option<&Value>, times: i64, unknown: &mut BTreeSet<String>) {
+    let requests = spec.and_then(|spec| spec.pointer("/resources/requests"));
+    let storage = amounts(requests, unknown).get("storage").copied().unwrap_or_default();
+    let mut more = Amounts::from([
+        ("persistentvolumeclaims".to_owned(), Amount::whole(1) * times),
+        ("requests.storage".to_owned(), storage * times),
+    ]);
+    if let Some(class) = spec.and_then(|spec| spec.get("storageClassName")).and_then(Value::as_str) {
+        let class = format!("{class}.storageclass.storage.k8s.io");
+        more.insert(format!("{class}/requests.storage"), storage * times);
+        more.insert(format!("{class}/persistentvolumeclaims"), Amount::whole(1) * times);
+    }
+    super::add(counts, &more);
+}

@@ -1,0 +1,260 @@
+//! Whether a deployment fits into the quotas of its namespace, at its highest moment.
+
+use cluster::Object;
+use cluster::capacity::{Amount, Bounds, Demand, Headroom, headroom};
+use serde_json::{Value, json};
+
+fn object(kind: &str, version: &str, fields: &Value) -> Object {
+    let mut object = json!({ "apiVersion": version, "kind": kind, "metadata": { "name": "x", "namespace": "shop" } });
+    for (key, value) in fields.as_object().unwrap() {
+        object[key] = value.clone();
+    }
+    Object::new(object).unwrap()
+}
+
+/// A quota that has all of `hard`, of which `used` is in use.
+fn quota(hard: &Value, used: &Value) -> Object {
+    object("ResourceQuota", "v1", &json!({ "spec": { "hard": hard }, "status": { "hard": hard, "used": used } }))
+}
+
+fn deployment(replicas: i64, image: &str, memory: &str, strategy: &Value) -> Object {
+    object(
+        "Deployment",
+        "apps/v1",
+        &json!({ "spec": {
+        "replicas": replicas, "strategy": strategy,
+        "template": { "spec": { "containers": [{ "image": image, "resources": { "limits": { "memory": memory } } }] } },
+    } }),
+    )
+}
+
+fn fits(demands: &[Demand<'_>], quotas: &[Object]) -> Headroom {
+    headroom(demands, &Bounds { quotas, limit_ranges: &[], nodes: 3 })
+}
+
+fn needed(report: &Headroom) -> Vec<String> {
+    assert!(report.unknown.is_empty(), "{:?}", report.unknown);
+    let text = |it: &cluster::capacity::Shortage| {
+        format!("{} wave {}: {} of {}, {} missing", it.resource, it.wave, it.needed, it.free, it.missing())
+    };
+    report.shortages.iter().map(text).collect()
+}
+
+#[test]
+fn quantities_are_read_as_the_api_server_does() {
+    for (text, thousandths, shown) in [
+        ("1", 1000, "1"),
+        ("500m", 500, "500m"),
+        ("0.1", 100, "100m"),
+        ("1.5Gi", 1_610_612_736_000, "1536Mi"),
+        ("1e3", 1_000_000, "1000"),
+        ("1E", 1_000_000_000_000_000_000_000, "1000000000000000000"),
+        ("100n", 1, "1m"),
+        ("-2k", -2_000_000, "-2000"),
+        (".5", 500, "500m"),
+        ("1.", 1000, "1"),
+        ("75Mi", 78_643_200_000, "75Mi"),
+    ] {
+        let amount: Amount = text.parse().unwrap();
+        assert_eq!((amount.thousandths(), amount.to_string()), (thousandths, shown.to_owned()), "{text}");
+    }
+    for text in ["", ".", "1 Gi", "1GiB", "Gi", "1.2.3", "e3", "1e99", "--1", "1Zi", "999999999999999999999999"] {
+        text.parse::<Amount>().unwrap_err();
+    }
+}
+
+#[test]
+fn the_highest_moment_of_a_rollout_counts() {
+    let rolling = |surge: Value, unavailable: Value| json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": surge, "maxUnavailable": unavailable } });
+    let full = |used: &str| quota(&json!({ "limits.memory": "150Mi" }), &json!({ "limits.memory": used }));
+    let default = json!({});
+    let recreate = json!({ "type": "Recreate" });
+    // Replicas, memory of a pod and strategy: as it is, and as it is to be; then the shortage.
+    let no_surge = rolling(json!(0), json!(1));
+    let half = rolling(json!("50%"), json!("50%"));
+    let table = [
+        (
+            "Q1 without surge the pod that goes still counts",
+            (2, "75Mi"),
+            (2, "75Mi"),
+            &no_surge,
+            "150Mi",
+            "75Mi of 0, 75Mi missing",
+        ),
+        (
+            "a quarter of two pods is rounded up to one",
+            (2, "75Mi"),
+            (2, "75Mi"),
+            &default,
+            "150Mi",
+            "75Mi of 0, 75Mi missing",
+        ),
+        ("half of two is one, twice", (2, "50Mi"), (2, "50Mi"), &half, "100Mi", "100Mi of 50Mi, 50Mi missing"),
+        ("Recreate needs no room for both", (2, "75Mi"), (2, "75Mi"), &recreate, "150Mi", ""),
+        (
+            "Recreate with more needs the rest",
+            (2, "70Mi"),
+            (2, "80Mi"),
+            &recreate,
+            "140Mi",
+            "20Mi of 10Mi, 10Mi missing",
+        ),
+        ("larger pods replace smaller ones", (2, "40Mi"), (2, "60Mi"), &default, "80Mi", "80Mi of 70Mi, 10Mi missing"),
+        ("smaller pods come beside larger ones", (2, "60Mi"), (2, "20Mi"), &default, "120Mi", ""),
+        ("nothing to nothing", (0, "75Mi"), (0, "75Mi"), &default, "0", ""),
+        ("from 0 to 2, as after the night", (0, "75Mi"), (2, "80Mi"), &default, "0", "160Mi of 150Mi, 10Mi missing"),
+    ];
+    for (name, (old, old_memory), (new, new_memory), strategy, used, expected) in table {
+        let live = deployment(old, "a:1", old_memory, strategy);
+        let wanted = deployment(new, "a:2", new_memory, strategy);
+        let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live: Some(&live) };
+        let short = needed(&fits(&[demand], &[full(used)])).concat();
+        assert_eq!(short.trim_start_matches("limits.memory wave 0: "), expected, "{name}");
+    }
+    // The same template again rolls nothing.
+    let same = deployment(2, "a:1", "75Mi", &default);
+    let demand = Demand { service: "cart", wave: 0, wanted: &same, live: Some(&same) };
+    assert!(fits(&[demand], &[full("150Mi")]).is_enough());
+}
+
+#[test]
+fn q2_each_quota_counts_pods_by_its_own_rule() {
+    let wanted = deployment(2, "a:1", "1Mi", &json!({}));
+    let demand = [Demand { service: "cart", wave: 0, wanted: &wanted, live: None }];
+    let a = quota(&json!({ "pods": "8" }), &json!({ "pods": "2" }));
+    assert!(fits(&demand, &[a]).is_enough());
+    let b = quota(&json!({ "count/pods": "8" }), &json!({ "count/pods": "8" }));
+    assert_eq!(needed(&fits(&demand, &[b])), ["count/pods wave 0: 2 of 0, 2 missing"]);
+    let scoped = |scope: &str| {
+        object(
+            "ResourceQuota",
+            "v1",
+            &json!({
+                "spec": { "hard": { "pods": "1" }, "scopes": [scope] }, "status": { "hard": { "pods": "1" }, "used": { "pods": "0" } },
+            }),
+        )
+    };
+    // A pod without a deadline, with a limit.
+    for (scope, enough) in
+        [("Terminating", true), ("NotTerminating", false), ("BestEffort", true), ("NotBestEffort", false)]
+    {
+        assert_eq!(fits(&demand, &[scoped(scope)]).is_enough(), enough, "{scope}");
+    }
+    let report =
+        fits(&demand, &[scoped("CrossNamespacePodAffinity"), quota(&json!({ "nvidia.com/gpu": "1" }), &json!({}))]);
+    assert_eq!(report.unknown.len(), 2, "{report:?}");
+    assert!(!report.is_enough());
+}
+
+#[test]
+fn services_of_a_wave_add_up_and_later_waves_see_what_earlier_ones_left() {
+    let strategy = json!({});
+    let services: Vec<_> = ["a", "b", "c"]
+        .iter()
+        .map(|image| {
+            (
+                deployment(1, &format!("{image}:1"), "100Mi", &strategy),
+                deployment(1, &format!("{image}:2"), "100Mi", &strategy),
+            )
+        })
+        .collect();
+    let at = |waves: [usize; 3]| -> Vec<Demand<'_>> {
+        let names = ["a", "b", "c"];
+        services
+            .iter()
+            .zip(waves)
+            .zip(names)
+            .map(|(((live, wanted), wave), service)| Demand { service, wave, wanted, live: Some(live) })
+            .collect()
+    };
+    let room = quota(&json!({ "limits.memory": "400Mi" }), &json!({ "limits.memory": "300Mi" }));
+    let report = fits(&at([0, 0, 0]), std::slice::from_ref(&room));
+    assert_eq!(needed(&report), ["limits.memory wave 0: 300Mi of 100Mi, 200Mi missing"]);
+    assert_eq!(report.shortages[0].services.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert!(fits(&at([0, 1, 2]), std::slice::from_ref(&room)).is_enough());
+
+    // A first wave that grows takes the room of the second.
+    let grown = deployment(1, "a:2", "250Mi", &json!({ "type": "Recreate" }));
+    let mut demands = at([0, 1, 2]);
+    demands[0].wanted = &grown;
+    let report = fits(&demands, &[room]);
+    assert_eq!(needed(&report), ["limits.memory wave 0: 150Mi of 100Mi, 50Mi missing"]);
+}
+
+#[test]
+fn defaults_of_the_namespace_init_containers_sidecars_and_overhead_count() {
+    let ranges = [object(
+        "LimitRange",
+        "v1",
+        &json!({ "spec": { "limits": [
+        { "type": "Container", "default": { "cpu": "2" }, "defaultRequest": { "cpu": "100m" } }, { "type": "Pod", "max": { "cpu": "9" } },
+    ] } }),
+    )];
+    let pod = |spec: Value| object("Pod", "v1", &json!({ "spec": spec }));
+    let cpu = |it: &str| json!({ "resources": { "requests": { "cpu": it } } });
+    let sidecar = |it: &str| json!({ "restartPolicy": "Always", "resources": { "requests": { "cpu": it } } });
+    let table = [
+        (json!({ "containers": [{}] }), "requests.cpu", "100m"),
+        (json!({ "containers": [{}, cpu("1")] }), "requests.cpu", "1100m"),
+        (json!({ "containers": [{}] }), "limits.cpu", "2"),
+        (json!({ "containers": [{ "resources": { "limits": { "cpu": "3" } } }] }), "requests.cpu", "3"),
+        (json!({ "containers": [cpu("1")], "initContainers": [cpu("3"), cpu("2")] }), "cpu", "3"),
+        (json!({ "containers": [cpu("1")], "initContainers": [sidecar("1"), cpu("3"), sidecar("1")] }), "cpu", "4"),
+        (json!({ "containers": [cpu("2")], "initContainers": [cpu("3"), sidecar("2")] }), "cpu", "4"),
+        (json!({ "containers": [cpu("1")], "overhead": { "cpu": "250m" } }), "cpu", "1250m"),
+        (json!({ "containers": [cpu("1")], "resources": { "requests": { "cpu": "500m" } } }), "cpu", "500m"),
+    ];
+    for (spec, resource, expected) in table {
+        let (wanted, quotas) = (pod(spec.clone()), [quota(&json!({ resource: "0" }), &json!({}))]);
+        let demand = [Demand { service: "cart", wave: 0, wanted: &wanted, live: None }];
+        let report = headroom(&demand, &Bounds { quotas: &quotas, limit_ranges: &ranges, nodes: 3 });
+        assert_eq!(report.shortages[0].needed.to_string(), expected, "{spec} {resource}");
+    }
+}
+
+#[test]
+fn every_kind_counts_as_its_controller_makes_pods_and_objects() {
+    let template = json!({ "spec": { "containers": [{}] } });
+    let claims = json!([{ "metadata": { "name": "d" }, "spec": { "storageClassName": "fast", "resources": { "requests": { "storage": "1Gi" } } } }]);
+    let table = [
+        (
+            "StatefulSet",
+            "apps/v1",
+            json!({ "replicas": 2, "template": template, "volumeClaimTemplates": claims }),
+            "requests.storage",
+            Some("2Gi"),
+        ),
+        (
+            "StatefulSet",
+            "apps/v1",
+            json!({ "replicas": 2, "volumeClaimTemplates": claims }),
+            "fast.storageclass.storage.k8s.io/persistentvolumeclaims",
+            Some("2"),
+        ),
+        (
+            "PersistentVolumeClaim",
+            "v1",
+            json!({ "resources": { "requests": { "storage": "3Gi" } } }),
+            "requests.storage",
+            Some("3Gi"),
+        ),
+        ("DaemonSet", "apps/v1", json!({ "template": template }), "pods", Some("3")),
+        ("Job", "batch/v1", json!({ "parallelism": 4, "template": template }), "pods", Some("4")),
+        ("CronJob", "batch/v1", json!({ "jobTemplate": { "spec": { "template": template } } }), "pods", None),
+        ("Service", "v1", json!({ "type": "LoadBalancer", "ports": [{}, {}] }), "services.nodeports", Some("2")),
+        ("Service", "v1", json!({}), "services", Some("1")),
+        ("ConfigMap", "v1", json!({}), "configmaps", Some("1")),
+        ("Deployment", "apps/v1", json!({ "template": template }), "count/deployments.apps", Some("1")),
+        ("Ingress", "networking.k8s.io/v1", json!({}), "count/ingresses.networking.k8s.io", Some("1")),
+    ];
+    for (kind, version, spec, resource, expected) in table {
+        let (wanted, quotas) =
+            (object(kind, version, &json!({ "spec": spec })), [quota(&json!({ resource: "0" }), &json!({}))]);
+        let report = fits(&[Demand { service: "cart", wave: 0, wanted: &wanted, live: None }], &quotas);
+        let needed = report.shortages.first().map(|shortage| shortage.needed.to_string());
+        assert_eq!(needed.as_deref(), expected, "{kind} {resource}");
+        // What is there already is no new object.
+        let again = fits(&[Demand { service: "cart", wave: 0, wanted: &wanted, live: Some(&wanted) }], &quotas);
+        assert!(again.is_enough(), "{kind} {resource} {again:?}");
+    }
+}
