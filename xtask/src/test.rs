@@ -51,7 +51,7 @@ pub(crate) fn run(extent: Extent) -> Outcome {
     }
     if extent == Extent::Fast {
         let names: Vec<&str> = left_out.iter().map(|step| step.name).collect();
-        println!("Left out in fast mode: {}, and the package system-tests.", names.join(", "));
+        println!("Left out in fast mode: {}, the package system-tests, and tests on a cluster.", names.join(", "));
     }
     let skips = workspace().join("target/bench/skipped.tsv");
     // Fast mode in a fresh clone: nothing has made the folder yet.
@@ -122,6 +122,9 @@ fn build(extent: Extent) -> Outcome {
 fn test(extent: Extent) -> Outcome {
     let mut command = program::cargo();
     command.arg("test").args(selection(extent)).arg("--no-fail-fast").args(locked());
+    if extent == Extent::Fast {
+        command.env("ORCHESTRATOR_WITHOUT_CLUSTER", "fast mode leaves it out");
+    }
     program::show(command.env("ORCHESTRATOR_SKIPPED_TESTS", workspace().join("target/bench/skipped.tsv")))
 }
 

@@ -6,6 +6,7 @@
 //! a machine *lacks* is a value ([`bench::Missing`]).
 
 pub mod bench;
+mod cluster;
 mod environment;
 mod filters;
 mod git_server;
@@ -25,6 +26,7 @@ mod server;
 mod toxiproxy;
 mod workspace;
 
+pub use cluster::{Cluster, Image, Node};
 pub use filters::Filters;
 pub use git_server::GitServer;
 pub use git_shim::{GitShim, When};

@@ -106,7 +106,7 @@ impl DockerRegistry {
 }
 
 /// The address in docker-registry's line `… msg="listening on 127.0.0.1:43783" …`, with TLS `… 127.0.0.1:43783, tls"`.
-fn listening_address(line: &str) -> Option<String> {
+pub(crate) fn listening_address(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("msg=\"listening on ")?;
     let (address, _) = rest.split_once(['"', ','])?;
     Some(address.to_owned())
