@@ -56,6 +56,16 @@ pub enum DeployError {
         /// What differs.
         difference: String,
     },
+    /// What was installed does not become ready, or was not in time.
+    #[error("{subject} is not ready: {reason}{}", lines(details))]
+    NotReady {
+        /// The part.
+        subject: String,
+        /// How the wait ended.
+        reason: String,
+        /// What is not ready, and why, a line each.
+        details: Vec<String>,
+    },
     /// A change was begun and is not as planned.
     #[error("{subject} is not as planned: {reason}")]
     NotDeployed {
@@ -87,12 +97,18 @@ impl DeployError {
             Self::Moved { .. } => ErrorClass::Temporary,
             Self::Cluster(error) => error.class(),
             Self::Refused { .. } => ErrorClass::Denied,
-            Self::Unusable { .. } | Self::Program { .. } | Self::PlanMoved { .. } | Self::NotDeployed { .. } => {
-                ErrorClass::Invalid
-            }
+            Self::Unusable { .. }
+            | Self::Program { .. }
+            | Self::PlanMoved { .. }
+            | Self::NotDeployed { .. }
+            | Self::NotReady { .. } => ErrorClass::Invalid,
             Self::Failed { class, .. } => *class,
         }
     }
+}
+
+fn lines(details: &[String]) -> String {
+    details.iter().flat_map(|line| ["\n  ", line.as_str()]).collect()
 }
 
 fn or_nothing(id: Option<&String>) -> &str {

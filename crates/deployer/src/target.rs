@@ -22,7 +22,7 @@ impl Target {
     pub async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
         match self {
             Self::Render(target) => target.plan(request).await,
-            Self::Helm(target) => target.plan(request).await,
+            Self::Helm(target) => Box::pin(target.plan(request)).await,
         }
     }
 
@@ -38,7 +38,7 @@ impl Target {
     ) -> Result<Applied, DeployError> {
         match (self, &plan.detail) {
             (Self::Render(target), PlanDetail::Render(detail)) => target.apply(plan, detail, options, events).await,
-            (Self::Helm(target), PlanDetail::Helm(detail)) => target.apply(plan, detail, events).await,
+            (Self::Helm(target), PlanDetail::Helm(detail)) => Box::pin(target.apply(plan, detail, events)).await,
             (Self::Render(_), PlanDetail::Helm(_)) | (Self::Helm(_), PlanDetail::Render(_)) => {
                 Err(DeployError::Unusable {
                     subject: "the plan".to_owned(),
@@ -54,7 +54,7 @@ impl Target {
     pub async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
         match self {
             Self::Render(target) => target.prove(request).await,
-            Self::Helm(target) => target.prove(request).await,
+            Self::Helm(target) => Box::pin(target.prove(request)).await,
         }
     }
 }

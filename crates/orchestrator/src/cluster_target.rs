@@ -1,15 +1,17 @@
 //! The cluster of an environment: where its kubeconfig is, and the target that deploys there.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cluster::{ClusterError, ClusterErrorKind};
+use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
 use config::{ClusterNamespace, Config, Environment, KubeconfigEncoding};
 use deployer::HelmTarget;
 use deployer::helm::HelmSearch;
 use lock_model::EnvironmentName;
 
+use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints;
 use crate::workspace::Workspace;
@@ -42,6 +44,42 @@ impl ClusterPlace {
         HelmTarget::new(helm_search(context), &kubeconfig, namespace, self.repository.clone(), context.deadline)
             .await
             .map_err(|error| Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error))
+    }
+
+    /// Takes the lease of the environment in its cluster. The environment's lease of the forge is held already, so no other
+    /// run of this repository works on it.
+    pub(crate) async fn lease(&self, context: &Context) -> Result<Arc<LeaseKeeper>> {
+        let run = &context.run;
+        let holder = LeaseHolder {
+            repository: self.repository.clone(),
+            run: run.id.clone(),
+            attempt: run.attempt,
+            nonce: run.nonce.clone().unwrap_or_else(|| format!("{} {}", run.id, run.attempt)),
+            link: None,
+        };
+        let clock = Arc::clone(&context.clock);
+        let now = Arc::new(move || clock.now());
+        let answer = self.target(context).await?.lease(self.environment.as_str(), &holder, now).await;
+        let answer = answer.map_err(|error| {
+            let kind = ErrorKind::of(error.class(), ErrorKind::Refused, ErrorKind::Refused);
+            let hint = hints::of_target(&error);
+            let error = Error::from_source(kind, "the lease of the environment cannot be taken in its cluster", error);
+            hint.into_iter().fold(error, Error::hint)
+        })?;
+        answer.map(Arc::new).map_err(|other| self.leased(&other))
+    }
+
+    /// Another run has the environment.
+    fn leased(&self, other: &LeaseHolder) -> Error {
+        let escaped = |text: &str| lock_model::escaping::escape_short(text, 200);
+        let by = format!("run {} of `{}`", escaped(&other.run), escaped(&other.repository));
+        let message = format!("namespace `{}` is leased to {by}", self.namespace.namespace);
+        if other.repository == self.repository {
+            Error::new(ErrorKind::Temporary, message).hint("run the same command again later")
+        } else {
+            Error::new(ErrorKind::Refused, message)
+                .hint("a namespace belongs to one environment of one repository: give this one a namespace of its own")
+        }
     }
 
     /// The kubeconfig of the variable, with nothing in it that a job should not follow.

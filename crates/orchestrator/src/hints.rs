@@ -65,6 +65,10 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
         DeployError::Program { .. } => Some("install helm 3.13 or newer, or helm 4, and put it on `PATH`".to_owned()),
         DeployError::Cluster(error) => of_cluster(error),
         DeployError::PlanMoved { .. } => Some("nothing of it was changed; run the same command again".to_owned()),
+        DeployError::NotReady { .. } => Some(
+            "correct it in a change of its own, or `orchestrator rollback`; the same command goes on from here"
+                .to_owned(),
+        ),
         DeployError::NotDeployed { .. } | DeployError::Problems(_) | DeployError::Unusable { .. } => None,
         _ => None,
     }
@@ -223,6 +227,10 @@ mod tests {
             (DeployError::Program { program: "helm".to_owned(), reason: "no".to_owned() }, "install helm"),
             (DeployError::PlanMoved { subject: subject(), difference: "x".to_owned() }, "the same command again"),
             (DeployError::NotDeployed { subject: subject(), reason: "no".to_owned() }, ""),
+            (
+                DeployError::NotReady { subject: subject(), reason: "no".to_owned(), details: Vec::new() },
+                "orchestrator rollback",
+            ),
             (failed(ErrorClass::Denied), "git ls-remote URL"),
             (failed(ErrorClass::Temporary), "the same command again"),
             (failed(ErrorClass::Storage), "make room"),

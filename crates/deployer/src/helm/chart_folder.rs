@@ -1,7 +1,7 @@
 //! The folder that helm works in: the chart, its values and the kubeconfig, for no other user to see.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use lock_model::ErrorClass;
@@ -16,6 +16,9 @@ pub(super) const VALUES_FILE: &str = "values.json";
 pub(super) const KUBECONFIG_FILE: &str = "kubeconfig";
 pub(super) const HOME_FOLDER: &str = "home";
 
+/// What the folders' names begin with; the number of the process follows.
+const PREFIX: &str = "orchestrator-helm-";
+
 /// A folder of its own, removed when it is dropped.
 #[derive(Debug)]
 pub(super) struct ChartFolder {
@@ -25,11 +28,28 @@ pub(super) struct ChartFolder {
 impl ChartFolder {
     /// Without a chart.
     pub(super) fn empty() -> Result<Self, DeployError> {
-        let folder = tempfile::Builder::new().prefix("orchestrator-helm-").tempdir();
+        let folder = tempfile::Builder::new().prefix(&format!("{PREFIX}{}-", std::process::id())).tempdir();
         let folder = folder.map_err(|error| unwritten(Path::new("orchestrator-helm"), error))?;
         let home = folder.path().join(HOME_FOLDER);
         std::fs::create_dir(&home).map_err(|error| unwritten(&home, error))?;
         Ok(Self { folder })
+    }
+
+    /// Removes what processes of this user left that were killed.
+    pub(super) fn remove_leftovers() {
+        let own = rustix::process::geteuid().as_raw();
+        let entries = std::fs::read_dir(tempfile::env::temp_dir()).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
+            let Some(process) = process.and_then(rustix::process::Pid::from_raw) else { continue };
+            // The entry itself, not what a link leads to.
+            let is_own = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == own);
+            if is_own && rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH) {
+                // What cannot be removed is another process's work.
+                std::fs::remove_dir_all(entry.path()).unwrap_or_default();
+            }
+        }
     }
 
     /// With a chart, whose paths were [checked](super::plan::chart_problem), and what it is given.

@@ -125,6 +125,7 @@ impl HelmProgram {
         let HelmSearch { search_path, interrupt, redactor } = search;
         let missing = |reason: String| DeployError::Program { program: "helm".to_owned(), reason };
         let program = Program::find("helm", search_path).map_err(|error| missing(error.to_string()))?;
+        ChartFolder::remove_leftovers();
         let folder = ChartFolder::empty()?;
         let invocation = Invocation::new(&program).args(["version", "--template", "{{.Version}}"]);
         let output = invocation

@@ -84,7 +84,11 @@ pub(super) fn render_for_cluster(
         return Ok(without);
     }
     let release = ReleaseName { name: service.name.as_str(), namespace: &request.namespace };
-    Ok(same(service, without, dry_run(helm, &folder, service, release)?))
+    let again = match operation {
+        Operation::Install | Operation::Upgrade => dry_run(helm, &folder, service, release)?,
+        Operation::Recover => template(helm, &folder, request, service, capabilities, operation)?,
+    };
+    Ok(same(service, without, again))
 }
 
 fn same(service: &DeployService, first: Answer, second: Answer) -> Answer {
@@ -106,6 +110,9 @@ fn same(service: &DeployService, first: Answer, second: Answer) -> Answer {
 pub(super) enum Operation {
     Install,
     Upgrade,
+    /// As an upgrade. The newest revision is pending, and helm refuses to ask the cluster until it is called failed; right
+    /// before the upgrade the cluster is asked all the same.
+    Recover,
 }
 
 fn template(
@@ -118,7 +125,7 @@ fn template(
 ) -> Result<Answer, DeployError> {
     let release = ReleaseName { name: service.name.as_str(), namespace: &request.namespace };
     let output = helm
-        .template(folder, release, capabilities, operation == Operation::Upgrade)
+        .template(folder, release, capabilities, operation != Operation::Install)
         .map_err(|error| failed(service.name.as_str(), "render its chart", error))?;
     let output = match output.checked() {
         Ok(output) => output,

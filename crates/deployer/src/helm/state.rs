@@ -12,6 +12,8 @@ use crate::error::DeployError;
 use crate::problem::escaped;
 
 const NAME: &str = "orchestrator-state";
+/// In bytes.
+const KEY_LENGTH: usize = 32;
 
 /// What the Secret of a namespace says.
 #[derive(Clone, Debug)]
@@ -74,9 +76,21 @@ impl NamespaceState {
         phase: Phase,
     ) -> Result<Self, DeployError> {
         let mut data = before.and_then(|before| before.secret.at("/data").cloned()).unwrap_or_else(|| json!({}));
+        for (key, text) in [("repository", owner.repository), ("environment", owner.environment)] {
+            data[key] = Value::String(BASE64.encode(text));
+        }
+        if data.get("key").is_none() {
+            // It keys digests of configuration and secrets.
+            let mut key = [0; KEY_LENGTH];
+            getrandom::fill(&mut key).map_err(|error| DeployError::Failed {
+                subject: format!("Secret `{NAME}`"),
+                action: "make its key".to_owned(),
+                class: lock_model::ErrorClass::Storage,
+                source: error.to_string().into(),
+            })?;
+            data["key"] = Value::String(BASE64.encode(key));
+        }
         let mut set = |key: &str, text: &str| data[key] = Value::String(BASE64.encode(text));
-        set("repository", owner.repository);
-        set("environment", owner.environment);
         match phase {
             Phase::Begun => {}
             Phase::Done => {

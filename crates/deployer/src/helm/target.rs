@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cluster::{Connection, Kubeconfig};
-use lock_model::ServiceName;
+use cluster::{Connection, Kubeconfig, LeaseAnswer, LeaseHolder, LeaseKeeper, LeasePlace, LeaseRequest, LeaseState};
+use lock_model::{ServiceName, Timestamp};
+use process::Interrupt;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::chart_folder::ChartFolder;
@@ -20,6 +21,7 @@ use super::render::{
 };
 use super::state::{NamespaceOwner, NamespaceState, Owner, Phase};
 use super::stored::{Status, StoredRelease, stored_releases};
+use super::wait::requested;
 use crate::apply::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
 use crate::plan::Plan;
@@ -35,6 +37,7 @@ pub struct HelmTarget {
     repository: String,
     namespace: String,
     deadline: Instant,
+    lease: Option<Arc<LeaseKeeper>>,
 }
 
 impl fmt::Debug for HelmTarget {
@@ -86,7 +89,41 @@ impl HelmTarget {
         let connection = Connection::new(kubeconfig, cluster::Patience::default()).await?;
         let kubeconfig = Arc::new(kubeconfig.to_json());
         let (namespace, repository) = (namespace.into(), repository.into());
-        Ok(Self { search, connection, kubeconfig, repository, namespace, deadline })
+        Ok(Self { search, connection, kubeconfig, repository, namespace, deadline, lease: None })
+    }
+
+    /// Writes only while a lease is held, which [`lease`](Self::lease) gives.
+    #[must_use]
+    pub fn with_lease(self, lease: Arc<LeaseKeeper>) -> Self {
+        Self { lease: Some(lease), ..self }
+    }
+
+    /// Takes the lease of an environment and keeps renewing it; `Err` of the answer is the run that has it.
+    ///
+    /// The caller makes sure that no other run of this repository works on the environment: what such a run left behind is
+    /// taken over at once. A run of another repository is never taken over.
+    pub async fn lease(
+        &self,
+        environment: &str,
+        holder: &LeaseHolder,
+        now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    ) -> Result<Result<LeaseKeeper, LeaseHolder>, DeployError> {
+        let place = LeasePlace { namespace: self.namespace.clone(), environment: environment.to_owned() };
+        let ended = self.connection.lease_holder(&place).await?.map(|holder| holder.nonce);
+        let request = LeaseRequest { ended, ..LeaseRequest::default() };
+        let answer = self.connection.acquire_lease(&place, holder, &request, &*now, &|_| ()).await?;
+        Ok(match answer {
+            LeaseAnswer::Held(lease) => Ok(lease.keep(now)),
+            LeaseAnswer::Busy(other) | LeaseAnswer::Foreign(other) => Err(other),
+        })
+    }
+
+    pub(super) fn lease_state(&self) -> LeaseState {
+        self.lease.as_ref().map_or(LeaseState::Held, |lease| lease.state())
+    }
+
+    pub(super) fn interrupt(&self) -> &Interrupt {
+        &self.search.interrupt
     }
 
     /// Whose the namespace is, where it is not this environment's.
@@ -117,7 +154,11 @@ impl HelmTarget {
             .iter()
             .map(|service| {
                 let name = service.name.to_string();
-                let operation = if stored.contains_key(&name) { Operation::Upgrade } else { Operation::Install };
+                let operation = match stored.get(&name).map(|stored| &stored.status) {
+                    None => Operation::Install,
+                    Some(Status::Pending) => Operation::Recover,
+                    Some(Status::Deployed | Status::Other(_)) => Operation::Upgrade,
+                };
                 (name, operation)
             })
             .collect();
@@ -172,6 +213,28 @@ impl HelmTarget {
     /// Killed at any point, the same call goes on: a revision that no helm works on any more is called failed, and the
     /// next one is made of the same plan.
     pub(crate) async fn apply(
+        &self,
+        plan: &Plan,
+        detail: &HelmPlan,
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<Applied, DeployError> {
+        let Some(lease) = &self.lease else { return self.write(plan, detail, events).await };
+        // A lost lease ends helm and the wait, like a request of the caller.
+        let ended = Interrupt::new();
+        let search = HelmSearch { interrupt: ended.clone(), ..self.search.clone() };
+        let watched = Self { search, ..self.clone() };
+        let work = watched.write(plan, detail, events);
+        tokio::pin!(work);
+        tokio::select! {
+            answer = &mut work => return answer,
+            _ = lease.ended() => {}
+            () = requested(&self.search.interrupt) => {}
+        }
+        ended.request();
+        work.await
+    }
+
+    async fn write(
         &self,
         plan: &Plan,
         detail: &HelmPlan,
@@ -253,7 +316,7 @@ impl HelmTarget {
             let helm = HelmProgram::find(&search)?;
             let stop = std::sync::atomic::AtomicBool::new(false);
             let answers = in_parallel(&changing, |planned| {
-                if stop.load(std::sync::atomic::Ordering::SeqCst) {
+                if stop.load(std::sync::atomic::Ordering::SeqCst) || search.interrupt.is_requested() {
                     return Ok(Upgraded::NotBegun);
                 }
                 let patience = deadline.saturating_duration_since(Instant::now());

@@ -1,7 +1,9 @@
 //! The deployment of an environment, as its target plans, applies and proves it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use cluster::LeaseKeeper;
 use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
 use deployer::render::{BranchChange, RenderApplied, RenderPlan};
 use deployer::{
@@ -40,6 +42,14 @@ pub(crate) enum Destination {
 }
 
 impl Deployable {
+    /// Takes the lease that a cluster has besides the forge's; `None` where the target needs none.
+    pub(crate) async fn lease(&self, context: &Context) -> Result<Option<Arc<LeaseKeeper>>> {
+        match &self.destination {
+            Destination::Render { .. } => Ok(None),
+            Destination::Helm(place) => place.lease(context).await.map(Some),
+        }
+    }
+
     /// Opens what is deployed to.
     async fn target(&self, context: &Context) -> Result<Target> {
         match &self.destination {
@@ -122,6 +132,7 @@ impl Deployable {
         now: Timestamp,
         number: u64,
         fence: Fence,
+        lease: Option<&Arc<LeaseKeeper>>,
     ) -> Result<String> {
         let mut options = ApplyOptions::new(&context.run.actor, now);
         options.number = Some(number);
@@ -130,7 +141,10 @@ impl Deployable {
             Fence::Needed { unless } => SameFiles::Write { unless },
         };
         let events = |event: DeployEvent| context.note(event.to_string());
-        let target = self.target(context).await?;
+        let target = match (self.target(context).await?, lease) {
+            (Target::Helm(target), Some(lease)) => Target::Helm(target.with_lease(Arc::clone(lease))),
+            (target @ (Target::Render(_) | Target::Helm(_)), _) => target,
+        };
         match &self.destination {
             Destination::Render { branch, .. } => {
                 let applied = target.apply(plan, &options, &|_| ()).await.map_err(not_stored)?;
@@ -198,7 +212,7 @@ fn not_stored(error: DeployError) -> Error {
 fn not_installed(error: DeployError) -> Error {
     let kind = match &error {
         DeployError::PlanMoved { .. } => Some(ErrorKind::Refused),
-        DeployError::NotDeployed { .. } => Some(ErrorKind::Deploy),
+        DeployError::NotDeployed { .. } | DeployError::NotReady { .. } => Some(ErrorKind::Deploy),
         _ => None,
     };
     let context = "the deployment is not complete";

@@ -273,7 +273,7 @@ impl<'a> Engine<'a> {
         started.tag.clone_from(&tag);
         let number = self.append(started, &[]).await?;
         let answer = match (effect, prepared.zip(number)) {
-            (Effect::Deploy, Some((prepared, number))) => self.deploy(&prepared, number).await,
+            (Effect::Deploy, Some((prepared, number))) => self.deploy(prepared, number).await,
             (Effect::Deploy, None) => Err(Error::new(ErrorKind::Bug, "the deployment was not prepared")),
             (Effect::Suite, _) => self.suite(key).await,
             (Effect::Promote, _) => self.promote().await,

@@ -1,5 +1,8 @@
 //! The steps deploy, verify, proof and release.
 
+use std::sync::Arc;
+
+use cluster::LeaseKeeper;
 use config::{Environment, Values, Variable};
 use deployer::{Plan, ProofDetail};
 use forge::{NewRelease, ReleaseOutcome};
@@ -32,6 +35,7 @@ fn running(detail: &ProofDetail) -> String {
 pub(super) struct Prepared {
     deployable: Deployable,
     plan: Plan,
+    lease: Option<Arc<LeaseKeeper>>,
 }
 
 impl Engine<'_> {
@@ -54,22 +58,40 @@ impl Engine<'_> {
                 Purpose::Rollback => self.warnings.push(message),
             }
         }
-        let plan = deployable.plan(self.context).await?;
+        let lease = deployable.lease(self.context).await?;
+        let plan = match deployable.plan(self.context).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.give_back(lease).await;
+                return Err(error);
+            }
+        };
         for image in &plan.unpinned_images {
             self.warnings.push(unpinned_images::warning(image));
         }
-        Ok(Prepared { deployable, plan })
+        Ok(Prepared { deployable, plan, lease })
+    }
+
+    async fn give_back(&mut self, lease: Option<Arc<LeaseKeeper>>) {
+        if let Some(lease) = lease.and_then(Arc::into_inner)
+            && let Err(error) = lease.release().await
+        {
+            self.warnings.push(format!("the lease in the cluster ends by itself, it could not be given back: {error}"));
+        }
     }
 
     /// Applies what was prepared; record `number` says that it began.
-    pub(super) async fn deploy(&mut self, prepared: &Prepared, number: u64) -> Result<StepOutcome> {
+    pub(super) async fn deploy(&mut self, prepared: Prepared, number: u64) -> Result<StepOutcome> {
+        let Prepared { deployable, plan, lease } = prepared;
         let fence = attempts::fence(self.store.ledger(), &self.environment.name, number);
-        let detail = prepared.deployable.apply(self.context, &prepared.plan, self.now(), number, fence).await?;
+        let applied = deployable.apply(self.context, &plan, self.now(), number, fence, lease.as_ref()).await;
+        self.give_back(lease).await;
+        let detail = applied?;
         self.deployed_now = true;
         if let Some(findings) = &mut self.findings {
             findings.places.written();
         }
-        let evidence = DeployedPlan { plan: prepared.plan.digest.clone(), changes: prepared.plan.changes.clone() };
+        let evidence = DeployedPlan { plan: plan.digest, changes: plan.changes };
         Ok(StepOutcome::ok(detail).document("plan.json", &evidence))
     }
 
