@@ -121,19 +121,49 @@ fn problems(error: &Error) -> Vec<Problem> {
 /// How many subjects stand before what is said of all of them; more are listed below it.
 const SUBJECTS_IN_FRONT: usize = 4;
 
-/// The problems for people: what is said of several subjects in the same words is said once.
-fn merged(problems: Vec<Problem>) -> Vec<Problem> {
-    let mut merged: Vec<(Vec<String>, Problem)> = Vec::new();
-    for problem in problems {
-        let is_same = |known: &Problem| (&known.message, &known.details) == (&problem.message, &problem.details);
-        match merged.iter_mut().find(|(_, known)| is_same(known)) {
-            Some((subjects, _)) if subjects.contains(&problem.subject) => {}
-            Some((subjects, _)) => subjects.push(problem.subject),
-            None => merged.push((vec![problem.subject.clone()], problem)),
+/// What stands for the name of each subject in a text that is said once of several.
+const NAME: &str = "{name}";
+
+/// A problem in which its subject has no name, also where an address has only the part behind the first `-`.
+fn unnamed(problem: &Problem) -> Problem {
+    let subject = problem.subject.as_str();
+    let short = subject.split_once('-').map_or("", |(_, short)| short);
+    let of = |text: &String| replaced(&replaced(text, "", subject), "/", short);
+    Problem::new(NAME, of(&problem.message)).details(problem.details.iter().map(of))
+}
+
+/// Writes [`NAME`] for a word, where it stands alone behind `before`.
+fn replaced(text: &str, before: &str, word: &str) -> String {
+    if word.is_empty() {
+        return text.to_owned();
+    }
+    let is_joined = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let (mut written, mut rest) = (String::new(), 0);
+    for (start, found) in text.match_indices(&format!("{before}{word}")) {
+        let end = start + found.len();
+        let begins = !before.is_empty() || !text[..start].ends_with(is_joined);
+        if begins && !text[end..].starts_with(is_joined) {
+            written.extend([&text[rest..start], before, NAME]);
+            rest = end;
         }
     }
-    let said_once = merged.into_iter().map(|(subjects, mut problem)| {
+    written + &text[rest..]
+}
+
+/// The problems for people: what is said of several subjects in the same words, but for their names, is said once.
+fn merged(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut merged: Vec<(Vec<String>, Problem, Problem)> = Vec::new();
+    for problem in problems {
+        let unnamed = unnamed(&problem);
+        match merged.iter_mut().find(|(_, _, known)| *known == unnamed) {
+            Some((subjects, ..)) if subjects.contains(&problem.subject) => {}
+            Some((subjects, ..)) => subjects.push(problem.subject),
+            None => merged.push((vec![problem.subject.clone()], problem, unnamed)),
+        }
+    }
+    let said_once = merged.into_iter().map(|(subjects, named, unnamed)| {
         let list = subjects.join(", ");
+        let mut problem = if subjects.len() == 1 { named } else { Problem { subject: named.subject, ..unnamed } };
         if subjects.len() > SUBJECTS_IN_FRONT {
             problem.subject = format!("{} and {} more", problem.subject, subjects.len() - 1);
             problem.details.insert(0, list);
@@ -291,6 +321,21 @@ mod tests {
                 "  api: is missing",
             ]
         );
+        let refused = |name: &str, url: &str| Problem::new(name, format!("`https://git.example/{url}.git`: no login"));
+        let text = plain(&Error::new(ErrorKind::Denied, "4 of 4").problems([
+            refused("shop-cart", "shop/shop-cart"),
+            refused("shop-web", "shop/shop-web"),
+            refused("shop-api", "shop/api"),
+            refused("shop-log", "elsewhere/log"),
+        ]));
+        let lines = [
+            "error: 4 of 4",
+            "  shop-cart, shop-web, shop-api: `https://git.example/shop/{name}.git`: no login",
+            "  shop-log: `https://git.example/elsewhere/log.git`: no login",
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), lines);
+        let alone = Problem::new("a", "a pact of a, a-b and shop/a");
+        assert_eq!(unnamed(&alone).message, "{name} pact of {name}, a-b and shop/{name}");
         let many = ["a", "b", "c", "d", "e"].map(|subject| Problem::new(subject, "is missing"));
         let text = plain(&Error::new(ErrorKind::Image, "5 of 5").problems(many));
         assert_eq!(text, "error: 5 of 5\n  a and 4 more: is missing\n      a, b, c, d, e\n");

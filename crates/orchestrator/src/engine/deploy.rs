@@ -204,7 +204,7 @@ const NOTHING_DEPLOYED: &str = "nothing was deployed";
 
 /// An error of the target while it was written. The render target moves its branch last.
 fn not_stored(error: DeployError) -> Error {
-    of_target("the rendered tree could not be stored", error)
+    of_target("the rendered tree could not be stored", error, ErrorKind::Deploy)
         .hint("the branch holds the old tree or the new one, nothing between")
 }
 
@@ -221,20 +221,48 @@ fn not_installed(error: DeployError) -> Error {
             let hint = hints::of_target(&error);
             hint.into_iter().fold(Error::from_source(kind, context, error), Error::hint)
         }
-        None => of_target(context, error),
+        None => of_target(context, error, ErrorKind::Deploy),
     }
 }
 
-/// An error of the target while it was read.
+/// An error of the target while it was read, which changes nothing.
 fn not_read(error: DeployError) -> Error {
-    of_target("what is stored in the target cannot be read", error)
+    of_target("what is stored in the target cannot be read", error, ErrorKind::Repository)
 }
 
-fn of_target(context: &str, error: DeployError) -> Error {
+fn of_target(context: &str, error: DeployError, otherwise: ErrorKind) -> Error {
     let code = match &error {
         DeployError::Program { .. } => ErrorKind::Usage,
-        _ => ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy),
+        _ => ErrorKind::of(error.class(), otherwise, otherwise),
     };
     let hint = hints::of_target(&error);
     hint.into_iter().fold(Error::from_source(code, context, error), Error::hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use lock_model::ErrorClass;
+
+    use super::*;
+
+    /// Only what was written can have failed after some changes.
+    #[test]
+    fn reading_a_target_is_no_failed_deployment() {
+        for (class, read, stored) in [
+            (ErrorClass::NotFound, ErrorKind::Repository, ErrorKind::Deploy),
+            (ErrorClass::Invalid, ErrorKind::Repository, ErrorKind::Deploy),
+            (ErrorClass::Denied, ErrorKind::Denied, ErrorKind::Denied),
+            (ErrorClass::Temporary, ErrorKind::Temporary, ErrorKind::Temporary),
+            (ErrorClass::Storage, ErrorKind::Storage, ErrorKind::Storage),
+            (ErrorClass::Bug, ErrorKind::Bug, ErrorKind::Bug),
+        ] {
+            let failed = || DeployError::Failed {
+                subject: "branch `deploy/staging`".to_owned(),
+                action: "read it".to_owned(),
+                class,
+                source: "damaged".into(),
+            };
+            assert_eq!((not_read(failed()).kind(), not_stored(failed()).kind()), (read, stored), "{class:?}");
+        }
+    }
 }
