@@ -138,16 +138,19 @@ fn replaced(text: &str, before: &str, word: &str) -> String {
         return text.to_owned();
     }
     let is_joined = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    let (mut written, mut rest) = (String::new(), 0);
-    for (start, found) in text.match_indices(&format!("{before}{word}")) {
-        let end = start + found.len();
-        let begins = !before.is_empty() || !text[..start].ends_with(is_joined);
-        if begins && !text[end..].starts_with(is_joined) {
-            written.extend([&text[rest..start], before, NAME]);
-            rest = end;
+    let found = format!("{before}{word}");
+    let mut parts = text.split(&found);
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let stands_alone = (!before.is_empty() || !written.ends_with(is_joined)) && !part.starts_with(is_joined);
+        if stands_alone {
+            written.extend([before, NAME]);
+        } else {
+            written += &found;
         }
+        written += part;
     }
-    written + &text[rest..]
+    written
 }
 
 /// The problems for people: what is said of several subjects in the same words, but for their names, is said once.
