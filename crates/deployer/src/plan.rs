@@ -16,6 +16,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Images that the lock does not decide.
     pub unpinned_images: Vec<UnpinnedImage>,
+    /// What people should know besides, a sentence each.
+    pub notes: Vec<String>,
     /// What the target needs to apply the plan.
     pub detail: PlanDetail,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::Environment;
-use deployer::{DeployError, DeployProblem, Plan};
+use deployer::{DeployError, DeployProblem, Plan, ProblemKind};
 use ledger::Ledger;
 use lock_model::{BranchName, ErrorClass, Lock, ReleaseId};
 
@@ -177,7 +177,13 @@ impl Findings {
             Ok(plan) => return Some(plan),
             Err(DeployError::Problems(problems)) => {
                 for problem in problems.as_slice() {
-                    self.open("", format!("whether the place is its own by then: {}", problem.text()));
+                    if problem.kind == ProblemKind::Place {
+                        self.open("", format!("whether the place is its own by then: {}", problem.text()));
+                    } else {
+                        // What a cluster lacks now may be there by then.
+                        let service = problem.service.as_ref().map(ToString::to_string).unwrap_or_default();
+                        self.open(&service, format!("as it is there now, it would be refused: {}", problem.text()));
+                    }
                 }
             }
             Err(error) => {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::rendering::Rendering;
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::problem::{DeployProblem, ProblemKind};
+use crate::problem::{DeployProblem, ProblemKind, escaped};
 
 /// How many objects are asked about at once.
 const AT_ONCE: usize = 16;
@@ -85,11 +85,47 @@ pub(super) async fn compare(
     }
 }
 
-async fn ask(connection: &Connection, namespace: &str, mut object: Map<String, Value>) -> Result<Answer, DeployError> {
+/// What objects name and neither the cluster nor the batch has; and notes about what could not be found out.
+pub(super) async fn missing_references(
+    connection: &Connection,
+    namespace: &str,
+    services: &[(ServiceName, &Rendering)],
+) -> Result<(Vec<DeployProblem>, Vec<String>), DeployError> {
+    let (mut batch, mut owners) = (Vec::new(), BTreeMap::new());
+    for (service, rendering) in services {
+        for (_, object) in rendering.started() {
+            let object = placed(namespace, object.clone())?;
+            owners.insert(object.key().clone(), service);
+            batch.push(object);
+        }
+    }
+    let report = connection.missing_references(&batch).await?;
+    let problems = report.missing.iter().map(|missing| {
+        let reference = &missing.reference;
+        let keys = missing.keys.iter().map(|key| format!("`{}`", escaped(key))).collect::<Vec<_>>().join(", ");
+        let what = if keys.is_empty() { "does not exist".to_owned() } else { format!("has no key {keys}") };
+        let message = format!("{} needs {}, which {what}", reference.by, reference.target);
+        let problem = DeployProblem::new(ProblemKind::Reference, message);
+        match owners.get(&reference.by) {
+            Some(service) => problem.service(service),
+            None => problem,
+        }
+    });
+    let unknown = report.unknown.iter();
+    let notes = unknown.map(|(kind, why)| format!("whether each {kind} that is named exists is not known: {why}"));
+    Ok((problems.collect(), notes.collect()))
+}
+
+/// An object in the namespace of its release.
+fn placed(namespace: &str, mut object: Map<String, Value>) -> Result<Object, DeployError> {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.entry("namespace").or_insert_with(|| namespace.into());
     }
-    let object = Object::new(Value::Object(object))?;
+    Ok(Object::new(Value::Object(object))?)
+}
+
+async fn ask(connection: &Connection, namespace: &str, object: Map<String, Value>) -> Result<Answer, DeployError> {
+    let object = placed(namespace, object)?;
     let live = match connection.find(object.key()).await {
         Ok(live) => live,
         Err(error) => return refused(error),

@@ -93,14 +93,23 @@ pub(super) struct StoredState {
     pub(super) is_deployed: bool,
 }
 
+/// What the cluster says about all services together.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) problems: Vec<DeployProblem>,
+    pub(super) notes: Vec<String>,
+}
+
 /// Judges what was rendered and compares it with what is stored.
 pub(super) fn assemble(
     request: &DeployRequest,
     rendered: Vec<RenderedService<'_>>,
     helm: &HelmVersion,
+    found: Found,
 ) -> Result<Plan, DeployProblems> {
     let pins = Pins::new(request.images());
-    let (mut problems, mut changes, mut releases) = (Vec::new(), Vec::new(), Vec::new());
+    let Found { mut problems, mut notes } = found;
+    let (mut changes, mut releases) = (Vec::new(), Vec::new());
     let (mut unpinned, mut not_started) = (BTreeSet::new(), BTreeSet::new());
     let mut owners: BTreeMap<ObjectId, ServiceName> = BTreeMap::new();
     let mut identity = BTreeMap::new();
@@ -138,11 +147,18 @@ pub(super) fn assemble(
     if let Some(problems) = DeployProblems::new(problems) {
         return Err(problems);
     }
+    notes.extend(not_started.iter().map(|image: &UnpinnedImage| {
+        format!(
+            "{} is started by `helm test` only, never by a deployment, and is not pinned: {}",
+            image.object, image.image
+        )
+    }));
     let digest = lock_model::tagged_digest("orchestrator.helm-plan.v1", &identity);
     Ok(Plan {
         digest: digest.expect("JSON that was read has a canonical form"),
         changes,
         unpinned_images: unpinned.into_iter().collect(),
+        notes,
         detail: PlanDetail::Helm(HelmPlan {
             releases,
             not_started: not_started.into_iter().collect(),

@@ -108,6 +108,7 @@ fn kind_of(kind: ProblemKind) -> FindingKind {
         | ProblemKind::Chart
         | ProblemKind::Unstable
         | ProblemKind::Cluster
+        | ProblemKind::Reference
         | ProblemKind::Label
         | ProblemKind::NeedsKustomize
         | ProblemKind::Proof => FindingKind::Unreadable,

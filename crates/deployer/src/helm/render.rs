@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::chart_folder::ChartFolder;
 use super::live::Live;
-use super::plan::{RenderedService, assemble, chart_problems};
+use super::plan::{Found, RenderedService, assemble, chart_problems};
 use super::program::{Capabilities, HelmProgram, HelmSearch, ReleaseName};
 use super::rendering::Rendering;
 use super::stored::rendering_of;
@@ -42,7 +42,7 @@ pub async fn plan_from_nothing(search: &HelmSearch, request: &DeployRequest) -> 
             stored: None,
             live: Live::default(),
         });
-        Ok(assemble(&request, rendered.collect(), helm.version())?)
+        Ok(assemble(&request, rendered.collect(), helm.version(), Found::default())?)
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::{Connection, Kind, Object, ObjectKey, Selection};
+use cluster::{Connection, Kind, Object, ObjectKey, RunningPod, Selection};
 use lock_model::{Digest, ImageReference, ServiceName};
 use serde_json::{Map, Value};
 
@@ -93,18 +93,16 @@ impl Workload<'_> {
             return Ok(());
         };
         let (wanted, pods) = if id.kind == "Pod" {
-            (1, vec![live])
+            (1, vec![RunningPod::of(&live)])
         } else {
             let wanted = match id.kind.as_str() {
                 "DaemonSet" => live.integer("/status/desiredNumberScheduled").unwrap_or_default(),
                 _ => live.integer("/spec/replicas").unwrap_or(1),
             };
-            let Some(labels) = selector(&live) else {
-                find(FindingKind::NotRunning, format!("the pods of {id} cannot be told from others by their labels"));
-                return Ok(());
-            };
-            let selection = Selection { labels, fields: String::new() };
-            (wanted, connection.list(&Kind::new("v1", "Pod"), Some(namespace), &selection).await?)
+            let pods =
+                connection.running(namespace, &Selection { labels: labels(&live), fields: String::new() }).await?;
+            let is_own = |pod: &RunningPod| pod.owner.as_ref().is_some_and(|owner| owner.is_same_object(&key));
+            (wanted, pods.into_iter().filter(is_own).collect())
         };
         if wanted == 0 {
             find(FindingKind::NotRunning, format!("{id} wants no pod: nothing of it runs"));
@@ -122,7 +120,7 @@ impl Workload<'_> {
                         service: Some(service.name.clone()),
                         path: None,
                         kind,
-                        message: format!("{id}: pod `{}` {message}", escaped(&pod.key().name)),
+                        message: format!("{id}: pod `{}` {message}", escaped(&pod.key.name)),
                     });
                     found.findings.extend(wrong);
                 }
@@ -139,41 +137,36 @@ impl Workload<'_> {
     /// The containers of a pod that run what is locked, or what is wrong with it.
     fn judge(
         &self,
-        pod: &Object,
+        pod: &RunningPod,
         request: &DeployRequest,
         service: &DeployService,
     ) -> Result<Vec<RunningContainer>, Vec<(FindingKind, String)>> {
         let (mut containers, mut wrong) = (Vec::new(), Vec::new());
-        let statuses: BTreeMap<&str, &str> = ["/status/containerStatuses", "/status/initContainerStatuses"]
-            .into_iter()
-            .flat_map(|pointer| pod.list(pointer))
-            .filter_map(|status| Some((status.get("name")?.as_str()?, status.get("imageID")?.as_str()?)))
-            .collect();
-        for (container, pin) in &self.images {
-            let Some(image_id) = statuses.get(container.as_str()).filter(|id| !id.is_empty()) else {
-                wrong.push((
-                    FindingKind::NotRunning,
-                    format!("does not say what container `{}` runs", escaped(container)),
-                ));
+        for (name, pin) in &self.images {
+            let container = pod.containers.iter().find(|container| container.name == *name);
+            let Some(container) = container.filter(|container| !container.image_id.is_empty()) else {
+                wrong.push((FindingKind::NotRunning, format!("does not say what container `{}` runs", escaped(name))));
                 continue;
             };
-            let reported = image_id.rsplit_once('@').map_or(*image_id, |(_, digest)| digest);
             let platforms = request.platform_digests.get(&pin.digest);
-            match Digest::try_from(reported) {
-                Ok(digest) if digest == pin.digest || platforms.is_some_and(|all| all.contains(&digest)) => {
+            match &container.digest {
+                Some(digest) if *digest == pin.digest || platforms.is_some_and(|all| all.contains(digest)) => {
                     containers.push(RunningContainer {
                         service: service.name.clone(),
                         object: self.id.to_string(),
-                        pod: pod.key().name.clone(),
-                        uid: pod.uid().unwrap_or_default().to_owned(),
-                        container: container.clone(),
-                        digest,
+                        pod: pod.key.name.clone(),
+                        uid: pod.uid.clone(),
+                        container: name.clone(),
+                        digest: digest.clone(),
                     });
                 }
-                Ok(_) | Err(_) => wrong.push((
-                    FindingKind::Image,
-                    format!("runs `{}` in container `{}`, locked is `{pin}`", escaped(image_id), escaped(container)),
-                )),
+                Some(_) | None => {
+                    let (image_id, name) = (escaped(&container.image_id), escaped(name));
+                    wrong.push((
+                        FindingKind::Image,
+                        format!("runs `{image_id}` in container `{name}`, locked is `{pin}`"),
+                    ));
+                }
             }
         }
         if wrong.is_empty() { Ok(containers) } else { Err(wrong) }
@@ -181,19 +174,15 @@ impl Workload<'_> {
 }
 
 /// A pod that has not ended and is not ending: what a controller has replaced proves nothing.
-fn is_alive(pod: &Object) -> bool {
-    !pod.is_terminating() && !matches!(pod.text("/status/phase"), Some("Succeeded" | "Failed"))
+fn is_alive(pod: &RunningPod) -> bool {
+    !pod.is_terminating && !matches!(pod.phase.as_str(), "Succeeded" | "Failed")
 }
 
-/// The labels that select the pods of a workload; `None` for a selector that says more than equality.
-fn selector(workload: &Object) -> Option<String> {
-    if !workload.list("/spec/selector/matchExpressions").is_empty() {
-        return None;
-    }
-    let labels = workload.at("/spec/selector/matchLabels")?.as_object()?;
-    let labels = labels.iter().map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
-    let labels = labels.collect::<Option<Vec<_>>>()?;
-    (!labels.is_empty()).then(|| labels.join(","))
+/// The labels that all pods of a workload have; what its selector asks beyond that, the pods' owner says.
+fn labels(workload: &Object) -> String {
+    let labels = workload.at("/spec/selector/matchLabels").and_then(Value::as_object).into_iter().flatten();
+    let labels = labels.filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
+    labels.collect::<Vec<_>>().join(",")
 }
 
 fn locked_images<'a>(

@@ -11,9 +11,9 @@ use process::Interrupt;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::chart_folder::ChartFolder;
-use super::live::{compare, unserved_kinds};
+use super::live::{compare, missing_references, unserved_kinds};
 use super::plan::{
-    HelmPlan, PlannedRelease, ReleaseAction, RenderedService, StoredState, assemble, chart_name, chart_problems,
+    Found, HelmPlan, PlannedRelease, ReleaseAction, RenderedService, StoredState, assemble, chart_name, chart_problems,
 };
 use super::program::{Capabilities, HelmProgram, HelmSearch, ReleaseName};
 use super::render::{
@@ -174,6 +174,7 @@ impl HelmTarget {
         .await?;
         let rendered = all_rendered(request.services.iter().zip(answers))?;
         let asked: Vec<_> = rendered.iter().map(|(service, rendering)| (service.name.clone(), rendering)).collect();
+        let (problems, notes) = missing_references(&self.connection, &self.namespace, &asked).await?;
         let mut live = compare(&self.connection, &self.namespace, &asked).await?;
         let rendered = rendered.into_iter().map(|(service, rendering)| {
             let stored = stored.remove(service.name.as_str()).map(|stored| StoredState {
@@ -182,7 +183,7 @@ impl HelmTarget {
             });
             RenderedService { service, rendering, stored, live: live.remove(&service.name).unwrap_or_default() }
         });
-        Ok(assemble(request, rendered.collect(), helm.version())?)
+        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems, notes })?)
     }
 
     /// Releases that helm cannot go on from.

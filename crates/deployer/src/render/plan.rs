@@ -47,6 +47,7 @@ pub fn plan(request: &DeployRequest, current: Option<&RenderedTree>) -> Result<P
         digest: tree.digest(),
         changes: changes::between(current, &tree.files),
         unpinned_images,
+        notes: Vec::new(),
         detail: PlanDetail::Render(RenderPlan {
             tree,
             base,

@@ -66,6 +66,7 @@ impl Engine<'_> {
                 return Err(error);
             }
         };
+        self.warnings.extend(plan.notes.iter().cloned());
         for image in &plan.unpinned_images {
             self.warnings.push(unpinned_images::warning(image));
         }
