@@ -9,6 +9,7 @@
 mod cache;
 mod changelog;
 mod children;
+mod clusters;
 mod compose;
 mod demo;
 mod examples;

@@ -27,6 +27,7 @@ mod toxiproxy;
 mod workspace;
 
 pub use cluster::{Cluster, Image, Node};
+pub use environment::search_path;
 pub use filters::Filters;
 pub use git_server::GitServer;
 pub use git_shim::{GitShim, When};

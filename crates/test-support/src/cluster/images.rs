@@ -63,6 +63,7 @@ impl Pusher {
         self.crane.run(&["append", "--insecure", "--platform", "linux/amd64", "-f", layer, "-t", &reference]);
         let labels: Vec<String> = image.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut words = vec!["mutate", "--insecure", &reference, "--tag", &reference, "--env", "PATH=/bin"];
+        words.extend(["--set-platform", "linux/amd64"]);
         // Words of an option are a list with commas: the last word of a command may hold one, and is quoted for it.
         let command: Vec<String> =
             image.command.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();

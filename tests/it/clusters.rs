@@ -1,0 +1,139 @@
+//! A lock on its way to a real cluster, through a real helm: there, proven, and back again.
+
+use std::ffi::OsString;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use test_support::{Cluster, Finished, Image, Node, bench};
+
+use crate::shop::{Built, CONFIGURATION, Shop};
+
+const SERVICE: &str = "services/shop-cart";
+
+const CHART: &str = "apiVersion: v2\nname: cart\nversion: 0.1.0\n";
+
+const DEPLOYMENT: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: { name: {{ .Release.Name }} }
+spec:
+  selector: { matchLabels: { app: {{ .Release.Name }} } }
+  template:
+    metadata: { labels: { app: {{ .Release.Name }} } }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: app
+        image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+        imagePullPolicy: IfNotPresent
+        readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
+"#;
+
+/// What a container of a healthy version runs.
+const SERVES: &[&str] = &["httpd", "-f", "-p", "8080"];
+
+/// A shop with one service, whose staging is a namespace of a cluster.
+struct ClusterShop<'a> {
+    shop: Shop,
+    cluster: &'a Cluster,
+    node: &'a Node,
+    namespace: String,
+    search_path: OsString,
+}
+
+impl<'a> ClusterShop<'a> {
+    /// Nothing is deployed yet; or the running test is skipped. `helm` is the name of a part.
+    fn new_or_skip(cluster: &'a Cluster, helm: &str) -> Option<Self> {
+        let helm = bench::part_or_skip(helm)?;
+        let node = cluster.node_or_skip()?;
+        let namespace = cluster.namespace("shop-staging");
+        let render =
+            r#"target: { kind: render, source: "{path}/deploy", branch: "deploy/{mode}", folder: "rendered/{mode}" }"#;
+        let install = r#"kubeconfig: { env: SHOP_KUBECONFIG }
+  target: { kind: helm, chart: "{path}/chart" }"#;
+        let configuration = CONFIGURATION
+            .replace(render, install)
+            .replace("\"registry.example/shop/{short}\"", &format!("\"{}/{namespace}/{{short}}\"", node.registry()))
+            .replace("namespace: shop-staging", &format!("namespace: {namespace}"));
+        let shop = Shop::with_services(&["ops/shop-dashboards", SERVICE], &configuration);
+        let tools = shop.join("tools");
+        std::fs::create_dir(&tools).unwrap();
+        symlink(helm.program(), tools.join("helm")).unwrap();
+        let search_path = search_path_with(&tools);
+        Some(Self { shop, cluster, node, namespace, search_path })
+    }
+
+    /// Puts a version of the service on the way to staging, up to the merge; gives the digest of its image.
+    fn merge(&self, version: u32, command: &[&str]) -> String {
+        let repository = self.shop.service("shop-cart");
+        repository.write("chart/Chart.yaml", CHART).write("chart/templates/app.yaml", DEPLOYMENT);
+        let commit = self.shop.new_version("shop-cart", version, Built::No);
+        let repository = format!("{}/cart", self.namespace);
+        let labels = [("org.opencontainers.image.revision", commit.as_str())];
+        let tag = format!("main-{}", &commit[..7]);
+        let digest = self.node.push(&Image { repository: &repository, tag: &tag, command, labels: &labels });
+        self.shop.work_on("dev").gitlink(SERVICE, &commit);
+        self.shop.commit_and_push("dev", &format!("cart {version}"));
+        self.shop.merge_dev();
+        digest
+    }
+
+    /// The product with the cluster in its environment.
+    #[track_caller]
+    fn ends(&self, line: &str, code: i32) -> Finished {
+        let command = self.shop.orchestrator(line).search_path(self.search_path.clone());
+        command.env("SHOP_KUBECONFIG", self.cluster.kubeconfig()).run().expect_code(code)
+    }
+
+    /// The digests that the containers of the service's pods run, as the kubelet says.
+    fn running(&self) -> Vec<String> {
+        let ids = "jsonpath={.items[*].status.containerStatuses[*].imageID}";
+        let selector = "--selector=app=shop-cart";
+        let ids = self.cluster.kubectl(&["get", "pods", selector, "--namespace", &self.namespace, "--output", ids]);
+        ids.split_whitespace().map(|id| id.rsplit_once('@').unwrap().1.to_owned()).collect()
+    }
+
+    /// How many revisions the release of the service has.
+    fn revisions(&self) -> usize {
+        let words = ["get", "secret", "--selector=owner=helm", "--output=name", "--namespace", &self.namespace];
+        self.cluster.kubectl(&words).lines().count()
+    }
+}
+
+fn search_path_with(folder: &Path) -> OsString {
+    let own = std::env::split_paths(&test_support::search_path()).collect::<Vec<_>>();
+    std::env::join_paths([folder.to_owned()].into_iter().chain(own)).unwrap()
+}
+
+#[track_caller]
+fn there_and_back(helm: &str) {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, helm) else { return };
+    let first = staging.merge(2, SERVES);
+    staging.ends("run staging", 0);
+    assert_eq!(staging.running(), [first.as_str()]);
+    staging.ends("verify staging", 0);
+
+    // The same lock again changes nothing.
+    let revisions = staging.revisions();
+    staging.ends("run staging", 0);
+    assert_eq!(staging.revisions(), revisions);
+
+    let second = staging.merge(3, SERVES);
+    staging.ends("run staging", 0);
+    assert_ne!(first, second);
+    assert_eq!(staging.running(), [second]);
+
+    staging.ends("rollback staging --reason \"carts are empty\"", 0);
+    assert_eq!(staging.running(), [first]);
+    staging.ends("verify staging", 0);
+}
+
+#[test]
+fn helm_3_carries_a_lock_to_a_cluster_and_back() {
+    there_and_back("helm3");
+}
+
+#[test]
+fn helm_4_carries_a_lock_to_a_cluster_and_back() {
+    there_and_back("helm4");
+}
