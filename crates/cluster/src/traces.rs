@@ -58,8 +58,8 @@ impl Connection {
         Ok(events)
     }
 
-    /// The end of a container's log: foreign text, not escaped. `None` where the container has not run, or its log
-    /// was removed.
+    /// The end of a container's log: foreign text, not escaped. `None` where there is none: the container has not
+    /// run or printed, or its log was removed.
     pub async fn logs(&self, pod: &ObjectKey, container: &str, tail: LogTail) -> Result<Option<String>, ClusterError> {
         let address = self.resource(&pod.kind).await?.address(pod)?;
         let query = [
@@ -72,7 +72,7 @@ impl Connection {
         match self.transport.send_text(&format!("the log of {pod}, container {container}"), &call).await {
             // The kubelet answers so, with success, when it has removed the log already.
             Ok(text) if text.starts_with("unable to retrieve container logs for ") && !text.contains('\n') => Ok(None),
-            Ok(text) => Ok(Some(text)),
+            Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
             Err(error) => match error.kind() {
                 ClusterErrorKind::NotFound | ClusterErrorKind::Rejected { .. } => Ok(None),
                 _ => Err(error),

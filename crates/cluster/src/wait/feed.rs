@@ -17,7 +17,7 @@ const WATCH_SECONDS: u32 = 60;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// An API server that has just started refuses rights and kinds that it has not read yet.
-const STARTING: Duration = Duration::from_secs(20);
+const STARTING: Duration = Duration::from_secs(10);
 
 /// One watch.
 pub(super) struct Feed {
@@ -153,29 +153,36 @@ impl Trouble {
     /// Waits before the next attempt; `Err` where there is no use in one.
     async fn rest(&mut self, error: ClusterError, updates: &UnboundedSender<Update>) -> Result<(), ClusterError> {
         let since = *self.since.get_or_insert_with(Instant::now);
-        let can_pass = match error.kind() {
+        let longest = match error.kind() {
             ClusterErrorKind::Busy { .. }
             | ClusterErrorKind::Unreachable { .. }
             | ClusterErrorKind::TimedOut { .. }
-            | ClusterErrorKind::Conflict { .. } => true,
+            | ClusterErrorKind::Conflict { .. } => LONGEST_PAUSE,
             ClusterErrorKind::Unauthorized
             | ClusterErrorKind::Forbidden { .. }
             | ClusterErrorKind::NotFound
             | ClusterErrorKind::UnknownKind
             | ClusterErrorKind::Rejected { .. }
-            | ClusterErrorKind::Answer { .. } => since.elapsed() < STARTING,
-            ClusterErrorKind::Kubeconfig { .. }
+            | ClusterErrorKind::Answer { .. }
+                if since.elapsed() < STARTING =>
+            {
+                STARTING / 5
+            }
+            ClusterErrorKind::Unauthorized
+            | ClusterErrorKind::Forbidden { .. }
+            | ClusterErrorKind::NotFound
+            | ClusterErrorKind::UnknownKind
+            | ClusterErrorKind::Rejected { .. }
+            | ClusterErrorKind::Answer { .. }
+            | ClusterErrorKind::Kubeconfig { .. }
             | ClusterErrorKind::Risk { .. }
             | ClusterErrorKind::Client { .. }
             | ClusterErrorKind::FieldConflicts { .. }
             | ClusterErrorKind::Untrusted { .. }
-            | ClusterErrorKind::NotAnObject { .. } => false,
+            | ClusterErrorKind::NotAnObject { .. } => return Err(error),
         };
-        if !can_pass {
-            return Err(error);
-        }
         let pause = error.retry_after().unwrap_or_default().max(self.pause.unwrap_or(FIRST_PAUSE));
-        self.pause = Some((pause * 2).min(LONGEST_PAUSE));
+        self.pause = Some((pause * 2).min(longest));
         drop(updates.send(Update::Disturbed(error.to_string())));
         tokio::time::sleep(pause).await;
         Ok(())

@@ -4,6 +4,7 @@
 
 mod capacity;
 mod kubeconfig;
+mod live;
 mod objects;
 mod readiness;
 mod references;
