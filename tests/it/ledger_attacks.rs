@@ -119,8 +119,10 @@ fn t46_an_existing_forge_is_given_reserved_refs_and_shows_what_changes() {
     let init = "-C shop.git forge init --user ana:write --user ben:write --user chloe:write --user dan:write \
         --user eve:admin --protect staging=orchestrator/lock,orchestrator/suites \
         --protect main=orchestrator/staging-proof,orchestrator/approvals";
-    let refused = shop.in_root(init).run().expect_code(13);
-    assert!(refused.stderr().contains("there is a forge with other users or branches"), "{}", refused.stderr());
+    let refused = shop.in_root(init).run().expect_code(2);
+    for said in ["there is a forge with other users or branches", "hint: `--update` gives it these settings"] {
+        assert!(refused.stderr().contains(said), "{}", refused.stderr());
+    }
     let changed = shop.in_root(&format!("{init} --update")).run().expect_code(0);
     for said in [
         "the forge is changed",

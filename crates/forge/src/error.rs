@@ -13,6 +13,9 @@ pub enum ForgeErrorKind {
     NotFound,
     /// The forge's rules forbid it: [`ForgeError::reasons`] has every reason.
     Refused,
+    /// The state of what the request names forbids it, such as a pull request that is merged or closed:
+    /// [`ForgeError::reasons`] has every reason.
+    State,
     /// The request cannot be stored: a text that is too long, a name that is none.
     Invalid,
     /// Another writer held the forge for as long as this one waited.
@@ -50,7 +53,7 @@ impl ForgeError {
     /// |---|---|
     /// | `NotFound` | `NotFound` |
     /// | `Refused` | `Denied` |
-    /// | `Invalid`, `Damaged`, `UnknownVersion` | `Invalid` |
+    /// | `State`, `Invalid`, `Damaged`, `UnknownVersion` | `Invalid` |
     /// | `Busy` | `Temporary` |
     /// | `File` | `NotFound` or `Denied` where the system says so, otherwise `Temporary` |
     /// | `Git` | that of the [`GitError`] |
@@ -58,7 +61,8 @@ impl ForgeError {
         self.class
     }
 
-    /// Every rule that a refused request breaks; empty for other kinds.
+    /// Every rule that a refused request breaks, everything of its state that forbids it, or every branch that is missing;
+    /// empty for other kinds.
     pub fn reasons(&self) -> &[String] {
         &self.reasons
     }
@@ -74,6 +78,14 @@ impl ForgeError {
     pub(crate) fn refused(action: impl std::fmt::Display, reasons: Vec<String>) -> Self {
         let message = format!("the forge refuses to {action}: {}", reasons.join("; "));
         Self { reasons, ..Self::new(ForgeErrorKind::Refused, ErrorClass::Denied, message) }
+    }
+
+    pub(crate) fn state(action: impl std::fmt::Display, reasons: Vec<String>) -> Self {
+        Self { kind: ForgeErrorKind::State, class: ErrorClass::Invalid, ..Self::refused(action, reasons) }
+    }
+
+    pub(crate) fn missing(action: impl std::fmt::Display, reasons: Vec<String>) -> Self {
+        Self { kind: ForgeErrorKind::NotFound, class: ErrorClass::NotFound, ..Self::refused(action, reasons) }
     }
 
     pub(crate) fn invalid(subject: impl std::fmt::Display, problem: impl std::fmt::Display) -> Self {

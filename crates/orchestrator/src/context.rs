@@ -236,12 +236,7 @@ pub(crate) fn who_acts(actor: &Actor, git: &Git, root: &Path) -> Result<Result<U
         Actor::OfGit => setting(git, "user.email"),
         Actor::Named(_) | Actor::Bot => None,
     };
-    let users = match actor {
-        // The forge looks a named user up when the role is needed.
-        Actor::Named(_) => Vec::new(),
-        Actor::Bot | Actor::OfGit => reader(root, git)?.users()?,
-    };
-    Ok(identify(actor, &users, mail.as_deref()))
+    Ok(identify(actor, &reader(root, git)?.users()?, mail.as_deref()))
 }
 
 /// Finds the `git` program.
@@ -455,11 +450,6 @@ impl Context {
         }
     }
 
-    /// Whether it is known who acts.
-    pub(crate) fn knows_actor(&self) -> bool {
-        self.unknown_actor.is_none()
-    }
-
     /// Refuses to write where it is not known who acts.
     pub(crate) fn needs_actor(&self) -> Result<()> {
         self.unknown_actor.as_ref().map_or(Ok(()), |unknown| Err(unknown.error()))
@@ -606,8 +596,17 @@ pub(crate) fn git_error(context: &str, error: git::GitError) -> Error {
 
 impl From<forge::ForgeError> for Error {
     fn from(error: forge::ForgeError) -> Self {
-        let kind = ErrorKind::of(error.class(), ErrorKind::Repository, ErrorKind::Usage);
+        let kind = match error.kind() {
+            forge::ForgeErrorKind::State => ErrorKind::Refused,
+            _ => ErrorKind::of(error.class(), ErrorKind::Repository, ErrorKind::Usage),
+        };
         let hint = hints::of_forge(error.kind(), error.class());
-        hint.into_iter().fold(Self::from_source(kind, "the forge did not do what it was asked", error), Self::hint)
+        // A refusal names itself and its reasons.
+        let shown = if error.reasons().is_empty() {
+            Self::from_source(kind, "the forge did not do what it was asked", error)
+        } else {
+            Self::new(kind, error.to_string())
+        };
+        hint.into_iter().fold(shown, Self::hint)
     }
 }

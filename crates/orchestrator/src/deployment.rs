@@ -9,7 +9,7 @@ use promotion::attempts::Purpose;
 
 use crate::context::{Context, Site};
 use crate::engine::{Engine, Planning, Repeat, Suites, Wanted, preflight};
-use crate::environment_policy::{branch_of, commit_of, find_environment, locking_command};
+use crate::environment_policy::{branch_of, commit_of, find_environment, known_environment, locking_command};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::lease::lease;
 use crate::ledger_rights::may_record;
@@ -156,6 +156,8 @@ pub async fn plan_pull_request<'a>(
 /// Where something cannot be found out or done; a gate that refuses is a report.
 pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunReport> {
     context.needs_history()?;
+    context.sync()?;
+    find_environment(context, &request.environment).await?;
     may_record(context, Step::Gates, StepResult::Ok).await?;
     let _lease = lease(context, &request.environment, request.wait).await?;
     let mut engine = open(context, &request.environment, request.revision.as_deref()).await?;
@@ -171,10 +173,12 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Refused`] where nothing was ever deployed.
+/// [`ErrorKind::Usage`] where neither the ledger nor a configuration has the environment, [`ErrorKind::Refused`] where
+/// nothing was ever deployed.
 pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<VerifyReport> {
     context.sync()?;
     let store = LedgerStore::read(context).await?;
+    known_environment(context, store.ledger(), environment).await?;
     let Some(record) = store.ledger().latest_touched(environment) else {
         return Err(Error::new(
             ErrorKind::Refused,

@@ -16,8 +16,8 @@ pub(crate) async fn set_status(
     state: StatusState,
     text: &str,
 ) -> Result<Option<String>> {
-    if !context.knows_actor() {
-        return Ok(Some(format!("status `{name}` is not set: it is not known who acts")));
+    if let Err(unknown) = context.needs_actor() {
+        return Ok(Some(format!("status `{name}` is not set: {}", unknown.message())));
     }
     let bots = context.bots().await?;
     let actor = &context.run.actor;

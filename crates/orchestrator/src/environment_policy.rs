@@ -1,14 +1,17 @@
 //! Which branch an environment runs, and which configuration decides that.
 
 use config::{Config, Environment, Role};
-use lock_model::{CommitId, EnvironmentName};
+use ledger::Ledger;
+use lock_model::{CONFIG_FILE, CommitId, EnvironmentName};
 
-use crate::context::Context;
+use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints;
+use crate::inputs::Inputs;
 use crate::labels::other_names;
 use crate::ledger_store::LedgerStore;
 use crate::revision::load_config;
+use crate::starter::no_configuration;
 
 /// The environment, as the configuration of the branch that it runs defines it.
 ///
@@ -54,6 +57,42 @@ pub(crate) async fn find_environment(context: &Context, name: &EnvironmentName) 
     named_elsewhere(context, name, &protected).await
 }
 
+/// Refuses a name that neither the ledger nor a configuration has: an environment that was taken out of the configuration
+/// still has its history.
+pub(crate) async fn known_environment(context: &Context, ledger: &Ledger, name: &EnvironmentName) -> Result<()> {
+    if ledger.of(name).next().is_some() {
+        return Ok(());
+    }
+    context.sync()?;
+    find_environment(context, name).await.map(drop)
+}
+
+/// Refuses a repository of which neither the ledger nor a configuration says anything, such as a submodule's.
+pub(crate) async fn needs_superproject(context: &Context, ledger: &Ledger) -> Result<()> {
+    if !ledger.records().is_empty() {
+        return Ok(());
+    }
+    context.sync()?;
+    let mut revisions = vec!["HEAD".to_owned()];
+    revisions.extend(context.forge.branches().await?.into_values().map(|head| head.to_string()));
+    let unread = |error| git_error("the configuration cannot be read", error);
+    for revision in &revisions {
+        if context.commit(revision)?.is_some() && Inputs::config(&context.git, revision).map_err(unread)?.is_some() {
+            return Ok(());
+        }
+    }
+    match context.commit("HEAD")? {
+        Some(head) => Err(no_configuration(context, &head)),
+        None => Err(no_configuration_anywhere(context)),
+    }
+}
+
+fn no_configuration_anywhere(context: &Context) -> Error {
+    let hint = hints::of_configuration_elsewhere(&context.git);
+    Error::new(ErrorKind::Usage, format!("no branch of the forge has an `{CONFIG_FILE}`"))
+        .hint(hint.unwrap_or_else(|| "commit one, and push it to a branch of the forge".to_owned()))
+}
+
 /// The environment, where neither a deployment nor a protected branch says which branch it runs.
 async fn named_elsewhere(context: &Context, name: &EnvironmentName, protected: &[String]) -> Result<Environment> {
     let mut revisions = vec!["HEAD".to_owned()];
@@ -93,11 +132,7 @@ async fn named_elsewhere(context: &Context, name: &EnvironmentName, protected: &
     match (known, unreadable) {
         (Some(config), _) => environment_of(&config, name).cloned(),
         (None, Some(error)) => Err(error),
-        (None, None) => {
-            let hint = hints::of_configuration_elsewhere(&context.git);
-            Err(Error::new(ErrorKind::Usage, "no branch of the forge has an `orchestrator.yaml`")
-                .hint(hint.unwrap_or_else(|| "commit one, and push it to a branch of the forge".to_owned())))
-        }
+        (None, None) => Err(no_configuration_anywhere(context)),
     }
 }
 

@@ -98,6 +98,7 @@ pub(crate) fn of_forge(kind: ForgeErrorKind, class: ErrorClass) -> Option<&'stat
         ForgeErrorKind::File | ForgeErrorKind::Git if class == ErrorClass::Storage => Some(STORAGE),
         ForgeErrorKind::NotFound
         | ForgeErrorKind::Refused
+        | ForgeErrorKind::State
         | ForgeErrorKind::Invalid
         | ForgeErrorKind::Damaged
         | ForgeErrorKind::File
@@ -279,6 +280,7 @@ mod tests {
             (ForgeErrorKind::Git, Invalid, ""),
             (ForgeErrorKind::NotFound, NotFound, ""),
             (ForgeErrorKind::Refused, Denied, ""),
+            (ForgeErrorKind::State, Invalid, ""),
             (ForgeErrorKind::Invalid, Invalid, ""),
             (ForgeErrorKind::Damaged, Invalid, ""),
         ] {

@@ -8,6 +8,7 @@ use lock_model::{EnvironmentName, ReleaseId, Timestamp};
 use promotion::rollback::{RollbackTarget, known_good, migrated};
 
 use crate::context::Context;
+use crate::environment_policy::{known_environment, needs_superproject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::other_names;
 use crate::ledger_store::LedgerStore;
@@ -34,9 +35,18 @@ pub struct HistoryRequest {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Usage`] where the ledger has no such release, or several; where the ledger cannot be read.
+/// [`ErrorKind::Usage`] where the ledger has no such release, or several, where neither the ledger nor a configuration has
+/// the environment, and in a repository that is no superproject; where the ledger cannot be read.
 pub async fn history(context: &Context, request: &HistoryRequest) -> Result<HistoryReport> {
     let store = LedgerStore::read(context).await?;
+    needs_superproject(context, store.ledger()).await?;
+    if let Some(name) = &request.environment {
+        let of_record = |error: Error| match name.as_str().parse::<u64>() {
+            Ok(seq) => error.hint(format!("a record is shown by its number: `orchestrator history show {seq}`")),
+            Err(_) => error,
+        };
+        known_environment(context, store.ledger(), name).await.map_err(of_record)?;
+    }
     let release = request.release.as_deref().map(|name| named_release(store.ledger(), name)).transpose()?;
     let mut records = v1::history(store.ledger(), request.environment.as_ref());
     records.retain(|row| {
@@ -122,7 +132,8 @@ fn named_release(ledger: &Ledger, name: &str) -> Result<ReleaseId> {
 ///
 /// # Errors
 ///
-/// Where repository, forge or ledger cannot be read.
+/// [`ErrorKind::Usage`] where neither the ledger nor a configuration has the environment, and in a repository that is no
+/// superproject; where repository, forge or ledger cannot be read.
 pub async fn releases(
     context: &Context,
     only: Option<&EnvironmentName>,
@@ -131,6 +142,10 @@ pub async fn releases(
     context.sync()?;
     let store = LedgerStore::read(context).await?;
     let ledger = store.ledger();
+    needs_superproject(context, ledger).await?;
+    if let Some(name) = only {
+        known_environment(context, ledger, name).await?;
+    }
     let mut rows: BTreeMap<ReleaseId, ReleaseRow> = BTreeMap::new();
     let known = ledger.records().iter().filter_map(|record| record.entry.environment.as_ref());
     let names: BTreeSet<&EnvironmentName> = known.filter(|name| only.is_none_or(|only| only == *name)).collect();

@@ -4,7 +4,7 @@ use ledger::{Accepts, Ledger, RecordDraft, RolledBack, Step, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
 use crate::context::Context;
-use crate::environment_policy::{branch_of, commit_of, find_environment};
+use crate::environment_policy::{branch_of, commit_of, find_environment, known_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{HoldReport, NextRun};
@@ -52,6 +52,7 @@ pub async fn accept_release(
 ) -> Result<HoldReport> {
     context.sync()?;
     let mut store = LedgerStore::read(context).await?;
+    known_environment(context, store.ledger(), environment).await?;
     let accepted = accepted(store.ledger(), environment, release)?;
     let mut draft = draft(context, store.ledger(), environment, Step::Unhold, reason).await?;
     draft.accepts = Some(Accepts::Release(accepted.clone()));

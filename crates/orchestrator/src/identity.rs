@@ -6,12 +6,13 @@ use lock_model::UserName;
 use lock_model::escaping::escape_short;
 
 use crate::error::{Error, ErrorKind};
+use crate::labels::other_names;
 
 /// How a caller says who acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Actor {
-    /// This user.
+    /// This user of the forge.
     Named(UserName),
     /// The forge's only bot, as in a CI job.
     Bot,
@@ -30,6 +31,8 @@ pub(crate) enum Unknown {
     Several { mail: String, names: Vec<String> },
     /// A bot has it.
     IsBot { mail: String, bot: String },
+    /// The forge has no user of this name.
+    NoSuchUser { name: UserName, users: Vec<String> },
     /// The forge has no bot, or several.
     NoSingleBot { bots: Vec<String> },
 }
@@ -37,7 +40,11 @@ pub(crate) enum Unknown {
 /// Finds who acts among the forge's users; `mail` is git's address.
 pub(crate) fn identify(actor: &Actor, users: &[User], mail: Option<&str>) -> Result<UserName, Unknown> {
     match actor {
-        Actor::Named(name) => Ok(name.clone()),
+        Actor::Named(name) if users.iter().any(|user| user.name == *name) => Ok(name.clone()),
+        Actor::Named(name) => {
+            let users = users.iter().map(|user| user.name.to_string()).collect();
+            Err(Unknown::NoSuchUser { name: name.clone(), users })
+        }
         Actor::Bot => match users.iter().filter(|user| user.bot).collect::<Vec<_>>().as_slice() {
             [bot] => Ok(bot.name.clone()),
             bots => Err(Unknown::NoSingleBot { bots: bots.iter().map(|bot| bot.name.to_string()).collect() }),
@@ -86,6 +93,10 @@ impl Unknown {
                 Error::new(ErrorKind::Denied, format!("{} belongs to the bot `{bot}`", shown(mail)))
                     .hint(format!("a bot acts where it is named, `--as {bot}`, and where `CI` is `true`"))
                     .hint("as a person, give git an address of your own: `git config user.email ADDRESS`")
+            }
+            Self::NoSuchUser { name, users } => {
+                let known = other_names(name.as_str(), "the forge", users.iter().map(String::as_str));
+                Error::new(ErrorKind::Denied, format!("`{name}` is no user of the forge")).hint(known)
             }
             Self::NoSingleBot { bots } => {
                 let message = match bots.as_slice() {
@@ -141,6 +152,14 @@ mod tests {
         }
         assert_eq!(found(&Actor::Bot, Some("ana@shop.example")), "robot");
         assert_eq!(found(&Actor::Named("ben".parse().unwrap()), None), "ben");
+        for (name, hint) in [
+            ("benn", "did you mean `ben`? the forge has: ana, ben, robot"),
+            ("Ben", "did you mean `ben`? the forge has: ana, ben, robot"),
+            ("carl", "the forge has: ana, ben, robot"),
+        ] {
+            let error = identify(&Actor::Named(name.parse().unwrap()), &users, None).unwrap_err().error();
+            assert_eq!((error.kind(), error.hints()), (ErrorKind::Denied, [hint.to_owned()].as_slice()), "{error}");
+        }
         let two = [user("robot", true, &[]), user("other", true, &[])];
         assert_eq!(identify(&Actor::Bot, &two, None).unwrap_err().error().kind(), ErrorKind::Usage);
         assert_eq!(identify(&Actor::Bot, &[], None).unwrap_err().error().kind(), ErrorKind::Usage);

@@ -19,10 +19,10 @@ pub(crate) async fn may_record(context: &Context, step: Step, result: StepResult
     match permission(&draft, &user.as_pusher()) {
         // Where to, the rollback asks the ledger itself.
         Permission::Granted | Permission::BeginsRollback => Ok(()),
-        Permission::InOwnRollback => match is_step_of(&draft, None) {
-            Ok(()) => Ok(()),
-            Err(reason) => Err(denied(context, reason).await),
-        },
+        Permission::InOwnRollback => {
+            let reason = format!("`{}` is a person, and only a bot records `{step}`", user.name);
+            Err(denied(context, reason).await)
+        }
         Permission::Denied(reason) => Err(denied(context, reason).await),
     }
 }

@@ -48,6 +48,7 @@ pub async fn accept_policy(
 
 /// Refuses everybody but a person who administers the forge.
 pub(crate) async fn by_administrator(context: &Context) -> Result<()> {
+    context.needs_actor()?;
     let name = &context.run.actor;
     let users = context.forge.users().await?;
     let user = users.into_iter().find(|user| user.name.as_str().eq_ignore_ascii_case(name));

@@ -80,9 +80,9 @@ impl RollbackRequest {
 pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let name = request.environment.clone();
     context.needs_history()?;
-    may_record(context, Step::Gates, RecordResult::Ok).await?;
     context.sync()?;
     let environment = find_environment(context, &name).await?;
+    may_record(context, Step::Gates, RecordResult::Ok).await?;
     let branch = branch_of(&environment)?;
     let _lease = lease(context, &name, request.wait).await?;
     // The run that held the lease before may have moved the branch.
@@ -119,6 +119,8 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
 /// was changed then.
 pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<RunReport> {
     let name = request.environment.clone();
+    context.sync()?;
+    find_environment(context, &name).await?;
     may_record(context, Step::Rollback, RecordResult::Started).await?;
     let _lease = lease(context, &name, request.wait).await?;
     context.sync()?;
@@ -395,9 +397,9 @@ async fn after_the_proof(
     step: Step,
     operation: Operation,
 ) -> Result<RunReport> {
-    may_record(context, step, RecordResult::Ok).await?;
     context.sync()?;
     let environment = find_environment(context, name).await?;
+    may_record(context, step, RecordResult::Ok).await?;
     let _lease = lease(context, name, Duration::ZERO).await?;
     let commit = commit_of(context, &branch_of(&environment)?, revision).await?;
     let loaded = Revision::load(context, &commit)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use forge::local::{self, LocalForge};
 use forge::simulator::{ForgeSettings, HookProgram, PushVerdict};
-use forge::{BranchRules, RefPattern, RequiredStatus, Role, User, WriteOutcome};
+use forge::{BranchRules, ForgeError, ForgeErrorKind, RefPattern, RequiredStatus, Role, User, WriteOutcome};
 use git::Git;
 use lock_model::{BranchName, Timestamp, UserName};
 
@@ -96,7 +96,7 @@ pub fn init_forge(
     let (written, changes) = if request.update {
         (WriteOutcome::Updated, forge::simulator::update(&root, &settings)?)
     } else {
-        (forge::simulator::init(&root, &settings)?, Vec::new())
+        (forge::simulator::init(&root, &settings).map_err(|error| is_there(error, &root))?, Vec::new())
     };
     // Nothing that carries a time is written.
     let clock = local::Clock::fixed(Timestamp::from_unix_seconds(0));
@@ -108,6 +108,19 @@ pub fn init_forge(
         WriteOutcome::Updated | WriteOutcome::Unchanged => false,
     };
     Ok(ForgeInitReport { forge: root.join("forge").display().to_string(), created, changes })
+}
+
+/// Says how a forge that is there gets other settings.
+fn is_there(error: ForgeError, root: &Path) -> Error {
+    match error.kind() {
+        ForgeErrorKind::State => {
+            let message = format!("there is a forge with other users or branches at `{}`", root.display());
+            Error::new(ErrorKind::Usage, message)
+                .hint("`--update` gives it these settings, and shows what changes")
+                .hint("nothing was changed")
+        }
+        _ => error.into(),
+    }
 }
 
 /// Refuses an address that would stand for two people.

@@ -7,7 +7,7 @@ use promotion::attempts::{AfterProof, Locks, PlanShape, plan};
 
 use crate::context::Context;
 use crate::engine::{refused_arrival, suite_reference};
-use crate::environment_policy::{branch_of, commits_locks, environment_of};
+use crate::environment_policy::{branch_of, commits_locks, environment_of, find_environment, needs_superproject};
 use crate::error::{ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
@@ -19,13 +19,17 @@ use crate::revision::{Revision, load_config};
 /// # Errors
 ///
 /// Where repository, forge or ledger cannot be read, [`ErrorKind::Usage`] where the named environment is unknown or has no
-/// branch.
+/// branch, and in a repository that is no superproject.
 pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result<StatusReport> {
     context.sync()?;
     let store = LedgerStore::read(context).await?;
+    needs_superproject(context, store.ledger()).await?;
     let (config, mut warnings) = shown_config(context).await?;
-    if let (Some(config), Some(name)) = (&config, only) {
-        let _branch = branch_of(environment_of(config, name)?)?;
+    if let Some(name) = only {
+        let _branch = match &config {
+            Some(config) => branch_of(environment_of(config, name)?)?,
+            None => branch_of(&find_environment(context, name).await?)?,
+        };
     }
     let mut environments = Vec::new();
     let is_asked = |environment: &&Environment| only.is_none_or(|name| environment.name == *name);

@@ -81,7 +81,7 @@ pub(crate) fn require_open(file: &PullFile, action: impl FnOnce() -> String) -> 
     match file.pull.state {
         PullRequestState::Open => Ok(()),
         state @ (PullRequestState::Merged | PullRequestState::Closed) => {
-            Err(ForgeError::refused(action(), vec![format!("it is {state}")]))
+            Err(ForgeError::state(action(), vec![format!("it is {state}")]))
         }
     }
 }

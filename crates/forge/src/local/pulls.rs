@@ -82,12 +82,13 @@ impl LocalForge {
             (head, base) => {
                 let missing = [(&new.head, head), (&new.base, base)].into_iter().filter(|(_, tip)| tip.is_none());
                 let reasons = missing.map(|(branch, _)| format!("there is no branch `{branch}`")).collect();
-                return Err(ForgeError::refused(action(), reasons));
+                return Err(ForgeError::missing(action(), reasons));
             }
         };
-        let reason = if let Some(reason) = self.takes_no_pull_request(&new.base)? {
-            Some(reason)
-        } else if self.git.is_ancestor(head.as_str(), base.as_str())? {
+        if let Some(reason) = self.takes_no_pull_request(&new.base)? {
+            return Err(ForgeError::refused(action(), vec![reason]));
+        }
+        let reason = if self.git.is_ancestor(head.as_str(), base.as_str())? {
             Some(format!("`{}` has no commits that `{}` has not", new.head, new.base))
         } else if self.git.merge_base(base.as_str(), head.as_str())?.is_none() {
             Some(format!("`{}` and `{}` have no common history", new.head, new.base))
@@ -95,7 +96,7 @@ impl LocalForge {
             None
         };
         if let Some(reason) = reason {
-            return Err(ForgeError::refused(action(), vec![reason]));
+            return Err(ForgeError::state(action(), vec![reason]));
         }
         let now = self.clock.now();
         let number = self.store.next_number("pulls")?;

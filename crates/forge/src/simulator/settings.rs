@@ -43,7 +43,7 @@ pub fn init(root: &Path, settings: &ForgeSettings) -> Result<WriteOutcome, Forge
     ];
     if outcomes.contains(&WriteOutcome::Updated) {
         let reasons = vec!["there is a forge with other users or branches".to_owned()];
-        return Err(ForgeError::refused(format!("begin at `{}`", root.display()), reasons));
+        return Err(ForgeError::state(format!("begin at `{}`", root.display()), reasons));
     }
     if outcomes == [WriteOutcome::Unchanged; 2] {
         return Ok(WriteOutcome::Unchanged);

@@ -8,7 +8,7 @@ use lock_model::ErrorClass;
 use crate::shop::{Shop, at, commit_id, settings, user};
 
 fn reasons(error: &ForgeError) -> Vec<String> {
-    assert_eq!(error.kind(), ForgeErrorKind::Refused, "{error}");
+    assert!(matches!(error.kind(), ForgeErrorKind::Refused | ForgeErrorKind::State), "{error}");
     error.reasons().to_vec()
 }
 

@@ -38,22 +38,23 @@ fn f13_opening_twice_is_one_pull_request() {
 
 #[test]
 fn opening_is_refused_with_all_reasons() {
+    use ForgeErrorKind::{NotFound, Refused, State};
     let shop = Shop::new();
-    let refused = |head: &str, base: &str, actor: &str| {
+    let refused = |head: &str, base: &str, actor: &str, kind: ForgeErrorKind| {
         shop.at(1);
         let error = shop.forge(actor).open_pull_request(&new_pull(head, base)).unwrap_err();
-        assert_eq!(error.class(), ErrorClass::Denied);
-        assert_eq!(error.kind(), ForgeErrorKind::Refused, "{error}");
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(error.class() == ErrorClass::Denied, kind == Refused, "{error}");
         error.reasons().to_vec()
     };
-    assert_eq!(refused("x", "y", "ana"), ["there is no branch `x`", "there is no branch `y`"]);
-    assert_eq!(refused("dev", "staging", "ana"), ["`dev` has no commits that `staging` has not"]);
-    assert_eq!(refused("dev", "staging", "rita"), ["`rita` has the role read, and this needs write"]);
-    assert_eq!(refused("dev", "staging", "mallory"), ["`mallory` is not a user of this forge"]);
+    assert_eq!(refused("x", "y", "ana", NotFound), ["there is no branch `x`", "there is no branch `y`"]);
+    assert_eq!(refused("dev", "staging", "ana", State), ["`dev` has no commits that `staging` has not"]);
+    assert_eq!(refused("dev", "staging", "rita", Refused), ["`rita` has the role read, and this needs write"]);
+    assert_eq!(refused("dev", "staging", "mallory", Refused), ["`mallory` is not a user of this forge"]);
     shop.work.git(&["switch", "--quiet", "--orphan", "other"]);
     shop.work.commit("No history");
     shop.work.git(&["push", "--quiet", "origin", "HEAD:refs/heads/other"]);
-    assert_eq!(refused("other", "staging", "ana"), ["`other` and `staging` have no common history"]);
+    assert_eq!(refused("other", "staging", "ana", State), ["`other` and `staging` have no common history"]);
 }
 
 #[test]

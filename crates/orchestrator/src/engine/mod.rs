@@ -228,7 +228,7 @@ impl<'a> Engine<'a> {
             Some(promotion) if !promotion.obstacles.is_empty() => {
                 (StepWord::Refused, promotion.refusal(), Some(ErrorKind::Refused))
             }
-            Some(promotion) if promotion.changed => (StepWord::Done, promotion.text, None),
+            Some(promotion) if promotion.changed => (StepWord::Ok, promotion.text, None),
             Some(_) | None => (StepWord::Done, format!("since record {seq}"), None),
         };
         self.line(&key.to_string(), word, detail);

@@ -28,9 +28,9 @@ pub async fn commit_lock(
     accept_new: Option<&str>,
 ) -> Result<LockCommitReport> {
     context.needs_history()?;
-    may_record(context, Step::LockCommit, StepResult::Started).await?;
     context.sync()?;
     let environment = find_environment(context, name).await?;
+    may_record(context, Step::LockCommit, StepResult::Started).await?;
     if !commits_locks(&environment) {
         return Err(Error::new(ErrorKind::Usage, format!("locks are not committed to the branch of `{name}`"))
             .hint("they are committed to the staging branch and travel from there"));

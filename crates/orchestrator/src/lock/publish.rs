@@ -64,7 +64,8 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
     let number = request.pull_request;
     let pull_request = context.forge.pull_request(number).await?;
     if pull_request.state != PullRequestState::Open {
-        return Err(Error::new(ErrorKind::Usage, format!("pull request {number} is not open")));
+        let message = format!("a lock is published for an open pull request, and {number} is {}", pull_request.state);
+        return Err(Error::new(ErrorKind::Refused, message));
     }
     // Before anything is said on its head, which may be the commit of another branch's own run.
     let base = context.branch_head(pull_request.base_branch.as_str()).await?;

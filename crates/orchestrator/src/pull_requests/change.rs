@@ -1,9 +1,12 @@
 use forge::simulator::{Bypass, MergeOutcome};
-use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, Readiness, WriteOutcome};
-use lock_model::CommitId;
+use forge::{
+    ForgeError, ForgeErrorKind, NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, Readiness, WriteOutcome,
+};
+use lock_model::{BranchName, CommitId};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::labels::other_names;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{MergeReport, PullRequestReport};
 
@@ -17,11 +20,38 @@ const CLOSING_COMMENT: &str = "closed";
 /// Where the forge refuses, or a branch is not there.
 pub async fn open_pull_request(context: &Context, new: &NewPullRequest) -> Result<PullRequestReport> {
     LedgerStore::check(context).await?;
-    let (words, pull_request) = match context.forge.open_pull_request(new).await? {
+    let opened = match context.forge.open_pull_request(new).await {
+        Ok(opened) => opened,
+        Err(error) => return Err(unopened(context, new, error).await),
+    };
+    let (words, pull_request) = match opened {
         OpenOutcome::Created(made) => ("opened", made),
         OpenOutcome::Exists(other) => ("is open already", other),
     };
     Ok(report(&pull_request, words))
+}
+
+/// Says what to push where this clone has a head that the forge has not, and which branches there are for the base.
+async fn unopened(context: &Context, new: &NewPullRequest, error: ForgeError) -> Error {
+    let is_state = matches!(error.kind(), ForgeErrorKind::NotFound | ForgeErrorKind::State);
+    let error = Error::from(error);
+    let Ok(branches) = context.forge.branches().await else { return error };
+    if !is_state || context.git.work_tree().is_none() {
+        return error;
+    }
+    let here = context.commit(&new.head.full()).ok().flatten().map(|facts| facts.id);
+    let error = match here {
+        Some(here) if branches.get(&new.head) != Some(&here) => error.hint(format!(
+            "this clone has `{0}` at {1}, and the forge has not: `git push origin {0}`",
+            new.head,
+            here.short(12)
+        )),
+        _ => error,
+    };
+    if branches.contains_key(&new.base) {
+        return error;
+    }
+    error.hint(other_names(new.base.as_str(), "the forge", branches.keys().map(BranchName::as_str)))
 }
 
 /// Takes a pull request out of draft.

@@ -2,13 +2,14 @@
 
 use ledger::{Step, StepResult};
 use lock_model::EnvironmentName;
-use orchestrator::lock::reject_lock;
+use orchestrator::lock::{commit_lock, reject_lock};
 use orchestrator::report::v1::{HistoryRow, ReleaseRow};
 use orchestrator::{
-    ErrorKind, HistoryRequest, RollbackRequest, history, releases, rollback, show_evidence, show_record,
+    DeployRequest, ErrorKind, HistoryRequest, RollbackRequest, RunRequest, accept_release, approvals, deploy, health,
+    history, hold, plan, promote, release, releases, rollback, run, show_evidence, show_record, status, verify,
 };
 
-use crate::shop::{BOT, Shop, fails, production, released, staging};
+use crate::shop::{BOT, Shop, Watcher, environment, fails, production, released, staging};
 
 async fn rows(shop: &Shop, fill: impl FnOnce(&mut HistoryRequest)) -> Vec<HistoryRow> {
     let mut request = HistoryRequest::default();
@@ -44,6 +45,60 @@ async fn history_is_narrowed_by_release_and_time() {
         request.release = Some(wrong.to_owned());
         let error = fails(history(&shop.bot(), &request).await, ErrorKind::Usage);
         assert!(error.hints()[0].contains("orchestrator releases"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_neither_ledger_nor_configuration_has_gets_no_answer() {
+    let shop = released();
+    let canary = environment("prodcution");
+    let mut request = HistoryRequest::default();
+    request.environment = Some(canary.clone());
+    let bot = shop.bot();
+    // A person hears of the name, not of rights to something that is not there.
+    let dana = shop.context("dana");
+    for error in [
+        fails(history(&bot, &request).await, ErrorKind::Usage),
+        fails(releases(&bot, Some(&canary), None).await, ErrorKind::Usage),
+        fails(status(&bot, Some(&canary)).await, ErrorKind::Usage),
+        fails(verify(&bot, &canary).await, ErrorKind::Usage),
+        fails(health(&bot, &canary).await, ErrorKind::Usage),
+        fails(hold(&bot, &canary, "x").await, ErrorKind::Usage),
+        fails(plan(&bot, &canary, None).await, ErrorKind::Usage),
+        fails(approvals(&bot, &canary, None).await, ErrorKind::Usage),
+        fails(accept_release(&bot, &canary, "release-1", "x").await, ErrorKind::Usage),
+        fails(run(&dana, &RunRequest::new(canary.clone())).await, ErrorKind::Usage),
+        fails(deploy(&dana, &DeployRequest::new(canary.clone())).await, ErrorKind::Usage),
+        fails(promote(&dana, &canary).await, ErrorKind::Usage),
+        fails(release(&dana, &canary, None).await, ErrorKind::Usage),
+        fails(commit_lock(&dana, &canary, None).await, ErrorKind::Usage),
+        fails(rollback(&dana, &RollbackRequest::new(canary.clone(), "x")).await, ErrorKind::Usage),
+    ] {
+        assert_eq!(error.message(), "there is no environment `prodcution`");
+        assert!(error.hints()[0].starts_with("did you mean `production`?"), "{:?}", error.hints());
+    }
+    request.environment = Some(environment("70"));
+    let number = fails(history(&bot, &request).await, ErrorKind::Usage);
+    assert!(number.hints()[1].contains("`orchestrator history show 70`"), "{:?}", number.hints());
+
+    // What was taken out of the configuration still has its history.
+    shop.configure("main", "  production:", "  live:");
+    assert!(!rows(&shop, |request| request.environment = Some(production())).await.is_empty());
+    assert_eq!(releases(&bot, Some(&production()), None).await.unwrap().releases.len(), 1);
+}
+
+#[tokio::test]
+async fn in_the_folder_of_a_submodule_nothing_is_answered() {
+    let shop = released();
+    // The service's repository lies beside the superproject's, where the forge is.
+    let inside = shop.context_at("shop-web.git", BOT, &Watcher::new());
+    for error in [
+        fails(history(&inside, &HistoryRequest::default()).await, ErrorKind::Usage),
+        fails(releases(&inside, None, None).await, ErrorKind::Usage),
+        fails(status(&inside, None).await, ErrorKind::Usage),
+    ] {
+        assert!(error.message().starts_with("`orchestrator.yaml` is not in commit "), "{error}");
+        assert!(error.hints()[0].starts_with("run in the superproject"), "{:?}", error.hints());
     }
 }
 

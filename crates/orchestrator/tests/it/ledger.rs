@@ -34,7 +34,7 @@ async fn t46_a_person_who_may_not_record_a_run_begins_none() {
     for actor in ["dana", "eve"] {
         let dana = || shop.context(actor);
         let error = fails(run(&dana(), &RunRequest::new(staging())).await, ErrorKind::Denied);
-        assert!(error.to_string().contains("comes from a bot, except in a rollback of one's own"), "{error}");
+        assert!(error.to_string().contains("is a person, and only a bot records `gates`"), "{error}");
         assert!(
             error.hints().iter().any(|hint| hint.contains("let the bot `orchestrator` do it")),
             "{:?}",

@@ -71,9 +71,8 @@ fn verdict(report: &RunReport) -> Page {
         (None, Operation::Run) => "is through",
         (None, Operation::Deploy) => "is deployed",
         (None, Operation::Rollback) => "is back",
-        (None, Operation::Promote | Operation::Release) if !ended(StepResult::Ok) => {
-            return Page::toned(Tone::Good, format!("{release}: nothing was left to do"));
-        }
+        (None, Operation::Promote) if !ended(StepResult::Ok) => "was promoted before: nothing is left to do",
+        (None, Operation::Release) if !ended(StepResult::Ok) => "was released before: nothing is left to do",
         (None, Operation::Promote) => "is promoted",
         (None, Operation::Release) => "is released",
         (Some(ErrorKind::Refused | ErrorKind::Repository), _) if !deployed => "was refused, nothing was deployed",
