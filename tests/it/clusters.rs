@@ -137,3 +137,19 @@ fn helm_3_carries_a_lock_to_a_cluster_and_back() {
 fn helm_4_carries_a_lock_to_a_cluster_and_back() {
     there_and_back("helm4");
 }
+
+#[test]
+fn a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_goes_on() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let first = staging.merge(2, SERVES);
+    staging.ends("run staging", 0);
+    staging.merge(3, &["sh", "-c", "echo the cart is broken; exit 3"]);
+    let failed = staging.ends("run staging", 21);
+    assert!(failed.stderr().contains("crash: Pod"), "{}", failed.text());
+    assert!(failed.stderr().contains("exit code 3"), "{}", failed.text());
+    assert!(staging.running().contains(&first), "{:?}", staging.running());
+
+    staging.ends("rollback staging --reason \"it ends at once\"", 0);
+    assert_eq!(staging.running(), [first]);
+}
