@@ -232,3 +232,31 @@ fn t44_many_services_are_one_message() {
         ]
     );
 }
+
+#[test]
+fn t44_a_chart_that_is_given_something_else_is_listed() {
+    const HELM: &str = include_str!("../fixtures/config/valid/helm.yaml");
+    let services = ["services/shop-cart", "services/shop-web"];
+    let relaxed = |from: &str, to: &str| {
+        assert!(HELM.contains(from), "{from}");
+        compared(HELM, &HELM.replacen(from, to, 1), &services, &[])
+    };
+    assert_eq!(relaxed("debug: false, labels", "debug: false,  labels"), [""; 0]);
+    let of_both = |text: &str| [format!("production: {text}"), format!("staging: {text}")];
+    assert_eq!(
+        relaxed("replicas: 2", "replicas: 3"),
+        of_both("`shop-cart`, `shop-web`: the values of its chart are others")
+    );
+    assert_eq!(
+        relaxed("image: \"{image.reference}\"", "image: \"ghcr.io/shop/other:{image.tag}\""),
+        of_both("`shop-cart`: the values of its chart are others")
+    );
+    assert_eq!(
+        relaxed("\"charts/{name}\"", "\"{path}/chart\""),
+        of_both("`shop-cart`: manifests come from `services/shop-cart/chart`, it was `charts/shop-cart`")
+    );
+    assert_eq!(
+        relaxed("context: west", "context: east"),
+        ["production: `kubeconfig` is `KUBECONFIG_BASE64, context east`, it was `KUBECONFIG_BASE64, context west`"]
+    );
+}
