@@ -49,8 +49,9 @@ pub struct Acceptance {
 /// Finds the policy commit of an environment; `None` where nothing was there before the change.
 ///
 /// A decision of an administrator is in force until a commit above the accepted one passes that had not passed before.
-/// While nothing has passed it is the commit before the change, or what that one was refused by. Where the environment
-/// moved to a branch on which nothing of it has passed, it is the newest that passed elsewhere.
+/// While nothing has passed it is the commit before the change; where that one was refused, the commit by whose rules it
+/// was, and so on. Where the environment moved to a branch on which nothing of it has passed, it is the newest that
+/// passed elsewhere.
 pub fn policy_commit(ledger: &Ledger, environment: &EnvironmentName, line: &Line) -> Option<PolicyCommit> {
     let passes = passes(ledger, environment);
     if let Some((commit, acceptance)) = accepted(ledger, environment, line, &passes) {
@@ -61,8 +62,12 @@ pub fn policy_commit(ledger: &Ledger, environment: &EnvironmentName, line: &Line
     if let Some(commit) = passed.or_else(|| passed_elsewhere(ledger, environment, line)) {
         return Some(PolicyCommit { source: PolicySource::Passed, commit, acceptance: None });
     }
-    let parent = line.before.first()?;
-    let commit = refused_by(ledger, environment, parent).unwrap_or_else(|| parent.clone());
+    let mut commit = line.before.first()?.clone();
+    // What refused a commit may have been refused itself by now. No record makes this walk go round for ever.
+    let mut seen = BTreeSet::new();
+    while let Some(judge) = refused_by(ledger, environment, &commit).filter(|judge| !seen.contains(judge)) {
+        seen.insert(std::mem::replace(&mut commit, judge));
+    }
     Some(PolicyCommit { source: PolicySource::Parent, commit, acceptance: None })
 }
 

@@ -269,3 +269,15 @@ fn t60_a_place_that_gates_passed_for_stays_given_when_main_takes_its_word_back()
         Event::Swap { content: 0, into_main: false },
     ]));
 }
+
+#[test]
+fn t60_what_was_refused_late_judges_nothing_that_came_after_it() {
+    settle(play(&[
+        Event::Swap { content: 0, into_main: false },
+        Event::Merge { asks: 4 },
+        Event::Start { place: Place::Production, back: 0 },
+        Event::Train(0),
+        Event::Step { process: 0, times: 5 },
+        Event::Swap { content: 0, into_main: false },
+    ]));
+}

@@ -21,7 +21,7 @@ impl World {
         assert_eq!(self.mutex.get(name), Some(&by.number), "one run an environment");
         let owner = self.owners.get(&by.target());
         let may_begin = self.is_first(by) || self.granted.contains(&(by.target(), name.clone()));
-        assert!(owner.map_or(may_begin, |owner| owner == name), "only its owner writes a place");
+        assert!(owner.map_or(may_begin, |owner| owner == name), "{name} writes {:?} of {owner:?}", by.target());
         assert!(
             past.iter().any(|past| past.step == Step::LockCommit
                 && past.lock == entry.lock
