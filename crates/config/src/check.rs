@@ -15,20 +15,24 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
     }
     match (shape, &node.value) {
         (Shape::Text(format), Value::Text(text)) => check_text(node, text, *format, problems),
-        // A word of ours that some readers take for something else, such as `off`, is that word to this one.
-        (Shape::Choice(words), Value::Ambiguous { text, .. }) if words.iter().any(|(word, _)| word == text) => {}
-        (Shape::Text(_) | Shape::Choice(_), Value::Ambiguous { text, reads_as }) => {
+        // A word of ours that some readers take for something else, such as `off`, is that word to this one; quoting
+        // another one would only lead to the next mistake.
+        (Shape::Choice(words), Value::Text(text) | Value::Ambiguous { text, .. }) => {
+            if !words.iter().any(|(word, _)| word == text) {
+                not_one_of(node, text, words.iter().map(|(word, _)| *word).collect(), problems);
+            }
+        }
+        (Shape::Choice(words), Value::Boolean(boolean)) => {
+            let words = words.iter().map(|(word, _)| *word).collect();
+            not_one_of(node, &boolean.to_string(), words, problems);
+        }
+        (Shape::Text(_), Value::Ambiguous { text, reads_as }) => {
             problems
                 .add(&node.origin, format!("`{text}` is {reads_as} to some YAML readers, and text is wanted here"))
                 .with_hint(format!("put it in quotes: `{text:?}`"));
         }
         (Shape::Text(Format::Duration), Value::Integer(number)) => {
             check_text(node, &number.to_string(), Format::Duration, problems);
-        }
-        (Shape::Choice(words), Value::Text(text)) => {
-            if !words.iter().any(|(word, _)| word == text) {
-                not_one_of(node, text, words.iter().map(|(word, _)| *word).collect(), problems);
-            }
         }
         (Shape::Integer { least, most }, Value::Integer(number)) => {
             if !(*least..=*most).contains(number) {

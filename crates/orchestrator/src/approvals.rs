@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use config::Environment;
 use forge::{PullRequest, PullRequestState, Review, ReviewState, StatusState};
 use lock_model::escaping::escape_short;
 use lock_model::{Digest, EnvironmentName};
@@ -10,7 +11,7 @@ use promotion::approvals::{ApprovalVerdict, Approvals, CarriedPullRequest, Fallb
 use crate::context::{Context, branch_name, git_error};
 use crate::displayed_status::set_status;
 use crate::engine::{APPROVALS_STATUS, gates_passed, promotion_obstacles, pull_request_facts};
-use crate::environment_policy::{branch_of, find_environment};
+use crate::environment_policy::{branch_of, commits_locks, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inputs::{Inputs, changes};
 use crate::ledger_store::LedgerStore;
@@ -36,7 +37,7 @@ pub async fn approvals(
     let branch = branch_of(&environment)?;
     let pull_request = match pull_request {
         Some(number) => context.forge.pull_request(number).await?,
-        None => open_promotion(context, &branch).await?,
+        None => open_promotion(context, &environment, &branch).await?,
     };
     if pull_request.base_branch.as_str() != branch {
         return Err(Error::new(
@@ -174,7 +175,7 @@ fn fill(report: &mut ApprovalsReport, approvals: Approvals) {
 }
 
 /// The one open pull request into a branch.
-async fn open_promotion(context: &Context, branch: &str) -> Result<PullRequest> {
+async fn open_promotion(context: &Context, environment: &Environment, branch: &str) -> Result<PullRequest> {
     let base = branch_name(branch)?;
     let open = context.forge.pull_requests(Some(PullRequestState::Open)).await?;
     let mut into: Vec<PullRequest> = open.into_iter().filter(|one| one.base_branch == base).collect();
@@ -184,7 +185,14 @@ async fn open_promotion(context: &Context, branch: &str) -> Result<PullRequest> 
             Err(Error::new(ErrorKind::Usage, format!("several pull requests into `{branch}` are open"))
                 .hint("name one with `--pr N`"))
         }
-        (None, _) => Err(Error::new(ErrorKind::Refused, format!("no pull request into `{branch}` is open"))
-            .hint("the run of the environment before opens the promotion once the release is proven there")),
+        (None, _) => {
+            let error = Error::new(ErrorKind::Refused, format!("no pull request into `{branch}` is open"));
+            Err(if commits_locks(environment) {
+                let create = format!("orchestrator forge pr create --base {branch} --title …");
+                error.hint(format!("no promotion goes there: who wants to bring a change opens it with `{create}`"))
+            } else {
+                error.hint("the run of the environment before opens the promotion once the release is proven there")
+            })
+        }
     }
 }

@@ -218,8 +218,10 @@ fn find(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
         Some(_) | None => here,
     };
     let bytes = std::fs::read(&path).map_err(|error| {
-        Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error)
-            .hint("name the superproject with `--repository DIR`, or a commit with `--rev REV`")
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        let error = Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error)
+            .hint("name the superproject with `--repository DIR`, or a commit with `--rev REV`");
+        if is_missing { error.hint("`orchestrator config init` writes a first one") } else { error }
     })?;
     let config = parse_config(CONFIG_FILE, &bytes)?;
     let folder = path

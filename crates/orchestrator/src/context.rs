@@ -29,6 +29,9 @@ use crate::workspace::{Side, Workspace};
 /// Longest time of one call of the `git` program.
 const GIT_DEADLINE: Duration = Duration::from_secs(120);
 
+/// How many settings of a job's variables are looked through.
+const MOST_SETTINGS: usize = 1000;
+
 /// Looks up an environment variable by name.
 pub type VariableLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
@@ -230,10 +233,27 @@ fn setting(git: &Git, name: &str) -> Option<String> {
     git.text(["config", "--get", name]).ok().map(|value| value.trim().to_owned())
 }
 
+/// The `user.email` that the job gives git with `GIT_CONFIG_COUNT`, `GIT_CONFIG_KEY_N` and `GIT_CONFIG_VALUE_N`, which git
+/// takes before its files.
+fn mail_of_job(job: &EnvVars) -> Option<String> {
+    let text = |name: &str| job.get(name).and_then(|value| value.to_str());
+    let count: usize = text("GIT_CONFIG_COUNT")?.parse().ok()?;
+    let is_mail = |index: &usize| {
+        text(&format!("GIT_CONFIG_KEY_{index}")).is_some_and(|key| key.eq_ignore_ascii_case("user.email"))
+    };
+    let index = (0..count.min(MOST_SETTINGS)).rev().find(is_mail)?;
+    text(&format!("GIT_CONFIG_VALUE_{index}")).map(|mail| mail.trim().to_owned())
+}
+
 /// The name of who acts, among the users of the forge in a folder.
-pub(crate) fn who_acts(actor: &Actor, git: &Git, root: &Path) -> Result<Result<UserName, Unknown>> {
+pub(crate) fn who_acts(
+    actor: &Actor,
+    git: &Git,
+    root: &Path,
+    surroundings: &Surroundings,
+) -> Result<Result<UserName, Unknown>> {
     let mail = match actor {
-        Actor::OfGit => setting(git, "user.email"),
+        Actor::OfGit => mail_of_job(&surroundings.job).or_else(|| setting(git, "user.email")),
         Actor::Named(_) | Actor::Bot => None,
     };
     Ok(identify(actor, &reader(root, git)?.users()?, mail.as_deref()))
@@ -375,7 +395,7 @@ impl Context {
     ) -> Result<Self> {
         let FoundForge { root, repository, remote } = found;
         let home = root.join(&repository);
-        let (actor, unknown_actor) = match who_acts(&settings.actor, &local.git, &root)? {
+        let (actor, unknown_actor) = match who_acts(&settings.actor, &local.git, &root, &surroundings)? {
             Ok(actor) => (Some(actor), None),
             Err(unknown) => (None, Some(unknown)),
         };
@@ -608,5 +628,32 @@ impl From<forge::ForgeError> for Error {
             Self::new(kind, error.to_string())
         };
         hint.into_iter().fold(shown, Self::hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mail_of_a_job_is_the_last_one_that_its_variables_give_git() {
+        let job = |pairs: &[(&str, &str)]| {
+            let mut variables = EnvVars::new().set("GIT_CONFIG_COUNT", pairs.len().to_string());
+            for (index, (key, value)) in pairs.iter().enumerate() {
+                variables.insert(format!("GIT_CONFIG_KEY_{index}"), key);
+                variables.insert(format!("GIT_CONFIG_VALUE_{index}"), value);
+            }
+            variables
+        };
+        for (pairs, expected) in [
+            (vec![], None),
+            (vec![("user.name", "Ana")], None),
+            (vec![("user.email", "ana@x"), ("user.name", "Ana")], Some("ana@x")),
+            (vec![("User.Email", "ana@x"), ("user.email", "ben@x")], Some("ben@x")),
+        ] {
+            assert_eq!(mail_of_job(&job(&pairs)).as_deref(), expected, "{pairs:?}");
+        }
+        assert_eq!(mail_of_job(&EnvVars::new()), None);
+        assert_eq!(mail_of_job(&EnvVars::new().set("GIT_CONFIG_COUNT", "x")), None);
     }
 }

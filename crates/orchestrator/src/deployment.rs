@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ledger::{Ledger, Step, StepResult};
-use lock_model::{EnvironmentName, Lock};
+use lock_model::{CommitId, EnvironmentName, Lock};
 use promotion::attempts::Purpose;
 
 use crate::context::{Context, Site};
 use crate::engine::{Engine, Planning, Repeat, Suites, Wanted, preflight};
 use crate::environment_policy::{branch_of, commit_of, find_environment, known_environment, locking_command};
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::hints::of_uncommitted_configuration;
 use crate::lease::lease;
 use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
@@ -77,7 +78,19 @@ async fn plan_alone(
     environment: &EnvironmentName,
     revision: Option<&str>,
 ) -> Result<PlanReport> {
-    let revision = Revision::load(workspace, &workspace.resolve(revision.unwrap_or("HEAD"))?)?;
+    let commit = workspace.resolve(revision.unwrap_or("HEAD"))?;
+    let uncommitted = of_uncommitted_configuration(&workspace.git, &commit);
+    match planned_alone(workspace, environment, &commit).await {
+        Ok(mut report) => {
+            report.warnings.extend(uncommitted);
+            Ok(report)
+        }
+        Err(error) => Err(uncommitted.into_iter().fold(error, Error::hint)),
+    }
+}
+
+async fn planned_alone(workspace: &Workspace, environment: &EnvironmentName, commit: &CommitId) -> Result<PlanReport> {
+    let revision = Revision::load(workspace, commit)?;
     let environment = revision.environment(environment)?;
     let in_tree = revision.lock(workspace)?.filter(|file| revision.mismatches(&file.lock).is_empty());
     let (lock, mut warnings) = if let Some(file) = in_tree {

@@ -139,6 +139,43 @@ pub struct Place {
     pub hint: Option<String>,
 }
 
+/// A problem as machines read it: with its place, where it is in a file.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[non_exhaustive]
+pub struct ListedProblem {
+    /// What it is about: a service, a file, a gate.
+    pub subject: String,
+    /// What is wrong.
+    pub message: String,
+    /// What was tried or seen, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
+    /// The file, as the repository names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The column in characters, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// The change that cures it, where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl From<Problem> for ListedProblem {
+    fn from(Problem { subject, message, details }: Problem) -> Self {
+        Self { subject, message, details, file: None, line: None, column: None, hint: None }
+    }
+}
+
+impl From<Place> for ListedProblem {
+    fn from(Place { file, line, column, message, hint }: Place) -> Self {
+        Self { subject: file.clone(), message, details: Vec::new(), file: Some(file), line, column, hint }
+    }
+}
+
 /// Why a call did not do what it was asked for.
 ///
 /// [`Display`](fmt::Display) shows the message and every problem; the cause is the [`source`](StdError::source).

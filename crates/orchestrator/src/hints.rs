@@ -4,7 +4,7 @@
 use deployer::{DeployError, ProblemKind};
 use forge::ForgeErrorKind;
 use git::{GitError, GitErrorKind};
-use lock_model::{CONFIG_FILE, EnvironmentName, ErrorClass};
+use lock_model::{CONFIG_FILE, CommitId, EnvironmentName, ErrorClass};
 
 use crate::inputs::Inputs;
 
@@ -142,7 +142,7 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
         ProblemKind::Duplicate => "keep the object in one place",
         ProblemKind::NothingToDeploy => {
             "correct `target.source` or the service's `images:`; a service that is never deployed here is no match of \
-             `deploy:`"
+             `deploy:`, and `locked-only` says why"
         }
         ProblemKind::Image => "write the image as `REPOSITORY:TAG`, with the tag of the lock",
         ProblemKind::UnpinnedImage => {
@@ -169,6 +169,19 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Says that the work tree's configuration is not the one of `HEAD`, which was read.
+pub(crate) fn of_uncommitted_configuration(git: &git::Git, commit: &CommitId) -> Option<String> {
+    let file = std::fs::read(git.work_tree()?.join(CONFIG_FILE)).ok()?;
+    let is_head = git.commit("HEAD").ok()??.id == *commit;
+    let read = Inputs::config(git, commit.as_str()).ok()??;
+    (is_head && file != read).then(|| {
+        format!(
+            "the `{CONFIG_FILE}` of commit {} was read, and the one in the work tree differs: commit it for it to count",
+            commit.short(12)
+        )
+    })
 }
 
 /// What to do about a commit without a configuration, where this clone has one elsewhere.

@@ -1,13 +1,15 @@
 //! Images that cannot be locked: one error for all of them, with a hint for each cause.
 
+use std::error::Error as _;
 use std::path::PathBuf;
 
-use lock_model::{ErrorClass, ServiceName};
+use lock_model::{CONFIG_FILE, ErrorClass, ServiceName};
 use registry::credentials::{EnvCredential, LoginSource};
 use registry::{Attempt, RegistryErrorKind, Unresolved, UnresolvedReason};
 
-use crate::error::{Error, ErrorKind, Problem};
+use crate::error::{Error, ErrorKind, Problem, causes};
 use crate::registry_client::RegistryAccess;
+use crate::starter::SOME_REGISTRY;
 use crate::workspace::Workspace;
 
 /// All failures as one error. A permanent cause decides its kind; it is temporary only where every failure is. What a host
@@ -57,7 +59,7 @@ fn problems(failures: &[(ServiceName, Unresolved)]) -> Vec<Problem> {
             }
             (_, services) => {
                 let subject = services.first().map(ToString::to_string).unwrap_or_default();
-                Problem::new(subject, failure.reason.to_string())
+                Problem::new(subject, reason_text(&failure.reason))
                     .details(failure.tried.iter().map(|attempt: &Attempt| format!("tried {attempt}")))
             }
         })
@@ -75,10 +77,34 @@ fn host_failure(reason: &UnresolvedReason) -> Option<String> {
         | RegistryErrorKind::Untrusted { .. }
         | RegistryErrorKind::Busy { .. }
         | RegistryErrorKind::Unreachable { .. }
+        | RegistryErrorKind::UnknownHost { .. }
         | RegistryErrorKind::TimedOut { .. }
-        | RegistryErrorKind::Deadline { .. }) => Some(kind.to_string()),
+        | RegistryErrorKind::Deadline { .. }) => Some(kind_text(kind)),
         _ => None,
     }
+}
+
+/// Why a service has no image, with what the network said.
+pub(crate) fn reason_text(reason: &UnresolvedReason) -> String {
+    let UnresolvedReason::Failed(error) = reason else { return reason.to_string() };
+    match innermost(error.kind()) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+fn kind_text(kind: &RegistryErrorKind) -> String {
+    match innermost(kind) {
+        Some(cause) => format!("{kind}: {cause}"),
+        None => kind.to_string(),
+    }
+}
+
+/// The innermost reason of a connection that did not come about: a name that does not resolve, a connection that was
+/// refused.
+fn innermost(kind: &RegistryErrorKind) -> Option<String> {
+    let (RegistryErrorKind::Unreachable { .. } | RegistryErrorKind::UnknownHost { .. }) = kind else { return None };
+    causes(kind.source()).pop()
 }
 
 /// What to do about a service that has no image.
@@ -89,7 +115,8 @@ fn reason_hint(reason: &UnresolvedReason, access: &RegistryAccess) -> String {
         }
         UnresolvedReason::AllMissing => {
             "wait until the service's CI has published the image (`--wait 10m`), or correct `images:` and `services:` in \
-             orchestrator.yaml; a commit that was never pushed is not built (`lock check --check-pushed`)"
+             orchestrator.yaml; a commit that was never pushed is not built (`lock check --check-pushed`); a service \
+             that is only configuration has `kind: configuration` in `services:`"
                 .to_owned()
         }
         UnresolvedReason::OtherRevision { found, .. } if found.iter().all(|image| image.revision.is_none()) => {
@@ -126,6 +153,14 @@ fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> String {
                 "no login helps against a token service that is broken: ask who runs `{host}`, or look at the proxy before it"
             )
         }
+        RegistryErrorKind::UnknownHost { host, .. } if host.split(':').next() == Some(SOME_REGISTRY) => format!(
+            "`{SOME_REGISTRY}` stands for the registry that `config init` could not know: name yours in `images.repository` \
+             of {CONFIG_FILE}"
+        ),
+        RegistryErrorKind::UnknownHost { host, .. } => format!(
+            "correct the host in `images:` or `registries:` of {CONFIG_FILE}; where `{host}` is right, this machine's name \
+             server has to know it, and the proxy if there is one"
+        ),
         RegistryErrorKind::Untrusted { host, .. } => format!(
             "name the authority that signed it: `registries.{host}.ca` in orchestrator.yaml, or `ORCHESTRATOR_CA_FILE`"
         ),
@@ -209,7 +244,11 @@ mod tests {
         let digest = || lock_model::Digest::of(b"x");
         let files = vec![PathBuf::from("/nowhere/config.json")];
         let access = RegistryAccess { login_files: files.clone(), ..RegistryAccess::default() };
+        let no_name = || io::Error::other("Name or service not known").into();
+        let unknown = |host: &str| RegistryErrorKind::UnknownHost { host: host.to_owned(), source: no_name() };
         let cases = [
+            (unknown("registry.example.com:5000"), "`images.repository`"),
+            (unknown("registry.shop.example"), "correct the host"),
             (
                 RegistryErrorKind::Untrusted { host: host(), source: io::Error::other("x").into() },
                 "registries.registry.example.ca",
@@ -260,6 +299,8 @@ mod tests {
             let is_known = source != LoginSource::Anonymous || words.contains("must name");
             assert!(!is_known || !hint.contains("docker login"), "{host}: {hint}");
         }
+        let kind = RegistryErrorKind::Unreachable { host: "r:5".to_owned(), source: no_name() };
+        assert_eq!(kind_text(&kind), "`r:5` cannot be reached: Name or service not known");
         assert_eq!(looked_in(&files), "looked in `/nowhere/config.json` (absent)");
         assert!(reason_hint(&UnresolvedReason::NoCandidates, &access).contains("`tags`"));
         assert!(reason_hint(&UnresolvedReason::AllMissing, &access).contains("wait until"));

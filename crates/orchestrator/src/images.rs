@@ -5,6 +5,7 @@ use registry::Attempt;
 
 use crate::context::Site;
 use crate::error::{ErrorKind, Result};
+use crate::image_failure::reason_text;
 use crate::lock_builder;
 use crate::report::v1::{ImageAttempt, ImagesExplainReport, TakenImage};
 use crate::revision::Revision;
@@ -50,7 +51,7 @@ pub async fn explain_image<'a>(
         }
         Err(unresolved) => {
             report.failure = Some(ErrorKind::of(unresolved.class(), ErrorKind::Image, ErrorKind::Image));
-            report.reason = Some(unresolved.reason.to_string());
+            report.reason = Some(reason_text(&unresolved.reason));
             &unresolved.tried
         }
     };

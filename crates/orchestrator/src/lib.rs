@@ -99,7 +99,7 @@ pub use context::{
     Context, Local, Opened, RegistryLookup, Settings, Site, StandardInput, Surroundings, VariableLookup,
 };
 pub use deployment::{DeployRequest, deploy, plan, plan_pull_request, verify};
-pub use error::{Error, ErrorKind, Place, Problem, Result};
+pub use error::{Error, ErrorKind, ListedProblem, Place, Problem, Result};
 pub use events::{Event, Events, NoEvents};
 pub use health::health;
 pub use history::{HistoryRequest, history, releases, show_evidence, show_record};

@@ -183,7 +183,17 @@ pub(crate) fn parse_config(name: &str, bytes: &[u8]) -> Result<Config> {
 
 /// An error of the lock's reader.
 pub(crate) fn lock_error(error: &lock_model::ParseError) -> Error {
-    let shown = Error::new(ErrorKind::Lock, error.to_string().trim_end());
+    let places = error.problems().iter().map(|problem| Place {
+        file: error.file().to_owned(),
+        line: problem.line(),
+        column: problem.column(),
+        message: match problem.path().as_str() {
+            "" => problem.message().to_owned(),
+            path => format!("{path}: {}", problem.message()),
+        },
+        hint: error.hint().map(str::to_owned),
+    });
+    let shown = Error::new(ErrorKind::Lock, error.to_string().trim_end()).at(places);
     match error.hint() {
         Some(hint) => shown.hint(hint),
         None => shown,

@@ -171,7 +171,7 @@ pub fn judge_push(
         .map_err(|error| Error::from_source(ErrorKind::Repository, "the bare repository cannot be opened", error))?;
     let root = folder_around(&git)?;
     let clock = local::Clock::new(move || clock.now());
-    let verdict = match who_acts(actor, &git, &root)? {
+    let verdict = match who_acts(actor, &git, &root, surroundings)? {
         Ok(name) => {
             let forge = LocalForge::open(&root, git, Some(name), clock)?;
             forge.simulator().judge_update(push.reference, push.old, push.new)?

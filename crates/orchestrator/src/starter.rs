@@ -19,7 +19,7 @@ use crate::workspace::Workspace;
 /// Tags that CI systems give an image by its commit: those of `docker/metadata-action`, and the commit itself.
 const TAGS: [&str; 3] = ["sha-{sha7}", "main-{sha7}", "{sha}"];
 /// The host of a registry that has yet to be named.
-const SOME_REGISTRY: &str = "registry.example.com";
+pub(crate) const SOME_REGISTRY: &str = "registry.example.com";
 
 /// What the caller knows of the images.
 #[derive(Clone, Debug, Default)]
@@ -56,14 +56,16 @@ pub fn init_config<'a>(site: impl Into<Site<'a>>, request: &ConfigInitRequest) -
     let yaml = starter(&submodules, request);
     let config = parse_config(CONFIG_FILE, yaml.as_bytes())?;
     let paths: Vec<TreePath> = submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    let warnings = config.assign_services(&paths).err().map(|error| error.to_string().trim_end().to_owned());
+    let mut warnings: Vec<String> =
+        config.assign_services(&paths).err().map(|error| error.to_string().trim_end().to_owned()).into_iter().collect();
+    if request.repository.is_none() && images_of(&submodules).starts_with(SOME_REGISTRY) {
+        warnings.push(format!(
+            "`{SOME_REGISTRY}` stands for your registry, which the submodules' addresses do not tell: write its name in its \
+             place"
+        ));
+    }
     workspace.write_output(&path, yaml.as_bytes())?;
-    Ok(ConfigInitReport {
-        file: CONFIG_FILE.to_owned(),
-        yaml,
-        services: submodules.len(),
-        warnings: warnings.into_iter().collect(),
-    })
+    Ok(ConfigInitReport { file: CONFIG_FILE.to_owned(), yaml, services: submodules.len(), warnings })
 }
 
 fn no_submodules(commit: &CommitId) -> Error {

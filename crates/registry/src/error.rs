@@ -257,6 +257,14 @@ pub enum RegistryErrorKind {
         /// What the HTTP client says.
         source: BoxError,
     },
+    /// A name on the way there has no address, for certain: the host's own, or the proxy's.
+    #[error("`{host}` cannot be reached")]
+    UnknownHost {
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
+        host: String,
+        /// What the HTTP client says.
+        source: BoxError,
+    },
     /// The answer ended before the length that it announced, also after the retries.
     #[error("the answer of `{host}` was cut off")]
     CutOff {
@@ -322,6 +330,7 @@ impl RegistryErrorKind {
             | Self::TooLarge { .. }
             | Self::Status { .. }
             | Self::Redirect { .. }
+            | Self::UnknownHost { .. }
             | Self::Client { .. } => ErrorClass::Invalid,
             Self::LoginNeeded { .. }
             | Self::LoginRefused { .. }

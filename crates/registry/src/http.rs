@@ -327,9 +327,31 @@ fn broken(url: &Url, error: reqwest::Error) -> RegistryErrorKind {
         RegistryErrorKind::Untrusted { host, source: error.into() }
     } else if error.is_body() || error.is_decode() {
         RegistryErrorKind::CutOff { host }
+    } else if is_unknown_host(&error) {
+        RegistryErrorKind::UnknownHost { host, source: error.into() }
     } else {
         RegistryErrorKind::Unreachable { host, source: error.into() }
     }
+}
+
+/// Whether the name server's answer is that there is no such name. The standard library gives its words alone; any other
+/// failure of a look-up may pass.
+fn is_unknown_host(error: &(dyn Error + 'static)) -> bool {
+    const WORDS: [&str; 4] = [
+        "Name or service not known",
+        "No address associated with hostname",
+        "nodename nor servname provided, or not known",
+        "Name does not resolve",
+    ];
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.source().is_none() {
+            let said = error.to_string();
+            return WORDS.iter().any(|words| said.contains(words));
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn find_cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
@@ -379,6 +401,19 @@ pub(crate) fn detail(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn only_a_name_that_certainly_has_no_address_is_unknown() {
+        for (words, is_unknown) in [
+            ("failed to lookup address information: Name or service not known", true),
+            ("failed to lookup address information: Name does not resolve", true),
+            ("failed to lookup address information: Temporary failure in name resolution", false),
+            ("Connection refused (os error 111)", false),
+        ] {
+            let error = std::io::Error::other(std::io::Error::other(words));
+            assert_eq!(super::is_unknown_host(&error), is_unknown, "{words}");
+        }
+    }
+
     use super::*;
 
     #[test]

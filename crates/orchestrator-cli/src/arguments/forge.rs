@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lock_model::{BranchName, CommitId, CommitPrefix, UserName};
+use lock_model::{BranchName, CommitPrefix, UserName};
 use orchestrator::forge::RefPattern;
 use orchestrator::pull_requests::PullRequestName;
 
@@ -183,9 +183,9 @@ pub(crate) struct PrMergeArgs {
     /// The number of the pull request, or the branch that it merges.
     #[arg(value_name = "N|BRANCH")]
     pub pull_request: PullRequestName,
-    /// Merge only when this is its head.
+    /// Merge only when this is its head, seven digits at least.
     #[arg(long, visible_alias = "match-head-commit", value_name = "SHA")]
-    pub expected_head: Option<CommitId>,
+    pub expected_head: Option<CommitPrefix>,
     /// Merge with a merge commit, the only kind that keeps what was reviewed; the default.
     #[arg(short, long)]
     pub merge: bool,

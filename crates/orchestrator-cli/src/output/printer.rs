@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use lock_model::escaping::{code_block, escape_terminal, escape_terminal_lines, is_hidden, shorten};
-use orchestrator::{Error, ErrorKind, Problem};
+use orchestrator::{Error, ErrorKind, ListedProblem, Problem};
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
 
@@ -224,11 +224,18 @@ fn human(error: &Error) -> Page {
 /// An error for machines.
 fn document(error: &Error, code: ExitCode) -> Value {
     let each = |texts: &[String]| texts.iter().map(|text| bounded(text)).collect::<Vec<String>>();
+    // Where the places are the problems, the message lists them for people.
+    let places = error.places().iter().filter(|_| error.all_problems().is_empty());
+    let places = places.map(|place| {
+        let mut problem = ListedProblem::from(place.clone());
+        problem.message = bounded(&problem.message);
+        problem
+    });
     json!({
         "kind": code.word(),
         "message": bounded(error.message()),
         "causes": each(&error.causes()),
-        "problems": problems(error),
+        "problems": problems(error).into_iter().map(ListedProblem::from).chain(places).collect::<Vec<_>>(),
         "hints": each(error.hints()),
     })
 }
@@ -301,6 +308,19 @@ mod tests {
         assert!(text.contains("\\u202e") && text.contains("\\udb40\\udc41") && text.contains("é🚂"), "{text}");
         let read: Value = serde_json::from_str(&text).expect("it is JSON");
         assert_eq!(read, document);
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_has_its_place_in_json() {
+        let sandbox = test_support::Sandbox::new();
+        std::fs::write(sandbox.join("orchestrator.yaml"), "version: 1\nimages: { revision: no }\n").unwrap();
+        let surroundings = crate::surroundings::surroundings();
+        let error = orchestrator::check_config(&sandbox.join("."), None, None, &surroundings).unwrap_err();
+        let problem = document(&error, ErrorKind::Usage.into())["problems"][0].clone();
+        assert_eq!((&problem["line"], &problem["column"]), (&json!(2), &json!(21)), "{problem}");
+        let message = problem["message"].as_str().unwrap_or_default();
+        assert!(message.contains("`no` is not one of `require`"), "every word at once: {problem}");
+        assert!(problem["file"].as_str().is_some_and(|file| file.ends_with("orchestrator.yaml")), "{problem}");
     }
 
     #[test]

@@ -2,11 +2,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lock_model::ServiceName;
+use lock_model::{ServiceName, Source};
 
 use super::files::{lock_file_at, read_file, write_lock_folder};
 use crate::context::Site;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hints::of_uncommitted_configuration;
 use crate::lock_builder::{self, Scope};
 use crate::report::v1::{LockGenerateReport, locked_services};
 use crate::revision::Revision;
@@ -57,15 +58,27 @@ pub async fn generate_lock<'a>(site: impl Into<Site<'a>>, request: &LockGenerate
     let site = site.into();
     site.sync()?;
     let context = site.workspace();
-    let (revision, source) = if let Some(number) = request.pull_request {
+    if let Some(number) = request.pull_request {
         let merge = test_merge(site.forge()?, number).await?;
-        (merge.revision, merge.source)
-    } else {
-        let commit = context.resolve(&request.revision)?;
-        let revision = Revision::load(context, &commit)?;
-        let source = revision.source();
-        (revision, source)
-    };
+        return generate(site, request, &merge.revision, merge.source).await;
+    }
+    let commit = context.resolve(&request.revision)?;
+    let uncommitted = || of_uncommitted_configuration(&context.git, &commit);
+    let hinted = |error| uncommitted().into_iter().fold(error, Error::hint);
+    let revision = Revision::load(context, &commit).map_err(hinted)?;
+    let source = revision.source();
+    let mut report = generate(site, request, &revision, source).await.map_err(hinted)?;
+    report.warnings.extend(uncommitted());
+    Ok(report)
+}
+
+async fn generate(
+    site: Site<'_>,
+    request: &LockGenerateRequest,
+    revision: &Revision,
+    source: Source,
+) -> Result<LockGenerateReport> {
+    let context = site.workspace();
     let only = &request.services;
     let previous = match (&request.previous, only.is_empty()) {
         (_, true) => None,
@@ -81,7 +94,7 @@ pub async fn generate_lock<'a>(site: impl Into<Site<'a>>, request: &LockGenerate
                 .hint("name one with `--previous FILE`, or leave `--service` out"));
         }
     };
-    let generated = lock_builder::generate(context, &revision, source, scope).await?;
+    let generated = lock_builder::generate(context, revision, source, scope).await?;
     if let Some(folder) = &request.output {
         write_lock_folder(context, folder, &generated.bytes)?;
     }

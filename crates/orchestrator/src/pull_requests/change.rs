@@ -2,8 +2,9 @@ use forge::simulator::{Bypass, MergeOutcome};
 use forge::{
     ForgeError, ForgeErrorKind, NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, Readiness, WriteOutcome,
 };
-use lock_model::{BranchName, CommitId};
+use lock_model::{BranchName, CommitPrefix};
 
+use super::review::is_expected;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::labels::other_names;
@@ -91,15 +92,15 @@ pub async fn close_pull_request(context: &Context, number: u64, comment: Option<
 pub async fn merge_pull_request(
     context: &Context,
     number: u64,
-    expected_head: Option<CommitId>,
+    expected_head: Option<CommitPrefix>,
     bypass: Bypass,
 ) -> Result<MergeReport> {
-    let expected = match expected_head {
-        Some(expected) => expected,
-        None => context.forge.pull_request(number).await?.head,
-    };
+    let head = context.forge.pull_request(number).await?.head;
+    if let Some(expected) = &expected_head {
+        is_expected(context, number, &head, expected)?;
+    }
     LedgerStore::check(context).await?;
-    match context.local_forge().simulator().merge(number, &expected, bypass)? {
+    match context.local_forge().simulator().merge(number, &head, bypass)? {
         MergeOutcome::Merged(merge) | MergeOutcome::AlreadyMerged(merge) => Ok(MergeReport {
             pull_request: number,
             commit: merge.commit,

@@ -117,15 +117,7 @@ async fn submit(context: &Context, request: &ReviewRequest<'_>, expected: Option
     let head = context.forge.pull_request(number).await?.head;
     let simulator = context.local_forge().simulator();
     if let Some(expected) = expected {
-        if !expected.is_of(&head) {
-            return Err(moved(number, expected.as_str(), &head));
-        }
-        // A second commit that begins with the same seven digits is made in seconds.
-        let meant = simulator.objects_named(expected)?;
-        if meant.len() > 1 {
-            let message = format!("`{expected}` names several objects: {}", meant.join(", "));
-            return Err(Error::new(ErrorKind::Usage, message).hint("name the whole commit id"));
-        }
+        is_expected(context, number, &head, expected)?;
     }
     match simulator.submit_review(number, &head, request.state, &request.body) {
         Ok(review) => Ok(review),
@@ -135,6 +127,20 @@ async fn submit(context: &Context, request: &ReviewRequest<'_>, expected: Option
             Err(if now == head { error.into() } else { moved(number, head.short(12), &now) })
         }
     }
+}
+
+/// Refuses a head that is not the named one, and digits that name other objects as well.
+pub(super) fn is_expected(context: &Context, number: u64, head: &CommitId, expected: &CommitPrefix) -> Result<()> {
+    if !expected.is_of(head) {
+        return Err(moved(number, expected.as_str(), head));
+    }
+    // A second commit that begins with the same seven digits is made in seconds.
+    let meant = context.local_forge().simulator().objects_named(expected)?;
+    if meant.len() > 1 {
+        let message = format!("`{expected}` names several objects: {}", meant.join(", "));
+        return Err(Error::new(ErrorKind::Usage, message).hint("name the whole commit id"));
+    }
+    Ok(())
 }
 
 fn moved(number: u64, expected: &str, now: &CommitId) -> Error {

@@ -16,7 +16,7 @@ use orchestrator::{
     init_config, plan, promote, release, run,
 };
 
-use crate::shop::{BOT, CONFIGURATION, Shop, Watcher, fails, production, released, staging, user, write};
+use crate::shop::{BOT, CONFIGURATION, Shop, Watcher, environment, fails, production, released, staging, user, write};
 
 /// The line of the configuration that names the forge.
 const FORGE: &str = "forge: { kind: local, repository: \"https://forge.example/shop/shop\" }\n";
@@ -100,6 +100,20 @@ async fn locks_are_made_judged_and_planned_in_every_kind_of_clone() {
     assert_eq!(lock.source().repository.as_str(), "https://no-forge.invalid/plain");
     let cart = &lock.services()["shop-cart"].git.url;
     assert_eq!(cart.as_str(), "https://no-forge.invalid/shop-cart.git");
+
+    // What is read is what is committed; an edited file is said.
+    let file = shop.join("plain/orchestrator.yaml");
+    let committed = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{committed}# a change\n")).unwrap();
+    let workspace = alone(&shop, "plain");
+    let warned = |warnings: &[String]| warnings.iter().any(|one| one.contains("the one in the work tree differs"));
+    let made = generate_lock(&workspace, &LockGenerateRequest::new("HEAD")).await.unwrap();
+    assert!(warned(&made.warnings), "{:?}", made.warnings);
+    assert!(warned(&plan(&workspace, &staging(), None).await.unwrap().warnings));
+    let unknown = fails(plan(&workspace, &environment("canary"), None).await, ErrorKind::Usage);
+    assert!(warned(unknown.hints()), "{:?}", unknown.hints());
+    fs::write(&file, committed).unwrap();
+    assert!(!warned(&generate_lock(&workspace, &LockGenerateRequest::new("HEAD")).await.unwrap().warnings));
 
     git(&shop, "plain", &["switch", "--quiet", "--create", "topic"]);
     works(&shop, "plain").await;

@@ -4,14 +4,16 @@ use std::sync::Mutex;
 
 use git::CommitIdentity;
 use lock_model::{CommitId, CommitPrefix, Timestamp};
+use orchestrator::forge::simulator::Bypass;
 use orchestrator::forge::{ReviewState, StatusState};
 use orchestrator::pull_requests::{
-    ReviewRequest, check_pull_request, close_pull_request, find_pull_request, review_pull_request, view_pull_request,
+    ReviewRequest, check_pull_request, close_pull_request, find_pull_request, merge_pull_request, review_pull_request,
+    view_pull_request,
 };
 use orchestrator::report::v1::ForgeReviewReport;
-use orchestrator::{Error, ErrorKind};
+use orchestrator::{Error, ErrorKind, approvals};
 
-use crate::shop::{BOT, Shop, fails, proven, write};
+use crate::shop::{BOT, Shop, fails, proven, staging, write};
 
 /// `ana` approves, with or without a head.
 async fn approve(shop: &Shop, number: u64, head: Option<&str>) -> Result<ForgeReviewReport, Error> {
@@ -146,6 +148,17 @@ async fn t52_too_few_digits_a_foreign_commit_and_a_pull_request_that_is_over() {
     }
     let shop = proven();
     let head = shop.head("staging").unwrap();
+    // A merge takes the same digits.
+    let dana = shop.context("dana");
+    for (digits, said) in
+        [(shop.head("main").unwrap(), "the head of pull request 2 is"), (head.clone(), "cannot be merged")]
+    {
+        let prefix = CommitPrefix::try_from(digits.short(7)).unwrap();
+        let error = fails(merge_pull_request(&dana, 2, Some(prefix), Bypass::No).await, ErrorKind::Refused);
+        assert!(error.message().contains(said), "{error}");
+    }
+    let none = fails(approvals(&shop.bot(), &staging(), None).await, ErrorKind::Refused);
+    assert!(none.hints()[0].contains("`orchestrator forge pr create --base staging"), "{:?}", none.hints());
     fails(approve(&shop, 2, Some(shop.head("main").unwrap().as_str())).await, ErrorKind::Refused);
     shop.forge("dana").simulator().close_pull_request(2).unwrap();
     let closed = fails(approve(&shop, 2, Some(head.as_str())).await, ErrorKind::Refused);

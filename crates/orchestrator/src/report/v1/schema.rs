@@ -13,7 +13,7 @@ use super::{
     PullRequestView, RecordReport, ReleasesReport, RollbackPlanReport, RunReport, StatusReport, TakeOverReport,
     TestReport, UpdateVerdictReport, VerifyReport,
 };
-use crate::error::Problem;
+use crate::error::ListedProblem;
 
 /// Adds a type to a schema, and returns the reference to it.
 type Part = fn(&mut SchemaGenerator) -> Value;
@@ -88,7 +88,7 @@ const EVIDENCE: &[(&str, Part)] = &[
 /// The JSON Schema of what every command prints as JSON: the command and its exit code, and the result or the error.
 pub fn report_schema() -> Value {
     let mut generator = generator();
-    let problem = part::<Problem>(&mut generator);
+    let problem = part::<ListedProblem>(&mut generator);
     let mut forms: Vec<Value> = COMMANDS
         .iter()
         .map(|(command, result)| {
