@@ -82,7 +82,7 @@ async fn a_pull_request_with_conflicts_gets_no_lock_and_is_not_tested() {
 #[tokio::test]
 async fn a_lock_is_published_for_open_pull_requests_to_staging_only() {
     let shop = proven();
-    let missing = fails(publish_lock(&shop.bot(), &LockPublishRequest::new(1)).await, ErrorKind::Usage);
+    let missing = fails(publish_lock(&shop.bot(), &LockPublishRequest::new(1)).await, ErrorKind::Refused);
     assert!(missing.all_problems().is_empty());
     fails(publish_lock(&shop.bot(), &LockPublishRequest::new(2)).await, ErrorKind::Usage);
     fails(publish_lock(&shop.bot(), &LockPublishRequest::new(99)).await, ErrorKind::Repository);

@@ -204,7 +204,7 @@ async fn a_promotion_that_somebody_made_a_draft_is_ready_after_the_next_run() {
     let forge = shop.forge(BOT);
     forge.edit_pull_request(2, &PullRequestEdit::default().readiness(Readiness::Draft)).unwrap();
     let report = shop.run_ok(&staging()).await;
-    assert_eq!(step_words(&report).last(), Some(&("promote", StepWord::Done)));
+    assert_eq!(step_words(&report).last(), Some(&("promote", StepWord::Ok)));
     assert!(!forge.pull_request(2).unwrap().draft);
 }
 

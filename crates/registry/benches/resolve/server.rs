@@ -192,6 +192,10 @@ http {{
             stub_status;
         }}
         {inside}
+        location = /v2/ {{
+            default_type application/json;
+            return 200 '{{}}';
+        }}
         location /index/ {{
             internal;
             alias www/;

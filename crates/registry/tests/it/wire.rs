@@ -434,7 +434,8 @@ async fn a_proxy_is_asked_for_other_machines_and_never_for_this_one() {
     options.proxies.exceptions = "corp".to_owned();
     options.retry.retries = 0;
     let unresolved = resolve(&Registry::new(options).unwrap(), &request(&["a"])).await.unwrap_err();
-    assert_eq!(unresolved.class(), ErrorClass::Temporary, "{}", unresolved.reason);
+    // Unknown for certain, or only not answered: that depends on the name servers of the machine.
+    assert!(matches!(unresolved.class(), ErrorClass::Invalid | ErrorClass::Temporary), "{}", unresolved.reason);
     assert_eq!(proxy.received().await.len(), before);
 }
 
