@@ -7,10 +7,11 @@ use ::forge::{BranchRules, RefPattern, Role, User};
 use config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind, SuitesStatus, SuperprojectTree, Target};
 use lock_model::{BranchName, CONFIG_FILE, EnvironmentName};
 
-use crate::context::{Local, Surroundings, find_forge, git_error};
+use crate::context::{Local, Surroundings, git_error};
 use crate::engine::SUITES_STATUS;
 use crate::environment_policy::unknown_environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::forge_location::find_forge;
 use crate::hints;
 use crate::inputs::Inputs;
 use crate::judged_tree::{CommitTree, WorkTree};

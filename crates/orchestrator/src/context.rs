@@ -14,23 +14,20 @@ use forge::Forge;
 use forge::local::{self, LocalForge};
 use git::{Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
-use lock_model::{BranchName, CommitId, ErrorClass, ReleaseTag, Timestamp, UserName};
+use lock_model::{BranchName, CommitId, ErrorClass, ReleaseTag, UserName};
 use process::{EnvVars, Interrupt, Program, Redactor};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Events;
+use crate::forge_location::{FoundForge, Remote, locate_forge, no_forge, reader};
 use crate::hints;
-use crate::identity::{Actor, Unknown, identify};
+use crate::identity::{Actor, Unknown, identify, mail_of_job};
 use crate::registry_client::RegistryAccess;
-use crate::report::v1::NotJudged;
 use crate::workspace::{Side, Workspace};
 
 /// Longest time of one call of the `git` program.
 const GIT_DEADLINE: Duration = Duration::from_secs(120);
-
-/// How many settings of a job's variables are looked through.
-const MOST_SETTINGS: usize = 1000;
 
 /// Looks up an environment variable by name.
 pub type VariableLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -153,34 +150,6 @@ impl Deref for Context {
     }
 }
 
-/// A repository as it was found: with a forge, or alone.
-#[derive(Debug)]
-pub enum Opened {
-    /// Its forge is at hand.
-    WithForge(Box<Context>),
-    /// There is none: what only a forge knows is not judged.
-    Alone(Box<Workspace>),
-}
-
-/// The other side of the superproject's repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Remote {
-    /// The repository is the forge's own: nothing to fetch.
-    Itself,
-    /// A URL or path that `git` understands.
-    Url(String),
-}
-
-impl Remote {
-    /// What `git fetch` and `git push` are given.
-    pub(crate) fn url(&self) -> &str {
-        match self {
-            Self::Itself => ".",
-            Self::Url(url) => url,
-        }
-    }
-}
-
 /// A repository without a forge: enough to read configuration and locks.
 #[derive(Debug)]
 pub struct Local {
@@ -216,7 +185,7 @@ impl Local {
     }
 
     /// The address of the remote `origin`, or of the only remote.
-    fn origin(&self) -> Option<&str> {
+    pub(crate) fn origin(&self) -> Option<&str> {
         let read = || {
             let remotes = self.git.remotes().ok()?;
             let origin = remotes.iter().find(|(name, _)| name == "origin");
@@ -231,18 +200,6 @@ impl Local {
 #[expect(clippy::disallowed_methods, reason = "a setting, not a file of a commit")]
 fn setting(git: &Git, name: &str) -> Option<String> {
     git.text(["config", "--get", name]).ok().map(|value| value.trim().to_owned())
-}
-
-/// The `user.email` that the job gives git with `GIT_CONFIG_COUNT`, `GIT_CONFIG_KEY_N` and `GIT_CONFIG_VALUE_N`, which git
-/// takes before its files.
-fn mail_of_job(job: &EnvVars) -> Option<String> {
-    let text = |name: &str| job.get(name).and_then(|value| value.to_str());
-    let count: usize = text("GIT_CONFIG_COUNT")?.parse().ok()?;
-    let is_mail = |index: &usize| {
-        text(&format!("GIT_CONFIG_KEY_{index}")).is_some_and(|key| key.eq_ignore_ascii_case("user.email"))
-    };
-    let index = (0..count.min(MOST_SETTINGS)).rev().find(is_mail)?;
-    text(&format!("GIT_CONFIG_VALUE_{index}")).map(|mail| mail.trim().to_owned())
 }
 
 /// The name of who acts, among the users of the forge in a folder.
@@ -282,92 +239,6 @@ pub(crate) fn git_options(surroundings: &Surroundings, actor: Option<&UserName>)
     }
 }
 
-impl Opened {
-    /// Opens the repository, and its forge where one is named or found.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Repository`] where one of them cannot be opened. Where it is not known who acts, only calls that write
-    /// end with an error.
-    pub fn open(
-        settings: Settings,
-        surroundings: Surroundings,
-        clock: Arc<dyn Clock>,
-        events: Arc<dyn Events>,
-    ) -> Result<Self> {
-        let local = Local::open(&settings.repository, &surroundings)?;
-        match locate_forge(settings.forge.as_deref(), &local) {
-            Some(found) => {
-                Context::with(local, found, settings, surroundings, clock, events).map(Box::new).map(Self::WithForge)
-            }
-            None => Workspace::open(local, &settings, surroundings, clock, events, None).map(Box::new).map(Self::Alone),
-        }
-    }
-}
-
-/// What a call about any clone is given: a [`Context`], a [`Workspace`] or what was [`Opened`].
-#[derive(Clone, Copy, Debug)]
-pub enum Site<'a> {
-    /// With its forge.
-    WithForge(&'a Context),
-    /// Without one.
-    Alone(&'a Workspace),
-}
-
-impl<'a> From<&'a Context> for Site<'a> {
-    fn from(context: &'a Context) -> Self {
-        Self::WithForge(context)
-    }
-}
-
-impl<'a> From<&'a Workspace> for Site<'a> {
-    fn from(workspace: &'a Workspace) -> Self {
-        Self::Alone(workspace)
-    }
-}
-
-impl<'a> From<&'a Opened> for Site<'a> {
-    fn from(opened: &'a Opened) -> Self {
-        match opened {
-            Opened::WithForge(context) => Self::WithForge(context),
-            Opened::Alone(workspace) => Self::Alone(workspace),
-        }
-    }
-}
-
-impl<'a> Site<'a> {
-    /// The repository.
-    pub(crate) fn workspace(self) -> &'a Workspace {
-        match self {
-            Self::WithForge(context) => context,
-            Self::Alone(workspace) => workspace,
-        }
-    }
-
-    /// The repository with its forge; `None` where there is none.
-    pub(crate) fn context(self) -> Option<&'a Context> {
-        match self {
-            Self::WithForge(context) => Some(context),
-            Self::Alone(_) => None,
-        }
-    }
-
-    /// The repository with its forge, for what only a forge answers.
-    pub(crate) fn forge(self) -> Result<&'a Context> {
-        self.context().ok_or_else(no_forge)
-    }
-
-    /// Fetches what the forge has; nothing where there is none.
-    pub(crate) fn sync(self) -> Result<()> {
-        self.context().map_or(Ok(()), Context::sync)
-    }
-
-    /// What cannot be judged without a forge; empty where there is one.
-    pub(crate) fn not_judged(self, questions: &[&str]) -> Vec<NotJudged> {
-        if self.context().is_some() { Vec::new() } else { NotJudged::without_forge(questions) }
-    }
-}
-
 impl Context {
     /// Opens repository and forge.
     ///
@@ -385,7 +256,7 @@ impl Context {
         Self::with(local, found, settings, surroundings, clock, events)
     }
 
-    fn with(
+    pub(crate) fn with(
         local: Local,
         found: FoundForge,
         settings: Settings,
@@ -523,32 +394,6 @@ impl Context {
     }
 }
 
-/// The local forge of a repository, for who only looks at it; `None` where none is named and none is found.
-pub(crate) fn find_forge(
-    repository: &Path,
-    forge: Option<&Path>,
-    surroundings: &Surroundings,
-) -> Result<Option<LocalForge>> {
-    let open = || -> Result<LocalForge> {
-        let local = Local::open(repository, surroundings)?;
-        let FoundForge { root, repository, remote: _ } = locate_forge(forge, &local).ok_or_else(no_forge)?;
-        let git = Git::open(&local.git_program, &root.join(repository), git_options(surroundings, None))
-            .map_err(|error| git_error("the forge's repository cannot be opened", error))?;
-        reader(&root, &git)
-    };
-    match open() {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if forge.is_some() => Err(error),
-        Err(_) => Ok(None),
-    }
-}
-
-/// A local forge for nobody in particular, which only reads.
-fn reader(root: &Path, git: &Git) -> Result<LocalForge> {
-    // Nothing that carries a time is written.
-    Ok(LocalForge::open(root, git.clone(), None, local::Clock::fixed(Timestamp::from_unix_seconds(0)))?)
-}
-
 /// The same clock for the local forge.
 fn forge_clock(clock: &Arc<dyn Clock>) -> local::Clock {
     let clock = Arc::clone(clock);
@@ -558,49 +403,6 @@ fn forge_clock(clock: &Arc<dyn Clock>) -> local::Clock {
 /// A branch name as the forge takes it.
 pub(crate) fn branch_name(text: &str) -> Result<BranchName> {
     BranchName::try_from(text).map_err(|error| Error::from_source(ErrorKind::Usage, "not a branch", error))
-}
-
-/// Where a local forge lies.
-struct FoundForge {
-    /// The folder that holds repository and forge.
-    root: PathBuf,
-    /// The repository's name in it.
-    repository: String,
-    remote: Remote,
-}
-
-/// The error of a call that cannot do without a forge.
-fn no_forge() -> Error {
-    Error::new(ErrorKind::Usage, "there is no local forge for this repository")
-        .hint("make one with `orchestrator forge init`, clone the superproject from beside it, or name it with `--forge DIR`")
-        .hint("`lock generate`, `lock check`, `images explain` and `plan` work without a forge")
-}
-
-/// Where the local forge lies: named, or beside the repository, or where `origin` is.
-fn locate_forge(forge: Option<&Path>, local: &Local) -> Option<FoundForge> {
-    let bare = local.git.common_dir().to_path_buf();
-    let beside = |repository: &Path| -> Option<(PathBuf, String)> {
-        let root = repository.parent()?;
-        let name = repository.file_name()?.to_str()?.to_owned();
-        root.join("forge").is_dir().then(|| (root.to_path_buf(), name))
-    };
-    let origin_path = local.origin().map(|url| {
-        let path = Path::new(url.strip_prefix("file://").unwrap_or(url));
-        if path.is_absolute() { path.to_path_buf() } else { local.top.join(path) }
-    });
-    let named = forge.map(|root| {
-        let from_origin = origin_path.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
-        // Git starts in the repository's folder, where a relative path would lead elsewhere.
-        let root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
-        (root, from_origin.unwrap_or("shop.git").to_owned())
-    });
-    let (root, repository) = named
-        .or_else(|| local.git.work_tree().is_none().then(|| beside(&bare)).flatten())
-        .or_else(|| origin_path.as_deref().and_then(beside))?;
-    let home = root.join(&repository);
-    let same = home.canonicalize().ok().is_some_and(|home| bare.canonicalize().ok() == Some(home));
-    let remote = if same { Remote::Itself } else { Remote::Url(home.to_string_lossy().into_owned()) };
-    Some(FoundForge { root, repository, remote })
 }
 
 /// An error of the `git` program with its code.
@@ -628,32 +430,5 @@ impl From<forge::ForgeError> for Error {
             Self::new(kind, error.to_string())
         };
         hint.into_iter().fold(shown, Self::hint)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_mail_of_a_job_is_the_last_one_that_its_variables_give_git() {
-        let job = |pairs: &[(&str, &str)]| {
-            let mut variables = EnvVars::new().set("GIT_CONFIG_COUNT", pairs.len().to_string());
-            for (index, (key, value)) in pairs.iter().enumerate() {
-                variables.insert(format!("GIT_CONFIG_KEY_{index}"), key);
-                variables.insert(format!("GIT_CONFIG_VALUE_{index}"), value);
-            }
-            variables
-        };
-        for (pairs, expected) in [
-            (vec![], None),
-            (vec![("user.name", "Ana")], None),
-            (vec![("user.email", "ana@x"), ("user.name", "Ana")], Some("ana@x")),
-            (vec![("User.Email", "ana@x"), ("user.email", "ben@x")], Some("ben@x")),
-        ] {
-            assert_eq!(mail_of_job(&job(&pairs)).as_deref(), expected, "{pairs:?}");
-        }
-        assert_eq!(mail_of_job(&EnvVars::new()), None);
-        assert_eq!(mail_of_job(&EnvVars::new().set("GIT_CONFIG_COUNT", "x")), None);
     }
 }

@@ -7,7 +7,7 @@ use ledger::{Ledger, Step, StepResult};
 use lock_model::{CommitId, EnvironmentName, Lock};
 use promotion::attempts::Purpose;
 
-use crate::context::{Context, Site};
+use crate::context::Context;
 use crate::engine::{Engine, Planning, Repeat, Suites, Wanted, preflight};
 use crate::environment_policy::{branch_of, commit_of, find_environment, known_environment, locking_command};
 use crate::error::{Error, ErrorKind, Problem, Result};
@@ -19,6 +19,7 @@ use crate::lock_builder::{self, Scope};
 use crate::merge_plan::{Merge, plan_merge};
 use crate::report::v1::{NotJudged, Operation, PlanReport, RunReport, VerifyReport};
 use crate::revision::Revision;
+use crate::site::Site;
 use crate::submodules::Target;
 use crate::test_merge::{TestMerge, test_merge};
 use crate::workspace::Workspace;

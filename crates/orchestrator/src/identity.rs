@@ -4,9 +4,13 @@
 use forge::User;
 use lock_model::UserName;
 use lock_model::escaping::escape_short;
+use process::EnvVars;
 
 use crate::error::{Error, ErrorKind};
 use crate::labels::other_names;
+
+/// How many settings of a job's variables are looked through.
+const MOST_SETTINGS: usize = 1000;
 
 /// How a caller says who acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +113,18 @@ impl Unknown {
     }
 }
 
+/// The `user.email` that the job gives git with `GIT_CONFIG_COUNT`, `GIT_CONFIG_KEY_N` and `GIT_CONFIG_VALUE_N`, which git
+/// takes before its files.
+pub(crate) fn mail_of_job(job: &EnvVars) -> Option<String> {
+    let text = |name: &str| job.get(name).and_then(|value| value.to_str());
+    let count: usize = text("GIT_CONFIG_COUNT")?.parse().ok()?;
+    let is_mail = |index: &usize| {
+        text(&format!("GIT_CONFIG_KEY_{index}")).is_some_and(|key| key.eq_ignore_ascii_case("user.email"))
+    };
+    let index = (0..count.min(MOST_SETTINGS)).rev().find(is_mail)?;
+    text(&format!("GIT_CONFIG_VALUE_{index}")).map(|mail| mail.trim().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use forge::Role;
@@ -163,5 +179,27 @@ mod tests {
         let two = [user("robot", true, &[]), user("other", true, &[])];
         assert_eq!(identify(&Actor::Bot, &two, None).unwrap_err().error().kind(), ErrorKind::Usage);
         assert_eq!(identify(&Actor::Bot, &[], None).unwrap_err().error().kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn the_mail_of_a_job_is_the_last_one_that_its_variables_give_git() {
+        let job = |pairs: &[(&str, &str)]| {
+            let mut variables = EnvVars::new().set("GIT_CONFIG_COUNT", pairs.len().to_string());
+            for (index, (key, value)) in pairs.iter().enumerate() {
+                variables.insert(format!("GIT_CONFIG_KEY_{index}"), key);
+                variables.insert(format!("GIT_CONFIG_VALUE_{index}"), value);
+            }
+            variables
+        };
+        for (pairs, expected) in [
+            (vec![], None),
+            (vec![("user.name", "Ana")], None),
+            (vec![("user.email", "ana@x"), ("user.name", "Ana")], Some("ana@x")),
+            (vec![("User.Email", "ana@x"), ("user.email", "ben@x")], Some("ben@x")),
+        ] {
+            assert_eq!(mail_of_job(&job(&pairs)).as_deref(), expected, "{pairs:?}");
+        }
+        assert_eq!(mail_of_job(&EnvVars::new()), None);
+        assert_eq!(mail_of_job(&EnvVars::new().set("GIT_CONFIG_COUNT", "x")), None);
     }
 }

@@ -3,12 +3,12 @@
 use lock_model::ServiceName;
 use registry::Attempt;
 
-use crate::context::Site;
 use crate::error::{ErrorKind, Result};
 use crate::image_failure::reason_text;
 use crate::lock_builder;
 use crate::report::v1::{ImageAttempt, ImagesExplainReport, TakenImage};
 use crate::revision::Revision;
+use crate::site::Site;
 
 /// Looks for the image of a service as a lock of `revision` would, and says what was tried.
 ///

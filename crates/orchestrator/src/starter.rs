@@ -7,13 +7,13 @@ use git::CommitFacts;
 use lock_gen::Submodule;
 use lock_model::{CONFIG_FILE, CommitId, TreeId, TreePath};
 
-use crate::context::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints;
 use crate::inputs::Inputs;
 use crate::labels::count;
 use crate::report::v1::ConfigInitReport;
 use crate::revision::parse_config;
+use crate::site::Site;
 use crate::workspace::Workspace;
 
 /// Tags that CI systems give an image by its commit: those of `docker/metadata-action`, and the commit itself.

@@ -6,7 +6,6 @@ use lock_gen::Submodule;
 use lock_model::{LOCK_FILE, Lock, Service, ServiceName};
 
 use super::files::read_file;
-use crate::context::Site;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::image_availability;
 use crate::labels::short_id;
@@ -14,6 +13,7 @@ use crate::ledger_store::LedgerStore;
 use crate::lock_builder;
 use crate::report::v1::{CheckAnswer, LockCheckReport};
 use crate::revision::Revision;
+use crate::site::Site;
 use crate::submodules::{Target, ask_pushed, foreign_sources};
 
 /// Whether a run committed the very file.

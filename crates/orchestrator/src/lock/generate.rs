@@ -5,12 +5,12 @@ use std::time::Duration;
 use lock_model::{ServiceName, Source};
 
 use super::files::{lock_file_at, read_file, write_lock_folder};
-use crate::context::Site;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints::of_uncommitted_configuration;
 use crate::lock_builder::{self, Scope};
 use crate::report::v1::{LockGenerateReport, locked_services};
 use crate::revision::Revision;
+use crate::site::Site;
 use crate::test_merge::test_merge;
 
 /// Which tree a lock is made of, and where it goes.
