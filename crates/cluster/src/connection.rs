@@ -35,11 +35,11 @@ impl fmt::Debug for Connection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerVersion {
-    /// As in 1.
+    /// The major version: 1 for every server that there is.
     pub major: u32,
-    /// As in 35.
+    /// The minor version, without the `+` that some providers append.
     pub minor: u32,
-    /// As in `v1.35.4`.
+    /// The whole version as the server writes it (`gitVersion`), such as `v1.35.4-eks-1`.
     pub text: String,
 }
 
@@ -70,7 +70,7 @@ pub enum Propagation {
     Background,
     /// They are deleted first.
     Foreground,
-    /// They stay.
+    /// They stay, and have no owner any more.
     Orphan,
 }
 

@@ -20,7 +20,7 @@ impl ClusterError {
         Self { subject: subject.to_string(), kind }
     }
 
-    /// What was asked for: an object, a kind, or the kubeconfig.
+    /// The object, kind or kubeconfig that the request was about, as messages name it.
     pub fn subject(&self) -> &str {
         &self.subject
     }

@@ -16,7 +16,7 @@ pub struct RunningPod {
     pub key: ObjectKey,
     /// What tells it apart from an earlier pod of the same name.
     pub uid: String,
-    /// The topmost object that made it: a Deployment rather than its replica set. Absent for a pod that nobody controls.
+    /// The topmost object that made it: a Deployment rather than its replica set. Absent for a pod without a controller.
     pub owner: Option<ObjectKey>,
     /// As in `Running`.
     pub phase: String,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{Method, Request};
 use kube::core::response::Status;
+use lock_model::ErrorClass;
 use lock_model::escaping::excerpt;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -109,26 +110,9 @@ impl Transport {
     }
 }
 
-/// A conflict is temporary too, but the same request would have the same answer.
+/// Whether the same request may have another answer a little later. That of a conflict would be the same.
 pub(crate) fn can_retry(error: &ClusterError) -> bool {
-    match error.kind() {
-        ClusterErrorKind::Busy { .. } | ClusterErrorKind::Unreachable { .. } | ClusterErrorKind::TimedOut { .. } => {
-            true
-        }
-        ClusterErrorKind::Kubeconfig { .. }
-        | ClusterErrorKind::Risk { .. }
-        | ClusterErrorKind::Client { .. }
-        | ClusterErrorKind::Unauthorized
-        | ClusterErrorKind::Forbidden { .. }
-        | ClusterErrorKind::NotFound
-        | ClusterErrorKind::UnknownKind
-        | ClusterErrorKind::Conflict { .. }
-        | ClusterErrorKind::FieldConflicts { .. }
-        | ClusterErrorKind::Rejected { .. }
-        | ClusterErrorKind::Untrusted { .. }
-        | ClusterErrorKind::Answer { .. }
-        | ClusterErrorKind::NotAnObject { .. } => false,
-    }
+    error.class() == ErrorClass::Temporary && !matches!(error.kind(), ClusterErrorKind::Conflict { .. })
 }
 
 pub(crate) fn from_kube(subject: &impl fmt::Display, error: kube::Error) -> ClusterError {

@@ -19,7 +19,7 @@ impl Amount {
         Self(i128::from(count) * 1000)
     }
 
-    /// In thousandths.
+    /// The amount in thousandths of its unit: of a core, of a byte, of an object.
     pub fn thousandths(self) -> i128 {
         self.0
     }

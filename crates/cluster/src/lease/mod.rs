@@ -181,7 +181,7 @@ impl Connection {
         Ok(number)
     }
 
-    /// Asks the present holder to stop, as a rollback does. `false` where nobody holds it.
+    /// Asks the run that holds the Lease to stop, as a rollback does. `false` where the Lease has no holder.
     pub async fn ask_to_yield(&self, place: &LeasePlace, to: &str) -> Result<bool, ClusterError> {
         loop {
             let Some(live) = self.find(&place.key()).await? else { return Ok(false) };
@@ -196,7 +196,7 @@ impl Connection {
         }
     }
 
-    /// Who holds the Lease now; `None` where nobody does.
+    /// The run that holds the Lease now; `None` where it has no holder.
     pub async fn lease_holder(&self, place: &LeasePlace) -> Result<Option<LeaseHolder>, ClusterError> {
         Ok(self.find(&place.key()).await?.and_then(|live| Record::of(&live).holder))
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::runtime::watcher;
+use lock_model::ErrorClass;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
@@ -153,33 +154,12 @@ impl Trouble {
     /// Waits before the next attempt; `Err` where there is no use in one.
     async fn rest(&mut self, error: ClusterError, updates: &UnboundedSender<Update>) -> Result<(), ClusterError> {
         let since = *self.since.get_or_insert_with(Instant::now);
-        let longest = match error.kind() {
-            ClusterErrorKind::Busy { .. }
-            | ClusterErrorKind::Unreachable { .. }
-            | ClusterErrorKind::TimedOut { .. }
-            | ClusterErrorKind::Conflict { .. } => LONGEST_PAUSE,
-            ClusterErrorKind::Unauthorized
-            | ClusterErrorKind::Forbidden { .. }
-            | ClusterErrorKind::NotFound
-            | ClusterErrorKind::UnknownKind
-            | ClusterErrorKind::Rejected { .. }
-            | ClusterErrorKind::Answer { .. }
-                if since.elapsed() < STARTING =>
-            {
-                STARTING / 5
-            }
-            ClusterErrorKind::Unauthorized
-            | ClusterErrorKind::Forbidden { .. }
-            | ClusterErrorKind::NotFound
-            | ClusterErrorKind::UnknownKind
-            | ClusterErrorKind::Rejected { .. }
-            | ClusterErrorKind::Answer { .. }
-            | ClusterErrorKind::Kubeconfig { .. }
-            | ClusterErrorKind::Risk { .. }
-            | ClusterErrorKind::Client { .. }
-            | ClusterErrorKind::FieldConflicts { .. }
-            | ClusterErrorKind::Untrusted { .. }
-            | ClusterErrorKind::NotAnObject { .. } => return Err(error),
+        let longest = if error.class() == ErrorClass::Temporary {
+            LONGEST_PAUSE
+        } else if is_answer_of_a_starting_server(error.kind()) && since.elapsed() < STARTING {
+            STARTING / 5
+        } else {
+            return Err(error);
         };
         let pause = error.retry_after().unwrap_or_default().max(self.pause.unwrap_or(FIRST_PAUSE));
         self.pause = Some((pause * 2).min(longest));
@@ -187,4 +167,16 @@ impl Trouble {
         tokio::time::sleep(pause).await;
         Ok(())
     }
+}
+
+fn is_answer_of_a_starting_server(kind: &ClusterErrorKind) -> bool {
+    matches!(
+        kind,
+        ClusterErrorKind::Unauthorized
+            | ClusterErrorKind::Forbidden { .. }
+            | ClusterErrorKind::NotFound
+            | ClusterErrorKind::UnknownKind
+            | ClusterErrorKind::Rejected { .. }
+            | ClusterErrorKind::Answer { .. }
+    )
 }
