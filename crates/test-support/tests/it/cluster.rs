@@ -169,10 +169,12 @@ fn a_test_that_panics_leaves_nothing_behind() {
     wait_until("the device to go away", || traces.are_gone());
 }
 
-/// The other half of the next test, in a process that is killed.
-#[test]
-#[ignore = "started by the next test"]
-fn runs_until_it_is_killed() {
+/// Set for the process that is killed: the test program itself, with one test.
+const KILLED: &str = "TEST_PROCESS_TO_KILL";
+
+/// What that process does.
+#[expect(clippy::print_stdout, reason = "the test that kills this process reads it")]
+fn run_until_killed() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(node) = cluster.node_or_skip() else { return };
     let digest = node.push(&Image { repository: "shop/stays", tag: "1", command: &["sleep", "1000"], labels: &[] });
@@ -188,8 +190,12 @@ fn runs_until_it_is_killed() {
 #[expect(clippy::disallowed_methods, reason = "what is killed here is the test program itself")]
 fn a_test_process_that_is_killed_leaves_nothing_behind() {
     use std::io::{BufRead as _, BufReader};
+    if std::env::var_os(KILLED).is_some() {
+        return run_until_killed();
+    }
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "cluster::runs_until_it_is_killed", "--nocapture"]);
+    command.args(["--exact", "cluster::a_test_process_that_is_killed_leaves_nothing_behind", "--nocapture"]);
+    command.env(KILLED, "1");
     let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
     let said = BufReader::new(process.stdout.take().unwrap()).lines();
     let line = said.map(Result::unwrap).find(|line| line.starts_with("cluster "));

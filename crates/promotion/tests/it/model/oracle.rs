@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// Whether a place that nobody wrote is this process's to write, by what main says at this moment.
+    /// Whether the process's environment may be the first to write its place, by the newest configuration of main.
     pub(super) fn is_first(&self, by: &Process) -> bool {
         let says_otherwise = || self.branches[&Place::Production].iter().any(|commit| self.says_otherwise(commit));
         by.target() == by.place || says_otherwise()

@@ -125,7 +125,8 @@ pub(super) struct World {
     pub stored: BTreeMap<Place, Stored>,
     /// Whose the places are, by what happened: whoever wrote one first, or whom an administrator gave it.
     pub owners: BTreeMap<Place, EnvironmentName>,
-    /// Whose gates passed for a place that nobody had written, when what main said was not judged yet.
+    /// Environments whose gates passed for a place before any environment had written it, and before main's commit that
+    /// gives them the place was judged.
     pub granted: BTreeSet<(Place, EnvironmentName)>,
     pub mutex: BTreeMap<EnvironmentName, u32>,
     pub tags: Vec<TagFacts>,
