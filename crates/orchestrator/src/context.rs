@@ -244,7 +244,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// As [`Opened::open`], and [`ErrorKind::Usage`] where there is no forge.
+    /// As [`Opened::open`](crate::Opened::open), and [`ErrorKind::Usage`] where there is no forge.
     pub fn open(
         settings: Settings,
         surroundings: Surroundings,
