@@ -44,7 +44,7 @@ pub(crate) fn run(extent: Extent) -> Outcome {
     let (steps, left_out): (Vec<&Step>, Vec<&Step>) =
         STEPS.iter().partition(|step| step.fast || extent == Extent::Everything);
     println!(
-        "The plan (on two cores: about forty minutes the first time, of which the parts take half; about ten later):"
+        "The plan (on two cores: about twenty-five minutes the first time, of which the parts take eleven; about twelve later):"
     );
     for (number, step) in (1..).zip(&steps) {
         println!("  {number}. {}: {}", step.name, step.what);
