@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lock_model::escaping::{EXCERPT_CHARACTERS, excerpt};
+use lock_model::escaping::{excerpt, mask_address};
 use reqwest::Method;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -11,22 +11,40 @@ use process::{Invocation, ProcessError, Redactor};
 
 use crate::check::{Check, CommandProbe, HttpProbe, Probe, TcpProbe};
 use crate::report::CheckState;
-use crate::text::innermost;
+use crate::text::{first_line, innermost};
 use http_client::{HttpClient, LookupError, lookup};
 
 /// How much of a program's output is kept.
 const OUTPUT_KEPT: usize = 64 * 1024;
+/// How much of a body is read; the head of a page of HTML has to fit.
+const BODY_READ: usize = 4 * 1024;
 
 /// A state and its detail.
 pub(crate) type Found = (CheckState, String);
 
 pub(crate) async fn run(check: &Check, client: &HttpClient) -> Found {
     let deadline = check.deadline;
-    match &check.probe {
+    let (state, detail) = match &check.probe {
         Probe::Http(probe) => timeout(deadline, http(probe, client)).await.unwrap_or_else(|_| late(deadline)),
         Probe::Tcp(probe) => timeout(deadline, tcp(probe)).await.unwrap_or_else(|_| late(deadline)),
         // The process supervisor keeps the deadline, since dropping the future would not end the program.
         Probe::Command(probe) => command(probe.clone(), deadline).await,
+    };
+    match (state, asked(&check.probe)) {
+        (CheckState::Unhealthy | CheckState::Unknown, Some(asked)) => (state, format!("{asked}: {detail}")),
+        (CheckState::Healthy, _) | (CheckState::Unhealthy | CheckState::Unknown, None) => (state, detail),
+    }
+}
+
+/// What was asked, without the credentials of its address; a program is named by its check.
+fn asked(probe: &Probe) -> Option<String> {
+    match probe {
+        Probe::Http(probe) => {
+            let address = mask_address(probe.url.as_str());
+            Some(format!("{} {}", Method::GET, excerpt(probe.redactor.redact(&address))))
+        }
+        Probe::Tcp(probe) => Some(format!("tcp://{}", excerpt(host_and_port(probe)))),
+        Probe::Command(_) => None,
     }
 }
 
@@ -83,11 +101,9 @@ fn connect_state(error: &reqwest::Error) -> CheckState {
     CheckState::Unknown
 }
 
-/// The first characters of a body; the rest is never read. Secrets are masked before anything is cut, and where reading
-/// ended within one, what was read of it.
+/// The first line of text in a body, of which only the beginning is read. Secrets are masked before anything is cut, and
+/// where reading ended within one, what was read of it.
 async fn beginning(response: &mut reqwest::Response, secrets: &Redactor) -> Option<String> {
-    // A character has at most four bytes, and one more is needed to see that there is a rest.
-    const ENOUGH: usize = (EXCERPT_CHARACTERS + 1) * 4;
     let mut bytes = Vec::new();
     let is_whole = loop {
         match response.chunk().await {
@@ -95,30 +111,35 @@ async fn beginning(response: &mut reqwest::Response, secrets: &Redactor) -> Opti
             Ok(None) => break true,
             Err(_) => break false,
         }
-        if bytes.len() > ENOUGH {
-            bytes.truncate(ENOUGH);
+        if bytes.len() > BODY_READ {
+            bytes.truncate(BODY_READ);
             break false;
         }
     };
-    let mut text = if secrets.is_empty() {
-        excerpt(&bytes)
-    } else {
-        excerpt(secrets.redact_beginning(&String::from_utf8_lossy(&bytes)))
-    };
-    if !is_whole && !text.is_empty() && !text.ends_with('…') {
+    if !secrets.is_empty() {
+        bytes = secrets.redact_beginning(&String::from_utf8_lossy(&bytes)).into_bytes();
+    }
+    let (line, is_last) = first_line(&bytes)?;
+    let mut text = excerpt(line);
+    let is_all = is_whole && is_last;
+    if !is_all && !text.ends_with('…') {
         text.push('…');
     }
-    (!text.is_empty()).then_some(text)
+    Some(text)
+}
+
+fn host_and_port(probe: &TcpProbe) -> &str {
+    probe.address.strip_prefix("tcp://").unwrap_or(&probe.address)
 }
 
 async fn tcp(probe: &TcpProbe) -> Found {
-    let address = probe.address.strip_prefix("tcp://").unwrap_or(&probe.address);
+    let address = host_and_port(probe);
     let parsed = address.rsplit_once(':').and_then(|(host, port)| {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         Some((host, port.parse::<u16>().ok()?))
     });
     let Some((host, port)) = parsed else {
-        return (CheckState::Unknown, format!("`{}` is not HOST:PORT", excerpt(address)));
+        return (CheckState::Unknown, "the address is not HOST:PORT".to_owned());
     };
     let addresses = match lookup(host, port).await {
         Ok(addresses) => addresses,

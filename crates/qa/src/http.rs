@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lock_model::escaping::excerpt;
+use lock_model::escaping::{excerpt, mask_address};
 use process::Redactor;
 use reqwest::{Response, Url};
 use tokio::time::{Instant, timeout_at};
@@ -63,6 +63,8 @@ impl HttpRun {
         let url = request.url.fill(&self.variables)?;
         let url = Url::parse(&url)
             .map_err(|error| format!("`{}` is not a URL: {error}", masked_excerpt(&self.redactor, url.as_bytes())))?;
+        let address = masked_excerpt(&self.redactor, mask_address(url.as_str()).as_bytes());
+        let asked = format!("{} {address}", request.method);
         let mut outgoing = self.client.request(request.method.clone(), url).map_err(|error| error.to_string())?;
         for (name, value) in &request.headers {
             outgoing = outgoing.header(name, value.fill(&self.variables)?);
@@ -70,7 +72,8 @@ impl HttpRun {
         if let Some(body) = &request.body {
             outgoing = outgoing.body(body.clone());
         }
-        let mut response = outgoing.send().await.map_err(|error| format!("no answer: {}", innermost(&error)))?;
+        let mut response =
+            outgoing.send().await.map_err(|error| format!("{asked}: no answer: {}", innermost(&error)))?;
         let body = read(&mut response).await?;
         Ok(request.expect.mismatches(response.status().as_u16(), response.headers(), &body, &self.redactor))
     }

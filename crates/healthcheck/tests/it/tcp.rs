@@ -20,14 +20,14 @@ async fn an_open_port_is_healthy_and_a_closed_one_is_not() {
     drop(listener);
     let result = ask(probe(&address.to_string()), PATIENCE).await;
     assert_eq!(result.state, CheckState::Unhealthy);
-    assert!(result.detail.contains("refused"), "{}", result.detail);
+    assert!(result.detail.starts_with(&format!("tcp://{address}: Connection refused")), "{}", result.detail);
 }
 
 #[tokio::test]
 async fn p21_what_cannot_be_asked_is_unknown() {
     for (address, expected) in [
-        ("127.0.0.1", "`127.0.0.1` is not HOST:PORT"),
-        ("127.0.0.1:http", "`127.0.0.1:http` is not HOST:PORT"),
+        ("127.0.0.1", "tcp://127.0.0.1: the address is not HOST:PORT"),
+        ("127.0.0.1:http", "tcp://127.0.0.1:http: the address is not HOST:PORT"),
         ("no-such-host.invalid:80", "`no-such-host.invalid` does not resolve"),
         ("169.254.169.254:80", "resolves to link-local addresses only"),
         ("[fe80::1]:80", "resolves to link-local addresses only"),

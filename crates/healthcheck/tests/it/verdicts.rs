@@ -80,7 +80,7 @@ async fn a_report_is_written_as_its_schema_says() {
     let report = run(&[check("a", Probe::Tcp(TcpProbe::new("nothing")))]).await;
     let expected = serde_json::json!({
         "verdict": "blocked",
-        "checks": [{ "name": "a", "state": "unknown", "severity": "block", "detail": "`nothing` is not HOST:PORT" }]
+        "checks": [{ "name": "a", "state": "unknown", "severity": "block", "detail": "tcp://nothing: the address is not HOST:PORT" }]
     });
     assert_eq!(serde_json::to_value(&report).unwrap(), expected);
     assert_eq!(report.checks[0].state.word(), "unknown");

@@ -25,7 +25,7 @@ pub(super) fn values_of(context: &Context, revision: &Revision, environment: &En
     Ok(match &environment.url {
         Some(source) => {
             let place = format!("environments.{}.url", environment.name);
-            values.with(Variable::Url, config_values::text(context, &revision.inputs, &place, source)?)
+            values.with(Variable::Url, config_values::address(context, &revision.inputs, &place, source)?)
         }
         None => values,
     })

@@ -13,6 +13,7 @@ use process::Program;
 use qa::HttpSuite;
 
 use super::suites::suite;
+use crate::config_values;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::revision::Revision;
@@ -26,6 +27,8 @@ pub(crate) struct Needs {
     pub programs: Vec<Problem>,
     /// The environment variables of the job, and what reads each.
     pub variables: BTreeMap<String, BTreeSet<String>>,
+    /// The address is in a variable of this job, and is none.
+    pub address: Option<Error>,
 }
 
 impl Needs {
@@ -38,6 +41,24 @@ impl Needs {
                 Problem::new(name, format!("is not set, and read by {}", readers.join(", ")))
             })
             .collect()
+    }
+
+    fn address(&mut self, context: &Context, revision: &Revision, place: &str, source: &SourceValue) -> Result<()> {
+        if let SourceValue::Env(name) = source {
+            self.reads([name], place);
+            if context.variable(name.as_str()).is_none() {
+                return Ok(());
+            }
+        }
+        match (config_values::address(context, &revision.inputs, place, source), source) {
+            (Ok(_), _) => {}
+            (Err(error), SourceValue::Env(_)) => self.address = Some(error),
+            (Err(error), SourceValue::Value(_) | SourceValue::File(_)) if error.kind() == ErrorKind::Usage => {
+                self.problems.push(Problem::new(place, error.message()));
+            }
+            (Err(error), SourceValue::Value(_) | SourceValue::File(_)) => return Err(error),
+        }
+        Ok(())
     }
 
     fn reads<'a>(&mut self, names: impl IntoIterator<Item = &'a config::EnvironmentVariable>, reader: &str) {
@@ -74,8 +95,8 @@ pub(crate) fn needs(
     if suites.is_empty() && probes.is_empty() && health.dependencies.is_empty() {
         return Ok(needs);
     }
-    if let Some(SourceValue::Env(name)) = &environment.url {
-        needs.reads([name], &format!("environments.{}.url", environment.name));
+    if let Some(source) = &environment.url {
+        needs.address(context, revision, &format!("environments.{}.url", environment.name), source)?;
     }
     let definitions = suites.iter().map(|name| suite(revision, name)).collect::<Result<Vec<_>>>()?;
     let commands = |kind: &'_ ProbeKind| match kind {

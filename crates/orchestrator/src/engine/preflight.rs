@@ -142,6 +142,10 @@ impl Obstacles {
         self.add(ErrorKind::Usage, needs.problems, "correct the file in a change of its own, or take the suite out");
         self.add(ErrorKind::Usage, needs.programs, PROGRAM_HINT);
         self.add(ErrorKind::Usage, variables, "set the variables in the job that runs this command");
+        if let Some(error) = needs.address {
+            let hint = error.hints().join("; ");
+            self.add(ErrorKind::Usage, vec![Problem::new("address", error.message())], &hint);
+        }
     }
 
     fn refuse(self, environment: &str) -> Result<()> {

@@ -114,6 +114,32 @@ async fn a_tag_that_is_taken_is_found_before_the_deployment() {
 }
 
 #[tokio::test]
+async fn an_address_without_a_scheme_names_the_variable_that_holds_it() {
+    let address = "{ env: STAGING_URL }\n    suites: [system]\n";
+    let shop = Shop::with(&CONFIGURATION.replace("    suites: [system]\n", &format!("    url: {address}")));
+    shop.merge_dev().await;
+    let mut surroundings = shop.surroundings();
+    let others = surroundings.variables.clone();
+    surroundings.variables =
+        Arc::new(move |name| if name == "STAGING_URL" { Some("shop.example:8080".to_owned()) } else { others(name) });
+    let watcher = Watcher::new();
+    let settings = Settings::new(shop.join("shop.git"), Actor::Named(user(BOT)));
+    let job = Context::open(settings, surroundings, watcher.clone(), watcher).unwrap();
+    let before = shop.untouched();
+    let asked = fails(orchestrator::health(&job, &staging()).await.map(drop), ErrorKind::Usage);
+    let ran = fails(run(&job, &RunRequest::new(staging())).await.map(drop), ErrorKind::Usage);
+    for error in [asked, ran] {
+        let text = error.to_string();
+        let expected = "`environments.staging.url` is environment variable `STAGING_URL`, whose value \
+                        `shop.example:8080` has no scheme";
+        assert!(text.contains(expected), "{text}");
+        let hints = error.hints().join("\n");
+        assert!(hints.contains("variable `STAGING_URL` be `https://shop.example:8080`"), "{hints}");
+    }
+    assert_eq!(shop.untouched(), before);
+}
+
+#[tokio::test]
 async fn what_is_done_needs_nothing_any_more() {
     let shop = promoted().await;
     shop.run_ok(&production()).await;
