@@ -95,7 +95,8 @@ fn t50_no_output_of_the_binary_follows_a_link() {
     let summary = shop.join("shop/report.xml");
     let command = shop.orchestrator("--format github status").env("GITHUB_STEP_SUMMARY", &summary);
     let finished = command.run();
-    assert!(finished.text().contains("report.xml"), "it is said: {finished}");
+    assert!(finished.code() == Some(2) && finished.text().contains("report.xml"), "it is said: {finished}");
+    assert!(!finished.text().contains("production"), "before the work: {finished}");
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
     assert!(!shop.join("nowhere").exists());
     assert_eq!(fs::read_dir(shop.join("outside")).unwrap().count(), 0);

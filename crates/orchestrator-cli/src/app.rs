@@ -33,7 +33,11 @@ pub(crate) fn run() -> ExitCode {
     if global.verbose {
         show_trace(console);
     }
-    let printer = Printer { console, command: name, summary };
+    let mut printer = Printer { console, command: name, summary };
+    if let Err(error) = printer.check_summary() {
+        printer.summary = None;
+        return printer.print_error(&error);
+    }
     match execute(arguments, console) {
         Ok(shown) => printer.print(&shown),
         Err(error) => printer.print_error(&error),

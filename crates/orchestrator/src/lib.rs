@@ -107,7 +107,7 @@ pub use hold::{accept_release, hold, unhold};
 pub use identity::Actor;
 pub use images::explain_image;
 pub use names::{KnownNames, known_names};
-pub use output_file::{MissingFolders, write_output};
+pub use output_file::{MissingFolders, check_output, write_output};
 pub use policy::accept_policy;
 pub use registry_client::RegistryAccess;
 pub use run::{RollbackRequest, RunRequest, plan_rollback, promote, release, rollback, run};

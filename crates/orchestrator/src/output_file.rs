@@ -33,23 +33,34 @@ pub enum MissingFolders {
 /// disk is full, read-only or not to be written to.
 pub fn write_output(work_tree: Option<&Path>, path: &Path, bytes: &[u8], missing: MissingFolders) -> Result<()> {
     let output = Output { path, missing };
-    let name = path.file_name().ok_or_else(|| output.refused("names no file"))?;
-    let folder = output.folder(work_tree)?;
-    match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) => match FileType::from_raw_mode(found.st_mode) {
-            FileType::RegularFile => {}
-            FileType::Symlink => return Err(output.refused("is a symbolic link, and no output follows one")),
-            _ => return Err(output.refused("is there already and is no file")),
-        },
-        Err(Errno::NOENT) => {}
-        Err(error) => return Err(output.failed(error)),
-    }
+    let name = output.name()?;
+    let Folder { opened: folder, is_whole: _ } = output.folder(work_tree, Walk::Make)?;
+    output.may_stand(&folder, name)?;
     let beside = hidden(name);
     let written = replace(&folder, &beside, name, bytes);
     if written.is_err() {
         let _nothing_to_remove = rustix::fs::unlinkat(&folder, &beside, AtFlags::empty());
     }
     written.map_err(|error| output.failed(error))
+}
+
+/// Refuses what [`write_output`] would refuse later, before there is anything to write: makes no folder, and leaves no
+/// file.
+///
+/// # Errors
+///
+/// As [`write_output`].
+pub fn check_output(work_tree: Option<&Path>, path: &Path, missing: MissingFolders) -> Result<()> {
+    let output = Output { path, missing };
+    let name = output.name()?;
+    let Folder { opened: folder, is_whole } = output.folder(work_tree, Walk::Look)?;
+    if is_whole {
+        output.may_stand(&folder, name)?;
+    }
+    // Not even the permissions say what a file system takes.
+    let beside = hidden(name);
+    create(&folder, &beside).map_err(|error| output.failed(error))?;
+    rustix::fs::unlinkat(&folder, &beside, AtFlags::empty()).map_err(|error| output.failed(error))
 }
 
 /// The name of the file that is renamed once it is whole.
@@ -61,22 +72,45 @@ fn hidden(name: &OsStr) -> OsString {
 }
 
 fn replace(folder: &OwnedFd, beside: &OsStr, name: &OsStr, bytes: &[u8]) -> std::io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = || rustix::fs::openat(folder, beside, flags, Mode::from_raw_mode(0o666));
-    let file = match open() {
-        // Of an earlier process with this one's number.
-        Err(Errno::EXIST) => {
-            rustix::fs::unlinkat(folder, beside, AtFlags::empty())?;
-            open()?
-        }
-        opened => opened?,
-    };
-    let mut file = File::from(file);
+    let mut file = File::from(create(folder, beside)?);
     file.write_all(bytes)?;
     file.sync_all()?;
     rustix::fs::renameat(folder, beside, folder, name)?;
     rustix::fs::fsync(folder)?;
     Ok(())
+}
+
+fn open(folder: &Path) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(CWD, folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn create(folder: &OwnedFd, beside: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || rustix::fs::openat(folder, beside, flags, Mode::from_raw_mode(0o666));
+    match open() {
+        // Of an earlier process with this one's number.
+        Err(Errno::EXIST) => {
+            rustix::fs::unlinkat(folder, beside, AtFlags::empty())?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+/// What happens on the way to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Walk {
+    /// Folders that are missing are made, where the caller wants them.
+    Make,
+    /// The way ends at a folder that would be made.
+    Look,
+}
+
+/// The folder that a way leads to.
+struct Folder {
+    opened: OwnedFd,
+    /// Whether it is the file's own; otherwise the rest of the way is still to be made.
+    is_whole: bool,
 }
 
 /// One file that is to be written.
@@ -86,49 +120,81 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
+    fn name(&self) -> Result<&OsStr> {
+        self.path.file_name().ok_or_else(|| self.refused("names no file"))
+    }
+
     /// Opens the folder of the file, part by part.
-    fn folder(&self, work_tree: Option<&Path>) -> Result<OwnedFd> {
+    fn folder(&self, work_tree: Option<&Path>, walk: Walk) -> Result<Folder> {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let below = work_tree.and_then(|top| Some((top, folder.strip_prefix(top).ok()?)));
         let (start, parts) = match below {
             Some((top, parts)) => (top, parts),
-            None if folder.is_absolute() => {
-                if self.missing == MissingFolders::Make {
-                    std::fs::create_dir_all(folder).map_err(|error| self.failed(error))?;
-                }
-                (folder, Path::new(""))
-            }
+            None if folder.is_absolute() => return self.own_folder(folder, walk),
             None => (Path::new("."), folder),
         };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut opened = rustix::fs::openat(CWD, start, flags, Mode::empty()).map_err(|error| self.failed(error))?;
+        let mut opened = open(start).map_err(|error| self.failed(error))?;
         for part in parts.components() {
             let name = match part {
                 Component::Normal(name) => name,
                 Component::ParentDir => OsStr::new(".."),
                 Component::CurDir | Component::RootDir | Component::Prefix(_) => continue,
             };
-            opened = self.next(&opened, name)?;
+            match self.next(&opened, name, walk)? {
+                Some(next) => opened = next,
+                None => return Ok(Folder { opened, is_whole: false }),
+            }
         }
-        Ok(opened)
+        Ok(Folder { opened, is_whole: true })
     }
 
-    fn next(&self, folder: &OwnedFd, name: &OsStr) -> Result<OwnedFd> {
+    /// A folder outside of a work tree, in which links are the caller's own.
+    fn own_folder(&self, folder: &Path, walk: Walk) -> Result<Folder> {
+        let there = match (self.missing, walk) {
+            (MissingFolders::Refuse, _) => folder,
+            (MissingFolders::Make, Walk::Make) => {
+                std::fs::create_dir_all(folder).map_err(|error| self.failed(error))?;
+                folder
+            }
+            (MissingFolders::Make, Walk::Look) => folder.ancestors().find(|part| part.exists()).unwrap_or(folder),
+        };
+        let opened = open(there).map_err(|error| self.failed(error))?;
+        Ok(Folder { opened, is_whole: there == folder })
+    }
+
+    /// The next folder on the way; `None` where it would have to be made.
+    fn next(&self, folder: &OwnedFd, name: &OsStr, walk: Walk) -> Result<Option<OwnedFd>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || rustix::fs::openat(folder.as_fd(), name, flags, Mode::empty());
-        match open() {
-            Err(Errno::NOENT) if self.missing == MissingFolders::Make => {
+        let opened = match (open(), self.missing, walk) {
+            (Err(Errno::NOENT), MissingFolders::Make, Walk::Look) => return Ok(None),
+            (Err(Errno::NOENT), MissingFolders::Make, Walk::Make) => {
                 match rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o777)) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(error) => return Err(self.failed(error)),
+                    Ok(()) | Err(Errno::EXIST) => open(),
+                    Err(error) => Err(error),
                 }
-                open().map_err(|error| self.failed(error))
             }
-            Err(Errno::LOOP | Errno::NOTDIR) => Err(self.refused(&format!(
-                "leads over `{}`, which is a symbolic link or no folder, and no output follows a link",
-                name.display()
-            ))),
-            opened => opened.map_err(|error| self.failed(error)),
+            (Err(Errno::LOOP | Errno::NOTDIR), _, _) => {
+                return Err(self.refused(&format!(
+                    "leads over `{}`, which is a symbolic link or no folder, and no output follows a link",
+                    name.display()
+                )));
+            }
+            (opened, _, _) => opened,
+        };
+        opened.map(Some).map_err(|error| self.failed(error))
+    }
+
+    /// Refuses what is there already and is no file.
+    fn may_stand(&self, folder: &OwnedFd, name: &OsStr) -> Result<()> {
+        match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => match FileType::from_raw_mode(found.st_mode) {
+                FileType::RegularFile => Ok(()),
+                FileType::Symlink => Err(self.refused("is a symbolic link, and no output follows one")),
+                _ => Err(self.refused("is there already and is no file")),
+            },
+            Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(self.failed(error)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Running suites without making a proof.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use config::Config;
 use forge::{MergeRef, StatusState};
@@ -29,12 +30,14 @@ pub struct TestRequest {
     pub suites: Vec<SuiteName>,
     /// Test what merging this pull request gives, and set its status; `None`: test the environment's branch.
     pub pull_request: Option<u64>,
+    /// Write a `JUnit` report into this file.
+    pub junit: Option<PathBuf>,
 }
 
 impl TestRequest {
     /// All suites of an environment, on its branch.
     pub fn new(environment: EnvironmentName) -> Self {
-        Self { environment, suites: Vec::new(), pull_request: None }
+        Self { environment, suites: Vec::new(), pull_request: None, junit: None }
     }
 }
 
@@ -46,6 +49,17 @@ impl TestRequest {
 /// [`ErrorKind::Usage`] where there is no suite to run, [`ErrorKind::Refused`] where a pull request removes a suite that
 /// its base branch requires. A suite that fails is a report.
 pub async fn run_tests(context: &Context, request: &TestRequest) -> Result<TestReport> {
+    if let Some(path) = &request.junit {
+        context.check_output(path)?;
+    }
+    let report = test(context, request).await?;
+    if let Some(path) = &request.junit {
+        context.write_output(path, report.to_junit().as_bytes())?;
+    }
+    Ok(report)
+}
+
+async fn test(context: &Context, request: &TestRequest) -> Result<TestReport> {
     context.needs_history()?;
     let name = &request.environment;
     context.sync()?;

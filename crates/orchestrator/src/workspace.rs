@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::context::{Local, Settings, Surroundings, git_error, git_options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Events};
-use crate::output_file::{MissingFolders, write_output};
+use crate::output_file::{MissingFolders, check_output, write_output};
 
 /// The host of a superproject that has no address: RFC 2606 promises that it never exists.
 const NO_HOST: &str = "https://no-forge.invalid";
@@ -188,8 +188,13 @@ impl Workspace {
     }
 
     /// Writes a file that the caller asks for, as [`write_output`](crate::write_output) does.
-    pub fn write_output(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write_output(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         write_output(self.git.work_tree(), path, bytes, MissingFolders::Refuse)
+    }
+
+    /// Refuses a file that [`write_output`](Self::write_output) could not write.
+    pub(crate) fn check_output(&self, path: &Path) -> Result<()> {
+        check_output(self.git.work_tree(), path, MissingFolders::Refuse)
     }
 
     /// The commit that a revision names: a branch of the forge first, then its tags, then whatever git knows by that

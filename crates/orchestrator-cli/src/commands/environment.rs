@@ -70,11 +70,8 @@ pub(crate) async fn test(context: &Context, args: TestRunArgs) -> Result<Shown> 
     let mut request = TestRequest::new(args.environment.name);
     request.suites = args.suite;
     request.pull_request = args.pull_request;
-    let report = library::run_tests(context, &request).await?;
-    if let Some(path) = &args.junit {
-        context.write_output(path, report.to_junit().as_bytes())?;
-    }
-    Ok(Shown::report(&report))
+    request.junit = args.junit;
+    Ok(Shown::report(&library::run_tests(context, &request).await?))
 }
 
 pub(crate) async fn hold(context: &Context, args: &HoldArgs) -> Result<Shown> {

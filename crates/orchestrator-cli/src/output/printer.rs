@@ -1,9 +1,11 @@
 //! The three ways to print a report or an error.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 
+use lock_model::ErrorClass;
 use lock_model::escaping::{code_block, escape_terminal, escape_terminal_lines, is_hidden, shorten};
 use orchestrator::{Error, ErrorKind, ListedProblem, Problem};
 use rustix::fs::OFlags;
@@ -11,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::shown::Json;
 use super::{Console, Format, Page, Screen, Shown, Tone, github};
+use crate::environment::STEP_SUMMARY;
 use crate::exit_code::ExitCode;
 
 /// Prints what a command answers. A reader that closed the pipe is no error.
@@ -24,6 +27,15 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
+    /// Refuses a step summary that could not be written, before there is anything to say in it.
+    pub(crate) fn check_summary(&self) -> Result<(), Error> {
+        let Some(path) = self.summary.as_ref().filter(|_| self.console.format == Format::Github) else { return Ok(()) };
+        open(path).map(drop).map_err(|error| {
+            let why = format!("step summary `{path}`, which `{}` names, cannot be written", STEP_SUMMARY.name);
+            Error::from_source(kind_of(&error), why, error)
+        })
+    }
+
     /// Prints a report and says what to end with.
     pub(crate) fn print(&self, shown: &Shown) -> ExitCode {
         let mut out = io::stdout().lock();
@@ -270,11 +282,24 @@ fn in_plain_sight(json: &str) -> String {
 /// Adds to the step summary file, where there is one.
 fn append(summary: Option<&str>, page: &str) -> io::Result<()> {
     let Some(path) = summary else { return Ok(()) };
-    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).expect("the flag is one of the first bits");
-    let written = std::fs::OpenOptions::new().append(true).create(true).custom_flags(no_follow).open(path);
-    written
+    open(path)
         .and_then(|mut file| file.write_all(page.as_bytes()))
         .map_err(|error| io::Error::new(error.kind(), format!("step summary `{path}`: {error}")))
+}
+
+fn open(summary: &str) -> io::Result<File> {
+    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).expect("the flag is one of the first bits");
+    File::options().append(true).create(true).custom_flags(no_follow).open(summary)
+}
+
+/// What a failed write means: the disk, or a file that cannot be meant.
+fn kind_of(error: &io::Error) -> ErrorKind {
+    match ErrorClass::of_io(error, ErrorClass::Invalid) {
+        ErrorClass::Storage => ErrorKind::Storage,
+        ErrorClass::NotFound | ErrorClass::Denied | ErrorClass::Temporary | ErrorClass::Invalid | ErrorClass::Bug => {
+            ErrorKind::Usage
+        }
+    }
 }
 
 /// Turns a failed write into an exit code other than 0, except where the reader closed the pipe: the command's own
@@ -286,7 +311,7 @@ fn ended(written: io::Result<()>, code: ExitCode) -> ExitCode {
     }
     // Nowhere is left to say it when this fails too.
     let _unsaid = writeln!(io::stderr().lock(), "error: the report cannot be written: {error}");
-    if code == ExitCode::DONE { ErrorKind::Usage.into() } else { code }
+    if code == ExitCode::DONE { kind_of(&error).into() } else { code }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Where locks are read from and written to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lock_model::{LOCK_FILE, Lock, TreePath};
 
@@ -8,7 +8,7 @@ use crate::context::{Local, Surroundings, git_error};
 use crate::error::{Error, ErrorKind, Result, storage};
 use crate::inputs::Inputs;
 use crate::lock_folder::lock_files;
-use crate::output_file::{MissingFolders, write_output};
+use crate::output_file::{MissingFolders, check_output, write_output};
 use crate::revision::LockFile;
 use crate::workspace::Workspace;
 
@@ -72,6 +72,13 @@ pub(super) fn read_bytes(path: &Path, surroundings: &Surroundings) -> Result<Vec
         (std::fs::read(path), format!("`{}`", path.display()))
     };
     read.map_err(|error| storage(ErrorKind::Usage, format!("{what} cannot be read"), error))
+}
+
+/// Refuses a folder that [`write_lock_folder`] could not write to.
+pub(super) fn check_lock_folder(context: &Workspace, folder: Option<&PathBuf>) -> Result<()> {
+    let Some(folder) = folder else { return Ok(()) };
+    let file = folder.join(Path::new(LOCK_FILE).file_name().unwrap_or_default());
+    check_output(context.git.work_tree(), &file, MissingFolders::Make)
 }
 
 /// Writes `lock.yaml`, its schema and `.gitattributes`, each old or new and never a mix, and never over the file of another

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lock_model::{ServiceName, Source};
 
-use super::files::{lock_file_at, read_file, write_lock_folder};
+use super::files::{check_lock_folder, lock_file_at, read_file, write_lock_folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints::of_uncommitted_configuration;
 use crate::lock_builder::{self, Scope};
@@ -56,8 +56,9 @@ impl LockGenerateRequest {
 /// cannot be used.
 pub async fn generate_lock<'a>(site: impl Into<Site<'a>>, request: &LockGenerateRequest) -> Result<LockGenerateReport> {
     let site = site.into();
-    site.sync()?;
     let context = site.workspace();
+    check_lock_folder(context, request.output.as_ref())?;
+    site.sync()?;
     if let Some(number) = request.pull_request {
         let merge = test_merge(site.forge()?, number).await?;
         return generate(site, request, &merge.revision, merge.source).await;

@@ -12,7 +12,7 @@ use lock_model::{
 use registry::{Event, ImageRequest, RevisionPolicy};
 
 use super::adopt::Adopter;
-use super::files::{read_bytes, write_lock_folder};
+use super::files::{check_lock_folder, read_bytes, write_lock_folder};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
@@ -69,6 +69,7 @@ impl LockMigrateRequest {
 /// [`ErrorKind::Lock`] for a file that is no such lock, [`ErrorKind::Repository`] where it belongs to no commit,
 /// [`ErrorKind::Image`] where the registry has something else than it meant.
 pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Result<LockMigrateReport> {
+    check_lock_folder(context, request.output.as_ref())?;
     context.sync()?;
     let older = read_bytes(&request.file, &context.surroundings)?;
     let older = LegacyLock::parse(&older, &request.file.display().to_string()).map_err(|error| lock_error(&error))?;

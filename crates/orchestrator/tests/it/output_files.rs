@@ -4,11 +4,16 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use orchestrator::{ErrorKind, MissingFolders, write_output};
+use orchestrator::lock::{LockGenerateRequest, LockMigrateRequest, generate_lock, migrate_lock};
+use orchestrator::{ErrorKind, MissingFolders, TestRequest, check_output, run_tests, write_output};
 use test_support::Sandbox;
 
+use crate::shop::{Shop, environment, fails};
+
 fn kind(work_tree: Option<&Path>, path: &Path) -> ErrorKind {
+    let before = check_output(work_tree, path, MissingFolders::Make).unwrap_err();
     let error = write_output(work_tree, path, b"new", MissingFolders::Make).unwrap_err();
+    assert_eq!((before.kind(), before.to_string()), (error.kind(), error.to_string()), "it was said before");
     assert!(error.message().contains(path.to_str().unwrap()), "{error} names the path");
     error.kind()
 }
@@ -51,6 +56,13 @@ fn t50_no_output_follows_a_link() {
     // The folders on the way to a work tree are the caller's own.
     symlink(&top, sandbox.join("linked-clone")).unwrap();
     let linked = sandbox.join("linked-clone");
+    for path in [linked.join("deep/er/x.xml"), sandbox.join("linked-clone/deep/y.xml"), top.join("real/x.xml")] {
+        for work_tree in [Some(linked.as_path()), Some(top.as_path()), None] {
+            check_output(work_tree, &path, MissingFolders::Make).unwrap();
+        }
+    }
+    assert!(!top.join("deep").exists(), "a look makes nothing");
+    assert_eq!(fs::read_dir(top.join("real")).unwrap().count(), 1, "and leaves nothing");
     write_output(Some(&linked), &linked.join("deep/er/x.xml"), b"new", MissingFolders::Make).unwrap();
     assert_eq!(fs::read_to_string(top.join("deep/er/x.xml")).unwrap(), "new");
     write_output(None, &sandbox.join("linked-clone/y.xml"), b"new", MissingFolders::Refuse).unwrap();
@@ -67,11 +79,35 @@ fn f26_a_place_that_cannot_be_written_is_named() {
     assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     // Nobody makes a file there, not even root.
     for place in ["/sys/kernel/orchestrator.xml", "/proc/self/task/orchestrator.xml"] {
+        let before = check_output(None, Path::new(place), MissingFolders::Refuse).unwrap_err();
         let error = write_output(None, Path::new(place), b"new", MissingFolders::Refuse).unwrap_err();
+        assert_eq!((before.kind(), before.message()), (error.kind(), error.message()));
         if error.kind() == ErrorKind::Storage {
             assert!(error.message().contains(place) && !error.hints().is_empty(), "{error}");
             return;
         }
     }
     panic!("no place of this machine refuses to be written to");
+}
+
+/// The rest of each request is wrong as well, and would be said if work had begun.
+#[tokio::test]
+async fn an_output_that_cannot_be_written_is_noticed_before_the_work() {
+    let shop = Shop::new();
+    let place = shop.join("taken");
+    fs::write(&place, "").unwrap();
+    let mut generate = LockGenerateRequest::new("no-such-branch");
+    generate.output = Some(place.join("locks"));
+    let mut migrate = LockMigrateRequest::new("no-such-file.json");
+    migrate.output = Some(place.clone());
+    let mut test = TestRequest::new(environment("no-such-environment"));
+    test.junit = Some(shop.join("no-such-folder/report.xml"));
+    let bot = shop.bot();
+    for (error, path) in [
+        (fails(generate_lock(&bot, &generate).await.map(drop), ErrorKind::Usage), "taken/locks/lock.yaml"),
+        (fails(migrate_lock(&bot, &migrate).await.map(drop), ErrorKind::Usage), "taken/lock.yaml"),
+        (fails(run_tests(&bot, &test).await.map(drop), ErrorKind::Usage), "no-such-folder/report.xml"),
+    ] {
+        assert!(error.message().ends_with(&format!("{path}` cannot be written")), "{error}");
+    }
 }
