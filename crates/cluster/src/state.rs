@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretBox};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::connection::Connection;
 use crate::error::{ClusterError, ClusterErrorKind};
@@ -15,16 +15,54 @@ const NAME: &str = "orchestrator-state";
 /// In bytes.
 const KEY_LENGTH: usize = 32;
 
-/// To whom a namespace belongs, and the key of the digests of its secrets.
-#[derive(Debug)]
+/// To whom a namespace belongs, what was deployed there, and the key of the digests of its secrets.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct NamespaceState {
-    /// Identity of the repository.
+    /// To whom it belongs.
+    pub owner: NamespaceOwner,
+    /// What was deployed there completely, as the last deployment wrote it; `None` before the first one.
+    pub deployed: Option<DeployedRelease>,
+    /// Keys the digests of configuration and secrets, so that equal values are seen without being known.
+    pub key: StateKey,
+    secret: Object,
+}
+
+/// Without the Secret.
+impl fmt::Debug for NamespaceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { owner, deployed, .. } = self;
+        f.debug_struct("NamespaceState").field("owner", owner).field("deployed", deployed).finish_non_exhaustive()
+    }
+}
+
+/// The environment that a namespace belongs to.
+///
+/// Displayed as ``environment `staging` of `https://forge.example/shop/shop` ``.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceOwner {
+    /// Identity of the repository: the address of its superproject.
     pub repository: String,
     /// The name of the environment.
     pub environment: String,
-    /// Keys the digests of configuration and secrets, so that equal values are seen without being known.
-    pub key: StateKey,
+}
+
+impl fmt::Display for NamespaceOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |text: &str| lock_model::escaping::escape_short(text, 200);
+        write!(f, "environment `{}` of `{}`", shown(&self.environment), shown(&self.repository))
+    }
+}
+
+/// A release that all of is in a namespace; the texts are as they are written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeployedRelease {
+    /// Its id.
+    pub release: String,
+    /// Id of its lock.
+    pub lock: String,
+    /// Commit of the superproject.
+    pub commit: String,
 }
 
 /// 32 random bytes that only the namespace knows.
@@ -42,6 +80,12 @@ impl StateKey {
     }
 }
 
+impl Clone for StateKey {
+    fn clone(&self) -> Self {
+        Self::new(*self.expose())
+    }
+}
+
 /// Without the bytes.
 impl fmt::Debug for StateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,7 +96,7 @@ impl fmt::Debug for StateKey {
 impl Connection {
     /// Reads to whom a namespace belongs; `None` before the first deployment.
     pub async fn namespace_state(&self, namespace: &str) -> Result<Option<NamespaceState>, ClusterError> {
-        self.find(&key(namespace)).await?.map(|secret| read(&secret)).transpose()
+        self.find(&key(namespace)).await?.map(NamespaceState::read).transpose()
     }
 
     /// Writes to whom a namespace belongs, unless that is written already; returns what is written then.
@@ -61,15 +105,13 @@ impl Connection {
     pub async fn claim_namespace(
         &self,
         namespace: &str,
-        repository: &str,
-        environment: &str,
+        owner: &NamespaceOwner,
         fresh: &StateKey,
     ) -> Result<NamespaceState, ClusterError> {
         if let Some(state) = self.namespace_state(namespace).await? {
             return Ok(state);
         }
-        let encoded = |text: &[u8]| STANDARD.encode(text);
-        let secret = Object::new(json!({
+        let mut secret = json!({
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {
@@ -78,20 +120,57 @@ impl Connection {
                 "labels": { "app.kubernetes.io/managed-by": "orchestrator" },
             },
             "type": "Opaque",
-            "data": {
-                "repository": encoded(repository.as_bytes()),
-                "environment": encoded(environment.as_bytes()),
-                "key": encoded(fresh.expose()),
-            },
-        }))?;
-        match self.create(&secret).await {
-            Ok(stored) => read(&stored),
+            "data": { "key": STANDARD.encode(fresh.expose()) },
+        });
+        put_owner(&mut secret["data"], owner);
+        match self.create(&Object::new(secret)?).await {
+            Ok(stored) => NamespaceState::read(stored),
             // Another run was faster, or our own answer was lost.
             Err(error) if matches!(error.kind(), ClusterErrorKind::Conflict { .. }) => {
-                read(&self.get(&key(namespace)).await?)
+                NamespaceState::read(self.get(&key(namespace)).await?)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Writes a new owner over the one of `state`; a state that another run changed meanwhile is a conflict.
+    pub async fn give_namespace(
+        &self,
+        state: &NamespaceState,
+        owner: &NamespaceOwner,
+    ) -> Result<NamespaceState, ClusterError> {
+        self.change_state(state, |data| put_owner(data, owner)).await
+    }
+
+    /// Writes what was deployed completely; a state that another run changed meanwhile is a conflict.
+    pub async fn record_deployed(
+        &self,
+        state: &NamespaceState,
+        deployed: &DeployedRelease,
+    ) -> Result<NamespaceState, ClusterError> {
+        self.change_state(state, |data| {
+            let DeployedRelease { release, lock, commit } = deployed;
+            put(data, &[("release", release), ("lock", lock), ("commit", commit)]);
+        })
+        .await
+    }
+
+    /// Writes nothing where nothing changes.
+    async fn change_state(
+        &self,
+        state: &NamespaceState,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<NamespaceState, ClusterError> {
+        let mut secret = state.secret.value().clone();
+        if let Some(metadata) = secret.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+        let before = secret["data"].clone();
+        change(&mut secret["data"]);
+        if secret["data"] == before {
+            return Ok(state.clone());
+        }
+        NamespaceState::read(self.replace(&Object::new(secret)?).await?)
     }
 }
 
@@ -99,16 +178,35 @@ fn key(namespace: &str) -> ObjectKey {
     ObjectKey::namespaced(Kind::new("v1", "Secret"), namespace, NAME)
 }
 
-fn read(secret: &Object) -> Result<NamespaceState, ClusterError> {
-    let damaged = |field: &str| {
-        let reason = format!("its `{field}` is missing or damaged");
-        ClusterError::new(secret.key(), ClusterErrorKind::NotAnObject { reason })
-    };
-    let bytes = |field: &str| {
-        let text = secret.text(&format!("/data/{field}")).ok_or_else(|| damaged(field))?;
-        STANDARD.decode(text).map_err(|_| damaged(field))
-    };
-    let text = |field: &str| String::from_utf8(bytes(field)?).map_err(|_| damaged(field));
-    let key = bytes("key")?.try_into().map_err(|_| damaged("key"))?;
-    Ok(NamespaceState { repository: text("repository")?, environment: text("environment")?, key: StateKey::new(key) })
+fn put_owner(data: &mut Value, owner: &NamespaceOwner) {
+    put(data, &[("repository", &owner.repository), ("environment", &owner.environment)]);
+}
+
+fn put(data: &mut Value, texts: &[(&str, &str)]) {
+    for (field, text) in texts {
+        data[*field] = STANDARD.encode(text).into();
+    }
+}
+
+impl NamespaceState {
+    fn read(secret: Object) -> Result<Self, ClusterError> {
+        let damaged = |field: &str| {
+            let reason = format!("its `{field}` is missing or damaged");
+            ClusterError::new(secret.key(), ClusterErrorKind::NotAnObject { reason })
+        };
+        let bytes = |field: &str| {
+            let text = secret.text(&format!("/data/{field}"))?;
+            STANDARD.decode(text).ok()
+        };
+        let text = |field: &str| String::from_utf8(bytes(field)?).ok();
+        let required = |field: &str| text(field).ok_or_else(|| damaged(field));
+        let key = bytes("key").and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| damaged("key"))?;
+        let owner = NamespaceOwner { repository: required("repository")?, environment: required("environment")? };
+        let deployed = text("release").map(|release| DeployedRelease {
+            release,
+            lock: text("lock").unwrap_or_default(),
+            commit: text("commit").unwrap_or_default(),
+        });
+        Ok(Self { owner, deployed, key: StateKey::new(key), secret })
+    }
 }

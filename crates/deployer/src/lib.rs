@@ -4,8 +4,9 @@
 //! locked images, and which objects may leave the namespace. A [`Target`] makes a [`Plan`] of it, applies that plan,
 //! and [proves](Target::prove) afterwards that what is there is what the request asks for.
 //!
-//! The one target so far is [`render`]: it starts nothing and talks to no cluster. It writes the manifests, with every
-//! locked image by its digest, into a git branch and a folder; Argo CD, Flux or a person takes them from there.
+//! [`render`] starts nothing and talks to no cluster. It writes the manifests, with every locked image by its digest, into a
+//! git branch and a folder; Argo CD, Flux or a person takes them from there. [`helm`] installs charts in an
+//! [`EnvironmentNamespace`] of a cluster.
 //! [`compose_override`] is no target: it makes a file with the locked images for `docker compose`.
 //!
 //! # Example
@@ -75,6 +76,7 @@ pub mod helm;
 mod image_fields;
 mod image_pinning;
 mod manifest;
+mod namespace;
 mod plan;
 mod problem;
 mod proof;
@@ -91,6 +93,7 @@ pub use git;
 pub use helm::HelmTarget;
 pub use image_pinning::{ImagePin, UnpinnedImage, UnpinnedReason};
 pub use lock_model;
+pub use namespace::{EnvironmentNamespace, RunningContainer};
 pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
 pub use problem::{DeployProblem, DeployProblems, ProblemKind};
 pub use proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProofVerdict, ProvenImage};

@@ -6,7 +6,7 @@ use lock_model::ServiceName;
 
 use crate::helm::HelmProof;
 use crate::image_pinning::UnpinnedImage;
-use crate::problem::escaped;
+use crate::problem::{ProblemKind, escaped};
 use crate::render::RenderProof;
 
 /// What was found when a deployment was compared with its request.
@@ -120,6 +120,31 @@ pub enum FindingKind {
     Duplicate,
     /// An image that is neither locked nor written with a digest, where the rule refuses those.
     UnpinnedImage,
+}
+
+impl FindingKind {
+    /// What a problem of a plan is, found in what is there.
+    pub(crate) fn of(kind: ProblemKind) -> Self {
+        match kind {
+            ProblemKind::Namespace | ProblemKind::ClusterScoped | ProblemKind::Privileged => Self::Reach,
+            ProblemKind::UnpinnedImage => Self::UnpinnedImage,
+            ProblemKind::NothingToDeploy => Self::NothingDeployed,
+            ProblemKind::Duplicate => Self::Duplicate,
+            ProblemKind::Image => Self::Image,
+            ProblemKind::Request
+            | ProblemKind::Path
+            | ProblemKind::Place
+            | ProblemKind::Unreadable
+            | ProblemKind::NeedsHelm
+            | ProblemKind::Chart
+            | ProblemKind::Unstable
+            | ProblemKind::Cluster
+            | ProblemKind::Reference
+            | ProblemKind::Label
+            | ProblemKind::NeedsKustomize
+            | ProblemKind::Proof => Self::Unreadable,
+        }
+    }
 }
 
 impl Proof {

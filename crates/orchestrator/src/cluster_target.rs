@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
 use config::{ClusterNamespace, Config, Environment, KubeconfigEncoding};
-use deployer::HelmTarget;
 use deployer::helm::HelmSearch;
+use deployer::{EnvironmentNamespace, HelmTarget};
 use lock_model::EnvironmentName;
 
 use crate::context::Context;
@@ -37,13 +37,23 @@ impl ClusterPlace {
         })
     }
 
-    /// Opens the cluster; it is not asked yet.
-    pub(crate) async fn target(&self, context: &Workspace) -> Result<HelmTarget> {
-        let kubeconfig = self.kubeconfig(context)?;
-        let namespace = self.namespace.namespace.to_string();
-        HelmTarget::new(helm_search(context), &kubeconfig, namespace, self.repository.clone(), context.deadline)
+    /// Opens the namespace; the cluster is not asked yet.
+    pub(crate) async fn open(&self, context: &Workspace) -> Result<EnvironmentNamespace> {
+        self.open_with(context, &self.kubeconfig(context)?).await
+    }
+
+    async fn open_with(&self, context: &Workspace, kubeconfig: &cluster::Kubeconfig) -> Result<EnvironmentNamespace> {
+        let (namespace, interrupt) = (self.namespace.namespace.to_string(), context.surroundings.interrupt.clone());
+        EnvironmentNamespace::new(kubeconfig, namespace, self.repository.clone(), context.deadline, interrupt)
             .await
             .map_err(|error| Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error))
+    }
+
+    /// Opens the namespace for helm.
+    pub(crate) async fn helm(&self, context: &Workspace, lease: Option<&Arc<LeaseKeeper>>) -> Result<HelmTarget> {
+        let kubeconfig = self.kubeconfig(context)?;
+        let namespace = leased(self.open_with(context, &kubeconfig).await?, lease);
+        Ok(HelmTarget::new(helm_search(context), &kubeconfig, namespace))
     }
 
     /// Takes the lease of the environment in its cluster. The environment's lease of the forge is held already, so no other
@@ -59,18 +69,18 @@ impl ClusterPlace {
         };
         let clock = Arc::clone(&context.clock);
         let now = Arc::new(move || clock.now());
-        let answer = self.target(context).await?.lease(self.environment.as_str(), &holder, now).await;
+        let answer = self.open(context).await?.lease(self.environment.as_str(), &holder, now).await;
         let answer = answer.map_err(|error| {
             let kind = ErrorKind::of(error.class(), ErrorKind::Refused, ErrorKind::Refused);
             let hint = hints::of_target(&error);
             let error = Error::from_source(kind, "the lease of the environment cannot be taken in its cluster", error);
             hint.into_iter().fold(error, Error::hint)
         })?;
-        answer.map(Arc::new).map_err(|other| self.leased(&other))
+        answer.map(Arc::new).map_err(|other| self.busy(&other))
     }
 
     /// Another run has the environment.
-    fn leased(&self, other: &LeaseHolder) -> Error {
+    fn busy(&self, other: &LeaseHolder) -> Error {
         let escaped = |text: &str| lock_model::escaping::escape_short(text, 200);
         let by = format!("run {} of `{}`", escaped(&other.run), escaped(&other.repository));
         let message = format!("namespace `{}` is leased to {by}", self.namespace.namespace);
@@ -109,6 +119,14 @@ impl ClusterPlace {
 
     fn message(&self, what: &str) -> String {
         format!("the kubeconfig of `{}` in `{}` {what}", self.environment, self.namespace.kubeconfig)
+    }
+}
+
+/// Writes only while the lease is held, where there is one.
+fn leased(namespace: EnvironmentNamespace, lease: Option<&Arc<LeaseKeeper>>) -> EnvironmentNamespace {
+    match lease {
+        Some(lease) => namespace.with_lease(Arc::clone(lease)),
+        None => namespace,
     }
 }
 

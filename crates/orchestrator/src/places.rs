@@ -181,7 +181,7 @@ async fn namespace_content(
     place: &TargetPlace,
 ) -> Result<PlaceContent> {
     let Some(cluster) = ClusterPlace::of(context, config, environment) else { return Ok(PlaceContent::Own) };
-    let other = cluster.target(context).await?.other_owner(environment.name.as_str()).await;
+    let other = cluster.open(context).await?.other_owner(environment.name.as_str()).await;
     Ok(match other.map_err(|error| unreadable(place, error))? {
         None => PlaceContent::Own,
         Some(other) if other.repository == cluster.repository => PlaceContent::Environment(other.environment),

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use cluster::lock_model::Timestamp;
 use cluster::ready::{Rules, Tolerance};
 use cluster::{
-    Access, ApplyMode, Awaited, ClusterErrorKind, Connection, Deleted, FailureClass, FieldConflict, HeldLease, Kind,
-    Kubeconfig, LeaseAnswer, LeaseCheck, LeaseHolder, LeasePlace, LeaseRequest, LeaseState, LogTail, Object, ObjectKey,
-    Patience, Propagation, Selection, StateKey, Verdict, WaitEnd, WaitEvent, WaitOptions, WaitOutcome,
+    Access, ApplyMode, Awaited, ClusterErrorKind, Connection, Deleted, DeployedRelease, FailureClass, FieldConflict,
+    HeldLease, Kind, Kubeconfig, LeaseAnswer, LeaseCheck, LeaseHolder, LeasePlace, LeaseRequest, LeaseState, LogTail,
+    NamespaceOwner, Object, ObjectKey, Patience, Propagation, Selection, StateKey, Verdict, WaitEnd, WaitEvent,
+    WaitOptions, WaitOutcome,
 };
 use serde_json::{Value, json};
 use test_support::{Cluster, Image};
@@ -309,13 +310,28 @@ async fn a_namespace_is_claimed_once() {
     let Some((cluster, connection)) = connection().await else { return };
     let namespace = cluster.namespace("state");
     assert!(connection.namespace_state(&namespace).await.unwrap().is_none());
-    let first = connection.claim_namespace(&namespace, "shop", "staging", &StateKey::new([1; 32])).await.unwrap();
-    let second = connection.claim_namespace(&namespace, "other", "production", &StateKey::new([2; 32])).await.unwrap();
-    for state in [first, second] {
-        assert_eq!((state.repository.as_str(), state.environment.as_str()), ("shop", "staging"));
+    let owner = |repository: &str, environment: &str| NamespaceOwner {
+        repository: repository.to_owned(),
+        environment: environment.to_owned(),
+    };
+    let (shop, other) = (owner("shop", "staging"), owner("other", "production"));
+    let first = connection.claim_namespace(&namespace, &shop, &StateKey::new([1; 32])).await.unwrap();
+    let second = connection.claim_namespace(&namespace, &other, &StateKey::new([2; 32])).await.unwrap();
+    for state in [&first, &second] {
+        assert_eq!((&state.owner, &state.deployed), (&shop, &None));
         assert_eq!(state.key.expose(), &[1; 32]);
-        assert!(!format!("{state:?}").contains("1, 1"));
+        let shown = format!("{state:?}");
+        assert!(!shown.contains("1, 1") && !shown.contains("AQEB"), "{shown}");
     }
+
+    // What was deployed, and to whom the namespace is given; what was read before is no ground to write any more.
+    let text = str::to_owned;
+    let deployed = DeployedRelease { release: text("r"), lock: text("l"), commit: text("c") };
+    let done = connection.record_deployed(&first, &deployed).await.unwrap();
+    let given = connection.give_namespace(&done, &other).await.unwrap();
+    assert_eq!((&given.owner, &given.deployed, given.key.expose()), (&other, &Some(deployed), &[1; 32]));
+    let stale = connection.give_namespace(&first, &other).await.unwrap_err();
+    assert!(matches!(stale.kind(), ClusterErrorKind::Conflict { .. }), "{stale}");
     let access = |verb: &str, name: Option<&str>| Access {
         verb: verb.to_owned(),
         group: "apps".to_owned(),

@@ -3,25 +3,16 @@
 //! helm takes a chart and not the bytes of a plan. The plan therefore holds what the chart was rendered to, twice, and the
 //! same way; what helm stored afterwards is compared with it.
 
-mod changes;
 mod chart_folder;
-mod inspect;
-mod live;
 mod plan;
 mod program;
 mod proof;
 mod render;
-mod rendering;
-mod running;
-mod state;
 mod stored;
 mod target;
-mod wait;
 
 pub use plan::{HelmPlan, PlannedRelease, ReleaseAction};
 pub use program::{HelmMajor, HelmProgram, HelmSearch, HelmVersion};
 pub use proof::HelmProof;
 pub use render::plan_from_nothing;
-pub use running::RunningContainer;
-pub use state::NamespaceOwner;
 pub use target::{AppliedRelease, HelmApplied, HelmTarget};

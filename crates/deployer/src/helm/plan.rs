@@ -2,19 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, ServiceName};
+use lock_model::ServiceName;
 use serde_json::{Map, Value};
 
-use super::changes;
-use super::inspect::inspect;
-use super::live::Live;
 use super::program::HelmVersion;
-use super::rendering::Rendering;
 use crate::image_pinning::{Pins, UnpinnedImage};
 use crate::manifest::{self, ObjectId};
+use crate::namespace::{Live, PlannedRequest, Rendering, between, inspect};
 use crate::plan::{Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
-use crate::request::{DeployRequest, DeployService, OccupiedPlace};
+use crate::request::{DeployRequest, DeployService};
 
 /// What [`apply`](crate::Target::apply) installs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,30 +24,6 @@ pub struct HelmPlan {
     /// The helm that rendered it.
     pub helm: HelmVersion,
     pub(super) request: PlannedRequest,
-}
-
-/// What applying needs to know of the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PlannedRequest {
-    pub(super) environment: EnvironmentName,
-    pub(super) namespace: String,
-    pub(super) release: ReleaseId,
-    pub(super) lock: LockId,
-    pub(super) commit: CommitId,
-    pub(super) occupied: OccupiedPlace,
-}
-
-impl PlannedRequest {
-    fn of(request: &DeployRequest) -> Self {
-        Self {
-            environment: request.environment.clone(),
-            namespace: request.namespace.clone(),
-            release: request.release.clone(),
-            lock: request.lock.clone(),
-            commit: request.commit.clone(),
-            occupied: request.occupied,
-        }
-    }
 }
 
 /// The helm release of one service.
@@ -128,7 +101,7 @@ pub(super) fn assemble(
             }
         }
         let before = stored.as_ref().map(|stored| &stored.rendering);
-        changes.extend(changes::between(name, before, &rendering, &live.differing));
+        changes.extend(between(name, before, &rendering, &live.differing));
         identity.insert(name.clone(), rendering.to_json());
         let action = match &stored {
             None => ReleaseAction::Install,

@@ -8,12 +8,11 @@ use process::{Output, ProcessError};
 use serde_json::{Map, Value};
 
 use super::chart_folder::ChartFolder;
-use super::live::Live;
 use super::plan::{Found, RenderedService, assemble, chart_problems};
 use super::program::{Capabilities, HelmProgram, HelmSearch, ReleaseName};
-use super::rendering::Rendering;
 use super::stored::rendering_of;
 use crate::error::DeployError;
+use crate::namespace::{Live, Rendering};
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
 use crate::request::{DeployRequest, DeployService};

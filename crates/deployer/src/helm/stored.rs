@@ -10,8 +10,8 @@ use cluster::{Connection, Kind, Object, Selection};
 use lock_model::ErrorClass;
 use serde_json::{Map, Value};
 
-use super::rendering::Rendering;
 use crate::error::DeployError;
+use crate::namespace::Rendering;
 use crate::problem::escaped;
 
 /// Largest release that is read, unpacked.

@@ -5,13 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cluster::{Connection, Kubeconfig, LeaseAnswer, LeaseHolder, LeaseKeeper, LeasePlace, LeaseRequest, LeaseState};
-use lock_model::{ServiceName, Timestamp};
-use process::Interrupt;
+use cluster::{Awaited, Kind, Kubeconfig, ObjectKey};
+use lock_model::ServiceName;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 
 use super::chart_folder::ChartFolder;
-use super::live::{compare, missing_references, unserved_kinds};
 use super::plan::{
     Found, HelmPlan, PlannedRelease, ReleaseAction, RenderedService, StoredState, assemble, chart_name, chart_problems,
 };
@@ -19,25 +18,20 @@ use super::program::{Capabilities, HelmProgram, HelmSearch, ReleaseName};
 use super::render::{
     Operation, all_rendered, fail_with, in_parallel, render_again, render_for_cluster, run_blocking, words_of,
 };
-use super::state::{NamespaceOwner, NamespaceState, Owner, Phase};
 use super::stored::{Status, StoredRelease, stored_releases};
-use super::wait::requested;
 use crate::apply::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
+use crate::namespace::{EnvironmentNamespace, Expected, compare, missing_references, unserved_kinds};
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, ProblemKind, escaped};
-use crate::request::{DeployRequest, OccupiedPlace};
+use crate::request::DeployRequest;
 
 /// The releases of one environment, in one namespace of a cluster.
 #[derive(Clone)]
 pub struct HelmTarget {
     search: HelmSearch,
-    connection: Connection,
     kubeconfig: Arc<SecretString>,
-    repository: String,
-    namespace: String,
-    deadline: Instant,
-    lease: Option<Arc<LeaseKeeper>>,
+    pub(super) namespace: EnvironmentNamespace,
 }
 
 impl fmt::Debug for HelmTarget {
@@ -68,86 +62,26 @@ pub struct AppliedRelease {
 }
 
 impl HelmTarget {
-    /// A target whose releases are in `namespace` of the cluster that the kubeconfig leads to.
-    ///
-    /// `repository` is the superproject's address, which the namespace is marked with. At `deadline` nothing is waited for
-    /// any more.
-    ///
-    /// # Errors
-    ///
-    /// Where no client can be made of the kubeconfig; the cluster is not asked yet.
-    pub async fn new(
-        mut search: HelmSearch,
-        kubeconfig: &Kubeconfig,
-        namespace: impl Into<String>,
-        repository: impl Into<String>,
-        deadline: Instant,
-    ) -> Result<Self, DeployError> {
+    /// A target whose releases are in a namespace, where the kubeconfig leads helm as well.
+    pub fn new(mut search: HelmSearch, kubeconfig: &Kubeconfig, namespace: EnvironmentNamespace) -> Self {
         for secret in kubeconfig.secrets() {
             search.redactor.add(secret.expose_secret());
         }
-        let connection = Connection::new(kubeconfig, cluster::Patience::default()).await?;
-        let kubeconfig = Arc::new(kubeconfig.to_json());
-        let (namespace, repository) = (namespace.into(), repository.into());
-        Ok(Self { search, connection, kubeconfig, repository, namespace, deadline, lease: None })
-    }
-
-    /// Writes only while a lease is held, which [`lease`](Self::lease) gives.
-    #[must_use]
-    pub fn with_lease(self, lease: Arc<LeaseKeeper>) -> Self {
-        Self { lease: Some(lease), ..self }
-    }
-
-    /// Takes the lease of an environment and keeps renewing it; `Err` of the answer is the run that has it.
-    ///
-    /// The caller makes sure that no other run of this repository works on the environment: what such a run left behind is
-    /// taken over at once. A run of another repository is never taken over.
-    pub async fn lease(
-        &self,
-        environment: &str,
-        holder: &LeaseHolder,
-        now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    ) -> Result<Result<LeaseKeeper, LeaseHolder>, DeployError> {
-        let place = LeasePlace { namespace: self.namespace.clone(), environment: environment.to_owned() };
-        let ended = self.connection.lease_holder(&place).await?.map(|holder| holder.nonce);
-        let request = LeaseRequest { ended, ..LeaseRequest::default() };
-        let answer = self.connection.acquire_lease(&place, holder, &request, &*now, &|_| ()).await?;
-        Ok(match answer {
-            LeaseAnswer::Held(lease) => Ok(lease.keep(now)),
-            LeaseAnswer::Busy(other) | LeaseAnswer::Foreign(other) => Err(other),
-        })
-    }
-
-    pub(super) fn lease_state(&self) -> LeaseState {
-        self.lease.as_ref().map_or(LeaseState::Held, |lease| lease.state())
-    }
-
-    pub(super) fn interrupt(&self) -> &Interrupt {
-        &self.search.interrupt
-    }
-
-    /// Whose the namespace is, where it is not this environment's.
-    pub async fn other_owner(&self, environment: &str) -> Result<Option<NamespaceOwner>, DeployError> {
-        let state = NamespaceState::read(&self.connection, &self.namespace).await?;
-        let owner = Owner { repository: &self.repository, environment };
-        Ok(state.and_then(|state| state.other_owner(owner)))
+        search.interrupt = namespace.interrupt.clone();
+        Self { search, kubeconfig: Arc::new(kubeconfig.to_json()), namespace }
     }
 
     pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
         fail_with(chart_problems(request))?;
-        if let (OccupiedPlace::Refuse, Some(other)) =
-            (request.occupied, self.other_owner(request.environment.as_str()).await?)
-        {
-            let message = format!("namespace `{}` belongs to {other}", self.namespace);
-            fail_with(vec![DeployProblem::new(ProblemKind::Place, message)])?;
-        }
-        let mut stored = stored_releases(&self.connection, &self.namespace).await?;
+        self.namespace.refuse_other_owner(request).await?;
+        let EnvironmentNamespace { connection, name: namespace, .. } = &self.namespace;
+        let mut stored = stored_releases(connection, namespace).await?;
         let mut problems = foreign_charts(request, &stored);
         problems.extend(self.unserved(request, &stored).await?);
         fail_with(problems)?;
         let capabilities = Capabilities {
-            kube_version: Some(self.connection.server_version().await?.text),
-            api_versions: self.connection.discovery().await?.api_versions(),
+            kube_version: Some(connection.server_version().await?.text),
+            api_versions: connection.discovery().await?.api_versions(),
         };
         let operations: BTreeMap<String, Operation> = request
             .services
@@ -174,8 +108,8 @@ impl HelmTarget {
         .await?;
         let rendered = all_rendered(request.services.iter().zip(answers))?;
         let asked: Vec<_> = rendered.iter().map(|(service, rendering)| (service.name.clone(), rendering)).collect();
-        let (problems, notes) = missing_references(&self.connection, &self.namespace, &asked).await?;
-        let mut live = compare(&self.connection, &self.namespace, &asked).await?;
+        let (problems, notes) = missing_references(connection, namespace, &asked).await?;
+        let mut live = compare(connection, namespace, &asked).await?;
         let rendered = rendered.into_iter().map(|(service, rendering)| {
             let stored = stored.remove(service.name.as_str()).map(|stored| StoredState {
                 is_deployed: stored.status == Status::Deployed,
@@ -195,7 +129,7 @@ impl HelmTarget {
         let mut problems = Vec::new();
         for service in &request.services {
             let Some(stored) = stored.get(service.name.as_str()) else { continue };
-            let kinds = unserved_kinds(&self.connection, &stored.rendering).await?;
+            let kinds = unserved_kinds(&self.namespace.connection, &stored.rendering).await?;
             if !kinds.is_empty() {
                 let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
                 let message = format!(
@@ -219,20 +153,10 @@ impl HelmTarget {
         detail: &HelmPlan,
         events: &(dyn Fn(DeployEvent) + Sync),
     ) -> Result<Applied, DeployError> {
-        let Some(lease) = &self.lease else { return self.write(plan, detail, events).await };
-        // A lost lease ends helm and the wait, like a request of the caller.
-        let ended = Interrupt::new();
-        let search = HelmSearch { interrupt: ended.clone(), ..self.search.clone() };
-        let watched = Self { search, ..self.clone() };
-        let work = watched.write(plan, detail, events);
-        tokio::pin!(work);
-        tokio::select! {
-            answer = &mut work => return answer,
-            _ = lease.ended() => {}
-            () = requested(&self.search.interrupt) => {}
-        }
-        ended.request();
-        work.await
+        let namespace = self.namespace.watched();
+        let search = HelmSearch { interrupt: namespace.interrupt.clone(), ..self.search.clone() };
+        let watched = Self { search, namespace, ..self.clone() };
+        self.namespace.until_ended(&watched.namespace, watched.write(plan, detail, events)).await
     }
 
     async fn write(
@@ -241,16 +165,7 @@ impl HelmTarget {
         detail: &HelmPlan,
         events: &(dyn Fn(DeployEvent) + Sync),
     ) -> Result<Applied, DeployError> {
-        let owner = Owner { repository: &self.repository, environment: detail.request.environment.as_str() };
-        let state = NamespaceState::read(&self.connection, &self.namespace).await?;
-        if let (OccupiedPlace::Refuse, Some(other)) =
-            (detail.request.occupied, state.as_ref().and_then(|state| state.other_owner(owner)))
-        {
-            let (subject, reason) = (self.subject(), format!("it belongs to {other}"));
-            return Err(DeployError::Unusable { subject, reason });
-        }
-        let write = |before, phase| NamespaceState::write(&self.connection, before, owner, &detail.request, phase);
-        let state = write(state.as_ref(), Phase::Begun).await?;
+        let state = self.namespace.begin(&detail.request).await?;
         let changing: Vec<PlannedRelease> =
             detail.releases.iter().filter(|release| release.action != ReleaseAction::Keep).cloned().collect();
         self.call_pending_failed(&changing).await?;
@@ -258,7 +173,7 @@ impl HelmTarget {
             events(DeployEvent::Started { subject: subject_of(&release.service) });
         }
         self.upgrade(changing, detail.request.release.as_str()).await?;
-        let stored = stored_releases(&self.connection, &self.namespace).await?;
+        let stored = stored_releases(&self.namespace.connection, &self.namespace.name).await?;
         let mut releases = Vec::new();
         for release in &detail.releases {
             let revision = as_planned(release, stored.get(release.service.as_str()))?;
@@ -266,40 +181,36 @@ impl HelmTarget {
             let changed = release.action != ReleaseAction::Keep;
             events(DeployEvent::Finished { subject: subject_of(&release.service), changed });
         }
-        self.wait(detail).await?;
-        write(Some(&state), Phase::Done).await?;
-        let namespace = self.namespace.clone();
+        self.namespace.wait(&self.expected(detail)).await?;
+        self.namespace.complete(&state, &detail.request).await?;
+        let namespace = self.namespace.name.clone();
         Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })
     }
 
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
-    pub(super) fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    pub(super) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    pub(super) fn owner<'a>(&'a self, environment: &'a str) -> Owner<'a> {
-        Owner { repository: &self.repository, environment }
-    }
-
-    pub(super) fn subject(&self) -> String {
-        format!("namespace `{}`", self.namespace)
+    /// Every object of every release; helm has waited for hooks.
+    fn expected(&self, plan: &HelmPlan) -> Vec<Expected> {
+        let objects = |release: &PlannedRelease| {
+            let subject = subject_of(&release.service);
+            let expected = release.rendering.objects.iter().map(|(id, object)| {
+                let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+                let namespace = id.namespace.as_deref().unwrap_or(&self.namespace.name);
+                let key = ObjectKey::namespaced(Kind::new(api_version, &id.kind), namespace, &id.name);
+                Expected { awaited: Awaited::named(key), subject: subject.clone() }
+            });
+            expected.collect::<Vec<_>>()
+        };
+        plan.releases.iter().flat_map(objects).collect()
     }
 
     /// The environment has one deployment at a time, so a helm that works on a revision is one that was killed.
     async fn call_pending_failed(&self, changing: &[PlannedRelease]) -> Result<(), DeployError> {
-        let stored = stored_releases(&self.connection, &self.namespace).await?;
+        let EnvironmentNamespace { connection, name, .. } = &self.namespace;
+        let stored = stored_releases(connection, name).await?;
         for release in changing {
             if let Some(pending) =
                 stored.get(release.service.as_str()).filter(|stored| stored.status == Status::Pending)
             {
-                self.connection.replace(&pending.called_failed()?).await?;
+                connection.replace(&pending.called_failed()?).await?;
             }
         }
         Ok(())
@@ -311,8 +222,8 @@ impl HelmTarget {
             return Ok(());
         }
         let (search, kubeconfig, namespace) =
-            (self.search.clone(), Arc::clone(&self.kubeconfig), self.namespace.clone());
-        let (deadline, description) = (self.deadline, format!("orchestrator {release}"));
+            (self.search.clone(), Arc::clone(&self.kubeconfig), self.namespace.name.clone());
+        let (deadline, description) = (self.namespace.deadline, format!("orchestrator {release}"));
         run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
             let stop = std::sync::atomic::AtomicBool::new(false);

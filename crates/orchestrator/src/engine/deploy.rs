@@ -50,8 +50,8 @@ impl Deployable {
         }
     }
 
-    /// Opens what is deployed to.
-    async fn target(&self, context: &Context) -> Result<Target> {
+    /// Opens what is deployed to; a cluster is written under its lease.
+    async fn target(&self, context: &Context, lease: Option<&Arc<LeaseKeeper>>) -> Result<Target> {
         match &self.destination {
             Destination::Render { branch, folder } => {
                 let target = RenderTarget::new(context.git.clone(), context.remote.url(), branch.clone());
@@ -60,7 +60,7 @@ impl Deployable {
                     None => target,
                 }))
             }
-            Destination::Helm(place) => place.target(context).await.map(Target::Helm),
+            Destination::Helm(place) => place.helm(context, lease).await.map(Target::Helm),
         }
     }
 
@@ -76,7 +76,7 @@ impl Deployable {
 
     /// Compares with what is deployed now; an error where the target cannot even be asked.
     pub(crate) async fn compare(&self, context: &Context) -> Result<Result<Plan, DeployError>> {
-        Ok(self.target(context).await?.plan(&self.request).await)
+        Ok(self.target(context, None).await?.plan(&self.request).await)
     }
 
     /// Plans the deployment; the error lists every problem of every service.
@@ -141,10 +141,7 @@ impl Deployable {
             Fence::Needed { unless } => SameFiles::Write { unless },
         };
         let events = |event: DeployEvent| context.note(event.to_string());
-        let target = match (self.target(context).await?, lease) {
-            (Target::Helm(target), Some(lease)) => Target::Helm(target.with_lease(Arc::clone(lease))),
-            (target @ (Target::Render(_) | Target::Helm(_)), _) => target,
-        };
+        let target = self.target(context, lease).await?;
         match &self.destination {
             Destination::Render { branch, .. } => {
                 let applied = target.apply(plan, &options, &|_| ()).await.map_err(not_stored)?;
@@ -167,7 +164,7 @@ impl Deployable {
 
     /// Reads back what is stored, and what runs, and compares it with the lock.
     pub(crate) async fn prove(&self, context: &Context) -> Result<Proof> {
-        self.target(context).await?.prove(&self.request).await.map_err(not_read)
+        self.target(context, None).await?.prove(&self.request).await.map_err(not_read)
     }
 }
 

@@ -19,15 +19,15 @@ const BOOKKEEPING: [&str; 5] = ["managedFields", "resourceVersion", "generation"
 
 /// What a service's live objects are to a plan.
 #[derive(Debug, Default)]
-pub(super) struct Live {
+pub(crate) struct Live {
     /// Objects that are missing, or that a write would change.
-    pub(super) differing: BTreeMap<ObjectId, Presence>,
-    pub(super) problems: Vec<DeployProblem>,
+    pub(crate) differing: BTreeMap<ObjectId, Presence>,
+    pub(crate) problems: Vec<DeployProblem>,
 }
 
 /// Whether an object is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(crate) enum Presence {
     Missing,
     Other,
 }
@@ -40,7 +40,7 @@ enum Answer {
 }
 
 /// Asks about every object of services; hooks are made anew each time, and not asked about.
-pub(super) async fn compare(
+pub(crate) async fn compare(
     connection: &Connection,
     namespace: &str,
     services: &[(ServiceName, &Rendering)],
@@ -86,7 +86,7 @@ pub(super) async fn compare(
 }
 
 /// What objects name and neither the cluster nor the batch has; and notes about what could not be found out.
-pub(super) async fn missing_references(
+pub(crate) async fn missing_references(
     connection: &Connection,
     namespace: &str,
     services: &[(ServiceName, &Rendering)],
@@ -161,7 +161,7 @@ fn content(object: Object) -> Value {
 }
 
 /// The kinds of a stored revision that the cluster serves no more: helm reads it before it makes another one.
-pub(super) async fn unserved_kinds(
+pub(crate) async fn unserved_kinds(
     connection: &Connection,
     stored: &Rendering,
 ) -> Result<BTreeSet<String>, DeployError> {

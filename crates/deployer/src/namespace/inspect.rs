@@ -16,15 +16,15 @@ use crate::rules::{self, Violation};
 
 /// What was found in one service's objects.
 #[derive(Debug, Default)]
-pub(super) struct Inspection {
-    pub(super) violations: Vec<Violation>,
-    pub(super) proven: BTreeSet<ProvenImage>,
-    pub(super) unpinned: BTreeSet<UnpinnedImage>,
+pub(crate) struct Inspection {
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) proven: BTreeSet<ProvenImage>,
+    pub(crate) unpinned: BTreeSet<UnpinnedImage>,
     /// Images of hooks that only `helm test` starts, which is never done here, and that the lock does not decide.
-    pub(super) not_started: BTreeSet<UnpinnedImage>,
+    pub(crate) not_started: BTreeSet<UnpinnedImage>,
 }
 
-pub(super) fn inspect(request: &DeployRequest, service: &DeployService, pins: &Pins, all: &Rendering) -> Inspection {
+pub(crate) fn inspect(request: &DeployRequest, service: &DeployService, pins: &Pins, all: &Rendering) -> Inspection {
     let mut inspection = Inspection::default();
     let rule = request.rule_of(service).clone();
     // helm installs what the chart says: nothing can be moved to another namespace.

@@ -18,8 +18,8 @@ type Object = Map<String, Value>;
 /// The objects of a chart by identity: those that stay, and hooks.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rendering {
-    pub(super) objects: BTreeMap<ObjectId, Object>,
-    pub(super) hooks: BTreeMap<ObjectId, Object>,
+    pub(crate) objects: BTreeMap<ObjectId, Object>,
+    pub(crate) hooks: BTreeMap<ObjectId, Object>,
 }
 
 /// The names alone: objects can hold secrets.
@@ -32,9 +32,9 @@ impl std::fmt::Debug for Rendering {
 /// Where two renderings differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Difference {
-    pub(super) object: String,
+    pub(crate) object: String,
     /// Field of the object; empty where only one of them has the object.
-    pub(super) field: String,
+    pub(crate) field: String,
 }
 
 impl std::fmt::Display for Difference {
@@ -79,12 +79,12 @@ impl Rendering {
     }
 
     /// What helm installs or starts: everything but hooks that only `helm test` starts.
-    pub(super) fn started(&self) -> impl Iterator<Item = (&ObjectId, &Object)> {
+    pub(crate) fn started(&self) -> impl Iterator<Item = (&ObjectId, &Object)> {
         self.objects.iter().chain(self.hooks.iter().filter(|(_, hook)| !is_test(hook)))
     }
 
     /// The hooks that only `helm test` starts.
-    pub(super) fn test_hooks(&self) -> impl Iterator<Item = (&ObjectId, &Object)> {
+    pub(crate) fn test_hooks(&self) -> impl Iterator<Item = (&ObjectId, &Object)> {
         self.hooks.iter().filter(|(_, hook)| is_test(hook))
     }
 
@@ -106,7 +106,7 @@ impl Rendering {
     }
 
     /// All of it as one JSON value, for digests.
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let list =
             |objects: &BTreeMap<ObjectId, Object>| objects.values().cloned().map(Value::Object).collect::<Value>();
         serde_json::json!({ "hooks": list(&self.hooks), "objects": list(&self.objects) })

@@ -16,7 +16,7 @@ type Objects = BTreeMap<ObjectId, Map<String, Value>>;
 
 /// What differs between what is stored and what would be, objects before hooks; and objects that are the same there, and
 /// others in the cluster.
-pub(super) fn between(
+pub(crate) fn between(
     service: &ServiceName,
     stored: Option<&Rendering>,
     planned: &Rendering,

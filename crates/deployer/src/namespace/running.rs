@@ -36,9 +36,9 @@ pub struct RunningContainer {
 
 /// What was found about one service.
 #[derive(Debug, Default)]
-pub(super) struct Running {
-    pub(super) containers: BTreeSet<RunningContainer>,
-    pub(super) findings: Vec<Finding>,
+pub(crate) struct Running {
+    pub(crate) containers: BTreeSet<RunningContainer>,
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// A stored object whose pods run all the time.
@@ -50,7 +50,7 @@ struct Workload<'a> {
 }
 
 /// Looks at every pod of a service.
-pub(super) async fn running(
+pub(crate) async fn running(
     connection: &Connection,
     request: &DeployRequest,
     service: &DeployService,

@@ -1,0 +1,215 @@
+//! To whom a namespace belongs, and who may write it now.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cluster::{
+    Connection, DeployedRelease, Kubeconfig, LeaseAnswer, LeaseHolder, LeaseKeeper, LeasePlace, LeaseRequest,
+    NamespaceOwner, NamespaceState, StateKey,
+};
+use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
+use process::Interrupt;
+
+use super::wait::requested;
+use crate::error::DeployError;
+use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
+use crate::proof::{Finding, FindingKind};
+use crate::request::{DeployRequest, OccupiedPlace};
+
+/// One environment's namespace in a cluster, and the right to write it.
+#[derive(Clone)]
+pub struct EnvironmentNamespace {
+    pub(crate) connection: Connection,
+    pub(crate) name: String,
+    pub(crate) deadline: Instant,
+    /// Ends what is under way when it is requested.
+    pub(crate) interrupt: Interrupt,
+    pub(super) lease: Option<Arc<LeaseKeeper>>,
+    repository: String,
+}
+
+impl fmt::Debug for EnvironmentNamespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnvironmentNamespace").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What applying needs to know of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PlannedRequest {
+    pub(crate) environment: EnvironmentName,
+    pub(crate) release: ReleaseId,
+    pub(crate) lock: LockId,
+    pub(crate) commit: CommitId,
+    pub(crate) occupied: OccupiedPlace,
+}
+
+impl PlannedRequest {
+    pub(crate) fn of(request: &DeployRequest) -> Self {
+        Self {
+            environment: request.environment.clone(),
+            release: request.release.clone(),
+            lock: request.lock.clone(),
+            commit: request.commit.clone(),
+            occupied: request.occupied,
+        }
+    }
+}
+
+impl EnvironmentNamespace {
+    /// The namespace `name` of the cluster that the kubeconfig leads to.
+    ///
+    /// `repository` is the superproject's address, which the namespace is marked with. At `deadline` nothing is waited for
+    /// any more; what is under way ends when `interrupt` is requested.
+    ///
+    /// # Errors
+    ///
+    /// Where no client can be made of the kubeconfig; the cluster is not asked yet.
+    pub async fn new(
+        kubeconfig: &Kubeconfig,
+        name: impl Into<String>,
+        repository: impl Into<String>,
+        deadline: Instant,
+        interrupt: Interrupt,
+    ) -> Result<Self, DeployError> {
+        let connection = Connection::new(kubeconfig, cluster::Patience::default()).await?;
+        let (name, repository) = (name.into(), repository.into());
+        Ok(Self { connection, name, deadline, interrupt, lease: None, repository })
+    }
+
+    /// Writes only while a lease is held, which [`lease`](Self::lease) gives.
+    #[must_use]
+    pub fn with_lease(self, lease: Arc<LeaseKeeper>) -> Self {
+        Self { lease: Some(lease), ..self }
+    }
+
+    /// Takes the lease of an environment and keeps renewing it; `Err` of the answer is the run that has it.
+    ///
+    /// The caller makes sure that no other run of this repository works on the environment: what such a run left behind is
+    /// taken over at once. A run of another repository is never taken over.
+    pub async fn lease(
+        &self,
+        environment: &str,
+        holder: &LeaseHolder,
+        now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    ) -> Result<Result<LeaseKeeper, LeaseHolder>, DeployError> {
+        let place = LeasePlace { namespace: self.name.clone(), environment: environment.to_owned() };
+        let ended = self.connection.lease_holder(&place).await?.map(|holder| holder.nonce);
+        let request = LeaseRequest { ended, ..LeaseRequest::default() };
+        let answer = self.connection.acquire_lease(&place, holder, &request, &*now, &|_| ()).await?;
+        Ok(match answer {
+            LeaseAnswer::Held(lease) => Ok(lease.keep(now)),
+            LeaseAnswer::Busy(other) | LeaseAnswer::Foreign(other) => Err(other),
+        })
+    }
+
+    /// To whom the namespace belongs, where that is not this environment.
+    pub async fn other_owner(&self, environment: &str) -> Result<Option<NamespaceOwner>, DeployError> {
+        let state = self.connection.namespace_state(&self.name).await?;
+        Ok(state.map(|state| state.owner).filter(|owner| *owner != self.owner(environment)))
+    }
+
+    /// Refuses a plan for a namespace that belongs to another environment.
+    pub(crate) async fn refuse_other_owner(&self, request: &DeployRequest) -> Result<(), DeployError> {
+        let other = self.other_owner(request.environment.as_str()).await?;
+        let (OccupiedPlace::Refuse, Some(other)) = (request.occupied, other) else { return Ok(()) };
+        let problem = DeployProblem::new(ProblemKind::Place, format!("{} belongs to {other}", self.subject()));
+        DeployProblems::new(vec![problem]).map_or(Ok(()), |problems| Err(problems.into()))
+    }
+
+    fn owner(&self, environment: &str) -> NamespaceOwner {
+        NamespaceOwner { repository: self.repository.clone(), environment: environment.to_owned() }
+    }
+
+    pub(crate) fn subject(&self) -> String {
+        format!("namespace `{}`", self.name)
+    }
+
+    /// Marks the namespace as this environment's, before the first write.
+    pub(crate) async fn begin(&self, request: &PlannedRequest) -> Result<NamespaceState, DeployError> {
+        let owner = self.owner(request.environment.as_str());
+        let state = self.connection.claim_namespace(&self.name, &owner, &fresh_key()?).await?;
+        if state.owner == owner {
+            return Ok(state);
+        }
+        match request.occupied {
+            OccupiedPlace::TakeOver => Ok(self.connection.give_namespace(&state, &owner).await?),
+            OccupiedPlace::Refuse => {
+                Err(DeployError::Unusable { subject: self.subject(), reason: format!("it belongs to {}", state.owner) })
+            }
+        }
+    }
+
+    /// Writes that all of a release is there.
+    pub(crate) async fn complete(&self, state: &NamespaceState, request: &PlannedRequest) -> Result<(), DeployError> {
+        let deployed = DeployedRelease {
+            release: request.release.to_string(),
+            lock: request.lock.to_string(),
+            commit: request.commit.to_string(),
+        };
+        self.connection.record_deployed(state, &deployed).await?;
+        Ok(())
+    }
+
+    /// To whom the namespace belongs, and which release was completed there last, where that is not as requested.
+    pub(crate) async fn prove_release(&self, request: &DeployRequest) -> Result<Vec<Finding>, DeployError> {
+        let finding = |kind, message: String| Finding { service: None, path: None, kind, message };
+        let Some(state) = self.connection.namespace_state(&self.name).await? else {
+            return Ok(vec![finding(FindingKind::Missing, format!("nothing was deployed to {}", self.subject()))]);
+        };
+        let mut findings = Vec::new();
+        if state.owner != self.owner(request.environment.as_str()) {
+            findings.push(finding(FindingKind::Release, format!("{} belongs to {}", self.subject(), state.owner)));
+        }
+        let Some(deployed) = &state.deployed else {
+            let message = format!("{} does not say which release is there", self.subject());
+            findings.push(finding(FindingKind::Release, message));
+            return Ok(findings);
+        };
+        for (what, found, wanted) in
+            [("release", &deployed.release, request.release.as_str()), ("lock", &deployed.lock, request.lock.as_str())]
+        {
+            if found != wanted {
+                let message = format!("{} has {what} `{}`, expected is `{wanted}`", self.subject(), escaped(found));
+                findings.push(finding(FindingKind::Release, message));
+            }
+        }
+        Ok(findings)
+    }
+
+    /// The same with an interrupt of its own, which is requested when the lease is lost as well.
+    pub(crate) fn watched(&self) -> Self {
+        Self { interrupt: Interrupt::new(), ..self.clone() }
+    }
+
+    /// Runs work of a [watched](Self::watched) namespace: a lost lease ends it, like a request of the caller.
+    pub(crate) async fn until_ended<T>(&self, watched: &Self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        let lost = async {
+            match &self.lease {
+                Some(lease) => drop(lease.ended().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            answer = &mut work => return answer,
+            () = lost => {}
+            () = requested(&self.interrupt) => {}
+        }
+        watched.interrupt.request();
+        work.await
+    }
+}
+
+/// It keys digests of configuration and secrets.
+fn fresh_key() -> Result<StateKey, DeployError> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| DeployError::Failed {
+        subject: "Secret `orchestrator-state`".to_owned(),
+        action: "make its key".to_owned(),
+        class: lock_model::ErrorClass::Storage,
+        source: error.to_string().into(),
+    })?;
+    Ok(StateKey::new(key))
+}

@@ -1,0 +1,22 @@
+//! The namespace of an environment in a cluster: what the targets `helm` and `apply` share, which write it in two ways.
+//!
+//! To whom it belongs, the lease, what objects would change there, whether they are what a request asks for, the wait for
+//! them, and the proof of what runs.
+
+mod changes;
+mod environment;
+mod inspect;
+mod live;
+mod rendering;
+mod running;
+mod wait;
+
+pub(crate) use changes::between;
+pub use environment::EnvironmentNamespace;
+pub(crate) use environment::PlannedRequest;
+pub(crate) use inspect::{Inspection, inspect};
+pub(crate) use live::{Live, compare, missing_references, unserved_kinds};
+pub(crate) use rendering::Rendering;
+pub use running::RunningContainer;
+pub(crate) use running::running;
+pub(crate) use wait::Expected;

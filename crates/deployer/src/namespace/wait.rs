@@ -1,0 +1,66 @@
+//! Waiting until what was installed is ready, or does not become so.
+
+use std::time::{Duration, Instant};
+
+use cluster::{Awaited, LeaseState, ObjectKey, Verdict, WaitEnd, WaitOptions};
+use process::Interrupt;
+
+use super::environment::EnvironmentNamespace;
+use crate::error::DeployError;
+
+/// The time between two looks at whether the caller wants to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// One object that a deployment waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    pub(crate) awaited: Awaited,
+    /// What messages call the part of the deployment that it belongs to.
+    pub(crate) subject: String,
+}
+
+impl EnvironmentNamespace {
+    /// Waits for every object until the deadline; one that does not become ready ends the wait.
+    pub(crate) async fn wait(&self, expected: &[Expected]) -> Result<(), DeployError> {
+        let awaited: Vec<Awaited> = expected.iter().map(|expected| expected.awaited.clone()).collect();
+        let time_limit = self.deadline.saturating_duration_since(Instant::now());
+        let options = WaitOptions { time_limit, ..WaitOptions::default() };
+        let outcome = self.connection.wait(&awaited, &options, requested(&self.interrupt), &|_| ()).await?;
+        let why = match outcome.end {
+            WaitEnd::Ready => return Ok(()),
+            WaitEnd::Nothing => "there is nothing to wait for".to_owned(),
+            WaitEnd::Failed => "it does not become ready".to_owned(),
+            WaitEnd::Deadline => "it was not ready when the deadline passed".to_owned(),
+            WaitEnd::Stopped => self.stopped("the wait for it was interrupted"),
+        };
+        let mut not_ready: Vec<(&ObjectKey, &Verdict)> =
+            outcome.verdicts.iter().filter(|(_, verdict)| !verdict.is_settled()).collect();
+        // What failed first.
+        not_ready.sort_by_key(|(_, verdict)| !verdict.is_failed());
+        let first = not_ready.first();
+        let subject = first.and_then(|(key, _)| expected.iter().find(|expected| expected.awaited.key == **key));
+        let subject = subject.map_or_else(|| self.subject(), |expected| expected.subject.clone());
+        let details = not_ready.into_iter().flat_map(|(key, verdict)| {
+            let causes = verdict.causes().iter().map(|cause| format!("  {cause}"));
+            std::iter::once(format!("{key}: {}", verdict.detail())).chain(causes)
+        });
+        let details = details.chain(outcome.unseen.into_iter().map(|unseen| format!("not seen: {unseen}"))).collect();
+        Err(DeployError::NotReady { subject, reason: why, details })
+    }
+
+    /// Why a deployment stops before its end.
+    pub(crate) fn stopped(&self, by_the_caller: &str) -> String {
+        match self.lease.as_ref().map_or(LeaseState::Held, |lease| lease.state()) {
+            LeaseState::Held => by_the_caller.to_owned(),
+            LeaseState::YieldTo(to) => format!("yielded to {to}"),
+            LeaseState::Lost(reason) => format!("the lease of the environment was lost: {reason}"),
+        }
+    }
+}
+
+/// Ends when the interrupt is requested.
+pub(crate) async fn requested(interrupt: &Interrupt) {
+    while !interrupt.is_requested() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
