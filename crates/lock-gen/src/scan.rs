@@ -178,7 +178,7 @@ impl Scan {
                         self.warnings.push(Finding::new(
                             FindingKind::PlainHttp,
                             &path,
-                            format!("has the URL `{resolved}`, without TLS"),
+                            format!("has the URL `{resolved}`, from which nothing is fetched: it is without TLS"),
                             "use `https://`",
                         ));
                     }

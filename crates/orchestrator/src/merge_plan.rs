@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::engine::{Planning, Probes, fetch_manifests, needs};
 use crate::error::{ErrorKind, Problem, Result};
 use crate::hints;
+use crate::inputs::Unreadable;
 use crate::policy_found::PolicyFound;
 use crate::refs_in_the_way::Branches;
 use crate::report::markdown::UnpinnedRow;
@@ -155,8 +156,9 @@ impl Findings {
     }
 
     /// What is wrong with content is a problem; content that cannot be had is one where it must be pushed.
-    fn unread(&mut self, unread: &[(ErrorClass, Problem)], must_be_pushed: bool) {
-        for (class, problem) in unread {
+    fn unread(&mut self, unread: &[Unreadable], must_be_pushed: bool) {
+        for Unreadable { class, problem, hints } in unread {
+            self.hints.extend(hints.iter().cloned());
             match class {
                 ErrorClass::Invalid => self.problems.push(problem.clone()),
                 ErrorClass::NotFound

@@ -10,6 +10,7 @@ use registry::ImageRequest;
 
 use crate::engine::{Planning, fetch_manifests};
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::inputs::Unreadable;
 use crate::registry_client;
 use crate::report::markdown::UnpinnedRow;
 use crate::revision::Revision;
@@ -218,7 +219,7 @@ pub(crate) async fn rows(planning: &Planning<'_>, rules: &UnpinnedRules) -> Resu
         Ok(draft) => draft,
         Err(error) => return Ok(unknown(error.message().to_owned())),
     };
-    if let Some((_, problem)) = draft.unread.first() {
+    if let Some(Unreadable { problem, .. }) = draft.unread.first() {
         return Ok(unknown(format!("{}: {}", problem.subject, problem.message)));
     }
     Ok(match draft.render(context).await {

@@ -57,12 +57,13 @@ impl Planning<'_> {
     pub(crate) fn deployable(&self) -> Result<Deployable> {
         let mut deployable = self.draft(&Missing::new())?;
         if !deployable.unread.is_empty() {
-            let classes = deployable.unread.iter().map(|(class, _)| *class);
+            let classes = deployable.unread.iter().map(|unread| unread.class);
             let class = registry::overall_class(classes).unwrap_or(ErrorClass::Invalid);
             let kind = ErrorKind::of(class, ErrorKind::Repository, ErrorKind::Repository);
-            let problems = deployable.unread.into_iter().map(|(_, problem)| problem);
+            let hints: BTreeSet<String> = deployable.unread.iter().flat_map(|unread| unread.hints.clone()).collect();
+            let problems = deployable.unread.into_iter().map(|unread| unread.problem);
             let error = Error::new(kind, "manifests of locked services cannot be read").problems(problems);
-            return Err(hints::of_remote(class).into_iter().fold(error, Error::hint));
+            return Err(hints::of_remote(class).into_iter().chain(hints).fold(error, Error::hint));
         }
         let Some(config::Target::Render(target)) = &self.environment.target else { return Ok(deployable) };
         if target.folder.is_some() && self.context.git.work_tree().is_none() {
@@ -162,7 +163,7 @@ impl Planning<'_> {
         };
         values.fill(&variables).map_err(|error| {
             let message = format!("its chart is given the image of a service that has none: {error}");
-            (ErrorClass::Invalid, Problem::new(name.to_string(), message))
+            Unreadable::invalid(Problem::new(name.to_string(), message))
         })
     }
 
@@ -203,7 +204,7 @@ impl Planning<'_> {
                 let files = files.map_err(|error| unreadable(name, ErrorClass::Invalid, &error))?;
                 if files.is_empty() {
                     let message = format!("`{folder}` of the superproject holds no manifest of it");
-                    return Err((ErrorClass::Invalid, Problem::new(name.to_string(), message)));
+                    return Err(Unreadable::invalid(Problem::new(name.to_string(), message)));
                 }
                 let prefix = format!("{folder}/");
                 Ok(files.into_iter().map(|file| (within(&prefix, &file.path), file.bytes)).collect())
@@ -284,7 +285,7 @@ fn origin<'a>(
         .submodules
         .iter()
         .find(is_it)
-        .ok_or_else(|| (ErrorClass::Invalid, Problem::new(name.to_string(), "is not a submodule of this tree")))?;
+        .ok_or_else(|| Unreadable::invalid(Problem::new(name.to_string(), "is not a submodule of this tree")))?;
     let url = fetch_url(&submodule.declared_url, context.remote_location())
         .map_err(|error| unreadable(name, ErrorClass::Invalid, &error))?;
     Ok((submodule, url))
@@ -293,7 +294,7 @@ fn origin<'a>(
 /// How git fetches a service's repository, where it may go there.
 fn access(context: &Workspace, revision: &Revision, name: &ServiceName, url: &str) -> Result<GitOptions, Unreadable> {
     submodule_access(context, &[&revision.config.submodules], url)
-        .map_err(|error| unreadable(name, ErrorClass::Invalid, &error))
+        .map_err(|error| Unreadable { hints: error.hints().to_vec(), ..unreadable(name, ErrorClass::Invalid, &error) })
 }
 
 fn store(context: &Workspace, options: GitOptions) -> SubmoduleStore {
@@ -301,7 +302,8 @@ fn store(context: &Workspace, options: GitOptions) -> SubmoduleStore {
 }
 
 fn unreadable(name: &ServiceName, class: ErrorClass, error: &(dyn std::error::Error + 'static)) -> Unreadable {
-    (class, Problem::new(name.to_string(), error.to_string()).details(causes(error.source())))
+    let problem = Problem::new(name.to_string(), error.to_string()).details(causes(error.source()));
+    Unreadable { class, problem, hints: Vec::new() }
 }
 
 /// A path in a folder, written from there.

@@ -9,7 +9,20 @@ use super::{GITLINK, LINK, NAME, TWICE};
 use crate::error::{Problem, causes};
 
 /// Why the manifests of a service cannot be read.
-pub(crate) type Unreadable = (ErrorClass, Problem);
+#[derive(Clone, Debug)]
+pub(crate) struct Unreadable {
+    pub class: ErrorClass,
+    pub problem: Problem,
+    /// What to do about it, where the class does not say it.
+    pub hints: Vec<String>,
+}
+
+impl Unreadable {
+    /// A service whose content is not as it has to be.
+    pub(crate) fn invalid(problem: Problem) -> Self {
+        Self { class: ErrorClass::Invalid, problem, hints: Vec::new() }
+    }
+}
 
 /// The files that a target reads in a folder of a service's repository, or in all of it, at the locked commit. Nothing else is read. The
 /// problem lists everything that is in the way.
@@ -21,7 +34,8 @@ pub(crate) fn files_of(
 ) -> Result<Vec<(TreePath, Vec<u8>)>, Unreadable> {
     let failed = |error: ContentError| {
         let details = causes(std::error::Error::source(&error));
-        (error.class(), Problem::new(name.to_string(), error.to_string()).details(details))
+        let problem = Problem::new(name.to_string(), error.to_string()).details(details);
+        Unreadable { class: error.class(), problem, hints: Vec::new() }
     };
     let mut paths: Vec<TreePath> = Vec::new();
     let mut wanted = Vec::new();
@@ -30,7 +44,7 @@ pub(crate) fn files_of(
     if let (Some(folder), true) = (folder, entries.is_empty()) {
         let commit = content.commit().id.short(12);
         let message = format!("its commit {commit} has no folder `{folder}`, where its manifests should be");
-        return Err((ErrorClass::Invalid, Problem::new(name.to_string(), message)));
+        return Err(Unreadable::invalid(Problem::new(name.to_string(), message)));
     }
     for entry in entries {
         let shown = String::from_utf8_lossy(&entry.path).into_owned();
@@ -50,7 +64,7 @@ pub(crate) fn files_of(
         let commit = content.commit().id.short(12);
         let message =
             format!("{} of the paths that a release reads in its commit {commit} are no files", unreadable.len());
-        return Err((ErrorClass::Invalid, Problem::new(name.to_string(), message).details(unreadable)));
+        return Err(Unreadable::invalid(Problem::new(name.to_string(), message).details(unreadable)));
     }
     let contents = content.read(&wanted).map_err(failed)?;
     Ok(paths.into_iter().zip(contents).collect())

@@ -165,6 +165,9 @@ pub(crate) fn foreign_sources(
 pub(crate) fn submodule_access(context: &Workspace, rules: &[&Submodules], url: &str) -> Result<GitOptions> {
     let options = context.submodule_git_options()?;
     let rewritten = context.transport()?.rewritten(url);
+    if let Some(rest) = rewritten.strip_prefix("http://") {
+        return Err(plain_http(&rewritten, rest));
+    }
     if rewritten == url {
         return Ok(options);
     }
@@ -179,6 +182,18 @@ pub(crate) fn submodule_access(context: &Workspace, rules: &[&Submodules], url: 
         }
     }
     Ok(options)
+}
+
+/// Git itself is not given the protocol, and would only say that it is not allowed.
+fn plain_http(url: &str, rest: &str) -> Error {
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let message =
+        format!("orchestrator fetches nothing from `{}`: plain http can be changed on the way", mask_address(url));
+    Error::new(ErrorKind::Repository, message).hint(format!(
+        "write `https://` or an ssh address in `.gitmodules` (a relative URL takes the scheme of the superproject's \
+         remote), or lead git there: `git config url.https://{host}/.insteadOf http://{host}/`"
+    ))
 }
 
 /// Host and owner of a repository, for people.

@@ -132,6 +132,34 @@ async fn locks_are_made_judged_and_planned_in_every_kind_of_clone() {
 }
 
 #[tokio::test]
+async fn plain_http_is_refused_by_name_wherever_content_is_fetched() {
+    let shop = shop();
+    clone(&shop, "plain");
+    git(&shop, "plain", &["remote", "add", "origin", "http://ci:token@git.invalid/shop/shop.git"]);
+    let workspace = alone(&shop, "plain");
+    let mut request = LockGenerateRequest::new("HEAD");
+    let made = generate_lock(&workspace, &request).await.unwrap();
+    let warning =
+        "has the URL `http://git.invalid/shop/shop-cart.git`, from which nothing is fetched: it is without TLS";
+    assert!(made.warnings.iter().any(|one| one.contains(warning)), "{:?}", made.warnings);
+    request.check_pushed = true;
+    for error in [
+        fails(generate_lock(&workspace, &request).await.map(drop), ErrorKind::Repository),
+        fails(plan(&workspace, &staging(), None).await.map(drop), ErrorKind::Repository),
+    ] {
+        let (text, hints) = (error.to_string(), error.hints().join("\n"));
+        let expected = "orchestrator fetches nothing from `http://***@git.invalid/shop/shop-cart.git`: plain http";
+        assert!(text.contains(expected) && !text.contains("token"), "{text}");
+        let way_out = "git config url.https://git.invalid/.insteadOf http://git.invalid/";
+        assert!(hints.contains(way_out) && !hints.contains("token"), "{hints}");
+    }
+    // The way out leads there.
+    git(&shop, "plain", &["config", "url.https://git.invalid/.insteadOf", "http://ci:token@git.invalid/"]);
+    let error = fails(plan(&alone(&shop, "plain"), &staging(), None).await.map(drop), ErrorKind::Temporary);
+    assert!(!error.to_string().contains("plain http"), "{error}");
+}
+
+#[tokio::test]
 async fn a_lock_that_is_committed_is_what_a_plan_without_a_forge_takes() {
     let shop = shop();
     clone(&shop, "plain");
