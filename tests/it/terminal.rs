@@ -106,6 +106,10 @@ fn tables_fit_the_screen_and_colours_are_for_readers_who_want_them() {
     let table = text.split_once("\n\n").unwrap().1;
     assert!(table.lines().all(|line| line.chars().count() <= 60), "{table}");
     assert!(!table.contains("CREATED") && table.contains("DIGEST"), "{table}");
+    assert!(table.contains("\ncolumns left out: commit, created, revision; `-o json` has"), "{table}");
+    let help = shop.orchestrator("lock generate --help").on_screen(60).run().expect_code(0);
+    let text = final_text(help.stderr());
+    assert!(text.contains("Usage: ") && text.lines().all(|line| line.chars().count() <= 60), "{text}");
     assert!(
         digits(table).iter().all(|word| digits(piped.stdout()).contains(word)) && !digits(table).is_empty(),
         "{table}"

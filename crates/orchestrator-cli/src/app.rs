@@ -11,7 +11,7 @@ use crate::commands::{self, Session};
 use crate::environment;
 use crate::exit_code::ExitCode;
 use crate::interruption;
-use crate::output::{Console, Format, Printer, Progress, Shown, show_trace};
+use crate::output::{Console, Format, Printer, Progress, Screen, Shown, show_trace};
 
 /// Runs the program.
 pub(crate) fn run() -> ExitCode {
@@ -22,6 +22,7 @@ pub(crate) fn run() -> ExitCode {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let parsed = arguments::command()
         .color(colour_in(&words))
+        .term_width(help_width())
         .try_get_matches()
         .and_then(|matches| Ok((command_name(&matches), Arguments::from_arg_matches(&matches)?)));
     let (name, arguments) = match parsed {
@@ -87,6 +88,14 @@ fn format_in(words: &[String]) -> Format {
 /// When the arguments ask for colours, whatever else is wrong with them.
 fn colour_in(words: &[String]) -> ColorChoice {
     value_in(words, "--color", None).unwrap_or(ColorChoice::Auto)
+}
+
+/// How wide the text of `--help` is: as the terminal, and no wider than people read.
+fn help_width() -> usize {
+    const WITHOUT_TERMINAL: usize = 100;
+    const WIDEST: usize = 120;
+    // clap asks by itself, and takes a terminal that knows its width alone for none.
+    Screen::of(&std::io::stdout(), ColorChoice::Never).width.unwrap_or(WITHOUT_TERMINAL).min(WIDEST)
 }
 
 /// The first value of an option that is one of its words.

@@ -31,7 +31,7 @@ use crate::output::Format;
 
 /// Carries microservices from the integration branch to staging to production by one lock.
 #[derive(Debug, clap::Parser)]
-#[command(name = "orchestrator", version, arg_required_else_help = true, max_term_width = 120)]
+#[command(name = "orchestrator", version, arg_required_else_help = true)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
     /// What holds for every command.

@@ -83,7 +83,7 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The aligned text, each line ended by a line feed.
+    /// The aligned text, each line ended by a line feed; the last one names the columns that do not fit.
     pub(super) fn to_text(&self, screen: &Screen) -> String {
         let columns = Layout::of(self, screen.width);
         let heading = |index: &usize| (self.headings[*index].to_ascii_uppercase(), Tone::Heading);
@@ -92,6 +92,18 @@ impl Table {
             let cell =
                 |index: usize| row.get(index).map_or_else(Default::default, |cell| (cell.text.clone(), cell.tone));
             text.push_str(&columns.line(screen, cell));
+        }
+        let is_shown = |index: &usize| columns.columns.iter().any(|(shown, _)| shown == index);
+        let left_out: Vec<&str> = (0..self.headings.len())
+            .filter(|index| !is_shown(index))
+            .map(|index| self.headings[index].as_str())
+            .collect();
+        if let Some(width) = screen.width.filter(|_| !left_out.is_empty()) {
+            let note = format!("columns left out: {}; `-o json` has all", left_out.join(", "));
+            for line in wrap(&note, width) {
+                text.push_str(&screen.paint(Tone::Quiet, &line));
+                text.push('\n');
+            }
         }
         text
     }
@@ -253,7 +265,8 @@ mod tests {
             at(&table, 60),
             "SERVICE    IMAGE\n\
              shop-cart  registry.example/shop/cart:main-6b86b27\n\
-             shop-web   registry.example/shop/web:main-ff34fce\n"
+             shop-web   registry.example/shop/web:main-ff34fce\n\
+             columns left out: commit, note; `-o json` has all\n"
         );
         assert_eq!(
             at(&table, 33),
@@ -261,7 +274,9 @@ mod tests {
              shop-cart  registry.example/shop/\n\
              \x20          cart:main-6b86b27\n\
              shop-web   registry.example/shop/\n\
-             \x20          web:main-ff34fce\n"
+             \x20          web:main-ff34fce\n\
+             columns left out: commit, note;\n\
+             `-o json` has all\n"
         );
     }
 

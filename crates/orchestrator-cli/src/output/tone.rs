@@ -55,7 +55,7 @@ impl Screen {
     pub(crate) const PLAIN: Self = Self { width: None, colour: false };
 
     /// What a stream of this process shows.
-    pub(super) fn of(stream: &(impl AsFd + IsTerminal), choice: ColorChoice) -> Self {
+    pub(crate) fn of(stream: &(impl AsFd + IsTerminal), choice: ColorChoice) -> Self {
         let is_terminal = stream.is_terminal();
         let colour = match choice {
             ColorChoice::Always => true,
