@@ -99,6 +99,9 @@ impl Config {
             for entry in &environment.overrides {
                 check(&entry.pattern, &entry.match_origin, "service", &service);
             }
+            for entry in &environment.migrations {
+                check(&entry.pattern, &entry.match_origin, "service", &service);
+            }
         }
     }
 
@@ -178,11 +181,13 @@ impl Config {
             if environment.target.is_none() {
                 continue;
             }
-            for entry in &environment.overrides {
-                let mut meant = services.iter().filter(|one| entry.pattern.matches(&one.name, &one.path)).peekable();
+            let overrides = environment.overrides.iter().map(|entry| (&entry.pattern, &entry.match_origin));
+            let migrations = environment.migrations.iter().map(|entry| (&entry.pattern, &entry.match_origin));
+            for (pattern, origin) in overrides.chain(migrations) {
+                let mut meant = services.iter().filter(|one| pattern.matches(&one.name, &one.path)).peekable();
                 if meant.peek().is_some() && meant.all(|one| !environment.deploys(&one.name, &one.path)) {
-                    let message = format!("`{name}` deploys no service that `{}` names", entry.pattern);
-                    problems.add(&entry.match_origin, message);
+                    let message = format!("`{name}` deploys no service that `{pattern}` names");
+                    problems.add(origin, message);
                 }
             }
         }

@@ -11,7 +11,8 @@ use super::decode::{
 };
 use super::environment::{
     AllowedImage, ApprovalFallback, ApprovalRequirement, Dependency, Environment, Health, HelmTarget, Kubeconfig,
-    NamespaceRule, NotDeployed, Override, Probe, ProbeKind, Promote, Release, RenderTarget, Requires, Target,
+    Migration, NamespaceRule, NotDeployed, Override, Probe, ProbeKind, Promote, Release, RenderTarget, Requires,
+    Target,
 };
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
@@ -47,6 +48,7 @@ pub(super) fn environment(
         not_deployed: not_deployed(node.get("not-deployed")?)?,
         unpinned_images: unpinned_images(node.get("unpinned-images")?)?,
         namespaces: namespaces(node.get("namespaces")?)?,
+        migrations: node.get("migrations")?.list()?.iter().map(migration).collect::<Option<_>>()?,
         health: health(node.get("health")?)?,
         suites: parsed_list(node, "suites")?,
         promote: optional(node, "promote", |node| Some(Promote { to: parsed(node, "to")? }))?,
@@ -162,6 +164,15 @@ fn unpinned_images(node: &Node) -> Option<BTreeMap<ImageReference, AllowedImage>
 
 fn namespaces(node: &Node) -> Option<NamespaceRule> {
     Some(NamespaceRule { allow: parsed_list(node, "allow")?, rewrite: node.get("rewrite")?.boolean()? })
+}
+
+fn migration(node: &Node) -> Option<Migration> {
+    let matched = node.get("match")?;
+    Some(Migration {
+        pattern: pattern(matched)?,
+        irreversible: node.get("irreversible")?.boolean()?,
+        match_origin: matched.origin.clone(),
+    })
 }
 
 fn health(node: &Node) -> Option<Health> {

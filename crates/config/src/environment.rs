@@ -42,6 +42,8 @@ pub struct Environment {
     pub unpinned_images: BTreeMap<ImageReference, AllowedImage>,
     /// Namespaces of objects other than the environment's own.
     pub namespaces: NamespaceRule,
+    /// Services whose new versions change stored data.
+    pub migrations: Vec<Migration>,
     /// What is asked before anything is changed.
     pub health: Health,
     /// Suites to run, in this order.
@@ -171,6 +173,17 @@ pub struct AllowedImage {
     pub owner: String,
     /// The last day on which it holds.
     pub until: Date,
+}
+
+/// One entry of `migrations:`
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Migration {
+    /// The services that it concerns.
+    pub pattern: Pattern,
+    /// Whether code from before the change cannot work with the data.
+    pub irreversible: bool,
+    pub(super) match_origin: Origin,
 }
 
 /// `namespaces:`

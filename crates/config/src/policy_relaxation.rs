@@ -166,6 +166,7 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         overrides: _,
         namespaces: _,
         prefix: _,
+        migrations,
         // A text for readers.
         locked_only: _,
         not_deployed,
@@ -215,6 +216,12 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
     compare_target(target.as_ref(), after.target.as_ref(), found);
     compare_requirements(before, after, found);
     compare_unpinned_images(before, after, found);
+    for old in migrations.iter().filter(|old| old.irreversible) {
+        if !after.migrations.iter().any(|new| new.irreversible && new.pattern == old.pattern) {
+            let message = format!("migrations of `{}` do not stop a rollback any more", old.pattern);
+            found.add(RelaxationKind::Deployment, message);
+        }
+    }
     compare_health(health, &after.health, tree, found);
     let tag = |release: &Option<Release>| shown(release.as_ref().map(|Release { tag }| tag));
     if release != &after.release {

@@ -279,7 +279,6 @@ const OVERRIDES: Key = optional(
         later("config"),
         later("secret"),
         later("await-jobs"),
-        later("migrations"),
     ])),
     "What is different for some services: all that match, in file order.",
 );
@@ -462,7 +461,20 @@ const ENVIRONMENT_KEYS: &[Key] = &[
     later("secret"),
     later("pull-secret"),
     later("await-jobs"),
-    later("migrations"),
+    defaults(
+        "migrations",
+        "[]",
+        List(&Keys(&[
+            required("match", Text(Format::Pattern), "Which services change stored data when they are deployed."),
+            defaults(
+                "irreversible",
+                "false",
+                Boolean,
+                "Whether code from before the change cannot work with the data: a rollback behind it is refused.",
+            ),
+        ])),
+        "Services whose new versions change stored data.",
+    ),
     later("ready"),
     later("conflicts"),
     later("removed"),

@@ -228,9 +228,11 @@ impl Config {
                 problems.add(&node.origin, format!("pattern `{pattern}` matches no service"));
             }
         }
-        for entry in &environment.overrides {
-            if !matched(&entry.pattern) {
-                problems.add(&entry.match_origin, format!("pattern `{}` matches no service", entry.pattern));
+        let overrides = environment.overrides.iter().map(|entry| (&entry.pattern, &entry.match_origin));
+        let migrations = environment.migrations.iter().map(|entry| (&entry.pattern, &entry.match_origin));
+        for (pattern, origin) in overrides.chain(migrations) {
+            if !matched(pattern) {
+                problems.add(origin, format!("pattern `{pattern}` matches no service"));
             }
         }
         for name in environment.not_deployed.keys() {

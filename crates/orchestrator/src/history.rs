@@ -15,7 +15,7 @@ use crate::ledger_store::LedgerStore;
 use crate::report::v1::{
     self, EvidenceReport, HistoryReport, ProvenIn, RecordReport, ReleaseRow, ReleasesReport, RollbackChoice,
 };
-use crate::rollback_ground::RollbackGround;
+use crate::rollback::RollbackGround;
 
 /// Which records to list.
 #[derive(Clone, Debug, Default)]

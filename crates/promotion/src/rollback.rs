@@ -232,6 +232,37 @@ fn line(ledger: &Ledger, environment: &EnvironmentName) -> Vec<ReleaseId> {
     line
 }
 
+/// A release that was deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeployedRelease {
+    /// The release.
+    pub release: ReleaseId,
+    /// The commit that its lock and configuration are in.
+    pub commit: CommitId,
+}
+
+/// The releases that were deployed to the environment, or began to be, since it last had this one; oldest first, each
+/// once. What a rollback deployed is older code and is not among them. All of them, where it never had this one.
+///
+/// What they changed outside of the cluster, such as the schema of a database, is what a rollback does not undo.
+pub fn deployed_since(ledger: &Ledger, environment: &EnvironmentName, release: &ReleaseId) -> Vec<DeployedRelease> {
+    let mut list: Vec<DeployedRelease> = Vec::new();
+    let mut rolled_back_to = None;
+    for record in ledger.of(environment).filter(|record| record.occupies_environment()) {
+        let (Some(one), Some(commit)) = (&record.entry.release, &record.entry.commit) else { continue };
+        if one == release {
+            list.clear();
+        } else if record.entry.step == Step::Rollback {
+            rolled_back_to = Some(one);
+        } else if rolled_back_to != Some(one) && list.iter().all(|known| known.release != *one) {
+            rolled_back_to = None;
+            list.push(DeployedRelease { release: one.clone(), commit: commit.clone() });
+        }
+    }
+    list
+}
+
 fn named(
     ledger: &Ledger,
     environment: &EnvironmentName,

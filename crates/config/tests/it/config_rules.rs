@@ -189,6 +189,7 @@ environments:
     deploy: ["services/*", "infra/*"]
     not-deployed: { shop-crat: { reason: r, owner: o, until: "2026-01-01" } }
     overrides: [{ match: shop-chart, namespaces: { rewrite: true } }]
+    migrations: [{ match: shop-orders, irreversible: true }]
 "#;
     let list = ["services/shop-cart", "services/Upper", "ops/shop-cart", "ops/grafana", "other/x", "services/a__-b"];
     let errors = load(text).assign_services(&paths(&list)).unwrap_err();
@@ -211,6 +212,7 @@ environments:
     13: environments.staging.deploy[1]: pattern `infra/*` matches no service
     14: environments.staging.not-deployed.shop-crat: no service is named `shop-crat` (did you mean `shop-cart`?)
     15: environments.staging.overrides[0].match: pattern `shop-chart` matches no service
+    16: environments.staging.migrations[0].match: pattern `shop-orders` matches no service
     "#);
 }
 
@@ -421,6 +423,7 @@ fn every_value_says_where_it_comes_from() {
       allow: []                      # default
       rewrite: false                 # default
     suites: []                       # default
+    migrations: []                   # default
     branch: production               # default
     "#);
     assert!(config.show(Some(&environment("nowhere"))).is_none());

@@ -219,6 +219,18 @@ fn t44_an_environment_that_is_new_is_said() {
 }
 
 #[test]
+fn t44_a_migration_that_stops_no_rollback_any_more() {
+    let declared = |entry: &str| DEMO.replace("    suites: [smoke]\n", &format!("    suites: [smoke]\n{entry}"));
+    let entry = "    migrations: [{ match: \"services/*\", irreversible: true }]\n";
+    let before = declared(entry);
+    assert_ne!(before, DEMO);
+    let said = ["production: migrations of `services/*` do not stop a rollback any more"];
+    assert_eq!(compared(&before, DEMO, &SERVICES, &[]), said);
+    assert_eq!(compared(&before, &declared(&entry.replace("true", "false")), &SERVICES, &[]), said);
+    assert_eq!(compared(DEMO, &before, &SERVICES, &[]), [""; 0], "asking more is no relaxation");
+}
+
+#[test]
 fn t44_many_services_are_one_message() {
     let paths: Vec<String> = (0..9).map(|number| format!("services/shop-{number}")).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();

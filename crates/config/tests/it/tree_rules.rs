@@ -128,6 +128,12 @@ fn patterns_namespaces_and_statuses_that_nothing_meets_are_named() {
             "`staging` deploys no service that `ops/*` names",
         ),
         (
+            "    namespace: shop-staging\n",
+            "    namespace: shop-staging\n    migrations: [{ match: \"ops/*\", irreversible: true }]\n",
+            not_required,
+            "`staging` deploys no service that `ops/*` names",
+        ),
+        (
             "  pull-request: { base: none, suites: [lint] }",
             "  pull-request: { base: none, suites: [] }",
             SuitesStatus::Required,

@@ -138,14 +138,20 @@ pub(crate) struct RollbackArgs {
     #[arg(long, value_name = "TAG")]
     pub to: Option<String>,
     /// Why, for everybody who meets the hold later.
-    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run", value_parser = super::reason)]
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["dry_run", "check"], value_parser = super::reason)]
     pub reason: Option<String>,
     /// Only say what it would go back to, whether the images are there, and what would change.
     #[arg(long)]
     pub dry_run: bool,
+    /// Only say of every release whether it could be gone back to: images, files, plan, migrations.
+    #[arg(long, conflicts_with_all = ["to", "reason", "dry_run", "reject", "accept_irreversible", "wait"])]
+    pub check: bool,
     /// Reject the lock of the release that it leaves as well, so that no environment deploys it again.
     #[arg(long)]
     pub reject: bool,
+    /// Go back although a release in between has a migration that is declared irreversible.
+    #[arg(long)]
+    pub accept_irreversible: bool,
     /// How long to wait for another run of the same environment; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     pub wait: Option<Duration>,

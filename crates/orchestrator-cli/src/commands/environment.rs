@@ -20,10 +20,14 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Shown> {
 }
 
 pub(crate) async fn rollback(context: &Context, args: RollbackArgs) -> Result<Shown> {
+    if args.check {
+        return Ok(Shown::report(&library::check_rollbacks(context, &args.environment.name, None).await?));
+    }
     let mut request = RollbackRequest::new(args.environment.name, args.reason.unwrap_or_default());
     request.to = args.to;
     request.wait = args.wait.unwrap_or_default();
     request.reject = args.reject;
+    request.accept_irreversible = args.accept_irreversible;
     if args.dry_run {
         return Ok(Shown::report(&library::plan_rollback(context, &request).await?));
     }

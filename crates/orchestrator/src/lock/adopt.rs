@@ -19,7 +19,7 @@ use crate::ledger_store::LedgerStore;
 use crate::lock_folder::lock_files_on;
 use crate::report::v1::AdoptedLock;
 use crate::revision::{LockFile, Revision, load_config};
-use crate::rollback_ground::RollbackGround;
+use crate::rollback::RollbackGround;
 
 /// An environment that gets somewhere to go back to.
 pub(super) struct Adopter<'a> {

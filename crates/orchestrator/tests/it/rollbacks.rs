@@ -3,9 +3,10 @@
 use git::TreeChange;
 use ledger::{HoldOrigin, Step, StepResult};
 use orchestrator::lock::reject_lock;
-use orchestrator::report::v1::{Next, Operation, RunReport, StepResult as StepWord};
+use orchestrator::report::v1::{Next, Operation, Report as _, RunReport, StepResult as StepWord, Verdict};
 use orchestrator::{
-    ErrorKind, RollbackRequest, RunRequest, accept_release, plan_rollback, rollback, run, status, unhold,
+    ErrorKind, RollbackRequest, RunRequest, accept_release, check_rollbacks, plan_rollback, rollback, run, status,
+    unhold,
 };
 use registry::layout::LayoutWriter;
 
@@ -326,4 +327,94 @@ async fn t56_a_rollback_rejects_the_lock_that_it_leaves_where_it_is_asked_to() {
 
 fn is_complete_or_done(report: &RunReport) {
     assert_eq!(report.stopped, None, "{report:#?}");
+}
+
+/// A third release that declares migrations of shop-cart and moves it.
+async fn migrated_cart(irreversible: bool) -> Shop {
+    let (shop, ..) = two_releases();
+    let entry =
+        format!("    migrations: [{{ match: shop-cart, irreversible: {irreversible} }}]\n    suites: [smoke]\n");
+    shop.configure("dev", "    suites: [smoke]\n", &entry);
+    shop.bump("shop-cart", 2);
+    shop.release_next().await;
+    shop
+}
+
+/// A database that newer code has changed does not come back with the older code.
+#[tokio::test]
+async fn f30_a_rollback_behind_an_irreversible_migration_is_refused_before_anything_moves() {
+    let shop = migrated_cart(true).await;
+    let third = shop.newest(&production(), Step::Proof).release.unwrap();
+    let tags = shop.releases();
+    for to in [None, Some(tags[1].as_str()), Some(tags[0].as_str())] {
+        let (before, records) = (shop.untouched(), shop.ledger().records().len());
+        let refusals = [
+            fails(rollback(&shop.bot(), &request(to)).await, ErrorKind::Refused),
+            fails(plan_rollback(&shop.bot(), &request(to)).await, ErrorKind::Refused),
+        ];
+        for error in refusals {
+            let [problem] = error.all_problems() else { panic!("{error:#?}") };
+            assert_eq!(problem.subject, "shop-cart");
+            assert!(problem.message.contains(third.id8()), "{error}");
+            assert!(error.hints().iter().any(|hint| hint.contains("--accept-irreversible")), "{:?}", error.hints());
+        }
+        assert_eq!((shop.untouched(), shop.ledger().records().len()), (before, records), "no hold either");
+    }
+    let checked = check_rollbacks(&shop.bot(), &production(), None).await.unwrap();
+    let possible: Vec<_> = checked.releases.iter().map(|one| (one.is_deployed, one.possible)).collect();
+    assert_eq!(possible, [(true, true), (false, false), (false, false)], "{checked:#?}");
+    assert_eq!(checked.verdict(), Verdict::Negative(ErrorKind::Negative));
+
+    let mut accepting = request(None);
+    accepting.accept_irreversible = true;
+    let report = rollback(&shop.bot(), &accepting).await.unwrap();
+    is_complete(&report);
+    assert!(report.warnings.iter().any(|warning| warning.contains("shop-cart")), "{:?}", report.warnings);
+    let reason = shop.ledger().held(&production()).unwrap().reason;
+    assert_eq!(reason, "orders are lost (accepted behind irreversible migrations: shop-cart)");
+    // What was accepted is done, and is not asked about again; going further back is.
+    assert_eq!(rollback(&shop.bot(), &request(None)).await.unwrap().stopped, None);
+    fails(rollback(&shop.bot(), &request(Some(&tags[0]))).await, ErrorKind::Refused);
+    // Forward again, by name, no older code meets newer data.
+    is_complete(&rollback(&shop.bot(), &request(Some(&tags[2]))).await.unwrap());
+}
+
+#[tokio::test]
+async fn f30_only_a_service_that_moved_and_is_declared_stops_a_rollback() {
+    let shop = migrated_cart(false).await;
+    let plan = plan_rollback(&shop.bot(), &request(None)).await.unwrap();
+    assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
+    assert!(plan.warnings[0].starts_with("shop-cart: "), "{:?}", plan.warnings);
+
+    // Declared for cart, and web moves: the release before has the same cart.
+    let shop = migrated_cart(true).await;
+    shop.bump("shop-web", 3);
+    shop.release_next().await;
+    let checked = check_rollbacks(&shop.bot(), &production(), Some(2)).await.unwrap();
+    assert_eq!(checked.releases.len(), 2);
+    assert!(checked.releases.iter().all(|one| one.possible), "{checked:#?}");
+    assert_eq!(checked.verdict(), Verdict::Positive);
+    let report = rollback(&shop.bot(), &request(None)).await.unwrap();
+    is_complete(&report);
+    assert_eq!(report.warnings, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_check_of_rollbacks_says_which_release_is_whole_and_changes_nothing() {
+    let (shop, first, _) = two_releases();
+    shop.bump("shop-web", 3);
+    shop.release_next().await;
+    let (before, records) = (shop.untouched(), shop.ledger().records().len());
+    let web = shop.lock(&format!("{first}^{{commit}}"));
+    let web = web.services().iter().find(|(name, _)| name.as_str() == "shop-web").unwrap().1;
+    let lock_model::Content::Image(image) = &web.content else { panic!("it has an image") };
+    assert!(LayoutWriter::open(&shop.join("registry")).unwrap().remove_blob(&image.digest).unwrap());
+    let second = shop.releases()[1].clone();
+    reject_lock(&shop.bot(), &second, "loses orders").await.unwrap();
+    let checked = check_rollbacks(&shop.bot(), &production(), None).await.unwrap();
+    let told: Vec<_> = checked.releases.iter().map(|one| (one.possible, one.problems.first())).collect();
+    let [(true, None), (false, Some(rejected)), (false, Some(gone))] = told.as_slice() else { panic!("{checked:#?}") };
+    assert_eq!((rejected.subject.as_str(), gone.subject.as_str()), ("lock", "shop-web"));
+    assert_eq!((shop.untouched(), shop.ledger().records().len()), (before, records + 1), "the rejection alone");
+    fails(check_rollbacks(&shop.bot(), &crate::shop::environment("prod"), None).await, ErrorKind::Usage);
 }

@@ -1,7 +1,9 @@
 use ledger::StepResult;
 use lock_model::EnvironmentName;
 use lock_model::escaping::shorten;
-use orchestrator::report::v1::{EvidenceReport, HistoryReport, HistoryRow, RecordReport, ReleaseRow, ReleasesReport};
+use orchestrator::report::v1::{
+    EvidenceReport, HistoryReport, HistoryRow, RecordReport, ReleaseRow, ReleasesReport, RollbackCheckReport,
+};
 
 use super::environment::dash;
 use super::{Text, short_id};
@@ -115,8 +117,32 @@ impl Text for ReleasesReport {
                 refusals.extend([name, " cannot go back to ", id, ": ", reason, "\n"]);
             }
         }
-        let unasked = "whether their images still exist is not asked here: `orchestrator rollback E --dry-run` asks\n";
+        let unasked = "whether their images still exist is not asked here: `orchestrator rollback E --check` asks\n";
         Page::from(table) + refusals + unasked
+    }
+}
+
+impl Text for RollbackCheckReport {
+    fn text(&self) -> Page {
+        let name = &self.environment;
+        if self.releases.is_empty() {
+            return format!("no release was proven in `{name}` yet\n").into();
+        }
+        let mut table = Table::new(&["release", "date", "tag", "rollback", "detail"]).dispensable(&["date"]);
+        for row in &self.releases {
+            let (word, tone) = match (row.is_deployed, row.possible) {
+                (true, true) => ("deployed", Tone::Good),
+                (false, true) => ("possible", Tone::Good),
+                (true | false, false) => ("impossible", Tone::Bad),
+            };
+            let problems = row.problems.iter().map(|problem| format!("{}: {}", problem.subject, problem.message));
+            let lines: Vec<String> = problems.chain(row.warnings.iter().cloned()).collect();
+            let detail = if lines.is_empty() { dash() } else { lines.join("\n") };
+            let tag = row.tag.clone().unwrap_or_else(dash);
+            let date = row.since.date().to_string();
+            table.row([row.release.id8(), &date, &tag, word, &detail]).paint("rollback", tone);
+        }
+        Page::from(table) + "asked of each: its images, its files, a plan of it, and the migrations since\n"
     }
 }
 

@@ -19,6 +19,7 @@ mod policy;
 mod pull_requests;
 mod pushed;
 mod releases;
+mod rollback_check;
 mod run;
 mod schema;
 mod simulator;
@@ -52,6 +53,7 @@ pub use pull_requests::{
 };
 pub use pushed::PushedRefs;
 pub use releases::{ProvenIn, ReleaseRow, ReleasesReport, RollbackChoice};
+pub use rollback_check::{CheckedRelease, RollbackCheckReport};
 pub use run::{Operation, RollbackPlanReport, RunReport, StepLine, StepResult};
 pub use schema::{evidence_schema, report_schema};
 pub use simulator::{ForgeInitReport, UpdateVerdictReport};

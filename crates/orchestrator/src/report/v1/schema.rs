@@ -10,8 +10,8 @@ use super::{
     ForgeReviewReport, HealthReport, HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport,
     LockComposeReport, LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport, LockRejectReport,
     LockShowReport, MergeReport, PlanReport, PolicyAcceptReport, PullRequestChecks, PullRequestList, PullRequestReport,
-    PullRequestView, RecordReport, ReleasesReport, RollbackPlanReport, RunReport, StatusReport, TakeOverReport,
-    TestReport, UpdateVerdictReport, VerifyReport,
+    PullRequestView, RecordReport, ReleasesReport, RollbackCheckReport, RollbackPlanReport, RunReport, StatusReport,
+    TakeOverReport, TestReport, UpdateVerdictReport, VerifyReport,
 };
 use crate::error::ListedProblem;
 
@@ -59,6 +59,8 @@ const COMMANDS: &[(&str, Part)] = &[
     ("rollback", part::<RunReport>),
     // With `--dry-run`.
     ("rollback", part::<RollbackPlanReport>),
+    // With `--check`.
+    ("rollback", part::<RollbackCheckReport>),
     ("run", part::<RunReport>),
     ("status", part::<StatusReport>),
     ("test run", part::<TestReport>),

@@ -1,0 +1,272 @@
+//! `rollback`: an older release is deployed again, through the same steps.
+
+mod check;
+mod ground;
+mod images;
+mod migrations;
+
+use std::time::Duration;
+
+use deployer::PlanDetail;
+use ledger::{Ledger, RecordDraft, Step, StepResult as RecordResult};
+use lock_model::{EnvironmentName, LockId, ReleaseId};
+use promotion::attempts::Purpose;
+use promotion::rollback::{self, RollbackTarget, TargetState};
+
+pub use check::check_rollbacks;
+pub(crate) use ground::RollbackGround;
+
+use self::images::images_are_there;
+use self::migrations::{Irreversible, Migrations, judge_migrations};
+use crate::context::Context;
+use crate::engine::{Destination, Engine, Repeat, Wanted};
+use crate::environment_policy::find_environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lease::lease;
+use crate::ledger_rights::{may_continue_rollback, may_record, may_set_branch};
+use crate::ledger_store::LedgerStore;
+use crate::report::v1::{Operation, RollbackPlanReport, RunReport, StepLine};
+use crate::revision::Revision;
+use crate::run::said;
+use crate::unpinned_images::warning as unpinned_warning;
+
+/// What to go back to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RollbackRequest {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The tag of a release; `None`: the release before the present one.
+    pub to: Option<String>,
+    /// Why; the hold shows it.
+    pub reason: String,
+    /// How long to wait for another run of the same environment.
+    pub wait: Duration,
+    /// Whether the lock of the release that it leaves is rejected as well, for the same reason.
+    pub reject: bool,
+    /// Whether it goes back behind a migration that is declared irreversible.
+    pub accept_irreversible: bool,
+}
+
+impl RollbackRequest {
+    /// The release before the present one, without waiting, and without a rejection.
+    pub fn new(environment: EnvironmentName, reason: impl Into<String>) -> Self {
+        Self {
+            environment,
+            to: None,
+            reason: reason.into(),
+            wait: Duration::ZERO,
+            reject: false,
+            accept_irreversible: false,
+        }
+    }
+}
+
+/// Deploys an older release again, and holds the environment.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] where there is nothing to go back to, [`ErrorKind::Image`] where its images are gone; nothing
+/// was changed then.
+pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<RunReport> {
+    let name = request.environment.clone();
+    context.sync()?;
+    find_environment(context, &name).await?;
+    may_record(context, Step::Rollback, RecordResult::Started).await?;
+    let _lease = lease(context, &name, request.wait).await?;
+    context.sync()?;
+    let (mut engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
+    match target.state {
+        TargetState::New | TargetState::Underway { .. } => {
+            images_are_there(context, &engine, &target, &ground).await?;
+        }
+        TargetState::Done { .. } => {}
+    }
+    let migrations = migrations(context, &engine, &target, request)?;
+    engine.warnings.extend(migrations.warnings());
+    engine.planning().refuse_foreign_places(context).await?;
+    may_roll_back(context, &engine, &target).await?;
+    let leaves = leaves(engine.store.ledger(), &name, &target);
+    let rejected = match &leaves {
+        Some(left) if request.reject => Some(rejection(context, &target, left, &request.reason)?),
+        Some(_) | None => None,
+    };
+    match target.state {
+        TargetState::New => {
+            let reason = migrations.with_reason(&request.reason);
+            engine.begin_rollback(&reason, target.tag.clone()).await?;
+        }
+        TargetState::Underway { .. } | TargetState::Done { .. } => {}
+    }
+    if let Some(draft) = rejected {
+        engine.store.append(context, draft, &[], |_| Ok(())).await?;
+        engine.lines.push(said(context, StepLine::ok("reject", request.reason.as_str())));
+    }
+    let stopped = engine.run(&Wanted::All, Repeat::No).await?;
+    if stopped.is_none() && !engine.has_proof() {
+        engine.warnings.push(unproven(&name, &target));
+    }
+    let rejectable = leaves.filter(|left| !request.reject && left.lock != Some(target.lock.clone()));
+    let mut report = engine.into_report(Operation::Rollback, None, stopped);
+    report.left = rejectable.and_then(|left| left.lock);
+    Ok(report)
+}
+
+/// Says what a rollback would do. Nothing is recorded, written or held, and nobody is kept from running.
+///
+/// # Errors
+///
+/// As [`rollback()`].
+pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Result<RollbackPlanReport> {
+    let name = request.environment.clone();
+    context.sync()?;
+    let (engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
+    let images = images_are_there(context, &engine, &target, &ground).await?;
+    let migrations = migrations(context, &engine, &target, request)?;
+    engine.planning().refuse_foreign_places(context).await?;
+    let leaves = leaves(engine.store.ledger(), &name, &target);
+    if let Some(left) = leaves.as_ref().filter(|_| request.reject) {
+        rejection(context, &target, left, &request.reason)?;
+    }
+    let deployable = engine.deployable()?;
+    let plan = deployable.plan(context).await?;
+    let is_done = match target.state {
+        TargetState::Done { .. } => true,
+        TargetState::New | TargetState::Underway { .. } => false,
+    };
+    Ok(RollbackPlanReport {
+        environment: name,
+        release: target.release,
+        tag: target.tag,
+        lock: target.lock,
+        commit: target.commit,
+        since: target.since,
+        is_done,
+        images,
+        leaves: leaves.as_ref().map(|left| left.release.clone()),
+        leaves_lock: leaves.and_then(|left| left.lock),
+        changes: plan.changes,
+        warnings: migrations.warnings().chain(plan.unpinned_images.iter().map(unpinned_warning)).collect(),
+        unpinned: plan.unpinned_images,
+    })
+}
+
+/// The migrations of the releases that it leaves, where it may go back behind them.
+fn migrations(
+    context: &Context,
+    engine: &Engine<'_>,
+    target: &RollbackTarget,
+    request: &RollbackRequest,
+) -> Result<Migrations> {
+    let irreversible = if request.accept_irreversible { Irreversible::Accept } else { Irreversible::Refuse };
+    let (ledger, lock) = (engine.store.ledger(), &engine.lock.lock);
+    judge_migrations(context, ledger, &request.environment, target, lock, irreversible)
+}
+
+/// What to go back to, with its engine.
+async fn rollback_target<'a>(
+    context: &'a Context,
+    name: &EnvironmentName,
+    to: Option<&str>,
+) -> Result<(Engine<'a>, RollbackTarget, RollbackGround)> {
+    let store = LedgerStore::read(context).await?;
+    let ground = RollbackGround::of(context, name, store.ledger()).await?;
+    let stands = |target: &RollbackTarget| ground.holds(target);
+    let target = rollback::target(store.ledger(), name, to, &stands).map_err(|error| {
+        let code = match error.class() {
+            lock_model::ErrorClass::Invalid => ErrorKind::Usage,
+            lock_model::ErrorClass::NotFound
+            | lock_model::ErrorClass::Denied
+            | lock_model::ErrorClass::Temporary
+            | lock_model::ErrorClass::Storage
+            | lock_model::ErrorClass::Bug => ErrorKind::Refused,
+        };
+        let hint = error.hint();
+        Error::from_source(code, format!("`{name}` cannot be rolled back"), error).hint(hint)
+    })?;
+    let revision = Revision::load(context, &target.commit)?;
+    let engine = Engine::new(context, store, revision, name, Purpose::Rollback)?;
+    if engine.release != target.release {
+        return Err(Error::new(
+            ErrorKind::Repository,
+            format!(
+                "commit {} makes release {}, the ledger says {}",
+                target.commit.short(12),
+                engine.release.id8(),
+                target.release.id8()
+            ),
+        )
+        .hint("the repository was rewritten: restore the release's commit"));
+    }
+    Ok((engine, target, ground))
+}
+
+/// A release that a rollback leaves.
+struct Left {
+    release: ReleaseId,
+    lock: Option<LockId>,
+}
+
+/// The release that the rollback leaves, or left when it began.
+fn leaves(ledger: &Ledger, name: &EnvironmentName, target: &RollbackTarget) -> Option<Left> {
+    let left = match target.state {
+        TargetState::New => {
+            let entry = &ledger.occupant(name)?.entry;
+            Left { release: entry.release.clone()?, lock: entry.lock.clone() }
+        }
+        TargetState::Underway { .. } | TargetState::Done { .. } => {
+            let one = ledger.rolled_back(name).pop()?;
+            Left { release: one.release, lock: one.lock }
+        }
+    };
+    (left.release != target.release).then_some(left)
+}
+
+/// The record that rejects the lock of the release that is left.
+fn rejection(context: &Context, target: &RollbackTarget, left: &Left, reason: &str) -> Result<RecordDraft> {
+    let mut draft = RecordDraft::new(Step::Reject, RecordResult::Ok, context.run.clone(), context.now()).reason(reason);
+    match &left.lock {
+        Some(lock) if *lock != target.lock => draft.lock = Some(lock.clone()),
+        Some(_) | None => {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "release {} has the lock that the rollback goes to: rejecting it would forbid both",
+                    left.release.id8()
+                ),
+            )
+            .hint("nothing was changed; go back without `--reject`"));
+        }
+    }
+    Ok(draft)
+}
+
+/// What a person should know whose rollback deployed a release without a proof in force.
+fn unproven(name: &EnvironmentName, target: &RollbackTarget) -> String {
+    format!(
+        "release {} is not proven in `{name}`: a person's rollback proves nothing; while the hold is in force, the same \
+         rollback by the forge's bot proves it, and afterwards the next run does",
+        target.release.id8()
+    )
+}
+
+/// Refuses a rollback that a person could begin and not end.
+async fn may_roll_back(context: &Context, engine: &Engine<'_>, target: &RollbackTarget) -> Result<()> {
+    if context.forge.acting_user().await?.bot {
+        return Ok(());
+    }
+    let (ledger, name) = (engine.store.ledger(), &engine.environment.name);
+    match target.state {
+        TargetState::New => {}
+        TargetState::Underway { .. } => may_continue_rollback(context, ledger, name, target).await?,
+        TargetState::Done { .. } => return may_continue_rollback(context, ledger, name, target).await,
+    }
+    let deployable = engine.deployable()?;
+    match (&deployable.destination, deployable.plan(context).await?.detail) {
+        (Destination::Render { branch, .. }, PlanDetail::Render(planned)) => {
+            may_set_branch(context, branch, &planned).await
+        }
+        // Who may write to a cluster, its kubeconfig says.
+        (Destination::Render { .. } | Destination::Helm(_), _) => Ok(()),
+    }
+}
