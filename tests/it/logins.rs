@@ -29,6 +29,8 @@ fn b3_b5_b7_t25_a_registry_that_wants_a_login_gets_it_from_where_people_keep_it(
     let line = "images explain shop-cart --rev dev";
     let nobody = shop.orchestrator(line).run().expect_code(13);
     assert!(nobody.stdout().contains("none is taken"), "{}", nobody.text());
+    let log_in = format!("hint: log in with `docker login {}`", door.address());
+    assert!(nobody.stdout().contains(&log_in), "{}", nobody.text());
 
     // Variables, for CI jobs.
     let by_variables = shop
@@ -54,6 +56,22 @@ fn b3_b5_b7_t25_a_registry_that_wants_a_login_gets_it_from_where_people_keep_it(
     let by_file = shop.orchestrator("lock generate --rev dev").env("DOCKER_CONFIG", &folder).run().expect_code(0);
     silent(&by_file);
     assert!(by_file.stdout().contains("registry.example/shop/cart"), "the lock names the real registry");
+
+    // With a warm cache heading and table say the same, and everything that is denied has its hint.
+    let made = "lock generate --rev dev --output ../made";
+    shop.orchestrator(made).env("DOCKER_CONFIG", &folder).run().expect_code(0);
+    let explained = shop.orchestrator(line).run().expect_code(13);
+    assert_eq!(explained.stdout().matches("asks for a login").count(), 2, "{explained}");
+    assert!(!explained.stdout().contains("sha256:") && explained.stdout().contains(&log_in), "{explained}");
+    let checked = shop.orchestrator("lock check ../made/lock.yaml --rev dev").run().expect_code(13);
+    assert!(checked.stderr().contains("2 services: ") && checked.stderr().contains(&log_in), "{checked}");
+    fs::write(folder.join("config.json"), r#"{"credsStore":"nothere"}"#).unwrap();
+    let helper = shop.orchestrator("lock generate --rev dev").env("DOCKER_CONFIG", &folder).run().expect_code(13);
+    let file = folder.join("config.json");
+    let names = format!("`docker-credential-nothere`, which `{}` names, was not found", file.display());
+    assert!(helper.stderr().contains(&names), "{helper}");
+    assert!(helper.stderr().contains("hint: put `docker-credential-nothere` on `PATH`"), "{helper}");
+    fs::write(&file, config.to_string()).unwrap();
 
     // A checkout chooses no logins and no programs (T22).
     let inside = shop.clone_folder().path().join("docker");

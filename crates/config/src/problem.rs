@@ -263,10 +263,16 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let limit = (word.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|candidate| (edits(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
+        .map(|candidate| (edits(word, candidate), shape(word) != shape(candidate), candidate))
+        .filter(|(distance, _, _)| *distance <= limit)
+        // Of two that are equally near the one with another number: `sha8` is meant as `sha7`, and not as `sha`.
         .min()
-        .map(|(_, candidate)| candidate)
+        .map(|(_, _, candidate)| candidate)
+}
+
+/// The word with every digit alike.
+fn shape(word: &str) -> String {
+    word.chars().map(|character| if character.is_ascii_digit() { '0' } else { character }).collect()
 }
 
 /// Number of inserted, removed, replaced and swapped characters.
@@ -300,6 +306,17 @@ mod tests {
             [("smokee", Some("smoke")), ("sytsem", Some("system")), ("laod", Some("load")), ("xyz", None), ("", None)]
         {
             assert_eq!(nearest(word, known), expected, "{word}");
+        }
+        let variables = ["name", "short", "short_", "sha", "sha7", "sha12", "id8", "image.tag"];
+        for (word, expected) in [
+            ("sha8", Some("sha7")),
+            ("shaa", Some("sha")),
+            ("sha13", Some("sha12")),
+            ("id7", Some("id8")),
+            ("shorts", Some("short")),
+            ("image.tags", Some("image.tag")),
+        ] {
+            assert_eq!(nearest(word, variables), expected, "{word}");
         }
     }
 

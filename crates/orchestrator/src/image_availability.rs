@@ -1,9 +1,10 @@
 //! Whether the images of a lock are still there.
 
-use lock_model::{Content, ErrorClass, Lock, Service, ServiceName};
+use lock_model::{Content, Lock, Service, ServiceName};
 use registry::DigestRequest;
 
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::error::{Problem, Result};
+use crate::image_failure;
 use crate::registry_client;
 use crate::revision::Revision;
 use crate::workspace::Workspace;
@@ -30,7 +31,6 @@ pub(crate) async fn gone(
         |service: &ServiceName, message: String| Problem { subject: service.to_string(), message, details: Vec::new() };
     let mut gone = Vec::new();
     let mut failed = Vec::new();
-    let mut classes = Vec::new();
     let answers = registry.check_digests(&requests, context.deadline, &|_event| {}).await;
     for (service, answer) in services.into_iter().zip(answers) {
         match answer {
@@ -38,16 +38,8 @@ pub(crate) async fn gone(
                 let platform = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
                 problem(service, format!("{digest}{platform} is gone"))
             })),
-            Err(error) => {
-                classes.push(error.class());
-                failed.push(problem(service, error.to_string()));
-            }
+            Err(error) => failed.push((service, error)),
         }
     }
-    if failed.is_empty() {
-        return Ok(gone);
-    }
-    let class = registry::overall_class(classes).unwrap_or(ErrorClass::Temporary);
-    let code = ErrorKind::of(class, ErrorKind::Image, ErrorKind::Image);
-    Err(Error::new(code, "the registry gave no answer about locked images").problems(failed))
+    if failed.is_empty() { Ok(gone) } else { Err(image_failure::unknown(context, &failed)) }
 }

@@ -4,8 +4,9 @@ use std::error::Error as _;
 use std::path::PathBuf;
 
 use lock_model::{CONFIG_FILE, ErrorClass, ServiceName};
-use registry::credentials::{EnvCredential, LoginSource};
-use registry::{Attempt, RegistryErrorKind, Unresolved, UnresolvedReason};
+use registry::credentials::{EnvCredential, FailedHelper, LoginSource};
+use registry::layout::{LayoutError, LayoutErrorKind};
+use registry::{Attempt, RegistryError, RegistryErrorKind, Unresolved, UnresolvedReason};
 
 use crate::error::{Error, ErrorKind, Problem, causes};
 use crate::registry_client::RegistryAccess;
@@ -34,34 +35,75 @@ pub(crate) fn unresolved(context: &Workspace, failures: &[(ServiceName, Unresolv
             hints.push(hint);
         }
     }
+    let lines = failures.iter().map(|(service, failure)| Line {
+        service,
+        shared: host_failure(&failure.reason),
+        text: reason_text(&failure.reason),
+        details: failure.tried.iter().map(|attempt: &Attempt| format!("tried {attempt}")).collect(),
+    });
     let error = Error::new(code, format!("{} of {of} services have no image that can be locked", failures.len()))
-        .problems(problems(failures));
+        .problems(problems(lines));
     let notes = if code == ErrorKind::Denied { access.login_notes } else { Vec::new() };
     hints.into_iter().chain(notes).fold(error, Error::hint)
 }
 
+/// What to do about one service that has no image.
+pub(crate) fn hints_of(context: &Workspace, failure: &Unresolved) -> Vec<String> {
+    let access = (context.surroundings.registry)().unwrap_or_default();
+    let hint = reason_hint(&failure.reason, &access);
+    let notes = if failure.class() == ErrorClass::Denied { access.login_notes } else { Vec::new() };
+    std::iter::once(hint).chain(notes).collect()
+}
+
+/// The error of registries that did not say whether locked images are still there.
+pub(crate) fn unknown(context: &Workspace, failures: &[(&ServiceName, RegistryError)]) -> Error {
+    let class = registry::overall_class(failures.iter().map(|(_, error)| error.class()));
+    let class = class.unwrap_or(ErrorClass::Temporary);
+    let access = (context.surroundings.registry)().unwrap_or_default();
+    let mut hints: Vec<String> = Vec::new();
+    for hint in failures.iter().map(|(_, error)| kind_hint(error.kind(), &access)) {
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    let lines = failures.iter().map(|(service, error)| Line {
+        service,
+        shared: host_failure_of(error.kind()),
+        text: error_text(error),
+        details: Vec::new(),
+    });
+    let code = ErrorKind::of(class, ErrorKind::Image, ErrorKind::Image);
+    let error = Error::new(code, "the registry gave no answer about locked images").problems(problems(lines));
+    let notes = if code == ErrorKind::Denied { access.login_notes } else { Vec::new() };
+    hints.into_iter().chain(notes).fold(error, Error::hint)
+}
+
+/// What failed for one service.
+struct Line<'a> {
+    service: &'a ServiceName,
+    /// The same for every service that a host treated alike.
+    shared: Option<String>,
+    text: String,
+    details: Vec<String>,
+}
+
 /// One problem a service, and one for all services that a host treated alike.
-fn problems(failures: &[(ServiceName, Unresolved)]) -> Vec<Problem> {
-    let mut problems: Vec<(Option<String>, Vec<&ServiceName>, &Unresolved)> = Vec::new();
-    for (service, failure) in failures {
-        let shared = host_failure(&failure.reason);
-        match problems.iter_mut().find(|(known, ..)| shared.is_some() && *known == shared) {
-            Some((_, services, _)) => services.push(service),
-            None => problems.push((shared, vec![service], failure)),
+fn problems<'a>(lines: impl Iterator<Item = Line<'a>>) -> Vec<Problem> {
+    let mut problems: Vec<(Vec<&ServiceName>, Line<'_>)> = Vec::new();
+    for line in lines {
+        match problems.iter_mut().find(|(_, known)| line.shared.is_some() && known.shared == line.shared) {
+            Some((services, _)) => services.push(line.service),
+            None => problems.push((vec![line.service], line)),
         }
     }
     problems
         .into_iter()
-        .map(|(shared, services, failure)| match (shared, services.as_slice()) {
+        .map(|(services, line)| match (line.shared, services.as_slice()) {
             (Some(message), [_, _, ..]) => {
                 let names: Vec<&str> = services.iter().map(|service| service.as_str()).collect();
                 Problem::new(format!("{} services", services.len()), message).details([names.join(", ")])
             }
-            (_, services) => {
-                let subject = services.first().map(ToString::to_string).unwrap_or_default();
-                Problem::new(subject, reason_text(&failure.reason))
-                    .details(failure.tried.iter().map(|attempt: &Attempt| format!("tried {attempt}")))
-            }
+            (_, _) => Problem::new(line.service.to_string(), line.text).details(line.details),
         })
         .collect()
 }
@@ -69,7 +111,12 @@ fn problems(failures: &[(ServiceName, Unresolved)]) -> Vec<Problem> {
 /// What a host did, where that is not about one image.
 fn host_failure(reason: &UnresolvedReason) -> Option<String> {
     let UnresolvedReason::Failed(error) = reason else { return None };
-    match error.kind() {
+    host_failure_of(error.kind())
+}
+
+fn host_failure_of(kind: &RegistryErrorKind) -> Option<String> {
+    match kind {
+        RegistryErrorKind::Layout(error) if is_about_folder(error) => Some(kind.in_short()),
         kind @ (RegistryErrorKind::LoginNeeded { .. }
         | RegistryErrorKind::LoginRefused { .. }
         | RegistryErrorKind::Realm { .. }
@@ -79,32 +126,35 @@ fn host_failure(reason: &UnresolvedReason) -> Option<String> {
         | RegistryErrorKind::Unreachable { .. }
         | RegistryErrorKind::UnknownHost { .. }
         | RegistryErrorKind::TimedOut { .. }
-        | RegistryErrorKind::Deadline { .. }) => Some(kind_text(kind)),
+        | RegistryErrorKind::Deadline { .. }) => Some(kind.in_short()),
         _ => None,
     }
+}
+
+/// Whether a folder that stands for a registry cannot be used at all.
+fn is_about_folder(error: &LayoutError) -> bool {
+    matches!(
+        error.kind(),
+        LayoutErrorKind::NoFolder
+            | LayoutErrorKind::NotALayout
+            | LayoutErrorKind::Version { .. }
+            | LayoutErrorKind::Duplicates { .. }
+            | LayoutErrorKind::BareTags { .. }
+    )
 }
 
 /// Why a service has no image, with what the network said.
 pub(crate) fn reason_text(reason: &UnresolvedReason) -> String {
     let UnresolvedReason::Failed(error) = reason else { return reason.to_string() };
-    match innermost(error.kind()) {
+    error_text(error)
+}
+
+fn error_text(error: &RegistryError) -> String {
+    // A name that does not resolve, a connection that was refused: the innermost cause says which.
+    match causes(error.source()).pop() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     }
-}
-
-fn kind_text(kind: &RegistryErrorKind) -> String {
-    match innermost(kind) {
-        Some(cause) => format!("{kind}: {cause}"),
-        None => kind.to_string(),
-    }
-}
-
-/// The innermost reason of a connection that did not come about: a name that does not resolve, a connection that was
-/// refused.
-fn innermost(kind: &RegistryErrorKind) -> Option<String> {
-    let (RegistryErrorKind::Unreachable { .. } | RegistryErrorKind::UnknownHost { .. }) = kind else { return None };
-    causes(kind.source()).pop()
 }
 
 /// What to do about a service that has no image.
@@ -137,8 +187,9 @@ fn reason_hint(reason: &UnresolvedReason, access: &RegistryAccess) -> String {
 /// What to do about an answer of a registry.
 fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> String {
     match kind {
-        RegistryErrorKind::LoginNeeded { host, .. } => login_hint(host, &LoginSource::Anonymous, access),
-        RegistryErrorKind::LoginRefused { host, login, .. } => login_hint(host, &login.source, access),
+        RegistryErrorKind::LoginNeeded { host, login, .. } | RegistryErrorKind::LoginRefused { host, login, .. } => {
+            login_hint(host, &login.source, login.failed_helper.as_ref(), access)
+        }
         RegistryErrorKind::Refused { host, .. } => {
             format!(
                 "the login needs permission to read this repository at `{host}`; some registries say so of one that does not exist"
@@ -184,6 +235,10 @@ fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> String {
         RegistryErrorKind::Status { host, .. } | RegistryErrorKind::Redirect { host, .. } => {
             format!("make sure that `{host}` is a registry and not a web page or a proxy before it")
         }
+        RegistryErrorKind::Layout(error) if matches!(error.kind(), LayoutErrorKind::NoFolder) => format!(
+            "correct `oci-layout:` in `registries.HOST.mirror` of {CONFIG_FILE}, which is relative to the top folder of the \
+             repository, or make the folder with a tool that names each image by repository and tag"
+        ),
         RegistryErrorKind::Layout(_) => {
             "correct the folder that `registries.HOST.mirror` names, or write it again with a tool that names each \
              image by repository and tag"
@@ -199,9 +254,16 @@ fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> String {
 }
 
 /// What to do about a registry that takes no request with this login.
-fn login_hint(host: &str, source: &LoginSource, access: &RegistryAccess) -> String {
+fn login_hint(host: &str, source: &LoginSource, failed: Option<&FailedHelper>, access: &RegistryAccess) -> String {
     if *source != LoginSource::Anonymous {
         return format!("renew the login for `{host}` that comes from {source}");
+    }
+    if let Some(FailedHelper { program, path, .. }) = failed {
+        return format!(
+            "put `{program}` on `PATH` and in order, or take it out of `credsStore` or `credHelpers` of `{}`; \
+             `ORCHESTRATOR_REGISTRY_HOST` and its companions need no helper",
+            path.display()
+        );
     }
     without_port(host, &access.env_credentials).unwrap_or_else(|| {
         format!(
@@ -270,7 +332,11 @@ mod tests {
                 "public https address",
             ),
         ];
-        for (kind, words) in cases {
+        let missing = registry::layout::LayoutReader::open(&PathBuf::from("/nowhere")).expect_err("it is not there");
+        assert_eq!(missing.to_string(), "image layout `/nowhere`: there is no such folder");
+        let missing = RegistryErrorKind::Layout(missing);
+        assert!(host_failure_of(&missing).is_some(), "it is said once for all services");
+        for (kind, words) in cases.into_iter().chain([(missing, "`oci-layout:`")]) {
             let hint = kind_hint(&kind, &access);
             assert!(hint.contains(words), "{kind}: {hint}");
             assert!(!hint.contains("docker login"), "{kind}: {hint}");
@@ -294,13 +360,13 @@ mod tests {
             ("other", LoginSource::File { path: path() }, &access, "renew the login for `other`"),
             ("other", helper, &access, "docker-credential-x"),
         ] {
-            let hint = login_hint(host, &source, access);
+            let hint = login_hint(host, &source, None, access);
             assert!(hint.contains(words), "{host}: {hint}");
             let is_known = source != LoginSource::Anonymous || words.contains("must name");
             assert!(!is_known || !hint.contains("docker login"), "{host}: {hint}");
         }
         let kind = RegistryErrorKind::Unreachable { host: "r:5".to_owned(), source: no_name() };
-        assert_eq!(kind_text(&kind), "`r:5` cannot be reached: Name or service not known");
+        assert_eq!(kind.in_short(), "`r:5` cannot be reached: Name or service not known");
         assert_eq!(looked_in(&files), "looked in `/nowhere/config.json` (absent)");
         assert!(reason_hint(&UnresolvedReason::NoCandidates, &access).contains("`tags`"));
         assert!(reason_hint(&UnresolvedReason::AllMissing, &access).contains("wait until"));

@@ -4,7 +4,7 @@ use lock_model::ServiceName;
 use registry::Attempt;
 
 use crate::error::{ErrorKind, Result};
-use crate::image_failure::reason_text;
+use crate::image_failure::{hints_of, reason_text};
 use crate::lock_builder;
 use crate::report::v1::{ImageAttempt, ImagesExplainReport, TakenImage};
 use crate::revision::Revision;
@@ -30,6 +30,7 @@ pub async fn explain_image<'a>(
         tried: Vec::new(),
         taken: None,
         reason: None,
+        hints: Vec::new(),
         logins: Vec::new(),
         warnings: Vec::new(),
         failure: None,
@@ -52,6 +53,7 @@ pub async fn explain_image<'a>(
         Err(unresolved) => {
             report.failure = Some(ErrorKind::of(unresolved.class(), ErrorKind::Image, ErrorKind::Image));
             report.reason = Some(reason_text(&unresolved.reason));
+            report.hints = hints_of(context, unresolved);
             &unresolved.tried
         }
     };

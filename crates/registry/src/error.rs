@@ -349,6 +349,15 @@ impl RegistryErrorKind {
         }
     }
 
+    /// What happened, with the innermost cause where there is one: `connection refused`, not "error sending request".
+    pub fn in_short(&self) -> String {
+        let mut innermost = std::error::Error::source(self);
+        while let Some(cause) = innermost.and_then(std::error::Error::source) {
+            innermost = Some(cause);
+        }
+        innermost.map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"))
+    }
+
     /// How long the registry asked to wait.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -17,7 +17,7 @@ use crate::request::{
     Attempt, AttemptOutcome, Event, FoundRevision, ImageRequest, Resolution, ResolvedImage, RevisionPolicy, Unresolved,
     UnresolvedReason, Warning,
 };
-use crate::text::{escaped, with_causes};
+use crate::text::escaped;
 use crate::wait_policy::{Polls, WaitPolicy};
 
 /// Enough for the last look at thousands of tags.
@@ -342,7 +342,7 @@ impl<'a> Search<'a> {
                     AttemptOutcome::OtherRevision { digest: found.digest.clone(), revision: found.reported.clone() }
                 }
                 Err(RegistryErrorKind::Missing) => AttemptOutcome::Missing,
-                Err(error) => AttemptOutcome::Failed { class: error.class(), message: with_causes(error) },
+                Err(error) => failed(error),
             };
             let attempt = self.attempt(candidate, outcome);
             self.tell(Event::Asked { request: self.position, attempt: &attempt });
@@ -510,12 +510,23 @@ impl<'a> Search<'a> {
         match look.await {
             Ok(()) => Ok(resolution),
             Err(kind) => {
+                let mut tried = resolution.tried;
+                // What was found is no answer any more.
+                let is_it = |attempt: &&mut Attempt| {
+                    attempt.reference.repository == *repository && attempt.reference.tag.as_ref() == Some(tag)
+                };
+                if let Some(attempt) = tried.iter_mut().rev().find(is_it) {
+                    attempt.outcome = failed(&kind);
+                }
                 let error = RegistryError::new(format!("{repository}:{tag}"), kind).asked_as(self.asked_as(repository));
-                let reason = UnresolvedReason::Failed(error);
-                Err(Unresolved { tried: resolution.tried, reason })
+                Err(Unresolved { tried, reason: UnresolvedReason::Failed(error) })
             }
         }
     }
+}
+
+fn failed(kind: &RegistryErrorKind) -> AttemptOutcome {
+    AttemptOutcome::Failed { class: kind.class(), message: kind.in_short() }
 }
 
 /// What the images of all platforms say together: the first one that disagrees, else whether all name the commit.

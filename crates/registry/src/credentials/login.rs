@@ -81,11 +81,23 @@ pub struct LoginTrace {
     pub source: LoginSource,
     /// What should have given one and did not: helpers that failed, entries that cannot be read.
     pub problems: Vec<String>,
+    /// The helper among them.
+    pub failed_helper: Option<FailedHelper>,
+}
+
+/// A program that keeps logins, and gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct FailedHelper {
+    /// As in `docker-credential-ecr-login`.
+    pub program: String,
+    /// The file that names the program.
+    pub path: PathBuf,
 }
 
 impl LoginTrace {
     pub(crate) fn anonymous() -> Self {
-        Self { source: LoginSource::Anonymous, problems: Vec::new() }
+        Self { source: LoginSource::Anonymous, problems: Vec::new(), failed_helper: None }
     }
 
     /// The problems as the beginning of a message: they are why no login was sent.

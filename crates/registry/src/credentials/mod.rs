@@ -22,7 +22,7 @@ mod work_tree;
 pub use env_credentials::{EnvCredential, EnvCredentialsError, VariableProblem};
 pub use error::{CredentialError, CredentialProblem};
 pub use helper::HelperPrograms;
-pub use login::{Login, LoginSource, LoginTrace};
+pub use login::{FailedHelper, Login, LoginSource, LoginTrace};
 pub use process::EnvVars;
 pub use sources::CredentialSources;
 pub use store::Credentials;

@@ -9,7 +9,7 @@ use super::env_credentials::EnvCredential;
 use super::error::CredentialError;
 use super::file::{AuthFile, EntryContent};
 use super::helper::{self, HelperAnswer, HelperName, HelperPrograms};
-use super::login::{Login, LoginSource, LoginTrace};
+use super::login::{FailedHelper, Login, LoginSource, LoginTrace};
 use super::sources::CredentialSources;
 
 /// Logins that were loaded. [`Default`] has none. Clones share what the helpers answered.
@@ -148,14 +148,19 @@ impl Credentials {
                 Some(Found::login(login.clone(), LoginSource::Helper { program, path: file.path.clone() }))
             }
             HelperAnswer::None => None,
-            HelperAnswer::Failed(reason) => Some(Found::none(vec![format!("credential helper `{program}` {reason}")])),
+            HelperAnswer::Failed(reason) => {
+                let problem = format!("credential helper `{program}`, which `{}` names, {reason}", file.path.display());
+                let mut found = Found::none(vec![problem]);
+                found.trace.failed_helper = Some(FailedHelper { program, path: file.path.clone() });
+                Some(found)
+            }
         }
     }
 }
 
 impl Found {
     fn login(login: Login, source: LoginSource) -> Self {
-        Self { login: Some(login), trace: LoginTrace { source, problems: Vec::new() } }
+        Self { login: Some(login), trace: LoginTrace { source, ..LoginTrace::anonymous() } }
     }
 
     fn none(problems: Vec<String>) -> Self {

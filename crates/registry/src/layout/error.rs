@@ -55,7 +55,8 @@ impl LayoutError {
                 _ => ErrorClass::of_io(source, ErrorClass::Invalid),
             },
             LayoutErrorKind::Missing { .. } => ErrorClass::NotFound,
-            LayoutErrorKind::NotALayout
+            LayoutErrorKind::NoFolder
+            | LayoutErrorKind::NotALayout
             | LayoutErrorKind::Version { .. }
             | LayoutErrorKind::Json { .. }
             | LayoutErrorKind::Duplicates { .. }
@@ -71,6 +72,9 @@ impl LayoutError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutErrorKind {
+    /// The folder is not there.
+    #[error("there is no such folder")]
+    NoFolder,
     /// The folder has no `oci-layout` file.
     #[error("not an image layout: it has no `oci-layout` file")]
     NotALayout,

@@ -60,6 +60,7 @@ impl LayoutReader {
     /// Opens a folder and reads its `index.json`. Names that stand there twice are an error; all of them are listed.
     pub fn open(folder: &Path) -> Result<Self, LayoutError> {
         let marker = match read_file(folder, "oci-layout", 4096) {
+            Err(_) if !folder.is_dir() => return Err(LayoutError::new(folder, LayoutErrorKind::NoFolder)),
             Err(error) if error.class() == ErrorClass::NotFound => {
                 return Err(LayoutError::new(folder, LayoutErrorKind::NotALayout));
             }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lock_model::ErrorClass;
 use registry::layout::{BuiltIndex, IndexContent};
-use registry::{DigestRequest, ImageRequest, Registry, RevisionPolicy, UnresolvedReason};
+use registry::{AttemptOutcome, DigestRequest, ImageRequest, Registry, RevisionPolicy, UnresolvedReason};
 use tempfile::TempDir;
 use wiremock::ResponseTemplate;
 
@@ -70,6 +70,17 @@ async fn f24_a_warm_run_costs_one_head_and_comes_to_the_same_entry() {
     assert_eq!(fake.requests().await, ["HEAD /v2/shop/cart/manifests/a"]);
     assert_eq!((warm.image, warm.tried, warm.warnings), (cold.image, cold.tried, cold.warnings));
     assert_eq!(registry.cache_problem(), None);
+}
+
+#[tokio::test]
+async fn what_a_cache_remembers_is_no_answer_where_the_registry_wants_a_login() {
+    let (fake, cache, _) = warm().await;
+    fake.guard(&["Basic realm=\"x\""], &[]);
+    let unresolved = resolve(&command(&fake, cache.path()), &both_platforms(&["a"])).await.unwrap_err();
+    assert_eq!(unresolved.class(), ErrorClass::Denied);
+    let [attempt] = unresolved.tried.as_slice() else { panic!("{unresolved:?}") };
+    let AttemptOutcome::Failed { class: ErrorClass::Denied, message } = &attempt.outcome else { panic!("{attempt}") };
+    assert!(unresolved.reason.to_string().ends_with(message), "{message}: {}", unresolved.reason);
 }
 
 #[tokio::test]

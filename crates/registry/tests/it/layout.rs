@@ -131,6 +131,11 @@ fn t40_a_blob_is_read_up_to_the_cap() {
 #[test]
 fn folders_that_are_no_layout_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    for missing in ["nowhere", "file"] {
+        let error = LayoutReader::open(&folder.path().join(missing)).unwrap_err();
+        assert!(matches!(error.kind(), LayoutErrorKind::NoFolder), "{error}");
+    }
     let error = LayoutReader::open(folder.path()).unwrap_err();
     assert!(matches!(error.kind(), LayoutErrorKind::NotALayout), "{error}");
     fs::write(folder.path().join("oci-layout"), r#"{"imageLayoutVersion":"2.0.0"}"#).unwrap();

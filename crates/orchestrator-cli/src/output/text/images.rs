@@ -24,6 +24,9 @@ impl Text for ImagesExplainReport {
         for login in &self.logins {
             text += format!("login at {login}\n");
         }
+        for hint in &self.hints {
+            text += Page::hint(hint);
+        }
         text
     }
 }

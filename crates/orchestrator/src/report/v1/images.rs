@@ -20,6 +20,9 @@ pub struct ImagesExplainReport {
     /// Why none is taken, in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What to do about that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
     /// Where the logins came from that registries asked for; never the logins.
     pub logins: Vec<String>,
     /// What should have given a login and did not, and what is odd about the image.
