@@ -12,7 +12,7 @@ const SERVICE: &str = "services/shop-cart";
 
 const CHART: &str = "apiVersion: v2\nname: cart\nversion: 0.1.0\n";
 
-const DEPLOYMENT: &str = r#"apiVersion: apps/v1
+pub(crate) const DEPLOYMENT: &str = r#"apiVersion: apps/v1
 kind: Deployment
 metadata: { name: {{ .Release.Name }} }
 spec:
@@ -29,20 +29,20 @@ spec:
 "#;
 
 /// What a container of a healthy version runs.
-const SERVES: &[&str] = &["httpd", "-f", "-p", "8080"];
+pub(crate) const SERVES: &[&str] = &["httpd", "-f", "-p", "8080"];
 
 /// A shop with one service, whose staging is a namespace of a cluster.
-struct ClusterShop<'a> {
-    shop: Shop,
-    cluster: &'a Cluster,
+pub(crate) struct ClusterShop<'a> {
+    pub(crate) shop: Shop,
+    pub(crate) cluster: &'a Cluster,
     node: &'a Node,
-    namespace: String,
+    pub(crate) namespace: String,
     search_path: OsString,
 }
 
 impl<'a> ClusterShop<'a> {
     /// Nothing is deployed yet; or the running test is skipped. `helm` is the name of a part.
-    fn new_or_skip(cluster: &'a Cluster, helm: &str) -> Option<Self> {
+    pub(crate) fn new_or_skip(cluster: &'a Cluster, helm: &str) -> Option<Self> {
         let helm = bench::part_or_skip(helm)?;
         let node = cluster.node_or_skip()?;
         let namespace = cluster.namespace("shop-staging");
@@ -63,9 +63,14 @@ impl<'a> ClusterShop<'a> {
     }
 
     /// Puts a version of the service on the way to staging, up to the merge; gives the digest of its image.
-    fn merge(&self, version: u32, command: &[&str]) -> String {
+    pub(crate) fn merge(&self, version: u32, command: &[&str]) -> String {
+        self.merge_chart(version, command, DEPLOYMENT)
+    }
+
+    /// The same with another template in its chart.
+    pub(crate) fn merge_chart(&self, version: u32, command: &[&str], template: &str) -> String {
         let repository = self.shop.service("shop-cart");
-        repository.write("chart/Chart.yaml", CHART).write("chart/templates/app.yaml", DEPLOYMENT);
+        repository.write("chart/Chart.yaml", CHART).write("chart/templates/app.yaml", template);
         let commit = self.shop.new_version("shop-cart", version, Built::No);
         let repository = format!("{}/cart", self.namespace);
         let labels = [("org.opencontainers.image.revision", commit.as_str())];
@@ -79,13 +84,19 @@ impl<'a> ClusterShop<'a> {
 
     /// The product with the cluster in its environment.
     #[track_caller]
-    fn ends(&self, line: &str, code: i32) -> Finished {
+    pub(crate) fn ends(&self, line: &str, code: i32) -> Finished {
+        self.ends_with(self.cluster.kubeconfig(), line, code)
+    }
+
+    /// The same with the kubeconfig of another user.
+    #[track_caller]
+    pub(crate) fn ends_with(&self, kubeconfig: &str, line: &str, code: i32) -> Finished {
         let command = self.shop.orchestrator(line).search_path(self.search_path.clone());
-        command.env("SHOP_KUBECONFIG", self.cluster.kubeconfig()).run().expect_code(code)
+        command.env("SHOP_KUBECONFIG", kubeconfig).run().expect_code(code)
     }
 
     /// The digests that the containers of the service's pods run, as the kubelet says.
-    fn running(&self) -> Vec<String> {
+    pub(crate) fn running(&self) -> Vec<String> {
         let ids = "jsonpath={.items[*].status.containerStatuses[*].imageID}";
         let selector = "--selector=app=shop-cart";
         let ids = self.cluster.kubectl(&["get", "pods", selector, "--namespace", &self.namespace, "--output", ids]);
@@ -93,7 +104,7 @@ impl<'a> ClusterShop<'a> {
     }
 
     /// How many revisions the release of the service has.
-    fn revisions(&self) -> usize {
+    pub(crate) fn revisions(&self) -> usize {
         let words = ["get", "secret", "--selector=owner=helm", "--output=name", "--namespace", &self.namespace];
         self.cluster.kubectl(&words).lines().count()
     }

@@ -9,6 +9,7 @@
 mod cache;
 mod changelog;
 mod children;
+mod cluster_health;
 mod clusters;
 mod compose;
 mod demo;

@@ -2,6 +2,7 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use http::Method;
+use lock_model::Timestamp;
 use lock_model::escaping::excerpt;
 use serde_json::{Value, json};
 
@@ -95,6 +96,20 @@ impl Connection {
         })?;
         let transport = Transport { client, patience };
         Ok(Self { transport, server: kubeconfig.server().to_owned(), discovery: Arc::default() })
+    }
+
+    /// The same client with another patience.
+    #[must_use]
+    pub fn with_patience(&self, patience: Patience) -> Self {
+        let mut other = self.clone();
+        other.transport.patience = patience;
+        other
+    }
+
+    /// The time that the API server's clock shows; `None` where its answers have no date.
+    pub async fn server_time(&self) -> Result<Option<Timestamp>, ClusterError> {
+        let date = self.transport.send_for_header(&"the time", &Call::get("/version"), "date").await?;
+        Ok(date.and_then(|date| Timestamp::from_rfc2822(&date).ok()))
     }
 
     /// The address of the API server.

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use lock_model::Timestamp;
 use lock_model::escaping::escape_terminal;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
+use crate::certificate::{certificate_expiry, token_expiry};
 use crate::error::{ClusterError, ClusterErrorKind};
 
 /// How large a kubeconfig may be, in bytes.
@@ -120,6 +122,16 @@ impl Kubeconfig {
             .filter(|text| !text.is_empty())
             .map(SecretString::from)
             .collect()
+    }
+
+    /// When the API server stops to accept its client certificate or its token; absent where neither says it.
+    pub fn expiry(&self) -> Option<Timestamp> {
+        let user = |key: &str| self.document.pointer("/users/0/user")?.get(key)?.as_str();
+        // A token is what the API server looks at first.
+        match user("token").filter(|token| !token.is_empty()) {
+            Some(token) => token_expiry(token),
+            None => certificate_expiry(user("client-certificate-data")?),
+        }
     }
 
     pub(crate) fn for_client(&self) -> Result<kube::config::Kubeconfig, ClusterError> {

@@ -19,9 +19,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod capacity;
+mod certificate;
 mod connection;
 mod discovery;
 mod error;
+pub mod health;
 mod kubeconfig;
 mod lease;
 mod object;

@@ -82,7 +82,7 @@ impl fmt::Display for ObjectKey {
 }
 
 /// An object as JSON, with its identity checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
     key: ObjectKey,
     value: Value,

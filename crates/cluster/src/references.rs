@@ -1,7 +1,9 @@
 //! What rendered objects name and need: a missing Secret is a finding before the deployment, not a hang of minutes in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
+use lock_model::escaping::escape_short;
 use serde_json::Value;
 
 use crate::connection::{Connection, with_query};
@@ -29,6 +31,18 @@ pub struct MissingReference {
     pub reference: Reference,
     /// The keys that the target lacks; empty where the target itself is missing.
     pub keys: BTreeSet<String>,
+}
+
+/// ``Deployment shop/cart needs Secret shop/login, which has no key `password` ``.
+impl fmt::Display for MissingReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} needs {}, which ", self.reference.by, self.reference.target)?;
+        if self.keys.is_empty() {
+            return f.write_str("does not exist");
+        }
+        let keys = self.keys.iter().map(|key| format!("`{}`", escape_short(key, 200))).collect::<Vec<_>>();
+        write!(f, "has no key {}", keys.join(", "))
+    }
 }
 
 /// What is known about references.

@@ -106,7 +106,7 @@ impl Connection {
         if access.name.is_some() { self.review(access).await } else { Ok(false) }
     }
 
-    async fn review(&self, access: &Access) -> Result<bool, ClusterError> {
+    pub(crate) async fn review(&self, access: &Access) -> Result<bool, ClusterError> {
         let review = serde_json::json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

@@ -85,6 +85,21 @@ impl Transport {
         self.retrying(subject, || async { self.client.request_text(call.request()).await }).await
     }
 
+    /// One header of the answer.
+    pub(crate) async fn send_for_header(
+        &self,
+        subject: &impl fmt::Display,
+        call: &Call,
+        header: &str,
+    ) -> Result<Option<String>, ClusterError> {
+        self.retrying(subject, || async {
+            let request = call.request().map(kube::client::Body::from);
+            let answer = self.client.send(request).await?;
+            Ok(answer.headers().get(header).and_then(|value| Some(value.to_str().ok()?.to_owned())))
+        })
+        .await
+    }
+
     async fn retrying<T, F: Future<Output = Result<T, kube::Error>>>(
         &self,
         subject: &impl fmt::Display,

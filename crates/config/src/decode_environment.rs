@@ -10,9 +10,9 @@ use super::decode::{
     command_line, optional, parsed, parsed_items, parsed_list, parsed_text, pattern, sample_values, template, violation,
 };
 use super::environment::{
-    AllowedImage, ApprovalFallback, ApprovalRequirement, Dependency, Environment, Health, HelmTarget, Kubeconfig,
-    Migration, NamespaceRule, NotDeployed, Override, Probe, ProbeKind, Promote, Release, RenderTarget, Requires,
-    Target,
+    AllowedImage, ApprovalFallback, ApprovalRequirement, ClusterCheck, ClusterChecks, Dependency, Environment, Health,
+    HelmTarget, Kubeconfig, Migration, NamespaceRule, NotDeployed, Override, Probe, ProbeKind, Promote, Release,
+    RenderTarget, Requires, Target,
 };
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
@@ -189,6 +189,16 @@ fn health(node: &Node) -> Option<Health> {
                 Some((entry.key.clone(), dependency))
             })
             .collect::<Option<_>>()?,
+        checks: cluster_checks(node.get("checks")?)?,
+    })
+}
+
+fn cluster_checks(node: &Node) -> Option<ClusterChecks> {
+    let severities = ClusterCheck::ALL.iter().map(|check| Some((*check, parsed(node, check.as_str())?)));
+    Some(ClusterChecks {
+        severities: severities.collect::<Option<_>>()?,
+        ready_nodes: node.get("ready-nodes")?.integer()?.try_into().ok()?,
+        deadline: parse_duration(node.get("deadline")?.text()?).ok()?,
     })
 }
 
@@ -203,7 +213,8 @@ fn probe(node: &Node) -> Option<Probe> {
         _ => return None,
     };
     let severity = parsed(node, "severity")?;
-    Some(Probe { kind, severity, deadline: parse_duration(node.get("deadline")?.text()?).ok()? })
+    let deadline = parse_duration(node.get("deadline")?.text()?).ok()?;
+    Some(Probe { kind, severity, deadline, retries: node.get("retries")?.integer()?.try_into().ok()? })
 }
 
 fn requires(node: &Node) -> Option<Requires> {

@@ -203,6 +203,56 @@ pub struct Health {
     pub probes: BTreeMap<String, Probe>,
     /// What the environment depends on, by name: an `http(s)://` or `tcp://` address.
     pub dependencies: BTreeMap<String, Dependency>,
+    /// What its cluster is asked.
+    pub checks: ClusterChecks,
+}
+
+/// `health.checks:`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterChecks {
+    /// What a finding of each check means.
+    pub severities: BTreeMap<ClusterCheck, CheckSeverity>,
+    /// How many percent of the nodes must be ready.
+    pub ready_nodes: u8,
+    /// How long each check may take.
+    pub deadline: Duration,
+}
+
+lock_model::words! {
+    /// A key of `health.checks`: one question to a cluster.
+    ClusterCheck, "check of a cluster" {
+        /// Whether the API server is ready, and of a version that is supported.
+        Api = "api",
+        /// Whether the namespace can be deployed to.
+        Namespace = "namespace",
+        /// Whether everything that is planned is permitted.
+        Permissions = "permissions",
+        /// Whether what planned objects name is there.
+        References = "references",
+        /// Whether the quotas have room.
+        Quota = "quota",
+        /// Whether the nodes are ready.
+        Nodes = "nodes",
+        /// Whether the nodes have room.
+        Capacity = "capacity",
+        /// Whether the credentials live on.
+        Certificate = "certificate",
+        /// Whether the clocks agree.
+        Clock = "clock",
+    }
+}
+
+lock_model::words! {
+    /// What a finding of a check means, from the strictest.
+    CheckSeverity, "severity of a check" {
+        /// It stops the deployment.
+        Block = "block",
+        /// It is a warning.
+        Warn = "warn",
+        /// The check is not asked.
+        Off = "off",
+    }
 }
 
 /// `health.probes.NAME:`
@@ -215,6 +265,8 @@ pub struct Probe {
     pub severity: Severity,
     /// How long the answer may take.
     pub deadline: Duration,
+    /// How often it is asked again before a failure counts.
+    pub retries: u32,
 }
 
 /// What a probe asks.

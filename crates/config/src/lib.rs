@@ -61,9 +61,10 @@ pub use against_tree::{SuitesStatus, SuperprojectTree, TreeEntry};
 pub use branches::{Branches, Role};
 pub use chart_values::ChartValues;
 pub use environment::{
-    AllowedImage, ApprovalFallback, ApprovalRequirement, Dependency, Deployment, Environment, Excluded, Health,
-    HelmTarget, Kubeconfig, KubeconfigEncoding, NamespaceRule, NotDeployed, Probe, ProbeKind, Promote,
-    ProofRequirement, Release, RenderTarget, Requires, ServiceSettings, Severity, SourceFiles, SourceFolder, Target,
+    AllowedImage, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks, Dependency,
+    Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, NamespaceRule, NotDeployed,
+    Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings, Severity,
+    SourceFiles, SourceFolder, Target,
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};

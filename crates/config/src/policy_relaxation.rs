@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::environment::{
-    AllowedImage, ApprovalFallback, ApprovalRequirement, Environment, Health, Kubeconfig, NotDeployed, Probe,
-    ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, Severity, Target,
+    AllowedImage, ApprovalFallback, ApprovalRequirement, ClusterChecks, Environment, Health, Kubeconfig, NotDeployed,
+    Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, Severity, Target,
 };
 use super::service_relaxation::compare_services;
 use super::source_relaxation::{compare_forge, compare_registries, compare_submodules};
@@ -349,13 +349,14 @@ fn compare_requirements(before: &Environment, after: &Environment, found: &mut F
 }
 
 fn compare_health(before: &Health, after: &Health, tree: ComparedTree<'_>, found: &mut Found) {
-    let Health { probes, dependencies } = before;
+    let Health { probes, dependencies, checks } = before;
+    compare_cluster_checks(checks, &after.checks, found);
     for (name, old) in probes {
         match after.probes.get(name) {
             None => found.add(RelaxationKind::Health, format!("probe `{name}` is gone")),
             Some(new) => {
-                // A deadline makes no answer a good one.
-                let Probe { kind: _, severity: _, deadline: _ } = old;
+                // A deadline makes no answer a good one, and asking again needs a good one too.
+                let Probe { kind: _, severity: _, deadline: _, retries: _ } = old;
                 if (old.severity, new.severity) == (Severity::Block, Severity::Warn) {
                     found.add(RelaxationKind::Health, format!("probe `{name}` does not stop a deployment any more"));
                 }
@@ -379,6 +380,19 @@ fn compare_health(before: &Health, after: &Health, tree: ComparedTree<'_>, found
             }
             Some(_) => {}
         }
+    }
+}
+
+fn compare_cluster_checks(before: &ClusterChecks, after: &ClusterChecks, found: &mut Found) {
+    let ClusterChecks { severities, ready_nodes, deadline: _ } = before;
+    for (check, old) in severities {
+        if let Some(new) = after.severities.get(check).filter(|new| *new > old) {
+            found.add(RelaxationKind::Health, format!("check `{check}` is `{new}`, it was `{old}`"));
+        }
+    }
+    if after.ready_nodes < *ready_nodes {
+        let message = format!("{} percent of the nodes must be ready, it was {ready_nodes}", after.ready_nodes);
+        found.add(RelaxationKind::Health, message);
     }
 }
 

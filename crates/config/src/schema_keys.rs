@@ -341,7 +341,7 @@ const NAMESPACES: Shape = Keys(&[
     defaults("rewrite", "false", Boolean, "Whether a foreign namespace is replaced by the environment's."),
 ]);
 
-const PROBE_COMMON: [Key; 2] = [
+const PROBE_COMMON: [Key; 3] = [
     defaults(
         "severity",
         "block",
@@ -349,13 +349,65 @@ const PROBE_COMMON: [Key; 2] = [
         "What a failure means.",
     ),
     defaults("deadline", "10s", Text(Format::Duration), "How long the answer may take."),
+    defaults(
+        "retries",
+        "0",
+        Integer { least: 0, most: 20 },
+        "How often it is asked again, a second later, before a failure counts.",
+    ),
+];
+
+const CHECK_SEVERITY: Shape = Choice(&[
+    ("block", "a finding stops the deployment"),
+    ("warn", "a finding is a warning"),
+    ("off", "it is not asked"),
+]);
+
+/// What a cluster is asked. What could not be found out is a finding.
+const CLUSTER_CHECKS: &[Key] = &[
+    defaults("api", "block", CHECK_SEVERITY, "Whether the API server is ready, and of a version that is supported."),
+    defaults(
+        "namespace",
+        "block",
+        CHECK_SEVERITY,
+        "Whether the namespace is there, not ending, and this environment's.",
+    ),
+    defaults(
+        "permissions",
+        "block",
+        CHECK_SEVERITY,
+        "Whether the kubeconfig's user may do everything that is planned.",
+    ),
+    defaults(
+        "references",
+        "block",
+        CHECK_SEVERITY,
+        "Whether every object that a planned one names is there or planned.",
+    ),
+    defaults(
+        "quota",
+        "block",
+        CHECK_SEVERITY,
+        "Whether the quotas have room for the deployment at its highest moment.",
+    ),
+    defaults("nodes", "warn", CHECK_SEVERITY, "Whether the nodes are ready, schedulable and without pressure."),
+    defaults("capacity", "warn", CHECK_SEVERITY, "Whether the nodes have room for the pods that come."),
+    defaults(
+        "certificate",
+        "warn",
+        CHECK_SEVERITY,
+        "Whether the kubeconfig's certificate or token lives a week longer.",
+    ),
+    defaults("clock", "warn", CHECK_SEVERITY, "Whether the clocks here and there agree within 30 seconds."),
+    defaults("ready-nodes", "100", Integer { least: 1, most: 100 }, "How many percent of the nodes `nodes` asks for."),
+    defaults("deadline", "30s", Text(Format::Duration), "How long each of them may take, with retries."),
 ];
 
 const PROBE_KINDS: &[Kind] = &[
     kind(
         "http",
         "A GET request answered with a status.",
-        &joined::<2, 2, 4>(
+        &joined::<2, 3, 5>(
             &[
                 required("url", Text(Format::Template(RUN_VARIABLES)), "The address, such as `{url}/healthz`."),
                 defaults("status", "200", Integer { least: 100, most: 599 }, "The status that means healthy."),
@@ -366,9 +418,9 @@ const PROBE_KINDS: &[Kind] = &[
     kind(
         "tcp",
         "A connection that is accepted.",
-        &joined::<1, 2, 3>(&[required("address", Text(Format::HostPort), "`HOST:PORT`.")], &PROBE_COMMON),
+        &joined::<1, 3, 4>(&[required("address", Text(Format::HostPort), "`HOST:PORT`.")], &PROBE_COMMON),
     ),
-    kind("command", "A program that exits with 0.", &joined::<3, 2, 5>(&[COMMAND, ENV, PLAIN], &PROBE_COMMON)),
+    kind("command", "A program that exits with 0.", &joined::<3, 3, 6>(&[COMMAND, ENV, PLAIN], &PROBE_COMMON)),
 ];
 
 /// The keys of a source.
@@ -437,7 +489,12 @@ const ENVIRONMENT_KEYS: &[Key] = &[
                 Named(Format::Label, &Text(Format::Dependency(RUN_VARIABLES))),
                 "What the environment depends on: addresses, by name.",
             ),
-            later("checks"),
+            defaults(
+                "checks",
+                "{}",
+                Keys(CLUSTER_CHECKS),
+                "What the cluster of the environment is asked, and what a finding means.",
+            ),
         ]),
         "What is asked before anything is changed.",
     ),

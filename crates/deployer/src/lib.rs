@@ -69,6 +69,7 @@
 //! The methods of [`Target`] panic outside a tokio runtime. [`render::plan`] and [`render::prove`] are plain functions.
 
 mod apply;
+mod batch;
 mod compose_override;
 mod config_digest;
 mod error;
@@ -87,6 +88,7 @@ mod target;
 mod yaml_writer;
 
 pub use apply::{Applied, AppliedDetail, ApplyOptions, DeployEvent, SameFiles};
+pub use batch::{BatchObject, BatchPart, demands};
 pub use compose_override::{ComposeError, ComposeOverride, ComposeWarning, compose_override};
 pub use error::DeployError;
 pub use git;

@@ -1,7 +1,10 @@
 //! What a deployment would do: the same for every target, apart from the detail.
 
+use cluster::ReferenceReport;
+use cluster::health::Permission;
 use lock_model::{Digest, ServiceName};
 
+use crate::batch::BatchObject;
 use crate::helm::HelmPlan;
 use crate::image_pinning::UnpinnedImage;
 use crate::render::RenderPlan;
@@ -18,8 +21,28 @@ pub struct Plan {
     pub unpinned_images: Vec<UnpinnedImage>,
     /// What people should know besides, a sentence each.
     pub notes: Vec<String>,
+    /// What objects of the plan name and neither it nor the cluster has; empty where no cluster was asked.
+    pub references: ReferenceReport,
     /// What the target needs to apply the plan.
     pub detail: PlanDetail,
+}
+
+impl Plan {
+    /// The objects that the deployment writes to a cluster; empty where it writes to none.
+    pub fn batch(&self) -> &[BatchObject] {
+        match &self.detail {
+            PlanDetail::Render(_) => &[],
+            PlanDetail::Helm(plan) => &plan.batch,
+        }
+    }
+
+    /// Everything that the deployment has to be permitted in a cluster.
+    pub fn permissions(&self) -> Vec<Permission> {
+        match &self.detail {
+            PlanDetail::Render(_) => Vec::new(),
+            PlanDetail::Helm(plan) => plan.permissions(),
+        }
+    }
 }
 
 /// The part of a plan that belongs to its target.

@@ -43,8 +43,6 @@ pub enum ProblemKind {
     Unstable,
     /// An object that the cluster would not take, or a release that helm cannot go on from there.
     Cluster,
-    /// An object names another that is not there.
-    Reference,
     /// A label with a value that no label may have.
     Label,
     /// A kustomization, which this target does not render.

@@ -139,7 +139,6 @@ impl FindingKind {
             | ProblemKind::Chart
             | ProblemKind::Unstable
             | ProblemKind::Cluster
-            | ProblemKind::Reference
             | ProblemKind::Label
             | ProblemKind::NeedsKustomize
             | ProblemKind::Proof => Self::Unreadable,

@@ -20,12 +20,14 @@ pub struct Check {
     pub severity: Severity,
     /// The time for the whole probe; after it the check is unknown.
     pub deadline: Duration,
+    /// How often a probe that did not find what it expects is run again, a second later; 0 unless set.
+    pub retries: u32,
 }
 
 impl Check {
     /// A check that [blocks](Severity::Block) when it is not healthy.
     pub fn new(name: impl Into<String>, probe: Probe, deadline: Duration) -> Self {
-        Self { name: name.into(), probe, severity: Severity::default(), deadline }
+        Self { name: name.into(), probe, severity: Severity::default(), deadline, retries: 0 }
     }
 }
 

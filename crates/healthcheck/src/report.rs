@@ -45,6 +45,13 @@ pub struct CheckResult {
     pub detail: String,
 }
 
+impl CheckResult {
+    /// A result that was found out in another way than by a [probe](crate::Probe); `detail` is one escaped line.
+    pub fn new(name: impl Into<String>, state: CheckState, severity: Severity, detail: impl Into<String>) -> Self {
+        Self { name: name.into(), state, severity, detail: detail.into() }
+    }
+}
+
 /// The state of a check, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -70,7 +77,8 @@ impl CheckState {
 }
 
 impl HealthReport {
-    pub(crate) fn new(mut checks: Vec<CheckResult>) -> Self {
+    /// Weighs results, in any order.
+    pub fn new(mut checks: Vec<CheckResult>) -> Self {
         checks.sort();
         let verdict = checks
             .iter()

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -10,6 +11,9 @@ use crate::check::Check;
 use crate::probe;
 use crate::report::{CheckResult, CheckState, HealthReport};
 use http_client::HttpClient;
+
+/// The time before a probe is run again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs every check, at most `concurrency` at a time.
 ///
@@ -21,7 +25,7 @@ pub async fn run(checks: &[Check], client: &HttpClient, concurrency: NonZeroUsiz
         let (slots, check, client) = (Arc::clone(&slots), check.clone(), client.clone());
         tasks.spawn(async move {
             let _slot = slots.acquire_owned().await;
-            (index, probe::run(&check, &client).await)
+            (index, until_healthy(&check, &client).await)
         });
     }
     let mut found: Vec<Option<probe::Found>> = vec![None; checks.len()];
@@ -38,4 +42,17 @@ pub async fn run(checks: &[Check], client: &HttpClient, concurrency: NonZeroUsiz
         CheckResult { name: check.name.clone(), state, severity: check.severity, detail }
     });
     HealthReport::new(results.collect())
+}
+
+/// Runs a probe as often as its check allows; the last state counts.
+async fn until_healthy(check: &Check, client: &HttpClient) -> probe::Found {
+    let mut found = probe::run(check, client).await;
+    for _ in 0..check.retries {
+        if found.0 == CheckState::Healthy {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        found = probe::run(check, client).await;
+    }
+    found
 }

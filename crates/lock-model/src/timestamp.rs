@@ -54,6 +54,12 @@ impl Timestamp {
         let seconds = time.as_second() - i64::from(time.subsec_nanosecond() < 0);
         if seconds < YEAR_ZERO { Err(TimestampError { escaped: escape_short(text, 40) }) } else { Ok(Self(seconds)) }
     }
+
+    /// Reads the form of the HTTP header `Date`: `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn from_rfc2822(text: &str) -> Result<Self, TimestampError> {
+        let time = jiff::fmt::rfc2822::parse(text).map_err(|_| TimestampError { escaped: escape_short(text, 40) })?;
+        Ok(Self::from_unix_seconds(time.timestamp().as_second()))
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -85,6 +91,13 @@ serialised_as_text!(Timestamp);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_date_of_an_answer_is_a_time() {
+        let time = Timestamp::from_rfc2822("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(time.to_string(), "1994-11-06T08:49:37Z");
+        Timestamp::from_rfc2822("yesterday").unwrap_err();
+    }
 
     #[test]
     fn one_form_only() {

@@ -9,7 +9,7 @@ use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
 use config::{ClusterNamespace, Config, Environment, KubeconfigEncoding};
 use deployer::helm::HelmSearch;
 use deployer::{EnvironmentNamespace, HelmTarget};
-use lock_model::EnvironmentName;
+use lock_model::{EnvironmentName, Timestamp};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +40,15 @@ impl ClusterPlace {
     /// Opens the namespace; the cluster is not asked yet.
     pub(crate) async fn open(&self, context: &Workspace) -> Result<EnvironmentNamespace> {
         self.open_with(context, &self.kubeconfig(context)?).await
+    }
+
+    /// The same, with the end of the kubeconfig's credentials, where it says one.
+    pub(crate) async fn open_with_expiry(
+        &self,
+        context: &Workspace,
+    ) -> Result<(EnvironmentNamespace, Option<Timestamp>)> {
+        let kubeconfig = self.kubeconfig(context)?;
+        Ok((self.open_with(context, &kubeconfig).await?, kubeconfig.expiry()))
     }
 
     async fn open_with(&self, context: &Workspace, kubeconfig: &cluster::Kubeconfig) -> Result<EnvironmentNamespace> {

@@ -158,9 +158,6 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
             "correct the chart; an object whose field cannot be changed is deleted by hand, and a kind that is served no more \
              is taken out of the stored release as helm's documentation says (`helm mapkubeapis`)"
         }
-        ProblemKind::Reference => {
-            "make the object in the namespace, or correct the name in the chart or in `target.values`"
-        }
         ProblemKind::Label => {
             "let the chart take the label from another value than the image's tag, and give the digest in `image-values`"
         }
@@ -221,7 +218,6 @@ mod tests {
             (ProblemKind::Chart, "target.values"),
             (ProblemKind::Unstable, "the time, chance"),
             (ProblemKind::Cluster, "correct the chart"),
-            (ProblemKind::Reference, "in the namespace"),
             (ProblemKind::Label, "image-values"),
         ] {
             let hint = hint(kind).unwrap_or_default();

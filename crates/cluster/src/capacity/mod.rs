@@ -3,6 +3,7 @@
 //! Pure: the used amounts are those that each quota counts by its own rule (`pods` leaves finished pods out, `count/pods`
 //! does not), and the model adds what the deployment needs beyond them, wave by wave.
 
+mod placement;
 mod pods;
 mod quantity;
 mod quota;
@@ -10,6 +11,7 @@ mod quota;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::object::Object;
+pub use placement::{Unplaced, placement};
 pub use quantity::{Amount, QuantityError};
 
 /// One object that is to be deployed, with the one that is there now.
@@ -50,6 +52,10 @@ pub struct Shortage {
     pub needed: Amount,
     /// What the quota has left now.
     pub free: Amount,
+    /// What the quota allows.
+    pub hard: Amount,
+    /// What is needed beyond what is used now, once the wave is done and replaced pods are gone.
+    pub lasting: Amount,
     /// What each service of that wave needs at its highest moment.
     pub services: BTreeMap<String, Amount>,
 }
@@ -114,11 +120,14 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
                     .map(|(service, amounts)| (service.clone(), amount(amounts)))
                     .filter(|(_, amount)| *amount > Amount::default())
                     .collect();
+                let lasting = amount(&settled) + amount(&after);
+                let hard = quota.hard.get(resource).copied().unwrap_or_default();
                 let needed = of_services.values().fold(amount(&settled), |sum, amount| sum + *amount);
                 // The first wave that does not fit is the one to look at.
                 if !of_services.is_empty() && needed > *free && short.insert(resource) {
                     let (quota, resource, services) = (quota.name.clone(), resource.clone(), of_services);
-                    report.shortages.push(Shortage { quota, resource, wave, needed, free: *free, services });
+                    let free = *free;
+                    report.shortages.push(Shortage { quota, resource, wave, needed, free, hard, lasting, services });
                 }
             }
             add(&mut settled, &after);

@@ -11,6 +11,7 @@ use crate::references::pod_spec;
 pub(super) struct Quota {
     pub(super) name: String,
     pub(super) free: Amounts,
+    pub(super) hard: Amounts,
     scopes: Vec<Scope>,
 }
 
@@ -30,7 +31,8 @@ impl Quota {
         let hard = object.at("/status/hard").or_else(|| object.at("/spec/hard"));
         let used = amounts(object.at("/status/used"), unknown);
         let mut free = Amounts::new();
-        for (resource, hard) in amounts(hard, unknown) {
+        let hard = amounts(hard, unknown);
+        for (resource, hard) in hard.clone() {
             if is_known(&resource) {
                 let used = used.get(&resource).copied().unwrap_or_default();
                 free.insert(resource, hard - used);
@@ -48,7 +50,7 @@ impl Quota {
                 }
             })
             .collect();
-        Self { name, free, scopes }
+        Self { name, free, hard, scopes }
     }
 
     /// What an object adds to what this quota counts.
@@ -74,7 +76,9 @@ impl Quota {
             } else {
                 old * counts.old + new * (counts.most - counts.old).max(0)
             };
-            let settled = new * counts.new - now;
+            // A finished pod is counted by its number alone.
+            let lasts = !counts.ends || resource.starts_with("count/");
+            let settled = if lasts { new * counts.new - now } else { Amount::default() };
             growth.peak.insert(resource.clone(), (peak - now).max(settled).max(Amount::default()));
             growth.settled.insert(resource.clone(), settled);
         }
@@ -156,16 +160,20 @@ fn is_known(resource: &str) -> bool {
 }
 
 /// How many pods there are, are to be, and are there at most at one time.
-struct Counts {
-    old: i64,
-    new: i64,
-    most: i64,
+pub(super) struct Counts {
+    pub(super) old: i64,
+    pub(super) new: i64,
+    pub(super) most: i64,
     /// Whether old pods are gone before new ones come.
-    is_replaced_first: bool,
+    pub(super) is_replaced_first: bool,
+    /// Whether old pods go away for new ones at all.
+    pub(super) is_replaced: bool,
+    /// Whether the pods end by themselves.
+    pub(super) ends: bool,
 }
 
 impl Counts {
-    fn of(demand: &Demand<'_>, nodes: i64) -> Self {
+    pub(super) fn of(demand: &Demand<'_>, nodes: i64) -> Self {
         let wanted = demand.wanted;
         let pods = |object: &Object| match object.key().kind.kind.as_str() {
             "Pod" => 1,
@@ -182,7 +190,9 @@ impl Counts {
             (_, Some(live)) if wanted.at("/spec/replicas").is_none() => pods(live),
             _ => pods(wanted),
         };
-        let is_same = demand.live.is_some_and(|live| pod_spec(live) == pod_spec(wanted));
+        // Another label or annotation replaces the pods as well.
+        let template = |object: &Object| object.at("/spec/template").or_else(|| object.at("/spec")).cloned();
+        let is_same = demand.live.is_some_and(|live| template(live) == template(wanted));
         let is_deployment = wanted.key().kind.is("apps", "Deployment");
         let is_recreated = wanted.text("/spec/strategy/type") == Some("Recreate");
         let surge = |pointer: &str, default: &str, up: bool| {
@@ -203,6 +213,8 @@ impl Counts {
             new,
             most: old.max(new) + step.min(new),
             is_replaced_first: !is_same && (!is_deployment || is_recreated),
+            is_replaced: !is_same && old > 0,
+            ends: wanted.key().kind.is("batch", "Job"),
         }
     }
 }

@@ -18,17 +18,17 @@ use serde_json::{Value, json};
 use test_support::{Cluster, Image};
 
 /// The one cluster of this process, and a connection of an administrator.
-async fn connection() -> Option<(&'static Cluster, Connection)> {
+pub(crate) async fn connection() -> Option<(&'static Cluster, Connection)> {
     let cluster = Cluster::shared_or_skip()?;
     Some((cluster, connect(cluster.kubeconfig()).await))
 }
 
-async fn connect(kubeconfig: &str) -> Connection {
+pub(crate) async fn connect(kubeconfig: &str) -> Connection {
     let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &BTreeSet::new()).unwrap();
     Connection::new(&kubeconfig, Patience::default()).await.unwrap()
 }
 
-fn deployment(namespace: &str, name: &str, container: Value) -> Object {
+pub(crate) fn deployment(namespace: &str, name: &str, container: Value) -> Object {
     let mut container = container;
     container["name"] = json!("app");
     Object::new(json!({

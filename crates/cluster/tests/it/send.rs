@@ -51,6 +51,13 @@ fn every_future(
     is_send(connection.ready_endpoints("", ""));
     is_send(connection.events(object.key(), ""));
     is_send(connection.logs(object.key(), "", LogTail { previous: false, lines: 1, bytes: 1 }));
+    is_send(connection.api_health());
+    is_send(connection.namespace_health(""));
+    is_send(connection.nodes_health(100));
+    is_send(connection.clock_health(now));
+    is_send(connection.permissions_health(&[]));
+    is_send(connection.quota_health("", &[]));
+    is_send(connection.capacity_health("", &[]));
     is_send(connection.delete(object.key(), "", Propagation::Background));
 }
 

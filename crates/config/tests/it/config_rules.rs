@@ -408,7 +408,20 @@ fn every_value_says_where_it_comes_from() {
           severity: block            # orchestrator.yaml:30:58
           status: 204                # orchestrator.yaml:30:73
           deadline: 1m30s            # orchestrator.yaml:30:88
+          retries: 0                 # default
       dependencies: {}               # default
+      checks:
+        api: block                   # default
+        namespace: block             # default
+        permissions: block           # default
+        references: block            # default
+        quota: block                 # default
+        nodes: warn                  # default
+        capacity: warn               # default
+        certificate: warn            # default
+        clock: warn                  # default
+        ready-nodes: 100             # default
+        deadline: 30s                # default
     requires:
       approvals:
         exclude: []                  # orchestrator.yaml:18:37

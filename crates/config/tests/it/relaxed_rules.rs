@@ -84,6 +84,25 @@ fn t44_addresses_and_what_is_read_for_them() {
 }
 
 #[test]
+fn t44_checks_of_a_cluster_that_ask_less() {
+    let checks = |checks: &str| edited(&[("  health:\n", &format!("  health:\n    checks: {{ {checks} }}\n"))]);
+    let strict = checks("nodes: block");
+    let compare = |before: &str, after: &str| compared(before, after, &SERVICES, &[]);
+    assert_eq!(compare(&checks("quota: off, ready-nodes: 10"), &strict), [""; 0], "more is asked");
+    let weaker = compare(&strict, &checks("quota: warn, clock: off, ready-nodes: 99"));
+    let of = |environment: &str| {
+        [
+            "99 percent of the nodes must be ready, it was 100",
+            "check `clock` is `off`, it was `warn`",
+            "check `nodes` is `warn`, it was `block`",
+            "check `quota` is `warn`, it was `block`",
+        ]
+        .map(|text| format!("{environment}: {text}"))
+    };
+    assert_eq!(weaker, [of("production"), of("staging")].concat());
+}
+
+#[test]
 fn t44_where_an_environment_writes_and_what_follows_its_proof() {
     assert_eq!(
         relaxed(&[("branch: \"deploy/{mode}\"", "branch: \"deploy2/{mode}\"")]),

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cluster::health::Permission;
+use cluster::{Kind, LeasePlace, ReferenceReport};
 use lock_model::ServiceName;
 use serde_json::{Map, Value};
 
 use super::program::HelmVersion;
+use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::image_pinning::{Pins, UnpinnedImage};
 use crate::manifest::{self, ObjectId};
-use crate::namespace::{Live, PlannedRequest, Rendering, between, inspect};
+use crate::namespace::{Live, PlannedRequest, Rendering, between, inspect, placed};
 use crate::plan::{Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::request::{DeployRequest, DeployService};
@@ -23,7 +26,31 @@ pub struct HelmPlan {
     pub not_started: Vec<UnpinnedImage>,
     /// The helm that rendered it.
     pub helm: HelmVersion,
+    pub(crate) batch: Vec<BatchObject>,
+    namespace: String,
     pub(super) request: PlannedRequest,
+}
+
+impl HelmPlan {
+    /// What the plan, helm and this program have to be permitted.
+    pub(crate) fn permissions(&self) -> Vec<Permission> {
+        let namespace = &self.namespace;
+        let mut more = Vec::new();
+        let mut add = |version: &str, kind: &str, verbs: &[&'static str], name: Option<String>| {
+            more.extend(verbs.iter().map(|verb| Permission {
+                kind: Kind::new(version, kind),
+                namespace: Some(namespace.clone()),
+                verb,
+                names: name.iter().cloned().collect(),
+            }));
+        };
+        // Where helm keeps its releases; the state of the namespace is one of them.
+        add("v1", "Secret", &["get", "list", "create", "update", "delete"], None);
+        let environment = self.request.environment.to_string();
+        let lease = LeasePlace { namespace: namespace.clone(), environment }.key();
+        add("coordination.k8s.io/v1", "Lease", &["get", "create", "update"], Some(lease.name));
+        permission_list(permissions(&self.batch), more)
+    }
 }
 
 /// The helm release of one service.
@@ -70,7 +97,7 @@ pub(super) struct StoredState {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) problems: Vec<DeployProblem>,
-    pub(super) notes: Vec<String>,
+    pub(super) references: ReferenceReport,
 }
 
 /// Judges what was rendered and compares it with what is stored.
@@ -81,13 +108,16 @@ pub(super) fn assemble(
     found: Found,
 ) -> Result<Plan, DeployProblems> {
     let pins = Pins::new(request.images());
-    let Found { mut problems, mut notes } = found;
+    let Found { mut problems, references } = found;
+    let (mut notes, mut batch) = (Vec::new(), Vec::new());
     let (mut changes, mut releases) = (Vec::new(), Vec::new());
     let (mut unpinned, mut not_started) = (BTreeSet::new(), BTreeSet::new());
     let mut owners: BTreeMap<ObjectId, ServiceName> = BTreeMap::new();
     let mut identity = BTreeMap::new();
-    for RenderedService { service, rendering, stored, live } in rendered {
+    for RenderedService { service, rendering, stored, mut live } in rendered {
         let name = &service.name;
+        let before = stored.as_ref().map(|stored| &stored.rendering);
+        batch.extend(batch_of(request, name, before, &rendering, &mut live)?);
         let inspection = inspect(request, service, &pins, &rendering);
         let violations = inspection.violations.into_iter();
         problems.extend(violations.map(|(kind, message)| DeployProblem::new(kind, message).service(name)));
@@ -100,7 +130,6 @@ pub(super) fn assemble(
                 problems.push(DeployProblem::new(ProblemKind::Duplicate, message).service(name));
             }
         }
-        let before = stored.as_ref().map(|stored| &stored.rendering);
         changes.extend(between(name, before, &rendering, &live.differing));
         identity.insert(name.clone(), rendering.to_json());
         let action = match &stored {
@@ -132,13 +161,50 @@ pub(super) fn assemble(
         changes,
         unpinned_images: unpinned.into_iter().collect(),
         notes,
+        references,
         detail: PlanDetail::Helm(HelmPlan {
             releases,
             not_started: not_started.into_iter().collect(),
             helm: helm.clone(),
+            batch,
+            namespace: request.namespace.clone(),
             request: PlannedRequest::of(request),
         }),
     })
+}
+
+/// What the release of a service writes, and what it takes away.
+fn batch_of(
+    request: &DeployRequest,
+    service: &ServiceName,
+    before: Option<&Rendering>,
+    rendering: &Rendering,
+    live: &mut Live,
+) -> Result<Vec<BatchObject>, DeployProblems> {
+    let placed = |object: &Map<String, Value>| {
+        let object = placed(&request.namespace, object.clone());
+        object.map_err(|error| {
+            let problem = DeployProblem::new(ProblemKind::Unreadable, error.to_string()).service(service);
+            DeployProblems::new(vec![problem]).expect("it is one")
+        })
+    };
+    let mut batch = Vec::new();
+    let mut add = |part, wanted, live| batch.push(BatchObject { service: service.clone(), part, wanted, live });
+    for (id, object) in &rendering.objects {
+        match live.objects.remove(id) {
+            Some((wanted, live)) => add(BatchPart::Kept, wanted, live),
+            None => add(BatchPart::Kept, placed(object)?, None),
+        }
+    }
+    for (id, hook) in rendering.started().filter(|(id, _)| rendering.hooks.contains_key(*id)) {
+        let part = if rendering.is_before(id) { BatchPart::HookBefore } else { BatchPart::HookAfter };
+        add(part, placed(hook)?, None);
+    }
+    let gone = before.into_iter().flat_map(|before| &before.objects);
+    for (_, object) in gone.filter(|(id, _)| !rendering.objects.contains_key(*id)) {
+        add(BatchPart::Removed, placed(object)?, None);
+    }
+    Ok(batch)
 }
 
 /// Why the files of a service are no chart that can be written for helm.

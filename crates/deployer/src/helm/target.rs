@@ -108,7 +108,7 @@ impl HelmTarget {
         .await?;
         let rendered = all_rendered(request.services.iter().zip(answers))?;
         let asked: Vec<_> = rendered.iter().map(|(service, rendering)| (service.name.clone(), rendering)).collect();
-        let (problems, notes) = missing_references(connection, namespace, &asked).await?;
+        let references = missing_references(connection, namespace, &asked).await?;
         let mut live = compare(connection, namespace, &asked).await?;
         let rendered = rendered.into_iter().map(|(service, rendering)| {
             let stored = stored.remove(service.name.as_str()).map(|stored| StoredState {
@@ -117,7 +117,7 @@ impl HelmTarget {
             });
             RenderedService { service, rendering, stored, live: live.remove(&service.name).unwrap_or_default() }
         });
-        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems, notes })?)
+        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems: Vec::new(), references })?)
     }
 
     /// Releases that helm cannot go on from.

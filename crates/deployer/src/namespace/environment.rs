@@ -104,6 +104,11 @@ impl EnvironmentNamespace {
         })
     }
 
+    /// The client of its cluster.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// To whom the namespace belongs, where that is not this environment.
     pub async fn other_owner(&self, environment: &str) -> Result<Option<NamespaceOwner>, DeployError> {
         let state = self.connection.namespace_state(&self.name).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::{ApplyMode, ClusterError, ClusterErrorKind, Connection, Kind, Object};
+use cluster::{ApplyMode, ClusterError, ClusterErrorKind, Connection, Kind, Object, ReferenceReport};
 use lock_model::ServiceName;
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::rendering::Rendering;
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::problem::{DeployProblem, ProblemKind, escaped};
+use crate::problem::{DeployProblem, ProblemKind};
 
 /// How many objects are asked about at once.
 const AT_ONCE: usize = 16;
@@ -18,10 +18,12 @@ const AT_ONCE: usize = 16;
 const BOOKKEEPING: [&str; 5] = ["managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"];
 
 /// What a service's live objects are to a plan.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Live {
     /// Objects that are missing, or that a write would change.
     pub(crate) differing: BTreeMap<ObjectId, Presence>,
+    /// Every object as a write would leave it, and as it is.
+    pub(crate) objects: BTreeMap<ObjectId, (Object, Option<Object>)>,
     pub(crate) problems: Vec<DeployProblem>,
 }
 
@@ -34,8 +36,7 @@ pub(crate) enum Presence {
 
 /// What the API server says about one object.
 enum Answer {
-    Same,
-    Differs(Presence),
+    Taken(Box<(Object, Option<Object>)>),
     Refused(ClusterError),
 }
 
@@ -73,9 +74,16 @@ pub(crate) async fn compare(
         })?;
         let Some(live) = found.get_mut(&service) else { continue };
         match answer? {
-            Answer::Same => {}
-            Answer::Differs(presence) => {
-                live.differing.insert(id, presence);
+            Answer::Taken(taken) => {
+                let (after, before) = *taken;
+                match &before {
+                    None => drop(live.differing.insert(id.clone(), Presence::Missing)),
+                    Some(before) if content(before.clone()) != content(after.clone()) => {
+                        live.differing.insert(id.clone(), Presence::Other);
+                    }
+                    Some(_) => {}
+                }
+                live.objects.insert(id, (after, before));
             }
             Answer::Refused(error) => {
                 let message = format!("the cluster would not take {id}: {}", error.kind());
@@ -85,39 +93,23 @@ pub(crate) async fn compare(
     }
 }
 
-/// What objects name and neither the cluster nor the batch has; and notes about what could not be found out.
+/// What objects name and neither the cluster nor the batch has.
 pub(crate) async fn missing_references(
     connection: &Connection,
     namespace: &str,
     services: &[(ServiceName, &Rendering)],
-) -> Result<(Vec<DeployProblem>, Vec<String>), DeployError> {
-    let (mut batch, mut owners) = (Vec::new(), BTreeMap::new());
-    for (service, rendering) in services {
+) -> Result<ReferenceReport, DeployError> {
+    let mut batch = Vec::new();
+    for (_, rendering) in services {
         for (_, object) in rendering.started() {
-            let object = placed(namespace, object.clone())?;
-            owners.insert(object.key().clone(), service);
-            batch.push(object);
+            batch.push(placed(namespace, object.clone())?);
         }
     }
-    let report = connection.missing_references(&batch).await?;
-    let problems = report.missing.iter().map(|missing| {
-        let reference = &missing.reference;
-        let keys = missing.keys.iter().map(|key| format!("`{}`", escaped(key))).collect::<Vec<_>>().join(", ");
-        let what = if keys.is_empty() { "does not exist".to_owned() } else { format!("has no key {keys}") };
-        let message = format!("{} needs {}, which {what}", reference.by, reference.target);
-        let problem = DeployProblem::new(ProblemKind::Reference, message);
-        match owners.get(&reference.by) {
-            Some(service) => problem.service(service),
-            None => problem,
-        }
-    });
-    let unknown = report.unknown.iter();
-    let notes = unknown.map(|(kind, why)| format!("whether each {kind} that is named exists is not known: {why}"));
-    Ok((problems.collect(), notes.collect()))
+    Ok(connection.missing_references(&batch).await?)
 }
 
 /// An object in the namespace of its release.
-fn placed(namespace: &str, mut object: Map<String, Value>) -> Result<Object, DeployError> {
+pub(crate) fn placed(namespace: &str, mut object: Map<String, Value>) -> Result<Object, DeployError> {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.entry("namespace").or_insert_with(|| namespace.into());
     }
@@ -135,8 +127,7 @@ async fn ask(connection: &Connection, namespace: &str, object: Map<String, Value
         Ok(after) => after,
         Err(error) => return refused(error),
     };
-    let Some(live) = live else { return Ok(Answer::Differs(Presence::Missing)) };
-    Ok(if content(live) == content(after) { Answer::Same } else { Answer::Differs(Presence::Other) })
+    Ok(Answer::Taken(Box::new((after, live))))
 }
 
 /// An object that the cluster does not take is a finding; a cluster that gives no answer is an error.

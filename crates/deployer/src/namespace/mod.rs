@@ -15,7 +15,7 @@ pub(crate) use changes::between;
 pub use environment::EnvironmentNamespace;
 pub(crate) use environment::PlannedRequest;
 pub(crate) use inspect::{Inspection, inspect};
-pub(crate) use live::{Live, compare, missing_references, unserved_kinds};
+pub(crate) use live::{Live, compare, missing_references, placed, unserved_kinds};
 pub(crate) use rendering::Rendering;
 pub use running::RunningContainer;
 pub(crate) use running::running;

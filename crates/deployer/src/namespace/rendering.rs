@@ -83,6 +83,11 @@ impl Rendering {
         self.objects.iter().chain(self.hooks.iter().filter(|(_, hook)| !is_test(hook)))
     }
 
+    /// Whether a hook is made before the objects that stay.
+    pub(crate) fn is_before(&self, hook: &ObjectId) -> bool {
+        self.hooks.get(hook).is_some_and(|hook| hook_events(hook).iter().any(|event| event.starts_with("pre-")))
+    }
+
     /// The hooks that only `helm test` starts.
     pub(crate) fn test_hooks(&self) -> impl Iterator<Item = (&ObjectId, &Object)> {
         self.hooks.iter().filter(|(_, hook)| is_test(hook))

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cluster::ReferenceReport;
 use lock_model::{CommitId, ServiceName};
 use serde_json::{Map, Value};
 
@@ -48,6 +49,7 @@ pub fn plan(request: &DeployRequest, current: Option<&RenderedTree>) -> Result<P
         changes: changes::between(current, &tree.files),
         unpinned_images,
         notes: Vec::new(),
+        references: ReferenceReport::default(),
         detail: PlanDetail::Render(RenderPlan {
             tree,
             base,

@@ -97,7 +97,7 @@ impl Deployable {
         self.render(context).await.map_err(|error| self.not_planned(error))
     }
 
-    fn not_planned(&self, error: DeployError) -> Error {
+    pub(crate) fn not_planned(&self, error: DeployError) -> Error {
         match &error {
             DeployError::Problems(problems) => self.refused(problems),
             DeployError::Unusable { .. } => {

@@ -4,11 +4,14 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use config::{Dependency, Environment, ProbeKind};
-use healthcheck::{Check, CommandProbe, HealthReport, HttpClient, HttpProbe, Probe, Severity, TcpProbe};
+use healthcheck::{Check, CheckResult, CommandProbe, HealthReport, HttpClient, HttpProbe, Probe, Severity, TcpProbe};
 
 use super::Engine;
+use super::cluster_health::{PlanFound, cluster_health};
+use super::deploy::Deployable;
 use super::execution::{CONNECT_DEADLINE, USER_AGENT, Workspace, expand, values_of};
 use super::step_outcome::StepOutcome;
+use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
@@ -22,10 +25,23 @@ const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Engine<'_> {
     pub(super) async fn ask_health(&mut self) -> Result<StepOutcome> {
-        let report = health(self.context, &self.revision, &self.environment).await?;
-        let Some(report) = report else {
+        let deployable = if self.deploys { Some(self.deployable()?) } else { None };
+        let about = match &deployable {
+            Some(deployable) => About::Deployment(deployable),
+            None => About::Nothing,
+        };
+        let Some(found) = health(self.context, &self.revision, &self.environment, about).await? else {
             return Ok(StepOutcome::ok("no probes are configured"));
         };
+        let report = found.report;
+        match (found.plan, &deployable) {
+            (PlanFound::Made(plan), _) => self.planned = Some(*plan),
+            // A reason that a check has found says more.
+            (PlanFound::Failed(error), Some(deployable)) if report.is_healthy() => {
+                return Err(deployable.not_planned(error));
+            }
+            (PlanFound::Failed(_) | PlanFound::NotMade, _) => {}
+        }
         let detail = summary(&report);
         let answer = if report.is_healthy() {
             StepOutcome::ok(detail)
@@ -51,15 +67,57 @@ pub(super) fn summary(report: &HealthReport) -> String {
     bad.iter().map(|check| format!("{}: {}", check.name, check.detail)).collect::<Vec<_>>().join("\n")
 }
 
-/// Runs every check of an environment; `None` where the configuration has no checks.
+/// What an environment is asked about, apart from its own state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum About<'a> {
+    Nothing,
+    /// Whether there is room for it, and everything is permitted.
+    Deployment(&'a Deployable),
+}
+
+/// What an environment said.
+#[derive(Debug)]
+pub(crate) struct HealthFound {
+    pub report: HealthReport,
+    /// The plan that its cluster was asked about.
+    pub plan: PlanFound,
+}
+
+/// Runs every check of an environment; `None` where it has none.
 pub(crate) async fn health(
     context: &Context,
     revision: &Revision,
     environment: &Environment,
-) -> Result<Option<HealthReport>> {
+    about: About<'_>,
+) -> Result<Option<HealthFound>> {
+    let health = &environment.health;
+    let place = ClusterPlace::of(context, &revision.config, environment);
+    let deployable = match about {
+        About::Nothing => None,
+        About::Deployment(deployable) => Some(deployable),
+    };
+    if health.probes.is_empty() && health.dependencies.is_empty() && place.is_none() {
+        return Ok(None);
+    }
+    let (probes, cluster) = tokio::join!(
+        Box::pin(probed(context, revision, environment)),
+        Box::pin(cluster_health(context, place.as_ref(), environment, deployable)),
+    );
+    let mut checks = probes?;
+    let mut plan = PlanFound::NotMade;
+    if let Some(cluster) = cluster? {
+        checks.extend(cluster.checks);
+        plan = cluster.plan;
+    }
+    let redactor = redactor(context, revision)?;
+    Ok(Some(HealthFound { report: HealthReport::new(checks).redacted(&redactor), plan }))
+}
+
+/// The results of the probes of an environment and of what it depends on.
+async fn probed(context: &Context, revision: &Revision, environment: &Environment) -> Result<Vec<CheckResult>> {
     let health = &environment.health;
     if health.probes.is_empty() && health.dependencies.is_empty() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let values = values_of(context, revision, environment)?;
     let redactor = redactor(context, revision)?;
@@ -86,7 +144,7 @@ pub(crate) async fn health(
             config::Severity::Warn => Severity::Warn,
         };
         let mut check = Check::new(name, question, probe.deadline);
-        check.severity = severity;
+        (check.severity, check.retries) = (severity, probe.retries);
         checks.push(check);
     }
     for (name, dependency) in &health.dependencies {
@@ -98,7 +156,7 @@ pub(crate) async fn health(
     }
     let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
         .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
-    Ok(Some(healthcheck::run(&checks, &client, CONCURRENCY).await.redacted(&redactor)))
+    Ok(healthcheck::run(&checks, &client, CONCURRENCY).await.checks)
 }
 
 fn http_probe(name: &str, url: &str) -> Result<HttpProbe> {

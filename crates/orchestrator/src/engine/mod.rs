@@ -1,6 +1,7 @@
 //! The steps of a release in an environment. `run`, `deploy`, `promote`, `release` and `rollback` take the same steps and
 //! differ only in which of them they ask for.
 
+mod cluster_health;
 mod deploy;
 mod execution;
 mod gates;
@@ -23,11 +24,12 @@ use std::collections::BTreeSet;
 use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction};
 use ::promotion::interruption::{Interruption, Underway, interruption};
 use config::Environment;
+use deployer::Plan;
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
-pub(crate) use deploy::Destination;
-pub(crate) use health::health;
+pub(crate) use deploy::{Deployable, Destination};
+pub(crate) use health::{About, health};
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, merged_pull_request, refused_arrival,
 };
@@ -65,6 +67,10 @@ pub(crate) struct Engine<'a> {
     attempt: u32,
     started: Option<lock_model::Timestamp>,
     deployed_now: bool,
+    /// Whether the steps that are wanted deploy something.
+    deploys: bool,
+    /// What health has planned already.
+    planned: Option<Plan>,
     /// What the newest proof rests on.
     verified: ProofLevel,
     findings: Option<gates::Findings>,
@@ -80,6 +86,15 @@ pub(crate) enum Wanted {
     All,
     /// Only these, in the plan's order.
     Only(BTreeSet<Step>),
+}
+
+impl Wanted {
+    fn includes(&self, step: Step) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(steps) => steps.contains(&step),
+        }
+    }
 }
 
 /// Whether a step that the ledger calls done is done again.
@@ -120,6 +135,8 @@ impl<'a> Engine<'a> {
             attempt: 1,
             started: None,
             deployed_now: false,
+            deploys: false,
+            planned: None,
             verified: ProofLevel::Stored,
             findings: None,
             lines: Vec::new(),
@@ -153,12 +170,12 @@ impl<'a> Engine<'a> {
         let mut after_proof = false;
         let (ledger, actor) = (self.store.ledger(), self.context.run.actor.as_str());
         let steps = attempts::next_steps(ledger, &self.environment.name, &self.release, &plan, actor);
+        self.deploys = steps.iter().any(|step| {
+            let is_open = matches!(step.action, StepAction::Run { .. }) || repeat == Repeat::Deploy;
+            step.key.step() == Step::Deploy && is_open && wanted.includes(Step::Deploy)
+        });
         for PlannedStep { key, action } in steps {
-            let asked_for = match wanted {
-                Wanted::All => true,
-                Wanted::Only(steps) => steps.contains(&key.step()),
-            };
-            if !asked_for {
+            if !wanted.includes(key.step()) {
                 continue;
             }
             if let Some(kind) = stopped

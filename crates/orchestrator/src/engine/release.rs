@@ -59,12 +59,15 @@ impl Engine<'_> {
             }
         }
         let lease = deployable.lease(self.context).await?;
-        let plan = match deployable.plan(self.context).await {
-            Ok(plan) => plan,
-            Err(error) => {
-                self.give_back(lease).await;
-                return Err(error);
-            }
+        let plan = match self.planned.take() {
+            Some(plan) => plan,
+            None => match deployable.plan(self.context).await {
+                Ok(plan) => plan,
+                Err(error) => {
+                    self.give_back(lease).await;
+                    return Err(error);
+                }
+            },
         };
         self.warnings.extend(plan.notes.iter().cloned());
         for image in &plan.unpinned_images {

@@ -1,0 +1,114 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt as _, stream};
+
+use crate::connection::Connection;
+use crate::error::{ClusterError, ClusterErrorKind};
+use crate::health::HealthAnswer;
+use crate::object::Kind;
+use crate::traces::Access;
+
+/// How many reviews are asked at once.
+const AT_ONCE: usize = 16;
+
+/// A verb that is needed on objects of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    /// The kind.
+    pub kind: Kind,
+    /// Absent for kinds without namespaces.
+    pub namespace: Option<String>,
+    /// As in `create`.
+    pub verb: &'static str,
+    /// The only objects that it is needed for; empty for all.
+    pub names: BTreeSet<String>,
+}
+
+impl Connection {
+    /// Whether the user of this connection has all of these permissions: a review for each verb and kind, and where that is
+    /// denied one for each object's name.
+    pub async fn permissions_health(&self, permissions: &[Permission]) -> HealthAnswer {
+        let answers: Vec<_> = stream::iter(permissions.iter().cloned())
+            .map(|permission| async move {
+                let answer = self.lacks(&permission).await;
+                (permission, answer)
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        let (mut rules, mut unknown) = (BTreeMap::<Rule, BTreeSet<&'static str>>::new(), BTreeSet::new());
+        for (permission, answer) in answers {
+            match answer {
+                Ok(None) => {}
+                Ok(Some(rule)) => drop(rules.entry(rule).or_default().insert(permission.verb)),
+                Err(error) if matches!(error.kind(), ClusterErrorKind::UnknownKind) => {
+                    unknown.insert(error.to_string());
+                }
+                Err(error) => return HealthAnswer::unknown(error.to_string()),
+            }
+        }
+        let wrong = rules.iter().map(|(rule, verbs)| {
+            let verbs = verbs.iter().copied().collect::<Vec<_>>().join(", ");
+            let Rule { group, resource, namespace, name } = rule;
+            let (place, role) = match namespace {
+                Some(namespace) => (format!(" in namespace `{namespace}`"), "Role"),
+                None => (String::new(), "ClusterRole"),
+            };
+            let (named, names) = match name {
+                Some(name) => (format!(" `{name}`"), format!(", resourceNames: [{name}]")),
+                None => (String::new(), String::new()),
+            };
+            format!(
+                "the user of the kubeconfig may not {verbs} {resource}{named}{place}; rule of a {role}: {{ apiGroups: \
+                 [\"{group}\"], resources: [{resource}], verbs: [{verbs}]{names} }}"
+            )
+        });
+        let well = "everything that the deployment does is permitted";
+        HealthAnswer::of(wrong.collect(), unknown.into_iter().collect(), well)
+    }
+
+    /// The rule that would permit it, where the user does not have it.
+    async fn lacks(&self, permission: &Permission) -> Result<Option<Rule>, ClusterError> {
+        let resource = self.resource(&permission.kind).await?;
+        let namespace = permission.namespace.clone().filter(|_| resource.is_namespaced);
+        let access = |name: Option<&str>| Access {
+            verb: permission.verb.to_owned(),
+            group: resource.kind.group.clone(),
+            resource: resource.plural.clone(),
+            namespace: namespace.clone(),
+            name: name.map(str::to_owned),
+        };
+        if self.may(&access(None)).await? {
+            return Ok(None);
+        }
+        let rule = |name: Option<String>| {
+            let (group, resource, namespace) =
+                (resource.kind.group.clone(), resource.plural.clone(), namespace.clone());
+            Some(Rule { group, resource, namespace, name })
+        };
+        // What is made has no name yet that a rule could give.
+        if permission.names.is_empty() || matches!(permission.verb, "create" | "list" | "watch") {
+            return Ok(rule(None));
+        }
+        let mut denied = Vec::new();
+        for name in &permission.names {
+            if !self.review(&access(Some(name))).await? {
+                denied.push(name.clone());
+            }
+        }
+        Ok(match denied.as_slice() {
+            [] => None,
+            [one] if permission.names.len() > 1 => rule(Some(one.clone())),
+            [..] => rule(None),
+        })
+    }
+}
+
+/// What a role would have to permit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rule {
+    group: String,
+    resource: String,
+    namespace: Option<String>,
+    name: Option<String>,
+}

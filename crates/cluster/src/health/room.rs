@@ -1,0 +1,89 @@
+use std::collections::BTreeMap;
+
+use crate::capacity::{Amount, Bounds, Demand, Headroom, Shortage, headroom, placement};
+use crate::connection::{Connection, Selection};
+use crate::error::ClusterError;
+use crate::health::HealthAnswer;
+use crate::object::{Kind, Object};
+
+impl Connection {
+    /// Whether every quota of a namespace has room for what is deployed, at its highest moment.
+    pub async fn quota_health(&self, namespace: &str, demands: &[Demand<'_>]) -> HealthAnswer {
+        let (quotas, limits) = tokio::join!(self.of_namespace("ResourceQuota", namespace), self.limits(namespace));
+        let quotas = match quotas {
+            Ok(quotas) => quotas,
+            Err(error) => {
+                return HealthAnswer::of_error(&error, &format!("list resourcequotas in namespace `{namespace}`"));
+            }
+        };
+        if quotas.is_empty() {
+            return HealthAnswer::Healthy(format!("namespace `{namespace}` has no quota"));
+        }
+        let limit_ranges = match limits {
+            Ok(limits) => limits,
+            Err(error) => {
+                return HealthAnswer::of_error(&error, &format!("list limitranges in namespace `{namespace}`"));
+            }
+        };
+        // Without the right to list nodes, a new DaemonSet counts as one pod.
+        let nodes = self.list(&Kind::new("v1", "Node"), None, &Selection::default()).await;
+        let nodes = nodes.map_or(1, |nodes| i64::try_from(nodes.len()).unwrap_or(i64::MAX));
+        let report = headroom(demands, &Bounds { quotas: &quotas, limit_ranges: &limit_ranges, nodes });
+        judge_quota(&report)
+    }
+
+    /// Whether the nodes have room for the pods that come.
+    pub async fn capacity_health(&self, namespace: &str, demands: &[Demand<'_>]) -> HealthAnswer {
+        let (node, pod, all) = (Kind::new("v1", "Node"), Kind::new("v1", "Pod"), Selection::default());
+        let (nodes, pods, limits) =
+            tokio::join!(self.list(&node, None, &all), self.list(&pod, None, &all), self.limits(namespace));
+        let (nodes, pods) = match (nodes, pods) {
+            (Ok(nodes), Ok(pods)) => (nodes, pods),
+            (Err(error), _) => return HealthAnswer::of_error(&error, "list nodes"),
+            (_, Err(error)) => return HealthAnswer::of_error(&error, "list pods in all namespaces"),
+        };
+        let limit_ranges = limits.unwrap_or_default();
+        let bounds = Bounds { quotas: &[], limit_ranges: &limit_ranges, nodes: 0 };
+        let unplaced = placement(demands, &bounds, &nodes, &pods);
+        let sentences = unplaced.iter().map(|one| {
+            let (object, reasons) = (&one.object, one.reasons.join(", "));
+            let (pods, find) = if one.pods == 1 { ("pod", "finds") } else { ("pods", "find") };
+            format!("{}: {} {pods} of {object} {find} no room on any node: {reasons}", one.service, one.pods)
+        });
+        HealthAnswer::of(sentences.collect(), Vec::new(), "the nodes have room for the pods that come")
+    }
+
+    async fn limits(&self, namespace: &str) -> Result<Vec<Object>, ClusterError> {
+        self.of_namespace("LimitRange", namespace).await
+    }
+
+    async fn of_namespace(&self, kind: &str, namespace: &str) -> Result<Vec<Object>, ClusterError> {
+        self.list(&Kind::new("v1", kind), Some(namespace), &Selection::default()).await
+    }
+}
+
+fn judge_quota(report: &Headroom) -> HealthAnswer {
+    let wrong = report.shortages.iter().map(sentence).collect();
+    let unknown = report.unknown.iter().cloned().collect();
+    HealthAnswer::of(wrong, unknown, "every quota has room for the deployment")
+}
+
+/// What is short, what needs it, and the change that would fix it.
+fn sentence(short: &Shortage) -> String {
+    let Shortage { quota, resource, needed, free, hard, lasting, services, wave: _ } = short;
+    let mut by_amount: Vec<(&String, &Amount)> = BTreeMap::iter(services).collect();
+    by_amount.sort_by(|one, other| other.1.cmp(one.1));
+    let services: Vec<_> = by_amount.into_iter().map(|(service, amount)| format!("{service} {amount}")).collect();
+    let missing = short.missing();
+    let beside = if lasting <= free {
+        ", or replace pods without a new one beside the old (`strategy: { type: Recreate }`)"
+    } else {
+        ""
+    };
+    format!(
+        "quota `{quota}` has {free} of `{resource}` free, the deployment needs {needed} more, {missing} missing: {}; raise it \
+         to {}, ask for less{beside}",
+        services.join(", "),
+        *hard + missing
+    )
+}

@@ -1,0 +1,105 @@
+//! The objects that a deployment writes, as a cluster is asked about them before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use cluster::capacity::Demand;
+use cluster::health::Permission;
+use cluster::{Kind, Object, ObjectKey};
+use lock_model::ServiceName;
+
+/// One object that a deployment writes.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchObject {
+    /// The service that it belongs to.
+    pub service: ServiceName,
+    /// What the deployment does with it.
+    pub part: BatchPart,
+    /// As it is to be; with what the API server adds, where that was asked.
+    pub wanted: Object,
+    /// As it is; absent where it is new, or was not looked at.
+    pub live: Option<Object>,
+}
+
+/// What a deployment does with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BatchPart {
+    /// Made before the others, and often anew each time.
+    HookBefore,
+    /// It stays.
+    Kept,
+    /// Made after the others, and often anew each time.
+    HookAfter,
+    /// It is there, and goes.
+    Removed,
+}
+
+/// The names alone: objects can hold secrets.
+impl fmt::Debug for BatchObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {} of {}", self.part, self.wanted.key(), self.service)
+    }
+}
+
+/// What the quotas and nodes have to have room for.
+pub fn demands(batch: &[BatchObject]) -> Vec<Demand<'_>> {
+    let wave = |part| match part {
+        BatchPart::HookBefore => Some(0),
+        BatchPart::Kept => Some(1),
+        BatchPart::HookAfter => Some(2),
+        BatchPart::Removed => None,
+    };
+    let demands = batch.iter().filter_map(|object| {
+        let BatchObject { service, part, wanted, live } = object;
+        Some(Demand { service: service.as_str(), wave: wave(*part)?, wanted, live: live.as_ref() })
+    });
+    demands.collect()
+}
+
+/// What has to be permitted to write a batch and to wait for it.
+pub(crate) fn permissions(batch: &[BatchObject]) -> BTreeMap<(Kind, Option<String>, &'static str), BTreeSet<String>> {
+    let mut needed: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for object in batch {
+        let ObjectKey { kind, namespace, name } = object.wanted.key();
+        let verbs: &[&'static str] = match object.part {
+            BatchPart::Kept => &["get", "list", "watch", "create", "patch"],
+            BatchPart::HookBefore | BatchPart::HookAfter => &["get", "list", "watch", "create", "patch", "delete"],
+            BatchPart::Removed => &["get", "delete"],
+        };
+        for verb in verbs {
+            needed.entry((kind.clone(), namespace.clone(), *verb)).or_default().insert(name.clone());
+        }
+        // Without events a failure has fewer words, and nothing else.
+        let watched: &[(&str, &str)] = match (kind.group.as_str(), kind.kind.as_str()) {
+            ("apps", "Deployment") => &[("apps/v1", "ReplicaSet"), ("v1", "Pod")],
+            ("apps", "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => &[("v1", "Pod")],
+            ("", "Service") => &[("discovery.k8s.io/v1", "EndpointSlice")],
+            _ => &[],
+        };
+        for (version, kind) in watched {
+            for verb in ["list", "watch"] {
+                needed.entry((Kind::new(version, kind), namespace.clone(), verb)).or_default();
+            }
+        }
+    }
+    needed
+}
+
+/// The same as a list, with what a target needs besides.
+pub(crate) fn permission_list(
+    mut needed: BTreeMap<(Kind, Option<String>, &'static str), BTreeSet<String>>,
+    more: impl IntoIterator<Item = Permission>,
+) -> Vec<Permission> {
+    for Permission { kind, namespace, verb, names } in more {
+        // One that is needed for all objects of a kind is needed for those with a name too.
+        let entry = needed.entry((kind, namespace, verb)).or_default();
+        if names.is_empty() {
+            entry.clear();
+        } else {
+            entry.extend(names);
+        }
+    }
+    let list = needed.into_iter();
+    list.map(|((kind, namespace, verb), names)| Permission { kind, namespace, verb, names }).collect()
+}

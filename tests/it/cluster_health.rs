@@ -1,0 +1,118 @@
+//! What a real cluster says before a deployment stops it, and a deployment with the least rights goes through.
+
+use serde_json::Value;
+use test_support::Cluster;
+
+use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES};
+
+/// State and detail of every check that `health` reports.
+fn checks(staging: &ClusterShop<'_>, code: i32) -> Vec<(String, String, String)> {
+    let report: Value = serde_json::from_str(staging.ends("--format json health staging", code).stdout()).unwrap();
+    let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+    let checks = report["result"]["report"]["checks"].as_array().unwrap().iter();
+    checks.map(|check| (text(check, "name"), text(check, "state"), text(check, "detail"))).collect()
+}
+
+#[track_caller]
+fn detail(checks: &[(String, String, String)], name: &str, state: &str) -> String {
+    let found = checks.iter().find(|(found, ..)| found == name).unwrap_or_else(|| panic!("no {name}: {checks:?}"));
+    assert_eq!(found.1, state, "{found:?}");
+    found.2.clone()
+}
+
+#[test]
+fn p15_a_deployment_without_room_or_without_what_it_names_does_not_begin() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let container = "imagePullPolicy: IfNotPresent\n        envFrom: [{ secretRef: { name: login } }]";
+    staging.merge_chart(2, SERVES, &DEPLOYMENT.replace("imagePullPolicy: IfNotPresent", container));
+    let namespace = staging.namespace.clone();
+    let quota = |pods: u32| {
+        cluster.apply(&format!(
+            "{{ apiVersion: v1, kind: ResourceQuota, metadata: {{ name: small, namespace: {namespace} }}, spec: {{ hard: {{ pods: \
+             {pods} }} }} }}"
+        ));
+    };
+    quota(0);
+    // The lock is not committed yet: the cluster itself is fine.
+    let before = checks(&staging, 0);
+    detail(&before, "api", "healthy");
+    detail(&before, "namespace", "healthy");
+    detail(&before, "plan", "unknown");
+
+    let refused = staging.ends("run staging", 1);
+    let short = "quota: quota `small` has 0 of `pods` free, the deployment needs 1 more, 1 missing: shop-cart 1; raise it to 1, \
+                 ask for less";
+    let missing = format!("Deployment {namespace}/shop-cart needs Secret {namespace}/login, which does not exist");
+    assert!(refused.text().contains(short) && refused.text().contains(&missing), "{}", refused.text());
+    assert_eq!(staging.revisions(), 0, "nothing was changed");
+    let last = staging.shop.records().pop().unwrap().predicate;
+    assert_eq!((&last["step"], &last["result"]), (&"health".into(), &"failed".into()));
+
+    let found = checks(&staging, 1);
+    assert!(detail(&found, "references", "unhealthy").contains(&missing));
+    detail(&found, "quota", "unhealthy");
+    detail(&found, "permissions", "healthy");
+
+    quota(1);
+    cluster.kubectl(&["create", "secret", "generic", "login", "--namespace", &namespace]);
+    staging.ends("run staging", 0);
+    let found = checks(&staging, 0);
+    for name in ["api", "namespace", "permissions", "quota", "references"] {
+        detail(&found, name, "healthy");
+    }
+    // Nothing is to be deployed, so no room is needed.
+    quota(0);
+    staging.ends("run staging", 0);
+
+    // A namespace that is gone is named before anything else is tried.
+    cluster.kubectl(&["delete", "namespace", &namespace]);
+    let gone = detail(&checks(&staging, 1), "namespace", "unhealthy");
+    assert!(gone.contains("does not exist"), "{gone}");
+}
+
+#[test]
+fn b33_the_least_rights_are_enough_and_without_them_nothing_begins() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm3") else { return };
+    let digest = staging.merge(2, SERVES);
+    let namespace = staging.namespace.clone();
+    let user = format!("deployer-of-{namespace}");
+    let kubeconfig = cluster.kubeconfig_as(&user, &[]);
+    let role = |deployments: &str| {
+        cluster.apply(&format!(
+            "{{ apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{ name: deployer, namespace: {namespace} }}, rules: [
+              {{ apiGroups: [\"\"], resources: [namespaces], verbs: [get] }},
+              {{ apiGroups: [\"\"], resources: [secrets], verbs: [get, list, create, update, delete] }},
+              {{ apiGroups: [\"\"], resources: [pods], verbs: [list, watch] }},
+              {{ apiGroups: [\"\"], resources: [resourcequotas, limitranges], verbs: [list] }},
+              {{ apiGroups: [apps], resources: [deployments], verbs: [{deployments}] }},
+              {{ apiGroups: [apps], resources: [replicasets], verbs: [list, watch] }},
+              {{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update] }}] }}"
+        ));
+    };
+    role("get, list, watch");
+    cluster.kubectl(&[
+        "create",
+        "rolebinding",
+        "deployer",
+        "--namespace",
+        &namespace,
+        "--role=deployer",
+        "--user",
+        &user,
+    ]);
+    let refused = staging.ends_with(&kubeconfig, "run staging", 1);
+    let missing = format!(
+        "permissions: the user of the kubeconfig may not create, patch deployments in namespace `{namespace}`; rule of a Role: {{ \
+         apiGroups: [\"apps\"], resources: [deployments], verbs: [create, patch] }}"
+    );
+    assert!(refused.text().contains(&missing), "{}", refused.text());
+    assert_eq!(staging.revisions(), 0, "nothing was changed");
+
+    role("get, list, watch, create, patch");
+    let done = staging.ends_with(&kubeconfig, "run staging", 0);
+    assert!(done.text().contains("nodes: the user of the kubeconfig may not list nodes"), "{}", done.text());
+    assert_eq!(staging.running(), [digest]);
+    staging.ends_with(&kubeconfig, "verify staging", 0);
+}
