@@ -157,10 +157,50 @@ fn a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_goes_on() {
     staging.ends("run staging", 0);
     staging.merge(3, &["sh", "-c", "echo the cart is broken; exit 3"]);
     let failed = staging.ends("run staging", 21);
-    assert!(failed.stderr().contains("crash: Pod"), "{}", failed.text());
-    assert!(failed.stderr().contains("exit code 3"), "{}", failed.text());
+    for told in [
+        "shop-cart: Deployment ",
+        "crash: Pod ",
+        "container app: ",
+        "exit code 3",
+        "log:",
+        "the cart is broken",
+        "changed: shop-cart",
+        "`orchestrator rollback`",
+    ] {
+        assert!(failed.stderr().contains(told), "`{told}` is not in:\n{}", failed.text());
+    }
     assert!(staging.running().contains(&first), "{:?}", staging.running());
 
     staging.ends("rollback staging --reason \"it ends at once\"", 0);
     assert_eq!(staging.running(), [first]);
 }
+
+/// A hook fails before anything of its chart is changed, and says why.
+#[test]
+fn a_hook_that_fails_shows_its_log_and_what_ran_goes_on() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm3") else { return };
+    let first = staging.merge(2, SERVES);
+    staging.ends("run staging", 0);
+    staging.shop.service("shop-cart").write("chart/templates/migrate.yaml", MIGRATION);
+    staging.merge(3, SERVES);
+    let failed = staging.ends("run staging", 21);
+    for told in ["shop-cart: Job ", "hook: ", "the schema is older than 7", "changed: shop-cart"] {
+        assert!(failed.stderr().contains(told), "`{told}` is not in:\n{}", failed.text());
+    }
+    assert_eq!(staging.running(), [first]);
+}
+
+const MIGRATION: &str = r#"apiVersion: batch/v1
+kind: Job
+metadata: { name: {{ .Release.Name }}-migrate, annotations: { helm.sh/hook: pre-upgrade } }
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - name: migrate
+        image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+        command: [sh, -c, "echo the schema is older than 7; exit 5"]
+"#;

@@ -1,5 +1,6 @@
-use lock_model::ErrorClass;
+use lock_model::{ErrorClass, ServiceName};
 
+use crate::namespace::Dossier;
 use crate::problem::DeployProblems;
 
 /// Why a target could not plan, apply or prove.
@@ -57,14 +58,14 @@ pub enum DeployError {
         difference: String,
     },
     /// What was installed does not become ready, or was not in time.
-    #[error("{subject} is not ready: {reason}{}", lines(details))]
+    #[error("{subject} is not ready: {reason}")]
     NotReady {
         /// The part.
         subject: String,
         /// How the wait ended.
         reason: String,
-        /// What is not ready, and why, a line each.
-        details: Vec<String>,
+        /// What is not ready, and why.
+        dossier: Box<Dossier>,
     },
     /// A change was begun and is not as planned.
     #[error("{subject} is not as planned: {reason}")]
@@ -73,6 +74,8 @@ pub enum DeployError {
         subject: String,
         /// What is wrong.
         reason: String,
+        /// What the cluster says of its objects; absent where it was not asked, or says that they are ready.
+        dossier: Option<Box<Dossier>>,
     },
     /// Reading or writing failed.
     #[error("{subject}: cannot {action}")]
@@ -89,6 +92,36 @@ pub enum DeployError {
 }
 
 impl DeployError {
+    /// What is known of a deployment that did not come through.
+    pub fn dossier(&self) -> Option<&Dossier> {
+        match self {
+            Self::NotReady { dossier, .. } => Some(dossier),
+            Self::NotDeployed { dossier, .. } => dossier.as_deref(),
+            Self::Problems(_)
+            | Self::Moved { .. }
+            | Self::Refused { .. }
+            | Self::Unusable { .. }
+            | Self::Program { .. }
+            | Self::Cluster(_)
+            | Self::PlanMoved { .. }
+            | Self::Failed { .. } => None,
+        }
+    }
+
+    /// Adds which services were changed and which were not, where there is a dossier.
+    pub(crate) fn with_progress(mut self, changed: &[ServiceName], untouched: &[ServiceName]) -> Self {
+        let dossier = match &mut self {
+            Self::NotReady { dossier, .. } => Some(dossier),
+            Self::NotDeployed { dossier, .. } => Some(dossier.get_or_insert_default()),
+            _ => None,
+        };
+        if let Some(dossier) = dossier {
+            dossier.changed = changed.to_vec();
+            dossier.untouched = untouched.to_vec();
+        }
+        self
+    }
+
     /// `Invalid` for problems (`Bug` for a fault of this program) and unusable targets, `Temporary` after a move,
     /// `Denied` after a refusal, else the class of the source.
     pub fn class(&self) -> ErrorClass {
@@ -105,10 +138,6 @@ impl DeployError {
             Self::Failed { class, .. } => *class,
         }
     }
-}
-
-fn lines(details: &[String]) -> String {
-    details.iter().flat_map(|line| ["\n  ", line.as_str()]).collect()
 }
 
 fn or_nothing(id: Option<&String>) -> &str {

@@ -1,6 +1,7 @@
 //! What to do about a failure of a library below, by its cause. A cause without an entry has no hint: a wrong one is worse
 //! than none.
 
+use cluster::FailureClass;
 use deployer::{DeployError, ProblemKind};
 use forge::ForgeErrorKind;
 use git::{GitError, GitErrorKind};
@@ -71,6 +72,36 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
         ),
         DeployError::NotDeployed { .. } | DeployError::Problems(_) | DeployError::Unusable { .. } => None,
         _ => None,
+    }
+}
+
+/// What to do about the first cause that keeps a deployment from being ready.
+pub(crate) fn of_dossier(error: &DeployError) -> Option<String> {
+    let first = error.dossier()?.failures.iter().flat_map(|failure| &failure.causes).next()?;
+    Some(of_failure(first.class).to_owned())
+}
+
+fn of_failure(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::PullMissing => {
+            "the registry shows this image here and not to the node: look at `imagePullSecrets` and their login"
+        }
+        FailureClass::PullTemporary => "the node did not get the image this time: run the same command again",
+        FailureClass::Crash => "the log says why the program ends",
+        FailureClass::OutOfMemory => "the container needs a higher `resources.limits.memory`, or less memory",
+        FailureClass::Config => {
+            "what the pod names has to be in the namespace and right: Secret, ConfigMap, key, command"
+        }
+        FailureClass::Scheduling => "compare requests, node selectors, affinities and tolerations with the nodes",
+        FailureClass::Quota => "make room in the quota, or ask for less in `resources`",
+        FailureClass::Probe => {
+            "the container runs: compare path, port and delays of the probe with what it does, and see what it depends on"
+        }
+        FailureClass::Job | FailureClass::Hook => "the log of its pod says why",
+        FailureClass::Evicted => "the node had no room for it: run the same command again once it has",
+        FailureClass::Volume => "look at the claim, its storage class, and the events of both",
+        FailureClass::Deleted => "something deletes what was deployed: find what does it",
+        FailureClass::Condition => "its controller says in the conditions what it lacks",
     }
 }
 
@@ -240,9 +271,9 @@ mod tests {
             (DeployError::Unusable { subject: subject(), reason: "no".to_owned() }, ""),
             (DeployError::Program { program: "helm".to_owned(), reason: "no".to_owned() }, "install helm"),
             (DeployError::PlanMoved { subject: subject(), difference: "x".to_owned() }, "the same command again"),
-            (DeployError::NotDeployed { subject: subject(), reason: "no".to_owned() }, ""),
+            (DeployError::NotDeployed { subject: subject(), reason: "no".to_owned(), dossier: None }, ""),
             (
-                DeployError::NotReady { subject: subject(), reason: "no".to_owned(), details: Vec::new() },
+                DeployError::NotReady { subject: subject(), reason: "no".to_owned(), dossier: Box::default() },
                 "orchestrator rollback",
             ),
             (failed(ErrorClass::Denied), "git ls-remote URL"),

@@ -53,7 +53,7 @@ fn deployment_progress(object: &Object) -> Progress {
     if updated < wanted {
         Progress::Missing(format!("{updated} of {wanted} pods are new"))
     } else if total > updated {
-        Progress::Missing(format!("{} old pods are left", total - updated))
+        Progress::Missing(format!("old pods that are left: {}", total - updated))
     } else if available < updated {
         Progress::Missing(format!("{available} of {updated} new pods are available"))
     } else if ready < wanted {
@@ -98,7 +98,7 @@ pub(super) fn stateful_set(facts: &Facts<'_>, rules: &Rules, memory: &mut Memory
     } else if available < wanted {
         Progress::Missing(format!("{available} of {wanted} pods are available"))
     } else if total > wanted {
-        Progress::Missing(format!("{} pods too many are left", total - wanted))
+        Progress::Missing(format!("pods too many: {}", total - wanted))
     } else if partition == 0 && !is_current {
         Progress::Missing("the new revision is not current yet".to_owned())
     } else {

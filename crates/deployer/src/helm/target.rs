@@ -172,7 +172,12 @@ impl HelmTarget {
         for release in &changing {
             events(DeployEvent::Started { subject: subject_of(&release.service) });
         }
-        self.upgrade(changing, detail.request.release.as_str()).await?;
+        let all: Vec<ServiceName> = changing.iter().map(|release| release.service.clone()).collect();
+        if let Err((error, begun)) = self.upgrade(changing, detail.request.release.as_str()).await {
+            let (changed, untouched): (Vec<_>, Vec<_>) = all.into_iter().partition(|service| begun.contains(service));
+            let error = self.namespace.explain(error, &self.expected(detail, Part::WithHooks)).await;
+            return Err(error.with_progress(&changed, &untouched));
+        }
         let stored = stored_releases(&self.namespace.connection, &self.namespace.name).await?;
         let mut releases = Vec::new();
         for release in &detail.releases {
@@ -181,21 +186,25 @@ impl HelmTarget {
             let changed = release.action != ReleaseAction::Keep;
             events(DeployEvent::Finished { subject: subject_of(&release.service), changed });
         }
-        self.namespace.wait(&self.expected(detail)).await?;
+        let waited = self.namespace.wait(&self.expected(detail, Part::Objects)).await;
+        waited.map_err(|error| error.with_progress(&all, &[]))?;
         self.namespace.complete(&state, &detail.request).await?;
         let namespace = self.namespace.name.clone();
         Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })
     }
 
-    /// Every object of every release; helm has waited for hooks.
-    fn expected(&self, plan: &HelmPlan) -> Vec<Expected> {
+    /// Every object of every release.
+    fn expected(&self, plan: &HelmPlan, part: Part) -> Vec<Expected> {
         let objects = |release: &PlannedRelease| {
-            let subject = subject_of(&release.service);
-            let expected = release.rendering.objects.iter().map(|(id, object)| {
+            let rendering = &release.rendering;
+            let hooks = rendering.hooks.iter().filter(|_| part == Part::WithHooks).map(|entry| (entry, true));
+            let all = rendering.objects.iter().map(|entry| (entry, false)).chain(hooks);
+            let expected = all.map(|((id, object), is_hook)| {
                 let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
                 let namespace = id.namespace.as_deref().unwrap_or(&self.namespace.name);
                 let key = ObjectKey::namespaced(Kind::new(api_version, &id.kind), namespace, &id.name);
-                Expected { awaited: Awaited::named(key), subject: subject.clone() }
+                let (service, subject) = (release.service.clone(), subject_of(&release.service));
+                Expected { awaited: Awaited::named(key), service, subject, is_hook }
             });
             expected.collect::<Vec<_>>()
         };
@@ -216,15 +225,20 @@ impl HelmTarget {
         Ok(())
     }
 
-    /// Several at once; after a failure no further one is begun, and those under way come to their end.
-    async fn upgrade(&self, changing: Vec<PlannedRelease>, release: &str) -> Result<(), DeployError> {
+    /// Several at once; after a failure no further one is begun, and those under way come to their end. An error comes with
+    /// those that were begun.
+    async fn upgrade(
+        &self,
+        changing: Vec<PlannedRelease>,
+        release: &str,
+    ) -> Result<(), (DeployError, Vec<ServiceName>)> {
         if changing.is_empty() {
             return Ok(());
         }
         let (search, kubeconfig, namespace) =
             (self.search.clone(), Arc::clone(&self.kubeconfig), self.namespace.name.clone());
         let (deadline, description) = (self.namespace.deadline, format!("orchestrator {release}"));
-        run_blocking(move || {
+        let ended = run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
             let stop = std::sync::atomic::AtomicBool::new(false);
             let answers = in_parallel(&changing, |planned| {
@@ -239,13 +253,32 @@ impl HelmTarget {
                 }
                 answer
             });
-            for answer in answers {
-                answer?;
+            let (mut begun, mut failed) = (Vec::new(), None);
+            for (planned, answer) in changing.iter().zip(answers) {
+                match answer {
+                    Ok(Upgraded::NotBegun) => continue,
+                    Ok(Upgraded::Done) => {}
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+                begun.push(planned.service.clone());
             }
-            Ok(())
+            Ok(failed.map(|error| (error, begun)))
         })
-        .await
+        .await;
+        match ended {
+            Ok(None) => Ok(()),
+            Ok(Some(failed)) => Err(failed),
+            Err(error) => Err((error, Vec::new())),
+        }
     }
+}
+
+/// Which objects of a release are meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Those that stay; helm has waited for hooks.
+    Objects,
+    WithHooks,
 }
 
 /// What became of a release in a batch.
@@ -278,14 +311,15 @@ fn upgrade_one(
         Ok(_) => Ok(Upgraded::Done),
         Err(error) => {
             let reason = format!("helm does not install it: {}", words_of(&error));
-            Err(DeployError::NotDeployed { subject: subject_of(&planned.service), reason })
+            Err(DeployError::NotDeployed { subject: subject_of(&planned.service), reason, dossier: None })
         }
     }
 }
 
 /// Compares a stored revision with the plan; gives its number.
 fn as_planned(planned: &PlannedRelease, stored: Option<&StoredRelease>) -> Result<u64, DeployError> {
-    let not = |reason: String| DeployError::NotDeployed { subject: subject_of(&planned.service), reason };
+    let not =
+        |reason: String| DeployError::NotDeployed { subject: subject_of(&planned.service), reason, dossier: None };
     let Some(stored) = stored else { return Err(not("helm has stored no revision".to_owned())) };
     if stored.status != Status::Deployed {
         return Err(not(format!("its revision {} is {}", stored.revision, stored.status)));

@@ -9,7 +9,8 @@ use cluster::{
     NamespaceOwner, NamespaceState, StateKey,
 };
 use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
-use process::Interrupt;
+use process::{Interrupt, Redactor};
+use secrecy::ExposeSecret as _;
 
 use super::wait::requested;
 use crate::error::DeployError;
@@ -26,6 +27,8 @@ pub struct EnvironmentNamespace {
     /// Ends what is under way when it is requested.
     pub(crate) interrupt: Interrupt,
     pub(super) lease: Option<Arc<LeaseKeeper>>,
+    /// Masks what containers print of secrets that are known here.
+    pub(crate) redactor: Redactor,
     repository: String,
 }
 
@@ -75,7 +78,11 @@ impl EnvironmentNamespace {
     ) -> Result<Self, DeployError> {
         let connection = Connection::new(kubeconfig, cluster::Patience::default()).await?;
         let (name, repository) = (name.into(), repository.into());
-        Ok(Self { connection, name, deadline, interrupt, lease: None, repository })
+        let mut redactor = Redactor::new();
+        for secret in kubeconfig.secrets() {
+            redactor.add(secret.expose_secret());
+        }
+        Ok(Self { connection, name, deadline, interrupt, lease: None, redactor, repository })
     }
 
     /// Writes only while a lease is held, which [`lease`](Self::lease) gives.

@@ -4,6 +4,7 @@
 //! them, and the proof of what runs.
 
 mod changes;
+mod dossier;
 mod environment;
 mod inspect;
 mod live;
@@ -12,6 +13,7 @@ mod running;
 mod wait;
 
 pub(crate) use changes::between;
+pub use dossier::{Dossier, Failure, FailureCause};
 pub use environment::EnvironmentNamespace;
 pub(crate) use environment::PlannedRequest;
 pub(crate) use inspect::{Inspection, inspect};

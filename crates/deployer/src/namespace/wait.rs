@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use cluster::{Awaited, LeaseState, ObjectKey, Verdict, WaitEnd, WaitOptions};
+use cluster::{Awaited, LeaseState, WaitEnd, WaitOptions};
+use lock_model::ServiceName;
 use process::Interrupt;
 
 use super::environment::EnvironmentNamespace;
@@ -15,8 +16,12 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
     pub(crate) awaited: Awaited,
+    /// The service that it belongs to.
+    pub(crate) service: ServiceName,
     /// What messages call the part of the deployment that it belongs to.
     pub(crate) subject: String,
+    /// Whether it is a hook, which runs once while its release is installed.
+    pub(crate) is_hook: bool,
 }
 
 impl EnvironmentNamespace {
@@ -33,19 +38,11 @@ impl EnvironmentNamespace {
             WaitEnd::Deadline => "it was not ready when the deadline passed".to_owned(),
             WaitEnd::Stopped => self.stopped("the wait for it was interrupted"),
         };
-        let mut not_ready: Vec<(&ObjectKey, &Verdict)> =
-            outcome.verdicts.iter().filter(|(_, verdict)| !verdict.is_settled()).collect();
-        // What failed first.
-        not_ready.sort_by_key(|(_, verdict)| !verdict.is_failed());
-        let first = not_ready.first();
-        let subject = first.and_then(|(key, _)| expected.iter().find(|expected| expected.awaited.key == **key));
+        let dossier = self.describe(&outcome, expected).await;
+        let first = dossier.failures.first().map(|failure| &failure.service);
+        let subject = first.and_then(|first| expected.iter().find(|expected| expected.service == *first));
         let subject = subject.map_or_else(|| self.subject(), |expected| expected.subject.clone());
-        let details = not_ready.into_iter().flat_map(|(key, verdict)| {
-            let causes = verdict.causes().iter().map(|cause| format!("  {cause}"));
-            std::iter::once(format!("{key}: {}", verdict.detail())).chain(causes)
-        });
-        let details = details.chain(outcome.unseen.into_iter().map(|unseen| format!("not seen: {unseen}"))).collect();
-        Err(DeployError::NotReady { subject, reason: why, details })
+        Err(DeployError::NotReady { subject, reason: why, dossier: Box::new(dossier) })
     }
 
     /// Why a deployment stops before its end.

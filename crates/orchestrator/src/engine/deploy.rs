@@ -7,8 +7,8 @@ use cluster::LeaseKeeper;
 use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
 use deployer::render::{BranchChange, RenderApplied, RenderPlan};
 use deployer::{
-    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployProblems, DeployRequest, Plan, PlanDetail, Proof,
-    RenderFolder, RenderTarget, SameFiles, Target,
+    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployProblems, DeployRequest, Dossier, Failure, Plan,
+    PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
 };
 use lock_model::{BranchName, ServiceName, Timestamp};
 use promotion::attempts::Fence;
@@ -213,13 +213,47 @@ fn not_installed(error: DeployError) -> Error {
         _ => None,
     };
     let context = "the deployment is not complete";
-    match kind {
-        Some(kind) => {
-            let hint = hints::of_target(&error);
-            hint.into_iter().fold(Error::from_source(kind, context, error), Error::hint)
-        }
-        None => of_target(context, error, ErrorKind::Deploy),
-    }
+    let Some(kind) = kind else { return of_target(context, error, ErrorKind::Deploy) };
+    let problems = error.dossier().map(failures).unwrap_or_default();
+    let progress = error.dossier().and_then(progress);
+    let hints: Vec<String> =
+        progress.into_iter().chain(hints::of_dossier(&error)).chain(hints::of_target(&error)).collect();
+    hints.into_iter().fold(Error::from_source(kind, context, error).problems(problems), Error::hint)
+}
+
+/// What is not ready, what failed first, and what the cluster remembers of it.
+fn failures(dossier: &Dossier) -> Vec<Problem> {
+    let failure = |failure: &Failure| {
+        let causes = failure.causes.iter().flat_map(|cause| {
+            let container = cause.container.as_ref().map(|name| format!(", container {name}")).unwrap_or_default();
+            let said = format!("{}: {}{container}: {}", cause.class, cause.object, cause.message);
+            let part = |title: &str, lines: &[String]| {
+                let title = (!lines.is_empty()).then(|| format!("  {title}:"));
+                title.into_iter().chain(lines.iter().map(|line| format!("    {line}"))).collect::<Vec<_>>()
+            };
+            let parts = [
+                part("events", &cause.events),
+                part("log of the container before the last restart", &cause.previous_log),
+                part("log", &cause.log),
+            ];
+            std::iter::once(said).chain(parts.into_iter().flatten()).collect::<Vec<_>>()
+        });
+        let message = format!("{}: {}", failure.object, failure.state);
+        Problem::new(failure.service.to_string(), message).details(causes)
+    };
+    let unknown = dossier.unknown.iter().map(|unknown| Problem::new("not known", unknown.as_str()));
+    dossier.failures.iter().map(failure).chain(unknown).collect()
+}
+
+/// Which services were changed and which were not.
+fn progress(dossier: &Dossier) -> Option<String> {
+    let list = |title: &str, names: &[ServiceName]| {
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        (!names.is_empty()).then(|| format!("{title} {}", names.join(", ")))
+    };
+    let parts = [list("changed:", &dossier.changed), list("not touched:", &dossier.untouched)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// An error of the target while it was read, which changes nothing.
