@@ -66,6 +66,15 @@ impl Git {
         facts.map(Some).ok_or_else(|| GitError::unreadable(id.to_string(), "it is no whole commit"))
     }
 
+    /// The ids of all objects that begin with these digits, four at least.
+    pub fn objects_beginning_with(&self, digits: &str) -> Result<Vec<String>, GitError> {
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(GitError::operand("the beginning of an id", digits));
+        }
+        let output = self.run(["rev-parse", &format!("--disambiguate={digits}")])?.checked()?;
+        Ok(output.stdout_text().lines().map(str::to_owned).collect())
+    }
+
     /// The commits of a range, newest first; `arguments` as `git rev-list` takes them, such as `["--no-merges", "A..B"]`.
     pub fn rev_list(&self, arguments: &[&str]) -> Result<Vec<CommitId>, GitError> {
         let mut all = vec!["rev-list"];

@@ -112,7 +112,7 @@ impl Objects<'_> {
 
     /// The id that a folder has without some of its files, at paths below it; `None` where nothing is left.
     fn without(&self, folder: ObjectId, path: &[u8], removed: &BTreeSet<&[u8]>) -> Result<Option<ObjectId>, GitError> {
-        let mut data = Vec::new();
+        let mut left = Vec::new();
         for mut entry in self.folder(folder, path)? {
             let path = join(path, &entry.name);
             let inside = [path.as_slice(), b"/"].concat();
@@ -124,12 +124,34 @@ impl Objects<'_> {
             } else if removed.contains(path.as_slice()) {
                 continue;
             }
-            data.extend_from_slice(format!("{:o} ", canonical(entry.mode)).as_bytes());
-            data.extend_from_slice(&entry.name);
-            data.push(0);
-            data.extend_from_slice(entry.id.as_bytes());
+            left.push(entry);
         }
-        if data.is_empty() { Ok(None) } else { self.hash(&data).map(Some) }
+        if left.is_empty() { Ok(None) } else { self.hash(&written(&left)).map(Some) }
+    }
+
+    /// The first folder, of those that `known` has not at the same path, that is not as git writes folders.
+    fn unusual(&self, folder: ObjectId, known: Option<ObjectId>, path: &[u8]) -> Result<Option<Vec<u8>>, GitError> {
+        if known == Some(folder) {
+            return Ok(None);
+        }
+        let entries = self.folder(folder, path)?;
+        let names: BTreeSet<&[u8]> = entries.iter().map(|entry| entry.name.as_slice()).collect();
+        let is_usual = names.len() == entries.len()
+            && !entries.is_empty()
+            && entries.is_sorted_by(|one, next| one.order().lt(next.order()))
+            && self.hash(&written(&entries))? == folder;
+        if !is_usual {
+            return Ok(Some(path.to_vec()));
+        }
+        let known = known.map_or_else(|| Ok(Vec::new()), |known| self.folder(known, path))?;
+        for entry in entries.iter().filter(|entry| entry.is_folder()) {
+            let before = known.iter().find(|known| known.name == entry.name && known.is_folder());
+            let path = join(path, &entry.name);
+            if let Some(found) = self.unusual(entry.id, before.map(|before| before.id), &path)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     fn hash(&self, tree: &[u8]) -> Result<ObjectId, GitError> {
@@ -210,6 +232,22 @@ impl Git {
         Ok(TreeId::try_from(id.to_string()).expect("an object id is 40 or 64 lower-case hexadecimal digits"))
     }
 
+    /// The path of a folder that is not as git writes folders: a name stands there twice, entries are out of order, modes
+    /// are written differently, or nothing is in it. Readers do not agree what such a folder holds. Folders that `known`, a
+    /// commit or tree, has at the same path are not looked at. The top folder's path is empty.
+    pub fn unusual_folder(&self, treeish: &str, known: Option<&str>) -> Result<Option<String>, GitError> {
+        operand::treeish(treeish)?;
+        let objects = self.objects();
+        let known = match known {
+            Some(known) => {
+                operand::treeish(known)?;
+                Some(objects.root(known)?)
+            }
+            None => None,
+        };
+        Ok(objects.unusual(objects.root(treeish)?, known, b"")?.map(|path| text(&path)))
+    }
+
     /// The sizes of blobs in bytes, in the order of the ids, without reading them.
     pub fn blob_sizes(&self, ids: &[&str]) -> Result<Vec<u64>, GitError> {
         let objects = self.objects();
@@ -277,6 +315,18 @@ fn canonical(mode: u32) -> u32 {
         0o100_000 => MODE_EXECUTABLE,
         _ => mode,
     }
+}
+
+/// A folder's object as git writes it.
+fn written(entries: &[Entry]) -> Vec<u8> {
+    let mut data = Vec::new();
+    for entry in entries {
+        data.extend_from_slice(format!("{:o} ", canonical(entry.mode)).as_bytes());
+        data.extend_from_slice(&entry.name);
+        data.push(0);
+        data.extend_from_slice(entry.id.as_bytes());
+    }
+    data
 }
 
 fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {

@@ -146,8 +146,8 @@ pub struct Pusher<'a> {
 pub enum Permission {
     /// It may.
     Granted,
-    /// It may begin a rollback to what the environment has proven or taken over: [`can_be_gone_back_to`] looks at the
-    /// records before.
+    /// It may begin a rollback to what the environment has proven or taken over: [`way_back`] looks at the record that
+    /// [`decides_way_back`] finds.
     BeginsRollback,
     /// It may as a step of a rollback of this release that the same person began and that still holds the environment:
     /// [`is_step_of`] looks at the record that [`decides_rollback`] finds.
@@ -201,23 +201,44 @@ fn under_own_name(entry: &RecordDraft, pusher: &Pusher<'_>) -> Permission {
     Permission::Denied(format!("the record names `{}`, and `{}` brings it", escaped(actor), pusher.name))
 }
 
-/// Whether the record is why the rollback that `opener` begins can be: the environment proved this very commit of the
-/// release, or a bot took the release over from an older pipeline.
-pub fn can_be_gone_back_to(record: &Record, opener: &RecordDraft) -> bool {
+/// Whether the record says if the rollback that `opener` begins can be: the environment proved this very commit of the
+/// release with this lock, a bot took the release over from an older pipeline, or the lock was rejected. The newest such
+/// record decides.
+pub fn decides_way_back(record: &Record, opener: &RecordDraft) -> bool {
+    rejects(record, opener) || can_be_gone_back_to(record, opener)
+}
+
+/// Whether a person may begin this rollback; the error says why not. `decider` is the newest record that
+/// [`decides_way_back`].
+pub fn way_back(decider: Option<&Record>, opener: &RecordDraft) -> Result<(), String> {
+    let person = escaped(&opener.run.actor);
+    match decider {
+        Some(record) if rejects(record, opener) => {
+            Err(format!("the lock of this release was rejected (record {}), and is never deployed again", record.seq))
+        }
+        Some(_) => Ok(()),
+        None => Err(format!(
+            "`{person}` is a person, and begins a rollback only to a release and commit that the environment has proven, \
+             or that a bot migrated"
+        )),
+    }
+}
+
+fn rejects(record: &Record, opener: &RecordDraft) -> bool {
+    record.is(Step::Reject, StepResult::Ok) && record.entry.lock == opener.lock
+}
+
+fn can_be_gone_back_to(record: &Record, opener: &RecordDraft) -> bool {
     let entry = &record.entry;
     let is_reason = record.is(Step::Proof, StepResult::Ok)
         || record.is(Step::LockCommit, StepResult::Ok) && entry.unreviewed == Some(Unreviewed::Migrated);
-    is_reason
-        && entry.release.is_some()
-        && (&entry.environment, &entry.release, &entry.commit) == (&opener.environment, &opener.release, &opener.commit)
+    is_reason && entry.release.is_some() && entry.environment == opener.environment && is_same_content(entry, opener)
 }
 
-/// The reason where no record [`can_be_gone_back_to`].
-pub fn no_way_back(person: &str) -> String {
-    format!(
-        "`{person}` is a person, and begins a rollback only to a release and commit that the environment has proven, or \
-         that a bot migrated"
-    )
+/// Whether both are about the same release, lock and commit.
+fn is_same_content(one: &RecordDraft, other: &RecordDraft) -> bool {
+    (&one.release, &one.commit, &one.lock, &one.lock_file)
+        == (&other.release, &other.commit, &other.lock, &other.lock_file)
 }
 
 /// Why a record that [`Ledger::next`] made may not be appended: what the rules above say of the commit that would bring
@@ -248,9 +269,8 @@ pub fn append_reasons(
         Permission::Granted => {}
         Permission::Denied(reason) => reasons.push(reason),
         Permission::BeginsRollback => {
-            if !ledger.records().iter().any(|other| can_be_gone_back_to(other, &record.entry)) {
-                reasons.push(no_way_back(pusher.name));
-            }
+            let decider = ledger.records().iter().rfind(|other| decides_way_back(other, &record.entry));
+            reasons.extend(way_back(decider, &record.entry).err());
         }
         Permission::InOwnRollback => {
             let decides = |environment| ledger.of(environment).rfind(|other| decides_rollback(other, environment));
@@ -285,6 +305,9 @@ pub fn is_step_of(entry: &RecordDraft, decider: Option<&Record>) -> Result<(), S
     }
     if opened.entry.commit != entry.commit {
         return denied(format!("the one of record {} is to that release at another commit", opened.seq));
+    }
+    if !is_same_content(&opened.entry, entry) {
+        return denied(format!("the one of record {} is to another lock", opened.seq));
     }
     if entry.policy.is_some() {
         return denied("no rules judge it, so that its records name none".to_owned());

@@ -42,6 +42,8 @@ pub(crate) async fn may_continue_rollback(
         RecordDraft::new(Step::Gates, StepResult::Ok, context.run.clone(), context.now()).environment(environment);
     draft.release = Some(target.release.clone());
     draft.commit = Some(target.commit.clone());
+    draft.lock = Some(target.lock.clone());
+    draft.lock_file = Some(target.lock_file.clone());
     let decider = ledger.of(environment).rfind(|record| decides_rollback(record, environment));
     match is_step_of(&draft, decider) {
         Ok(()) => Ok(()),

@@ -27,6 +27,7 @@ pub async fn accept_policy(
     commit: &str,
     reason: &str,
 ) -> Result<PolicyAcceptReport> {
+    context.needs_history()?;
     context.sync()?;
     by_administrator(context).await?;
     let commit = context.resolve(commit)?;

@@ -22,6 +22,7 @@ use crate::revision::load_config;
 ///
 /// [`ErrorKind::Denied`] where the acting user is no administrator, [`ErrorKind::Refused`] for a protected branch.
 pub async fn take_over(context: &Context, name: &EnvironmentName, reason: &str) -> Result<TakeOverReport> {
+    context.needs_history()?;
     context.sync()?;
     by_administrator(context).await?;
     let environment = find_environment(context, name).await?;

@@ -214,12 +214,36 @@ impl Workspace {
             if let Some(facts) =
                 self.git.commit(&candidate).map_err(|error| git_error("the revision cannot be read", error))?
             {
+                self.means_no_other(revision, &facts.id)?;
                 return Ok(facts.id);
             }
         }
         let branch = if self.forge_refs.is_some() { "a branch of the forge" } else { "a branch" };
         Err(Error::new(ErrorKind::Repository, format!("`{revision}` names no commit"))
             .hint(format!("give {branch}, a tag or a full commit id")))
+    }
+
+    /// Refuses a branch or tag that is called like the first digits of another commit's id: anybody who can push makes one,
+    /// and whoever writes these digits means the commit.
+    fn means_no_other(&self, revision: &str, found: &CommitId) -> Result<()> {
+        let is_short_id = (4..found.as_str().len()).contains(&revision.len())
+            && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_short_id || found.as_str().starts_with(&revision.to_ascii_lowercase()) {
+            return Ok(());
+        }
+        let unread = |error| git_error("the revision cannot be read", error);
+        for id in self.git.objects_beginning_with(revision).map_err(unread)? {
+            if let Some(other) = self.git.commit(&id).map_err(unread)?.filter(|other| other.id != *found) {
+                let message = format!(
+                    "`{revision}` is a branch or tag that leads to {}, and it begins the id of commit {}",
+                    found.short(12),
+                    other.id
+                );
+                return Err(Error::new(ErrorKind::Usage, message)
+                    .hint("write the whole id of the commit that you mean, or more of its digits"));
+            }
+        }
+        Ok(())
     }
 
     /// What git knows about a commit; `None` where it is not in this repository.

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use git::FolderEntry;
-use lock_model::{BranchName, CommitId, ReleaseId, TreePath};
+use ledger::Record;
+use lock_model::{BranchName, CommitId, EnvironmentName, ReleaseId, TreePath};
 
 use super::LocalForge;
 use super::refs::Refs;
@@ -143,9 +144,11 @@ impl LocalForge {
         old: Option<&CommitId>,
         new: &CommitId,
     ) -> Result<Option<String>, ForgeError> {
-        let rollback = match self.own_rollback(user)? {
-            Ok(Some(rollback)) => rollback,
-            Ok(None) => return Ok(Some(format!("`{}` has begun none that is in force", user.name))),
+        let rollbacks = match self.own_rollbacks(user)? {
+            Ok(rollbacks) if rollbacks.is_empty() => {
+                return Ok(Some(format!("`{}` has begun none that is in force", user.name)));
+            }
+            Ok(rollbacks) => rollbacks,
             Err(reason) => return Ok(Some(reason)),
         };
         let facts = self.commit_facts(new)?;
@@ -156,11 +159,25 @@ impl LocalForge {
         if !self.git.tree_history(old.as_str())?.contains(&facts.tree) {
             return Ok(Some("the branch has never held this tree".to_owned()));
         }
-        // The rendered tree names the release that it is of.
-        let release = rollback.entry.release.as_ref().map(ReleaseId::as_str).unwrap_or_default();
-        let named = self.git.run(["grep", "--quiet", "--fixed-strings", "-e", release, new.as_str()])?;
-        Ok((!named.success()).then(|| format!("this tree is not of the release of record {}", rollback.seq)))
+        let release_file = self.git.read_file(new.as_str(), "release.yaml")?.unwrap_or_default();
+        if rollbacks.iter().any(|rollback| is_tree_of(&release_file, rollback)) {
+            return Ok(None);
+        }
+        let begun: Vec<String> = rollbacks.iter().map(|rollback| rollback.seq.to_string()).collect();
+        Ok(Some(format!("this tree is not of the environment and release of record {}", begun.join(" or "))))
     }
+}
+
+/// Whether the file that names environment and release of a rendered tree names those of a rollback. The branch has held
+/// the tree, so that a bot wrote the file.
+fn is_tree_of(release_file: &[u8], rollback: &Record) -> bool {
+    let text = String::from_utf8_lossy(release_file);
+    let names = |key: &str, value: Option<&str>| {
+        let values = text.lines().filter_map(|line| line.trim_start().strip_prefix(key));
+        value.is_some() && values.map(|text| text.trim().trim_matches(['"', '\''])).any(|text| Some(text) == value)
+    };
+    names("environment:", rollback.entry.environment.as_ref().map(EnvironmentName::as_str))
+        && names("release:", rollback.entry.release.as_ref().map(ReleaseId::as_str))
 }
 
 impl BranchesFile {

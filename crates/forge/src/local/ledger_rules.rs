@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use git::MODE_FILE;
 use ledger::append_rules::{
-    Outline, PathChange, Permission, Pusher, can_be_gone_back_to, decides_rollback, is_step_of, no_way_back, permission,
+    Outline, PathChange, Permission, Pusher, decides_rollback, decides_way_back, is_step_of, permission, way_back,
 };
-use ledger::{MAX_RECORD_BYTES, Record, Seen};
+use ledger::{MAX_RECORD_BYTES, Record, Seen, Step, StepResult};
 use lock_model::{CommitId, Digest};
 
 use super::LocalForge;
@@ -66,6 +66,15 @@ impl LocalForge {
         parent: Option<&CommitId>,
         commit: &CommitId,
     ) -> Result<Vec<String>, ForgeError> {
+        if let Some(folder) = self.git.unusual_folder(commit.as_str(), parent.map(CommitId::as_str))? {
+            let folder = match folder.as_str() {
+                "" => "the top folder".to_owned(),
+                path => format!("folder `{}`", lock_model::escaping::escape_short(path, 120)),
+            };
+            return Ok(vec![format!(
+                "{folder} is not as git writes folders: a name twice, entries out of order, or nothing in it"
+            )]);
+        }
         let (changes, blobs) = self.changes(parent, commit)?;
         let outline = match Outline::of(&changes) {
             Ok(outline) => outline,
@@ -97,11 +106,11 @@ impl LocalForge {
             Permission::Granted => {}
             Permission::Denied(reason) => reasons.push(reason),
             Permission::BeginsRollback => {
-                match self.find_record(parent, |other| can_be_gone_back_to(other, &record.entry))? {
-                    Ok(Some(_)) => {}
-                    Ok(None) => reasons.push(no_way_back(user.name.as_str())),
-                    Err(reason) => reasons.push(reason),
-                }
+                let allowed = match self.find_record(parent, |other| decides_way_back(other, &record.entry))? {
+                    Ok(decider) => way_back(decider.as_ref().map(|(decider, _)| decider), &record.entry),
+                    Err(reason) => Err(reason),
+                };
+                reasons.extend(allowed.err());
             }
             Permission::InOwnRollback => {
                 let decides = |other: &Record| {
@@ -196,17 +205,26 @@ impl LocalForge {
         Ok(Ok(None))
     }
 
-    /// The release of a rollback that this user began and that still holds its environment: the newest of them.
-    pub(crate) fn own_rollback(&self, user: &User) -> Result<Readable<Option<Record>>, ForgeError> {
+    /// The rollbacks that this user began and that still hold their environments, newest first; without those to a lock
+    /// that was rejected since.
+    pub(crate) fn own_rollbacks(&self, user: &User) -> Result<Readable<Vec<Record>>, ForgeError> {
         let ledger = self.git.commit(&format!("refs/heads/{LEDGER_BRANCH}"))?.map(|commit| commit.id);
-        let mut decided = BTreeSet::new();
-        let own = |record: &Record| {
-            let Some(environment) = &record.entry.environment else { return false };
-            decides_rollback(record, environment)
-                && decided.insert(environment.clone())
-                && record.opens_rollback()
-                && record.entry.run.actor == user.name.as_str()
+        let (mut own, mut decided, mut rejected) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let mut look = |record: &Record| {
+            if record.is(Step::Reject, StepResult::Ok) {
+                rejected.extend(record.entry.lock.clone());
+            }
+            let Some(environment) = &record.entry.environment else { return };
+            let decides = decides_rollback(record, environment) && decided.insert(environment.clone());
+            let is_rejected = record.entry.lock.as_ref().is_some_and(|lock| rejected.contains(lock));
+            if decides && record.opens_rollback() && record.entry.run.actor == user.name.as_str() && !is_rejected {
+                own.push(record.clone());
+            }
         };
-        Ok(self.find_record(ledger.as_ref(), own)?.map(|found| found.map(|(record, _)| record)))
+        let read = self.find_record(ledger.as_ref(), |record| {
+            look(record);
+            false
+        })?;
+        Ok(read.map(|_| own))
     }
 }

@@ -17,10 +17,10 @@ impl Simulator<'_> {
             Ok(user) => user,
             Err(reason) => return Ok(PushVerdict::Refused { reasons: vec![reason] }),
         };
-        if new != ABSENT && hides_another(reference) {
-            return Ok(PushVerdict::Refused {
-                reasons: vec![format!("git takes `{reference}` for another ref as well")],
-            });
+        if new != ABSENT
+            && let Some(reason) = no_place(reference)
+        {
+            return Ok(PushVerdict::Refused { reasons: vec![reason] });
         }
         if let Some(branch) = reference.strip_prefix("refs/heads/") {
             let branch = match BranchName::try_from(branch) {
@@ -64,11 +64,26 @@ impl Simulator<'_> {
     }
 }
 
-/// Whether git would not know which ref is meant: with `refs/heads/refs/heads/x` beside `refs/heads/x`, every push to the
-/// latter ends with "matches more than one".
-fn hides_another(reference: &str) -> bool {
-    let name = reference.strip_prefix("refs/heads/").or_else(|| reference.strip_prefix("refs/tags/"));
-    name.is_some_and(|name| name == "HEAD" || name.starts_with("refs/"))
+/// Why nobody makes a ref of this name, whatever the rules say of the user; `None` where it is one like others.
+///
+/// With `refs/heads/refs/heads/x`, or `refs/refs/heads/x`, beside `refs/heads/x`, every push to the latter ends with
+/// "matches more than one"; with `refs/replace/…` git reads other objects than those that it names, or none.
+fn no_place(reference: &str) -> Option<String> {
+    // The forge's own: refused below, with its reason.
+    if reference.starts_with("refs/pull/") {
+        return None;
+    }
+    let name = ["refs/heads/", "refs/tags/", "refs/notes/"].iter().find_map(|kind| reference.strip_prefix(kind));
+    match name {
+        None => Some(format!("`{reference}` is no branch, tag or note: this forge takes no other refs")),
+        Some(name) if name == "HEAD" || name.starts_with("refs/") => {
+            Some(format!("git takes `{reference}` for another ref as well"))
+        }
+        Some(name) if CommitId::try_from(name).is_ok() => {
+            Some(format!("`{reference}` is called like a commit, which git would take it for"))
+        }
+        Some(_) => None,
+    }
 }
 
 /// An object id as git's hooks get it.

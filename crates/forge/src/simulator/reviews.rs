@@ -69,8 +69,7 @@ impl Simulator<'_> {
 
     /// The objects of the repository whose ids begin with these digits, as git lists them.
     pub fn objects_named(&self, prefix: &CommitPrefix) -> Result<Vec<String>, ForgeError> {
-        let text = self.forge.git.text(["rev-parse", &format!("--disambiguate={prefix}")])?;
-        Ok(text.lines().map(str::to_owned).collect())
+        Ok(self.forge.git.objects_beginning_with(prefix.as_str())?)
     }
 
     /// Dismisses a review: its own author and users with write access may.

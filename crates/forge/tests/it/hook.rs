@@ -180,6 +180,41 @@ fn t61_no_ref_hides_another_from_git() {
 }
 
 #[test]
+fn t67_a_forge_holds_branches_tags_and_notes() {
+    let shop = Shop::new();
+    let head = shop.work.head();
+    let replaced = format!("refs/replace/{head}");
+    // One that was there before the hook was.
+    assert!(shop.push_as("ana", &["HEAD:refs/refs/heads/staging"]).success());
+    shop.install_hook();
+    for actor in ["ana", "root", "robot"] {
+        for name in [
+            replaced.as_str(),
+            "refs/refs/heads/dev",
+            "refs/remotes/refs/heads/dev",
+            "refs/remotes/origin/main",
+            "refs/orchestrator/heads/main",
+            "refs/original/refs/heads/dev",
+            "refs/stash/x",
+        ] {
+            let answer = shop.push_as(actor, &[&format!("HEAD:{name}")]);
+            let said = format!("`{name}` is no branch, tag or note");
+            assert!(!answer.success() && answer.stderr.contains(&said), "{answer:?}");
+        }
+        for kind in ["heads", "tags"] {
+            let answer = shop.push_as(actor, &[&format!("HEAD:refs/{kind}/{head}")]);
+            assert!(!answer.success() && answer.stderr.contains("is called like a commit"), "{answer:?}");
+        }
+    }
+    assert!(shop.push_as("ana", &["HEAD:refs/notes/review"]).success());
+    assert!(shop.push_as("ana", &["HEAD:refs/tags/20260105"]).success(), "a day is no commit");
+    assert!(shop.push_as("ana", &["--delete", "refs/refs/heads/staging"]).success(), "it can be taken away");
+    shop.work.write("x.txt", "x\n");
+    shop.work.commit("A change");
+    assert!(shop.push_as("ana", &["HEAD:refs/heads/dev"]).success());
+}
+
+#[test]
 fn the_forges_own_refs_are_nobodys() {
     let shop = Shop::new();
     let pull = shop.pull();

@@ -404,6 +404,55 @@ fn t45_a_commit_on_the_ledger_adds_one_record_and_its_documents() {
     assert_eq!(book.ledger().records().len(), 4);
 }
 
+/// Writes a folder as it stands, whether git would write it or not; entries are mode, name and id.
+fn raw_folder(repository: &Repository, entries: &[(&str, &str, &str)]) -> String {
+    let mut bytes = Vec::new();
+    for (mode, name, id) in entries {
+        bytes.extend_from_slice(format!("{mode} {name}\0").as_bytes());
+        let pairs = id.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        bytes.extend(pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()));
+    }
+    std::fs::write(repository.path().join(".git/folder"), bytes).unwrap();
+    repository.git(&["hash-object", "-w", "-t", "tree", "--literally", ".git/folder"])
+}
+
+#[test]
+fn t66_no_folder_that_readers_would_see_differently_comes_onto_the_ledger() {
+    let book = Book::new();
+    let clone = &book.clone;
+    let new = book.commit(&mut book.ledger(), hold("ana", "fair"));
+    let tip = clone.rev("origin/orchestrator/ledger");
+    let [evidence, records, numbers] =
+        ["evidence", "records", "records/000"].map(|path| clone.rev(&format!("HEAD:{path}")));
+    let blob = clone.rev(&format!("HEAD:{}", new.file_name));
+    let empty = raw_folder(clone, &[]);
+    let twice = raw_folder(clone, &[("40000", "000", &numbers), ("40000", "000", &empty)]);
+    let hollow = raw_folder(clone, &[("40000", "000", &numbers), ("40000", "001", &empty)]);
+    let top = |records: &str| raw_folder(clone, &[("40000", "evidence", &evidence), ("40000", "records", records)]);
+    let usual = top(&records);
+    assert_eq!(usual, clone.tree("HEAD"), "the same bytes as git's");
+    let e = ("40000", "evidence", evidence.as_str());
+    let r = ("40000", "records", records.as_str());
+    for (what, folder, tree) in [
+        ("a name twice", "folder `records`", top(&twice)),
+        ("an empty folder", "folder `records/001`", top(&hollow)),
+        ("a second folder of records", "the top folder", raw_folder(clone, &[e, r, ("40000", "records", &empty)])),
+        ("the empty one first", "the top folder", raw_folder(clone, &[e, ("40000", "records", &empty), r])),
+        ("a file in front of the folder", "the top folder", raw_folder(clone, &[e, ("100644", "records", &blob), r])),
+        ("out of order", "the top folder", raw_folder(clone, &[r, e])),
+        ("a mode with a zero", "the top folder", raw_folder(clone, &[("040000", "evidence", &evidence), r])),
+        ("git's own folder", "folder `.git`", raw_folder(clone, &[("40000", ".git", &empty), e, r])),
+    ] {
+        let commit = clone.git(&["commit-tree", &tree, "-p", &tip, "-m", what]);
+        clone.git(&["update-ref", "--no-deref", "HEAD", &commit]);
+        book.refuses("ana", what, &format!("{folder} is not as git writes folders"));
+    }
+    let commit = clone.git(&["commit-tree", &usual, "-p", &tip, "-m", "as usual"]);
+    clone.git(&["update-ref", "--no-deref", "HEAD", &commit]);
+    let answer = book.push("ana");
+    assert!(answer.success(), "{answer:?}");
+}
+
 #[test]
 fn t45_every_commit_of_a_push_is_judged() {
     let book = Book::new();
@@ -681,7 +730,7 @@ fn t46_a_persons_rollback_sets_a_branch_to_what_it_has_held_of_that_release() {
     let target = "HEAD:refs/heads/deploy/production";
     let render = |word: &str| {
         work.git(&["rm", "--quiet", "-r", "--force", "--ignore-unmatch", "."]);
-        work.write("release.yaml", format!("release: {}\n", release(word)));
+        work.write("release.yaml", release_file("production", word));
         work.commit(&format!("render {word}"));
     };
     work.git(&["switch", "--quiet", "--orphan", "render"]);
@@ -703,7 +752,7 @@ fn t46_a_persons_rollback_sets_a_branch_to_what_it_has_held_of_that_release() {
     render("evil");
     refused("ana", "the branch has never held this tree");
     render("older");
-    refused("ana", "this tree is not of the release of record 5");
+    refused("ana", "this tree is not of the environment and release of record 5");
     render("evil");
     render("good");
     refused("ana", "it must be one commit on top of the branch");
@@ -712,6 +761,70 @@ fn t46_a_persons_rollback_sets_a_branch_to_what_it_has_held_of_that_release() {
     render("good");
     let answer = shop.push_as("ana", &[target]);
     assert!(answer.success(), "{answer:?}");
+}
+
+/// What a rendered tree says of itself.
+fn release_file(name: &str, word: &str) -> String {
+    format!("data:\n  environment: \"{name}\"\n  release: {}\n", release(word))
+}
+
+#[test]
+fn t69_a_rollback_of_ones_own_sets_back_no_other_environment_and_nothing_that_was_rejected() {
+    let book = Book::new();
+    let shop = &book.shop;
+    let work = &shop.work;
+    let push = |actor: &str, name: &str| shop.push_as(actor, &[&format!("HEAD:refs/heads/deploy/{name}")]);
+    let back = |name: &str, word: &str| {
+        work.git(&["fetch", "--quiet", "origin", &format!("deploy/{name}")]);
+        work.git(&["checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"]);
+        work.write("release.yaml", release_file(name, word));
+        work.commit(&format!("back to {word}"));
+    };
+    let of = |name: &str, mut draft: RecordDraft| {
+        draft.environment = Some(environment(name));
+        draft
+    };
+    for name in ["production", "staging"] {
+        work.git(&["switch", "--quiet", "--orphan", name]);
+        for word in ["good", "bad"] {
+            work.write("release.yaml", release_file(name, word));
+            work.commit(&format!("render {word}"));
+            assert!(push("robot", name).success());
+        }
+        book.record("robot", of(name, step("robot", Step::Proof, StepResult::Ok, "good"))).unwrap();
+    }
+    let begin = |name: &str| of(name, step("ana", Step::Rollback, StepResult::Started, "good"));
+    book.record("ana", begin("staging")).unwrap();
+    back("production", "good");
+    let answer = push("ana", "production");
+    let said = "this tree is not of the environment and release of record 6";
+    assert!(!answer.success() && answer.stderr.contains(said), "{answer:?}");
+
+    // Two of one's own at once: each sets its own branch.
+    book.record("ana", begin("production")).unwrap();
+    back("staging", "good");
+    assert!(push("ana", "staging").success());
+    back("production", "good");
+    assert!(push("ana", "production").success());
+
+    let steps_of_another_lock = |step_of: Step, result| {
+        let mut draft = step("ana", step_of, result, "good");
+        draft.lock = Some(LockId::try_from(Digest::of(b"another lock").as_str()).unwrap());
+        book.record("ana", draft).unwrap_err()
+    };
+    assert!(steps_of_another_lock(Step::Deploy, StepResult::Ok).contains("the one of record 7 is to another lock"));
+    assert!(steps_of_another_lock(Step::Rollback, StepResult::Started).contains("only to a release and commit"));
+
+    let mut reject = step("ben", Step::Reject, StepResult::Ok, "good").reason("it loses orders");
+    reject.environment = None;
+    book.record("ben", reject).unwrap();
+    let refused = book.record("ana", begin("production")).unwrap_err();
+    assert!(refused.contains("the lock of this release was rejected (record 8)"), "{refused}");
+    back("production", "bad");
+    assert!(push("robot", "production").success());
+    back("production", "good");
+    let answer = push("ana", "production");
+    assert!(!answer.success() && answer.stderr.contains("`ana` has begun none that is in force"), "{answer:?}");
 }
 
 #[test]

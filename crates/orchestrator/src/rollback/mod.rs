@@ -119,6 +119,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
 /// As [`rollback()`].
 pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Result<RollbackPlanReport> {
     let name = request.environment.clone();
+    context.needs_history()?;
     context.sync()?;
     let (engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
     let images = images_are_there(context, &engine, &target, &ground).await?;

@@ -464,3 +464,28 @@ async fn t42_a_configuration_that_cannot_be_read_stops_only_what_it_would_deploy
     let report = approvals(&shop.bot(), &production(), Some(repair)).await.unwrap();
     assert_eq!((report.needed, report.policy.commit.as_ref()), (2, Some(&good)));
 }
+
+/// What a person pushes as a tag, and every clone fetches.
+fn tag(shop: &Shop, name: &str, commit: &CommitId) {
+    let _done = shop.git().checked(["update-ref", &format!("refs/tags/{name}"), commit.as_str()]).unwrap();
+}
+
+#[tokio::test]
+async fn t68_a_tag_that_is_called_like_a_commit_leads_nobody_to_another_one() {
+    let shop = released();
+    let good = shop.head("main").unwrap();
+    let evil = bypass(&shop, RULES, "").await;
+    refused(&shop, &production()).await;
+    tag(&shop, good.short(12), &evil);
+    let error = accept(&shop, "eve", good.short(12), &production()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+    assert!(error.message().contains(&format!("begins the id of commit {good}")), "{error}");
+    let mut request = RunRequest::new(production());
+    request.revision = Some(good.short(12).to_owned());
+    let error = run(&shop.bot(), &request).await.unwrap_err();
+    assert!(error.message().contains(&format!("leads to {}", evil.short(12))), "{error}");
+    // More digits, and names that begin no id, are as they were.
+    assert_eq!(accept(&shop, "eve", good.short(13), &production()).await.unwrap(), good);
+    tag(&shop, "20260105", &good);
+    assert_eq!(accept(&shop, "eve", "20260105", &production()).await.unwrap(), good);
+}

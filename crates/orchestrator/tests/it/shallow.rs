@@ -2,8 +2,8 @@
 
 use orchestrator::lock::{LockPublishRequest, publish_lock};
 use orchestrator::{
-    Context, DeployRequest, Error, ErrorKind, RollbackRequest, RunRequest, TestRequest, approvals, deploy, promote,
-    rollback, run, run_tests,
+    Context, DeployRequest, Error, ErrorKind, RollbackRequest, RunRequest, TestRequest, accept_policy, approvals,
+    deploy, plan_rollback, promote, rollback, run, run_tests, take_over,
 };
 
 use crate::shop::{BOT, Shop, Watcher, environment, production, promoted, staging};
@@ -36,6 +36,9 @@ async fn f27_a_shallow_clone_is_noticed_before_anything_is_written() {
     assert_refused(deploy(&shallow(&shop), &DeployRequest::new(staging())).await);
     assert_refused(promote(&shallow(&shop), &staging()).await);
     assert_refused(rollback(&shallow(&shop), &RollbackRequest::new(production(), "why")).await);
+    assert_refused(plan_rollback(&shallow(&shop), &RollbackRequest::new(production(), "why")).await);
+    assert_refused(accept_policy(&shallow(&shop), &production(), "HEAD", "why").await);
+    assert_refused(take_over(&shallow(&shop), &production(), "why").await);
     assert_refused(approvals(&shallow(&shop), &production(), None).await);
     assert_refused(publish_lock(&shallow(&shop), &LockPublishRequest::new(number)).await);
     let mut request = TestRequest::new(environment("pull-request"));
