@@ -61,8 +61,8 @@ impl Git {
         operand::revision(revision)?;
         let objects = self.objects();
         let Some(id) = objects.named(revision)? else { return Ok(None) };
-        let Some((id, content)) = objects.peel(id, Kind::Commit)? else { return Ok(None) };
-        let facts = parse_commit(id, &content);
+        let Some((id, object)) = objects.peel(id, Kind::Commit)? else { return Ok(None) };
+        let facts = parse_commit(id, &object.data);
         facts.map(Some).ok_or_else(|| GitError::unreadable(id.to_string(), "it is no whole commit"))
     }
 

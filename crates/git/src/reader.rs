@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gix::hash::ObjectId;
 use gix::hashtable::HashMap as IdMap;
@@ -21,11 +21,46 @@ use crate::{Git, GitError, Reference, operand};
 const MAX_OBJECT_BYTES: u64 = 64 * 1024 * 1024;
 /// How many symbolic refs or tags may lead to each other.
 const MAX_STEPS: usize = 10;
+/// The largest object that is kept for another read.
+const MAX_KEPT_OBJECT: usize = 256 * 1024;
+/// How many bytes of objects are kept.
+const MAX_KEPT: usize = 8 * 1024 * 1024;
 
 pub(crate) struct Reader {
     repository: gix::ThreadSafeRepository,
+    /// What was read: commits and trees are asked for again and again, and an id never stands for anything else.
+    kept: Mutex<Kept>,
     /// What walks have read: commits do not change.
     pub(crate) walked: Mutex<IdMap<ObjectId, Node>>,
+}
+
+impl Reader {
+    fn new(repository: gix::ThreadSafeRepository) -> Self {
+        Self { repository, kept: Mutex::default(), walked: Mutex::default() }
+    }
+
+    fn kept(&self, id: ObjectId) -> Option<Arc<Object>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).objects.get(&id).cloned()
+    }
+
+    fn keep(&self, id: ObjectId, object: Object) -> Arc<Object> {
+        let object = Arc::new(object);
+        if object.data.len() <= MAX_KEPT_OBJECT {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.bytes + object.data.len() > MAX_KEPT {
+                *kept = Kept::default();
+            }
+            kept.bytes += object.data.len();
+            kept.objects.insert(id, Arc::clone(&object));
+        }
+        object
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    objects: IdMap<ObjectId, Arc<Object>>,
+    bytes: usize,
 }
 
 impl fmt::Debug for Reader {
@@ -68,7 +103,7 @@ pub(crate) fn discover(folder: &Path) -> Option<Found> {
 pub(crate) fn open(git_dir: &Path) -> Result<Reader, GitError> {
     let opened = gix::ThreadSafeRepository::open_opts(git_dir, options().open_path_as_is(true));
     let repository = opened.map_err(|error| GitError::unreadable(git_dir.to_string_lossy(), error))?;
-    Ok(Reader { repository, walked: Mutex::default() })
+    Ok(Reader::new(repository))
 }
 
 fn found(repository: gix::ThreadSafeRepository, folder: &Path) -> Option<Found> {
@@ -82,7 +117,7 @@ fn found(repository: gix::ThreadSafeRepository, folder: &Path) -> Option<Found> 
     // In the git folder itself there is no work tree around, and the configuration may name one that lies elsewhere.
     let work_tree = work_tree.filter(|top| folder.starts_with(top) && !folder.starts_with(&git_dir));
     let is_ours = local.git_dir_trust() == gix::sec::Trust::Full;
-    Some(Found { reader: Reader { repository, walked: Mutex::default() }, git_dir, common_dir, work_tree, is_ours })
+    Some(Found { reader: Reader::new(repository), git_dir, common_dir, work_tree, is_ours })
 }
 
 /// An object without its id.
@@ -107,9 +142,7 @@ pub(crate) struct Objects<'a> {
 
 impl Git {
     pub(crate) fn objects(&self) -> Objects<'_> {
-        let mut repository = self.reader.repository.to_thread_local();
-        repository.object_cache_size_if_unset(1024 * 1024);
-        Objects { git: self, repository }
+        Objects { git: self, repository: self.reader.repository.to_thread_local() }
     }
 }
 
@@ -141,6 +174,9 @@ impl Objects<'_> {
 
     /// Kind and size of an object.
     pub(crate) fn header(&self, id: ObjectId) -> Result<Option<(Kind, u64)>, GitError> {
+        if let Some(object) = self.git.reader.kept(id) {
+            return Ok(Some((object.kind, object.data.len() as u64)));
+        }
         match self.repository.try_find_header(id) {
             Ok(Some(header)) => Ok(Some((header.kind(), header.size()))),
             Ok(None) => Ok(self.left_out(id)?.map(|object| (object.kind, object.data.len() as u64))),
@@ -148,7 +184,10 @@ impl Objects<'_> {
         }
     }
 
-    pub(crate) fn find(&self, id: ObjectId) -> Result<Option<Object>, GitError> {
+    pub(crate) fn find(&self, id: ObjectId) -> Result<Option<Arc<Object>>, GitError> {
+        if let Some(object) = self.git.reader.kept(id) {
+            return Ok(Some(object));
+        }
         let unreadable = |error| GitError::unreadable(id.to_string(), error);
         match self.repository.try_find_header(id).map_err(unreadable)? {
             Some(header) if header.size() > MAX_OBJECT_BYTES => {
@@ -156,10 +195,11 @@ impl Objects<'_> {
                 return Err(GitError::unreadable(id.to_string(), error));
             }
             Some(_) => {}
-            None => return self.left_out(id),
+            None => return Ok(self.left_out(id)?.map(Arc::new)),
         }
         let object = self.repository.try_find_object(id).map_err(unreadable)?;
-        Ok(object.map(|object| Object { kind: object.kind, data: object.detach().data }))
+        let object = object.map(|object| Object { kind: object.kind, data: object.detach().data });
+        Ok(object.map(|object| self.git.reader.keep(id, object)))
     }
 
     /// An object that is not here: in a partial clone git may bring it.
@@ -168,7 +208,7 @@ impl Objects<'_> {
             return Ok(None);
         }
         let name = id.to_string();
-        let output = self.git.invocation(["cat-file", "--batch"]).stdin(format!("{name}\n")).run()?.checked()?;
+        let output = self.git.start(["cat-file", "--batch"])?.stdin(format!("{name}\n")).run()?.checked()?;
         let mut rest = output.stdout.as_slice();
         match batch_header(&mut rest, name.as_bytes(), &output)? {
             BatchObject::Missing => Ok(None),
@@ -192,11 +232,11 @@ impl Objects<'_> {
     }
 
     /// The object of a kind that an object leads to: a tag to what it names, a commit to its tree.
-    pub(crate) fn peel(&self, mut id: ObjectId, wanted: Kind) -> Result<Option<(ObjectId, Vec<u8>)>, GitError> {
+    pub(crate) fn peel(&self, mut id: ObjectId, wanted: Kind) -> Result<Option<(ObjectId, Arc<Object>)>, GitError> {
         for _ in 0..MAX_STEPS {
             let Some(object) = self.find(id)? else { return Ok(None) };
             let field: &[u8] = match object.kind {
-                kind if kind == wanted => return Ok(Some((id, object.data))),
+                kind if kind == wanted => return Ok(Some((id, object))),
                 Kind::Tag => b"object ",
                 Kind::Commit if wanted == Kind::Tree => b"tree ",
                 Kind::Commit | Kind::Tree | Kind::Blob => return Ok(None),

@@ -81,7 +81,7 @@ impl Git {
             input.push_str("option no-deref\0");
             input.push_str(&command);
         }
-        let output = self.invocation(["update-ref", "-z", "--stdin"]).stdin(input).run()?;
+        let output = self.start(["update-ref", "-z", "--stdin"])?.stdin(input).run()?;
         if output.success() {
             return Ok(RefUpdate::Done);
         }

@@ -130,7 +130,7 @@ impl Git {
         });
         let refspec = format!("{new}:{full_ref_name}");
         let invocation =
-            self.invocation(["push", "--porcelain", "--no-verify", "--no-signed", "--receive-pack=git-receive-pack"]);
+            self.start(["push", "--porcelain", "--no-verify", "--no-signed", "--receive-pack=git-receive-pack"])?;
         let invocation = invocation.args(lease).args(["--", remote, &refspec]);
         let output = invocation.redact(&self.redactor(remote)).run()?;
         let text = output.stdout_text();
@@ -203,7 +203,7 @@ impl Git {
         command: impl IntoIterator<Item = &'a str>,
     ) -> Result<(Invocation, &'a str), GitError> {
         operand::remote(remote)?;
-        let invocation = self.invocation(command);
+        let invocation = self.start(command)?;
         let mut redactor = self.redactor(remote);
         let Some(transport) = &self.options().transport else { return Ok((invocation.redact(&redactor), remote)) };
         let destination = transport.destination(remote)?;

@@ -22,9 +22,9 @@ pub struct Git {
 impl Git {
     /// Opens the repository that `folder` lies in.
     ///
-    /// Refuses a git older than [`MINIMUM_VERSION`](crate::MINIMUM_VERSION) and a repository of another user.
+    /// Refuses a repository of another user. A git older than [`MINIMUM_VERSION`](crate::MINIMUM_VERSION) is refused by the
+    /// first call that needs the program: most reads do not.
     pub fn open(program: &Program, folder: &Path, options: GitOptions) -> Result<Self, GitError> {
-        check_version(program, &options)?;
         Self::discover(program, folder, options)
     }
 
@@ -81,6 +81,7 @@ impl Git {
             return Ok(Self { program, options, reader, own_dir: git_dir, common_dir, work_tree });
         }
         // It may be another user's, and that user's `safe.directory` may name it: git knows. Or git says what is wrong.
+        check_version(program, &options)?;
         let output = base_invocation(program, &options)
             .arg("-C")
             .arg(folder)
@@ -154,7 +155,8 @@ impl Git {
         }
     }
 
-    /// Prepares a git command in this repository, for what the methods do not cover. Arguments are not checked.
+    /// Prepares a git command in this repository, for what the methods do not cover. Neither the arguments nor the version of
+    /// the program are checked.
     pub fn invocation(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Invocation {
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(&self.own_dir);
@@ -169,14 +171,20 @@ impl Git {
         invocation.args(arguments)
     }
 
+    /// The same for the methods of this crate: with a program that is new enough.
+    pub(crate) fn start(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Invocation, GitError> {
+        check_version(&self.program, &self.options)?;
+        Ok(self.invocation(arguments))
+    }
+
     /// Runs a git command, whatever its exit status; [`checked`](Self::checked) refuses others than zero.
     pub fn run(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output, GitError> {
-        Ok(self.invocation(arguments).run()?)
+        Ok(self.start(arguments)?.run()?)
     }
 
     /// Runs a git command that must succeed.
     pub fn checked(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output, GitError> {
-        Ok(self.invocation(arguments).run()?.checked()?)
+        Ok(self.start(arguments)?.run()?.checked()?)
     }
 
     /// Runs a git command that must succeed, and returns what it prints, without the line feed at the end.

@@ -70,7 +70,7 @@ impl Objects<'_> {
 
     /// A file's content; `None` where there is no file of that id.
     fn blob(&self, id: ObjectId) -> Result<Option<Vec<u8>>, GitError> {
-        Ok(self.find(id)?.filter(|object| object.kind == Kind::Blob).map(|object| object.data))
+        Ok(self.find(id)?.filter(|object| object.kind == Kind::Blob).map(|object| object.data.clone()))
     }
 
     fn blob_id(&self, id: &str) -> Result<ObjectId, GitError> {

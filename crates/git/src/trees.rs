@@ -81,7 +81,7 @@ impl Git {
     /// bare repository.
     pub fn index_gitlinks(&self) -> Result<Vec<String>, GitError> {
         let Some(top) = self.work_tree() else { return Ok(Vec::new()) };
-        let output = self.invocation(["ls-files", "--stage", "-z"]).current_dir(top).run()?.checked()?;
+        let output = self.start(["ls-files", "--stage", "-z"])?.current_dir(top).run()?.checked()?;
         let entries = output.stdout.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
         // `MODE ID STAGE<tab>PATH`
         let gitlinks = entries.filter(|entry| entry.starts_with(b"160000 "));
@@ -109,7 +109,7 @@ impl Git {
         let mut elsewhere = OsString::from("--work-tree=");
         elsewhere.push(self.git_dir());
         let output = self
-            .invocation([elsewhere.as_os_str()])
+            .start([elsewhere.as_os_str()])?
             .current_dir(self.git_dir())
             .env("GIT_INDEX_FILE", self.git_dir().join("no-index"))
             .args(["diff-tree", "-r", "-z", "--numstat", "--diff-algorithm=default"])

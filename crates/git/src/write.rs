@@ -82,12 +82,12 @@ impl Git {
         }
 
         if let Some(base) = base {
-            let read = self.invocation(["read-tree", base]).env("GIT_INDEX_FILE", &index).run()?;
+            let read = self.start(["read-tree", base])?.env("GIT_INDEX_FILE", &index).run()?;
             let _read = output::checked(read, &[base])?;
         }
         if !input.is_empty() {
             let output = self
-                .invocation(["update-index", "--add", "--replace", "-z", "--index-info"])
+                .start(["update-index", "--add", "--replace", "-z", "--index-info"])?
                 .env("GIT_INDEX_FILE", &index)
                 .stdin(input)
                 .run()?
@@ -96,7 +96,7 @@ impl Git {
                 return Err(GitError::operand("a tree", &output.stderr_text()));
             }
         }
-        let output = self.invocation(["write-tree"]).env("GIT_INDEX_FILE", &index).run()?.checked()?;
+        let output = self.start(["write-tree"])?.env("GIT_INDEX_FILE", &index).run()?.checked()?;
         tree_id(output::line(&output)?, &output)
     }
 
@@ -127,7 +127,7 @@ impl Git {
             return Ok(Vec::new());
         }
         let output =
-            self.invocation(["hash-object", "-w", "--no-filters", "--stdin-paths"]).stdin(names).run()?.checked()?;
+            self.start(["hash-object", "-w", "--no-filters", "--stdin-paths"])?.stdin(names).run()?.checked()?;
         let ids: Vec<String> = output::line(&output)?.lines().map(str::to_owned).collect();
         if ids.len() != count {
             return Err(unexpected(&output, "one id for each file"));
@@ -148,7 +148,7 @@ impl Git {
             arguments.extend(["-p", parent.as_str()]);
         }
         arguments.push(tree.as_str());
-        let mut invocation = self.invocation(arguments).stdin(message);
+        let mut invocation = self.start(arguments)?.stdin(message);
         let date = identity.date();
         for role in ["AUTHOR", "COMMITTER"] {
             invocation = invocation
@@ -186,7 +186,7 @@ impl Git {
             identity.email,
             identity.date().trim_start_matches('@'),
         );
-        let output = output::checked(self.invocation(["mktag"]).stdin(tag).run()?, &[target.as_str()])?;
+        let output = output::checked(self.start(["mktag"])?.stdin(tag).run()?, &[target.as_str()])?;
         output::line(&output).map(str::to_owned)
     }
 }

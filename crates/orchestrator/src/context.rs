@@ -196,10 +196,12 @@ impl Local {
     }
 }
 
-/// A setting of a repository or of the user; `None` where there is none.
+/// A setting of a repository or of the user; `None` where there is none. Every git knows the answer, so that its version is
+/// not asked for.
 #[expect(clippy::disallowed_methods, reason = "a setting, not a file of a commit")]
 fn setting(git: &Git, name: &str) -> Option<String> {
-    git.text(["config", "--get", name]).ok().map(|value| value.trim().to_owned())
+    let output = git.invocation(["config", "--get", name]).run().ok()?.checked().ok()?;
+    Some(output.stdout_text().trim().to_owned())
 }
 
 /// The name of who acts, among the users of the forge in a folder.

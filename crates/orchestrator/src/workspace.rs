@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use config::Config;
 use git::{CommitFacts, Git, GitOptions, Transport};
-use lock_gen::{Ownership, Superproject};
+use lock_gen::{Ownership, SubmoduleContent, Superproject};
 use lock_model::{CommitId, Digest, RepositoryUrl, Timestamp, UserName};
 use process::Program;
 
@@ -47,6 +47,8 @@ pub struct Workspace {
     transport: OnceLock<Arc<Transport>>,
     /// What is known of blobs that were hashed, by their ids.
     pub(crate) digests: Mutex<BTreeMap<String, Digest>>,
+    /// What was opened of submodules, by name, address and commit.
+    pub(crate) contents: Mutex<BTreeMap<(String, String, CommitId), Arc<SubmoduleContent>>>,
     /// On whose behalf `git` is run; absent where there is no forge, and where it is not known who acts.
     actor: Option<UserName>,
 }
@@ -96,6 +98,7 @@ impl Workspace {
             deadline: settings.deadline,
             transport: OnceLock::new(),
             digests: Mutex::default(),
+            contents: Mutex::default(),
             actor,
         })
     }

@@ -138,8 +138,10 @@ fn old_git_is_refused() {
                 "#!/bin/sh\nfor a; do [ \"$a\" = version ] && echo 'git version {version}' && exit; done\nexec /usr/bin/git \"$@\"\n"
             ),
         );
-        let opened = Git::open(&Program::at(&fake), &sandbox.path().join("a.git"), sandbox.options());
-        match opened {
+        // What is read without the program asks for no version.
+        let git = Git::open(&Program::at(&fake), &sandbox.path().join("a.git"), sandbox.options()).unwrap();
+        assert_eq!(git.commit("HEAD").unwrap(), None);
+        match git.object_format() {
             Ok(_) => assert!(fine, "{version}"),
             Err(error) => {
                 assert!(!fine, "{version}: {error}");

@@ -2,6 +2,7 @@
 //! would deploy. Both ask here, so that what passes on the pull request passes in the run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use config::{ChartValues, Deployment, Environment, ServiceSettings, SourceFiles, SourceFolder, Values, Variable};
@@ -9,7 +10,7 @@ use deployer::RenderFolder;
 use deployer::{DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace};
 use git::GitOptions;
 use ledger::Ledger;
-use lock_gen::{ContentError, Submodule, SubmoduleStore, fetch_url};
+use lock_gen::{ContentError, Submodule, SubmoduleContent, SubmoduleStore, fetch_url};
 use lock_model::{Content, Digest, ErrorClass, Lock, ReleaseId, Service, ServiceName, TreePath};
 use promotion::places;
 
@@ -188,12 +189,11 @@ impl Planning<'_> {
             SourceFolder::InService(folder) => {
                 let (submodule, url) = origin(context, self.revision, name, service)?;
                 let unread = |error: ContentError| unreadable(name, error.class(), &error);
-                let at_hand = store(context, context.git_options()).content_at_hand(submodule, &url).map_err(unread)?;
-                let content = if let Some(content) = at_hand {
+                let content = if let Some(content) = at_hand(context, submodule, &url).map_err(unread)? {
                     content
                 } else {
                     let options = access(context, self.revision, name, &url)?;
-                    store(context, options).content(submodule, &url).map_err(unread)?
+                    Arc::new(store(context, options).content(submodule, &url).map_err(unread)?)
                 };
                 let files = files_of(name, &content, folder.as_ref(), wanted)?;
                 let prefix = folder.as_ref().map(|folder| format!("{folder}/")).unwrap_or_default();
@@ -224,7 +224,6 @@ pub(crate) async fn fetch_manifests(
 ) -> Result<Missing> {
     let today = context.now().date();
     let (mut missing, mut names, mut wanted) = (Missing::new(), Vec::new(), Vec::new());
-    let at_hand = store(context, context.git_options());
     for (name, service) in lock.services() {
         let is_read = environments.iter().any(|environment| match environment.decide(name, &service.path, today) {
             Deployment::Deploy(settings) => matches!(settings.source, SourceFolder::InService(_)),
@@ -234,7 +233,7 @@ pub(crate) async fn fetch_manifests(
             continue;
         }
         match origin(context, revision, name, service) {
-            Ok((submodule, url)) => match at_hand.content_at_hand(submodule, &url) {
+            Ok((submodule, url)) => match at_hand(context, submodule, &url) {
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => match access(context, revision, name, &url) {
                     Ok(_) => {
@@ -295,6 +294,22 @@ fn origin<'a>(
 fn access(context: &Workspace, revision: &Revision, name: &ServiceName, url: &str) -> Result<GitOptions, Unreadable> {
     submodule_access(context, &[&revision.config.submodules], url)
         .map_err(|error| Unreadable { hints: error.hints().to_vec(), ..unreadable(name, ErrorClass::Invalid, &error) })
+}
+
+/// The content of a submodule where no remote need be asked for it. Its repository is opened once.
+fn at_hand(
+    context: &Workspace,
+    submodule: &Submodule,
+    url: &str,
+) -> Result<Option<Arc<SubmoduleContent>>, ContentError> {
+    let key = (submodule.name.clone(), url.to_owned(), submodule.commit.clone());
+    let mut known = context.contents.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(content) = known.get(&key) {
+        return Ok(Some(Arc::clone(content)));
+    }
+    let found = store(context, context.git_options()).content_at_hand(submodule, url)?.map(Arc::new);
+    known.extend(found.clone().map(|content| (key, content)));
+    Ok(found)
 }
 
 fn store(context: &Workspace, options: GitOptions) -> SubmoduleStore {
