@@ -67,8 +67,7 @@ fn p2_missing_images_are_refused_with_everything_that_was_tried() {
         ]
     };
     let tried = [tried("cart", &cart), tried("web", &web)].concat();
-    let mut words =
-        vec!["2 of 2 services", "shop-cart:", "shop-web:", "hint: wait until the service's CI has published"];
+    let mut words = vec!["2 of 2 services", "shop-cart:", "shop-web:", "once the service's CI has published the image"];
     words.extend(tried.iter().map(String::as_str));
     refuses(&shop, "lock publish --pr 1", 12, &words);
     let head = shop.head("dev").unwrap();

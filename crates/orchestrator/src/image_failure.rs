@@ -6,16 +6,32 @@ use std::path::PathBuf;
 use lock_model::{CONFIG_FILE, ErrorClass, ServiceName};
 use registry::credentials::{EnvCredential, FailedHelper, LoginSource};
 use registry::layout::{LayoutError, LayoutErrorKind};
-use registry::{Attempt, RegistryError, RegistryErrorKind, Unresolved, UnresolvedReason};
+use registry::{Attempt, AttemptOutcome, RegistryError, RegistryErrorKind, Unresolved, UnresolvedReason};
 
 use crate::error::{Error, ErrorKind, Problem, causes};
 use crate::registry_client::RegistryAccess;
 use crate::starter::SOME_REGISTRY;
 use crate::workspace::Workspace;
 
+/// What a command did about images that may still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It looked once.
+    None,
+    /// It waited as long as it was told to.
+    Over,
+    /// It looked for images of the past, which do not come any more.
+    Useless,
+}
+
 /// All failures as one error. A permanent cause decides its kind; it is temporary only where every failure is. What a host
 /// did to several services alike is said once.
-pub(crate) fn unresolved(context: &Workspace, failures: &[(ServiceName, Unresolved)], of: usize) -> Error {
+pub(crate) fn unresolved(
+    context: &Workspace,
+    failures: &[(ServiceName, Unresolved)],
+    of: usize,
+    patience: Patience,
+) -> Error {
     let code = failures
         .iter()
         .map(|(_, failure)| ErrorKind::of(failure.class(), ErrorKind::Image, ErrorKind::Image))
@@ -30,7 +46,7 @@ pub(crate) fn unresolved(context: &Workspace, failures: &[(ServiceName, Unresolv
     let access = (context.surroundings.registry)().unwrap_or_default();
     let mut hints: Vec<String> = Vec::new();
     for (_, failure) in failures {
-        let hint = reason_hint(&failure.reason, &access);
+        let hint = hint(failure, patience, &access);
         if !hints.contains(&hint) {
             hints.push(hint);
         }
@@ -50,7 +66,7 @@ pub(crate) fn unresolved(context: &Workspace, failures: &[(ServiceName, Unresolv
 /// What to do about one service that has no image.
 pub(crate) fn hints_of(context: &Workspace, failure: &Unresolved) -> Vec<String> {
     let access = (context.surroundings.registry)().unwrap_or_default();
-    let hint = reason_hint(&failure.reason, &access);
+    let hint = hint(failure, Patience::None, &access);
     let notes = if failure.class() == ErrorClass::Denied { access.login_notes } else { Vec::new() };
     std::iter::once(hint).chain(notes).collect()
 }
@@ -158,16 +174,40 @@ fn error_text(error: &RegistryError) -> String {
 }
 
 /// What to do about a service that has no image.
+fn hint(failure: &Unresolved, patience: Patience, access: &RegistryAccess) -> String {
+    match &failure.reason {
+        UnresolvedReason::AllMissing => {
+            let is_missing = |attempt: &Attempt| attempt.outcome == AttemptOutcome::RepositoryMissing;
+            missing_hint(failure.tried.iter().all(is_missing), patience).to_owned()
+        }
+        reason => reason_hint(reason, access),
+    }
+}
+
+/// What to do about an image that does not exist, or about a repository that does not, or is empty.
+fn missing_hint(is_repository: bool, patience: Patience) -> &'static str {
+    match (is_repository, patience) {
+        (true, Patience::None | Patience::Over) => {
+            "no image was ever published there: correct `repository` in `images:` of orchestrator.yaml, or give a service \
+             without an image `kind: configuration` in `services:`"
+        }
+        (false, Patience::None) => {
+            "run the same command again once the service's CI has published the image; `lock generate` and `lock publish` \
+             wait for it with `--wait 10m`"
+        }
+        (false, Patience::Over) => {
+            "the service's CI did not publish it in that time: look at its run for this commit, compare the tag that it \
+             pushes with `tags` in `images:`, and ask with `lock check --check-pushed` whether the commit was pushed"
+        }
+        (_, Patience::Useless) => "the registry no longer has what the older lock names: build that commit again",
+    }
+}
+
+/// What to do about any other reason.
 fn reason_hint(reason: &UnresolvedReason, access: &RegistryAccess) -> String {
     match reason {
         UnresolvedReason::NoCandidates => {
             "say where the image lies: `repository` and `tags` in `images:` of orchestrator.yaml".to_owned()
-        }
-        UnresolvedReason::AllMissing => {
-            "wait until the service's CI has published the image (`--wait 10m`), or correct `images:` and `services:` in \
-             orchestrator.yaml; a commit that was never pushed is not built (`lock check --check-pushed`); a service \
-             that is only configuration has `kind: configuration` in `services:`"
-                .to_owned()
         }
         UnresolvedReason::OtherRevision { found, .. } if found.iter().all(|image| image.revision.is_none()) => {
             "let the build set the label `org.opencontainers.image.revision` to the full commit id, or set \
@@ -340,7 +380,7 @@ mod tests {
             let hint = kind_hint(&kind, &access);
             assert!(hint.contains(words), "{kind}: {hint}");
             assert!(!hint.contains("docker login"), "{kind}: {hint}");
-            assert!(!hint.contains("wait until"), "{kind}: {hint}");
+            assert!(!hint.contains("wait"), "{kind}: {hint}");
         }
         let login = EnvCredential::new(
             "ORCHESTRATOR_REGISTRY_PASSWORD",
@@ -369,6 +409,25 @@ mod tests {
         assert_eq!(kind.in_short(), "`r:5` cannot be reached: Name or service not known");
         assert_eq!(looked_in(&files), "looked in `/nowhere/config.json` (absent)");
         assert!(reason_hint(&UnresolvedReason::NoCandidates, &access).contains("`tags`"));
-        assert!(reason_hint(&UnresolvedReason::AllMissing, &access).contains("wait until"));
+    }
+
+    /// A repository that is missing, and a tag of one that is there, each before and after `--wait`.
+    #[test]
+    fn what_is_missing_decides_the_hint() {
+        const PARTS: [&str; 6] =
+            ["`repository`", "`kind: configuration`", "`--wait 10m`", "`tags`", "--check-pushed", "older lock"];
+        for (is_repository, patience, words) in [
+            (true, Patience::None, &["`repository`", "`kind: configuration`"][..]),
+            (true, Patience::Over, &["`repository`", "`kind: configuration`"]),
+            (false, Patience::None, &["`--wait 10m`"]),
+            (false, Patience::Over, &["`tags`", "--check-pushed"]),
+            (true, Patience::Useless, &["older lock"]),
+            (false, Patience::Useless, &["older lock"]),
+        ] {
+            let hint = missing_hint(is_repository, patience);
+            let said: Vec<&str> = PARTS.into_iter().filter(|part| hint.contains(part)).collect();
+            assert_eq!(said, words, "{is_repository} {patience:?}: {hint}");
+            assert!(patience == Patience::None || !hint.contains("wait"), "{hint}");
+        }
     }
 }

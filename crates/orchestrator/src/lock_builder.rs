@@ -13,7 +13,7 @@ use registry::{Event, ImageRequest, Resolution, RevisionPolicy, Unresolved, Wait
 
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
-use crate::image_failure::unresolved;
+use crate::image_failure::{Patience, unresolved};
 use crate::lock_folder::schema_place;
 use crate::registry_client;
 use crate::report::v1::PushedRefs;
@@ -308,7 +308,8 @@ async fn resolve(
         }
     }
     if !failures.is_empty() {
-        return Err(unresolved(context, &failures, all));
+        let patience = if patience.is_zero() { Patience::None } else { Patience::Over };
+        return Err(unresolved(context, &failures, all, patience));
     }
     warnings.extend(registry_client::warnings(&registry));
     Ok(images)

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use lock_model::{Digest, ImageRepository, Tag};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use url::Url;
 
 use crate::cache::RepositoryCache;
@@ -38,24 +40,61 @@ pub(crate) struct Tagged {
 impl Backend<'_> {
     /// The digest that a tag has now: a HEAD; when that fails or names no digest, a GET whose body is hashed.
     pub(crate) async fn tag(&self, tag: &Tag) -> Result<Tagged, RegistryErrorKind> {
-        let (remote, cache) = match &self.source {
-            Source::Layout { reader, .. } => {
-                let entry = reader.find(self.repository, tag)?.ok_or(RegistryErrorKind::Missing)?;
-                return Ok(Tagged { digest: entry.digest.clone(), document: None });
+        match self.head(tag).await? {
+            Some(digest) => Ok(Tagged { digest, document: None }),
+            None => self.get(tag).await,
+        }
+    }
+
+    /// What a tag stands for, by one GET whose body is hashed. What a HEAD names all the same is not one that is missing.
+    pub(crate) async fn fetch(&self, tag: &Tag) -> Result<Tagged, RegistryErrorKind> {
+        match self.get(tag).await {
+            Err(RegistryErrorKind::Missing) => {
+                let digest = self.head(tag).await?.ok_or(RegistryErrorKind::Missing)?;
+                Ok(Tagged { digest, document: None })
             }
-            Source::Http { remote, cache } => (remote, cache),
-        };
+            other => other,
+        }
+    }
+
+    /// The digest that a HEAD names.
+    async fn head(&self, tag: &Tag) -> Result<Option<Digest>, RegistryErrorKind> {
+        let Source::Http { remote, .. } = &self.source else { return Ok(None) };
         let head = remote.manifest(Method::HEAD, tag.as_str()).await?;
-        if head.status.is_success() {
-            if let Some(digest) = announced(&head.headers) {
-                return Ok(Tagged { digest, document: None });
-            }
-        } else if head.status == StatusCode::UNAUTHORIZED {
+        if head.status == StatusCode::UNAUTHORIZED {
             return Err(head.into_failure(RegistryErrorKind::Missing));
         }
-        let (digest, document) = hashed(remote.manifest(Method::GET, tag.as_str()).await?, RegistryErrorKind::Missing)?;
-        add(cache.as_ref(), &digest, &document);
-        Ok(Tagged { digest, document: Some(document) })
+        Ok(announced(&head.headers).filter(|_| head.status.is_success()))
+    }
+
+    async fn get(&self, tag: &Tag) -> Result<Tagged, RegistryErrorKind> {
+        match &self.source {
+            Source::Layout { reader, .. } => {
+                let entry = reader.find(self.repository, tag)?.ok_or(RegistryErrorKind::Missing)?;
+                Ok(Tagged { digest: entry.digest.clone(), document: None })
+            }
+            Source::Http { remote, cache } => {
+                let answer = remote.manifest(Method::GET, tag.as_str()).await?;
+                let (digest, document) = hashed(answer, RegistryErrorKind::Missing)?;
+                add(cache.as_ref(), &digest, &document);
+                Ok(Tagged { digest, document: Some(document) })
+            }
+        }
+    }
+
+    /// Whether there is no tag in the repository at all: the registry does not know its name, or lists none.
+    ///
+    /// Any other answer, or none, leaves the question open.
+    pub(crate) async fn has_no_tags(&self) -> bool {
+        match &self.source {
+            Source::Layout { reader, .. } => {
+                let inside = format!("{}:", self.repository);
+                !reader.entries().keys().any(|name| name.starts_with(&inside))
+            }
+            Source::Http { remote, .. } => {
+                remote.tags().await.is_ok_and(|answer| says_no_tags(answer.status, &answer.body))
+            }
+        }
     }
 
     /// What is kept of the repository on the disk; `None` without a cache, and for a layout folder.
@@ -201,6 +240,26 @@ pub(crate) fn base_of(host: &str, options: &RegistryOptions) -> Result<Url, Regi
     Url::parse(&format!("https://{host}")).map_err(invalid)
 }
 
+/// Whether an answer to a question for the tags says that there are none, in the form that the distribution specification
+/// gives it: a page that is not found at a proxy says nothing of a repository.
+fn says_no_tags(status: StatusCode, body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Page {
+        tags: Option<Vec<IgnoredAny>>,
+    }
+    #[derive(Deserialize)]
+    struct Refusal {
+        errors: Vec<IgnoredAny>,
+    }
+    match status {
+        StatusCode::OK => {
+            serde_json::from_slice(body).is_ok_and(|page: Page| page.tags.is_none_or(|tags| tags.is_empty()))
+        }
+        StatusCode::NOT_FOUND => serde_json::from_slice(body).is_ok_and(|refusal: Refusal| !refusal.errors.is_empty()),
+        _ => false,
+    }
+}
+
 /// The body of a good answer with its hash, which must be the announced one where one is announced.
 pub(crate) fn hashed(answer: Answer, missing: RegistryErrorKind) -> Result<(Digest, Fetched), RegistryErrorKind> {
     if !answer.status.is_success() {
@@ -243,4 +302,28 @@ pub(crate) fn check_size(digest: &Digest, reported: u64, bytes: &[u8]) -> Result
         return Ok(());
     }
     Err(RegistryErrorKind::SizeDiffers { digest: digest.clone(), reported, actual })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_registrys_own_answer_says_that_there_are_no_tags() {
+        for (status, body, expected) in [
+            (200, r#"{"name":"shop/cart","tags":null}"#, true),
+            (200, r#"{"name":"shop/cart","tags":[]}"#, true),
+            (200, r#"{"name":"shop/cart","tags":["a"]}"#, false),
+            (404, r#"{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry"}]}"#, true),
+            (404, r#"{"errors":[]}"#, false),
+            (404, "404 page not found", false),
+            (200, "<html>", false),
+            (401, r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#, false),
+            (403, r#"{"errors":[{"code":"DENIED"}]}"#, false),
+            (500, r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(says_no_tags(status, body.as_bytes()), expected, "{status} {body}");
+        }
+    }
 }

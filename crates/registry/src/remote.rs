@@ -15,6 +15,9 @@ use crate::host::HostGate;
 use crate::http::{Answer, Ask};
 use crate::media_type::ACCEPT_MANIFESTS;
 
+/// Most bytes of a list of tags: some registries give all of them.
+const MOST_OF_TAGS: u64 = 4 << 20;
+
 /// What a question needs besides its subject.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -62,6 +65,13 @@ impl<'a> Remote<'a> {
         let limit = self.authenticator.options().limits.manifest;
         let ask = self.request(method, self.address("manifests", name), limit);
         self.send(Ask { accept: Some(ACCEPT_MANIFESTS), ..ask }).await
+    }
+
+    /// Asks for the first of the tags.
+    pub(crate) async fn tags(&self) -> Result<Answer, RegistryErrorKind> {
+        let mut url = self.address("tags", "list");
+        url.set_query(Some("n=1"));
+        self.send(self.request(Method::GET, url, MOST_OF_TAGS)).await
     }
 
     /// A blob, hashed.

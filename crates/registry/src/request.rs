@@ -229,6 +229,8 @@ pub enum AttemptOutcome {
     },
     /// It does not exist.
     Missing,
+    /// Its repository has no tag at all, or does not exist.
+    RepositoryMissing,
     /// It is there and does not say that it was built from the commit.
     OtherRevision {
         /// Of the index, or of the manifest.
@@ -250,6 +252,7 @@ impl fmt::Display for AttemptOutcome {
         match self {
             Self::Found { digest } => write!(f, "found, {digest}"),
             Self::Missing => f.write_str("does not exist"),
+            Self::RepositoryMissing => f.write_str("there is no such repository, or nothing in it"),
             Self::OtherRevision { revision, .. } => f.write_str(&revision_words(revision.as_deref())),
             Self::Failed { message, .. } => f.write_str(message),
         }

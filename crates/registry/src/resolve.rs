@@ -96,7 +96,31 @@ impl Registry {
             pending = if resolved.values().any(hopeless) { Vec::new() } else { late };
         }
         self.tidy();
-        resolved.into_values().collect()
+        let mut answers: Vec<_> = resolved.into_values().collect();
+        self.tell_repositories(&mut answers, deadline).await;
+        answers
+    }
+
+    /// Of images that do not exist, says where not even their repository does: that is asked once for each repository.
+    async fn tell_repositories(&self, answers: &mut [Result<Resolution, Unresolved>], deadline: tokio::time::Instant) {
+        let session = &self.session();
+        let mut attempts: BTreeMap<ImageRepository, Vec<&mut Attempt>> = BTreeMap::new();
+        let unresolved = answers.iter_mut().filter_map(|answer| answer.as_mut().err());
+        for unresolved in unresolved.filter(|unresolved| matches!(unresolved.reason, UnresolvedReason::AllMissing)) {
+            for attempt in &mut unresolved.tried {
+                attempts.entry(attempt.reference.repository.clone()).or_default().push(attempt);
+            }
+        }
+        let asked = attempts.into_iter().map(|(repository, attempts)| async move {
+            let context = Context { deadline, on_retry: &|_: Duration, _: &str| () };
+            let Ok(backend) = session.backend(&repository, context) else { return };
+            if backend.has_no_tags().await {
+                for attempt in attempts {
+                    attempt.outcome = AttemptOutcome::RepositoryMissing;
+                }
+            }
+        });
+        join_all(asked).await;
     }
 
     /// Looks until everything is found, or nothing more can come.
@@ -327,7 +351,8 @@ impl<'a> Search<'a> {
         for (position, candidate) in self.request.candidates.iter().enumerate() {
             self.tell(Event::Asking { request: self.position, candidate });
             let mut sighted = None;
-            let mut answer = self.ask(candidate, &mut sighted, context).await;
+            let is_known = sightings.contains_key(&position);
+            let mut answer = self.ask(candidate, is_known, &mut sighted, context).await;
             let before = match sighted {
                 Some(digest) => sightings.insert(position, digest),
                 None => sightings.get(&position).cloned(),
@@ -375,9 +400,11 @@ impl<'a> Search<'a> {
     }
 
     /// Asks for one candidate, down to its configurations; `sighted` is the digest that its tag has, whatever comes of it.
+    /// Where the tag `is_known` from an earlier look, so are the documents behind it.
     async fn ask(
         self,
         candidate: &'a ImageReference,
+        is_known: bool,
         sighted: &mut Option<Digest>,
         context: Context<'_>,
     ) -> Result<Found<'a>, RegistryErrorKind> {
@@ -389,7 +416,7 @@ impl<'a> Search<'a> {
                 Tagged { digest: digest.clone(), document: Some(document) }
             }
             (None, Some(tag)) => {
-                let tagged = backend.tag(tag).await?;
+                let tagged = if is_known { backend.tag(tag).await? } else { backend.fetch(tag).await? };
                 *sighted = Some(tagged.digest.clone());
                 tagged
             }
@@ -493,6 +520,14 @@ impl<'a> Search<'a> {
             let backend = self.session.backend(repository, context)?;
             let now = match backend.tag(tag).await {
                 Err(RegistryErrorKind::Missing) => None,
+                Ok(Tagged { digest: named, document: None }) if seen == Seen::Now && named != *digest => {
+                    // Such as an old answer to a HEAD at a proxy: the tag itself stays where it was.
+                    let fetched = backend.fetch(tag).await?.digest;
+                    if fetched == *digest {
+                        return Err(RegistryErrorKind::DigestDiffers { reported: named, hashed: fetched });
+                    }
+                    Some(fetched)
+                }
                 now => Some(now?.digest),
             };
             match (backend.cache(), &now) {

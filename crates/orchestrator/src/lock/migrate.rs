@@ -16,7 +16,7 @@ use super::files::{check_lock_folder, read_bytes, write_lock_folder};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
-use crate::image_failure::unresolved;
+use crate::image_failure::{Patience, unresolved};
 use crate::inputs::Inputs;
 use crate::lock_builder::{Resolving, image_policy};
 use crate::lock_folder::schema_place;
@@ -327,7 +327,7 @@ async fn resolve(
     }
     warnings.extend(registry_client::warnings(&registry));
     if !failures.is_empty() {
-        let error = unresolved(context, &failures, requests.len()).problems(others);
+        let error = unresolved(context, &failures, requests.len(), Patience::Useless).problems(others);
         return Err(error.hint("images that never said their commit can be taken with `--revision warn`"));
     }
     if others.is_empty() {

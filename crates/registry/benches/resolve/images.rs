@@ -122,10 +122,10 @@ pub(crate) fn requests(host: &str, images: usize) -> Vec<ImageRequest> {
     (0..images).map(request).collect()
 }
 
-/// Questions that wait for each other: HEAD, index, manifest, configuration, and HEAD again at the end.
-pub(crate) const CHAIN: usize = 5;
+/// Questions that wait for each other: the tag, which gives the index, manifest, configuration, and the tag again at the end.
+pub(crate) const CHAIN: usize = 4;
 /// Questions for an image of which nothing is known.
-pub(crate) const COLD_QUESTIONS: usize = 3 + 2 * ARCHITECTURES.len();
+pub(crate) const COLD_QUESTIONS: usize = 2 + 2 * ARCHITECTURES.len();
 
 /// How long requests take that keep all connections busy, when each takes one round trip and nothing else counts.
 pub(crate) fn computed(chain: usize, requests: usize, connections: usize, round_trip: Duration) -> Duration {

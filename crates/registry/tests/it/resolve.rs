@@ -622,7 +622,7 @@ async fn one_image_is_resolved_by_its_tag_or_by_its_digest() {
         }
     }
     let tags: Vec<_> = fake.requests().await.into_iter().filter(|line| line.starts_with("HEAD")).collect();
-    assert_eq!(tags, ["HEAD /v2/shop/cart/manifests/a"; 2], "a digest needs no look at a tag");
+    assert_eq!(tags, ["HEAD /v2/shop/cart/manifests/a"], "a digest needs no look at a tag");
     let only = wire.resolve(&reference("a"), &[platform("linux/arm64")], soon()).await.unwrap();
     assert_eq!(only.image.platforms, BTreeMap::from([(platform("linux/arm64"), child.clone())]));
     for registry in [&wire, &layout] {

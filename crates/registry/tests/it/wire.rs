@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use lock_model::{Digest, ErrorClass};
 use registry::layout::{BuiltImage, IndexContent};
-use registry::{Mirror, OptionsError, Registry, RegistryErrorKind, UnresolvedReason};
+use registry::{AttemptOutcome, Mirror, OptionsError, Registry, RegistryErrorKind, UnresolvedReason};
 use wiremock::ResponseTemplate;
 
 use crate::support::{
-    Fake, HOST, Store, image, options, plain_host, platform, request, resolve, served, served_bare, soon,
+    Fake, HOST, Store, image, on_layout, options, plain_host, platform, request, resolve, served, served_bare, soon,
 };
 
 fn built() -> BuiltImage {
@@ -30,7 +30,7 @@ async fn refusal(fake: &Fake) -> (ErrorClass, String) {
 }
 
 #[tokio::test]
-async fn b1_one_head_names_the_digest_and_everything_else_is_asked_for_by_digest() {
+async fn b1_one_get_of_the_tag_and_everything_else_is_asked_for_by_digest() {
     let index = IndexContent::new([image("linux/amd64"), image("linux/arm64")]).attestations().build();
     let fake = Store::default().index("a", &index).serve().await;
     let mut wanted = request(&["a"]);
@@ -38,8 +38,8 @@ async fn b1_one_head_names_the_digest_and_everything_else_is_asked_for_by_digest
     resolve(&fake.registry(), &wanted).await.unwrap();
     let mut requests = fake.requests().await;
     let [first, .., last] = requests.as_slice() else { panic!("{requests:?}") };
-    assert_eq!([first, last], ["HEAD /v2/shop/cart/manifests/a"; 2]);
-    let mut expected: Vec<String> = vec![format!("GET /v2/shop/cart/manifests/{}", index.index.digest)];
+    assert_eq!([first, last], ["GET /v2/shop/cart/manifests/a", "HEAD /v2/shop/cart/manifests/a"]);
+    let mut expected: Vec<String> = vec![first.clone()];
     for image in &index.images {
         expected.push(format!("GET /v2/shop/cart/manifests/{}", image.manifest.digest));
         expected.push(format!("GET /v2/shop/cart/blobs/{}", image.config.digest));
@@ -87,13 +87,13 @@ async fn t33_a_digest_that_is_not_the_one_of_the_body_is_refused_with_both() {
     assert_eq!(class, ErrorClass::Invalid);
     assert!(text.ends_with(&expected), "{text}");
 
-    // Only HEAD lies.
+    // Only HEAD lies, or gives an old answer.
     let (fake, _) = with_image("a").await;
     fake.on("HEAD", "manifests/a", [lying()]);
     assert!(refusal(&fake).await.1.ends_with(&expected));
 
-    // The false digest leads to the image.
-    let (fake, _) = with_image("a").await;
+    // Only HEAD has the tag, and the false digest leads to the image.
+    let fake = Fake::start().await;
     fake.on("HEAD", "manifests/a", [lying()]);
     fake.on("GET", &format!("manifests/{lie}"), [served_bare(&built().manifest)]);
     assert!(refusal(&fake).await.1.ends_with(&expected));
@@ -144,7 +144,7 @@ async fn t33_the_type_of_the_answer_must_be_the_one_of_the_document() {
     let other = ResponseTemplate::new(200)
         .insert_header("docker-content-digest", built.manifest.digest.as_str())
         .set_body_raw(built.manifest.bytes.clone(), "application/vnd.oci.image.index.v1+json; charset=utf-8");
-    fake.on("GET", &format!("manifests/{}", built.manifest.digest), [other]);
+    fake.on("GET", "manifests/a", [other]);
     let (class, text) = refusal(&fake).await;
     assert_eq!(class, ErrorClass::Invalid);
     assert!(text.contains("announced as `application/vnd.oci.image.index.v1+json` but calling itself"), "{text}");
@@ -155,6 +155,40 @@ async fn a_404_with_an_empty_body_is_a_missing_image() {
     let fake = Fake::start().await;
     let (class, text) = refusal(&fake).await;
     assert_eq!((class, text.as_str()), (ErrorClass::NotFound, "none of its images exists"));
+}
+
+#[tokio::test]
+async fn a_repository_that_is_missing_is_told_from_a_tag_that_is() {
+    let unknown = status(404).set_body_raw(r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#, "application/json");
+    let tags =
+        |tags: &str| status(200).set_body_raw(format!(r#"{{"name":"shop/cart","tags":{tags}}}"#), "application/json");
+    for (answer, expected) in [
+        (unknown, AttemptOutcome::RepositoryMissing),
+        (tags("null"), AttemptOutcome::RepositoryMissing),
+        (tags(r#"["b"]"#), AttemptOutcome::Missing),
+        (status(404), AttemptOutcome::Missing),
+        (status(403), AttemptOutcome::Missing),
+    ] {
+        let fake = Fake::start().await;
+        fake.on("GET", "tags/list", [answer]);
+        let requests = [request(&["a", "b"]), request(&["c"])];
+        for unresolved in fake.registry().resolve_all(&requests, soon(), &|_| ()).await {
+            let unresolved = unresolved.unwrap_err();
+            assert_eq!(unresolved.class(), ErrorClass::NotFound);
+            assert!(unresolved.tried.iter().all(|attempt| attempt.outcome == expected), "{unresolved}");
+        }
+        let asked = fake.requests().await.iter().filter(|line| line.ends_with("tags/list")).count();
+        assert_eq!(asked, 1, "once for each repository");
+    }
+    for (store, expected) in [
+        (Store::default(), AttemptOutcome::RepositoryMissing),
+        (Store::default().image("b", &built()), AttemptOutcome::Missing),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        store.write(folder.path());
+        let unresolved = resolve(&on_layout(folder.path()), &request(&["a"])).await.unwrap_err();
+        assert_eq!(unresolved.tried[0].outcome, expected);
+    }
 }
 
 #[tokio::test]
@@ -206,15 +240,13 @@ async fn a_refusal_is_quoted() {
 async fn the_statuses_that_pass_are_asked_again() {
     for code in [408, 429, 502, 503, 504] {
         let (fake, built) = with_image("a").await;
-        fake.on(
-            "HEAD",
-            "manifests/a",
-            [status(code), status(code).insert_header("retry-after", "0"), served(&built.manifest)],
-        );
+        let busy = || [status(code), status(code).insert_header("retry-after", "0"), served(&built.manifest)];
+        fake.on("GET", "manifests/a", busy());
+        fake.on("HEAD", "manifests/a", busy());
         let found = resolve(&fake.registry(), &request(&["a"])).await.unwrap();
         assert_eq!(found.image.digest, built.manifest.digest, "{code}");
 
-        fake.on("HEAD", "manifests/b", [status(code)]);
+        fake.on("GET", "manifests/b", [status(code)]);
         let unresolved = resolve(&fake.registry(), &request(&["b"])).await.unwrap_err();
         assert_eq!(unresolved.class(), ErrorClass::Temporary, "{code}");
         assert!(unresolved.reason.to_string().ends_with(&format!("is busy ({code})")), "{}", unresolved.reason);
@@ -255,7 +287,7 @@ async fn the_statuses_that_stay_are_not_asked_again() {
         let (class, text) = refusal(&fake).await;
         assert_eq!(class, ErrorClass::Invalid);
         assert!(text.ends_with(&format!("answered {code}")), "{text}");
-        assert_eq!(fake.requests().await.len(), 2, "a HEAD and a GET");
+        assert_eq!(fake.requests().await.len(), 1);
     }
 }
 
@@ -285,7 +317,8 @@ async fn b2_f18_a_registry_that_answers_differently_each_time_is_refused_with_bo
     let one = built();
     let other = image("linux/amd64").label("replica", "b").build();
     let fake = Store::default().image("a", &one).contents(&other).serve().await;
-    fake.on("HEAD", "manifests/a", [served(&one.manifest), served(&other.manifest)]);
+    fake.on("HEAD", "manifests/a", [served(&other.manifest)]);
+    fake.on("GET", "manifests/a", [served(&one.manifest), served(&other.manifest)]);
     let (class, text) = refusal(&fake).await;
     assert_eq!(class, ErrorClass::Invalid);
     let (one, other) = (one.manifest.digest, other.manifest.digest);
@@ -295,8 +328,8 @@ async fn b2_f18_a_registry_that_answers_differently_each_time_is_refused_with_bo
 #[tokio::test]
 async fn f18_a_tag_that_was_there_and_is_gone_is_an_error() {
     let (fake, built) = with_image("a").await;
-    fake.on("HEAD", "manifests/a", [served(&built.manifest), status(404)]);
-    fake.on("GET", "manifests/a", [status(404)]);
+    fake.on("HEAD", "manifests/a", [status(404)]);
+    fake.on("GET", "manifests/a", [served(&built.manifest), status(404)]);
     let (class, text) = refusal(&fake).await;
     assert_eq!(class, ErrorClass::Invalid);
     assert!(text.ends_with(&format!("first `{}`, then nothing", built.manifest.digest)), "{text}");
@@ -304,8 +337,8 @@ async fn f18_a_tag_that_was_there_and_is_gone_is_an_error() {
 
 #[tokio::test]
 async fn a_fault_at_the_last_look_is_a_fault() {
-    let (fake, built) = with_image("a").await;
-    fake.on("HEAD", "manifests/a", [served(&built.manifest), status(503)]);
+    let (fake, _) = with_image("a").await;
+    fake.on("HEAD", "manifests/a", [status(503)]);
     assert_eq!(refusal(&fake).await.0, ErrorClass::Temporary);
 }
 
@@ -356,7 +389,7 @@ async fn t21_a_redirect_to_another_machine_over_plain_http_is_refused() {
 async fn t40_a_compressed_answer_is_refused() {
     let (fake, built) = with_image("a").await;
     let compressed = served(&built.manifest).insert_header("content-encoding", "gzip");
-    fake.on("GET", &format!("manifests/{}", built.manifest.digest), [compressed]);
+    fake.on("GET", "manifests/a", [compressed]);
     let (class, text) = refusal(&fake).await;
     assert_eq!(class, ErrorClass::Invalid);
     assert!(text.contains("the answer is compressed (`gzip`)"), "{text}");
