@@ -20,9 +20,7 @@ pub(crate) fn run() -> ExitCode {
     let summary = environment::read(environment::STEP_SUMMARY);
     // Words that are no text are one of the things that clap refuses.
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let parsed = arguments::command()
-        .color(colour_in(&words))
-        .term_width(help_width())
+    let parsed = parser(&words)
         .try_get_matches()
         .and_then(|matches| Ok((command_name(&matches), Arguments::from_arg_matches(&matches)?)));
     let (name, arguments) = match parsed {
@@ -80,6 +78,18 @@ fn command_in(words: &[String]) -> String {
     found.join(" ")
 }
 
+/// The help of the command that is named, wherever `--help` stands: clap answers for what stands before it.
+fn help_of(words: &[String]) -> Option<clap::Error> {
+    let command = command_in(words);
+    let asked = std::iter::once("orchestrator").chain(command.split_whitespace()).chain(["--help"]);
+    parser(words).try_get_matches_from(asked).err()
+}
+
+/// What reads the command line, as these words want it to answer.
+fn parser(words: &[String]) -> clap::Command {
+    arguments::command().color(colour_in(words)).term_width(help_width())
+}
+
 /// The format that the arguments ask for, whatever else is wrong with them.
 fn format_in(words: &[String]) -> Format {
     value_in(words, "--format", Some("-o")).unwrap_or(Format::Human)
@@ -114,6 +124,8 @@ fn value_in<T: clap::ValueEnum>(words: &[String], long: &str, short: Option<&str
 /// Shows what clap says: help and version are answers, the rest is a usage error, both in the asked-for format.
 fn refuse_arguments(error: &clap::Error, words: &[String], summary: Option<String>) -> ExitCode {
     let format = format_in(words);
+    let help = if error.kind() == clap::error::ErrorKind::DisplayHelp { help_of(words) } else { None };
+    let error = help.as_ref().unwrap_or(error);
     let is_error = error.use_stderr();
     if format == Format::Human || (format == Format::Github && !is_error) {
         // A reader that closed the pipe is no error.
@@ -184,4 +196,44 @@ fn too_late(deadline: Duration) -> Error {
 
 fn interrupted() -> Error {
     Error::new(ErrorKind::Interrupted, "interrupted").hint("run the same command again: it goes on from the ledger")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(line: &str) -> clap::Error {
+        let words = std::iter::once("orchestrator").chain(line.split_whitespace());
+        arguments::command().try_get_matches_from(words).map(|_| ()).expect_err("it is refused")
+    }
+
+    #[test]
+    fn help_is_that_of_the_command_wherever_it_is_asked_for() {
+        for line in ["lock generate --help", "--help lock generate", "-o json lock --help generate", "lock -h generate"]
+        {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let help = help_of(&words).map(|help| help.to_string()).unwrap_or_default();
+            assert!(help.contains("Usage: orchestrator lock generate"), "{line}: {help}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_none_gets_an_example() {
+        for (line, words) in [
+            ("plan staging --pr abc", "such as `7`"),
+            ("lock generate --pr x", "such as `7`"),
+            ("test run staging --pr 1.5", "such as `7`"),
+            ("approvals production --pr abc", "such as `7`"),
+            ("history show abc", "such as `42`"),
+            ("history evidence abc gates.json", "such as `42`"),
+            ("history -n x", "such as `20`"),
+            ("releases -n x", "such as `20`"),
+            ("forge pr list -n x", "such as `20`"),
+        ] {
+            let text = refused(line).to_string();
+            assert!(text.contains(words), "{line}: {text}");
+        }
+        let words = ["orchestrator", "plan", "staging", "--pr", "#7"];
+        assert!(arguments::command().try_get_matches_from(words).is_ok(), "as the forge writes it");
+    }
 }

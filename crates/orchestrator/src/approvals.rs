@@ -115,6 +115,27 @@ pub async fn approvals(
     Ok(report)
 }
 
+/// Why the acting user's approval of a pull request does not count, a sentence for each environment that asks for approvals.
+pub(crate) async fn why_not_counted(context: &Context, number: u64) -> Result<Vec<String>> {
+    context.sync()?;
+    let pull_request = context.forge.pull_request(number).await?;
+    let revision = Revision::load(context, &pull_request.head)?;
+    let store = LedgerStore::read(context).await?;
+    let branch = pull_request.base_branch.as_str();
+    let mut reasons = Vec::new();
+    for found in PolicyFound::of_branch(context, store.ledger(), &revision.config, branch).await? {
+        let policy = found.gates(context, &revision)?;
+        let Some(required) = &policy.approvals else { continue };
+        let facts = pull_request_facts(context, &pull_request, policy.passed(), None).await?;
+        let approvals = count(required, &facts, context.now().date());
+        let mine = approvals.not_counted.iter().find(|one| one.user == context.run.actor);
+        reasons.extend(mine.map(|NotCounted { user, reason, .. }| {
+            format!("this approval does not count for `{}`: `{user}` {reason}", found.environment())
+        }));
+    }
+    Ok(reasons)
+}
+
 /// What approvers must not overlook, a sentence each.
 fn to_look_at(report: &ApprovalsReport) -> Vec<String> {
     let unreviewed = report.unreviewed.iter().map(UnreviewedLock::sentence);

@@ -38,7 +38,7 @@ pub struct HistoryRequest {
 /// [`ErrorKind::Usage`] where the ledger has no such release, or several, where neither the ledger nor a configuration has
 /// the environment, and in a repository that is no superproject; where the ledger cannot be read.
 pub async fn history(context: &Context, request: &HistoryRequest) -> Result<HistoryReport> {
-    let store = LedgerStore::read(context).await?;
+    let store = LedgerStore::read_in_time(context).await?;
     needs_superproject(context, store.ledger()).await?;
     if let Some(name) = &request.environment {
         let of_record = |error: Error| match name.as_str().parse::<u64>() {
@@ -65,7 +65,7 @@ pub async fn history(context: &Context, request: &HistoryRequest) -> Result<Hist
 ///
 /// [`ErrorKind::Usage`] where the ledger has no such record; where the ledger cannot be read.
 pub async fn show_record(context: &Context, seq: u64) -> Result<RecordReport> {
-    record(&LedgerStore::read(context).await?, seq)
+    record(&LedgerStore::read_in_time(context).await?, seq)
 }
 
 fn record(store: &LedgerStore, seq: u64) -> Result<RecordReport> {
@@ -86,7 +86,7 @@ fn record(store: &LedgerStore, seq: u64) -> Result<RecordReport> {
 /// [`ErrorKind::Usage`] where the ledger has no such record, or the record no such document; [`ErrorKind::Refused`] where
 /// its content is not what the record names; where the ledger cannot be read.
 pub async fn show_evidence(context: &Context, seq: u64, name: &str) -> Result<EvidenceReport> {
-    let store = LedgerStore::read(context).await?;
+    let store = LedgerStore::read_in_time(context).await?;
     let record = record(&store, seq)?;
     let Some(evidence) = record.entry.evidence.iter().find(|evidence| evidence.name == name) else {
         let names = record.entry.evidence.iter().map(|evidence| evidence.name.as_str());
@@ -140,7 +140,7 @@ pub async fn releases(
     limit: Option<usize>,
 ) -> Result<ReleasesReport> {
     context.sync()?;
-    let store = LedgerStore::read(context).await?;
+    let store = LedgerStore::read_in_time(context).await?;
     let ledger = store.ledger();
     needs_superproject(context, ledger).await?;
     if let Some(name) = only {

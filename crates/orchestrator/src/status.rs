@@ -22,7 +22,7 @@ use crate::revision::{Revision, load_config};
 /// branch, and in a repository that is no superproject.
 pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result<StatusReport> {
     context.sync()?;
-    let store = LedgerStore::read(context).await?;
+    let store = LedgerStore::read_in_time(context).await?;
     needs_superproject(context, store.ledger()).await?;
     let (config, mut warnings) = shown_config(context).await?;
     if let Some(name) = only {
@@ -35,6 +35,7 @@ pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result
     let is_asked = |environment: &&Environment| only.is_none_or(|name| environment.name == *name);
     for environment in config.iter().flat_map(|config| config.environments.values()).filter(is_asked) {
         let Some(branch) = &environment.branch else { continue };
+        context.in_time()?;
         let (mut suites, mut stopped) = (Vec::new(), None);
         // A configuration that cannot be read names no suites; it is a warning above.
         if let Some(head) = context.forge.branch_head(branch).await?

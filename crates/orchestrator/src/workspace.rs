@@ -190,6 +190,15 @@ impl Workspace {
         .hint("nothing was written"))
     }
 
+    /// Refuses to go on after the deadline of the command.
+    pub(crate) fn in_time(&self) -> Result<()> {
+        if Instant::now() < self.deadline {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Deadline, "the deadline passed before there was an answer")
+            .hint("nothing was changed: run the same command again, with a longer `--deadline`"))
+    }
+
     /// Writes a file that the caller asks for, as [`write_output`](crate::write_output) does.
     pub(crate) fn write_output(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         write_output(self.git.work_tree(), path, bytes, MissingFolders::Refuse)

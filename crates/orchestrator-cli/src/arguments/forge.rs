@@ -125,7 +125,7 @@ pub(crate) struct PrListArgs {
     #[arg(short = 'A', long, value_name = "USER")]
     pub author: Option<UserName>,
     /// At most this many, the newest.
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = super::amount)]
     pub limit: Option<usize>,
 }
 

@@ -34,7 +34,7 @@ pub(crate) enum LockCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockGenerateArgs {
     /// Lock what merging this pull request gives.
-    #[arg(long = "pr", value_name = "N", conflicts_with = "rev")]
+    #[arg(long = "pr", value_name = "N", conflicts_with = "rev", value_parser = super::pull_request)]
     pub pull_request: Option<u64>,
     /// Lock this commit or branch.
     #[arg(long, value_name = "REV", default_value = "HEAD")]
@@ -143,7 +143,7 @@ pub(crate) struct LockShowArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockPublishArgs {
     /// The pull request.
-    #[arg(long = "pr", value_name = "N")]
+    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request)]
     pub pull_request: u64,
     /// Ask the remote of every submodule whether its commit is on a branch; also where the configuration does not.
     #[arg(long)]

@@ -344,6 +344,24 @@ pub(crate) enum ReferencePage {
     Environment,
 }
 
+/// Parses the number of a pull request.
+fn pull_request(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    digits
+        .parse()
+        .map_err(|_| "the number of a pull request is wanted, such as `7`; `forge pr list` shows them".to_owned())
+}
+
+/// Parses the number of a record.
+fn record(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "the number of a record is wanted, such as `42`; `history` shows them".to_owned())
+}
+
+/// Parses how many of something are wanted.
+fn amount(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number is wanted, such as `20`".to_owned())
+}
+
 /// Parses durations such as `90s`, `5m`, `1h30m`.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     config::parse_duration(text).map_err(|error| error.to_string())

@@ -53,7 +53,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "REV", conflicts_with = "pull_request")]
     pub rev: Option<String>,
     /// Plan what merging this pull request would deploy, also where the environment's turn comes later.
-    #[arg(long = "pr", value_name = "N")]
+    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request)]
     pub pull_request: Option<u64>,
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct TestRunArgs {
     #[arg(long, value_name = "SUITE", add = super::completions::suites())]
     pub suite: Vec<SuiteName>,
     /// Run them on what merging this pull request gives, and set its status `orchestrator/suites`.
-    #[arg(long = "pr", value_name = "N")]
+    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request)]
     pub pull_request: Option<u64>,
     /// Write a `JUnit` report into this file.
     #[arg(long, value_name = "FILE")]
@@ -113,7 +113,7 @@ pub(crate) struct ApprovalsArgs {
     #[arg(value_name = "ENVIRONMENT", default_value = "production", add = super::completions::environments())]
     pub environment: EnvironmentName,
     /// The promotion pull request; default: the open one.
-    #[arg(long = "pr", value_name = "N")]
+    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request)]
     pub pull_request: Option<u64>,
 }
 
@@ -233,7 +233,7 @@ pub(crate) struct HistoryArgs {
     #[arg(long, value_name = "RELEASE")]
     pub release: Option<String>,
     /// At most this many, the newest.
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = super::amount)]
     pub limit: Option<usize>,
 }
 
@@ -243,11 +243,13 @@ pub(crate) enum HistoryCommand {
     /// Show everything that one record says.
     Show {
         /// Its number in the ledger.
+        #[arg(value_parser = super::record)]
         seq: u64,
     },
     /// Show a document that a record names, such as a suite's report or what the gates answered.
     Evidence {
         /// The record's number in the ledger.
+        #[arg(value_parser = super::record)]
         seq: u64,
         /// The document's name; `history show` lists them.
         name: String,
@@ -261,6 +263,6 @@ pub(crate) struct ReleasesArgs {
     #[command(flatten)]
     pub environment: AnyEnvironmentArgs,
     /// At most this many, the newest.
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = super::amount)]
     pub limit: Option<usize>,
 }

@@ -48,6 +48,14 @@ impl LedgerStore {
         Ok(store)
     }
 
+    /// As [`read`](Self::read), for a report: what reads git objects waits for nothing at which the caller's deadline could
+    /// end it.
+    pub(crate) async fn read_in_time(context: &Context) -> Result<Self> {
+        let store = Self::read(context).await?;
+        context.in_time()?;
+        Ok(store)
+    }
+
     /// Reads the ledger before something is written to the forge: its chain must hold, a clock that follows it advances,
     /// and it must be known who writes.
     pub(crate) async fn check(context: &Context) -> Result<()> {

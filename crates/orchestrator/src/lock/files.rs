@@ -39,11 +39,17 @@ pub(super) fn read_lock_file(
             continue;
         }
         let bytes = Inputs::lock(&local.git, candidate).map_err(|error| git_error("the lock cannot be read", error))?;
-        let bytes = bytes.ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{LOCK_FILE}` is not in `{name}`")))?;
+        let bytes = bytes.ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("`{LOCK_FILE}` is not in `{name}`")).hint(WHERE_LOCKS_ARE)
+        })?;
         return LockFile::parse(bytes, &format!("{name}:{LOCK_FILE}"));
     }
-    Err(Error::new(ErrorKind::Usage, format!("`{name}` is neither a file nor a revision of this repository")))
+    Err(Error::new(ErrorKind::Usage, format!("`{name}` is neither a file nor a revision of this repository"))
+        .hint("name a lock file, `-` for standard input, or a branch, tag or commit that has a lock"))
 }
+
+const WHERE_LOCKS_ARE: &str = "a run commits it to the branch of its environment, such as `staging`; `lock generate --output DIR` makes one of this \
+     tree, and its file can be named";
 
 /// What a revision may be called here: a branch of the forge first, as it was fetched last.
 pub(super) fn candidates(text: &str) -> [String; 4] {

@@ -6,6 +6,7 @@ use forge::{PullRequest, PullRequestState, Review, ReviewState};
 use lock_model::escaping::escape_terminal;
 use lock_model::{CommitId, CommitPrefix};
 
+use crate::approvals::why_not_counted;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
@@ -66,12 +67,21 @@ pub async fn review_pull_request(context: &Context, request: &ReviewRequest<'_>)
         let expected = expected_head(context, request).await?;
         submit(context, request, expected.as_ref()).await?
     };
+    let warnings = if review.state == ReviewState::Approved {
+        // The review is given: what cannot be found out about it is no failure.
+        why_not_counted(context, number)
+            .await
+            .unwrap_or_else(|error| vec![format!("whether this approval counts is not known: {}", error.message())])
+    } else {
+        Vec::new()
+    };
     Ok(ForgeReviewReport {
         pull_request: number,
         user: review.user.to_string(),
         state: review_word(review.state).to_owned(),
         commit: review.commit,
         tree: review.tree,
+        warnings,
     })
 }
 

@@ -1,12 +1,15 @@
 //! What happened, and the releases that came of it.
 
+use std::time::Instant;
+
 use ledger::{Step, StepResult};
 use lock_model::EnvironmentName;
 use orchestrator::lock::{commit_lock, reject_lock};
 use orchestrator::report::v1::{HistoryRow, ReleaseRow};
 use orchestrator::{
-    DeployRequest, ErrorKind, HistoryRequest, RollbackRequest, RunRequest, accept_release, approvals, deploy, health,
-    history, hold, plan, promote, release, releases, rollback, run, show_evidence, show_record, status, verify,
+    Actor, Context, DeployRequest, ErrorKind, HistoryRequest, RollbackRequest, RunRequest, Settings, accept_release,
+    approvals, deploy, health, history, hold, plan, promote, release, releases, rollback, run, show_evidence,
+    show_record, status, verify,
 };
 
 use crate::shop::{BOT, Shop, Watcher, environment, fails, production, released, staging};
@@ -23,6 +26,23 @@ fn places(row: &ReleaseRow) -> (Vec<&str>, Vec<&str>, Vec<&str>) {
     let deployed = row.deployed.iter().map(EnvironmentName::as_str).collect();
     let back = row.rollback.iter().filter(|one| one.possible).map(|one| one.environment.as_str()).collect();
     (proven, deployed, back)
+}
+
+#[tokio::test]
+async fn a_deadline_holds_for_what_only_reads() {
+    let shop = released();
+    let mut settings = Settings::new(shop.join("shop.git"), Actor::Named(BOT.try_into().unwrap()));
+    settings.deadline = Instant::now();
+    let watcher = Watcher::new();
+    let late = Context::open(settings, shop.surroundings(), watcher.clone(), watcher).unwrap();
+    for error in [
+        fails(status(&late, None).await.map(drop), ErrorKind::Deadline),
+        fails(history(&late, &HistoryRequest::default()).await.map(drop), ErrorKind::Deadline),
+        fails(show_record(&late, 1).await.map(drop), ErrorKind::Deadline),
+        fails(releases(&late, None, None).await.map(drop), ErrorKind::Deadline),
+    ] {
+        assert!(error.hints()[0].contains("`--deadline`"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -60,6 +60,19 @@ async fn t52_an_approval_without_a_head_is_refused_with_the_command_for_what_was
 }
 
 #[tokio::test]
+async fn an_approval_that_does_not_count_says_so_at_once() {
+    let shop = proven();
+    let mut request = ReviewRequest::new(2, ReviewState::Approved);
+    request.expected_head = Some((&shop.head("staging").unwrap()).into());
+    let ana = review_pull_request(&shop.context("ana"), &request).await.unwrap();
+    assert_eq!(ana.warnings, [""; 0]);
+    let author = shop.forge(BOT).pull_request(1).unwrap().author;
+    let carried = review_pull_request(&shop.context(author.as_str()), &request).await.unwrap();
+    let expected = format!("this approval does not count for `production`: `{author}` opened #1, which is carried");
+    assert_eq!(carried.warnings, [expected]);
+}
+
+#[tokio::test]
 async fn t52_who_cannot_approve_is_shown_no_command() {
     let shop = proven();
     assert_eq!(view_pull_request(&shop.bot(), 2).await.unwrap().approve, None, "a bot");

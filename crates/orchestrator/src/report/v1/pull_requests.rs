@@ -246,9 +246,16 @@ pub struct ForgeReviewReport {
     pub commit: CommitId,
     /// The tree of that commit.
     pub tree: TreeId,
+    /// Why an approval does not count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
-impl Report for ForgeReviewReport {}
+impl Report for ForgeReviewReport {
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
 
 /// `forge pr merge`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
