@@ -158,7 +158,7 @@ fn is_relative(url: &str) -> bool {
 
 /// What no part of a URL may hold: what a terminal acts on, what a shell or option parser takes.
 fn check_characters(url: &str) -> Result<(), UrlError> {
-    let bad = |c: char| lock_model::escaping::is_hidden(c) || c.is_whitespace() || matches!(c, '\\' | '?' | '#');
+    let bad = |c: char| lock_model::escaping::is_hidden(c) || c.is_whitespace() || matches!(c, '\\' | '?' | '#' | ';');
     if (is_relative(url) && url.contains("::"))
         || url.is_empty()
         || url.starts_with('-')

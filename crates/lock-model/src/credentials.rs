@@ -41,7 +41,7 @@ enum Text {
 }
 
 fn mask_words(text: &str, stars: impl Fn(&str) -> String) -> Cow<'_, str> {
-    if !text.contains(['@', '?']) {
+    if !text.contains(['@', '?', ';', '%']) {
         return Cow::Borrowed(text);
     }
     let mut masked = String::with_capacity(text.len());
@@ -71,28 +71,59 @@ fn mask(text: &str, secrets: &[Range<usize>], stars: impl Fn(&str) -> String) ->
 /// Where user and query stand, in this order.
 ///
 /// Readers disagree about where the user of a malformed address ends (`https://bob:pa/ss@host`), so it ends at the last
-/// `@` that does not begin an image's digest.
+/// `@` that does not begin an image's digest. What separates may be written with `%`, too.
 fn secrets(text: &str, kind: Text) -> Vec<Range<usize>> {
-    let after = |at: usize| text.get(at..).unwrap_or_default();
     let scheme = text.find("://").map(|at| at + "://".len());
-    let at_sign = text.rmatch_indices('@').map(|(at, _)| at).find(|at| !names_digest(after(at + 1)));
+    let at_sign = last_at_sign(text);
     let user = at_sign.and_then(|at_sign| {
         let authority = scheme.filter(|start| *start <= at_sign).or_else(|| text.starts_with("//").then_some(2));
         let start = authority.unwrap_or(0);
         // `git@host:a/b` only says which account ssh logs in to.
-        let is_secret = authority.is_some() || text.get(..at_sign).is_some_and(|user| user.contains(':'));
+        let has_password = |user: &str| user.contains(':') || user.to_ascii_lowercase().contains("%3a");
+        let is_secret = authority.is_some() || text.get(..at_sign).is_some_and(has_password);
         (is_secret && start < at_sign).then_some(start..at_sign)
     });
+    // `https://bob:password/shop/cart`, where the host was forgotten.
+    let user = user.or_else(|| (kind == Text::Address).then(|| word_in_place_of_port(text, scheme?)).flatten());
     let is_address = kind == Text::Address || user.is_some() || scheme.is_some() || text.starts_with("//");
     let from = user.as_ref().map_or(0, |user| user.end);
-    let marks: &[char] = if kind == Text::Address { &['?', '#'] } else { &['?'] };
-    let query = is_address.then(|| after(from).find(marks)).flatten().map(|mark| {
-        let start = from + mark + 1;
+    let marks: &[&str] = match kind {
+        Text::Address => &["?", ";", "%3f", "%3b", "#", "%23"],
+        Text::Word => &["?", ";", "%3f", "%3b"],
+    };
+    let query = is_address.then(|| first_of(text, from, marks)).flatten().map(|start| {
         // What closes a sentence around a word is not part of it.
         let end = if kind == Text::Word { text.trim_end_matches([')', ',', '.', ';', ':']).len() } else { text.len() };
         start..end.max(start)
     });
     user.into_iter().chain(query.filter(|query| !query.is_empty())).collect()
+}
+
+/// Where the last `@` stands that does not begin an image's digest.
+fn last_at_sign(text: &str) -> Option<usize> {
+    let ends = |mark: &str| {
+        let found = text.rmatch_indices(mark).map(|(at, _)| at);
+        let length = mark.len();
+        found.into_iter().find(|at| !names_digest(text.get(at + length..).unwrap_or_default()))
+    };
+    ends("@").max(ends("%40"))
+}
+
+/// Where what follows the first of these marks begins.
+fn first_of(text: &str, from: usize, marks: &[&str]) -> Option<usize> {
+    let text = text.to_ascii_lowercase();
+    let rest = text.get(from..)?;
+    let found = marks.iter().filter_map(|mark| Some((rest.find(mark)?, mark.len())));
+    found.min().map(|(at, length)| from + at + length)
+}
+
+/// What stands where an address has its port, and is no number.
+fn word_in_place_of_port(text: &str, start: usize) -> Option<Range<usize>> {
+    let rest = text.get(start..)?;
+    let authority = rest.split(['/', '?', '#', ';', '\\']).next().filter(|host| !host.starts_with('['))?;
+    let (host, port) = authority.split_once(':')?;
+    let begin = start + host.len() + 1;
+    (!port.bytes().all(|byte| byte.is_ascii_digit())).then(|| begin..begin + port.len())
 }
 
 fn names_digest(text: &str) -> bool {

@@ -72,6 +72,7 @@ pub fn init_forge(
     }
     one_user_a_mail(&request.users)?;
     let bot = &request.bot;
+    one_user_a_name(bot, &request.users)?;
     let locks_on = match &request.locks_on {
         Some(branch) if !request.protect.iter().any(|(protected, _)| protected == branch) => {
             return Err(Error::new(
@@ -131,6 +132,22 @@ fn one_user_a_mail(users: &[User]) -> Result<()> {
             let message = format!("`{mail}` is to be the address of `{other}` and of `{name}`");
             return Err(Error::new(ErrorKind::Usage, message).hint("an address says who acts: give it to one user"));
         }
+    }
+    Ok(())
+}
+
+/// Refuses a name that would stand for two users: to a forge `Ana` and `ana` are one, and a bot is no person.
+fn one_user_a_name(bot: &UserName, users: &[User]) -> Result<()> {
+    let mut known = BTreeMap::from([(bot.as_str().to_ascii_lowercase(), bot)]);
+    for user in users {
+        let name = &user.name;
+        let Some(other) = known.insert(name.as_str().to_ascii_lowercase(), name) else { continue };
+        let (message, hint) = if other.as_str().eq_ignore_ascii_case(bot.as_str()) {
+            (format!("`{name}` is to be a person, and `{bot}` is the bot"), "give the bot another name: `--bot NAME`")
+        } else {
+            (format!("`{other}` and `{name}` are one user to a forge"), "name each user once, with one role")
+        };
+        return Err(Error::new(ErrorKind::Usage, message).hint(hint).hint("nothing was changed"));
     }
     Ok(())
 }

@@ -14,6 +14,17 @@ fn reasons(outcome: MergeOutcome) -> Vec<String> {
 }
 
 #[test]
+fn t54_no_clock_makes_a_merge_older_than_its_pull_request() {
+    let shop = Shop::new();
+    let pull = shop.pull();
+    shop.green(&pull.head);
+    shop.at(0);
+    let outcome = shop.forge("ben").simulator().merge(1, &pull.head, Bypass::No).unwrap();
+    let MergeOutcome::Merged(merge) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(merge.at, at(1), "when it was opened");
+}
+
+#[test]
 fn a_merge_is_a_merge_commit_with_the_tree_of_the_test_merge() {
     let shop = Shop::new();
     let pull = shop.pull();

@@ -136,10 +136,21 @@ fn t49_credentials_are_masked_in_every_form_of_an_address() {
         ":S3CRET@",
         "S3CRET:@",
         "bob:S3CRET%2F@",
+        "bob%3AS3CRET%40",
+        "bob%3aS3CRET@",
     ];
     let hosts = ["host", "host:8443", "[::1]:22", "127.0.0.1"];
     let paths = ["", "/", "/a/b.git", ":a/b", "/a/b%20c.git", "/a@sha256:00"];
-    let queries = ["", "?token=S3CRET", "?S3CRET", "#S3CRET", "?a=b&token=S3CRET#c"];
+    let queries = [
+        "",
+        "?token=S3CRET",
+        "?S3CRET",
+        "#S3CRET",
+        "?a=b&token=S3CRET#c",
+        ";token=S3CRET",
+        "%3Ftoken=S3CRET",
+        "%3btoken=S3CRET?x",
+    ];
     for scheme in schemes {
         for user in users {
             for host in hosts {
@@ -164,7 +175,22 @@ fn t49_credentials_are_masked_in_every_form_of_an_address() {
         }
     }
     assert_eq!(mask_address("https://bob:pa S3CRET\"'@host/a"), "https://***@host/a");
-    for plain in ["../cart.git", "git@host:a/b", "/srv/git/cart.git", "https://host/a", "", "@", "https://@host", "?"] {
+    assert_eq!(mask_address("https://bob:S3CRET/shop/cart.git"), "https://bob:***/shop/cart.git");
+    assert_eq!(
+        mask_credentials("see https://host/a; or https://host/b;c"),
+        "see https://host/a; or https://host/b;***"
+    );
+    for plain in [
+        "../cart.git",
+        "git@host:a/b",
+        "/srv/git/cart.git",
+        "https://host/a",
+        "https://[::1]:8/a",
+        "",
+        "@",
+        "https://@host",
+        "?",
+    ] {
         assert_eq!(mask_address(plain), plain);
         assert!(credentials_of(plain).is_empty());
     }

@@ -63,8 +63,14 @@ pub(crate) async fn carried(
     for pull_request in context.forge.pull_requests(None).await? {
         let arrived = match &pull_request.merge {
             _ if Some(pull_request.number) == own => false,
-            Some(merge) => ids.contains(&merge.commit),
-            None => ids.contains(&pull_request.head) && was_pushed(context, &pull_request).await?,
+            Some(merge) if ids.contains(&merge.commit) => true,
+            // The branch may have been rewritten since, and the merge left out.
+            Some(merge) => {
+                ids.contains(&pull_request.head)
+                    && base_has(context, &pull_request, &pull_request.head).await?
+                    && !base_has(context, &pull_request, &merge.commit).await?
+            }
+            None => ids.contains(&pull_request.head) && base_has(context, &pull_request, &pull_request.head).await?,
         };
         if arrived {
             merges.extend(pull_request.merge.as_ref().map(|merge| merge.commit.clone()));
@@ -79,10 +85,10 @@ pub(crate) async fn carried(
     Ok(Carried { pull_requests, commits })
 }
 
-/// Whether the base branch has the head of a pull request that nobody merged.
-async fn was_pushed(context: &Context, pull_request: &PullRequest) -> Result<bool> {
+/// Whether the base branch of a pull request has a commit.
+async fn base_has(context: &Context, pull_request: &PullRequest, commit: &CommitId) -> Result<bool> {
     match context.find_branch_head(pull_request.base_branch.as_str()).await? {
-        Some(base) => context.is_ancestor(pull_request.head.as_str(), base.as_str()),
+        Some(base) => context.is_ancestor(commit.as_str(), base.as_str()),
         None => Ok(false),
     }
 }

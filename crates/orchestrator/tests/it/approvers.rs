@@ -3,14 +3,15 @@
 use git::{CommitIdentity, MergeTree};
 use ledger::{Step, StepResult};
 use lock_model::{CommitId, Timestamp};
-use orchestrator::forge::{NewPullRequest, ReviewState, StatusState};
+use orchestrator::forge::{NewPullRequest, ReviewState, Role, StatusState, User};
 use orchestrator::lock::{LockPublishRequest, publish_lock};
 use orchestrator::pull_requests::{ReviewRequest, open_pull_request, review_pull_request};
 use orchestrator::report::v1::{ApprovalsReport, Report as _, StepResult as StepWord, Verdict};
+use orchestrator::simulator::{ForgeInitRequest, init_forge};
 use orchestrator::{ErrorKind, RunRequest, approvals, check_config, run};
 
 use crate::shop::{
-    BOT, CONFIGURATION, Shop, Watcher, branch, production, proven, released, staging, step_words, write,
+    BOT, CONFIGURATION, Shop, Watcher, branch, production, proven, released, staging, step_words, user, write,
 };
 
 /// A shop with other rules for approvals, whose first change `dana` opened and `merger` merged; it is proven in staging.
@@ -98,6 +99,23 @@ async fn t53_a_pull_request_that_arrived_by_a_push_has_an_author_too() {
     // Not one that was opened by mistake and goes elsewhere.
     let context = shop.context("ben");
     open_pull_request(&context, &new("dev", "main", "By mistake")).await.unwrap();
+    let (_, promotion) = train(&shop).await;
+    let report = everybody_approves(&shop, promotion).await;
+    assert_eq!(report.counted, ["ben", "eve"], "{report:#?}");
+    assert_eq!(reason(&report, "ana"), opened(number));
+}
+
+#[tokio::test]
+async fn t53_a_branch_that_is_rewritten_without_the_merge_hides_no_author() {
+    let shop = released();
+    let number = feature(&shop, "ana").await;
+    shop.merge("ben", number).await;
+    // Not one that brought these commits to a branch of somebody's own.
+    shop.force("own", &shop.head("main").unwrap());
+    let context = shop.context("eve");
+    let own = open_pull_request(&context, &new("feature", "own", "To try it")).await.unwrap().pull_request.number;
+    shop.merge("eve", own).await;
+    shop.force("dev", &shop.head("feature").unwrap());
     let (_, promotion) = train(&shop).await;
     let report = everybody_approves(&shop, promotion).await;
     assert_eq!(report.counted, ["ben", "eve"], "{report:#?}");
@@ -348,4 +366,24 @@ async fn t63_a_release_that_passed_is_repaired_after_its_approvers_left_and_the_
     let report = run(&shop.bot(), &RunRequest::new(staging())).await.unwrap();
     let promote = report.steps.last().unwrap();
     assert!(promote.step == "promote" && promote.detail.contains("only eve could give one"), "{report:#?}");
+}
+
+/// To a forge `Ana` and `ana` are one: as two users they would approve twice, or be bot and person at once.
+#[test]
+fn t72_no_name_stands_for_two_users() {
+    let shop = released();
+    let program = shop.surroundings();
+    let refused = |users: &[&str], said: &str| {
+        let mut request = ForgeInitRequest::new(user(BOT), shop.join("orchestrator"));
+        request.users = users.iter().map(|name| User::person(user(name), Role::Write)).collect();
+        request.update = true;
+        let error = init_forge(&shop.join("shop.git"), &request, &program).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.message().contains(said), "{error}");
+    };
+    refused(&["ana", "Ana"], "`ana` and `Ana` are one user");
+    refused(&["ana", "ana"], "`ana` and `ana` are one user");
+    refused(&["ana", &BOT.to_ascii_uppercase()], "is to be a person");
+    refused(&[BOT], "is to be a person");
+    assert!(shop.forge("ana").users().unwrap().iter().any(|user| user.bot), "nothing was changed");
 }

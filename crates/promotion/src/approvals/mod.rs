@@ -317,7 +317,8 @@ pub enum ApprovalVerdict {
 /// review requests changes or is dismissed.
 ///
 /// The fallback applies where fewer people than `count` are left by what the forge itself knows; `today` is compared
-/// with its last day while the pull request is open, the day of the merge afterwards.
+/// with its last day while the pull request is open, the day of the merge afterwards. A merge is no earlier than the
+/// approvals that it rests on, whatever the clock of the user who merged said.
 pub fn count(policy: &ApprovalPolicy, pull_request: &PullRequestFacts, today: Date) -> Approvals {
     let standing = Standing::of(policy, pull_request);
     let mut reviews: Vec<&ReviewFacts> = pull_request.reviews.iter().collect();
@@ -335,7 +336,10 @@ pub fn count(policy: &ApprovalPolicy, pull_request: &PullRequestFacts, today: Da
         }
     }
 
-    let day = pull_request.merged.as_ref().map_or(today, |merged| merged.at.date());
+    let approved = pull_request.reviews.iter().filter(|review| review.state == ReviewState::Approved);
+    let newest = approved.map(|review| review.at).max();
+    let day =
+        pull_request.merged.as_ref().map_or(today, |merged| newest.map_or(merged.at, |at| at.max(merged.at)).date());
     let too_few = standing.left_by_forge < usize::try_from(policy.count).unwrap_or(usize::MAX);
     let fallback = match &policy.fallback {
         Some(fallback) if too_few && day <= fallback.until => FallbackUse::Applies(fallback.clone()),

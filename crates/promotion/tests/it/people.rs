@@ -327,6 +327,12 @@ fn t54_a_fallback_applies_only_where_the_forge_leaves_too_few() {
     promotion.merged = pull_request(&[]).merged.map(|merged| MergeFacts { at: now(0), ..merged });
     let late = promotion::approvals::count(&with(4), &promotion, day("2026-05-01"));
     assert_eq!(late.needed, 2);
+    // A clock that was set back for the merge makes it no earlier than the approvals that it rests on.
+    let two_days = 2 * 24 * 60 * 60;
+    let at = lock_model::Timestamp::from_unix_seconds(now(0).as_unix_seconds() - two_days);
+    promotion.merged = promotion.merged.map(|merged| MergeFacts { at, ..merged });
+    let ended = ApprovalPolicy { fallback: Some(fallback(2, "2025-11-23")), ..policy(4) };
+    assert_eq!(count(&ended, &promotion).verdict(), ApprovalVerdict::Impossible);
 }
 
 #[test]
