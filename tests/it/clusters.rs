@@ -204,3 +204,60 @@ spec:
         image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
         command: [sh, -c, "echo the schema is older than 7; exit 5"]
 "#;
+
+/// A pod beside the service's own, with its labels: requests go there, and no lock knows it.
+const STRANGER: &str = r#"apiVersion: v1
+kind: Pod
+metadata: { name: stranger, labels: { app: shop-cart } }
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{ name: app, image: "IMAGE", readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }]
+"#;
+
+const SERVICE_OF_CART: &str = r"apiVersion: v1
+kind: Service
+metadata: { name: {{ .Release.Name }} }
+spec: { selector: { app: {{ .Release.Name }} }, ports: [{ port: 80, targetPort: 8080 }] }
+";
+
+#[test]
+fn q3_what_was_edited_or_added_since_is_drift_and_a_strangers_endpoint_is_no_proof() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    staging.shop.service("shop-cart").write("chart/templates/service.yaml", SERVICE_OF_CART);
+    staging.merge(2, SERVES);
+    staging.ends("run staging", 0);
+    assert!(staging.ends("drift staging", 0).stdout().contains("nothing was edited"));
+
+    let kubectl = |words: &[&str]| cluster.kubectl(&[words, &["--namespace", &staging.namespace]].concat());
+    let drifts = |told: &[&str]| {
+        kubectl(&["rollout", "status", "deployment/shop-cart", "--timeout=60s"]);
+        staging.ends("verify staging", 0);
+        let drift = staging.ends("drift staging", 1);
+        for told in told {
+            assert!(drift.text().contains(told), "`{told}` is not in:\n{}", drift.text());
+        }
+    };
+    // What somebody added stays when it is deployed again, and is named.
+    kubectl(&["set", "env", "deployment/shop-cart", "DEBUG=1"]);
+    drifts(&["kubectl-set", "env[name=DEBUG]"]);
+    kubectl(&["set", "env", "deployment/shop-cart", "DEBUG-"]);
+    kubectl(&["rollout", "status", "deployment/shop-cart", "--timeout=60s"]);
+    staging.ends("drift staging", 0);
+    // What somebody changed comes back.
+    kubectl(&["patch", "service", "shop-cart", "--patch", "spec: { ports: [{ port: 80, targetPort: 8081 }] }"]);
+    drifts(&["edited", "Service/shop-cart", "deploy staging --again"]);
+    staging.ends("deploy staging --again", 0);
+    staging.ends("drift staging", 0);
+
+    let repository = format!("{}/stranger", staging.namespace);
+    let image = Image { repository: &repository, tag: "1", command: SERVES, labels: &[] };
+    let digest = staging.node.push(&image);
+    let file = staging.shop.join("stranger.yaml");
+    let reference = format!("{}/{repository}@{digest}", staging.node.registry());
+    std::fs::write(&file, STRANGER.replace("IMAGE", &reference)).unwrap();
+    kubectl(&["apply", "--filename", file.to_str().unwrap()]);
+    kubectl(&["wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s"]);
+    let verify = staging.ends("verify staging", 1);
+    assert!(verify.text().contains("Service/shop-cart sends requests to pods that are not proven: `stranger`"));
+}

@@ -95,7 +95,7 @@ pub use git;
 pub use helm::HelmTarget;
 pub use image_pinning::{ImagePin, UnpinnedImage, UnpinnedReason};
 pub use lock_model;
-pub use namespace::{Dossier, EnvironmentNamespace, Failure, FailureCause, RunningContainer};
+pub use namespace::{Dossier, EnvironmentNamespace, Failure, FailureCause, ForeignFields, RunningContainer};
 pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
 pub use problem::{DeployProblem, DeployProblems, ProblemKind};
 pub use proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProofVerdict, ProvenImage};

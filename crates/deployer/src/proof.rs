@@ -116,6 +116,8 @@ pub enum FindingKind {
     Reach,
     /// Fewer pods run than are wanted, or one does not say what it runs.
     NotRunning,
+    /// A Service sends requests to a pod of which it is not proven what it runs.
+    Endpoint,
     /// An object that is there twice.
     Duplicate,
     /// An image that is neither locked nor written with a digest, where the rule refuses those.

@@ -3,6 +3,7 @@
 use crate::apply::{Applied, ApplyOptions, DeployEvent};
 use crate::error::DeployError;
 use crate::helm::HelmTarget;
+use crate::namespace::ForeignFields;
 use crate::plan::{Plan, PlanDetail};
 use crate::proof::Proof;
 use crate::render::RenderTarget;
@@ -55,6 +56,15 @@ impl Target {
         match self {
             Self::Render(target) => target.prove(request).await,
             Self::Helm(target) => Box::pin(target.prove(request)).await,
+        }
+    }
+
+    /// What others wrote into the objects of a deployment, which deploying again leaves as it is.
+    pub async fn foreign_fields(&self, request: &DeployRequest) -> Result<Vec<ForeignFields>, DeployError> {
+        match self {
+            // The tree is replaced as a whole.
+            Self::Render(_) => Ok(Vec::new()),
+            Self::Helm(target) => target.foreign_fields(request).await,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Scope};
 use crate::merge_plan::{Merge, plan_merge};
-use crate::report::v1::{NotJudged, Operation, PlanReport, RunReport, VerifyReport};
+use crate::report::v1::{DriftReport, NotJudged, Operation, PlanReport, RunReport, VerifyReport};
 use crate::revision::Revision;
 use crate::site::Site;
 use crate::submodules::Target;
@@ -190,6 +190,30 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
 /// [`ErrorKind::Usage`] where neither the ledger nor a configuration has the environment, [`ErrorKind::Refused`] where
 /// nothing was ever deployed.
 pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<VerifyReport> {
+    let mut engine = deployed(context, environment).await?;
+    let proof = compared(context, &mut engine).await?;
+    let (release, lock) = (engine.release.clone(), engine.lock.lock.id().clone());
+    Ok(VerifyReport { environment: environment.clone(), release, lock, proof })
+}
+
+/// The same, and what deploying that release again would change: what somebody edited, deleted, scaled or added since. A
+/// difference from the lock that a bot finds is recorded as by [`verify`]; an edit that leaves the images alone is not.
+///
+/// # Errors
+///
+/// As [`verify`], and where the target cannot be compared with the release.
+pub async fn drift(context: &Context, environment: &EnvironmentName) -> Result<DriftReport> {
+    let mut engine = deployed(context, environment).await?;
+    let proof = compared(context, &mut engine).await?;
+    let deployable = engine.deployable()?;
+    let changes = deployable.plan(context).await?.changes;
+    let foreign_fields = deployable.foreign_fields(context).await?;
+    let (release, lock) = (engine.release.clone(), engine.lock.lock.id().clone());
+    Ok(DriftReport { environment: environment.clone(), release, lock, proof, changes, foreign_fields })
+}
+
+/// The newest deployment of an environment.
+async fn deployed<'a>(context: &'a Context, environment: &EnvironmentName) -> Result<Engine<'a>> {
     context.sync()?;
     let store = LedgerStore::read(context).await?;
     known_environment(context, store.ledger(), environment).await?;
@@ -203,17 +227,16 @@ pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<
         Error::new(ErrorKind::Refused, format!("record {} does not say which commit was deployed", record.seq))
     })?;
     let revision = Revision::load(context, &commit)?;
-    let mut engine = Engine::new(context, store, revision, environment, Purpose::Run)?;
+    Engine::new(context, store, revision, environment, Purpose::Run)
+}
+
+/// Compares with the lock, and records a difference that a bot finds.
+async fn compared(context: &Context, engine: &mut Engine<'_>) -> Result<deployer::Proof> {
     let proof = engine.deployable()?.prove(context).await?;
     if !proof.is_proven() && context.acts_as_bot().await? {
-        record_difference(context, &mut engine).await?;
+        record_difference(context, engine).await?;
     }
-    Ok(VerifyReport {
-        environment: environment.clone(),
-        release: engine.release.clone(),
-        lock: engine.lock.lock.id().clone(),
-        proof,
-    })
+    Ok(proof)
 }
 
 /// Compares again under the environment's lease, and records a difference. Where another run has the environment, the

@@ -98,7 +98,7 @@ pub use approvals::approvals;
 pub use clock::Clock;
 pub use configuration::{check_config, show_config};
 pub use context::{Context, Local, RegistryLookup, Settings, StandardInput, Surroundings, VariableLookup};
-pub use deployment::{DeployRequest, deploy, plan, plan_pull_request, verify};
+pub use deployment::{DeployRequest, deploy, drift, plan, plan_pull_request, verify};
 pub use error::{Error, ErrorKind, ListedProblem, Place, Problem, Result};
 pub use events::{Event, Events, NoEvents};
 pub use health::health;

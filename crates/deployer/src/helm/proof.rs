@@ -4,7 +4,9 @@ use super::stored::{Status, stored_releases};
 use super::target::{AppliedRelease, HelmTarget};
 use crate::error::DeployError;
 use crate::image_pinning::Pins;
-use crate::namespace::{Inspection, RunningContainer, inspect, running};
+use crate::namespace::{
+    ForeignFields, Inspection, RunningContainer, foreign_fields, inspect, running, unproven_endpoints,
+};
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel};
 use crate::request::DeployRequest;
 
@@ -22,6 +24,18 @@ pub struct HelmProof {
 }
 
 impl HelmTarget {
+    /// What others wrote into the objects that helm stored.
+    pub(crate) async fn foreign_fields(&self, request: &DeployRequest) -> Result<Vec<ForeignFields>, DeployError> {
+        let connection = &self.namespace.connection;
+        let stored = stored_releases(connection, &self.namespace.name).await?;
+        let mut found = Vec::new();
+        for service in &request.services {
+            let Some(stored) = stored.get(service.name.as_str()) else { continue };
+            found.extend(foreign_fields(connection, &service.name, &stored.rendering, &self.namespace.name).await?);
+        }
+        Ok(found)
+    }
+
     /// Reads what is there; helm is not started.
     pub(crate) async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
         let mut findings = self.namespace.prove_release(request).await?;
@@ -53,6 +67,10 @@ impl HelmTarget {
             let running = running(connection, request, service, &pins, &stored.rendering).await?;
             findings.extend(running.findings);
             containers.extend(running.containers);
+        }
+        for service in &request.services {
+            let Some(stored) = stored.get(service.name.as_str()) else { continue };
+            findings.extend(unproven_endpoints(connection, service, &pins, &stored.rendering, &containers).await?);
         }
         findings.sort();
         findings.dedup();

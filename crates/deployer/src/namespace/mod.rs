@@ -5,7 +5,9 @@
 
 mod changes;
 mod dossier;
+mod endpoints;
 mod environment;
+mod foreign_fields;
 mod inspect;
 mod live;
 mod rendering;
@@ -14,8 +16,11 @@ mod wait;
 
 pub(crate) use changes::between;
 pub use dossier::{Dossier, Failure, FailureCause};
+pub(crate) use endpoints::unproven_endpoints;
 pub use environment::EnvironmentNamespace;
 pub(crate) use environment::PlannedRequest;
+pub use foreign_fields::ForeignFields;
+pub(crate) use foreign_fields::foreign_fields;
 pub(crate) use inspect::{Inspection, inspect};
 pub(crate) use live::{Live, compare, missing_references, placed, unserved_kinds};
 pub(crate) use rendering::Rendering;

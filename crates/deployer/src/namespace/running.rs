@@ -185,7 +185,7 @@ fn labels(workload: &Object) -> String {
     labels.collect::<Vec<_>>().join(",")
 }
 
-fn locked_images<'a>(
+pub(super) fn locked_images<'a>(
     object: &'a Map<String, Value>,
     service: &'a DeployService,
     pins: &'a Pins,

@@ -11,6 +11,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("config show", ["config show", "config show production --origin"]),
     ("demo", ["demo", "demo --dir ../demo --pause"]),
     ("deploy", ["deploy staging", "deploy production --again"]),
+    ("drift", ["drift production", "drift production -o json"]),
     ("forge", ["forge pr list", "--as ben forge pr merge 7"]),
     (
         "forge hook",

@@ -69,6 +69,7 @@ impl Arguments {
             | Command::Plan(_)
             | Command::Deploy(_)
             | Command::Verify(_)
+            | Command::Drift(_)
             | Command::Promote(_)
             | Command::Approvals(_)
             | Command::Release(_)
@@ -172,6 +173,8 @@ pub(crate) enum Command {
     Deploy(DeployArgs),
     /// Compare what is deployed with the lock.
     Verify(EnvironmentArgs),
+    /// Compare what is deployed with the lock, and say what was edited, deleted or added since.
+    Drift(EnvironmentArgs),
     /// Run test suites.
     #[command(subcommand)]
     Test(TestCommand),

@@ -48,6 +48,7 @@ impl Session {
             Command::Health(args) => environment::health(&self.context()?, &args).await,
             Command::Plan(args) => environment::plan(&self.opened()?, &args).await,
             Command::Deploy(args) => environment::deploy(&self.context()?, args).await,
+            Command::Drift(args) => environment::drift(&self.context()?, &args).await,
             Command::Verify(args) => environment::verify(&self.context()?, &args).await,
             Command::Test(TestCommand::Run(args)) => environment::test(&self.context()?, args).await,
             Command::Promote(args) => environment::promote(&self.context()?, &args).await,

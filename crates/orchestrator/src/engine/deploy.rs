@@ -7,8 +7,8 @@ use cluster::LeaseKeeper;
 use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
 use deployer::render::{BranchChange, RenderApplied, RenderPlan};
 use deployer::{
-    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployProblems, DeployRequest, Dossier, Failure, Plan,
-    PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
+    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployProblems, DeployRequest, Dossier, Failure,
+    ForeignFields, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
 };
 use lock_model::{BranchName, ServiceName, Timestamp};
 use promotion::attempts::Fence;
@@ -160,6 +160,11 @@ impl Deployable {
                 }
             }
         }
+    }
+
+    /// What others wrote into the objects of the deployment.
+    pub(crate) async fn foreign_fields(&self, context: &Context) -> Result<Vec<ForeignFields>> {
+        self.target(context, None).await?.foreign_fields(&self.request).await.map_err(not_read)
     }
 
     /// Reads back what is stored, and what runs, and compares it with the lock.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ledger::{Step, StepResult};
 use lock_model::EnvironmentName;
 use orchestrator::forge::{PullRequestEdit, Readiness, StatusState};
-use orchestrator::report::v1::StepResult as StepWord;
+use orchestrator::report::v1::{Report as _, StepResult as StepWord, Verdict};
 use orchestrator::{ErrorKind, HistoryRequest, RunRequest, deploy, promote, release, run};
 
 use crate::shop::{
@@ -412,6 +412,9 @@ async fn a_deployment_that_somebody_changed_is_found_and_deployed_again() {
     let records = shop.ledger().records().len();
     let verified = orchestrator::verify(&shop.context("dana"), &production()).await.unwrap();
     assert!(!verified.proof.is_proven());
+    let drift = orchestrator::drift(&shop.context("dana"), &production()).await.unwrap();
+    let changed: Vec<&str> = drift.changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!((changed.as_slice(), drift.verdict()), ([path].as_slice(), Verdict::Negative(ErrorKind::Negative)));
     assert_eq!(shop.ledger().records().len(), records, "a person's look is no record");
     let report = run(&shop.bot(), &RunRequest::new(production())).await.unwrap();
     assert_eq!(report.stopped, Some(ErrorKind::Negative), "{report:#?}");
@@ -419,6 +422,8 @@ async fn a_deployment_that_somebody_changed_is_found_and_deployed_again() {
     let report = shop.run_ok(&production()).await;
     assert!(step_words(&report).contains(&("deploy", StepWord::Ok)), "{report:#?}");
     assert_eq!(shop.file("deploy/production", path).unwrap(), stored);
+    let drift = orchestrator::drift(&shop.bot(), &production()).await.unwrap();
+    assert_eq!(drift.verdict(), Verdict::Positive, "{drift:#?}");
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
-use lock_model::{EnvironmentName, ReleaseId};
+use lock_model::{EnvironmentName, LockId, ReleaseId};
 use orchestrator::report::v1::{
-    AppliedFallback, ApprovalsReport, CarriedReview, HealthReport, HoldReport, Next, NextRun, PlanReport,
+    AppliedFallback, ApprovalsReport, CarriedReview, DriftReport, HealthReport, HoldReport, Next, NextRun, PlanReport,
     PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
 };
 use orchestrator::report::v1::{
-    Change, ChangeKind, CheckState, InputChanges, RollbackPlanReport, Severity, SuiteVerdict,
+    Change, ChangeKind, CheckState, InputChanges, Proof, ProofLevel, RollbackPlanReport, Severity, SuiteVerdict,
 };
 
 use super::{Text, not_judged, short_id, short_image};
@@ -119,16 +119,59 @@ impl Text for RollbackPlanReport {
     }
 }
 
+/// Whether what is there is what the lock says.
+fn verdict_of(name: &EnvironmentName, release: &ReleaseId, lock: &LockId, proof: &Proof) -> Page {
+    let what = match proof.level {
+        ProofLevel::Stored => "what is stored",
+        ProofLevel::Running => "what runs",
+    };
+    let (tone, is) = if proof.is_proven() { (Tone::Good, "is") } else { (Tone::Bad, "is not") };
+    Page::toned(tone, format!("{name}: {what} {is} what the lock says"))
+        + format!(" (release {}, lock {})\n", release.id8(), short_id(lock.as_str()))
+}
+
+impl Text for DriftReport {
+    fn text(&self) -> Page {
+        let mut text = verdict_of(&self.environment, &self.release, &self.lock, &self.proof);
+        for finding in &self.proof.findings {
+            text += format!("  {finding}\n");
+        }
+        if self.changes.is_empty() && self.foreign_fields.is_empty() {
+            text += "nothing was edited, deleted or added since the deployment\n";
+            if self.proof.is_proven() {
+                return text;
+            }
+        } else {
+            let mut table = Table::new(&["service", "since the deployment", "what"]);
+            for change in &self.changes {
+                let service = change.service.as_ref().map_or("-", |service| service.as_str());
+                let word = match change.kind {
+                    ChangeKind::Added => "deleted",
+                    ChangeKind::Changed => "edited",
+                    ChangeKind::Removed => "added",
+                };
+                table.row([service, word, change.path.as_str()]).paint("since the deployment", Tone::Doubtful);
+            }
+            for foreign in &self.foreign_fields {
+                let more = if foreign.more == 0 { String::new() } else { format!(" and {} more", foreign.more) };
+                let what = format!("{} by `{}`: {}{more}", foreign.object, foreign.manager, foreign.fields.join(", "));
+                table.row([foreign.service.as_str(), "fields", &what]).paint("since the deployment", Tone::Doubtful);
+            }
+            text = text + "\n" + table;
+        }
+        if !self.foreign_fields.is_empty() {
+            text += Page::hint(
+                "fields that others wrote stay when it is deployed again: take them out, or put them into the service's files",
+            );
+        }
+        text + Page::hint(format!("`orchestrator deploy {} --again` puts it back", self.environment))
+    }
+}
+
 impl Text for VerifyReport {
     fn text(&self) -> Page {
         let name = &self.environment;
-        let (tone, verdict) = if self.proof.is_proven() {
-            (Tone::Good, "is what the lock says")
-        } else {
-            (Tone::Bad, "is not what the lock says")
-        };
-        let mut text = Page::toned(tone, format!("{name}: what is stored {verdict}"));
-        text += format!(" (release {}, lock {})\n", self.release.id8(), short_id(self.lock.as_str()));
+        let mut text = verdict_of(name, &self.release, &self.lock, &self.proof);
         if self.proof.is_proven() {
             let mut table = Table::new(&["service", "object", "image"]).dispensable(&["object"]);
             for image in &self.proof.images {

@@ -96,6 +96,31 @@ pub struct VerifyReport {
     pub proof: deployer::Proof,
 }
 
+/// `drift`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct DriftReport {
+    /// The environment, as the configuration names it.
+    pub environment: EnvironmentName,
+    /// The release that was deployed there last.
+    pub release: ReleaseId,
+    /// Id of the release's lock.
+    pub lock: LockId,
+    /// Whether what is there is what the lock says.
+    pub proof: deployer::Proof,
+    /// What deploying the same release again would change: files or objects that are gone, edited, or there besides.
+    pub changes: Vec<deployer::Change>,
+    /// What others wrote into the objects, which deploying again leaves as it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub foreign_fields: Vec<deployer::ForeignFields>,
+}
+
+impl Report for DriftReport {
+    fn verdict(&self) -> Verdict {
+        Verdict::of(self.proof.is_proven() && self.changes.is_empty() && self.foreign_fields.is_empty())
+    }
+}
+
 impl Report for VerifyReport {
     fn verdict(&self) -> Verdict {
         Verdict::of(self.proof.is_proven())

@@ -30,7 +30,7 @@ mod verdict;
 
 pub use approvals::{AppliedFallback, ApprovalsReport, CarriedReview, NotCountedReview, UnreviewedLock};
 pub use configuration::{Approvers, ConfigCheckReport, ConfigInitReport, ConfigShowReport};
-pub use deployment::{NotDeployedService, PlanReport, VerifyReport};
+pub use deployment::{DriftReport, NotDeployedService, PlanReport, VerifyReport};
 pub use environment_status::{
     Blocked, Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status,
 };
@@ -62,6 +62,6 @@ pub use suites::TestReport;
 pub use take_over::{TakeOverReport, TakenPlace};
 pub use verdict::{NotJudged, Report, Verdict};
 
-pub use deployer::{Change, ChangeKind, ImageChange, Proof, UnpinnedImage};
+pub use deployer::{Change, ChangeKind, ImageChange, Proof, ProofLevel, UnpinnedImage};
 pub use healthcheck::{CheckState, Severity};
 pub use qa::{SuiteReport, Verdict as SuiteVerdict};

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::evidence::{DeployedPlan, Evidence};
 use super::{
-    ApprovalsReport, ConfigCheckReport, ConfigInitReport, ConfigShowReport, EvidenceReport, ForgeInitReport,
-    ForgeReviewReport, HealthReport, HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport, LockCommitReport,
-    LockComposeReport, LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport, LockRejectReport,
-    LockShowReport, MergeReport, PlanReport, PolicyAcceptReport, PullRequestChecks, PullRequestList, PullRequestReport,
-    PullRequestView, RecordReport, ReleasesReport, RollbackCheckReport, RollbackPlanReport, RunReport, StatusReport,
-    TakeOverReport, TestReport, UpdateVerdictReport, VerifyReport,
+    ApprovalsReport, ConfigCheckReport, ConfigInitReport, ConfigShowReport, DriftReport, EvidenceReport,
+    ForgeInitReport, ForgeReviewReport, HealthReport, HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport,
+    LockCommitReport, LockComposeReport, LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport,
+    LockRejectReport, LockShowReport, MergeReport, PlanReport, PolicyAcceptReport, PullRequestChecks, PullRequestList,
+    PullRequestReport, PullRequestView, RecordReport, ReleasesReport, RollbackCheckReport, RollbackPlanReport,
+    RunReport, StatusReport, TakeOverReport, TestReport, UpdateVerdictReport, VerifyReport,
 };
 use crate::error::ListedProblem;
 
@@ -25,6 +25,7 @@ const COMMANDS: &[(&str, Part)] = &[
     ("config init", part::<ConfigInitReport>),
     ("config show", part::<ConfigShowReport>),
     ("deploy", part::<RunReport>),
+    ("drift", part::<DriftReport>),
     ("forge hook", part::<UpdateVerdictReport>),
     ("forge init", part::<ForgeInitReport>),
     ("forge pr checks", part::<PullRequestChecks>),

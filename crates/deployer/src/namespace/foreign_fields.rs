@@ -1,0 +1,139 @@
+//! Fields that somebody else wrote into objects of a deployment: a deployment leaves them as they are.
+
+use cluster::{Connection, Kind, ObjectKey};
+use lock_model::ServiceName;
+use serde_json::Value;
+
+use super::rendering::Rendering;
+use crate::error::DeployError;
+use crate::problem::escaped;
+
+/// How many fields of one writer are named.
+const NAMED: usize = 5;
+
+/// Who writes as part of a deployment, or of Kubernetes itself: names that begin so.
+const OWN: &[&str] = &["helm", "Helm", "orchestrator", "kube-", "kubelet", "cloud-controller-manager"];
+
+/// Fields of one object that another program wrote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct ForeignFields {
+    /// The service whose object it is.
+    pub service: ServiceName,
+    /// `Kind/name` of the object.
+    pub object: String,
+    /// The writer, as it calls itself, such as `kubectl-edit`.
+    pub manager: String,
+    /// The fields, such as `spec.template.spec.containers[name=app].env[name=DEBUG].value`; the first few.
+    pub fields: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// Looks at every object of a service.
+pub(crate) async fn foreign_fields(
+    connection: &Connection,
+    service: &ServiceName,
+    stored: &Rendering,
+    namespace: &str,
+) -> Result<Vec<ForeignFields>, DeployError> {
+    let mut found = Vec::new();
+    for (id, object) in &stored.objects {
+        let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        let namespace = id.namespace.as_deref().unwrap_or(namespace);
+        let key = ObjectKey::namespaced(Kind::new(api_version, &id.kind), namespace, &id.name);
+        // What is gone is a change of the plan.
+        let Some(live) = connection.find(&key).await? else { continue };
+        for (manager, mut fields) in written_by_others(live.list("/metadata/managedFields")) {
+            let more = fields.len().saturating_sub(NAMED);
+            fields.truncate(NAMED);
+            let (service, object) = (service.clone(), id.to_string());
+            found.push(ForeignFields { service, object, manager, fields, more });
+        }
+    }
+    Ok(found)
+}
+
+/// The fields outside of metadata and status, by their writer.
+fn written_by_others(managed: &[Value]) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    for entry in managed {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+        let manager = text("manager");
+        // A subresource is written by controllers: `status`, and `scale` by autoscalers.
+        if !text("subresource").is_empty() || OWN.iter().any(|own| manager.starts_with(own)) {
+            continue;
+        }
+        let mut fields = Vec::new();
+        let parts = entry.get("fieldsV1").and_then(Value::as_object).into_iter().flatten();
+        for (name, inner) in parts.filter(|(name, _)| !matches!(name.as_str(), "f:metadata" | "f:status" | ".")) {
+            leaves(&part(name), inner, &mut fields);
+        }
+        if !fields.is_empty() {
+            fields.sort();
+            found.push((escaped(manager), fields));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn leaves(path: &str, value: &Value, fields: &mut Vec<String>) {
+    let inner: Vec<(&String, &Value)> =
+        value.as_object().into_iter().flatten().filter(|(name, _)| name.as_str() != ".").collect();
+    if inner.is_empty() {
+        fields.push(escaped(path));
+    }
+    for (name, value) in inner {
+        let part = part(name);
+        let dot = if part.starts_with('[') { "" } else { "." };
+        leaves(&format!("{path}{dot}{part}"), value, fields);
+    }
+}
+
+/// `f:spec` is a field, `k:{"name":"app"}` an entry of a list by its key, `v:…` one by its value, `i:0` one by its place.
+fn part(name: &str) -> String {
+    match name.split_once(':') {
+        Some(("f", field)) => field.to_owned(),
+        Some(("k", keys)) => {
+            let keys: serde_json::Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
+            let shown = keys.iter().map(|(key, value)| match value {
+                Value::String(text) => format!("{key}={text}"),
+                other => format!("{key}={other}"),
+            });
+            format!("[{}]", shown.collect::<Vec<_>>().join(","))
+        }
+        Some((_, value)) => format!("[{value}]"),
+        None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_others_are_named_and_those_of_controllers_are_not() {
+        let managed = serde_json::json!([
+            { "manager": "helm", "fieldsV1": { "f:spec": { "f:replicas": {} } } },
+            { "manager": "kube-controller-manager", "subresource": "status", "fieldsV1": { "f:status": {} } },
+            { "manager": "autoscaler", "subresource": "scale", "fieldsV1": { "f:spec": { "f:replicas": {} } } },
+            { "manager": "watcher", "fieldsV1": { "f:metadata": { "f:labels": {} } } },
+            { "manager": "kubectl-set", "fieldsV1": { "f:spec": { "f:template": { "f:spec": { "f:containers": {
+                "k:{\"name\":\"app\"}": { ".": {}, "f:env": { "k:{\"name\":\"DEBUG\"}": { ".": {}, "f:value": {} } } }
+            } } } } } },
+            { "manager": "kubectl-edit", "fieldsV1": { "f:data": { ".": {}, "f:a": {} }, "f:spec": { "v:\"x\"": {} } } },
+        ]);
+        assert_eq!(
+            written_by_others(managed.as_array().unwrap()),
+            [
+                ("kubectl-edit".to_owned(), vec!["data.a".to_owned(), "spec[\"x\"]".to_owned()]),
+                (
+                    "kubectl-set".to_owned(),
+                    vec!["spec.template.spec.containers[name=app].env[name=DEBUG].value".to_owned()]
+                ),
+            ]
+        );
+    }
+}
