@@ -292,6 +292,9 @@ fn p4_t39_every_command_that_reads_a_lock_judges_all_of_it() {
             let refused = shop.json(&line, 10);
             let message = refused["error"]["message"].as_str().unwrap();
             assert!(message.contains(&format!("../{name}.yaml:")), "`{line}` names file and place: {message}");
+            let problem = &refused["error"]["problems"][0];
+            assert_eq!(problem["file"], format!("../{name}.yaml"), "`{line}`: {refused:#}");
+            assert!(problem["line"].is_u64() && problem["column"].is_u64(), "`{line}`: {refused:#}");
         }
     }
     // In the tree it stops every command of its environment.

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::engine::{Engine, Planning, Repeat, Suites, Wanted, preflight};
 use crate::environment_policy::{branch_of, commit_of, find_environment, known_environment, locking_command};
 use crate::error::{Error, ErrorKind, Problem, Result};
-use crate::hints::of_uncommitted_configuration;
+use crate::hints::{of_edited_configuration, of_uncommitted_configuration};
 use crate::lease::lease;
 use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
@@ -69,7 +69,9 @@ pub async fn plan<'a>(
         engine.refuse_unpinned().await?;
     }
     let planned = engine.planning();
-    Ok(PlanReport::new(&planned, Some(plan), deployable.request.not_deployed))
+    let mut report = PlanReport::new(&planned, Some(plan), deployable.request.not_deployed);
+    report.warnings.extend(of_edited_configuration(&context.git));
+    Ok(report)
 }
 
 /// The same in a clone without a forge: nothing counts as deployed. The lock is the one in the tree where that belongs to

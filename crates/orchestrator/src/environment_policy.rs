@@ -130,7 +130,9 @@ async fn named_elsewhere(context: &Context, name: &EnvironmentName, protected: &
         return Ok(own_environment(context, name, &branch).await?.unwrap_or(environment));
     }
     match (known, unreadable) {
-        (Some(config), _) => environment_of(&config, name).cloned(),
+        (Some(config), _) => environment_of(&config, name)
+            .cloned()
+            .map_err(|error| hints::of_edited_configuration(&context.git).into_iter().fold(error, Error::hint)),
         (None, Some(error)) => Err(error),
         (None, None) => Err(no_configuration_anywhere(context)),
     }

@@ -201,15 +201,29 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
 
 /// Says that the work tree's configuration is not the one of `HEAD`, which was read.
 pub(crate) fn of_uncommitted_configuration(git: &git::Git, commit: &CommitId) -> Option<String> {
-    let file = std::fs::read(git.work_tree()?.join(CONFIG_FILE)).ok()?;
     let is_head = git.commit("HEAD").ok()??.id == *commit;
-    let read = Inputs::config(git, commit.as_str()).ok()??;
-    (is_head && file != read).then(|| {
+    (is_head && is_configuration_edited(git)).then(|| {
         format!(
             "the `{CONFIG_FILE}` of commit {} was read, and the one in the work tree differs: commit it for it to count",
             commit.short(12)
         )
     })
+}
+
+/// Says the same where the commit of another branch was read, or one was looked for.
+pub(crate) fn of_edited_configuration(git: &git::Git) -> Option<String> {
+    is_configuration_edited(git).then(|| {
+        format!(
+            "commits were read, and the `{CONFIG_FILE}` in the work tree differs from that of `HEAD`: commit it, and bring \
+             it to the branch of the environment, for it to count"
+        )
+    })
+}
+
+fn is_configuration_edited(git: &git::Git) -> bool {
+    let file = git.work_tree().and_then(|top| std::fs::read(top.join(CONFIG_FILE)).ok());
+    let committed = Inputs::config(git, "HEAD").ok().flatten();
+    file.zip(committed).is_some_and(|(file, committed)| file != committed)
 }
 
 /// What to do about a commit without a configuration, where this clone has one elsewhere.

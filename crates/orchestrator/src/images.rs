@@ -1,14 +1,16 @@
 //! How a service's image is found.
 
-use lock_model::ServiceName;
+use lock_model::{CommitId, ServiceName};
 use registry::Attempt;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hints::of_uncommitted_configuration;
 use crate::image_failure::{hints_of, reason_text};
 use crate::lock_builder;
 use crate::report::v1::{ImageAttempt, ImagesExplainReport, TakenImage};
 use crate::revision::Revision;
 use crate::site::Site;
+use crate::workspace::Workspace;
 
 /// Looks for the image of a service as a lock of `revision` would, and says what was tried.
 ///
@@ -23,7 +25,19 @@ pub async fn explain_image<'a>(
     let site = site.into();
     site.sync()?;
     let context = site.workspace();
-    let revision = Revision::load(context, &context.resolve(revision)?)?;
+    let commit = context.resolve(revision)?;
+    let uncommitted = of_uncommitted_configuration(&context.git, &commit);
+    match explain(context, &commit, service).await {
+        Ok(mut report) => {
+            report.warnings.extend(uncommitted);
+            Ok(report)
+        }
+        Err(error) => Err(uncommitted.into_iter().fold(error, Error::hint)),
+    }
+}
+
+async fn explain(context: &Workspace, commit: &CommitId, service: &ServiceName) -> Result<ImagesExplainReport> {
+    let revision = Revision::load(context, commit)?;
     let mut report = ImagesExplainReport {
         service: service.clone(),
         has_image: false,

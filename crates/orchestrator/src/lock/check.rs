@@ -3,10 +3,11 @@ use std::path::PathBuf;
 
 use ledger::LockFile as RecordedLock;
 use lock_gen::Submodule;
-use lock_model::{LOCK_FILE, Lock, Service, ServiceName};
+use lock_model::{CommitId, LOCK_FILE, Lock, Service, ServiceName};
 
 use super::files::read_file;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::hints::of_uncommitted_configuration;
 use crate::image_availability;
 use crate::labels::short_id;
 use crate::ledger_store::LedgerStore;
@@ -50,6 +51,18 @@ pub async fn check_lock<'a>(site: impl Into<Site<'a>>, request: &LockCheckReques
     site.sync()?;
     let context = site.workspace();
     let commit = context.resolve(&request.revision)?;
+    let uncommitted = of_uncommitted_configuration(&context.git, &commit);
+    match check(site, request, commit).await {
+        Ok(mut report) => {
+            report.warnings.extend(uncommitted);
+            Ok(report)
+        }
+        Err(error) => Err(uncommitted.into_iter().fold(error, Error::hint)),
+    }
+}
+
+async fn check(site: Site<'_>, request: &LockCheckRequest, commit: CommitId) -> Result<LockCheckReport> {
+    let context = site.workspace();
     let revision = Revision::load(context, &commit)?;
     let lock = match &request.file {
         Some(path) => read_file(path, &context.surroundings)?,
@@ -108,6 +121,7 @@ pub async fn check_lock<'a>(site: impl Into<Site<'a>>, request: &LockCheckReques
         answers,
         pushed,
         not_judged: site.not_judged(&[RECORDED, NOT_REJECTED]),
+        warnings: Vec::new(),
     })
 }
 

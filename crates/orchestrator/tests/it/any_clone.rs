@@ -112,6 +112,13 @@ async fn locks_are_made_judged_and_planned_in_every_kind_of_clone() {
     assert!(warned(&plan(&workspace, &staging(), None).await.unwrap().warnings));
     let unknown = fails(plan(&workspace, &environment("canary"), None).await, ErrorKind::Usage);
     assert!(warned(unknown.hints()), "{:?}", unknown.hints());
+    let explained = explain_image(&workspace, "HEAD", &"shop-cart".try_into().unwrap()).await.unwrap();
+    assert!(warned(&explained.warnings), "{:?}", explained.warnings);
+    let mut request = LockCheckRequest::new("HEAD");
+    let lacking = fails(check_lock(&workspace, &request).await, ErrorKind::Repository);
+    assert!(warned(lacking.hints()), "{:?}", lacking.hints());
+    request.file = Some(shop.join("plain/made/lock.yaml"));
+    assert!(warned(&check_lock(&workspace, &request).await.unwrap().warnings));
     fs::write(&file, committed).unwrap();
     assert!(!warned(&generate_lock(&workspace, &LockGenerateRequest::new("HEAD")).await.unwrap().warnings));
 
@@ -216,8 +223,11 @@ async fn a_clone_without_a_configuration_is_offered_the_one_that_fits_it() {
     let hint = error.hints().join("\n");
     assert!(hint.contains("`orchestrator config init` writes one for its 3 submodules"), "{hint}");
 
-    // What the hint shows is what the command writes.
+    // What the hint shows is what the command writes; what it cannot know it names.
     let written = init_config(&alone(&shop, "plain"), &ConfigInitRequest::default()).unwrap();
+    assert!(written.yaml.contains("\"registry.example.com/{name}\""), "{}", written.yaml);
+    let placeholder = "`registry.example.com` stands for your registry";
+    assert!(written.warnings.iter().any(|one| one.starts_with(placeholder)), "{:?}", written.warnings);
     assert!(hint.ends_with(&written.yaml), "{hint}");
     assert!(written.yaml.lines().count() <= 7, "{}", written.yaml);
     assert_eq!(fs::read_to_string(shop.join("plain/orchestrator.yaml")).unwrap(), written.yaml);
@@ -235,6 +245,7 @@ async fn a_clone_without_a_configuration_is_offered_the_one_that_fits_it() {
     request.repository = Some("registry.example/shop/{short}".to_owned());
     let written = init_config(&alone(&shop, "plain"), &request).unwrap();
     assert!(written.yaml.contains("prefix: \"shop-\""), "{}", written.yaml);
+    assert_eq!(written.warnings, [""; 0]);
     add_to(
         &shop.join("plain/orchestrator.yaml"),
         "registries: { registry.example: { mirror: \"oci-layout:../registry\" } }\n",
@@ -266,6 +277,24 @@ async fn a_clone_beside_its_forge_is_judged_whole() {
     let made = generate_lock(&with_forge, &LockGenerateRequest::new("HEAD")).await.unwrap();
     assert_eq!(made.not_judged, []);
     shop.commit("dev", &[write("README.md", "a word\n")], "a word");
+}
+
+#[tokio::test]
+async fn an_edited_configuration_is_said_where_a_forge_is_asked_too() {
+    let shop = released();
+    git(&shop, ".", &["clone", "--quiet", "--branch=dev", "shop.git", "beside"]);
+    let plan_it = async |name: &str| plan(&opened(&shop, "beside"), &environment(name), None).await;
+    assert_eq!(plan_it("staging").await.unwrap().warnings, [""; 0]);
+    let environment = "  canary: { branch: staging, mode: staging, namespace: shop-canary }\n";
+    let file = shop.join("beside/orchestrator.yaml");
+    let edited =
+        fs::read_to_string(&file).unwrap().replace("environments:\n", &format!("environments:\n{environment}"));
+    fs::write(&file, edited).unwrap();
+    let said =
+        |texts: &[String]| texts.iter().any(|one| one.contains("the `orchestrator.yaml` in the work tree differs"));
+    assert!(said(&plan_it("staging").await.unwrap().warnings));
+    let unknown = fails(plan_it("canary").await, ErrorKind::Usage);
+    assert!(said(unknown.hints()), "{:?}", unknown.hints());
 }
 
 #[tokio::test]

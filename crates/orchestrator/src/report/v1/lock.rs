@@ -233,11 +233,18 @@ pub struct LockCheckReport {
     /// What could not be judged here, and why; empty where a forge answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_judged: Vec<NotJudged>,
+    /// What should be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Report for LockCheckReport {
     fn verdict(&self) -> Verdict {
         Verdict::of(self.usable)
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }
 
