@@ -28,13 +28,13 @@
 
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lock_model::ErrorClass;
 use lock_model::escaping::escape_terminal;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use url::{Host, Url};
 
 /// [`ErrorClass`] is what `class()` of an error says.
@@ -52,7 +52,19 @@ const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
 /// A client that follows no redirect, uses no proxy, retries nothing, and connects to no link-local address, where
 /// clouds hand out credentials. Clones share their connections.
 #[derive(Clone, Debug)]
-pub struct HttpClient(reqwest::Client);
+pub struct HttpClient {
+    /// For `http://`: no certificate is ever looked at.
+    plain: Client,
+    secure: Arc<Secure>,
+}
+
+/// The client for `https://`, made for the first request: reading the system's certificates takes longer than a request.
+#[derive(Debug)]
+struct Secure {
+    user_agent: String,
+    connect_deadline: Duration,
+    made: OnceLock<Result<Client, String>>,
+}
 
 /// Why an [`HttpClient`] cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -64,14 +76,13 @@ pub enum HttpClientError {
          `rustls::crypto::ring::default_provider().install_default()` first"
     )]
     NoTlsProvider,
-    /// The user agent is no header value, or the system has no trusted certificates.
+    /// The user agent is no header value.
     #[error("the HTTP client cannot be built")]
     Build(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl HttpClientError {
-    /// [`Bug`](ErrorClass::Bug) for a missing TLS provider, [`Invalid`](ErrorClass::Invalid) for what the caller or the
-    /// system provides.
+    /// [`Bug`](ErrorClass::Bug) for a missing TLS provider, [`Invalid`](ErrorClass::Invalid) for what the caller provides.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NoTlsProvider => ErrorClass::Bug,
@@ -90,6 +101,9 @@ pub enum RefusedUrl {
     /// The host is a link-local or unspecified address, or a cloud's metadata service.
     #[error("`{0}` is a link-local address, to which no request is sent")]
     LinkLocal(IpAddr),
+    /// The certificates that the system trusts cannot be read, or there are none: the reason.
+    #[error("`https` cannot be spoken: {0}")]
+    NoCertificates(String),
 }
 
 /// Why a host name has no address to connect to.
@@ -114,39 +128,58 @@ impl HttpClient {
         if !has_tls_provider() {
             return Err(HttpClientError::NoTlsProvider);
         }
-        reqwest::Client::builder()
-            .user_agent(user_agent)
-            .connect_timeout(connect_deadline)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .dns_resolver(Arc::new(GuardedResolver))
-            .build()
-            .map(Self)
-            .map_err(|error| HttpClientError::Build(error.into()))
+        let plain = builder(user_agent, connect_deadline).tls_certs_only([]).build();
+        let plain = plain.map_err(|error| HttpClientError::Build(error.into()))?;
+        let secure = Secure { user_agent: user_agent.to_owned(), connect_deadline, made: OnceLock::new() };
+        Ok(Self { plain, secure: Arc::new(secure) })
     }
 
     /// Begins a request.
     ///
     /// # Errors
     ///
-    /// Another scheme than `http` and `https`, and an address that is denied. A name that resolves to denied addresses
-    /// alone fails when the request is sent.
+    /// Another scheme than `http` and `https`, an address that is denied, and `https` on a system without certificates. A
+    /// name that resolves to denied addresses alone fails when the request is sent.
     pub fn request(&self, method: Method, url: Url) -> Result<RequestBuilder, RefusedUrl> {
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(RefusedUrl::Scheme(url.scheme().to_owned()));
-        }
+        let is_secure = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            other => return Err(RefusedUrl::Scheme(other.to_owned())),
+        };
         // Only a name reaches the resolver.
         let literal: Option<IpAddr> = match url.host() {
             Some(Host::Ipv4(address)) => Some(address.into()),
             Some(Host::Ipv6(address)) => Some(address.into()),
             Some(Host::Domain(_)) | None => None,
         };
-        match literal.filter(|address| is_denied(*address)) {
-            Some(address) => Err(RefusedUrl::LinkLocal(address)),
-            None => Ok(self.0.request(method, url)),
+        if let Some(denied) = literal.filter(|address| is_denied(*address)) {
+            return Err(RefusedUrl::LinkLocal(denied));
         }
+        let client = if is_secure { self.secure.client()? } else { &self.plain };
+        Ok(client.request(method, url))
     }
+}
+
+impl Secure {
+    fn client(&self) -> Result<&Client, RefusedUrl> {
+        let make = || builder(&self.user_agent, self.connect_deadline).build().map_err(|error| innermost(&error));
+        self.made.get_or_init(make).as_ref().map_err(|reason| RefusedUrl::NoCertificates(reason.clone()))
+    }
+}
+
+fn builder(user_agent: &str, connect_deadline: Duration) -> ClientBuilder {
+    Client::builder()
+        .user_agent(user_agent)
+        .connect_timeout(connect_deadline)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .dns_resolver(Arc::new(GuardedResolver))
+}
+
+/// The innermost reason of an error, which says most.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 fn has_tls_provider() -> bool {

@@ -1,13 +1,14 @@
 //! What was fetched before, on disk: a digest never stands for anything else.
 //!
 //! ```text
-//! DIR/v1/REPOSITORY/sha256-HEX    an image: its index or manifest, which has this digest, and what was read below it
-//! DIR/v1/REPOSITORY/tag-HEX       the digest that a tag had
+//! DIR/v2/REPOSITORY-sha256-HEX    an image: its index or manifest, which has this digest, and what was read below it
+//! DIR/v2/REPOSITORY-tag-HEX       the digest that a tag had
 //! ```
 //!
 //! An image's file holds its documents one after the other, each with a line before it that says the digest, the length
 //! and the type that it was served as, and a line end after it. One file for all of them, since a lock reads either all
-//! or none, and opening a file costs more than reading it.
+//! or none, and opening a file costs more than reading it. One folder for all repositories, since making a folder costs more
+//! than making a file.
 //!
 //! `REPOSITORY` is made of the host that is asked and the path: what one repository has says nothing about another. A
 //! document is hashed each time it is read. What a tag had is only ever a guess, which the registry confirms or refutes
@@ -45,11 +46,12 @@ pub(crate) struct Cache {
     last_settled: OnceLock<Option<SystemTime>>,
 }
 
-/// The part of the folder that belongs to one repository at one host.
+/// The files that belong to one repository at one host.
 #[derive(Clone, Debug)]
 pub(crate) struct RepositoryCache {
     cache: Arc<Cache>,
-    folder: PathBuf,
+    /// What their names begin with.
+    repository: Digest,
     shelf: Arc<Mutex<Shelf>>,
 }
 
@@ -64,7 +66,7 @@ struct Shelf {
 impl Cache {
     pub(crate) fn new(folder: &Path, limit: u64) -> Self {
         Self {
-            folder: folder.join("v1"),
+            folder: folder.join("v2"),
             problem: Mutex::default(),
             limit,
             written: AtomicU64::new(0),
@@ -89,8 +91,8 @@ impl Cache {
     }
 
     pub(crate) fn of(self: &Arc<Self>, host: &str, path: &str) -> RepositoryCache {
-        let name = Digest::of(format!("{host}/{path}").as_bytes());
-        RepositoryCache { cache: Arc::clone(self), folder: self.folder.join(name.hex()), shelf: Arc::default() }
+        let repository = Digest::of(format!("{host}/{path}").as_bytes());
+        RepositoryCache { cache: Arc::clone(self), repository, shelf: Arc::default() }
     }
 
     fn failed(&self, path: &Path, error: &std::io::Error) {
@@ -167,12 +169,16 @@ impl RepositoryCache {
     }
 
     fn image_path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join(format!("sha256-{}", digest.hex()))
+        self.path("sha256", digest)
     }
 
     fn tag_path(&self, tag: &Tag) -> PathBuf {
         // Tags differ by case, and not every file system tells case apart.
-        self.folder.join(format!("tag-{}", Digest::of(tag.as_str().as_bytes()).hex()))
+        self.path("tag", &Digest::of(tag.as_str().as_bytes()))
+    }
+
+    fn path(&self, kind: &str, digest: &Digest) -> PathBuf {
+        self.cache.folder.join(format!("{}-{kind}-{}", self.repository.hex(), digest.hex()))
     }
 
     fn read(&self, path: &Path) -> Option<Vec<u8>> {
@@ -202,21 +208,22 @@ impl RepositoryCache {
         if self.cache.problem().is_some() {
             return;
         }
+        let folder = &self.cache.folder;
         let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
             file.write_all(bytes)?;
             // Not flushed to the disk: after a crash the hash tells what is left of it.
             file.persist(path).map_err(|error| error.error).map(drop)
         };
         let make_folder = || {
             // What is private in a registry is private here too.
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
         };
         let is_missing = |outcome: &std::io::Result<()>| {
             outcome.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
         };
         let mut written = write();
-        // The first time for the repository; and another process may make room, and take the folder while it is empty.
+        // The first time; and another process that makes room may take what is not renamed yet.
         for _ in 0..3 {
             if is_missing(&written) {
                 written = make_folder().and_then(|()| write());

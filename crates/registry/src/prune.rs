@@ -1,9 +1,9 @@
 //! Keeps the cache from growing for ever.
 //!
 //! ```text
-//! DIR/v1/size    how many bytes lie there, as far as processes counted
-//! DIR/v1/lock    held by the process that counts or deletes
-//! DIR/v1/recount a process came while the lock was held: what it wrote is in no sum
+//! DIR/v2/size    how many bytes lie there, as far as processes counted
+//! DIR/v2/lock    held by the process that counts or deletes
+//! DIR/v2/recount a process came while the lock was held: what it wrote is in no sum
 //! ```
 //!
 //! Each command adds what it wrote to `size`, which costs nothing where nothing was written. The folder itself is looked
@@ -20,13 +20,15 @@ use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 
 /// What a disk gives to a file is a multiple of this.
 const BLOCK: u64 = 4096;
+const SIZE: &str = "size";
+const LOCK: &str = "lock";
 const RECOUNT: &str = "recount";
 
 /// Adds what was written to the folder's size, and makes room where that is too much.
 ///
 /// `false`: another process is at it, and the next one counts everything.
 pub(crate) fn settle(folder: &Path, written: u64, limit: u64) -> io::Result<bool> {
-    let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+    let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => {
@@ -35,7 +37,7 @@ pub(crate) fn settle(folder: &Path, written: u64, limit: u64) -> io::Result<bool
         }
         Err(fs::TryLockError::Error(error)) => return Err(error),
     }
-    let size = folder.join("size");
+    let size = folder.join(SIZE);
     let is_known = fs::remove_file(folder.join(RECOUNT)).is_err();
     let known = is_known.then(|| fs::read_to_string(&size).ok()).flatten();
     let known: Option<u64> = known.and_then(|text| text.trim().parse().ok());
@@ -59,7 +61,7 @@ pub(crate) fn on_disk(bytes: usize) -> u64 {
 
 /// When the cache was counted last: what was used since needs no further mark.
 pub(crate) fn last_settled(folder: &Path) -> Option<SystemTime> {
-    fs::metadata(folder.join("size")).ok()?.modified().ok()
+    fs::metadata(folder.join(SIZE)).ok()?.modified().ok()
 }
 
 /// Marks a file as used, once for each time that the cache was counted.
@@ -79,22 +81,17 @@ struct Entry {
     size: u64,
 }
 
-/// Everything in the folders of the repositories.
+/// Everything in the folder but its own three files.
 fn files(folder: &Path) -> io::Result<Vec<Entry>> {
     let mut found = Vec::new();
-    for repository in fs::read_dir(folder)? {
-        let repository = repository?;
-        if !repository.file_type()?.is_dir() {
-            continue;
-        }
-        for file in fs::read_dir(repository.path())? {
-            let file = file?;
-            // A file that is renamed meanwhile is another one when it comes up again.
-            let Ok(metadata) = file.metadata() else { continue };
-            if metadata.is_file() {
-                let size = metadata.len().max(1).div_ceil(BLOCK) * BLOCK;
-                found.push(Entry { path: file.path(), used: metadata.modified()?, size });
-            }
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        // A file that is renamed meanwhile is another one when it comes up again.
+        let Ok(metadata) = file.metadata() else { continue };
+        let is_own = [SIZE, LOCK, RECOUNT].iter().any(|own| file.file_name() == *own);
+        if metadata.is_file() && !is_own {
+            let size = metadata.len().max(1).div_ceil(BLOCK) * BLOCK;
+            found.push(Entry { path: file.path(), used: metadata.modified()?, size });
         }
     }
     Ok(found)
@@ -113,10 +110,6 @@ fn make_room(folder: &Path, limit: u64) -> io::Result<u64> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => total -= file.size,
         }
-        if let Some(repository) = file.path.parent() {
-            // Only an empty folder can be removed this way.
-            fs::remove_dir(repository).ok();
-        }
     }
     Ok(total)
 }
@@ -132,7 +125,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (name, seconds) in names.iter().zip(1..) {
             let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
             let mut file = File::create(path).unwrap();
             file.write_all(b"x").unwrap();
             file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
@@ -156,20 +148,19 @@ mod tests {
 
     #[test]
     fn f4_what_was_not_used_for_longest_goes() {
-        let folder = filled(&["a/1", "b/1", "a/2", "c/1", "c/2"]);
+        let folder = filled(&["a1", "b1", "a2", "c1", "c2"]);
         let folder = folder.path();
         assert!(settle(folder, 0, 5 * BLOCK).unwrap());
         assert_eq!((left(folder).len(), size(folder).as_str()), (5, "20480\n"), "counted, and within the limit");
         // Another block was written: three quarters of four blocks are left.
         assert!(settle(folder, BLOCK, 4 * BLOCK).unwrap());
-        assert_eq!(left(folder), ["a/2", "c/1", "c/2"]);
+        assert_eq!(left(folder), ["a2", "c1", "c2"]);
         assert_eq!(size(folder), "12288\n");
-        assert!(!folder.join("b").exists(), "an empty folder is removed");
     }
 
     #[test]
     fn f4_a_wrong_sum_is_found_out_and_a_lost_one_counted_again() {
-        let folder = filled(&["a/1", "a/2"]);
+        let folder = filled(&["a1", "a2"]);
         fs::write(folder.path().join("size"), "999999999").unwrap();
         assert!(settle(folder.path(), 0, 10 * BLOCK).unwrap());
         assert_eq!((left(folder.path()).len(), size(folder.path()).as_str()), (2, "8192\n"));
@@ -180,7 +171,7 @@ mod tests {
 
     #[test]
     fn f5_whoever_comes_while_another_deletes_goes_on() {
-        let folder = filled(&["a/1", "a/2"]);
+        let folder = filled(&["a1", "a2"]);
         let lock = File::create(folder.path().join("lock")).unwrap();
         lock.lock().unwrap();
         assert!(!settle(folder.path(), 0, 0).unwrap());
@@ -194,8 +185,8 @@ mod tests {
 
     #[test]
     fn f4_a_file_is_marked_once_for_each_count() {
-        let folder = filled(&["a/1"]);
-        let path = folder.path().join("a/1");
+        let folder = filled(&["a1"]);
+        let path = folder.path().join("a1");
         let modified = || fs::metadata(&path).unwrap().modified().unwrap();
         let mark = |last_settled| {
             let file = File::open(&path).unwrap();

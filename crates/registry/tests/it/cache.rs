@@ -52,7 +52,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path));
-        } else if !["v1/size", "v1/lock", "v1/recount"].iter().any(|own| path.ends_with(own)) {
+        } else if !["v2/size", "v2/lock", "v2/recount"].iter().any(|own| path.ends_with(own)) {
             found.push(path);
         }
     }
@@ -192,7 +192,7 @@ async fn f24_many_commands_share_a_cache_that_nobody_else_can_read() {
     assert!(answers.iter().all(Result::is_ok));
     assert!(commands.iter().all(|command| command.cache_problem().is_none()));
     assert_eq!(files(&cache).len(), 2, "nothing half-written is left");
-    for folder in [cache.clone(), cache.join("v1")] {
+    for folder in [cache.clone(), cache.join("v2")] {
         assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }
