@@ -39,6 +39,15 @@ pub(crate) fn opened(global: &GlobalArgs, deadline: Duration, progress: Arc<Prog
     Opened::open(settings(global, deadline)?, surroundings(), Arc::new(clock::clock()?), progress)
 }
 
+/// The same for a command that only reads, whoever acts: git is not asked for a person's address.
+pub(crate) fn opened_to_read(global: &GlobalArgs, deadline: Duration, progress: Arc<Progress>) -> Result<Opened> {
+    let mut settings = settings(global, deadline)?;
+    if settings.actor == Actor::OfGit {
+        settings.actor = Actor::NotAsked;
+    }
+    Opened::open(settings, surroundings(), Arc::new(clock::clock()?), progress)
+}
+
 fn settings(global: &GlobalArgs, deadline: Duration) -> Result<Settings> {
     let mut settings = Settings::new(&global.repository, actor(global)?);
     settings.command = Some(command_line::without_actor(std::env::args_os().skip(1)));

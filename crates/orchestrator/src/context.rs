@@ -213,7 +213,7 @@ pub(crate) fn who_acts(
 ) -> Result<Result<UserName, Unknown>> {
     let mail = match actor {
         Actor::OfGit => mail_of_job(&surroundings.job).or_else(|| setting(git, "user.email")),
-        Actor::Named(_) | Actor::Bot => None,
+        Actor::Named(_) | Actor::Bot | Actor::NotAsked => None,
     };
     Ok(identify(actor, &reader(root, git)?.users()?, mail.as_deref()))
 }

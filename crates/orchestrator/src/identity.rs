@@ -22,11 +22,15 @@ pub enum Actor {
     Bot,
     /// The person to whom the forge gives the `user.email` that git has in the repository.
     OfGit,
+    /// Nobody: the call only reads, and git is not asked for an address.
+    NotAsked,
 }
 
 /// Why nobody is known to act: enough to read, and not to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
+    /// The call said that it only reads.
+    NotAsked,
     /// Git has no address.
     NoAddress,
     /// No user of the forge has git's address.
@@ -53,6 +57,7 @@ pub(crate) fn identify(actor: &Actor, users: &[User], mail: Option<&str>) -> Res
             [bot] => Ok(bot.name.clone()),
             bots => Err(Unknown::NoSingleBot { bots: bots.iter().map(|bot| bot.name.to_string()).collect() }),
         },
+        Actor::NotAsked => Err(Unknown::NotAsked),
         Actor::OfGit => {
             let Some(mail) = mail.map(str::trim).filter(|mail| !mail.is_empty()) else {
                 return Err(Unknown::NoAddress);
@@ -77,6 +82,7 @@ impl Unknown {
         let name_yourself = "name the user who acts: `--as USER`, or `ORCHESTRATOR_AS=USER`";
         let shown = |mail: &str| format!("`{}`, the `user.email` of git,", escape_short(mail.as_bytes(), 100));
         match self {
+            Self::NotAsked => Error::new(ErrorKind::Bug, "a call that only reads is about to write"),
             Self::NoAddress => Error::new(ErrorKind::Usage, "it is not known who acts: git has no `user.email` here")
                 .hint(name_yourself)
                 .hint("or give git the address that the forge has for you: `git config user.email ADDRESS`"),

@@ -16,9 +16,11 @@ use crate::surroundings::surroundings;
 
 pub(crate) async fn run(session: &Session, command: LockCommand) -> Result<Shown> {
     match command {
-        LockCommand::Generate(args) => generate(&session.opened()?, args).await,
+        // The merge of a pull request is made on somebody's behalf.
+        LockCommand::Generate(args) if args.pull_request.is_some() => generate(&session.opened()?, args).await,
+        LockCommand::Generate(args) => generate(&session.opened_to_read()?, args).await,
         LockCommand::Migrate(args) => migrate(&session.context()?, args).await,
-        LockCommand::Check(args) => check(&session.opened()?, args).await,
+        LockCommand::Check(args) => check(&session.opened_to_read()?, args).await,
         LockCommand::Diff(args) => diff(session, &args).await,
         LockCommand::Publish(args) => publish(&session.context()?, &args).await,
         LockCommand::Commit(args) => commit(&session.context()?, &args).await,

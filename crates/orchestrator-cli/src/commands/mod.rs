@@ -39,11 +39,16 @@ impl Session {
         surroundings::opened(&self.global, self.deadline, Arc::clone(&self.progress))
     }
 
+    /// Opens the repository for a command that only reads, with its forge where it has one.
+    pub(crate) fn opened_to_read(&self) -> Result<Opened> {
+        surroundings::opened_to_read(&self.global, self.deadline, Arc::clone(&self.progress))
+    }
+
     /// Runs a command that needs a runtime.
     pub(crate) async fn dispatch(&self, command: Command) -> Result<Shown> {
         match command {
             Command::Lock(command) => lock::run(self, command).await,
-            Command::Images(ImagesCommand::Explain(args)) => images::explain(&self.opened()?, &args).await,
+            Command::Images(ImagesCommand::Explain(args)) => images::explain(&self.opened_to_read()?, &args).await,
             Command::Run(args) => environment::run(&self.context()?, args).await,
             Command::Health(args) => environment::health(&self.context()?, &args).await,
             Command::Plan(args) => environment::plan(&self.opened()?, &args).await,
