@@ -43,6 +43,11 @@ pub(crate) struct ClusterShop<'a> {
 impl<'a> ClusterShop<'a> {
     /// Nothing is deployed yet; or the running test is skipped. `helm` is the name of a part.
     pub(crate) fn new_or_skip(cluster: &'a Cluster, helm: &str) -> Option<Self> {
+        Self::with_or_skip(cluster, helm, &["ops/shop-dashboards", SERVICE], "")
+    }
+
+    /// The same with other submodules, and more keys of every environment.
+    pub(crate) fn with_or_skip(cluster: &'a Cluster, helm: &str, submodules: &[&str], keys: &str) -> Option<Self> {
         let helm = bench::part_or_skip(helm)?;
         let node = cluster.node_or_skip()?;
         let namespace = cluster.namespace("shop-staging");
@@ -51,10 +56,10 @@ impl<'a> ClusterShop<'a> {
         let install = r#"kubeconfig: { env: SHOP_KUBECONFIG }
   target: { kind: helm, chart: "{path}/chart" }"#;
         let configuration = CONFIGURATION
-            .replace(render, install)
+            .replace(render, &format!("{install}{keys}"))
             .replace("\"registry.example/shop/{short}\"", &format!("\"{}/{namespace}/{{short}}\"", node.registry()))
             .replace("namespace: shop-staging", &format!("namespace: {namespace}"));
-        let shop = Shop::with_services(&["ops/shop-dashboards", SERVICE], &configuration);
+        let shop = Shop::with_services(submodules, &configuration);
         let tools = shop.join("tools");
         std::fs::create_dir(&tools).unwrap();
         symlink(helm.program(), tools.join("helm")).unwrap();
@@ -69,16 +74,23 @@ impl<'a> ClusterShop<'a> {
 
     /// The same with another template in its chart.
     pub(crate) fn merge_chart(&self, version: u32, command: &[&str], template: &str) -> String {
-        let repository = self.shop.service("shop-cart");
+        let digest = self.commit(SERVICE, version, command, template);
+        self.shop.merge_dev();
+        digest
+    }
+
+    /// Puts a version of any service onto the branch of the developers; gives the digest of its image.
+    fn commit(&self, path: &str, version: u32, command: &[&str], template: &str) -> String {
+        let service = path.rsplit('/').next().unwrap();
+        let repository = self.shop.service(service);
         repository.write("chart/Chart.yaml", CHART).write("chart/templates/app.yaml", template);
-        let commit = self.shop.new_version("shop-cart", version, Built::No);
-        let repository = format!("{}/cart", self.namespace);
+        let commit = self.shop.new_version(service, version, Built::No);
+        let repository = format!("{}/{}", self.namespace, service.strip_prefix("shop-").unwrap());
         let labels = [("org.opencontainers.image.revision", commit.as_str())];
         let tag = format!("main-{}", &commit[..7]);
         let digest = self.node.push(&Image { repository: &repository, tag: &tag, command, labels: &labels });
-        self.shop.work_on("dev").gitlink(SERVICE, &commit);
-        self.shop.commit_and_push("dev", &format!("cart {version}"));
-        self.shop.merge_dev();
+        self.shop.work_on("dev").gitlink(path, &commit);
+        self.shop.commit_and_push("dev", &format!("{service} {version}"));
         digest
     }
 
@@ -260,4 +272,23 @@ fn q3_what_was_edited_or_added_since_is_drift_and_a_strangers_endpoint_is_no_pro
     kubectl(&["wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s"]);
     let verify = staging.ends("verify staging", 1);
     assert!(verify.text().contains("Service/shop-cart sends requests to pods that are not proven: `stranger`"));
+}
+
+/// The gateway goes last: it is not touched where what it stands before does not come up.
+#[test]
+fn a_wave_that_fails_stops_the_waves_behind_it() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let (web, services) = ("services/shop-web", ["ops/shop-dashboards", SERVICE, "services/shop-web"]);
+    let waves = "\n  waves: [\"**\", { match: shop-web, at-once: 1, pause: 1s }]";
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm3", &services, waves) else { return };
+    staging.commit(web, 2, SERVES, DEPLOYMENT);
+    staging.merge(2, SERVES);
+    let ran = staging.ends("run staging", 0);
+    let place = |name: &str| ran.stderr().find(&format!("writing helm release `{name}`")).unwrap();
+    assert!(place("shop-cart") < place("shop-web"), "{}", ran.text());
+
+    staging.commit(web, 3, SERVES, DEPLOYMENT);
+    staging.merge(3, &["sh", "-c", "exit 4"]);
+    let failed = staging.ends("run staging", 21);
+    assert!(failed.stderr().contains("changed: shop-cart; not touched: shop-web"), "{}", failed.text());
 }

@@ -99,6 +99,9 @@ impl Config {
             for entry in &environment.overrides {
                 check(&entry.pattern, &entry.match_origin, "service", &service);
             }
+            for entry in &environment.waves {
+                check(&entry.pattern, &entry.match_origin, "service", &service);
+            }
             for entry in &environment.migrations {
                 check(&entry.pattern, &entry.match_origin, "service", &service);
             }

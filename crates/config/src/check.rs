@@ -57,7 +57,10 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
                 check(&entry.node, value, layer, problems);
             }
         }
-        (Shape::Keys(keys), Value::Map(map)) => check_keys(node, map, keys, None, layer, problems),
+        (Shape::Keys(keys) | Shape::ShortForm(_, keys), Value::Map(map)) => {
+            check_keys(node, map, keys, None, layer, problems);
+        }
+        (Shape::ShortForm(format, _), _) => check(node, &Shape::Text(*format), layer, problems),
         (Shape::Kinds(kinds), Value::Map(map)) => check_kinds(node, map, kinds, layer, problems),
         (Shape::Source(keys), Value::Map(map)) => {
             check_keys(node, map, keys, None, layer, problems);
@@ -272,8 +275,13 @@ fn check_source(node: &Node, map: &Map, keys: &[Key], layer: Layer, problems: &m
 
 /// Puts defaults where a tree says nothing, at every depth.
 pub(super) fn complete(node: &mut Node, shape: &Shape, problems: &mut Problems) {
+    if let (Shape::ShortForm(_, [first, ..]), Value::Text(_)) = (shape, &node.value) {
+        let text = node.clone();
+        let entry = Entry { key: first.name.to_owned(), key_origin: node.origin.clone(), node: text };
+        node.value = Value::Map(Map { entries: vec![entry] });
+    }
     match (shape, &mut node.value) {
-        (Shape::Keys(keys), Value::Map(map)) => complete_keys(map, keys, problems),
+        (Shape::Keys(keys) | Shape::ShortForm(_, keys), Value::Map(map)) => complete_keys(map, keys, problems),
         (Shape::Kinds(kinds), Value::Map(map)) => {
             let name = map.get("kind").and_then(Node::text);
             if let Some(kind) = kinds.iter().find(|kind| Some(kind.name) == name) {

@@ -12,7 +12,7 @@ use super::decode::{
 use super::environment::{
     AllowedImage, ApprovalFallback, ApprovalRequirement, ClusterCheck, ClusterChecks, Dependency, Environment, Health,
     HelmTarget, Kubeconfig, Migration, NamespaceRule, NotDeployed, Override, Probe, ProbeKind, Promote, Release,
-    RenderTarget, Requires, Target,
+    RenderTarget, Requires, Target, Wave,
 };
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
@@ -48,6 +48,7 @@ pub(super) fn environment(
         not_deployed: not_deployed(node.get("not-deployed")?)?,
         unpinned_images: unpinned_images(node.get("unpinned-images")?)?,
         namespaces: namespaces(node.get("namespaces")?)?,
+        waves: node.get("waves")?.list()?.iter().map(wave).collect::<Option<_>>()?,
         migrations: node.get("migrations")?.list()?.iter().map(migration).collect::<Option<_>>()?,
         health: health(node.get("health")?)?,
         suites: parsed_list(node, "suites")?,
@@ -164,6 +165,16 @@ fn unpinned_images(node: &Node) -> Option<BTreeMap<ImageReference, AllowedImage>
 
 fn namespaces(node: &Node) -> Option<NamespaceRule> {
     Some(NamespaceRule { allow: parsed_list(node, "allow")?, rewrite: node.get("rewrite")?.boolean()? })
+}
+
+fn wave(node: &Node) -> Option<Wave> {
+    let matched = node.get("match")?;
+    Some(Wave {
+        pattern: pattern(matched)?,
+        at_once: node.get("at-once")?.integer()?.try_into().ok()?,
+        pause: optional(node, "pause", |node| parse_duration(node.text()?).ok())?.unwrap_or_default(),
+        match_origin: matched.origin.clone(),
+    })
 }
 
 fn migration(node: &Node) -> Option<Migration> {

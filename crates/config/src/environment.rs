@@ -44,6 +44,8 @@ pub struct Environment {
     pub namespaces: NamespaceRule,
     /// Services whose new versions change stored data.
     pub migrations: Vec<Migration>,
+    /// The order in which services are deployed; empty: all at once.
+    pub waves: Vec<Wave>,
     /// What is asked before anything is changed.
     pub health: Health,
     /// Suites to run, in this order.
@@ -173,6 +175,19 @@ pub struct AllowedImage {
     pub owner: String,
     /// The last day on which it holds.
     pub until: Date,
+}
+
+/// One entry of `waves:`
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Wave {
+    /// The services that belong to it, as far as no later wave names them.
+    pub pattern: Pattern,
+    /// How many services are changed at a time.
+    pub at_once: u32,
+    /// How long to wait once it is ready.
+    pub pause: Duration,
+    pub(super) match_origin: Origin,
 }
 
 /// One entry of `migrations:`

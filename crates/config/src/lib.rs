@@ -62,9 +62,9 @@ pub use branches::{Branches, Role};
 pub use chart_values::ChartValues;
 pub use environment::{
     AllowedImage, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks, Dependency,
-    Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, NamespaceRule, NotDeployed,
-    Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings, Severity,
-    SourceFiles, SourceFolder, Target,
+    Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, Migration, NamespaceRule,
+    NotDeployed, Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings,
+    Severity, SourceFiles, SourceFolder, Target, Wave,
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};

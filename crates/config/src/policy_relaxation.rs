@@ -167,6 +167,8 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         namespaces: _,
         prefix: _,
         migrations,
+        // When, not what.
+        waves: _,
         // A text for readers.
         locked_only: _,
         not_deployed,

@@ -42,6 +42,7 @@ fn schema(shape: &Shape, layer: Layer) -> Map<String, Value> {
             })
         }
         Shape::Keys(keys) => keys_schema(keys, layer),
+        Shape::ShortForm(format, keys) => json!({ "anyOf": [format.schema(), keys_schema(keys, layer)] }),
         Shape::Kinds(kinds) => kinds_schema(kinds, layer),
         Shape::Tree(_) => json!({ "type": "object" }),
         Shape::Later => json!(false),

@@ -1,7 +1,7 @@
 //! Every key of `orchestrator.yaml`, as data.
 
 use super::schema_shape::Shape::{
-    Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, Source, Text, Tree,
+    Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, ShortForm, Source, Text, Tree,
 };
 use super::schema_shape::{Key, Kind, Shape, defaults, kind, later, later_kind, optional, required};
 use super::string_formats::Format;
@@ -535,7 +535,27 @@ const ENVIRONMENT_KEYS: &[Key] = &[
     later("ready"),
     later("conflicts"),
     later("removed"),
-    later("waves"),
+    defaults(
+        "waves",
+        "[]",
+        List(&ShortForm(
+            Format::Pattern,
+            &[
+                required(
+                    "match",
+                    Text(Format::Pattern),
+                    "Which services belong to it; the last entry that matches decides.",
+                ),
+                defaults("at-once", "4", Integer { least: 1, most: 64 }, "How many services are changed at a time."),
+                optional(
+                    "pause",
+                    Text(Format::Duration),
+                    "How long to wait once it is ready, before the next one; by default not at all.",
+                ),
+            ],
+        )),
+        "The order in which services are deployed: each wave is ready before the next one begins.",
+    ),
     later("containers"),
     later("stack"),
     later("third-party"),

@@ -23,6 +23,8 @@ pub(super) enum Shape {
     Named(Format, &'static Self),
     /// A map with these keys.
     Keys(&'static [Key]),
+    /// A map with these keys; a text of the format stands for the first key alone.
+    ShortForm(Format, &'static [Key]),
     /// A map whose `kind` says which other keys it has.
     Kinds(&'static [Kind]),
     /// A map with exactly one of the sources' keys.
@@ -127,6 +129,7 @@ impl Shape {
             Self::Integer { .. } => "a number",
             Self::Boolean => "`true` or `false`",
             Self::List(_) | Self::NonEmptyList(_) => "a list",
+            Self::ShortForm(..) => "text or a map",
             Self::Named(..) | Self::Keys(_) | Self::Kinds(_) | Self::Source(_) | Self::Tree(_) => "a map",
             Self::Later => "nothing",
         }

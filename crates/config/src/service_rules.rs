@@ -230,7 +230,8 @@ impl Config {
         }
         let overrides = environment.overrides.iter().map(|entry| (&entry.pattern, &entry.match_origin));
         let migrations = environment.migrations.iter().map(|entry| (&entry.pattern, &entry.match_origin));
-        for (pattern, origin) in overrides.chain(migrations) {
+        let waves = environment.waves.iter().map(|entry| (&entry.pattern, &entry.match_origin));
+        for (pattern, origin) in overrides.chain(migrations).chain(waves) {
             if !matched(pattern) {
                 problems.add(origin, format!("pattern `{pattern}` matches no service"));
             }
@@ -257,6 +258,25 @@ impl Config {
                     let origin = origin_in(&["overrides"]).unwrap_or_else(|| environment.origin.clone());
                     problems.add(&origin, format!("service `{}`: {conflict}", service.name));
                 }
+            }
+        }
+        if !environment.waves.is_empty() {
+            let waves = origin_in(&["waves"]).unwrap_or_else(|| environment.origin.clone());
+            if matches!(environment.target, Some(Target::Render(_))) {
+                problems
+                    .add(&waves, "target `render` writes all services at once: it has no waves")
+                    .with_hint("what follows the branch decides on the order");
+            }
+            let in_none = services
+                .iter()
+                .filter(|service| environment.deploys(&service.name, &service.path))
+                .filter(|service| environment.wave_of(&service.name, &service.path).is_none())
+                .map(|service| format!("`{}`", service.name))
+                .collect::<Vec<_>>();
+            if !in_none.is_empty() {
+                problems
+                    .add(&waves, format!("no wave of `{}` has {}", environment.name, in_none.join(", ")))
+                    .with_hint("a first wave `\"**\"` has every service that no later wave names");
             }
         }
         if environment.target.is_some() && environment.locked_only.is_none() {
@@ -290,6 +310,12 @@ impl ServiceRule {
 }
 
 impl Environment {
+    /// In which wave a service is deployed, counted from 0: the last one that names it. `None` where no wave does, or there
+    /// are none.
+    pub fn wave_of(&self, name: &ServiceName, path: &TreePath) -> Option<usize> {
+        self.waves.iter().rposition(|wave| wave.pattern.matches(name, path))
+    }
+
     /// What becomes of a locked service here, on a day.
     pub fn decide(&self, name: &ServiceName, path: &TreePath, today: Date) -> Deployment {
         if let Some(NotDeployed { reason, owner, until }) = self.not_deployed.get(name) {

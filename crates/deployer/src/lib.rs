@@ -101,6 +101,6 @@ pub use problem::{DeployProblem, DeployProblems, ProblemKind};
 pub use proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProofVerdict, ProvenImage};
 pub use render::{RenderFolder, RenderTarget};
 pub use request::{
-    DeployRequest, DeployService, ForeignNamespace, NamespaceRule, NotDeployed, OccupiedPlace, UnpinnedImageRule,
+    DeployRequest, DeployService, ForeignNamespace, NamespaceRule, NotDeployed, OccupiedPlace, UnpinnedImageRule, Wave,
 };
 pub use target::Target;

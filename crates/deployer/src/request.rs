@@ -1,6 +1,7 @@
 //! What is to be deployed: services, their files, their locked images, and the rules of the environment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, ServiceName};
 
@@ -36,6 +37,25 @@ pub struct DeployRequest {
     pub not_deployed: Vec<NotDeployed>,
     /// The manifests of the platforms of each locked index: what a container reports may be one of them.
     pub platform_digests: BTreeMap<Digest, BTreeSet<Digest>>,
+    /// The order in which services are changed in a cluster: those of a wave are ready before the next one begins. Empty:
+    /// one wave.
+    pub waves: Vec<Wave>,
+}
+
+/// How the services of one wave are changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wave {
+    /// How many at a time; 0 counts as 1.
+    pub at_once: usize,
+    /// How long to wait once all of them are ready, before the next wave.
+    pub pause: Duration,
+}
+
+impl Default for Wave {
+    /// Four services at a time, without a pause.
+    fn default() -> Self {
+        Self { at_once: 4, pause: Duration::ZERO }
+    }
 }
 
 impl DeployRequest {
@@ -60,6 +80,7 @@ impl DeployRequest {
             other_images: Vec::new(),
             not_deployed: Vec::new(),
             platform_digests: BTreeMap::new(),
+            waves: Vec::new(),
         }
     }
 
@@ -88,12 +109,14 @@ pub struct DeployService {
     pub values: Map<String, Value>,
     /// Which of its objects may leave the namespace; without one, the request's rule holds.
     pub namespace_rule: Option<NamespaceRule>,
+    /// The place of its wave in the request's list.
+    pub wave: usize,
 }
 
 impl DeployService {
     /// A service without image and files.
     pub fn new(name: ServiceName) -> Self {
-        Self { name, image: None, files: Vec::new(), values: Map::new(), namespace_rule: None }
+        Self { name, image: None, files: Vec::new(), values: Map::new(), namespace_rule: None, wave: 0 }
     }
 }
 

@@ -190,6 +190,7 @@ environments:
     not-deployed: { shop-crat: { reason: r, owner: o, until: "2026-01-01" } }
     overrides: [{ match: shop-chart, namespaces: { rewrite: true } }]
     migrations: [{ match: shop-orders, irreversible: true }]
+    waves: [ops/*, { match: shop-till }]
 "#;
     let list = ["services/shop-cart", "services/Upper", "ops/shop-cart", "ops/grafana", "other/x", "services/a__-b"];
     let errors = load(text).assign_services(&paths(&list)).unwrap_err();
@@ -213,6 +214,9 @@ environments:
     14: environments.staging.not-deployed.shop-crat: no service is named `shop-crat` (did you mean `shop-cart`?)
     15: environments.staging.overrides[0].match: pattern `shop-chart` matches no service
     16: environments.staging.migrations[0].match: pattern `shop-orders` matches no service
+    17: environments.staging.waves: target `render` writes all services at once: it has no waves (what follows the branch decides on the order)
+    17: environments.staging.waves: no wave of `staging` has `shop-cart`, `a__-b` (a first wave `"**"` has every service that no later wave names)
+    17: environments.staging.waves[1].match: pattern `shop-till` matches no service
     "#);
 }
 
@@ -437,6 +441,7 @@ fn every_value_says_where_it_comes_from() {
       rewrite: false                 # default
     suites: []                       # default
     migrations: []                   # default
+    waves: []                        # default
     branch: production               # default
     "#);
     assert!(config.show(Some(&environment("nowhere"))).is_none());

@@ -61,6 +61,8 @@ pub struct PlannedRelease {
     pub service: ServiceName,
     /// What happens to the release.
     pub action: ReleaseAction,
+    /// The place of its wave.
+    pub wave: usize,
     pub(super) chart: Vec<(String, Vec<u8>)>,
     pub(super) values: Map<String, Value>,
     pub(super) rendering: Rendering,
@@ -144,7 +146,7 @@ pub(super) fn assemble(
             Some(_) => ReleaseAction::Upgrade,
         };
         let (chart, values) = (service.files.clone(), service.values.clone());
-        releases.push(PlannedRelease { service: name.clone(), action, chart, values, rendering });
+        releases.push(PlannedRelease { service: name.clone(), action, wave: service.wave, chart, values, rendering });
     }
     if let Some(problems) = DeployProblems::new(problems) {
         return Err(problems);

@@ -18,7 +18,7 @@ use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
 use crate::request::{DeployRequest, DeployService};
 
 /// How many charts helm works on at once.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// A rendering, or what is wrong with the chart.
 pub(super) type Answer = Result<Rendering, Vec<DeployProblem>>;
@@ -33,7 +33,7 @@ pub async fn plan_from_nothing(search: &HelmSearch, request: &DeployRequest) -> 
     run_blocking(move || {
         fail_with(chart_problems(&request))?;
         let helm = HelmProgram::find(&search)?;
-        let answers = in_parallel(&request.services, |service| render_twice(&helm, &request, service));
+        let answers = in_parallel(AT_ONCE, &request.services, |service| render_twice(&helm, &request, service));
         let rendered = all_rendered(request.services.iter().zip(answers))?;
         let rendered = rendered.into_iter().map(|(service, rendering)| RenderedService {
             service,
@@ -208,11 +208,11 @@ pub(super) fn fail_with(problems: Vec<DeployProblem>) -> Result<(), DeployProble
 }
 
 /// Runs work on every item, several at once; the answers are in the order of the items.
-pub(super) fn in_parallel<T: Sync, A: Send>(items: &[T], work: impl Fn(&T) -> A + Sync) -> Vec<A> {
+pub(super) fn in_parallel<T: Sync, A: Send>(at_once: usize, items: &[T], work: impl Fn(&T) -> A + Sync) -> Vec<A> {
     let next = AtomicUsize::new(0);
     let answers: Mutex<Vec<(usize, A)>> = Mutex::new(Vec::with_capacity(items.len()));
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(items.len()) {
+        for _ in 0..at_once.clamp(1, items.len().max(1)) {
             scope.spawn(|| {
                 while let Some((index, item)) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, items.get(index)?)))

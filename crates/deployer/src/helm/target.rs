@@ -16,15 +16,15 @@ use super::plan::{
 };
 use super::program::{Capabilities, HelmProgram, HelmSearch, ReleaseName};
 use super::render::{
-    Operation, all_rendered, fail_with, in_parallel, render_again, render_for_cluster, run_blocking, words_of,
+    AT_ONCE, Operation, all_rendered, fail_with, in_parallel, render_again, render_for_cluster, run_blocking, words_of,
 };
 use super::stored::{Status, StoredRelease, stored_releases};
 use crate::apply::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
-use crate::namespace::{EnvironmentNamespace, Expected, compare, missing_references, unserved_kinds};
+use crate::namespace::{EnvironmentNamespace, Expected, compare, missing_references, requested, unserved_kinds};
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, ProblemKind, escaped};
-use crate::request::DeployRequest;
+use crate::request::{DeployRequest, Wave};
 
 /// The releases of one environment, in one namespace of a cluster.
 #[derive(Clone)]
@@ -99,7 +99,7 @@ impl HelmTarget {
         let (search, kubeconfig, asked) = (self.search.clone(), Arc::clone(&self.kubeconfig), request.clone());
         let (helm, answers) = run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
-            let answers = in_parallel(&asked.services, |service| {
+            let answers = in_parallel(AT_ONCE, &asked.services, |service| {
                 let operation = operations.get(service.name.as_str()).copied().unwrap_or(Operation::Install);
                 render_for_cluster(&helm, &asked, service, &capabilities, operation, kubeconfig.expose_secret())
             });
@@ -169,14 +169,21 @@ impl HelmTarget {
         let changing: Vec<PlannedRelease> =
             detail.releases.iter().filter(|release| release.action != ReleaseAction::Keep).cloned().collect();
         self.call_pending_failed(&changing).await?;
-        for release in &changing {
-            events(DeployEvent::Started { subject: subject_of(&release.service) });
-        }
-        let all: Vec<ServiceName> = changing.iter().map(|release| release.service.clone()).collect();
-        if let Err((error, begun)) = self.upgrade(changing, detail.request.release.as_str()).await {
-            let (changed, untouched): (Vec<_>, Vec<_>) = all.into_iter().partition(|service| begun.contains(service));
-            let error = self.namespace.explain(error, &self.expected(detail, Part::WithHooks)).await;
-            return Err(error.with_progress(&changed, &untouched));
+        let mut progress = Progress { changed: Vec::new(), untouched: names(&changing) };
+        let waves = detail.request.waves.iter().enumerate();
+        let waves =
+            waves.map(|(place, wave)| (wave, changing.iter().filter(|one| one.wave == place).cloned().collect()));
+        let mut waves: Vec<(&Wave, Vec<PlannedRelease>)> = waves.collect();
+        waves.retain(|(_, releases)| !releases.is_empty());
+        let last = waves.len().saturating_sub(1);
+        for (place, (wave, releases)) in waves.into_iter().enumerate() {
+            for release in &releases {
+                events(DeployEvent::Started { subject: subject_of(&release.service) });
+            }
+            self.deploy_wave(detail, wave, releases, &mut progress).await?;
+            if place < last {
+                self.pause(wave.pause).await?;
+            }
         }
         let stored = stored_releases(&self.namespace.connection, &self.namespace.name).await?;
         let mut releases = Vec::new();
@@ -186,15 +193,48 @@ impl HelmTarget {
             let changed = release.action != ReleaseAction::Keep;
             events(DeployEvent::Finished { subject: subject_of(&release.service), changed });
         }
-        let waited = self.namespace.wait(&self.expected(detail, Part::Objects)).await;
-        waited.map_err(|error| error.with_progress(&all, &[]))?;
+        let waited = self.namespace.wait(&self.expected(detail.releases.iter(), Part::Objects)).await;
+        waited.map_err(|error| progress.add_to(error))?;
         self.namespace.complete(&state, &detail.request).await?;
         let namespace = self.namespace.name.clone();
         Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })
     }
 
-    /// Every object of every release.
-    fn expected(&self, plan: &HelmPlan, part: Part) -> Vec<Expected> {
+    /// Changes the releases of one wave, and waits until their objects are ready.
+    async fn deploy_wave(
+        &self,
+        plan: &HelmPlan,
+        wave: &Wave,
+        releases: Vec<PlannedRelease>,
+        progress: &mut Progress,
+    ) -> Result<(), DeployError> {
+        let (objects, with_hooks) =
+            (self.expected(releases.iter(), Part::Objects), self.expected(releases.iter(), Part::WithHooks));
+        let all = names(&releases);
+        match self.upgrade(releases, wave.at_once, plan.request.release.as_str()).await {
+            Ok(()) => progress.begun(&all),
+            Err((error, begun)) => {
+                progress.begun(&begun);
+                return Err(progress.add_to(self.namespace.explain(error, &with_hooks).await));
+            }
+        }
+        self.namespace.wait(&objects).await.map_err(|error| progress.add_to(error))
+    }
+
+    /// Gives a wave time before the next one.
+    async fn pause(&self, pause: Duration) -> Result<(), DeployError> {
+        let left = self.namespace.deadline.saturating_duration_since(Instant::now());
+        tokio::select! {
+            () = tokio::time::sleep(pause.min(left)) => Ok(()),
+            () = requested(&self.namespace.interrupt) => {
+                let reason = self.namespace.stopped("the pause between two waves was interrupted");
+                Err(DeployError::NotDeployed { subject: self.namespace.subject(), reason, dossier: None })
+            }
+        }
+    }
+
+    /// Every object of some releases.
+    fn expected<'a>(&self, releases: impl Iterator<Item = &'a PlannedRelease>, part: Part) -> Vec<Expected> {
         let objects = |release: &PlannedRelease| {
             let rendering = &release.rendering;
             let hooks = rendering.hooks.iter().filter(|_| part == Part::WithHooks).map(|entry| (entry, true));
@@ -208,7 +248,7 @@ impl HelmTarget {
             });
             expected.collect::<Vec<_>>()
         };
-        plan.releases.iter().flat_map(objects).collect()
+        releases.flat_map(objects).collect()
     }
 
     /// The environment has one deployment at a time, so a helm that works on a revision is one that was killed.
@@ -230,6 +270,7 @@ impl HelmTarget {
     async fn upgrade(
         &self,
         changing: Vec<PlannedRelease>,
+        at_once: usize,
         release: &str,
     ) -> Result<(), (DeployError, Vec<ServiceName>)> {
         if changing.is_empty() {
@@ -241,7 +282,7 @@ impl HelmTarget {
         let ended = run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
             let stop = std::sync::atomic::AtomicBool::new(false);
-            let answers = in_parallel(&changing, |planned| {
+            let answers = in_parallel(at_once, &changing, |planned| {
                 if stop.load(std::sync::atomic::Ordering::SeqCst) || search.interrupt.is_requested() {
                     return Ok(Upgraded::NotBegun);
                 }
@@ -271,6 +312,27 @@ impl HelmTarget {
             Err(error) => Err((error, Vec::new())),
         }
     }
+}
+
+/// Which services were changed so far.
+struct Progress {
+    changed: Vec<ServiceName>,
+    untouched: Vec<ServiceName>,
+}
+
+impl Progress {
+    fn begun(&mut self, services: &[ServiceName]) {
+        self.untouched.retain(|service| !services.contains(service));
+        self.changed.extend_from_slice(services);
+    }
+
+    fn add_to(&self, error: DeployError) -> DeployError {
+        error.with_progress(&self.changed, &self.untouched)
+    }
+}
+
+fn names(releases: &[PlannedRelease]) -> Vec<ServiceName> {
+    releases.iter().map(|release| release.service.clone()).collect()
 }
 
 /// Which objects of a release are meant.

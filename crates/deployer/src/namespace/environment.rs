@@ -16,7 +16,7 @@ use super::wait::requested;
 use crate::error::DeployError;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::proof::{Finding, FindingKind};
-use crate::request::{DeployRequest, OccupiedPlace};
+use crate::request::{DeployRequest, OccupiedPlace, Wave};
 
 /// One environment's namespace in a cluster, and the right to write it.
 #[derive(Clone)]
@@ -46,6 +46,7 @@ pub(crate) struct PlannedRequest {
     pub(crate) lock: LockId,
     pub(crate) commit: CommitId,
     pub(crate) occupied: OccupiedPlace,
+    pub(crate) waves: Vec<Wave>,
 }
 
 impl PlannedRequest {
@@ -56,6 +57,8 @@ impl PlannedRequest {
             lock: request.lock.clone(),
             commit: request.commit.clone(),
             occupied: request.occupied,
+            // Without waves everything is in one.
+            waves: if request.waves.is_empty() { vec![Wave::default()] } else { request.waves.clone() },
         }
     }
 }

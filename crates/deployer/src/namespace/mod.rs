@@ -26,4 +26,4 @@ pub(crate) use live::{Live, compare, missing_references, placed, unserved_kinds}
 pub(crate) use rendering::Rendering;
 pub use running::RunningContainer;
 pub(crate) use running::running;
-pub(crate) use wait::Expected;
+pub(crate) use wait::{Expected, requested};

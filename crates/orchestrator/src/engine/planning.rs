@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use config::{ChartValues, Deployment, Environment, ServiceSettings, SourceFiles, SourceFolder, Values, Variable};
 use deployer::RenderFolder;
-use deployer::{DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace};
+use deployer::{
+    DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace, Wave,
+};
 use git::GitOptions;
 use ledger::Ledger;
 use lock_gen::{ContentError, Submodule, SubmoduleContent, SubmoduleStore, fetch_url};
@@ -109,6 +111,7 @@ impl Planning<'_> {
             request.occupied = OccupiedPlace::TakeOver;
         }
         request.platform_digests = platform_digests(self.lock);
+        request.waves = environment.waves.iter().map(wave).collect();
         let today = self.context.now().date();
         let (mut unread, mut expired) = (Vec::new(), Vec::new());
         for (name, service) in self.lock.services() {
@@ -124,6 +127,7 @@ impl Planning<'_> {
                             deployed.values = values;
                             deployed.image = pin(service);
                             deployed.files = files;
+                            deployed.wave = environment.wave_of(name, &service.path).unwrap_or_default();
                             deployed.namespace_rule = Some(namespace_rule(&namespaces));
                             request.services.push(deployed);
                         }
@@ -340,6 +344,10 @@ fn namespace_rule(rule: &config::NamespaceRule) -> NamespaceRule {
 fn platform_digests(lock: &Lock) -> BTreeMap<Digest, BTreeSet<Digest>> {
     let images = lock.services().values().filter_map(|service| service.content.image());
     images.map(|image| (image.digest.clone(), image.platforms.values().cloned().collect())).collect()
+}
+
+fn wave(wave: &config::Wave) -> Wave {
+    Wave { at_once: usize::try_from(wave.at_once).unwrap_or(usize::MAX), pause: wave.pause }
 }
 
 fn pin(service: &Service) -> Option<ImagePin> {
