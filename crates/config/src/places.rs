@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use lock_model::{BranchName, EnvironmentName, TreePath};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::branches::{Branches, Role};
 use super::environment::{Environment, Kubeconfig, Target};
@@ -63,8 +64,8 @@ impl FromStr for ClusterNamespace {
 impl TargetPlace {
     /// Whether writing one of them may change the other: they are the same, or one lies inside the other.
     ///
-    /// git keeps no branch inside another, and a folder is swapped with everything in it. Names that differ only in case
-    /// are the same: on some systems they are one file.
+    /// git keeps no branch inside another, and a folder is swapped with everything in it. Names that differ only in case, or
+    /// in how letters are composed, are the same: on some systems they are one file.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Branch(one), Self::Branch(other)) => overlap(one.as_str(), other.as_str()),
@@ -92,7 +93,8 @@ impl TargetPlace {
 }
 
 fn overlap(one: &str, other: &str) -> bool {
-    let (one, other) = (one.to_lowercase(), other.to_lowercase());
+    let folded = |name: &str| name.to_lowercase().nfc().collect::<String>();
+    let (one, other) = (folded(one), folded(other));
     one.split('/').zip(other.split('/')).all(|(one, other)| one == other)
 }
 
@@ -213,7 +215,9 @@ mod tests {
 
     #[test]
     fn t60_places_overlap_where_one_write_may_change_the_other() {
-        for (one, other) in [("a", "a"), ("a", "a/b"), ("a/b", "A/B"), ("out/Été", "out/été/x")] {
+        for (one, other) in
+            [("a", "a"), ("a", "a/b"), ("a/b", "A/B"), ("out/Été", "out/été/x"), ("out/\u{e9}", "out/E\u{301}")]
+        {
             for make in [branch, folder] {
                 assert!(make(one).overlaps(&make(other)) && make(other).overlaps(&make(one)), "{one} {other}");
             }

@@ -66,6 +66,15 @@ impl Git {
         facts.map(Some).ok_or_else(|| GitError::unreadable(id.to_string(), "it is no whole commit"))
     }
 
+    /// The size of an object in bytes, without reading it.
+    pub fn object_size(&self, id: &str) -> Result<u64, GitError> {
+        operand::revision(id)?;
+        let objects = self.objects();
+        let id = objects.named(id)?.ok_or_else(|| GitError::not_found(id))?;
+        let header = objects.header(id)?;
+        header.map(|(_, size)| size).ok_or_else(|| GitError::not_found(id.to_string()))
+    }
+
     /// The ids of all objects that begin with these digits, four at least.
     pub fn objects_beginning_with(&self, digits: &str) -> Result<Vec<String>, GitError> {
         if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {

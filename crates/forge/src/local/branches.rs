@@ -156,6 +156,9 @@ impl LocalForge {
         let Some(old) = old.filter(|_| one_further) else {
             return Ok(Some("it must be one commit on top of the branch".to_owned()));
         };
+        if let Some(reason) = self.is_too_large(new)? {
+            return Ok(Some(reason));
+        }
         if !self.git.tree_history(old.as_str())?.contains(&facts.tree) {
             return Ok(Some("the branch has never held this tree".to_owned()));
         }

@@ -14,6 +14,9 @@ use super::LocalForge;
 use crate::error::ForgeError;
 use crate::model::{LEDGER_BRANCH, Role, User};
 
+/// The largest commit, without its files, on a branch that everybody reads.
+const MAX_COMMIT_OBJECT_BYTES: u64 = 64 * 1024;
+
 /// The answer, or the reason why the branch does not give one.
 type Readable<T> = Result<T, String>;
 
@@ -66,6 +69,9 @@ impl LocalForge {
         parent: Option<&CommitId>,
         commit: &CommitId,
     ) -> Result<Vec<String>, ForgeError> {
+        if let Some(reason) = self.is_too_large(commit)? {
+            return Ok(vec![reason]);
+        }
         if let Some(folder) = self.git.unusual_folder(commit.as_str(), parent.map(CommitId::as_str))? {
             let folder = match folder.as_str() {
                 "" => "the top folder".to_owned(),
@@ -124,6 +130,14 @@ impl LocalForge {
             }
         }
         Ok(reasons)
+    }
+
+    /// Why a commit is larger than one needs to be, apart from its files: whoever fetches the branch reads it.
+    pub(crate) fn is_too_large(&self, commit: &CommitId) -> Result<Option<String>, ForgeError> {
+        let size = self.git.object_size(commit.as_str())?;
+        let reason =
+            || format!("its message and headers have {size} bytes; at most {MAX_COMMIT_OBJECT_BYTES} are allowed");
+        Ok((size > MAX_COMMIT_OBJECT_BYTES).then(reason))
     }
 
     /// What a commit does, and the blobs that it adds, by path.

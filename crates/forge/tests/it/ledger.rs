@@ -447,6 +447,10 @@ fn t66_no_folder_that_readers_would_see_differently_comes_onto_the_ledger() {
         clone.git(&["update-ref", "--no-deref", "HEAD", &commit]);
         book.refuses("ana", what, &format!("{folder} is not as git writes folders"));
     }
+    std::fs::write(clone.path().join(".git/message"), "x".repeat(64 * 1024)).unwrap();
+    let commit = clone.git(&["commit-tree", &usual, "-p", &tip, "-F", ".git/message"]);
+    clone.git(&["update-ref", "--no-deref", "HEAD", &commit]);
+    book.refuses("ana", "a long message", "bytes; at most 65536 are allowed");
     let commit = clone.git(&["commit-tree", &usual, "-p", &tip, "-m", "as usual"]);
     clone.git(&["update-ref", "--no-deref", "HEAD", &commit]);
     let answer = book.push("ana");
