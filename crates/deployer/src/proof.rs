@@ -122,6 +122,8 @@ pub enum FindingKind {
     Duplicate,
     /// An image that is neither locked nor written with a digest, where the rule refuses those.
     UnpinnedImage,
+    /// A file that is not what the release is rendered to.
+    Edited,
 }
 
 impl FindingKind {

@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 
 use lock_model::ServiceName;
 
-use super::detail::RenderProof;
+use super::detail::{RenderPlan, RenderProof};
 use super::record::{self, RELEASE_FILE, ReleaseRecord};
 use super::tree::{RenderedTree, service_of};
 use crate::image_fields::Slot;
 use crate::image_pinning::{ImageVerdict, Pins, UnpinnedImage, pin_images};
 use crate::manifest::{self, ObjectId};
+use crate::plan::{Change, ChangeKind, PlanDetail};
 use crate::problem::escaped;
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProvenImage};
 use crate::request::{DeployRequest, DeployService, ForeignNamespace, NamespaceRule, UnpinnedImageRule};
@@ -51,6 +52,39 @@ pub(super) fn missing(subject: &str) -> Proof {
     let message = format!("{subject} holds no rendered tree");
     let finding = Finding { service: None, path: None, kind: FindingKind::Missing, message };
     proof_of(&RenderedTree::default(), vec![finding])
+}
+
+/// The same, with the files that were edited since they were rendered.
+pub(super) fn prove_stored(request: &DeployRequest, tree: &RenderedTree) -> Proof {
+    let mut proof = prove(request, tree);
+    let edits = edits(request, tree, &proof.findings);
+    proof.findings.extend(edits);
+    proof.findings.sort();
+    Proof { images: proof.images, unpinned_images: proof.unpinned_images, ..proof_of(tree, proof.findings) }
+}
+
+/// The files that are not what the request is rendered to, apart from those that something was found in. A request that
+/// cannot be rendered any more, such as after the last day of an exception, says nothing about them.
+fn edits(request: &DeployRequest, tree: &RenderedTree, found: &[Finding]) -> Vec<Finding> {
+    let Ok(plan) = super::plan(request, Some(tree)) else { return Vec::new() };
+    let PlanDetail::Render(RenderPlan { tree: rendered, .. }) = &plan.detail else { return Vec::new() };
+    let means = |tree: &RenderedTree, path: &str| {
+        let documents = manifest::parse(tree.files.get(path)?).ok()?;
+        Some(documents.into_iter().map(|document| document.object).collect::<Vec<_>>())
+    };
+    let is_known = |path: &str| path == RELEASE_FILE || found.iter().any(|one| one.path.as_deref() == Some(path));
+    let edited = plan.changes.into_iter().filter(|change| !is_known(&change.path)).filter_map(|change| {
+        let message = match change.kind {
+            ChangeKind::Added => "is missing",
+            ChangeKind::Removed => "is no file of this release",
+            // Only written differently, by another version of this program.
+            ChangeKind::Changed if means(tree, &change.path) == means(rendered, &change.path) => return None,
+            ChangeKind::Changed => "is not what this release is rendered to",
+        };
+        let Change { service, path, .. } = change;
+        Some(Finding { service, path: Some(path), kind: FindingKind::Edited, message: message.to_owned() })
+    });
+    edited.collect()
 }
 
 fn proof_of(tree: &RenderedTree, findings: Vec<Finding>) -> Proof {

@@ -57,7 +57,7 @@ impl RenderTarget {
         let (branch, request) = (self.branch.clone(), request.clone());
         run_blocking(move || {
             Ok(match branch.read()? {
-                Some(tree) => super::prove(&request, &tree),
+                Some(tree) => super::proof::prove_stored(&request, &tree),
                 None => super::proof::missing(&branch.subject()),
             })
         })

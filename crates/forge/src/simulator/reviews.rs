@@ -45,8 +45,9 @@ impl Simulator<'_> {
         }
         let users = forge.read_users()?;
         let before: Vec<ReviewFile> = forge.store.read_numbered(&folder(number))?;
-        let last = before.into_iter().rev().find(|review| review.user == user.name && review.dismissed.is_none());
-        if let Some(last) = last
+        // After a dismissal an earlier verdict is not in force any more: the same one is said anew.
+        let last = before.into_iter().rev().find(|review| review.user == user.name);
+        if let Some(last) = last.filter(|last| last.dismissed.is_none())
             && (last.stance, last.body.as_str(), &last.commit) == (state, body, &file.pull.head)
         {
             return Ok(last.into_review(&users));

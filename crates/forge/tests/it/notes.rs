@@ -91,6 +91,12 @@ fn a_review_is_dismissed_by_its_author_or_a_writer() {
     shop.at(5);
     let again = shop.forge("ben").simulator().submit_review(1, &head, ReviewState::Approved, "").unwrap();
     assert_eq!((again.seq, again.state), (2, ReviewState::Approved), "given again after the dismissal");
+    // The approval stands, until another verdict takes its place: taken back itself, it does not bring the approval back.
+    let ben = shop.forge("ben");
+    let objection = ben.simulator().submit_review(1, &head, ReviewState::ChangesRequested, "no").unwrap();
+    ben.simulator().dismiss_review(1, objection.seq, "a mistake").unwrap();
+    let once_more = ben.simulator().submit_review(1, &head, ReviewState::Approved, "").unwrap();
+    assert_eq!((objection.seq, once_more.seq), (3, 4));
 }
 
 #[test]

@@ -69,6 +69,38 @@ async fn t59_drift_withdraws_the_proof_until_the_release_is_proven_again() {
     assert_eq!(shop.ledger().records().len(), records, "{:?}", shop.story(records));
 }
 
+/// The file of a service in staging's branch, with one text in place of another.
+fn edit(shop: &Shop, from: &str, to: &str) {
+    let path = "services/shop-web/app.yaml";
+    let stored = shop.file("deploy/staging", path).unwrap();
+    let edited = stored.replace(from, to);
+    assert_ne!(edited, stored);
+    shop.commit("deploy/staging", &[write(path, &edited)], "by hand");
+}
+
+#[tokio::test]
+async fn t73_what_is_edited_beside_the_images_is_drift_too() {
+    let shop = proven();
+    edit(&shop, "name: shop-web", "name:   \"shop-web\"");
+    assert!(verify(&shop.bot(), &staging()).await.unwrap().proof.is_proven(), "written differently, and the same");
+    edit(&shop, "kind: Deployment\n", "kind: Deployment\nspare: x\n");
+    let report = verify(&shop.bot(), &staging()).await.unwrap();
+    let [finding] = report.proof.findings.as_slice() else { panic!("{report:#?}") };
+    assert_eq!(finding.message, "is not what this release is rendered to");
+    assert!(promotion(&shop).draft, "the proof is withdrawn");
+    shop.run_ok(&staging()).await;
+    assert!(verify(&shop.bot(), &staging()).await.unwrap().proof.is_proven());
+
+    let more = "apiVersion: v1\nkind: Secret\nmetadata: { name: more, namespace: shop-staging }\n";
+    shop.commit("deploy/staging", &[write("services/shop-web/more.yaml", more)], "by hand");
+    let report = verify(&shop.bot(), &staging()).await.unwrap();
+    let findings: Vec<String> = report.proof.findings.iter().map(|finding| finding.message.clone()).collect();
+    assert_eq!(findings, ["is no file of this release"]);
+    let report = shop.run_ok(&staging()).await;
+    assert!(step_words(&report).contains(&("deploy", StepWord::Ok)), "{report:#?}");
+    assert!(shop.file("deploy/staging", "services/shop-web/more.yaml").is_none());
+}
+
 #[tokio::test]
 async fn t59_drift_that_is_found_after_the_merge_stops_production() {
     let shop = promoted().await;
