@@ -52,7 +52,8 @@ fn command_line() -> String {
     let mut text = format!("{GENERATED}# Commands\n\n");
     let mut root = arguments::command().term_width(100);
     root.build();
-    text.push_str("Every command takes the global options that `orchestrator --help` lists.\n");
+    text.push_str("Every command takes these options:\n");
+    text.push_str(&table(root.get_arguments().filter(|argument| argument.is_global_set())));
     describe(&root, "orchestrator", &mut text);
     text
 }
@@ -60,34 +61,63 @@ fn command_line() -> String {
 fn describe(command: &clap::Command, path: &str, text: &mut String) {
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
         let path = format!("{path} {}", sub.get_name());
-        if sub.has_subcommands() {
-            describe(sub, &path, text);
-            continue;
+        let own = sub.get_arguments().filter(|argument| !argument.is_global_set() && argument.get_id() != "help");
+        let rows = table(own);
+        // What only leads to other commands has nothing of its own.
+        if !sub.has_subcommands() || !rows.is_empty() {
+            let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+            text.extend(["\n## ", path.as_str(), "\n\n", &about, ".\n", &rows]);
         }
-        let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-        text.push_str("\n## ");
-        text.push_str(&path);
-        text.push_str("\n\n");
-        text.push_str(&about);
-        text.push_str(".\n");
-        let rows: Vec<String> = sub
-            .get_arguments()
-            .filter(|argument| !argument.is_global_set() && argument.get_id() != "help")
-            .map(|argument| {
-                let shown = argument.to_string();
-                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-                let default = argument.get_default_values().first().filter(|_| argument.get_action().takes_values());
-                let default =
-                    default.map(|value| format!(" Default: `{}`.", value.to_string_lossy())).unwrap_or_default();
-                format_row(&[
-                    &format!("`{shown}`"),
-                    &format!("{}.{default}", help.trim_end_matches('.').replace('\n', " ")),
-                ])
-            })
-            .collect();
-        if !rows.is_empty() {
-            text.push_str("\n| argument | meaning |\n|---|---|\n");
-            text.push_str(&rows.concat());
+        describe(sub, &path, text);
+    }
+}
+
+/// The arguments as a table; nothing where there are none.
+fn table<'a>(arguments: impl Iterator<Item = &'a clap::Arg>) -> String {
+    let rows: String = arguments.map(row).collect();
+    if rows.is_empty() { rows } else { format!("\n| argument | meaning |\n|---|---|\n{rows}") }
+}
+
+fn row(argument: &clap::Arg) -> String {
+    let mut shown = format!("`{argument}`");
+    if let (Some(short), Some(_)) = (argument.get_short(), argument.get_long()) {
+        shown = format!("`-{short}`, {shown}");
+    }
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let mut meaning = format!("{}.", help.trim_end_matches('.').replace('\n', " "));
+    if argument.get_action().takes_values() {
+        let listed = |names: Vec<String>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let values = argument.get_possible_values();
+        let values = listed(values.iter().map(|value| value.get_name().to_owned()).collect());
+        let defaults = argument.get_default_values().iter();
+        let defaults = listed(defaults.map(|value| value.to_string_lossy().into_owned()).collect());
+        for (word, list) in [("Values", values), ("Default", defaults)] {
+            if !list.is_empty() {
+                meaning.extend([" ", word, ": ", list.as_str(), "."]);
+            }
         }
+    }
+    format_row(&[&shown, &meaning])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_holds_what_help_shows() {
+        let page = command_line();
+        for line in [
+            "| `-C`, `--repository <DIR>` | Clone or bare repository of the superproject. Default: `.`. |",
+            "\n## orchestrator history\n",
+            "\n## orchestrator history show\n",
+            "| `-n`, `--limit <N>` | At most this many, the newest. |",
+            "Default: `deploy/**`, `orchestrator/**`, `tag:release-*`, `tag:migrated-*`. |",
+            "| `<KIND>` | The format. Values: `lock`, `metadata`, `config`, `ledger-record`, `report`, `evidence`. |",
+            "| `<SHELL>` | The shell. Values: `bash`, ",
+        ] {
+            assert!(page.contains(line), "{line}");
+        }
+        assert!(!page.contains("\n## orchestrator lock\n"), "it only leads to others");
     }
 }
