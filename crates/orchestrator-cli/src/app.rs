@@ -227,7 +227,7 @@ mod tests {
             ("history show abc", "such as `42`"),
             ("history evidence abc gates.json", "such as `42`"),
             ("history -n x", "such as `20`"),
-            ("releases -n x", "such as `20`"),
+            ("releases -n 0", "such as `20`"),
             ("forge pr list -n x", "such as `20`"),
         ] {
             let text = refused(line).to_string();

@@ -20,7 +20,7 @@ use process::{EnvVars, Interrupt, Program, Redactor};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Events;
-use crate::forge_location::{FoundForge, Remote, locate_forge, no_forge, reader};
+use crate::forge_location::{FoundForge, Remote, holds_forge, locate_forge, no_forge, reader};
 use crate::hints;
 use crate::identity::{Actor, Unknown, identify, mail_of_job};
 use crate::registry_client::RegistryAccess;
@@ -267,6 +267,7 @@ impl Context {
         events: Arc<dyn Events>,
     ) -> Result<Self> {
         let FoundForge { root, repository, remote } = found;
+        holds_forge(&root)?;
         let home = root.join(&repository);
         let (actor, unknown_actor) = match who_acts(&settings.actor, &local.git, &root, &surroundings)? {
             Ok(actor) => (Some(actor), None),
@@ -425,8 +426,8 @@ impl From<forge::ForgeError> for Error {
             _ => ErrorKind::of(error.class(), ErrorKind::Repository, ErrorKind::Usage),
         };
         let hint = hints::of_forge(error.kind(), error.class());
-        // A refusal names itself and its reasons.
-        let shown = if error.reasons().is_empty() {
+        // Without a cause below it the error says itself what is wrong.
+        let shown = if std::error::Error::source(&error).is_some() {
             Self::from_source(kind, "the forge did not do what it was asked", error)
         } else {
             Self::new(kind, error.to_string())

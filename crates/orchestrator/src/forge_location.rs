@@ -71,6 +71,18 @@ pub(crate) fn locate_forge(forge: Option<&Path>, local: &Local) -> Option<FoundF
     Some(FoundForge { root, repository, remote })
 }
 
+/// Refuses a folder that was named and is no forge's.
+pub(crate) fn holds_forge(root: &Path) -> Result<()> {
+    if root.join("forge").is_dir() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("`{}` has no folder `forge/`, so no local forge is there", root.display()),
+    )
+    .hint("name the folder that has it beside the repository: `--forge DIR`, or `ORCHESTRATOR_FORGE`"))
+}
+
 /// The local forge of a repository, for who only looks at it; `None` where none is named and none is found.
 pub(crate) fn find_forge(
     repository: &Path,
@@ -80,6 +92,7 @@ pub(crate) fn find_forge(
     let open = || -> Result<LocalForge> {
         let local = Local::open(repository, surroundings)?;
         let FoundForge { root, repository, remote: _ } = locate_forge(forge, &local).ok_or_else(no_forge)?;
+        holds_forge(&root)?;
         let git = Git::open(&local.git_program, &root.join(repository), git_options(surroundings, None))
             .map_err(|error| git_error("the forge's repository cannot be opened", error))?;
         reader(&root, &git)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use config::{Environment, Target};
-use lock_model::{BranchName, LEDGER_BRANCH};
+use lock_model::{BranchName, EnvironmentName, LEDGER_BRANCH};
 
 use crate::context::{Context, git_error};
 use crate::error::{Problem, Result};
@@ -31,6 +31,14 @@ impl Branches {
         });
         self.in_the_way(own.chain([LEDGER_BRANCH]))
     }
+}
+
+/// What to do about a branch that is in the way of an environment's.
+pub(crate) fn in_the_way_hint(environment: &EnvironmentName) -> String {
+    format!(
+        "delete the branch that is in the way, or give it another name; a rendered branch is named in \
+         `environments.{environment}.target.branch`"
+    )
 }
 
 /// The tags of the forge beside which a tag cannot be made.

@@ -362,7 +362,8 @@ fn record(text: &str) -> Result<u64, String> {
 
 /// Parses how many of something are wanted.
 fn amount(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| "a whole number is wanted, such as `20`".to_owned())
+    let number = text.parse::<std::num::NonZeroUsize>();
+    number.map(usize::from).map_err(|_| "a whole number from 1 is wanted, such as `20`".to_owned())
 }
 
 /// Parses durations such as `90s`, `5m`, `1h30m`.

@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::hints;
 use crate::inputs::Unreadable;
 use crate::labels::count;
+use crate::refs_in_the_way::{Branches, in_the_way_hint};
 use crate::workspace::Workspace;
 
 /// What an environment's deployment consists of.
@@ -144,7 +145,12 @@ impl Deployable {
         let target = self.target(context, lease).await?;
         match &self.destination {
             Destination::Render { branch, .. } => {
-                let applied = target.apply(plan, &options, &|_| ()).await.map_err(not_stored)?;
+                let applied = match target.apply(plan, &options, &|_| ()).await {
+                    Ok(applied) => applied,
+                    Err(error) => {
+                        return Err(self.in_the_way(context, branch).await.unwrap_or_else(|| not_stored(error)));
+                    }
+                };
                 match (&plan.detail, applied.detail) {
                     (PlanDetail::Render(planned), AppliedDetail::Render(applied)) => {
                         Ok(rendered(plan, planned, &applied, branch))
@@ -160,6 +166,19 @@ impl Deployable {
                 }
             }
         }
+    }
+
+    /// Another branch that keeps the forge from making the rendered one, which has come since the run looked. What the
+    /// push said of it reads like a branch that moved, and would be tried again for ever.
+    async fn in_the_way(&self, context: &Context, branch: &BranchName) -> Option<Error> {
+        let problems = Branches::read(context).await.ok()?.in_the_way([branch.as_str()]);
+        let message = format!("the rendered tree could not be stored in branch `{branch}`");
+        (!problems.is_empty()).then(|| {
+            Error::new(ErrorKind::Repository, message)
+                .problems(problems)
+                .hint(in_the_way_hint(&self.request.environment))
+                .hint(NOTHING_DEPLOYED)
+        })
     }
 
     /// What others wrote into the objects of the deployment.

@@ -14,7 +14,7 @@ use super::suites::suite_reference;
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::labels::count;
-use crate::refs_in_the_way::{Branches, tags_in_the_way};
+use crate::refs_in_the_way::{Branches, in_the_way_hint, tags_in_the_way};
 use crate::revision::Revision;
 
 /// Which suites a run is about.
@@ -49,11 +49,7 @@ pub(crate) async fn preflight(
     };
     obstacles.needs(context, needs(context, revision, environment, &suites, Probes::Asked)?);
     let in_the_way = Branches::read(context).await?.in_the_way_of(environment);
-    let hint = format!(
-        "delete the branch that is in the way, or give it another name; a rendered branch is named in \
-         `environments.{name}.target.branch`"
-    );
-    obstacles.add(ErrorKind::Repository, in_the_way, &hint);
+    obstacles.add(ErrorKind::Repository, in_the_way, &in_the_way_hint(name));
     if let Some(release) = release {
         let hint = format!("delete the tag, or change `environments.{name}.release.tag`");
         obstacles.add(ErrorKind::Refused, taken_tag(context, ledger, environment, release).await?, &hint);

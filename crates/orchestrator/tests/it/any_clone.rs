@@ -272,6 +272,11 @@ async fn a_repository_without_submodules_gets_no_configuration() {
 async fn a_clone_beside_its_forge_is_judged_whole() {
     let shop = Shop::new();
     git(&shop, ".", &["clone", "--quiet", "--branch=dev", "shop.git", "beside"]);
+    let mut elsewhere = Settings::new(shop.join("beside"), Actor::OfGit);
+    elsewhere.forge = Some(shop.join("registry"));
+    let answer = Context::open(elsewhere, shop.surroundings(), Watcher::new(), Arc::new(NoEvents));
+    let error = fails(answer.map(drop), ErrorKind::Usage);
+    assert!(error.message().ends_with("registry` has no folder `forge/`, so no local forge is there"), "{error}");
     let with_forge = opened(&shop, "beside");
     assert!(matches!(with_forge, Opened::WithForge(_)));
     let made = generate_lock(&with_forge, &LockGenerateRequest::new("HEAD")).await.unwrap();

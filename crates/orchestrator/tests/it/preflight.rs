@@ -93,6 +93,21 @@ async fn a_branch_in_the_way_of_the_ledger_is_named_by_whatever_writes_first() {
 }
 
 #[tokio::test]
+async fn a_branch_that_comes_during_the_run_is_named_and_not_tried_again() {
+    let shop = Arc::new(Shop::new());
+    shop.merge_dev().await;
+    let other = Arc::clone(&shop);
+    let watcher = Watcher::new().after("health", move || branch_at(&other, "refs/heads/deploy"));
+    let error = fails(run(&shop.watched(BOT, &watcher), &RunRequest::new(staging())).await, ErrorKind::Repository);
+    let text = error.to_string();
+    assert!(text.contains("branch `deploy/staging`: cannot be made beside branch `deploy`"), "{text}");
+    assert!(error.hints()[0].starts_with("delete the branch"), "{:?}", error.hints());
+    // The same again is refused before anything begins.
+    fails(run(&shop.bot(), &RunRequest::new(staging())).await, ErrorKind::Repository);
+    assert_eq!(shop.head("deploy/staging"), None);
+}
+
+#[tokio::test]
 async fn a_tag_that_is_taken_is_found_before_the_deployment() {
     for (tag, expected) in [
         ("release-ID", "is taken: it carries no release of ours"),
