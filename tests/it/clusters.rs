@@ -168,7 +168,7 @@ fn a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_goes_on() {
     let first = staging.merge(2, SERVES);
     staging.ends("run staging", 0);
     staging.merge(3, &["sh", "-c", "echo the cart is broken; exit 3"]);
-    let failed = staging.ends("run staging", 21);
+    let failed = staging.ends("run staging --on-failure rollback", 21);
     for told in [
         "shop-cart: Deployment ",
         "crash: Pod ",
@@ -178,13 +178,13 @@ fn a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_goes_on() {
         "the cart is broken",
         "changed: shop-cart",
         "`orchestrator rollback`",
+        "is back, and `staging` is held",
     ] {
         assert!(failed.stderr().contains(told), "`{told}` is not in:\n{}", failed.text());
     }
-    assert!(staging.running().contains(&first), "{:?}", staging.running());
-
-    staging.ends("rollback staging --reason \"it ends at once\"", 0);
     assert_eq!(staging.running(), [first]);
+    staging.ends("verify staging", 0);
+    assert!(staging.ends("run staging", 20).text().contains("is held by a rollback"));
 }
 
 /// A hook fails before anything of its chart is changed, and says why.

@@ -19,6 +19,7 @@ use crate::lock_builder::{self, Scope};
 use crate::merge_plan::{Merge, plan_merge};
 use crate::report::v1::{DriftReport, NotJudged, Operation, PlanReport, RunReport, VerifyReport};
 use crate::revision::Revision;
+use crate::rollback::{OnFailure, go_back_after};
 use crate::site::Site;
 use crate::submodules::Target;
 use crate::test_merge::{TestMerge, test_merge};
@@ -36,12 +37,14 @@ pub struct DeployRequest {
     pub wait: Duration,
     /// Whether to apply also where the ledger says that it is deployed.
     pub again: bool,
+    /// What follows a deployment that fails.
+    pub on_failure: OnFailure,
 }
 
 impl DeployRequest {
     /// The newest commit, without waiting, and only what is not deployed yet.
     pub fn new(environment: EnvironmentName) -> Self {
-        Self { environment, revision: None, wait: Duration::ZERO, again: false }
+        Self { environment, revision: None, wait: Duration::ZERO, again: false, on_failure: OnFailure::Stop }
     }
 }
 
@@ -175,13 +178,18 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     context.sync()?;
     find_environment(context, &request.environment).await?;
     may_record(context, Step::Gates, StepResult::Ok).await?;
-    let _lease = lease(context, &request.environment, request.wait).await?;
+    let lease = lease(context, &request.environment, request.wait).await?;
     let mut engine = open(context, &request.environment, request.revision.as_deref()).await?;
     preflight(context, engine.store.ledger(), &engine.revision, &engine.environment, Suites::None).await?;
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
     let repeat = if request.again { Repeat::Deploy } else { Repeat::No };
-    let stopped = engine.run(&wanted, repeat).await?;
-    Ok(engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped))
+    match engine.run(&wanted, repeat).await {
+        Ok(stopped) => Ok(engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped)),
+        Err(error) => {
+            drop(lease);
+            Err(Box::pin(go_back_after(context, &request.environment, request.on_failure, error)).await)
+        }
+    }
 }
 
 /// Compares what is stored with the lock of the newest deployment. A difference that a bot finds is recorded: it withdraws

@@ -110,7 +110,7 @@ pub use names::{KnownNames, known_names};
 pub use output_file::{MissingFolders, check_output, write_output};
 pub use policy::accept_policy;
 pub use registry_client::RegistryAccess;
-pub use rollback::{RollbackRequest, check_rollbacks, plan_rollback, rollback};
+pub use rollback::{OnFailure, RollbackRequest, check_rollbacks, plan_rollback, rollback};
 pub use run::{RunRequest, promote, release, run};
 pub use site::{Opened, Site};
 pub use starter::{ConfigInitRequest, init_config};

@@ -19,6 +19,7 @@ use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{Operation, RunReport, StepLine};
 use crate::revision::Revision;
+use crate::rollback::{OnFailure, go_back_after};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -35,12 +36,21 @@ pub struct RunRequest {
     /// A release that a rollback took out and that may be deployed again, by its tag or at least eight digits of its id;
     /// looked at only where the hold is lifted.
     pub accept: Option<String>,
+    /// What follows a deployment that fails.
+    pub on_failure: OnFailure,
 }
 
 impl RunRequest {
     /// The newest commit, without waiting; a hold stays.
     pub fn new(environment: EnvironmentName) -> Self {
-        Self { environment, revision: None, wait: Duration::ZERO, lift_hold: None, accept: None }
+        Self {
+            environment,
+            revision: None,
+            wait: Duration::ZERO,
+            lift_hold: None,
+            accept: None,
+            on_failure: OnFailure::Stop,
+        }
     }
 }
 
@@ -56,7 +66,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let environment = find_environment(context, &name).await?;
     may_record(context, Step::Gates, RecordResult::Ok).await?;
     let branch = branch_of(&environment)?;
-    let _lease = lease(context, &name, request.wait).await?;
+    let lease = lease(context, &name, request.wait).await?;
     // The run that held the lease before may have moved the branch.
     context.sync()?;
     let commit = commit_of(context, &branch, request.revision.as_deref()).await?;
@@ -79,8 +89,13 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     if commits_locks(&environment) {
         engine.outdate_other_locks().await?;
     }
-    let stopped = Box::pin(engine.run(&Wanted::All, Repeat::No)).await?;
-    Ok(engine.into_report(Operation::Run, request.revision.as_deref(), stopped))
+    match Box::pin(engine.run(&Wanted::All, Repeat::No)).await {
+        Ok(stopped) => Ok(engine.into_report(Operation::Run, request.revision.as_deref(), stopped)),
+        Err(error) => {
+            drop(lease);
+            Err(Box::pin(go_back_after(context, &name, request.on_failure, error)).await)
+        }
+    }
 }
 
 /// Makes sure that the commit carries its lock, where locks are committed.

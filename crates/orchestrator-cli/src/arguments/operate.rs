@@ -41,6 +41,34 @@ pub(crate) struct RunArgs {
     /// A release that a rollback took out and that may be deployed again: its tag, or at least eight digits of its id.
     #[arg(long, value_name = "RELEASE", requires = "lift_hold")]
     pub accept: Option<String>,
+    #[command(flatten)]
+    pub on_failure: OnFailureArgs,
+}
+
+/// What follows a deployment that fails.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OnFailureArgs {
+    /// What follows a deployment that fails.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnFailureArgument::Stop)]
+    pub on_failure: OnFailureArgument,
+}
+
+/// What follows a deployment that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnFailureArgument {
+    /// Nothing: the same command goes on once the cause is gone.
+    Stop,
+    /// The release before is deployed again, and the environment is held.
+    Rollback,
+}
+
+impl From<OnFailureArgs> for orchestrator::OnFailure {
+    fn from(args: OnFailureArgs) -> Self {
+        match args.on_failure {
+            OnFailureArgument::Stop => Self::Stop,
+            OnFailureArgument::Rollback => Self::Rollback,
+        }
+    }
 }
 
 /// What to plan.
@@ -72,6 +100,8 @@ pub(crate) struct DeployArgs {
     /// Apply even where the ledger says that it is deployed: puts back what other hands changed.
     #[arg(long)]
     pub again: bool,
+    #[command(flatten)]
+    pub on_failure: OnFailureArgs,
 }
 
 /// Commands about test suites.

@@ -16,6 +16,7 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Shown> {
     request.wait = args.wait.unwrap_or_default();
     request.lift_hold = args.reason.filter(|_| args.lift_hold);
     request.accept = args.accept;
+    request.on_failure = args.on_failure.into();
     Ok(Shown::report(&library::run(context, &request).await?))
 }
 
@@ -39,6 +40,7 @@ pub(crate) async fn deploy(context: &Context, args: DeployArgs) -> Result<Shown>
     request.revision = args.rev;
     request.wait = args.wait.unwrap_or_default();
     request.again = args.again;
+    request.on_failure = args.on_failure.into();
     Ok(Shown::report(&library::deploy(context, &request).await?))
 }
 

@@ -4,6 +4,7 @@ mod check;
 mod ground;
 mod images;
 mod migrations;
+mod on_failure;
 
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use promotion::rollback::{self, RollbackTarget, TargetState};
 
 pub use check::check_rollbacks;
 pub(crate) use ground::RollbackGround;
+pub use on_failure::OnFailure;
+pub(crate) use on_failure::go_back_after;
 
 use self::images::images_are_there;
 use self::migrations::{Irreversible, Migrations, judge_migrations};
