@@ -39,7 +39,7 @@ pub(crate) fn opened(global: &GlobalArgs, deadline: Duration, progress: Arc<Prog
     Opened::open(settings(global, deadline)?, surroundings(), Arc::new(clock::clock()?), progress)
 }
 
-/// The same for a command that only reads, whoever acts: git is not asked for a person's address.
+/// The same for a command that only reads: git is not asked for a person's address.
 pub(crate) fn opened_to_read(global: &GlobalArgs, deadline: Duration, progress: Arc<Progress>) -> Result<Opened> {
     let mut settings = settings(global, deadline)?;
     if settings.actor == Actor::OfGit {

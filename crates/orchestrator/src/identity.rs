@@ -22,7 +22,7 @@ pub enum Actor {
     Bot,
     /// The person to whom the forge gives the `user.email` that git has in the repository.
     OfGit,
-    /// Nobody: the call only reads, and git is not asked for an address.
+    /// It does not matter who acts, since the call only reads: git is not asked for an address.
     NotAsked,
 }
 

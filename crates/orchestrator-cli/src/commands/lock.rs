@@ -16,7 +16,7 @@ use crate::surroundings::surroundings;
 
 pub(crate) async fn run(session: &Session, command: LockCommand) -> Result<Shown> {
     match command {
-        // The merge of a pull request is made on somebody's behalf.
+        // The merge of a pull request is made on behalf of a user.
         LockCommand::Generate(args) if args.pull_request.is_some() => generate(&session.opened()?, args).await,
         LockCommand::Generate(args) => generate(&session.opened_to_read()?, args).await,
         LockCommand::Migrate(args) => migrate(&session.context()?, args).await,
