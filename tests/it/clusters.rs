@@ -8,7 +8,7 @@ use test_support::{Cluster, Finished, Image, Node, bench};
 
 use crate::shop::{Built, CONFIGURATION, Shop};
 
-const SERVICE: &str = "services/shop-cart";
+pub(crate) const SERVICE: &str = "services/shop-cart";
 
 const CHART: &str = "apiVersion: v2\nname: cart\nversion: 0.1.0\n";
 
@@ -48,15 +48,25 @@ impl<'a> ClusterShop<'a> {
 
     /// The same with other submodules, and more keys of every environment.
     pub(crate) fn with_or_skip(cluster: &'a Cluster, helm: &str, submodules: &[&str], keys: &str) -> Option<Self> {
+        let target = r#"target: { kind: helm, chart: "{path}/chart" }"#;
+        Self::with_target_or_skip(cluster, helm, submodules, &format!("{target}{keys}"))
+    }
+
+    /// The same with another target, and what follows it.
+    pub(crate) fn with_target_or_skip(
+        cluster: &'a Cluster,
+        helm: &str,
+        submodules: &[&str],
+        target: &str,
+    ) -> Option<Self> {
         let helm = bench::part_or_skip(helm)?;
         let node = cluster.node_or_skip()?;
         let namespace = cluster.namespace("shop-staging");
         let render =
             r#"target: { kind: render, source: "{path}/deploy", branch: "deploy/{mode}", folder: "rendered/{mode}" }"#;
-        let install = r#"kubeconfig: { env: SHOP_KUBECONFIG }
-  target: { kind: helm, chart: "{path}/chart" }"#;
+        let install = format!("kubeconfig: {{ env: SHOP_KUBECONFIG }}\n  {target}");
         let configuration = CONFIGURATION
-            .replace(render, &format!("{install}{keys}"))
+            .replace(render, &install)
             .replace("\"registry.example/shop/{short}\"", &format!("\"{}/{namespace}/{{short}}\"", node.registry()))
             .replace("namespace: shop-staging", &format!("namespace: {namespace}"));
         let shop = Shop::with_services(submodules, &configuration);
@@ -105,6 +115,14 @@ impl<'a> ClusterShop<'a> {
     pub(crate) fn ends_with(&self, kubeconfig: &str, line: &str, code: i32) -> Finished {
         let command = self.shop.orchestrator(line).search_path(self.search_path.clone());
         command.env("SHOP_KUBECONFIG", kubeconfig).run().expect_code(code)
+    }
+
+    /// The same as administrator, with more variables in the job.
+    #[track_caller]
+    pub(crate) fn ends_in(&self, variables: &[(&str, &str)], line: &str, code: i32) -> Finished {
+        let command = self.shop.orchestrator(line).search_path(self.search_path.clone());
+        let command = variables.iter().fold(command, |command, (name, value)| command.env(name, value));
+        command.env("SHOP_KUBECONFIG", self.cluster.kubeconfig()).run().expect_code(code)
     }
 
     /// The digests that the containers of the service's pods run, as the kubelet says.

@@ -6,10 +6,13 @@ use std::fmt;
 use lock_model::escaping::escape_short;
 use serde_json::Value;
 
-use crate::connection::{Connection, with_query};
+use crate::connection::{Connection, Selection, with_query};
 use crate::error::{ClusterError, ClusterErrorKind};
 use crate::object::{Kind, Object, ObjectKey};
 use crate::transport::Call;
+
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /// One object that another needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -225,6 +228,35 @@ impl Connection {
         Ok(report)
     }
 
+    /// Whether an object is there; only its metadata is read, so that this says nothing of a Secret's values.
+    pub async fn exists(&self, key: &ObjectKey) -> Result<bool, ClusterError> {
+        let address = self.resource(&key.kind).await?.address(key)?;
+        match self.transport.send(key, &Call { accept: METADATA, ..Call::get(address) }).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ClusterErrorKind::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists the objects of a kind in a namespace without anything but their metadata.
+    pub async fn list_metadata(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        selection: &Selection,
+    ) -> Result<Vec<Object>, ClusterError> {
+        let query = [("labelSelector", selection.labels.clone()), ("fieldSelector", selection.fields.clone())];
+        let address = with_query(&self.resource(kind).await?.collection(Some(namespace))?, &query);
+        let found = self.transport.send(kind, &Call { accept: METADATA_LIST, ..Call::get(address) }).await?;
+        let items = found.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let of_kind = |mut item: Value| {
+            item["apiVersion"] = kind.api_version().into();
+            item["kind"] = kind.kind.clone().into();
+            Object::new(item)
+        };
+        items.into_iter().map(of_kind).collect()
+    }
+
     /// The names of the objects of a kind: in one request where the right to list is there, else one by one.
     async fn names(
         &self,
@@ -232,11 +264,9 @@ impl Connection {
         namespace: Option<&str>,
         references: &[Reference],
     ) -> Result<BTreeSet<String>, ClusterError> {
-        const LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-        const ONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
         let resource = self.resource(kind).await?;
         let collection = with_query(&resource.collection(namespace)?, &[("resourceVersion", "0".to_owned())]);
-        match self.transport.send(kind, &Call { accept: LIST, ..Call::get(collection) }).await {
+        match self.transport.send(kind, &Call { accept: METADATA_LIST, ..Call::get(collection) }).await {
             Ok(found) => {
                 let items = found.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
                 let name = |item: &Value| Some(item.pointer("/metadata/name")?.as_str()?.to_owned());
@@ -248,7 +278,7 @@ impl Connection {
                 for target in targets {
                     match self
                         .transport
-                        .send(target, &Call { accept: ONE, ..Call::get(resource.address(target)?) })
+                        .send(target, &Call { accept: METADATA, ..Call::get(resource.address(target)?) })
                         .await
                     {
                         Ok(_) => drop(names.insert(target.name.clone())),

@@ -1,5 +1,6 @@
 //! What a namespace knows of the environment that it belongs to: the Secret `orchestrator-state`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -12,6 +13,8 @@ use crate::error::{ClusterError, ClusterErrorKind};
 use crate::object::{Kind, Object, ObjectKey};
 
 const NAME: &str = "orchestrator-state";
+/// How many deployments it remembers: as many as helm keeps revisions, and ten releases before them.
+const HISTORY: usize = 20;
 /// In bytes.
 const KEY_LENGTH: usize = 32;
 
@@ -23,6 +26,8 @@ pub struct NamespaceState {
     pub owner: NamespaceOwner,
     /// What was deployed there completely, as the last deployment wrote it; `None` before the first one.
     pub deployed: Option<DeployedRelease>,
+    /// The deployments before, and that one, from the newest: each with the configuration that it had.
+    pub history: Vec<DeployedRelease>,
     /// Keys the digests of configuration and secrets, so that equal values are seen without being known.
     pub key: StateKey,
     secret: Object,
@@ -63,6 +68,10 @@ pub struct DeployedRelease {
     pub lock: String,
     /// Commit of the superproject.
     pub commit: String,
+    /// A keyed digest over the configuration and the secrets that it was given; empty where it was given none.
+    pub inputs: String,
+    /// The name of each service's configuration.
+    pub configurations: BTreeMap<String, String>,
 }
 
 /// 32 random bytes that only the namespace knows.
@@ -149,8 +158,11 @@ impl Connection {
         deployed: &DeployedRelease,
     ) -> Result<NamespaceState, ClusterError> {
         self.change_state(state, |data| {
-            let DeployedRelease { release, lock, commit } = deployed;
-            put(data, &[("release", release), ("lock", lock), ("commit", commit)]);
+            let DeployedRelease { release, lock, commit, inputs, configurations: _ } = deployed;
+            put(data, &[("release", release), ("lock", lock), ("commit", commit), ("inputs", inputs)]);
+            let others = state.history.iter().filter(|other| *other != deployed);
+            let history: Vec<Value> = std::iter::once(deployed).chain(others).take(HISTORY).map(to_json).collect();
+            put(data, &[("history", &Value::from(history).to_string())]);
         })
         .await
     }
@@ -182,6 +194,27 @@ fn put_owner(data: &mut Value, owner: &NamespaceOwner) {
     put(data, &[("repository", &owner.repository), ("environment", &owner.environment)]);
 }
 
+fn to_json(deployed: &DeployedRelease) -> Value {
+    let DeployedRelease { release, lock, commit, inputs, configurations } = deployed;
+    json!({
+        "release": release, "lock": lock, "commit": commit, "inputs": inputs, "configurations": configurations,
+    })
+}
+
+fn from_json(value: &Value) -> DeployedRelease {
+    let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let configurations = value.get("configurations").and_then(Value::as_object).into_iter().flatten();
+    let configurations =
+        configurations.filter_map(|(service, name)| Some((service.clone(), name.as_str()?.to_owned())));
+    DeployedRelease {
+        release: text("release"),
+        lock: text("lock"),
+        commit: text("commit"),
+        inputs: text("inputs"),
+        configurations: configurations.collect(),
+    }
+}
+
 fn put(data: &mut Value, texts: &[(&str, &str)]) {
     for (field, text) in texts {
         data[*field] = STANDARD.encode(text).into();
@@ -202,11 +235,17 @@ impl NamespaceState {
         let required = |field: &str| text(field).ok_or_else(|| damaged(field));
         let key = bytes("key").and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| damaged("key"))?;
         let owner = NamespaceOwner { repository: required("repository")?, environment: required("environment")? };
+        let history: Vec<DeployedRelease> = text("history")
+            .and_then(|text| serde_json::from_str::<Vec<Value>>(&text).ok())
+            .map(|list| list.iter().map(from_json).collect())
+            .unwrap_or_default();
         let deployed = text("release").map(|release| DeployedRelease {
             release,
             lock: text("lock").unwrap_or_default(),
             commit: text("commit").unwrap_or_default(),
+            inputs: text("inputs").unwrap_or_default(),
+            configurations: history.first().map(|newest| newest.configurations.clone()).unwrap_or_default(),
         });
-        Ok(Self { owner, deployed, key: StateKey::new(key), secret })
+        Ok(Self { owner, deployed, history, key: StateKey::new(key), secret })
     }
 }

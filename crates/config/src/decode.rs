@@ -1,7 +1,7 @@
 //! Trees → types. The trees are checked: what does not decode here has been reported, except what only a filled-in
 //! template shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use lock_model::{CommitId, EnvironmentName, ImageRepository, ServiceName, SuiteName, Tag, TreePath};
@@ -227,14 +227,21 @@ fn suites(file: &Node) -> Option<BTreeMap<SuiteName, Suite>> {
 }
 
 pub(super) fn command_line(node: &Node) -> Option<CommandLine> {
+    let plain = parsed_list(node, "plain")?;
+    Some(CommandLine { plain, ..command_line_with(node, "env", RUN_VARIABLES)? })
+}
+
+/// The same with variables of other templates, and another key for what the program is given.
+pub(super) fn command_line_with(node: &Node, environment: &str, allowed: &[Variable]) -> Option<CommandLine> {
     let words = node.get("command")?.list()?;
     let (first, rest) = words.split_first()?;
     let program = match first.text()?.strip_prefix("./") {
         Some(path) => ProgramName::InTree(path.parse().ok()?),
         None => ProgramName::OnPath(first.text()?.to_owned()),
     };
-    let arguments = rest.iter().map(|word| template(word, RUN_VARIABLES)).collect::<Option<_>>()?;
-    Some(CommandLine { program, arguments, environment: parsed_list(node, "env")?, plain: parsed_list(node, "plain")? })
+    let arguments = rest.iter().map(|word| template(word, allowed)).collect::<Option<_>>()?;
+    let environment = parsed_list(node, environment)?;
+    Some(CommandLine { program, arguments, environment, plain: BTreeSet::default() })
 }
 
 /// Reports that a filled-in template does not parse as what it stands for.

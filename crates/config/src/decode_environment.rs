@@ -18,6 +18,7 @@ use super::layers::EnvironmentLayers;
 use super::problem::Problems;
 use super::release_inputs::named_folder;
 use super::schema_keys::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
+use super::settings::{pull_secret, sources};
 use super::tree::{Node, Origin};
 use super::values::{Mode, SourceValue, parse_duration};
 use crate::variables::{Template, Values, Variable};
@@ -34,6 +35,9 @@ pub(super) fn environment(
     let role = optional(node, "branch", parsed_text)?;
     let target = optional(node, "target", |node| target(node, &mode, problems))?;
     let release = optional(node, "release", |node| release(node.get("tag")?, &mode, problems))?;
+    if target.as_ref().is_some_and(|target| matches!(target, Target::Render(_))) {
+        refuse_settings(node, problems);
+    }
     let overrides =
         layers.overrides.iter().map(|node| service_override(node, &mode, problems)).collect::<Option<Vec<_>>>()?;
     Some(Environment {
@@ -50,6 +54,9 @@ pub(super) fn environment(
         namespaces: namespaces(node.get("namespaces")?)?,
         waves: node.get("waves")?.list()?.iter().map(wave).collect::<Option<_>>()?,
         migrations: node.get("migrations")?.list()?.iter().map(migration).collect::<Option<_>>()?,
+        config: sources(node.get("config")?, problems)?,
+        secret: sources(node.get("secret")?, problems)?,
+        pull_secret: optional(node, "pull-secret", pull_secret)?,
         health: health(node.get("health")?)?,
         suites: parsed_list(node, "suites")?,
         promote: optional(node, "promote", |node| Some(Promote { to: parsed(node, "to")? }))?,
@@ -250,6 +257,18 @@ fn requires(node: &Node) -> Option<Requires> {
     })
 }
 
+/// What is rendered lies in git, where secrets must not be, and reaches no cluster from here.
+fn refuse_settings(node: &Node, problems: &mut Problems) {
+    for key in ["config", "secret", "pull-secret"] {
+        let Some(found) = node.get(key) else { continue };
+        if found.list().is_none_or(|list| !list.is_empty()) {
+            problems
+                .add(&found.origin, format!("`{key}` is written to a cluster, and target `render` writes to none"))
+                .with_hint("leave it out, or let a target of a cluster deploy");
+        }
+    }
+}
+
 fn service_override(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Override> {
     let source = match node.get("target") {
         Some(target) => {
@@ -265,6 +284,9 @@ fn service_override(node: &Node, mode: &Mode, problems: &mut Problems) -> Option
     let rule = node.get("namespaces");
     let allow = optional(rule.unwrap_or(node), "allow", parsed_items)?;
     let rewrite = optional(rule.unwrap_or(node), "rewrite", Node::boolean)?;
+    let config = optional(node, "config", |list| sources(list, problems))?;
+    let secret = optional(node, "secret", |list| sources(list, problems))?;
     let matched = node.get("match")?;
-    Some(Override { pattern: pattern(matched)?, source, values, allow, rewrite, match_origin: matched.origin.clone() })
+    let (pattern, match_origin) = (pattern(matched)?, matched.origin.clone());
+    Some(Override { pattern, source, values, allow, rewrite, config, secret, match_origin })
 }

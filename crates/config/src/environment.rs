@@ -7,6 +7,7 @@ use lock_model::{BranchName, Date, EnvironmentName, ImageReference, ServiceName,
 
 use super::branches::Role;
 use super::chart_values::ChartValues;
+use super::settings::{PullSecret, SettingSource};
 use super::suites::CommandLine;
 use super::tree::Origin;
 use super::values::{EnvironmentVariable, Mode, Namespace, SourceValue};
@@ -46,6 +47,12 @@ pub struct Environment {
     pub migrations: Vec<Migration>,
     /// The order in which services are deployed; empty: all at once.
     pub waves: Vec<Wave>,
+    /// Where the configuration of each service comes from.
+    pub config: Vec<SettingSource>,
+    /// Where the secrets of each service come from.
+    pub secret: Vec<SettingSource>,
+    /// The login by which the cluster pulls images.
+    pub pull_secret: Option<PullSecret>,
     /// What is asked before anything is changed.
     pub health: Health,
     /// Suites to run, in this order.
@@ -60,6 +67,14 @@ pub struct Environment {
     /// What `{short}` leaves out of a service's name.
     pub(super) prefix: String,
     pub(super) origin: Origin,
+}
+
+impl Environment {
+    /// Whether some service is given configuration or secrets, or the cluster a login.
+    pub fn has_settings(&self) -> bool {
+        let lists = self.overrides.iter().flat_map(|entry| [&entry.config, &entry.secret]).flatten();
+        self.pull_secret.is_some() || lists.chain([&self.config, &self.secret]).any(|list| !list.is_empty())
+    }
 }
 
 /// `target:`
@@ -432,6 +447,10 @@ pub struct ServiceSettings {
     pub namespaces: NamespaceRule,
     /// What its chart is given; empty where the target reads no charts.
     pub values: ChartValues,
+    /// Where its configuration comes from.
+    pub config: Vec<SettingSource>,
+    /// Where its secrets come from.
+    pub secret: Vec<SettingSource>,
 }
 
 /// Where a service's manifests are.
@@ -451,5 +470,7 @@ pub(super) struct Override {
     pub values: ChartValues,
     pub allow: Option<BTreeSet<Namespace>>,
     pub rewrite: Option<bool>,
+    pub config: Option<Vec<SettingSource>>,
+    pub secret: Option<Vec<SettingSource>>,
     pub match_origin: Origin,
 }

@@ -172,6 +172,10 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         // A text for readers.
         locked_only: _,
         not_deployed,
+        // For each service, as they come out.
+        config: _,
+        secret: _,
+        pull_secret,
         // By themselves, with their days.
         unpinned_images: _,
         health,
@@ -214,6 +218,9 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
     if cluster(kubeconfig) != cluster(&after.kubeconfig) {
         let message = format!("`kubeconfig` is {}, it was {}", cluster(&after.kubeconfig), cluster(kubeconfig));
         found.add(RelaxationKind::Environment, message);
+    }
+    if *pull_secret != after.pull_secret {
+        found.add(RelaxationKind::Environment, "the cluster pulls images by another login".to_owned());
     }
     compare_target(target.as_ref(), after.target.as_ref(), found);
     compare_requirements(before, after, found);

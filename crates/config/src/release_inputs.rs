@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lock_model::{CONFIG_FILE, GITMODULES_FILE, LOCK_FOLDER, ServiceName, TreePath};
 
-use super::environment::{ProbeKind, SourceFiles, SourceFolder};
+use super::environment::{Environment, ProbeKind, SourceFiles, SourceFolder};
 use super::problem::{ConfigErrors, Problems};
-use super::service_rules::source_folder;
+use super::service_rules::{SettingSources, source_folder};
+use super::settings::SettingOrigin;
 use super::suites::Suite;
 use super::types::{Config, RegistrySettings};
 use super::values::SourceValue;
@@ -146,6 +147,7 @@ impl Config {
     fn add_folders(&self, name: &ServiceName, path: &TreePath, inputs: &mut ReleaseInputs, problems: &mut Problems) {
         for environment in self.environments.values() {
             let Some(target) = &environment.target else { continue };
+            add_setting_files(environment, name, path, inputs, problems);
             let deployed = environment.deploys(name, path);
             match source_folder(&environment.source(target, name, path), path) {
                 Ok(SourceFolder::InService(_)) => {}
@@ -184,6 +186,33 @@ impl Config {
         let own = TreePath::try_from(CONFIG_FILE).expect("the constant is a path");
         let suites = self.suites.values().flat_map(Suite::files);
         std::iter::once(own).chain(suites).chain(addresses.chain(programs).chain(certificates).cloned()).collect()
+    }
+}
+
+/// The files that settings of a service come from.
+fn add_setting_files(
+    environment: &Environment,
+    name: &ServiceName,
+    path: &TreePath,
+    inputs: &mut ReleaseInputs,
+    problems: &mut Problems,
+) {
+    let SettingSources { config, secret } = environment.setting_sources(name, path);
+    for source in config.iter().chain(secret) {
+        match &source.from {
+            SettingOrigin::File { path: file, .. } => {
+                let values = environment.service_values(name, path);
+                let filled = file.expand(&values).expect("`Config::parse` has checked its variables");
+                match named_file(&filled) {
+                    Ok(file) => drop(inputs.files.insert(file)),
+                    Err(error) => drop(problems.add(&environment.origin, format!("service `{name}`: {error}"))),
+                }
+            }
+            SettingOrigin::Command { command, files, .. } => {
+                inputs.files.extend(command.file().into_iter().chain(files).cloned());
+            }
+            SettingOrigin::Variable { .. } | SettingOrigin::Variables(_) | SettingOrigin::Set(_) => {}
+        }
     }
 }
 

@@ -22,6 +22,27 @@ pub(super) const TAG_VARIABLES: &[Variable] =
 /// Variables of `target.source`.
 pub(super) const SOURCE_VARIABLES: &[Variable] =
     &[Variable::Name, Variable::Short, Variable::ShortUnderscore, Variable::Path, Variable::Mode];
+/// Variables of where settings come from.
+pub(super) const SERVICE_VARIABLES: &[Variable] = &[
+    Variable::Name,
+    Variable::Short,
+    Variable::ShortUnderscore,
+    Variable::NameUpper,
+    Variable::ShortUpper,
+    Variable::Path,
+    Variable::Mode,
+];
+/// Variables of settings that are composed.
+pub(super) const SET_VARIABLES: &[Variable] = &[
+    Variable::Name,
+    Variable::Short,
+    Variable::ShortUnderscore,
+    Variable::NameUpper,
+    Variable::ShortUpper,
+    Variable::Path,
+    Variable::Mode,
+    Variable::Environment,
+];
 /// Variables of `target.values`.
 pub(super) const VALUE_VARIABLES: &[Variable] = &[
     Variable::Name,
@@ -37,6 +58,10 @@ pub(super) const VALUE_VARIABLES: &[Variable] = &[
     Variable::ImageTag,
     Variable::ImageDigest,
     Variable::ImageReference,
+    Variable::ImageOf,
+    Variable::Config,
+    Variable::Secret,
+    Variable::PullSecret,
 ];
 /// Variables of `target.image-values`.
 pub(super) const IMAGE_VALUE_VARIABLES: &[Variable] = &[
@@ -276,8 +301,12 @@ const OVERRIDES: Key = optional(
         required("match", Text(Format::Pattern), "Which services are meant."),
         optional("target", TARGET, "What is different in their target."),
         optional("namespaces", NAMESPACES, "What is different in their namespaces."),
-        later("config"),
-        later("secret"),
+        optional(
+            "config",
+            SETTING_SOURCES,
+            "Where their configuration comes from, in place of the environment's list.",
+        ),
+        optional("secret", SETTING_SOURCES, "Where their secrets come from, in place of the environment's list."),
         later("await-jobs"),
     ])),
     "What is different for some services: all that match, in file order.",
@@ -334,6 +363,57 @@ const KUBECONFIG: Shape = Keys(&[
     ),
     optional("context", Text(Format::Sentence), "The context; by default the kubeconfig's current one."),
     later("file"),
+]);
+
+/// Keys with their values, which services read.
+const SETTING_SOURCES: Shape = List(&Keys(&[
+    optional(
+        "env",
+        Text(Format::Template(SERVICE_VARIABLES)),
+        "The environment variable that holds them, such as `{NAME}_CONFIG`.",
+    ),
+    optional("file", Text(Format::Template(SERVICE_VARIABLES)), "The file of the superproject that holds them."),
+    optional(
+        "command",
+        NonEmptyList(&Text(Format::Argument(SERVICE_VARIABLES))),
+        "The program that prints them, and its arguments; `./` in front means a file of the superproject.",
+    ),
+    optional(
+        "keys-from-env",
+        NonEmptyList(&Text(Format::EnvironmentVariable)),
+        "Environment variables that are settings themselves.",
+    ),
+    optional("set", Named(Format::SettingKey, &Text(Format::Template(SET_VARIABLES))), "Settings with their values."),
+    optional(
+        "format",
+        Choice(&[
+            ("kubectl-env-file", "what `kubectl create --from-env-file` reads: quotes belong to the value"),
+            ("dotenv", "lines `KEY=VALUE` with quotes and comments"),
+            ("yaml", "a map"),
+            ("json", "a map"),
+        ]),
+        "What `env`, `file` or `command` gives.",
+    ),
+    defaults("variables", "[]", ENVIRONMENT_LIST, "Environment variables that the program is given, by name."),
+    defaults(
+        "files",
+        "[]",
+        List(&Text(Format::Path)),
+        "Files of the superproject that the program needs besides itself.",
+    ),
+    defaults(
+        "replace",
+        "false",
+        Boolean,
+        "Whether keys of earlier sources are replaced; otherwise a key twice is an error.",
+    ),
+]));
+
+const PULL_SECRET: Shape = Keys(&[
+    required("name", Text(Format::Namespace), "Name of the Secret: `{pull-secret}` in values of charts."),
+    required("registry", Text(Format::RegistryHost), "The registry's host."),
+    required("username", Source(SECRET_KEYS), "The user's name."),
+    required("password", Source(SECRET_KEYS), "The password or token; it must live on after the job."),
 ]);
 
 const NAMESPACES: Shape = Keys(&[
@@ -514,9 +594,9 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         )]),
         "How releases are tagged.",
     ),
-    later("config"),
-    later("secret"),
-    later("pull-secret"),
+    defaults("config", "[]", SETTING_SOURCES, "Where the configuration of each service comes from, in order."),
+    defaults("secret", "[]", SETTING_SOURCES, "Where the secrets of each service come from, in order."),
+    optional("pull-secret", PULL_SECRET, "The login by which the cluster pulls images."),
     later("await-jobs"),
     defaults(
         "migrations",

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::environment::ProbeKind;
+use super::environment::{Environment, ProbeKind};
+use super::settings::{SettingOrigin, SettingSource};
 use super::suites::{CommandLine, SuiteKind};
 use super::types::Config;
 use super::values::EnvironmentVariable;
 
 impl Config {
-    /// The variables that some suite or probe is given and does not call `plain`, and those that hold kubeconfigs, over all
-    /// environments.
+    /// The variables that some suite or probe is given and does not call `plain`, and those that hold kubeconfigs, passwords
+    /// of registries and secrets of services, over all environments.
     pub fn secret_variables(&self) -> BTreeSet<&EnvironmentVariable> {
         let suites = self.suites.values().filter_map(|suite| match &suite.kind {
             SuiteKind::Command(suite) => Some(&suite.command),
@@ -22,7 +23,26 @@ impl Config {
         });
         let kubeconfigs = self.environments.values().filter_map(|environment| environment.kubeconfig.as_ref());
         let kubeconfigs = kubeconfigs.map(|kubeconfig| &kubeconfig.env);
-        suites.chain(probes).flat_map(CommandLine::secret_variables).chain(kubeconfigs).collect()
+        let environments = || self.environments.values();
+        let pulls = environments().filter_map(|environment| Some(&environment.pull_secret.as_ref()?.password));
+        let lists = environments().flat_map(Environment::secret_sources);
+        let (mut named, mut commands) = (Vec::new(), Vec::new());
+        for source in lists {
+            match &source.from {
+                SettingOrigin::Variables(names) => named.extend(names),
+                SettingOrigin::Command { command, .. } => commands.push(command),
+                SettingOrigin::Variable { .. } | SettingOrigin::File { .. } | SettingOrigin::Set(_) => {}
+            }
+        }
+        let commands = suites.chain(probes).chain(commands).flat_map(CommandLine::secret_variables);
+        commands.chain(kubeconfigs).chain(pulls).chain(named).collect()
+    }
+}
+
+impl Environment {
+    /// Every entry of `secret`, of the environment and of its overrides.
+    fn secret_sources(&self) -> impl Iterator<Item = &SettingSource> {
+        self.secret.iter().chain(self.overrides.iter().filter_map(|entry| entry.secret.as_ref()).flatten())
     }
 }
 

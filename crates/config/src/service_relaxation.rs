@@ -8,7 +8,8 @@ use lock_model::{EnvironmentName, Platform, ServiceName, TreePath};
 use super::chart_values::ChartValues;
 use super::environment::{Environment, NamespaceRule};
 use super::policy_relaxation::{ComparedTree, Found, RelaxationKind, quoted, shown};
-use super::service_rules::ServiceAssignment;
+use super::service_rules::{ServiceAssignment, SettingSources};
+use super::settings::SettingSource;
 use super::types::{Config, ImageRule, RevisionPolicy, ServiceKind};
 
 /// How many services a message names.
@@ -143,13 +144,18 @@ struct Deployed {
     source: String,
     namespaces: NamespaceRule,
     values: ChartValues,
+    config: Vec<SettingSource>,
+    secret: Vec<SettingSource>,
 }
 
 impl Deployed {
     /// `None` where it is only locked.
     fn of(environment: &Environment, name: &ServiceName, path: &TreePath) -> Option<Self> {
         let target = environment.target.as_ref()?;
+        let SettingSources { config, secret } = environment.setting_sources(name, path);
         environment.deploys(name, path).then(|| Self {
+            config: config.to_vec(),
+            secret: secret.to_vec(),
             source: environment.source(target, name, path),
             namespaces: environment.namespaces_of(name, path),
             values: environment.chart_values(target, name, path),
@@ -164,7 +170,7 @@ fn compare_deployed(before: Option<Deployed>, after: Option<Deployed>) -> Vec<(R
         (None, Some(_)) => return vec![(RelaxationKind::Deployment, "deployed now, and was not".to_owned())],
         (Some(before), Some(after)) => (before, after),
     };
-    let Deployed { source, namespaces, values } = before;
+    let Deployed { source, namespaces, values, config, secret } = before;
     let NamespaceRule { allow, rewrite } = namespaces;
     let mut messages = Vec::new();
     if source != after.source {
@@ -173,6 +179,11 @@ fn compare_deployed(before: Option<Deployed>, after: Option<Deployed>) -> Vec<(R
     }
     if values != after.values {
         messages.push((RelaxationKind::Deployment, "the values of its chart are others".to_owned()));
+    }
+    for (what, was, is) in [("configuration", config, after.config), ("secrets", secret, after.secret)] {
+        if was != is {
+            messages.push((RelaxationKind::Deployment, format!("where its {what} come from is another list")));
+        }
     }
     if let Some(wider) = quoted(after.namespaces.allow.difference(&allow)) {
         messages.push((RelaxationKind::Namespaces, format!("objects may lie in namespace {wider}")));

@@ -9,6 +9,7 @@ use super::environment::{
 };
 use super::problem::{ConfigErrors, Problems};
 use super::release_inputs::named_folder;
+use super::settings::SettingSource;
 use super::tree::{Node, Origin};
 use super::types::{Config, ImageRule, RevisionPolicy, ServiceKind, ServiceRule};
 use crate::patterns::Pattern;
@@ -303,6 +304,12 @@ impl Config {
     }
 }
 
+/// Where the settings of one service come from.
+pub(super) struct SettingSources<'a> {
+    pub(super) config: &'a [SettingSource],
+    pub(super) secret: &'a [SettingSource],
+}
+
 impl ServiceRule {
     fn name_of(&self, path: &TreePath) -> Result<ServiceName, IdentifierError> {
         self.name.clone().map_or_else(|| ServiceName::try_from(path.file_name()), Ok)
@@ -341,7 +348,17 @@ impl Environment {
         let source = source_folder(&self.source(target, name, path), path)
             .expect("`Config::release_inputs` has checked the folder of every deployed service");
         let (namespaces, values) = (self.namespaces_of(name, path), self.chart_values(target, name, path));
-        ServiceSettings { source, namespaces, values }
+        let SettingSources { config, secret } = self.setting_sources(name, path);
+        ServiceSettings { source, namespaces, values, config: config.to_vec(), secret: secret.to_vec() }
+    }
+
+    /// Where the settings of a service come from: the last override that says it replaces the environment's list.
+    pub(super) fn setting_sources(&self, name: &ServiceName, path: &TreePath) -> SettingSources<'_> {
+        let matching = || self.overrides.iter().rev().filter(|entry| entry.pattern.matches(name, path));
+        SettingSources {
+            config: matching().find_map(|entry| entry.config.as_deref()).unwrap_or(&self.config),
+            secret: matching().find_map(|entry| entry.secret.as_deref()).unwrap_or(&self.secret),
+        }
     }
 
     /// What the chart of a service is given.
@@ -359,7 +376,8 @@ impl Environment {
         let mut namespaces: NamespaceRule = self.namespaces.clone();
         for entry in self.overrides.iter().filter(|entry| entry.pattern.matches(name, path)) {
             // A setting that is new here is compared in `service_relaxation` as well.
-            let Override { pattern: _, source: _, values: _, allow, rewrite, match_origin: _ } = entry;
+            let Override { pattern: _, source: _, values: _, config: _, secret: _, allow, rewrite, match_origin: _ } =
+                entry;
             if let Some(allow) = allow {
                 namespaces.allow.clone_from(allow);
             }
@@ -371,8 +389,12 @@ impl Environment {
     /// The folder of a service's manifests, as the last override that matches says it.
     pub(super) fn source(&self, target: &Target, name: &ServiceName, path: &TreePath) -> String {
         let (source, _) = self.source_template(target, name, path);
-        let values = Values::new().service(name, path, &self.prefix).with(Variable::Mode, self.mode.as_str());
-        source.expand(&values).expect("`Config::parse` has filled the template in")
+        source.expand(&self.service_values(name, path)).expect("`Config::parse` has filled the template in")
+    }
+
+    /// The variables of a service in this environment.
+    pub fn service_values(&self, name: &ServiceName, path: &TreePath) -> Values {
+        Values::new().service(name, path, &self.prefix).with(Variable::Mode, self.mode.as_str())
     }
 
     /// Where the folder of a service's manifests is said.

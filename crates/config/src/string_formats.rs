@@ -29,6 +29,8 @@ pub(super) enum Format {
     Namespace,
     EnvironmentVariable,
     ValuesPath,
+    /// Key of a setting, which becomes an environment variable.
+    SettingKey,
     Path,
     Pattern,
     Platform,
@@ -92,6 +94,10 @@ impl Format {
             )),
             Self::EnvironmentVariable => parse::<EnvironmentVariable>(text),
             Self::ValuesPath => parse::<ValuesPath>(text),
+            Self::SettingKey if is_setting_key(text) => Ok(()),
+            Self::SettingKey => refused(format!(
+                "`{escaped}` is no key of a setting: letters, digits, `-`, `_` and `.`, and no digit first"
+            )),
             Self::Path => named_file(text).map(drop).map_err(Violation::from),
             Self::Pattern => Pattern::new(text).map(drop).map_err(|error| error.to_string().into()),
             Self::Platform => parse::<Platform>(text),
@@ -155,6 +161,7 @@ impl Format {
                 format!("^(?!{}){}", login_pattern(), name.trim_start_matches('^'))
             }
             Self::ValuesPath => pattern_of::<ValuesPath>(),
+            Self::SettingKey => "^[A-Za-z_.-][A-Za-z0-9_.-]*$".to_owned(),
             Self::Path => pattern_of::<TreePath>().replacen('^', "^(?!locks(/|$))", 1),
             Self::Pattern => r"^(?![-/])(?!\.\.?/)(?!.*/$)[^\s\[\]!\\]+$".to_owned(),
             Self::Platform => pattern_of::<Platform>(),
@@ -188,8 +195,22 @@ const FOLDERS: &str = r"(/[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*)*";
 
 const HOST: &str = r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])";
 
+/// What Kubernetes takes as the name of an environment variable of a container.
+pub(super) fn is_setting_key(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    text.len() <= 253
+        && text.bytes().all(is_plain)
+        && !text.bytes().next().is_none_or(|byte| byte.is_ascii_digit())
+        && !matches!(text, "." | "..")
+}
+
 fn template_pattern(allowed: &[Variable]) -> String {
-    let names: Vec<String> = allowed.iter().map(|variable| variable.as_str().replace('.', "\\.")).collect();
+    let pattern = |variable: &Variable| match variable {
+        Variable::Environment => r"env:([A-Za-z0-9_]|\{[A-Za-z_]+\})+".to_owned(),
+        Variable::ImageOf => r"image:[^{}]+\.(registry|path|repository|tag|digest|reference)".to_owned(),
+        plain => plain.as_str().replace('.', "\\."),
+    };
+    let names: Vec<String> = allowed.iter().map(pattern).collect();
     if names.is_empty() { r"([^{]|\{\{)+".to_owned() } else { format!(r"([^{{]|\{{\{{|\{{({})\}})+", names.join("|")) }
 }
 

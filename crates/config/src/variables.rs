@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lock_model::{CommitId, Digest, ErrorClass, ImageRepository, ServiceName, Tag, TreePath};
+use lock_model::escaping::escape_terminal;
+use lock_model::{CommitId, Digest, ErrorClass, ImageRepository, LockedImage, ServiceName, Tag, TreePath};
+
+use super::values::EnvironmentVariable;
 
 lock_model::words! {
     /// A variable of the configuration's templates. The set is fixed; there are no expressions.
@@ -48,6 +51,10 @@ lock_model::words! {
         ImageDigest = "image.digest",
         /// All of it: `ghcr.io/shop/cart:main-1111111@sha256:2222…`.
         ImageReference = "image.reference",
+        /// Part of another service's locked image: `{image:shop-web.tag}`.
+        ImageOf = "image:SERVICE.tag",
+        /// An environment variable: `{env:DB_PASSWORD}`; its name may hold variables of the service.
+        Environment = "env:NAME",
         /// The day, UTC, as `2025-11-20`.
         Date = "date",
         /// The first eight digits of the release id.
@@ -64,15 +71,7 @@ lock_model::words! {
 impl Variable {
     /// Whether a later version gives it values.
     fn is_later(self) -> bool {
-        matches!(
-            self,
-            Self::Config
-                | Self::Secret
-                | Self::PullSecret
-                | Self::DatabaseUser
-                | Self::DatabaseName
-                | Self::DatabasePassword
-        )
+        matches!(self, Self::DatabaseUser | Self::DatabaseName | Self::DatabasePassword)
     }
 }
 
@@ -87,7 +86,19 @@ pub struct Template {
 enum Part {
     Literal(String),
     Variable(Variable),
+    /// A variable that is named in full after others are filled in: `env:NAME`, `image:SERVICE.PART`.
+    Named(Variable, Vec<Self>),
 }
+
+/// The parts of an image that `{image:SERVICE.PART}` can name.
+const IMAGE_PARTS: [(&str, Variable); 6] = [
+    ("registry", Variable::ImageRegistry),
+    ("path", Variable::ImagePath),
+    ("repository", Variable::ImageRepository),
+    ("tag", Variable::ImageTag),
+    ("digest", Variable::ImageDigest),
+    ("reference", Variable::ImageReference),
+];
 
 /// Text that is no template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,9 +134,9 @@ impl TemplateError {
 
 /// A variable that a template uses and that was given no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{{{variable}}}` has no value in `{}`", lock_model::escaping::escape_terminal(template))]
+#[error("`{{{}}}` has no value in `{}`", escape_terminal(variable), escape_terminal(template))]
 pub struct MissingValue {
-    variable: Variable,
+    variable: String,
     template: String,
 }
 
@@ -152,7 +163,7 @@ impl Template {
                 continue;
             }
             let rest = text.get(start + 1..).unwrap_or_default();
-            let Some((name, _)) = rest.split_once('}') else {
+            let Some(name) = rest.get(..end_of_name(rest)) else {
                 return Err(TemplateError {
                     why: "`{` opens a variable that no `}` closes; a literal brace is `{{`".to_owned(),
                     offset,
@@ -161,7 +172,7 @@ impl Template {
                 });
             };
             let length = name.chars().count();
-            let variable = find(name, allowed).map_err(|why| TemplateError {
+            let part = part(name, allowed).map_err(|why| TemplateError {
                 why,
                 offset,
                 width: length + 2,
@@ -170,7 +181,7 @@ impl Template {
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
             }
-            parts.push(Part::Variable(variable));
+            parts.push(part);
             for _ in 0..=length {
                 characters.next();
             }
@@ -186,25 +197,98 @@ impl Template {
         &self.text
     }
 
-    /// Whether it uses a variable.
+    /// Whether it uses a variable, also within the name of another.
     pub fn uses(&self, variable: Variable) -> bool {
-        self.parts.contains(&Part::Variable(variable))
+        uses(&self.parts, variable)
+    }
+
+    /// The environment variables whose values it needs.
+    pub fn environment(&self, values: &Values) -> Result<Vec<String>, MissingValue> {
+        let named = self.parts.iter().filter_map(|part| match part {
+            Part::Named(Variable::Environment, name) => Some(self.fill(name, values)),
+            Part::Literal(_) | Part::Variable(_) | Part::Named(..) => None,
+        });
+        named.map(|name| Ok(name?.strip_prefix("env:").unwrap_or_default().to_owned())).collect()
     }
 
     /// Fills the variables in.
     pub fn expand(&self, values: &Values) -> Result<String, MissingValue> {
+        self.fill(&self.parts, values)
+    }
+
+    fn fill(&self, parts: &[Part], values: &Values) -> Result<String, MissingValue> {
         let mut text = String::with_capacity(self.text.len());
-        for part in &self.parts {
+        let missing = |variable: String| MissingValue { variable, template: self.text.clone() };
+        for part in parts {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
-                Part::Variable(variable) => match values.0.get(variable) {
-                    Some(value) => text.push_str(value),
-                    None => return Err(MissingValue { variable: *variable, template: self.text.clone() }),
-                },
+                Part::Variable(variable) => {
+                    text.push_str(values.of.get(variable).ok_or_else(|| missing(variable.to_string()))?);
+                }
+                Part::Named(_, name) => {
+                    let name = self.fill(name, values)?;
+                    text.push_str(values.named.get(&name).ok_or_else(|| missing(name))?);
+                }
             }
         }
         Ok(text)
     }
+}
+
+fn uses(parts: &[Part], variable: Variable) -> bool {
+    parts.iter().any(|part| match part {
+        Part::Literal(_) => false,
+        Part::Variable(used) => *used == variable,
+        Part::Named(used, name) => *used == variable || uses(name, variable),
+    })
+}
+
+/// Where the name of a variable ends: at the brace that closes it, past those of variables within it. The length of the
+/// text and one more where nothing does.
+fn end_of_name(rest: &str) -> usize {
+    let mut open = 0_usize;
+    for (index, character) in rest.char_indices() {
+        match character {
+            '{' => open += 1,
+            '}' if open == 0 => return index,
+            '}' => open -= 1,
+            _ => {}
+        }
+    }
+    rest.len() + 1
+}
+
+/// What stands between two braces.
+fn part(name: &str, allowed: &[Variable]) -> Result<Part, String> {
+    let named = [("env:", Variable::Environment), ("image:", Variable::ImageOf)];
+    let prefix = named.into_iter().find(|(prefix, _)| name.starts_with(prefix));
+    let Some((prefix, variable)) = prefix.filter(|(_, variable)| allowed.contains(variable)) else {
+        return find(name, allowed).map(Part::Variable);
+    };
+    let shown = escape_terminal(name);
+    let inner = Template::new(name, &allowed.iter().copied().filter(|one| !is_named(*one)).collect::<Vec<_>>())
+        .map_err(|error| format!("`{{{shown}}}`: {error}"))?;
+    let is_well = match variable {
+        Variable::Environment => {
+            let sample = Values::sample();
+            let filled = inner.expand(&sample).map_err(|error| error.to_string())?;
+            let name = filled.strip_prefix(prefix).unwrap_or_default();
+            name.parse::<EnvironmentVariable>().is_ok_and(|name| !name.is_login())
+        }
+        _ => name.rsplit_once('.').is_some_and(|(service, part)| {
+            let service = service.strip_prefix(prefix).unwrap_or_default();
+            service.parse::<ServiceName>().is_ok() && IMAGE_PARTS.iter().any(|(known, _)| *known == part)
+        }),
+    };
+    if is_well {
+        Ok(Part::Named(variable, inner.parts))
+    } else {
+        Err(format!("`{{{shown}}}` is not of the form `{{{variable}}}`"))
+    }
+}
+
+fn is_named(variable: Variable) -> bool {
+    matches!(variable, Variable::Environment | Variable::ImageOf)
 }
 
 impl fmt::Display for Template {
@@ -217,7 +301,7 @@ fn find(name: &str, allowed: &[Variable]) -> Result<Variable, String> {
     if let Some(variable) = allowed.iter().find(|variable| variable.as_str() == name) {
         return Ok(*variable);
     }
-    let shown = lock_model::escaping::escape_terminal(name);
+    let shown = escape_terminal(name);
     let what = match name.parse::<Variable>() {
         Ok(variable) if variable.is_later() => return Err(format!("`{{{shown}}}` is not available yet: remove it")),
         Ok(_) => "has no value here",
@@ -231,8 +315,19 @@ fn find(name: &str, allowed: &[Variable]) -> Result<Variable, String> {
 }
 
 /// The values of variables.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Values(BTreeMap<Variable, String>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Values {
+    of: BTreeMap<Variable, String>,
+    /// By their whole names: `env:DB_PASSWORD`.
+    named: BTreeMap<String, String>,
+}
+
+/// Without values, which can be secret.
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.of.keys()).entries(self.named.keys()).finish()
+    }
+}
 
 impl Values {
     /// A set in which no variable has a value.
@@ -243,8 +338,34 @@ impl Values {
     /// Gives one variable a value.
     #[must_use]
     pub fn with(mut self, variable: Variable, value: impl Into<String>) -> Self {
-        self.0.insert(variable, value.into());
+        self.of.insert(variable, value.into());
         self
+    }
+
+    /// Gives an environment variable its value.
+    #[must_use]
+    pub fn with_environment(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.named.insert(format!("env:{name}"), value.into());
+        self
+    }
+
+    /// Gives the parts of another service's locked image their values.
+    #[must_use]
+    pub fn with_image_of(mut self, service: &ServiceName, image: &LockedImage) -> Self {
+        let values = Self::new().image(&image.repository, &image.tag, &image.digest);
+        for (part, variable) in IMAGE_PARTS {
+            if let Some(value) = values.of.get(&variable) {
+                self.named.insert(format!("image:{service}.{part}"), value.clone());
+            }
+        }
+        self
+    }
+
+    /// Values of a service, for what is only checked.
+    fn sample() -> Self {
+        let service = ServiceName::try_from("service").expect("the constant is a name");
+        let path = TreePath::try_from("services/service").expect("the constant is a path");
+        Self::new().service(&service, &path, "").with(Variable::Mode, "mode")
     }
 
     /// Gives the variables of a service their values.

@@ -25,6 +25,8 @@ pub struct BatchObject {
 /// What a deployment does with an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BatchPart {
+    /// Settings: written before everything else, and not waited for.
+    Settings,
     /// Made before the others, and often anew each time.
     HookBefore,
     /// It stays.
@@ -45,7 +47,7 @@ impl fmt::Debug for BatchObject {
 /// What the quotas and nodes have to have room for.
 pub fn demands(batch: &[BatchObject]) -> Vec<Demand<'_>> {
     let wave = |part| match part {
-        BatchPart::HookBefore => Some(0),
+        BatchPart::Settings | BatchPart::HookBefore => Some(0),
         BatchPart::Kept => Some(1),
         BatchPart::HookAfter => Some(2),
         BatchPart::Removed => None,
@@ -63,6 +65,7 @@ pub(crate) fn permissions(batch: &[BatchObject]) -> BTreeMap<(Kind, Option<Strin
     for object in batch {
         let ObjectKey { kind, namespace, name } = object.wanted.key();
         let verbs: &[&'static str] = match object.part {
+            BatchPart::Settings => &["get", "create", "patch"],
             BatchPart::Kept => &["get", "list", "watch", "create", "patch"],
             BatchPart::HookBefore | BatchPart::HookAfter => &["get", "list", "watch", "create", "patch", "delete"],
             BatchPart::Removed => &["get", "delete"],

@@ -67,6 +67,14 @@ pub enum DeployError {
         /// What is not ready, and why.
         dossier: Box<Dossier>,
     },
+    /// The configuration that a release had is gone; nothing was changed.
+    #[error("{subject} is gone: {reason}")]
+    ConfigurationGone {
+        /// The object.
+        subject: String,
+        /// What follows.
+        reason: String,
+    },
     /// A change was begun and is not as planned.
     #[error("{subject} is not as planned: {reason}")]
     NotDeployed {
@@ -104,6 +112,7 @@ impl DeployError {
             | Self::Program { .. }
             | Self::Cluster(_)
             | Self::PlanMoved { .. }
+            | Self::ConfigurationGone { .. }
             | Self::Failed { .. } => None,
         }
     }
@@ -129,6 +138,7 @@ impl DeployError {
             Self::Problems(problems) => problems.class(),
             Self::Moved { .. } => ErrorClass::Temporary,
             Self::Cluster(error) => error.class(),
+            Self::ConfigurationGone { .. } => ErrorClass::NotFound,
             Self::Refused { .. } => ErrorClass::Denied,
             Self::Unusable { .. }
             | Self::Program { .. }

@@ -84,6 +84,7 @@ mod proof;
 pub mod render;
 mod request;
 mod rules;
+pub mod settings;
 mod target;
 mod yaml_writer;
 

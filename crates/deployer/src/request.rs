@@ -8,6 +8,7 @@ use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, ServiceNa
 use serde_json::{Map, Value};
 
 use crate::image_pinning::ImagePin;
+use crate::settings::{Configuration, PullSecret, ServiceSettings};
 
 /// One deployment of one release to one environment. It is what a plan is made from and what a proof compares with.
 #[derive(Clone, Debug)]
@@ -35,6 +36,10 @@ pub struct DeployRequest {
     pub other_images: Vec<ImagePin>,
     /// Services of the lock that are not deployed here.
     pub not_deployed: Vec<NotDeployed>,
+    /// The login by which the cluster pulls images; only targets of a cluster write it.
+    pub pull_secret: Option<PullSecret>,
+    /// Which configuration is deployed.
+    pub configuration: Configuration,
     /// The manifests of the platforms of each locked index: what a container reports may be one of them.
     pub platform_digests: BTreeMap<Digest, BTreeSet<Digest>>,
     /// The order in which services are changed in a cluster: those of a wave are ready before the next one begins. Empty:
@@ -79,6 +84,8 @@ impl DeployRequest {
             services: Vec::new(),
             other_images: Vec::new(),
             not_deployed: Vec::new(),
+            pull_secret: None,
+            configuration: Configuration::default(),
             platform_digests: BTreeMap::new(),
             waves: Vec::new(),
         }
@@ -107,6 +114,8 @@ pub struct DeployService {
     pub files: Vec<(String, Vec<u8>)>,
     /// What a chart is given besides its own values; only the target `helm` reads it.
     pub values: Map<String, Value>,
+    /// What it is given besides its image; only targets of a cluster write it.
+    pub settings: ServiceSettings,
     /// Which of its objects may leave the namespace; without one, the request's rule holds.
     pub namespace_rule: Option<NamespaceRule>,
     /// The place of its wave in the request's list.
@@ -116,7 +125,15 @@ pub struct DeployService {
 impl DeployService {
     /// A service without image and files.
     pub fn new(name: ServiceName) -> Self {
-        Self { name, image: None, files: Vec::new(), values: Map::new(), namespace_rule: None, wave: 0 }
+        Self {
+            name,
+            image: None,
+            files: Vec::new(),
+            values: Map::new(),
+            settings: ServiceSettings::default(),
+            namespace_rule: None,
+            wave: 0,
+        }
     }
 }
 

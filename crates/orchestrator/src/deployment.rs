@@ -66,7 +66,7 @@ pub async fn plan<'a>(
     let mut engine = open(context, environment, revision).await?;
     belongs(&engine.revision, &engine.lock.lock)?;
     engine.planning().refuse_foreign_places(context).await?;
-    let deployable = engine.deployable()?;
+    let deployable = Box::pin(engine.deployable_with_settings()).await?;
     let plan = deployable.plan(context).await?;
     if !plan.unpinned_images.is_empty() {
         engine.refuse_unpinned().await?;
@@ -215,7 +215,7 @@ pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<
 pub async fn drift(context: &Context, environment: &EnvironmentName) -> Result<DriftReport> {
     let mut engine = deployed(context, environment).await?;
     let proof = compared(context, &mut engine).await?;
-    let deployable = engine.deployable()?;
+    let deployable = Box::pin(engine.deployable_with_settings()).await?;
     let changes = deployable.plan(context).await?.changes;
     let foreign_fields = deployable.foreign_fields(context).await?;
     let (release, lock) = (engine.release.clone(), engine.lock.lock.id().clone());

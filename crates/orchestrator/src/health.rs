@@ -1,6 +1,7 @@
 //! Asking an environment whether it can take a deployment, without recording anything.
 
 use config::{Environment, Target};
+use deployer::settings::Configuration;
 use healthcheck::{CheckResult, CheckState, Severity};
 use lock_model::EnvironmentName;
 
@@ -57,5 +58,5 @@ async fn deployable(
     let store = LedgerStore::read(context).await?;
     let (lock, release) = (&lock.lock, &revision.release(&lock.lock));
     let planning = Planning { context, ledger: store.ledger(), revision, environment, lock, release };
-    planning.deployable().map(Some).map(Ok)
+    Box::pin(planning.with_settings(context, Configuration::Present)).await.map(Some).map(Ok)
 }

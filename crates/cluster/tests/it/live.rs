@@ -1,6 +1,6 @@
 //! The client and the wait against a real control plane and a real node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -326,8 +326,19 @@ async fn a_namespace_is_claimed_once() {
 
     // What was deployed, and to whom the namespace is given; what was read before is no ground to write any more.
     let text = str::to_owned;
-    let deployed = DeployedRelease { release: text("r"), lock: text("l"), commit: text("c") };
-    let done = connection.record_deployed(&first, &deployed).await.unwrap();
+    let of = |release: &str, config: &str| DeployedRelease {
+        release: text(release),
+        lock: text("l"),
+        commit: text("c"),
+        inputs: format!("digest of {config}"),
+        configurations: BTreeMap::from([(text("cart"), text(config))]),
+    };
+    let deployed = of("r", "cart-config-2");
+    let before = connection.record_deployed(&first, &of("r", "cart-config-1")).await.unwrap();
+    let done = connection.record_deployed(&before, &deployed).await.unwrap();
+    // What it was given before is remembered; the same again is no other deployment.
+    assert_eq!(done.history, [deployed.clone(), of("r", "cart-config-1")]);
+    assert_eq!(connection.record_deployed(&done, &deployed).await.unwrap().history.len(), 2);
     let given = connection.give_namespace(&done, &other).await.unwrap();
     assert_eq!((&given.owner, &given.deployed, given.key.expose()), (&other, &Some(deployed), &[1; 32]));
     let stale = connection.give_namespace(&first, &other).await.unwrap_err();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use config::{
     AssignedKind, ComparedTree, Config, Dependency, Deployment, EnvironmentVariable, InputCoverage, Mirror,
     PolicyRelaxation, ProbeKind, ProgramName, PushedPolicy, RelaxationKind, RevisionPolicy, Role, ServiceSettings,
-    Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target, Values, Variable,
-    policy_relaxations,
+    SettingOrigin, SettingSource, Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target,
+    Values, Variable, policy_relaxations,
 };
 use lock_model::{CommitId, Date, Digest, EnvironmentName, FileMode, ServiceName, SuiteName, TreePath, config_digest};
 
@@ -440,6 +440,8 @@ fn every_value_says_where_it_comes_from() {
       allow: []                      # default
       rewrite: false                 # default
     suites: []                       # default
+    config: []                       # default
+    secret: []                       # default
     migrations: []                   # default
     waves: []                        # default
     branch: production               # default
@@ -793,4 +795,39 @@ fn p6_a_chart_is_given_typed_values_and_the_locked_image() {
     assert!(inputs.coverage(&path("charts/shop-web/Chart.yaml")).is_none());
     let places: Vec<String> = staging.places().iter().map(ToString::to_string).collect();
     assert_eq!(places, ["namespace shop-staging of KUBECONFIG_BASE64"]);
+}
+
+#[test]
+fn settings_come_from_a_list_that_an_override_replaces() {
+    let text = include_str!("../fixtures/config/valid/settings.yaml");
+    let config = Config::parse("orchestrator.yaml", text.as_bytes()).unwrap();
+    let staging = &config.environments["staging"];
+    assert!(staging.has_settings());
+    let path = |name: &str| TreePath::try_from(format!("services/{name}")).unwrap();
+    let decide = |name: &str| {
+        let today = "2026-01-01".parse().unwrap();
+        match staging.decide(&name.parse().unwrap(), &path(name), today) {
+            config::Deployment::Deploy(settings) => settings,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (auth, gateway) = (decide("shop-auth"), decide("shop-gateway"));
+    assert_eq!(auth.config, staging.config);
+    let [_, SettingSource { from: SettingOrigin::Set(set), replace: true, .. }] = auth.secret.as_slice() else {
+        panic!("{:?}", auth.secret);
+    };
+    let values = staging.service_values(&"shop-auth".parse().unwrap(), &path("shop-auth"));
+    let template = &set["DATABASE_URL"];
+    assert_eq!(template.environment(&values).unwrap(), ["DB_PASSWORD_AUTH"]);
+    let filled = template.expand(&values.with_environment("DB_PASSWORD_AUTH", "{name}")).unwrap();
+    assert_eq!(filled, "postgresql://auth:{name}@db:5432/auth");
+    assert_eq!((gateway.config.len(), gateway.secret), (2, staging.secret.clone()));
+
+    // The release id covers the files; secrets are masked in what suites print.
+    let submodules = ["shop-auth", "shop-gateway"].map(path);
+    let inputs = config.release_inputs(&submodules).unwrap();
+    let files: Vec<_> = inputs.files().map(ToString::to_string).collect();
+    assert_eq!(files, ["deploy/auth.enc.yaml", "deploy/gateway.env", "orchestrator.yaml"]);
+    let secret: Vec<_> = config.secret_variables().iter().map(ToString::to_string).collect();
+    assert_eq!(secret, ["GHCR_PAT", "KUBECONFIG_BASE64", "SOPS_AGE_KEY"]);
 }

@@ -15,6 +15,7 @@ use crate::namespace::{Live, PlannedRequest, Rendering, between, inspect, placed
 use crate::plan::{Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::request::{DeployRequest, DeployService};
+use crate::settings::PlannedSettings;
 
 /// What [`apply`](crate::Target::apply) installs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub struct HelmPlan {
     /// The helm that rendered it.
     pub helm: HelmVersion,
     pub(crate) batch: Vec<BatchObject>,
+    pub(super) settings: PlannedSettings,
     namespace: String,
     pub(super) request: PlannedRequest,
 }
@@ -100,6 +102,7 @@ pub(super) struct StoredState {
 pub(super) struct Found {
     pub(super) problems: Vec<DeployProblem>,
     pub(super) references: ReferenceReport,
+    pub(super) settings: PlannedSettings,
 }
 
 /// Judges what was rendered and compares it with what is stored.
@@ -110,9 +113,9 @@ pub(super) fn assemble(
     found: Found,
 ) -> Result<Plan, DeployProblems> {
     let pins = Pins::new(request.images());
-    let Found { mut problems, references } = found;
-    let (mut notes, mut batch) = (Vec::new(), Vec::new());
-    let (mut changes, mut releases) = (Vec::new(), Vec::new());
+    let Found { mut problems, references, settings } = found;
+    let (mut notes, mut batch) = (Vec::new(), settings.batch());
+    let (mut changes, mut releases) = (settings.changes(), Vec::new());
     let (mut unpinned, mut not_started) = (BTreeSet::new(), BTreeSet::new());
     let mut owners: BTreeMap<ObjectId, ServiceName> = BTreeMap::new();
     let mut identity = BTreeMap::new();
@@ -169,6 +172,7 @@ pub(super) fn assemble(
             not_started: not_started.into_iter().collect(),
             helm: helm.clone(),
             batch,
+            settings,
             namespace: request.namespace.clone(),
             request: PlannedRequest::of(request),
         }),

@@ -25,6 +25,7 @@ use crate::namespace::{EnvironmentNamespace, Expected, compare, missing_referenc
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, ProblemKind, escaped};
 use crate::request::{DeployRequest, Wave};
+use crate::settings::{PlannedSettings, rename};
 
 /// The releases of one environment, in one namespace of a cluster.
 #[derive(Clone)]
@@ -75,6 +76,8 @@ impl HelmTarget {
         fail_with(chart_problems(request))?;
         self.namespace.refuse_other_owner(request).await?;
         let EnvironmentNamespace { connection, name: namespace, .. } = &self.namespace;
+        let settings = self.namespace.settings(request).await?;
+        let request = &named(request, &settings);
         let mut stored = stored_releases(connection, namespace).await?;
         let mut problems = foreign_charts(request, &stored);
         problems.extend(self.unserved(request, &stored).await?);
@@ -96,7 +99,8 @@ impl HelmTarget {
                 (name, operation)
             })
             .collect();
-        let (search, kubeconfig, asked) = (self.search.clone(), Arc::clone(&self.kubeconfig), request.clone());
+        let (search, kubeconfig, asked) =
+            (self.search_without(&settings), Arc::clone(&self.kubeconfig), request.clone());
         let (helm, answers) = run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
             let answers = in_parallel(AT_ONCE, &asked.services, |service| {
@@ -108,7 +112,7 @@ impl HelmTarget {
         .await?;
         let rendered = all_rendered(request.services.iter().zip(answers))?;
         let asked: Vec<_> = rendered.iter().map(|(service, rendering)| (service.name.clone(), rendering)).collect();
-        let references = missing_references(connection, namespace, &asked).await?;
+        let references = missing_references(connection, namespace, &asked, &settings).await?;
         let mut live = compare(connection, namespace, &asked).await?;
         let rendered = rendered.into_iter().map(|(service, rendering)| {
             let stored = stored.remove(service.name.as_str()).map(|stored| StoredState {
@@ -117,7 +121,16 @@ impl HelmTarget {
             });
             RenderedService { service, rendering, stored, live: live.remove(&service.name).unwrap_or_default() }
         });
-        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems: Vec::new(), references })?)
+        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems: Vec::new(), references, settings })?)
+    }
+
+    /// How helm is found and run, with secrets that it must not show although it is not given them.
+    fn search_without(&self, settings: &PlannedSettings) -> HelmSearch {
+        let mut search = self.search.clone();
+        for secret in &settings.secrets {
+            search.redactor.add(secret.expose_secret());
+        }
+        search
     }
 
     /// Releases that helm cannot go on from.
@@ -154,7 +167,7 @@ impl HelmTarget {
         events: &(dyn Fn(DeployEvent) + Sync),
     ) -> Result<Applied, DeployError> {
         let namespace = self.namespace.watched();
-        let search = HelmSearch { interrupt: namespace.interrupt.clone(), ..self.search.clone() };
+        let search = HelmSearch { interrupt: namespace.interrupt.clone(), ..self.search_without(&detail.settings) };
         let watched = Self { search, namespace, ..self.clone() };
         self.namespace.until_ended(&watched.namespace, watched.write(plan, detail, events)).await
     }
@@ -165,7 +178,8 @@ impl HelmTarget {
         detail: &HelmPlan,
         events: &(dyn Fn(DeployEvent) + Sync),
     ) -> Result<Applied, DeployError> {
-        let state = self.namespace.begin(&detail.request).await?;
+        let state = self.namespace.begin(&detail.request, &detail.settings).await?;
+        detail.settings.write(&self.namespace.connection, detail.request.release.as_str()).await?;
         let changing: Vec<PlannedRelease> =
             detail.releases.iter().filter(|release| release.action != ReleaseAction::Keep).cloned().collect();
         self.call_pending_failed(&changing).await?;
@@ -195,7 +209,7 @@ impl HelmTarget {
         }
         let waited = self.namespace.wait(&self.expected(detail.releases.iter(), Part::Objects)).await;
         waited.map_err(|error| progress.add_to(error))?;
-        self.namespace.complete(&state, &detail.request).await?;
+        self.namespace.complete(&state, &detail.request, &detail.settings).await?;
         let namespace = self.namespace.name.clone();
         Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })
     }
@@ -341,6 +355,16 @@ enum Part {
     /// Those that stay; helm has waited for hooks.
     Objects,
     WithHooks,
+}
+
+/// The request with the names that its settings have.
+fn named(request: &DeployRequest, settings: &PlannedSettings) -> DeployRequest {
+    let mut request = request.clone();
+    for service in &mut request.services {
+        let names = settings.names(&service.name);
+        service.values.values_mut().for_each(|value| rename(value, &names));
+    }
+    request
 }
 
 /// What became of a release in a batch.

@@ -17,6 +17,7 @@ use crate::error::DeployError;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::proof::{Finding, FindingKind};
 use crate::request::{DeployRequest, OccupiedPlace, Wave};
+use crate::settings::PlannedSettings;
 
 /// One environment's namespace in a cluster, and the right to write it.
 #[derive(Clone)]
@@ -142,9 +143,14 @@ impl EnvironmentNamespace {
     }
 
     /// Marks the namespace as this environment's, before the first write.
-    pub(crate) async fn begin(&self, request: &PlannedRequest) -> Result<NamespaceState, DeployError> {
+    pub(crate) async fn begin(
+        &self,
+        request: &PlannedRequest,
+        settings: &PlannedSettings,
+    ) -> Result<NamespaceState, DeployError> {
         let owner = self.owner(request.environment.as_str());
-        let state = self.connection.claim_namespace(&self.name, &owner, &fresh_key()?).await?;
+        let key = settings.key.clone().map_or_else(fresh_key, Ok)?;
+        let state = self.connection.claim_namespace(&self.name, &owner, &key).await?;
         if state.owner == owner {
             return Ok(state);
         }
@@ -156,14 +162,37 @@ impl EnvironmentNamespace {
         }
     }
 
-    /// Writes that all of a release is there.
-    pub(crate) async fn complete(&self, state: &NamespaceState, request: &PlannedRequest) -> Result<(), DeployError> {
+    /// What of the settings of a request is written, and under which names.
+    pub(crate) async fn settings(&self, request: &DeployRequest) -> Result<PlannedSettings, DeployError> {
+        let state = self.connection.namespace_state(&self.name).await?;
+        PlannedSettings::of(&self.connection, &self.name, request, state.as_ref(), fresh_key).await
+    }
+
+    /// Whether the settings of a request are others than those that were deployed last.
+    pub async fn has_other_settings(&self, request: &DeployRequest) -> Result<bool, DeployError> {
+        let Some(state) = self.connection.namespace_state(&self.name).await? else { return Ok(false) };
+        let Some(deployed) = &state.deployed else { return Ok(false) };
+        let planned = PlannedSettings::of(&self.connection, &self.name, request, Some(&state), fresh_key).await?;
+        Ok(planned.inputs != deployed.inputs)
+    }
+
+    /// Writes that all of a release is there, and removes settings that nothing needs any more.
+    pub(crate) async fn complete(
+        &self,
+        state: &NamespaceState,
+        request: &PlannedRequest,
+        settings: &PlannedSettings,
+    ) -> Result<(), DeployError> {
         let deployed = DeployedRelease {
             release: request.release.to_string(),
             lock: request.lock.to_string(),
             commit: request.commit.to_string(),
+            inputs: settings.inputs.clone(),
+            configurations: settings.configurations(),
         };
-        self.connection.record_deployed(state, &deployed).await?;
+        let state = self.connection.record_deployed(state, &deployed).await?;
+        // What cannot be removed now is removed after another deployment.
+        settings.prune(&self.connection, &self.name, &state.history).await.unwrap_or_default();
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use super::rendering::Rendering;
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
 use crate::problem::{DeployProblem, ProblemKind};
+use crate::settings::PlannedSettings;
 
 /// How many objects are asked about at once.
 const AT_ONCE: usize = 16;
@@ -98,8 +99,9 @@ pub(crate) async fn missing_references(
     connection: &Connection,
     namespace: &str,
     services: &[(ServiceName, &Rendering)],
+    settings: &PlannedSettings,
 ) -> Result<ReferenceReport, DeployError> {
-    let mut batch = Vec::new();
+    let mut batch: Vec<Object> = settings.objects().cloned().collect();
     for (_, rendering) in services {
         for (_, object) in rendering.started() {
             batch.push(placed(namespace, object.clone())?);

@@ -80,6 +80,17 @@ impl Deployable {
         Ok(self.target(context, None).await?.plan(&self.request).await)
     }
 
+    /// Whether what is deployed has other settings than the request.
+    pub(crate) async fn has_other_settings(&self, context: &Context) -> Result<bool> {
+        match &self.destination {
+            Destination::Render { .. } => Ok(false),
+            Destination::Helm(place) => {
+                let namespace = place.open(context).await?;
+                namespace.has_other_settings(&self.request).await.map_err(not_read)
+            }
+        }
+    }
+
     /// Plans the deployment; the error lists every problem of every service.
     pub(crate) async fn plan(&self, context: &Context) -> Result<Plan> {
         self.compare(context).await?.map_err(|error| self.not_planned(error))
@@ -101,6 +112,10 @@ impl Deployable {
     pub(crate) fn not_planned(&self, error: DeployError) -> Error {
         match &error {
             DeployError::Problems(problems) => self.refused(problems),
+            DeployError::ConfigurationGone { .. } => {
+                Error::from_source(ErrorKind::Image, "the release cannot be deployed as it was", error)
+                    .hint(NOTHING_DEPLOYED)
+            }
             DeployError::Unusable { .. } => {
                 Error::from_source(ErrorKind::Refused, "the target cannot be written as it is", error)
                     .hint(NOTHING_DEPLOYED)

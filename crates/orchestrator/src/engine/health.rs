@@ -25,7 +25,7 @@ const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Engine<'_> {
     pub(super) async fn ask_health(&mut self) -> Result<StepOutcome> {
-        let deployable = if self.deploys { Some(self.deployable()?) } else { None };
+        let deployable = if self.deploys { Some(Box::pin(self.deployable_with_settings()).await?) } else { None };
         let about = match &deployable {
             Some(deployable) => About::Deployment(deployable),
             None => About::Nothing,

@@ -15,6 +15,7 @@ mod preflight;
 mod promotion;
 mod pull_request_suites;
 mod release;
+mod settings;
 mod statuses;
 mod step_outcome;
 mod suites;
@@ -103,6 +104,18 @@ pub(crate) enum Repeat {
     /// Only what is not done.
     No,
     Deploy,
+    /// The deployment has other settings: what was found about it with the earlier ones is found out again.
+    WithSettings,
+}
+
+impl Repeat {
+    fn includes(self, step: Step) -> bool {
+        match self {
+            Self::No => false,
+            Self::Deploy => step == Step::Deploy,
+            Self::WithSettings => matches!(step, Step::Deploy | Step::Suite | Step::Proof),
+        }
+    }
 }
 
 impl<'a> Engine<'a> {
@@ -170,8 +183,20 @@ impl<'a> Engine<'a> {
         let mut after_proof = false;
         let (ledger, actor) = (self.store.ledger(), self.context.run.actor.as_str());
         let steps = attempts::next_steps(ledger, &self.environment.name, &self.release, &plan, actor);
+        let is_done =
+            |step: &PlannedStep| step.key.step() == Step::Deploy && matches!(step.action, StepAction::Skip { .. });
+        let repeat = if wanted.includes(Step::Deploy)
+            && repeat == Repeat::No
+            && steps.iter().any(is_done)
+            && Box::pin(self.has_other_settings()).await?
+        {
+            self.context.note("the settings of the environment are others than those that are deployed");
+            Repeat::WithSettings
+        } else {
+            repeat
+        };
         self.deploys = steps.iter().any(|step| {
-            let is_open = matches!(step.action, StepAction::Run { .. }) || repeat == Repeat::Deploy;
+            let is_open = matches!(step.action, StepAction::Run { .. }) || repeat.includes(Step::Deploy);
             step.key.step() == Step::Deploy && is_open && wanted.includes(Step::Deploy)
         });
         for PlannedStep { key, action } in steps {
@@ -189,7 +214,7 @@ impl<'a> Engine<'a> {
                 break;
             }
             let attempt = match action {
-                StepAction::Skip { seq } if repeat != Repeat::Deploy || key.step() != Step::Deploy => {
+                StepAction::Skip { seq } if !repeat.includes(key.step()) => {
                     let ended = self.skipped(&key, seq).await?;
                     after_proof |= stopped.is_none() && ended.is_some();
                     stopped = stopped.max(ended);

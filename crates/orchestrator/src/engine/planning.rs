@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use config::{ChartValues, Deployment, Environment, ServiceSettings, SourceFiles, SourceFolder, Values, Variable};
+use config::{Deployment, Environment, ServiceSettings, SourceFiles, SourceFolder, Variable};
 use deployer::RenderFolder;
+use deployer::settings::{config_name, secret_name};
 use deployer::{
     DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace, Wave,
 };
@@ -116,19 +117,20 @@ impl Planning<'_> {
         let (mut unread, mut expired) = (Vec::new(), Vec::new());
         for (name, service) in self.lock.services() {
             let reason = match environment.decide(name, &service.path, today) {
-                Deployment::Deploy(ServiceSettings { source, namespaces, values }) => {
+                Deployment::Deploy(settings) => {
+                    let ServiceSettings { source, namespaces, .. } = &settings;
                     let files = match missing.get(name) {
                         Some(unreadable) => Err(unreadable.clone()),
-                        None => self.files(name, service, &source, target.reads()),
+                        None => self.files(name, service, source, target.reads()),
                     };
-                    match files.and_then(|files| Ok((files, self.values(name, service, values)?))) {
+                    match files.and_then(|files| Ok((files, self.values(name, service, &settings)?))) {
                         Ok((files, values)) => {
                             let mut deployed = DeployService::new(name.clone());
                             deployed.values = values;
                             deployed.image = pin(service);
                             deployed.files = files;
                             deployed.wave = environment.wave_of(name, &service.path).unwrap_or_default();
-                            deployed.namespace_rule = Some(namespace_rule(&namespaces));
+                            deployed.namespace_rule = Some(namespace_rule(namespaces));
                             request.services.push(deployed);
                         }
                         Err(unreadable) => {
@@ -157,17 +159,30 @@ impl Planning<'_> {
         &self,
         name: &ServiceName,
         service: &Service,
-        values: ChartValues,
+        settings: &ServiceSettings,
     ) -> Result<serde_json::Map<String, serde_json::Value>, Unreadable> {
-        let variables = Values::new()
-            .service(name, &service.path, &self.revision.config.project.prefix)
-            .with(Variable::Mode, self.environment.mode.as_str());
+        let mut variables = self.environment.service_values(name, &service.path);
+        for (other, service) in self.lock.services() {
+            if let Some(image) = service.content.image() {
+                variables = variables.with_image_of(other, image);
+            }
+        }
+        if !settings.config.is_empty() {
+            variables = variables.with(Variable::Config, config_name(name.as_str()));
+        }
+        if !settings.secret.is_empty() {
+            variables = variables.with(Variable::Secret, secret_name(name.as_str()));
+        }
+        if let Some(pull) = &self.environment.pull_secret {
+            variables = variables.with(Variable::PullSecret, pull.name.to_string());
+        }
+        let values = settings.values.clone();
         let (values, variables) = match &service.content {
             Content::Image(image) => (values, variables.image(&image.repository, &image.tag, &image.digest)),
             Content::Configuration => (values.without_image(), variables),
         };
         values.fill(&variables).map_err(|error| {
-            let message = format!("its chart is given the image of a service that has none: {error}");
+            let message = format!("its chart cannot be given its values: {error}");
             Unreadable::invalid(Problem::new(name.to_string(), message))
         })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cluster::LeaseKeeper;
 use config::{Environment, Values, Variable};
+use deployer::settings::Configuration;
 use deployer::{Plan, ProofDetail};
 use forge::{NewRelease, ReleaseOutcome};
 use ledger::{Ledger, ProofVerdict};
@@ -44,9 +45,28 @@ impl Engine<'_> {
         self.planning().deployable()
     }
 
+    /// The same with the settings of each service, for what is written or compared with the target.
+    pub(crate) async fn deployable_with_settings(&self) -> Result<Deployable> {
+        let configuration = match self.purpose {
+            Purpose::Run => Configuration::Present,
+            Purpose::Rollback => Configuration::OfRelease,
+        };
+        self.planning().with_settings(self.context, configuration).await
+    }
+
+    /// Whether what is deployed has other settings than a deployment would give it now.
+    pub(super) async fn has_other_settings(&self) -> Result<bool> {
+        let environment = &self.environment;
+        if self.purpose == Purpose::Rollback || !environment.has_settings() {
+            return Ok(false);
+        }
+        let deployable = Box::pin(self.deployable_with_settings()).await?;
+        deployable.has_other_settings(self.context).await
+    }
+
     /// Plans the deployment; nothing is recorded or changed.
     pub(super) async fn prepare_deployment(&mut self) -> Result<Prepared> {
-        let deployable = self.deployable()?;
+        let deployable = Box::pin(self.deployable_with_settings()).await?;
         if let Some(message) = deployable.expired_sentence() {
             match self.purpose {
                 Purpose::Run => {

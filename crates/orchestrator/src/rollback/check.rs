@@ -1,5 +1,6 @@
 //! Which releases an environment could go back to, asked of registry, repositories and target.
 
+use deployer::settings::Configuration;
 use ledger::Ledger;
 use lock_model::EnvironmentName;
 use promotion::rollback::{RollbackTarget, known_good, migrated};
@@ -86,7 +87,7 @@ async fn judge(context: &Context, ledger: &Ledger, name: &EnvironmentName, targe
     problems.extend(migrations.irreversible);
     let planning = Planning { context, ledger, revision: &revision, environment, lock, release: &release };
     let planned = match planning.refuse_foreign_places(context).await {
-        Ok(()) => match planning.deployable() {
+        Ok(()) => match Box::pin(planning.with_settings(context, Configuration::OfRelease)).await {
             Ok(deployable) => deployable.plan(context).await.map(drop),
             Err(error) => Err(error),
         },

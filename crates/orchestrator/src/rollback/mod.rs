@@ -132,7 +132,7 @@ pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Resu
     if let Some(left) = leaves.as_ref().filter(|_| request.reject) {
         rejection(context, &target, left, &request.reason)?;
     }
-    let deployable = engine.deployable()?;
+    let deployable = Box::pin(engine.deployable_with_settings()).await?;
     let plan = deployable.plan(context).await?;
     let is_done = match target.state {
         TargetState::Done { .. } => true,
@@ -265,7 +265,7 @@ async fn may_roll_back(context: &Context, engine: &Engine<'_>, target: &Rollback
         TargetState::Underway { .. } => may_continue_rollback(context, ledger, name, target).await?,
         TargetState::Done { .. } => return may_continue_rollback(context, ledger, name, target).await,
     }
-    let deployable = engine.deployable()?;
+    let deployable = Box::pin(engine.deployable_with_settings()).await?;
     match (&deployable.destination, deployable.plan(context).await?.detail) {
         (Destination::Render { branch, .. }, PlanDetail::Render(planned)) => {
             may_set_branch(context, branch, &planned).await

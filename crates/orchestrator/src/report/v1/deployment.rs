@@ -47,6 +47,8 @@ impl PlanReport {
     /// What a plan says; none where nothing could be compared.
     pub(crate) fn new(planned: &Planning<'_>, plan: Option<Plan>, not_deployed: Vec<NotDeployed>) -> Self {
         let digest = plan.as_ref().map(|plan| plan.digest.clone());
+        let missing = plan.as_ref().map(|plan| plan.references.missing.iter().map(ToString::to_string).collect());
+        let missing: Vec<String> = missing.unwrap_or_default();
         let (changes, unpinned, notes) =
             plan.map(|plan| (plan.changes, plan.unpinned_images, plan.notes)).unwrap_or_default();
         let skipped = |one: NotDeployed| NotDeployedService { service: one.name, reason: one.reason };
@@ -58,7 +60,7 @@ impl PlanReport {
             pull_request: None,
             plan: digest,
             changes,
-            warnings: unpinned.iter().map(unpinned_images::warning).chain(notes).collect(),
+            warnings: unpinned.iter().map(unpinned_images::warning).chain(notes).chain(missing).collect(),
             unpinned,
             not_deployed: not_deployed.into_iter().map(skipped).collect(),
             not_judged: Vec::new(),

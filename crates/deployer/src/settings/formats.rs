@@ -1,0 +1,278 @@
+//! The formats in which settings are written. No error quotes a value: they can be secret.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// Why a text is not of a format; without any value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}{reason}")]
+pub struct FormatError {
+    place: String,
+    reason: String,
+}
+
+type Settings = BTreeMap<String, String>;
+
+/// Reads what `kubectl create --from-env-file` reads: everything after the first `=` is the value, quotes and spaces too.
+///
+/// A line without `=` takes the value of kubectl's own environment there, and is an error here (T24).
+pub fn parse_kubectl_env_file(text: &str) -> Result<Settings, FormatError> {
+    let mut settings = Settings::new();
+    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else { return Err(without_value(index, line)) };
+        add(&mut settings, Some(index), key, value.to_owned())?;
+    }
+    Ok(settings)
+}
+
+/// Reads lines `KEY=VALUE`, with `export ` in front or not, comments, and values in quotes: in single ones as they are, in
+/// double ones with `\n`, `\r`, `\t`, `\"`, `\\` and `\$`. Nothing is filled in: a `$` that would stand for a variable
+/// elsewhere is an error.
+pub fn parse_dotenv(text: &str) -> Result<Settings, FormatError> {
+    let mut settings = Settings::new();
+    let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
+    while let Some((index, line)) = lines.next() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let Some((key, value)) = line.split_once('=') else { return Err(without_value(index, line)) };
+        let (key, value) = (key.trim_end(), value.trim_start());
+        let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''));
+        let value = if let Some(quote) = quote {
+            let mut rest = value.get(1..).unwrap_or_default().to_owned();
+            loop {
+                if let Some((value, behind)) = unquote(&rest, quote, index)? {
+                    let behind = behind.trim_start();
+                    if !behind.is_empty() && !behind.starts_with('#') {
+                        return Err(at(index, format!("the value of `{key}` goes on after its quote")));
+                    }
+                    break value;
+                }
+                let Some((_, next)) = lines.next() else {
+                    return Err(at(index, format!("the quote of the value of `{key}` is never closed")));
+                };
+                rest.push('\n');
+                rest.push_str(next);
+            }
+        } else {
+            let end = value.find(" #").or_else(|| value.find("\t#")).unwrap_or(value.len());
+            let value = value.get(..end).unwrap_or(value).trim_end();
+            no_variable(value, index)?;
+            value.to_owned()
+        };
+        add(&mut settings, Some(index), key, value)?;
+    }
+    Ok(settings)
+}
+
+/// The value up to the quote that closes it, and what follows; `None` where none does.
+fn unquote(text: &str, quote: char, line: usize) -> Result<Option<(String, String)>, FormatError> {
+    let mut value = String::new();
+    let mut characters = text.char_indices();
+    while let Some((index, character)) = characters.next() {
+        match character {
+            end if end == quote => {
+                let behind = text.get(index + 1..).unwrap_or_default().to_owned();
+                return Ok(Some((value, behind)));
+            }
+            '\\' if quote == '"' => match characters.next() {
+                Some((_, 'n')) => value.push('\n'),
+                Some((_, 'r')) => value.push('\r'),
+                Some((_, 't')) => value.push('\t'),
+                Some((_, plain @ ('"' | '\\' | '$'))) => value.push(plain),
+                Some((_, _)) => {
+                    return Err(at(line, r#"a `\` is followed by none of `n`, `r`, `t`, `"`, `\` and `$`"#.to_owned()));
+                }
+                None => return Ok(None),
+            },
+            '$' if quote == '"' => {
+                no_variable(text.get(index..).unwrap_or_default(), line)?;
+                value.push('$');
+            }
+            other => value.push(other),
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses what other readers fill in.
+fn no_variable(text: &str, line: usize) -> Result<(), FormatError> {
+    let is_one = text.split('$').skip(1).any(|rest| {
+        rest.starts_with(|next: char| next == '{' || next == '(' || next == '_' || next.is_ascii_alphabetic())
+    });
+    if is_one {
+        let reason =
+            "`$` would stand for a variable elsewhere, and nothing is filled in here: write the value in single quotes";
+        return Err(at(line, reason.to_owned()));
+    }
+    Ok(())
+}
+
+/// Reads a map of texts, whole numbers and booleans in YAML, without anchors.
+pub fn parse_yaml(text: &str) -> Result<Settings, FormatError> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
+        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
+    };
+    let document: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().map(|place| format!("line {}: ", place.line())).unwrap_or_default();
+        FormatError { place, reason: "it is no YAML map without anchors, and with each key once".to_owned() }
+    })?;
+    from_map(document)
+}
+
+/// Reads a map of texts, whole numbers and booleans in JSON.
+pub fn parse_json(text: &str) -> Result<Settings, FormatError> {
+    let document: Value = serde_json::from_str(text).map_err(|error| FormatError {
+        place: format!("line {}: ", error.line()),
+        reason: "it is no JSON".to_owned(),
+    })?;
+    from_map(document)
+}
+
+fn from_map(document: Value) -> Result<Settings, FormatError> {
+    let whole = |reason: &str| FormatError { place: String::new(), reason: reason.to_owned() };
+    let Value::Object(map) = document else { return Err(whole("it is no map")) };
+    let mut settings = Settings::new();
+    for (key, value) in map {
+        let value = match value {
+            Value::String(text) => text,
+            Value::Bool(boolean) => boolean.to_string(),
+            Value::Number(number) if !number.is_f64() => number.to_string(),
+            Value::Number(_) => {
+                return Err(whole(&format!("the value of `{}` is a broken number: write it in quotes", shown(&key))));
+            }
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                return Err(whole(&format!("the value of `{}` is no text", shown(&key))));
+            }
+        };
+        add(&mut settings, None, &key, value)?;
+    }
+    Ok(settings)
+}
+
+fn add(settings: &mut Settings, line: Option<usize>, key: &str, value: String) -> Result<(), FormatError> {
+    let error = |reason: String| match line {
+        Some(line) => at(line, reason),
+        None => FormatError { place: String::new(), reason },
+    };
+    if !is_key(key) {
+        let shown = shown(key);
+        return Err(error(format!(
+            "`{shown}` is no key of a setting: letters, digits, `-`, `_` and `.`, and no digit first"
+        )));
+    }
+    if settings.insert(key.to_owned(), value).is_some() {
+        return Err(error(format!("`{key}` is there twice")));
+    }
+    Ok(())
+}
+
+fn is_key(key: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    key.len() <= 253
+        && key.bytes().all(is_plain)
+        && key.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
+        && !matches!(key, "." | "..")
+}
+
+/// The line itself can be the rest of a secret that has line breaks.
+fn without_value(line: usize, text: &str) -> FormatError {
+    let key = if is_key(text.trim()) { format!("`{}`", shown(text.trim())) } else { "a line".to_owned() };
+    at(line, format!("{key} has no `=`"))
+}
+
+fn shown(key: &str) -> String {
+    lock_model::escaping::escape_short(key, 60)
+}
+
+fn at(line: usize, reason: String) -> FormatError {
+    FormatError { place: format!("line {}: ", line + 1), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown_as(settings: Result<Settings, FormatError>) -> String {
+        match settings {
+            Ok(settings) => {
+                settings.iter().map(|(key, value)| format!("{key}={value:?}")).collect::<Vec<_>>().join(" ")
+            }
+            Err(error) => format!("error: {error}"),
+        }
+    }
+
+    #[test]
+    fn t24_kubectls_format_keeps_quotes_and_takes_nothing_from_our_environment() {
+        for (text, expected) in [
+            ("A=1\n\n # c\n  B=\"x y\" # z\r\nC=\nD=a=b", r#"A="1" B="\"x y\" # z" C="" D="a=b""#),
+            ("\u{feff}A= 1 ", r#"A=" 1 ""#),
+            ("A=1\nPATH", "error: line 2: `PATH` has no `=`"),
+            ("-----BEGIN KEY+/", "error: line 1: a line has no `=`"),
+            ("A=1\nA=2", "error: line 2: `A` is there twice"),
+            (
+                "1A=1",
+                "error: line 1: `1A` is no key of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
+            ),
+            (
+                "A B=1",
+                "error: line 1: `A B` is no key of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(shown_as(parse_kubectl_env_file(text)), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn dotenv_has_quotes_and_comments_and_fills_nothing_in() {
+        for (text, expected) in [
+            ("export A=1 # c\nB='x $Y \\n'\nC=\"a\\n\\\"b\\\" \\$x\" # d", r#"A="1" B="x $Y \\n" C="a\n\"b\" $x""#),
+            ("A=\"one\ntwo\"\nB=3", r#"A="one\ntwo" B="3""#),
+            ("A = 1", r#"A="1""#),
+            ("A=a#b", r#"A="a#b""#),
+            ("A=5$", r#"A="5$""#),
+            (
+                "A=$HOME",
+                "error: line 1: `$` would stand for a variable elsewhere, and nothing is filled in here: write the value in single quotes",
+            ),
+            (
+                "A=\"${B}\"",
+                "error: line 1: `$` would stand for a variable elsewhere, and nothing is filled in here: write the value in single quotes",
+            ),
+            ("A=\"x", "error: line 1: the quote of the value of `A` is never closed"),
+            ("A='x' y", "error: line 1: the value of `A` goes on after its quote"),
+            ("\nA", "error: line 2: `A` has no `=`"),
+        ] {
+            assert_eq!(shown_as(parse_dotenv(text)), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn maps_are_flat_and_no_error_quotes_a_value() {
+        for (text, expected) in [
+            ("A: x\nB: 5\nC: true\nD: \"1.50\"", r#"A="x" B="5" C="true" D="1.50""#),
+            ("A: 1.50", "error: the value of `A` is a broken number: write it in quotes"),
+            ("A: { B: hunter2 }", "error: the value of `A` is no text"),
+            ("A:", "error: the value of `A` is no text"),
+            ("- hunter2", "error: it is no map"),
+            ("A: 1\nA: hunter2", "error: line 2: it is no YAML map without anchors, and with each key once"),
+        ] {
+            assert_eq!(shown_as(parse_yaml(text)), expected, "{text:?}");
+        }
+        assert_eq!(shown_as(parse_json(r#"{"A": "x", "B": 5}"#)), r#"A="x" B="5""#);
+        assert_eq!(shown_as(parse_json("{\"A\": hunter2}")), "error: line 1: it is no JSON");
+    }
+}

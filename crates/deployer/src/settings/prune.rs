@@ -1,0 +1,86 @@
+//! Removing versions that nothing needs any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster::{Connection, DeployedRelease, Kind, Object, ObjectKey, Propagation, Selection, references};
+
+use super::Part;
+use super::versions::{PART_LABEL, PlannedSettings, SERVICE_LABEL};
+use crate::error::DeployError;
+
+/// How many versions of each service stay at least.
+const KEPT: usize = 10;
+
+impl PlannedSettings {
+    /// Removes versions of services beyond the newest ten, apart from those that pods, replica sets with pods or releases
+    /// of the namespace's history name.
+    pub(crate) async fn prune(
+        &self,
+        connection: &Connection,
+        namespace: &str,
+        history: &[DeployedRelease],
+    ) -> Result<(), DeployError> {
+        if self.versions.is_empty() {
+            return Ok(());
+        }
+        let mut kept: BTreeSet<String> =
+            history.iter().flat_map(|release| release.configurations.values().cloned()).collect();
+        kept.extend(self.versions.iter().map(|version| version.object.key().name.clone()));
+        for (version, kind) in [("apps/v1", "ReplicaSet"), ("v1", "Pod")] {
+            let found = connection.list(&Kind::new(version, kind), Some(namespace), &Selection::default()).await?;
+            let alive = found.iter().filter(|object| object.integer("/spec/replicas") != Some(0));
+            kept.extend(alive.flat_map(references).map(|reference| reference.target.name));
+        }
+        for part in [Part::Config, Part::Secret] {
+            let selection = Selection { labels: format!("{PART_LABEL}={}", part.word()), fields: String::new() };
+            let found = connection.list_metadata(&Kind::new("v1", part.kind()), namespace, &selection).await?;
+            for (key, uid) in superfluous(&found, &kept) {
+                connection.delete(&key, &uid, Propagation::Background).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Versions beyond the newest of each service that are not to be kept.
+fn superfluous(found: &[Object], kept: &BTreeSet<String>) -> Vec<(ObjectKey, String)> {
+    let mut by_service: BTreeMap<&str, Vec<&Object>> = BTreeMap::new();
+    for object in found {
+        if let Some(service) = object.label(SERVICE_LABEL) {
+            by_service.entry(service).or_default().push(object);
+        }
+    }
+    let mut superfluous = Vec::new();
+    for mut versions in by_service.into_values() {
+        versions.sort_by_key(|version| std::cmp::Reverse(version.text("/metadata/creationTimestamp")));
+        let old = versions.into_iter().skip(KEPT).filter(|version| !kept.contains(&version.key().name));
+        superfluous.extend(old.filter_map(|version| Some((version.key().clone(), version.uid()?.to_owned()))));
+    }
+    superfluous
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn b34_ten_versions_of_each_service_stay_and_those_that_something_names() {
+        let version = |service: &str, number: u32| {
+            Object::new(json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {
+                    "name": format!("{service}-config-{number}"), "namespace": "shop", "uid": format!("{service}{number}"),
+                    "creationTimestamp": format!("2026-01-{number:02}T00:00:00Z"), "labels": { SERVICE_LABEL: service },
+                },
+            }))
+            .unwrap()
+        };
+        let found: Vec<_> = (1..=13).map(|number| version("cart", number)).chain([version("pay", 1)]).collect();
+        let kept = BTreeSet::from(["cart-config-2".to_owned()]);
+        let gone: Vec<_> = superfluous(&found, &kept).into_iter().map(|(key, uid)| (key.name, uid)).collect();
+        let expected = [("cart-config-3", "cart3"), ("cart-config-1", "cart1")];
+        assert_eq!(gone, expected.map(|(name, uid)| (name.to_owned(), uid.to_owned())));
+    }
+}

@@ -1,0 +1,285 @@
+//! The objects of settings, and their names.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use cluster::{ApplyMode, Connection, Kind, NamespaceState, Object, ObjectKey, StateKey};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use lock_model::ServiceName;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Map, Value, json};
+use sha2::Sha256;
+
+use super::{Configuration, Part};
+use crate::batch::{BatchObject, BatchPart};
+use crate::error::DeployError;
+use crate::plan::{Change, ChangeKind};
+use crate::request::DeployRequest;
+
+pub(super) const SERVICE_LABEL: &str = "orchestrator.dev/service";
+pub(super) const PART_LABEL: &str = "orchestrator.dev/settings";
+/// When a version was planned for a deployment last: its record's place among others decides what is kept.
+pub(super) const USED: &str = "orchestrator.dev/release";
+
+/// How many digits of the HMAC are in a name.
+const DIGITS: usize = 8;
+
+/// The objects of settings that a plan writes before everything else.
+#[derive(Clone, Default)]
+pub(crate) struct PlannedSettings {
+    pub(crate) versions: Vec<Version>,
+    /// Others, such as the pull secret: one object that is changed in place.
+    pub(crate) others: Vec<Object>,
+    /// Marks a namespace that has none; the names are made with it.
+    pub(crate) key: Option<StateKey>,
+    /// A digest over all of it.
+    pub(crate) inputs: String,
+    /// What must not be shown.
+    pub(crate) secrets: Vec<SecretString>,
+}
+
+/// One version of a service's configuration or secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub(crate) service: ServiceName,
+    pub(crate) part: Part,
+    pub(crate) object: Object,
+    /// Whether the namespace has it already.
+    pub(crate) is_there: bool,
+}
+
+/// The names alone.
+impl fmt::Debug for PlannedSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.versions.iter().map(|version| version.object.key());
+        f.debug_set().entries(keys.chain(self.others.iter().map(Object::key))).finish()
+    }
+}
+
+impl PartialEq for PlannedSettings {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.versions, &self.others, &self.inputs) == (&other.versions, &other.others, &other.inputs)
+    }
+}
+
+impl Eq for PlannedSettings {}
+
+/// The name of a version while the key of the namespace is not known.
+pub(super) fn unkeyed(service: &str, part: Part) -> String {
+    format!("{service}-{}-{}", part.word(), "0".repeat(DIGITS))
+}
+
+impl PlannedSettings {
+    /// The versions that a request needs, under the key of the namespace, or a new one.
+    pub(crate) async fn of(
+        connection: &Connection,
+        namespace: &str,
+        request: &DeployRequest,
+        state: Option<&NamespaceState>,
+        fresh: impl FnOnce() -> Result<StateKey, DeployError>,
+    ) -> Result<Self, DeployError> {
+        let has_settings = |one: &crate::DeployService| one.settings.config.is_some() || one.settings.secret.is_some();
+        if request.pull_secret.is_none() && !request.services.iter().any(has_settings) {
+            return Ok(Self::default());
+        }
+        let key = match state {
+            Some(state) => state.key.clone(),
+            None => fresh()?,
+        };
+        let earlier = match request.configuration {
+            Configuration::Present => None,
+            Configuration::OfRelease => {
+                state.and_then(|state| state.history.iter().find(|one| one.release == request.release.as_str()))
+            }
+        };
+        let mut planned = Self::default();
+        planned.secrets.extend(request.pull_secret.iter().map(|pull| pull.password.clone()));
+        for service in &request.services {
+            let settings = &service.settings;
+            planned.secrets.extend(settings.secret.iter().flat_map(BTreeMap::values).cloned());
+            if let Some(data) = &settings.config {
+                let earlier = earlier.and_then(|release| release.configurations.get(service.name.as_str()));
+                let version = if let Some(name) = earlier {
+                    stored_config(connection, namespace, &service.name, name).await?
+                } else {
+                    let data = data.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+                    Version::new(namespace, &service.name, Part::Config, data, &key)?
+                };
+                planned.versions.push(version);
+            }
+            if let Some(data) = &settings.secret {
+                let data = data.iter().map(|(key, value)| (key.clone(), json!(BASE64.encode(value.expose_secret()))));
+                planned.versions.push(Version::new(namespace, &service.name, Part::Secret, data.collect(), &key)?);
+            }
+        }
+        for version in &mut planned.versions {
+            // The names are enough: a Secret's value is not read.
+            version.is_there = version.is_there || connection.exists(version.object.key()).await?;
+        }
+        planned.others.extend(request.pull_secret.as_ref().map(|pull| pull_secret(namespace, pull)).transpose()?);
+        let all: Vec<&Value> =
+            planned.versions.iter().map(|version| &version.object).chain(&planned.others).map(Object::value).collect();
+        planned.inputs = keyed_digest(&key, &json!(all));
+        planned.key = Some(key);
+        Ok(planned)
+    }
+
+    /// The names of a service's versions, for values that [have none yet](super::config_name).
+    pub(crate) fn names(&self, service: &ServiceName) -> Vec<(String, String)> {
+        let own = self.versions.iter().filter(|version| version.service == *service);
+        own.map(|version| (unkeyed(service.as_str(), version.part), version.object.key().name.clone())).collect()
+    }
+
+    /// What of it is new, as changes of a plan.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let new = self.versions.iter().filter(|version| !version.is_there);
+        new.map(|version| Change {
+            service: Some(version.service.clone()),
+            path: format!("{}/{}", version.part.kind(), version.object.key().name),
+            kind: ChangeKind::Added,
+            images: Vec::new(),
+        })
+        .collect()
+    }
+
+    /// All of it as a part of a batch.
+    pub(crate) fn batch(&self) -> Vec<BatchObject> {
+        let versions = self.versions.iter().map(|version| BatchObject {
+            service: version.service.clone(),
+            part: BatchPart::Settings,
+            wanted: version.object.clone(),
+            live: version.is_there.then(|| version.object.clone()),
+        });
+        versions.collect()
+    }
+
+    /// The objects, for what is referred to.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.versions.iter().map(|version| &version.object).chain(&self.others)
+    }
+
+    /// Which configuration each service has.
+    pub(crate) fn configurations(&self) -> BTreeMap<String, String> {
+        let configs = self.versions.iter().filter(|version| version.part == Part::Config);
+        configs.map(|version| (version.service.to_string(), version.object.key().name.clone())).collect()
+    }
+
+    /// Writes all of it: the versions are the same as those of the same names that are there.
+    pub(crate) async fn write(&self, connection: &Connection, release: &str) -> Result<(), DeployError> {
+        let mode = ApplyMode { dry_run: false, take_over: true, strict: true };
+        for version in &self.versions {
+            let mut object = version.object.value().clone();
+            object["metadata"]["annotations"][USED] = release.into();
+            connection.apply(&Object::new(object)?, mode).await?;
+        }
+        for object in &self.others {
+            connection.apply(object, mode).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Version {
+    fn new(
+        namespace: &str,
+        service: &ServiceName,
+        part: Part,
+        data: Map<String, Value>,
+        key: &StateKey,
+    ) -> Result<Self, DeployError> {
+        let data = Value::Object(data);
+        let digest = keyed_digest(key, &json!([service, part.word(), data]));
+        let digits = digest.get(..DIGITS).unwrap_or(&digest);
+        let mut object = json!({
+            "apiVersion": "v1",
+            "kind": part.kind(),
+            "metadata": {
+                "name": format!("{service}-{}-{digits}", part.word()),
+                "namespace": namespace,
+                "labels": {
+                    "app.kubernetes.io/managed-by": "orchestrator",
+                    SERVICE_LABEL: service,
+                    PART_LABEL: part.word(),
+                },
+            },
+            "immutable": true,
+            "data": data,
+        });
+        if part == Part::Secret {
+            object["type"] = "Opaque".into();
+        }
+        Ok(Self { service: service.clone(), part, object: Object::new(object)?, is_there: false })
+    }
+}
+
+/// The configuration that a release had, from the namespace.
+async fn stored_config(
+    connection: &Connection,
+    namespace: &str,
+    service: &ServiceName,
+    name: &str,
+) -> Result<Version, DeployError> {
+    let key = ObjectKey::namespaced(Kind::new("v1", "ConfigMap"), namespace, name);
+    let Some(found) = connection.find(&key).await? else {
+        let reason =
+            format!("namespace `{namespace}` has it no more, and the release of the rollback was deployed with it");
+        return Err(DeployError::ConfigurationGone { subject: format!("ConfigMap `{name}` of `{service}`"), reason });
+    };
+    let labels = found.at("/metadata/labels").cloned().unwrap_or_default();
+    let object = Object::new(json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": { "name": name, "namespace": namespace, "labels": labels },
+        "immutable": true,
+        "data": found.at("/data").cloned().unwrap_or_else(|| json!({})),
+    }))?;
+    Ok(Version { service: service.clone(), part: Part::Config, object, is_there: true })
+}
+
+fn pull_secret(namespace: &str, pull: &super::PullSecret) -> Result<Object, DeployError> {
+    let super::PullSecret { name, registry, username, password } = pull;
+    let login = BASE64.encode(format!("{username}:{}", password.expose_secret()));
+    let config = json!({ "auths": { registry.as_str(): {
+        "username": username, "password": password.expose_secret(), "auth": login,
+    } } });
+    Ok(Object::new(json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": { "app.kubernetes.io/managed-by": "orchestrator" },
+        },
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": { ".dockerconfigjson": BASE64.encode(config.to_string()) },
+    }))?)
+}
+
+/// In hexadecimal; maps of JSON have their keys in order.
+fn keyed_digest(key: &StateKey, value: &Value) -> String {
+    let mut digest = Hmac::<Sha256>::new_from_slice(key.expose()).expect("a key of any length will do");
+    digest.update(value.to_string().as_bytes());
+    let mut digits = String::new();
+    for byte in digest.finalize().into_bytes() {
+        write!(digits, "{byte:02x}").expect("writing into a string cannot fail");
+    }
+    digits
+}
+
+/// Puts names in the place of others, in every text of a value.
+pub(crate) fn rename(value: &mut Value, names: &[(String, String)]) {
+    match value {
+        Value::String(text) => {
+            for (from, to) in names {
+                if text.contains(from.as_str()) {
+                    *text = text.replace(from.as_str(), to);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        Value::Object(map) => map.values_mut().for_each(|item| rename(item, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

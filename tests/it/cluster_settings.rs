@@ -1,0 +1,131 @@
+//! Configuration and secrets of an environment, on their way to a real cluster and back.
+
+use serde_json::Value;
+use test_support::Cluster;
+
+use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE};
+
+const TARGET: &str = r#"target:
+    kind: helm
+    chart: "{path}/chart"
+    values: { envFrom: [{ configMapRef: { name: "{config}" } }, { secretRef: { name: "{secret}" } }], pull: "{pull-secret}", seen: "{image:shop-cart.tag}" }
+  config: [{ env: "{NAME}_CONFIG", format: kubectl-env-file }, { set: { GREETING: "hello {short}" } }]
+  secret: [{ keys-from-env: [CART_LOGIN] }, { set: { DATABASE_URL: "postgres://{short_}:{env:DB_PASSWORD_{SHORT}}@db/{short}" } }]
+  pull-secret: { name: pull, registry: registry.example, username: { env: PULL_USER }, password: { env: PULL_PASSWORD } }"#;
+
+const PASSWORD: &str = "correct-horse-battery";
+
+/// The variables of a job.
+fn variables<'a>(config: &'a str, login: &'a str) -> [(&'a str, &'a str); 5] {
+    [
+        ("SHOP_CART_CONFIG", config),
+        ("CART_LOGIN", login),
+        ("DB_PASSWORD_CART", PASSWORD),
+        ("PULL_USER", "puller"),
+        ("PULL_PASSWORD", "pull-me-if-you-can"),
+    ]
+}
+
+/// What the pods of the service read, and which pods there are.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    config: String,
+    secret: String,
+    pods: String,
+}
+
+impl ClusterShop<'_> {
+    fn get(&self, words: &[&str]) -> String {
+        self.cluster.kubectl(&[&["get", "--namespace", &self.namespace], words].concat())
+    }
+
+    fn seen(&self) -> Seen {
+        let source = |kind: &str| {
+            let path = format!("jsonpath={{.spec.template.spec.containers[0].envFrom[*].{kind}.name}}");
+            self.get(&["deployment", "shop-cart", "--output", &path])
+        };
+        let running = ["pods", "--selector=app=shop-cart", "--field-selector=status.phase=Running"];
+        let pods = self.get(&[&running[..], &["--output=jsonpath={.items[*].metadata.uid}"]].concat());
+        Seen { config: source("configMapRef"), secret: source("secretRef"), pods }
+    }
+
+    fn data(&self, kind: &str, name: &str) -> Value {
+        serde_json::from_str(&self.get(&[kind, name, "--output=json"])).unwrap()
+    }
+}
+
+#[test]
+fn p20_p22_b34_a_change_restarts_the_pods_that_use_it_and_a_rollback_brings_configuration_back() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::with_target_or_skip(cluster, "helm4", &["ops/shop-dashboards", SERVICE], TARGET)
+    else {
+        return;
+    };
+    let reads = "imagePullPolicy: IfNotPresent\n        envFrom: {{ .Values.envFrom | toJson }}\n        env: [{ name: SEEN, value: {{ .Values.seen | quote }} }]";
+    let template = DEPLOYMENT.replace("imagePullPolicy: IfNotPresent", reads).replace(
+        "terminationGracePeriodSeconds: 0",
+        "terminationGracePeriodSeconds: 0\n      imagePullSecrets: [{ name: {{ .Values.pull }} }]",
+    );
+    staging.merge_chart(2, SERVES, &template);
+
+    // What is missing is named, all at once, before anything is changed.
+    let refused =
+        staging.ends_in(&[("SHOP_CART_CONFIG", "A"), ("CART_LOGIN", ""), ("PULL_USER", "puller")], "run staging", 2);
+    for reason in [
+        "`config[0]`: environment variable `SHOP_CART_CONFIG`: line 1: `A` has no `=`",
+        "`secret[0]`: environment variable `CART_LOGIN` is not set, or empty",
+        "`secret[1]`: key `DATABASE_URL`: environment variable `DB_PASSWORD_CART` is not set",
+        "environment variable `PULL_PASSWORD` is not set",
+    ] {
+        assert!(refused.stderr().contains(reason), "{reason}\n{}", refused.text());
+    }
+    let twice = staging.ends_in(&variables("GREETING=x", "login-1"), "run staging", 2);
+    assert!(twice.stderr().contains("key `GREETING` is given by `config[0]` already"), "{}", twice.text());
+    assert_eq!(staging.revisions(), 0);
+
+    let first = staging.ends_in(&variables("A=1\nQ=\"x\" ", "login-1"), "run staging", 0);
+    let one = staging.seen();
+    let config = staging.data("configmap", &one.config);
+    assert_eq!(config["data"], serde_json::json!({ "A": "1", "Q": "\"x\" ", "GREETING": "hello cart" }));
+    assert_eq!(config["immutable"], true);
+    let database = ["secret", &one.secret, "--output=go-template={{ index .data \"DATABASE_URL\" | base64decode }}"];
+    assert_eq!(staging.get(&database), format!("postgres://cart:{PASSWORD}@db/cart"));
+    assert_eq!(staging.data("secret", "pull")["type"], "kubernetes.io/dockerconfigjson");
+
+    // Secrets are in no output and no record; helm is given their names alone.
+    let ledger = staging.shop.superproject().try_git(&["grep", "-q", PASSWORD, "orchestrator/ledger"]);
+    assert!(!ledger.success() && !first.text().contains(PASSWORD), "{}", first.text());
+
+    // The same again changes nothing.
+    let records = staging.shop.records().len();
+    staging.ends_in(&variables("A=1\nQ=\"x\" ", "login-1"), "run staging", 0);
+    assert_eq!(staging.seen(), one);
+    assert_eq!(staging.shop.records().len(), records);
+
+    // Another configuration is deployed and proven under the same release, and its pods are new.
+    staging.ends_in(&variables("A=2", "login-1"), "run staging", 0);
+    let two = staging.seen();
+    assert!(two.config != one.config && two.secret == one.secret && two.pods != one.pods, "{one:?} {two:?}");
+    let steps: Vec<_> =
+        staging.shop.records()[records..].iter().map(|record| record.predicate["step"].clone()).collect();
+    assert!(["deploy", "suite"].iter().all(|step| steps.contains(&(*step).into())), "{steps:?}");
+
+    staging.ends_in(&variables("A=2", "login-2"), "run staging", 0);
+    let three = staging.seen();
+    assert!(three.config == two.config && three.secret != two.secret && three.pods != two.pods, "{two:?} {three:?}");
+
+    // The next version has another configuration; the rollback brings the old one back, and keeps the secrets.
+    staging.merge_chart(3, SERVES, &template);
+    staging.ends_in(&variables("A=3", "login-3"), "run staging", 0);
+    let four = staging.seen();
+    assert_ne!(four.config, three.config);
+    let kept = staging.get(&["configmap", &three.config, "--output=json"]);
+    cluster.kubectl(&["delete", "configmap", &three.config, "--namespace", &staging.namespace]);
+    let gone = staging.ends_in(&variables("A=3", "login-3"), "rollback staging --reason \"carts are empty\"", 12);
+    assert!(gone.stderr().contains(&format!("ConfigMap `{}` of `shop-cart` is gone", three.config)), "{}", gone.text());
+    assert_eq!(staging.seen(), four);
+    cluster.apply(&kept);
+    staging.ends_in(&variables("A=3", "login-3"), "rollback staging --reason \"carts are empty\"", 0);
+    let five = staging.seen();
+    assert_eq!((&five.config, &five.secret), (&three.config, &four.secret));
+}
