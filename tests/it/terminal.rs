@@ -142,7 +142,8 @@ fn tables_fit_the_screen_and_colours_are_for_readers_who_want_them() {
 #[test]
 fn verbose_shows_programs_and_quiet_hides_progress() {
     let shop = locked();
-    let verbose = shop.ok("-v lock generate --rev dev");
+    // Objects are read in process: git is started to ask the remotes.
+    let verbose = shop.ok("-v lock generate --rev dev --check-pushed");
     assert!(verbose.stderr().lines().any(|line| line.starts_with("+ git ") && line.ends_with(" ms)")), "{verbose}");
     assert!(!verbose.stderr().contains("core.hooksPath"), "settings of every call are no news: {verbose}");
     let quiet = shop.ok("--quiet lock generate --rev dev");
