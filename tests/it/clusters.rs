@@ -1,4 +1,4 @@
-//! A lock on its way to a real cluster, through a real helm: there, proven, and back again.
+//! A lock on its way to a real cluster, through a real helm or as plain manifests: there, proven, and back again.
 
 use std::ffi::OsString;
 use std::os::unix::fs::symlink;
@@ -26,6 +26,29 @@ spec:
         image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
         imagePullPolicy: IfNotPresent
         readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
+"#;
+
+/// The same as a plain manifest. `IMAGE` is the repository, and the tag in the manifest says nothing.
+const MANIFEST: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: { name: shop-cart }
+spec:
+  selector: { matchLabels: { app: shop-cart } }
+  template:
+    metadata: { labels: { app: shop-cart } }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: app
+        image: "IMAGE:latest"
+        envFrom: [{ configMapRef: { name: of-version-VERSION } }]
+        imagePullPolicy: IfNotPresent
+        readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: of-version-VERSION }
+data: { A: "1" }
 "#;
 
 /// What a container of a healthy version runs.
@@ -60,6 +83,16 @@ impl<'a> ClusterShop<'a> {
         target: &str,
     ) -> Option<Self> {
         let helm = bench::part_or_skip(helm)?;
+        let mut staging = Self::without_helm(cluster, submodules, target)?;
+        let tools = staging.shop.join("tools");
+        std::fs::create_dir(&tools).unwrap();
+        symlink(helm.program(), tools.join("helm")).unwrap();
+        staging.search_path = search_path_with(&tools);
+        Some(staging)
+    }
+
+    /// The same with another target; nothing else is on the search path.
+    fn without_helm(cluster: &'a Cluster, submodules: &[&str], target: &str) -> Option<Self> {
         let node = cluster.node_or_skip()?;
         let namespace = cluster.namespace("shop-staging");
         let render =
@@ -70,10 +103,7 @@ impl<'a> ClusterShop<'a> {
             .replace("\"registry.example/shop/{short}\"", &format!("\"{}/{namespace}/{{short}}\"", node.registry()))
             .replace("namespace: shop-staging", &format!("namespace: {namespace}"));
         let shop = Shop::with_services(submodules, &configuration);
-        let tools = shop.join("tools");
-        std::fs::create_dir(&tools).unwrap();
-        symlink(helm.program(), tools.join("helm")).unwrap();
-        let search_path = search_path_with(&tools);
+        let search_path = test_support::search_path();
         Some(Self { shop, cluster, node, namespace, search_path })
     }
 
@@ -94,6 +124,9 @@ impl<'a> ClusterShop<'a> {
         let service = path.rsplit('/').next().unwrap();
         let repository = self.shop.service(service);
         repository.write("chart/Chart.yaml", CHART).write("chart/templates/app.yaml", template);
+        let image = format!("{}/{}/cart", self.node.registry(), self.namespace);
+        let manifest = MANIFEST.replace("IMAGE", &image).replace("VERSION", &version.to_string());
+        repository.write("cluster/app.yaml", manifest);
         let commit = self.shop.new_version(service, version, Built::No);
         let repository = format!("{}/{}", self.namespace, service.strip_prefix("shop-").unwrap());
         let labels = [("org.opencontainers.image.revision", commit.as_str())];
@@ -138,6 +171,54 @@ impl<'a> ClusterShop<'a> {
         let words = ["get", "secret", "--selector=owner=helm", "--output=name", "--namespace", &self.namespace];
         self.cluster.kubectl(&words).lines().count()
     }
+}
+
+/// The names of the configurations that versions bring.
+fn configurations(staging: &ClusterShop<'_>) -> Vec<String> {
+    let maps = staging.cluster.kubectl(&["get", "configmap", "--output=name", "--namespace", &staging.namespace]);
+    maps.lines().filter_map(|line| line.strip_prefix("configmap/of-")).map(str::to_owned).collect()
+}
+
+#[test]
+fn b29_plain_manifests_carry_a_lock_to_a_cluster_and_back() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = r#"target: { kind: apply, source: "{path}/cluster" }"#;
+    let Some(staging) = ClusterShop::without_helm(cluster, &["ops/shop-dashboards", SERVICE], target) else {
+        return;
+    };
+    let first = staging.merge(2, SERVES);
+    staging.ends("run staging", 0);
+    assert_eq!(staging.running(), [first.as_str()]);
+    staging.ends("verify staging", 0);
+
+    // The same lock again changes nothing.
+    let words = ["get", "deployment/shop-cart", "--output=jsonpath={.metadata.resourceVersion}", "--namespace"];
+    let version = || staging.cluster.kubectl(&[&words[..], &[&staging.namespace]].concat());
+    let before = version();
+    staging.ends("run staging", 0);
+    staging.ends("deploy staging --again", 0);
+    assert_eq!(version(), before);
+
+    // What the next version does not have is removed, and comes back with the older one.
+    let second = staging.merge(3, SERVES);
+    staging.ends("run staging", 0);
+    assert_eq!((staging.running(), configurations(&staging)), (vec![second], vec!["version-3".to_owned()]));
+    staging.ends("rollback staging --reason \"carts are empty\"", 0);
+    assert_eq!((staging.running(), configurations(&staging)), (vec![first.clone()], vec!["version-2".to_owned()]));
+    staging.ends("verify staging", 0);
+
+    // A field of another program refuses the deployment before anything is changed.
+    staging.ends("unhold staging --reason \"carts are full\"", 0);
+    staging.merge(4, SERVES);
+    let patch =
+        r#"--patch={"spec":{"template":{"spec":{"containers":[{"name":"app","image":"other.example/cart:1"}]}}}}"#;
+    let by_hand = ["patch", "deployment/shop-cart", patch, "--field-manager=by-hand", "--namespace"];
+    staging.cluster.kubectl(&[&by_hand[..], &[&staging.namespace]].concat());
+    let refused = staging.ends("run staging", 20);
+    assert!(refused.stderr().contains("`by-hand`") && refused.stderr().contains("conflicts"), "{}", refused.text());
+    assert_eq!(configurations(&staging), ["version-2"]);
+    let verified = staging.ends("verify staging", 1);
+    assert!(verified.text().contains("no container of it runs"), "{}", verified.text());
 }
 
 fn search_path_with(folder: &Path) -> OsString {

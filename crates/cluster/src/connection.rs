@@ -259,6 +259,20 @@ impl Connection {
         Object::new(self.transport.send(object.key(), &Call::json(Method::PUT, path, object.value())).await?)
     }
 
+    /// Writes who owns the fields of an object, if it is still of the version that was read.
+    pub async fn set_managed_fields(&self, object: &Object, entries: &[Value]) -> Result<Object, ClusterError> {
+        let key = object.key();
+        let address = self.resource(&key.kind).await?.address(key)?;
+        // With the version in it, a write of another in between is a conflict.
+        let patch = json!([
+            { "op": "replace", "path": "/metadata/managedFields", "value": entries },
+            { "op": "replace", "path": "/metadata/resourceVersion", "value": object.resource_version() },
+        ]);
+        let path = with_query(&address, &[("fieldManager", FIELD_MANAGER.to_owned())]);
+        let call = Call { content_type: "application/json-patch+json", ..Call::json(Method::PATCH, path, &patch) };
+        Object::new(self.transport.send(key, &call).await?)
+    }
+
     /// Deletes the object of that UID; one that is gone, or was made anew under the same name, is left alone.
     pub async fn delete(&self, key: &ObjectKey, uid: &str, propagation: Propagation) -> Result<Deleted, ClusterError> {
         let address = self.resource(&key.kind).await?.address(key)?;

@@ -230,6 +230,8 @@ impl ClusterErrorKind {
 pub struct FieldConflict {
     /// The name of the field manager, such as `kubectl-client-side-apply`.
     pub manager: String,
+    /// The part of the API that it was written through, such as `scale`; absent for the object itself.
+    pub subresource: Option<String>,
     /// The field, as the API server names it: `.spec.replicas`.
     pub field: String,
 }

@@ -158,6 +158,10 @@ fn kind_of_status(status: &Status) -> ClusterErrorKind {
         404 | 410 => ClusterErrorKind::NotFound,
         409 if !conflicts.is_empty() => ClusterErrorKind::FieldConflicts { conflicts },
         409 => ClusterErrorKind::Conflict { message },
+        // The API server's answer to a value of another type in a server-side apply.
+        500 if status.message.starts_with("failed to create typed patch object") => {
+            ClusterErrorKind::Rejected { status: 500, message }
+        }
         code @ (408 | 429 | 500..=599) => {
             let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
             let retry_after = (asked > 0).then(|| Duration::from_secs(asked.into()));
@@ -167,15 +171,17 @@ fn kind_of_status(status: &Status) -> ClusterErrorKind {
     }
 }
 
-/// The API server names manager and field in the causes: `conflict with "kubectl" using apps/v1`.
+/// The API server names manager and field in the causes: `conflict with "kubectl" with subresource "scale" using apps/v1`.
 fn field_conflicts(status: &Status) -> Vec<FieldConflict> {
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
     let mut conflicts: Vec<_> = causes
         .iter()
         .filter(|cause| cause.reason == "FieldManagerConflict")
         .map(|cause| {
-            let manager = cause.message.split('"').nth(1).unwrap_or(&cause.message);
-            FieldConflict { manager: excerpt(manager), field: excerpt(&cause.field) }
+            let mut quoted = cause.message.split('"').skip(1).step_by(2);
+            let manager = quoted.next().unwrap_or(&cause.message);
+            let subresource = quoted.next().filter(|_| cause.message.contains("with subresource")).map(excerpt);
+            FieldConflict { manager: excerpt(manager), subresource, field: excerpt(&cause.field) }
         })
         .collect();
     conflicts.sort();

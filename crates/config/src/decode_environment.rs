@@ -10,9 +10,9 @@ use super::decode::{
     command_line, optional, parsed, parsed_items, parsed_list, parsed_text, pattern, sample_values, template, violation,
 };
 use super::environment::{
-    AllowedImage, ApprovalFallback, ApprovalRequirement, ClusterCheck, ClusterChecks, Dependency, Environment, Health,
-    HelmTarget, Kubeconfig, Migration, NamespaceRule, NotDeployed, Override, Probe, ProbeKind, Promote, Release,
-    RenderTarget, Requires, Target, Wave,
+    AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, ClusterCheck, ClusterChecks, Dependency,
+    Environment, Health, HelmTarget, Kubeconfig, Migration, NamespaceRule, NotDeployed, Override, Probe, ProbeKind,
+    Promote, Release, RenderTarget, Requires, Target, Wave,
 };
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
@@ -34,6 +34,9 @@ pub(super) fn environment(
     let mode: Mode = parsed(node, "mode")?;
     let role = optional(node, "branch", parsed_text)?;
     let target = optional(node, "target", |node| target(node, &mode, problems))?;
+    let conflicts = optional(node, "conflicts", |node| {
+        node.get("take")?.list()?.iter().map(|name| name.text().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    })?;
     let release = optional(node, "release", |node| release(node.get("tag")?, &mode, problems))?;
     if target.as_ref().is_some_and(|target| matches!(target, Target::Render(_))) {
         refuse_settings(node, problems);
@@ -47,6 +50,7 @@ pub(super) fn environment(
         url: optional(node, "url", source_value)?,
         kubeconfig: optional(node, "kubeconfig", kubeconfig)?,
         target,
+        conflicts: conflicts.into_iter().flatten().collect(),
         deploy: node.get("deploy")?.list()?.iter().map(pattern).collect::<Option<_>>()?,
         locked_only: optional(node, "locked-only", |node| parsed(node, "reason"))?,
         not_deployed: not_deployed(node.get("not-deployed")?)?,
@@ -96,6 +100,10 @@ fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
     match node.get("kind")?.text()? {
         "render" => render_target(node, mode, problems),
         "helm" => helm_target(node, mode, problems),
+        "apply" => {
+            let (source, source_origin) = source_template(node.get("source")?, mode, problems)?;
+            Some(Target::Apply(ApplyTarget { source, source_origin }))
+        }
         _ => None,
     }
 }

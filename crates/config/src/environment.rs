@@ -33,6 +33,8 @@ pub struct Environment {
     pub kubeconfig: Option<Kubeconfig>,
     /// How it is deployed to; `None`: nothing is.
     pub target: Option<Target>,
+    /// The field managers whose fields target `apply` takes over.
+    pub conflicts: BTreeSet<String>,
     /// Which services are deployed.
     pub deploy: Vec<Pattern>,
     /// `locked-only`: why services that `deploy` does not name are locked but not deployed.
@@ -84,6 +86,17 @@ pub enum Target {
     Render(RenderTarget),
     /// `kind: helm`
     Helm(HelmTarget),
+    /// `kind: apply`
+    Apply(ApplyTarget),
+}
+
+/// `kind: apply`: plain manifests are applied in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApplyTarget {
+    /// Where a service's manifests are, with variables of the service.
+    pub source: Template,
+    pub(super) source_origin: Origin,
 }
 
 /// `kind: helm`: a release of helm for each service.
@@ -102,13 +115,23 @@ impl Target {
         match self {
             Self::Render(target) => (&target.source, &target.source_origin),
             Self::Helm(target) => (&target.chart, &target.chart_origin),
+            Self::Apply(target) => (&target.source, &target.source_origin),
+        }
+    }
+
+    /// As `kind:` says it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Render(_) => "render",
+            Self::Helm(_) => "helm",
+            Self::Apply(_) => "apply",
         }
     }
 
     /// Which files below that folder it reads.
     pub fn reads(&self) -> SourceFiles {
         match self {
-            Self::Render(_) => SourceFiles::Manifests,
+            Self::Render(_) | Self::Apply(_) => SourceFiles::Manifests,
             Self::Helm(_) => SourceFiles::All,
         }
     }

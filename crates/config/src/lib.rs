@@ -62,10 +62,10 @@ pub use against_tree::{SuitesStatus, SuperprojectTree, TreeEntry};
 pub use branches::{Branches, Role};
 pub use chart_values::ChartValues;
 pub use environment::{
-    AllowedImage, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks, Dependency,
-    Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, Migration, NamespaceRule,
-    NotDeployed, Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings,
-    Severity, SourceFiles, SourceFolder, Target, Wave,
+    AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks,
+    Dependency, Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, Migration,
+    NamespaceRule, NotDeployed, Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires,
+    ServiceSettings, Severity, SourceFiles, SourceFolder, Target, Wave,
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};

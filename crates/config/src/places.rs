@@ -146,7 +146,9 @@ impl Environment {
                 let folder = target.folder.clone().map(TargetPlace::Folder);
                 [TargetPlace::Branch(target.branch.clone())].into_iter().chain(folder).collect()
             }
-            Some(Target::Helm(_)) => self.cluster_namespace().map(TargetPlace::Namespace).into_iter().collect(),
+            Some(Target::Helm(_) | Target::Apply(_)) => {
+                self.cluster_namespace().map(TargetPlace::Namespace).into_iter().collect()
+            }
         }
     }
 }

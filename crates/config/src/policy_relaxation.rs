@@ -161,6 +161,7 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         url,
         kubeconfig,
         target,
+        conflicts,
         // What becomes of each service is compared as it comes out.
         deploy: _,
         overrides: _,
@@ -223,6 +224,10 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         found.add(RelaxationKind::Environment, "the cluster pulls images by another login".to_owned());
     }
     compare_target(target.as_ref(), after.target.as_ref(), found);
+    for manager in after.conflicts.difference(conflicts) {
+        let message = format!("what `{manager}` has set in the cluster is taken over");
+        found.add(RelaxationKind::Deployment, message);
+    }
     compare_requirements(before, after, found);
     compare_unpinned_images(before, after, found);
     for old in migrations.iter().filter(|old| old.irreversible) {
@@ -279,8 +284,10 @@ fn compare_unpinned_images(before: &Environment, after: &Environment, found: &mu
 
 fn compare_target(before: Option<&Target>, after: Option<&Target>, found: &mut Found) {
     let (before, after) = match (before, after) {
-        // The charts and their values are compared for each service.
-        (None, None) | (Some(Target::Helm(_)), Some(Target::Helm(_))) => return,
+        // Sources, charts and their values are compared for each service.
+        (None, None)
+        | (Some(Target::Helm(_)), Some(Target::Helm(_)))
+        | (Some(Target::Apply(_)), Some(Target::Apply(_))) => return,
         (Some(Target::Render(before)), Some(Target::Render(after))) => (before, after),
         (Some(_), None) => {
             found.add(RelaxationKind::Deployment, "nothing is deployed any more".to_owned());
@@ -290,12 +297,12 @@ fn compare_target(before: Option<&Target>, after: Option<&Target>, found: &mut F
             found.add(RelaxationKind::Deployment, "it is deployed to now".to_owned());
             return;
         }
-        (Some(Target::Render(_)), Some(Target::Helm(_))) => {
-            found.add(RelaxationKind::Deployment, "the target is `helm`, it was `render`".to_owned());
-            return;
-        }
-        (Some(Target::Helm(_)), Some(Target::Render(_))) => {
-            found.add(RelaxationKind::Deployment, "the target is `render`, it was `helm`".to_owned());
+        (
+            Some(before @ (Target::Render(_) | Target::Helm(_) | Target::Apply(_))),
+            Some(after @ (Target::Render(_) | Target::Helm(_) | Target::Apply(_))),
+        ) => {
+            let message = format!("the target is `{}`, it was `{}`", after.kind(), before.kind());
+            found.add(RelaxationKind::Deployment, message);
             return;
         }
     };

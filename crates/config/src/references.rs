@@ -105,8 +105,23 @@ fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
         }
         (Some(_), true) | (None, false) => {}
     }
-    let is_helm = node.get("target").and_then(|target| target.get("kind")).and_then(Node::text) == Some("helm");
-    if is_helm && node.get("kubeconfig").is_none() {
+    let kind = node.get("target").and_then(|target| target.get("kind")).and_then(Node::text);
+    if let Some(conflicts) = node.get("conflicts").filter(|_| kind != Some("apply")) {
+        problems
+            .add(&conflicts.origin, format!("environment `{}` takes fields over and does not apply", environment.name))
+            .with_hint("`conflicts` belongs to `target: { kind: apply, … }`");
+    }
+    if kind == Some("apply") {
+        let layers = std::iter::once(node).chain(&environment.overrides);
+        for found in layers.flat_map(|layer| ["config", "secret"].into_iter().filter_map(|key| layer.get(key))) {
+            if found.list().is_some_and(|items| !items.is_empty()) {
+                problems
+                    .add(&found.origin, "plain manifests are given no settings: only charts can name their versions")
+                    .with_hint("let the manifests name a ConfigMap or Secret of the namespace, or use target `helm`");
+            }
+        }
+    }
+    if matches!(kind, Some("helm" | "apply")) && node.get("kubeconfig").is_none() {
         problems
             .add(
                 &environment.key_origin,

@@ -348,7 +348,15 @@ const TARGET: Shape = Kinds(&[
             later("test-hooks"),
         ],
     ),
-    later_kind("apply"),
+    kind(
+        "apply",
+        "Plain manifests are applied in a cluster, and what a service no longer has is removed.",
+        &[required(
+            "source",
+            Text(Format::Template(SOURCE_VARIABLES)),
+            "Folder of a service's manifests, such as `{path}/deploy`.",
+        )],
+    ),
     later_kind("compose"),
 ]);
 
@@ -525,6 +533,15 @@ const ENVIRONMENT_KEYS: &[Key] = &[
     optional("url", Source(SOURCE_KEYS), "Its address: `{url}` in templates."),
     optional("kubeconfig", KUBECONFIG, "How its cluster is reached, where the target is one."),
     optional("target", TARGET, "How it is deployed to."),
+    optional(
+        "conflicts",
+        Keys(&[required(
+            "take",
+            NonEmptyList(&Text(Format::Sentence)),
+            "Field managers, as `metadata.managedFields` names them.",
+        )]),
+        "Which fields of other managers target `apply` takes over; others refuse the deployment.",
+    ),
     defaults("deploy", "[]", List(&Text(Format::Pattern)), "Which services are deployed."),
     optional(
         "locked-only",
@@ -613,7 +630,6 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         "Services whose new versions change stored data.",
     ),
     later("ready"),
-    later("conflicts"),
     later("removed"),
     defaults(
         "waves",

@@ -6,7 +6,7 @@
 //!
 //! [`render`] starts nothing and talks to no cluster. It writes the manifests, with every locked image by its digest, into a
 //! git branch and a folder; Argo CD, Flux or a person takes them from there. [`helm`] installs charts in an
-//! [`EnvironmentNamespace`] of a cluster.
+//! [`EnvironmentNamespace`] of a cluster, and [`apply`] writes plain manifests there.
 //! [`compose_override`] is no target: it makes a file with the locked images for `docker compose`.
 //!
 //! # Example
@@ -68,7 +68,8 @@
 //!
 //! The methods of [`Target`] panic outside a tokio runtime. [`render::plan`] and [`render::prove`] are plain functions.
 
-mod apply;
+mod applied;
+pub mod apply;
 mod batch;
 mod compose_override;
 mod config_digest;
@@ -78,6 +79,7 @@ mod image_fields;
 mod image_pinning;
 mod manifest;
 mod namespace;
+mod pinned_manifests;
 mod plan;
 mod problem;
 mod proof;
@@ -88,8 +90,10 @@ pub mod settings;
 mod target;
 mod yaml_writer;
 
-pub use apply::{Applied, AppliedDetail, ApplyOptions, DeployEvent, SameFiles};
+pub use applied::{Applied, AppliedDetail, ApplyOptions, DeployEvent, SameFiles};
+pub use apply::ApplyTarget;
 pub use batch::{BatchObject, BatchPart, demands};
+pub use cluster;
 pub use compose_override::{ComposeError, ComposeOverride, ComposeWarning, compose_override};
 pub use error::DeployError;
 pub use git;

@@ -4,6 +4,7 @@ use cluster::ReferenceReport;
 use cluster::health::Permission;
 use lock_model::{Digest, ServiceName};
 
+use crate::apply::ApplyPlan;
 use crate::batch::BatchObject;
 use crate::helm::HelmPlan;
 use crate::image_pinning::UnpinnedImage;
@@ -33,6 +34,7 @@ impl Plan {
         match &self.detail {
             PlanDetail::Render(_) => &[],
             PlanDetail::Helm(plan) => &plan.batch,
+            PlanDetail::Apply(plan) => &plan.batch,
         }
     }
 
@@ -41,6 +43,7 @@ impl Plan {
         match &self.detail {
             PlanDetail::Render(_) => Vec::new(),
             PlanDetail::Helm(plan) => plan.permissions(),
+            PlanDetail::Apply(plan) => plan.permissions(),
         }
     }
 }
@@ -52,6 +55,8 @@ pub enum PlanDetail {
     Render(RenderPlan),
     /// Of [`Target::Helm`](crate::Target::Helm).
     Helm(HelmPlan),
+    /// Of [`Target::Apply`](crate::Target::Apply).
+    Apply(ApplyPlan),
 }
 
 /// One thing that a deployment adds, removes or changes.
@@ -61,7 +66,7 @@ pub enum PlanDetail {
 pub struct Change {
     /// The service it belongs to; none for the release's own record.
     pub service: Option<ServiceName>,
-    /// What changes: for the target `render` the path of a file, for `helm` an object.
+    /// What changes: for the target `render` the path of a file, else an object.
     pub path: String,
     /// What happens to it.
     pub kind: ChangeKind,

@@ -43,6 +43,10 @@ pub enum ProblemKind {
     Unstable,
     /// An object that the cluster would not take, or a release that helm cannot go on from there.
     Cluster,
+    /// A field that another program owns, and that the rules do not take over.
+    FieldOwner,
+    /// An object that another service or a helm release has.
+    Owner,
     /// A label with a value that no label may have.
     Label,
     /// A kustomization, which this target does not render.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use lock_model::ServiceName;
 
+use crate::apply::ApplyProof;
 use crate::helm::HelmProof;
 use crate::image_pinning::UnpinnedImage;
 use crate::problem::{ProblemKind, escaped};
@@ -38,6 +39,8 @@ pub enum ProofDetail {
     Render(RenderProof),
     /// Of [`Target::Helm`](crate::Target::Helm).
     Helm(HelmProof),
+    /// Of [`Target::Apply`](crate::Target::Apply).
+    Apply(ApplyProof),
 }
 
 /// What a proof looked at, the weakest first.
@@ -143,6 +146,8 @@ impl FindingKind {
             | ProblemKind::Chart
             | ProblemKind::Unstable
             | ProblemKind::Cluster
+            | ProblemKind::FieldOwner
+            | ProblemKind::Owner
             | ProblemKind::Label
             | ProblemKind::NeedsKustomize
             | ProblemKind::Proof => Self::Unreadable,

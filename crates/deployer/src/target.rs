@@ -1,6 +1,7 @@
 //! The targets that exist, and what each of them can do.
 
-use crate::apply::{Applied, ApplyOptions, DeployEvent};
+use crate::applied::{Applied, ApplyOptions, DeployEvent};
+use crate::apply::ApplyTarget;
 use crate::error::DeployError;
 use crate::helm::HelmTarget;
 use crate::namespace::ForeignFields;
@@ -16,6 +17,8 @@ pub enum Target {
     Render(RenderTarget),
     /// A helm release for each service in a namespace of a cluster.
     Helm(HelmTarget),
+    /// Plain manifests in a namespace of a cluster.
+    Apply(ApplyTarget),
 }
 
 impl Target {
@@ -24,6 +27,7 @@ impl Target {
         match self {
             Self::Render(target) => target.plan(request).await,
             Self::Helm(target) => Box::pin(target.plan(request)).await,
+            Self::Apply(target) => Box::pin(target.plan(request)).await,
         }
     }
 
@@ -40,12 +44,11 @@ impl Target {
         match (self, &plan.detail) {
             (Self::Render(target), PlanDetail::Render(detail)) => target.apply(plan, detail, options, events).await,
             (Self::Helm(target), PlanDetail::Helm(detail)) => Box::pin(target.apply(plan, detail, events)).await,
-            (Self::Render(_), PlanDetail::Helm(_)) | (Self::Helm(_), PlanDetail::Render(_)) => {
-                Err(DeployError::Unusable {
-                    subject: "the plan".to_owned(),
-                    reason: "it is of another target".to_owned(),
-                })
-            }
+            (Self::Apply(target), PlanDetail::Apply(detail)) => Box::pin(target.apply(plan, detail, events)).await,
+            (Self::Render(_) | Self::Helm(_) | Self::Apply(_), _) => Err(DeployError::Unusable {
+                subject: "the plan".to_owned(),
+                reason: "it is of another target".to_owned(),
+            }),
         }
     }
 
@@ -56,6 +59,7 @@ impl Target {
         match self {
             Self::Render(target) => target.prove(request).await,
             Self::Helm(target) => Box::pin(target.prove(request)).await,
+            Self::Apply(target) => Box::pin(target.prove(request)).await,
         }
     }
 
@@ -65,6 +69,7 @@ impl Target {
             // The tree is replaced as a whole.
             Self::Render(_) => Ok(Vec::new()),
             Self::Helm(target) => target.foreign_fields(request).await,
+            Self::Apply(target) => target.foreign_fields(request).await,
         }
     }
 }

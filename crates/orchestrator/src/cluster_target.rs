@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
 use config::{ClusterNamespace, Config, Environment, KubeconfigEncoding};
+use deployer::apply::ConflictRule;
 use deployer::helm::HelmSearch;
-use deployer::{EnvironmentNamespace, HelmTarget};
+use deployer::{ApplyTarget, EnvironmentNamespace, HelmTarget};
 use lock_model::{EnvironmentName, Timestamp};
 
 use crate::context::Context;
@@ -56,6 +57,16 @@ impl ClusterPlace {
         EnvironmentNamespace::new(kubeconfig, namespace, self.repository.clone(), context.deadline, interrupt)
             .await
             .map_err(|error| Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error))
+    }
+
+    /// Opens the namespace for plain manifests.
+    pub(crate) async fn apply(
+        &self,
+        context: &Workspace,
+        conflicts: ConflictRule,
+        lease: Option<&Arc<LeaseKeeper>>,
+    ) -> Result<ApplyTarget> {
+        Ok(ApplyTarget::new(leased(self.open(context).await?, lease), conflicts))
     }
 
     /// Opens the namespace for helm.

@@ -46,7 +46,7 @@ async fn deployable(
     environment: &Environment,
 ) -> Result<Result<Option<Deployable>, CheckResult>> {
     match &environment.target {
-        Some(Target::Helm(_)) => {}
+        Some(Target::Helm(_) | Target::Apply(_)) => {}
         Some(Target::Render(_)) | None => return Ok(Ok(None)),
     }
     let lock = revision.lock(context)?.filter(|file| revision.mismatches(&file.lock).is_empty());

@@ -185,8 +185,18 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
         ProblemKind::Unstable => {
             "take the time, chance and `lookup` out of the chart: what is reviewed must be what is installed"
         }
+        ProblemKind::FieldOwner => {
+            return Some(format!(
+                "leave these fields out of the manifest, or take them over with `environments.{environment}.conflicts: {{ take: \
+                 [MANAGER] }}`"
+            ));
+        }
+        ProblemKind::Owner => {
+            "let one of them have the object: without ConfigMap `orchestrator-inventory-SERVICE`, or without the Secrets of the \
+             helm release (`kubectl delete secret -l owner=helm,name=RELEASE`), the object stays and is taken over"
+        }
         ProblemKind::Cluster => {
-            "correct the chart; an object whose field cannot be changed is deleted by hand, and a kind that is served no more \
+            "correct the chart or manifest; an object whose field cannot be changed is deleted by hand, and a kind that is served no more \
              is taken out of the stored release as helm's documentation says (`helm mapkubeapis`)"
         }
         ProblemKind::Label => {
@@ -262,7 +272,9 @@ mod tests {
             (ProblemKind::UnpinnedImage, "environments.shop.unpinned-images"),
             (ProblemKind::Chart, "target.values"),
             (ProblemKind::Unstable, "the time, chance"),
-            (ProblemKind::Cluster, "correct the chart"),
+            (ProblemKind::Cluster, "correct the chart or manifest"),
+            (ProblemKind::FieldOwner, "environments.shop.conflicts"),
+            (ProblemKind::Owner, "orchestrator-inventory-SERVICE"),
             (ProblemKind::Label, "image-values"),
         ] {
             let hint = hint(kind).unwrap_or_default();

@@ -27,7 +27,7 @@ impl Branches {
     pub(crate) fn in_the_way_of(&self, environment: &Environment) -> Vec<Problem> {
         let own = environment.target.iter().filter_map(|target| match target {
             Target::Render(target) => Some(target.branch.as_str()),
-            Target::Helm(_) => None,
+            Target::Helm(_) | Target::Apply(_) => None,
         });
         self.in_the_way(own.chain([LEDGER_BRANCH]))
     }

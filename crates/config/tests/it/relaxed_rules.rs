@@ -265,6 +265,24 @@ fn t44_many_services_are_one_message() {
 }
 
 #[test]
+fn t44_another_kind_of_target_and_fields_that_are_taken_over_are_listed() {
+    const HELM: &str = include_str!("../fixtures/config/valid/helm.yaml");
+    const APPLY: &str = include_str!("../fixtures/config/valid/apply.yaml");
+    let paths = ["services/shop-cart", "services/shop-web"];
+    assert_eq!(compared(APPLY, APPLY, &paths, &[]), [""; 0]);
+    let takes = APPLY.replace("take: [argocd]", "take: [argocd, by-hand]");
+    assert_eq!(compared(APPLY, &takes, &paths, &[]), ["staging: what `by-hand` has set in the cluster is taken over"]);
+    assert_eq!(compared(&takes, APPLY, &paths, &[]), [""; 0]);
+    let source = APPLY.replace("{path}/deploy", "{path}/other");
+    let moved =
+        ["staging: `shop-cart`: manifests come from `services/shop-cart/other`, it was `services/shop-cart/deploy`"];
+    let all = compared(APPLY, &source, &["services/shop-cart"], &[]);
+    assert_eq!(all, moved);
+    let relaxed = compared(HELM, APPLY, &paths, &[]);
+    assert!(relaxed.contains(&"staging: the target is `apply`, it was `helm`".to_owned()), "{relaxed:?}");
+}
+
+#[test]
 fn t44_a_chart_that_is_given_something_else_is_listed() {
     const HELM: &str = include_str!("../fixtures/config/valid/helm.yaml");
     let services = ["services/shop-cart", "services/shop-web"];

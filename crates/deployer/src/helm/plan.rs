@@ -229,7 +229,7 @@ pub(super) fn chart_problems(request: &DeployRequest) -> Vec<DeployProblem> {
             add(DeployProblem::new(ProblemKind::Chart, message));
         }
         for (file, _) in &service.files {
-            if let Err(reason) = crate::render::check_path(file) {
+            if let Err(reason) = crate::pinned_manifests::check_path(file) {
                 add(DeployProblem::new(ProblemKind::Path, reason).file(file));
             }
         }

@@ -19,9 +19,9 @@ use super::render::{
     AT_ONCE, Operation, all_rendered, fail_with, in_parallel, render_again, render_for_cluster, run_blocking, words_of,
 };
 use super::stored::{Status, StoredRelease, stored_releases};
-use crate::apply::{Applied, AppliedDetail, DeployEvent};
+use crate::applied::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
-use crate::namespace::{EnvironmentNamespace, Expected, compare, missing_references, requested, unserved_kinds};
+use crate::namespace::{EnvironmentNamespace, Expected, compare, missing_references, unserved_kinds};
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, ProblemKind, escaped};
 use crate::request::{DeployRequest, Wave};
@@ -196,7 +196,7 @@ impl HelmTarget {
             }
             self.deploy_wave(detail, wave, releases, &mut progress).await?;
             if place < last {
-                self.pause(wave.pause).await?;
+                self.namespace.pause(wave.pause).await?;
             }
         }
         let stored = stored_releases(&self.namespace.connection, &self.namespace.name).await?;
@@ -233,18 +233,6 @@ impl HelmTarget {
             }
         }
         self.namespace.wait(&objects).await.map_err(|error| progress.add_to(error))
-    }
-
-    /// Gives a wave time before the next one.
-    async fn pause(&self, pause: Duration) -> Result<(), DeployError> {
-        let left = self.namespace.deadline.saturating_duration_since(Instant::now());
-        tokio::select! {
-            () = tokio::time::sleep(pause.min(left)) => Ok(()),
-            () = requested(&self.namespace.interrupt) => {
-                let reason = self.namespace.stopped("the pause between two waves was interrupted");
-                Err(DeployError::NotDeployed { subject: self.namespace.subject(), reason, dossier: None })
-            }
-        }
     }
 
     /// Every object of some releases.

@@ -55,7 +55,8 @@ fn between_lists(service: &ServiceName, prefix: &str, old: &Objects, new: &Objec
     ids.into_iter().filter_map(change).collect()
 }
 
-fn image_changes(
+/// The images of an object that become others.
+pub(crate) fn image_changes(
     id: &ObjectId,
     old: Option<&Map<String, Value>>,
     new: Option<&Map<String, Value>>,

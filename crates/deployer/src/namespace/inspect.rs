@@ -49,10 +49,10 @@ pub(crate) fn inspect(request: &DeployRequest, service: &DeployService, pins: &P
         inspection.not_started.extend(unpinned);
     }
     if all.started().next().is_none() {
-        let message = "the service is deployed here, but its chart is rendered to no object".to_owned();
+        let message = "the service is deployed here, but it has no object".to_owned();
         inspection.violations.push((ProblemKind::NothingToDeploy, message));
     } else if let (Some(own), false) = (&service.image, own_container) {
-        let message = format!("no container of its chart runs `{own}`");
+        let message = format!("no container of it runs `{own}`");
         inspection.violations.push((ProblemKind::NothingToDeploy, message));
     }
     inspection

@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use cluster::{ApplyMode, ClusterError, ClusterErrorKind, Connection, Kind, Object, ReferenceReport};
 use lock_model::ServiceName;
 use serde_json::{Map, Value};
-use tokio::task::JoinSet;
 
+use super::at_once::at_once;
 use super::rendering::Rendering;
+use crate::apply::LAST_APPLIED;
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
 use crate::problem::{DeployProblem, ProblemKind};
 use crate::settings::PlannedSettings;
 
-/// How many objects are asked about at once.
-const AT_ONCE: usize = 16;
 /// What tells two writes of the same content apart.
 const BOOKKEEPING: [&str; 5] = ["managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"];
 
@@ -54,32 +53,18 @@ pub(crate) async fn compare(
         let objects = rendering.objects.iter();
         asked.extend(objects.map(|(id, object)| (service.clone(), id.clone(), object.clone())));
     }
-    let mut asked = asked.into_iter();
-    let mut running = JoinSet::new();
-    loop {
-        while running.len() < AT_ONCE
-            && let Some((service, id, object)) = asked.next()
-        {
-            let (connection, namespace) = (connection.clone(), namespace.to_owned());
-            running.spawn(async move {
-                let answer = ask(&connection, &namespace, object).await;
-                (service, id, answer)
-            });
-        }
-        let Some(answer) = running.join_next().await else { return Ok(found) };
-        let (service, id, answer) = answer.map_err(|error| DeployError::Failed {
-            subject: "the live objects".to_owned(),
-            action: "compare them".to_owned(),
-            class: lock_model::ErrorClass::Bug,
-            source: Box::new(error),
-        })?;
+    let answers = at_once(asked, |(service, id, object)| {
+        let (connection, namespace) = (connection.clone(), namespace.to_owned());
+        async move { (service, id, ask(&connection, &namespace, object).await) }
+    });
+    for (service, id, answer) in answers.await {
         let Some(live) = found.get_mut(&service) else { continue };
         match answer? {
             Answer::Taken(taken) => {
                 let (after, before) = *taken;
                 match &before {
                     None => drop(live.differing.insert(id.clone(), Presence::Missing)),
-                    Some(before) if content(before.clone()) != content(after.clone()) => {
+                    Some(before) if content(before) != content(&after) => {
                         live.differing.insert(id.clone(), Presence::Other);
                     }
                     Some(_) => {}
@@ -92,6 +77,7 @@ pub(crate) async fn compare(
             }
         }
     }
+    Ok(found)
 }
 
 /// What objects name and neither the cluster nor the batch has.
@@ -142,10 +128,15 @@ fn refused(error: ClusterError) -> Result<Answer, DeployError> {
     }
 }
 
-fn content(object: Object) -> Value {
-    let mut value = object.into_value();
+/// What an object says, without what the API server and controllers keep about it.
+pub(crate) fn content(object: &Object) -> Value {
+    let mut value = object.value().clone();
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|key, _| !BOOKKEEPING.contains(&key.as_str()));
+        let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut);
+        if let Some(annotations) = annotations {
+            annotations.remove(LAST_APPLIED);
+        }
     }
     if let Some(object) = value.as_object_mut() {
         object.remove("status");

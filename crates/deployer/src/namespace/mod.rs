@@ -3,6 +3,7 @@
 //! To whom it belongs, the lease, what objects would change there, whether they are what a request asks for, the wait for
 //! them, and the proof of what runs.
 
+mod at_once;
 mod changes;
 mod dossier;
 mod endpoints;
@@ -10,11 +11,13 @@ mod environment;
 mod foreign_fields;
 mod inspect;
 mod live;
+mod objects;
 mod rendering;
 mod running;
 mod wait;
 
-pub(crate) use changes::between;
+pub(crate) use at_once::at_once;
+pub(crate) use changes::{between, image_changes};
 pub use dossier::{Dossier, Failure, FailureCause};
 pub(crate) use endpoints::unproven_endpoints;
 pub use environment::EnvironmentNamespace;
@@ -22,8 +25,9 @@ pub(crate) use environment::PlannedRequest;
 pub use foreign_fields::ForeignFields;
 pub(crate) use foreign_fields::foreign_fields;
 pub(crate) use inspect::{Inspection, inspect};
-pub(crate) use live::{Live, compare, missing_references, placed, unserved_kinds};
+pub(crate) use live::{Live, compare, content, missing_references, placed, unserved_kinds};
+pub(crate) use objects::live_objects;
 pub(crate) use rendering::Rendering;
 pub use running::RunningContainer;
 pub(crate) use running::running;
-pub(crate) use wait::{Expected, requested};
+pub(crate) use wait::Expected;

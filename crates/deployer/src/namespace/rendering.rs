@@ -65,6 +65,11 @@ impl Rendering {
         if problems.is_empty() { Ok(rendering) } else { Err(problems) }
     }
 
+    /// Objects without hooks.
+    pub(crate) fn of_objects(objects: impl IntoIterator<Item = (ObjectId, Object)>) -> Self {
+        Self { objects: objects.into_iter().collect(), hooks: BTreeMap::new() }
+    }
+
     fn add(&mut self, object: Object, namespace: &str) -> Result<(), String> {
         let mut id = ObjectId::of(&object)?;
         if id.namespace.is_none() && !id.is_cluster_scoped() {

@@ -45,6 +45,18 @@ impl EnvironmentNamespace {
         Err(DeployError::NotReady { subject, reason: why, dossier: Box::new(dossier) })
     }
 
+    /// Gives a wave time before the next one.
+    pub(crate) async fn pause(&self, pause: Duration) -> Result<(), DeployError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        tokio::select! {
+            () = tokio::time::sleep(pause.min(left)) => Ok(()),
+            () = requested(&self.interrupt) => {
+                let reason = self.stopped("the pause between two waves was interrupted");
+                Err(DeployError::NotDeployed { subject: self.subject(), reason, dossier: None })
+            }
+        }
+    }
+
     /// Why a deployment stops before its end.
     pub(crate) fn stopped(&self, by_the_caller: &str) -> String {
         match self.lease.as_ref().map_or(LeaseState::Held, |lease| lease.state()) {

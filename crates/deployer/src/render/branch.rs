@@ -5,7 +5,7 @@ use lock_model::{BranchName, CommitId};
 
 use super::detail::{BranchChange, RenderPlan};
 use super::tree::RenderedTree;
-use crate::apply::{ApplyOptions, SameFiles};
+use crate::applied::{ApplyOptions, SameFiles};
 use crate::error::DeployError;
 
 /// Names the deployment in the message of a commit.

@@ -15,7 +15,6 @@ mod tree;
 
 pub use detail::{BranchChange, FolderChange, RenderApplied, RenderPlan, RenderProof};
 pub use folder::RenderFolder;
-pub(crate) use plan::check_path;
 pub use plan::plan;
 pub use proof::prove;
 pub use record::{RELEASE_FILE, ReleaseRecord};

@@ -7,7 +7,7 @@ use super::branch::Branch;
 use super::detail::{BranchChange, FolderChange, RenderApplied, RenderPlan};
 use super::folder::RenderFolder;
 use super::tree::RenderedTree;
-use crate::apply::{Applied, AppliedDetail, ApplyOptions, DeployEvent};
+use crate::applied::{Applied, AppliedDetail, ApplyOptions, DeployEvent};
 use crate::error::DeployError;
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind};

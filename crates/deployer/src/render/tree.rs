@@ -6,10 +6,8 @@ use std::fmt;
 use lock_model::{CommitId, Digest, EnvironmentName, ServiceName};
 
 use super::record::RELEASE_FILE;
+use crate::pinned_manifests::SERVICES_FOLDER;
 use crate::problem::escaped;
-
-/// The folder of the tree that holds one folder a service.
-pub(super) const SERVICES_FOLDER: &str = "services";
 
 /// What a branch or a folder holds, read back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic, in shared code too")]
 
+mod applying;
 mod charts;
 mod compose;
 mod images;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cluster::LeaseKeeper;
+use deployer::apply::{ApplyApplied, ConflictRule};
 use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
 use deployer::render::{BranchChange, RenderApplied, RenderPlan};
 use deployer::{
@@ -40,6 +41,8 @@ pub(crate) enum Destination {
     Render { branch: BranchName, folder: Option<RenderFolder> },
     /// Releases of helm in a namespace.
     Helm(ClusterPlace),
+    /// Plain manifests in a namespace.
+    Apply(ClusterPlace, ConflictRule),
 }
 
 impl Deployable {
@@ -47,7 +50,7 @@ impl Deployable {
     pub(crate) async fn lease(&self, context: &Context) -> Result<Option<Arc<LeaseKeeper>>> {
         match &self.destination {
             Destination::Render { .. } => Ok(None),
-            Destination::Helm(place) => place.lease(context).await.map(Some),
+            Destination::Helm(place) | Destination::Apply(place, _) => place.lease(context).await.map(Some),
         }
     }
 
@@ -62,6 +65,9 @@ impl Deployable {
                 }))
             }
             Destination::Helm(place) => place.helm(context, lease).await.map(Target::Helm),
+            Destination::Apply(place, conflicts) => {
+                place.apply(context, conflicts.clone(), lease).await.map(Target::Apply)
+            }
         }
     }
 
@@ -84,7 +90,7 @@ impl Deployable {
     pub(crate) async fn has_other_settings(&self, context: &Context) -> Result<bool> {
         match &self.destination {
             Destination::Render { .. } => Ok(false),
-            Destination::Helm(place) => {
+            Destination::Helm(place) | Destination::Apply(place, _) => {
                 let namespace = place.open(context).await?;
                 namespace.has_other_settings(&self.request).await.map_err(not_read)
             }
@@ -101,6 +107,7 @@ impl Deployable {
         match &self.destination {
             Destination::Render { .. } => Ok(deployer::render::plan(&self.request, None)?),
             Destination::Helm(_) => deployer::helm::plan_from_nothing(&helm_search(context), &self.request).await,
+            Destination::Apply(..) => Ok(deployer::apply::plan_from_nothing(&self.request)?),
         }
     }
 
@@ -170,14 +177,15 @@ impl Deployable {
                     (PlanDetail::Render(planned), AppliedDetail::Render(applied)) => {
                         Ok(rendered(plan, planned, &applied, branch))
                     }
-                    (PlanDetail::Render(_) | PlanDetail::Helm(_), _) => Err(of_another_target()),
+                    (PlanDetail::Render(_) | PlanDetail::Helm(_) | PlanDetail::Apply(_), _) => Err(of_another_target()),
                 }
             }
-            Destination::Helm(_) => {
+            Destination::Helm(_) | Destination::Apply(..) => {
                 let applied = target.apply(plan, &options, &events).await.map_err(not_installed)?;
                 match (&plan.detail, applied.detail) {
                     (PlanDetail::Helm(planned), AppliedDetail::Helm(applied)) => Ok(installed(plan, planned, &applied)),
-                    (PlanDetail::Render(_) | PlanDetail::Helm(_), _) => Err(of_another_target()),
+                    (PlanDetail::Apply(_), AppliedDetail::Apply(applied)) => Ok(written(&applied)),
+                    (PlanDetail::Render(_) | PlanDetail::Helm(_) | PlanDetail::Apply(_), _) => Err(of_another_target()),
                 }
             }
         }
@@ -229,6 +237,15 @@ fn installed(plan: &Plan, planned: &HelmPlan, applied: &HelmApplied) -> String {
         "{changed} of {} in namespace {namespace}, {objects} changed",
         count(applied.releases.len(), "helm release")
     )
+}
+
+fn written(applied: &ApplyApplied) -> String {
+    let ApplyApplied { namespace, objects, written, removed, .. } = applied;
+    if written + removed == 0 {
+        return format!("no change in namespace {namespace}");
+    }
+    let removed = if *removed > 0 { format!(", {removed} removed") } else { String::new() };
+    format!("{written} of {} written in namespace {namespace}{removed}", count(*objects, "object"))
 }
 
 fn of_another_target() -> Error {

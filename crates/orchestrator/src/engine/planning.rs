@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use config::{Deployment, Environment, ServiceSettings, SourceFiles, SourceFolder, Variable};
 use deployer::RenderFolder;
+use deployer::apply::ConflictRule;
 use deployer::settings::{config_name, secret_name};
 use deployer::{
     DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace, Wave,
@@ -93,11 +94,9 @@ impl Planning<'_> {
         })?;
         let destination = match target {
             config::Target::Render(target) => Destination::Render { branch: target.branch.clone(), folder: None },
-            config::Target::Helm(_) => {
-                let place = ClusterPlace::of(self.context, &self.revision.config, environment);
-                Destination::Helm(place.ok_or_else(|| {
-                    Error::new(ErrorKind::Usage, format!("environment `{}` has no `kubeconfig:`", environment.name))
-                })?)
+            config::Target::Helm(_) => Destination::Helm(self.cluster_place()?),
+            config::Target::Apply(_) => {
+                Destination::Apply(self.cluster_place()?, ConflictRule { take: environment.conflicts.clone() })
             }
         };
         let mut request = DeployRequest::new(
@@ -152,6 +151,13 @@ impl Planning<'_> {
             request.not_deployed.push(NotDeployed { name: name.clone(), reason });
         }
         Ok(Deployable { request, destination, expired, unread })
+    }
+
+    fn cluster_place(&self) -> Result<ClusterPlace> {
+        let environment = self.environment;
+        ClusterPlace::of(self.context, &self.revision.config, environment).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("environment `{}` has no `kubeconfig:`", environment.name))
+        })
     }
 
     /// What the chart of a service is given.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use cluster::LeaseKeeper;
 use config::{Environment, Values, Variable};
+use deployer::apply::ApplyProof;
+use deployer::helm::HelmProof;
 use deployer::settings::Configuration;
 use deployer::{Plan, ProofDetail};
 use forge::{NewRelease, ReleaseOutcome};
@@ -28,7 +30,9 @@ use crate::unpinned_images;
 fn running(detail: &ProofDetail) -> String {
     match detail {
         ProofDetail::Render(_) => String::new(),
-        ProofDetail::Helm(proof) => format!(", {} run what is locked", count(proof.running.len(), "container")),
+        ProofDetail::Helm(HelmProof { running, .. }) | ProofDetail::Apply(ApplyProof { running, .. }) => {
+            format!(", {} run what is locked", count(running.len(), "container"))
+        }
     }
 }
 

@@ -30,7 +30,7 @@ impl Planning<'_> {
         let mut deployable = self.deployable()?;
         match &deployable.destination {
             Destination::Render { .. } => return Ok(deployable),
-            Destination::Helm(_) => {}
+            Destination::Helm(_) | Destination::Apply(..) => {}
         }
         deployable.request.configuration = configuration;
         let mut resolving = Resolving {

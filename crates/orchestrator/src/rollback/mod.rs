@@ -271,6 +271,6 @@ async fn may_roll_back(context: &Context, engine: &Engine<'_>, target: &Rollback
             may_set_branch(context, branch, &planned).await
         }
         // Who may write to a cluster, its kubeconfig says.
-        (Destination::Render { .. } | Destination::Helm(_), _) => Ok(()),
+        (Destination::Render { .. } | Destination::Helm(_) | Destination::Apply(..), _) => Ok(()),
     }
 }

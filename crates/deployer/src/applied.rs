@@ -4,6 +4,7 @@ use std::fmt;
 
 use lock_model::Timestamp;
 
+use crate::apply::ApplyApplied;
 use crate::helm::HelmApplied;
 use crate::plan::Change;
 use crate::render::RenderApplied;
@@ -91,4 +92,6 @@ pub enum AppliedDetail {
     Render(RenderApplied),
     /// Of [`Target::Helm`](crate::Target::Helm).
     Helm(HelmApplied),
+    /// Of [`Target::Apply`](crate::Target::Apply).
+    Apply(ApplyApplied),
 }

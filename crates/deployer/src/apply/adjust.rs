@@ -1,0 +1,127 @@
+//! Fields that are not the manifest's alone: what the API server filled in, and replicas that an autoscaler sets.
+
+use std::collections::BTreeSet;
+
+use cluster::Object;
+use serde_json::{Map, Value};
+
+use super::ownership::is_our_spec_field;
+
+/// A workload that an autoscaler scales: namespace, kind, name.
+pub(super) type Scaled = (String, String, String);
+
+/// A strategy that excludes a block, which the API server fills in where there is no strategy: field, value, block.
+const EXCLUDED_BLOCKS: [(&str, &str, &str); 2] =
+    [("strategy", "Recreate", "rollingUpdate"), ("updateStrategy", "OnDelete", "rollingUpdate")];
+
+/// The workload that an autoscaler names.
+pub(super) fn scaled_by(autoscaler: &Map<String, Value>, namespace: &str) -> Option<Scaled> {
+    let target = autoscaler.get("spec")?.get("scaleTargetRef")?;
+    let text = |key: &str| target.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some((namespace.to_owned(), text("kind")?, text("name")?))
+}
+
+/// How a block is cleared that the API server filled in and that the strategy of a manifest excludes. A server-side apply
+/// cannot do so: the block has no owner.
+pub(super) fn clears(manifest: &Object, live: &Object) -> Option<String> {
+    let (field, kind, block) = EXCLUDED_BLOCKS.into_iter().find(|(field, kind, block)| {
+        manifest.text(&format!("/spec/{field}/type")) == Some(kind)
+            && manifest.at(&format!("/spec/{field}/{block}")).is_none()
+            && live.at(&format!("/spec/{field}/{block}")).is_some()
+    })?;
+    let patch = serde_json::json!({ "spec": { field: { "type": kind, block: null } } });
+    let (key, workload) = (live.key(), live.key().kind.kind.to_lowercase());
+    let namespace = key.namespace.as_deref().unwrap_or_default();
+    Some(format!(
+        "the API server had filled in `spec.{field}.{block}`; `kubectl patch {workload} {} --namespace {namespace} --type merge \
+         --patch '{patch}'` clears it once",
+        key.name
+    ))
+}
+
+/// What is sent in place of a manifest, for the object that is there now.
+pub(super) fn adjusted(manifest: &Object, live: Option<&Object>, scaled: &BTreeSet<Scaled>) -> Value {
+    let mut value = manifest.value().clone();
+    let (Some(live), Some(spec)) = (live, value.get_mut("spec").and_then(Value::as_object_mut)) else { return value };
+    let key = live.key();
+    let workload = (key.namespace.clone().unwrap_or_default(), key.kind.kind.clone(), key.name.clone());
+    if scaled.contains(&workload) && spec.contains_key("replicas") {
+        match live.at("/spec/replicas") {
+            // To give up what nothing else owns yet would set it to its default.
+            Some(replicas) if is_our_spec_field(live, "replicas") => {
+                spec.insert("replicas".to_owned(), replicas.clone());
+            }
+            Some(_) | None => {
+                spec.remove("replicas");
+            }
+        }
+    }
+    value
+}
+
+/// Whether a live value has all that a manifest says; what the API server fills in or writes in another way is more.
+pub(super) fn includes(live: &Value, manifest: &Value) -> bool {
+    match (live, manifest) {
+        (Value::Object(live), Value::Object(manifest)) => manifest.iter().all(|(key, wanted)| match live.get(key) {
+            None => wanted.is_null(),
+            Some(found) => includes(found, wanted),
+        }),
+        (Value::Array(live), Value::Array(manifest)) => {
+            live.len() == manifest.len() && live.iter().zip(manifest).all(|(found, wanted)| includes(found, wanted))
+        }
+        (found, wanted) => found == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment(spec: &Value, owner: &str) -> Object {
+        let managed =
+            json!([{ "manager": owner, "operation": "Apply", "fieldsV1": { "f:spec": { "f:replicas": {} } } }]);
+        Object::new(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": "a", "namespace": "shop", "managedFields": managed }, "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a2_a_block_that_was_filled_in_is_named_where_the_strategy_excludes_it() {
+        let rolling = deployment(&json!({ "strategy": { "type": "RollingUpdate", "rollingUpdate": {} } }), "x");
+        let recreate = deployment(&json!({ "strategy": { "type": "Recreate" } }), "x");
+        let said = clears(&recreate, &rolling).unwrap();
+        assert!(said.contains(r#"--patch '{"spec":{"strategy":{"rollingUpdate":null,"type":"Recreate"}}}'"#), "{said}");
+        assert_eq!((clears(&recreate, &recreate), clears(&rolling, &rolling)), (None, None));
+    }
+
+    #[test]
+    fn replicas_of_an_autoscaler_are_left_out() {
+        let autoscaler = json!({ "spec": { "scaleTargetRef": { "kind": "Deployment", "name": "a" } } });
+        let scaled = BTreeSet::from([scaled_by(autoscaler.as_object().unwrap(), "shop").unwrap()]);
+        let sent = |live: Option<&Object>| {
+            adjusted(&deployment(&json!({ "replicas": 2 }), "x"), live, &scaled)["spec"].clone()
+        };
+        assert_eq!(sent(None), json!({ "replicas": 2 }), "a new one begins somewhere");
+        assert_eq!(sent(Some(&deployment(&json!({ "replicas": 7 }), "orchestrator"))), json!({ "replicas": 7 }));
+        assert_eq!(sent(Some(&deployment(&json!({ "replicas": 7 }), "kube-controller-manager"))), json!({}));
+    }
+
+    #[test]
+    fn a_live_object_may_have_more() {
+        let live = json!({ "a": { "b": 1, "c": 2 }, "l": [{ "x": 1, "y": 2 }] });
+        for (manifest, is_included) in [
+            (json!({ "a": { "b": 1 } }), true),
+            (json!({ "l": [{ "x": 1 }], "gone": null }), true),
+            (json!({ "a": { "b": 2 } }), false),
+            (json!({ "l": [] }), false),
+            (json!({ "a": null }), false),
+            (json!({ "z": 1 }), false),
+        ] {
+            assert_eq!(includes(&live, &manifest), is_included, "{manifest}");
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! From pinned manifests to a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use cluster::health::Permission;
+use cluster::{Kind, LeasePlace, Object, ObjectKey, ReferenceReport};
+use lock_model::{Digest, ServiceName};
+use serde_json::{Map, Value};
+
+use super::inventory::{Entry, Inventory, Leftover, is_record, judge_leftover};
+use super::live::{Found, Wanted, digest_of};
+use super::order::rank;
+use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
+use crate::image_pinning::Pins;
+use crate::manifest::ObjectId;
+use crate::namespace::{PlannedRequest, Rendering, content, image_changes, inspect};
+use crate::pinned_manifests::{PinnedManifests, pin_manifests};
+use crate::plan::{Change, ChangeKind, Plan, PlanDetail};
+use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
+use crate::request::{DeployRequest, DeployService};
+use crate::rules::Violation;
+use crate::settings::PlannedSettings;
+
+/// What [`apply`](crate::Target::apply) writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApplyPlan {
+    /// The services, in the order of the request.
+    pub services: Vec<PlannedService>,
+    pub(crate) batch: Vec<BatchObject>,
+    namespace: String,
+    pub(super) settings: PlannedSettings,
+    pub(super) request: PlannedRequest,
+}
+
+impl ApplyPlan {
+    /// What the plan and this program have to be permitted.
+    pub(crate) fn permissions(&self) -> Vec<Permission> {
+        let namespace = &self.namespace;
+        let mut more = Vec::new();
+        let mut add = |kind: Kind, verbs: &[&'static str], name: Option<String>| {
+            more.extend(verbs.iter().map(|verb| Permission {
+                kind: kind.clone(),
+                namespace: Some(namespace.clone()),
+                verb,
+                names: name.iter().cloned().collect(),
+            }));
+        };
+        // Where inventories are kept.
+        add(Kind::new("v1", "ConfigMap"), &["get", "list", "create", "update"], None);
+        add(Kind::new("v1", "Secret"), &["get", "create", "update"], Some("orchestrator-state".to_owned()));
+        let environment = self.request.environment.to_string();
+        let lease = LeasePlace { namespace: namespace.clone(), environment }.key();
+        add(lease.kind, &["get", "create", "update"], Some(lease.name));
+        permission_list(permissions(&self.batch), more)
+    }
+}
+
+/// The objects of one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedService {
+    /// The service.
+    pub service: ServiceName,
+    /// The place of its wave.
+    pub wave: usize,
+    /// Its objects, in the order in which they are written.
+    pub objects: Vec<PlannedObject>,
+    /// Objects that it no longer has, with their UIDs, in the order in which they are removed.
+    pub(super) removed: Vec<(ObjectKey, String)>,
+    pub(super) inventory: Inventory,
+}
+
+impl PlannedService {
+    /// Whether anything of it is written or removed.
+    pub fn changes(&self) -> bool {
+        !self.removed.is_empty() || self.objects.iter().any(|object| object.action != ObjectAction::Keep)
+    }
+}
+
+/// One object of a plan.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedObject {
+    /// What happens to it.
+    pub action: ObjectAction,
+    pub(super) id: ObjectId,
+    /// What is sent.
+    pub(super) manifest: Object,
+    pub(super) digest: Option<Digest>,
+    /// UID of the object that is there now.
+    pub(super) uid: Option<String>,
+    /// Fields of other managers are taken over, as the rules say.
+    pub(super) take_over: bool,
+    /// What was written from a client's side is moved to us first.
+    pub(super) moves: bool,
+    /// What people should know about it.
+    pub(super) notes: Vec<String>,
+    live: Option<Object>,
+    /// What the API server would make of it; none where it was not asked.
+    after: Option<Object>,
+}
+
+/// What a plan does with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectAction {
+    /// It is new.
+    Create,
+    /// It is new, and can only be validated once the plan's own namespace or definition is there.
+    CreateLater,
+    /// It becomes another.
+    Change,
+    /// It is as it would be written.
+    Keep,
+}
+
+/// The name alone: objects can hold secrets.
+impl fmt::Debug for PlannedObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.action, self.id)
+    }
+}
+
+impl PlannedObject {
+    pub(super) fn new(wanted: &Wanted, action: ObjectAction, manifest: Object) -> Self {
+        let (id, digest) = (wanted.id.clone(), wanted.digest.clone());
+        let (uid, live, after) = (None, None, None);
+        Self { action, id, manifest, digest, uid, take_over: false, moves: false, notes: Vec::new(), live, after }
+    }
+
+    /// With the object that is there now.
+    pub(super) fn over(self, live: &Object) -> Self {
+        Self { uid: live.uid().map(str::to_owned), live: Some(live.clone()), ..self }
+    }
+
+    /// With what the API server would make of it.
+    pub(super) fn becomes(self, after: &Object) -> Self {
+        Self { after: Some(after.clone()), ..self }
+    }
+
+    /// As a cluster is asked about it.
+    fn batch_object(&self, service: &ServiceName) -> BatchObject {
+        let kept = self.live.as_ref().filter(|_| self.action == ObjectAction::Keep);
+        let wanted = kept.or(self.after.as_ref()).unwrap_or(&self.manifest).clone();
+        BatchObject { service: service.clone(), part: BatchPart::Kept, wanted, live: self.live.clone() }
+    }
+
+    fn change(&self, service: &ServiceName) -> Option<Change> {
+        let kind = match self.action {
+            ObjectAction::Create | ObjectAction::CreateLater => ChangeKind::Added,
+            ObjectAction::Change => ChangeKind::Changed,
+            ObjectAction::Keep => return None,
+        };
+        let map = |object: Option<&Object>| content(object?).as_object().cloned();
+        let after = map(self.after.as_ref().or(Some(&self.manifest)));
+        let images = image_changes(&self.id, map(self.live.as_ref()).as_ref(), after.as_ref());
+        Some(Change { service: Some(service.clone()), path: self.id.to_string(), kind, images })
+    }
+}
+
+/// Reads the manifests of a request, and judges them without a cluster.
+pub(super) fn read(request: &DeployRequest) -> Result<PinnedManifests<'_>, DeployProblems> {
+    let mut manifests = pin_manifests(request, "apply", &is_record)?;
+    let pins = Pins::new(request.images());
+    let (mut problems, mut unpinned) = (Vec::new(), BTreeSet::new());
+    for service in &request.services {
+        let rendering = manifests.rendering(&service.name);
+        let inspection = inspect(request, service, &pins, &rendering);
+        let violations = inspection.violations.into_iter();
+        problems.extend(violations.map(|(kind, message)| DeployProblem::new(kind, message).service(&service.name)));
+        unpinned.extend(inspection.unpinned);
+        if !is_label(service.name.as_str()) {
+            let message =
+                "its name cannot be that of an inventory: lower-case letters, digits, `-` and `.`, at most 53";
+            problems.push(DeployProblem::new(ProblemKind::Request, message).service(&service.name));
+        }
+    }
+    manifests.unpinned_images = unpinned.into_iter().collect();
+    DeployProblems::new(problems).map_or(Ok(manifests), Err)
+}
+
+fn is_label(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let edges = [name.bytes().next(), name.bytes().next_back()];
+    name.len() <= 53
+        && edges.into_iter().all(|byte| byte.is_some_and(is_plain))
+        && name.bytes().all(|byte| is_plain(byte) || matches!(byte, b'-' | b'.'))
+        && !name.contains("..")
+        && !name.contains(".-")
+        && !name.contains("-.")
+}
+
+/// The objects of a request, in the order in which they are written.
+pub(super) fn wanted(manifests: &PinnedManifests<'_>) -> Result<Vec<Wanted>, cluster::ClusterError> {
+    let mut wanted = Vec::new();
+    for pinned in &manifests.objects {
+        let manifest = Object::new(Value::Object(pinned.object.clone()))?;
+        let digest = digest_of(&pinned.id, &pinned.object);
+        wanted.push(Wanted { service: pinned.service.clone(), id: pinned.id.clone(), manifest, digest });
+    }
+    wanted.sort_by(|one, other| (rank(&one.id), &one.id).cmp(&(rank(&other.id), &other.id)));
+    Ok(wanted)
+}
+
+/// Plans as if nothing were deployed, without a cluster.
+pub fn plan_from_nothing(request: &DeployRequest) -> Result<Plan, DeployProblems> {
+    let manifests = read(request)?;
+    let mut services = empty_services(request);
+    let wanted = wanted(&manifests).map_err(|error| one_problem(ProblemKind::Unreadable, error.to_string()))?;
+    for one in wanted {
+        let planned = PlannedObject::new(&one, ObjectAction::Create, one.manifest.clone());
+        push(&mut services, &one.service, planned);
+    }
+    Ok(finished(request, &manifests, services, Vec::new(), Vec::new(), Default::default()))
+}
+
+fn one_problem(kind: ProblemKind, message: String) -> DeployProblems {
+    DeployProblems::new(vec![DeployProblem::new(kind, message)]).expect("there is one")
+}
+
+fn empty_services(request: &DeployRequest) -> Vec<PlannedService> {
+    let empty = |service: &DeployService| PlannedService {
+        service: service.name.clone(),
+        wave: service.wave,
+        objects: Vec::new(),
+        removed: Vec::new(),
+        inventory: Inventory::default(),
+    };
+    request.services.iter().map(empty).collect()
+}
+
+fn push(services: &mut [PlannedService], service: &ServiceName, object: PlannedObject) {
+    if let Some(planned) = services.iter_mut().find(|planned| planned.service == *service) {
+        planned.objects.push(object);
+    }
+}
+
+/// What the cluster said about each object makes a plan, unless one is refused.
+pub(super) fn assemble(
+    request: &DeployRequest,
+    manifests: &PinnedManifests<'_>,
+    mut found: Found,
+    judged: Vec<(Wanted, Result<PlannedObject, Violation>)>,
+    references: ReferenceReport,
+    settings: PlannedSettings,
+) -> Result<Plan, DeployProblems> {
+    let (mut problems, mut notes) = (Vec::new(), Vec::new());
+    let mut services = empty_services(request);
+    for (wanted, answer) in judged {
+        match answer {
+            Ok(planned) => push(&mut services, &wanted.service, planned),
+            Err((kind, message)) => problems.push(DeployProblem::new(kind, message).service(&wanted.service)),
+        }
+    }
+    if let Some(problems) = DeployProblems::new(problems) {
+        return Err(problems);
+    }
+    notes.append(&mut found.notes);
+    let all: BTreeSet<ObjectId> =
+        services.iter().flat_map(|service| &service.objects).map(|it| it.id.clone()).collect();
+    let uids: BTreeSet<String> =
+        services.iter().flat_map(|service| &service.objects).filter_map(|object| object.uid.clone()).collect();
+    let uids: BTreeSet<&str> = uids.iter().map(String::as_str).collect();
+    let mut removals: Vec<BatchObject> = Vec::new();
+    for planned in &mut services {
+        let name = planned.service.clone();
+        for object in &planned.objects {
+            notes.extend(object.notes.iter().map(|note| format!("{} of `{name}`: {note}", object.id)));
+        }
+        match found.inventories.remove(name.as_str()) {
+            Some(inventory) => planned.inventory = inventory,
+            None if planned.objects.iter().any(|object| object.uid.is_some()) => {
+                notes.push(format!("`{name}` has objects and no inventory yet: nothing of it is removed"));
+            }
+            None => {}
+        }
+        for entry in planned.inventory.left_over(&all, &uids) {
+            match judge_leftover(entry, found.live.get(&entry.key())) {
+                Leftover::Gone => {}
+                Leftover::Stay(why) => {
+                    notes.push(format!("{} of `{name}` stays although no manifest has it: {why}", entry.id()));
+                }
+                Leftover::Remove(uid) => {
+                    if let Some(live) = found.live.get(&entry.key()) {
+                        let (service, wanted) = (name.clone(), live.clone());
+                        removals.push(BatchObject { service, part: BatchPart::Removed, wanted, live: None });
+                    }
+                    planned.removed.push((entry.key(), uid));
+                }
+            }
+        }
+        planned.removed.sort_by_key(|(key, _)| std::cmp::Reverse(rank(&Entry::new(key, None, None).id())));
+    }
+    notes.extend(found.inventories.iter().map(|(service, inventory)| {
+        let objects = inventory.entries.len();
+        format!("service `{service}` is not deployed here any more, and its {objects} objects stay")
+    }));
+    Ok(finished(request, manifests, services, removals, notes, (references, settings)))
+}
+
+fn removal(removed: &BatchObject) -> Option<Change> {
+    let before: Map<String, Value> = content(&removed.wanted).as_object().cloned()?;
+    let id = ObjectId::of(&before).ok()?;
+    let images = image_changes(&id, Some(&before), None);
+    Some(Change { service: Some(removed.service.clone()), path: id.to_string(), kind: ChangeKind::Removed, images })
+}
+
+fn finished(
+    request: &DeployRequest,
+    manifests: &PinnedManifests<'_>,
+    services: Vec<PlannedService>,
+    removals: Vec<BatchObject>,
+    notes: Vec<String>,
+    (references, settings): (ReferenceReport, PlannedSettings),
+) -> Plan {
+    let identity: BTreeMap<&ServiceName, Vec<&Map<String, Value>>> =
+        manifests.objects.iter().fold(BTreeMap::new(), |mut all, pinned| {
+            all.entry(pinned.service).or_insert_with(Vec::new).push(&pinned.object);
+            all
+        });
+    let digest = lock_model::tagged_digest("orchestrator.apply-plan.v1", &identity);
+    let written =
+        services.iter().flat_map(|service| service.objects.iter().filter_map(|object| object.change(&service.service)));
+    let changes = settings.changes().into_iter().chain(written).chain(removals.iter().filter_map(removal)).collect();
+    let kept = services.iter().flat_map(|service| {
+        service.objects.iter().map(|object| object.batch_object(&service.service)).collect::<Vec<_>>()
+    });
+    let batch = settings.batch().into_iter().chain(kept).chain(removals).collect();
+    let namespace = request.namespace.clone();
+    Plan {
+        digest: digest.expect("JSON that was read has a canonical form"),
+        changes,
+        unpinned_images: manifests.unpinned_images.clone(),
+        notes,
+        references,
+        detail: PlanDetail::Apply(ApplyPlan {
+            services,
+            batch,
+            namespace,
+            settings,
+            request: PlannedRequest::of(request),
+        }),
+    }
+}
+
+impl PinnedManifests<'_> {
+    /// The objects of one service.
+    pub(super) fn rendering(&self, service: &ServiceName) -> Rendering {
+        let own = self.objects.iter().filter(|pinned| pinned.service == service);
+        Rendering::of_objects(own.map(|pinned| (pinned.id.clone(), pinned.object.clone())))
+    }
+}

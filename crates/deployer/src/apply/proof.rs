@@ -1,0 +1,109 @@
+//! Comparing the stored objects, and what runs, with a request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster::{Object, ObjectKey};
+use serde_json::Value;
+
+use super::inventory::Inventory;
+use super::plan::read;
+use super::target::ApplyTarget;
+use crate::error::DeployError;
+use crate::image_pinning::Pins;
+use crate::manifest::ObjectId;
+use crate::namespace::{
+    EnvironmentNamespace, ForeignFields, Inspection, Rendering, RunningContainer, content, foreign_fields, inspect,
+    live_objects, running, unproven_endpoints,
+};
+use crate::proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel};
+use crate::request::DeployRequest;
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct ApplyProof {
+    /// The namespace.
+    pub namespace: String,
+    /// How many objects were read.
+    pub objects: usize,
+    /// Every container that runs a locked image.
+    pub running: Vec<RunningContainer>,
+}
+
+impl ApplyTarget {
+    /// What others wrote into the objects of the manifests.
+    pub(crate) async fn foreign_fields(&self, request: &DeployRequest) -> Result<Vec<ForeignFields>, DeployError> {
+        let manifests = read(request)?;
+        let EnvironmentNamespace { connection, name, .. } = &self.namespace;
+        let mut found = Vec::new();
+        for service in &request.services {
+            found.extend(foreign_fields(connection, &service.name, &manifests.rendering(&service.name), name).await?);
+        }
+        Ok(found)
+    }
+
+    /// Reads what is there: the objects of the manifests, and what inventories have besides.
+    pub(crate) async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
+        let manifests = read(request)?;
+        let EnvironmentNamespace { connection, name, .. } = &self.namespace;
+        let mut findings = self.namespace.prove_release(request).await?;
+        let inventories = Inventory::read_all(connection, name).await?;
+        let mut wanted: BTreeMap<&str, BTreeSet<ObjectKey>> = BTreeMap::new();
+        for pinned in &manifests.objects {
+            let key = Object::new(Value::Object(pinned.object.clone()))?.key().clone();
+            wanted.entry(pinned.service.as_str()).or_default().insert(key);
+        }
+        let mut leftovers: BTreeMap<&str, BTreeSet<ObjectKey>> = BTreeMap::new();
+        for service in &request.services {
+            let name = service.name.as_str();
+            let own = wanted.entry(name).or_default();
+            let entries = inventories.get(name).into_iter().flat_map(|inventory| &inventory.entries);
+            let left =
+                entries.filter(|entry| !own.iter().any(|key| entry.is_of(key))).map(super::inventory::Entry::key);
+            leftovers.insert(name, left.collect());
+        }
+        let keys = wanted.values().chain(leftovers.values()).flatten().cloned().collect();
+        let live = live_objects(connection, &keys).await?;
+        let pins = Pins::new(request.images());
+        let (mut images, mut unpinned, mut containers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut stored_objects = Vec::new();
+        for service in &request.services {
+            let mut find = |kind, message: String| {
+                findings.push(Finding { service: Some(service.name.clone()), path: None, kind, message });
+            };
+            if !inventories.contains_key(service.name.as_str()) {
+                find(FindingKind::NothingDeployed, "is deployed here, but there is no inventory of it".to_owned());
+            }
+            let wanted = wanted.get(service.name.as_str()).into_iter().flatten();
+            let left = leftovers.get(service.name.as_str()).into_iter().flatten();
+            for key in wanted.clone().filter(|key| !live.contains_key(*key)) {
+                find(FindingKind::Missing, format!("{key} is not in the cluster"));
+            }
+            let objects = wanted.chain(left).filter_map(|key| match content(live.get(key)?) {
+                Value::Object(object) => Some((ObjectId::of(&object).ok()?, object)),
+                _ => None,
+            });
+            let stored = Rendering::of_objects(objects);
+            let Inspection { violations, proven, unpinned: listed, not_started: _ } =
+                inspect(request, service, &pins, &stored);
+            for (kind, message) in violations {
+                find(FindingKind::of(kind), message);
+            }
+            images.extend(proven);
+            unpinned.extend(listed);
+            let running = running(connection, request, service, &pins, &stored).await?;
+            findings.extend(running.findings);
+            containers.extend(running.containers);
+            stored_objects.push((service, stored));
+        }
+        for (service, stored) in &stored_objects {
+            findings.extend(unproven_endpoints(connection, service, &pins, stored, &containers).await?);
+        }
+        findings.sort();
+        findings.dedup();
+        let detail = ApplyProof { namespace: name.clone(), objects: live.len(), running: containers };
+        let proof = Proof::new(ProofLevel::Running, ProofDetail::Apply(detail), findings);
+        Ok(Proof { images, unpinned_images: unpinned, ..proof })
+    }
+}

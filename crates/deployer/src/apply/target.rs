@@ -1,0 +1,43 @@
+//! Planning with the cluster.
+
+use super::ConflictRule;
+use super::live::{Wanted, judge, look};
+use super::plan::{assemble, read, wanted};
+use crate::error::DeployError;
+use crate::namespace::{EnvironmentNamespace, Rendering, missing_references};
+use crate::plan::Plan;
+use crate::request::DeployRequest;
+
+/// The plain manifests of one environment, in one namespace of a cluster.
+#[derive(Clone, Debug)]
+pub struct ApplyTarget {
+    pub(super) namespace: EnvironmentNamespace,
+    pub(super) conflicts: ConflictRule,
+}
+
+impl ApplyTarget {
+    /// A target whose objects are in a namespace, and may be in others that the request's rules allow.
+    pub fn new(namespace: EnvironmentNamespace, conflicts: ConflictRule) -> Self {
+        Self { namespace, conflicts }
+    }
+
+    pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
+        let manifests = read(request)?;
+        self.namespace.refuse_other_owner(request).await?;
+        let settings = self.namespace.settings(request).await?;
+        let EnvironmentNamespace { connection, name, .. } = &self.namespace;
+        let wanted = wanted(&manifests)?;
+        let found = look(connection, name, &wanted).await?;
+        let renderings: Vec<(_, Rendering)> =
+            request.services.iter().map(|service| (service.name.clone(), manifests.rendering(&service.name))).collect();
+        let asked: Vec<_> = renderings.iter().map(|(service, rendering)| (service.clone(), rendering)).collect();
+        let references = missing_references(connection, name, &asked, &settings).await?;
+        let is_accepted = |wanted: &Wanted| {
+            let service = request.services.iter().find(|service| service.name == wanted.service);
+            service.is_some_and(|service| wanted.id.is_in(&request.rule_of(service).cluster_scoped))
+        };
+        let accepted = wanted.iter().filter(|wanted| is_accepted(wanted)).map(|wanted| wanted.id.clone()).collect();
+        let judged = judge(connection, &found, wanted, &accepted, &self.conflicts).await?;
+        Ok(assemble(request, &manifests, found, judged, references, settings)?)
+    }
+}

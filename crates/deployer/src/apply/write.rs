@@ -1,0 +1,292 @@
+//! Doing what a plan says: objects by rank, the wait, and then the removal of what no manifest has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster::{ApplyMode, Awaited, ClusterError, ClusterErrorKind, Connection, Object, Propagation};
+use lock_model::ServiceName;
+use process::Interrupt;
+
+use super::inventory::Entry;
+use super::order::{makes_room, rank};
+use super::ownership::to_move;
+use super::plan::{ApplyPlan, ObjectAction, PlannedObject, PlannedService};
+use super::target::ApplyTarget;
+use crate::applied::{Applied, AppliedDetail, DeployEvent};
+use crate::error::DeployError;
+use crate::manifest::ObjectId;
+use crate::namespace::{EnvironmentNamespace, Expected, at_once};
+use crate::plan::Plan;
+use crate::problem::escaped;
+
+/// What applying did.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct ApplyApplied {
+    /// The namespace.
+    pub namespace: String,
+    /// How many objects the plan has.
+    pub objects: usize,
+    /// How many of them were written.
+    pub written: usize,
+    /// How many that no manifest has were removed.
+    pub removed: usize,
+}
+
+/// What was written: the object as the API server has it, by what it was planned as.
+type Written = BTreeMap<cluster::ObjectKey, Object>;
+
+impl ApplyTarget {
+    /// Writes what changes, waits until all of it is ready, and removes what no manifest has any more.
+    ///
+    /// Killed at any point, the same call goes on: what is there already is kept, and an inventory names everything that may
+    /// be there.
+    pub(crate) async fn apply(
+        &self,
+        plan: &Plan,
+        detail: &ApplyPlan,
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<Applied, DeployError> {
+        let watched = Self { namespace: self.namespace.watched(), ..self.clone() };
+        self.namespace.until_ended(&watched.namespace, watched.write(plan, detail, events)).await
+    }
+
+    async fn write(
+        &self,
+        plan: &Plan,
+        detail: &ApplyPlan,
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<Applied, DeployError> {
+        let EnvironmentNamespace { connection, name, .. } = &self.namespace;
+        let state = self.namespace.begin(&detail.request, &detail.settings).await?;
+        detail.settings.write(connection, detail.request.release.as_str()).await?;
+        let mut inventories = BTreeMap::new();
+        for planned in &detail.services {
+            let inventory = if planned.changes() {
+                events(DeployEvent::Started { subject: subject_of(&planned.service) });
+                let both = planned.inventory.with(&entries(planned, &Written::new()));
+                planned.inventory.write(connection, name, planned.service.as_str(), both).await?
+            } else {
+                planned.inventory.clone()
+            };
+            inventories.insert(&planned.service, inventory);
+        }
+        let mut written = Written::new();
+        if let Err(error) = self.write_waves(detail, &mut written).await {
+            let is_begun = |service: &ServiceName| {
+                let objects = detail.services.iter().find(|planned| planned.service == *service);
+                let mut objects = objects.into_iter().flat_map(|planned| &planned.objects);
+                objects.any(|object| written.contains_key(object.manifest.key()))
+            };
+            let changing = detail.services.iter().filter(|planned| planned.changes());
+            let (changed, untouched): (Vec<_>, Vec<_>) =
+                changing.map(|planned| planned.service.clone()).partition(is_begun);
+            let error = self.namespace.explain(error, &expected(&detail.services, &written)).await;
+            return Err(error.with_progress(&changed, &untouched));
+        }
+        let mut removed = 0;
+        for planned in &detail.services {
+            removed += self.remove(planned, &written).await?;
+            let inventory = inventories.remove(&planned.service).unwrap_or_default();
+            let entries = entries(planned, &written);
+            inventory.write(connection, name, planned.service.as_str(), entries).await?;
+            events(DeployEvent::Finished { subject: subject_of(&planned.service), changed: planned.changes() });
+        }
+        self.namespace.complete(&state, &detail.request, &detail.settings).await?;
+        let objects = detail.services.iter().map(|planned| planned.objects.len()).sum();
+        let answer = ApplyApplied { namespace: name.clone(), objects, written: written.len(), removed };
+        Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Apply(answer) })
+    }
+
+    /// What makes room for others first, then wave after wave, each once the one before is ready.
+    async fn write_waves(&self, detail: &ApplyPlan, written: &mut Written) -> Result<(), DeployError> {
+        let all: Vec<&PlannedService> = detail.services.iter().collect();
+        self.write_ranks(&all, &makes_room, written).await?;
+        if !written.is_empty() {
+            let room = expected(&detail.services, written).into_iter();
+            let room: Vec<Expected> = room.filter(|expected| written.contains_key(&expected.awaited.key)).collect();
+            self.namespace.wait(&room).await?;
+            self.namespace.connection.refresh_discovery().await?;
+        }
+        self.validate(detail).await?;
+        let waves = detail.request.waves.iter().enumerate();
+        let waves = waves.map(|(place, wave)| {
+            let services = detail.services.iter().filter(move |planned| planned.wave == place && planned.changes());
+            (wave, services.collect::<Vec<_>>())
+        });
+        let waves: Vec<_> = waves.filter(|(_, services)| !services.is_empty()).collect();
+        for (place, (wave, services)) in waves.iter().enumerate() {
+            self.write_ranks(services, &|id| !makes_room(id), written).await?;
+            let objects = expected(services.iter().copied(), written);
+            self.namespace.wait(&objects).await?;
+            if place + 1 < waves.len() {
+                self.namespace.pause(wave.pause).await?;
+            }
+        }
+        // What is not changed has to be ready as well.
+        self.namespace.wait(&expected(&detail.services, written)).await
+    }
+
+    /// Objects of one rank at once, those of the next only after all of them.
+    async fn write_ranks(
+        &self,
+        services: &[&PlannedService],
+        is_meant: &(dyn Fn(&ObjectId) -> bool + Sync),
+        written: &mut Written,
+    ) -> Result<(), DeployError> {
+        let mut by_rank: BTreeMap<u8, Vec<(ServiceName, PlannedObject)>> = BTreeMap::new();
+        for planned in services {
+            for object in planned.objects.iter().filter(|object| object.action != ObjectAction::Keep) {
+                if is_meant(&object.id) {
+                    by_rank.entry(rank(&object.id)).or_default().push((planned.service.clone(), object.clone()));
+                }
+            }
+        }
+        for batch in by_rank.into_values() {
+            self.write_batch(batch, written).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks about what could not be asked about before, and says what is refused before anything else is written.
+    async fn validate(&self, detail: &ApplyPlan) -> Result<(), DeployError> {
+        let all = detail.services.iter().flat_map(|planned| {
+            let later = planned.objects.iter().filter(|object| object.action == ObjectAction::CreateLater);
+            later.map(|object| (planned.service.clone(), object.clone())).collect::<Vec<_>>()
+        });
+        let later = all.filter(|(_, object)| !makes_room(&object.id)).collect();
+        let mode = ApplyMode { dry_run: true, take_over: false, strict: true };
+        let answers = at_once(later, |(service, object): (ServiceName, PlannedObject)| {
+            let connection = self.namespace.connection.clone();
+            async move { (service, connection.apply(&object.manifest, mode).await.map(drop)) }
+        });
+        for (service, answer) in answers.await {
+            answer.map_err(|error| not_taken(&service, error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes objects at once; after a failure no further one is begun, and those under way come to their end.
+    async fn write_batch(
+        &self,
+        batch: Vec<(ServiceName, PlannedObject)>,
+        written: &mut Written,
+    ) -> Result<(), DeployError> {
+        let stop = Interrupt::new();
+        let answers = at_once(batch, |(service, object)| {
+            let (connection, ended, stop) =
+                (self.namespace.connection.clone(), self.namespace.interrupt.clone(), stop.clone());
+            async move {
+                if ended.is_requested() || stop.is_requested() {
+                    return Ok(None);
+                }
+                let answer = write_one(&connection, &service, &object).await;
+                if answer.is_err() {
+                    stop.request();
+                }
+                answer.map(|live| Some((object.manifest.key().clone(), live)))
+            }
+        });
+        let mut is_complete = true;
+        let mut failed = None;
+        for answer in answers.await {
+            match answer {
+                Ok(Some((key, live))) => drop(written.insert(key, live)),
+                Ok(None) => is_complete = false,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if is_complete {
+            return Ok(());
+        }
+        let reason = self.namespace.stopped("it was interrupted");
+        Err(DeployError::NotDeployed { subject: self.namespace.subject(), reason, dossier: None })
+    }
+
+    /// Removes what no manifest has, if it is still the object that was planned; says how many were there.
+    async fn remove(&self, planned: &PlannedService, written: &Written) -> Result<usize, DeployError> {
+        let applied: BTreeSet<&str> = written.values().filter_map(Object::uid).collect();
+        let mut removed = 0;
+        for (key, uid) in planned.removed.iter().filter(|(_, uid)| !applied.contains(uid.as_str())) {
+            if self.namespace.interrupt.is_requested() {
+                let reason = self.namespace.stopped("it was interrupted");
+                return Err(DeployError::NotDeployed { subject: subject_of(&planned.service), reason, dossier: None });
+            }
+            match self.namespace.connection.delete(key, uid, Propagation::Background).await? {
+                cluster::Deleted::Accepted => removed += 1,
+                cluster::Deleted::WasGone | cluster::Deleted::WasAnother => {}
+            }
+        }
+        Ok(removed)
+    }
+}
+
+async fn write_one(
+    connection: &Connection,
+    service: &ServiceName,
+    object: &PlannedObject,
+) -> Result<Object, DeployError> {
+    let manifest = &object.manifest;
+    let mut moved = None;
+    if object.moves
+        && let Some(live) = connection.find(manifest.key()).await?
+    {
+        moved = to_move(&live, manifest.value());
+        if let Some(moved) = &moved {
+            connection.set_managed_fields(&live, &moved.managed_fields).await?;
+        }
+    }
+    let mode = ApplyMode { dry_run: false, take_over: object.take_over, strict: true };
+    let live = connection.apply(manifest, mode).await.map_err(|error| not_taken(service, error))?;
+    let remaining = moved.map(|moved| moved.remaining(&live, manifest.value())).unwrap_or_default();
+    if remaining.is_empty() {
+        return Ok(live);
+    }
+    let fields = remaining.iter().map(|field| format!("`{}`", escaped(field))).collect::<Vec<_>>().join(", ");
+    let reason = format!("{} keeps {fields}, which its manifest does not have", object.id);
+    Err(DeployError::NotDeployed { subject: subject_of(service), reason, dossier: None })
+}
+
+/// An object that was planned, and that the cluster does not take now.
+fn not_taken(service: &ServiceName, error: ClusterError) -> DeployError {
+    match error.kind() {
+        ClusterErrorKind::Rejected { .. }
+        | ClusterErrorKind::FieldConflicts { .. }
+        | ClusterErrorKind::Forbidden { .. }
+        | ClusterErrorKind::UnknownKind => {
+            DeployError::NotDeployed { subject: subject_of(service), reason: error.to_string(), dossier: None }
+        }
+        _ => error.into(),
+    }
+}
+
+/// What the service's inventory says of its objects.
+fn entries(planned: &PlannedService, written: &Written) -> Vec<Entry> {
+    let entry = |object: &PlannedObject| {
+        let key = object.manifest.key();
+        let uid = written.get(key).and_then(Object::uid).or(object.uid.as_deref());
+        Entry::new(key, uid, object.digest.clone())
+    };
+    planned.objects.iter().map(entry).collect()
+}
+
+fn expected<'a>(services: impl IntoIterator<Item = &'a PlannedService>, written: &Written) -> Vec<Expected> {
+    let expected = |planned: &PlannedService| {
+        let subject = subject_of(&planned.service);
+        let awaited = planned.objects.iter().map(|object| match written.get(object.manifest.key()) {
+            Some(live) => Awaited::applied(live),
+            None => Awaited::named(object.manifest.key().clone()),
+        });
+        let service = &planned.service;
+        awaited
+            .map(|awaited| Expected { awaited, service: service.clone(), subject: subject.clone(), is_hook: false })
+            .collect::<Vec<_>>()
+    };
+    services.into_iter().flat_map(expected).collect()
+}
+
+fn subject_of(service: &ServiceName) -> String {
+    format!("service `{service}`")
+}
