@@ -385,7 +385,7 @@ async fn t44_what_a_change_weakens_is_said_on_comment_promotion_and_approvals() 
     shop.configure(
         "dev",
         "    namespace: shop-staging\n",
-        "    namespace: shop-staging\n    url: { env: SHOP_STATE }\n",
+        "    namespace: shop-staging\n    url: { env: SHOP_URL }\n",
     );
     let expected = [
         "production: suite `smoke` has other content: `tests/check`",
@@ -394,7 +394,7 @@ async fn t44_what_a_change_weakens_is_said_on_comment_promotion_and_approvals() 
         "production: probe `platform` runs something else",
         "production: manifests are written to branch `deploy2/production`, it was `deploy/production`",
         "production: the tag of a release is none, it was `release-{date}-{id8}`",
-        "staging: `url` is environment variable `SHOP_STATE`, it was none",
+        "staging: `url` is environment variable `SHOP_URL`, it was none",
     ];
     let number = shop.open_pull_request("dev", "staging").await;
     let published = publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await.unwrap();

@@ -176,6 +176,8 @@ impl Shop {
         let state = self.sandbox.home().to_str().unwrap().to_owned();
         surroundings.variables = Arc::new(move |name| match name {
             "SHOP_STATE" => Some(state.clone()),
+            // A port that nothing listens on.
+            "SHOP_URL" => Some("http://127.0.0.1:1".to_owned()),
             "SHORT_PIN" => Some("1234567".to_owned()),
             name => name.strip_prefix("CANARY_").map(|rest| format!("canary/{rest}+0451")),
         });
