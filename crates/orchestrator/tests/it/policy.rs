@@ -382,11 +382,7 @@ async fn t44_what_a_change_weakens_is_said_on_comment_promotion_and_approvals() 
     shop.commit("dev", &[gutted], "clean up");
     shop.configure("dev", "    release: { tag: \"release-{date}-{id8}\" }\n", "");
     shop.configure("dev", "branch: \"deploy/{mode}\"", "branch: \"deploy2/{mode}\"");
-    shop.configure(
-        "dev",
-        "    namespace: shop-staging\n",
-        "    namespace: shop-staging\n    url: { env: SHOP_URL }\n",
-    );
+    shop.configure("dev", "    namespace: shop-staging\n", "    namespace: shop-staging\n    url: { env: SHOP_URL }\n");
     let expected = [
         "production: suite `smoke` has other content: `tests/check`",
         "staging: suite `system` has other content: `tests/check`",
