@@ -128,4 +128,11 @@ fn p20_p22_b34_a_change_restarts_the_pods_that_use_it_and_a_rollback_brings_conf
     staging.ends_in(&variables("A=3", "login-3"), "rollback staging --reason \"carts are empty\"", 0);
     let five = staging.seen();
     assert_eq!((&five.config, &five.secret), (&three.config, &four.secret));
+
+    // What a container prints of its secrets before it ends is masked.
+    staging.merge_chart(4, &["sh", "-c", "echo it connects to $DATABASE_URL; exit 3"], &template);
+    let on = "run staging --lift-hold --reason \"it was the network\"";
+    let failed = staging.ends_in(&variables("A=3", "login-3"), on, 21);
+    assert!(failed.stderr().contains("it connects to "), "{}", failed.text());
+    assert!(!failed.text().contains(PASSWORD), "a secret is shown");
 }

@@ -46,7 +46,8 @@ impl ApplyTarget {
         detail: &ApplyPlan,
         events: &(dyn Fn(DeployEvent) + Sync),
     ) -> Result<Applied, DeployError> {
-        let watched = Self { namespace: self.namespace.watched(), ..self.clone() };
+        let namespace = self.namespace.watched().masking(&detail.settings.secrets);
+        let watched = Self { namespace, ..self.clone() };
         self.namespace.until_ended(&watched.namespace, watched.write(plan, detail, events)).await
     }
 

@@ -166,7 +166,7 @@ impl HelmTarget {
         detail: &HelmPlan,
         events: &(dyn Fn(DeployEvent) + Sync),
     ) -> Result<Applied, DeployError> {
-        let namespace = self.namespace.watched();
+        let namespace = self.namespace.watched().masking(&detail.settings.secrets);
         let search = HelmSearch { interrupt: namespace.interrupt.clone(), ..self.search_without(&detail.settings) };
         let watched = Self { search, namespace, ..self.clone() };
         self.namespace.until_ended(&watched.namespace, watched.write(plan, detail, events)).await

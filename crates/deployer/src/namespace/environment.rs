@@ -10,7 +10,7 @@ use cluster::{
 };
 use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
 use process::{Interrupt, Redactor};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::wait::requested;
 use crate::error::DeployError;
@@ -87,6 +87,15 @@ impl EnvironmentNamespace {
             redactor.add(secret.expose_secret());
         }
         Ok(Self { connection, name, deadline, interrupt, lease: None, redactor, repository })
+    }
+
+    /// Masks these secrets as well in what containers print.
+    #[must_use]
+    pub fn masking<'a>(mut self, secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
+        for secret in secrets {
+            self.redactor.add(secret.expose_secret());
+        }
+        self
     }
 
     /// Writes only while a lease is held, which [`lease`](Self::lease) gives.
