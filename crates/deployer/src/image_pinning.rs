@@ -189,7 +189,16 @@ pub(crate) fn pin_images(object: &mut Map<String, Value>, own: Option<&ImagePin>
         };
         match slot {
             Slot::Container | Slot::Volume | Slot::Field => {
-                let Some(verdict) = judge(text, slot, own, pins) else { return };
+                let Some(verdict) = judge(text, slot, own, pins) else {
+                    // With a scheme, in capitals, or one of several: somebody makes an image of it.
+                    for token in tokens(text) {
+                        let Some(reference) = named_image(&token.to_ascii_lowercase()) else { continue };
+                        if let Some(reason) = judge_text(&reference, own, pins) {
+                            find(token, ImageVerdict::Unpinned(reason));
+                        }
+                    }
+                    return;
+                };
                 find(text, verdict.clone());
                 if let ImageVerdict::Locked(locked) = verdict {
                     *text = locked;
@@ -241,9 +250,16 @@ fn split_images(object: &Map<String, Value>, own: Option<&ImagePin>, pins: &Pins
     let mut found = Vec::new();
     image_fields::maps(object, &mut |map| {
         let text = |key: &str| map.get(key).and_then(Value::as_str);
-        let (Some(repository), Some(tag)) = (text("repository"), text("tag")) else { return };
+        // YAML reads `tag: 1.36` as a number.
+        let tag = map.get("tag").and_then(|tag| match tag {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        });
+        let (Some(repository), Some(tag)) = (text("repository"), tag) else { return };
         let host = text("registry").map(|host| format!("{host}/")).unwrap_or_default();
-        let digest = text("digest").map(|digest| format!("@{digest}")).unwrap_or_default();
+        let digest = text("digest").filter(|digest| !digest.is_empty());
+        let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
         let before = format!("{host}{repository}:{tag}{digest}");
         let Ok(reference) = before.parse() else { return };
         let Some(reason) = judge_text(&reference, own, pins) else { return };
@@ -300,6 +316,31 @@ mod tests {
         let untagged = ImagePin { tag: None, ..second.clone() };
         let pins = Pins::new([&first, &untagged]);
         assert!(matches!(pins.choose(None, &"ghcr.io/shop/all".parse().unwrap()), Choice::Ambiguous(_)));
+    }
+
+    #[test]
+    fn t75_a_field_that_names_an_image_in_its_own_way_is_read() {
+        let own = image("ghcr.io/shop/cart", "main-1", "1");
+        let pins = Pins::new([&own]);
+        let found = |spec: serde_json::Value| {
+            let mut object = json!({ "kind": "Proxy", "spec": spec });
+            let found = pin_images(object.as_object_mut().unwrap(), Some(&own), &pins);
+            found.into_iter().map(|it| format!("{} {:?}", it.before, it.verdict)).collect::<Vec<_>>()
+        };
+        for image in ["docker://quay.io/x/y:1", "oci://quay.io/x/y", "QUAY.IO/x/y:1", " quay.io/x/y:1\n"] {
+            let before = image.trim();
+            assert_eq!(found(json!({ "image": image })), [format!("{before} Unpinned(NoDigest)")]);
+        }
+        assert_eq!(found(json!({ "image": "quay.io/x/y:1,quay.io/x/z:2" })).len(), 2);
+        assert_eq!(found(json!({ "image": "docker://ghcr.io/shop/cart:x" })).len(), 1, "not the locked digest");
+        for tag in [json!("1.36"), json!(1.36), json!(7)] {
+            let split = json!({ "repository": "quay.io/x/y", "tag": tag, "digest": "" });
+            assert_eq!(found(split).len(), 1, "{tag}");
+        }
+        let pinned = format!("docker://quay.io/x/y@sha256:{}", "3".repeat(64));
+        for image in [pinned.as_str(), "https://cdn.example/Logo.png", "A picture", "{{ .image }}"] {
+            assert_eq!(found(json!({ "image": image })), [""; 0], "{image}");
+        }
     }
 
     #[test]

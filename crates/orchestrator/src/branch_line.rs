@@ -2,8 +2,9 @@
 
 use config::Environment;
 use git::PathChange;
-use lock_model::{CommitId, is_foreign_lock_file, is_lock_file};
-use promotion::policy_commit::Line;
+use ledger::Ledger;
+use lock_model::{CommitId, EnvironmentName, is_foreign_lock_file, is_lock_file};
+use promotion::policy_commit::{Line, PolicyCommit, passed_beside, policy_commit};
 
 use crate::context::{Context, git_error};
 use crate::environment_policy::commits_locks;
@@ -40,7 +41,7 @@ pub(crate) fn line_around(
     }
     let before = line.split_off((bottom + 1).min(line.len()));
     let change = line.split_off(top);
-    Ok(Line { after: line, change, before })
+    Ok(Line { after: line, change, before, ..Line::default() })
 }
 
 /// Whether a commit without a second parent changes nothing but `locks/` of the commit below it.
@@ -110,6 +111,26 @@ fn change_of(context: &Context, commit: &CommitId) -> Result<Change> {
         changed if changed.iter().all(is_locks) => Change::Lock { below },
         _ => Change::Other,
     })
+}
+
+/// The policy commit of an environment for the change of a line. A merge whose first parent is the side that was merged
+/// leaves the branch's own commits off the line; the newest of those that passed counts all the same.
+pub(crate) fn policy_commit_of(
+    context: &Context,
+    ledger: &Ledger,
+    environment: &EnvironmentName,
+    line: &Line,
+) -> Result<Option<PolicyCommit>> {
+    let Some(tip) = line.change.first().or_else(|| line.before.first()) else {
+        return Ok(policy_commit(ledger, environment, line));
+    };
+    for commit in passed_beside(ledger, environment, line) {
+        let is_known = context.commit(commit.as_str())?.is_some();
+        if is_known && context.is_ancestor(commit.as_str(), tip.as_str())? {
+            return Ok(policy_commit(ledger, environment, &Line { beside: vec![commit], ..line.clone() }));
+        }
+    }
+    Ok(policy_commit(ledger, environment, line))
 }
 
 /// The first parents of a commit, itself first.

@@ -8,8 +8,9 @@ use deployer::{DeployError, RenderFolder, RenderTarget};
 use ledger::{Ledger, PolicySource};
 use lock_model::{BranchName, CommitId, EnvironmentName};
 use promotion::places::{Claim, PlaceContent, PlaceFacts, PlaceFound, PlaceRefusal, Protection, Standing};
-use promotion::policy_commit::{Line, environments_of, policy_commit};
+use promotion::policy_commit::{Line, environments_of};
 
+use crate::branch_line::policy_commit_of;
 use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
@@ -121,7 +122,7 @@ async fn voice(context: &Context, ledger: &Ledger, branch: &BranchName) -> Resul
     }
     let mut in_force = BTreeMap::new();
     for name in names {
-        let Some(found) = policy_commit(ledger, &name, &line) else { continue };
+        let Some(found) = policy_commit_of(context, ledger, &name, &line)? else { continue };
         let standing = match found.source {
             PolicySource::Passed => Standing::Passed,
             PolicySource::Accepted => Standing::Accepted,

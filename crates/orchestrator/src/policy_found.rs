@@ -8,9 +8,9 @@ use ledger::{Ledger, Policy, PolicySource, ProofLevel};
 use lock_model::{CommitId, EnvironmentName, SuiteName};
 use promotion::approvals::ApprovalPolicy;
 use promotion::gates::{GatePolicy, ProvenIn};
-use promotion::policy_commit::{Acceptance, Line, environments_of, policy_commit};
+use promotion::policy_commit::{Acceptance, Line, environments_of};
 
-use crate::branch_line::{first_parents, line_around};
+use crate::branch_line::{first_parents, line_around, policy_commit_of};
 use crate::context::{Context, branch_name};
 use crate::engine::{approval_policy, suite_reference};
 use crate::environment_policy::environment_of;
@@ -254,7 +254,7 @@ struct Alone {
 fn rules_of(context: &Context, ledger: &Ledger, environment: &EnvironmentName, line: &Line) -> Result<Alone> {
     let bootstrap =
         Alone { policy: Policy { source: PolicySource::Bootstrap, commit: None }, acceptance: None, rules: None };
-    let Some(found) = policy_commit(ledger, environment, line) else { return Ok(bootstrap) };
+    let Some(found) = policy_commit_of(context, ledger, environment, line)? else { return Ok(bootstrap) };
     let config = config_at(context, &found.commit)?.filter(|config| config.environments.contains_key(environment));
     let Some(config) = config else {
         return match found.source {

@@ -9,7 +9,7 @@ const SHORTEST_LINE: usize = 8;
 
 /// Hides registered secrets in text, in every form in which they usually leak: as they are, line by line, in
 /// base64 (at each of the three alignments, both alphabets), in hexadecimal digits, percent-encoded, and escaped as in
-/// JSON; each also where a program broke it into lines.
+/// JSON and XML; each also where a program broke it into lines, and whichever characters a program escapes.
 ///
 /// The debug form says only how many forms are known.
 #[derive(Clone, Default)]
@@ -94,18 +94,98 @@ enum Ends {
 /// How many bytes of a text are the needle that it begins with; line breaks within it do not count, as `base64` and
 /// `xxd` write them.
 fn wrapped_length(text: &[u8], needle: &[u8], ends: Ends) -> Option<usize> {
+    // A secret may hold what looks like an escape.
+    [Prefer::Literal, Prefer::Escaped].into_iter().find_map(|prefer| length_as(text, needle, ends, prefer))
+}
+
+/// How a byte is read that may stand for itself or begin an escape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prefer {
+    Literal,
+    Escaped,
+}
+
+fn length_as(text: &[u8], needle: &[u8], ends: Ends, prefer: Prefer) -> Option<usize> {
     let mut at = 0;
-    for byte in needle {
-        while at > 0 && text.get(at).is_some_and(|found| found != byte && matches!(found, b'\n' | b'\r')) {
+    for &byte in needle {
+        while at > 0 && text.get(at).is_some_and(|&found| found != byte && matches!(found, b'\n' | b'\r')) {
             at += 1;
         }
-        match text.get(at) {
-            Some(found) if found == byte => at += 1,
-            None if at > 0 && ends == Ends::Later => return Some(at),
-            Some(_) | None => return None,
+        let rest = text.get(at..).unwrap_or_default();
+        let literal = (rest.first() == Some(&byte)).then_some(1);
+        let length = match prefer {
+            Prefer::Literal => literal.or_else(|| escape_length(rest, byte)),
+            Prefer::Escaped => escape_length(rest, byte).or(literal),
+        };
+        match length {
+            Some(length) => at += length,
+            None if at > 0 && ends == Ends::Later && is_cut_off(rest) => return Some(at + rest.len()),
+            None => return None,
         }
     }
     Some(at)
+}
+
+/// The longest escape of one byte.
+const LONGEST_ESCAPE: usize = 6;
+
+/// Whether nothing is left of a text, or the beginning of an escape.
+fn is_cut_off(rest: &[u8]) -> bool {
+    rest.is_empty() || (rest.len() < LONGEST_ESCAPE && matches!(rest.first(), Some(b'%' | b'\\' | b'&')))
+}
+
+/// The short escapes of JSON and XML.
+const SHORT_ESCAPES: [(&[u8], u8); 12] = [
+    (b"\\\"", b'"'),
+    (b"\\\\", b'\\'),
+    (b"\\/", b'/'),
+    (b"\\'", b'\''),
+    (b"\\n", b'\n'),
+    (b"\\r", b'\r'),
+    (b"\\t", b'\t'),
+    (b"&amp;", b'&'),
+    (b"&lt;", b'<'),
+    (b"&gt;", b'>'),
+    (b"&quot;", b'"'),
+    (b"&apos;", b'\''),
+];
+
+/// How many bytes of a text are an escape of this byte: programs differ in what they escape. Go writes `&` in JSON as
+/// `\u0026`, Python leaves `/` in a URL, forms write a space as `+`.
+fn escape_length(text: &[u8], byte: u8) -> Option<usize> {
+    let (found, length) = match text.first()? {
+        b'+' => (b' ', 1),
+        b'%' => (number(text.get(1..3)?, 16)?, 3),
+        b'\\' | b'&' => short_escape(text).or_else(|| character_escape(text))?,
+        _ => return None,
+    };
+    (found == byte).then_some(length)
+}
+
+fn short_escape(text: &[u8]) -> Option<(u8, usize)> {
+    SHORT_ESCAPES.iter().find(|(escape, _)| text.starts_with(escape)).map(|(escape, byte)| (*byte, escape.len()))
+}
+
+/// `\u0026`, `\x26`, `&#38;` or `&#x26;`; of other characters than ASCII it is more than one byte.
+fn character_escape(text: &[u8]) -> Option<(u8, usize)> {
+    let (digits, radix, length) = match text {
+        [b'\\', b'u', b'0', b'0', ..] => (text.get(4..6)?, 16, 6),
+        [b'\\', b'x', ..] => (text.get(2..4)?, 16, 4),
+        [b'&', b'#', rest @ ..] => {
+            let end = rest.iter().take(LONGEST_ESCAPE).position(|&byte| byte == b';')?;
+            match rest.get(..end)? {
+                [b'x' | b'X', digits @ ..] => (digits, 16, end + 3),
+                digits => (digits, 10, end + 3),
+            }
+        }
+        _ => return None,
+    };
+    Some((number(digits, radix).filter(u8::is_ascii)?, length))
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u8> {
+    let is_plain = digits.iter().all(u8::is_ascii_hexdigit);
+    std::str::from_utf8(digits).ok().filter(|_| is_plain).and_then(|digits| u8::from_str_radix(digits, radix).ok())
 }
 
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
@@ -239,6 +319,33 @@ mod tests {
         let (begin, end) = secret.split_at(20);
         assert_eq!(redactor.redact(&format!("{begin}\r\n{end}")), "***");
         assert_eq!(redactor.redact("a\n\nb"), "a\n\nb");
+    }
+
+    #[test]
+    fn t76_a_secret_is_hidden_whichever_of_its_characters_are_escaped() {
+        let secret = "p&ss/w<rd 'x\"+1";
+        let redactor = redactor(secret);
+        for shown in [
+            // Go's `encoding/json`, Python's `urllib.parse.quote`, JavaScript's `encodeURIComponent`, a form, XML.
+            r#"p\u0026ss/w\u003crd 'x\"+1"#,
+            "p%26ss/w%3Crd%20%27x%22%2B1",
+            "p%26ss%2Fw%3Crd%20'x%22%2B1",
+            "p%26ss%2fw%3crd+%27x%22%2b1",
+            "p&amp;ss/w&lt;rd 'x&quot;+1",
+            "p&amp;ss/w&lt;rd &#39;x&#34;+1",
+            "p&amp;ss/w&lt;rd &#x27;x&quot;+1",
+            r#"p&ss\/w<rd \'x\"+1"#,
+            "p&amp;ss/w&lt;rd &#39;x&#34;&#43;1",
+        ] {
+            assert_eq!(redactor.redact(&format!("a={shown}&b")), "a=***&b", "{shown}");
+        }
+        assert_eq!(redactor.redact_beginning("a=p%26ss/w%3"), "a=***");
+        assert_eq!(redactor.redact("p%26ss/w%3Frd%20%27x%22%2B1"), "p%26ss/w%3Frd%20%27x%22%2B1");
+        // A secret that looks like an escape itself.
+        let redactor = self::redactor("100%25&amp;x");
+        for shown in ["100%25&amp;x", "100%2525&amp;amp;x", "100%2525%26amp%3bx"] {
+            assert_eq!(redactor.redact(shown), "***", "{shown}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Line {
     pub change: Vec<CommitId>,
     /// What was there before.
     pub before: Vec<CommitId>,
+    /// What the change contains of [`passed_beside`]: its first parent is not what the branch was.
+    pub beside: Vec<CommitId>,
 }
 
 /// Where the rules for a change are read.
@@ -58,7 +60,9 @@ pub fn policy_commit(ledger: &Ledger, environment: &EnvironmentName, line: &Line
         let acceptance = Some(acceptance);
         return Some(PolicyCommit { source: PolicySource::Accepted, commit, acceptance });
     }
-    let passed = line.before.iter().find(|commit| passes.contains_key(commit)).cloned();
+    let on_line = line.before.iter().find(|commit| passes.contains_key(commit));
+    let passed = on_line.into_iter().chain(&line.beside).max_by_key(|commit| passes.get(commit)).cloned();
+    let passed = passed.filter(|_| on_line.is_some());
     if let Some(commit) = passed.or_else(|| passed_elsewhere(ledger, environment, line)) {
         return Some(PolicyCommit { source: PolicySource::Passed, commit, acceptance: None });
     }
@@ -69,6 +73,18 @@ pub fn policy_commit(ledger: &Ledger, environment: &EnvironmentName, line: &Line
         seen.insert(std::mem::replace(&mut commit, judge));
     }
     Some(PolicyCommit { source: PolicySource::Parent, commit, acceptance: None })
+}
+
+/// The commits that are not on the line and passed after everything that is, newest first. A merge whose first parent is
+/// the side that was merged takes the branch's own commits off its line; where the change contains one of these, its
+/// rules are newer than those of the line.
+pub fn passed_beside(ledger: &Ledger, environment: &EnvironmentName, line: &Line) -> Vec<CommitId> {
+    let passes = passes(ledger, environment);
+    let newest = line.before.iter().find_map(|commit| passes.get(commit)).copied().unwrap_or(0);
+    let later: BTreeMap<u64, &CommitId> =
+        passes.iter().filter(|(_, first)| **first > newest).map(|(commit, first)| (*first, *commit)).collect();
+    let here: BTreeSet<&CommitId> = [&line.after, &line.change, &line.before].into_iter().flatten().collect();
+    later.into_values().rev().filter(|commit| !here.contains(commit)).cloned().collect()
 }
 
 /// The environments of which a commit before the change has passed, or was accepted.
@@ -117,7 +133,7 @@ fn accepted(
         .rev()
         .filter_map(|record| Some((record, accepted_commit(record)?)))
         .find(|(_, commit)| line.change.contains(commit) || line.before.contains(commit))?;
-    let above = line.before.iter().take_while(|other| *other != commit);
+    let above = line.before.iter().take_while(|other| *other != commit).chain(&line.beside);
     let is_over = !line.change.contains(commit)
         && above.into_iter().any(|other| passes.get(other).is_some_and(|first| *first > record.seq));
     let acceptance = Acceptance {

@@ -84,6 +84,52 @@ async fn t42_what_was_refused_never_has_the_rules_of_what_comes_on_top() {
     assert!(report.obstacles[0].contains("a note"), "{report:#?}");
 }
 
+/// A merge by hand with the tree of its newest parent, and a note.
+fn merge_by_hand(shop: &Shop, parents: &[&CommitId], newest: &CommitId) -> CommitId {
+    let tree = shop.git().write_tree(Some(newest.as_str()), &[write("NOTES.md", "by hand\n")]).unwrap();
+    let identity = git::CommitIdentity::new("Eve", "eve@shop.example", lock_model::Timestamp::from_unix_seconds(0));
+    let parents: Vec<CommitId> = parents.iter().map(|&parent| parent.clone()).collect();
+    shop.git().commit_tree(&tree, &parents, "merged by hand", &identity).unwrap()
+}
+
+#[tokio::test]
+async fn t74_a_merge_whose_first_parent_is_the_other_side_brings_no_older_rules_back() {
+    let shop = Shop::with(&CONFIGURATION.replace("count: 2", "count: 1"));
+    shop.release_next().await;
+    let weak = shop.head("main").unwrap();
+    shop.configure("dev", "count: 1", "count: 2");
+    shop.release_next().await;
+    let strict = shop.head("main").unwrap();
+    // An administrator pushes a merge that was made on a branch from before: its line of first parents skips `strict`.
+    let foreign = merge_by_hand(&shop, &[&weak], &weak);
+    let octopus = [&foreign, &shop.head("dev").unwrap(), &strict].map(CommitId::clone);
+    let pushed = merge_by_hand(&shop, &octopus.each_ref(), &strict);
+    shop.force("main", &pushed);
+    refused(&shop, &production()).await;
+    assert_eq!(judged_by(&shop, &production()), (PolicySource::Passed, Some(strict.clone())));
+    // One approval was enough by the rules of `weak`.
+    shop.force("small", &pushed);
+    shop.commit("small", &[write("SMALL.md", "small\n")], "a small change");
+    let number = shop.open_pull_request("small", "main").await;
+    shop.review("ana", number, ReviewState::Approved).await;
+    let report = approvals(&shop.bot(), &production(), Some(number)).await.unwrap();
+    assert_eq!((report.needed, report.policy.commit.as_ref()), (2, Some(&strict)));
+    shop.merge_past_rules(number).await;
+    let said = refused(&shop, &production()).await;
+    assert!(said.contains("1 of 2 approvals") && said.contains(strict.short(12)), "{said}");
+    assert_eq!(judged_by(&shop, &production()), (PolicySource::Passed, Some(strict.clone())));
+    // An honest change gets out, and is the rule for the next one.
+    shop.force("small", &shop.head("main").unwrap());
+    shop.commit("small", &[write("SMALL.md", "two looked\n")], "a reviewed change");
+    let number = shop.open_pull_request("small", "main").await;
+    for person in ["ana", "ben"] {
+        shop.review(person, number, ReviewState::Approved).await;
+    }
+    shop.merge_past_rules(number).await;
+    shop.run_ok(&production()).await;
+    assert_eq!(judged_by(&shop, &production()), (PolicySource::Passed, Some(strict)));
+}
+
 #[tokio::test]
 async fn t42_two_merges_before_the_first_run_change_no_rules() {
     let shop = released();

@@ -36,6 +36,8 @@ fn hiding_places(image: &str) -> Vec<String> {
         custom(format!("image: \"{image}\"")),
         custom(format!("proxyImage: \"{image}\"")),
         custom(format!("repository: \"{repository}\", tag: \"{tag}\"")),
+        custom(format!("image: {{ repository: \"{repository}\", tag: {tag} }}")),
+        custom(format!("image: \" {image} \"")),
         pod(&format!("containers: [{{ name: a, image: \"{TOOL_PINNED}\", args: [\"--sidecar={image}\"] }}]")),
     ]
 }

@@ -2,7 +2,7 @@
 
 use ledger::{Accepts, Ledger, Policy, PolicySource, RecordDraft, Step, StepKey, StepResult};
 use lock_model::EnvironmentName;
-use promotion::policy_commit::{Line, PolicyCommit, environments_of, policy_commit};
+use promotion::policy_commit::{Line, PolicyCommit, environments_of, passed_beside, policy_commit};
 
 use crate::builders::*;
 
@@ -57,6 +57,27 @@ fn judged(ledger: &Ledger, text: &str, source: PolicySource, word: &str) {
     let found = found(ledger, text).unwrap();
     assert_eq!((found.source, &found.commit), (source, &commit(word)), "{text}");
     assert_eq!(found.acceptance.is_some(), source == PolicySource::Accepted);
+}
+
+#[test]
+fn t74_what_passed_beside_the_line_is_newer_than_what_passed_on_it() {
+    let mut ledger = Ledger::empty();
+    passes(&mut ledger, "a");
+    accepts_commit(&mut ledger, "a");
+    passes(&mut ledger, "b");
+    passes(&mut ledger, "c");
+    // `m` merges `b` and `c` into `x`, which came from `a`.
+    let mut merged = line("a x [m]");
+    assert_eq!(passed_beside(&ledger, &production(), &merged), [commit("c"), commit("b")]);
+    judged(&ledger, "a x [m]", PolicySource::Accepted, "a");
+    merged.beside = vec![commit("b")];
+    let found = policy_commit(&ledger, &production(), &merged).unwrap();
+    assert_eq!((found.source, found.commit), (PolicySource::Passed, commit("b")), "the decision about `a` is over");
+    // Nothing on the line is asked about that is older than what passed there.
+    passes(&mut ledger, "x");
+    assert_eq!(passed_beside(&ledger, &production(), &line("a x [m]")), []);
+    merged.beside = vec![commit("c")];
+    assert_eq!(policy_commit(&ledger, &production(), &merged).unwrap().commit, commit("x"));
 }
 
 #[test]
@@ -228,7 +249,7 @@ impl Branch {
         let ids = |commits: &[Commit]| commits.iter().rev().map(|one| commit(&one.word)).collect();
         let (before, rest) = self.commits.split_at(at);
         let (change, after) = rest.split_at(1);
-        let line = Line { after: ids(after), change: ids(change), before: ids(before) };
+        let line = Line { after: ids(after), change: ids(change), before: ids(before), ..Line::default() };
         let found = policy_commit(&self.ledger, &production(), &line)?;
         let judge = self.commits.iter().position(|one| commit(&one.word) == found.commit).unwrap();
         Some((found.source, judge))

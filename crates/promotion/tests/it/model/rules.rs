@@ -23,7 +23,8 @@ impl World {
         let line = &self.branches[&Place::Production];
         let at = line.iter().position(|known| known.id == commit.id).unwrap();
         let ids = |commits: &[Commit]| commits.iter().rev().map(|commit| commit.id.clone()).collect();
-        let around = Line { after: ids(&line[at + 1..]), change: vec![commit.id.clone()], before: ids(&line[..at]) };
+        let (after, before) = (ids(&line[at + 1..]), ids(&line[..at]));
+        let around = Line { after, change: vec![commit.id.clone()], before, ..Line::default() };
         let name = commit.name(Place::Production);
         let (mut policy, mut asks) = match self.judge_of(&name, &around) {
             Some((found, rules)) => (Policy { source: found.source, commit: Some(found.commit) }, rules.asks),
