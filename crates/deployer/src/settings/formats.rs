@@ -115,7 +115,8 @@ fn no_variable(text: &str, line: usize) -> Result<(), FormatError> {
     Ok(())
 }
 
-/// Reads a map of texts, whole numbers and booleans in YAML, without anchors.
+/// Reads a map of texts, whole numbers and booleans in YAML, without anchors. A number or boolean that YAML reads as another
+/// text than the file has, such as `0x1F` or `1_000`, is an error.
 pub fn parse_yaml(text: &str) -> Result<Settings, FormatError> {
     let options = serde_saphyr::options! {
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
@@ -125,11 +126,23 @@ pub fn parse_yaml(text: &str) -> Result<Settings, FormatError> {
         with_snippet: false,
         budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
     };
-    let document: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    let document: Value = serde_saphyr::from_str_with_options(text, options.clone()).map_err(|error| {
         let place = error.location().map(|place| format!("line {}: ", place.line())).unwrap_or_default();
         FormatError { place, reason: "it is no YAML map without anchors, and with each key once".to_owned() }
     })?;
-    from_map(document)
+    let settings = from_map(document)?;
+    let unread = |_| FormatError { place: String::new(), reason: "its values cannot be read as text".to_owned() };
+    let written: Settings = serde_saphyr::from_str_with_options(text, options).map_err(unread)?;
+    match settings.iter().find(|(key, value)| written.get(*key) != Some(*value)) {
+        None => Ok(settings),
+        Some((key, _)) => Err(FormatError {
+            place: String::new(),
+            reason: format!(
+                "YAML reads the value of `{}` as another text than the file has: write it in quotes",
+                shown(key)
+            ),
+        }),
+    }
 }
 
 /// Reads a map of texts, whole numbers and booleans in JSON.
@@ -265,6 +278,13 @@ mod tests {
         for (text, expected) in [
             ("A: x\nB: 5\nC: true\nD: \"1.50\"", r#"A="x" B="5" C="true" D="1.50""#),
             ("A: 1.50", "error: the value of `A` is a broken number: write it in quotes"),
+            ("A: \"0x1F\"\nB: '1_000'\nC: 12:30\nD: yes", r#"A="0x1F" B="1_000" C="12:30" D="yes""#),
+            ("A: 1_000", "error: YAML reads the value of `A` as another text than the file has: write it in quotes"),
+            ("A: 0x1F", "error: YAML reads the value of `A` as another text than the file has: write it in quotes"),
+            ("A: +5", "error: YAML reads the value of `A` as another text than the file has: write it in quotes"),
+            ("A: True", "error: YAML reads the value of `A` as another text than the file has: write it in quotes"),
+            ("A: 007", "error: the value of `A` is a broken number: write it in quotes"),
+            ("A: |\n  hunter\n  2\n", r#"A="hunter\n2\n""#),
             ("A: { B: hunter2 }", "error: the value of `A` is no text"),
             ("A:", "error: the value of `A` is no text"),
             ("- hunter2", "error: it is no map"),
