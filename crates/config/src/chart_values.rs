@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::decode::template;
-use super::schema_keys::{IMAGE_VALUE_VARIABLES, VALUE_VARIABLES};
+use super::schema_variables::{IMAGE_VALUE_VARIABLES, VALUE_VARIABLES};
 use super::tree::{Map as NodeMap, Node, Value};
 use super::values::ValuesPath;
 use crate::variables::{MissingValue, Template, Values};

@@ -12,7 +12,7 @@ use super::environment::Environment;
 use super::layers::Layers;
 use super::places;
 use super::problem::Problems;
-use super::schema_keys::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
+use super::schema_variables::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::submodules::Submodules;
 use super::suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
 use super::tree::{Node, Origin};

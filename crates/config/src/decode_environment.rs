@@ -17,7 +17,7 @@ use super::environment::{
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
 use super::release_inputs::named_folder;
-use super::schema_keys::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
+use super::schema_variables::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
 use super::settings::{pull_secret, sources};
 use super::tree::{Node, Origin};
 use super::values::{Mode, SourceValue, parse_duration};

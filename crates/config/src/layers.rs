@@ -2,6 +2,7 @@
 
 use super::branches::Role;
 use super::check::{check, complete};
+use super::environment_keys;
 use super::merge::{merge, removes_nothing, settle};
 use super::problem::Problems;
 use super::schema_keys;
@@ -78,11 +79,11 @@ pub(super) fn layers(mut root: Node, problems: &mut Problems) -> Layers {
             Some(lower) => merge(lower, &node, problems),
             None => node,
         };
-        complete(&mut merged, &schema_keys::ENVIRONMENT, problems);
+        complete(&mut merged, &environment_keys::ENVIRONMENT, problems);
         let unsettled = merged.clone();
         settle(&mut merged, problems);
         imply(&mut merged, &key);
-        check(&merged, &schema_keys::ENVIRONMENT, Layer::Whole, problems);
+        check(&merged, &environment_keys::ENVIRONMENT, Layer::Whole, problems);
         check_overrides(&unsettled, &overrides, problems);
         all.push(EnvironmentLayers { name: key, key_origin, merged, overrides });
     }
@@ -163,9 +164,9 @@ fn check_overrides(environment: &Node, overrides: &[Node], problems: &mut Proble
         let entries = map.entries.iter().filter(|entry| entry.key != "match").cloned().collect();
         let patch = Node { value: Value::Map(Map { entries }), origin: node.origin.clone() };
         current = merge(current, &patch, problems);
-        complete(&mut current, &schema_keys::ENVIRONMENT, problems);
+        complete(&mut current, &environment_keys::ENVIRONMENT, problems);
         let mut merged = current.clone();
         settle(&mut merged, problems);
-        check(&merged, &schema_keys::ENVIRONMENT, Layer::Whole, problems);
+        check(&merged, &environment_keys::ENVIRONMENT, Layer::Whole, problems);
     }
 }

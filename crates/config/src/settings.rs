@@ -6,7 +6,7 @@ use lock_model::TreePath;
 
 use super::decode::{command_line_with, optional, parsed, parsed_list, template};
 use super::problem::Problems;
-use super::schema_keys::{SERVICE_VARIABLES, SET_VARIABLES};
+use super::schema_variables::{SERVICE_VARIABLES, SET_VARIABLES};
 use super::suites::CommandLine;
 use super::tree::Node;
 use super::values::{EnvironmentVariable, Namespace};

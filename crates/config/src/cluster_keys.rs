@@ -1,0 +1,117 @@
+//! The keys of an environment that concern its cluster, as data.
+
+use super::schema_keys::{ENVIRONMENT_LIST, SECRET_KEYS};
+use super::schema_shape::Shape::{Boolean, Choice, Integer, Keys, List, Named, NonEmptyList, Source, Text};
+use super::schema_shape::{Key, Shape, defaults, later, optional, required};
+use super::schema_variables::{SERVICE_VARIABLES, SET_VARIABLES};
+use super::string_formats::Format;
+
+/// Where the cluster of an environment is.
+pub(super) const KUBECONFIG: Shape = Keys(&[
+    required("env", Text(Format::EnvironmentVariable), "The environment variable that holds the kubeconfig."),
+    defaults(
+        "encoding",
+        "text",
+        Choice(&[("text", "it is the kubeconfig itself"), ("base64", "it is the kubeconfig in base64")]),
+        "What the variable holds.",
+    ),
+    optional("context", Text(Format::Sentence), "The context; by default the kubeconfig's current one."),
+    later("file"),
+]);
+
+/// Keys with their values, which services read.
+pub(super) const SETTING_SOURCES: Shape = List(&Keys(&[
+    optional(
+        "env",
+        Text(Format::Template(SERVICE_VARIABLES)),
+        "The environment variable that holds them, such as `{NAME}_CONFIG`.",
+    ),
+    optional("file", Text(Format::Template(SERVICE_VARIABLES)), "The file of the superproject that holds them."),
+    optional(
+        "command",
+        NonEmptyList(&Text(Format::Argument(SERVICE_VARIABLES))),
+        "The program that prints them, and its arguments; `./` in front means a file of the superproject.",
+    ),
+    optional(
+        "keys-from-env",
+        NonEmptyList(&Text(Format::EnvironmentVariable)),
+        "Environment variables that are settings themselves.",
+    ),
+    optional("set", Named(Format::SettingKey, &Text(Format::Template(SET_VARIABLES))), "Settings with their values."),
+    optional(
+        "format",
+        Choice(&[
+            ("kubectl-env-file", "what `kubectl create --from-env-file` reads: quotes belong to the value"),
+            ("dotenv", "lines `KEY=VALUE` with quotes and comments"),
+            ("yaml", "a map"),
+            ("json", "a map"),
+        ]),
+        "What `env`, `file` or `command` gives.",
+    ),
+    defaults("variables", "[]", ENVIRONMENT_LIST, "Environment variables that the program is given, by name."),
+    defaults(
+        "files",
+        "[]",
+        List(&Text(Format::Path)),
+        "Files of the superproject that the program needs besides itself.",
+    ),
+    defaults(
+        "replace",
+        "false",
+        Boolean,
+        "Whether keys of earlier sources are replaced; otherwise a key twice is an error.",
+    ),
+]));
+
+pub(super) const PULL_SECRET: Shape = Keys(&[
+    required("name", Text(Format::Namespace), "Name of the Secret: `{pull-secret}` in values of charts."),
+    required("registry", Text(Format::RegistryHost), "The registry's host."),
+    required("username", Source(SECRET_KEYS), "The user's name."),
+    required("password", Source(SECRET_KEYS), "The password or token; it must live on after the job."),
+]);
+
+const CHECK_SEVERITY: Shape = Choice(&[
+    ("block", "a finding stops the deployment"),
+    ("warn", "a finding is a warning"),
+    ("off", "it is not asked"),
+]);
+
+/// What a cluster is asked. What could not be found out is a finding.
+pub(super) const CLUSTER_CHECKS: &[Key] = &[
+    defaults("api", "block", CHECK_SEVERITY, "Whether the API server is ready, and of a version that is supported."),
+    defaults(
+        "namespace",
+        "block",
+        CHECK_SEVERITY,
+        "Whether the namespace is there, not ending, and this environment's.",
+    ),
+    defaults(
+        "permissions",
+        "block",
+        CHECK_SEVERITY,
+        "Whether the kubeconfig's user may do everything that is planned.",
+    ),
+    defaults(
+        "references",
+        "block",
+        CHECK_SEVERITY,
+        "Whether every object that a planned one names is there or planned.",
+    ),
+    defaults(
+        "quota",
+        "block",
+        CHECK_SEVERITY,
+        "Whether the quotas have room for the deployment at its highest moment.",
+    ),
+    defaults("nodes", "warn", CHECK_SEVERITY, "Whether the nodes are ready, schedulable and without pressure."),
+    defaults("capacity", "warn", CHECK_SEVERITY, "Whether the nodes have room for the pods that come."),
+    defaults(
+        "certificate",
+        "warn",
+        CHECK_SEVERITY,
+        "Whether the kubeconfig's certificate or token lives a week longer.",
+    ),
+    defaults("clock", "warn", CHECK_SEVERITY, "Whether the clocks here and there agree within 30 seconds."),
+    defaults("ready-nodes", "100", Integer { least: 1, most: 100 }, "How many percent of the nodes `nodes` asks for."),
+    defaults("deadline", "30s", Text(Format::Duration), "How long each of them may take, with retries."),
+];
