@@ -7,11 +7,11 @@ use crate::error::{ClusterError, ClusterErrorKind};
 /// Group, version and kind of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind {
-    /// As in `apps`; empty for the core group.
+    /// The API group, such as `apps`; empty for the core group.
     pub group: String,
-    /// As in `v1`.
+    /// The version of the API group, such as `v1`.
     pub version: String,
-    /// As in `Deployment`.
+    /// `kind` of the objects, such as `Deployment`.
     pub kind: String,
 }
 
@@ -48,7 +48,7 @@ pub struct ObjectKey {
     pub kind: Kind,
     /// Absent for kinds that have no namespace.
     pub namespace: Option<String>,
-    /// As in `cart`.
+    /// `metadata.name`.
     pub name: String,
 }
 

@@ -18,7 +18,7 @@ pub struct RunningPod {
     pub uid: String,
     /// The topmost object that made it: a Deployment rather than its replica set. Absent for a pod without a controller.
     pub owner: Option<ObjectKey>,
-    /// As in `Running`.
+    /// `status.phase`, such as `Running`; empty where the kubelet has not said one.
     pub phase: String,
     /// Whether it takes requests.
     pub is_ready: bool,
@@ -32,7 +32,7 @@ pub struct RunningPod {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunningContainer {
-    /// As in `app`.
+    /// `name` in the pod's specification.
     pub name: String,
     /// How it takes part in the pod.
     pub role: ContainerRole,

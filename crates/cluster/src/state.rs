@@ -33,7 +33,7 @@ pub struct NamespaceState {
     secret: Object,
 }
 
-/// Without the Secret.
+/// Shows neither the key nor the Secret that it was read from.
 impl fmt::Debug for NamespaceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { owner, deployed, .. } = self;

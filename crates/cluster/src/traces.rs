@@ -15,9 +15,9 @@ pub struct ClusterEvent {
     pub last_seen: String,
     /// Whether it is of the type `Warning`.
     pub is_warning: bool,
-    /// As in `BackOff`.
+    /// `reason` of the event, such as `BackOff`.
     pub reason: String,
-    /// A sentence.
+    /// `message` of the event.
     pub message: String,
     /// How often it was seen.
     pub count: i64,
@@ -84,11 +84,11 @@ impl Connection {
 /// One thing that the user of a connection may want to do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Access {
-    /// As in `create`.
+    /// The verb of the API, such as `create`.
     pub verb: String,
-    /// As in `apps`; empty for the core group.
+    /// The API group, such as `apps`; empty for the core group.
     pub group: String,
-    /// The plural, as in `deployments`.
+    /// The plural name of the kind, such as `deployments`.
     pub resource: String,
     /// Absent for kinds without namespaces.
     pub namespace: Option<String>,

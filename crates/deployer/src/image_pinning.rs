@@ -190,7 +190,7 @@ pub(crate) fn pin_images(object: &mut Map<String, Value>, own: Option<&ImagePin>
         match slot {
             Slot::Container | Slot::Volume | Slot::Field => {
                 let Some(verdict) = judge(text, slot, own, pins) else {
-                    // With a scheme, in capitals, or one of several: somebody makes an image of it.
+                    // With a scheme, in capitals, or one of several: the controller of the custom resource may make an image of it.
                     for token in tokens(text) {
                         let Some(reference) = named_image(&token.to_ascii_lowercase()) else { continue };
                         if let Some(reason) = judge_text(&reference, own, pins) {

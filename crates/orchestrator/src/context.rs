@@ -20,10 +20,11 @@ use process::{EnvVars, Interrupt, Program, Redactor};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Events;
-use crate::forge_location::{FoundForge, Remote, holds_forge, locate_forge, no_forge, reader};
+use crate::forge_location::{FoundForge, Remote, holds_forge, no_forge, reader};
 use crate::hints;
 use crate::identity::{Actor, Unknown, identify, mail_of_job};
 use crate::registry_client::RegistryAccess;
+use crate::site::Opened;
 use crate::workspace::{Side, Workspace};
 
 /// Longest time of one call of the `git` program.
@@ -253,9 +254,10 @@ impl Context {
         clock: Arc<dyn Clock>,
         events: Arc<dyn Events>,
     ) -> Result<Self> {
-        let local = Local::open(&settings.repository, &surroundings)?;
-        let found = locate_forge(settings.forge.as_deref(), &local).ok_or_else(no_forge)?;
-        Self::with(local, found, settings, surroundings, clock, events)
+        match Opened::open(settings, surroundings, clock, events)? {
+            Opened::WithForge(context) => Ok(*context),
+            Opened::Alone(_) => Err(no_forge()),
+        }
     }
 
     pub(crate) fn with(

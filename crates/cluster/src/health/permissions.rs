@@ -14,11 +14,11 @@ const AT_ONCE: usize = 16;
 /// A verb that is needed on objects of a kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission {
-    /// The kind.
+    /// The kind that the verb is needed on.
     pub kind: Kind,
     /// Absent for kinds without namespaces.
     pub namespace: Option<String>,
-    /// As in `create`.
+    /// The verb of the API, such as `create`.
     pub verb: &'static str,
     /// The only objects that it is needed for; empty for all.
     pub names: BTreeSet<String>,

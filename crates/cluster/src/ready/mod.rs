@@ -61,9 +61,9 @@ impl<'a> Facts<'a> {
 pub struct Warning {
     /// The UID of the object that it speaks of.
     pub uid: String,
-    /// As in `FailedCreate`.
+    /// `reason` of the event, such as `FailedCreate`.
     pub reason: String,
-    /// A sentence.
+    /// `message` of the event: foreign text, not escaped.
     pub message: String,
 }
 

@@ -204,18 +204,18 @@ async fn a_real_cluster_says_what_is_wrong_with_it() {
     cluster.kubectl(&["delete", "namespace", &ending, "--wait=false"]);
     assert_eq!(wrong(&admin.namespace_health(&ending).await), format!("namespace `{ending}` is being deleted"));
 
-    let nobody = connect(&cluster.kubeconfig_as("nobody", &[])).await;
-    let unknown = wrong(&nobody.namespace_health(&shop).await);
+    let unprivileged = connect(&cluster.kubeconfig_as("without-rights", &[])).await;
+    let unknown = wrong(&unprivileged.namespace_health(&shop).await);
     assert_eq!(
         unknown,
         format!("unknown: the user of the kubeconfig may not get namespace `{shop}`, so this is not known")
     );
-    assert!(wrong(&nobody.nodes_health(100).await).contains("may not list nodes"));
-    assert!(wrong(&nobody.quota_health(&shop, &[]).await).contains("may not list resourcequotas"));
-    assert!(wrong(&nobody.capacity_health(&shop, &[]).await).contains("may not list nodes"));
+    assert!(wrong(&unprivileged.nodes_health(100).await).contains("may not list nodes"));
+    assert!(wrong(&unprivileged.quota_health(&shop, &[]).await).contains("may not list resourcequotas"));
+    assert!(wrong(&unprivileged.capacity_health(&shop, &[]).await).contains("may not list nodes"));
     let cart =
         deployment(&shop, "cart", json!({ "image": "r.io/a:1", "envFrom": [{ "secretRef": { "name": "login" } }] }));
-    let report = nobody.missing_references(std::slice::from_ref(&cart)).await.unwrap();
+    let report = unprivileged.missing_references(std::slice::from_ref(&cart)).await.unwrap();
     assert!(wrong(&references_health(&report)).starts_with("unknown: whether each Secret that is named exists"));
 
     let report = admin.missing_references(std::slice::from_ref(&cart)).await.unwrap();

@@ -132,7 +132,7 @@ impl LocalForge {
         Ok(reasons)
     }
 
-    /// Why a commit is larger than one needs to be, apart from its files: whoever fetches the branch reads it.
+    /// Why a commit object is too large, apart from its files: every reader of the branch loads it.
     pub(crate) fn is_too_large(&self, commit: &CommitId) -> Result<Option<String>, ForgeError> {
         let size = self.git.object_size(commit.as_str())?;
         let reason =

@@ -64,7 +64,7 @@ impl Simulator<'_> {
     }
 }
 
-/// Why nobody makes a ref of this name, whatever the rules say of the user; `None` where it is one like others.
+/// Why the hook refuses a ref of this name to every user; `None` where the rules of the user decide.
 ///
 /// With `refs/heads/refs/heads/x`, or `refs/refs/heads/x`, beside `refs/heads/x`, every push to the latter ends with
 /// "matches more than one"; with `refs/replace/…` git reads other objects than those that it names, or none.
