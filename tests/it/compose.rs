@@ -24,6 +24,16 @@ fn b16_b10_a_compose_file_runs_what_is_locked() {
     assert_eq!(fs::read_to_string(shop.join("shop/override.yml")).unwrap(), made.stdout());
     assert!(said.stdout().contains("docker compose -f compose.yml -f override.yml up"), "{}", said.text());
 
+    // Beside a lock in a file, the configuration is that of `HEAD`.
+    let lock = shop.superproject().git(&["show", "main:locks/lock.yaml"]);
+    fs::write(shop.join("shop/locked.yaml"), lock.trim_end().to_owned() + "\n").unwrap();
+    let file = shop.join("shop/orchestrator.yaml");
+    fs::write(&file, fs::read_to_string(&file).unwrap() + "# edited\n").unwrap();
+    let warned = shop.ok("lock compose compose.yml --lock locked.yaml");
+    assert_eq!(warned.stdout(), made.stdout());
+    assert!(warned.stderr().contains("commit it for it to count"), "{}", warned.text());
+    shop.clone_folder().git(&["checkout", "--", "orchestrator.yaml"]);
+
     let words = ["no service of `compose.yml` is in the lock", "`cart`", "`shop-cart`", "hint: `--service TEMPLATE`"];
     refuses(&shop, "lock compose compose.yml --lock main --service {name}", 2, &words);
     refuses(&shop, "lock compose compose.yml --lock main --service same", 2, &["two services of the lock"]);

@@ -76,6 +76,11 @@ fn p1_p5_p7_an_older_lock_gets_digests_kinds_and_a_commit_that_exists() {
     assert_eq!(lock.to_yaml(), made.stdout());
     shop.ok("lock migrate old.yml --output made");
     assert_eq!(fs::read_to_string(shop.join("shop/made/lock.yaml")).unwrap(), made.stdout());
+    assert!(!made.stderr().contains("commit it for it to count"), "{}", made.stderr());
+    let file = shop.join("shop/orchestrator.yaml");
+    fs::write(&file, fs::read_to_string(&file).unwrap() + "# edited\n").unwrap();
+    let made = shop.ok("lock migrate old.yml");
+    assert!(made.stderr().contains("commit it for it to count"), "{}", made.stderr());
 }
 
 #[test]

@@ -9,8 +9,10 @@ use lock_model::ErrorClass;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ForgeErrorKind {
-    /// The forge has no such pull request, commit, review or release, or there is no forge.
+    /// The forge has no such commit, branch, review or release, or there is no forge.
     NotFound,
+    /// The forge has no pull request with this number.
+    PullRequestNotFound,
     /// The forge's rules forbid it: [`ForgeError::reasons`] has every reason.
     Refused,
     /// The state of what the request names forbids it, such as a pull request that is merged or closed:
@@ -73,6 +75,10 @@ impl ForgeError {
 
     pub(crate) fn not_found(subject: impl std::fmt::Display) -> Self {
         Self::new(ForgeErrorKind::NotFound, ErrorClass::NotFound, format!("{subject} does not exist"))
+    }
+
+    pub(crate) fn pull_request_not_found(number: u64) -> Self {
+        Self { kind: ForgeErrorKind::PullRequestNotFound, ..Self::not_found(format!("pull request {number}")) }
     }
 
     pub(crate) fn refused(action: impl std::fmt::Display, reasons: Vec<String>) -> Self {

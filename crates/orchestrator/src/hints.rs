@@ -127,6 +127,7 @@ pub(crate) fn of_forge(kind: ForgeErrorKind, class: ErrorClass) -> Option<&'stat
         ForgeErrorKind::Busy => Some("run the same command again"),
         ForgeErrorKind::UnknownVersion => Some("a newer orchestrator wrote this file: install that one"),
         ForgeErrorKind::File | ForgeErrorKind::Git if class == ErrorClass::Storage => Some(STORAGE),
+        ForgeErrorKind::PullRequestNotFound => Some("`orchestrator forge pr list` has the numbers"),
         ForgeErrorKind::NotFound
         | ForgeErrorKind::Refused
         | ForgeErrorKind::State
@@ -345,6 +346,7 @@ mod tests {
             (ForgeErrorKind::File, Temporary, ""),
             (ForgeErrorKind::Git, Invalid, ""),
             (ForgeErrorKind::NotFound, NotFound, ""),
+            (ForgeErrorKind::PullRequestNotFound, NotFound, "forge pr list"),
             (ForgeErrorKind::Refused, Denied, ""),
             (ForgeErrorKind::State, Invalid, ""),
             (ForgeErrorKind::Invalid, Invalid, ""),

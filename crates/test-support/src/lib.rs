@@ -38,7 +38,7 @@ pub use nginx::Nginx;
 pub use orchestrator::{Finished, Invocation, Running, built_binary};
 pub use peer::Peer;
 pub use referrers::ReferrersRegistry;
-pub use registry::{DockerRegistry, DoorSettings, Skopeo};
+pub use registry::{DockerRegistry, DoorSettings, RegistryRelease, Skopeo};
 pub use repository::{GitAnswer, Repository, START};
 pub use sandbox::Sandbox;
 pub use toxiproxy::{Stream, ToxicDoor, Toxiproxy};

@@ -63,6 +63,18 @@ pub(super) fn regctl(bench: &Bench) -> Result<Found, String> {
     part.bring(bench)
 }
 
+/// The present release of the registry whose release 2 Debian calls docker-registry.
+pub(super) fn distribution(bench: &Bench) -> Result<Found, String> {
+    let part = GoPart {
+        name: "distribution",
+        module: "tests/bench/distribution",
+        package: "github.com/distribution/distribution/v3/cmd/registry",
+        versioned_by: "github.com/distribution/distribution/v3",
+        ..PLAIN
+    };
+    part.bring(bench)
+}
+
 /// A registry with the referrers API, which docker-registry 2 does not have.
 pub(super) fn referrers_registry(bench: &Bench) -> Result<Found, String> {
     let part = GoPart {

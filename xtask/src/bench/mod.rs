@@ -23,6 +23,7 @@ struct Part {
 /// All of them. A new part is a line here and a function in one of the modules.
 const PARTS: &[Part] = &[
     Part { name: "docker-registry", bring: debian_parts::docker_registry },
+    Part { name: "distribution", bring: go_parts::distribution },
     Part { name: "skopeo", bring: debian_parts::skopeo },
     Part { name: "nginx", bring: debian_parts::nginx },
     Part { name: "ab", bring: debian_parts::ab },

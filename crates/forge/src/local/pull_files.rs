@@ -21,7 +21,7 @@ impl LocalForge {
 
     pub(crate) fn read_pull(&self, number: u64) -> Result<PullFile, ForgeError> {
         let file: Option<PullFile> = self.store.read_json(&path(number))?;
-        file.ok_or_else(|| ForgeError::not_found(format!("pull request {number}")))
+        file.ok_or_else(|| ForgeError::pull_request_not_found(number))
     }
 
     /// Brings file and `refs/pull/N/head` of an open pull request up to date, and ends a merge that was cut off.

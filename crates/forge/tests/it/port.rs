@@ -100,5 +100,8 @@ fn the_port_is_enough_from_pull_request_to_release() {
     drop(lease);
 
     let error = answer(forge.pull_request(2)).unwrap_err();
-    assert_eq!((error.kind(), error.to_string().as_str()), (ForgeErrorKind::NotFound, "pull request 2 does not exist"));
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ForgeErrorKind::PullRequestNotFound, "pull request 2 does not exist")
+    );
 }

@@ -22,7 +22,7 @@ use lock_model::{Lock, LockParts};
 use process::{EnvVars, Invocation, Program};
 use test_support::bench::{self, Missing};
 use test_support::measure::{Mode, Quantity, Table, fastest};
-use test_support::{GitShim, Skopeo};
+use test_support::{GitShim, RegistryRelease, Skopeo};
 
 use crate::shop::{NO_IMAGES, ONE_PLATFORM, Shop, TWO_PLATFORMS};
 
@@ -43,7 +43,7 @@ fn main() {
 
 fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     let services = mode.choose(1_000, 3);
-    let shop = Shop::new(services, 0)?;
+    let shop = Shop::new(RegistryRelease::V2, services, 0)?;
     let text = shop.lock(ONE_PLATFORM, "kept");
     let lock = lock_model::Lock::parse(text.as_bytes(), "lock.yaml").unwrap();
     for digest in shop.digests() {
@@ -89,24 +89,32 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
 
 /// What a pull request of a shop costs that has 19 submodules, 16 of them with images.
 fn real_size(mode: Mode, table: &mut Table) -> Result<(), Missing> {
-    let shop = Shop::new(16, 3)?;
     let runs = mode.choose(20, 1);
-    let references = shop.references();
-    let part = bench::part("crane")?;
-    let home = shop.home();
-    let cold = shop::median(runs, numbered(|run| drop(shop.lock(ONE_PLATFORM, &format!("cold-{run}")))));
-    let warm = shop::median(runs, || drop(shop.lock(ONE_PLATFORM, "kept")));
-    let crane = shop::median(runs, || {
-        side_by_side(&part, &["digest", "--insecure"], &references, &home);
-    });
-    let [cold, warm, crane] = [cold, warm, crane].map(Quantity::Time);
+    let shop = Shop::new(RegistryRelease::V3, 16, 3)?;
+    let [cold, warm, crane] = sixteen_images(&shop, runs)?;
     table.times("19 submodules, 16 images, cold; `crane digest` in `xargs -P 32`", cold, crane, 1.5);
     table.times("the same, warm", warm, crane, 4.0);
+    let [cold, warm, crane] = sixteen_images(&Shop::new(RegistryRelease::V2, 16, 3)?, runs)?;
+    table.beside("the same with docker-registry 2.8, cold", cold, Some(crane));
+    table.beside("the same with docker-registry 2.8, warm", warm, Some(crane));
     let (children, time) = shop.command(runs, &["lock", "generate", "--rev", NO_IMAGES]);
     let theirs = Some(Quantity::Time(shop.by_git(runs)));
     table.at_most("19 submodules without images; `git ls-tree` and `git config`", Quantity::Time(time), theirs, ms(10));
     table.at_most("git processes of it", count(children), None, count(3));
     Ok(())
+}
+
+/// The lock, cold and warm, and `crane digest` for its images, turn and turn about, so that a disturbance meets all three.
+fn sixteen_images(shop: &Shop, runs: usize) -> Result<[Quantity; 3], Missing> {
+    let (references, part, home) = (shop.references(), bench::part("crane")?, shop.home());
+    drop(shop.lock(ONE_PLATFORM, "kept"));
+    let mut times = [const { Vec::new() }; 3];
+    for run in 0..runs {
+        times[0].push(fastest(1, || drop(shop.lock(ONE_PLATFORM, &format!("cold-{run}")))));
+        times[1].push(fastest(1, || drop(shop.lock(ONE_PLATFORM, "kept"))));
+        times[2].push(side_by_side(&part, &["digest", "--insecure"], &references, &home));
+    }
+    Ok(times.map(|times| Quantity::Time(shop::middle(times))))
 }
 
 /// What commands cost that find everything done, in the same shop once it is deployed.
@@ -134,15 +142,6 @@ impl train::Shop {
         let finished = self.ends(&format!("--format json {line}"), code);
         let document: serde_json::Value = serde_json::from_str(finished.stdout()).unwrap();
         document["result"].clone()
-    }
-}
-
-/// Gives each call its number.
-fn numbered(mut what: impl FnMut(usize)) -> impl FnMut() {
-    let mut number = 0;
-    move || {
-        number += 1;
-        what(number);
     }
 }
 

@@ -12,7 +12,7 @@ use registry::layout::Blob;
 use tempfile::TempDir;
 use test_support::bench::Missing;
 use test_support::measure::fastest;
-use test_support::{DockerRegistry, GitShim, Invocation, Repository, Sandbox};
+use test_support::{DockerRegistry, GitShim, Invocation, RegistryRelease, Repository, Sandbox};
 
 use crate::images::Image;
 
@@ -35,8 +35,8 @@ pub(crate) struct Shop {
 
 impl Shop {
     /// A shop of some services with images, and of some submodules that are only configuration.
-    pub(crate) fn new(services: usize, others: usize) -> Result<Self, Missing> {
-        let registry = DockerRegistry::start_silent()?;
+    pub(crate) fn new(release: RegistryRelease, services: usize, others: usize) -> Result<Self, Missing> {
+        let registry = DockerRegistry::start_silent(release)?;
         let images: Vec<Image> = (0..services).map(Image::new).collect();
         for image in &images {
             store(&registry.storage(), image);
@@ -116,7 +116,11 @@ const NO_IMAGES_HERE: &str = "origin/none";
 
 /// The median of the times of some runs.
 pub(crate) fn median(runs: usize, mut what: impl FnMut()) -> Duration {
-    let mut times: Vec<Duration> = (0..runs).map(|_| fastest(1, &mut what)).collect();
+    middle((0..runs).map(|_| fastest(1, &mut what)).collect())
+}
+
+/// The median of some times; of an even number the later one.
+pub(crate) fn middle(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
 }

@@ -9,6 +9,7 @@ use lock_model::{CONFIG_FILE, Content, Lock};
 use super::files::{STANDARD_INPUT, candidates, read_bytes, read_lock_file};
 use crate::context::{Local, Surroundings, git_error};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hints::of_uncommitted_configuration;
 use crate::inputs::Inputs;
 use crate::output_file::{MissingFolders, write_output};
 use crate::report::v1::LockComposeReport;
@@ -52,7 +53,8 @@ pub fn compose_override(
         }
     }
     let bytes = read_bytes(&request.file, surroundings)?;
-    let pins = pins(&lock, &request.service, &prefix(repository, &request.lock, surroundings)?)?;
+    let (prefix, uncommitted) = prefix(repository, &request.lock, surroundings)?;
+    let pins = pins(&lock, &request.service, &prefix)?;
     let made = deployer::compose_override(&bytes, &request.file.display().to_string(), &pins).map_err(|error| {
         Error::from_source(ErrorKind::Usage, "there is no override file to make", error)
             .hint("`--service TEMPLATE` says what the file calls a service, such as `{name}` or `{short}`")
@@ -66,7 +68,7 @@ pub fn compose_override(
         lock: lock.id().clone(),
         compose_file: request.file.display().to_string(),
         services: made.pinned.iter().map(|(name, pin)| (name.clone(), pin.to_string())).collect(),
-        warnings: made.warnings.iter().map(ToString::to_string).collect(),
+        warnings: made.warnings.iter().map(ToString::to_string).chain(uncommitted).collect(),
         file: made.text,
         written: request.output.as_ref().map(|path| path.display().to_string()),
     })
@@ -82,20 +84,20 @@ fn keeps(input: &Path, output: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::Usage, message).hint("an override is a file of its own: `-f compose.yml -f locked.yml`"))
 }
 
-/// What service names begin with, by the configuration beside the lock; nothing where there is none.
-fn prefix(repository: &Path, lock: &str, surroundings: &Surroundings) -> Result<String> {
-    let Ok(local) = Local::open(repository, surroundings) else { return Ok(String::new()) };
+/// What service names begin with, by the configuration of the lock's commit, and a warning where the work tree has another
+/// one. Nothing where there is no configuration.
+fn prefix(repository: &Path, lock: &str, surroundings: &Surroundings) -> Result<(String, Option<String>)> {
+    let Ok(local) = Local::open(repository, surroundings) else { return Ok(Default::default()) };
     let revision = if lock == STANDARD_INPUT || Path::new(lock).is_file() { "HEAD" } else { lock };
     let unreadable = |error| git_error("the configuration cannot be read", error);
     for candidate in &candidates(revision) {
-        if local.git.commit(candidate).map_err(unreadable)?.is_none() {
-            continue;
-        }
+        let Some(commit) = local.git.commit(candidate).map_err(unreadable)? else { continue };
         let bytes = Inputs::config(&local.git, candidate).map_err(unreadable)?;
         let Some(bytes) = bytes else { break };
-        return Ok(parse_config(CONFIG_FILE, &bytes)?.project.prefix);
+        let prefix = parse_config(CONFIG_FILE, &bytes)?.project.prefix;
+        return Ok((prefix, of_uncommitted_configuration(&local.git, &commit.id)));
     }
-    Ok(String::new())
+    Ok(Default::default())
 }
 
 /// The locked images, by the name that the compose file has for each service.

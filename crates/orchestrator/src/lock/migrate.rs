@@ -16,6 +16,7 @@ use super::files::{check_lock_folder, read_bytes, write_lock_folder};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event as Progress;
+use crate::hints::of_uncommitted_configuration;
 use crate::image_failure::{Patience, unresolved};
 use crate::inputs::Inputs;
 use crate::lock_builder::{Resolving, image_policy};
@@ -86,6 +87,7 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
         Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is not in commit {}", rules_at.short(12)))
             .hint("name a commit that has one with `--rules REV`")
     })?;
+    let uncommitted = of_uncommitted_configuration(&context.git, &rules_at);
     let place = Place::find(context, &older, &rules, request.revision.as_deref())?;
     let own = load_config(context, place.commit.as_str())?;
     let chosen = match &own {
@@ -97,6 +99,7 @@ pub async fn migrate_lock(context: &Context, request: &LockMigrateRequest) -> Re
     let made = make(context, &older, &place, chosen, policy).await?;
     let rules_at = if own.is_some() { None } else { Some(rules_at) };
     let mut warnings = made.warnings;
+    warnings.extend(uncommitted);
     if context.superproject.commit(&older.commit).is_err() {
         let commit = lock_model::escaping::shorten(&older.commit, 50);
         warnings.push(format!(

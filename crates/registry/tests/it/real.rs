@@ -3,7 +3,7 @@
 use lock_model::{Digest, ErrorClass, ImageReference, ImageRepository};
 use registry::layout::{ImageContent, IndexContent, LayoutWriter};
 use registry::{DigestRequest, Mirror, Registry};
-use test_support::{DockerRegistry, Skopeo};
+use test_support::{DockerRegistry, DoorSettings, RegistryRelease, Skopeo, bench};
 
 use crate::support::{
     HOST, THEIRS, commit, image, on_layout, options, platform, repository, request, resolve, soon, tag,
@@ -20,7 +20,11 @@ struct Copied {
 
 impl Copied {
     fn make() -> Option<Self> {
-        let server = DockerRegistry::start_or_skip()?;
+        Self::make_in(RegistryRelease::V2)
+    }
+
+    fn make_in(release: RegistryRelease) -> Option<Self> {
+        let server = bench::or_skip(DockerRegistry::start_release(release, &DoorSettings::default()))?;
         let skopeo = Skopeo::find_or_skip()?;
         let folder = tempfile::tempdir().unwrap();
         let mut writer = LayoutWriter::create(folder.path()).unwrap();
@@ -43,7 +47,13 @@ impl Copied {
 
 #[tokio::test]
 async fn b1_a_real_registry_and_a_folder_give_the_same_lock_entry_as_skopeo_sees() {
-    let Some(copied) = Copied::make() else { return };
+    for release in [RegistryRelease::V2, RegistryRelease::V3] {
+        let Some(copied) = Copied::make_in(release) else { return };
+        same_entries(&copied).await;
+    }
+}
+
+async fn same_entries(copied: &Copied) {
     let (wire, layout) = (copied.mirrored(), on_layout(copied.folder.path()));
     let mut wanted = request(&["missing", "index"]);
     wanted.platforms.push(platform("linux/arm64"));

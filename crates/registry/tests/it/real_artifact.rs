@@ -13,7 +13,7 @@ use registry::credentials::Login;
 use registry::layout::{Blob, IndexContent, LayoutReader, LayoutWriter};
 use registry::{ClientCertificate, PemAuthority, Registry, RegistryErrorKind};
 use secrecy::ExposeSecret as _;
-use test_support::{DockerRegistry, DoorSettings, Skopeo};
+use test_support::{DockerRegistry, DoorSettings, RegistryRelease, Skopeo, bench};
 
 use crate::real_auth::{
     AUTHORITY, CLIENT, CLIENT_KEY, HTPASSWD, PASSWORD, SERVER, SERVER_KEY, TOKEN_SERVICE, file, registry, token_service,
@@ -80,8 +80,11 @@ async fn goes_round(registry: &Registry) {
 
 #[tokio::test]
 async fn artefacts_go_round_in_a_registry_without_a_list_of_referrers() {
-    let Some(server) = DockerRegistry::start_or_skip() else { return };
-    goes_round(&registry(&server, None, |_| ())).await;
+    for release in [RegistryRelease::V2, RegistryRelease::V3] {
+        let server = DockerRegistry::start_release(release, &DoorSettings::default());
+        let Some(server) = bench::or_skip(server) else { return };
+        goes_round(&registry(&server, None, |_| ())).await;
+    }
 }
 
 #[tokio::test]
