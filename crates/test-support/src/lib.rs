@@ -5,6 +5,7 @@
 //! the tests in the same way and so stay hidden. Every function panics when its part does not work; only a part that
 //! a machine *lacks* is a value ([`bench::Missing`]).
 
+mod backing_server;
 pub mod bench;
 mod cluster;
 mod environment;
@@ -26,6 +27,7 @@ mod server;
 mod toxiproxy;
 mod workspace;
 
+pub use backing_server::{Backing, BackingServer, Wire};
 pub use cluster::{Cluster, Image, Node};
 pub use environment::search_path;
 pub use filters::Filters;

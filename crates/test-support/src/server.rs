@@ -68,8 +68,8 @@ impl Server {
         let mut process = process.unwrap_or_else(|error| panic!("`{name}` does not start: {error}"));
         let start = Instant::now();
         while start.elapsed() < PATIENCE && process.try_wait().is_ok_and(|ended| ended.is_none()) {
-            if let Some(address) = listens_at(process.id()) {
-                return Self { process, address };
+            if let Some(port) = listens_at(process.id()).first() {
+                return Self { process, address: format!("127.0.0.1:{port}") };
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -100,23 +100,25 @@ impl Drop for Server {
     }
 }
 
-/// The loopback address that a process listens at, by what the kernel shows of its sockets.
-fn listens_at(process: u32) -> Option<String> {
+/// The ports of 127.0.0.1 that a process listens at, by what the kernel shows of its sockets.
+pub(crate) fn listens_at(process: u32) -> Vec<u16> {
     let folder = PathBuf::from(format!("/proc/{process}"));
     let sockets: Vec<String> = std::fs::read_dir(folder.join("fd"))
-        .ok()?
+        .into_iter()
+        .flatten()
         .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()?.into_os_string().into_string().ok())
         .filter_map(|target| Some(target.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
         .collect();
-    let table = std::fs::read_to_string(folder.join("net/tcp")).ok()?;
+    let table = std::fs::read_to_string(folder.join("net/tcp")).unwrap_or_default();
     // `sl local_address rem_address st … inode`: state 0A is LISTEN, 0100007F is 127.0.0.1.
-    table.lines().skip(1).find_map(|line| {
+    let ports = table.lines().skip(1).filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (&local, &state, &inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
         let port = local.strip_prefix("0100007F:")?;
         let ours = state == "0A" && sockets.iter().any(|socket| socket == inode);
-        ours.then(|| Some(format!("127.0.0.1:{}", u16::from_str_radix(port, 16).ok()?)))?
-    })
+        ours.then(|| u16::from_str_radix(port, 16).ok())?
+    });
+    ports.collect()
 }
 
 /// A socket that listens already, to be handed to a server, and its address: who connects early waits in its queue.

@@ -4,6 +4,7 @@
 //! there and why the rest is not; the crate `test-support` reads it.
 
 mod cluster_parts;
+mod database_parts;
 mod debian_parts;
 mod go_parts;
 
@@ -51,6 +52,12 @@ const PARTS: &[Part] = &[
     Part { name: "kwok", bring: cluster_parts::kwok },
     Part { name: "helm3", bring: cluster_parts::helm3 },
     Part { name: "helm4", bring: cluster_parts::helm4 },
+    Part { name: "postgresql", bring: database_parts::postgresql },
+    Part { name: "redis", bring: database_parts::redis },
+    Part { name: "mariadb", bring: database_parts::mariadb },
+    Part { name: "rabbitmq", bring: database_parts::rabbitmq },
+    Part { name: "nats-server", bring: database_parts::nats },
+    Part { name: "grpc-health", bring: database_parts::grpc_health },
 ];
 
 /// A part that is there.

@@ -22,7 +22,7 @@ pub use images::Image;
 pub use node::Node;
 
 use crate::bench::{self, Missing, Part};
-use certificates::Authority;
+pub(crate) use certificates::Authority;
 use kwok::Kwok;
 use space::{Network, Space};
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
+mod backing_servers;
 mod cluster;
 mod registry;
 mod repository;
