@@ -10,7 +10,18 @@ use std::path::{Path, PathBuf};
 pub(crate) const PAGE: &str = "docs/cases.md";
 
 /// How many cases each letter has. The numbers are stable.
-const LAST: [(char, u32); 4] = [('P', 30), ('B', 47), ('T', 76), ('F', 30)];
+const LAST: [(char, u32); 10] = [
+    ('P', 30),
+    ('B', 47),
+    ('T', 76),
+    ('F', 30),
+    ('A', 3),
+    ('D', 2),
+    ('H', 2),
+    ('Q', 3),
+    ('R', 2),
+    ('W', 4),
+];
 
 /// Up to here numbers are given out in blocks to people who work at the same time: a gap is no fault.
 const BLOCKS: [(char, u32); 2] = [('T', 99), ('F', 49)];
@@ -183,7 +194,7 @@ mod tests {
         assert_eq!(Case::read("tag"), None);
         let names = BTreeMap::from([(case, vec!["registry: `t7_moved`".to_owned()])]);
         let error = fill("| T7 | a | b | |\n", &names).unwrap_err();
-        assert!(error.starts_with("B1 has no row; B2 has no row"), "{error}");
+        assert!(error.starts_with("A1 has no row; A2 has no row"), "{error}");
         assert!(error.contains("; P1 has no row; "), "{error}");
 
         let page: String = LAST
