@@ -137,6 +137,11 @@ impl<'a> ClusterShop<'a> {
         digest
     }
 
+    /// Where its pods run, and the registry that they come from.
+    pub(crate) fn node(&self) -> &Node {
+        self.node
+    }
+
     /// The product with the cluster in its environment.
     #[track_caller]
     pub(crate) fn ends(&self, line: &str, code: i32) -> Finished {

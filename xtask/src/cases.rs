@@ -10,18 +10,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const PAGE: &str = "docs/cases.md";
 
 /// How many cases each letter has. The numbers are stable.
-const LAST: [(char, u32); 10] = [
-    ('P', 30),
-    ('B', 47),
-    ('T', 76),
-    ('F', 30),
-    ('A', 3),
-    ('D', 2),
-    ('H', 2),
-    ('Q', 3),
-    ('R', 2),
-    ('W', 4),
-];
+const LAST: [(char, u32); 10] =
+    [('P', 30), ('B', 47), ('T', 76), ('F', 30), ('A', 3), ('D', 2), ('H', 2), ('Q', 3), ('R', 2), ('W', 4)];
 
 /// Up to here numbers are given out in blocks to people who work at the same time: a gap is no fault.
 const BLOCKS: [(char, u32); 2] = [('T', 99), ('F', 49)];

@@ -204,3 +204,63 @@ pub(super) fn locked_images<'a>(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn digest(digit: char) -> String {
+        format!("sha256:{}", digit.to_string().repeat(64))
+    }
+
+    /// What the pod of a workload with one locked container is found to run.
+    fn judged(image: &str, image_id: &str) -> Result<Vec<RunningContainer>, Vec<(FindingKind, String)>> {
+        let request = DeployRequest::new(
+            "staging".parse().unwrap(),
+            "shop",
+            digest('a').parse().unwrap(),
+            digest('b').parse().unwrap(),
+            "c".repeat(40).parse().unwrap(),
+        );
+        let service = DeployService::new("shop-cart".parse().unwrap());
+        let pin = ImagePin::new("registry.example/shop/cart".parse().unwrap(), digest('1').parse().unwrap());
+        let id = ObjectId {
+            group: "apps".to_owned(),
+            kind: "Deployment".to_owned(),
+            namespace: Some("shop".to_owned()),
+            name: "cart".to_owned(),
+        };
+        let workload = Workload { id: &id, object: &Map::new(), images: BTreeMap::from([("app".to_owned(), &pin)]) };
+        let pod = Object::new(json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": { "name": "cart-1", "namespace": "shop", "uid": "7" },
+            "spec": { "containers": [{ "name": "app", "image": image }] },
+            "status": { "phase": "Running", "containerStatuses": [{ "name": "app", "imageID": image_id }] }
+        }));
+        workload.judge(&RunningPod::of(&pod.unwrap()), &request, &service)
+    }
+
+    #[test]
+    fn d2_the_digest_that_the_node_reports_decides_wherever_it_was_pulled_from() {
+        let (locked, other) = (digest('1'), digest('2'));
+        let through_a_mirror = format!("mirror.example/proxy/shop/cart@{locked}");
+        let proven = judged(&through_a_mirror, &through_a_mirror).unwrap();
+        assert_eq!(proven[0].digest.as_str(), locked);
+        // An older Docker names a scheme.
+        judged("registry.example/shop/cart:1", &format!("docker-pullable://registry.example/shop/cart@{locked}"))
+            .unwrap();
+        // The mirror has another image under the tag, or the report has no digest at all.
+        for image_id in
+            [format!("mirror.example/proxy/shop/cart@{other}"), "mirror.example/proxy/shop/cart:1".to_owned()]
+        {
+            let wrong = judged(&format!("registry.example/shop/cart:1@{locked}"), &image_id).unwrap_err();
+            assert_eq!(wrong[0].0, FindingKind::Image);
+            assert!(wrong[0].1.contains(&image_id) && wrong[0].1.contains(&locked), "{wrong:?}");
+        }
+        let unknown = judged(&format!("registry.example/shop/cart:1@{locked}"), "").unwrap_err();
+        assert_eq!(unknown[0].0, FindingKind::NotRunning);
+    }
+}

@@ -125,8 +125,9 @@ impl Engine<'_> {
 
     /// Reads back what is stored.
     pub(super) async fn verify(&mut self) -> Result<StepOutcome> {
-        let proof = self.deployable()?.prove(self.context).await?;
-        let answer = if proof.is_proven() {
+        let deployable = self.deployable()?;
+        let proof = deployable.prove(self.context).await?;
+        let mut answer = if proof.is_proven() {
             let (level, detail) = match proof.level {
                 deployer::ProofLevel::Stored => (ledger::ProofLevel::Stored, String::new()),
                 deployer::ProofLevel::Running => (ledger::ProofLevel::Running, running(&proof.detail)),
@@ -138,7 +139,30 @@ impl Engine<'_> {
             let lines: Vec<String> = proof.findings.iter().map(ToString::to_string).collect();
             StepOutcome::failed(code, lines.join("\n"))
         };
+        if self.deployed_now {
+            answer.warnings.extend(self.kept_fields(&deployable).await);
+        }
         Ok(answer.document("proof.json", &proof))
+    }
+
+    /// A sentence for each object of the deployment that keeps fields of other programs: what was deployed is not all
+    /// that its pods are made of.
+    async fn kept_fields(&self, deployable: &Deployable) -> Vec<String> {
+        let kept = match deployable.foreign_fields(self.context).await {
+            Ok(kept) => kept,
+            Err(error) => return vec![format!("whether objects keep fields of other programs is not known: {error}")],
+        };
+        let sentence = |fields: deployer::ForeignFields| {
+            let more = if fields.more == 0 { String::new() } else { format!(" and {} more", fields.more) };
+            format!(
+                "{}: {} keeps what `{}` wrote, which is not in the release: {}{more}",
+                fields.service,
+                fields.object,
+                fields.manager,
+                fields.fields.join(", ")
+            )
+        };
+        kept.into_iter().map(sentence).collect()
     }
 
     /// The outcome of a release whose steps and suites all passed.
