@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use test_support::{Cluster, Finished, Image, Node, bench};
+use test_support::{Cluster, Finished, Image, Invocation, Node, bench};
 
 use crate::shop::{Built, CONFIGURATION, Shop};
 
@@ -158,9 +158,14 @@ impl<'a> ClusterShop<'a> {
     /// The same as administrator, with more variables in the job.
     #[track_caller]
     pub(crate) fn ends_in(&self, variables: &[(&str, &str)], line: &str, code: i32) -> Finished {
+        self.command(variables, line).run().expect_code(code)
+    }
+
+    /// The same before it is run.
+    pub(crate) fn command(&self, variables: &[(&str, &str)], line: &str) -> Invocation {
         let command = self.shop.orchestrator(line).search_path(self.search_path.clone());
         let command = variables.iter().fold(command, |command, (name, value)| command.env(name, value));
-        command.env("SHOP_KUBECONFIG", self.cluster.kubeconfig()).run().expect_code(code)
+        command.env("SHOP_KUBECONFIG", self.cluster.kubeconfig())
     }
 
     /// The digests that the containers of the service's pods run, as the kubelet says.
@@ -224,6 +229,12 @@ fn b29_plain_manifests_carry_a_lock_to_a_cluster_and_back() {
     assert_eq!(configurations(&staging), ["version-2"]);
     let verified = staging.ends("verify staging", 1);
     assert!(verified.text().contains("no container of it runs"), "{}", verified.text());
+
+    // To a look at what differs it is no refusal: the field and its writer are named.
+    let drift = staging.ends("drift staging", 1);
+    for told in ["edited", "Deployment/shop-cart", "`by-hand`", "containers[name=app].image", "other.example/cart:1"] {
+        assert!(drift.text().contains(told), "`{told}` is not in:\n{}", drift.text());
+    }
 }
 
 fn search_path_with(folder: &Path) -> OsString {

@@ -10,6 +10,7 @@ mod cache;
 mod changelog;
 mod children;
 mod cluster_health;
+mod cluster_plans;
 mod cluster_reports;
 mod cluster_settings;
 mod clusters;

@@ -22,6 +22,7 @@ const PRINTED: &[(&[&str], &str)] = &[
     (&["schema", "print", "ledger-record"], "schemas/ledger-record.schema.json"),
     (&["schema", "print", "report"], "schemas/report.schema.json"),
     (&["schema", "print", "evidence"], "schemas/evidence.schema.json"),
+    (&["schema", "print", "plan"], "schemas/plan.schema.json"),
     (&["reference", "cli"], "docs/reference/cli.md"),
     (&["reference", "exit-codes"], "docs/reference/exit-codes.md"),
     (&["reference", "environment"], "docs/reference/environment.md"),

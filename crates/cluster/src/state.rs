@@ -72,6 +72,8 @@ pub struct DeployedRelease {
     pub inputs: String,
     /// The name of each service's configuration.
     pub configurations: BTreeMap<String, String>,
+    /// The name of the Secret of each service; a rollback does not bring it back.
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// 32 random bytes that only the namespace knows.
@@ -158,7 +160,7 @@ impl Connection {
         deployed: &DeployedRelease,
     ) -> Result<NamespaceState, ClusterError> {
         self.change_state(state, |data| {
-            let DeployedRelease { release, lock, commit, inputs, configurations: _ } = deployed;
+            let DeployedRelease { release, lock, commit, inputs, configurations: _, secrets: _ } = deployed;
             put(data, &[("release", release), ("lock", lock), ("commit", commit), ("inputs", inputs)]);
             let others = state.history.iter().filter(|other| *other != deployed);
             let history: Vec<Value> = std::iter::once(deployed).chain(others).take(HISTORY).map(to_json).collect();
@@ -195,23 +197,26 @@ fn put_owner(data: &mut Value, owner: &NamespaceOwner) {
 }
 
 fn to_json(deployed: &DeployedRelease) -> Value {
-    let DeployedRelease { release, lock, commit, inputs, configurations } = deployed;
+    let DeployedRelease { release, lock, commit, inputs, configurations, secrets } = deployed;
     json!({
         "release": release, "lock": lock, "commit": commit, "inputs": inputs, "configurations": configurations,
+        "secrets": secrets,
     })
 }
 
 fn from_json(value: &Value) -> DeployedRelease {
     let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let configurations = value.get("configurations").and_then(Value::as_object).into_iter().flatten();
-    let configurations =
-        configurations.filter_map(|(service, name)| Some((service.clone(), name.as_str()?.to_owned())));
+    let names = |field: &str| {
+        let names = value.get(field).and_then(Value::as_object).into_iter().flatten();
+        names.filter_map(|(service, name)| Some((service.clone(), name.as_str()?.to_owned()))).collect()
+    };
     DeployedRelease {
         release: text("release"),
         lock: text("lock"),
         commit: text("commit"),
         inputs: text("inputs"),
-        configurations: configurations.collect(),
+        configurations: names("configurations"),
+        secrets: names("secrets"),
     }
 }
 
@@ -245,6 +250,7 @@ impl NamespaceState {
             commit: text("commit").unwrap_or_default(),
             inputs: text("inputs").unwrap_or_default(),
             configurations: history.first().map(|newest| newest.configurations.clone()).unwrap_or_default(),
+            secrets: history.first().map(|newest| newest.secrets.clone()).unwrap_or_default(),
         });
         Ok(Self { owner, deployed, history, key: StateKey::new(key), secret })
     }

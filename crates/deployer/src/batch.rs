@@ -23,7 +23,9 @@ pub struct BatchObject {
 }
 
 /// What a deployment does with an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum BatchPart {
     /// Settings: written before everything else, and not waited for.
     Settings,

@@ -6,6 +6,7 @@ use lock_model::{Digest, ServiceName};
 
 use crate::apply::ApplyPlan;
 use crate::batch::BatchObject;
+use crate::diff::ServiceChanges;
 use crate::helm::HelmPlan;
 use crate::image_pinning::UnpinnedImage;
 use crate::render::RenderPlan;
@@ -18,6 +19,9 @@ pub struct Plan {
     pub digest: Digest,
     /// What differs from what is deployed now; empty when nothing does.
     pub changes: Vec<Change>,
+    /// The same for reviewers, service by service in the order of the request: what changes each, field by field. Empty for
+    /// the target `render`, whose tree is the review.
+    pub services: Vec<ServiceChanges>,
     /// Images that the lock does not decide.
     pub unpinned_images: Vec<UnpinnedImage>,
     /// What people should know besides, a sentence each.

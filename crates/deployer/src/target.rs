@@ -31,6 +31,15 @@ impl Target {
         }
     }
 
+    /// The same for a look at what differs from a release that is deployed: fields of other programs, which a deployment
+    /// would refuse to take over, are differences. The plan is not to be applied.
+    pub async fn plan_for_drift(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
+        match self {
+            Self::Render(_) | Self::Helm(_) => self.plan(request).await,
+            Self::Apply(target) => Box::pin(target.taking_everything().plan(request)).await,
+        }
+    }
+
     /// Does what the plan says, and nothing else.
     ///
     /// It may take minutes; `events` is called in order, before and after each part. The same plan again changes

@@ -1,8 +1,10 @@
 //! Planning, deploying and verifying an environment.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use deployer::Plan;
 use ledger::{Ledger, Step, StepResult};
 use lock_model::{CommitId, EnvironmentName, Lock};
 use promotion::attempts::Purpose;
@@ -20,6 +22,7 @@ use crate::merge_plan::{Merge, plan_merge};
 use crate::report::v1::{DriftReport, NotJudged, Operation, PlanReport, RunReport, VerifyReport};
 use crate::revision::Revision;
 use crate::rollback::{OnFailure, go_back_after};
+use crate::saved_plan::SavedPlan;
 use crate::site::Site;
 use crate::submodules::Target;
 use crate::test_merge::{TestMerge, test_merge};
@@ -39,12 +42,15 @@ pub struct DeployRequest {
     pub again: bool,
     /// What follows a deployment that fails.
     pub on_failure: OnFailure,
+    /// The file of a plan: what it says is deployed, or nothing is.
+    pub plan: Option<PathBuf>,
 }
 
 impl DeployRequest {
     /// The newest commit, without waiting, and only what is not deployed yet.
     pub fn new(environment: EnvironmentName) -> Self {
-        Self { environment, revision: None, wait: Duration::ZERO, again: false, on_failure: OnFailure::Stop }
+        let (revision, wait, again, on_failure, plan) = (None, Duration::ZERO, false, OnFailure::Stop, None);
+        Self { environment, revision, wait, again, on_failure, plan }
     }
 }
 
@@ -61,8 +67,36 @@ pub async fn plan<'a>(
 ) -> Result<PlanReport> {
     let context = match site.into() {
         Site::WithForge(context) => context,
-        Site::Alone(workspace) => return plan_alone(workspace, environment, revision).await,
+        Site::Alone(workspace) => return Box::pin(plan_alone(workspace, environment, revision)).await,
     };
+    Box::pin(planned(context, environment, revision)).await.map(|(report, _)| report)
+}
+
+/// The same, and writes the plan into a file, which [`deploy`] takes.
+///
+/// # Errors
+///
+/// As [`plan`]; [`ErrorKind::Usage`] without a forge, since what is deployed is not known then.
+pub async fn save_plan<'a>(
+    site: impl Into<Site<'a>>,
+    environment: &EnvironmentName,
+    revision: Option<&str>,
+    file: &Path,
+) -> Result<PlanReport> {
+    let context = site.into().forge()?;
+    context.check_output(file)?;
+    let (mut report, saved) = Box::pin(planned(context, environment, revision)).await?;
+    context.write_output(file, &saved?.to_json())?;
+    report.saved = Some(file.display().to_string());
+    Ok(report)
+}
+
+/// What would change, and the file of that plan, or why it cannot be saved.
+async fn planned(
+    context: &Context,
+    environment: &EnvironmentName,
+    revision: Option<&str>,
+) -> Result<(PlanReport, Result<SavedPlan>)> {
     let mut engine = open(context, environment, revision).await?;
     belongs(&engine.revision, &engine.lock.lock)?;
     engine.planning().refuse_foreign_places(context).await?;
@@ -72,9 +106,10 @@ pub async fn plan<'a>(
         engine.refuse_unpinned().await?;
     }
     let planned = engine.planning();
+    let saved = SavedPlan::of(&planned, &plan);
     let mut report = PlanReport::new(&planned, Some(plan), deployable.request.not_deployed);
     report.warnings.extend(of_edited_configuration(&context.git));
-    Ok(report)
+    Ok((report, saved))
 }
 
 /// The same in a clone without a forge: nothing counts as deployed. The lock is the one in the tree where that belongs to
@@ -174,6 +209,10 @@ pub async fn plan_pull_request<'a>(
 ///
 /// Where something cannot be found out or done; a gate that refuses is a report.
 pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunReport> {
+    let saved = request.plan.as_deref().map(SavedPlan::read).transpose()?.map(Box::new);
+    if let Some(saved) = &saved {
+        saved.is_for(&request.environment)?;
+    }
     context.needs_history()?;
     context.sync()?;
     find_environment(context, &request.environment).await?;
@@ -182,8 +221,12 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     let mut engine = open(context, &request.environment, request.revision.as_deref()).await?;
     preflight(context, engine.store.ledger(), &engine.revision, &engine.environment, Suites::None).await?;
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
-    let repeat = if request.again { Repeat::Deploy } else { Repeat::No };
-    match engine.run(&wanted, repeat).await {
+    if let Some(saved) = &saved {
+        saved.is_of(&engine.release, &engine.revision.commit)?;
+    }
+    let repeat = if request.again || saved.is_some() { Repeat::Deploy } else { Repeat::No };
+    engine.saved = saved;
+    match Box::pin(engine.run(&wanted, repeat)).await {
         Ok(stopped) => Ok(engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped)),
         Err(error) => {
             drop(lease);
@@ -216,10 +259,11 @@ pub async fn drift(context: &Context, environment: &EnvironmentName) -> Result<D
     let mut engine = deployed(context, environment).await?;
     let proof = compared(context, &mut engine).await?;
     let deployable = Box::pin(engine.deployable_with_settings()).await?;
-    let changes = deployable.plan(context).await?.changes;
+    let Plan { changes, mut services, .. } = deployable.plan_for_drift(context).await?;
+    services.retain(deployer::ServiceChanges::changes);
     let foreign_fields = deployable.foreign_fields(context).await?;
     let (release, lock) = (engine.release.clone(), engine.lock.lock.id().clone());
-    Ok(DriftReport { environment: environment.clone(), release, lock, proof, changes, foreign_fields })
+    Ok(DriftReport { environment: environment.clone(), release, lock, proof, changes, services, foreign_fields })
 }
 
 /// The newest deployment of an environment.

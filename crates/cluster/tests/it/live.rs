@@ -334,6 +334,7 @@ async fn a_namespace_is_claimed_once() {
         lock: text("l"),
         commit: text("c"),
         inputs: format!("digest of {config}"),
+        secrets: BTreeMap::new(),
         configurations: BTreeMap::from([(text("cart"), text(config))]),
     };
     let deployed = of("r", "cart-config-2");

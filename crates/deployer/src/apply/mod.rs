@@ -4,6 +4,7 @@
 //! inventory that knows the objects it made.
 
 mod adjust;
+mod changes;
 mod inventory;
 mod live;
 mod order;
@@ -29,5 +30,14 @@ pub(crate) use ownership::LAST_APPLIED;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConflictRule {
     /// Field managers whose fields are taken over.
-    pub take: BTreeSet<String>,
+    take: BTreeSet<String>,
+    /// Whether those of all others are as well; for plans that are looked at and never applied.
+    take_all: bool,
+}
+
+impl ConflictRule {
+    /// Takes the fields of these managers over.
+    pub fn new(take: BTreeSet<String>) -> Self {
+        Self { take, take_all: false }
+    }
 }

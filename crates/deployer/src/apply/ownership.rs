@@ -107,7 +107,7 @@ pub(super) fn judge_conflicts(
             && conflict.field == ".spec.replicas"
     };
     let conflicts = conflicts.iter().filter(|conflict| !is_moved(conflict)).cloned();
-    conflicts.partition(|conflict| is_scaled(conflict) || rule.take.contains(&conflict.manager))
+    conflicts.partition(|conflict| rule.take_all || is_scaled(conflict) || rule.take.contains(&conflict.manager))
 }
 
 fn is_client_side(entry: &Value) -> bool {
@@ -280,7 +280,7 @@ mod tests {
             conflict("by-hand", None, ".data.k"),
             conflict("helm", None, ".data.k"),
         ];
-        let rule = ConflictRule { take: ["argocd".to_owned()].into() };
+        let rule = ConflictRule::new(["argocd".to_owned()].into());
         let entry = entry("helm", "Update", &json!({ "f:data": { "f:a": {} } }));
         let moved = to_move(&live(&json!([entry])), &json!({}));
         let (taken, refused) = judge_conflicts(&all, &rule, moved.as_ref());

@@ -12,6 +12,7 @@ use super::inventory::{Entry, Inventory, Leftover, is_record, judge_leftover};
 use super::live::{Found, Wanted, digest_of};
 use super::order::rank;
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
+use crate::diff::ServiceChanges;
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{PlannedRequest, Rendering, content, image_changes, inspect};
@@ -30,7 +31,7 @@ pub struct ApplyPlan {
     pub services: Vec<PlannedService>,
     pub(crate) batch: Vec<BatchObject>,
     namespace: String,
-    pub(super) settings: PlannedSettings,
+    pub(crate) settings: PlannedSettings,
     pub(super) request: PlannedRequest,
 }
 
@@ -97,9 +98,9 @@ pub struct PlannedObject {
     pub(super) moves: bool,
     /// What people should know about it.
     pub(super) notes: Vec<String>,
-    live: Option<Object>,
+    pub(super) live: Option<Object>,
     /// What the API server would make of it; none where it was not asked.
-    after: Option<Object>,
+    pub(super) after: Option<Object>,
 }
 
 /// What a plan does with an object.
@@ -323,6 +324,11 @@ fn finished(
     let written =
         services.iter().flat_map(|service| service.objects.iter().filter_map(|object| object.change(&service.service)));
     let changes = settings.changes().into_iter().chain(written).chain(removals.iter().filter_map(removal)).collect();
+    let masking = settings.masking();
+    let reviewed = services
+        .iter()
+        .map(|planned| planned.reviewed(&removals, &settings, &masking))
+        .collect::<Vec<ServiceChanges>>();
     let kept = services.iter().flat_map(|service| {
         service.objects.iter().map(|object| object.batch_object(&service.service)).collect::<Vec<_>>()
     });
@@ -331,6 +337,7 @@ fn finished(
     Plan {
         digest: digest.expect("JSON that was read has a canonical form"),
         changes,
+        services: reviewed,
         unpinned_images: manifests.unpinned_images.clone(),
         notes,
         references,

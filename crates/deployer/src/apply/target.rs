@@ -21,6 +21,11 @@ impl ApplyTarget {
         Self { namespace, conflicts }
     }
 
+    /// The same target, whose plans take over every field that another program owns.
+    pub(crate) fn taking_everything(&self) -> Self {
+        Self { conflicts: ConflictRule { take_all: true, ..self.conflicts.clone() }, ..self.clone() }
+    }
+
     pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
         let manifests = read(request)?;
         self.namespace.refuse_other_owner(request).await?;

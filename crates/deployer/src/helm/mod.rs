@@ -3,6 +3,7 @@
 //! helm takes a chart and not the bytes of a plan. The plan therefore holds what the chart was rendered to, twice, and the
 //! same way; what helm stored afterwards is compared with it.
 
+mod changes;
 mod chart_folder;
 mod plan;
 mod program;

@@ -7,6 +7,7 @@ use cluster::{Kind, LeasePlace, ReferenceReport};
 use lock_model::ServiceName;
 use serde_json::{Map, Value};
 
+use super::changes::{Changing, StoredSource};
 use super::program::HelmVersion;
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::image_pinning::{Pins, UnpinnedImage};
@@ -28,7 +29,7 @@ pub struct HelmPlan {
     /// The helm that rendered it.
     pub helm: HelmVersion,
     pub(crate) batch: Vec<BatchObject>,
-    pub(super) settings: PlannedSettings,
+    pub(crate) settings: PlannedSettings,
     namespace: String,
     pub(super) request: PlannedRequest,
 }
@@ -95,6 +96,8 @@ pub(super) struct StoredState {
     pub(super) rendering: Rendering,
     /// Whether helm says that it is deployed: not failed, not pending.
     pub(super) is_deployed: bool,
+    /// What it was rendered from.
+    pub(super) source: StoredSource,
 }
 
 /// What the cluster says about all services together.
@@ -119,9 +122,14 @@ pub(super) fn assemble(
     let (mut unpinned, mut not_started) = (BTreeSet::new(), BTreeSet::new());
     let mut owners: BTreeMap<ObjectId, ServiceName> = BTreeMap::new();
     let mut identity = BTreeMap::new();
+    let (masking, mut services) = (settings.masking(), Vec::new());
     for RenderedService { service, rendering, stored, mut live } in rendered {
         let name = &service.name;
         let before = stored.as_ref().map(|stored| &stored.rendering);
+        let action = action_of(stored.as_ref(), &rendering, &live);
+        let planned =
+            Changing { request, service, rendering: &rendering, stored: stored.as_ref(), live: &live, action };
+        services.push(planned.changes(&settings, &masking));
         batch.extend(batch_of(request, name, before, &rendering, &mut live)?);
         let inspection = inspect(request, service, &pins, &rendering);
         let violations = inspection.violations.into_iter();
@@ -137,17 +145,6 @@ pub(super) fn assemble(
         }
         changes.extend(between(name, before, &rendering, &live.differing));
         identity.insert(name.clone(), rendering.to_json());
-        let action = match &stored {
-            None => ReleaseAction::Install,
-            Some(stored)
-                if stored.is_deployed
-                    && live.differing.is_empty()
-                    && stored.rendering.difference(&rendering).is_none() =>
-            {
-                ReleaseAction::Keep
-            }
-            Some(_) => ReleaseAction::Upgrade,
-        };
         let (chart, values) = (service.files.clone(), service.values.clone());
         releases.push(PlannedRelease { service: name.clone(), action, wave: service.wave, chart, values, rendering });
     }
@@ -164,6 +161,7 @@ pub(super) fn assemble(
     Ok(Plan {
         digest: digest.expect("JSON that was read has a canonical form"),
         changes,
+        services,
         unpinned_images: unpinned.into_iter().collect(),
         notes,
         references,
@@ -177,6 +175,18 @@ pub(super) fn assemble(
             request: PlannedRequest::of(request),
         }),
     })
+}
+
+fn action_of(stored: Option<&StoredState>, rendering: &Rendering, live: &Live) -> ReleaseAction {
+    match stored {
+        None => ReleaseAction::Install,
+        Some(stored)
+            if stored.is_deployed && live.differing.is_empty() && stored.rendering.difference(rendering).is_none() =>
+        {
+            ReleaseAction::Keep
+        }
+        Some(_) => ReleaseAction::Upgrade,
+    }
 }
 
 /// What the release of a service writes, and what it takes away.

@@ -10,6 +10,7 @@ use cluster::{Connection, Kind, Object, Selection};
 use lock_model::ErrorClass;
 use serde_json::{Map, Value};
 
+use super::changes::StoredSource;
 use crate::error::DeployError;
 use crate::namespace::Rendering;
 use crate::problem::escaped;
@@ -104,6 +105,11 @@ impl StoredRelease {
         let chart = text("/chart/metadata/name").ok_or("it names no chart")?.to_owned();
         let rendering = rendering_of(&payload, namespace)?;
         Ok(Self { revision, status, chart, rendering, secret, payload: Payload(payload) })
+    }
+
+    /// What it was rendered from.
+    pub(super) fn source(&self) -> StoredSource {
+        StoredSource::of(&self.payload.0)
     }
 
     /// The Secret of the same revision, called failed: helm goes on from there, and nothing is uninstalled.

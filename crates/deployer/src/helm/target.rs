@@ -117,6 +117,7 @@ impl HelmTarget {
         let rendered = rendered.into_iter().map(|(service, rendering)| {
             let stored = stored.remove(service.name.as_str()).map(|stored| StoredState {
                 is_deployed: stored.status == Status::Deployed,
+                source: stored.source(),
                 rendering: stored.rendering,
             });
             RenderedService { service, rendering, stored, live: live.remove(&service.name).unwrap_or_default() }

@@ -17,7 +17,7 @@ use crate::error::DeployError;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::proof::{Finding, FindingKind};
 use crate::request::{DeployRequest, OccupiedPlace, Wave};
-use crate::settings::PlannedSettings;
+use crate::settings::{Part, PlannedSettings};
 
 /// One environment's namespace in a cluster, and the right to write it.
 #[derive(Clone)]
@@ -197,7 +197,8 @@ impl EnvironmentNamespace {
             lock: request.lock.to_string(),
             commit: request.commit.to_string(),
             inputs: settings.inputs.clone(),
-            configurations: settings.configurations(),
+            configurations: settings.names_of(Part::Config),
+            secrets: settings.names_of(Part::Secret),
         };
         let state = self.connection.record_deployed(state, &deployed).await?;
         // What cannot be removed now is removed after another deployment.

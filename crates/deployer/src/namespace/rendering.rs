@@ -88,6 +88,11 @@ impl Rendering {
         self.objects.iter().chain(self.hooks.iter().filter(|(_, hook)| !is_test(hook)))
     }
 
+    /// The hooks of an event such as `pre-upgrade`.
+    pub(crate) fn hooks_of(&self, event: &str) -> impl Iterator<Item = (&ObjectId, &Object)> {
+        self.hooks.iter().filter(move |(_, hook)| hook_events(hook).contains(&event))
+    }
+
     /// Whether a hook is made before the objects that stay.
     pub(crate) fn is_before(&self, hook: &ObjectId) -> bool {
         self.hooks.get(hook).is_some_and(|hook| hook_events(hook).iter().any(|event| event.starts_with("pre-")))

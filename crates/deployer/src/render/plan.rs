@@ -34,6 +34,7 @@ pub fn plan(request: &DeployRequest, current: Option<&RenderedTree>) -> Result<P
     Ok(Plan {
         digest: tree.digest(),
         changes: changes::between(current, &tree.files),
+        services: Vec::new(),
         unpinned_images,
         notes: Vec::new(),
         references: ReferenceReport::default(),

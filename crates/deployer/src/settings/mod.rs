@@ -4,6 +4,7 @@
 //! A version's name ends in eight digits of an HMAC over its data, under a key that only the namespace knows: equal data
 //! has one name, and nothing can be learned of a secret from it.
 
+mod changes;
 mod formats;
 mod prune;
 mod versions;
@@ -14,7 +15,7 @@ use std::fmt;
 use secrecy::SecretString;
 
 pub use formats::{FormatError, parse_dotenv, parse_json, parse_kubectl_env_file, parse_yaml};
-pub(crate) use versions::{PlannedSettings, rename};
+pub(crate) use versions::{PlannedSettings, keyed_digest, rename};
 
 /// What a service is given besides its image.
 #[derive(Clone, Default)]

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::{ApplyMode, Connection, Kind, NamespaceState, Object, ObjectKey, StateKey};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use lock_model::ServiceName;
+use lock_model::{ErrorClass, ServiceName};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
@@ -32,8 +32,11 @@ pub(crate) struct PlannedSettings {
     pub(crate) versions: Vec<Version>,
     /// Others, such as the pull secret: one object that is changed in place.
     pub(crate) others: Vec<Object>,
-    /// Marks a namespace that has none; the names are made with it.
+    /// The key of the namespace, which the names are made with; a new one marks a namespace that has none. Absent where
+    /// the namespace has none and needs none.
     pub(crate) key: Option<StateKey>,
+    /// Whether the namespace has that key already.
+    pub(crate) is_key_stored: bool,
     /// A digest over all of it.
     pub(crate) inputs: String,
     /// What must not be shown.
@@ -48,6 +51,10 @@ pub(crate) struct Version {
     pub(crate) object: Object,
     /// Whether the namespace has it already.
     pub(crate) is_there: bool,
+    /// Whether the deployment before had another one, or none.
+    pub(crate) is_other: bool,
+    /// That other one, where the namespace still has it.
+    pub(crate) earlier: Option<Object>,
 }
 
 /// The names alone.
@@ -82,7 +89,8 @@ impl PlannedSettings {
     ) -> Result<Self, DeployError> {
         let has_settings = |one: &crate::DeployService| one.settings.config.is_some() || one.settings.secret.is_some();
         if request.pull_secret.is_none() && !request.services.iter().any(has_settings) {
-            return Ok(Self::default());
+            let key = state.map(|state| state.key.clone());
+            return Ok(Self { is_key_stored: key.is_some(), key, ..Self::default() });
         }
         let key = match state {
             Some(state) => state.key.clone(),
@@ -94,7 +102,7 @@ impl PlannedSettings {
                 state.and_then(|state| state.history.iter().find(|one| one.release == request.release.as_str()))
             }
         };
-        let mut planned = Self::default();
+        let mut planned = Self { is_key_stored: state.is_some(), ..Self::default() };
         planned.secrets.extend(request.pull_secret.iter().map(|pull| pull.password.clone()));
         for service in &request.services {
             let settings = &service.settings;
@@ -117,6 +125,7 @@ impl PlannedSettings {
         for version in &mut planned.versions {
             // The names are enough: a Secret's value is not read.
             version.is_there = version.is_there || connection.exists(version.object.key()).await?;
+            version.compare(connection, state).await?;
         }
         planned.others.extend(request.pull_secret.as_ref().map(|pull| pull_secret(namespace, pull)).transpose()?);
         let all: Vec<&Value> =
@@ -160,10 +169,10 @@ impl PlannedSettings {
         self.versions.iter().map(|version| &version.object).chain(&self.others)
     }
 
-    /// Which configuration each service has.
-    pub(crate) fn configurations(&self) -> BTreeMap<String, String> {
-        let configs = self.versions.iter().filter(|version| version.part == Part::Config);
-        configs.map(|version| (version.service.to_string(), version.object.key().name.clone())).collect()
+    /// Which configuration, or which Secret, each service has.
+    pub(crate) fn names_of(&self, part: Part) -> BTreeMap<String, String> {
+        let versions = self.versions.iter().filter(|version| version.part == part);
+        versions.map(|version| (version.service.to_string(), version.object.key().name.clone())).collect()
     }
 
     /// Writes all of it: the versions are the same as those of the same names that are there.
@@ -210,7 +219,31 @@ impl Version {
         if part == Part::Secret {
             object["type"] = "Opaque".into();
         }
-        Ok(Self { service: service.clone(), part, object: Object::new(object)?, is_there: false })
+        Ok(Self::of(service, part, Object::new(object)?))
+    }
+
+    fn of(service: &ServiceName, part: Part, object: Object) -> Self {
+        Self { service: service.clone(), part, object, is_there: false, is_other: true, earlier: None }
+    }
+
+    /// Looks at the one of the deployment before, where that is another one.
+    async fn compare(&mut self, connection: &Connection, state: Option<&NamespaceState>) -> Result<(), DeployError> {
+        let deployed = state.and_then(|state| state.deployed.as_ref());
+        let names = deployed.map(|deployed| match self.part {
+            Part::Config => &deployed.configurations,
+            Part::Secret => &deployed.secrets,
+        });
+        let Some(name) = names.and_then(|names| names.get(self.service.as_str())) else { return Ok(()) };
+        self.is_other = *name != self.object.key().name;
+        if self.is_other {
+            let key = ObjectKey { name: name.clone(), ..self.object.key().clone() };
+            self.earlier = match connection.find(&key).await {
+                // It is only shown; the right to read the present versions is enough for a deployment.
+                Err(error) if error.class() == ErrorClass::Denied => None,
+                answer => answer?,
+            };
+        }
+        Ok(())
     }
 }
 
@@ -235,7 +268,7 @@ async fn stored_config(
         "immutable": true,
         "data": found.at("/data").cloned().unwrap_or_else(|| json!({})),
     }))?;
-    Ok(Version { service: service.clone(), part: Part::Config, object, is_there: true })
+    Ok(Version { is_there: true, ..Version::of(service, Part::Config, object) })
 }
 
 fn pull_secret(namespace: &str, pull: &super::PullSecret) -> Result<Object, DeployError> {
@@ -258,7 +291,7 @@ fn pull_secret(namespace: &str, pull: &super::PullSecret) -> Result<Object, Depl
 }
 
 /// In hexadecimal; maps of JSON have their keys in order.
-fn keyed_digest(key: &StateKey, value: &Value) -> String {
+pub(crate) fn keyed_digest(key: &StateKey, value: &Value) -> String {
     let mut digest = Hmac::<Sha256>::new_from_slice(key.expose()).expect("a key of any length will do");
     digest.update(value.to_string().as_bytes());
     let mut digits = String::new();

@@ -33,7 +33,7 @@ impl Staging {
         let deadline = Instant::now() + Duration::from_secs(90);
         let opened = EnvironmentNamespace::new(&kubeconfig, &namespace, "forge/shop", deadline, Interrupt::new());
         let opened = runtime.block_on(opened).unwrap();
-        let rule = ConflictRule { take: take.iter().map(|name| (*name).to_owned()).collect() };
+        let rule = ConflictRule::new(take.iter().map(|name| (*name).to_owned()).collect());
         Some(Self { cluster, namespace, runtime, target: Target::Apply(ApplyTarget::new(opened, rule)) })
     }
 

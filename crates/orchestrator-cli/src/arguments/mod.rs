@@ -299,6 +299,8 @@ pub(crate) enum SchemaKind {
     Report,
     /// The documents that the ledger keeps beside its records.
     Evidence,
+    /// The file that `plan --save` writes.
+    Plan,
 }
 
 /// How the demo runs.

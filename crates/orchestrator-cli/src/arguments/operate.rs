@@ -83,6 +83,9 @@ pub(crate) struct PlanArgs {
     /// Plan what merging this pull request would deploy, also where the environment's turn comes later.
     #[arg(long = "pr", value_name = "N", value_parser = super::pull_request)]
     pub pull_request: Option<u64>,
+    /// Write the plan into this file: `deploy --plan` deploys it, or nothing.
+    #[arg(long, value_name = "FILE", conflicts_with = "pull_request")]
+    pub save: Option<std::path::PathBuf>,
 }
 
 /// What to deploy.
@@ -100,6 +103,9 @@ pub(crate) struct DeployArgs {
     /// Apply even where the ledger says that it is deployed: puts back what other hands changed.
     #[arg(long)]
     pub again: bool,
+    /// Deploy what this file of `plan --save` says, or refuse and name what is another by now.
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<std::path::PathBuf>,
     #[command(flatten)]
     pub on_failure: OnFailureArgs,
 }

@@ -40,6 +40,7 @@ pub(crate) async fn deploy(context: &Context, args: DeployArgs) -> Result<Shown>
     request.revision = args.rev;
     request.wait = args.wait.unwrap_or_default();
     request.again = args.again;
+    request.plan = args.plan;
     request.on_failure = args.on_failure.into();
     Ok(Shown::report(&library::deploy(context, &request).await?))
 }
@@ -58,9 +59,10 @@ pub(crate) async fn approvals(context: &Context, args: &ApprovalsArgs) -> Result
 
 pub(crate) async fn plan(opened: &Opened, args: &PlanArgs) -> Result<Shown> {
     let environment = &args.environment.name;
-    Ok(Shown::report(&match args.pull_request {
-        Some(number) => library::plan_pull_request(opened, environment, number).await?,
-        None => library::plan(opened, environment, args.rev.as_deref()).await?,
+    Ok(Shown::report(&match (args.pull_request, &args.save) {
+        (Some(number), _) => library::plan_pull_request(opened, environment, number).await?,
+        (None, Some(file)) => library::save_plan(opened, environment, args.rev.as_deref(), file).await?,
+        (None, None) => library::plan(opened, environment, args.rev.as_deref()).await?,
     }))
 }
 

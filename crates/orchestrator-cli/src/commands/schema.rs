@@ -1,6 +1,6 @@
 //! `schema print`.
 
-use orchestrator::report::v1::{evidence_schema, report_schema};
+use orchestrator::report::v1::{evidence_schema, report_schema, saved_plan_schema};
 
 use crate::arguments::{SchemaKind, SchemaPrintArgs};
 use crate::output::Shown;
@@ -14,6 +14,7 @@ pub(crate) fn print(args: &SchemaPrintArgs) -> Shown {
         SchemaKind::LedgerRecord => ledger::record_schema(),
         SchemaKind::Report => report_schema(),
         SchemaKind::Evidence => evidence_schema(),
+        SchemaKind::Plan => saved_plan_schema(),
     };
     Shown::bare(lock_model::schema_text(&schema))
 }

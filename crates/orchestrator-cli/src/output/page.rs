@@ -2,7 +2,8 @@
 
 use std::ops::{Add, AddAssign};
 
-use lock_model::escaping::{code_block, escape_markdown, escape_terminal_lines};
+use lock_model::escaping::{code_block, escape_markdown, escape_terminal, escape_terminal_lines};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::Table;
 use super::tone::{Screen, Tone};
@@ -21,12 +22,26 @@ enum Part {
     Told(Table),
     /// A document that is the result itself, such as a lock.
     Document(String),
+    Item(Item),
+}
+
+/// One item of a list, which may lie below another one.
+#[derive(Clone, Debug)]
+struct Item {
+    depth: usize,
+    tone: Tone,
+    text: String,
 }
 
 impl Page {
     /// Text in a tone; it may be a part of a line.
     pub(crate) fn toned(tone: Tone, text: impl Into<String>) -> Self {
         Self { parts: vec![Part::Text(tone, text.into())] }
+    }
+
+    /// An item of a list, on lines of its own that are no longer than the screen is wide; 0 is the outermost depth.
+    pub(crate) fn item(depth: usize, tone: Tone, text: impl Into<String>) -> Self {
+        Self { parts: vec![Part::Item(Item { depth, tone, text: text.into() })] }
     }
 
     /// Whether there is nothing on it.
@@ -58,7 +73,9 @@ impl Page {
                     before.truncate(before.len() - 1);
                 }
                 (Part::Told(_), _) => {}
-                (Part::Text(..) | Part::Table(_) | Part::Document(_), _) => rest.parts.push(part.clone()),
+                (Part::Text(..) | Part::Table(_) | Part::Document(_) | Part::Item(_), _) => {
+                    rest.parts.push(part.clone());
+                }
             }
         }
         rest
@@ -78,6 +95,7 @@ impl Page {
             Part::Text(tone, text) => paint(*tone, &escape_terminal_lines(text)),
             Part::Document(text) => escape_terminal_lines(text),
             Part::Table(table) | Part::Told(table) => table.to_text(screen),
+            Part::Item(item) => item.to_text(screen),
         });
         texts.collect()
     }
@@ -86,7 +104,7 @@ impl Page {
     pub(crate) fn problems(&self) -> Vec<String> {
         let rows = self.parts.iter().flat_map(|part| match part {
             Part::Table(table) | Part::Told(table) => table.bad_rows(),
-            Part::Text(..) | Part::Document(_) => Vec::new(),
+            Part::Text(..) | Part::Document(_) | Part::Item(_) => Vec::new(),
         });
         let rows: Vec<String> = rows.collect();
         if !rows.is_empty() {
@@ -111,9 +129,68 @@ impl Page {
                 }
                 Part::Document(text) => markdown.push_str(&code_block(text)),
                 Part::Table(table) | Part::Told(table) => markdown.push_str(&format_table(table)),
+                Part::Item(item) => {
+                    markdown.push('\n');
+                    markdown.push_str(&item.to_markdown());
+                    while let Some(Part::Item(item)) = parts.peek() {
+                        markdown.push_str(&item.to_markdown());
+                        parts.next();
+                    }
+                    markdown.push('\n');
+                }
             }
         }
         markdown
+    }
+}
+
+impl Item {
+    /// The lines that an item takes after its first one stand two columns further in.
+    fn to_text(&self, screen: &Screen) -> String {
+        let indent = "  ".repeat(self.depth);
+        let text = escape_terminal(&self.text);
+        let lines = match screen.width {
+            Some(width) => broken(&text, width.saturating_sub(indent.len())),
+            None => vec![text],
+        };
+        let line = |(index, line): (usize, &String)| {
+            let more = if index == 0 { "" } else { "  " };
+            format!("{indent}{more}{}\n", screen.paint(self.tone, line))
+        };
+        lines.iter().enumerate().map(line).collect()
+    }
+
+    fn to_markdown(&self) -> String {
+        format!("{}- {}\n", "  ".repeat(self.depth), escape_markdown(&self.text))
+    }
+}
+
+/// Lines of at most this width, the later ones two columns narrower: broken after a separator where one fits, else anywhere.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    loop {
+        let room = width.saturating_sub(if lines.is_empty() { 0 } else { 2 }).max(8);
+        if rest.width() <= room {
+            lines.push(rest.to_owned());
+            return lines;
+        }
+        let (mut fits, mut best, mut used) = (0, None, 0);
+        for (at, character) in rest.char_indices() {
+            used += character.width().unwrap_or_default();
+            if used > room {
+                break;
+            }
+            fits = at + character.len_utf8();
+            if matches!(character, ' ' | '.' | '/' | '@' | ',' | ']') {
+                best = Some(fits);
+            }
+        }
+        // A first piece that is much shorter than the line looks worse than a word that is cut.
+        let end = best.filter(|end| *end > fits / 3).unwrap_or(fits).max(rest.chars().next().map_or(1, char::len_utf8));
+        let (line, more) = rest.split_at(end);
+        lines.push(line.trim_end().to_owned());
+        rest = more.trim_start();
     }
 }
 
@@ -193,5 +270,28 @@ mod tests {
         let markdown = run().to_markdown();
         assert!(markdown.contains("\n\n| step | result |\n| --- | --- |\n| deploy | ok |\n\n"), "{markdown}");
         assert!(markdown.contains("\\*more\\*"), "{markdown}");
+    }
+
+    #[test]
+    fn items_fit_the_screen_and_are_a_list_in_markdown() {
+        let mut page = Page::from("shop-cart: image\n");
+        page += Page::item(1, Tone::Plain, "change Deployment/shop-cart");
+        page += Page::item(2, Tone::Plain, "spec.template.spec.containers[name=app].env[name=DATABASE_URL].valueFrom");
+        page += Page::item(3, Tone::Bad, "x".repeat(100));
+        page += "end\n";
+        let text = page.to_text(&Screen { width: Some(60), colour: false });
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        assert!(
+            text.contains("\n    spec.template.spec.containers[name=app].env[name=DATABASE\n      _URL].valueFrom\n")
+                || text.contains("containers[name=app].\n      env"),
+            "{text}"
+        );
+        assert!(
+            page.to_text(&Screen::PLAIN)
+                .contains("\n    spec.template.spec.containers[name=app].env[name=DATABASE_URL].valueFrom\n")
+        );
+        let markdown = page.to_markdown();
+        assert!(markdown.contains("shop-cart: image  \n\n  - change Deployment/shop-cart\n    - spec"), "{markdown}");
+        assert!(markdown.contains("\n\nend"), "{markdown}");
     }
 }

@@ -102,6 +102,12 @@ impl Deployable {
         self.compare(context).await?.map_err(|error| self.not_planned(error))
     }
 
+    /// The same to see what differs from a release that is deployed: a field that another program took is a difference.
+    pub(crate) async fn plan_for_drift(&self, context: &Context) -> Result<Plan> {
+        let target = self.target(context, None).await?;
+        target.plan_for_drift(&self.request).await.map_err(|error| self.not_planned(error))
+    }
+
     /// What would be deployed to an empty target; none is asked.
     pub(crate) async fn render(&self, context: &Workspace) -> Result<Plan, DeployError> {
         match &self.destination {

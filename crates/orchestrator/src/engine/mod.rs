@@ -51,6 +51,7 @@ use crate::events::Event;
 use crate::ledger_store::{Document, LedgerStore};
 use crate::report::v1::{Operation, RunReport, StepLine, StepResult as StepWord};
 use crate::revision::{LockFile, Revision};
+use crate::saved_plan::SavedPlan;
 use crate::status::then;
 
 /// One release on its way through one environment.
@@ -72,6 +73,8 @@ pub(crate) struct Engine<'a> {
     deploys: bool,
     /// What health has planned already.
     planned: Option<Plan>,
+    /// The plan that has to be deployed, where a caller has one.
+    pub saved: Option<Box<SavedPlan>>,
     /// What the newest proof rests on.
     verified: ProofLevel,
     findings: Option<gates::Findings>,
@@ -150,6 +153,7 @@ impl<'a> Engine<'a> {
             deployed_now: false,
             deploys: false,
             planned: None,
+            saved: None,
             verified: ProofLevel::Stored,
             findings: None,
             lines: Vec::new(),

@@ -96,7 +96,7 @@ impl Planning<'_> {
             config::Target::Render(target) => Destination::Render { branch: target.branch.clone(), folder: None },
             config::Target::Helm(_) => Destination::Helm(self.cluster_place()?),
             config::Target::Apply(_) => {
-                Destination::Apply(self.cluster_place()?, ConflictRule { take: environment.conflicts.clone() })
+                Destination::Apply(self.cluster_place()?, ConflictRule::new(environment.conflicts.clone()))
             }
         };
         let mut request = DeployRequest::new(

@@ -93,6 +93,10 @@ impl Engine<'_> {
                 }
             },
         };
+        if let Some(Err(error)) = self.saved.as_ref().map(|saved| saved.is_same(&plan)) {
+            self.give_back(lease).await;
+            return Err(error);
+        }
         self.warnings.extend(plan.notes.iter().cloned());
         for image in &plan.unpinned_images {
             self.warnings.push(unpinned_images::warning(image));

@@ -1,13 +1,13 @@
 use lock_model::{EnvironmentName, LockId, ReleaseId};
 use orchestrator::report::v1::{
-    AppliedFallback, ApprovalsReport, CarriedReview, DriftReport, HealthReport, HoldReport, Next, NextRun, PlanReport,
+    AppliedFallback, ApprovalsReport, CarriedReview, DriftReport, HealthReport, HoldReport, Next, NextRun,
     PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
 };
 use orchestrator::report::v1::{
-    Change, ChangeKind, CheckState, InputChanges, Proof, ProofLevel, RollbackPlanReport, Severity, SuiteVerdict,
+    ChangeKind, CheckState, InputChanges, Proof, ProofLevel, RollbackPlanReport, Severity, SuiteVerdict,
 };
 
-use super::{Text, not_judged, short_id, short_image};
+use super::{Text, plan, short_id, short_image};
 use crate::output::{Page, Table, Tone};
 
 fn weight(severity: Severity) -> &'static str {
@@ -17,7 +17,7 @@ fn weight(severity: Severity) -> &'static str {
     }
 }
 
-fn verb(kind: ChangeKind) -> &'static str {
+pub(super) fn verb(kind: ChangeKind) -> &'static str {
     match kind {
         ChangeKind::Added => "add",
         ChangeKind::Removed => "remove",
@@ -50,51 +50,6 @@ impl Text for HealthReport {
     }
 }
 
-impl Text for PlanReport {
-    fn text(&self) -> Page {
-        let (name, release, commit) = (&self.environment, self.release.id8(), self.commit.short(12));
-        let mut text = Page::from(match self.pull_request {
-            Some(number) => format!("{name}: merging pull request {number} makes release {release}\n"),
-            None => format!("{name}: release {release} from commit {commit}\n"),
-        });
-        text += match &self.plan {
-            Some(_) => changes(&self.changes),
-            None => "what would change there is not known\n".into(),
-        };
-        for skipped in &self.not_deployed {
-            text += format!("not deployed: {} ({})\n", skipped.service, skipped.reason);
-        }
-        for open in &self.not_checked {
-            text += Page::toned(Tone::Doubtful, "not checked") + format!(": {open}\n");
-            for detail in &open.details {
-                text += format!("  {detail}\n");
-            }
-        }
-        text + not_judged(&self.not_judged)
-    }
-}
-
-/// What would change, as a table.
-fn changes(changes: &[Change]) -> Page {
-    if changes.is_empty() {
-        return "nothing would change\n".into();
-    }
-    let mut table = Table::new(&["service", "change", "file", "image"]).dispensable(&["file"]);
-    for change in changes {
-        let service = change.service.as_ref().map_or("-", |service| service.as_str());
-        let shown = |image: &Option<String>| image.as_deref().map_or_else(|| "none".to_owned(), short_image);
-        let images: Vec<String> =
-            change.images.iter().map(|image| format!("{} → {}", shown(&image.from), shown(&image.to))).collect();
-        let tone = match change.kind {
-            ChangeKind::Added => Tone::Good,
-            ChangeKind::Removed => Tone::Bad,
-            ChangeKind::Changed => Tone::Doubtful,
-        };
-        table.row([service, verb(change.kind), change.path.as_str(), images.join(", ").as_str()]).paint("change", tone);
-    }
-    Page::from("\n") + table
-}
-
 impl Text for RollbackPlanReport {
     fn text(&self) -> Page {
         let name = &self.environment;
@@ -114,7 +69,7 @@ impl Text for RollbackPlanReport {
         if self.is_done {
             text += "the rollback is done already\n";
         }
-        text += changes(&self.changes);
+        text += plan::changes(&self.changes);
         text + "nothing was written; suites and probes were not asked\n"
     }
 }
@@ -157,7 +112,7 @@ impl Text for DriftReport {
                 let what = format!("{} by `{}`: {}{more}", foreign.object, foreign.manager, foreign.fields.join(", "));
                 table.row([foreign.service.as_str(), "fields", &what]).paint("since the deployment", Tone::Doubtful);
             }
-            text = text + "\n" + table;
+            text = text + "\n" + table + plan::edited(&self.services);
         }
         if !self.foreign_fields.is_empty() {
             text += Page::hint(

@@ -28,6 +28,10 @@ pub struct PlanReport {
     pub plan: Option<Digest>,
     /// What would change; empty where nothing would, or nothing could be compared.
     pub changes: Vec<deployer::Change>,
+    /// The same for reviewers: what changes each service and why, field by field. Values of secrets are markers, equal for
+    /// equal values in one namespace. Absent for the target `render`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<deployer::ServiceChanges>,
     /// Images that the lock does not pin.
     pub unpinned: Vec<deployer::UnpinnedImage>,
     /// Locked services that the environment does not deploy.
@@ -41,6 +45,9 @@ pub struct PlanReport {
     /// What people should know before they deploy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// The file that the plan was written into, for `deploy --plan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<String>,
 }
 
 impl PlanReport {
@@ -49,8 +56,8 @@ impl PlanReport {
         let digest = plan.as_ref().map(|plan| plan.digest.clone());
         let missing = plan.as_ref().map(|plan| plan.references.missing.iter().map(ToString::to_string).collect());
         let missing: Vec<String> = missing.unwrap_or_default();
-        let (changes, unpinned, notes) =
-            plan.map(|plan| (plan.changes, plan.unpinned_images, plan.notes)).unwrap_or_default();
+        let (changes, services, unpinned, notes) =
+            plan.map(|plan| (plan.changes, plan.services, plan.unpinned_images, plan.notes)).unwrap_or_default();
         let skipped = |one: NotDeployed| NotDeployedService { service: one.name, reason: one.reason };
         Self {
             environment: planned.environment.name.clone(),
@@ -60,11 +67,13 @@ impl PlanReport {
             pull_request: None,
             plan: digest,
             changes,
+            services,
             warnings: unpinned.iter().map(unpinned_images::warning).chain(notes).chain(missing).collect(),
             unpinned,
             not_deployed: not_deployed.into_iter().map(skipped).collect(),
             not_judged: Vec::new(),
             not_checked: Vec::new(),
+            saved: None,
         }
     }
 }
@@ -112,6 +121,9 @@ pub struct DriftReport {
     pub proof: deployer::Proof,
     /// What deploying the same release again would change: files or objects that are gone, edited, or there besides.
     pub changes: Vec<deployer::Change>,
+    /// The same field by field, for each service that differs: before is what is there, after what was deployed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<deployer::ServiceChanges>,
     /// What others wrote into the objects, which deploying again leaves as it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub foreign_fields: Vec<deployer::ForeignFields>,

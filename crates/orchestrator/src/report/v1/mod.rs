@@ -55,13 +55,15 @@ pub use pushed::PushedRefs;
 pub use releases::{ProvenIn, ReleaseRow, ReleasesReport, RollbackChoice};
 pub use rollback_check::{CheckedRelease, RollbackCheckReport};
 pub use run::{Operation, RollbackPlanReport, RunReport, StepLine, StepResult};
-pub use schema::{evidence_schema, report_schema};
+pub use schema::{evidence_schema, report_schema, saved_plan_schema};
 pub use simulator::{ForgeInitReport, UpdateVerdictReport};
 pub use submodules::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
 pub use suites::TestReport;
 pub use take_over::{TakeOverReport, TakenPlace};
 pub use verdict::{NotJudged, Report, Verdict};
 
-pub use deployer::{Change, ChangeKind, ImageChange, Proof, ProofLevel, UnpinnedImage};
+pub use deployer::{
+    Change, ChangeKind, FieldChange, ImageChange, ObjectChange, Proof, ProofLevel, Risk, ServiceChanges, UnpinnedImage,
+};
 pub use healthcheck::{CheckState, Severity};
 pub use qa::{SuiteReport, Verdict as SuiteVerdict};

@@ -161,6 +161,13 @@ pub fn evidence_schema() -> Value {
     document("Evidence beside the ledger's records, by name", "properties", &json!(documents), generator)
 }
 
+/// The JSON Schema of the file that `plan --save` writes.
+pub fn saved_plan_schema() -> Value {
+    let mut generator = generator();
+    let form = part::<crate::saved_plan::SavedPlan>(&mut generator);
+    document("The file of a plan", "oneOf", &json!([form]), generator)
+}
+
 fn generator() -> SchemaGenerator {
     SchemaSettings::draft2020_12().for_serialize().into_generator()
 }
