@@ -70,6 +70,30 @@ pub(super) const PULL_SECRET: Shape = Keys(&[
     required("password", Source(SECRET_KEYS), "The password or token; it must live on after the job."),
 ]);
 
+/// What makes objects of a kind ready that Kubernetes does not know.
+pub(super) const READY: Shape = Named(
+    Format::GroupKind,
+    &Keys(&[
+        required("condition", Text(Format::Sentence), "The type of the condition, as in `Synced`."),
+        defaults("value", "\"True\"", Text(Format::Sentence), "The status that it has to have."),
+    ]),
+);
+
+/// Jobs that controllers make.
+pub(super) const AWAIT_JOBS: Shape = Keys(&[
+    required(
+        "label",
+        Text(Format::ObjectLabel),
+        "The label that they have, such as `app.kubernetes.io/component=migration`.",
+    ),
+    defaults(
+        "deadline",
+        "5m",
+        Text(Format::Duration),
+        "How long they may take once the objects of the service are ready.",
+    ),
+]);
+
 const CHECK_SEVERITY: Shape = Choice(&[
     ("block", "a finding stops the deployment"),
     ("warn", "a finding is a warning"),

@@ -16,6 +16,7 @@ use super::environment::{
 };
 use super::layers::EnvironmentLayers;
 use super::problem::Problems;
+use super::readiness::{awaited_jobs, ready};
 use super::release_inputs::named_folder;
 use super::schema_variables::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
 use super::settings::{pull_secret, sources};
@@ -57,6 +58,8 @@ pub(super) fn environment(
         unpinned_images: unpinned_images(node.get("unpinned-images")?)?,
         namespaces: namespaces(node.get("namespaces")?)?,
         waves: node.get("waves")?.list()?.iter().map(wave).collect::<Option<_>>()?,
+        await_jobs: optional(node, "await-jobs", awaited_jobs)?,
+        ready: ready(node.get("ready")?)?,
         migrations: node.get("migrations")?.list()?.iter().map(migration).collect::<Option<_>>()?,
         config: sources(node.get("config")?, problems)?,
         secret: sources(node.get("secret")?, problems)?,
@@ -294,7 +297,8 @@ fn service_override(node: &Node, mode: &Mode, problems: &mut Problems) -> Option
     let rewrite = optional(rule.unwrap_or(node), "rewrite", Node::boolean)?;
     let config = optional(node, "config", |list| sources(list, problems))?;
     let secret = optional(node, "secret", |list| sources(list, problems))?;
+    let await_jobs = optional(node, "await-jobs", awaited_jobs)?;
     let matched = node.get("match")?;
     let (pattern, match_origin) = (pattern(matched)?, matched.origin.clone());
-    Some(Override { pattern, source, values, allow, rewrite, config, secret, match_origin })
+    Some(Override { pattern, source, values, allow, rewrite, config, secret, await_jobs, match_origin })
 }

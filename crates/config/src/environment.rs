@@ -7,6 +7,7 @@ use lock_model::{BranchName, Date, EnvironmentName, ImageReference, ServiceName,
 
 use super::branches::Role;
 use super::chart_values::ChartValues;
+use super::readiness::{AwaitedJobs, GroupKind, ReadyCondition};
 use super::settings::{PullSecret, SettingSource};
 use super::suites::CommandLine;
 use super::tree::Origin;
@@ -45,6 +46,10 @@ pub struct Environment {
     pub unpinned_images: BTreeMap<ImageReference, AllowedImage>,
     /// Namespaces of objects other than the environment's own.
     pub namespaces: NamespaceRule,
+    /// Jobs that controllers make, which are waited for.
+    pub await_jobs: Option<AwaitedJobs>,
+    /// For kinds of objects, the condition that makes them ready.
+    pub ready: BTreeMap<GroupKind, ReadyCondition>,
     /// Services whose new versions change stored data.
     pub migrations: Vec<Migration>,
     /// The order in which services are deployed; empty: all at once.
@@ -474,6 +479,8 @@ pub struct ServiceSettings {
     pub config: Vec<SettingSource>,
     /// Where its secrets come from.
     pub secret: Vec<SettingSource>,
+    /// Jobs that controllers make for it.
+    pub await_jobs: Option<AwaitedJobs>,
 }
 
 /// Where a service's manifests are.
@@ -495,5 +502,6 @@ pub(super) struct Override {
     pub rewrite: Option<bool>,
     pub config: Option<Vec<SettingSource>>,
     pub secret: Option<Vec<SettingSource>>,
+    pub await_jobs: Option<AwaitedJobs>,
     pub match_origin: Origin,
 }

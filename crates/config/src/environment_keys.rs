@@ -1,6 +1,6 @@
 //! The keys of an environment, as data.
 
-use super::cluster_keys::{CLUSTER_CHECKS, KUBECONFIG, PULL_SECRET, SETTING_SOURCES};
+use super::cluster_keys::{AWAIT_JOBS, CLUSTER_CHECKS, KUBECONFIG, PULL_SECRET, READY, SETTING_SOURCES};
 use super::schema_keys::{COMMAND, ENV, PLAIN};
 use super::schema_shape::Shape::{
     Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, ShortForm, Source, Text, Tree,
@@ -34,7 +34,7 @@ const OVERRIDES: Key = optional(
             "Where their configuration comes from, in place of the environment's list.",
         ),
         optional("secret", SETTING_SOURCES, "Where their secrets come from, in place of the environment's list."),
-        later("await-jobs"),
+        optional("await-jobs", AWAIT_JOBS, "Which Jobs of controllers are waited for, in place of the environment's."),
     ])),
     "What is different for some services: all that match, in file order.",
 );
@@ -231,7 +231,7 @@ const ENVIRONMENT_KEYS: &[Key] = &[
     defaults("config", "[]", SETTING_SOURCES, "Where the configuration of each service comes from, in order."),
     defaults("secret", "[]", SETTING_SOURCES, "Where the secrets of each service come from, in order."),
     optional("pull-secret", PULL_SECRET, "The login by which the cluster pulls images."),
-    later("await-jobs"),
+    optional("await-jobs", AWAIT_JOBS, "Jobs that controllers make for the services, which have to end well."),
     defaults(
         "migrations",
         "[]",
@@ -246,7 +246,7 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         ])),
         "Services whose new versions change stored data.",
     ),
-    later("ready"),
+    defaults("ready", "{}", READY, "For kinds of objects, the condition that makes them ready."),
     later("removed"),
     defaults(
         "waves",

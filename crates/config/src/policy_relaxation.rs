@@ -167,6 +167,9 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         overrides: _,
         namespaces: _,
         prefix: _,
+        // For each service.
+        await_jobs: _,
+        ready,
         migrations,
         // When, not what.
         waves: _,
@@ -230,6 +233,12 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
     }
     compare_requirements(before, after, found);
     compare_unpinned_images(before, after, found);
+    for (kind, asked) in ready {
+        if after.ready.get(kind) != Some(asked) {
+            let message = format!("`{kind}` is ready without `{}: {}`", asked.condition, asked.value);
+            found.add(RelaxationKind::Deployment, message);
+        }
+    }
     for old in migrations.iter().filter(|old| old.irreversible) {
         if !after.migrations.iter().any(|new| new.irreversible && new.pattern == old.pattern) {
             let message = format!("migrations of `{}` do not stop a rollback any more", old.pattern);

@@ -111,6 +111,17 @@ fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
             .add(&conflicts.origin, format!("environment `{}` takes fields over and does not apply", environment.name))
             .with_hint("`conflicts` belongs to `target: { kind: apply, … }`");
     }
+    if !matches!(kind, Some("helm" | "apply")) {
+        for key in ["await-jobs", "ready"] {
+            let Some(found) = node.get(key) else { continue };
+            if found.map().is_none_or(|map| !map.entries.is_empty()) {
+                let message = format!("`{key}`: environment `{}` waits for no objects of a cluster", environment.name);
+                problems
+                    .add(&found.origin, message)
+                    .with_hint("leave it out, or let a target of a cluster deploy (`helm`, `apply`)");
+            }
+        }
+    }
     if kind == Some("apply") {
         let layers = std::iter::once(node).chain(&environment.overrides);
         for found in layers.flat_map(|layer| ["config", "secret"].into_iter().filter_map(|key| layer.get(key))) {

@@ -8,6 +8,7 @@ use lock_model::{EnvironmentName, Platform, ServiceName, TreePath};
 use super::chart_values::ChartValues;
 use super::environment::{Environment, NamespaceRule};
 use super::policy_relaxation::{ComparedTree, Found, RelaxationKind, quoted, shown};
+use super::readiness::Label;
 use super::service_rules::{ServiceAssignment, SettingSources};
 use super::settings::SettingSource;
 use super::types::{Config, ImageRule, RevisionPolicy, ServiceKind};
@@ -146,6 +147,8 @@ struct Deployed {
     values: ChartValues,
     config: Vec<SettingSource>,
     secret: Vec<SettingSource>,
+    /// The label of Jobs that are waited for.
+    await_jobs: Option<Label>,
 }
 
 impl Deployed {
@@ -156,6 +159,7 @@ impl Deployed {
         environment.deploys(name, path).then(|| Self {
             config: config.to_vec(),
             secret: secret.to_vec(),
+            await_jobs: environment.await_jobs_of(name, path).map(|jobs| jobs.label.clone()),
             source: environment.source(target, name, path),
             namespaces: environment.namespaces_of(name, path),
             values: environment.chart_values(target, name, path),
@@ -170,7 +174,7 @@ fn compare_deployed(before: Option<Deployed>, after: Option<Deployed>) -> Vec<(R
         (None, Some(_)) => return vec![(RelaxationKind::Deployment, "deployed now, and was not".to_owned())],
         (Some(before), Some(after)) => (before, after),
     };
-    let Deployed { source, namespaces, values, config, secret } = before;
+    let Deployed { source, namespaces, values, config, secret, await_jobs } = before;
     let NamespaceRule { allow, rewrite } = namespaces;
     let mut messages = Vec::new();
     if source != after.source {
@@ -184,6 +188,9 @@ fn compare_deployed(before: Option<Deployed>, after: Option<Deployed>) -> Vec<(R
         if was != is {
             messages.push((RelaxationKind::Deployment, format!("where its {what} come from is another list")));
         }
+    }
+    if let Some(label) = await_jobs.filter(|label| after.await_jobs.as_ref() != Some(label)) {
+        messages.push((RelaxationKind::Deployment, format!("Jobs with label `{label}` are not waited for any more")));
     }
     if let Some(wider) = quoted(after.namespaces.allow.difference(&allow)) {
         messages.push((RelaxationKind::Namespaces, format!("objects may lie in namespace {wider}")));

@@ -8,6 +8,7 @@ use super::environment::{
     Deployment, Environment, NamespaceRule, NotDeployed, Override, ServiceSettings, SourceFolder, Target,
 };
 use super::problem::{ConfigErrors, Problems};
+use super::readiness::AwaitedJobs;
 use super::release_inputs::named_folder;
 use super::settings::SettingSource;
 use super::tree::{Node, Origin};
@@ -349,7 +350,8 @@ impl Environment {
             .expect("`Config::release_inputs` has checked the folder of every deployed service");
         let (namespaces, values) = (self.namespaces_of(name, path), self.chart_values(target, name, path));
         let SettingSources { config, secret } = self.setting_sources(name, path);
-        ServiceSettings { source, namespaces, values, config: config.to_vec(), secret: secret.to_vec() }
+        let await_jobs = self.await_jobs_of(name, path).cloned();
+        ServiceSettings { source, namespaces, values, config: config.to_vec(), secret: secret.to_vec(), await_jobs }
     }
 
     /// Where the settings of a service come from: the last override that says it replaces the environment's list.
@@ -359,6 +361,12 @@ impl Environment {
             config: matching().find_map(|entry| entry.config.as_deref()).unwrap_or(&self.config),
             secret: matching().find_map(|entry| entry.secret.as_deref()).unwrap_or(&self.secret),
         }
+    }
+
+    /// The Jobs of controllers that are waited for after a service.
+    pub(super) fn await_jobs_of(&self, name: &ServiceName, path: &TreePath) -> Option<&AwaitedJobs> {
+        let mut matching = self.overrides.iter().rev().filter(|entry| entry.pattern.matches(name, path));
+        matching.find_map(|entry| entry.await_jobs.as_ref()).or(self.await_jobs.as_ref())
     }
 
     /// What the chart of a service is given.
@@ -376,8 +384,17 @@ impl Environment {
         let mut namespaces: NamespaceRule = self.namespaces.clone();
         for entry in self.overrides.iter().filter(|entry| entry.pattern.matches(name, path)) {
             // A setting that is new here is compared in `service_relaxation` as well.
-            let Override { pattern: _, source: _, values: _, config: _, secret: _, allow, rewrite, match_origin: _ } =
-                entry;
+            let Override {
+                pattern: _,
+                source: _,
+                values: _,
+                config: _,
+                secret: _,
+                await_jobs: _,
+                allow,
+                rewrite,
+                match_origin: _,
+            } = entry;
             if let Some(allow) = allow {
                 namespaces.allow.clone_from(allow);
             }

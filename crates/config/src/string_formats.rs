@@ -7,6 +7,7 @@ use lock_model::{
 use schemars::JsonSchema;
 
 use super::hosts::{is_host, is_host_port};
+use super::readiness::{GroupKind, Label};
 use super::release_inputs::named_file;
 use super::submodules::{AcceptedRef, AllowedSource};
 use super::values::{EnvironmentVariable, Mode, Namespace, ValuesPath, is_login, login_pattern, parse_duration};
@@ -29,6 +30,10 @@ pub(super) enum Format {
     Namespace,
     EnvironmentVariable,
     ValuesPath,
+    /// `GROUP/KIND`
+    GroupKind,
+    /// `KEY=VALUE`
+    ObjectLabel,
     /// Key of a setting, which becomes an environment variable.
     SettingKey,
     Path,
@@ -94,6 +99,8 @@ impl Format {
             )),
             Self::EnvironmentVariable => parse::<EnvironmentVariable>(text),
             Self::ValuesPath => parse::<ValuesPath>(text),
+            Self::GroupKind => parse::<GroupKind>(text),
+            Self::ObjectLabel => parse::<Label>(text),
             Self::SettingKey if is_setting_key(text) => Ok(()),
             Self::SettingKey => refused(format!(
                 "`{escaped}` is no key of a setting: letters, digits, `-`, `_` and `.`, and no digit first"
@@ -161,6 +168,8 @@ impl Format {
                 format!("^(?!{}){}", login_pattern(), name.trim_start_matches('^'))
             }
             Self::ValuesPath => pattern_of::<ValuesPath>(),
+            Self::GroupKind => pattern_of::<GroupKind>(),
+            Self::ObjectLabel => pattern_of::<Label>(),
             Self::SettingKey => "^[A-Za-z_.-][A-Za-z0-9_.-]*$".to_owned(),
             Self::Path => pattern_of::<TreePath>().replacen('^', "^(?!locks(/|$))", 1),
             Self::Pattern => r"^(?![-/])(?!\.\.?/)(?!.*/$)[^\s\[\]!\\]+$".to_owned(),

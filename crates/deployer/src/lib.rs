@@ -104,7 +104,9 @@ pub use git;
 pub use helm::HelmTarget;
 pub use image_pinning::{ImagePin, UnpinnedImage, UnpinnedReason};
 pub use lock_model;
-pub use namespace::{Dossier, EnvironmentNamespace, Failure, FailureCause, ForeignFields, RunningContainer};
+pub use namespace::{
+    AwaitedJobs, Dossier, EnvironmentNamespace, Failure, FailureCause, ForeignFields, RunningContainer,
+};
 pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
 pub use problem::{DeployProblem, DeployProblems, ProblemKind};
 pub use proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProofVerdict, ProvenImage};

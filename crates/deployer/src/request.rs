@@ -8,6 +8,7 @@ use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, ServiceNa
 use serde_json::{Map, Value};
 
 use crate::image_pinning::ImagePin;
+use crate::namespace::AwaitedJobs;
 use crate::settings::{Configuration, PullSecret, ServiceSettings};
 
 /// One deployment of one release to one environment. It is what a plan is made from and what a proof compares with.
@@ -116,6 +117,8 @@ pub struct DeployService {
     pub values: Map<String, Value>,
     /// What it is given besides its image; only targets of a cluster write it.
     pub settings: ServiceSettings,
+    /// Jobs that controllers make for it; only targets of a cluster wait for them.
+    pub await_jobs: Option<AwaitedJobs>,
     /// Which of its objects may leave the namespace; without one, the request's rule holds.
     pub namespace_rule: Option<NamespaceRule>,
     /// The place of its wave in the request's list.
@@ -131,6 +134,7 @@ impl DeployService {
             files: Vec::new(),
             values: Map::new(),
             settings: ServiceSettings::default(),
+            await_jobs: None,
             namespace_rule: None,
             wave: 0,
         }

@@ -1,12 +1,14 @@
 //! The cluster of an environment: where its kubeconfig is, and the target that deploys there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use cluster::ready::RequiredCondition;
 use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
-use config::{ClusterNamespace, Config, Environment, KubeconfigEncoding};
+use config::{ClusterNamespace, Config, Environment, GroupKind, KubeconfigEncoding, ReadyCondition};
 use deployer::apply::ConflictRule;
 use deployer::helm::HelmSearch;
 use deployer::{ApplyTarget, EnvironmentNamespace, HelmTarget};
@@ -25,6 +27,8 @@ pub(crate) struct ClusterPlace {
     pub encoding: KubeconfigEncoding,
     /// The superproject's address: a namespace is marked with it.
     pub repository: String,
+    /// For a group and kind, the condition that makes it ready.
+    pub ready: BTreeMap<(String, String), RequiredCondition>,
 }
 
 impl ClusterPlace {
@@ -35,6 +39,7 @@ impl ClusterPlace {
             namespace: environment.cluster_namespace()?,
             encoding: environment.kubeconfig.as_ref()?.encoding,
             repository: context.address(config).to_string(),
+            ready: environment.ready.iter().map(required).collect(),
         })
     }
 
@@ -54,8 +59,10 @@ impl ClusterPlace {
 
     async fn open_with(&self, context: &Workspace, kubeconfig: &cluster::Kubeconfig) -> Result<EnvironmentNamespace> {
         let (namespace, interrupt) = (self.namespace.namespace.to_string(), context.surroundings.interrupt.clone());
-        EnvironmentNamespace::new(kubeconfig, namespace, self.repository.clone(), context.deadline, interrupt)
+        let deadline = before(context.deadline, Instant::now());
+        EnvironmentNamespace::new(kubeconfig, namespace, self.repository.clone(), deadline, interrupt)
             .await
+            .map(|namespace| namespace.with_ready(self.ready.clone()))
             .map_err(|error| Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error))
     }
 
@@ -140,6 +147,22 @@ impl ClusterPlace {
     fn message(&self, what: &str) -> String {
         format!("the kubeconfig of `{}` in `{}` {what}", self.environment, self.namespace.kubeconfig)
     }
+}
+
+/// When a deployment stops waiting, so that there is time left to ask the cluster why and to record it before the command
+/// is cut off.
+fn before(deadline: Instant, now: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(now);
+    now + left.saturating_sub(REPORTING.min(left / 4))
+}
+
+/// How long that may take.
+const REPORTING: Duration = Duration::from_secs(20);
+
+fn required((kind, ready): (&GroupKind, &ReadyCondition)) -> ((String, String), RequiredCondition) {
+    let (group, kind) = kind.parts();
+    let condition = RequiredCondition { condition: ready.condition.clone(), value: ready.value.clone() };
+    ((group.to_owned(), kind.to_owned()), condition)
 }
 
 /// Writes only while the lease is held, where there is one.

@@ -66,8 +66,11 @@ impl LeaseKeeper {
         }
     }
 
-    /// Ends the renewals and gives the Lease back.
+    /// Ends the renewals and gives the Lease back, unless it was lost: then there is nothing to give back.
     pub async fn release(mut self) -> Result<(), ClusterError> {
+        if matches!(self.state(), LeaseState::Lost(_)) {
+            return Ok(());
+        }
         if let Some(stop) = self.stop.take() {
             stop.send(()).unwrap_or_default();
         }

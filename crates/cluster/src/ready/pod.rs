@@ -207,7 +207,7 @@ impl<'a> Container<'a> {
                         let (class, permanence) = pull::classify(said, self.image(), tolerance);
                         cause(class, permanence, said)
                     }
-                    Some(_) | None => cause(class, permanence, message),
+                    Some(_) | None => cause(class, permanence, pull::reason(message)),
                 }
             }
             "InvalidImageName" | "ErrImageNeverPull" => cause(FailureClass::Config, Permanence::Permanent, message),

@@ -19,6 +19,23 @@ pub(super) fn classify(message: &str, image: &str, tolerance: &Tolerance) -> (Fa
     }
 }
 
+/// What is wrong, without the sentences around it that repeat the reference: they would push it out of an excerpt.
+pub(super) fn reason(message: &str) -> &str {
+    let mut rest = message;
+    for begin in [
+        "failed to pull and unpack image \"",
+        "failed to resolve reference \"",
+        "failed to do request: Head \"",
+        "failed to do request: Get \"",
+    ] {
+        let after = rest.find(begin).and_then(|place| rest.get(place + begin.len()..));
+        if let Some((_, after)) = after.and_then(|after| after.split_once("\": ")) {
+            rest = after;
+        }
+    }
+    rest
+}
+
 /// Names of images are free text and must not decide: they are taken out, also where they are part of an address.
 fn without_names(message: &str, image: &str) -> String {
     let repository = image.split('@').next().unwrap_or(image);
@@ -49,3 +66,31 @@ const AWAY: &[&str] = &[
     "no route to host",
     "server misbehaving",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn b25_the_reason_of_a_failed_pull_stands_without_the_reference_before_it() {
+        let unpack =
+            "failed to pull and unpack image \"r.io/a@sha256:1\": failed to resolve reference \"r.io/a@sha256:1\": ";
+        for (message, wanted) in [
+            (format!("{unpack}r.io/a@sha256:1: not found"), "r.io/a@sha256:1: not found"),
+            (
+                format!(
+                    "Back-off pulling image \"r.io/a:1\": ErrImagePull: rpc error: code = Unknown desc = {unpack}dial tcp: no"
+                ),
+                "dial tcp: no",
+            ),
+            (
+                format!("{unpack}failed to do request: Head \"http://r.io/v2/a\": dial tcp: refused"),
+                "dial tcp: refused",
+            ),
+            ("pull access denied for r.io/a".to_owned(), "pull access denied for r.io/a"),
+            (String::new(), ""),
+        ] {
+            assert_eq!(reason(&message), wanted);
+        }
+    }
+}

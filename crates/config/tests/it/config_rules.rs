@@ -443,6 +443,7 @@ fn every_value_says_where_it_comes_from() {
     config: []                       # default
     secret: []                       # default
     migrations: []                   # default
+    ready: {}                        # default
     waves: []                        # default
     branch: production               # default
     "#);

@@ -273,6 +273,13 @@ fn t44_another_kind_of_target_and_fields_that_are_taken_over_are_listed() {
     let takes = APPLY.replace("take: [argocd]", "take: [argocd, by-hand]");
     assert_eq!(compared(APPLY, &takes, &paths, &[]), ["staging: what `by-hand` has set in the cluster is taken over"]);
     assert_eq!(compared(&takes, APPLY, &paths, &[]), [""; 0]);
+    let ready = APPLY.replace("ready: { shop.example/Database: { condition: Synced } }", "ready: {}");
+    let less = ["staging: `shop.example/Database` is ready without `Synced: True`"];
+    assert_eq!(compared(APPLY, &ready, &paths, &[]), less);
+    assert_eq!(compared(&ready, APPLY, &paths, &[]), [""; 0]);
+    let jobs = APPLY.replace("label: job-of=cart", "label: job-of=none");
+    let less = ["staging: `shop-cart`: Jobs with label `job-of=cart` are not waited for any more"];
+    assert_eq!(compared(APPLY, &jobs, &paths, &[]), less);
     let source = APPLY.replace("{path}/deploy", "{path}/other");
     let moved =
         ["staging: `shop-cart`: manifests come from `services/shop-cart/other`, it was `services/shop-cart/deploy`"];

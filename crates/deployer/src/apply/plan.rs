@@ -15,7 +15,7 @@ use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::diff::ServiceChanges;
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
-use crate::namespace::{PlannedRequest, Rendering, content, image_changes, inspect};
+use crate::namespace::{PlannedRequest, Rendering, content, image_changes, inspect, permissions_for_jobs};
 use crate::pinned_manifests::{PinnedManifests, pin_manifests};
 use crate::plan::{Change, ChangeKind, Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
@@ -54,6 +54,9 @@ impl ApplyPlan {
         let environment = self.request.environment.to_string();
         let lease = LeasePlace { namespace: namespace.clone(), environment }.key();
         add(lease.kind, &["get", "create", "update"], Some(lease.name));
+        if !self.request.jobs.is_empty() {
+            more.extend(permissions_for_jobs(namespace));
+        }
         permission_list(permissions(&self.batch), more)
     }
 }

@@ -14,7 +14,7 @@ use super::target::ApplyTarget;
 use crate::applied::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::namespace::{EnvironmentNamespace, Expected, at_once};
+use crate::namespace::{EarlierJobs, EnvironmentNamespace, Expected, JobsOf, at_once};
 use crate::plan::Plan;
 use crate::problem::escaped;
 
@@ -100,6 +100,7 @@ impl ApplyTarget {
 
     /// What makes room for others first, then wave after wave, each once the one before is ready.
     async fn write_waves(&self, detail: &ApplyPlan, written: &mut Written) -> Result<(), DeployError> {
+        let earlier = self.namespace.earlier_jobs(&detail.request.jobs).await?;
         let all: Vec<&PlannedService> = detail.services.iter().collect();
         self.write_ranks(&all, &makes_room, written).await?;
         if !written.is_empty() {
@@ -119,12 +120,29 @@ impl ApplyTarget {
             self.write_ranks(services, &|id| !makes_room(id), written).await?;
             let objects = expected(services.iter().copied(), written);
             self.namespace.wait(&objects).await?;
+            self.await_jobs(detail, services.iter().copied(), &earlier).await?;
             if place + 1 < waves.len() {
                 self.namespace.pause(wave.pause).await?;
             }
         }
         // What is not changed has to be ready as well.
-        self.namespace.wait(&expected(&detail.services, written)).await
+        self.namespace.wait(&expected(&detail.services, written)).await?;
+        self.await_jobs(detail, detail.services.iter().filter(|planned| !planned.changes()), &earlier).await
+    }
+
+    async fn await_jobs(
+        &self,
+        detail: &ApplyPlan,
+        services: impl Iterator<Item = &PlannedService>,
+        earlier: &EarlierJobs,
+    ) -> Result<(), DeployError> {
+        let of = |planned: &PlannedService| (planned.service.clone(), planned.changes());
+        let services: Vec<_> = services.map(of).collect();
+        let jobs: Vec<JobsOf> = services
+            .iter()
+            .map(|(service, is_changed)| JobsOf { service, subject: subject_of(service), is_changed: *is_changed })
+            .collect();
+        self.namespace.await_jobs(&jobs, &detail.request.jobs, earlier).await
     }
 
     /// Objects of one rank at once, those of the next only after all of them.

@@ -12,7 +12,7 @@ use super::program::HelmVersion;
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::image_pinning::{Pins, UnpinnedImage};
 use crate::manifest::{self, ObjectId};
-use crate::namespace::{Live, PlannedRequest, Rendering, between, inspect, placed};
+use crate::namespace::{Live, PlannedRequest, Rendering, between, inspect, permissions_for_jobs, placed};
 use crate::plan::{Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::request::{DeployRequest, DeployService};
@@ -52,6 +52,9 @@ impl HelmPlan {
         let environment = self.request.environment.to_string();
         let lease = LeasePlace { namespace: namespace.clone(), environment }.key();
         add("coordination.k8s.io/v1", "Lease", &["get", "create", "update"], Some(lease.name));
+        if !self.request.jobs.is_empty() {
+            more.extend(permissions_for_jobs(namespace));
+        }
         permission_list(permissions(&self.batch), more)
     }
 }

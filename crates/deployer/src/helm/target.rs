@@ -21,7 +21,9 @@ use super::render::{
 use super::stored::{Status, StoredRelease, stored_releases};
 use crate::applied::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
-use crate::namespace::{EnvironmentNamespace, Expected, compare, missing_references, unserved_kinds};
+use crate::namespace::{
+    EarlierJobs, EnvironmentNamespace, Expected, JobsOf, compare, missing_references, unserved_kinds,
+};
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, ProblemKind, escaped};
 use crate::request::{DeployRequest, Wave};
@@ -183,6 +185,7 @@ impl HelmTarget {
         detail.settings.write(&self.namespace.connection, detail.request.release.as_str()).await?;
         let changing: Vec<PlannedRelease> =
             detail.releases.iter().filter(|release| release.action != ReleaseAction::Keep).cloned().collect();
+        let earlier = self.namespace.earlier_jobs(&detail.request.jobs).await?;
         self.call_pending_failed(&changing).await?;
         let mut progress = Progress { changed: Vec::new(), untouched: names(&changing) };
         let waves = detail.request.waves.iter().enumerate();
@@ -195,7 +198,10 @@ impl HelmTarget {
             for release in &releases {
                 events(DeployEvent::Started { subject: subject_of(&release.service) });
             }
+            let services = names(&releases);
             self.deploy_wave(detail, wave, releases, &mut progress).await?;
+            let waited = self.await_jobs(detail, &services, true, &earlier).await;
+            waited.map_err(|error| progress.add_to(error))?;
             if place < last {
                 self.namespace.pause(wave.pause).await?;
             }
@@ -210,9 +216,23 @@ impl HelmTarget {
         }
         let waited = self.namespace.wait(&self.expected(detail.releases.iter(), Part::Objects)).await;
         waited.map_err(|error| progress.add_to(error))?;
+        let kept = detail.releases.iter().filter(|release| release.action == ReleaseAction::Keep).cloned();
+        self.await_jobs(detail, &names(&kept.collect::<Vec<_>>()), false, &earlier).await?;
         self.namespace.complete(&state, &detail.request, &detail.settings).await?;
         let namespace = self.namespace.name.clone();
         Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })
+    }
+
+    async fn await_jobs(
+        &self,
+        detail: &HelmPlan,
+        services: &[ServiceName],
+        is_changed: bool,
+        earlier: &EarlierJobs,
+    ) -> Result<(), DeployError> {
+        let jobs: Vec<JobsOf> =
+            services.iter().map(|service| JobsOf { service, subject: subject_of(service), is_changed }).collect();
+        self.namespace.await_jobs(&jobs, &detail.request.jobs, earlier).await
     }
 
     /// Changes the releases of one wave, and waits until their objects are ready.

@@ -105,6 +105,11 @@ impl EnvironmentNamespace {
         };
         let first = open.first().map_or(&[][..], |(_, _, verdict)| verdict.causes());
         let mut traces = Vec::new();
+        if self.has_lost_lease() {
+            // The run has to end before another one may begin, and mostly the API server is what does not answer.
+            dossier.unknown.push("events and logs: not asked for, since the lease was lost".to_owned());
+            return dossier;
+        }
         let asked = tokio::time::timeout(PATIENCE, async {
             for cause in first.iter().take(TRACED) {
                 traces.push(self.trace(cause).await);
@@ -129,7 +134,7 @@ impl EnvironmentNamespace {
             .filter(|expected| expected.subject == subject)
             .map(|expected| expected.awaited.clone())
             .collect();
-        let options = WaitOptions { time_limit: LOOK, let_others_finish: true, ..WaitOptions::default() };
+        let options = WaitOptions { time_limit: LOOK, let_others_finish: true, rules: self.rules.clone() };
         let outcome = self.connection.wait(&awaited, &options, std::future::pending(), &|_| ()).await;
         let dossier = match outcome {
             Ok(WaitOutcome { end: WaitEnd::Ready | WaitEnd::Nothing, .. }) => None,

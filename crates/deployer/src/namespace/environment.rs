@@ -1,17 +1,20 @@
 //! To whom a namespace belongs, and who may write it now.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cluster::ready::{RequiredCondition, Rules};
 use cluster::{
     Connection, DeployedRelease, Kubeconfig, LeaseAnswer, LeaseHolder, LeaseKeeper, LeasePlace, LeaseRequest,
     NamespaceOwner, NamespaceState, StateKey,
 };
-use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
+use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, ServiceName, Timestamp};
 use process::{Interrupt, Redactor};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::jobs::AwaitedJobs;
 use super::wait::requested;
 use crate::error::DeployError;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
@@ -28,6 +31,8 @@ pub struct EnvironmentNamespace {
     /// Ends what is under way when it is requested.
     pub(crate) interrupt: Interrupt,
     pub(super) lease: Option<Arc<LeaseKeeper>>,
+    /// What is asked of kinds beyond what Kubernetes defines.
+    pub(super) rules: Rules,
     /// Masks what containers print of secrets that are known here.
     pub(crate) redactor: Redactor,
     repository: String,
@@ -48,6 +53,8 @@ pub(crate) struct PlannedRequest {
     pub(crate) commit: CommitId,
     pub(crate) occupied: OccupiedPlace,
     pub(crate) waves: Vec<Wave>,
+    /// By service, the Jobs of controllers that are waited for.
+    pub(crate) jobs: BTreeMap<ServiceName, AwaitedJobs>,
 }
 
 impl PlannedRequest {
@@ -58,6 +65,11 @@ impl PlannedRequest {
             lock: request.lock.clone(),
             commit: request.commit.clone(),
             occupied: request.occupied,
+            jobs: request
+                .services
+                .iter()
+                .filter_map(|service| Some((service.name.clone(), service.await_jobs.clone()?)))
+                .collect(),
             // Without waves everything is in one.
             waves: if request.waves.is_empty() { vec![Wave::default()] } else { request.waves.clone() },
         }
@@ -86,7 +98,7 @@ impl EnvironmentNamespace {
         for secret in kubeconfig.secrets() {
             redactor.add(secret.expose_secret());
         }
-        Ok(Self { connection, name, deadline, interrupt, lease: None, redactor, repository })
+        Ok(Self { connection, name, deadline, interrupt, lease: None, rules: Rules::default(), redactor, repository })
     }
 
     /// Masks these secrets as well in what containers print.
@@ -95,6 +107,13 @@ impl EnvironmentNamespace {
         for secret in secrets {
             self.redactor.add(secret.expose_secret());
         }
+        self
+    }
+
+    /// Counts objects of some kinds as ready by a condition of theirs; the kinds are API group and kind.
+    #[must_use]
+    pub fn with_ready(mut self, required: BTreeMap<(String, String), RequiredCondition>) -> Self {
+        self.rules.required = required;
         self
     }
 

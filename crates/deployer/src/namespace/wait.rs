@@ -27,9 +27,14 @@ pub(crate) struct Expected {
 impl EnvironmentNamespace {
     /// Waits for every object until the deadline; one that does not become ready ends the wait.
     pub(crate) async fn wait(&self, expected: &[Expected]) -> Result<(), DeployError> {
+        self.wait_until(expected, self.deadline).await
+    }
+
+    /// The same with a deadline of its own.
+    pub(super) async fn wait_until(&self, expected: &[Expected], deadline: Instant) -> Result<(), DeployError> {
         let awaited: Vec<Awaited> = expected.iter().map(|expected| expected.awaited.clone()).collect();
-        let time_limit = self.deadline.saturating_duration_since(Instant::now());
-        let options = WaitOptions { time_limit, ..WaitOptions::default() };
+        let time_limit = deadline.saturating_duration_since(Instant::now());
+        let options = WaitOptions { time_limit, rules: self.rules.clone(), ..WaitOptions::default() };
         let outcome = self.connection.wait(&awaited, &options, requested(&self.interrupt), &|_| ()).await?;
         let why = match outcome.end {
             WaitEnd::Ready => return Ok(()),
@@ -55,6 +60,11 @@ impl EnvironmentNamespace {
                 Err(DeployError::NotDeployed { subject: self.subject(), reason, dossier: None })
             }
         }
+    }
+
+    /// Whether another run may write now.
+    pub(super) fn has_lost_lease(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| matches!(lease.state(), LeaseState::Lost(_)))
     }
 
     /// Why a deployment stops before its end.

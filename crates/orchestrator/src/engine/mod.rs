@@ -311,7 +311,7 @@ impl<'a> Engine<'a> {
         };
         // A deployment that can be refused before any change is refused before `started` is recorded.
         let prepared = match effect {
-            Effect::Deploy => Some(self.prepare_deployment().await?),
+            Effect::Deploy => Some(Box::pin(self.prepare_deployment()).await?),
             Effect::Suite | Effect::Promote | Effect::Release => None,
         };
         self.ask_again().await?;
@@ -319,7 +319,7 @@ impl<'a> Engine<'a> {
         started.tag.clone_from(&tag);
         let number = self.append(started, &[]).await?;
         let answer = match (effect, prepared.zip(number)) {
-            (Effect::Deploy, Some((prepared, number))) => self.deploy(prepared, number).await,
+            (Effect::Deploy, Some((prepared, number))) => Box::pin(self.deploy(prepared, number)).await,
             (Effect::Deploy, None) => Err(Error::new(ErrorKind::Bug, "the deployment was not prepared")),
             (Effect::Suite, _) => self.suite(key).await,
             (Effect::Promote, _) => self.promote().await,

@@ -10,7 +10,8 @@ use deployer::RenderFolder;
 use deployer::apply::ConflictRule;
 use deployer::settings::{config_name, secret_name};
 use deployer::{
-    DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace, Wave,
+    AwaitedJobs, DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace,
+    Wave,
 };
 use git::GitOptions;
 use ledger::Ledger;
@@ -128,6 +129,7 @@ impl Planning<'_> {
                             deployed.values = values;
                             deployed.image = pin(service);
                             deployed.files = files;
+                            deployed.await_jobs = settings.await_jobs.as_ref().map(awaited_jobs);
                             deployed.wave = environment.wave_of(name, &service.path).unwrap_or_default();
                             deployed.namespace_rule = Some(namespace_rule(namespaces));
                             request.services.push(deployed);
@@ -369,6 +371,10 @@ fn platform_digests(lock: &Lock) -> BTreeMap<Digest, BTreeSet<Digest>> {
 
 fn wave(wave: &config::Wave) -> Wave {
     Wave { at_once: usize::try_from(wave.at_once).unwrap_or(usize::MAX), pause: wave.pause }
+}
+
+fn awaited_jobs(jobs: &config::AwaitedJobs) -> AwaitedJobs {
+    AwaitedJobs { label: jobs.label.to_string(), deadline: jobs.deadline }
 }
 
 fn pin(service: &Service) -> Option<ImagePin> {
