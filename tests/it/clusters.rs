@@ -10,6 +10,9 @@ use crate::shop::{Built, CONFIGURATION, Shop};
 
 pub(crate) const SERVICE: &str = "services/shop-cart";
 
+/// It has no image.
+pub(crate) const DASHBOARDS: &str = "ops/shop-dashboards";
+
 const CHART: &str = "apiVersion: v2\nname: cart\nversion: 0.1.0\n";
 
 pub(crate) const DEPLOYMENT: &str = r#"apiVersion: apps/v1
@@ -93,15 +96,26 @@ impl<'a> ClusterShop<'a> {
 
     /// The same with another target; nothing else is on the search path.
     fn without_helm(cluster: &'a Cluster, submodules: &[&str], target: &str) -> Option<Self> {
+        cluster.node_or_skip()?;
+        Self::in_namespace(cluster, cluster.namespace("shop-staging"), submodules, target, "")
+    }
+
+    /// The same in a namespace of the test's choice, and with more keys of staging, a line each.
+    pub(crate) fn in_namespace(
+        cluster: &'a Cluster,
+        namespace: String,
+        submodules: &[&str],
+        target: &str,
+        keys_of_staging: &str,
+    ) -> Option<Self> {
         let node = cluster.node_or_skip()?;
-        let namespace = cluster.namespace("shop-staging");
         let render =
             r#"target: { kind: render, source: "{path}/deploy", branch: "deploy/{mode}", folder: "rendered/{mode}" }"#;
         let install = format!("kubeconfig: {{ env: SHOP_KUBECONFIG }}\n  {target}");
         let configuration = CONFIGURATION
             .replace(render, &install)
             .replace("\"registry.example/shop/{short}\"", &format!("\"{}/{namespace}/{{short}}\"", node.registry()))
-            .replace("namespace: shop-staging", &format!("namespace: {namespace}"));
+            .replace("namespace: shop-staging", &format!("namespace: {namespace}\n{keys_of_staging}"));
         let shop = Shop::with_services(submodules, &configuration);
         let search_path = test_support::search_path();
         Some(Self { shop, cluster, node, namespace, search_path })
@@ -119,13 +133,17 @@ impl<'a> ClusterShop<'a> {
         digest
     }
 
+    /// The repository of the service's images.
+    pub(crate) fn image(&self) -> String {
+        format!("{}/{}/cart", self.node.registry(), self.namespace)
+    }
+
     /// Puts a version of any service onto the branch of the developers; gives the digest of its image.
-    fn commit(&self, path: &str, version: u32, command: &[&str], template: &str) -> String {
+    pub(crate) fn commit(&self, path: &str, version: u32, command: &[&str], template: &str) -> String {
         let service = path.rsplit('/').next().unwrap();
         let repository = self.shop.service(service);
         repository.write("chart/Chart.yaml", CHART).write("chart/templates/app.yaml", template);
-        let image = format!("{}/{}/cart", self.node.registry(), self.namespace);
-        let manifest = MANIFEST.replace("IMAGE", &image).replace("VERSION", &version.to_string());
+        let manifest = MANIFEST.replace("IMAGE", &self.image()).replace("VERSION", &version.to_string());
         repository.write("cluster/app.yaml", manifest);
         let commit = self.shop.new_version(service, version, Built::No);
         let repository = format!("{}/{}", self.namespace, service.strip_prefix("shop-").unwrap());
@@ -166,6 +184,12 @@ impl<'a> ClusterShop<'a> {
         let command = self.shop.orchestrator(line).search_path(self.search_path.clone());
         let command = variables.iter().fold(command, |command, (name, value)| command.env(name, value));
         command.env("SHOP_KUBECONFIG", self.cluster.kubeconfig())
+    }
+
+    /// kubectl in the namespace of staging.
+    #[track_caller]
+    pub(crate) fn kubectl(&self, words: &[&str]) -> String {
+        self.cluster.kubectl(&[words, &["--namespace", &self.namespace]].concat())
     }
 
     /// The digests that the containers of the service's pods run, as the kubelet says.
@@ -277,7 +301,7 @@ fn helm_4_carries_a_lock_to_a_cluster_and_back() {
 }
 
 #[test]
-fn a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_goes_on() {
+fn p16_b21_b28_a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_goes_on() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
     let first = staging.merge(2, SERVES);
@@ -304,7 +328,7 @@ fn a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_goes_on() {
 
 /// A hook fails before anything of its chart is changed, and says why.
 #[test]
-fn a_hook_that_fails_shows_its_log_and_what_ran_goes_on() {
+fn b28_a_hook_that_fails_shows_its_log_and_what_ran_goes_on() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm3") else { return };
     let first = staging.merge(2, SERVES);

@@ -9,6 +9,9 @@
 mod cache;
 mod changelog;
 mod children;
+mod cluster_controllers;
+mod cluster_disturbances;
+mod cluster_faults;
 mod cluster_health;
 mod cluster_plans;
 mod cluster_reports;

@@ -20,7 +20,7 @@ use crate::environment;
 use crate::filters::Filters;
 
 /// How long one command of a test may take before it is ended and the test fails.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(240);
 
 /// A call of the binary that is being put together.
 ///
@@ -264,7 +264,7 @@ impl Running {
         assert!(holds(&said), "`{}` ended and never said `{text}`: {}", self.line, String::from_utf8_lossy(&said));
     }
 
-    /// Waits for its end; two minutes are a failure.
+    /// Waits for its end; four minutes are a failure.
     pub fn wait(mut self) -> Finished {
         let streams = self.stdout.wait(|_| false).zip(self.stderr.wait(|_| false));
         let Some((stdout, stderr)) = streams else {

@@ -147,7 +147,7 @@ async fn objects_are_applied_listed_and_deleted_by_what_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_wait_ends_with_the_truth_about_real_pods() {
+async fn b21_b25_the_wait_ends_with_the_truth_about_real_pods() {
     let Some((cluster, connection)) = connection().await else { return };
     let shop = cluster.namespace("wait");
     let Some(node) = cluster.node_or_skip() else { return };

@@ -13,7 +13,7 @@ const TABLES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn every_object_of_the_tables_is_judged_as_written() {
+fn b17_b18_b19_b21_b22_b24_every_object_of_the_tables_is_judged_as_written() {
     let mut wrong = Vec::new();
     for (table, text) in TABLES {
         let cases: Vec<Value> = serde_saphyr::from_str(text).unwrap();

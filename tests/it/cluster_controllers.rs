@@ -1,0 +1,116 @@
+//! Objects that Kubernetes does not know, and Jobs that controllers make: waited for as the configuration says.
+
+use test_support::{Cluster, Finished};
+
+use crate::clusters::{ClusterShop, DASHBOARDS, SERVES, SERVICE};
+use crate::shop::wait_until;
+
+const DEFINITION: &str = r"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: widgets.shop.example }
+spec:
+  group: shop.example
+  scope: Namespaced
+  names: { plural: widgets, singular: widget, kind: Widget }
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: { status: {} }
+    schema: { openAPIV3Schema: { type: object, x-kubernetes-preserve-unknown-fields: true } }
+";
+
+const MANIFESTS: &str = r#"apiVersion: shop.example/v1
+kind: Widget
+metadata: { name: cart }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: shop-cart }
+spec:
+  selector: { matchLabels: { app: shop-cart } }
+  template:
+    metadata: { labels: { app: shop-cart } }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{ name: app, image: "IMAGE:latest", readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }]
+"#;
+
+const KEYS: &str = r#"    ready: { shop.example/Widget: { condition: Healthy } }
+    await-jobs: { label: "job-of=cart", deadline: 20s }
+"#;
+
+#[track_caller]
+fn tells(finished: &Finished, all: &[&str]) {
+    for told in all {
+        assert!(finished.stderr().contains(told), "`{told}` is not in:\n{}", finished.text());
+    }
+}
+
+/// What a controller does once it has seen the objects of the service.
+fn makes_job(staging: &ClusterShop<'_>, cluster: &Cluster, name: &str, command: &str) {
+    let namespace = &staging.namespace;
+    let image = "--output=jsonpath={.spec.template.spec.containers[0].image}";
+    let image = staging.kubectl(&["get", "deployment/shop-cart", image]);
+    cluster.apply(&format!(
+        "{{ apiVersion: batch/v1, kind: Job, metadata: {{ name: {name}, namespace: {namespace}, labels: {{ job-of: cart }} }}, \
+         spec: {{ backoffLimit: 0, template: {{ spec: {{ restartPolicy: Never, containers: [{{ name: migrate, image: \"{image}\", \
+         command: [sh, -c, \"{command}\"] }}] }} }} }} }}"
+    ));
+}
+
+#[test]
+fn b18_b27_objects_and_jobs_of_controllers_are_waited_for_as_configured() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() {
+        return;
+    }
+    cluster.apply(DEFINITION);
+    cluster.kubectl(&["wait", "--for=condition=Established", "crd/widgets.shop.example", "--timeout=60s"]);
+    let target = r#"target: { kind: apply, source: "{path}/parts" }"#;
+    let namespace = cluster.namespace("shop-staging");
+    let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], target, KEYS) else {
+        return;
+    };
+    staging.shop.service("shop-cart").write("parts/app.yaml", MANIFESTS.replace("IMAGE", &staging.image()));
+    let healthy = |status: &str| {
+        let patch =
+            format!(r#"{{"status":{{"conditions":[{{"type":"Healthy","status":"{status}","reason":"Full"}}]}}}}"#);
+        let patch = ["patch", "widget", "cart", "--subresource=status", "--type=merge", "--patch", &patch];
+        wait_until("the widget", || {
+            cluster.try_kubectl(&[&patch[..], &["--namespace", &staging.namespace]].concat()).is_ok()
+        });
+    };
+
+    staging.merge(2, SERVES);
+    let run = staging.command(&[], "run staging --deadline 30s").start();
+    healthy("False");
+    let failed = run.wait().expect_code(21);
+    tells(
+        &failed,
+        &["shop-cart: Widget ", "condition Healthy is False and has to be True", "condition: Widget ", "Full"],
+    );
+    healthy("True");
+    staging.ends("run staging", 0);
+
+    staging.merge(3, SERVES);
+    let run = staging.command(&[], "run staging").start();
+    run.wait_for("writing ");
+    makes_job(&staging, cluster, "second", "sleep 8; echo done");
+    run.wait().expect_code(0);
+    let succeeded = ["get", "job", "second", "--output=jsonpath={.status.succeeded}"];
+    assert_eq!(staging.kubectl(&succeeded), "1", "it was waited for");
+
+    // What has ended before proves nothing of this version.
+    staging.merge(4, SERVES);
+    let failed = staging.ends("run staging", 21);
+    tells(&failed, &["no controller has made a Job with label `job-of=cart` in time", "changed: shop-cart"]);
+
+    staging.merge(5, SERVES);
+    let run = staging.command(&[], "run staging").start();
+    run.wait_for("writing ");
+    makes_job(&staging, cluster, "fifth", "sleep 8; echo the schema is older than 7; exit 5");
+    let failed = run.wait().expect_code(21);
+    tells(&failed, &["shop-cart: Job ", "job: Job ", "the schema is older than 7", "exit code 5"]);
+}

@@ -1,0 +1,170 @@
+//! What comes in between while a version is waited for, and goes away again: it ends no wait.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use test_support::{Cluster, Finished};
+
+use crate::clusters::{ClusterShop, DASHBOARDS, SERVES, SERVICE};
+use crate::shop::wait_until;
+
+const SOURCE: &str = r#"target: { kind: apply, source: "{path}/cluster" }"#;
+
+/// A cluster that a test may cut off, for one test at a time.
+fn own_or_skip() -> Option<(&'static Cluster, MutexGuard<'static, ()>)> {
+    static OWN: OnceLock<Option<Cluster>> = OnceLock::new();
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let cluster = OWN.get_or_init(start_or_skip).as_ref()?;
+    Some((cluster, turn))
+}
+
+/// Its kubelet has what it holds each pod with: a registry that goes away concerns images of the shop alone.
+fn start_or_skip() -> Option<Cluster> {
+    let cluster = Cluster::start_or_skip()?;
+    let image = format!("--image={}/bench/pause:1", cluster.node_or_skip()?.registry());
+    cluster.kubectl(&["run", "first", &image]);
+    cluster.kubectl(&["wait", "--for=condition=Ready", "pod/first", "--timeout=90s"]);
+    Some(cluster)
+}
+
+fn shop<'a>(cluster: &'a Cluster, command: &[&str]) -> Option<ClusterShop<'a>> {
+    let namespace = cluster.namespace("shop-staging");
+    let staging = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], SOURCE, "")?;
+    staging.merge(2, command);
+    Some(staging)
+}
+
+#[track_caller]
+fn tells(finished: &Finished, all: &[&str]) {
+    for told in all {
+        assert!(finished.stderr().contains(told), "`{told}` is not in:\n{}", finished.text());
+    }
+}
+
+/// What the pods of the service wait for.
+fn waiting(staging: &ClusterShop<'_>) -> String {
+    let reasons = "jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}";
+    staging.kubectl(&["get", "pods", "--output", reasons])
+}
+
+/// Begins late: long enough for something to happen in the meantime.
+const SERVES_LATER: &[&str] = &["sh", "-c", "sleep 12; exec httpd -f -p 8080"];
+
+#[test]
+fn b22_a_registry_that_is_away_ends_no_wait_and_the_same_run_goes_on_once_it_is_back() {
+    let Some((cluster, _turn)) = own_or_skip() else { return };
+    let node = cluster.node_or_skip().unwrap();
+    let (Some(patient), Some(hasty)) = (shop(cluster, SERVES), shop(cluster, SERVES)) else { return };
+    node.stop_registry(cluster);
+    let goes_on = patient.command(&[], "run staging").start();
+    let gave_up = hasty.command(&[], "run staging --deadline 45s").run();
+    let has_asked = waiting(&patient).contains("ImagePull");
+    // Other tests have the cluster after this one.
+    node.start_registry(cluster);
+    assert!(has_asked, "the kubelet has asked in vain");
+    let gave_up = gave_up.expect_code(21);
+    tells(&gave_up, &["it was not ready when the deadline passed", "pull-temporary: Pod ", "connection refused"]);
+    tells(&gave_up, &["the node did not get the image this time: run the same command again"]);
+    goes_on.wait().expect_code(0);
+    hasty.ends("run staging", 0);
+    assert_eq!(hasty.running().len(), 1);
+}
+
+#[test]
+fn f21_an_api_server_that_restarts_while_a_version_is_waited_for_only_delays_it() {
+    let Some((cluster, _turn)) = own_or_skip() else { return };
+    let Some(staging) = shop(cluster, SERVES_LATER) else { return };
+    let run = staging.command(&[], "run staging").start();
+    wait_until("the pod to run", || !staging.running().is_empty());
+    cluster.stop_api_server();
+    std::thread::sleep(Duration::from_secs(3));
+    cluster.start_api_server();
+    run.wait().expect_code(0);
+    staging.ends("verify staging", 0);
+    staging.ends("run staging", 0);
+}
+
+/// The lease is not renewed while the API server is away: another run may take it over after a minute, so this one ends
+/// before.
+#[test]
+fn f8_a_run_that_cannot_renew_its_lease_ends_before_it_expires() {
+    let Some((cluster, _turn)) = own_or_skip() else { return };
+    let Some(staging) = shop(cluster, &["sh", "-c", "sleep 40; exec httpd -f -p 8080"]) else { return };
+    let run = staging.command(&[], "run staging").start();
+    wait_until("the pod to run", || !staging.running().is_empty());
+    cluster.stop_api_server();
+    let begin = Instant::now();
+    let ended = run.wait().expect_code(21);
+    let took = begin.elapsed();
+    cluster.start_api_server();
+    tells(&ended, &["the lease of the environment was lost"]);
+    assert!(took < Duration::from_secs(60), "{took:?}: {}", ended.text());
+    // Nothing is repaired by hand: the same command goes on.
+    staging.ends("run staging", 0);
+    staging.ends("verify staging", 0);
+}
+
+/// Says that pods of the service were evicted, as a kubelet does; gives how many.
+fn evict(staging: &ClusterShop<'_>) -> usize {
+    let names = "jsonpath={.items[*].metadata.name}";
+    let pods = staging.kubectl(&["get", "pods", "--field-selector=status.phase=Running", "--output", names]);
+    let status =
+        r#"{"status":{"phase":"Failed","reason":"Evicted","message":"The node was low on resource: memory."}}"#;
+    for pod in pods.split_whitespace() {
+        staging.kubectl(&["patch", "pod", pod, "--subresource=status", "--type=merge", "--patch", status]);
+    }
+    pods.split_whitespace().count()
+}
+
+#[test]
+fn w4_an_evicted_pod_is_replaced_and_one_after_another_is_named_as_that() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() || cluster.fake_nodes_or_skip(1).is_none() {
+        return;
+    }
+    let namespace = cluster.fake_namespace("shop-staging");
+    let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], FAULTY, "") else {
+        return;
+    };
+    let manifest = |seconds: u32| {
+        let text = MANIFEST.replace("IMAGE", &staging.image()).replace("SECONDS", &seconds.to_string());
+        staging.shop.service("shop-cart").write("fault/app.yaml", text);
+    };
+    manifest(8);
+    staging.merge(2, SERVES);
+    let run = staging.command(&[], "run staging").start();
+    wait_until("a pod to be evicted", || evict(&staging) > 0);
+    run.wait().expect_code(0);
+
+    manifest(9);
+    staging.merge(3, SERVES);
+    let run = staging.command(&[], "run staging --deadline 30s").start();
+    let failed = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| run.wait());
+        while !waiting.is_finished() {
+            evict(&staging);
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        waiting.join().unwrap()
+    });
+    let failed = failed.expect_code(21);
+    tells(&failed, &["it was not ready when the deadline passed", "evicted: Pod ", "low on resource: memory"]);
+    tells(&failed, &["the node had no room for it"]);
+    assert!(!failed.stderr().contains("crash:"), "{}", failed.text());
+}
+
+const FAULTY: &str = r#"target: { kind: apply, source: "{path}/fault" }"#;
+
+/// Its pods become available only after a time.
+const MANIFEST: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: { name: shop-cart }
+spec:
+  minReadySeconds: SECONDS
+  strategy: { type: Recreate }
+  selector: { matchLabels: { app: shop-cart } }
+  template:
+    metadata: { labels: { app: shop-cart } }
+    spec: { containers: [{ name: app, image: "IMAGE:latest" }] }
+"#;
