@@ -105,6 +105,38 @@ fn f8_a_run_that_cannot_renew_its_lease_ends_before_it_expires() {
     staging.ends("verify staging", 0);
 }
 
+/// A rollback need not wait until a deployment that fails has found that out.
+#[test]
+fn b42_f5_a_rollback_asks_the_run_that_deploys_to_stop_and_names_the_one_that_does_not() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() {
+        return;
+    }
+    let Some(staging) = shop(cluster, SERVES) else { return };
+    staging.ends("run staging", 0);
+    // What does not deploy now has no lease in the cluster, and is not asked.
+    staging.merge(3, SERVES);
+    let paused = staging.shop.pause("staging", "system");
+    let run = staging.command(&[], "run staging").start();
+    paused.reached();
+    let busy = staging.ends("rollback staging --reason slow --yield 3s", 14);
+    tells(&busy, &["`staging` is busy: ", "orchestrator (run "]);
+    paused.release();
+    run.wait().expect_code(0);
+    let good = staging.running();
+
+    staging.merge(4, &["sleep", "1000"]);
+    let run = staging.command(&[], "run staging").start();
+    run.wait_for("writing ");
+    let begin = Instant::now();
+    let back = staging.ends("rollback staging --reason \"carts are empty\"", 0);
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}: {}", begin.elapsed(), back.text());
+    tells(&back, &["is asked to stop"]);
+    tells(&run.wait().expect_code(21), &["yielded to the rollback of ", "changed: shop-cart"]);
+    assert_eq!(staging.running(), good);
+    staging.ends("verify staging", 0);
+}
+
 /// Says that pods of the service were evicted, as a kubelet does; gives how many.
 fn evict(staging: &ClusterShop<'_>) -> usize {
     let names = "jsonpath={.items[*].metadata.name}";

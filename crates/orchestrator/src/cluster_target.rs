@@ -106,6 +106,19 @@ impl ClusterPlace {
         answer.map(Arc::new).map_err(|other| self.busy(&other))
     }
 
+    /// Asks the run of this repository that deploys to the namespace to stop, for a rollback; gives the run that was asked,
+    /// or nothing where none deploys.
+    pub(crate) async fn ask_to_yield(&self, context: &Context) -> Result<Option<String>> {
+        let to = format!("the rollback of {} (run {})", context.run.actor, context.run.id);
+        let namespace = self.open(context).await?;
+        let asked = namespace.ask_to_yield(self.environment.as_str(), &to).await;
+        let asked = asked.map_err(|error| {
+            let kind = ErrorKind::of(error.class(), ErrorKind::Refused, ErrorKind::Refused);
+            Error::from_source(kind, "the lease of the environment cannot be written in its cluster", error)
+        })?;
+        Ok(asked.map(|holder| lock_model::escaping::escape_short(&holder.run, 200)))
+    }
+
     /// Another run has the environment.
     fn busy(&self, other: &LeaseHolder) -> Error {
         let escaped = |text: &str| lock_model::escaping::escape_short(text, 200);

@@ -143,6 +143,15 @@ impl EnvironmentNamespace {
         })
     }
 
+    /// Asks the run that holds the lease to stop, and says to whom it yields; gives that run. One of another repository is
+    /// not asked, nor is anything where no run has the lease.
+    pub async fn ask_to_yield(&self, environment: &str, to: &str) -> Result<Option<LeaseHolder>, DeployError> {
+        let place = LeasePlace { namespace: self.name.clone(), environment: environment.to_owned() };
+        let holder = self.connection.lease_holder(&place).await?;
+        let Some(holder) = holder.filter(|holder| holder.repository == self.repository) else { return Ok(None) };
+        Ok(self.connection.ask_to_yield(&place, to).await?.then_some(holder))
+    }
+
     /// The client of its cluster.
     pub fn connection(&self) -> &Connection {
         &self.connection

@@ -180,7 +180,7 @@ pub(crate) struct RollbackArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Only say of every release whether it could be gone back to: images, files, plan, migrations.
-    #[arg(long, conflicts_with_all = ["to", "reason", "dry_run", "reject", "accept_irreversible", "wait"])]
+    #[arg(long, conflicts_with_all = ["to", "reason", "dry_run", "reject", "accept_irreversible", "wait", "patience"])]
     pub check: bool,
     /// Reject the lock of the release that it leaves as well, so that no environment deploys it again.
     #[arg(long)]
@@ -191,6 +191,9 @@ pub(crate) struct RollbackArgs {
     /// How long to wait for another run of the same environment; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     pub wait: Option<Duration>,
+    /// How long a run that deploys to the environment's cluster may take to stop for the rollback; default: 60s.
+    #[arg(long = "yield", value_name = "TIME", value_parser = super::duration)]
+    pub patience: Option<Duration>,
 }
 
 /// What to hold.

@@ -27,6 +27,7 @@ pub(crate) async fn rollback(context: &Context, args: RollbackArgs) -> Result<Sh
     let mut request = RollbackRequest::new(args.environment.name, args.reason.unwrap_or_default());
     request.to = args.to;
     request.wait = args.wait.unwrap_or_default();
+    request.patience = args.patience.unwrap_or(request.patience);
     request.reject = args.reject;
     request.accept_irreversible = args.accept_irreversible;
     if args.dry_run {

@@ -25,7 +25,7 @@ use crate::context::Context;
 use crate::engine::{Destination, Engine, Repeat, Wanted};
 use crate::environment_policy::find_environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lease::lease;
+use crate::lease::lease_for_rollback;
 use crate::ledger_rights::{may_continue_rollback, may_record, may_set_branch};
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{Operation, RollbackPlanReport, RunReport, StepLine};
@@ -45,6 +45,8 @@ pub struct RollbackRequest {
     pub reason: String,
     /// How long to wait for another run of the same environment.
     pub wait: Duration,
+    /// How long the run that deploys to a cluster may take to stop once it was asked to; zero: it is not asked.
+    pub patience: Duration,
     /// Whether the lock of the release that it leaves is rejected as well, for the same reason.
     pub reject: bool,
     /// Whether it goes back behind a migration that is declared irreversible.
@@ -59,11 +61,15 @@ impl RollbackRequest {
             to: None,
             reason: reason.into(),
             wait: Duration::ZERO,
+            patience: DEFAULT_PATIENCE,
             reject: false,
             accept_irreversible: false,
         }
     }
 }
+
+/// How long a run may take to stop.
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Deploys an older release again, and holds the environment.
 ///
@@ -74,9 +80,9 @@ impl RollbackRequest {
 pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<RunReport> {
     let name = request.environment.clone();
     context.sync()?;
-    find_environment(context, &name).await?;
+    let environment = find_environment(context, &name).await?;
     may_record(context, Step::Rollback, RecordResult::Started).await?;
-    let _lease = lease(context, &name, request.wait).await?;
+    let _lease = lease_for_rollback(context, &environment, request.wait, request.patience).await?;
     context.sync()?;
     let (mut engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
     match target.state {
