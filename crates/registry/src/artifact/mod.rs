@@ -50,6 +50,7 @@
 
 mod content;
 mod document;
+mod image;
 
 mod layout;
 mod pull;

@@ -130,6 +130,20 @@ impl<'a> Store<'a> {
         }
     }
 
+    /// Takes a manifest away; `false` where there is none. Many registries do not let clients do that.
+    pub(super) async fn delete_manifest(&self, digest: &Digest) -> Result<bool, RegistryErrorKind> {
+        let Location::Registry(remote) = &self.location else {
+            return Err(refused("nothing is deleted from a layout folder".to_owned()));
+        };
+        let place = remote.address("manifests", digest.as_str());
+        let answer = remote.send(remote.request(Method::DELETE, place, ANSWER_LIMIT)).await?;
+        match answer.status {
+            status if status.is_success() => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(answer.into_failure(RegistryErrorKind::Missing)),
+        }
+    }
+
     /// A blob, hashed, and of the length in the descriptor that refers to it.
     pub(super) async fn blob(&self, digest: &Digest, size: u64) -> Result<Vec<u8>, RegistryErrorKind> {
         if size > self.limits.blob {

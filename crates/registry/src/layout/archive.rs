@@ -11,12 +11,20 @@ pub(super) const LONGEST_NAME: usize = 100;
 const BLOCK: usize = 512;
 const STORED_BLOCK: usize = 0xffff;
 
+/// A file of a layer.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    pub(super) bytes: Vec<u8>,
+    /// Whether everybody may execute it.
+    pub(super) is_program: bool,
+}
+
 /// Writes files as a tar archive (ustar), sorted by name, owned by root, dated 1970.
-pub(super) fn tar(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+pub(super) fn tar(files: &BTreeMap<String, File>) -> Vec<u8> {
     let mut archive = Vec::new();
-    for (name, bytes) in files {
-        archive.extend_from_slice(&header(name, bytes.len()));
-        archive.extend_from_slice(bytes);
+    for (name, file) in files {
+        archive.extend_from_slice(&header(name, file));
+        archive.extend_from_slice(&file.bytes);
         pad(&mut archive);
     }
     archive.extend_from_slice(&[0; 2 * BLOCK]);
@@ -40,11 +48,12 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn header(name: &str, length: usize) -> [u8; BLOCK] {
+fn header(name: &str, file: &File) -> [u8; BLOCK] {
+    let length = file.bytes.len();
     let mut header = [0; BLOCK];
     // NOTE: longer names would need ustar's prefix field; the folder's writer refuses them.
     put(&mut header, 0, name.as_bytes().get(..LONGEST_NAME).unwrap_or(name.as_bytes()));
-    put(&mut header, 100, b"0000644\0");
+    put(&mut header, 100, if file.is_program { b"0000755\0" } else { b"0000644\0" });
     put(&mut header, 108, b"0000000\0");
     put(&mut header, 116, b"0000000\0");
     put(&mut header, 124, format!("{length:011o}\0").as_bytes());
@@ -96,7 +105,10 @@ mod tests {
 
     #[test]
     fn an_archive_ends_on_a_block() {
-        let archive = tar(&BTreeMap::from([("a".to_owned(), b"hello".to_vec())]));
+        let file = |is_program| File { bytes: b"hello".to_vec(), is_program };
+        let mode = |is_program| tar(&BTreeMap::from([("a".to_owned(), file(is_program))]))[100..107].to_vec();
+        assert_eq!((mode(false), mode(true)), (b"0000644".to_vec(), b"0000755".to_vec()));
+        let archive = tar(&BTreeMap::from([("a".to_owned(), file(false))]));
         assert_eq!(archive.len(), BLOCK * 4);
         assert_eq!(archive.get(257..262), Some(b"ustar".as_slice()));
     }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use lock_model::{CommitId, Digest, Platform, Timestamp, canonical_json};
 use serde_json::{Value, json};
 
-use super::archive;
+use super::archive::{self, File};
 use crate::media_type::{OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST};
 use crate::{CREATED_ANNOTATION, REVISION_LABEL};
 
@@ -23,13 +23,21 @@ pub struct ImageContent {
     created: Option<Timestamp>,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
-    files: BTreeMap<String, Vec<u8>>,
+    files: BTreeMap<String, File>,
+    command: Vec<String>,
 }
 
 impl ImageContent {
     /// An image without labels, files or a creation date.
     pub fn new(platform: Platform) -> Self {
-        Self { platform, created: None, labels: BTreeMap::new(), annotations: BTreeMap::new(), files: BTreeMap::new() }
+        Self {
+            platform,
+            created: None,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            files: BTreeMap::new(),
+            command: Vec::new(),
+        }
     }
 
     /// Sets the creation date in the image's configuration.
@@ -62,7 +70,21 @@ impl ImageContent {
     /// Adds a file to the image's only layer. Its name is relative and at most 100 bytes long.
     #[must_use]
     pub fn file(mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        self.files.insert(name.into(), bytes.into());
+        self.files.insert(name.into(), File { bytes: bytes.into(), is_program: false });
+        self
+    }
+
+    /// Adds a file that everybody may execute.
+    #[must_use]
+    pub fn program(mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.files.insert(name.into(), File { bytes: bytes.into(), is_program: true });
+        self
+    }
+
+    /// Sets what a container of the image starts: an absolute path in it, and arguments.
+    #[must_use]
+    pub fn command<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+        self.command = words.into_iter().map(Into::into).collect();
         self
     }
 
@@ -92,7 +114,10 @@ impl ImageContent {
             config["created"] = json!(time);
         }
         if !self.labels.is_empty() {
-            config["config"] = json!({ "Labels": self.labels });
+            config["config"]["Labels"] = json!(self.labels);
+        }
+        if !self.command.is_empty() {
+            config["config"]["Entrypoint"] = json!(self.command);
         }
         BuiltImage::new(self.platform.clone(), &config, layer, &self.annotations)
     }
