@@ -127,6 +127,7 @@ pub(super) const CLUSTER_CHECKS: &[Key] = &[
         CHECK_SEVERITY,
         "Whether the quotas have room for the deployment at its highest moment.",
     ),
+    defaults("replicas", "warn", CHECK_SEVERITY, "Whether no workload was scaled to 0 that is to have replicas."),
     defaults("nodes", "warn", CHECK_SEVERITY, "Whether the nodes are ready, schedulable and without pressure."),
     defaults("capacity", "warn", CHECK_SEVERITY, "Whether the nodes have room for the pods that come."),
     defaults(

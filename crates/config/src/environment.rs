@@ -290,6 +290,8 @@ lock_model::words! {
         References = "references",
         /// Whether the quotas have room.
         Quota = "quota",
+        /// Whether no workload was scaled to nothing.
+        Replicas = "replicas",
         /// Whether the nodes are ready.
         Nodes = "nodes",
         /// Whether the nodes have room.

@@ -4,6 +4,7 @@
 
 mod nodes;
 mod permissions;
+mod replicas;
 mod room;
 
 use lock_model::Timestamp;
@@ -14,6 +15,7 @@ use crate::object::{Kind, ObjectKey};
 use crate::references::ReferenceReport;
 pub use nodes::judge_nodes;
 pub use permissions::Permission;
+pub use replicas::replicas_health;
 
 /// The oldest minor version of Kubernetes 1 that is supported: it is the first that serves the discovery document that is
 /// read.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cluster::health::{HealthAnswer, credentials_health, references_health};
+use cluster::health::{HealthAnswer, credentials_health, references_health, replicas_health};
 use cluster::{Connection, Patience};
 use config::{CheckSeverity, ClusterCheck, ClusterChecks, Environment};
 use deployer::{DeployError, EnvironmentNamespace, OccupiedPlace, Plan, demands};
@@ -44,7 +44,8 @@ pub(crate) async fn cluster_health(
     // One question is asked again within its deadline.
     let part = checks.deadline / 3;
     let connection = target.connection().with_patience(Patience { request: part, retries: part });
-    let asking = Asking { connection: &connection, checks };
+    let remedy = format!("`orchestrator deploy {} --again`", environment.name);
+    let asking = Asking { connection: &connection, checks, remedy };
     let namespace = place.namespace.namespace.as_str();
     let foreign = deployable.is_none_or(|deployable| deployable.request.occupied == OccupiedPlace::Refuse);
     let environment = environment.name.as_str();
@@ -100,6 +101,8 @@ impl PlanFound {
 struct Asking<'a> {
     connection: &'a Connection,
     checks: &'a ClusterChecks,
+    /// The command that writes what is deployed already once more.
+    remedy: String,
 }
 
 impl Asking<'_> {
@@ -123,13 +126,14 @@ impl Asking<'_> {
     /// What depends on what is deployed.
     async fn plan(&self, plan: &Plan, namespace: &str) -> Vec<CheckResult> {
         let demands = demands(plan.batch());
-        let (permissions, quota, capacity, references) = tokio::join!(
+        let (permissions, quota, capacity, references, replicas) = tokio::join!(
             self.permissions(plan),
             self.ask(ClusterCheck::Quota, self.connection.quota_health(namespace, &demands)),
             self.ask(ClusterCheck::Capacity, self.connection.capacity_health(namespace, &demands)),
             self.ask(ClusterCheck::References, async { references_health(&plan.references) }),
+            self.ask(ClusterCheck::Replicas, async { replicas_health(&demands, &self.remedy) }),
         );
-        [permissions, quota, capacity, references].into_iter().flatten().collect()
+        [permissions, quota, capacity, references, replicas].into_iter().flatten().collect()
     }
 
     async fn permissions(&self, plan: &Plan) -> Option<CheckResult> {
