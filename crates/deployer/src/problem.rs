@@ -63,6 +63,10 @@ pub enum ProblemKind {
     NothingToDeploy,
     /// An image of a locked repository that cannot be pinned.
     Image,
+    /// The same in what a chart is rendered to, whose values decide.
+    ChartImage,
+    /// An object of a chart outside the environment's namespace: it cannot be moved.
+    ChartNamespace,
     /// An image that is neither locked nor written with a digest, where the rule refuses those.
     UnpinnedImage,
     /// What was rendered does not pass its own proof: a fault of this program.

@@ -133,11 +133,14 @@ impl FindingKind {
     /// What a problem of a plan is, found in what is there.
     pub(crate) fn of(kind: ProblemKind) -> Self {
         match kind {
-            ProblemKind::Namespace | ProblemKind::ClusterScoped | ProblemKind::Privileged => Self::Reach,
+            ProblemKind::Namespace
+            | ProblemKind::ChartNamespace
+            | ProblemKind::ClusterScoped
+            | ProblemKind::Privileged => Self::Reach,
             ProblemKind::UnpinnedImage => Self::UnpinnedImage,
             ProblemKind::NothingToDeploy => Self::NothingDeployed,
             ProblemKind::Duplicate => Self::Duplicate,
-            ProblemKind::Image => Self::Image,
+            ProblemKind::Image | ProblemKind::ChartImage => Self::Image,
             ProblemKind::Request
             | ProblemKind::Path
             | ProblemKind::Place

@@ -79,7 +79,7 @@ impl ErrorKind {
     }
 
     /// The kind of a class of failure, where `not_found` and `invalid` depend on what was looked for.
-    pub(crate) fn of(class: ErrorClass, not_found: Self, invalid: Self) -> Self {
+    pub fn of(class: ErrorClass, not_found: Self, invalid: Self) -> Self {
         match class {
             ErrorClass::NotFound => not_found,
             ErrorClass::Denied => Self::Denied,

@@ -166,6 +166,16 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
                  it be replaced with `namespaces: {{ rewrite: true }}`"
             ));
         }
+        ProblemKind::ChartNamespace => {
+            return Some(format!(
+                "leave the namespace out of the chart, or name it in `environments.{environment}.namespaces.allow`"
+            ));
+        }
+        ProblemKind::ChartImage => {
+            "name the paths of the chart's values that its images come from in `target.image-values`, such as `{ image: \
+             \"{image.reference}\" }` or `{ image.repository: \"{image.repository}\", image.digest: \"{image.digest}\" }`; images \
+             of other services in `target.values`, as `{image:SERVICE.reference}`"
+        }
         ProblemKind::ClusterScoped => {
             "leave these objects out: who administers the cluster creates what belongs to no namespace, and no key allows it \
              here"
@@ -265,6 +275,8 @@ mod tests {
             (ProblemKind::NeedsHelm, "helm template"),
             (ProblemKind::NeedsKustomize, "kubectl kustomize"),
             (ProblemKind::Namespace, "environments.shop.namespaces.allow"),
+            (ProblemKind::ChartNamespace, "environments.shop.namespaces.allow"),
+            (ProblemKind::ChartImage, "`target.image-values`"),
             (ProblemKind::ClusterScoped, "who administers the cluster"),
             (ProblemKind::Privileged, "no key allows it"),
             (ProblemKind::Duplicate, "in one place"),

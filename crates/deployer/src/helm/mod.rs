@@ -5,6 +5,7 @@
 
 mod changes;
 mod chart_folder;
+mod dependencies;
 mod plan;
 mod program;
 mod proof;

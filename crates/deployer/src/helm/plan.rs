@@ -8,6 +8,7 @@ use lock_model::ServiceName;
 use serde_json::{Map, Value};
 
 use super::changes::{Changing, StoredSource};
+use super::dependencies::dependency_problems;
 use super::program::HelmVersion;
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::image_pinning::{Pins, UnpinnedImage};
@@ -26,6 +27,8 @@ pub struct HelmPlan {
     pub releases: Vec<PlannedRelease>,
     /// Images of hooks that only `helm test` starts, which is never done here, and that the lock does not decide.
     pub not_started: Vec<UnpinnedImage>,
+    /// Services whose release another program made: it gets its next revision.
+    pub taken_over: Vec<ServiceName>,
     /// The helm that rendered it.
     pub helm: HelmVersion,
     pub(crate) batch: Vec<BatchObject>,
@@ -101,6 +104,8 @@ pub(super) struct StoredState {
     pub(super) is_deployed: bool,
     /// What it was rendered from.
     pub(super) source: StoredSource,
+    /// Whether another program made it.
+    pub(super) is_foreign: bool,
 }
 
 /// What the cluster says about all services together.
@@ -126,6 +131,7 @@ pub(super) fn assemble(
     let mut owners: BTreeMap<ObjectId, ServiceName> = BTreeMap::new();
     let mut identity = BTreeMap::new();
     let (masking, mut services) = (settings.masking(), Vec::new());
+    let (mut taken_over, mut rolled) = (Vec::new(), Vec::new());
     for RenderedService { service, rendering, stored, mut live } in rendered {
         let name = &service.name;
         let before = stored.as_ref().map(|stored| &stored.rendering);
@@ -136,7 +142,10 @@ pub(super) fn assemble(
         batch.extend(batch_of(request, name, before, &rendering, &mut live)?);
         let inspection = inspect(request, service, &pins, &rendering);
         let violations = inspection.violations.into_iter();
-        problems.extend(violations.map(|(kind, message)| DeployProblem::new(kind, message).service(name)));
+        let has_objects = rendering.started().next().is_some();
+        problems.extend(
+            violations.map(|(kind, message)| DeployProblem::new(of_chart(kind, has_objects), message).service(name)),
+        );
         problems.extend(live.problems);
         unpinned.extend(inspection.unpinned);
         not_started.extend(inspection.not_started);
@@ -148,6 +157,12 @@ pub(super) fn assemble(
         }
         changes.extend(between(name, before, &rendering, &live.differing));
         identity.insert(name.clone(), rendering.to_json());
+        if stored.as_ref().is_some_and(|stored| stored.is_foreign) {
+            taken_over.push(name.clone());
+            if before.is_some_and(|before| before.has_other_pods(&rendering)) {
+                rolled.push(name.clone());
+            }
+        }
         let (chart, values) = (service.files.clone(), service.values.clone());
         releases.push(PlannedRelease { service: name.clone(), action, wave: service.wave, chart, values, rendering });
     }
@@ -160,6 +175,7 @@ pub(super) fn assemble(
             image.object, image.image
         )
     }));
+    notes.extend(taken_over_notes(&taken_over, &rolled));
     let digest = lock_model::tagged_digest("orchestrator.helm-plan.v1", &identity);
     Ok(Plan {
         digest: digest.expect("JSON that was read has a canonical form"),
@@ -171,6 +187,7 @@ pub(super) fn assemble(
         detail: PlanDetail::Helm(HelmPlan {
             releases,
             not_started: not_started.into_iter().collect(),
+            taken_over,
             helm: helm.clone(),
             batch,
             settings,
@@ -190,6 +207,30 @@ fn action_of(stored: Option<&StoredState>, rendering: &Rendering, live: &Live) -
         }
         Some(_) => ReleaseAction::Upgrade,
     }
+}
+
+/// What helps against a problem of a manifest is something else in a chart: its values decide, and nothing in it is moved.
+fn of_chart(kind: ProblemKind, has_objects: bool) -> ProblemKind {
+    match kind {
+        ProblemKind::Image => ProblemKind::ChartImage,
+        ProblemKind::NothingToDeploy if has_objects => ProblemKind::ChartImage,
+        ProblemKind::Namespace => ProblemKind::ChartNamespace,
+        other => other,
+    }
+}
+
+/// What the first deployment after another program's does, before anybody is surprised by it.
+fn taken_over_notes(taken_over: &[ServiceName], rolled: &[ServiceName]) -> Vec<String> {
+    let list = |services: &[ServiceName]| services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
+    let mut notes = Vec::new();
+    if !taken_over.is_empty() {
+        notes.push(format!("taken over, since another program made their helm releases: {}", list(taken_over)));
+    }
+    if !rolled.is_empty() {
+        let all = if rolled.len() == taken_over.len() { "all of these" } else { "of these" };
+        notes.push(format!("the pods of {all} are made anew, with digests and settings of the plan: {}", list(rolled)));
+    }
+    notes
 }
 
 /// What the release of a service writes, and what it takes away.
@@ -248,6 +289,9 @@ pub(super) fn chart_problems(request: &DeployRequest) -> Vec<DeployProblem> {
         }
         if let Err(reason) = chart_name(service) {
             add(DeployProblem::new(ProblemKind::Chart, reason).file("Chart.yaml"));
+        }
+        for (file, reason) in dependency_problems(service) {
+            add(DeployProblem::new(ProblemKind::Chart, reason).file(file));
         }
     }
     problems

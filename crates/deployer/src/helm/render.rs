@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use lock_model::ErrorClass;
 use process::{Output, ProcessError};
@@ -20,8 +21,14 @@ use crate::request::{DeployRequest, DeployService};
 /// How many charts helm works on at once.
 pub(super) const AT_ONCE: usize = 4;
 
+/// What lies between two renderings of a chart that asks for the time: a little more than a second.
+const ONE_SECOND: Duration = Duration::from_millis(1100);
+
 /// A rendering, or what is wrong with the chart.
 pub(super) type Answer = Result<Rendering, Vec<DeployProblem>>;
+
+/// What services are rendered to, and the problems of those that are not.
+pub(super) type Rendered<'a> = (Vec<(&'a DeployService, Rendering)>, Vec<DeployProblem>);
 
 /// Plans as if nothing were deployed, without a cluster: each chart is rendered twice, and must be the same.
 ///
@@ -34,22 +41,23 @@ pub async fn plan_from_nothing(search: &HelmSearch, request: &DeployRequest) -> 
         fail_with(chart_problems(&request))?;
         let helm = HelmProgram::find(&search)?;
         let answers = in_parallel(AT_ONCE, &request.services, |service| render_twice(&helm, &request, service));
-        let rendered = all_rendered(request.services.iter().zip(answers))?;
+        let (rendered, problems) = all_rendered(request.services.iter().zip(answers))?;
         let rendered = rendered.into_iter().map(|(service, rendering)| RenderedService {
             service,
             rendering,
             stored: None,
             live: Live::default(),
         });
-        Ok(assemble(&request, rendered.collect(), helm.version(), Found::default())?)
+        let found = Found { problems, ..Found::default() };
+        Ok(assemble(&request, rendered.collect(), helm.version(), found)?)
     })
     .await
 }
 
-/// The renderings of services, or the problems of all of them.
+/// Parts answers into what was rendered and what is wrong.
 pub(super) fn all_rendered<'a>(
     answers: impl IntoIterator<Item = (&'a DeployService, Result<Answer, DeployError>)>,
-) -> Result<Vec<(&'a DeployService, Rendering)>, DeployError> {
+) -> Result<Rendered<'a>, DeployError> {
     let (mut problems, mut rendered) = (Vec::new(), Vec::new());
     for (service, answer) in answers {
         match answer? {
@@ -57,15 +65,16 @@ pub(super) fn all_rendered<'a>(
             Err(wrong) => problems.extend(wrong),
         }
     }
-    fail_with(problems)?;
-    Ok(rendered)
+    Ok((rendered, problems))
 }
 
 /// What depends on time or chance differs.
 fn render_twice(helm: &HelmProgram, request: &DeployRequest, service: &DeployService) -> Result<Answer, DeployError> {
     let folder = ChartFolder::write(&service.files, &service.values)?;
     let template = || template(helm, &folder, request, service, &Capabilities::default(), Operation::Install);
-    Ok(same(service, template()?, template()?))
+    let first = template()?;
+    let_time_pass(service);
+    Ok(same(service, first, template()?))
 }
 
 /// Renders without the cluster, and again with it.
@@ -83,11 +92,29 @@ pub(super) fn render_for_cluster(
         return Ok(without);
     }
     let release = ReleaseName { name: service.name.as_str(), namespace: &request.namespace };
+    let_time_pass(service);
     let again = match operation {
         Operation::Install | Operation::Upgrade => dry_run(helm, &folder, service, release)?,
         Operation::Recover => template(helm, &folder, request, service, capabilities, operation)?,
     };
     Ok(same(service, without, again))
+}
+
+/// A name with the time in it, down to the second, is the same twice within one second.
+fn let_time_pass(service: &DeployService) {
+    if asks_for_the_time(service) {
+        std::thread::sleep(ONE_SECOND);
+    }
+}
+
+/// Whether a template has the word `now` in an action.
+fn asks_for_the_time(service: &DeployService) -> bool {
+    let has_now =
+        |action: &str| action.split(|sign: char| !(sign.is_alphanumeric() || sign == '_')).any(|word| word == "now");
+    service.files.iter().filter(|(path, _)| path.contains("templates/")).any(|(_, bytes)| {
+        let text = String::from_utf8_lossy(bytes);
+        text.split("{{").skip(1).any(|rest| rest.split("}}").next().is_some_and(has_now))
+    })
 }
 
 fn same(service: &DeployService, first: Answer, second: Answer) -> Answer {

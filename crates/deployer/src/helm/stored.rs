@@ -15,6 +15,9 @@ use crate::error::DeployError;
 use crate::namespace::Rendering;
 use crate::problem::escaped;
 
+/// What the description of every revision begins with that is made here; the release id follows.
+pub(super) const DESCRIPTION: &str = "orchestrator ";
+
 /// Largest release that is read, unpacked.
 const SIZE_LIMIT: u64 = 32 * 1024 * 1024;
 
@@ -25,6 +28,8 @@ pub(super) struct StoredRelease {
     pub(super) status: Status,
     /// Name of the chart.
     pub(super) chart: String,
+    /// Whether another program made it, as its description says.
+    pub(super) is_foreign: bool,
     pub(super) rendering: Rendering,
     secret: Object,
     /// All of the revision, as helm reads it.
@@ -102,9 +107,12 @@ impl StoredRelease {
             pending if pending.starts_with("pending-") => Status::Pending,
             other => Status::Other(other.to_owned()),
         };
+        // What helm writes about a revision on its way, or one that failed, says nothing of who asked for it.
+        let description = text("/info/description").unwrap_or_default();
+        let is_foreign = status == Status::Deployed && !description.starts_with(DESCRIPTION);
         let chart = text("/chart/metadata/name").ok_or("it names no chart")?.to_owned();
         let rendering = rendering_of(&payload, namespace)?;
-        Ok(Self { revision, status, chart, rendering, secret, payload: Payload(payload) })
+        Ok(Self { revision, status, chart, is_foreign, rendering, secret, payload: Payload(payload) })
     }
 
     /// What it was rendered from.

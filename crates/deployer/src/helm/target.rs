@@ -18,7 +18,7 @@ use super::program::{Capabilities, HelmProgram, HelmSearch, ReleaseName};
 use super::render::{
     AT_ONCE, Operation, all_rendered, fail_with, in_parallel, render_again, render_for_cluster, run_blocking, words_of,
 };
-use super::stored::{Status, StoredRelease, stored_releases};
+use super::stored::{DESCRIPTION, Status, StoredRelease, stored_releases};
 use crate::applied::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
 use crate::namespace::{
@@ -112,7 +112,7 @@ impl HelmTarget {
             Ok((helm, answers))
         })
         .await?;
-        let rendered = all_rendered(request.services.iter().zip(answers))?;
+        let (rendered, problems) = all_rendered(request.services.iter().zip(answers))?;
         let asked: Vec<_> = rendered.iter().map(|(service, rendering)| (service.name.clone(), rendering)).collect();
         let references = missing_references(connection, namespace, &asked, &settings).await?;
         let mut live = compare(connection, namespace, &asked).await?;
@@ -120,11 +120,12 @@ impl HelmTarget {
             let stored = stored.remove(service.name.as_str()).map(|stored| StoredState {
                 is_deployed: stored.status == Status::Deployed,
                 source: stored.source(),
+                is_foreign: stored.is_foreign,
                 rendering: stored.rendering,
             });
             RenderedService { service, rendering, stored, live: live.remove(&service.name).unwrap_or_default() }
         });
-        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems: Vec::new(), references, settings })?)
+        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems, references, settings })?)
     }
 
     /// How helm is found and run, with secrets that it must not show although it is not given them.
@@ -301,7 +302,7 @@ impl HelmTarget {
         }
         let (search, kubeconfig, namespace) =
             (self.search.clone(), Arc::clone(&self.kubeconfig), self.namespace.name.clone());
-        let (deadline, description) = (self.namespace.deadline, format!("orchestrator {release}"));
+        let (deadline, description) = (self.namespace.deadline, format!("{DESCRIPTION}{release}"));
         let ended = run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
             let stop = std::sync::atomic::AtomicBool::new(false);

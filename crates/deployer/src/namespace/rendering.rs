@@ -103,6 +103,15 @@ impl Rendering {
         self.hooks.iter().filter(|(_, hook)| is_test(hook))
     }
 
+    /// Whether a workload that both have makes its pods from another template.
+    pub(crate) fn has_other_pods(&self, other: &Self) -> bool {
+        let template = |object: &Object| object.get("spec").and_then(|spec| spec.get("template")).cloned();
+        self.objects.iter().any(|(id, object)| {
+            let planned = other.objects.get(id).and_then(template);
+            planned.is_some() && planned != template(object)
+        })
+    }
+
     /// The first difference; `None` where both are the same.
     pub(crate) fn difference(&self, other: &Self) -> Option<Difference> {
         let difference = |one: &BTreeMap<ObjectId, Object>, other: &BTreeMap<ObjectId, Object>| {

@@ -97,6 +97,7 @@ fn charts_that_cannot_be_deployed_are_refused_with_their_cause() {
             config_map("\"a-{{ now | unixEpoch }}-{{ randAlpha 8 }}\"", ""),
             "rendered differently each time: ConfigMap/a-",
         ),
+        ("a.yaml", config_map("\"a-{{ now | unixEpoch }}\"", ""), "rendered differently each time: ConfigMap/a-"),
         (
             "a.yaml",
             config_map("a", "data: { a: {{ randAlpha 20 }} }\n"),
@@ -135,6 +136,11 @@ fn charts_that_cannot_be_deployed_are_refused_with_their_cause() {
             format!(
                 "{CHART}dependencies: [{{ name: redis, version: 1.0.0, repository: \"https://charts.example\" }}]\n"
             ),
+            "`Chart.lock`: it is missing, and the chart depends on redis",
+        ),
+        (
+            "../Chart.yaml",
+            format!("{CHART}dependencies: [{{ name: redis, version: 1.0.0 }}]\n"),
             "missing in charts/ directory: redis",
         ),
         ("../Chart.yaml", "name: [".to_owned(), "`Chart.yaml`: "),

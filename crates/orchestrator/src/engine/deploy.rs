@@ -239,8 +239,12 @@ fn installed(plan: &Plan, planned: &HelmPlan, applied: &HelmApplied) -> String {
         return format!("no change in namespace {namespace}");
     }
     let objects = count(plan.changes.len(), "object");
+    let taken_over = match planned.taken_over.len() {
+        0 => String::new(),
+        several => format!(", {several} taken over"),
+    };
     format!(
-        "{changed} of {} in namespace {namespace}, {objects} changed",
+        "{changed} of {} in namespace {namespace}, {objects} changed{taken_over}",
         count(applied.releases.len(), "helm release")
     )
 }
