@@ -41,12 +41,13 @@ const OWN: &[(&str, &[&str])] = &[
             "registry",
         ],
     ),
-    // The demo makes repositories and images of its own.
+    // The demo makes repositories, images and a namespace of its own.
     (
         "orchestrator-cli",
         &[
             "lock-model",
             "orchestrator",
+            "orchestrator-cluster",
             "orchestrator-config",
             "orchestrator-git",
             "orchestrator-ledger",

@@ -55,6 +55,11 @@ pub(crate) const STEP_SUMMARY: Variable = Variable {
 /// Program search path.
 pub(crate) const PATH: Variable =
     Variable { name: "PATH", description: "Where `git` and the programs of suites are found." };
+/// Kubeconfig of the demo.
+pub(crate) const KUBECONFIG: Variable = Variable {
+    name: "KUBECONFIG",
+    description: "The kubeconfig of `demo --cluster`, one file; default `$HOME/.kube/config`. No other command reads it.",
+};
 /// Home folder.
 pub(crate) const HOME: Variable =
     Variable { name: "HOME", description: "Handed to `git`, for its credential helpers." };
@@ -127,7 +132,7 @@ pub(crate) const CI: Variable = Variable {
 };
 
 /// All of them, in the order of the reference.
-pub(crate) const ALL: [Variable; 26] = [
+pub(crate) const ALL: [Variable; 27] = [
     ACTOR,
     CACHE,
     CA_FILE,
@@ -147,6 +152,7 @@ pub(crate) const ALL: [Variable; 26] = [
     HOME,
     HTTPS_PROXY,
     HTTP_PROXY,
+    KUBECONFIG,
     NO_COLOR,
     NO_PROXY,
     PATH,

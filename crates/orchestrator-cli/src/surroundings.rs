@@ -113,7 +113,8 @@ fn nonce() -> String {
     format!("{:016x}", std::hash::RandomState::new().build_hasher().finish())
 }
 
-fn registry_access() -> Result<RegistryAccess> {
+/// What is known about registries besides a configuration.
+pub(crate) fn registry_access() -> Result<RegistryAccess> {
     let mut access = RegistryAccess::default();
     let variables = environment::with_prefix(LOGIN_PREFIX);
     access.env_credentials = EnvCredential::from_variables(LOGIN_PREFIX, &variables).map_err(|error| {

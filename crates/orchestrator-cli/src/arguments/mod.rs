@@ -312,6 +312,18 @@ pub(crate) struct DemoArgs {
     /// Wait for the return key after each scene.
     #[arg(long)]
     pub pause: bool,
+    /// Play on the cluster of the current kubeconfig context, in a namespace that is made for it and removed again.
+    #[arg(long, requires = "registry")]
+    pub cluster: bool,
+    /// With `--cluster`: the registry and path that the demo's own images are pushed to, and removed from again.
+    #[arg(long, value_name = "HOST/PREFIX", requires = "cluster")]
+    pub registry: Option<String>,
+    /// With `--cluster`: the namespace, which must not exist.
+    #[arg(long, value_name = "NAME", default_value = "orchestrator-demo", requires = "cluster")]
+    pub namespace: String,
+    /// With `--cluster`: begin without asking.
+    #[arg(long, requires = "cluster")]
+    pub yes: bool,
 }
 
 /// Which shell.

@@ -1,7 +1,9 @@
 //! The files of the demo's shop: what a small team would have in its repositories.
 
+use super::shop::{Plot, write, write_program};
+
 /// The superproject's configuration.
-pub(super) const CONFIGURATION: &str = r#"version: 1
+const CONFIGURATION: &str = r#"version: 1
 project: { prefix: shop- }
 branches: { integration: dev, staging: staging, production: main }
 forge: { kind: local, repository: "https://forge.example/shop/shop" }
@@ -49,8 +51,28 @@ environments:
     release: { tag: "release-{date}-{id8}" }
 "#;
 
+/// The shop of the demo.
+pub(super) fn plot() -> Plot {
+    let with_image = [
+        "services/shop-cart",
+        "services/shop-catalog",
+        "services/shop-payments",
+        "services/shop-reports",
+        "services/shop-web",
+    ];
+    let with_image = with_image.map(|path| (path, Some(manifests(path.rsplit('/').next().unwrap_or(path)))));
+    let services = std::iter::once(("ops/shop-dashboards", None)).chain(with_image);
+    let files = vec![
+        write("orchestrator.yaml", CONFIGURATION),
+        write("tests/smoke.yaml", SMOKE),
+        write("tests/system.yaml", SYSTEM),
+        write_program("tests/lint", LINT),
+    ];
+    Plot { services: services.collect(), readme: README, files, subject: "six services and their train" }
+}
+
 /// A lint that any machine can run: `sh` and `grep`.
-pub(super) const LINT: &str = "#!/bin/sh
+const LINT: &str = "#!/bin/sh
 # No environment may ask for fewer approvals than four.
 set -eu
 grep -q 'approvals: { count: 4 }' orchestrator.yaml || { echo 'production asks for fewer than four approvals'; exit 1; }
@@ -58,7 +80,7 @@ echo 'configuration keeps the four approvals'
 ";
 
 /// The suite that staging must pass.
-pub(super) const SYSTEM: &str = "requests:
+const SYSTEM: &str = "requests:
 - name: a customer can pay
   method: GET
   url: \"{url}/checkout\"
@@ -82,11 +104,10 @@ pub(super) const SMOKE: &str = "requests:
 ";
 
 /// The superproject's README.
-pub(super) const README: &str =
-    "# The demo's shop\n\nSix services as submodules; orchestrator carries them to production.\n";
+const README: &str = "# The demo's shop\n\nSix services as submodules; orchestrator carries them to production.\n";
 
 /// A service's manifests.
-pub(super) fn manifests(service: &str) -> String {
+fn manifests(service: &str) -> String {
     let short = service.strip_prefix("shop-").unwrap_or(service);
     format!(
         "apiVersion: apps/v1

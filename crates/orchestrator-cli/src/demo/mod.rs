@@ -3,6 +3,7 @@
 //! Nothing is staged: the repositories, submodules, images, hooks and refusals are real, and every command is this very
 //! binary, started as a user would start it.
 
+mod cluster;
 mod files;
 mod scenes;
 mod server;
@@ -25,13 +26,16 @@ const START: &str = "2026-01-05T09:00:00Z";
 
 /// Runs the demo.
 pub(crate) fn run(args: &DemoArgs, global: &GlobalArgs) -> Result<Shown> {
+    if args.cluster {
+        return cluster::run(args, global);
+    }
     let program = find_git()?;
     let root = empty_folder(args.dir.clone())?;
     let start: Timestamp =
         START.parse().map_err(|error| Error::from_source(ErrorKind::Bug, "the demo's clock is wrong", error))?;
-    let shop = shop::Shop::create(&root, program, start)?;
+    let (shop, _) = shop::Shop::create(&root, program, start, files::plot(), shop::Built::Yes)?;
     let live = global.format != Format::Json;
-    let mut stage = stage::Stage::new(root.clone(), shop, START, live, args.pause)?;
+    let mut stage = stage::Stage::with_server(root.clone(), shop, START, live, args.pause)?;
     scenes::play(&mut stage)?;
     let map = scenes::map(&root, stage.binary());
     let result = serde_json::json!({ "folder": root.display().to_string(), "scenes": stage.into_scenes() });

@@ -7,25 +7,21 @@ use lock_model::{CommitId, Digest, ImageRepository, Platform, Tag, Timestamp};
 use process::Program;
 use registry::layout::{ImageContent, IndexContent, LayoutWriter};
 
-use super::files;
 use crate::environment;
 use crate::surroundings::children;
 use orchestrator::{Error, ErrorKind, Result};
 
-/// The submodules: path, and whether the service has an image.
-const SERVICES: [(&str, HasImage); 6] = [
-    ("ops/shop-dashboards", HasImage::No),
-    ("services/shop-cart", HasImage::Yes),
-    ("services/shop-catalog", HasImage::Yes),
-    ("services/shop-payments", HasImage::Yes),
-    ("services/shop-reports", HasImage::Yes),
-    ("services/shop-web", HasImage::Yes),
-];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum HasImage {
-    Yes,
-    No,
+/// What a shop is made of.
+#[derive(Debug)]
+pub(super) struct Plot {
+    /// The submodules: path, and the manifests of those with an image.
+    pub services: Vec<(&'static str, Option<String>)>,
+    /// The README of the superproject, which is there before everything else.
+    pub readme: &'static str,
+    /// Other files of the superproject.
+    pub files: Vec<TreeChange>,
+    /// The subject of the commit that brings all of it.
+    pub subject: &'static str,
 }
 
 /// Who commits in the shop's repositories.
@@ -36,26 +32,32 @@ const DEVELOPER: (&str, &str) = ("Dana Developer", "dana@shop.example");
 pub(super) struct Shop {
     root: PathBuf,
     program: Program,
+    services: Vec<(&'static str, Option<String>)>,
     /// Seconds since 1970 of the next commit or image.
     next: i64,
 }
 
 impl Shop {
-    /// Makes the repositories, the images of version 1 and a clone to work in.
-    pub(super) fn create(root: &Path, program: Program, start: Timestamp) -> Result<Self> {
-        let mut shop = Self { root: root.to_path_buf(), program, next: start.as_unix_seconds() - 86_400 };
+    /// Makes the repositories at version 1, with their images or without, and a clone to work in. Gives the commits of the
+    /// services too.
+    pub(super) fn create(
+        root: &Path,
+        program: Program,
+        start: Timestamp,
+        plot: Plot,
+        built: Built,
+    ) -> Result<(Self, Vec<CommitId>)> {
+        let Plot { services, readme, files: mut changes, subject } = plot;
+        changes.push(write("README.md", readme));
+        let next = start.as_unix_seconds() - 86_400;
+        let paths: Vec<&'static str> = services.iter().map(|(path, _)| *path).collect();
+        let mut shop = Self { root: root.to_path_buf(), program, services, next };
         let superproject = shop.init("shop.git", true)?;
-        let mut modules = String::new();
-        let mut changes = vec![
-            write("README.md", files::README),
-            write("orchestrator.yaml", files::CONFIGURATION),
-            write("tests/smoke.yaml", files::SMOKE),
-            write("tests/system.yaml", files::SYSTEM),
-            TreeChange::Write { path: "tests/lint".into(), mode: 0o100_755, bytes: files::LINT.into() },
-        ];
-        for (path, _) in SERVICES {
+        let (mut modules, mut commits) = (String::new(), Vec::new());
+        for path in paths {
             let name = name_of(path);
-            let commit = shop.new_version(name, 1, Built::Yes)?;
+            let commit = shop.new_version(name, 1, built)?;
+            commits.push(commit.clone());
             modules.push_str("[submodule \"");
             modules.push_str(name);
             modules.push_str("\"]\n\tpath = ");
@@ -66,14 +68,14 @@ impl Shop {
             changes.push(TreeChange::Gitlink { path: path.into(), commit });
         }
         changes.push(write(".gitmodules", &modules));
-        let empty = shop.commit(&superproject, None, &[write("README.md", files::README)], "an empty shop")?;
+        let empty = shop.commit(&superproject, None, &[write("README.md", readme)], "an empty shop")?;
         for branch in ["main", "staging", "dev"] {
             superproject.update_ref(&format!("refs/heads/{branch}"), empty.as_str(), None).map_err(failed)?;
         }
-        let first = shop.commit(&superproject, Some(&empty), &changes, "six services and their train")?;
+        let first = shop.commit(&superproject, Some(&empty), &changes, subject)?;
         superproject.update_ref("refs/heads/dev", first.as_str(), Some(empty.as_str())).map_err(failed)?;
         shop.clone_superproject()?;
-        Ok(shop)
+        Ok((shop, commits))
     }
 
     /// The clone that commands run in.
@@ -91,10 +93,12 @@ impl Shop {
         let repository = self.init(&format!("{service}.git"), true)?;
         let parent = repository.rev_parse("refs/heads/main").map_err(failed)?;
         let parent = parent.map(CommitId::try_from).transpose().map_err(failed)?;
-        let has_image = SERVICES.iter().any(|(path, image)| name_of(path) == service && *image == HasImage::Yes);
+        let manifests = self.services.iter().find(|(path, _)| name_of(path) == service);
+        let manifests = manifests.and_then(|(_, manifests)| manifests.clone());
         let mut changes = vec![write("VERSION", &format!("{version}\n"))];
-        if has_image {
-            changes.push(write("deploy/app.yaml", &files::manifests(service)));
+        let has_image = manifests.is_some();
+        if let Some(manifests) = manifests {
+            changes.push(write("deploy/app.yaml", &manifests));
         }
         let commit = self.commit(&repository, parent.as_ref(), &changes, &format!("version {version}"))?;
         let old = parent.as_ref().map(CommitId::as_str);
@@ -217,10 +221,14 @@ pub(super) enum Built {
     No,
 }
 
-/// A service's gitlink in the superproject.
+/// The gitlink of a service below `services/`.
 pub(super) fn gitlink(service: &str, commit: &CommitId) -> TreeChange {
-    let path = SERVICES.iter().map(|(path, _)| *path).find(|path| name_of(path) == service).unwrap_or(service);
-    TreeChange::Gitlink { path: path.into(), commit: commit.clone() }
+    TreeChange::Gitlink { path: format!("services/{service}"), commit: commit.clone() }
+}
+
+/// A program.
+pub(super) fn write_program(path: &str, text: &str) -> TreeChange {
+    TreeChange::Write { path: path.into(), mode: 0o100_755, bytes: text.into() }
 }
 
 /// A text file.

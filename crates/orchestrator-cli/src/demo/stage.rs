@@ -40,8 +40,10 @@ pub(super) struct Stage {
     pub shop: Shop,
     root: PathBuf,
     binary: Program,
-    server: Server,
-    clock: &'static str,
+    // Held: it ends with the stage.
+    _server: Option<Server>,
+    /// What every command of ours is given besides.
+    variables: EnvVars,
     live: bool,
     pause: bool,
     scenes: Vec<Scene>,
@@ -57,14 +59,24 @@ pub(super) enum Show {
 }
 
 impl Stage {
-    /// Starts the server.
-    pub(super) fn new(root: PathBuf, shop: Shop, clock: &'static str, live: bool, pause: bool) -> Result<Self> {
+    /// A stage on which every command has these variables.
+    pub(super) fn new(root: PathBuf, shop: Shop, variables: EnvVars, live: bool, pause: bool) -> Result<Self> {
+        let binary = std::env::current_exe().map_err(|error| failed("the program does not know where it is", error))?;
+        let binary = Program::at(binary);
+        Ok(Self { shop, root, binary, _server: None, variables, live, pause, scenes: Vec::new() })
+    }
+
+    /// The same with a server that stands for two environments, at a fixed time.
+    pub(super) fn with_server(root: PathBuf, shop: Shop, clock: &'static str, live: bool, pause: bool) -> Result<Self> {
         let outages = root.join("outages");
         std::fs::create_dir_all(&outages).map_err(|error| failed("the folder `outages` cannot be made", error))?;
         let server = Server::start(shop.superproject()?, outages)
             .map_err(|error| Error::new(ErrorKind::Bug, format!("the demo's server does not start: {error}")))?;
-        let binary = std::env::current_exe().map_err(|error| failed("the program does not know where it is", error))?;
-        Ok(Self { shop, root, binary: Program::at(binary), server, clock, live, pause, scenes: Vec::new() })
+        let variables = EnvVars::new()
+            .set(environment::CLOCK.name, clock)
+            .set("STAGING_URL", server.url("staging"))
+            .set("PRODUCTION_URL", server.url("production"));
+        Ok(Self { _server: Some(server), ..Self::new(root, shop, variables, live, pause)? })
     }
 
     /// The program that plays.
@@ -150,9 +162,9 @@ impl Stage {
         if let Some(user) = user {
             list.insert(environment::ACTOR.name, user);
         }
-        list.insert(environment::CLOCK.name, self.clock);
-        list.insert("STAGING_URL", self.server.url("staging"));
-        list.insert("PRODUCTION_URL", self.server.url("production"));
+        for (name, value) in self.variables.iter() {
+            list.insert(name, value);
+        }
         list
     }
 
