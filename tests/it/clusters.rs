@@ -61,7 +61,7 @@ pub(crate) const SERVES: &[&str] = &["httpd", "-f", "-p", "8080"];
 pub(crate) struct ClusterShop<'a> {
     pub(crate) shop: Shop,
     pub(crate) cluster: &'a Cluster,
-    node: &'a Node,
+    pub(crate) node: &'a Node,
     pub(crate) namespace: String,
     search_path: OsString,
 }

@@ -78,6 +78,16 @@ fn the_example_is_accepted() {
 }
 
 #[test]
+fn the_example_on_a_cluster_is_accepted() {
+    let sandbox = Sandbox::new();
+    let folder = workspace().join("examples/shop/helm");
+    let done = sandbox.orchestrator().arg("-C").arg(&folder).args(["config", "check"]).run().expect_code(0);
+    for name in ["PRODUCTION_KUBECONFIG", "STAGING_KUBECONFIG", "STAGING_URL"] {
+        assert!(done.stdout().contains(name), "{name}\n{done}");
+    }
+}
+
+#[test]
 fn complete_configurations_of_the_pages_are_accepted() {
     let mut checked = 0;
     for page in pages() {

@@ -8,10 +8,14 @@
 
 mod cache;
 mod changelog;
+mod chart_files;
 mod children;
+mod cluster_charts;
 mod cluster_controllers;
+mod cluster_demo;
 mod cluster_disturbances;
 mod cluster_faults;
+mod cluster_first_user;
 mod cluster_health;
 mod cluster_plans;
 mod cluster_reports;

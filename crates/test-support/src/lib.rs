@@ -35,7 +35,7 @@ pub use git_server::GitServer;
 pub use git_shim::{GitShim, When};
 pub use gitea::{Gitea, GiteaUser, Visibility};
 pub use hostile::HOSTILE_TEXT;
-pub use http::HttpAnswer;
+pub use http::{HttpAnswer, base64};
 pub use nginx::Nginx;
 pub use orchestrator::{Finished, Invocation, Running, built_binary};
 pub use peer::Peer;
