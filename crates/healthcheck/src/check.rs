@@ -8,6 +8,13 @@ use lock_model::ErrorClass;
 use process::{EnvVars, Interrupt, Program, Redactor};
 use url::Url;
 
+use crate::certificate::CertificateProbe;
+use crate::connection::Endpoint;
+use crate::http::HttpExpectation;
+use crate::prometheus::PrometheusProbe;
+use crate::service::ServiceProbe;
+use crate::tls::Tls;
+
 /// One check of an environment.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -49,17 +56,29 @@ pub enum Severity {
 pub enum Probe {
     /// One GET request.
     Http(HttpProbe),
+    /// One query of Prometheus.
+    Prometheus(PrometheusProbe),
+    /// One conversation in the protocol of a server.
+    Service(ServiceProbe),
+    /// One TLS handshake.
+    Certificate(CertificateProbe),
+    /// One look-up of a name.
+    Name(NameProbe),
     /// One connection.
     Tcp(TcpProbe),
     /// One program.
     Command(CommandProbe),
 }
 
-/// One GET request, whose status is compared; a redirect is not followed, its status is the result.
+/// One GET request, whose answer is compared; a redirect is not followed, its status is the result.
 #[derive(Clone, Debug)]
 pub struct HttpProbe {
     pub(crate) url: Url,
     pub(crate) status: u16,
+    pub(crate) expectation: HttpExpectation,
+    /// What is connected to, in place of the host of the URL.
+    pub(crate) dialled: Option<Endpoint>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) redactor: Redactor,
 }
 
@@ -69,8 +88,33 @@ impl HttpProbe {
         Ok(Self {
             url: url.parse().map_err(|error: url::ParseError| UrlError(error.into()))?,
             status: 200,
+            expectation: HttpExpectation::default(),
+            dialled: None,
+            tls: None,
             redactor: Redactor::new(),
         })
+    }
+
+    /// Sets what the answer has to have besides its status.
+    #[must_use]
+    pub fn expect(mut self, expectation: HttpExpectation) -> Self {
+        self.expectation = expectation;
+        self
+    }
+
+    /// Sends the request over another way than to the host of the URL; `tls` says whom to trust where it is `https`.
+    #[must_use]
+    pub fn through(mut self, endpoint: Endpoint, tls: Tls) -> Self {
+        (self.dialled, self.tls) = (Some(endpoint), Some(tls));
+        self
+    }
+
+    /// Trusts others than the authorities of the machine, where the URL is `https`.
+    #[must_use]
+    pub fn trusting(self, tls: Tls) -> Self {
+        let host = self.url.host_str().unwrap_or_default();
+        let address = format!("{host}:{}", self.url.port_or_known_default().unwrap_or_default());
+        self.through(Endpoint::Address(address), tls)
     }
 
     /// Sets the status that means healthy.
@@ -110,6 +154,19 @@ impl TcpProbe {
     /// `address` is `HOST:PORT`, with or without `tcp://`; anything else makes the check unknown.
     pub fn new(address: impl Into<String>) -> Self {
         Self { address: address.into() }
+    }
+}
+
+/// One look-up of a host name; an address means healthy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameProbe {
+    pub(crate) name: String,
+}
+
+impl NameProbe {
+    /// Looks up a name as every connection of this machine would.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Checks whether an environment can take a deployment.
 //!
-//! A [`Check`] is a [`Probe`] (one GET request, one TCP connection or one program) with a [`Severity`] and a deadline.
+//! A [`Check`] is a [`Probe`] (one request, one conversation in the protocol of a database, one program, …) with a
+//! [`Severity`] and a deadline.
 //! [`run`] never fails: what a probe could not find out is [`CheckState::Unknown`], and unknown is not healthy.
 //!
 //! ```no_run
@@ -46,17 +47,33 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod certificate;
 mod check;
+mod connection;
+mod http;
 mod probe;
+mod prometheus;
 mod report;
 mod run;
+mod service;
 mod text;
+mod tls;
 
-pub use check::{Check, CommandProbe, HttpProbe, Probe, Severity, TcpProbe, UrlError};
+pub use certificate::CertificateProbe;
+pub use check::{Check, CommandProbe, HttpProbe, NameProbe, Probe, Severity, TcpProbe, UrlError};
+pub use connection::{Dial, DialError, Dialling, Endpoint, Stream};
+pub use http::HttpExpectation;
 pub use http_client::{self, HttpClient, HttpClientError};
 /// [`ErrorClass`](lock_model::ErrorClass) is what `class()` of an error says.
 pub use lock_model;
 /// What a [`CommandProbe`] is made of.
 pub use process;
+pub use prometheus::{Bound, BoundError, PrometheusProbe};
 pub use report::{CheckResult, CheckState, HealthReport, HealthVerdict};
 pub use run::run;
+/// The password of a [`Login`] is its type.
+pub use secrecy;
+/// Values of an [`HttpExpectation`] are its type.
+pub use serde_json;
+pub use service::{Login, Protocol, ServiceProbe};
+pub use tls::{AuthorityError, Tls};

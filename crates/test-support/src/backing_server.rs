@@ -25,7 +25,7 @@ const OWN_USER: &str = "1000";
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backing {
-    /// PostgreSQL; its database is `shop`.
+    /// PostgreSQL with the database `postgres`.
     PostgreSql,
     /// PostgreSQL that never gets ready: it waits for a primary that is not there.
     PostgreSqlStarting,
@@ -168,15 +168,12 @@ impl Setup {
                 );
             }
             Backing::RedisLoading => {
-                // Written as the log of its commands: it reads one in 100 ms.
+                // Written as the log of its commands: it reads one in a millisecond, and answers after each 1024.
                 fs::create_dir(self.folder.path().join("appendonlydir")).expect("the folder is ours");
                 self.write("appendonlydir/appendonly.aof.manifest", "file appendonly.aof.1.incr.aof seq 1 type i\n");
                 let command = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n";
-                self.write("appendonlydir/appendonly.aof.1.incr.aof", &command.repeat(5000));
-                self.write(
-                    "redis.conf",
-                    "appendonly yes\nkey-load-delay 100000\nloading-process-events-interval-bytes 1024\n",
-                );
+                self.write("appendonlydir/appendonly.aof.1.incr.aof", &command.repeat(200_000));
+                self.write("redis.conf", "appendonly yes\nkey-load-delay 1000\n");
             }
             Backing::RabbitMq => {
                 self.write("enabled_plugins", "[].\n");
@@ -208,7 +205,7 @@ impl Setup {
         let mut process = command.spawn().expect("the part starts");
         let start = Instant::now();
         while start.elapsed() < PATIENCE && process.try_wait().is_ok_and(|ended| ended.is_none()) {
-            if listens_at(process.id()).contains(&port) {
+            if listens_at(process.id()).contains(&port) && self.is_ready() {
                 return Some((process, before, port));
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -218,6 +215,12 @@ impl Setup {
             process.wait().ok();
         }
         None
+    }
+
+    /// Whether a server that listens takes logins too: PostgreSQL listens while it still starts.
+    fn is_ready(&self) -> bool {
+        let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        self.backing != Backing::PostgreSql || log().contains("database system is ready to accept connections")
     }
 
     /// A program that lies beside the part's.
@@ -294,6 +297,8 @@ impl Setup {
             "--innodb-flush-log-at-trx-commit=0",
             "--innodb-fast-shutdown=3",
         ]);
+        // In `/tmp` the names of two servers' tables are the same.
+        command.args(["--tmpdir", &self.path("")]);
         for (option, folder) in [
             ("--lc-messages-dir", "usr/share/mysql"),
             ("--character-sets-dir", "usr/share/mysql/charsets"),

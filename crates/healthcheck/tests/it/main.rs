@@ -4,7 +4,9 @@
 
 mod commands;
 mod http;
+mod queries;
 mod server;
+mod services;
 mod tcp;
 mod verdicts;
 
