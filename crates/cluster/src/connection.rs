@@ -106,6 +106,16 @@ impl Connection {
         other
     }
 
+    /// The library's own client, for what it alone can do.
+    pub(crate) fn client(&self) -> kube::Client {
+        self.transport.client.clone()
+    }
+
+    /// How long is waited for answers.
+    pub(crate) fn patience(&self) -> Patience {
+        self.transport.patience
+    }
+
     /// The time that the API server's clock shows; `None` where its answers have no date.
     pub async fn server_time(&self) -> Result<Option<Timestamp>, ClusterError> {
         let date = self.transport.send_for_header(&"the time", &Call::get("/version"), "date").await?;

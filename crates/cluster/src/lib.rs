@@ -23,6 +23,7 @@ mod certificate;
 mod connection;
 mod discovery;
 mod error;
+mod forward;
 pub mod health;
 mod kubeconfig;
 mod lease;
@@ -39,6 +40,7 @@ mod wait;
 pub use connection::{ApplyMode, Connection, Deleted, FIELD_MANAGER, Propagation, Selection, ServerVersion};
 pub use discovery::{Discovery, Resource};
 pub use error::{ClusterError, ClusterErrorKind, FieldConflict};
+pub use forward::{Forwarded, ServiceEndpoint};
 pub use kubeconfig::{Kubeconfig, Risk};
 pub use lease::{
     HeldLease, LEASE_DURATION, LEASE_RENEWAL, LeaseAnswer, LeaseCheck, LeaseHolder, LeaseKeeper, LeasePlace,

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
+use kube::client::UpgradeConnectionError;
 use kube::core::response::Status;
 use lock_model::ErrorClass;
 use lock_model::escaping::excerpt;
@@ -141,11 +142,24 @@ fn kind_of(error: kube::Error) -> ClusterErrorKind {
             reason: format!("is not the JSON that was expected: {}", excerpt(error.to_string())),
         },
         kube::Error::FromUtf8(_) => ClusterErrorKind::Answer { reason: "is not UTF-8 text".to_owned() },
+        kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => kind_of_upgrade(status),
         kube::Error::Service(source) if is_untrusted(source.as_ref()) => ClusterErrorKind::Untrusted { source },
         kube::Error::Service(source) => ClusterErrorKind::Unreachable { source },
         kube::Error::HyperError(source) => ClusterErrorKind::Unreachable { source: source.into() },
         kube::Error::ReadEvents(source) => ClusterErrorKind::Unreachable { source: source.into() },
         other => ClusterErrorKind::Client { reason: excerpt(other.to_string()) },
+    }
+}
+
+/// A WebSocket that is not opened: the client library keeps the status alone.
+fn kind_of_upgrade(status: StatusCode) -> ClusterErrorKind {
+    let message = "it does not open the connection".to_owned();
+    match status.as_u16() {
+        401 => ClusterErrorKind::Unauthorized,
+        403 => ClusterErrorKind::Forbidden { message },
+        404 | 410 => ClusterErrorKind::NotFound,
+        status @ (408 | 429 | 500..=599) => ClusterErrorKind::Busy { status, message, retry_after: None },
+        status => ClusterErrorKind::Rejected { status, message },
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic, in shared code too")]
 
 mod capacity;
+mod forwarding;
 mod health;
 mod kubeconfig;
 mod live;
