@@ -18,6 +18,7 @@ mod cluster_faults;
 mod cluster_first_user;
 mod cluster_health;
 mod cluster_plans;
+mod cluster_probes;
 mod cluster_reports;
 mod cluster_settings;
 mod clusters;

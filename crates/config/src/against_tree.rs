@@ -130,8 +130,13 @@ impl Config {
         }
         for environment in each("environments") {
             nodes.push(environment.node.get("url").and_then(|url| url.get("file")));
-            let probes = environment.node.get("health").and_then(|health| health.get("probes")).and_then(Node::map);
-            commands.extend(probes.iter().flat_map(|map| &map.entries).map(|entry| &entry.node));
+            for key in ["probes", "dependencies"] {
+                let questions = environment.node.get("health").and_then(|health| health.get(key)).and_then(Node::map);
+                for entry in questions.iter().flat_map(|map| &map.entries) {
+                    nodes.push(entry.node.get("ca").and_then(|source| source.get("file")));
+                    commands.push(&entry.node);
+                }
+            }
         }
         for registry in each("registries") {
             nodes.push(registry.node.get("ca").and_then(|source| source.get("file")));

@@ -7,18 +7,19 @@ use lock_model::{BranchName, EnvironmentName, ImageReference, ServiceName, TreeP
 use super::branches::Branches;
 use super::chart_values::ChartValues;
 use super::decode::{
-    command_line, optional, parsed, parsed_items, parsed_list, parsed_text, pattern, sample_values, template, violation,
+    optional, parsed, parsed_items, parsed_list, parsed_text, pattern, sample_values, template, violation,
 };
 use super::environment::{
-    AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, ClusterCheck, ClusterChecks, Dependency,
-    Environment, Health, HelmTarget, Kubeconfig, Migration, NamespaceRule, NotDeployed, Override, Probe, ProbeKind,
-    Promote, Release, RenderTarget, Requires, Target, Wave,
+    AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, ClusterCheck, ClusterChecks, Environment, Health,
+    HelmTarget, Kubeconfig, Migration, NamespaceRule, NotDeployed, Override, Promote, Release, RenderTarget, Requires,
+    Target, Wave,
 };
 use super::layers::EnvironmentLayers;
+use super::probes::{Probe, dependency, probe};
 use super::problem::Problems;
 use super::readiness::{awaited_jobs, ready};
 use super::release_inputs::named_folder;
-use super::schema_variables::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES};
+use super::schema_variables::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, SOURCE_VARIABLES};
 use super::settings::{pull_secret, sources};
 use super::tree::{Node, Origin};
 use super::values::{Mode, SourceValue, parse_duration};
@@ -42,6 +43,8 @@ pub(super) fn environment(
     if target.as_ref().is_some_and(|target| matches!(target, Target::Render(_))) {
         refuse_settings(node, problems);
     }
+    let health = health(node.get("health")?, problems)?;
+    refuse_services(node, &health, problems);
     let overrides =
         layers.overrides.iter().map(|node| service_override(node, &mode, problems)).collect::<Option<Vec<_>>>()?;
     Some(Environment {
@@ -64,7 +67,7 @@ pub(super) fn environment(
         config: sources(node.get("config")?, problems)?,
         secret: sources(node.get("secret")?, problems)?,
         pull_secret: optional(node, "pull-secret", pull_secret)?,
-        health: health(node.get("health")?)?,
+        health,
         suites: parsed_list(node, "suites")?,
         promote: optional(node, "promote", |node| Some(Promote { to: parsed(node, "to")? }))?,
         requires: requires(node.get("requires")?)?,
@@ -204,22 +207,28 @@ fn migration(node: &Node) -> Option<Migration> {
     })
 }
 
-fn health(node: &Node) -> Option<Health> {
-    let probes = node.get("probes")?.map()?.entries.iter();
-    let dependencies = node.get("dependencies")?.map()?.entries.iter();
-    Some(Health {
-        probes: probes.map(|entry| Some((entry.key.clone(), probe(&entry.node)?))).collect::<Option<_>>()?,
-        dependencies: dependencies
-            .map(|entry| {
-                let dependency = match entry.node.text()?.strip_prefix("tcp://") {
-                    Some(address) => Dependency::Tcp(address.to_owned()),
-                    None => Dependency::Http(template(&entry.node, RUN_VARIABLES)?),
-                };
-                Some((entry.key.clone(), dependency))
-            })
-            .collect::<Option<_>>()?,
-        checks: cluster_checks(node.get("checks")?)?,
-    })
+fn health(node: &Node, problems: &mut Problems) -> Option<Health> {
+    let mut read = |key: &str, read: fn(&Node, &mut Problems) -> Option<Probe>| {
+        let entries = node.get(key)?.map()?.entries.iter();
+        // Every entry is looked at, so that all problems are reported.
+        let all: Vec<_> = entries.map(|entry| Some((entry.key.clone(), read(&entry.node, problems)?))).collect();
+        all.into_iter().collect::<Option<BTreeMap<_, _>>>()
+    };
+    let (probes, dependencies) = (read("probes", probe), read("dependencies", dependency));
+    Some(Health { probes: probes?, dependencies: dependencies?, checks: cluster_checks(node.get("checks")?)? })
+}
+
+/// What goes through a cluster needs one.
+fn refuse_services(node: &Node, health: &Health, problems: &mut Problems) {
+    if node.get("kubeconfig").is_some() && node.get("namespace").is_some() {
+        return;
+    }
+    for (name, service) in health.questions().filter_map(|(name, probe)| Some((name, probe.service()?))) {
+        let origin = node.get("health").map_or(&node.origin, |health| &health.origin);
+        problems
+            .add(origin, format!("`{name}` asks `{service}`, and the environment has no cluster"))
+            .with_hint("`kubeconfig` and `namespace` say which one");
+    }
 }
 
 fn cluster_checks(node: &Node) -> Option<ClusterChecks> {
@@ -229,21 +238,6 @@ fn cluster_checks(node: &Node) -> Option<ClusterChecks> {
         ready_nodes: node.get("ready-nodes")?.integer()?.try_into().ok()?,
         deadline: parse_duration(node.get("deadline")?.text()?).ok()?,
     })
-}
-
-fn probe(node: &Node) -> Option<Probe> {
-    let kind = match node.get("kind")?.text()? {
-        "http" => ProbeKind::Http {
-            url: template(node.get("url")?, RUN_VARIABLES)?,
-            status: node.get("status")?.integer()?.try_into().ok()?,
-        },
-        "tcp" => ProbeKind::Tcp { address: parsed(node, "address")? },
-        "command" => ProbeKind::Command(command_line(node)?),
-        _ => return None,
-    };
-    let severity = parsed(node, "severity")?;
-    let deadline = parse_duration(node.get("deadline")?.text()?).ok()?;
-    Some(Probe { kind, severity, deadline, retries: node.get("retries")?.integer()?.try_into().ok()? })
 }
 
 fn requires(node: &Node) -> Option<Requires> {

@@ -7,9 +7,9 @@ use lock_model::{BranchName, Date, EnvironmentName, ImageReference, ServiceName,
 
 use super::branches::Role;
 use super::chart_values::ChartValues;
+use super::probes::Probe;
 use super::readiness::{AwaitedJobs, GroupKind, ReadyCondition};
 use super::settings::{PullSecret, SettingSource};
-use super::suites::CommandLine;
 use super::tree::Origin;
 use super::values::{EnvironmentVariable, Mode, Namespace, SourceValue};
 use crate::patterns::Pattern;
@@ -259,10 +259,17 @@ pub struct NamespaceRule {
 pub struct Health {
     /// Probes by name.
     pub probes: BTreeMap<String, Probe>,
-    /// What the environment depends on, by name: an `http(s)://` or `tcp://` address.
-    pub dependencies: BTreeMap<String, Dependency>,
+    /// What the environment depends on, by name.
+    pub dependencies: BTreeMap<String, Probe>,
     /// What its cluster is asked.
     pub checks: ClusterChecks,
+}
+
+impl Health {
+    /// Probes and dependencies, with what messages call each.
+    pub fn questions(&self) -> impl Iterator<Item = (&String, &Probe)> {
+        self.probes.iter().chain(&self.dependencies)
+    }
 }
 
 /// `health.checks:`
@@ -313,58 +320,6 @@ lock_model::words! {
         /// The check is not asked.
         Off = "off",
     }
-}
-
-/// `health.probes.NAME:`
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Probe {
-    /// What is asked.
-    pub kind: ProbeKind,
-    /// What a failure means.
-    pub severity: Severity,
-    /// How long the answer may take.
-    pub deadline: Duration,
-    /// How often it is asked again before a failure counts.
-    pub retries: u32,
-}
-
-/// What a probe asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProbeKind {
-    /// `kind: http`: GET answers with this status.
-    Http {
-        /// The address, with `{url}` and `{mode}`.
-        url: Template,
-        /// The status that means healthy.
-        status: u16,
-    },
-    /// `kind: tcp`: a connection is accepted.
-    Tcp {
-        /// `HOST:PORT`
-        address: String,
-    },
-    /// `kind: command`: the program ends with 0.
-    Command(CommandLine),
-}
-
-lock_model::words! {
-    /// `severity:` of a probe.
-    Severity, "severity" {
-        /// A failure stops the deployment.
-        Block = "block",
-        /// A failure is a warning.
-        Warn = "warn",
-    }
-}
-
-/// `health.dependencies.NAME`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Dependency {
-    /// An `http(s)://` address, with `{url}` and `{mode}`: status 200 is healthy.
-    Http(Template),
-    /// `tcp://HOST:PORT`: this is the `HOST:PORT`.
-    Tcp(String),
 }
 
 /// `promote:`

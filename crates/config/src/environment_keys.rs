@@ -1,13 +1,13 @@
 //! The keys of an environment, as data.
 
-use super::cluster_keys::{AWAIT_JOBS, CLUSTER_CHECKS, KUBECONFIG, PULL_SECRET, READY, SETTING_SOURCES};
-use super::schema_keys::{COMMAND, ENV, PLAIN};
+use super::cluster_keys::{AWAIT_JOBS, KUBECONFIG, PULL_SECRET, READY, SETTING_SOURCES};
+use super::health_keys::HEALTH;
 use super::schema_shape::Shape::{
     Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, ShortForm, Source, Text, Tree,
 };
-use super::schema_shape::{Key, Kind, Shape, defaults, kind, later, later_kind, optional, required};
+use super::schema_shape::{Key, Shape, defaults, kind, later, later_kind, optional, required};
 use super::schema_variables::{
-    IMAGE_VALUE_VARIABLES, MODE_VARIABLES, RELEASE_TAG_VARIABLES, RUN_VARIABLES, SOURCE_VARIABLES, VALUE_VARIABLES,
+    IMAGE_VALUE_VARIABLES, MODE_VARIABLES, RELEASE_TAG_VARIABLES, SOURCE_VARIABLES, VALUE_VARIABLES,
 };
 use super::string_formats::Format;
 
@@ -92,42 +92,6 @@ const NAMESPACES: Shape = Keys(&[
     defaults("rewrite", "false", Boolean, "Whether a foreign namespace is replaced by the environment's."),
 ]);
 
-const PROBE_COMMON: [Key; 3] = [
-    defaults(
-        "severity",
-        "block",
-        Choice(&[("block", "a failure stops the deployment"), ("warn", "a failure is a warning")]),
-        "What a failure means.",
-    ),
-    defaults("deadline", "10s", Text(Format::Duration), "How long the answer may take."),
-    defaults(
-        "retries",
-        "0",
-        Integer { least: 0, most: 20 },
-        "How often it is asked again, a second later, before a failure counts.",
-    ),
-];
-
-const PROBE_KINDS: &[Kind] = &[
-    kind(
-        "http",
-        "A GET request answered with a status.",
-        &joined::<2, 3, 5>(
-            &[
-                required("url", Text(Format::Template(RUN_VARIABLES)), "The address, such as `{url}/healthz`."),
-                defaults("status", "200", Integer { least: 100, most: 599 }, "The status that means healthy."),
-            ],
-            &PROBE_COMMON,
-        ),
-    ),
-    kind(
-        "tcp",
-        "A connection that is accepted.",
-        &joined::<1, 3, 4>(&[required("address", Text(Format::HostPort), "`HOST:PORT`.")], &PROBE_COMMON),
-    ),
-    kind("command", "A program that exits with 0.", &joined::<3, 3, 6>(&[COMMAND, ENV, PLAIN], &PROBE_COMMON)),
-];
-
 /// The keys of a source.
 pub(super) const SOURCE_KEYS: &[Key] = &[
     optional("value", Text(Format::Address), "The value itself."),
@@ -192,26 +156,7 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         "Images that may be deployed although neither the lock nor a digest decides them, as the manifests write them.",
     ),
     defaults("namespaces", "{}", NAMESPACES, "Namespaces other than the environment's own."),
-    defaults(
-        "health",
-        "{}",
-        Keys(&[
-            defaults("probes", "{}", Named(Format::Label, &Kinds(PROBE_KINDS)), "Probes, by name."),
-            defaults(
-                "dependencies",
-                "{}",
-                Named(Format::Label, &Text(Format::Dependency(RUN_VARIABLES))),
-                "What the environment depends on: addresses, by name.",
-            ),
-            defaults(
-                "checks",
-                "{}",
-                Keys(CLUSTER_CHECKS),
-                "What the cluster of the environment is asked, and what a finding means.",
-            ),
-        ]),
-        "What is asked before anything is changed.",
-    ),
+    defaults("health", "{}", HEALTH, "What is asked before anything is changed."),
     defaults("suites", "[]", List(&Text(Format::SuiteName)), "Suites to run, in this order."),
     optional(
         "promote",
@@ -320,7 +265,7 @@ const REQUIRES: &[Key] = &[
 ];
 
 /// Keys of two lists in one; `N` = `A` + `B`.
-const fn joined<const A: usize, const B: usize, const N: usize>(first: &[Key], second: &[Key]) -> [Key; N] {
+pub(super) const fn joined<const A: usize, const B: usize, const N: usize>(first: &[Key], second: &[Key]) -> [Key; N] {
     assert!(first.len() == A && second.len() == B && A + B == N, "the lengths are those of the lists");
     let mut all = [first[0]; N];
     let mut index = 0;

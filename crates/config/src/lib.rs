@@ -30,6 +30,7 @@ mod decode;
 mod decode_environment;
 mod environment;
 mod environment_keys;
+mod health_keys;
 mod hosts;
 mod layers;
 mod load;
@@ -38,6 +39,7 @@ mod parse;
 mod patterns;
 mod places;
 mod policy_relaxation;
+mod probes;
 mod problem;
 mod readiness;
 mod references;
@@ -67,14 +69,18 @@ pub use branches::{Branches, Role};
 pub use chart_values::ChartValues;
 pub use environment::{
     AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks,
-    Dependency, Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, Migration,
-    NamespaceRule, NotDeployed, Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires,
-    ServiceSettings, Severity, SourceFiles, SourceFolder, Target, Wave,
+    Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, Migration, NamespaceRule,
+    NotDeployed, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings, SourceFiles,
+    SourceFolder, Target, Wave,
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};
 pub use places::{ClusterNamespace, NoPlace, TargetPlace};
 pub use policy_relaxation::{ComparedTree, PolicyRelaxation, RelaxationKind, policy_relaxations};
+pub use probes::{
+    HttpQuestion, Probe, ProbeKind, ProbeLogin, ProbePlace, ProbePlaceError, ServicePort, ServiceProtocol,
+    ServiceQuestion, Severity,
+};
 pub use problem::{ConfigErrors, Problem, nearest};
 pub use readiness::{AwaitedJobs, GroupKind, Label, ReadyCondition};
 pub use release_inputs::{InputCoverage, ReleaseInputs, is_manifest};

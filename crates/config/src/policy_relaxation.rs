@@ -1,15 +1,17 @@
 //! What a changed configuration asks less of than the one before: shown to reviewers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::environment::{
     AllowedImage, ApprovalFallback, ApprovalRequirement, ClusterChecks, Environment, Health, Kubeconfig, NotDeployed,
-    Probe, ProbeKind, Promote, ProofRequirement, Release, RenderTarget, Requires, Severity, Target,
+    Promote, ProofRequirement, Release, RenderTarget, Requires, Target,
 };
+use super::probes::{Probe, Severity};
 use super::service_relaxation::compare_services;
 use super::source_relaxation::{compare_forge, compare_registries, compare_submodules};
 use super::suite_relaxation::{compare_suites, compare_variables};
+use super::suites::CommandLine;
 use super::types::Config;
 use super::values::SourceValue;
 use lock_model::{EnvironmentName, TreePath};
@@ -376,34 +378,31 @@ fn compare_requirements(before: &Environment, after: &Environment, found: &mut F
 fn compare_health(before: &Health, after: &Health, tree: ComparedTree<'_>, found: &mut Found) {
     let Health { probes, dependencies, checks } = before;
     compare_cluster_checks(checks, &after.checks, found);
-    for (name, old) in probes {
-        match after.probes.get(name) {
-            None => found.add(RelaxationKind::Health, format!("probe `{name}` is gone")),
-            Some(new) => {
-                // A deadline makes no answer a good one, and asking again needs a good one too.
-                let Probe { kind: _, severity: _, deadline: _, retries: _ } = old;
-                if (old.severity, new.severity) == (Severity::Block, Severity::Warn) {
-                    found.add(RelaxationKind::Health, format!("probe `{name}` does not stop a deployment any more"));
-                }
-                let (what, has_changed) = match &new.kind {
-                    ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => ("asks something else", false),
-                    ProbeKind::Command(command) => {
-                        ("runs something else", command.file().is_some_and(|file| tree.has_changed(file)))
-                    }
-                };
-                if old.kind != new.kind || has_changed {
-                    found.add(RelaxationKind::Health, format!("probe `{name}` {what}"));
-                }
-            }
+    compare_probes("probe", probes, &after.probes, tree, found);
+    compare_probes("dependency", dependencies, &after.dependencies, tree, found);
+}
+
+fn compare_probes(
+    word: &str,
+    before: &BTreeMap<String, Probe>,
+    after: &BTreeMap<String, Probe>,
+    tree: ComparedTree<'_>,
+    found: &mut Found,
+) {
+    for (name, old) in before {
+        let Some(new) = after.get(name) else {
+            found.add(RelaxationKind::Health, format!("{word} `{name}` is gone"));
+            continue;
+        };
+        // A deadline makes no answer a good one, and asking again needs a good one too.
+        let Probe { kind: _, severity: _, deadline: _, retries: _ } = old;
+        if (old.severity, new.severity) == (Severity::Block, Severity::Warn) {
+            found.add(RelaxationKind::Health, format!("{word} `{name}` does not stop a deployment any more"));
         }
-    }
-    for (name, old) in dependencies {
-        match after.dependencies.get(name) {
-            None => found.add(RelaxationKind::Health, format!("dependency `{name}` is not asked any more")),
-            Some(new) if new != old => {
-                found.add(RelaxationKind::Health, format!("dependency `{name}` is somewhere else"));
-            }
-            Some(_) => {}
+        let what = if new.command().is_some() { "runs something else" } else { "asks something else" };
+        let files = [new.command().and_then(CommandLine::file), new.certificate_file()];
+        if old.kind != new.kind || files.into_iter().flatten().any(|file| tree.has_changed(file)) {
+            found.add(RelaxationKind::Health, format!("{word} `{name}` {what}"));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lock_model::{CONFIG_FILE, GITMODULES_FILE, LOCK_FOLDER, ServiceName, TreePath};
 
-use super::environment::{Environment, ProbeKind, SourceFiles, SourceFolder};
+use super::environment::{Environment, SourceFiles, SourceFolder};
 use super::problem::{ConfigErrors, Problems};
 use super::service_rules::{SettingSources, source_folder};
 use super::settings::SettingOrigin;
@@ -177,15 +177,16 @@ impl Config {
             Some(SourceValue::File(path)) => Some(path),
             Some(SourceValue::Value(_) | SourceValue::Env(_)) | None => None,
         });
-        let probes = environments().flat_map(|environment| environment.health.probes.values());
-        let programs = probes.filter_map(|probe| match &probe.kind {
-            ProbeKind::Command(command) => command.file(),
-            ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => None,
-        });
+        let questions = || environments().flat_map(|environment| environment.health.questions());
+        let programs = questions().filter_map(|(_, probe)| probe.command()?.file());
+        let authorities = questions().filter_map(|(_, probe)| probe.certificate_file());
         let certificates = self.registries.values().flat_map(RegistrySettings::files);
         let own = TreePath::try_from(CONFIG_FILE).expect("the constant is a path");
         let suites = self.suites.values().flat_map(Suite::files);
-        std::iter::once(own).chain(suites).chain(addresses.chain(programs).chain(certificates).cloned()).collect()
+        std::iter::once(own)
+            .chain(suites)
+            .chain(addresses.chain(programs).chain(authorities).chain(certificates).cloned())
+            .collect()
     }
 }
 

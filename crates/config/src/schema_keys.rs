@@ -102,7 +102,7 @@ const REGISTRY: &[Key] = &[
 ];
 
 /// The keys of a source of certificates, which never stand in the file itself.
-const PEM_KEYS: &[Key] = &[
+pub(super) const PEM_KEYS: &[Key] = &[
     optional("env", Text(Format::EnvironmentVariable), "The environment variable that holds it."),
     optional("file", Text(Format::Path), "The file of the superproject that holds it."),
 ];

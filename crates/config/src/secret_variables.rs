@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::environment::{Environment, ProbeKind};
+use super::environment::Environment;
 use super::settings::{SettingOrigin, SettingSource};
 use super::suites::{CommandLine, SuiteKind};
 use super::types::Config;
@@ -10,17 +10,15 @@ use super::values::EnvironmentVariable;
 
 impl Config {
     /// The variables that some suite or probe is given and does not call `plain`, and those that hold kubeconfigs, passwords
-    /// of registries and secrets of services, over all environments.
+    /// of registries, of servers that are probed, and secrets of services, over all environments.
     pub fn secret_variables(&self) -> BTreeSet<&EnvironmentVariable> {
         let suites = self.suites.values().filter_map(|suite| match &suite.kind {
             SuiteKind::Command(suite) => Some(&suite.command),
             SuiteKind::Http { .. } => None,
         });
-        let probes = self.environments.values().flat_map(|environment| environment.health.probes.values());
-        let probes = probes.filter_map(|probe| match &probe.kind {
-            ProbeKind::Command(command) => Some(command),
-            ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => None,
-        });
+        let questions = || self.environments.values().flat_map(|environment| environment.health.questions());
+        let probes = questions().filter_map(|(_, probe)| probe.command());
+        let logins = questions().filter_map(|(_, probe)| Some(&probe.login()?.password));
         let kubeconfigs = self.environments.values().filter_map(|environment| environment.kubeconfig.as_ref());
         let kubeconfigs = kubeconfigs.map(|kubeconfig| &kubeconfig.env);
         let environments = || self.environments.values();
@@ -35,7 +33,7 @@ impl Config {
             }
         }
         let commands = suites.chain(probes).chain(commands).flat_map(CommandLine::secret_variables);
-        commands.chain(kubeconfigs).chain(pulls).chain(named).collect()
+        commands.chain(kubeconfigs).chain(pulls).chain(logins).chain(named).collect()
     }
 }
 

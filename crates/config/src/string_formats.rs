@@ -7,6 +7,7 @@ use lock_model::{
 use schemars::JsonSchema;
 
 use super::hosts::{is_host, is_host_port};
+use super::probes::{ProbePlace, service_url};
 use super::readiness::{GroupKind, Label};
 use super::release_inputs::named_file;
 use super::submodules::{AcceptedRef, AllowedSource};
@@ -48,6 +49,13 @@ pub(super) enum Format {
     Address,
     /// `HOST:PORT`
     HostPort,
+    /// A host without a port.
+    HostName,
+    /// `HOST:PORT` or `svc/NAME:PORT`
+    ProbePlace,
+    HeaderName,
+    /// What a value is compared with: `<= 0.05`.
+    Bound,
     RegistryHost,
     Mirror,
     AllowedSource,
@@ -56,7 +64,7 @@ pub(super) enum Format {
     Template(&'static [Variable]),
     /// First word of a command, or an argument of it.
     Argument(&'static [Variable]),
-    /// `http(s)://…` with variables or `tcp://HOST:PORT`.
+    /// `http(s)://…` with variables, `tcp://HOST:PORT`, or an address by a protocol.
     Dependency(&'static [Variable]),
 }
 
@@ -126,6 +134,13 @@ impl Format {
             )),
             Self::HostPort if is_host_port(text) => Ok(()),
             Self::HostPort => refused(format!("`{escaped}` is not `HOST:PORT`")),
+            Self::HostName if is_host(text) => Ok(()),
+            Self::HostName => refused(format!("`{escaped}` is not a host name")),
+            Self::ProbePlace => parse::<ProbePlace>(text),
+            Self::HeaderName if is_header_name(text) => Ok(()),
+            Self::HeaderName => refused(format!("`{escaped}` is not the name of a header")),
+            Self::Bound if is_bound(text) => Ok(()),
+            Self::Bound => refused(format!("`{escaped}` is no bound, such as `< 0.05` or `>= 2`")),
             Self::RegistryHost if is_host(text) || is_host_port(text) => Ok(()),
             Self::RegistryHost => {
                 refused(format!("`{escaped}` is not a registry's host, such as `ghcr.io` or `127.0.0.1:5000`"))
@@ -145,9 +160,14 @@ impl Format {
                 None if text.starts_with("http://") || text.starts_with("https://") || text.starts_with("{url}") => {
                     template(text, allowed)
                 }
-                _ => refused(format!(
-                    "`{escaped}` is no dependency: `http://…`, `https://…`, `{{url}}…` or `tcp://HOST:PORT`"
-                )),
+                _ => match service_url(text) {
+                    Some(Ok(_)) => Ok(()),
+                    Some(Err(error)) => refused(error),
+                    None => refused(format!(
+                        "`{escaped}` is no dependency: `http://…`, `https://…`, `{{url}}…`, `tcp://HOST:PORT` or an address \
+                         by a protocol, such as `postgres://svc/db:5432`"
+                    )),
+                },
             },
         }
     }
@@ -182,6 +202,10 @@ impl Format {
             Self::AcceptedRef => pattern_of::<AcceptedRef>(),
             Self::Address => r"^https?://[^\s/?#@{}\\]+([/?#][^\s{}\\]*)?$".to_owned(),
             Self::HostPort => format!("^{HOST}:[0-9]{{1,5}}$"),
+            Self::HostName => format!("^{HOST}$"),
+            Self::ProbePlace => format!("^({HOST}:[0-9]{{1,5}}|{SERVICE})$"),
+            Self::HeaderName => "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$".to_owned(),
+            Self::Bound => r"^(<=|>=|==|<|>) ?-?[0-9]+(\.[0-9]+)?$".to_owned(),
             Self::RegistryHost => format!("^{HOST}(:[0-9]{{1,5}})?$"),
             Self::Mirror => format!(
                 "^(oci-layout:[^-].*|(https://{HOST}|http://(127\\.0\\.0\\.1|localhost|\\[::1\\]))(:[0-9]{{1,5}})?{FOLDERS})$"
@@ -189,7 +213,9 @@ impl Format {
             Self::Template(allowed) | Self::Argument(allowed) => format!("^{}$", template_pattern(allowed)),
             Self::Dependency(allowed) => {
                 let rest = template_pattern(allowed);
-                format!("^(tcp://{HOST}:[0-9]{{1,5}}|https?://{rest}|\\{{url\\}}({rest})?)$")
+                let schemes = "postgres(ql)?|mysql|rediss?|amqps?|nats|grpcs?";
+                let service = format!("({schemes})://({HOST}:[0-9]{{1,5}}|{SERVICE})(/[^?#%@]*)?");
+                format!("^(tcp://{HOST}:[0-9]{{1,5}}|{service}|https?://{rest}|\\{{url\\}}({rest})?)$")
             }
         };
         let mut map = serde_json::Map::new();
@@ -202,6 +228,9 @@ impl Format {
 /// Folders of an image repository, or none.
 const FOLDERS: &str = r"(/[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*)*";
 
+/// A port of a Service in the environment's namespace.
+const SERVICE: &str = "svc/[a-z0-9]([a-z0-9-]*[a-z0-9])?:[1-9][0-9]{0,4}";
+
 const HOST: &str = r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])";
 
 /// What Kubernetes takes as the name of an environment variable of a container.
@@ -211,6 +240,21 @@ pub(super) fn is_setting_key(text: &str) -> bool {
         && text.bytes().all(is_plain)
         && !text.bytes().next().is_none_or(|byte| byte.is_ascii_digit())
         && !matches!(text, "." | "..")
+}
+
+fn is_header_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(&byte))
+}
+
+fn is_bound(text: &str) -> bool {
+    let number = ["<=", ">=", "==", "<", ">"].iter().find_map(|sign| text.strip_prefix(sign));
+    let Some(number) = number.map(|number| number.strip_prefix(' ').unwrap_or(number)) else { return false };
+    let number = number.strip_prefix('-').unwrap_or(number);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match number.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        None => digits(number),
+    }
 }
 
 fn template_pattern(allowed: &[Variable]) -> String {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lock_model::SuiteName;
 
-use super::environment::{Environment, ProbeKind};
+use super::environment::Environment;
 use super::policy_relaxation::{ComparedTree, Found, RelaxationKind, quoted};
+use super::probes::ProbeLogin;
 use super::suites::{CommandLine, CommandSuite, Suite, SuiteKind};
 use super::types::Config;
 use super::values::EnvironmentVariable;
@@ -61,12 +62,12 @@ fn handed(config: &Config, environment: &Environment) -> BTreeMap<String, BTreeS
             handed.insert(format!("suite `{name}`"), variables(command));
         }
     }
-    for (name, probe) in &environment.health.probes {
-        match &probe.kind {
-            ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => {}
-            ProbeKind::Command(command) => {
-                handed.insert(format!("probe `{name}`"), variables(command));
-            }
+    for (name, probe) in environment.health.questions() {
+        if let Some(command) = probe.command() {
+            handed.insert(format!("probe `{name}`"), variables(command));
+        }
+        if let Some(ProbeLogin { user, password }) = probe.login() {
+            handed.insert(format!("probe `{name}`"), BTreeSet::from([user.clone(), password.clone()]));
         }
     }
     handed

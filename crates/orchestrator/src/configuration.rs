@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ::forge::{BranchRules, RefPattern, Role, User};
-use config::{Config, ProbeKind, ShowOrigin, SourceValue, SuiteKind, SuitesStatus, SuperprojectTree, Target};
+use config::{Config, ShowOrigin, SourceValue, SuiteKind, SuitesStatus, SuperprojectTree, Target};
 use lock_model::{BranchName, CONFIG_FILE, EnvironmentName};
 
 use crate::context::{Local, Surroundings, git_error};
@@ -167,9 +167,12 @@ fn variables(config: &Config) -> Vec<String> {
             names.insert(name.to_string());
         }
         names.extend(environment.kubeconfig.iter().map(|kubeconfig| kubeconfig.env.to_string()));
-        for probe in environment.health.probes.values() {
-            if let ProbeKind::Command(command) = &probe.kind {
-                names.extend(command.environment.iter().map(ToString::to_string));
+        for (_, probe) in environment.health.questions() {
+            names.extend(probe.command().iter().flat_map(|command| &command.environment).map(ToString::to_string));
+            names
+                .extend(probe.login().iter().flat_map(|login| [&login.user, &login.password]).map(ToString::to_string));
+            if let Some(SourceValue::Env(name)) = probe.authorities() {
+                names.insert(name.to_string());
             }
         }
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{
-    AssignedKind, ComparedTree, Config, Dependency, Deployment, EnvironmentVariable, InputCoverage, Mirror,
-    PolicyRelaxation, ProbeKind, ProgramName, PushedPolicy, RelaxationKind, RevisionPolicy, Role, ServiceSettings,
-    SettingOrigin, SettingSource, Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target,
-    Values, Variable, policy_relaxations,
+    AssignedKind, ComparedTree, Config, Deployment, EnvironmentVariable, InputCoverage, Mirror, PolicyRelaxation,
+    ProbeKind, ProgramName, PushedPolicy, RelaxationKind, RevisionPolicy, Role, ServiceSettings, SettingOrigin,
+    SettingSource, Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target, Values, Variable,
+    policy_relaxations,
 };
 use lock_model::{CommitId, Date, Digest, EnvironmentName, FileMode, ServiceName, SuiteName, TreePath, config_digest};
 
@@ -88,9 +88,12 @@ fn the_demo_has_its_values() {
     assert_eq!(staging.promote.as_ref().unwrap().to, environment("production"));
     assert_eq!(staging.requires.approvals, None);
     let gateway = &staging.health.probes["gateway"];
-    assert!(matches!(&gateway.kind, ProbeKind::Http { url, status: 200 } if url.as_str() == "{url}/healthz"));
+    assert!(
+        matches!(&gateway.kind, ProbeKind::Http(asked) if asked.url.as_str() == "{url}/healthz" && asked.status == 200)
+    );
     assert_eq!((gateway.severity, gateway.deadline), (Severity::Block, Duration::from_secs(5)));
-    assert_eq!(staging.health.dependencies["db"], Dependency::Tcp("127.0.0.1:5432".to_owned()));
+    let db = &staging.health.dependencies["db"].kind;
+    assert_eq!(db, &ProbeKind::Tcp { address: "127.0.0.1:5432".to_owned() });
 
     let production = &config.environments["production"];
     assert_eq!(production.mode.as_str(), "production", "its name where the file says nothing");
@@ -131,7 +134,9 @@ fn layers_merge_deeply_and_lists_replace() {
     assert_eq!((&staging.release.is_none(), production.release.is_some()), (&true, true));
     let gateway = &production.health.probes["gateway"];
     assert_eq!((gateway.severity, gateway.deadline), (Severity::Block, Duration::from_secs(90)));
-    assert!(matches!(&gateway.kind, ProbeKind::Http { url, status: 204 } if url.as_str() == "{url}/healthz"));
+    assert!(
+        matches!(&gateway.kind, ProbeKind::Http(asked) if asked.url.as_str() == "{url}/healthz" && asked.status == 204)
+    );
     assert_eq!(production.health.probes.len(), 1);
     assert!(production.requires.approvals.as_ref().unwrap().exclude.is_empty(), "lists replace defaults");
     assert_eq!(config.services.len(), 2);

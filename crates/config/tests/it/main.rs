@@ -4,5 +4,6 @@
 
 mod config_rules;
 mod fixtures;
+mod health_rules;
 mod relaxed_rules;
 mod tree_rules;

@@ -1,15 +1,16 @@
 //! The health step.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
-use config::{Dependency, Environment, ProbeKind};
-use healthcheck::{Check, CheckResult, CommandProbe, HealthReport, HttpClient, HttpProbe, Probe, Severity, TcpProbe};
+use config::Environment;
+use healthcheck::{CheckResult, HealthReport, HttpClient};
 
 use super::Engine;
 use super::cluster_health::{PlanFound, cluster_health};
+use super::cluster_services::ClusterServices;
 use super::deploy::Deployable;
-use super::execution::{CONNECT_DEADLINE, USER_AGENT, Workspace, expand, values_of};
+use super::execution::{CONNECT_DEADLINE, USER_AGENT, Workspace, values_of};
+use super::probe_questions::Questions;
 use super::step_outcome::StepOutcome;
 use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
@@ -20,8 +21,6 @@ use crate::secrets::redactor;
 
 /// How many probes are asked at once.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
-/// How long a dependency may take to answer.
-const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Engine<'_> {
     pub(super) async fn ask_health(&mut self) -> Result<StepOutcome> {
@@ -119,47 +118,16 @@ async fn probed(context: &Context, revision: &Revision, environment: &Environmen
     if health.probes.is_empty() && health.dependencies.is_empty() {
         return Ok(Vec::new());
     }
-    let values = values_of(context, revision, environment)?;
-    let redactor = redactor(context, revision)?;
-    let mut workspace = Workspace::new(context, revision);
-    let mut checks = Vec::new();
-    for (name, probe) in &health.probes {
-        let question = match &probe.kind {
-            ProbeKind::Http { url, status } => {
-                let probe = http_probe(name, &expand(url, &values)?)?.status(*status);
-                Probe::Http(probe.redactor(redactor.clone()))
-            }
-            ProbeKind::Tcp { address } => Probe::Tcp(TcpProbe::new(address)),
-            ProbeKind::Command(command) => {
-                let ready = workspace.command(command, &[], &values)?;
-                let mut probe = CommandProbe::new(ready.program, ready.folder);
-                (probe.args, probe.envs) = (ready.arguments, ready.environment);
-                probe.interrupt = context.surroundings.interrupt.clone();
-                probe.redactor = redactor.clone();
-                Probe::Command(probe)
-            }
-        };
-        let severity = match probe.severity {
-            config::Severity::Block => Severity::Block,
-            config::Severity::Warn => Severity::Warn,
-        };
-        let mut check = Check::new(name, question, probe.deadline);
-        (check.severity, check.retries) = (severity, probe.retries);
-        checks.push(check);
-    }
-    for (name, dependency) in &health.dependencies {
-        let probe = match dependency {
-            Dependency::Http(url) => Probe::Http(http_probe(name, &expand(url, &values)?)?.redactor(redactor.clone())),
-            Dependency::Tcp(address) => Probe::Tcp(TcpProbe::new(address)),
-        };
-        checks.push(Check::new(name, probe, DEPENDENCY_DEADLINE));
-    }
+    let mut questions = Questions {
+        context,
+        revision,
+        values: values_of(context, revision, environment)?,
+        redactor: redactor(context, revision)?,
+        services: Box::pin(ClusterServices::open(context, revision, environment)).await?,
+        workspace: Workspace::new(context, revision),
+    };
+    let checks = health.questions().map(|(name, probe)| questions.check(name, probe)).collect::<Result<Vec<_>>>()?;
     let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
         .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
     Ok(healthcheck::run(&checks, &client, CONCURRENCY).await.checks)
-}
-
-fn http_probe(name: &str, url: &str) -> Result<HttpProbe> {
-    HttpProbe::new(url)
-        .map_err(|error| Error::from_source(ErrorKind::Usage, format!("probe `{name}` asks no URL"), error))
 }

@@ -2,6 +2,7 @@
 //! differ only in which of them they ask for.
 
 mod cluster_health;
+mod cluster_services;
 mod deploy;
 mod execution;
 mod gates;
@@ -12,6 +13,7 @@ mod needs;
 mod people;
 mod planning;
 mod preflight;
+mod probe_questions;
 mod promotion;
 mod pull_request_suites;
 mod release;

@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use config::{
-    CommandLine, Dependency, Environment, ProbeKind, ProgramName, SourceValue, SuiteKind, Template, Variable,
-};
+use config::{CommandLine, Environment, ProgramName, SourceValue, SuiteKind, Template, Variable};
 use lock_model::escaping::excerpt;
 use lock_model::{SuiteName, TreePath};
 use process::Program;
@@ -91,19 +89,15 @@ pub(crate) fn needs(
     }
     let none = config::Health::default();
     let health = if probes == Probes::Asked { &environment.health } else { &none };
-    let probes = &health.probes;
-    if suites.is_empty() && probes.is_empty() && health.dependencies.is_empty() {
+    if suites.is_empty() && health.questions().next().is_none() {
         return Ok(needs);
     }
     if let Some(source) = &environment.url {
         needs.address(context, revision, &format!("environments.{}.url", environment.name), source)?;
     }
     let definitions = suites.iter().map(|name| suite(revision, name)).collect::<Result<Vec<_>>>()?;
-    let commands = |kind: &'_ ProbeKind| match kind {
-        ProbeKind::Command(command) => command.file().cloned(),
-        ProbeKind::Http { .. } | ProbeKind::Tcp { .. } => None,
-    };
-    let mut wanted: BTreeSet<TreePath> = probes.values().filter_map(|probe| commands(&probe.kind)).collect();
+    let programs = health.questions().filter_map(|(_, probe)| probe.command()?.file().cloned());
+    let mut wanted: BTreeSet<TreePath> = programs.collect();
     for definition in &definitions {
         wanted.extend(match &definition.kind {
             SuiteKind::Command(command) => command.command.file().cloned(),
@@ -120,18 +114,17 @@ pub(crate) fn needs(
             SuiteKind::Http { file } => looking.http_file(&subject, file),
         }
     }
-    for (name, probe) in probes {
+    for (name, probe) in health.questions() {
         let subject = format!("probe {name}");
-        match &probe.kind {
-            ProbeKind::Command(command) => looking.command(&subject, command),
-            ProbeKind::Http { url, .. } => looking.address(&subject, [url]),
-            ProbeKind::Tcp { .. } => {}
+        if let Some(command) = probe.command() {
+            looking.command(&subject, command);
         }
-    }
-    for (name, dependency) in &health.dependencies {
-        match dependency {
-            Dependency::Http(url) => looking.address(&format!("probe {name}"), [url]),
-            Dependency::Tcp(_) => {}
+        looking.address(&subject, probe.address());
+        if let Some(login) = probe.login() {
+            looking.needs.reads([&login.user, &login.password], &subject);
+        }
+        if let Some(SourceValue::Env(name)) = probe.authorities() {
+            looking.needs.reads([name], &subject);
         }
     }
     Ok(looking.needs)
