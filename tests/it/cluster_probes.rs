@@ -1,5 +1,7 @@
 //! Probes of Services through the API server of a real cluster: only the pods that count are asked.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use test_support::{Cluster, Image};
 
@@ -23,6 +25,19 @@ fn check(staging: &ClusterShop<'_>, kubeconfig: &str, name: &str) -> (String, St
     (text("state"), text("detail"))
 }
 
+/// The same once the cluster has written who is ready: some moments after the pods are.
+fn until(staging: &ClusterShop<'_>, kubeconfig: &str, expected: impl Fn(&str, &str) -> bool) {
+    let mut last = check(staging, kubeconfig, "cart");
+    for _ in 0..40 {
+        if expected(&last.0, &last.1) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        last = check(staging, kubeconfig, "cart");
+    }
+    panic!("{last:?}");
+}
+
 #[test]
 fn q3_a_service_answers_only_through_ready_pods_that_run_what_is_locked() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
@@ -43,7 +58,7 @@ fn q3_a_service_answers_only_through_ready_pods_that_run_what_is_locked() {
     assert!(absent.0 == "unhealthy" && absent.1.contains("does not exist"), "{absent:?}");
 
     staging.ends("run staging", 0);
-    assert_eq!(check(&staging, &own, "cart"), ("healthy".to_owned(), "status 404".to_owned()));
+    until(&staging, &own, |state, detail| (state, detail) == ("healthy", "status 404"));
 
     // The locked pods are gone, and another image of the same repository takes their requests.
     kubectl(&["scale", "deployment/shop-cart", "--replicas=0"]);
@@ -59,9 +74,8 @@ fn q3_a_service_answers_only_through_ready_pods_that_run_what_is_locked() {
          port: 8080 }}, periodSeconds: 1 }} }}] }} }}"
     ));
     kubectl(&["wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s"]);
-    let stranger = check(&staging, &own, "cart");
-    assert_eq!(stranger.0, "unhealthy");
-    assert!(stranger.1.contains("pod `stranger` does not run what is locked"), "{}", stranger.1);
+    let refused = "pod `stranger` does not run what is locked";
+    until(&staging, &own, |state, detail| state == "unhealthy" && detail.contains(refused));
 
     // Of a service that no lock has, every ready pod counts.
     kubectl(&["delete", "pod", "stranger", "--wait"]);
@@ -75,7 +89,7 @@ fn q3_a_service_answers_only_through_ready_pods_that_run_what_is_locked() {
          port: 8080 }}, periodSeconds: 1 }} }}] }} }}"
     ));
     kubectl(&["wait", "--for=condition=Ready", "pod/other", "--timeout=60s"]);
-    assert_eq!(check(&staging, &own, "cart").0, "healthy");
+    until(&staging, &own, |state, _| state == "healthy");
 
     // Who may not forward is told the right.
     let user = format!("watcher-of-{namespace}");
