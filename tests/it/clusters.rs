@@ -85,17 +85,21 @@ impl<'a> ClusterShop<'a> {
         submodules: &[&str],
         target: &str,
     ) -> Option<Self> {
-        let helm = bench::part_or_skip(helm)?;
-        let mut staging = Self::without_helm(cluster, submodules, target)?;
-        let tools = staging.shop.join("tools");
-        std::fs::create_dir(&tools).unwrap();
-        symlink(helm.program(), tools.join("helm")).unwrap();
-        staging.search_path = search_path_with(&tools);
-        Some(staging)
+        Self::without_helm(cluster, submodules, target)?.with_program_or_skip("helm", helm)
+    }
+
+    /// The same with a part of the bench on its search path, as a program of this name; or the running test is skipped.
+    pub(crate) fn with_program_or_skip(mut self, program: &str, part: &str) -> Option<Self> {
+        let part = bench::part_or_skip(part)?;
+        let tools = self.shop.join("tools");
+        std::fs::create_dir_all(&tools).unwrap();
+        symlink(part.program(), tools.join(program)).unwrap();
+        self.search_path = search_path_with(&tools);
+        Some(self)
     }
 
     /// The same with another target; nothing else is on the search path.
-    fn without_helm(cluster: &'a Cluster, submodules: &[&str], target: &str) -> Option<Self> {
+    pub(crate) fn without_helm(cluster: &'a Cluster, submodules: &[&str], target: &str) -> Option<Self> {
         cluster.node_or_skip()?;
         Self::in_namespace(cluster, cluster.namespace("shop-staging"), submodules, target, "")
     }
@@ -140,13 +144,24 @@ impl<'a> ClusterShop<'a> {
 
     /// Puts a version of any service onto the branch of the developers; gives the digest of its image.
     pub(crate) fn commit(&self, path: &str, version: u32, command: &[&str], template: &str) -> String {
+        let manifest = MANIFEST.replace("VERSION", &version.to_string());
+        let files = [
+            ("chart/Chart.yaml", CHART),
+            ("chart/templates/app.yaml", template),
+            ("cluster/app.yaml", manifest.as_str()),
+        ];
+        self.commit_files(path, version, command, &files)
+    }
+
+    /// The same with any files in the service's repository; `IMAGE` in them is the repository of its image.
+    pub(crate) fn commit_files(&self, path: &str, version: u32, command: &[&str], files: &[(&str, &str)]) -> String {
         let service = path.rsplit('/').next().unwrap();
-        let repository = self.shop.service(service);
-        repository.write("chart/Chart.yaml", CHART).write("chart/templates/app.yaml", template);
-        let manifest = MANIFEST.replace("IMAGE", &self.image()).replace("VERSION", &version.to_string());
-        repository.write("cluster/app.yaml", manifest);
-        let commit = self.shop.new_version(service, version, Built::No);
         let repository = format!("{}/{}", self.namespace, service.strip_prefix("shop-").unwrap());
+        for (file, text) in files {
+            let text = text.replace("IMAGE", &format!("{}/{repository}", self.node.registry()));
+            self.shop.service(service).write(file, text);
+        }
+        let commit = self.shop.new_version(service, version, Built::No);
         let labels = [("org.opencontainers.image.revision", commit.as_str())];
         let tag = format!("main-{}", &commit[..7]);
         let digest = self.node.push(&Image { repository: &repository, tag: &tag, command, labels: &labels });
@@ -173,7 +188,7 @@ impl<'a> ClusterShop<'a> {
         command.env("SHOP_KUBECONFIG", kubeconfig).run().expect_code(code)
     }
 
-    /// The same as administrator, with more variables in the job.
+    /// The same with more variables in the job; as administrator, unless they have another kubeconfig.
     #[track_caller]
     pub(crate) fn ends_in(&self, variables: &[(&str, &str)], line: &str, code: i32) -> Finished {
         self.command(variables, line).run().expect_code(code)
@@ -182,8 +197,8 @@ impl<'a> ClusterShop<'a> {
     /// The same before it is run.
     pub(crate) fn command(&self, variables: &[(&str, &str)], line: &str) -> Invocation {
         let command = self.shop.orchestrator(line).search_path(self.search_path.clone());
-        let command = variables.iter().fold(command, |command, (name, value)| command.env(name, value));
-        command.env("SHOP_KUBECONFIG", self.cluster.kubeconfig())
+        let command = command.env("SHOP_KUBECONFIG", self.cluster.kubeconfig());
+        variables.iter().fold(command, |command, (name, value)| command.env(name, value))
     }
 
     /// kubectl in the namespace of staging.

@@ -11,8 +11,8 @@ use super::decode::{
 };
 use super::environment::{
     AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, ClusterCheck, ClusterChecks, Environment, Health,
-    HelmTarget, Kubeconfig, Migration, NamespaceRule, NotDeployed, Override, Promote, Release, RenderTarget, Requires,
-    Target, Wave,
+    HelmTarget, Kubeconfig, KustomizationFolder, Migration, NamespaceRule, NotDeployed, Override, Promote, Release,
+    RenderTarget, Requires, Target, Wave,
 };
 use super::layers::EnvironmentLayers;
 use super::probes::{Probe, dependency, probe};
@@ -108,7 +108,8 @@ fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
         "helm" => helm_target(node, mode, problems),
         "apply" => {
             let (source, source_origin) = source_template(node.get("source")?, mode, problems)?;
-            Some(Target::Apply(ApplyTarget { source, source_origin }))
+            let kustomization = optional(node, "kustomization", |found| kustomization(found, mode, problems))?;
+            Some(Target::Apply(ApplyTarget { source, kustomization, source_origin }))
         }
         _ => None,
     }
@@ -145,6 +146,15 @@ fn source_template(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<
         violation(&node.origin, &error, problems);
     }
     Some((source, node.origin.clone()))
+}
+
+fn kustomization(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Template> {
+    let folder = template(node, SOURCE_VARIABLES)?;
+    let filled = folder.expand(&with_mode(mode)).ok()?;
+    if let Err(error) = KustomizationFolder::parse(&filled) {
+        violation(&node.origin, &error, problems);
+    }
+    Some(folder)
 }
 
 fn release(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Release> {
@@ -282,6 +292,10 @@ fn service_override(node: &Node, mode: &Mode, problems: &mut Problems) -> Option
         }
         None => None,
     };
+    let kustomization = match node.get("target") {
+        Some(target) => optional(target, "kustomization", |found| kustomization(found, mode, problems))?,
+        None => None,
+    };
     let values = match node.get("target") {
         Some(target) => ChartValues::decode(target)?,
         None => ChartValues::default(),
@@ -294,5 +308,5 @@ fn service_override(node: &Node, mode: &Mode, problems: &mut Problems) -> Option
     let await_jobs = optional(node, "await-jobs", awaited_jobs)?;
     let matched = node.get("match")?;
     let (pattern, match_origin) = (pattern(matched)?, matched.origin.clone());
-    Some(Override { pattern, source, values, allow, rewrite, config, secret, await_jobs, match_origin })
+    Some(Override { pattern, source, kustomization, values, allow, rewrite, config, secret, await_jobs, match_origin })
 }

@@ -101,6 +101,8 @@ pub enum Target {
 pub struct ApplyTarget {
     /// Where a service's manifests are, with variables of the service.
     pub source: Template,
+    /// The folder below it whose kustomization makes the manifests, with variables of the service; `None`: they are plain.
+    pub kustomization: Option<Template>,
     pub(super) source_origin: Origin,
 }
 
@@ -130,14 +132,6 @@ impl Target {
             Self::Render(_) => "render",
             Self::Helm(_) => "helm",
             Self::Apply(_) => "apply",
-        }
-    }
-
-    /// Which files below that folder it reads.
-    pub fn reads(&self) -> SourceFiles {
-        match self {
-            Self::Render(_) | Self::Apply(_) => SourceFiles::Manifests,
-            Self::Helm(_) => SourceFiles::All,
         }
     }
 }
@@ -428,6 +422,10 @@ pub enum Deployment {
 pub struct ServiceSettings {
     /// Where its manifests are.
     pub source: SourceFolder,
+    /// Which files are read there.
+    pub files: SourceFiles,
+    /// The folder of the kustomization that makes the manifests, below `source`.
+    pub kustomization: Option<KustomizationFolder>,
     /// Namespaces that its objects may name.
     pub namespaces: NamespaceRule,
     /// What its chart is given; empty where the target reads no charts.
@@ -449,11 +447,39 @@ pub enum SourceFolder {
     InTree(TreePath),
 }
 
+/// Where a kustomization is among the files of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KustomizationFolder {
+    /// In the top folder.
+    Top,
+    /// Below it.
+    Below(TreePath),
+}
+
+impl KustomizationFolder {
+    /// `.` is the top folder.
+    pub(super) fn parse(filled: &str) -> Result<Self, String> {
+        if matches!(filled, "." | "./") {
+            return Ok(Self::Top);
+        }
+        TreePath::try_from(filled).map(Self::Below).map_err(|error| error.to_string())
+    }
+
+    /// The folder, empty for the top one.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Top => "",
+            Self::Below(folder) => folder.as_str(),
+        }
+    }
+}
+
 /// One entry of `overrides:`, base's before the environment's.
 #[derive(Clone, Debug)]
 pub(super) struct Override {
     pub pattern: Pattern,
     pub source: Option<(Template, Origin)>,
+    pub kustomization: Option<Template>,
     pub values: ChartValues,
     pub allow: Option<BTreeSet<Namespace>>,
     pub rewrite: Option<bool>,

@@ -78,11 +78,18 @@ const TARGET: Shape = Kinds(&[
     kind(
         "apply",
         "Plain manifests are applied in a cluster, and what a service no longer has is removed.",
-        &[required(
-            "source",
-            Text(Format::Template(SOURCE_VARIABLES)),
-            "Folder of a service's manifests, such as `{path}/deploy`.",
-        )],
+        &[
+            required(
+                "source",
+                Text(Format::Template(SOURCE_VARIABLES)),
+                "Folder of a service's manifests, such as `{path}/deploy`.",
+            ),
+            optional(
+                "kustomization",
+                Text(Format::Template(SOURCE_VARIABLES)),
+                "The folder below `source` whose kustomization makes the manifests, such as `overlays/{mode}`; `.` is `source`.",
+            ),
+        ],
     ),
     later_kind("compose"),
 ]);

@@ -69,9 +69,9 @@ pub use branches::{Branches, Role};
 pub use chart_values::ChartValues;
 pub use environment::{
     AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks,
-    Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, Migration, NamespaceRule,
-    NotDeployed, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings, SourceFiles,
-    SourceFolder, Target, Wave,
+    Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, KustomizationFolder,
+    Migration, NamespaceRule, NotDeployed, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings,
+    SourceFiles, SourceFolder, Target, Wave,
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};

@@ -122,16 +122,6 @@ fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
             }
         }
     }
-    if kind == Some("apply") {
-        let layers = std::iter::once(node).chain(&environment.overrides);
-        for found in layers.flat_map(|layer| ["config", "secret"].into_iter().filter_map(|key| layer.get(key))) {
-            if found.list().is_some_and(|items| !items.is_empty()) {
-                problems
-                    .add(&found.origin, "plain manifests are given no settings: only charts can name their versions")
-                    .with_hint("let the manifests name a ConfigMap or Secret of the namespace, or use target `helm`");
-            }
-        }
-    }
     if matches!(kind, Some("helm" | "apply")) && node.get("kubeconfig").is_none() {
         problems
             .add(

@@ -149,15 +149,16 @@ impl Config {
             let Some(target) = &environment.target else { continue };
             add_setting_files(environment, name, path, inputs, problems);
             let deployed = environment.deploys(name, path);
+            let files = environment.source_files(target, name, path);
             match source_folder(&environment.source(target, name, path), path) {
                 Ok(SourceFolder::InService(_)) => {}
                 Ok(SourceFolder::InTree(folder)) => {
                     let folder = inputs.folders.entry(folder).or_insert_with(|| ManifestFolder {
                         services: BTreeSet::new(),
-                        files: target.reads(),
+                        files,
                         deployed: false,
                     });
-                    folder.files = folder.files.max(target.reads());
+                    folder.files = folder.files.max(files);
                     folder.services.insert(name.clone());
                     folder.deployed |= deployed;
                 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use lock_model::{EnvironmentName, Platform, ServiceName, TreePath};
 
 use super::chart_values::ChartValues;
-use super::environment::{Environment, NamespaceRule};
+use super::environment::{Environment, KustomizationFolder, NamespaceRule};
 use super::policy_relaxation::{ComparedTree, Found, RelaxationKind, quoted, shown};
 use super::readiness::Label;
 use super::service_rules::{ServiceAssignment, SettingSources};
@@ -143,6 +143,7 @@ fn is_part_in_order(part: &[String], whole: &[String]) -> bool {
 /// What an environment does with a service, apart from leaving it out for a time.
 struct Deployed {
     source: String,
+    kustomization: Option<KustomizationFolder>,
     namespaces: NamespaceRule,
     values: ChartValues,
     config: Vec<SettingSource>,
@@ -161,6 +162,7 @@ impl Deployed {
             secret: secret.to_vec(),
             await_jobs: environment.await_jobs_of(name, path).map(|jobs| jobs.label.clone()),
             source: environment.source(target, name, path),
+            kustomization: environment.kustomization(target, name, path),
             namespaces: environment.namespaces_of(name, path),
             values: environment.chart_values(target, name, path),
         })
@@ -174,12 +176,21 @@ fn compare_deployed(before: Option<Deployed>, after: Option<Deployed>) -> Vec<(R
         (None, Some(_)) => return vec![(RelaxationKind::Deployment, "deployed now, and was not".to_owned())],
         (Some(before), Some(after)) => (before, after),
     };
-    let Deployed { source, namespaces, values, config, secret, await_jobs } = before;
+    let Deployed { source, kustomization, namespaces, values, config, secret, await_jobs } = before;
     let NamespaceRule { allow, rewrite } = namespaces;
     let mut messages = Vec::new();
     if source != after.source {
         messages
             .push((RelaxationKind::Deployment, format!("manifests come from `{}`, it was `{source}`", after.source)));
+    }
+    if kustomization != after.kustomization {
+        let shown = |folder: Option<&KustomizationFolder>| match folder {
+            None => "plain manifests".to_owned(),
+            Some(KustomizationFolder::Top) => "the kustomization `.`".to_owned(),
+            Some(KustomizationFolder::Below(folder)) => format!("the kustomization `{folder}`"),
+        };
+        let (now, was) = (shown(after.kustomization.as_ref()), shown(kustomization.as_ref()));
+        messages.push((RelaxationKind::Deployment, format!("manifests are {now}, it was {was}")));
     }
     if values != after.values {
         messages.push((RelaxationKind::Deployment, "the values of its chart are others".to_owned()));

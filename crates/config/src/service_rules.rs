@@ -5,7 +5,8 @@ use lock_model::{CommitId, Date, IdentifierError, ImageRepository, Platform, Ser
 use super::chart_values::ChartValues;
 use super::decode::longest_commit;
 use super::environment::{
-    Deployment, Environment, NamespaceRule, NotDeployed, Override, ServiceSettings, SourceFolder, Target,
+    Deployment, Environment, KustomizationFolder, NamespaceRule, NotDeployed, Override, ServiceSettings, SourceFiles,
+    SourceFolder, Target,
 };
 use super::problem::{ConfigErrors, Problems};
 use super::readiness::AwaitedJobs;
@@ -351,7 +352,33 @@ impl Environment {
         let (namespaces, values) = (self.namespaces_of(name, path), self.chart_values(target, name, path));
         let SettingSources { config, secret } = self.setting_sources(name, path);
         let await_jobs = self.await_jobs_of(name, path).cloned();
-        ServiceSettings { source, namespaces, values, config: config.to_vec(), secret: secret.to_vec(), await_jobs }
+        let (files, kustomization) = (self.source_files(target, name, path), self.kustomization(target, name, path));
+        let (config, secret) = (config.to_vec(), secret.to_vec());
+        ServiceSettings { source, files, kustomization, namespaces, values, config, secret, await_jobs }
+    }
+
+    /// Which files are read in the folder of a service.
+    pub(super) fn source_files(&self, target: &Target, name: &ServiceName, path: &TreePath) -> SourceFiles {
+        match target {
+            Target::Helm(_) => SourceFiles::All,
+            // A kustomization reads files of any name.
+            Target::Apply(_) if self.kustomization(target, name, path).is_some() => SourceFiles::All,
+            Target::Render(_) | Target::Apply(_) => SourceFiles::Manifests,
+        }
+    }
+
+    /// The folder of the kustomization that makes a service's manifests, as the last override that matches says it.
+    pub(super) fn kustomization(
+        &self,
+        target: &Target,
+        name: &ServiceName,
+        path: &TreePath,
+    ) -> Option<KustomizationFolder> {
+        let Target::Apply(target) = target else { return None };
+        let mut matching = self.overrides.iter().rev().filter(|entry| entry.pattern.matches(name, path));
+        let said = matching.find_map(|entry| entry.kustomization.as_ref()).or(target.kustomization.as_ref())?;
+        let filled = said.expand(&self.service_values(name, path)).expect("`Config::parse` has filled the template in");
+        Some(KustomizationFolder::parse(&filled).expect("`Config::parse` has checked the folder with a service's name"))
     }
 
     /// Where the settings of a service come from: the last override that says it replaces the environment's list.
@@ -387,6 +414,7 @@ impl Environment {
             let Override {
                 pattern: _,
                 source: _,
+                kustomization: _,
                 values: _,
                 config: _,
                 secret: _,

@@ -86,7 +86,11 @@ impl Staging {
         let deadline = Instant::now() + Duration::from_secs(1800);
         let opened = EnvironmentNamespace::new(&kubeconfig, &namespace, "forge/shop", deadline, Interrupt::new());
         let opened = runtime.block_on(opened).unwrap();
-        let target = Target::Apply(ApplyTarget::new(opened, ConflictRule::new(BTreeSet::new())));
+        let target = Target::Apply(ApplyTarget::new(
+            deployer::ProgramSearch::new(""),
+            opened,
+            ConflictRule::new(BTreeSet::new()),
+        ));
         Self { namespace, runtime, target }
     }
 

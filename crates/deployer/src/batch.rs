@@ -14,6 +14,8 @@ use lock_model::ServiceName;
 pub struct BatchObject {
     /// The service that it belongs to.
     pub service: ServiceName,
+    /// The place of its wave.
+    pub wave: usize,
     /// What the deployment does with it.
     pub part: BatchPart,
     /// As it is to be; with what the API server adds, where that was asked.
@@ -46,17 +48,19 @@ impl fmt::Debug for BatchObject {
     }
 }
 
-/// What the quotas and nodes have to have room for.
+/// What the quotas and nodes have to have room for, wave after wave.
 pub fn demands(batch: &[BatchObject]) -> Vec<Demand<'_>> {
-    let wave = |part| match part {
-        BatchPart::Settings | BatchPart::HookBefore => Some(0),
-        BatchPart::Kept => Some(1),
-        BatchPart::HookAfter => Some(2),
+    // Settings come before the first wave, and each wave has hooks before and after it.
+    let moment = |wave: usize, part| match part {
+        BatchPart::Settings => Some(0),
+        BatchPart::HookBefore => Some(1 + 3 * wave),
+        BatchPart::Kept => Some(2 + 3 * wave),
+        BatchPart::HookAfter => Some(3 + 3 * wave),
         BatchPart::Removed => None,
     };
     let demands = batch.iter().filter_map(|object| {
-        let BatchObject { service, part, wanted, live } = object;
-        Some(Demand { service: service.as_str(), wave: wave(*part)?, wanted, live: live.as_ref() })
+        let BatchObject { service, wave, part, wanted, live } = object;
+        Some(Demand { service: service.as_str(), wave: moment(*wave, *part)?, wanted, live: live.as_ref() })
     });
     demands.collect()
 }

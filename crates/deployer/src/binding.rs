@@ -128,7 +128,7 @@ impl Plan {
     }
 
     fn bound(&self, object: &BatchObject, key: Option<&StateKey>) -> Result<BoundObject, NotBound> {
-        let BatchObject { service, part, wanted, live } = object;
+        let BatchObject { service, wave: _, part, wanted, live } = object;
         let name = wanted.key();
         let short = escaped(&format!("{}/{}", name.kind.kind, name.name));
         let changes = self.services.iter().filter(|changes| changes.service == *service);

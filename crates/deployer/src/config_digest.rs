@@ -3,12 +3,13 @@
 //! Kubernetes does not do so by itself. The pod template gets an annotation with a digest over the *data* of what it
 //! reads: metadata, such as a label with a date, restarts nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lock_model::Digest;
 use serde_json::{Map, Value, json};
 
 use crate::manifest::ObjectId;
+use crate::settings::setting_references;
 
 /// The annotation's key.
 pub(crate) const ANNOTATION: &str = "orchestrator/config-digest";
@@ -40,7 +41,7 @@ impl ConfigDigests {
         let Some(template) = object.get_mut("spec").and_then(|spec| spec.get_mut("template")) else { return };
         let Some(template) = template.as_object_mut() else { return };
         let namespace = id.namespace.clone().unwrap_or_default();
-        let read: BTreeMap<String, &Digest> = references(template)
+        let read: BTreeMap<String, &Digest> = setting_references(template)
             .into_iter()
             .filter_map(|(kind, name)| {
                 let digest = self.0.get(&(kind.to_owned(), namespace.clone(), name.clone()))?;
@@ -58,26 +59,4 @@ impl ConfigDigests {
             annotations.insert(ANNOTATION.to_owned(), Value::String(digest.to_string()));
         }
     }
-}
-
-/// The `ConfigMap` and `Secret` objects that a pod template names: volumes, projected volumes, `envFrom`, `valueFrom`.
-fn references(template: &Map<String, Value>) -> BTreeSet<(&'static str, String)> {
-    const FIELDS: [(&str, &str, &str); 7] = [
-        ("configMap", "name", "ConfigMap"),
-        ("configMapRef", "name", "ConfigMap"),
-        ("configMapKeyRef", "name", "ConfigMap"),
-        ("secret", "secretName", "Secret"),
-        ("secret", "name", "Secret"),
-        ("secretRef", "name", "Secret"),
-        ("secretKeyRef", "name", "Secret"),
-    ];
-    let mut found = BTreeSet::new();
-    crate::image_fields::maps(template, &mut |map| {
-        for (field, key, kind) in FIELDS {
-            if let Some(name) = map.get(field).and_then(|it| it.get(key)).and_then(Value::as_str) {
-                found.insert((kind, name.to_owned()));
-            }
-        }
-    });
-    found
 }

@@ -99,6 +99,22 @@ fn inner_maps<'a>(value: &'a Value, visit: &mut dyn FnMut(&'a Map<String, Value>
     }
 }
 
+/// The same for writing: a map before those that it then holds.
+pub(crate) fn maps_mut(object: &mut Map<String, Value>, visit: &mut dyn FnMut(&mut Map<String, Value>)) {
+    visit(object);
+    for value in object.values_mut() {
+        inner_maps_mut(value, visit);
+    }
+}
+
+fn inner_maps_mut(value: &mut Value, visit: &mut dyn FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(map) => maps_mut(map, visit),
+        Value::Array(items) => items.iter_mut().for_each(|item| inner_maps_mut(item, visit)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -84,6 +84,8 @@ mod namespace;
 mod pinned_manifests;
 mod plan;
 mod problem;
+mod program_folder;
+mod program_search;
 mod proof;
 pub mod render;
 mod request;
@@ -109,6 +111,7 @@ pub use namespace::{
 };
 pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
 pub use problem::{DeployProblem, DeployProblems, ProblemKind};
+pub use program_search::ProgramSearch;
 pub use proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProofVerdict, ProvenImage};
 pub use render::{RenderFolder, RenderTarget};
 pub use request::{

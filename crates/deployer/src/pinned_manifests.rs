@@ -23,6 +23,8 @@ pub(crate) struct PinnedManifests<'a> {
     pub(crate) unpinned_images: Vec<UnpinnedImage>,
     /// Files that are no manifests, sorted: `(service, file)`.
     pub(crate) ignored: Vec<(ServiceName, String)>,
+    /// What people should know, a sentence each.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Reads the manifests of a request for a target of this name, which writes objects of its own besides.
@@ -43,7 +45,7 @@ pub(crate) fn pin_manifests<'a>(
     let Draft { objects, mut unpinned_images, mut ignored, .. } = draft;
     unpinned_images.sort();
     ignored.sort();
-    Ok(PinnedManifests { objects, unpinned_images, ignored })
+    Ok(PinnedManifests { objects, unpinned_images, ignored, notes: Vec::new() })
 }
 
 /// One object, with where it was read.

@@ -49,8 +49,10 @@ pub enum ProblemKind {
     Owner,
     /// A label with a value that no label may have.
     Label,
-    /// A kustomization, which this target does not render.
+    /// A kustomization, which this target does not render, or is not told to.
     NeedsKustomize,
+    /// A kustomization that cannot be rendered, or that names what is no file of its source.
+    Kustomization,
     /// An object outside the environment's namespace.
     Namespace,
     /// A cluster-scoped object that is on no list.

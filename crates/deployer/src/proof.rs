@@ -153,6 +153,7 @@ impl FindingKind {
             | ProblemKind::Owner
             | ProblemKind::Label
             | ProblemKind::NeedsKustomize
+            | ProblemKind::Kustomization
             | ProblemKind::Proof => Self::Unreadable,
         }
     }

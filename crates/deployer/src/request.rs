@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::image_pinning::ImagePin;
 use crate::namespace::AwaitedJobs;
-use crate::settings::{Configuration, PullSecret, ServiceSettings};
+use crate::settings::{Configuration, Part, PullSecret, ServiceSettings};
 
 /// One deployment of one release to one environment. It is what a plan is made from and what a proof compares with.
 #[derive(Clone, Debug)]
@@ -113,12 +113,17 @@ pub struct DeployService {
     pub image: Option<ImagePin>,
     /// Files below the target's `source` folder, or of the chart: path relative to that folder, and bytes.
     pub files: Vec<(String, Vec<u8>)>,
+    /// The folder of the kustomization among these files that makes the manifests, empty for their top folder; only the
+    /// target `apply` renders it. `None`: the files are the manifests.
+    pub kustomization: Option<String>,
     /// What a chart is given besides its own values; only the target `helm` reads it.
     pub values: Map<String, Value>,
     /// What it is given besides its image; only targets of a cluster write it.
     pub settings: ServiceSettings,
     /// Jobs that controllers make for it; only targets of a cluster wait for them.
     pub await_jobs: Option<AwaitedJobs>,
+    /// Which settings it has, also where they are not read: its plain manifests may name them.
+    pub setting_parts: BTreeSet<Part>,
     /// Which of its objects may leave the namespace; without one, the request's rule holds.
     pub namespace_rule: Option<NamespaceRule>,
     /// The place of its wave in the request's list.
@@ -132,9 +137,11 @@ impl DeployService {
             name,
             image: None,
             files: Vec::new(),
+            kustomization: None,
             values: Map::new(),
             settings: ServiceSettings::default(),
             await_jobs: None,
+            setting_parts: BTreeSet::new(),
             namespace_rule: None,
             wave: 0,
         }

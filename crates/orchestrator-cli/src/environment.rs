@@ -47,6 +47,11 @@ pub(crate) const RUN_ID: Variable =
 /// Attempt of the CI run.
 pub(crate) const RUN_ATTEMPT: Variable =
     Variable { name: "GITHUB_RUN_ATTEMPT", description: "Attempt of the CI run, written into ledger records." };
+/// Set by GitHub Actions.
+pub(crate) const ACTIONS: Variable = Variable {
+    name: "GITHUB_ACTIONS",
+    description: "When `true`: secrets that a command reads are masked in the log of the job, by `::add-mask::`.",
+};
 /// Step summary file of GitHub Actions.
 pub(crate) const STEP_SUMMARY: Variable = Variable {
     name: "GITHUB_STEP_SUMMARY",
@@ -132,7 +137,7 @@ pub(crate) const CI: Variable = Variable {
 };
 
 /// All of them, in the order of the reference.
-pub(crate) const ALL: [Variable; 27] = [
+pub(crate) const ALL: [Variable; 28] = [
     ACTOR,
     CACHE,
     CA_FILE,
@@ -144,6 +149,7 @@ pub(crate) const ALL: [Variable; 27] = [
     CLICOLOR,
     CLICOLOR_FORCE,
     DOCKER_CONFIG,
+    ACTIONS,
     GITHUB_ACTOR,
     RUN_ATTEMPT,
     RUN_ID,

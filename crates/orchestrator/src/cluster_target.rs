@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::ready::RequiredCondition;
 use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
 use config::{ClusterNamespace, Config, Environment, GroupKind, KubeconfigEncoding, ReadyCondition};
+use deployer::ProgramSearch;
 use deployer::apply::ConflictRule;
-use deployer::helm::HelmSearch;
 use deployer::{ApplyTarget, EnvironmentNamespace, HelmTarget};
 use lock_model::{EnvironmentName, Timestamp};
 
@@ -73,14 +73,14 @@ impl ClusterPlace {
         conflicts: ConflictRule,
         lease: Option<&Arc<LeaseKeeper>>,
     ) -> Result<ApplyTarget> {
-        Ok(ApplyTarget::new(leased(self.open(context).await?, lease), conflicts))
+        Ok(ApplyTarget::new(program_search(context), leased(self.open(context).await?, lease), conflicts))
     }
 
     /// Opens the namespace for helm.
     pub(crate) async fn helm(&self, context: &Workspace, lease: Option<&Arc<LeaseKeeper>>) -> Result<HelmTarget> {
         let kubeconfig = self.kubeconfig(context)?;
         let namespace = leased(self.open_with(context, &kubeconfig).await?, lease);
-        Ok(HelmTarget::new(helm_search(context), &kubeconfig, namespace))
+        Ok(HelmTarget::new(program_search(context), &kubeconfig, namespace))
     }
 
     /// Takes the lease of the environment in its cluster. The environment's lease of the forge is held already, so no other
@@ -186,9 +186,9 @@ fn leased(namespace: EnvironmentNamespace, lease: Option<&Arc<LeaseKeeper>>) -> 
     }
 }
 
-/// Where helm is looked for.
-pub(crate) fn helm_search(context: &Workspace) -> HelmSearch {
-    let mut search = HelmSearch::new(context.surroundings.search_path.clone());
+/// Where helm and kustomize are looked for.
+pub(crate) fn program_search(context: &Workspace) -> ProgramSearch {
+    let mut search = ProgramSearch::new(context.surroundings.search_path.clone());
     search.interrupt = context.surroundings.interrupt.clone();
     search.redactor = context.surroundings.redactor.clone();
     search

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use secrecy::SecretString;
+
 /// Something that happened. The report does not depend on events.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -39,6 +41,8 @@ pub enum Event<'a> {
     },
     /// The work on images ended, well or not.
     ResolvingEnded,
+    /// A secret that was read, and that nothing shows: a log that others write as well should mask it.
+    Secret(&'a SecretString),
     /// Anything else that people should read while they wait, in one line.
     Note(&'a str),
 }

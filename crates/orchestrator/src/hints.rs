@@ -63,6 +63,9 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
             ErrorClass::NotFound | ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Bug => None,
         },
         DeployError::Failed { class, .. } => of_remote(*class),
+        DeployError::Program { program, .. } if program == "kustomize" => {
+            Some("install kustomize 5, or kubectl 1.27 or newer, and put it on `PATH`".to_owned())
+        }
         DeployError::Program { .. } => Some("install helm 3.13 or newer, or helm 4, and put it on `PATH`".to_owned()),
         DeployError::Cluster(error) => of_cluster(error),
         DeployError::PlanMoved { .. } => Some("nothing of it was changed; run the same command again".to_owned()),
@@ -157,8 +160,11 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
              for a time with `not-deployed`"
         }
         ProblemKind::NeedsKustomize => {
-            "let the service's repository hold the output of `kubectl kustomize` in `target.source`, or leave the service \
-             out for a time with `not-deployed`"
+            "target `apply` renders the folder that `target.kustomization` names; for another, let the service's repository \
+             hold the output of `kubectl kustomize` in `target.source`, or leave the service out for a time with `not-deployed`"
+        }
+        ProblemKind::Kustomization => {
+            "correct the kustomization; what it builds on lies below `target.source`, as files of the same commit"
         }
         ProblemKind::Namespace => {
             return Some(format!(
@@ -274,6 +280,7 @@ mod tests {
             (ProblemKind::Unreadable, "correct these files"),
             (ProblemKind::NeedsHelm, "helm template"),
             (ProblemKind::NeedsKustomize, "kubectl kustomize"),
+            (ProblemKind::Kustomization, "below `target.source`"),
             (ProblemKind::Namespace, "environments.shop.namespaces.allow"),
             (ProblemKind::ChartNamespace, "environments.shop.namespaces.allow"),
             (ProblemKind::ChartImage, "`target.image-values`"),
@@ -309,6 +316,7 @@ mod tests {
             (DeployError::Refused { subject: subject(), reason: "no".to_owned() }, "must be allowed to push"),
             (DeployError::Unusable { subject: subject(), reason: "no".to_owned() }, ""),
             (DeployError::Program { program: "helm".to_owned(), reason: "no".to_owned() }, "install helm"),
+            (DeployError::Program { program: "kustomize".to_owned(), reason: "no".to_owned() }, "install kustomize 5"),
             (DeployError::PlanMoved { subject: subject(), difference: "x".to_owned() }, "the same command again"),
             (DeployError::NotDeployed { subject: subject(), reason: "no".to_owned(), dossier: None }, ""),
             (

@@ -1,21 +1,31 @@
-//! What nobody may read in the output of suites and probes: the values that they get by `env:`.
+//! What is masked in the output of suites and probes: the values that they get by `env:`, and the secrets of services.
 
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+use config::{Deployment, SettingOrigin};
+use lock_model::TreePath;
 use process::Redactor;
 
 use crate::context::git_error;
+use crate::engine::parse_settings;
 use crate::error::Result;
 use crate::inputs::Inputs;
 use crate::revision::Revision;
 use crate::workspace::Workspace;
 
 /// Shorter values cannot be told from ordinary words: masking them would destroy the output and protect nothing.
-const SHORTEST: usize = 8;
+pub(crate) const SHORTEST: usize = 8;
 
-/// What masks the secrets of a revision's suites and probes, and the caller's own logins. Every program's output is masked
-/// with all of them, since one suite can store what another prints.
+/// What masks the secrets of a revision's suites, probes and services, and the caller's own logins. Every program's output is
+/// masked with all of them, since one suite can store what another prints.
 ///
 /// A value that stands in the tree is no secret.
 pub(crate) fn redactor(context: &Workspace, revision: &Revision) -> Result<Redactor> {
+    let mut known = context.redactors.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(redactor) = known.get(&revision.commit) {
+        return Ok(redactor.clone());
+    }
     let mut redactor = context.surroundings.redactor.clone();
     for name in revision.config.secret_variables() {
         let Some(value) = context.variable(name.as_str()) else { continue };
@@ -27,7 +37,54 @@ pub(crate) fn redactor(context: &Workspace, revision: &Revision) -> Result<Redac
             redactor.add(&value);
         }
     }
+    for value in secrets_of_services(context, revision) {
+        if value.len() >= SHORTEST && !stands_in_tree(context, revision, &value)? {
+            redactor.add(&value);
+        }
+    }
+    known.insert(revision.commit.clone(), redactor.clone());
     Ok(redactor)
+}
+
+/// The secrets of services that no program prints: what stands within variables, and what is composed of them. What cannot be
+/// read is a mistake that the deployment names.
+fn secrets_of_services(context: &Workspace, revision: &Revision) -> BTreeSet<String> {
+    let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
+    let services = revision.config.assign_services(&paths).unwrap_or_default();
+    let today = context.now().date();
+    let mut found = BTreeSet::new();
+    for environment in revision.config.environments.values() {
+        for service in &services {
+            let Deployment::Deploy(settings) = environment.decide(&service.name, &service.path, today) else {
+                continue;
+            };
+            let values = environment.service_values(&service.name, &service.path);
+            for source in &settings.secret {
+                match &source.from {
+                    SettingOrigin::Variable { name, format } => {
+                        let text = name.expand(&values).ok().and_then(|name| context.variable(&name));
+                        let data = text.and_then(|text| parse_settings(*format, &text).ok());
+                        found.extend(data.into_iter().flatten().map(|(_, value)| value));
+                    }
+                    SettingOrigin::Set(composed) => {
+                        for template in composed.values() {
+                            let mut values = values.clone();
+                            for name in template.environment(&values).unwrap_or_default() {
+                                if let Some(value) = context.variable(&name) {
+                                    found.insert(value.clone());
+                                    values = values.with_environment(&name, value);
+                                }
+                            }
+                            found.extend(template.expand(&values));
+                        }
+                    }
+                    // Named by `secret_variables`; in the tree; printed by a program, which is run to deploy alone.
+                    SettingOrigin::Variables(_) | SettingOrigin::File { .. } | SettingOrigin::Command { .. } => {}
+                }
+            }
+        }
+    }
+    found
 }
 
 fn stands_in_tree(context: &Workspace, revision: &Revision, value: &str) -> Result<bool> {

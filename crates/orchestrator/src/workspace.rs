@@ -9,7 +9,7 @@ use config::Config;
 use git::{CommitFacts, Git, GitOptions, Transport};
 use lock_gen::{Ownership, SubmoduleContent, Superproject};
 use lock_model::{CommitId, Digest, RepositoryUrl, Timestamp, UserName};
-use process::Program;
+use process::{Program, Redactor};
 
 use crate::clock::Clock;
 use crate::context::{Local, Settings, Surroundings, git_error, git_options};
@@ -47,6 +47,8 @@ pub struct Workspace {
     transport: OnceLock<Arc<Transport>>,
     /// What is known of blobs that were hashed, by their ids.
     pub(crate) digests: Mutex<BTreeMap<String, Digest>>,
+    /// What masks the secrets of a commit's configuration.
+    pub(crate) redactors: Mutex<BTreeMap<CommitId, Redactor>>,
     /// What was opened of submodules, by name, address and commit.
     pub(crate) contents: Mutex<BTreeMap<(String, String, CommitId), Arc<SubmoduleContent>>>,
     /// On whose behalf `git` is run; absent where there is no forge, and where it is not known who acts.
@@ -98,6 +100,7 @@ impl Workspace {
             deadline: settings.deadline,
             transport: OnceLock::new(),
             digests: Mutex::default(),
+            redactors: Mutex::default(),
             contents: Mutex::default(),
             actor,
         })

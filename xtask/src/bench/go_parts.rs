@@ -99,6 +99,18 @@ pub(super) fn toxiproxy(bench: &Bench) -> Result<Found, String> {
     part.bring(bench)
 }
 
+/// What renders kustomizations, beside the one within kubectl.
+pub(super) fn kustomize(bench: &Bench) -> Result<Found, String> {
+    let part = GoPart {
+        name: "kustomize",
+        module: "tests/bench/kustomize",
+        package: "sigs.k8s.io/kustomize/kustomize/v5",
+        versioned_by: "sigs.k8s.io/kustomize/kustomize/v5",
+        ..PLAIN
+    };
+    part.bring(bench)
+}
+
 /// A forge with a registry and a token service of its own.
 pub(super) fn gitea(bench: &Bench) -> Result<Found, String> {
     let part = GoPart {

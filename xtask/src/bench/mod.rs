@@ -58,6 +58,7 @@ const PARTS: &[Part] = &[
     Part { name: "rabbitmq", bring: database_parts::rabbitmq },
     Part { name: "nats-server", bring: database_parts::nats },
     Part { name: "grpc-health", bring: database_parts::grpc_health },
+    Part { name: "kustomize", bring: go_parts::kustomize },
 ];
 
 /// A part that is there.

@@ -3,6 +3,7 @@
 //! Pure: the used amounts are those that each quota counts by its own rule (`pods` leaves finished pods out, `count/pods`
 //! does not), and the model adds what the deployment needs beyond them, wave by wave.
 
+mod affinity;
 mod placement;
 mod pods;
 mod quantity;

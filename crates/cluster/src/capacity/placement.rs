@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::capacity::affinity::{Neighbour, Place, kept_away};
 use crate::capacity::pods::{Defaults, pod_amounts};
 use crate::capacity::quota::Counts;
 use crate::capacity::{Amount, Amounts, Bounds, Demand};
@@ -26,16 +27,18 @@ pub struct Unplaced {
 
 /// Puts the pods of each wave on nodes, the largest first, each where the least room is left afterwards.
 ///
-/// `pods` are those of all namespaces. Affinity and anti-affinity between pods and the spreading of pods are not computed,
-/// and neither are pods of a `DaemonSet`: each of them has its own node.
+/// `pods` are those of all namespaces. Required affinity and anti-affinity between pods count; what is only preferred, and the
+/// spreading of pods, are not computed. A pod of a `DaemonSet` has a node of its own to be on.
 pub fn placement(demands: &[Demand<'_>], bounds: &Bounds<'_>, nodes: &[Object], pods: &[Object]) -> Vec<Unplaced> {
     let mut unknown = BTreeSet::new();
     let defaults = Defaults::of(bounds.limit_ranges, &mut unknown);
+    let running: Vec<&Object> = pods.iter().filter(|pod| occupies(pod)).collect();
     let mut rooms: Vec<Room<'_>> = nodes.iter().filter_map(Room::of).collect();
-    let running: Vec<_> = pods.iter().filter(|pod| occupies(pod)).collect();
-    for pod in &running {
-        if let Some(room) = rooms.iter_mut().find(|room| pod.text("/spec/nodeName") == Some(room.name)) {
-            room.take(&needs_of(pod, &Defaults::default()));
+    for room in &mut rooms {
+        for pod in running.iter().filter(|pod| pod.text("/spec/nodeName") == Some(room.name)) {
+            if let Some(pod) = Pod::of(pod, &Defaults::default()) {
+                room.take(&pod);
+            }
         }
     }
     let waves: BTreeSet<_> = demands.iter().map(|demand| demand.wave).collect();
@@ -43,33 +46,23 @@ pub fn placement(demands: &[Demand<'_>], bounds: &Bounds<'_>, nodes: &[Object], 
     for wave in waves {
         let mut wanted: Vec<_> = demands
             .iter()
-            .filter(|demand| demand.wave == wave && demand.wanted.key().kind.kind != "DaemonSet")
-            .filter_map(|demand| Some((demand, pod_spec(demand.wanted)?, needs_of(demand.wanted, &defaults))))
+            .filter(|demand| demand.wave == wave)
+            .filter_map(|demand| Some((demand, Pod::of(demand.wanted, &defaults)?)))
             .collect();
-        wanted.sort_by_key(|(_, _, needs)| std::cmp::Reverse(size(needs)));
+        wanted.sort_by_key(|(_, pod)| std::cmp::Reverse(size(&pod.needs)));
         // First what comes beside the old pods, then what takes their place.
         for replacing in [false, true] {
-            for (demand, spec, needs) in &wanted {
-                let counts = Counts::of(demand, 0);
-                let is_beside = !(counts.is_replaced_first && counts.old > 0);
-                let beside = if is_beside { (counts.most - counts.old).clamp(0, counts.new) } else { 0 };
-                let count = match (replacing, counts.is_replaced) {
-                    (false, _) => beside,
-                    (true, false) => 0,
-                    (true, true) => {
-                        for pod in running.iter().filter(|pod| is_of(pod, demand)) {
-                            let node = pod.text("/spec/nodeName");
-                            if let Some(room) = rooms.iter_mut().find(|room| node == Some(room.name)) {
-                                room.give_back(&needs_of(pod, &Defaults::default()));
-                            }
-                        }
-                        counts.new - beside
-                    }
+            for (demand, pod) in &wanted {
+                let old: Vec<&Object> = running.iter().copied().filter(|pod| is_of(pod, demand)).collect();
+                let (missing, reasons) = if demand.wanted.key().kind.is("apps", "DaemonSet") {
+                    // Each of its pods takes the place of the old one on its node.
+                    if replacing { place_on_each(&mut rooms, demand, pod, &old) } else { (0, Vec::new()) }
+                } else {
+                    place_all(&mut rooms, demand, pod, &old, replacing)
                 };
-                let missing = (0..count).filter(|_| !place(&mut rooms, spec, needs)).count();
-                if let Some(missing) = i64::try_from(missing).ok().filter(|missing| *missing > 0) {
+                if missing > 0 {
                     let key = (demand.service.to_owned(), demand.wanted.key().clone());
-                    let entry = unplaced.entry(key).or_insert_with(|| (0, reasons(&rooms, spec, needs)));
+                    let entry = unplaced.entry(key).or_insert((0, reasons));
                     entry.0 = entry.0.max(missing);
                 }
             }
@@ -79,11 +72,83 @@ pub fn placement(demands: &[Demand<'_>], bounds: &Bounds<'_>, nodes: &[Object], 
     result.map(|((service, object), (pods, reasons))| Unplaced { service, object, pods, reasons }).collect()
 }
 
+/// Places the pods of an object that come beside the old ones, or that replace them; how many find no place, and why.
+fn place_all(
+    rooms: &mut [Room<'_>],
+    demand: &Demand<'_>,
+    pod: &Pod,
+    old: &[&Object],
+    replacing: bool,
+) -> (i64, Vec<String>) {
+    let counts = Counts::of(demand, 0);
+    // One that keeps its own kind away comes when an old one has gone, where one may be missing.
+    let waits = counts.may_be_missing && pod.seen.avoids_itself();
+    let is_later = counts.is_replaced_first && counts.old > 0 || waits && counts.is_replaced;
+    let beside = if is_later { 0 } else { (counts.most - counts.old).clamp(0, counts.new) };
+    let count = match (replacing, counts.is_replaced) {
+        (false, _) => beside,
+        (true, false) => 0,
+        (true, true) => {
+            for room in rooms.iter_mut() {
+                for old in old {
+                    room.give_back(old);
+                }
+            }
+            counts.new - beside
+        }
+    };
+    let missing = (0..count).filter(|_| !place(rooms, pod)).count();
+    if missing == 0 {
+        return (0, Vec::new());
+    }
+    let reasons = reasons(rooms, pod, |_| true);
+    (i64::try_from(missing).unwrap_or(i64::MAX), reasons)
+}
+
+/// Places one pod of a `DaemonSet` on each node that its labels and tolerations let it on.
+fn place_on_each(rooms: &mut [Room<'_>], demand: &Demand<'_>, pod: &Pod, old: &[&Object]) -> (i64, Vec<String>) {
+    let counts = Counts::of(demand, 0);
+    let mut lacking = BTreeSet::new();
+    for room in rooms.iter_mut().filter(|room| accepts(room.node, &pod.spec).is_ok()) {
+        let there = old.iter().find(|old| old.text("/spec/nodeName") == Some(room.name));
+        match there {
+            Some(_) if !counts.is_replaced => continue,
+            Some(old) => room.give_back(old),
+            None => {}
+        }
+        if room.short_of(&pod.needs).is_some() {
+            lacking.insert(room.name.to_owned());
+        } else {
+            room.take(pod);
+        }
+    }
+    if lacking.is_empty() {
+        return (0, Vec::new());
+    }
+    let missing = i64::try_from(lacking.len()).unwrap_or(i64::MAX);
+    (missing, reasons(rooms, pod, |room| lacking.contains(room.name)))
+}
+
+/// What a pod needs of a node.
+struct Pod {
+    spec: Value,
+    needs: Amounts,
+    seen: Neighbour,
+}
+
+impl Pod {
+    fn of(object: &Object, defaults: &Defaults) -> Option<Self> {
+        let (spec, seen) = (pod_spec(object)?.clone(), Neighbour::of(object)?);
+        Some(Self { spec, needs: needs_of(object, defaults), seen })
+    }
+}
+
 /// A node that takes pods, and what it has left.
 struct Room<'a> {
     name: &'a str,
     node: &'a Object,
     free: Amounts,
+    pods: Vec<Neighbour>,
 }
 
 impl<'a> Room<'a> {
@@ -92,18 +157,24 @@ impl<'a> Room<'a> {
         let takes = node.true_condition("Ready").is_some() && !node.is_true("/spec/unschedulable");
         let mut unknown = BTreeSet::new();
         let free = super::pods::amounts(node.at("/status/allocatable"), &mut unknown);
-        takes.then_some(Self { name: &node.key().name, node, free })
+        takes.then_some(Self { name: &node.key().name, node, free, pods: Vec::new() })
     }
 
-    fn take(&mut self, needs: &Amounts) {
-        for (resource, amount) in needs {
+    fn take(&mut self, pod: &Pod) {
+        for (resource, amount) in &pod.needs {
             let free = self.free.entry(resource.clone()).or_default();
             *free = *free - *amount;
         }
+        self.pods.push(pod.seen.clone());
     }
 
-    fn give_back(&mut self, needs: &Amounts) {
-        super::add(&mut self.free, needs);
+    /// Lets a running pod go, if it is here.
+    fn give_back(&mut self, pod: &Object) {
+        let before = self.pods.len();
+        self.pods.retain(|seen| seen.key.as_ref() != Some(pod.key()));
+        if self.pods.len() < before {
+            super::add(&mut self.free, &needs_of(pod, &Defaults::default()));
+        }
     }
 
     /// The first resource that is too short, with what is free of it.
@@ -112,17 +183,24 @@ impl<'a> Room<'a> {
         let short = needs.iter().find(|(resource, amount)| **amount > Amount::default() && **amount > free(resource));
         short.map(|(resource, _)| (resource.clone(), free(resource)))
     }
+
+    fn as_place(&self) -> Place<'_> {
+        Place { node: self.node, pods: &self.pods }
+    }
 }
 
-fn place(rooms: &mut [Room<'_>], spec: &Value, needs: &Amounts) -> bool {
-    let fitting = rooms.iter_mut().filter(|room| accepts(room.node, spec).is_ok() && room.short_of(needs).is_none());
-    match fitting.min_by_key(|room| size(&room.free)) {
-        Some(room) => {
-            room.take(needs);
-            true
-        }
-        None => false,
+fn place(rooms: &mut [Room<'_>], pod: &Pod) -> bool {
+    let places: Vec<Place<'_>> = rooms.iter().map(Room::as_place).collect();
+    let fitting = rooms.iter().enumerate().filter(|(_, room)| {
+        accepts(room.node, &pod.spec).is_ok()
+            && room.short_of(&pod.needs).is_none()
+            && kept_away(&pod.seen, room.as_place(), &places).is_none()
+    });
+    let Some(index) = fitting.min_by_key(|(_, room)| size(&room.free)).map(|(index, _)| index) else { return false };
+    if let Some(room) = rooms.get_mut(index) {
+        room.take(pod);
     }
+    true
 }
 
 /// Memory decides before the processor: it is what cannot be shared in time.
@@ -131,20 +209,28 @@ fn size(amounts: &Amounts) -> (Amount, Amount) {
     (amount("memory"), amount("cpu"))
 }
 
-fn reasons(rooms: &[Room<'_>], spec: &Value, needs: &Amounts) -> Vec<String> {
+/// Why a pod is on none of some nodes.
+fn reasons(rooms: &[Room<'_>], pod: &Pod, is_meant: impl Fn(&Room<'_>) -> bool) -> Vec<String> {
     if rooms.is_empty() {
         return vec!["no node takes pods".to_owned()];
     }
+    let places: Vec<Place<'_>> = rooms.iter().map(Room::as_place).collect();
+    let needs = &pod.needs;
     let mut short: BTreeMap<String, (Amount, usize)> = BTreeMap::new();
     let mut refusing: BTreeMap<String, usize> = BTreeMap::new();
-    for room in rooms {
-        match (accepts(room.node, spec), room.short_of(needs)) {
-            (Err(reason), _) => *refusing.entry(reason).or_default() += 1,
-            (Ok(()), Some((resource, free))) => {
+    for room in rooms.iter().filter(|room| is_meant(room)) {
+        let refused = accepts(room.node, &pod.spec).err();
+        match (refused, room.short_of(needs)) {
+            (Some(reason), _) => *refusing.entry(reason).or_default() += 1,
+            (None, Some((resource, free))) => {
                 let entry = short.entry(resource).or_insert((free, 0));
                 *entry = (entry.0.max(free), entry.1 + 1);
             }
-            (Ok(()), None) => {}
+            (None, None) => {
+                if let Some(reason) = kept_away(&pod.seen, room.as_place(), &places) {
+                    *refusing.entry(reason).or_default() += 1;
+                }
+            }
         }
     }
     let nodes = |count: usize| if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") };
@@ -209,7 +295,7 @@ fn is_met(node: &Object, term: &Value) -> bool {
         && fields.iter().all(|expression| is_name(expression) && holds(expression, Some(&node.key().name)))
 }
 
-fn holds(expression: &Value, found: Option<&str>) -> bool {
+pub(super) fn holds(expression: &Value, found: Option<&str>) -> bool {
     let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
     let values: Vec<&str> = values.filter_map(Value::as_str).collect();
     let numbers = || Some((found?.parse::<i64>().ok()?, values.first()?.parse::<i64>().ok()?));

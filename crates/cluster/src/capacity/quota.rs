@@ -170,6 +170,8 @@ pub(super) struct Counts {
     pub(super) is_replaced: bool,
     /// Whether the pods end by themselves.
     pub(super) ends: bool,
+    /// Whether a pod may be missing while pods are replaced.
+    pub(super) may_be_missing: bool,
 }
 
 impl Counts {
@@ -208,7 +210,9 @@ impl Counts {
         } else {
             0
         };
+        let missing = surge("/spec/strategy/rollingUpdate/maxUnavailable", "25%", false);
         Self {
+            may_be_missing: !is_deployment || is_recreated || missing > 0,
             old,
             new,
             most: old.max(new) + step.min(new),

@@ -5,6 +5,7 @@
 mod nodes;
 mod permissions;
 mod replicas;
+mod roles;
 mod room;
 
 use lock_model::Timestamp;
@@ -16,6 +17,7 @@ use crate::references::ReferenceReport;
 pub use nodes::judge_nodes;
 pub use permissions::Permission;
 pub use replicas::replicas_health;
+pub use roles::{RoleRule, Roles};
 
 /// The oldest minor version of Kubernetes 1 that is supported: it is the first that serves the discovery document that is
 /// read.

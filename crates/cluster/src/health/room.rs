@@ -48,7 +48,8 @@ impl Connection {
         let sentences = unplaced.iter().map(|one| {
             let (object, reasons) = (&one.object, one.reasons.join(", "));
             let (pods, find) = if one.pods == 1 { ("pod", "finds") } else { ("pods", "find") };
-            format!("{}: {} {pods} of {object} {find} no room on any node: {reasons}", one.service, one.pods)
+            let place = if object.kind.is("apps", "DaemonSet") { "its own node" } else { "any node" };
+            format!("{}: {} {pods} of {object} {find} no room on {place}: {reasons}", one.service, one.pods)
         });
         HealthAnswer::of(sentences.collect(), Vec::new(), "the nodes have room for the pods that come")
     }

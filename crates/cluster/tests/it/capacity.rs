@@ -1,7 +1,7 @@
 //! Whether a deployment fits into the quotas of its namespace, at its highest moment.
 
 use cluster::Object;
-use cluster::capacity::{Amount, Bounds, Demand, Headroom, headroom};
+use cluster::capacity::{Amount, Bounds, Demand, Headroom, headroom, placement};
 use serde_json::{Value, json};
 
 fn object(kind: &str, version: &str, fields: &Value) -> Object {
@@ -257,4 +257,113 @@ fn every_kind_counts_as_its_controller_makes_pods_and_objects() {
         let again = fits(&[Demand { service: "cart", wave: 0, wanted: &wanted, live: Some(&wanted) }], &quotas);
         assert!(again.is_enough(), "{kind} {resource} {again:?}");
     }
+}
+
+fn node(name: &str, zone: &str, cpu: &str) -> Object {
+    Object::new(json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": { "kubernetes.io/hostname": name, "zone": zone } },
+        "status": {
+            "allocatable": { "cpu": cpu, "memory": "8Gi", "pods": "10" },
+            "conditions": [{ "type": "Ready", "status": "True" }],
+        },
+    }))
+    .unwrap()
+}
+
+fn pod(name: &str, node: &str, app: &str, spec: &Value) -> Object {
+    let mut spec = spec.clone();
+    spec["nodeName"] = node.into();
+    Object::new(json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "namespace": "shop", "labels": { "app": app } },
+        "spec": spec, "status": { "phase": "Running" },
+    }))
+    .unwrap()
+}
+
+/// A workload whose pods are called `cart` by their label.
+fn workload(kind: &str, image: &str, cpu: &str, more: &Value, spec: &Value) -> Object {
+    let mut pods = json!({ "containers": [{ "image": image, "resources": { "requests": { "cpu": cpu } } }] });
+    for (key, value) in more.as_object().unwrap() {
+        pods[key] = value.clone();
+    }
+    let mut all = json!({
+        "selector": { "matchLabels": { "app": "cart" } },
+        "template": { "metadata": { "labels": { "app": "cart" } }, "spec": pods },
+    });
+    for (key, value) in spec.as_object().unwrap() {
+        all[key] = value.clone();
+    }
+    object(kind, "apps/v1", &json!({ "spec": all }))
+}
+
+fn unplaced(wanted: &Object, live: Option<&Object>, nodes: &[Object], pods: &[Object]) -> String {
+    let demand = Demand { service: "cart", wave: 0, wanted, live };
+    let found = placement(&[demand], &Bounds::default(), nodes, pods);
+    found.iter().map(|one| format!("{}: {}", one.pods, one.reasons.join(", "))).collect::<Vec<_>>().join("; ")
+}
+
+fn affinity(kind: &str, key: &str, app: &str) -> Value {
+    json!({ "affinity": { kind: { "requiredDuringSchedulingIgnoredDuringExecution": [
+        { "topologyKey": key, "labelSelector": { "matchExpressions": [{ "key": "app", "operator": "In", "values": [app] }] } },
+    ] } } })
+}
+
+#[test]
+fn pods_that_keep_each_other_away_need_nodes_of_their_own() {
+    let nodes = [node("a", "west", "4"), node("b", "west", "4"), node("c", "east", "4")];
+    let replicas = |count: i64| json!({ "replicas": count });
+    let apart = affinity("podAntiAffinity", "kubernetes.io/hostname", "cart");
+    let cart = |more: &Value, count: i64| workload("Deployment", "a:1", "1", more, &replicas(count));
+    let kept = "the pod's anti-affinity keeps it away from a pod there";
+    assert_eq!(unplaced(&cart(&apart, 3), None, &nodes, &[]), "");
+    assert_eq!(unplaced(&cart(&apart, 4), None, &nodes, &[]), format!("1: {kept} (3 nodes)"));
+    let by_zone = affinity("podAntiAffinity", "zone", "cart");
+    assert_eq!(unplaced(&cart(&by_zone, 2), None, &nodes, &[]), "");
+    assert_eq!(unplaced(&cart(&by_zone, 3), None, &nodes, &[]), format!("1: {kept} (3 nodes)"));
+    // The rule of a pod that runs counts as well.
+    let running = [pod("web", "c", "web", &by_zone)];
+    let alone = [node("c", "east", "4")];
+    let refused = "1: the anti-affinity of a pod there keeps it away (1 node)";
+    assert_eq!(unplaced(&cart(&json!({}), 1), None, &alone, &running), refused);
+
+    // With others: where they are, and for the first of its own kind anywhere.
+    let with_web = affinity("podAffinity", "zone", "web");
+    let none = "1: no pod there is one that the pod's affinity requires (3 nodes)";
+    assert_eq!(unplaced(&cart(&with_web, 1), None, &nodes, &[]), none);
+    assert_eq!(unplaced(&cart(&with_web, 4), None, &nodes, &[pod("web", "c", "web", &json!({}))]), "");
+    let at_most = "1: the most free of `cpu` is 0, a pod needs 1 (1 node), no pod there is one that the pod's affinity requires (2 nodes)";
+    assert_eq!(unplaced(&cart(&with_web, 5), None, &nodes, &[pod("web", "c", "web", &json!({}))]), at_most);
+    let own = affinity("podAffinity", "zone", "cart");
+    assert_eq!(unplaced(&cart(&own, 2), None, &nodes, &[]), "");
+
+    // A rollout on as many nodes as pods goes on only where a pod may be missing.
+    let pods: Vec<_> = ["a", "b", "c"].iter().map(|name| pod(name, name, "cart", &apart)).collect();
+    let rolling = |image: &str, unavailable: i64| {
+        let strategy = json!({ "rollingUpdate": { "maxSurge": 1, "maxUnavailable": unavailable } });
+        workload("Deployment", image, "1", &apart, &json!({ "replicas": 3, "strategy": strategy }))
+    };
+    let said = unplaced(&rolling("a:2", 0), Some(&rolling("a:1", 0)), &nodes, &pods);
+    assert!(said.starts_with("1: ") && said.contains("keep"), "{said}");
+    assert_eq!(unplaced(&rolling("a:2", 1), Some(&rolling("a:1", 1)), &nodes, &pods), "");
+}
+
+#[test]
+fn a_pod_of_a_daemon_set_needs_room_on_its_own_node() {
+    let nodes = [node("a", "west", "4"), node("b", "west", "2"), node("c", "east", "1")];
+    let daemon = |image: &str, cpu: &str| workload("DaemonSet", image, cpu, &json!({}), &json!({}));
+    assert_eq!(unplaced(&daemon("a:1", "1"), None, &nodes, &[]), "");
+    let short = "2: the most free of `cpu` is 2, a pod needs 3 (2 nodes)";
+    assert_eq!(unplaced(&daemon("a:1", "3"), None, &nodes, &[]), short);
+    let west = workload("DaemonSet", "a:1", "2", &json!({ "nodeSelector": { "zone": "west" } }), &json!({}));
+    assert_eq!(unplaced(&west, None, &nodes, &[]), "");
+    // The old pod makes room for the new one; without a change there is nothing to place.
+    let full = json!({ "containers": [{ "resources": { "requests": { "cpu": "1" } } }] });
+    let running = [pod("x", "c", "cart", &full), pod("y", "b", "web", &full)];
+    let mut live = daemon("a:1", "1").into_value();
+    live["status"] = json!({ "desiredNumberScheduled": 3 });
+    let live = Object::new(live).unwrap();
+    assert_eq!(unplaced(&daemon("a:2", "1"), Some(&live), &nodes, &running), "");
+    let short = "2: the most free of `cpu` is 1, a pod needs 2 (2 nodes)";
+    assert_eq!(unplaced(&daemon("a:2", "2"), Some(&live), &nodes, &running), short);
+    assert_eq!(unplaced(&live, Some(&live), &nodes, &running), "");
 }

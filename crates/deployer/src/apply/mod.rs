@@ -6,6 +6,7 @@
 mod adjust;
 mod changes;
 mod inventory;
+mod kustomization;
 mod live;
 mod order;
 mod ownership;

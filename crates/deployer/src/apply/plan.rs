@@ -9,19 +9,22 @@ use lock_model::{Digest, ServiceName};
 use serde_json::{Map, Value};
 
 use super::inventory::{Entry, Inventory, Leftover, is_record, judge_leftover};
+use super::kustomization::rendered;
 use super::live::{Found, Wanted, digest_of};
 use super::order::rank;
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::diff::ServiceChanges;
+use crate::error::DeployError;
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{PlannedRequest, Rendering, content, image_changes, inspect, permissions_for_jobs};
 use crate::pinned_manifests::{PinnedManifests, pin_manifests};
 use crate::plan::{Change, ChangeKind, Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
+use crate::program_search::ProgramSearch;
 use crate::request::{DeployRequest, DeployService};
 use crate::rules::Violation;
-use crate::settings::PlannedSettings;
+use crate::settings::{Part, PlannedSettings, logical_name, name_versions, rename};
 
 /// What [`apply`](crate::Target::apply) writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,10 +147,10 @@ impl PlannedObject {
     }
 
     /// As a cluster is asked about it.
-    fn batch_object(&self, service: &ServiceName) -> BatchObject {
+    fn batch_object(&self, service: &ServiceName, wave: usize) -> BatchObject {
         let kept = self.live.as_ref().filter(|_| self.action == ObjectAction::Keep);
         let wanted = kept.or(self.after.as_ref()).unwrap_or(&self.manifest).clone();
-        BatchObject { service: service.clone(), part: BatchPart::Kept, wanted, live: self.live.clone() }
+        BatchObject { service: service.clone(), wave, part: BatchPart::Kept, wanted, live: self.live.clone() }
     }
 
     fn change(&self, service: &ServiceName) -> Option<Change> {
@@ -167,7 +170,7 @@ impl PlannedObject {
 pub(super) fn read(request: &DeployRequest) -> Result<PinnedManifests<'_>, DeployProblems> {
     let mut manifests = pin_manifests(request, "apply", &is_record)?;
     let pins = Pins::new(request.images());
-    let (mut problems, mut unpinned) = (Vec::new(), BTreeSet::new());
+    let (mut problems, mut unpinned) = (manifests.use_settings(request), BTreeSet::new());
     for service in &request.services {
         let rendering = manifests.rendering(&service.name);
         let inspection = inspect(request, service, &pins, &rendering);
@@ -208,7 +211,15 @@ pub(super) fn wanted(manifests: &PinnedManifests<'_>) -> Result<Vec<Wanted>, clu
 }
 
 /// Plans as if nothing were deployed, without a cluster.
-pub fn plan_from_nothing(request: &DeployRequest) -> Result<Plan, DeployProblems> {
+///
+/// # Errors
+///
+/// [`DeployError::Problems`] with every problem of every service.
+pub async fn plan_from_nothing(search: &ProgramSearch, request: &DeployRequest) -> Result<Plan, DeployError> {
+    Ok(plan_of_manifests(&*rendered(search, request).await?)?)
+}
+
+fn plan_of_manifests(request: &DeployRequest) -> Result<Plan, DeployProblems> {
     let manifests = read(request)?;
     let mut services = empty_services(request);
     let wanted = wanted(&manifests).map_err(|error| one_problem(ProblemKind::Unreadable, error.to_string()))?;
@@ -216,7 +227,8 @@ pub fn plan_from_nothing(request: &DeployRequest) -> Result<Plan, DeployProblems
         let planned = PlannedObject::new(&one, ObjectAction::Create, one.manifest.clone());
         push(&mut services, &one.service, planned);
     }
-    Ok(finished(request, &manifests, services, Vec::new(), Vec::new(), Default::default()))
+    let notes = manifests.notes.clone();
+    Ok(finished(request, &manifests, services, Vec::new(), notes, Default::default()))
 }
 
 fn one_problem(kind: ProblemKind, message: String) -> DeployProblems {
@@ -261,6 +273,7 @@ pub(super) fn assemble(
         return Err(problems);
     }
     notes.append(&mut found.notes);
+    notes.extend(manifests.notes.iter().cloned());
     let all: BTreeSet<ObjectId> =
         services.iter().flat_map(|service| &service.objects).map(|it| it.id.clone()).collect();
     let uids: BTreeSet<String> =
@@ -288,7 +301,13 @@ pub(super) fn assemble(
                 Leftover::Remove(uid) => {
                     if let Some(live) = found.live.get(&entry.key()) {
                         let (service, wanted) = (name.clone(), live.clone());
-                        removals.push(BatchObject { service, part: BatchPart::Removed, wanted, live: None });
+                        removals.push(BatchObject {
+                            service,
+                            wave: planned.wave,
+                            part: BatchPart::Removed,
+                            wanted,
+                            live: None,
+                        });
                     }
                     planned.removed.push((entry.key(), uid));
                 }
@@ -333,7 +352,8 @@ fn finished(
         .map(|planned| planned.reviewed(&removals, &settings, &masking))
         .collect::<Vec<ServiceChanges>>();
     let kept = services.iter().flat_map(|service| {
-        service.objects.iter().map(|object| object.batch_object(&service.service)).collect::<Vec<_>>()
+        let batch_object = |object: &PlannedObject| object.batch_object(&service.service, service.wave);
+        service.objects.iter().map(batch_object).collect::<Vec<_>>()
     });
     let batch = settings.batch().into_iter().chain(kept).chain(removals).collect();
     let namespace = request.namespace.clone();
@@ -355,6 +375,46 @@ fn finished(
 }
 
 impl PinnedManifests<'_> {
+    /// Lets objects that name the settings of their service name a version of them; why some cannot.
+    fn use_settings(&mut self, request: &DeployRequest) -> Vec<DeployProblem> {
+        let mut problems = Vec::new();
+        for service in request.services.iter().filter(|service| !service.setting_parts.is_empty()) {
+            let (name, parts) = (&service.name, &service.setting_parts);
+            let mut named = BTreeSet::new();
+            for pinned in self.objects.iter_mut().filter(|pinned| pinned.service == name) {
+                let is_of = |part: &&Part| {
+                    pinned.id.group.is_empty()
+                        && pinned.id.kind == part.kind()
+                        && pinned.id.name == logical_name(name.as_str(), **part)
+                };
+                if let Some(part) = parts.iter().find(is_of) {
+                    let message = format!(
+                        "{} is in the manifests, and `{}` gives the service one of that name",
+                        pinned.id,
+                        part.word()
+                    );
+                    problems.push(DeployProblem::new(ProblemKind::Duplicate, message).service(name));
+                }
+                named.extend(name_versions(&mut pinned.object, name.as_str(), parts));
+            }
+            self.notes.extend(parts.difference(&named).map(|part| {
+                let logical = logical_name(name.as_str(), *part);
+                format!("no object of `{name}` names {} `{logical}`, which `{}` gives it", part.kind(), part.word())
+            }));
+        }
+        problems
+    }
+
+    /// Writes the names that the versions of settings have in the namespace.
+    pub(super) fn name_settings(&mut self, settings: &PlannedSettings) {
+        for pinned in &mut self.objects {
+            let names = settings.names(pinned.service);
+            if !names.is_empty() {
+                pinned.object.values_mut().for_each(|value| rename(value, &names));
+            }
+        }
+    }
+
     /// The objects of one service.
     pub(super) fn rendering(&self, service: &ServiceName) -> Rendering {
         let own = self.objects.iter().filter(|pinned| pinned.service == service);

@@ -6,6 +6,7 @@ use cluster::{Object, ObjectKey};
 use serde_json::Value;
 
 use super::inventory::Inventory;
+use super::kustomization::rendered;
 use super::plan::read;
 use super::target::ApplyTarget;
 use crate::error::DeployError;
@@ -34,6 +35,7 @@ pub struct ApplyProof {
 impl ApplyTarget {
     /// What others wrote into the objects of the manifests.
     pub(crate) async fn foreign_fields(&self, request: &DeployRequest) -> Result<Vec<ForeignFields>, DeployError> {
+        let request = &*rendered(&self.search, request).await?;
         let manifests = read(request)?;
         let EnvironmentNamespace { connection, name, .. } = &self.namespace;
         let mut found = Vec::new();
@@ -45,6 +47,7 @@ impl ApplyTarget {
 
     /// Reads what is there: the objects of the manifests, and what inventories have besides.
     pub(crate) async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
+        let request = &*rendered(&self.search, request).await?;
         let manifests = read(request)?;
         let EnvironmentNamespace { connection, name, .. } = &self.namespace;
         let mut findings = self.namespace.prove_release(request).await?;

@@ -1,11 +1,13 @@
 //! Planning with the cluster.
 
 use super::ConflictRule;
+use super::kustomization::rendered;
 use super::live::{Wanted, judge, look};
 use super::plan::{assemble, read, wanted};
 use crate::error::DeployError;
 use crate::namespace::{EnvironmentNamespace, Rendering, missing_references};
 use crate::plan::Plan;
+use crate::program_search::ProgramSearch;
 use crate::request::DeployRequest;
 
 /// The plain manifests of one environment, in one namespace of a cluster.
@@ -13,12 +15,17 @@ use crate::request::DeployRequest;
 pub struct ApplyTarget {
     pub(super) namespace: EnvironmentNamespace,
     pub(super) conflicts: ConflictRule,
+    /// Where the program is looked for that renders kustomizations.
+    pub(super) search: ProgramSearch,
 }
 
 impl ApplyTarget {
     /// A target whose objects are in a namespace, and may be in others that the request's rules allow.
-    pub fn new(namespace: EnvironmentNamespace, conflicts: ConflictRule) -> Self {
-        Self { namespace, conflicts }
+    ///
+    /// `search` finds the program that renders kustomizations; plain manifests need none.
+    pub fn new(mut search: ProgramSearch, namespace: EnvironmentNamespace, conflicts: ConflictRule) -> Self {
+        search.interrupt = namespace.interrupt.clone();
+        Self { namespace, conflicts, search }
     }
 
     /// The same target, whose plans take over every field that another program owns.
@@ -27,9 +34,11 @@ impl ApplyTarget {
     }
 
     pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
-        let manifests = read(request)?;
+        let request = &*rendered(&self.search, request).await?;
+        let mut manifests = read(request)?;
         self.namespace.refuse_other_owner(request).await?;
         let settings = self.namespace.settings(request).await?;
+        manifests.name_settings(&settings);
         let EnvironmentNamespace { connection, name, .. } = &self.namespace;
         let wanted = wanted(&manifests)?;
         let found = look(connection, name, &wanted).await?;

@@ -139,7 +139,7 @@ pub(super) fn assemble(
         let planned =
             Changing { request, service, rendering: &rendering, stored: stored.as_ref(), live: &live, action };
         services.push(planned.changes(&settings, &masking));
-        batch.extend(batch_of(request, name, before, &rendering, &mut live)?);
+        batch.extend(batch_of(request, service, before, &rendering, &mut live)?);
         let inspection = inspect(request, service, &pins, &rendering);
         let violations = inspection.violations.into_iter();
         let has_objects = rendering.started().next().is_some();
@@ -236,7 +236,7 @@ fn taken_over_notes(taken_over: &[ServiceName], rolled: &[ServiceName]) -> Vec<S
 /// What the release of a service writes, and what it takes away.
 fn batch_of(
     request: &DeployRequest,
-    service: &ServiceName,
+    service: &DeployService,
     before: Option<&Rendering>,
     rendering: &Rendering,
     live: &mut Live,
@@ -244,12 +244,14 @@ fn batch_of(
     let placed = |object: &Map<String, Value>| {
         let object = placed(&request.namespace, object.clone());
         object.map_err(|error| {
-            let problem = DeployProblem::new(ProblemKind::Unreadable, error.to_string()).service(service);
+            let problem = DeployProblem::new(ProblemKind::Unreadable, error.to_string()).service(&service.name);
             DeployProblems::new(vec![problem]).expect("it is one")
         })
     };
     let mut batch = Vec::new();
-    let mut add = |part, wanted, live| batch.push(BatchObject { service: service.clone(), part, wanted, live });
+    let mut add = |part, wanted, live| {
+        batch.push(BatchObject { service: service.name.clone(), wave: service.wave, part, wanted, live });
+    };
     for (id, object) in &rendering.objects {
         match live.objects.remove(id) {
             Some((wanted, live)) => add(BatchPart::Kept, wanted, live),

@@ -1,13 +1,14 @@
 //! The helm program: found once, its version known, its arguments by major version.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
 use process::{EnvVars, Interrupt, Invocation, Output, ProcessError, Program, Redactor};
 
-use super::chart_folder::{CHART_FOLDER, ChartFolder, HOME_FOLDER, KUBECONFIG_FILE, VALUES_FILE};
+use super::chart_folder::{CHART_FOLDER, ChartFolder, KUBECONFIG_FILE, VALUES_FILE};
 use crate::error::DeployError;
+use crate::program_folder::ProgramFolder;
+use crate::program_search::ProgramSearch;
 
 /// The longest time of a command that does not wait for hooks.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -17,25 +18,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const KEPT_REVISIONS: u32 = 10;
 /// The oldest helm 3 that renders with the cluster without changing it.
 const OLDEST_THREE: (u32, u32) = (3, 13);
-
-/// Where helm is looked for, and how it is started.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct HelmSearch {
-    /// The folders, as `PATH` lists them.
-    pub search_path: OsString,
-    /// Ends helm when it is requested.
-    pub interrupt: Interrupt,
-    /// Masks secrets in what helm prints.
-    pub redactor: Redactor,
-}
-
-impl HelmSearch {
-    /// Looks on a search path; nothing ends helm, and nothing is masked.
-    pub fn new(search_path: impl Into<OsString>) -> Self {
-        Self { search_path: search_path.into(), interrupt: Interrupt::new(), redactor: Redactor::new() }
-    }
-}
 
 /// A helm whose version is known.
 #[derive(Clone, Debug)]
@@ -121,11 +103,11 @@ impl HelmProgram {
     /// # Errors
     ///
     /// [`DeployError::Program`] without helm, and for a version that is not known.
-    pub fn find(search: &HelmSearch) -> Result<Self, DeployError> {
-        let HelmSearch { search_path, interrupt, redactor } = search;
+    pub fn find(search: &ProgramSearch) -> Result<Self, DeployError> {
+        let ProgramSearch { search_path, interrupt, redactor } = search;
         let missing = |reason: String| DeployError::Program { program: "helm".to_owned(), reason };
         let program = Program::find("helm", search_path).map_err(|error| missing(error.to_string()))?;
-        ChartFolder::remove_leftovers();
+        ProgramFolder::remove_leftovers();
         let folder = ChartFolder::empty()?;
         let invocation = Invocation::new(&program).args(["version", "--template", "{{.Version}}"]);
         let output = invocation
@@ -213,7 +195,7 @@ impl HelmProgram {
 
 /// What helm sees: folders of its own, without plugins, repositories and logins.
 fn environment(folder: &ChartFolder) -> EnvVars {
-    let home = folder.path().join(HOME_FOLDER);
+    let home = folder.home();
     let mut variables = EnvVars::new().set("HELM_DRIVER", "secret").set("NO_COLOR", "1");
     for name in ["HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "TMPDIR"] {
         variables.insert(name, &home);

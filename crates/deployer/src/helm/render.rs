@@ -10,12 +10,13 @@ use serde_json::{Map, Value};
 
 use super::chart_folder::ChartFolder;
 use super::plan::{Found, RenderedService, assemble, chart_problems};
-use super::program::{Capabilities, HelmProgram, HelmSearch, ReleaseName};
+use super::program::{Capabilities, HelmProgram, ReleaseName};
 use super::stored::rendering_of;
 use crate::error::DeployError;
 use crate::namespace::{Live, Rendering};
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
+use crate::program_search::ProgramSearch;
 use crate::request::{DeployRequest, DeployService};
 
 /// How many charts helm works on at once.
@@ -35,7 +36,7 @@ pub(super) type Rendered<'a> = (Vec<(&'a DeployService, Rendering)>, Vec<DeployP
 /// # Errors
 ///
 /// [`DeployError::Problems`] with every problem of every service.
-pub async fn plan_from_nothing(search: &HelmSearch, request: &DeployRequest) -> Result<Plan, DeployError> {
+pub async fn plan_from_nothing(search: &ProgramSearch, request: &DeployRequest) -> Result<Plan, DeployError> {
     let (search, request) = (search.clone(), request.clone());
     run_blocking(move || {
         fail_with(chart_problems(&request))?;
@@ -214,7 +215,7 @@ fn refused_chart(service: &DeployService, action: &str, error: &ProcessError) ->
 }
 
 /// What helm wrote about a failure, in one line.
-pub(super) fn words_of(error: &ProcessError) -> String {
+pub(crate) fn words_of(error: &ProcessError) -> String {
     let lines = error.stderr().iter().filter(|line| !line.starts_with("WARNING") && !line.trim().is_empty());
     let said = lines.map(|line| line.trim()).collect::<Vec<_>>().join(" ");
     lock_model::escaping::escape_short(said.strip_prefix("Error: ").unwrap_or(&said), 1000)
@@ -235,7 +236,7 @@ pub(super) fn fail_with(problems: Vec<DeployProblem>) -> Result<(), DeployProble
 }
 
 /// Runs work on every item, several at once; the answers are in the order of the items.
-pub(super) fn in_parallel<T: Sync, A: Send>(at_once: usize, items: &[T], work: impl Fn(&T) -> A + Sync) -> Vec<A> {
+pub(crate) fn in_parallel<T: Sync, A: Send>(at_once: usize, items: &[T], work: impl Fn(&T) -> A + Sync) -> Vec<A> {
     let next = AtomicUsize::new(0);
     let answers: Mutex<Vec<(usize, A)>> = Mutex::new(Vec::with_capacity(items.len()));
     std::thread::scope(|scope| {
@@ -256,7 +257,7 @@ pub(super) fn in_parallel<T: Sync, A: Send>(at_once: usize, items: &[T], work: i
 }
 
 /// Programs and files block: a thread that may block runs them.
-pub(super) async fn run_blocking<T: Send + 'static>(
+pub(crate) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DeployError> + Send + 'static,
 ) -> Result<T, DeployError> {
     match tokio::task::spawn_blocking(work).await {

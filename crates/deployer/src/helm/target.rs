@@ -14,7 +14,7 @@ use super::chart_folder::ChartFolder;
 use super::plan::{
     Found, HelmPlan, PlannedRelease, ReleaseAction, RenderedService, StoredState, assemble, chart_name, chart_problems,
 };
-use super::program::{Capabilities, HelmProgram, HelmSearch, ReleaseName};
+use super::program::{Capabilities, HelmProgram, ReleaseName};
 use super::render::{
     AT_ONCE, Operation, all_rendered, fail_with, in_parallel, render_again, render_for_cluster, run_blocking, words_of,
 };
@@ -26,13 +26,14 @@ use crate::namespace::{
 };
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, ProblemKind, escaped};
+use crate::program_search::ProgramSearch;
 use crate::request::{DeployRequest, Wave};
 use crate::settings::{PlannedSettings, rename};
 
 /// The releases of one environment, in one namespace of a cluster.
 #[derive(Clone)]
 pub struct HelmTarget {
-    search: HelmSearch,
+    search: ProgramSearch,
     kubeconfig: Arc<SecretString>,
     pub(super) namespace: EnvironmentNamespace,
 }
@@ -66,7 +67,7 @@ pub struct AppliedRelease {
 
 impl HelmTarget {
     /// A target whose releases are in a namespace, where the kubeconfig leads helm as well.
-    pub fn new(mut search: HelmSearch, kubeconfig: &Kubeconfig, namespace: EnvironmentNamespace) -> Self {
+    pub fn new(mut search: ProgramSearch, kubeconfig: &Kubeconfig, namespace: EnvironmentNamespace) -> Self {
         for secret in kubeconfig.secrets() {
             search.redactor.add(secret.expose_secret());
         }
@@ -129,7 +130,7 @@ impl HelmTarget {
     }
 
     /// How helm is found and run, with secrets that it must not show although it is not given them.
-    fn search_without(&self, settings: &PlannedSettings) -> HelmSearch {
+    fn search_without(&self, settings: &PlannedSettings) -> ProgramSearch {
         let mut search = self.search.clone();
         for secret in &settings.secrets {
             search.redactor.add(secret.expose_secret());
@@ -171,7 +172,7 @@ impl HelmTarget {
         events: &(dyn Fn(DeployEvent) + Sync),
     ) -> Result<Applied, DeployError> {
         let namespace = self.namespace.watched().masking(&detail.settings.secrets);
-        let search = HelmSearch { interrupt: namespace.interrupt.clone(), ..self.search_without(&detail.settings) };
+        let search = ProgramSearch { interrupt: namespace.interrupt.clone(), ..self.search_without(&detail.settings) };
         let watched = Self { search, namespace, ..self.clone() };
         self.namespace.until_ended(&watched.namespace, watched.write(plan, detail, events)).await
     }

@@ -21,7 +21,8 @@ use crate::yaml_writer::to_yaml;
 /// The rendered tree is read back and proven before the plan is handed out.
 pub fn plan(request: &DeployRequest, current: Option<&RenderedTree>) -> Result<Plan, DeployProblems> {
     let record = record::object_id(&request.namespace);
-    let PinnedManifests { objects, unpinned_images, ignored } = pin_manifests(request, "render", &|id| *id == record)?;
+    let PinnedManifests { objects, unpinned_images, ignored, notes: _ } =
+        pin_manifests(request, "render", &|id| *id == record)?;
     let mut files = write(&objects);
     let commit = commit_to_record(request, current, &files);
     files.insert(RELEASE_FILE.to_owned(), to_yaml([&record::object(request, &commit)]).into_bytes());

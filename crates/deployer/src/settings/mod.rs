@@ -7,6 +7,7 @@
 mod changes;
 mod formats;
 mod prune;
+mod references;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::fmt;
 use secrecy::SecretString;
 
 pub use formats::{FormatError, parse_dotenv, parse_json, parse_kubectl_env_file, parse_yaml};
+pub(crate) use references::{logical_name, name_versions, setting_references};
 pub(crate) use versions::{PlannedSettings, keyed_digest, rename};
 
 /// What a service is given besides its image.
@@ -65,10 +67,12 @@ pub enum Configuration {
     OfRelease,
 }
 
-/// What a version is of.
+/// Which settings of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Part {
+pub enum Part {
+    /// Its configuration: a `ConfigMap`.
     Config,
+    /// Its secrets.
     Secret,
 }
 

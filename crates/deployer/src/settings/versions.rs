@@ -157,6 +157,7 @@ impl PlannedSettings {
     pub(crate) fn batch(&self) -> Vec<BatchObject> {
         let versions = self.versions.iter().map(|version| BatchObject {
             service: version.service.clone(),
+            wave: 0,
             part: BatchPart::Settings,
             wanted: version.object.clone(),
             live: version.is_there.then(|| version.object.clone()),

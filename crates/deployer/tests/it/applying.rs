@@ -8,7 +8,7 @@ use deployer::cluster::Kubeconfig;
 use deployer::git::process::Interrupt;
 use deployer::{
     Applied, AppliedDetail, ApplyOptions, ApplyTarget, ChangeKind, DeployError, DeployRequest, DeployService,
-    EnvironmentNamespace, NamespaceRule, Plan, Target,
+    EnvironmentNamespace, NamespaceRule, Plan, ProgramSearch, Target,
 };
 use lock_model::Timestamp;
 use test_support::Cluster;
@@ -34,7 +34,12 @@ impl Staging {
         let opened = EnvironmentNamespace::new(&kubeconfig, &namespace, "forge/shop", deadline, Interrupt::new());
         let opened = runtime.block_on(opened).unwrap();
         let rule = ConflictRule::new(take.iter().map(|name| (*name).to_owned()).collect());
-        Some(Self { cluster, namespace, runtime, target: Target::Apply(ApplyTarget::new(opened, rule)) })
+        Some(Self {
+            cluster,
+            namespace,
+            runtime,
+            target: Target::Apply(ApplyTarget::new(ProgramSearch::new(""), opened, rule)),
+        })
     }
 
     /// A request with services without images: name, and manifests in one file.

@@ -3,7 +3,8 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use deployer::helm::{HelmSearch, plan_from_nothing};
+use deployer::ProgramSearch;
+use deployer::helm::plan_from_nothing;
 use deployer::{DeployError, DeployRequest, DeployService, Plan, PlanDetail, UnpinnedImageRule};
 use serde_json::{Value, json};
 use test_support::bench;
@@ -58,7 +59,7 @@ fn with_each_helm(test: impl Fn(&dyn Fn(&DeployRequest) -> Result<Plan, String>)
         symlink(part.program(), folder.path().join("helm")).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         test(&|request| {
-            let search = HelmSearch::new(folder.path());
+            let search = ProgramSearch::new(folder.path());
             runtime.block_on(plan_from_nothing(&search, request)).map_err(|error| error.to_string())
         });
     }
@@ -170,7 +171,7 @@ fn t26_helm_sees_no_variable_of_ours_and_no_plugin() {
         "case $1 in version) printf v4.1.0 ;; *) env; echo \"--$*\" ;; esac >> \"$0.log\"; [ $1 != version ] || printf v4.1.0",
     );
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let error = runtime.block_on(plan_from_nothing(&HelmSearch::new(folder.path()), &chart(&[]))).unwrap_err();
+    let error = runtime.block_on(plan_from_nothing(&ProgramSearch::new(folder.path()), &chart(&[]))).unwrap_err();
     assert!(error.to_string().contains("has no object"), "{error}");
     let log = std::fs::read_to_string(folder.path().join("helm.log")).unwrap();
     let names: std::collections::BTreeSet<&str> = log
@@ -205,7 +206,7 @@ fn t26_helm_sees_no_variable_of_ours_and_no_plugin() {
 fn h2_a_helm_that_is_not_known_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let plan = || runtime.block_on(plan_from_nothing(&HelmSearch::new(folder.path()), &chart(&[]))).unwrap_err();
+    let plan = || runtime.block_on(plan_from_nothing(&ProgramSearch::new(folder.path()), &chart(&[]))).unwrap_err();
     assert!(matches!(plan(), DeployError::Program { .. }), "there is none");
     for (script, words) in [
         ("printf v5.0.0", "only helm 3 and 4"),

@@ -78,6 +78,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
     ),
     ("lock show", ["lock show", "lock show production -o json"]),
     ("man", ["man | man -l -", "man --output /usr/local/share/man/man1"]),
+    ("permissions", ["permissions staging", "permissions staging --role | kubectl apply -f -"]),
     ("plan", ["plan staging", "plan production --rev release-2026-01-05-60134cd3"]),
     (
         "policy",

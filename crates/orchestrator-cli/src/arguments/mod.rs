@@ -22,9 +22,9 @@ pub(crate) use lock::{
     LockPublishArgs, LockRejectArgs, LockShowArgs, RevisionArgument,
 };
 pub(crate) use operate::{
-    AnyEnvironmentArgs, ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HistoryCommand, HoldArgs, PlanArgs,
-    PolicyAcceptArgs, PolicyCommand, PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, ReleasesArgs, RollbackArgs, RunArgs,
-    TestCommand, TestRunArgs, UnholdArgs,
+    AnyEnvironmentArgs, ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HistoryCommand, HoldArgs,
+    PermissionsArgs, PlanArgs, PolicyAcceptArgs, PolicyCommand, PolicyTakeOverArgs, PromoteArgs, ReleaseArgs,
+    ReleasesArgs, RollbackArgs, RunArgs, TestCommand, TestRunArgs, UnholdArgs,
 };
 
 use crate::output::Format;
@@ -66,6 +66,7 @@ impl Arguments {
             | Command::Version
             | Command::Man(_)
             | Command::Health(_)
+            | Command::Permissions(_)
             | Command::Plan(_)
             | Command::Deploy(_)
             | Command::Verify(_)
@@ -167,6 +168,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Ask whether an environment can take a deployment.
     Health(EnvironmentArgs),
+    /// Show the least rights in its cluster that deployments of an environment need.
+    Permissions(PermissionsArgs),
     /// Show what a deployment would change.
     Plan(PlanArgs),
     /// Deploy the locked digests: gates, health, apply, proof.

@@ -12,6 +12,16 @@ pub(crate) struct EnvironmentArgs {
     pub name: EnvironmentName,
 }
 
+/// The rights of an environment.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PermissionsArgs {
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
+    /// Print them as manifests of a Role and a `ClusterRole`, for `kubectl apply`.
+    #[arg(long)]
+    pub role: bool,
+}
+
 /// An environment, or all of them.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct AnyEnvironmentArgs {

@@ -4,9 +4,9 @@ use orchestrator::{self as library, Context, DeployRequest, Opened, Result};
 use orchestrator::{HistoryRequest, RollbackRequest, RunRequest, TestRequest};
 
 use crate::arguments::{
-    AnyEnvironmentArgs, ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HistoryCommand, HoldArgs, PlanArgs,
-    PolicyAcceptArgs, PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, ReleasesArgs, RollbackArgs, RunArgs, TestRunArgs,
-    UnholdArgs,
+    AnyEnvironmentArgs, ApprovalsArgs, DeployArgs, EnvironmentArgs, HistoryArgs, HistoryCommand, HoldArgs,
+    PermissionsArgs, PlanArgs, PolicyAcceptArgs, PolicyTakeOverArgs, PromoteArgs, ReleaseArgs, ReleasesArgs,
+    RollbackArgs, RunArgs, TestRunArgs, UnholdArgs,
 };
 use crate::output::Shown;
 
@@ -77,6 +77,15 @@ pub(crate) async fn verify(context: &Context, args: &EnvironmentArgs) -> Result<
 
 pub(crate) async fn health(context: &Context, args: &EnvironmentArgs) -> Result<Shown> {
     Ok(Shown::report(&library::health(context, &args.name).await?))
+}
+
+pub(crate) async fn permissions(context: &Context, args: PermissionsArgs) -> Result<Shown> {
+    let report = library::permissions(context, &args.environment.name).await?;
+    if !args.role {
+        return Ok(Shown::report(&report));
+    }
+    let result = serde_json::to_value(&report).expect("a report is plain data");
+    Ok(Shown::with_result(report.manifests(), result))
 }
 
 pub(crate) async fn test(context: &Context, args: TestRunArgs) -> Result<Shown> {

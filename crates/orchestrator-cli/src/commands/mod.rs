@@ -51,6 +51,7 @@ impl Session {
             Command::Images(ImagesCommand::Explain(args)) => images::explain(&self.opened_to_read()?, &args).await,
             Command::Run(args) => environment::run(&self.context()?, args).await,
             Command::Health(args) => environment::health(&self.context()?, &args).await,
+            Command::Permissions(args) => environment::permissions(&self.context()?, args).await,
             Command::Plan(args) => environment::plan(&self.opened()?, &args).await,
             Command::Deploy(args) => environment::deploy(&self.context()?, args).await,
             Command::Drift(args) => environment::drift(&self.context()?, &args).await,

@@ -3,6 +3,9 @@
 use lock_model::escaping::escape_terminal_lines;
 use orchestrator::Place;
 
+/// Shorter lines of a secret, such as `}`, would mask what is none.
+const SHORTEST_MASKED: usize = 8;
+
 /// An annotation line, such as `::error title=lock::…`.
 pub(super) fn annotation(level: &str, title: &str, message: &str) -> String {
     format!("::{level} title={}::{}\n", property(title), data(message))
@@ -21,6 +24,12 @@ pub(super) fn annotation_at(level: &str, title: &str, place: &Place) -> String {
         number("col", place.column),
         data(&escape_terminal_lines(&format!("{}{hint}", place.message)))
     )
+}
+
+/// Lets the runner mask a secret in the log from now on: as a whole, and each of its lines.
+pub(super) fn mask(secret: &str) -> String {
+    let lines = secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_MASKED);
+    lines.flat_map(|line| ["::add-mask::".to_owned(), data(line), "\n".to_owned()]).collect()
 }
 
 /// Escapes text after `::`.

@@ -10,6 +10,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lock_model::escaping::{escape_terminal, shorten};
 
 use orchestrator::{Event, Events};
+use secrecy::ExposeSecret as _;
+
+use crate::environment::{self, ACTIONS};
 
 use super::{Console, Format, Tone, count, github};
 
@@ -27,6 +30,8 @@ pub(crate) struct Progress {
     /// What is drawn on a terminal.
     drawn: Option<MultiProgress>,
     state: Mutex<State>,
+    /// Whether a runner of GitHub Actions reads the log, whatever the format is.
+    is_in_actions: bool,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +46,8 @@ impl Progress {
     pub(crate) fn new(console: Console) -> Self {
         let drawn = (console.live && !console.quiet)
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_A_SECOND)));
-        Self { console, drawn, state: Mutex::default() }
+        let is_in_actions = environment::read(ACTIONS).as_deref() == Some("true");
+        Self { console, drawn, state: Mutex::default(), is_in_actions }
     }
 
     /// The work is done. What is drawn goes away where a report shows it again, and stays where there is none.
@@ -120,6 +126,7 @@ impl Events for Progress {
                 self.line(&format!("waiting for {} of {total} images: {}", missing.len(), missing.join(", ")));
             }
             Event::ResolvingEnded => state.resolving = None,
+            Event::Secret(secret) if self.is_in_actions => say(&github::mask(secret.expose_secret())),
             Event::Note(text) => self.line(text),
             _ => {}
         }

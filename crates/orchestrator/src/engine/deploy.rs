@@ -14,7 +14,7 @@ use deployer::{
 use lock_model::{BranchName, ServiceName, Timestamp};
 use promotion::attempts::Fence;
 
-use crate::cluster_target::{ClusterPlace, helm_search};
+use crate::cluster_target::{ClusterPlace, program_search};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::hints;
@@ -43,6 +43,16 @@ pub(crate) enum Destination {
     Helm(ClusterPlace),
     /// Plain manifests in a namespace.
     Apply(ClusterPlace, ConflictRule),
+}
+
+impl Destination {
+    /// The namespace of a cluster; `None` where nothing is written to one.
+    pub(crate) fn cluster(&self) -> Option<&ClusterPlace> {
+        match self {
+            Self::Render { .. } => None,
+            Self::Helm(place) | Self::Apply(place, _) => Some(place),
+        }
+    }
 }
 
 impl Deployable {
@@ -112,8 +122,8 @@ impl Deployable {
     pub(crate) async fn render(&self, context: &Workspace) -> Result<Plan, DeployError> {
         match &self.destination {
             Destination::Render { .. } => Ok(deployer::render::plan(&self.request, None)?),
-            Destination::Helm(_) => deployer::helm::plan_from_nothing(&helm_search(context), &self.request).await,
-            Destination::Apply(..) => Ok(deployer::apply::plan_from_nothing(&self.request)?),
+            Destination::Helm(_) => deployer::helm::plan_from_nothing(&program_search(context), &self.request).await,
+            Destination::Apply(..) => deployer::apply::plan_from_nothing(&program_search(context), &self.request).await,
         }
     }
 

@@ -31,6 +31,7 @@ use deployer::Plan;
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
+pub(crate) use self::settings::parse as parse_settings;
 pub(crate) use deploy::{Deployable, Destination};
 pub(crate) use health::{About, health};
 pub(crate) use lock_commit::{

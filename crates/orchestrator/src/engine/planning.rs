@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use config::{Deployment, Environment, ServiceSettings, SourceFiles, SourceFolder, Variable};
 use deployer::RenderFolder;
 use deployer::apply::ConflictRule;
-use deployer::settings::{config_name, secret_name};
+use deployer::settings::{Part, config_name, secret_name};
 use deployer::{
     AwaitedJobs, DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace,
     Wave,
@@ -121,7 +121,7 @@ impl Planning<'_> {
                     let ServiceSettings { source, namespaces, .. } = &settings;
                     let files = match missing.get(name) {
                         Some(unreadable) => Err(unreadable.clone()),
-                        None => self.files(name, service, source, target.reads()),
+                        None => self.files(name, service, source, settings.files),
                     };
                     match files.and_then(|files| Ok((files, self.values(name, service, &settings)?))) {
                         Ok((files, values)) => {
@@ -130,6 +130,9 @@ impl Planning<'_> {
                             deployed.image = pin(service);
                             deployed.files = files;
                             deployed.await_jobs = settings.await_jobs.as_ref().map(awaited_jobs);
+                            deployed.kustomization =
+                                settings.kustomization.as_ref().map(|folder| folder.as_str().to_owned());
+                            deployed.setting_parts = setting_parts(&settings);
                             deployed.wave = environment.wave_of(name, &service.path).unwrap_or_default();
                             deployed.namespace_rule = Some(namespace_rule(namespaces));
                             request.services.push(deployed);
@@ -238,6 +241,12 @@ impl Planning<'_> {
             }
         }
     }
+}
+
+/// Which settings a service is given.
+fn setting_parts(settings: &ServiceSettings) -> BTreeSet<Part> {
+    let parts = [(Part::Config, &settings.config), (Part::Secret, &settings.secret)];
+    parts.into_iter().filter(|(_, sources)| !sources.is_empty()).map(|(part, _)| part).collect()
 }
 
 /// Brings what the environments deploy from the services' own repositories, several at once and no longer than

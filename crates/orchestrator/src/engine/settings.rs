@@ -9,14 +9,16 @@ use deployer::settings::{
 };
 use lock_model::{ServiceName, TreePath};
 use process::Invocation;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::deploy::{Deployable, Destination};
 use super::execution::{Workspace, expand};
 use super::planning::Planning;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::events::Event;
 use crate::revision::Revision;
+use crate::secrets::SHORTEST;
 
 /// How long a program may take that prints settings.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
@@ -53,6 +55,12 @@ impl Planning<'_> {
         }
         deployable.request.pull_secret = resolving.pull_secret();
         if resolving.problems.is_empty() {
+            let services = deployable.request.services.iter().filter_map(|service| service.settings.secret.as_ref());
+            let secrets = services.flat_map(BTreeMap::values);
+            let passwords = deployable.request.pull_secret.iter().map(|pull| &pull.password);
+            for secret in secrets.chain(passwords).filter(|secret| secret.expose_secret().len() >= SHORTEST) {
+                context.emit(Event::Secret(secret));
+            }
             return Ok(deployable);
         }
         let message = format!("the settings of `{}` cannot be had, nothing was changed", self.environment.name);
@@ -69,7 +77,7 @@ struct Resolving<'a> {
     problems: Vec<Problem>,
 }
 
-type Data = BTreeMap<String, String>;
+pub(crate) type Data = BTreeMap<String, String>;
 
 impl Resolving<'_> {
     /// The settings of one list, merged in order; `None` where the list is empty.
@@ -203,7 +211,8 @@ impl Resolving<'_> {
     }
 }
 
-fn parse(format: SettingFormat, text: &str) -> std::result::Result<Data, String> {
+/// The settings in a text.
+pub(crate) fn parse(format: SettingFormat, text: &str) -> std::result::Result<Data, String> {
     let data = match format {
         SettingFormat::KubectlEnvFile => parse_kubectl_env_file(text),
         SettingFormat::Dotenv => parse_dotenv(text),

@@ -5,6 +5,7 @@ mod environment;
 mod history;
 mod images;
 mod lock;
+mod permissions;
 mod plan;
 mod pull_requests;
 mod run;

@@ -15,6 +15,7 @@ mod images;
 mod inputs;
 mod lock;
 mod merge_plan;
+mod permissions;
 mod policy;
 mod pull_requests;
 mod pushed;
@@ -45,6 +46,7 @@ pub use lock::{
     ServiceImage, locked_services,
 };
 pub use merge_plan::{MergePlan, PlanFinding, PlanVerdict, SharedProblem};
+pub use permissions::{NamespaceRole, PermissionsReport, Rule};
 pub use policy::{PolicyAcceptReport, PolicyReport};
 pub(crate) use pull_requests::review_word;
 pub use pull_requests::{

@@ -9,9 +9,10 @@ use super::{
     ApprovalsReport, ConfigCheckReport, ConfigInitReport, ConfigShowReport, DriftReport, EvidenceReport,
     ForgeInitReport, ForgeReviewReport, HealthReport, HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport,
     LockCommitReport, LockComposeReport, LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport,
-    LockRejectReport, LockShowReport, MergeReport, PlanReport, PolicyAcceptReport, PullRequestChecks, PullRequestList,
-    PullRequestReport, PullRequestView, RecordReport, ReleasesReport, RollbackCheckReport, RollbackPlanReport,
-    RunReport, StatusReport, TakeOverReport, TestReport, UpdateVerdictReport, VerifyReport,
+    LockRejectReport, LockShowReport, MergeReport, PermissionsReport, PlanReport, PolicyAcceptReport,
+    PullRequestChecks, PullRequestList, PullRequestReport, PullRequestView, RecordReport, ReleasesReport,
+    RollbackCheckReport, RollbackPlanReport, RunReport, StatusReport, TakeOverReport, TestReport, UpdateVerdictReport,
+    VerifyReport,
 };
 use crate::error::ListedProblem;
 
@@ -51,6 +52,7 @@ const COMMANDS: &[(&str, Part)] = &[
     ("lock publish", part::<LockPublishReport>),
     ("lock reject", part::<LockRejectReport>),
     ("lock show", part::<LockShowReport>),
+    ("permissions", part::<PermissionsReport>),
     ("plan", part::<PlanReport>),
     ("policy accept", part::<PolicyAcceptReport>),
     ("policy take-over", part::<TakeOverReport>),

@@ -1,0 +1,140 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::connection::Connection;
+use crate::error::ClusterError;
+use crate::health::Permission;
+
+/// What objects of this program itself are called; they alone keep their name from one deployment to the next.
+const OWN: &str = "orchestrator-";
+
+/// One rule of a role.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct RoleRule {
+    /// The API group; empty for the core.
+    pub group: String,
+    /// The resources, in the plural: `deployments`, `pods/log`.
+    pub resources: BTreeSet<String>,
+    /// The verbs.
+    pub verbs: BTreeSet<String>,
+    /// The only objects that it is for; empty for all.
+    pub names: BTreeSet<String>,
+}
+
+/// The least rights for something: roles by namespace, and what belongs to no namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Roles {
+    /// The rules of a Role in each namespace.
+    pub namespaced: BTreeMap<String, Vec<RoleRule>>,
+    /// The rules of a `ClusterRole`.
+    pub cluster: Vec<RoleRule>,
+}
+
+/// A right: API group, resource, verb.
+type Right = (String, String, String);
+
+impl Connection {
+    /// The least roles that give these permissions in any deployment of the same kinds, and what health asks in a namespace.
+    pub async fn roles(&self, namespace: &str, permissions: &[Permission]) -> Result<Roles, ClusterError> {
+        let mut rights: BTreeMap<Option<String>, BTreeMap<Right, BTreeSet<String>>> = BTreeMap::new();
+        for permission in permissions {
+            let resource = self.resource(&permission.kind).await?;
+            let place = permission.namespace.clone().filter(|_| resource.is_namespaced);
+            let right = (resource.kind.group.clone(), resource.plural.clone(), permission.verb.to_owned());
+            let names = stable_names(permission);
+            let entry = rights.entry(place).or_default();
+            match entry.get_mut(&right) {
+                // A right on all objects is one on each.
+                Some(known) if known.is_empty() => {}
+                Some(known) if names.is_empty() => known.clear(),
+                Some(known) => known.extend(names),
+                None => drop(entry.insert(right, names)),
+            }
+        }
+        let own = rights.entry(Some(namespace.to_owned())).or_default();
+        // Whether it is there, its bounds, and what happened to pods that fail.
+        for (resource, verb) in [
+            ("namespaces", "get"),
+            ("resourcequotas", "list"),
+            ("limitranges", "list"),
+            ("events", "list"),
+            ("pods/log", "get"),
+        ] {
+            own.insert((String::new(), resource.to_owned(), verb.to_owned()), BTreeSet::new());
+        }
+        let of_cluster = rights.entry(None).or_default();
+        // The room on nodes, beside the pods of all namespaces.
+        for resource in ["nodes", "pods"] {
+            of_cluster.insert((String::new(), resource.to_owned(), "list".to_owned()), BTreeSet::new());
+        }
+        let mut roles = Roles::default();
+        for (place, rights) in rights {
+            match place {
+                Some(namespace) => drop(roles.namespaced.insert(namespace, rules(rights))),
+                None => roles.cluster = rules(rights),
+            }
+        }
+        Ok(roles)
+    }
+}
+
+/// The names that a rule can give: those of this program's own objects. What is made, listed or watched has none.
+fn stable_names(permission: &Permission) -> BTreeSet<String> {
+    let is_own = !permission.names.is_empty() && permission.names.iter().all(|name| name.starts_with(OWN));
+    if is_own && !matches!(permission.verb, "create" | "list" | "watch") {
+        permission.names.clone()
+    } else {
+        BTreeSet::new()
+    }
+}
+
+/// Rights that differ only in the verb, and then only in the resource, are one rule.
+fn rules(rights: BTreeMap<Right, BTreeSet<String>>) -> Vec<RoleRule> {
+    let mut verbs: BTreeMap<(String, BTreeSet<String>, String), BTreeSet<String>> = BTreeMap::new();
+    for ((group, resource, verb), names) in rights {
+        verbs.entry((group, names, resource)).or_default().insert(verb);
+    }
+    let mut resources: BTreeMap<(String, BTreeSet<String>, BTreeSet<String>), BTreeSet<String>> = BTreeMap::new();
+    for ((group, names, resource), verbs) in verbs {
+        resources.entry((group, names, verbs)).or_default().insert(resource);
+    }
+    resources
+        .into_iter()
+        .map(|((group, names, verbs), resources)| RoleRule { group, resources, verbs, names })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b33_rights_are_gathered_into_few_rules() {
+        let right = |group: &str, resource: &str, verb: &str| (group.to_owned(), resource.to_owned(), verb.to_owned());
+        let own = BTreeSet::from(["orchestrator-state".to_owned()]);
+        let rights = BTreeMap::from([
+            (right("", "configmaps", "get"), BTreeSet::new()),
+            (right("", "configmaps", "list"), BTreeSet::new()),
+            (right("", "services", "get"), BTreeSet::new()),
+            (right("", "services", "list"), BTreeSet::new()),
+            (right("", "secrets", "create"), BTreeSet::new()),
+            (right("", "secrets", "get"), own.clone()),
+            (right("", "secrets", "update"), own.clone()),
+            (right("apps", "deployments", "get"), BTreeSet::new()),
+        ]);
+        let shown: Vec<String> = rules(rights)
+            .into_iter()
+            .map(|rule| format!("<{}> {:?} {:?} {:?}", rule.group, rule.resources, rule.verbs, rule.names))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                r#"<> {"secrets"} {"create"} {}"#,
+                r#"<> {"configmaps", "services"} {"get", "list"} {}"#,
+                r#"<> {"secrets"} {"get", "update"} {"orchestrator-state"}"#,
+                r#"<apps> {"deployments"} {"get"} {}"#,
+            ]
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! What a kustomization names: files of its source, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::manifest;
+use crate::problem::{DeployProblem, ProblemKind, escaped};
+
+/// The names that a kustomization's file can have.
+const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Keys that start programs, or read charts of a network.
+const REFUSED: [&str; 6] =
+    ["generators", "transformers", "validators", "helmCharts", "helmChartInflationGenerator", "helmGlobals"];
+
+/// Keys whose entries are files, or folders with a kustomization.
+const FOLDERS: [&str; 3] = ["resources", "bases", "components"];
+
+/// Keys whose entries are files.
+const FILES: [&str; 2] = ["crds", "configurations"];
+
+/// Keys whose entries are maps with a `path`.
+const WITH_PATH: [&str; 3] = ["patches", "patchesJson6902", "replacements"];
+
+/// Keys whose entries are maps with lists of files: `KEY=FILE`, or `FILE`.
+const GENERATORS: [&str; 2] = ["configMapGenerator", "secretGenerator"];
+
+type Files<'a> = BTreeMap<&'a str, &'a [u8]>;
+
+/// What a kustomization and all that it builds on name that is not among the files, and what would start programs.
+pub(super) fn source_problems(files: &[(String, Vec<u8>)], folder: &str) -> Vec<DeployProblem> {
+    let files: Files<'_> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+    let mut reading = Reading { files, seen: BTreeSet::new(), problems: Vec::new() };
+    if !reading.enter(folder) {
+        let place = if folder.is_empty() { "the source".to_owned() } else { format!("`{}`", escaped(folder)) };
+        let message = format!("{place} has no kustomization");
+        reading.problems.push(DeployProblem::new(ProblemKind::Kustomization, message));
+    }
+    reading.problems
+}
+
+struct Reading<'a> {
+    files: Files<'a>,
+    seen: BTreeSet<String>,
+    problems: Vec<DeployProblem>,
+}
+
+/// Where an entry leads.
+enum Place {
+    Inside(String),
+    Outside,
+    Remote,
+}
+
+impl Reading<'_> {
+    /// Looks at the kustomization of a folder; whether there is one.
+    fn enter(&mut self, folder: &str) -> bool {
+        let found = NAMES.iter().map(|name| joined(folder, name)).find(|path| self.files.contains_key(path.as_str()));
+        let Some(path) = found else { return false };
+        if !self.seen.insert(folder.to_owned()) {
+            return true;
+        }
+        let bytes = self.files.get(path.as_str()).copied().unwrap_or_default();
+        match manifest::parse_map(bytes) {
+            Ok(map) => self.look(folder, &path, &map),
+            Err(reason) => {
+                self.problems.push(DeployProblem::new(ProblemKind::Unreadable, reason).file(&path));
+            }
+        }
+        true
+    }
+
+    fn look(&mut self, folder: &str, path: &str, map: &Map<String, Value>) {
+        for key in REFUSED.iter().filter(|key| map.contains_key(**key)) {
+            self.refuse(
+                path,
+                format!("`{key}` would start programs or read charts of a network, which is not done here"),
+            );
+        }
+        for key in FOLDERS {
+            for entry in texts(map.get(key)) {
+                self.name(folder, path, key, entry, true);
+            }
+        }
+        for key in FILES {
+            for entry in texts(map.get(key)) {
+                self.name(folder, path, key, entry, false);
+            }
+        }
+        if let Some(entry) = map.get("openapi").and_then(|openapi| openapi.get("path")).and_then(Value::as_str) {
+            self.name(folder, path, "openapi", entry, false);
+        }
+        for key in WITH_PATH {
+            for entry in list(map.get(key)).filter_map(|entry| entry.get("path")?.as_str()) {
+                self.name(folder, path, key, entry, false);
+            }
+        }
+        // A patch is a file, or the patch itself.
+        for entry in texts(map.get("patchesStrategicMerge")) {
+            if manifest::parse_map(entry.as_bytes()).is_err() {
+                self.name(folder, path, "patchesStrategicMerge", entry, false);
+            }
+        }
+        for key in GENERATORS {
+            for generator in list(map.get(key)) {
+                let env = generator.get("env").and_then(Value::as_str);
+                let files =
+                    texts(generator.get("files")).map(|entry| entry.split_once('=').map_or(entry, |(_, file)| file));
+                let named: Vec<&str> = files.chain(texts(generator.get("envs"))).chain(env).collect();
+                for entry in named {
+                    self.name(folder, path, key, entry, false);
+                }
+            }
+        }
+    }
+
+    /// Judges one entry of a key, and looks at the kustomization that it leads to.
+    fn name(&mut self, folder: &str, path: &str, key: &str, entry: &str, can_be_folder: bool) {
+        let shown = escaped(entry);
+        match place(folder, entry) {
+            Place::Inside(found) if self.files.contains_key(found.as_str()) => {}
+            Place::Inside(found) if can_be_folder && self.enter(&found) => {}
+            Place::Inside(_) => self.refuse(path, format!("`{key}` names `{shown}`, which is not among its files")),
+            Place::Outside => self.refuse(path, format!("`{key}` names `{shown}`, which lies outside of the source")),
+            Place::Remote => {
+                self.refuse(path, format!("`{key}` names `{shown}`, which is remote: only files of git are read"));
+            }
+        }
+    }
+
+    fn refuse(&mut self, path: &str, message: String) {
+        self.problems.push(DeployProblem::new(ProblemKind::Kustomization, message).file(path));
+    }
+}
+
+fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value.and_then(Value::as_array).into_iter().flatten()
+}
+
+fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
+    list(value).filter_map(Value::as_str)
+}
+
+fn joined(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+/// Where an entry of a folder's kustomization leads, as kustomize reads it: a path first, and else an address.
+fn place(folder: &str, entry: &str) -> Place {
+    if entry.contains("://") || entry.contains('?') || entry.starts_with("git@") || entry.starts_with("git::") {
+        return Place::Remote;
+    }
+    if entry.starts_with('/') {
+        return Place::Outside;
+    }
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in entry.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                if parts.pop().is_none() {
+                    return Place::Outside;
+                }
+            }
+            part => parts.push(part),
+        }
+    }
+    Place::Inside(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(files: &[(&str, &str)], folder: &str) -> Vec<String> {
+        let files: Vec<_> = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
+        source_problems(&files, folder).iter().map(DeployProblem::text).collect()
+    }
+
+    const OVERLAY: &str = "
+resources: [../../base, extra.yaml]
+components: [../../parts/debug]
+patches: [{ path: patch.yaml }, { patch: '{}' }]
+patchesStrategicMerge: [patch.yaml, '{ apiVersion: v1, kind: ConfigMap, metadata: { name: a } }']
+configMapGenerator: [{ name: a, files: [settings.ini, other=settings.ini], envs: [a.env], literals: ['url=https://a.example'] }]
+commonAnnotations: { docs: https://docs.example }
+";
+
+    #[test]
+    fn b29_everything_that_a_kustomization_names_lies_in_its_source() {
+        let files = [
+            ("overlays/staging/kustomization.yaml", OVERLAY),
+            ("overlays/staging/extra.yaml", ""),
+            ("overlays/staging/patch.yaml", ""),
+            ("overlays/staging/settings.ini", ""),
+            ("overlays/staging/a.env", ""),
+            ("base/kustomization.yml", "resources: [app.yaml]"),
+            ("base/app.yaml", ""),
+            ("parts/debug/Kustomization", "kind: Component"),
+        ];
+        assert!(problems(&files, "overlays/staging").is_empty(), "{:?}", problems(&files, "overlays/staging"));
+        for missing in 1..files.len() {
+            let mut fewer = files.to_vec();
+            let (gone, _) = fewer.remove(missing);
+            assert!(!problems(&fewer, "overlays/staging").is_empty(), "{gone}");
+        }
+        assert_eq!(problems(&files, "overlays/production"), ["`overlays/production` has no kustomization"]);
+        assert_eq!(problems(&files, ""), ["the source has no kustomization"]);
+    }
+
+    #[test]
+    fn t18_what_is_remote_or_starts_programs_is_refused_by_name() {
+        for (text, told) in [
+            (
+                "resources: ['https://a.example/app.yaml']",
+                "`resources` names `https://a.example/app.yaml`, which is remote",
+            ),
+            ("resources: ['github.com/shop/base?ref=main']", "which is remote"),
+            ("resources: ['git@github.com:shop/base']", "which is remote"),
+            ("resources: [github.com/shop/base]", "which is not among its files"),
+            ("bases: [../base]", "which lies outside of the source"),
+            ("resources: [/etc/passwd]", "which lies outside of the source"),
+            ("patches: [{ path: 'https://a.example/p.yaml' }]", "`patches` names"),
+            ("secretGenerator: [{ name: a, files: ['a=../../key'] }]", "`secretGenerator` names"),
+            ("openapi: { path: 'https://a.example/schema.json' }", "`openapi` names"),
+            ("generators: [a.yaml]", "`generators` would start programs"),
+            ("helmCharts: [{ name: redis }]", "`helmCharts` would start programs"),
+            ("a: [", "`kustomization.yaml`"),
+        ] {
+            let found = problems(&[("kustomization.yaml", text)], "");
+            assert!(found.iter().any(|problem| problem.contains(told)), "{text}: {found:?}");
+        }
+    }
+}

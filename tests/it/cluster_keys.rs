@@ -1,0 +1,287 @@
+//! Keys of an environment that concern its cluster, on a real one: settings of plain manifests, kustomizations.
+
+use test_support::Cluster;
+
+use crate::clusters::{ClusterShop, SERVES, SERVICE};
+use crate::shop::Shop;
+
+const WEB: &str = "services/shop-web";
+
+const SETTINGS: &str = r#"target: { kind: apply, source: "{path}/cluster" }
+  config: [{ env: "{NAME}_CONFIG", format: dotenv }]
+  secret: [{ env: "{NAME}_SECRETS", format: dotenv }, { set: { LOGIN: "{short}:{env:LOGIN_{SHORT}}" } }]"#;
+
+/// A suite that prints what a test puts into a file, and fails then.
+const LEAK: &str = r#"#!/bin/sh
+if [ -e "$SHOP_STATE/leak" ]; then cat "$SHOP_STATE/leak"; exit 1; fi
+echo fine
+"#;
+
+/// A workload that reads its settings in the three ways there are; `NAME` is its service.
+const READER: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: { name: NAME }
+spec:
+  selector: { matchLabels: { app: NAME } }
+  template:
+    metadata: { labels: { app: NAME } }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: app
+        image: "IMAGE:latest"
+        imagePullPolicy: IfNotPresent
+        envFrom: [{ configMapRef: { name: NAME-config } }]
+        env: [{ name: LOGIN, valueFrom: { secretKeyRef: { name: NAME-secret, key: LOGIN } } }]
+        volumeMounts: [{ name: settings, mountPath: /settings }]
+        readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
+      volumes: [{ name: settings, configMap: { name: NAME-config } }]
+"#;
+
+/// The variables that the settings of both services come from.
+fn settings_of_a_job(cart: &str) -> Vec<(&str, &str)> {
+    vec![
+        ("SHOP_CART_CONFIG", cart),
+        ("SHOP_WEB_CONFIG", "A=web"),
+        ("SHOP_CART_SECRETS", "TOKEN=token-of-cart-0451"),
+        ("SHOP_WEB_SECRETS", "TOKEN=token-of-web-0451"),
+        ("LOGIN_CART", "cart-login-1"),
+        ("LOGIN_WEB", "web-login-1"),
+    ]
+}
+
+impl ClusterShop<'_> {
+    fn kubectl_here(&self, words: &[&str]) -> String {
+        self.cluster.kubectl(&[words, &["--namespace", &self.namespace]].concat())
+    }
+
+    /// UID and creation of the pods of a service that are not on their way out.
+    fn pods(&self, service: &str) -> String {
+        let selector = format!("--selector=app={service}");
+        let path = "--output=jsonpath={.items[*].metadata.uid}";
+        self.kubectl_here(&["get", "pods", &selector, "--field-selector=status.phase=Running", path])
+    }
+
+    /// Puts a version of two services of plain manifests on the way to staging.
+    fn merge_readers(&self, version: u32, manifest: &str) {
+        for service in [WEB, SERVICE] {
+            let name = service.rsplit('/').next().unwrap();
+            let manifest = manifest.replace("NAME", name);
+            self.commit_files(service, version, SERVES, &[("cluster/app.yaml", &manifest)]);
+        }
+        self.shop.merge_dev();
+    }
+}
+
+#[test]
+fn p20_b34_plain_manifests_get_the_present_version_of_their_settings_and_only_its_readers_restart() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let services = ["ops/shop-dashboards", SERVICE, WEB];
+    let Some(staging) = ClusterShop::without_helm(cluster, &services, SETTINGS) else { return };
+    let job = |cart| {
+        let mut job = settings_of_a_job(cart);
+        job.push(("GITHUB_ACTIONS", "true"));
+        job
+    };
+    staging.shop.work_on("dev").write_executable("tests/check", LEAK);
+    staging.shop.commit_and_push("dev", "a suite that prints too much");
+    staging.merge_readers(2, READER);
+    let ran = staging.ends_in(&job("A=1"), "run staging", 0);
+    // A secret that is made or taken apart here is masked in the log of a job before anything can print it.
+    for masked in ["::add-mask::token-of-cart-0451\n", "::add-mask::cart:cart-login-1\n"] {
+        assert!(ran.stderr().contains(masked), "{masked}: {}", ran.text());
+    }
+    let field =
+        |what: &str| staging.kubectl_here(&["get", "deployment/shop-cart", &format!("--output=jsonpath={what}")]);
+    let config = field("{.spec.template.spec.containers[0].envFrom[0].configMapRef.name}");
+    let secret = field("{.spec.template.spec.containers[0].env[0].valueFrom.secretKeyRef.name}");
+    assert_eq!(field("{.spec.template.spec.volumes[0].configMap.name}"), config);
+    assert!(config.starts_with("shop-cart-config-") && secret.starts_with("shop-cart-secret-"), "{config} {secret}");
+    let data = staging.kubectl_here(&["get", "configmap", &config, "--output=jsonpath={.data.A} {.immutable}"]);
+    assert_eq!(data, "1 true");
+    staging.ends("verify staging", 0);
+    staging.ends_in(&job("A=1"), "drift staging", 0);
+
+    // The same again changes nothing; another configuration restarts its readers, and no others.
+    let before = [staging.pods("shop-cart"), staging.pods("shop-web")];
+    staging.ends_in(&job("A=1"), "run staging", 0);
+    assert_eq!([staging.pods("shop-cart"), staging.pods("shop-web")], before);
+    staging.ends_in(&job("A=2"), "run staging", 0);
+    assert_ne!(staging.pods("shop-cart"), before[0]);
+    assert_eq!(staging.pods("shop-web"), before[1]);
+    staging.ends("verify staging", 0);
+
+    // What is within a variable, and what is composed, is masked in what suites print.
+    let leak = staging.shop.join("home/leak");
+    std::fs::write(&leak, "found token-of-cart-0451 and cart:cart-login-1\n").unwrap();
+    let leaked = staging.ends_in(&job("A=2"), "test run staging --suite system", 1);
+    assert!(leaked.text().contains("found *** and ***"), "{}", leaked.text());
+    std::fs::remove_file(leak).unwrap();
+
+    // A rollback brings the configuration of its release back.
+    staging.merge_readers(3, &READER.replace("periodSeconds: 1", "periodSeconds: 2"));
+    staging.ends_in(&job("A=3"), "run staging", 0);
+    staging.ends_in(&job("A=3"), "rollback staging --reason \"carts are empty\"", 0);
+    let name = field("{.spec.template.spec.containers[0].envFrom[0].configMapRef.name}");
+    assert_eq!(staging.kubectl_here(&["get", "configmap", &name, "--output=jsonpath={.data.A}"]), "2");
+    staging.ends("unhold staging --reason \"carts are full\"", 0);
+
+    // A manifest that brings an object of that name itself is refused, and one that reads no settings is told so.
+    let own = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: shop-cart-config }\ndata: { A: '1' }\n";
+    staging.commit_files(SERVICE, 4, SERVES, &[("cluster/own.yaml", own)]);
+    staging.shop.merge_dev_past_rules();
+    let refused = staging.ends_in(&job("A=3"), "run staging", 20);
+    let reason = "ConfigMap/shop-cart-config is in the manifests, and `config` gives the service one of that name";
+    assert!(refused.stderr().contains(reason), "{}", refused.text());
+}
+
+const KUSTOMIZED: &str = r#"target: { kind: apply, source: "{path}/cluster", kustomization: "overlays/{mode}" }"#;
+
+const BASE: &str = "resources: [app.yaml]\n";
+
+const OVERLAY: &str = r"resources: [../../base]
+configMapGenerator: [{ name: colours, envs: [colours.env] }]
+patches:
+- patch: |
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata: { name: shop-cart }
+    spec: { template: { spec: { containers: [{ name: app, envFrom: [{ configMapRef: { name: colours } }] }] } } }
+";
+
+/// A kustomization reads files of any name, and what it no longer generates is removed.
+#[track_caller]
+fn kustomizations_there_and_back(program: &str) {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::without_helm(cluster, &["ops/shop-dashboards", SERVICE], KUSTOMIZED) else {
+        return;
+    };
+    let Some(staging) = staging.with_program_or_skip(program, program) else { return };
+    let app = READER.replace("NAME", "shop-cart");
+    let from = app.find("        envFrom").unwrap()..app.find("        readinessProbe").unwrap();
+    let app = app
+        .replace(&app[from], "")
+        .replace("      volumes: [{ name: settings, configMap: { name: shop-cart-config } }]\n", "");
+    let merge = |version: u32, colour: &str, overlay: &str| {
+        let files = [
+            ("cluster/base/kustomization.yaml", BASE),
+            ("cluster/base/app.yaml", app.as_str()),
+            ("cluster/overlays/staging/kustomization.yaml", overlay),
+            ("cluster/overlays/staging/colours.env", colour),
+        ];
+        let digest = staging.commit_files(SERVICE, version, SERVES, &files);
+        staging.shop.merge_dev();
+        digest
+    };
+    let colours = || {
+        let maps = staging.kubectl_here(&["get", "configmap", "--output=name"]);
+        maps.lines().filter(|name| name.starts_with("configmap/colours-")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = merge(2, "COLOUR=green\n", OVERLAY);
+    staging.ends("run staging", 0);
+    let green = colours();
+    assert_eq!((staging.running(), green.len()), (vec![first.clone()], 1));
+    staging.ends("verify staging", 0);
+    let pods = staging.pods("shop-cart");
+    staging.ends("run staging", 0);
+    assert_eq!(staging.pods("shop-cart"), pods);
+
+    let second = merge(3, "COLOUR=blue\n", OVERLAY);
+    staging.ends("run staging", 0);
+    let blue = colours();
+    assert_eq!((staging.running(), blue.len()), (vec![second], 1));
+    assert_ne!(green, blue);
+    staging.ends("rollback staging --reason \"blue is sad\"", 0);
+    assert_eq!((staging.running(), colours()), (vec![first], green.clone()));
+    staging.ends("unhold staging --reason \"green it is\"", 0);
+
+    // What is not of this commit is refused by name, before anything is changed.
+    let remote = OVERLAY.replace("../../base", "../../base, 'https://shop.example/more.yaml'");
+    let files = [("cluster/overlays/staging/kustomization.yaml", remote.as_str())];
+    staging.commit_files(SERVICE, 4, SERVES, &files);
+    staging.shop.merge_dev_past_rules();
+    let refused = staging.ends("run staging", 20);
+    let reason = "`resources` names `https://shop.example/more.yaml`, which is remote";
+    assert!(refused.stderr().contains(reason), "{}", refused.text());
+    assert_eq!(colours(), green);
+}
+
+#[test]
+fn b29_a_kustomization_is_rendered_by_kubectl_from_files_of_git() {
+    kustomizations_there_and_back("kubectl");
+}
+
+#[test]
+fn b29_a_kustomization_is_rendered_by_kustomize_from_files_of_git() {
+    kustomizations_there_and_back("kustomize");
+}
+
+/// Lets a user of the cluster do what the printed Role says, and nothing else; gives that user's kubeconfig.
+#[track_caller]
+fn with_printed_role(staging: &ClusterShop<'_>, job: &[(&str, &str)]) -> String {
+    staging.ends_in(job, "lock commit staging", 0);
+    let printed = staging.ends_in(job, "permissions staging --role", 0);
+    let role = printed.stdout().split("---\n").find(|document| document.contains("kind: Role\n")).unwrap();
+    assert!(!role.contains('*') && printed.stdout().contains("kind: ClusterRole\n"), "{}", printed.text());
+    staging.cluster.apply(role);
+    let user = format!("deployer-of-{}", staging.namespace);
+    staging.kubectl_here(&["create", "rolebinding", "deployer", "--role=orchestrator-staging", "--user", &user]);
+    staging.cluster.kubeconfig_as(&user, &[])
+}
+
+#[test]
+fn b33_the_printed_role_is_enough_for_plain_manifests_with_settings() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let services = ["ops/shop-dashboards", SERVICE, WEB];
+    let Some(staging) = ClusterShop::without_helm(cluster, &services, SETTINGS) else { return };
+    let mut job = settings_of_a_job("A=1");
+    staging.merge_readers(2, READER);
+    let kubeconfig = with_printed_role(&staging, &job);
+    job.push(("SHOP_KUBECONFIG", kubeconfig.as_str()));
+    staging.ends_in(&job, "run staging", 0);
+    staging.ends_in(&job, "verify staging", 0);
+    staging.merge_readers(3, &READER.replace("periodSeconds: 1", "periodSeconds: 2"));
+    staging.ends_in(&job, "run staging", 0);
+    staging.ends_in(&job, "drift staging", 0);
+    staging.ends_in(&job, "rollback staging --reason \"carts are empty\"", 0);
+}
+
+#[test]
+fn b33_the_printed_role_is_enough_for_charts() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    staging.merge(2, SERVES);
+    let kubeconfig = with_printed_role(&staging, &[]);
+    staging.ends_with(&kubeconfig, "run staging", 0);
+    staging.ends_with(&kubeconfig, "verify staging", 0);
+    // Why a deployment failed is seen as well.
+    staging.merge(3, &["sh", "-c", "echo the cart is broken; exit 3"]);
+    let failed = staging.ends_with(&kubeconfig, "run staging --on-failure rollback", 21);
+    assert!(failed.stderr().contains("the cart is broken"), "{}", failed.text());
+    staging.ends_with(&kubeconfig, "verify staging", 0);
+}
+
+/// Keys that a later version has are no unknown ones: each is named, and the file is refused (2).
+#[test]
+fn what_comes_later_is_named_as_not_available_yet() {
+    let shop = Shop::new();
+    let keys = [
+        ("third-party", "third-party: {}"),
+        ("databases", "databases: {}"),
+        ("{db.user}", "base: { config: [{ set: { A: \"{db.user}\" } }] }"),
+        ("@third-party", "base: { waves: [\"@third-party\"] }"),
+        ("@databases", "base: { waves: [{ match: \"@databases\" }] }"),
+        ("compose", "base: { target: { kind: compose } }"),
+        ("sleep", "environments: { staging: { sleep: {} } }"),
+        ("adopt", "environments: { staging: { adopt: {} } }"),
+        ("containers", "base: { containers: job }"),
+        ("stack", "environments: { staging: { stack: {} } }"),
+    ];
+    for (name, line) in keys {
+        let clone = shop.clone_folder();
+        clone.write("orchestrator.yaml", format!("version: 1\n{line}\n"));
+        let refused = shop.ends("config check", 2);
+        let told = refused.stderr().lines().any(|line| line.contains(name) && line.contains("not available yet"));
+        assert!(told, "{name}: {}", refused.text());
+    }
+}
