@@ -2,7 +2,7 @@
 
 use test_support::Cluster;
 
-use crate::clusters::{ClusterShop, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE};
 use crate::shop::Shop;
 
 const WEB: &str = "services/shop-web";
@@ -259,6 +259,39 @@ fn b33_the_printed_role_is_enough_for_charts() {
     let failed = staging.ends_with(&kubeconfig, "run staging --on-failure rollback", 21);
     assert!(failed.stderr().contains("the cart is broken"), "{}", failed.text());
     staging.ends_with(&kubeconfig, "verify staging", 0);
+}
+
+/// A test of a chart whose image no digest decides.
+const PROBE: &str = r#"apiVersion: v1
+kind: Pod
+metadata: { name: probe, annotations: { helm.sh/hook: test } }
+spec: { containers: [{ name: probe, image: "busybox:1.36" }] }
+"#;
+
+#[test]
+fn d1_an_unpinned_image_of_a_test_hook_refuses_a_deployment_before_it_begins() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = r#"target: { kind: helm, chart: "{path}/chart", test-hooks: refuse }"#;
+    let services = ["ops/shop-dashboards", SERVICE];
+    let Some(staging) = ClusterShop::with_target_or_skip(cluster, "helm4", &services, target) else { return };
+    staging.shop.service("shop-cart").write("chart/templates/tests/probe.yaml", PROBE);
+    staging.commit(SERVICE, 2, SERVES, DEPLOYMENT);
+    let number = staging.shop.open();
+    staging.ends(&format!("lock publish --pr {number}"), 20);
+    staging.shop.ok(&format!("test run pull-request --pr {number}"));
+    staging.shop.ok(&format!("--as eve forge pr merge {number} --admin"));
+    let refused = staging.ends("run staging", 20);
+    let reason = "of Pod/probe, which `helm test` starts: `busybox:1.36` has no digest";
+    assert!(refused.stderr().contains(reason), "{}", refused.text());
+    assert_eq!(staging.revisions(), 0);
+
+    let digest = format!("busybox@sha256:{}", "a".repeat(64));
+    let pinned = PROBE.replace("busybox:1.36", &digest);
+    staging.shop.service("shop-cart").write("chart/templates/tests/probe.yaml", pinned);
+    staging.commit(SERVICE, 3, SERVES, DEPLOYMENT);
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+    staging.ends("verify staging", 0);
 }
 
 /// Keys that a later version has are no unknown ones: each is named, and the file is refused (2).

@@ -122,7 +122,8 @@ fn helm_target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Targ
     for conflict in values.conflicts() {
         problems.add(origin, conflict);
     }
-    Some(Target::Helm(HelmTarget { chart, values, chart_origin }))
+    let test_hooks = parsed(node, "test-hooks")?;
+    Some(Target::Helm(HelmTarget { chart, test_hooks, values, chart_origin }))
 }
 
 fn render_target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {

@@ -112,8 +112,20 @@ pub struct ApplyTarget {
 pub struct HelmTarget {
     /// Where a service's chart is, with variables of the service.
     pub chart: Template,
+    /// What becomes of hooks that `helm test` alone starts.
+    pub test_hooks: TestHooks,
     pub(super) values: ChartValues,
     pub(super) chart_origin: Origin,
+}
+
+lock_model::words! {
+    /// `target.test-hooks`, from the strictest.
+    TestHooks, "rule of test hooks" {
+        /// An image of theirs that no digest decides refuses the deployment.
+        Refuse = "refuse",
+        /// Such images are listed.
+        List = "list",
+    }
 }
 
 impl Target {

@@ -72,7 +72,15 @@ const TARGET: Shape = Kinds(&[
                 Named(Format::ValuesPath, &Text(Format::Template(IMAGE_VALUE_VARIABLES))),
                 "Where the chart takes the locked image from; by default `image.repository` and `image.tag`.",
             ),
-            later("test-hooks"),
+            defaults(
+                "test-hooks",
+                "list",
+                Choice(&[
+                    ("list", "their images that no digest decides are listed"),
+                    ("refuse", "such an image refuses the deployment"),
+                ]),
+                "What becomes of hooks that `helm test` alone starts, which is never done here.",
+            ),
         ],
     ),
     kind(

@@ -150,7 +150,9 @@ fn check_overrides(environment: &Node, overrides: &[Node], problems: &mut Proble
             problems.add(&node.origin, "`match` is missing").with_hint("a pattern of paths, or a service's name");
         }
         if let Some(target) = map.get("target").and_then(Node::map) {
-            for entry in target.entries.iter().filter(|entry| matches!(entry.key.as_str(), "branch" | "folder")) {
+            for entry in
+                target.entries.iter().filter(|entry| matches!(entry.key.as_str(), "branch" | "folder" | "test-hooks"))
+            {
                 problems.add(
                     &entry.key_origin,
                     format!("`{}` is the environment's, and cannot differ between services", entry.key),

@@ -71,7 +71,7 @@ pub use environment::{
     AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks,
     Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, KustomizationFolder,
     Migration, NamespaceRule, NotDeployed, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings,
-    SourceFiles, SourceFolder, Target, Wave,
+    SourceFiles, SourceFolder, Target, TestHooks, Wave,
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};

@@ -71,6 +71,8 @@ pub enum ProblemKind {
     ChartNamespace,
     /// An image that is neither locked nor written with a digest, where the rule refuses those.
     UnpinnedImage,
+    /// An image of a hook that only `helm test` starts, without a digest, where the rule refuses those.
+    TestHook,
     /// What was rendered does not pass its own proof: a fault of this program.
     Proof,
 }

@@ -137,7 +137,7 @@ impl FindingKind {
             | ProblemKind::ChartNamespace
             | ProblemKind::ClusterScoped
             | ProblemKind::Privileged => Self::Reach,
-            ProblemKind::UnpinnedImage => Self::UnpinnedImage,
+            ProblemKind::UnpinnedImage | ProblemKind::TestHook => Self::UnpinnedImage,
             ProblemKind::NothingToDeploy => Self::NothingDeployed,
             ProblemKind::Duplicate => Self::Duplicate,
             ProblemKind::Image | ProblemKind::ChartImage => Self::Image,

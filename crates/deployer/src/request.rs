@@ -23,6 +23,8 @@ pub struct DeployRequest {
     pub namespace_rule: NamespaceRule,
     /// What happens to images that are neither locked nor written with a digest.
     pub unpinned_images: UnpinnedImageRule,
+    /// What happens to unpinned images of hooks that only `helm test` starts, which is never done here.
+    pub test_hooks: UnpinnedImageRule,
     /// What happens to a place that holds something else than this environment's tree.
     pub occupied: OccupiedPlace,
     /// Lock and configuration together.
@@ -78,6 +80,7 @@ impl DeployRequest {
             namespace: namespace.into(),
             namespace_rule: NamespaceRule::default(),
             unpinned_images: UnpinnedImageRule::default(),
+            test_hooks: UnpinnedImageRule::default(),
             occupied: OccupiedPlace::default(),
             release,
             lock,

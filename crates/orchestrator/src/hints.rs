@@ -198,6 +198,7 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
                 "write the digest, or name the image in `environments.{environment}.unpinned-images`"
             ));
         }
+        ProblemKind::TestHook => "write the digest in the chart's test, or take `target.test-hooks: refuse` out",
         ProblemKind::Chart => "correct the chart in the service's repository, or `target.values`",
         ProblemKind::Unstable => {
             "take the time, chance and `lookup` out of the chart: what is reviewed must be what is installed"
@@ -290,6 +291,7 @@ mod tests {
             (ProblemKind::NothingToDeploy, "target.source"),
             (ProblemKind::Image, "REPOSITORY:TAG"),
             (ProblemKind::UnpinnedImage, "environments.shop.unpinned-images"),
+            (ProblemKind::TestHook, "target.test-hooks"),
             (ProblemKind::Chart, "target.values"),
             (ProblemKind::Unstable, "the time, chance"),
             (ProblemKind::Cluster, "correct the chart or manifest"),

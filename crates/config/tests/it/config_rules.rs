@@ -425,6 +425,7 @@ fn every_value_says_where_it_comes_from() {
         permissions: block           # default
         references: block            # default
         quota: block                 # default
+        replicas: warn               # default
         nodes: warn                  # default
         capacity: warn               # default
         certificate: warn            # default

@@ -285,6 +285,11 @@ fn t44_another_kind_of_target_and_fields_that_are_taken_over_are_listed() {
         ["staging: `shop-cart`: manifests come from `services/shop-cart/other`, it was `services/shop-cart/deploy`"];
     let all = compared(APPLY, &source, &["services/shop-cart"], &[]);
     assert_eq!(all, moved);
+    let refuses = HELM.replace("    kind: helm\n", "    kind: helm\n    test-hooks: refuse\n");
+    assert_ne!(refuses, HELM);
+    let listed = |name| format!("{name}: images of test hooks that no digest decides are listed, they were refused");
+    assert_eq!(compared(&refuses, HELM, &paths, &[]), ["production", "staging"].map(listed));
+    assert_eq!(compared(HELM, &refuses, &paths, &[]), [""; 0], "asking more is no relaxation");
     let relaxed = compared(HELM, APPLY, &paths, &[]);
     assert!(relaxed.contains(&"staging: the target is `apply`, it was `helm`".to_owned()), "{relaxed:?}");
 }

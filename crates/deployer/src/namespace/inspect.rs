@@ -46,6 +46,14 @@ pub(crate) fn inspect(request: &DeployRequest, service: &DeployService, pins: &P
                 None
             }
         });
+        let unpinned: Vec<UnpinnedImage> = unpinned.collect();
+        if request.test_hooks == UnpinnedImageRule::Refuse {
+            inspection.violations.extend(unpinned.iter().map(|image| {
+                let message =
+                    format!("`{}` of {id}, which `helm test` starts: `{}` has no digest", image.place, image.image);
+                (ProblemKind::TestHook, message)
+            }));
+        }
         inspection.not_started.extend(unpinned);
     }
     if all.started().next().is_none() {

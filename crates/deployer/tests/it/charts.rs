@@ -88,6 +88,20 @@ fn a_chart_is_rendered_with_the_locked_image() {
 }
 
 #[test]
+fn d1_an_unpinned_image_of_a_test_hook_is_refused_where_the_rule_says_so() {
+    with_each_helm(|plan| {
+        let mut request = chart(&[("templates/tests/probe.yaml", &pod("probe", "helm.sh/hook: test", "busybox"))]);
+        request.test_hooks = UnpinnedImageRule::Refuse;
+        let refused = plan(&request).unwrap_err();
+        assert!(refused.contains("of Pod/probe, which `helm test` starts: `busybox` has no digest"), "{refused}");
+        let pinned = format!("busybox@sha256:{}", "a".repeat(64));
+        let mut request = chart(&[("templates/tests/probe.yaml", &pod("probe", "helm.sh/hook: test", &pinned))]);
+        request.test_hooks = UnpinnedImageRule::Refuse;
+        plan(&request).unwrap();
+    });
+}
+
+#[test]
 fn charts_that_cannot_be_deployed_are_refused_with_their_cause() {
     let config_map =
         |name: &str, more: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: {name} }}\n{more}");

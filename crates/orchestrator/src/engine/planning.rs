@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use config::{Deployment, Environment, ServiceSettings, SourceFiles, SourceFolder, Variable};
+use config::{Deployment, Environment, ServiceSettings, SourceFiles, SourceFolder, TestHooks, Variable};
 use deployer::RenderFolder;
 use deployer::apply::ConflictRule;
 use deployer::settings::{Part, config_name, secret_name};
 use deployer::{
     AwaitedJobs, DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace,
-    Wave,
+    UnpinnedImageRule, Wave,
 };
 use git::GitOptions;
 use ledger::Ledger;
@@ -112,6 +112,10 @@ impl Planning<'_> {
             request.occupied = OccupiedPlace::TakeOver;
         }
         request.platform_digests = platform_digests(self.lock);
+        request.test_hooks = match target {
+            config::Target::Helm(target) if target.test_hooks == TestHooks::Refuse => UnpinnedImageRule::Refuse,
+            config::Target::Helm(_) | config::Target::Render(_) | config::Target::Apply(_) => UnpinnedImageRule::List,
+        };
         request.waves = environment.waves.iter().map(wave).collect();
         let today = self.context.now().date();
         let (mut unread, mut expired) = (Vec::new(), Vec::new());
