@@ -276,7 +276,7 @@ fn b29_plain_manifests_carry_a_lock_to_a_cluster_and_back() {
     }
 }
 
-fn search_path_with(folder: &Path) -> OsString {
+pub(crate) fn search_path_with(folder: &Path) -> OsString {
     let own = std::env::split_paths(&test_support::search_path()).collect::<Vec<_>>();
     std::env::join_paths([folder.to_owned()].into_iter().chain(own)).unwrap()
 }

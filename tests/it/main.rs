@@ -45,6 +45,7 @@ mod pull_requests;
 mod readers;
 mod refusals;
 mod refusals_production;
+mod rendered_charts;
 mod review_regressions;
 mod secrets;
 mod shop;

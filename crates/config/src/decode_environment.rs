@@ -126,9 +126,48 @@ fn helm_target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Targ
     Some(Target::Helm(HelmTarget { chart, test_hooks, values, chart_origin }))
 }
 
+/// Where target `render` reads, and what charts are given there.
+fn rendered_source(
+    node: &Node,
+    mode: &Mode,
+    problems: &mut Problems,
+) -> Option<(Template, Origin, Option<ChartValues>)> {
+    let (found, charts) = match (node.get("source"), node.get("chart")) {
+        (Some(source), None) => {
+            for key in ["values", "image-values"] {
+                if let Some(found) = node.get(key) {
+                    problems
+                        .add(&found.origin, format!("`{key}` is given to charts, and `source` has plain manifests"))
+                        .with_hint("a folder with charts is named by `chart`");
+                }
+            }
+            (source, None)
+        }
+        (None, Some(chart)) => {
+            let values = ChartValues::decode(node)?;
+            let origin = node.get("image-values").map_or(&node.origin, |found| &found.origin);
+            for conflict in values.conflicts() {
+                problems.add(origin, conflict);
+            }
+            (chart, Some(values))
+        }
+        (Some(_), Some(chart)) => {
+            problems
+                .add(&chart.origin, "target `render` takes plain manifests (`source`) or charts (`chart`), not both");
+            return None;
+        }
+        (None, None) => {
+            problems.add(&node.origin, "target `render` needs `source`, or `chart`");
+            return None;
+        }
+    };
+    let (source, origin) = source_template(found, mode, problems)?;
+    Some((source, origin, charts))
+}
+
 fn render_target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {
     let values = with_mode(mode);
-    let (source, source_origin) = source_template(node.get("source")?, mode, problems)?;
+    let (source, source_origin, charts) = rendered_source(node, mode, problems)?;
     let branch_node = node.get("branch")?;
     let branch = template(branch_node, MODE_VARIABLES)?.expand(&values).ok()?;
     let branch = BranchName::try_from(branch);
@@ -137,7 +176,7 @@ fn render_target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Ta
         let folder = TreePath::try_from(template(found, MODE_VARIABLES)?.expand(&values).ok()?);
         folder.map_err(|error| violation(&found.origin, &error.to_string(), problems)).ok()
     })?;
-    Some(Target::Render(RenderTarget { source, branch, folder, source_origin }))
+    Some(Target::Render(RenderTarget { source, charts, branch, folder, source_origin }))
 }
 
 fn source_template(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<(Template, Origin)> {

@@ -146,6 +146,20 @@ impl Target {
             Self::Apply(_) => "apply",
         }
     }
+
+    /// Whether it makes manifests of charts.
+    pub fn has_charts(&self) -> bool {
+        self.charts().is_some()
+    }
+
+    /// What its charts are given; `None` where it reads plain manifests.
+    pub(super) fn charts(&self) -> Option<&ChartValues> {
+        match self {
+            Self::Render(target) => target.charts.as_ref(),
+            Self::Helm(target) => Some(&target.values),
+            Self::Apply(_) => None,
+        }
+    }
 }
 
 /// Which files a target reads in the folder of a service.
@@ -193,8 +207,10 @@ lock_model::words! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RenderTarget {
-    /// Where a service's manifests are, with variables of the service.
+    /// Where a service's manifests are, or its chart, with variables of the service.
     pub source: Template,
+    /// What charts are given; `None`: the source is plain manifests.
+    pub(super) charts: Option<ChartValues>,
     /// The branch they are written to.
     pub branch: BranchName,
     /// The folder they are written to, below the superproject's top folder.

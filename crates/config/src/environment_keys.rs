@@ -44,10 +44,21 @@ const TARGET: Shape = Kinds(&[
         "render",
         "Pinned manifests are written to a branch, and to a folder.",
         &[
-            required(
+            optional(
                 "source",
                 Text(Format::Template(SOURCE_VARIABLES)),
-                "Folder of a service's manifests, such as `{path}/deploy`.",
+                "Folder of a service's manifests, such as `{path}/deploy`; either this or `chart`.",
+            ),
+            optional(
+                "chart",
+                Text(Format::Template(SOURCE_VARIABLES)),
+                "Folder of a service's chart, such as `{path}/chart`, which is rendered without a cluster.",
+            ),
+            optional("values", Tree(VALUE_VARIABLES), "What the chart is given besides its own `values.yaml`."),
+            optional(
+                "image-values",
+                Named(Format::ValuesPath, &Text(Format::Template(IMAGE_VALUE_VARIABLES))),
+                "Where the chart takes the locked image from; by default `image.repository` and `image.tag`.",
             ),
             required("branch", Text(Format::Template(MODE_VARIABLES)), "The branch that they are written to."),
             optional(

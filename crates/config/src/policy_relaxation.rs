@@ -323,7 +323,13 @@ fn compare_target(before: Option<&Target>, after: Option<&Target>, found: &mut F
         }
     };
     // The source is compared for each service.
-    let RenderTarget { source: _, source_origin: _, branch, folder } = before;
+    let RenderTarget { source: _, source_origin: _, charts, branch, folder } = before;
+    // What charts are given is compared for each service, too.
+    if charts.is_some() != after.charts.is_some() {
+        let word = |charts: bool| if charts { "charts" } else { "plain manifests" };
+        let (before, after) = (word(charts.is_some()), word(after.charts.is_some()));
+        found.add(RelaxationKind::Deployment, format!("it is deployed from {after}, it was from {before}"));
+    }
     if *branch != after.branch {
         let message = format!("manifests are written to branch `{}`, it was `{branch}`", after.branch);
         found.add(RelaxationKind::Deployment, message);

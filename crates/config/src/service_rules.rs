@@ -256,7 +256,7 @@ impl Config {
                 let origin = environment.source_origin(target, &service.name, &service.path);
                 problems.add(origin, format!("service `{}`: {error}", service.name));
             }
-            if let (Some(target @ Target::Helm(_)), true) = (&environment.target, deployed) {
+            if let (Some(target), true) = (&environment.target, deployed) {
                 for conflict in environment.chart_values(target, &service.name, &service.path).conflicts() {
                     let origin = origin_in(&["overrides"]).unwrap_or_else(|| environment.origin.clone());
                     problems.add(&origin, format!("service `{}`: {conflict}", service.name));
@@ -359,11 +359,11 @@ impl Environment {
 
     /// Which files are read in the folder of a service.
     pub(super) fn source_files(&self, target: &Target, name: &ServiceName, path: &TreePath) -> SourceFiles {
-        match target {
-            Target::Helm(_) => SourceFiles::All,
-            // A kustomization reads files of any name.
-            Target::Apply(_) if self.kustomization(target, name, path).is_some() => SourceFiles::All,
-            Target::Render(_) | Target::Apply(_) => SourceFiles::Manifests,
+        // Charts and kustomizations read files of any name.
+        if target.has_charts() || self.kustomization(target, name, path).is_some() {
+            SourceFiles::All
+        } else {
+            SourceFiles::Manifests
         }
     }
 
@@ -398,8 +398,8 @@ impl Environment {
 
     /// What the chart of a service is given.
     pub(super) fn chart_values(&self, target: &Target, name: &ServiceName, path: &TreePath) -> ChartValues {
-        let Target::Helm(target) = target else { return ChartValues::default() };
-        let mut values = target.values.clone();
+        let Some(values) = target.charts() else { return ChartValues::default() };
+        let mut values = values.clone();
         for entry in self.overrides.iter().filter(|entry| entry.pattern.matches(name, path)) {
             values.lay_over(&entry.values);
         }

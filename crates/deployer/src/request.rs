@@ -119,7 +119,9 @@ pub struct DeployService {
     /// The folder of the kustomization among these files that makes the manifests, empty for their top folder; only the
     /// target `apply` renders it. `None`: the files are the manifests.
     pub kustomization: Option<String>,
-    /// What a chart is given besides its own values; only the target `helm` reads it.
+    /// Whether the files are a chart, of which target `render` makes manifests; target `helm` takes every service for one.
+    pub is_chart: bool,
+    /// What a chart is given besides its own values.
     pub values: Map<String, Value>,
     /// What it is given besides its image; only targets of a cluster write it.
     pub settings: ServiceSettings,
@@ -141,6 +143,7 @@ impl DeployService {
             image: None,
             files: Vec::new(),
             kustomization: None,
+            is_chart: false,
             values: Map::new(),
             settings: ServiceSettings::default(),
             await_jobs: None,

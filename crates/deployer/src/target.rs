@@ -25,7 +25,7 @@ impl Target {
     /// Compares a request with what is deployed now. Changes nothing; an error names every problem of every service.
     pub async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
         match self {
-            Self::Render(target) => target.plan(request).await,
+            Self::Render(target) => Box::pin(target.plan(request)).await,
             Self::Helm(target) => Box::pin(target.plan(request)).await,
             Self::Apply(target) => Box::pin(target.plan(request)).await,
         }
@@ -51,7 +51,9 @@ impl Target {
         events: &(dyn Fn(DeployEvent) + Sync),
     ) -> Result<Applied, DeployError> {
         match (self, &plan.detail) {
-            (Self::Render(target), PlanDetail::Render(detail)) => target.apply(plan, detail, options, events).await,
+            (Self::Render(target), PlanDetail::Render(detail)) => {
+                Box::pin(target.apply(plan, detail, options, events)).await
+            }
             (Self::Helm(target), PlanDetail::Helm(detail)) => Box::pin(target.apply(plan, detail, events)).await,
             (Self::Apply(target), PlanDetail::Apply(detail)) => Box::pin(target.apply(plan, detail, events)).await,
             (Self::Render(_) | Self::Helm(_) | Self::Apply(_), _) => Err(DeployError::Unusable {
@@ -66,7 +68,7 @@ impl Target {
     /// What differs is a finding of the proof; an error means that it could not be found out.
     pub async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
         match self {
-            Self::Render(target) => target.prove(request).await,
+            Self::Render(target) => Box::pin(target.prove(request)).await,
             Self::Helm(target) => Box::pin(target.prove(request)).await,
             Self::Apply(target) => Box::pin(target.prove(request)).await,
         }

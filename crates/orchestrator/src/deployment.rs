@@ -218,8 +218,8 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     find_environment(context, &request.environment).await?;
     may_record(context, Step::Gates, StepResult::Ok).await?;
     let lease = lease(context, &request.environment, request.wait).await?;
-    let mut engine = open(context, &request.environment, request.revision.as_deref()).await?;
-    preflight(context, engine.store.ledger(), &engine.revision, &engine.environment, Suites::None).await?;
+    let mut engine = Box::new(Box::pin(open(context, &request.environment, request.revision.as_deref())).await?);
+    Box::pin(preflight(context, engine.store.ledger(), &engine.revision, &engine.environment, Suites::None)).await?;
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
     if let Some(saved) = &saved {
         saved.is_of(&engine.release, &engine.revision.commit)?;
@@ -259,7 +259,7 @@ pub async fn drift(context: &Context, environment: &EnvironmentName) -> Result<D
     let mut engine = deployed(context, environment).await?;
     let proof = compared(context, &mut engine).await?;
     let deployable = Box::pin(engine.deployable_with_settings()).await?;
-    let Plan { changes, mut services, .. } = deployable.plan_for_drift(context).await?;
+    let Plan { changes, mut services, .. } = Box::pin(deployable.plan_for_drift(context)).await?;
     services.retain(deployer::ServiceChanges::changes);
     let foreign_fields = deployable.foreign_fields(context).await?;
     let (release, lock) = (engine.release.clone(), engine.lock.lock.id().clone());
@@ -307,7 +307,7 @@ async fn record_difference(context: &Context, engine: &mut Engine<'_>) -> Result
     if newest != Some(&engine.release) {
         return Ok(());
     }
-    match engine.run(&Wanted::Only(BTreeSet::from([Step::Verify])), Repeat::No).await? {
+    match Box::pin(engine.run(&Wanted::Only(BTreeSet::from([Step::Verify])), Repeat::No)).await? {
         Some(kind) => engine.not_proven(kind).await,
         None => Ok(()),
     }

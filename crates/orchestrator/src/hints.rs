@@ -156,8 +156,8 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
             "correct these files in the service's repository; what is no manifest lies outside of `target.source`"
         }
         ProblemKind::NeedsHelm => {
-            "let the service's repository hold the output of `helm template` in `target.source`, or leave the service out \
-             for a time with `not-deployed`"
+            "target `render` makes manifests of charts where `target.chart` names their folder in place of `target.source`; or \
+             leave the service out for a time with `not-deployed`"
         }
         ProblemKind::NeedsKustomize => {
             "target `apply` renders the folder that `target.kustomization` names; for another, let the service's repository \
@@ -279,7 +279,7 @@ mod tests {
         for (kind, words) in [
             (ProblemKind::Path, "rename these files"),
             (ProblemKind::Unreadable, "correct these files"),
-            (ProblemKind::NeedsHelm, "helm template"),
+            (ProblemKind::NeedsHelm, "target.chart"),
             (ProblemKind::NeedsKustomize, "kubectl kustomize"),
             (ProblemKind::Kustomization, "below `target.source`"),
             (ProblemKind::Namespace, "environments.shop.namespaces.allow"),

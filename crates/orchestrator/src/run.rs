@@ -83,7 +83,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
         LockCommit::Superseded { note } => return Ok(RunReport::superseded(name, note)),
     };
     let revision = if commit == tip.commit { *tip } else { Revision::load(context, &commit)? };
-    let mut engine = Engine::new(context, store, revision, &name, Purpose::Run)?;
+    let mut engine = Box::new(Engine::new(context, store, revision, &name, Purpose::Run)?);
     lines.extend(lock_note.map(|note| StepLine::ok("lock-commit", note)));
     engine.lines = lines;
     if commits_locks(&environment) {
@@ -160,7 +160,7 @@ async fn after_the_proof(
         )
         .hint(format!("`orchestrator run {name}` makes the proof")));
     }
-    let stopped = engine.run(&Wanted::Only(BTreeSet::from([step])), Repeat::No).await?;
+    let stopped = Box::pin(engine.run(&Wanted::Only(BTreeSet::from([step])), Repeat::No)).await?;
     Ok(engine.into_report(operation, revision, stopped))
 }
 

@@ -55,6 +55,8 @@ impl ServiceChanges {
 pub enum ChangeReason {
     /// It is not deployed yet.
     New,
+    /// Its helm release was made by other hands, and becomes ours.
+    TakenOver,
     /// Another image.
     Image,
     /// Another chart.
@@ -80,6 +82,7 @@ impl ChangeReason {
     pub fn word(self) -> &'static str {
         match self {
             Self::New => "new",
+            Self::TakenOver => "taken over",
             Self::Image => "image",
             Self::Chart => "chart",
             Self::Values => "values",

@@ -131,6 +131,9 @@ impl Changing<'_> {
         if !stored.is_deployed {
             reasons.insert(ChangeReason::Unfinished);
         }
+        if stored.is_foreign {
+            reasons.insert(ChangeReason::TakenOver);
+        }
         reasons
     }
 
@@ -194,5 +197,47 @@ mod tests {
             assert!(stored.is_other_chart(&files(&[(path, text)])), "{path}");
         }
         assert!(!stored.is_other_chart(&files(&[("templates/b.yaml", ""), (".helmignore", "b.yaml")])));
+    }
+
+    #[test]
+    fn a_release_of_other_hands_is_taken_over_and_its_removed_fields_are_named() {
+        let parse = |text: &str| Rendering::parse([text.as_bytes()], "shop").unwrap();
+        let old = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\ndata: { A: '1', B: '2' }\n";
+        let hook = "---\napiVersion: batch/v1\nkind: Job\nmetadata: { name: m, annotations: { helm.sh/hook: \"pre-upgrade,post-install\" } }\n";
+        let (stored, planned) = (parse(old), parse(&format!("{}{hook}", old.replace(", B: '2'", ""))));
+        let id = stored.objects.keys().next().unwrap().clone();
+        let object =
+            |rendering: &Rendering| cluster::Object::new(Value::Object(rendering.objects[&id].clone())).unwrap();
+        let mut live = Live::default();
+        // A server-side apply of another manager leaves what helm wrote.
+        live.objects.insert(id.clone(), (object(&stored), Some(object(&stored))));
+        let mut service = DeployService::new("cart".try_into().unwrap());
+        service.files = vec![("Chart.yaml".to_owned(), b"name: cart\n".to_vec())];
+        let request = DeployRequest::new(
+            "staging".try_into().unwrap(),
+            "shop",
+            format!("sha256:{}", "a".repeat(64)).try_into().unwrap(),
+            format!("sha256:{}", "b".repeat(64)).try_into().unwrap(),
+            "c".repeat(40).try_into().unwrap(),
+        );
+        let state = |is_foreign| StoredState {
+            rendering: stored.clone(),
+            is_deployed: true,
+            is_foreign,
+            source: StoredSource::default(),
+        };
+        let changes = |action, is_foreign| {
+            let (request, service, rendering, live) = (&request, &service, &planned, &live);
+            let (stored, settings) = (&state(is_foreign), PlannedSettings::default());
+            let changing = Changing { request, service, rendering, stored: Some(stored), live, action };
+            changing.changes(&settings, &Masking::new(None, []))
+        };
+        let taken = changes(ReleaseAction::Upgrade, true);
+        assert_eq!(taken.reasons, [ChangeReason::TakenOver, ChangeReason::Chart].into());
+        let field = &taken.objects[0].fields[0];
+        assert_eq!((field.path.as_str(), &field.before, &field.after), ("data.B", &Some("2".into()), &None));
+        assert_eq!(taken.hooks.iter().map(|hook| hook.before).collect::<Vec<_>>(), [true]);
+        assert_eq!(changes(ReleaseAction::Upgrade, false).reasons, [ChangeReason::Chart].into());
+        assert!(changes(ReleaseAction::Keep, false).hooks.is_empty());
     }
 }

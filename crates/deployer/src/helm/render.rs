@@ -55,6 +55,17 @@ pub async fn plan_from_nothing(search: &ProgramSearch, request: &DeployRequest) 
     .await
 }
 
+/// Renders services without a cluster, in their order: each twice, and the same way. Every problem of every service is in
+/// the error.
+pub(crate) fn render_stable(search: &ProgramSearch, request: &DeployRequest) -> Result<Vec<Rendering>, DeployError> {
+    fail_with(chart_problems(request))?;
+    let helm = HelmProgram::find(search)?;
+    let answers = in_parallel(AT_ONCE, &request.services, |service| render_twice(&helm, request, service));
+    let (rendered, problems) = all_rendered(request.services.iter().zip(answers))?;
+    fail_with(problems)?;
+    Ok(rendered.into_iter().map(|(_, rendering)| rendering).collect())
+}
+
 /// Parts answers into what was rendered and what is wrong.
 pub(super) fn all_rendered<'a>(
     answers: impl IntoIterator<Item = (&'a DeployService, Result<Answer, DeployError>)>,

@@ -4,6 +4,7 @@ use git::Git;
 use lock_model::BranchName;
 
 use super::branch::Branch;
+use super::charts::{RenderedCharts, render_charts};
 use super::detail::{BranchChange, FolderChange, RenderApplied, RenderPlan};
 use super::folder::RenderFolder;
 use super::tree::RenderedTree;
@@ -11,6 +12,7 @@ use crate::applied::{Applied, AppliedDetail, ApplyOptions, DeployEvent};
 use crate::error::DeployError;
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
+use crate::program_search::ProgramSearch;
 use crate::proof::Proof;
 use crate::request::{DeployRequest, OccupiedPlace};
 
@@ -19,19 +21,26 @@ use crate::request::{DeployRequest, OccupiedPlace};
 pub struct RenderTarget {
     branch: Branch,
     folder: Option<RenderFolder>,
+    helm: ProgramSearch,
 }
 
 impl RenderTarget {
     /// `git` is the repository that new objects are written to and pushed from; `remote` has the branch, and is a URL
     /// or a path, as git takes it.
     pub fn new(git: Git, remote: impl Into<String>, branch: BranchName) -> Self {
-        Self { branch: Branch { git, remote: remote.into(), name: branch }, folder: None }
+        Self { branch: Branch { git, remote: remote.into(), name: branch }, folder: None, helm: ProgramSearch::new("") }
     }
 
     /// Writes a folder as well.
     #[must_use]
     pub fn with_folder(self, folder: RenderFolder) -> Self {
         Self { folder: Some(folder), ..self }
+    }
+
+    /// Renders charts with a helm that is found so; without this there is none.
+    #[must_use]
+    pub fn with_helm(self, helm: ProgramSearch) -> Self {
+        Self { helm, ..self }
     }
 
     /// Reads what the branch holds now; nothing where there is no branch.
@@ -48,16 +57,16 @@ impl RenderTarget {
             let folder_subject = target.folder.as_ref().map(RenderFolder::subject);
             let places = [(Some(target.branch.subject()), current.as_ref()), (folder_subject, folder.as_ref())];
             refuse_occupied(&request, places)?;
-            Ok(super::plan(&request, current.as_ref())?)
+            plan_of(&target.helm, &request, current.as_ref())
         })
         .await
     }
 
     pub(crate) async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
-        let (branch, request) = (self.branch.clone(), request.clone());
+        let (branch, helm, request) = (self.branch.clone(), self.helm.clone(), request.clone());
         run_blocking(move || {
             Ok(match branch.read()? {
-                Some(tree) => super::proof::prove_stored(&request, &tree),
+                Some(tree) => super::proof::prove_stored(&render_charts(&helm, &request)?.request, &tree),
                 None => super::proof::missing(&branch.subject()),
             })
         })
@@ -93,6 +102,22 @@ impl RenderTarget {
             detail: AppliedDetail::Render(RenderApplied { commit, branch, folder: change }),
         })
     }
+}
+
+/// Plans as if nothing were deployed; helm is looked for where a service is a chart.
+///
+/// # Errors
+///
+/// [`DeployError::Problems`] with every problem of every service, [`DeployError::Program`] without a helm that is needed.
+pub async fn plan_from_nothing(helm: &ProgramSearch, request: &DeployRequest) -> Result<Plan, DeployError> {
+    let (helm, request) = (helm.clone(), request.clone());
+    run_blocking(move || plan_of(&helm, &request, None)).await
+}
+
+fn plan_of(helm: &ProgramSearch, request: &DeployRequest, current: Option<&RenderedTree>) -> Result<Plan, DeployError> {
+    let RenderedCharts { request, notes } = render_charts(helm, request)?;
+    let plan = super::plan(&request, current)?;
+    Ok(Plan { notes: notes.into_iter().chain(plan.notes.iter().cloned()).collect(), ..plan })
 }
 
 /// Refuses a branch or folder with files of another environment or another program, unless an administrator gave it to

@@ -238,3 +238,67 @@ fn fake_helm(folder: &Path, script: &str) {
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
 }
+
+/// The files that target `render` writes.
+fn rendered(search: &ProgramSearch, request: &DeployRequest) -> Result<(Plan, Vec<(String, String)>), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let plan =
+        runtime.block_on(deployer::render::plan_from_nothing(search, request)).map_err(|error| error.to_string())?;
+    let PlanDetail::Render(detail) = &plan.detail else { panic!("a tree") };
+    let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).unwrap();
+    let files = detail.tree.files.iter().map(|(path, bytes)| (path.clone(), text(bytes))).collect();
+    Ok((plan, files))
+}
+
+#[test]
+fn t18_target_render_makes_manifests_of_charts_and_demands_what_helm_does() {
+    let chart = |files: &[(&str, &str)]| {
+        let mut request = chart(files);
+        request.services[0].is_chart = true;
+        request
+    };
+    for name in ["helm3", "helm4"] {
+        let Some(part) = bench::part_or_skip(name) else { continue };
+        let folder = tempfile::tempdir().unwrap();
+        symlink(part.program(), folder.path().join("helm")).unwrap();
+        let search = ProgramSearch::new(folder.path());
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\ndata: { a: {{ .Values.number | quote }} }\n";
+        let (plan, files) = rendered(
+            &search,
+            &chart(&[
+                ("templates/a.yaml", map),
+                ("templates/migrate.yaml", &pod("migrate", "helm.sh/hook: pre-install", &pin("cart", "1").to_string())),
+                ("templates/tests/probe.yaml", &pod("probe", "helm.sh/hook: test", "busybox")),
+            ]),
+        )
+        .unwrap();
+        let names: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+        let services =
+            ["configmap-a", "deployment-cart", "pod-migrate"].map(|name| format!("services/cart/{name}.yaml"));
+        assert_eq!(names, ["release.yaml", &services[0], &services[1], &services[2]]);
+        assert!(
+            files[1].1.contains("namespace: shop-staging") && files[1].1.contains("a: \"2286238\""),
+            "{}",
+            files[1].1
+        );
+        assert!(files[2].1.contains(&pin("cart", "1").to_string()), "{}", files[2].1);
+        assert!(plan.notes.iter().any(|note| note.contains("Pod/probe")), "{:?}", plan.notes);
+
+        for (file, text, words) in [
+            (
+                "templates/a.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: \"a-{{ randAlpha 9 | lower }}\" }\n",
+                "differently each time",
+            ),
+            ("templates/a.yaml", &pod("a", "a: b", "registry.example/shop/cart:latest"), "locked is"),
+            ("templates/a.yaml", &map.replace("name: a", "name: a, namespace: other"), "is `other`"),
+        ] {
+            let refused = rendered(&search, &chart(&[(file, text)])).unwrap_err();
+            assert!(refused.contains(words) && refused.starts_with("`cart`"), "{refused}");
+        }
+    }
+    // Without helm nothing is said of a chart, and plain manifests need none.
+    let nowhere = ProgramSearch::new("");
+    assert!(rendered(&nowhere, &chart(&[])).unwrap_err().contains("`helm`"));
+    rendered(&nowhere, &crate::shop::shop()).unwrap();
+}

@@ -68,7 +68,8 @@ impl Deployable {
     async fn target(&self, context: &Context, lease: Option<&Arc<LeaseKeeper>>) -> Result<Target> {
         match &self.destination {
             Destination::Render { branch, folder } => {
-                let target = RenderTarget::new(context.git.clone(), context.remote.url(), branch.clone());
+                let target = RenderTarget::new(context.git.clone(), context.remote.url(), branch.clone())
+                    .with_helm(program_search(context));
                 Ok(Target::Render(match folder {
                     Some(folder) => target.with_folder(folder.clone()),
                     None => target,
@@ -121,7 +122,9 @@ impl Deployable {
     /// What would be deployed to an empty target; none is asked.
     pub(crate) async fn render(&self, context: &Workspace) -> Result<Plan, DeployError> {
         match &self.destination {
-            Destination::Render { .. } => Ok(deployer::render::plan(&self.request, None)?),
+            Destination::Render { .. } => {
+                deployer::render::plan_from_nothing(&program_search(context), &self.request).await
+            }
             Destination::Helm(_) => deployer::helm::plan_from_nothing(&program_search(context), &self.request).await,
             Destination::Apply(..) => deployer::apply::plan_from_nothing(&program_search(context), &self.request).await,
         }

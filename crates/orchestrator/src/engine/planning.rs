@@ -131,6 +131,7 @@ impl Planning<'_> {
                         Ok((files, values)) => {
                             let mut deployed = DeployService::new(name.clone());
                             deployed.values = values;
+                            deployed.is_chart = target.has_charts();
                             deployed.image = pin(service);
                             deployed.files = files;
                             deployed.await_jobs = settings.await_jobs.as_ref().map(awaited_jobs);

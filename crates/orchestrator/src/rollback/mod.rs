@@ -111,7 +111,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
         engine.store.append(context, draft, &[], |_| Ok(())).await?;
         engine.lines.push(said(context, StepLine::ok("reject", request.reason.as_str())));
     }
-    let stopped = engine.run(&Wanted::All, Repeat::No).await?;
+    let stopped = Box::pin(engine.run(&Wanted::All, Repeat::No)).await?;
     if stopped.is_none() && !engine.has_proof() {
         engine.warnings.push(unproven(&name, &target));
     }
