@@ -50,6 +50,23 @@ fn settings_of_a_job(cart: &str) -> Vec<(&str, &str)> {
     ]
 }
 
+/// The same without settings.
+const PLAIN: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: { name: NAME }
+spec:
+  selector: { matchLabels: { app: NAME } }
+  template:
+    metadata: { labels: { app: NAME } }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: app
+        image: "IMAGE:latest"
+        imagePullPolicy: IfNotPresent
+        readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
+"#;
+
 impl ClusterShop<'_> {
     fn kubectl_here(&self, words: &[&str]) -> String {
         self.cluster.kubectl(&[words, &["--namespace", &self.namespace]].concat())
@@ -292,6 +309,80 @@ fn d1_an_unpinned_image_of_a_test_hook_refuses_a_deployment_before_it_begins() {
     staging.shop.merge_dev();
     staging.ends("run staging", 0);
     staging.ends("verify staging", 0);
+}
+
+impl ClusterShop<'_> {
+    /// Changes the configuration, up to the merge.
+    fn reconfigure(&self, from: &str, to: &str) {
+        let clone = self.shop.work_on("dev");
+        let configuration = std::fs::read_to_string(self.shop.join("shop/orchestrator.yaml")).unwrap();
+        assert!(configuration.contains(from), "{from}: {configuration}");
+        clone.write("orchestrator.yaml", configuration.replace(from, to));
+        self.shop.commit_and_push("dev", "another configuration");
+        self.shop.merge_dev();
+    }
+
+    /// The workloads in the namespace.
+    fn workloads(&self) -> String {
+        self.kubectl_here(&["get", "deployments", "--output=jsonpath={.items[*].metadata.name}"])
+    }
+
+    /// A service that is deployed no more is a finding, and gone where the configuration says so; a rollback brings it back.
+    #[track_caller]
+    fn loses_a_service(&self) {
+        self.ends("run staging", 0);
+        assert_eq!(self.workloads(), "shop-cart shop-web");
+        self.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
+        let left = self.ends("run staging", 21);
+        assert!(left.text().contains("not deployed here any more"), "{}", left.text());
+        assert!(self.ends("verify staging", 1).text().contains("not deployed here any more"));
+        assert!(self.ends("drift staging", 1).text().contains("not deployed here any more"));
+        assert_eq!(self.workloads(), "shop-cart shop-web");
+
+        self.reconfigure("  deploy: [services/shop-cart]", "  removed: delete\n  deploy: [services/shop-cart]");
+        let planned = self.ends("run staging", 0);
+        assert_eq!(self.workloads(), "shop-cart", "{}", planned.text());
+        self.ends("verify staging", 0);
+        self.ends("drift staging", 0);
+        self.ends("run staging", 0);
+
+        self.reconfigure("deploy: [services/shop-cart]", "deploy: [\"services/*\"]");
+        self.ends("run staging", 0);
+        assert_eq!(self.workloads(), "shop-cart shop-web");
+        self.ends("verify staging", 0);
+    }
+}
+
+#[test]
+fn b29_a_service_of_plain_manifests_that_left_is_a_finding_and_is_deleted_on_request() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = r#"target: { kind: apply, source: "{path}/cluster" }"#;
+    let services = ["ops/shop-dashboards", SERVICE, WEB];
+    let Some(staging) = ClusterShop::without_helm(cluster, &services, target) else { return };
+    staging.merge_readers(2, PLAIN);
+    staging.loses_a_service();
+    let inventories = staging.kubectl_here(&["get", "configmap", "--output=name"]);
+    assert!(inventories.contains("orchestrator-inventory-shop-web"), "{inventories}");
+}
+
+#[track_caller]
+fn a_release_that_left_is_uninstalled(helm: &str) {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let services = ["ops/shop-dashboards", SERVICE, WEB];
+    let Some(staging) = ClusterShop::with_or_skip(cluster, helm, &services, "") else { return };
+    staging.commit(WEB, 2, SERVES, DEPLOYMENT);
+    staging.merge(2, SERVES);
+    staging.loses_a_service();
+}
+
+#[test]
+fn h2_a_release_whose_service_left_is_uninstalled_by_helm_3_and_comes_back() {
+    a_release_that_left_is_uninstalled("helm3");
+}
+
+#[test]
+fn h2_a_release_whose_service_left_is_uninstalled_by_helm_4_and_comes_back() {
+    a_release_that_left_is_uninstalled("helm4");
 }
 
 /// Keys that a later version has are no unknown ones: each is named, and the file is refused (2).

@@ -64,6 +64,7 @@ pub(super) fn environment(
         await_jobs: optional(node, "await-jobs", awaited_jobs)?,
         ready: ready(node.get("ready")?)?,
         migrations: node.get("migrations")?.list()?.iter().map(migration).collect::<Option<_>>()?,
+        removed: parsed(node, "removed")?,
         config: sources(node.get("config")?, problems)?,
         secret: sources(node.get("secret")?, problems)?,
         pull_secret: optional(node, "pull-secret", pull_secret)?,

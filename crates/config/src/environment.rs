@@ -54,6 +54,8 @@ pub struct Environment {
     pub migrations: Vec<Migration>,
     /// The order in which services are deployed; empty: all at once.
     pub waves: Vec<Wave>,
+    /// What becomes of a service in a cluster that is not deployed any more.
+    pub removed: Removed,
     /// Where the configuration of each service comes from.
     pub config: Vec<SettingSource>,
     /// Where the secrets of each service come from.
@@ -159,6 +161,16 @@ impl Target {
             Self::Helm(target) => Some(&target.values),
             Self::Apply(_) => None,
         }
+    }
+}
+
+lock_model::words! {
+    /// `removed`
+    Removed, "rule of removed services" {
+        /// It stays, and is a finding.
+        Keep = "keep",
+        /// It is deleted; volumes stay.
+        Delete = "delete",
     }
 }
 

@@ -218,7 +218,15 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         "Services whose new versions change stored data.",
     ),
     defaults("ready", "{}", READY, "For kinds of objects, the condition that makes them ready."),
-    later("removed"),
+    defaults(
+        "removed",
+        "keep",
+        Choice(&[
+            ("keep", "it stays, and is a finding"),
+            ("delete", "its objects are deleted once the deployment is ready; volumes stay"),
+        ]),
+        "What becomes of a service in a cluster that left the lock or `deploy`.",
+    ),
     defaults(
         "waves",
         "[]",

@@ -70,8 +70,8 @@ pub use chart_values::ChartValues;
 pub use environment::{
     AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks,
     Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, KustomizationFolder,
-    Migration, NamespaceRule, NotDeployed, Promote, ProofRequirement, Release, RenderTarget, Requires, ServiceSettings,
-    SourceFiles, SourceFolder, Target, TestHooks, Wave,
+    Migration, NamespaceRule, NotDeployed, Promote, ProofRequirement, Release, Removed, RenderTarget, Requires,
+    ServiceSettings, SourceFiles, SourceFolder, Target, TestHooks, Wave,
 };
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};

@@ -173,6 +173,7 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         await_jobs: _,
         ready,
         migrations,
+        removed,
         // When, not what.
         waves: _,
         // A text for readers.
@@ -229,6 +230,11 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         found.add(RelaxationKind::Environment, "the cluster pulls images by another login".to_owned());
     }
     compare_target(target.as_ref(), after.target.as_ref(), found);
+    if after.removed != *removed {
+        let message =
+            format!("a service that is not deployed any more: `removed` is `{}`, it was `{removed}`", after.removed);
+        found.add(RelaxationKind::Deployment, message);
+    }
     for manager in after.conflicts.difference(conflicts) {
         let message = format!("what `{manager}` has set in the cluster is taken over");
         found.add(RelaxationKind::Deployment, message);

@@ -115,6 +115,7 @@ pub use program_search::ProgramSearch;
 pub use proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProofVerdict, ProvenImage};
 pub use render::{RenderFolder, RenderTarget};
 pub use request::{
-    DeployRequest, DeployService, ForeignNamespace, NamespaceRule, NotDeployed, OccupiedPlace, UnpinnedImageRule, Wave,
+    DeployRequest, DeployService, ForeignNamespace, NamespaceRule, NotDeployed, OccupiedPlace, RemovedServiceRule,
+    UnpinnedImageRule, Wave,
 };
 pub use target::Target;

@@ -127,6 +127,8 @@ pub enum FindingKind {
     UnpinnedImage,
     /// A file that is not what the release is rendered to.
     Edited,
+    /// A service that is not deployed here any more, and still there.
+    Left,
 }
 
 impl FindingKind {

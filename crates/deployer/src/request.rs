@@ -25,6 +25,10 @@ pub struct DeployRequest {
     pub unpinned_images: UnpinnedImageRule,
     /// What happens to unpinned images of hooks that only `helm test` starts, which is never done here.
     pub test_hooks: UnpinnedImageRule,
+    /// What happens to what a service made in a cluster that is not deployed any more.
+    pub removed: RemovedServiceRule,
+    /// Services that are left out for a time, or could not be read: what they made stays, and is no finding.
+    pub paused: BTreeSet<ServiceName>,
     /// What happens to a place that holds something else than this environment's tree.
     pub occupied: OccupiedPlace,
     /// Lock and configuration together.
@@ -81,6 +85,8 @@ impl DeployRequest {
             namespace_rule: NamespaceRule::default(),
             unpinned_images: UnpinnedImageRule::default(),
             test_hooks: UnpinnedImageRule::default(),
+            removed: RemovedServiceRule::default(),
+            paused: BTreeSet::new(),
             occupied: OccupiedPlace::default(),
             release,
             lock,
@@ -98,6 +104,12 @@ impl DeployRequest {
     /// Every image of the request, those of deployed services first.
     pub(crate) fn images(&self) -> impl Iterator<Item = &ImagePin> {
         self.services.iter().filter_map(|service| service.image.as_ref()).chain(&self.other_images)
+    }
+
+    /// Whether a service of this name was deployed and is no more, for good.
+    pub(crate) fn has_left(&self, name: &str) -> bool {
+        let is_here = self.services.iter().map(|service| &service.name).chain(&self.paused);
+        !is_here.into_iter().any(|service| service.as_str() == name)
     }
 
     /// The rule that holds for a service's objects.
@@ -197,6 +209,16 @@ pub enum UnpinnedImageRule {
     List,
     /// Plan and proof refuse it.
     Refuse,
+}
+
+/// What happens to what a service made in a cluster that is not deployed there any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RemovedServiceRule {
+    /// It stays; plan and proof name it.
+    #[default]
+    Keep,
+    /// It is deleted once the deployment is ready; volumes stay.
+    Delete,
 }
 
 /// What happens to a branch or folder that holds something else than a tree of the request's environment.

@@ -450,6 +450,7 @@ fn every_value_says_where_it_comes_from() {
     secret: []                       # default
     migrations: []                   # default
     ready: {}                        # default
+    removed: keep                    # default
     waves: []                        # default
     branch: production               # default
     "#);

@@ -280,6 +280,9 @@ fn t44_another_kind_of_target_and_fields_that_are_taken_over_are_listed() {
     let jobs = APPLY.replace("label: job-of=cart", "label: job-of=none");
     let less = ["staging: `shop-cart`: Jobs with label `job-of=cart` are not waited for any more"];
     assert_eq!(compared(APPLY, &jobs, &paths, &[]), less);
+    let removes = APPLY.replacen("ready: {", "removed: delete\n    ready: {", 1);
+    let more = ["staging: a service that is not deployed any more: `removed` is `delete`, it was `keep`"];
+    assert_eq!(compared(APPLY, &removes, &paths, &[]), more);
     let source = APPLY.replace("{path}/deploy", "{path}/other");
     let moved =
         ["staging: `shop-cart`: manifests come from `services/shop-cart/other`, it was `services/shop-cart/deploy`"];

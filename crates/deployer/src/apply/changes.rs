@@ -41,6 +41,9 @@ impl PlannedService {
             objects.extend(object_change(&diffed, masking));
             reasons.insert(ChangeReason::Manifests);
         }
+        if self.has_left {
+            reasons = BTreeSet::from([ChangeReason::Left]);
+        }
         ServiceChanges { service: self.service.clone(), wave: self.wave + 1, reasons, objects, hooks: Vec::new() }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::{ClusterErrorKind, Connection, Kind, Object, ObjectKey, Selection};
+use cluster::{ClusterErrorKind, Connection, Kind, Object, ObjectKey, Propagation, Selection};
 use lock_model::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -147,6 +147,14 @@ impl Inventory {
         Ok(Self { entries, stored: Some(written) })
     }
 
+    /// Removes the list of a service that is not deployed any more.
+    pub(super) async fn delete(&self, connection: &Connection) -> Result<(), DeployError> {
+        if let Some((stored, uid)) = self.stored.as_ref().and_then(|stored| Some((stored, stored.uid()?))) {
+            connection.delete(stored.key(), uid, Propagation::Background).await?;
+        }
+        Ok(())
+    }
+
     /// What is there or may be there while a new set is applied: the old entries and the new ones.
     pub(super) fn with(&self, new: &[Entry]) -> Vec<Entry> {
         let old = self.entries.iter().filter(|old| !new.iter().any(|new| new.is_of(&old.key())));
@@ -159,6 +167,11 @@ impl Inventory {
         let is_applied = |entry: &Entry| entry.uid.as_deref().is_some_and(|uid| applied.contains(uid));
         self.entries.iter().filter(|entry| !new.contains(&entry.id()) && !is_applied(entry)).collect()
     }
+}
+
+/// The name of a service's inventory.
+pub(super) fn inventory_name(service: &str) -> String {
+    format!("{PREFIX}{service}")
 }
 
 /// What becomes of an object that a service no longer has.

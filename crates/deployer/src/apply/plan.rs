@@ -8,7 +8,7 @@ use cluster::{Kind, LeasePlace, Object, ObjectKey, ReferenceReport};
 use lock_model::{Digest, ServiceName};
 use serde_json::{Map, Value};
 
-use super::inventory::{Entry, Inventory, Leftover, is_record, judge_leftover};
+use super::inventory::{Entry, Inventory, Leftover, inventory_name, is_record, judge_leftover};
 use super::kustomization::rendered;
 use super::live::{Found, Wanted, digest_of};
 use super::order::rank;
@@ -20,9 +20,9 @@ use crate::manifest::ObjectId;
 use crate::namespace::{PlannedRequest, Rendering, content, image_changes, inspect, permissions_for_jobs};
 use crate::pinned_manifests::{PinnedManifests, pin_manifests};
 use crate::plan::{Change, ChangeKind, Plan, PlanDetail};
-use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
+use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::program_search::ProgramSearch;
-use crate::request::{DeployRequest, DeployService};
+use crate::request::{DeployRequest, DeployService, RemovedServiceRule};
 use crate::rules::Violation;
 use crate::settings::{Part, PlannedSettings, logical_name, name_versions, rename};
 
@@ -51,6 +51,9 @@ impl ApplyPlan {
                 names: name.iter().cloned().collect(),
             }));
         };
+        for left in self.services.iter().filter(|service| service.has_left) {
+            add(Kind::new("v1", "ConfigMap"), &["delete"], Some(inventory_name(left.service.as_str())));
+        }
         // Where inventories are kept.
         add(Kind::new("v1", "ConfigMap"), &["get", "list", "create", "update"], None);
         add(Kind::new("v1", "Secret"), &["get", "create", "update"], Some("orchestrator-state".to_owned()));
@@ -77,12 +80,44 @@ pub struct PlannedService {
     /// Objects that it no longer has, with their UIDs, in the order in which they are removed.
     pub(super) removed: Vec<(ObjectKey, String)>,
     pub(super) inventory: Inventory,
+    /// Whether it is not deployed any more, so that its inventory goes too.
+    pub(super) has_left: bool,
 }
 
 impl PlannedService {
+    /// What becomes of the objects that its manifests have no more.
+    fn plan_removals(
+        &mut self,
+        found: &Found,
+        all: &BTreeSet<ObjectId>,
+        applied: &BTreeSet<&str>,
+        notes: &mut Vec<String>,
+        removals: &mut Vec<BatchObject>,
+    ) {
+        let name = self.service.clone();
+        for entry in self.inventory.left_over(all, applied) {
+            match judge_leftover(entry, found.live.get(&entry.key())) {
+                Leftover::Gone => {}
+                Leftover::Stay(why) => {
+                    notes.push(format!("{} of `{name}` stays although no manifest has it: {why}", entry.id()));
+                }
+                Leftover::Remove(uid) => {
+                    if let Some(live) = found.live.get(&entry.key()) {
+                        let (service, wave, wanted) = (name.clone(), self.wave, live.clone());
+                        removals.push(BatchObject { service, wave, part: BatchPart::Removed, wanted, live: None });
+                    }
+                    self.removed.push((entry.key(), uid));
+                }
+            }
+        }
+        self.removed.sort_by_key(|(key, _)| std::cmp::Reverse(rank(&Entry::new(key, None, None).id())));
+    }
+
     /// Whether anything of it is written or removed.
     pub fn changes(&self) -> bool {
-        !self.removed.is_empty() || self.objects.iter().any(|object| object.action != ObjectAction::Keep)
+        self.has_left
+            || !self.removed.is_empty()
+            || self.objects.iter().any(|object| object.action != ObjectAction::Keep)
     }
 }
 
@@ -242,6 +277,7 @@ fn empty_services(request: &DeployRequest) -> Vec<PlannedService> {
         objects: Vec::new(),
         removed: Vec::new(),
         inventory: Inventory::default(),
+        has_left: false,
     };
     request.services.iter().map(empty).collect()
 }
@@ -292,33 +328,35 @@ pub(super) fn assemble(
             }
             None => {}
         }
-        for entry in planned.inventory.left_over(&all, &uids) {
-            match judge_leftover(entry, found.live.get(&entry.key())) {
-                Leftover::Gone => {}
-                Leftover::Stay(why) => {
-                    notes.push(format!("{} of `{name}` stays although no manifest has it: {why}", entry.id()));
-                }
-                Leftover::Remove(uid) => {
-                    if let Some(live) = found.live.get(&entry.key()) {
-                        let (service, wanted) = (name.clone(), live.clone());
-                        removals.push(BatchObject {
-                            service,
-                            wave: planned.wave,
-                            part: BatchPart::Removed,
-                            wanted,
-                            live: None,
-                        });
-                    }
-                    planned.removed.push((entry.key(), uid));
-                }
+        planned.plan_removals(&found, &all, &uids, &mut notes, &mut removals);
+    }
+    for (name, inventory) in std::mem::take(&mut found.inventories) {
+        let objects = inventory.entries.len();
+        let service = ServiceName::try_from(name.as_str()).ok().filter(|_| request.has_left(&name));
+        match service.filter(|_| request.removed == RemovedServiceRule::Delete) {
+            None if request.has_left(&name) => {
+                let name = escaped(&name);
+                notes.push(format!("service `{name}` is not deployed here any more, and its objects stay: {objects}"));
+            }
+            None => {}
+            Some(service) => {
+                let mut left = PlannedService {
+                    service,
+                    wave: 0,
+                    objects: Vec::new(),
+                    removed: Vec::new(),
+                    inventory,
+                    has_left: true,
+                };
+                left.plan_removals(&found, &all, &uids, &mut notes, &mut removals);
+                let count = left.removed.len();
+                notes.push(format!(
+                    "service `{name}` is not deployed here any more, and its objects are deleted: {count}"
+                ));
+                services.push(left);
             }
         }
-        planned.removed.sort_by_key(|(key, _)| std::cmp::Reverse(rank(&Entry::new(key, None, None).id())));
     }
-    notes.extend(found.inventories.iter().map(|(service, inventory)| {
-        let objects = inventory.entries.len();
-        format!("service `{service}` is not deployed here any more, and its {objects} objects stay")
-    }));
     Ok(finished(request, manifests, services, removals, notes, (references, settings)))
 }
 

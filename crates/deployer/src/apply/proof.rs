@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::{Object, ObjectKey};
+use lock_model::ServiceName;
 use serde_json::Value;
 
 use super::inventory::Inventory;
@@ -52,6 +53,12 @@ impl ApplyTarget {
         let EnvironmentNamespace { connection, name, .. } = &self.namespace;
         let mut findings = self.namespace.prove_release(request).await?;
         let inventories = Inventory::read_all(connection, name).await?;
+        for (left, inventory) in inventories.iter().filter(|(name, _)| request.has_left(name)) {
+            let message =
+                format!("it is not deployed here any more, and its objects are there: {}", inventory.entries.len());
+            let service = ServiceName::try_from(left.as_str()).ok();
+            findings.push(Finding { service, path: None, kind: FindingKind::Left, message });
+        }
         let mut wanted: BTreeMap<&str, BTreeSet<ObjectKey>> = BTreeMap::new();
         for pinned in &manifests.objects {
             let key = Object::new(Value::Object(pinned.object.clone()))?.key().clone();

@@ -88,8 +88,12 @@ impl ApplyTarget {
         for planned in &detail.services {
             removed += self.remove(planned, &written).await?;
             let inventory = inventories.remove(&planned.service).unwrap_or_default();
-            let entries = entries(planned, &written);
-            inventory.write(connection, name, planned.service.as_str(), entries).await?;
+            if planned.has_left {
+                inventory.delete(connection).await?;
+            } else {
+                let entries = entries(planned, &written);
+                inventory.write(connection, name, planned.service.as_str(), entries).await?;
+            }
             events(DeployEvent::Finished { subject: subject_of(&planned.service), changed: planned.changes() });
         }
         self.namespace.complete(&state, &detail.request, &detail.settings).await?;
@@ -112,7 +116,9 @@ impl ApplyTarget {
         self.validate(detail).await?;
         let waves = detail.request.waves.iter().enumerate();
         let waves = waves.map(|(place, wave)| {
-            let services = detail.services.iter().filter(move |planned| planned.wave == place && planned.changes());
+            let is_written =
+                move |planned: &&PlannedService| planned.wave == place && planned.changes() && !planned.has_left;
+            let services = detail.services.iter().filter(is_written);
             (wave, services.collect::<Vec<_>>())
         });
         let waves: Vec<_> = waves.filter(|(_, services)| !services.is_empty()).collect();

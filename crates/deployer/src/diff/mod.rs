@@ -75,6 +75,8 @@ pub enum ChangeReason {
     Ownership,
     /// Its last deployment did not come to its end.
     Unfinished,
+    /// It left the lock or what is deployed, and goes.
+    Left,
 }
 
 impl ChangeReason {
@@ -92,6 +94,7 @@ impl ChangeReason {
             Self::Cluster => "edited in the cluster",
             Self::Ownership => "owners of fields",
             Self::Unfinished => "not finished",
+            Self::Left => "not deployed any more",
         }
     }
 }

@@ -10,13 +10,14 @@ use serde_json::{Map, Value};
 use super::changes::{Changing, StoredSource};
 use super::dependencies::dependency_problems;
 use super::program::HelmVersion;
+use super::removed::LeftRelease;
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::image_pinning::{Pins, UnpinnedImage};
 use crate::manifest::{self, ObjectId};
 use crate::namespace::{Live, PlannedRequest, Rendering, between, inspect, permissions_for_jobs, placed};
 use crate::plan::{Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
-use crate::request::{DeployRequest, DeployService};
+use crate::request::{DeployRequest, DeployService, RemovedServiceRule};
 use crate::settings::PlannedSettings;
 
 /// What [`apply`](crate::Target::apply) installs.
@@ -29,6 +30,8 @@ pub struct HelmPlan {
     pub not_started: Vec<UnpinnedImage>,
     /// Services whose release another program made: it gets its next revision.
     pub taken_over: Vec<ServiceName>,
+    /// Releases of services that are not deployed any more, which are uninstalled.
+    pub removed: Vec<LeftRelease>,
     /// The helm that rendered it.
     pub helm: HelmVersion,
     pub(crate) batch: Vec<BatchObject>,
@@ -114,6 +117,8 @@ pub(super) struct Found {
     pub(super) problems: Vec<DeployProblem>,
     pub(super) references: ReferenceReport,
     pub(super) settings: PlannedSettings,
+    /// Releases of services that are not deployed any more.
+    pub(super) left: Vec<LeftRelease>,
 }
 
 /// Judges what was rendered and compares it with what is stored.
@@ -124,7 +129,7 @@ pub(super) fn assemble(
     found: Found,
 ) -> Result<Plan, DeployProblems> {
     let pins = Pins::new(request.images());
-    let Found { mut problems, references, settings } = found;
+    let Found { mut problems, references, settings, left } = found;
     let (mut notes, mut batch) = (Vec::new(), settings.batch());
     let (mut changes, mut releases) = (settings.changes(), Vec::new());
     let (mut unpinned, mut not_started) = (BTreeSet::new(), BTreeSet::new());
@@ -166,6 +171,33 @@ pub(super) fn assemble(
         let (chart, values) = (service.files.clone(), service.values.clone());
         releases.push(PlannedRelease { service: name.clone(), action, wave: service.wave, chart, values, rendering });
     }
+    let mut removed = Vec::new();
+    for left in left {
+        let (service, volumes, objects) = (&left.service, left.volumes(), left.rendering.objects.len());
+        if request.removed == RemovedServiceRule::Keep {
+            notes.push(format!("service `{service}` is not deployed here any more, and its objects stay: {objects}"));
+        } else if !volumes.is_empty() {
+            notes.push(format!(
+                "service `{service}` is not deployed here any more, and stays: helm would delete {} with its release; \
+                 `helm.sh/resource-policy: keep` in the chart keeps it",
+                volumes.join(", ")
+            ));
+        } else {
+            notes.push(format!("service `{service}` is not deployed here any more: its helm release is uninstalled"));
+            changes.extend(between(service, Some(&left.rendering), &Rendering::default(), &BTreeMap::new()));
+            services.push(left.changes(&masking));
+            for object in left.rendering.objects.values() {
+                let wanted = placed(&request.namespace, object.clone());
+                let wanted = wanted.map_err(|error| {
+                    let problem = DeployProblem::new(ProblemKind::Unreadable, error.to_string()).service(service);
+                    DeployProblems::new(vec![problem]).expect("it is one")
+                })?;
+                let (service, part) = (service.clone(), BatchPart::Removed);
+                batch.push(BatchObject { service, wave: 0, part, wanted, live: None });
+            }
+            removed.push(left);
+        }
+    }
     if let Some(problems) = DeployProblems::new(problems) {
         return Err(problems);
     }
@@ -188,6 +220,7 @@ pub(super) fn assemble(
             releases,
             not_started: not_started.into_iter().collect(),
             taken_over,
+            removed,
             helm: helm.clone(),
             batch,
             settings,

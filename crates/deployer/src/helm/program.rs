@@ -173,6 +173,23 @@ impl HelmProgram {
             .run()
     }
 
+    /// Uninstalls a release; its revisions are kept.
+    pub(super) fn uninstall(
+        &self,
+        folder: &ChartFolder,
+        release: ReleaseName<'_>,
+        description: &str,
+        patience: Duration,
+    ) -> Result<Output, ProcessError> {
+        let timeout = format!("{}s", patience.as_secs().max(1));
+        self.bare_command(folder)
+            .args(["uninstall", release.name, "--namespace", release.namespace, "--kubeconfig", KUBECONFIG_FILE])
+            .args(["--keep-history", "--timeout", &timeout, "--description", description])
+            .deadline(patience + GRACE)
+            .grace(GRACE)
+            .run()
+    }
+
     fn upgrade_command(&self, folder: &ChartFolder, release: ReleaseName<'_>) -> Invocation {
         let invocation = self.command(folder, "upgrade", release).args(["--install", "--kubeconfig", KUBECONFIG_FILE]);
         match self.version.major {
@@ -183,9 +200,13 @@ impl HelmProgram {
     }
 
     fn command(&self, folder: &ChartFolder, command: &str, release: ReleaseName<'_>) -> Invocation {
-        Invocation::new(&self.program)
+        self.bare_command(folder)
             .args([command, release.name, &format!("./{CHART_FOLDER}"), "--namespace", release.namespace])
             .args(["--values", VALUES_FILE])
+    }
+
+    fn bare_command(&self, folder: &ChartFolder) -> Invocation {
+        Invocation::new(&self.program)
             .envs(&environment(folder))
             .current_dir(folder.path())
             .interrupt(&self.interrupt)

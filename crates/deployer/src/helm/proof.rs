@@ -1,5 +1,6 @@
 //! Comparing what helm stored, and what runs, with a request.
 
+use super::removed::LeftRelease;
 use super::stored::{Status, stored_releases};
 use super::target::{AppliedRelease, HelmTarget};
 use crate::error::DeployError;
@@ -41,6 +42,7 @@ impl HelmTarget {
         let mut findings = self.namespace.prove_release(request).await?;
         let connection = &self.namespace.connection;
         let stored = stored_releases(connection, &self.namespace.name).await?;
+        findings.extend(LeftRelease::of(request, &stored).iter().map(LeftRelease::finding));
         let pins = Pins::new(request.images());
         let (mut images, mut unpinned) = (Vec::new(), Vec::new());
         let (mut releases, mut containers) = (Vec::new(), Vec::new());

@@ -18,6 +18,9 @@ use crate::problem::escaped;
 /// What the description of every revision begins with that is made here; the release id follows.
 pub(super) const DESCRIPTION: &str = "orchestrator ";
 
+/// The description of a revision that a killed helm left.
+const ENDED: &str = "ended by orchestrator: the helm that worked on it is gone";
+
 /// Largest release that is read, unpacked.
 const SIZE_LIMIT: u64 = 32 * 1024 * 1024;
 
@@ -120,12 +123,18 @@ impl StoredRelease {
         StoredSource::of(&self.payload.0)
     }
 
+    /// Whether this program made the revision.
+    pub(super) fn is_ours(&self) -> bool {
+        let description = pointer_in(&self.payload.0, "/info/description").and_then(Value::as_str).unwrap_or_default();
+        description.starts_with(DESCRIPTION) || description == ENDED
+    }
+
     /// The Secret of the same revision, called failed: helm goes on from there, and nothing is uninstalled.
     pub(super) fn called_failed(&self) -> Result<Object, DeployError> {
         let Payload(mut payload) = self.payload.clone();
         if let Some(info) = payload.get_mut("info").and_then(Value::as_object_mut) {
             info.insert("status".to_owned(), "failed".into());
-            info.insert("description".to_owned(), "ended by orchestrator: the helm that worked on it is gone".into());
+            info.insert("description".to_owned(), ENDED.into());
         }
         let mut secret = self.secret.value().clone();
         let packed = pack(&payload);

@@ -15,6 +15,7 @@ use super::plan::{
     Found, HelmPlan, PlannedRelease, ReleaseAction, RenderedService, StoredState, assemble, chart_name, chart_problems,
 };
 use super::program::{Capabilities, HelmProgram, ReleaseName};
+use super::removed::LeftRelease;
 use super::render::{
     AT_ONCE, Operation, all_rendered, fail_with, in_parallel, render_again, render_for_cluster, run_blocking, words_of,
 };
@@ -33,8 +34,8 @@ use crate::settings::{PlannedSettings, rename};
 /// The releases of one environment, in one namespace of a cluster.
 #[derive(Clone)]
 pub struct HelmTarget {
-    search: ProgramSearch,
-    kubeconfig: Arc<SecretString>,
+    pub(super) search: ProgramSearch,
+    pub(super) kubeconfig: Arc<SecretString>,
     pub(super) namespace: EnvironmentNamespace,
 }
 
@@ -85,6 +86,7 @@ impl HelmTarget {
         let mut problems = foreign_charts(request, &stored);
         problems.extend(self.unserved(request, &stored).await?);
         fail_with(problems)?;
+        let left = LeftRelease::of(request, &stored);
         let capabilities = Capabilities {
             kube_version: Some(connection.server_version().await?.text),
             api_versions: connection.discovery().await?.api_versions(),
@@ -126,7 +128,7 @@ impl HelmTarget {
             });
             RenderedService { service, rendering, stored, live: live.remove(&service.name).unwrap_or_default() }
         });
-        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems, references, settings })?)
+        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems, references, settings, left })?)
     }
 
     /// How helm is found and run, with secrets that it must not show although it is not given them.
@@ -220,6 +222,7 @@ impl HelmTarget {
         waited.map_err(|error| progress.add_to(error))?;
         let kept = detail.releases.iter().filter(|release| release.action == ReleaseAction::Keep).cloned();
         self.await_jobs(detail, &names(&kept.collect::<Vec<_>>()), false, &earlier).await?;
+        self.uninstall(detail, events).await?;
         self.namespace.complete(&state, &detail.request, &detail.settings).await?;
         let namespace = self.namespace.name.clone();
         Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })

@@ -7,8 +7,8 @@ use deployer::apply::ConflictRule;
 use deployer::cluster::Kubeconfig;
 use deployer::git::process::Interrupt;
 use deployer::{
-    Applied, AppliedDetail, ApplyOptions, ApplyTarget, ChangeKind, DeployError, DeployRequest, DeployService,
-    EnvironmentNamespace, NamespaceRule, Plan, ProgramSearch, Target,
+    Applied, AppliedDetail, ApplyOptions, ApplyTarget, ChangeKind, ChangeReason, DeployError, DeployRequest,
+    DeployService, EnvironmentNamespace, NamespaceRule, Plan, ProgramSearch, RemovedServiceRule, Risk, Target,
 };
 use lock_model::Timestamp;
 use test_support::Cluster;
@@ -29,17 +29,28 @@ impl Staging {
         cluster.fake_nodes_or_skip(1)?;
         let namespace = cluster.fake_namespace("apply");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let target = Self::target_of(cluster, &runtime, &namespace, Duration::from_secs(90), take);
+        Some(Self { cluster, namespace, runtime, target })
+    }
+
+    /// The same target, which waits for a moment only.
+    fn short(&self) -> Target {
+        Self::target_of(self.cluster, &self.runtime, &self.namespace, Duration::from_secs(5), &[])
+    }
+
+    fn target_of(
+        cluster: &Cluster,
+        runtime: &tokio::runtime::Runtime,
+        namespace: &str,
+        patience: Duration,
+        take: &[&str],
+    ) -> Target {
         let kubeconfig = Kubeconfig::parse(cluster.kubeconfig().as_bytes(), None, &BTreeSet::new()).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(90);
-        let opened = EnvironmentNamespace::new(&kubeconfig, &namespace, "forge/shop", deadline, Interrupt::new());
+        let deadline = Instant::now() + patience;
+        let opened = EnvironmentNamespace::new(&kubeconfig, namespace, "forge/shop", deadline, Interrupt::new());
         let opened = runtime.block_on(opened).unwrap();
         let rule = ConflictRule::new(take.iter().map(|name| (*name).to_owned()).collect());
-        Some(Self {
-            cluster,
-            namespace,
-            runtime,
-            target: Target::Apply(ApplyTarget::new(ProgramSearch::new(""), opened, rule)),
-        })
+        Target::Apply(ApplyTarget::new(ProgramSearch::new(""), opened, rule))
     }
 
     /// A request with services without images: name, and manifests in one file.
@@ -302,4 +313,44 @@ fn w2_a_namespace_and_a_kind_of_the_plan_come_first_and_the_rest_is_validated_th
     staging.kubectl("delete widget w");
     let proof = staging.runtime.block_on(staging.target.prove(&request("3"))).unwrap();
     assert!(proof.findings[0].message.contains("Widget"), "{:?}", proof.findings);
+}
+
+#[test]
+fn a_service_that_left_is_removed_on_request_apart_from_what_holds_data_and_what_is_left_out_for_a_time() {
+    let Some(staging) = Staging::new_or_skip(&[]) else { return };
+    let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: data, annotations: { a: b } }\nspec: { \
+                 storageClassName: none, accessModes: [ReadWriteOnce], resources: { requests: { storage: 1Gi } } }\n---\n";
+    let both = format!("{}{claim}", map("of-web", "a: '1'"));
+    let all = [("cart", map("of-cart", "a: '1'")), ("web", both)];
+    let all: Vec<(&str, &str)> = all.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    // Nothing binds the claim: it is written, and the wait for it ends.
+    let plan = staging.plan(&staging.request(&all)).unwrap();
+    let options = ApplyOptions::new("lena", Timestamp::from_unix_seconds(1_800_000_000));
+    drop(staging.runtime.block_on(staging.short().apply(&plan, &options, &|_| ())));
+    assert!(!staging.uid("pvc/data").is_empty() && !staging.uid("configmap/of-web").is_empty());
+
+    let mut request = staging.request(&all[..1]);
+    request.removed = RemovedServiceRule::Delete;
+    request.paused = BTreeSet::from(["web".try_into().unwrap()]);
+    let (plan, _) = staging.deploy(&request);
+    assert!(plan.notes.iter().all(|note| !note.contains("web")), "{:?}", plan.notes);
+    request.paused.clear();
+    let findings = |request: &DeployRequest| {
+        let proof = staging.runtime.block_on(staging.target.prove(request)).unwrap();
+        proof.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    assert!(findings(&request).contains("`web`: it is not deployed here any more, and its objects are there: 2"));
+    let (plan, _) = staging.deploy(&request);
+    assert!(plan.changes.iter().any(|change| change.path == "ConfigMap/of-web" && change.kind == ChangeKind::Removed));
+    let web = plan.services.iter().find(|service| service.service.as_str() == "web").unwrap();
+    assert_eq!(web.reasons, BTreeSet::from([ChangeReason::Left]));
+    assert!(web.objects.len() == 1 && web.objects[0].risks.contains(&Risk::Deletion), "{:?}", web.objects);
+    assert!(
+        plan.notes.iter().any(|note| note.contains("PersistentVolumeClaim/data of `web` stays")),
+        "{:?}",
+        plan.notes
+    );
+    assert!(staging.uid("configmap/of-web").is_empty() && !staging.uid("pvc/data").is_empty());
+    assert!(staging.uid("configmap/orchestrator-inventory-web").is_empty());
+    assert_eq!(findings(&request), "");
 }

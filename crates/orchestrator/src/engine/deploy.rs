@@ -248,7 +248,7 @@ fn rendered(plan: &Plan, planned: &RenderPlan, applied: &RenderApplied, branch: 
 fn installed(plan: &Plan, planned: &HelmPlan, applied: &HelmApplied) -> String {
     let changed = planned.releases.iter().filter(|release| release.action != ReleaseAction::Keep).count();
     let namespace = &applied.namespace;
-    if changed == 0 {
+    if changed + planned.removed.len() == 0 {
         return format!("no change in namespace {namespace}");
     }
     let objects = count(plan.changes.len(), "object");
@@ -256,8 +256,12 @@ fn installed(plan: &Plan, planned: &HelmPlan, applied: &HelmApplied) -> String {
         0 => String::new(),
         several => format!(", {several} taken over"),
     };
+    let removed = match planned.removed.len() {
+        0 => String::new(),
+        several => format!(", {several} uninstalled"),
+    };
     format!(
-        "{changed} of {} in namespace {namespace}, {objects} changed{taken_over}",
+        "{changed} of {} in namespace {namespace}, {objects} changed{taken_over}{removed}",
         count(applied.releases.len(), "helm release")
     )
 }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use config::{Deployment, Environment, ServiceSettings, SourceFiles, SourceFolder, TestHooks, Variable};
+use config::{Deployment, Environment, Removed, ServiceSettings, SourceFiles, SourceFolder, TestHooks, Variable};
 use deployer::RenderFolder;
 use deployer::apply::ConflictRule;
 use deployer::settings::{Part, config_name, secret_name};
 use deployer::{
     AwaitedJobs, DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace,
-    UnpinnedImageRule, Wave,
+    RemovedServiceRule, UnpinnedImageRule, Wave,
 };
 use git::GitOptions;
 use ledger::Ledger;
@@ -112,6 +112,10 @@ impl Planning<'_> {
             request.occupied = OccupiedPlace::TakeOver;
         }
         request.platform_digests = platform_digests(self.lock);
+        request.removed = match environment.removed {
+            Removed::Keep => RemovedServiceRule::Keep,
+            Removed::Delete => RemovedServiceRule::Delete,
+        };
         request.test_hooks = match target {
             config::Target::Helm(target) if target.test_hooks == TestHooks::Refuse => UnpinnedImageRule::Refuse,
             config::Target::Helm(_) | config::Target::Render(_) | config::Target::Apply(_) => UnpinnedImageRule::List,
@@ -144,6 +148,7 @@ impl Planning<'_> {
                         }
                         Err(unreadable) => {
                             request.other_images.extend(pin(service));
+                            request.paused.insert(name.clone());
                             unread.push(unreadable);
                         }
                     }
@@ -153,6 +158,7 @@ impl Planning<'_> {
                     if passed {
                         expired.push((name.clone(), until.to_string()));
                     }
+                    request.paused.insert(name.clone());
                     format!("{reason} ({owner}, until {until})")
                 }
                 Deployment::LockedOnly { reason } => reason,
