@@ -18,6 +18,7 @@ mod cluster_faults;
 mod cluster_first_user;
 mod cluster_health;
 mod cluster_keys;
+mod cluster_kill;
 mod cluster_plans;
 mod cluster_probes;
 mod cluster_reports;

@@ -1,0 +1,117 @@
+//! A run that is killed around helm, and the same command again.
+//!
+//! A `helm` in front of the real one ends its caller with signal 9. What the killed run held, its lease above all, stays
+//! as it is: the next run waits until the lease has ended.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use test_support::Cluster;
+
+use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES};
+
+/// Keeps helm at work for some seconds, with a release that is pending.
+const HOOK: &str = r#"---
+apiVersion: batch/v1
+kind: Job
+metadata: { name: {{ .Release.Name }}-migrate, annotations: { helm.sh/hook: "pre-install,pre-upgrade" } }
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - name: migrate
+        image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+        command: [sh, -c, "sleep 4"]
+"#;
+
+/// When the caller of helm is killed.
+#[derive(Clone, Copy, Debug)]
+enum Kill {
+    /// Before helm does anything.
+    Before,
+    /// With helm, whose release is pending: the machine of the job is gone.
+    WithHelm,
+    /// While helm works, which goes on and finishes without it.
+    WithoutHelm,
+    /// After helm has ended.
+    After,
+}
+
+impl Kill {
+    /// What the program in front of helm does instead of its first upgrade.
+    const fn script(self) -> &'static str {
+        match self {
+            Self::Before => "kill -9 $PPID; exit 1",
+            Self::WithHelm => "\"$helm\" \"$@\" & child=$!; sleep 2; kill -9 $PPID $child; exit 1",
+            Self::WithoutHelm => "\"$helm\" \"$@\" & sleep 2; kill -9 $PPID; wait; exit 0",
+            Self::After => "\"$helm\" \"$@\"; kill -9 $PPID; exit 1",
+        }
+    }
+}
+
+/// Puts the killing program in front of helm; it kills once.
+fn arm(staging: &ClusterShop<'_>, kill: Kill) {
+    let (program, done) = (staging.shop.join("tools/helm"), staging.shop.join("killed"));
+    let helm = fs::read_link(&program).unwrap();
+    fs::remove_file(&program).unwrap();
+    let text = format!(
+        "#!/bin/sh\nhelm='{}'\ncase \" $* \" in\n*' --dry-run'*) ;;\n' upgrade '*) if [ ! -e '{done}' ]; then : > '{done}'; {}; \
+         fi ;;\nesac\nexec \"$helm\" \"$@\"\n",
+        helm.display(),
+        kill.script(),
+        done = done.display(),
+    );
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Kills the first deployment, or the one after it, and runs the same command again.
+fn killed(cluster: &Cluster, kill: Kill, is_first: bool) {
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let chart = format!("{DEPLOYMENT}{HOOK}");
+    let kubectl = |words: &[&str]| cluster.kubectl(&[words, &["--namespace", &staging.namespace]].concat());
+    if !is_first {
+        staging.merge_chart(2, SERVES, &chart);
+        staging.ends("run staging", 0);
+    }
+    let uid = || kubectl(&["get", "deployment/shop-cart", "--output=jsonpath={.metadata.uid}", "--ignore-not-found"]);
+    let before = (uid(), staging.revisions());
+    let digest = staging.merge_chart(3, SERVES, &chart);
+    arm(&staging, kill);
+    let run = staging.command(&[], "run staging").run();
+    assert_eq!(run.signal(), Some(9), "{kill:?}, first: {is_first}: {run}");
+
+    staging.ends("run staging", 0);
+    assert_eq!(staging.running(), [digest], "{kill:?}, first: {is_first}");
+    staging.ends("verify staging", 0);
+    // Forward, in the same release: what was there is not installed anew, and nothing stays pending.
+    assert!(before.0.is_empty() || uid() == before.0, "{kill:?}, first: {is_first}");
+    let revisions = staging.revisions();
+    assert!(revisions > before.1 && revisions <= before.1 + 2, "{kill:?}, first: {is_first}: {revisions} revisions");
+    let status = ["get", "secret", "--selector=owner=helm", "--output=jsonpath={.items[*].metadata.labels.status}"];
+    assert!(!kubectl(&status).contains("pending"), "{kill:?}, first: {is_first}: {}", kubectl(&status));
+    // Nothing is done twice.
+    staging.ends("run staging", 0);
+    assert_eq!(staging.revisions(), revisions, "{kill:?}, first: {is_first}");
+}
+
+#[test]
+fn f2_a_run_that_is_killed_around_helm_is_taken_forward_by_the_same_command() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let kills = [
+        (Kill::Before, false),
+        (Kill::WithHelm, false),
+        (Kill::WithHelm, true),
+        (Kill::WithoutHelm, false),
+        (Kill::After, false),
+        (Kill::After, true),
+    ];
+    // Each waits for the lease of the run that was killed: side by side.
+    std::thread::scope(|scope| {
+        for (kill, is_first) in kills {
+            scope.spawn(move || killed(cluster, kill, is_first));
+        }
+    });
+}
