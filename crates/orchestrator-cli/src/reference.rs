@@ -113,7 +113,7 @@ mod tests {
             "\n## orchestrator history show\n",
             "| `-n`, `--limit <N>` | At most this many, the newest. |",
             "Default: `deploy/**`, `orchestrator/**`, `tag:release-*`, `tag:migrated-*`. |",
-            "| `<KIND>` | The format. Values: `lock`, `metadata`, `config`, `ledger-record`, `report`, `evidence`. |",
+            "| `<KIND>` | The format. Values: `lock`, `metadata`, `config`, `ledger-record`, `report`, `evidence`, `plan`. |",
             "| `<SHELL>` | The shell. Values: `bash`, ",
         ] {
             assert!(page.contains(line), "{line}");
