@@ -449,7 +449,7 @@ fn a_chart_needs_another_target() {
     let cart = shop.new_version("shop-cart", 2, Built::Yes);
     shop.push_to_dev(&[("services/shop-cart", &cart)], "cart 2");
     shop.merge_dev_past_rules();
-    refuses(&shop, "run staging", 2, &["shop-cart", "this is a chart", "helm template", "hint: nothing was deployed"]);
+    refuses(&shop, "run staging", 2, &["shop-cart", "this is a chart", "`target.chart`", "hint: nothing was deployed"]);
     assert_eq!(shop.head("deploy/staging"), None);
 }
 
