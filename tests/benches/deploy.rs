@@ -2,7 +2,6 @@
 //!
 //! The floor is the same objects by one `kubectl apply`, in a namespace of its own, with images that the node has already.
 
-#![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
 #![expect(clippy::string_slice, reason = "names and commits are ASCII")]
 
@@ -21,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use test_support::Cluster;
 use test_support::bench::{self, Missing, Part};
-use test_support::measure::{Mode, Quantity, Table, fastest};
+use test_support::measure::{self, Mode, Quantity, Table, fastest};
 
 use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES};
 
@@ -29,18 +28,7 @@ use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES};
 const FIRST: u32 = 2;
 
 fn main() {
-    let mode = Mode::from_arguments();
-    let mut table = Table::new("deploy");
-    if let Err(missing) = measure(mode, &mut table) {
-        return bench::skip(&missing.to_string());
-    }
-    match mode {
-        Mode::Measure => {
-            println!("\n{table}");
-            table.keep();
-        }
-        Mode::Smoke => println!("the bench works; nothing is measured without `--bench`"),
-    }
+    measure::run("deploy", measure);
 }
 
 fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
@@ -65,9 +53,9 @@ fn nine(mode: Mode, cluster: &'static Cluster, helm: &Part, table: &mut Table) {
     table.beside("the same objects by one `kubectl apply`: the floor", Quantity::Time(floor), None);
 
     let helms = train.count_helm();
-    let before = dispatched(cluster);
+    let before = cluster.requests_of_users();
     train.staging.ends_with(&train.kubeconfig, "run staging", 0);
-    let requests = dispatched(cluster) - before;
+    let requests = cluster.requests_of_users() - before;
     let again = fastest(mode.choose(5, 1), || drop(train.staging.ends_with(&train.kubeconfig, "run staging", 0)));
     table.at_most("the same again, proven", Quantity::Time(again), None, Quantity::Time(Duration::from_millis(1100)));
     table.at_most("API requests of it", Quantity::Count(requests), None, Quantity::Count(40));
@@ -232,14 +220,4 @@ fn within(object: &str, namespace: &str) -> String {
     let name = object.split("metadata: { name: ").nth(1).unwrap().split(' ').next().unwrap();
     let placed = object.replacen("metadata: { name: ", &format!("metadata: {{ namespace: {namespace}, name: "), 1);
     format!("---\n{}", placed.replace("SELF", name))
-}
-
-/// The requests that the API server has let through for users without a privilege of their own.
-fn dispatched(cluster: &Cluster) -> u64 {
-    let metrics = cluster.kubectl(&["get", "--raw", "/metrics"]);
-    let lines = metrics.lines().filter(|line| {
-        line.starts_with("apiserver_flowcontrol_dispatched_requests_total")
-            && line.contains("flow_schema=\"global-default\"")
-    });
-    lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
 }

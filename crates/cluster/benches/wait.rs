@@ -3,7 +3,6 @@
 //! The nodes are fake, so that pods cost nothing and the API server has to tell of all of them at once. How long a wait
 //! lags behind is measured against a `kubectl get --watch` beside it, whose lines get their time as they arrive.
 
-#![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
 
 use std::collections::BTreeSet;
@@ -19,23 +18,12 @@ use std::time::{Duration, Instant};
 use cluster::{Awaited, Connection, Kind, Kubeconfig, ObjectKey, Patience, WaitEnd, WaitOptions};
 use test_support::Cluster;
 use test_support::bench::{self, Missing, Part};
-use test_support::measure::{Mode, Quantity, Table, own_peak_memory};
+use test_support::measure::{self, Mode, Quantity, Table, own_peak_memory};
 
 const TIME_LIMIT: Duration = Duration::from_secs(600);
 
 fn main() {
-    let mode = Mode::from_arguments();
-    let mut table = Table::new("cluster-wait");
-    if let Err(missing) = measure(mode, &mut table) {
-        return bench::skip(&missing.to_string());
-    }
-    match mode {
-        Mode::Measure => {
-            println!("\n{table}");
-            table.keep();
-        }
-        Mode::Smoke => println!("the bench works; nothing is measured without `--bench`"),
-    }
+    measure::run("cluster-wait", measure);
 }
 
 fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
@@ -47,12 +35,11 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     if cluster.fake_nodes_or_skip(20).is_none() {
         return bench::part("kwok").map(drop);
     }
-    let (ours, requests) = of_us(&cluster, count);
-    let lag = Quantity::Time(ours.lag);
+    let (ours, requests, waited) = of_us(&cluster, count);
+    let lag = Quantity::Time(ours);
     table.at_most(&format!("{count} Deployments: after the last is ready"), lag, None, seconds(1));
-    let each_second = Quantity::Time(Duration::from_secs(1).mul_f64(requests));
-    let one = Quantity::Time(Duration::from_secs(1));
-    table.at_most("requests while it waits, each second (as a time: 1 s is one)", each_second, None, one);
+    let each_second = Quantity::Count(waited.as_secs());
+    table.at_most("requests while it waits; one a second", Quantity::Count(requests), None, each_second);
     let memory = Quantity::Bytes(own_peak_memory());
     table.at_most("memory of the whole bench, which holds the wait", memory, None, Quantity::Bytes(150_000_000));
     for (name, part) in &helms {
@@ -60,11 +47,11 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
         table.beside(
             &format!("the same beside `{name}`: `upgrade --install --wait`"),
             lag,
-            Some(Quantity::Time(theirs.lag)),
+            Some(Quantity::Time(theirs)),
         );
     }
     let theirs = of_kubectl(&cluster, &kubectl, count);
-    table.beside("the same beside `kubectl rollout status`, one after another", lag, Some(Quantity::Time(theirs.lag)));
+    table.beside("the same beside `kubectl rollout status`, one after another", lag, Some(Quantity::Time(theirs)));
     Ok(())
 }
 
@@ -72,14 +59,9 @@ fn seconds(number: u64) -> Quantity {
     Quantity::Time(Duration::from_secs(number))
 }
 
-/// How a wait went.
-struct Waited {
-    /// From the moment in which the last Deployment was ready to the end of the wait.
-    lag: Duration,
-}
-
-/// Our wait; it stands before the objects are there. Also how many requests it sent each second, after the first ones.
-fn of_us(cluster: &Cluster, count: usize) -> (Waited, f64) {
+/// Our wait, which begins before the objects are there: the time since the last Deployment was ready, and how many requests
+/// it sent in which time.
+fn of_us(cluster: &Cluster, count: usize) -> (Duration, u64, Duration) {
     let namespace = cluster.fake_namespace("ours");
     // Of no group that the API server exempts from its queues: so its requests can be told from those of the others.
     let rights = ["create", "clusterrolebinding", "waiter", "--clusterrole=cluster-admin", "--user=waiter"];
@@ -99,26 +81,16 @@ fn of_us(cluster: &Cluster, count: usize) -> (Waited, f64) {
         (outcome.end, Instant::now())
     });
     std::thread::sleep(Duration::from_secs(3));
-    let (before, start) = (dispatched(cluster), Instant::now());
+    let (before, start) = (cluster.requests_of_users(), Instant::now());
     cluster.apply(&manifests(count, Some(&namespace)));
     let (end, at) = runtime.block_on(waiting).unwrap();
     assert_eq!(end, WaitEnd::Ready);
-    let requests = dispatched(cluster) - before;
-    (Waited { lag: observer.lag(at) }, requests / (at - start).as_secs_f64())
+    let requests = cluster.requests_of_users() - before;
+    (observer.lag(at), requests, at - start)
 }
 
-/// The requests that the API server has let through for users without a privilege of their own.
-fn dispatched(cluster: &Cluster) -> f64 {
-    let metrics = cluster.kubectl(&["get", "--raw", "/metrics"]);
-    let lines = metrics.lines().filter(|line| {
-        line.starts_with("apiserver_flowcontrol_dispatched_requests_total")
-            && line.contains("flow_schema=\"global-default\"")
-    });
-    lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
-}
-
-/// helm installs a chart of them all and waits.
-fn of_helm(cluster: &Cluster, helm: &Part, count: usize) -> Waited {
+/// `helm upgrade --install --wait` of a chart of them all: the time since the last Deployment was ready.
+fn of_helm(cluster: &Cluster, helm: &Part, count: usize) -> Duration {
     let namespace = cluster.fake_namespace("helm");
     let folder = tempfile::tempdir().unwrap();
     let chart = folder.path().join("chart");
@@ -139,18 +111,18 @@ fn of_helm(cluster: &Cluster, helm: &Part, count: usize) -> Waited {
     let output = command.output().unwrap();
     let at = Instant::now();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Waited { lag: observer.lag(at) }
+    observer.lag(at)
 }
 
-/// What a script does: one `kubectl rollout status` after another.
-fn of_kubectl(cluster: &Cluster, kubectl: &Part, count: usize) -> Waited {
+/// The same for what a script does: one `kubectl rollout status` after another.
+fn of_kubectl(cluster: &Cluster, kubectl: &Part, count: usize) -> Duration {
     let namespace = cluster.fake_namespace("kubectl");
     let observer = Observer::start(cluster, &namespace, count);
     cluster.apply(&manifests(count, Some(&namespace)));
     for number in 0..count {
         rollout_status(kubectl, &cluster.kubeconfig_path(), &namespace, &name(number));
     }
-    Waited { lag: observer.lag(Instant::now()) }
+    observer.lag(Instant::now())
 }
 
 fn rollout_status(kubectl: &Part, kubeconfig: &Path, namespace: &str, name: &str) {

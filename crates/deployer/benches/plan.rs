@@ -3,7 +3,6 @@
 //! 500 services of three objects each are deployed; then ten of them change, and the deployment is planned again. Beside it
 //! stands `kubectl diff --server-side` for the same manifests, which a user would run instead.
 
-#![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
 
 use std::collections::BTreeSet;
@@ -17,24 +16,13 @@ use deployer::{ApplyOptions, ApplyTarget, DeployRequest, DeployService, Environm
 use lock_model::Timestamp;
 use test_support::Cluster;
 use test_support::bench::{self, Missing};
-use test_support::measure::{Mode, Quantity, Table, fastest};
+use test_support::measure::{self, Mode, Quantity, Table, fastest};
 
 /// How many services have another version the second time.
 const CHANGED: usize = 10;
 
 fn main() {
-    let mode = Mode::from_arguments();
-    let mut table = Table::new("plan");
-    if let Err(missing) = measure(mode, &mut table) {
-        return bench::skip(&missing.to_string());
-    }
-    match mode {
-        Mode::Measure => {
-            println!("\n{table}");
-            table.keep();
-        }
-        Mode::Smoke => println!("the bench works; nothing is measured without `--bench`"),
-    }
+    measure::run("plan", measure);
 }
 
 fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {

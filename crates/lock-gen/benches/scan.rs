@@ -25,13 +25,7 @@ fn main() {
     }
     let mode = Mode::from_arguments();
     let table = bench(mode);
-    match mode {
-        Mode::Measure => {
-            println!("\n{table}");
-            table.keep();
-        }
-        Mode::Smoke => println!("the bench works; nothing is measured without `--bench`"),
-    }
+    table.finish(mode);
 }
 
 /// Prints the number of submodules and the most memory that was used, in bytes.

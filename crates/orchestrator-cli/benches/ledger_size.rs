@@ -2,7 +2,6 @@
 //!
 //! Without `--bench` the ledger is small, and the bench shows only that it works.
 
-#![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
 
 use std::fs;
@@ -56,13 +55,7 @@ fn main() {
     table.at_most("the same in a fresh clone", Quantity::Time(fresh.0), None, limit(30));
     table.at_most("memory, warm", Quantity::Bytes(warm.1), None, memory);
     table.at_most("memory, in a fresh clone", Quantity::Bytes(fresh.1), None, memory);
-    match mode {
-        Mode::Measure => {
-            println!("\n{table}");
-            table.keep();
-        }
-        Mode::Smoke => println!("the bench works; nothing is measured without `--bench`"),
-    }
+    table.finish(mode);
 }
 
 /// The time of one `status`, and the most memory that it had at once.

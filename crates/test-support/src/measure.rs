@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::time::{Duration, Instant};
 
+use crate::bench::{self, Missing};
 use crate::environment;
 
 /// How a bench was started.
@@ -33,6 +34,15 @@ impl Mode {
             Self::Measure => measure,
             Self::Smoke => smoke,
         }
+    }
+}
+
+/// A bench with one table, which is reported as skipped where a part of the test bench is missing.
+pub fn run(name: &'static str, measure: impl FnOnce(Mode, &mut Table) -> Result<(), Missing>) {
+    let (mode, mut table) = (Mode::from_arguments(), Table::new(name));
+    match measure(mode, &mut table) {
+        Ok(()) => table.finish(mode),
+        Err(missing) => bench::skip(&missing.to_string()),
     }
 }
 
@@ -187,8 +197,19 @@ impl Table {
         ]);
     }
 
-    /// Keeps the table as `target/bench/tables/NAME.md`.
-    pub fn keep(&self) {
+    /// Prints the table and keeps it as `target/bench/tables/NAME.md`; or says that the bench works.
+    #[expect(clippy::print_stdout, reason = "a bench prints its table")]
+    pub fn finish(&self, mode: Mode) {
+        match mode {
+            Mode::Measure => {
+                println!("\n{self}");
+                self.keep();
+            }
+            Mode::Smoke => println!("the bench works; nothing is measured without `--bench`"),
+        }
+    }
+
+    fn keep(&self) {
         let folder = environment::workspace().join("target/bench/tables");
         fs::create_dir_all(&folder).expect("the folder of the tables can be made");
         fs::write(folder.join(format!("{}.md", self.name)), self.to_string()).expect("the table can be written");

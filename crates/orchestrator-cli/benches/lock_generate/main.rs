@@ -3,7 +3,6 @@
 //! Every program asks the same docker-registry for the same images. Without `--bench` everything happens once and small,
 //! so that `cargo test --all-targets` shows that this works.
 
-#![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
 #![expect(clippy::string_slice, reason = "digests are hexadecimal")]
 
@@ -21,24 +20,13 @@ use std::time::{Duration, Instant};
 use lock_model::{Lock, LockParts};
 use process::{EnvVars, Invocation, Program};
 use test_support::bench::{self, Missing};
-use test_support::measure::{Mode, Quantity, Table, fastest};
+use test_support::measure::{self, Mode, Quantity, Table, fastest};
 use test_support::{GitShim, RegistryRelease, Skopeo};
 
 use crate::shop::{NO_IMAGES, ONE_PLATFORM, Shop, TWO_PLATFORMS};
 
 fn main() {
-    let mode = Mode::from_arguments();
-    let mut table = Table::new("orchestrator");
-    if let Err(missing) = measure(mode, &mut table) {
-        return bench::skip(&missing.to_string());
-    }
-    match mode {
-        Mode::Measure => {
-            println!("\n{table}");
-            table.keep();
-        }
-        Mode::Smoke => println!("the bench works; nothing is measured without `--bench`"),
-    }
+    measure::run("orchestrator", measure);
 }
 
 fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {

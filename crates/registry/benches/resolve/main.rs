@@ -3,7 +3,6 @@
 //! The registry is nginx with the answers as files, the client a process of its own. Without `--bench` everything
 //! happens once and small, so that `cargo test --all-targets` shows that this works.
 
-#![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
 
 mod client;
@@ -43,13 +42,7 @@ fn main() {
     long_way(mode, &mut table);
     multiplexed(mode, &mut table);
     tokens(mode, &mut table);
-    match mode {
-        Mode::Measure => {
-            println!("\n{table}");
-            table.keep();
-        }
-        Mode::Smoke => println!("the bench works; nothing is measured without `--bench`"),
-    }
+    table.finish(mode);
 }
 
 /// What one request costs us.

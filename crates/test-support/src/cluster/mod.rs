@@ -161,6 +161,19 @@ impl Cluster {
         space::run(self.kubectl_command().args(args))
     }
 
+    /// How many requests the API server has let through for users of [`Cluster::kubeconfig_as`] that are in no group.
+    ///
+    /// Administrators are exempt from its queues, and controllers have queues of their own.
+    pub fn requests_of_users(&self) -> u64 {
+        let metrics = self.kubectl(&["get", "--raw", "/metrics"]);
+        let lines = metrics.lines().filter(|line| {
+            line.starts_with("apiserver_flowcontrol_dispatched_requests_total")
+                && line.contains("flow_schema=\"global-default\"")
+        });
+        let counts = lines.filter_map(|line| line.rsplit_once(' '));
+        counts.map(|(_, count)| count.parse::<u64>().expect("the API server counts requests")).sum()
+    }
+
     /// Applies objects, as YAML documents; a failure is a panic.
     #[track_caller]
     pub fn apply(&self, objects: &str) {
