@@ -31,6 +31,14 @@ pub struct ForeignFields {
     pub more: usize,
 }
 
+impl ForeignFields {
+    /// The fields in one line: the first few, and how many more there are.
+    pub fn fields_in_short(&self) -> String {
+        let more = if self.more == 0 { String::new() } else { format!(" and {} more", self.more) };
+        format!("{}{more}", self.fields.join(", "))
+    }
+}
+
 /// Looks at every object of a service.
 pub(crate) async fn foreign_fields(
     connection: &Connection,

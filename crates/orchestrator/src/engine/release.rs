@@ -157,13 +157,12 @@ impl Engine<'_> {
             Err(error) => return vec![format!("whether objects keep fields of other programs is not known: {error}")],
         };
         let sentence = |fields: deployer::ForeignFields| {
-            let more = if fields.more == 0 { String::new() } else { format!(" and {} more", fields.more) };
             format!(
-                "{}: {} keeps what `{}` wrote, which is not in the release: {}{more}",
+                "{}: {} keeps what `{}` wrote, which is not in the release: {}",
                 fields.service,
                 fields.object,
                 fields.manager,
-                fields.fields.join(", ")
+                fields.fields_in_short()
             )
         };
         kept.into_iter().map(sentence).collect()

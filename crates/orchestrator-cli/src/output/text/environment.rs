@@ -108,8 +108,7 @@ impl Text for DriftReport {
                 table.row([service, word, change.path.as_str()]).paint("since the deployment", Tone::Doubtful);
             }
             for foreign in &self.foreign_fields {
-                let more = if foreign.more == 0 { String::new() } else { format!(" and {} more", foreign.more) };
-                let what = format!("{} by `{}`: {}{more}", foreign.object, foreign.manager, foreign.fields.join(", "));
+                let what = format!("{} by `{}`: {}", foreign.object, foreign.manager, foreign.fields_in_short());
                 table.row([foreign.service.as_str(), "fields", &what]).paint("since the deployment", Tone::Doubtful);
             }
             text = text + "\n" + table + plan::edited(&self.services);
