@@ -17,40 +17,7 @@ if [ -e "$SHOP_STATE/leak" ]; then cat "$SHOP_STATE/leak"; exit 1; fi
 echo fine
 "#;
 
-/// A workload that reads its settings in the three ways there are; `NAME` is its service.
-const READER: &str = r#"apiVersion: apps/v1
-kind: Deployment
-metadata: { name: NAME }
-spec:
-  selector: { matchLabels: { app: NAME } }
-  template:
-    metadata: { labels: { app: NAME } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-      - name: app
-        image: "IMAGE:latest"
-        imagePullPolicy: IfNotPresent
-        envFrom: [{ configMapRef: { name: NAME-config } }]
-        env: [{ name: LOGIN, valueFrom: { secretKeyRef: { name: NAME-secret, key: LOGIN } } }]
-        volumeMounts: [{ name: settings, mountPath: /settings }]
-        readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
-      volumes: [{ name: settings, configMap: { name: NAME-config } }]
-"#;
-
-/// The variables that the settings of both services come from.
-fn settings_of_a_job(cart: &str) -> Vec<(&str, &str)> {
-    vec![
-        ("SHOP_CART_CONFIG", cart),
-        ("SHOP_WEB_CONFIG", "A=web"),
-        ("SHOP_CART_SECRETS", "TOKEN=token-of-cart-0451"),
-        ("SHOP_WEB_SECRETS", "TOKEN=token-of-web-0451"),
-        ("LOGIN_CART", "cart-login-1"),
-        ("LOGIN_WEB", "web-login-1"),
-    ]
-}
-
-/// The same without settings.
+/// A workload without settings; `NAME` is its service.
 const PLAIN: &str = r#"apiVersion: apps/v1
 kind: Deployment
 metadata: { name: NAME }
@@ -66,6 +33,29 @@ spec:
         imagePullPolicy: IfNotPresent
         readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
 "#;
+
+/// The same, which reads its settings in the three ways there are.
+fn reader() -> String {
+    let container = r"        envFrom: [{ configMapRef: { name: NAME-config } }]
+        env: [{ name: LOGIN, valueFrom: { secretKeyRef: { name: NAME-secret, key: LOGIN } } }]
+        volumeMounts: [{ name: settings, mountPath: /settings }]
+";
+    let probe = "        readinessProbe:";
+    PLAIN.replace(probe, &format!("{container}{probe}"))
+        + "      volumes: [{ name: settings, configMap: { name: NAME-config } }]\n"
+}
+
+/// The variables that the settings of both services come from.
+fn settings_of_a_job(cart: &str) -> Vec<(&str, &str)> {
+    vec![
+        ("SHOP_CART_CONFIG", cart),
+        ("SHOP_WEB_CONFIG", "A=web"),
+        ("SHOP_CART_SECRETS", "TOKEN=token-of-cart-0451"),
+        ("SHOP_WEB_SECRETS", "TOKEN=token-of-web-0451"),
+        ("LOGIN_CART", "cart-login-1"),
+        ("LOGIN_WEB", "web-login-1"),
+    ]
+}
 
 impl ClusterShop<'_> {
     fn kubectl_here(&self, words: &[&str]) -> String {
@@ -102,7 +92,7 @@ fn p20_b34_plain_manifests_get_the_present_version_of_their_settings_and_only_it
     };
     staging.shop.work_on("dev").write_executable("tests/check", LEAK);
     staging.shop.commit_and_push("dev", "a suite that prints too much");
-    staging.merge_readers(2, READER);
+    staging.merge_readers(2, &reader());
     let ran = staging.ends_in(&job("A=1"), "run staging", 0);
     // A secret that is made or taken apart here is masked in the log of a job before anything can print it.
     for masked in ["::add-mask::token-of-cart-0451\n", "::add-mask::cart:cart-login-1\n"] {
@@ -136,7 +126,7 @@ fn p20_b34_plain_manifests_get_the_present_version_of_their_settings_and_only_it
     std::fs::remove_file(leak).unwrap();
 
     // A rollback brings the configuration of its release back.
-    staging.merge_readers(3, &READER.replace("periodSeconds: 1", "periodSeconds: 2"));
+    staging.merge_readers(3, &reader().replace("periodSeconds: 1", "periodSeconds: 2"));
     staging.ends_in(&job("A=3"), "run staging", 0);
     staging.ends_in(&job("A=3"), "rollback staging --reason \"carts are empty\"", 0);
     let name = field("{.spec.template.spec.containers[0].envFrom[0].configMapRef.name}");
@@ -174,7 +164,7 @@ fn kustomizations_there_and_back(program: &str) {
         return;
     };
     let Some(staging) = staging.with_program_or_skip(program, program) else { return };
-    let app = READER.replace("NAME", "shop-cart");
+    let app = reader().replace("NAME", "shop-cart");
     let from = app.find("        envFrom").unwrap()..app.find("        readinessProbe").unwrap();
     let app = app
         .replace(&app[from], "")
@@ -252,12 +242,12 @@ fn b33_the_printed_role_is_enough_for_plain_manifests_with_settings() {
     let services = ["ops/shop-dashboards", SERVICE, WEB];
     let Some(staging) = ClusterShop::without_helm(cluster, &services, SETTINGS) else { return };
     let mut job = settings_of_a_job("A=1");
-    staging.merge_readers(2, READER);
+    staging.merge_readers(2, &reader());
     let kubeconfig = with_printed_role(&staging, &job);
     job.push(("SHOP_KUBECONFIG", kubeconfig.as_str()));
     staging.ends_in(&job, "run staging", 0);
     staging.ends_in(&job, "verify staging", 0);
-    staging.merge_readers(3, &READER.replace("periodSeconds: 1", "periodSeconds: 2"));
+    staging.merge_readers(3, &reader().replace("periodSeconds: 1", "periodSeconds: 2"));
     staging.ends_in(&job, "run staging", 0);
     staging.ends_in(&job, "drift staging", 0);
     staging.ends_in(&job, "rollback staging --reason \"carts are empty\"", 0);
