@@ -51,7 +51,7 @@ fn the_demo_on_a_cluster_proves_breaks_and_goes_back_and_leaves_nothing_there() 
     assert_eq!(removed.iter().filter(|line| line.ends_with("is deleted")).count(), 4, "{removed:?}");
     assert!(!namespaces().contains("try-orchestrator"));
 
-    // A namespace that is there is somebody's.
+    // A namespace that exists is never taken over by the demo.
     let taken =
         sandbox.orchestrator().args(["demo", "--cluster", "--yes", "--registry", &prefix, "--namespace", "default"]);
     let taken = taken.env("KUBECONFIG", &kubeconfig).run().expect_code(2);

@@ -305,7 +305,7 @@ spec:
       containers: [{ name: once, image: 'IMAGE:latest', command: [sh, -c, 'sleep 3; echo done'] }]
 ";
 
-/// A pod that somebody left behind, and one that nobody may evict: neither concerns a deployment.
+/// A failed pod of an earlier run, and a pod whose eviction a budget forbids: neither concerns a deployment.
 #[test]
 fn p28_b27_what_is_not_of_the_deployment_is_not_waited_for_and_what_ends_is_waited_for_to_its_end() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };

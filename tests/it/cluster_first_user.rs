@@ -264,7 +264,7 @@ fn p27_p28_p29_nine_releases_of_the_old_pipeline_are_taken_over() {
         assert_eq!(user.revisions()[name], 2, "{name}");
     }
     user.ends("verify staging", 0);
-    // The old test runner is no service, and its failed pod is in nobody's way.
+    // The old test runner is no service, and its failed pod stops no deployment.
     let runner = user.json(&["get", "pods", "--selector=app.kubernetes.io/name=shop-test-runner"]);
     assert_eq!(runner["items"][0]["status"]["phase"], "Failed");
     assert_eq!(user.revisions()["shop-test-runner-1764000000"], 1);

@@ -79,7 +79,6 @@ pub(super) const READY: Shape = Named(
     ]),
 );
 
-/// Jobs that controllers make.
 pub(super) const AWAIT_JOBS: Shape = Keys(&[
     required(
         "label",

@@ -46,7 +46,7 @@ pub struct Environment {
     pub unpinned_images: BTreeMap<ImageReference, AllowedImage>,
     /// Namespaces of objects other than the environment's own.
     pub namespaces: NamespaceRule,
-    /// Jobs that controllers make, which are waited for.
+    /// Key `await-jobs`: Jobs that no manifest has, found by their label and awaited after the objects. None without it.
     pub await_jobs: Option<AwaitedJobs>,
     /// For kinds of objects, the condition that makes them ready.
     pub ready: BTreeMap<GroupKind, ReadyCondition>,
@@ -474,7 +474,7 @@ pub struct ServiceSettings {
     pub config: Vec<SettingSource>,
     /// Where its secrets come from.
     pub secret: Vec<SettingSource>,
-    /// Jobs that controllers make for it.
+    /// Key `await-jobs` of the override; the environment's holds without it.
     pub await_jobs: Option<AwaitedJobs>,
 }
 

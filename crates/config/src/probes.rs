@@ -326,7 +326,7 @@ pub(super) fn dependency(node: &Node, problems: &mut Problems) -> Option<Probe> 
         | ProbeKind::Command(_) => {
             if let Some(login) = node.get("login") {
                 problems
-                    .add(&login.origin, "nobody logs in by this protocol".to_owned())
+                    .add(&login.origin, "this kind of probe has no login".to_owned())
                     .with_hint("leave `login` out");
             }
         }

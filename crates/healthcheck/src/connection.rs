@@ -18,7 +18,7 @@ use crate::report::CheckState;
 use crate::text::innermost;
 use crate::tls::Tls;
 
-/// How much of an answer is read before it counts as something else than what was asked for.
+/// The most bytes of an answer that are read; a longer one is not of the protocol.
 const ANSWER_READ: usize = 64 * 1024;
 
 /// A connection in both directions.

@@ -209,7 +209,7 @@ impl HttpProbe {
         let not_http = |error: hyper::Error| unhealthy(format!("the answer is not HTTP: {}", innermost(&error)));
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(not_http)?;
-        // Ends with the answer: whoever asks drops the sender, and the body is read to its end or dropped.
+        // Ends with the answer: the caller drops the sender, and reads the body to its end or drops it.
         tokio::spawn(connection);
         sender.send_request(request).await.map_err(not_http)
     }

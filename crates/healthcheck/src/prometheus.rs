@@ -91,7 +91,7 @@ impl fmt::Display for Bound {
 
 impl Bound {
     /// Not a number keeps no bound.
-    #[expect(clippy::float_cmp, reason = "`==` is asked for by whoever writes it, for counts")]
+    #[expect(clippy::float_cmp, reason = "the configuration asks for `==`, which is meant for counts")]
     fn is_kept(self, value: f64) -> bool {
         match self.comparison {
             Comparison::Less => value < self.limit,

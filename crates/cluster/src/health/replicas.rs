@@ -1,4 +1,4 @@
-//! Workloads that somebody has scaled to nothing.
+//! Workloads that are scaled to 0.
 
 use std::collections::BTreeSet;
 

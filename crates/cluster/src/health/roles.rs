@@ -15,7 +15,7 @@ pub struct RoleRule {
     pub group: String,
     /// The resources, in the plural: `deployments`, `pods/log`.
     pub resources: BTreeSet<String>,
-    /// The verbs.
+    /// Verbs of the API, such as `get` and `patch`.
     pub verbs: BTreeSet<String>,
     /// The only objects that it is for; empty for all.
     pub names: BTreeSet<String>,

@@ -66,7 +66,7 @@ fn what_cannot_be_asked_is_refused() {
         ),
         (
             "{ dependencies: { x: { url: 'grpc://svc/x:1', login: { user: { env: U }, password: { env: P } } } } }",
-            "nobody logs in by this protocol",
+            "this kind of probe has no login",
         ),
     ] {
         let error = parse(health).expect_err(health);

@@ -252,7 +252,7 @@ fn of_chart(kind: ProblemKind, has_objects: bool) -> ProblemKind {
     }
 }
 
-/// What the first deployment after another program's does, before anybody is surprised by it.
+/// What the first deployment over releases of another program does: which it takes over, and that all pods are made anew.
 fn taken_over_notes(taken_over: &[ServiceName], rolled: &[ServiceName]) -> Vec<String> {
     let list = |services: &[ServiceName]| services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
     let mut notes = Vec::new();

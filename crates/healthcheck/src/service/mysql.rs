@@ -22,7 +22,7 @@ const CHARACTERS: u8 = 45;
 /// How many packets a login takes at most.
 const PACKETS: u32 = 8;
 
-/// What a server says to somebody who connects.
+/// The first packet of a server on a new connection.
 #[derive(Debug, PartialEq, Eq)]
 enum Greeting {
     Handshake(Handshake),

@@ -25,7 +25,7 @@ fn line(read: &[u8]) -> Heard<String> {
     }
 }
 
-/// What a server says of itself to somebody who connects: an object with its id.
+/// The object of `INFO`, the first line of a server on a new connection.
 fn info(line: &str) -> Option<Value> {
     let object: Value = serde_json::from_str(line.strip_prefix("INFO ")?.trim()).ok()?;
     object.get("server_id")?.as_str()?;

@@ -40,7 +40,7 @@ fn message(read: &[u8]) -> Heard<Message> {
     }
 }
 
-/// What a server says to somebody who begins a connection.
+/// The answer of a server to a startup message.
 #[derive(Debug, PartialEq, Eq)]
 enum First {
     /// It asks for a login by this method; 0: it needs none.

@@ -226,8 +226,8 @@ async fn a_clone_without_a_configuration_is_offered_the_one_that_fits_it() {
     // What the hint shows is what the command writes; what it cannot know it names.
     let written = init_config(&alone(&shop, "plain"), &ConfigInitRequest::default()).unwrap();
     assert!(written.yaml.contains("\"registry.example.com/{name}\""), "{}", written.yaml);
-    let placeholder = "`registry.example.com` stands for your registry";
-    assert!(written.warnings.iter().any(|one| one.starts_with(placeholder)), "{:?}", written.warnings);
+    let warning = "`registry.example.com` stands for your registry";
+    assert!(written.warnings.iter().any(|one| one.starts_with(warning)), "{:?}", written.warnings);
     assert!(hint.ends_with(&written.yaml), "{hint}");
     assert!(written.yaml.lines().count() <= 7, "{}", written.yaml);
     assert_eq!(fs::read_to_string(shop.join("plain/orchestrator.yaml")).unwrap(), written.yaml);

@@ -39,7 +39,7 @@ pub struct Rule {
     pub api_group: String,
     /// The resources, in the plural.
     pub resources: Vec<String>,
-    /// The verbs.
+    /// Verbs of the API, such as `get` and `patch`.
     pub verbs: Vec<String>,
     /// The only objects that it is for; empty for all.
     pub resource_names: Vec<String>,
