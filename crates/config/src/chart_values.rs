@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::decode::template;
+use super::image_styles::StyledValues;
 use super::schema_variables::{IMAGE_VALUE_VARIABLES, VALUE_VARIABLES};
 use super::tree::{Map as NodeMap, Node, Value};
 use super::values::ValuesPath;
@@ -61,6 +62,25 @@ impl ChartValues {
     pub fn without_image(self) -> Self {
         let images = self.image_values().map(|(path, _)| (path, None)).collect();
         Self { images, ..self }
+    }
+
+    /// These values with the image at other paths; `None` where `values` holds something else there.
+    pub(super) fn in_style(&self, style: &[(&str, &str)]) -> Option<StyledValues> {
+        let mut images = BTreeMap::new();
+        let mut image_values = Vec::new();
+        for (path, text) in style {
+            let template = Template::new(text, IMAGE_VALUE_VARIABLES).expect("the style is a template");
+            images.insert(ValuesPath::try_from(*path).expect("the style names a path"), Some(template));
+            image_values.push(((*path).to_owned(), Some((*text).to_owned())));
+        }
+        for (path, template) in &self.images {
+            if template.is_some() && !images.contains_key(path) {
+                images.insert(path.clone(), None);
+                image_values.push((path.to_string(), None));
+            }
+        }
+        let values = Self { values: self.values.clone(), images };
+        values.conflicts().is_empty().then_some(StyledValues { values, image_values })
     }
 
     fn image_values(&self) -> impl Iterator<Item = (ValuesPath, Template)> {

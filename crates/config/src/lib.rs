@@ -32,6 +32,7 @@ mod environment;
 mod environment_keys;
 mod health_keys;
 mod hosts;
+mod image_styles;
 mod layers;
 mod load;
 mod merge;
@@ -73,6 +74,7 @@ pub use environment::{
     Migration, NamespaceRule, NotDeployed, Promote, ProofRequirement, Release, Removed, RenderTarget, Requires,
     ServiceSettings, SourceFiles, SourceFolder, Target, TestHooks, Wave,
 };
+pub use image_styles::StyledValues;
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};
 pub use places::{ClusterNamespace, NoPlace, TargetPlace};

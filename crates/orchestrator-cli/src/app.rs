@@ -156,7 +156,7 @@ fn execute(arguments: Arguments, console: Console) -> Result<Shown> {
         Command::Demo(args) => return crate::demo::run(args, global),
         Command::Forge(ForgeCommand::Hook(args)) => return commands::forge::hook(args, global),
         Command::Forge(ForgeCommand::Init(args)) => return commands::forge::init(args, global),
-        Command::Config(ConfigCommand::Check(args)) => return commands::config::check(args, global),
+        Command::Config(ConfigCommand::Check(args)) if !args.suggest => return commands::config::check(args, global),
         Command::Config(ConfigCommand::Show(args)) => return commands::config::show(args, global),
         Command::Lock(LockCommand::Show(args)) => return commands::lock::show(args, global),
         Command::Lock(LockCommand::Compose(args)) => return commands::lock::compose(args, global),

@@ -60,6 +60,7 @@ pub fn check_config(
         environments: config.environments.keys().cloned().collect(),
         suites: config.suites.keys().cloned().collect(),
         environment_variables: variables(&config),
+        chart_images: None,
     })
 }
 

@@ -11,7 +11,6 @@ use lock_model::{BranchName, ErrorClass, Lock, ReleaseId};
 use crate::context::Context;
 use crate::engine::{Planning, Probes, fetch_manifests, needs};
 use crate::error::{ErrorKind, Problem, Result};
-use crate::hints;
 use crate::inputs::Unreadable;
 use crate::policy_found::PolicyFound;
 use crate::refs_in_the_way::Branches;
@@ -85,10 +84,8 @@ pub(crate) async fn plan_merge(
             findings.problems.extend(draft.expired_sentence().map(|sentence| Problem::new("", sentence)));
             match draft.render(context).await {
                 Err(DeployError::Problems(problems)) => {
-                    let all = problems.as_slice();
-                    findings.problems.extend(all.iter().map(rendering));
-                    let hints = all.iter().filter_map(|one| hints::of_manifest(one.kind, &environment.name));
-                    findings.hints.extend(hints);
+                    findings.problems.extend(problems.as_slice().iter().map(rendering));
+                    findings.hints.extend(Box::pin(draft.hints_of(context, &problems)).await);
                 }
                 // What this machine cannot render, the one that deploys may.
                 Err(error) => findings.open("", format!("whether its charts can be rendered: {error}")),

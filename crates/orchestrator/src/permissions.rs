@@ -40,7 +40,8 @@ pub async fn permissions(context: &Context, name: &EnvironmentName) -> Result<Pe
     let plan = match deployable.compare(context).await? {
         // What is rendered without the cluster says what has to be permitted.
         Err(error) if error.class() == ErrorClass::Denied => deployable.plan_from_nothing(context).await?,
-        answer => answer.map_err(|error| deployable.not_planned(error))?,
+        Err(error) => return Err(Box::pin(deployable.not_planned(context, error)).await),
+        Ok(plan) => plan,
     };
     let (opened, namespace) = (place.open(context).await?, place.namespace.namespace.to_string());
     let roles = opened.connection().roles(&namespace, &plan.permissions()).await.map_err(|error| {

@@ -6,6 +6,7 @@
 mod changes;
 mod chart_folder;
 mod dependencies;
+mod image_values;
 mod plan;
 mod program;
 mod proof;
@@ -14,6 +15,8 @@ mod render;
 mod stored;
 mod target;
 
+pub use image_values::{ImageValues, find_image_values};
+pub(crate) use plan::of_chart;
 pub use plan::{HelmPlan, PlannedRelease, ReleaseAction};
 pub use program::{HelmMajor, HelmProgram, HelmVersion};
 pub use proof::HelmProof;

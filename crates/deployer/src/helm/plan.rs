@@ -243,7 +243,7 @@ fn action_of(stored: Option<&StoredState>, rendering: &Rendering, live: &Live) -
 }
 
 /// What helps against a problem of a manifest is something else in a chart: its values decide, and nothing in it is moved.
-fn of_chart(kind: ProblemKind, has_objects: bool) -> ProblemKind {
+pub(crate) fn of_chart(kind: ProblemKind, has_objects: bool) -> ProblemKind {
     match kind {
         ProblemKind::Image => ProblemKind::ChartImage,
         ProblemKind::NothingToDeploy if has_objects => ProblemKind::ChartImage,

@@ -153,7 +153,7 @@ pub(super) enum Operation {
     Recover,
 }
 
-fn template(
+pub(super) fn template(
     helm: &HelmProgram,
     folder: &ChartFolder,
     request: &DeployRequest,

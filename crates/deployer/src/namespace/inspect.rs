@@ -66,6 +66,27 @@ pub(crate) fn inspect(request: &DeployRequest, service: &DeployService, pins: &P
     inspection
 }
 
+/// Whether a service's own image is in a container of it, everywhere with the locked digest, and no label suffers for it.
+pub(crate) fn carries_its_image(service: &DeployService, pins: &Pins, all: &Rendering) -> bool {
+    let Some(own) = &service.image else { return false };
+    let mut in_container = false;
+    for (id, object) in all.started() {
+        if !labels(id, object).is_empty() {
+            return false;
+        }
+        for image in images_of(object, service, pins) {
+            let reference = image.before.parse::<ImageReference>();
+            if reference.is_ok_and(|found| found.repository == own.repository) {
+                if !is_own(&image, service) {
+                    return false;
+                }
+                in_container |= image.slot == Slot::Container;
+            }
+        }
+    }
+    in_container
+}
+
 fn images_of(object: &Map<String, Value>, service: &DeployService, pins: &Pins) -> Vec<FoundImage> {
     pin_images(&mut object.clone(), service.image.as_ref(), pins)
 }

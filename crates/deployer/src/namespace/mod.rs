@@ -25,7 +25,7 @@ pub use environment::EnvironmentNamespace;
 pub(crate) use environment::PlannedRequest;
 pub use foreign_fields::ForeignFields;
 pub(crate) use foreign_fields::foreign_fields;
-pub(crate) use inspect::{Inspection, inspect};
+pub(crate) use inspect::{Inspection, carries_its_image, inspect};
 pub use jobs::AwaitedJobs;
 pub(crate) use jobs::{EarlierJobs, JobsOf, permissions_for_jobs};
 pub(crate) use live::{Live, compare, content, missing_references, placed, unserved_kinds};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::error::DeployError;
-use crate::helm::render_stable;
+use crate::helm::{of_chart, render_stable};
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{Rendering, inspect};
@@ -35,7 +35,11 @@ pub(super) fn render_charts(search: &ProgramSearch, request: &DeployRequest) -> 
     let (pins, mut problems) = (Pins::new(request.images()), Vec::new());
     for (service, rendering) in asked.services.iter().zip(&renderings) {
         let violations = inspect(&request, service, &pins, rendering).violations.into_iter();
-        problems.extend(violations.map(|(kind, message)| DeployProblem::new(kind, message).service(&service.name)));
+        let has_objects = rendering.started().next().is_some();
+        problems
+            .extend(violations.map(|(kind, message)| {
+                DeployProblem::new(of_chart(kind, has_objects), message).service(&service.name)
+            }));
     }
     DeployProblems::new(problems).map_or(Ok(()), Err)?;
     for (service, rendering) in asked.services.iter().zip(&renderings) {

@@ -232,7 +232,7 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Judge `orchestrator.yaml`: every mistake, with its place.
-    Check(ConfigArgs),
+    Check(ConfigCheckArgs),
     /// Show the configuration after merging.
     Show(ConfigShowArgs),
     /// Write the shortest `orchestrator.yaml` that fits the submodules of this repository.
@@ -256,6 +256,18 @@ pub(crate) struct ConfigArgs {
     /// Read the file of this commit or branch instead of the work tree's.
     #[arg(long, value_name = "REV")]
     pub rev: Option<String>,
+}
+
+/// What to judge.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigCheckArgs {
+    /// Where to read it.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Render the charts of every environment, in the newest commit without `--rev`, and say which `target.image-values` give
+    /// them their locked images. Needs helm, and no cluster.
+    #[arg(long)]
+    pub suggest: bool,
 }
 
 /// Which part of the configuration.

@@ -1,19 +1,24 @@
 //! `config check`, `config show` and `config init`.
 
 use config::ShowOrigin;
-use orchestrator::{ConfigInitRequest, Opened, Result, check_config, init_config, show_config};
+use orchestrator::report::v1::ConfigCheckReport;
+use orchestrator::{ConfigInitRequest, Opened, Result, check_config, init_config, show_config, suggest_image_values};
 
-use crate::arguments::{ConfigArgs, ConfigInitArgs, ConfigShowArgs, GlobalArgs};
+use crate::arguments::{ConfigCheckArgs, ConfigInitArgs, ConfigShowArgs, GlobalArgs};
 use crate::output::Shown;
 use crate::surroundings::surroundings;
 
-pub(crate) fn check(args: &ConfigArgs, global: &GlobalArgs) -> Result<Shown> {
-    Ok(Shown::report(&check_config(
-        &global.repository,
-        args.rev.as_deref(),
-        global.forge().as_deref(),
-        &surroundings(),
-    )?))
+pub(crate) fn check(args: &ConfigCheckArgs, global: &GlobalArgs) -> Result<Shown> {
+    Ok(Shown::report(&judged(args, global)?))
+}
+
+pub(crate) async fn suggest(opened: &Opened, args: &ConfigCheckArgs, global: &GlobalArgs) -> Result<Shown> {
+    let report = judged(args, global)?;
+    Ok(Shown::report(&suggest_image_values(opened, args.config.rev.as_deref(), report).await?))
+}
+
+fn judged(args: &ConfigCheckArgs, global: &GlobalArgs) -> Result<ConfigCheckReport> {
+    check_config(&global.repository, args.config.rev.as_deref(), global.forge().as_deref(), &surroundings())
 }
 
 pub(crate) fn show(args: &ConfigShowArgs, global: &GlobalArgs) -> Result<Shown> {

@@ -70,7 +70,10 @@ impl Session {
             Command::Releases(args) => environment::releases(&self.context()?, &args).await,
             Command::Forge(command) => forge::run(&self.context()?, command).await,
             Command::Config(ConfigCommand::Init(args)) => config::init(&self.opened()?, args),
-            Command::Config(ConfigCommand::Check(_) | ConfigCommand::Show(_))
+            Command::Config(ConfigCommand::Check(args)) => {
+                config::suggest(&self.opened_to_read()?, &args, &self.global).await
+            }
+            Command::Config(ConfigCommand::Show(_))
             | Command::Schema(_)
             | Command::Reference(_)
             | Command::Demo(_)

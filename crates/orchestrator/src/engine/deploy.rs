@@ -1,6 +1,6 @@
 //! The deployment of an environment, as its target plans, applies and proves it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cluster::LeaseKeeper;
@@ -14,6 +14,7 @@ use deployer::{
 use lock_model::{BranchName, ServiceName, Timestamp};
 use promotion::attempts::Fence;
 
+use super::image_styles::ImageStyle;
 use crate::cluster_target::{ClusterPlace, program_search};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
@@ -32,6 +33,8 @@ pub(crate) struct Deployable {
     pub expired: Vec<(ServiceName, String)>,
     /// Services that belong to it and whose manifests cannot be read: they are not in the request.
     pub unread: Vec<Unreadable>,
+    /// The known ways to give the charts of services their images.
+    pub styles: BTreeMap<ServiceName, Vec<ImageStyle>>,
 }
 
 /// Where an environment is deployed to.
@@ -110,13 +113,19 @@ impl Deployable {
 
     /// Plans the deployment; the error lists every problem of every service.
     pub(crate) async fn plan(&self, context: &Context) -> Result<Plan> {
-        self.compare(context).await?.map_err(|error| self.not_planned(error))
+        match self.compare(context).await? {
+            Ok(plan) => Ok(plan),
+            Err(error) => Err(Box::pin(self.not_planned(context, error)).await),
+        }
     }
 
     /// The same to see what differs from a release that is deployed: a field that another program took is a difference.
     pub(crate) async fn plan_for_drift(&self, context: &Context) -> Result<Plan> {
         let target = self.target(context, None).await?;
-        target.plan_for_drift(&self.request).await.map_err(|error| self.not_planned(error))
+        match target.plan_for_drift(&self.request).await {
+            Ok(plan) => Ok(plan),
+            Err(error) => Err(Box::pin(self.not_planned(context, error)).await),
+        }
     }
 
     /// What would be deployed to an empty target; none is asked.
@@ -132,12 +141,24 @@ impl Deployable {
 
     /// The same, with every problem of every service as one error.
     pub(crate) async fn plan_from_nothing(&self, context: &Workspace) -> Result<Plan> {
-        self.render(context).await.map_err(|error| self.not_planned(error))
+        match self.render(context).await {
+            Ok(plan) => Ok(plan),
+            Err(error) => Err(Box::pin(self.not_planned(context, error)).await),
+        }
     }
 
-    pub(crate) fn not_planned(&self, error: DeployError) -> Error {
+    /// Says why there is no plan; of a chart that does not get its image, which values fit it.
+    pub(crate) async fn not_planned(&self, context: &Workspace, error: DeployError) -> Error {
+        let hints = match &error {
+            DeployError::Problems(problems) => self.hints_of(context, problems).await,
+            _ => BTreeSet::new(),
+        };
+        self.without_plan(error, hints)
+    }
+
+    pub(crate) fn without_plan(&self, error: DeployError, hints: BTreeSet<String>) -> Error {
         match &error {
-            DeployError::Problems(problems) => self.refused(problems),
+            DeployError::Problems(problems) => self.refused(problems, hints),
             DeployError::ConfigurationGone { .. } => {
                 Error::from_source(ErrorKind::Image, "the release cannot be deployed as it was", error)
                     .hint(NOTHING_DEPLOYED)
@@ -150,14 +171,13 @@ impl Deployable {
         }
     }
 
-    fn refused(&self, problems: &DeployProblems) -> Error {
+    fn refused(&self, problems: &DeployProblems, hints: BTreeSet<String>) -> Error {
         let needs_other_target = problems.as_slice().iter().any(|problem| {
             matches!(problem.kind, deployer::ProblemKind::NeedsHelm | deployer::ProblemKind::NeedsKustomize)
         });
         let code = if needs_other_target { ErrorKind::Usage } else { ErrorKind::Refused };
         let environment = &self.request.environment;
         let all = problems.as_slice();
-        let hints: BTreeSet<String> = all.iter().filter_map(|one| hints::of_manifest(one.kind, environment)).collect();
         let problems = all.iter().map(|problem| {
             let subject = problem.service.as_ref().map_or_else(|| "request".to_owned(), ToString::to_string);
             Problem::new(subject, problem.text())

@@ -37,7 +37,7 @@ impl Engine<'_> {
             (PlanFound::Made(plan), _) => self.planned = Some(*plan),
             // A reason that a check has found says more.
             (PlanFound::Failed(error), Some(deployable)) if report.is_healthy() => {
-                return Err(deployable.not_planned(error));
+                return Err(Box::pin(deployable.not_planned(self.context, error)).await);
             }
             (PlanFound::Failed(_) | PlanFound::NotMade, _) => {}
         }

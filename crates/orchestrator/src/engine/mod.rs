@@ -7,6 +7,7 @@ mod deploy;
 mod execution;
 mod gates;
 mod health;
+mod image_styles;
 mod lock_commit;
 mod merged_locks;
 mod needs;
@@ -34,12 +35,13 @@ use lock_model::{EnvironmentName, ReleaseId};
 pub(crate) use self::settings::parse as parse_settings;
 pub(crate) use deploy::{Deployable, Destination};
 pub(crate) use health::{About, health};
+pub(crate) use image_styles::{FoundStyle, ImageStyle};
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, merged_pull_request, refused_arrival,
 };
 pub(crate) use needs::{Probes, needs};
 pub(crate) use people::{approval_policy, gates_passed, promotion_obstacles, prospect, pull_request_facts};
-pub(crate) use planning::{Planning, fetch_manifests};
+pub(crate) use planning::{Missing, Planning, fetch_manifests};
 pub(crate) use preflight::{Suites, preflight, preflight_suites};
 pub(crate) use promotion::{APPROVALS_STATUS, rows_of};
 pub(crate) use pull_request_suites::{Ran, RequiredSuites, record_suite, required_suites, tested_merge};

@@ -21,6 +21,7 @@ use promotion::places;
 
 use super::Engine;
 use super::deploy::{Deployable, Destination};
+use super::image_styles::ImageStyle;
 use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result, causes};
@@ -41,6 +42,9 @@ pub(crate) struct Planning<'a> {
     pub lock: &'a Lock,
     pub release: &'a ReleaseId,
 }
+
+/// What helm is given for a chart.
+type ChartValues = serde_json::Map<String, serde_json::Value>;
 
 /// Services whose repositories were asked for and cannot be had.
 pub(crate) type Missing = BTreeMap<ServiceName, Unreadable>;
@@ -122,7 +126,7 @@ impl Planning<'_> {
         };
         request.waves = environment.waves.iter().map(wave).collect();
         let today = self.context.now().date();
-        let (mut unread, mut expired) = (Vec::new(), Vec::new());
+        let (mut unread, mut expired, mut styles) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (name, service) in self.lock.services() {
             let reason = match environment.decide(name, &service.path, today) {
                 Deployment::Deploy(settings) => {
@@ -132,9 +136,12 @@ impl Planning<'_> {
                         None => self.files(name, service, source, settings.files),
                     };
                     match files.and_then(|files| Ok((files, self.values(name, service, &settings)?))) {
-                        Ok((files, values)) => {
+                        Ok((files, (values, ways))) => {
                             let mut deployed = DeployService::new(name.clone());
                             deployed.values = values;
+                            if target.has_charts() && !ways.is_empty() {
+                                styles.insert(name.clone(), ways);
+                            }
                             deployed.is_chart = target.has_charts();
                             deployed.image = pin(service);
                             deployed.files = files;
@@ -166,7 +173,7 @@ impl Planning<'_> {
             request.other_images.extend(pin(service));
             request.not_deployed.push(NotDeployed { name: name.clone(), reason });
         }
-        Ok(Deployable { request, destination, expired, unread })
+        Ok(Deployable { request, destination, expired, unread, styles })
     }
 
     fn cluster_place(&self) -> Result<ClusterPlace> {
@@ -176,13 +183,13 @@ impl Planning<'_> {
         })
     }
 
-    /// What the chart of a service is given.
+    /// What the chart of a service is given, and what it would be given in each known way to take an image.
     fn values(
         &self,
         name: &ServiceName,
         service: &Service,
         settings: &ServiceSettings,
-    ) -> Result<serde_json::Map<String, serde_json::Value>, Unreadable> {
+    ) -> Result<(ChartValues, Vec<ImageStyle>), Unreadable> {
         let mut variables = self.environment.service_values(name, &service.path);
         for (other, service) in self.lock.services() {
             if let Some(image) = service.content.image() {
@@ -199,14 +206,22 @@ impl Planning<'_> {
             variables = variables.with(Variable::PullSecret, pull.name.to_string());
         }
         let values = settings.values.clone();
-        let (values, variables) = match &service.content {
-            Content::Image(image) => (values, variables.image(&image.repository, &image.tag, &image.digest)),
-            Content::Configuration => (values.without_image(), variables),
+        let (values, variables, styled) = match &service.content {
+            Content::Image(image) => {
+                let styled = values.in_known_styles();
+                (values, variables.image(&image.repository, &image.tag, &image.digest), styled)
+            }
+            Content::Configuration => (values.without_image(), variables, Vec::new()),
         };
-        values.fill(&variables).map_err(|error| {
+        let filled = values.fill(&variables).map_err(|error| {
             let message = format!("its chart cannot be given its values: {error}");
             Unreadable::invalid(Problem::new(name.to_string(), message))
-        })
+        })?;
+        let styles = styled.into_iter().filter_map(|styled| {
+            let values = styled.values.fill(&variables).ok()?;
+            Some(ImageStyle { path: service.path.clone(), yaml: styled.to_yaml(), values })
+        });
+        Ok((filled, styles.collect()))
     }
 
     /// Refuses an environment whose places belong to others.

@@ -1,5 +1,7 @@
 use lock_model::CONFIG_FILE;
-use orchestrator::report::v1::{Approvers, ConfigCheckReport, ConfigInitReport, ConfigShowReport};
+use orchestrator::report::v1::{
+    Approvers, ChartImage, ChartImageValues, ConfigCheckReport, ConfigInitReport, ConfigShowReport,
+};
 
 use super::{Text, not_judged};
 use crate::output::{Page, Tone, count};
@@ -30,8 +32,45 @@ impl Text for ConfigCheckReport {
         for line in &self.unreserved {
             text += format!("  {line}\n");
         }
+        if let Some(charts) = &self.chart_images {
+            text += chart_images(charts);
+        }
         text + not_judged(&self.not_judged)
     }
+}
+
+/// Which charts get their images, and what the others need: YAML that can be pasted.
+fn chart_images(charts: &[ChartImageValues]) -> Page {
+    let of = |image: ChartImage| charts.iter().filter(move |chart| chart.image == image);
+    let mut text = Page::from(format!(
+        "{} of {} get the locked image as they are configured\n",
+        of(ChartImage::Locked).count(),
+        count(charts.len(), "chart"),
+    ));
+    let mut environment = None;
+    for chart in of(ChartImage::OtherValues) {
+        if environment.is_none() {
+            text += "others get it with these overrides, as rendering them in every known way has shown:\n\nenvironments:\n";
+        }
+        if environment != Some(&chart.environment) {
+            environment = Some(&chart.environment);
+            text += format!("  {}:\n    overrides:\n", chart.environment);
+        }
+        text += format!("    {}\n", chart.overrides.as_deref().unwrap_or_default());
+    }
+    if environment.is_some() {
+        text += "\n";
+    }
+    for ChartImageValues { environment, service, .. } in of(ChartImage::NoneFits) {
+        text += format!(
+            "{service} in {environment} takes the locked image in no known way: look in its templates for the values that the \
+             image comes from, and name them in `target.image-values`\n"
+        );
+    }
+    for ChartImageValues { environment, service, reason, .. } in of(ChartImage::NotRendered) {
+        text += format!("{service} in {environment} is not rendered: {}\n", reason.as_deref().unwrap_or_default());
+    }
+    text
 }
 
 impl Text for ConfigShowReport {

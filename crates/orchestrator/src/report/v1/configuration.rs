@@ -1,8 +1,8 @@
-use lock_model::{EnvironmentName, SuiteName};
+use lock_model::{EnvironmentName, ServiceName, SuiteName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::verdict::{NotJudged, Report};
+use super::verdict::{NotJudged, Report, Verdict};
 
 /// `config check`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -28,6 +28,41 @@ pub struct ConfigCheckReport {
     /// Render branches and tags that the forge does not reserve for bots, with the argument of `forge init` that does.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreserved: Vec<String>,
+    /// With `--suggest`: whether the charts of the environments get their locked images; absent without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chart_images: Option<Vec<ChartImageValues>>,
+}
+
+/// What rendering the chart of a service has shown about its image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct ChartImageValues {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The service.
+    pub service: ServiceName,
+    /// What was found.
+    pub image: ChartImage,
+    /// Why helm does not render it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The entry of the environment's `overrides` that gives the chart its image, as YAML.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<String>,
+}
+
+/// Whether a chart gets the locked image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChartImage {
+    /// With the values that the configuration gives it.
+    Locked,
+    /// With other `image-values`.
+    OtherValues,
+    /// With none of the known ways to take an image.
+    NoneFits,
+    /// helm renders it in none of the known ways.
+    NotRendered,
 }
 
 /// Who could approve what goes to an environment.
@@ -47,6 +82,11 @@ pub struct Approvers {
 }
 
 impl Report for ConfigCheckReport {
+    fn verdict(&self) -> Verdict {
+        let mut charts = self.chart_images.iter().flatten();
+        Verdict::of(charts.all(|chart| chart.image == ChartImage::Locked))
+    }
+
     fn warnings(&self) -> &[String] {
         &self.warnings
     }

@@ -30,7 +30,9 @@ mod take_over;
 mod verdict;
 
 pub use approvals::{AppliedFallback, ApprovalsReport, CarriedReview, NotCountedReview, UnreviewedLock};
-pub use configuration::{Approvers, ConfigCheckReport, ConfigInitReport, ConfigShowReport};
+pub use configuration::{
+    Approvers, ChartImage, ChartImageValues, ConfigCheckReport, ConfigInitReport, ConfigShowReport,
+};
 pub use deployment::{DriftReport, NotDeployedService, PlanReport, VerifyReport};
 pub use environment_status::{
     Blocked, Deployed, EnvironmentStatus, LastStep, Next, ProofSummary, StatusReport, status,
