@@ -11,6 +11,7 @@ mod changelog;
 mod chart_files;
 mod children;
 mod cluster_charts;
+mod cluster_containers;
 mod cluster_controllers;
 mod cluster_demo;
 mod cluster_disturbances;

@@ -21,7 +21,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("deployer", &["lock-model", "orchestrator-cluster", "orchestrator-git", "orchestrator-process"]),
     ("orchestrator-http-client", &["lock-model"]),
     ("healthcheck", &["lock-model", "orchestrator-http-client", "orchestrator-process"]),
-    ("orchestrator-qa", &["lock-model", "orchestrator-http-client", "orchestrator-process"]),
+    ("orchestrator-qa", &["lock-model", "orchestrator-cluster", "orchestrator-http-client", "orchestrator-process"]),
     ("orchestrator-forge", &["lock-model", "orchestrator-git", "orchestrator-ledger", "orchestrator-process"]),
     (
         "orchestrator",

@@ -71,6 +71,7 @@ impl Config {
         self.check_folders(tree, &services, &mut problems);
         self.check_namespaces(&services, &mut problems);
         self.check_status(status, &mut problems);
+        self.check_suite_images(&services, &mut problems);
         if problems.is_empty() { Ok(self.warnings()) } else { Err(problems.into_errors()) }
     }
 

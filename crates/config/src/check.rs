@@ -2,7 +2,7 @@
 
 use super::parse;
 use super::problem::{Problems, nearest};
-use super::schema_shape::{Availability, Key, Kind, Layer, Need, Shape};
+use super::schema_shape::{Availability, Key, Kind, Layer, Need, Shape, available_words};
 use super::string_formats::{Format, Violation};
 use super::tree::{Entry, Map, Node, Origin, Place, Value};
 use crate::variables::Variable;
@@ -18,12 +18,16 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
         // A word of ours that some readers take for something else, such as `off`, is that word to this one; quoting
         // another one would only lead to the next mistake.
         (Shape::Choice(words), Value::Text(text) | Value::Ambiguous { text, .. }) => {
-            if !words.iter().any(|(word, _)| word == text) {
-                not_one_of(node, text, words.iter().map(|(word, _)| *word).collect(), problems);
+            if available_words(words).all(|(word, _)| word != text) {
+                if words.iter().any(|(word, _)| word == text) {
+                    not_available(&node.origin, text, problems);
+                } else {
+                    not_one_of(node, text, available_words(words).map(|(word, _)| *word).collect(), problems);
+                }
             }
         }
         (Shape::Choice(words), Value::Boolean(boolean)) => {
-            let words = words.iter().map(|(word, _)| *word).collect();
+            let words = available_words(words).map(|(word, _)| *word).collect();
             not_one_of(node, &boolean.to_string(), words, problems);
         }
         (Shape::Text(_), Value::Ambiguous { text, reads_as }) => {

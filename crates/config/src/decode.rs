@@ -14,7 +14,7 @@ use super::places;
 use super::problem::Problems;
 use super::schema_variables::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::submodules::Submodules;
-use super::suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
+use super::suites::{CommandLine, CommandSuite, ContainerSuite, ProgramName, Suite, SuiteImage, SuiteKind};
 use super::tree::{Node, Origin};
 use super::types::{
     ClientCertificate, Config, Forge, ImageRule, Mirror, Project, RegistrySettings, ServiceKind, ServiceRule,
@@ -218,12 +218,38 @@ fn suites(file: &Node) -> Option<BTreeMap<SuiteName, Suite>> {
                     files: parsed_list(node, "files")?,
                 }),
                 "http" => SuiteKind::Http { file: parsed(node, "file")? },
+                "container" => SuiteKind::Container(Box::new(container_suite(node)?)),
                 _ => return None,
             };
             let deadline = parse_duration(node.get("deadline")?.text()?).ok()?;
             Some((name.clone(), Suite { name, kind, deadline, definition: node.to_json() }))
         })
         .collect()
+}
+
+fn container_suite(node: &Node) -> Option<ContainerSuite> {
+    let image = match (node.get("service"), node.get("image")) {
+        (Some(_), None) => SuiteImage::Service(parsed(node, "service")?),
+        (None, Some(_)) => SuiteImage::Pinned(parsed(node, "image")?),
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    let set = node.get("set-env")?.map()?.entries.iter();
+    let resources = |key: &str| {
+        let entries = node.get("resources")?.get(key)?.map()?.entries.iter();
+        entries.map(|entry| Some((entry.key.clone(), entry.node.text()?.to_owned()))).collect::<Option<_>>()
+    };
+    Some(ContainerSuite {
+        image,
+        arguments: node.get("args")?.list()?.iter().map(|word| template(word, RUN_VARIABLES)).collect::<Option<_>>()?,
+        set: set
+            .map(|entry| Some((entry.key.clone(), template(&entry.node, RUN_VARIABLES)?)))
+            .collect::<Option<_>>()?,
+        environment: parsed_list(node, "env")?,
+        plain: parsed_list(node, "plain")?,
+        service_account: optional(node, "service-account", parsed_text)?,
+        requests: resources("requests")?,
+        limits: resources("limits")?,
+    })
 }
 
 pub(super) fn command_line(node: &Node) -> Option<CommandLine> {

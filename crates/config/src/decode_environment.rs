@@ -70,6 +70,7 @@ pub(super) fn environment(
         pull_secret: optional(node, "pull-secret", pull_secret)?,
         health,
         suites: parsed_list(node, "suites")?,
+        containers: optional(node, "containers", parsed_text)?,
         promote: optional(node, "promote", |node| Some(Promote { to: parsed(node, "to")? }))?,
         requires: requires(node.get("requires")?)?,
         release,

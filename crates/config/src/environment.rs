@@ -66,6 +66,8 @@ pub struct Environment {
     pub health: Health,
     /// Suites to run, in this order.
     pub suites: Vec<SuiteName>,
+    /// Where suites of kind `container` run; `None`: it has none.
+    pub containers: Option<Containers>,
     /// Where a proven release goes next.
     pub promote: Option<Promote>,
     /// What a release must show before it comes here.
@@ -353,6 +355,14 @@ lock_model::words! {
         Warn = "warn",
         /// The check is not asked.
         Off = "off",
+    }
+}
+
+lock_model::words! {
+    /// `containers`
+    Containers, "place of containers" {
+        /// As a Job in the environment's namespace.
+        Job = "job",
     }
 }
 

@@ -5,7 +5,7 @@ use super::health_keys::HEALTH;
 use super::schema_shape::Shape::{
     Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, ShortForm, Source, Text, Tree,
 };
-use super::schema_shape::{Key, Shape, defaults, kind, later, later_kind, optional, required};
+use super::schema_shape::{Key, Shape, defaults, kind, later, later_kind, later_word, optional, required};
 use super::schema_variables::{
     IMAGE_VALUE_VARIABLES, MODE_VARIABLES, RELEASE_TAG_VARIABLES, SOURCE_VARIABLES, VALUE_VARIABLES,
 };
@@ -248,7 +248,11 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         )),
         "The order in which services are deployed: each wave is ready before the next one begins.",
     ),
-    later("containers"),
+    optional(
+        "containers",
+        Choice(&[("job", "as a Job in the environment's namespace"), later_word("docker")]),
+        "Where its suites of kind `container` run.",
+    ),
     later("stack"),
     later("third-party"),
     later("databases"),

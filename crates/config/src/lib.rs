@@ -26,6 +26,7 @@ mod branches;
 mod chart_values;
 mod check;
 mod cluster_keys;
+mod container_suites;
 mod decode;
 mod decode_environment;
 mod environment;
@@ -70,9 +71,9 @@ pub use branches::{Branches, Role};
 pub use chart_values::ChartValues;
 pub use environment::{
     AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks,
-    Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding, KustomizationFolder,
-    Migration, NamespaceRule, NotDeployed, Promote, ProofRequirement, Release, Removed, RenderTarget, Requires,
-    ServiceSettings, SourceFiles, SourceFolder, Target, TestHooks, Wave,
+    Containers, Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding,
+    KustomizationFolder, Migration, NamespaceRule, NotDeployed, Promote, ProofRequirement, Release, Removed,
+    RenderTarget, Requires, ServiceSettings, SourceFiles, SourceFolder, Target, TestHooks, Wave,
 };
 pub use image_styles::StyledValues;
 pub use lock_model;
@@ -91,7 +92,7 @@ pub use service_rules::{AssignedKind, ImageAssignment, ServiceAssignment};
 pub use settings::{PullSecret, SettingFormat, SettingOrigin, SettingSource};
 pub use show::{ShowOrigin, Shown};
 pub use submodules::{AcceptedRef, AllowedSource, PushedPolicy, Submodules};
-pub use suites::{CommandLine, CommandSuite, ProgramName, Suite, SuiteKind};
+pub use suites::{CommandLine, CommandSuite, ContainerSuite, ProgramName, Suite, SuiteImage, SuiteKind};
 pub use tree::{Origin, Place};
 pub use types::{
     ClientCertificate, Config, DirectPush, Forge, ForgeKind, ImageRule, Mirror, Project, RegistrySettings,

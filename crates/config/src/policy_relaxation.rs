@@ -188,6 +188,8 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         health,
         // By themselves, with their files.
         suites: _,
+        // A suite that cannot run anywhere is no relaxation: the file is refused.
+        containers: _,
         // By itself, with the branch that it leads to.
         promote: _,
         requires: _,

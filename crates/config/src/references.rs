@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::container_suites;
 use super::layers::{EnvironmentLayers, Layers};
 use super::problem::Problems;
 use super::release_inputs::named_file;
@@ -13,6 +14,7 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
     let names: Vec<&str> = layers.environments.iter().map(|environment| environment.name.as_str()).collect();
     for environment in &layers.environments {
         check_suites(environment, &suites, problems);
+        container_suites::check_environment(environment, layers.file.get("suites"), problems);
         for (outer, inner) in [("promote", "to"), ("requires", "proven-in"), ("requires", "pull-request")] {
             let node = environment.merged.get(outer).and_then(|node| node.get(inner));
             check_environment(environment, node, &names, problems);
@@ -26,6 +28,7 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
     }
     check_programs(layers, problems);
     check_plain_variables(layers.file.get("suites"), problems);
+    container_suites::check_definitions(layers.file.get("suites"), problems);
     check_promotions(layers, problems);
     check_proofs(layers, problems);
     check_branches(layers, problems);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::parse;
 use super::schema_keys;
-use super::schema_shape::{Key, Kind, Layer, Need, Shape};
+use super::schema_shape::{Key, Kind, Layer, Need, Shape, available_words};
 
 /// JSON Schema (draft 2020-12) of `orchestrator.yaml`.
 ///
@@ -23,8 +23,9 @@ fn schema(shape: &Shape, layer: Layer) -> Map<String, Value> {
     let value = match shape {
         Shape::Text(format) => return format.schema(),
         Shape::Choice(words) => {
-            let list: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            let meanings: Vec<String> = words.iter().map(|(word, meaning)| format!("`{word}`: {meaning}")).collect();
+            let list: Vec<&str> = available_words(words).map(|(word, _)| *word).collect();
+            let meanings: Vec<String> =
+                available_words(words).map(|(word, meaning)| format!("`{word}`: {meaning}")).collect();
             json!({ "enum": list, "description": format!("{}.", meanings.join("; ")) })
         }
         Shape::Integer { least, most } if least == most => json!({ "const": least }),

@@ -188,6 +188,45 @@ pub(super) const PLAIN: Key = optional(
     "Those of `env` whose value is no secret: it is not masked in what the program prints.",
 );
 
+/// Where it runs is a matter of the environment: `containers`.
+const CONTAINER_SUITE: &[Key] = &[
+    optional("service", Text(Format::ServiceName), "The service whose locked image is run; either this or `image`."),
+    optional("image", Text(Format::PinnedImage), "Another image, with its digest."),
+    defaults(
+        "args",
+        "[]",
+        List(&Text(Format::Argument(RUN_VARIABLES))),
+        "The arguments that the image's program is given in place of the image's own.",
+    ),
+    defaults(
+        "set-env",
+        "{}",
+        Named(Format::SettingKey, &Text(Format::Template(RUN_VARIABLES))),
+        "Environment variables with their values, which are no secrets.",
+    ),
+    ENV,
+    PLAIN,
+    optional(
+        "service-account",
+        Text(Format::Namespace),
+        "The service account of the pod, whose token it is given; by default it is given none.",
+    ),
+    defaults("resources", "{}", RESOURCES, "What the container asks of its node, and may use there."),
+    defaults("deadline", "10m", Text(Format::Duration), "How long it may take, with its start."),
+    later("results"),
+];
+
+const RESOURCES: Shape = Keys(&[
+    defaults("requests", "{}", RESOURCE_LIST, "What the node must have free for it."),
+    defaults("limits", "{}", RESOURCE_LIST, "What it may use at most."),
+]);
+
+const RESOURCE_LIST: Shape = Keys(&[
+    optional("cpu", Text(Format::Quantity), "Processors, such as `\"2\"` or `500m`."),
+    optional("memory", Text(Format::Quantity), "Bytes, such as `512Mi`."),
+    optional("ephemeral-storage", Text(Format::Quantity), "Bytes on the node's disk, such as `1Gi`."),
+]);
+
 const SUITE_KINDS: &[Kind] = &[
     kind(
         "command",
@@ -213,4 +252,5 @@ const SUITE_KINDS: &[Kind] = &[
             defaults("deadline", "5m", Text(Format::Duration), "How long it may take."),
         ],
     ),
+    kind("container", "An image that is run beside what it tests, and exits with 0.", CONTAINER_SUITE),
 ];

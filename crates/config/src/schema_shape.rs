@@ -9,7 +9,7 @@ use crate::variables::Variable;
 pub(super) enum Shape {
     /// Text of a format.
     Text(Format),
-    /// One of some words, each with what it means.
+    /// One of some words, each with what it means; a [`later_word`] means nothing yet.
     Choice(&'static [(&'static str, &'static str)]),
     /// A number in a range.
     Integer { least: i64, most: i64 },
@@ -105,6 +105,18 @@ pub(super) const fn later(name: &'static str) -> Key {
 /// A kind that is answered with "not available yet".
 pub(super) const fn later_kind(name: &'static str) -> Kind {
     Kind { name, doc: "", keys: &[], availability: Availability::Later }
+}
+
+/// A word that is answered with "not available yet".
+pub(super) const fn later_word(word: &'static str) -> (&'static str, &'static str) {
+    (word, "")
+}
+
+/// The words of a choice that this version has, each with what it means.
+pub(super) fn available_words(
+    words: &'static [(&'static str, &'static str)],
+) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    words.iter().filter(|(_, meaning)| !meaning.is_empty())
 }
 
 impl Key {

@@ -14,7 +14,11 @@ impl Config {
     pub fn secret_variables(&self) -> BTreeSet<&EnvironmentVariable> {
         let suites = self.suites.values().filter_map(|suite| match &suite.kind {
             SuiteKind::Command(suite) => Some(&suite.command),
-            SuiteKind::Http { .. } => None,
+            SuiteKind::Http { .. } | SuiteKind::Container(_) => None,
+        });
+        let containers = self.suites.values().filter_map(|suite| match &suite.kind {
+            SuiteKind::Container(suite) => Some(suite.secret_variables()),
+            SuiteKind::Http { .. } | SuiteKind::Command(_) => None,
         });
         let questions = || self.environments.values().flat_map(|environment| environment.health.questions());
         let probes = questions().filter_map(|(_, probe)| probe.command());
@@ -33,7 +37,7 @@ impl Config {
             }
         }
         let commands = suites.chain(probes).chain(commands).flat_map(CommandLine::secret_variables);
-        commands.chain(kubeconfigs).chain(pulls).chain(logins).chain(named).collect()
+        commands.chain(containers.flatten()).chain(kubeconfigs).chain(pulls).chain(logins).chain(named).collect()
     }
 }
 

@@ -42,6 +42,10 @@ pub(super) enum Format {
     Platform,
     /// An image reference without a digest.
     UnpinnedImage,
+    /// An image reference with a digest.
+    PinnedImage,
+    /// An amount of a resource, as Kubernetes writes it.
+    Quantity,
     Duration,
     Date,
     RepositoryUrl,
@@ -123,6 +127,15 @@ impl Format {
                 Ok(_) => Ok(()),
                 Err(error) => refused(error.to_string()),
             },
+            Self::PinnedImage => match text.parse::<ImageReference>() {
+                Ok(reference) if reference.digest.is_none() => {
+                    refused(format!("`{escaped}` has no digest, and a tag can be moved: `REPOSITORY@sha256:…`"))
+                }
+                Ok(_) => Ok(()),
+                Err(error) => refused(error.to_string()),
+            },
+            Self::Quantity if is_quantity(text) => Ok(()),
+            Self::Quantity => refused(format!("`{escaped}` is no amount of a resource, such as `500m` or `512Mi`")),
             Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string().into()),
             Self::Date => parse::<Date>(text),
             Self::RepositoryUrl => parse::<RepositoryUrl>(text),
@@ -195,6 +208,8 @@ impl Format {
             Self::Pattern => r"^(?![-/])(?!\.\.?/)(?!.*/$)[^\s\[\]!\\]+$".to_owned(),
             Self::Platform => pattern_of::<Platform>(),
             Self::UnpinnedImage => r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$".to_owned(),
+            Self::PinnedImage => r"^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$".to_owned(),
+            Self::Quantity => r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$".to_owned(),
             Self::Duration => "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$".to_owned(),
             Self::Date => "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$".to_owned(),
             Self::RepositoryUrl => pattern_of::<RepositoryUrl>(),
@@ -244,6 +259,15 @@ pub(super) fn is_setting_key(text: &str) -> bool {
 
 fn is_header_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(&byte))
+}
+
+fn is_quantity(text: &str) -> bool {
+    let number = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let suffix = text.strip_prefix(number).unwrap_or_default();
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        number.split_once('.').map_or_else(|| digits(number), |(whole, part)| digits(whole) && digits(part));
+    is_number && matches!(suffix, "" | "m" | "k" | "Ki" | "M" | "Mi" | "G" | "Gi" | "T" | "Ti")
 }
 
 fn is_bound(text: &str) -> bool {

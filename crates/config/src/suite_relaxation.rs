@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lock_model::SuiteName;
-
 use super::environment::Environment;
 use super::policy_relaxation::{ComparedTree, Found, RelaxationKind, quoted};
 use super::probes::ProbeLogin;
-use super::suites::{CommandLine, CommandSuite, Suite, SuiteKind};
+use super::suites::{CommandLine, Suite};
 use super::types::Config;
 use super::values::EnvironmentVariable;
 
@@ -58,8 +56,12 @@ pub(super) fn compare_variables(
 fn handed(config: &Config, environment: &Environment) -> BTreeMap<String, BTreeSet<EnvironmentVariable>> {
     let mut handed = BTreeMap::new();
     for name in &environment.suites {
-        if let Some(command) = command_of(config, name) {
-            handed.insert(format!("suite `{name}`"), variables(command));
+        if let Some(suite) = config.suites.get(name) {
+            // Everything else is compared with the suite's definition and files.
+            let given: BTreeSet<EnvironmentVariable> = suite.environment().iter().cloned().collect();
+            if !given.is_empty() {
+                handed.insert(format!("suite `{name}`"), given);
+            }
         }
     }
     for (name, probe) in environment.health.questions() {
@@ -71,14 +73,6 @@ fn handed(config: &Config, environment: &Environment) -> BTreeMap<String, BTreeS
         }
     }
     handed
-}
-
-fn command_of<'a>(config: &'a Config, name: &SuiteName) -> Option<&'a CommandLine> {
-    match &config.suites.get(name)?.kind {
-        // The files are compared with the suite.
-        SuiteKind::Command(CommandSuite { command, files: _ }) => Some(command),
-        SuiteKind::Http { file: _ } => None,
-    }
 }
 
 fn variables(command: &CommandLine) -> BTreeSet<EnvironmentVariable> {

@@ -1,12 +1,12 @@
 //! `suites:`, and programs that are run: by suites and by probes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use lock_model::{SuiteName, TreePath};
+use lock_model::{ImageReference, ServiceName, SuiteName, TreePath};
 
-use crate::values::EnvironmentVariable;
+use crate::values::{EnvironmentVariable, Namespace};
 use crate::variables::Template;
 
 /// One entry of `suites:`
@@ -33,6 +33,51 @@ pub enum SuiteKind {
         /// The file.
         file: TreePath,
     },
+    /// An image that is run beside what it tests.
+    Container(Box<ContainerSuite>),
+}
+
+/// `kind: container`
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContainerSuite {
+    /// What is run.
+    pub image: SuiteImage,
+    /// Arguments in place of the image's own, with `{url}` and `{mode}`; empty: those of the image.
+    pub arguments: Vec<Template>,
+    /// Key `set-env`: variables with their values, with `{url}` and `{mode}`.
+    pub set: BTreeMap<String, Template>,
+    /// Names of the job's environment variables that it is given.
+    pub environment: Vec<EnvironmentVariable>,
+    /// Those of them whose value is no secret.
+    pub plain: BTreeSet<EnvironmentVariable>,
+    /// The service account of its pod; `None`: it can ask the API server nothing.
+    pub service_account: Option<Namespace>,
+    /// What its node must have free for it, by resource.
+    pub requests: BTreeMap<String, String>,
+    /// What it may use at most, by resource.
+    pub limits: BTreeMap<String, String>,
+}
+
+/// The image of a suite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SuiteImage {
+    /// The locked image of a service.
+    Service(ServiceName),
+    /// Another one, which always has a digest.
+    Pinned(ImageReference),
+}
+
+impl ContainerSuite {
+    /// The variables whose values are secrets.
+    pub fn secret_variables(&self) -> impl Iterator<Item = &EnvironmentVariable> {
+        self.environment.iter().filter(|name| !self.plain.contains(*name))
+    }
+
+    /// Every text of it that holds variables.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.arguments.iter().chain(self.set.values())
+    }
 }
 
 /// `kind: command`
@@ -51,6 +96,27 @@ impl Suite {
         match &self.kind {
             SuiteKind::Command(_) => "command",
             SuiteKind::Http { .. } => "http",
+            SuiteKind::Container(_) => "container",
+        }
+    }
+
+    /// The service whose locked image it runs; `None` where it runs none.
+    pub fn service(&self) -> Option<&ServiceName> {
+        match &self.kind {
+            SuiteKind::Container(suite) => match &suite.image {
+                SuiteImage::Service(name) => Some(name),
+                SuiteImage::Pinned(_) => None,
+            },
+            SuiteKind::Command(_) | SuiteKind::Http { .. } => None,
+        }
+    }
+
+    /// The names of the environment variables that it is given.
+    pub fn environment(&self) -> &[EnvironmentVariable] {
+        match &self.kind {
+            SuiteKind::Command(suite) => &suite.command.environment,
+            SuiteKind::Container(suite) => &suite.environment,
+            SuiteKind::Http { .. } => &[],
         }
     }
 
@@ -60,6 +126,7 @@ impl Suite {
         match &self.kind {
             SuiteKind::Command(suite) => suite.files.iter().cloned().chain(suite.command.file().cloned()).collect(),
             SuiteKind::Http { file } => BTreeSet::from([file.clone()]),
+            SuiteKind::Container(_) => BTreeSet::new(),
         }
     }
 }

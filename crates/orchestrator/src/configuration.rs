@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ::forge::{BranchRules, RefPattern, Role, User};
-use config::{Config, ShowOrigin, SourceValue, SuiteKind, SuitesStatus, SuperprojectTree, Target};
+use config::{Config, ShowOrigin, SourceValue, SuitesStatus, SuperprojectTree, Target};
 use lock_model::{BranchName, CONFIG_FILE, EnvironmentName};
 
 use crate::context::{Local, Surroundings, git_error};
@@ -181,9 +181,7 @@ fn variables(config: &Config) -> Vec<String> {
         names.extend(settings.variables().map(ToString::to_string));
     }
     for suite in config.suites.values() {
-        if let SuiteKind::Command(suite) = &suite.kind {
-            names.extend(suite.command.environment.iter().map(ToString::to_string));
-        }
+        names.extend(suite.environment().iter().map(ToString::to_string));
     }
     names.into_iter().collect()
 }

@@ -4,7 +4,7 @@ use deployer::settings::Configuration;
 use lock_model::{EnvironmentName, ErrorClass};
 
 use crate::context::Context;
-use crate::engine::Planning;
+use crate::engine::{Planning, suite_permissions};
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints;
@@ -44,7 +44,8 @@ pub async fn permissions(context: &Context, name: &EnvironmentName) -> Result<Pe
         Ok(plan) => plan,
     };
     let (opened, namespace) = (place.open(context).await?, place.namespace.namespace.to_string());
-    let roles = opened.connection().roles(&namespace, &plan.permissions()).await.map_err(|error| {
+    let permissions = [plan.permissions(), suite_permissions(&revision, &environment)].concat();
+    let roles = opened.connection().roles(&namespace, &permissions).await.map_err(|error| {
         let kind = ErrorKind::of(error.class(), ErrorKind::Refused, ErrorKind::Refused);
         let hint = hints::of_cluster(&error);
         let error = Error::from_source(kind, "the kinds of the plan cannot be found in the cluster", error);

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use config::Config;
+use config::{Config, SuiteKind};
 use forge::{MergeRef, StatusState};
 use lock_model::{BranchName, CommitId, EnvironmentName, SuiteName};
 
@@ -15,6 +16,7 @@ use crate::engine::{
 use crate::environment_policy::{branch_of, commit_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::count;
+use crate::lease::lease;
 use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
 use crate::report::v1::TestReport;
@@ -106,6 +108,12 @@ async fn test(context: &Context, request: &TestRequest) -> Result<TestReport> {
             .map(|suite| format!("the pull request removes suite `{suite}`, which `{name}` asks for")),
     );
     preflight_suites(context, &revision, &required.environment, suites)?;
+    // A Job in a namespace is started by one run at a time; programs and requests have always been beside each other.
+    let is_container = |suite: &SuiteName| {
+        let found = revision.config.suites.get(suite);
+        found.is_some_and(|suite| matches!(suite.kind, SuiteKind::Container(_)))
+    };
+    let _lease = if suites.iter().any(is_container) { Some(lease(context, name, Duration::ZERO).await?) } else { None };
     let mut reports = Vec::new();
     let mut started = Vec::new();
     for suite in suites {

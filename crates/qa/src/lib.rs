@@ -1,7 +1,7 @@
 //! Runs test suites against an environment, and reports their results.
 //!
-//! A suite is a program ([`CommandSuite`]) or a file of HTTP requests ([`HttpSuite`]). [`run`] never fails: a suite is
-//! [passed](Verdict::Passed) only when it ran to its end, had at least one case, and every case passed; what it could
+//! A suite is a program ([`CommandSuite`]), a file of HTTP requests ([`HttpSuite`]) or an image that runs as a Job in a
+//! cluster ([`ContainerSuite`]). [`run`] never fails: a suite is [passed](Verdict::Passed) only when it ran to its end, had at least one case, and every case passed; what it could
 //! not find out is [unknown](Verdict::Unknown). [`to_junit`] and [`to_markdown`] render reports for CI systems.
 //!
 //! ```no_run
@@ -58,6 +58,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod command;
+mod container;
 mod expectation;
 mod http;
 mod http_file;
@@ -68,7 +69,10 @@ mod suite;
 mod template;
 mod text;
 
+/// What a [`ContainerSuite`] runs in.
+pub use cluster;
 pub use command::CommandSuite;
+pub use container::{Container, ContainerSuite, JobIdentity, container_permissions};
 pub use http::HttpRun;
 pub use http_client::{self, HttpClient, HttpClientError};
 pub use http_file::{HttpRequest, HttpSuite, HttpSuiteError, HttpSuiteProblem};

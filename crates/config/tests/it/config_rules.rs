@@ -839,3 +839,43 @@ fn settings_come_from_a_list_that_an_override_replaces() {
     let secret: Vec<_> = config.secret_variables().iter().map(ToString::to_string).collect();
     assert_eq!(secret, ["GHCR_PAT", "KUBECONFIG_BASE64", "SOPS_AGE_KEY"]);
 }
+
+#[test]
+fn a_suite_is_an_image_of_the_lock_or_one_with_a_digest() {
+    let text = include_str!("../fixtures/config/valid/containers.yaml");
+    let config = load(text);
+    assert_eq!(config.environments[&environment("staging")].containers, Some(config::Containers::Job));
+    let suite = |config: &Config, name: &str| config.suites[&SuiteName::try_from(name).unwrap()].clone();
+    let system = suite(&config, "system");
+    let SuiteKind::Container(container) = &system.kind else { panic!("a container") };
+    assert_eq!(container.image, config::SuiteImage::Service("shop-tests".parse().unwrap()));
+    assert_eq!((container.requests["cpu"].as_str(), container.limits["memory"].as_str()), ("500m", "1.5Gi"));
+    assert_eq!(system.deadline, Duration::from_secs(20 * 60));
+    assert!(system.files().is_empty() && suite(&config, "load").service().is_none());
+    // What is no secret is not masked.
+    let secret: Vec<_> = config.secret_variables().iter().map(ToString::to_string).collect();
+    assert_eq!(secret, ["KUBECONFIG_STAGING", "TEST_LOGIN"]);
+
+    // The image is one that the lock has.
+    let services = |list: &[&str]| config.assign_services(&paths(list)).unwrap();
+    let problem = |list: &[&str]| config.suite_image_problem(&system, &services(list));
+    assert_eq!(problem(&["services/shop-cart", "ops/shop-grafana", "tools/shop-tests"]), None);
+    let none = problem(&["services/shop-cart", "ops/shop-grafana", "tools/shop-test"]).unwrap();
+    assert_eq!(none, "no service is named `shop-tests`, did you mean `shop-test`?");
+    let files = problem(&["services/shop-cart", "tools/shop-web", "ops/shop-tests"]).unwrap();
+    assert_eq!(files, "service `shop-tests` has no image");
+    assert_eq!(config.suite_image_problem(&suite(&config, "load"), &[]), None);
+
+    // A variable more, and other arguments, are shown to reviewers.
+    let changed = load(&text.replace("env: [TEST_LOGIN,", "env: [TEST_LOGIN, SHOP_PASSWORD,"));
+    let relaxed = relaxations_between(&config, &changed);
+    assert!(relaxed.iter().any(|line| line.contains("`SHOP_PASSWORD`")), "{relaxed:?}");
+    let relaxed = relaxations_between(&config, &load(&text.replace("--suite, system", "--suite, smoke")));
+    assert_eq!(relaxed, ["staging: suite `system` is defined differently"]);
+}
+
+fn relaxations_between(old: &Config, new: &Config) -> Vec<String> {
+    let (services, changed) = (paths(&["services/shop-cart"]), BTreeSet::new());
+    let found = policy_relaxations(old, new, ComparedTree { services: &services, changed: &changed });
+    found.iter().map(ToString::to_string).collect()
+}

@@ -1,8 +1,9 @@
 //! What a cluster is asked before a deployment.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cluster::health::{HealthAnswer, credentials_health, references_health, replicas_health};
+use cluster::health::{HealthAnswer, Permission, credentials_health, references_health, replicas_health};
 use cluster::{Connection, Patience};
 use config::{CheckSeverity, ClusterCheck, ClusterChecks, Environment};
 use deployer::{DeployError, EnvironmentNamespace, OccupiedPlace, Plan, demands};
@@ -30,13 +31,15 @@ pub(crate) enum PlanFound {
     Failed(DeployError),
 }
 
-/// Asks the cluster of an environment; with a deployment, whether there is room for it and everything is permitted.
+/// Asks the cluster of an environment; with a deployment, whether there is room for it and everything
+/// is permitted, for its suites as well.
 /// `None` where the environment has no cluster.
 pub(crate) async fn cluster_health(
     context: &Context,
     place: Option<&ClusterPlace>,
     environment: &Environment,
     deployable: Option<&Deployable>,
+    suites: &[Permission],
 ) -> Result<Option<ClusterHealth>> {
     let Some(place) = place else { return Ok(None) };
     let checks = &environment.health.checks;
@@ -45,7 +48,7 @@ pub(crate) async fn cluster_health(
     let part = checks.deadline / 3;
     let connection = target.connection().with_patience(Patience { request: part, retries: part });
     let remedy = format!("`orchestrator deploy {} --again`", environment.name);
-    let asking = Asking { connection: &connection, checks, remedy };
+    let asking = Asking { connection: &connection, checks, remedy, suites };
     let namespace = place.namespace.namespace.as_str();
     let foreign = deployable.is_none_or(|deployable| deployable.request.occupied == OccupiedPlace::Refuse);
     let environment = environment.name.as_str();
@@ -103,6 +106,8 @@ struct Asking<'a> {
     checks: &'a ClusterChecks,
     /// The command that writes what is deployed already once more.
     remedy: String,
+    /// What the environment's suites need.
+    suites: &'a [Permission],
 }
 
 impl Asking<'_> {
@@ -137,7 +142,9 @@ impl Asking<'_> {
     }
 
     async fn permissions(&self, plan: &Plan) -> Option<CheckResult> {
-        let permissions = plan.permissions();
+        let permissions: BTreeSet<Permission> =
+            plan.permissions().into_iter().chain(self.suites.iter().cloned()).collect();
+        let permissions: Vec<Permission> = permissions.into_iter().collect();
         self.ask(ClusterCheck::Permissions, self.connection.permissions_health(&permissions)).await
     }
 }

@@ -360,7 +360,7 @@ fn progress(dossier: &Dossier) -> Option<String> {
 }
 
 /// An error of the target while it was read, which changes nothing.
-fn not_read(error: DeployError) -> Error {
+pub(super) fn not_read(error: DeployError) -> Error {
     of_target("what is stored in the target cannot be read", error, ErrorKind::Repository)
 }
 

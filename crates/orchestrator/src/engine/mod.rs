@@ -3,6 +3,7 @@
 
 mod cluster_health;
 mod cluster_services;
+mod container_suites;
 mod deploy;
 mod execution;
 mod gates;
@@ -33,6 +34,7 @@ use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
 pub(crate) use self::settings::parse as parse_settings;
+pub(crate) use container_suites::suite_permissions;
 pub(crate) use deploy::{Deployable, Destination};
 pub(crate) use health::{About, health};
 pub(crate) use image_styles::{FoundStyle, ImageStyle};

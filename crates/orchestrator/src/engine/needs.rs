@@ -102,16 +102,31 @@ pub(crate) fn needs(
         wanted.extend(match &definition.kind {
             SuiteKind::Command(command) => command.command.file().cloned(),
             SuiteKind::Http { file } => Some(file.clone()),
+            SuiteKind::Container(_) => None,
         });
     }
     let files = revision.inputs.read_all(context, |path| wanted.contains(path))?;
     let files: BTreeMap<TreePath, Vec<u8>> = files.into_iter().map(|file| (file.path, file.bytes)).collect();
+    // Rules that fit no service are refused with the lock.
+    let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
+    let services = revision.config.assign_services(&paths).ok();
     let mut looking = Looking { context, environment, files: &files, needs };
     for definition in definitions {
         let subject = format!("suite {}", definition.name);
         match &definition.kind {
             SuiteKind::Command(command) => looking.command(&subject, &command.command),
             SuiteKind::Http { file } => looking.http_file(&subject, file),
+            SuiteKind::Container(container) => {
+                looking.needs.reads(&container.environment, &subject);
+                looking.address(&subject, container.templates());
+                if let Some(kubeconfig) = &environment.kubeconfig {
+                    looking.needs.reads([&kubeconfig.env], &subject);
+                }
+                let problem = services.as_ref().and_then(|all| revision.config.suite_image_problem(definition, all));
+                if let Some(problem) = problem {
+                    looking.wrong(&subject, problem);
+                }
+            }
         }
     }
     for (name, probe) in health.questions() {

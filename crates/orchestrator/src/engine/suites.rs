@@ -8,6 +8,7 @@ use lock_model::{Digest, SuiteName, suite_digest};
 use qa::{CommandSuite, HttpClient, HttpRun, SuiteReport};
 
 use super::Engine;
+use super::container_suites::{RunContainer, locked_image};
 use super::execution::{CONNECT_DEADLINE, USER_AGENT, Workspace, expand, values_of};
 use super::needs::http_suite;
 use super::step_outcome::StepOutcome;
@@ -40,7 +41,7 @@ pub(super) fn suite<'a>(revision: &'a Revision, name: &SuiteName) -> Result<&'a 
     })
 }
 
-/// Name and digest of a suite: its definition and the content of its files.
+/// Name and digest of a suite: its definition, the content of its files, and the locked image that it runs.
 pub(crate) fn suite_reference(context: &Context, revision: &Revision, name: &SuiteName) -> Result<SuiteRef> {
     let suite = suite(revision, name)?;
     let mut files = BTreeMap::new();
@@ -48,7 +49,11 @@ pub(crate) fn suite_reference(context: &Context, revision: &Revision, name: &Sui
         let file = revision.inputs.file(context, &path)?;
         files.insert(path, Digest::of(&file.bytes));
     }
-    let digest = suite_digest(suite.kind_name(), &suite.definition, &files, None);
+    let image = match suite.service() {
+        Some(service) => locked_image(context, revision, service)?.map(|image| image.digest),
+        None => None,
+    };
+    let digest = suite_digest(suite.kind_name(), &suite.definition, &files, image.as_ref());
     Ok(SuiteRef { name: name.clone(), digest })
 }
 
@@ -84,6 +89,17 @@ pub(crate) async fn run_suite(
                 run.variables.url = Some(url_of(context, revision, environment)?);
             }
             qa::Suite::Http(run)
+        }
+        SuiteKind::Container(container) => {
+            let run = RunContainer {
+                context,
+                revision,
+                environment,
+                suite: definition,
+                values: &values,
+                redactor: &redactor,
+            };
+            return Ok(Box::pin(run.run(container)).await?.redacted(&redactor));
         }
     };
     Ok(qa::run(name.as_str(), &runnable).await.redacted(&redactor))

@@ -1,0 +1,153 @@
+//! Suites that are images: from the configuration and the lock to a Job in the environment's namespace.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use config::{ContainerSuite, Containers, Environment, Suite, SuiteImage, SuiteKind, Values};
+use lock_model::{Digest, LockedImage, ServiceName};
+use process::Redactor;
+use qa::cluster::health::Permission;
+use qa::{Container, JobIdentity, SuiteReport};
+use secrecy::SecretString;
+
+use super::deploy::not_read;
+use super::execution::expand;
+use crate::cluster_target::ClusterPlace;
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::revision::Revision;
+
+/// What a container suite is run with.
+pub(super) struct RunContainer<'a> {
+    pub(super) context: &'a Context,
+    pub(super) revision: &'a Revision,
+    pub(super) environment: &'a Environment,
+    pub(super) suite: &'a Suite,
+    pub(super) values: &'a Values,
+    pub(super) redactor: &'a Redactor,
+}
+
+impl RunContainer<'_> {
+    /// Runs it under the lease that the environment has in its cluster.
+    pub(super) async fn run(&self, definition: &ContainerSuite) -> Result<SuiteReport> {
+        let container = self.container(definition)?;
+        let place = self.place()?;
+        let namespace = place.open(self.context).await?;
+        let environment = self.environment.name.as_str();
+        if let Some(other) = namespace.other_owner(environment).await.map_err(not_read)? {
+            let message = format!("suite `{}` cannot run in its namespace, which belongs to {other}", self.suite.name);
+            return Err(Error::new(ErrorKind::Refused, message)
+                .hint(format!("`orchestrator policy take-over {environment}` gives it to this environment")));
+        }
+        let lease = place.lease(self.context).await?;
+        let connection = namespace.connection().clone();
+        let mut run = qa::ContainerSuite::new(connection, self.identity(&place), container, self.suite.deadline);
+        run.redactor = self.redactor.clone();
+        run.interrupt = self.context.surroundings.interrupt.clone();
+        run.lease = Some(Arc::clone(&lease));
+        let report = qa::run(self.suite.name.as_str(), &qa::Suite::Container(Box::new(run))).await;
+        if let Some(lease) = Arc::into_inner(lease)
+            && let Err(error) = lease.release().await
+        {
+            self.context.note(format!("the lease in the cluster ends by itself, it could not be given back: {error}"));
+        }
+        Ok(report)
+    }
+
+    fn place(&self) -> Result<ClusterPlace> {
+        let place = match self.environment.containers {
+            Some(Containers::Job) => ClusterPlace::of(self.context, &self.revision.config, self.environment),
+            None => None,
+        };
+        place.ok_or_else(|| {
+            let (suite, environment) = (&self.suite.name, &self.environment.name);
+            let message = format!("suite `{suite}` is a container, and `{environment}` does not say where it runs");
+            Error::new(ErrorKind::Usage, message)
+                .hint("`containers: job` runs it in the environment's `namespace`, which `kubeconfig` leads to")
+        })
+    }
+
+    /// A Job of its own for each execution.
+    fn identity(&self, place: &ClusterPlace) -> JobIdentity {
+        let run = &self.context.run;
+        let nonce = run.nonce.as_deref().unwrap_or_default();
+        JobIdentity {
+            namespace: place.namespace.namespace.to_string(),
+            environment: self.environment.name.to_string(),
+            suite: self.suite.name.to_string(),
+            execution: format!("{} {} {nonce} {}", run.id, run.attempt, self.context.now()),
+        }
+    }
+
+    fn container(&self, definition: &ContainerSuite) -> Result<Container> {
+        let (image, digests) = self.image(definition)?;
+        let mut container = Container::new(image, digests);
+        container.args =
+            definition.arguments.iter().map(|argument| expand(argument, self.values)).collect::<Result<_>>()?;
+        for (name, template) in &definition.set {
+            container.envs.insert(name.clone(), expand(template, self.values)?);
+        }
+        for name in &definition.environment {
+            // One that is missing was refused before.
+            let Some(value) = self.context.variable(name.as_str()) else { continue };
+            if definition.plain.contains(name) {
+                container.envs.insert(name.to_string(), value);
+            } else {
+                container.secret_envs.insert(name.to_string(), SecretString::from(value));
+            }
+        }
+        container.service_account = definition.service_account.as_ref().map(ToString::to_string);
+        container.pull_secret = self.environment.pull_secret.as_ref().map(|pull| pull.name.to_string());
+        container.requests.clone_from(&definition.requests);
+        container.limits.clone_from(&definition.limits);
+        Ok(container)
+    }
+
+    /// The image by digest, and every digest by which a node may name it.
+    fn image(&self, definition: &ContainerSuite) -> Result<(String, BTreeSet<Digest>)> {
+        match &definition.image {
+            SuiteImage::Service(service) => {
+                let image = locked_image(self.context, self.revision, service)?.ok_or_else(|| {
+                    let commit = self.revision.commit.short(12);
+                    let message = format!(
+                        "suite `{}` runs the image of `{service}`, and commit {commit} has no lock of its own with it",
+                        self.suite.name
+                    );
+                    Error::new(ErrorKind::Repository, message)
+                        .hint(crate::environment_policy::locking_command(&self.revision.config))
+                })?;
+                let digests = image.platforms.values().chain([&image.digest]).cloned().collect();
+                Ok((format!("{}@{}", image.repository, image.digest), digests))
+            }
+            SuiteImage::Pinned(reference) => {
+                let digest = reference.digest.clone().ok_or_else(|| {
+                    Error::new(ErrorKind::Bug, format!("the image of suite `{}` has no digest", self.suite.name))
+                })?;
+                Ok((format!("{}@{digest}", reference.repository), BTreeSet::from([digest])))
+            }
+        }
+    }
+}
+
+/// The image that the lock of a commit gives a service; `None` where it has none, or is of another tree.
+pub(super) fn locked_image(
+    context: &Context,
+    revision: &Revision,
+    service: &ServiceName,
+) -> Result<Option<LockedImage>> {
+    let lock = revision.lock(context)?.filter(|file| revision.mismatches(&file.lock).is_empty());
+    Ok(lock.and_then(|file| file.lock.services().get(service)?.content.image().cloned()))
+}
+
+/// What the suites of an environment need in its cluster.
+pub(crate) fn suite_permissions(revision: &Revision, environment: &Environment) -> Vec<Permission> {
+    let suites = environment.suites.iter().filter_map(|name| revision.config.suites.get(name));
+    let is_job = suites.into_iter().any(|suite| match suite.kind {
+        SuiteKind::Container(_) => environment.containers == Some(Containers::Job),
+        SuiteKind::Command(_) | SuiteKind::Http { .. } => false,
+    });
+    match &environment.namespace {
+        Some(namespace) if is_job => qa::container_permissions(namespace.as_ref()),
+        Some(_) | None => Vec::new(),
+    }
+}
