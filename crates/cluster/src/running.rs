@@ -135,18 +135,23 @@ impl Connection {
         Ok(pods)
     }
 
-    /// The UIDs of the pods that take the requests of a Service now.
-    pub async fn ready_endpoints(&self, namespace: &str, service: &str) -> Result<Vec<String>, ClusterError> {
-        let selection = Selection { labels: format!("kubernetes.io/service-name={service}"), ..Selection::default() };
-        let slices = self.list(&Kind::new("discovery.k8s.io/v1", "EndpointSlice"), Some(namespace), &selection).await?;
-        let mut uids: Vec<_> = slices
-            .iter()
-            .flat_map(|slice| slice.list("/endpoints"))
-            .filter(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true))
-            .filter_map(|endpoint| endpoint.pointer("/targetRef/uid")?.as_str().map(str::to_owned))
-            .collect();
-        uids.sort();
-        uids.dedup();
-        Ok(uids)
+    /// The UIDs of the pods that take the requests of each Service of a namespace now, by its name.
+    pub async fn ready_endpoints(&self, namespace: &str) -> Result<BTreeMap<String, Vec<String>>, ClusterError> {
+        let kind = Kind::new("discovery.k8s.io/v1", "EndpointSlice");
+        let mut services = BTreeMap::<String, Vec<String>>::new();
+        for slice in self.list(&kind, Some(namespace), &Selection::default()).await? {
+            let Some(service) = slice.label("kubernetes.io/service-name") else { continue };
+            let ready = slice
+                .list("/endpoints")
+                .iter()
+                .filter(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true))
+                .filter_map(|endpoint| endpoint.pointer("/targetRef/uid")?.as_str().map(str::to_owned));
+            services.entry(service.to_owned()).or_default().extend(ready);
+        }
+        for uids in services.values_mut() {
+            uids.sort();
+            uids.dedup();
+        }
+        Ok(services)
     }
 }

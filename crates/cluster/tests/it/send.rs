@@ -48,7 +48,7 @@ fn every_future(
     is_send(connection.namespace_state(""));
     is_send(connection.missing_references(&[]));
     is_send(connection.running("", &Selection::default()));
-    is_send(connection.ready_endpoints("", ""));
+    is_send(connection.ready_endpoints(""));
     is_send(connection.events(object.key(), ""));
     is_send(connection.logs(object.key(), "", LogTail { previous: false, lines: 1, bytes: 1 }));
     is_send(connection.api_health());

@@ -76,7 +76,7 @@ impl ApplyTarget {
         let keys = wanted.values().chain(leftovers.values()).flatten().cloned().collect();
         let live = live_objects(connection, &keys).await?;
         let pins = Pins::new(request.images());
-        let (mut images, mut unpinned, mut containers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut images, mut unpinned) = (Vec::new(), Vec::new());
         let mut stored_objects = Vec::new();
         for service in &request.services {
             let mut find = |kind, message: String| {
@@ -102,17 +102,15 @@ impl ApplyTarget {
             }
             images.extend(proven);
             unpinned.extend(listed);
-            let running = running(connection, request, service, &pins, &stored).await?;
-            findings.extend(running.findings);
-            containers.extend(running.containers);
             stored_objects.push((service, stored));
         }
-        for (service, stored) in &stored_objects {
-            findings.extend(unproven_endpoints(connection, service, &pins, stored, &containers).await?);
-        }
+        let renderings: Vec<_> = stored_objects.iter().map(|(service, stored)| (*service, stored)).collect();
+        let running = running(connection, request, &pins, &renderings).await?;
+        findings.extend(running.findings);
+        findings.extend(unproven_endpoints(connection, &pins, &renderings, &running.containers).await?);
         findings.sort();
         findings.dedup();
-        let detail = ApplyProof { namespace: name.clone(), objects: live.len(), running: containers };
+        let detail = ApplyProof { namespace: name.clone(), objects: live.len(), running: running.containers.into_iter().collect() };
         let proof = Proof::new(ProofLevel::Running, ProofDetail::Apply(detail), findings);
         Ok(Proof { images, unpinned_images: unpinned, ..proof })
     }

@@ -45,7 +45,7 @@ impl HelmTarget {
         findings.extend(LeftRelease::of(request, &stored).iter().map(LeftRelease::finding));
         let pins = Pins::new(request.images());
         let (mut images, mut unpinned) = (Vec::new(), Vec::new());
-        let (mut releases, mut containers) = (Vec::new(), Vec::new());
+        let (mut releases, mut renderings) = (Vec::new(), Vec::new());
         for service in &request.services {
             let mut find = |kind, message: String| {
                 findings.push(Finding { service: Some(service.name.clone()), path: None, kind, message });
@@ -66,17 +66,14 @@ impl HelmTarget {
             images.extend(proven);
             unpinned.extend(listed);
             releases.push(AppliedRelease { service: service.name.clone(), revision: stored.revision });
-            let running = running(connection, request, service, &pins, &stored.rendering).await?;
-            findings.extend(running.findings);
-            containers.extend(running.containers);
+            renderings.push((service, &stored.rendering));
         }
-        for service in &request.services {
-            let Some(stored) = stored.get(service.name.as_str()) else { continue };
-            findings.extend(unproven_endpoints(connection, service, &pins, &stored.rendering, &containers).await?);
-        }
+        let running = running(connection, request, &pins, &renderings).await?;
+        findings.extend(running.findings);
+        findings.extend(unproven_endpoints(connection, &pins, &renderings, &running.containers).await?);
         findings.sort();
         findings.dedup();
-        let detail = HelmProof { namespace: self.namespace.name.clone(), releases, running: containers };
+        let detail = HelmProof { namespace: self.namespace.name.clone(), releases, running: running.containers.into_iter().collect() };
         let proof = Proof::new(ProofLevel::Running, ProofDetail::Helm(detail), findings);
         Ok(Proof { images, unpinned_images: unpinned, ..proof })
     }

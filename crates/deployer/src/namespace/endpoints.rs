@@ -1,6 +1,6 @@
 //! Whether requests reach only pods of which it is proven that they run what is locked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cluster::{Connection, Kind, ObjectKey};
@@ -24,35 +24,50 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 type Object = Map<String, Value>;
 
-/// Finds the ready endpoints of a service that are not pods with a proof. Only Services that select a workload of the lock
-/// are asked: what else a chart brings along runs no locked image.
+/// Finds the ready endpoints of services that are not pods with a proof. Only Services that select a workload of the lock
+/// are asked: what else a chart brings along runs no locked image. The API server is asked once for all of them, and again
+/// where an endpoint is not proven.
 pub(crate) async fn unproven_endpoints(
     connection: &Connection,
-    service: &DeployService,
     pins: &Pins,
-    stored: &Rendering,
-    proven: &[RunningContainer],
+    services: &[(&DeployService, &Rendering)],
+    proven: &BTreeSet<RunningContainer>,
 ) -> Result<Vec<Finding>, DeployError> {
     let proven: BTreeSet<&str> = proven.iter().map(|container| container.uid.as_str()).collect();
+    let of_one = |(service, stored): &(&'_ DeployService, &'_ Rendering)| {
+        let ids = selecting(service, pins, stored).into_iter();
+        ids.map(|id| (service.name.clone(), id.clone())).collect::<Vec<_>>()
+    };
+    let selecting: Vec<(ServiceName, ObjectId)> = services.iter().flat_map(of_one).collect();
+    let namespaces: BTreeSet<&str> = selecting.iter().map(|(_, id)| namespace_of(id)).collect();
+    let mut unproven = Vec::new();
+    for look in 1..=LOOKS {
+        let mut ready: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
+        for namespace in &namespaces {
+            let endpoints = connection.ready_endpoints(namespace).await?;
+            ready.extend(endpoints.into_iter().map(|(name, uids)| ((*namespace, name), uids)));
+        }
+        let of_one = |(service, id): &(ServiceName, ObjectId)| {
+            let mut uids = ready.get(&(namespace_of(id), id.name.clone())).cloned().unwrap_or_default();
+            uids.retain(|uid| !proven.contains(uid.as_str()));
+            (!uids.is_empty()).then(|| (service.clone(), id.clone(), uids))
+        };
+        unproven = selecting.iter().filter_map(of_one).collect();
+        if unproven.is_empty() || look == LOOKS {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
     let mut findings = Vec::new();
-    for id in selecting(service, pins, stored) {
-        let namespace = id.namespace.as_deref().unwrap_or_default();
-        let mut unproven = Vec::new();
-        for look in 1..=LOOKS {
-            unproven = connection.ready_endpoints(namespace, &id.name).await?;
-            unproven.retain(|uid| !proven.contains(uid.as_str()));
-            if unproven.is_empty() || look == LOOKS {
-                break;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        if !unproven.is_empty() {
-            let pods = names(connection, namespace, &unproven).await?.join(", ");
-            let message = format!("{id} sends requests to pods that are not proven: {pods}");
-            findings.push(finding(&service.name, message));
-        }
+    for (service, id, uids) in unproven {
+        let pods = names(connection, namespace_of(&id), &uids).await?.join(", ");
+        findings.push(finding(&service, format!("{id} sends requests to pods that are not proven: {pods}")));
     }
     Ok(findings)
+}
+
+fn namespace_of(id: &ObjectId) -> &str {
+    id.namespace.as_deref().unwrap_or_default()
 }
 
 /// The Services whose selector takes the pods of a workload with a locked image.

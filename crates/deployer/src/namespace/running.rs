@@ -6,6 +6,7 @@ use cluster::{Connection, Kind, Object, ObjectKey, RunningPod, Selection};
 use lock_model::{Digest, ImageReference, ServiceName};
 use serde_json::{Map, Value};
 
+use super::objects::live_objects;
 use super::rendering::Rendering;
 use crate::error::DeployError;
 use crate::image_pinning::Pins;
@@ -34,7 +35,7 @@ pub struct RunningContainer {
     pub digest: Digest,
 }
 
-/// What was found about one service.
+/// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
     pub(crate) containers: BTreeSet<RunningContainer>,
@@ -43,84 +44,101 @@ pub(crate) struct Running {
 
 /// A stored object whose pods run all the time.
 struct Workload<'a> {
+    service: &'a ServiceName,
     id: &'a ObjectId,
-    object: &'a Map<String, Value>,
+    key: ObjectKey,
     /// The locked images of its containers, by the container's name.
     images: BTreeMap<String, &'a ImagePin>,
 }
 
-/// Looks at every pod of a service.
+/// Looks at every pod of services. However many there are, the API server is asked once for each kind.
 pub(crate) async fn running(
     connection: &Connection,
     request: &DeployRequest,
-    service: &DeployService,
     pins: &Pins,
-    stored: &Rendering,
+    services: &[(&DeployService, &Rendering)],
 ) -> Result<Running, DeployError> {
+    let workloads: Vec<Workload<'_>> =
+        services.iter().flat_map(|(service, stored)| workloads(request, service, pins, stored)).collect();
+    let keys: BTreeSet<ObjectKey> = workloads.iter().map(|workload| workload.key.clone()).collect();
+    let live = live_objects(connection, &keys).await?;
+    let mut pods: BTreeMap<&str, Vec<RunningPod>> = BTreeMap::new();
+    for key in live.keys().filter(|key| key.kind.kind != "Pod") {
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        if !pods.contains_key(namespace) {
+            let selection = match live.keys().filter(|other| other.namespace == key.namespace).count() {
+                // Of one workload the namespace may have many other pods.
+                1 => live.get(key).map(labels).unwrap_or_default(),
+                _ => String::new(),
+            };
+            let selection = Selection { labels: selection, fields: String::new() };
+            pods.insert(namespace, connection.running(namespace, &selection).await?);
+        }
+    }
     let mut found = Running::default();
-    for (id, object) in &stored.objects {
+    for workload in &workloads {
+        let namespace = workload.key.namespace.as_deref().unwrap_or_default();
+        workload.look(live.get(&workload.key), pods.get(namespace).map_or(&[], Vec::as_slice), request, &mut found);
+    }
+    Ok(found)
+}
+
+/// The workloads of a service that run locked images.
+fn workloads<'a>(
+    request: &DeployRequest,
+    service: &'a DeployService,
+    pins: &'a Pins,
+    stored: &'a Rendering,
+) -> Vec<Workload<'a>> {
+    let workload = |(id, object): (&'a ObjectId, &'a Map<String, Value>)| {
         let is_workload = match (id.group.as_str(), id.kind.as_str()) {
             ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => true,
             ("", "Pod") => true,
             // Jobs end, and are proven by what was stored.
             _ => false,
         };
-        let workload = Workload { id, object, images: locked_images(object, service, pins) };
-        if is_workload && !workload.images.is_empty() {
-            workload.look(connection, request, service, &mut found).await?;
-        }
-    }
-    Ok(found)
-}
-
-impl Workload<'_> {
-    async fn look(
-        &self,
-        connection: &Connection,
-        request: &DeployRequest,
-        service: &DeployService,
-        found: &mut Running,
-    ) -> Result<(), DeployError> {
-        let Self { id, object, .. } = self;
-        let mut find = |kind, message: String| {
-            found.findings.push(Finding { service: Some(service.name.clone()), path: None, kind, message });
-        };
+        let images = locked_images(object, service, pins);
         let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         let namespace = id.namespace.as_deref().unwrap_or(&request.namespace);
         let key = ObjectKey::namespaced(Kind::new(api_version, &id.kind), namespace, &id.name);
-        let Some(live) = connection.find(&key).await? else {
+        (is_workload && !images.is_empty()).then_some(Workload { service: &service.name, id, key, images })
+    };
+    stored.objects.iter().filter_map(workload).collect()
+}
+
+impl Workload<'_> {
+    /// Judges what is there: the object, and the pods of its namespace.
+    fn look(&self, live: Option<&Object>, pods: &[RunningPod], request: &DeployRequest, found: &mut Running) {
+        let Self { id, key, .. } = self;
+        let mut find = |kind, message: String| found.findings.push(self.finding(kind, message));
+        let Some(live) = live else {
             find(FindingKind::NotRunning, format!("{id} is not in the cluster"));
-            return Ok(());
+            return;
         };
-        let (wanted, pods) = if id.kind == "Pod" {
-            (1, vec![RunningPod::of(&live)])
+        let is_own = |pod: &&RunningPod| pod.owner.as_ref().is_some_and(|owner| owner.is_same_object(key));
+        let (wanted, pods): (i64, Vec<RunningPod>) = if id.kind == "Pod" {
+            (1, vec![RunningPod::of(live)])
         } else {
             let wanted = match id.kind.as_str() {
                 "DaemonSet" => live.integer("/status/desiredNumberScheduled").unwrap_or_default(),
                 _ => live.integer("/spec/replicas").unwrap_or(1),
             };
-            let pods =
-                connection.running(namespace, &Selection { labels: labels(&live), fields: String::new() }).await?;
-            let is_own = |pod: &RunningPod| pod.owner.as_ref().is_some_and(|owner| owner.is_same_object(&key));
-            (wanted, pods.into_iter().filter(is_own).collect())
+            (wanted, pods.iter().filter(is_own).cloned().collect())
         };
         if wanted == 0 {
             find(FindingKind::NotRunning, format!("{id} wants no pod: nothing of it runs"));
-            return Ok(());
+            return;
         }
         let mut proven = 0;
         for pod in pods.iter().filter(|pod| is_alive(pod)) {
-            match self.judge(pod, request, service) {
+            match self.judge(pod, request) {
                 Ok(containers) => {
                     found.containers.extend(containers);
                     proven += 1;
                 }
                 Err(wrong) => {
-                    let wrong = wrong.into_iter().map(|(kind, message)| Finding {
-                        service: Some(service.name.clone()),
-                        path: None,
-                        kind,
-                        message: format!("{id}: pod `{}` {message}", escaped(&pod.key.name)),
+                    let wrong = wrong.into_iter().map(|(kind, message)| {
+                        self.finding(kind, format!("{id}: pod `{}` {message}", escaped(&pod.key.name)))
                     });
                     found.findings.extend(wrong);
                 }
@@ -128,10 +146,12 @@ impl Workload<'_> {
         }
         if proven < wanted {
             let message = format!("{id} wants {wanted} pods, and {proven} run what is locked");
-            let (service, path) = (Some(service.name.clone()), None);
-            found.findings.push(Finding { service, path, kind: FindingKind::NotRunning, message });
+            found.findings.push(self.finding(FindingKind::NotRunning, message));
         }
-        Ok(())
+    }
+
+    fn finding(&self, kind: FindingKind, message: String) -> Finding {
+        Finding { service: Some(self.service.clone()), path: None, kind, message }
     }
 
     /// The containers of a pod that run what is locked, or what is wrong with it.
@@ -139,7 +159,6 @@ impl Workload<'_> {
         &self,
         pod: &RunningPod,
         request: &DeployRequest,
-        service: &DeployService,
     ) -> Result<Vec<RunningContainer>, Vec<(FindingKind, String)>> {
         let (mut containers, mut wrong) = (Vec::new(), Vec::new());
         for (name, pin) in &self.images {
@@ -152,7 +171,7 @@ impl Workload<'_> {
             match &container.digest {
                 Some(digest) if *digest == pin.digest || platforms.is_some_and(|all| all.contains(digest)) => {
                     containers.push(RunningContainer {
-                        service: service.name.clone(),
+                        service: self.service.clone(),
                         object: self.id.to_string(),
                         pod: pod.key.name.clone(),
                         uid: pod.uid.clone(),
@@ -232,7 +251,9 @@ mod tests {
             namespace: Some("shop".to_owned()),
             name: "cart".to_owned(),
         };
-        let workload = Workload { id: &id, object: &Map::new(), images: BTreeMap::from([("app".to_owned(), &pin)]) };
+        let key = ObjectKey::namespaced(Kind::new("apps/v1", "Deployment"), "shop", "cart");
+        let images = BTreeMap::from([("app".to_owned(), &pin)]);
+        let workload = Workload { service: &service.name, id: &id, key, images };
         let pod = Object::new(json!({
             "apiVersion": "v1",
             "kind": "Pod",
@@ -240,7 +261,7 @@ mod tests {
             "spec": { "containers": [{ "name": "app", "image": image }] },
             "status": { "phase": "Running", "containerStatuses": [{ "name": "app", "imageID": image_id }] }
         }));
-        workload.judge(&RunningPod::of(&pod.unwrap()), &request, &service)
+        workload.judge(&RunningPod::of(&pod.unwrap()), &request)
     }
 
     #[test]
