@@ -14,8 +14,6 @@ mod shop;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use test_support::Cluster;
@@ -52,10 +50,10 @@ fn nine(mode: Mode, cluster: &'static Cluster, helm: &Part, table: &mut Table) {
     table.at_most(&what, Quantity::Time(ours), Some(Quantity::Time(script)), Quantity::Time(floor + seconds(8)));
     table.beside("the same objects by one `kubectl apply`: the floor", Quantity::Time(floor), None);
 
-    let helms = train.count_helm();
-    let before = cluster.requests_of_users();
+    let helms = train.staging.count_helm();
+    let before = cluster.requests_of(&train.user);
     train.staging.ends_with(&train.kubeconfig, "run staging", 0);
-    let requests = cluster.requests_of_users() - before;
+    let requests = cluster.requests_of(&train.user) - before;
     let again = fastest(mode.choose(5, 1), || drop(train.staging.ends_with(&train.kubeconfig, "run staging", 0)));
     table.at_most("the same again, proven", Quantity::Time(again), None, Quantity::Time(Duration::from_millis(1100)));
     table.at_most("API requests of it", Quantity::Count(requests), None, Quantity::Count(40));
@@ -104,6 +102,7 @@ struct Train {
     cluster: &'static Cluster,
     /// The locked image of each service.
     services: BTreeMap<String, String>,
+    user: String,
     kubeconfig: String,
     floors: Vec<String>,
 }
@@ -115,17 +114,8 @@ impl Train {
         paths.push("ops/shop-dashboards");
         let staging =
             ClusterShop::with_or_skip(cluster, "helm4", &paths, "\n  waves: [{ match: \"**\", at-once: 9 }]")?;
-        // Not exempt from the queues of the API server, so that its requests can be told from those of others.
-        let user = format!("deployer-{}", staging.namespace);
-        cluster.kubectl(&[
-            "create",
-            "clusterrolebinding",
-            &user,
-            "--clusterrole=cluster-admin",
-            &format!("--user={user}"),
-        ]);
-        let kubeconfig = cluster.kubeconfig_as(&user, &[]);
-        let mut train = Self { staging, cluster, services: BTreeMap::new(), kubeconfig, floors: Vec::new() };
+        let (user, kubeconfig) = staging.counted_user();
+        let mut train = Self { staging, cluster, services: BTreeMap::new(), user, kubeconfig, floors: Vec::new() };
         for path in names {
             train.commit(&path, FIRST);
         }
@@ -189,23 +179,6 @@ impl Train {
         self.wait(&namespace);
         start.elapsed()
     }
-
-    /// Writes a line for each helm that is started from now on.
-    fn count_helm(&self) -> PathBuf {
-        let (lines, program) = (self.staging.shop.join("helm-started"), self.staging.shop.join("tools/helm"));
-        let helm = fs::read_link(&program).unwrap();
-        fs::remove_file(&program).unwrap();
-        write_program(
-            &program,
-            &format!("#!/bin/sh\necho started >> '{}'\nexec '{}' \"$@\"\n", lines.display(), helm.display()),
-        );
-        lines
-    }
-}
-
-fn write_program(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// The Deployment of the chart, as helm renders it.

@@ -1,8 +1,9 @@
 //! A lock on its way to a real cluster, through a real helm or as plain manifests: there, proven, and back again.
 
 use std::ffi::OsString;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
 
 use test_support::{Cluster, Finished, Image, Invocation, Node, bench};
 
@@ -92,7 +93,7 @@ impl<'a> ClusterShop<'a> {
     pub(crate) fn with_program_or_skip(mut self, program: &str, part: &str) -> Option<Self> {
         let part = bench::part_or_skip(part)?;
         let tools = self.shop.join("tools");
-        std::fs::create_dir_all(&tools).unwrap();
+        fs::create_dir_all(&tools).unwrap();
         symlink(part.program(), tools.join(program)).unwrap();
         self.search_path = search_path_with(&tools);
         Some(self)
@@ -213,6 +214,28 @@ impl<'a> ClusterShop<'a> {
         let selector = "--selector=app=shop-cart";
         let ids = self.cluster.kubectl(&["get", "pods", selector, "--namespace", &self.namespace, "--output", ids]);
         ids.split_whitespace().map(|id| id.rsplit_once('@').unwrap().1.to_owned()).collect()
+    }
+
+    /// A user who may do everything, and whose requests are counted; gives the name and the kubeconfig.
+    pub(crate) fn counted_user(&self) -> (String, String) {
+        let user = format!("deployer-{}", self.namespace);
+        let subject = format!("--user={user}");
+        self.cluster.kubectl(&["create", "clusterrolebinding", &user, "--clusterrole=cluster-admin", &subject]);
+        self.cluster.count_requests_of(&user);
+        let kubeconfig = self.cluster.kubeconfig_as(&user, &[]);
+        (user, kubeconfig)
+    }
+
+    /// Lets helm write its first two arguments to a file, a line for each that is started from now on.
+    pub(crate) fn count_helm(&self) -> PathBuf {
+        let (lines, program) = (self.shop.join("helm-started"), self.shop.join("tools/helm"));
+        let helm = fs::read_link(&program).unwrap();
+        fs::remove_file(&program).unwrap();
+        let (file, helm) = (lines.display(), helm.display());
+        let script = format!("#!/bin/sh\necho \"$1 $2\" >> '{file}'\nexec '{helm}' \"$@\"\n");
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        lines
     }
 
     /// How many revisions the release of the service has.

@@ -13,6 +13,7 @@ mod children;
 mod cluster_charts;
 mod cluster_containers;
 mod cluster_controllers;
+mod cluster_costs;
 mod cluster_demo;
 mod cluster_disturbances;
 mod cluster_faults;

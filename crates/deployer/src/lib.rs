@@ -78,6 +78,7 @@ mod diff;
 mod error;
 pub mod helm;
 mod image_fields;
+mod image_inputs;
 mod image_pinning;
 mod manifest;
 mod namespace;
@@ -104,6 +105,7 @@ pub use diff::{ChangeReason, FieldChange, ObjectChange, PlannedHook, Risk, Servi
 pub use error::DeployError;
 pub use git;
 pub use helm::HelmTarget;
+pub use image_inputs::image_inputs;
 pub use image_pinning::{ImagePin, UnpinnedImage, UnpinnedReason};
 pub use lock_model;
 pub use namespace::{

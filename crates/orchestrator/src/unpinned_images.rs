@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inputs::Unreadable;
 use crate::registry_client;
 use crate::report::markdown::UnpinnedRow;
+use crate::report::v1::evidence::{PromotedImages, RenderedImages};
 use crate::revision::Revision;
 use crate::workspace::Workspace;
 
@@ -196,36 +197,73 @@ async fn present_digests(
         .collect()
 }
 
-/// What an environment would deploy of a revision without that its lock decides it, for reviewers. What cannot be rendered
-/// cannot be listed, and the answer says so.
-pub(crate) async fn rows(planning: &Planning<'_>, rules: &UnpinnedRules) -> Result<Vec<UnpinnedRow>> {
+/// What an environment would deploy without that its lock decides it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listed {
+    /// For reviewers; what cannot be rendered cannot be listed, and a row says so.
+    pub rows: Vec<UnpinnedRow>,
+    /// The images by service; absent where they are not known.
+    pub found: Option<PromotedImages>,
+}
+
+/// Lists the images that an environment would deploy of a revision without that its lock decides them. Services that are as
+/// `known` says are not rendered again.
+pub(crate) async fn listed(
+    planning: &Planning<'_>,
+    rules: &UnpinnedRules,
+    known: Option<PromotedImages>,
+) -> Result<Listed> {
     let Planning { context, revision, environment, lock, .. } = *planning;
     if environment.target.is_none() {
-        return Ok(Vec::new());
+        return Ok(Listed::default());
     }
     let unknown = |reason: String| {
         let said = reason.lines().next().unwrap_or_default().to_owned();
         let standing = format!("unknown: its manifests cannot be rendered: {said}");
-        vec![UnpinnedRow {
+        let row = UnpinnedRow {
             environment: environment.name.clone(),
             service: String::new(),
             image: String::new(),
             standing,
             is_refused: false,
-        }]
+        };
+        Listed { rows: vec![row], found: None }
     };
     let missing = fetch_manifests(context, revision, lock, &[environment], LIST_PATIENCE).await?;
-    let draft = match planning.draft(&missing) {
+    let mut draft = match planning.draft(&missing) {
         Ok(draft) => draft,
         Err(error) => return Ok(unknown(error.message().to_owned())),
     };
     if let Some(Unreadable { problem, .. }) = draft.unread.first() {
         return Ok(unknown(format!("{}: {}", problem.subject, problem.message)));
     }
-    Ok(match draft.render(context).await {
-        Ok(plan) => rows_of(environment, &plan.unpinned_images, rules, context.now().date()),
-        Err(error) => unknown(error.to_string()),
-    })
+    let mut known = known.filter(|known| known.environment == environment.name).map(|known| known.services);
+    let mut services = BTreeMap::new();
+    let mut open = BTreeMap::new();
+    for service in &draft.request.services {
+        let inputs = deployer::image_inputs(&draft.request, service);
+        let before = known.as_mut().and_then(|known| known.remove(&service.name));
+        match before.filter(|before| before.inputs == inputs) {
+            Some(before) => drop(services.insert(service.name.clone(), before)),
+            None => drop(open.insert(service.name.clone(), inputs)),
+        }
+    }
+    if !open.is_empty() {
+        draft.leave_out(|service| !open.contains_key(service));
+        let plan = match draft.render(context).await {
+            Ok(plan) => plan,
+            Err(error) => return Ok(unknown(error.to_string())),
+        };
+        let rendered = open.into_iter().map(|(name, inputs)| {
+            let own = plan.unpinned_images.iter().filter(|image| image.service.as_ref() == Some(&name));
+            let images = RenderedImages { inputs, images: own.cloned().collect() };
+            (name, images)
+        });
+        services.extend(rendered);
+    }
+    let images: Vec<UnpinnedImage> = services.values().flat_map(|service| service.images.clone()).collect();
+    let rows = rows_of(environment, &images, rules, context.now().date());
+    Ok(Listed { rows, found: Some(PromotedImages { environment: environment.name.clone(), services }) })
 }
 
 /// The images of a plan that its lock does not decide, each once.

@@ -110,7 +110,11 @@ impl ApplyTarget {
         findings.extend(unproven_endpoints(connection, &pins, &renderings, &running.containers).await?);
         findings.sort();
         findings.dedup();
-        let detail = ApplyProof { namespace: name.clone(), objects: live.len(), running: running.containers.into_iter().collect() };
+        let detail = ApplyProof {
+            namespace: name.clone(),
+            objects: live.len(),
+            running: running.containers.into_iter().collect(),
+        };
         let proof = Proof::new(ProofLevel::Running, ProofDetail::Apply(detail), findings);
         Ok(Proof { images, unpinned_images: unpinned, ..proof })
     }

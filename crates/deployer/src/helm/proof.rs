@@ -73,7 +73,11 @@ impl HelmTarget {
         findings.extend(unproven_endpoints(connection, &pins, &renderings, &running.containers).await?);
         findings.sort();
         findings.dedup();
-        let detail = HelmProof { namespace: self.namespace.name.clone(), releases, running: running.containers.into_iter().collect() };
+        let detail = HelmProof {
+            namespace: self.namespace.name.clone(),
+            releases,
+            running: running.containers.into_iter().collect(),
+        };
         let proof = Proof::new(ProofLevel::Running, ProofDetail::Helm(detail), findings);
         Ok(Proof { images, unpinned_images: unpinned, ..proof })
     }

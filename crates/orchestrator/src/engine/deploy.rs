@@ -8,8 +8,8 @@ use deployer::apply::{ApplyApplied, ConflictRule};
 use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
 use deployer::render::{BranchChange, RenderApplied, RenderPlan};
 use deployer::{
-    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployProblems, DeployRequest, Dossier, Failure,
-    ForeignFields, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
+    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployProblems, DeployRequest, DeployService, Dossier,
+    Failure, ForeignFields, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
 };
 use lock_model::{BranchName, ServiceName, Timestamp};
 use promotion::attempts::Fence;
@@ -125,6 +125,18 @@ impl Deployable {
         match target.plan_for_drift(&self.request).await {
             Ok(plan) => Ok(plan),
             Err(error) => Err(Box::pin(self.not_planned(context, error)).await),
+        }
+    }
+
+    /// Leaves services out that are deployed all the same: their images stay those of the lock.
+    pub(crate) fn leave_out(&mut self, leaves: impl Fn(&ServiceName) -> bool) {
+        let request = &mut self.request;
+        let (left, services) = std::mem::take(&mut request.services).into_iter().partition(|one| leaves(&one.name));
+        request.services = services;
+        let left: Vec<DeployService> = left;
+        for service in left {
+            request.other_images.extend(service.image);
+            request.paused.insert(service.name);
         }
     }
 

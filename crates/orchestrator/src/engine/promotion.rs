@@ -1,11 +1,12 @@
 //! The pull request that carries proven content to the next environment.
 
-use crate::report::markdown::{NotDeployedRow, PromotionBody, promotion_body};
+use crate::report::markdown::{NotDeployedRow, PromotionBody, UnpinnedRow, promotion_body};
+use crate::report::v1::evidence::{Evidence, PromotedImages};
 use ::promotion::approvals::Approvals;
 use ::promotion::pull_request;
 use config::Deployment;
 use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, Readiness, StatusState, WriteOutcome};
-use ledger::{ProofVerdict, ProvenRelease};
+use ledger::{ProofVerdict, ProvenRelease, Record, Step};
 use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Lock};
 
 use super::Engine;
@@ -19,21 +20,29 @@ use crate::inputs::{Inputs, changes};
 use crate::policy_found::PolicyFound;
 use crate::relaxed_rules::relaxed_rules;
 use crate::revision::LockFile;
-use crate::unpinned_images;
+use crate::unpinned_images::{self, Listed};
 use crate::unreviewed_lock::unreviewed_lock;
 
 /// Status of a promotion's approvals.
 pub(crate) const APPROVALS_STATUS: &str = "orchestrator/approvals";
 
+/// The document beside the step's record that has the images which the lock does not decide.
+const IMAGES_DOCUMENT: &str = "unpinned-images.json";
+
 impl Engine<'_> {
     /// Opens the promotion, or brings the open one up to date.
     pub(super) async fn promote(&mut self) -> Result<StepOutcome> {
         let promotion = self.ensure_promotion().await?;
-        if promotion.obstacles.is_empty() {
-            return Ok(StepOutcome::ok(promotion.text));
+        let mut answer = if promotion.obstacles.is_empty() {
+            StepOutcome::ok(promotion.text)
+        } else {
+            let mut answer = StepOutcome::refused(ErrorKind::Refused, promotion.refusal());
+            answer.reason = Some(promotion.obstacles.join("; "));
+            answer
+        };
+        if let Some(images) = &promotion.images {
+            answer = answer.document(IMAGES_DOCUMENT, images);
         }
-        let mut answer = StepOutcome::refused(ErrorKind::Refused, promotion.refusal());
-        answer.reason = Some(promotion.obstacles.join("; "));
         Ok(answer)
     }
 
@@ -87,7 +96,9 @@ impl Engine<'_> {
             }
             None => Vec::new(),
         };
-        let body = self.promotion_text(&to, &target, &found, approvers.as_ref(), &obstacles).await?;
+        let unpinned = self.promoted_images(&to, &found).await?;
+        let text = PromotionText { to: &to, target: &target, found: &found, unpinned: &unpinned.rows };
+        let body = self.promotion_text(&text, approvers.as_ref(), &obstacles).await?;
         let title = pull_request::title(&self.release, &to);
         let open = self.context.forge.find_open(&head, &base).await?;
         let (pull_request, verb, changed) = if let Some(open) = open {
@@ -110,17 +121,30 @@ impl Engine<'_> {
             forge.set_status(&self.revision.commit, None, APPROVALS_STATUS, StatusState::Failure, &said).await?;
         }
         let text = format!("pull request {} {verb}: {from_branch} → {to_branch}", pull_request.number);
-        Ok(Promotion { text, changed, obstacles })
+        Ok(Promotion { text, changed, obstacles, images: unpinned.found })
+    }
+
+    /// The images that the next environment would deploy without that the lock decides them. What an earlier promotion was
+    /// rendered from is not rendered again: its record has the images.
+    async fn promoted_images(&self, to: &EnvironmentName, found: &PolicyFound) -> Result<Listed> {
+        let rules = found.unpinned(&self.revision.config);
+        let planning = Planning { environment: self.revision.environment(to)?, ..self.planning() };
+        let evidence = |record: &Record| record.entry.evidence.iter().find(|one| one.name == IMAGES_DOCUMENT).cloned();
+        let promotions = self.store.ledger().of(&self.environment.name).rev();
+        let known = match promotions.filter(|record| record.entry.step == Step::Promote).find_map(evidence) {
+            Some(evidence) => Evidence::parse(&self.store.document(self.context, &evidence.sha256).await?),
+            None => None,
+        };
+        unpinned_images::listed(&planning, &rules, known).await
     }
 
     async fn promotion_text(
         &self,
-        to: &EnvironmentName,
-        target: &CommitId,
-        found: &PolicyFound,
+        text: &PromotionText<'_>,
         approvers: Option<&Approvals>,
         obstacles: &[String],
     ) -> Result<String> {
+        let PromotionText { to, target, found, unpinned } = *text;
         let (base, target) = (target, target.as_str());
         let ledger = self.store.ledger();
         let proof: Option<ProvenRelease> = match ledger.proof_of(&self.environment.name, &self.release) {
@@ -137,9 +161,6 @@ impl Engine<'_> {
         let rows = not_deployed(self, to)?;
         let carried = carried(self.context, base, &[&self.revision.commit], None).await?;
         let pull_requests: Vec<u64> = carried.pull_requests.iter().map(|one| one.number).collect();
-        let unpinned_rules = found.unpinned(&self.revision.config);
-        let planning = Planning { environment: self.revision.environment(to)?, ..self.planning() };
-        let unpinned = unpinned_images::rows(&planning, &unpinned_rules).await?;
         Ok(promotion_body(&PromotionBody {
             release: &self.release,
             lock: &self.lock.lock,
@@ -155,7 +176,7 @@ impl Engine<'_> {
             policy_relaxations: &loosened,
             unreviewed: unreviewed.as_ref(),
             rules: &rules,
-            unpinned: &unpinned,
+            unpinned,
             not_deployed: &rows,
         }))
     }
@@ -176,11 +197,23 @@ pub(super) struct Promotion {
     pub changed: bool,
     /// Why the next environment must refuse it, whoever approves.
     pub obstacles: Vec<String>,
+    /// What it would deploy without that the lock decides it; absent where nothing was looked at, or it is not known.
+    pub images: Option<PromotedImages>,
+}
+
+/// What the text of a promotion is about.
+#[derive(Clone, Copy)]
+struct PromotionText<'a> {
+    to: &'a EnvironmentName,
+    /// The commit of the next environment's branch.
+    target: &'a CommitId,
+    found: &'a PolicyFound,
+    unpinned: &'a [UnpinnedRow],
 }
 
 impl Promotion {
     fn unchanged(text: String) -> Self {
-        Self { text, changed: false, obstacles: Vec::new() }
+        Self { text, changed: false, obstacles: Vec::new(), images: None }
     }
 
     /// What a refusal says: what was done, and each obstacle on a line of its own.

@@ -165,13 +165,44 @@ impl Cluster {
     ///
     /// Administrators are exempt from its queues, and controllers have queues of their own.
     pub fn requests_of_users(&self) -> u64 {
+        self.requests_in("global-default")
+    }
+
+    /// How many requests the API server has let through by a flow schema.
+    fn requests_in(&self, flow_schema: &str) -> u64 {
         let metrics = self.kubectl(&["get", "--raw", "/metrics"]);
+        let label = format!("flow_schema=\"{flow_schema}\"");
         let lines = metrics.lines().filter(|line| {
-            line.starts_with("apiserver_flowcontrol_dispatched_requests_total")
-                && line.contains("flow_schema=\"global-default\"")
+            line.starts_with("apiserver_flowcontrol_dispatched_requests_total") && line.contains(&label)
         });
         let counts = lines.filter_map(|line| line.rsplit_once(' '));
         counts.map(|(_, count)| count.parse::<u64>().expect("the API server counts requests")).sum()
+    }
+
+    /// Counts the requests of a user of [`Cluster::kubeconfig_as`] from now on, apart from those of others.
+    pub fn count_requests_of(&self, user: &str) {
+        self.apply(&format!(
+            "apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: FlowSchema
+metadata: {{ name: count-{user} }}
+spec:
+  priorityLevelConfiguration: {{ name: global-default }}
+  matchingPrecedence: 500
+  distinguisherMethod: {{ type: ByUser }}
+  rules:
+  - subjects: [{{ kind: User, user: {{ name: {user} }} }}]
+    resourceRules: [{{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'], clusterScope: true }}]
+    nonResourceRules: [{{ verbs: ['*'], nonResourceURLs: ['*'] }}]
+"
+        ));
+        // The API server says so once it sorts requests by it.
+        let schema = format!("flowschema/count-{user}");
+        self.kubectl(&["wait", "--for=condition=Dangling=False", &schema, "--timeout=30s"]);
+    }
+
+    /// How many requests [`Cluster::count_requests_of`] has counted for a user.
+    pub fn requests_of(&self, user: &str) -> u64 {
+        self.requests_in(&format!("count-{user}"))
     }
 
     /// Applies objects, as YAML documents; a failure is a panic.

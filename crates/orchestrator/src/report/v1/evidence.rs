@@ -2,15 +2,19 @@
 //!
 //! The bytes depend on nothing but what was found, so that the same answer twice is one document.
 
-use lock_model::Digest;
+use std::collections::BTreeMap;
+
+use deployer::UnpinnedImage;
+use lock_model::{Digest, EnvironmentName, ServiceName};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// The version that documents carry.
 pub const EVIDENCE_VERSION: u32 = 1;
 
 /// A document: its version, and what was found.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence<T> {
     version: u32,
     #[serde(flatten)]
@@ -33,6 +37,33 @@ impl<T: Serialize> Evidence<T> {
         bytes.push(b'\n');
         bytes
     }
+}
+
+impl<T: DeserializeOwned> Evidence<T> {
+    /// What a document holds; `None` where it is of another version, or is no such document.
+    pub fn parse(bytes: &[u8]) -> Option<T> {
+        let document: Self = serde_json::from_slice(bytes).ok()?;
+        (document.version == EVIDENCE_VERSION).then_some(document.found)
+    }
+}
+
+/// `unpinned-images.json`: what a promotion would deploy without that the lock decides it. A later run that would render the
+/// same reads it here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PromotedImages {
+    /// The environment that the promotion goes to.
+    pub environment: EnvironmentName,
+    /// What each service was rendered from, and the images that were found.
+    pub services: BTreeMap<ServiceName, RenderedImages>,
+}
+
+/// The images of one service that its lock does not decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RenderedImages {
+    /// Digest of what it was rendered from.
+    pub inputs: Digest,
+    /// The images; empty where the lock decides all of them.
+    pub images: Vec<UnpinnedImage>,
 }
 
 /// `plan.json`: what a deployment changed.

@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::evidence::{DeployedPlan, Evidence};
+use super::evidence::{DeployedPlan, Evidence, PromotedImages};
 use super::{
     ApprovalsReport, ConfigCheckReport, ConfigInitReport, ConfigShowReport, DriftReport, EvidenceReport,
     ForgeInitReport, ForgeReviewReport, HealthReport, HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport,
@@ -88,6 +88,7 @@ const EVIDENCE: &[(&str, Part)] = &[
     ("plan.json", part::<Evidence<DeployedPlan>>),
     ("proof.json", part::<Evidence<deployer::Proof>>),
     ("suite-NAME.json", part::<Evidence<qa::SuiteReport>>),
+    ("unpinned-images.json", part::<Evidence<PromotedImages>>),
 ];
 
 /// The JSON Schema of what every command prints as JSON: the command and its exit code, and the result or the error.

@@ -1,0 +1,75 @@
+//! What a run costs: programs that are started, and requests to the API server.
+
+use std::fs;
+use std::path::Path;
+
+use test_support::Cluster;
+
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES};
+
+const SERVICES: [&str; 3] = ["services/shop-cart", "services/shop-mail", "services/shop-web"];
+
+/// What every chart has besides its Deployment: a Service, and an image that no lock decides and nothing starts.
+const MORE: &str = r#"---
+apiVersion: v1
+kind: Service
+metadata: { name: {{ .Release.Name }} }
+spec: { selector: { app: {{ .Release.Name }} }, ports: [{ port: 80, targetPort: 8080 }] }
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: { name: {{ .Release.Name }}-tidy }
+spec:
+  schedule: "0 0 1 1 *"
+  suspend: true
+  jobTemplate: { spec: { template: { spec: { restartPolicy: Never, containers: [{ name: tidy, image: "TIDY" }] } } } }
+"#;
+
+/// The helm commands that were started since the last look.
+fn started(lines: &Path) -> Vec<String> {
+    let text = fs::read_to_string(lines).unwrap_or_default();
+    let _none_yet = fs::remove_file(lines);
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_run_with_nothing_to_do_starts_no_helm_and_asks_the_api_server_at_most_40_times() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let submodules: Vec<&str> = SERVICES.into_iter().chain([DASHBOARDS]).collect();
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm4", &submodules, "") else { return };
+    let template = |image: &str| format!("{DEPLOYMENT}{}", MORE.replace("TIDY", image));
+    for service in SERVICES {
+        staging.commit(service, 2, SERVES, &template("tools.example/tidy:1"));
+    }
+    staging.shop.merge_dev();
+    let (user, kubeconfig) = staging.counted_user();
+    staging.ends_with(&kubeconfig, "run staging", 0);
+    // What the promotion would deploy is kept beside its record.
+    let images = |line: &str| {
+        let history = staging.ends("history staging --format json", 0);
+        let document: serde_json::Value = serde_json::from_str(history.stdout()).unwrap();
+        let records = document["result"]["records"].as_array().unwrap();
+        let promotion = records.iter().rfind(|record| record["step"] == "promote" && record["result"] == "ok").unwrap();
+        staging.ends(&format!("history evidence {} {line}", promotion["seq"]), 0).stdout().to_owned()
+    };
+    assert_eq!(images("unpinned-images.json").matches("tools.example/tidy:1").count(), SERVICES.len());
+
+    let helm = staging.count_helm();
+    let before = cluster.requests_of(&user);
+    let again = staging.ends_with(&kubeconfig, "run staging", 0);
+    let requests = cluster.requests_of(&user) - before;
+    assert_eq!(started(&helm), Vec::<String>::new(), "{}", again.text());
+    assert!((1..=40).contains(&requests), "{requests} requests");
+
+    // What changed is rendered, and the list says it.
+    staging.commit(SERVICES[1], 3, SERVES, &template("tools.example/tidy:2"));
+    staging.shop.merge_dev();
+    staging.ends_with(&kubeconfig, "run staging", 0);
+    let listed = images("unpinned-images.json");
+    let found = ["tidy:1", "tidy:2"].map(|image| listed.matches(image).count());
+    assert_eq!(found, [SERVICES.len() - 1, 1], "{listed}");
+    let commands = started(&helm);
+    let of = |service: &str| commands.iter().filter(|command| command.ends_with(service)).count();
+    eprintln!("{requests} requests; {commands:?}");
+    assert!(of("shop-mail") > 0, "{commands:?}");
+}
