@@ -8,12 +8,14 @@ mod chart_folder;
 mod dependencies;
 mod image_values;
 mod plan;
+mod planning;
 mod program;
 mod proof;
 mod removed;
 mod render;
 mod stored;
 mod target;
+mod unchanged;
 
 pub use image_values::{ImageValues, find_image_values};
 pub(crate) use plan::of_chart;

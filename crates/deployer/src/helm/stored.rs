@@ -11,11 +11,14 @@ use lock_model::ErrorClass;
 use serde_json::{Map, Value};
 
 use super::changes::StoredSource;
+use super::program::HelmVersion;
+use super::unchanged::Source;
 use crate::error::DeployError;
 use crate::namespace::Rendering;
 use crate::problem::escaped;
 
-/// What the description of every revision begins with that is made here; the release id follows.
+/// What the description of every revision begins with that is made here; the release id follows, and then the fingerprint of
+/// what the chart was rendered from and to.
 pub(super) const DESCRIPTION: &str = "orchestrator ";
 
 /// The description of a revision that a killed helm left.
@@ -121,6 +124,17 @@ impl StoredRelease {
     /// What it was rendered from.
     pub(super) fn source(&self) -> StoredSource {
         StoredSource::of(&self.payload.0)
+    }
+
+    /// What a chart would be rendered to, where that is what was stored: the revision is deployed as it was planned, and the
+    /// chart would be rendered from the same by the same helm.
+    pub(super) fn unchanged(&self, source: &Source<'_>, helm: &HelmVersion) -> Option<&Rendering> {
+        let description = pointer_in(&self.payload.0, "/info/description").and_then(Value::as_str)?;
+        let (_release, fingerprint) = description.strip_prefix(DESCRIPTION)?.split_once(' ')?;
+        let is_same = self.status == Status::Deployed
+            && source.is_closed()
+            && fingerprint == source.fingerprint(helm, &self.rendering);
+        is_same.then_some(&self.rendering)
     }
 
     /// Whether this program made the revision.

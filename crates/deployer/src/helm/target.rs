@@ -1,6 +1,5 @@
-//! Planning with the cluster, installing, and comparing what helm stored.
+//! Installing what was planned, and comparing what helm stored with it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,25 +10,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::chart_folder::ChartFolder;
-use super::plan::{
-    Found, HelmPlan, PlannedRelease, ReleaseAction, RenderedService, StoredState, assemble, chart_name, chart_problems,
-};
-use super::program::{Capabilities, HelmProgram, ReleaseName};
-use super::removed::LeftRelease;
-use super::render::{
-    AT_ONCE, Operation, all_rendered, fail_with, in_parallel, render_again, render_for_cluster, run_blocking, words_of,
-};
+use super::plan::{HelmPlan, PlannedRelease, ReleaseAction};
+use super::program::{HelmProgram, ReleaseName};
+use super::render::{in_parallel, render_again, run_blocking, words_of};
 use super::stored::{DESCRIPTION, Status, StoredRelease, stored_releases};
+use super::unchanged::Source;
 use crate::applied::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
-use crate::namespace::{
-    EarlierJobs, EnvironmentNamespace, Expected, JobsOf, compare, missing_references, unserved_kinds,
-};
+use crate::namespace::{EarlierJobs, EnvironmentNamespace, Expected, JobsOf};
 use crate::plan::Plan;
-use crate::problem::{DeployProblem, ProblemKind, escaped};
 use crate::program_search::ProgramSearch;
-use crate::request::{DeployRequest, Wave};
-use crate::settings::{PlannedSettings, rename};
+use crate::request::Wave;
+use crate::settings::PlannedSettings;
 
 /// The releases of one environment, in one namespace of a cluster.
 #[derive(Clone)]
@@ -76,91 +68,13 @@ impl HelmTarget {
         Self { search, kubeconfig: Arc::new(kubeconfig.to_json()), namespace }
     }
 
-    pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
-        fail_with(chart_problems(request))?;
-        self.namespace.refuse_other_owner(request).await?;
-        let EnvironmentNamespace { connection, name: namespace, .. } = &self.namespace;
-        let settings = self.namespace.settings(request).await?;
-        let request = &named(request, &settings);
-        let mut stored = stored_releases(connection, namespace).await?;
-        let mut problems = foreign_charts(request, &stored);
-        problems.extend(self.unserved(request, &stored).await?);
-        fail_with(problems)?;
-        let left = LeftRelease::of(request, &stored);
-        let capabilities = Capabilities {
-            kube_version: Some(connection.server_version().await?.text),
-            api_versions: connection.discovery().await?.api_versions(),
-        };
-        let operations: BTreeMap<String, Operation> = request
-            .services
-            .iter()
-            .map(|service| {
-                let name = service.name.to_string();
-                let operation = match stored.get(&name).map(|stored| &stored.status) {
-                    None => Operation::Install,
-                    Some(Status::Pending) => Operation::Recover,
-                    Some(Status::Deployed | Status::Other(_)) => Operation::Upgrade,
-                };
-                (name, operation)
-            })
-            .collect();
-        let (search, kubeconfig, asked) =
-            (self.search_without(&settings), Arc::clone(&self.kubeconfig), request.clone());
-        let (helm, answers) = run_blocking(move || {
-            let helm = HelmProgram::find(&search)?;
-            let answers = in_parallel(AT_ONCE, &asked.services, |service| {
-                let operation = operations.get(service.name.as_str()).copied().unwrap_or(Operation::Install);
-                render_for_cluster(&helm, &asked, service, &capabilities, operation, kubeconfig.expose_secret())
-            });
-            Ok((helm, answers))
-        })
-        .await?;
-        let (rendered, problems) = all_rendered(request.services.iter().zip(answers))?;
-        let asked: Vec<_> = rendered.iter().map(|(service, rendering)| (service.name.clone(), rendering)).collect();
-        let references = missing_references(connection, namespace, &asked, &settings).await?;
-        let mut live = compare(connection, namespace, &asked).await?;
-        let rendered = rendered.into_iter().map(|(service, rendering)| {
-            let stored = stored.remove(service.name.as_str()).map(|stored| StoredState {
-                is_deployed: stored.status == Status::Deployed,
-                source: stored.source(),
-                is_foreign: stored.is_foreign,
-                rendering: stored.rendering,
-            });
-            RenderedService { service, rendering, stored, live: live.remove(&service.name).unwrap_or_default() }
-        });
-        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems, references, settings, left })?)
-    }
-
     /// How helm is found and run, with secrets that it must not show although it is not given them.
-    fn search_without(&self, settings: &PlannedSettings) -> ProgramSearch {
+    pub(super) fn search_without(&self, settings: &PlannedSettings) -> ProgramSearch {
         let mut search = self.search.clone();
         for secret in &settings.secrets {
             search.redactor.add(secret.expose_secret());
         }
         search
-    }
-
-    /// Releases that helm cannot go on from.
-    async fn unserved(
-        &self,
-        request: &DeployRequest,
-        stored: &BTreeMap<String, StoredRelease>,
-    ) -> Result<Vec<DeployProblem>, DeployError> {
-        let mut problems = Vec::new();
-        for service in &request.services {
-            let Some(stored) = stored.get(service.name.as_str()) else { continue };
-            let kinds = unserved_kinds(&self.namespace.connection, &stored.rendering).await?;
-            if !kinds.is_empty() {
-                let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
-                let message = format!(
-                    "helm cannot go on from revision {} of its release: it has objects of kinds that the cluster serves no \
-                     more: {kinds}",
-                    stored.revision
-                );
-                problems.push(DeployProblem::new(ProblemKind::Cluster, message).service(&service.name));
-            }
-        }
-        Ok(problems)
     }
 
     /// Installs what changes, compares what helm stored with the plan, and waits until all of it is ready.
@@ -306,7 +220,7 @@ impl HelmTarget {
         }
         let (search, kubeconfig, namespace) =
             (self.search.clone(), Arc::clone(&self.kubeconfig), self.namespace.name.clone());
-        let (deadline, description) = (self.namespace.deadline, format!("{DESCRIPTION}{release}"));
+        let (deadline, release) = (self.namespace.deadline, release.to_owned());
         let ended = run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
             let stop = std::sync::atomic::AtomicBool::new(false);
@@ -315,8 +229,7 @@ impl HelmTarget {
                     return Ok(Upgraded::NotBegun);
                 }
                 let patience = deadline.saturating_duration_since(Instant::now());
-                let answer =
-                    upgrade_one(&helm, planned, &namespace, kubeconfig.expose_secret(), &description, patience);
+                let answer = upgrade_one(&helm, planned, &namespace, kubeconfig.expose_secret(), &release, patience);
                 if answer.is_err() {
                     stop.store(true, std::sync::atomic::Ordering::SeqCst);
                 }
@@ -371,16 +284,6 @@ enum Part {
     WithHooks,
 }
 
-/// The request with the names that its settings have.
-fn named(request: &DeployRequest, settings: &PlannedSettings) -> DeployRequest {
-    let mut request = request.clone();
-    for service in &mut request.services {
-        let names = settings.names(&service.name);
-        service.values.values_mut().for_each(|value| rename(value, &names));
-    }
-    request
-}
-
 /// What became of a release in a batch.
 enum Upgraded {
     Done,
@@ -392,7 +295,7 @@ fn upgrade_one(
     planned: &PlannedRelease,
     namespace: &str,
     kubeconfig: &str,
-    description: &str,
+    release_id: &str,
     patience: Duration,
 ) -> Result<Upgraded, DeployError> {
     let folder = ChartFolder::write(&planned.chart, &planned.values)?.with_kubeconfig(kubeconfig)?;
@@ -405,7 +308,10 @@ fn upgrade_one(
             difference: difference.to_string(),
         });
     }
-    let output = helm.upgrade(&folder, release, description, patience);
+    let source = Source { service: &planned.service, namespace, files: &planned.chart, values: &planned.values };
+    let fingerprint = source.fingerprint(helm.version(), &planned.rendering);
+    let description = format!("{DESCRIPTION}{release_id} {fingerprint}");
+    let output = helm.upgrade(&folder, release, &description, patience);
     let output = output.map_err(|error| super::render::failed(release.name, "install it", error))?;
     match output.checked() {
         Ok(_) => Ok(Upgraded::Done),
@@ -428,22 +334,6 @@ fn as_planned(planned: &PlannedRelease, stored: Option<&StoredRelease>) -> Resul
         None => Ok(stored.revision),
         Some(difference) => Err(not(format!("what helm stored is not what was planned: {difference}"))),
     }
-}
-
-/// Releases of the services' names that another chart made.
-fn foreign_charts(request: &DeployRequest, stored: &BTreeMap<String, StoredRelease>) -> Vec<DeployProblem> {
-    let foreign = request.services.iter().filter_map(|service| {
-        let stored = stored.get(service.name.as_str())?;
-        let chart = chart_name(service).ok()?;
-        let message = format!(
-            "the namespace has a helm release `{}` of another chart, `{}` (this one is `{}`)",
-            service.name,
-            escaped(&stored.chart),
-            escaped(&chart)
-        );
-        (stored.chart != chart).then(|| DeployProblem::new(ProblemKind::Place, message).service(&service.name))
-    });
-    foreign.collect()
 }
 
 pub(super) fn subject_of(service: &ServiceName) -> String {
