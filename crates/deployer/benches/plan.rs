@@ -16,7 +16,7 @@ use deployer::{ApplyOptions, ApplyTarget, DeployRequest, DeployService, Environm
 use lock_model::Timestamp;
 use test_support::Cluster;
 use test_support::bench::{self, Missing};
-use test_support::measure::{self, Mode, Quantity, Table, fastest};
+use test_support::measure::{self, Mode, Quantity, Table, fastest, progress};
 
 /// How many services have another version the second time.
 const CHANGED: usize = 10;
@@ -26,21 +26,24 @@ fn main() {
 }
 
 fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
-    let count = mode.choose(500, 12);
+    let count = mode.count(500, 12);
     let kubectl = bench::part("kubectl")?;
     bench::part("kwok")?;
     let cluster = Cluster::start()?;
     if cluster.fake_nodes_or_skip(20).is_none() {
         return bench::part("kwok").map(drop);
     }
+    progress(&format!("the first deployment of {count} services"));
     let staging = Staging::new(&cluster);
     let first = staging.request(count, 0);
     staging.deploy(&first);
+    progress("its plans");
     let second = staging.request(count, CHANGED);
     let runs = mode.choose(5, 1);
     let ours = fastest(runs, || assert_eq!(staging.plan(&second).changes.len(), CHANGED));
     let nothing = fastest(runs, || assert!(staging.plan(&first).changes.is_empty()));
 
+    progress("`kubectl diff --server-side`");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("all.yaml");
     std::fs::write(&file, manifests(count, CHANGED).concat()).unwrap();

@@ -37,9 +37,32 @@ impl Mode {
     }
 }
 
+impl Mode {
+    /// How many things there are: as [`choose`](Self::choose) says, unless `--count N` of the command line sets it.
+    ///
+    /// # Panics
+    ///
+    /// Where `--count` has no number behind it.
+    pub fn count(self, measure: usize, smoke: usize) -> usize {
+        let mut arguments = std::env::args().skip_while(|argument| argument != "--count").skip(1);
+        arguments
+            .next()
+            .map_or_else(|| self.choose(measure, smoke), |text| text.parse().expect("`--count` has a number"))
+    }
+}
+
+/// Says what a bench does now, which can take minutes.
+#[expect(clippy::print_stderr, reason = "a bench that is silent looks like one that hangs")]
+pub fn progress(what: &str) {
+    if Mode::from_arguments() == Mode::Measure {
+        eprintln!("… {what}");
+    }
+}
+
 /// A bench with one table, which is reported as skipped where a part of the test bench is missing.
 pub fn run(name: &'static str, measure: impl FnOnce(Mode, &mut Table) -> Result<(), Missing>) {
     let (mode, mut table) = (Mode::from_arguments(), Table::new(name));
+    table.shows_rows = mode == Mode::Measure;
     match measure(mode, &mut table) {
         Ok(()) => table.finish(mode),
         Err(missing) => bench::skip(&missing.to_string()),
@@ -141,6 +164,8 @@ impl fmt::Display for Quantity {
 #[derive(Debug, Clone)]
 pub struct Table {
     name: &'static str,
+    /// Whether each row is printed as soon as it is there, too.
+    shows_rows: bool,
     rows: Vec<[String; COLUMNS.len()]>,
 }
 
@@ -149,7 +174,7 @@ const COLUMNS: [&str; 6] = ["what", "ours", "theirs", "ratio", "limit", "reached
 impl Table {
     /// An empty table; the name is the one of the file that it is kept in.
     pub fn new(name: &'static str) -> Self {
-        Self { name, rows: Vec::new() }
+        Self { name, shows_rows: false, rows: Vec::new() }
     }
 
     /// Something of ours that may not be more than a limit; beside it, where there is one, what another tool takes.
@@ -178,6 +203,7 @@ impl Table {
         self.row(what, ours, theirs, ratio, String::new(), None);
     }
 
+    #[expect(clippy::print_stdout, reason = "a bench can end before its table is there")]
     fn row(
         &mut self,
         what: &str,
@@ -195,6 +221,11 @@ impl Table {
             limit,
             reached.map_or("", |reached| if reached { "yes" } else { "no" }).to_owned(),
         ]);
+        if let Some(row) = self.rows.last().filter(|_| self.shows_rows) {
+            let cells = row.iter().zip(COLUMNS).filter(|(cell, _)| !cell.is_empty());
+            let cells: Vec<String> = cells.map(|(cell, column)| format!("{column} {cell}")).collect();
+            println!("{}", cells.join(", "));
+        }
     }
 
     /// Prints the table and keeps it as `target/bench/tables/NAME.md`; or says that the bench works.
