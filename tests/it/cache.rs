@@ -7,6 +7,7 @@ use test_support::{DockerRegistry, Skopeo};
 
 use crate::flow::push_all;
 use crate::shop::{CONFIGURATION, Shop};
+use crate::stops::locked;
 
 /// Every file below a folder.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
@@ -53,4 +54,14 @@ fn f5_f24_processes_share_a_cache_and_damage_to_it_is_found() {
     assert_eq!(shop.ok(line).stdout(), locks[0], "the second time costs one HEAD an image");
     fs::remove_dir_all(&cache).unwrap();
     shop.ends(line, 12);
+}
+
+/// It is the same for all services, and said once.
+#[test]
+fn a_cache_in_an_impossible_place_is_one_problem() {
+    let shop = locked();
+    shop.ok("--as dana forge pr merge 1");
+    let refused = shop.orchestrator("--cache /proc/cache run staging").run();
+    let told = refused.stderr().matches("cache `/proc/cache` cannot be used").count();
+    assert!(refused.code() != Some(0) && told == 1, "{refused}");
 }

@@ -38,7 +38,7 @@ spec:
 "#;
 
 const KEYS: &str = r#"    ready: { shop.example/Widget: { condition: Healthy } }
-    await-jobs: { label: "job-of=cart", deadline: 20s }
+    await-jobs: { label: "job-of=cart", deadline: 12s }
 "#;
 
 #[track_caller]
@@ -92,12 +92,14 @@ fn b18_b27_objects_and_jobs_of_controllers_are_waited_for_as_configured() {
         &["shop-cart: Widget ", "condition Healthy is False and has to be True", "condition: Widget ", "Full"],
     );
     healthy("True");
+    // A controller makes a Job once it has seen the objects, of whichever run they are.
+    makes_job(&staging, cluster, "first", "echo done");
     staging.ends("run staging", 0);
 
     staging.merge(3, SERVES);
     let run = staging.command(&[], "run staging").start();
     run.wait_for("writing ");
-    makes_job(&staging, cluster, "second", "sleep 8; echo done");
+    makes_job(&staging, cluster, "second", "sleep 4; echo done");
     run.wait().expect_code(0);
     let succeeded = ["get", "job", "second", "--output=jsonpath={.status.succeeded}"];
     assert_eq!(staging.kubectl(&succeeded), "1", "it was waited for");
@@ -106,11 +108,20 @@ fn b18_b27_objects_and_jobs_of_controllers_are_waited_for_as_configured() {
     staging.merge(4, SERVES);
     let failed = staging.ends("run staging", 21);
     tells(&failed, &["no controller has made a Job with label `job-of=cart` in time", "changed: shop-cart"]);
+    // Nor does it once there is nothing left to change.
+    let failed = staging.ends("run staging", 21);
+    tells(&failed, &["no controller has made a Job with label `job-of=cart` in time"]);
 
     staging.merge(5, SERVES);
     let run = staging.command(&[], "run staging").start();
     run.wait_for("writing ");
-    makes_job(&staging, cluster, "fifth", "sleep 8; echo the schema is older than 7; exit 5");
+    makes_job(&staging, cluster, "fifth", "sleep 2; echo the schema is older than 7; exit 5");
     let failed = run.wait().expect_code(21);
     tells(&failed, &["shop-cart: Job ", "job: Job ", "the schema is older than 7", "exit code 5"]);
+    let failed = staging.ends("run staging", 21);
+    tells(&failed, &["shop-cart: Job ", "the schema is older than 7"]);
+    // Its controller tries again.
+    makes_job(&staging, cluster, "fifth-again", "echo done");
+    staging.ends("run staging", 0);
+    staging.ends("deploy staging --again", 0);
 }

@@ -116,3 +116,55 @@ fn b33_the_least_rights_are_enough_and_without_them_nothing_begins() {
     assert_eq!(staging.running(), [digest]);
     staging.ends_with(&kubeconfig, "verify staging", 0);
 }
+
+/// Who has the environment is not known where its lease cannot be asked: nothing is deployed, and who can help is said.
+#[test]
+fn b42_a_lease_that_cannot_be_asked_refuses_a_deployment() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let clone = staging.shop.work_on("dev");
+    let configuration = clone.read("HEAD", "orchestrator.yaml").unwrap();
+    let health = "  health:\n    checks: { permissions: off }\n";
+    clone.write("orchestrator.yaml", configuration.replacen("  health:\n", health, 1));
+    staging.merge(2, SERVES);
+    let namespace = staging.namespace.clone();
+
+    // The user may do everything but that.
+    let user = format!("deployer-of-{namespace}");
+    let kubeconfig = cluster.kubeconfig_as(&user, &[]);
+    staging.ends("lock commit staging", 0);
+    let printed = staging.ends("permissions staging --role", 0);
+    let role = printed.stdout().split("---\n").find(|document| document.contains("kind: Role\n")).unwrap();
+    assert!(role.contains("- leases\n") || role.contains("leases"), "{role}");
+    cluster.apply(&role.replace("leases", "leases-of-nobody"));
+    staging.kubectl(&["create", "rolebinding", "deployer", "--role=orchestrator-staging", "--user", &user]);
+    let refused = staging.ends_with(&kubeconfig, "run staging", 13);
+    for told in [
+        format!("the lease of `staging` in namespace `{namespace}` cannot be taken"),
+        format!(
+            "who administers namespace `{namespace}` gives the kubeconfig's user the Role that `orchestrator permissions"
+        ),
+        "nothing was deployed".to_owned(),
+    ] {
+        assert!(refused.stderr().contains(&told), "`{told}` is not in:\n{}", refused.text());
+    }
+    assert_eq!(staging.revisions(), 0);
+
+    // The API server gives no answer about leases: what it would ask first is away.
+    cluster.kubectl(&["label", "namespace", &namespace, "leases=away"]);
+    cluster.apply(&format!(
+        "{{ apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {{ name: {namespace} }}, \
+         webhooks: [{{ name: leases.shop.example, admissionReviewVersions: [v1], sideEffects: None, timeoutSeconds: 1, \
+         namespaceSelector: {{ matchLabels: {{ leases: away, kubernetes.io/metadata.name: {namespace} }} }}, rules: [{{ apiGroups: \
+         [coordination.k8s.io], apiVersions: [v1], resources: [leases], operations: [CREATE, UPDATE] }}], clientConfig: {{ url: \
+         \"https://127.0.0.1:1/\" }} }}] }}"
+    ));
+    let away = staging.command(&[], "run staging --deadline 60s").run();
+    cluster.kubectl(&["delete", "validatingwebhookconfiguration", &namespace]);
+    let away = away.expect_code(14);
+    for told in ["cannot be taken", "who operates the cluster", "nothing was deployed"] {
+        assert!(away.stderr().contains(told), "`{told}` is not in:\n{}", away.text());
+    }
+    assert_eq!(staging.revisions(), 0);
+    staging.ends("run staging", 0);
+}

@@ -2,8 +2,8 @@
 
 use test_support::Cluster;
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE};
-use crate::shop::Shop;
+use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE, SERVICE_OF_CART};
+use crate::shop::{Shop, wait_until};
 
 const WEB: &str = "services/shop-web";
 
@@ -84,13 +84,16 @@ impl ClusterShop<'_> {
 fn p20_b34_plain_manifests_get_the_present_version_of_their_settings_and_only_its_readers_restart() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let services = ["ops/shop-dashboards", SERVICE, WEB];
-    let Some(staging) = ClusterShop::without_helm(cluster, &services, SETTINGS) else { return };
+    let settings = SETTINGS.replace("secret: [", "secret: [{ command: [./tests/secrets], format: json }, ");
+    let Some(staging) = ClusterShop::without_helm(cluster, &services, &settings) else { return };
     let job = |cart| {
         let mut job = settings_of_a_job(cart);
         job.push(("GITHUB_ACTIONS", "true"));
         job
     };
-    staging.shop.work_on("dev").write_executable("tests/check", LEAK);
+    let clone = staging.shop.work_on("dev");
+    clone.write_executable("tests/check", LEAK);
+    clone.write_executable("tests/secrets", "#!/bin/sh\nprintf '{ \"PRINTED\": \"%s-%s\" }' of-a-program 0451\n");
     staging.shop.commit_and_push("dev", "a suite that prints too much");
     staging.merge_readers(2, &reader());
     let ran = staging.ends_in(&job("A=1"), "run staging", 0);
@@ -118,11 +121,11 @@ fn p20_b34_plain_manifests_get_the_present_version_of_their_settings_and_only_it
     assert_eq!(staging.pods("shop-web"), before[1]);
     staging.ends("verify staging", 0);
 
-    // What is within a variable, and what is composed, is masked in what suites print.
+    // What is within a variable, what is composed, and what a program prints is masked in what suites print.
     let leak = staging.shop.join("home/leak");
-    std::fs::write(&leak, "found token-of-cart-0451 and cart:cart-login-1\n").unwrap();
+    std::fs::write(&leak, "found token-of-cart-0451 and cart:cart-login-1 and of-a-program-0451\n").unwrap();
     let leaked = staging.ends_in(&job("A=2"), "test run staging --suite system", 1);
-    assert!(leaked.text().contains("found *** and ***"), "{}", leaked.text());
+    assert!(leaked.text().contains("found *** and *** and ***"), "{}", leaked.text());
     std::fs::remove_file(leak).unwrap();
 
     // A rollback brings the configuration of its release back.
@@ -257,16 +260,31 @@ fn b33_the_printed_role_is_enough_for_plain_manifests_with_settings() {
 fn b33_the_printed_role_is_enough_for_charts() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let clone = staging.shop.work_on("dev");
+    let configuration = clone.read("HEAD", "orchestrator.yaml").unwrap();
+    clone.write("orchestrator.yaml", configuration.replace("    probes:\n", ASKS_A_SERVICE));
+    staging.shop.service("shop-cart").write("chart/templates/service.yaml", SERVICE_OF_CART);
     staging.merge(2, SERVES);
     let kubeconfig = with_printed_role(&staging, &[]);
     staging.ends_with(&kubeconfig, "run staging", 0);
     staging.ends_with(&kubeconfig, "verify staging", 0);
+    // Also to the pods of a Service, once the cluster has written who is ready.
+    wait_until("the Service to answer", || {
+        let health = staging.ends_with(&kubeconfig, "health staging", 0).text();
+        assert!(!health.contains("portforward"), "{health}");
+        health.contains("status 404")
+    });
     // Why a deployment failed is seen as well.
     staging.merge(3, &["sh", "-c", "echo the cart is broken; exit 3"]);
     let failed = staging.ends_with(&kubeconfig, "run staging --on-failure rollback", 21);
     assert!(failed.stderr().contains("the cart is broken"), "{}", failed.text());
     staging.ends_with(&kubeconfig, "verify staging", 0);
 }
+
+/// Nothing is served below `/`, which is an answer all the same.
+const ASKS_A_SERVICE: &str = "    probes:
+      cart: { kind: http, url: \"http://svc/shop-cart:80/\", status: 404, severity: warn }
+";
 
 /// A test of a chart whose image no digest decides.
 const PROBE: &str = r#"apiVersion: v1
@@ -325,6 +343,7 @@ impl ClusterShop<'_> {
         self.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
         let left = self.ends("run staging", 21);
         assert!(left.text().contains("not deployed here any more"), "{}", left.text());
+        assert!(left.text().contains("with `removed: delete` in the environment"), "{}", left.text());
         assert!(self.ends("verify staging", 1).text().contains("not deployed here any more"));
         assert!(self.ends("drift staging", 1).text().contains("not deployed here any more"));
         assert_eq!(self.workloads(), "shop-cart shop-web");
@@ -373,6 +392,42 @@ fn h2_a_release_whose_service_left_is_uninstalled_by_helm_3_and_comes_back() {
 #[test]
 fn h2_a_release_whose_service_left_is_uninstalled_by_helm_4_and_comes_back() {
     a_release_that_left_is_uninstalled("helm4");
+}
+
+/// A migration that fails before its chart changes anything.
+const FAILS: &str = r#"apiVersion: batch/v1
+kind: Job
+metadata: { name: {{ .Release.Name }}-migrate, annotations: { helm.sh/hook: "pre-install,pre-upgrade" } }
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - { name: migrate, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}", command: [sh, -c, "exit 5"] }
+"#;
+
+/// helm writes words of its own over the description of a revision that failed.
+#[test]
+fn h2_a_release_whose_newest_revision_failed_is_known_as_made_here() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let services = ["ops/shop-dashboards", SERVICE, WEB];
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm3", &services, "") else { return };
+    staging.commit(WEB, 2, SERVES, &format!("{DEPLOYMENT}---\n{FAILS}"));
+    staging.merge(2, SERVES);
+    staging.ends("run staging", 21);
+    let plan = staging.ends("plan staging", 0);
+    assert!(!plan.text().contains("taken over"), "{}", plan.text());
+
+    staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
+    let left = staging.ends("run staging", 21);
+    assert!(left.text().contains("revision 1 of its helm release is there"), "{}", left.text());
+    staging.reconfigure("  deploy: [services/shop-cart]", "  removed: delete\n  deploy: [services/shop-cart]");
+    staging.ends("run staging", 0);
+    let label = "--output=jsonpath={.items[*].metadata.labels.status}";
+    let status = staging.kubectl_here(&["get", "secret", "--selector=owner=helm,name=shop-web", label]);
+    assert_eq!(status, "uninstalled");
+    staging.ends("verify staging", 0);
 }
 
 /// Keys that a later version has are no unknown ones: each is named, and the file is refused (2).

@@ -403,7 +403,7 @@ spec:
   containers: [{ name: app, image: "IMAGE", readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }]
 "#;
 
-const SERVICE_OF_CART: &str = r"apiVersion: v1
+pub(crate) const SERVICE_OF_CART: &str = r"apiVersion: v1
 kind: Service
 metadata: { name: {{ .Release.Name }} }
 spec: { selector: { app: {{ .Release.Name }} }, ports: [{ port: 80, targetPort: 8080 }] }

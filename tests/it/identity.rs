@@ -85,3 +85,12 @@ fn t10_the_hook_knows_a_person_by_the_address_of_git() {
     let protected = clone.try_git_with(&["push", "origin", "HEAD:staging"], &[("HOME", home.to_str().unwrap())]);
     assert!(!protected.success() && protected.stderr.contains("`dana` is not on its bypass list"), "{protected:?}");
 }
+
+/// The usage names what is missing, and nothing that a variable gives already.
+#[test]
+fn the_usage_of_a_refusal_names_no_argument_that_a_variable_gives() {
+    let shop = Shop::new();
+    let run = shop.orchestrator("run").env("ORCHESTRATOR_AS", "orchestrator");
+    let refused = run.run().expect_code(2);
+    assert!(refused.stderr().contains("Usage: orchestrator run <ENVIRONMENT>\n"), "{refused}");
+}

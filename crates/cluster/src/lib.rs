@@ -51,7 +51,7 @@ pub use lock_model;
 pub use object::{Condition, Kind, Object, ObjectKey};
 pub use references::{MissingReference, Reference, ReferenceReport, references};
 pub use running::{ContainerRole, RunningContainer, RunningPod};
-pub use state::{DeployedRelease, NamespaceOwner, NamespaceState, StateKey};
+pub use state::{DeployedRelease, KnownJobs, NamespaceOwner, NamespaceState, StateKey};
 pub use traces::{Access, ClusterEvent, LogTail};
 pub use transport::Patience;
 pub use verdict::{Cause, FailureClass, Permanence, Verdict};

@@ -1,6 +1,6 @@
 //! What a namespace knows of the environment that it belongs to: the Secret `orchestrator-state`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use base64::Engine as _;
@@ -28,6 +28,8 @@ pub struct NamespaceState {
     pub deployed: Option<DeployedRelease>,
     /// The deployments before, and that one, from the newest: each with the configuration that it had.
     pub history: Vec<DeployedRelease>,
+    /// By label, the Jobs of controllers that deployments wait for.
+    pub jobs: BTreeMap<String, KnownJobs>,
     /// Keys the digests of configuration and secrets, so that equal values are seen without being known.
     pub key: StateKey,
     secret: Object,
@@ -74,6 +76,18 @@ pub struct DeployedRelease {
     pub configurations: BTreeMap<String, String>,
     /// The name of the Secret of each service; a rollback does not bring it back.
     pub secrets: BTreeMap<String, String>,
+}
+
+/// What is known of the Jobs with one label, which controllers make for what is deployed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownJobs {
+    /// The release whose deployment wrote this.
+    pub release: String,
+    /// Whether that deployment changed what they are made for, and has not seen them end well yet.
+    pub is_open: bool,
+    /// UIDs of those that say nothing of the release: they had ended before, or have been judged.
+    pub ended: BTreeSet<String>,
 }
 
 /// 32 random bytes that only the namespace knows.
@@ -169,6 +183,21 @@ impl Connection {
         .await
     }
 
+    /// Writes what is known of the Jobs of controllers; a state that another run changed meanwhile is a conflict.
+    pub async fn record_jobs(
+        &self,
+        state: &NamespaceState,
+        jobs: &BTreeMap<String, KnownJobs>,
+    ) -> Result<NamespaceState, ClusterError> {
+        self.change_state(state, |data| {
+            // Most namespaces have none, and no such field.
+            if !(jobs.is_empty() && state.jobs.is_empty()) {
+                put(data, &[("jobs", &json!(jobs).to_string())]);
+            }
+        })
+        .await
+    }
+
     /// Writes nothing where nothing changes.
     async fn change_state(
         &self,
@@ -244,6 +273,10 @@ impl NamespaceState {
             .and_then(|text| serde_json::from_str::<Vec<Value>>(&text).ok())
             .map(|list| list.iter().map(from_json).collect())
             .unwrap_or_default();
+        let jobs = match text("jobs") {
+            Some(text) => serde_json::from_str(&text).map_err(|_| damaged("jobs"))?,
+            None => BTreeMap::new(),
+        };
         let deployed = text("release").map(|release| DeployedRelease {
             release,
             lock: text("lock").unwrap_or_default(),
@@ -252,6 +285,6 @@ impl NamespaceState {
             configurations: history.first().map(|newest| newest.configurations.clone()).unwrap_or_default(),
             secrets: history.first().map(|newest| newest.secrets.clone()).unwrap_or_default(),
         });
-        Ok(Self { owner, deployed, history, key: StateKey::new(key), secret })
+        Ok(Self { owner, deployed, history, jobs, key: StateKey::new(key), secret })
     }
 }

@@ -221,6 +221,16 @@ pub enum RemovedServiceRule {
     Delete,
 }
 
+impl RemovedServiceRule {
+    /// How what has left gets out of the namespace.
+    pub(crate) const fn way_out(self) -> &'static str {
+        match self {
+            Self::Keep => "with `removed: delete` in the environment the next deployment deletes it",
+            Self::Delete => "the next deployment deletes it",
+        }
+    }
+}
+
 /// What happens to a branch or folder that holds something else than a tree of the request's environment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OccupiedPlace {

@@ -71,7 +71,8 @@ impl MirrorCache {
     /// Opens the repository of a remote and locks it; makes it when there is none.
     pub(crate) fn open(&self, url: &str, format: ObjectFormat) -> Result<Mirror, HistoryError> {
         let folder = self.folder_for(url, format, COMMITS);
-        std::fs::create_dir_all(&self.folder).map_err(|error| HistoryError::cache(&folder, error))?;
+        // It is the same for all remotes, and said once of all.
+        std::fs::create_dir_all(&self.folder).map_err(|error| HistoryError::cache(&self.folder, error))?;
         let lock = self.lock(&folder)?;
         let init = InitOptions { format, ..InitOptions::default() };
         let fresh = !folder.exists();
@@ -88,7 +89,7 @@ impl MirrorCache {
 
     /// The system releases the lock when this process ends. It is a file of its own, because the folder may be made anew.
     fn lock(&self, folder: &Path) -> Result<File, HistoryError> {
-        let unusable = |error: std::io::Error| HistoryError::cache(folder, error);
+        let unusable = |error: std::io::Error| HistoryError::cache(&self.folder, error);
         let file = File::options()
             .create(true)
             .truncate(false)

@@ -93,7 +93,9 @@ impl SubmoduleStore {
         let cache_error = |source: crate::error::Source| ContentError::Cache { folder: folder.clone(), source };
         let init = InitOptions { format, ..InitOptions::default() };
         let MirrorCache { program, options, folder: cache } = &self.cache;
-        std::fs::create_dir_all(cache).map_err(|error| cache_error(Box::new(error)))?;
+        // It is the same for all submodules, and said once of all.
+        std::fs::create_dir_all(cache)
+            .map_err(|error| ContentError::Cache { folder: cache.clone(), source: Box::new(error) })?;
         let git = Git::init(program, &folder, &init, options.clone()).map_err(|error| cache_error(Box::new(error)))?;
         // A ref keeps the commit from being pruned; one a commit, so that two runs do not fight over it.
         let refspec = format!("+{commit}:refs/orchestrator/{commit}", commit = submodule.commit);

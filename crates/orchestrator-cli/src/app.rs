@@ -85,6 +85,14 @@ fn help_of(words: &[String]) -> Option<clap::Error> {
     parser(words).try_get_matches_from(asked).err()
 }
 
+/// The same refusal without what variables of the environment give: the usage in it names every argument that has a value,
+/// as if the caller had to write it.
+fn without_variables(words: &[String]) -> Option<clap::Error> {
+    let parser = parser(words).mut_args(|argument| argument.env(None::<&str>));
+    let written = std::iter::once("orchestrator").chain(words.iter().map(String::as_str));
+    parser.try_get_matches_from(written).err()
+}
+
 /// What reads the command line, as these words want it to answer.
 fn parser(words: &[String]) -> clap::Command {
     arguments::command().color(colour_in(words)).term_width(help_width())
@@ -125,7 +133,8 @@ fn value_in<T: clap::ValueEnum>(words: &[String], long: &str, short: Option<&str
 fn refuse_arguments(error: &clap::Error, words: &[String], summary: Option<String>) -> ExitCode {
     let format = format_in(words);
     let help = if error.kind() == clap::error::ErrorKind::DisplayHelp { help_of(words) } else { None };
-    let error = help.as_ref().unwrap_or(error);
+    let plain = help.or_else(|| without_variables(words).filter(|plain| plain.kind() == error.kind()));
+    let error = plain.as_ref().unwrap_or(error);
     let is_error = error.use_stderr();
     if format == Format::Human || (format == Format::Github && !is_error) {
         // A reader that closed the pipe is no error.

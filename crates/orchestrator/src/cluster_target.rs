@@ -11,8 +11,8 @@ use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
 use config::{ClusterNamespace, Config, Environment, GroupKind, KubeconfigEncoding, ReadyCondition};
 use deployer::ProgramSearch;
 use deployer::apply::ConflictRule;
-use deployer::{ApplyTarget, EnvironmentNamespace, HelmTarget};
-use lock_model::{EnvironmentName, Timestamp};
+use deployer::{ApplyTarget, DeployError, EnvironmentNamespace, HelmTarget};
+use lock_model::{EnvironmentName, ErrorClass, Timestamp};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -97,12 +97,7 @@ impl ClusterPlace {
         let clock = Arc::clone(&context.clock);
         let now = Arc::new(move || clock.now());
         let answer = self.open(context).await?.lease(self.environment.as_str(), &holder, now).await;
-        let answer = answer.map_err(|error| {
-            let kind = ErrorKind::of(error.class(), ErrorKind::Refused, ErrorKind::Refused);
-            let hint = hints::of_target(&error);
-            let error = Error::from_source(kind, "the lease of the environment cannot be taken in its cluster", error);
-            hint.into_iter().fold(error, Error::hint)
-        })?;
+        let answer = answer.map_err(|error| self.not_asked("taken", error))?;
         answer.map(Arc::new).map_err(|other| self.busy(&other))
     }
 
@@ -112,11 +107,31 @@ impl ClusterPlace {
         let to = format!("the rollback of {} (run {})", context.run.actor, context.run.id);
         let namespace = self.open(context).await?;
         let asked = namespace.ask_to_yield(self.environment.as_str(), &to).await;
-        let asked = asked.map_err(|error| {
-            let kind = ErrorKind::of(error.class(), ErrorKind::Refused, ErrorKind::Refused);
-            Error::from_source(kind, "the lease of the environment cannot be written in its cluster", error)
-        })?;
+        let asked = asked.map_err(|error| self.not_asked("written", error))?;
         Ok(asked.map(|holder| lock_model::escaping::escape_short(&holder.run, 200)))
+    }
+
+    /// Who has the environment is not known, so nothing is written, and who can help is said.
+    fn not_asked(&self, action: &str, error: DeployError) -> Error {
+        let (environment, namespace) = (&self.environment, &self.namespace.namespace);
+        let kind = ErrorKind::of(error.class(), ErrorKind::Refused, ErrorKind::Refused);
+        let hint = match error.class() {
+            ErrorClass::Denied => Some(format!(
+                "who administers namespace `{namespace}` gives the kubeconfig's user the Role that `orchestrator permissions \
+                 {environment} --role` prints"
+            )),
+            ErrorClass::Temporary => Some(
+                "run the same command again; where that does not help, who operates the cluster sees why its API server does \
+                 not answer"
+                    .to_owned(),
+            ),
+            ErrorClass::NotFound | ErrorClass::Invalid | ErrorClass::Storage | ErrorClass::Bug => {
+                hints::of_target(&error)
+            }
+        };
+        let message = format!("the lease of `{environment}` in namespace `{namespace}` cannot be {action}");
+        let error = Error::from_source(kind, message, error);
+        hint.into_iter().fold(error, Error::hint).hint("nothing was deployed")
     }
 
     /// Another run has the environment.

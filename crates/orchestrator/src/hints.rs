@@ -1,7 +1,7 @@
 //! What to do about a failure of a library below, by its cause. A cause without an entry has no hint: a wrong one is worse
 //! than none.
 
-use cluster::FailureClass;
+use cluster::{FailureClass, LeaseState};
 use deployer::{DeployError, ProblemKind};
 use forge::ForgeErrorKind;
 use git::{GitError, GitErrorKind};
@@ -105,6 +105,20 @@ fn of_failure(class: FailureClass) -> &'static str {
         FailureClass::Volume => "look at the claim, its storage class, and the events of both",
         FailureClass::Deleted => "something deletes what was deployed: find what does it",
         FailureClass::Condition => "its controller says in the conditions what it lacks",
+    }
+}
+
+/// What to do where a deployment ended because of its lease; `None` while that is held.
+pub(crate) fn of_lease(lease: &LeaseState, environment: &EnvironmentName) -> Option<String> {
+    match lease {
+        LeaseState::Held => None,
+        LeaseState::YieldTo(_) => Some(format!(
+            "the rollback decides what runs: `orchestrator status {environment}` shows its hold, and after `orchestrator unhold \
+             {environment}` the same command goes on from here"
+        )),
+        LeaseState::Lost(_) => Some(format!(
+            "once the API server answers, and no other run works on `{environment}`, the same command goes on from here"
+        )),
     }
 }
 
@@ -306,6 +320,15 @@ mod tests {
         for kind in [ProblemKind::Place, ProblemKind::Request, ProblemKind::Proof] {
             assert_eq!(hint(kind), None, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn f8_a_lease_that_was_lost_or_asked_for_has_a_hint_of_its_own() {
+        let shop = EnvironmentName::try_from("shop").expect("it is a name");
+        let hint = |lease: LeaseState| of_lease(&lease, &shop);
+        assert_eq!(hint(LeaseState::Held), None);
+        assert!(hint(LeaseState::Lost("x".to_owned())).unwrap().contains("once the API server answers"));
+        assert!(hint(LeaseState::YieldTo("x".to_owned())).unwrap().contains("`orchestrator unhold shop`"));
     }
 
     #[test]

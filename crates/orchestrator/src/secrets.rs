@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use config::{Deployment, SettingOrigin};
+use config::{Deployment, Environment, SettingOrigin};
 use lock_model::TreePath;
 use process::Redactor;
 
-use crate::context::git_error;
-use crate::engine::parse_settings;
+use crate::context::{Context, git_error};
+use crate::engine::{parse_settings, printed_secrets};
 use crate::error::Result;
 use crate::inputs::Inputs;
 use crate::revision::Revision;
@@ -46,6 +46,28 @@ pub(crate) fn redactor(context: &Workspace, revision: &Revision) -> Result<Redac
     Ok(redactor)
 }
 
+/// The same for the suites of an environment, also with the secrets of its services that programs print: those are run for
+/// that, once. What a suite shows of an application can hold any of them.
+pub(crate) async fn suite_redactor(
+    context: &Context,
+    revision: &Revision,
+    environment: &Environment,
+) -> Result<Redactor> {
+    let key = (revision.commit.clone(), environment.name.clone());
+    let known = context.suite_redactors.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+    if let Some(redactor) = known {
+        return Ok(redactor);
+    }
+    let mut redactor = redactor(context, revision)?;
+    for value in Box::pin(printed_secrets(context, revision, environment)).await? {
+        if value.len() >= SHORTEST && !stands_in_tree(context, revision, &value)? {
+            redactor.add(&value);
+        }
+    }
+    context.suite_redactors.lock().unwrap_or_else(PoisonError::into_inner).insert(key, redactor.clone());
+    Ok(redactor)
+}
+
 /// The secrets of services that no program prints: what stands within variables, and what is composed of them. What cannot be
 /// read is a mistake that the deployment names.
 fn secrets_of_services(context: &Workspace, revision: &Revision) -> BTreeSet<String> {
@@ -78,7 +100,7 @@ fn secrets_of_services(context: &Workspace, revision: &Revision) -> BTreeSet<Str
                             found.extend(template.expand(&values));
                         }
                     }
-                    // Named by `secret_variables`; in the tree; printed by a program, which is run to deploy alone.
+                    // Named by `secret_variables`; read and run for suites alone.
                     SettingOrigin::Variables(_) | SettingOrigin::File { .. } | SettingOrigin::Command { .. } => {}
                 }
             }

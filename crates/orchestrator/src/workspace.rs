@@ -8,7 +8,7 @@ use std::time::Instant;
 use config::Config;
 use git::{CommitFacts, Git, GitOptions, Transport};
 use lock_gen::{Ownership, SubmoduleContent, Superproject};
-use lock_model::{CommitId, Digest, RepositoryUrl, Timestamp, UserName};
+use lock_model::{CommitId, Digest, EnvironmentName, RepositoryUrl, Timestamp, UserName};
 use process::{Program, Redactor};
 
 use crate::clock::Clock;
@@ -49,6 +49,8 @@ pub struct Workspace {
     pub(crate) digests: Mutex<BTreeMap<String, Digest>>,
     /// What masks the secrets of a commit's configuration.
     pub(crate) redactors: Mutex<BTreeMap<CommitId, Redactor>>,
+    /// The same for the suites of an environment.
+    pub(crate) suite_redactors: Mutex<BTreeMap<(CommitId, EnvironmentName), Redactor>>,
     /// What was opened of submodules, by name, address and commit.
     pub(crate) contents: Mutex<BTreeMap<(String, String, CommitId), Arc<SubmoduleContent>>>,
     /// On whose behalf `git` is run; absent where there is no forge, and where it is not known who acts.
@@ -101,6 +103,7 @@ impl Workspace {
             transport: OnceLock::new(),
             digests: Mutex::default(),
             redactors: Mutex::default(),
+            suite_redactors: Mutex::default(),
             contents: Mutex::default(),
             actor,
         })

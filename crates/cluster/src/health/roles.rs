@@ -31,12 +31,28 @@ pub struct Roles {
     pub cluster: Vec<RoleRule>,
 }
 
+/// What finds the ready pods of a Service, and connects to one of them.
+const FORWARDING: [(&str, &str, &str); 6] = [
+    ("", "services", "get"),
+    ("", "pods", "list"),
+    ("", "pods", "get"),
+    ("", "pods/portforward", "get"),
+    ("", "pods/portforward", "create"),
+    ("discovery.k8s.io", "endpointslices", "list"),
+];
+
 /// A right: API group, resource, verb.
 type Right = (String, String, String);
 
 impl Connection {
-    /// The least roles that give these permissions in any deployment of the same kinds, and what health asks in a namespace.
-    pub async fn roles(&self, namespace: &str, permissions: &[Permission]) -> Result<Roles, ClusterError> {
+    /// The least roles that give these permissions in any deployment of the same kinds, and what health asks in a namespace; with
+    /// `forwards` also what connects to the pods of its Services.
+    pub async fn roles(
+        &self,
+        namespace: &str,
+        permissions: &[Permission],
+        forwards: bool,
+    ) -> Result<Roles, ClusterError> {
         let mut rights: BTreeMap<Option<String>, BTreeMap<Right, BTreeSet<String>>> = BTreeMap::new();
         for permission in permissions {
             let resource = self.resource(&permission.kind).await?;
@@ -62,6 +78,11 @@ impl Connection {
             ("pods/log", "get"),
         ] {
             own.insert((String::new(), resource.to_owned(), verb.to_owned()), BTreeSet::new());
+        }
+        if forwards {
+            for (group, resource, verb) in FORWARDING {
+                own.insert((group.to_owned(), resource.to_owned(), verb.to_owned()), BTreeSet::new());
+            }
         }
         let of_cluster = rights.entry(None).or_default();
         // The room on nodes, beside the pods of all namespaces.

@@ -24,6 +24,9 @@ use store::Store;
 /// How often verdicts are looked at that change with time alone.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long an object that has failed already waits for what the watches of pods and events report first: its cause.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+
 /// One object that is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -151,7 +154,9 @@ impl Connection {
                 () = &mut stop => Some(WaitEnd::Stopped),
             };
             store.judge(start.elapsed(), &options.rules, events);
-            if let Some(end) = store.end(options.let_others_finish).or(end) {
+            let is_explained =
+                |end: &WaitEnd| *end != WaitEnd::Failed || store.has_seen_all() || start.elapsed() >= FIRST_LOOK;
+            if let Some(end) = store.end(options.let_others_finish).filter(is_explained).or(end) {
                 return Ok(store.outcome(end));
             }
         }

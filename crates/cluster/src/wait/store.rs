@@ -27,6 +27,8 @@ pub(super) struct Store {
     stale: BTreeMap<usize, BTreeSet<String>>,
     /// Watches that have reported everything once.
     listed: BTreeSet<usize>,
+    /// How many watches there are.
+    feeds: usize,
     /// Whether a workload came or was scaled, so that Services can have pods now.
     has_new_backends: bool,
     dirty: BTreeSet<ObjectKey>,
@@ -63,6 +65,7 @@ impl Store {
             bindings,
             stale: BTreeMap::new(),
             listed: BTreeSet::new(),
+            feeds: feeds.len(),
             has_new_backends: false,
             dirty: BTreeSet::new(),
             unseen: Vec::new(),
@@ -216,6 +219,11 @@ impl Store {
                     .is_some_and(|labels| selector.iter().all(|(name, value)| labels.get(name) == Some(value)))
             })
         })
+    }
+
+    /// Whether every watch has reported everything once.
+    pub(super) fn has_seen_all(&self) -> bool {
+        self.listed.len() == self.feeds
     }
 
     /// Whether everything is decided.

@@ -35,7 +35,7 @@ pub struct ApplyPlan {
     pub(crate) batch: Vec<BatchObject>,
     namespace: String,
     pub(crate) settings: PlannedSettings,
-    pub(super) request: PlannedRequest,
+    pub(crate) request: PlannedRequest,
 }
 
 impl ApplyPlan {
@@ -81,7 +81,7 @@ pub struct PlannedService {
     pub(super) removed: Vec<(ObjectKey, String)>,
     pub(super) inventory: Inventory,
     /// Whether it is not deployed any more, so that its inventory goes too.
-    pub(super) has_left: bool,
+    pub(crate) has_left: bool,
 }
 
 impl PlannedService {
@@ -336,7 +336,10 @@ pub(super) fn assemble(
         match service.filter(|_| request.removed == RemovedServiceRule::Delete) {
             None if request.has_left(&name) => {
                 let name = escaped(&name);
-                notes.push(format!("service `{name}` is not deployed here any more, and its objects stay: {objects}"));
+                notes.push(format!(
+                    "service `{name}` is not deployed here any more, and its objects stay: {objects}; {}",
+                    request.removed.way_out()
+                ));
             }
             None => {}
             Some(service) => {

@@ -54,8 +54,11 @@ impl ApplyTarget {
         let mut findings = self.namespace.prove_release(request).await?;
         let inventories = Inventory::read_all(connection, name).await?;
         for (left, inventory) in inventories.iter().filter(|(name, _)| request.has_left(name)) {
-            let message =
-                format!("it is not deployed here any more, and its objects are there: {}", inventory.entries.len());
+            let message = format!(
+                "it is not deployed here any more, and its objects are there: {}; {}",
+                inventory.entries.len(),
+                request.removed.way_out()
+            );
             let service = ServiceName::try_from(left.as_str()).ok();
             findings.push(Finding { service, path: None, kind: FindingKind::Left, message });
         }

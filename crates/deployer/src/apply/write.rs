@@ -14,7 +14,7 @@ use super::target::ApplyTarget;
 use crate::applied::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::namespace::{EarlierJobs, EnvironmentNamespace, Expected, JobsOf, at_once};
+use crate::namespace::{AT_ONCE, EnvironmentNamespace, Expected, JobsByLabel, JobsOf, at_most, at_once};
 use crate::plan::Plan;
 use crate::problem::escaped;
 
@@ -60,6 +60,10 @@ impl ApplyTarget {
         let EnvironmentNamespace { connection, name, .. } = &self.namespace;
         let state = self.namespace.begin(&detail.request, &detail.settings).await?;
         detail.settings.write(connection, detail.request.release.as_str()).await?;
+        let is_changed = |service: &ServiceName| {
+            detail.services.iter().any(|planned| planned.service == *service && planned.changes())
+        };
+        let (state, jobs) = self.namespace.begin_jobs(state, &detail.request, is_changed).await?;
         let mut inventories = BTreeMap::new();
         for planned in &detail.services {
             let inventory = if planned.changes() {
@@ -72,7 +76,7 @@ impl ApplyTarget {
             inventories.insert(&planned.service, inventory);
         }
         let mut written = Written::new();
-        if let Err(error) = self.write_waves(detail, &mut written).await {
+        if let Err(error) = self.write_waves(detail, &jobs, &mut written).await {
             let is_begun = |service: &ServiceName| {
                 let objects = detail.services.iter().find(|planned| planned.service == *service);
                 let mut objects = objects.into_iter().flat_map(|planned| &planned.objects);
@@ -96,17 +100,21 @@ impl ApplyTarget {
             }
             events(DeployEvent::Finished { subject: subject_of(&planned.service), changed: planned.changes() });
         }
-        self.namespace.complete(&state, &detail.request, &detail.settings).await?;
+        self.namespace.complete(&state, &detail.request, &detail.settings, &jobs).await?;
         let objects = detail.services.iter().map(|planned| planned.objects.len()).sum();
         let answer = ApplyApplied { namespace: name.clone(), objects, written: written.len(), removed };
         Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Apply(answer) })
     }
 
     /// What makes room for others first, then wave after wave, each once the one before is ready.
-    async fn write_waves(&self, detail: &ApplyPlan, written: &mut Written) -> Result<(), DeployError> {
-        let earlier = self.namespace.earlier_jobs(&detail.request.jobs).await?;
+    async fn write_waves(
+        &self,
+        detail: &ApplyPlan,
+        jobs: &JobsByLabel,
+        written: &mut Written,
+    ) -> Result<(), DeployError> {
         let all: Vec<&PlannedService> = detail.services.iter().collect();
-        self.write_ranks(&all, &makes_room, written).await?;
+        self.write_ranks(&all, AT_ONCE, &makes_room, written).await?;
         if !written.is_empty() {
             let room = expected(&detail.services, written).into_iter();
             let room: Vec<Expected> = room.filter(|expected| written.contains_key(&expected.awaited.key)).collect();
@@ -123,51 +131,52 @@ impl ApplyTarget {
         });
         let waves: Vec<_> = waves.filter(|(_, services)| !services.is_empty()).collect();
         for (place, (wave, services)) in waves.iter().enumerate() {
-            self.write_ranks(services, &|id| !makes_room(id), written).await?;
+            self.write_ranks(services, wave.at_once, &|id| !makes_room(id), written).await?;
             let objects = expected(services.iter().copied(), written);
             self.namespace.wait(&objects).await?;
-            self.await_jobs(detail, services.iter().copied(), &earlier).await?;
+            self.await_jobs(detail, services.iter().copied(), jobs).await?;
             if place + 1 < waves.len() {
                 self.namespace.pause(wave.pause).await?;
             }
         }
         // What is not changed has to be ready as well.
         self.namespace.wait(&expected(&detail.services, written)).await?;
-        self.await_jobs(detail, detail.services.iter().filter(|planned| !planned.changes()), &earlier).await
+        self.await_jobs(detail, detail.services.iter().filter(|planned| !planned.changes()), jobs).await
     }
 
-    async fn await_jobs(
+    async fn await_jobs<'a>(
         &self,
         detail: &ApplyPlan,
-        services: impl Iterator<Item = &PlannedService>,
-        earlier: &EarlierJobs,
+        services: impl Iterator<Item = &'a PlannedService> + Send,
+        known: &JobsByLabel,
     ) -> Result<(), DeployError> {
-        let of = |planned: &PlannedService| (planned.service.clone(), planned.changes());
-        let services: Vec<_> = services.map(of).collect();
-        let jobs: Vec<JobsOf> = services
-            .iter()
-            .map(|(service, is_changed)| JobsOf { service, subject: subject_of(service), is_changed: *is_changed })
-            .collect();
-        self.namespace.await_jobs(&jobs, &detail.request.jobs, earlier).await
+        let of =
+            |planned: &'a PlannedService| JobsOf { service: &planned.service, subject: subject_of(&planned.service) };
+        let jobs: Vec<JobsOf<'_>> = services.map(of).collect();
+        self.namespace.await_jobs(&jobs, &detail.request.jobs, known).await
     }
 
-    /// Objects of one rank at once, those of the next only after all of them.
+    /// Objects of one rank first, those of the next only after all of them; at most so many services at a time.
     async fn write_ranks(
         &self,
         services: &[&PlannedService],
+        limit: usize,
         is_meant: &(dyn Fn(&ObjectId) -> bool + Sync),
         written: &mut Written,
     ) -> Result<(), DeployError> {
-        let mut by_rank: BTreeMap<u8, Vec<(ServiceName, PlannedObject)>> = BTreeMap::new();
+        let mut by_rank: BTreeMap<u8, Vec<(ServiceName, Vec<PlannedObject>)>> = BTreeMap::new();
         for planned in services {
-            for object in planned.objects.iter().filter(|object| object.action != ObjectAction::Keep) {
-                if is_meant(&object.id) {
-                    by_rank.entry(rank(&object.id)).or_default().push((planned.service.clone(), object.clone()));
-                }
+            let mut own: BTreeMap<u8, Vec<PlannedObject>> = BTreeMap::new();
+            let written = planned.objects.iter().filter(|object| object.action != ObjectAction::Keep);
+            for object in written.filter(|object| is_meant(&object.id)) {
+                own.entry(rank(&object.id)).or_default().push(object.clone());
+            }
+            for (rank, objects) in own {
+                by_rank.entry(rank).or_default().push((planned.service.clone(), objects));
             }
         }
         for batch in by_rank.into_values() {
-            self.write_batch(batch, written).await?;
+            self.write_batch(batch, limit, written).await?;
         }
         Ok(())
     }
@@ -190,30 +199,37 @@ impl ApplyTarget {
         Ok(())
     }
 
-    /// Writes objects at once; after a failure no further one is begun, and those under way come to their end.
+    /// Writes objects of several services at a time; after a failure no further one is begun, and those under way come to
+    /// their end.
     async fn write_batch(
         &self,
-        batch: Vec<(ServiceName, PlannedObject)>,
+        batch: Vec<(ServiceName, Vec<PlannedObject>)>,
+        limit: usize,
         written: &mut Written,
     ) -> Result<(), DeployError> {
         let stop = Interrupt::new();
-        let answers = at_once(batch, |(service, object)| {
+        let answers = at_most(limit.min(AT_ONCE), batch, |(service, objects)| {
             let (connection, ended, stop) =
                 (self.namespace.connection.clone(), self.namespace.interrupt.clone(), stop.clone());
             async move {
-                if ended.is_requested() || stop.is_requested() {
-                    return Ok(None);
+                let mut answers = Vec::new();
+                for object in objects {
+                    if ended.is_requested() || stop.is_requested() {
+                        answers.push(Ok(None));
+                        continue;
+                    }
+                    let answer = write_one(&connection, &service, &object).await;
+                    if answer.is_err() {
+                        stop.request();
+                    }
+                    answers.push(answer.map(|live| Some((object.manifest.key().clone(), live))));
                 }
-                let answer = write_one(&connection, &service, &object).await;
-                if answer.is_err() {
-                    stop.request();
-                }
-                answer.map(|live| Some((object.manifest.key().clone(), live)))
+                answers
             }
         });
         let mut is_complete = true;
         let mut failed = None;
-        for answer in answers.await {
+        for answer in answers.await.into_iter().flatten() {
             match answer {
                 Ok(Some((key, live))) => drop(written.insert(key, live)),
                 Ok(None) => is_complete = false,

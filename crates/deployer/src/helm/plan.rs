@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::changes::{Changing, StoredSource};
 use super::dependencies::dependency_problems;
 use super::program::HelmVersion;
-use super::removed::LeftRelease;
+use super::removed::{LeftRelease, kept_volumes};
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::image_pinning::{Pins, UnpinnedImage};
 use crate::manifest::{self, ObjectId};
@@ -37,7 +37,7 @@ pub struct HelmPlan {
     pub(crate) batch: Vec<BatchObject>,
     pub(crate) settings: PlannedSettings,
     namespace: String,
-    pub(super) request: PlannedRequest,
+    pub(crate) request: PlannedRequest,
 }
 
 impl HelmPlan {
@@ -175,12 +175,14 @@ pub(super) fn assemble(
     for left in left {
         let (service, volumes, objects) = (&left.service, left.volumes(), left.rendering.objects.len());
         if request.removed == RemovedServiceRule::Keep {
-            notes.push(format!("service `{service}` is not deployed here any more, and its objects stay: {objects}"));
+            notes.push(format!(
+                "service `{service}` is not deployed here any more, and its objects stay: {objects}; {}",
+                request.removed.way_out()
+            ));
         } else if !volumes.is_empty() {
             notes.push(format!(
-                "service `{service}` is not deployed here any more, and stays: helm would delete {} with its release; \
-                 `helm.sh/resource-policy: keep` in the chart keeps it",
-                volumes.join(", ")
+                "service `{service}` is not deployed here any more, and stays: {}",
+                kept_volumes(&volumes)
             ));
         } else {
             notes.push(format!("service `{service}` is not deployed here any more: its helm release is uninstalled"));

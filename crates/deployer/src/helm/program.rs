@@ -156,18 +156,20 @@ impl HelmProgram {
         invocation.deadline(DEADLINE).run()
     }
 
-    /// Installs or upgrades a release. helm waits for its hooks, and for nothing else.
+    /// Installs or upgrades a release. helm waits for its hooks, and for nothing else. The label is `KEY=VALUE`.
     pub(super) fn upgrade(
         &self,
         folder: &ChartFolder,
         release: ReleaseName<'_>,
         description: &str,
+        label: &str,
         patience: Duration,
     ) -> Result<Output, ProcessError> {
         let timeout = format!("{}s", patience.as_secs().max(1));
         let kept = KEPT_REVISIONS.to_string();
         self.upgrade_command(folder, release)
             .args(["--timeout", &timeout, "--history-max", &kept, "--description", description])
+            .args(["--labels", label])
             .deadline(patience + GRACE)
             .grace(GRACE)
             .run()

@@ -42,7 +42,7 @@ impl HelmTarget {
         let mut findings = self.namespace.prove_release(request).await?;
         let connection = &self.namespace.connection;
         let stored = stored_releases(connection, &self.namespace.name).await?;
-        findings.extend(LeftRelease::of(request, &stored).iter().map(LeftRelease::finding));
+        findings.extend(LeftRelease::of(request, &stored).iter().map(|left| left.finding(request.removed)));
         let pins = Pins::new(request.images());
         let (mut images, mut unpinned) = (Vec::new(), Vec::new());
         let (mut releases, mut renderings) = (Vec::new(), Vec::new());

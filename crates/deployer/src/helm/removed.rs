@@ -18,7 +18,7 @@ use crate::error::DeployError;
 use crate::manifest::ObjectId;
 use crate::namespace::Rendering;
 use crate::proof::{Finding, FindingKind};
-use crate::request::DeployRequest;
+use crate::request::{DeployRequest, RemovedServiceRule};
 use secrecy::ExposeSecret as _;
 
 /// An annotation of what helm leaves in place.
@@ -38,7 +38,7 @@ pub struct LeftRelease {
 impl LeftRelease {
     /// Those of a namespace that belong to no service of a request.
     pub(super) fn of(request: &DeployRequest, stored: &BTreeMap<String, StoredRelease>) -> Vec<Self> {
-        let left = stored.iter().filter(|(name, release)| release.is_ours() && request.has_left(name));
+        let left = stored.iter().filter(|(name, release)| !release.is_foreign && request.has_left(name));
         left.filter_map(|(name, release)| {
             let service = ServiceName::try_from(name.as_str()).ok()?;
             Some(Self { service, revision: release.revision, rendering: release.rendering.clone() })
@@ -67,14 +67,24 @@ impl LeftRelease {
         ServiceChanges { service, wave: 1, reasons, objects: objects.collect(), hooks: Vec::new() }
     }
 
-    pub(super) fn finding(&self) -> Finding {
+    pub(super) fn finding(&self, rule: RemovedServiceRule) -> Finding {
+        let volumes = self.volumes();
         let message = format!(
-            "it is not deployed here any more, and revision {} of its helm release is there, objects: {}",
+            "it is not deployed here any more, and revision {} of its helm release is there, objects: {}; {}",
             self.revision,
-            self.rendering.objects.len()
+            self.rendering.objects.len(),
+            if volumes.is_empty() { rule.way_out().to_owned() } else { kept_volumes(&volumes) }
         );
         Finding { service: Some(self.service.clone()), path: None, kind: FindingKind::Left, message }
     }
+}
+
+/// Why a release stays although its service has left.
+pub(super) fn kept_volumes(volumes: &[String]) -> String {
+    format!(
+        "helm would delete {} with its release; `helm.sh/resource-policy: keep` in the chart keeps it",
+        volumes.join(", ")
+    )
 }
 
 impl HelmTarget {

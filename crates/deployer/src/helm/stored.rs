@@ -21,6 +21,9 @@ use crate::problem::escaped;
 /// what the chart was rendered from and to.
 pub(super) const DESCRIPTION: &str = "orchestrator ";
 
+/// The label of every revision that is made here, whatever became of it: helm replaces the description of one that failed.
+pub(super) const MADE_HERE: &str = "orchestrator.dev/release";
+
 /// The description of a revision that a killed helm left.
 const ENDED: &str = "ended by orchestrator: the helm that worked on it is gone";
 
@@ -113,9 +116,8 @@ impl StoredRelease {
             pending if pending.starts_with("pending-") => Status::Pending,
             other => Status::Other(other.to_owned()),
         };
-        // What helm writes about a revision on its way, or one that failed, says nothing of who asked for it.
         let description = text("/info/description").unwrap_or_default();
-        let is_foreign = status == Status::Deployed && !description.starts_with(DESCRIPTION);
+        let is_foreign = !is_made_here(&status, description, secret.label(MADE_HERE).is_some());
         let chart = text("/chart/metadata/name").ok_or("it names no chart")?.to_owned();
         let rendering = rendering_of(&payload, namespace)?;
         Ok(Self { revision, status, chart, is_foreign, rendering, secret, payload: Payload(payload) })
@@ -137,12 +139,6 @@ impl StoredRelease {
         is_same.then_some(&self.rendering)
     }
 
-    /// Whether this program made the revision.
-    pub(super) fn is_ours(&self) -> bool {
-        let description = pointer_in(&self.payload.0, "/info/description").and_then(Value::as_str).unwrap_or_default();
-        description.starts_with(DESCRIPTION) || description == ENDED
-    }
-
     /// The Secret of the same revision, called failed: helm goes on from there, and nothing is uninstalled.
     pub(super) fn called_failed(&self) -> Result<Object, DeployError> {
         let Payload(mut payload) = self.payload.clone();
@@ -159,6 +155,15 @@ impl StoredRelease {
             *label = "failed".into();
         }
         Ok(Object::new(secret)?)
+    }
+}
+
+/// Who made a revision. helm writes the description of a revision that it installed as it was told, and puts words of its own
+/// in its place while it works and where it fails; labels stay, also on what another program installs over it.
+fn is_made_here(status: &Status, description: &str, has_label: bool) -> bool {
+    match status {
+        Status::Deployed => description.starts_with(DESCRIPTION),
+        Status::Pending | Status::Other(_) => has_label || description.starts_with(DESCRIPTION),
     }
 }
 
@@ -235,6 +240,24 @@ mod tests {
         assert_eq!(failed.status, Status::Other("failed".to_owned()));
         assert_eq!(failed.secret.label("status"), Some("failed"));
         assert_eq!(failed.rendering, release.rendering);
+    }
+
+    /// helm writes `Upgrade "cart" failed: …` in the place of the description that it was given.
+    #[test]
+    fn h2_a_revision_that_failed_or_is_on_its_way_is_known_as_made_here_by_its_label() {
+        let failed = || Status::Other("failed".to_owned());
+        for (status, description, has_label, expected) in [
+            (Status::Deployed, "orchestrator sha256:1", true, true),
+            (Status::Deployed, "orchestrator sha256:1", false, true),
+            (Status::Deployed, "Upgrade complete", true, false),
+            (failed(), "Upgrade \"cart\" failed: x", true, true),
+            (failed(), "Upgrade \"cart\" failed: x", false, false),
+            (failed(), ENDED, false, false),
+            (Status::Pending, "Preparing upgrade", true, true),
+            (Status::Pending, "Preparing upgrade", false, false),
+        ] {
+            assert_eq!(is_made_here(&status, description, has_label), expected, "{status} {description} {has_label}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cluster::{Awaited, Kind, Kubeconfig, ObjectKey};
-use lock_model::ServiceName;
+use lock_model::{ReleaseId, ServiceName};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -13,11 +13,11 @@ use super::chart_folder::ChartFolder;
 use super::plan::{HelmPlan, PlannedRelease, ReleaseAction};
 use super::program::{HelmProgram, ReleaseName};
 use super::render::{in_parallel, render_again, run_blocking, words_of};
-use super::stored::{DESCRIPTION, Status, StoredRelease, stored_releases};
+use super::stored::{DESCRIPTION, MADE_HERE, Status, StoredRelease, stored_releases};
 use super::unchanged::Source;
 use crate::applied::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
-use crate::namespace::{EarlierJobs, EnvironmentNamespace, Expected, JobsOf};
+use crate::namespace::{EnvironmentNamespace, Expected, JobsByLabel, JobsOf};
 use crate::plan::Plan;
 use crate::program_search::ProgramSearch;
 use crate::request::Wave;
@@ -103,7 +103,8 @@ impl HelmTarget {
         detail.settings.write(&self.namespace.connection, detail.request.release.as_str()).await?;
         let changing: Vec<PlannedRelease> =
             detail.releases.iter().filter(|release| release.action != ReleaseAction::Keep).cloned().collect();
-        let earlier = self.namespace.earlier_jobs(&detail.request.jobs).await?;
+        let is_changed = |service: &ServiceName| changing.iter().any(|release| release.service == *service);
+        let (state, jobs) = self.namespace.begin_jobs(state, &detail.request, is_changed).await?;
         self.call_pending_failed(&changing).await?;
         let mut progress = Progress { changed: Vec::new(), untouched: names(&changing) };
         let waves = detail.request.waves.iter().enumerate();
@@ -118,7 +119,7 @@ impl HelmTarget {
             }
             let services = names(&releases);
             self.deploy_wave(detail, wave, releases, &mut progress).await?;
-            let waited = self.await_jobs(detail, &services, true, &earlier).await;
+            let waited = self.await_jobs(detail, &services, &jobs).await;
             waited.map_err(|error| progress.add_to(error))?;
             if place < last {
                 self.namespace.pause(wave.pause).await?;
@@ -135,9 +136,9 @@ impl HelmTarget {
         let waited = self.namespace.wait(&self.expected(detail.releases.iter(), Part::Objects)).await;
         waited.map_err(|error| progress.add_to(error))?;
         let kept = detail.releases.iter().filter(|release| release.action == ReleaseAction::Keep).cloned();
-        self.await_jobs(detail, &names(&kept.collect::<Vec<_>>()), false, &earlier).await?;
+        self.await_jobs(detail, &names(&kept.collect::<Vec<_>>()), &jobs).await?;
         self.uninstall(detail, events).await?;
-        self.namespace.complete(&state, &detail.request, &detail.settings).await?;
+        self.namespace.complete(&state, &detail.request, &detail.settings, &jobs).await?;
         let namespace = self.namespace.name.clone();
         Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })
     }
@@ -146,12 +147,11 @@ impl HelmTarget {
         &self,
         detail: &HelmPlan,
         services: &[ServiceName],
-        is_changed: bool,
-        earlier: &EarlierJobs,
+        known: &JobsByLabel,
     ) -> Result<(), DeployError> {
         let jobs: Vec<JobsOf> =
-            services.iter().map(|service| JobsOf { service, subject: subject_of(service), is_changed }).collect();
-        self.namespace.await_jobs(&jobs, &detail.request.jobs, earlier).await
+            services.iter().map(|service| JobsOf { service, subject: subject_of(service) }).collect();
+        self.namespace.await_jobs(&jobs, &detail.request.jobs, known).await
     }
 
     /// Changes the releases of one wave, and waits until their objects are ready.
@@ -165,7 +165,7 @@ impl HelmTarget {
         let (objects, with_hooks) =
             (self.expected(releases.iter(), Part::Objects), self.expected(releases.iter(), Part::WithHooks));
         let all = names(&releases);
-        match self.upgrade(releases, wave.at_once, plan.request.release.as_str()).await {
+        match self.upgrade(releases, wave.at_once, &plan.request.release).await {
             Ok(()) => progress.begun(&all),
             Err((error, begun)) => {
                 progress.begun(&begun);
@@ -213,14 +213,14 @@ impl HelmTarget {
         &self,
         changing: Vec<PlannedRelease>,
         at_once: usize,
-        release: &str,
+        release: &ReleaseId,
     ) -> Result<(), (DeployError, Vec<ServiceName>)> {
         if changing.is_empty() {
             return Ok(());
         }
         let (search, kubeconfig, namespace) =
             (self.search.clone(), Arc::clone(&self.kubeconfig), self.namespace.name.clone());
-        let (deadline, release) = (self.namespace.deadline, release.to_owned());
+        let (deadline, release) = (self.namespace.deadline, release.clone());
         let ended = run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
             let stop = std::sync::atomic::AtomicBool::new(false);
@@ -295,7 +295,7 @@ fn upgrade_one(
     planned: &PlannedRelease,
     namespace: &str,
     kubeconfig: &str,
-    release_id: &str,
+    release_id: &ReleaseId,
     patience: Duration,
 ) -> Result<Upgraded, DeployError> {
     let folder = ChartFolder::write(&planned.chart, &planned.values)?.with_kubeconfig(kubeconfig)?;
@@ -311,7 +311,8 @@ fn upgrade_one(
     let source = Source { service: &planned.service, namespace, files: &planned.chart, values: &planned.values };
     let fingerprint = source.fingerprint(helm.version(), &planned.rendering);
     let description = format!("{DESCRIPTION}{release_id} {fingerprint}");
-    let output = helm.upgrade(&folder, release, &description, patience);
+    let label = format!("{MADE_HERE}={}", release_id.id8());
+    let output = helm.upgrade(&folder, release, &description, &label, patience);
     let output = output.map_err(|error| super::render::failed(release.name, "install it", error))?;
     match output.checked() {
         Ok(_) => Ok(Upgraded::Done),

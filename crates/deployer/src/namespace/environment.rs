@@ -14,7 +14,7 @@ use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, ServiceName, Time
 use process::{Interrupt, Redactor};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::jobs::AwaitedJobs;
+use super::jobs::{AwaitedJobs, JobsByLabel};
 use super::wait::requested;
 use crate::error::DeployError;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
@@ -219,7 +219,9 @@ impl EnvironmentNamespace {
         state: &NamespaceState,
         request: &PlannedRequest,
         settings: &PlannedSettings,
+        jobs: &JobsByLabel,
     ) -> Result<(), DeployError> {
+        let state = self.complete_jobs(state, request, jobs).await?;
         let deployed = DeployedRelease {
             release: request.release.to_string(),
             lock: request.lock.to_string(),
@@ -228,7 +230,7 @@ impl EnvironmentNamespace {
             configurations: settings.names_of(Part::Config),
             secrets: settings.names_of(Part::Secret),
         };
-        let state = self.connection.record_deployed(state, &deployed).await?;
+        let state = self.connection.record_deployed(&state, &deployed).await?;
         // What cannot be removed now is removed after another deployment.
         settings.prune(&self.connection, &self.name, &state.history).await.unwrap_or_default();
         Ok(())

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use cluster::health::Permission;
-use cluster::{Awaited, Kind, Object, Selection};
+use cluster::{Awaited, Kind, KnownJobs, NamespaceState, Object, Selection};
 use lock_model::ServiceName;
+use serde_json::Value;
 
 use super::dossier::Dossier;
-use super::environment::EnvironmentNamespace;
+use super::environment::{EnvironmentNamespace, PlannedRequest};
 use super::wait::{Expected, requested};
 use crate::error::DeployError;
 
@@ -24,16 +25,13 @@ pub struct AwaitedJobs {
     pub deadline: Duration,
 }
 
-/// Jobs that had ended before anything was changed: they are of an earlier deployment, however they ended.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct EarlierJobs(BTreeSet<String>);
+/// What is known of the Jobs that a deployment waits for, by label.
+pub(crate) type JobsByLabel = BTreeMap<String, KnownJobs>;
 
 /// A service whose objects are ready, and what messages call its part of the deployment.
 pub(crate) struct JobsOf<'a> {
     pub(crate) service: &'a ServiceName,
     pub(crate) subject: String,
-    /// Whether its objects were changed, so that a controller makes at least one Job.
-    pub(crate) is_changed: bool,
 }
 
 /// What has to be permitted to wait for them.
@@ -50,19 +48,40 @@ pub(crate) fn permissions_for_jobs(namespace: &str) -> Vec<Permission> {
 }
 
 impl EnvironmentNamespace {
-    /// The Jobs that have ended already; to be asked before the first change.
-    pub(crate) async fn earlier_jobs(
+    /// Writes down, before the first change, which Jobs say nothing of this release: a run that ends early or is killed leaves
+    /// the next one the same question, also where that finds nothing to change.
+    pub(crate) async fn begin_jobs(
         &self,
-        awaited: &BTreeMap<ServiceName, AwaitedJobs>,
-    ) -> Result<EarlierJobs, DeployError> {
-        let labels: BTreeSet<&str> = awaited.values().map(|jobs| jobs.label.as_str()).collect();
-        let mut earlier = EarlierJobs::default();
+        state: NamespaceState,
+        request: &PlannedRequest,
+        is_changed: impl Fn(&ServiceName) -> bool,
+    ) -> Result<(NamespaceState, JobsByLabel), DeployError> {
+        let mut known = JobsByLabel::new();
+        let labels: BTreeSet<&str> = request.jobs.values().map(|jobs| jobs.label.as_str()).collect();
         for label in labels {
-            let jobs = self.jobs(label).await?;
-            let ended = jobs.iter().filter(|job| has_completed(job) || job.true_condition("Failed").is_some());
-            earlier.0.extend(ended.filter_map(Object::uid).map(str::to_owned));
+            let found = self.jobs(label).await?;
+            let mut services = request.jobs.iter().filter(|(_, jobs)| jobs.label == label);
+            let is_changed = services.any(|(service, _)| is_changed(service));
+            let (before, release) = (state.jobs.get(label), request.release.as_str());
+            known.insert(label.to_owned(), begun(before, &found, release, is_changed));
         }
-        Ok(earlier)
+        let state = self.connection.record_jobs(&state, &known).await?;
+        Ok((state, known))
+    }
+
+    /// Writes down that the Jobs have ended well.
+    pub(super) async fn complete_jobs(
+        &self,
+        state: &NamespaceState,
+        request: &PlannedRequest,
+        known: &JobsByLabel,
+    ) -> Result<NamespaceState, DeployError> {
+        let mut ended = JobsByLabel::new();
+        for (label, known) in known {
+            let found = self.jobs(label).await?;
+            ended.insert(label.clone(), completed(known, &found, request.release.as_str()));
+        }
+        Ok(self.connection.record_jobs(state, &ended).await?)
     }
 
     /// Waits until the Jobs of the services have completed.
@@ -70,41 +89,32 @@ impl EnvironmentNamespace {
         &self,
         services: &[JobsOf<'_>],
         awaited: &BTreeMap<ServiceName, AwaitedJobs>,
-        earlier: &EarlierJobs,
+        known: &JobsByLabel,
     ) -> Result<(), DeployError> {
         // Services with the same label share the Jobs: the controller says for whom they are nowhere.
-        let mut by_label: BTreeMap<&str, (&AwaitedJobs, Vec<&JobsOf<'_>>)> = BTreeMap::new();
+        let mut by_label: BTreeMap<&str, (&AwaitedJobs, &JobsOf<'_>)> = BTreeMap::new();
         for service in services {
             let Some(jobs) = awaited.get(service.service) else { continue };
-            let (longest, all) = by_label.entry(&jobs.label).or_insert((jobs, Vec::new()));
+            let (longest, _) = by_label.entry(&jobs.label).or_insert((jobs, service));
             if jobs.deadline > longest.deadline {
                 *longest = jobs;
             }
-            all.push(service);
         }
-        for (jobs, services) in by_label.into_values() {
-            self.await_label(jobs, &services, earlier).await?;
+        for (label, (jobs, first)) in by_label {
+            let known = known.get(label).cloned().unwrap_or_default();
+            self.await_label(jobs, first, &known).await?;
         }
         Ok(())
     }
 
-    async fn await_label(
-        &self,
-        jobs: &AwaitedJobs,
-        services: &[&JobsOf<'_>],
-        earlier: &EarlierJobs,
-    ) -> Result<(), DeployError> {
-        let Some(first) = services.iter().find(|service| service.is_changed).or(services.first()) else {
-            return Ok(());
-        };
+    async fn await_label(&self, jobs: &AwaitedJobs, of: &JobsOf<'_>, known: &KnownJobs) -> Result<(), DeployError> {
         let end = self.deadline.min(Instant::now() + jobs.deadline);
         loop {
             let found = self.jobs(&jobs.label).await?;
-            let found: Vec<&Object> =
-                found.iter().filter(|job| job.uid().is_none_or(|uid| !earlier.0.contains(uid))).collect();
-            if found.is_empty() && first.is_changed {
+            let judged = judged(known, &found);
+            if judged.is_empty() && known.is_open {
                 let failed = |reason: String| DeployError::NotReady {
-                    subject: first.subject.clone(),
+                    subject: of.subject.clone(),
                     reason,
                     dossier: Box::<Dossier>::default(),
                 };
@@ -121,7 +131,7 @@ impl EnvironmentNamespace {
                 continue;
             }
             let open: Vec<Expected> =
-                found.iter().filter(|job| !has_completed(job)).map(|job| expected(job, first)).collect();
+                judged.into_iter().filter(|job| !has_completed(job)).map(|job| expected(job, of)).collect();
             if open.is_empty() {
                 return Ok(());
             }
@@ -136,6 +146,58 @@ impl EnvironmentNamespace {
     }
 }
 
+/// What a deployment that begins knows of the Jobs that are there.
+fn begun(before: Option<&KnownJobs>, found: &[Object], release: &str, is_changed: bool) -> KnownJobs {
+    let uids = |is_meant: fn(&Object) -> bool| {
+        let jobs = found.iter().filter(|job| is_meant(job));
+        jobs.filter_map(Object::uid).map(str::to_owned).collect::<BTreeSet<String>>()
+    };
+    match before {
+        Some(before) if !is_changed => before.clone(),
+        // The same release goes on: what has completed since it began is of it.
+        Some(before) if before.is_open && before.release == release => {
+            KnownJobs { ended: &before.ended | &uids(|job| failed_at(job).is_some()), ..before.clone() }
+        }
+        Some(_) | None => {
+            let ended = uids(|job| has_completed(job) || failed_at(job).is_some());
+            KnownJobs { release: release.to_owned(), is_open: is_changed, ended }
+        }
+    }
+}
+
+/// The Jobs that say whether a release is there. One that failed says nothing any more once another was made after that.
+fn judged<'a>(known: &KnownJobs, found: &'a [Object]) -> Vec<&'a Object> {
+    let is_known = |job: &Object| job.uid().is_some_and(|uid| known.ended.contains(uid));
+    found.iter().filter(|job| !is_known(job) && !is_tried_again(job, found)).collect()
+}
+
+/// What is known once all of them have ended well; those that are gone are forgotten.
+fn completed(known: &KnownJobs, found: &[Object], release: &str) -> KnownJobs {
+    let is_done = |job: &&Object| {
+        let is_known = job.uid().is_some_and(|uid| known.ended.contains(uid));
+        is_known || has_completed(job) || is_tried_again(job, found)
+    };
+    let ended = found.iter().filter(is_done).filter_map(Object::uid).map(str::to_owned).collect();
+    KnownJobs { release: release.to_owned(), is_open: false, ended }
+}
+
+/// Whether a Job failed, and another was made since.
+fn is_tried_again(job: &Object, found: &[Object]) -> bool {
+    let Some(failed) = failed_at(job) else { return false };
+    // Times of the API server: UTC in whole seconds, whose texts have their order.
+    let made = |other: &Object| other.text("/metadata/creationTimestamp").is_some_and(|made| made > failed);
+    found.iter().any(|other| other.uid() != job.uid() && made(other))
+}
+
+/// When a Job failed.
+fn failed_at(job: &Object) -> Option<&str> {
+    job.true_condition("Failed")?;
+    let mut conditions = job.list("/status/conditions").iter();
+    let failed = conditions.find(|condition| condition.get("type").and_then(Value::as_str) == Some("Failed"))?;
+    // Without a time nothing is known to be newer.
+    Some(failed.get("lastTransitionTime").and_then(Value::as_str).unwrap_or("9999"))
+}
+
 fn has_completed(job: &Object) -> bool {
     job.true_condition("Complete").is_some()
 }
@@ -143,4 +205,68 @@ fn has_completed(job: &Object) -> bool {
 fn expected(job: &Object, of: &JobsOf<'_>) -> Expected {
     let (service, subject) = (of.service.clone(), of.subject.clone());
     Expected { awaited: Awaited::named(job.key().clone()), service, subject, is_hook: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A Job with its number as UID and second of its creation, and how it has ended at which second.
+    fn job(number: u8, end: Option<(&str, u8)>) -> Object {
+        let time = |second: u8| format!("2026-01-01T00:00:{second:02}Z");
+        let conditions =
+            end.map(|(word, second)| json!([{ "type": word, "status": "True", "lastTransitionTime": time(second) }]));
+        Object::new(json!({
+            "apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {
+                "name": format!("job-{number}"), "namespace": "shop", "uid": number.to_string(),
+                "creationTimestamp": time(number),
+            },
+            "status": { "conditions": conditions.unwrap_or_default() },
+        }))
+        .unwrap()
+    }
+
+    fn uids(jobs: &[&Object]) -> Vec<String> {
+        jobs.iter().filter_map(|job| job.uid()).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn b18_what_no_job_has_proven_stays_a_question_for_the_next_run() {
+        let old = [job(1, Some(("Complete", 2)))];
+        let first = begun(None, &old, "r1", true);
+        assert_eq!((first.is_open, judged(&first, &old).len()), (true, 0), "an earlier Job proves nothing");
+        // The next run of the release has nothing to change, and the same question.
+        let next = begun(Some(&first), &old, "r1", false);
+        assert_eq!(next, first);
+        // A Job that failed meanwhile answers it, and stays the answer.
+        let failed = [old[0].clone(), job(5, Some(("Failed", 7)))];
+        assert_eq!(uids(&judged(&next, &failed)), ["5"]);
+        assert_eq!(uids(&judged(&begun(Some(&next), &failed, "r1", false), &failed)), ["5"]);
+        // Unless its controller tried again; Jobs that ran side by side are none.
+        let again = [failed[0].clone(), failed[1].clone(), job(8, None)];
+        assert_eq!(uids(&judged(&next, &again)), ["8"]);
+        let beside = [failed[0].clone(), failed[1].clone(), job(6, Some(("Complete", 9)))];
+        assert_eq!(uids(&judged(&next, &beside)), ["5", "6"]);
+
+        let done = completed(&next, &again, "r1");
+        assert_eq!((done.is_open, done.ended.len()), (false, 2), "what still runs is not forgotten: {done:?}");
+        let later = [job(8, Some(("Failed", 11)))];
+        assert_eq!(uids(&judged(&begun(Some(&done), &later, "r1", false), &later)), ["8"]);
+        assert!(completed(&next, &later, "r1").ended.is_empty());
+    }
+
+    #[test]
+    fn b18_a_release_that_goes_on_counts_what_completed_since_it_began() {
+        let old = [job(1, Some(("Complete", 2)))];
+        let first = begun(None, &old, "r1", true);
+        let since = [old[0].clone(), job(3, Some(("Complete", 4))), job(5, Some(("Failed", 6)))];
+        let next = begun(Some(&first), &since, "r1", true);
+        assert_eq!(uids(&judged(&next, &since)), ["3"]);
+        // Another release asks anew.
+        let other = begun(Some(&first), &since, "r2", true);
+        assert_eq!((judged(&other, &since).len(), other.is_open, other.release.as_str()), (0, true, "r2"));
+    }
 }

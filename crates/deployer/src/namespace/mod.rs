@@ -17,7 +17,7 @@ mod rendering;
 mod running;
 mod wait;
 
-pub(crate) use at_once::at_once;
+pub(crate) use at_once::{AT_ONCE, at_most, at_once};
 pub(crate) use changes::{between, image_changes};
 pub use dossier::{Dossier, Failure, FailureCause};
 pub(crate) use endpoints::unproven_endpoints;
@@ -27,7 +27,7 @@ pub use foreign_fields::ForeignFields;
 pub(crate) use foreign_fields::foreign_fields;
 pub(crate) use inspect::{Inspection, carries_its_image, inspect};
 pub use jobs::AwaitedJobs;
-pub(crate) use jobs::{EarlierJobs, JobsOf, permissions_for_jobs};
+pub(crate) use jobs::{JobsByLabel, JobsOf, permissions_for_jobs};
 pub(crate) use live::{Live, compare, content, missing_references, placed, unserved_kinds};
 pub(crate) use objects::live_objects;
 pub(crate) use rendering::Rendering;

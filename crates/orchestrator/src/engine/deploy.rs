@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cluster::LeaseKeeper;
+use cluster::{LeaseKeeper, LeaseState};
 use deployer::apply::{ApplyApplied, ConflictRule};
 use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
 use deployer::render::{BranchChange, RenderApplied, RenderPlan};
@@ -232,7 +232,9 @@ impl Deployable {
                 }
             }
             Destination::Helm(_) | Destination::Apply(..) => {
-                let applied = target.apply(plan, &options, &events).await.map_err(not_installed)?;
+                let applied = target.apply(plan, &options, &events).await;
+                let applied =
+                    applied.map_err(|error| not_installed(error, lease.map(|lease| lease.state()), &self.request))?;
                 match (&plan.detail, applied.detail) {
                     (PlanDetail::Helm(planned), AppliedDetail::Helm(applied)) => Ok(installed(plan, planned, &applied)),
                     (PlanDetail::Apply(_), AppliedDetail::Apply(applied)) => Ok(written(&applied)),
@@ -321,18 +323,30 @@ fn not_stored(error: DeployError) -> Error {
 }
 
 /// An error of the cluster, or of helm, while it was written.
-fn not_installed(error: DeployError) -> Error {
+fn not_installed(error: DeployError, lease: Option<LeaseState>, request: &DeployRequest) -> Error {
     let kind = match &error {
         DeployError::PlanMoved { .. } => Some(ErrorKind::Refused),
         DeployError::NotDeployed { .. } | DeployError::NotReady { .. } => Some(ErrorKind::Deploy),
         _ => None,
     };
     let context = "the deployment is not complete";
-    let Some(kind) = kind else { return of_target(context, error, ErrorKind::Deploy) };
+    let of_lease = lease.and_then(|lease| hints::of_lease(&lease, &request.environment));
+    let Some(kind) = kind else {
+        return match of_lease {
+            Some(hint) => {
+                let kind = ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy);
+                Error::from_source(kind, context, error).hint(hint)
+            }
+            None => of_target(context, error, ErrorKind::Deploy),
+        };
+    };
     let problems = error.dossier().map(failures).unwrap_or_default();
     let progress = error.dossier().and_then(progress);
-    let hints: Vec<String> =
-        progress.into_iter().chain(hints::of_dossier(&error)).chain(hints::of_target(&error)).collect();
+    let hints: Vec<String> = match of_lease {
+        // That is why it ended; what was not ready then says nothing.
+        Some(hint) => progress.into_iter().chain([hint]).collect(),
+        None => progress.into_iter().chain(hints::of_dossier(&error)).chain(hints::of_target(&error)).collect(),
+    };
     hints.into_iter().fold(Error::from_source(kind, context, error).problems(problems), Error::hint)
 }
 

@@ -33,7 +33,7 @@ use deployer::Plan;
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
-pub(crate) use self::settings::parse as parse_settings;
+pub(crate) use self::settings::{parse as parse_settings, printed_secrets};
 pub(crate) use container_suites::suite_permissions;
 pub(crate) use deploy::{Deployable, Destination};
 pub(crate) use health::{About, health};

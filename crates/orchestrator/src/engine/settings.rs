@@ -1,6 +1,6 @@
 //! The settings that an environment gives to its services: read where the configuration says that they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use config::{Deployment, Environment, SettingFormat, SettingOrigin, SettingSource, Values};
@@ -66,6 +66,39 @@ impl Planning<'_> {
         let message = format!("the settings of `{}` cannot be had, nothing was changed", self.environment.name);
         Err(Error::new(ErrorKind::Usage, message).problems(resolving.problems))
     }
+}
+
+/// The secrets of an environment's services that files hold, or that programs print. What cannot be had is said: a suite can
+/// show it all the same.
+pub(crate) async fn printed_secrets(
+    context: &Context,
+    revision: &Revision,
+    environment: &Environment,
+) -> Result<BTreeSet<String>> {
+    let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
+    let services = revision.config.assign_services(&paths).unwrap_or_default();
+    let today = context.now().date();
+    let workspace = Workspace::new(context, revision);
+    let mut resolving = Resolving { context, revision, environment, workspace, problems: Vec::new() };
+    let mut found = BTreeSet::new();
+    for service in &services {
+        let Deployment::Deploy(settings) = environment.decide(&service.name, &service.path, today) else { continue };
+        let values = environment.service_values(&service.name, &service.path);
+        for source in &settings.secret {
+            match &source.from {
+                SettingOrigin::File { .. } | SettingOrigin::Command { .. } => {}
+                SettingOrigin::Variable { .. } | SettingOrigin::Variables(_) | SettingOrigin::Set(_) => continue,
+            }
+            match resolving.source(source, &values).await? {
+                Ok(data) => found.extend(data.into_values()),
+                Err(reason) => context.note_once(format!(
+                    "warning: secrets of `{}` are not masked in the output of suites, since they cannot be had: {reason}",
+                    service.name
+                )),
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Reads settings, and collects what is wrong with them.

@@ -15,7 +15,7 @@ use super::step_outcome::StepOutcome;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::revision::Revision;
-use crate::secrets::redactor;
+use crate::secrets::suite_redactor;
 
 impl Engine<'_> {
     /// Runs one suite of the plan.
@@ -66,7 +66,7 @@ pub(crate) async fn run_suite(
 ) -> Result<SuiteReport> {
     let definition = suite(revision, name)?;
     let values = values_of(context, revision, environment)?;
-    let redactor = redactor(context, revision)?;
+    let redactor = suite_redactor(context, revision, environment).await?;
     let mut workspace = Workspace::new(context, revision);
     let runnable = match &definition.kind {
         SuiteKind::Command(command) => {

@@ -2,7 +2,9 @@
 //!
 //! No secret is in it: of Secrets it has keyed digests alone.
 
-use std::collections::BTreeMap;
+mod waves;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use cluster::{Object, StateKey};
@@ -15,6 +17,8 @@ use crate::namespace::content;
 use crate::plan::{Plan, PlanDetail};
 use crate::problem::escaped;
 use crate::settings::{PlannedSettings, keyed_digest};
+
+pub use waves::BoundWave;
 
 /// What a plan rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,9 @@ pub struct PlanBinding {
     /// Head of the rendered branch; absent where there is none yet, and for other targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_head: Option<CommitId>,
+    /// The waves of services, in their order; absent for the target `render`, which has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waves: Option<Vec<BoundWave>>,
     /// The objects that would be written or removed, or stay; empty for the target `render`.
     pub objects: Vec<BoundObject>,
 }
@@ -111,6 +118,20 @@ impl Plan {
             PlanDetail::Helm(plan) => (Some(plan.helm.to_string()), None, Some(&plan.settings)),
             PlanDetail::Apply(plan) => (None, None, Some(&plan.settings)),
         };
+        let waves = match &self.detail {
+            PlanDetail::Render(_) => None,
+            PlanDetail::Helm(plan) => {
+                let services = plan.releases.iter().map(|release| (&release.service, release.wave));
+                Some(waves::bound(&plan.request.waves, &services.collect::<Vec<_>>()))
+            }
+            PlanDetail::Apply(plan) => {
+                let services = plan.services.iter().filter(|planned| !planned.has_left);
+                Some(waves::bound(
+                    &plan.request.waves,
+                    &services.map(|planned| (&planned.service, planned.wave)).collect::<Vec<_>>(),
+                ))
+            }
+        };
         let inputs = settings.map(|settings| settings.inputs.clone()).filter(|inputs| !inputs.is_empty());
         let is_stored = settings.is_some_and(|settings| settings.is_key_stored);
         if inputs.is_some() && !is_stored {
@@ -124,7 +145,7 @@ impl Plan {
         objects.sort_by(|one, other| {
             (&one.service, &one.object, one.part).cmp(&(&other.service, &other.object, other.part))
         });
-        Ok(PlanBinding { digest: self.digest.clone(), helm, settings: inputs, branch_head, objects })
+        Ok(PlanBinding { digest: self.digest.clone(), helm, settings: inputs, branch_head, waves, objects })
     }
 
     fn bound(&self, object: &BatchObject, key: Option<&StateKey>) -> Result<BoundObject, NotBound> {
@@ -182,8 +203,9 @@ impl PlanBinding {
             let (before, after) = (short(&self.branch_head), short(&now.branch_head));
             all(format!("the head of the rendered branch was {before}, and is {after}"));
         }
+        moved.extend(waves::moved(self.waves.as_deref(), now.waves.as_deref()));
         let (before, after) = (by_name(&self.objects), by_name(&now.objects));
-        let names = before.keys().chain(after.keys()).collect::<std::collections::BTreeSet<_>>();
+        let names = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
         for name in names {
             let object = |found: &BoundObject, message: String| Moved {
                 service: Some(found.service.clone()),
@@ -265,7 +287,7 @@ fn fields(
         fields.collect()
     };
     let (before, after) = (by_path(before), by_path(after));
-    let paths = before.keys().chain(after.keys()).collect::<std::collections::BTreeSet<_>>();
+    let paths = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
     let value = |value: Option<&Option<String>>| match value {
         Some(Some(text)) => escaped(text),
         Some(None) => "nothing".to_owned(),
@@ -309,6 +331,7 @@ mod tests {
             helm: Some("v4.1.0".to_owned()),
             settings: None,
             branch_head: None,
+            waves: None,
             objects,
         }
     }
