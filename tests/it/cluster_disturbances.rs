@@ -207,3 +207,39 @@ spec:
     metadata: { labels: { app: shop-cart } }
     spec: { containers: [{ name: app, image: "IMAGE:latest" }] }
 "#;
+
+/// A run that hangs keeps nobody out: its lease is taken from it by name, and it stops by itself.
+#[test]
+fn b42_f6_a_lease_that_is_broken_is_recorded_and_its_holder_stops() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() {
+        return;
+    }
+    let Some(staging) = shop(cluster, &["sh", "-c", "sleep 1000"]) else { return };
+    let number = || {
+        let path = "jsonpath={.spec.leaseTransitions}";
+        staging.kubectl(&["get", "lease", "orchestrator-staging", "--output", path]).trim().parse::<u64>().unwrap()
+    };
+    let run = staging.command(&[], "run staging").start();
+    run.wait_for("writing ");
+    wait_until("the pod to run", || !staging.running().is_empty());
+    let first = number();
+    staging.merge(3, SERVES);
+    tells(&staging.ends("run staging", 14), &["`staging` is busy: ", "`--break-lease --reason TEXT`"]);
+    staging.ends("run staging --break-lease", 2);
+    let records = staging.shop.records().len();
+    let broke = staging.ends("run staging --break-lease --reason \"run 7 hangs\"", 0);
+    tells(&broke, &["the lease of staging was taken from orchestrator (run "]);
+    tells(&run.wait().expect_code(21), &["another run has taken the lease"]);
+    assert_eq!(number(), first + 1);
+    let broken = &staging.shop.records()[records];
+    assert!(broken.name.contains("staging-break-lease-ok"), "{broken:?}");
+    let reason = broken.predicate["reason"].as_str().unwrap();
+    assert!(reason.starts_with("run 7 hangs (taken from orchestrator (run "), "{reason}");
+    assert_eq!(broken.predicate["run"]["actor"], "orchestrator");
+    staging.ends("verify staging", 0);
+    // There is nothing left to break.
+    let records = staging.shop.records().len();
+    tells(&staging.ends("run staging --break-lease --reason again", 0), &["nothing is broken"]);
+    assert_eq!(staging.shop.records().len(), records);
+}

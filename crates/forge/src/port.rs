@@ -7,9 +7,9 @@ use lock_model::{BranchName, CommitId, EnvironmentName, TreePath};
 use crate::error::ForgeError;
 use crate::local::LocalForge;
 use crate::model::{
-    BranchRules, Comment, CommitOutcome, FileChange, LeaseOutcome, MergeRef, NewPullRequest, NewRelease, OpenOutcome,
-    PullRequest, PullRequestEdit, PullRequestState, RefPattern, Release, ReleaseOutcome, Review, Status, StatusState,
-    User, WriteOutcome,
+    BranchRules, Comment, CommitOutcome, FileChange, Lease, LeaseOutcome, MergeRef, NewPullRequest, NewRelease,
+    OpenOutcome, PullRequest, PullRequestEdit, PullRequestState, RefPattern, Release, ReleaseOutcome, Review, Status,
+    StatusState, User, WriteOutcome,
 };
 
 /// The port: everything that orchestrator asks of a forge, whichever forge it is.
@@ -123,4 +123,6 @@ port! {
     releases() -> Vec<Release>;
     /// Takes an environment for the run that `holder` names, in one attempt: waiting is the caller's affair.
     lease(environment: &EnvironmentName, holder: &str) -> LeaseOutcome;
+    /// Takes an environment from the run that has it. That run goes on until it asks the ledger or its cluster.
+    break_lease(environment: &EnvironmentName, holder: &str) -> Lease;
 }

@@ -176,7 +176,7 @@ pub fn permission(entry: &RecordDraft, pusher: &Pusher<'_>) -> Permission {
         return Permission::Granted;
     }
     match step {
-        Step::Hold | Step::Unhold | Step::Reject => under_own_name(entry, pusher),
+        Step::Hold | Step::Unhold | Step::Reject | Step::BreakLease => under_own_name(entry, pusher),
         Step::Rollback if entry.result == StepResult::Started => match under_own_name(entry, pusher) {
             Permission::Granted => Permission::BeginsRollback,
             denied @ (Permission::BeginsRollback | Permission::InOwnRollback | Permission::Denied(_)) => denied,

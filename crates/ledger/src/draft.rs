@@ -238,6 +238,7 @@ impl RecordDraft {
                 | Step::Promote
                 | Step::Release
                 | Step::Reject
+                | Step::BreakLease
                 | Step::Hold
                 | Step::Rollback => Need::Absent,
             },
@@ -353,7 +354,7 @@ impl Rule {
             Step::Reject => {
                 Self { environment: Optional, release: Optional, lock_file: Optional, reason: Required, ..of_release }
             }
-            Step::Hold | Step::Unhold | Step::Policy => {
+            Step::Hold | Step::Unhold | Step::Policy | Step::BreakLease => {
                 Self { release: Optional, lock: Optional, lock_file: Optional, reason: Required, ..of_release }
             }
         }

@@ -119,7 +119,8 @@ impl Record {
             | Step::Hold
             | Step::Unhold
             | Step::Rollback
-            | Step::Policy => false,
+            | Step::Policy
+            | Step::BreakLease => false,
         }
     }
 

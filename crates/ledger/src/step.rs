@@ -33,6 +33,8 @@ lock_model::words! {
         Rollback = "rollback",
         /// A decision of an administrator about the rules or the place of an environment.
         Policy = "policy",
+        /// The lease of an environment was taken from the run that had it.
+        BreakLease = "break-lease",
     }
 }
 
@@ -63,9 +65,14 @@ impl Step {
             | Self::Promote
             | Self::Release
             | Self::Rollback => true,
-            Self::Gates | Self::Health | Self::Verify | Self::Reject | Self::Hold | Self::Unhold | Self::Policy => {
-                false
-            }
+            Self::Gates
+            | Self::Health
+            | Self::Verify
+            | Self::Reject
+            | Self::Hold
+            | Self::Unhold
+            | Self::Policy
+            | Self::BreakLease => false,
         }
     }
 
@@ -83,7 +90,8 @@ impl Step {
             | Self::Hold
             | Self::Unhold
             | Self::Rollback
-            | Self::Policy => false,
+            | Self::Policy
+            | Self::BreakLease => false,
         }
     }
 
@@ -102,7 +110,8 @@ impl Step {
             | Self::Reject
             | Self::Hold
             | Self::Unhold
-            | Self::Policy => false,
+            | Self::Policy
+            | Self::BreakLease => false,
         }
     }
 }

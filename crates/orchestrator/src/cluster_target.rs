@@ -11,7 +11,7 @@ use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
 use config::{ClusterNamespace, Config, Environment, GroupKind, KubeconfigEncoding, ReadyCondition};
 use deployer::ProgramSearch;
 use deployer::apply::ConflictRule;
-use deployer::{ApplyTarget, DeployError, EnvironmentNamespace, HelmTarget};
+use deployer::{ApplyTarget, DeployError, EnvironmentNamespace, HelmTarget, LeftLease};
 use lock_model::{EnvironmentName, ErrorClass, Timestamp};
 
 use crate::context::Context;
@@ -84,8 +84,9 @@ impl ClusterPlace {
     }
 
     /// Takes the lease of the environment in its cluster. The environment's lease of the forge is held already, so no other
-    /// run of this repository works on it.
-    pub(crate) async fn lease(&self, context: &Context) -> Result<Arc<LeaseKeeper>> {
+    /// run of this repository works on it. With `breaks` a run of another repository loses it too, where the namespace belongs
+    /// to this environment or `is_given` to it.
+    pub(crate) async fn lease(&self, context: &Context, breaks: bool, is_given: bool) -> Result<Arc<LeaseKeeper>> {
         let run = &context.run;
         let holder = LeaseHolder {
             repository: self.repository.clone(),
@@ -96,9 +97,16 @@ impl ClusterPlace {
         };
         let clock = Arc::clone(&context.clock);
         let now = Arc::new(move || clock.now());
-        let answer = self.open(context).await?.lease(self.environment.as_str(), &holder, now).await;
-        let answer = answer.map_err(|error| self.not_asked("taken", error))?;
-        answer.map(Arc::new).map_err(|other| self.busy(&other))
+        let namespace = self.open(context).await?;
+        let failed = |error| self.not_asked("taken", error);
+        let name = self.environment.as_str();
+        let is_ours =
+            async || -> Result<bool> { Ok(is_given || namespace.other_owner(name).await.map_err(failed)?.is_none()) };
+        let left = if breaks && is_ours().await? { LeftLease::OfAnyRun } else { LeftLease::OfThisRepository };
+        match namespace.lease(name, &holder, left, now).await.map_err(failed)? {
+            Ok(lease) => Ok(Arc::new(lease)),
+            Err(other) => Err(self.busy(&other, is_ours().await?)),
+        }
     }
 
     /// Asks the run of this repository that deploys to the namespace to stop, for a rollback; gives the run that was asked,
@@ -134,13 +142,22 @@ impl ClusterPlace {
         hint.into_iter().fold(error, Error::hint).hint("nothing was deployed")
     }
 
+    /// The run that has the lease of the cluster now, as people read it.
+    pub(crate) async fn lease_holder(&self, context: &Context) -> Result<Option<String>> {
+        let holder = self.open(context).await?.lease_holder(self.environment.as_str()).await;
+        Ok(holder.map_err(|error| self.not_asked("read", error))?.map(|holder| described(&holder)))
+    }
+
     /// Another run has the environment.
-    fn busy(&self, other: &LeaseHolder) -> Error {
-        let escaped = |text: &str| lock_model::escaping::escape_short(text, 200);
-        let by = format!("run {} of `{}`", escaped(&other.run), escaped(&other.repository));
-        let message = format!("namespace `{}` is leased to {by}", self.namespace.namespace);
+    fn busy(&self, other: &LeaseHolder, is_ours: bool) -> Error {
+        let message = format!("namespace `{}` is leased to {}", self.namespace.namespace, described(other));
         if other.repository == self.repository {
             Error::new(ErrorKind::Temporary, message).hint("run the same command again later")
+        } else if is_ours {
+            Error::new(ErrorKind::Refused, message).hint(
+                "the namespace belongs to this environment: where that run has ended, `--break-lease --reason TEXT` takes the \
+                 lease from it",
+            )
         } else {
             Error::new(ErrorKind::Refused, message)
                 .hint("a namespace belongs to one environment of one repository: give this one a namespace of its own")
@@ -175,6 +192,11 @@ impl ClusterPlace {
     fn message(&self, what: &str) -> String {
         format!("the kubeconfig of `{}` in `{}` {what}", self.environment, self.namespace.kubeconfig)
     }
+}
+
+fn described(holder: &LeaseHolder) -> String {
+    let escaped = |text: &str| lock_model::escaping::escape_short(text, 200);
+    format!("run {} of `{}`", escaped(&holder.run), escaped(&holder.repository))
 }
 
 /// When a deployment stops waiting, so that there is time left to ask the cluster why and to record it before the command

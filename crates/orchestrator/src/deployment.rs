@@ -14,7 +14,7 @@ use crate::engine::{Engine, Planning, Repeat, Suites, Wanted, preflight};
 use crate::environment_policy::{branch_of, commit_of, find_environment, known_environment, locking_command};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::hints::{of_edited_configuration, of_uncommitted_configuration};
-use crate::lease::lease;
+use crate::lease::{LeaseDemand, lease, lease_or_break};
 use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Scope};
@@ -44,13 +44,15 @@ pub struct DeployRequest {
     pub on_failure: OnFailure,
     /// The file of a plan: what it says is deployed, or nothing is.
     pub plan: Option<PathBuf>,
+    /// Why the lease of an environment in a cluster is taken from a run that does not give it back.
+    pub break_lease: Option<String>,
 }
 
 impl DeployRequest {
     /// The newest commit, without waiting, and only what is not deployed yet.
     pub fn new(environment: EnvironmentName) -> Self {
         let (revision, wait, again, on_failure, plan) = (None, Duration::ZERO, false, OnFailure::Stop, None);
-        Self { environment, revision, wait, again, on_failure, plan }
+        Self { environment, revision, wait, again, on_failure, plan, break_lease: None }
     }
 }
 
@@ -215,9 +217,10 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     }
     context.needs_history()?;
     context.sync()?;
-    find_environment(context, &request.environment).await?;
+    let environment = find_environment(context, &request.environment).await?;
     may_record(context, Step::Gates, StepResult::Ok).await?;
-    let lease = lease(context, &request.environment, request.wait).await?;
+    let demand = LeaseDemand { wait: request.wait, break_for: request.break_lease.as_deref() };
+    let lease = lease_or_break(context, &environment, demand).await?;
     let mut engine = Box::new(Box::pin(open(context, &request.environment, request.revision.as_deref())).await?);
     Box::pin(preflight(context, engine.store.ledger(), &engine.revision, &engine.environment, Suites::None)).await?;
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
@@ -226,6 +229,7 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     }
     let repeat = if request.again || saved.is_some() { Repeat::Deploy } else { Repeat::No };
     engine.saved = saved;
+    engine.breaks_lease = request.break_lease.is_some();
     match Box::pin(engine.run(&wanted, repeat)).await {
         Ok(stopped) => Ok(engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped)),
         Err(error) => {

@@ -4,20 +4,28 @@ use std::time::{Duration, Instant};
 
 use config::Environment;
 use forge::{Lease, LeaseHolder, LeaseOutcome};
+use ledger::{RecordDraft, Step, StepResult};
 use lock_model::EnvironmentName;
 
 use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger_rights::may_record;
+use crate::ledger_store::LedgerStore;
 use crate::revision::load_config;
 
 /// How often a waiting run looks whether the environment is free.
 const LEASE_POLL: Duration = Duration::from_millis(200);
 
+/// What other runs read of this one.
+fn holder_name(context: &Context) -> String {
+    format!("{} (run {}, attempt {})", context.run.actor, context.run.id, context.run.attempt)
+}
+
 /// Takes the environment's lease, waiting up to `wait`. It ends with the value, and with the process.
 pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Duration) -> Result<Lease> {
     context.needs_history()?;
-    let holder = format!("{} (run {}, attempt {})", context.run.actor, context.run.id, context.run.attempt);
+    let holder = holder_name(context);
     let patience = Instant::now() + wait;
     let mut said = false;
     loop {
@@ -40,12 +48,108 @@ pub(crate) async fn lease(context: &Context, name: &EnvironmentName, wait: Durat
     }
 }
 
+/// How a command takes the lease of an environment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeaseDemand<'a> {
+    /// How long it waits for the run that has it.
+    pub wait: Duration,
+    /// Why it takes the lease from a run that does not give it back in that time; `None`: it does not.
+    pub break_for: Option<&'a str>,
+}
+
+/// Takes the environment's lease as a command demands. A lease that is broken is recorded before anything else.
+pub(crate) async fn lease_or_break(
+    context: &Context,
+    environment: &Environment,
+    demand: LeaseDemand<'_>,
+) -> Result<Lease> {
+    let is_in_cluster = environment.cluster_namespace().is_some();
+    match demand.break_for {
+        None => lease(context, &environment.name, demand.wait).await.map_err(|error| busy_hint(error, is_in_cluster)),
+        Some(reason) => {
+            may_be_broken(environment)?;
+            let taken = lease(context, &environment.name, demand.wait).await;
+            broken(context, environment, taken, reason).await
+        }
+    }
+}
+
+/// Names the way out where a cluster stops the run that lost its lease.
+fn busy_hint(error: Error, is_in_cluster: bool) -> Error {
+    if error.kind() != ErrorKind::Temporary || !is_in_cluster {
+        return error;
+    }
+    error.hint("where that run hangs, `--break-lease --reason TEXT` takes the lease from it, and the ledger says so")
+}
+
+/// Only a cluster stops the run that lost its lease before its next write.
+fn may_be_broken(environment: &Environment) -> Result<()> {
+    if environment.cluster_namespace().is_some() {
+        return Ok(());
+    }
+    let message = format!("the lease of `{}` cannot be broken: the environment is in no cluster", environment.name);
+    Err(Error::new(ErrorKind::Usage, message)
+        .hint("it ends with the process of the run that has it: end that process, or wait with `--wait`"))
+}
+
+/// Takes the lease from the run that has it, where `taken` is the answer that it does not give it back, and records who did
+/// that, why, and whom it concerns.
+async fn broken(context: &Context, environment: &Environment, taken: Result<Lease>, reason: &str) -> Result<Lease> {
+    let name = &environment.name;
+    let (lease, run) = match taken {
+        Ok(lease) => {
+            let run = lease.abandoned_by().map(|before| before.holder.clone());
+            (lease, run)
+        }
+        Err(error) if error.kind() == ErrorKind::Temporary => {
+            may_record(context, Step::BreakLease, StepResult::Ok).await?;
+            let lease = context.forge.break_lease(name, &holder_name(context)).await?;
+            let run = lease.abandoned_by().map_or_else(|| "a run".to_owned(), |before| before.holder.clone());
+            (lease, Some(run))
+        }
+        Err(error) => return Err(error),
+    };
+    let in_cluster = match cluster_of(context, environment).await? {
+        Some(place) => place.lease_holder(context).await?,
+        None => None,
+    };
+    let from: Vec<String> = run.into_iter().chain(in_cluster.map(|run| format!("{run} in the cluster"))).collect();
+    if from.is_empty() {
+        context.note("no run has the lease: nothing is broken");
+        return Ok(lease);
+    }
+    let from = from.join(", ");
+    let draft = RecordDraft::new(Step::BreakLease, StepResult::Ok, context.run.clone(), context.now())
+        .environment(name)
+        .reason(&format!("{reason} (taken from {from})"));
+    let mut store = LedgerStore::read(context).await?;
+    store.append(context, draft, &[], |_| Ok(())).await?;
+    context.note(format!("the lease of {name} was taken from {from}"));
+    Ok(lease)
+}
+
 /// How often a rollback asks: a run takes the lease of the cluster only once it deploys.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Takes the lease for a rollback: the run that deploys to the environment's cluster is asked to stop, and waited for as
-/// long as `patience` says, or `wait` where that is longer.
+/// long as `patience` says, or `wait` where that is longer. Only then the lease is broken, where the caller demands that.
 pub(crate) async fn lease_for_rollback(
+    context: &Context,
+    environment: &Environment,
+    demand: LeaseDemand<'_>,
+    patience: Duration,
+) -> Result<Lease> {
+    if demand.break_for.is_some() {
+        may_be_broken(environment)?;
+    }
+    let taken = yielded_lease(context, environment, demand.wait, patience).await;
+    match demand.break_for {
+        None => taken.map_err(|error| busy_hint(error, environment.cluster_namespace().is_some())),
+        Some(reason) => broken(context, environment, taken, reason).await,
+    }
+}
+
+async fn yielded_lease(
     context: &Context,
     environment: &Environment,
     wait: Duration,

@@ -14,7 +14,7 @@ use crate::environment_policy::{branch_of, commit_of, commits_locks, find_enviro
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Event;
 use crate::hold::accepted;
-use crate::lease::lease;
+use crate::lease::{LeaseDemand, lease, lease_or_break};
 use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{Operation, RunReport, StepLine};
@@ -38,6 +38,8 @@ pub struct RunRequest {
     pub accept: Option<String>,
     /// What follows a deployment that fails.
     pub on_failure: OnFailure,
+    /// Why the lease of an environment in a cluster is taken from a run that does not give it back.
+    pub break_lease: Option<String>,
 }
 
 impl RunRequest {
@@ -50,6 +52,7 @@ impl RunRequest {
             lift_hold: None,
             accept: None,
             on_failure: OnFailure::Stop,
+            break_lease: None,
         }
     }
 }
@@ -66,7 +69,8 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let environment = find_environment(context, &name).await?;
     may_record(context, Step::Gates, RecordResult::Ok).await?;
     let branch = branch_of(&environment)?;
-    let lease = lease(context, &name, request.wait).await?;
+    let demand = LeaseDemand { wait: request.wait, break_for: request.break_lease.as_deref() };
+    let lease = lease_or_break(context, &environment, demand).await?;
     // The run that held the lease before may have moved the branch.
     context.sync()?;
     let commit = commit_of(context, &branch, request.revision.as_deref()).await?;
@@ -86,6 +90,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let mut engine = Box::new(Engine::new(context, store, revision, &name, Purpose::Run)?);
     lines.extend(lock_note.map(|note| StepLine::ok("lock-commit", note)));
     engine.lines = lines;
+    engine.breaks_lease = request.break_lease.is_some();
     if commits_locks(&environment) {
         engine.outdate_other_locks().await?;
     }

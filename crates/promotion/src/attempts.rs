@@ -134,7 +134,8 @@ fn action(cycle: &DeploymentCycle, key: &StepKey, actor: &str) -> StepAction {
         | Step::Hold
         | Step::Unhold
         | Step::Rollback
-        | Step::Policy => key.step().runs_every_time(),
+        | Step::Policy
+        | Step::BreakLease => key.step().runs_every_time(),
     };
     if !state.is_done_for(actor) || outdated {
         StepAction::Run { attempt: state.attempts + 1 }

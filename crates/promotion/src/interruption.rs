@@ -1,6 +1,6 @@
 //! Whether a run may go on to its next effect.
 
-use ledger::{Hold, Ledger, Rejection, RunIdentity};
+use ledger::{Hold, Ledger, Rejection, RunIdentity, Step, StepResult};
 use lock_model::{EnvironmentName, LockId, ReleaseId};
 
 use crate::attempts::Purpose;
@@ -27,6 +27,15 @@ pub enum Interruption {
     Held(Hold),
     /// The lock was rejected meanwhile.
     Rejected(Rejection),
+    /// The lease of the environment was taken from this run.
+    LeaseBroken {
+        /// Number of the record.
+        seq: u64,
+        /// Who did it, in which run.
+        run: RunIdentity,
+        /// Why.
+        reason: String,
+    },
     /// Another run changes the environment.
     TakenOver {
         /// Number of its first record.
@@ -49,6 +58,9 @@ pub fn interruption(ledger: &Ledger, underway: &Underway<'_>) -> Option<Interrup
     {
         return Some(Interruption::Held(hold));
     }
+    if let Some(broken) = lease_broken(ledger, underway) {
+        return Some(broken);
+    }
     ledger
         .of(underway.environment)
         .find(|record| {
@@ -59,4 +71,16 @@ pub fn interruption(ledger: &Ledger, underway: &Underway<'_>) -> Option<Interrup
             release: record.entry.release.clone(),
             run: record.entry.run.clone(),
         })
+}
+
+/// Whether the lease was taken from the run since its gates passed: then nothing that it finds out counts any more.
+pub fn lease_broken(ledger: &Ledger, underway: &Underway<'_>) -> Option<Interruption> {
+    let mut later = ledger.of(underway.environment).filter(|record| record.seq > underway.since);
+    let broken =
+        later.find(|record| record.is(Step::BreakLease, StepResult::Ok) && record.entry.run != *underway.run)?;
+    Some(Interruption::LeaseBroken {
+        seq: broken.seq,
+        run: broken.entry.run.clone(),
+        reason: broken.entry.reason.clone().unwrap_or_default(),
+    })
 }

@@ -29,6 +29,8 @@ pub enum LeaseState {
 #[derive(Debug)]
 pub struct LeaseKeeper {
     number: u64,
+    /// As it was taken: to ask the live Lease.
+    taken: HeldLease,
     state: watch::Receiver<LeaseState>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<HeldLease>,
@@ -39,9 +41,9 @@ impl HeldLease {
     pub fn keep(self, now: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> LeaseKeeper {
         let (report, state) = watch::channel(LeaseState::Held);
         let (stop, stopped) = oneshot::channel();
-        let number = self.number();
+        let (number, taken) = (self.number(), self.clone());
         let task = tokio::spawn(keep(self, now, report, stopped));
-        LeaseKeeper { number, state, stop: Some(stop), task }
+        LeaseKeeper { number, taken, state, stop: Some(stop), task }
     }
 }
 
@@ -54,6 +56,11 @@ impl LeaseKeeper {
     /// What is known now.
     pub fn state(&self) -> LeaseState {
         self.state.borrow().clone()
+    }
+
+    /// Asks the live Lease whether another run has it: what is [known](Self::state) may be some seconds old.
+    pub async fn is_taken(&self) -> Result<bool, ClusterError> {
+        Ok(self.taken.check().await? == LeaseCheck::Lost)
     }
 
     /// Waits until the run may not go on.

@@ -64,7 +64,7 @@ pub struct LeaseRequest {
     pub wait: Duration,
     /// The fencing number is larger than this: the largest one in the records.
     pub above: u64,
-    /// A holder that is known to have ended, or that a person wants to break, by its nonce.
+    /// A holder that is known to have ended, or that a person wants to break, by its nonce; also one of another repository.
     pub ended: Option<String>,
 }
 
@@ -122,6 +122,7 @@ impl Connection {
                 Some(record) => match &record.holder {
                     None => true,
                     Some(other) if other.nonce == holder.nonce => true,
+                    Some(other) if request.ended.as_ref() == Some(&other.nonce) => true,
                     Some(other) if other.repository != holder.repository => {
                         return Ok(LeaseAnswer::Foreign(other.clone()));
                     }
@@ -135,7 +136,7 @@ impl Connection {
                                 sent
                             }
                         };
-                        request.ended.as_ref() == Some(&other.nonce) || since.elapsed() >= record.duration
+                        since.elapsed() >= record.duration
                     }
                 },
             };

@@ -57,6 +57,15 @@ pub(crate) struct PlannedRequest {
     pub(crate) jobs: BTreeMap<ServiceName, AwaitedJobs>,
 }
 
+/// Whose lease is taken over at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftLease {
+    /// That of a run of the same repository: the caller knows that it has ended.
+    OfThisRepository,
+    /// That of any run: a person breaks it.
+    OfAnyRun,
+}
+
 impl PlannedRequest {
     pub(crate) fn of(request: &DeployRequest) -> Self {
         Self {
@@ -126,15 +135,18 @@ impl EnvironmentNamespace {
     /// Takes the lease of an environment and keeps renewing it; `Err` of the answer is the run that has it.
     ///
     /// The caller makes sure that no other run of this repository works on the environment: what such a run left behind is
-    /// taken over at once. A run of another repository is never taken over.
+    /// taken over at once. `left` says whether that holds for a run of another repository as well.
     pub async fn lease(
         &self,
         environment: &str,
         holder: &LeaseHolder,
+        left: LeftLease,
         now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> Result<Result<LeaseKeeper, LeaseHolder>, DeployError> {
         let place = LeasePlace { namespace: self.name.clone(), environment: environment.to_owned() };
-        let ended = self.connection.lease_holder(&place).await?.map(|holder| holder.nonce);
+        let known = self.connection.lease_holder(&place).await?;
+        let ended = known.filter(|holder| left == LeftLease::OfAnyRun || holder.repository == self.repository);
+        let ended = ended.map(|holder| holder.nonce);
         let request = LeaseRequest { ended, ..LeaseRequest::default() };
         let answer = self.connection.acquire_lease(&place, holder, &request, &*now, &|_| ()).await?;
         Ok(match answer {
@@ -150,6 +162,12 @@ impl EnvironmentNamespace {
         let holder = self.connection.lease_holder(&place).await?;
         let Some(holder) = holder.filter(|holder| holder.repository == self.repository) else { return Ok(None) };
         Ok(self.connection.ask_to_yield(&place, to).await?.then_some(holder))
+    }
+
+    /// The run that has the lease of an environment now.
+    pub async fn lease_holder(&self, environment: &str) -> Result<Option<LeaseHolder>, DeployError> {
+        let place = LeasePlace { namespace: self.name.clone(), environment: environment.to_owned() };
+        Ok(self.connection.lease_holder(&place).await?)
     }
 
     /// The client of its cluster.

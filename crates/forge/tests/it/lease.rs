@@ -106,3 +106,21 @@ fn a_lease_that_was_given_back_is_free_while_other_threads_start_programs() {
         assert_eq!(busy, 0);
     });
 }
+
+#[test]
+fn f6_a_broken_lease_has_one_holder_and_the_one_before_takes_nothing_with_it() {
+    let shop = Shop::new();
+    let (forge, staging) = (shop.forge("ana"), environment("staging"));
+    let hangs = held(forge.lease(&staging, "run 7").unwrap());
+    let broke = shop.forge("ben").break_lease(&staging, "run 8").unwrap();
+    assert_eq!(broke.abandoned_by().unwrap().holder, "run 7");
+    let holder = || match shop.forge("ben").lease(&staging, "run 9").unwrap() {
+        LeaseOutcome::Busy { holder } => holder.unwrap().holder,
+        LeaseOutcome::Held(lease) => panic!("two holders: {lease:?}"),
+    };
+    assert_eq!(holder(), "run 8");
+    drop(hangs);
+    assert_eq!(holder(), "run 8", "the end of the one before frees nothing");
+    drop(broke);
+    assert_eq!(held(forge.lease(&staging, "run 9").unwrap()).abandoned_by(), None);
+}

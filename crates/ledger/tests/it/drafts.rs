@@ -114,7 +114,14 @@ fn only_steps_with_an_effect_are_started() {
         let refused = full(*step, StepResult::Started).problems().contains(&DraftProblem::Result);
         let asks = matches!(
             step,
-            Step::Gates | Step::Health | Step::Verify | Step::Reject | Step::Hold | Step::Unhold | Step::Policy
+            Step::Gates
+                | Step::Health
+                | Step::Verify
+                | Step::Reject
+                | Step::Hold
+                | Step::Unhold
+                | Step::Policy
+                | Step::BreakLease
         );
         assert_eq!((refused, step.has_effect()), (asks, !asks), "{step}");
     }

@@ -32,6 +32,7 @@ pub(crate) struct AnyEnvironmentArgs {
 
 /// How to run.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("reasoned").args(["lift_hold", "break_lease"]).multiple(true)))]
 pub(crate) struct RunArgs {
     /// The environment.
     #[command(flatten)]
@@ -45,8 +46,12 @@ pub(crate) struct RunArgs {
     /// Lift the environment's hold first; recorded with the reason.
     #[arg(long, requires = "reason")]
     pub lift_hold: bool,
-    /// Why the hold is lifted.
-    #[arg(long, value_name = "TEXT", requires = "lift_hold", value_parser = super::reason)]
+    /// Take the environment's lease from a run that does not give it back, where the environment is in a cluster; recorded with
+    /// the reason.
+    #[arg(long, requires = "reason")]
+    pub break_lease: bool,
+    /// Why the hold is lifted, or the lease broken.
+    #[arg(long, value_name = "TEXT", requires = "reasoned", value_parser = super::reason)]
     pub reason: Option<String>,
     /// A release that a rollback took out and that may be deployed again: its tag, or at least eight digits of its id.
     #[arg(long, value_name = "RELEASE", requires = "lift_hold")]
@@ -110,6 +115,13 @@ pub(crate) struct DeployArgs {
     /// How long to wait for another run of the same environment; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     pub wait: Option<Duration>,
+    /// Take the environment's lease from a run that does not give it back, where the environment is in a cluster; recorded with
+    /// the reason.
+    #[arg(long, requires = "reason")]
+    pub break_lease: bool,
+    /// Why the lease is broken.
+    #[arg(long, value_name = "TEXT", requires = "break_lease", value_parser = super::reason)]
+    pub reason: Option<String>,
     /// Apply even where the ledger says that it is deployed: puts back what other hands changed.
     #[arg(long)]
     pub again: bool,
@@ -190,7 +202,7 @@ pub(crate) struct RollbackArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Only say of every release whether it could be gone back to: images, files, plan, migrations.
-    #[arg(long, conflicts_with_all = ["to", "reason", "dry_run", "reject", "accept_irreversible", "wait", "patience"])]
+    #[arg(long, conflicts_with_all = ["to", "reason", "dry_run", "reject", "accept_irreversible", "wait", "patience", "break_lease"])]
     pub check: bool,
     /// Reject the lock of the release that it leaves as well, so that no environment deploys it again.
     #[arg(long)]
@@ -201,6 +213,9 @@ pub(crate) struct RollbackArgs {
     /// How long to wait for another run of the same environment; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     pub wait: Option<Duration>,
+    /// Take the environment's lease, for the same reason, from a run that does not stop, where the environment is in a cluster.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub break_lease: bool,
     /// How long a run that deploys to the environment's cluster may take to stop for the rollback; default: 60s.
     #[arg(long = "yield", value_name = "TIME", value_parser = super::duration)]
     pub patience: Option<Duration>,

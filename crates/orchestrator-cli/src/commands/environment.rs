@@ -14,6 +14,7 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Shown> {
     let mut request = RunRequest::new(args.environment.name);
     request.revision = args.rev;
     request.wait = args.wait.unwrap_or_default();
+    request.break_lease = args.reason.clone().filter(|_| args.break_lease);
     request.lift_hold = args.reason.filter(|_| args.lift_hold);
     request.accept = args.accept;
     request.on_failure = args.on_failure.into();
@@ -30,6 +31,7 @@ pub(crate) async fn rollback(context: &Context, args: RollbackArgs) -> Result<Sh
     request.patience = args.patience.unwrap_or(request.patience);
     request.reject = args.reject;
     request.accept_irreversible = args.accept_irreversible;
+    request.break_lease = args.break_lease;
     if args.dry_run {
         return Ok(Shown::report(&library::plan_rollback(context, &request).await?));
     }
@@ -42,6 +44,7 @@ pub(crate) async fn deploy(context: &Context, args: DeployArgs) -> Result<Shown>
     request.wait = args.wait.unwrap_or_default();
     request.again = args.again;
     request.plan = args.plan;
+    request.break_lease = args.reason.filter(|_| args.break_lease);
     request.on_failure = args.on_failure.into();
     Ok(Shown::report(&library::deploy(context, &request).await?))
 }

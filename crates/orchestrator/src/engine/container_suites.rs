@@ -39,7 +39,7 @@ impl RunContainer<'_> {
             return Err(Error::new(ErrorKind::Refused, message)
                 .hint(format!("`orchestrator policy take-over {environment}` gives it to this environment")));
         }
-        let lease = place.lease(self.context).await?;
+        let lease = place.lease(self.context, false, false).await?;
         let connection = namespace.connection().clone();
         let mut run = qa::ContainerSuite::new(connection, self.identity(&place), container, self.suite.deadline);
         run.redactor = self.redactor.clone();

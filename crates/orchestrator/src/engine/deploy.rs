@@ -9,7 +9,7 @@ use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
 use deployer::render::{BranchChange, RenderApplied, RenderPlan};
 use deployer::{
     AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployProblems, DeployRequest, DeployService, Dossier,
-    Failure, ForeignFields, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
+    Failure, ForeignFields, OccupiedPlace, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
 };
 use lock_model::{BranchName, ServiceName, Timestamp};
 use promotion::attempts::Fence;
@@ -59,11 +59,15 @@ impl Destination {
 }
 
 impl Deployable {
-    /// Takes the lease that a cluster has besides the forge's; `None` where the target needs none.
-    pub(crate) async fn lease(&self, context: &Context) -> Result<Option<Arc<LeaseKeeper>>> {
+    /// Takes the lease that a cluster has besides the forge's, with `breaks` also from a run of another repository that left it
+    /// in a namespace of this environment; `None` where the target needs none.
+    pub(crate) async fn lease(&self, context: &Context, breaks: bool) -> Result<Option<Arc<LeaseKeeper>>> {
         match &self.destination {
             Destination::Render { .. } => Ok(None),
-            Destination::Helm(place) | Destination::Apply(place, _) => place.lease(context).await.map(Some),
+            Destination::Helm(place) | Destination::Apply(place, _) => {
+                let is_given = self.request.occupied == OccupiedPlace::TakeOver;
+                place.lease(context, breaks, is_given).await.map(Some)
+            }
         }
     }
 

@@ -27,7 +27,7 @@ mod suites;
 use std::collections::BTreeSet;
 
 use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction};
-use ::promotion::interruption::{Interruption, Underway, interruption};
+use ::promotion::interruption::{Interruption, Underway, interruption, lease_broken};
 use config::Environment;
 use deployer::Plan;
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
@@ -80,6 +80,8 @@ pub(crate) struct Engine<'a> {
     deploys: bool,
     /// What health has planned already.
     planned: Option<Plan>,
+    /// Whether the lease of the cluster is taken from any run that has it.
+    pub breaks_lease: bool,
     /// The plan that has to be deployed, where a caller has one.
     pub saved: Option<Box<SavedPlan>>,
     /// What the newest proof rests on.
@@ -160,6 +162,7 @@ impl<'a> Engine<'a> {
             deployed_now: false,
             deploys: false,
             planned: None,
+            breaks_lease: false,
             saved: None,
             verified: ProofLevel::Stored,
             findings: None,
@@ -303,7 +306,15 @@ impl<'a> Engine<'a> {
             StepKey::Step(Step::Rollback) => {
                 StepOutcome::ok(format!("{} is back; the hold stays", self.environment.name))
             }
-            StepKey::Step(Step::LockCommit | Step::Suite | Step::Reject | Step::Hold | Step::Unhold | Step::Policy) => {
+            StepKey::Step(
+                Step::LockCommit
+                | Step::Suite
+                | Step::Reject
+                | Step::Hold
+                | Step::Unhold
+                | Step::Policy
+                | Step::BreakLease,
+            ) => {
                 return Err(Error::new(ErrorKind::Bug, format!("step `{key}` is not part of a run")));
             }
         };
@@ -402,7 +413,8 @@ impl<'a> Engine<'a> {
 
     /// Appends a record. `started`, which precedes an effect, is appended only while the gates still pass: they are asked
     /// again before the append, and each time that a record of another writer lands first (a hold, a rejection, a proof that
-    /// was taken back). Results of what happened are always recorded.
+    /// was taken back). Results of what happened are always recorded; only a run whose lease was broken records
+    /// nothing more, since what it found is no longer about what is there.
     async fn append(&mut self, draft: RecordDraft, documents: &[Document]) -> Result<Option<u64>> {
         let mut store = std::mem::take(&mut self.store);
         let before_effect = draft.result == StepResult::Started;
@@ -410,7 +422,13 @@ impl<'a> Engine<'a> {
             self.store = store;
             return Err(error);
         }
-        let still = |ledger: &Ledger| if before_effect { self.may_go_on(ledger) } else { Ok(()) };
+        let still = |ledger: &Ledger| {
+            if before_effect {
+                return self.may_go_on(ledger);
+            }
+            let broken = lease_broken(ledger, &self.underway());
+            broken.map_or(Ok(()), |broken| Err(interrupted(&self.environment.name, &broken)))
+        };
         let appended = store.append(self.context, draft, documents, still).await;
         self.store = store;
         appended
@@ -418,14 +436,7 @@ impl<'a> Engine<'a> {
 
     /// Refuses to go on where records that landed after the gates were asked forbid it.
     fn may_go_on(&self, ledger: &Ledger) -> Result<()> {
-        let underway = Underway {
-            environment: &self.environment.name,
-            lock: self.lock.lock.id(),
-            run: &self.context.run,
-            since: self.since,
-            purpose: self.purpose,
-        };
-        if let Some(interruption) = interruption(ledger, &underway) {
+        if let Some(interruption) = interruption(ledger, &self.underway()) {
             return Err(interrupted(&self.environment.name, &interruption));
         }
         let Some(findings) = &self.findings else { return Ok(()) };
@@ -435,6 +446,16 @@ impl<'a> Engine<'a> {
                 ErrorKind::Refused,
                 format!("another record landed first, and now a gate refuses: {reason}"),
             )),
+        }
+    }
+
+    fn underway(&self) -> Underway<'_> {
+        Underway {
+            environment: &self.environment.name,
+            lock: self.lock.lock.id(),
+            run: &self.context.run,
+            since: self.since,
+            purpose: self.purpose,
         }
     }
 
@@ -507,6 +528,14 @@ fn interrupted(environment: &EnvironmentName, interruption: &Interruption) -> Er
             format!("the lock was rejected meanwhile by {}: {}", rejection.by, rejection.reason),
         )
         .hint("change what is wrong and make a new lock"),
+        Interruption::LeaseBroken { seq, run, reason } => Error::new(
+            ErrorKind::Temporary,
+            format!(
+                "the lease of `{environment}` was broken by {} (record {seq}, run {}): {reason}",
+                run.actor, run.id
+            ),
+        )
+        .hint("the run that broke it goes on; nothing more was changed by this one"),
         Interruption::TakenOver { seq, run, .. } => Error::new(
             ErrorKind::Temporary,
             format!("another run of `{environment}` took over (record {seq}, run {} by {})", run.id, run.actor),

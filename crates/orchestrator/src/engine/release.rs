@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster::LeaseKeeper;
+use cluster::{LeaseKeeper, LeaseState};
 use config::{Environment, Values, Variable};
 use deployer::apply::ApplyProof;
 use deployer::helm::HelmProof;
@@ -10,7 +10,7 @@ use deployer::settings::Configuration;
 use deployer::{Plan, ProofDetail};
 use forge::{NewRelease, ReleaseOutcome};
 use ledger::{Ledger, ProofVerdict};
-use lock_model::{ReleaseId, ReleaseTag, Timestamp};
+use lock_model::{EnvironmentName, ReleaseId, ReleaseTag, Timestamp};
 use promotion::attempts::{self, Purpose};
 use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 
@@ -19,12 +19,23 @@ use super::deploy::Deployable;
 use super::execution::expand;
 use super::step_outcome::StepOutcome;
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::labels::count;
 use crate::labels::short_id;
 use crate::report::v1::StepResult as StepWord;
 use crate::report::v1::evidence::DeployedPlan;
 use crate::unpinned_images;
+
+/// The error of a deployment that another run took the lease from before it was done: whatever it met in the cluster may be the
+/// work of that run.
+fn lease_taken(environment: &EnvironmentName, met: Option<&Error>) -> Error {
+    let message =
+        "the deployment is not complete: the lease of the environment was lost: another run has taken the lease";
+    let met = met.map(|error| Problem::new("met", error.to_string()));
+    Error::new(ErrorKind::Deploy, message)
+        .problems(met)
+        .hint(format!("the run that took it goes on: `orchestrator history {environment}` names it"))
+}
 
 /// How many containers run what is locked.
 fn running(detail: &ProofDetail) -> String {
@@ -82,7 +93,7 @@ impl Engine<'_> {
                 Purpose::Rollback => self.warnings.push(message),
             }
         }
-        let lease = deployable.lease(self.context).await?;
+        let lease = deployable.lease(self.context, self.breaks_lease).await?;
         let plan = match self.planned.take() {
             Some(plan) => plan,
             None => match deployable.plan(self.context).await {
@@ -117,7 +128,14 @@ impl Engine<'_> {
         let Prepared { deployable, plan, lease } = prepared;
         let fence = attempts::fence(self.store.ledger(), &self.environment.name, number);
         let applied = deployable.apply(self.context, &plan, self.now(), number, fence, lease.as_ref()).await;
+        let taken = match &lease {
+            Some(lease) => matches!(lease.state(), LeaseState::Held) && lease.is_taken().await.unwrap_or(false),
+            None => false,
+        };
         self.give_back(lease).await;
+        if taken {
+            return Err(lease_taken(&self.environment.name, applied.err().as_ref()));
+        }
         let detail = applied?;
         self.deployed_now = true;
         if let Some(findings) = &mut self.findings {

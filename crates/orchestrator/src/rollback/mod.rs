@@ -25,7 +25,7 @@ use crate::context::Context;
 use crate::engine::{Destination, Engine, Repeat, Wanted};
 use crate::environment_policy::find_environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lease::lease_for_rollback;
+use crate::lease::{LeaseDemand, lease_for_rollback};
 use crate::ledger_rights::{may_continue_rollback, may_record, may_set_branch};
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{Operation, RollbackPlanReport, RunReport, StepLine};
@@ -51,6 +51,8 @@ pub struct RollbackRequest {
     pub reject: bool,
     /// Whether it goes back behind a migration that is declared irreversible.
     pub accept_irreversible: bool,
+    /// Whether the lease of an environment in a cluster is taken, for the same reason, from a run that does not give it back.
+    pub break_lease: bool,
 }
 
 impl RollbackRequest {
@@ -64,6 +66,7 @@ impl RollbackRequest {
             patience: DEFAULT_PATIENCE,
             reject: false,
             accept_irreversible: false,
+            break_lease: false,
         }
     }
 }
@@ -82,7 +85,9 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     context.sync()?;
     let environment = find_environment(context, &name).await?;
     may_record(context, Step::Rollback, RecordResult::Started).await?;
-    let _lease = lease_for_rollback(context, &environment, request.wait, request.patience).await?;
+    let break_for = request.break_lease.then_some(request.reason.as_str());
+    let demand = LeaseDemand { wait: request.wait, break_for };
+    let _lease = lease_for_rollback(context, &environment, demand, request.patience).await?;
     context.sync()?;
     let (mut engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
     match target.state {
@@ -93,6 +98,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     }
     let migrations = migrations(context, &engine, &target, request)?;
     engine.warnings.extend(migrations.warnings());
+    engine.breaks_lease = request.break_lease;
     engine.planning().refuse_foreign_places(context).await?;
     may_roll_back(context, &engine, &target).await?;
     let leaves = leaves(engine.store.ledger(), &name, &target);

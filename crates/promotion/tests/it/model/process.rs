@@ -231,7 +231,7 @@ impl Process {
                 self.then(Op::Effect(step.key));
                 self.then(Op::Ancestry(Box::new(draft)))
             }
-            Step::LockCommit | Step::Reject | Step::Hold | Step::Unhold | Step::Policy => {
+            Step::LockCommit | Step::Reject | Step::Hold | Step::Unhold | Step::Policy | Step::BreakLease => {
                 unreachable!("not part of this plan")
             }
         }
