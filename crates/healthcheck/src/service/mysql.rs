@@ -1,16 +1,22 @@
 //! MySQL and MariaDB: <https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html>.
 //!
-//! A login uses `mysql_native_password`, which is a few lines. A server that asks for `caching_sha2_password` is not logged
-//! in to: the state is unknown.
+//! A login uses `mysql_native_password` or `caching_sha2_password`, which are a few lines. The latter proves the password by a
+//! hash where the server remembers it, and else wants the password itself: that is sent over TLS alone. The other way,
+//! encrypted with an RSA key that the server names, would be open to whoever answers in its place, and is not taken.
 
 use secrecy::ExposeSecret as _;
 use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
 
 use super::{ANSWERS, Login, ServiceProbe, TAKES_LOGINS};
 use crate::connection::{Conversation, Heard, unhealthy, unknown};
 use crate::probe::Found;
 
 const NATIVE: &str = "mysql_native_password";
+const CACHING: &str = "caching_sha2_password";
+/// What a server with `caching_sha2_password` says about the proof.
+const REMEMBERED: &[u8] = &[1, 3];
+const NOT_REMEMBERED: &[u8] = &[1, 4];
 /// `CLIENT_PROTOCOL_41`, `CLIENT_SECURE_CONNECTION`, `CLIENT_PLUGIN_AUTH`.
 const CAPABILITIES: u32 = 0x200 | 0x8000 | 0x8_0000;
 const WITH_DATABASE: u32 = 0x8;
@@ -107,6 +113,27 @@ fn native_proof(password: &[u8], salt: &[u8]) -> Vec<u8> {
     once.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect()
 }
 
+/// The same by SHA-256: `SHA256(password) XOR SHA256(SHA256(SHA256(password)) + salt)`.
+fn caching_proof(password: &[u8], salt: &[u8]) -> Vec<u8> {
+    if password.is_empty() {
+        return Vec::new();
+    }
+    let once = Sha256::digest(password);
+    let twice = Sha256::digest(once);
+    let mask = Sha256::new().chain_update(twice).chain_update(salt).finalize();
+    once.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect()
+}
+
+/// What proves the password by a method; `None` for one that is not known.
+fn proof(method: &str, login: &Login, salt: &[u8]) -> Option<Vec<u8>> {
+    let password = login.password.expose_secret().as_bytes();
+    match method {
+        NATIVE => Some(native_proof(password, salt)),
+        CACHING => Some(caching_proof(password, salt)),
+        _ => None,
+    }
+}
+
 fn framed(number: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes();
     [length.get(..3).unwrap_or_default(), &[number], content].concat()
@@ -136,18 +163,16 @@ impl ServiceProbe {
             None => Ok(TAKES_LOGINS.to_owned()),
             Some(login) => {
                 talk.send(&framed(number, &self.response(login, &handshake, capabilities))).await?;
-                log_in(&mut talk, login).await
+                log_in(&mut talk, login, self.tls.is_some()).await
             }
         }
     }
 
     fn response(&self, login: &Login, handshake: &Handshake, capabilities: u32) -> Vec<u8> {
-        // A server whose own method is another one asks for this one in a packet of its own, or refuses.
-        let proof = if handshake.method == NATIVE {
-            native_proof(login.password.expose_secret().as_bytes(), &handshake.salt)
-        } else {
-            Vec::new()
-        };
+        // A server whose own method is another one asks for one of these in a packet of its own, or refuses.
+        let known = proof(&handshake.method, login, &handshake.salt);
+        let method = if known.is_some() { handshake.method.as_str() } else { NATIVE };
+        let proof = known.unwrap_or_default();
         let mut content = beginning(capabilities);
         content.extend_from_slice(login.user.as_bytes());
         content.push(0);
@@ -157,7 +182,7 @@ impl ServiceProbe {
             content.extend_from_slice(self.part.as_bytes());
             content.push(0);
         }
-        content.extend_from_slice(NATIVE.as_bytes());
+        content.extend_from_slice(method.as_bytes());
         content.push(0);
         content
     }
@@ -171,7 +196,8 @@ fn beginning(capabilities: u32) -> Vec<u8> {
     content
 }
 
-async fn log_in(talk: &mut Conversation<'_>, login: &Login) -> Result<String, Found> {
+/// `is_secured`: the connection is encrypted, and the certificate of the server was verified.
+async fn log_in(talk: &mut Conversation<'_>, login: &Login, is_secured: bool) -> Result<String, Found> {
     let mut is_asked = false;
     for _ in 0..PACKETS {
         let (number, content) = talk.hear(packet).await?;
@@ -182,6 +208,16 @@ async fn log_in(talk: &mut Conversation<'_>, login: &Login) -> Result<String, Fo
             }
             // The head of the result.
             Some(_) if is_asked => return Ok(ANSWERS.to_owned()),
+            Some((1, _)) if content == REMEMBERED => {}
+            Some((1, _)) if content == NOT_REMEMBERED && is_secured => {
+                let password = [login.password.expose_secret().as_bytes(), &[0]].concat();
+                talk.send(&framed(number.wrapping_add(1), &password)).await?;
+            }
+            Some((1, _)) if content == NOT_REMEMBERED => {
+                return Err(unknown(format!(
+                    "the server wants the password itself (`{CACHING}`), which is sent over TLS alone: `tls: true`"
+                )));
+            }
             Some((0, _)) => {
                 is_asked = true;
                 talk.send(&framed(0, b"\x03SELECT 1")).await?;
@@ -189,15 +225,14 @@ async fn log_in(talk: &mut Conversation<'_>, login: &Login) -> Result<String, Fo
             Some((0xfe, rest)) => {
                 let mut parts = rest.splitn(2, |byte| *byte == 0);
                 let method = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
-                if method != NATIVE {
-                    let method = talk.masked(method.as_bytes());
-                    return Err(unknown(format!(
-                        "the server asks for the method `{method}`, and only `{NATIVE}` is supported"
-                    )));
-                }
                 let salt = parts.next().unwrap_or_default();
                 let salt = salt.strip_suffix(&[0]).unwrap_or(salt);
-                let proof = native_proof(login.password.expose_secret().as_bytes(), salt);
+                let Some(proof) = proof(&method, login, salt) else {
+                    let method = talk.masked(method.as_bytes());
+                    return Err(unknown(format!(
+                        "the server asks for the method `{method}`, and only `{NATIVE}` and `{CACHING}` are supported"
+                    )));
+                };
                 talk.send(&framed(number.wrapping_add(1), &proof)).await?;
             }
             Some(_) | None => return Err(unhealthy("the server does not answer the login")),
@@ -212,10 +247,80 @@ fn refused(talk: &Conversation<'_>, code: u16, text: &str) -> Found {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     /// As a MariaDB 10.11 wrote it.
     const MARIADB: &[u8] = b"d\x00\x00\x00\n5.5.5-10.11.19-MariaDB-0+deb12u1\x00\x03\x00\x00\x00s+zF/U@~\x00\xfe\xf7\x08\x02\x00\xff\x81\x15\x00\x00\x00\x00\x00\x00\x1d\x00\x00\x00}vX8M[`OLolP\x00mysql_native_password\x00";
+
+    /// Speaks as a server with `caching_sha2_password` does by its documentation, and gives what it was sent: by a cache that
+    /// `remembers` the password, or not.
+    async fn log_in_to(remembers: bool, is_secured: bool) -> (Result<String, Found>, Vec<Vec<u8>>) {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let server = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            let mut hear = async |stream: &mut tokio::io::DuplexStream| {
+                let mut head = [0; 4];
+                if stream.read_exact(&mut head).await.is_err() {
+                    return false;
+                }
+                let mut content = vec![0; usize::from(head[0])];
+                stream.read_exact(&mut content).await.unwrap();
+                heard.push(content);
+                true
+            };
+            // The server asks for its method by a salt of its own.
+            let change = [b"\xfecaching_sha2_password\0".as_slice(), SALT, b"\0"].concat();
+            theirs.write_all(&framed(2, &change)).await.unwrap();
+            assert!(hear(&mut theirs).await);
+            let answer = if remembers { REMEMBERED } else { NOT_REMEMBERED };
+            theirs.write_all(&framed(4, answer)).await.unwrap();
+            if remembers || hear(&mut theirs).await {
+                theirs.write_all(&framed(6, &[0, 0, 0, 2, 0, 0, 0])).await.unwrap();
+                assert!(hear(&mut theirs).await);
+                theirs.write_all(&framed(1, &[1])).await.unwrap();
+            }
+            heard
+        });
+        let (secrets, login) = (process::Redactor::new(), Login { user: "shop".to_owned(), password: "canary".into() });
+        let mut talk = Conversation::new(Box::new(ours), "MySQL", &secrets);
+        let found = log_in(&mut talk, &login, is_secured).await;
+        drop(talk);
+        (found, server.await.unwrap())
+    }
+
+    const SALT: &[u8] = b"0123456789abcdefghij";
+    const ASKED: &[u8] = b"\x03SELECT 1";
+
+    #[tokio::test]
+    async fn a_server_that_remembers_the_password_is_given_its_proof_alone() {
+        for is_secured in [false, true] {
+            let (found, heard) = log_in_to(true, is_secured).await;
+            assert_eq!(found, Ok(ANSWERS.to_owned()));
+            assert_eq!(heard, [caching_proof(b"canary", SALT), ASKED.to_vec()]);
+        }
+    }
+
+    #[tokio::test]
+    async fn t48_the_password_itself_is_sent_over_tls_alone() {
+        let (found, heard) = log_in_to(false, true).await;
+        assert_eq!(found, Ok(ANSWERS.to_owned()));
+        assert_eq!(heard, [caching_proof(b"canary", SALT), b"canary\0".to_vec(), ASKED.to_vec()]);
+        let (found, heard) = log_in_to(false, false).await;
+        let (state, detail) = found.unwrap_err();
+        assert_eq!(state, crate::report::CheckState::Unknown);
+        assert!(detail.contains("`tls: true`"), "{detail}");
+        assert_eq!(heard, [caching_proof(b"canary", SALT)]);
+    }
+
+    /// By the formula of the documentation, computed by another program.
+    #[test]
+    fn the_proof_is_that_of_the_documentation() {
+        let hex: Vec<String> = caching_proof(b"canary", SALT).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex.concat(), "70cfff382de4eed680721a707e293e4129a0730f247dc9dd833242129a8c3241");
+        assert_eq!(caching_proof(b"", SALT), [0; 0]);
+    }
 
     #[test]
     fn the_greeting_says_whether_logins_are_taken() {
