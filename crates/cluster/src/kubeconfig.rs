@@ -68,6 +68,7 @@ impl Kubeconfig {
     pub fn parse(bytes: &[u8], context: Option<&str>, allowed: &BTreeSet<Risk>) -> Result<Self, ClusterError> {
         let parts = Parts::find(bytes, context)?;
         parts.refuse_programs()?;
+        parts.refuse_unsendable()?;
         let server = parts.server()?;
         let refused: Vec<_> = parts.risks(&server).into_iter().filter(|risk| !allowed.contains(risk)).collect();
         if !refused.is_empty() {
@@ -209,6 +210,20 @@ impl Parts {
         }
     }
 
+    /// A token is sent in a header, which holds one line of ASCII.
+    fn refuse_unsendable(&self) -> Result<(), ClusterError> {
+        let token = text_of(&self.user, "token");
+        if token.ends_with('\n') && token.trim_end().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(self.wrong("its user's `token` ends with a line break: YAML's `|-` leaves it out".to_owned()));
+        }
+        if token.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            let reason =
+                "its user's `token` has a character that no token has: a space, a control character, or none of ASCII";
+            return Err(self.wrong(reason.to_owned()));
+        }
+        Ok(())
+    }
+
     fn risks(&self, server: &str) -> BTreeSet<Risk> {
         let mut risks = BTreeSet::new();
         if self.files().next().is_some() {
@@ -286,6 +301,10 @@ fn entry(
 
 fn is_set(part: &Map<String, Value>, key: &str) -> bool {
     part.get(key).is_some_and(|value| !value.is_null() && value != "")
+}
+
+fn text_of<'a>(part: &'a Map<String, Value>, key: &str) -> &'a str {
+    part.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {

@@ -37,6 +37,7 @@ mod image_styles;
 mod layers;
 mod load;
 mod merge;
+mod open_secrets;
 mod parse;
 mod patterns;
 mod places;

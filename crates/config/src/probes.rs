@@ -350,6 +350,9 @@ fn plain_question(url: &Node, problems: &mut Problems) -> Option<HttpQuestion> {
             None
         }
     };
+    if let Some(message) = authority_problem(url.text()?) {
+        problems.add(&url.origin, message);
+    }
     Some(HttpQuestion {
         url: template(url, RUN_VARIABLES)?,
         service,
@@ -360,6 +363,21 @@ fn plain_question(url: &Node, problems: &mut Problems) -> Option<HttpQuestion> {
         within: None,
         ca: None,
     })
+}
+
+/// What is wrong with the host of an address, as far as no variable stands for it.
+fn authority_problem(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        // It can hold a password, and is not shown.
+        return Some("an address of `http` or `https` has no user and no password".to_owned());
+    }
+    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains([']', '{', '}']))?;
+    match port.parse::<u16>() {
+        Ok(1..) => None,
+        Ok(0) | Err(_) => Some(format!("`{}` is no port: 1 to 65535", lock_model::escaping::escape_short(port, 20))),
+    }
 }
 
 fn http_question(node: &Node, problems: &mut Problems) -> Option<HttpQuestion> {

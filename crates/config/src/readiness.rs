@@ -9,11 +9,34 @@ use super::decode::parsed;
 use super::tree::Node;
 use super::values::parse_duration;
 
+/// The kinds of the core group. Any other kind without its group is written by mistake, and would match nothing.
+const CORE_KINDS: [&str; 13] = [
+    "ConfigMap",
+    "Endpoints",
+    "LimitRange",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Pod",
+    "ReplicationController",
+    "ResourceQuota",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+];
+
+/// Whether a text is a version of an API, such as `v1` or `v2beta1`.
+fn is_version(text: &str) -> bool {
+    let rest = text.strip_prefix('v').unwrap_or_default();
+    rest.starts_with(|first: char| first.is_ascii_digit()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 identifier!(
     /// API group and kind: `argoproj.io/Rollout`; the kinds of the core group stand alone: `Pod`.
     GroupKind,
     "kind with its API group",
-    "`GROUP/KIND` without a version, such as `argoproj.io/Rollout`",
+    "`GROUP/KIND` without a version, such as `argoproj.io/Rollout` or `apps/Deployment`",
     at most 253 characters,
     pattern "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Z][A-Za-z0-9]*$",
     check |text| {
@@ -24,7 +47,7 @@ identifier!(
                 && group.bytes().next().is_some_and(is_word)
                 && group.bytes().last().is_some_and(is_word)
         };
-        group.is_none_or(is_group)
+        group.map_or(CORE_KINDS.contains(&kind), |group| is_group(group) && !is_version(group))
             && kind.starts_with(|first: char| first.is_ascii_uppercase())
             && kind.bytes().all(|byte| byte.is_ascii_alphanumeric())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::container_suites;
 use super::layers::{EnvironmentLayers, Layers};
+use super::open_secrets;
 use super::problem::Problems;
 use super::release_inputs::named_file;
 use super::tree::{Node, Origin};
@@ -27,6 +28,7 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
         check_pull_request(environment, &layers.environments, problems);
     }
     check_programs(layers, problems);
+    open_secrets::check(layers, problems);
     check_plain_variables(layers.file.get("suites"), problems);
     container_suites::check_definitions(layers.file.get("suites"), problems);
     check_promotions(layers, problems);

@@ -84,6 +84,9 @@ fn a_kubeconfig_that_names_no_cluster_is_refused_without_showing_values() {
         (good.replace(SERVER, "server: 'unix:///run/h'"), None, "its `server` is not an address"),
         (good.replace("token:", "token: &a"), None, "it is not YAML without anchors"),
         (good.replace("token: ", "token: x, token: "), None, "it is not YAML without anchors and duplicate keys (line"),
+        (config(SERVER, &format!(r#"token: "{CANARY}\n""#)), None, "its user's `token` ends with a line break"),
+        (config(SERVER, &format!(r#"token: "{CANARY}\u0007""#)), None, "has a character that no token has"),
+        (config(SERVER, &format!(r#"token: "{CANARY} é""#)), None, "has a character that no token has"),
         ("- 1".to_owned(), None, "it is not a map"),
         (String::new(), None, "the kubeconfig"),
         (

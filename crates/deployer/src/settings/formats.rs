@@ -24,7 +24,7 @@ pub fn parse_kubectl_env_file(text: &str) -> Result<Settings, FormatError> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let Some((key, value)) = line.split_once('=') else { return Err(without_value(index, line)) };
+        let Some((key, value)) = line.split_once('=') else { return Err(without_value(index)) };
         add(&mut settings, Some(index), key, value.to_owned())?;
     }
     Ok(settings)
@@ -42,7 +42,7 @@ pub fn parse_dotenv(text: &str) -> Result<Settings, FormatError> {
             continue;
         }
         let line = line.strip_prefix("export ").unwrap_or(line);
-        let Some((key, value)) = line.split_once('=') else { return Err(without_value(index, line)) };
+        let Some((key, value)) = line.split_once('=') else { return Err(without_value(index)) };
         let (key, value) = (key.trim_end(), value.trim_start());
         let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''));
         let value = if let Some(quote) = quote {
@@ -51,12 +51,12 @@ pub fn parse_dotenv(text: &str) -> Result<Settings, FormatError> {
                 if let Some((value, behind)) = unquote(&rest, quote, index)? {
                     let behind = behind.trim_start();
                     if !behind.is_empty() && !behind.starts_with('#') {
-                        return Err(at(index, format!("the value of `{key}` goes on after its quote")));
+                        return Err(at(index, format!("the value of {} goes on after its quote", shown(key))));
                     }
                     break value;
                 }
                 let Some((_, next)) = lines.next() else {
-                    return Err(at(index, format!("the quote of the value of `{key}` is never closed")));
+                    return Err(at(index, format!("the quote of the value of {} is never closed", shown(key))));
                 };
                 rest.push('\n');
                 rest.push_str(next);
@@ -130,7 +130,10 @@ pub fn parse_yaml(text: &str) -> Result<Settings, FormatError> {
         let place = error.location().map(|place| format!("line {}: ", place.line())).unwrap_or_default();
         FormatError { place, reason: "it is no YAML map without anchors, and with each key once".to_owned() }
     })?;
-    let settings = from_map(document)?;
+    let Value::Object(map) = document else {
+        return Err(FormatError { place: String::new(), reason: "it is no map".to_owned() });
+    };
+    let settings = from_map(map)?;
     let unread = |_| FormatError { place: String::new(), reason: "its values cannot be read as text".to_owned() };
     let written: Settings = serde_saphyr::from_str_with_options(text, options).map_err(unread)?;
     match settings.iter().find(|(key, value)| written.get(*key) != Some(*value)) {
@@ -138,36 +141,62 @@ pub fn parse_yaml(text: &str) -> Result<Settings, FormatError> {
         Some((key, _)) => Err(FormatError {
             place: String::new(),
             reason: format!(
-                "YAML reads the value of `{}` as another text than the file has: write it in quotes",
+                "YAML reads the value of {} as another text than the file has: write it in quotes",
                 shown(key)
             ),
         }),
     }
 }
 
-/// Reads a map of texts, whole numbers and booleans in JSON.
+/// Reads a map of texts, whole numbers and booleans in JSON, with each key once.
 pub fn parse_json(text: &str) -> Result<Settings, FormatError> {
-    let document: Value = serde_json::from_str(text).map_err(|error| FormatError {
+    let document: Entries = serde_json::from_str(text).map_err(|error| FormatError {
         place: format!("line {}: ", error.line()),
-        reason: "it is no JSON".to_owned(),
+        reason: if error.is_data() { "it is no map" } else { "it is no JSON" }.to_owned(),
     })?;
-    from_map(document)
+    from_map(document.0)
 }
 
-fn from_map(document: Value) -> Result<Settings, FormatError> {
+/// The entries of a map, those too whose keys are there already.
+struct Entries(Vec<(String, Value)>);
+
+impl<'de> serde::Deserialize<'de> for Entries {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfMap;
+
+        impl<'de> serde::de::Visitor<'de> for OfMap {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<M: serde::de::MapAccess<'de>>(self, mut map: M) -> Result<Entries, M::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(OfMap)
+    }
+}
+
+fn from_map(entries: impl IntoIterator<Item = (String, Value)>) -> Result<Settings, FormatError> {
     let whole = |reason: &str| FormatError { place: String::new(), reason: reason.to_owned() };
-    let Value::Object(map) = document else { return Err(whole("it is no map")) };
     let mut settings = Settings::new();
-    for (key, value) in map {
+    for (key, value) in entries {
         let value = match value {
             Value::String(text) => text,
             Value::Bool(boolean) => boolean.to_string(),
             Value::Number(number) if !number.is_f64() => number.to_string(),
             Value::Number(_) => {
-                return Err(whole(&format!("the value of `{}` is a broken number: write it in quotes", shown(&key))));
+                return Err(whole(&format!("the value of {} is a broken number: write it in quotes", shown(&key))));
             }
             Value::Null | Value::Array(_) | Value::Object(_) => {
-                return Err(whole(&format!("the value of `{}` is no text", shown(&key))));
+                return Err(whole(&format!("the value of {} is no text", shown(&key))));
             }
         };
         add(&mut settings, None, &key, value)?;
@@ -181,9 +210,10 @@ fn add(settings: &mut Settings, line: Option<usize>, key: &str, value: String) -
         None => FormatError { place: String::new(), reason },
     };
     if !is_key(key) {
-        let shown = shown(key);
+        // It is not quoted: it can be a part of a secret.
         return Err(error(format!(
-            "`{shown}` is no key of a setting: letters, digits, `-`, `_` and `.`, and no digit first"
+            "a key of {} characters is none of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
+            key.chars().count()
         )));
     }
     if settings.insert(key.to_owned(), value).is_some() {
@@ -200,14 +230,14 @@ fn is_key(key: &str) -> bool {
         && !matches!(key, "." | "..")
 }
 
-/// The line itself can be the rest of a secret that has line breaks.
-fn without_value(line: usize, text: &str) -> FormatError {
-    let key = if is_key(text.trim()) { format!("`{}`", shown(text.trim())) } else { "a line".to_owned() };
-    at(line, format!("{key} has no `=`"))
+/// The line itself is not quoted: it can be the rest of a secret that has line breaks.
+fn without_value(line: usize) -> FormatError {
+    at(line, "it has no `=`".to_owned())
 }
 
+/// A key as a message quotes it: what is none can be a part of a secret.
 fn shown(key: &str) -> String {
-    lock_model::escaping::escape_short(key, 60)
+    if is_key(key) { format!("`{}`", lock_model::escaping::escape_short(key, 60)) } else { "a key".to_owned() }
 }
 
 fn at(line: usize, reason: String) -> FormatError {
@@ -232,16 +262,16 @@ mod tests {
         for (text, expected) in [
             ("A=1\n\n # c\n  B=\"x y\" # z\r\nC=\nD=a=b", r#"A="1" B="\"x y\" # z" C="" D="a=b""#),
             ("\u{feff}A= 1 ", r#"A=" 1 ""#),
-            ("A=1\nPATH", "error: line 2: `PATH` has no `=`"),
-            ("-----BEGIN KEY+/", "error: line 1: a line has no `=`"),
+            ("A=1\nPATH", "error: line 2: it has no `=`"),
+            ("KEY=-----BEGIN KEY-----\nMIIEvQIBADANBgk", "error: line 2: it has no `=`"),
             ("A=1\nA=2", "error: line 2: `A` is there twice"),
             (
                 "1A=1",
-                "error: line 1: `1A` is no key of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
+                "error: line 1: a key of 2 characters is none of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
             ),
             (
                 "A B=1",
-                "error: line 1: `A B` is no key of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
+                "error: line 1: a key of 3 characters is none of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
             ),
             ("", ""),
         ] {
@@ -267,7 +297,8 @@ mod tests {
             ),
             ("A=\"x", "error: line 1: the quote of the value of `A` is never closed"),
             ("A='x' y", "error: line 1: the value of `A` goes on after its quote"),
-            ("\nA", "error: line 2: `A` has no `=`"),
+            ("\nA", "error: line 2: it has no `=`"),
+            ("hunter2/x='", "error: line 1: the quote of the value of a key is never closed"),
         ] {
             assert_eq!(shown_as(parse_dotenv(text)), expected, "{text:?}");
         }
@@ -293,6 +324,17 @@ mod tests {
             assert_eq!(shown_as(parse_yaml(text)), expected, "{text:?}");
         }
         assert_eq!(shown_as(parse_json(r#"{"A": "x", "B": 5}"#)), r#"A="x" B="5""#);
-        assert_eq!(shown_as(parse_json("{\"A\": hunter2}")), "error: line 1: it is no JSON");
+        for (text, expected) in [
+            ("{\"A\": hunter2}", "error: line 1: it is no JSON"),
+            ("[\"hunter2\"]", "error: line 1: it is no map"),
+            ("{\"A\": 1,\n\"A\": \"hunter2\"}", "error: `A` is there twice"),
+            ("{\"hunter2/x\": []}", "error: the value of a key is no text"),
+            (
+                "{\"hunter2/x\": 1}",
+                "error: a key of 9 characters is none of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
+            ),
+        ] {
+            assert_eq!(shown_as(parse_json(text)), expected, "{text:?}");
+        }
     }
 }

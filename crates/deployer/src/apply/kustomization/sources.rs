@@ -14,6 +14,37 @@ const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomizat
 const REFUSED: [&str; 6] =
     ["generators", "transformers", "validators", "helmCharts", "helmChartInflationGenerator", "helmGlobals"];
 
+/// What else a kustomization may have: nothing of it is a file. kustomize matches keys whatever their case is, so every other
+/// key is refused, and one that is unknown here does not pass as if it named nothing.
+const PLAIN: [&str; 19] = [
+    "apiVersion",
+    "buildMetadata",
+    "commonAnnotations",
+    "commonLabels",
+    "generatorOptions",
+    "imageTags",
+    "images",
+    "inventory",
+    "kind",
+    "labels",
+    "metadata",
+    "namePrefix",
+    "nameSuffix",
+    "namespace",
+    "openapi",
+    "patchesStrategicMerge",
+    "replicas",
+    "sortOptions",
+    "vars",
+];
+
+/// The keys of an entry of [`WITH_PATH`].
+const PATH_KEYS: [&str; 6] = ["options", "patch", "path", "source", "target", "targets"];
+
+/// The keys of an entry of [`GENERATORS`].
+const GENERATOR_KEYS: [&str; 9] =
+    ["behavior", "env", "envs", "files", "literals", "name", "namespace", "options", "type"];
+
 /// Keys whose entries are files, or folders with a kustomization.
 const FOLDERS: [&str; 3] = ["resources", "bases", "components"];
 
@@ -78,6 +109,9 @@ impl Reading<'_> {
                 format!("`{key}` would start programs or read charts of a network, which is not done here"),
             );
         }
+        let lists: [&[&str]; 6] = [&REFUSED, &PLAIN, &FOLDERS, &FILES, &WITH_PATH, &GENERATORS];
+        self.refuse_unknown(path, map, &lists.concat(), "");
+        self.refuse_other_types(path, map);
         for key in FOLDERS {
             for entry in texts(map.get(key)) {
                 self.name(folder, path, key, entry, true);
@@ -90,6 +124,13 @@ impl Reading<'_> {
         }
         if let Some(entry) = map.get("openapi").and_then(|openapi| openapi.get("path")).and_then(Value::as_str) {
             self.name(folder, path, "openapi", entry, false);
+        }
+        for (keys, known) in [(WITH_PATH.as_slice(), PATH_KEYS.as_slice()), (&GENERATORS, &GENERATOR_KEYS)] {
+            for key in keys {
+                for entry in list(map.get(*key)).filter_map(Value::as_object) {
+                    self.refuse_unknown(path, entry, known, key);
+                }
+            }
         }
         for key in WITH_PATH {
             for entry in list(map.get(key)).filter_map(|entry| entry.get("path")?.as_str()) {
@@ -115,6 +156,27 @@ impl Reading<'_> {
         }
     }
 
+    /// Refuses keys that are none of those that are known.
+    fn refuse_unknown(&mut self, path: &str, map: &Map<String, Value>, known: &[&str], within: &str) {
+        for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
+            let place = if within.is_empty() { String::new() } else { format!(" in `{within}`") };
+            let meant = known.iter().find(|known| known.eq_ignore_ascii_case(key));
+            let meant = meant.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
+            self.refuse(path, format!("`{}`{place} is no key of a kustomization{meant}", escaped(key)));
+        }
+    }
+
+    /// Refuses values that are not of the type that files are looked for in.
+    fn refuse_other_types(&mut self, path: &str, map: &Map<String, Value>) {
+        let of_text = FOLDERS.iter().chain(&FILES).chain(&["patchesStrategicMerge"]);
+        for key in of_text.filter(|key| !is_list(map.get(**key), Value::is_string)) {
+            self.refuse(path, format!("`{key}` is no list of texts"));
+        }
+        for key in WITH_PATH.iter().chain(&GENERATORS).filter(|key| !is_list(map.get(**key), Value::is_object)) {
+            self.refuse(path, format!("`{key}` is no list of maps"));
+        }
+    }
+
     /// Judges one entry of a key, and looks at the kustomization that it leads to.
     fn name(&mut self, folder: &str, path: &str, key: &str, entry: &str, can_be_folder: bool) {
         let shown = escaped(entry);
@@ -131,6 +193,15 @@ impl Reading<'_> {
 
     fn refuse(&mut self, path: &str, message: String) {
         self.problems.push(DeployProblem::new(ProblemKind::Kustomization, message).file(path));
+    }
+}
+
+/// Whether a value is absent, or a list of such values.
+fn is_list(value: Option<&Value>, is_one: fn(&Value) -> bool) -> bool {
+    match value {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(list)) => list.iter().all(is_one),
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => false,
     }
 }
 
@@ -227,6 +298,17 @@ commonAnnotations: { docs: https://docs.example }
             ("generators: [a.yaml]", "`generators` would start programs"),
             ("helmCharts: [{ name: redis }]", "`helmCharts` would start programs"),
             ("a: [", "`kustomization.yaml`"),
+            (
+                "Resources: ['https://a.example/app.yaml']",
+                "`Resources` is no key of a kustomization, did you mean `resources`?",
+            ),
+            ("re\u{17f}ources: [/etc]", "is no key of a kustomization"),
+            ("GENERATORS: [a.yaml]", "did you mean `generators`?"),
+            ("configMapGenerator: [{ name: a, Envs: [/etc/passwd] }]", "`Envs` in `configMapGenerator` is no key"),
+            ("patches: [{ PATH: /etc/passwd }]", "`PATH` in `patches` is no key"),
+            ("resources: app.yaml", "`resources` is no list of texts"),
+            ("patches: [app.yaml]", "`patches` is no list of maps"),
+            ("secretGenerator: { Files: [/etc/passwd] }", "`secretGenerator` is no list of maps"),
         ] {
             let found = problems(&[("kustomization.yaml", text)], "");
             assert!(found.iter().any(|problem| problem.contains(told)), "{text}: {found:?}");
