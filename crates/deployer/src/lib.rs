@@ -92,6 +92,7 @@ pub mod render;
 mod request;
 mod rules;
 pub mod settings;
+mod storable;
 mod target;
 mod yaml_writer;
 

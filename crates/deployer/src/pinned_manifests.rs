@@ -12,6 +12,7 @@ use crate::manifest::{self, ObjectId};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::request::{DeployRequest, DeployService, UnpinnedImageRule};
 use crate::rules::{self, Violation};
+use crate::storable;
 
 /// The folder of a rendered tree that holds one folder a service.
 pub(crate) const SERVICES_FOLDER: &str = "services";
@@ -144,9 +145,11 @@ impl<'a> Draft<'a> {
                 }
             };
             let rule = self.request.rule_of(service);
+            let unstorable = storable::violations(&object, &id);
             let mut violations = rules::place_in_namespace(&mut object, &mut id, &self.request.namespace, rule);
             violations.extend(rules::node_privileges(&object, &id, rule));
             violations.extend(self.pin(&mut object, &id, service, path));
+            violations.extend(unstorable);
             self.problems.extend(violations.into_iter().map(problem));
             let (service, source, path) = (&service.name, file, path.to_owned());
             self.objects.push(PinnedObject { service, source, number, line, path, id, object });

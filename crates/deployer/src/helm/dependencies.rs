@@ -19,6 +19,13 @@ const LOCK_FILE: &str = "Chart.lock";
 pub(super) fn dependency_problems(service: &DeployService) -> Vec<(&'static str, String)> {
     // A chart that cannot be read is named elsewhere.
     let Some(chart) = map_of(service, "Chart.yaml").and_then(Result::ok) else { return Vec::new() };
+    let misspelt = misspelt(&chart);
+    if !misspelt.is_empty() {
+        let messages = misspelt.into_iter().map(|(key, meant)| {
+            format!("`{}` is read as `{meant}` by helm, whatever its case: write `{meant}`", escaped(&key))
+        });
+        return messages.map(|message| ("Chart.yaml", message)).collect();
+    }
     let dependencies = list(&chart);
     let fetched: Vec<&Map<String, Value>> =
         dependencies.iter().copied().filter(|one| !text(one, "repository").is_empty()).collect();
@@ -58,6 +65,20 @@ pub(super) fn dependency_problems(service: &DeployService) -> Vec<(&'static str,
         }
     }
     problems
+}
+
+/// Keys that helm takes for keys of a chart or of a dependency although they are spelt in another case.
+fn misspelt(chart: &Map<String, Value>) -> Vec<(String, &'static str)> {
+    let is_same = |key: &str, known: &str| key.to_lowercase().to_uppercase() == known.to_uppercase();
+    let find = |map: &'_ Map<String, Value>, known: &'static [&'static str]| {
+        let other = |key: &String| known.iter().find(|known| **known != key.as_str() && is_same(key, known));
+        map.keys().filter_map(|key| Some((key.clone(), *other(key)?))).collect::<Vec<_>>()
+    };
+    let mut found = find(chart, &["apiVersion", "dependencies", "kubeVersion", "name", "type", "version"]);
+    for dependency in list(chart) {
+        found.extend(find(dependency, &["name", "repository", "version"]));
+    }
+    found
 }
 
 /// Name and version of each chart in `charts/`: of a folder, what its `Chart.yaml` says; of an archive, what its name says.
@@ -207,5 +228,17 @@ generated: \"2026-01-05T09:00:00.000000000Z\"
             assert!(found.len() == 1 && found[0].contains("it is not of these dependencies"), "{found:?}");
         }
         assert_eq!(problems(&[chart, ("Chart.lock", "a: ["), CACHE, WORKER]).len(), 1);
+    }
+
+    #[test]
+    fn t28_keys_in_another_case_are_told_since_helm_reads_them() {
+        for (chart, told) in [
+            (CHART.replace("dependencies:", "Dependencies:"), "`Dependencies` is read as `dependencies`"),
+            (CHART.replace("dependencies:", "dependencie\u{17f}:"), "is read as `dependencies`"),
+            (CHART.replacen("  repository:", "  Repository:", 1), "`Repository` is read as `repository`"),
+        ] {
+            let found = problems(&[("Chart.yaml", &chart), ("Chart.lock", LOCK), CACHE, WORKER]);
+            assert!(found.len() == 1 && found[0].contains(told), "{told}: {found:?}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::problem::{ProblemKind, escaped};
 use crate::proof::ProvenImage;
 use crate::request::{DeployRequest, DeployService, ForeignNamespace, NamespaceRule, UnpinnedImageRule};
 use crate::rules::{self, Violation};
+use crate::storable;
 
 /// What was found in one service's objects.
 #[derive(Debug, Default)]
@@ -141,6 +142,7 @@ impl Inspection {
 fn reach(request: &DeployRequest, rule: &NamespaceRule, id: &ObjectId, object: &Map<String, Value>) -> Vec<Violation> {
     let (mut object, mut placed) = (object.clone(), id.clone());
     let mut violations = rules::node_privileges(&object, id, rule);
+    violations.extend(storable::violations(&object, id));
     violations.extend(rules::place_in_namespace(&mut object, &mut placed, &request.namespace, rule));
     violations
 }

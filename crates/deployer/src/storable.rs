@@ -1,0 +1,100 @@
+//! Whether an object can be stored as it is written: the API server writes some fields itself, and some kinds are requests
+//! that are answered and not kept.
+
+use serde_json::{Map, Value};
+
+use crate::manifest::ObjectId;
+use crate::problem::{ProblemKind, escaped};
+use crate::rules::Violation;
+
+/// Fields of `metadata` that the API server writes; with a value of its own an object is refused there, or means another one.
+const WRITTEN_BY_THE_SERVER: [&str; 5] = ["deletionTimestamp", "managedFields", "resourceVersion", "selfLink", "uid"];
+
+/// Kinds that the API server answers and does not keep.
+const REQUESTS: [&str; 8] = [
+    "Binding",
+    "Eviction",
+    "LocalSubjectAccessReview",
+    "SelfSubjectAccessReview",
+    "SelfSubjectReview",
+    "SelfSubjectRulesReview",
+    "SubjectAccessReview",
+    "TokenReview",
+];
+
+/// What keeps an object from being stored.
+pub(crate) fn violations(object: &Map<String, Value>, id: &ObjectId) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut refuse = |message: String| found.push((ProblemKind::Unreadable, message));
+    let is_builtin = id.group.is_empty() || id.group == "policy" || id.group.ends_with(".k8s.io");
+    if is_builtin && REQUESTS.contains(&id.kind.as_str()) {
+        refuse(format!("{id} is a request to the API server, and no object that it keeps"));
+    }
+    if let Some(reason) = name_problem(&id.name) {
+        refuse(format!("`metadata.name` of the {} is `{}`: {reason}", escaped(&id.kind), escaped(&id.name)));
+    }
+    let metadata = object.get("metadata").and_then(Value::as_object);
+    for field in WRITTEN_BY_THE_SERVER {
+        if metadata.and_then(|metadata| metadata.get(field)).is_some_and(|value| !value.is_null() && *value != "") {
+            refuse(format!("`metadata.{field}` of {id} is written by the API server alone: leave it out"));
+        }
+    }
+    found
+}
+
+/// Why no kind can have such a name: it is a part of the object's address.
+fn name_problem(name: &str) -> Option<&'static str> {
+    if matches!(name, "." | "..") || name.contains(['/', '%']) {
+        Some("a name cannot be `.` or `..`, and has no `/` and no `%`")
+    } else if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Some("a name has ASCII characters alone, and no space")
+    } else if name.len() > 253 {
+        Some("a name has at most 253 characters")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn found(object: Value) -> Vec<String> {
+        let Value::Object(object) = object else { panic!("an object is a map") };
+        let id = ObjectId::of(&object).unwrap();
+        violations(&object, &id).into_iter().map(|(_, message)| message).collect()
+    }
+
+    #[test]
+    fn what_the_api_server_would_not_keep_is_told_with_its_field() {
+        let map = |metadata: Value| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata });
+        for kept in [
+            map(json!({ "name": "a", "creationTimestamp": null, "resourceVersion": "", "generation": 1 })),
+            json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": { "name": "Shop:reader" } }),
+            json!({ "apiVersion": "shop.example/v1", "kind": "Binding", "metadata": { "name": "a" } }),
+        ] {
+            assert!(found(kept).is_empty());
+        }
+        for (refused, told) in [
+            (
+                map(json!({ "name": "a", "uid": "u" })),
+                "`metadata.uid` of ConfigMap/a is written by the API server alone",
+            ),
+            (map(json!({ "name": "a", "resourceVersion": "1" })), "`metadata.resourceVersion`"),
+            (map(json!({ "name": "a", "managedFields": [] })), "`metadata.managedFields`"),
+            (map(json!({ "name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z" })), "`metadata.deletionTimestamp`"),
+            (map(json!({ "name": "é" })), "`metadata.name` of the ConfigMap is `é`"),
+            (map(json!({ "name": "a/b" })), "has no `/`"),
+            (map(json!({ "name": ".." })), "cannot be `.` or `..`"),
+            (map(json!({ "name": "a b" })), "no space"),
+            (map(json!({ "name": "a".repeat(254) })), "at most 253"),
+            (json!({ "apiVersion": "v1", "kind": "Binding", "metadata": { "name": "p" } }), "Binding/p is a request"),
+            (json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": "p" } }), "is a request"),
+        ] {
+            let found = found(refused);
+            assert!(found.len() == 1 && found[0].contains(told), "{told}: {found:?}");
+        }
+    }
+}
