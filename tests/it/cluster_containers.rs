@@ -1,8 +1,11 @@
 //! Suites that are images: a Job beside what it tests, on a real kubelet.
 
-use serde_json::Value;
-use test_support::Cluster;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
+use test_support::{Cluster, Running};
+
+use crate::cluster_keys::with_printed_role;
 use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE};
 
 /// The service whose image holds the tests; nothing of it is deployed.
@@ -45,8 +48,24 @@ fn left(staging: &ClusterShop<'_>) -> String {
     staging.kubectl(&["get", "job,secret", "--selector=app.kubernetes.io/component=suite", "--output=name"])
 }
 
+/// Objects of suites in the namespace.
+fn json_of_suites(staging: &ClusterShop<'_>, words: &[&str]) -> Value {
+    let more = ["--selector=app.kubernetes.io/component=suite", "--output=json"];
+    serde_json::from_str(&staging.kubectl(&[words, &more].concat())).unwrap()
+}
+
+/// Waits until the container of a suite runs.
+#[track_caller]
+fn wait_for_suite(staging: &ClusterShop<'_>, run: &Running) {
+    let start = Instant::now();
+    while json_of_suites(staging, &["get", "jobs"])["items"][0]["status"]["ready"] != 1 {
+        assert!(start.elapsed() < Duration::from_secs(90), "process {} has not begun the suite", run.id());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 #[test]
-fn p17_p18_a_suite_runs_as_a_job_of_its_locked_image_and_leaves_nothing_behind() {
+fn b33_p17_t48_a_suite_runs_as_a_job_of_its_locked_image_and_leaves_nothing_behind() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = shop_with(cluster, SUITE) else { return };
     let variables = [("LOGIN", LOGIN), ("COLOUR", "green-as-grass")];
@@ -55,7 +74,9 @@ fn p17_p18_a_suite_runs_as_a_job_of_its_locked_image_and_leaves_nothing_behind()
     let digest = staging.commit(TESTS, 2, &script(asks), DEPLOYMENT);
     staging.shop.merge_dev();
 
-    // Without its variables nothing is begun.
+    // The rights that are printed are enough, and without the suite's variables nothing is begun.
+    let kubeconfig = with_printed_role(&staging, &variables);
+    let variables = [("SHOP_KUBECONFIG", kubeconfig.as_str()), ("LOGIN", LOGIN), ("COLOUR", "green-as-grass")];
     let refused = staging.ends("run staging", 2);
     assert!(refused.text().contains("LOGIN") && refused.text().contains("suite system"), "{}", refused.text());
     let ran = staging.ends_in(&variables, "run staging", 0);
@@ -99,9 +120,9 @@ fn b25_p21_an_image_that_is_not_there_ends_the_suite_at_once_as_unknown() {
     let Some(staging) = shop_with(cluster, &suite.replace("REGISTRY", node.registry())) else { return };
     staging.commit(TESTS, 2, &script("exit 0"), DEPLOYMENT);
     staging.merge(2, SERVES);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let failed = staging.ends("run staging", 1);
-    assert!(start.elapsed().as_secs() < 90, "the deadline alone ended it: {}", failed.text());
+    assert!(start.elapsed() < Duration::from_secs(90), "the deadline alone ended it: {}", failed.text());
     for told in ["did not run to its end", "pull-missing", "not proven: suite system"] {
         assert!(failed.text().contains(told), "`{told}` is not in:\n{}", failed.text());
     }
@@ -109,25 +130,16 @@ fn b25_p21_an_image_that_is_not_there_ends_the_suite_at_once_as_unknown() {
 }
 
 #[test]
-fn f2_t48_a_killed_run_leaves_a_job_without_its_login_that_the_next_run_takes_away() {
+fn t48_a_killed_run_leaves_a_job_without_its_login_that_the_next_run_takes_away() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = shop_with(cluster, SUITE) else { return };
     let variables = [("LOGIN", LOGIN), ("COLOUR", "green-as-grass")];
     staging.commit(SERVICE, 2, SERVES, DEPLOYMENT);
     staging.commit(TESTS, 2, &script("trap 'exit 1' TERM; sleep 6 & wait $!"), DEPLOYMENT);
     staging.shop.merge_dev();
-    let selector = "--selector=app.kubernetes.io/component=suite";
-    let json = |words: &[&str]| -> Value {
-        serde_json::from_str(&staging.kubectl(&[words, &[selector, "--output=json"]].concat())).unwrap()
-    };
-    let running = || json(&["get", "jobs"])["items"][0]["status"]["ready"] == 1;
-
+    let json = |words: &[&str]| json_of_suites(&staging, words);
     let mut run = staging.command(&variables, "run staging").start();
-    let start = std::time::Instant::now();
-    while !running() {
-        assert!(start.elapsed().as_secs() < 90, "the suite has not begun");
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
+    wait_for_suite(&staging, &run);
     run.kill();
     run.wait();
     let before = json(&["get", "jobs"]);
@@ -152,4 +164,70 @@ fn f2_t48_a_killed_run_leaves_a_job_without_its_login_that_the_next_run_takes_aw
         &staging.namespace,
     ]);
     gone.unwrap_err();
+}
+
+/// What suites of `ENDS` do, by their first argument.
+const DOES: &str = "trap 'exit 1' TERM; case \"$1\" in slow) echo begun; sleep 60 & wait $!;; esac";
+
+/// Each of them ends in another way that is no end of its program.
+const ENDS: &str = r#"system: { kind: container, service: shop-tests }
+  slow: { kind: container, service: shop-tests, args: [slow], deadline: 8s }
+  long: { kind: container, service: shop-tests, args: [slow], deadline: 2m }
+  big: { kind: container, service: shop-tests, resources: { requests: { cpu: "1000" } }, deadline: 5s }
+  unknown-account: { kind: container, service: shop-tests, service-account: nobody, deadline: 90s }
+  greedy: { kind: container, service: shop-tests, resources: { requests: { memory: 200Mi } }, deadline: 5s }"#;
+
+#[test]
+fn p17_p21_f22_a_suite_that_does_not_end_by_itself_is_unknown_and_is_taken_away() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = shop_with(cluster, ENDS.strip_prefix("system: ").unwrap()) else { return };
+    staging.commit(SERVICE, 2, SERVES, DEPLOYMENT);
+    staging.commit(TESTS, 2, &script(DOES), DEPLOYMENT);
+    staging.shop.merge_dev();
+    staging.ends("lock commit staging", 0);
+    // A suite needs no deployment by orchestrator, but a lock.
+    staging.ends("test run staging --suite system", 0);
+    cluster.apply(&format!(
+        "{{ apiVersion: v1, kind: ResourceQuota, metadata: {{ name: small, namespace: {} }}, spec: {{ hard: {{ requests.memory: 100Mi }} }} }}",
+        staging.namespace
+    ));
+    // With that quota a pod must say what it asks for.
+    let refused = "quota: Job";
+    for (suite, told) in [
+        ("greedy", vec!["did not end within 5 s", refused, "exceeded quota: small"]),
+        ("slow", vec!["did not end within 8 s", refused, "must specify requests.memory"]),
+    ] {
+        let ended = staging.ends(&format!("test run staging --suite {suite}"), 1);
+        for told in told {
+            assert!(ended.text().contains(told), "{suite}: `{told}` is not in:\n{}", ended.text());
+        }
+        assert_eq!(left(&staging), "", "{suite}");
+    }
+    staging.kubectl(&["delete", "resourcequota", "small"]);
+    for (suite, told) in [
+        ("slow", vec!["did not end within 8 s", "| begun"]),
+        ("big", vec!["did not end within 5 s: scheduling: Pod", "Insufficient cpu"]),
+        ("unknown-account", vec!["did not run to its end: config: Job", "serviceaccount \"nobody\" not found"]),
+    ] {
+        let ended = staging.ends(&format!("test run staging --suite {suite}"), 1);
+        for told in told {
+            assert!(ended.text().contains(told), "{suite}: `{told}` is not in:\n{}", ended.text());
+        }
+        assert_eq!(left(&staging), "", "{suite}");
+    }
+    // The whole command's deadline ends the suite before the command is cut off.
+    let late = staging.ends("--deadline 12s test run staging --suite long", 1);
+    assert!(late.text().contains("did not end within"), "{}", late.text());
+    assert_eq!(left(&staging), "");
+
+    // A signal; and meanwhile no other run may test here.
+    let run = staging.command(&[], "test run staging --suite long").start();
+    wait_for_suite(&staging, &run);
+    let busy = staging.ends("test run staging --suite system", 14);
+    assert!(busy.text().contains("`staging` is busy"), "{}", busy.text());
+    run.interrupt();
+    let interrupted = run.wait();
+    assert_eq!(interrupted.code(), Some(130), "{interrupted}");
+    assert_eq!(left(&staging), "");
+    staging.ends("test run staging --suite system", 0);
 }

@@ -191,6 +191,9 @@ impl<'a> FirstUser<'a> {
     }
 }
 
+/// The test runner: it looks at what it is given.
+const TESTS: &str = r#"echo "$0 $* of $BASE_URL"; test "$0 $* of $BASE_URL" = "--mode staging --suite system of http://shop-gateway:8080""#;
+
 /// An image that serves a page at `/`, and ends when it is told to. `edition` makes its digest its own.
 fn serves(port: u16, edition: &str) -> String {
     format!("echo {edition} > /tmp/index.html; httpd -f -p {port} -h /tmp & trap 'exit 0' TERM; wait")
@@ -206,12 +209,14 @@ fn p27_p28_p29_nine_releases_of_the_old_pipeline_are_taken_over() {
     user.shop.work_on("dev").write("deploy/gateway.env", GATEWAY_ENV);
 
     // Nine releases from tags; the tests failed, and their pod is still there. The tags move; staging sleeps.
-    let mut digests = BTreeMap::new();
+    let (mut digests, mut runner_digest) = (BTreeMap::new(), String::new());
     for (path, prefix) in OTHERS {
         let commit = user.version(path, 2);
         let (tag, _) = user.push(path, prefix, &commit, "echo the load is too high; exit 1");
         if *path == "infra/shop-test-runner" {
             user.install_by_helm_3("shop-test-runner-1764000000", "shop-test-runner", &tag);
+            let (_, new) = user.push(path, prefix, &commit, TESTS);
+            runner_digest = new;
         }
     }
     for (path, prefix, port) in SERVICES {
@@ -264,6 +269,12 @@ fn p27_p28_p29_nine_releases_of_the_old_pipeline_are_taken_over() {
         assert_eq!(user.revisions()[name], 2, "{name}");
     }
     user.ends("verify staging", 0);
+    // The locked test runner is a suite, which installs nothing and leaves nothing behind.
+    let superproject = user.shop.superproject();
+    let place = superproject.git(&["grep", "-l", "--", &runner_digest, "orchestrator/ledger", "--", "evidence"]);
+    let evidence: Value = serde_json::from_str(&superproject.git(&["show", place.trim()])).unwrap();
+    assert!(evidence.to_string().contains(r#""suite":"system","verdict":"passed""#), "{evidence}");
+    assert_eq!(user.kubectl(&["get", "job", "--selector=app.kubernetes.io/component=suite", "--output=name"]), "");
     // The old test runner is no service, and its failed pod stops no deployment.
     let runner = user.json(&["get", "pods", "--selector=app.kubernetes.io/name=shop-test-runner"]);
     assert_eq!(runner["items"][0]["status"]["phase"], "Failed");

@@ -228,7 +228,7 @@ fn b29_a_kustomization_is_rendered_by_kustomize_from_files_of_git() {
 
 /// Lets a user of the cluster do what the printed Role says, and nothing else; gives that user's kubeconfig.
 #[track_caller]
-fn with_printed_role(staging: &ClusterShop<'_>, job: &[(&str, &str)]) -> String {
+pub(crate) fn with_printed_role(staging: &ClusterShop<'_>, job: &[(&str, &str)]) -> String {
     staging.ends_in(job, "lock commit staging", 0);
     let printed = staging.ends_in(job, "permissions staging --role", 0);
     let role = printed.stdout().split("---\n").find(|document| document.contains("kind: Role\n")).unwrap();

@@ -586,6 +586,24 @@ fn refused_arguments_keep_the_format_and_name_the_command() {
 }
 
 #[test]
+fn a_suite_whose_image_no_lock_has_is_refused_before_the_merge() {
+    let suite =
+        r#"system: { kind: command, command: [./tests/check, system, "{mode}"], env: [SHOP_STATE], deadline: 1m }"#;
+    let container = "system: { kind: container, service: shop-carts, args: [\"{url}\"] }";
+    let keys = "suites: [system]\n    containers: job\n    kubeconfig: { env: SHOP_KUBECONFIG }";
+    let text = CONFIGURATION.replace(suite, container).replacen("suites: [system]", keys, 1);
+    let shop = Shop::with(&text);
+    let checked = shop.orchestrator("config check").run().expect_code(2);
+    let message = "no service is named `shop-carts`, did you mean `shop-cart`?";
+    assert!(checked.stderr().contains(message), "{checked}");
+    let number = shop.open();
+    let published = shop.ends(&format!("lock publish --pr {number}"), 20);
+    for told in [message, "uses `{url}`, and `environments.staging` has no `url:`"] {
+        assert!(published.text().contains(told), "`{told}` is not in:\n{}", published.text());
+    }
+}
+
+#[test]
 fn notes_do_not_stand_before_a_lock_on_stdout() {
     let shop = merged();
     let line = "--format github lock generate --check-pushed --rev dev";

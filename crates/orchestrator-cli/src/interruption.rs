@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orchestrator::ErrorKind;
 use process::Interrupt;
@@ -15,6 +15,9 @@ static INTERRUPT: LazyLock<Interrupt> = LazyLock::new(Interrupt::new);
 
 /// How often a waiting command looks whether it is asked to stop.
 const HEARTBEAT: Duration = Duration::from_millis(50);
+
+/// How long work may take that has to end in order.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The request that children are started with.
 pub(crate) fn interrupt() -> Interrupt {
@@ -37,9 +40,13 @@ pub(crate) fn is_requested() -> bool {
     INTERRUPT.is_requested()
 }
 
-/// Ends when a signal comes.
+/// Ends when a signal comes; where work has to end in order, once it has, or takes too long.
 pub(crate) async fn requested() {
     while !is_requested() {
+        tokio::time::sleep(HEARTBEAT).await;
+    }
+    let signalled = Instant::now();
+    while INTERRUPT.is_held() && signalled.elapsed() < PATIENCE {
         tokio::time::sleep(HEARTBEAT).await;
     }
 }

@@ -201,7 +201,7 @@ fn described(holder: &LeaseHolder) -> String {
 
 /// When a deployment stops waiting, so that there is time left to ask the cluster why and to record it before the command
 /// is cut off.
-fn before(deadline: Instant, now: Instant) -> Instant {
+pub(crate) fn before(deadline: Instant, now: Instant) -> Instant {
     let left = deadline.saturating_duration_since(now);
     now + left.saturating_sub(REPORTING.min(left / 4))
 }

@@ -41,4 +41,4 @@ pub use invocation::{Invocation, Output};
 pub use lock_model;
 pub use program::Program;
 pub use redactor::Redactor;
-pub use supervise::Interrupt;
+pub use supervise::{Held, Interrupt};

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write as _};
 use std::os::fd::AsFd as _;
 use std::process::{Child, ChildStdin, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,7 +18,20 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 /// A request to stop, shared by the one who makes it, such as a signal handler, and the programs that it ends. Clones
 /// are the same request.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt {
+    requested: Arc<AtomicBool>,
+    held: Arc<AtomicUsize>,
+}
+
+/// Work that ends in order, within seconds, once the interrupt is requested; it has ended when this is dropped.
+#[derive(Debug)]
+pub struct Held(Arc<AtomicUsize>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 impl Interrupt {
     /// A request of its own, not yet made.
@@ -28,17 +41,29 @@ impl Interrupt {
 
     /// Ends the programs; it cannot be taken back, and programs that start later end at once.
     pub fn request(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.requested.store(true, Ordering::SeqCst);
     }
 
     /// Whether any clone was [requested](Self::request).
     pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.requested.load(Ordering::SeqCst)
     }
 
     /// The flag itself, for a signal handler.
     pub fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.requested)
+    }
+
+    /// Says that work has to end in order, such as by taking away what it made elsewhere: the one who requests the
+    /// interrupt waits for that a while.
+    pub fn hold(&self) -> Held {
+        self.held.fetch_add(1, Ordering::SeqCst);
+        Held(Arc::clone(&self.held))
+    }
+
+    /// Whether some work has yet to end in order.
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::SeqCst) > 0
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use config::{ContainerSuite, Containers, Environment, Suite, SuiteImage, SuiteKind, Values};
 use lock_model::{Digest, LockedImage, ServiceName};
@@ -12,10 +13,13 @@ use secrecy::SecretString;
 
 use super::deploy::not_read;
 use super::execution::expand;
-use crate::cluster_target::ClusterPlace;
+use crate::cluster_target::{ClusterPlace, before};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::revision::Revision;
+
+/// How long a command takes to notice that nothing holds its end back.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// What a container suite is run with.
 pub(super) struct RunContainer<'a> {
@@ -39,17 +43,29 @@ impl RunContainer<'_> {
             return Err(Error::new(ErrorKind::Refused, message)
                 .hint(format!("`orchestrator policy take-over {environment}` gives it to this environment")));
         }
+        // After a signal the Job and the lease are taken away, and nothing else is done.
+        let interrupt = &self.context.surroundings.interrupt;
+        let held = interrupt.hold();
         let lease = place.lease(self.context, false, false).await?;
         let connection = namespace.connection().clone();
-        let mut run = qa::ContainerSuite::new(connection, self.identity(&place), container, self.suite.deadline);
+        // A command that is cut off could not remove the Job.
+        let now = Instant::now();
+        let left = before(self.context.deadline, now).saturating_duration_since(now);
+        let deadline = self.suite.deadline.min(left);
+        let mut run = qa::ContainerSuite::new(connection, self.identity(&place), container, deadline);
         run.redactor = self.redactor.clone();
-        run.interrupt = self.context.surroundings.interrupt.clone();
+        run.interrupt = interrupt.clone();
         run.lease = Some(Arc::clone(&lease));
         let report = qa::run(self.suite.name.as_str(), &qa::Suite::Container(Box::new(run))).await;
         if let Some(lease) = Arc::into_inner(lease)
             && let Err(error) = lease.release().await
         {
             self.context.note(format!("the lease in the cluster ends by itself, it could not be given back: {error}"));
+        }
+        drop(held);
+        if interrupt.is_requested() {
+            // The command ends here: how the suite ended is no result of it, and nothing is recorded.
+            tokio::time::sleep(ENDING).await;
         }
         Ok(report)
     }

@@ -155,3 +155,15 @@ fn programs_are_found_only_in_absolute_folders() {
     assert_eq!(error.to_string(), format!("program `{}` could not be started", tool.display()));
     assert!(std::error::Error::source(&error).unwrap().is::<std::io::Error>(), "the system's reason");
 }
+
+#[test]
+fn f22_an_interrupt_is_held_until_the_last_work_has_ended_in_order() {
+    let interrupt = Interrupt::new();
+    let (first, second) = (interrupt.hold(), interrupt.clone().hold());
+    interrupt.request();
+    assert!(interrupt.is_held());
+    drop(first);
+    assert!(interrupt.is_held());
+    drop(second);
+    assert!(!interrupt.is_held() && interrupt.is_requested());
+}

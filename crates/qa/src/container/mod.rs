@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use cluster::health::Permission;
 use cluster::{
     Awaited, ClusterError, ClusterErrorKind, Connection, Kind, LeaseKeeper, LeaseState, Object, ObjectKey, Propagation,
-    Selection, WaitOptions,
+    Selection, WaitEnd, WaitOptions,
 };
 use lock_model::Digest;
 use process::{Interrupt, Redactor};
@@ -27,6 +27,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const EARLIER: Duration = Duration::from_secs(90);
 /// How long the questions about what is over may take, and the removal of it.
 const AFTERWARDS: Duration = Duration::from_secs(15);
+/// The same for the questions where the caller has to end.
+const STOPPED: Duration = Duration::from_secs(2);
 
 /// An image that runs as a Job: exit status 0 is passed, another failed, everything else unknown.
 ///
@@ -221,7 +223,9 @@ impl ContainerSuite {
         let options = WaitOptions { time_limit, ..WaitOptions::default() };
         let outcome = self.connection.wait(&[Awaited::applied(job)], &options, self.stopped(), &|_| ()).await?;
         let verdict = outcome.verdicts.get(job.key()).cloned();
-        let asked = tokio::time::timeout(AFTERWARDS, self.traces(job, verdict.as_ref())).await;
+        // After a signal there is little time.
+        let patience = if outcome.end == WaitEnd::Stopped { STOPPED } else { AFTERWARDS };
+        let asked = tokio::time::timeout(patience, self.traces(job, verdict.as_ref())).await;
         let (pod, traces) = match asked {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => (None, vec![format!("what the Job did is not known: {error}")]),
