@@ -222,3 +222,64 @@ fn b32_what_was_planned_is_deployed_or_nothing_is() {
         assert!(refused.stderr().contains(told), "`{told}` is not in:\n{}", refused.text());
     }
 }
+
+#[test]
+fn p15_a_plan_shows_what_becomes_of_quotas_and_data_and_which_field_cannot_be_changed() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let keys = "\n  migrations: [{ match: \"services/*\", irreversible: true }]";
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm4", &["ops/shop-dashboards", SERVICE], keys) else {
+        return;
+    };
+    let quota = |pods: u32| {
+        cluster.apply(&format!(
+            "{{ apiVersion: v1, kind: ResourceQuota, metadata: {{ name: small, namespace: {} }}, spec: {{ hard: {{ pods: '{pods}' }} }} }}",
+            staging.namespace
+        ));
+        let condition = format!("--for=jsonpath={{.status.hard.pods}}={pods}");
+        staging.kubectl(&["wait", &condition, "resourcequota/small", "--timeout=60s"]);
+    };
+    let merges = |version, template: &str| {
+        staging.merge_chart(version, SERVES, template);
+        staging.ends("lock commit staging", 0);
+    };
+    let planned = || {
+        let ended = staging.ends("--format json plan staging", 0);
+        serde_json::from_str::<Value>(ended.stdout()).unwrap()["result"].clone()
+    };
+    quota(3);
+    merges(2, DEPLOYMENT);
+    let first = planned();
+    let migrations = serde_json::json!([{ "service": "shop-cart", "irreversible": true }]);
+    let pods = |used: &str, highest: &str, hard: &str| {
+        serde_json::json!({
+            "quota": "small", "resource": "pods", "hard": hard, "used": used, "highest": highest, "after": "1",
+        })
+    };
+    assert_eq!((&first["migrations"], &first["quotas"]), (&migrations, &serde_json::json!([pods("0", "1", "3")])));
+    let text = staging.ends("plan staging", 0);
+    for told in [
+        "shop-cart migrates its data, which cannot be taken back",
+        "quota small: pods 0 of 3 used, at most 1 while it is deployed, 1 afterwards",
+    ] {
+        assert!(text.stdout().contains(told), "`{told}` is not in:\n{}", text.text());
+    }
+    staging.ends("run staging", 0);
+    staging.kubectl(&["wait", "--for=jsonpath={.status.used.pods}=1", "resourcequota/small", "--timeout=60s"]);
+    assert_eq!(planned().get("migrations"), None);
+
+    // While pods are replaced, there is one more.
+    merges(3, DEPLOYMENT);
+    assert_eq!(planned()["quotas"], serde_json::json!([pods("1", "2", "3")]));
+    quota(1);
+    let mut short = pods("1", "2", "1");
+    short["missing"] = "1".into();
+    assert_eq!(planned()["quotas"], serde_json::json!([short]));
+    quota(3);
+
+    let other = DEPLOYMENT.replace("app: {{ .Release.Name }} }", "app: {{ .Release.Name }}, tier: web }");
+    merges(4, &other);
+    let refused = staging.ends("plan staging", 20);
+    for told in ["shop-cart: Deployment/shop-cart would get a field that cannot be changed", "--cascade=orphan"] {
+        assert!(refused.stderr().contains(told), "`{told}` is not in:\n{}", refused.text());
+    }
+}

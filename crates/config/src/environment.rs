@@ -81,6 +81,12 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Whether the migration of a service is irreversible; `None` where no entry of `migrations:` names it.
+    pub fn migration_of(&self, name: &ServiceName, path: &TreePath) -> Option<bool> {
+        let entries = self.migrations.iter().filter(|entry| entry.pattern.matches(name, path));
+        entries.map(|entry| entry.irreversible).reduce(|one, other| one || other)
+    }
+
     /// Whether some service is given configuration or secrets, or the cluster a login.
     pub fn has_settings(&self) -> bool {
         let lists = self.overrides.iter().flat_map(|entry| [&entry.config, &entry.secret]).flatten();

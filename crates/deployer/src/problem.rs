@@ -43,6 +43,8 @@ pub enum ProblemKind {
     Unstable,
     /// An object that the cluster would not take, or a release that helm cannot go on from there.
     Cluster,
+    /// A field that the cluster lets nobody change once the object is there.
+    ImmutableField,
     /// A field that another program owns, and that the rules do not take over.
     FieldOwner,
     /// An object that another service or a helm release has.

@@ -151,6 +151,7 @@ impl FindingKind {
             | ProblemKind::Chart
             | ProblemKind::Unstable
             | ProblemKind::Cluster
+            | ProblemKind::ImmutableField
             | ProblemKind::FieldOwner
             | ProblemKind::Owner
             | ProblemKind::Label

@@ -19,6 +19,7 @@ use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::lock_builder::{self, Scope};
 use crate::merge_plan::{Merge, plan_merge};
+use crate::plan_marks::PlanMarks;
 use crate::report::v1::{DriftReport, NotJudged, Operation, PlanReport, RunReport, VerifyReport};
 use crate::revision::Revision;
 use crate::rollback::{OnFailure, go_back_after};
@@ -109,7 +110,8 @@ async fn planned(
     }
     let planned = engine.planning();
     let saved = SavedPlan::of(&planned, &plan);
-    let mut report = PlanReport::new(&planned, Some(plan), deployable.request.not_deployed);
+    let marks = Box::pin(PlanMarks::of(context, &planned, &deployable.destination, &plan)).await;
+    let mut report = PlanReport::new(&planned, Some(plan), deployable.request.not_deployed).with_marks(marks);
     report.warnings.extend(of_edited_configuration(&context.git));
     Ok((report, saved))
 }
@@ -199,7 +201,8 @@ pub async fn plan_pull_request<'a>(
         let error = Error::new(ErrorKind::Refused, message).problems(problems);
         return Err(planned.report.hints.into_iter().fold(error, Error::hint));
     }
-    let mut report = PlanReport::new(&merge.planning(environment), planned.plan, planned.not_deployed);
+    let mut report =
+        PlanReport::new(&merge.planning(environment), planned.plan, planned.not_deployed).with_marks(planned.marks);
     report.pull_request = Some(number);
     report.not_checked = planned.report.not_checked;
     Ok(report)

@@ -228,8 +228,12 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
              helm release (`kubectl delete secret -l owner=helm,name=RELEASE`), the object stays and is taken over"
         }
         ProblemKind::Cluster => {
-            "correct the chart or manifest; an object whose field cannot be changed is deleted by hand, and a kind that is served no more \
-             is taken out of the stored release as helm's documentation says (`helm mapkubeapis`)"
+            "correct the chart or manifest; a kind that is served no more is taken out of the stored release as helm's documentation \
+             says (`helm mapkubeapis`)"
+        }
+        ProblemKind::ImmutableField => {
+            "leave the field as it is, give the object another name, or delete the object by hand before the deployment: \
+             `kubectl delete --cascade=orphan` lets its pods run on, and volumes of a PersistentVolumeClaim go with it"
         }
         ProblemKind::Label => {
             "let the chart take the label from another value than the image's tag, and give the digest in `image-values`"
@@ -309,6 +313,7 @@ mod tests {
             (ProblemKind::Chart, "target.values"),
             (ProblemKind::Unstable, "the time, chance"),
             (ProblemKind::Cluster, "correct the chart or manifest"),
+            (ProblemKind::ImmutableField, "--cascade=orphan"),
             (ProblemKind::FieldOwner, "environments.shop.conflicts"),
             (ProblemKind::Owner, "orchestrator-inventory-SERVICE"),
             (ProblemKind::Label, "image-values"),

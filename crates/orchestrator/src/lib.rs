@@ -67,6 +67,7 @@ mod names;
 mod output_file;
 mod permissions;
 mod places;
+mod plan_marks;
 mod policy;
 mod policy_found;
 pub mod pull_requests;

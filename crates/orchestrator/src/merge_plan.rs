@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::engine::{Planning, Probes, fetch_manifests, needs};
 use crate::error::{ErrorKind, Problem, Result};
 use crate::inputs::Unreadable;
+use crate::plan_marks::PlanMarks;
 use crate::policy_found::PolicyFound;
 use crate::refs_in_the_way::Branches;
 use crate::report::markdown::UnpinnedRow;
@@ -46,6 +47,8 @@ pub(crate) struct PlannedMerge {
     pub not_deployed: Vec<deployer::NotDeployed>,
     /// The plan against what is deployed now; none where there is a problem, or content could not be read.
     pub plan: Option<Plan>,
+    /// What reviewers should know of that plan.
+    pub marks: PlanMarks,
 }
 
 impl<'a> Merge<'a> {
@@ -115,6 +118,10 @@ pub(crate) async fn plan_merge(
             let names: Vec<String> = needs.variables.keys().map(|name| format!("`{name}`")).collect();
             findings.open("", format!("variables of the job that deploys: {}", names.join(", ")));
         }
+        let marks = match (&draft, &plan) {
+            (Some(draft), Some(plan)) => Box::pin(PlanMarks::of(context, &planning, &draft.destination, plan)).await,
+            (Some(_) | None, _) => PlanMarks::default(),
+        };
         let request = draft.map(|draft| draft.request);
         plans.push(PlannedMerge {
             report: MergePlan {
@@ -123,6 +130,9 @@ pub(crate) async fn plan_merge(
                 verdict: if findings.problems.is_empty() { PlanVerdict::Deploys } else { PlanVerdict::Refused },
                 services: request.as_ref().map_or(0, |request| request.services.len()),
                 changes: plan.as_ref().map(|plan| plan.changes.len()),
+                quotas: marks.quotas.clone(),
+                migrations: marks.migrations.clone(),
+                marked: marks.objects.clone(),
                 problems: SharedProblem::join(findings.problems),
                 hints: findings.hints.into_iter().collect(),
                 not_checked: SharedProblem::join(findings.not_checked),
@@ -130,6 +140,7 @@ pub(crate) async fn plan_merge(
             unpinned,
             not_deployed: request.map(|request| request.not_deployed).unwrap_or_default(),
             plan,
+            marks,
         });
     }
     Ok(plans)

@@ -68,10 +68,30 @@ impl Shortage {
     }
 }
 
+/// What a deployment does to one resource of a quota.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QuotaEffect {
+    /// The name of the quota.
+    pub quota: String,
+    /// As the quota names it: `limits.memory`.
+    pub resource: String,
+    /// What the quota allows.
+    pub hard: Amount,
+    /// What is used now.
+    pub used: Amount,
+    /// What is used at the highest moment of the deployment.
+    pub highest: Amount,
+    /// What is used once all waves are done and replaced pods are gone.
+    pub after: Amount,
+}
+
 /// What is known of the room for a deployment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Headroom {
+    /// What becomes of each resource that the deployment needs for a time or lets go, by quota.
+    pub effects: Vec<QuotaEffect>,
     /// What does not fit, by quota, resource and wave.
     pub shortages: Vec<Shortage>,
     /// What could not be computed, so that it does not count as fitting.
@@ -106,6 +126,7 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
         let mut settled = Amounts::new();
         let waves: BTreeSet<_> = demands.iter().map(|demand| demand.wave).collect();
         let mut short: BTreeSet<&str> = BTreeSet::new();
+        let mut highest = Amounts::new();
         for wave in waves {
             let mut services: BTreeMap<String, Amounts> = BTreeMap::new();
             let mut after = Amounts::new();
@@ -124,6 +145,8 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
                 let lasting = amount(&settled) + amount(&after);
                 let hard = quota.hard.get(resource).copied().unwrap_or_default();
                 let needed = of_services.values().fold(amount(&settled), |sum, amount| sum + *amount);
+                let moment = highest.entry(resource.clone()).or_default();
+                *moment = needed.max(*moment);
                 // The first wave that does not fit is the one to look at.
                 if !of_services.is_empty() && needed > *free && short.insert(resource) {
                     let (quota, resource, services) = (quota.name.clone(), resource.clone(), of_services);
@@ -132,6 +155,16 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
                 }
             }
             add(&mut settled, &after);
+        }
+        for (resource, needed) in highest {
+            let amount = |amounts: &Amounts| amounts.get(&resource).copied().unwrap_or_default();
+            let (hard, lasting) = (amount(&quota.hard), amount(&settled));
+            let used = hard - amount(&quota.free);
+            if needed > Amount::default() || lasting != Amount::default() {
+                let quota = quota.name.clone();
+                let (highest, after) = (used + needed, used + lasting);
+                report.effects.push(QuotaEffect { quota, resource, hard, used, highest, after });
+            }
         }
     }
     report

@@ -9,27 +9,37 @@ use crate::object::{Kind, Object};
 impl Connection {
     /// Whether every quota of a namespace has room for what is deployed, at its highest moment.
     pub async fn quota_health(&self, namespace: &str, demands: &[Demand<'_>]) -> HealthAnswer {
-        let (quotas, limits) = tokio::join!(self.of_namespace("ResourceQuota", namespace), self.limits(namespace));
-        let quotas = match quotas {
-            Ok(quotas) => quotas,
-            Err(error) => {
-                return HealthAnswer::of_error(&error, &format!("list resourcequotas in namespace `{namespace}`"));
+        match self.headroom(namespace, demands).await {
+            Ok(Some(report)) => judge_quota(&report),
+            Ok(None) => HealthAnswer::Healthy(format!("namespace `{namespace}` has no quota")),
+            Err((resource, error)) => {
+                HealthAnswer::of_error(&error, &format!("list {resource} in namespace `{namespace}`"))
             }
-        };
-        if quotas.is_empty() {
-            return HealthAnswer::Healthy(format!("namespace `{namespace}` has no quota"));
         }
-        let limit_ranges = match limits {
-            Ok(limits) => limits,
-            Err(error) => {
-                return HealthAnswer::of_error(&error, &format!("list limitranges in namespace `{namespace}`"));
-            }
-        };
+    }
+
+    /// What the quotas of a namespace have, and what a deployment needs of them; nothing where there is no quota.
+    pub async fn quota_headroom(&self, namespace: &str, demands: &[Demand<'_>]) -> Result<Headroom, ClusterError> {
+        let found = self.headroom(namespace, demands).await;
+        found.map(Option::unwrap_or_default).map_err(|(_resource, error)| error)
+    }
+
+    /// An error comes with the resource that could not be listed.
+    async fn headroom(
+        &self,
+        namespace: &str,
+        demands: &[Demand<'_>],
+    ) -> Result<Option<Headroom>, (&'static str, ClusterError)> {
+        let (quotas, limits) = tokio::join!(self.of_namespace("ResourceQuota", namespace), self.limits(namespace));
+        let quotas = quotas.map_err(|error| ("resourcequotas", error))?;
+        if quotas.is_empty() {
+            return Ok(None);
+        }
+        let limit_ranges = limits.map_err(|error| ("limitranges", error))?;
         // Without the right to list nodes, a new DaemonSet counts as one pod.
         let nodes = self.list(&Kind::new("v1", "Node"), None, &Selection::default()).await;
         let nodes = nodes.map_or(1, |nodes| i64::try_from(nodes.len()).unwrap_or(i64::MAX));
-        let report = headroom(demands, &Bounds { quotas: &quotas, limit_ranges: &limit_ranges, nodes });
-        judge_quota(&report)
+        Ok(Some(headroom(demands, &Bounds { quotas: &quotas, limit_ranges: &limit_ranges, nodes })))
     }
 
     /// Whether the nodes have room for the pods that come.

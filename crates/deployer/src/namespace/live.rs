@@ -72,8 +72,14 @@ pub(crate) async fn compare(
                 live.objects.insert(id, (after, before));
             }
             Answer::Refused(error) => {
-                let message = format!("the cluster would not take {id}: {}", error.kind());
-                live.problems.push(DeployProblem::new(ProblemKind::Cluster, message).service(&service));
+                let reason = error.kind().to_string();
+                let problem = if is_immutable(&reason) {
+                    let message = format!("{id} would get a field that cannot be changed: {reason}");
+                    DeployProblem::new(ProblemKind::ImmutableField, message)
+                } else {
+                    DeployProblem::new(ProblemKind::Cluster, format!("the cluster would not take {id}: {reason}"))
+                };
+                live.problems.push(problem.service(&service));
             }
         }
     }
@@ -118,6 +124,20 @@ async fn ask(connection: &Connection, namespace: &str, object: Map<String, Value
     Ok(Answer::Taken(Box::new((after, live))))
 }
 
+/// What the API server says about fields that stay as they were made: each kind has words of its own.
+const IMMUTABLE: [&str; 6] = [
+    "immutable",
+    "may not change once set",
+    "updates to statefulset spec for fields other than",
+    "updates to parameters are forbidden",
+    "updates to provisioner are forbidden",
+    "cannot change roleRef",
+];
+
+pub(crate) fn is_immutable(reason: &str) -> bool {
+    IMMUTABLE.iter().any(|words| reason.contains(words))
+}
+
 /// An object that the cluster does not take is a finding; a cluster that gives no answer is an error.
 fn refused(error: ClusterError) -> Result<Answer, DeployError> {
     match error.kind() {
@@ -156,4 +176,28 @@ pub(crate) async fn unserved_kinds(
     });
     let unserved = kinds.filter(|kind| discovery.resource(kind).is_none() && !discovery.is_stale(&kind.group));
     Ok(unserved.map(|kind| format!("{} ({})", kind.kind, kind.api_version())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_immutable;
+
+    /// As API servers of version 1.35 say it.
+    #[test]
+    fn fields_that_cannot_be_changed_are_told_from_others_that_are_refused() {
+        for reason in [
+            "Deployment.apps \"cart\" is invalid: spec.selector: Invalid value: {\"matchLabels\":{}}: field is immutable",
+            "Service \"cart\" is invalid: spec.clusterIPs[0]: Invalid value: [\"10.0.0.1\"]: may not change once set",
+            "StatefulSet.apps \"db\" is invalid: spec: Forbidden: updates to statefulset spec for fields other than 'replicas' \
+             are forbidden",
+            "PersistentVolumeClaim \"db\" is invalid: spec: Forbidden: spec is immutable after creation except resources.requests",
+            "StorageClass.storage.k8s.io \"fast\" is invalid: parameters: Forbidden: updates to parameters are forbidden.",
+            "RoleBinding.rbac.authorization.k8s.io \"a\" is invalid: roleRef: Invalid value: {}: cannot change roleRef",
+        ] {
+            assert!(is_immutable(reason), "{reason}");
+        }
+        assert!(!is_immutable(
+            "Deployment.apps \"cart\" is invalid: spec.replicas: must be greater than or equal to 0"
+        ));
+    }
 }

@@ -103,8 +103,7 @@ fn migration(context: &Context, environment: &Environment, name: &ServiceName, s
         Deployment::Deploy(_) | Deployment::NotDeployed { .. } => {}
         Deployment::LockedOnly { .. } => return None,
     }
-    let meant = environment.migrations.iter().filter(|entry| entry.pattern.matches(name, &service.path));
-    meant.map(|entry| entry.irreversible).reduce(|one, other| one || other)
+    environment.migration_of(name, &service.path)
 }
 
 /// Refuses to go back behind an irreversible migration unless it is accepted. Gives what to warn of.

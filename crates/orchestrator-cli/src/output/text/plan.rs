@@ -23,6 +23,13 @@ impl Text for PlanReport {
             Some(_) => services(&self.services),
             None => "what would change there is not known\n".into(),
         };
+        for migration in &self.migrations {
+            text += Page::item(0, Tone::Doubtful, migration.sentence());
+        }
+        for quota in &self.quotas {
+            let tone = if quota.missing.is_some() { Tone::Bad } else { Tone::Quiet };
+            text += Page::item(0, tone, quota.sentence());
+        }
         for skipped in &self.not_deployed {
             text += format!("not deployed: {} ({})\n", skipped.service, skipped.reason);
         }

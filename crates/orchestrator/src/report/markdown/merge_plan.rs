@@ -21,6 +21,17 @@ pub(super) fn merge_plans(plans: &[MergePlan]) -> String {
         format!("**{}** {what}", escape_markdown(plan.environment.as_str()))
     };
     let mut text = list(&plans.iter().map(environment).collect::<Vec<_>>());
+    for plan in plans {
+        let marks = plan.marks();
+        if marks.is_empty() {
+            continue;
+        }
+        let mut items: Vec<String> = marks.iter().take(LISTED).map(|mark| escape_markdown(mark)).collect();
+        if let Some(more) = marks.len().checked_sub(LISTED).filter(|more| *more > 0) {
+            items.push(format!("and {more} more"));
+        }
+        text = format!("{text}\nTo look at in {}:\n\n{}", escape_markdown(plan.environment.as_str()), list(&items));
+    }
     for (is_problem, heading) in [(true, "Problems:"), (false, "Not checked:")] {
         let found: Vec<PlanFinding<'_>> =
             MergePlan::findings(plans).into_iter().filter(|one| one.is_problem == is_problem).collect();
@@ -64,4 +75,55 @@ fn item(found: &PlanFinding<'_>) -> String {
     let mut lines = vec![format!("{who}: {}", escape_markdown(&found.what.message))];
     lines.extend(found.what.details.iter().map(|detail| format!("  - {}", escape_markdown(detail))));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::v1::{MarkedObject, PlannedMigration, QuotaUse};
+
+    use super::*;
+
+    #[test]
+    fn what_to_look_at_is_listed_and_a_quota_that_is_too_small_comes_first() {
+        let quota = |resource: &str, missing: Option<&str>| QuotaUse {
+            quota: "small".to_owned(),
+            resource: resource.to_owned(),
+            hard: "1".to_owned(),
+            used: "1".to_owned(),
+            highest: "2".to_owned(),
+            after: "1".to_owned(),
+            missing: missing.map(str::to_owned),
+        };
+        let plan = MergePlan {
+            environment: "staging".parse().unwrap(),
+            decides: true,
+            verdict: PlanVerdict::Deploys,
+            services: 2,
+            changes: Some(1),
+            quotas: vec![quota("cpu", None), quota("pods", Some("1"))],
+            migrations: vec![PlannedMigration { service: "shop-cart".parse().unwrap(), irreversible: true }],
+            marked: vec![MarkedObject {
+                service: "shop-pay".parse().unwrap(),
+                object: "ConfigMap/pay".to_owned(),
+                risks: vec![deployer::Risk::Deletion],
+            }],
+            problems: Vec::new(),
+            hints: Vec::new(),
+            not_checked: Vec::new(),
+        };
+        assert_eq!(
+            merge_plans(std::slice::from_ref(&plan)),
+            "- **staging** deploys 2 services; 1 file changes
+
+To look at in staging:
+
+- quota small: pods 1 of 1 used, at most 2 while it is deployed, 1 afterwards, 1 missing
+- shop-cart migrates its data, which cannot be taken back
+- shop-pay: ConfigMap/pay is deleted
+- quota small: cpu 1 of 1 used, at most 2 while it is deployed, 1 afterwards
+"
+        );
+        let nothing = MergePlan { quotas: Vec::new(), migrations: Vec::new(), marked: Vec::new(), ..plan };
+        assert_eq!(merge_plans(&[nothing]), "- **staging** deploys 2 services; 1 file changes\n");
+    }
 }

@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::merge_plan::SharedProblem;
+use super::plan_marks::{PlannedMigration, QuotaUse};
 use super::verdict::{NotJudged, Report, Verdict};
 use crate::engine::Planning;
+use crate::plan_marks::PlanMarks;
 use crate::unpinned_images;
 
 /// `plan`.
@@ -32,6 +34,12 @@ pub struct PlanReport {
     /// equal values in one namespace. Absent for the target `render`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<deployer::ServiceChanges>,
+    /// What becomes of each quota of the namespace that the deployment needs something of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<QuotaUse>,
+    /// The services that get another version and that `migrations:` names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<PlannedMigration>,
     /// Images that the lock does not pin.
     pub unpinned: Vec<deployer::UnpinnedImage>,
     /// Locked services that the environment does not deploy.
@@ -68,6 +76,8 @@ impl PlanReport {
             plan: digest,
             changes,
             services,
+            quotas: Vec::new(),
+            migrations: Vec::new(),
             warnings: unpinned.iter().map(unpinned_images::warning).chain(notes).chain(missing).collect(),
             unpinned,
             not_deployed: not_deployed.into_iter().map(skipped).collect(),
@@ -75,6 +85,12 @@ impl PlanReport {
             not_checked: Vec::new(),
             saved: None,
         }
+    }
+
+    pub(crate) fn with_marks(self, marks: PlanMarks) -> Self {
+        let PlanMarks { quotas, migrations, objects: _, unknown } = marks;
+        let warnings = self.warnings.into_iter().chain(unknown).collect();
+        Self { quotas, migrations, warnings, ..self }
     }
 }
 

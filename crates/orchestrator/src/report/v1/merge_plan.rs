@@ -4,6 +4,7 @@ use lock_model::EnvironmentName;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::plan_marks::{MarkedObject, PlannedMigration, QuotaUse};
 use crate::error::Problem;
 
 /// What merging a pull request would deploy to one environment, once its turn comes.
@@ -21,6 +22,15 @@ pub struct MergePlan {
     /// How many files of its target would change; absent where that could not be compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<usize>,
+    /// What becomes of each quota of its namespace that it needs something of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<QuotaUse>,
+    /// The services that get another version and that its `migrations:` names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<PlannedMigration>,
+    /// Objects whose change needs a second look.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marked: Vec<MarkedObject>,
     /// Why it would be refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<SharedProblem>,
@@ -131,6 +141,16 @@ impl MergePlan {
             }
         }
         found
+    }
+
+    /// What reviewers should look at, a sentence each: quotas that are too small come first.
+    pub fn marks(&self) -> Vec<String> {
+        let (short, others): (Vec<&QuotaUse>, Vec<&QuotaUse>) =
+            self.quotas.iter().partition(|one| one.missing.is_some());
+        let quotas = |list: Vec<&QuotaUse>| list.into_iter().map(QuotaUse::sentence).collect::<Vec<_>>();
+        let migrations = self.migrations.iter().map(PlannedMigration::sentence);
+        let objects = self.marked.iter().map(MarkedObject::sentence);
+        quotas(short).into_iter().chain(migrations).chain(objects).chain(quotas(others)).collect()
     }
 
     /// Why a merge should not go on: the environment of the target branch would refuse what it gives.

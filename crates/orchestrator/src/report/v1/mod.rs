@@ -16,6 +16,7 @@ mod inputs;
 mod lock;
 mod merge_plan;
 mod permissions;
+mod plan_marks;
 mod policy;
 mod pull_requests;
 mod pushed;
@@ -49,6 +50,7 @@ pub use lock::{
 };
 pub use merge_plan::{MergePlan, PlanFinding, PlanVerdict, SharedProblem};
 pub use permissions::{NamespaceRole, PermissionsReport, Rule};
+pub use plan_marks::{MarkedObject, PlannedMigration, QuotaUse};
 pub use policy::{PolicyAcceptReport, PolicyReport};
 pub(crate) use pull_requests::review_word;
 pub use pull_requests::{
