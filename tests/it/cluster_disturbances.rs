@@ -243,3 +243,43 @@ fn b42_f6_a_lease_that_is_broken_is_recorded_and_its_holder_stops() {
     tells(&staging.ends("run staging --break-lease --reason again", 0), &["nothing is broken"]);
     assert_eq!(staging.shop.records().len(), records);
 }
+
+/// No node takes the pods of this version.
+const NOWHERE: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: { name: shop-cart }
+spec:
+  selector: { matchLabels: { app: shop-cart } }
+  template:
+    metadata: { labels: { app: shop-cart } }
+    spec:
+      nodeSelector: { disk: fast }
+      containers: [{ name: app, image: "IMAGE:latest" }]
+"#;
+
+/// A fix need not wait until a deployment that fails has found that out; one that is merely slow is waited for.
+#[test]
+fn b24_a_newer_release_ends_the_wait_for_one_that_is_failing_and_not_for_one_that_is_slow() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() {
+        return;
+    }
+    let Some(staging) = shop(cluster, SERVES_LATER) else { return };
+    // Slow, and nothing is wrong.
+    let slow = staging.command(&[], "run staging").start();
+    slow.wait_for("writing ");
+    staging.commit_files(SERVICE, 3, SERVES, &[("cluster/app.yaml", NOWHERE)]);
+    staging.shop.merge_dev();
+    slow.wait().expect_code(0);
+
+    let begin = Instant::now();
+    let failing = staging.command(&[], "run staging --on-failure rollback").start();
+    failing.wait_for("writing ");
+    staging.merge(4, SERVES);
+    let ended = failing.wait().expect_code(21);
+    tells(&ended, &["superseded by commit ", "scheduling: Pod ", "`orchestrator run` deploys it"]);
+    assert!(begin.elapsed() < Duration::from_secs(80), "{:?}: {}", begin.elapsed(), ended.text());
+    // Nothing holds the environment.
+    staging.ends("run staging", 0);
+    staging.ends("verify staging", 0);
+}

@@ -67,6 +67,16 @@ pub enum DeployError {
         /// What is not ready, and why.
         dossier: Box<Dossier>,
     },
+    /// What was installed is failing, and a newer release waits for the environment.
+    #[error("{subject} is not ready, and superseded by {newer}")]
+    Superseded {
+        /// The part.
+        subject: String,
+        /// The newer release.
+        newer: String,
+        /// What is not ready, and why.
+        dossier: Box<Dossier>,
+    },
     /// The configuration that a release had is gone; nothing was changed.
     #[error("{subject} is gone: {reason}")]
     ConfigurationGone {
@@ -103,7 +113,7 @@ impl DeployError {
     /// What is known of a deployment that did not come through.
     pub fn dossier(&self) -> Option<&Dossier> {
         match self {
-            Self::NotReady { dossier, .. } => Some(dossier),
+            Self::NotReady { dossier, .. } | Self::Superseded { dossier, .. } => Some(dossier),
             Self::NotDeployed { dossier, .. } => dossier.as_deref(),
             Self::Problems(_)
             | Self::Moved { .. }
@@ -120,7 +130,7 @@ impl DeployError {
     /// Adds which services were changed and which were not, where there is a dossier.
     pub(crate) fn with_progress(mut self, changed: &[ServiceName], untouched: &[ServiceName]) -> Self {
         let dossier = match &mut self {
-            Self::NotReady { dossier, .. } => Some(dossier),
+            Self::NotReady { dossier, .. } | Self::Superseded { dossier, .. } => Some(dossier),
             Self::NotDeployed { dossier, .. } => Some(dossier.get_or_insert_default()),
             _ => None,
         };
@@ -144,7 +154,8 @@ impl DeployError {
             | Self::Program { .. }
             | Self::PlanMoved { .. }
             | Self::NotDeployed { .. }
-            | Self::NotReady { .. } => ErrorClass::Invalid,
+            | Self::NotReady { .. }
+            | Self::Superseded { .. } => ErrorClass::Invalid,
             Self::Failed { class, .. } => *class,
         }
     }

@@ -11,7 +11,7 @@ use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
 use config::{ClusterNamespace, Config, Environment, GroupKind, KubeconfigEncoding, ReadyCondition};
 use deployer::ProgramSearch;
 use deployer::apply::ConflictRule;
-use deployer::{ApplyTarget, DeployError, EnvironmentNamespace, HelmTarget, LeftLease};
+use deployer::{ApplyTarget, DeployError, EnvironmentNamespace, HelmTarget, LeftLease, Superseding};
 use lock_model::{EnvironmentName, ErrorClass, Timestamp};
 
 use crate::context::Context;
@@ -72,14 +72,21 @@ impl ClusterPlace {
         context: &Workspace,
         conflicts: ConflictRule,
         lease: Option<&Arc<LeaseKeeper>>,
+        superseding: Superseding,
     ) -> Result<ApplyTarget> {
-        Ok(ApplyTarget::new(program_search(context), leased(self.open(context).await?, lease), conflicts))
+        let namespace = leased(self.open(context).await?, lease).with_superseding(superseding);
+        Ok(ApplyTarget::new(program_search(context), namespace, conflicts))
     }
 
     /// Opens the namespace for helm.
-    pub(crate) async fn helm(&self, context: &Workspace, lease: Option<&Arc<LeaseKeeper>>) -> Result<HelmTarget> {
+    pub(crate) async fn helm(
+        &self,
+        context: &Workspace,
+        lease: Option<&Arc<LeaseKeeper>>,
+        superseding: Superseding,
+    ) -> Result<HelmTarget> {
         let kubeconfig = self.kubeconfig(context)?;
-        let namespace = leased(self.open_with(context, &kubeconfig).await?, lease);
+        let namespace = leased(self.open_with(context, &kubeconfig).await?, lease).with_superseding(superseding);
         Ok(HelmTarget::new(program_search(context), &kubeconfig, namespace))
     }
 

@@ -237,7 +237,9 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
         Ok(stopped) => Ok(engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped)),
         Err(error) => {
             drop(lease);
-            Err(Box::pin(go_back_after(context, &request.environment, request.on_failure, error)).await)
+            // Going back would hold the environment, which the newer release waits for.
+            let on_failure = if engine.superseded { OnFailure::Stop } else { request.on_failure };
+            Err(Box::pin(go_back_after(context, &request.environment, on_failure, error)).await)
         }
     }
 }

@@ -73,6 +73,9 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
             "correct it in a change of its own, or `orchestrator rollback`; the same command goes on from here"
                 .to_owned(),
         ),
+        DeployError::Superseded { .. } => {
+            Some("the newer release need not wait any longer: `orchestrator run` deploys it".to_owned())
+        }
         DeployError::NotDeployed { .. } | DeployError::Problems(_) | DeployError::Unusable { .. } => None,
         _ => None,
     }

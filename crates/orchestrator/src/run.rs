@@ -98,7 +98,9 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
         Ok(stopped) => Ok(engine.into_report(Operation::Run, request.revision.as_deref(), stopped)),
         Err(error) => {
             drop(lease);
-            Err(Box::pin(go_back_after(context, &name, request.on_failure, error)).await)
+            // Going back would hold the environment, which the newer release waits for.
+            let on_failure = if engine.superseded { OnFailure::Stop } else { request.on_failure };
+            Err(Box::pin(go_back_after(context, &name, on_failure, error)).await)
         }
     }
 }

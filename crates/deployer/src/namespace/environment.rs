@@ -15,6 +15,7 @@ use process::{Interrupt, Redactor};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::jobs::{AwaitedJobs, JobsByLabel};
+use super::superseding::Superseding;
 use super::wait::requested;
 use crate::error::DeployError;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
@@ -31,6 +32,7 @@ pub struct EnvironmentNamespace {
     /// Ends what is under way when it is requested.
     pub(crate) interrupt: Interrupt,
     pub(super) lease: Option<Arc<LeaseKeeper>>,
+    pub(super) superseding: Superseding,
     /// What is asked of kinds beyond what Kubernetes defines.
     pub(super) rules: Rules,
     /// Masks what containers print of secrets that are known here.
@@ -107,7 +109,8 @@ impl EnvironmentNamespace {
         for secret in kubeconfig.secrets() {
             redactor.add(secret.expose_secret());
         }
-        Ok(Self { connection, name, deadline, interrupt, lease: None, rules: Rules::default(), redactor, repository })
+        let (lease, rules, superseding) = (None, Rules::default(), Superseding::default());
+        Ok(Self { connection, name, deadline, interrupt, lease, superseding, rules, redactor, repository })
     }
 
     /// Masks these secrets as well in what containers print.
@@ -124,6 +127,12 @@ impl EnvironmentNamespace {
     pub fn with_ready(mut self, required: BTreeMap<(String, String), RequiredCondition>) -> Self {
         self.rules.required = required;
         self
+    }
+
+    /// Ends a wait for objects that are failing once a newer release is there.
+    #[must_use]
+    pub fn with_superseding(self, superseding: Superseding) -> Self {
+        Self { superseding, ..self }
     }
 
     /// Writes only while a lease is held, which [`lease`](Self::lease) gives.

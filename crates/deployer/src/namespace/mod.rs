@@ -15,6 +15,7 @@ mod live;
 mod objects;
 mod rendering;
 mod running;
+mod superseding;
 mod wait;
 
 pub(crate) use at_once::{AT_ONCE, at_most, at_once};
@@ -33,4 +34,5 @@ pub(crate) use objects::live_objects;
 pub(crate) use rendering::Rendering;
 pub use running::RunningContainer;
 pub(crate) use running::running;
+pub use superseding::Superseding;
 pub(crate) use wait::Expected;

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use cluster::{Awaited, LeaseState, WaitEnd, WaitOptions};
+use cluster::{Awaited, LeaseState, WaitEnd, WaitEvent, WaitOptions};
 use lock_model::ServiceName;
 use process::Interrupt;
 
 use super::environment::EnvironmentNamespace;
+use super::superseding::Trouble;
 use crate::error::DeployError;
 
 /// The time between two looks at whether the caller wants to stop.
@@ -35,8 +36,21 @@ impl EnvironmentNamespace {
         let awaited: Vec<Awaited> = expected.iter().map(|expected| expected.awaited.clone()).collect();
         let time_limit = deadline.saturating_duration_since(Instant::now());
         let options = WaitOptions { time_limit, rules: self.rules.clone(), ..WaitOptions::default() };
-        let outcome = self.connection.wait(&awaited, &options, requested(&self.interrupt), &|_| ()).await?;
-        let why = match outcome.end {
+        let trouble = Trouble::default();
+        let events = |event: WaitEvent<'_>| {
+            if let WaitEvent::Judged { object, verdict } = event {
+                trouble.judged(object, verdict, Instant::now());
+            }
+        };
+        let stop = async {
+            tokio::select! {
+                () = requested(&self.interrupt) => {}
+                () = self.superseded(&trouble) => {}
+            }
+        };
+        let outcome = self.connection.wait(&awaited, &options, stop, &events).await?;
+        let outcome_end = outcome.end;
+        let why = match outcome_end {
             WaitEnd::Ready => return Ok(()),
             WaitEnd::Nothing => "there is nothing to wait for".to_owned(),
             WaitEnd::Failed => "it does not become ready".to_owned(),
@@ -47,7 +61,18 @@ impl EnvironmentNamespace {
         let first = dossier.failures.first().map(|failure| &failure.service);
         let subject = first.and_then(|first| expected.iter().find(|expected| expected.service == *first));
         let subject = subject.map_or_else(|| self.subject(), |expected| expected.subject.clone());
-        Err(DeployError::NotReady { subject, reason: why, dossier: Box::new(dossier) })
+        let dossier = Box::new(dossier);
+        match self.superseding.newer().filter(|_| outcome_end == WaitEnd::Stopped && !self.interrupt.is_requested()) {
+            Some(newer) => Err(DeployError::Superseded { subject, newer: newer.to_owned(), dossier }),
+            None => Err(DeployError::NotReady { subject, reason: why, dossier }),
+        }
+    }
+
+    /// Ends once objects are failing and a newer release is there.
+    async fn superseded(&self, trouble: &Trouble) {
+        while self.superseding.newer().is_none() || !trouble.is_failing(Instant::now()) {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Gives a wave time before the next one.

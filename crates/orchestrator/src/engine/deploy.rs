@@ -9,7 +9,8 @@ use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
 use deployer::render::{BranchChange, RenderApplied, RenderPlan};
 use deployer::{
     AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployProblems, DeployRequest, DeployService, Dossier,
-    Failure, ForeignFields, OccupiedPlace, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Target,
+    Failure, ForeignFields, OccupiedPlace, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Superseding,
+    Target,
 };
 use lock_model::{BranchName, ServiceName, Timestamp};
 use promotion::attempts::Fence;
@@ -35,6 +36,8 @@ pub(crate) struct Deployable {
     pub unread: Vec<Unreadable>,
     /// The known ways to give the charts of services their images.
     pub styles: BTreeMap<ServiceName, Vec<ImageStyle>>,
+    /// Whether a newer release waits for the environment.
+    pub superseding: Superseding,
 }
 
 /// Where an environment is deployed to.
@@ -82,9 +85,9 @@ impl Deployable {
                     None => target,
                 }))
             }
-            Destination::Helm(place) => place.helm(context, lease).await.map(Target::Helm),
+            Destination::Helm(place) => place.helm(context, lease, self.superseding.clone()).await.map(Target::Helm),
             Destination::Apply(place, conflicts) => {
-                place.apply(context, conflicts.clone(), lease).await.map(Target::Apply)
+                place.apply(context, conflicts.clone(), lease, self.superseding.clone()).await.map(Target::Apply)
             }
         }
     }
@@ -330,7 +333,9 @@ fn not_stored(error: DeployError) -> Error {
 fn not_installed(error: DeployError, lease: Option<LeaseState>, request: &DeployRequest) -> Error {
     let kind = match &error {
         DeployError::PlanMoved { .. } => Some(ErrorKind::Refused),
-        DeployError::NotDeployed { .. } | DeployError::NotReady { .. } => Some(ErrorKind::Deploy),
+        DeployError::NotDeployed { .. } | DeployError::NotReady { .. } | DeployError::Superseded { .. } => {
+            Some(ErrorKind::Deploy)
+        }
         _ => None,
     };
     let context = "the deployment is not complete";

@@ -12,6 +12,7 @@ mod image_styles;
 mod lock_commit;
 mod merged_locks;
 mod needs;
+mod newer_release;
 mod people;
 mod planning;
 mod preflight;
@@ -82,6 +83,8 @@ pub(crate) struct Engine<'a> {
     planned: Option<Plan>,
     /// Whether the lease of the cluster is taken from any run that has it.
     pub breaks_lease: bool,
+    /// Whether the deployment ended for a newer release.
+    pub superseded: bool,
     /// The plan that has to be deployed, where a caller has one.
     pub saved: Option<Box<SavedPlan>>,
     /// What the newest proof rests on.
@@ -163,6 +166,7 @@ impl<'a> Engine<'a> {
             deploys: false,
             planned: None,
             breaks_lease: false,
+            superseded: false,
             saved: None,
             verified: ProofLevel::Stored,
             findings: None,

@@ -11,7 +11,7 @@ use deployer::apply::ConflictRule;
 use deployer::settings::{Part, config_name, secret_name};
 use deployer::{
     AwaitedJobs, DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace,
-    RemovedServiceRule, UnpinnedImageRule, Wave,
+    RemovedServiceRule, Superseding, UnpinnedImageRule, Wave,
 };
 use git::GitOptions;
 use ledger::Ledger;
@@ -173,7 +173,7 @@ impl Planning<'_> {
             request.other_images.extend(pin(service));
             request.not_deployed.push(NotDeployed { name: name.clone(), reason });
         }
-        Ok(Deployable { request, destination, expired, unread, styles })
+        Ok(Deployable { request, destination, expired, unread, styles, superseding: Superseding::default() })
     }
 
     fn cluster_place(&self) -> Result<ClusterPlace> {

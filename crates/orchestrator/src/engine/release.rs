@@ -127,7 +127,12 @@ impl Engine<'_> {
     pub(super) async fn deploy(&mut self, prepared: Prepared, number: u64) -> Result<StepOutcome> {
         let Prepared { deployable, plan, lease } = prepared;
         let fence = attempts::fence(self.store.ledger(), &self.environment.name, number);
-        let applied = deployable.apply(self.context, &plan, self.now(), number, fence, lease.as_ref()).await;
+        let applying = deployable.apply(self.context, &plan, self.now(), number, fence, lease.as_ref());
+        let applied = tokio::select! {
+            applied = applying => applied,
+            never = self.watch_for_newer(&deployable.superseding) => match never {},
+        };
+        self.superseded = applied.is_err() && deployable.superseding.newer().is_some();
         let taken = match &lease {
             Some(lease) => matches!(lease.state(), LeaseState::Held) && lease.is_taken().await.unwrap_or(false),
             None => false,
