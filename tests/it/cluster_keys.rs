@@ -5,7 +5,7 @@ use test_support::Cluster;
 use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE, SERVICE_OF_CART};
 use crate::shop::{Shop, wait_until};
 
-const WEB: &str = "services/shop-web";
+pub(crate) const WEB: &str = "services/shop-web";
 
 const SETTINGS: &str = r#"target: { kind: apply, source: "{path}/cluster" }
   config: [{ env: "{NAME}_CONFIG", format: dotenv }]
@@ -18,7 +18,7 @@ echo fine
 "#;
 
 /// A workload without settings; `NAME` is its service.
-const PLAIN: &str = r#"apiVersion: apps/v1
+pub(crate) const PLAIN: &str = r#"apiVersion: apps/v1
 kind: Deployment
 metadata: { name: NAME }
 spec:
@@ -321,7 +321,7 @@ fn d1_an_unpinned_image_of_a_test_hook_refuses_a_deployment_before_it_begins() {
 
 impl ClusterShop<'_> {
     /// Changes the configuration, up to the merge.
-    fn reconfigure(&self, from: &str, to: &str) {
+    pub(crate) fn reconfigure(&self, from: &str, to: &str) {
         let clone = self.shop.work_on("dev");
         let configuration = std::fs::read_to_string(self.shop.join("shop/orchestrator.yaml")).unwrap();
         assert!(configuration.contains(from), "{from}: {configuration}");

@@ -23,6 +23,7 @@ mod cluster_keys;
 mod cluster_kill;
 mod cluster_plans;
 mod cluster_probes;
+mod cluster_removals;
 mod cluster_reports;
 mod cluster_settings;
 mod clusters;

@@ -74,7 +74,7 @@ pub(crate) fn permissions(batch: &[BatchObject]) -> BTreeMap<(Kind, Option<Strin
             BatchPart::Settings => &["get", "create", "patch"],
             BatchPart::Kept => &["get", "list", "watch", "create", "patch"],
             BatchPart::HookBefore | BatchPart::HookAfter => &["get", "list", "watch", "create", "patch", "delete"],
-            BatchPart::Removed => &["get", "delete"],
+            BatchPart::Removed => &["get", "list", "delete"],
         };
         for verb in verbs {
             needed.entry((kind.clone(), namespace.clone(), *verb)).or_default().insert(name.clone());

@@ -90,10 +90,12 @@ mod program_search;
 mod proof;
 pub mod render;
 mod request;
+mod reserved;
 mod rules;
 pub mod settings;
 mod storable;
 mod target;
+mod volumes;
 mod yaml_writer;
 
 pub use applied::{Applied, AppliedDetail, ApplyOptions, DeployEvent, SameFiles};

@@ -51,6 +51,12 @@ pub enum ProblemKind {
     Owner,
     /// A label with a value that no label may have.
     Label,
+    /// A name, label or annotation that this program or helm has for its own records.
+    Reserved,
+    /// A list of what a service has in the cluster that cannot be read.
+    Inventory,
+    /// Volumes that would be deleted with an object that leaves.
+    Volumes,
     /// A kustomization, which this target does not render, or is not told to.
     NeedsKustomize,
     /// A kustomization that cannot be rendered, or that names what is no file of its source.

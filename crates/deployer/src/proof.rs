@@ -129,6 +129,8 @@ pub enum FindingKind {
     Edited,
     /// A service that is not deployed here any more, and still there.
     Left,
+    /// A container of a deployed service that another program added: no deployment takes it out.
+    Foreign,
 }
 
 impl FindingKind {
@@ -138,7 +140,8 @@ impl FindingKind {
             ProblemKind::Namespace
             | ProblemKind::ChartNamespace
             | ProblemKind::ClusterScoped
-            | ProblemKind::Privileged => Self::Reach,
+            | ProblemKind::Privileged
+            | ProblemKind::Reserved => Self::Reach,
             ProblemKind::UnpinnedImage | ProblemKind::TestHook => Self::UnpinnedImage,
             ProblemKind::NothingToDeploy => Self::NothingDeployed,
             ProblemKind::Duplicate => Self::Duplicate,
@@ -155,6 +158,8 @@ impl FindingKind {
             | ProblemKind::FieldOwner
             | ProblemKind::Owner
             | ProblemKind::Label
+            | ProblemKind::Inventory
+            | ProblemKind::Volumes
             | ProblemKind::NeedsKustomize
             | ProblemKind::Kustomization
             | ProblemKind::Proof => Self::Unreadable,

@@ -241,6 +241,18 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
         ProblemKind::Label => {
             "let the chart take the label from another value than the image's tag, and give the digest in `image-values`"
         }
+        ProblemKind::Reserved => {
+            "take another name, and leave labels and annotations of `orchestrator.dev/` out, apart from the annotation \
+             `orchestrator.dev/prune`"
+        }
+        ProblemKind::Inventory => {
+            "put back what was edited; or delete the ConfigMap, and then by hand what the service no longer has: without an \
+             inventory nothing is removed"
+        }
+        ProblemKind::Volumes => {
+            "deploy it once with a rule that keeps volumes, and then without it: `persistentVolumeClaimRetentionPolicy: { \
+             whenDeleted: Retain }` for a StatefulSet, the annotation `helm.sh/resource-policy: keep` for a claim of a chart"
+        }
         // What lies in a place is judged before; the others are faults of this program.
         ProblemKind::Place | ProblemKind::Request | ProblemKind::Proof => return None,
         _ => return None,
@@ -320,6 +332,9 @@ mod tests {
             (ProblemKind::FieldOwner, "environments.shop.conflicts"),
             (ProblemKind::Owner, "orchestrator-inventory-SERVICE"),
             (ProblemKind::Label, "image-values"),
+            (ProblemKind::Reserved, "another name"),
+            (ProblemKind::Inventory, "delete the ConfigMap"),
+            (ProblemKind::Volumes, "whenDeleted: Retain"),
         ] {
             let hint = hint(kind).unwrap_or_default();
             assert!(hint.contains(words), "{kind:?}: {hint}");

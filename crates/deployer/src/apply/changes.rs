@@ -41,7 +41,7 @@ impl PlannedService {
             objects.extend(object_change(&diffed, masking));
             reasons.insert(ChangeReason::Manifests);
         }
-        if self.has_left {
+        if self.has_left && self.changes() {
             reasons = BTreeSet::from([ChangeReason::Left]);
         }
         ServiceChanges { service: self.service.clone(), wave: self.wave + 1, reasons, objects, hooks: Vec::new() }

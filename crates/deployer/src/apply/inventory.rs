@@ -7,17 +7,18 @@ use lock_model::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::ownership::is_applied_by_us;
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
 use crate::problem::escaped;
+use crate::request::NamespaceRule;
+use crate::reserved::{INVENTORY, PRUNE, is_record};
+use crate::volumes::takes_volumes;
 
 /// The label of every inventory; its value is the service.
 const LABEL: &str = "orchestrator.dev/inventory";
-const PREFIX: &str = "orchestrator-inventory-";
 /// The key of the list of objects.
 const OBJECTS: &str = "objects";
-/// An object with this annotation, and the value `never`, is never removed.
-const PRUNE: &str = "orchestrator.dev/prune";
 
 /// One object of a service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub(super) struct Entry {
     name: String,
     /// What tells it apart from another object of the same name; none where it was about to be made.
     pub(super) uid: Option<String>,
-    /// Digest of the manifest that was applied; none of a Secret.
+    /// Digest of the manifest that was applied; none of a Secret, nor from the time before a write until after it.
     pub(super) manifest: Option<Digest>,
 }
 
@@ -37,6 +38,8 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Inventory {
     pub(super) entries: Vec<Entry>,
+    /// Why its list cannot be read; it has no entries then.
+    pub(super) damage: Option<String>,
     /// The object in the cluster; none where there is none yet.
     stored: Option<Object>,
 }
@@ -70,38 +73,28 @@ impl Entry {
     }
 }
 
-/// Whether an object is an inventory, or the state of the namespace.
-pub(super) fn is_record(id: &ObjectId) -> bool {
-    id.group.is_empty()
-        && match id.kind.as_str() {
-            "ConfigMap" => id.name.starts_with(PREFIX),
-            "Secret" => id.name == "orchestrator-state",
-            _ => false,
-        }
-}
-
 impl Inventory {
-    /// Every inventory of a namespace, by the name of its service.
+    /// Every inventory of a namespace, by the name of its service. An object with the label and another name is none.
     pub(super) async fn read_all(
         connection: &Connection,
         namespace: &str,
     ) -> Result<BTreeMap<String, Self>, DeployError> {
         let selection = Selection { labels: LABEL.to_owned(), ..Selection::default() };
         let stored = connection.list(&Kind::new("v1", "ConfigMap"), Some(namespace), &selection).await?;
-        stored
-            .into_iter()
-            .map(|stored| {
-                let service = stored.label(LABEL).unwrap_or_default().to_owned();
-                let text = stored.text(&format!("/data/{OBJECTS}")).unwrap_or_default();
-                let entries = serde_json::from_str(text).map_err(|error| DeployError::Failed {
-                    subject: format!("ConfigMap `{}`", escaped(&stored.key().name)),
-                    action: "read which objects it lists".to_owned(),
-                    class: lock_model::ErrorClass::Invalid,
-                    source: Box::new(error),
-                })?;
-                Ok((service, Self { entries, stored: Some(stored) }))
-            })
-            .collect()
+        Ok(stored.into_iter().filter_map(Self::read).collect())
+    }
+
+    fn read(stored: Object) -> Option<(String, Self)> {
+        let service = stored.label(LABEL).filter(|service| stored.key().name == inventory_name(service))?.to_owned();
+        let text = stored.text(&format!("/data/{OBJECTS}")).unwrap_or_default();
+        let (entries, damage) = match serde_json::from_str(text) {
+            Ok(entries) => (entries, None),
+            Err(error) => {
+                let name = escaped(&stored.key().name);
+                (Vec::new(), Some(format!("ConfigMap `{name}`, which lists its objects, cannot be read: {error}")))
+            }
+        };
+        Some((service, Self { entries, damage, stored: Some(stored) }))
     }
 
     pub(super) fn is_stored(&self) -> bool {
@@ -126,7 +119,7 @@ impl Inventory {
         }
         let list = serde_json::to_string(&entries).expect("a list of texts is JSON");
         let labels = json!({ "app.kubernetes.io/managed-by": "orchestrator", LABEL: service });
-        let mut metadata = json!({ "name": format!("{PREFIX}{service}"), "namespace": namespace, "labels": labels });
+        let mut metadata = json!({ "name": inventory_name(service), "namespace": namespace, "labels": labels });
         if let Some(stored) = &self.stored {
             metadata["resourceVersion"] = stored.resource_version().unwrap_or_default().into();
         }
@@ -138,13 +131,13 @@ impl Inventory {
         };
         let written = written.map_err(|error| match error.kind() {
             ClusterErrorKind::Conflict { .. } => DeployError::Moved {
-                subject: format!("ConfigMap `{PREFIX}{service}`"),
+                subject: format!("ConfigMap `{}`", inventory_name(service)),
                 expected: self.stored.as_ref().and_then(Object::resource_version).map(str::to_owned),
                 actual: None,
             },
             _ => error.into(),
         })?;
-        Ok(Self { entries, stored: Some(written) })
+        Ok(Self { entries, damage: None, stored: Some(written) })
     }
 
     /// Removes the list of a service that is not deployed any more.
@@ -171,7 +164,7 @@ impl Inventory {
 
 /// The name of a service's inventory.
 pub(super) fn inventory_name(service: &str) -> String {
-    format!("{PREFIX}{service}")
+    format!("{INVENTORY}{service}")
 }
 
 /// What becomes of an object that a service no longer has.
@@ -179,38 +172,71 @@ pub(super) fn inventory_name(service: &str) -> String {
 pub(super) enum Leftover {
     /// The object of this UID is removed.
     Remove(String),
-    /// It stays, for this reason.
-    Stay(&'static str),
+    /// It stays for this reason, and its inventory goes on naming it.
+    Remain(&'static str),
+    /// It stays for this reason, and no inventory names it any more: it is data, or has another owner.
+    Release(&'static str),
+    /// It would take volumes with it.
+    TakesVolumes,
     /// It is not there, or is another object of that name.
     Gone,
 }
 
+/// What a service may have removed: objects of its namespace, and others that its rule allows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) rule: &'a NamespaceRule,
+}
+
+impl Reach<'_> {
+    fn has(self, id: &ObjectId) -> bool {
+        match &id.namespace {
+            Some(namespace) => namespace == self.namespace || self.rule.allow.contains(namespace),
+            None => id.is_in(&self.rule.cluster_scoped),
+        }
+    }
+}
+
 /// Judges an entry that is left over.
-pub(super) fn judge_leftover(entry: &Entry, live: Option<&Object>) -> Leftover {
+pub(super) fn judge_leftover(entry: &Entry, live: Option<&Object>, reach: Reach<'_>) -> Leftover {
     let Some(live) = live else { return Leftover::Gone };
     let Some(uid) = live.uid() else { return Leftover::Gone };
     match entry.uid.as_deref() {
         Some(known) if known != uid => return Leftover::Gone,
         Some(_) => {}
         // It was about to be made when a run was killed: ours, if we made it.
-        None if super::ownership::is_applied_by_us(live) => {}
+        None if is_applied_by_us(live) => {}
         None => return Leftover::Gone,
     }
     match (entry.group.as_str(), entry.kind.as_str()) {
-        ("", "PersistentVolumeClaim" | "PersistentVolume") => return Leftover::Stay("it holds data"),
+        ("", "PersistentVolumeClaim" | "PersistentVolume") => return Leftover::Release("it holds data"),
         ("", "Namespace") | ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            return Leftover::Stay("everything in it would go with it");
+            return Leftover::Release("everything in it would go with it");
         }
         _ => {}
     }
+    if is_record(&entry.id()) {
+        return Leftover::Release("it is a record of orchestrator or helm");
+    }
     if live.annotation(PRUNE) == Some("never") {
-        return Leftover::Stay("it is annotated `orchestrator.dev/prune: never`");
+        return Leftover::Remain("it is annotated `orchestrator.dev/prune: never`");
     }
     if live.annotation(super::live::HELM_RELEASE).is_some() {
-        return Leftover::Stay("a helm release has it");
+        return Leftover::Release("a helm release has it");
     }
     if live.controller().is_some() {
-        return Leftover::Stay("another object controls it");
+        return Leftover::Release("another object controls it");
+    }
+    if !is_applied_by_us(live) {
+        return Leftover::Remain("no field of it is orchestrator's: another program has made it or taken it over");
+    }
+    if !reach.has(&entry.id()) {
+        return Leftover::Remain("`namespaces` does not allow it to be changed");
+    }
+    let whole = live.value().as_object();
+    if whole.is_some_and(takes_volumes) {
+        return Leftover::TakesVolumes;
     }
     Leftover::Remove(uid.to_owned())
 }
@@ -231,6 +257,10 @@ mod tests {
         let mut metadata = metadata;
         metadata["name"] = key.name.clone().into();
         metadata["namespace"] = "shop".into();
+        if metadata.get("managedFields").is_none() {
+            let ours = json!([{ "manager": "orchestrator", "operation": "Apply", "fieldsV1": {} }]);
+            metadata["managedFields"] = ours;
+        }
         let kind = &key.kind;
         Object::new(json!({ "apiVersion": kind.api_version(), "kind": kind.kind, "metadata": metadata })).unwrap()
     }
@@ -241,13 +271,13 @@ mod tests {
             key("autoscaling/v1", "HorizontalPodAutoscaler", "a"),
             key("autoscaling/v2", "HorizontalPodAutoscaler", "a"),
         );
-        let inventory = Inventory { entries: vec![entry(&old, "1")], stored: None };
+        let inventory = Inventory { entries: vec![entry(&old, "1")], damage: None, stored: None };
         let ids = |key: &ObjectKey| BTreeSet::from([entry(key, "").id()]);
         assert!(inventory.left_over(&ids(&new), &BTreeSet::new()).is_empty());
         assert_eq!(inventory.with(&[entry(&new, "1")]), [entry(&new, "1")]);
 
         let (old, new) = (key("extensions/v1beta1", "Ingress", "a"), key("networking.k8s.io/v1", "Ingress", "a"));
-        let inventory = Inventory { entries: vec![entry(&old, "1")], stored: None };
+        let inventory = Inventory { entries: vec![entry(&old, "1")], damage: None, stored: None };
         assert!(inventory.left_over(&ids(&new), &BTreeSet::from(["1"])).is_empty());
         assert_eq!(inventory.left_over(&ids(&new), &BTreeSet::from(["2"])).len(), 1);
         assert_eq!(inventory.with(&[entry(&new, "1")]).len(), 2, "both, until it is known that they are one");
@@ -256,34 +286,64 @@ mod tests {
     #[test]
     fn a3_only_what_is_ours_and_holds_nothing_is_removed() {
         let map = key("v1", "ConfigMap", "a");
-        let judged = |key: &ObjectKey, metadata| judge_leftover(&entry(key, "1"), Some(&live(key, metadata)));
+        let rule = NamespaceRule::default();
+        let reach = Reach { namespace: "shop", rule: &rule };
+        let judged = |key: &ObjectKey, metadata| judge_leftover(&entry(key, "1"), Some(&live(key, metadata)), reach);
         assert_eq!(judged(&map, json!({ "uid": "1" })), Leftover::Remove("1".to_owned()));
         assert_eq!(judged(&map, json!({ "uid": "2" })), Leftover::Gone, "made anew by another");
-        assert_eq!(judge_leftover(&entry(&map, "1"), None), Leftover::Gone);
+        assert_eq!(judge_leftover(&entry(&map, "1"), None, reach), Leftover::Gone);
         for (key, metadata) in [
             (key("v1", "PersistentVolumeClaim", "a"), json!({ "uid": "1" })),
             (key("v1", "Namespace", "a"), json!({ "uid": "1" })),
             (key("apiextensions.k8s.io/v1", "CustomResourceDefinition", "a"), json!({ "uid": "1" })),
+            (map.clone(), json!({ "uid": "1", "managedFields": [] })),
             (map.clone(), json!({ "uid": "1", "annotations": { PRUNE: "never" } })),
             (map.clone(), json!({ "uid": "1", "annotations": { "meta.helm.sh/release-name": "x" } })),
             (map.clone(), json!({ "uid": "1", "ownerReferences": [{ "uid": "9", "controller": true }] })),
         ] {
-            assert!(matches!(judged(&key, metadata), Leftover::Stay(_)), "{key}");
+            let judged = judged(&key, metadata);
+            assert!(matches!(judged, Leftover::Remain(_) | Leftover::Release(_)), "{key}: {judged:?}");
         }
 
         // A run was killed before it learned the UID.
         let unknown = Entry::new(&map, None, None);
         let ours = json!([{ "manager": "orchestrator", "operation": "Apply", "fieldsV1": {} }]);
-        let judged = |metadata| judge_leftover(&unknown, Some(&live(&map, metadata)));
+        let judged = |metadata| judge_leftover(&unknown, Some(&live(&map, metadata)), reach);
         assert_eq!(judged(json!({ "uid": "3", "managedFields": ours })), Leftover::Remove("3".to_owned()));
-        assert_eq!(judged(json!({ "uid": "3" })), Leftover::Gone);
+        assert_eq!(judged(json!({ "uid": "3", "managedFields": [] })), Leftover::Gone);
     }
 
     #[test]
-    fn records_are_told_apart_from_manifests() {
-        let id = |kind: &str, name: &str| entry(&key("v1", kind, name), "").id();
-        assert!(is_record(&id("ConfigMap", "orchestrator-inventory-cart")));
-        assert!(is_record(&id("Secret", "orchestrator-state")));
-        assert!(!is_record(&id("Secret", "orchestrator-inventory-cart")) && !is_record(&id("ConfigMap", "cart")));
+    fn a3_nothing_is_removed_beyond_the_namespace_rule_and_no_record() {
+        let mut rule = NamespaceRule::default();
+        let elsewhere = ObjectKey::namespaced(Kind::new("apps/v1", "Deployment"), "other", "victim");
+        let mut victim = live(&elsewhere, json!({ "uid": "1" })).value().clone();
+        victim["metadata"]["namespace"] = "other".into();
+        let victim = Object::new(victim).unwrap();
+        let judged = |rule: &NamespaceRule| {
+            judge_leftover(&entry(&elsewhere, "1"), Some(&victim), Reach { namespace: "shop", rule })
+        };
+        assert!(matches!(judged(&rule), Leftover::Remain(_)));
+        rule.allow.insert("other".to_owned());
+        assert_eq!(judged(&rule), Leftover::Remove("1".to_owned()));
+        let state = key("v1", "Secret", "orchestrator-state");
+        let reach = Reach { namespace: "shop", rule: &rule };
+        let judged = judge_leftover(&entry(&state, "1"), Some(&live(&state, json!({ "uid": "1" }))), reach);
+        assert!(matches!(judged, Leftover::Release(_)), "{judged:?}");
+    }
+
+    #[test]
+    fn a3_an_inventory_has_the_name_that_its_label_says() {
+        let stored = |name: &str, list: &str| {
+            let metadata = json!({ "name": name, "namespace": "shop", "labels": { LABEL: "shop-gone" } });
+            let map =
+                json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { OBJECTS: list } });
+            Inventory::read(Object::new(map).unwrap())
+        };
+        assert_eq!(stored("zz-evil", "[]"), None);
+        let (service, inventory) = stored("orchestrator-inventory-shop-gone", "[]").unwrap();
+        assert_eq!((service.as_str(), inventory.damage), ("shop-gone", None));
+        let (_, damaged) = stored("orchestrator-inventory-shop-gone", "x").unwrap();
+        assert!(damaged.damage.unwrap().starts_with("ConfigMap `orchestrator-inventory-shop-gone`"));
     }
 }

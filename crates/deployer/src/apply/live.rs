@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::ConflictRule;
 use super::adjust::{Scaled, adjusted, clears, includes, scaled_by};
 use super::inventory::{Entry, Inventory};
-use super::ownership::{Move, is_applied_by_us, judge_conflicts, our_fields, to_move};
+use super::ownership::{Move, applied_more, is_applied_by_us, judge_conflicts, our_fields, to_move};
 use super::plan::{ObjectAction, PlannedObject};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
@@ -157,7 +157,7 @@ async fn ask(
     let manifest = Object::new(sent.clone())?;
     if let (Some(live), Some(entry), Some(digest), None) = (live, entry, &wanted.digest, moved) {
         let is_known = entry.manifest.as_ref() == Some(digest) && entry.uid.as_deref() == live.uid();
-        if is_known && is_applied_by_us(live) && includes(live.value(), sent) {
+        if is_known && is_applied_by_us(live) && includes(live.value(), sent) && !applied_more(live, sent) {
             return Ok(Ok(PlannedObject::new(wanted, ObjectAction::Keep, manifest).over(live)));
         }
     }

@@ -84,6 +84,14 @@ pub(super) fn our_fields(live: &Object) -> Option<&Value> {
     live.list("/metadata/managedFields").iter().find(|entry| is_ours(entry))?.get("fieldsV1")
 }
 
+/// Whether the live object has a field that was applied in our name and that a manifest lacks: an apply takes it away.
+pub(super) fn applied_more(live: &Object, manifest: &Value) -> bool {
+    let mut stale = Vec::new();
+    let fields = our_fields(live).unwrap_or(&Value::Null);
+    stale_leaves(fields, Some(live.value()), Some(manifest), &mut Vec::new(), &mut stale);
+    !stale.is_empty()
+}
+
 /// Whether we alone own a top-level field of the specification.
 pub(super) fn is_our_spec_field(live: &Object, field: &str) -> bool {
     let steps = ["f:spec".to_owned(), format!("f:{field}")];
@@ -264,6 +272,25 @@ mod tests {
         }
         let entry = entry("helm", "Update", &json!({ "f:data": { "f:a": {} } }));
         assert_eq!(to_move(&live(&json!([entry])), &json!({})).unwrap().removed, [".data.a"]);
+    }
+
+    #[test]
+    fn a1_a_field_that_was_applied_in_our_name_and_that_the_manifest_lacks_is_more() {
+        let port = r#"k:{"port":80,"protocol":"TCP"}"#;
+        let fields = json!({ "f:data": { "f:a": {} }, "f:spec": { "f:ports": { port: { ".": {}, "f:port": {} } } } });
+        let live = live(&json!([
+            entry(FIELD_MANAGER, "Apply", &fields),
+            entry("by-hand", "Update", &json!({ "f:data": { "f:b": {} } })),
+        ]));
+        for (manifest, is_more) in [
+            (json!({ "data": { "a": "1" }, "spec": { "ports": [{ "port": 80 }] } }), false),
+            (json!({ "data": { "a": "2" }, "spec": { "ports": [{ "port": 80 }] } }), false),
+            (json!({ "data": { "a": "1" } }), true),
+            (json!({ "data": { "a": "1" }, "spec": { "ports": [{ "port": 81 }] } }), true),
+            (json!({ "spec": { "ports": [{ "port": 80 }] } }), true),
+        ] {
+            assert_eq!(applied_more(&live, &manifest), is_more, "{manifest}");
+        }
     }
 
     #[test]

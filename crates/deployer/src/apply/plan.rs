@@ -8,7 +8,7 @@ use cluster::{Kind, LeasePlace, Object, ObjectKey, ReferenceReport};
 use lock_model::{Digest, ServiceName};
 use serde_json::{Map, Value};
 
-use super::inventory::{Entry, Inventory, Leftover, inventory_name, is_record, judge_leftover};
+use super::inventory::{Entry, Inventory, Leftover, Reach, inventory_name, judge_leftover};
 use super::kustomization::rendered;
 use super::live::{Found, Wanted, digest_of};
 use super::order::rank;
@@ -79,27 +79,58 @@ pub struct PlannedService {
     pub objects: Vec<PlannedObject>,
     /// Objects that it no longer has, with their UIDs, in the order in which they are removed.
     pub(super) removed: Vec<(ObjectKey, String)>,
+    /// Objects that it no longer has, and that stay; its inventory goes on naming them.
+    pub(super) kept: Vec<Entry>,
     pub(super) inventory: Inventory,
     /// Whether it is not deployed any more, so that its inventory goes too.
     pub(crate) has_left: bool,
+}
+
+/// What is compared with the inventories of services.
+struct Present<'a> {
+    request: &'a DeployRequest,
+    found: &'a Found,
+    /// Every object of the plan, and the UIDs of those that are there.
+    all: &'a BTreeSet<ObjectId>,
+    uids: &'a BTreeSet<&'a str>,
 }
 
 impl PlannedService {
     /// What becomes of the objects that its manifests have no more.
     fn plan_removals(
         &mut self,
-        found: &Found,
-        all: &BTreeSet<ObjectId>,
-        applied: &BTreeSet<&str>,
+        present: &Present<'_>,
         notes: &mut Vec<String>,
         removals: &mut Vec<BatchObject>,
+        problems: &mut Vec<DeployProblem>,
     ) {
+        let Present { request, found, all, uids } = *present;
         let name = self.service.clone();
-        for entry in self.inventory.left_over(all, applied) {
-            match judge_leftover(entry, found.live.get(&entry.key())) {
+        problems.extend(
+            self.inventory
+                .damage
+                .clone()
+                .map(|damage| DeployProblem::new(ProblemKind::Inventory, damage).service(&name)),
+        );
+        let rule = request.services.iter().find(|service| service.name == name);
+        let rule = rule.map_or(&request.namespace_rule, |service| request.rule_of(service));
+        let reach = Reach { namespace: &request.namespace, rule };
+        for entry in self.inventory.left_over(all, uids) {
+            let mut stays =
+                |why| notes.push(format!("{} of `{name}` stays although no manifest has it: {why}", entry.id()));
+            match judge_leftover(entry, found.live.get(&entry.key()), reach) {
                 Leftover::Gone => {}
-                Leftover::Stay(why) => {
-                    notes.push(format!("{} of `{name}` stays although no manifest has it: {why}", entry.id()));
+                Leftover::Release(why) => stays(why),
+                Leftover::Remain(why) => {
+                    stays(why);
+                    self.kept.push(entry.clone());
+                }
+                Leftover::TakesVolumes => {
+                    let message = format!(
+                        "{} would be deleted, and its volume claims with it: its rule is `whenDeleted: Delete`",
+                        entry.id()
+                    );
+                    problems.push(DeployProblem::new(ProblemKind::Volumes, message).service(&name));
                 }
                 Leftover::Remove(uid) => {
                     if let Some(live) = found.live.get(&entry.key()) {
@@ -115,7 +146,7 @@ impl PlannedService {
 
     /// Whether anything of it is written or removed.
     pub fn changes(&self) -> bool {
-        self.has_left
+        (self.has_left && self.kept.is_empty())
             || !self.removed.is_empty()
             || self.objects.iter().any(|object| object.action != ObjectAction::Keep)
     }
@@ -203,7 +234,8 @@ impl PlannedObject {
 
 /// Reads the manifests of a request, and judges them without a cluster.
 pub(super) fn read(request: &DeployRequest) -> Result<PinnedManifests<'_>, DeployProblems> {
-    let mut manifests = pin_manifests(request, "apply", &is_record)?;
+    // What is reserved is judged below, with everything else of an object.
+    let mut manifests = pin_manifests(request, "apply", &|_| false)?;
     let pins = Pins::new(request.images());
     let (mut problems, mut unpinned) = (manifests.use_settings(request), BTreeSet::new());
     for service in &request.services {
@@ -276,6 +308,7 @@ fn empty_services(request: &DeployRequest) -> Vec<PlannedService> {
         wave: service.wave,
         objects: Vec::new(),
         removed: Vec::new(),
+        kept: Vec::new(),
         inventory: Inventory::default(),
         has_left: false,
     };
@@ -305,7 +338,7 @@ pub(super) fn assemble(
             Err((kind, message)) => problems.push(DeployProblem::new(kind, message).service(&wanted.service)),
         }
     }
-    if let Some(problems) = DeployProblems::new(problems) {
+    if let Some(problems) = DeployProblems::new(std::mem::take(&mut problems)) {
         return Err(problems);
     }
     notes.append(&mut found.notes);
@@ -316,21 +349,23 @@ pub(super) fn assemble(
         services.iter().flat_map(|service| &service.objects).filter_map(|object| object.uid.clone()).collect();
     let uids: BTreeSet<&str> = uids.iter().map(String::as_str).collect();
     let mut removals: Vec<BatchObject> = Vec::new();
+    let mut inventories = std::mem::take(&mut found.inventories);
+    let present = Present { request, found: &found, all: &all, uids: &uids };
     for planned in &mut services {
         let name = planned.service.clone();
         for object in &planned.objects {
             notes.extend(object.notes.iter().map(|note| format!("{} of `{name}`: {note}", object.id)));
         }
-        match found.inventories.remove(name.as_str()) {
+        match inventories.remove(name.as_str()) {
             Some(inventory) => planned.inventory = inventory,
             None if planned.objects.iter().any(|object| object.uid.is_some()) => {
                 notes.push(format!("`{name}` has objects and no inventory yet: nothing of it is removed"));
             }
             None => {}
         }
-        planned.plan_removals(&found, &all, &uids, &mut notes, &mut removals);
+        planned.plan_removals(&present, &mut notes, &mut removals, &mut problems);
     }
-    for (name, inventory) in std::mem::take(&mut found.inventories) {
+    for (name, inventory) in inventories {
         let objects = inventory.entries.len();
         let service = ServiceName::try_from(name.as_str()).ok().filter(|_| request.has_left(&name));
         match service.filter(|_| request.removed == RemovedServiceRule::Delete) {
@@ -348,10 +383,11 @@ pub(super) fn assemble(
                     wave: 0,
                     objects: Vec::new(),
                     removed: Vec::new(),
+                    kept: Vec::new(),
                     inventory,
                     has_left: true,
                 };
-                left.plan_removals(&found, &all, &uids, &mut notes, &mut removals);
+                left.plan_removals(&present, &mut notes, &mut removals, &mut problems);
                 let count = left.removed.len();
                 notes.push(format!(
                     "service `{name}` is not deployed here any more, and its objects are deleted: {count}"
@@ -359,6 +395,9 @@ pub(super) fn assemble(
                 services.push(left);
             }
         }
+    }
+    if let Some(problems) = DeployProblems::new(problems) {
+        return Err(problems);
     }
     Ok(finished(request, manifests, services, removals, notes, (references, settings)))
 }

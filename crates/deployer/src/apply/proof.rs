@@ -14,11 +14,11 @@ use crate::error::DeployError;
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{
-    EnvironmentNamespace, ForeignFields, Inspection, Rendering, RunningContainer, content, foreign_fields, inspect,
-    live_objects, running, unproven_endpoints,
+    Deployed, EnvironmentNamespace, ForeignFields, Inspection, Rendering, RunningContainer, content, foreign_fields,
+    inspect, live_objects, running, unproven_endpoints,
 };
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel};
-use crate::request::DeployRequest;
+use crate::request::{DeployRequest, RemovedServiceRule};
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -54,11 +54,23 @@ impl ApplyTarget {
         let mut findings = self.namespace.prove_release(request).await?;
         let inventories = Inventory::read_all(connection, name).await?;
         for (left, inventory) in inventories.iter().filter(|(name, _)| request.has_left(name)) {
-            let message = format!(
-                "it is not deployed here any more, and its objects are there: {}; {}",
-                inventory.entries.len(),
-                request.removed.way_out()
-            );
+            let message = match (&inventory.damage, request.removed) {
+                (Some(damage), _) => format!("it is not deployed here any more, and {damage}"),
+                (None, RemovedServiceRule::Keep) => format!(
+                    "it is not deployed here any more, and its objects are there: {}; {}",
+                    inventory.entries.len(),
+                    request.removed.way_out()
+                ),
+                (None, RemovedServiceRule::Delete) => {
+                    let names: Vec<String> = inventory.entries.iter().map(|entry| entry.id().to_string()).collect();
+                    format!(
+                        "it is not deployed here any more, and its objects are there: {} ({}); the next deployment deletes \
+                         those that no rule keeps",
+                        names.len(),
+                        names.join(", ")
+                    )
+                }
+            };
             let service = ServiceName::try_from(left.as_str()).ok();
             findings.push(Finding { service, path: None, kind: FindingKind::Left, message });
         }
@@ -85,8 +97,13 @@ impl ApplyTarget {
             let mut find = |kind, message: String| {
                 findings.push(Finding { service: Some(service.name.clone()), path: None, kind, message });
             };
-            if !inventories.contains_key(service.name.as_str()) {
-                find(FindingKind::NothingDeployed, "is deployed here, but there is no inventory of it".to_owned());
+            match inventories.get(service.name.as_str()) {
+                None => {
+                    find(FindingKind::NothingDeployed, "is deployed here, but there is no inventory of it".to_owned());
+                }
+                Some(inventory) => {
+                    inventory.damage.iter().for_each(|damage| find(FindingKind::Unreadable, damage.clone()));
+                }
             }
             let wanted = wanted.get(service.name.as_str()).into_iter().flatten();
             let left = leftovers.get(service.name.as_str()).into_iter().flatten();
@@ -108,7 +125,12 @@ impl ApplyTarget {
             stored_objects.push((service, stored));
         }
         let renderings: Vec<_> = stored_objects.iter().map(|(service, stored)| (*service, stored)).collect();
-        let running = running(connection, request, &pins, &renderings).await?;
+        let declared: Vec<Rendering> =
+            request.services.iter().map(|service| manifests.rendering(&service.name)).collect();
+        let deployed = renderings.iter().zip(&declared);
+        let deployed: Vec<_> =
+            deployed.map(|((service, stored), declared)| Deployed { service, stored, declared }).collect();
+        let running = running(connection, request, &pins, &deployed).await?;
         findings.extend(running.findings);
         findings.extend(unproven_endpoints(connection, &pins, &renderings, &running.containers).await?);
         findings.sort();

@@ -92,10 +92,11 @@ impl ApplyTarget {
         for planned in &detail.services {
             removed += self.remove(planned, &written).await?;
             let inventory = inventories.remove(&planned.service).unwrap_or_default();
-            if planned.has_left {
+            if planned.has_left && planned.kept.is_empty() {
                 inventory.delete(connection).await?;
             } else {
-                let entries = entries(planned, &written);
+                let mut entries = entries(planned, &written);
+                entries.extend(planned.kept.iter().cloned());
                 inventory.write(connection, name, planned.service.as_str(), entries).await?;
             }
             events(DeployEvent::Finished { subject: subject_of(&planned.service), changed: planned.changes() });
@@ -246,21 +247,28 @@ impl ApplyTarget {
         Err(DeployError::NotDeployed { subject: self.namespace.subject(), reason, dossier: None })
     }
 
-    /// Removes what no manifest has, if it is still the object that was planned; says how many were there.
+    /// Removes what no manifest has, if it is still the object that was planned, and waits until it is gone; says how many
+    /// were there.
     async fn remove(&self, planned: &PlannedService, written: &Written) -> Result<usize, DeployError> {
         let applied: BTreeSet<&str> = written.values().filter_map(Object::uid).collect();
-        let mut removed = 0;
+        let mut removed = Vec::new();
         for (key, uid) in planned.removed.iter().filter(|(_, uid)| !applied.contains(uid.as_str())) {
             if self.namespace.interrupt.is_requested() {
                 let reason = self.namespace.stopped("it was interrupted");
                 return Err(DeployError::NotDeployed { subject: subject_of(&planned.service), reason, dossier: None });
             }
-            match self.namespace.connection.delete(key, uid, Propagation::Background).await? {
-                cluster::Deleted::Accepted => removed += 1,
+            // A workload is there until its pods are gone.
+            let propagation = match key.kind.group.as_str() {
+                "apps" | "batch" => Propagation::Foreground,
+                _ => Propagation::Background,
+            };
+            match self.namespace.connection.delete(key, uid, propagation).await? {
+                cluster::Deleted::Accepted => removed.push((key.clone(), uid.clone())),
                 cluster::Deleted::WasGone | cluster::Deleted::WasAnother => {}
             }
         }
-        Ok(removed)
+        self.namespace.until_gone(|| subject_of(&planned.service), &removed).await?;
+        Ok(removed.len())
     }
 }
 
@@ -303,12 +311,14 @@ fn not_taken(service: &ServiceName, error: ClusterError) -> DeployError {
     }
 }
 
-/// What the service's inventory says of its objects.
+/// What the service's inventory says of its objects: the digests of manifests that are applied, and of no other.
 fn entries(planned: &PlannedService, written: &Written) -> Vec<Entry> {
     let entry = |object: &PlannedObject| {
         let key = object.manifest.key();
-        let uid = written.get(key).and_then(Object::uid).or(object.uid.as_deref());
-        Entry::new(key, uid, object.digest.clone())
+        let live = written.get(key);
+        let is_applied = live.is_some() || object.action == ObjectAction::Keep;
+        let uid = live.and_then(Object::uid).or(object.uid.as_deref());
+        Entry::new(key, uid, object.digest.clone().filter(|_| is_applied))
     };
     planned.objects.iter().map(entry).collect()
 }

@@ -143,17 +143,18 @@ impl Changing<'_> {
             ReleaseAction::Install => "install",
             ReleaseAction::Upgrade | ReleaseAction::Keep => "upgrade",
         };
-        let of = |event: &str, before: bool| {
-            let event = format!("{event}-{word}");
-            let hooks = self.rendering.hooks_of(&event);
-            let hook = |(id, hook): (&ObjectId, &Map<String, Value>)| {
-                let risks = hook_risks(id, &Value::Object(hook.clone()));
-                PlannedHook { object: id.to_string(), before, risks }
-            };
-            hooks.map(hook).collect::<Vec<_>>()
-        };
+        let of = |event: &str, before| hooks_of(self.rendering, &format!("{event}-{word}"), before);
         [of("pre", true), of("post", false)].concat()
     }
+}
+
+/// The hooks of an event such as `pre-upgrade`, for reviewers.
+pub(super) fn hooks_of(rendering: &Rendering, event: &str, before: bool) -> Vec<PlannedHook> {
+    let hook = |(id, hook): (&ObjectId, &Map<String, Value>)| {
+        let risks = hook_risks(id, &Value::Object(hook.clone()));
+        PlannedHook { object: id.to_string(), before, risks }
+    };
+    rendering.hooks_of(event).map(hook).collect()
 }
 
 #[cfg(test)]

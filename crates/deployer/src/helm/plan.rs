@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::changes::{Changing, StoredSource};
 use super::dependencies::dependency_problems;
 use super::program::HelmVersion;
-use super::removed::{LeftRelease, kept_volumes};
+use super::removed::{LeftRelease, kept_volumes, lost_volumes};
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::image_pinning::{Pins, UnpinnedImage};
 use crate::manifest::{self, ObjectId};
@@ -144,6 +144,12 @@ pub(super) fn assemble(
         let planned =
             Changing { request, service, rendering: &rendering, stored: stored.as_ref(), live: &live, action };
         services.push(planned.changes(&settings, &masking));
+        let goes = before.into_iter().flat_map(|before| &before.objects);
+        let lost = lost_volumes(goes.filter(|(id, _)| !rendering.objects.contains_key(*id)));
+        if !lost.is_empty() {
+            let message = format!("helm would delete what leaves the chart, and volumes with it: {}", lost.join(", "));
+            problems.push(DeployProblem::new(ProblemKind::Volumes, message).service(name));
+        }
         batch.extend(batch_of(request, service, before, &rendering, &mut live)?);
         let inspection = inspect(request, service, &pins, &rendering);
         let violations = inspection.violations.into_iter();
@@ -174,7 +180,15 @@ pub(super) fn assemble(
     let mut removed = Vec::new();
     for left in left {
         let (service, volumes, objects) = (&left.service, left.volumes(), left.rendering.objects.len());
-        if request.removed == RemovedServiceRule::Keep {
+        if let Some(remains) = &left.remains {
+            let count = remains.len();
+            notes.push(format!(
+                "service `{service}` is not deployed here any more, and objects of its uninstalled release are still there: {count}"
+            ));
+            if request.removed == RemovedServiceRule::Delete {
+                removed.push(left);
+            }
+        } else if request.removed == RemovedServiceRule::Keep {
             notes.push(format!(
                 "service `{service}` is not deployed here any more, and its objects stay: {objects}; {}",
                 request.removed.way_out()

@@ -12,7 +12,7 @@ use super::removed::LeftRelease;
 use super::render::{
     AT_ONCE, Answer, Operation, all_rendered, fail_with, in_parallel, render_for_cluster, run_blocking,
 };
-use super::stored::{Status, StoredRelease, stored_releases};
+use super::stored::{Status, StoredRelease, releases};
 use super::target::HelmTarget;
 use super::unchanged::Source;
 use crate::error::DeployError;
@@ -30,11 +30,12 @@ impl HelmTarget {
         let EnvironmentNamespace { connection, name: namespace, .. } = &self.namespace;
         let settings = self.namespace.settings(request).await?;
         let request = &named(request, &settings);
-        let mut stored = stored_releases(connection, namespace).await?;
+        let found = releases(connection, namespace).await?;
+        let left = LeftRelease::find(connection, request, &found).await?;
+        let mut stored = found.stored;
         let mut problems = foreign_charts(request, &stored);
         problems.extend(self.unserved(request, &stored).await?);
         fail_with(problems)?;
-        let left = LeftRelease::of(request, &stored);
         let capabilities = Capabilities {
             kube_version: Some(connection.server_version().await?.text),
             api_versions: connection.discovery().await?.api_versions(),

@@ -186,7 +186,8 @@ impl HelmProgram {
         let timeout = format!("{}s", patience.as_secs().max(1));
         self.bare_command(folder)
             .args(["uninstall", release.name, "--namespace", release.namespace, "--kubeconfig", KUBECONFIG_FILE])
-            .args(["--keep-history", "--timeout", &timeout, "--description", description])
+            // A workload is there until its pods are gone.
+            .args(["--keep-history", "--cascade", "foreground", "--timeout", &timeout, "--description", description])
             .deadline(patience + GRACE)
             .grace(GRACE)
             .run()

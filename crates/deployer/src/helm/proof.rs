@@ -1,12 +1,12 @@
 //! Comparing what helm stored, and what runs, with a request.
 
 use super::removed::LeftRelease;
-use super::stored::{Status, stored_releases};
+use super::stored::{Status, releases, stored_releases};
 use super::target::{AppliedRelease, HelmTarget};
 use crate::error::DeployError;
 use crate::image_pinning::Pins;
 use crate::namespace::{
-    ForeignFields, Inspection, RunningContainer, foreign_fields, inspect, running, unproven_endpoints,
+    Deployed, ForeignFields, Inspection, RunningContainer, foreign_fields, inspect, running, unproven_endpoints,
 };
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel};
 use crate::request::DeployRequest;
@@ -41,8 +41,10 @@ impl HelmTarget {
     pub(crate) async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
         let mut findings = self.namespace.prove_release(request).await?;
         let connection = &self.namespace.connection;
-        let stored = stored_releases(connection, &self.namespace.name).await?;
-        findings.extend(LeftRelease::of(request, &stored).iter().map(|left| left.finding(request.removed)));
+        let found = releases(connection, &self.namespace.name).await?;
+        let left = LeftRelease::find(connection, request, &found).await?;
+        findings.extend(left.iter().map(|left| left.finding(request.removed)));
+        let stored = found.stored;
         let pins = Pins::new(request.images());
         let (mut images, mut unpinned) = (Vec::new(), Vec::new());
         let (mut releases, mut renderings) = (Vec::new(), Vec::new());
@@ -68,7 +70,9 @@ impl HelmTarget {
             releases.push(AppliedRelease { service: service.name.clone(), revision: stored.revision });
             renderings.push((service, &stored.rendering));
         }
-        let running = running(connection, request, &pins, &renderings).await?;
+        let deployed: Vec<_> =
+            renderings.iter().map(|(service, stored)| Deployed { service, stored, declared: stored }).collect();
+        let running = running(connection, request, &pins, &deployed).await?;
         findings.extend(running.findings);
         findings.extend(unproven_endpoints(connection, &pins, &renderings, &running.containers).await?);
         findings.sort();

@@ -3,26 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use cluster::{Connection, Kind, Object, ObjectKey};
 use lock_model::ServiceName;
 use serde_json::{Map, Value};
 
+use super::changes::hooks_of;
 use super::chart_folder::ChartFolder;
 use super::plan::HelmPlan;
 use super::program::{HelmProgram, ReleaseName};
 use super::render::{run_blocking, words_of};
-use super::stored::{DESCRIPTION, StoredRelease, stored_releases};
+use super::stored::{DESCRIPTION, Releases, StoredRelease, stored_releases};
 use super::target::{HelmTarget, subject_of};
 use crate::applied::DeployEvent;
 use crate::diff::{ChangeReason, DiffedObject, Masking, ServiceChanges, object_change};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::namespace::Rendering;
+use crate::namespace::{Rendering, live_objects};
 use crate::proof::{Finding, FindingKind};
 use crate::request::{DeployRequest, RemovedServiceRule};
+use crate::volumes::takes_volumes;
 use secrecy::ExposeSecret as _;
 
 /// An annotation of what helm leaves in place.
 const POLICY: &str = "helm.sh/resource-policy";
+/// The annotation by which helm names the release of an object.
+const HELM_RELEASE: &str = "meta.helm.sh/release-name";
 
 /// The newest revision of a release that this program made, and whose service is not deployed any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,28 +38,54 @@ pub struct LeftRelease {
     /// helm's number of the revision.
     pub revision: u64,
     pub(super) rendering: Rendering,
+    /// What is still there of a release that helm calls uninstalled; `None` where it is not uninstalled yet.
+    pub(super) remains: Option<Vec<(ObjectKey, String)>>,
 }
 
 impl LeftRelease {
     /// Those of a namespace that belong to no service of a request.
-    pub(super) fn of(request: &DeployRequest, stored: &BTreeMap<String, StoredRelease>) -> Vec<Self> {
+    fn of(request: &DeployRequest, stored: &BTreeMap<String, StoredRelease>) -> Vec<Self> {
         let left = stored.iter().filter(|(name, release)| !release.is_foreign && request.has_left(name));
         left.filter_map(|(name, release)| {
             let service = ServiceName::try_from(name.as_str()).ok()?;
-            Some(Self { service, revision: release.revision, rendering: release.rendering.clone() })
+            Some(Self { service, revision: release.revision, rendering: release.rendering.clone(), remains: None })
         })
         .collect()
     }
 
-    /// The volumes that helm would delete with it.
+    /// Those of a namespace that are not gone: not uninstalled yet, or with objects that are still there.
+    pub(super) async fn find(
+        connection: &Connection,
+        request: &DeployRequest,
+        releases: &Releases,
+    ) -> Result<Vec<Self>, DeployError> {
+        let mut left = Self::of(request, &releases.stored);
+        for uninstalled in Self::of(request, &releases.uninstalled) {
+            let remains = uninstalled.live(connection, &request.namespace).await?;
+            if !remains.is_empty() {
+                left.push(Self { remains: Some(remains), ..uninstalled });
+            }
+        }
+        Ok(left)
+    }
+
+    /// Objects that go with it and that are there: name and UID.
+    async fn live(&self, connection: &Connection, namespace: &str) -> Result<Vec<(ObjectKey, String)>, DeployError> {
+        let goes = self.rendering.objects.iter().filter(|(id, object)| !is_volume(id) && !is_kept(object));
+        let keys = goes.map(|(id, object)| {
+            let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+            let namespace = id.namespace.clone().or_else(|| (!id.is_cluster_scoped()).then(|| namespace.to_owned()));
+            ObjectKey { kind: Kind::new(api_version, &id.kind), namespace, name: id.name.clone() }
+        });
+        let live = live_objects(connection, &keys.collect()).await?;
+        let is_of_release = |live: &&Object| live.annotation(HELM_RELEASE) == Some(self.service.as_str());
+        let live = live.values().filter(is_of_release);
+        Ok(live.filter_map(|live| Some((live.key().clone(), live.uid()?.to_owned()))).collect())
+    }
+
+    /// What helm would delete with it and that holds volumes.
     pub(super) fn volumes(&self) -> Vec<String> {
-        let is_lost = |(id, object): &(&ObjectId, &Map<String, Value>)| {
-            let policy = object.get("metadata").and_then(|metadata| metadata.get("annotations")?.get(POLICY)?.as_str());
-            id.group.is_empty()
-                && matches!(id.kind.as_str(), "PersistentVolumeClaim" | "PersistentVolume")
-                && policy != Some("keep")
-        };
-        self.rendering.objects.iter().filter(is_lost).map(|(id, _)| id.to_string()).collect()
+        lost_volumes(self.rendering.objects.iter())
     }
 
     /// For reviewers: every object of it goes.
@@ -64,11 +95,21 @@ impl LeftRelease {
             object_change(&DiffedObject { id, before: Some(&before), after: None }, masking)
         });
         let (service, reasons) = (self.service.clone(), BTreeSet::from([ChangeReason::Left]));
-        ServiceChanges { service, wave: 1, reasons, objects: objects.collect(), hooks: Vec::new() }
+        let hooks = [("pre-delete", true), ("post-delete", false)];
+        let hooks = hooks.into_iter().flat_map(|(event, before)| hooks_of(&self.rendering, event, before)).collect();
+        ServiceChanges { service, wave: 1, reasons, objects: objects.collect(), hooks }
     }
 
     pub(super) fn finding(&self, rule: RemovedServiceRule) -> Finding {
         let volumes = self.volumes();
+        if let Some(remains) = &self.remains {
+            let names: Vec<String> = remains.iter().map(|(key, _)| key.to_string()).collect();
+            let message = format!(
+                "it is not deployed here any more, its helm release is uninstalled, and these of its objects are still there: {}",
+                names.join(", ")
+            );
+            return Finding { service: Some(self.service.clone()), path: None, kind: FindingKind::Left, message };
+        }
         let message = format!(
             "it is not deployed here any more, and revision {} of its helm release is there, objects: {}; {}",
             self.revision,
@@ -82,9 +123,26 @@ impl LeftRelease {
 /// Why a release stays although its service has left.
 pub(super) fn kept_volumes(volumes: &[String]) -> String {
     format!(
-        "helm would delete {} with its release; `helm.sh/resource-policy: keep` in the chart keeps it",
+        "helm would delete {} with its release; `helm.sh/resource-policy: keep` in the chart keeps a claim, `whenDeleted: \
+         Retain` those of a StatefulSet",
         volumes.join(", ")
     )
+}
+
+/// The objects that hold volumes, or take them with them, and that helm deletes where they leave a release.
+pub(super) fn lost_volumes<'a>(objects: impl Iterator<Item = (&'a ObjectId, &'a Map<String, Value>)>) -> Vec<String> {
+    let is_lost =
+        |(id, object): &(&ObjectId, &Map<String, Value>)| !is_kept(object) && (is_volume(id) || takes_volumes(object));
+    objects.filter(is_lost).map(|(id, _)| id.to_string()).collect()
+}
+
+fn is_volume(id: &ObjectId) -> bool {
+    id.group.is_empty() && matches!(id.kind.as_str(), "PersistentVolumeClaim" | "PersistentVolume")
+}
+
+fn is_kept(object: &Map<String, Value>) -> bool {
+    let annotations = object.get("metadata").and_then(|metadata| metadata.get("annotations"));
+    annotations.and_then(|annotations| annotations.get(POLICY)?.as_str()) == Some("keep")
 }
 
 impl HelmTarget {
@@ -100,6 +158,10 @@ impl HelmTarget {
         let stored = stored_releases(&self.namespace.connection, &self.namespace.name).await?;
         for left in &plan.removed {
             let subject = subject_of(&left.service);
+            if let Some(remains) = &left.remains {
+                self.namespace.until_gone(|| subject_of(&left.service), remains).await?;
+                continue;
+            }
             match stored.get(left.service.as_str()) {
                 // A run that was killed has done it.
                 None => continue,
@@ -113,6 +175,7 @@ impl HelmTarget {
                 }
             }
             events(DeployEvent::Started { subject: subject.clone() });
+            let goes = left.live(&self.namespace.connection, &self.namespace.name).await?;
             let (search, kubeconfig, namespace) =
                 (self.search.clone(), self.kubeconfig.clone(), self.namespace.name.clone());
             let (name, deadline) = (left.service.clone(), self.namespace.deadline);
@@ -130,6 +193,7 @@ impl HelmTarget {
                 let reason = format!("helm does not uninstall it: {}", words_of(&error));
                 return Err(DeployError::NotDeployed { subject, reason, dossier: None });
             }
+            self.namespace.until_gone(|| subject_of(&left.service), &goes).await?;
             events(DeployEvent::Finished { subject, changed: true });
         }
         Ok(())
@@ -148,8 +212,15 @@ mod tests {
             )
         };
         let text = claim("data", "{}") + &claim("kept", "{ helm.sh/resource-policy: keep }");
+        let stateful = |name: &str, rule: &str| {
+            format!(
+                "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{ name: {name} }}\nspec: {{ \
+                 persistentVolumeClaimRetentionPolicy: {{ whenDeleted: {rule} }} }}\n---\n"
+            )
+        };
+        let text = text + &stateful("db", "Delete") + &stateful("kept-db", "Retain");
         let rendering = Rendering::parse([text.as_bytes()], "shop").unwrap();
-        let left = LeftRelease { service: "cart".try_into().unwrap(), revision: 1, rendering };
-        assert_eq!(left.volumes(), ["PersistentVolumeClaim/data"]);
+        let left = LeftRelease { service: "cart".try_into().unwrap(), revision: 1, rendering, remains: None };
+        assert_eq!(left.volumes(), ["PersistentVolumeClaim/data", "StatefulSet/db"]);
     }
 }

@@ -80,6 +80,18 @@ pub(super) async fn stored_releases(
     connection: &Connection,
     namespace: &str,
 ) -> Result<BTreeMap<String, StoredRelease>, DeployError> {
+    Ok(releases(connection, namespace).await?.stored)
+}
+
+/// The newest revisions of a namespace, by the names of their releases.
+pub(super) struct Releases {
+    pub(super) stored: BTreeMap<String, StoredRelease>,
+    /// Those that helm calls uninstalled: it has asked for the deletion of their objects.
+    pub(super) uninstalled: BTreeMap<String, StoredRelease>,
+}
+
+/// The same with those that were uninstalled.
+pub(super) async fn releases(connection: &Connection, namespace: &str) -> Result<Releases, DeployError> {
     let selection =
         Selection { labels: "owner=helm,status!=superseded".to_owned(), fields: "type=helm.sh/release.v1".to_owned() };
     let secrets = connection.list(&Kind::new("v1", "Secret"), Some(namespace), &selection).await?;
@@ -91,7 +103,7 @@ pub(super) async fn stored_releases(
             newest.insert(name, (revision, secret));
         }
     }
-    let mut releases = BTreeMap::new();
+    let mut releases = Releases { stored: BTreeMap::new(), uninstalled: BTreeMap::new() };
     for (name, (revision, secret)) in newest {
         let release = StoredRelease::read(secret, revision, namespace).map_err(|reason| DeployError::Failed {
             subject: format!("helm release `{}`", escaped(&name)),
@@ -99,9 +111,9 @@ pub(super) async fn stored_releases(
             class: ErrorClass::Invalid,
             source: reason.into(),
         })?;
-        if release.status != Status::Other("uninstalled".to_owned()) {
-            releases.insert(name, release);
-        }
+        let is_uninstalled = release.status == Status::Other("uninstalled".to_owned());
+        let list = if is_uninstalled { &mut releases.uninstalled } else { &mut releases.stored };
+        list.insert(name, release);
     }
     Ok(releases)
 }

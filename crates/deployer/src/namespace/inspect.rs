@@ -12,6 +12,7 @@ use crate::manifest::ObjectId;
 use crate::problem::{ProblemKind, escaped};
 use crate::proof::ProvenImage;
 use crate::request::{DeployRequest, DeployService, ForeignNamespace, NamespaceRule, UnpinnedImageRule};
+use crate::reserved;
 use crate::rules::{self, Violation};
 use crate::storable;
 
@@ -34,6 +35,7 @@ pub(crate) fn inspect(request: &DeployRequest, service: &DeployService, pins: &P
     for (id, object) in all.started() {
         inspection.violations.extend(reach(request, &rule, id, object));
         inspection.violations.extend(labels(id, object));
+        inspection.violations.extend(reserved::violations(request, id, object));
         for image in images_of(object, service, pins) {
             own_container |= image.slot == Slot::Container && is_own(&image, service);
             inspection.image(image, request, service, id);
@@ -41,6 +43,7 @@ pub(crate) fn inspect(request: &DeployRequest, service: &DeployService, pins: &P
     }
     for (id, object) in all.test_hooks() {
         inspection.violations.extend(reach(request, &rule, id, object));
+        inspection.violations.extend(reserved::violations(request, id, object));
         let unpinned = images_of(object, service, pins).into_iter().filter_map(|image| match image.verdict {
             ImageVerdict::Unpinned(reason) => Some(image.unpinned(reason, &service.name, service.name.as_str(), id)),
             ImageVerdict::Locked(_) | ImageVerdict::Pinned | ImageVerdict::Ambiguous(_) | ImageVerdict::NotAnImage => {

@@ -13,6 +13,7 @@ mod inspect;
 mod jobs;
 mod live;
 mod objects;
+mod removal;
 mod rendering;
 mod running;
 mod superseding;
@@ -33,6 +34,6 @@ pub(crate) use live::{Live, compare, content, missing_references, placed, unserv
 pub(crate) use objects::live_objects;
 pub(crate) use rendering::Rendering;
 pub use running::RunningContainer;
-pub(crate) use running::running;
+pub(crate) use running::{Deployed, running};
 pub use superseding::Superseding;
 pub(crate) use wait::Expected;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::{Connection, Kind, Object, ObjectKey, RunningPod, Selection};
+use cluster::{Connection, ContainerRole, Kind, Object, ObjectKey, RunningPod, Selection};
 use lock_model::{Digest, ImageReference, ServiceName};
 use serde_json::{Map, Value};
 
@@ -49,6 +49,17 @@ struct Workload<'a> {
     key: ObjectKey,
     /// The locked images of its containers, by the container's name.
     images: BTreeMap<String, &'a ImagePin>,
+    /// The names of all containers that the release has in it; none of an object that has left the release.
+    declared: Option<BTreeSet<String>>,
+}
+
+/// What a service has in the cluster, and what its release says of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Deployed<'a> {
+    pub(crate) service: &'a DeployService,
+    pub(crate) stored: &'a Rendering,
+    /// The same objects as they were rendered.
+    pub(crate) declared: &'a Rendering,
 }
 
 /// Looks at every pod of services. However many there are, the API server is asked once for each kind.
@@ -56,10 +67,10 @@ pub(crate) async fn running(
     connection: &Connection,
     request: &DeployRequest,
     pins: &Pins,
-    services: &[(&DeployService, &Rendering)],
+    services: &[Deployed<'_>],
 ) -> Result<Running, DeployError> {
     let workloads: Vec<Workload<'_>> =
-        services.iter().flat_map(|(service, stored)| workloads(request, service, pins, stored)).collect();
+        services.iter().flat_map(|deployed| workloads(request, *deployed, pins)).collect();
     let keys: BTreeSet<ObjectKey> = workloads.iter().map(|workload| workload.key.clone()).collect();
     let live = live_objects(connection, &keys).await?;
     let mut pods: BTreeMap<&str, Vec<RunningPod>> = BTreeMap::new();
@@ -86,9 +97,8 @@ pub(crate) async fn running(
 /// The workloads of a service that run locked images.
 fn workloads<'a>(
     request: &DeployRequest,
-    service: &'a DeployService,
+    Deployed { service, stored, declared }: Deployed<'a>,
     pins: &'a Pins,
-    stored: &'a Rendering,
 ) -> Vec<Workload<'a>> {
     let workload = |(id, object): (&'a ObjectId, &'a Map<String, Value>)| {
         let is_workload = match (id.group.as_str(), id.kind.as_str()) {
@@ -101,7 +111,10 @@ fn workloads<'a>(
         let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         let namespace = id.namespace.as_deref().unwrap_or(&request.namespace);
         let key = ObjectKey::namespaced(Kind::new(api_version, &id.kind), namespace, &id.name);
-        (is_workload && !images.is_empty()).then_some(Workload { service: &service.name, id, key, images })
+        let declared = declared.objects.get(id).map(|object| {
+            containers(object).filter_map(|container| Some(container.get("name")?.as_str()?.to_owned())).collect()
+        });
+        (is_workload && !images.is_empty()).then_some(Workload { service: &service.name, id, key, images, declared })
     };
     stored.objects.iter().filter_map(workload).collect()
 }
@@ -129,6 +142,8 @@ impl Workload<'_> {
             find(FindingKind::NotRunning, format!("{id} wants no pod: nothing of it runs"));
             return;
         }
+        let added = self.added(live, &pods);
+        found.findings.extend(added.into_iter().map(|message| self.finding(FindingKind::Foreign, message)));
         let mut proven = 0;
         for pod in pods.iter().filter(|pod| is_alive(pod)) {
             match self.judge(pod, request) {
@@ -148,6 +163,30 @@ impl Workload<'_> {
             let message = format!("{id} wants {wanted} pods, and {proven} run what is locked");
             found.findings.push(self.finding(FindingKind::NotRunning, message));
         }
+    }
+
+    /// Containers that another program added: to the workload, so that all its pods have them, or to a pod that runs. What an
+    /// admission webhook adds to new pods belongs to the cluster.
+    fn added(&self, live: &Object, pods: &[RunningPod]) -> Vec<String> {
+        let (Some(declared), id) = (&self.declared, self.id) else { return Vec::new() };
+        let text =
+            |container: &Value, key: &str| escaped(container.get(key).and_then(Value::as_str).unwrap_or_default());
+        let is_added = |container: &&Value| {
+            container.get("name").and_then(Value::as_str).is_none_or(|name| !declared.contains(name))
+        };
+        let live = live.value().as_object().into_iter().flat_map(containers).filter(is_added);
+        let added = live.map(|container| {
+            let (name, image) = (text(container, "name"), text(container, "image"));
+            format!("{id} runs `{image}` in container `{name}`, which the release does not have")
+        });
+        let by_hand = pods.iter().filter(|pod| is_alive(pod)).flat_map(|pod| {
+            let ephemeral = pod.containers.iter().filter(|container| container.role == ContainerRole::Ephemeral);
+            ephemeral.map(move |container| {
+                let (pod, image, name) = (escaped(&pod.key.name), escaped(&container.image), escaped(&container.name));
+                format!("{id}: pod `{pod}` runs `{image}` in container `{name}`, which was added by hand")
+            })
+        });
+        added.chain(by_hand).collect()
     }
 
     fn finding(&self, kind: FindingKind, message: String) -> Finding {
@@ -209,10 +248,7 @@ pub(super) fn locked_images<'a>(
     service: &'a DeployService,
     pins: &'a Pins,
 ) -> BTreeMap<String, &'a ImagePin> {
-    let object_spec = object.get("spec");
-    let spec = object_spec.and_then(|spec| spec.pointer("/template/spec")).or(object_spec);
-    let lists = ["containers", "initContainers"].into_iter().filter_map(|list| spec?.get(list)?.as_array()).flatten();
-    lists
+    containers(object)
         .filter_map(|container| {
             let name = container.get("name")?.as_str()?.to_owned();
             let reference: ImageReference = container.get("image")?.as_str()?.parse().ok()?;
@@ -222,6 +258,13 @@ pub(super) fn locked_images<'a>(
             }
         })
         .collect()
+}
+
+/// The containers of a pod, or of a workload's template.
+fn containers(object: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+    let object_spec = object.get("spec");
+    let spec = object_spec.and_then(|spec| spec.pointer("/template/spec")).or(object_spec);
+    ["containers", "initContainers"].into_iter().filter_map(move |list| spec?.get(list)?.as_array()).flatten()
 }
 
 #[cfg(test)]
@@ -253,7 +296,7 @@ mod tests {
         };
         let key = ObjectKey::namespaced(Kind::new("apps/v1", "Deployment"), "shop", "cart");
         let images = BTreeMap::from([("app".to_owned(), &pin)]);
-        let workload = Workload { service: &service.name, id: &id, key, images };
+        let workload = Workload { service: &service.name, id: &id, key, images, declared: None };
         let pod = Object::new(json!({
             "apiVersion": "v1",
             "kind": "Pod",

@@ -78,6 +78,12 @@ pub(super) fn unkeyed(service: &str, part: Part) -> String {
     format!("{service}-{}-{}", part.word(), "0".repeat(DIGITS))
 }
 
+/// Whether a name is that of a version of a service's settings.
+pub(crate) fn is_version_name(name: &str, service: &str, part: Part) -> bool {
+    let digits = name.strip_prefix(&format!("{service}-{}-", part.word()));
+    digits.is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 impl PlannedSettings {
     /// The versions that a request needs, under the key of the namespace, or a new one.
     pub(crate) async fn of(

@@ -4,7 +4,7 @@ use orchestrator::report::v1::{
     PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
 };
 use orchestrator::report::v1::{
-    ChangeKind, CheckState, InputChanges, Proof, ProofLevel, RollbackPlanReport, Severity, SuiteVerdict,
+    ChangeKind, CheckState, FindingKind, InputChanges, Proof, ProofLevel, RollbackPlanReport, Severity, SuiteVerdict,
 };
 
 use super::{Text, plan, short_id, short_image};
@@ -118,6 +118,9 @@ impl Text for DriftReport {
                 "fields that others wrote stay when it is deployed again: take them out, or put them into the service's files",
             );
         }
+        if self.changes.is_empty() && !again_helps(&self.proof) {
+            return text;
+        }
         text + Page::hint(format!("`orchestrator deploy {} --again` puts it back", self.environment))
     }
 }
@@ -137,8 +140,16 @@ impl Text for VerifyReport {
         for finding in &self.proof.findings {
             text += format!("  {finding}\n");
         }
-        text + Page::hint(format!("`orchestrator deploy {name} --again` puts it back"))
+        if again_helps(&self.proof) {
+            return text + Page::hint(format!("`orchestrator deploy {name} --again` puts it back"));
+        }
+        text + Page::hint("what another program added stays when it is deployed again: take it out")
     }
+}
+
+/// Whether a deployment would put anything back; what another program added it leaves as it is.
+fn again_helps(proof: &Proof) -> bool {
+    proof.findings.iter().any(|finding| finding.kind != FindingKind::Foreign)
 }
 
 impl Text for TestReport {

@@ -69,7 +69,8 @@ pub use take_over::{TakeOverReport, TakenPlace};
 pub use verdict::{NotJudged, Report, Verdict};
 
 pub use deployer::{
-    Change, ChangeKind, FieldChange, ImageChange, ObjectChange, Proof, ProofLevel, Risk, ServiceChanges, UnpinnedImage,
+    Change, ChangeKind, FieldChange, FindingKind, ImageChange, ObjectChange, Proof, ProofLevel, Risk, ServiceChanges,
+    UnpinnedImage,
 };
 pub use healthcheck::{CheckState, Severity};
 pub use qa::{SuiteReport, Verdict as SuiteVerdict};

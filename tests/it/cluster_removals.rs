@@ -1,0 +1,250 @@
+//! What has left manifests, services and releases goes from a real cluster, or is said to be there.
+
+use test_support::{Cluster, Image};
+
+use crate::cluster_keys::{PLAIN, WEB};
+use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE};
+
+const PLAIN_TARGET: &str = r#"target: { kind: apply, source: "{path}/cluster" }"#;
+const REMOVED: &str = r#"target: { kind: apply, source: "{path}/cluster" }
+  removed: delete"#;
+const SERVICES: [&str; 3] = ["ops/shop-dashboards", SERVICE, WEB];
+
+impl ClusterShop<'_> {
+    /// Puts a version of a service of one plain manifest onto the branch of the developers. `NAME` is the service.
+    fn commit_manifest(&self, path: &str, version: u32, command: &[&str], manifest: &str) {
+        let manifest = manifest.replace("NAME", path.rsplit('/').next().unwrap());
+        self.commit_files(path, version, command, &[("cluster/app.yaml", &manifest)]);
+    }
+
+    /// What a workload of one container has in its environment.
+    fn variables_of(&self, workload: &str) -> String {
+        self.kubectl(&["get", workload, "--output=jsonpath={.spec.template.spec.containers[0].env[*].name}"])
+    }
+}
+
+/// The wave of the second service is not reached, and then its manifest is what it was to become already.
+#[test]
+fn a1_a_field_that_left_a_manifest_goes_although_the_run_failed_that_was_to_take_it_away() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = format!("{PLAIN_TARGET}\n  waves: [shop-cart, shop-web]");
+    let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES, &target) else { return };
+    let image = "        image:";
+    let debug = format!("        env: [{{ name: DEBUG, value: \"1\" }}]\n{image}");
+    staging.commit_manifest(WEB, 2, SERVES, &PLAIN.replace(image, &debug));
+    staging.commit_manifest(SERVICE, 2, SERVES, PLAIN);
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+    assert_eq!(staging.variables_of("deployment/shop-web"), "DEBUG");
+
+    staging.commit_manifest(WEB, 3, SERVES, PLAIN);
+    staging.commit_manifest(SERVICE, 3, &["sh", "-c", "exit 4"], PLAIN);
+    staging.shop.merge_dev();
+    let failed = staging.ends("run staging", 21);
+    assert!(failed.stderr().contains("not touched: shop-web"), "{}", failed.text());
+    staging.commit_manifest(SERVICE, 4, SERVES, PLAIN);
+    staging.shop.merge_dev();
+    let repaired = staging.ends("run staging", 0);
+    assert_eq!(staging.variables_of("deployment/shop-web"), "", "{}", repaired.text());
+
+    // An apply in our name is no way around it either.
+    let live = staging.kubectl(&["get", "deployment/shop-web", "--output=jsonpath={..containers[0].image}"]);
+    let forged = staging.shop.join("forged.yaml");
+    let manifest = PLAIN.replace(image, &debug).replace("NAME", "shop-web").replace("IMAGE:latest", &live);
+    std::fs::write(&forged, manifest).unwrap();
+    let file = format!("--filename={}", forged.display());
+    staging.kubectl(&["apply", "--server-side", "--field-manager=orchestrator", &file]);
+    assert_eq!(staging.variables_of("deployment/shop-web"), "DEBUG");
+    let drift = staging.ends("drift staging", 1);
+    assert!(drift.text().contains("DEBUG"), "{}", drift.text());
+    staging.ends("deploy staging --again", 0);
+    assert_eq!(staging.variables_of("deployment/shop-web"), "");
+}
+
+/// A list of what may be removed that a manifest would bring along, and one that another user wrote.
+#[test]
+fn a3_a_forged_inventory_is_refused_and_nothing_is_removed_by_it() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES[..2], REMOVED) else { return };
+    staging.commit_manifest(SERVICE, 2, SERVES, PLAIN);
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+    staging.kubectl(&["create", "deployment", "victim", "--image=busybox", "--replicas=0"]);
+    let uid = staging.kubectl(&["get", "deployment/victim", "--output=jsonpath={.metadata.uid}"]);
+    let namespace = &staging.namespace;
+    let forged = format!(
+        r#"apiVersion: v1
+kind: ConfigMap
+metadata: {{ name: zz-evil, labels: {{ orchestrator.dev/inventory: shop-gone }} }}
+data:
+  objects: '[{{"group":"apps","version":"v1","kind":"Deployment","namespace":"{namespace}","name":"victim","uid":"{uid}","manifest":null}}]'
+"#
+    );
+    let lease = "---\napiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: { name: orchestrator-staging }\n";
+    staging.commit_manifest(SERVICE, 3, SERVES, &format!("{PLAIN}---\n{forged}{lease}"));
+    staging.shop.merge_dev_past_rules();
+    let refused = staging.ends("run staging", 20);
+    for told in [
+        "ConfigMap/zz-evil has the label `orchestrator.dev/inventory`",
+        "Lease/orchestrator-staging would be",
+        "take another name",
+    ] {
+        assert!(refused.text().contains(told), "`{told}` is not in:\n{}", refused.text());
+    }
+    let file = staging.shop.join("forged.yaml");
+    std::fs::write(&file, &forged).unwrap();
+    staging.kubectl(&["apply", &format!("--filename={}", file.display())]);
+    staging.commit_manifest(SERVICE, 4, SERVES, PLAIN);
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+    staging.kubectl(&["get", "deployment/victim"]);
+
+    // One that is damaged is named with the way out, and is no reason for an error.
+    let inventory = "configmap/orchestrator-inventory-shop-cart";
+    staging.kubectl(&["patch", inventory, "--type=merge", r#"--patch={"data":{"objects":"x"}}"#]);
+    let damaged = "ConfigMap `orchestrator-inventory-shop-cart`, which lists its objects, cannot be read";
+    assert!(staging.ends("verify staging", 1).text().contains(damaged));
+    let refused = staging.ends("deploy staging --again", 20);
+    assert!(refused.text().contains(damaged) && refused.text().contains("delete the ConfigMap"), "{}", refused.text());
+    staging.kubectl(&["delete", inventory]);
+    staging.ends("deploy staging --again", 0);
+    staging.ends("verify staging", 0);
+}
+
+/// What stays is said, what cannot go yet is a failure, and claims are never deleted with their workload.
+#[test]
+fn a3_what_has_left_and_does_not_go_is_no_success() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES, REMOVED) else { return };
+    let never = PLAIN.replace(
+        "metadata: { name: NAME }",
+        "metadata: { name: NAME, annotations: { orchestrator.dev/prune: never } }",
+    );
+    staging.commit_manifest(WEB, 2, SERVES, &never);
+    let guarded = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: guarded, finalizers: [guard.example/x] }\n";
+    let stateful = PLAIN.replace("kind: Deployment", "kind: StatefulSet").replace("NAME", "store").replace(
+        "spec:\n  selector",
+        "spec:\n  serviceName: store\n  persistentVolumeClaimRetentionPolicy: { whenDeleted: Delete }\n  selector",
+    );
+    staging.commit_manifest(SERVICE, 2, SERVES, &format!("{PLAIN}{guarded}---\n{stateful}"));
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+
+    staging.commit_manifest(SERVICE, 3, SERVES, &format!("{PLAIN}{guarded}"));
+    staging.shop.merge_dev();
+    let refused = staging.ends("run staging", 20);
+    for told in ["StatefulSet/store would be deleted, and its volume claims with it", "whenDeleted: Retain"] {
+        assert!(refused.text().contains(told), "`{told}` is not in:\n{}", refused.text());
+    }
+    let retain = r#"--patch={"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}"#;
+    staging.kubectl(&["patch", "statefulset/store", "--type=merge", retain]);
+    staging.ends("run staging", 0);
+    let gone = staging.kubectl(&["get", "statefulset,pod", "--selector=app=store", "--output=name"]);
+    assert_eq!(gone, "", "the run ended once its pods were gone");
+
+    staging.commit_manifest(SERVICE, 4, SERVES, PLAIN);
+    staging.shop.merge_dev();
+    let stuck = staging.ends("--deadline 20s run staging", 21);
+    assert!(stuck.text().contains("finalizer `guard.example/x` is not taken off"), "{}", stuck.text());
+    let again = staging.ends("--deadline 20s run staging", 21);
+    assert!(again.text().contains("guard.example/x"), "{}", again.text());
+    staging.kubectl(&["patch", "configmap/guarded", "--type=merge", r#"--patch={"metadata":{"finalizers":null}}"#]);
+    staging.ends("run staging", 0);
+
+    staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
+    for line in ["run staging", "verify staging", "drift staging"] {
+        let told = staging.ends(line, if line == "run staging" { 21 } else { 1 });
+        assert!(told.text().contains("its objects are there: 1 (Deployment/shop-web)"), "{line}: {}", told.text());
+    }
+    staging.kubectl(&["annotate", "deployment/shop-web", "orchestrator.dev/prune-"]);
+    staging.ends("deploy staging --again", 0);
+    staging.ends("verify staging", 0);
+    assert_eq!(staging.kubectl(&["get", "pod", "--selector=app=shop-web", "--output=name"]), "");
+}
+
+/// A hook that runs when its release is uninstalled, and that cannot start while a `ConfigMap` is missing.
+const GUARD: &str = r#"apiVersion: v1
+kind: Pod
+metadata: { name: guard, annotations: { helm.sh/hook: pre-delete, helm.sh/hook-delete-policy: "before-hook-creation,hook-succeeded" } }
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: guard
+    image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+    command: ["true"]
+    envFrom: [{ configMapRef: { name: go } }]
+"#;
+
+/// helm calls a release `uninstalling` in words of its own, and `uninstalled` while its objects are still there.
+#[test]
+fn h2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm4", &SERVICES, "\n  removed: delete") else { return };
+    let go = ["create", "configmap", "go", "--from-literal=A=1"];
+    staging.kubectl(&go);
+    staging.shop.service("shop-web").write("chart/templates/guard.yaml", GUARD);
+    staging.commit(WEB, 2, SERVES, DEPLOYMENT);
+    staging.merge(2, SERVES);
+    staging.ends("run staging", 0);
+
+    staging.kubectl(&["delete", "configmap/go"]);
+    let finalizers = |list: &str| {
+        let patch = format!(r#"--patch={{"metadata":{{"finalizers":{list}}}}}"#);
+        staging.kubectl(&["patch", "deployment/shop-web", "--type=merge", &patch]);
+    };
+    finalizers(r#"["guard.example/x"]"#);
+    staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
+    staging.ends("lock commit staging", 0);
+    let plan = staging.ends("plan staging", 0);
+    assert!(plan.text().contains("run Pod/guard before"), "{}", plan.text());
+    let pods = || staging.kubectl(&["get", "pod", "--selector=app=shop-web", "--output=name"]);
+    for _ in 0..2 {
+        let cut = staging.ends("--deadline 20s run staging", 21);
+        assert!(cut.text().contains("helm does not uninstall it"), "{}", cut.text());
+        assert_ne!(pods(), "");
+    }
+    assert!(staging.ends("verify staging", 1).text().contains("not deployed here any more"));
+
+    staging.kubectl(&go);
+    for _ in 0..2 {
+        let stuck = staging.ends("--deadline 30s run staging", 21);
+        assert!(stuck.text().contains("finalizer `guard.example/x` is not taken off"), "{}", stuck.text());
+    }
+    let there = staging.ends("verify staging", 1);
+    assert!(there.text().contains("is uninstalled, and these of its objects are still there"), "{}", there.text());
+    finalizers("null");
+    staging.ends("run staging", 0);
+    assert_eq!(pods(), "");
+    staging.ends("verify staging", 0);
+}
+
+/// A deployment leaves what another program added, so that no deployment can prove such a pod.
+#[test]
+fn q3_a_container_that_another_program_added_is_no_part_of_what_is_locked() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES[..2], PLAIN_TARGET) else { return };
+    staging.commit_manifest(SERVICE, 2, SERVES, PLAIN);
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+    let repository = format!("{}/stranger", staging.namespace);
+    let image = Image { repository: &repository, tag: "1", command: &["sleep", "900"], labels: &[] };
+    staging.node().push(&image);
+    let image = format!("{}/{repository}:1", staging.node().registry());
+    let containers = "/spec/template/spec/containers";
+    let add = format!(r#"[{{"op":"add","path":"{containers}/-","value":{{"name":"side","image":"{image}"}}}}]"#);
+    let patch = |patch: &str| {
+        staging.kubectl(&["patch", "deployment/shop-cart", "--type=json", &format!("--patch={patch}")]);
+        staging.kubectl(&["rollout", "status", "deployment/shop-cart", "--timeout=60s"]);
+    };
+    patch(&add);
+    // Ports are hidden where output is compared.
+    let told = format!("/{repository}:1` in container `side`, which the release does not have");
+    for (line, code) in [("verify staging", 1), ("run staging", 21), ("drift staging", 1)] {
+        let ended = staging.ends(line, code);
+        assert!(ended.text().contains(&told), "{line}: {}", ended.text());
+        assert!(!ended.text().contains("puts it back"), "a deployment leaves it: {}", ended.text());
+    }
+    patch(&format!(r#"[{{"op":"remove","path":"{containers}/1"}}]"#));
+    staging.ends("verify staging", 0);
+}
