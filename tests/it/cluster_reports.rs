@@ -2,7 +2,7 @@
 
 use test_support::{Cluster, Image};
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES};
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE, SERVICE_OF_CART};
 
 /// The definition of a kind that a chart uses and the cluster stops serving.
 const DEFINITION: &str = r"apiVersion: apiextensions.k8s.io/v1
@@ -100,4 +100,151 @@ fn r2_more_failed_revisions_than_helm_keeps_leave_a_way_back_and_forward() {
     let third = staging.merge(4, SERVES);
     staging.ends("run staging", 0);
     assert_eq!(staging.running(), [third]);
+}
+
+const WEB: &str = "services/shop-web";
+
+/// A workload on nodes that only pretend; `NAME` is its service, and `VOLUMES` more of its pods.
+const WORKLOAD: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: { name: NAME }
+spec:
+  selector: { matchLabels: { app: NAME } }
+  template:
+    metadata: { labels: { app: NAME } }
+    spec:
+      VOLUMES
+      containers: [{ name: app, image: "IMAGE:latest" }]
+"#;
+
+fn claim(name: &str, class: &str) -> String {
+    format!(
+        "---\n{{ apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{ name: {name} }}, spec: {{ storageClassName: {class}, \
+         accessModes: [ReadWriteOnce], resources: {{ requests: {{ storage: 1Gi }} }} }} }}\n"
+    )
+}
+
+/// A claim that binds with its first pod is no reason to wait: its pod comes a wave later.
+#[test]
+fn w1_a_claim_that_binds_with_its_first_pod_is_not_waited_for_before_there_is_one() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() || cluster.fake_nodes_or_skip(2).is_none() {
+        return;
+    }
+    let namespace = cluster.fake_namespace("claims");
+    let target = "target: { kind: apply, source: \"{path}/claims\" }\n  waves: [shop-web, shop-cart]";
+    let services = [DASHBOARDS, SERVICE, WEB];
+    let Some(staging) = ClusterShop::in_namespace(cluster, namespace.clone(), &services, target, "") else { return };
+    let (late, early) = (format!("late-{namespace}"), format!("early-{namespace}"));
+    for (class, mode) in [(&late, "WaitForFirstConsumer"), (&early, "Immediate")] {
+        cluster.apply(&format!(
+            "{{ apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {{ name: {class} }}, provisioner: \
+             kubernetes.io/no-provisioner, volumeBindingMode: {mode} }}"
+        ));
+    }
+    cluster.apply(&format!(
+        "{{ apiVersion: v1, kind: PersistentVolume, metadata: {{ name: {late} }}, spec: {{ storageClassName: {late}, capacity: {{ \
+         storage: 1Gi }}, accessModes: [ReadWriteOnce], hostPath: {{ path: /data }} }} }}"
+    ));
+    let web = WORKLOAD.replace("NAME", "shop-web").replace("VOLUMES", "terminationGracePeriodSeconds: 0");
+    let volumes = "volumes: [{ name: data, persistentVolumeClaim: { claimName: data } }]";
+    let cart = WORKLOAD.replace("NAME", "shop-cart").replace("VOLUMES", volumes);
+    staging.commit_files(WEB, 2, SERVES, &[("claims/app.yaml", &(web.clone() + &claim("data", &late)))]);
+    staging.commit_files(SERVICE, 2, SERVES, &[("claims/app.yaml", &cart)]);
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+    let phase = "--output=jsonpath={.status.phase}";
+    assert_eq!(
+        staging.kubectl(&["get", "persistentvolumeclaim/data", phase]),
+        "Bound",
+        "by the pod of the second wave"
+    );
+
+    // One that should bind at once, and does not, is named.
+    let more = web + &claim("data", &late) + &claim("more", &early);
+    staging.commit_files(WEB, 3, SERVES, &[("claims/app.yaml", &more)]);
+    staging.shop.merge_dev();
+    let failed = staging.ends("run staging --deadline 20s", 21);
+    let told = format!("PersistentVolumeClaim {namespace}/more");
+    assert!(failed.stderr().contains(&told) && !failed.stderr().contains("/data: "), "{}", failed.text());
+    assert_eq!(staging.kubectl(&["get", "persistentvolumeclaim/more", phase]), "Pending");
+}
+
+const FULL: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: { name: shop-cart }
+spec:
+  replicas: 2
+  strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } }
+  selector: { matchLabels: { app: shop-cart } }
+  template:
+    metadata: { labels: { app: shop-cart } }
+    spec:
+      terminationGracePeriodSeconds: 90
+      containers:
+      - name: app
+        image: "IMAGE:latest"
+        resources: { requests: { memory: 75Mi } }
+        readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
+"#;
+
+/// An update without surge seems to fit, and the pods that are ending hold their quota until they are gone.
+#[test]
+fn q1_pods_that_are_ending_hold_their_quota_before_and_while_a_version_is_waited_for() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() {
+        return;
+    }
+    let namespace = cluster.namespace("full");
+    let target = "target: { kind: apply, source: \"{path}/full\" }";
+    let keys = "    health: { checks: { quota: warn } }\n";
+    let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], target, keys) else {
+        return;
+    };
+    staging.kubectl(&["create", "quota", "memory", "--hard=requests.memory=150Mi"]);
+    // What runs as the first process of a container ends by no signal that it does not take.
+    let files = [("full/app.yaml", FULL)];
+    staging.commit_files(SERVICE, 2, &["sh", "-c", "trap '' TERM; httpd -f -p 8080"], &files);
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+
+    staging.commit_files(SERVICE, 3, SERVES, &files);
+    staging.shop.merge_dev();
+    let failed = staging.ends("run staging --deadline 40s", 21);
+    let told = "quota: quota `memory` has 0 of `requests.memory` free, the deployment needs 75Mi more";
+    assert!(failed.stderr().contains(told), "{}", failed.text());
+    let cause = failed.stderr().lines().find(|line| line.trim_start().starts_with("quota: Deployment "));
+    assert!(cause.is_some_and(|line| line.contains("exceeded quota")), "{}", failed.text());
+    assert!(!failed.stderr().contains("crash: "), "{}", failed.text());
+    staging.kubectl(&["delete", "deployment", "shop-cart", "--cascade=foreground", "--wait=false"]);
+    staging.kubectl(&["delete", "pods", "--all", "--force", "--grace-period=0"]);
+}
+
+/// Pods of an earlier version that do not take the signal to end: they are named, and the suites ask the new version.
+#[test]
+fn w3_pods_that_still_end_are_named_and_are_no_endpoint_once_suites_begin() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    staging.shop.service("shop-cart").write("chart/templates/service.yaml", SERVICE_OF_CART);
+    let template = DEPLOYMENT.replace("terminationGracePeriodSeconds: 0", "terminationGracePeriodSeconds: 60");
+    let first = staging.merge_chart(2, &["sh", "-c", "trap '' TERM; httpd -f -p 8080"], &template);
+    staging.ends("run staging", 0);
+
+    let second = staging.merge_chart(3, SERVES, &template);
+    let paused = staging.shop.pause("staging", "system");
+    let run = staging.command(&[], "run staging").start();
+    paused.reached();
+    // The suite has begun; the old process is still there, and requests do not reach it.
+    let running = staging.running();
+    assert!(running.contains(&first) && running.contains(&second), "{running:?}");
+    let ready = "--output=jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].targetRef.name}";
+    let ready = staging.kubectl(&["get", "endpointslices", "--selector=kubernetes.io/service-name=shop-cart", ready]);
+    assert_eq!(ready.split_whitespace().count(), 1, "{ready}");
+    let ended = ["get", "pod", ready.trim(), "--output=jsonpath={.metadata.deletionTimestamp}"];
+    assert_eq!(staging.kubectl(&ended), "", "it is the new one");
+    paused.release();
+    let done = run.wait().expect_code(0);
+    let told = done.stderr().lines().find(|line| line.contains("still works until it has ended"));
+    assert!(told.is_some_and(|line| line.contains(&first) && line.contains("shop-cart")), "{}", done.text());
+    staging.kubectl(&["delete", "pods", "--all", "--force", "--grace-period=0", "--wait=false"]);
 }

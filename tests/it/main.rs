@@ -21,6 +21,7 @@ mod cluster_first_user;
 mod cluster_health;
 mod cluster_keys;
 mod cluster_kill;
+mod cluster_kill_writes;
 mod cluster_plans;
 mod cluster_probes;
 mod cluster_removals;

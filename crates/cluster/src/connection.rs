@@ -10,7 +10,7 @@ use crate::discovery::{Discovery, Resource};
 use crate::error::{ClusterError, ClusterErrorKind};
 use crate::kubeconfig::Kubeconfig;
 use crate::object::{Kind, Object, ObjectKey};
-use crate::transport::{Call, Patience, Transport};
+use crate::transport::{Call, Patience, Transport, asked_to_wait};
 
 /// The name under which fields are owned in a server-side apply.
 pub const FIELD_MANAGER: &str = "orchestrator";
@@ -91,9 +91,10 @@ impl Connection {
         config.default_retry = false;
         config.proxy_url = proxy.map(|proxy| proxy.parse()).transpose().map_err(|error| unusable(&error))?;
         config.connect_timeout = Some(patience.request);
-        let client = kube::Client::try_from(config).map_err(|error| {
+        let client = kube::client::ClientBuilder::try_from(config).map_err(|error| {
             ClusterError::new(&subject, ClusterErrorKind::Client { reason: excerpt(error.to_string()) })
         })?;
+        let client = client.with_layer(&tower::util::MapResultLayer::new(asked_to_wait)).build();
         let transport = Transport { client, patience };
         Ok(Self { transport, server: kubeconfig.server().to_owned(), discovery: Arc::default() })
     }

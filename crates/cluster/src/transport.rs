@@ -3,13 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use kube::client::UpgradeConnectionError;
 use kube::core::response::Status;
 use lock_model::ErrorClass;
 use lock_model::escaping::excerpt;
 use serde_json::Value;
 use tokio::time::Instant;
+use tower::BoxError;
 
 use crate::error::{ClusterError, ClusterErrorKind, FieldConflict};
 
@@ -126,6 +127,31 @@ impl Transport {
     }
 }
 
+/// An API server that is too busy says so in a header, and its answer is no object: the client library would drop both.
+#[derive(Clone, Copy, Debug, Default, thiserror::Error)]
+#[error("HTTP {status}, and to be asked again in {} s", retry_after.as_secs())]
+pub(crate) struct AskedToWait {
+    status: u16,
+    retry_after: Duration,
+}
+
+/// Makes an error of an answer that is no object and names the time after which to ask again.
+pub(crate) fn asked_to_wait<B, E>(answer: Result<Response<B>, E>) -> Result<Response<B>, BoxError>
+where
+    E: Into<BoxError>,
+{
+    let answer = answer.map_err(Into::into)?;
+    let header = |name: http::HeaderName| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    let is_object = header(http::header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with(JSON));
+    let seconds = header(http::header::RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+    match (answer.status().as_u16(), seconds) {
+        (status @ (429 | 503), Some(seconds)) if !is_object => {
+            Err(Box::new(AskedToWait { status, retry_after: Duration::from_secs(seconds) }))
+        }
+        _ => Ok(answer),
+    }
+}
+
 /// Whether the same request may have another answer a little later. That of a conflict would be the same.
 pub(crate) fn can_retry(error: &ClusterError) -> bool {
     error.class() == ErrorClass::Temporary && !matches!(error.kind(), ClusterErrorKind::Conflict { .. })
@@ -138,6 +164,11 @@ pub(crate) fn from_kube(subject: &impl fmt::Display, error: kube::Error) -> Clus
 fn kind_of(error: kube::Error) -> ClusterErrorKind {
     match error {
         kube::Error::Api(status) => kind_of_status(&status),
+        kube::Error::Service(source) if source.is::<AskedToWait>() => {
+            let asked = source.downcast::<AskedToWait>().map_or_else(|_| AskedToWait::default(), |asked| *asked);
+            let message = "it is too busy".to_owned();
+            ClusterErrorKind::Busy { status: asked.status, message, retry_after: Some(asked.retry_after) }
+        }
         kube::Error::SerdeError(error) => ClusterErrorKind::Answer {
             reason: format!("is not the JSON that was expected: {}", excerpt(error.to_string())),
         },

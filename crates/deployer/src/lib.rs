@@ -112,8 +112,8 @@ pub use image_inputs::image_inputs;
 pub use image_pinning::{ImagePin, UnpinnedImage, UnpinnedReason};
 pub use lock_model;
 pub use namespace::{
-    AwaitedJobs, Dossier, EnvironmentNamespace, Failure, FailureCause, ForeignFields, LeftLease, RunningContainer,
-    Superseding,
+    AwaitedJobs, Dossier, EndingPod, EnvironmentNamespace, Failure, FailureCause, ForeignFields, LeftLease,
+    RunningContainer, Superseding,
 };
 pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
 pub use problem::{DeployProblem, DeployProblems, ProblemKind};

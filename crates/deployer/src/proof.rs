@@ -1,5 +1,6 @@
 //! What a proof says: the same for every target, apart from the detail.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use lock_model::ServiceName;
@@ -7,6 +8,7 @@ use lock_model::ServiceName;
 use crate::apply::ApplyProof;
 use crate::helm::HelmProof;
 use crate::image_pinning::UnpinnedImage;
+use crate::namespace::EndingPod;
 use crate::problem::{ProblemKind, escaped};
 use crate::render::RenderProof;
 
@@ -28,6 +30,10 @@ pub struct Proof {
     pub images: Vec<ProvenImage>,
     /// Images that the lock does not decide.
     pub unpinned_images: Vec<UnpinnedImage>,
+    /// Pods of earlier versions that still work until they have ended; gone with the next look, they are no part of what
+    /// is kept of the proof.
+    #[serde(skip)]
+    pub ending: BTreeSet<EndingPod>,
 }
 
 /// The part of a proof that belongs to its target.
@@ -170,7 +176,15 @@ impl FindingKind {
 impl Proof {
     pub(crate) fn new(level: ProofLevel, detail: ProofDetail, findings: Vec<Finding>) -> Self {
         let verdict = if findings.is_empty() { ProofVerdict::Proven } else { ProofVerdict::NotProven };
-        Self { level, verdict, detail, findings, images: Vec::new(), unpinned_images: Vec::new() }
+        Self {
+            level,
+            verdict,
+            detail,
+            findings,
+            images: Vec::new(),
+            unpinned_images: Vec::new(),
+            ending: BTreeSet::new(),
+        }
     }
 
     /// Whether everything is as locked.

@@ -28,7 +28,7 @@ mod toxiproxy;
 mod workspace;
 
 pub use backing_server::{Backing, BackingServer, Wire};
-pub use cluster::{Cluster, Image, Node};
+pub use cluster::{Act, Cluster, Gate, Image, Node};
 pub use environment::search_path;
 pub use filters::Filters;
 pub use git_server::GitServer;

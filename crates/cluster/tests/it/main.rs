@@ -12,3 +12,4 @@ mod readiness;
 mod references;
 mod running;
 mod send;
+mod wire;

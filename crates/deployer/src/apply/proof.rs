@@ -141,6 +141,6 @@ impl ApplyTarget {
             running: running.containers.into_iter().collect(),
         };
         let proof = Proof::new(ProofLevel::Running, ProofDetail::Apply(detail), findings);
-        Ok(Proof { images, unpinned_images: unpinned, ..proof })
+        Ok(Proof { ending: running.ending, images, unpinned_images: unpinned, ..proof })
     }
 }

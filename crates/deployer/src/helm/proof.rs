@@ -83,6 +83,6 @@ impl HelmTarget {
             running: running.containers.into_iter().collect(),
         };
         let proof = Proof::new(ProofLevel::Running, ProofDetail::Helm(detail), findings);
-        Ok(Proof { images, unpinned_images: unpinned, ..proof })
+        Ok(Proof { ending: running.ending, images, unpinned_images: unpinned, ..proof })
     }
 }

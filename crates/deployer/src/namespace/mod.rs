@@ -33,7 +33,7 @@ pub(crate) use jobs::{JobsByLabel, JobsOf, permissions_for_jobs};
 pub(crate) use live::{Live, compare, content, missing_references, placed, unserved_kinds};
 pub(crate) use objects::live_objects;
 pub(crate) use rendering::Rendering;
-pub use running::RunningContainer;
 pub(crate) use running::{Deployed, running};
+pub use running::{EndingPod, RunningContainer};
 pub use superseding::Superseding;
 pub(crate) use wait::Expected;

@@ -35,10 +35,23 @@ pub struct RunningContainer {
     pub digest: Digest,
 }
 
+/// A pod that a controller has replaced, and that still works until it has ended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct EndingPod {
+    /// The service.
+    pub service: ServiceName,
+    /// Name of the pod.
+    pub pod: String,
+    /// What its main containers report that they run, without duplicates.
+    pub images: BTreeSet<String>,
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
     pub(crate) containers: BTreeSet<RunningContainer>,
+    pub(crate) ending: BTreeSet<EndingPod>,
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -144,6 +157,13 @@ impl Workload<'_> {
         }
         let added = self.added(live, &pods);
         found.findings.extend(added.into_iter().map(|message| self.finding(FindingKind::Foreign, message)));
+        found.ending.extend(pods.iter().filter(|pod| pod.is_terminating && pod.phase == "Running").map(|pod| {
+            EndingPod {
+                service: self.service.clone(),
+                pod: pod.key.name.clone(),
+                images: pod.containers.iter().filter(|one| self.images.contains_key(&one.name)).map(shown).collect(),
+            }
+        }));
         let mut proven = 0;
         for pod in pods.iter().filter(|pod| is_alive(pod)) {
             match self.judge(pod, request) {
@@ -229,6 +249,10 @@ impl Workload<'_> {
         }
         if wrong.is_empty() { Ok(containers) } else { Err(wrong) }
     }
+}
+
+fn shown(container: &cluster::RunningContainer) -> String {
+    container.digest.as_ref().map_or_else(|| escaped(&container.image_id), ToString::to_string)
 }
 
 /// A pod that has not ended and is not ending: what a controller has replaced proves nothing.

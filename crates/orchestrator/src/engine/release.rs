@@ -166,6 +166,14 @@ impl Engine<'_> {
             let lines: Vec<String> = proof.findings.iter().map(ToString::to_string).collect();
             StepOutcome::failed(code, lines.join("\n"))
         };
+        answer.warnings.extend(proof.ending.iter().map(|ending| {
+            let images = ending.images.iter().cloned().collect::<Vec<_>>().join(", ");
+            format!(
+                "{}: pod `{}` of an earlier version still works until it has ended, and takes no requests of a Service: {images}",
+                ending.service,
+                lock_model::escaping::escape_short(&ending.pod, 200)
+            )
+        }));
         if self.deployed_now {
             answer.warnings.extend(self.kept_fields(&deployable).await);
         }

@@ -5,6 +5,7 @@
 //! a namespace of its own.
 
 mod certificates;
+mod gate;
 mod images;
 mod kwok;
 mod node;
@@ -18,6 +19,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+pub use gate::{Act, Gate};
 pub use images::Image;
 pub use node::Node;
 
