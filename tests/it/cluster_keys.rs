@@ -443,7 +443,6 @@ fn what_comes_later_is_named_as_not_available_yet() {
         ("compose", "base: { target: { kind: compose } }"),
         ("sleep", "environments: { staging: { sleep: {} } }"),
         ("adopt", "environments: { staging: { adopt: {} } }"),
-        ("containers", "base: { containers: job }"),
         ("stack", "environments: { staging: { stack: {} } }"),
     ];
     for (name, line) in keys {

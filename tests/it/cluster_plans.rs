@@ -183,7 +183,11 @@ fn b32_what_was_planned_is_deployed_or_nothing_is() {
     assert!(saved.stdout().contains("is saved in "), "{}", saved.text());
     staging.ends(&deploy, 0);
     assert_eq!(staging.running(), [first.as_str()]);
-    refuses(&["Deployment.apps", "is in the cluster now"]);
+    // The same plan again: nothing is left to do, and nothing is done.
+    let revisions = staging.revisions();
+    let again = staging.ends(&deploy, 0);
+    assert!(again.text().contains("the plan is deployed, since record "), "{}", again.text());
+    assert_eq!(staging.revisions(), revisions);
 
     let second = merges(3);
     staging.ends(&save, 0);

@@ -72,7 +72,7 @@ fn p20_p22_b34_a_change_restarts_the_pods_that_use_it_and_a_rollback_brings_conf
     let refused =
         staging.ends_in(&[("SHOP_CART_CONFIG", "A"), ("CART_LOGIN", ""), ("PULL_USER", "puller")], "run staging", 2);
     for reason in [
-        "`config[0]`: environment variable `SHOP_CART_CONFIG`: line 1: `A` has no `=`",
+        "`config[0]`: environment variable `SHOP_CART_CONFIG`: line 1: it has no `=`",
         "`secret[0]`: environment variable `CART_LOGIN` is not set, or empty",
         "`secret[1]`: key `DATABASE_URL`: environment variable `DB_PASSWORD_CART` is not set",
         "environment variable `PULL_PASSWORD` is not set",

@@ -25,6 +25,7 @@ mod cluster_kill_writes;
 mod cluster_plans;
 mod cluster_probes;
 mod cluster_removals;
+mod cluster_replaced_settings;
 mod cluster_reports;
 mod cluster_settings;
 mod clusters;

@@ -3,6 +3,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lock_model::ErrorClass;
+use lock_model::escaping::excerpt;
 
 use crate::kubeconfig::Risk;
 
@@ -38,6 +39,35 @@ impl ClusterError {
     /// What fixes this cause; absent where the cause itself says it, or where it is not known.
     pub fn hint(&self) -> Option<String> {
         self.kind.hint()
+    }
+
+    /// The message with what the libraries below say, and what fixes a certificate that is not trusted.
+    pub(crate) fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            let said = excerpt(cause.to_string());
+            if !text.contains(&said) {
+                text = format!("{text}: {said}");
+            }
+            next = cause.source();
+        }
+        match (&self.kind, self.hint()) {
+            (ClusterErrorKind::Untrusted { .. }, Some(hint)) => format!("{text}: {hint}"),
+            _ => text,
+        }
+    }
+
+    /// Whether an admission rule refuses what the user has the right to do: a quota, a limit range, or a webhook.
+    pub fn is_refused_by_admission(&self) -> bool {
+        let by_rule = |message: &str| message.contains("admission webhook") || message.contains(" usage per ");
+        matches!(&self.kind, ClusterErrorKind::Forbidden { message } if by_rule(message)) || self.is_over_quota()
+    }
+
+    /// Whether a quota refuses it.
+    pub fn is_over_quota(&self) -> bool {
+        let by_quota = |message: &str| message.contains("exceeded quota: ") || message.contains("failed quota: ");
+        matches!(&self.kind, ClusterErrorKind::Forbidden { message } if by_quota(message))
     }
 
     pub(crate) fn is_not_found(&self) -> bool {

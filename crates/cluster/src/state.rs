@@ -30,6 +30,8 @@ pub struct NamespaceState {
     pub history: Vec<DeployedRelease>,
     /// By label, the Jobs of controllers that deployments wait for.
     pub jobs: BTreeMap<String, KnownJobs>,
+    /// Whether that list is missing, unreadable or another one than that of the last deployment.
+    pub is_history_damaged: bool,
     /// Keys the digests of configuration and secrets, so that equal values are seen without being known.
     pub key: StateKey,
     secret: Object,
@@ -285,6 +287,8 @@ impl NamespaceState {
             configurations: history.first().map(|newest| newest.configurations.clone()).unwrap_or_default(),
             secrets: history.first().map(|newest| newest.secrets.clone()).unwrap_or_default(),
         });
-        Ok(Self { owner, deployed, history, jobs, key: StateKey::new(key), secret })
+        let newest = history.first().map(|newest| &newest.release);
+        let is_history_damaged = deployed.as_ref().is_some_and(|deployed| newest != Some(&deployed.release));
+        Ok(Self { owner, deployed, history, is_history_damaged, jobs, key: StateKey::new(key), secret })
     }
 }

@@ -233,15 +233,49 @@ fn field_conflicts(status: &Status) -> Vec<FieldConflict> {
     conflicts
 }
 
+/// Whether the certificate of the server was refused. The libraries wrap one input error into another, whose own source is
+/// that of what it wraps, so that each wrapped error is looked at as well.
 fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref::<rustls::Error>());
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+        if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
             return true;
         }
-        next = error.source().or_else(|| inner.and_then(std::error::Error::source));
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = wrapped.map(|wrapped| wrapped as &(dyn std::error::Error + 'static)).or_else(|| error.source());
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustls::CertificateError;
+
+    use super::*;
+
+    #[test]
+    fn t23_a_certificate_that_is_not_trusted_is_known_however_deep_it_is_wrapped() {
+        let untrusted = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let kind = |error: io::Error| kind_of(kube::Error::Service(error.into()));
+        for wrapped in [
+            io::Error::new(io::ErrorKind::InvalidData, untrusted()),
+            io::Error::other(io::Error::new(io::ErrorKind::InvalidData, untrusted())),
+            io::Error::other(io::Error::other(io::Error::new(io::ErrorKind::InvalidData, untrusted()))),
+        ] {
+            let kind = kind(wrapped);
+            assert!(matches!(kind, ClusterErrorKind::Untrusted { .. }), "{kind:?}");
+            let error = ClusterError::new("Namespace shop", kind);
+            assert!(!can_retry(&error) && error.class() == ErrorClass::Denied);
+            let told = error.with_causes();
+            assert!(told.contains("UnknownIssuer") && told.contains("certificate-authority-data"), "{told}");
+        }
+        let refused = ClusterError::new("Namespace shop", kind(io::Error::from(io::ErrorKind::ConnectionRefused)));
+        assert!(
+            can_retry(&refused) && refused.with_causes().contains("connection refused"),
+            "{}",
+            refused.with_causes()
+        );
+    }
 }

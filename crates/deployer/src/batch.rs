@@ -71,6 +71,12 @@ pub(crate) fn permissions(batch: &[BatchObject]) -> BTreeMap<(Kind, Option<Strin
     for object in batch {
         let ObjectKey { kind, namespace, name } = object.wanted.key();
         let verbs: &[&'static str] = match object.part {
+            // One that has other data is deleted and made again.
+            BatchPart::Settings
+                if object.live.as_ref().is_some_and(|live| live.at("/data") != object.wanted.at("/data")) =>
+            {
+                &["get", "create", "patch", "delete"]
+            }
             BatchPart::Settings => &["get", "create", "patch"],
             BatchPart::Kept => &["get", "list", "watch", "create", "patch"],
             BatchPart::HookBefore | BatchPart::HookAfter => &["get", "list", "watch", "create", "patch", "delete"],

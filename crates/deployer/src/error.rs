@@ -78,11 +78,11 @@ pub enum DeployError {
         dossier: Box<Dossier>,
     },
     /// The configuration that a release had is gone; nothing was changed.
-    #[error("{subject} is gone: {reason}")]
+    #[error("{subject} {reason}")]
     ConfigurationGone {
-        /// The object.
+        /// The object, or the release.
         subject: String,
-        /// What follows.
+        /// The rest of the sentence.
         reason: String,
     },
     /// A change was begun and is not as planned.

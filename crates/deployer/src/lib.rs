@@ -101,7 +101,7 @@ mod yaml_writer;
 pub use applied::{Applied, AppliedDetail, ApplyOptions, DeployEvent, SameFiles};
 pub use apply::ApplyTarget;
 pub use batch::{BatchObject, BatchPart, demands};
-pub use binding::{BoundLive, BoundObject, BoundWave, Moved, NotBound, PlanBinding};
+pub use binding::{BoundLive, BoundObject, BoundWave, Moved, NotBound, PlanBinding, PlanProgress};
 pub use cluster;
 pub use compose_override::{ComposeError, ComposeOverride, ComposeWarning, compose_override};
 pub use diff::{ChangeReason, FieldChange, ObjectChange, PlannedHook, Risk, ServiceChanges};

@@ -42,6 +42,15 @@ impl Plan {
         }
     }
 
+    /// What this program writes for itself besides, and is not there yet, with the service that it is for: quotas count it.
+    pub fn own_objects(&self) -> Vec<(String, cluster::Object)> {
+        match &self.detail {
+            PlanDetail::Render(_) => Vec::new(),
+            PlanDetail::Helm(plan) => plan.own_objects(),
+            PlanDetail::Apply(plan) => plan.own_objects(),
+        }
+    }
+
     /// Everything that the deployment has to be permitted in a cluster.
     pub fn permissions(&self) -> Vec<Permission> {
         match &self.detail {

@@ -41,10 +41,18 @@ pub enum ProblemKind {
     Chart,
     /// A chart that is rendered differently each time.
     Unstable,
+    /// A chart with definitions of kinds that helm installs by itself.
+    Definitions,
     /// An object that the cluster would not take, or a release that helm cannot go on from there.
     Cluster,
     /// A field that the cluster lets nobody change once the object is there.
     ImmutableField,
+    /// An object that a quota has no room for.
+    Quota,
+    /// An object that an admission rule of the cluster refuses.
+    Admission,
+    /// An object that is being deleted.
+    Ending,
     /// A field that another program owns, and that the rules do not take over.
     FieldOwner,
     /// An object that another service or a helm release has.

@@ -162,6 +162,10 @@ impl FindingKind {
             | ProblemKind::Cluster
             | ProblemKind::ImmutableField
             | ProblemKind::FieldOwner
+            | ProblemKind::Quota
+            | ProblemKind::Definitions
+            | ProblemKind::Admission
+            | ProblemKind::Ending
             | ProblemKind::Owner
             | ProblemKind::Label
             | ProblemKind::Inventory

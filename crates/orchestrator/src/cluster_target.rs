@@ -203,6 +203,9 @@ impl ClusterPlace {
 
 fn described(holder: &LeaseHolder) -> String {
     let escaped = |text: &str| lock_model::escaping::escape_short(text, 200);
+    if holder.repository.is_empty() {
+        return format!("`{}`, which is no run of orchestrator", escaped(&holder.nonce));
+    }
     format!("run {} of `{}`", escaped(&holder.run), escaped(&holder.repository))
 }
 

@@ -230,7 +230,11 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     if let Some(saved) = &saved {
         saved.is_of(&engine.release, &engine.revision.commit)?;
     }
-    let repeat = if request.again || saved.is_some() { Repeat::Deploy } else { Repeat::No };
+    let repeat = match (request.again, &saved) {
+        (true, _) => Repeat::Deploy,
+        (false, Some(_)) => Repeat::AsSaved,
+        (false, None) => Repeat::No,
+    };
     engine.saved = saved;
     engine.breaks_lease = request.break_lease.is_some();
     match Box::pin(engine.run(&wanted, repeat)).await {

@@ -83,8 +83,22 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
 
 /// What to do about the first cause that keeps a deployment from being ready.
 pub(crate) fn of_dossier(error: &DeployError) -> Option<String> {
-    let first = error.dossier()?.failures.iter().flat_map(|failure| &failure.causes).next()?;
-    Some(of_failure(first.class).to_owned())
+    let mut causes = error.dossier()?.failures.iter().flat_map(|failure| &failure.causes);
+    // What was not written is not there: that is no cause.
+    let is_unwritten = matches!(error, DeployError::NotDeployed { .. });
+    let first = causes.find(|cause| !is_unwritten || cause.class != FailureClass::Deleted)?;
+    Some(of_cause(first.class, &first.message).to_owned())
+}
+
+fn of_cause(class: FailureClass, message: &str) -> &'static str {
+    let is_config = class == FailureClass::Config;
+    if is_config && message.contains("`spec.paused`") {
+        "take `spec.paused` out of the manifest, or `kubectl rollout resume` where another program set it"
+    } else if is_config && message.contains("forbidden: ") {
+        "the rule of the cluster that refuses the pod says why: correct the pod, or let who administers the cluster change the rule"
+    } else {
+        of_failure(class)
+    }
 }
 
 fn of_failure(class: FailureClass) -> &'static str {
@@ -217,6 +231,10 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
         }
         ProblemKind::TestHook => "write the digest in the chart's test, or take `target.test-hooks: refuse` out",
         ProblemKind::Chart => "correct the chart in the service's repository, or `target.values`",
+        ProblemKind::Definitions => {
+            "put the definitions into `templates/`, or let who administers the cluster install them before: helm installs the \
+             folder `crds/` by itself, at the first installation only, and no plan shows it"
+        }
         ProblemKind::Unstable => {
             "take the time, chance and `lookup` out of the chart: what is reviewed must be what is installed"
         }
@@ -229,6 +247,13 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
         ProblemKind::Owner => {
             "let one of them have the object: without ConfigMap `orchestrator-inventory-SERVICE`, or without the Secrets of the \
              helm release (`kubectl delete secret -l owner=helm,name=RELEASE`), the object stays and is taken over"
+        }
+        ProblemKind::Quota => "make room in the quota, or ask for less in the object",
+        ProblemKind::Admission => {
+            "the rule that refuses it says why: correct the object, or let who administers the cluster change the rule"
+        }
+        ProblemKind::Ending => {
+            "run the same command again once it is gone; where it stays, its `metadata.finalizers` say which program has to let it go"
         }
         ProblemKind::Cluster => {
             "correct the chart or manifest; a kind that is served no more is taken out of the stored release as helm's documentation \
@@ -327,8 +352,12 @@ mod tests {
             (ProblemKind::TestHook, "target.test-hooks"),
             (ProblemKind::Chart, "target.values"),
             (ProblemKind::Unstable, "the time, chance"),
+            (ProblemKind::Definitions, "`crds/`"),
             (ProblemKind::Cluster, "correct the chart or manifest"),
             (ProblemKind::ImmutableField, "--cascade=orphan"),
+            (ProblemKind::Quota, "room in the quota"),
+            (ProblemKind::Admission, "the rule that refuses it"),
+            (ProblemKind::Ending, "metadata.finalizers"),
             (ProblemKind::FieldOwner, "environments.shop.conflicts"),
             (ProblemKind::Owner, "orchestrator-inventory-SERVICE"),
             (ProblemKind::Label, "image-values"),
@@ -352,6 +381,23 @@ mod tests {
         assert_eq!(hint(LeaseState::Held), None);
         assert!(hint(LeaseState::Lost("x".to_owned())).unwrap().contains("once the API server answers"));
         assert!(hint(LeaseState::YieldTo("x".to_owned())).unwrap().contains("`orchestrator unhold shop`"));
+    }
+
+    #[test]
+    fn a_cause_has_the_hint_that_fits_it() {
+        for (class, message, words) in [
+            (FailureClass::Config, "`spec.paused` is set, so that nothing is rolled out", "rollout resume"),
+            (
+                FailureClass::Config,
+                "pods \"a\" is forbidden: maximum cpu usage per Container is 1",
+                "the rule of the cluster",
+            ),
+            (FailureClass::Config, "secret \"a\" not found", "Secret, ConfigMap"),
+            (FailureClass::Deleted, "is being deleted", "find what does it"),
+        ] {
+            let hint = of_cause(class, message);
+            assert!(hint.contains(words), "{message}: {hint}");
+        }
     }
 
     #[test]

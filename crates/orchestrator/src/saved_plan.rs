@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use deployer::{Plan, PlanBinding};
+use deployer::{Plan, PlanBinding, PlanProgress};
 use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -141,13 +141,13 @@ impl SavedPlan {
         Err(self.refused(vec![Problem::new("release", message)]))
     }
 
-    /// Refuses a plan that does something else than the saved one.
-    pub(crate) fn is_same(&self, now: &Plan) -> Result<()> {
+    /// Refuses a plan that does something else than the saved one, or than the rest of it; says what is left.
+    pub(crate) fn progress(&self, now: &Plan) -> Result<PlanProgress> {
         let now = now.binding().map_err(|error| self.refused(vec![Problem::new("namespace", error.to_string())]))?;
-        let moved = self.plan.binding.moved(&now);
-        if moved.is_empty() {
-            return Ok(());
-        }
+        let moved = match self.plan.binding.progress(&now) {
+            Ok(progress) => return Ok(progress),
+            Err(moved) => moved,
+        };
         let problem = |moved: deployer::Moved| {
             let subject = moved.service.map_or_else(|| "plan".to_owned(), |service| service.to_string());
             Problem::new(subject, moved.message)
@@ -161,7 +161,7 @@ impl SavedPlan {
         Error::new(ErrorKind::Refused, message)
             .problems(problems)
             .hint(format!("plan again and review that: `orchestrator plan {environment} --save FILE`"))
-            .hint("nothing was deployed")
+            .hint("this command deployed nothing")
     }
 }
 

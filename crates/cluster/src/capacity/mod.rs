@@ -3,7 +3,9 @@
 //! Pure: the used amounts are those that each quota counts by its own rule (`pods` leaves finished pods out, `count/pods`
 //! does not), and the model adds what the deployment needs beyond them, wave by wave.
 
+mod admission;
 mod affinity;
+mod autoscaled;
 mod placement;
 mod pods;
 mod quantity;
@@ -59,6 +61,8 @@ pub struct Shortage {
     pub lasting: Amount,
     /// What each service of that wave needs at its highest moment.
     pub services: BTreeMap<String, Amount>,
+    /// Whether Deployments of the wave replace pods, and need room for old and new ones at once.
+    pub is_rolling: bool,
 }
 
 impl Shortage {
@@ -94,6 +98,8 @@ pub struct Headroom {
     pub effects: Vec<QuotaEffect>,
     /// What does not fit, by quota, resource and wave.
     pub shortages: Vec<Shortage>,
+    /// Pods and claims that the API server would refuse, and why.
+    pub refused: BTreeSet<String>,
     /// What could not be computed, so that it does not count as fitting.
     pub unknown: BTreeSet<String>,
 }
@@ -101,7 +107,7 @@ pub struct Headroom {
 impl Headroom {
     /// Whether everything is known to fit.
     pub fn is_enough(&self) -> bool {
-        self.shortages.is_empty() && self.unknown.is_empty()
+        self.shortages.is_empty() && self.refused.is_empty() && self.unknown.is_empty()
     }
 }
 
@@ -120,9 +126,19 @@ struct Growth {
 /// Compares what a deployment needs with what the quotas have left.
 pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
     let mut report = Headroom::default();
+    let raised = autoscaled::raised(demands);
+    let demands: Vec<Demand<'_>> = demands
+        .iter()
+        .enumerate()
+        .map(|(place, demand)| Demand { wanted: raised.get(&place).unwrap_or(demand.wanted), ..*demand })
+        .collect();
     let defaults = pods::Defaults::of(bounds.limit_ranges, &mut report.unknown);
-    for quota in bounds.quotas {
-        let quota = quota::Quota::of(quota, &mut report.unknown);
+    let quotas: Vec<_> = bounds.quotas.iter().map(|quota| quota::Quota::of(quota, &mut report.unknown)).collect();
+    for demand in &demands {
+        let refused = admission::refusals(demand, &quotas, bounds.limit_ranges, &defaults, &mut report.unknown);
+        report.refused.extend(refused);
+    }
+    for quota in &quotas {
         let mut settled = Amounts::new();
         let waves: BTreeSet<_> = demands.iter().map(|demand| demand.wave).collect();
         let mut short: BTreeSet<&str> = BTreeSet::new();
@@ -130,10 +146,16 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
         for wave in waves {
             let mut services: BTreeMap<String, Amounts> = BTreeMap::new();
             let mut after = Amounts::new();
+            let mut rolling: BTreeSet<String> = BTreeSet::new();
             for demand in demands.iter().filter(|demand| demand.wave == wave) {
                 let growth = quota.growth(demand, &defaults, bounds.nodes, &mut report.unknown);
                 add(services.entry(demand.service.to_owned()).or_default(), &growth.peak);
                 add(&mut after, &growth.settled);
+                if demand.live.is_some() && demand.wanted.key().kind.is("apps", "Deployment") {
+                    let more =
+                        growth.peak.iter().filter(|(resource, peak)| growth.settled.get(*resource) < Some(*peak));
+                    rolling.extend(more.map(|(resource, _)| resource.clone()));
+                }
             }
             for (resource, free) in &quota.free {
                 let amount = |amounts: &Amounts| amounts.get(resource).copied().unwrap_or_default();
@@ -150,8 +172,18 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
                 // The first wave that does not fit is the one to look at.
                 if !of_services.is_empty() && needed > *free && short.insert(resource) {
                     let (quota, resource, services) = (quota.name.clone(), resource.clone(), of_services);
-                    let free = *free;
-                    report.shortages.push(Shortage { quota, resource, wave, needed, free, hard, lasting, services });
+                    let (free, is_rolling) = (*free, rolling.contains(&resource));
+                    report.shortages.push(Shortage {
+                        quota,
+                        resource,
+                        wave,
+                        needed,
+                        free,
+                        hard,
+                        lasting,
+                        services,
+                        is_rolling,
+                    });
                 }
             }
             add(&mut settled, &after);

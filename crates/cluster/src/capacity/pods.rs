@@ -56,7 +56,8 @@ pub(super) fn pod_amounts(spec: &Value, defaults: &Defaults, unknown: &mut BTree
         total.extend(amounts(own, unknown));
         plus(&mut total, &amounts(spec.get("overhead"), unknown));
         for (resource, amount) in total {
-            if part == "requests" && matches!(resource.as_str(), "cpu" | "memory" | "ephemeral-storage") {
+            let is_plain = matches!(resource.as_str(), "cpu" | "memory" | "ephemeral-storage");
+            if part == "requests" && (is_plain || resource.starts_with("hugepages-")) {
                 sum.insert(resource.clone(), amount);
             }
             sum.insert(format!("{part}.{resource}"), amount);
@@ -65,7 +66,7 @@ pub(super) fn pod_amounts(spec: &Value, defaults: &Defaults, unknown: &mut BTree
     sum
 }
 
-fn container(container: &Value, part: &str, defaults: &Defaults, unknown: &mut BTreeSet<String>) -> Amounts {
+pub(super) fn container(container: &Value, part: &str, defaults: &Defaults, unknown: &mut BTreeSet<String>) -> Amounts {
     let own = |part: &str, unknown: &mut BTreeSet<String>| {
         amounts(container.get("resources").and_then(|resources| resources.get(part)), unknown)
     };
@@ -107,6 +108,6 @@ fn raise(most: &mut Amounts, other: &Amounts) {
     }
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }

@@ -82,8 +82,9 @@ impl Quota {
             growth.peak.insert(resource.clone(), (peak - now).max(settled).max(Amount::default()));
             growth.settled.insert(resource.clone(), settled);
         }
-        if demand.live.is_none() && self.scopes.is_empty() {
-            for (resource, amount) in object_counts(demand.wanted, unknown) {
+        if self.scopes.is_empty() {
+            let own = if demand.live.is_none() { object_counts(demand.wanted, unknown) } else { Amounts::new() };
+            for (resource, amount) in own.into_iter().chain(made_by_controllers(demand)) {
                 for part in [&mut growth.peak, &mut growth.settled] {
                     let entry = part.entry(resource.clone()).or_default();
                     *entry = *entry + amount;
@@ -93,7 +94,8 @@ impl Quota {
         growth
     }
 
-    fn pod(&self, object: &Object, defaults: &Defaults, unknown: &mut BTreeSet<String>) -> Amounts {
+    /// What a pod of an object counts as; empty where this quota does not count it.
+    pub(super) fn pod(&self, object: &Object, defaults: &Defaults, unknown: &mut BTreeSet<String>) -> Amounts {
         let Some(spec) = pod_spec(object) else { return Amounts::new() };
         let amounts = pod_amounts(spec, defaults, unknown);
         let counts = self.scopes.iter().all(|scope| match scope {
@@ -156,6 +158,7 @@ fn is_known(resource: &str) -> bool {
         || resource.starts_with("requests.")
         || resource.starts_with("limits.")
         || resource.starts_with("count/")
+        || resource.starts_with("hugepages-")
         || resource.contains(".storageclass.storage.k8s.io/")
 }
 
@@ -268,6 +271,27 @@ fn object_counts(object: &Object, unknown: &mut BTreeSet<String>) -> Amounts {
         _ => {}
     }
     counts
+}
+
+/// Objects that controllers make of it. They keep those of earlier versions.
+fn made_by_controllers(demand: &Demand<'_>) -> Amounts {
+    let wanted = demand.wanted;
+    let template = |object: &Object| object.at("/spec/template").cloned();
+    let is_new_version = demand.live.is_none_or(|live| template(live) != template(wanted));
+    let kind = &wanted.key().kind;
+    let names: &[&str] = match (kind.group.as_str(), kind.kind.as_str()) {
+        ("apps", "Deployment") if is_new_version => &["count/replicasets.apps"],
+        ("apps", "StatefulSet" | "DaemonSet") if is_new_version => &["count/controllerrevisions.apps"],
+        ("", "Service") if demand.live.is_none() => &["count/endpoints", "count/endpointslices.discovery.k8s.io"],
+        _ => &[],
+    };
+    let mut made: Amounts = names.iter().map(|name| ((*name).to_owned(), Amount::whole(1))).collect();
+    if kind.is("apps", "StatefulSet") && demand.live.is_none() {
+        let claims = i64::try_from(wanted.list("/spec/volumeClaimTemplates").len()).unwrap_or(i64::MAX);
+        let replicas = wanted.integer("/spec/replicas").unwrap_or(1);
+        made.insert("count/persistentvolumeclaims".to_owned(), Amount::whole(claims.saturating_mul(replicas)));
+    }
+    made
 }
 
 fn claim(counts: &mut Amounts, spec: Option<&Value>, times: i64, unknown: &mut BTreeSet<String>) {

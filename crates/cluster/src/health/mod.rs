@@ -53,7 +53,7 @@ impl HealthAnswer {
             ClusterErrorKind::Forbidden { .. } => {
                 Self::unknown(format!("the user of the kubeconfig may not {right}, so this is not known"))
             }
-            _ => Self::unknown(error.to_string()),
+            _ => Self::unknown(error.with_causes()),
         }
     }
 
@@ -73,7 +73,7 @@ impl Connection {
         if let Err(error) = self.ready().await {
             return match error.kind() {
                 ClusterErrorKind::Unauthorized | ClusterErrorKind::Untrusted { .. } | ClusterErrorKind::Busy { .. } => {
-                    HealthAnswer::unhealthy(error.to_string())
+                    HealthAnswer::unhealthy(error.with_causes())
                 }
                 _ => HealthAnswer::of_error(&error, "read `/readyz`"),
             };

@@ -42,9 +42,9 @@ impl Connection {
                 Ok(None) => {}
                 Ok(Some(rule)) => drop(rules.entry(rule).or_default().insert(permission.verb)),
                 Err(error) if matches!(error.kind(), ClusterErrorKind::UnknownKind) => {
-                    unknown.insert(error.to_string());
+                    unknown.insert(error.with_causes());
                 }
-                Err(error) => return HealthAnswer::unknown(error.to_string()),
+                Err(error) => return HealthAnswer::unknown(error.with_causes()),
             }
         }
         let wrong = rules.iter().map(|(rule, verbs)| {

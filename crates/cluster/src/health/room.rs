@@ -32,10 +32,10 @@ impl Connection {
     ) -> Result<Option<Headroom>, (&'static str, ClusterError)> {
         let (quotas, limits) = tokio::join!(self.of_namespace("ResourceQuota", namespace), self.limits(namespace));
         let quotas = quotas.map_err(|error| ("resourcequotas", error))?;
-        if quotas.is_empty() {
+        let limit_ranges = limits.map_err(|error| ("limitranges", error))?;
+        if quotas.is_empty() && limit_ranges.is_empty() {
             return Ok(None);
         }
-        let limit_ranges = limits.map_err(|error| ("limitranges", error))?;
         // Without the right to list nodes, a new DaemonSet counts as one pod.
         let nodes = self.list(&Kind::new("v1", "Node"), None, &Selection::default()).await;
         let nodes = nodes.map_or(1, |nodes| i64::try_from(nodes.len()).unwrap_or(i64::MAX));
@@ -74,19 +74,19 @@ impl Connection {
 }
 
 fn judge_quota(report: &Headroom) -> HealthAnswer {
-    let wrong = report.shortages.iter().map(sentence).collect();
+    let wrong = report.shortages.iter().map(sentence).chain(report.refused.iter().cloned()).collect();
     let unknown = report.unknown.iter().cloned().collect();
     HealthAnswer::of(wrong, unknown, "every quota has room for the deployment")
 }
 
 /// What is short, what needs it, and the change that would fix it.
 fn sentence(short: &Shortage) -> String {
-    let Shortage { quota, resource, needed, free, hard, lasting, services, wave: _ } = short;
+    let Shortage { quota, resource, needed, free, hard, lasting, services, wave: _, is_rolling } = short;
     let mut by_amount: Vec<(&String, &Amount)> = BTreeMap::iter(services).collect();
     by_amount.sort_by(|one, other| other.1.cmp(one.1));
     let services: Vec<_> = by_amount.into_iter().map(|(service, amount)| format!("{service} {amount}")).collect();
     let missing = short.missing();
-    let beside = if lasting <= free {
+    let beside = if *is_rolling && lasting <= free {
         ", or replace pods without a new one beside the old (`strategy: { type: Recreate }`)"
     } else {
         ""

@@ -63,6 +63,81 @@ fn quantities_are_read_as_the_api_server_does() {
     }
 }
 
+/// A Deployment of one container with these resources.
+fn of_one(resources: &Value) -> Object {
+    let template = json!({ "spec": { "containers": [{ "name": "app", "image": "a:1", "resources": resources }] } });
+    object("Deployment", "apps/v1", &json!({ "spec": { "replicas": 1, "template": template } }))
+}
+
+#[test]
+fn q2_pods_that_a_quota_or_a_limit_range_refuses_are_found_before() {
+    let range = |item: &Value| object("LimitRange", "v1", &json!({ "spec": { "limits": [item] } }));
+    let ranged = |kind: &str, key: &str, amount: &str| range(&json!({ "type": kind, key: { "cpu": amount } }));
+    let limits = quota(&json!({ "limits.cpu": "10" }), &json!({}));
+    let none = quota(&json!({ "pods": "10" }), &json!({}));
+    let both = |request: &str, limit: &str| json!({ "requests": { "cpu": request }, "limits": { "cpu": limit } });
+    for (name, quota, range, resources, told) in [
+        ("no limit", &limits, None, json!({}), "bounds `limits.cpu`, and container `app` of"),
+        ("a default", &limits, Some(ranged("Container", "default", "1")), json!({}), ""),
+        ("a limit", &limits, None, json!({ "limits": { "cpu": "1" } }), ""),
+        (
+            "above",
+            &none,
+            Some(ranged("Container", "max", "1")),
+            both("2", "2"),
+            "at most 1 of `cpu`, and container `app`",
+        ),
+        ("no limit at all", &none, Some(ranged("Container", "max", "1")), json!({}), "has no limit"),
+        ("within", &none, Some(ranged("Container", "max", "1")), both("1", "1"), ""),
+        ("below", &none, Some(ranged("Container", "min", "1")), both("100m", "200m"), "at least 1 of `cpu`"),
+        ("pod above", &none, Some(ranged("Pod", "max", "1")), both("2", "2"), "a pod of"),
+        ("ratio", &none, Some(ranged("Container", "maxLimitRequestRatio", "2")), both("1", "3"), "at most 2 times"),
+        ("ratio kept", &none, Some(ranged("Container", "maxLimitRequestRatio", "2")), both("1", "2"), ""),
+        (
+            "default below",
+            &none,
+            Some(ranged("Container", "default", "1")),
+            json!({ "requests": { "cpu": "2" } }),
+            "is 1",
+        ),
+    ] {
+        let wanted = of_one(&resources);
+        let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live: None };
+        let ranges: Vec<Object> = range.into_iter().collect();
+        let bounds = Bounds { quotas: std::slice::from_ref(quota), limit_ranges: &ranges, nodes: 1 };
+        let refused: Vec<String> = headroom(&[demand], &bounds).refused.into_iter().collect();
+        assert_eq!(refused.is_empty(), told.is_empty(), "{name}: {refused:?}");
+        assert!(refused.concat().contains(told), "{name}: {refused:?}");
+        // What is there already is not made again.
+        let same = Demand { live: Some(&wanted), ..demand };
+        assert!(headroom(&[same], &bounds).refused.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn q2_what_controllers_make_and_autoscalers_ask_for_counts() {
+    let wanted = of_one(&json!({ "limits": { "hugepages-2Mi": "4Mi", "cpu": "1" } }));
+    let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live: None };
+    for (resource, hard) in
+        [("count/replicasets.apps", "0"), ("hugepages-2Mi", "2Mi"), ("requests.hugepages-2Mi", "2Mi")]
+    {
+        let report = fits(&[demand], &[quota(&json!({ resource: hard }), &json!({}))]);
+        assert_eq!(needed(&report).len(), 1, "{resource}: {report:?}");
+    }
+    let scaler = object(
+        "HorizontalPodAutoscaler",
+        "autoscaling/v2",
+        &json!({ "spec": { "minReplicas": 4, "scaleTargetRef": { "kind": "Deployment", "name": "x" } } }),
+    );
+    let scaler = Demand { wanted: &scaler, ..demand };
+    let three = quota(&json!({ "pods": "3" }), &json!({}));
+    assert!(fits(&[demand], std::slice::from_ref(&three)).is_enough());
+    let short = fits(&[demand, scaler], &[three]);
+    assert_eq!(needed(&short), ["pods wave 0: 4 of 3, 1 missing"]);
+    // Nothing is replaced: `Recreate` would be no help.
+    assert!(!short.shortages[0].is_rolling);
+}
+
 #[test]
 fn the_highest_moment_of_a_rollout_counts() {
     let rolling = |surge: Value, unavailable: Value| json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": surge, "maxUnavailable": unavailable } });

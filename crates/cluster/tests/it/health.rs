@@ -1,7 +1,7 @@
 //! Questions to a cluster before a deployment: each is seen to fail and to pass, on objects or on a real API server.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster::capacity::{Bounds, Demand, placement};
 use cluster::health::{HealthAnswer, Permission, credentials_health, judge_nodes, references_health};
@@ -191,6 +191,16 @@ async fn a_real_cluster_says_what_is_wrong_with_it() {
     assert_eq!(wrong(&admin.clock_health(|| now).await), "");
     let other = Timestamp::from_unix_seconds(now.as_unix_seconds() - 3600);
     assert!(wrong(&admin.clock_health(|| other).await).contains("differ by more than 30 seconds"));
+
+    // A certificate that is no authority of the server: it is said at once.
+    let (own, asked) = (cluster.kubeconfig(), Instant::now());
+    let between = |from: &str, to: &str| own.split_once(from).unwrap().1.split_once(to).unwrap().0;
+    let other = own.replace(between("authority-data: ", "}"), between("client-certificate-data: ", ","));
+    let untrusted = wrong(&connect(&other).await.api_health().await);
+    for told in ["is not trusted", "UnknownIssuer", "`certificate-authority-data`"] {
+        assert!(untrusted.contains(told), "{untrusted}");
+    }
+    assert!(asked.elapsed() < Duration::from_secs(20), "{untrusted}");
 
     let shop = cluster.namespace("health");
     assert_eq!(wrong(&admin.namespace_health(&shop).await), "");

@@ -15,7 +15,7 @@ use super::ownership::{Move, applied_more, is_applied_by_us, judge_conflicts, ou
 use super::plan::{ObjectAction, PlannedObject};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::namespace::{at_once, content, live_objects};
+use crate::namespace::{at_once, content, live_objects, refused_by_rule};
 use crate::problem::{ProblemKind, escaped};
 use crate::rules::Violation;
 
@@ -152,7 +152,7 @@ async fn ask(
     let Question { wanted, sent, live, entry, moved } = question;
     let id = &wanted.id;
     if live.as_ref().is_some_and(Object::is_terminating) {
-        return Ok(Err((ProblemKind::Cluster, format!("{id} is being deleted"))));
+        return Ok(Err((ProblemKind::Ending, format!("{id} is being deleted"))));
     }
     let manifest = Object::new(sent.clone())?;
     if let (Some(live), Some(entry), Some(digest), None) = (live, entry, &wanted.digest, moved) {
@@ -233,7 +233,10 @@ fn refused(
             let message = format!("the cluster would not take {id}: {}{}", error.kind(), clears.unwrap_or_default());
             Ok(Err((ProblemKind::Cluster, message)))
         }
-        _ => Err(error.into()),
+        _ => match refused_by_rule(&error) {
+            Some(kind) => Ok(Err((kind, format!("the cluster would not take {id}: {}", error.kind())))),
+            None => Err(error.into()),
+        },
     }
 }
 

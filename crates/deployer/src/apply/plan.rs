@@ -24,7 +24,7 @@ use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::program_search::ProgramSearch;
 use crate::request::{DeployRequest, DeployService, RemovedServiceRule};
 use crate::rules::Violation;
-use crate::settings::{Part, PlannedSettings, logical_name, name_versions, rename};
+use crate::settings::{Part, PlannedSettings, logical_name, name_versions, own_object, rename};
 
 /// What [`apply`](crate::Target::apply) writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,16 @@ pub struct ApplyPlan {
 }
 
 impl ApplyPlan {
+    /// What this program keeps in the namespace, and is not there yet.
+    pub(crate) fn own_objects(&self) -> Vec<(String, Object)> {
+        let new = self.services.iter().filter(|planned| planned.changes() && !planned.inventory.is_stored());
+        let inventories = new.filter_map(|planned| {
+            let name = inventory_name(planned.service.as_str());
+            Some((planned.service.to_string(), own_object("v1", "ConfigMap", &self.namespace, &name)?))
+        });
+        self.settings.own_objects(&self.namespace).into_iter().chain(inventories).collect()
+    }
+
     /// What the plan and this program have to be permitted.
     pub(crate) fn permissions(&self) -> Vec<Permission> {
         let namespace = &self.namespace;

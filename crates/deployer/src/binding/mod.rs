@@ -2,6 +2,7 @@
 //!
 //! No secret is in it: of Secrets it has keyed digests alone.
 
+mod progress;
 mod waves;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use crate::plan::{Plan, PlanDetail};
 use crate::problem::escaped;
 use crate::settings::{PlannedSettings, keyed_digest};
 
+pub use progress::PlanProgress;
 pub use waves::BoundWave;
 
 /// What a plan rests on.
@@ -189,7 +191,7 @@ fn digest(object: &Object, key: Option<&StateKey>) -> Result<String, NotBound> {
 impl PlanBinding {
     /// What is not any more as it was when this plan was made; `now` is the plan that would be applied. A write that
     /// changed nothing but the status of an object is no difference.
-    pub fn moved(&self, now: &Self) -> Vec<Moved> {
+    fn moved(&self, now: &Self) -> Vec<Moved> {
         let mut moved = Vec::new();
         let mut all = |message: String| moved.push(Moved { service: None, message });
         let or_none = |text: Option<&str>| text.map_or_else(|| "none".to_owned(), escaped);
@@ -204,6 +206,8 @@ impl PlanBinding {
             all(format!("the head of the rendered branch was {before}, and is {after}"));
         }
         moved.extend(waves::moved(self.waves.as_deref(), now.waves.as_deref()));
+        // The same is to be there in the end.
+        let is_same = (&self.helm, &self.settings, &self.digest) == (&now.helm, &now.settings, &now.digest);
         let (before, after) = (by_name(&self.objects), by_name(&now.objects));
         let names = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
         for name in names {
@@ -211,7 +215,11 @@ impl PlanBinding {
                 service: Some(found.service.clone()),
                 message: format!("{} {message}", escaped(&found.object)),
             };
-            match (before.get(name), after.get(name)) {
+            let (before, after) = (before.get(name).copied(), after.get(name).copied());
+            if is_same && now.is_done(before, after) {
+                continue;
+            }
+            match (before, after) {
                 (Some(before), Some(after)) => {
                     moved.extend(differences(before, after).into_iter().map(|message| object(before, message)));
                 }
@@ -282,6 +290,7 @@ fn fields(
     after: &BoundObject,
     side: impl Fn(&FieldChange) -> Option<&serde_json::Value>,
 ) -> Vec<String> {
+    // A field that is not in a list is one that would stay as it is.
     let by_path = |object: &BoundObject| -> BTreeMap<String, Option<String>> {
         let fields = object.fields.iter().map(|field| (field.path.clone(), side(field).map(ToString::to_string)));
         fields.collect()
@@ -291,7 +300,7 @@ fn fields(
     let value = |value: Option<&Option<String>>| match value {
         Some(Some(text)) => escaped(text),
         Some(None) => "nothing".to_owned(),
-        None => "as it would be".to_owned(),
+        None => "what the plan makes of it".to_owned(),
     };
     paths
         .into_iter()
@@ -306,7 +315,7 @@ mod tests {
 
     use super::*;
 
-    fn object(name: &str, content: &str, version: &str, before: u32) -> BoundObject {
+    pub(super) fn object(name: &str, content: &str, version: &str, before: u32) -> BoundObject {
         BoundObject {
             service: "cart".try_into().unwrap(),
             object: format!("Deployment.apps shop/{name}"),
@@ -325,7 +334,7 @@ mod tests {
         }
     }
 
-    fn binding(objects: Vec<BoundObject>) -> PlanBinding {
+    pub(super) fn binding(objects: Vec<BoundObject>) -> PlanBinding {
         PlanBinding {
             digest: Digest::of(b"plan"),
             helm: Some("v4.1.0".to_owned()),

@@ -18,7 +18,7 @@ use crate::namespace::{Live, PlannedRequest, Rendering, between, inspect, permis
 use crate::plan::{Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::request::{DeployRequest, DeployService, RemovedServiceRule};
-use crate::settings::PlannedSettings;
+use crate::settings::{PlannedSettings, own_object};
 
 /// What [`apply`](crate::Target::apply) installs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,16 @@ pub struct HelmPlan {
 }
 
 impl HelmPlan {
+    /// What this program and helm keep in the namespace, and is not there yet: each revision is a Secret.
+    pub(crate) fn own_objects(&self) -> Vec<(String, cluster::Object)> {
+        let new = self.releases.iter().filter(|release| release.action != ReleaseAction::Keep);
+        let revisions = new.filter_map(|release| {
+            let name = format!("sh.helm.release.v1.{}", release.service);
+            Some((release.service.to_string(), own_object("v1", "Secret", &self.namespace, &name)?))
+        });
+        self.settings.own_objects(&self.namespace).into_iter().chain(revisions).collect()
+    }
+
     /// What the plan, helm and this program have to be permitted.
     pub(crate) fn permissions(&self) -> Vec<Permission> {
         let namespace = &self.namespace;

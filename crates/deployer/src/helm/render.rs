@@ -137,8 +137,12 @@ fn same(service: &DeployService, first: Answer, second: Answer) -> Answer {
     match first.difference(&second) {
         None => Ok(first),
         Some(difference) => {
-            let message = format!("its chart is rendered differently each time: {difference}");
-            Err(vec![DeployProblem::new(ProblemKind::Unstable, message).service(&service.name)])
+            let (kind, message) = if difference.to_string().contains("CustomResourceDefinition") {
+                (ProblemKind::Definitions, format!("its chart brings definitions of kinds in `crds/`: {difference}"))
+            } else {
+                (ProblemKind::Unstable, format!("its chart is rendered differently each time: {difference}"))
+            };
+            Err(vec![DeployProblem::new(kind, message).service(&service.name)])
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::error::DeployError;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::proof::{Finding, FindingKind};
 use crate::request::{DeployRequest, OccupiedPlace, Wave};
-use crate::settings::{Part, PlannedSettings};
+use crate::settings::{Part, PlannedSettings, prove_versions};
 
 /// One environment's namespace in a cluster, and the right to write it.
 #[derive(Clone)]
@@ -232,12 +232,13 @@ impl EnvironmentNamespace {
         PlannedSettings::of(&self.connection, &self.name, request, state.as_ref(), fresh_key).await
     }
 
-    /// Whether the settings of a request are others than those that were deployed last.
-    pub async fn has_other_settings(&self, request: &DeployRequest) -> Result<bool, DeployError> {
-        let Some(state) = self.connection.namespace_state(&self.name).await? else { return Ok(false) };
-        let Some(deployed) = &state.deployed else { return Ok(false) };
+    /// Why the settings of a request have to be deployed again: they are others than those that were deployed last, or what
+    /// was deployed is gone or has other data.
+    pub async fn settings_difference(&self, request: &DeployRequest) -> Result<Option<String>, DeployError> {
+        let Some(state) = self.connection.namespace_state(&self.name).await? else { return Ok(None) };
+        let Some(deployed) = &state.deployed else { return Ok(None) };
         let planned = PlannedSettings::of(&self.connection, &self.name, request, Some(&state), fresh_key).await?;
-        Ok(planned.inputs != deployed.inputs)
+        Ok(planned.difference(deployed))
     }
 
     /// Writes that all of a release is there, and removes settings that nothing needs any more.
@@ -263,7 +264,8 @@ impl EnvironmentNamespace {
         Ok(())
     }
 
-    /// To whom the namespace belongs, and which release was completed there last, where that is not as requested.
+    /// To whom the namespace belongs, which release was completed there last, and its settings, where that is not as
+    /// requested.
     pub(crate) async fn prove_release(&self, request: &DeployRequest) -> Result<Vec<Finding>, DeployError> {
         let finding = |kind, message: String| Finding { service: None, path: None, kind, message };
         let Some(state) = self.connection.namespace_state(&self.name).await? else {
@@ -286,6 +288,15 @@ impl EnvironmentNamespace {
                 findings.push(finding(FindingKind::Release, message));
             }
         }
+        if state.is_history_damaged {
+            let message = format!(
+                "the `history` of Secret `orchestrator-state` in {} is missing or damaged: it is not known which settings \
+                 were deployed",
+                self.subject()
+            );
+            findings.push(finding(FindingKind::Release, message));
+        }
+        findings.extend(prove_versions(&self.connection, &self.name, &state.key, deployed).await?);
         Ok(findings)
     }
 
@@ -294,8 +305,10 @@ impl EnvironmentNamespace {
         Self { interrupt: Interrupt::new(), ..self.clone() }
     }
 
-    /// Runs work of a [watched](Self::watched) namespace: a lost lease ends it, like a request of the caller.
+    /// Runs work of a [watched](Self::watched) namespace: a lost lease ends it, like a request of the caller. A caller that
+    /// gives the work up, at a signal or the end of its deadline, ends the programs of the work too.
     pub(crate) async fn until_ended<T>(&self, watched: &Self, work: impl Future<Output = T>) -> T {
+        let _ending = EndsOnDrop(watched.interrupt.clone());
         tokio::pin!(work);
         let lost = async {
             match &self.lease {
@@ -313,6 +326,15 @@ impl EnvironmentNamespace {
     }
 }
 
+/// Ends programs once nothing waits for them any more.
+struct EndsOnDrop(Interrupt);
+
+impl Drop for EndsOnDrop {
+    fn drop(&mut self) {
+        self.0.request();
+    }
+}
+
 /// It keys digests of configuration and secrets.
 fn fresh_key() -> Result<StateKey, DeployError> {
     let mut key = [0; 32];
@@ -323,4 +345,27 @@ fn fresh_key() -> Result<StateKey, DeployError> {
         source: error.to_string().into(),
     })?;
     Ok(StateKey::new(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// helm runs in a thread of its own, which the end of the process waits for.
+    #[tokio::test]
+    async fn f24_work_that_its_caller_gives_up_ends_its_programs() {
+        let kubeconfig = "{ current-context: a, contexts: [{ name: a, context: { cluster: c, user: u } }], clusters: [{ name: c, \
+                          cluster: { server: \"https://127.0.0.1:1\" } }], users: [{ name: u, user: { token: t } }] }";
+        let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &BTreeSet::new()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let namespace =
+            EnvironmentNamespace::new(&kubeconfig, "shop", "shop", deadline, Interrupt::new()).await.unwrap();
+        let watched = namespace.watched();
+        let work = namespace.until_ended(&watched, std::future::pending::<()>());
+        tokio::time::timeout(Duration::from_millis(20), work).await.unwrap_err();
+        assert!(watched.interrupt.is_requested());
+    }
 }

@@ -77,7 +77,8 @@ pub(crate) async fn compare(
                     let message = format!("{id} would get a field that cannot be changed: {reason}");
                     DeployProblem::new(ProblemKind::ImmutableField, message)
                 } else {
-                    DeployProblem::new(ProblemKind::Cluster, format!("the cluster would not take {id}: {reason}"))
+                    let kind = refused_by_rule(&error).unwrap_or(ProblemKind::Cluster);
+                    DeployProblem::new(kind, format!("the cluster would not take {id}: {reason}"))
                 };
                 live.problems.push(problem.service(&service));
             }
@@ -144,8 +145,15 @@ fn refused(error: ClusterError) -> Result<Answer, DeployError> {
         ClusterErrorKind::Rejected { .. } | ClusterErrorKind::UnknownKind | ClusterErrorKind::NotAnObject { .. } => {
             Ok(Answer::Refused(error))
         }
+        _ if refused_by_rule(&error).is_some() => Ok(Answer::Refused(error)),
         _ => Err(error.into()),
     }
+}
+
+/// What kind of problem it is that the cluster would not take an object, although the user has the right to write it.
+pub(crate) fn refused_by_rule(error: &ClusterError) -> Option<ProblemKind> {
+    let kind = if error.is_over_quota() { ProblemKind::Quota } else { ProblemKind::Admission };
+    error.is_refused_by_admission().then_some(kind)
 }
 
 /// What an object says, without what the API server and controllers keep about it.

@@ -30,7 +30,7 @@ pub(crate) use foreign_fields::foreign_fields;
 pub(crate) use inspect::{Inspection, carries_its_image, inspect};
 pub use jobs::AwaitedJobs;
 pub(crate) use jobs::{JobsByLabel, JobsOf, permissions_for_jobs};
-pub(crate) use live::{Live, compare, content, missing_references, placed, unserved_kinds};
+pub(crate) use live::{Live, compare, content, missing_references, placed, refused_by_rule, unserved_kinds};
 pub(crate) use objects::live_objects;
 pub(crate) use rendering::Rendering;
 pub(crate) use running::{Deployed, running};

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use super::Part;
 use super::versions::{PlannedSettings, Version};
 use crate::diff::{ChangeReason, FieldChange, Masking, ObjectChange};
-use crate::plan::ChangeKind;
 
 impl PlannedSettings {
     /// Hides what a plan must not show.
@@ -64,7 +63,7 @@ fn change(version: &Version, masking: &Masking) -> ObjectChange {
     });
     ObjectChange {
         object: format!("{}/{}", key.kind.kind, key.name),
-        kind: if version.is_there { ChangeKind::Changed } else { ChangeKind::Added },
+        kind: version.change_kind(),
         fields: fields.collect(),
         risks: BTreeSet::new(),
     }

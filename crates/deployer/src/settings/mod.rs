@@ -5,9 +5,11 @@
 //! has one name, and nothing can be learned of a secret from it.
 
 mod changes;
+mod earlier;
 mod formats;
 mod prune;
 mod references;
+mod stored;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -17,7 +19,8 @@ use secrecy::SecretString;
 
 pub use formats::{FormatError, parse_dotenv, parse_json, parse_kubectl_env_file, parse_yaml};
 pub(crate) use references::{logical_name, name_versions, setting_references};
-pub(crate) use versions::{PlannedSettings, is_version_name, keyed_digest, rename};
+pub(crate) use stored::prove_versions;
+pub(crate) use versions::{PlannedSettings, is_version_name, keyed_digest, own_object, rename};
 
 /// What a service is given besides its image.
 #[derive(Clone, Default)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::{Connection, DeployedRelease, Kind, Object, ObjectKey, Propagation, Selection, references};
+use lock_model::ServiceName;
 
 use super::Part;
 use super::versions::{PART_LABEL, PlannedSettings, SERVICE_LABEL};
@@ -13,14 +14,14 @@ const KEPT: usize = 10;
 
 impl PlannedSettings {
     /// Removes versions of services beyond the newest ten, apart from those that pods, replica sets with pods or releases
-    /// of the namespace's history name.
+    /// of the namespace's history name. With `removed: delete`, none of a service that left is kept for its age.
     pub(crate) async fn prune(
         &self,
         connection: &Connection,
         namespace: &str,
         history: &[DeployedRelease],
     ) -> Result<(), DeployError> {
-        if self.versions.is_empty() {
+        if self.versions.is_empty() && self.only_of.is_none() {
             return Ok(());
         }
         let mut kept: BTreeSet<String> =
@@ -34,7 +35,7 @@ impl PlannedSettings {
         for part in [Part::Config, Part::Secret] {
             let selection = Selection { labels: format!("{PART_LABEL}={}", part.word()), fields: String::new() };
             let found = connection.list_metadata(&Kind::new("v1", part.kind()), namespace, &selection).await?;
-            for (key, uid) in superfluous(&found, &kept) {
+            for (key, uid) in superfluous(&found, &kept, self.only_of.as_ref()) {
                 connection.delete(&key, &uid, Propagation::Background).await?;
             }
         }
@@ -42,8 +43,12 @@ impl PlannedSettings {
     }
 }
 
-/// Versions beyond the newest of each service that are not to be kept.
-fn superfluous(found: &[Object], kept: &BTreeSet<String>) -> Vec<(ObjectKey, String)> {
+/// Versions beyond the newest of each service that are not to be kept; with `only_of`, all versions of other services.
+fn superfluous(
+    found: &[Object],
+    kept: &BTreeSet<String>,
+    only_of: Option<&BTreeSet<ServiceName>>,
+) -> Vec<(ObjectKey, String)> {
     let mut by_service: BTreeMap<&str, Vec<&Object>> = BTreeMap::new();
     for object in found {
         if let Some(service) = object.label(SERVICE_LABEL) {
@@ -51,9 +56,13 @@ fn superfluous(found: &[Object], kept: &BTreeSet<String>) -> Vec<(ObjectKey, Str
         }
     }
     let mut superfluous = Vec::new();
-    for mut versions in by_service.into_values() {
+    for (service, mut versions) in by_service {
+        let has_left = only_of.is_some_and(|here| !here.iter().any(|name| name.as_str() == service));
         versions.sort_by_key(|version| std::cmp::Reverse(version.text("/metadata/creationTimestamp")));
-        let old = versions.into_iter().skip(KEPT).filter(|version| !kept.contains(&version.key().name));
+        let old = versions
+            .into_iter()
+            .skip(if has_left { 0 } else { KEPT })
+            .filter(|version| !kept.contains(&version.key().name));
         superfluous.extend(old.filter_map(|version| Some((version.key().clone(), version.uid()?.to_owned()))));
     }
     superfluous
@@ -79,8 +88,17 @@ mod tests {
         };
         let found: Vec<_> = (1..=13).map(|number| version("cart", number)).chain([version("pay", 1)]).collect();
         let kept = BTreeSet::from(["cart-config-2".to_owned()]);
-        let gone: Vec<_> = superfluous(&found, &kept).into_iter().map(|(key, uid)| (key.name, uid)).collect();
+        let gone = |only_of: Option<&BTreeSet<ServiceName>>| {
+            let gone = superfluous(&found, &kept, only_of).into_iter().map(|(key, uid)| (key.name, uid));
+            gone.collect::<Vec<_>>()
+        };
         let expected = [("cart-config-3", "cart3"), ("cart-config-1", "cart1")];
-        assert_eq!(gone, expected.map(|(name, uid)| (name.to_owned(), uid.to_owned())));
+        let expected = expected.map(|(name, uid)| (name.to_owned(), uid.to_owned()));
+        assert_eq!(gone(None), expected);
+        let here = |name: &str| BTreeSet::from([ServiceName::try_from(name).unwrap()]);
+        let of_pay = ("pay-config-1".to_owned(), "pay1".to_owned());
+        assert_eq!(gone(Some(&here("cart"))), [&expected[..], &[of_pay]].concat());
+        // What something names stays, also of a service that left.
+        assert_eq!(gone(Some(&here("pay"))).len(), 12);
     }
 }

@@ -1,22 +1,24 @@
 //! The objects of settings, and their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cluster::{ApplyMode, Connection, Kind, NamespaceState, Object, ObjectKey, StateKey};
+use cluster::{ApplyMode, Connection, NamespaceState, Object, ObjectKey, StateKey};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lock_model::{ErrorClass, ServiceName};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
+use super::earlier::configuration_of;
+use super::stored::name_of;
 use super::{Configuration, Part};
 use crate::batch::{BatchObject, BatchPart};
 use crate::error::DeployError;
 use crate::plan::{Change, ChangeKind};
-use crate::request::DeployRequest;
+use crate::request::{DeployRequest, RemovedServiceRule};
 
 pub(super) const SERVICE_LABEL: &str = "orchestrator.dev/service";
 pub(super) const PART_LABEL: &str = "orchestrator.dev/settings";
@@ -24,7 +26,7 @@ pub(super) const PART_LABEL: &str = "orchestrator.dev/settings";
 pub(super) const USED: &str = "orchestrator.dev/release";
 
 /// How many digits of the HMAC are in a name.
-const DIGITS: usize = 8;
+pub(super) const DIGITS: usize = 8;
 
 /// The objects of settings that a plan writes before everything else.
 #[derive(Clone, Default)]
@@ -41,6 +43,9 @@ pub(crate) struct PlannedSettings {
     pub(crate) inputs: String,
     /// What must not be shown.
     pub(crate) secrets: Vec<SecretString>,
+    /// The services that are deployed here, also those that are left out for a time, where the versions of all others are
+    /// removed.
+    pub(crate) only_of: Option<BTreeSet<ServiceName>>,
 }
 
 /// One version of a service's configuration or secrets.
@@ -49,8 +54,10 @@ pub(crate) struct Version {
     pub(crate) service: ServiceName,
     pub(crate) part: Part,
     pub(crate) object: Object,
-    /// Whether the namespace has it already.
+    /// Whether the namespace has it already, with this data.
     pub(crate) is_there: bool,
+    /// What the namespace has under its name with other data.
+    pub(crate) replaced: Option<Object>,
     /// Whether the deployment before had another one, or none.
     pub(crate) is_other: bool,
     /// That other one, where the namespace still has it.
@@ -93,33 +100,34 @@ impl PlannedSettings {
         state: Option<&NamespaceState>,
         fresh: impl FnOnce() -> Result<StateKey, DeployError>,
     ) -> Result<Self, DeployError> {
+        let only_of = (request.removed == RemovedServiceRule::Delete).then(|| {
+            let here = request.services.iter().map(|service| &service.name);
+            here.chain(&request.paused).cloned().collect()
+        });
         let has_settings = |one: &crate::DeployService| one.settings.config.is_some() || one.settings.secret.is_some();
         if request.pull_secret.is_none() && !request.services.iter().any(has_settings) {
             let key = state.map(|state| state.key.clone());
-            return Ok(Self { is_key_stored: key.is_some(), key, ..Self::default() });
+            return Ok(Self { is_key_stored: key.is_some(), key, only_of, ..Self::default() });
         }
         let key = match state {
             Some(state) => state.key.clone(),
             None => fresh()?,
         };
-        let earlier = match request.configuration {
-            Configuration::Present => None,
-            Configuration::OfRelease => {
-                state.and_then(|state| state.history.iter().find(|one| one.release == request.release.as_str()))
-            }
-        };
-        let mut planned = Self { is_key_stored: state.is_some(), ..Self::default() };
+        let mut planned = Self { is_key_stored: state.is_some(), only_of, ..Self::default() };
         planned.secrets.extend(request.pull_secret.iter().map(|pull| pull.password.clone()));
         for service in &request.services {
             let settings = &service.settings;
             planned.secrets.extend(settings.secret.iter().flat_map(BTreeMap::values).cloned());
             if let Some(data) = &settings.config {
-                let earlier = earlier.and_then(|release| release.configurations.get(service.name.as_str()));
-                let version = if let Some(name) = earlier {
-                    stored_config(connection, namespace, &service.name, name).await?
-                } else {
-                    let data = data.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-                    Version::new(namespace, &service.name, Part::Config, data, &key)?
+                let version = match request.configuration {
+                    Configuration::OfRelease => {
+                        let release = request.release.as_str();
+                        configuration_of(connection, namespace, state, release, &service.name).await?
+                    }
+                    Configuration::Present => {
+                        let data = data.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+                        Version::new(namespace, &service.name, Part::Config, data, &key)?
+                    }
                 };
                 planned.versions.push(version);
             }
@@ -129,8 +137,9 @@ impl PlannedSettings {
             }
         }
         for version in &mut planned.versions {
-            // The names are enough: a Secret's value is not read.
-            version.is_there = version.is_there || connection.exists(version.object.key()).await?;
+            if !version.is_there {
+                version.look(connection).await?;
+            }
             version.compare(connection, state).await?;
         }
         planned.others.extend(request.pull_secret.as_ref().map(|pull| pull_secret(namespace, pull)).transpose()?);
@@ -153,7 +162,7 @@ impl PlannedSettings {
         new.map(|version| Change {
             service: Some(version.service.clone()),
             path: format!("{}/{}", version.part.kind(), version.object.key().name),
-            kind: ChangeKind::Added,
+            kind: version.change_kind(),
             images: Vec::new(),
         })
         .collect()
@@ -166,9 +175,19 @@ impl PlannedSettings {
             wave: 0,
             part: BatchPart::Settings,
             wanted: version.object.clone(),
-            live: version.is_there.then(|| version.object.clone()),
+            live: version.replaced.clone().or_else(|| version.is_there.then(|| version.object.clone())),
         });
         versions.collect()
+    }
+
+    /// The state of the namespace, its Lease and the pull secret, where the first deployment makes them.
+    pub(crate) fn own_objects(&self, namespace: &str) -> Vec<(String, Object)> {
+        if self.is_key_stored {
+            return Vec::new();
+        }
+        let own = [("v1", "Secret", "orchestrator-state"), ("coordination.k8s.io/v1", "Lease", "orchestrator")];
+        let own = own.iter().filter_map(|(version, kind, name)| own_object(version, kind, namespace, name));
+        own.chain(self.others.iter().cloned()).map(|object| ("orchestrator".to_owned(), object)).collect()
     }
 
     /// The objects, for what is referred to.
@@ -182,10 +201,11 @@ impl PlannedSettings {
         versions.map(|version| (version.service.to_string(), version.object.key().name.clone())).collect()
     }
 
-    /// Writes all of it: the versions are the same as those of the same names that are there.
+    /// Writes all of it: the versions are the same as those of the same names that are there, or take their place.
     pub(crate) async fn write(&self, connection: &Connection, release: &str) -> Result<(), DeployError> {
         let mode = ApplyMode { dry_run: false, take_over: true, strict: true };
         for version in &self.versions {
+            version.make_room(connection).await?;
             let mut object = version.object.value().clone();
             object["metadata"]["annotations"][USED] = release.into();
             connection.apply(&Object::new(object)?, mode).await?;
@@ -205,14 +225,11 @@ impl Version {
         data: Map<String, Value>,
         key: &StateKey,
     ) -> Result<Self, DeployError> {
-        let data = Value::Object(data);
-        let digest = keyed_digest(key, &json!([service, part.word(), data]));
-        let digits = digest.get(..DIGITS).unwrap_or(&digest);
         let mut object = json!({
             "apiVersion": "v1",
             "kind": part.kind(),
             "metadata": {
-                "name": format!("{service}-{}-{digits}", part.word()),
+                "name": name_of(key, service.as_str(), part, &data),
                 "namespace": namespace,
                 "labels": {
                     "app.kubernetes.io/managed-by": "orchestrator",
@@ -221,28 +238,40 @@ impl Version {
                 },
             },
             "immutable": true,
-            "data": data,
         });
+        // The API server stores none as no field, and takes the empty one for a change of an immutable Secret.
+        if !data.is_empty() {
+            object["data"] = data.into();
+        }
         if part == Part::Secret {
             object["type"] = "Opaque".into();
         }
         Ok(Self::of(service, part, Object::new(object)?))
     }
 
-    fn of(service: &ServiceName, part: Part, object: Object) -> Self {
-        Self { service: service.clone(), part, object, is_there: false, is_other: true, earlier: None }
+    pub(super) fn of(service: &ServiceName, part: Part, object: Object) -> Self {
+        Self { service: service.clone(), part, object, is_there: false, replaced: None, is_other: true, earlier: None }
+    }
+
+    pub(super) fn change_kind(&self) -> ChangeKind {
+        if self.is_there || self.replaced.is_some() { ChangeKind::Changed } else { ChangeKind::Added }
     }
 
     /// Looks at the one of the deployment before, where that is another one.
     async fn compare(&mut self, connection: &Connection, state: Option<&NamespaceState>) -> Result<(), DeployError> {
+        if self.replaced.is_some() {
+            self.earlier.clone_from(&self.replaced);
+            return Ok(());
+        }
         let deployed = state.and_then(|state| state.deployed.as_ref());
         let names = deployed.map(|deployed| match self.part {
             Part::Config => &deployed.configurations,
             Part::Secret => &deployed.secrets,
         });
         let Some(name) = names.and_then(|names| names.get(self.service.as_str())) else { return Ok(()) };
-        self.is_other = *name != self.object.key().name;
-        if self.is_other {
+        let is_same_name = *name == self.object.key().name;
+        self.is_other = !is_same_name || !self.is_there;
+        if !is_same_name {
             let key = ObjectKey { name: name.clone(), ..self.object.key().clone() };
             self.earlier = match connection.find(&key).await {
                 // It is only shown; the right to read the present versions is enough for a deployment.
@@ -254,28 +283,10 @@ impl Version {
     }
 }
 
-/// The configuration that a release had, from the namespace.
-async fn stored_config(
-    connection: &Connection,
-    namespace: &str,
-    service: &ServiceName,
-    name: &str,
-) -> Result<Version, DeployError> {
-    let key = ObjectKey::namespaced(Kind::new("v1", "ConfigMap"), namespace, name);
-    let Some(found) = connection.find(&key).await? else {
-        let reason =
-            format!("namespace `{namespace}` has it no more, and the release of the rollback was deployed with it");
-        return Err(DeployError::ConfigurationGone { subject: format!("ConfigMap `{name}` of `{service}`"), reason });
-    };
-    let labels = found.at("/metadata/labels").cloned().unwrap_or_default();
-    let object = Object::new(json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": { "name": name, "namespace": namespace, "labels": labels },
-        "immutable": true,
-        "data": found.at("/data").cloned().unwrap_or_else(|| json!({})),
-    }))?;
-    Ok(Version { is_there: true, ..Version::of(service, Part::Config, object) })
+/// An object as quotas count it: by its kind.
+pub(crate) fn own_object(version: &str, kind: &str, namespace: &str, name: &str) -> Option<Object> {
+    let metadata = json!({ "name": name, "namespace": namespace });
+    Object::new(json!({ "apiVersion": version, "kind": kind, "metadata": metadata })).ok()
 }
 
 fn pull_secret(namespace: &str, pull: &super::PullSecret) -> Result<Object, DeployError> {

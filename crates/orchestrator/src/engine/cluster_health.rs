@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use cluster::capacity::Demand;
 use cluster::health::{HealthAnswer, Permission, credentials_health, references_health, replicas_health};
 use cluster::{Connection, Patience};
 use config::{CheckSeverity, ClusterCheck, ClusterChecks, Environment};
@@ -130,7 +131,8 @@ impl Asking<'_> {
 
     /// What depends on what is deployed.
     async fn plan(&self, plan: &Plan, namespace: &str) -> Vec<CheckResult> {
-        let demands = demands(plan.batch());
+        let (own, mut demands) = (plan.own_objects(), demands(plan.batch()));
+        demands.extend(own.iter().map(|(service, wanted)| Demand { service, wave: 0, wanted, live: None }));
         let (permissions, quota, capacity, references, replicas) = tokio::join!(
             self.permissions(plan),
             self.ask(ClusterCheck::Quota, self.connection.quota_health(namespace, &demands)),

@@ -107,13 +107,16 @@ impl Deployable {
         Ok(self.target(context, None).await?.plan(&self.request).await)
     }
 
-    /// Whether what is deployed has other settings than the request.
-    pub(crate) async fn has_other_settings(&self, context: &Context) -> Result<bool> {
+    /// Why the settings of the request have to be deployed again.
+    pub(crate) async fn settings_difference(&self, context: &Context) -> Result<Option<String>> {
         match &self.destination {
-            Destination::Render { .. } => Ok(false),
+            Destination::Render { .. } => Ok(None),
             Destination::Helm(place) | Destination::Apply(place, _) => {
                 let namespace = place.open(context).await?;
-                namespace.has_other_settings(&self.request).await.map_err(not_read)
+                match namespace.settings_difference(&self.request).await {
+                    Ok(difference) => Ok(difference),
+                    Err(error) => Err(Box::pin(self.not_planned(context, error)).await),
+                }
             }
         }
     }

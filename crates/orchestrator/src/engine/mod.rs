@@ -119,6 +119,8 @@ pub(crate) enum Repeat {
     /// Only what is not done.
     No,
     Deploy,
+    /// The deployment, unless the cluster has everything of the saved plan.
+    AsSaved,
     /// The deployment has other settings: what was found about it with the earlier ones is found out again.
     WithSettings,
 }
@@ -127,7 +129,7 @@ impl Repeat {
     fn includes(self, step: Step) -> bool {
         match self {
             Self::No => false,
-            Self::Deploy => step == Step::Deploy,
+            Self::Deploy | Self::AsSaved => step == Step::Deploy,
             Self::WithSettings => matches!(step, Step::Deploy | Step::Suite | Step::Proof),
         }
     }
@@ -206,9 +208,9 @@ impl<'a> Engine<'a> {
         let repeat = if wanted.includes(Step::Deploy)
             && repeat == Repeat::No
             && steps.iter().any(is_done)
-            && Box::pin(self.has_other_settings()).await?
+            && let Some(difference) = Box::pin(self.settings_difference()).await?
         {
-            self.context.note("the settings of the environment are others than those that are deployed");
+            self.context.note(difference);
             Repeat::WithSettings
         } else {
             repeat
@@ -236,6 +238,10 @@ impl<'a> Engine<'a> {
                     let ended = self.skipped(&key, seq).await?;
                     after_proof |= stopped.is_none() && ended.is_some();
                     stopped = stopped.max(ended);
+                    continue;
+                }
+                StepAction::Skip { seq } if repeat == Repeat::AsSaved && Box::pin(self.is_as_saved()).await? => {
+                    self.line(&key.to_string(), StepWord::Done, format!("the plan is deployed, since record {seq}"));
                     continue;
                 }
                 StepAction::Skip { .. } => 1,

@@ -7,7 +7,7 @@ use config::{Environment, Values, Variable};
 use deployer::apply::ApplyProof;
 use deployer::helm::HelmProof;
 use deployer::settings::Configuration;
-use deployer::{Plan, ProofDetail};
+use deployer::{Plan, PlanProgress, ProofDetail};
 use forge::{NewRelease, ReleaseOutcome};
 use ledger::{Ledger, ProofVerdict};
 use lock_model::{EnvironmentName, ReleaseId, ReleaseTag, Timestamp};
@@ -69,14 +69,14 @@ impl Engine<'_> {
         self.planning().with_settings(self.context, configuration).await
     }
 
-    /// Whether what is deployed has other settings than a deployment would give it now.
-    pub(super) async fn has_other_settings(&self) -> Result<bool> {
+    /// Why a deployment would give other settings than those that are there.
+    pub(super) async fn settings_difference(&self) -> Result<Option<String>> {
         let environment = &self.environment;
         if self.purpose == Purpose::Rollback || !environment.has_settings() {
-            return Ok(false);
+            return Ok(None);
         }
         let deployable = Box::pin(self.deployable_with_settings()).await?;
-        deployable.has_other_settings(self.context).await
+        deployable.settings_difference(self.context).await
     }
 
     /// Plans the deployment; nothing is recorded or changed.
@@ -104,7 +104,7 @@ impl Engine<'_> {
                 }
             },
         };
-        if let Some(Err(error)) = self.saved.as_ref().map(|saved| saved.is_same(&plan)) {
+        if let Some(Err(error)) = self.saved.as_ref().map(|saved| saved.progress(&plan)) {
             self.give_back(lease).await;
             return Err(error);
         }
@@ -113,6 +113,18 @@ impl Engine<'_> {
             self.warnings.push(unpinned_images::warning(image));
         }
         Ok(Prepared { deployable, plan, lease })
+    }
+
+    /// Whether the cluster has everything that the saved plan would do.
+    pub(super) async fn is_as_saved(&mut self) -> Result<bool> {
+        let Some(saved) = self.saved.clone() else { return Ok(false) };
+        let plan = match self.planned.take() {
+            Some(plan) => plan,
+            None => Box::pin(self.deployable_with_settings()).await?.plan(self.context).await?,
+        };
+        let progress = saved.progress(&plan)?;
+        self.planned = Some(plan);
+        Ok(progress == PlanProgress::NothingLeft)
     }
 
     async fn give_back(&mut self, lease: Option<Arc<LeaseKeeper>>) {

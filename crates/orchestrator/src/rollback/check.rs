@@ -104,7 +104,9 @@ async fn judge(context: &Context, ledger: &Ledger, name: &EnvironmentName, targe
 /// The problems that an error lists, or the error as the only one.
 fn as_problems(error: &Error) -> Vec<Problem> {
     if error.all_problems().is_empty() {
-        vec![Problem::new("release", error.message()).details(error.causes())]
+        // The table has one line for each release, and the cause is what it is looked at for.
+        let said: Vec<String> = std::iter::once(error.message().to_owned()).chain(error.causes()).collect();
+        vec![Problem::new("release", said.join(": "))]
     } else {
         error.all_problems().to_vec()
     }
