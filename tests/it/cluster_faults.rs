@@ -77,7 +77,8 @@ const FAULTS: &[Fault] = &[
         others: Others::Instead(JOB),
         ..FAULT
     },
-    Fault { name: "scheduling", pod: "nodeSelector: { disk: none }", ..FAULT },
+    Fault { name: "scheduling", pod: "nodeSelector: { disk: none }", keys: "tolerance: { room: 15s }", ..FAULT },
+    Fault { name: "once", command: &["sh", "-c", "sleep 3; exit 4"], keys: "tolerance: { restarts: 0 }", ..FAULT },
     Fault { name: "quota", others: Others::Quota, keys: "health: { checks: { quota: warn } }", ..FAULT },
     Fault {
         name: "config",
@@ -237,7 +238,13 @@ fn b18_a_job_that_fails_ends_the_wait_with_its_log() {
 }
 
 #[test]
-fn b25_a_pod_that_no_node_takes_ends_the_wait() {
+fn b23_a_container_may_be_restarted_as_often_as_its_environment_says() {
+    let Some(once) = outcome("once") else { return };
+    once.tells(&["crash: Pod ", "exit code 4", ", 0 restarts"]);
+}
+
+#[test]
+fn b23_b25_a_pod_that_no_node_takes_ends_the_wait() {
     let Some(scheduling) = outcome("scheduling") else { return };
     scheduling.tells(&["scheduling: Pod ", "node(s) didn't match", "compare requests, node selectors"]);
     scheduling.is_early();

@@ -443,6 +443,7 @@ fn what_comes_later_is_named_as_not_available_yet() {
         ("compose", "base: { target: { kind: compose } }"),
         ("sleep", "environments: { staging: { sleep: {} } }"),
         ("adopt", "environments: { staging: { adopt: {} } }"),
+        ("docker", "environments: { staging: { containers: docker } }"),
         ("stack", "environments: { staging: { stack: {} } }"),
     ];
     for (name, line) in keys {

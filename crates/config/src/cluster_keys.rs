@@ -79,6 +79,22 @@ pub(super) const READY: Shape = Named(
     ]),
 );
 
+/// What a wait takes for a disturbance that passes.
+pub(super) const TOLERANCE: Shape = Keys(&[
+    defaults(
+        "restarts",
+        "2",
+        Integer { least: 0, most: 100 },
+        "A container that ended again after this many restarts is not waited for any longer.",
+    ),
+    defaults(
+        "room",
+        "90s",
+        Text(Format::Duration),
+        "How long a pod may find no node, or no room in a quota, before it is not waited for any longer.",
+    ),
+]);
+
 pub(super) const AWAIT_JOBS: Shape = Keys(&[
     required(
         "label",

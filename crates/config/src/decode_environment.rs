@@ -17,7 +17,7 @@ use super::environment::{
 use super::layers::EnvironmentLayers;
 use super::probes::{Probe, dependency, probe};
 use super::problem::Problems;
-use super::readiness::{awaited_jobs, ready};
+use super::readiness::{awaited_jobs, ready, tolerance};
 use super::release_inputs::named_folder;
 use super::schema_variables::{MODE_VARIABLES, RELEASE_TAG_VARIABLES, SOURCE_VARIABLES};
 use super::settings::{pull_secret, sources};
@@ -63,6 +63,7 @@ pub(super) fn environment(
         waves: node.get("waves")?.list()?.iter().map(wave).collect::<Option<_>>()?,
         await_jobs: optional(node, "await-jobs", awaited_jobs)?,
         ready: ready(node.get("ready")?)?,
+        tolerance: tolerance(node.get("tolerance")?)?,
         migrations: node.get("migrations")?.list()?.iter().map(migration).collect::<Option<_>>()?,
         removed: parsed(node, "removed")?,
         config: sources(node.get("config")?, problems)?,

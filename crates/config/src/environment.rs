@@ -8,7 +8,7 @@ use lock_model::{BranchName, Date, EnvironmentName, ImageReference, ServiceName,
 use super::branches::Role;
 use super::chart_values::ChartValues;
 use super::probes::Probe;
-use super::readiness::{AwaitedJobs, GroupKind, ReadyCondition};
+use super::readiness::{AwaitedJobs, GroupKind, ReadyCondition, Tolerance};
 use super::settings::{PullSecret, SettingSource};
 use super::tree::Origin;
 use super::values::{EnvironmentVariable, Mode, Namespace, SourceValue};
@@ -50,6 +50,8 @@ pub struct Environment {
     pub await_jobs: Option<AwaitedJobs>,
     /// For kinds of objects, the condition that makes them ready.
     pub ready: BTreeMap<GroupKind, ReadyCondition>,
+    /// What a wait takes for a disturbance that passes.
+    pub tolerance: Tolerance,
     /// Services whose new versions change stored data.
     pub migrations: Vec<Migration>,
     /// The order in which services are deployed; empty: all at once.

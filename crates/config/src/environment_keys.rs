@@ -1,6 +1,6 @@
 //! The keys of an environment, as data.
 
-use super::cluster_keys::{AWAIT_JOBS, KUBECONFIG, PULL_SECRET, READY, SETTING_SOURCES};
+use super::cluster_keys::{AWAIT_JOBS, KUBECONFIG, PULL_SECRET, READY, SETTING_SOURCES, TOLERANCE};
 use super::health_keys::HEALTH;
 use super::schema_shape::Shape::{
     Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, ShortForm, Source, Text, Tree,
@@ -15,9 +15,9 @@ use super::string_formats::Format;
 pub(super) const ENVIRONMENT: Shape = Keys(ENVIRONMENT_KEYS);
 
 /// `base:` and every entry of `environments:`, as they stand in the file.
-pub(super) const BASE_LAYER: Shape = Keys(&joined::<31, 1, 32>(ENVIRONMENT_KEYS, &[OVERRIDES]));
+pub(super) const BASE_LAYER: Shape = Keys(&joined::<32, 1, 33>(ENVIRONMENT_KEYS, &[OVERRIDES]));
 
-pub(super) const ENVIRONMENT_LAYER: Shape = Keys(&joined::<31, 2, 33>(
+pub(super) const ENVIRONMENT_LAYER: Shape = Keys(&joined::<32, 2, 34>(
     ENVIRONMENT_KEYS,
     &[OVERRIDES, optional("base", Choice(&[("none", "nothing is taken from `base:`")]), "`none` leaves `base:` out.")],
 ));
@@ -218,6 +218,7 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         "Services whose new versions change stored data.",
     ),
     defaults("ready", "{}", READY, "For kinds of objects, the condition that makes them ready."),
+    defaults("tolerance", "{}", TOLERANCE, "What a wait takes for a disturbance that passes."),
     defaults(
         "removed",
         "keep",

@@ -176,6 +176,7 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         removed,
         // When, not what.
         waves: _,
+        tolerance: _,
         // A text for readers.
         locked_only: _,
         not_deployed,

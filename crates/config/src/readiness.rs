@@ -102,6 +102,21 @@ pub struct AwaitedJobs {
     pub deadline: Duration,
 }
 
+/// `tolerance:` what a wait takes for a disturbance that passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tolerance {
+    /// A container that ended again after this many restarts does not recover.
+    pub restarts: u8,
+    /// How long a pod may find no node, or no room in a quota.
+    pub room: Duration,
+}
+
+pub(super) fn tolerance(node: &Node) -> Option<Tolerance> {
+    let restarts = node.get("restarts")?.integer()?.try_into().ok()?;
+    Some(Tolerance { restarts, room: parse_duration(node.get("room")?.text()?).ok()? })
+}
+
 pub(super) fn ready(node: &Node) -> Option<BTreeMap<GroupKind, ReadyCondition>> {
     let decode =
         |node: &Node| Some(ReadyCondition { condition: parsed(node, "condition")?, value: parsed(node, "value")? });

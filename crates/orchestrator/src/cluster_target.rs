@@ -1,12 +1,12 @@
 //! The cluster of an environment: where its kubeconfig is, and the target that deploys there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cluster::ready::RequiredCondition;
+use cluster::ready::{RequiredCondition, Rules, Tolerance};
 use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
 use config::{ClusterNamespace, Config, Environment, GroupKind, KubeconfigEncoding, ReadyCondition};
 use deployer::ProgramSearch;
@@ -27,8 +27,8 @@ pub(crate) struct ClusterPlace {
     pub encoding: KubeconfigEncoding,
     /// The superproject's address: a namespace is marked with it.
     pub repository: String,
-    /// For a group and kind, the condition that makes it ready.
-    pub ready: BTreeMap<(String, String), RequiredCondition>,
+    /// When objects are ready, and when they are not waited for any longer.
+    pub rules: Rules,
 }
 
 impl ClusterPlace {
@@ -39,7 +39,14 @@ impl ClusterPlace {
             namespace: environment.cluster_namespace()?,
             encoding: environment.kubeconfig.as_ref()?.encoding,
             repository: context.address(config).to_string(),
-            ready: environment.ready.iter().map(required).collect(),
+            rules: Rules {
+                required: environment.ready.iter().map(required).collect(),
+                tolerance: Tolerance {
+                    restarts: environment.tolerance.restarts.into(),
+                    room: environment.tolerance.room,
+                    ..Tolerance::default()
+                },
+            },
         })
     }
 
@@ -62,7 +69,7 @@ impl ClusterPlace {
         let deadline = before(context.deadline, Instant::now());
         EnvironmentNamespace::new(kubeconfig, namespace, self.repository.clone(), deadline, interrupt)
             .await
-            .map(|namespace| namespace.with_ready(self.ready.clone()))
+            .map(|namespace| namespace.with_rules(self.rules.clone()))
             .map_err(|error| Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error))
     }
 

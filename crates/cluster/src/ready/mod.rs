@@ -77,7 +77,7 @@ pub enum VolumeBinding {
 }
 
 /// What is asked of kinds and pods beyond what Kubernetes defines.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// For a group and kind, the condition that makes it ready.
     pub required: BTreeMap<(String, String), RequiredCondition>,

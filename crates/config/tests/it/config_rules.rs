@@ -450,6 +450,9 @@ fn every_value_says_where_it_comes_from() {
     secret: []                       # default
     migrations: []                   # default
     ready: {}                        # default
+    tolerance:
+      restarts: 2                    # default
+      room: 90s                      # default
     removed: keep                    # default
     waves: []                        # default
     branch: production               # default

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cluster::ready::{RequiredCondition, Rules};
+use cluster::ready::Rules;
 use cluster::{
     Connection, DeployedRelease, Kubeconfig, LeaseAnswer, LeaseHolder, LeaseKeeper, LeasePlace, LeaseRequest,
     NamespaceOwner, NamespaceState, StateKey,
@@ -122,11 +122,10 @@ impl EnvironmentNamespace {
         self
     }
 
-    /// Counts objects of some kinds as ready by a condition of theirs; the kinds are API group and kind.
+    /// Waits by these rules in place of the default ones.
     #[must_use]
-    pub fn with_ready(mut self, required: BTreeMap<(String, String), RequiredCondition>) -> Self {
-        self.rules.required = required;
-        self
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
     }
 
     /// Ends a wait for objects that are failing once a newer release is there.
