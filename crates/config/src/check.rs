@@ -103,7 +103,7 @@ fn expected(node: &Node, shape: &Shape, problems: &mut Problems) {
             problem.with_hint(if literal {
                 format!("`{{ value: {text:?} }}`, or another of {}", sources.join(", "))
             } else {
-                format!("it is read from {}", sources.join(" or "))
+                format!("it is read from {}", any_of(&sources))
             })
         }
         (Shape::List(_) | Shape::NonEmptyList(_), Value::Text(text)) => {
@@ -224,11 +224,23 @@ fn unknown_key<'a>(
     problems.add(&entry.key_origin, message).with_hint(hint).suggest(&entry.key, known);
 }
 
+/// Words as a sentence lists them: `a`, `b` or `c`.
+fn any_of(words: &[String]) -> String {
+    match words {
+        [first @ .., before, last] => {
+            let first: String = first.iter().map(|word| format!("{word}, ")).collect();
+            format!("{first}{before} or {last}")
+        }
+        [only] => only.clone(),
+        [] => String::new(),
+    }
+}
+
 fn check_kinds(node: &Node, map: &Map, kinds: &[Kind], layer: Layer, problems: &mut Problems) {
     let Some(kind_node) = map.get("kind").filter(|node| !matches!(node.value, Value::Null { .. })) else {
         if layer == Layer::Whole {
             let list: Vec<String> = Kind::available(kinds).map(|kind| format!("`{}`", kind.name)).collect();
-            problems.add(&node.origin, "`kind` is missing").with_hint(format!("it is {}", list.join(" or ")));
+            problems.add(&node.origin, "`kind` is missing").with_hint(format!("it is {}", any_of(&list)));
             return;
         }
         // The kind stands in another layer: any kind's keys will do until then.
