@@ -199,7 +199,7 @@ mod tests {
         }
         assert_eq!(
             "Deploy".parse::<Step>().unwrap_err().to_string(),
-            "`Deploy` is not a valid step: one of `lock-commit` `gates` `health` `deploy` `verify` `suite` `proof` `promote` `release` `reject` `hold` `unhold` `rollback` `policy`"
+            "`Deploy` is not a valid step: one of `lock-commit` `gates` `health` `deploy` `verify` `suite` `proof` `promote` `release` `reject` `hold` `unhold` `rollback` `policy` `break-lease`"
         );
         assert_eq!(
             "".parse::<StepResult>().unwrap_err().to_string(),

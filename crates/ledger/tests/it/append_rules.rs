@@ -96,7 +96,7 @@ fn t46_who_records_what() {
 }
 
 fn is_decision(step: Step) -> bool {
-    matches!(step, Step::Hold | Step::Unhold | Step::Reject)
+    matches!(step, Step::Hold | Step::Unhold | Step::Reject | Step::BreakLease)
 }
 
 #[test]
