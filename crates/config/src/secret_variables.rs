@@ -1,8 +1,9 @@
-//! Which environment variables of suites and probes hold secrets.
+//! Which environment variables a configuration reads, and which of them hold secrets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::environment::Environment;
+use super::service_rules::{ServiceAssignment, SettingSources};
 use super::settings::{SettingOrigin, SettingSource};
 use super::suites::{CommandLine, SuiteKind};
 use super::types::Config;
@@ -42,6 +43,44 @@ impl Config {
 }
 
 impl Environment {
+    /// The environment variables that the settings of deployed services and the pull secret are read from, each with what
+    /// reads it. A program has its own from the same environment.
+    pub fn setting_variables(&self, services: &[ServiceAssignment]) -> BTreeMap<String, BTreeSet<String>> {
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut add = |name: String, reader: String| {
+            found.entry(name).or_default().insert(reader);
+        };
+        for ServiceAssignment { name: service, path, .. } in services {
+            if !self.deploys(service, path) || self.not_deployed.contains_key(service) {
+                continue;
+            }
+            let values = self.service_values(service, path);
+            let SettingSources { config, secret } = self.setting_sources(service, path);
+            for (list, source) in
+                config.iter().map(|one| ("config", one)).chain(secret.iter().map(|one| ("secret", one)))
+            {
+                let names: Vec<String> = match &source.from {
+                    SettingOrigin::Variable { name, .. } => name.expand(&values).into_iter().collect(),
+                    SettingOrigin::Variables(names) => names.iter().map(ToString::to_string).collect(),
+                    SettingOrigin::Command { command, .. } => {
+                        command.environment.iter().map(ToString::to_string).collect()
+                    }
+                    SettingOrigin::Set(settings) => {
+                        settings.values().filter_map(|text| text.environment(&values).ok()).flatten().collect()
+                    }
+                    SettingOrigin::File { .. } => Vec::new(),
+                };
+                for name in names {
+                    add(name, format!("`{list}` of {service}"));
+                }
+            }
+        }
+        for name in self.pull_secret.iter().flat_map(|pull| [&pull.username, &pull.password]) {
+            add(name.to_string(), "`pull-secret`".to_owned());
+        }
+        found
+    }
+
     /// Every entry of `secret`, of the environment and of its overrides.
     fn secret_sources(&self) -> impl Iterator<Item = &SettingSource> {
         self.secret.iter().chain(self.overrides.iter().filter_map(|entry| entry.secret.as_ref()).flatten())

@@ -276,6 +276,20 @@ impl Config {
                 .filter(|service| environment.wave_of(&service.name, &service.path).is_none())
                 .map(|service| format!("`{}`", service.name))
                 .collect::<Vec<_>>();
+            let deployed = || services.iter().filter(|one| environment.deploys(&one.name, &one.path));
+            for (index, wave) in environment.waves.iter().enumerate() {
+                let mut named = deployed().filter(|one| wave.pattern.matches(&one.name, &one.path)).peekable();
+                if named.peek().is_some() && named.all(|one| environment.wave_of(&one.name, &one.path) != Some(index)) {
+                    problems
+                        .add(
+                            &wave.match_origin,
+                            format!("wave `{}` has no service: later waves name all of them", wave.pattern),
+                        )
+                        .with_hint(
+                            "the last wave that names a service decides: `\"**\"` belongs before those that name some",
+                        );
+                }
+            }
             if !in_none.is_empty() {
                 problems
                     .add(&waves, format!("no wave of `{}` has {}", environment.name, in_none.join(", ")))

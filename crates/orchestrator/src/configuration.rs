@@ -59,7 +59,7 @@ pub fn check_config(
         service_rules: config.services.len(),
         environments: config.environments.keys().cloned().collect(),
         suites: config.suites.keys().cloned().collect(),
-        environment_variables: variables(&config),
+        environment_variables: variables(&config, tree.as_deref()),
         chart_images: None,
     })
 }
@@ -160,10 +160,12 @@ fn tag_pattern(template: &str) -> String {
     pattern + rest
 }
 
-/// The environment variables that the configuration names, sorted.
-fn variables(config: &Config) -> Vec<String> {
+/// The environment variables that jobs need, sorted; without a tree those of no service's settings.
+fn variables(config: &Config, tree: Option<&dyn SuperprojectTree>) -> Vec<String> {
     let mut names = BTreeSet::new();
+    let services = tree.and_then(|tree| config.assign_services(&tree.submodules()).ok()).unwrap_or_default();
     for environment in config.environments.values() {
+        names.extend(environment.setting_variables(&services).into_keys());
         if let Some(SourceValue::Env(name)) = &environment.url {
             names.insert(name.to_string());
         }

@@ -47,10 +47,19 @@ pub async fn suggest_image_values<'a>(
         let planning =
             Planning { context: workspace, ledger: &nothing, revision: &revision, environment, lock, release };
         let deployable = planning.draft(&Missing::new())?;
-        report.not_judged.extend(deployable.unread.iter().map(|unread| NotJudged {
-            question: format!("the chart of `{}` in `{}`", unread.problem.subject, environment.name),
-            reason: unread.problem.message.clone(),
-        }));
+        for unread in &deployable.unread {
+            let (environment, reason) = (environment.name.clone(), Some(unread.problem.message.clone()));
+            match unread.problem.subject.parse() {
+                Ok(service) => {
+                    let image = ChartImage::NotRendered;
+                    charts.push(ChartImageValues { environment, service, image, reason, overrides: None });
+                }
+                Err(_) => report.not_judged.push(NotJudged {
+                    question: format!("the chart of `{}` in `{environment}`", unread.problem.subject),
+                    reason: unread.problem.message.clone(),
+                }),
+            }
+        }
         let found = deployable.find_styles(workspace, |_| true).await;
         let found = found.map_err(|error| deployable.without_plan(error, BTreeSet::new()))?;
         charts.extend(found.into_iter().map(|(service, found)| {

@@ -112,7 +112,8 @@ pub(crate) async fn plan_merge(
             }
         }
         findings.problems.extend(branches.in_the_way_of(environment));
-        let needs = needs(context, revision, environment, &environment.suites, Probes::Asked)?;
+        let mut needs = needs(context, revision, environment, &environment.suites, Probes::Asked)?;
+        needs.read_settings(revision, environment);
         findings.problems.extend(needs.problems.into_iter().chain(needs.programs));
         if !needs.variables.is_empty() {
             let names: Vec<String> = needs.variables.keys().map(|name| format!("`{name}`")).collect();

@@ -882,3 +882,57 @@ fn relaxations_between(old: &Config, new: &Config) -> Vec<String> {
     let found = policy_relaxations(old, new, ComparedTree { services: &services, changed: &changed });
     found.iter().map(ToString::to_string).collect()
 }
+
+#[test]
+fn variables_of_settings_are_listed_with_what_reads_them() {
+    let config = load(
+        r#"version: 1
+images: { repository: "r.example/{name}", tags: ["{sha}"] }
+services: [{ match: "**" }]
+base:
+  target: { kind: helm, chart: "{path}/chart" }
+  deploy: ["services/*"]
+  locked-only: { reason: no service }
+  not-deployed: { mail: { reason: not ready, owner: ana, until: "2099-12-31" } }
+  config: [{ env: "{NAME}_CONFIG", format: dotenv }, { file: "deploy/all.env", format: dotenv }]
+  secret: [{ keys-from-env: [PAYMENT_KEY] }, { set: { URL: "db://{env:DB_{SHORT}}" } }]
+  pull-secret: { name: pull, registry: r.example, username: { env: PULL_USER }, password: { env: PULL_PASSWORD } }
+  overrides: [{ match: services/web, secret: [{ command: [sops, x], format: json, variables: [AGE_KEY] }] }]
+environments:
+  staging: { namespace: shop, kubeconfig: { env: KUBECONFIG_STAGING } }
+"#,
+    );
+    let services =
+        config.assign_services(&paths(&["services/cart", "services/web", "services/mail", "tools/t"])).unwrap();
+    let found = config.environments[&environment("staging")].setting_variables(&services);
+    let lines: Vec<String> = found
+        .iter()
+        .map(|(name, readers)| format!("{name}: {}", readers.iter().cloned().collect::<Vec<_>>().join(", ")))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "AGE_KEY: `secret` of web",
+            "CART_CONFIG: `config` of cart",
+            "DB_CART: `secret` of cart",
+            "PAYMENT_KEY: `secret` of cart",
+            "PULL_PASSWORD: `pull-secret`",
+            "PULL_USER: `pull-secret`",
+            "WEB_CONFIG: `config` of web",
+        ]
+    );
+}
+
+#[test]
+fn a_wave_without_a_service_is_refused() {
+    let text = r#"version: 1
+images: { repository: "r.example/{name}", tags: ["{sha}"] }
+services: [{ match: "**" }]
+environments:
+  staging: { namespace: shop, kubeconfig: { env: KUBE }, target: { kind: helm, chart: "{path}/chart" }, deploy: ["**"], waves: [database, "**"] }
+"#;
+    let all = paths(&["services/database", "services/web"]);
+    let refused = load(text).assign_services(&all).unwrap_err().to_string();
+    assert!(refused.contains("wave `database` has no service: later waves name all of them"), "{refused}");
+    load(&text.replace(r#"[database, "**"]"#, r#"["**", web]"#)).assign_services(&all).unwrap();
+}

@@ -146,8 +146,10 @@ impl<'a> Engine<'a> {
     ) -> Result<Self> {
         let lock = revision.lock(context)?.ok_or_else(|| {
             Error::new(ErrorKind::Repository, format!("commit {} has no lock", revision.commit.short(12))).hint(format!(
-                "locks are committed to the staging branch when a pull request is merged, and travel from there: {}",
-                locking_command(&revision.config)
+                "locks are committed to the staging branch when a pull request is merged, and travel from there: {run} \
+                 commits the lock and deploys it, {alone} only commits it",
+                run = locking_command(&revision.config),
+                alone = locking_command(&revision.config).replacen("orchestrator run", "orchestrator lock commit", 1),
             ))
         })?;
         let release = revision.release(&lock.lock);

@@ -59,6 +59,16 @@ impl Needs {
         Ok(())
     }
 
+    /// Adds the variables that the settings of services are read from.
+    pub(crate) fn read_settings(&mut self, revision: &Revision, environment: &Environment) {
+        let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
+        // Rules that fit no service are refused with the lock.
+        let services = revision.config.assign_services(&paths).unwrap_or_default();
+        for (name, readers) in environment.setting_variables(&services) {
+            self.variables.entry(name).or_default().extend(readers);
+        }
+    }
+
     fn reads<'a>(&mut self, names: impl IntoIterator<Item = &'a config::EnvironmentVariable>, reader: &str) {
         for name in names {
             self.variables.entry(name.to_string()).or_default().insert(reader.to_owned());
