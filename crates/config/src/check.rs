@@ -227,12 +227,8 @@ fn unknown_key<'a>(
 /// Words as a sentence lists them: `a`, `b` or `c`.
 fn any_of(words: &[String]) -> String {
     match words {
-        [first @ .., before, last] => {
-            let first: String = first.iter().map(|word| format!("{word}, ")).collect();
-            format!("{first}{before} or {last}")
-        }
-        [only] => only.clone(),
-        [] => String::new(),
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => words.concat(),
     }
 }
 
