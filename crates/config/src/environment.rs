@@ -367,7 +367,7 @@ lock_model::words! {
 }
 
 lock_model::words! {
-    /// `containers`
+    /// Key `containers`: where the suites of kind `container` of an environment run.
     Containers, "place of containers" {
         /// As a Job in the environment's namespace.
         Job = "job",

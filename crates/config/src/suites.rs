@@ -37,11 +37,11 @@ pub enum SuiteKind {
     Container(Box<ContainerSuite>),
 }
 
-/// `kind: container`
+/// A suite that is an image: it passes where its container exits with 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContainerSuite {
-    /// What is run.
+    /// Key `service` or `image`: always by digest.
     pub image: SuiteImage,
     /// Arguments in place of the image's own, with `{url}` and `{mode}`; empty: those of the image.
     pub arguments: Vec<Template>,

@@ -96,7 +96,7 @@ mod tests {
         ] {
             assert_ne!(one, other);
         }
-        // `web` is in the text, whoever puts the registry before it.
+        // A value puts the registry before `web`, which stands in the text.
         assert_ne!(inputs("image: {{ .r }}/web@x", '1', "web", '2'), inputs("image: {{ .r }}/web@x", '1', "web", '3'));
     }
 }

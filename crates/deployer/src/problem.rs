@@ -45,7 +45,7 @@ pub enum ProblemKind {
     Definitions,
     /// An object that the cluster would not take, or a release that helm cannot go on from there.
     Cluster,
-    /// A field that the cluster lets nobody change once the object is there.
+    /// A field that the API server refuses to change once the object is stored.
     ImmutableField,
     /// An object that a quota has no room for.
     Quota,

@@ -1,7 +1,8 @@
 //! Runs test suites against an environment, and reports their results.
 //!
 //! A suite is a program ([`CommandSuite`]), a file of HTTP requests ([`HttpSuite`]) or an image that runs as a Job in a
-//! cluster ([`ContainerSuite`]). [`run`] never fails: a suite is [passed](Verdict::Passed) only when it ran to its end, had at least one case, and every case passed; what it could
+//! cluster ([`ContainerSuite`]). [`run`] never fails: a suite is [passed](Verdict::Passed) only when it ran to its end, had at
+//! least one case, and every case passed; what it could
 //! not find out is [unknown](Verdict::Unknown). [`to_junit`] and [`to_markdown`] render reports for CI systems.
 //!
 //! ```no_run

@@ -1,8 +1,8 @@
 //! MySQL and MariaDB: <https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html>.
 //!
 //! A login uses `mysql_native_password` or `caching_sha2_password`, which are a few lines. The latter proves the password by a
-//! hash where the server remembers it, and else wants the password itself: that is sent over TLS alone. The other way,
-//! encrypted with an RSA key that the server names, would be open to whoever answers in its place, and is not taken.
+//! hash where the server remembers it, and else wants the password itself: that is sent over TLS alone. It is never sent
+//! encrypted with an RSA key that the server names: without TLS, another machine that answers could name its own key.
 
 use secrecy::ExposeSecret as _;
 use sha1::{Digest as _, Sha1};

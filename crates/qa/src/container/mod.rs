@@ -75,7 +75,7 @@ pub struct Container {
     pub digests: BTreeSet<Digest>,
     /// The arguments; empty: those of the image.
     pub args: Vec<String>,
-    /// Environment variables whose values everybody may read who can read Jobs.
+    /// Environment variables whose values stand in the Job, where the right to read Jobs shows them.
     pub envs: BTreeMap<String, String>,
     /// Environment variables whose values stand in a Secret, which lives as long as the Job.
     pub secret_envs: BTreeMap<String, SecretString>,

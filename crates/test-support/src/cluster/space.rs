@@ -117,8 +117,8 @@ impl Space {
         Ok(space)
     }
 
-    /// Lays a pair of devices between the machine and the space. The first free number is taken: a device's name is
-    /// given once, whoever asks at the same time.
+    /// Lays a pair of devices between the machine and the space. The first free number is taken: the kernel gives a
+    /// device's name once, also where several processes ask at the same time.
     fn connect(&mut self) -> Result<(), String> {
         let first = self.first.to_string();
         let mut number = 1;
