@@ -212,7 +212,7 @@ impl Parts {
 
     /// A token is sent in a header, which holds one line of ASCII.
     fn refuse_unsendable(&self) -> Result<(), ClusterError> {
-        let token = text_of(&self.user, "token");
+        let token = self.user.get("token").and_then(Value::as_str).unwrap_or_default();
         if token.ends_with('\n') && token.trim_end().bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(self.wrong("its user's `token` ends with a line break: YAML's `|-` leaves it out".to_owned()));
         }
@@ -301,10 +301,6 @@ fn entry(
 
 fn is_set(part: &Map<String, Value>, key: &str) -> bool {
     part.get(key).is_some_and(|value| !value.is_null() && value != "")
-}
-
-fn text_of<'a>(part: &'a Map<String, Value>, key: &str) -> &'a str {
-    part.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {

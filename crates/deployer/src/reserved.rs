@@ -20,6 +20,8 @@ pub(crate) const INVENTORY: &str = "orchestrator-inventory-";
 /// The type of the Secrets that helm keeps its releases in, and what begins their names.
 const HELM_TYPE: &str = "helm.sh/release.v1";
 const HELM_NAME: &str = "sh.helm.release.v1.";
+/// The annotation by which helm names the release of an object.
+pub(crate) const HELM_RELEASE: &str = "meta.helm.sh/release-name";
 
 /// Whether an object is a record of this program or of helm, by its kind and name.
 pub(crate) fn is_record(id: &ObjectId) -> bool {

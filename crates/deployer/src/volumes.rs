@@ -2,6 +2,13 @@
 
 use serde_json::{Map, Value};
 
+use crate::manifest::ObjectId;
+
+/// Whether an object is a volume, or a claim for one.
+pub(crate) fn is_volume(id: &ObjectId) -> bool {
+    id.group.is_empty() && matches!(id.kind.as_str(), "PersistentVolumeClaim" | "PersistentVolume")
+}
+
 /// Whether the deletion of an object deletes claims with it: a `StatefulSet` whose rule says so.
 pub(crate) fn takes_volumes(object: &Map<String, Value>) -> bool {
     let policy = object.get("spec").and_then(|spec| spec.get("persistentVolumeClaimRetentionPolicy"));

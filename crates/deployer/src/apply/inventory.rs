@@ -12,8 +12,8 @@ use crate::error::DeployError;
 use crate::manifest::ObjectId;
 use crate::problem::escaped;
 use crate::request::NamespaceRule;
-use crate::reserved::{INVENTORY, PRUNE, is_record};
-use crate::volumes::takes_volumes;
+use crate::reserved::{HELM_RELEASE, INVENTORY, PRUNE, is_record};
+use crate::volumes::{is_volume, takes_volumes};
 
 /// The label of every inventory; its value is the service.
 const LABEL: &str = "orchestrator.dev/inventory";
@@ -210,7 +210,7 @@ pub(super) fn judge_leftover(entry: &Entry, live: Option<&Object>, reach: Reach<
         None => return Leftover::Gone,
     }
     match (entry.group.as_str(), entry.kind.as_str()) {
-        ("", "PersistentVolumeClaim" | "PersistentVolume") => return Leftover::Release("it holds data"),
+        _ if is_volume(&entry.id()) => return Leftover::Release("it holds data"),
         ("", "Namespace") | ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             return Leftover::Release("everything in it would go with it");
         }
@@ -222,7 +222,7 @@ pub(super) fn judge_leftover(entry: &Entry, live: Option<&Object>, reach: Reach<
     if live.annotation(PRUNE) == Some("never") {
         return Leftover::Remain("it is annotated `orchestrator.dev/prune: never`");
     }
-    if live.annotation(super::live::HELM_RELEASE).is_some() {
+    if live.annotation(HELM_RELEASE).is_some() {
         return Leftover::Release("a helm release has it");
     }
     if live.controller().is_some() {

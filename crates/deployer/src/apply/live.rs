@@ -17,10 +17,9 @@ use crate::error::DeployError;
 use crate::manifest::ObjectId;
 use crate::namespace::{at_once, content, live_objects, refused_by_rule};
 use crate::problem::{ProblemKind, escaped};
+use crate::reserved::HELM_RELEASE;
 use crate::rules::Violation;
 
-/// The annotation of an object that a helm release has.
-pub(super) const HELM_RELEASE: &str = "meta.helm.sh/release-name";
 const HELM_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
 /// One object of a service, as its manifest says.

@@ -21,13 +21,12 @@ use crate::manifest::ObjectId;
 use crate::namespace::{Rendering, live_objects};
 use crate::proof::{Finding, FindingKind};
 use crate::request::{DeployRequest, RemovedServiceRule};
-use crate::volumes::takes_volumes;
+use crate::reserved::HELM_RELEASE;
+use crate::volumes::{is_volume, takes_volumes};
 use secrecy::ExposeSecret as _;
 
 /// An annotation of what helm leaves in place.
 const POLICY: &str = "helm.sh/resource-policy";
-/// The annotation by which helm names the release of an object.
-const HELM_RELEASE: &str = "meta.helm.sh/release-name";
 
 /// The newest revision of a release that this program made, and whose service is not deployed any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,10 +133,6 @@ pub(super) fn lost_volumes<'a>(objects: impl Iterator<Item = (&'a ObjectId, &'a 
     let is_lost =
         |(id, object): &(&ObjectId, &Map<String, Value>)| !is_kept(object) && (is_volume(id) || takes_volumes(object));
     objects.filter(is_lost).map(|(id, _)| id.to_string()).collect()
-}
-
-fn is_volume(id: &ObjectId) -> bool {
-    id.group.is_empty() && matches!(id.kind.as_str(), "PersistentVolumeClaim" | "PersistentVolume")
 }
 
 fn is_kept(object: &Map<String, Value>) -> bool {

@@ -18,7 +18,7 @@ use crate::namespace::Rendering;
 use crate::problem::escaped;
 
 /// What the description of every revision begins with that is made here; the release id follows, and then the fingerprint of
-/// what the chart was rendered from and to.
+/// what the chart was rendered from and to, where the chart asks for nothing else.
 pub(super) const DESCRIPTION: &str = "orchestrator ";
 
 /// The label of every revision that is made here, whatever became of it: helm replaces the description of one that failed.

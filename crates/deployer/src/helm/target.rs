@@ -309,8 +309,11 @@ fn upgrade_one(
         });
     }
     let source = Source { service: &planned.service, namespace, files: &planned.chart, values: &planned.values };
-    let fingerprint = source.fingerprint(helm.version(), &planned.rendering);
-    let description = format!("{DESCRIPTION}{release_id} {fingerprint}");
+    let mut description = format!("{DESCRIPTION}{release_id}");
+    // What another chart renders can be of Secrets of the cluster, of which no plain digest is kept.
+    if source.is_closed() {
+        description = format!("{description} {}", source.fingerprint(helm.version(), &planned.rendering));
+    }
     let label = format!("{MADE_HERE}={}", release_id.id8());
     let output = helm.upgrade(&folder, release, &description, &label, patience);
     let output = output.map_err(|error| super::render::failed(release.name, "install it", error))?;
