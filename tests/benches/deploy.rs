@@ -8,7 +8,7 @@
 #[path = "../it/clusters.rs"]
 #[expect(dead_code, reason = "the system tests need more of it")]
 mod clusters;
-#[path = "../it/shop.rs"]
+#[path = "../it/shop/mod.rs"]
 #[expect(dead_code, reason = "the system tests need more of it")]
 mod shop;
 

@@ -2,7 +2,7 @@
 
 use test_support::{Cluster, Finished};
 
-use crate::clusters::{ClusterShop, DASHBOARDS, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DASHBOARDS, Deployment, SERVES, SERVICE};
 use crate::shop::wait_until;
 
 const DEFINITION: &str = r"
@@ -21,21 +21,7 @@ spec:
     schema: { openAPIV3Schema: { type: object, x-kubernetes-preserve-unknown-fields: true } }
 ";
 
-const MANIFESTS: &str = r#"apiVersion: shop.example/v1
-kind: Widget
-metadata: { name: cart }
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: { name: shop-cart }
-spec:
-  selector: { matchLabels: { app: shop-cart } }
-  template:
-    metadata: { labels: { app: shop-cart } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers: [{ name: app, image: "IMAGE:latest", readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }]
-"#;
+const WIDGET: &str = "apiVersion: shop.example/v1\nkind: Widget\nmetadata: { name: cart }\n---\n";
 
 const KEYS: &str = r#"    ready: { shop.example/Widget: { condition: Healthy } }
     await-jobs: { label: "job-of=cart", deadline: 12s }
@@ -73,7 +59,8 @@ fn b18_b27_objects_and_jobs_of_controllers_are_waited_for_as_configured() {
     let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], target, KEYS) else {
         return;
     };
-    staging.shop.service("shop-cart").write("parts/app.yaml", MANIFESTS.replace("IMAGE", &staging.image()));
+    let app = Deployment::plain("shop-cart").yaml().replace("IMAGE", &staging.image());
+    staging.shop.service("shop-cart").write("parts/app.yaml", WIDGET.to_owned() + &app);
     let healthy = |status: &str| {
         let patch =
             format!(r#"{{"status":{{"conditions":[{{"type":"Healthy","status":"{status}","reason":"Full"}}]}}}}"#);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use test_support::{Cluster, Finished};
 
-use crate::clusters::{ClusterShop, DASHBOARDS, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DASHBOARDS, Deployment, SERVES, SERVICE};
 use crate::shop::wait_until;
 
 const SOURCE: &str = r#"target: { kind: apply, source: "{path}/cluster" }"#;
@@ -167,7 +167,9 @@ fn w4_an_evicted_pod_is_replaced_and_one_after_another_is_named_as_that() {
         return;
     };
     let manifest = |seconds: u32| {
-        let text = MANIFEST.replace("IMAGE", &staging.image()).replace("SECONDS", &seconds.to_string());
+        // Its pods become available only after a time.
+        let late = Deployment::plain("shop-cart").spec(&format!("minReadySeconds: {seconds}"));
+        let text = late.spec("strategy: { type: Recreate }").yaml().replace("IMAGE", &staging.image());
         staging.shop.service("shop-cart").write("fault/app.yaml", text);
     };
     manifest(8);
@@ -194,19 +196,6 @@ fn w4_an_evicted_pod_is_replaced_and_one_after_another_is_named_as_that() {
 }
 
 const FAULTY: &str = r#"target: { kind: apply, source: "{path}/fault" }"#;
-
-/// Its pods become available only after a time.
-const MANIFEST: &str = r#"apiVersion: apps/v1
-kind: Deployment
-metadata: { name: shop-cart }
-spec:
-  minReadySeconds: SECONDS
-  strategy: { type: Recreate }
-  selector: { matchLabels: { app: shop-cart } }
-  template:
-    metadata: { labels: { app: shop-cart } }
-    spec: { containers: [{ name: app, image: "IMAGE:latest" }] }
-"#;
 
 /// A run that hangs keeps nobody out: its lease is taken from it by name, and it stops by itself.
 #[test]
@@ -244,19 +233,6 @@ fn b42_f6_a_lease_that_is_broken_is_recorded_and_its_holder_stops() {
     assert_eq!(staging.shop.records().len(), records);
 }
 
-/// No node takes the pods of this version.
-const NOWHERE: &str = r#"apiVersion: apps/v1
-kind: Deployment
-metadata: { name: shop-cart }
-spec:
-  selector: { matchLabels: { app: shop-cart } }
-  template:
-    metadata: { labels: { app: shop-cart } }
-    spec:
-      nodeSelector: { disk: fast }
-      containers: [{ name: app, image: "IMAGE:latest" }]
-"#;
-
 /// A fix need not wait until a deployment that fails has found that out; one that is merely slow is waited for.
 #[test]
 fn b24_a_newer_release_ends_the_wait_for_one_that_is_failing_and_not_for_one_that_is_slow() {
@@ -268,7 +244,9 @@ fn b24_a_newer_release_ends_the_wait_for_one_that_is_failing_and_not_for_one_tha
     // Slow, and nothing is wrong.
     let slow = staging.command(&[], "run staging").start();
     slow.wait_for("writing ");
-    staging.commit_files(SERVICE, 3, SERVES, &[("cluster/app.yaml", NOWHERE)]);
+    // No node takes the pods of this version.
+    let nowhere = Deployment::plain("shop-cart").pod("nodeSelector: { disk: fast }");
+    staging.commit_files(SERVICE, 3, SERVES, &[("cluster/app.yaml", nowhere.yaml())]);
     staging.shop.merge_dev();
     slow.wait().expect_code(0);
 

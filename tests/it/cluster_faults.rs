@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use test_support::{Cluster, Finished};
 
-use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE};
 
 const WEB: &str = "services/shop-web";
 
@@ -21,10 +21,11 @@ struct Fault {
     name: &'static str,
     /// What its container runs.
     command: &'static [&'static str],
-    /// Further lines of `spec`, of the pod and of the container.
+    /// A further line of `spec`, one of the pod, lines of the container, and another container.
     spec: &'static str,
     pod: &'static str,
-    container: &'static str,
+    container: &'static [&'static str],
+    sidecar: &'static str,
     /// Other objects beside the Deployment, or in its place.
     others: Others,
     /// Keys of staging.
@@ -42,13 +43,22 @@ enum Others {
     Instead(&'static str),
 }
 
-const FAULT: Fault =
-    Fault { name: "", command: SERVES, spec: "", pod: "", container: "", others: Others::None, keys: "", deadline: "" };
+const FAULT: Fault = Fault {
+    name: "",
+    command: SERVES,
+    spec: "",
+    pod: "",
+    container: &[],
+    sidecar: "",
+    others: Others::None,
+    keys: "",
+    deadline: "",
+};
 
 const FAULTS: &[Fault] = &[
     Fault {
         name: "missing",
-        container: "- { name: sidecar, image: \"IMAGE-gone:1\" }",
+        sidecar: "      - { name: sidecar, image: \"IMAGE-gone:1\" }\n",
         keys: "unpinned-images: { \"IMAGE-gone:1\": { reason: of another team, owner: dana, until: \"2026-12-31\" } }",
         ..FAULT
     },
@@ -56,18 +66,18 @@ const FAULTS: &[Fault] = &[
         name: "memory",
         command: &["sh", "-c", "tail /dev/zero"],
         // Without a probe it is ready for a moment.
-        container: "  readinessProbe: { tcpSocket: { port: 8080 } }\n        resources: { limits: { memory: 20Mi } }",
+        container: &["readinessProbe: { tcpSocket: { port: 8080 } }", "resources: { limits: { memory: 20Mi } }"],
         ..FAULT
     },
     Fault {
         name: "stuck",
         spec: "progressDeadlineSeconds: 10",
-        container: "  readinessProbe: { tcpSocket: { port: 9 }, periodSeconds: 1 }",
+        container: &["readinessProbe: { tcpSocket: { port: 9 }, periodSeconds: 1 }"],
         ..FAULT
     },
     Fault {
         name: "probe",
-        container: "  readinessProbe: { tcpSocket: { port: 9 }, periodSeconds: 1 }",
+        container: &["readinessProbe: { tcpSocket: { port: 9 }, periodSeconds: 1 }"],
         deadline: "--deadline 60s",
         ..FAULT
     },
@@ -81,36 +91,18 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "once",
         command: &["sh", "-c", "sleep 1; exit 4"],
-        container: "  readinessProbe: { tcpSocket: { port: 8080 } }",
+        container: &["readinessProbe: { tcpSocket: { port: 8080 } }"],
         keys: "tolerance: { restarts: 0 }",
         ..FAULT
     },
     Fault { name: "quota", others: Others::Quota, keys: "health: { checks: { quota: warn } }", ..FAULT },
     Fault {
         name: "config",
-        container: "  env: [{ name: A, valueFrom: { configMapKeyRef: { name: kube-root-ca.crt, key: gone } } }]",
+        container: &["env: [{ name: A, valueFrom: { configMapKeyRef: { name: kube-root-ca.crt, key: gone } } }]"],
         keys: "health: { checks: { references: warn } }",
         ..FAULT
     },
 ];
-
-const APP: &str = r#"apiVersion: apps/v1
-kind: Deployment
-metadata: { name: shop-cart }
-spec:
-  selector: { matchLabels: { app: shop-cart } }
-  SPEC
-  template:
-    metadata: { labels: { app: shop-cart } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      POD
-      containers:
-      - name: app
-        image: "IMAGE:latest"
-        imagePullPolicy: IfNotPresent
-      CONTAINER
-"#;
 
 const JOB: &str = r#"apiVersion: batch/v1
 kind: Job
@@ -132,9 +124,18 @@ impl Fault {
     fn manifests(&self, image: &str) -> String {
         let text = match self.others {
             Others::Instead(object) => object.to_owned(),
-            Others::None | Others::Quota => APP.to_owned(),
+            Others::None | Others::Quota => {
+                let mut app = Deployment::plain("shop-cart").without_probe();
+                if !self.spec.is_empty() {
+                    app = app.spec(self.spec);
+                }
+                if !self.pod.is_empty() {
+                    app = app.pod(self.pod);
+                }
+                app = self.container.iter().fold(app, |app, line| app.container(line));
+                app.yaml().to_owned() + self.sidecar
+            }
         };
-        let text = text.replace("SPEC", self.spec).replace("POD", self.pod).replace("CONTAINER", self.container);
         text.replace("IMAGE", image)
     }
 
@@ -288,7 +289,7 @@ fn b20_b28_everything_that_is_not_ready_is_named_at_the_end() {
     let image = staging.image();
     let fault = |name: &str| FAULTS.iter().find(|fault| fault.name == name).unwrap().manifests(&image);
     staging.shop.service("shop-cart").write("fault/app.yaml", fault("config"));
-    let web = Fault { container: "  readinessProbe: { tcpSocket: { port: 8080 } }", ..FAULT }
+    let web = Fault { container: &["readinessProbe: { tcpSocket: { port: 8080 } }"], ..FAULT }
         .manifests(&image.replace("/cart", "/web"));
     staging.shop.service("shop-web").write("fault/app.yaml", web.replace("shop-cart", "shop-web"));
     staging.commit(WEB, 2, &["sh", "-c", "echo no web today; exit 9"], DEPLOYMENT);

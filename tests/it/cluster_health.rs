@@ -3,7 +3,7 @@
 use serde_json::Value;
 use test_support::Cluster;
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES};
+use crate::clusters::{ClusterShop, Deployment, SERVES};
 
 /// State and detail of every check that `health` reports.
 fn checks(staging: &ClusterShop<'_>, code: i32) -> Vec<(String, String, String)> {
@@ -24,8 +24,8 @@ fn detail(checks: &[(String, String, String)], name: &str, state: &str) -> Strin
 fn p15_a_deployment_without_room_or_without_what_it_names_does_not_begin() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
-    let container = "imagePullPolicy: IfNotPresent\n        envFrom: [{ secretRef: { name: login } }]";
-    staging.merge_chart(2, SERVES, &DEPLOYMENT.replace("imagePullPolicy: IfNotPresent", container));
+    let template = Deployment::of_chart().container("envFrom: [{ secretRef: { name: login } }]");
+    staging.merge_chart(2, SERVES, template.yaml());
     let namespace = staging.namespace.clone();
     let quota = |pods: u32| {
         cluster.apply(&format!(

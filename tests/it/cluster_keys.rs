@@ -2,7 +2,7 @@
 
 use test_support::Cluster;
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE, SERVICE_OF_CART};
+use crate::clusters::{ClusterShop, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART};
 use crate::shop::{Shop, wait_until};
 
 pub(crate) const WEB: &str = "services/shop-web";
@@ -18,31 +18,22 @@ echo fine
 "#;
 
 /// A workload without settings; `NAME` is its service.
-pub(crate) const PLAIN: &str = r#"apiVersion: apps/v1
-kind: Deployment
-metadata: { name: NAME }
-spec:
-  selector: { matchLabels: { app: NAME } }
-  template:
-    metadata: { labels: { app: NAME } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-      - name: app
-        image: "IMAGE:latest"
-        imagePullPolicy: IfNotPresent
-        readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
-"#;
+pub(crate) fn plain() -> Deployment {
+    Deployment::plain("NAME")
+}
 
 /// The same, which reads its settings in the three ways there are.
-fn reader() -> String {
-    let container = r"        envFrom: [{ configMapRef: { name: NAME-config } }]
-        env: [{ name: LOGIN, valueFrom: { secretKeyRef: { name: NAME-secret, key: LOGIN } } }]
-        volumeMounts: [{ name: settings, mountPath: /settings }]
-";
-    let probe = "        readinessProbe:";
-    PLAIN.replace(probe, &format!("{container}{probe}"))
-        + "      volumes: [{ name: settings, configMap: { name: NAME-config } }]\n"
+fn reader() -> Deployment {
+    plain()
+        .container("envFrom: [{ configMapRef: { name: NAME-config } }]")
+        .container("env: [{ name: LOGIN, valueFrom: { secretKeyRef: { name: NAME-secret, key: LOGIN } } }]")
+        .container("volumeMounts: [{ name: settings, mountPath: /settings }]")
+        .pod("volumes: [{ name: settings, configMap: { name: NAME-config } }]")
+}
+
+/// The same with other pods, of another version.
+fn other_reader() -> Deployment {
+    reader().container("readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 2 }")
 }
 
 /// The variables that the settings of both services come from.
@@ -58,22 +49,18 @@ fn settings_of_a_job(cart: &str) -> Vec<(&str, &str)> {
 }
 
 impl ClusterShop<'_> {
-    fn kubectl_here(&self, words: &[&str]) -> String {
-        self.cluster.kubectl(&[words, &["--namespace", &self.namespace]].concat())
-    }
-
     /// UID and creation of the pods of a service that are not on their way out.
     fn pods(&self, service: &str) -> String {
         let selector = format!("--selector=app={service}");
         let path = "--output=jsonpath={.items[*].metadata.uid}";
-        self.kubectl_here(&["get", "pods", &selector, "--field-selector=status.phase=Running", path])
+        self.kubectl(&["get", "pods", &selector, "--field-selector=status.phase=Running", path])
     }
 
     /// Puts a version of two services of plain manifests on the way to staging.
-    fn merge_readers(&self, version: u32, manifest: &str) {
+    pub(crate) fn merge_readers(&self, version: u32, manifest: &Deployment) {
         for service in [WEB, SERVICE] {
             let name = service.rsplit('/').next().unwrap();
-            let manifest = manifest.replace("NAME", name);
+            let manifest = manifest.yaml().replace("NAME", name);
             self.commit_files(service, version, SERVES, &[("cluster/app.yaml", &manifest)]);
         }
         self.shop.merge_dev();
@@ -101,13 +88,12 @@ fn p20_b34_plain_manifests_get_the_present_version_of_their_settings_and_only_it
     for masked in ["::add-mask::token-of-cart-0451\n", "::add-mask::cart:cart-login-1\n"] {
         assert!(ran.stderr().contains(masked), "{masked}: {}", ran.text());
     }
-    let field =
-        |what: &str| staging.kubectl_here(&["get", "deployment/shop-cart", &format!("--output=jsonpath={what}")]);
+    let field = |what: &str| staging.kubectl(&["get", "deployment/shop-cart", &format!("--output=jsonpath={what}")]);
     let config = field("{.spec.template.spec.containers[0].envFrom[0].configMapRef.name}");
     let secret = field("{.spec.template.spec.containers[0].env[0].valueFrom.secretKeyRef.name}");
     assert_eq!(field("{.spec.template.spec.volumes[0].configMap.name}"), config);
     assert!(config.starts_with("shop-cart-config-") && secret.starts_with("shop-cart-secret-"), "{config} {secret}");
-    let data = staging.kubectl_here(&["get", "configmap", &config, "--output=jsonpath={.data.A} {.immutable}"]);
+    let data = staging.kubectl(&["get", "configmap", &config, "--output=jsonpath={.data.A} {.immutable}"]);
     assert_eq!(data, "1 true");
     staging.ends("verify staging", 0);
     staging.ends_in(&job("A=1"), "drift staging", 0);
@@ -129,11 +115,11 @@ fn p20_b34_plain_manifests_get_the_present_version_of_their_settings_and_only_it
     std::fs::remove_file(leak).unwrap();
 
     // A rollback brings the configuration of its release back.
-    staging.merge_readers(3, &reader().replace("periodSeconds: 1", "periodSeconds: 2"));
+    staging.merge_readers(3, &other_reader());
     staging.ends_in(&job("A=3"), "run staging", 0);
     staging.ends_in(&job("A=3"), "rollback staging --reason \"carts are empty\"", 0);
     let name = field("{.spec.template.spec.containers[0].envFrom[0].configMapRef.name}");
-    assert_eq!(staging.kubectl_here(&["get", "configmap", &name, "--output=jsonpath={.data.A}"]), "2");
+    assert_eq!(staging.kubectl(&["get", "configmap", &name, "--output=jsonpath={.data.A}"]), "2");
     staging.ends("unhold staging --reason \"carts are full\"", 0);
 
     // A manifest that brings an object of that name itself is refused, and one that reads no settings is told so.
@@ -167,15 +153,11 @@ fn kustomizations_there_and_back(program: &str) {
         return;
     };
     let Some(staging) = staging.with_program_or_skip(program, program) else { return };
-    let app = reader().replace("NAME", "shop-cart");
-    let from = app.find("        envFrom").unwrap()..app.find("        readinessProbe").unwrap();
-    let app = app
-        .replace(&app[from], "")
-        .replace("      volumes: [{ name: settings, configMap: { name: shop-cart-config } }]\n", "");
+    let app = Deployment::plain("shop-cart");
     let merge = |version: u32, colour: &str, overlay: &str| {
         let files = [
             ("cluster/base/kustomization.yaml", BASE),
-            ("cluster/base/app.yaml", app.as_str()),
+            ("cluster/base/app.yaml", app.yaml()),
             ("cluster/overlays/staging/kustomization.yaml", overlay),
             ("cluster/overlays/staging/colours.env", colour),
         ];
@@ -184,7 +166,7 @@ fn kustomizations_there_and_back(program: &str) {
         digest
     };
     let colours = || {
-        let maps = staging.kubectl_here(&["get", "configmap", "--output=name"]);
+        let maps = staging.kubectl(&["get", "configmap", "--output=name"]);
         maps.lines().filter(|name| name.starts_with("configmap/colours-")).map(str::to_owned).collect::<Vec<_>>()
     };
     let first = merge(2, "COLOUR=green\n", OVERLAY);
@@ -235,7 +217,7 @@ pub(crate) fn with_printed_role(staging: &ClusterShop<'_>, job: &[(&str, &str)])
     assert!(!role.contains('*') && printed.stdout().contains("kind: ClusterRole\n"), "{}", printed.text());
     staging.cluster.apply(role);
     let user = format!("deployer-of-{}", staging.namespace);
-    staging.kubectl_here(&["create", "rolebinding", "deployer", "--role=orchestrator-staging", "--user", &user]);
+    staging.kubectl(&["create", "rolebinding", "deployer", "--role=orchestrator-staging", "--user", &user]);
     staging.cluster.kubeconfig_as(&user, &[])
 }
 
@@ -250,7 +232,7 @@ fn b33_the_printed_role_is_enough_for_plain_manifests_with_settings() {
     job.push(("SHOP_KUBECONFIG", kubeconfig.as_str()));
     staging.ends_in(&job, "run staging", 0);
     staging.ends_in(&job, "verify staging", 0);
-    staging.merge_readers(3, &reader().replace("periodSeconds: 1", "periodSeconds: 2"));
+    staging.merge_readers(3, &other_reader());
     staging.ends_in(&job, "run staging", 0);
     staging.ends_in(&job, "drift staging", 0);
     staging.ends_in(&job, "rollback staging --reason \"carts are empty\"", 0);
@@ -316,117 +298,6 @@ fn d1_an_unpinned_image_of_a_test_hook_refuses_a_deployment_before_it_begins() {
     staging.commit(SERVICE, 3, SERVES, DEPLOYMENT);
     staging.shop.merge_dev();
     staging.ends("run staging", 0);
-    staging.ends("verify staging", 0);
-}
-
-impl ClusterShop<'_> {
-    /// Changes the configuration, up to the merge.
-    pub(crate) fn reconfigure(&self, from: &str, to: &str) {
-        let clone = self.shop.work_on("dev");
-        let configuration = std::fs::read_to_string(self.shop.join("shop/orchestrator.yaml")).unwrap();
-        assert!(configuration.contains(from), "{from}: {configuration}");
-        clone.write("orchestrator.yaml", configuration.replace(from, to));
-        self.shop.commit_and_push("dev", "another configuration");
-        self.shop.merge_dev();
-    }
-
-    /// The workloads in the namespace.
-    fn workloads(&self) -> String {
-        self.kubectl_here(&["get", "deployments", "--output=jsonpath={.items[*].metadata.name}"])
-    }
-
-    /// A service that is deployed no more is a finding, and gone where the configuration says so; a rollback brings it back.
-    #[track_caller]
-    fn loses_a_service(&self) {
-        self.ends("run staging", 0);
-        assert_eq!(self.workloads(), "shop-cart shop-web");
-        self.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
-        let left = self.ends("run staging", 21);
-        assert!(left.text().contains("not deployed here any more"), "{}", left.text());
-        assert!(left.text().contains("with `removed: delete` in the environment"), "{}", left.text());
-        assert!(self.ends("verify staging", 1).text().contains("not deployed here any more"));
-        assert!(self.ends("drift staging", 1).text().contains("not deployed here any more"));
-        assert_eq!(self.workloads(), "shop-cart shop-web");
-
-        self.reconfigure("  deploy: [services/shop-cart]", "  removed: delete\n  deploy: [services/shop-cart]");
-        let planned = self.ends("run staging", 0);
-        assert_eq!(self.workloads(), "shop-cart", "{}", planned.text());
-        self.ends("verify staging", 0);
-        self.ends("drift staging", 0);
-        self.ends("run staging", 0);
-
-        self.reconfigure("deploy: [services/shop-cart]", "deploy: [\"services/*\"]");
-        self.ends("run staging", 0);
-        assert_eq!(self.workloads(), "shop-cart shop-web");
-        self.ends("verify staging", 0);
-    }
-}
-
-#[test]
-fn b29_a_service_of_plain_manifests_that_left_is_a_finding_and_is_deleted_on_request() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let target = r#"target: { kind: apply, source: "{path}/cluster" }"#;
-    let services = ["ops/shop-dashboards", SERVICE, WEB];
-    let Some(staging) = ClusterShop::without_helm(cluster, &services, target) else { return };
-    staging.merge_readers(2, PLAIN);
-    staging.loses_a_service();
-    let inventories = staging.kubectl_here(&["get", "configmap", "--output=name"]);
-    assert!(inventories.contains("orchestrator-inventory-shop-web"), "{inventories}");
-}
-
-#[track_caller]
-fn a_release_that_left_is_uninstalled(helm: &str) {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let services = ["ops/shop-dashboards", SERVICE, WEB];
-    let Some(staging) = ClusterShop::with_or_skip(cluster, helm, &services, "") else { return };
-    staging.commit(WEB, 2, SERVES, DEPLOYMENT);
-    staging.merge(2, SERVES);
-    staging.loses_a_service();
-}
-
-#[test]
-fn h2_a_release_whose_service_left_is_uninstalled_by_helm_3_and_comes_back() {
-    a_release_that_left_is_uninstalled("helm3");
-}
-
-#[test]
-fn h2_a_release_whose_service_left_is_uninstalled_by_helm_4_and_comes_back() {
-    a_release_that_left_is_uninstalled("helm4");
-}
-
-/// A migration that fails before its chart changes anything.
-const FAILS: &str = r#"apiVersion: batch/v1
-kind: Job
-metadata: { name: {{ .Release.Name }}-migrate, annotations: { helm.sh/hook: "pre-install,pre-upgrade" } }
-spec:
-  backoffLimit: 0
-  template:
-    spec:
-      restartPolicy: Never
-      containers:
-      - { name: migrate, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}", command: [sh, -c, "exit 5"] }
-"#;
-
-/// helm writes words of its own over the description of a revision that failed.
-#[test]
-fn h2_a_release_whose_newest_revision_failed_is_known_as_made_here() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let services = ["ops/shop-dashboards", SERVICE, WEB];
-    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm3", &services, "") else { return };
-    staging.commit(WEB, 2, SERVES, &format!("{DEPLOYMENT}---\n{FAILS}"));
-    staging.merge(2, SERVES);
-    staging.ends("run staging", 21);
-    let plan = staging.ends("plan staging", 0);
-    assert!(!plan.text().contains("taken over"), "{}", plan.text());
-
-    staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
-    let left = staging.ends("run staging", 21);
-    assert!(left.text().contains("revision 1 of its helm release is there"), "{}", left.text());
-    staging.reconfigure("  deploy: [services/shop-cart]", "  removed: delete\n  deploy: [services/shop-cart]");
-    staging.ends("run staging", 0);
-    let label = "--output=jsonpath={.items[*].metadata.labels.status}";
-    let status = staging.kubectl_here(&["get", "secret", "--selector=owner=helm,name=shop-web", label]);
-    assert_eq!(status, "uninstalled");
     staging.ends("verify staging", 0);
 }
 

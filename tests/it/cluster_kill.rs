@@ -8,23 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use test_support::Cluster;
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES};
-
-/// Keeps helm at work for some seconds, with a release that is pending.
-const HOOK: &str = r#"---
-apiVersion: batch/v1
-kind: Job
-metadata: { name: {{ .Release.Name }}-migrate, annotations: { helm.sh/hook: "pre-install,pre-upgrade" } }
-spec:
-  backoffLimit: 0
-  template:
-    spec:
-      restartPolicy: Never
-      containers:
-      - name: migrate
-        image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
-        command: [sh, -c, "sleep 4"]
-"#;
+use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, hook_job};
 
 /// When the caller of helm is killed.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +54,8 @@ fn arm(staging: &ClusterShop<'_>, kill: Kill) {
 /// Kills the first deployment, or the one after it, and runs the same command again.
 fn killed(cluster: &Cluster, kill: Kill, is_first: bool) {
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
-    let chart = format!("{DEPLOYMENT}{HOOK}");
+    // Keeps helm at work for some seconds, with a release that is pending.
+    let chart = DEPLOYMENT.to_owned() + &hook_job("pre-install,pre-upgrade", "sleep 4");
     let kubectl = |words: &[&str]| cluster.kubectl(&[words, &["--namespace", &staging.namespace]].concat());
     if !is_first {
         staging.merge_chart(2, SERVES, &chart);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use test_support::Cluster;
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE, hook_job};
 
 const TARGET: &str = r#"target:
     kind: helm
@@ -13,20 +13,6 @@ const TARGET: &str = r#"target:
   secret: [{ keys-from-env: [CART_LOGIN, PAY_LOGIN] }]"#;
 
 const READS: &str = "imagePullPolicy: IfNotPresent\n        envFrom: {{ .Values.envFrom | toJson }}\n        env: [{ name: GREETING, value: {{ .Values.greeting | quote }} }]";
-
-const MIGRATION: &str = r#"apiVersion: batch/v1
-kind: Job
-metadata:
-  name: {{ .Release.Name }}-migrate
-  labels: { app.kubernetes.io/component: migration }
-  annotations: { helm.sh/hook: pre-upgrade }
-spec:
-  template:
-    spec:
-      restartPolicy: Never
-      containers:
-      - { name: migrate, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}", command: ["true"] }
-"#;
 
 const LOGIN: &str = "correct-horse-battery";
 
@@ -118,7 +104,7 @@ fn b30_a_plan_names_every_field_that_changes_and_shows_markers_of_secrets() {
     staging.ends_in(&variables("A=1\nB=2", "login-1"), "deploy staging", 0);
 
     // Another version with another chart, which migrates data.
-    staging.shop.service("shop-cart").write("chart/templates/migrate.yaml", MIGRATION);
+    staging.shop.service("shop-cart").write("chart/templates/migrate.yaml", hook_job("pre-upgrade", "true"));
     let second = merges(3, &template.replace("GREETING", "WELCOME"));
     let next = plan("A=1\nB=2", "login-1");
     assert_eq!(service(&next)["reasons"], serde_json::json!(["image", "chart"]));

@@ -2,8 +2,8 @@
 
 use test_support::{Cluster, Image};
 
-use crate::cluster_keys::{PLAIN, WEB};
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE};
+use crate::cluster_keys::{WEB, plain};
+use crate::clusters::{ClusterShop, DEPLOYMENT, Deployment, SERVES, SERVICE, hook_job};
 
 const PLAIN_TARGET: &str = r#"target: { kind: apply, source: "{path}/cluster" }"#;
 const REMOVED: &str = r#"target: { kind: apply, source: "{path}/cluster" }
@@ -29,20 +29,19 @@ fn a1_a_field_that_left_a_manifest_goes_although_the_run_failed_that_was_to_take
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let target = format!("{PLAIN_TARGET}\n  waves: [shop-cart, shop-web]");
     let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES, &target) else { return };
-    let image = "        image:";
-    let debug = format!("        env: [{{ name: DEBUG, value: \"1\" }}]\n{image}");
-    staging.commit_manifest(WEB, 2, SERVES, &PLAIN.replace(image, &debug));
-    staging.commit_manifest(SERVICE, 2, SERVES, PLAIN);
+    let debug = plain().container("env: [{ name: DEBUG, value: \"1\" }]");
+    staging.commit_manifest(WEB, 2, SERVES, debug.yaml());
+    staging.commit_manifest(SERVICE, 2, SERVES, plain().yaml());
     staging.shop.merge_dev();
     staging.ends("run staging", 0);
     assert_eq!(staging.variables_of("deployment/shop-web"), "DEBUG");
 
-    staging.commit_manifest(WEB, 3, SERVES, PLAIN);
-    staging.commit_manifest(SERVICE, 3, &["sh", "-c", "exit 4"], PLAIN);
+    staging.commit_manifest(WEB, 3, SERVES, plain().yaml());
+    staging.commit_manifest(SERVICE, 3, &["sh", "-c", "exit 4"], plain().yaml());
     staging.shop.merge_dev();
     let failed = staging.ends("run staging", 21);
     assert!(failed.stderr().contains("not touched: shop-web"), "{}", failed.text());
-    staging.commit_manifest(SERVICE, 4, SERVES, PLAIN);
+    staging.commit_manifest(SERVICE, 4, SERVES, plain().yaml());
     staging.shop.merge_dev();
     let repaired = staging.ends("run staging", 0);
     assert_eq!(staging.variables_of("deployment/shop-web"), "", "{}", repaired.text());
@@ -50,7 +49,7 @@ fn a1_a_field_that_left_a_manifest_goes_although_the_run_failed_that_was_to_take
     // An apply in our name is no way around it either.
     let live = staging.kubectl(&["get", "deployment/shop-web", "--output=jsonpath={..containers[0].image}"]);
     let forged = staging.shop.join("forged.yaml");
-    let manifest = PLAIN.replace(image, &debug).replace("NAME", "shop-web").replace("IMAGE:latest", &live);
+    let manifest = debug.yaml().replace("NAME", "shop-web").replace("IMAGE:latest", &live);
     std::fs::write(&forged, manifest).unwrap();
     let file = format!("--filename={}", forged.display());
     staging.kubectl(&["apply", "--server-side", "--field-manager=orchestrator", &file]);
@@ -66,7 +65,7 @@ fn a1_a_field_that_left_a_manifest_goes_although_the_run_failed_that_was_to_take
 fn a3_a_forged_inventory_is_refused_and_nothing_is_removed_by_it() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES[..2], REMOVED) else { return };
-    staging.commit_manifest(SERVICE, 2, SERVES, PLAIN);
+    staging.commit_manifest(SERVICE, 2, SERVES, plain().yaml());
     staging.shop.merge_dev();
     staging.ends("run staging", 0);
     staging.kubectl(&["create", "deployment", "victim", "--image=busybox", "--replicas=0"]);
@@ -81,7 +80,7 @@ data:
 "#
     );
     let lease = "---\napiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: { name: orchestrator-staging }\n";
-    staging.commit_manifest(SERVICE, 3, SERVES, &format!("{PLAIN}---\n{forged}{lease}"));
+    staging.commit_manifest(SERVICE, 3, SERVES, &format!("{}---\n{forged}{lease}", plain().yaml()));
     staging.shop.merge_dev_past_rules();
     let refused = staging.ends("run staging", 20);
     for told in [
@@ -94,7 +93,7 @@ data:
     let file = staging.shop.join("forged.yaml");
     std::fs::write(&file, &forged).unwrap();
     staging.kubectl(&["apply", &format!("--filename={}", file.display())]);
-    staging.commit_manifest(SERVICE, 4, SERVES, PLAIN);
+    staging.commit_manifest(SERVICE, 4, SERVES, plain().yaml());
     staging.shop.merge_dev();
     staging.ends("run staging", 0);
     staging.kubectl(&["get", "deployment/victim"]);
@@ -116,21 +115,18 @@ data:
 fn a3_what_has_left_and_does_not_go_is_no_success() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES, REMOVED) else { return };
-    let never = PLAIN.replace(
-        "metadata: { name: NAME }",
-        "metadata: { name: NAME, annotations: { orchestrator.dev/prune: never } }",
-    );
-    staging.commit_manifest(WEB, 2, SERVES, &never);
+    let never = plain().metadata("annotations: { orchestrator.dev/prune: never }");
+    staging.commit_manifest(WEB, 2, SERVES, never.yaml());
     let guarded = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: guarded, finalizers: [guard.example/x] }\n";
-    let stateful = PLAIN.replace("kind: Deployment", "kind: StatefulSet").replace("NAME", "store").replace(
-        "spec:\n  selector",
-        "spec:\n  serviceName: store\n  persistentVolumeClaimRetentionPolicy: { whenDeleted: Delete }\n  selector",
-    );
-    staging.commit_manifest(SERVICE, 2, SERVES, &format!("{PLAIN}{guarded}---\n{stateful}"));
+    let stateful = Deployment::plain("store")
+        .spec("serviceName: store")
+        .spec("persistentVolumeClaimRetentionPolicy: { whenDeleted: Delete }");
+    let stateful = stateful.yaml().replace("kind: Deployment", "kind: StatefulSet");
+    staging.commit_manifest(SERVICE, 2, SERVES, &format!("{}{guarded}---\n{stateful}", plain().yaml()));
     staging.shop.merge_dev();
     staging.ends("run staging", 0);
 
-    staging.commit_manifest(SERVICE, 3, SERVES, &format!("{PLAIN}{guarded}"));
+    staging.commit_manifest(SERVICE, 3, SERVES, &format!("{}{guarded}", plain().yaml()));
     staging.shop.merge_dev();
     let refused = staging.ends("run staging", 20);
     for told in ["StatefulSet/store would be deleted, and its volume claims with it", "whenDeleted: Retain"] {
@@ -142,7 +138,7 @@ fn a3_what_has_left_and_does_not_go_is_no_success() {
     let gone = staging.kubectl(&["get", "statefulset,pod", "--selector=app=store", "--output=name"]);
     assert_eq!(gone, "", "the run ended once its pods were gone");
 
-    staging.commit_manifest(SERVICE, 4, SERVES, PLAIN);
+    staging.commit_manifest(SERVICE, 4, SERVES, plain().yaml());
     staging.shop.merge_dev();
     let stuck = staging.ends("--deadline 20s run staging", 21);
     assert!(stuck.text().contains("finalizer `guard.example/x` is not taken off"), "{}", stuck.text());
@@ -224,7 +220,7 @@ fn h2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
 fn q3_a_container_that_another_program_added_is_no_part_of_what_is_locked() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES[..2], PLAIN_TARGET) else { return };
-    staging.commit_manifest(SERVICE, 2, SERVES, PLAIN);
+    staging.commit_manifest(SERVICE, 2, SERVES, plain().yaml());
     staging.shop.merge_dev();
     staging.ends("run staging", 0);
     let repository = format!("{}/stranger", staging.namespace);
@@ -246,5 +242,101 @@ fn q3_a_container_that_another_program_added_is_no_part_of_what_is_locked() {
         assert!(!ended.text().contains("puts it back"), "a deployment leaves it: {}", ended.text());
     }
     patch(&format!(r#"[{{"op":"remove","path":"{containers}/1"}}]"#));
+    staging.ends("verify staging", 0);
+}
+
+impl ClusterShop<'_> {
+    /// Changes the configuration, up to the merge.
+    pub(crate) fn reconfigure(&self, from: &str, to: &str) {
+        let clone = self.shop.work_on("dev");
+        let configuration = std::fs::read_to_string(self.shop.join("shop/orchestrator.yaml")).unwrap();
+        assert!(configuration.contains(from), "{from}: {configuration}");
+        clone.write("orchestrator.yaml", configuration.replace(from, to));
+        self.shop.commit_and_push("dev", "another configuration");
+        self.shop.merge_dev();
+    }
+
+    /// The workloads in the namespace.
+    fn workloads(&self) -> String {
+        self.kubectl(&["get", "deployments", "--output=jsonpath={.items[*].metadata.name}"])
+    }
+
+    /// A service that is deployed no more is a finding, and gone where the configuration says so; a rollback brings it back.
+    #[track_caller]
+    fn loses_a_service(&self) {
+        self.ends("run staging", 0);
+        assert_eq!(self.workloads(), "shop-cart shop-web");
+        self.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
+        let left = self.ends("run staging", 21);
+        assert!(left.text().contains("not deployed here any more"), "{}", left.text());
+        assert!(left.text().contains("with `removed: delete` in the environment"), "{}", left.text());
+        assert!(self.ends("verify staging", 1).text().contains("not deployed here any more"));
+        assert!(self.ends("drift staging", 1).text().contains("not deployed here any more"));
+        assert_eq!(self.workloads(), "shop-cart shop-web");
+
+        self.reconfigure("  deploy: [services/shop-cart]", "  removed: delete\n  deploy: [services/shop-cart]");
+        let planned = self.ends("run staging", 0);
+        assert_eq!(self.workloads(), "shop-cart", "{}", planned.text());
+        self.ends("verify staging", 0);
+        self.ends("drift staging", 0);
+        self.ends("run staging", 0);
+
+        self.reconfigure("deploy: [services/shop-cart]", "deploy: [\"services/*\"]");
+        self.ends("run staging", 0);
+        assert_eq!(self.workloads(), "shop-cart shop-web");
+        self.ends("verify staging", 0);
+    }
+}
+
+#[test]
+fn b29_a_service_of_plain_manifests_that_left_is_a_finding_and_is_deleted_on_request() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES, PLAIN_TARGET) else { return };
+    staging.merge_readers(2, &plain());
+    staging.loses_a_service();
+    let inventories = staging.kubectl(&["get", "configmap", "--output=name"]);
+    assert!(inventories.contains("orchestrator-inventory-shop-web"), "{inventories}");
+}
+
+#[track_caller]
+fn a_release_that_left_is_uninstalled(helm: &str) {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::with_or_skip(cluster, helm, &SERVICES, "") else { return };
+    staging.commit(WEB, 2, SERVES, DEPLOYMENT);
+    staging.merge(2, SERVES);
+    staging.loses_a_service();
+}
+
+#[test]
+fn h2_a_release_whose_service_left_is_uninstalled_by_helm_3_and_comes_back() {
+    a_release_that_left_is_uninstalled("helm3");
+}
+
+#[test]
+fn h2_a_release_whose_service_left_is_uninstalled_by_helm_4_and_comes_back() {
+    a_release_that_left_is_uninstalled("helm4");
+}
+
+/// helm writes words of its own over the description of a revision that failed.
+#[test]
+fn h2_a_release_whose_newest_revision_failed_is_known_as_made_here() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm3", &SERVICES, "") else { return };
+    // A migration that fails before its chart changes anything.
+    let fails = DEPLOYMENT.to_owned() + &hook_job("pre-install,pre-upgrade", "exit 5");
+    staging.commit(WEB, 2, SERVES, &fails);
+    staging.merge(2, SERVES);
+    staging.ends("run staging", 21);
+    let plan = staging.ends("plan staging", 0);
+    assert!(!plan.text().contains("taken over"), "{}", plan.text());
+
+    staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
+    let left = staging.ends("run staging", 21);
+    assert!(left.text().contains("revision 1 of its helm release is there"), "{}", left.text());
+    staging.reconfigure("  deploy: [services/shop-cart]", "  removed: delete\n  deploy: [services/shop-cart]");
+    staging.ends("run staging", 0);
+    let label = "--output=jsonpath={.items[*].metadata.labels.status}";
+    let status = staging.kubectl(&["get", "secret", "--selector=owner=helm,name=shop-web", label]);
+    assert_eq!(status, "uninstalled");
     staging.ends("verify staging", 0);
 }

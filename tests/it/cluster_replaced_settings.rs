@@ -2,27 +2,11 @@
 
 use test_support::Cluster;
 
-use crate::clusters::{ClusterShop, DASHBOARDS, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DASHBOARDS, Deployment, SERVES, SERVICE};
 
 const TARGET: &str = r#"target: { kind: apply, source: "{path}/cluster" }
   config: [{ env: CART_CONFIG, format: kubectl-env-file }]
   secret: [{ env: CART_SECRET, format: json }]"#;
-
-const MANIFEST: &str = r#"apiVersion: apps/v1
-kind: Deployment
-metadata: { name: shop-cart, annotations: { version: "VERSION" } }
-spec:
-  selector: { matchLabels: { app: shop-cart } }
-  template:
-    metadata: { labels: { app: shop-cart } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-      - name: app
-        image: "IMAGE:latest"
-        envFrom: [{ configMapRef: { name: shop-cart-config } }, { secretRef: { name: shop-cart-secret } }]
-        imagePullPolicy: IfNotPresent
-"#;
 
 const SECRET: &str = r#"{"LOGIN":"correct-horse-battery"}"#;
 
@@ -38,8 +22,11 @@ impl ClusterShop<'_> {
     }
 
     fn merge_manifest(&self, version: u32) {
-        let manifest = MANIFEST.replace("VERSION", &version.to_string());
-        self.commit_files(SERVICE, version, SERVES, &[("cluster/app.yaml", &manifest)]);
+        let reads =
+            "envFrom: [{ configMapRef: { name: shop-cart-config } }, { secretRef: { name: shop-cart-secret } }]";
+        let version_of = format!("annotations: {{ version: \"{version}\" }}");
+        let manifest = Deployment::plain("shop-cart").container(reads).metadata(&version_of);
+        self.commit_files(SERVICE, version, SERVES, &[("cluster/app.yaml", manifest.yaml())]);
         self.shop.merge_dev();
     }
 }

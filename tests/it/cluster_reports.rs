@@ -2,7 +2,7 @@
 
 use test_support::{Cluster, Image};
 
-use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE, SERVICE_OF_CART};
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART};
 
 /// The definition of a kind that a chart uses and the cluster stops serving.
 const DEFINITION: &str = r"apiVersion: apiextensions.k8s.io/v1
@@ -104,19 +104,6 @@ fn r2_more_failed_revisions_than_helm_keeps_leave_a_way_back_and_forward() {
 
 const WEB: &str = "services/shop-web";
 
-/// A workload on nodes that only pretend; `NAME` is its service, and `VOLUMES` more of its pods.
-const WORKLOAD: &str = r#"apiVersion: apps/v1
-kind: Deployment
-metadata: { name: NAME }
-spec:
-  selector: { matchLabels: { app: NAME } }
-  template:
-    metadata: { labels: { app: NAME } }
-    spec:
-      VOLUMES
-      containers: [{ name: app, image: "IMAGE:latest" }]
-"#;
-
 fn claim(name: &str, class: &str) -> String {
     format!(
         "---\n{{ apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{ name: {name} }}, spec: {{ storageClassName: {class}, \
@@ -146,11 +133,11 @@ fn w1_a_claim_that_binds_with_its_first_pod_is_not_waited_for_before_there_is_on
         "{{ apiVersion: v1, kind: PersistentVolume, metadata: {{ name: {late} }}, spec: {{ storageClassName: {late}, capacity: {{ \
          storage: 1Gi }}, accessModes: [ReadWriteOnce], hostPath: {{ path: /data }} }} }}"
     ));
-    let web = WORKLOAD.replace("NAME", "shop-web").replace("VOLUMES", "terminationGracePeriodSeconds: 0");
+    let web = Deployment::plain("shop-web").yaml().to_owned();
     let volumes = "volumes: [{ name: data, persistentVolumeClaim: { claimName: data } }]";
-    let cart = WORKLOAD.replace("NAME", "shop-cart").replace("VOLUMES", volumes);
+    let cart = Deployment::plain("shop-cart").pod(volumes);
     staging.commit_files(WEB, 2, SERVES, &[("claims/app.yaml", &(web.clone() + &claim("data", &late)))]);
-    staging.commit_files(SERVICE, 2, SERVES, &[("claims/app.yaml", &cart)]);
+    staging.commit_files(SERVICE, 2, SERVES, &[("claims/app.yaml", cart.yaml())]);
     staging.shop.merge_dev();
     staging.ends("run staging", 0);
     let phase = "--output=jsonpath={.status.phase}";
@@ -170,24 +157,6 @@ fn w1_a_claim_that_binds_with_its_first_pod_is_not_waited_for_before_there_is_on
     assert_eq!(staging.kubectl(&["get", "persistentvolumeclaim/more", phase]), "Pending");
 }
 
-const FULL: &str = r#"apiVersion: apps/v1
-kind: Deployment
-metadata: { name: shop-cart }
-spec:
-  replicas: 2
-  strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } }
-  selector: { matchLabels: { app: shop-cart } }
-  template:
-    metadata: { labels: { app: shop-cart } }
-    spec:
-      terminationGracePeriodSeconds: 90
-      containers:
-      - name: app
-        image: "IMAGE:latest"
-        resources: { requests: { memory: 75Mi } }
-        readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
-"#;
-
 /// An update without surge seems to fit, and the pods that are ending hold their quota until they are gone.
 #[test]
 fn q1_pods_that_are_ending_hold_their_quota_before_and_while_a_version_is_waited_for() {
@@ -203,7 +172,12 @@ fn q1_pods_that_are_ending_hold_their_quota_before_and_while_a_version_is_waited
     };
     staging.kubectl(&["create", "quota", "memory", "--hard=requests.memory=150Mi"]);
     // What runs as the first process of a container ends by no signal that it does not take.
-    let files = [("full/app.yaml", FULL)];
+    let full = Deployment::plain("shop-cart")
+        .spec("replicas: 2")
+        .spec("strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } }")
+        .pod("terminationGracePeriodSeconds: 90")
+        .container("resources: { requests: { memory: 75Mi } }");
+    let files = [("full/app.yaml", full.yaml())];
     staging.commit_files(SERVICE, 2, &["sh", "-c", "trap '' TERM; httpd -f -p 8080"], &files);
     staging.shop.merge_dev();
     staging.ends("run staging", 0);
@@ -226,11 +200,11 @@ fn w3_pods_that_still_end_are_named_and_are_no_endpoint_once_suites_begin() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
     staging.shop.service("shop-cart").write("chart/templates/service.yaml", SERVICE_OF_CART);
-    let template = DEPLOYMENT.replace("terminationGracePeriodSeconds: 0", "terminationGracePeriodSeconds: 60");
-    let first = staging.merge_chart(2, &["sh", "-c", "trap '' TERM; httpd -f -p 8080"], &template);
+    let template = Deployment::of_chart().pod("terminationGracePeriodSeconds: 60");
+    let first = staging.merge_chart(2, &["sh", "-c", "trap '' TERM; httpd -f -p 8080"], template.yaml());
     staging.ends("run staging", 0);
 
-    let second = staging.merge_chart(3, SERVES, &template);
+    let second = staging.merge_chart(3, SERVES, template.yaml());
     let paused = staging.shop.pause("staging", "system");
     let run = staging.command(&[], "run staging").start();
     paused.reached();

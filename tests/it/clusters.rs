@@ -1,4 +1,4 @@
-//! A lock on its way to a real cluster, through a real helm or as plain manifests: there, proven, and back again.
+//! A shop whose staging is a namespace of a real cluster, and the manifests that its services bring.
 
 use std::ffi::OsString;
 use std::fs;
@@ -32,28 +32,100 @@ spec:
         readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
 "#;
 
-/// The same as a plain manifest. `IMAGE` is the repository, and the tag in the manifest says nothing.
-const MANIFEST: &str = r#"apiVersion: apps/v1
-kind: Deployment
-metadata: { name: shop-cart }
+/// The manifest of a Deployment with one container, [`DEPLOYMENT`] with other lines.
+#[derive(Clone, Debug)]
+pub(crate) struct Deployment(String);
+
+impl Deployment {
+    /// As a template of a chart.
+    pub(crate) fn of_chart() -> Self {
+        Self(DEPLOYMENT.to_owned())
+    }
+
+    /// As a plain manifest. `IMAGE` is the repository, and the tag in the manifest says nothing.
+    pub(crate) fn plain(name: &str) -> Self {
+        let text = DEPLOYMENT.replace("{{ .Release.Name }}", name);
+        Self(text.replace("{{ .Values.image.repository }}:{{ .Values.image.tag }}", "IMAGE:latest"))
+    }
+
+    /// A line of its `metadata`, `key: value`; it takes the place of the one with the same key.
+    pub(crate) fn metadata(self, line: &str) -> Self {
+        Self(self.0.replacen("\nmetadata: { ", &format!("\nmetadata: {{ {line}, "), 1))
+    }
+
+    /// A line of its `spec`.
+    pub(crate) fn spec(self, line: &str) -> Self {
+        self.line("\n  ", "\n  selector: ", line)
+    }
+
+    /// A line of the `spec` of its pods.
+    pub(crate) fn pod(self, line: &str) -> Self {
+        self.line("\n      ", "\n      containers:\n", line)
+    }
+
+    /// A line of the container.
+    pub(crate) fn container(self, line: &str) -> Self {
+        self.line("\n        ", "\n        image: ", line)
+    }
+
+    /// Without the line of the container that says when it is ready.
+    pub(crate) fn without_probe(self) -> Self {
+        let (before, _) = self.0.split_once("        readinessProbe: ").expect("the probe is the last line");
+        Self(before.to_owned())
+    }
+
+    /// Puts a line with this indentation in the place of the one with its key, or before another line.
+    fn line(self, indentation: &str, before: &str, line: &str) -> Self {
+        let (key, _) = line.split_once(':').expect("a line is `key: value`");
+        let new = format!("{indentation}{line}");
+        let text = match self.0.find(&format!("{indentation}{key}: ")) {
+            Some(start) => {
+                let end = self.0[start + 1..].find('\n').map_or(self.0.len(), |length| start + 1 + length);
+                format!("{}{new}{}", &self.0[..start], &self.0[end..])
+            }
+            None => self.0.replacen(before, &format!("{new}{before}"), 1),
+        };
+        Self(text)
+    }
+
+    pub(crate) fn yaml(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A Job of a chart that helm runs at these events (`pre-install,pre-upgrade`); it does not try again. It can follow
+/// another template.
+pub(crate) fn hook_job(events: &str, script: &str) -> String {
+    format!(
+        r#"---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{{{ .Release.Name }}}}-migrate
+  labels: {{ app.kubernetes.io/component: migration }}
+  annotations: {{ helm.sh/hook: "{events}" }}
 spec:
-  selector: { matchLabels: { app: shop-cart } }
+  backoffLimit: 0
   template:
-    metadata: { labels: { app: shop-cart } }
     spec:
-      terminationGracePeriodSeconds: 0
+      restartPolicy: Never
       containers:
-      - name: app
-        image: "IMAGE:latest"
-        envFrom: [{ configMapRef: { name: of-version-VERSION } }]
-        imagePullPolicy: IfNotPresent
-        readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 }
----
-apiVersion: v1
-kind: ConfigMap
-metadata: { name: of-version-VERSION }
-data: { A: "1" }
-"#;
+      - name: migrate
+        image: "{{{{ .Values.image.repository }}}}:{{{{ .Values.image.tag }}}}"
+        command: [sh, -c, "{script}"]
+"#
+    )
+}
+
+/// A `ConfigMap` that each version brings under a name of its own.
+const CONFIGURATION_OF_VERSION: &str =
+    "---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: of-version-VERSION }\ndata: { A: \"1\" }\n";
+
+pub(crate) const SERVICE_OF_CART: &str = r"apiVersion: v1
+kind: Service
+metadata: { name: {{ .Release.Name }} }
+spec: { selector: { app: {{ .Release.Name }} }, ports: [{ port: 80, targetPort: 8080 }] }
+";
 
 /// What a container of a healthy version runs.
 pub(crate) const SERVES: &[&str] = &["httpd", "-f", "-p", "8080"];
@@ -145,7 +217,9 @@ impl<'a> ClusterShop<'a> {
 
     /// Puts a version of any service onto the branch of the developers; gives the digest of its image.
     pub(crate) fn commit(&self, path: &str, version: u32, command: &[&str], template: &str) -> String {
-        let manifest = MANIFEST.replace("VERSION", &version.to_string());
+        let reads = "envFrom: [{ configMapRef: { name: of-version-VERSION } }]";
+        let manifest = Deployment::plain("shop-cart").container(reads).yaml().to_owned() + CONFIGURATION_OF_VERSION;
+        let manifest = manifest.replace("VERSION", &version.to_string());
         let files = [
             ("chart/Chart.yaml", CHART),
             ("chart/templates/app.yaml", template),
@@ -245,227 +319,7 @@ impl<'a> ClusterShop<'a> {
     }
 }
 
-/// The names of the configurations that versions bring.
-fn configurations(staging: &ClusterShop<'_>) -> Vec<String> {
-    let maps = staging.cluster.kubectl(&["get", "configmap", "--output=name", "--namespace", &staging.namespace]);
-    maps.lines().filter_map(|line| line.strip_prefix("configmap/of-")).map(str::to_owned).collect()
-}
-
-#[test]
-fn b29_plain_manifests_carry_a_lock_to_a_cluster_and_back() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let target = r#"target: { kind: apply, source: "{path}/cluster" }"#;
-    let Some(staging) = ClusterShop::without_helm(cluster, &["ops/shop-dashboards", SERVICE], target) else {
-        return;
-    };
-    let first = staging.merge(2, SERVES);
-    staging.ends("run staging", 0);
-    assert_eq!(staging.running(), [first.as_str()]);
-    staging.ends("verify staging", 0);
-
-    // The same lock again changes nothing.
-    let words = ["get", "deployment/shop-cart", "--output=jsonpath={.metadata.resourceVersion}", "--namespace"];
-    let version = || staging.cluster.kubectl(&[&words[..], &[&staging.namespace]].concat());
-    let before = version();
-    staging.ends("run staging", 0);
-    staging.ends("deploy staging --again", 0);
-    assert_eq!(version(), before);
-
-    // What the next version does not have is removed, and comes back with the older one.
-    let second = staging.merge(3, SERVES);
-    staging.ends("run staging", 0);
-    assert_eq!((staging.running(), configurations(&staging)), (vec![second], vec!["version-3".to_owned()]));
-    staging.ends("rollback staging --reason \"carts are empty\"", 0);
-    assert_eq!((staging.running(), configurations(&staging)), (vec![first.clone()], vec!["version-2".to_owned()]));
-    staging.ends("verify staging", 0);
-
-    // A field of another program refuses the deployment before anything is changed.
-    staging.ends("unhold staging --reason \"carts are full\"", 0);
-    staging.merge(4, SERVES);
-    let patch =
-        r#"--patch={"spec":{"template":{"spec":{"containers":[{"name":"app","image":"other.example/cart:1"}]}}}}"#;
-    let by_hand = ["patch", "deployment/shop-cart", patch, "--field-manager=by-hand", "--namespace"];
-    staging.cluster.kubectl(&[&by_hand[..], &[&staging.namespace]].concat());
-    let refused = staging.ends("run staging", 20);
-    assert!(refused.stderr().contains("`by-hand`") && refused.stderr().contains("conflicts"), "{}", refused.text());
-    assert_eq!(configurations(&staging), ["version-2"]);
-    let verified = staging.ends("verify staging", 1);
-    assert!(verified.text().contains("no container of it runs"), "{}", verified.text());
-
-    // To a look at what differs it is no refusal: the field and its writer are named.
-    let drift = staging.ends("drift staging", 1);
-    for told in ["edited", "Deployment/shop-cart", "`by-hand`", "containers[name=app].image", "other.example/cart:1"] {
-        assert!(drift.text().contains(told), "`{told}` is not in:\n{}", drift.text());
-    }
-}
-
 pub(crate) fn search_path_with(folder: &Path) -> OsString {
     let own = std::env::split_paths(&test_support::search_path()).collect::<Vec<_>>();
     std::env::join_paths([folder.to_owned()].into_iter().chain(own)).unwrap()
-}
-
-#[track_caller]
-fn there_and_back(helm: &str) {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let Some(staging) = ClusterShop::new_or_skip(cluster, helm) else { return };
-    let first = staging.merge(2, SERVES);
-    staging.ends("run staging", 0);
-    assert_eq!(staging.running(), [first.as_str()]);
-    staging.ends("verify staging", 0);
-
-    // The same lock again changes nothing.
-    let revisions = staging.revisions();
-    staging.ends("run staging", 0);
-    assert_eq!(staging.revisions(), revisions);
-
-    let second = staging.merge(3, SERVES);
-    staging.ends("run staging", 0);
-    assert_ne!(first, second);
-    assert_eq!(staging.running(), [second]);
-
-    staging.ends("rollback staging --reason \"carts are empty\"", 0);
-    assert_eq!(staging.running(), [first]);
-    staging.ends("verify staging", 0);
-}
-
-#[test]
-fn helm_3_carries_a_lock_to_a_cluster_and_back() {
-    there_and_back("helm3");
-}
-
-#[test]
-fn helm_4_carries_a_lock_to_a_cluster_and_back() {
-    there_and_back("helm4");
-}
-
-#[test]
-fn p16_b21_b28_a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_goes_on() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
-    let first = staging.merge(2, SERVES);
-    staging.ends("run staging", 0);
-    staging.merge(3, &["sh", "-c", "echo the cart is broken; exit 3"]);
-    let failed = staging.ends("run staging --on-failure rollback", 21);
-    for told in [
-        "shop-cart: Deployment ",
-        "crash: Pod ",
-        "container app: ",
-        "exit code 3",
-        "log:",
-        "the cart is broken",
-        "changed: shop-cart",
-        "`orchestrator rollback`",
-        "is back, and `staging` is held",
-    ] {
-        assert!(failed.stderr().contains(told), "`{told}` is not in:\n{}", failed.text());
-    }
-    assert_eq!(staging.running(), [first]);
-    staging.ends("verify staging", 0);
-    assert!(staging.ends("run staging", 20).text().contains("is held by a rollback"));
-}
-
-/// A hook fails before anything of its chart is changed, and says why.
-#[test]
-fn b28_a_hook_that_fails_shows_its_log_and_what_ran_goes_on() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm3") else { return };
-    let first = staging.merge(2, SERVES);
-    staging.ends("run staging", 0);
-    staging.shop.service("shop-cart").write("chart/templates/migrate.yaml", MIGRATION);
-    staging.merge(3, SERVES);
-    let failed = staging.ends("run staging", 21);
-    for told in ["shop-cart: Job ", "hook: ", "the schema is older than 7", "changed: shop-cart"] {
-        assert!(failed.stderr().contains(told), "`{told}` is not in:\n{}", failed.text());
-    }
-    assert_eq!(staging.running(), [first]);
-}
-
-const MIGRATION: &str = r#"apiVersion: batch/v1
-kind: Job
-metadata: { name: {{ .Release.Name }}-migrate, annotations: { helm.sh/hook: pre-upgrade } }
-spec:
-  backoffLimit: 0
-  template:
-    spec:
-      restartPolicy: Never
-      containers:
-      - name: migrate
-        image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
-        command: [sh, -c, "echo the schema is older than 7; exit 5"]
-"#;
-
-/// A pod beside the service's own, with its labels: requests go there, and no lock knows it.
-const STRANGER: &str = r#"apiVersion: v1
-kind: Pod
-metadata: { name: stranger, labels: { app: shop-cart } }
-spec:
-  terminationGracePeriodSeconds: 0
-  containers: [{ name: app, image: "IMAGE", readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }]
-"#;
-
-pub(crate) const SERVICE_OF_CART: &str = r"apiVersion: v1
-kind: Service
-metadata: { name: {{ .Release.Name }} }
-spec: { selector: { app: {{ .Release.Name }} }, ports: [{ port: 80, targetPort: 8080 }] }
-";
-
-#[test]
-fn q3_what_was_edited_or_added_since_is_drift_and_a_strangers_endpoint_is_no_proof() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
-    staging.shop.service("shop-cart").write("chart/templates/service.yaml", SERVICE_OF_CART);
-    staging.merge(2, SERVES);
-    staging.ends("run staging", 0);
-    assert!(staging.ends("drift staging", 0).stdout().contains("nothing was edited"));
-
-    let kubectl = |words: &[&str]| cluster.kubectl(&[words, &["--namespace", &staging.namespace]].concat());
-    let drifts = |told: &[&str]| {
-        kubectl(&["rollout", "status", "deployment/shop-cart", "--timeout=60s"]);
-        staging.ends("verify staging", 0);
-        let drift = staging.ends("drift staging", 1);
-        for told in told {
-            assert!(drift.text().contains(told), "`{told}` is not in:\n{}", drift.text());
-        }
-    };
-    // What somebody added stays when it is deployed again, and is named.
-    kubectl(&["set", "env", "deployment/shop-cart", "DEBUG=1"]);
-    drifts(&["kubectl-set", "env[name=DEBUG]"]);
-    kubectl(&["set", "env", "deployment/shop-cart", "DEBUG-"]);
-    kubectl(&["rollout", "status", "deployment/shop-cart", "--timeout=60s"]);
-    staging.ends("drift staging", 0);
-    // What somebody changed comes back.
-    kubectl(&["patch", "service", "shop-cart", "--patch", "spec: { ports: [{ port: 80, targetPort: 8081 }] }"]);
-    drifts(&["edited", "Service/shop-cart", "deploy staging --again"]);
-    staging.ends("deploy staging --again", 0);
-    staging.ends("drift staging", 0);
-
-    let repository = format!("{}/stranger", staging.namespace);
-    let image = Image { repository: &repository, tag: "1", command: SERVES, labels: &[] };
-    let digest = staging.node.push(&image);
-    let file = staging.shop.join("stranger.yaml");
-    let reference = format!("{}/{repository}@{digest}", staging.node.registry());
-    std::fs::write(&file, STRANGER.replace("IMAGE", &reference)).unwrap();
-    kubectl(&["apply", "--filename", file.to_str().unwrap()]);
-    kubectl(&["wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s"]);
-    let verify = staging.ends("verify staging", 1);
-    assert!(verify.text().contains("Service/shop-cart sends requests to pods that are not proven: `stranger`"));
-}
-
-/// The gateway goes last: it is not touched where what it stands before does not come up.
-#[test]
-fn a_wave_that_fails_stops_the_waves_behind_it() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let (web, services) = ("services/shop-web", ["ops/shop-dashboards", SERVICE, "services/shop-web"]);
-    let waves = "\n  waves: [\"**\", { match: shop-web, at-once: 1, pause: 1s }]";
-    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm3", &services, waves) else { return };
-    staging.commit(web, 2, SERVES, DEPLOYMENT);
-    staging.merge(2, SERVES);
-    let ran = staging.ends("run staging", 0);
-    let place = |name: &str| ran.stderr().find(&format!("writing helm release `{name}`")).unwrap();
-    assert!(place("shop-cart") < place("shop-web"), "{}", ran.text());
-
-    staging.commit(web, 3, SERVES, DEPLOYMENT);
-    staging.merge(3, &["sh", "-c", "exit 4"]);
-    let failed = staging.ends("run staging", 21);
-    assert!(failed.stderr().contains("changed: shop-cart; not touched: shop-web"), "{}", failed.text());
 }

@@ -141,3 +141,108 @@ fn t46_an_existing_forge_is_given_reserved_refs_and_shows_what_changes() {
     let typo = shop.in_root(&format!("{init} --update --locks-on stagin")).run().expect_code(2);
     assert!(typo.stderr().contains("`stagin`, which is not protected"), "{}", typo.stderr());
 }
+
+/// The ledger's branch, rewritten by somebody with a hand on the server.
+fn rewrite(shop: &Shop, change: impl FnOnce(&Repository)) {
+    let clone = Repository::clone_from(shop.join("shop.git"), shop.join("rewrite"));
+    clone.git(&["switch", "--quiet", "--detach", "origin/orchestrator/ledger"]);
+    change(&clone);
+    clone.commit("[ledger] nothing to see here");
+    shop.superproject().git(&["fetch", "--quiet", "../rewrite", "+HEAD:refs/heads/orchestrator/ledger"]);
+}
+
+/// What is done to a work tree of the ledger's branch.
+type Attack<'a> = Box<dyn Fn(&Repository) + 'a>;
+
+#[test]
+fn t10_a_ledger_that_was_rewritten_stops_production() {
+    let shop = proven();
+    shop.approve_and_merge(2);
+    let names: Vec<String> = shop.records().into_iter().map(|record| format!("records/000/{}", record.name)).collect();
+    assert!(names.len() > 8, "{names:?}");
+    let proof = names.iter().find(|name| name.contains("-proof-ok")).unwrap().clone();
+    let attacks: [(&str, Attack<'_>); 6] = [
+        (
+            "dropped",
+            Box::new(|ledger| {
+                ledger.remove(&names[4]);
+            }),
+        ),
+        (
+            "reordered",
+            Box::new(|ledger| {
+                let read = |name: &String| ledger.read("HEAD", name).unwrap();
+                let (one, other) = (read(&names[4]), read(&names[5]));
+                ledger.write(&names[4], other).write(&names[5], one);
+            }),
+        ),
+        (
+            "duplicated",
+            Box::new(|ledger| {
+                let last = names.len();
+                let copy = names[last - 1].replace(&format!("{last:06}"), &format!("{:06}", last + 1));
+                ledger.write(&copy, ledger.read("HEAD", &names[last - 1]).unwrap());
+            }),
+        ),
+        (
+            "forged in the middle",
+            Box::new(|ledger| {
+                let name = &names[5];
+                let text = ledger.read("HEAD", name).unwrap().replacen(
+                    "\"actor\":\"orchestrator\"",
+                    "\"actor\":\"somebody\"",
+                    1,
+                );
+                ledger.write(name, text);
+            }),
+        ),
+        (
+            "forged for another release",
+            Box::new(|ledger| {
+                let text = ledger.read("HEAD", &proof).unwrap();
+                let other = format!("\"release\":\"sha256:{}\"", "0".repeat(64));
+                let start = text.find("\"release\":\"sha256:").unwrap();
+                ledger.write(&proof, format!("{}{other}{}", &text[..start], &text[start + other.len()..]));
+            }),
+        ),
+        (
+            "renamed",
+            Box::new(|ledger| {
+                let text = ledger.read("HEAD", &names[6]).unwrap();
+                ledger.remove(&names[6]).write(&names[6].replace("-ok.json", "-failed.json"), text);
+            }),
+        ),
+    ];
+    let broken = ["the ledger is broken", "hint: look at the history of `orchestrator/ledger`"];
+    for (what, attack) in &attacks {
+        let copy = shop.copy();
+        rewrite(&copy, attack);
+        let before = copy.untouched();
+        refuses(&copy, "run production", 20, &broken);
+        refuses(&copy, "status", 20, &broken);
+        assert_eq!(copy.untouched(), before, "{what}");
+    }
+}
+
+#[test]
+fn t10_f11_a_ledger_that_is_shorter_than_seen_stops_production() {
+    let shop = proven();
+    shop.approve_and_merge(2);
+    let broken = ["the ledger is broken", "hint: look at the history of `orchestrator/ledger`"];
+    let repository = |shop: &Shop| Repository::open(shop.join("shop.git"));
+    let reset = shop.copy();
+    repository(&reset).git(&["update-ref", "refs/heads/orchestrator/ledger", "orchestrator/ledger~3"]);
+    refuses(&reset, "run production", 20, &broken);
+    let deleted = shop.copy();
+    repository(&deleted).git(&["update-ref", "-d", "refs/heads/orchestrator/ledger"]);
+    refuses(&deleted, "run production", 20, &broken);
+    // A rejection that somebody takes back with its record.
+    let rejected = shop.copy();
+    rejected.ok("lock reject main --reason \"loses orders\"");
+    refuses(&rejected, "run production", 20, &["not-rejected", "loses orders"]);
+    repository(&rejected).git(&["update-ref", "refs/heads/orchestrator/ledger", "orchestrator/ledger~2"]);
+    refuses(&rejected, "run production", 20, &broken);
+    for copy in [&reset, &deleted, &rejected] {
+        assert_eq!(copy.head("deploy/production"), None);
+    }
+}

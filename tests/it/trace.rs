@@ -8,7 +8,8 @@ use std::path::Path;
 use lock_model::Digest;
 use test_support::Repository;
 
-use crate::shop::{LedgerRecord, Shop};
+use crate::shop::Shop;
+use crate::shop::ledger::LedgerRecord;
 
 /// Everything that others can see, byte by byte: refs and files of the forge.
 pub(crate) fn forge_side(shop: &Shop) -> String {

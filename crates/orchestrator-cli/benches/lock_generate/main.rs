@@ -10,7 +10,7 @@
 #[expect(dead_code, reason = "the other bench needs more of it")]
 mod images;
 mod shop;
-#[path = "../../../../tests/it/shop.rs"]
+#[path = "../../../../tests/it/shop/mod.rs"]
 #[expect(dead_code, reason = "the system tests need more of it")]
 mod train;
 

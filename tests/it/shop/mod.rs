@@ -4,12 +4,14 @@
 //! Everything is made by the `git` program and by hand-written OCI documents: nothing of the product helps, so that a
 //! fault of its own writer cannot hide a fault of its reader.
 
+mod images;
+pub(crate) mod ledger;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lock_model::Digest;
-use serde_json::{Value, json};
+use serde_json::Value;
 use test_support::{Finished, Invocation, Repository, Sandbox};
 
 /// What the clock of every command says at the ledger's beginning; it advances a second with each record.
@@ -201,27 +203,6 @@ impl Shop {
         commit
     }
 
-    /// Puts an image into the registry's folder, tagged by one commit, that says it was built from another; gives its
-    /// digest. A tag that exists moves.
-    pub(crate) fn build_image(&self, name: &str, tagged: &str, revision: &str) -> String {
-        self.build_with(name, tagged, &json!({ "org.opencontainers.image.revision": revision }))
-    }
-
-    /// Builds the same commit once more: the tag moves to an image with another digest.
-    pub(crate) fn rebuild_image(&self, name: &str, commit: &str) -> String {
-        self.build_with(name, commit, &json!({ "org.opencontainers.image.revision": commit, "build": "again" }))
-    }
-
-    /// The same without a word about its commit.
-    pub(crate) fn build_unlabelled(&self, name: &str, tagged: &str) -> String {
-        self.build_with(name, tagged, &json!({}))
-    }
-
-    fn build_with(&self, name: &str, tagged: &str, labels: &Value) -> String {
-        let reference = format!("registry.example/shop/{}:main-{}", short(name), &tagged[..7]);
-        Layout { folder: self.join("registry") }.add(&reference, labels)
-    }
-
     /// The clone, on top of a branch of the forge.
     pub(crate) fn work_on(&self, branch: &str) -> Repository {
         let clone = self.clone_folder();
@@ -318,43 +299,6 @@ impl Shop {
         fs::write(&file, "").expect("the file can be written");
         Paused { pipe: file.with_extension("pipe") }
     }
-
-    /// The ledger's records, in their order: file name, bytes, predicate.
-    pub(crate) fn records(&self) -> Vec<LedgerRecord> {
-        let repository = self.superproject();
-        let names = repository.try_git(&["ls-tree", "-r", "--name-only", "orchestrator/ledger", "records/"]);
-        if !names.success() {
-            return Vec::new();
-        }
-        // One child for all of them.
-        let text = repository.git(&["grep", "--no-color", "-h", "", "orchestrator/ledger", "--", "records"]);
-        let records: Vec<LedgerRecord> = names
-            .stdout
-            .lines()
-            .zip(text.lines())
-            .map(|(name, line)| {
-                let statement: Value = serde_json::from_str(line).expect("a record is one line of JSON");
-                LedgerRecord {
-                    name: name.rsplit('/').next().unwrap_or(name).to_owned(),
-                    digest: Digest::of(format!("{line}\n").as_bytes()).to_string(),
-                    predicate: statement["predicate"].clone(),
-                }
-            })
-            .collect();
-        assert_eq!(records.len(), names.stdout.lines().count(), "each record is one line");
-        records
-    }
-}
-
-/// A record of the ledger, as it is stored.
-#[derive(Clone, Debug)]
-pub(crate) struct LedgerRecord {
-    /// Its file's name.
-    pub name: String,
-    /// The digest of its bytes.
-    pub digest: String,
-    /// What it says.
-    pub predicate: Value,
 }
 
 /// A suite or probe that waits for the test.
@@ -382,76 +326,6 @@ pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     while !condition() {
         assert!(begin.elapsed() < Duration::from_secs(60), "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// An OCI image layout, written by hand.
-struct Layout {
-    folder: PathBuf,
-}
-
-impl Layout {
-    /// Adds an image for one platform under a full reference; gives its digest.
-    fn add(&self, reference: &str, labels: &Value) -> String {
-        // An empty tar archive: two blocks of zeros.
-        let layer = self.blob("application/vnd.oci.image.layer.v1.tar", &[0; 1024]);
-        let config = self.blob(
-            "application/vnd.oci.image.config.v1+json",
-            json!({
-                "architecture": "amd64",
-                "config": { "Labels": labels },
-                "created": "2025-11-20T21:14:07Z",
-                "os": "linux",
-                "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] },
-            })
-            .to_string()
-            .as_bytes(),
-        );
-        let media_type = "application/vnd.oci.image.manifest.v1+json";
-        let manifest = self.blob(
-            media_type,
-            json!({ "schemaVersion": 2, "mediaType": media_type, "config": config, "layers": [layer] })
-                .to_string()
-                .as_bytes(),
-        );
-        let digest = manifest["digest"].as_str().expect("it was just made").to_owned();
-        self.set(reference, manifest);
-        digest
-    }
-
-    /// Points a reference to a manifest.
-    fn set(&self, reference: &str, mut manifest: Value) {
-        const NAME: &str = "org.opencontainers.image.ref.name";
-        let path = self.folder.join("index.json");
-        let mut entries: Vec<Value> = fs::read(&path).map_or_else(
-            |_| Vec::new(),
-            |bytes| {
-                let index: Value = serde_json::from_slice(&bytes).expect("we wrote it");
-                index["manifests"].as_array().expect("we wrote it").clone()
-            },
-        );
-        entries.retain(|entry| entry["annotations"][NAME] != *reference);
-        manifest["annotations"] = json!({ NAME: reference });
-        entries.push(manifest);
-        fs::write(self.folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the layout is ours");
-        // Beside and renamed: a copy of the shop may share the old file.
-        let beside = path.with_extension("new");
-        fs::write(&beside, json!({ "schemaVersion": 2, "manifests": entries }).to_string())
-            .expect("the layout is ours");
-        fs::rename(&beside, &path).expect("the layout is ours");
-    }
-
-    /// Stores a blob; gives its descriptor.
-    fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
-        let digest = Digest::of(bytes);
-        let folder = self.folder.join("blobs/sha256");
-        fs::create_dir_all(&folder).expect("the layout's folders can be made");
-        let path = folder.join(digest.hex());
-        // Never written twice: a copy of the shop may share it.
-        if !path.exists() {
-            fs::write(path, bytes).expect("the blob can be written");
-        }
-        json!({ "mediaType": media_type, "digest": digest.as_str(), "size": bytes.len() })
     }
 }
 
