@@ -105,17 +105,16 @@ impl<'a> FirstUser<'a> {
         let file = self.shop.join("old-values.json");
         fs::write(&file, values.to_string()).unwrap();
         let chart = self.shop.join(&format!("{name}.git/chart"));
-        let output = helm
-            .command()
+        let mut upgrade = helm.command();
+        upgrade
             .env("HOME", self.shop.join("home"))
             .args(["upgrade", "--install", release])
             .arg(chart)
             .args(["--namespace", &self.namespace, "--kubeconfig"])
             .arg(self.cluster.kubeconfig_path())
             .arg("--values")
-            .arg(&file)
-            .output()
-            .unwrap();
+            .arg(&file);
+        let output = test_support::output(&mut upgrade).unwrap();
         assert!(output.status.success(), "{release}: {}", String::from_utf8_lossy(&output.stderr));
     }
 

@@ -1,10 +1,20 @@
 //! `cargo xtask test`: everything that CI checks, with its plan first and its times last.
 
 use std::fs;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use crate::generate::{self, Mode};
 use crate::{Outcome, bench, is_ci, program, workspace};
+
+/// How many of the slowest tests the summary names.
+const SLOWEST: usize = 10;
+
+/// How many tests run at the same time beyond one for each core: those that wait for a cluster or a server.
+const WAITING_TESTS: usize = 4;
+
+/// Where the tests' helpers write how long each test took.
+const TIMES: &str = "target/bench/test-times.tsv";
 
 /// How much is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +68,11 @@ pub(crate) fn run(extent: Extent) -> Outcome {
     if let Some(folder) = skips.parent() {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    if skips.exists() {
-        fs::remove_file(&skips).map_err(|error| format!("{}: {error}", skips.display()))?;
+    let times = workspace().join(TIMES);
+    for file in [&skips, &times] {
+        if file.exists() {
+            fs::remove_file(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        }
     }
 
     let mut results: Vec<(&Step, Duration, Outcome)> = Vec::new();
@@ -80,6 +93,7 @@ pub(crate) fn run(extent: Extent) -> Outcome {
     }
     let mut failures: Vec<String> = Vec::new();
     failures.extend(results.iter().filter(|(.., outcome)| outcome.is_err()).map(|(step, ..)| step.name.to_owned()));
+    print!("{}", slowest(&fs::read_to_string(&times).unwrap_or_default()));
     let skipped = fs::read_to_string(&skips).unwrap_or_default();
     for line in skipped.lines() {
         println!("  {}", line.replacen('\t', " ", 1).replacen('\t', ": ", 1));
@@ -125,7 +139,25 @@ fn test(extent: Extent) -> Outcome {
     if extent == Extent::Fast {
         command.env("ORCHESTRATOR_WITHOUT_CLUSTER", "fast mode leaves it out");
     }
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        let cores = available_parallelism().map_or(1, usize::from);
+        command.env("RUST_TEST_THREADS", (cores + WAITING_TESTS).to_string());
+    }
+    command.env("ORCHESTRATOR_TEST_TIMES", workspace().join(TIMES));
     program::show(command.env("ORCHESTRATOR_SKIPPED_TESTS", workspace().join("target/bench/skipped.tsv")))
+}
+
+/// The slowest tests of lines `SECONDS package test`, in columns separated by tabs.
+fn slowest(times: &str) -> String {
+    let lines = times.lines().filter_map(|line| {
+        let (seconds, test) = line.split_once('\t')?;
+        Some((seconds.parse::<f64>().ok()?, test.replacen('\t', " ", 1)))
+    });
+    let mut lines: Vec<(f64, String)> = lines.collect();
+    lines.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let lines = lines.iter().take(SLOWEST).map(|(seconds, test)| format!("    {seconds:>7.1} s  {test}\n"));
+    let lines = lines.collect::<Vec<String>>().concat();
+    if lines.is_empty() { lines } else { format!("  the slowest tests, each beside others:\n{lines}") }
 }
 
 /// The benches without `--bench`: each does its work once, and no table is written.
@@ -148,4 +180,18 @@ fn selection(extent: Extent) -> &'static [&'static str] {
 /// In CI the lock file of cargo must be what was committed; elsewhere a new dependency may change it.
 fn locked() -> Option<&'static str> {
     is_ci().then_some("--locked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_tests_are_named_with_their_package() {
+        let lines = (1..=12).map(|seconds| format!("{seconds}.5\tsystem-tests\tflow::t{seconds}\n"));
+        let shown = slowest(&(lines.collect::<Vec<String>>().concat() + "cut o"));
+        assert!(shown.contains("\n       12.5 s  system-tests flow::t12\n       11.5 s  "), "{shown}");
+        assert_eq!(shown.lines().count(), 1 + SLOWEST);
+        assert_eq!(slowest(""), "");
+    }
 }

@@ -24,12 +24,13 @@ mod registry;
 mod repository;
 mod sandbox;
 mod server;
+mod test_times;
 mod toxiproxy;
 mod workspace;
 
 pub use backing_server::{Backing, BackingServer, Wire};
 pub use cluster::{Act, Cluster, Gate, Image, Node};
-pub use environment::search_path;
+pub use environment::{output, search_path};
 pub use filters::Filters;
 pub use git_server::GitServer;
 pub use git_shim::{GitShim, When};

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Mode, OFlags, open};
@@ -352,6 +352,12 @@ impl fmt::Display for Finished {
 /// `cargo test --workspace` builds it. After an edit `cargo test -p system-tests` alone would run the old one, so
 /// a binary older than the sources of the crates is a failure that names the command to run.
 pub fn built_binary() -> PathBuf {
+    // Looked at once: it takes a walk through all sources.
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(find_built_binary);
+    BINARY.clone()
+}
+
+fn find_built_binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let folder = test.ancestors().nth(2).expect("a test lies in TARGET/PROFILE/deps");
     let binary = folder.join("orchestrator");

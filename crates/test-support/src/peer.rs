@@ -6,6 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::bench::{self, Missing, Part};
+use crate::environment;
 
 /// A client with a home of its own.
 #[derive(Debug)]
@@ -35,7 +36,8 @@ impl Peer {
     pub fn try_run(&self, args: &[&str]) -> Result<String, String> {
         let mut command = self.part.command();
         command.env("HOME", self.home.path());
-        let output = command.args(args).output().unwrap_or_else(|error| panic!("{}: {error}", self.part.name()));
+        let output =
+            environment::output(command.args(args)).unwrap_or_else(|error| panic!("{}: {error}", self.part.name()));
         if output.status.success() {
             return Ok(String::from_utf8(output.stdout).expect("it prints UTF-8").trim().to_owned());
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::bench::{self, Missing, Part};
+use crate::environment;
 use crate::http::base64;
 use crate::server::{Says, Server};
 
@@ -165,7 +166,7 @@ impl Skopeo {
         let mut command = self.part.command();
         command.env("HOME", self.home.path()).env("XDG_RUNTIME_DIR", self.home.path());
         command.arg("--insecure-policy").arg("--tmpdir").arg(self.home.path()).args(args);
-        let output = command.output().expect("skopeo starts");
+        let output = environment::output(&mut command).expect("skopeo starts");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "`skopeo {}`: {}\n{stderr}", args.join(" "), output.status);
         output.stdout

@@ -68,7 +68,7 @@ impl Repository {
     pub fn try_git_with(&self, args: &[&str], environment: &[(&str, &str)]) -> GitAnswer {
         let mut command = self.command();
         command.envs(environment.iter().copied()).args(args);
-        let output = command.output().expect("git is on PATH");
+        let output = environment::output(&mut command).expect("git is on PATH");
         GitAnswer {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::filters::Filters;
 use crate::orchestrator::{Invocation, built_binary};
 use crate::repository::Repository;
+use crate::test_times;
 
 /// Everything of one test that lies on disk; removed when dropped.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ impl Sandbox {
     /// Makes an empty one.
     #[expect(clippy::new_without_default, reason = "it makes a folder: nothing that `default` should do")]
     pub fn new() -> Self {
+        test_times::measure();
         let folder =
             tempfile::Builder::new().prefix("orchestrator-").tempdir().expect("a temporary folder can be made");
         // Resolved, so that what a program prints as its real path is the path that the filters know.

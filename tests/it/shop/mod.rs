@@ -323,9 +323,12 @@ impl Paused {
 #[track_caller]
 pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let begin = Instant::now();
+    let mut pause = Duration::from_millis(5);
     while !condition() {
         assert!(begin.elapsed() < Duration::from_secs(60), "waited too long for {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(pause);
+        // Some look by a program.
+        pause = (pause * 2).min(Duration::from_millis(160));
     }
 }
 

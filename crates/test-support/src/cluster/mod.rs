@@ -24,6 +24,7 @@ pub use images::Image;
 pub use node::Node;
 
 use crate::bench::{self, Missing, Part};
+use crate::test_times;
 pub(crate) use certificates::Authority;
 use kwok::Kwok;
 use space::{Network, Space};
@@ -99,6 +100,7 @@ impl Cluster {
     /// namespaces of its own.
     pub fn shared_or_skip() -> Option<&'static Self> {
         static SHARED: OnceLock<Result<Cluster, Missing>> = OnceLock::new();
+        test_times::measure();
         bench::or_skip(SHARED.get_or_init(Self::start).as_ref().map_err(Missing::clone))
     }
 
@@ -321,9 +323,12 @@ spec:
     #[track_caller]
     fn wait_for(&self, what: &str, log: &str, is_so: impl Fn() -> bool) {
         let begin = Instant::now();
+        let mut pause = Duration::from_millis(20);
         while !is_so() {
             assert!(begin.elapsed() < PATIENCE, "waited too long for {what}; {log}:\n{}", self.space.last_lines(log));
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(pause);
+            // Each look is a program.
+            pause = (pause * 2).min(Duration::from_millis(320));
         }
     }
 

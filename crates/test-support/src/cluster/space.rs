@@ -244,7 +244,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
         words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     };
     let line = line();
-    let output = command.output().map_err(|error| format!("`{line}`: {error}"))?;
+    let output = environment::output(command).map_err(|error| format!("`{line}`: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
