@@ -17,6 +17,9 @@ pub const FIELD_MANAGER: &str = "orchestrator";
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 const PAGE: usize = 500;
+/// How often a list begins again that was not found, and the time before that where the server is starting.
+const RESTARTS: usize = 3;
+const START_UP: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A client of one API server; a clone shares its connections and what it knows of the kinds that are served.
 #[derive(Clone)]
@@ -212,8 +215,15 @@ impl Connection {
             );
             let answer = match self.transport.send(kind, &Call::get(with_query(&collection, &query))).await {
                 Ok(answer) => answer,
-                // The page's place is forgotten after some minutes (410): the list begins again.
-                Err(error) if error.is_not_found() && !page.is_empty() && restarts < 3 => {
+                // The page's place is forgotten after some minutes (410): the list begins again. A server that has just started
+                // does not have every list yet; one that does not serve the kind any more says so.
+                Err(error) if error.is_not_found() && restarts < RESTARTS => {
+                    if page.is_empty() {
+                        tokio::time::sleep(START_UP).await;
+                        if self.refresh_discovery().await?.resource(kind).is_none() {
+                            return Err(error);
+                        }
+                    }
                     restarts += 1;
                     page.clear();
                     objects.clear();

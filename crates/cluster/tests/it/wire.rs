@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cluster::{ApplyMode, Awaited, WaitEnd, WaitEvent, WaitOptions};
+use cluster::{ApplyMode, Awaited, Kind, Selection, WaitEnd, WaitEvent, WaitOptions};
 use serde_json::json;
 use test_support::{Act, Cluster};
 
@@ -103,4 +103,21 @@ async fn f21_a_server_that_is_too_busy_is_asked_again_when_it_says() {
     assert!(begin.elapsed() >= Duration::from_secs(4), "{:?}", begin.elapsed());
     let asked = gate.requests().iter().filter(|line| line.contains("/deployments/busy?")).count();
     assert_eq!(asked, 3, "no more often than it says: {:#?}", gate.requests());
+}
+
+/// While it starts, a server can serve a kind and not have its list yet: that is no answer about objects.
+#[tokio::test(flavor = "multi_thread")]
+async fn f21_a_list_that_is_not_there_yet_is_asked_for_again() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let asked = AtomicUsize::new(0);
+    let gate = cluster.gate_or_skip(move |line| {
+        let is_early = line.contains("/configmaps?") && asked.fetch_add(1, Ordering::SeqCst) < 2;
+        if is_early { Act::Answer(failure("404 Not Found", "NotFound", 404)) } else { Act::Pass }
+    });
+    let Some(gate) = gate else { return };
+    let connection = connect(gate.kubeconfig()).await;
+    let shop = cluster.namespace("starting");
+    let maps = connection.list(&Kind::new("v1", "ConfigMap"), Some(&shop), &Selection::default()).await;
+    maps.unwrap();
+    assert_eq!(gate.requests().iter().filter(|line| line.contains("/configmaps?")).count(), 3);
 }
