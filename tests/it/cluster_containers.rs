@@ -110,6 +110,39 @@ fn b33_p17_t48_a_suite_runs_as_a_job_of_its_locked_image_and_leaves_nothing_behi
     assert_eq!(left(&staging), "");
 }
 
+/// Its pod comes when the last rollout is over: what a deployment leaves free has to be enough for it.
+#[test]
+fn p15_p17_a_suite_without_room_refuses_the_deployment_before_it_begins() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = shop_with(cluster, "{ kind: container, service: shop-tests }") else { return };
+    let quota = |pods: u32| {
+        let namespace = &staging.namespace;
+        cluster.apply(&format!(
+            "{{ apiVersion: v1, kind: ResourceQuota, metadata: {{ name: small, namespace: {namespace} }}, spec: {{ hard: {{ pods: \
+             {pods} }} }} }}"
+        ));
+    };
+    quota(1);
+    staging.commit(TESTS, 2, &script("exit 0"), DEPLOYMENT);
+    staging.merge(2, SERVES);
+    staging.ends("lock commit staging", 0);
+    let plan = staging.ends("plan staging", 0);
+    assert!(plan.text().contains("pods"), "{}", plan.text());
+    let refused = staging.ends("run staging", 1);
+    let short = "quota: quota `small` has 1 of `pods` free, the deployment needs 2 more, 1 missing: suite system 1; raise it to 2";
+    assert!(refused.text().contains(short), "{}", refused.text());
+    assert_eq!(staging.revisions(), 0, "nothing was changed");
+
+    // The rollout has one pod more for a time, and the suite has its place afterwards.
+    quota(2);
+    staging.ends("run staging", 0);
+    staging.merge(3, SERVES);
+    staging.ends("run staging", 0);
+    // Nothing is to be deployed, so that no suite is run either.
+    quota(1);
+    staging.ends("run staging", 0);
+}
+
 #[test]
 fn b25_p21_an_image_that_is_not_there_ends_the_suite_at_once_as_unknown() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };

@@ -60,7 +60,13 @@ pub fn demands(batch: &[BatchObject]) -> Vec<Demand<'_>> {
     };
     let demands = batch.iter().filter_map(|object| {
         let BatchObject { service, wave, part, wanted, live } = object;
-        Some(Demand { service: service.as_str(), wave: moment(*wave, *part)?, wanted, live: live.as_ref() })
+        Some(Demand {
+            service: service.as_str(),
+            wave: moment(*wave, *part)?,
+            wanted,
+            live: live.as_ref(),
+            ends_with_wave: false,
+        })
     });
     demands.collect()
 }

@@ -4,7 +4,7 @@ use deployer::settings::Configuration;
 use lock_model::{EnvironmentName, ErrorClass};
 
 use crate::context::Context;
-use crate::engine::{Planning, suite_permissions};
+use crate::engine::{Planning, SuiteNeeds};
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints;
@@ -44,7 +44,7 @@ pub async fn permissions(context: &Context, name: &EnvironmentName) -> Result<Pe
         Ok(plan) => plan,
     };
     let (opened, namespace) = (place.open(context).await?, place.namespace.namespace.to_string());
-    let permissions = [plan.permissions(), suite_permissions(&revision, &environment)].concat();
+    let permissions = [plan.permissions(), SuiteNeeds::of(&revision, &environment)?.permissions].concat();
     // A probe of a Service is a connection to a pod, through the API server.
     let forwards = environment.health.questions().any(|(_, probe)| probe.service().is_some());
     let roles = opened.connection().roles(&namespace, &permissions, forwards).await.map_err(|error| {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use config::Environment;
-use deployer::{ChangeReason, Plan, Risk, demands};
+use deployer::{ChangeReason, Plan, Risk};
 use lock_model::{Lock, ServiceName};
 
 use crate::context::Context;
-use crate::engine::{Destination, Planning};
+use crate::engine::{Destination, Planning, SuiteNeeds};
 use crate::report::v1::{MarkedObject, PlannedMigration, QuotaUse};
 
 /// The marks of one plan.
@@ -30,12 +30,14 @@ impl PlanMarks {
         };
         let Some(place) = target.cluster() else { return marks };
         let namespace = place.namespace.namespace.as_str();
-        let found = match place.open(context).await {
-            Ok(opened) => {
-                let found = opened.connection().quota_headroom(namespace, &demands(plan.batch())).await;
+        let suites = SuiteNeeds::of(planning.revision, planning.environment);
+        let found = match (place.open(context).await, &suites) {
+            (Ok(opened), Ok(suites)) => {
+                let found = opened.connection().quota_headroom(namespace, &suites.demands(plan)).await;
                 found.map_err(|error| error.to_string())
             }
-            Err(error) => Err(error.message().to_owned()),
+            (Err(error), _) => Err(error.message().to_owned()),
+            (_, Err(error)) => Err(error.message().to_owned()),
         };
         match found {
             Ok(headroom) => {

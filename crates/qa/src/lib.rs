@@ -73,7 +73,7 @@ mod text;
 /// What a [`ContainerSuite`] runs in.
 pub use cluster;
 pub use command::CommandSuite;
-pub use container::{Container, ContainerSuite, JobIdentity, container_permissions};
+pub use container::{Container, ContainerSuite, JobIdentity, container_objects, container_permissions};
 pub use http::HttpRun;
 pub use http_client::{self, HttpClient, HttpClientError};
 pub use http_file::{HttpRequest, HttpSuite, HttpSuiteError, HttpSuiteProblem};

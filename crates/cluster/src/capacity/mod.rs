@@ -28,6 +28,8 @@ pub struct Demand<'a> {
     pub wanted: &'a Object,
     /// As it is; absent where it is new.
     pub live: Option<&'a Object>,
+    /// Whether it is gone once its wave is over, as the Job of a suite is.
+    pub ends_with_wave: bool,
 }
 
 /// What a namespace sets bounds by.
@@ -150,7 +152,9 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
             for demand in demands.iter().filter(|demand| demand.wave == wave) {
                 let growth = quota.growth(demand, &defaults, bounds.nodes, &mut report.unknown);
                 add(services.entry(demand.service.to_owned()).or_default(), &growth.peak);
-                add(&mut after, &growth.settled);
+                if !demand.ends_with_wave {
+                    add(&mut after, &growth.settled);
+                }
                 if demand.live.is_some() && demand.wanted.key().kind.is("apps", "Deployment") {
                     let more =
                         growth.peak.iter().filter(|(resource, peak)| growth.settled.get(*resource) < Some(*peak));

@@ -57,6 +57,9 @@ pub fn placement(demands: &[Demand<'_>], bounds: &Bounds<'_>, nodes: &[Object], 
                 let (missing, reasons) = if demand.wanted.key().kind.is("apps", "DaemonSet") {
                     // Each of its pods takes the place of the old one on its node.
                     if replacing { place_on_each(&mut rooms, demand, pod, &old) } else { (0, Vec::new()) }
+                } else if demand.ends_with_wave {
+                    // What comes later finds the room as it was.
+                    place_all(&mut rooms.clone(), demand, pod, &old, replacing)
                 } else {
                     place_all(&mut rooms, demand, pod, &old, replacing)
                 };
@@ -144,6 +147,7 @@ impl Pod {
 }
 
 /// A node that takes pods, and what it has left.
+#[derive(Clone)]
 struct Room<'a> {
     name: &'a str,
     node: &'a Object,

@@ -44,7 +44,8 @@ mod tests {
     fn services_that_were_scaled_to_nothing_are_named_with_the_command() {
         let answer = |wanted: Option<u8>, live: Option<Object>, kind: &str| {
             let wanted = workload(kind, wanted);
-            let demand = Demand { service: "shop-cart", wave: 1, wanted: &wanted, live: live.as_ref() };
+            let demand =
+                Demand { service: "shop-cart", wave: 1, wanted: &wanted, live: live.as_ref(), ends_with_wave: false };
             replicas_health(&[demand], "`orchestrator deploy staging --again`")
         };
         for kind in ["Deployment", "StatefulSet"] {

@@ -102,7 +102,7 @@ fn q2_pods_that_a_quota_or_a_limit_range_refuses_are_found_before() {
         ),
     ] {
         let wanted = of_one(&resources);
-        let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live: None };
+        let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live: None, ends_with_wave: false };
         let ranges: Vec<Object> = range.into_iter().collect();
         let bounds = Bounds { quotas: std::slice::from_ref(quota), limit_ranges: &ranges, nodes: 1 };
         let refused: Vec<String> = headroom(&[demand], &bounds).refused.into_iter().collect();
@@ -117,7 +117,7 @@ fn q2_pods_that_a_quota_or_a_limit_range_refuses_are_found_before() {
 #[test]
 fn q2_what_controllers_make_and_autoscalers_ask_for_counts() {
     let wanted = of_one(&json!({ "limits": { "hugepages-2Mi": "4Mi", "cpu": "1" } }));
-    let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live: None };
+    let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live: None, ends_with_wave: false };
     for (resource, hard) in
         [("count/replicasets.apps", "0"), ("hugepages-2Mi", "2Mi"), ("requests.hugepages-2Mi", "2Mi")]
     {
@@ -182,20 +182,20 @@ fn the_highest_moment_of_a_rollout_counts() {
     for (name, (old, old_memory), (new, new_memory), strategy, used, expected) in table {
         let live = deployment(old, "a:1", old_memory, strategy);
         let wanted = deployment(new, "a:2", new_memory, strategy);
-        let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live: Some(&live) };
+        let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live: Some(&live), ends_with_wave: false };
         let short = needed(&fits(&[demand], &[full(used)])).concat();
         assert_eq!(short.trim_start_matches("limits.memory wave 0: "), expected, "{name}");
     }
     // The same template again rolls nothing.
     let same = deployment(2, "a:1", "75Mi", &default);
-    let demand = Demand { service: "cart", wave: 0, wanted: &same, live: Some(&same) };
+    let demand = Demand { service: "cart", wave: 0, wanted: &same, live: Some(&same), ends_with_wave: false };
     assert!(fits(&[demand], &[full("150Mi")]).is_enough());
 }
 
 #[test]
 fn q2_each_quota_counts_pods_by_its_own_rule() {
     let wanted = deployment(2, "a:1", "1Mi", &json!({}));
-    let demand = [Demand { service: "cart", wave: 0, wanted: &wanted, live: None }];
+    let demand = [Demand { service: "cart", wave: 0, wanted: &wanted, live: None, ends_with_wave: false }];
     let a = quota(&json!({ "pods": "8" }), &json!({ "pods": "2" }));
     assert!(fits(&demand, &[a]).is_enough());
     let b = quota(&json!({ "count/pods": "8" }), &json!({ "count/pods": "8" }));
@@ -239,7 +239,13 @@ fn services_of_a_wave_add_up_and_later_waves_see_what_earlier_ones_left() {
             .iter()
             .zip(waves)
             .zip(names)
-            .map(|(((live, wanted), wave), service)| Demand { service, wave, wanted, live: Some(live) })
+            .map(|(((live, wanted), wave), service)| Demand {
+                service,
+                wave,
+                wanted,
+                live: Some(live),
+                ends_with_wave: false,
+            })
             .collect()
     };
     let room = quota(&json!({ "limits.memory": "400Mi" }), &json!({ "limits.memory": "300Mi" }));
@@ -254,6 +260,45 @@ fn services_of_a_wave_add_up_and_later_waves_see_what_earlier_ones_left() {
     demands[0].wanted = &grown;
     let report = fits(&demands, &[room]);
     assert_eq!(needed(&report), ["limits.memory wave 0: 150Mi of 100Mi, 50Mi missing"]);
+}
+
+/// A suite begins when the last rollout is over, and is gone before the next suite begins.
+#[test]
+fn p15_p17_suites_need_room_after_all_waves_one_at_a_time() {
+    let (before, after) = (deployment(1, "a:1", "100Mi", &json!({})), deployment(1, "a:2", "100Mi", &json!({})));
+    let container = json!({ "image": "tests", "resources": { "limits": { "memory": "80Mi" } } });
+    let spec = json!({ "template": { "spec": { "restartPolicy": "Never", "containers": [container] } } });
+    let job = object("Job", "batch/v1", &json!({ "spec": spec }));
+    let suite = |service, wave| Demand { service, wave, wanted: &job, live: None, ends_with_wave: true };
+    let rollout = Demand { service: "cart", wave: 2, wanted: &after, live: Some(&before), ends_with_wave: false };
+    let demands = [rollout, suite("suite a", 3), suite("suite b", 4)];
+    let with = |name: &str, hard: &str, used: &str| quota(&json!({ name: hard }), &json!({ name: used }));
+
+    // The surge of the rollout and a suite need the room one after another.
+    let report = fits(&demands, &[with("limits.memory", "200Mi", "100Mi"), with("pods", "2", "1")]);
+    assert!(report.is_enough(), "{:?}", report.shortages);
+    let memory = report.effects.iter().find(|effect| effect.resource == "limits.memory").unwrap();
+    assert_eq!((memory.highest.to_string(), memory.after.to_string()), ("200Mi".to_owned(), "100Mi".to_owned()));
+    let jobs = [with("count/jobs.batch", "1", "0"), with("count/pods", "2", "1")];
+    assert!(fits(&demands, &jobs).is_enough(), "{:?}", fits(&demands, &jobs).shortages);
+
+    let same = Demand { wanted: &before, ..rollout };
+    let report = fits(&[same, suite("suite a", 3), suite("suite b", 4)], &[with("limits.memory", "150Mi", "100Mi")]);
+    assert_eq!(needed(&report), ["limits.memory wave 3: 80Mi of 50Mi, 30Mi missing"]);
+    assert_eq!(report.shortages[0].services.keys().collect::<Vec<_>>(), ["suite a"]);
+
+    // Nodes have room for one of them at a time as well.
+    let sized = |name: &str, cpu: &str| {
+        let node = json!({ "status": { "allocatable": { "cpu": cpu, "memory": "100Mi", "pods": "10" },
+            "conditions": [{ "type": "Ready", "status": "True" }] } });
+        let mut node = object("Node", "v1", &node).into_value();
+        node["metadata"] = json!({ "name": name });
+        Object::new(node).unwrap()
+    };
+    let suites = [suite("suite a", 3), suite("suite b", 4)];
+    assert_eq!(placement(&suites, &Bounds::default(), &[sized("one", "1")], &[]), []);
+    let beside = suites.map(|suite| Demand { ends_with_wave: false, ..suite });
+    assert_eq!(placement(&beside, &Bounds::default(), &[sized("one", "1")], &[]).len(), 1);
 }
 
 #[test]
@@ -281,7 +326,7 @@ fn defaults_of_the_namespace_init_containers_sidecars_and_overhead_count() {
     ];
     for (spec, resource, expected) in table {
         let (wanted, quotas) = (pod(spec.clone()), [quota(&json!({ resource: "0" }), &json!({}))]);
-        let demand = [Demand { service: "cart", wave: 0, wanted: &wanted, live: None }];
+        let demand = [Demand { service: "cart", wave: 0, wanted: &wanted, live: None, ends_with_wave: false }];
         let report = headroom(&demand, &Bounds { quotas: &quotas, limit_ranges: &ranges, nodes: 3 });
         assert_eq!(report.shortages[0].needed.to_string(), expected, "{spec} {resource}");
     }
@@ -325,11 +370,15 @@ fn every_kind_counts_as_its_controller_makes_pods_and_objects() {
     for (kind, version, spec, resource, expected) in table {
         let (wanted, quotas) =
             (object(kind, version, &json!({ "spec": spec })), [quota(&json!({ resource: "0" }), &json!({}))]);
-        let report = fits(&[Demand { service: "cart", wave: 0, wanted: &wanted, live: None }], &quotas);
+        let report =
+            fits(&[Demand { service: "cart", wave: 0, wanted: &wanted, live: None, ends_with_wave: false }], &quotas);
         let needed = report.shortages.first().map(|shortage| shortage.needed.to_string());
         assert_eq!(needed.as_deref(), expected, "{kind} {resource}");
         // What is there already is no new object.
-        let again = fits(&[Demand { service: "cart", wave: 0, wanted: &wanted, live: Some(&wanted) }], &quotas);
+        let again = fits(
+            &[Demand { service: "cart", wave: 0, wanted: &wanted, live: Some(&wanted), ends_with_wave: false }],
+            &quotas,
+        );
         assert!(again.is_enough(), "{kind} {resource} {again:?}");
     }
 }
@@ -372,7 +421,7 @@ fn workload(kind: &str, image: &str, cpu: &str, more: &Value, spec: &Value) -> O
 }
 
 fn unplaced(wanted: &Object, live: Option<&Object>, nodes: &[Object], pods: &[Object]) -> String {
-    let demand = Demand { service: "cart", wave: 0, wanted, live };
+    let demand = Demand { service: "cart", wave: 0, wanted, live, ends_with_wave: false };
     let found = placement(&[demand], &Bounds::default(), nodes, pods);
     found.iter().map(|one| format!("{}: {}", one.pods, one.reasons.join(", "))).collect::<Vec<_>>().join("; ")
 }

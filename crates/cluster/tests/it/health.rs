@@ -156,7 +156,7 @@ fn p15_pods_find_room_by_amount_label_and_taint() {
         ("but in its place", of(1, "1100m", "a:2", "Recreate", &json!({})), Some(&live), String::new()),
     ];
     for (name, wanted, live, expected) in table {
-        let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live };
+        let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live, ends_with_wave: false };
         let found = placement(&[demand], &Bounds::default(), &nodes, &running);
         let found: Vec<_> = found.iter().map(|one| format!("{}: {}", one.pods, one.reasons.join(", "))).collect();
         assert_eq!(found.join("; "), expected, "{name}");
@@ -291,7 +291,7 @@ async fn p15_a_quota_says_before_the_deployment_what_is_missing_and_what_would_f
     let container = json!({ "image": "r.io/a:1", "resources": { "limits": { "memory": "60Mi" } } });
     let dry = ApplyMode { dry_run: true, ..ApplyMode::default() };
     let wanted = admin.apply(&deployment(&shop, "cart", container), dry).await.unwrap();
-    let demand = Demand { service: "shop-cart", wave: 1, wanted: &wanted, live: None };
+    let demand = Demand { service: "shop-cart", wave: 1, wanted: &wanted, live: None, ends_with_wave: false };
     assert_eq!(wrong(&admin.quota_health(&shop, &[demand]).await), "");
 
     let quota = |memory: &str| {
@@ -328,7 +328,7 @@ async fn p15_pods_that_no_node_has_room_for_are_counted_before_the_deployment() 
         Object::new(object).unwrap()
     };
     let (small, large) = (of("10m"), of("100000"));
-    let demand = |wanted| Demand { service: "cart", wave: 1, wanted, live: None };
+    let demand = |wanted| Demand { service: "cart", wave: 1, wanted, live: None, ends_with_wave: false };
     assert_eq!(wrong(&admin.capacity_health(&shop, &[demand(&small)]).await), "");
     let said = wrong(&admin.capacity_health(&shop, &[demand(&large)]).await);
     assert!(

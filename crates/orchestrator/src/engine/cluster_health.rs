@@ -7,10 +7,11 @@ use cluster::capacity::Demand;
 use cluster::health::{HealthAnswer, Permission, credentials_health, references_health, replicas_health};
 use cluster::{Connection, Patience};
 use config::{CheckSeverity, ClusterCheck, ClusterChecks, Environment};
-use deployer::{DeployError, EnvironmentNamespace, OccupiedPlace, Plan, demands};
+use deployer::{DeployError, EnvironmentNamespace, OccupiedPlace, Plan};
 use healthcheck::{CheckResult, CheckState, Severity};
 use lock_model::ErrorClass;
 
+use super::container_suites::SuiteNeeds;
 use super::deploy::Deployable;
 use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
@@ -40,7 +41,7 @@ pub(crate) async fn cluster_health(
     place: Option<&ClusterPlace>,
     environment: &Environment,
     deployable: Option<&Deployable>,
-    suites: &[Permission],
+    suites: &SuiteNeeds,
 ) -> Result<Option<ClusterHealth>> {
     let Some(place) = place else { return Ok(None) };
     let checks = &environment.health.checks;
@@ -108,7 +109,7 @@ struct Asking<'a> {
     /// The command that writes what is deployed already once more.
     remedy: String,
     /// What the environment's suites need.
-    suites: &'a [Permission],
+    suites: &'a SuiteNeeds,
 }
 
 impl Asking<'_> {
@@ -131,8 +132,14 @@ impl Asking<'_> {
 
     /// What depends on what is deployed.
     async fn plan(&self, plan: &Plan, namespace: &str) -> Vec<CheckResult> {
-        let (own, mut demands) = (plan.own_objects(), demands(plan.batch()));
-        demands.extend(own.iter().map(|(service, wanted)| Demand { service, wave: 0, wanted, live: None }));
+        let (own, mut demands) = (plan.own_objects(), self.suites.demands(plan));
+        demands.extend(own.iter().map(|(service, wanted)| Demand {
+            service,
+            wave: 0,
+            wanted,
+            live: None,
+            ends_with_wave: false,
+        }));
         let (permissions, quota, capacity, references, replicas) = tokio::join!(
             self.permissions(plan),
             self.ask(ClusterCheck::Quota, self.connection.quota_health(namespace, &demands)),
@@ -145,7 +152,7 @@ impl Asking<'_> {
 
     async fn permissions(&self, plan: &Plan) -> Option<CheckResult> {
         let permissions: BTreeSet<Permission> =
-            plan.permissions().into_iter().chain(self.suites.iter().cloned()).collect();
+            plan.permissions().into_iter().chain(self.suites.permissions.iter().cloned()).collect();
         let permissions: Vec<Permission> = permissions.into_iter().collect();
         self.ask(ClusterCheck::Permissions, self.connection.permissions_health(&permissions)).await
     }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use config::{ContainerSuite, Containers, Environment, Suite, SuiteImage, SuiteKind, Values};
+use deployer::Plan;
 use lock_model::{Digest, LockedImage, ServiceName};
 use process::Redactor;
+use qa::cluster::Object;
+use qa::cluster::capacity::Demand;
 use qa::cluster::health::Permission;
 use qa::{Container, JobIdentity, SuiteReport};
 use secrecy::SecretString;
@@ -112,11 +115,8 @@ impl RunContainer<'_> {
                 container.secret_envs.insert(name.to_string(), SecretString::from(value));
             }
         }
-        container.service_account = definition.service_account.as_ref().map(ToString::to_string);
         container.pull_secret = self.environment.pull_secret.as_ref().map(|pull| pull.name.to_string());
-        container.requests.clone_from(&definition.requests);
-        container.limits.clone_from(&definition.limits);
-        Ok(container)
+        Ok(sized(container, definition))
     }
 
     /// The image by digest, and every digest by which a node may name it.
@@ -155,15 +155,71 @@ pub(super) fn locked_image(
     Ok(lock.and_then(|file| file.lock.services().get(service)?.content.image().cloned()))
 }
 
+/// What the configuration says of the pod itself.
+fn sized(mut container: Container, definition: &ContainerSuite) -> Container {
+    container.service_account = definition.service_account.as_ref().map(ToString::to_string);
+    container.requests.clone_from(&definition.requests);
+    container.limits.clone_from(&definition.limits);
+    container
+}
+
 /// What the suites of an environment need in its cluster.
-pub(crate) fn suite_permissions(revision: &Revision, environment: &Environment) -> Vec<Permission> {
-    let suites = environment.suites.iter().filter_map(|name| revision.config.suites.get(name));
-    let is_job = suites.into_iter().any(|suite| match suite.kind {
-        SuiteKind::Container(_) => environment.containers == Some(Containers::Job),
-        SuiteKind::Command(_) | SuiteKind::Http { .. } => false,
-    });
-    match &environment.namespace {
-        Some(namespace) if is_job => qa::container_permissions(namespace.as_ref()),
-        Some(_) | None => Vec::new(),
+#[derive(Debug, Default)]
+pub(crate) struct SuiteNeeds {
+    pub permissions: Vec<Permission>,
+    /// Each suite with what it has in the namespace while it runs, in their order.
+    objects: Vec<(String, Vec<Object>)>,
+}
+
+impl SuiteNeeds {
+    pub(crate) fn of(revision: &Revision, environment: &Environment) -> Result<Self> {
+        let Some(namespace) = environment.namespace.as_ref().filter(|_| environment.containers.is_some()) else {
+            return Ok(Self::default());
+        };
+        let mut needs = Self::default();
+        for suite in environment.suites.iter().filter_map(|name| revision.config.suites.get(name)) {
+            let definition = match &suite.kind {
+                SuiteKind::Container(definition) => definition,
+                SuiteKind::Command(_) | SuiteKind::Http { .. } => continue,
+            };
+            let identity = JobIdentity {
+                namespace: namespace.to_string(),
+                environment: environment.name.to_string(),
+                suite: suite.name.to_string(),
+                execution: String::new(),
+            };
+            // Which of its images it is makes no difference to quotas and nodes.
+            let image = match &definition.image {
+                SuiteImage::Service(service) => service.to_string(),
+                SuiteImage::Pinned(reference) => reference.repository.to_string(),
+            };
+            let mut container = sized(Container::new(image, []), definition);
+            let secrets = definition.secret_variables().map(|name| (name.to_string(), SecretString::default()));
+            container.secret_envs = secrets.collect();
+            let objects = qa::container_objects(&identity, &container).map_err(|error| {
+                Error::from_source(ErrorKind::Bug, format!("the Job of suite `{}` cannot be made", suite.name), error)
+            })?;
+            needs.objects.push((format!("suite {}", suite.name), objects));
+        }
+        if !needs.objects.is_empty() {
+            needs.permissions = qa::container_permissions(namespace.as_ref());
+        }
+        Ok(needs)
+    }
+
+    /// What a plan needs room for, wave by wave: each suite comes when all waves are over, as a wave of its own. Where nothing
+    /// is deployed, no suite is expected either.
+    pub(crate) fn demands<'a>(&'a self, plan: &'a Plan) -> Vec<Demand<'a>> {
+        let mut demands = deployer::demands(plan.batch());
+        if plan.changes.is_empty() {
+            return demands;
+        }
+        let first = demands.iter().map(|demand| demand.wave + 1).max().unwrap_or_default();
+        for (wave, (service, objects)) in (first..).zip(&self.objects) {
+            let of_suite =
+                objects.iter().map(|wanted| Demand { service, wave, wanted, live: None, ends_with_wave: true });
+            demands.extend(of_suite);
+        }
+        demands
     }
 }

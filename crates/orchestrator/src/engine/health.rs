@@ -8,7 +8,7 @@ use healthcheck::{CheckResult, HealthReport, HttpClient};
 use super::Engine;
 use super::cluster_health::{PlanFound, cluster_health};
 use super::cluster_services::ClusterServices;
-use super::container_suites::suite_permissions;
+use super::container_suites::SuiteNeeds;
 use super::deploy::Deployable;
 use super::execution::{CONNECT_DEADLINE, USER_AGENT, Workspace, values_of};
 use super::probe_questions::Questions;
@@ -99,7 +99,7 @@ pub(crate) async fn health(
     if health.probes.is_empty() && health.dependencies.is_empty() && place.is_none() {
         return Ok(None);
     }
-    let suites = suite_permissions(revision, environment);
+    let suites = SuiteNeeds::of(revision, environment)?;
     let (probes, cluster) = tokio::join!(
         Box::pin(probed(context, revision, environment)),
         Box::pin(cluster_health(context, place.as_ref(), environment, deployable, &suites)),

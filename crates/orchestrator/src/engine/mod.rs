@@ -35,7 +35,7 @@ use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
 pub(crate) use self::settings::{parse as parse_settings, printed_secrets};
-pub(crate) use container_suites::suite_permissions;
+pub(crate) use container_suites::SuiteNeeds;
 pub(crate) use deploy::{Deployable, Destination};
 pub(crate) use health::{About, health};
 pub(crate) use image_styles::{FoundStyle, ImageStyle};

@@ -121,6 +121,14 @@ pub fn container_permissions(namespace: &str) -> Vec<Permission> {
     jobs.chain(pods).chain(secrets).collect()
 }
 
+/// What a suite has in its namespace while it runs, for the question whether there is room: its Job, and the Secret that it
+/// may need.
+pub fn container_objects(identity: &JobIdentity, container: &Container) -> Result<Vec<Object>, ClusterError> {
+    let job = job::resumed(&job::job(identity, container, Duration::ZERO)?)?;
+    let secret = job::secret(&job, &container.secret_envs)?;
+    Ok(std::iter::once(job).chain(secret).collect())
+}
+
 impl ContainerSuite {
     /// Runs nothing yet; without lease and secrets.
     pub fn new(connection: Connection, identity: JobIdentity, container: Container, deadline: Duration) -> Self {
