@@ -143,20 +143,24 @@ impl Feed {
     }
 }
 
-/// A watch that does not run, and since when.
+/// A watch that does not run.
 #[derive(Default)]
 struct Trouble {
-    since: Option<Instant>,
+    /// Since when the API server answers as one that is starting.
+    starting: Option<Instant>,
     pause: Option<Duration>,
 }
 
 impl Trouble {
     /// Waits before the next attempt; `Err` where there is no use in one.
     async fn rest(&mut self, error: ClusterError, updates: &UnboundedSender<Update>) -> Result<(), ClusterError> {
-        let since = *self.since.get_or_insert_with(Instant::now);
         let longest = if error.class() == ErrorClass::Temporary {
+            // What is away starts later.
+            self.starting = None;
             LONGEST_PAUSE
-        } else if is_answer_of_a_starting_server(error.kind()) && since.elapsed() < STARTING {
+        } else if is_answer_of_a_starting_server(error.kind())
+            && self.starting.get_or_insert_with(Instant::now).elapsed() < STARTING
+        {
             STARTING / 5
         } else {
             return Err(error);
@@ -179,4 +183,31 @@ fn is_answer_of_a_starting_server(kind: &ClusterErrorKind) -> bool {
             | ClusterErrorKind::Rejected { .. }
             | ClusterErrorKind::Answer { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    fn not_found() -> ClusterError {
+        ClusterError::new("ConfigMap", ClusterErrorKind::NotFound)
+    }
+
+    /// On a busy machine a server is away for longer than a start may take, and starts then.
+    #[tokio::test(start_paused = true)]
+    async fn f21_the_start_of_a_server_is_timed_from_its_first_answer() {
+        let (sender, _receiver) = unbounded_channel();
+        let mut trouble = Trouble::default();
+        let begin = Instant::now();
+        while begin.elapsed() < 3 * STARTING {
+            let kind = ClusterErrorKind::TimedOut { limit: Duration::from_secs(1) };
+            trouble.rest(ClusterError::new("ConfigMap", kind), &sender).await.unwrap();
+        }
+        let begin = Instant::now();
+        while trouble.rest(not_found(), &sender).await.is_ok() {}
+        let took = begin.elapsed();
+        assert!((STARTING..2 * STARTING).contains(&took), "{took:?}");
+    }
 }
