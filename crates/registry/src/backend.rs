@@ -97,6 +97,11 @@ impl Backend<'_> {
         }
     }
 
+    /// Whether every look asks a registry.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self.source, Source::Http { .. })
+    }
+
     /// What is kept of the repository on the disk; `None` without a cache, and for a layout folder.
     pub(crate) fn cache(&self) -> Option<&RepositoryCache> {
         match &self.source {

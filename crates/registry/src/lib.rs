@@ -75,6 +75,7 @@ mod connection;
 pub mod credentials;
 mod document;
 mod error;
+mod first_looks;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -93,6 +94,7 @@ mod remote;
 mod request;
 mod resolve;
 mod retry;
+mod search;
 mod text;
 mod wait_policy;
 

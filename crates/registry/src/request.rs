@@ -337,7 +337,7 @@ pub enum Event<'a> {
         /// How long until the next look.
         wait: Duration,
     },
-    /// The tag of an image that was found is looked at for the last time.
+    /// The tag of an image is looked at a second time, perhaps while its configuration is still being read.
     Confirming {
         /// Position of the request, from 0.
         request: usize,

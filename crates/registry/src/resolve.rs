@@ -6,18 +6,14 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use lock_model::{CommitId, Digest, ErrorClass, ImageReference, ImageRepository, Platform, Revision};
+use lock_model::{Digest, ErrorClass, ImageReference, ImageRepository, Platform};
 
-use crate::backend::{Backend, Tagged};
-use crate::error::{RegistryError, RegistryErrorKind};
-use crate::inspect::{Inspected, inspect};
+use crate::error::RegistryErrorKind;
+use crate::first_looks::FirstLooks;
 use crate::registry::{Registry, Session};
 use crate::remote::Context;
-use crate::request::{
-    Attempt, AttemptOutcome, Event, FoundRevision, ImageRequest, Resolution, ResolvedImage, RevisionPolicy, Unresolved,
-    UnresolvedReason, Warning,
-};
-use crate::text::escaped;
+use crate::request::{Attempt, AttemptOutcome, Event, ImageRequest, Resolution, Unresolved, UnresolvedReason};
+use crate::search::{Answer, Search, Seen};
 use crate::wait_policy::{Polls, WaitPolicy};
 
 /// Enough for the last look at thousands of tags.
@@ -77,26 +73,20 @@ impl Registry {
         let look_by = deadline - confirming_time(deadline);
         let mut polls = wait.polls(tokio::time::Instant::now(), look_by);
         let mut pending: Vec<Pending<'_>> = requests.iter().enumerate().map(Pending::new).collect();
-        let mut resolved = BTreeMap::new();
+        let mut answers: Answers<'_> = BTreeMap::new();
         while !pending.is_empty() {
             let looked = self.look_until(pending, requests.len(), &mut polls, look_by, on_event).await;
+            answers.extend(looked.into_iter().map(|(pending, answer)| (pending.position, (pending, answer))));
             // What was there in an earlier command and is not now may come back like any other.
-            let mut late = Vec::new();
-            for (pending, seen, answer) in self.confirm_all(looked, deadline, on_event).await {
-                let position = pending.position;
-                if let (Some(Seen::Before { .. }), Err(unresolved)) = (seen, &answer)
-                    && may_come(unresolved, &polls)
-                {
-                    late.push(pending);
-                }
-                resolved.insert(position, answer);
-            }
-            let hopeless =
-                |answer: &Result<_, _>| answer.as_ref().is_err_and(|unresolved| !may_come(unresolved, &polls));
-            pending = if resolved.values().any(hopeless) { Vec::new() } else { late };
+            let mut late = self.confirm_all(&mut answers, deadline, on_event).await;
+            let may_come = |unresolved: &Unresolved| may_come(unresolved, &polls);
+            let hopeless = answers.values().any(|(_, answer)| answer.as_ref().is_err_and(|error| !may_come(error)));
+            late.retain(|position| !hopeless && answers[position].1.as_ref().is_err_and(may_come));
+            pending = late.iter().filter_map(|position| answers.remove(position)).map(|(pending, _)| pending).collect();
         }
         self.tidy();
-        let mut answers: Vec<_> = resolved.into_values().collect();
+        let mut answers: Vec<_> =
+            answers.into_values().map(|(_, answer)| answer.map(|(resolution, _)| resolution)).collect();
         self.tell_repositories(&mut answers, deadline).await;
         answers
     }
@@ -149,29 +139,43 @@ impl Registry {
         }
     }
 
-    /// The last look at every tag that was found.
-    async fn confirm_all<'a>(
+    /// The last look at every tag that was found and has none yet, or one from before another tag was first looked at: all
+    /// tags stood for their digests at one instant only if that lies between the two looks at each of them.
+    ///
+    /// Gives the positions of the images that an earlier command found and that are not there now.
+    async fn confirm_all(
         &self,
-        looked: Vec<(Pending<'a>, Answer)>,
+        answers: &mut Answers<'_>,
         deadline: tokio::time::Instant,
         on_event: &(dyn Fn(Event<'_>) + Sync),
-    ) -> Vec<(Pending<'a>, Option<Seen>, Result<Resolution, Unresolved>)> {
+    ) -> Vec<usize> {
         // Layout folders are read anew too: they can be changed like any registry.
         let session = &self.session();
-        let confirmations: FuturesUnordered<_> = looked
-            .into_iter()
-            .map(|(pending, answer)| async move {
-                match answer {
-                    Ok((resolution, seen)) => {
-                        let search = pending.search(session, deadline, on_event);
-                        let answer = search.confirm(resolution, seen).await;
-                        (pending, Some(seen), answer)
-                    }
-                    Err(unresolved) => (pending, None, Err(unresolved)),
-                }
-            })
-            .collect();
-        confirmations.collect().await
+        let mut gone = Vec::new();
+        loop {
+            let found = answers.values().filter_map(|(_, answer)| answer.as_ref().ok());
+            let last_answer = found.filter_map(|(_, seen)| seen.first_answer()).max();
+            let is_open = |answer: &Answer| answer.as_ref().is_ok_and(|(_, seen)| !seen.is_confirmed(last_answer));
+            let open: Vec<usize> =
+                answers.iter().filter(|(_, (_, answer))| is_open(answer)).map(|(position, _)| *position).collect();
+            let confirmations: FuturesUnordered<_> = open
+                .into_iter()
+                .filter_map(|position| answers.remove_entry(&position))
+                .map(|(position, (pending, answer))| async move {
+                    let Ok((resolution, seen)) = answer else { return (position, (pending, answer), false) };
+                    let answer = pending.search(session, deadline, on_event).confirm(resolution, seen).await;
+                    let is_gone = matches!(seen, Seen::Before { .. }) && answer.is_err();
+                    (position, (pending, answer), is_gone)
+                })
+                .collect();
+            if confirmations.is_empty() {
+                return gone;
+            }
+            for (position, answer, is_gone) in confirmations.collect::<Vec<_>>().await {
+                gone.extend(is_gone.then_some(position));
+                answers.insert(position, answer);
+            }
+        }
     }
 
     /// One look for each of these requests, all at once.
@@ -183,15 +187,17 @@ impl Registry {
     ) -> Vec<(Pending<'a>, Answer)> {
         // Layout folders are read anew with each look.
         let session = &self.session();
+        let first_looks = &FirstLooks::new(pending.len());
         let looks: FuturesUnordered<_> = pending
             .into_iter()
             .map(|mut pending| async move {
+                let first = first_looks.of_one();
                 let search = pending.search(session, deadline, on_event);
                 let recalled = if pending.is_new { search.recall().await } else { None };
                 pending.is_new = false;
                 let found = match recalled {
                     Some((resolution, earlier)) => Ok((resolution, Seen::Before { earlier })),
-                    None => search.look(&mut pending.sightings).await,
+                    None => search.look(first, &mut pending.sightings).await,
                 };
                 on_event(Event::Looked { request: pending.position, found: found.is_ok() });
                 (pending, found)
@@ -208,8 +214,8 @@ fn confirming_time(deadline: tokio::time::Instant) -> Duration {
     (left / 8).min(LONGEST_CONFIRMING_TIME)
 }
 
-/// What a look comes to, before the last one.
-type Answer = Result<(Resolution, Seen), Unresolved>;
+/// The answers so far, by the positions of their requests.
+type Answers<'a> = BTreeMap<usize, (Pending<'a>, Answer)>;
 
 /// A request that has no answer yet.
 struct Pending<'a> {
@@ -257,339 +263,5 @@ fn may_come(unresolved: &Unresolved, polls: &Polls) -> bool {
             unresolved.failure().and_then(RegistryErrorKind::retry_after).is_none_or(|wait| wait <= left)
         }
         ErrorClass::Denied | ErrorClass::Storage | ErrorClass::Invalid | ErrorClass::Bug => false,
-    }
-}
-
-/// An image that is there and may be the one.
-struct Found<'a> {
-    candidate: &'a ImageReference,
-    digest: Digest,
-    inspected: Inspected,
-    revision: Revision,
-    reported: Option<String>,
-}
-
-/// The search for the image of one request.
-#[derive(Clone, Copy)]
-struct Search<'a> {
-    session: &'a Session<'a>,
-    position: usize,
-    request: &'a ImageRequest,
-    deadline: tokio::time::Instant,
-    on_event: &'a (dyn Fn(Event<'_>) + Sync),
-}
-
-/// Where a resolution comes from before its tag is looked at for the last time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seen {
-    /// From this command's own look.
-    Now,
-    /// The same, by a digest that the request names.
-    Pinned,
-    /// From the cache: the last look is the first one as well.
-    Before {
-        /// How many candidates come before it, of which nothing is remembered: they have to be missing.
-        earlier: usize,
-    },
-}
-
-impl<'a> Search<'a> {
-    fn tell(&self, event: Event<'_>) {
-        (self.on_event)(event);
-    }
-
-    fn asked_as(&self, repository: &ImageRepository) -> Option<String> {
-        self.session.registry.authenticator().options().asked_as(repository)
-    }
-
-    fn attempt(&self, candidate: &ImageReference, outcome: AttemptOutcome) -> Attempt {
-        Attempt { reference: candidate.clone(), asked: self.asked_as(&candidate.repository), outcome }
-    }
-
-    fn on_retry(self) -> impl Fn(Duration, &str) + Sync + 'a {
-        move |wait, reason| self.tell(Event::Retrying { request: self.position, wait, reason })
-    }
-
-    /// What an earlier command found under the first candidate of which anything is remembered, if that is the image and
-    /// everything about it is known; with the number of candidates before it.
-    ///
-    /// Whatever is doubtful is no answer: the tag may have moved since, and then the registry has another one.
-    async fn recall(self) -> Option<(Resolution, usize)> {
-        let candidates = &self.request.candidates;
-        if !self.request.is_by_tag() {
-            return None;
-        }
-        let on_retry = self.on_retry();
-        let context = Context { deadline: self.deadline, on_retry: &on_retry };
-        let (earlier, candidate, backend, digest) =
-            candidates.iter().enumerate().find_map(|(position, candidate)| {
-                let backend = self.session.backend(&candidate.repository, context).ok()?;
-                let digest = backend.cache()?.tag(candidate.tag.as_ref()?)?;
-                Some((position, candidate, backend, digest))
-            })?;
-        self.tell(Event::Asking { request: self.position, candidate });
-        let found = self.examine(&backend, candidate, Tagged { digest, document: None }).await.ok()?;
-        if !matches!(found.revision, Revision::SelfAsserted | Revision::Unchecked) {
-            return None;
-        }
-        let missing = |candidate: &ImageReference| self.attempt(candidate, AttemptOutcome::Missing);
-        let mut tried: Vec<Attempt> = candidates.iter().take(earlier).map(missing).collect();
-        let outcome = AttemptOutcome::Found { digest: found.digest.clone() };
-        let attempt = self.attempt(candidate, outcome);
-        self.tell(Event::Asked { request: self.position, attempt: &attempt });
-        tried.push(attempt);
-        Some((self.resolution(found, &[], tried).0, earlier))
-    }
-
-    /// Asks the candidates in order.
-    async fn look(self, sightings: &mut BTreeMap<usize, Digest>) -> Result<(Resolution, Seen), Unresolved> {
-        let policy = self.request.built_from.as_ref().map_or(RevisionPolicy::Off, |(_, policy)| *policy);
-        let mut tried = Vec::with_capacity(1);
-        let mut passed_over: Vec<Found<'_>> = Vec::new();
-        let on_retry = self.on_retry();
-        let context = Context { deadline: self.deadline, on_retry: &on_retry };
-        for (position, candidate) in self.request.candidates.iter().enumerate() {
-            self.tell(Event::Asking { request: self.position, candidate });
-            let mut sighted = None;
-            let is_known = sightings.contains_key(&position);
-            let mut answer = self.ask(candidate, is_known, &mut sighted, context).await;
-            let before = match sighted {
-                Some(digest) => sightings.insert(position, digest),
-                None => sightings.get(&position).cloned(),
-            };
-            // A tag that was there and is gone is not one that is still to come.
-            if let (Err(RegistryErrorKind::Missing), Some(before)) = (&answer, before) {
-                answer = Err(RegistryErrorKind::Moved { before, after: None });
-            }
-            let outcome = match &answer {
-                Ok(found) if is_taken(found, policy) => AttemptOutcome::Found { digest: found.digest.clone() },
-                Ok(found) => {
-                    AttemptOutcome::OtherRevision { digest: found.digest.clone(), revision: found.reported.clone() }
-                }
-                Err(RegistryErrorKind::Missing) => AttemptOutcome::Missing,
-                Err(error) => failed(error),
-            };
-            let attempt = self.attempt(candidate, outcome);
-            self.tell(Event::Asked { request: self.position, attempt: &attempt });
-            tried.push(attempt);
-            match answer {
-                Ok(found) if is_taken(&found, policy) => return Ok(self.resolution(found, &passed_over, tried)),
-                Ok(found) => passed_over.push(found),
-                Err(RegistryErrorKind::Missing) => {}
-                Err(kind) => {
-                    let reason = UnresolvedReason::Failed(
-                        RegistryError::new(candidate.to_string(), kind).asked_as(self.asked_as(&candidate.repository)),
-                    );
-                    return Err(Unresolved { tried, reason });
-                }
-            }
-        }
-        let reason = match &self.request.built_from {
-            Some((_, RevisionPolicy::Warn)) if !passed_over.is_empty() => {
-                let first = passed_over.remove(0);
-                return Ok(self.resolution(first, &passed_over, tried));
-            }
-            Some((wanted, _)) if !passed_over.is_empty() => {
-                let found = passed_over.iter().map(Found::revision).collect();
-                UnresolvedReason::OtherRevision { wanted: wanted.clone(), found }
-            }
-            Some(_) | None if tried.is_empty() => UnresolvedReason::NoCandidates,
-            Some(_) | None => UnresolvedReason::AllMissing,
-        };
-        Err(Unresolved { tried, reason })
-    }
-
-    /// Asks for one candidate, down to its configurations; `sighted` is the digest that its tag has, whatever comes of it.
-    /// Where the tag `is_known` from an earlier look, so are the documents behind it.
-    async fn ask(
-        self,
-        candidate: &'a ImageReference,
-        is_known: bool,
-        sighted: &mut Option<Digest>,
-        context: Context<'_>,
-    ) -> Result<Found<'a>, RegistryErrorKind> {
-        let ImageReference { repository, tag, digest } = candidate;
-        let backend = self.session.backend(repository, context)?;
-        let tagged = match (digest, tag) {
-            (Some(digest), _) => {
-                let document = backend.pinned(digest).await?;
-                Tagged { digest: digest.clone(), document: Some(document) }
-            }
-            (None, Some(tag)) => {
-                let tagged = if is_known { backend.tag(tag).await? } else { backend.fetch(tag).await? };
-                *sighted = Some(tagged.digest.clone());
-                tagged
-            }
-            (None, None) => return Err(RegistryErrorKind::NoTagOrDigest),
-        };
-        self.examine(&backend, candidate, tagged).await
-    }
-
-    /// Reads what a candidate stands for, down to its configurations.
-    async fn examine(
-        self,
-        backend: &Backend<'_>,
-        candidate: &'a ImageReference,
-        tagged: Tagged,
-    ) -> Result<Found<'a>, RegistryErrorKind> {
-        if let Some(cache) = backend.cache() {
-            cache.open(&tagged.digest);
-        }
-        let inspected = async {
-            let document = match (tagged.document, &candidate.tag) {
-                (Some(document), _) => document,
-                (None, Some(tag)) => backend.document(tag, &tagged.digest).await?,
-                (None, None) => return Err(RegistryErrorKind::NoTagOrDigest),
-            };
-            inspect(backend, &tagged.digest, document, &self.request.platforms).await
-        };
-        let inspected = inspected.await;
-        // Also where it failed: what there is of it stays what it is.
-        if let Some(cache) = backend.cache() {
-            cache.keep(&tagged.digest);
-        }
-        let inspected = inspected?;
-        let (revision, reported) = match &self.request.built_from {
-            None | Some((_, RevisionPolicy::Off)) => (Revision::Unchecked, None),
-            Some((commit, RevisionPolicy::Require | RevisionPolicy::Warn)) => judge(&inspected.revisions, commit),
-        };
-        Ok(Found { candidate, digest: tagged.digest, inspected, revision, reported })
-    }
-
-    fn resolution(self, found: Found<'_>, passed_over: &[Found<'_>], tried: Vec<Attempt>) -> (Resolution, Seen) {
-        let warning = |found: &Found<'_>, taken| {
-            let (wanted, _) = self.request.built_from.as_ref()?;
-            Some(Warning::OtherRevision { found: found.revision(), wanted: wanted.clone(), taken })
-        };
-        let mut warnings: Vec<Warning> = passed_over.iter().filter_map(|found| warning(found, false)).collect();
-        if matches!(found.revision, Revision::Mismatch | Revision::Absent) {
-            warnings.extend(warning(&found, true));
-        }
-        let Found { candidate, digest, inspected, revision, reported: _ } = found;
-        let Inspected { platforms, created, revisions: _, warnings: of_the_image } = inspected;
-        warnings.extend(of_the_image);
-        let ImageReference { repository, tag, digest: pinned } = candidate.clone();
-        let image = ResolvedImage { repository, tag, digest, platforms, created, revision };
-        let seen = if pinned.is_some() { Seen::Pinned } else { Seen::Now };
-        (Resolution { image, tried, warnings }, seen)
-    }
-
-    /// Looks at the tag once more.
-    ///
-    /// A guess that turns out to be wrong costs a whole look, and another last one.
-    async fn confirm(self, resolution: Resolution, seen: Seen) -> Result<Resolution, Unresolved> {
-        let Seen::Before { earlier } = seen else { return self.look_again(resolution, seen).await };
-        let hit = resolution.image.repository.clone();
-        let earlier = self.request.candidates.iter().take(earlier);
-        let absences = join_all(earlier.map(|candidate| self.is_absent(candidate, &hit)));
-        let (answer, absences) = tokio::join!(self.look_again(resolution, seen), absences);
-        match answer {
-            Ok(resolution) if absences.iter().all(|absent| *absent) => return Ok(resolution),
-            Err(unresolved) if !matches!(unresolved.failure(), Some(RegistryErrorKind::Moved { .. })) => {
-                return Err(unresolved);
-            }
-            Ok(_) | Err(_) => {}
-        }
-        let (resolution, seen) = self.look(&mut BTreeMap::new()).await?;
-        self.look_again(resolution, seen).await
-    }
-
-    /// Whether a candidate that comes before a remembered one is still not there.
-    ///
-    /// A registry that answers a HEAD for the remembered one may say with a HEAD too that there is nothing; any other is
-    /// asked as if for the first time.
-    async fn is_absent(self, candidate: &ImageReference, hit: &ImageRepository) -> bool {
-        let ImageReference { repository, tag: Some(tag), digest: None } = candidate else { return false };
-        let on_retry = self.on_retry();
-        let context = Context { deadline: self.deadline, on_retry: &on_retry };
-        let Ok(backend) = self.session.backend(repository, context) else { return false };
-        if repository.host() == hit.host() {
-            return backend.head_finds_nothing(tag).await;
-        }
-        matches!(backend.tag(tag).await, Err(RegistryErrorKind::Missing))
-    }
-
-    async fn look_again(self, resolution: Resolution, seen: Seen) -> Result<Resolution, Unresolved> {
-        let ResolvedImage { repository, tag, digest, .. } = &resolution.image;
-        // A digest stands for the same image for ever.
-        let (Some(tag), Seen::Now | Seen::Before { .. }) = (tag, seen) else { return Ok(resolution) };
-        self.tell(Event::Confirming { request: self.position });
-        let on_retry = self.on_retry();
-        let context = Context { deadline: self.deadline, on_retry: &on_retry };
-        let look = async {
-            let backend = self.session.backend(repository, context)?;
-            let now = match backend.tag(tag).await {
-                Err(RegistryErrorKind::Missing) => None,
-                Ok(Tagged { digest: named, document: None }) if seen == Seen::Now && named != *digest => {
-                    // Such as an old answer to a HEAD at a proxy: the tag itself stays where it was.
-                    let fetched = backend.fetch(tag).await?.digest;
-                    if fetched == *digest {
-                        return Err(RegistryErrorKind::DigestDiffers { reported: named, hashed: fetched });
-                    }
-                    Some(fetched)
-                }
-                now => Some(now?.digest),
-            };
-            match (backend.cache(), &now) {
-                (None, _) => {}
-                // Remembered already: this is where the resolution comes from.
-                (_, Some(now)) if seen != Seen::Now && now == digest => {}
-                (Some(cache), Some(now)) => cache.keep_tag(tag, now),
-                (Some(cache), None) => cache.forget_tag(tag),
-            }
-            if now.as_ref() == Some(digest) {
-                return Ok(());
-            }
-            Err(RegistryErrorKind::Moved { before: digest.clone(), after: now })
-        };
-        match look.await {
-            Ok(()) => Ok(resolution),
-            Err(kind) => {
-                let mut tried = resolution.tried;
-                // What was found is no answer any more.
-                let is_it = |attempt: &&mut Attempt| {
-                    attempt.reference.repository == *repository && attempt.reference.tag.as_ref() == Some(tag)
-                };
-                if let Some(attempt) = tried.iter_mut().rev().find(is_it) {
-                    attempt.outcome = failed(&kind);
-                }
-                let error = RegistryError::new(format!("{repository}:{tag}"), kind).asked_as(self.asked_as(repository));
-                Err(Unresolved { tried, reason: UnresolvedReason::Failed(error) })
-            }
-        }
-    }
-}
-
-fn failed(kind: &RegistryErrorKind) -> AttemptOutcome {
-    AttemptOutcome::Failed { class: kind.class(), message: kind.in_short() }
-}
-
-/// What the images of all platforms say together: the first one that disagrees, else whether all name the commit.
-fn judge(revisions: &BTreeMap<Platform, Option<String>>, wanted: &CommitId) -> (Revision, Option<String>) {
-    let other = revisions.values().flatten().find(|revision| !revision.eq_ignore_ascii_case(wanted.as_str()));
-    if let Some(other) = other {
-        (Revision::Mismatch, Some(escaped(other)))
-    } else if revisions.values().all(Option::is_some) {
-        (Revision::SelfAsserted, Some(wanted.to_string()))
-    } else {
-        (Revision::Absent, None)
-    }
-}
-
-/// Whether an image is taken without a look at further candidates.
-///
-/// An image that names another commit never is: a short tag finds, it proves nothing, and the right image may be under
-/// the next one. One that names no commit has nothing against it, so that `warn` takes it.
-fn is_taken(found: &Found<'_>, policy: RevisionPolicy) -> bool {
-    match (found.revision, policy) {
-        (Revision::Proven | Revision::SelfAsserted | Revision::Unchecked, _) | (_, RevisionPolicy::Off) => true,
-        (Revision::Absent, RevisionPolicy::Warn) => true,
-        (Revision::Mismatch, _) | (Revision::Absent, RevisionPolicy::Require) => false,
-    }
-}
-
-impl Found<'_> {
-    fn revision(&self) -> FoundRevision {
-        FoundRevision { reference: self.candidate.clone(), revision: self.reported.clone() }
     }
 }

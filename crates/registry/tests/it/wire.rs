@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use lock_model::{Digest, ErrorClass};
-use registry::layout::{BuiltImage, IndexContent};
+use registry::layout::{Blob, BuiltImage, IndexContent};
 use registry::{AttemptOutcome, Mirror, OptionsError, Registry, RegistryErrorKind, UnresolvedReason};
 use wiremock::ResponseTemplate;
 
 use crate::support::{
-    Fake, HOST, Store, image, on_layout, options, plain_host, platform, request, resolve, served, served_bare, soon,
+    Fake, HOST, Store, THEIRS, commit, image, kind, on_layout, options, plain_host, platform, request, resolve, served,
+    served_bare, soon,
 };
 
 fn built() -> BuiltImage {
@@ -37,9 +38,10 @@ async fn b1_one_get_of_the_tag_and_everything_else_is_asked_for_by_digest() {
     wanted.platforms.push(platform("linux/arm64"));
     resolve(&fake.registry(), &wanted).await.unwrap();
     let mut requests = fake.requests().await;
-    let [first, .., last] = requests.as_slice() else { panic!("{requests:?}") };
-    assert_eq!([first, last], ["GET /v2/shop/cart/manifests/a", "HEAD /v2/shop/cart/manifests/a"]);
-    let mut expected: Vec<String> = vec![first.clone()];
+    let first = requests[0].clone();
+    assert_eq!(first, "GET /v2/shop/cart/manifests/a");
+    assert_eq!(count(&requests, "HEAD /v2/shop/cart/manifests/a"), 1, "the second look: {requests:?}");
+    let mut expected: Vec<String> = vec![first];
     for image in &index.images {
         expected.push(format!("GET /v2/shop/cart/manifests/{}", image.manifest.digest));
         expected.push(format!("GET /v2/shop/cart/blobs/{}", image.config.digest));
@@ -323,6 +325,57 @@ async fn b2_f18_a_registry_that_answers_differently_each_time_is_refused_with_bo
     assert_eq!(class, ErrorClass::Invalid);
     let (one, other) = (one.manifest.digest, other.manifest.digest);
     assert!(text.ends_with(&format!("moved while it was read: first `{one}`, then `{other}`")), "{text}");
+}
+
+#[tokio::test]
+async fn b2_second_looks_begin_once_every_tag_has_its_first_answer() {
+    let [one, other] = ["1", "2"].map(|label| image("linux/amd64").label("build", label).build());
+    let fake = Store::default().image("a", &one).image("b", &other).serve().await;
+    fake.on("GET", "manifests/b", [status(503), served(&other.manifest)]);
+    fake.on("GET", &format!("blobs/{}", one.config.digest), [slow(&one.config, 300)]);
+    let requests = [request(&["a"]), request(&["b"])];
+    let found = fake.registry().resolve_all(&requests, soon(), &|_| ()).await;
+    assert!(found.iter().all(Result::is_ok), "{found:?}");
+    let requests = fake.requests().await;
+    let last = |line: &str| requests.iter().rposition(|request| request == line).unwrap();
+    let heads = ["a", "b"].map(|tag| last(&format!("HEAD /v2/shop/cart/manifests/{tag}")));
+    assert!(heads.iter().all(|head| *head > last("GET /v2/shop/cart/manifests/b")), "{requests:?}");
+    let [a, b] = ["a", "b"].map(|tag| count(&requests, &format!("HEAD /v2/shop/cart/manifests/{tag}")));
+    assert_eq!([a, b], [1, 1], "{requests:?}");
+}
+
+#[tokio::test]
+async fn b2_a_second_look_that_another_tags_first_look_follows_is_made_once_more() {
+    let [one, other] = ["1", "2"].map(|label| image("linux/amd64").label("build", label).build());
+    let theirs = image("linux/amd64").revision(&commit(THEIRS)).build();
+    let fake = Store::default().image("a", &one).image("x", &theirs).image("b", &other).serve().await;
+    let requests = [request(&["a"]), request(&["x", "b"])];
+    fake.on("GET", &format!("blobs/{}", theirs.config.digest), [slow(&theirs.config, 300)]);
+    let found = fake.registry().resolve_all(&requests, soon(), &|_| ()).await;
+    assert!(found.iter().all(Result::is_ok), "{found:?}");
+    let requests = fake.requests().await;
+    let first_of_b = requests.iter().position(|request| request == "GET /v2/shop/cart/manifests/b").unwrap();
+    let (before, after) = requests.split_at(first_of_b);
+    let head_of_a = "HEAD /v2/shop/cart/manifests/a";
+    assert_eq!([count(before, head_of_a), count(after, head_of_a)], [1, 1], "{requests:?}");
+    assert_eq!(count(after, "HEAD /v2/shop/cart/manifests/b"), 1, "{requests:?}");
+
+    // What moved between the two second looks is not taken.
+    let moved = image("linux/amd64").label("build", "3").build();
+    fake.on("HEAD", "manifests/a", [served(&one.manifest), served(&moved.manifest)]);
+    fake.on("GET", "manifests/a", [served(&one.manifest), served(&moved.manifest)]);
+    let requests = [request(&["a"]), request(&["x", "b"])];
+    let found = fake.registry().resolve_all(&requests, soon(), &|_| ()).await;
+    assert!(matches!(kind(found[0].as_ref().unwrap_err()), RegistryErrorKind::Moved { .. }), "{found:?}");
+}
+
+/// A blob that comes after some milliseconds.
+fn slow(blob: &Blob, milliseconds: u64) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_bytes(blob.bytes.clone()).set_delay(Duration::from_millis(milliseconds))
+}
+
+fn count(requests: &[String], line: &str) -> usize {
+    requests.iter().filter(|request| *request == line).count()
 }
 
 #[tokio::test]
