@@ -129,3 +129,31 @@ fn b15_t25_a_registry_with_tls_of_its_own_is_configured_by_the_commit() {
     let made = shop.orchestrator(line).env("CLIENT_KEY", CLIENT_KEY).run().expect_code(0);
     assert!(made.stdout().contains("registry.example/shop/cart"), "{}", made.text());
 }
+
+const SUITES_OF_STAGING: &str = "    suites: [system]\n    promote";
+
+#[test]
+fn t48_a_pull_request_gives_no_suite_what_its_base_calls_a_kubeconfig() {
+    let keys = "    suites: [system]\n    kubeconfig: { env: STAGING_KUBECONFIG }\n    promote";
+    let configuration = CONFIGURATION.replace(SUITES_OF_STAGING, keys);
+    let shop = Shop::with(&configuration);
+    shop.merge_dev();
+
+    // The change forgets what the variable holds, and gives it to the suite of pull requests.
+    let given = configuration
+        .replace("lint, \"{mode}\"], env: [SHOP_STATE]", "lint, \"{mode}\"], env: [SHOP_STATE, STAGING_KUBECONFIG]");
+    let clone = shop.work_on("dev");
+    clone.write("orchestrator.yaml", given.clone());
+    shop.commit_and_push("dev", "a suite that reads the cluster");
+    let refused = shop.ends("config check --rev origin/dev", 2);
+    assert!(refused.text().contains("`STAGING_KUBECONFIG` holds a kubeconfig"), "{}", refused.text());
+
+    clone.write("orchestrator.yaml", given.replace("env: STAGING_KUBECONFIG }", "env: KUBECONFIG_OF_STAGING }"));
+    shop.commit_and_push("dev", "another name for the kubeconfig");
+    shop.ok("config check --rev origin/dev");
+    let number = shop.open();
+    let test = shop.orchestrator(&format!("test run pull-request --pr {number}")).env("STAGING_KUBECONFIG", "secret");
+    let refused = test.run().expect_code(20);
+    let told = "lint: it is given `STAGING_KUBECONFIG`, which is a login of orchestrator in the base branch";
+    assert!(refused.text().contains(told), "{}", refused.text());
+}

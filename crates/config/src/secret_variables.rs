@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lock_model::SuiteName;
+
 use super::environment::Environment;
 use super::service_rules::{ServiceAssignment, SettingSources};
 use super::settings::{SettingOrigin, SettingSource};
@@ -39,6 +41,23 @@ impl Config {
         }
         let commands = suites.chain(probes).chain(commands).flat_map(CommandLine::secret_variables);
         commands.chain(containers.flatten()).chain(kubeconfigs).chain(pulls).chain(logins).chain(named).collect()
+    }
+
+    /// The variables by which orchestrator itself reaches clusters and registries: no program is given one of them.
+    pub fn own_credentials(&self) -> BTreeSet<&EnvironmentVariable> {
+        let kubeconfigs = self.environments.values().filter_map(|environment| environment.kubeconfig.as_ref());
+        let pulls = self.environments.values().filter_map(|environment| environment.pull_secret.as_ref());
+        let kubeconfigs = kubeconfigs.map(|kubeconfig| &kubeconfig.env);
+        kubeconfigs.chain(pulls.map(|pull| &pull.password)).collect()
+    }
+
+    /// The variables that a suite is given.
+    pub fn variables_of(&self, suite: &SuiteName) -> BTreeSet<&EnvironmentVariable> {
+        match self.suites.get(suite).map(|suite| &suite.kind) {
+            Some(SuiteKind::Command(suite)) => suite.command.environment.iter().collect(),
+            Some(SuiteKind::Container(suite)) => suite.environment.iter().collect(),
+            Some(SuiteKind::Http { .. }) | None => BTreeSet::new(),
+        }
     }
 }
 

@@ -14,13 +14,13 @@ use crate::engine::{
     Ran, RequiredSuites, SUITES_STATUS, preflight_suites, record_suite, required_suites, run_suite, tested_merge,
 };
 use crate::environment_policy::{branch_of, commit_of, find_environment};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::labels::count;
 use crate::lease::lease;
 use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
 use crate::report::v1::TestReport;
-use crate::revision::Revision;
+use crate::revision::{Revision, load_config};
 
 /// Which suites to run, and on what.
 #[derive(Clone, Debug)]
@@ -107,6 +107,10 @@ async fn test(context: &Context, request: &TestRequest) -> Result<TestReport> {
             .iter()
             .map(|suite| format!("the pull request removes suite `{suite}`, which `{name}` asks for")),
     );
+    if let Some(tested) = &tested {
+        let base = load_config(context, tested.base.as_str())?;
+        refuse_credentials(&revision.config, configurations.iter().copied().chain(&base), suites)?;
+    }
     preflight_suites(context, &revision, &required.environment, suites)?;
     // A Job in a namespace is started by one run at a time; programs and requests have always been beside each other.
     let is_container = |suite: &SuiteName| {
@@ -173,6 +177,27 @@ async fn merge_of(context: &Context, number: u64) -> Result<(Revision, Tested)> 
             Err(Error::new(ErrorKind::Repository, format!("pull request {number} has conflicts: {}", paths.join(", "))))
         }
     }
+}
+
+/// Refuses a pull request whose suites are given what the configuration of its base calls a kubeconfig or the password of a
+/// registry: its own configuration may have forgotten that.
+fn refuse_credentials<'a>(own: &Config, rules: impl Iterator<Item = &'a Config>, suites: &[SuiteName]) -> Result<()> {
+    let credentials: BTreeSet<_> = rules.flat_map(Config::own_credentials).collect();
+    let given = suites.iter().flat_map(|suite| {
+        own.variables_of(suite).into_iter().filter(|name| credentials.contains(name)).map(move |name| (suite, name))
+    });
+    let problems: Vec<Problem> = given
+        .map(|(suite, name)| {
+            let message = format!("it is given `{name}`, which is a login of orchestrator in the base branch");
+            Problem::new(suite.to_string(), message)
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Refused, "suites of the pull request are given what no suite may have")
+        .problems(problems)
+        .hint("give the suite a variable of its own, with a login that may do only what it needs"))
 }
 
 /// Refuses a pull request without suites that its base branch requires, and sets its status.
