@@ -262,5 +262,13 @@ fn p17_p21_f22_a_suite_that_does_not_end_by_itself_is_unknown_and_is_taken_away(
     let interrupted = run.wait();
     assert_eq!(interrupted.code(), Some(130), "{interrupted}");
     assert_eq!(left(&staging), "");
-    staging.ends("test run staging --suite system", 0);
+    staging.ends("run staging", 0);
+
+    // A lease that is broken is taken in the cluster too where nothing is left to be deployed.
+    let run = staging.command(&[], "test run staging --suite long").start();
+    wait_for_suite(&staging, &run);
+    let broke = staging.ends("run staging --break-lease --reason \"it hangs\"", 0);
+    assert!(broke.text().contains("was taken from "), "{}", broke.text());
+    let ended = run.wait();
+    assert!(ended.code() != Some(0) && ended.text().contains("another run has taken the lease"), "{}", ended.text());
 }

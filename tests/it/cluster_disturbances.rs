@@ -130,6 +130,12 @@ fn b42_f5_a_rollback_asks_the_run_that_deploys_to_stop_and_names_the_one_that_do
     staging.merge(4, &["sleep", "1000"]);
     let run = staging.command(&[], "run staging").start();
     run.wait_for("writing ");
+    // What cannot be gone back to stops nothing.
+    tells(&staging.ends("rollback staging --to 12345678 --reason typing", 20), &["12345678"]);
+    let records = || staging.shop.records().len();
+    let before = records();
+    std::thread::sleep(Duration::from_secs(7));
+    assert_eq!(records(), before, "the run goes on past its next look at the lease");
     let begin = Instant::now();
     let back = staging.ends("rollback staging --reason \"carts are empty\"", 0);
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}: {}", begin.elapsed(), back.text());
@@ -220,7 +226,7 @@ fn b42_f6_a_lease_that_is_broken_is_recorded_and_its_holder_stops() {
     let broke = staging.ends("run staging --break-lease --reason \"run 7 hangs\"", 0);
     tells(&broke, &["the lease of staging was taken from orchestrator (run "]);
     tells(&run.wait().expect_code(21), &["another run has taken the lease"]);
-    assert_eq!(number(), first + 1);
+    assert!(number() > first);
     let broken = &staging.shop.records()[records];
     assert!(broken.name.contains("staging-break-lease-ok"), "{broken:?}");
     let reason = broken.predicate["reason"].as_str().unwrap();

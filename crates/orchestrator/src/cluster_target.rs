@@ -156,10 +156,14 @@ impl ClusterPlace {
         hint.into_iter().fold(error, Error::hint).hint("nothing was deployed")
     }
 
-    /// The run that has the lease of the cluster now, as people read it.
-    pub(crate) async fn lease_holder(&self, context: &Context) -> Result<Option<String>> {
+    /// Takes the lease of the cluster from the run that has it and gives it back at once; gives that run, as people read it.
+    pub(crate) async fn break_lease(&self, context: &Context) -> Result<Option<String>> {
         let holder = self.open(context).await?.lease_holder(self.environment.as_str()).await;
-        Ok(holder.map_err(|error| self.not_asked("read", error))?.map(|holder| described(&holder)))
+        let Some(holder) = holder.map_err(|error| self.not_asked("read", error))? else { return Ok(None) };
+        if let Some(lease) = Arc::into_inner(self.lease(context, true, false).await?) {
+            lease.release().await.map_err(|error| self.not_asked("given back", error.into()))?;
+        }
+        Ok(Some(described(&holder)))
     }
 
     /// Another run has the environment.

@@ -109,12 +109,15 @@ async fn broken(context: &Context, environment: &Environment, taken: Result<Leas
         }
         Err(error) => return Err(error),
     };
+    // The run that has it ends at its next look, whatever this one has left to do in the cluster.
     let in_cluster = match cluster_of(context, environment).await? {
-        Some(place) => place.lease_holder(context).await?,
-        None => None,
+        Some(place) => place.break_lease(context).await,
+        None => Ok(None),
     };
-    let from: Vec<String> = run.into_iter().chain(in_cluster.map(|run| format!("{run} in the cluster"))).collect();
+    let of_cluster = in_cluster.as_ref().ok().and_then(Option::as_ref);
+    let from: Vec<String> = run.into_iter().chain(of_cluster.map(|run| format!("{run} in the cluster"))).collect();
     if from.is_empty() {
+        in_cluster?;
         context.note("no run has the lease: nothing is broken");
         return Ok(lease);
     }
@@ -125,6 +128,7 @@ async fn broken(context: &Context, environment: &Environment, taken: Result<Leas
     let mut store = LedgerStore::read(context).await?;
     store.append(context, draft, &[], |_| Ok(())).await?;
     context.note(format!("the lease of {name} was taken from {from}"));
+    in_cluster?;
     Ok(lease)
 }
 

@@ -87,25 +87,13 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     may_record(context, Step::Rollback, RecordResult::Started).await?;
     let break_for = request.break_lease.then_some(request.reason.as_str());
     let demand = LeaseDemand { wait: request.wait, break_for };
+    // A run that deploys is stopped only for a rollback that may begin.
+    drop(Box::pin(judge(context, request)).await?);
     let _lease = lease_for_rollback(context, &environment, demand, request.patience).await?;
     context.sync()?;
-    let (mut engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
-    match target.state {
-        TargetState::New | TargetState::Underway { .. } => {
-            images_are_there(context, &engine, &target, &ground).await?;
-        }
-        TargetState::Done { .. } => {}
-    }
-    let migrations = migrations(context, &engine, &target, request)?;
+    let Judged { mut engine, target, migrations, leaves, rejected } = Box::pin(judge(context, request)).await?;
     engine.warnings.extend(migrations.warnings());
     engine.breaks_lease = request.break_lease;
-    engine.planning().refuse_foreign_places(context).await?;
-    may_roll_back(context, &engine, &target).await?;
-    let leaves = leaves(engine.store.ledger(), &name, &target);
-    let rejected = match &leaves {
-        Some(left) if request.reject => Some(rejection(context, &target, left, &request.reason)?),
-        Some(_) | None => None,
-    };
     match target.state {
         TargetState::New => {
             let reason = migrations.with_reason(&request.reason);
@@ -125,6 +113,37 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     let mut report = engine.into_report(Operation::Rollback, None, stopped);
     report.left = rejectable.and_then(|left| left.lock);
     Ok(report)
+}
+
+/// A rollback that may begin, as the ledger stands.
+struct Judged<'a> {
+    engine: Engine<'a>,
+    target: RollbackTarget,
+    migrations: Migrations,
+    leaves: Option<Left>,
+    /// The record that rejects the lock that is left, where that was requested.
+    rejected: Option<RecordDraft>,
+}
+
+/// Refuses what cannot be gone back to; nothing is written.
+async fn judge<'a>(context: &'a Context, request: &RollbackRequest) -> Result<Judged<'a>> {
+    let name = &request.environment;
+    let (engine, target, ground) = rollback_target(context, name, request.to.as_deref()).await?;
+    match target.state {
+        TargetState::New | TargetState::Underway { .. } => {
+            images_are_there(context, &engine, &target, &ground).await?;
+        }
+        TargetState::Done { .. } => {}
+    }
+    let migrations = migrations(context, &engine, &target, request)?;
+    engine.planning().refuse_foreign_places(context).await?;
+    may_roll_back(context, &engine, &target).await?;
+    let leaves = leaves(engine.store.ledger(), name, &target);
+    let rejected = match &leaves {
+        Some(left) if request.reject => Some(rejection(context, &target, left, &request.reason)?),
+        Some(_) | None => None,
+    };
+    Ok(Judged { engine, target, migrations, leaves, rejected })
 }
 
 /// Says what a rollback would do. Nothing is recorded, written or held, and nobody is kept from running.
