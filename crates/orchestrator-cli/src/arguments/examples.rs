@@ -134,10 +134,9 @@ pub(super) fn with_examples(command: clap::Command) -> clap::Command {
 }
 
 fn add(command: clap::Command, words: &str) -> clap::Command {
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    let command = names.into_iter().fold(command, |command, name| {
-        let below = if words.is_empty() { name.clone() } else { format!("{words} {name}") };
-        command.mut_subcommand(name, |sub| add(sub, &below))
+    let command = command.mut_subcommands(|sub| {
+        let below = if words.is_empty() { sub.get_name().to_owned() } else { format!("{words} {}", sub.get_name()) };
+        add(sub, &below)
     });
     match EXAMPLES.iter().find(|(of, _)| *of == words) {
         Some((_, examples)) => {
