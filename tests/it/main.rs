@@ -22,6 +22,7 @@ mod cluster_health;
 mod cluster_keys;
 mod cluster_kill;
 mod cluster_kill_writes;
+mod cluster_lies;
 mod cluster_plans;
 mod cluster_probes;
 mod cluster_removals;
