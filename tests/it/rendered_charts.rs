@@ -1,5 +1,6 @@
 //! Target `render` with charts: helm makes the manifests that go to the branch.
 
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
 use test_support::bench;
@@ -60,4 +61,89 @@ fn t18_charts_are_rendered_to_a_branch_and_proven_there_like_manifests() {
     let told = "its chart is rendered differently each time: `metadata.annotations.a` of Deployment/shop-cart";
     assert!(refused.stderr().contains(told), "{}", refused.text());
     assert_eq!(shop.superproject().git(&["show", stored]), manifest);
+}
+
+/// A schema of values that is validated, and that refers to nothing but itself.
+fn schema(metaschema: &str, tag: &str) -> String {
+    format!(
+        r##"{{"$schema":"{metaschema}","$id":"https://schemas.example/cart.json","definitions":{{"text":{{"type":"{tag}"}}}},
+"properties":{{"image":{{"properties":{{"tag":{{"$ref":"#/definitions/text"}}}}}}}}}}"##
+    )
+}
+
+/// What a schema refers to, helm would read in the job and quote in its errors, which end up in a comment.
+#[test]
+fn t17_t28_a_schema_makes_helm_load_neither_files_nor_addresses_of_the_job() {
+    for part in ["helm3", "helm4"] {
+        let Some(helm) = bench::part_or_skip(part) else { return };
+        let chart = r#"chart: "{path}/chart", branch"#;
+        let configuration = CONFIGURATION.replace(r#"source: "{path}/deploy", branch"#, chart);
+        let shop = Shop::with_services(&["ops/shop-dashboards", SERVICE], &configuration);
+        let tools = shop.join("tools");
+        std::fs::create_dir(&tools).unwrap();
+        symlink(helm.program(), tools.join("helm")).unwrap();
+        let search_path = search_path_with(&tools);
+        let ends = |line: &str, code| shop.orchestrator(line).search_path(search_path.clone()).run().expect_code(code);
+        let secret = shop.join("secret.json");
+        std::fs::write(&secret, r#"{"enum":["hunter2-outside"]}"#).unwrap();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        server.set_nonblocking(true).unwrap();
+        let address = format!("http://{}/schema.json", server.local_addr().unwrap());
+        let file = format!("file://{}", secret.display());
+
+        let repository = shop.service("shop-cart");
+        let metaschemas = [
+            "http://json-schema.org/schema#",
+            "http://json-schema.org/draft-04/schema#",
+            "https://json-schema.org/draft-06/schema#",
+            "http://json-schema.org/draft-07/schema",
+            "https://json-schema.org/draft/2019-09/schema",
+            "https://json-schema.org/draft/2020-12/schema#",
+        ];
+        repository
+            .write("chart/Chart.yaml", "apiVersion: v2\nname: cart\nversion: 0.1.0\n")
+            .write("chart/values.schema.json", schema(metaschemas[3], "string"))
+            .write("chart/templates/_helpers.tpl", "{{- define \"labels\" }}app: cart{{ end }}")
+            .write("chart/templates/app.yaml", TEMPLATE.replace("{{ .Values.replicas }}", "1"));
+        for (index, metaschema) in metaschemas.iter().enumerate() {
+            let chart = format!("chart/charts/part{index}");
+            repository
+                .write(&format!("{chart}/Chart.yaml"), format!("apiVersion: v2\nname: part{index}\nversion: 0.1.0\n"))
+                .write(&format!("{chart}/values.schema.json"), schema(metaschema, "string"));
+        }
+        shop.bump(SERVICE, 2);
+        shop.merge_dev();
+        ends("run staging", 0);
+
+        let (mut version, mut number) = (2, None);
+        let mut refuses = |file: &str, text: String, told: &[&str]| {
+            repository.write(file, text);
+            version += 1;
+            shop.bump(SERVICE, version);
+            let number = *number.get_or_insert_with(|| shop.open());
+            for line in [format!("lock publish --pr {number}"), format!("plan staging --pr {number}")] {
+                let refused = ends(&line, 20);
+                let text = refused.text().split_whitespace().collect::<Vec<_>>().join(" ");
+                for told in told {
+                    assert!(text.contains(told), "{part}: `{told}` is not in:\n{text}");
+                }
+                assert!(!text.contains("hunter2"), "{part}: {text}");
+            }
+        };
+        let own = "chart/values.schema.json";
+        let reference = |to: &str| schema(metaschemas[3], "string").replace("#/definitions/text", to);
+        let tells = |to: &str| format!("`/properties/image/properties/tag/$ref` is `{to}`");
+        refuses(own, reference(&file), &["`values.schema.json`: ", &tells(&file), "refer to nothing but themselves"]);
+        refuses(own, reference(&address), &["`values.schema.json`: ", &tells(&address)]);
+        refuses(own, schema(&address, "string"), &[&format!("`/$schema` is `{address}`")]);
+        repository.write(own, schema(metaschemas[5], "string"));
+        let within = "chart/charts/part1/values.schema.json";
+        refuses(within, reference(&address), &["`charts/part1/values.schema.json`: ", &tells(&address)]);
+        let suggested = ends("config check --rev dev --suggest", 20);
+        assert!(suggested.text().contains(&tells(&address)), "{part}: {}", suggested.text());
+        // helm goes on to validate.
+        repository.write(within, "{}");
+        refuses(own, schema(metaschemas[3], "integer"), &["helm does not render its chart", "image", "tag", "integer"]);
+        assert!(server.accept().is_err(), "{part}: helm asked the server");
+    }
 }

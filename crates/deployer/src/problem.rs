@@ -39,6 +39,8 @@ pub enum ProblemKind {
     NeedsHelm,
     /// A chart that helm does not render, or files that are no chart.
     Chart,
+    /// A schema of a chart's values that makes helm load a file or an address, or an archive that could hold one.
+    ChartSchema,
     /// A chart that is rendered differently each time.
     Unstable,
     /// A chart with definitions of kinds that helm installs by itself.

@@ -158,6 +158,7 @@ impl FindingKind {
             | ProblemKind::Unreadable
             | ProblemKind::NeedsHelm
             | ProblemKind::Chart
+            | ProblemKind::ChartSchema
             | ProblemKind::Unstable
             | ProblemKind::Cluster
             | ProblemKind::ImmutableField

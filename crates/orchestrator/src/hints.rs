@@ -231,6 +231,10 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
         }
         ProblemKind::TestHook => "write the digest in the chart's test, or take `target.test-hooks: refuse` out",
         ProblemKind::Chart => "correct the chart in the service's repository, or `target.values`",
+        ProblemKind::ChartSchema => {
+            "let the schemas of the chart and of those in its `charts/` refer to nothing but themselves: helm would load the rest \
+             from the disk or network of the job and quote it in its errors"
+        }
         ProblemKind::Definitions => {
             "put the definitions into `templates/`, or let who administers the cluster install them before: helm installs the \
              folder `crds/` by itself, at the first installation only, and no plan shows it"
@@ -351,6 +355,7 @@ mod tests {
             (ProblemKind::UnpinnedImage, "environments.shop.unpinned-images"),
             (ProblemKind::TestHook, "target.test-hooks"),
             (ProblemKind::Chart, "target.values"),
+            (ProblemKind::ChartSchema, "refer to nothing but themselves"),
             (ProblemKind::Unstable, "the time, chance"),
             (ProblemKind::Definitions, "`crds/`"),
             (ProblemKind::Cluster, "correct the chart or manifest"),

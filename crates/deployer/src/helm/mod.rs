@@ -3,6 +3,7 @@
 //! helm takes a chart and not the bytes of a plan. The plan therefore holds what the chart was rendered to, twice, and the
 //! same way; what helm stored afterwards is compared with it.
 
+mod archive;
 mod changes;
 mod chart_folder;
 mod dependencies;
@@ -13,6 +14,7 @@ mod program;
 mod proof;
 mod removed;
 mod render;
+mod schema_references;
 mod stored;
 mod target;
 mod unchanged;

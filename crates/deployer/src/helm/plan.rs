@@ -11,6 +11,7 @@ use super::changes::{Changing, StoredSource};
 use super::dependencies::dependency_problems;
 use super::program::HelmVersion;
 use super::removed::{LeftRelease, kept_volumes, lost_volumes};
+use super::schema_references::schema_problems;
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::image_pinning::{Pins, UnpinnedImage};
 use crate::manifest::{self, ObjectId};
@@ -353,6 +354,9 @@ pub(super) fn chart_problems(request: &DeployRequest) -> Vec<DeployProblem> {
         }
         for (file, reason) in dependency_problems(service) {
             add(DeployProblem::new(ProblemKind::Chart, reason).file(file));
+        }
+        for (file, reason) in schema_problems(service) {
+            add(DeployProblem::new(ProblemKind::ChartSchema, reason).file(&file));
         }
     }
     problems
