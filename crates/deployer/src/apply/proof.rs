@@ -130,7 +130,7 @@ impl ApplyTarget {
         let deployed = renderings.iter().zip(&declared);
         let deployed: Vec<_> =
             deployed.map(|((service, stored), declared)| Deployed { service, stored, declared }).collect();
-        let running = running(connection, request, &pins, &deployed).await?;
+        let running = running(connection, request, &pins, &deployed, &live).await?;
         findings.extend(running.findings);
         findings.extend(unproven_endpoints(connection, &pins, &renderings, &running.containers).await?);
         findings.sort();

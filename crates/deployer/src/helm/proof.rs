@@ -1,12 +1,19 @@
 //! Comparing what helm stored, and what runs, with a request.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster::{Discovery, Kind, Object, ObjectKey};
+use serde_json::{Map, Value};
+
 use super::removed::LeftRelease;
 use super::stored::{Status, releases, stored_releases};
 use super::target::{AppliedRelease, HelmTarget};
 use crate::error::DeployError;
 use crate::image_pinning::Pins;
+use crate::manifest::ObjectId;
 use crate::namespace::{
-    Deployed, ForeignFields, Inspection, RunningContainer, foreign_fields, inspect, running, unproven_endpoints,
+    Deployed, ForeignFields, Inspection, Rendering, RunningContainer, foreign_fields, inspect, live_objects, running,
+    unproven_endpoints,
 };
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel};
 use crate::request::DeployRequest;
@@ -72,8 +79,25 @@ impl HelmTarget {
         }
         let deployed: Vec<_> =
             renderings.iter().map(|(service, stored)| Deployed { service, stored, declared: stored }).collect();
-        let running = running(connection, request, &pins, &deployed).await?;
+        let discovery = connection.discovery().await?;
+        let wanted: Vec<_> = renderings
+            .iter()
+            .map(|(service, stored)| (service, keys(&discovery, stored, &self.namespace.name)))
+            .collect();
+        let live =
+            live_objects(connection, &wanted.iter().flat_map(|(_, keys)| keys.values().cloned()).collect()).await?;
+        let running = running(connection, request, &pins, &deployed, &live).await?;
         findings.extend(running.findings);
+        for (service, keys) in &wanted {
+            for message in missing(keys, &live) {
+                // A workload that is gone is found by its pods as well.
+                let is_told = |told: &Finding| told.service.as_ref() == Some(&service.name) && told.message == message;
+                if !findings.iter().any(is_told) {
+                    let (service, kind) = (Some(service.name.clone()), FindingKind::Missing);
+                    findings.push(Finding { service, path: None, kind, message });
+                }
+            }
+        }
         findings.extend(unproven_endpoints(connection, &pins, &renderings, &running.containers).await?);
         findings.sort();
         findings.dedup();
@@ -84,5 +108,80 @@ impl HelmTarget {
         };
         let proof = Proof::new(ProofLevel::Running, ProofDetail::Helm(detail), findings);
         Ok(Proof { ending: running.ending, images, unpinned_images: unpinned, ..proof })
+    }
+}
+
+/// Where each object of a revision has to be; hooks come and go, and are none of these.
+fn keys<'a>(discovery: &Discovery, stored: &'a Rendering, namespace: &str) -> BTreeMap<&'a ObjectId, ObjectKey> {
+    let objects = stored.objects.iter().filter(|(_, object)| !removes_itself(object));
+    let keys = objects.map(|(id, object)| {
+        let kind = Kind::new(object.get("apiVersion").and_then(Value::as_str).unwrap_or_default(), &id.kind);
+        let is_namespaced = discovery.resource(&kind).is_none_or(|resource| resource.is_namespaced);
+        let namespace = is_namespaced.then(|| id.namespace.as_deref().unwrap_or(namespace).to_owned());
+        (id, ObjectKey { kind, namespace, name: id.name.clone() })
+    });
+    keys.collect()
+}
+
+/// Whether an object may be gone: a Job that is deleted some time after its end.
+fn removes_itself(object: &Map<String, Value>) -> bool {
+    let lives_on = object.get("spec").and_then(|spec| spec.get("ttlSecondsAfterFinished")).is_none_or(Value::is_null);
+    object.get("kind").and_then(Value::as_str) == Some("Job") && !lives_on
+}
+
+/// What a revision has and the cluster has not.
+fn missing(keys: &BTreeMap<&ObjectId, ObjectKey>, live: &BTreeMap<ObjectKey, Object>) -> BTreeSet<String> {
+    let missing = keys.iter().filter_map(|(id, key)| match live.get(key) {
+        None => Some(format!("{id} is not in the cluster")),
+        Some(live) => live.text("/metadata/deletionTimestamp").map(|_| format!("{id} is being deleted")),
+    });
+    missing.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn q3_every_object_of_a_revision_has_to_be_there_but_hooks_and_jobs_that_remove_themselves() {
+        let text = "apiVersion: v1
+kind: Service
+metadata: { name: cart }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: cart }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: made, annotations: { helm.sh/hook: pre-upgrade } }
+---
+apiVersion: batch/v1
+kind: Job
+metadata: { name: stays }
+---
+apiVersion: batch/v1
+kind: Job
+metadata: { name: goes }
+spec: { ttlSecondsAfterFinished: 0 }
+";
+        let stored = Rendering::parse([text.as_bytes()], "shop").unwrap();
+        let keys = keys(&Discovery::default(), &stored, "shop");
+        assert_eq!(keys.len(), 3, "{keys:?}");
+        let names = |live: &[Object]| {
+            let live = live.iter().map(|object| (object.key().clone(), object.clone())).collect();
+            missing(&keys, &live).into_iter().collect::<Vec<_>>()
+        };
+        let object = |kind: &str, more: &str| {
+            let mut metadata = json!({ "name": "cart", "namespace": "shop" });
+            metadata[more] = "2026-01-05T09:00:00Z".into();
+            Object::new(json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata })).unwrap()
+        };
+        assert_eq!(
+            names(&[object("Service", "creationTimestamp"), object("ConfigMap", "deletionTimestamp")]),
+            ["ConfigMap/cart is being deleted", "Job/stays is not in the cluster"]
+        );
     }
 }

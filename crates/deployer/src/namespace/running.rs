@@ -6,7 +6,6 @@ use cluster::{Connection, ContainerRole, Kind, Object, ObjectKey, RunningPod, Se
 use lock_model::{Digest, ImageReference, ServiceName};
 use serde_json::{Map, Value};
 
-use super::objects::live_objects;
 use super::rendering::Rendering;
 use crate::error::DeployError;
 use crate::image_pinning::Pins;
@@ -75,24 +74,26 @@ pub(crate) struct Deployed<'a> {
     pub(crate) declared: &'a Rendering,
 }
 
-/// Looks at every pod of services. However many there are, the API server is asked once for each kind.
+/// Looks at every pod of services, and at their live objects, which were read before. However many there are, the API server
+/// is asked once for each namespace.
 pub(crate) async fn running(
     connection: &Connection,
     request: &DeployRequest,
     pins: &Pins,
     services: &[Deployed<'_>],
+    live: &BTreeMap<ObjectKey, Object>,
 ) -> Result<Running, DeployError> {
     let workloads: Vec<Workload<'_>> =
         services.iter().flat_map(|deployed| workloads(request, *deployed, pins)).collect();
-    let keys: BTreeSet<ObjectKey> = workloads.iter().map(|workload| workload.key.clone()).collect();
-    let live = live_objects(connection, &keys).await?;
+    let there: BTreeMap<&ObjectKey, &Object> =
+        workloads.iter().filter_map(|workload| live.get_key_value(&workload.key)).collect();
     let mut pods: BTreeMap<&str, Vec<RunningPod>> = BTreeMap::new();
-    for key in live.keys().filter(|key| key.kind.kind != "Pod") {
+    for (key, workload) in there.iter().filter(|(key, _)| key.kind.kind != "Pod") {
         let namespace = key.namespace.as_deref().unwrap_or_default();
         if !pods.contains_key(namespace) {
-            let selection = match live.keys().filter(|other| other.namespace == key.namespace).count() {
+            let selection = match there.keys().filter(|other| other.namespace == key.namespace).count() {
                 // Of one workload the namespace may have many other pods.
-                1 => live.get(key).map(labels).unwrap_or_default(),
+                1 => labels(workload),
                 _ => String::new(),
             };
             let selection = Selection { labels: selection, fields: String::new() };
